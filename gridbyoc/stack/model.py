@@ -1,0 +1,139 @@
+"""The stack file as frozen dataclasses: what ``load`` hands to everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from gridbyoc.stack.secret import Secret
+
+GRID_ACCOUNT_ID = "302180240179"
+"""The AWS account that Grid assumes customers' roles from (read in its client)."""
+
+PerformanceProfile = Literal["default", "cost-saving"]
+DialectName = Literal["grid", "lightning"]
+NO_VALUES: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """Where the role is made. ``account_id`` guards: the tool refuses to run in any other account."""
+
+    region: str
+    profile: str | None = None
+    account_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyStatement:
+    """One statement of the role's own policy, in IAM's terms."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...] = ("*",)
+    effect: Literal["Allow", "Deny"] = "Allow"
+    sid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """The IAM role; ``None`` (or empty) leaves a thing to the module's default. ``external_id`` is an override."""
+
+    name: str | None = None
+    name_prefix: str | None = None
+    path: str | None = None
+    permissions_boundary: str | None = None
+    max_session_hours: int | None = None
+    trusted_account_id: str = GRID_ACCOUNT_ID
+    external_id: Secret | None = None
+    rotation: str | None = None
+    trusted_principals: tuple[str, ...] = ()
+    trusted_principals_without_external_id: tuple[str, ...] = ()
+    managed_policies: tuple[str, ...] | None = None
+    statements: tuple[PolicyStatement, ...] | None = None
+    tags: Mapping[str, str] = NO_VALUES
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceType:
+    """An EC2 type the cluster may start; ``root_volume_size`` in GiB, ``None`` is the control plane's default."""
+
+    name: str
+    overprovisioned_ondemand_count: int = 0
+    root_volume_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSpec:
+    """A cluster as the stack file asks for it. ``performance_profile`` is ``None`` where the file says nothing."""
+
+    name: str
+    instance_types: tuple[InstanceType, ...] = ()
+    performance_profile: PerformanceProfile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """Which service, and where. ``url`` ``None``: the environment's, else the dialect's own address."""
+
+    type: DialectName = "grid"
+    url: str | None = None
+    ca_bundle: Path | None = None
+    org_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBackend:
+    """State in the work_dir."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Backend:
+    """State in S3, with Terraform's own names for the settings."""
+
+    bucket: str
+    key: str
+    region: str
+    profile: str | None = None
+    encrypt: bool = True
+    kms_key_id: str | None = None
+    dynamodb_table: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSource:
+    """Another module in the gridbyoc module's place: registry address and version, or a path; its own inputs."""
+
+    source: str
+    version: str | None = None
+    inputs: Mapping[str, Any] = NO_VALUES
+
+
+@dataclass(frozen=True, slots=True)
+class TerraformSettings:
+    """How Terraform is run for this stack."""
+
+    backend: LocalBackend | S3Backend = field(default_factory=LocalBackend)
+    provider_mirror: Path | None = None
+    aws_provider_version: str | None = None
+    module: ModuleSource | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One stack file, read and valid. ``file`` is ``None`` for standard input; paths in it are absolute."""
+
+    name: str
+    aws: Aws
+    role: Role
+    clusters: tuple[ClusterSpec, ...]
+    control_plane: ControlPlane
+    terraform: TerraformSettings
+    file: Path | None = None
+
+    def work_dir(self, base: Path | None = None) -> Path:
+        """``.gridbyoc/<name>`` beside the stack file (or below ``base``, or the current directory for stdin)."""
+        beside = base or (self.file.parent if self.file else Path.cwd())
+        return beside / ".gridbyoc" / self.name

@@ -1,0 +1,60 @@
+"""What happens during a run, as typed events: ``show`` renders them, the journal keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+StepName = Literal["preflight", "render", "init", "plan", "apply", "output", "trust", "register", "wait",
+                   "delete", "destroy"]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step begins."""
+
+    step: StepName
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """A step ended; ``seconds`` is its wall time, ``detail`` what came of it."""
+
+    step: StepName
+    seconds: float
+    outcome: Literal["done", "skipped", "failed"] = "done"
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceProgress:
+    """Terraform works on a resource."""
+
+    address: str
+    action: str
+    state: Literal["started", "progress", "done", "failed"]
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterProgress:
+    """A cluster, as last seen."""
+
+    name: str
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth a line."""
+
+    message: str
+    level: Literal["info", "warning"] = "info"
+
+
+Event = StepStarted | StepFinished | ResourceProgress | ClusterProgress | Note
+Emit = Callable[[Event], None]
