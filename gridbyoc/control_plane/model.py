@@ -62,6 +62,14 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class Created:
+    """What came of a create. ``adopted``: it was there before, runs through the same role, and was left as it is."""
+
+    cluster: Cluster
+    adopted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FieldChange:
     """One field of a cluster that differs; ``before``/``after`` are printable and hold no secret."""
 
@@ -98,8 +106,8 @@ class Registrar(Protocol):
     def default_cluster_id(self) -> str | None:
         """The id of the cluster that the account's commands go to by default, if any."""
 
-    def get(self, cluster_id: str) -> Cluster:
-        """One cluster by id; ``ClusterNotFoundError``."""
+    def get(self, cluster_id: str, *, within: float | None = None) -> Cluster:
+        """One cluster by id, in at most ``within`` seconds with all retries; ``ClusterNotFoundError``."""
 
     def find(self, name: str) -> Cluster | None:
         """The live cluster of that name (deleted and terminating ones included only if nothing else)."""
@@ -107,7 +115,7 @@ class Registrar(Protocol):
     def request(self, spec: ClusterSpec, grant: Grant) -> dict[str, Any]:
         """The body a create would send. It carries the external id: for an editor or the wire, not for a log."""
 
-    def create(self, spec: ClusterSpec, grant: Grant, *, body: Mapping[str, Any] | None = None) -> Cluster:
+    def create(self, spec: ClusterSpec, grant: Grant, *, body: Mapping[str, Any] | None = None) -> Created:
         """Create, once: looked up by name first and again after an unclear answer; adopted when it is ours."""
 
     def diff(self, cluster: Cluster, spec: ClusterSpec, grant: Grant | None) -> tuple[FieldChange, ...]:

@@ -1,0 +1,116 @@
+"""The one boto3 session of a run, and the translation of botocore's errors into ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+
+from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, AwsError
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_sts import STSClient
+
+CREDENTIAL_CODES = frozenset(
+    {
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+"""https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
+
+LOG_IN = (
+    "Log in first (`aws sso login`, an assumed role, OIDC, or AWS_PROFILE); `aws sts get-caller-identity` "
+    "shows what is found."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AwsSession:
+    """A boto3 session and the settings that every client of ours has: short time-outs, standard retries."""
+
+    boto: boto3.session.Session
+    region: str
+
+    def sts(self) -> STSClient:
+        """STS at the region's own endpoint."""
+        client: STSClient = self.boto.client("sts", region_name=self.region, config=self._config())
+        return client
+
+    def iam(self) -> IAMClient:
+        """IAM (global in its partition)."""
+        client: IAMClient = self.boto.client("iam", region_name=self.region, config=self._config())
+        return client
+
+    @staticmethod
+    def _config() -> Config:
+        return Config(
+            connect_timeout=5,
+            read_timeout=20,
+            retries={"mode": "standard", "total_max_attempts": 4},
+            sts_regional_endpoints="regional",  # type: ignore[call-arg]  # known to botocore, missing in its stubs
+        )
+
+
+def open_session(region: str, profile: str | None = None) -> AwsSession:
+    """A session by boto3's own chain (SSO, assumed role, OIDC, process, environment); ``AwsCredentialsError``."""
+    with domain_errors("AWS credentials could not be found"):
+        return AwsSession(boto3.session.Session(profile_name=profile, region_name=region), region)
+
+
+@contextmanager
+def domain_errors(what: str) -> Iterator[None]:
+    """Turn whatever botocore raises inside into an ``AwsError`` that begins with ``what``."""
+    try:
+        yield
+    except ClientError as error:
+        raise _refused(what, error) from None
+    except (NoCredentialsError, PartialCredentialsError, ProfileNotFound, SSOError, TokenRetrievalError) as error:
+        raise AwsCredentialsError(f"{what}.", why=str(error), fix=LOG_IN, rerun=SAFE_NOTHING_DONE) from None
+    except (ConnectionError, HTTPClientError) as error:
+        raise AwsError(
+            f"{what}: AWS could not be reached.",
+            why=str(error),
+            fix="Check the network, the proxy, the region and AWS_ENDPOINT_URL.",
+            rerun=SAFE_NOTHING_DONE,
+        ) from None
+    except BotoCoreError as error:
+        raise AwsError(
+            f"{what}.", why=str(error), fix="Check the AWS configuration.", rerun=SAFE_NOTHING_DONE
+        ) from None
+
+
+def error_code(error: ClientError) -> str:
+    """AWS's own code of an error, e.g. ``NoSuchEntity``."""
+    fields: dict[str, Any] = dict(error.response.get("Error", {}))
+    return str(fields.get("Code", ""))
+
+
+def _refused(what: str, error: ClientError) -> AwsError:
+    code = error_code(error)
+    message = str(error.response.get("Error", {}).get("Message", "")) or code
+    if code in CREDENTIAL_CODES:
+        return AwsCredentialsError(f"{what}.", why=f"{code}: {message}", fix=LOG_IN, rerun=SAFE_NOTHING_DONE)
+    return AwsError(f"{what}.", why=f"{code}: {message}", fix="Mend what AWS names, then run again.")

@@ -1,0 +1,77 @@
+"""What a command gets from outside, and the one writer for text and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from gridbyoc.errors import ApprovalRequiredError
+
+Format = Literal["text", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The outside world of one command. Commands take it with ``@pass_app`` and print only through it.
+
+    ``interactive`` is whether somebody can be asked (stdin and stderr are terminals and ``--no-input`` was not given).
+    """
+
+    environ: Mapping[str, str]
+    home: Path
+    cwd: Path
+    stdin: TextIO
+    stdout: TextIO
+    stderr: TextIO
+    format: Format = "text"
+    debug: bool = False
+    interactive: bool = False
+
+    @property
+    def json(self) -> bool:
+        """Whether the command was asked for JSON."""
+        return self.format == "json"
+
+    def line(self, text: str = "") -> None:
+        """A line of the command's result, on stdout."""
+        self.stdout.write(text + "\n")
+        self.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """A line beside the result (progress, warning, advice), on stderr."""
+        self.stderr.write(text + "\n")
+        self.stderr.flush()
+
+    def object(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
+        """One JSON document on stdout, for ``--format json``."""
+        self.line(json.dumps(value, indent=2, ensure_ascii=False))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table on stdout: rich on a terminal, aligned plain text elsewhere."""
+        from gridbyoc.show.table import write_table
+
+        write_table(self.stdout, columns, rows, environ=self.environ)
+
+    def confirm(self, question: str, *, flag: str) -> bool:
+        """Ask yes or no (no by default). Without a terminal: ``ApprovalRequiredError`` naming ``flag``."""
+        if not self.interactive:
+            raise ApprovalRequiredError(
+                "This needs an approval, and there is no terminal to ask on.",
+                fix=f"Look at `gridbyoc plan`, then run again with {flag}.",
+                rerun="Nothing was created or changed; a re-run is safe.",
+            )
+        return self.prompt(f"{question} [y/N]").strip().lower() in {"y", "yes"}
+
+    def prompt(self, question: str, *, default: str = "", hidden: bool = False) -> str:
+        """Ask for a text (``hidden``: without echo). Without a terminal: ``ApprovalRequiredError``."""
+        import click
+
+        if not self.interactive:
+            raise ApprovalRequiredError(
+                f"There is no terminal to ask on: {question}", fix="Give it as an option or in the environment."
+            )
+        answer: str = click.prompt(question, default=default, hide_input=hidden, show_default=bool(default), err=True)
+        return answer

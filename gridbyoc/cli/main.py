@@ -1,0 +1,182 @@
+"""The command group: commands are loaded when they are called, and every error ends here, in words."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+import gridbyoc
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import Group
+from gridbyoc.errors import ExitStatus, FileError, GridbyocError, InterruptedRunError, StackError, TerraformError
+
+COMMANDS = {
+    "new": ("stackfile", "Write a commented starter stack file."),
+    "validate": ("stackfile", "List every problem of a stack file."),
+    "schema": ("stackfile", "Print the stack file's JSON Schema."),
+    "render": ("plan", "Write the Terraform root module of a stack."),
+    "plan": ("plan", "Show what bootstrap would change, on both sides."),
+    "bootstrap": ("bootstrap", "From a stack file to a running cluster."),
+    "outputs": ("outputs", "Show role ARN, role name and external id."),
+    "register": ("register", "Create a cluster through a role you have."),
+    "clusters": ("clusters", "List, get, create and wait for clusters."),
+    "login": ("account", "Log in to the control plane."),
+    "context": ("account", "Set the default cluster."),
+    "destroy": ("destroy", "Delete a stack's clusters and its role."),
+    "sandbox": ("sandbox", "A local AWS and a local control plane."),
+    "doctor": ("doctor", "Check tools and credentials."),
+    "completion": ("completion", "Print a shell completion script."),
+    "version": ("version", "Show versions."),
+}
+"""Command → its file in this package and its line in ``--help`` (so that help loads none of them)."""
+
+
+class Main(Group):
+    """The top-level group: knows its commands' one-line help, loads a command's file when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of a stack's life."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load the command's file; an unknown name gives ``None``."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"gridbyoc.cli.{COMMANDS[cmd_name][0]}")
+        found: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Written from the table above."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "terminal_width": 80}
+)
+@click.version_option(gridbyoc.__version__, prog_name="gridbyoc")
+def cli() -> None:
+    """Bring your own cloud, declared: one stack file and one command take a team from "we have an AWS account" to
+    "our cluster is running in it".
+
+    \b
+    Exit status: 0 done, 1 failed, 2 wrong usage or invalid stack file, 3 changes pending,
+    4 preflight blocks, 5 cluster failed, 6 timed out waiting, 7 leftovers found,
+    8 locked by another run, 130 interrupted.
+    """
+
+
+def _outside() -> App:
+    return App(
+        environ=dict(os.environ),
+        home=Path(os.environ.get("HOME") or Path.home()),
+        cwd=Path.cwd(),
+        stdin=sys.stdin,
+        stdout=sys.stdout,
+        stderr=sys.stderr,
+        interactive=sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty(),
+    )
+
+
+def _terminate(_signum: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command line and return its exit status; nothing but ``SystemExit``-worthy bugs of Python escape."""
+    debug = "--debug" in args or bool(os.environ.get("GRIDBYOC_DEBUG"))
+    as_json = "--format=json" in args or any(pair == ("--format", "json") for pair in pairwise(args))
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app = _outside()
+        result = cli.main(args=list(args), prog_name="gridbyoc", standalone_mode=False, obj=app)
+        sys.stdout.flush()
+        return int(result) if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show(file=sys.stderr)
+        return int(ExitStatus.USAGE)
+    except BrokenPipeError:
+        # the reader has gone (`| head`): nobody to tell, and the flush at exit must not complain either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except BaseException as error:
+        return _tell(_in_words(error), error, debug=debug, as_json=as_json)
+
+
+def _in_words(error: BaseException) -> GridbyocError:
+    if isinstance(error, GridbyocError):
+        return error
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return InterruptedRunError("Interrupted.", rerun="A re-run is safe: it goes on from what exists.")
+    if isinstance(error, OSError):
+        return FileError(
+            f"The operating system refused: {error.strerror or type(error).__name__}"
+            + (f": {error.filename}" if error.filename else ""),
+            fix="Check free space and permissions, then run again.",
+        )
+    if isinstance(error, UnicodeError):
+        return FileError("A text is not valid UTF-8.", fix="Save the file as UTF-8, then run again.")
+    return GridbyocError(
+        f"gridbyoc ran into a fault of its own ({type(error).__name__}).",
+        fix="Run again with --debug and report what it prints.",
+        rerun="A re-run is safe: it goes on from what exists.",
+    )
+
+
+def error_object(error: GridbyocError) -> dict[str, Any]:
+    """An error as the JSON object that ``--format json`` ends with."""
+    fields: dict[str, Any] = {
+        "type": "error",
+        "code": error.code,
+        "exit_status": int(error.exit_status),
+        "what": error.what,
+        "why": error.why,
+        "fix": error.fix,
+        "rerun": error.rerun,
+    }
+    if isinstance(error, StackError):
+        fields["problems"] = [
+            {"file": p.file, "line": p.line, "path": p.path, "message": p.message, "hint": p.hint}
+            for p in error.problems
+        ]
+    if isinstance(error, TerraformError):
+        fields["diagnostics"] = list(error.diagnostics)
+    return fields
+
+
+def error_lines(error: GridbyocError) -> list[str]:
+    """An error as lines for a person: what, each detail, why, what to do, is a re-run safe."""
+    lines = [f"error[{error.code}]: {error.what}"]
+    if isinstance(error, StackError):
+        lines += [f"  {problem}" for problem in error.problems]
+    if isinstance(error, TerraformError):
+        lines += [f"  {line}" for text in error.diagnostics for line in text.splitlines()]
+    lines += [f"  why: {error.why}"] if error.why else []
+    lines += [f"  do:  {error.fix}"] if error.fix else []
+    return [*lines, f"  {error.rerun}"] if error.rerun else lines
+
+
+def _tell(error: GridbyocError, cause: BaseException, *, debug: bool, as_json: bool) -> int:
+    try:
+        if as_json:
+            print(json.dumps(error_object(error), ensure_ascii=False), flush=True)  # noqa: T201 - the boundary prints
+        print("\n".join(error_lines(error)), file=sys.stderr)  # noqa: T201 - the boundary prints
+        if debug:
+            traceback.print_exception(type(cause), cause, cause.__traceback__, file=sys.stderr)
+    except OSError:
+        return int(error.exit_status)
+    return int(error.exit_status)

@@ -1,0 +1,119 @@
+"""click's parts that every command shares: the command classes, the App on the context, common options."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gridbyoc.cli.app import App
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+pass_app = click.make_pass_decorator(App)
+"""Hands the ``App`` to a command as its first argument."""
+
+
+def _set(field: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def callback(context: click.Context, _param: click.Parameter, value: object) -> object:
+        if value is not None and value is not False and isinstance(context.obj, App):
+            changed: dict[str, Any] = {field: False if field == "interactive" else value}
+            context.obj = replace(context.obj, **changed)
+        return value
+
+    return callback
+
+
+def _common_options() -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["--format"],
+            type=click.Choice(["text", "json"]),
+            default=None,
+            expose_value=False,
+            callback=_set("format"),
+            help="How results are written (default: text).",
+        ),
+        click.Option(
+            ["--no-input"], is_flag=True, expose_value=False, callback=_set("interactive"), help="Never ask anything."
+        ),
+        click.Option(
+            ["--debug"], is_flag=True, expose_value=False, callback=_set("debug"), help="Show tracebacks of errors."
+        ),
+    ]
+
+
+class Command(click.Command):
+    """A command with the options that all of them have: ``--format``, ``--no-input``, ``--debug``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own signature
+        super().__init__(*args, **kwargs)
+        self.params.extend(_common_options())
+
+
+class Group(click.Group):
+    """A group whose commands are ``Command``."""
+
+    command_class = Command
+
+
+command = functools.partial(click.command, cls=Command)
+"""``@command("name")``: a command of ours that is not in a group."""
+
+group = functools.partial(click.group, cls=Group)
+"""``@group("name")``: a group of ours."""
+
+
+def stack_argument(function: F) -> F:
+    """``[STACK_FILE]``: default ``$GRIDBYOC_STACK``, then ``gridbyoc.yaml``; ``-`` is standard input."""
+    return click.argument("stack_file", envvar="GRIDBYOC_STACK", default="gridbyoc.yaml", type=str)(function)
+
+
+def stack_option(function: F) -> F:
+    """``--stack FILE`` for commands whose argument is something else; ``None`` where neither is given."""
+    return click.option(
+        "--stack",
+        "stack_file",
+        envvar="GRIDBYOC_STACK",
+        default=None,
+        type=str,
+        metavar="FILE",
+        help="The stack file (default: gridbyoc.yaml where there is one).",
+    )(function)
+
+
+def set_option(function: F) -> F:
+    """``--set PATH=VALUE``, many times: overrides of the stack file."""
+    return click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="PATH=VALUE",
+        help="Override a value of the stack file, e.g. aws.region=eu-west-1; may be given many times.",
+    )(function)
+
+
+def url_option(function: F) -> F:
+    """``--url``: the control plane's address, before the stack file's and the environment's."""
+    return click.option(
+        "--url", default=None, metavar="URL", help="The control plane's address (wins over file and environment)."
+    )(function)
+
+
+def default_stack_file(app: App, given: str | None) -> str | None:
+    """``given``, else ``gridbyoc.yaml`` where the current directory has one, else ``None``."""
+    if given:
+        return given
+    candidate = Path(app.cwd, "gridbyoc.yaml")
+    return str(candidate) if candidate.exists() else None
+
+
+def load_stack(app: App, stack_file: str, overrides: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - Stack, imported late
+    """Read and check a stack file (``-``: standard input); ``StackError`` with every problem."""
+    from gridbyoc.stack.load import load
+
+    return load(stack_file, overrides=overrides, environ=app.environ, stdin=app.stdin, cwd=app.cwd, home=app.home)

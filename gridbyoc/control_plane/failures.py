@@ -1,0 +1,171 @@
+"""What an answer that is no success means, as the errors of ``gridbyoc.errors``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from gridbyoc.control_plane.words import Clean
+from gridbyoc.errors import (
+    SAFE,
+    AuthenticationError,
+    ClusterNotFoundError,
+    ControlPlaneError,
+    ControlPlaneUnreachableError,
+)
+from gridbyoc.stack.secret import Secret
+
+JsonObject = dict[str, Any]
+CHECK_ADDRESS = "Check the control plane's address (--url, control_plane.url, GRID_URL or LIGHTNING_CLOUD_URL) and proxies."
+
+
+class LostAnswerError(ControlPlaneUnreachableError):
+    """The request may have arrived, and no usable answer came back: a change may or may not have been made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer, read to its end. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def content_type(self) -> str:
+        """The media type alone, or a word for its absence."""
+        return self.headers.get("content-type", "").split(";")[0].strip().lower() or "no content type"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked, for the words of an error. ``cluster_id``: the call was about that one cluster."""
+
+    url: str
+    method: str
+    clean: Clean
+    cluster_id: str | None = None
+    secrets: tuple[Secret, ...] = ()
+
+    def show(self, text: str) -> str:
+        """``text`` of the server's, fit for a message."""
+        return self.clean(text, *self.secrets)
+
+
+def json_object(body: bytes) -> JsonObject | None:
+    """The body as a JSON object; an empty one is an empty object, as in every client; ``None`` if it is neither."""
+    if not body.strip():
+        return {}
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def not_the_api(answer: Answer, asked: Asked) -> LostAnswerError:
+    """The answer is not JSON, or not the JSON that this call is answered with."""
+    kind = asked.show(answer.content_type)
+    return LostAnswerError(
+        f"{asked.url} answered with something that is not the control plane's API (HTTP {answer.status}, {kind}).",
+        http_status=answer.status,
+        why="A proxy's or a web site's page, or an answer that was cut short.",
+        fix=CHECK_ADDRESS,
+    )
+
+
+def redirected(answer: Answer, asked: Asked) -> ControlPlaneUnreachableError:
+    """A redirect: never followed, since the Authorization header would go along or a POST would turn into a GET."""
+    target = asked.show(answer.headers.get("location", "")).split("?")[0] or "nowhere"
+    return ControlPlaneUnreachableError(
+        f"{asked.url} answered with a redirect (HTTP {answer.status}) to {target}.",
+        http_status=answer.status,
+        why="Redirects are not followed: the API key would be sent to an address that was not named.",
+        fix=f"Name the control plane's final address, or check it. {CHECK_ADDRESS}",
+    )
+
+
+def error_for(answer: Answer, asked: Asked) -> ControlPlaneError:
+    """The error that a status outside 2xx stands for, in the server's words where it has some."""
+    if 300 <= answer.status < 400:
+        return redirected(answer, asked)
+    body = json_object(answer.body)
+    said = asked.show(server_words(body)) if body else ""
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return _not_authenticated(asked, said)
+    if answer.status >= 500:
+        return _server_error(answer, asked, said)
+    if body is None:
+        return not_the_api(answer, asked)
+    if answer.status == HTTPStatus.FORBIDDEN:
+        return _forbidden(asked, said)
+    if answer.status == HTTPStatus.NOT_FOUND and asked.cluster_id is not None:
+        return _no_such_cluster(asked, said)
+    return _refused(answer, asked, said)
+
+
+def server_words(body: Mapping[str, Any]) -> str:
+    """``message`` and ``details`` of a grpc-gateway error body; details are strings or objects with a message."""
+    parts = [body.get("message") or body.get("error")]
+    details = body.get("details")
+    for detail in details if isinstance(details, list) else []:
+        parts.append(detail.get("message") if isinstance(detail, dict) else detail)
+    return "; ".join(dict.fromkeys(part for part in parts if isinstance(part, str) and part.strip()))
+
+
+def _not_authenticated(asked: Asked, said: str) -> AuthenticationError:
+    return AuthenticationError(
+        f"The control plane at {asked.url} does not accept the credentials.",
+        http_status=HTTPStatus.UNAUTHORIZED,
+        why=said,
+        fix="Log in again with `gridbyoc login`, or correct the user id and API key in the environment.",
+    )
+
+
+def _forbidden(asked: Asked, said: str) -> AuthenticationError:
+    return AuthenticationError(
+        f"The control plane at {asked.url} does not permit this to the account.",
+        http_status=HTTPStatus.FORBIDDEN,
+        why=said,
+        fix="Log in with an account that may do it (`gridbyoc login`), or ask for the permission.",
+    )
+
+
+def _no_such_cluster(asked: Asked, said: str) -> ClusterNotFoundError:
+    return ClusterNotFoundError(
+        f"The control plane at {asked.url} has no cluster with the id {asked.show(asked.cluster_id or '')}.",
+        http_status=HTTPStatus.NOT_FOUND,
+        why=said,
+        fix="`gridbyoc clusters list` shows what there is.",
+    )
+
+
+def _server_error(answer: Answer, asked: Asked, said: str) -> ControlPlaneError:
+    return ControlPlaneError(
+        f"The control plane at {asked.url} answered {status_words(answer.status)}.",
+        http_status=answer.status,
+        why=said,
+        fix="Try again in some minutes.",
+        rerun=SAFE,
+    )
+
+
+def _refused(answer: Answer, asked: Asked, said: str) -> ControlPlaneError:
+    if not said:
+        return ControlPlaneError(
+            f"The control plane at {asked.url} refused the request: {status_words(answer.status)}.",
+            http_status=answer.status,
+            fix=CHECK_ADDRESS if answer.status == HTTPStatus.NOT_FOUND else "",
+        )
+    return ControlPlaneError(f"The control plane refused the request: {said}", http_status=answer.status)
+
+
+def status_words(status: int) -> str:
+    """``503 Service Unavailable``; the number alone where it has no name."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

@@ -1,0 +1,33 @@
+"""One JSON object a line: ``{"type": "step_started", …}``; the last line of a run is its report."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from types import TracebackType
+from typing import TextIO
+
+from gridbyoc.steps.events import Event
+
+
+class JsonLines:
+    """Writes each event as it happens."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __call__(self, event: Event) -> None:
+        """Write the event's line; ``type`` is the event's name in snake_case."""
+        kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+        fields = {key: round(value, 3) if isinstance(value, float) else value for key, value in asdict(event).items()}
+        self._stream.write(json.dumps({"type": kind, **fields}, ensure_ascii=False) + "\n")
+        self._stream.flush()
+
+    def __enter__(self) -> JsonLines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.flush()

@@ -1,0 +1,65 @@
+"""Plain lines, for logs, pipelines and terminals that draw nothing."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TextIO
+
+from gridbyoc.steps.events import ClusterProgress, Event, ResourceProgress, StepFinished, StepStarted
+
+
+def duration(seconds: float) -> str:
+    """``0.4s``, ``12s``, ``3m05s``, ``1h02m``."""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def describe(event: Event) -> str | None:
+    """One event as one line of text; ``None`` for those that only a live view shows."""
+    if isinstance(event, StepStarted):
+        return f"{event.step}: {event.detail}" if event.detail else None
+    if isinstance(event, StepFinished):
+        detail = f": {event.detail}" if event.detail else ""
+        return f"{event.step}: {event.outcome} in {duration(event.seconds)}{detail}"
+    if isinstance(event, ResourceProgress):
+        if event.state == "progress":
+            return None
+        after = f" after {duration(event.seconds)}" if event.state == "done" else ""
+        return f"  {event.address}: {event.action} {event.state}{after}"
+    if isinstance(event, ClusterProgress):
+        reason = f" ({event.reason})" if event.reason else ""
+        return f"  cluster {event.name}: {event.status}{reason} [{duration(event.seconds)}]"
+    return f"warning: {event.message}" if event.level == "warning" else event.message
+
+
+class Plain:
+    """Writes a line for each event that changes something; a cluster's unchanged status is not repeated."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._seen: dict[str, tuple[str, str]] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Write the event's line."""
+        if isinstance(event, ClusterProgress):
+            if self._seen.get(event.name) == (event.status, event.reason):
+                return
+            self._seen[event.name] = (event.status, event.reason)
+        line = describe(event)
+        if line is not None:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    def __enter__(self) -> Plain:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.flush()

@@ -1,0 +1,51 @@
+"""Tables: rich on a terminal, aligned plain text elsewhere (so that ``awk`` and a diff can read them)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+
+def write_table(
+    stream: TextIO, columns: Sequence[str], rows: Sequence[Sequence[str]], *, environ: Mapping[str, str]
+) -> None:
+    """Write ``rows`` below ``columns``. Colours and boxes only on a terminal; ``NO_COLOR`` takes colours away."""
+    if stream.isatty() and environ.get("TERM") != "dumb":
+        _write_rich(stream, columns, rows, environ)
+    else:
+        stream.write(plain_table(columns, rows) + "\n")
+    stream.flush()
+
+
+def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The table as text: two blanks between columns, no trailing blanks."""
+    widths = [max(len(row[i]) for row in (columns, *rows)) for i in range(len(columns))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (columns, *rows)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _write_rich(
+    stream: TextIO, columns: Sequence[str], rows: Sequence[Sequence[str]], environ: Mapping[str, str]
+) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    Console(file=stream, no_color="NO_COLOR" in environ, highlight=False).print(table)
+
+
+STYLES = {
+    "running": "green",
+    "failed": "red",
+    "pass": "green",
+    "fail": "red",
+    "warn": "yellow",
+    "terminating": "yellow",
+    "pending": "yellow",
+    "queued": "yellow",
+}
+"""A cell's word → its colour."""
