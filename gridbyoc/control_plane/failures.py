@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
+
 from gridbyoc.control_plane.words import Clean
 from gridbyoc.errors import (
-    SAFE,
     AuthenticationError,
     ClusterNotFoundError,
     ControlPlaneError,
@@ -19,7 +21,10 @@ from gridbyoc.errors import (
 from gridbyoc.stack.secret import Secret
 
 JsonObject = dict[str, Any]
-CHECK_ADDRESS = "Check the control plane's address (--url, control_plane.url, GRID_URL or LIGHTNING_CLOUD_URL) and proxies."
+ONE_YEAR = 365 * 24 * 3600
+CHECK_ADDRESS = (
+    "Check the control plane's address (--url, control_plane.url, GRID_URL or LIGHTNING_CLOUD_URL) and proxies."
+)
 
 
 class LostAnswerError(ControlPlaneUnreachableError):
@@ -148,19 +153,33 @@ def _server_error(answer: Answer, asked: Asked, said: str) -> ControlPlaneError:
         f"The control plane at {asked.url} answered {status_words(answer.status)}.",
         http_status=answer.status,
         why=said,
-        fix="Try again in some minutes.",
-        rerun=SAFE,
+        fix=_come_back(answer),
     )
 
 
 def _refused(answer: Answer, asked: Asked, said: str) -> ControlPlaneError:
+    fix = _come_back(answer) if answer.status == HTTPStatus.TOO_MANY_REQUESTS else ""
     if not said:
         return ControlPlaneError(
             f"The control plane at {asked.url} refused the request: {status_words(answer.status)}.",
             http_status=answer.status,
-            fix=CHECK_ADDRESS if answer.status == HTTPStatus.NOT_FOUND else "",
+            fix=fix or (CHECK_ADDRESS if answer.status == HTTPStatus.NOT_FOUND else ""),
         )
-    return ControlPlaneError(f"The control plane refused the request: {said}", http_status=answer.status)
+    return ControlPlaneError(f"The control plane refused the request: {said}", http_status=answer.status, fix=fix)
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Seconds that ``Retry-After`` (seconds or an HTTP date) asks for; ``None`` without one that can be read."""
+    value = answer.headers.get("retry-after", "")
+    try:
+        return float(min(max(Retry().parse_retry_after(value), 0), ONE_YEAR)) if value else None
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
+
+
+def _come_back(answer: Answer) -> str:
+    seconds = retry_after(answer)
+    return f"It asks to wait {seconds:.0f} s; try again then." if seconds else "Try again in some minutes."
 
 
 def status_words(status: int) -> str:

@@ -28,6 +28,10 @@ class Cleaner:
         self._secrets = secrets
         self._limit = limit
 
+    def learn(self, *secrets: Secret) -> None:
+        """Redact these as well from now on."""
+        self._secrets += secrets
+
     def __call__(self, text: str, *also: Secret) -> str:
         """Redacted before it is cut, so that no half of a secret is left at the end."""
         shown = redact(printable(text), (*self._secrets, *also))

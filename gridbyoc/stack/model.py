@@ -15,7 +15,11 @@ GRID_ACCOUNT_ID = "302180240179"
 
 PerformanceProfile = Literal["default", "cost-saving"]
 DialectName = Literal["grid", "lightning"]
-NO_VALUES: Mapping[str, Any] = MappingProxyType({})
+
+
+def no_values() -> Mapping[str, Any]:
+    """An empty mapping that nobody can fill."""
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Role:
     trusted_principals_without_external_id: tuple[str, ...] = ()
     managed_policies: tuple[str, ...] | None = None
     statements: tuple[PolicyStatement, ...] | None = None
-    tags: Mapping[str, str] = NO_VALUES
+    tags: Mapping[str, str] = field(default_factory=no_values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ class ModuleSource:
 
     source: str
     version: str | None = None
-    inputs: Mapping[str, Any] = NO_VALUES
+    inputs: Mapping[str, Any] = field(default_factory=no_values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ locals {
     { Effect = s.effect, Action = s.actions, Resource = s.resources },
   )]
 
-  # Keyed by what is attached, so that a name and its ARN are one attachment.
-  managed_policies = toset([for p in var.managed_policies : startswith(p, "arn:") ? p : "${local.arn_prefix}:aws:policy/${p}"])
+  # By the name for AWS managed policies, however they were given: a policy is attached once, and keys are known early.
+  managed_policies = toset([for p in var.managed_policies : replace(p, "/^arn:[a-z0-9-]+:iam::aws:policy\\//", "")])
 }
 
 # Holds the generated external id. It lies in `triggers_replace` because that attribute has no computed twin: the value
@@ -67,7 +67,7 @@ resource "aws_iam_policy" "this" {
 
   name        = aws_iam_role.this.name
   path        = var.path
-  description = "What role ${aws_iam_role.this.name} may do besides its managed policies."
+  description = "What the role ${aws_iam_role.this.name} may do besides its managed policies."
   tags        = var.tags
 
   policy = jsonencode({
@@ -87,5 +87,5 @@ resource "aws_iam_role_policy_attachment" "managed" {
   for_each = local.managed_policies
 
   role       = aws_iam_role.this.name
-  policy_arn = each.value
+  policy_arn = startswith(each.value, "arn:") ? each.value : "${local.arn_prefix}:aws:policy/${each.value}"
 }

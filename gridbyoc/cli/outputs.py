@@ -1,0 +1,40 @@
+"""``gridbyoc outputs``."""
+
+from __future__ import annotations
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
+from gridbyoc.cli.running import open_run, terraform_options
+
+
+@command("outputs")
+@stack_argument
+@set_option
+@click.option("--reveal", is_flag=True, help="Show the external id (masked in a GitHub job's log).")
+@click.option("--name", type=click.Choice(["role_arn", "role_name", "external_id"]), help="Only this one, bare.")
+@terraform_options
+@pass_app
+def outputs(
+    app: App, stack_file: str, overrides: tuple[str, ...], reveal: bool, name: str | None, terraform_bin: str | None
+) -> None:
+    """Show what STACK_FILE's state hands on: role ARN, role name, and external id ([secret] unless --reveal)."""
+    from gridbyoc.steps.prepare import open_runner
+    from gridbyoc.steps.run import Choices
+
+    with open_run(app, stack_file, overrides, "outputs", Choices(terraform_bin), lock=False) as run:
+        found = open_runner(run)[0].output()
+    external_id = found.external_id.reveal() if reveal else str(found.external_id)
+    if reveal and app.environ.get("GITHUB_ACTIONS") == "true":
+        # GitHub hides the value in the log from here on:
+        # https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log
+        app.line(f"::add-mask::{external_id}")
+    values = {"role_arn": found.role_arn, "role_name": found.role_name or "", "external_id": external_id}
+    if name:
+        app.line(values[name])
+    elif app.json:
+        app.object(values)
+    else:
+        for key, value in values.items():
+            app.line(f"{key} = {value}")

@@ -1,0 +1,96 @@
+"""Which control plane a command speaks to that needs no stack: options, the connection, secrets from files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import default_stack_file, load_stack, stack_option, url_option
+from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterNotFoundError, FileError, UsageError
+
+if TYPE_CHECKING:
+    from gridbyoc.control_plane.model import Cluster, Registrar
+    from gridbyoc.stack.model import ControlPlane, DialectName
+    from gridbyoc.stack.secret import Secret
+
+F = TypeVar("F", bound=Callable[..., Any])
+LONGEST_SECRET = 64 * 1024
+
+
+def plane_options(function: F) -> F:
+    """``--stack``, ``--url``, ``--control-plane``: the command gets ``stack_file``, ``url`` and ``dialect``."""
+    dialect = click.option(
+        "--control-plane",
+        "dialect",
+        type=click.Choice(["grid", "lightning"]),
+        default=None,
+        help="The control plane's API (default: the stack file's, else grid).",
+    )
+    return cast(F, stack_option(url_option(dialect(function))))
+
+
+def plane_of(app: App, stack_file: str | None, dialect: DialectName | None) -> ControlPlane:
+    """The stack file's control plane where there is one; ``--control-plane`` says otherwise."""
+    from gridbyoc.stack.model import ControlPlane
+
+    found = default_stack_file(app, stack_file)
+    plane: ControlPlane = load_stack(app, found).control_plane if found else ControlPlane()
+    return plane if dialect in {None, plane.type} else ControlPlane(type=cast("DialectName", dialect))
+
+
+def registrar_of(app: App, plane: ControlPlane, url: str | None) -> Registrar:
+    """A connection with the environment's or the stored credentials; warnings go to stderr."""
+    from gridbyoc.control_plane import connect
+
+    return connect(
+        plane, environ=app.environ, home=app.home, url=url, on_warning=lambda text: app.note(f"warning: {text}")
+    )
+
+
+def cluster_named(registrar: Registrar, name: str) -> Cluster:
+    """The cluster of that name, else of that id; ``ClusterNotFoundError`` that says what there is."""
+    from gridbyoc.control_plane.wire import pick
+
+    clusters = registrar.list()
+    found = pick(clusters, name) or next((cluster for cluster in clusters if cluster.id == name), None)
+    if found is None:
+        names = ", ".join(sorted(cluster.name for cluster in clusters))
+        raise ClusterNotFoundError(
+            f"There is no cluster named {name!r}.",
+            why=f"The control plane at {registrar.url} has {names or 'no clusters'}.",
+            fix="`gridbyoc clusters list` shows them.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return found
+
+
+def secret_from_file(app: App, path: str, what: str) -> Secret:
+    """A secret's text from ``path`` (``-``: standard input), without the line's end; ``UsageError`` if it is empty."""
+    from gridbyoc.stack.secret import Secret
+
+    try:
+        text = app.stdin.read(LONGEST_SECRET) if path == "-" else Path(app.cwd, path).read_text(encoding="utf-8")
+    except (OSError, UnicodeError):
+        # The errno is all that may be told: a decoding error would carry the file's content along.
+        error = sys.exc_info()[1]
+        reason = (error.strerror if isinstance(error, OSError) else None) or "it is not text in UTF-8"
+    else:
+        if not text.strip():
+            raise UsageError(f"{path} holds no {what}: it is empty.", rerun=SAFE_NOTHING_DONE)
+        return Secret(text.strip())
+    raise FileError(f"The {what} cannot be read from {path}: {reason}.", rerun=SAFE_NOTHING_DONE)
+
+
+def secret_from_env(app: App, name: str, what: str) -> Secret:
+    """A secret's text from the environment variable ``name``; ``UsageError`` if it is not set."""
+    from gridbyoc.stack.secret import Secret
+
+    value = app.environ.get(name, "").strip()
+    if not value:
+        raise UsageError(f"The environment variable {name} holds no {what}: it is not set.", rerun=SAFE_NOTHING_DONE)
+    return Secret(value)

@@ -1,0 +1,128 @@
+"""How the commands that run a stack open one: the stack file, the lock, the renderer, the journal."""
+
+from __future__ import annotations
+
+import functools
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import load_stack, url_option
+
+if TYPE_CHECKING:
+    from gridbyoc.steps.run import Choices, Run
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on, not before
+    """``90m``, ``30s``, ``1.5h``, or seconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds as a float; click's own error for anything else."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is not a duration: write 90m, 30s, 1.5h or seconds", param, ctx)
+        return float(match[1]) * UNITS[match[2]]
+
+
+def terraform_options(function: F) -> F:
+    """``--terraform-bin``."""
+    return click.option(
+        "--terraform-bin",
+        default=None,
+        metavar="PATH",
+        help="The terraform or tofu to run (default: $GRIDBYOC_TERRAFORM_BIN, PATH, then the embedded one).",
+    )(function)
+
+
+WAIT_OPTIONS = (
+    click.option(
+        "--failed-grace",
+        type=Duration(),
+        default=None,
+        help="How long FAILED may last before it is final (default: 0s; lightning, which retries: 10m).",
+    ),
+    click.option(
+        "--poll-interval",
+        type=Duration(),
+        default="5s",
+        show_default=True,
+        envvar="GRIDBYOC_POLL_INTERVAL",
+        help="The first pause between looks; it grows to 60s.",
+    ),
+    click.option(
+        "--timeout",
+        "wait_timeout",
+        type=Duration(),
+        default="90m",
+        show_default=True,
+        help="How long to wait for clusters.",
+    ),
+)
+
+
+def wait_options(function: F) -> F:
+    """``--timeout`` (as ``wait_timeout``), ``--poll-interval``, ``--failed-grace``, in seconds."""
+    for option in WAIT_OPTIONS:
+        function = option(function)
+    return function
+
+
+def choices_options(function: F) -> F:
+    """Terraform, address and waiting in one: the command gets them as ``choices``, a ``Choices``."""
+
+    @functools.wraps(function)
+    def with_choices(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the command takes and returns
+        from gridbyoc.steps.run import Choices
+
+        names = {"terraform_bin", "url", "wait_timeout", "poll_interval", "failed_grace"}
+        chosen = {name: options.pop(name) for name in names}
+        wait = not options.pop("no_wait", False)
+        return function(*args, choices=Choices(wait=wait, **chosen), **options)
+
+    return cast(F, wait_options(terraform_options(url_option(with_choices))))
+
+
+@contextmanager
+def open_run(
+    app: App, stack_file: str, overrides: tuple[str, ...], verb: str, choices: Choices, *, lock: bool = True
+) -> Iterator[Run]:
+    """Load the stack, hold its lock (unless the verb only reads), draw events while inside."""
+    from gridbyoc.show import renderer
+    from gridbyoc.stack.files import make_private_dir
+    from gridbyoc.steps.journal import JOURNAL, Journal
+    from gridbyoc.steps.lock import hold
+    from gridbyoc.steps.run import Outside, Run
+
+    stack = load_stack(app, stack_file, overrides)
+    work_dir = stack.work_dir(app.cwd if stack.file is None else None)
+    make_private_dir(work_dir)
+    view = renderer(app.format, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
+    outside = Outside(app.environ, app.home, view, time.monotonic, time.sleep)
+    journal = Journal(work_dir / JOURNAL, now, uuid.uuid4().hex[:12])
+    run = Run(stack, work_dir, outside, choices, journal)
+    if not lock:
+        with view:
+            yield run
+        return
+    with hold(work_dir, verb=verb, now=now), view:
+        yield run
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(timezone.utc)

@@ -1,0 +1,130 @@
+"""From a stack's ``control_plane`` to a ``Registrar``: address, credentials, CA bundle, proxies."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gridbyoc.control_plane.credentials import Credentials, Username, resolve_credentials
+from gridbyoc.control_plane.exchange import (
+    Authorization,
+    Network,
+    RequestsExchange,
+    basic,
+    basic_token,
+    is_loopback,
+)
+from gridbyoc.control_plane.grid import Grid
+from gridbyoc.control_plane.http import Http, Patience, Timing
+from gridbyoc.control_plane.lightning import Lightning
+from gridbyoc.control_plane.login import LazyLogin, LoggedIn, login
+from gridbyoc.control_plane.model import Registrar
+from gridbyoc.control_plane.settings import resolve_url
+from gridbyoc.control_plane.words import Cleaner
+from gridbyoc.errors import FileError
+from gridbyoc.stack.model import ControlPlane
+from gridbyoc.stack.secret import Secret
+
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+DEFAULT_PATIENCE = Patience()
+_JITTER = random.SystemRandom().random
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Time-outs in seconds: to connect, to read, and of one call with all its retries (``patience.total``)."""
+
+    connect: float = 10.0
+    read: float = 30.0
+    patience: Patience = DEFAULT_PATIENCE
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def connect(
+    control_plane: ControlPlane,
+    *,
+    environ: Mapping[str, str],
+    home: Path,
+    url: str | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    jitter: Callable[[], float] = _JITTER,
+    limits: Limits = DEFAULT_LIMITS,
+    on_warning: Callable[[str], None] | None = None,
+) -> Registrar:
+    """The ``Registrar`` of ``control_plane``. Nothing is sent yet. ``url`` is the flag's and wins.
+
+    Raises ``UsageError`` (a URL that cannot be used), ``AuthenticationError`` (no credentials), ``FileError``.
+    ``on_warning`` gets what is worth a line: a key that others can read, or that would travel unencrypted.
+    """
+    address = resolve_url(control_plane.type, url, control_plane.url, environ, home)
+    credentials = resolve_credentials(control_plane.type, environ, home)
+    for warning in _warnings(address, credentials):
+        if on_warning is not None:
+            on_warning(warning)
+    clean = Cleaner(credentials.api_key)
+    timing = Timing(clock, sleep, jitter)
+    exchange = RequestsExchange(address, _network(control_plane, address, environ, limits))
+
+    def http(auth: Callable[[], Authorization]) -> Http:
+        return Http(address, exchange, timing, auth=auth, clean=clean, patience=limits.patience)
+
+    signed = http(_authorization(credentials, http(Authorization), clean))
+    return Grid(signed) if control_plane.type == "grid" else Lightning(signed, org_id=control_plane.org_id)
+
+
+def log_in(
+    control_plane: ControlPlane,
+    *,
+    username: str,
+    api_key: Secret,
+    environ: Mapping[str, str],
+    home: Path,
+    url: str | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    limits: Limits = DEFAULT_LIMITS,
+) -> LoggedIn:
+    """``login`` at the address that ``connect`` would take. Raises the same, and ``AuthenticationError``."""
+    address = resolve_url(control_plane.type, url, control_plane.url, environ, home)
+    clean = Cleaner(api_key)
+    exchange = RequestsExchange(address, _network(control_plane, address, environ, limits))
+    http = Http(address, exchange, Timing(clock, sleep, _JITTER), clean=clean, patience=limits.patience)
+    return login(control_plane.type, http, clean, username=username, api_key=api_key, home=home)
+
+
+def _authorization(credentials: Credentials | Username, unsigned: Http, clean: Cleaner) -> Callable[[], Authorization]:
+    if isinstance(credentials, Username):
+        return LazyLogin(unsigned, credentials, clean)
+    clean.learn(basic_token(credentials.user_id, credentials.api_key))
+    fixed = basic(credentials.user_id, credentials.api_key)
+    return lambda: fixed
+
+
+def _network(control_plane: ControlPlane, address: str, environ: Mapping[str, str], limits: Limits) -> Network:
+    bundle = _ca_bundle(control_plane.ca_bundle, environ) if address.startswith("https:") else None
+    return Network(limits.connect, limits.read, bundle, environ)
+
+
+def _ca_bundle(stacks: Path | None, environ: Mapping[str, str]) -> str | None:
+    """The stack's CA bundle, else the one that requests and curl take from the environment."""
+    named = [("control_plane.ca_bundle", str(stacks))] if stacks else []
+    named += [(name, environ[name]) for name in CA_VARIABLES if environ.get(name)]
+    if not named:
+        return None
+    source, path = named[0]
+    if not Path(path).exists():
+        raise FileError(f"The CA bundle {path} ({source}) does not exist.", fix="Correct the path, or leave it out.")
+    return path
+
+
+def _warnings(address: str, credentials: Credentials | Username) -> tuple[str, ...]:
+    loose = credentials.warnings if isinstance(credentials, Credentials) else ()
+    if address.startswith("http:") and not is_loopback(address):
+        return (*loose, f"{address} is not https: the API key travels unencrypted.")
+    return loose

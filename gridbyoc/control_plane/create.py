@@ -1,0 +1,153 @@
+"""Create a cluster once, whatever happens to the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from gridbyoc.control_plane.changes import being_deleted
+from gridbyoc.control_plane.failures import LostAnswerError
+from gridbyoc.control_plane.http import is_transient
+from gridbyoc.control_plane.model import Cluster, Created, Phase
+from gridbyoc.errors import (
+    SAFE_NOTHING_DONE,
+    SAFE_RESUMES,
+    ClusterConflictError,
+    ControlPlaneError,
+    ControlPlaneUnreachableError,
+    UnclearAnswerError,
+)
+from gridbyoc.stack.secret import Secret
+
+LOOKS_AFTER_LOST_ANSWER = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Pauses in seconds before each look: a server may still be at work on a request whose answer was lost."""
+POSTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The little that creating needs of a dialect: the cluster of a name, and sending the one request."""
+
+    find: Callable[[str], Cluster | None]
+    post: Callable[[], Cluster]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the cluster must be to be ours."""
+
+    name: str
+    role_arn: str
+    secrets: tuple[Secret, ...] = ()
+
+
+def create_once(api: Calls, wanted: Wanted, sleep: Callable[[float], None]) -> Created:
+    """Look the name up, send, and after an unclear answer look again before anything is sent a second time.
+
+    Raises ``ClusterConflictError`` (somebody else's), ``ControlPlaneError`` (refused, or its name is still being
+    deleted), ``UnclearAnswerError`` (a re-run will tell).
+    """
+    existing = _ours(api.find(wanted.name), wanted)
+    if existing is not None:
+        return Created(existing, adopted=True)
+    lost: ControlPlaneError | None = None
+    for _ in range(POSTS):
+        outcome = _post(api, wanted, first=lost is None)
+        if isinstance(outcome, Created):
+            return outcome
+        lost = outcome if lost is None or _may_have_arrived(outcome) else lost
+        found = _look(api, wanted, outcome, sleep)
+        if found is not None:
+            return Created(found, adopted=False)
+    raise _given_up(lost, wanted)
+
+
+def _post(api: Calls, wanted: Wanted, *, first: bool) -> Created | ControlPlaneError:
+    """The cluster, or the error that leaves open whether there is one; what is refused for good is raised."""
+    try:
+        return Created(api.post(), adopted=False)
+    except ControlPlaneError as error:
+        failure = error
+    if is_transient(failure):
+        return failure
+    if failure.http_status not in {400, 409}:
+        raise failure
+    # Both may mean "exists already" (made by another run just now); which one a server uses is its own affair.
+    existing = _ours(api.find(wanted.name), wanted)
+    if existing is not None:
+        return Created(existing, adopted=first)
+    raise _name_taken(wanted, failure) if failure.http_status == 409 else failure
+
+
+def _look(api: Calls, wanted: Wanted, failure: ControlPlaneError, sleep: Callable[[float], None]) -> Cluster | None:
+    """Our cluster, or ``None`` once it is clear that there is none; ``UnclearAnswerError`` if no look succeeded."""
+    pauses = LOOKS_AFTER_LOST_ANSWER if _may_have_arrived(failure) else LOOKS_AFTER_LOST_ANSWER[1:2]
+    clear = False
+    for seen in _looks(api, wanted, pauses, sleep):
+        if isinstance(seen, Cluster):
+            return seen
+        clear = seen is None
+    if not clear:
+        raise _given_up(failure, wanted)
+    return None
+
+
+def _looks(
+    api: Calls, wanted: Wanted, pauses: tuple[float, ...], sleep: Callable[[float], None]
+) -> Iterator[Cluster | ControlPlaneError | None]:
+    for pause in pauses:
+        sleep(pause)
+        try:
+            seen = api.find(wanted.name)
+        except ControlPlaneError as error:
+            if not is_transient(error):
+                raise
+            yield error
+        else:
+            yield _ours(seen, wanted)
+
+
+def _may_have_arrived(failure: ControlPlaneError) -> bool:
+    """Refused connections, 408 and 429 are known not to have been carried out."""
+    if failure.http_status in {408, 429}:
+        return False
+    return isinstance(failure, LostAnswerError) or not isinstance(failure, ControlPlaneUnreachableError)
+
+
+def _ours(cluster: Cluster | None, wanted: Wanted) -> Cluster | None:
+    """``cluster`` if it may be adopted; ``None`` if the name is free; raises if it is taken."""
+    if cluster is None or cluster.phase is Phase.DELETED:
+        return None
+    if cluster.role_arn != wanted.role_arn:
+        role = cluster.role_arn or "a role that the control plane does not show"
+        raise ClusterConflictError(
+            f"The name {cluster.name} is taken by a cluster that runs through another role.",
+            why=f"That cluster ({cluster.id}) runs through {role}; asked for is {wanted.role_arn}.",
+            fix="Choose another name, or look at that cluster with `gridbyoc clusters get`.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    if cluster.status == "terminating":
+        raise being_deleted(cluster)
+    return cluster
+
+
+def _name_taken(wanted: Wanted, failure: ControlPlaneError) -> ClusterConflictError:
+    return ClusterConflictError(
+        f"The control plane says that the name {wanted.name} is taken, by a cluster that this account does not see.",
+        http_status=failure.http_status,
+        why=failure.what,
+        fix="Choose another name.",
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def _given_up(failure: ControlPlaneError | None, wanted: Wanted) -> ControlPlaneError:
+    if failure is not None and not _may_have_arrived(failure):
+        return failure
+    return UnclearAnswerError(
+        f"Whether cluster {wanted.name} was created is not known.",
+        http_status=failure.http_status if failure else 0,
+        why=failure.what if failure else "",
+        fix="Run this again when the control plane answers: it looks the name up first.",
+        rerun=SAFE_RESUMES,
+    )

@@ -1,0 +1,167 @@
+"""A create request as a text to edit, and back: snake_case, nulls for what is unset, the external id masked."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gridbyoc.control_plane.changes import ABSENT
+from gridbyoc.control_plane.model import FieldChange
+from gridbyoc.control_plane.parse import snake
+from gridbyoc.control_plane.rules import check_name, check_types
+from gridbyoc.control_plane.shapes import Fields, Kind, Many, shape_of
+from gridbyoc.control_plane.wire import wanted_of
+from gridbyoc.control_plane.words import REDACTED
+from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.stack.secret import Secret
+
+SECRET_FIELDS = frozenset({"externalId"})
+_TYPES: Mapping[str, tuple[type, str]] = {"text": (str, "a text"), "whole": (int, "a whole number"),
+                                          "yesno": (bool, "true or false")}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The request after the editor, and what was changed in it. ``body`` is secret-bearing."""
+
+    body: Mapping[str, Any] = field(repr=False)
+    changes: tuple[FieldChange, ...]
+
+
+def to_text(body: Mapping[str, Any]) -> str:
+    """``body`` as JSON to edit: every field the API knows, ``null`` where unset."""
+    return json.dumps(_open(body, shape_of(body)), indent=2, ensure_ascii=False) + "\n"
+
+
+def _open(value: object, kind: Kind, name: str = "") -> object:
+    if name in SECRET_FIELDS and value is not None:
+        return REDACTED
+    if isinstance(kind, Fields) and isinstance(value, Mapping):
+        return {snake(key): _open(value.get(key), kind.of[key], key) for key in sorted(kind.of)}
+    if isinstance(kind, Many) and isinstance(value, Sequence):
+        return [_open(item, kind.of) for item in value]
+    return value
+
+
+def from_text(text: str, body: Mapping[str, Any]) -> Edited:
+    """The edited ``text`` as a request again; ``body`` is what it was before, and lends the masked external id.
+
+    Raises ``UsageError`` for what is no JSON, a key twice, a key the API does not know (with the nearest one), a
+    value of another type, or no name or role; ``UnsupportedByDialectError`` for a name or type the service refuses.
+    """
+    value = _parsed(text)
+    if not isinstance(value, dict):
+        raise _bad("It is not a JSON object.")
+    edited = _close(value, shape_of(body), "", body)
+    wanted = wanted_of(edited)
+    check_name(wanted.name)
+    check_types(tuple(_type_names(edited)))
+    return Edited(edited, differences(body, edited))
+
+
+def _parsed(text: str) -> object:
+    """The text's value; the library's error keeps the whole text, so it is not let out."""
+    try:
+        return json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        problem = f"It is not JSON: {error.msg}, line {error.lineno}, column {error.colno}."
+    except RecursionError:
+        problem = "It is nested too deeply."
+    except ValueError as error:
+        problem = "It holds a number that is too long." if type(error) is ValueError else str(error)
+    raise _bad(problem)
+
+
+class _RefusedError(ValueError):
+    """What the JSON reader's hooks refuse."""
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _RefusedError(f"The key {twice} stands in it twice.")
+    return found
+
+
+def _no_constant(text: str) -> object:
+    raise _RefusedError(f"{text} is no JSON value.")
+
+
+def _close(value: object, kind: Kind, path: str, before: object) -> Any:  # noqa: ANN401 - any JSON value
+    """``value`` checked and in the wire's spelling; unset fields and emptied ones are left out."""
+    if isinstance(kind, Fields):
+        return _close_fields(value, kind, path, before if isinstance(before, Mapping) else {})
+    if isinstance(kind, Many):
+        if not isinstance(value, list):
+            raise _bad(f"{path} must be a list.")
+        return [_close(item, kind.of, f"{path}[{index}]", None) for index, item in enumerate(value)]
+    if kind != "any":
+        wanted, words = _TYPES[kind]
+        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is int):
+            raise _bad(f"{path} must be {words}.")
+    return value
+
+
+def _close_fields(value: object, kind: Fields, path: str, before: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _bad(f"{path} must be an object.")
+    names = {spelling: key for key in kind.of for spelling in (key, snake(key))}
+    closed: dict[str, Any] = {}
+    for spelling, item in value.items():
+        where = f"{path}.{spelling}" if path else spelling
+        key = names.get(spelling)
+        if key is None:
+            raise _unknown(where, spelling, kind)
+        if key in closed:
+            raise _bad(f"{where} stands in it twice, in two spellings.")
+        if item is not None:
+            masked = key in SECRET_FIELDS and item == REDACTED
+            closed[key] = before.get(key) if masked else _close(item, kind.of[key], where, before.get(key))
+    return {key: item for key, item in sorted(closed.items()) if item is not None}
+
+
+def _unknown(where: str, spelling: str, kind: Fields) -> UsageError:
+    near = difflib.get_close_matches(snake(spelling), [snake(key) for key in kind.of], n=1)
+    return _bad(f"{where} is not a field of the request.", f" Did you mean {near[0]}?" if near else "")
+
+
+def _bad(problem: str, hint: str = "") -> UsageError:
+    return UsageError(
+        f"The edited request cannot be sent. {problem}",
+        fix=f"Edit it again.{hint}",
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def _type_names(body: Mapping[str, Any]) -> Iterator[str]:
+    for path, value in _flat(body):
+        if path.endswith((".instance_type", "].name")) or ".available_accelerators[" in path:
+            yield str(value)
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FieldChange, ...]:
+    """What differs between two requests, field by field in snake_case; list items go by their name."""
+    old, new = dict(_flat(before)), dict(_flat(after))
+    paths = [path for path in dict.fromkeys([*old, *new]) if old.get(path) != new.get(path)]
+    return tuple(FieldChange(path, _words(old.get(path)), _words(new.get(path))) for path in paths)
+
+
+def _flat(value: object, path: str = "", name: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _flat(item, f"{path}.{snake(key)}" if path else snake(key), key)
+    elif isinstance(value, list):
+        for item in value:
+            label = item.get("name") or item.get("instanceType") if isinstance(item, Mapping) else item
+            yield from _flat(item, f"{path}[{label}]")
+    else:
+        yield path, Secret(str(value)) if name in SECRET_FIELDS else value
+
+
+def _words(value: object) -> str:
+    return ABSENT if value is None else str(value)

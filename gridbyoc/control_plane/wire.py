@@ -1,0 +1,69 @@
+"""What the dialects have in common on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gridbyoc.control_plane import parse
+from gridbyoc.control_plane.create import Wanted
+from gridbyoc.control_plane.http import Http, cluster_path, read_object
+from gridbyoc.control_plane.model import Cluster, Grant, Phase
+from gridbyoc.control_plane.parse import MalformedError
+from gridbyoc.control_plane.words import Clean
+from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterNotFoundError, UsageError
+from gridbyoc.stack.secret import Secret
+
+CLUSTERS = "/v1/core/clusters"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list answer."""
+
+    clusters: tuple[Cluster, ...]
+    default_id: str | None
+
+
+def listing(raw: Mapping[str, Any], clean: Clean) -> Listing:
+    """Clusters without the deleted ones, and the default's id."""
+    found = tuple(parse.cluster(item, clean) for item in parse.children(raw, "clusters"))
+    default = parse.text(raw, "defaultCluster")
+    return Listing(
+        tuple(item for item in found if item.phase is not Phase.DELETED), clean(default) if default else None
+    )
+
+
+def pick(clusters: tuple[Cluster, ...], name: str) -> Cluster | None:
+    """The cluster of that name; one that is being deleted only if there is no other."""
+    named = [item for item in clusters if item.name == name]
+    return min(named, key=lambda item: item.status in {"terminating", "deleted"}, default=None)
+
+
+def wanted_of(body: Mapping[str, Any]) -> Wanted:
+    """Name, role and secrets of a create request, which may have been edited; ``UsageError`` if one is not there."""
+    try:
+        place = parse.aws_place(parse.child(body, "spec"))
+        found = parse.text(body, "name"), parse.text(place, "roleArn"), parse.text(place, "externalId")
+        problem = "name, role ARN or external id is missing"
+    except MalformedError as error:
+        found, problem = (None, None, None), error.where
+    name, role_arn, secret = found
+    if not name or not role_arn or not secret:
+        raise UsageError(f"The create request cannot be sent: {problem}.", rerun=SAFE_NOTHING_DONE)
+    return Wanted(name, role_arn, (Secret(secret),))
+
+
+def cluster_secrets(cluster: Cluster, grant: Grant) -> tuple[Secret, ...]:
+    """The external ids that the answer to an update may repeat."""
+    return (grant.external_id, cluster.external_id) if cluster.external_id else (grant.external_id,)
+
+
+def delete_cluster(http: Http, cluster_id: str, query: tuple[tuple[str, str], ...]) -> None:
+    """DELETE with the two-byte body that the service's clients send; one that is gone already is no error."""
+    path = cluster_path(cluster_id)
+    try:
+        http.call("DELETE", path, read_object, query=query, body={}, cluster_id=cluster_id)
+    except ClusterNotFoundError:
+        return

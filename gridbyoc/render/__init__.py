@@ -1,0 +1,7 @@
+"""Stack → work_dir: the root module from the templates, its module, and the values."""
+
+from gridbyoc.render.data import data_dir
+from gridbyoc.render.hcl import hcl
+from gridbyoc.render.work_dir import Rendered, render
+
+__all__ = ["Rendered", "data_dir", "hcl", "render"]

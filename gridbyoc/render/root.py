@@ -1,0 +1,85 @@
+"""The root module's own files: structure from the templates, values into ``terraform.tfvars.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+
+from gridbyoc.errors import StackError
+from gridbyoc.render.data import data_dir
+from gridbyoc.render.hcl import align, hcl, identifier, is_identifier, only_hcl
+from gridbyoc.render.module import CalledModule, File
+from gridbyoc.render.values import root_values
+from gridbyoc.stack.model import S3Backend, Stack
+
+VALUES = "terraform.tfvars.json"
+AWS_PROVIDER = ">= 5.0, < 7.0"
+_NATIVE_LOCK_SINCE = ">= 1.10"
+_FLOOR = ">= 1.5"
+_META_ARGUMENTS = {"source", "version", "count", "for_each", "providers", "depends_on", "lifecycle", "locals"}
+
+
+def root_files(stack: Stack, module: CalledModule, *, s3_native_lock: bool) -> dict[str, File]:
+    """Every file of the root module by its name. Raises ``StackError`` for module inputs that cannot be written."""
+    values = root_values(stack)
+    _check_inputs(values.get("module_inputs", {}))
+    backend = stack.terraform.backend
+    settings = _s3_settings(backend, stack.aws.profile, s3_native_lock) if isinstance(backend, S3Backend) else None
+    context = {
+        "values": values,
+        "module": module,
+        "foreign": stack.terraform.module is not None,
+        "s3": settings,
+        "aws_provider_version": stack.terraform.aws_provider_version or AWS_PROVIDER,
+        "required_version": _NATIVE_LOCK_SINCE if settings and "use_lockfile" in settings else _FLOOR,
+    }
+    environment = _environment()
+    names = environment.list_templates(filter_func=lambda name: name.endswith(".tf.j2") and "/" not in name)
+    try:
+        texts = {name.removesuffix(".j2"): environment.get_template(name).render(context) for name in names}
+    except ValueError as error:
+        raise StackError("The root module cannot be written.", why=f"{error}.", fix="Correct the stack file.") from None
+    files = {name: File(align(text).encode()) for name, text in texts.items()}
+    files[VALUES] = File((json.dumps(values, indent=2, sort_keys=True) + "\n").encode())
+    return files
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(  # noqa: S701  what comes out is HCL, and only_hcl guards it
+        loader=jinja2.FileSystemLoader(data_dir("templates")),
+        undefined=jinja2.StrictUndefined,
+        finalize=only_hcl,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"hcl": hcl, "identifier": identifier}
+    return environment
+
+
+def _s3_settings(backend: S3Backend, profile: str | None, native_lock: bool) -> dict[str, str | bool]:
+    """The backend's settings in Terraform's names; the provider's profile reads the state where no other is named."""
+    settings: dict[str, str | bool | None] = {
+        "bucket": backend.bucket,
+        "key": backend.key,
+        "region": backend.region,
+        "profile": backend.profile or profile,
+        "encrypt": backend.encrypt,
+        "kms_key_id": backend.kms_key_id,
+        "dynamodb_table": backend.dynamodb_table,
+        "use_lockfile": True if native_lock else None,
+    }
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _check_inputs(inputs: Mapping[str, Any]) -> None:
+    wrong = sorted(name for name in inputs if name in _META_ARGUMENTS or not is_identifier(name))
+    if wrong:
+        raise StackError(
+            f"terraform.module.inputs holds names that no input can have: {', '.join(map(repr, wrong))}.",
+            why=f"A name is made of letters, digits, _ and -, and is none of {', '.join(sorted(_META_ARGUMENTS))}.",
+            fix="Correct or remove them; source and version stand beside inputs.",
+        )

@@ -1,0 +1,129 @@
+"""Bring a work_dir to what the stack asks for, and touch nothing in it that is not ours."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path, PurePosixPath
+
+from gridbyoc.render.module import File, called_module
+from gridbyoc.render.root import root_files
+from gridbyoc.stack.files import file_error, make_private_dir, write_atomic
+from gridbyoc.stack.model import Role, S3Backend, Stack
+
+MANIFEST = ".gridbyoc-rendered.json"
+_READ_BY_TERRAFORM = (".tf", ".tf.json", ".tofu", ".tofu.json", ".auto.tfvars", ".auto.tfvars.json")
+_INIT_READS = {"versions.tf", "backend.tf", "main.tf"}
+_NOT_OURS = {"terraform.tfstate", "terraform.tfstate.backup", ".terraform.lock.hcl", ".terraform"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What ``render`` did: the files written and removed (paths within the work_dir, sorted), and what to warn of.
+
+    ``digest`` (SHA-256) changes when something changes that ``terraform init`` depends on.
+    """
+
+    work_dir: Path
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    warnings: tuple[str, ...]
+    digest: str
+
+
+def render(stack: Stack, work_dir: Path, *, s3_native_lock: bool = True) -> Rendered:
+    """Write the root module of ``stack`` into ``work_dir``: only what differs, atomically, readable by the owner only.
+
+    ``s3_native_lock``: the Terraform that will run can lock state in S3 by itself. State, lock file, ``.terraform``,
+    journal and logs are never touched. Raises ``FileError``, and ``StackError`` for what Terraform could not read.
+    """
+    module = called_module(stack)
+    files = root_files(stack, module, s3_native_lock=s3_native_lock) | dict(module.files)
+    make_private_dir(work_dir)
+    known = _manifest(work_dir)
+    _remember(work_dir, known | files.keys())
+    removed = tuple(name for name in sorted(known - files.keys()) if _remove(work_dir, name))
+    changed = tuple(name for name in sorted(files) if _write(work_dir, name, files[name]))
+    _remember(work_dir, files.keys())
+    warnings = (*module.warnings, *_stack_warnings(stack, s3_native_lock), *_strangers(work_dir, files))
+    return Rendered(work_dir, changed, removed, warnings, _digest(files))
+
+
+def _write(work_dir: Path, name: str, file: File) -> bool:
+    for parent in reversed(PurePosixPath(name).parents[:-1]):
+        make_private_dir(work_dir / parent)
+    return write_atomic(work_dir / name, file.content, mode=file.mode)
+
+
+def _remove(work_dir: Path, name: str) -> bool:
+    """Remove a file that an earlier render wrote, and the directories that it leaves empty."""
+    path = work_dir / name
+    try:
+        path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise file_error("Cannot remove", path, error) from None
+    for parent in PurePosixPath(name).parents[:-1]:
+        try:
+            (work_dir / parent).rmdir()
+        except OSError:
+            break
+    return True
+
+
+def _manifest(work_dir: Path) -> set[str]:
+    """What earlier renders wrote. A damaged list is an empty one: then nothing is removed."""
+    try:
+        names = json.loads((work_dir / MANIFEST).read_bytes())["files"]
+        return {name for name in names if _may_be_ours(name)}
+    except FileNotFoundError:
+        return set()
+    except OSError as error:
+        raise file_error("Cannot read", work_dir / MANIFEST, error) from None
+    except (ValueError, KeyError, TypeError):
+        return set()
+
+
+def _may_be_ours(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and path.parts[0] not in _NOT_OURS
+
+
+def _remember(work_dir: Path, names: Collection[str]) -> None:
+    write_atomic(work_dir / MANIFEST, json.dumps({"files": sorted(names)}, indent=2) + "\n")
+
+
+def _stack_warnings(stack: Stack, s3_native_lock: bool) -> Iterator[str]:
+    backend = stack.terraform.backend
+    if isinstance(backend, S3Backend) and not s3_native_lock and backend.dynamodb_table is None:
+        yield (
+            "The state in S3 is not locked: this Terraform is older than 1.10 and no dynamodb_table is set. "
+            "Two runs at once can damage it."
+        )
+    unused = [each.name for each in fields(Role) if getattr(stack.role, each.name) != getattr(Role(), each.name)]
+    unused = [name for name in unused if name != "tags"]
+    if stack.terraform.module and unused:
+        yield (
+            f"These settings of role have no effect on another module: {', '.join(unused)}. "
+            "Give it its own under terraform.module.inputs."
+        )
+
+
+def _strangers(work_dir: Path, files: Mapping[str, File]) -> Iterator[str]:
+    """Files that Terraform will read and that no render wrote: left alone, and worth a warning."""
+    for path in sorted([*work_dir.iterdir(), *(work_dir / "modules").rglob("*")]):
+        name = path.relative_to(work_dir).as_posix()
+        if name not in files and (name.endswith(_READ_BY_TERRAFORM) or name == "terraform.tfvars"):
+            yield f"{path} was not rendered by gridbyoc; Terraform reads it too. It was left as it is."
+
+
+def _digest(files: Mapping[str, File]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        if name in _INIT_READS or (name.startswith("modules/") and not name.endswith(".md")):
+            for part in (name.encode(), files[name].content):
+                digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()

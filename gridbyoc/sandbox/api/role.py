@@ -1,0 +1,115 @@
+"""The look at a role through the AWS API: is it there, whom does it trust, what is attached to it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from gridbyoc.sandbox.api.names import account_of
+from gridbyoc.sandbox.api.spec import RoleGrant
+from gridbyoc.sandbox.api.trust import as_list, statements_of, trust_problem
+from gridbyoc.sandbox.settings import AWS_ACCOUNT_ID
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+
+MANAGED_POLICIES: tuple[tuple[str, ...], ...] = (
+    ("AmazonEC2FullAccess",),
+    ("AmazonGuardDutyFullAccess_v2", "AmazonGuardDutyFullAccess"),
+    ("AmazonRoute53ResolverFullAccess",),
+    ("AmazonS3FullAccess",),
+    ("AmazonSNSFullAccess",),
+    ("AmazonSQSFullAccess",),
+    ("AmazonVPCFullAccess",),
+    ("CloudWatchLogsFullAccess",),
+    ("IAMFullAccess",),
+)
+"""The nine of the service's guide. The first GuardDuty one has been the second's successor since August 2025."""
+
+OWN_ACTIONS = ("eks:*", "ecr:*", "events:*")
+_MANAGED_ARN = re.compile(r"arn:aws[a-z-]*:iam::aws:policy/(?:.*/)?(?P<name>[^/]+)")
+
+
+class RoleInspector:
+    """Looks at roles in the AWS at ``endpoint_url``, as the control plane's account would after assuming them."""
+
+    def __init__(self, endpoint_url: str, trusted_account_id: str) -> None:
+        self._endpoint_url = endpoint_url
+        self._trusted_account_id = trusted_account_id
+
+    def __call__(self, grant: RoleGrant) -> str:
+        """What is wrong with the role, each thing with what to do about it; empty if nothing is."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return self._verdict(grant)
+        except (BotoCoreError, ClientError) as error:
+            return f"role {grant.role_arn} could not be looked at ({type(error).__name__}); update the cluster to try again"
+
+    def _verdict(self, grant: RoleGrant) -> str:
+        name = grant.role_arn.rsplit("/", 1)[-1]
+        iam = self._iam(grant.role_arn)
+        try:
+            role = iam.get_role(RoleName=name)["Role"]
+        except iam.exceptions.NoSuchEntityException:
+            role = None
+        if role is None or role["Arn"] != grant.role_arn:
+            return (
+                f"role {grant.role_arn} does not exist; create it, or update the cluster with the ARN of one that does"
+            )
+        trust: Any = role["AssumeRolePolicyDocument"]
+        problems = [
+            trust_problem(trust, self._trusted_account_id, grant.external_id.reveal()),
+            *self._policy_problems(iam, name),
+        ]
+        said = "; ".join(filter(None, problems))
+        return f"role {grant.role_arn}: {said}. Then update the cluster: the role is looked at again." if said else ""
+
+    def _policy_problems(self, iam: IAMClient, name: str) -> list[str]:
+        pages = iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+        arns = [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
+        managed = {match["name"] for arn in arns if (match := _MANAGED_ARN.fullmatch(arn))}
+        missing = [names[0] for names in MANAGED_POLICIES if not managed.intersection(names)]
+        allowed = _allowed_actions(_own_documents(iam, name, arns))
+        lacking = [action for action in OWN_ACTIONS if not allowed.intersection((action, "*"))]
+        problems = [f"managed policies not attached: {', '.join(missing)}; attach them"] if missing else []
+        if lacking:
+            problems.append(f"no policy of its own allows {', '.join(lacking)} on every resource; add one that does")
+        return problems
+
+    def _iam(self, role_arn: str) -> IAMClient:
+        import boto3
+
+        session = boto3.Session("test", "test", region_name="us-east-1")
+        account = account_of(role_arn)
+        if account != AWS_ACCOUNT_ID:  # moto shows another account's roles to whoever has assumed one there
+            sts = session.client("sts", endpoint_url=self._endpoint_url)
+            keys = sts.assume_role(RoleArn=role_arn, RoleSessionName="sandbox")["Credentials"]
+            session = boto3.Session(
+                keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name="us-east-1"
+            )
+        return session.client("iam", endpoint_url=self._endpoint_url)
+
+
+def _own_documents(iam: IAMClient, name: str, arns: list[str]) -> list[Any]:
+    documents: list[Any] = []
+    for page in iam.get_paginator("list_role_policies").paginate(RoleName=name):
+        for policy in page["PolicyNames"]:
+            documents.append(iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"])
+    for arn in arns:
+        if not _MANAGED_ARN.fullmatch(arn):
+            version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+            found = iam.get_policy_version(PolicyArn=arn, VersionId=version)
+            documents.append(found["PolicyVersion"]["Document"])
+    return documents
+
+
+def _allowed_actions(documents: list[Any]) -> set[str]:
+    """What is allowed on every resource and without a condition, less what is denied so."""
+    allowed: set[str] = set()
+    denied: set[str] = set()
+    for statement in (each for document in documents for each in statements_of(document)):
+        if "*" in as_list(statement.get("Resource")) and not statement.get("Condition"):
+            actions = {str(action).lower() for action in as_list(statement.get("Action"))}
+            (allowed if statement.get("Effect") == "Allow" else denied).update(actions)
+    return set() if "*" in denied else allowed - denied

@@ -1,0 +1,56 @@
+"""The child's side of a sandbox server: read the settings, serve, and end when the parent does.
+
+The parent holds the write end of our standard input. However it ends, kill -9 included, the kernel closes that end, and
+we stop: no server outlives the sandbox that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from werkzeug.serving import BaseWSGIServer
+
+
+def read_config() -> dict[str, Any]:
+    """The settings that the parent sends as one line of JSON; they carry a key, so they are not in argv."""
+    config: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
+    return config
+
+
+def serve(
+    server: BaseWSGIServer, config: dict[str, Any], told: Callable[[dict[str, Any]], None] = lambda message: None
+) -> None:
+    """Report the port to the parent and serve until it goes away; ``told`` gets what the parent says meanwhile."""
+    threading.Thread(target=_listen, args=(server, told), daemon=True).start()
+    report = os.dup(1)
+    os.dup2(2, 1)  # what a library prints goes to the log: the pipe has no reader after the report
+    os.write(report, json.dumps({"port": server.port}).encode() + b"\n")
+    os.close(report)
+    server.serve_forever(poll_interval=0.05)
+    if scratch := config.get("scratch"):
+        # A parent that was killed cannot clear up; one that was not finds nothing left to do.
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def in_background(work: Callable[[], object]) -> None:
+    """Do ``work`` beside the serving: it warms something up, and its failure shows where it is needed."""
+
+    def run() -> None:
+        try:
+            work()
+        except Exception as error:
+            print(f"warming up failed: {error}", file=sys.stderr)  # noqa: T201 -- a server's own log
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def _listen(server: BaseWSGIServer, told: Callable[[dict[str, Any]], None]) -> None:
+    while line := sys.stdin.buffer.readline():
+        told(json.loads(line))
+    server.shutdown()

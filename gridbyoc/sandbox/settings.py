@@ -1,0 +1,76 @@
+"""What a sandbox is told before it starts."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.stack.model import GRID_ACCOUNT_ID
+from gridbyoc.stack.secret import Secret
+
+AWS_ACCOUNT_ID = "123456789012"
+"""The account that moto's test credentials belong to (read in moto's settings)."""
+
+USERNAME = "ada"
+USER_ID = "user-ada-0001"
+ENV_PREFIX = "GRIDBYOC_SANDBOX_"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSettings:
+    """One sandbox. Times are seconds; a port of 0 is any free one; ``api_key`` ``None``: made, or the state's own.
+
+    ``create_seconds`` is from a create to RUNNING (0: at once), ``delete_seconds`` from a delete to DELETED.
+    ``state_dir`` keeps the control plane's clusters and key for the next time; without it they are forgotten.
+    """
+
+    region: str = "us-east-1"
+    create_seconds: float = 2.0
+    delete_seconds: float = 1.0
+    trusted_account_id: str = GRID_ACCOUNT_ID
+    api_key: Secret | None = None
+    state_dir: Path | None = None
+    access_log: Path | None = None
+    port: int = 0
+    aws_port: int = 0
+    tls: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("create_seconds", "delete_seconds"):
+            if not 0 <= getattr(self, name) <= 86_400:
+                raise _refused(f"{name} must be 0 to 86400 seconds, not {getattr(self, name)!r}.")
+
+
+def settings_from_environ(environ: Mapping[str, str]) -> SandboxSettings:
+    """The settings that ``GRIDBYOC_SANDBOX_CREATE_SECONDS``, ``_DELETE_SECONDS`` and ``_API_KEY`` ask for.
+
+    Raises ``UsageError`` for a number that is none.
+    """
+    key = environ.get(f"{ENV_PREFIX}API_KEY")
+    return SandboxSettings(
+        create_seconds=_seconds(environ, "CREATE_SECONDS", SandboxSettings().create_seconds),
+        delete_seconds=_seconds(environ, "DELETE_SECONDS", SandboxSettings().delete_seconds),
+        api_key=Secret(key) if key else None,
+    )
+
+
+def new_api_key() -> Secret:
+    """A random API key in the form that the service gives out: letters, digits and hyphens."""
+    return Secret(f"sandbox-{secrets.token_hex(16)}")
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(ENV_PREFIX + name, "")
+    if not text:
+        return default
+    try:
+        return float(text)
+    except ValueError:
+        raise _refused(f"{ENV_PREFIX}{name} must be a number of seconds, not {text!r}.") from None
+
+
+def _refused(what: str) -> UsageError:
+    return UsageError(what, fix="Give a number of seconds, for instance 2.", rerun=SAFE_NOTHING_DONE)

@@ -1,0 +1,23 @@
+"""A run's report as lines of text."""
+
+from __future__ import annotations
+
+from gridbyoc.show.plain import duration
+from gridbyoc.steps.report import Report
+
+
+def report_lines(report: Report) -> list[str]:
+    """The role, what changed on either side, and how long each step took."""
+    made = ", ".join(f"{count} {word}" for word, count in report.resources.items() if count)
+    acted = [f"{name}: {action}d" for name, action in report.actions.items() if action != "none"]
+    lines = [
+        "",
+        f"stack     {report.stack} in account {report.account_id}",
+        f"role      {report.role_arn}",
+        f"role side {f'resources: {made}' if made else 'nothing changed'}",
+        f"clusters  {', '.join(acted) if acted else 'nothing changed'}",
+        f"steps     {'  '.join(f'{step} {duration(took)}' for step, took in report.seconds.items())}",
+    ]
+    if not report.changed:
+        lines.append("Nothing changed: both sides were already as the stack file asks.")
+    return lines

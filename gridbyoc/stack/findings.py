@@ -1,0 +1,55 @@
+"""What the rules found, in the order of the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gridbyoc.errors import Problem
+from gridbyoc.stack.document import Document
+from gridbyoc.stack.words import Place, place_text
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one value, and what would be right."""
+
+    message: str
+    hint: str = ""
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects problems (the file is invalid) and warnings (it is valid, yet)."""
+
+    document: Document
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    _places: set[Place] = field(default_factory=set)
+
+    def problem(self, place: Place, message: str, hint: str = "") -> None:
+        """Something at ``place`` is wrong."""
+        self._places.add(place)
+        self.problems.append(self._at(place, message, hint))
+
+    def fault(self, place: Place, fault: Fault | None) -> None:
+        """The same, for a rule that judges one value; ``None`` is no fault."""
+        if fault:
+            self.problem(place, fault.message, fault.hint)
+
+    def warning(self, place: Place, message: str, hint: str = "") -> None:
+        """Something at ``place`` works, and is worth a word."""
+        self.warnings.append(self._at(place, message, hint))
+
+    def known_at(self, place: Place) -> bool:
+        """Whether a problem was found at ``place``, or in what it holds, already."""
+        return any(found[: len(place)] == place for found in self._places)
+
+    def _at(self, place: Place, message: str, hint: str) -> Problem:
+        file, line = self.document.origin(place)
+        return Problem(file, line, place_text(place), message, hint)
+
+
+def in_order(problems: list[Problem], file: str) -> tuple[Problem, ...]:
+    """By line, those of the file before those of ``--set``, each once."""
+    unique = list(dict.fromkeys(problems))
+    return tuple(sorted(unique, key=lambda item: (item.file != file, item.line or 0)))

@@ -1,0 +1,58 @@
+"""How values, places and near misses are put into words in problems."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+
+Place = tuple[str | int, ...]
+"""Where a value is: keys and list positions from the top of the file."""
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_LONGEST_SHOWN = 80
+
+
+def place_text(place: Place) -> str:
+    """A place as people write it: ``clusters[0].instance_types[2]``, ``role.tags["cost center"]``."""
+    text = ""
+    for part in place:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif _PLAIN_KEY.fullmatch(part):
+            text += f".{part}" if text else part
+        else:
+            text += f"[{show_raw(part)}]"
+    return text
+
+
+def show_raw(text: str) -> str:
+    """A text in double quotes, on one line, with nothing in it that could steer a terminal; cut when it is long."""
+    cut = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+    quoted = json.dumps(cut, ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\u{ord(char) % 0x10000:04x}" for char in quoted)
+
+
+def show(text: str) -> str:
+    """A text in back-ticks where it can stand as it is, else in quotes."""
+    return f"`{text}`" if re.fullmatch(r"[\x21-\x5f\x61-\x7e]{1,80}", text) else show_raw(text)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like ``word``, or ``None`` where none is like it."""
+    candidates = {item.lower().replace("_", "-"): item for item in known}
+    close = difflib.get_close_matches(word[:200].lower().replace("_", "-"), candidates, n=1, cutoff=0.6)
+    return candidates[close[0]] if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """``did you mean `x`?`` where a known word is near, else ``otherwise``."""
+    close = nearest(word, known)
+    return f"did you mean `{close}`?" if close else otherwise
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words in back-ticks: ```a`, `b` or `c```."""
+    quoted = [f"`{word}`" for word in words]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"

@@ -1,0 +1,170 @@
+"""From a stack file to running clusters: the order of things, idempotent and resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gridbyoc.aws import await_trust
+from gridbyoc.control_plane.model import Cluster, Grant
+from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError
+from gridbyoc.stack.model import ClusterSpec
+from gridbyoc.steps.changes import Action, ClusterChange, cluster_changes
+from gridbyoc.steps.events import Note
+from gridbyoc.steps.plan import Plan, make_plan
+from gridbyoc.steps.prepare import Site, grant_of, prepare
+from gridbyoc.steps.report import Report
+from gridbyoc.steps.run import Run
+from gridbyoc.steps.wait import delete_and_wait, wait_for
+from gridbyoc.terraform import Outputs
+
+EditBody = Callable[[ClusterSpec, dict[str, Any]], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What may be done without asking, and whom to ask else. ``ask`` shows the plan and returns the answer."""
+
+    create_and_change: bool
+    destroy: bool
+    ask: Callable[[Plan], bool]
+
+
+def bootstrap(run: Run, approval: Approval, *, edit: EditBody | None = None) -> Report:
+    """Make both sides what the stack file asks for, and wait until the clusters run.
+
+    A fresh role needs no plan to be approved by ``--yes``: nothing exists that it could destroy. Everything else is
+    planned, approved, and exactly that plan is applied. The caller holds the stack's lock.
+    """
+    site = prepare(run)
+    plan = make_plan(run, site, with_terraform=not (site.fresh and approval.create_and_change))
+    try:
+        _approve(run, plan, approval)
+        resources = _apply(run, site, plan)
+    finally:
+        if plan.saved:
+            plan.saved.unlink(missing_ok=True)
+    with run.step("output"):
+        outputs = site.runner.output()
+    grant = grant_of(run, outputs)
+    _trust(run, site, grant)
+    changes = _final_changes(run, site, plan, grant)
+    clusters = _register(run, site, changes, grant, edit)
+    clusters = wait_for(run, site.preflight.registrar, clusters)
+    _delete_unlisted(run, site, changes)
+    return _report(run, site, outputs, resources, changes, clusters)
+
+
+def _approve(run: Run, plan: Plan, approval: Approval) -> None:
+    if not plan.has_changes:
+        return
+    if plan.destroys and not approval.destroy and approval.create_and_change:
+        raise ApprovalRequiredError(
+            f"This would destroy: {', '.join(plan.destroys)}.",
+            why="--yes approves creation and change, never destruction.",
+            fix="Look at `gridbyoc plan`; if it is meant, run again with --yes-destroy as well.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    if approval.create_and_change:
+        for cost in plan.costs:
+            run.outside.emit(Note(cost))
+        return
+    if not approval.ask(plan):
+        raise ApprovalRequiredError("The plan was not approved.", rerun=SAFE_NOTHING_DONE)
+
+
+def _apply(run: Run, site: Site, plan: Plan) -> dict[str, int]:
+    with run.step("apply") as step:
+        if plan.terraform is not None and not plan.terraform.has_changes:
+            step.skipped = True
+            step.detail = "nothing to change"
+            return {"add": 0, "change": 0, "destroy": 0}
+        done = site.runner.apply(plan.saved)
+        step.detail = f"{done.add} added, {done.change} changed, {done.destroy} destroyed"
+        return {"add": done.add, "change": done.change, "destroy": done.destroy}
+
+
+def _trust(run: Run, site: Site, grant: Grant) -> None:
+    with run.step("trust") as step:
+        trust = await_trust(
+            site.preflight.session,
+            grant.role_arn,
+            grant.external_id,
+            run.stack.role.trusted_account_id,
+            sleep=run.outside.sleep,
+            clock=run.outside.clock,
+        )
+        step.detail = trust.detail
+    if trust.verdict == "unknown":
+        run.outside.emit(Note(f"The role's trust could not be proven: {trust.detail}.", "warning"))
+
+
+def _final_changes(run: Run, site: Site, plan: Plan, grant: Grant) -> tuple[ClusterChange, ...]:
+    if plan.grant == grant:
+        return plan.clusters
+    before = frozenset({plan.grant.role_arn} if plan.grant else ())
+    preflight = site.preflight
+    return cluster_changes(preflight.registrar, run.stack, preflight.clusters, grant, our_roles=before)
+
+
+def _register(
+    run: Run, site: Site, changes: tuple[ClusterChange, ...], grant: Grant, edit: EditBody | None
+) -> tuple[Cluster, ...]:
+    clusters = []
+    with run.step("register") as step:
+        for change in changes:
+            if change.spec is not None:
+                clusters.append(_register_one(run, site, change, change.spec, grant, edit))
+        counts = {action: sum(c.action == action for c in changes) for action in ("create", "update", "none")}
+        step.skipped = not counts["create"] and not counts["update"]
+        step.detail = f"{counts['create']} created, {counts['update']} updated, {counts['none']} unchanged"
+    return tuple(clusters)
+
+
+def _register_one(
+    run: Run, site: Site, change: ClusterChange, spec: ClusterSpec, grant: Grant, edit: EditBody | None
+) -> Cluster:
+    registrar = site.preflight.registrar
+    if change.cluster is not None and change.action == "none":
+        return change.cluster
+    run.journal.write("effect_started", step="register", action=change.action, cluster=spec.name)
+    if change.cluster is not None:
+        cluster = registrar.update(change.cluster, spec, grant)
+    else:
+        body = edit(spec, registrar.request(spec, grant)) if edit else None
+        created = registrar.create(spec, grant, body=body)
+        cluster = created.cluster
+        if created.adopted:
+            run.outside.emit(Note(f"The cluster {spec.name} existed already with this role: it is taken on."))
+    run.journal.write("effect_done", step="register", action=change.action, cluster=spec.name, id=cluster.id)
+    return cluster
+
+
+def _delete_unlisted(run: Run, site: Site, changes: tuple[ClusterChange, ...]) -> None:
+    doomed = tuple(change.cluster for change in changes if change.action == "delete" and change.cluster)
+    if doomed:
+        delete_and_wait(run, site.preflight.registrar, doomed)
+
+
+def _report(
+    run: Run,
+    site: Site,
+    outputs: Outputs,
+    resources: dict[str, int],
+    changes: tuple[ClusterChange, ...],
+    clusters: tuple[Cluster, ...],
+) -> Report:
+    actions: dict[str, Action] = {change.name: change.action for change in changes}
+    changed = any(resources.values()) or any(action != "none" for action in actions.values())
+    return Report(
+        run.stack.name,
+        site.preflight.caller.account_id,
+        outputs.role_arn,
+        outputs.role_name,
+        changed,
+        resources,
+        clusters,
+        actions,
+        {str(step): took for step, took in run.seconds.items()},
+    )

@@ -1,0 +1,74 @@
+"""The control plane's half of a plan: what each cluster of the stack needs, and who owns a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from gridbyoc.control_plane.model import Cluster, FieldChange, Grant, Phase, Registrar
+from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterConflictError
+from gridbyoc.stack.model import ClusterSpec, Stack
+
+Action = Literal["create", "update", "delete", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterChange:
+    """What one cluster needs. ``spec`` is ``None`` for a deletion, ``cluster`` for a creation."""
+
+    action: Action
+    name: str
+    spec: ClusterSpec | None = None
+    cluster: Cluster | None = None
+    fields: tuple[FieldChange, ...] = ()
+
+
+def cluster_changes(
+    registrar: Registrar,
+    stack: Stack,
+    clusters: Iterable[Cluster],
+    grant: Grant | None,
+    *,
+    our_roles: frozenset[str] = frozenset(),
+) -> tuple[ClusterChange, ...]:
+    """Compare the stack's clusters with the control plane's.
+
+    ``grant`` is ``None`` before the role exists: then a cluster of that name cannot be ours. ``our_roles`` are ARNs
+    that count as ours beside the grant's (the role before it is replaced). Raises ``ClusterConflictError`` for a
+    name that runs through somebody else's role or is still being deleted.
+    """
+    ours = our_roles | ({grant.role_arn} if grant else set())
+    live = {cluster.name: cluster for cluster in clusters if cluster.phase is not Phase.DELETED}
+    wanted = tuple(_wanted(registrar, spec, live.get(spec.name), grant, ours) for spec in stack.clusters)
+    listed = {spec.name for spec in stack.clusters}
+    gone = tuple(
+        ClusterChange("delete", cluster.name, cluster=cluster)
+        for cluster in live.values()
+        if cluster.role_arn in ours and cluster.name not in listed and cluster.status != "terminating"
+    )
+    return wanted + gone
+
+
+def _wanted(
+    registrar: Registrar, spec: ClusterSpec, cluster: Cluster | None, grant: Grant | None, ours: frozenset[str]
+) -> ClusterChange:
+    if cluster is None:
+        return ClusterChange("create", spec.name, spec)
+    if cluster.role_arn not in ours:
+        raise ClusterConflictError(
+            f"A cluster named {spec.name} exists already, and it does not run through this stack's role.",
+            why=f"It runs through {cluster.role_arn or 'a role that the control plane does not show'}"
+            + (f", this stack's role is {grant.role_arn}." if grant else ", and this stack has no role yet."),
+            fix="Choose another name in the stack file, or, where the role is yours, use the stack file and state "
+            "that made it.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    if cluster.status == "terminating":
+        raise ClusterConflictError(
+            f"The cluster {spec.name} is being deleted.",
+            fix="Wait until `gridbyoc clusters list` shows it no more, then run again.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    fields = registrar.diff(cluster, spec, grant)
+    return ClusterChange("update" if fields else "none", spec.name, spec, cluster, fields)

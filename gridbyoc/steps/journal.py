@@ -1,0 +1,42 @@
+"""The append-only record of a stack's steps, in its work_dir; it never holds a secret."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from gridbyoc.errors import FileError
+
+JOURNAL = "journal.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Appends one JSON object a line and flushes it to the disk before it returns."""
+
+    path: Path
+    now: Callable[[], datetime]
+    run_id: str
+
+    def write(self, kind: str, **fields: str | float | int | bool | None) -> None:
+        """Append a record; ``FileError`` where the disk will not take it."""
+        record = {"time": self.now().isoformat(timespec="milliseconds"), "run": self.run_id, "type": kind, **fields}
+        line = json.dumps(record, ensure_ascii=False) + "\n"
+        try:
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(descriptor, line.encode())
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise FileError(
+                f"The journal {self.path} could not be written.",
+                why=error.strerror or str(error),
+                fix="Make room, or make the directory writable, then run again.",
+                rerun="A re-run is safe: it goes on from what exists.",
+            ) from None

@@ -1,0 +1,66 @@
+"""One run per stack at a time, on this machine; the lock says who holds it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from gridbyoc.errors import FileError, LockedError
+from gridbyoc.stack.files import make_private_dir
+
+LOCK = "run.lock"
+HOLDER = "run.lock.json"
+
+
+@contextmanager
+def hold(work_dir: Path, *, verb: str, now: Callable[[], datetime], wait: float = 0.0) -> Iterator[None]:
+    """Hold the stack's lock while inside. ``wait`` seconds for another run to end, then ``LockedError``.
+
+    The kernel drops the lock when the holder dies, so a killed run leaves none behind.
+    """
+    make_private_dir(work_dir)
+    lock = FileLock(work_dir / LOCK, mode=0o600)
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout:
+        raise LockedError(
+            "Another run of this stack is under way.",
+            why=_holder(work_dir),
+            fix="Wait for it to end, or stop it there with Ctrl-C; nothing needs to be unlocked by hand.",
+            rerun="Nothing was created or changed; a re-run is safe.",
+        ) from None
+    except OSError as error:
+        raise FileError(
+            f"The lock {work_dir / LOCK} could not be taken.",
+            why=error.strerror or str(error),
+            fix="Make room, or make the directory writable, then run again.",
+        ) from None
+    holder = work_dir / HOLDER
+    try:
+        _sign(holder, verb, now())
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _sign(holder: Path, verb: str, when: datetime) -> None:
+    text = {"pid": os.getpid(), "host": socket.gethostname(), "verb": verb, "since": when.isoformat(timespec="seconds")}
+    descriptor = os.open(holder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        json.dump(text, stream)
+
+
+def _holder(work_dir: Path) -> str:
+    try:
+        who = json.loads((work_dir / HOLDER).read_text(encoding="utf-8"))
+        return f"`gridbyoc {who['verb']}`, process {who['pid']} on {who['host']}, holds it since {who['since']}."
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"{work_dir / LOCK} is held by a process that did not say who it is."

@@ -1,0 +1,60 @@
+"""Two sides, one plan: Terraform's changes and the control plane's, together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gridbyoc.control_plane.model import Grant
+from gridbyoc.steps.changes import ClusterChange, cluster_changes
+from gridbyoc.steps.cost import standing_cost
+from gridbyoc.steps.prepare import Site, current_grant
+from gridbyoc.steps.run import Run
+from gridbyoc.terraform import PlanSummary
+
+SAVED_PLAN = "gridbyoc.tfplan"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a bootstrap would do. ``terraform`` is ``None`` where a fresh role is made without planning it first."""
+
+    terraform: PlanSummary | None
+    clusters: tuple[ClusterChange, ...]
+    costs: tuple[str, ...]
+    grant: Grant | None
+    saved: Path | None = None
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether anything would change on either side."""
+        by_terraform = self.terraform is None or self.terraform.has_changes
+        return by_terraform or any(change.action != "none" for change in self.clusters)
+
+    @property
+    def destroys(self) -> tuple[str, ...]:
+        """What would be destroyed or replaced: resource addresses and clusters."""
+        resources = self.terraform.changes if self.terraform else ()
+        return (
+            *(change.address for change in resources if change.action in {"delete", "replace"}),
+            *(f"cluster {change.name}" for change in self.clusters if change.action == "delete"),
+        )
+
+
+def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
+    """Plan both sides. The saved plan lies in the work_dir until it is applied or dropped."""
+    grant = current_grant(run, site)
+    with run.step("plan") as step:
+        saved = run.work_dir / SAVED_PLAN if with_terraform else None
+        summary = site.runner.plan(out=saved) if with_terraform else None
+        changes = cluster_changes(site.preflight.registrar, run.stack, site.preflight.clusters, grant)
+        if summary:
+            step.detail = f"{summary.add} to add, {summary.change} to change, {summary.destroy} to destroy"
+        else:
+            step.detail = "a new role"
+    costs = tuple(
+        standing_cost(change.spec, run.stack.control_plane.type)
+        for change in changes
+        if change.spec is not None and change.action in {"create", "update"}
+    )
+    return Plan(summary, changes, costs, grant, saved)

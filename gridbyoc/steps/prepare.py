@@ -1,0 +1,119 @@
+"""What every verb that reaches out begins with: render, init, and beside it the checks that must not fail late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gridbyoc.aws import AwsSession, Caller, caller_identity, guard_account, open_session
+from gridbyoc.control_plane import connect
+from gridbyoc.control_plane.model import Cluster, Grant, Registrar
+from gridbyoc.errors import OutputMissingError
+from gridbyoc.render import Rendered, render
+from gridbyoc.stack.model import LocalBackend
+from gridbyoc.steps.background import Background
+from gridbyoc.steps.events import Note
+from gridbyoc.steps.progress import resource_progress
+from gridbyoc.steps.run import Run
+from gridbyoc.terraform import Binary, Outputs, Runner, find_binary
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """Who we are in AWS, and the control plane with the clusters it has."""
+
+    session: AwsSession
+    caller: Caller
+    registrar: Registrar
+    clusters: tuple[Cluster, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A rendered, initialised work_dir and both services. ``fresh``: no resource is in the state, provably."""
+
+    runner: Runner
+    preflight: Preflight
+    fresh: bool
+
+
+def open_runner(run: Run) -> tuple[Runner, Binary]:
+    """The Runner on the stack's work_dir, with the binary that was found; ``TerraformNotFoundError``."""
+    binary = find_binary(run.choices.terraform_bin, run.outside.environ)
+    mirror = run.stack.terraform.provider_mirror
+    override = run.stack.role.external_id
+    runner = Runner(
+        binary,
+        run.work_dir,
+        environ=run.outside.environ,
+        provider_mirror=mirror,
+        on_event=resource_progress(run.outside.emit),
+        secrets=(override,) if override else (),
+    )
+    return runner, binary
+
+
+def render_stack(run: Run, *, s3_native_lock: bool) -> Rendered:
+    """The render step: write the root module, and say what is worth a warning."""
+    with run.step("render") as step:
+        rendered = render(run.stack, run.work_dir, s3_native_lock=s3_native_lock)
+        changed = len(rendered.changed) + len(rendered.removed)
+        step.detail = f"{changed} files changed" if changed else "unchanged"
+    for warning in rendered.warnings:
+        run.outside.emit(Note(warning, "warning"))
+    return rendered
+
+
+def prepare(run: Run) -> Site:
+    """Render; init with the preflight beside it. With remote state the account is checked before it is touched."""
+    runner, binary = open_runner(run)
+    registrar = connect(
+        run.stack.control_plane,
+        environ=run.outside.environ,
+        home=run.outside.home,
+        url=run.choices.url,
+        sleep=run.outside.sleep,
+        clock=run.outside.clock,
+    )
+    for spec in run.stack.clusters:
+        registrar.check(spec)
+    rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
+    local = isinstance(run.stack.terraform.backend, LocalBackend)
+    checks = Background(lambda: _preflight(run, registrar))
+    if not local:
+        checks.result()
+    _init(run, runner, rendered.digest)
+    return Site(runner, checks.result(), fresh=local and not runner.has_state())
+
+
+def _init(run: Run, runner: Runner, digest: str) -> None:
+    with run.step("init") as step:
+        if runner.init_needed(digest):
+            runner.init(digest=digest)
+        else:
+            step.skipped = True
+            step.detail = "nothing it depends on has changed"
+
+
+def _preflight(run: Run, registrar: Registrar) -> Preflight:
+    with run.step("preflight") as step:
+        session = open_session(run.stack.aws.region, run.stack.aws.profile)
+        caller = caller_identity(session)
+        guard_account(caller, run.stack.aws.account_id)
+        clusters = registrar.list()
+        step.detail = f"account {caller.account_id}, control plane {registrar.url}"
+    return Preflight(session, caller, registrar, clusters)
+
+
+def grant_of(run: Run, outputs: Outputs) -> Grant:
+    """The module's outputs as what the control plane is given."""
+    return Grant(outputs.role_arn, outputs.external_id, run.stack.aws.region)
+
+
+def current_grant(run: Run, site: Site) -> Grant | None:
+    """The grant that stands in the state, or ``None`` before the first apply."""
+    if site.fresh:
+        return None
+    try:
+        return grant_of(run, site.runner.output())
+    except OutputMissingError:
+        return None

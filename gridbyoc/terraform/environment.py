@@ -1,0 +1,49 @@
+"""The environment that Terraform runs in: the caller's own, without what would change its commands behind our back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gridbyoc.terraform.mirror import CLI_CONFIG
+
+_DROPPED_PREFIXES = (
+    "TF_CLI_ARGS",  # a stray TF_CLI_ARGS_apply=-destroy makes a plain apply destroy
+    "TF_LOG",  # a log file may hold every secret, and TF_LOG alone fills stderr
+    "TF_VAR_",  # values come from the stack file alone
+)
+_DROPPED = frozenset(
+    {
+        "TF_DATA_DIR",  # .terraform lies in the work_dir, where the next run looks for it
+        "TF_FORCE_LOCAL_BACKEND",
+        "TF_INPUT",
+        "TF_REATTACH_PROVIDERS",  # a debugger's provider
+        "TF_WORKSPACE",
+        "TERRAFORM_CONFIG",  # the old name of TF_CLI_CONFIG_FILE
+    }
+)
+_SET = {
+    "CHECKPOINT_DISABLE": "1",
+    "TF_IN_AUTOMATION": "1",
+    "TF_INPUT": "0",
+    "TF_WORKSPACE": "default",  # wins over a workspace that somebody selected in the work_dir
+}
+_GO_GC = "400"  # a collection for every fourfold of the heap: saves a quarter of the CPU time
+
+
+def child_environment(environ: Mapping[str, str], cli_config: Path | None = None) -> dict[str, str]:
+    """``environ`` for a Terraform process: credentials, proxies and the plugin cache pass, traps do not.
+
+    ``cli_config`` is the CLI configuration written for this run (see ``mirror``); without one the caller's own
+    TF_CLI_CONFIG_FILE stays, if the file is there.
+    """
+    child = {
+        name: value for name, value in environ.items() if name not in _DROPPED and not name.startswith(_DROPPED_PREFIXES)
+    }
+    child.update(_SET)
+    child.setdefault("GOGC", _GO_GC)
+    if cli_config is not None:
+        child[CLI_CONFIG] = str(cli_config)
+    elif not Path(child.get(CLI_CONFIG, "")).is_file():
+        child.pop(CLI_CONFIG, None)
+    return child

@@ -1,0 +1,158 @@
+"""One command from argv to transcript: environment, log, process, and the error if it failed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, TerraformError, TerraformNotFoundError
+from gridbyoc.stack.secret import Secret
+from gridbyoc.terraform.binary import Binary
+from gridbyoc.terraform.command_line import TerraformCommandLine
+from gridbyoc.terraform.environment import child_environment
+from gridbyoc.terraform.events import Diagnostic
+from gridbyoc.terraform.failures import Failure, failed
+from gridbyoc.terraform.interrupts import Interrupts
+from gridbyoc.terraform.logs import Logs
+from gridbyoc.terraform.mirror import write_cli_config
+from gridbyoc.terraform.outputs import sensitive_values
+from gridbyoc.terraform.process import Cause, Clock, Command, Ended, run
+from gridbyoc.terraform.redaction import Redactor
+from gridbyoc.terraform.state import backend_of, read_json
+from gridbyoc.terraform.transcript import OnEvent, Transcript
+
+TIMEOUTS: Mapping[str, float] = {"init": 600.0, "plan": 1800.0, "apply": 3600.0, "destroy": 3600.0}
+_TIMEOUT = 300.0  # every other verb
+_KEEP_UMASK = -1
+
+
+def utc_now() -> datetime:
+    """The time that a log is named after."""
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How one verb is run: its name in logs and messages, the statuses that are no failure, what stdout is."""
+
+    verb: str
+    good: tuple[int, ...] = (0,)
+    document: bool = False
+    cwd: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A command that did not fail: what it said, and its exit status."""
+
+    transcript: Transcript
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What every command of one Runner has in common; times in seconds, ``timeout`` ``None`` for each verb's own."""
+
+    binary: Binary
+    work_dir: Path
+    environ: Mapping[str, str]
+    mirror: Path | None
+    on_event: OnEvent
+    grace: float
+    timeout: float | None
+    clock: Clock = time.monotonic
+    now: Callable[[], datetime] = field(default=utc_now)
+
+
+class Execution:
+    """Runs commands in one work_dir, one after the other."""
+
+    def __init__(self, settings: Settings, secrets: Iterable[Secret]) -> None:
+        self._set = settings
+        self._redactor = Redactor(secrets)
+        self._logs = Logs(settings.work_dir / "logs", self._redactor, settings.now)
+        self.interrupts = Interrupts()
+
+    def learn(self, secrets: Iterable[Secret]) -> None:
+        """Take these out of every log, also out of those that this Runner wrote before."""
+        if self._redactor.learn(secrets):
+            self._logs.scrub()
+
+    def __call__(self, call: Call, cmd: str, *args: str, **options: Any) -> Said:
+        """Run ``terraform cmd args``, options in python-terraform's form. Raises ``TerraformError`` and its kinds."""
+        line = TerraformCommandLine(self._set.binary, self._set.work_dir, lambda argv: self._run(call, argv))
+        said: Said = line.cmd(cmd, *args, **options)
+        return said
+
+    def _run(self, call: Call, argv: tuple[str, ...]) -> Said:
+        backend = backend_of(self._set.work_dir)
+        if not backend.remote:
+            state = read_json(backend.state_file(self._set.work_dir))
+            outputs = state.get("outputs")
+            self.learn(sensitive_values(outputs) if isinstance(outputs, dict) else ())
+        log = self._logs.open(call.verb, argv)
+        transcript = Transcript(log, self._redactor, self._set.on_event, document=call.document)
+        ended = self._process(call, argv, transcript)
+        if ended.cause is Cause.EXIT and ended.code in call.good:
+            return Said(transcript, ended.code)
+        raise failed(self._failure(call, ended, transcript, log.path, remote=backend.remote))
+
+    def _process(self, call: Call, argv: tuple[str, ...], transcript: Transcript) -> Ended:
+        how = "not run to its end"
+        try:
+            command = self._command(call, argv)
+            ended = run(command, transcript.line, interrupts=self.interrupts, clock=self._set.clock)
+            how = f"exit status {ended.code} after {ended.seconds:.2f} s"
+            how += "" if ended.cause is Cause.EXIT else f", {ended.cause.value}{', killed' if ended.killed else ''}"
+        except OSError as error:
+            raise self._not_started(error) from None
+        finally:
+            transcript.end(how)
+        return ended
+
+    def _command(self, call: Call, argv: tuple[str, ...]) -> Command:
+        config = write_cli_config(self._set.mirror, self._set.work_dir) if self._set.mirror else None
+        environ = child_environment(self._set.environ, config)
+        # Files are for their owner alone; but what init puts into a shared plugin cache is for whoever shares it.
+        shared = call.verb == "init" and "TF_PLUGIN_CACHE_DIR" in environ
+        umask = _KEEP_UMASK if shared else 0o077
+        cwd = call.cwd or self._set.work_dir
+        return Command(argv, environ, cwd, self._timeout(call), self._set.grace, umask)
+
+    def _timeout(self, call: Call) -> float:
+        return TIMEOUTS.get(call.verb, _TIMEOUT) if self._set.timeout is None else self._set.timeout
+
+    def _not_started(self, error: OSError) -> TerraformError | FileError:
+        why = error.strerror or str(error)
+        if not os.access(self._set.work_dir, os.R_OK | os.X_OK):
+            return FileError(f"{self._set.work_dir} cannot be entered.", why=why, rerun=SAFE_NOTHING_DONE)
+        return TerraformNotFoundError(
+            f"{self._set.binary.path} cannot be started.",
+            why=why,
+            fix="Was it removed or replaced meanwhile? Name another one with --terraform-bin.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+    def _failure(self, call: Call, ended: Ended, said: Transcript, log: Path, *, remote: bool) -> Failure:
+        work_dir, binary = self._set.work_dir, self._set.binary
+        return Failure(
+            verb=call.verb,
+            ended=ended,
+            errors=said.errors() or _in_document(said),
+            text=said.text,
+            command=lambda *words: binary.command(work_dir, *words),
+            log=log,
+            remote_state=remote,
+            errored_state=(work_dir / "errored.tfstate").exists(),
+            grace=self._set.grace,
+            timeout=self._timeout(call),
+        )
+
+
+def _in_document(said: Transcript) -> tuple[Diagnostic, ...]:
+    return tuple(item for item in said.in_document() if item.severity == "error")

@@ -1,0 +1,207 @@
+"""A command that did not do what it was asked, as the error that says what happened and what to do."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gridbyoc.errors import (
+    SAFE_NOTHING_DONE,
+    SAFE_RESUMES,
+    StateLockedError,
+    TerraformError,
+    TerraformInterruptedError,
+    TerraformTimeoutError,
+)
+from gridbyoc.terraform.events import Diagnostic
+from gridbyoc.terraform.process import Cause, Ended
+
+CommandLine = Callable[..., str]
+_WRITES = frozenset({"apply", "destroy"})
+_LOCK_FIELD = re.compile(r"^\s*(ID|Path|Operation|Who|Created):[ \t]*(\S.*?)\s*$", re.MULTILINE)
+_NO_LOCK = "Error acquiring the state lock"
+NEEDS_INIT = (
+    "Backend initialization required",
+    "Backend configuration changed",
+    "Inconsistent dependency lock file",
+    "Required plugins are not installed",
+    "Missing required provider",
+    "Module not installed",
+    "Module source has changed",
+)
+_MIRROR_HINT = "Is the registry reachable? An air-gapped machine wants a provider mirror (GRIDBYOC_PROVIDER_MIRROR)."
+_FIXES = (
+    ("Saved plan is stale", "Make a new plan and apply that one."),
+    ("No valid credential sources found", "Give AWS credentials: a profile, `aws sso login`, or the AWS_* variables."),
+    ("ExpiredToken", "The AWS session has expired: log in again."),
+    ("NoSuchBucket", "Create the S3 bucket of the backend, or correct terraform.backend.s3.bucket in the stack file."),
+    ("S3 bucket", "Create the S3 bucket of the backend, or correct terraform.backend.s3.bucket in the stack file."),
+    ("Failed to query available provider packages", _MIRROR_HINT),
+    ("Failed to install provider", _MIRROR_HINT),
+    ("state snapshot was created by Terraform", "Use that version of Terraform or a newer one: the state needs it."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is known about a command that ended badly. ``command`` writes a command line for the work_dir."""
+
+    verb: str
+    ended: Ended
+    errors: tuple[Diagnostic, ...]
+    text: tuple[str, ...]
+    command: CommandLine
+    log: Path
+    remote_state: bool
+    errored_state: bool
+    grace: float
+    timeout: float
+
+    @property
+    def writes(self) -> bool:
+        """It may have changed something before it ended."""
+        return self.verb in _WRITES
+
+
+def failed(failure: Failure) -> TerraformError:
+    """The error for a failure, of the kind that a caller acts on."""
+    if failure.ended.cause is Cause.INTERRUPT:
+        return _interrupted(failure)
+    if failure.ended.cause is Cause.TIMEOUT:
+        return _timed_out(failure)
+    locked = next((error for error in failure.errors if error.summary == _NO_LOCK), None)
+    return _locked(failure, locked) if locked else _refused(failure)
+
+
+def interrupted(verb: str, *, killed: bool) -> TerraformInterruptedError:
+    """An interrupt of a command that changes nothing."""
+    how = "had to be killed" if killed else "stopped"
+    return TerraformInterruptedError(f"terraform {verb} was interrupted and {how}.", killed=killed, rerun=SAFE_NOTHING_DONE)
+
+
+def _interrupted(failure: Failure) -> TerraformInterruptedError:
+    if not failure.writes:
+        return interrupted(failure.verb, killed=failure.ended.killed)
+    if not failure.ended.killed:
+        end = "had just finished" if failure.ended.code == 0 else "stopped cleanly"
+        return TerraformInterruptedError(
+            f"terraform {failure.verb} was interrupted and {end}.",
+            why=_join("The state is saved and its lock released.", _errored(failure)),
+            fix=_push(failure) or "Run the same command again.",
+            rerun=_rerun(failure),
+        )
+    why = "second interrupt" if failure.ended.insisted else f"did not end within {failure.grace:g} s"
+    return TerraformInterruptedError(
+        f"terraform {failure.verb} was interrupted and then killed ({why}).",
+        killed=True,
+        why=_join(_left_behind(failure), _errored(failure)),
+        fix=_join(_push(failure), _unlock_words(failure)),
+        rerun=_rerun(failure),
+    )
+
+
+def _timed_out(failure: Failure) -> TerraformTimeoutError:
+    killed = failure.ended.killed
+    return TerraformTimeoutError(
+        f"terraform {failure.verb} did not end within {failure.timeout:g} s and was {'killed' if killed else 'stopped'}.",
+        diagnostics=tuple(map(str, failure.errors)),
+        why=_join(_left_behind(failure) if killed and failure.writes else "", _errored(failure)),
+        fix=_join(
+            _push(failure),
+            _unlock_words(failure) if killed and failure.writes else "",
+            f"What it was waiting for stands in {failure.log}.",
+        ),
+        rerun=_rerun(failure),
+    )
+
+
+def _locked(failure: Failure, error: Diagnostic) -> StateLockedError:
+    facts = dict(_LOCK_FIELD.findall(error.detail))
+    lock_id = facts.get("ID", "")
+    holder = ", ".join(f"{name.lower()} {facts[name]}" for name in ("Who", "Operation", "Created") if name in facts)
+    fix = "Wait until the other run has ended."
+    if failure.remote_state and lock_id:
+        unlock = failure.command("force-unlock", lock_id)
+        fix += f" Only if you are sure that it no longer exists: `{unlock}`."
+    return StateLockedError(
+        f"Another run holds the lock of the state ({holder or 'unknown'}).",
+        lock_id=lock_id,
+        why=error.detail.split("\n", 1)[0],
+        fix=fix,
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def _refused(failure: Failure) -> TerraformError:
+    return TerraformError(
+        f"terraform {failure.verb} failed: {_reason(failure)}.",
+        diagnostics=tuple(map(str, failure.errors)),
+        why=_join("" if failure.errors else _last_words(failure), _errored(failure)),
+        fix=_join(_push(failure), _fix(failure), f"The full log: {failure.log}."),
+        rerun=_rerun(failure),
+    )
+
+
+def _reason(failure: Failure) -> str:
+    code = failure.ended.code
+    if code < 0:
+        return f"it was ended by {_signal_name(-code)}"
+    if not failure.errors:
+        return f"it ended with exit status {code}"
+    first, more = failure.errors[0], len(failure.errors) - 1
+    where = f" ({first.place})" if first.place else ""
+    return f"{first.summary.rstrip('.')}{where}" + (f", and {more} more" if more else "")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    return f"{name}, as when memory runs out" if number == signal.SIGKILL else name
+
+
+def _last_words(failure: Failure) -> str:
+    return "\n".join(line for line in failure.text if line.strip())[-2000:]
+
+
+def _fix(failure: Failure) -> str:
+    words = " ".join(f"{error.summary} {error.detail}" for error in failure.errors)
+    if any(error.summary.startswith(NEEDS_INIT) for error in failure.errors):
+        return f"Run again; if it stays: `{failure.command('init', '-reconfigure')}`."
+    return next((fix for sign, fix in _FIXES if sign in words), "")
+
+
+def _left_behind(failure: Failure) -> str:
+    lock = "The lock of the remote state may still be held. " if failure.remote_state else ""
+    return f"{lock}A resource that was being made just then may exist in AWS and not in the state."
+
+
+def _unlock_words(failure: Failure) -> str:
+    if not failure.remote_state:
+        return "Run the same command again; the lock of a local state ended with the process."
+    unlock = failure.command("force-unlock", "LOCK_ID")
+    return f"Run the same command again; if it says that the state is locked, it names the lock: `{unlock}`."
+
+
+def _errored(failure: Failure) -> str:
+    return "The state could not be saved where it belongs: it is in errored.tfstate." if failure.errored_state else ""
+
+
+def _push(failure: Failure) -> str:
+    if not failure.errored_state:
+        return ""
+    return f"Save it before anything else: `{failure.command('state', 'push', 'errored.tfstate')}`, then delete the file."
+
+
+def _rerun(failure: Failure) -> str:
+    if failure.errored_state:
+        return "A re-run is safe only after errored.tfstate has been pushed."
+    return SAFE_RESUMES if failure.writes else SAFE_NOTHING_DONE
+
+
+def _join(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)

@@ -1,0 +1,80 @@
+"""The full log of every command in ``<work_dir>/logs``: one file each, without secrets, the newest fifty."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+from gridbyoc.errors import SAFE_NOTHING_DONE, FileError
+from gridbyoc.terraform.redaction import Redactor
+
+KEPT = 50
+Now = Callable[[], datetime]
+
+
+class RunLog:
+    """The log of one command. Once it is open, a full disk does not stop the command that it tells of."""
+
+    def __init__(self, path: Path, file: TextIO, redactor: Redactor) -> None:
+        self.path = path
+        self._file = file
+        self._redactor = redactor
+
+    def line(self, text: str) -> None:
+        """Write one line, at once."""
+        with suppress(OSError, ValueError):
+            self._file.write(f"{self._redactor.clean(text)}\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """No more lines."""
+        with suppress(OSError):
+            self._file.close()
+
+
+class Logs:
+    """The directory of logs; remembers which of them it wrote, to scrub a secret that is learnt later."""
+
+    def __init__(self, directory: Path, redactor: Redactor, now: Now) -> None:
+        self._directory = directory
+        self._redactor = redactor
+        self._now = now
+        self._written: list[Path] = []
+
+    def open(self, verb: str, argv: Sequence[str]) -> RunLog:
+        """Start the log of one command; ``FileError`` when the work_dir cannot be written."""
+        stamp = self._now().strftime("%Y%m%dT%H%M%S.%fZ")
+        path = self._directory / f"{stamp}-{verb.replace(' ', '-')}.log"
+        try:
+            self._directory.mkdir(mode=0o700, exist_ok=True)
+            self._prune()
+            file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", encoding="utf-8")  # noqa: SIM115, PTH123 - closed by RunLog; 0600 from its first byte
+        except OSError as error:
+            raise FileError(
+                f"The work_dir cannot be written: {path}.",
+                why=error.strerror or str(error),
+                fix="Render first if the directory is missing; otherwise correct its owner, mode or the full disk.",
+                rerun=SAFE_NOTHING_DONE,
+            ) from None
+        self._written.append(path)
+        log = RunLog(path, file, self._redactor)
+        log.line(f"# {stamp} {shlex.join(argv)}")
+        return log
+
+    def scrub(self) -> None:
+        """Clean what was written before the redactor learnt its newest secret."""
+        for path in self._written:
+            with suppress(OSError):
+                text = path.read_text(encoding="utf-8")
+                if (clean := self._redactor.clean(text)) != text:
+                    path.write_text(clean, encoding="utf-8")
+
+    def _prune(self) -> None:
+        for old in sorted(self._directory.glob("*.log"))[: -(KEPT - 1)]:
+            with suppress(OSError):
+                old.unlink()

@@ -1,0 +1,180 @@
+"""The Runner: Terraform's verbs on one work_dir."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from gridbyoc.errors import TerraformError
+from gridbyoc.stack.secret import Secret
+from gridbyoc.terraform.binary import Binary
+from gridbyoc.terraform.command_line import FLAG
+from gridbyoc.terraform.events import Diagnostic, TerraformEvent
+from gridbyoc.terraform.execution import Call, Execution, Said, Settings, utc_now
+from gridbyoc.terraform.failures import NEEDS_INIT
+from gridbyoc.terraform.init_record import InitRecord
+from gridbyoc.terraform.mirror import check_mirror
+from gridbyoc.terraform.outputs import Outputs, read_outputs, sensitive_values
+from gridbyoc.terraform.state import Backend, backend_of, bare_directory, has_resources, read_json
+from gridbyoc.terraform.summary import ApplySummary, PlanSummary, apply_summary, plan_summary
+
+LOCK_TIMEOUT = "10s"
+
+
+def ignore(_event: TerraformEvent) -> None:
+    """A listener that does not listen."""
+
+
+class Runner:
+    """Runs Terraform in ``work_dir``; each verb is a method with Terraform's own name.
+
+    Args:
+        binary: what ``find_binary`` found.
+        work_dir: the rendered root module; logs and local state go there too.
+        environ: the caller's environment; credentials pass, ``TF_CLI_ARGS*`` and the like do not.
+        provider_mirror: a directory to take providers from; else ``GRIDBYOC_PROVIDER_MIRROR``, else the registry.
+        on_event: called in this thread with every event as it happens; when it raises, Terraform is stopped
+            properly first.
+        secrets: values to keep out of logs, events and errors; sensitive outputs are learnt when they are read.
+        grace: seconds between asking Terraform to stop and killing it.
+        timeout: seconds for any one command; ``None`` is 10 min for init, 30 for a plan, 60 for apply and destroy,
+            5 for all else.
+        lock_timeout: how long to wait for the state's lock, in Terraform's form.
+
+    Every method may raise ``TerraformError`` (with diagnostics), ``StateLockedError``, ``TerraformTimeoutError``,
+    ``TerraformInterruptedError`` (Ctrl-C, SIGTERM, ``stop()``), ``TerraformNotFoundError`` (the binary went away)
+    and ``FileError`` (the work_dir is missing or cannot be written).
+    """
+
+    def __init__(
+        self,
+        binary: Binary,
+        work_dir: Path,
+        *,
+        environ: Mapping[str, str],
+        provider_mirror: Path | None = None,
+        on_event: Callable[[TerraformEvent], None] = ignore,
+        secrets: Iterable[Secret] = (),
+        grace: float = 60.0,
+        timeout: float | None = None,
+        lock_timeout: str = LOCK_TIMEOUT,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.binary = binary
+        self.work_dir = work_dir.absolute()
+        mirror = check_mirror(provider_mirror, environ)
+        settings = Settings(binary, self.work_dir, environ, mirror, on_event, grace, timeout, clock, now)
+        self._execute = Execution(settings, secrets)
+        self._record = InitRecord(self.work_dir, binary, mirror)
+        self._lock_timeout = lock_timeout
+
+    def version(self) -> str:
+        """The version of the binary, such as ``1.11.4``."""
+        return ".".join(map(str, self.binary.version))
+
+    def stop(self) -> None:
+        """Stop the command that runs, as Ctrl-C would, and refuse later ones; from any thread."""
+        self._execute.interrupts.request()
+
+    def init_needed(self, digest: str) -> bool:
+        """Whether ``init`` would do anything: ``digest`` stands for backend, providers and modules of the root."""
+        return not self._record.holds(digest)
+
+    def init(self, *, upgrade: bool = False, reconfigure: bool = False, digest: str | None = None) -> None:
+        """Install providers and modules, set up the backend. A good one is remembered under ``digest``."""
+        self._record.forget()
+        self._verb(
+            Call("init"),
+            "init",
+            no_color=FLAG,
+            input=False,
+            upgrade=FLAG if upgrade else None,
+            reconfigure=FLAG if reconfigure else None,
+            json=FLAG if self.binary.init_json else None,
+        )
+        if digest is not None:
+            self._record.write(digest)
+
+    def validate(self) -> tuple[Diagnostic, ...]:
+        """Check the root module; the warnings. An invalid one is a ``TerraformError``."""
+        return self._verb(Call("validate", document=True), "validate", json=FLAG).transcript.in_document()
+
+    def plan(self, *, out: Path | None = None, destroy: bool = False, refresh_only: bool = False) -> PlanSummary:
+        """Plan; ``out`` saves the plan (mode 0600: it holds secrets) for ``apply``. Changes are no failure."""
+        said = self._verb(
+            Call("plan", good=(0, 2)),
+            "plan",
+            **self._common(),
+            detailed_exitcode=FLAG,
+            out=str(out.absolute()) if out else None,
+            destroy=FLAG if destroy else None,
+            refresh_only=FLAG if refresh_only else None,
+        )
+        return plan_summary(said.transcript, has_changes=said.code != 0)
+
+    def apply(self, plan: Path | None = None) -> ApplySummary:
+        """Apply a saved plan, exactly as it was shown; without one, plan and apply at once, without a question."""
+        saved = (str(plan.absolute()),) if plan else ()
+        approve = None if plan else FLAG
+        said = self._verb(Call("apply"), "apply", *saved, **self._common(), auto_approve=approve)
+        return apply_summary(said.transcript)
+
+    def destroy(self) -> ApplySummary:
+        """Destroy all that is in the state, without a question: the caller has asked."""
+        said = self._verb(Call("destroy"), "apply", **self._common(), destroy=FLAG, auto_approve=FLAG)
+        return apply_summary(said.transcript)
+
+    def show(self, plan: Path | None = None) -> Mapping[str, Any]:
+        """The state, or a saved plan, as ``show -json`` has it. It holds secrets: for reading, not for a log."""
+        saved = (str(plan.absolute()),) if plan else ()
+        return _document(self._verb(Call("show", document=True), "show", *saved, json=FLAG))
+
+    def output(self) -> Outputs:
+        """The module's outputs; ``OutputMissingError`` before the first apply."""
+        backend = backend_of(self.work_dir)
+        if not backend.remote and not backend.state_file(self.work_dir).exists():
+            return read_outputs({})
+        document = self._from_state(backend, "output", json=FLAG)
+        self._execute.learn(sensitive_values(document))
+        return read_outputs(document)
+
+    def has_state(self) -> bool:
+        """Whether any resource is in the state."""
+        backend = backend_of(self.work_dir)
+        if not backend.remote:
+            file = backend.state_file(self.work_dir)
+            state = read_json(file)
+            if "resources" in state or not file.exists() or not file.stat().st_size:
+                return has_resources(state)
+        return has_resources(self._from_state(backend, "state pull"))
+
+    def force_unlock(self, lock_id: str) -> None:
+        """Take away a lock that a dead run left on the state."""
+        self._verb(Call("force-unlock"), "force-unlock", lock_id, force=FLAG)
+
+    def _common(self) -> dict[str, Any]:
+        return {"json": FLAG, "input": False, "lock_timeout": self._lock_timeout}
+
+    def _from_state(self, backend: Backend, cmd: str, **options: Any) -> Mapping[str, Any]:
+        """Run a command that reads the state alone: the fast way, else, whatever went wrong with it, the plain one."""
+        try:
+            with bare_directory(self.work_dir, backend) as bare:
+                state = None if backend.remote or cmd != "output" else str(backend.state_file(self.work_dir))
+                return _document(self._execute(Call(cmd, document=True, cwd=bare), cmd, **options, state=state))
+        except (TerraformError, OSError) as error:
+            if not _worth_a_retry(error):
+                raise
+        return _document(self._verb(Call(cmd, document=True), cmd, **options))
+
+    def _verb(self, call: Call, cmd: str, *args: str, **options: Any) -> Said:
+        try:
+            return self._execute(call, cmd, *args, **options)
+        except TerraformError as error:
+            if any(sign in line for line in error.diagnostics for sign in NEEDS_INIT):
+                self._record.forget()
+            raise

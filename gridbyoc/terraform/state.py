@@ -1,0 +1,88 @@
+"""Where the state lies, and the short ways to read it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_RECORD = Path(".terraform") / "terraform.tfstate"
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The backend that ``init`` wrote down; without a word of it the state is local."""
+
+    type: str = "local"
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def remote(self) -> bool:
+        """The state does not lie in a file here."""
+        return self.type != "local"
+
+    def state_file(self, work_dir: Path) -> Path:
+        """The file of a local state."""
+        return work_dir / str(self.config.get("path") or "terraform.tfstate")
+
+
+def backend_of(work_dir: Path) -> Backend:
+    """Read ``.terraform/terraform.tfstate``, where Terraform keeps the backend that it was initialised with."""
+    backend = read_json(work_dir / _RECORD).get("backend")
+    if not isinstance(backend, dict) or not isinstance(backend.get("type"), str):
+        return Backend()
+    config = backend.get("config")
+    return Backend(backend["type"], config if isinstance(config, dict) else {})
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file; empty when there is none that can be read."""
+    with suppress(OSError, ValueError, RecursionError):
+        found = json.loads(path.read_bytes())
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def has_resources(state: Mapping[str, Any]) -> bool:
+    """A state with a resource in it; data sources do not count."""
+    resources = state.get("resources")
+    found = resources if isinstance(resources, list) else []
+    return any(isinstance(item, dict) and item.get("mode") == "managed" and item.get("instances") for item in found)
+
+
+@contextmanager
+def bare_directory(work_dir: Path, backend: Backend) -> Iterator[Path]:
+    """A directory that requires no provider, and for remote state has the same backend, already initialised.
+
+    ``output`` is ten times faster here: in the work_dir it first hashes every provider (707 MB for AWS) against the
+    lock file. The copied record is accepted because Terraform hashes the backend's values, not its text.
+    """
+    bare = Path(tempfile.mkdtemp(prefix=".gridbyoc-", dir=work_dir))
+    try:
+        if backend.remote:
+            (bare / _RECORD.parent).mkdir()
+            shutil.copyfile(work_dir / _RECORD, bare / _RECORD)
+            config = {name: value for name, value in backend.config.items() if value is not None}
+            write_private(bare / "backend.tf.json", json.dumps({"terraform": {"backend": {backend.type: config}}}))
+        yield bare
+    finally:
+        shutil.rmtree(bare, ignore_errors=True)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file at once, mode 0600."""
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise

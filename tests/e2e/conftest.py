@@ -1,0 +1,135 @@
+"""The whole tool as a user calls it: its own process, its own HOME, a sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+
+from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+
+
+@dataclass(frozen=True)
+class Done:
+    """How one command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """Standard output as JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """gridbyoc, in a directory of its own."""
+
+    directory: Path
+    env: dict[str, str]
+
+    def __call__(self, *args: str, stdin: str = "", status: int | None = 0, **env: str | None) -> Done:
+        """Run it; ``status`` ``None`` takes any. No command ever shows a traceback, whatever it is given."""
+        merged = {name: value for name, value in {**self.env, **env}.items() if value is not None}
+        ran = subprocess.run(
+            self.argv(*args), cwd=self.directory, env=merged, input=stdin, capture_output=True, text=True, timeout=170
+        )
+        done = Done(ran.returncode, ran.stdout, ran.stderr)
+        if "--debug" not in args:
+            assert "Traceback" not in done.text, done.text
+        assert status is None or done.status == status, f"{args}: {done.status}\n{done.text}"
+        return done
+
+    @staticmethod
+    def argv(*args: str) -> list[str]:
+        return [sys.executable, "-m", "gridbyoc", *args]
+
+    def start(self, *args: str, **env: str) -> subprocess.Popen[str]:
+        """Start it as a shell starts a foreground job: in a process group (here: a session) of its own."""
+        return subprocess.Popen(
+            self.argv(*args), cwd=self.directory, env={**self.env, **env}, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+    def write(self, text: str, name: str = "gridbyoc.yaml") -> Path:
+        path = self.directory / name
+        path.write_text(text)
+        return path
+
+
+@dataclass(frozen=True)
+class World:
+    """Both sides, looked at from outside the tool."""
+
+    sandbox: Sandbox
+
+    def iam(self) -> Any:
+        return boto3.client(
+            "iam", endpoint_url=self.sandbox.aws_url, region_name="us-east-1",
+            aws_access_key_id="test", aws_secret_access_key="test",
+        )  # fmt: skip
+
+    def roles(self, prefix: str = "grid") -> list[dict[str, Any]]:
+        return [role for role in self.iam().list_roles()["Roles"] if role["RoleName"].startswith(prefix)]
+
+    def attached(self, role_name: str) -> set[str]:
+        found = self.iam().list_attached_role_policies(RoleName=role_name)["AttachedPolicies"]
+        return {policy["PolicyArn"] for policy in found}
+
+    def clusters(self) -> list[dict[str, Any]]:
+        env = self.sandbox.env
+        answer = requests.get(
+            f"{self.sandbox.control_plane_url}/v1/core/clusters?phaseNotIn=CLUSTER_STATE_DELETED",
+            auth=(env["GRID_USER_ID"], env["GRID_API_KEY"]), timeout=10,
+        )  # fmt: skip
+        return answer.json().get("clusters") or []
+
+    def cluster(self, name: str) -> dict[str, Any] | None:
+        return next((cluster for cluster in self.clusters() if cluster["name"] == name), None)
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    with running_sandbox(SandboxSettings(create_seconds=0.5, delete_seconds=0.3)) as running:
+        yield running
+
+
+@pytest.fixture
+def world(sandbox: Sandbox) -> World:
+    return World(sandbox)
+
+
+@pytest.fixture
+def tool(sandbox: Sandbox, tmp_path: Path, provider_mirror: Path | None) -> Tool:
+    """gridbyoc with the sandbox's environment, a HOME of its own and quick polling."""
+    home = tmp_path / "home"
+    home.mkdir()
+    directory = tmp_path / "stack"
+    directory.mkdir()
+    env = {**sandbox.environ(os.environ), "HOME": str(home), "GRIDBYOC_POLL_INTERVAL": "0.2s"}
+    if provider_mirror:
+        env["GRIDBYOC_PROVIDER_MIRROR"] = str(provider_mirror)
+    return Tool(directory, env)
+
+
+def stack_text(name: str, *, types: str = "[t2.medium]", role: str = "{}", extra: str = "") -> str:
+    """A stack file with one cluster of the stack's name."""
+    return (
+        f"version: 1\nname: {name}\naws: {{region: us-east-1}}\nrole: {role}\n"
+        f"clusters:\n  - name: {name}\n    performance_profile: cost-saving\n    instance_types: {types}\n{extra}"
+    )

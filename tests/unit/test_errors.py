@@ -1,0 +1,45 @@
+"""Every error has its own stable code, a documented status, and is told in words."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gridbyoc import errors
+from gridbyoc.cli.main import error_lines, error_object
+from gridbyoc.errors import ExitStatus, GridbyocError, Problem, StackError, TerraformError
+
+
+def kinds() -> list[type[GridbyocError]]:
+    found = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, GridbyocError)]
+    assert len(found) > 20
+    return found
+
+
+def test_codes_are_unique_and_well_formed() -> None:
+    codes = [kind.code for kind in kinds()]
+    assert len(codes) == len(set(codes))
+    assert all(len(code) == 8 and code.startswith("GBY-") for code in codes)
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+def test_an_error_is_told_whole(kind: type[GridbyocError]) -> None:
+    error = kind("It broke.", why="Because.", fix="Mend it.")
+    assert kind.exit_status in set(ExitStatus)
+    assert error_lines(error)[0] == f"error[{kind.code}]: It broke."
+    assert "  why: Because." in error_lines(error)
+    assert "  do:  Mend it." in error_lines(error)
+    assert "re-run is safe" in error_lines(error)[-1]
+    assert json.loads(json.dumps(error_object(error)))["exit_status"] == int(kind.exit_status)
+
+
+def test_problems_and_diagnostics_are_listed() -> None:
+    problem = Problem("s.yaml", 3, "aws.region", "is a zone", "write us-west-2")
+    stack = StackError("Invalid.", problems=(problem, Problem("s.yaml", None, "", "is empty")))
+    assert "  s.yaml:3: aws.region: is a zone (write us-west-2)" in error_lines(stack)
+    assert "  s.yaml: is empty" in error_lines(stack)
+    assert error_object(stack)["problems"][0]["line"] == 3
+    terraform = TerraformError("No.", diagnostics=("one\n  two",))
+    assert error_lines(terraform)[1:3] == ["  one", "    two"]
+    assert error_object(terraform)["diagnostics"] == ["one\n  two"]

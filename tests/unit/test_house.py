@@ -1,0 +1,87 @@
+"""The house: which room may import which, how long files and functions may be, what the words of help are."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import gridbyoc
+
+ROOT = Path(gridbyoc.__file__).parent
+MAY_IMPORT = {
+    "errors": set(),
+    "stack": {"errors"},
+    "render": {"stack", "errors"},
+    "terraform": {"stack", "errors"},
+    "aws": {"stack", "errors"},
+    "control_plane": {"stack", "errors"},
+    "steps": {"render", "terraform", "aws", "control_plane", "stack", "errors"},
+    "show": {"steps", "control_plane", "stack", "errors"},
+    "sandbox": {"stack", "errors"},
+    "cli": {"show", "sandbox", "steps", "render", "terraform", "aws", "control_plane", "stack", "errors"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def sources() -> list[Path]:
+    return [path for path in sorted(ROOT.rglob("*.py")) if "_data" not in path.parts]
+
+
+def imported_rooms(tree: ast.AST) -> set[str]:
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names += [
+                f"{node.module}.{alias.name}" if node.module == "gridbyoc" else node.module for alias in node.names
+            ]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    return {name.split(".")[1] for name in names if name.startswith("gridbyoc.")}
+
+
+def test_imports_go_one_way() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {room}"
+        for path in sources()
+        for room in imported_rooms(ast.parse(path.read_text()))
+        if room != room_of(path) and room not in MAY_IMPORT[room_of(path)] | {"__version__"}
+    ]
+    assert wrong == []
+
+
+def test_no_relative_imports() -> None:
+    relative = [
+        str(path)
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert relative == []
+
+
+def test_files_and_functions_stay_small() -> None:
+    long = [str(path) for path in sources() if len(path.read_text().splitlines()) > 250]
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+                if lines > 25:
+                    long.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name} has {lines} lines")
+    assert long == []
+
+
+def test_nothing_below_the_command_line_prints() -> None:
+    prints = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources()
+        if room_of(path) not in {"cli", "__main__"}
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert prints == []

@@ -1,0 +1,106 @@
+"""The journal, the lock, a timed step and the background check."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from gridbyoc.errors import FileError, LockedError, UsageError
+from gridbyoc.steps.background import Background
+from gridbyoc.steps.events import Event, StepFinished, StepStarted
+from gridbyoc.steps.journal import Journal
+from gridbyoc.steps.lock import HOLDER, LOCK, hold
+from gridbyoc.steps.run import Choices, Outside, Run
+from tests.unit.fakes import Time, stack
+
+
+def noon() -> datetime:
+    return datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
+
+
+def make_run(directory: Path, events: list[Event], time: Time) -> Run:
+    outside = Outside({}, directory, events.append, time.clock, time.sleep)
+    return Run(stack(), directory, outside, Choices(), Journal(directory / "journal.jsonl", noon, "r1"))
+
+
+def records(directory: Path) -> list[dict]:
+    return [json.loads(line) for line in (directory / "journal.jsonl").read_text().splitlines()]
+
+
+def test_a_step_is_timed_told_and_recorded(tmp_path: Path) -> None:
+    events: list[Event] = []
+    time = Time()
+    run = make_run(tmp_path, events, time)
+    with run.step("init") as step:
+        time.sleep(2)
+        step.detail = "fine"
+    assert events == [StepStarted("init"), StepFinished("init", 2.0, "done", "fine")]
+    assert run.seconds == {"init": 2.0}
+    assert [(r["type"], r["step"]) for r in records(tmp_path)] == [("step_started", "init"), ("step_done", "init")]
+    assert (tmp_path / "journal.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_failed_step_is_told_by_its_code_and_goes_on_raising(tmp_path: Path) -> None:
+    events: list[Event] = []
+    run = make_run(tmp_path, events, Time())
+    with pytest.raises(UsageError), run.step("apply"):
+        raise UsageError("no")
+    with pytest.raises(KeyboardInterrupt), run.step("wait"):
+        raise KeyboardInterrupt
+    assert [e.detail for e in events if isinstance(e, StepFinished)] == ["GBY-U001", "KeyboardInterrupt"]
+    assert [r.get("code") for r in records(tmp_path) if r["type"] == "step_failed"] == ["GBY-U001", "KeyboardInterrupt"]
+
+
+def test_a_skipped_step_says_so(tmp_path: Path) -> None:
+    events: list[Event] = []
+    run = make_run(tmp_path, events, Time())
+    with run.step("init") as step:
+        step.skipped = True
+    assert isinstance(events[-1], StepFinished)
+    assert events[-1].outcome == "skipped"
+    assert records(tmp_path)[-1]["type"] == "step_skipped"
+
+
+def test_a_journal_that_cannot_be_written_is_an_error_in_words(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "missing" / "journal.jsonl", noon, "r1")
+    with pytest.raises(FileError, match="could not be written") as caught:
+        journal.write("x")
+    assert "No such file" in caught.value.why
+
+
+def test_the_lock_admits_one_and_says_who_holds_it(tmp_path: Path) -> None:
+    with hold(tmp_path, verb="bootstrap", now=noon):
+        assert (tmp_path / LOCK).stat().st_mode & 0o777 == 0o600
+        with pytest.raises(LockedError, match="under way") as caught, hold(tmp_path, verb="plan", now=noon):
+            pytest.fail("two held it")
+        assert "gridbyoc bootstrap" in caught.value.why
+        assert "2026-01-02T12:00:00" in caught.value.why
+    assert not (tmp_path / HOLDER).exists()
+    with hold(tmp_path, verb="plan", now=noon):
+        pass
+
+
+def test_a_holder_that_did_not_sign_is_still_told(tmp_path: Path) -> None:
+    with hold(tmp_path, verb="bootstrap", now=noon):
+        (tmp_path / HOLDER).write_text("{")
+        with pytest.raises(LockedError) as caught, hold(tmp_path, verb="plan", now=noon):
+            pytest.fail("two held it")
+        assert "did not say who it is" in caught.value.why
+
+
+def test_a_lock_where_a_directory_stands_is_an_error_in_words(tmp_path: Path) -> None:
+    (tmp_path / LOCK).mkdir()
+    with pytest.raises(FileError, match="could not be taken"), hold(tmp_path, verb="plan", now=noon):
+        pytest.fail("held a directory")
+
+
+def test_the_background_hands_on_values_and_errors() -> None:
+    main = threading.current_thread()
+    assert Background(threading.current_thread).result() is not main
+    failing = Background(lambda: {}["x"])
+    with pytest.raises(KeyError):
+        failing.result()

@@ -1,0 +1,141 @@
+"""Each renderer of the event stream, and the tables."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from gridbyoc.show import renderer
+from gridbyoc.show.live import Live
+from gridbyoc.show.plain import Plain, duration
+from gridbyoc.show.plan import plan_lines, plan_object, summary
+from gridbyoc.show.report import report_lines
+from gridbyoc.show.table import plain_table, write_table
+from gridbyoc.steps.changes import ClusterChange
+from gridbyoc.steps.events import ClusterProgress, Event, Note, ResourceProgress, StepFinished, StepStarted
+from gridbyoc.steps.plan import Plan
+from gridbyoc.steps.report import Report
+from tests.unit.fakes import ROLE, Time, cluster
+
+STORY: tuple[Event, ...] = (
+    StepStarted("apply"),
+    ResourceProgress("aws_iam_role.this", "create", "started"),
+    ResourceProgress("aws_iam_role.this", "create", "progress", 10.0),
+    ResourceProgress("aws_iam_role.this", "create", "done", 1.0),
+    StepFinished("apply", 3.21, "done", "12 added"),
+    StepStarted("wait"),
+    ClusterProgress("a", "pending", "", 1.0),
+    ClusterProgress("a", "pending", "", 6.0),
+    ClusterProgress("a", "failed", "no such role", 9.0),
+    Note("take care", "warning"),
+    Note("by the way"),
+    StepFinished("wait", 9.0, "failed", "GBY-C008"),
+)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    "seconds,text", [(0.04, "0.0s"), (3.21, "3.2s"), (12.9, "12s"), (185, "3m05s"), (3725, "1h02m")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_plain_lines_say_each_thing_once() -> None:
+    stream = io.StringIO()
+    with Plain(stream) as show:
+        for event in STORY:
+            show(event)
+    assert stream.getvalue().splitlines() == [
+        "  aws_iam_role.this: create started",
+        "  aws_iam_role.this: create done after 1.0s",
+        "apply: done in 3.2s: 12 added",
+        "  cluster a: pending [1.0s]",
+        "  cluster a: failed (no such role) [9.0s]",
+        "warning: take care",
+        "by the way",
+        "wait: failed in 9.0s: GBY-C008",
+    ]
+
+
+def test_json_lines_are_one_object_an_event() -> None:
+    stream = io.StringIO()
+    with renderer("json", stream, io.StringIO(), environ={}, clock=Time().clock) as show:
+        for event in STORY:
+            show(event)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert len(lines) == len(STORY)
+    assert lines[0] == {"type": "step_started", "step": "apply", "detail": ""}
+    assert lines[8] == {
+        "type": "cluster_progress", "name": "a", "status": "failed", "reason": "no such role", "seconds": 9.0,
+    }  # fmt: skip
+
+
+def test_the_live_view_is_for_terminals_that_can_draw() -> None:
+    clock = Time().clock
+    assert isinstance(renderer("text", io.StringIO(), Terminal(), environ={}, clock=clock), Live)
+    assert isinstance(renderer("text", io.StringIO(), Terminal(), environ={"TERM": "dumb"}, clock=clock), Plain)
+    assert isinstance(renderer("text", io.StringIO(), io.StringIO(), environ={}, clock=clock), Plain)
+
+
+@pytest.mark.parametrize("environ,coloured", [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_the_live_view_keeps_finished_steps_and_honours_no_color(environ: dict, coloured: bool) -> None:
+    stream = Terminal()
+    with Live(stream, environ={**environ, "TERM": "xterm"}, clock=Time().clock) as show:
+        for event in STORY:
+            show(event)
+    text = stream.getvalue()
+    assert "12 added" in text
+    assert "take care" in text
+    assert ("\x1b[32m" in text) is coloured
+
+
+def test_plain_tables_align_and_trail_nothing() -> None:
+    text = plain_table(("id", "name"), [("1", "long name"), ("22", "x")])
+    assert text.splitlines() == ["id  name", "1   long name", "22  x"]
+    assert plain_table(("id", "name"), []) == "id  name"
+
+
+@pytest.mark.parametrize("environ,coloured", [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_table_has_colours_on_a_terminal_only(environ: dict, coloured: bool) -> None:
+    on, off = Terminal(), io.StringIO()
+    for stream in (on, off):
+        write_table(stream, ("name", "status"), [("a", "running")], environ={**environ, "TERM": "xterm"})
+    assert ("\x1b[32m" in on.getvalue()) is coloured
+    assert off.getvalue() == "name  status\na     running\n"
+
+
+def test_a_plan_shows_both_sides() -> None:
+    plan = Plan(None, (ClusterChange("create", "a"), ClusterChange("delete", "b")), ("a: $10",), None)
+    lines = plan_lines(plan)
+    assert "  + a new role with its policy, attachments and external id" in lines
+    assert "  + cluster a" in lines
+    assert "  - cluster b" in lines
+    assert lines[-1] == "Plan: AWS a new role; clusters 1 to create, 0 to update, 1 to delete."
+    assert plan_object(plan)["destroys"] == ["cluster b"]
+
+
+def test_a_report_says_when_nothing_changed() -> None:
+    kept = Report("demo", "1", ROLE, "grid", False, {"add": 0}, (cluster("a"),), {"a": "none"}, {"init": 0.5})
+    lines = report_lines(kept)
+    assert lines[-1].startswith("Nothing changed")
+    assert f"role      {ROLE}" in lines
+    assert kept.as_json()["clusters"][0]["status"] == "running"
+    made = Report("demo", "1", ROLE, "grid", True, {"add": 3}, (cluster("a"),), {"a": "create"}, {"init": 0.5})
+    assert "role side resources: 3 add" in report_lines(made)
+    assert "clusters  a: created" in report_lines(made)
+
+
+def test_the_summary_of_no_changes() -> None:
+    from gridbyoc.terraform import PlanSummary
+
+    plan = Plan(PlanSummary(0, 0, 0), (ClusterChange("none", "a"),), (), None)
+    assert summary(plan) == "No changes: both sides are as the stack file asks."
+    assert "    no changes" in plan_lines(plan)
+    assert "  cluster a: no changes" in "\n".join(plan_lines(plan))
