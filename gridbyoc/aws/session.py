@@ -55,7 +55,7 @@ class AwsSession:
     region: str
 
     def sts(self) -> STSClient:
-        """STS at the region's own endpoint."""
+        """STS at the region's own endpoint (botocore's default since 1.37)."""
         client: STSClient = self.boto.client("sts", region_name=self.region, config=self._config())
         return client
 
@@ -70,7 +70,6 @@ class AwsSession:
             connect_timeout=5,
             read_timeout=20,
             retries={"mode": "standard", "total_max_attempts": 4},
-            sts_regional_endpoints="regional",  # type: ignore[call-arg]  # known to botocore, missing in its stubs
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -31,7 +31,7 @@ def plane_options(function: F) -> F:
         default=None,
         help="The control plane's API (default: the stack file's, else grid).",
     )
-    return cast(F, stack_option(url_option(dialect(function))))
+    return stack_option(url_option(dialect(function)))
 
 
 def plane_of(app: App, stack_file: str | None, dialect: DialectName | None) -> ControlPlane:
@@ -40,7 +40,7 @@ def plane_of(app: App, stack_file: str | None, dialect: DialectName | None) -> C
 
     found = default_stack_file(app, stack_file)
     plane: ControlPlane = load_stack(app, found).control_plane if found else ControlPlane()
-    return plane if dialect in {None, plane.type} else ControlPlane(type=cast("DialectName", dialect))
+    return plane if dialect is None or dialect == plane.type else ControlPlane(type=dialect)
 
 
 def registrar_of(app: App, plane: ControlPlane, url: str | None) -> Registrar:

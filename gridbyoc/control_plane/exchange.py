@@ -202,17 +202,17 @@ def proxies_for(url: str, environ: Mapping[str, str]) -> Mapping[str, str]:
 def _in_words(error: Exception) -> NoAnswerError:
     """Our own words for it: the libraries' texts may hold a proxy's password."""
     causes = list(_causes(error))
-    sent = not isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError) and not any(
+    sent = not isinstance(error, requests.ConnectTimeout) and not any(
         isinstance(cause, NewConnectionError | ssl.SSLCertVerificationError) for cause in causes
     )
-    for cause in causes:
-        known = _known_cause(cause)
-        if known is not None:
-            return NoAnswerError(known[0], sent=sent, fix=known[1])
+    words, fix = next((known for known in map(_known_cause, causes) if known), ("", ""))
+    if isinstance(error, requests.exceptions.ProxyError):
+        reason = words or "it refused the connection"
+        return NoAnswerError(f"the proxy cannot be used: {reason}", sent=False, fix="Check the proxy settings.")
+    if words:
+        return NoAnswerError(words, sent=sent, fix=fix)
     if isinstance(error, requests.exceptions.InvalidURL):
         return NoAnswerError("its address is not valid", sent=False)
-    if isinstance(error, requests.exceptions.ProxyError):
-        return NoAnswerError("the proxy refused or cannot be reached", sent=False, fix="Check the proxy settings.")
     if isinstance(error, ValueError) and not isinstance(error, requests.RequestException):
         return NoAnswerError(str(error), sent=True)
     return NoAnswerError("the connection was cut before the answer was whole", sent=sent)

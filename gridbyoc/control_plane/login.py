@@ -13,7 +13,7 @@ from gridbyoc.control_plane.failures import JsonObject
 from gridbyoc.control_plane.http import Http
 from gridbyoc.control_plane.model import Cluster, Registrar
 from gridbyoc.control_plane.parse import MalformedError
-from gridbyoc.control_plane.settings import credentials_path, settings_path, update_user_file
+from gridbyoc.control_plane.settings import credentials_path, read_user_file, settings_path, update_user_file
 from gridbyoc.control_plane.wire import CLUSTERS, listing, pick
 from gridbyoc.control_plane.words import Cleaner
 from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterNotFoundError, ControlPlaneError
@@ -139,3 +139,9 @@ def set_context(registrar: Registrar, name: str, *, environ: Mapping[str, str], 
     update_user_file(settings_path(home), {"context": cluster.id})
     winner = environ.get(CONTEXT_VARIABLE) or None
     return Context(cluster, settings_path(home), winner if winner != cluster.id else None)
+
+
+def current_context(environ: Mapping[str, str], home: Path) -> str | None:
+    """The id of the default cluster: ``GRID_CLUSTER_ID``, else what ``~/.grid/settings.json`` has."""
+    stored = read_user_file(settings_path(home)).values.get("context")
+    return environ.get(CONTEXT_VARIABLE) or (stored if isinstance(stored, str) and stored else None)

@@ -58,11 +58,14 @@ def _write(work_dir: Path, name: str, file: File) -> bool:
 
 
 def _remove(work_dir: Path, name: str) -> bool:
-    """Remove a file that an earlier render wrote, and the directories that it leaves empty."""
+    """Remove a file that an earlier render wrote, and the directories that it leaves empty.
+
+    A directory in its place is somebody else's and stays.
+    """
     path = work_dir / name
     try:
         path.unlink()
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return False
     except OSError as error:
         raise file_error("Cannot remove", path, error) from None

@@ -39,6 +39,10 @@ class ServerProcess:
     port: int
     log: Path
 
+    def hang_up(self) -> None:
+        """Close its lifeline, on which it ends; do not wait for it."""
+        _hang_up(self.process)
+
     def stop(self) -> None:
         """Close its lifeline and wait; kill it if it takes longer than five seconds."""
         _end(self.process)
@@ -104,10 +108,14 @@ def _write_line(process: subprocess.Popen[bytes], message: Mapping[str, Any]) ->
             process.stdin.flush()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _hang_up(process: subprocess.Popen[bytes]) -> None:
     if process.stdin:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    _hang_up(process)
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:

@@ -67,7 +67,10 @@ def running_sandbox(
     with ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="gridbyoc-sandbox-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        yield _start(settings, base, directory, stack)
+        sandbox = _start(settings, base, directory, stack)
+        for server in sandbox.servers:
+            stack.callback(server.hang_up)  # all of them first, then the waiting: they end side by side
+        yield sandbox
 
 
 def require_extra(needed: tuple[str, ...] = NEEDED) -> None:

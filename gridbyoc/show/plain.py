@@ -20,6 +20,10 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
+READING = frozenset({"refresh", "read"})
+"""What changes nothing, and is not worth a line."""
+
+
 def describe(event: Event) -> str | None:
     """One event as one line of text; ``None`` for those that only a live view shows."""
     if isinstance(event, StepStarted):
@@ -28,10 +32,9 @@ def describe(event: Event) -> str | None:
         detail = f": {event.detail}" if event.detail else ""
         return f"{event.step}: {event.outcome} in {duration(event.seconds)}{detail}"
     if isinstance(event, ResourceProgress):
-        if event.state == "progress":
+        if event.state == "started" or event.action in READING:
             return None
-        after = f" after {duration(event.seconds)}" if event.state == "done" else ""
-        return f"  {event.address}: {event.action} {event.state}{after}"
+        return f"  {event.address}: {event.action} {event.state} after {duration(event.seconds)}"
     if isinstance(event, ClusterProgress):
         reason = f" ({event.reason})" if event.reason else ""
         return f"  cluster {event.name}: {event.status}{reason} [{duration(event.seconds)}]"

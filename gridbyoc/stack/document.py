@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -42,6 +43,13 @@ class Document:
             if place[:length] in self.lines:
                 return self.file, self.lines[place[:length]]
         return self.file, None
+
+    def override(self, place: Place) -> None:
+        """Note that the value at ``place`` is no longer the file's."""
+        size = len(place)
+        self.lines = {known: line for known, line in self.lines.items() if known[:size] != place}
+        self.written = {known: text for known, text in self.written.items() if known[:size] != place}
+        self.overridden.add(place)
 
     def at(self, *place: str | int) -> Any:  # noqa: ANN401 - any YAML value
         """The value at a place, ``None`` where there is none."""
@@ -96,7 +104,8 @@ def scalar(node: Scalar) -> Any:  # noqa: ANN401 - text, number, boolean or null
         return node.text.lower() == "true"
     if _INTEGER.fullmatch(node.text):
         return int(node.text)
-    return float(node.text) if _FLOAT.fullmatch(node.text) else node.text
+    number = float(node.text) if _FLOAT.fullmatch(node.text) else None
+    return node.text if number is None or math.isinf(number) else number
 
 
 class _Reader:
@@ -115,6 +124,7 @@ class _Reader:
             raise YamlFault("an alias stands for something that holds the alias itself", node.line)
         self._document.lines.setdefault(place, node.line)
         if isinstance(node, Scalar):
+            _check_text(node)
             if node.plain:
                 self._document.written[place] = node.text
             return scalar(node)
@@ -132,6 +142,7 @@ class _Reader:
         for key, value in node.pairs:
             if not isinstance(key, Scalar):
                 raise YamlFault("a key must be text", key.line)
+            _check_text(key)
             if key.plain and key.text == "<<":
                 merged += value.items if isinstance(value, Sequence) else [value]
                 continue
@@ -157,3 +168,9 @@ class _Reader:
         message = f"the key {show(key.text)} stands here twice, first in line {first}"
         problem = Problem(self._document.file, key.line, place_text(place), message, "keep one of them")
         self._document.faults.append(problem)
+
+
+def _check_text(node: Scalar) -> None:
+    """An escape such as ``"\\ud800"`` makes half a character, which no file and no request can carry."""
+    if any("\ud800" <= char <= "\udfff" for char in node.text):
+        raise YamlFault("holds half a character (a lone surrogate)", node.line)

@@ -1,11 +1,12 @@
 """The JSON Schema's findings in words: unknown keys, missing ones, wrong types, values that are not allowed.
 
-What a rule says better (patterns, lengths, duplicates) is left to the rules; ``leftovers`` reports what none of them saw.
+What a rule says better (patterns, lengths, duplicates) is left to the rules;
+``leftovers`` reports what none of them saw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -13,7 +14,7 @@ from jsonschema.exceptions import ValidationError
 
 from gridbyoc.stack.findings import Findings
 from gridbyoc.stack.schema import schema
-from gridbyoc.stack.words import Place, did_you_mean, listed, nearest, place_text, show
+from gridbyoc.stack.words import Place, did_you_mean, listed, nearest, show
 
 EXTERNAL_ID_ADVICE = (
     "gridbyoc generates one; to give your own, write `external_id_from: {env: VARIABLE}` or"
@@ -25,12 +26,22 @@ _ADVICE = {
     "role_arn": "a stack makes its role; for a role that is there already use `gridbyoc register --role-arn`",
     "cost_savings": "write `performance_profile: cost-saving`",
     "workspace": "Terraform workspaces are not used: one stack, one state",
-    **dict.fromkeys(("api_key", "token", "password", "secret", "secret_key", "access_key", "username"), _SECRETS),
+    **dict.fromkeys(("api_key", "token", "password", "secret", "secret_key", "access_key"), _SECRETS),
     **dict.fromkeys(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), _SECRETS),
 }
 _NOUNS = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number"}
 _NOUNS |= {"boolean": "`true` or `false`"}
-_WRAPPED = {"object": "key: value", "array": "[first, second]"}
+_EXTERNAL_ID_FROM = ("role", "external_id_from")
+_WRITTEN = {
+    "object": "a mapping is written `{key: value}`, or one `key: value` a line",
+    "array": "a list is written `[first, second]`, or one item a line, each after `- `",
+}
+_EXAMPLES: dict[tuple[str, ...], str] = {
+    ("version",): "write `version: 1`",
+    ("name",): "write `name: my-stack`",
+    ("clusters",): "write `clusters: [{name: my-cluster}]`",
+    ("clusters", "name"): "write `name: my-cluster`",
+}
 
 
 def check_shape(findings: Findings) -> list[ValidationError]:
@@ -50,8 +61,7 @@ def leftovers(findings: Findings, errors: list[ValidationError]) -> None:
     for error in errors:
         place = _place(error)
         if not findings.known_at(place):
-            about = error.schema if isinstance(error.schema, dict) else {}
-            findings.problem(place, _plainly(error), str(about.get("description", "")))
+            findings.problem(place, "is not of the form that is allowed here", _schema_of(error).get("description", ""))
 
 
 def secret_advice(key: str) -> str | None:
@@ -71,7 +81,6 @@ def _branches(error: ValidationError) -> Iterator[ValidationError]:
         yield error
         return
     context = error.context or []
-    wrong = {inner.schema_path[0] for inner in context if inner.validator == "type" and inner.path == error.path}
     wrong = {inner.schema_path[0] for inner in context if inner.validator == "type" and not inner.relative_path}
     fitting = [inner for inner in context if inner.schema_path[0] not in wrong]
     if not fitting:
@@ -80,43 +89,41 @@ def _branches(error: ValidationError) -> Iterator[ValidationError]:
         yield from _branches(inner)
 
 
+def _schema_of(error: ValidationError) -> dict[str, Any]:
+    return error.schema if isinstance(error.schema, dict) else {}
+
+
+def _mapping(error: ValidationError) -> dict[str, Any]:
+    return error.instance if isinstance(error.instance, dict) else {}
+
+
+def _keys(place: Place) -> tuple[str, ...]:
+    """A place without positions in lists."""
+    return tuple(part for part in place if isinstance(part, str))
+
+
 def _place(error: ValidationError) -> Place:
     return tuple(error.absolute_path)
 
 
 def _unknown_keys(findings: Findings, place: Place, error: ValidationError) -> None:
-    known = list(error.schema.get("properties", {})) if isinstance(error.schema, dict) else []
-    for key in (key for key in error.instance if key not in known):
-        advice = _ADVICE.get(key.lower().replace("-", "_"))
-        hint = advice or did_you_mean(key, known, f"allowed: {', '.join(known)}" if known else "nothing is allowed here")
+    known = list(_schema_of(error).get("properties", {}))
+    allowed = f"allowed: {', '.join(known)}" if known else "nothing is allowed here"
+    for key in (key for key in _mapping(error) if key not in known):
+        if place == _EXTERNAL_ID_FROM and not nearest(key, known):
+            # it may be the external id itself, so it is not repeated
+            findings.problem(place, "holds an unknown key", allowed)
+            continue
+        hint = _ADVICE.get(key.lower().replace("-", "_")) or did_you_mean(key, known, allowed)
         findings.problem((*place, key), f"unknown key {show(key)}", hint)
 
 
 def _missing(findings: Findings, place: Place, error: ValidationError) -> None:
-    required: list[str] = error.schema["required"] if isinstance(error.schema, dict) else []
-    near = {nearest(key, required) for key in error.instance if isinstance(key, str)}
-    for key in (key for key in required if key not in error.instance):
-        if f"unknown key {show(key)}" and key in near and _told_near(findings, place, key):
-            continue
-        findings.problem(place, f"`{key}` is missing", _EXAMPLES.get((*_no_index(place), key), ""))
-
-
-_EXAMPLES: dict[tuple[str, ...], str] = {
-    ("version",): "write `version: 1`",
-    ("name",): "write `name: my-stack`",
-    ("clusters",): "write `clusters: [{name: my-cluster}]`",
-}
-
-
-def _no_index(place: Place) -> tuple[str, ...]:
-    return tuple(part for part in place if isinstance(part, str))
-
-
-def _told_near(findings: Findings, place: Place, key: str) -> bool:
-    return any(
-        problem.hint == f"did you mean `{key}`?" and problem.path.startswith(place_text(place))
-        for problem in findings.problems
-    )
+    known = _schema_of(error).get("properties", {})
+    misspelt = {nearest(key, known) for key in _mapping(error) if key not in known}
+    for key in _schema_of(error)["required"]:
+        if key not in _mapping(error) and key not in misspelt:
+            findings.problem(place, f"`{key}` is missing", _EXAMPLES.get((*_keys(place), key), ""))
 
 
 def _wrong_type(findings: Findings, place: Place, error: ValidationError) -> None:
@@ -127,19 +134,17 @@ def _wrong_type(findings: Findings, place: Place, error: ValidationError) -> Non
     if error.instance is None:
         findings.problem(place, f"is empty; it must be {_NOUNS[wanted]}", "give it a value, or remove the key")
         return
-    findings.problem(place, f"must be {_NOUNS[wanted]}, not {_noun(error.instance)}", _type_hint(findings, place, error))
+    message = f"must be {_NOUNS[wanted]}, not {_noun(error.instance)}"
+    findings.problem(place, message, _type_hint(findings, place, error))
 
 
 def _type_hint(findings: Findings, place: Place, error: ValidationError) -> str:
     wanted, written = str(error.validator_value), findings.document.written.get(place)
     if wanted == "string" and written is not None:
-        return f'write it in quotes: "{written}"'
+        return "write it in quotes" + ("" if place[:2] == _EXTERNAL_ID_FROM else f': "{written}"')
     if wanted in {"integer", "boolean"} and isinstance(error.instance, str) and written is None:
         return "write it without quotes"
-    example = (error.schema.get("examples") or [None])[0] if isinstance(error.schema, dict) else None
-    if wanted == "array" and isinstance(example, list):
-        return "a list is written [first, second], or one item a line, each after `- `"
-    return f"written as `{_WRAPPED[wanted]}`" if wanted in _WRAPPED else ""
+    return _WRITTEN.get(wanted, "")
 
 
 def _noun(value: Any) -> str:  # noqa: ANN401 - any YAML value
@@ -150,7 +155,7 @@ def _noun(value: Any) -> str:  # noqa: ANN401 - any YAML value
 
 
 def _not_allowed(findings: Findings, place: Place, error: ValidationError) -> None:
-    allowed = [str(item) for item in error.validator_value]
+    allowed = [str(item) for item in _schema_of(error)["enum"]]
     value = error.instance
     hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
     findings.problem(place, f"must be {listed(allowed)}", hint)
@@ -168,18 +173,33 @@ def _no_such_type(findings: Findings, place: Place, error: ValidationError) -> N
 
 
 def _too_few(findings: Findings, place: Place, error: ValidationError) -> None:
-    known = list(error.schema.get("properties", {})) if isinstance(error.schema, dict) else []
+    known = list(_schema_of(error).get("properties", {}))
     hint = f"give one of {listed(known)}" if known else "give at least one item, or remove the key"
-    findings.problem(place, "is empty", hint)
+    findings.problem(place, "is empty", _EXAMPLES.get(_keys(place), hint))
 
 
 def _too_many(findings: Findings, place: Place, error: ValidationError) -> None:
-    known = list(error.schema.get("properties", {})) if isinstance(error.schema, dict) else []
-    if known and all(key in known for key in error.instance):
-        findings.problem(place, f"holds more than one of {listed(known)}", "keep one of them")
+    known = list(_schema_of(error).get("properties", {}))
+    if known and all(key in known for key in _mapping(error)):
+        findings.problem(place, f"holds more than one; allowed is one of {listed(known)}", "keep one")
 
 
 def _out_of_range(findings: Findings, place: Place, error: ValidationError) -> None:
-    low, high = error.schema.get("minimum"), error.schema.get("maximum")  # type: ignore[union-attr]
+    low, high = _schema_of(error).get("minimum"), _schema_of(error).get("maximum")
     allowed = f"{low} to {high}" if high is not None else f"{low} or more"
     findings.problem(place, f"is {error.instance}; allowed is {allowed}")
+
+
+_TELLERS: Mapping[str, Callable[[Findings, Place, ValidationError], None]] = {
+    "additionalProperties": _unknown_keys,
+    "required": _missing,
+    "type": _wrong_type,
+    "enum": _not_allowed,
+    "const": _not_the_version,
+    "anyOf": _no_such_type,
+    "minItems": _too_few,
+    "minProperties": _too_few,
+    "maxProperties": _too_many,
+    "minimum": _out_of_range,
+    "maximum": _out_of_range,
+}

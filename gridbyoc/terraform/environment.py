@@ -38,7 +38,9 @@ def child_environment(environ: Mapping[str, str], cli_config: Path | None = None
     TF_CLI_CONFIG_FILE stays, if the file is there.
     """
     child = {
-        name: value for name, value in environ.items() if name not in _DROPPED and not name.startswith(_DROPPED_PREFIXES)
+        name: value
+        for name, value in environ.items()
+        if name not in _DROPPED and not name.startswith(_DROPPED_PREFIXES)
     }
     child.update(_SET)
     child.setdefault("GOGC", _GO_GC)

@@ -141,10 +141,13 @@ def parse_diagnostic(body: object, clean: Clean = plain) -> Diagnostic:
     given = _object(body)
     where = _object(given.get("range"))
     line = _count(_object(where.get("start")).get("line"))
+    # A plain Go error comes whole as the summary, many lines of it.
+    summary, _, more = clean(plain(_text(given.get("summary")))).strip().partition("\n")
+    detail = clean(plain(_text(given.get("detail"))))
     return Diagnostic(
         severity=_text(given.get("severity")) or "error",
-        summary=clean(plain(_text(given.get("summary")))).strip(),
-        detail=clean(plain(_text(given.get("detail")))).strip(),
+        summary=summary.rstrip(),
+        detail=f"{more.strip()}\n{detail.strip()}".strip(),
         address=_text(given.get("address")),
         filename=_text(where.get("filename")),
         line=line or None,
@@ -173,7 +176,9 @@ def _resource(state: Literal["started", "progress", "done", "failed"]) -> Callab
     def read(message: _Object, _clean: Clean) -> ResourceEvent:
         hook = _object(message.get("hook"))
         address = _text(_object(hook.get("resource")).get("addr"))
-        return ResourceEvent(address, _text(hook.get("action")) or "refresh", state, _number(hook.get("elapsed_seconds")))
+        return ResourceEvent(
+            address, _text(hook.get("action")) or "refresh", state, _number(hook.get("elapsed_seconds"))
+        )
 
     return read
 

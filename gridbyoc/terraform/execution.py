@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, TerraformError, TerraformNotFoundError
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform.binary import Binary
 from gridbyoc.terraform.command_line import TerraformCommandLine
 from gridbyoc.terraform.environment import child_environment
-from gridbyoc.terraform.events import Diagnostic
-from gridbyoc.terraform.failures import Failure, failed
+from gridbyoc.terraform.failures import Failure, failed, interrupted
 from gridbyoc.terraform.interrupts import Interrupts
 from gridbyoc.terraform.logs import Logs
 from gridbyoc.terraform.mirror import write_cli_config
@@ -83,13 +81,14 @@ class Execution:
         if self._redactor.learn(secrets):
             self._logs.scrub()
 
-    def __call__(self, call: Call, cmd: str, *args: str, **options: Any) -> Said:
+    def __call__(self, call: Call, cmd: str, *args: str, **options: object) -> Said:
         """Run ``terraform cmd args``, options in python-terraform's form. Raises ``TerraformError`` and its kinds."""
         line = TerraformCommandLine(self._set.binary, self._set.work_dir, lambda argv: self._run(call, argv))
-        said: Said = line.cmd(cmd, *args, **options)
-        return said
+        return line.cmd(cmd, *args, **options)
 
     def _run(self, call: Call, argv: tuple[str, ...]) -> Said:
+        if self.interrupts.requested:
+            raise interrupted(call.verb, killed=False)
         backend = backend_of(self._set.work_dir)
         if not backend.remote:
             state = read_json(backend.state_file(self._set.work_dir))
@@ -143,7 +142,7 @@ class Execution:
         return Failure(
             verb=call.verb,
             ended=ended,
-            errors=said.errors() or _in_document(said),
+            errors=said.errors(),
             text=said.text,
             command=lambda *words: binary.command(work_dir, *words),
             log=log,
@@ -152,7 +151,3 @@ class Execution:
             grace=self._set.grace,
             timeout=self._timeout(call),
         )
-
-
-def _in_document(said: Transcript) -> tuple[Diagnostic, ...]:
-    return tuple(item for item in said.in_document() if item.severity == "error")

@@ -32,13 +32,18 @@ NEEDS_INIT = (
     "Module not installed",
     "Module source has changed",
 )
+_BACKEND_MOVED = (
+    "Backend configuration changed",
+    "Backend configuration block has changed",
+    "Unsetting the previously set backend",
+    "Can't ask approval for state migration",
+)
 _MIRROR_HINT = "Is the registry reachable? An air-gapped machine wants a provider mirror (GRIDBYOC_PROVIDER_MIRROR)."
 _FIXES = (
     ("Saved plan is stale", "Make a new plan and apply that one."),
     ("No valid credential sources found", "Give AWS credentials: a profile, `aws sso login`, or the AWS_* variables."),
     ("ExpiredToken", "The AWS session has expired: log in again."),
     ("NoSuchBucket", "Create the S3 bucket of the backend, or correct terraform.backend.s3.bucket in the stack file."),
-    ("S3 bucket", "Create the S3 bucket of the backend, or correct terraform.backend.s3.bucket in the stack file."),
     ("Failed to query available provider packages", _MIRROR_HINT),
     ("Failed to install provider", _MIRROR_HINT),
     ("state snapshot was created by Terraform", "Use that version of Terraform or a newer one: the state needs it."),
@@ -79,7 +84,9 @@ def failed(failure: Failure) -> TerraformError:
 def interrupted(verb: str, *, killed: bool) -> TerraformInterruptedError:
     """An interrupt of a command that changes nothing."""
     how = "had to be killed" if killed else "stopped"
-    return TerraformInterruptedError(f"terraform {verb} was interrupted and {how}.", killed=killed, rerun=SAFE_NOTHING_DONE)
+    return TerraformInterruptedError(
+        f"terraform {verb} was interrupted and {how}.", killed=killed, rerun=SAFE_NOTHING_DONE
+    )
 
 
 def _interrupted(failure: Failure) -> TerraformInterruptedError:
@@ -106,7 +113,8 @@ def _interrupted(failure: Failure) -> TerraformInterruptedError:
 def _timed_out(failure: Failure) -> TerraformTimeoutError:
     killed = failure.ended.killed
     return TerraformTimeoutError(
-        f"terraform {failure.verb} did not end within {failure.timeout:g} s and was {'killed' if killed else 'stopped'}.",
+        f"terraform {failure.verb} did not end within {failure.timeout:g} s, so it was "
+        f"{'killed' if killed else 'stopped'}.",
         diagnostics=tuple(map(str, failure.errors)),
         why=_join(_left_behind(failure) if killed and failure.writes else "", _errored(failure)),
         fix=_join(
@@ -169,9 +177,12 @@ def _last_words(failure: Failure) -> str:
 
 
 def _fix(failure: Failure) -> str:
-    words = " ".join(f"{error.summary} {error.detail}" for error in failure.errors)
+    words = " ".join(" ".join(f"{error.summary} {error.detail}" for error in failure.errors).split())
+    if any(sign in words for sign in _BACKEND_MOVED):
+        migrate, leave = (failure.command("init", flag) for flag in ("-migrate-state", "-reconfigure"))
+        return f"The backend was changed. To take the state along: `{migrate}`; to leave it behind: `{leave}`."
     if any(error.summary.startswith(NEEDS_INIT) for error in failure.errors):
-        return f"Run again; if it stays: `{failure.command('init', '-reconfigure')}`."
+        return f"Initialise the work_dir: `{failure.command('init')}`."
     return next((fix for sign, fix in _FIXES if sign in words), "")
 
 
@@ -182,7 +193,9 @@ def _left_behind(failure: Failure) -> str:
 
 def _unlock_words(failure: Failure) -> str:
     if not failure.remote_state:
-        return "Run the same command again; the lock of a local state ended with the process."
+        return (
+            "Run the same command again; the lock of a local state ended with the process, no `force-unlock` is needed."
+        )
     unlock = failure.command("force-unlock", "LOCK_ID")
     return f"Run the same command again; if it says that the state is locked, it names the lock: `{unlock}`."
 
@@ -194,7 +207,9 @@ def _errored(failure: Failure) -> str:
 def _push(failure: Failure) -> str:
     if not failure.errored_state:
         return ""
-    return f"Save it before anything else: `{failure.command('state', 'push', 'errored.tfstate')}`, then delete the file."
+    return (
+        f"Save it before anything else: `{failure.command('state', 'push', 'errored.tfstate')}`, then delete the file."
+    )
 
 
 def _rerun(failure: Failure) -> str:

@@ -33,7 +33,12 @@ class Interrupts:
     @property
     def asked(self) -> bool:
         """Someone wants the command to stop."""
-        return self._first is not None or self._requested.is_set()
+        return self._first is not None or self.requested
+
+    @property
+    def requested(self) -> bool:
+        """``request()`` was called, which stays so."""
+        return self._requested.is_set()
 
     @property
     def insisted(self) -> bool:

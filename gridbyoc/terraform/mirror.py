@@ -30,7 +30,8 @@ def check_mirror(asked: Path | None, environ: Mapping[str, str]) -> Path | None:
             why="A mirror is a directory that holds HOST/NAMESPACE/TYPE directories, one for each provider."
             if mirror.is_dir()
             else "It is not a directory that can be read.",
-            fix=f"Make one with `terraform providers mirror {mirror}`, or correct terraform.provider_mirror or {_VARIABLE}.",
+            fix=f"Make one with `terraform providers mirror {mirror}`, or correct terraform.provider_mirror "
+            f"or {_VARIABLE}.",
             rerun=SAFE_NOTHING_DONE,
         )
     return mirror
@@ -67,4 +68,3 @@ def _providers(mirror: Path) -> list[str]:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
-

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.errors import TerraformError
+from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform.binary import Binary
 from gridbyoc.terraform.command_line import FLAG
@@ -106,10 +106,9 @@ class Runner:
 
     def plan(self, *, out: Path | None = None, destroy: bool = False, refresh_only: bool = False) -> PlanSummary:
         """Plan; ``out`` saves the plan (mode 0600: it holds secrets) for ``apply``. Changes are no failure."""
-        said = self._verb(
+        said = self._writing(
             Call("plan", good=(0, 2)),
             "plan",
-            **self._common(),
             detailed_exitcode=FLAG,
             out=str(out.absolute()) if out else None,
             destroy=FLAG if destroy else None,
@@ -120,13 +119,12 @@ class Runner:
     def apply(self, plan: Path | None = None) -> ApplySummary:
         """Apply a saved plan, exactly as it was shown; without one, plan and apply at once, without a question."""
         saved = (str(plan.absolute()),) if plan else ()
-        approve = None if plan else FLAG
-        said = self._verb(Call("apply"), "apply", *saved, **self._common(), auto_approve=approve)
+        said = self._writing(Call("apply"), "apply", *saved, auto_approve=None if plan else FLAG)
         return apply_summary(said.transcript)
 
     def destroy(self) -> ApplySummary:
         """Destroy all that is in the state, without a question: the caller has asked."""
-        said = self._verb(Call("destroy"), "apply", **self._common(), destroy=FLAG, auto_approve=FLAG)
+        said = self._writing(Call("destroy"), "apply", destroy=FLAG, auto_approve=FLAG)
         return apply_summary(said.transcript)
 
     def show(self, plan: Path | None = None) -> Mapping[str, Any]:
@@ -139,42 +137,64 @@ class Runner:
         backend = backend_of(self.work_dir)
         if not backend.remote and not backend.state_file(self.work_dir).exists():
             return read_outputs({})
-        document = self._from_state(backend, "output", json=FLAG)
+        state = None if backend.remote else str(backend.state_file(self.work_dir))
+        document = self._from_state(backend, "output", json=FLAG, state=state)
         self._execute.learn(sensitive_values(document))
         return read_outputs(document)
 
     def has_state(self) -> bool:
         """Whether any resource is in the state."""
         backend = backend_of(self.work_dir)
-        if not backend.remote:
-            file = backend.state_file(self.work_dir)
-            state = read_json(file)
-            if "resources" in state or not file.exists() or not file.stat().st_size:
-                return has_resources(state)
-        return has_resources(self._from_state(backend, "state pull"))
+        if backend.remote:
+            return has_resources(self._from_state(backend, "state pull"))
+        file = backend.state_file(self.work_dir)
+        state = read_json(file)
+        if "resources" in state or not file.exists() or not file.stat().st_size:
+            return has_resources(state)
+        # Encrypted (OpenTofu), or damaged, which Terraform will say in its own words.
+        return has_resources(_document(self._verb(Call("state pull", document=True), "state pull")))
 
     def force_unlock(self, lock_id: str) -> None:
         """Take away a lock that a dead run left on the state."""
         self._verb(Call("force-unlock"), "force-unlock", lock_id, force=FLAG)
 
-    def _common(self) -> dict[str, Any]:
-        return {"json": FLAG, "input": False, "lock_timeout": self._lock_timeout}
-
-    def _from_state(self, backend: Backend, cmd: str, **options: Any) -> Mapping[str, Any]:
-        """Run a command that reads the state alone: the fast way, else, whatever went wrong with it, the plain one."""
+    def _from_state(self, backend: Backend, cmd: str, **options: object) -> Mapping[str, Any]:
+        """Run a command that needs the state alone: the short way first, the plain one if that does not work."""
         try:
             with bare_directory(self.work_dir, backend) as bare:
-                state = None if backend.remote or cmd != "output" else str(backend.state_file(self.work_dir))
-                return _document(self._execute(Call(cmd, document=True, cwd=bare), cmd, **options, state=state))
+                return _document(self._execute(Call(cmd, document=True, cwd=bare), cmd, **options))
         except (TerraformError, OSError) as error:
-            if not _worth_a_retry(error):
+            # An interrupt, a time-out or a lock stays what it is.
+            if isinstance(error, TerraformError) and type(error) is not TerraformError:
                 raise
-        return _document(self._verb(Call(cmd, document=True), cmd, **options))
+        return _document(self._verb(Call(cmd, document=True), cmd, **(options | {"state": None})))
 
-    def _verb(self, call: Call, cmd: str, *args: str, **options: Any) -> Said:
+    def _writing(self, call: Call, cmd: str, *args: str, **options: object) -> Said:
+        errored = self.work_dir / "errored.tfstate"
+        if errored.exists():
+            raise TerraformError(
+                "An earlier run could not save its state where it belongs; it left it in errored.tfstate.",
+                why="Without that state Terraform would make again what exists already.",
+                fix=f"`{self.binary.command(self.work_dir, 'state', 'push', errored.name)}`, then delete {errored}.",
+                rerun="A re-run is safe once the state has been pushed.",
+            )
+        return self._verb(call, cmd, *args, json=FLAG, input=False, lock_timeout=self._lock_timeout, **options)
+
+    def _verb(self, call: Call, cmd: str, *args: str, **options: object) -> Said:
         try:
             return self._execute(call, cmd, *args, **options)
         except TerraformError as error:
             if any(sign in line for line in error.diagnostics for sign in NEEDS_INIT):
                 self._record.forget()
             raise
+
+
+def _document(said: Said) -> Mapping[str, Any]:
+    text = said.transcript.stdout.strip()
+    try:
+        found = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise TerraformError("Terraform's answer is not a JSON object.", rerun=SAFE_NOTHING_DONE) from None
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 _RECORD = Path(".terraform") / "terraform.tfstate"
+_BLOCK = re.compile(r'^\s*backend\s+"(\w+)"\s*\{', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The backend that ``init`` wrote down; without a word of it the state is local."""
+    """Where the state is kept; without a word of it, in a file of the work_dir. ``config`` is known after an init."""
 
     type: str = "local"
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -33,12 +35,17 @@ class Backend:
 
 
 def backend_of(work_dir: Path) -> Backend:
-    """Read ``.terraform/terraform.tfstate``, where Terraform keeps the backend that it was initialised with."""
+    """The backend that the work_dir was initialised with, else the one that its ``.tf`` files ask for."""
+    # https://developer.hashicorp.com/terraform/language/backend#initialize-the-backend
     backend = read_json(work_dir / _RECORD).get("backend")
-    if not isinstance(backend, dict) or not isinstance(backend.get("type"), str):
-        return Backend()
-    config = backend.get("config")
-    return Backend(backend["type"], config if isinstance(config, dict) else {})
+    if isinstance(backend, dict) and isinstance(backend.get("type"), str):
+        config = backend.get("config")
+        return Backend(backend["type"], config if isinstance(config, dict) else {})
+    for path in sorted(work_dir.glob("*.tf")):
+        with suppress(OSError):
+            if match := _BLOCK.search(path.read_text(encoding="utf-8", errors="replace")):
+                return Backend(match[1])
+    return Backend()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from gridbyoc.terraform.events import (
     PlannedChange,
     ResourceDrift,
     TerraformEvent,
+    parse_diagnostic,
     parse_event,
     plain,
 )
@@ -87,7 +89,17 @@ class Transcript:
         """Every error, from the stream or, where a command speaks plain text, from that."""
         found = [event for event in self.kept(Diagnostic) if event.severity == "error"]
         found += [event for event in diagnostics_in(list(self._text)) if event.severity == "error"]
+        found += [event for event in self.in_document() if event.severity == "error"]
         return tuple(dict.fromkeys(found))
+
+    def in_document(self) -> tuple[Diagnostic, ...]:
+        """The diagnostics of a document that has them (``validate -json``)."""
+        try:
+            document = json.loads(self.stdout or "{}")
+        except (ValueError, RecursionError):
+            return ()
+        found = document.get("diagnostics") if isinstance(document, dict) else None
+        return tuple(parse_diagnostic(item, self._clean) for item in found) if isinstance(found, list) else ()
 
     def _clean(self, text: str) -> str:
         return self._redactor.clean(text)

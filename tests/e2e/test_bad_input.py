@@ -1,9 +1,9 @@
+# ruff: noqa: E501 - a table reads best with one case a line
 """Bad input of every kind: its exit status, words for it, no traceback, and nothing created or lost."""
 
 from __future__ import annotations
 
 import http.server
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,7 +60,7 @@ def lost_credentials(content: str | None) -> Callable[[Tool], object]:
 def full_disk(tool: Tool) -> None:
     work_dir = tool.directory / ".gridbyoc" / "bad-input"
     work_dir.mkdir(parents=True)
-    os.symlink("/dev/full", work_dir / "journal.jsonl")
+    (work_dir / "journal.jsonl").symlink_to("/dev/full")
 
 
 NO_LOGIN = {"GRID_USER_ID": None, "GRID_USERNAME": None, "GRID_API_KEY": None}
@@ -194,7 +194,7 @@ def answering(status: int, kind: str, body: bytes) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 - the name http.server calls
 
         def log_message(self, *args: object) -> None:
             pass

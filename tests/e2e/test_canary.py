@@ -82,9 +82,8 @@ def test_failures_do_not_show_it_either(tool: Tool) -> None:
     run(tool, "plan", "--debug", "--url", "http://127.0.0.1:9", status=1)
     tool.write(STACK.replace("grid-canary", "grid-canary-b").replace("[t2.medium]", "[t9.medium]"))
     run(tool, "bootstrap", "--yes", "--debug", status=None)
-    broken = tool.write(
-        '#!/bin/sh\ncase "$*" in *apply*) cat terraform.tfvars.json; exit 1;; *) exec terraform "$@";; esac\n', "broken"
-    )
+    wrapper = '#!/bin/sh\ncase "$*" in *apply*) cat terraform.tfvars.json; exit 1;; *) exec terraform "$@";; esac\n'
+    broken = tool.write(wrapper, "broken")
     broken.chmod(0o755)
     tool.write(STACK)
     run(tool, "bootstrap", "--yes", "--debug", status=1, GRIDBYOC_TERRAFORM_BIN=str(broken))

@@ -35,7 +35,7 @@ def lock_of(tool: Tool, name: str) -> Path:
 def test_ctrl_c_during_apply_ends_terraform_cleanly(tool: Tool, world: World) -> None:
     tool.write(stack_text("stopped", role="{name: grid-stopped}"))
     process = tool.start("bootstrap", "--yes")
-    read_until(process, "create started")
+    read_until(process, "aws_iam_role.this: create done")
     os.killpg(process.pid, signal.SIGINT)
     status, text = end(process)
     assert status == 130, text
@@ -66,10 +66,8 @@ def test_ctrl_c_during_wait_leaves_everything_as_it_is(tool: Tool, world: World)
 
 
 def test_ctrl_c_twice_says_what_may_be_left(tool: Tool) -> None:
-    stubborn = tool.write(
-        '#!/bin/sh\ncase "$*" in *apply*) trap "" INT; echo "{}"; sleep 60;; *) exec terraform "$@";; esac\n',
-        "stubborn",
-    )
+    wrapper = '#!/bin/sh\ncase "$*" in *apply*) trap "" INT; echo "{}"; sleep 60;; *) exec terraform "$@";; esac\n'
+    stubborn = tool.write(wrapper, "stubborn")
     stubborn.chmod(0o755)
     tool.write(stack_text("twice"))
     process = tool.start("bootstrap", "--yes", GRIDBYOC_TERRAFORM_BIN=str(stubborn))

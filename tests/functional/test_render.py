@@ -32,8 +32,10 @@ output "external_id" {
   sensitive = true
 }
 """
-NASTY = ['"', "\\", "${", "%{", "$${", "%%{", "$", "%", "{", "}", "~}", "\n", "\r", "\t", "\0", "é", "e\u0301", "\u202e",
-         "\ufeff", "😀", "EOT", "<<EOT\n", "${1+1}", "%{if true}x%{endif}", "/*", "#", "//", '"}']  # fmt: skip
+NASTY = [
+    *('"', '"}', "\\", "${", "%{", "$${", "%%{", "$", "%", "{", "}", "~}", "${1+1}", "%{if true}x%{endif}"),
+    *("\n", "\r", "\t", "\0", "é", "e\u0301", "\u202e", "\ufeff", "😀", "EOT", "<<EOT\n", "/*", "#", "//"),
+]
 STRINGS = st.lists(st.sampled_from(NASTY) | st.characters(exclude_categories=["Cs"]), max_size=8).map("".join)
 
 
@@ -123,7 +125,7 @@ def test_another_module_gets_its_inputs_as_they_are_and_needs_no_role_name(
     assert outputs.get("role_name") is None
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STRINGS, min_size=40, max_size=120))
 def test_no_text_breaks_out_of_its_quotes(
     terraform: TerraformCli, tmp_path_factory: pytest.TempPathFactory, texts: list[str]

@@ -53,7 +53,7 @@ def test_plain_lines_say_each_thing_once() -> None:
         for event in STORY:
             show(event)
     assert stream.getvalue().splitlines() == [
-        "  aws_iam_role.this: create started",
+        "  aws_iam_role.this: create progress after 10s",
         "  aws_iam_role.this: create done after 1.0s",
         "apply: done in 3.2s: 12 added",
         "  cluster a: pending [1.0s]",

@@ -58,6 +58,12 @@ _CAMEL = {_BOUNDARY.sub("_", name).lower(): name for name in _KINDS}
 _DIGITS = re.compile(r"-?[0-9]{1,18}")
 
 
+def camel(name: str) -> str:
+    """``name`` in lowerCamelCase, where it is one of a request or of its query."""
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
 def normalised(value: Any, path: str = "spec") -> Any:
     """``value`` with known names in lowerCamelCase, nulls left out and types checked (``ApiError`` 400)."""
     if isinstance(value, list):

@@ -111,9 +111,10 @@ run "prefix_and_nothing_attached" {
   command = plan
 
   variables {
-    role_name_prefix  = "acme-"
-    managed_policies  = []
-    policy_statements = []
+    role_name_prefix     = "acme-"
+    external_id_rotation = null
+    managed_policies     = []
+    policy_statements    = []
   }
 
   assert {

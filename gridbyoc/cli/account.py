@@ -1,0 +1,108 @@
+"""``gridbyoc login`` and ``gridbyoc context``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import command, pass_app
+from gridbyoc.cli.plane import plane_of, plane_options, registrar_of, secret_from_file
+from gridbyoc.errors import SAFE_NOTHING_DONE, UnsupportedByDialectError, UsageError
+
+if TYPE_CHECKING:
+    from gridbyoc.stack.model import DialectName
+    from gridbyoc.stack.secret import Secret
+
+
+@command("login")
+@click.option("--username", default=None, help="The account's user name (default: $GRID_USERNAME, or a question).")
+@click.option("--key-file", default=None, metavar="FILE", help="A file that holds the API key; - is standard input.")
+@click.option("--key-stdin", is_flag=True, help="Read the API key from standard input.")
+@plane_options
+@pass_app
+def login(
+    app: App,
+    username: str | None,
+    key_file: str | None,
+    key_stdin: bool,
+    stack_file: str | None,
+    url: str | None,
+    dialect: DialectName | None,
+) -> None:
+    """Exchange a user name and an API key for the account's id, and keep id and key.
+
+    They are kept where the service's own client keeps them: ~/.grid/credentials.json (or
+    ~/.lightning/credentials.json), readable by you alone. The key comes from --key-file, --key-stdin, $GRID_API_KEY
+    ($LIGHTNING_API_KEY), or a question without echo; never from the command line, where others could see it.
+    """
+    from gridbyoc.control_plane import log_in
+
+    plane = plane_of(app, stack_file, dialect)
+    if key_file and key_stdin:
+        raise UsageError("--key-file and --key-stdin cannot go together.", rerun=SAFE_NOTHING_DONE)
+    variable = "GRID_API_KEY" if plane.type == "grid" else "LIGHTNING_API_KEY"
+    name = username or app.environ.get("GRID_USERNAME", "").strip() or _asked(app, "User name", "--username")
+    key = _key(app, "-" if key_stdin else key_file, variable)
+    done = log_in(plane, username=name, api_key=key, environ=app.environ, home=app.home, url=url)
+    if app.json:
+        files = [str(path) for path in done.files]
+        app.object({"user_id": done.user_id, "default_cluster": done.default_cluster_id, "files": files})
+    else:
+        app.line(f"Logged in as {name} ({done.user_id}); kept in {', '.join(str(path) for path in done.files)}.")
+    if app.environ.get(variable) and app.environ.get(variable.replace("API_KEY", "USER_ID")):
+        app.note(f"warning: {variable} and the user id beside it in the environment win over what was just kept.")
+
+
+def _key(app: App, path: str | None, variable: str) -> Secret:
+    from gridbyoc.stack.secret import Secret
+
+    if path is not None:
+        return secret_from_file(app, path, "API key")
+    value = app.environ.get(variable, "").strip() or _asked(app, "API key", "--key-file", hidden=True)
+    return Secret(value)
+
+
+def _asked(app: App, question: str, option: str, *, hidden: bool = False) -> str:
+    if not app.interactive:
+        raise UsageError(
+            f"No {question.lower()} was given, and there is no terminal to ask on.",
+            fix=f"Give it with {option} or in the environment.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    answer = app.prompt(question, hidden=hidden).strip()
+    if not answer:
+        raise UsageError(f"No {question.lower()} was given.", rerun=SAFE_NOTHING_DONE)
+    return answer
+
+
+@command("context")
+@click.argument("name", required=False)
+@plane_options
+@pass_app
+def context(app: App, name: str | None, stack_file: str | None, url: str | None, dialect: DialectName | None) -> None:
+    """Make the cluster NAME the default one of the service's own client; without NAME, show which one is.
+
+    Its id is kept in ~/.grid/settings.json. GRID_CLUSTER_ID in the environment wins over it.
+    """
+    from gridbyoc.control_plane import current_context, set_context
+
+    plane = plane_of(app, stack_file, dialect)
+    if plane.type != "grid":
+        raise UnsupportedByDialectError(
+            "This control plane has no default cluster to set.",
+            why="The context is a setting of the grid client.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    if name is None:
+        shown = current_context(app.environ, app.home)
+        app.object({"context": shown}) if app.json else app.line(shown or "No default cluster is set.")
+        return
+    done = set_context(registrar_of(app, plane, url), name, environ=app.environ, home=app.home)
+    if app.json:
+        app.object({"context": done.cluster.id, "name": done.cluster.name, "file": str(done.file)})
+    else:
+        app.line(f"The default cluster is {done.cluster.name} ({done.cluster.id}); kept in {done.file}.")
+    if done.overridden_by:
+        app.note(f"warning: GRID_CLUSTER_ID={done.overridden_by} in the environment wins over it.")

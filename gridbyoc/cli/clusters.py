@@ -1,0 +1,119 @@
+"""``gridbyoc clusters``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import command, group, pass_app
+from gridbyoc.cli.plane import cluster_named, plane_of, plane_options, registrar_of
+from gridbyoc.cli.running import wait_options
+
+if TYPE_CHECKING:
+    from gridbyoc.control_plane.model import Cluster
+    from gridbyoc.control_plane.wait import Target
+    from gridbyoc.stack.model import DialectName
+
+
+@group("clusters")
+def clusters() -> None:
+    """List, get, create and wait for clusters."""
+
+
+@command("list")
+@plane_options
+@pass_app
+def list_(app: App, stack_file: str | None, url: str | None, dialect: DialectName | None) -> None:
+    """Show every cluster that is not deleted: id, name, type, status, created (UTC)."""
+    from gridbyoc.cli.cluster_table import cluster_rows
+    from gridbyoc.steps.report import cluster_object
+
+    found = registrar_of(app, plane_of(app, stack_file, dialect), url).list()
+    if app.json:
+        app.object([cluster_object(cluster) for cluster in found])
+    elif found:
+        app.table(*cluster_rows(found))
+    else:
+        app.note("There are no clusters.")
+
+
+@command("get")
+@click.argument("name")
+@plane_options
+@pass_app
+def get(app: App, name: str, stack_file: str | None, url: str | None, dialect: DialectName | None) -> None:
+    """Show one cluster, NAME being its name or id."""
+    show_cluster(app, cluster_named(registrar_of(app, plane_of(app, stack_file, dialect), url), name))
+
+
+@command("wait")
+@click.argument("name")
+@click.option(
+    "--for",
+    "target",
+    type=click.Choice(["running", "deleted"]),
+    default="running",
+    show_default=True,
+    help="What to wait for.",
+)
+@plane_options
+@wait_options
+@pass_app
+def wait(
+    app: App,
+    name: str,
+    target: Target,
+    stack_file: str | None,
+    url: str | None,
+    dialect: DialectName | None,
+    wait_timeout: float,
+    poll_interval: float,
+    failed_grace: float | None,
+) -> None:
+    """Wait until the cluster NAME (its name or id) runs, or is gone.
+
+    Ends with status 5 where the cluster fails and 6 where the time is over.
+    """
+    from gridbyoc.cli.watching import WaitChoices, watch
+    from gridbyoc.errors import ClusterNotFoundError
+
+    plane = plane_of(app, stack_file, dialect)
+    registrar = registrar_of(app, plane, url)
+    try:
+        cluster = cluster_named(registrar, name)
+    except ClusterNotFoundError:
+        if target == "running":
+            raise
+        app.note(f"There is no cluster named {name}.")
+        return
+    choices = WaitChoices(wait_timeout, poll_interval, failed_grace)
+    last = watch(app, registrar, cluster, dialect=plane.type, target=target, choices=choices)
+    if target == "running":
+        show_cluster(app, last, one_line=True)
+
+
+def show_cluster(app: App, cluster: Cluster, *, one_line: bool = False) -> None:
+    """A cluster as a JSON object (on ``one_line`` after events), or field by field; the external id stays masked."""
+    from gridbyoc.steps.report import cluster_object
+
+    fields = cluster_object(cluster)
+    if app.json and one_line:
+        import json
+
+        app.line(json.dumps({"type": "cluster", "cluster": fields}, ensure_ascii=False))
+    elif app.json:
+        app.object(fields)
+    else:
+        from gridbyoc.control_plane.changes import type_words
+
+        types = [f"{item.name} ({type_words(item)})" for item in cluster.instance_types]
+        for key, value in fields.items():
+            shown = ", ".join(types) if key == "instance_types" else value
+            app.line(f"{key} = {'' if shown is None else shown}")
+        app.line(f"external_id = {cluster.external_id or ''}")
+
+
+for _command in (list_, get, wait):
+    clusters.add_command(_command)

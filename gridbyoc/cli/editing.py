@@ -1,0 +1,68 @@
+"""``--edit-before-creation``: the request in an editor, checked again, and what was changed shown."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gridbyoc.cli.app import App
+from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, FileError, UsageError
+
+
+def edit_request(app: App, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``body`` as the user leaves it. The external id is masked in the file, which only its owner can read.
+
+    Raises ``UsageError`` for a result that cannot be sent, or an editor that failed; nothing has been sent then.
+    """
+    from gridbyoc.control_plane.edit import from_text, to_text
+
+    before = to_text(body)
+    after = _edited(app, before)
+    if after == before:
+        app.note("The request is unchanged.")
+        return body
+    edited = from_text(after, body)
+    for change in edited.changes:
+        app.note(f"  ~ {change.field}: {change.before} -> {change.after}")
+    return edited.body
+
+
+def _edited(app: App, text: str) -> str:
+    with tempfile.TemporaryDirectory(prefix="gridbyoc-") as directory:
+        path = Path(directory, "request.json")
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")
+        _run_editor(app, path)
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeError):
+            reason = "the editor left no text in UTF-8"
+    raise FileError(f"The edited request cannot be read: {reason}.", rerun=SAFE_NOTHING_DONE)
+
+
+def _run_editor(app: App, path: Path) -> None:
+    line = app.environ.get("VISUAL") or app.environ.get("EDITOR")
+    if not line and not app.interactive:
+        raise ApprovalRequiredError(
+            "There is no terminal to edit the request on.",
+            fix="Set EDITOR to a program that edits by itself, or leave --edit-before-creation out.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    try:
+        argv = [*shlex.split(line or "vi"), os.fspath(path)]
+        status = subprocess.run(argv, env=dict(app.environ), check=False).returncode
+    except (OSError, ValueError) as error:
+        status, reason = -1, getattr(error, "strerror", None) or "its command line cannot be read"
+    else:
+        reason = f"it ended with status {status}"
+    if status != 0:
+        raise UsageError(
+            f"The editor ({line or 'vi'}) failed: {reason}.",
+            fix="Set VISUAL or EDITOR to one that works.",
+            rerun=SAFE_NOTHING_DONE,
+        )

@@ -1,0 +1,114 @@
+"""``gridbyoc sandbox``: a local AWS and a local control plane, for a session or for one command."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from gridbyoc.sandbox import SandboxSettings
+
+CHECK_SECONDS = 0.5
+
+
+def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that both subcommands have."""
+    seconds = click.FloatRange(0, 86_400)
+    options = (
+        click.option("--create-seconds", type=seconds, envvar="GRIDBYOC_SANDBOX_CREATE_SECONDS", default=2.0,
+                     show_default=True, help="From a create to RUNNING; 0: at once."),
+        click.option("--delete-seconds", type=seconds, envvar="GRIDBYOC_SANDBOX_DELETE_SECONDS", default=1.0,
+                     show_default=True, help="From a delete to DELETED."),
+        click.option("--region", default="us-east-1", show_default=True, help="The AWS region that is set."),
+        click.option("--state", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+                     help="Keep the control plane's clusters and key here for the next time."),
+        click.option("--access-log", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+                     help="Append each request to the control plane here, as JSON, without secrets."),
+        click.option("--trusted-account", "trusted_account_id", default="302180240179", show_default=True,
+                     metavar="ID", help="The AWS account of the control plane."),
+        click.option("--api-key", envvar="GRIDBYOC_SANDBOX_API_KEY", show_envvar=True,
+                     help="The key to take; random otherwise. It opens this sandbox and nothing else."),
+        click.option("--tls", is_flag=True, help="Serve https and wss with a certificate of its own."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group()
+def sandbox() -> None:
+    """A local AWS and a local control plane, on this machine only.
+
+    Nothing in it reaches AWS or the service. It needs the extra: pip install 'gridbyoc[sandbox]'
+    """
+
+
+@sandbox.command()
+@_settings_options
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="The control plane's port; 0: any free one.")
+@click.option("--aws-port", type=click.IntRange(0, 65_535), default=0, help="The local AWS's port; 0: any free one.")
+def up(port: int, aws_port: int, **options: Any) -> None:
+    """Start it, print the environment that leads to it, and serve until Ctrl-C.
+
+    The lines can be read by a shell: gridbyoc sandbox up > sandbox.env & then . ./sandbox.env
+    """
+    from gridbyoc.sandbox import running_sandbox
+
+    stop = threading.Event()
+    _on_signals(stop)
+    settings = replace(_settings(options), port=port, aws_port=aws_port)
+    with running_sandbox(settings) as running:
+        click.echo("# The sandbox is up. Ctrl-C stops it.")
+        for name, value in running.env.items():
+            click.echo(f"export {name}={shlex.quote(value)}")
+        _flush()
+        while not stop.wait(CHECK_SECONDS):
+            running.check()
+    click.echo("The sandbox has stopped.", err=True)
+
+
+@sandbox.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@_settings_options
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
+def run(command: tuple[str, ...], **options: Any) -> None:
+    """Start it, run COMMAND in it, stop it, and end with COMMAND's status.
+
+    For instance: gridbyoc sandbox run -- gridbyoc bootstrap --yes
+    """
+    from gridbyoc.sandbox import running_sandbox
+    from gridbyoc.sandbox.command import CommandNotStartedError, run_command, with_our_commands
+
+    try:
+        with running_sandbox(_settings(options)) as running:
+            environ = with_our_commands(running.environ(os.environ), running.directory / "bin")
+            status = run_command(command, environ)
+    except CommandNotStartedError as error:
+        click.echo(f"Error: {error.what} {error.why} {error.fix}", err=True)
+        status = error.shell_status
+    raise click.exceptions.Exit(status)
+
+
+def _settings(options: dict[str, Any]) -> SandboxSettings:
+    from gridbyoc.sandbox import SandboxSettings
+    from gridbyoc.stack.secret import Secret
+
+    key = options.pop("api_key")
+    state = options.pop("state")
+    return SandboxSettings(**options, api_key=Secret(key) if key else None, state_dir=state and state.absolute())
+
+
+def _on_signals(stop: threading.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+
+def _flush() -> None:
+    click.get_text_stream("stdout").flush()

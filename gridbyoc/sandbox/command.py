@@ -1,0 +1,99 @@
+"""A command in the sandbox's environment: found, run in our process group, and its status handed on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sysconfig
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+
+OUR_COMMANDS = ("gridbyoc", "gridbyoc-terraform")
+
+
+class CommandNotStartedError(UsageError):
+    """COMMAND is not there, or cannot be run; ``shell_status`` is what a shell would end with."""
+
+    code = "GBY-X003"
+
+    def __init__(self, command: str, shell_status: int, why: str) -> None:
+        super().__init__(
+            f"The command {command!r} could not be started.",
+            why=why,
+            fix="Give a program that is on PATH, or the path of one.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+        self.shell_status = shell_status
+
+
+def run_command(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run it to its end; its status, or 128+N where signal N ended it. Raises ``CommandNotStartedError``.
+
+    It stays in our process group, in the terminal's foreground, so that Ctrl-C reaches it from the terminal itself; we
+    outlive it. A SIGTERM, and a SIGINT where there is no terminal, are passed on.
+    """
+    program = shutil.which(command[0], path=environ.get("PATH", os.defpath))
+    if program is None:
+        raise CommandNotStartedError(command[0], 127, "There is no such program.")
+    with _passing_on_signals() as child:
+        try:
+            process = subprocess.Popen(command, executable=program, env=dict(environ))
+        except OSError as error:
+            raise CommandNotStartedError(command[0], 126, error.strerror or "It cannot be run.") from None
+        child.append(process)
+        status = process.wait()
+    return 128 - status if status < 0 else status
+
+
+def with_our_commands(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
+    """``environ`` in which ``gridbyoc`` is found, this very one, also where no virtual environment is active.
+
+    Links to our commands go into ``directory``, ahead on PATH; the rest of that environment's programs stays hidden:
+    ``python`` is to be the caller's.
+    """
+    directory.mkdir(exist_ok=True)
+    scripts = Path(sysconfig.get_path("scripts"))
+    for name in OUR_COMMANDS:
+        source = scripts / name
+        if source.exists():
+            (directory / name).symlink_to(source)
+    path = environ.get("PATH", os.defpath)
+    return dict(environ) | {"PATH": f"{directory}{os.pathsep}{path}"}
+
+
+@contextmanager
+def _passing_on_signals() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """SIGINT and SIGTERM go to the process in the list, and do not end us before it."""
+    child: list[subprocess.Popen[bytes]] = []
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        if not (number == signal.SIGINT and in_foreground()):
+            for process in child:
+                process.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield child
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def in_foreground() -> bool:
+    """Whether our process group has a terminal's foreground: its Ctrl-C has reached the whole group already."""
+    try:
+        descriptor = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,75 @@
+"""The local control plane as a child process (``python -m gridbyoc.sandbox.control_plane_server``)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from gridbyoc.sandbox.api.access import AccessLog, Doorkeeper
+from gridbyoc.sandbox.api.app import Context, create_app
+from gridbyoc.sandbox.api.names import known_regions
+from gridbyoc.sandbox.api.record import Timing
+from gridbyoc.sandbox.api.role import RoleInspector
+from gridbyoc.sandbox.api.service import ControlPlane
+from gridbyoc.sandbox.api.spec import RoleGrant
+from gridbyoc.sandbox.api.store import Store
+from gridbyoc.sandbox.lifeline import in_background, read_config, serve
+from gridbyoc.sandbox.settings import USER_ID, USERNAME
+from gridbyoc.stack.secret import Secret
+
+
+class LateInspector:
+    """The role's inspector, once the local AWS has told where it listens: both servers start at the same time."""
+
+    def __init__(self, trusted_account_id: str) -> None:
+        self._trusted_account_id = trusted_account_id
+        self._inspector: RoleInspector | None = None
+        self._told = threading.Event()
+
+    def told(self, message: dict[str, Any]) -> None:
+        """Take the parent's message with the address."""
+        self._inspector = RoleInspector(message["aws_url"], self._trusted_account_id)
+        self._told.set()
+
+    def __call__(self, grant: RoleGrant) -> str:
+        """What is wrong with the role."""
+        self._told.wait(timeout=60)
+        if self._inspector is None:
+            return "the local AWS did not start; update the cluster to try again"
+        return self._inspector(grant)
+
+
+def main() -> None:
+    """Bind, report the port, warm up, serve."""
+    config = read_config()
+    inspector = LateInspector(config["trusted_account_id"])
+    server = _make_server(config, inspector)
+    in_background(_warm_up)
+    serve(server, config, inspector.told)
+
+
+def _make_server(config: dict[str, Any], inspector: LateInspector) -> BaseWSGIServer:
+    store = Store(Path(config["database"]))
+    timing = Timing(config["create_seconds"], config["delete_seconds"])
+    plane = ControlPlane(store, inspector, time.time, timing, USER_ID)
+    door = Doorkeeper(store, time.time, USERNAME, USER_ID, Secret(config["api_key"]))
+    context = Context(plane, door, config["trusted_account_id"], time.time)
+    app = create_app(context, AccessLog(Path(config["access_log"])))
+    tls = tuple(config["tls"]) if config["tls"] else None
+    return make_server("127.0.0.1", config["port"], app, threaded=True, ssl_context=tls)
+
+
+def _warm_up() -> None:
+    """The slow imports of the first create, done before it comes."""
+    import boto3
+
+    boto3.Session("test", "test", region_name="us-east-1").client("iam")
+    known_regions()
+
+
+if __name__ == "__main__":
+    main()

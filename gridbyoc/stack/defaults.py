@@ -1,0 +1,39 @@
+"""What a stack file means where it says nothing. They come from the guide of the service.
+
+What belongs to the control plane (instance types, performance profile) or to the Terraform module (role name, policies,
+session) is decided there: the stack then carries ``None`` or nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gridbyoc.stack.document import Document
+from gridbyoc.stack.schema import sections
+
+STACK_FILE = "gridbyoc.yaml"
+REGION = "us-east-1"
+STACK_NAME = "my-stack"
+INSTANCE_TYPES = ("t2.medium", "g4dn.xlarge")
+"""What a starter offers: one small type and one with a GPU."""
+
+
+def drop_empty_sections(document: Document) -> None:
+    """Remove optional sections that stand in the file with nothing in them, as when all of one is commented out."""
+    for *outer, key in sections():
+        holder = document.at(*outer)
+        if isinstance(holder, dict) and key in holder and holder[key] is None:
+            if key == "local":
+                holder[key] = {}
+            else:
+                del holder[key]
+
+
+def with_defaults(data: dict[str, Any]) -> dict[str, Any]:
+    """The data of a valid file with what it leaves out: the region, and the state bucket's region."""
+    aws = {"region": REGION, **data.get("aws", {})}
+    terraform = dict(data.get("terraform", {}))
+    s3 = terraform.get("backend", {}).get("s3")
+    if s3:
+        terraform["backend"] = {"s3": {"region": aws["region"], **s3}}
+    return {**data, "aws": aws, "terraform": terraform}

@@ -1,0 +1,61 @@
+"""AWS regions and partitions, from the data that botocore ships: no network, and botocore is not imported for it."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+
+from gridbyoc.stack.botocore_data import partitions
+from gridbyoc.stack.findings import Fault
+from gridbyoc.stack.words import nearest, show
+
+_DIRECTIONS = {"north": "n", "south": "s", "east": "e", "west": "w", "central": "c"}
+
+
+@functools.cache
+def regions() -> Mapping[str, str]:
+    """Region → partition (``us-west-2`` → ``aws``), as botocore knows them; empty where its data is not to be found."""
+    found: dict[str, str] = {}
+    for partition in partitions():
+        found |= {name: partition["id"] for name in partition["regions"] if not name.endswith("-global")}
+    return found
+
+
+def partition_of(region: str) -> str | None:
+    """The partition a region is in, ``None`` for an unknown region."""
+    return regions().get(region)
+
+
+def region_fault(region: str) -> Fault | None:
+    """A zone, a zone id or an unknown region; nothing where the region is known."""
+    known = regions()
+    if not known or region in known:
+        return None
+    zone_of = _region_of_zone(region.lower())
+    if zone_of:
+        return Fault(f"{show(region)} is a zone, not a region", f"write `{zone_of}`")
+    if region.lower() in known:
+        return Fault(f"{show(region)} is not a region: they are written in lower case", f"write `{region.lower()}`")
+    close = nearest(region, known)
+    newer = "regions newer than the installed botocore need a newer one"
+    return Fault(f"{show(region)} is not a known AWS region", f"did you mean `{close}`?" if close else newer)
+
+
+def _region_of_zone(text: str) -> str | None:
+    """The region of ``us-west-2a``, of ``us-west-2-lax-1a`` and of ``usw2-az1``."""
+    for region in sorted(regions(), key=len, reverse=True):
+        rest = text[len(region) :]
+        if text.startswith(region) and re.fullmatch(r"[a-z]|-[a-z0-9-]+", rest):
+            return region
+        if re.fullmatch(rf"{_zone_id_start(region)}-[a-z0-9-]+", text):
+            return region
+    return None
+
+
+def _zone_id_start(region: str) -> str:
+    """``us-northeast-2`` → ``usne2``: how the ids of a region's zones begin."""
+    *area, direction, number = region.split("-")
+    for word, letter in _DIRECTIONS.items():
+        direction = direction.replace(word, letter)
+    return "".join(area) + direction + number

@@ -1,0 +1,40 @@
+"""What rules need to know beside the document."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from gridbyoc.stack.document import Document
+from gridbyoc.stack.regions import partition_of
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """``base`` is the directory that paths are relative to, ``partition`` the one that ARNs must be of, if known."""
+
+    base: Path
+    home: Path
+    partition: str | None = None
+    account_id: str | None = None
+
+    @staticmethod
+    def of(document: Document, base: Path, home: Path, default_region: str) -> Context:
+        """The context that a document gives."""
+        region = document.text("aws", "region") or default_region
+        return Context(base, home, partition_of(region), document.text("aws", "account_id"))
+
+    def path(self, text: str) -> Path:
+        """A path as the stack file writes it, made absolute: ``~/`` is the home, the rest is relative to the file."""
+        given = self.home / text[2:] if text.startswith("~/") else Path(text)
+        return Path(os.path.normpath(self.base / given))
+
+    def is_dir(self, text: str) -> bool:
+        """Whether the path leads to a directory; a path that the system cannot even ask for leads nowhere."""
+        return os.path.isdir(self.path(text))  # noqa: PTH112 - Path.is_dir raises for over-long names
+
+    def is_file(self, text: str) -> bool:
+        """Whether the path leads to a file that can be read (a pipe is one)."""
+        path = self.path(text)
+        return os.path.exists(path) and not os.path.isdir(path)  # noqa: PTH110, PTH112 - as above

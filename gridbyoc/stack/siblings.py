@@ -1,0 +1,52 @@
+"""Two stack files of one directory with one name would share a work_dir, and each run would undo the other's."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from pathlib import Path
+
+from gridbyoc.stack.findings import Findings
+from gridbyoc.stack.words import show
+
+_MOST_FILES, _MOST_BYTES = 100, 64 * 1024
+_NAME = re.compile(rb"""^name:[ \t]*["']?([a-z0-9._-]+)["']?[ \t]*(?:#.*)?\r?$""", re.MULTILINE)
+_VERSION = re.compile(rb"^version:[ \t]*1[ \t]*(?:#.*)?\r?$", re.MULTILINE)
+
+
+def check_siblings(findings: Findings, file: Path | None) -> None:
+    """Warn where another stack file beside ``file`` has the same name."""
+    name = findings.document.text("name")
+    if file is None or name is None:
+        return
+    for other in _yaml_files(file.parent):
+        if name.encode() == _stack_name(other) and not _same(other, file):
+            message = f"{show(other.name)} has the same stack name: both would work in `.gridbyoc/{name}`"
+            findings.warning(("name",), message, "give each stack a name of its own")
+
+
+def _yaml_files(directory: Path) -> list[Path]:
+    try:
+        entries = itertools.islice(os.scandir(directory), 1000)
+        found = [Path(entry.path) for entry in entries if entry.name.endswith((".yaml", ".yml")) and entry.is_file()]
+    except OSError:
+        return []
+    return sorted(found)[:_MOST_FILES]
+
+
+def _stack_name(file: Path) -> bytes | None:
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(_MOST_BYTES)
+    except OSError:
+        return None
+    match = _NAME.search(head) if _VERSION.search(head) else None
+    return match[1] if match else None
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False

@@ -1,0 +1,68 @@
+"""The text of a stack file, from wherever it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from gridbyoc.errors import Problem, StackError
+from gridbyoc.stack.words import show
+
+LARGEST = 1024 * 1024
+STDIN = "<stdin>"
+
+
+class _Reading(Protocol):
+    def read(self, size: int, /) -> bytes | str: ...
+
+
+def read_source(path: Path) -> bytes:
+    """The bytes of a file, one more than the most; ``StackError`` where it is missing, a directory or unreadable."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(LARGEST + 1)
+    except FileNotFoundError:
+        command = f"gridbyoc new {path.name}" if path.name != "gridbyoc.yaml" else "gridbyoc new"
+        raise broken(str(path), "there is no such file", f"`{command}` writes a starter") from None
+    except IsADirectoryError:
+        raise broken(str(path), "is a directory", "name the stack file in it") from None
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else "") or "not a path"
+        raise broken(str(path), f"cannot be read: {reason}", "check the path and its permissions") from None
+
+
+def read_stdin(stdin: TextIO | str | bytes | None) -> bytes:
+    """The bytes of standard input (a text stream with a buffer below gives its bytes)."""
+    if isinstance(stdin, bytes):
+        return stdin
+    if isinstance(stdin, str):
+        return stdin.encode("utf-8", "surrogatepass")
+    if stdin is None:
+        return b""
+    stream: _Reading = getattr(stdin, "buffer", stdin)
+    try:
+        data = stream.read(LARGEST + 1)
+    except (OSError, ValueError):
+        raise broken(STDIN, "cannot be read", "give the stack file on standard input, or name a file") from None
+    return data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
+
+
+def decode(data: bytes, file: str) -> str:
+    """Bytes → text; ``StackError`` where they are too many or no UTF-8 text. A byte order mark is dropped."""
+    if len(data) > LARGEST:
+        raise broken(file, "is larger than 1 MB", "a stack file is small: is it the right file?")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise broken(file, "is UTF-16", "save it as UTF-8")
+    if b"\0" in data:
+        raise broken(file, "is a binary file", "a stack file is text: is it the right file?")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise broken(file, "is not valid UTF-8", "save it as UTF-8", line) from None
+
+
+def broken(file: str, message: str, hint: str = "", line: int | None = None) -> StackError:
+    """The error of a file that cannot be looked into; it has one problem."""
+    problem = Problem(file, line, "", message, hint)
+    return StackError(f"The stack file {show(file)} cannot be used.", problems=(problem,))

@@ -1,0 +1,102 @@
+"""The stack file that ``gridbyoc new`` writes: small, commented, valid as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from gridbyoc.stack import defaults
+from gridbyoc.stack.model import DialectName, PerformanceProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """The choices of a starter. ``cluster`` ``None``: the stack's name, made fit for a cluster."""
+
+    name: str = defaults.STACK_NAME
+    region: str = defaults.REGION
+    profile: str | None = None
+    account_id: str | None = None
+    type: DialectName = "grid"
+    cluster: str | None = None
+    instance_types: tuple[str, ...] = defaults.INSTANCE_TYPES
+    performance_profile: PerformanceProfile | None = None
+
+
+def starter_text(choices: Starter) -> str:
+    """The file's text; it may be invalid where the choices are (``load`` tells)."""
+    values = {
+        "name": _scalar(choices.name),
+        "region": _scalar(choices.region),
+        "profile": _optional("profile", choices.profile, "platform-admin", "otherwise the usual AWS credentials"),
+        "account_id": _optional("account_id", choices.account_id, "123456789012", "refuse to run anywhere else", True),
+        "cluster": _scalar(choices.cluster or cluster_name(choices.name)),
+        "performance": _performance(choices),
+        "types": "\n".join(f"      - {_scalar(name)}" for name in choices.instance_types),
+        "type": choices.type,
+        "url": "https://lightning.ai" if choices.type == "lightning" else "https://platform.grid.ai",
+        "variable": "LIGHTNING_CLOUD_URL" if choices.type == "lightning" else "GRID_URL",
+    }
+    return _TEMPLATE.format(**values)
+
+
+def cluster_name(stack_name: str) -> str:
+    """A cluster's name that every control plane takes, from a stack's."""
+    return re.sub(r"[^a-z0-9-]+", "-", stack_name.lower()).strip("-")[:63].rstrip("-") or "cluster"
+
+
+def _scalar(text: str) -> str:
+    """Text as YAML: as it is where that is safe, else in double quotes (JSON's are YAML's)."""
+    safe = re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", text) and text.lower() not in ("null", "true", "false")
+    return text if safe else json.dumps(text)
+
+
+def _optional(key: str, value: str | None, example: str, comment: str, quoted: bool = False) -> str:
+    shown = example if value is None else value
+    written = json.dumps(shown) if quoted else _scalar(shown)
+    return f"  {'# ' if value is None else ''}{key}: {written}  # {comment}"
+
+
+def _performance(choices: Starter) -> str:
+    if choices.type == "lightning":
+        return ""
+    profile = choices.performance_profile or "cost-saving"
+    return f"\n    performance_profile: {_scalar(profile)}  # about $10 a day; `default` is always ready, about $50"
+
+
+_TEMPLATE = """\
+# A gridbyoc stack file: one IAM role in one AWS account, and the clusters that run through it.
+# Nothing secret belongs here; it is safe to commit.
+#
+# Completion in your editor: `gridbyoc schema > gridbyoc.schema.json`, and make this the first line:
+#   yaml-language-server: $schema=gridbyoc.schema.json
+version: 1
+name: {name}
+
+aws:
+  region: {region}  # a region, never a zone
+{profile}
+{account_id}
+
+# The IAM role. All of it is optional.
+# role:
+#   name: grid-{cluster}  # otherwise a generated name
+#   permissions_boundary: arn:aws:iam::123456789012:policy/boundary
+#   tags: {{team: ml}}
+
+clusters:
+  - name: {cluster}{performance}
+    instance_types:  # amd64 only
+{types}
+      # - {{name: t3.large, overprovisioned_ondemand_count: 1, root_volume_size: 200}}
+
+control_plane:
+  type: {type}
+  # url: {url}  # otherwise ${variable}, otherwise the service's own
+
+# Where Terraform keeps its state. Otherwise below .gridbyoc/, beside this file.
+# terraform:
+#   backend:
+#     s3: {{bucket: acme-tf-state, key: gridbyoc/{name}.tfstate, region: {region}}}
+"""

@@ -1,0 +1,198 @@
+"""What stands in the rendered root module: provider, versions, backend, module."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gridbyoc.errors import FileError, StackError
+from gridbyoc.render import render
+from gridbyoc.stack.model import (
+    Aws,
+    ModuleSource,
+    Role,
+)
+from gridbyoc.stack.secret import Secret
+from tests.unit.render_stacks import OURS, REGISTRY, S3, contents, module_at, stack
+
+
+def test_values_stand_in_tfvars_and_nowhere_else(tmp_path: Path) -> None:
+    role = Role(external_id=Secret("an-external-id"), tags={"team": "${1 + 1}"})
+    rendered = render(stack(role=role), tmp_path)
+    values = json.loads((tmp_path / "terraform.tfvars.json").read_bytes())
+    assert values["external_id"] == "an-external-id"
+    assert values["tags"] == {"team": "${1 + 1}"}
+    for name, content in contents(tmp_path).items():
+        assert name == "terraform.tfvars.json" or (b"an-external-id" not in content and b"1 + 1" not in content)
+    assert "an-external-id" not in repr(rendered)
+
+
+def test_the_provider_holds_what_the_stack_says(tmp_path: Path) -> None:
+    render(stack(), tmp_path)
+    text = (tmp_path / "providers.tf").read_text()
+    assert "profile" not in text
+    assert "allowed_account_ids" not in text
+    render(stack(aws=Aws("us-west-2", "admin", "123456789012")), tmp_path)
+    text = (tmp_path / "providers.tf").read_text()
+    assert "  region              = var.region\n  profile             = var.profile\n" in text
+    assert "  allowed_account_ids = [var.account_id]\n" in text
+
+
+def test_versions_are_pinned_and_can_be_chosen(tmp_path: Path) -> None:
+    first = render(stack(), tmp_path)
+    text = (tmp_path / "versions.tf").read_text()
+    assert 'required_version = ">= 1.5"' in text
+    assert 'version = ">= 5.0, < 7.0"' in text
+    second = render(stack(aws_provider_version="~> 5.100"), tmp_path)
+    assert 'version = "~> 5.100"' in (tmp_path / "versions.tf").read_text()
+    assert second.digest != first.digest
+
+
+def test_local_state_needs_no_settings(tmp_path: Path) -> None:
+    render(stack(), tmp_path)
+    assert (tmp_path / "backend.tf").read_text().endswith('\nterraform {\n  backend "local" {}\n}\n')
+
+
+def test_state_in_s3_with_terraforms_own_lock(tmp_path: Path) -> None:
+    rendered = render(stack(backend=S3), tmp_path)
+    assert rendered.warnings == ()
+    assert (
+        (tmp_path / "backend.tf")
+        .read_text()
+        .endswith(
+            """
+terraform {
+  backend "s3" {
+    bucket       = "acme-tf-state"
+    key          = "gridbyoc/ml.tfstate"
+    region       = "us-west-2"
+    encrypt      = true
+    use_lockfile = true
+  }
+}
+"""
+        )
+    )
+    assert 'required_version = ">= 1.10"' in (tmp_path / "versions.tf").read_text()
+
+
+def test_state_in_s3_with_everything(tmp_path: Path) -> None:
+    backend = replace(S3, profile="state", encrypt=False, kms_key_id="alias/key", dynamodb_table="locks")
+    rendered = render(stack(backend=backend, aws=Aws("us-west-2", "admin")), tmp_path, s3_native_lock=False)
+    assert rendered.warnings == ()
+    text = (tmp_path / "backend.tf").read_text()
+    for line in ('profile        = "state"', "encrypt        = false", 'kms_key_id     = "alias/key"'):
+        assert f"    {line}\n" in text
+    assert '    dynamodb_table = "locks"\n' in text
+    assert "use_lockfile" not in text
+
+
+def test_the_state_is_read_with_the_stacks_profile_where_it_has_no_other(tmp_path: Path) -> None:
+    render(stack(backend=S3, aws=Aws("us-west-2", "admin")), tmp_path)
+    assert '    profile      = "admin"\n' in (tmp_path / "backend.tf").read_text()
+
+
+def test_state_in_s3_without_any_lock_is_warned_of(tmp_path: Path) -> None:
+    (warning,) = render(stack(backend=S3), tmp_path, s3_native_lock=False).warnings
+    assert "not locked" in warning
+    assert "dynamodb_table" in warning
+
+
+def test_the_digest_follows_backend_module_and_versions(tmp_path: Path) -> None:
+    local = module_at(tmp_path / "theirs", main="# one\n")
+    variants = [
+        stack(),
+        stack(backend=S3),
+        stack(backend=replace(S3, key="other")),
+        stack(module=REGISTRY),
+        stack(module=replace(REGISTRY, version="1.0.1")),
+        stack(module=ModuleSource(str(local))),
+    ]
+    digests = [render(each, tmp_path / "w").digest for each in variants]
+    (local / "main.tf").write_text("# two\n")
+    digests.append(render(variants[-1], tmp_path / "w").digest)
+    assert len(set(digests)) == len(variants) + 1
+
+
+def test_a_registry_module_takes_the_place_of_ours(tmp_path: Path) -> None:
+    render(stack(), tmp_path)
+    rendered = render(stack(module=REGISTRY), tmp_path)
+    assert set(rendered.removed) == OURS
+    assert not (tmp_path / "modules").exists()
+    text = (tmp_path / "main.tf").read_text()
+    assert (
+        '  source  = "gridai/gridbyoc/aws"\n  version = "1.0.0"\n\n  role_name = var.module_inputs.role_name\n' in text
+    )
+    assert "try(module.gridbyoc.role_name, null)" in (tmp_path / "outputs.tf").read_text()
+    assert set(render(stack(), tmp_path).changed) >= OURS
+
+
+def test_what_another_module_does_not_get_is_warned_of(tmp_path: Path) -> None:
+    role = Role(name="x", external_id=Secret("an-external-id"), tags={"team": "ml"})
+    (warning,) = render(stack(role=role, module=REGISTRY), tmp_path).warnings
+    assert "name, external_id." in warning
+    assert "an-external-id" not in warning
+    assert b"an-external-id" not in b"".join(contents(tmp_path).values())
+
+
+@pytest.mark.parametrize("name", ["source", "for_each", "two words", 'x" = 1', ""])
+def test_an_input_that_no_module_can_have_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StackError) as caught:
+        render(stack(module=replace(REGISTRY, inputs={name: 1})), tmp_path / "w")
+    assert repr(name) in caught.value.what
+    assert not (tmp_path / "w").exists()
+
+
+def test_text_that_is_not_unicode_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="cannot be written"):
+        render(stack(backend=replace(S3, key="\ud800")), tmp_path)
+
+
+def test_a_local_module_is_copied(tmp_path: Path) -> None:
+    local = module_at(tmp_path / "stacks" / "theirs", main="# main\n")
+    module_at(local / "inner", main="# inner\n")
+    (local / "run.sh").write_text("#!/bin/sh\n")
+    (local / "run.sh").chmod(0o755)
+    for name in ("terraform.tfvars", "terraform.tfstate", ".terraform.lock.hcl"):
+        (local / name).write_text("not copied")
+    module_at(local / ".terraform", main="# not copied\n")
+    os.mkfifo(local / "pipe")
+    (local / "link.tf").symlink_to(local / "main.tf")
+    file = tmp_path / "stacks" / "gridbyoc.yaml"
+    rendered = render(stack(module=ModuleSource("./theirs", "1.0"), file=file), tmp_path / "w")
+    copied = {name for name in rendered.changed if name.startswith("modules/")}
+    assert copied == {"modules/custom/main.tf", "modules/custom/inner/main.tf", "modules/custom/run.sh"}
+    assert stat.S_IMODE((tmp_path / "w/modules/custom/run.sh").stat().st_mode) == 0o700
+    text = (tmp_path / "w" / "main.tf").read_text()
+    assert '  source = "./modules/custom"\n' in text
+    assert "version" not in text
+    assert [warning.split(" ")[0] for warning in rendered.warnings] == [
+        "terraform.module.version",
+        str(local / "link.tf"),
+    ]
+
+
+def test_a_local_module_beside_others_is_copied_with_them(tmp_path: Path) -> None:
+    module_at(tmp_path / "all" / "one", main='module "two" {\n  source = "../two"\n}\n')
+    module_at(tmp_path / "all" / "two", main="# two\n")
+    rendered = render(stack(module=ModuleSource(f"{tmp_path}/all//one")), tmp_path / "w")
+    assert {"modules/custom/one/main.tf", "modules/custom/two/main.tf"} <= set(rendered.changed)
+    assert '"./modules/custom/one"' in (tmp_path / "w" / "main.tf").read_text()
+
+
+def test_a_path_without_a_module_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for source in (f"{tmp_path}/empty", "./nothing-here", f"{tmp_path}/empty//inner"):
+        with pytest.raises(FileError, match="no Terraform module"):
+            render(stack(module=ModuleSource(source), file=tmp_path / "stack.yaml"), tmp_path / "w")
+
+
+def test_a_directory_that_is_more_than_a_module_is_refused(tmp_path: Path) -> None:
+    local = module_at(tmp_path / "theirs", **{f"file{number}": "" for number in range(1001)})
+    with pytest.raises(FileError, match="more than 1000 files"):
+        render(stack(module=ModuleSource(str(local))), tmp_path / "w")
