@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
-from urllib.parse import unquote
+from typing import Literal
 
 from botocore.exceptions import ClientError
 
+from gridbyoc.aws.live_role import DENIED_CODES, decoded
+from gridbyoc.aws.policy import assume_request, evaluate, parse_policy, some_principal_of
+from gridbyoc.aws.policy.parse import PolicyDocumentError
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 from gridbyoc.errors import TrustError
 from gridbyoc.stack.secret import Secret
 
-DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What was found: ``admitted``, or ``unknown`` where the caller may not read the role."""
+    """What was found: ``admitted``, or ``unknown`` where the caller may not read the role or it cannot be told."""
 
     verdict: Literal["admitted", "unknown"]
     detail: str
@@ -38,7 +37,8 @@ def await_trust(
     """Read the role (``iam:GetRole``) until its trust policy admits ``trusted_account_id`` with ``external_id``.
 
     A new role takes seconds to be visible everywhere, so it is asked again with growing pauses for ``timeout``
-    seconds; then ``TrustError``. A caller that may not read the role gets ``unknown``: only proof blocks.
+    seconds; then ``TrustError``. A caller that may not read the role gets ``unknown``, and so does a policy that looks
+    at what is not known here (an address, an organisation): only proof blocks.
     """
     began = clock()
     pause = 0.5
@@ -69,26 +69,20 @@ def _trouble(session: AwsSession, role_arn: str, external_id: Secret, account_id
             raise
     if role["Arn"] != role_arn:
         return f"IAM knows this name as {role['Arn']}."
-    document: Any = role["AssumeRolePolicyDocument"]
-    policy = json.loads(unquote(document)) if isinstance(document, str) else document
-    if any(_admits(statement, external_id, account_id) for statement in _listed(policy.get("Statement"))):
-        return Trust("admitted", f"account {account_id} may assume it with the external id")
-    return f"No statement of its trust policy allows account {account_id} to assume it with the external id."
+    return _judged(role["AssumeRolePolicyDocument"], role_arn, external_id, account_id)
 
 
-def _listed(value: object) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
-def _admits(statement: Mapping[str, Any], external_id: Secret, account_id: str) -> bool:
-    principal = statement.get("Principal")
-    named = _listed(principal.get("AWS")) if isinstance(principal, Mapping) else []
-    trusted = any(value == account_id or str(value).endswith(f"::{account_id}:root") for value in named)
-    condition = statement.get("Condition") or {}
-    ids = _listed((condition.get("StringEquals") or {}).get("sts:ExternalId"))
-    actions = _listed(statement.get("Action"))
-    return (
-        statement.get("Effect") == "Allow" and "sts:AssumeRole" in actions and trusted and external_id.reveal() in ids
-    )
+def _judged(document: object, role_arn: str, external_id: Secret, account_id: str) -> Trust | str:
+    try:
+        policy = parse_policy(decoded(document), name="the trust policy", kind="trust")
+    except ValueError:
+        return "Its trust policy is not a JSON object."
+    except PolicyDocumentError as error:
+        return error.what
+    actor = some_principal_of(account_id, role_arn.split(":")[1])
+    decision = evaluate((policy,), assume_request(role_arn, actor, (external_id.reveal(),)))
+    if decision.effect == "denied":
+        return f"Account {account_id} may not assume it with the external id. {decision.why}"
+    if decision.effect == "unknown":
+        return Trust("unknown", decision.why)
+    return Trust("admitted", f"account {account_id} may assume it with the external id")

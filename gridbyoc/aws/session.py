@@ -64,6 +64,10 @@ class AwsSession:
         client: IAMClient = self.boto.client("iam", region_name=self.region, config=self._config())
         return client
 
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes clients of every service at run time
+        """Any other service in the session's region, with the same settings."""
+        return self.boto.client(service, region_name=self.region, config=self._config())
+
     @staticmethod
     def _config() -> Config:
         return Config(

@@ -40,12 +40,28 @@ def bootstrap(
     Safe to run again at any time: what exists is kept, what differs is changed, what is missing is made. STACK_FILE
     is $GRIDBYOC_STACK or gridbyoc.yaml where none is given; - reads standard input.
     """
+    editor = _editor(app) if edit_before_creation else None
+    carry_out(app, stack_file, overrides, choices, yes=yes, yes_destroy=yes_destroy, editor=editor)
+
+
+def carry_out(
+    app: App,
+    stack_file: str,
+    overrides: tuple[str, ...],
+    choices: Choices,
+    *,
+    yes: bool,
+    yes_destroy: bool,
+    editor: EditBody | None = None,
+    verb: str = "bootstrap",
+) -> None:
+    """Run a bootstrap of ``stack_file`` under its lock, as ``verb``, and show its report."""
     from gridbyoc.steps.bootstrap import Approval
     from gridbyoc.steps.bootstrap import bootstrap as run_bootstrap
 
     approval = Approval(yes, yes_destroy, lambda plan: _ask(app, plan))
-    with open_run(app, stack_file, overrides, "bootstrap", choices) as run:
-        report = run_bootstrap(run, approval, edit=_editor(app) if edit_before_creation else None)
+    with open_run(app, stack_file, overrides, verb, choices) as run:
+        report = run_bootstrap(run, approval, edit=editor)
     _show(app, report)
 
 

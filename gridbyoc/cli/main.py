@@ -33,6 +33,7 @@ COMMANDS = {
     "clusters": ("clusters", "List, get, create and wait for clusters."),
     "login": ("account", "Log in to the control plane."),
     "context": ("account", "Set the default cluster."),
+    "rotate": ("rotate", "Give the stack a new external id."),
     "destroy": ("destroy", "Delete a stack's clusters and its role."),
     "sandbox": ("sandbox", "A local AWS and a local control plane."),
     "doctor": ("doctor", "Check tools and credentials."),

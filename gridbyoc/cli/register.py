@@ -76,13 +76,13 @@ def register(
 
 
 def _spec(name: str, instance_types: str | None, cost_savings: bool) -> ClusterSpec:
-    from gridbyoc.control_plane.rules import check_type_forms
+    from gridbyoc.control_plane.rules import check_unique
     from gridbyoc.stack.model import ClusterSpec, InstanceType
 
     types = tuple(item.strip() for item in (instance_types or "").split(",") if item.strip())
     if instance_types is not None and not types:
         raise UsageError("--instance-types names none.", fix="Name some, or leave it out.", rerun=SAFE_NOTHING_DONE)
-    check_type_forms(types)
+    check_unique(types)
     return ClusterSpec(name, tuple(InstanceType(item) for item in types), "cost-saving" if cost_savings else None)
 
 

@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +55,7 @@ def sandbox() -> None:
 @_settings_options
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="The control plane's port; 0: any free one.")
 @click.option("--aws-port", type=click.IntRange(0, 65_535), default=0, help="The local AWS's port; 0: any free one.")
-def up(port: int, aws_port: int, **options: Any) -> None:
+def up(port: int, aws_port: int, **options: object) -> None:
     """Start it, print the environment that leads to it, and serve until Ctrl-C.
 
     The lines can be read by a shell: gridbyoc sandbox up > sandbox.env & then . ./sandbox.env
@@ -69,7 +69,6 @@ def up(port: int, aws_port: int, **options: Any) -> None:
         click.echo("# The sandbox is up. Ctrl-C stops it.")
         for name, value in running.env.items():
             click.echo(f"export {name}={shlex.quote(value)}")
-        _flush()
         while not stop.wait(CHECK_SECONDS):
             running.check()
     click.echo("The sandbox has stopped.", err=True)
@@ -78,7 +77,7 @@ def up(port: int, aws_port: int, **options: Any) -> None:
 @sandbox.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @_settings_options
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
-def run(command: tuple[str, ...], **options: Any) -> None:
+def run(command: tuple[str, ...], **options: object) -> None:
     """Start it, run COMMAND in it, stop it, and end with COMMAND's status.
 
     For instance: gridbyoc sandbox run -- gridbyoc bootstrap --yes
@@ -96,19 +95,15 @@ def run(command: tuple[str, ...], **options: Any) -> None:
     raise click.exceptions.Exit(status)
 
 
-def _settings(options: dict[str, Any]) -> SandboxSettings:
+def _settings(options: Mapping[str, Any]) -> SandboxSettings:
     from gridbyoc.sandbox import SandboxSettings
     from gridbyoc.stack.secret import Secret
 
-    key = options.pop("api_key")
-    state = options.pop("state")
-    return SandboxSettings(**options, api_key=Secret(key) if key else None, state_dir=state and state.absolute())
+    given = dict(options)
+    key, state = given.pop("api_key"), given.pop("state")
+    return SandboxSettings(**given, api_key=Secret(key) if key else None, state_dir=state.absolute() if state else None)
 
 
 def _on_signals(stop: threading.Event) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-
-
-def _flush() -> None:
-    click.get_text_stream("stdout").flush()

@@ -12,7 +12,7 @@ from gridbyoc.control_plane.changes import ABSENT
 from gridbyoc.control_plane.model import FieldChange
 from gridbyoc.control_plane.parse import snake
 from gridbyoc.control_plane.rules import check_name, check_types
-from gridbyoc.control_plane.shapes import Fields, Kind, Many, shape_of
+from gridbyoc.control_plane.shapes import SHAPES, Fields, Kind, Many, dialect_of
 from gridbyoc.control_plane.wire import wanted_of
 from gridbyoc.control_plane.words import REDACTED
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
@@ -33,7 +33,7 @@ class Edited:
 
 def to_text(body: Mapping[str, Any]) -> str:
     """``body`` as JSON to edit: every field the API knows, ``null`` where unset."""
-    return json.dumps(_open(body, shape_of(body)), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(_open(body, SHAPES[dialect_of(body)]), indent=2, ensure_ascii=False) + "\n"
 
 
 def _open(value: object, kind: Kind, name: str = "") -> object:
@@ -55,10 +55,10 @@ def from_text(text: str, body: Mapping[str, Any]) -> Edited:
     value = _parsed(text)
     if not isinstance(value, dict):
         raise _bad("It is not a JSON object.")
-    edited = _close(value, shape_of(body), "", body)
+    edited = _close(value, SHAPES[dialect_of(body)], "", body)
     wanted = wanted_of(edited)
-    check_name(wanted.name)
-    check_types(tuple(_type_names(edited)))
+    check_name(wanted.name, dialect_of(body))
+    check_types(_type_names(edited))
     return Edited(edited, differences(body, edited))
 
 

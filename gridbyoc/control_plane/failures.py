@@ -21,7 +21,7 @@ from gridbyoc.errors import (
 from gridbyoc.stack.secret import Secret
 
 JsonObject = dict[str, Any]
-ONE_YEAR = 365 * 24 * 3600
+SIX_HOURS = 6 * 3600
 CHECK_ADDRESS = (
     "Check the control plane's address (--url, control_plane.url, GRID_URL or LIGHTNING_CLOUD_URL) and proxies."
 )
@@ -172,7 +172,7 @@ def retry_after(answer: Answer) -> float | None:
     """Seconds that ``Retry-After`` (seconds or an HTTP date) asks for; ``None`` without one that can be read."""
     value = answer.headers.get("retry-after", "")
     try:
-        return float(min(max(Retry().parse_retry_after(value), 0), ONE_YEAR)) if value else None
+        return float(min(max(Retry().parse_retry_after(value), 0), SIX_HOURS)) if value else None
     except (InvalidHeader, ValueError, OverflowError):
         return None
 

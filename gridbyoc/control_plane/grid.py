@@ -45,7 +45,7 @@ class Grid:
 
     def check(self, spec: ClusterSpec) -> None:
         """Name rule and instance types; nothing is sent."""
-        check_cluster(spec)
+        check_cluster(spec, "grid")
 
     def list(self) -> tuple[Cluster, ...]:
         """Every cluster that is not deleted."""
@@ -87,7 +87,7 @@ class Grid:
         self.check(spec)
         sent = dict(body) if body is not None else self.request(spec, grant)
         wanted = wanted_of(sent)
-        check_name(wanted.name)
+        check_name(wanted.name, "grid")
         return create_once(Calls(self.find, partial(self._post, sent, wanted)), wanted, self._http.timing.sleep)
 
     def diff(self, cluster: Cluster, spec: ClusterSpec, grant: Grant | None) -> tuple[FieldChange, ...]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from random import SystemRandom
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -203,11 +201,6 @@ def _bad_url(source: str, problem: str) -> UsageError:
         f"The control plane's URL ({source}) cannot be used: {problem}.",
         fix="Write it like https://platform.grid.ai",
     )
-
-
-def wall_timing() -> Timing:
-    """The real clock and sleep, and jitter from the system's own randomness."""
-    return Timing(time.monotonic, time.sleep, SystemRandom().random)
 
 
 def is_transient(error: ControlPlaneError) -> bool:

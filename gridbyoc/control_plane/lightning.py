@@ -41,7 +41,7 @@ class Lightning:
 
     def check(self, spec: ClusterSpec) -> None:
         """Name rule, instance types, and no performance profile: this API has none. Nothing is sent."""
-        check_cluster(spec)
+        check_cluster(spec, "lightning")
         if spec.performance_profile is not None:
             raise UnsupportedByDialectError(
                 f"Cluster {spec.name} asks for a performance profile; this control plane has none.",
@@ -84,7 +84,7 @@ class Lightning:
         self.check(spec)
         sent = dict(body) if body is not None else self.request(spec, grant)
         wanted = wanted_of(sent)
-        check_name(wanted.name)
+        check_name(wanted.name, "lightning")
         return create_once(Calls(self.find, partial(self._post, sent, wanted)), wanted, self._http.timing.sleep)
 
     def diff(self, cluster: Cluster, spec: ClusterSpec, grant: Grant | None) -> tuple[FieldChange, ...]:

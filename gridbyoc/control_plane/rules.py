@@ -1,48 +1,49 @@
-"""What a cluster may be called and run on: the rules the service's own client checks before it sends anything."""
+"""What may be asked of a control plane: checked before anything is sent, by the rules of the stack file."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UnsupportedByDialectError, UsageError
-from gridbyoc.stack.model import ClusterSpec
+from gridbyoc.stack.findings import Fault
+from gridbyoc.stack.instance_types import instance_type_fault
+from gridbyoc.stack.model import ClusterSpec, DialectName
+from gridbyoc.stack.regions import region_fault
+from gridbyoc.stack.rules.clusters import cluster_name_fault
 from gridbyoc.stack.secret import Secret
 
-NAME_RULE = "1 to 63 of a-z, 0-9 and hyphens, with no hyphen at either end"
-_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/(?:[\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
-# Graviton families carry a g right after the generation (m6g, c7gn, x2gd, im4gn); a1 came before that rule.
-# https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
-_ARM = re.compile(r"(a1|[a-z]+[0-9]+g[a-z]*)\..*")
+# https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html (ExternalId)
+_EXTERNAL_ID = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}")
 
 
-def check_cluster(spec: ClusterSpec) -> None:
-    """Raises ``UnsupportedByDialectError`` for a name or instance types that the control plane cannot take."""
-    check_name(spec.name)
-    check_types(tuple(item.name for item in spec.instance_types))
+def check_cluster(spec: ClusterSpec, dialect: DialectName) -> None:
+    """Raises ``UnsupportedByDialectError`` for a name or instance types that the control plane does not take."""
+    check_name(spec.name, dialect)
+    check_types(item.name for item in spec.instance_types)
 
 
-def check_name(name: str) -> None:
-    """The name rule; a trailing line feed, which the service's own client lets pass, is refused as well."""
-    if not _NAME.fullmatch(name):
-        raise UnsupportedByDialectError(
-            f"{name!r} cannot be a cluster's name.",
-            why=f"The rule of the control plane: {NAME_RULE}.",
-            fix="Choose another name.",
-            rerun=SAFE_NOTHING_DONE,
-        )
+def check_name(name: str, dialect: DialectName) -> None:
+    """The dialect's name rule; a trailing line feed, which the service's own client lets pass, is refused as well."""
+    fault = cluster_name_fault(name, dialect)
+    if fault is not None:
+        raise _unsupported([fault])
 
 
-def check_types(names: tuple[str, ...]) -> None:
-    """Arm instance types are refused: the service runs amd64 images only. All of them are named at once."""
-    arm = [name for name in names if _ARM.fullmatch(name)]
-    if arm:
-        raise UnsupportedByDialectError(
-            f"The control plane runs no Arm instance types: {', '.join(arm)}.",
-            why="Its images are for amd64 alone.",
-            fix="Choose types of an Intel or AMD family.",
-            rerun=SAFE_NOTHING_DONE,
-        )
+def check_types(names: Iterable[str]) -> None:
+    """Instance types that are none, and Arm ones (the service's images are for amd64); all are named at once."""
+    faults = [fault for name in names if (fault := instance_type_fault(name)) is not None]
+    if faults:
+        raise _unsupported(faults)
+
+
+def _unsupported(faults: list[Fault]) -> UnsupportedByDialectError:
+    return UnsupportedByDialectError(
+        "; ".join(fault.message for fault in faults) + ".",
+        fix="; ".join(fault.hint for fault in faults if fault.hint),
+        rerun=SAFE_NOTHING_DONE,
+    )
 
 
 def check_grant(role_arn: str, external_id: Secret, region: str) -> None:
@@ -51,25 +52,20 @@ def check_grant(role_arn: str, external_id: Secret, region: str) -> None:
         raise _bad_form(
             f"{role_arn!r} is not the ARN of an IAM role.", "It looks like arn:aws:iam::123456789012:role/grid-cloud."
         )
-    # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html (ExternalId)
-    if not re.fullmatch(r"[\w+=,.@:/-]{2,1224}", external_id.reveal(), re.ASCII):
+    if not _EXTERNAL_ID.fullmatch(external_id.reveal()):
         raise _bad_form(
             "The external id is not one.", "It has 2 to 1224 characters: letters, digits and any of _+=,.@:/- ."
         )
-    zone = re.fullmatch(r"([a-z]{2}(?:-[a-z]+)+-\d)([a-z])", region)
-    if zone:
-        raise _bad_form(f"{region} is an availability zone, not a region.", f"Its region is {zone[1]}.")
-    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", region):
-        raise _bad_form(f"{region!r} is not an AWS region.", "It looks like us-east-1.")
+    fault = region_fault(region)
+    if fault is not None:
+        raise _bad_form(f"{fault.message}.", fault.hint)
 
 
-def check_type_forms(names: tuple[str, ...]) -> None:
-    """Instance types as typed by a person: FAMILY.SIZE each, none twice; raises ``UsageError``."""
-    for name in names:
-        if not re.fullmatch(r"[a-z0-9-]+\.[a-z0-9-]+", name):
-            raise _bad_form(f"{name!r} is not an EC2 instance type.", "It looks like g4dn.xlarge.")
-        if names.count(name) > 1:
-            raise _bad_form(f"The instance type {name} is named twice.", "Name it once.")
+def check_unique(names: tuple[str, ...]) -> None:
+    """Instance types as typed by a person, each once; raises ``UsageError``."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise _bad_form(f"The instance type {twice} is named twice.", "Name it once.")
 
 
 def _bad_form(what: str, fix: str) -> UsageError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gridbyoc.control_plane.parse import child, is_direct
+from gridbyoc.stack.model import DialectName
 
 Plain = Literal["text", "whole", "yesno", "any"]
 
@@ -100,6 +101,9 @@ LIGHTNING = _fields(
 """CreateClusterRequest of lightning-sdk 2026.10.13, as far as it concerns AWS."""
 
 
-def shape_of(body: Mapping[str, Any]) -> Fields:
-    """The fields that ``body``, a create request of either dialect, may have."""
-    return LIGHTNING if is_direct(child(body, "spec")) else GRID
+SHAPES: Mapping[DialectName, Fields] = {"grid": GRID, "lightning": LIGHTNING}
+
+
+def dialect_of(body: Mapping[str, Any]) -> DialectName:
+    """The dialect that ``body`` is a create request of."""
+    return "lightning" if is_direct(child(body, "spec")) else "grid"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from typing import Protocol
 from urllib.parse import quote
@@ -39,8 +38,8 @@ class Cleaner:
 
 
 def printable(text: str) -> str:
-    """One line: what could move a cursor, ring, recolour or reorder (Unicode Cc, Cf, Cs, Zl, Zp) becomes a space."""
-    kept = "".join(" " if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else char for char in text)
+    """One line: what could move a cursor, ring, recolour or reorder (and all else unprintable) becomes a space."""
+    kept = "".join(char if char.isprintable() else " " for char in text)
     return re.sub(r"\s+", " ", kept).strip()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -14,6 +14,7 @@ from gridbyoc.render.hcl import align, hcl, identifier, is_identifier, only_hcl
 from gridbyoc.render.module import CalledModule, File
 from gridbyoc.render.values import root_values
 from gridbyoc.stack.model import S3Backend, Stack
+from gridbyoc.stack.secret import Secret
 
 VALUES = "terraform.tfvars.json"
 AWS_PROVIDER = ">= 5.0, < 7.0"
@@ -22,9 +23,11 @@ _FLOOR = ">= 1.5"
 _META_ARGUMENTS = {"source", "version", "count", "for_each", "providers", "depends_on", "lifecycle", "locals"}
 
 
-def root_files(stack: Stack, module: CalledModule, *, s3_native_lock: bool) -> dict[str, File]:
+def root_files(
+    stack: Stack, module: CalledModule, *, s3_native_lock: bool, previous: Sequence[Secret] = ()
+) -> dict[str, File]:
     """Every file of the root module by its name. Raises ``StackError`` for module inputs that cannot be written."""
-    values = root_values(stack)
+    values = root_values(stack, previous)
     _check_inputs(values.get("module_inputs", {}))
     backend = stack.terraform.backend
     settings = _s3_settings(backend, stack.aws.profile, s3_native_lock) if isinstance(backend, S3Backend) else None

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gridbyoc.stack.model import PolicyStatement, Role, Stack
+from gridbyoc.stack.secret import Secret
 
 TAGS_PER_ROLE = 50
 """How many tags IAM takes on a role (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)."""
 
 
-def root_values(stack: Stack) -> dict[str, Any]:
-    """Every variable that the stack sets, by name. A variable that is left out keeps its default."""
+def root_values(stack: Stack, previous: Sequence[Secret] = ()) -> dict[str, Any]:
+    """Every variable that the stack sets, by name. A variable that is left out keeps its default.
+
+    ``previous``: external ids that the role goes on to accept. Another module takes none.
+    """
     foreign = stack.terraform.module
     values: dict[str, Any] = {
         "region": stack.aws.region,
@@ -20,7 +24,7 @@ def root_values(stack: Stack) -> dict[str, Any]:
         "account_id": stack.aws.account_id,
         "default_tags": _default_tags(stack),
     }
-    values |= {"module_inputs": _plain(foreign.inputs)} if foreign else _role_values(stack.role)
+    values |= {"module_inputs": _plain(foreign.inputs)} if foreign else _role_values(stack.role, previous)
     return {name: value for name, value in values.items() if value not in (None, {})}
 
 
@@ -34,7 +38,7 @@ def _default_tags(stack: Stack) -> dict[str, str]:
     return {**tags, **stack.role.tags} if stack.terraform.module else tags
 
 
-def _role_values(role: Role) -> dict[str, Any]:
+def _role_values(role: Role, previous: Sequence[Secret]) -> dict[str, Any]:
     return {
         "role_name": role.name,
         "role_name_prefix": role.name_prefix,
@@ -43,6 +47,7 @@ def _role_values(role: Role) -> dict[str, Any]:
         "max_session_duration": None if role.max_session_hours is None else role.max_session_hours * 3600,
         "trusted_account_id": role.trusted_account_id,
         "external_id": role.external_id.reveal() if role.external_id else None,
+        "previous_external_ids": [each.reveal() for each in previous] or None,
         "external_id_rotation": role.rotation,
         "trusted_principals": list(role.trusted_principals) or None,
         "trusted_principals_without_external_id": list(role.trusted_principals_without_external_id) or None,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 
 from gridbyoc.render.module import File, called_module
-from gridbyoc.render.root import root_files
+from gridbyoc.render.root import VALUES, root_files
 from gridbyoc.stack.files import file_error, make_private_dir, write_atomic
 from gridbyoc.stack.model import Role, S3Backend, Stack
+from gridbyoc.stack.secret import Secret
 
 MANIFEST = ".gridbyoc-rendered.json"
 _READ_BY_TERRAFORM = (".tf", ".tf.json", ".tofu", ".tofu.json", ".auto.tfvars", ".auto.tfvars.json")
@@ -33,14 +34,22 @@ class Rendered:
     digest: str
 
 
-def render(stack: Stack, work_dir: Path, *, s3_native_lock: bool = True) -> Rendered:
+def render(
+    stack: Stack,
+    work_dir: Path,
+    *,
+    s3_native_lock: bool = True,
+    previous_external_ids: Sequence[Secret] | None = None,
+) -> Rendered:
     """Write the root module of ``stack`` into ``work_dir``: only what differs, atomically, readable by the owner only.
 
-    ``s3_native_lock``: the Terraform that will run can lock state in S3 by itself. State, lock file, ``.terraform``,
+    ``s3_native_lock``: the Terraform that will run can lock state in S3 by itself. ``previous_external_ids``: what the
+    role goes on to accept beside its own; ``None`` leaves those that stand there. State, lock file, ``.terraform``,
     journal and logs are never touched. Raises ``FileError``, and ``StackError`` for what Terraform could not read.
     """
     module = called_module(stack)
-    files = root_files(stack, module, s3_native_lock=s3_native_lock) | dict(module.files)
+    previous = standing_ids(work_dir) if previous_external_ids is None else previous_external_ids
+    files = root_files(stack, module, s3_native_lock=s3_native_lock, previous=previous) | dict(module.files)
     make_private_dir(work_dir)
     known = _manifest(work_dir)
     _remember(work_dir, known | files.keys())
@@ -49,6 +58,15 @@ def render(stack: Stack, work_dir: Path, *, s3_native_lock: bool = True) -> Rend
     _remember(work_dir, files.keys())
     warnings = (*module.warnings, *_stack_warnings(stack, s3_native_lock), *_strangers(work_dir, files))
     return Rendered(work_dir, changed, removed, warnings, _digest(files))
+
+
+def standing_ids(work_dir: Path) -> tuple[Secret, ...]:
+    """The previous external ids that the last render wrote; none where there is none, or it cannot be read."""
+    try:
+        values = json.loads((work_dir / VALUES).read_bytes())
+        return tuple(Secret(str(value)) for value in values.get("previous_external_ids") or ())
+    except (OSError, ValueError, AttributeError, TypeError):
+        return ()
 
 
 def _write(work_dir: Path, name: str, file: File) -> bool:

@@ -31,7 +31,7 @@ def _make_server(port: int) -> BaseWSGIServer:
 
 def _warm_iam(port: int) -> None:
     """One IAM call: moto imports the service and reads its policies at the first, in about a second."""
-    request = urllib.request.Request(  # noqa: S310 -- http on loopback
+    request = urllib.request.Request(
         f"http://127.0.0.1:{port}/",
         data=b"Action=ListRoles&Version=2010-05-08",
         headers={"Authorization": "AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/iam/aws4_request"},

@@ -72,7 +72,7 @@ def _passing_on_signals() -> Iterator[list[subprocess.Popen[bytes]]]:
     """SIGINT and SIGTERM go to the process in the list, and do not end us before it."""
     child: list[subprocess.Popen[bytes]] = []
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
+    def pass_on(number: int, _frame: FrameType | None) -> None:
         if not (number == signal.SIGINT and in_foreground()):
             for process in child:
                 process.send_signal(number)

@@ -23,9 +23,7 @@ def read_config() -> dict[str, Any]:
     return config
 
 
-def serve(
-    server: BaseWSGIServer, config: dict[str, Any], told: Callable[[dict[str, Any]], None] = lambda message: None
-) -> None:
+def serve(server: BaseWSGIServer, config: dict[str, Any], told: Callable[[dict[str, Any]], object] = bool) -> None:
     """Report the port to the parent and serve until it goes away; ``told`` gets what the parent says meanwhile."""
     threading.Thread(target=_listen, args=(server, told), daemon=True).start()
     report = os.dup(1)
@@ -50,7 +48,7 @@ def in_background(work: Callable[[], object]) -> None:
     threading.Thread(target=run, daemon=True).start()
 
 
-def _listen(server: BaseWSGIServer, told: Callable[[dict[str, Any]], None]) -> None:
+def _listen(server: BaseWSGIServer, told: Callable[[dict[str, Any]], object]) -> None:
     while line := sys.stdin.buffer.readline():
         told(json.loads(line))
     server.shutdown()

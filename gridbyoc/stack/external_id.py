@@ -22,7 +22,7 @@ def read_external_id(findings: Findings, context: Context, environ: Mapping[str,
     ``None`` where the stack has none, or with a problem where it cannot be had. No problem shows any of it.
     """
     variable, file = findings.document.text(*_PLACE, "env"), findings.document.text(*_PLACE, "file")
-    if len(findings.document.mapping(*_PLACE)) != 1 or (variable is None and file is None):
+    if findings.known_at(_PLACE) or (variable is None and file is None):
         return None
     place: Place = (*_PLACE, "env" if variable is not None else "file")
     found = (

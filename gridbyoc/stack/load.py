@@ -80,7 +80,7 @@ class _Where:
 
 def _document(file: Path | None, name: str, stdin: Stdin) -> Document:
     shown = name if file else STDIN
-    text = decode(read_source(file) if file else read_stdin(stdin), shown)
+    text = decode(read_source(file, shown) if file else read_stdin(stdin), shown)
     document = read_document(text, shown)
     if document.data is None and not document.broken:
         raise broken(shown, "is empty", "`gridbyoc new` writes a starter")

@@ -128,6 +128,8 @@ def _missing(findings: Findings, place: Place, error: ValidationError) -> None:
 
 def _wrong_type(findings: Findings, place: Place, error: ValidationError) -> None:
     wanted = str(error.validator_value)
+    if "enum" in _schema_of(error):
+        return  # that error says it all
     if not place:
         findings.problem(place, f"must be a mapping, not {_noun(error.instance)}", "begin with `version: 1`")
         return

@@ -16,19 +16,19 @@ class _Reading(Protocol):
     def read(self, size: int, /) -> bytes | str: ...
 
 
-def read_source(path: Path) -> bytes:
+def read_source(path: Path, shown: str) -> bytes:
     """The bytes of a file, one more than the most; ``StackError`` where it is missing, a directory or unreadable."""
     try:
         with path.open("rb") as stream:
             return stream.read(LARGEST + 1)
     except FileNotFoundError:
-        command = f"gridbyoc new {path.name}" if path.name != "gridbyoc.yaml" else "gridbyoc new"
-        raise broken(str(path), "there is no such file", f"`{command}` writes a starter") from None
+        command = "gridbyoc new" if shown == "gridbyoc.yaml" else f"gridbyoc new {shown}"
+        raise broken(shown, "there is no such file", f"{show(command)} writes a starter") from None
     except IsADirectoryError:
-        raise broken(str(path), "is a directory", "name the stack file in it") from None
+        raise broken(shown, "is a directory", "name the stack file in it") from None
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else "") or "not a path"
-        raise broken(str(path), f"cannot be read: {reason}", "check the path and its permissions") from None
+        raise broken(shown, f"cannot be read: {reason}", "check the path and its permissions") from None
 
 
 def read_stdin(stdin: TextIO | str | bytes | None) -> bytes:

@@ -48,13 +48,13 @@ def cluster_name(stack_name: str) -> str:
 
 def _scalar(text: str) -> str:
     """Text as YAML: as it is where that is safe, else in double quotes (JSON's are YAML's)."""
-    safe = re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", text) and text.lower() not in ("null", "true", "false")
-    return text if safe else json.dumps(text)
+    safe = re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", text) and text.lower() not in _WORDS
+    return text if safe else json.dumps(text, ensure_ascii=False)
 
 
 def _optional(key: str, value: str | None, example: str, comment: str, quoted: bool = False) -> str:
     shown = example if value is None else value
-    written = json.dumps(shown) if quoted else _scalar(shown)
+    written = json.dumps(shown, ensure_ascii=False) if quoted else _scalar(shown)
     return f"  {'# ' if value is None else ''}{key}: {written}  # {comment}"
 
 
@@ -64,6 +64,9 @@ def _performance(choices: Starter) -> str:
     profile = choices.performance_profile or "cost-saving"
     return f"\n    performance_profile: {_scalar(profile)}  # about $10 a day; `default` is always ready, about $50"
 
+
+_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+"""What YAML, or an older YAML in somebody's editor, takes for something else than text."""
 
 _TEMPLATE = """\
 # A gridbyoc stack file: one IAM role in one AWS account, and the clusters that run through it.

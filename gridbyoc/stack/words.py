@@ -36,7 +36,11 @@ def show_raw(text: str) -> str:
 
 def show(text: str) -> str:
     """A text in back-ticks where it can stand as it is, else in quotes."""
-    return f"`{text}`" if re.fullmatch(r"[\x21-\x5f\x61-\x7e]{1,80}", text) else show_raw(text)
+    return (
+        f"`{text}`"
+        if re.fullmatch(r"[\x21-\x5f\x61-\x7e]([\x20-\x5f\x61-\x7e]{0,78}[\x21-\x5f\x61-\x7e])?", text)
+        else show_raw(text)
+    )
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -9,9 +9,11 @@ from typing import Any
 from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError
+from gridbyoc.render import render
 from gridbyoc.stack.model import ClusterSpec
 from gridbyoc.steps.changes import Action, ClusterChange, cluster_changes
 from gridbyoc.steps.events import Note
+from gridbyoc.steps.overlap import ids_in_use
 from gridbyoc.steps.plan import Plan, make_plan
 from gridbyoc.steps.prepare import Site, grant_of, prepare
 from gridbyoc.steps.report import Report
@@ -52,6 +54,7 @@ def bootstrap(run: Run, approval: Approval, *, edit: EditBody | None = None) -> 
     changes = _final_changes(run, site, plan, grant)
     clusters = _register(run, site, changes, grant, edit)
     clusters = wait_for(run, site.preflight.registrar, clusters)
+    _drop_old_ids(run, site, plan, grant)
     _delete_unlisted(run, site, changes)
     return _report(run, site, outputs, resources, changes, clusters)
 
@@ -139,6 +142,20 @@ def _register_one(
             run.outside.emit(Note(f"The cluster {spec.name} existed already with this role: it is taken on."))
     run.journal.write("effect_done", step="register", action=change.action, cluster=spec.name, id=cluster.id)
     return cluster
+
+
+def _drop_old_ids(run: Run, site: Site, plan: Plan, grant: Grant) -> None:
+    """The end of a rotation: once no cluster holds an old external id any more, the role stops to accept it."""
+    if all(value == grant.external_id for value in plan.kept_ids):
+        return
+    if not run.choices.wait:
+        run.outside.emit(Note("The old external id is still accepted; the next bootstrap drops it.", "warning"))
+        return
+    used = ids_in_use(site.preflight.registrar.list(), grant.role_arn)
+    render(run.stack, run.work_dir, s3_native_lock=site.binary.s3_native_lock, previous_external_ids=used)
+    with run.step("apply") as step:
+        site.runner.apply()
+        step.detail = "the old external id is not accepted any more"
 
 
 def _delete_unlisted(run: Run, site: Site, changes: tuple[ClusterChange, ...]) -> None:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gridbyoc.control_plane.model import Grant
+from gridbyoc.render import render
+from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.cost import standing_cost
+from gridbyoc.steps.overlap import ids_to_keep
 from gridbyoc.steps.prepare import Site, current_grant
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import PlanSummary
@@ -23,6 +26,7 @@ class Plan:
     clusters: tuple[ClusterChange, ...]
     costs: tuple[str, ...]
     grant: Grant | None
+    kept_ids: tuple[Secret, ...] = ()
     saved: Path | None = None
 
     @property
@@ -36,7 +40,11 @@ class Plan:
         """What would be destroyed or replaced: resource addresses and clusters."""
         resources = self.terraform.changes if self.terraform else ()
         return (
-            *(change.address for change in resources if change.action in {"delete", "replace"}),
+            *(
+                change.address
+                for change in resources
+                if change.action in {"delete", "replace"} and _real(change.address)
+            ),
             *(f"cluster {change.name}" for change in self.clusters if change.action == "delete"),
         )
 
@@ -44,6 +52,8 @@ class Plan:
 def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
     """Plan both sides. The saved plan lies in the work_dir until it is applied or dropped."""
     grant = current_grant(run, site)
+    kept = ids_to_keep(site, grant)
+    render(run.stack, run.work_dir, s3_native_lock=site.binary.s3_native_lock, previous_external_ids=kept)
     with run.step("plan") as step:
         saved = run.work_dir / SAVED_PLAN if with_terraform else None
         summary = site.runner.plan(out=saved) if with_terraform else None
@@ -57,4 +67,9 @@ def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
         for change in changes
         if change.spec is not None and change.action in {"create", "update"}
     )
-    return Plan(summary, changes, costs, grant, saved)
+    return Plan(summary, changes, costs, grant, kept, saved)
+
+
+def _real(address: str) -> bool:
+    """Whether a resource exists outside the state: ``terraform_data`` holds the external id and nothing in AWS."""
+    return ".terraform_data." not in f".{address}"

@@ -32,6 +32,7 @@ class Site:
     """A rendered, initialised work_dir and both services. ``fresh``: no resource is in the state, provably."""
 
     runner: Runner
+    binary: Binary
     preflight: Preflight
     fresh: bool
 
@@ -83,7 +84,7 @@ def prepare(run: Run) -> Site:
     if not local:
         checks.result()
     _init(run, runner, rendered.digest)
-    return Site(runner, checks.result(), fresh=local and not runner.has_state())
+    return Site(runner, binary, checks.result(), fresh=local and not runner.has_state())
 
 
 def _init(run: Run, runner: Runner, digest: str) -> None:

@@ -18,7 +18,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformNotFoundError, Terraform
 from gridbyoc.terraform.environment import child_environment
 from gridbyoc.terraform.failures import interrupted
 from gridbyoc.terraform.interrupts import Interrupts
-from gridbyoc.terraform.process import Cause, Command, Ended, Stream, run
+from gridbyoc.terraform.process import Cause, Command, Ended, NotStartedError, Stream, run
 
 Flavour = Literal["terraform", "tofu", "embedded"]
 EMBEDDED: Final = "embedded"
@@ -116,23 +116,26 @@ def _asked_for(
                 rerun=SAFE_NOTHING_DONE,
             )
         return argv
-    found = shutil.which(str(Path(asked).expanduser()), path=environ.get("PATH", os.defpath))
+    # `./tf` is a path, `tf` a name to look for on PATH.
+    wanted = str(Path(asked).expanduser().absolute()) if os.sep in asked else asked
+    found = shutil.which(wanted, path=environ.get("PATH", os.defpath))
     if found is None:
         raise TerraformNotFoundError(
             f"{asked} is not a program that can be run.",
-            why=_why_not(Path(asked).expanduser()),
+            why=_why_not(wanted),
             fix=f"Correct --terraform-bin or {_VARIABLE}, or leave them out to use the terraform on PATH.",
             rerun=SAFE_NOTHING_DONE,
         )
     return (str(Path(found).absolute()),)
 
 
-def _why_not(path: Path) -> str:
+def _why_not(wanted: str) -> str:
+    if os.sep not in wanted:
+        return "There is no such program on PATH."
+    path = Path(wanted)
     if path.is_dir():
         return "It is a directory."
-    if path.exists():
-        return "The file is there, but it may not be executed."
-    return "There is no such file." if path.name != str(path) else "There is no such file on PATH."
+    return "The file is there, but it may not be executed." if path.exists() else "There is no such file."
 
 
 class _TooMuchError(Exception):
@@ -196,9 +199,9 @@ def _ask(argv: tuple[str, ...], path: str, environ: Mapping[str, str], timeout: 
         ended = run(command, answer.line, interrupts=Interrupts())
     except _TooMuchError:
         raise _not_terraform(path, "more text than any version needs") from None
-    except OSError as error:
+    except NotStartedError as error:
         raise TerraformNotFoundError(
-            f"{path} cannot be started.", why=error.strerror or str(error), fix=_INSTALL, rerun=SAFE_NOTHING_DONE
+            f"{path} cannot be started.", why=str(error), fix=_INSTALL, rerun=SAFE_NOTHING_DONE
         ) from None
     return _heard(answer, ended, path, timeout)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, TerraformError, TerraformNotFoundError
+from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformNotFoundError
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform.binary import Binary
 from gridbyoc.terraform.command_line import TerraformCommandLine
@@ -19,7 +18,7 @@ from gridbyoc.terraform.interrupts import Interrupts
 from gridbyoc.terraform.logs import Logs
 from gridbyoc.terraform.mirror import write_cli_config
 from gridbyoc.terraform.outputs import sensitive_values
-from gridbyoc.terraform.process import Cause, Clock, Command, Ended, run
+from gridbyoc.terraform.process import Cause, Clock, Command, Ended, NotStartedError, run
 from gridbyoc.terraform.redaction import Redactor
 from gridbyoc.terraform.state import backend_of, read_json
 from gridbyoc.terraform.transcript import OnEvent, Transcript
@@ -105,10 +104,16 @@ class Execution:
         how = "not run to its end"
         try:
             command = self._command(call, argv)
-            ended = run(command, transcript.line, interrupts=self.interrupts, clock=self._set.clock)
+            ended = run(
+                command,
+                transcript.line,
+                interrupts=self.interrupts,
+                clock=self._set.clock,
+                on_stop=lambda cause: transcript.note(self._stopping(call, cause)),
+            )
             how = f"exit status {ended.code} after {ended.seconds:.2f} s"
             how += "" if ended.cause is Cause.EXIT else f", {ended.cause.value}{', killed' if ended.killed else ''}"
-        except OSError as error:
+        except NotStartedError as error:
             raise self._not_started(error) from None
         finally:
             transcript.end(how)
@@ -123,16 +128,18 @@ class Execution:
         cwd = call.cwd or self._set.work_dir
         return Command(argv, environ, cwd, self._timeout(call), self._set.grace, umask)
 
+    def _stopping(self, call: Call, cause: Cause) -> str:
+        why = "Interrupted" if cause is Cause.INTERRUPT else f"No end after {self._timeout(call):g} s"
+        again = " Ctrl-C again kills it." if cause is Cause.INTERRUPT else ""
+        return f"{why}: Terraform was asked to stop and has {self._set.grace:g} s to do so.{again}"
+
     def _timeout(self, call: Call) -> float:
         return TIMEOUTS.get(call.verb, _TIMEOUT) if self._set.timeout is None else self._set.timeout
 
-    def _not_started(self, error: OSError) -> TerraformError | FileError:
-        why = error.strerror or str(error)
-        if not os.access(self._set.work_dir, os.R_OK | os.X_OK):
-            return FileError(f"{self._set.work_dir} cannot be entered.", why=why, rerun=SAFE_NOTHING_DONE)
+    def _not_started(self, error: NotStartedError) -> TerraformNotFoundError:
         return TerraformNotFoundError(
             f"{self._set.binary.path} cannot be started.",
-            why=why,
+            why=str(error),
             fix="Was it removed or replaced meanwhile? Name another one with --terraform-bin.",
             rerun=SAFE_NOTHING_DONE,
         )

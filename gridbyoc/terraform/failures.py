@@ -144,11 +144,17 @@ def _locked(failure: Failure, error: Diagnostic) -> StateLockedError:
 
 
 def _refused(failure: Failure) -> TerraformError:
+    died = failure.ended.code < 0 and failure.writes
+    last_words = "" if failure.errors else _last_words(failure)
     return TerraformError(
         f"terraform {failure.verb} failed: {_reason(failure)}.",
         diagnostics=tuple(map(str, failure.errors)),
-        why=_join("" if failure.errors else _last_words(failure), _errored(failure)),
-        fix=_join(_push(failure), _fix(failure), f"The full log: {failure.log}."),
+        why=_join(last_words, _left_behind(failure) if died else "", _errored(failure)),
+        fix=_join(
+            _push(failure),
+            _unlock_words(failure) if died else _fix(failure),
+            f"The full log: {failure.log}.",
+        ),
         rerun=_rerun(failure),
     )
 

@@ -69,10 +69,13 @@ class Transcript:
         event = parse_event(text, self._clean) or self._words(text)
         if isinstance(event, _KEPT):
             self._kept.append(event)
-        if event is not None and self._on_event is not None:
-            listener, self._on_event = self._on_event, None
-            listener(event)
-            self._on_event = listener
+        if event is not None:
+            self._tell(event)
+
+    def note(self, text: str) -> None:
+        """A word of ours between Terraform's: a line of the log, and a warning to the listener."""
+        self._log.line(f"# {text}")
+        self._tell(Log("warn", text))
 
     def end(self, words: str) -> None:
         """The last line of the log."""
@@ -100,6 +103,12 @@ class Transcript:
             return ()
         found = document.get("diagnostics") if isinstance(document, dict) else None
         return tuple(parse_diagnostic(item, self._clean) for item in found) if isinstance(found, list) else ()
+
+    def _tell(self, event: TerraformEvent) -> None:
+        if self._on_event is not None:
+            listener, self._on_event = self._on_event, None
+            listener(event)
+            self._on_event = listener
 
     def _clean(self, text: str) -> str:
         return self._redactor.clean(text)

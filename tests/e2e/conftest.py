@@ -99,6 +99,19 @@ class World:
         )  # fmt: skip
         return answer.json().get("clusters") or []
 
+    def put_external_id(self, name: str, external_id: str) -> None:
+        """Change a cluster's record behind the tool's back."""
+        found = self.cluster(name)
+        assert found is not None
+        found["spec"]["driver"]["kubernetes"]["aws"]["externalId"] = external_id
+        env = self.sandbox.env
+        answer = requests.put(
+            f"{self.sandbox.control_plane_url}/v1/core/clusters/{found['id']}",
+            json={"name": found["id"], "spec": found["spec"]},
+            auth=(env["GRID_USER_ID"], env["GRID_API_KEY"]), timeout=10,
+        )  # fmt: skip
+        answer.raise_for_status()
+
     def cluster(self, name: str) -> dict[str, Any] | None:
         return next((cluster for cluster in self.clusters() if cluster["name"] == name), None)
 

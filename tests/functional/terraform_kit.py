@@ -99,6 +99,11 @@ def processes_in(directory: Path) -> list[str]:
     return found
 
 
+def nobody_in(directory: Path) -> None:
+    """No process works in the directory any more; the kernel may need a moment to bury the last."""
+    wait_for(lambda: processes_in(directory) == [], 3)
+
+
 @dataclass(frozen=True)
 class Driver:
     """The Runner in another process."""

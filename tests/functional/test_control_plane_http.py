@@ -87,6 +87,28 @@ def test_a_refused_connection_says_so(tmp_path: Path) -> None:
     assert not isinstance(caught.value, LostAnswerError)
 
 
+def test_a_server_that_takes_no_connection(tmp_path: Path) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        waiting = [socket.socket() for _ in range(3)]
+        for client_socket in waiting:
+            client_socket.setblocking(False)
+            client_socket.connect_ex(address)
+        limits = Limits(connect=0.2, patience=Patience(tries=1))
+        with pytest.raises(ControlPlaneUnreachableError, match="no connection in time") as caught:
+            client(f"http://127.0.0.1:{address[1]}", tmp_path, limits=limits).list()
+        for client_socket in waiting:
+            client_socket.close()
+    assert not isinstance(caught.value, LostAnswerError)
+
+
+def test_an_address_that_no_library_takes(tmp_path: Path) -> None:
+    with pytest.raises(ControlPlaneUnreachableError, match="not valid"):
+        client(f"http://{'a' * 70}.example", tmp_path).list()
+
+
 def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:
     with pytest.raises(ControlPlaneUnreachableError, match="does not resolve"):
         client("http://control-plane.invalid", tmp_path).list()

@@ -135,7 +135,7 @@ def test_a_report_says_when_nothing_changed() -> None:
 def test_the_summary_of_no_changes() -> None:
     from gridbyoc.terraform import PlanSummary
 
-    plan = Plan(PlanSummary(0, 0, 0), (ClusterChange("none", "a"),), (), None)
+    plan = Plan(PlanSummary(0, 0, 0, (), (), (), has_changes=False), (ClusterChange("none", "a"),), (), None)
     assert summary(plan) == "No changes: both sides are as the stack file asks."
     assert "    no changes" in plan_lines(plan)
     assert "  cluster a: no changes" in "\n".join(plan_lines(plan))

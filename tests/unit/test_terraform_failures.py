@@ -77,7 +77,11 @@ def test_a_command_without_diagnostics_shows_its_last_words() -> None:
     "code, name", [(-9, "SIGKILL, as when memory runs out"), (-11, "SIGSEGV"), (-250, "signal 250")]
 )
 def test_death_by_a_signal_is_said(code: int, name: str) -> None:
-    assert name in failed(failure(code=code)).what
+    error = failed(failure(code=code, remote_state=True))
+    assert name in error.what
+    assert "lock" in error.why
+    assert "force-unlock" in error.fix
+    assert "force-unlock" not in failed(failure("plan", code=code, remote_state=True)).fix
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import secrets
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from gridbyoc.sandbox.api.failures import UNAUTHENTICATED, ApiError
@@ -31,7 +30,7 @@ class Doorkeeper:
         self.user_id = user_id
         self._api_key = api_key
 
-    def login(self, username: Any, api_key: Any) -> str:
+    def login(self, username: object, api_key: object) -> str:
         """A token for the right key. One client gives the user's id for the name."""
         known = username in (self.username, self.user_id)
         if not (known and isinstance(api_key, str) and self._is_key(api_key)):

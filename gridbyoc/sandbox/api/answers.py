@@ -117,4 +117,4 @@ def _kubernetes_status(record: Record) -> dict[str, Any]:
 
 
 def _certificate() -> str:
-    return base64.b64encode(b"-----BEGIN SANDBOX-----\nthere is no cluster behind this\n-----END SANDBOX-----\n").decode()
+    return base64.b64encode(b"-----BEGIN SANDBOX-----\nnothing is behind this\n-----END SANDBOX-----\n").decode()

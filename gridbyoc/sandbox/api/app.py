@@ -35,7 +35,8 @@ def create_app(context: Context, log: AccessLog) -> Flask:
     app = Flask("gridbyoc.sandbox", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.url_map.strict_slashes = False
-    app.wsgi_app = _CollapseSlashes(app.wsgi_app)  # type: ignore[method-assign] -- Flask's documented way
+    # Flask's documented way to put something around it; mypy knows no assignment to a method.
+    app.wsgi_app = _CollapseSlashes(app.wsgi_app)  # type: ignore[method-assign]
     for part in (account, browser, clusters, graph, logs):
         part.add_routes(app, context)
     app.register_error_handler(ApiError, lambda error: _refusal(error.body(), error.status))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, request
@@ -24,7 +25,7 @@ def add_routes(app: Flask, context: Context) -> None:
     routes = _Routes(context)
     for base in ("/v1/core", "/v1/projects/<project_id>"):
         for method, path, view in (
-            ("GET", "/clusters", routes.list),
+            ("GET", "/clusters", routes.listing),
             ("POST", "/clusters", routes.create),
             ("GET", "/clusters/<cluster_id>", routes.get),
             ("PUT", "/clusters/<cluster_id>", routes.update),
@@ -38,13 +39,12 @@ def add_routes(app: Flask, context: Context) -> None:
             app.add_url_rule(base + path, f"{base} {method} {path}", _guarded(context, view), methods=[method])
 
 
-def _guarded(context: Context, view: Any) -> Any:
+def _guarded(context: Context, view: Callable[..., Answer]) -> Callable[..., Answer]:
     def guarded(project_id: str = PROJECT_ID, **arguments: str) -> Answer:
         context.door.check(request.headers.get("Authorization", ""))
         if project_id != PROJECT_ID:
             raise ApiError(NOT_FOUND, f"project {project_id} not found")
-        answer: Answer = view(**arguments)
-        return answer
+        return view(**arguments)
 
     return guarded
 
@@ -54,7 +54,7 @@ class _Routes:
         self._plane = context.plane
         self._account_id = context.account_id
 
-    def list(self) -> Answer:
+    def listing(self) -> Answer:
         configuring = flag("includeConfiguringState")
         clusters = [seen for seen in self._visible() if _passes(seen, configuring=configuring)]
         shown = [cluster_json(seen, configuring=configuring) for seen in clusters]
@@ -133,7 +133,7 @@ def _values(name: str, allowed: tuple[str, ...]) -> list[str]:
     return found
 
 
-def _retries_conflicts(spec: Any) -> bool:
+def _retries_conflicts(spec: object) -> bool:
     """Whether this client would send a 409 again for ever: the Python client of today and its forerunners.
 
     They cannot be told from the lightning CLIs of 2022 and 2023, which show a 400 as they show a 409.

@@ -1,4 +1,4 @@
-"""The names in a cluster's spec, and one spelling for them: protobuf's JSON mapping takes lowerCamelCase and snake_case.
+"""The names in a cluster's spec in one spelling: protobuf's JSON mapping takes lowerCamelCase and snake_case.
 
 What an editor puts into a field that was empty reaches the wire as it was typed, so both spellings do come in.
 Names that are not known are kept as they are, with all that is in them.
@@ -54,7 +54,7 @@ _KINDS: dict[str, tuple[str, type | tuple[type, ...]]] = {
     _EITHER: ("an object or the provider's name", (dict, str)),
 }
 _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_CAMEL = {_BOUNDARY.sub("_", name).lower(): name for name in _KINDS}
+_CAMEL: dict[str, str] = {_BOUNDARY.sub("_", name).lower(): name for name in _KINDS}
 _DIGITS = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -64,15 +64,11 @@ def camel(name: str) -> str:
     return head + "".join(word.capitalize() for word in rest)
 
 
-def normalised(value: Any, path: str = "spec") -> Any:
+def normalised(value: dict[str, Any], path: str = "spec") -> dict[str, Any]:
     """``value`` with known names in lowerCamelCase, nulls left out and types checked (``ApiError`` 400)."""
-    if isinstance(value, list):
-        return [normalised(item, f"{path}[{index}]") for index, item in enumerate(value)]
-    if not isinstance(value, dict):
-        return value
     result: dict[str, Any] = {}
     for key, item in value.items():
-        name = _CAMEL.get(key, key)
+        name: str = _CAMEL.get(key, key)
         if item is None:
             continue
         if name in result:
@@ -81,7 +77,7 @@ def normalised(value: Any, path: str = "spec") -> Any:
     return result
 
 
-def _field(name: str, item: Any, path: str) -> Any:
+def _field(name: str, item: object, path: str) -> object:
     if name not in _KINDS:
         return item
     words, kind = _KINDS[name]
@@ -89,4 +85,10 @@ def _field(name: str, item: Any, path: str) -> Any:
         item = int(item)  # protobuf's JSON mapping takes numbers in quotes
     if not isinstance(item, kind) or (kind is int and isinstance(item, bool)):
         raise invalid(f"{path} must be {words}")
-    return item if name in _FREE_KEYS else normalised(item, path)
+    return item if name in _FREE_KEYS else _inner(item, path)
+
+
+def _inner(item: object, path: str) -> object:
+    if isinstance(item, list):
+        return [_inner(each, f"{path}[{index}]") for index, each in enumerate(item)]
+    return normalised(item, path) if isinstance(item, dict) else item

@@ -53,7 +53,7 @@ def _number(name: str, default: float) -> float:
         raise invalid(f"parsing field {name!r}: not a number") from None
 
 
-def _entries(context: Context, cluster_id: str, socket: Any, *, follow: bool) -> Iterator[dict[str, Any]]:
+def _entries(context: Context, cluster_id: str, socket: Server, *, follow: bool) -> Iterator[dict[str, Any]]:
     """What is known by now; then, if it is to be followed, what comes, until the client goes or the cluster does."""
     told = 0
     while True:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
 
 from gridbyoc.sandbox.api.failures import invalid
 
@@ -17,7 +16,7 @@ _ACCELERATOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ARM = re.compile(r"(a1|[a-z]+[0-9]+[a-z]*g[a-z]*)\.")
 
 
-def check_name(name: Any) -> str:
+def check_name(name: object) -> str:
     """The cluster name, if it is one. A line feed at the end is refused as well: the clients let it pass."""
     if not isinstance(name, str) or not name:
         raise invalid("name is required")
@@ -28,23 +27,23 @@ def check_name(name: Any) -> str:
     return name
 
 
-def check_role_arn(value: Any, path: str) -> None:
+def check_role_arn(value: object, path: str) -> None:
     """An IAM role's ARN, in any partition."""
-    if not value:
+    if not isinstance(value, str) or not value:
         raise invalid(f"{path} is required: the ARN of the role that admits this control plane")
     if not _ROLE_ARN.fullmatch(value):
         raise invalid(f"{path} {value[:200]!r} is not the ARN of an IAM role")
 
 
-def check_external_id(value: Any, path: str) -> None:
+def check_external_id(value: object, path: str) -> None:
     """IAM's own form. The value is not put into the message."""
-    if not value:
+    if not isinstance(value, str) or not value:
         raise invalid(f"{path} is required: the external id that the role's trust policy asks for")
     if not _EXTERNAL_ID.fullmatch(value):
         raise invalid(f"{path} is not valid: 2 to 1224 letters, digits and characters of _+=,.@:/-")
 
 
-def check_region(value: Any, path: str) -> None:
+def check_region(value: object, path: str) -> None:
     """A region that botocore knows; a zone is named as such."""
     if not value or not isinstance(value, str):
         raise invalid(f"{path} is required")
@@ -55,14 +54,14 @@ def check_region(value: Any, path: str) -> None:
     raise invalid(f"{path} {value[:80]!r} is not an AWS region")
 
 
-def check_instance_type(value: Any, path: str) -> None:
+def check_instance_type(value: object, path: str) -> None:
     """The form of an EC2 instance type, of an x86-64 family."""
     if not isinstance(value, str) or not _INSTANCE_TYPE.fullmatch(value):
         raise invalid(f"{path} {str(value)[:80]!r} is not an instance type; one looks like t3.large")
     _check_architecture(value, path)
 
 
-def check_accelerator(value: Any, path: str) -> None:
+def check_accelerator(value: object, path: str) -> None:
     """An accelerator of today's Lightning: an instance type, or a name of its own."""
     if not isinstance(value, str) or not _ACCELERATOR.fullmatch(value):
         raise invalid(f"{path} {str(value)[:80]!r} is not an instance type or accelerator")

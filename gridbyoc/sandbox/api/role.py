@@ -44,7 +44,8 @@ class RoleInspector:
         try:
             return self._verdict(grant)
         except (BotoCoreError, ClientError) as error:
-            return f"role {grant.role_arn} could not be looked at ({type(error).__name__}); update the cluster to try again"
+            kind = type(error).__name__
+            return f"role {grant.role_arn} could not be looked at ({kind}); update the cluster to try again"
 
     def _verdict(self, grant: RoleGrant) -> str:
         name = grant.role_arn.rsplit("/", 1)[-1]
@@ -88,7 +89,8 @@ class RoleInspector:
             session = boto3.Session(
                 keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name="us-east-1"
             )
-        return session.client("iam", endpoint_url=self._endpoint_url)
+        iam: IAMClient = session.client("iam", endpoint_url=self._endpoint_url)
+        return iam
 
 
 def _own_documents(iam: IAMClient, name: str, arns: list[str]) -> list[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from gridbyoc.sandbox.api.failures import (
     ALREADY_EXISTS,
@@ -44,12 +43,13 @@ class ControlPlane:
         self._timing = timing
         self._user_id = user_id
 
-    def create(self, name: Any, spec: Any) -> Seen:
+    def create(self, name: object, spec: object) -> Seen:
         """A new cluster, in its first phase. Its id is its name: some clients take the one for the other."""
         now = self._clock()
-        checked = accepted(spec, check_name(name), self._user_id)
-        record = Record(name, name, checked, created_at=now, started_at=now)
-        if name == GLOBAL_CLUSTER or not self._store.add(record, now - self._timing.delete_seconds):
+        cluster_id = check_name(name)
+        checked = accepted(spec, cluster_id, self._user_id)
+        record = Record(cluster_id, cluster_id, checked, created_at=now, started_at=now)
+        if cluster_id == GLOBAL_CLUSTER or not self._store.add(record, now - self._timing.delete_seconds):
             raise ApiError(ALREADY_EXISTS, f"a cluster named {name} exists already")
         return Seen(record, phase_at(record, now, self._timing))
 
@@ -66,13 +66,13 @@ class ControlPlane:
             raise not_found(cluster_id)
         return self._observed(record)
 
-    def is_free(self, name: Any) -> bool:
+    def is_free(self, name: object) -> bool:
         """Whether a create with that name would not meet another cluster."""
         record = self._store.cluster(check_name(name))
         free = record is None or phase_at(record, self._clock(), self._timing) == DELETED
         return free and name != GLOBAL_CLUSTER
 
-    def update(self, cluster_id: str, name: Any, spec: Any) -> Seen:
+    def update(self, cluster_id: str, name: object, spec: object) -> Seen:
         """Put another spec in the place of the last.
 
         A new role or external id is looked at; a cluster that had failed begins again.

@@ -48,16 +48,16 @@ def aws_section(spec: dict[str, Any]) -> dict[str, Any]:
     if is_direct(spec):
         section, path = spec.get("awsV1"), "spec.awsV1"
         if isinstance(driver, str) and driver != "AWS":
-            raise invalid(f"spec.driver {driver[:80]!r} is not supported: this control plane makes clusters in AWS only")
+            raise invalid(f"spec.driver {driver[:80]!r} is not supported: clusters are made in AWS only")
     else:
         kubernetes = driver.get("kubernetes", {})
         section, path = kubernetes.get("aws"), "spec.driver.kubernetes.aws"
     if not isinstance(section, dict):
-        raise invalid(f"{path} is required: this control plane makes clusters in AWS only")
+        raise invalid(f"{path} is required: clusters are made in AWS only")
     return section
 
 
-def accepted(raw: Any, name: str, user_id: str, bucket: str | None = None) -> dict[str, Any]:
+def accepted(raw: object, name: str, user_id: str, bucket: str | None = None) -> dict[str, Any]:
     """A cluster's spec, checked, with what the server sets: state, user, bucket, instance types.
 
     ``raw`` is as the client sent it; nothing in it is changed. ``bucket`` is used where the spec names none.
@@ -78,7 +78,7 @@ def accepted(raw: Any, name: str, user_id: str, bucket: str | None = None) -> di
     return spec | {"clusterType": _BYOC, "desiredState": _RUNNING, "userId": user_id}
 
 
-def updated(raw: Any, name: str, before: dict[str, Any]) -> dict[str, Any]:
+def updated(raw: object, name: str, before: dict[str, Any]) -> dict[str, Any]:
     """The spec that takes the place of ``before``: as given, but region and bucket stay (``ApiError`` 400).
 
     Nothing is merged except what only the server sets; role and external id may change, as a rotation needs.

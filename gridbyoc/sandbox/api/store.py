@@ -1,4 +1,4 @@
-"""Clusters and login tokens in one SQLite file. Each call opens it anew: any thread may make it, and a kill loses nothing."""
+"""Clusters and login tokens in one SQLite file, opened for each call: any thread may make it, a kill loses nothing."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ CREATE TABLE IF NOT EXISTS clusters (
 CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, made_at REAL NOT NULL);
 """
 _COLUMNS = "id, name, spec, created_at, started_at, deleted_at, verdict, revision"
+_SELECT = f"SELECT {_COLUMNS} FROM clusters"  # noqa: S608 -- constants
+_INTO = f"INTO clusters ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Store:
@@ -34,12 +36,12 @@ class Store:
     def clusters(self) -> list[Record]:
         """All of them, deleted ones included, oldest first."""
         with self._connected() as db:
-            return [_record(row) for row in db.execute(f"SELECT {_COLUMNS} FROM clusters ORDER BY created_at, id")]
+            return [_record(row) for row in db.execute(f"{_SELECT} ORDER BY created_at, id")]
 
     def cluster(self, cluster_id: str) -> Record | None:
         """The one with that id."""
         with self._connected() as db:
-            row = db.execute(f"SELECT {_COLUMNS} FROM clusters WHERE id = ?", (cluster_id,)).fetchone()
+            row = db.execute(f"{_SELECT} WHERE id = ?", (cluster_id,)).fetchone()
         return _record(row) if row else None
 
     def add(self, record: Record, deleted_before: float) -> bool:
@@ -48,7 +50,7 @@ class Store:
             gone = "DELETE FROM clusters WHERE id = ? AND deleted_at IS NOT NULL AND deleted_at <= ?"
             db.execute(gone, (record.id, deleted_before))
             try:
-                db.execute(f"INSERT INTO clusters ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _row(record))
+                db.execute(f"INSERT {_INTO}", _row(record))
             except sqlite3.IntegrityError:
                 return False
         return True
@@ -56,7 +58,7 @@ class Store:
     def replace(self, record: Record) -> None:
         """Put a changed one in the place of the last; last writer wins, as in the service."""
         with self._connected() as db:
-            db.execute(f"REPLACE INTO clusters ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _row(record))
+            db.execute(f"REPLACE {_INTO}", _row(record))
 
     def judge(self, record: Record, verdict: str) -> None:
         """Keep what came of looking at the role, unless the cluster has been updated or deleted since."""

@@ -39,7 +39,7 @@ def statements_of(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [statement for statement in found if isinstance(statement, dict)]
 
 
-def as_list(value: Any) -> list[Any]:
+def as_list(value: object) -> list[Any]:
     """IAM lets a single value stand where a list may."""
     if value is None:
         return []
@@ -72,7 +72,7 @@ def _is_for(statement: dict[str, Any], account_id: str) -> bool:
     return any(name in ("*", account_id) or root.fullmatch(str(name)) for name in named)
 
 
-def _conditions_hold(condition: Any, external_id: str | None) -> bool:
+def _conditions_hold(condition: object, external_id: str | None) -> bool:
     """All of them, for a caller that gives that external id (``None``: none) and nothing else that is known."""
     if not isinstance(condition, dict):
         return True

@@ -1,0 +1,199 @@
+"""Deleting leftovers: kind by kind in order, each proven again right before, bounded in time, safe to run again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Literal
+
+from botocore.exceptions import ClientError
+
+from gridbyoc.aws.leftovers.api import Api, is_gone
+from gridbyoc.aws.leftovers.find import BY_HAND, UNSURE, Ground, prove_again, survey
+from gridbyoc.aws.leftovers.kinds import BY_NAME
+from gridbyoc.aws.leftovers.model import Key, Leftover, NotYetError, Resource, Search
+from gridbyoc.aws.session import CREDENTIAL_CODES, AwsSession, domain_errors, error_code
+from gridbyoc.errors import AwsError
+
+State = Literal["started", "progress", "done", "failed"]
+OnEvent = Callable[[Leftover, State, str, float], None]
+"""Takes the leftover, what happens to it, why, and for how many seconds its kind has been worked on."""
+
+HOLDS_DATA = "it holds data: give --delete-data to delete it"
+PROOF_GONE = "it no longer carries the proof that it is the cluster's: left alone"
+RERUN = "A re-run is safe: it goes on with what is left."
+
+RETRY_WORDS = ("DependencyViolation", "InUse", "DeleteConflict", "OperationAborted", "IncorrectState", "Throttl",
+               "RequestLimitExceeded", "TooManyRequests", "ServiceUnavailable", "InternalError", "BucketNotEmpty",
+               "ScalingActivityInProgress", "ConcurrentModification")  # fmt: skip
+"""What passes by itself, or once something else is gone; AWS has such a code for nearly every kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: the first pause and the longest; for one kind how long a refusal is retried, and a deletion awaited."""
+
+    pause: float = 1.0
+    longest: float = 20.0
+    refused: float = 300.0
+    deleting: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Not gone yet. ``progress``: its deletion is under way."""
+
+    reason: str
+    progress: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stays:
+    """Will not go in this run, and why."""
+
+    reason: str
+
+
+GONE = None
+Outcome = Waiting | Stays | None
+
+
+@dataclass(slots=True)
+class Deletion:
+    """One run over a ledger. ``reasons`` collects why what is left is left."""
+
+    api: Api
+    search: Search
+    ground: Ground
+    ours: frozenset[Key]
+    delete_data: bool
+    patience: Patience
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    on_event: OnEvent
+    reasons: dict[Key, str] = field(default_factory=dict)
+    stuck: bool = False
+
+    def run_kind(self, leftovers: Iterable[Leftover]) -> None:
+        """Delete everything of one kind, in rounds, until all are gone or the patience is over."""
+        pending = list(leftovers)
+        began, pause = self.clock(), self.patience.pause
+        for one in pending:
+            self.on_event(one, "started", "", 0.0)
+        while pending:
+            pending, moving = self._round(pending, began)
+            limit = self.patience.deleting if moving else (0.0 if self.stuck else self.patience.refused)
+            if not pending or self.clock() - began + pause > limit:
+                break
+            self.sleep(pause)
+            pause = min(pause * 1.6, self.patience.longest)
+        for one in pending:
+            self.stuck = True
+            self.on_event(one, "failed", self.reasons[one.key], self.clock() - began)
+
+    def _round(self, pending: list[Leftover], began: float) -> tuple[list[Leftover], bool]:
+        """One attempt at each; those that are to be tried again, and whether any of them is on its way."""
+        again, moving = [], False
+        for one in pending:
+            outcome = self._attempt(one)
+            took = self.clock() - began
+            if outcome is GONE:
+                self.reasons.pop(one.key, None)
+                self.on_event(one, "done", "", took)
+                continue
+            self.reasons[one.key] = outcome.reason
+            if isinstance(outcome, Waiting):
+                again.append(one)
+                moving = moving or outcome.progress
+                self.on_event(one, "progress", outcome.reason, took)
+            else:
+                self.stuck = self.stuck or outcome.reason != HOLDS_DATA
+                self.on_event(one, "failed", outcome.reason, took)
+        return again, moving
+
+    def _attempt(self, leftover: Leftover) -> Outcome:
+        what = f"Deleting the {leftover.kind} {leftover.id} failed"
+        try:
+            with domain_errors(what):
+                try:
+                    return self._try(leftover)
+                except NotYetError as later:
+                    return Waiting(later.reason, later.progress)
+                except ClientError as error:
+                    if error_code(error) in CREDENTIAL_CODES:
+                        raise
+                    return _refusal(error)
+        except AwsError as error:
+            error.rerun = RERUN
+            raise
+
+    def _try(self, leftover: Leftover) -> Outcome:
+        resource, proof = prove_again(self.api, self.search, self.ground, leftover.key)
+        if resource is None:
+            return GONE
+        if proof is None:
+            return Stays(PROOF_GONE)
+        delete = BY_NAME[leftover.kind].delete
+        if delete is None:
+            return Stays(BY_HAND)
+        if proof.eks and not self.ground.sure_of_eks:
+            return Stays(UNSURE)
+        if resource.holds_data and not self.delete_data:
+            return Stays(HOLDS_DATA)
+        if resource.busy:
+            return Waiting("its deletion is under way", progress=True)
+        if resource.held:
+            return Waiting(resource.held, progress=False)
+        delete(self.api, resource, self._is_ours)
+        return GONE if self._gone(resource) else Waiting("its deletion is under way", progress=True)
+
+    def _gone(self, resource: Resource) -> bool:
+        return BY_NAME[resource.kind].look(self.api, self.search.place, resource.id) is None
+
+    def _is_ours(self, key: Key) -> bool:
+        return key in self.ours or BY_NAME[key[0]].look(self.api, self.search.place, key[1]) is None
+
+
+def delete(
+    session: AwsSession,
+    search: Search,
+    leftovers: tuple[Leftover, ...],
+    *,
+    delete_data: bool,
+    patience: Patience,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+    on_event: OnEvent,
+) -> tuple[Leftover, ...]:
+    """Delete what was shown, in order; returns what is left, each with the reason in ``kept``.
+
+    Only what is in ``leftovers`` is deleted, and only while it can be proven anew. What holds data stays unless
+    ``delete_data``. A refusal leaves that resource and goes on with the others. ``clock`` is monotonic seconds.
+    Raises ``AwsError`` where AWS cannot be reached or the credentials have ended.
+    """
+    api = Api(session)
+    run = Deletion(
+        api,
+        search,
+        survey(api, search),
+        frozenset(one.key for one in leftovers),
+        delete_data,
+        patience,
+        clock,
+        sleep,
+        on_event,
+    )
+    for _order, group in groupby(sorted(leftovers, key=lambda one: one.order), key=lambda one: one.order):
+        run.run_kind(group)
+    return tuple(replace(one, kept=run.reasons[one.key]) for one in leftovers if one.key in run.reasons)
+
+
+def _refusal(error: ClientError) -> Outcome:
+    code = error_code(error)
+    text = f"{code}: {error.response.get('Error', {}).get('Message', '')}".rstrip(": ")
+    if is_gone(error):
+        return Waiting("AWS says that a part of it is gone already", progress=True)  # the next look tells
+    if any(word in code for word in RETRY_WORDS):
+        return Waiting(text, progress=False)
+    return Stays(text)

@@ -1,0 +1,182 @@
+"""What proves that a resource is a cluster's, and what forbids to think so. A similar name proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from gridbyoc.aws.leftovers.model import Key, Place, Resource, Search
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerTag:
+    """A tag that names the cluster a resource was made for: ``key`` holds the value that is the cluster's name.
+
+    ``eks``: it names an EKS cluster, which is the control plane's only if no other EKS cluster has that name.
+    """
+
+    key: str
+    eks: bool
+    source: str
+
+
+CLUSTER_PREFIX = "kubernetes.io/cluster/"
+"""``kubernetes.io/cluster/NAME`` = ``owned`` | ``shared``: only ``owned`` says that it goes with the cluster.
+
+https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
+"""
+
+OWNER_TAGS = (
+    OwnerTag("gridbyoc:cluster", False, "this tool's own: for what a person has found to be a cluster's"),
+    OwnerTag("grid.ai/cluster", False, "the control plane's tags are not documented: by analogy"),
+    OwnerTag("grid-cluster", False, "the control plane's tags are not documented: by analogy"),
+    OwnerTag("lightning.ai/cluster", False, "the control plane's tags are not documented: by analogy"),
+    OwnerTag(
+        "eks:cluster-name",
+        True,
+        "https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSServiceRoleForAmazonEKSNodegroup.html",
+    ),
+    OwnerTag("aws:eks:cluster-name", True, "https://docs.aws.amazon.com/eks/latest/userguide/sec-group-reqs.html"),
+    OwnerTag(
+        "elbv2.k8s.aws/cluster", True, "https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/3701"
+    ),
+    OwnerTag("cluster.k8s.amazonaws.com/name", True, "https://github.com/aws/amazon-vpc-cni-k8s#cluster_name"),
+)
+
+STACK_TAG = "gridbyoc:stack"
+"""The module's tag on what Terraform manages: the role and its policy leave with ``destroy``, never as leftovers."""
+
+LOG_GROUPS = ("/aws/eks/{name}/cluster", *(
+    f"/aws/containerinsights/{{name}}/{part}" for part in ("application", "dataplane", "host", "performance")
+))  # fmt: skip
+"""EKS's and Container Insights' names:
+https://docs.aws.amazon.com/eks/latest/userguide/control-plane-logs.html,
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-view-metrics.html
+"""
+
+SLACK = timedelta(hours=1)
+"""How far AWS's clock and the control plane's may be apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Whose it is, and what says so. ``eks``: it rests on EKS's own tags or names alone."""
+
+    cluster: str
+    evidence: str
+    eks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A tag that names a cluster; ``owned`` is false for ``shared`` and for values without a meaning."""
+
+    name: str
+    tag: str
+    owned: bool
+    eks: bool
+
+
+def claims(tags: Mapping[str, str]) -> Iterator[Claim]:
+    """Every cluster that the tags name."""
+    for key, value in tags.items():
+        if key.startswith(CLUSTER_PREFIX):
+            yield Claim(key.removeprefix(CLUSTER_PREFIX), f"{key}={value}", value == "owned", True)
+    for owner in OWNER_TAGS:
+        if owner.key in tags:
+            yield Claim(tags[owner.key], f"{owner.key}={tags[owner.key]}", True, owner.eks)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A resource whose exact name proves it; ``born`` is its cluster's creation, before which it cannot be made."""
+
+    proof: Proof
+    born: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Says whose a resource is. ``identities``: names and ids → the cluster's name.
+
+    ``contested`` names are also those of an EKS cluster that is not ours: EKS's tags prove nothing there.
+    ``parents`` are resources that are proven to be ours.
+    """
+
+    identities: Mapping[str, str]
+    names: Mapping[Key, Named]
+    tags: tuple[tuple[str, str], ...]
+    spared: frozenset[str]
+    contested: frozenset[str] = frozenset()
+    parents: Mapping[Key, Proof] = field(default_factory=lambda: MappingProxyType({}))
+
+    def judge(self, resource: Resource) -> Proof | None:
+        """The proof that it is a past cluster's, or ``None``: foreign, or not proven, which is the same."""
+        if resource.arn in self.spared or STACK_TAG in resource.tags:
+            return None
+        found = tuple(claims(resource.tags))
+        if any(not claim.owned or claim.name not in self.identities for claim in found):
+            return None  # shared, or (also) somebody else's
+        return self._by_tag(found) or self._by_word(resource) or self._by_name(resource) or self._by_parent(resource)
+
+    def _by_tag(self, found: tuple[Claim, ...]) -> Proof | None:
+        for claim in sorted(found, key=lambda one: one.eks):
+            if not (claim.eks and claim.name in self.contested):
+                return Proof(self.identities[claim.name], f"tag {claim.tag}", claim.eks)
+        return None
+
+    def _by_word(self, resource: Resource) -> Proof | None:
+        for key, value in self.tags:
+            if resource.tags.get(key) == value:
+                owners = sorted(set(self.identities.values()))
+                return Proof(owners[0] if len(owners) == 1 else "", f"tag {key}={value}, given with --tag")
+        return None
+
+    def _by_name(self, resource: Resource) -> Proof | None:
+        named = self.names.get(resource.key)
+        if named is None or (named.proof.eks and named.proof.cluster in self._contested_clusters()):
+            return None
+        older = named.born is not None and resource.created_at is not None and resource.created_at < named.born - SLACK
+        return None if older else named.proof
+
+    def _by_parent(self, resource: Resource) -> Proof | None:
+        for key in resource.parents:
+            if key in self.parents:
+                parent = self.parents[key]
+                return Proof(parent.cluster, f"in the {key[0]} {key[1]} ({parent.evidence})", parent.eks)
+        return None
+
+    def _contested_clusters(self) -> set[str]:
+        return {self.identities[name] for name in self.contested}
+
+
+def judge_of(search: Search) -> Judge:
+    """The judge of a search, before anything is known of contested names and parents."""
+    identities = {ident: cluster.name for cluster in search.clusters for ident in (*cluster.ids, cluster.name)}
+    return Judge(identities, _names(search), search.tags, search.spared)
+
+
+def tag_keys(search: Search) -> tuple[str, ...]:
+    """Every tag key that can prove something in this search."""
+    names = [f"{CLUSTER_PREFIX}{ident}" for ident in judge_of(search).identities]
+    return tuple(dict.fromkeys([*names, *(tag.key for tag in OWNER_TAGS), *(key for key, _ in search.tags)]))
+
+
+def bucket_arn(place: Place, name: str) -> str:
+    """S3's ARNs name neither region nor account."""
+    return place.arn("s3", name, region=False, account=False)
+
+
+def _names(search: Search) -> dict[Key, Named]:
+    named: dict[Key, Named] = {}
+    for cluster in search.clusters:
+        for bucket in cluster.bucket_names:
+            proof = Proof(cluster.name, "the cluster's bucket at the control plane")
+            named["bucket", bucket] = Named(proof, cluster.created_at)
+        for ident in (*cluster.ids, cluster.name):
+            for pattern in LOG_GROUPS:
+                proof = Proof(cluster.name, f"the log group's name for the EKS cluster {ident}", True)
+                named["log group", pattern.format(name=ident)] = Named(proof, cluster.created_at)
+    return named

@@ -1,0 +1,162 @@
+"""The ledger: every resource in the account and region that is provably a past cluster's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gridbyoc.aws.leftovers.api import Api, tags_of
+from gridbyoc.aws.leftovers.evidence import Judge, Proof, judge_of, tag_keys
+from gridbyoc.aws.leftovers.kinds import BY_NAME, KINDS, ORDER, PARENTS
+from gridbyoc.aws.leftovers.model import Key, Kind, Ledger, Leftover, Resource, Scope, Search, Unknown
+from gridbyoc.aws.session import AwsSession, domain_errors
+from gridbyoc.errors import AwsCredentialsError, AwsError
+
+AT_ONCE = 8
+"""Kinds read side by side: EC2 throttles by the second, and every client retries."""
+
+UNSURE = "whether an EKS cluster of that name is in use could not be read"
+BY_HAND = "gridbyoc does not delete this kind: delete it by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What is known before a resource is judged: the judge with its parents, and what could not be read of them."""
+
+    judge: Judge
+    scope: Scope
+    parents: tuple[Resource, ...]
+    unknown: tuple[Unknown, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def sure_of_eks(self) -> bool:
+        """Whether it is known which EKS clusters live; if not, EKS's own tags do not allow a deletion."""
+        return not any(one.kind == "EKS cluster" for one in self.unknown)
+
+
+def find(session: AwsSession, search: Search, now: Callable[[], datetime]) -> Ledger:
+    """Look through every kind. Changes nothing. A kind that cannot be read is ``unknown``, never "none".
+
+    Raises ``AwsCredentialsError``; every other refusal is in the ledger.
+    """
+    api = Api(session)
+    ground = survey(api, search)
+    rest = tuple(kind for kind in KINDS if kind not in PARENTS)
+    found, failed = _scan_all(api, rest, ground.scope)
+    at = now()
+    entries = [entry for one in (*ground.parents, *found) if (entry := _entry(ground, one, at))]
+    entries.sort(key=lambda one: (one.order, one.cluster, one.id))
+    unknown = sorted({one.kind: one for one in (*ground.unknown, *failed)}.values(), key=lambda one: ORDER[one.kind])
+    return Ledger(tuple(entries), tuple(unknown), ground.notes)
+
+
+def survey(api: Api, search: Search) -> Ground:
+    """Read what proves other things: tagged ARNs, the EKS clusters, the VPCs."""
+    judge = judge_of(search)
+    tagged, unknown = _tagged(api, search)
+    scope = Scope(search.place, tag_keys(search), frozenset(judge.names), tagged=tagged)
+    found, failed = _scan_all(api, PARENTS, scope)
+    contested = contested_names(judge, found)
+    judge = replace(judge, contested=contested)
+    proven = {one.key: proof for one in found if (proof := judge.judge(one))}
+    judge = replace(judge, parents=proven)
+    scope = replace(scope, parents=frozenset(proven))
+    notes = tuple(_contested_note(name) for name in sorted(contested))
+    return Ground(judge, scope, tuple(one for one in found if one.key in proven), (*unknown, *failed), notes)
+
+
+def contested_names(judge: Judge, found: Iterable[Resource]) -> frozenset[str]:
+    """The names of ours that an EKS cluster bears which is not proven to be ours."""
+    clusters = (one for one in found if one.kind == "EKS cluster" and one.id in judge.identities)
+    return frozenset(one.id for one in clusters if judge.judge(one) is None)
+
+
+def _contested_note(name: str) -> str:
+    return (
+        f"There is an EKS cluster named {name} that carries no tag to prove it the control plane's, so what EKS "
+        f"tagged for it is left alone. If it is, tag it gridbyoc:cluster={name}, or name a tag of it with --tag."
+    )
+
+
+def _scan_all(api: Api, kinds: tuple[Kind, ...], scope: Scope) -> tuple[list[Resource], list[Unknown]]:
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        results = list(pool.map(lambda kind: _scan(api, kind, scope), kinds))
+    found = [one for result in results if not isinstance(result, Unknown) for one in result]
+    return found, [result for result in results if isinstance(result, Unknown)]
+
+
+def _scan(api: Api, kind: Kind, scope: Scope) -> list[Resource] | Unknown:
+    try:
+        with domain_errors(f"Reading every {kind.name} failed"):
+            return list(kind.scan(api, scope))
+    except AwsCredentialsError:
+        raise
+    except AwsError as error:
+        return Unknown(kind.name, error.why or error.what)
+
+
+def _tagged(api: Api, search: Search) -> tuple[Mapping[str, Mapping[str, str]], tuple[Unknown, ...]]:
+    """One pass by tag keys. It knows neither roles nor Auto Scaling groups, and remembers what is gone:
+
+    https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/supported-services.html
+    """
+    service, operation = "resourcegroupstaggingapi", "get_resources"
+    found: dict[str, Mapping[str, str]] = {}
+    try:
+        with domain_errors("Searching by tag failed"):
+            for key in tag_keys(search):
+                narrowed = [{"Key": key}]
+                for one in api.pages(service, operation, "ResourceTagMappingList", TagFilters=narrowed):
+                    found[str(one["ResourceARN"])] = tags_of(one.get("Tags"))
+    except AwsCredentialsError:
+        raise
+    except AwsError as error:
+        why = f"searching by tag failed: {error.why or error.what}"
+        return {}, tuple(Unknown(kind.name, why) for kind in KINDS if kind.needs_tagging)
+    return found, ()
+
+
+def _entry(ground: Ground, resource: Resource, at: datetime) -> Leftover | None:
+    proof = ground.judge.judge(resource)
+    if proof is None:
+        return None
+    made = resource.created_at
+    return Leftover(
+        resource.kind,
+        resource.id,
+        resource.arn,
+        resource.name,
+        proof.cluster,
+        proof.evidence,
+        made,
+        at - made if made else None,
+        resource.size_bytes,
+        resource.costs_money,
+        resource.holds_data,
+        ORDER[resource.kind],
+        kept=_kept(ground, resource, proof),
+    )
+
+
+def _kept(ground: Ground, resource: Resource, proof: Proof) -> str:
+    if BY_NAME[resource.kind].delete is None:
+        return BY_HAND
+    return UNSURE if proof.eks and not ground.sure_of_eks else ""
+
+
+def prove_again(api: Api, search: Search, ground: Ground, leftover: Key) -> tuple[Resource | None, Proof | None]:
+    """Look a resource up and judge it as it is now, with its parents as they are now."""
+    resource = BY_NAME[leftover[0]].look(api, search.place, leftover[1])
+    if resource is None:
+        return None, None
+    judge = replace(ground.judge, parents={})
+    parents: dict[Key, Proof] = {}
+    for key in resource.parents:
+        parent = BY_NAME[key[0]].look(api, search.place, key[1]) if key in ground.judge.parents else None
+        proof = judge.judge(parent) if parent else None
+        if proof:
+            parents[key] = proof
+    return resource, replace(judge, parents=parents).judge(resource)

@@ -1,0 +1,127 @@
+"""IAM's kinds. IAM is one per account, and the tagging service does not know its roles: every one is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from gridbyoc.aws.leftovers.api import Api, is_gone, tags_of
+from gridbyoc.aws.leftovers.model import Kind, Ours, Place, Resource, Scope
+
+SERVICE_PATH = "/aws-service-role/"
+"""AWS's own: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html"""
+
+
+def _roles(api: Api, _scope: Scope) -> Iterator[Resource]:
+    # One list with tags; ListRoles leaves them out.
+    for item in api.pages("iam", "get_account_authorization_details", "RoleDetailList", Filter=["Role"]):
+        if not str(item["Path"]).startswith(SERVICE_PATH):
+            yield _role(item)
+
+
+def _look_role(api: Api, _place: Place, name: str) -> Resource | None:
+    try:
+        return _role(api.call("iam", "get_role", RoleName=name)["Role"])
+    except ClientError as error:
+        if is_gone(error):
+            return None
+        raise
+
+
+def _role(item: dict[str, Any]) -> Resource:
+    name = str(item["RoleName"])
+    return Resource("role", name, item["Arn"], name, tags_of(item.get("Tags")), created_at=item.get("CreateDate"))
+
+
+def _delete_role(api: Api, resource: Resource, _ours: Ours) -> None:
+    """Policies come off first. A profile that still holds it is somebody else's: then AWS refuses, and we say so."""
+    name = resource.id
+    for policy in list(api.pages("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=name)):
+        api.call("iam", "detach_role_policy", RoleName=name, PolicyArn=policy["PolicyArn"])
+    for inline in list(api.pages("iam", "list_role_policies", "PolicyNames", RoleName=name)):
+        api.call("iam", "delete_role_policy", RoleName=name, PolicyName=inline)
+    api.call("iam", "delete_role", RoleName=name)
+
+
+def _profiles(api: Api, scope: Scope) -> Iterator[Resource]:
+    for item in api.pages("iam", "list_instance_profiles", "InstanceProfiles"):
+        found = _look_profile(api, scope.place, item["InstanceProfileName"])
+        if found:
+            yield found
+
+
+def _look_profile(api: Api, _place: Place, name: str) -> Resource | None:
+    try:
+        item = api.call("iam", "get_instance_profile", InstanceProfileName=name)["InstanceProfile"]
+    except ClientError as error:
+        if is_gone(error):
+            return None
+        raise
+    made = item.get("CreateDate")
+    return Resource("instance profile", name, item["Arn"], name, tags_of(item.get("Tags")), created_at=made)
+
+
+def _delete_profile(api: Api, resource: Resource, _ours: Ours) -> None:
+    item = api.call("iam", "get_instance_profile", InstanceProfileName=resource.id)["InstanceProfile"]
+    for role in item.get("Roles") or ():
+        api.call("iam", "remove_role_from_instance_profile", InstanceProfileName=resource.id, RoleName=role["RoleName"])
+    api.call("iam", "delete_instance_profile", InstanceProfileName=resource.id)
+
+
+def _policies(api: Api, scope: Scope) -> Iterator[Resource]:
+    for item in api.pages("iam", "list_policies", "Policies", Scope="Local"):
+        found = _look_policy(api, scope.place, item["Arn"])
+        if found:
+            yield found
+
+
+def _look_policy(api: Api, _place: Place, arn: str) -> Resource | None:
+    try:
+        item = api.call("iam", "get_policy", PolicyArn=arn)["Policy"]
+    except ClientError as error:
+        if is_gone(error):
+            return None
+        raise
+    tags = tags_of(item.get("Tags"))
+    return Resource("policy", arn, arn, str(item["PolicyName"]), tags, created_at=item.get("CreateDate"))
+
+
+def _delete_policy(api: Api, resource: Resource, ours: Ours) -> None:
+    """From roles that are the cluster's (or gone) it is detached; where anybody else uses it, AWS refuses."""
+    for role in list(api.pages("iam", "list_entities_for_policy", "PolicyRoles", PolicyArn=resource.id)):
+        if ours(("role", role["RoleName"])):
+            api.call("iam", "detach_role_policy", RoleName=role["RoleName"], PolicyArn=resource.id)
+    for version in list(api.pages("iam", "list_policy_versions", "Versions", PolicyArn=resource.id)):
+        if not version["IsDefaultVersion"]:
+            api.call("iam", "delete_policy_version", PolicyArn=resource.id, VersionId=version["VersionId"])
+    api.call("iam", "delete_policy", PolicyArn=resource.id)
+
+
+def _issuers(api: Api, scope: Scope) -> Iterator[Resource]:
+    for item in api.pages("iam", "list_open_id_connect_providers", "OpenIDConnectProviderList"):
+        found = _look_issuer(api, scope.place, item["Arn"])
+        if found:
+            yield found
+
+
+def _look_issuer(api: Api, _place: Place, arn: str) -> Resource | None:
+    try:
+        item = api.call("iam", "get_open_id_connect_provider", OpenIDConnectProviderArn=arn)
+    except ClientError as error:
+        if is_gone(error):
+            return None
+        raise
+    made = item.get("CreateDate")
+    return Resource("OIDC provider", arn, arn, str(item.get("Url", "")), tags_of(item.get("Tags")), created_at=made)
+
+
+def _delete_issuer(api: Api, resource: Resource, _ours: Ours) -> None:
+    api.call("iam", "delete_open_id_connect_provider", OpenIDConnectProviderArn=resource.id)
+
+
+ROLE = Kind("role", _roles, _look_role, _delete_role)
+INSTANCE_PROFILE = Kind("instance profile", _profiles, _look_profile, _delete_profile)
+POLICY = Kind("policy", _policies, _look_policy, _delete_policy)
+OIDC_PROVIDER = Kind("OIDC provider", _issuers, _look_issuer, _delete_issuer)

@@ -1,0 +1,45 @@
+"""Every kind of the ledger, in the order in which they must go: what uses a thing goes before the thing."""
+
+from __future__ import annotations
+
+from gridbyoc.aws.leftovers import balancers, identity, machines, messaging, network, storage
+from gridbyoc.aws.leftovers.model import Kind
+
+KINDS: tuple[Kind, ...] = (
+    machines.NODE_GROUP,
+    machines.EKS_CLUSTER,
+    machines.SCALING_GROUP,
+    machines.INSTANCE,
+    balancers.CLASSIC_LOAD_BALANCER,
+    balancers.LOAD_BALANCER,
+    balancers.TARGET_GROUP,
+    machines.LAUNCH_TEMPLATE,
+    network.NAT_GATEWAY,
+    network.VPC_ENDPOINT,
+    network.ELASTIC_IP,
+    network.NETWORK_INTERFACE,
+    machines.VOLUME,
+    machines.SNAPSHOT,
+    network.SECURITY_GROUP,
+    network.SUBNET,
+    network.ROUTE_TABLE,
+    network.NETWORK_ACL,
+    network.INTERNET_GATEWAY,
+    network.VPC,
+    storage.LOG_GROUP,
+    storage.BUCKET,
+    messaging.QUEUE,
+    messaging.TOPIC,
+    messaging.REPOSITORY,
+    identity.INSTANCE_PROFILE,
+    identity.ROLE,
+    identity.POLICY,
+    identity.OIDC_PROVIDER,
+    messaging.OTHER_RESOURCE,
+)
+
+PARENTS: tuple[Kind, ...] = (machines.EKS_CLUSTER, network.VPC)
+"""Kinds that prove what lies in them."""
+
+ORDER = {kind.name: number for number, kind in enumerate(KINDS, start=1)}
+BY_NAME = {kind.name: kind for kind in KINDS}

@@ -1,0 +1,172 @@
+"""What the ledger is made of: past clusters to search for, raw resources, and what is proven to be left over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from gridbyoc.aws.leftovers.api import Api
+
+Key = tuple[str, str]
+"""A resource's kind and id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the stack is; ARNs are built from it."""
+
+    partition: str
+    account_id: str
+    region: str
+
+    def arn(self, service: str, resource: str, *, region: bool = True, account: bool = True) -> str:
+        """An ARN; ``region`` and ``account`` false leave that part empty, as IAM and S3 do."""
+        where = f"{self.region if region else ''}:{self.account_id if account else ''}"
+        return f"arn:{self.partition}:{service}:{where}:{resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class PastCluster:
+    """A cluster that is gone: its name, its ids at the control plane, its bucket there, when it was first created."""
+
+    name: str
+    ids: tuple[str, ...] = ()
+    bucket_names: tuple[str, ...] = ()
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What to look for. ``tags`` are pairs that prove by the user's word; ``spared`` ARNs are never a leftover."""
+
+    place: Place
+    clusters: tuple[PastCluster, ...]
+    tags: tuple[tuple[str, str], ...] = ()
+    spared: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource as AWS has it, before anything is said about whose it is.
+
+    ``parents`` are the resources it lies in. ``busy``: its deletion is under way. ``held``: why it cannot be deleted
+    as long as that lasts, or empty. ``size_bytes`` is ``None`` where it is not known.
+    """
+
+    kind: str
+    id: str
+    arn: str
+    name: str
+    tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    parents: tuple[Key, ...] = ()
+    created_at: datetime | None = None
+    size_bytes: int | None = None
+    costs_money: bool = False
+    holds_data: bool = False
+    busy: bool = False
+    held: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Kind and id."""
+        return self.kind, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A resource that is provably a past cluster's.
+
+    ``evidence`` says what proves it; ``order`` is its place in the order of deletion (equal within a kind); ``kept``
+    says why ``--delete`` does not (or did not) delete it, or is empty. ``monthly_estimate`` is USD, ``None`` unknown.
+    """
+
+    kind: str
+    id: str
+    arn: str
+    name: str
+    cluster: str
+    evidence: str
+    created_at: datetime | None
+    age: timedelta | None
+    size_bytes: int | None
+    costs_money: bool
+    holds_data: bool
+    order: int
+    monthly_estimate: float | None = None
+    kept: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Kind and id."""
+        return self.kind, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A kind that could not be read: whether there is one left is not known."""
+
+    kind: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Everything that is left, in the order of deletion; what could not be read; what is worth a line."""
+
+    leftovers: tuple[Leftover, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def clear(self) -> bool:
+        """Whether it is proven that nothing is left."""
+        return not self.leftovers and not self.unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What narrows a scan: tag keys to ask for, parents that are ours, names and tagged ARNs that are candidates.
+
+    ``tagged`` is what the tagging service answered, ARN → tags.
+    """
+
+    place: Place
+    tag_keys: tuple[str, ...]
+    names: frozenset[Key] = frozenset()
+    parents: frozenset[Key] = frozenset()
+    tagged: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def of(self, kind: str) -> tuple[str, ...]:
+        """The ids of our parents of that kind, sorted."""
+        return tuple(sorted(ident for name, ident in self.parents if name == kind))
+
+
+class NotYetError(Exception):
+    """A deletion that cannot be carried out now; ``progress`` is whether something was done towards it."""
+
+    def __init__(self, reason: str, *, progress: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.progress = progress
+
+
+Ours = Callable[[Key], bool]
+"""Whether a resource is the clusters' (or gone), so that a tie to it may be cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one kind of resource is found, looked up again, and deleted.
+
+    ``scan`` yields candidates, ours or not. ``look`` gives one by id as it is now, ``None`` when it is gone. ``delete``
+    asks for its deletion, once; ``None`` where this tool does not delete the kind. All may raise botocore's errors.
+    ``needs_tagging``: found through the tagging service.
+    """
+
+    name: str
+    scan: Callable[[Api, Scope], Iterable[Resource]]
+    look: Callable[[Api, Place, str], Resource | None]
+    delete: Callable[[Api, Resource, Ours], None] | None
+    needs_tagging: bool = False

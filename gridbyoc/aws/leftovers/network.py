@@ -1,0 +1,235 @@
+"""EC2's kinds: the network, machines and disks. One row a kind: how it is listed, what is read of it, how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from gridbyoc.aws.leftovers.api import Api, is_gone, tags_of
+from gridbyoc.aws.leftovers.model import Key, Kind, NotYetError, Ours, Place, Resource, Scope
+
+Item = Mapping[str, Any]
+GIB = 1024**3
+BATCH = 150
+"""A filter takes 200 values: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How EC2 lists a kind. ``read`` gives what a ``Resource`` has besides id, ARN, name and tags; ``None``: skip it.
+
+    ``vpc_filter`` is the filter that lists what lies in a VPC. What is skipped is gone, or goes with its parent.
+    """
+
+    kind: str
+    list: str
+    items: str
+    id: str
+    ids: str
+    arn: str
+    read: Callable[[Item], dict[str, Any] | None]
+    vpc_filter: str | None = None
+    filters: str = "Filters"
+    more: tuple[tuple[str, object], ...] = ()
+
+
+def ec2_kind(row: Row, delete: Callable[[Api, Resource, Ours], None]) -> Kind:
+    """The ``Kind`` of a row."""
+
+    def scan(api: Api, scope: Scope) -> Iterator[Resource]:
+        wanted = [("tag-key", scope.tag_keys)]
+        if row.vpc_filter:
+            wanted.append((row.vpc_filter, scope.of("VPC")))
+        seen: set[str] = set()
+        for name, values in wanted:
+            for start in range(0, len(values), BATCH):
+                narrowed = [{"Name": name, "Values": list(values[start : start + BATCH])}]
+                for found in _listed(api, row, scope.place, **{row.filters: narrowed}, **dict(row.more)):
+                    if found.id not in seen:
+                        seen.add(found.id)
+                        yield found
+
+    def look(api: Api, place: Place, ident: str) -> Resource | None:
+        try:
+            return next(_listed(api, row, place, **{row.ids: [ident]}), None)
+        except ClientError as error:
+            if is_gone(error):
+                return None
+            raise
+
+    return Kind(row.kind, scan, look, delete)
+
+
+def _listed(api: Api, row: Row, place: Place, **arguments: object) -> Iterator[Resource]:
+    for item in _flat(api.pages("ec2", row.list, row.items, **arguments)):
+        read = row.read(item)
+        if read is not None:
+            tags = tags_of(item.get("Tags") or item.get("TagSet"))
+            name = str(read.pop("name", "") or tags.get("Name", ""))
+            ident = str(item[row.id])
+            arn = place.arn("ec2", f"{row.arn}/{ident}")
+            yield Resource(row.kind, ident, arn, name, tags, **read)
+
+
+def _flat(items: Iterator[Item]) -> Iterator[Item]:
+    for item in items:
+        if "Instances" in item:
+            yield from item["Instances"]
+        else:
+            yield item
+
+
+def in_vpc(item: Item) -> tuple[Key, ...]:
+    """The VPC that an item says it lies in, as a parent."""
+    return (("VPC", str(item["VpcId"])),) if item.get("VpcId") else ()
+
+
+def _simple(operation: str, argument: str) -> Callable[[Api, Resource, Ours], None]:
+    def delete(api: Api, resource: Resource, _ours: Ours) -> None:
+        api.call("ec2", operation, **{argument: resource.id})
+
+    return delete
+
+
+def _vpc(item: Item) -> dict[str, Any] | None:
+    return None if item.get("IsDefault") else {}
+
+
+def _inside(item: Item) -> dict[str, Any] | None:
+    return {"parents": in_vpc(item)}
+
+
+def _table(item: Item) -> dict[str, Any] | None:
+    main = any(association.get("Main") for association in item.get("Associations") or ())
+    return None if main else {"parents": in_vpc(item)}
+
+
+def _acl(item: Item) -> dict[str, Any] | None:
+    return None if item.get("IsDefault") else {"parents": in_vpc(item)}
+
+
+def _group(item: Item) -> dict[str, Any] | None:
+    return None if item["GroupName"] == "default" else {"parents": in_vpc(item), "name": item["GroupName"]}
+
+
+def _gateway(item: Item) -> dict[str, Any] | None:
+    return {"parents": tuple(("VPC", str(one["VpcId"])) for one in item.get("Attachments") or () if one.get("VpcId"))}
+
+
+def _interface(item: Item) -> dict[str, Any] | None:
+    attachment = item.get("Attachment") or {}
+    user = attachment.get("InstanceId") or attachment.get("InstanceOwnerId") or "a service of AWS"
+    used = item.get("Status") in {"in-use", "associated"} and bool(attachment)
+    return {
+        "parents": in_vpc(item),
+        "name": item.get("Description", ""),
+        "held": f"in use by {user}" if used else "",
+        "busy": item.get("Status") == "detaching",
+    }
+
+
+def _nat(item: Item) -> dict[str, Any] | None:
+    if item.get("State") == "deleted":
+        return None
+    made = item.get("CreateTime")
+    return {"parents": in_vpc(item), "created_at": made, "costs_money": True, "busy": item.get("State") == "deleting"}
+
+
+def _endpoint(item: Item) -> dict[str, Any] | None:
+    state = str(item.get("State", "")).lower()
+    if state == "deleted":
+        return None
+    return {
+        "parents": in_vpc(item),
+        "name": item.get("ServiceName", ""),
+        "created_at": item.get("CreationTimestamp"),
+        "costs_money": item.get("VpcEndpointType") != "Gateway",
+        "busy": state == "deleting",
+    }
+
+
+def _address(item: Item) -> dict[str, Any] | None:
+    used = item.get("InstanceId") or item.get("NetworkInterfaceId") or item.get("AssociationId")
+    return {"name": item.get("PublicIp", ""), "costs_money": True, "held": f"associated with {used}" if used else ""}
+
+
+def _release_gateway(api: Api, resource: Resource, ours: Ours) -> None:
+    for parent in resource.parents:
+        if not ours(parent):
+            raise NotYetError(f"attached to the {parent[0]} {parent[1]}, which is not the cluster's")
+        api.call("ec2", "detach_internet_gateway", InternetGatewayId=resource.id, VpcId=parent[1])
+    api.call("ec2", "delete_internet_gateway", InternetGatewayId=resource.id)
+
+
+def _delete_table(api: Api, resource: Resource, ours: Ours) -> None:
+    """A table goes once no subnet uses it; only ties to subnets that are the cluster's, or gone, are cut."""
+    tables = api.call("ec2", "describe_route_tables", RouteTableIds=[resource.id])["RouteTables"]
+    for tie in (tie for table in tables for tie in table.get("Associations") or ()):
+        if not tie.get("Main") and tie.get("SubnetId") and ours(("subnet", tie["SubnetId"])):
+            api.call("ec2", "disassociate_route_table", AssociationId=tie["RouteTableAssociationId"])
+    api.call("ec2", "delete_route_table", RouteTableId=resource.id)
+
+
+def _delete_group(api: Api, resource: Resource, _ours: Ours) -> None:
+    """Its rules go first: two groups that name each other would hold each other for ever."""
+    for group in api.call("ec2", "describe_security_groups", GroupIds=[resource.id])["SecurityGroups"]:
+        for direction, key in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
+            rules = [rule for rule in group.get(key) or () if rule.get("UserIdGroupPairs")]
+            if rules:
+                api.call("ec2", f"revoke_security_group_{direction}", GroupId=resource.id, IpPermissions=rules)
+    api.call("ec2", "delete_security_group", GroupId=resource.id)
+
+
+def _delete_endpoint(api: Api, resource: Resource, _ours: Ours) -> None:
+    refused = api.call("ec2", "delete_vpc_endpoints", VpcEndpointIds=[resource.id]).get("Unsuccessful") or ()
+    for one in refused:
+        raise NotYetError(str(one.get("Error", {}).get("Message", "AWS refused the deletion")))
+
+
+NAT_GATEWAY = ec2_kind(
+    Row("NAT gateway", "describe_nat_gateways", "NatGateways", "NatGatewayId", "NatGatewayIds", "natgateway", _nat,
+        "vpc-id", filters="Filter"),
+    _simple("delete_nat_gateway", "NatGatewayId"),
+)  # fmt: skip
+ELASTIC_IP = ec2_kind(
+    Row("Elastic IP", "describe_addresses", "Addresses", "AllocationId", "AllocationIds", "elastic-ip", _address),
+    _simple("release_address", "AllocationId"),
+)
+VPC_ENDPOINT = ec2_kind(
+    Row("VPC endpoint", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId", "VpcEndpointIds", "vpc-endpoint",
+        _endpoint, "vpc-id"),
+    _delete_endpoint,
+)  # fmt: skip
+NETWORK_INTERFACE = ec2_kind(
+    Row("network interface", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId",
+        "NetworkInterfaceIds", "network-interface", _interface, "vpc-id"),
+    _simple("delete_network_interface", "NetworkInterfaceId"),
+)  # fmt: skip
+SECURITY_GROUP = ec2_kind(
+    Row("security group", "describe_security_groups", "SecurityGroups", "GroupId", "GroupIds", "security-group",
+        _group, "vpc-id"),
+    _delete_group,
+)  # fmt: skip
+SUBNET = ec2_kind(
+    Row("subnet", "describe_subnets", "Subnets", "SubnetId", "SubnetIds", "subnet", _inside, "vpc-id"),
+    _simple("delete_subnet", "SubnetId"),
+)
+ROUTE_TABLE = ec2_kind(
+    Row("route table", "describe_route_tables", "RouteTables", "RouteTableId", "RouteTableIds", "route-table",
+        _table, "vpc-id"),
+    _delete_table,
+)  # fmt: skip
+NETWORK_ACL = ec2_kind(
+    Row("network ACL", "describe_network_acls", "NetworkAcls", "NetworkAclId", "NetworkAclIds", "network-acl",
+        _acl, "vpc-id"),
+    _simple("delete_network_acl", "NetworkAclId"),
+)  # fmt: skip
+INTERNET_GATEWAY = ec2_kind(
+    Row("internet gateway", "describe_internet_gateways", "InternetGateways", "InternetGatewayId",
+        "InternetGatewayIds", "internet-gateway", _gateway, "attachment.vpc-id"),
+    _release_gateway,
+)  # fmt: skip
+VPC = ec2_kind(Row("VPC", "describe_vpcs", "Vpcs", "VpcId", "VpcIds", "vpc", _vpc), _simple("delete_vpc", "VpcId"))

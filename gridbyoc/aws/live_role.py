@@ -1,0 +1,203 @@
+"""A role as it is in AWS now: its trust policy, every policy document it has, its boundary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import unquote
+
+from botocore.exceptions import ClientError
+
+from gridbyoc.aws.session import AwsSession, domain_errors, error_code
+from gridbyoc.errors import SAFE_NOTHING_DONE, TrustError
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+
+T = TypeVar("T")
+DocumentKind = Literal["trust", "inline", "attached", "boundary"]
+READERS = 8
+"""Documents read at a time: a role has a dozen, at two calls each."""
+
+DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+PASSING_CODES = frozenset(
+    {
+        "NoSuchEntity",
+        "RequestLimitExceeded",
+        "ServiceFailure",
+        "ServiceUnavailable",
+        "Throttling",
+        "ThrottlingException",
+    }
+)
+"""Not read this time (gone in between, or still throttled after the retries): unknown, like what may not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDocument:
+    """One policy document. ``document`` is ``None`` where it could not be read, and ``unread`` says why.
+
+    ``name`` is an inline policy's name or a managed policy's ARN; ``version`` a managed policy's default version.
+    """
+
+    kind: DocumentKind
+    name: str
+    document: Mapping[str, Any] | None = field(repr=False)
+    version: str | None = None
+    unread: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        if self.kind == "trust":
+            return "the trust policy"
+        short = self.name.rsplit("/", 1)[-1]
+        return {"boundary": "the boundary", "inline": "inline policy", "attached": "policy"}[self.kind] + f" {short}"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRole:
+    """The role. ``policies`` are the inline and attached ones; ``unlisted`` says why some of them may be missing.
+
+    ``max_session_seconds`` and ``boundary`` are known only where ``trust`` was read.
+    """
+
+    arn: str
+    trust: LiveDocument
+    policies: tuple[LiveDocument, ...]
+    boundary: LiveDocument | None = None
+    max_session_seconds: int | None = None
+    unlisted: str = ""
+
+    @property
+    def name(self) -> str:
+        """The role's name, without its path."""
+        return self.arn.rsplit("/", 1)[-1]
+
+    @property
+    def partition(self) -> str:
+        """``aws``, ``aws-cn``, ..."""
+        return self.arn.split(":")[1]
+
+    @property
+    def account_id(self) -> str:
+        """The account it is in."""
+        return self.arn.split(":")[4]
+
+
+def read_live_role(session: AwsSession, role_arn: str) -> LiveRole:
+    """Read the role and all its documents (``iam:GetRole``, ``List*RolePolicies``, ``GetPolicy*``, ``GetRolePolicy``).
+
+    What the caller may not read is marked so. Raises ``TrustError`` where there is no such role, ``AwsError``
+    where AWS cannot be reached.
+    """
+    name = role_arn.rsplit("/", 1)[-1]
+    iam = session.iam()
+    with domain_errors(f"The role {name} could not be read"), ThreadPoolExecutor(READERS) as readers:
+        role = _role(iam, role_arn)
+        attached, no_attached = _listed(lambda: _attached(iam, name))
+        inline, no_inline = _listed(lambda: _inline(iam, name))
+        limit: str | None = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+        boundary = readers.submit(_managed, iam, limit, "boundary") if limit else None
+        managed = readers.map(lambda arn: _managed(iam, arn, "attached"), attached)
+        own = readers.map(lambda policy: _own(iam, name, policy), inline)
+        return LiveRole(
+            arn=role_arn,
+            trust=_trust(role),
+            policies=(*managed, *own),
+            boundary=boundary.result() if boundary else None,
+            max_session_seconds=role.get("MaxSessionDuration"),
+            unlisted=no_attached or no_inline,
+        )
+
+
+def decoded(document: object) -> Mapping[str, Any]:
+    """A document as botocore hands it over: parsed, or (URL-encoded) text. ``ValueError`` for anything else."""
+    found = json.loads(unquote(document)) if isinstance(document, str) else document
+    if not isinstance(found, Mapping):
+        raise ValueError("not a JSON object")
+    return found
+
+
+def _role(iam: IAMClient, role_arn: str) -> dict[str, Any]:
+    """What ``iam:GetRole`` says; only ``unread``, the reason, where the caller may not ask. A missing role ends here."""
+    name = role_arn.rsplit("/", 1)[-1]
+    try:
+        role: dict[str, Any] = {**iam.get_role(RoleName=name)["Role"]}
+    except ClientError as error:
+        if error_code(error) == "NoSuchEntity":
+            raise _missing(role_arn, f"IAM knows no role {name} in the caller's account.") from None
+        return {"unread": _reason(error)}
+    if role["Arn"] != role_arn:
+        raise _missing(role_arn, f"IAM knows the name {name} as {role['Arn']}.")
+    return role
+
+
+def _missing(role_arn: str, why: str) -> TrustError:
+    return TrustError(
+        f"The role {role_arn} does not exist.",
+        why=why,
+        fix="Run `gridbyoc bootstrap`, which makes it again, or use credentials of the role's account.",
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def _reason(error: ClientError) -> str:
+    """Why something could not be read, in words; every other error goes on its way."""
+    code = error_code(error)
+    if code in DENIED_CODES:
+        return f"the caller may not call iam:{error.operation_name}"
+    if code in PASSING_CODES:
+        return f"iam:{error.operation_name} answered {code}"
+    raise error
+
+
+def _trust(role: Mapping[str, Any]) -> LiveDocument:
+    if "unread" in role:
+        return LiveDocument("trust", "trust", None, unread=str(role["unread"]))
+    return _document("trust", "trust", lambda: (role["AssumeRolePolicyDocument"], None))
+
+
+def _listed(names: Callable[[], Iterator[str]]) -> tuple[list[str], str]:
+    try:
+        return list(names()), ""
+    except ClientError as error:
+        return [], _reason(error)
+
+
+def _attached(iam: IAMClient, name: str) -> Iterator[str]:
+    for page in iam.get_paginator("list_attached_role_policies").paginate(RoleName=name):
+        yield from (policy["PolicyArn"] for policy in page["AttachedPolicies"])
+
+
+def _inline(iam: IAMClient, name: str) -> Iterator[str]:
+    for page in iam.get_paginator("list_role_policies").paginate(RoleName=name):
+        yield from page["PolicyNames"]
+
+
+def _managed(iam: IAMClient, arn: str, kind: DocumentKind) -> LiveDocument:
+    def read() -> tuple[object, str]:
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        found = iam.get_policy_version(PolicyArn=arn, VersionId=version)
+        return found["PolicyVersion"]["Document"], version
+
+    return _document(kind, arn, read)
+
+
+def _own(iam: IAMClient, role: str, policy: str) -> LiveDocument:
+    return _document(
+        "inline", policy, lambda: (iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"], None)
+    )
+
+
+def _document(kind: DocumentKind, name: str, read: Callable[[], tuple[object, str | None]]) -> LiveDocument:
+    try:
+        raw, version = read()
+        return LiveDocument(kind, name, decoded(raw), version)
+    except ClientError as error:
+        return LiveDocument(kind, name, None, unread=_reason(error))
+    except ValueError:
+        return LiveDocument(kind, name, None, unread="its document is not a JSON object")

@@ -1,0 +1,40 @@
+"""External ids that the role must go on to accept, so that a rotation never locks the control plane out.
+
+Every apply keeps accepting the ids that our clusters still hold; once the control plane holds the new one everywhere,
+a last apply drops the rest. What is kept is read from both sides, never from a record: a run that was killed anywhere
+is taken up by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gridbyoc.aws import accepted_external_ids
+from gridbyoc.control_plane.model import Cluster, Grant, Phase
+from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.prepare import Site
+
+
+def ids_in_use(clusters: Iterable[Cluster], role_arn: str) -> tuple[Secret, ...]:
+    """The external ids that live clusters hold for this role, each once, in a stable order."""
+    held = {
+        cluster.external_id.reveal()
+        for cluster in clusters
+        if cluster.external_id and cluster.role_arn == role_arn and cluster.phase is not Phase.DELETED
+    }
+    return tuple(Secret(value) for value in sorted(held))
+
+
+def ids_to_keep(site: Site, grant: Grant | None) -> tuple[Secret, ...]:
+    """What the role must go on to accept: ids in use that it accepts already.
+
+    The state's own id is one of those; any other must stand in the live trust policy, so that nobody who can write
+    to the control plane's record can widen the trust.
+    """
+    if grant is None:
+        return ()
+    used = ids_in_use(site.preflight.clusters, grant.role_arn)
+    if all(value == grant.external_id for value in used):
+        return used
+    accepted = accepted_external_ids(site.preflight.session, grant.role_arn)
+    return tuple(value for value in used if value == grant.external_id or value in accepted)

@@ -1,0 +1,162 @@
+"""The trust policy put to the test: who gets in, with which external id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from gridbyoc.aws.policy import (
+    ANONYMOUS,
+    Actor,
+    Decision,
+    Policy,
+    PrincipalEntry,
+    Statement,
+    assume_request,
+    evaluate,
+    principal,
+    some_principal_of,
+)
+from gridbyoc.steps.verify_model import Subject, Verdict, VerifyFinding, policy_of
+
+ANOTHER_ID = "gridbyoc-verify.an-id-that-nobody-gave"
+APPLY = "`gridbyoc bootstrap` puts the trust policy back to what the stack file says."
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The trust policy beside what the stack file declares; ``with_id`` and ``without_id`` are root or other ARNs."""
+
+    subject: Subject
+    policy: Policy
+    control_plane: str
+    with_id: frozenset[str]
+    without_id: frozenset[str]
+
+    @property
+    def declared(self) -> frozenset[str]:
+        """Every principal that the stack file names, the control plane's account among them."""
+        return self.with_id | self.without_id | {self.control_plane}
+
+    def named(self, entry: PrincipalEntry) -> str:
+        """An account id as its root ARN; any other name as it is."""
+        return self.root(entry.value) if entry.value.isdigit() else entry.value
+
+    def root(self, account_id: str) -> str:
+        """An account's root ARN in the role's partition."""
+        return f"arn:{self.subject.role.partition}:iam::{account_id}:root"
+
+    def exempt(self, statement: Statement) -> bool:
+        """An Allow for nobody but principals that the stack file lets in without an external id."""
+        named = statement.principals
+        return (
+            statement.effect == "Allow"
+            and named is not None
+            and not named.negated
+            and all(e.kind == "AWS" and self.named(e) in self.without_id - {self.control_plane} for e in named.entries)
+        )
+
+    def asked(self, actor: Actor, ids: Sequence[str], *, exemptions: bool = False) -> Decision:
+        """What the policy answers ``actor`` with these external ids; the declared exemptions are looked at apart."""
+        kept = self.policy.statements if exemptions else [s for s in self.policy.statements if not self.exempt(s)]
+        request = assume_request(self.subject.role.arn, actor, ids, self.subject.now)
+        return evaluate((replace(self.policy, statements=tuple(kept)),), request)
+
+
+def trust_of(subject: Subject) -> Trust:
+    """Read the role's trust policy, and what the stack file says about it."""
+    role = subject.declared
+    control_plane = f"arn:{subject.role.partition}:iam::{role.trusted_account_id}:root"
+    return Trust(
+        subject,
+        policy_of(subject.role.trust),
+        control_plane,
+        frozenset(role.trusted_principals),
+        frozenset(role.trusted_principals_without_external_id),
+    )
+
+
+def actor_of(arn: str) -> Actor:
+    """Who a declared principal's ARN stands for: a root ARN for some principal of its account."""
+    parts = arn.split(":")
+    return some_principal_of(parts[4], parts[1]) if parts[-1] == "root" else principal(arn)
+
+
+def admission(trust: Trust) -> VerifyFinding:
+    """The control plane gets in with the external id."""
+    account = trust.subject.declared.trusted_account_id
+    decision = trust.asked(actor_of(trust.control_plane), (trust.subject.external_id.reveal(),))
+    verdicts: dict[str, Verdict] = {"allowed": "pass", "denied": "fail", "unknown": "unknown"}
+    said = {"allowed": f"account {account} may assume the role with the external id: {decision.why}"}
+    return VerifyFinding(
+        "GBY-V001",
+        "control plane admitted",
+        verdicts[decision.effect],
+        said.get(decision.effect, f"account {account} with the external id: {decision.why}"),
+        "" if decision.effect == "allowed" else APPLY,
+        _names((decision,)),
+    )
+
+
+def without_id(trust: Trust) -> VerifyFinding:
+    """Nobody who needs the external id gets in without one."""
+    return _refused(trust, "GBY-V002", "no external id", "without an external id", [()])
+
+
+def another_id(trust: Trust) -> VerifyFinding:
+    """Nor with another one: a stranger's, a longer, a shorter, one in another case, a wildcard."""
+    own = trust.subject.external_id.reveal()
+    others = [ANOTHER_ID, f"{own}x", f"x{own}", own[:-1], own[1:], own.swapcase(), "*", "?" * len(own)]
+    guesses = [(other,) for other in dict.fromkeys(others) if other not in ("", own)]
+    return _refused(trust, "GBY-V003", "another external id", "with another external id", guesses)
+
+
+def empty_id(trust: Trust) -> VerifyFinding:
+    """Nor with an empty one."""
+    return _refused(trust, "GBY-V004", "empty external id", "with an empty external id", [("",)])
+
+
+def strangers(trust: Trust) -> VerifyFinding:
+    """Nobody else's account gets in, not even with the right external id."""
+    partition = trust.subject.role.partition
+    account = _unnamed_account(trust)
+    people = [
+        principal(f"arn:{partition}:iam::{account}:role/somebody"),
+        principal(f"arn:{partition}:iam::{account}:user/somebody"),
+        principal(f"arn:{partition}:iam::{account}:root"),
+        ANONYMOUS,
+    ]
+    ids: list[tuple[str, ...]] = [(trust.subject.external_id.reveal(),), ()]
+    answers = [trust.asked(actor, each) for actor in people for each in ids]
+    return _all_denied("GBY-V005", "another account", "a stranger, even with the right external id,", answers)
+
+
+def _refused(trust: Trust, code: str, check: str, said: str, ids: Iterable[tuple[str, ...]]) -> VerifyFinding:
+    wanted = [trust.control_plane, *sorted(trust.with_id - trust.without_id)]
+    answers = [trust.asked(actor_of(arn), each) for arn in wanted for each in ids]
+    return _all_denied(code, check, f"whoever comes {said}", answers)
+
+
+def _all_denied(code: str, check: str, who: str, answers: Sequence[Decision]) -> VerifyFinding:
+    allowed = [answer for answer in answers if answer.effect == "allowed"]
+    unsure = [answer for answer in answers if answer.effect == "unknown"]
+    if allowed:
+        return VerifyFinding(code, check, "fail", f"{who} is admitted: {allowed[0].why}", APPLY, _names(allowed))
+    if unsure:
+        detail = f"it cannot be told whether {who} is refused: {unsure[0].why}"
+        return VerifyFinding(code, check, "unknown", detail, "Look at that statement yourself.", _names(unsure))
+    return VerifyFinding(code, check, "pass", f"{who} is refused")
+
+
+def _names(decisions: Iterable[Decision]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(decision.statement) for decision in decisions if decision.statement))
+
+
+def _unnamed_account(trust: Trust) -> str:
+    """An account id that nothing in the policy names."""
+    named = str(trust.policy.statements) + "".join(trust.declared) + trust.subject.role.account_id
+    return next(str(number) for number in range(999999999999, 0, -1) if str(number) not in named)
+
+
+ADMISSIONS: tuple[Callable[[Trust], VerifyFinding], ...] = (admission, without_id, another_id, empty_id, strangers)
+"""The questions, in the order of their codes."""
