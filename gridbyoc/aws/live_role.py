@@ -62,7 +62,7 @@ class LiveDocument:
 class LiveRole:
     """The role. ``policies`` are the inline and attached ones; ``unlisted`` says why some of them may be missing.
 
-    ``max_session_seconds`` and ``boundary`` are known only where ``trust`` was read.
+    ``unread`` says why the role itself could not be read; trust, session length and boundary are not known then.
     """
 
     arn: str
@@ -71,6 +71,7 @@ class LiveRole:
     boundary: LiveDocument | None = None
     max_session_seconds: int | None = None
     unlisted: str = ""
+    unread: str = ""
 
     @property
     def name(self) -> str:
@@ -111,6 +112,7 @@ def read_live_role(session: AwsSession, role_arn: str) -> LiveRole:
             boundary=boundary.result() if boundary else None,
             max_session_seconds=role.get("MaxSessionDuration"),
             unlisted=no_attached or no_inline,
+            unread=role.get("unread", ""),
         )
 
 
@@ -123,7 +125,7 @@ def decoded(document: object) -> Mapping[str, Any]:
 
 
 def _role(iam: IAMClient, role_arn: str) -> dict[str, Any]:
-    """What ``iam:GetRole`` says; only ``unread``, the reason, where the caller may not ask. A missing role ends here."""
+    """What ``iam:GetRole`` says, or ``unread``: why it could not be asked. A missing role ends here."""
     name = role_arn.rsplit("/", 1)[-1]
     try:
         role: dict[str, Any] = {**iam.get_role(RoleName=name)["Role"]}

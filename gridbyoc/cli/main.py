@@ -28,6 +28,8 @@ COMMANDS = {
     "render": ("plan", "Write the Terraform root module of a stack."),
     "plan": ("plan", "Show what bootstrap would change, on both sides."),
     "bootstrap": ("bootstrap", "From a stack file to a running cluster."),
+    "status": ("status", "Where a stack stands, and what to do next."),
+    "drift": ("drift", "Where both sides differ from the stack file."),
     "outputs": ("outputs", "Show role ARN, role name and external id."),
     "register": ("register", "Create a cluster through a role you have."),
     "clusters": ("clusters", "List, get, create and wait for clusters."),

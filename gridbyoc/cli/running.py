@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from gridbyoc import __version__
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import load_stack, url_option
 
@@ -119,7 +120,7 @@ def open_run(
         with view:
             yield run
         return
-    with hold(work_dir, verb=verb, now=now), view:
+    with hold(work_dir, verb=verb, now=now), journal.of_run(verb, __version__), view:
         yield run
 
 

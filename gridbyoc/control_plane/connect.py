@@ -8,15 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gridbyoc.control_plane.authorization import Authorization, basic, basic_token
 from gridbyoc.control_plane.credentials import Credentials, Username, resolve_credentials
-from gridbyoc.control_plane.exchange import (
-    Authorization,
-    Network,
-    RequestsExchange,
-    basic,
-    basic_token,
-    is_loopback,
-)
+from gridbyoc.control_plane.exchange import Network, RequestsExchange, is_loopback
 from gridbyoc.control_plane.grid import Grid
 from gridbyoc.control_plane.http import Http, Patience, Timing
 from gridbyoc.control_plane.lightning import Lightning

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import json
 import socket
@@ -15,46 +14,15 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from requests.utils import should_bypass_proxies
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
 
 from gridbyoc import __version__
+from gridbyoc.control_plane.authorization import NO_AUTHORIZATION, Authorization
 from gridbyoc.control_plane.failures import Answer
-from gridbyoc.stack.secret import Secret
 
 ANSWER_LIMIT = 16 * 1024 * 1024
 T = TypeVar("T")
-
-
-class Authorization(AuthBase):
-    """The Authorization header, or none at all: being an AuthBase it also keeps ``~/.netrc`` out."""
-
-    def __init__(self, scheme: str = "", value: Secret | None = None) -> None:
-        self._scheme = scheme
-        self._value = value
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Set the header on ``request``."""
-        if self._value is not None:
-            request.headers["Authorization"] = f"{self._scheme} {self._value.reveal()}"
-        return request
-
-    def __repr__(self) -> str:
-        return f"Authorization({self._scheme or 'none'})"
-
-
-def basic(user_id: str, api_key: Secret) -> Authorization:
-    """HTTP Basic of the user's id (not the name) and API key."""
-    return Authorization("Basic", basic_token(user_id, api_key))
-
-
-def basic_token(user_id: str, api_key: Secret) -> Secret:
-    """What follows ``Basic`` in the header: as secret as the key."""
-    return Secret(base64.b64encode(f"{user_id}:{api_key.reveal()}".encode()).decode("ascii"))
-
-
-NO_AUTHORIZATION = Authorization()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +84,8 @@ class RequestsExchange:
     def _outcome(self, call: Call, seconds: float) -> Answer | NoAnswerError:
         try:
             return self._exchange(call, seconds)
+        except NoAnswerError as error:
+            return error
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             # Returned, not raised from: requests' errors carry the request with its headers.
             return _in_words(error)
@@ -154,18 +124,23 @@ class RequestsExchange:
 
 
 def within(seconds: float, work: Callable[[], T]) -> T | None:
-    """What ``work`` returns, or ``None`` once ``seconds`` are over: it is then left behind in its daemon thread."""
+    """What ``work`` returns (or raises); ``None`` once ``seconds`` are over: it then stays behind."""
     results: list[T] = []
+    errors: list[Exception] = []
     done = threading.Event()
 
     def run() -> None:
         try:
             results.append(work())
+        except Exception as error:
+            errors.append(error)
         finally:
             done.set()
 
     threading.Thread(target=run, daemon=True, name="gridbyoc-http").start()
     done.wait(max(seconds, 0.0))
+    if errors:
+        raise errors[0]
     return results[0] if results else None
 
 
@@ -174,7 +149,7 @@ def _whole_body(chunks: Iterator[bytes]) -> bytes:
     for chunk in chunks:
         body += chunk
         if len(body) > ANSWER_LIMIT:
-            raise ValueError("an answer too long to be the control plane's")
+            raise NoAnswerError("its answer is too long to be the control plane's", sent=True)
     return bytes(body)
 
 
@@ -211,10 +186,8 @@ def _in_words(error: Exception) -> NoAnswerError:
         return NoAnswerError(f"the proxy cannot be used: {reason}", sent=False, fix="Check the proxy settings.")
     if words:
         return NoAnswerError(words, sent=sent, fix=fix)
-    if isinstance(error, requests.exceptions.InvalidURL):
+    if isinstance(error, requests.exceptions.InvalidURL | LocationValueError | UnicodeError):
         return NoAnswerError("its address is not valid", sent=False)
-    if isinstance(error, ValueError) and not isinstance(error, requests.RequestException):
-        return NoAnswerError(str(error), sent=True)
     return NoAnswerError("the connection was cut before the answer was whole", sent=sent)
 
 

@@ -9,7 +9,8 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from urllib3.util import Retry
 
-from gridbyoc.control_plane.exchange import NO_AUTHORIZATION, Authorization, Call, Exchange, NoAnswerError
+from gridbyoc.control_plane.authorization import NO_AUTHORIZATION, Authorization
+from gridbyoc.control_plane.exchange import Call, Exchange, NoAnswerError
 from gridbyoc.control_plane.failures import (
     CHECK_ADDRESS,
     Answer,

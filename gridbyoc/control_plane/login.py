@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gridbyoc.control_plane import parse
+from gridbyoc.control_plane.authorization import NO_AUTHORIZATION, Authorization, basic, basic_token
 from gridbyoc.control_plane.credentials import Username
-from gridbyoc.control_plane.exchange import NO_AUTHORIZATION, Authorization, basic, basic_token
 from gridbyoc.control_plane.failures import JsonObject
 from gridbyoc.control_plane.http import Http
 from gridbyoc.control_plane.model import Cluster, Registrar

@@ -10,10 +10,9 @@ from typing import Any
 
 from gridbyoc.errors import Problem
 from gridbyoc.stack.words import Place, place_text, show
-from gridbyoc.stack.yaml_nodes import Mapping, Node, Scalar, Sequence, YamlFault, parse
+from gridbyoc.stack.yaml_nodes import MOST_VALUES, Mapping, Node, Scalar, Sequence, YamlFault, parse
 
 OVERRIDE = "--set"
-MOST_VALUES = 10_000
 _NULL = re.compile(r"|~|null|Null|NULL")
 _TRUE, _FALSE = re.compile(r"true|True|TRUE"), re.compile(r"false|False|FALSE")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,40}")

@@ -98,9 +98,9 @@ def _value(override: Override) -> Any:  # noqa: ANN401 - any YAML value
     """The text as YAML; where the stack file wants text, an unquoted value is text whatever it looks like."""
     if not override.text.strip():
         return override.text
-    wants_text = takes_text(override.place)
     parsed = read_document(override.text, OVERRIDE)
-    if wants_text and (parsed.faults or () in parsed.written or parsed.data is None):
+    quoted = isinstance(parsed.data, str) and () not in parsed.written
+    if takes_text(override.place) and not quoted:
         return None if override.text == "null" else override.text
     if parsed.faults:
         fault = parsed.faults[0]

@@ -10,7 +10,7 @@ from pathlib import Path
 from gridbyoc.stack.findings import Findings
 from gridbyoc.stack.words import show
 
-_MOST_FILES, _MOST_BYTES = 100, 64 * 1024
+_MOST_ENTRIES, _MOST_FILES, _MOST_BYTES = 1000, 100, 64 * 1024
 _NAME = re.compile(rb"""^name:[ \t]*["']?([a-z0-9._-]+)["']?[ \t]*(?:#.*)?\r?$""", re.MULTILINE)
 _VERSION = re.compile(rb"^version:[ \t]*1[ \t]*(?:#.*)?\r?$", re.MULTILINE)
 
@@ -21,32 +21,28 @@ def check_siblings(findings: Findings, file: Path | None) -> None:
     if file is None or name is None:
         return
     for other in _yaml_files(file.parent):
-        if name.encode() == _stack_name(other) and not _same(other, file):
+        if _stack_name(other, file) == name.encode():
             message = f"{show(other.name)} has the same stack name: both would work in `.gridbyoc/{name}`"
             findings.warning(("name",), message, "give each stack a name of its own")
 
 
 def _yaml_files(directory: Path) -> list[Path]:
     try:
-        entries = itertools.islice(os.scandir(directory), 1000)
+        entries = itertools.islice(os.scandir(directory), _MOST_ENTRIES)
         found = [Path(entry.path) for entry in entries if entry.name.endswith((".yaml", ".yml")) and entry.is_file()]
     except OSError:
         return []
     return sorted(found)[:_MOST_FILES]
 
 
-def _stack_name(file: Path) -> bytes | None:
+def _stack_name(other: Path, file: Path) -> bytes | None:
+    """The name that ``other`` gives its stack, read without parsing; ``None`` where it is no other stack file."""
     try:
-        with file.open("rb") as stream:
+        if other.samefile(file):
+            return None
+        with other.open("rb") as stream:
             head = stream.read(_MOST_BYTES)
     except OSError:
         return None
     match = _NAME.search(head) if _VERSION.search(head) else None
     return match[1] if match else None
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gridbyoc.stack import defaults
 from gridbyoc.stack.model import DialectName, PerformanceProfile
+from gridbyoc.stack.words import escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,16 @@ def cluster_name(stack_name: str) -> str:
 def _scalar(text: str) -> str:
     """Text as YAML: as it is where that is safe, else in double quotes (JSON's are YAML's)."""
     safe = re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", text) and text.lower() not in _WORDS
-    return text if safe else json.dumps(text, ensure_ascii=False)
+    return text if safe else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    return escaped(json.dumps(text, ensure_ascii=False))
 
 
 def _optional(key: str, value: str | None, example: str, comment: str, quoted: bool = False) -> str:
     shown = example if value is None else value
-    written = json.dumps(shown, ensure_ascii=False) if quoted else _scalar(shown)
+    written = _quoted(shown) if quoted else _scalar(shown)
     return f"  {'# ' if value is None else ''}{key}: {written}  # {comment}"
 
 

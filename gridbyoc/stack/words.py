@@ -31,7 +31,16 @@ def show_raw(text: str) -> str:
     """A text in double quotes, on one line, with nothing in it that could steer a terminal; cut when it is long."""
     cut = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
     quoted = json.dumps(cut, ensure_ascii=False)
-    return "".join(char if char.isprintable() else f"\\u{ord(char) % 0x10000:04x}" for char in quoted)
+    return escaped(quoted)
+
+
+def escaped(text: str) -> str:
+    """The text with what cannot be printed as ``\\u`` and ``\\U`` escapes, which YAML reads in double quotes."""
+    return "".join(char if char.isprintable() else _escape(ord(char)) for char in text)
+
+
+def _escape(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def show(text: str) -> str:

@@ -26,6 +26,7 @@ from ruamel.yaml.events import (
 from gridbyoc.stack.words import show
 
 DEEPEST = 40
+MOST_VALUES = 10_000
 
 
 class YamlFault(Exception):  # noqa: N818 - it becomes a problem, it is no error of ours
@@ -94,6 +95,7 @@ class _Composer:
     def __init__(self, events: Iterator[Event]) -> None:
         self._events = events
         self._anchors: dict[str, Node] = {}
+        self._count = 0
 
     def document(self) -> Node | None:
         root: Node | None = None
@@ -108,6 +110,9 @@ class _Composer:
         return root
 
     def _node(self, event: Event, depth: int) -> Node:
+        self._count += 1
+        if self._count > 2 * MOST_VALUES:  # keys count as well
+            raise YamlFault(f"holds more than {MOST_VALUES} values", _line(event))
         if depth > DEEPEST:
             raise YamlFault(f"is nested more than {DEEPEST} levels deep", _line(event))
         if isinstance(event, AliasEvent):

@@ -83,7 +83,8 @@ def _apply(run: Run, site: Site, plan: Plan) -> dict[str, int]:
             step.skipped = True
             step.detail = "nothing to change"
             return {"add": 0, "change": 0, "destroy": 0}
-        done = site.runner.apply(plan.saved)
+        with run.effect("apply", planned="saved" if plan.saved else "fresh"):
+            done = site.runner.apply(plan.saved)
         step.detail = f"{done.add} added, {done.change} changed, {done.destroy} destroyed"
         return {"add": done.add, "change": done.change, "destroy": done.destroy}
 
@@ -131,16 +132,16 @@ def _register_one(
     registrar = site.preflight.registrar
     if change.cluster is not None and change.action == "none":
         return change.cluster
-    run.journal.write("effect_started", step="register", action=change.action, cluster=spec.name)
-    if change.cluster is not None:
-        cluster = registrar.update(change.cluster, spec, grant)
-    else:
-        body = edit(spec, registrar.request(spec, grant)) if edit else None
-        created = registrar.create(spec, grant, body=body)
-        cluster = created.cluster
-        if created.adopted:
-            run.outside.emit(Note(f"The cluster {spec.name} existed already with this role: it is taken on."))
-    run.journal.write("effect_done", step="register", action=change.action, cluster=spec.name, id=cluster.id)
+    with run.effect(change.action, cluster=spec.name) as came_of_it:
+        if change.cluster is not None:
+            cluster = registrar.update(change.cluster, spec, grant)
+        else:
+            body = edit(spec, registrar.request(spec, grant)) if edit else None
+            created = registrar.create(spec, grant, body=body)
+            cluster = created.cluster
+            if created.adopted:
+                run.outside.emit(Note(f"The cluster {spec.name} existed already with this role: it is taken on."))
+        came_of_it["id"] = cluster.id
     return cluster
 
 
@@ -154,7 +155,8 @@ def _drop_old_ids(run: Run, site: Site, plan: Plan, grant: Grant) -> None:
     used = ids_in_use(site.preflight.registrar.list(), grant.role_arn)
     render(run.stack, run.work_dir, s3_native_lock=site.binary.s3_native_lock, previous_external_ids=used)
     with run.step("apply") as step:
-        site.runner.apply()
+        with run.effect("apply", planned="drop the old external id"):
+            site.runner.apply()
         step.detail = "the old external id is not accepted any more"
 
 

@@ -45,7 +45,8 @@ def destroy(run: Run, approve: Callable[[Doomed], bool]) -> Destroyed:
         raise ApprovalRequiredError("The destruction was not approved.", rerun=SAFE_NOTHING_DONE)
     delete_and_wait(run, site.preflight.registrar, doomed.clusters)
     with run.step("destroy") as step:
-        resources = site.runner.destroy().destroy if doomed.has_resources else 0
+        with run.effect("destroy", role=doomed.role_arn):
+            resources = site.runner.destroy().destroy if doomed.has_resources else 0
         step.detail = f"{resources} resources destroyed"
     return Destroyed(tuple(cluster.name for cluster in doomed.clusters), resources, doomed.role_arn)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from gridbyoc.errors import FileError
 
@@ -21,6 +23,17 @@ class Journal:
     path: Path
     now: Callable[[], datetime]
     run_id: str
+
+    @contextmanager
+    def of_run(self, verb: str, version: str) -> Iterator[None]:
+        """Record a run's begin and end: its verb, our version, and the code it failed with. Nothing at all: killed."""
+        self.write("run_started", verb=verb, version=version, pid=os.getpid())
+        try:
+            yield
+        except BaseException as error:
+            self.write("run_ended", verb=verb, code=getattr(error, "code", type(error).__name__))
+            raise
+        self.write("run_ended", verb=verb, code=None)
 
     def write(self, kind: str, **fields: str | float | int | bool | None) -> None:
         """Append a record; ``FileError`` where the disk will not take it."""
@@ -40,3 +53,20 @@ class Journal:
                 fix="Make room, or make the directory writable, then run again.",
                 rerun="A re-run is safe: it goes on from what exists.",
             ) from None
+
+
+def read_journal(path: Path) -> tuple[dict[str, Any], ...]:
+    """Every record that can be read, oldest first; a line that a crash cut off is passed over."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return ()
+    return tuple(record for record in map(_record, lines) if record)
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

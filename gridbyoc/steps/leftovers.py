@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-from gridbyoc.aws import AwsSession, Caller
-from gridbyoc.aws.leftovers import HOLDS_DATA, Ledger, Leftover, PastCluster, Patience, Place, Search, State
+from gridbyoc.aws import AwsSession, Caller, caller_identity, guard_account, open_session
+from gridbyoc.aws.leftovers import HOLDS_DATA, Ledger, Leftover, Patience, Place, Search, State
 from gridbyoc.aws.leftovers import delete as delete_in_aws
 from gridbyoc.aws.leftovers import find as find_in_aws
+from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.model import Cluster, Phase, Registrar
-from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterNotFoundError, UsageError
+from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.stack.model import S3Backend
 from gridbyoc.steps.events import Note, ResourceProgress
-from gridbyoc.steps.journal import JOURNAL
+from gridbyoc.steps.past import stacks_past, with_records
 from gridbyoc.steps.run import Run
+
+__all__ = [
+    "Found",
+    "Ledger",
+    "Leftover",
+    "Wanted",
+    "delete_leftovers",
+    "find_leftovers",
+    "mark_data",
+    "open_account",
+    "parse_tag",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +64,9 @@ def find_leftovers(
     asked = wanted or Wanted()
     live = _live(registrar)
     _refuse_live(asked.names, live)
-    past = [one for one in _past(run, asked) if one.name not in _identities(live)]
-    used = sorted({one.name for one in _past(run, asked)} & _identities(live))
-    known = tuple(_with_record(registrar, one) for one in past)
+    every, in_use = stacks_past(run.stack, run.work_dir, asked.names, asked.clusters), _identities(live)
+    used = sorted({one.name for one in every} & in_use)
+    known = tuple(with_records(registrar, one, asked.clusters) for one in every if one.name not in in_use)
     search = Search(
         Place(caller.partition, caller.account_id, run.stack.aws.region), known, asked.tags, _spared(run, asked, live)
     )
@@ -94,6 +103,31 @@ def delete_leftovers(
     return _with_reasons(find_in_aws(session, found.search, run.journal.now), rest)
 
 
+def open_account(run: Run) -> tuple[AwsSession, Caller, Registrar]:
+    """Both sides: the account (guarded by the stack's ``aws.account_id``) and the control plane."""
+    outside = run.outside
+    session = open_session(run.stack.aws.region, run.stack.aws.profile)
+    caller = caller_identity(session)
+    guard_account(caller, run.stack.aws.account_id)
+    registrar = connect(
+        run.stack.control_plane,
+        environ=outside.environ,
+        home=outside.home,
+        url=run.choices.url,
+        clock=outside.clock,
+        sleep=outside.sleep,
+    )
+    return session, caller, registrar
+
+
+def mark_data(found: Found) -> Found:
+    """The same, with what holds data marked as staying."""
+    entries = tuple(
+        replace(one, kept=HOLDS_DATA) if one.holds_data and not one.kept else one for one in found.ledger.leftovers
+    )
+    return replace(found, ledger=replace(found.ledger, leftovers=entries))
+
+
 def parse_tag(text: str) -> tuple[str, str]:
     """``KEY=VALUE`` as a pair; ``UsageError`` for what cannot prove anything."""
     key, separator, value = text.partition("=")
@@ -102,80 +136,10 @@ def parse_tag(text: str) -> tuple[str, str]:
     if key.startswith("kubernetes.io/cluster/") and value != "owned":
         raise UsageError(
             f"--tag {text!r} proves nothing.",
-            why="Only kubernetes.io/cluster/NAME=owned says that a resource goes with its cluster; `shared` outlives it.",
+            why="Only kubernetes.io/cluster/NAME=owned says that a resource goes with its cluster.",
             rerun=SAFE_NOTHING_DONE,
         )
     return key, value
-
-
-def past_clusters(lines: Iterable[str]) -> tuple[PastCluster, ...]:
-    """Every cluster that a journal names, with the ids and buckets it had; a torn or foreign line is passed over."""
-    found: dict[str, PastCluster] = {}
-    for line in lines:
-        record = _record(line)
-        name = record.get("cluster")
-        if isinstance(name, str) and name:
-            before = found.get(name, PastCluster(name))
-            ids = _more(before.ids, record.get("id"))
-            found[name] = replace(before, ids=ids, bucket_names=_more(before.bucket_names, record.get("bucket")))
-    return tuple(found.values())
-
-
-def _record(line: str) -> Mapping[str, Any]:
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _more(before: tuple[str, ...], value: object) -> tuple[str, ...]:
-    return (*before, value) if isinstance(value, str) and value and value not in before else before
-
-
-def _past(run: Run, wanted: Wanted) -> tuple[PastCluster, ...]:
-    """Every cluster that the stack has or had: by file, journal, and the caller; one entry a name."""
-    named = [PastCluster(name) for name in (*(spec.name for spec in run.stack.clusters), *wanted.names)]
-    merged: dict[str, PastCluster] = {}
-    for one in (*named, *past_clusters(_journal_lines(run.work_dir / JOURNAL)), *map(_as_past, wanted.clusters)):
-        before = merged.get(one.name, PastCluster(one.name))
-        ids = tuple(dict.fromkeys((*before.ids, *one.ids)))
-        buckets = tuple(dict.fromkeys((*before.bucket_names, *one.bucket_names)))
-        merged[one.name] = PastCluster(one.name, ids, buckets, _earlier(before.created_at, one.created_at))
-    return tuple(merged.values())
-
-
-def _journal_lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-
-
-def _as_past(cluster: Cluster) -> PastCluster:
-    buckets = (cluster.bucket_name,) if cluster.bucket_name else ()
-    return PastCluster(cluster.name, (cluster.id,), buckets, cluster.created_at)
-
-
-def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
-    return min(one, other) if one and other else one or other
-
-
-def _with_record(registrar: Registrar, past: PastCluster) -> PastCluster:
-    """What the control plane still remembers of a deleted cluster: its bucket.
-
-    Its creation counts only where every id is remembered: an earlier cluster of the name may have made the bucket.
-    """
-    known = [_remembered(registrar, ident) for ident in past.ids]
-    buckets = tuple(cluster.bucket_name for cluster in known if cluster and cluster.bucket_name)
-    created = [cluster.created_at for cluster in known if cluster and cluster.created_at]
-    born = min(created) if created and len(created) == len(past.ids) else None
-    names = tuple(dict.fromkeys((*past.bucket_names, *buckets)))
-    return replace(past, bucket_names=names, created_at=_earlier(past.created_at, born) if born else None)
-
-
-def _remembered(registrar: Registrar, ident: str) -> Cluster | None:
-    try:
-        return registrar.get(ident)
-    except ClusterNotFoundError:
-        return None
 
 
 def _live(registrar: Registrar) -> tuple[Cluster, ...]:
@@ -217,8 +181,8 @@ def _recorder(run: Run) -> Callable[[Leftover, State, str, float], None]:
             run.journal.write(kind, step="delete", resource=leftover.arn)
         run.outside.emit(ResourceProgress(f"{leftover.kind} {leftover.id}", "delete", state, seconds))
         if state == "failed":
-            level = "info" if detail == HOLDS_DATA else "warning"
-            run.outside.emit(Note(f"The {leftover.kind} {leftover.id} stays: {detail}.", level))
+            text = f"The {leftover.kind} {leftover.id} stays: {detail}."
+            run.outside.emit(Note(text, "info" if detail == HOLDS_DATA else "warning"))
 
     return record
 

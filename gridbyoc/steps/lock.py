@@ -20,8 +20,8 @@ HOLDER = "run.lock.json"
 
 
 @contextmanager
-def hold(work_dir: Path, *, verb: str, now: Callable[[], datetime], wait: float = 0.0) -> Iterator[None]:
-    """Hold the stack's lock while inside. ``wait`` seconds for another run to end, then ``LockedError``.
+def hold(work_dir: Path, *, verb: str, now: Callable[[], datetime], wait: float = 0.5) -> Iterator[None]:
+    """Hold the stack's lock while inside. ``wait`` seconds for another (or a mere look) to end, then ``LockedError``.
 
     The kernel drops the lock when the holder dies, so a killed run leaves none behind.
     """
@@ -49,6 +49,21 @@ def hold(work_dir: Path, *, verb: str, now: Callable[[], datetime], wait: float 
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def holder_of(work_dir: Path) -> str | None:
+    """Who holds the stack's lock right now, in words; ``None`` where nobody does."""
+    if not (work_dir / LOCK).exists():
+        return None
+    lock = FileLock(work_dir / LOCK, mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return _holder(work_dir)
+    except OSError as error:
+        return f"{work_dir / LOCK} could not be looked at: {error.strerror}."
+    lock.release()
+    return None
 
 
 def _sign(holder: Path, verb: str, when: datetime) -> None:

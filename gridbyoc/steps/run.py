@@ -59,6 +59,17 @@ class Run:
     seconds: dict[StepName, float] = field(default_factory=dict)
 
     @contextmanager
+    def effect(self, name: str, **fields: str | int | None) -> Iterator[dict[str, str | int | None]]:
+        """Record an outside effect before it begins and after it is done; what is put into the dict goes along.
+
+        A record that began and never ended is where a killed run may have left something.
+        """
+        self.journal.write("effect_started", effect=name, **fields)
+        came_of_it: dict[str, str | int | None] = {}
+        yield came_of_it
+        self.journal.write("effect_done", effect=name, **{**fields, **came_of_it})
+
+    @contextmanager
     def step(self, name: StepName, detail: str = "") -> Iterator[StepRecord]:
         """Time a step, emit its start and end, and keep both in the journal."""
         record = StepRecord()

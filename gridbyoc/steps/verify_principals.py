@@ -9,8 +9,9 @@ from gridbyoc.aws.policy import Decision, PrincipalEntry, Statement
 from gridbyoc.aws.policy.conditions import operator_form
 from gridbyoc.aws.policy.model import Condition
 from gridbyoc.aws.policy.principals import UNIQUE_ID
+from gridbyoc.aws.policy.trust import may_assume
 from gridbyoc.steps.verify_model import Verdict, VerifyFinding, enumerated, worst
-from gridbyoc.steps.verify_trust import APPLY, Trust, actor_of
+from gridbyoc.steps.verify_trust import APPLY, TrustCase, actor_of
 
 PLAIN_ACTIONS = frozenset({"sts:assumerole", "sts:tagsession", "sts:setsourceidentity"})
 NOT_READ = "the trust policy could not be read"
@@ -28,16 +29,18 @@ class Remark:
         return f"{self.statement.name} {self.text}"
 
 
-def others(trust: Trust) -> VerifyFinding:
+def others(trust: TrustCase) -> VerifyFinding:
     """Principals beside those that the stack file names."""
     remarks = [
-        remark for statement, entry in _entries(trust) if entry.value != "*" and (remark := _other(trust, statement, entry))
+        remark
+        for statement, entry in _entries(trust)
+        if entry.value != "*" and (remark := _other(trust, statement, entry))
     ]
     good = "nobody is named but the control plane's account and the principals of the stack file"
     return _finding(trust, "GBY-V006", "extra principals", remarks, good, f"Take them out, or declare them. {APPLY}")
 
 
-def _other(trust: Trust, statement: Statement, entry: PrincipalEntry) -> Remark | None:
+def _other(trust: TrustCase, statement: Statement, entry: PrincipalEntry) -> Remark | None:
     name = trust.named(entry)
     if entry.kind == "AWS" and name in trust.declared:
         return None
@@ -48,7 +51,7 @@ def _other(trust: Trust, statement: Statement, entry: PrincipalEntry) -> Remark 
     return Remark(trust.subject.undeclared, statement, f"trusts {entry}, which the stack file does not declare")
 
 
-def unguarded(trust: Trust) -> VerifyFinding:
+def unguarded(trust: TrustCase) -> VerifyFinding:
     """Principals that get in without an external id: those of the stack file are worth a word, others fail."""
     remarks = [
         _without_id(trust, statement, entry, trust.asked(actor_of(trust.named(entry)), (), exemptions=True))
@@ -60,7 +63,7 @@ def unguarded(trust: Trust) -> VerifyFinding:
     return _finding(trust, "GBY-V007", "principals without external id", found, good, APPLY)
 
 
-def _without_id(trust: Trust, statement: Statement, entry: PrincipalEntry, answer: Decision) -> Remark | None:
+def _without_id(trust: TrustCase, statement: Statement, entry: PrincipalEntry, answer: Decision) -> Remark | None:
     if answer.effect == "denied" or (answer.effect == "allowed" and answer.statement != statement.name):
         return None
     if answer.effect == "unknown":
@@ -70,7 +73,7 @@ def _without_id(trust: Trust, statement: Statement, entry: PrincipalEntry, answe
     return Remark("fail", statement, f"admits {entry} without an external id")
 
 
-def wildcards(trust: Trust) -> VerifyFinding:
+def wildcards(trust: TrustCase) -> VerifyFinding:
     """``*`` where a name belongs: among the principals, or in the external id that is asked for."""
     remarks = [
         Remark("fail", statement, f"trusts {entry}: " + ("everybody" if entry.value == "*" else "a pattern"))
@@ -87,11 +90,10 @@ def wildcards(trust: Trust) -> VerifyFinding:
     return _finding(trust, "GBY-V008", "wildcards", remarks, good, f"Name whom you trust. {APPLY}")
 
 
-def conditions(trust: Trust) -> VerifyFinding:
+def conditions(trust: TrustCase) -> VerifyFinding:
     """Every statement that admits somebody asks for the external id, and by StringEquals."""
-    remarks = [
-        remark for statement in _allows(trust) if not trust.exempt(statement) and (remark := _condition(statement))
-    ]
+    asking = [statement for statement in _allows(trust) if may_assume(statement) and not trust.exempt(statement)]
+    remarks = [remark for statement in asking if (remark := _condition(statement))]
     good = "every statement asks for the external id with StringEquals"
     return _finding(trust, "GBY-V009", "external id condition", remarks, good, APPLY)
 
@@ -109,7 +111,7 @@ def _condition(statement: Statement) -> Remark | None:
     return Remark("fail", statement, f"asks for the external id with {operator}, which an absent or other id can meet")
 
 
-def negations(trust: Trust) -> VerifyFinding:
+def negations(trust: TrustCase) -> VerifyFinding:
     """``NotPrincipal`` and ``NotAction``: they mean all the rest."""
     remarks = [
         Remark("fail" if statement.effect == "Allow" else "warn", statement, f"uses {element}: all the rest is meant")
@@ -124,14 +126,16 @@ def negations(trust: Trust) -> VerifyFinding:
     return _finding(trust, "GBY-V010", "negations", remarks, good, f"Name whom and what you mean. {APPLY}")
 
 
-def further_ids(trust: Trust) -> VerifyFinding:
+def further_ids(trust: TrustCase) -> VerifyFinding:
     """External ids that are accepted besides the stack's, as during a rotation."""
     own = trust.subject.external_id.reveal()
     remarks = []
     for statement in _allows(trust):
         ids = {value for condition in _id_conditions(statement) if _positive(condition) for value in condition.values}
         if more := len(ids - {own}):
-            remarks.append(Remark("warn", statement, f"accepts {more} external id{'s' * (more > 1)} besides the stack's"))
+            remarks.append(
+                Remark("warn", statement, f"accepts {more} external id{'s' * (more > 1)} besides the stack's")
+            )
     good = "the stack's external id is the only one"
     fix = "After a rotation the old one is dropped: finish it, or take the old one out."
     return _finding(trust, "GBY-V011", "further external ids", remarks, good, fix)
@@ -142,7 +146,7 @@ def _positive(condition: Condition) -> bool:
     return form is not None and form.base in {"stringequals", "stringlike", "stringequalsignorecase"}
 
 
-def actions(trust: Trust) -> VerifyFinding:
+def actions(trust: TrustCase) -> VerifyFinding:
     """Actions besides ``sts:AssumeRole`` and what belongs to it."""
     remarks = [
         Remark("warn", statement, f"allows {enumerated(wide)}")
@@ -154,11 +158,11 @@ def actions(trust: Trust) -> VerifyFinding:
     return _finding(trust, "GBY-V012", "trusted actions", remarks, good, f"sts:AssumeRole is enough. {APPLY}")
 
 
-def _allows(trust: Trust) -> list[Statement]:
+def _allows(trust: TrustCase) -> list[Statement]:
     return [statement for statement in trust.policy.statements if statement.effect == "Allow"]
 
 
-def _entries(trust: Trust) -> list[tuple[Statement, PrincipalEntry]]:
+def _entries(trust: TrustCase) -> list[tuple[Statement, PrincipalEntry]]:
     """Every principal that an Allow names."""
     return [
         (statement, entry)
@@ -172,9 +176,7 @@ def _id_conditions(statement: Statement) -> list[Condition]:
     return [condition for condition in statement.conditions if condition.key.lower() == "sts:externalid"]
 
 
-def _finding(
-    trust: Trust, code: str, check: str, remarks: Iterable[Remark], good: str, fix: str
-) -> VerifyFinding:
+def _finding(trust: TrustCase, code: str, check: str, remarks: Iterable[Remark], good: str, fix: str) -> VerifyFinding:
     if any(statement.name.number == 0 for statement in trust.policy.statements):
         return VerifyFinding(code, check, "unknown", f"{NOT_READ}: {trust.policy.statements[0].strange}")
     found: Sequence[Remark] = list(remarks)
@@ -185,7 +187,7 @@ def _finding(
     return VerifyFinding(code, check, verdict, "; ".join(dict.fromkeys(map(str, found))), fix, names)
 
 
-READINGS: tuple[Callable[[Trust], VerifyFinding], ...] = (
+READINGS: tuple[Callable[[TrustCase], VerifyFinding], ...] = (
     others,
     unguarded,
     wildcards,

@@ -24,7 +24,7 @@ APPLY = "`gridbyoc bootstrap` puts the trust policy back to what the stack file 
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class TrustCase:
     """The trust policy beside what the stack file declares; ``with_id`` and ``without_id`` are root or other ARNs."""
 
     subject: Subject
@@ -63,11 +63,11 @@ class Trust:
         return evaluate((replace(self.policy, statements=tuple(kept)),), request)
 
 
-def trust_of(subject: Subject) -> Trust:
+def trust_of(subject: Subject) -> TrustCase:
     """Read the role's trust policy, and what the stack file says about it."""
     role = subject.declared
     control_plane = f"arn:{subject.role.partition}:iam::{role.trusted_account_id}:root"
-    return Trust(
+    return TrustCase(
         subject,
         policy_of(subject.role.trust),
         control_plane,
@@ -82,7 +82,7 @@ def actor_of(arn: str) -> Actor:
     return some_principal_of(parts[4], parts[1]) if parts[-1] == "root" else principal(arn)
 
 
-def admission(trust: Trust) -> VerifyFinding:
+def admission(trust: TrustCase) -> VerifyFinding:
     """The control plane gets in with the external id."""
     account = trust.subject.declared.trusted_account_id
     decision = trust.asked(actor_of(trust.control_plane), (trust.subject.external_id.reveal(),))
@@ -98,12 +98,12 @@ def admission(trust: Trust) -> VerifyFinding:
     )
 
 
-def without_id(trust: Trust) -> VerifyFinding:
+def without_id(trust: TrustCase) -> VerifyFinding:
     """Nobody who needs the external id gets in without one."""
     return _refused(trust, "GBY-V002", "no external id", "without an external id", [()])
 
 
-def another_id(trust: Trust) -> VerifyFinding:
+def another_id(trust: TrustCase) -> VerifyFinding:
     """Nor with another one: a stranger's, a longer, a shorter, one in another case, a wildcard."""
     own = trust.subject.external_id.reveal()
     others = [ANOTHER_ID, f"{own}x", f"x{own}", own[:-1], own[1:], own.swapcase(), "*", "?" * len(own)]
@@ -111,12 +111,12 @@ def another_id(trust: Trust) -> VerifyFinding:
     return _refused(trust, "GBY-V003", "another external id", "with another external id", guesses)
 
 
-def empty_id(trust: Trust) -> VerifyFinding:
+def empty_id(trust: TrustCase) -> VerifyFinding:
     """Nor with an empty one."""
     return _refused(trust, "GBY-V004", "empty external id", "with an empty external id", [("",)])
 
 
-def strangers(trust: Trust) -> VerifyFinding:
+def strangers(trust: TrustCase) -> VerifyFinding:
     """Nobody else's account gets in, not even with the right external id."""
     partition = trust.subject.role.partition
     account = _unnamed_account(trust)
@@ -131,7 +131,7 @@ def strangers(trust: Trust) -> VerifyFinding:
     return _all_denied("GBY-V005", "another account", "a stranger, even with the right external id,", answers)
 
 
-def _refused(trust: Trust, code: str, check: str, said: str, ids: Iterable[tuple[str, ...]]) -> VerifyFinding:
+def _refused(trust: TrustCase, code: str, check: str, said: str, ids: Iterable[tuple[str, ...]]) -> VerifyFinding:
     wanted = [trust.control_plane, *sorted(trust.with_id - trust.without_id)]
     answers = [trust.asked(actor_of(arn), each) for arn in wanted for each in ids]
     return _all_denied(code, check, f"whoever comes {said}", answers)
@@ -152,11 +152,14 @@ def _names(decisions: Iterable[Decision]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(decision.statement) for decision in decisions if decision.statement))
 
 
-def _unnamed_account(trust: Trust) -> str:
+def _unnamed_account(trust: TrustCase) -> str:
     """An account id that nothing in the policy names."""
-    named = str(trust.policy.statements) + "".join(trust.declared) + trust.subject.role.account_id
+    conditions = [each for statement in trust.policy.statements for each in statement.conditions]
+    named = (
+        f"{trust.policy.statements} {trust.declared} {[each.values for each in conditions]} {trust.subject.role.arn}"
+    )
     return next(str(number) for number in range(999999999999, 0, -1) if str(number) not in named)
 
 
-ADMISSIONS: tuple[Callable[[Trust], VerifyFinding], ...] = (admission, without_id, another_id, empty_id, strangers)
+ADMISSIONS: tuple[Callable[[TrustCase], VerifyFinding], ...] = (admission, without_id, another_id, empty_id, strangers)
 """The questions, in the order of their codes."""

@@ -34,12 +34,12 @@ def delete_and_wait(run: Run, registrar: Registrar, clusters: Iterable[Cluster])
         step.skipped = not doomed
         for cluster in doomed:
             if cluster.desired_state is not Phase.DELETED:
-                run.journal.write("effect_started", step="delete", cluster=cluster.name, id=cluster.id)
-                registrar.delete(cluster.id)
+                with run.effect("delete", cluster=cluster.name, id=cluster.id):
+                    registrar.delete(cluster.id)
         began = run.outside.clock()
         for cluster in doomed:
             _wait_one(run, registrar, cluster, "deleted", began)
-            run.journal.write("effect_done", step="delete", cluster=cluster.name, id=cluster.id)
+            run.journal.write("cluster_gone", cluster=cluster.name, id=cluster.id)
         step.detail = f"{', '.join(cluster.name for cluster in doomed)} gone" if doomed else "no cluster"
 
 

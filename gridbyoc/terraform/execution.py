@@ -11,6 +11,7 @@ from pathlib import Path
 from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformNotFoundError
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform.binary import Binary
+from gridbyoc.terraform.child import Clock, Command, NotStartedError
 from gridbyoc.terraform.command_line import TerraformCommandLine
 from gridbyoc.terraform.environment import child_environment
 from gridbyoc.terraform.failures import Failure, failed, interrupted
@@ -18,7 +19,7 @@ from gridbyoc.terraform.interrupts import Interrupts
 from gridbyoc.terraform.logs import Logs
 from gridbyoc.terraform.mirror import write_cli_config
 from gridbyoc.terraform.outputs import sensitive_values
-from gridbyoc.terraform.process import Cause, Clock, Command, Ended, NotStartedError, run
+from gridbyoc.terraform.process import Cause, Ended, run
 from gridbyoc.terraform.redaction import Redactor
 from gridbyoc.terraform.state import backend_of, read_json
 from gridbyoc.terraform.transcript import OnEvent, Transcript

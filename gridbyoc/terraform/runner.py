@@ -104,8 +104,13 @@ class Runner:
         """Check the root module; the warnings. An invalid one is a ``TerraformError``."""
         return self._verb(Call("validate", document=True), "validate", json=FLAG).transcript.in_document()
 
-    def plan(self, *, out: Path | None = None, destroy: bool = False, refresh_only: bool = False) -> PlanSummary:
-        """Plan; ``out`` saves the plan (mode 0600: it holds secrets) for ``apply``. Changes are no failure."""
+    def plan(
+        self, *, out: Path | None = None, destroy: bool = False, refresh_only: bool = False, lock: bool = True
+    ) -> PlanSummary:
+        """Plan; ``out`` saves the plan (mode 0600: it holds secrets) for ``apply``. Changes are no failure.
+
+        Without ``lock`` it only reads, also while another run holds the state's lock.
+        """
         said = self._writing(
             Call("plan", good=(0, 2)),
             "plan",
@@ -113,6 +118,7 @@ class Runner:
             out=str(out.absolute()) if out else None,
             destroy=FLAG if destroy else None,
             refresh_only=FLAG if refresh_only else None,
+            lock=None if lock else False,
         )
         return plan_summary(said.transcript, has_changes=said.code != 0)
 

@@ -53,7 +53,8 @@ def root(directory: Path, *parts: str) -> Path:
 
 def make_runner(binary: Binary, work_dir: Path, **options: Any) -> Runner:
     """A Runner with a short grace, in the tests' environment."""
-    return Runner(binary, work_dir, **({"environ": environment(), "grace": 20.0} | options))
+    settings: dict[str, Any] = {"environ": environment(), "grace": 20.0} | options
+    return Runner(binary, work_dir, **settings)
 
 
 class Recorder:

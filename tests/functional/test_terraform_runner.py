@@ -256,6 +256,7 @@ def test_a_held_lock_is_said_with_its_holder(binary: Binary, tmp_path: Path) -> 
     with pytest.raises(StateLockedError) as caught:
         make_runner(binary, work_dir, lock_timeout="1s").apply()
     assert len(caught.value.lock_id) == 36
+    assert make_runner(binary, work_dir).plan(lock=False).add == 1
     assert "who " in caught.value.what
     assert "Nothing was created" in caught.value.rerun
     other.process.terminate()

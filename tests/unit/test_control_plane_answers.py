@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridbyoc.control_plane.authorization import Authorization, basic
 from gridbyoc.control_plane.changes import differences
-from gridbyoc.control_plane.exchange import Authorization, Call, NoAnswerError, basic, is_loopback, proxies_for
+from gridbyoc.control_plane.exchange import Call, NoAnswerError, is_loopback, proxies_for, within
 from gridbyoc.control_plane.failures import Answer, retry_after, server_words
 from gridbyoc.control_plane.grid import Grid, merged
 from gridbyoc.control_plane.http import Http, Patience, Timing, base_url, is_transient
@@ -266,6 +268,15 @@ def test_proxies() -> None:
         assert is_loopback(url)
         assert proxies_for(url, env) == {}
     assert not is_loopback("http://127.evil.example")
+
+
+def test_work_within_a_time_returns_raises_or_is_left_behind() -> None:
+    never = threading.Event()
+    assert within(5.0, lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        within(5.0, lambda: 1 // 0)
+    assert within(0.01, lambda: never.wait(5.0)) is None
+    never.set()
 
 
 def test_an_authorization_does_not_show_itself() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbyoc.cli.app import App
@@ -123,8 +123,9 @@ def test_new_in_json(outside: Outside) -> None:
 
 
 def test_new_asks_on_a_terminal_until_the_answer_is_allowed(outside: Outside) -> None:
-    answers = "Bad Name\ngood\nus-west-2a\nus-west-2\nadmin\n12\n123456789012\n\nml.x\nml-x\ndefualt\ndefault\nt4g.nano\nt3.large\n"
-    result = outside.run(new, answers=answers)
+    answers = ["Bad Name", "good", "us-west-2a", "us-west-2", "admin", "12", "123456789012", "", "ml.x", "ml-x"]
+    answers += ["defualt", "default", "t4g.nano", "t3.large", ""]
+    result = outside.run(new, answers="\n".join(answers))
     assert result.exception is None, result.exception
     stack = load("gridbyoc.yaml", environ={}, cwd=outside.cwd)
     assert (stack.name, stack.aws.region, stack.aws.profile, stack.aws.account_id) == (
@@ -140,8 +141,8 @@ def test_new_asks_on_a_terminal_until_the_answer_is_allowed(outside: Outside) ->
 
 
 def test_new_asks_only_for_what_is_not_given(outside: Outside) -> None:
-    given = "--name a --region us-east-1 --profile p --account-id 123456789012 --type lightning --cluster c".split()
-    result = outside.run(new, *given, answers="\n")
+    given = "--name=a --region=us-east-1 --profile=p --account-id=123456789012 --type=lightning --cluster=c"
+    result = outside.run(new, *given.split(), answers="\n")
     assert result.exception is None
     assert result.output.count(":") == 1
     assert "Instance types" in result.output
@@ -203,6 +204,7 @@ def test_schema_prints_the_schema(outside: Outside) -> None:
     assert outside.out.getvalue() == schema_text()
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         Starter,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbyoc.errors import StackError
@@ -53,6 +55,7 @@ def test_values_that_are_none(tmp_path: Path, value: str, words: str) -> None:
         assert CANARY not in str(problem)
 
 
+@settings(deadline=None)
 @given(st.text(min_size=3))
 def test_no_value_is_ever_repeated(value: str) -> None:
     canary = f"{CANARY}{value}"
@@ -92,3 +95,15 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert "is a directory" in problem.message
     (problem,) = problems_of(HEAD + CLUSTERS + 'role: {external_id_from: {file: "a\\0b"}}\n', cwd=tmp_path)
     assert "is not a path" in problem.message
+
+
+def test_a_secret_shows_itself_nowhere() -> None:
+    secret = Secret(CANARY)
+    shown = [f"{secret}", f"{secret:>20}", "%s" % secret, repr([secret]), str({secret: 1})]  # noqa: UP031
+    assert CANARY not in "".join(shown)
+    assert {secret} == {Secret(CANARY)}
+    assert secret != CANARY
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
+    with pytest.raises(TypeError):
+        json.dumps(secret)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from gridbyoc.errors import StackError
+from gridbyoc.stack.document import read_document
+from gridbyoc.stack.findings import Findings
 from gridbyoc.stack.load import load, read
 from gridbyoc.stack.model import (
     GRID_ACCOUNT_ID,
@@ -25,7 +27,8 @@ from gridbyoc.stack.model import (
     Stack,
     TerraformSettings,
 )
-from tests.unit.stack_helpers import CLUSTERS, HEAD, loaded, problems_of, stack_of
+from gridbyoc.stack.siblings import check_siblings
+from tests.unit.stack_helpers import CLUSTERS, HEAD, NOWHERE, loaded, problems_of, stack_of
 
 WHOLE = """\
 version: 1
@@ -289,11 +292,18 @@ def test_a_sibling_of_the_same_name_is_worth_a_warning(tmp_path: Path) -> None:
     (tmp_path / "b.yml").write_text('version: 1 # x\nname: "ml"\r\n')
     (tmp_path / "link.yaml").symlink_to("a.yaml")
     (tmp_path / "values.yaml").write_text("name: ml\n")
-    (tmp_path / "other.yaml").write_text("version: 1\nname: other\n")
+    (tmp_path / "other.yaml").write_text("version: 1\nname: other\n" + CLUSTERS)
     (tmp_path / "dir.yaml").mkdir()
+    (tmp_path / "unreadable.yaml").symlink_to("/proc/self/mem")
     (warning,) = read("a.yaml", environ={}, cwd=tmp_path).warnings
     assert "`b.yml` has the same stack name: both would work in `.gridbyoc/ml`" in warning.message
     assert read("other.yaml", environ={}, cwd=tmp_path).warnings == ()
+
+
+def test_siblings_in_a_directory_that_is_gone() -> None:
+    findings = Findings(read_document(HEAD, "x"))
+    check_siblings(findings, NOWHERE / "a.yaml")
+    assert findings.warnings == []
 
 
 @pytest.mark.parametrize("key", ["arn:aws:kms:us-east-1:123456789012:key/mrk-1", "alias/state", "mrk-" + "a" * 32])

@@ -36,6 +36,7 @@ BAD = [
     ("? [a]\n: b\n", 1, "", "a key must be text"),
     ("a: 1\n<<: 3\n", 2, "", "`<<` takes a mapping"),
     ('name: "\\ud800"\n', 1, "", "half a character"),
+    ('name: "\\U0011ffff"\n', None, "", "cannot be read as YAML (ValueError)"),
     ("a: \x01\n", None, "", "a character that YAML does not allow"),
     ("%YAML 9.9\n---\na: 1\n", 1, "", "not valid YAML"),
     ("a: " + "[" * 60 + "]" * 60, 1, "", "nested more than 40 levels deep"),
@@ -61,6 +62,7 @@ BAD = [
     (CLUSTER + "{name: }\n", 4, "clusters[0].name", "give it a value, or remove the key"),
     (CLUSTER + "{name: ml, performance_profile: saving}\n", 4, "clusters[0].performance_profile", "`cost-saving`"),
     (CLUSTER + "{name: ml, performance_profile: 3}\n", 4, "clusters[0].performance_profile", "must be"),
+    (AWS + "Session-Token: x\n", 5, "aws.Session-Token", "unknown key"),
     (AWS + "access_key: x\n", 5, "aws.access_key", "secrets do not belong in a stack file"),
     # names
     ("version: 1\nname: ML Prod\n" + CLUSTERS, 2, "name", "cannot be a stack's name"),
@@ -117,6 +119,12 @@ BAD = [
         "is a policy of account 222222222222, the stack's account is `111111111111`",
     ),
     (ROLE + 'trusted_principals: ["*"]\n', 5, "role.trusted_principals[0]", "would admit anybody"),
+    (
+        ROLE + "trusted_principals: ['arn:aws:iam::1:root', &r arn:aws:iam::123456789012:root, *r]\n",
+        5,
+        "role.trusted_principals[2]",
+        "stands here twice",
+    ),
     (ROLE + 'trusted_principals: ["123456789012"]\n', 5, "role.trusted_principals[0]", "123456789012:root"),
     (
         ROLE + "trusted_principals: [arn:aws:iam::123456789012:group/x]\n",
@@ -130,6 +138,7 @@ BAD = [
         "role.trusted_principals[0]",
         "write `arn:aws:iam::123456789012:role/ci`",
     ),
+    (ROLE + "trusted_principals: [someone]\n", 5, "role.trusted_principals[0]", "is not an ARN"),
     (ROLE + "trusted_principals: arn:x\n", 5, "role.trusted_principals", "must be a list, not text"),
     (
         ROLE
@@ -146,6 +155,7 @@ BAD = [
         "write `arn:aws:iam::aws:policy/AmazonGuardDutyFullAccess_v2`",
     ),
     (ROLE + "managed_policies: [A, arn:aws:iam::aws:policy/A]\n", 5, "role.managed_policies[1]", "twice"),
+    (ROLE + "managed_policies: ['arn:aws:iam::aws:role/x']\n", 5, "role.managed_policies[0]", "ARN of a policy"),
     (ROLE + "managed_policies: [Amazon S3]\n", 5, "role.managed_policies[0]", "is not a policy"),
     (ROLE + f"managed_policies: [{', '.join(f'p{n}' for n in range(21))}]\n", 5, "role.managed_policies", "at most 20"),
     (ROLE + "statements: [{}]\n", 5, "role.statements[0]", "`actions` is missing"),
@@ -190,6 +200,7 @@ BAD = [
     (TYPES + "t2.mediun]\n", 5, "clusters[0].instance_types[0]", "did you mean `t2.medium`?"),
     (TYPES + "t2.medium, t2.medium]\n", 5, "clusters[0].instance_types[1]", "stands here twice"),
     (TYPES + "3]\n", 5, "clusters[0].instance_types[0]", "must be an instance type, not a number"),
+    (TYPES + "~]\n", 5, "clusters[0].instance_types[0]", "must be an instance type, not empty"),
     (TYPES + "{}]\n", 5, "clusters[0].instance_types[0]", "`name` is missing"),
     (TYPES + "{name: t2.medium, size: 3}]\n", 5, "clusters[0].instance_types[0].size", "unknown key `size`"),
     (
@@ -354,3 +365,8 @@ def test_a_wall_of_brackets_is_refused_at_once() -> None:
 
 def test_problem_in_words() -> None:
     assert str(Problem("f", 3, "a.b", "is wrong", "try c")) == "f:3: a.b: is wrong (try c)"
+
+
+def test_a_long_list_is_refused_before_it_is_read_to_its_end() -> None:
+    (problem,) = problems_of("a:\n" + "- b\n" * 200_000)
+    assert "more than 10000 values" in problem.message

@@ -117,6 +117,8 @@ def test_examples_are_valid(file: Path) -> None:
 
 def test_examples_are_numbered_without_a_gap() -> None:
     assert [int(file.name[:2]) for file in EXAMPLES] == list(range(1, len(EXAMPLES) + 1))
+    index = (ROOT / "examples/README.md").read_text()
+    assert re.findall(r"\(([0-9][^)]*)\)", index) == [file.name for file in EXAMPLES]
 
 
 def test_examples_survive_a_round_trip() -> None:

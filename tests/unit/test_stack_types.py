@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from gridbyoc.stack.botocore_data import known_types
+from gridbyoc.stack.botocore_data import data_directories, known_types, partitions
 from gridbyoc.stack.instance_types import amd64_sibling, instance_type_fault, is_arm
 from gridbyoc.stack.regions import partition_of, region_fault, regions
 
-ARM = """a1 t4g m6g m6gd c6g c6gd c6gn r6g r6gd x2gd im4gn is4gen g5g hpc7g c7g c7gd c7gn m7g m7gd r7g r7gd i4g
-c8g m8g r8g x8g i8g i8ge c8gn r8gb c9gd m7g-flex p6e-gb200 mac2 mac2-m2pro mac-m4""".split()
-AMD64 = """t1 t2 t3 t3a m1 m5 m5dn m5zn m6a m6i m6idn m7i-flex c5 c5a c5n c7a c8i-flex r5b r7iz g2 g3 g3s g4dn g4ad g5 g6 g6e
-g6f gr6 gr6f p2 p3 p3dn p4d p4de p5 p5en p6-b200 inf1 inf2 trn1n trn2u dl1 dl2q f1 vt1 u-6tb1 u7in-24tb x1e x2idn x2iezn
-z1d hpc6a hpc7a i3en i4i i7ie d3en h1 mac1 cg1 cc2""".split()
+ARM = """
+a1 t4g m6g m6gd c6g c6gd c6gn r6g r6gd x2gd im4gn is4gen g5g hpc7g c7g c7gd c7gn m7g m7gd r7g r7gd i4g
+c8g m8g r8g x8g i8g i8ge c8gn r8gb c9gd m7g-flex p6e-gb200 mac2 mac2-m2pro mac-m4
+"""
+AMD64 = """
+t1 t2 t3 t3a m1 m5 m5dn m5zn m6a m6i m6idn m7i-flex c5 c5a c5n c7a c8i-flex r5b r7iz g2 g3 g3s g4dn g4ad g5 g6
+g6e g6f gr6 gr6f p2 p3 p3dn p4d p4de p5 p5en p6-b200 inf1 inf2 trn1n trn2u dl1 dl2q f1 vt1 u-6tb1 u7in-24tb x1e
+x2idn x2iezn z1d hpc6a hpc7a i3en i4i i7ie d3en h1 mac1 cg1 cc2
+"""
 
 
-@pytest.mark.parametrize("family", ARM)
+@pytest.mark.parametrize("family", ARM.split())
 def test_arm(family: str) -> None:
     assert is_arm(f"{family}.large")
     assert "Arm" in getattr(instance_type_fault(f"{family}.large"), "message", "")
 
 
-@pytest.mark.parametrize("family", AMD64)
+@pytest.mark.parametrize("family", AMD64.split())
 def test_amd64(family: str) -> None:
     assert not is_arm(f"{family}.large")
     assert instance_type_fault(f"{family}.metal") is None
@@ -84,3 +90,10 @@ def test_nothing_near() -> None:
     fault = region_fault("mars")
     assert fault is not None
     assert "newer" in fault.hint
+
+
+def test_without_botocores_data_nothing_is_known(tmp_path: Path) -> None:
+    assert partitions(()) == []
+    assert partitions((tmp_path,)) == []
+    assert known_types((tmp_path,)) == frozenset()
+    assert known_types((tmp_path, *data_directories())) == known_types()

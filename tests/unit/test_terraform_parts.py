@@ -166,9 +166,9 @@ class Clock:
 def test_a_second_ctrl_c_insists_but_an_echo_of_the_first_does_not() -> None:
     clock = Clock()
     interrupts = Interrupts(clock)
-    assert (interrupts.asked, interrupts.insisted) == (False, False)
+    assert [interrupts.asked, interrupts.insisted] == [False, False]
     interrupts.signalled(signal.SIGINT)
-    assert (interrupts.asked, interrupts.insisted) == (True, False)
+    assert [interrupts.asked, interrupts.insisted] == [True, False]
     clock.time = 0.1
     interrupts.signalled(signal.SIGINT)
     assert not interrupts.insisted

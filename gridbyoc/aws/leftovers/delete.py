@@ -83,7 +83,7 @@ class Deletion:
             self.on_event(one, "started", "", 0.0)
         while pending:
             pending, moving = self._round(pending, began)
-            limit = self.patience.deleting if moving else (0.0 if self.stuck else self.patience.refused)
+            limit = self.patience.deleting if moving else self._refusal_limit()
             if not pending or self.clock() - began + pause > limit:
                 break
             self.sleep(pause)
@@ -111,6 +111,10 @@ class Deletion:
                 self.stuck = self.stuck or outcome.reason != HOLDS_DATA
                 self.on_event(one, "failed", outcome.reason, took)
         return again, moving
+
+    def _refusal_limit(self) -> float:
+        # What depends on something that stays will not go either: no use in waiting long for it.
+        return self.patience.refused / 10 if self.stuck else self.patience.refused
 
     def _attempt(self, leftover: Leftover) -> Outcome:
         what = f"Deleting the {leftover.kind} {leftover.id} failed"

@@ -69,7 +69,7 @@ def _queue(api: Api, _place: Place, arn: str) -> Resource | None:
         if is_gone(error):
             return None
         raise
-    made = datetime.fromtimestamp(int(answer["Attributes"]["CreatedTimestamp"]), timezone.utc)
+    made = datetime.fromtimestamp(float(answer["Attributes"]["CreatedTimestamp"]), timezone.utc)
     return Resource("queue", arn, arn, arn.rsplit(":", 1)[-1], tags, created_at=made)
 
 

@@ -86,9 +86,8 @@ def _delete_objects(api: Api, bucket: dict[str, str], found: list[Any]) -> None:
     refused = answer.get("Errors") or ()
     if refused:
         first = refused[0]
-        raise NotYetError(
-            f"{len(refused)} of its objects cannot be deleted: {first.get('Code')}: {first.get('Message')}"
-        )
+        why = f"{first.get('Code')}: {first.get('Message')}"
+        raise NotYetError(f"{len(refused)} of its objects cannot be deleted: {why}")
 
 
 def _log_groups(api: Api, scope: Scope) -> Iterator[Resource]:
@@ -105,16 +104,8 @@ def _look_log_group(api: Api, place: Place, name: str) -> Resource | None:
             arn = place.arn("logs", f"log-group:{name}")
             size = int(item.get("storedBytes") or 0)
             made = datetime.fromtimestamp(int(item["creationTime"]) / 1000, timezone.utc)
-            return Resource(
-                "log group",
-                name,
-                arn,
-                name,
-                _log_tags(api, arn),
-                created_at=made,
-                size_bytes=size,
-                costs_money=size > 0,
-            )
+            tags = _log_tags(api, arn)
+            return Resource("log group", name, arn, name, tags, (), made, size, costs_money=size > 0)
     return None
 
 

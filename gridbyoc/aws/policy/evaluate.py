@@ -91,7 +91,7 @@ def _judge(statement: Statement, request: Request, *, variables: bool) -> _Judge
     lookup = request.values if variables else None
     unsure = Match(None, statement.strange) if statement.strange else YES
     parts: tuple[Callable[[], Match], ...] = (
-        lambda: _action(statement.actions, request.action),
+        lambda: action_matches(statement.actions, request.action),
         lambda: _principal(statement, request),
         lambda: _resource(statement.resources, request.resource, lookup),
         lambda: conditions_hold(statement.conditions, request, variables=variables),
@@ -105,7 +105,8 @@ def _judge(statement: Statement, request: Request, *, variables: bool) -> _Judge
     return _Judged(statement, unsure, len(parts))
 
 
-def _action(selection: Selection, action: str) -> Match:
+def action_matches(selection: Selection, action: str) -> Match:
+    """``Action`` or ``NotAction``: in any case of letters, with wildcards."""
     found = any(glob(read_pattern(text.lower()).tokens or (), action.lower()) for text in selection.patterns)
     return Match(found != selection.negated, "another action is meant")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Effect = Literal["Allow", "Deny"]
-PrincipalKind = Literal["AWS", "Service", "Federated", "CanonicalUser"]
+PrincipalKind = Literal["AWS", "Service", "Federated", "CanonicalUser", "Unknown"]
 CURRENT = "2012-10-17"
 
 
@@ -21,13 +21,16 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class PrincipalEntry:
-    """One name in ``Principal`` or ``NotPrincipal``; ``*`` is kept as an ``AWS`` one."""
+    """One name in ``Principal`` or ``NotPrincipal``; ``*`` alone is kept as an ``AWS`` one.
+
+    The value of an ``Unknown`` one begins with its kind as it is written.
+    """
 
     kind: PrincipalKind
     value: str
 
     def __str__(self) -> str:
-        return self.value if self.kind == "AWS" else f"{self.kind} {self.value}"
+        return self.value if self.kind in ("AWS", "Unknown") else f"{self.kind} {self.value}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def _statement(raw: Mapping[str, Any], policy: str, number: int, kind: PolicyKin
     actions = _selection(found, "action", place)
     if actions is None:
         raise _bad(place, "has neither Action nor NotAction")
-    principals, strange_kind = _principals(found, place)
+    principals = _principals(found, place)
     resources = _selection(found, "resource", place)
     if (kind == "trust") != (principals is not None):
         raise _bad(place, "has no Principal" if kind == "trust" else "has a Principal")
@@ -95,7 +95,7 @@ def _statement(raw: Mapping[str, Any], policy: str, number: int, kind: PolicyKin
         principals,
         resources,
         _conditions(found.get("condition"), place),
-        _strange(set(found) - ELEMENTS) or strange_kind,
+        _strange(set(found) - ELEMENTS),
     )
 
 
@@ -123,26 +123,24 @@ def _selection(found: Mapping[str, Any], element: str, place: str) -> Selection 
     return Selection(_texts(positive if negative is None else negative, place), negated=negative is not None)
 
 
-def _principals(found: Mapping[str, Any], place: str) -> tuple[Principals | None, str]:
-    """The principals, and what is strange about them."""
+def _principals(found: Mapping[str, Any], place: str) -> Principals | None:
     positive, negative = found.get("principal"), found.get("notprincipal")
     if positive is not None and negative is not None:
         raise _bad(place, "has both Principal and NotPrincipal")
     raw = positive if negative is None else negative
     if raw is None:
-        return None, ""
+        return None
     if raw == "*":
-        return Principals((PrincipalEntry("AWS", "*"),), negated=negative is not None), ""
+        return Principals((PrincipalEntry("AWS", "*"),), negated=negative is not None)
     if not isinstance(raw, Mapping):
         raise _bad(place, "has a Principal that is neither * nor an object")
     kinds = _elements(raw, place)
-    entries = tuple(
-        PrincipalEntry(KINDS[key], value) for key in kinds if key in KINDS for value in _texts(kinds[key], place)
-    )
-    strange = sorted(set(kinds) - set(KINDS))
-    return Principals(entries, negated=negative is not None), (
-        f"its kind of principal {strange[0]} is not known here" if strange else ""
-    )
+    entries = tuple(_entry(kind, value) for kind, values in kinds.items() for value in _texts(values, place))
+    return Principals(entries, negated=negative is not None)
+
+
+def _entry(kind: str, value: str) -> PrincipalEntry:
+    return PrincipalEntry(KINDS[kind], value) if kind in KINDS else PrincipalEntry("Unknown", f"{kind} {value}")
 
 
 def _conditions(raw: object, place: str) -> tuple[Condition, ...]:

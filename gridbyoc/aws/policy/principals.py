@@ -28,6 +28,8 @@ def principals_match(principals: Principals, actor: Actor) -> Match:
 
 def entry_covers(entry: PrincipalEntry, actor: Actor) -> Match:
     """Whether one entry means the actor. A root ARN, like an account id, means every principal of the account."""
+    if entry.kind == "Unknown":
+        return Match(None, f"its kind of principal ({entry}) is not known here")
     if entry.value == "*" and entry.kind == "AWS":
         return YES
     if entry.kind != "AWS" or actor.kind not in ("account", "principal"):
@@ -83,7 +85,7 @@ def _not_exempted(principals: Principals, actor: Actor) -> Match:
 
 
 def _listed(entry: PrincipalEntry, link: str) -> Match:
-    if entry.value == "*" or entry.value == link:
+    if entry.value in ("*", link):
         return YES
     parts = split_arn(link)
     account = parts is not None and parts[5] == "root" and entry.value == parts[4]

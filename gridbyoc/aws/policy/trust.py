@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from gridbyoc.aws.policy.evaluate import action_matches
+from gridbyoc.aws.policy.model import Statement
 from gridbyoc.aws.policy.request import Actor, Request, ask
 
 ASSUME = "sts:AssumeRole"
@@ -23,3 +25,8 @@ def assume_request(
     if now is not None:
         context |= {"aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "aws:EpochTime": str(int(now.timestamp()))}
     return ask(ASSUME, actor=actor, resource=role_arn, context=context, others_unknown=True)
+
+
+def may_assume(statement: Statement) -> bool:
+    """Whether it is about assuming the role (not, say, about tagging a session alone)."""
+    return action_matches(statement.actions, ASSUME).holds is True

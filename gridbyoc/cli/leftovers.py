@@ -1,0 +1,124 @@
+"""``gridbyoc leftovers``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
+from gridbyoc.cli.running import Duration, open_run
+from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, ExitStatus, UsageError
+
+if TYPE_CHECKING:
+    from gridbyoc.aws.leftovers import Leftover, Patience
+    from gridbyoc.steps.leftovers import Found, Wanted
+    from gridbyoc.steps.run import Run
+
+
+@command("leftovers")
+@stack_argument
+@set_option
+@click.option("--cluster", "names", multiple=True, metavar="NAME", help="A past cluster to look for besides.")
+@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag that proves ownership besides.")
+@click.option("--delete", "delete_", is_flag=True, help="Delete what is found, after showing it.")
+@click.option("--yes-destroy", is_flag=True, help="Approve the deletion.")
+@click.option("--delete-data", is_flag=True, help="Delete what holds data, too: buckets, volumes, snapshots, images.")
+@click.option("--timeout", type=Duration(), default="30m", show_default=True, help="How long one kind may take to go.")
+@click.option(
+    "--poll-interval",
+    type=Duration(),
+    default="5s",
+    show_default=True,
+    envvar="GRIDBYOC_POLL_INTERVAL",
+    help="The first pause between looks; it grows to 20s.",
+)
+@url_option
+@pass_app
+def leftovers(
+    app: App,
+    stack_file: str,
+    overrides: tuple[str, ...],
+    names: tuple[str, ...],
+    tags: tuple[str, ...],
+    delete_: bool,
+    yes_destroy: bool,
+    delete_data: bool,
+    timeout: float,
+    poll_interval: float,
+    url: str | None,
+) -> int:
+    """Show what outlived STACK_FILE's deleted clusters in AWS, in the order to delete it in.
+
+    Looks for the clusters of the stack file, of its journal and of --cluster, by tags, by the bucket that the control
+    plane knows, and in VPCs that are proven theirs. What is not provably theirs is not shown and never touched. Ends
+    with status 7 while anything is left or cannot be read, 0 when nothing is.
+    """
+    from gridbyoc.steps.leftovers import Wanted, parse_tag
+    from gridbyoc.steps.run import Choices
+
+    if (delete_data or yes_destroy) and not delete_:
+        raise UsageError("--delete-data and --yes-destroy need --delete.", rerun=SAFE_NOTHING_DONE)
+    wanted = Wanted(names=_checked(names), tags=tuple(parse_tag(tag) for tag in tags))
+    with open_run(app, stack_file, overrides, "leftovers", Choices(url=url), lock=delete_) as run:
+        patience = _patience(timeout, poll_interval) if delete_ else None
+        found = _work(app, run, wanted, patience, yes_destroy=yes_destroy, delete_data=delete_data)
+    _show(app, run.stack.name, found)
+    return int(ExitStatus.DONE) if found.ledger.clear else int(ExitStatus.LEFTOVERS)
+
+
+def _work(
+    app: App, run: Run, wanted: Wanted, patience: Patience | None, *, yes_destroy: bool, delete_data: bool
+) -> Found:
+    """Find; with ``patience`` show, ask and delete as well."""
+    from gridbyoc.steps.leftovers import delete_leftovers, find_leftovers, mark_data, open_account
+
+    session, caller, registrar = open_account(run)
+    found = find_leftovers(run, session, caller, registrar, wanted)
+    if patience is None or not found.ledger.leftovers:
+        return found
+    shown = found if delete_data else mark_data(found)
+    if not (_announce(app, shown) or yes_destroy or app.confirm("Delete this, for good?", flag="--yes-destroy")):
+        raise ApprovalRequiredError("The deletion was not approved.", rerun=SAFE_NOTHING_DONE)
+    rest = delete_leftovers(run, session, registrar, found, delete_data=delete_data, patience=patience)
+    return replace(found, ledger=rest)
+
+
+def _announce(app: App, found: Found) -> bool:
+    """Show what would be deleted; whether that is nothing at all, so that there is nothing to ask."""
+    from gridbyoc.show.leftovers import leftover_rows
+    from gridbyoc.show.table import plain_table
+
+    doomed: tuple[Leftover, ...] = tuple(one for one in found.ledger.leftovers if not one.kept)
+    app.note(f"To be deleted, in this order ({len(doomed)} of {len(found.ledger.leftovers)}):")
+    for line in plain_table(*leftover_rows(found.ledger)).splitlines():
+        app.note(f"  {line}")
+    return not doomed
+
+
+def _patience(timeout: float, poll_interval: float) -> Patience:
+    from gridbyoc.aws.leftovers import Patience
+
+    return Patience(min(poll_interval, 20.0), 20.0, refused=min(300.0, timeout), deleting=timeout)
+
+
+def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
+    if any(not name.strip() for name in names):
+        raise UsageError("--cluster needs a name.", rerun=SAFE_NOTHING_DONE)
+    return names
+
+
+def _show(app: App, stack: str, found: Found) -> None:
+    from gridbyoc.show.leftovers import leftover_notes, leftover_rows, leftovers_object, summary
+
+    if app.json:
+        app.line(json.dumps(leftovers_object(stack, found), ensure_ascii=False))
+        return
+    if found.ledger.leftovers:
+        app.table(*leftover_rows(found.ledger))
+    for note in leftover_notes(found.ledger):
+        app.note(note)
+    app.line(summary(found.ledger))

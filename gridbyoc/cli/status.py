@@ -1,0 +1,55 @@
+"""``gridbyoc status``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
+from gridbyoc.cli.running import open_run, terraform_options
+
+if TYPE_CHECKING:
+    from gridbyoc.steps.status import Status
+
+
+@command("status")
+@stack_argument
+@set_option
+@terraform_options
+@url_option
+@pass_app
+def status(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin: str | None, url: str | None) -> None:
+    """Show where STACK_FILE stands: the last run, the role, the clusters, and what to do next.
+
+    Only reads, and works while another run holds the stack.
+    """
+    from gridbyoc.steps.report import cluster_object
+    from gridbyoc.steps.run import Choices
+    from gridbyoc.steps.status import stack_status
+
+    with open_run(app, stack_file, overrides, "status", Choices(terraform_bin, url), lock=False) as run:
+        found = stack_status(run)
+    if app.json:
+        clusters = [cluster_object(cluster) for cluster in found.clusters]
+        last = asdict(found.last_run) if found.last_run else None
+        rest = {"role_arn": found.role_arn, "trust": found.trust, "holder": found.holder, "unknown": found.unknown}
+        app.object({"last_run": last, **rest, "clusters": clusters, "next": found.next_step})
+        return
+    for line in _lines(found):
+        app.line(line)
+
+
+def _lines(found: Status) -> list[str]:
+    last = found.last_run
+    lines = ["last run  none"]
+    if last:
+        ended = "done" if last.code is None else last.code
+        lines = [f"last run  {last.verb} at {last.began}: {ended} (last step: {last.last_step})"]
+        lines += [f"          begun and not known to be done: {effect}" for effect in last.open_effects]
+    lines += [f"lock      {found.holder}"] if found.holder else []
+    lines += [f"role      {found.role_arn or 'none'}", f"trust     {found.trust}"]
+    lines += [f"cluster   {c.name}: {c.status}" + (f" ({c.reason})" if c.reason else "") for c in found.clusters]
+    lines += [] if found.clusters else ["cluster   none"]
+    lines += [f"unknown   {side}: {reason}" for side, reason in found.unknown.items()]
+    return [*lines, f"next      {found.next_step}"]

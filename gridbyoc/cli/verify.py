@@ -1,0 +1,61 @@
+"""``gridbyoc verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
+from gridbyoc.cli.running import open_run, terraform_options
+from gridbyoc.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from gridbyoc.steps.verify import Proof
+
+
+@command("verify")
+@stack_argument
+@set_option
+@click.option("--attestation", metavar="FILE", default=None, help="Also write the proof as a JSON document to file.")
+@click.option("--strict", is_flag=True, help="Warnings, and what cannot be told, fail too.")
+@terraform_options
+@pass_app
+def verify(
+    app: App,
+    stack_file: str,
+    overrides: tuple[str, ...],
+    attestation: str | None,
+    strict: bool,
+    terraform_bin: str | None,
+) -> int:
+    """Prove what STACK_FILE's role grants: its live trust policy and permissions, judged by IAM's own rules.
+
+    With the external id the control plane gets in; without it, with another one, or from another account nobody does.
+    Changes nothing. Ends with status 4 where a finding fails.
+    """
+    from gridbyoc.steps.run import Choices
+    from gridbyoc.steps.verify import prove
+
+    with open_run(app, stack_file, overrides, "verify", Choices(terraform_bin), lock=False) as run:
+        proof = prove(run)
+    if attestation is not None:
+        from gridbyoc.steps.attestation import write_attestation
+
+        write_attestation(Path(app.cwd, attestation), proof)
+        app.note(f"The attestation is in {attestation}.")
+    _show(app, proof)
+    return int(ExitStatus.DONE if proof.holds(strict=strict) else ExitStatus.PREFLIGHT_BLOCKED)
+
+
+def _show(app: App, proof: Proof) -> None:
+    from gridbyoc.show.verify import verify_object, verify_rows, verify_summary
+
+    if app.json:
+        app.object(verify_object(proof))
+        return
+    app.table(*verify_rows(proof))
+    app.line()
+    app.line(verify_summary(proof))

@@ -1,0 +1,89 @@
+"""Two-sided drift: what differs from the stack file in AWS, in the live role's trust, and at the control plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from gridbyoc.aws import await_trust
+from gridbyoc.control_plane.model import Grant, Phase
+from gridbyoc.errors import ClusterConflictError, TrustError
+from gridbyoc.render import render
+from gridbyoc.steps.changes import cluster_changes
+from gridbyoc.steps.overlap import ids_to_keep
+from gridbyoc.steps.prepare import Site, current_grant, prepare
+from gridbyoc.steps.run import Run
+from gridbyoc.steps.scratch import scratch_run
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One difference: on which side, of what, and in words."""
+
+    side: Literal["terraform", "role", "control plane"]
+    subject: str
+    detail: str
+
+
+def find_drift(run: Run) -> tuple[Drift, ...]:
+    """Compare the stack file with all three. Reads only, on a copy: it works while another run holds the lock."""
+    with scratch_run(run) as reading:
+        site = prepare(reading)
+        grant = current_grant(reading, site)
+        if grant is None:
+            return (Drift("terraform", "role", "nothing has been applied yet"),)
+        return (
+            *_terraform(reading, site, grant),
+            *_role(reading, site, grant),
+            *_control_plane(reading, site, grant),
+        )
+
+
+def _terraform(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
+    kept = ids_to_keep(site, grant)
+    render(run.stack, run.work_dir, s3_native_lock=site.binary.s3_native_lock, previous_external_ids=kept)
+    with run.step("plan") as step:
+        plan = site.runner.plan(lock=False)
+        step.detail = f"{plan.add} to add, {plan.change} to change, {plan.destroy} to destroy"
+    for changed in plan.drift:
+        yield Drift("terraform", changed.address, f"was changed outside ({changed.action})")
+    for change in plan.changes:
+        yield Drift("terraform", change.address, f"bootstrap would {change.action} it")
+    for name in plan.outputs:
+        yield Drift("terraform", f"output {name}", "bootstrap would change it")
+
+
+def _role(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
+    with run.step("trust") as step:
+        try:
+            trust = await_trust(
+                site.preflight.session,
+                grant.role_arn,
+                grant.external_id,
+                run.stack.role.trusted_account_id,
+                sleep=run.outside.sleep,
+                clock=run.outside.clock,
+                timeout=0.0,
+            )
+        except TrustError as error:
+            step.detail = "not admitted"
+            yield Drift("role", grant.role_arn, error.why)
+            return
+        step.detail = trust.detail
+
+
+def _control_plane(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
+    listed = site.preflight.clusters
+    try:
+        changes = cluster_changes(site.preflight.registrar, run.stack, listed, grant)
+    except ClusterConflictError as error:
+        yield Drift("control plane", "clusters", f"{error.what} {error.why}".strip())
+        return
+    words = {"create": "is missing", "update": "differs", "delete": "is not in the stack file"}
+    for change in changes:
+        fields = "".join(f"; {each.field}: {each.before} -> {each.after}" for each in change.fields)
+        if change.action != "none":
+            yield Drift("control plane", f"cluster {change.name}", words[change.action] + fields)
+        elif change.cluster is not None and change.cluster.phase is Phase.FAILED:
+            yield Drift("control plane", f"cluster {change.name}", f"has failed: {change.cluster.reason}")

@@ -1,0 +1,51 @@
+"""A copy of a stack's work_dir to read from, while another run may hold the real one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from gridbyoc.errors import FileError
+from gridbyoc.steps.journal import JOURNAL
+from gridbyoc.steps.run import Run
+
+COPIED = (".terraform.lock.hcl", "terraform.tfvars.json")
+STATE = "terraform.tfstate"
+TRIES = 20
+
+
+@contextmanager
+def scratch_run(run: Run) -> Iterator[Run]:
+    """The same run on a private copy of the work_dir's state; the copy is gone at the end.
+
+    Raises ``FileError`` where the state is being written all the time, or the copy cannot be made.
+    """
+    with tempfile.TemporaryDirectory(prefix=".reading-", dir=run.work_dir) as name:
+        directory = Path(name)
+        for file in COPIED:
+            if (run.work_dir / file).exists():
+                shutil.copy2(run.work_dir / file, directory / file)
+        _copy_state(run, directory)
+        yield replace(run, work_dir=directory, journal=replace(run.journal, path=directory / JOURNAL))
+
+
+def _copy_state(run: Run, directory: Path) -> None:
+    """Terraform writes its state in place: a copy that is no JSON was taken in the middle, and is taken again."""
+    source = run.work_dir / STATE
+    for _ in range(TRIES):
+        if not source.exists() or not source.stat().st_size:
+            return
+        data = source.read_bytes()
+        try:
+            json.loads(data)
+        except ValueError:
+            run.outside.sleep(0.1)
+            continue
+        (directory / STATE).write_bytes(data)
+        return
+    raise FileError(f"{source} is no whole state.", fix="Wait for the other run to end, then run again.")

@@ -1,0 +1,185 @@
+"""The role's permissions put to the test: what the control plane needs, and what limits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from gridbyoc.aws.live_role import LiveDocument
+from gridbyoc.aws.policy import Decision, Policy, evaluate
+from gridbyoc.steps.verify_model import Subject, VerifyFinding, enumerated, policy_of
+from gridbyoc.steps.verify_needs import GUIDE_POLICIES, NEEDS, Need, need_request
+
+GUIDE_SESSION_HOURS = 12
+APPLY = "`gridbyoc bootstrap` puts the role back to what the stack file says."
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What each need comes to, by the role's policies and by its boundary, each taken by itself."""
+
+    subject: Subject
+    own: tuple[tuple[Need, Decision], ...]
+    boundary: tuple[tuple[Need, Decision], ...]
+
+
+def grants_of(subject: Subject) -> Grants:
+    """Put every need to the policies and to the boundary."""
+    policies = tuple(policy_of(document) for document in subject.role.policies)
+    limit = () if subject.role.boundary is None else (policy_of(subject.role.boundary),)
+    decide = partial(_decide, subject)
+    return Grants(
+        subject,
+        tuple((need, decide(need, policies)) for need in NEEDS),
+        tuple((need, decide(need, limit)) for need in NEEDS if limit),
+    )
+
+
+def _decide(subject: Subject, need: Need, policies: tuple[Policy, ...]) -> Decision:
+    """A need that no statement allows on the example may be allowed on the resources that are really meant."""
+    decision = evaluate(policies, need_request(need, subject))
+    if decision.effect != "denied" or decision.statement is not None:
+        return decision
+    elsewhere = evaluate(policies, need_request(need, subject, anywhere=True))
+    if elsewhere.effect == "denied":
+        return elsewhere if elsewhere.statement is None else decision
+    return Decision("unknown", elsewhere.statement, f"{elsewhere.statement} allows it on certain resources only.")
+
+
+def needs(grants: Grants) -> VerifyFinding:
+    """The role's policies allow what the control plane needs."""
+    missing = [(n, d) for n, d in grants.own if d.effect == "denied" and d.statement is None]
+    unlisted = grants.subject.role.unlisted
+    if missing and unlisted:
+        detail = f"not every policy could be listed ({unlisted}); those that could do not allow {_actions(missing)}"
+        return VerifyFinding("GBY-V021", "needed actions", "unknown", detail, "Run it as somebody who may.")
+    if missing:
+        policies = enumerated((need.policy for need, _ in missing), limit=10)
+        detail = f"no policy of the role allows {_actions(missing)}; {policies} would"
+        return VerifyFinding("GBY-V021", "needed actions", "fail", detail, f"Attach what is missing. {APPLY}")
+    unsure = [(n, d) for n, d in grants.own if d.effect == "unknown"]
+    good = f"all {len(NEEDS)} actions put to the test are allowed"
+    return _or_unknown("GBY-V021", "needed actions", unsure, good)
+
+
+def explicit_denials(grants: Grants) -> VerifyFinding:
+    """No statement of the role's policies denies what the control plane needs."""
+    denied = [(n, d) for n, d in grants.own if d.effect == "denied" and d.statement is not None]
+    if denied:
+        detail = f"{_actions(denied)} denied: {denied[0][1].why}"
+        return VerifyFinding(
+            "GBY-V022", "explicit denials", "fail", detail, f"Take the Deny out. {APPLY}", _statements(denied)
+        )
+    unread = [document for document in grants.subject.role.policies if document.document is None]
+    if unread or grants.subject.role.unlisted:
+        why = grants.subject.role.unlisted or f"{unread[0].title}: {unread[0].unread}"
+        detail = f"not every policy could be read ({why}); one of them may deny something"
+        return VerifyFinding("GBY-V022", "explicit denials", "unknown", detail, "Run it as somebody who may read them.")
+    return VerifyFinding("GBY-V022", "explicit denials", "pass", "no policy of the role denies a needed action")
+
+
+def boundary(grants: Grants) -> VerifyFinding:
+    """The permissions boundary leaves room for what the control plane needs."""
+    subject = grants.subject
+    if subject.role.unread:
+        detail = f"whether it has one could not be read: {subject.role.unread}"
+        return VerifyFinding("GBY-V023", "boundary", "unknown", detail, "Run it as somebody who may read the role.")
+    if subject.role.boundary is None:
+        return VerifyFinding("GBY-V023", "boundary", "pass", "the role has no permissions boundary")
+    denied = [(need, decision) for need, decision in grants.boundary if decision.effect == "denied"]
+    if denied:
+        detail = f"{subject.role.boundary.name} forbids {_actions(denied)}: {denied[0][1].why}"
+        fix = "Widen the boundary, or agree with its owners on another one for this role."
+        return VerifyFinding("GBY-V023", "boundary", "fail", detail, fix, _statements(denied))
+    unsure = [(need, decision) for need, decision in grants.boundary if decision.effect == "unknown"]
+    return _or_unknown(
+        "GBY-V023", "boundary", unsure, f"{subject.role.boundary.name} allows every action put to the test"
+    )
+
+
+def declared_boundary(grants: Grants) -> VerifyFinding:
+    """The boundary is the one that the stack file names."""
+    subject = grants.subject
+    if subject.role.unread:
+        return VerifyFinding("GBY-V024", "declared boundary", "unknown", f"not read: {subject.role.unread}")
+    live = subject.role.boundary.name if subject.role.boundary else None
+    wanted = subject.declared.permissions_boundary
+    if live == wanted:
+        detail = f"as the stack file says: {live or 'none'}"
+        return VerifyFinding("GBY-V024", "declared boundary", "pass", detail)
+    detail = f"the role has {live or 'no boundary'}, the stack file {f'names {wanted}' if wanted else 'names none'}"
+    return VerifyFinding("GBY-V024", "declared boundary", subject.undeclared if wanted else "warn", detail, APPLY)
+
+
+def attached(grants: Grants) -> VerifyFinding:
+    """Every managed policy that the stack file (or the guide) lists is attached."""
+    subject = grants.subject
+    wanted = GUIDE_POLICIES if subject.declared.managed_policies is None else subject.declared.managed_policies
+    have = {_short(document) for document in subject.role.policies if document.kind == "attached"}
+    missing = [name for name in wanted if name.rsplit("/", 1)[-1] not in have]
+    if missing and subject.role.unlisted:
+        return VerifyFinding("GBY-V020", "attached policies", "unknown", f"not listed: {subject.role.unlisted}")
+    if missing:
+        detail = f"not attached: {enumerated(missing, limit=20)}"
+        return VerifyFinding("GBY-V020", "attached policies", subject.undeclared, detail, APPLY)
+    return VerifyFinding("GBY-V020", "attached policies", "pass", f"all {len(wanted)} managed policies are attached")
+
+
+def undeclared(grants: Grants) -> VerifyFinding:
+    """Policies that the stack file does not know of."""
+    subject = grants.subject
+    wanted = GUIDE_POLICIES if subject.declared.managed_policies is None else subject.declared.managed_policies
+    known = {name.rsplit("/", 1)[-1] for name in wanted} | {subject.role.name}
+    extra = [doc.title for doc in subject.role.policies if doc.kind == "inline" or _short(doc) not in known]
+    if extra:
+        detail = f"besides what the stack file names, the role has {enumerated(extra, limit=20)}"
+        return VerifyFinding("GBY-V025", "further policies", "warn", detail, "Declare them, or take them off.")
+    if subject.role.unlisted:
+        return VerifyFinding("GBY-V025", "further policies", "unknown", f"not listed: {subject.role.unlisted}")
+    return VerifyFinding(
+        "GBY-V025", "further policies", "pass", "the role has no policy besides those of the stack file"
+    )
+
+
+def session_length(grants: Grants) -> VerifyFinding:
+    """How long a session of the role may last."""
+    seconds = grants.subject.role.max_session_seconds
+    wanted = grants.subject.declared.max_session_hours or GUIDE_SESSION_HOURS
+    if seconds is None:
+        return VerifyFinding("GBY-V026", "session length", "unknown", "it could not be read")
+    said = f"a session may last {seconds / 3600:g} h"
+    if seconds == wanted * 3600:
+        return VerifyFinding("GBY-V026", "session length", "pass", said)
+    return VerifyFinding("GBY-V026", "session length", "warn", f"{said}, the stack file says {wanted} h", APPLY)
+
+
+def _short(document: LiveDocument) -> str:
+    return document.name.rsplit("/", 1)[-1]
+
+
+def _or_unknown(code: str, check: str, unsure: list[tuple[Need, Decision]], good: str) -> VerifyFinding:
+    if not unsure:
+        return VerifyFinding(code, check, "pass", good)
+    detail = f"it cannot be told whether {_actions(unsure)} is allowed: {unsure[0][1].why}"
+    return VerifyFinding(code, check, "unknown", detail, "Look at that statement yourself.", _statements(unsure))
+
+
+def _actions(found: Iterable[tuple[Need, Decision]]) -> str:
+    return enumerated(need.action for need, _ in found)
+
+
+def _statements(found: Iterable[tuple[Need, Decision]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(decision.statement) for _, decision in found if decision.statement))
+
+
+GRANTS: tuple[Callable[[Grants], VerifyFinding], ...] = (
+    attached,
+    needs,
+    explicit_denials,
+    boundary,
+    declared_boundary,
+    undeclared,
+    session_length,
+)
+"""In the order of their codes."""

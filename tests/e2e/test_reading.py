@@ -1,0 +1,54 @@
+"""status and drift: they tell where a stack stands and change nothing, also while another run holds it."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+from tests.e2e.conftest import Tool, World, stack_text
+from tests.e2e.test_interrupts import end, read_until
+
+
+def test_status_and_drift_before_during_and_after(tool: Tool, world: World) -> None:
+    tool.write(stack_text("seen", role="{name: grid-seen}"))
+    fresh = tool("status")
+    assert "role      none" in fresh.out
+    assert "gridbyoc bootstrap" in fresh.out
+    assert "nothing has been applied yet" in tool("drift", status=3).out
+
+    process = tool.start("bootstrap", "--yes", "--poll-interval", "60s")
+    read_until(process, "cluster seen:")
+    held = tool("status")
+    assert f"process {process.pid}" in held.out
+    assert "No drift" in tool("drift").out
+    process.send_signal(signal.SIGINT)
+    assert end(process)[0] == 130
+
+    tool("bootstrap", "--yes")
+    after = json.loads(tool("status", "--format", "json").out)
+    assert after["last_run"]["code"] is None
+    assert after["last_run"]["open_effects"] == []
+    assert after["next"].startswith("Nothing")
+    assert [c["status"] for c in after["clusters"]] == ["running"]
+
+
+def test_drift_names_each_side(tool: Tool, world: World) -> None:
+    tool.write(stack_text("drifted", role="{name: grid-drifted}"))
+    tool("bootstrap", "--yes")
+    before = (tool.directory / ".gridbyoc" / "drifted" / "terraform.tfstate").read_bytes()
+    iam = world.iam()
+    iam.detach_role_policy(RoleName="grid-drifted", PolicyArn="arn:aws:iam::aws:policy/AmazonSQSFullAccess")
+    trust = iam.get_role(RoleName="grid-drifted")["Role"]["AssumeRolePolicyDocument"]
+    trust["Statement"][0]["Condition"] = {"StringEquals": {"sts:ExternalId": "another"}}
+    iam.update_assume_role_policy(RoleName="grid-drifted", PolicyDocument=json.dumps(trust))
+    tool.write(stack_text("drifted", role="{name: grid-drifted}", types="[t2.medium, t2.large]"))
+    found = tool("drift", "--format", "json", status=3).objects[-1]["drift"]
+    assert {drift["side"] for drift in found} == {"terraform", "role", "control plane"}
+    subjects = " ".join(drift["subject"] for drift in found)
+    assert "AmazonSQSFullAccess" in subjects
+    assert "aws_iam_role.this" in subjects
+    assert "cluster drifted" in subjects
+    assert (tool.directory / ".gridbyoc" / "drifted" / "terraform.tfstate").read_bytes() == before
+    assert list((tool.directory / ".gridbyoc" / "drifted").glob(".reading-*")) == []
+    tool("bootstrap", "--yes")
+    assert "No drift" in tool("drift").out
