@@ -20,6 +20,7 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, AwsError
 
@@ -98,6 +99,13 @@ def domain_errors(what: str) -> Iterator[None]:
             why=str(error),
             fix="Check the network, the proxy, the region and AWS_ENDPOINT_URL.",
             rerun=SAFE_NOTHING_DONE,
+        ) from None
+    except ResponseParserError:
+        # Not one of botocore's own errors, and its text quotes the whole body.
+        raise AwsError(
+            f"{what}: what answered is not AWS.",
+            why="The answer could not be read: it is cut off, or of something in between, a proxy's page for instance.",
+            fix="Run again; if it stays so, check the proxy and AWS_ENDPOINT_URL.",
         ) from None
     except BotoCoreError as error:
         raise AwsError(

@@ -46,10 +46,11 @@ def _terraform(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
     with run.step("plan") as step:
         plan = site.runner.plan(lock=False)
         step.detail = f"{plan.add} to add, {plan.change} to change, {plan.destroy} to destroy"
-    for changed in plan.drift:
-        yield Drift("terraform", changed.address, f"was changed outside ({changed.action})")
+    # Terraform also reports as drift what only it computes (a role's count of attachments): that alone is none.
+    outside = {changed.address for changed in plan.drift}
     for change in plan.changes:
-        yield Drift("terraform", change.address, f"bootstrap would {change.action} it")
+        cause = "was changed outside; " if change.address in outside else ""
+        yield Drift("terraform", change.address, f"{cause}bootstrap would {change.action} it")
     for name in plan.outputs:
         yield Drift("terraform", f"output {name}", "bootstrap would change it")
 

@@ -85,28 +85,6 @@ def test_a_program_that_is_not_there_is_not_started(tmp_path: Path) -> None:
         run(command, lambda *_: None, interrupts=Interrupts())
 
 
-def test_a_child_that_cannot_be_listened_to_is_not_left_alone(tmp_path: Path) -> None:
-    few = (
-        "import resource, sys, time\nfrom pathlib import Path\nfrom gridbyoc.terraform.interrupts import Interrupts\n"
-        "from gridbyoc.terraform.process import Command, run\n"
-        "held = [open('/dev/null') for _ in range(20)]\n"
-        "for limit in range(24, 60):\n"
-        "    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, 60))\n"
-        "    try:\n"
-        "        run(Command(('/bin/sleep', '1.5'), {}, Path.cwd(), 0.01, 5), print, interrupts=Interrupts())\n"
-        "        sys.exit('it ran')\n"
-        "    except Exception as error:\n"
-        "        print(type(error).__name__)\n"
-    )
-    command = Command((sys.executable, "-c", few), environment(), tmp_path)
-    lines: list[str] = []
-    run(command, lambda _, line: lines.append(line), interrupts=Interrupts())
-    assert "NotStartedError" in lines
-    assert "OSError" in lines
-    assert lines[-1] == "it ran"
-    assert "sleep" not in "".join(processes_in(tmp_path))
-
-
 # --- the end ---
 
 

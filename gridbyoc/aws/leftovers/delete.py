@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Literal
 
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 
 from gridbyoc.aws.leftovers.api import Api, is_gone
 from gridbyoc.aws.leftovers.find import BY_HAND, UNSURE, Ground, prove_again, survey
@@ -25,8 +26,8 @@ PROOF_GONE = "it no longer carries the proof that it is the cluster's: left alon
 RERUN = "A re-run is safe: it goes on with what is left."
 
 RETRY_WORDS = ("DependencyViolation", "InUse", "DeleteConflict", "OperationAborted", "IncorrectState", "Throttl",
-               "RequestLimitExceeded", "TooManyRequests", "ServiceUnavailable", "InternalError", "BucketNotEmpty",
-               "ScalingActivityInProgress", "ConcurrentModification")  # fmt: skip
+               "RequestLimitExceeded", "TooManyRequests", "BucketNotEmpty", "ScalingActivityInProgress",
+               "ConcurrentModification")  # fmt: skip
 """What passes by itself, or once something else is gone; AWS has such a code for nearly every kind."""
 
 
@@ -128,6 +129,8 @@ class Deletion:
                     if error_code(error) in CREDENTIAL_CODES:
                         raise
                     return _refusal(error)
+                except ResponseParserError:
+                    return Waiting("AWS's answer could not be read", progress=False)
         except AwsError as error:
             error.rerun = RERUN
             raise
@@ -198,6 +201,7 @@ def _refusal(error: ClientError) -> Outcome:
     text = f"{code}: {error.response.get('Error', {}).get('Message', '')}".rstrip(": ")
     if is_gone(error):
         return Waiting("AWS says that a part of it is gone already", progress=True)  # the next look tells
-    if any(word in code for word in RETRY_WORDS):
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if status >= 500 or any(word in code for word in RETRY_WORDS):
         return Waiting(text, progress=False)
     return Stays(text)

@@ -32,16 +32,20 @@ def entry_covers(entry: PrincipalEntry, actor: Actor) -> Match:
         return Match(None, f"its kind of principal ({entry}) is not known here")
     if entry.value == "*" and entry.kind == "AWS":
         return YES
-    if entry.kind != "AWS" or actor.kind not in ("account", "principal"):
+    mine = split_arn(actor.value) if actor.kind in ("account", "principal") else None
+    if entry.kind != "AWS" or mine is None:
         return Match(KINDS.get(actor.kind) == entry.kind and entry.value == actor.value)
-    mine = split_arn(actor.value)
-    named = split_arn(entry.value)
     if ACCOUNT.fullmatch(entry.value):
-        return Match(mine is not None and mine[4] == entry.value)
-    if named is None or mine is None:
-        return _not_an_arn(entry)
+        return Match(mine[4] == entry.value)
+    named = split_arn(entry.value)
+    if named is None:
+        return NO if UNIQUE_ID.fullmatch(entry.value) else Match(None, "a principal is neither *, account id nor ARN")
     if "*" in entry.value or "?" in entry.value:
         return Match(None, f"IAM takes no wildcard within a principal such as {entry.value}")
+    return _same_account(entry, named, actor, mine)
+
+
+def _same_account(entry: PrincipalEntry, named: tuple[str, ...], actor: Actor, mine: tuple[str, ...]) -> Match:
     if (named[1], named[4]) != (mine[1], mine[4]):
         return NO
     if named[5] == "root" or entry.value == actor.value:
@@ -51,12 +55,6 @@ def entry_covers(entry: PrincipalEntry, actor: Actor) -> Match:
     if _session_role(named) is not None and _session_role(named) == _role_of(mine):
         return Match(None, f"{entry.value} is one session of the role, maybe not the one that asks")
     return Match(_role_of(named) is not None and _role_of(named) == _session_role(mine))
-
-
-def _not_an_arn(entry: PrincipalEntry) -> Match:
-    if UNIQUE_ID.fullmatch(entry.value):
-        return NO
-    return Match(None, "a principal is neither *, an account id nor an ARN")
 
 
 def _role_of(parts: tuple[str, ...]) -> str | None:

@@ -17,6 +17,9 @@ from gridbyoc.sandbox.api.service import GLOBAL_CLUSTER, Seen
 
 PHASES = ("UNSPECIFIED", "QUEUED", "PENDING", "RUNNING", "FAILED", "DELETED", "CONFIGURING", "OFFLINE")
 TYPES = ("UNSPECIFIED", "GLOBAL", "BYOC", "LEGACY", "BYOM", "SLURM")
+UNFILTERING_AGENT = "Grid-CLI-0.0.1"
+"""What every client since the grid CLI calls itself; those of 2022 and 2023 always send a filter when they list."""
+
 Answer = dict[str, Any]
 
 
@@ -104,22 +107,28 @@ class _Routes:
 
 
 def _passes(seen: Seen, *, configuring: bool) -> bool:
-    """The four filters. Deleted clusters are listed to those who do not filter, but not to today's clients: they
-    have no filter left to keep them out, and say with other parameters who they are."""
+    """The four filters. Who does not filter is shown the deleted ones too, but for those who cannot filter."""
     phase = phase_name(seen, configuring=configuring)
     kind = seen.record.spec["clusterType"]
     wanted, unwanted = _values("phaseIn", PHASES), _values("phaseNotIn", PHASES)
     kinds, other_kinds = _values("clusterTypeIn", TYPES), _values("clusterTypeNotIn", TYPES)
-    today = {"includeConfiguringState", "orgId", "projectId"}.intersection(request.args) or "project_id" in (
-        request.view_args or {}
-    )
-    if today and seen.phase == DELETED and not wanted:
+    if seen.phase == DELETED and not wanted and not unwanted and _cannot_filter():
         return False
     return (
         (not wanted or phase in wanted)
         and phase not in unwanted
         and (not kinds or kind in kinds)
         and kind not in other_kinds
+    )
+
+
+def _cannot_filter() -> bool:
+    """Whether this is a client since 2024: it has no filters left, and other parameters instead."""
+    parameters = {camel(name) for name in request.args}
+    return bool(
+        parameters & {"includeConfiguringState", "orgId", "projectId"}
+        or "project_id" in (request.view_args or {})
+        or _agent() == UNFILTERING_AGENT
     )
 
 
@@ -138,5 +147,9 @@ def _retries_conflicts(spec: object) -> bool:
 
     They cannot be told from the lightning CLIs of 2022 and 2023, which show a 400 as they show a 409.
     """
-    direct = isinstance(spec, dict) and ("awsV1" in spec or "aws_v1" in spec or isinstance(spec.get("driver"), str))
-    return direct or request.headers.get("User-Agent", "") == "Grid-CLI-0.0.1"
+    direct = isinstance(spec, dict) and ("awsV1" in spec or isinstance(spec.get("driver"), str))
+    return direct or _agent() == UNFILTERING_AGENT
+
+
+def _agent() -> str:
+    return request.headers.get("User-Agent", "")
