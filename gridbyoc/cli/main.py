@@ -116,6 +116,9 @@ def run(args: Sequence[str]) -> int:
         # the reader has gone (`| head`): nobody to tell, and the flush at exit must not complain either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except SystemExit as stop:
+        # click's own end where the reader of its output has gone
+        return stop.code if isinstance(stop.code, int) else int(ExitStatus.FAILED)
     except BaseException as error:
         return _tell(_in_words(error), error, debug=debug, as_json=as_json)
 

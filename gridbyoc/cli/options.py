@@ -6,11 +6,14 @@ import functools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from gridbyoc.cli.app import App
+
+if TYPE_CHECKING:
+    from gridbyoc.stack.model import Stack
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -112,8 +115,11 @@ def default_stack_file(app: App, given: str | None) -> str | None:
     return str(candidate) if candidate.exists() else None
 
 
-def load_stack(app: App, stack_file: str, overrides: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - Stack, imported late
-    """Read and check a stack file (``-``: standard input); ``StackError`` with every problem."""
-    from gridbyoc.stack.load import load
+def load_stack(app: App, stack_file: str, overrides: tuple[str, ...] = ()) -> Stack:
+    """Read and check a stack file (``-``: stdin), its warnings on stderr; ``StackError`` with every problem."""
+    from gridbyoc.stack.load import read
 
-    return load(stack_file, overrides=overrides, environ=app.environ, stdin=app.stdin, cwd=app.cwd, home=app.home)
+    loaded = read(stack_file, overrides=overrides, environ=app.environ, stdin=app.stdin, cwd=app.cwd, home=app.home)
+    for warning in loaded.warnings:
+        app.note(f"warning: {warning}")
+    return loaded.stack

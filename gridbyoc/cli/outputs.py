@@ -20,11 +20,11 @@ def outputs(
     app: App, stack_file: str, overrides: tuple[str, ...], reveal: bool, name: str | None, terraform_bin: str | None
 ) -> None:
     """Show what STACK_FILE's state hands on: role ARN, role name, and external id ([secret] unless --reveal)."""
-    from gridbyoc.steps.prepare import open_runner
+    from gridbyoc.steps.prepare import read_outputs
     from gridbyoc.steps.run import Choices
 
     with open_run(app, stack_file, overrides, "outputs", Choices(terraform_bin), lock=False) as run:
-        found = open_runner(run)[0].output()
+        found = read_outputs(run)
     external_id = found.external_id.reveal() if reveal else str(found.external_id)
     if reveal and app.environ.get("GITHUB_ACTIONS") == "true":
         # GitHub hides the value in the log from here on:

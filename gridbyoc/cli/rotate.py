@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -30,18 +31,18 @@ def rotate(app: App, stack_file: str, overrides: tuple[str, ...], yes: bool, cho
     old is dropped. Killed anywhere, `rotate` or `bootstrap` goes on. role.rotation in STACK_FILE records it.
     """
     stack = load_stack(app, stack_file, overrides)
-    _refuse_what_cannot_rotate(stack)
+    file = _rotatable_file(stack)
     if not yes and not app.confirm(f"Rotate the external id of {stack.name}?", flag="--yes"):
         raise UsageError("The rotation was not approved.", rerun=SAFE_NOTHING_DONE)
     from gridbyoc.stack.write_back import write_back
 
     mark = now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    write_back(stack.file, {("role", "rotation"): mark})
-    app.note(f"{stack.file}: role.rotation is now {mark}; commit it.")
+    write_back(file, {("role", "rotation"): mark})
+    app.note(f"{file}: role.rotation is now {mark}; commit it.")
     carry_out(app, stack_file, overrides, choices, yes=True, yes_destroy=False, verb="rotate")
 
 
-def _refuse_what_cannot_rotate(stack: Stack) -> None:
+def _rotatable_file(stack: Stack) -> Path:
     if stack.terraform.module is not None:
         why, fix = "The stack uses another module.", "Rotate with that module's own inputs, then run bootstrap."
     elif stack.role.external_id is not None:
@@ -50,5 +51,5 @@ def _refuse_what_cannot_rotate(stack: Stack) -> None:
     elif stack.file is None:
         why, fix = "The stack file came from standard input.", "Change role.rotation in it and run bootstrap."
     else:
-        return
+        return stack.file
     raise UsageError("The external id cannot be rotated by this command.", why=why, fix=fix, rerun=SAFE_NOTHING_DONE)

@@ -111,6 +111,15 @@ def grant_of(run: Run, outputs: Outputs) -> Grant:
     return Grant(outputs.role_arn, outputs.external_id, run.stack.aws.region)
 
 
+def read_outputs(run: Run) -> Outputs:
+    """The outputs in the stack's state; remote state is initialised first where this work_dir has not met it yet."""
+    runner, binary = open_runner(run)
+    if not isinstance(run.stack.terraform.backend, LocalBackend) and not (run.work_dir / ".terraform").exists():
+        rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
+        _init(run, runner, rendered.digest)
+    return runner.output()
+
+
 def current_grant(run: Run, site: Site) -> Grant | None:
     """The grant that stands in the state, or ``None`` before the first apply."""
     if site.fresh:

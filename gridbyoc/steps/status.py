@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from gridbyoc.aws import await_trust, caller_identity, guard_account, open_session
@@ -13,7 +12,7 @@ from gridbyoc.control_plane.model import Cluster
 from gridbyoc.errors import GridbyocError, OutputMissingError
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.lock import holder_of
-from gridbyoc.steps.prepare import open_runner
+from gridbyoc.steps.prepare import read_outputs
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import Outputs
 
@@ -84,10 +83,8 @@ def _effect(record: Mapping[str, Any]) -> str:
 
 
 def _outputs(run: Run, unknown: dict[str, str]) -> Outputs | None:
-    if not Path(run.work_dir, "main.tf").exists():
-        return None
     try:
-        return open_runner(run)[0].output()
+        return read_outputs(run)
     except OutputMissingError:
         return None
     except GridbyocError as error:

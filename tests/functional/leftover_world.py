@@ -114,7 +114,11 @@ class World:
         nat = ec2.create_nat_gateway(SubnetId=subnet, AllocationId=other, **spec("natgateway", tags))["NatGateway"]
         acl = ec2.create_network_acl(VpcId=vpc, **spec("network-acl", tags))["NetworkAcl"]["NetworkAclId"]
         endpoint = ec2.create_vpc_endpoint(
-            VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.s3", **spec("vpc-endpoint", tags)
+            VpcId=vpc,
+            VpcEndpointType="Interface",
+            ServiceName=f"com.amazonaws.{REGION}.sts",
+            SubnetIds=[subnet],
+            **spec("vpc-endpoint", tags),
         )["VpcEndpoint"]["VpcEndpointId"]
         return {
             "VPC": vpc, "subnet": subnet, "route table": table, "internet gateway": gateway, "security group": group,

@@ -731,7 +731,10 @@ IDENTITY = [
 ]
 
 
-@pytest.mark.parametrize("case", TRUST + IDENTITY, ids=lambda case: case.name)
+CASES: list[TrustCase | IdentityCase] = [*TRUST, *IDENTITY]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_table(case: TrustCase | IdentityCase) -> None:
     decision = case.decide()
     assert decision.effect == case.expected, decision.why
@@ -741,11 +744,9 @@ def test_the_table(case: TrustCase | IdentityCase) -> None:
 
 
 def test_the_table_is_as_large_as_promised() -> None:
-    documents = {
-        json.dumps([case.document, getattr(case, "boundary", None)], sort_keys=True) for case in TRUST + IDENTITY
-    }
+    documents = {json.dumps([case.document, getattr(case, "boundary", None)], sort_keys=True) for case in CASES}
     assert len(documents) >= 120
-    names = [case.name for case in TRUST + IDENTITY]
+    names = [case.name for case in CASES]
     assert len(names) == len(set(names))
 
 
@@ -753,8 +754,7 @@ def test_a_decision_names_its_statement() -> None:
     case = TrustCase("x", policy(trust(condition=EXACT), trust("*", Effect="Deny", Sid="Lockdown")), "denied")
     assert case.decide().why == "statement 2 (Sid Lockdown) of the trust policy denies it."
     assert "statement 1 of the trust policy allows it" in TrustCase("y", MODULE, "allowed").decide().why
-    near = TrustCase("z", MODULE, "denied", with_id=None).decide()
-    assert near.why == (
+    assert TrustCase("z", MODULE, "denied", with_id=None).decide().why == (
         "No statement allows it; in statement 1 of the trust policy, its condition StringEquals on sts:ExternalId needs "
         "a key that the request lacks."
     )

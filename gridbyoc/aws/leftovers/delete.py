@@ -202,6 +202,7 @@ def _refusal(error: ClientError) -> Outcome:
     if is_gone(error):
         return Waiting("AWS says that a part of it is gone already", progress=True)  # the next look tells
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if status >= 500 or any(word in code for word in RETRY_WORDS):
+    # A network interface in use is InvalidParameterValue; only the text tells.
+    if status >= 500 or "currently in use" in text or any(word in code for word in RETRY_WORDS):
         return Waiting(text, progress=False)
     return Stays(text)

@@ -121,12 +121,11 @@ def _gateway(item: Item) -> dict[str, Any] | None:
 
 def _interface(item: Item) -> dict[str, Any] | None:
     attachment = item.get("Attachment") or {}
-    user = attachment.get("InstanceId") or attachment.get("InstanceOwnerId") or "a service of AWS"
-    used = item.get("Status") in {"in-use", "associated"} and bool(attachment)
+    service = bool(attachment) and not attachment.get("InstanceId") and item.get("Status") != "available"
     return {
         "parents": in_vpc(item),
         "name": item.get("Description", ""),
-        "held": f"in use by {user}" if used else "",
+        "held": f"in use by a service of AWS ({item.get('InterfaceType', 'interface')})" if service else "",
         "busy": item.get("Status") == "detaching",
     }
 
@@ -154,6 +153,15 @@ def _endpoint(item: Item) -> dict[str, Any] | None:
 def _address(item: Item) -> dict[str, Any] | None:
     used = item.get("InstanceId") or item.get("NetworkInterfaceId") or item.get("AssociationId")
     return {"name": item.get("PublicIp", ""), "costs_money": True, "held": f"associated with {used}" if used else ""}
+
+
+def _delete_interface(api: Api, resource: Resource, ours: Ours) -> None:
+    """Never taken from an instance: once the cluster's own are gone, AWS lets go of it."""
+    for item in api.pages("ec2", "describe_network_interfaces", "NetworkInterfaces", NetworkInterfaceIds=[resource.id]):
+        user = (item.get("Attachment") or {}).get("InstanceId")
+        if user and not ours(("instance", user)):
+            raise NotYetError(f"in use by the instance {user}, which is not the cluster's")
+    api.call("ec2", "delete_network_interface", NetworkInterfaceId=resource.id)
 
 
 def _release_gateway(api: Api, resource: Resource, ours: Ours) -> None:
@@ -206,7 +214,7 @@ VPC_ENDPOINT = ec2_kind(
 NETWORK_INTERFACE = ec2_kind(
     Row("network interface", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId",
         "NetworkInterfaceIds", "network-interface", _interface, "vpc-id"),
-    _simple("delete_network_interface", "NetworkInterfaceId"),
+    _delete_interface,
 )  # fmt: skip
 SECURITY_GROUP = ec2_kind(
     Row("security group", "describe_security_groups", "SecurityGroups", "GroupId", "GroupIds", "security-group",

@@ -1,0 +1,78 @@
+"""Every error a user can meet, with its stable code and the exit status it ends with.
+
+Services raise these and nothing else; ``cli`` is the one place that prints them. Nothing secret may be put into one.
+"""
+
+from gridbyoc.errors.base import (
+    SAFE,
+    SAFE_NOTHING_DONE,
+    SAFE_RESUMES,
+    ApprovalRequiredError,
+    ExitStatus,
+    FileError,
+    GridbyocError,
+    InterruptedRunError,
+    LockedError,
+    Problem,
+    StackError,
+    UsageError,
+)
+from gridbyoc.errors.services import (
+    AccountMismatchError,
+    AuthenticationError,
+    AwsCredentialsError,
+    AwsError,
+    ClusterConflictError,
+    ClusterFailedError,
+    ClusterNotFoundError,
+    ControlPlaneError,
+    ControlPlaneUnreachableError,
+    TrustError,
+    UnclearAnswerError,
+    UnsupportedByDialectError,
+    WaitTimedOutError,
+)
+from gridbyoc.errors.terraform import (
+    OutputMissingError,
+    StateLockedError,
+    TerraformError,
+    TerraformInterruptedError,
+    TerraformNotFoundError,
+    TerraformTimeoutError,
+    TerraformTooOldError,
+)
+
+__all__ = [
+    "SAFE",
+    "SAFE_NOTHING_DONE",
+    "SAFE_RESUMES",
+    "AccountMismatchError",
+    "ApprovalRequiredError",
+    "AuthenticationError",
+    "AwsCredentialsError",
+    "AwsError",
+    "ClusterConflictError",
+    "ClusterFailedError",
+    "ClusterNotFoundError",
+    "ControlPlaneError",
+    "ControlPlaneUnreachableError",
+    "ExitStatus",
+    "FileError",
+    "GridbyocError",
+    "InterruptedRunError",
+    "LockedError",
+    "OutputMissingError",
+    "Problem",
+    "StackError",
+    "StateLockedError",
+    "TerraformError",
+    "TerraformInterruptedError",
+    "TerraformNotFoundError",
+    "TerraformTimeoutError",
+    "TerraformTooOldError",
+    "TrustError",
+    "UnclearAnswerError",
+    "UnsupportedByDialectError",
+    "UsageError",
+    "WaitTimedOutError",
+]

@@ -1,0 +1,104 @@
+"""The root of every error, the exit statuses, and the errors of the command line, files and runs.
+
+An error says what happened, why, what to do, and whether a re-run is safe. Services raise these and nothing
+else; ``cli`` is the one place that prints them. Nothing secret may be put into one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+SAFE = "A re-run is safe."
+SAFE_NOTHING_DONE = "Nothing was created or changed; a re-run is safe."
+SAFE_RESUMES = "A re-run is safe: it goes on from what exists."
+
+
+class ExitStatus(IntEnum):
+    """The documented exit statuses of the program."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    CHANGES_PENDING = 3
+    PREFLIGHT_BLOCKED = 4
+    CLUSTER_FAILED = 5
+    TIMED_OUT = 6
+    LEFTOVERS = 7
+    LOCKED = 8
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a stack file: where it is, what it is, what is allowed."""
+
+    file: str
+    line: int | None
+    path: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        text = f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class GridbyocError(Exception):
+    """The root of them all. ``what`` is one sentence; ``why``, ``fix`` and ``rerun`` are sentences or empty."""
+
+    code: ClassVar[str] = "GBY-E001"
+    exit_status: ClassVar[ExitStatus] = ExitStatus.FAILED
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", rerun: str = SAFE) -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.fix = fix
+        self.rerun = rerun
+
+
+class UsageError(GridbyocError):
+    """The command line cannot be carried out as it was written."""
+
+    code = "GBY-U001"
+    exit_status = ExitStatus.USAGE
+
+
+class ApprovalRequiredError(UsageError):
+    """A change waits for a yes and there is no terminal to ask on."""
+
+    code = "GBY-U002"
+
+
+class StackError(GridbyocError):
+    """The stack file is invalid; ``problems`` holds every one of them."""
+
+    code = "GBY-S001"
+    exit_status = ExitStatus.USAGE
+
+    def __init__(self, what: str, *, problems: tuple[Problem, ...] = (), why: str = "", fix: str = "") -> None:
+        super().__init__(what, why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
+        self.problems = problems
+
+
+class FileError(GridbyocError):
+    """A file or directory could not be read or written: permissions, a full disk, a missing directory."""
+
+    code = "GBY-F001"
+
+
+class LockedError(GridbyocError):
+    """Another run holds this stack (ours, on this machine) or its state (Terraform's lock)."""
+
+    code = "GBY-R001"
+    exit_status = ExitStatus.LOCKED
+
+
+class InterruptedRunError(GridbyocError):
+    """The user pressed Ctrl-C; says what is left and how to go on."""
+
+    code = "GBY-R002"
+    exit_status = ExitStatus.INTERRUPTED

@@ -1,0 +1,73 @@
+"""What Terraform can say no with."""
+
+from __future__ import annotations
+
+from gridbyoc.errors.base import SAFE_RESUMES, ExitStatus, GridbyocError
+
+
+class TerraformError(GridbyocError):
+    """Terraform said no. ``diagnostics`` are its own words, one string each, naming resource and file."""
+
+    code = "GBY-T001"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        diagnostics: tuple[str, ...] = (),
+        why: str = "",
+        fix: str = "",
+        rerun: str = SAFE_RESUMES,
+    ) -> None:
+        super().__init__(what, why=why, fix=fix, rerun=rerun)
+        self.diagnostics = diagnostics
+
+
+class TerraformNotFoundError(TerraformError):
+    """No terraform, no tofu, no embedded one."""
+
+    code = "GBY-T002"
+
+
+class TerraformTooOldError(TerraformError):
+    """The binary found is older than 1.5, or lacks a feature the stack asks for."""
+
+    code = "GBY-T003"
+
+
+class TerraformInterruptedError(TerraformError):
+    """Terraform was stopped by an interrupt; ``killed`` says that it did not end within its grace."""
+
+    code = "GBY-T004"
+    exit_status = ExitStatus.INTERRUPTED
+
+    def __init__(
+        self, what: str, *, killed: bool = False, why: str = "", fix: str = "", rerun: str = SAFE_RESUMES
+    ) -> None:
+        super().__init__(what, why=why, fix=fix, rerun=rerun)
+        self.killed = killed
+
+
+class StateLockedError(TerraformError):
+    """Terraform could not take the state lock; ``lock_id`` is what ``force-unlock`` wants."""
+
+    code = "GBY-T005"
+    exit_status = ExitStatus.LOCKED
+
+    def __init__(
+        self, what: str, *, lock_id: str = "", why: str = "", fix: str = "", rerun: str = SAFE_RESUMES
+    ) -> None:
+        super().__init__(what, why=why, fix=fix, rerun=rerun)
+        self.lock_id = lock_id
+
+
+class TerraformTimeoutError(TerraformError):
+    """Terraform did not end within the time it was given and was stopped."""
+
+    code = "GBY-T006"
+
+
+class OutputMissingError(TerraformError):
+    """The state has no ``role_arn`` or no ``external_id``: not applied yet, or a module without them."""
+
+    code = "GBY-T007"
