@@ -11,7 +11,7 @@ export GRIDBYOC_PROVIDER_MIRROR
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint fmt build validate render plan bootstrap outputs clusters destroy sandbox bench clean
+.PHONY: help install demo test lint fmt docs build validate render plan bootstrap outputs clusters destroy sandbox bench clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z ]+:.*## /{n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-10s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ fmt: install ## Format Python (and Terraform, where there is one)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	if command -v terraform >/dev/null; then terraform fmt -recursive modules; fi
+
+docs: install ## Write what is generated from the code: help text, README's copy of it, error codes
+	$(BIN)/python docs/generate.py
 
 build: install ## Build sdist and wheel into dist/
 	$(BIN)/python -m pip install --quiet build

@@ -57,7 +57,7 @@ def _make_server(config: dict[str, Any], inspector: LateInspector) -> BaseWSGISe
     timing = Timing(config["create_seconds"], config["delete_seconds"])
     plane = ControlPlane(store, inspector, time.time, timing, USER_ID)
     door = Doorkeeper(store, time.time, USERNAME, USER_ID, Secret(config["api_key"]))
-    context = Context(plane, door, config["trusted_account_id"], time.time)
+    context = Context(plane, door, config["trusted_account_id"])
     app = create_app(context, AccessLog(Path(config["access_log"])))
     tls = tuple(config["tls"]) if config["tls"] else None
     return make_server("127.0.0.1", config["port"], app, threaded=True, ssl_context=tls)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from gridbyoc.aws.policy import Request, ask, principal
 from gridbyoc.steps.verify_model import Subject
@@ -35,7 +33,7 @@ class Need:
     action: str
     policy: str
     resource: str = "*"
-    context: Mapping[str, str] = MappingProxyType({})
+    context: tuple[tuple[str, str], ...] = ()
 
 
 _HERE = "{region}:{account}"
@@ -67,7 +65,7 @@ NEEDS = (
         "iam:PassRole",
         "IAMFullAccess",
         "iam::{account}:role/gridbyoc-probe",
-        MappingProxyType({"iam:PassedToService": "eks.amazonaws.com"}),
+        (("iam:PassedToService", "eks.amazonaws.com"),),
     ),
     Need(
         "iam:CreateOpenIDConnectProvider",
@@ -97,7 +95,7 @@ def need_request(need: Need, subject: Subject, *, anywhere: bool = False) -> Req
         "aws:RequestedRegion": subject.region,
         "aws:SecureTransport": "true",
         "aws:CurrentTime": subject.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        **need.context,
+        **dict(need.context),
     }
     return ask(
         need.action,

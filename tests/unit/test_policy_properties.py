@@ -31,8 +31,22 @@ OPERATORS = st.builds(
     lambda quantifier, base, exists: f"{quantifier}{base}{exists}",
     st.sampled_from(["", "ForAllValues:", "ForAnyValue:", "ForNone:"]),
     st.sampled_from(
-        "StringEquals StringNotEquals StringLike StringNotLike StringNotEqualsIgnoreCase ArnLike Bool Null "
-        "NumericLessThan DateGreaterThan IpAddress NotIpAddress BinaryEquals Odd".split()
+        [
+            "StringEquals",
+            "StringNotEquals",
+            "StringLike",
+            "StringNotLike",
+            "StringNotEqualsIgnoreCase",
+            "ArnLike",
+            "Bool",
+            "Null",
+            "NumericLessThan",
+            "DateGreaterThan",
+            "IpAddress",
+            "NotIpAddress",
+            "BinaryEquals",
+            "Odd",
+        ]
     ),
     st.sampled_from(["", "IfExists"]),
 )
@@ -191,7 +205,9 @@ def test_any_json_is_read_or_refused_in_words(document: Any) -> None:
 
 @given(st.text(max_size=30))
 def test_any_text_is_refused_in_words(text: str) -> None:
-    assert str(read_or_refused(text, "trust")).startswith("The trust policy is not JSON")
+    said = read_or_refused(text, "trust")
+    assert isinstance(said, str)
+    assert said.startswith("The trust policy ")
 
 
 @given(st.text("ab*?", max_size=8), st.text("ab*?", max_size=8))

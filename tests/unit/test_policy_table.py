@@ -755,8 +755,8 @@ def test_a_decision_names_its_statement() -> None:
     assert case.decide().why == "statement 2 (Sid Lockdown) of the trust policy denies it."
     assert "statement 1 of the trust policy allows it" in TrustCase("y", MODULE, "allowed").decide().why
     assert TrustCase("z", MODULE, "denied", with_id=None).decide().why == (
-        "No statement allows it; in statement 1 of the trust policy, its condition StringEquals on sts:ExternalId needs "
-        "a key that the request lacks."
+        "No statement allows it; in statement 1 of the trust policy, "
+        "its condition StringEquals on sts:ExternalId needs a key that the request lacks."
     )
     outside = IdentityCase("b", policy(allow("*")), "denied", boundary=policy(allow("ec2:*"))).decide()
     assert outside.why == "the boundary does not allow it."

@@ -25,7 +25,6 @@ class Context:
     plane: ControlPlane
     door: Doorkeeper
     account_id: str
-    clock: Callable[[], float]
 
 
 def create_app(context: Context, log: AccessLog) -> Flask:

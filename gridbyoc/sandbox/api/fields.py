@@ -82,7 +82,9 @@ def _field(name: str, item: object, path: str) -> object:
         return item
     words, kind = _KINDS[name]
     if kind is int and isinstance(item, str) and _DIGITS.fullmatch(item):
-        item = int(item)  # protobuf's JSON mapping takes numbers in quotes
+        item = int(item)  # protobuf's JSON mapping takes numbers in quotes, and 1.0 for 1
+    if kind is int and isinstance(item, float) and item.is_integer():
+        item = int(item)
     if not isinstance(item, kind) or (kind is int and isinstance(item, bool)):
         raise invalid(f"{path} must be {words}")
     return item if name in _FREE_KEYS else _inner(item, path)

@@ -13,6 +13,7 @@ from gridbyoc.sandbox.api.app import Context, body
 from gridbyoc.sandbox.api.failures import invalid
 
 _SCHEMA = """
+directive @deprecated(reason: String = "No longer supported") on FIELD_DEFINITION | ENUM_VALUE
 type User {
   userId: String username: String firstName: String lastName: String email: String
   isVerified: Boolean completedSignup: Boolean isBlocked: Boolean
@@ -22,6 +23,7 @@ type Team { id: String name: String createdAt: String role: String members: [Mem
 type TeamsResult { success: Boolean message: String teams: [Team] }
 type Query { getUser: User getUserTeams: TeamsResult }
 """
+# @deprecated is declared because graphql-core adds locations to it that clients of 2022 do not know and stop at.
 
 
 def add_routes(app: Flask, context: Context) -> None:

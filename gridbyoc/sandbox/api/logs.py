@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +13,8 @@ from simple_websocket import ConnectionClosed, Server
 
 from gridbyoc.sandbox.api.answers import rfc3339
 from gridbyoc.sandbox.api.app import Context, flag
-from gridbyoc.sandbox.api.failures import invalid
+from gridbyoc.sandbox.api.failures import ApiError, invalid
+from gridbyoc.sandbox.api.record import DELETED, RUNNING
 from gridbyoc.sandbox.api.service import Seen
 
 FOLLOW_SECONDS = 0.2
@@ -29,19 +32,20 @@ def add_routes(app: Flask, context: Context) -> None:
         context.plane.cluster(cluster_id)
         start, end, limit = _number("start", 0.0), _number("end", 1e12), _number("limit", MAX_ENTRIES)
         follow = flag("follow")
-        socket = Server.accept(request.environ)
+        websocket = Server.accept(request.environ)
         try:
             sent = 0
-            for entry in _entries(context, cluster_id, socket, follow=follow):
+            for entry in _entries(context, cluster_id, websocket, follow=follow):
                 if entry["at"] >= start and (follow or entry["at"] <= end) and sent < limit:
-                    socket.send(json.dumps(_frame(entry, cluster_id)))
+                    websocket.send(json.dumps(_frame(entry, cluster_id)))
                     sent += 1
             if not request.args["token"].startswith("Basic "):
                 # The lightning CLI reports a close as an error; the grid CLI waits for it.
-                socket.receive(timeout=LINGER_SECONDS)
-            socket.close()
+                websocket.receive(timeout=LINGER_SECONDS)
+            websocket.close()
         except ConnectionClosed:
             pass
+        _say_no_more(request.environ["werkzeug.socket"])
         return Response("")
 
     def plain(cluster_id: str) -> Response:
@@ -52,6 +56,12 @@ def add_routes(app: Flask, context: Context) -> None:
     app.add_url_rule("/v1/core/clusters/<cluster_id>/logs", "plain logs", plain)
 
 
+def _say_no_more(connection: socket.socket) -> None:
+    """End the sending side: werkzeug would write an HTTP response behind the close frame, and clients choke on it."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+
+
 def _number(name: str, default: float) -> float:
     try:
         return float(request.args.get(name) or default)
@@ -59,31 +69,35 @@ def _number(name: str, default: float) -> float:
         raise invalid(f"parsing field {name!r}: not a number") from None
 
 
-def _entries(context: Context, cluster_id: str, socket: Server, *, follow: bool) -> Iterator[dict[str, Any]]:
-    """What is known by now; then, if it is to be followed, what comes, until the client goes or the cluster does."""
+def _entries(context: Context, cluster_id: str, websocket: Server, *, follow: bool) -> Iterator[dict[str, Any]]:
+    """What is known by now; then, if it is to be followed, what comes, until the client or the cluster is gone."""
     told = 0
     while True:
-        history = history_of(context.plane.cluster(cluster_id), context.clock())
+        try:
+            seen = context.plane.cluster(cluster_id)
+        except ApiError:
+            return
+        history = history_of(seen)
         yield from history[told:]
         told = len(history)
-        if not follow:
+        if not follow or seen.phase == DELETED:
             return
-        socket.receive(timeout=FOLLOW_SECONDS)
+        websocket.receive(timeout=FOLLOW_SECONDS)
 
 
-def history_of(seen: Seen, now: float) -> list[dict[str, Any]]:
-    """The life of a cluster up to now, oldest first."""
+def history_of(seen: Seen) -> list[dict[str, Any]]:
+    """The life of a cluster so far, oldest first."""
     record = seen.record
     entries = [_entry(record.created_at, "info", f"cluster {record.name} is queued")]
     if record.verdict == "":
         entries.append(_entry(record.started_at, "info", "the role admits the control plane and holds what is needed"))
     if record.verdict:
         entries.append(_entry(record.started_at, "error", record.verdict))
-    if seen.phase == "RUNNING":
+    if seen.phase == RUNNING:
         entries.append(_entry(record.started_at, "info", f"cluster {record.name} is running"))
     if record.deleted_at is not None:
         entries.append(_entry(record.deleted_at, "warn", f"cluster {record.name} is being deleted"))
-    return [entry for entry in entries if entry["at"] <= now]
+    return entries
 
 
 def _entry(at: float, level: str, message: str) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""Write what is generated from the code: the shipped help, the README's copy of it, and the table of error codes.
+
+Run with ``make docs``; the suite fails where the files differ from what this writes.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from click.testing import CliRunner
+
+import gridbyoc
+from gridbyoc import errors
+from gridbyoc.cli.main import cli
+
+ROOT = Path(gridbyoc.__file__).parent.parent
+
+
+def help_text() -> str:
+    """What ``gridbyoc --help`` prints."""
+    return CliRunner().invoke(cli, ["--help"], prog_name="gridbyoc").output
+
+
+def error_table() -> str:
+    """A row for each error: code, meaning, exit status."""
+    found = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    kinds = sorted((k for k in found if issubclass(k, errors.GridbyocError)), key=lambda kind: kind.code)
+    meanings = [(kind, " ".join((kind.__doc__ or "").split()).replace("``", "`")) for kind in kinds]
+    rows = [f"| `{kind.code}` | {meaning} | {int(kind.exit_status)} |" for kind, meaning in meanings]
+    return "\n".join(["| code | means | status |", "|---|---|---|", *rows])
+
+
+def between(text: str, name: str, content: str) -> str:
+    """``text`` with what stands between the two ``name`` markers replaced."""
+    pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
+    return re.sub(pattern, lambda match: match[1] + content + match[2], text, flags=re.DOTALL)
+
+
+def generated() -> dict[Path, str]:
+    """Each file and what it must hold."""
+    readme, status = ROOT / "README.md", ROOT / "docs" / "exit-status.md"
+    fenced = f"```text\n{help_text().strip()}\n```"
+    return {
+        ROOT / "gridbyoc" / "cli" / "help.txt": help_text(),
+        readme: between(readme.read_text(), "help", fenced),
+        status: between(status.read_text(), "codes", error_table()),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in generated().items():
+        path.write_text(text)

@@ -1,0 +1,62 @@
+"""The shipped help text, the README and the command table say the same."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import gridbyoc
+from gridbyoc.cli.main import COMMANDS, cli
+from gridbyoc.errors import ExitStatus
+
+ROOT = Path(gridbyoc.__file__).parent.parent
+
+
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_is_generated_is_up_to_date() -> None:
+    for path, text in generator().generated().items():
+        assert path.read_text() == text, f"{path} is out of date: run `make docs`"
+        assert len(text) > 500
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_loads_and_helps(name: str) -> None:
+    found = CliRunner().invoke(cli, [name, "--help"], prog_name="gridbyoc")
+    assert found.exit_code == 0
+    assert f"gridbyoc {name}" in found.output
+
+
+def leaves(command: click.Command, path: str) -> list[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        found = [(name, command.get_command(context, name)) for name in command.list_commands(context)]
+        return [leaf for name, sub in found if sub for leaf in leaves(sub, f"{path} {name}".strip())]
+    return [(path, command)]
+
+
+@pytest.mark.parametrize("path,command", leaves(cli, ""), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_leaf_takes_the_common_options_and_documents_all(path: str, command: click.Command) -> None:
+    names = {option for param in command.params for option in param.opts}
+    assert {"--format", "--no-input", "--debug"} <= names, path
+    assert command.help, path
+    undocumented = [p.name for p in command.params if isinstance(p, click.Option) and not p.help]
+    assert undocumented == []
+
+
+def test_the_exit_statuses_are_documented() -> None:
+    text = (ROOT / "docs" / "exit-status.md").read_text()
+    for status in ExitStatus:
+        assert f"| {int(status)} |" in text, status
