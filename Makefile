@@ -4,6 +4,9 @@ VENV   ?= .venv
 STACK  ?= gridbyoc.yaml
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# Where no terraform is on PATH, the suite runs the embedded one under that name.
+SHIMS  := $(VENV)/shims
+TEST_PATH := $(if $(shell command -v terraform),$(PATH),$(CURDIR)/$(SHIMS):$(PATH))
 # A provider mirror (an unpacked Terraform filesystem mirror) is used where one lies on the machine or is named.
 GRIDBYOC_PROVIDER_MIRROR ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /opt/*/registry.terraform.io))))
 ifneq ($(GRIDBYOC_PROVIDER_MIRROR),)
@@ -24,6 +27,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[sandbox,embedded,dev]'
 	$(BIN)/python -m compileall -q gridbyoc
+	mkdir -p $(SHIMS) && ln -sf ../bin/gridbyoc-terraform $(SHIMS)/terraform
 	touch $@
 
 demo: install ## From nothing to a running cluster, on a local AWS and a local control plane
@@ -33,7 +37,7 @@ demo: install ## From nothing to a running cluster, on a local AWS and a local c
 
 test: install lint ## Lint, types, formatting and the whole suite with coverage
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=92 $(PYTEST_ARGS)
+	PATH="$(TEST_PATH)" $(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=92 $(PYTEST_ARGS)
 
 lint: install ## ruff and mypy, strict
 	$(BIN)/ruff check .

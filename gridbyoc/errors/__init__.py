@@ -34,7 +34,10 @@ from gridbyoc.errors.services import (
 )
 from gridbyoc.errors.terraform import (
     OutputMissingError,
+    StalePlanError,
+    StateConflictError,
     StateLockedError,
+    StateMovedError,
     TerraformError,
     TerraformInterruptedError,
     TerraformNotFoundError,
@@ -64,7 +67,10 @@ __all__ = [
     "OutputMissingError",
     "Problem",
     "StackError",
+    "StalePlanError",
+    "StateConflictError",
     "StateLockedError",
+    "StateMovedError",
     "TerraformError",
     "TerraformInterruptedError",
     "TerraformNotFoundError",

@@ -71,3 +71,21 @@ class OutputMissingError(TerraformError):
     """The state has no ``role_arn`` or no ``external_id``: not applied yet, or a module without them."""
 
     code = "GBY-T007"
+
+
+class StalePlanError(TerraformError):
+    """The state moved between a plan and its apply: another run was faster."""
+
+    code = "GBY-T008"
+
+
+class StateMovedError(TerraformError):
+    """The stack file puts the state elsewhere than where it lies."""
+
+    code = "GBY-T009"
+
+
+class StateConflictError(TerraformError):
+    """Two states are there where one should be, and neither is provably a copy of the other."""
+
+    code = "GBY-T010"

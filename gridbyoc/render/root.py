@@ -30,7 +30,7 @@ def root_files(
     values = root_values(stack, previous)
     _check_inputs(values.get("module_inputs", {}))
     backend = stack.terraform.backend
-    settings = _s3_settings(backend, stack.aws.profile, s3_native_lock) if isinstance(backend, S3Backend) else None
+    settings = s3_settings(backend, stack.aws.profile, s3_native_lock) if isinstance(backend, S3Backend) else None
     context = {
         "values": values,
         "module": module,
@@ -63,7 +63,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _s3_settings(backend: S3Backend, profile: str | None, native_lock: bool) -> dict[str, str | bool]:
+def s3_settings(backend: S3Backend, profile: str | None, native_lock: bool) -> dict[str, str | bool]:
     """The backend's settings in Terraform's names; the provider's profile reads the state where no other is named."""
     settings: dict[str, str | bool | None] = {
         "bucket": backend.bucket,

@@ -14,16 +14,22 @@ from gridbyoc.terraform.events import (
     Version,
     parse_event,
 )
+from gridbyoc.terraform.lock_info import LockInfo, local_lock, locally_held, parse_lock
 from gridbyoc.terraform.mirror import check_mirror
 from gridbyoc.terraform.outputs import Outputs
+from gridbyoc.terraform.places import initialised, local_state, place_words, remember, same_place, standing_backend
 from gridbyoc.terraform.runner import Runner
+from gridbyoc.terraform.snapshot import Snapshot, snapshot_of
+from gridbyoc.terraform.state import Backend
 from gridbyoc.terraform.summary import ApplySummary, PlanSummary
 
 __all__ = [
     "ApplySummary",
+    "Backend",
     "Binary",
     "ChangeSummary",
     "Diagnostic",
+    "LockInfo",
     "Log",
     "Outputs",
     "OutputsEvent",
@@ -33,9 +39,20 @@ __all__ = [
     "ResourceDrift",
     "ResourceEvent",
     "Runner",
+    "Snapshot",
     "TerraformEvent",
     "Version",
     "check_mirror",
     "find_binary",
+    "initialised",
+    "local_lock",
+    "local_state",
+    "locally_held",
     "parse_event",
+    "parse_lock",
+    "place_words",
+    "remember",
+    "same_place",
+    "snapshot_of",
+    "standing_backend",
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
     SAFE_RESUMES,
+    StalePlanError,
     StateLockedError,
     TerraformError,
     TerraformInterruptedError,
@@ -23,6 +24,7 @@ CommandLine = Callable[..., str]
 _WRITES = frozenset({"apply", "destroy"})
 _LOCK_FIELD = re.compile(r"^\s*(ID|Path|Operation|Who|Created):[ \t]*(\S.*?)\s*$", re.MULTILINE)
 _NO_LOCK = "Error acquiring the state lock"
+_STALE = ("Saved plan is stale", "Saved plan does not match the given state")
 NEEDS_INIT = (
     "Backend initialization required",
     "Backend configuration changed",
@@ -40,7 +42,6 @@ _BACKEND_MOVED = (
 )
 _MIRROR_HINT = "Is the registry reachable? An air-gapped machine wants a provider mirror (GRIDBYOC_PROVIDER_MIRROR)."
 _FIXES = (
-    ("Saved plan is stale", "Make a new plan and apply that one."),
     ("No valid credential sources found", "Give AWS credentials: a profile, `aws sso login`, or the AWS_* variables."),
     ("ExpiredToken", "The AWS session has expired: log in again."),
     ("NoSuchBucket", "Create the S3 bucket of the backend, or correct terraform.backend.s3.bucket in the stack file."),
@@ -78,6 +79,8 @@ def failed(failure: Failure) -> TerraformError:
     if failure.ended.cause is Cause.TIMEOUT:
         return _timed_out(failure)
     locked = next((error for error in failure.errors if error.summary == _NO_LOCK), None)
+    if any(error.summary in _STALE for error in failure.errors):
+        return _stale(failure)
     return _locked(failure, locked) if locked else _refused(failure)
 
 
@@ -130,15 +133,26 @@ def _locked(failure: Failure, error: Diagnostic) -> StateLockedError:
     facts = dict(_LOCK_FIELD.findall(error.detail))
     lock_id = facts.get("ID", "")
     holder = ", ".join(f"{name.lower()} {facts[name]}" for name in ("Who", "Operation", "Created") if name in facts)
-    fix = "Wait until the other run has ended."
+    fix = "Wait until the other run has ended (--lock-timeout waits for it)."
     if failure.remote_state and lock_id:
         unlock = failure.command("force-unlock", lock_id)
-        fix += f" Only if you are sure that it no longer exists: `{unlock}`."
+        fix += " `gridbyoc state unlock` tells whether that run is alive, and breaks the lock of a dead one."
+        fix += f" By hand, only if you are sure that it no longer exists: `{unlock}`."
     return StateLockedError(
         f"Another run holds the lock of the state ({holder or 'unknown'}).",
         lock_id=lock_id,
         why=error.detail.split("\n", 1)[0],
         fix=fix,
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def _stale(failure: Failure) -> StalePlanError:
+    return StalePlanError(
+        "The state moved after the plan was made: another run has changed the stack meanwhile.",
+        diagnostics=tuple(map(str, failure.errors)),
+        why="Terraform applies a saved plan only to the very state that it was made from.",
+        fix="Run the same command again: it plans anew, from what the other run made.",
         rerun=SAFE_NOTHING_DONE,
     )
 
@@ -203,7 +217,10 @@ def _unlock_words(failure: Failure) -> str:
             "Run the same command again; the lock of a local state ended with the process, no `force-unlock` is needed."
         )
     unlock = failure.command("force-unlock", "LOCK_ID")
-    return f"Run the same command again; if it says that the state is locked, it names the lock: `{unlock}`."
+    return (
+        "Run the same command again; if it says that the state is locked, `gridbyoc state unlock` explains it. "
+        f"By hand: `{unlock}`."
+    )
 
 
 def _errored(failure: Failure) -> str:
@@ -213,8 +230,10 @@ def _errored(failure: Failure) -> str:
 def _push(failure: Failure) -> str:
     if not failure.errored_state:
         return ""
+    by_hand = failure.command("state", "push", "errored.tfstate")
     return (
-        f"Save it before anything else: `{failure.command('state', 'push', 'errored.tfstate')}`, then delete the file."
+        "Save it before anything else: `gridbyoc state push` on the stack file does. "
+        f"By hand: `{by_hand}`, then delete the file."
     )
 
 

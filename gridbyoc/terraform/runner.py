@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,17 @@ from gridbyoc.terraform.failures import NEEDS_INIT
 from gridbyoc.terraform.init_record import InitRecord
 from gridbyoc.terraform.mirror import check_mirror
 from gridbyoc.terraform.outputs import Outputs, read_outputs, sensitive_values
-from gridbyoc.terraform.state import Backend, backend_of, bare_directory, has_resources, read_json
+from gridbyoc.terraform.places import local_state
+from gridbyoc.terraform.snapshot import seed_of, whole
+from gridbyoc.terraform.state import (
+    Backend,
+    backend_of,
+    bare_directory,
+    blank_directory,
+    has_resources,
+    read_json,
+    write_private,
+)
 from gridbyoc.terraform.summary import ApplySummary, PlanSummary, apply_summary, plan_summary
 
 LOCK_TIMEOUT = "10s"
@@ -160,9 +171,37 @@ class Runner:
         # Encrypted (OpenTofu), or damaged, which Terraform will say in its own words.
         return has_resources(_document(self._verb(Call("state pull", document=True), "state pull")))
 
+    def pull(self, backend: Backend) -> Mapping[str, Any]:
+        """The state at a backend, also one that this work_dir was never initialised with; empty where there is none."""
+        if not backend.remote:
+            return local_state(self.work_dir, backend)
+        with self._at(backend) as place:
+            return _document(self._execute(Call("state pull", document=True, cwd=place), "state pull"))
+
+    def push(self, backend: Backend, state: Mapping[str, Any]) -> None:
+        """Write a state to a backend, under its lock. Terraform refuses to write over another lineage or a newer one.
+
+        Into nothing at all Terraform writes a lineage of its own making (1.11, 1.15). An empty state, pushed first,
+        keeps the lineage: over an empty one it takes whatever comes.
+        """
+        state = whole(state)
+        new = backend.remote and not self.pull(backend)
+        with self._at(backend) as place:
+            for document in (seed_of(state), state) if new else (state,):
+                write_private(place / "pushed.json", json.dumps(document))
+                call = Call("state push", cwd=place)
+                self._execute(call, "state push", "pushed.json", lock_timeout=self._lock_timeout)
+
     def force_unlock(self, lock_id: str) -> None:
         """Take away a lock that a dead run left on the state."""
         self._verb(Call("force-unlock"), "force-unlock", lock_id, force=FLAG)
+
+    @contextmanager
+    def _at(self, backend: Backend) -> Iterator[Path]:
+        """A directory that is initialised with nothing but this backend."""
+        with blank_directory(self.work_dir, backend) as blank:
+            self._execute(Call("init", cwd=blank), "init", no_color=FLAG, input=False)
+            yield blank
 
     def _from_state(self, backend: Backend, cmd: str, **options: object) -> Mapping[str, Any]:
         """Run a command that needs the state alone: the short way first, the plain one if that does not work."""
@@ -181,7 +220,8 @@ class Runner:
             raise TerraformError(
                 "An earlier run could not save its state where it belongs; it left it in errored.tfstate.",
                 why="Without that state Terraform would make again what exists already.",
-                fix=f"`{self.binary.command(self.work_dir, 'state', 'push', errored.name)}`, then delete {errored}.",
+                fix="`gridbyoc state push` on the stack file saves that state and puts the file aside. By hand: "
+                f"`{self.binary.command(self.work_dir, 'state', 'push', errored.name)}`, then delete {errored}.",
                 rerun="A re-run is safe once the state has been pushed.",
             )
         return self._verb(call, cmd, *args, json=FLAG, input=False, lock_timeout=self._lock_timeout, **options)

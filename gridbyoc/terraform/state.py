@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-_RECORD = Path(".terraform") / "terraform.tfstate"
+RECORD = Path(".terraform") / "terraform.tfstate"
 _BLOCK = re.compile(r'^\s*backend\s+"(\w+)"\s*\{', re.MULTILINE)
 
 
@@ -37,7 +37,7 @@ class Backend:
 def backend_of(work_dir: Path) -> Backend:
     """The backend that the work_dir was initialised with, else the one that its ``.tf`` files ask for."""
     # https://developer.hashicorp.com/terraform/language/backend#initialize-the-backend
-    backend = read_json(work_dir / _RECORD).get("backend")
+    backend = read_json(work_dir / RECORD).get("backend")
     if isinstance(backend, dict) and isinstance(backend.get("type"), str):
         config = backend.get("config")
         return Backend(backend["type"], config if isinstance(config, dict) else {})
@@ -74,13 +74,34 @@ def bare_directory(work_dir: Path, backend: Backend) -> Iterator[Path]:
     bare = Path(tempfile.mkdtemp(prefix=".gridbyoc-", dir=work_dir))
     try:
         if backend.remote:
-            (bare / _RECORD.parent).mkdir()
-            shutil.copyfile(work_dir / _RECORD, bare / _RECORD)
-            config = {name: value for name, value in backend.config.items() if value is not None}
-            write_private(bare / "backend.tf.json", json.dumps({"terraform": {"backend": {backend.type: config}}}))
+            (bare / RECORD.parent).mkdir()
+            shutil.copyfile(work_dir / RECORD, bare / RECORD)
+            write_private(bare / "backend.tf.json", _backend_json(backend))
         yield bare
     finally:
         shutil.rmtree(bare, ignore_errors=True)
+
+
+@contextmanager
+def blank_directory(work_dir: Path, backend: Backend) -> Iterator[Path]:
+    """A directory with nothing but this backend in it, to be initialised: for a state that lies elsewhere."""
+    blank = Path(tempfile.mkdtemp(prefix=".gridbyoc-", dir=work_dir))
+    try:
+        here = backend if backend.remote else Backend("local", {"path": str(backend.state_file(work_dir))})
+        write_private(blank / "backend.tf.json", _backend_json(here))
+        yield blank
+    finally:
+        shutil.rmtree(blank, ignore_errors=True)
+
+
+def _backend_json(backend: Backend) -> str:
+    """The block in Terraform's JSON syntax, where a text is a template unless its marks are doubled."""
+    config = {name: _literal(value) for name, value in backend.config.items() if value is not None}
+    return json.dumps({"terraform": {"backend": {backend.type: config}}})
+
+
+def _literal(value: object) -> object:
+    return value.replace("${", "$${").replace("%{", "%%{") if isinstance(value, str) else value
 
 
 def write_private(path: Path, text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,18 +16,13 @@ from gridbyoc.aws.leftovers import Place
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
+IMAGE = "ami-12c6146b"
 PLACE = Place("aws", ACCOUNT, REGION)
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
                     "Principal": {"Service": "ec2.amazonaws.com"}}]})  # fmt: skip
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
 
 Tags = Mapping[str, str]
-
-
-def reset(url: str) -> None:
-    """Empty the account."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    opener.open(urllib.request.Request(f"{url}/moto-api/reset", method="POST"), timeout=20).close()
 
 
 def session_at(url: str, directory: Path) -> AwsSession:
@@ -104,10 +98,10 @@ class World:
             clusterName=label, nodegroupName="nodes", subnets=[network["subnet"]], nodeRole=role, tags=dict(tags)
         )
         instance = self.ec2.run_instances(
-            ImageId=self._image(), MinCount=1, MaxCount=1, SubnetId=network["subnet"], **spec("instance", tags)
+            ImageId=IMAGE, MinCount=1, MaxCount=1, SubnetId=network["subnet"], **spec("instance", tags)
         )["Instances"][0]["InstanceId"]
         template = self.ec2.create_launch_template(
-            LaunchTemplateName=f"{label}-template", LaunchTemplateData={"ImageId": self._image()},
+            LaunchTemplateName=f"{label}-template", LaunchTemplateData={"ImageId": IMAGE},
             **spec("launch-template", tags),
         )["LaunchTemplate"]["LaunchTemplateId"]  # fmt: skip
         self.autoscaling.create_auto_scaling_group(
@@ -121,9 +115,6 @@ class World:
             "EKS cluster": label, "node group": f"{label}/nodes", "instance": instance, "launch template": template,
             "Auto Scaling group": f"{label}-group", "volume": volume, "snapshot": snapshot,
         }  # fmt: skip
-
-    def _image(self) -> str:
-        return str(self.ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"])
 
     def balancers(self, label: str, tags: Tags, network: Mapping[str, str]) -> dict[str, str]:
         listed = pairs(tags)

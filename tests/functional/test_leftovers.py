@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +17,11 @@ from gridbyoc.aws.leftovers.api import Api
 from gridbyoc.aws.leftovers.delete import PROOF_GONE
 from gridbyoc.aws.leftovers.kinds import BY_NAME, KINDS
 from gridbyoc.sandbox import Sandbox, running_sandbox
-from tests.functional.leftover_world import PLACE, World, reset, session_at
+from tests.functional.leftover_world import PLACE, World, session_at
 
-OURS = {"kubernetes.io/cluster/demo": "owned"}
 UNSEEN = {"repository"}
 """The local AWS's tagging service does not know it; the unit tests cover it."""
+NUMBERS = itertools.count(1)
 QUICK = Patience(pause=0.05, longest=0.2, refused=1.0, deleting=5.0)
 
 
@@ -31,19 +31,28 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def world(sandbox: Sandbox) -> World:
-    reset(sandbox.aws_url)
     return World(sandbox.aws_url)
 
 
+@pytest.fixture(scope="module")
+def session(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> AwsSession:
+    return session_at(sandbox.aws_url, tmp_path_factory.mktemp("aws"))
+
+
 @pytest.fixture
-def session(sandbox: Sandbox, tmp_path: Path) -> AwsSession:
-    return session_at(sandbox.aws_url, tmp_path)
+def name() -> str:
+    """Every test has a cluster of its own: to empty the local AWS takes longer than a test."""
+    return f"demo{next(NUMBERS)}"
 
 
 def now() -> datetime:
     return datetime.now(timezone.utc)
+
+
+def owned(name: str) -> dict[str, str]:
+    return {f"kubernetes.io/cluster/{name}": "owned"}
 
 
 def search(*names: str, **fields: Any) -> Search:
@@ -67,16 +76,18 @@ def missing(session: AwsSession, planted: dict[str, str]) -> list[str]:
     return [kind for kind, ident in planted.items() if BY_NAME[kind].look(api, PLACE, ident) is None]
 
 
-def test_each_kind_is_found_and_deleted_and_foreign_ones_are_untouched(world: World, session: AwsSession) -> None:
-    ours = world.plant("demo", OURS)
+def test_each_kind_is_found_and_deleted_and_foreign_ones_are_untouched(
+    world: World, session: AwsSession, name: str
+) -> None:
+    ours = world.plant(name, owned(name))
     foreign = [
-        world.plant("demo-2", {"kubernetes.io/cluster/demo-2": "owned", "Name": "demo"}),
-        world.plant("demo-shared", {"kubernetes.io/cluster/demo": "shared"}),
-        world.plant("other", {"grid.ai/cluster": "other", "team": "demo"}),
-        world.plant("demo-untagged", {}),
-        world.plant("demo-stack", {"gridbyoc:stack": "demo", **OURS}),
+        world.plant(f"{name}-2", {f"kubernetes.io/cluster/{name}-2": "owned", "Name": name}),
+        world.plant(f"{name}-shared", {f"kubernetes.io/cluster/{name}": "shared"}),
+        world.plant("other", {"grid.ai/cluster": "other", "team": name}),
+        world.plant(f"{name}-untagged", {}),
+        world.plant(f"{name}-stack", {"gridbyoc:stack": name, **owned(name)}),
     ]
-    wanted = search("demo")
+    wanted = search(name)
 
     ledger = find(session, wanted, now)
     assert ledger.unknown == ()
@@ -84,7 +95,7 @@ def test_each_kind_is_found_and_deleted_and_foreign_ones_are_untouched(world: Wo
     assert keys(ledger) & {one for each in foreign for one in each.items()} == set()
     assert set(ours) | {"other resource"} == {kind.name for kind in KINDS}
     assert [one.order for one in ledger.leftovers] == sorted(one.order for one in ledger.leftovers)
-    assert all(one.arn.startswith("arn:aws:") and one.cluster == "demo" for one in ledger.leftovers)
+    assert all(one.arn.startswith("arn:aws:") and one.cluster == name for one in ledger.leftovers)
 
     kept = {one.kind: one.kept for one in deleted(session, wanted, ledger, delete_data=False)}
     assert kept == dict.fromkeys(["bucket", "volume", "snapshot"], HOLDS_DATA)
@@ -95,68 +106,70 @@ def test_each_kind_is_found_and_deleted_and_foreign_ones_are_untouched(world: Wo
     assert [missing(session, each) for each in foreign] == [[] for _ in foreign]
 
 
-def test_what_lies_in_a_vpc_of_ours_is_ours_unless_it_says_otherwise(world: World, session: AwsSession) -> None:
-    inside = world.network("demo", OURS)
+def test_what_lies_in_a_vpc_of_ours_is_ours_unless_it_says_otherwise(
+    world: World, session: AwsSession, name: str
+) -> None:
+    inside = world.network(name, owned(name))
     untagged = world.ec2.create_subnet(VpcId=inside["VPC"], CidrBlock="10.0.2.0/24")["Subnet"]["SubnetId"]
     theirs = world.ec2.create_subnet(VpcId=inside["VPC"], CidrBlock="10.0.3.0/24")["Subnet"]["SubnetId"]
     world.ec2.create_tags(Resources=[theirs], Tags=[{"Key": "grid-cluster", "Value": "other"}])
-    wanted = search("demo")
+    wanted = search(name)
 
     ledger = find(session, wanted, now)
 
     evidence = {one.id: one.evidence for one in ledger.leftovers}
-    assert evidence[untagged] == f"in the VPC {inside['VPC']} (tag kubernetes.io/cluster/demo=owned)"
+    assert evidence[untagged] == f"in the VPC {inside['VPC']} (tag kubernetes.io/cluster/{name}=owned)"
     assert theirs not in evidence
     rest = deleted(session, wanted, ledger)
     assert [(one.kind, one.kept.split(":")[0]) for one in rest] == [("VPC", "DependencyViolation")]
     assert world.ec2.describe_subnets(SubnetIds=[theirs])["Subnets"]
 
 
-def test_a_name_that_another_eks_cluster_bears_proves_nothing(world: World, session: AwsSession) -> None:
-    network = world.network("demo", OURS)
-    world.machines("demo", {}, network)
+def test_a_name_that_another_eks_cluster_bears_proves_nothing(world: World, session: AwsSession, name: str) -> None:
+    network = world.network(name, owned(name))
+    world.machines(name, {}, network)
 
-    ledger = find(session, search("demo"), now)
+    ledger = find(session, search(name), now)
 
     assert ledger.leftovers == ()
-    assert "There is an EKS cluster named demo" in ledger.notes[0]
-    named = find(session, search("demo", tags=(("team", "grid"),)), now)
+    assert f"There is an EKS cluster named {name}" in ledger.notes[0]
+    named = find(session, search(name, tags=(("team", "grid"),)), now)
     assert named.leftovers == ()
     world.eks.tag_resource(
-        resourceArn=world.eks.describe_cluster(name="demo")["cluster"]["arn"], tags={"gridbyoc:cluster": "demo"}
+        resourceArn=world.eks.describe_cluster(name=name)["cluster"]["arn"], tags={"gridbyoc:cluster": name}
     )
-    ledger = find(session, search("demo"), now)
+    ledger = find(session, search(name), now)
     assert ledger.notes == ()
-    assert {("VPC", network["VPC"]), ("EKS cluster", "demo"), ("node group", "demo/nodes")} <= keys(ledger)
+    assert {("VPC", network["VPC"]), ("EKS cluster", name), ("node group", f"{name}/nodes")} <= keys(ledger)
 
 
-def test_buckets_by_name_and_by_age(world: World, session: AwsSession) -> None:
-    for name in ("grid-demo-1", "grid-demo-12", "state"):
-        world.s3.create_bucket(Bucket=name)
+def test_buckets_by_name_and_by_age(world: World, session: AwsSession, name: str) -> None:
+    for bucket in (f"grid-{name}-1", f"grid-{name}-12", "state"):
+        world.s3.create_bucket(Bucket=bucket)
     later = datetime(2100, 1, 1, tzinfo=timezone.utc)
 
     def found(*clusters: PastCluster, spared: tuple[str, ...] = ()) -> set[str]:
-        wanted = Search(PLACE, clusters, spared=frozenset(f"arn:aws:s3:::{name}" for name in spared))
+        wanted = Search(PLACE, clusters, spared=frozenset(f"arn:aws:s3:::{bucket}" for bucket in spared))
         return {one.id for one in find(session, wanted, now).leftovers}
 
-    assert found(PastCluster("demo", bucket_names=("grid-demo-1", "gone"))) == {"grid-demo-1"}
-    assert found(PastCluster("demo", bucket_names=("grid-demo-1",), created_at=now())) == {"grid-demo-1"}
-    assert found(PastCluster("demo", bucket_names=("grid-demo-1",), created_at=later)) == set()
-    assert found(PastCluster("demo", bucket_names=("state",)), spared=("state",)) == set()
+    assert found(PastCluster(name, bucket_names=(f"grid-{name}-1", "gone"))) == {f"grid-{name}-1"}
+    assert found(PastCluster(name, bucket_names=(f"grid-{name}-1",), created_at=now())) == {f"grid-{name}-1"}
+    assert found(PastCluster(name, bucket_names=(f"grid-{name}-1",), created_at=later)) == set()
+    assert found(PastCluster(name, bucket_names=("state",)), spared=("state",)) == set()
 
 
-def test_a_log_group_is_found_by_the_exact_name(world: World, session: AwsSession) -> None:
-    for name in ("demo", "demo-2"):
-        world.logs.create_log_group(logGroupName=f"/aws/eks/{name}/cluster")
-        world.logs.create_log_group(logGroupName=f"/aws/eks/{name}/cluster-old")
+def test_a_log_group_is_found_by_the_exact_name(world: World, session: AwsSession, name: str) -> None:
+    for cluster in (name, f"{name}-2"):
+        world.logs.create_log_group(logGroupName=f"/aws/eks/{cluster}/cluster")
+        world.logs.create_log_group(logGroupName=f"/aws/eks/{cluster}/cluster-old")
 
-    ledger = find(session, search("demo"), now)
+    ledger = find(session, search(name), now)
 
-    assert keys(ledger) == {("log group", "/aws/eks/demo/cluster")}
+    assert keys(ledger) == {("log group", f"/aws/eks/{name}/cluster")}
     assert ledger.leftovers[0].age is not None
 
 
-def test_a_tag_of_the_users_choice_proves(world: World, session: AwsSession) -> None:
+def test_a_tag_of_the_users_choice_proves(world: World, session: AwsSession, name: str) -> None:
     tags = {"team": "grid"}
     volume = world.ec2.create_volume(
         AvailabilityZone="us-east-1a", Size=1,
@@ -164,19 +177,19 @@ def test_a_tag_of_the_users_choice_proves(world: World, session: AwsSession) -> 
     )["VolumeId"]  # fmt: skip
     issuer = world.identity("any", tags)["OIDC provider"]
 
-    ledger = find(session, search("demo", tags=(("team", "grid"),)), now)
+    ledger = find(session, search(name, tags=(("team", "grid"),)), now)
 
     assert {("volume", volume), ("OIDC provider", issuer)} <= keys(ledger)
-    assert find(session, search("demo", tags=(("team", "grid2"),)), now).leftovers == ()
+    assert find(session, search(name, tags=(("team", "grid2"),)), now).leftovers == ()
 
 
-def test_the_proof_is_looked_at_again_right_before(world: World, session: AwsSession) -> None:
-    planted = world.network("demo", OURS)
-    wanted = search("demo")
+def test_the_proof_is_looked_at_again_right_before(world: World, session: AwsSession, name: str) -> None:
+    planted = world.network(name, owned(name))
+    wanted = search(name)
     ledger = find(session, wanted, now)
     group, vpc = planted["security group"], planted["VPC"]
     world.ec2.create_tags(Resources=[vpc, group], Tags=[{"Key": "kubernetes.io/cluster/other", "Value": "shared"}])
-    world.ec2.delete_tags(Resources=[planted["subnet"]], Tags=[{"Key": next(iter(OURS))}])
+    world.ec2.delete_tags(Resources=[planted["subnet"]], Tags=[{"Key": next(iter(owned(name)))}])
 
     rest = {one.kind: one.kept for one in deleted(session, wanted, ledger)}
 
@@ -186,19 +199,21 @@ def test_the_proof_is_looked_at_again_right_before(world: World, session: AwsSes
     assert world.ec2.describe_subnets(SubnetIds=[planted["subnet"]])["Subnets"]
 
 
-def test_only_what_was_shown_is_deleted(world: World, session: AwsSession) -> None:
-    first = world.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, **tagged("volume"))["VolumeId"]
-    wanted = search("demo")
+def test_only_what_was_shown_is_deleted(world: World, session: AwsSession, name: str) -> None:
+    first = world.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, **tagged("volume", name))["VolumeId"]
+    wanted = search(name)
     ledger = find(session, wanted, now)
-    second = world.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, **tagged("volume"))["VolumeId"]
+    second = world.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, **tagged("volume", name))["VolumeId"]
 
     assert deleted(session, wanted, ledger) == ()
     assert keys(find(session, wanted, now)) == {("volume", second)}
     assert keys(ledger) == {("volume", first)}
 
 
-def tagged(kind: str) -> dict[str, Any]:
-    return {"TagSpecifications": [{"ResourceType": kind, "Tags": [{"Key": k, "Value": v} for k, v in OURS.items()]}]}
+def tagged(kind: str, name: str) -> dict[str, Any]:
+    return {
+        "TagSpecifications": [{"ResourceType": kind, "Tags": [{"Key": k, "Value": v} for k, v in owned(name).items()]}]
+    }
 
 
 class Refusing:
@@ -229,11 +244,11 @@ class Denied:
         return refuse
 
 
-def test_a_kind_that_may_not_be_read_is_unknown_and_never_none(world: World, session: AwsSession) -> None:
-    volume = world.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, **tagged("volume"))["VolumeId"]
+def test_a_kind_that_may_not_be_read_is_unknown_and_never_none(world: World, session: AwsSession, name: str) -> None:
+    volume = world.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, **tagged("volume", name))["VolumeId"]
     denied: Any = Refusing(session, "iam", "elb", "resourcegroupstaggingapi")
 
-    ledger = find(denied, search("demo"), now)
+    ledger = find(denied, search(name), now)
 
     assert keys(ledger) == {("volume", volume)}
     assert {one.kind for one in ledger.unknown} == {
@@ -244,10 +259,12 @@ def test_a_kind_that_may_not_be_read_is_unknown_and_never_none(world: World, ses
     assert not ledger.clear
 
 
-def test_what_eks_tagged_stays_while_nobody_knows_which_eks_clusters_live(world: World, session: AwsSession) -> None:
-    planted = world.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, **tagged("volume"))["VolumeId"]
+def test_what_eks_tagged_stays_while_nobody_knows_which_eks_clusters_live(
+    world: World, session: AwsSession, name: str
+) -> None:
+    planted = world.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, **tagged("volume", name))["VolumeId"]
     denied: Any = Refusing(session, "eks")
-    wanted = search("demo")
+    wanted = search(name)
 
     ledger = find(denied, wanted, now)
 

@@ -151,9 +151,9 @@ def test_whole_floats_are_whole_numbers() -> None:
     assert (size, type(size)) == (200, int)
 
 
-def test_lightning_takes_dots_and_organizations() -> None:
-    stack = stack_of(HEAD + "clusters: [{name: ml.prod}]\ncontrol_plane: {type: lightning, org_id: o}\n")
-    assert (stack.clusters[0].name, stack.control_plane.org_id) == ("ml.prod", "o")
+def test_lightning_takes_organizations() -> None:
+    stack = stack_of(HEAD + "clusters: [{name: ml-prod}]\ncontrol_plane: {type: lightning, org_id: o}\n")
+    assert (stack.clusters[0].name, stack.control_plane.org_id) == ("ml-prod", "o")
 
 
 def test_inputs_of_another_module_keep_their_types() -> None:

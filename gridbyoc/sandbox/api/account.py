@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask, request
 
+from gridbyoc.sandbox.api.access import Doorkeeper
 from gridbyoc.sandbox.api.answers import rfc3339
 from gridbyoc.sandbox.api.app import Context, body
 from gridbyoc.sandbox.api.failures import NOT_FOUND, ApiError
@@ -15,53 +16,60 @@ PROJECT_ID = "project-ada-0001"
 FIRST_NAME, LAST_NAME = "Ada", "Lovelace"
 EMAIL = "ada@example.com"
 
+Answer = dict[str, Any]
+
 
 def add_routes(app: Flask, context: Context) -> None:
     """Only the login itself is open to anyone."""
-    door = context.door
+    routes = _Routes(context)
+    app.post("/v1/auth/login")(routes.login)
+    app.post("/v1/auth/refresh")(routes.refresh)
+    app.post("/v1/auth/logout")(routes.logout)
+    app.get("/v1/auth/user")(routes.user)
+    app.get("/v1/memberships")(routes.memberships)
+    app.get("/v1/projects/<project_id>/appinstances")(routes.apps)
 
-    def header() -> str:
-        return request.headers.get("Authorization", "")
 
-    def login() -> dict[str, Any]:
+class _Routes:
+    def __init__(self, context: Context) -> None:
+        self._door = context.door
+
+    def login(self) -> Answer:
         fields = {camel(key): value for key, value in body().items()}
-        return {"token": door.login(fields.get("username"), fields.get("apiKey"))}
+        return {"token": self._door.login(fields.get("username"), fields.get("apiKey"))}
 
-    def refresh() -> dict[str, Any]:
-        door.check(header())
-        return {"token": door.new_token()}
+    def refresh(self) -> Answer:
+        self._check()
+        return {"token": self._door.new_token()}
 
-    def logout() -> dict[str, Any]:
-        door.check(header())
-        door.logout(header())
+    def logout(self) -> Answer:
+        self._door.logout(self._check())
         return {}
 
-    def user() -> dict[str, Any]:
-        door.check(header())
-        return _user(context)
+    def user(self) -> Answer:
+        self._check()
+        return _user(self._door)
 
-    def memberships() -> dict[str, Any]:
-        door.check(header())
-        return {"memberships": [_membership(context)]}
+    def memberships(self) -> Answer:
+        self._check()
+        return {"memberships": [_membership(self._door)]}
 
-    def apps(project_id: str) -> dict[str, Any]:
-        door.check(header())
+    def apps(self, project_id: str) -> Answer:
+        self._check()
         if project_id != PROJECT_ID:
             raise ApiError(NOT_FOUND, f"project {project_id} not found")
         return {"lightningapps": [], "nextPageToken": "", "previousPageToken": ""}
 
-    app.post("/v1/auth/login")(login)
-    app.post("/v1/auth/refresh")(refresh)
-    app.post("/v1/auth/logout")(logout)
-    app.get("/v1/auth/user")(user)
-    app.get("/v1/memberships")(memberships)
-    app.get("/v1/projects/<project_id>/appinstances")(apps)
+    def _check(self) -> str:
+        authorization = request.headers.get("Authorization", "")
+        self._door.check(authorization)
+        return authorization
 
 
-def _user(context: Context) -> dict[str, Any]:
+def _user(door: Doorkeeper) -> Answer:
     return {
-        "id": context.door.user_id,
-        "username": context.door.username,
+        "id": door.user_id,
+        "username": door.username,
         "email": EMAIL,
         "firstName": FIRST_NAME,
         "lastName": LAST_NAME,
@@ -69,13 +77,13 @@ def _user(context: Context) -> dict[str, Any]:
     }
 
 
-def _membership(context: Context) -> dict[str, Any]:
+def _membership(door: Doorkeeper) -> Answer:
     return {
         "projectId": PROJECT_ID,
         "name": "default-project",
         "displayName": "Default project",
-        "userId": context.door.user_id,
-        "ownerId": context.door.user_id,
+        "userId": door.user_id,
+        "ownerId": door.user_id,
         "ownerType": "OWNER_TYPE_USER",
         "isDefault": True,
         "roles": [],

@@ -8,17 +8,12 @@ from typing import Any
 from flask import Flask, request
 
 from gridbyoc.sandbox.api.account import PROJECT_ID
-from gridbyoc.sandbox.api.answers import accelerators_json, cluster_json, instance_types_json, phase_name
+from gridbyoc.sandbox.api.answers import accelerators_json, cluster_json, instance_types_json
 from gridbyoc.sandbox.api.app import Context, body, flag
-from gridbyoc.sandbox.api.failures import ALREADY_EXISTS, NOT_FOUND, ApiError, invalid
+from gridbyoc.sandbox.api.failures import ALREADY_EXISTS, NOT_FOUND, ApiError
 from gridbyoc.sandbox.api.fields import camel
-from gridbyoc.sandbox.api.record import DELETED
-from gridbyoc.sandbox.api.service import GLOBAL_CLUSTER, Seen
-
-PHASES = ("UNSPECIFIED", "QUEUED", "PENDING", "RUNNING", "FAILED", "DELETED", "CONFIGURING", "OFFLINE")
-TYPES = ("UNSPECIFIED", "GLOBAL", "BYOC", "LEGACY", "BYOM", "SLURM")
-UNFILTERING_AGENT = "Grid-CLI-0.0.1"
-"""What every client since the grid CLI calls itself; those of 2022 and 2023 always send a filter when they list."""
+from gridbyoc.sandbox.api.listing import UNFILTERING_AGENT, ListFilter, agent
+from gridbyoc.sandbox.api.service import GLOBAL_CLUSTER
 
 Answer = dict[str, Any]
 
@@ -58,15 +53,12 @@ class _Routes:
         self._account_id = context.account_id
 
     def listing(self) -> Answer:
-        configuring = flag("includeConfiguringState")
-        clusters = [seen for seen in self._visible() if _passes(seen, configuring=configuring)]
-        shown = [cluster_json(seen, configuring=configuring) for seen in clusters]
+        wanted = ListFilter.of_request()
+        # The service's own cluster is listed where it is asked for by type, as a login does.
+        own = [self._plane.global_cluster()] if "CLUSTER_TYPE_GLOBAL" in wanted.types else []
+        found = [seen for seen in own + self._plane.clusters() if wanted.passes(seen)]
+        shown = [cluster_json(seen, configuring=wanted.configuring) for seen in found]
         return {"clusters": shown, "defaultCluster": GLOBAL_CLUSTER}
-
-    def _visible(self) -> list[Seen]:
-        """The service's own cluster is listed where it is asked for by type, as a login does."""
-        own = [self._plane.global_cluster()] if "CLUSTER_TYPE_GLOBAL" in _values("clusterTypeIn", TYPES) else []
-        return own + self._plane.clusters()
 
     def create(self) -> Answer:
         request_body = {camel(key): value for key, value in body().items()}
@@ -106,50 +98,10 @@ class _Routes:
         return {"available": self._plane.is_free(body().get("name"))}
 
 
-def _passes(seen: Seen, *, configuring: bool) -> bool:
-    """The four filters. Who does not filter is shown the deleted ones too, but for those who cannot filter."""
-    phase = phase_name(seen, configuring=configuring)
-    kind = seen.record.spec["clusterType"]
-    wanted, unwanted = _values("phaseIn", PHASES), _values("phaseNotIn", PHASES)
-    kinds, other_kinds = _values("clusterTypeIn", TYPES), _values("clusterTypeNotIn", TYPES)
-    if seen.phase == DELETED and not wanted and not unwanted and _cannot_filter():
-        return False
-    return (
-        (not wanted or phase in wanted)
-        and phase not in unwanted
-        and (not kinds or kind in kinds)
-        and kind not in other_kinds
-    )
-
-
-def _cannot_filter() -> bool:
-    """Whether this is a client since 2024: it has no filters left, and other parameters instead."""
-    parameters = {camel(name) for name in request.args}
-    return bool(
-        parameters & {"includeConfiguringState", "orgId", "projectId"}
-        or "project_id" in (request.view_args or {})
-        or _agent() == UNFILTERING_AGENT
-    )
-
-
-def _values(name: str, allowed: tuple[str, ...]) -> list[str]:
-    """A repeated query parameter of enum names, in either spelling; ``ApiError`` 400 for one that is no such name."""
-    prefix = "CLUSTER_STATE_" if allowed is PHASES else "CLUSTER_TYPE_"
-    found = [value for key, value in request.args.items(multi=True) if camel(key) == name]
-    for value in found:
-        if value.removeprefix(prefix) not in allowed or not value.startswith(prefix):
-            raise invalid(f"parsing list {name!r}: {value[:80]!r} is not a name of that kind")
-    return found
-
-
 def _retries_conflicts(spec: object) -> bool:
     """Whether this client would send a 409 again for ever: the Python client of today and its forerunners.
 
     They cannot be told from the lightning CLIs of 2022 and 2023, which show a 400 as they show a 409.
     """
     direct = isinstance(spec, dict) and ("awsV1" in spec or isinstance(spec.get("driver"), str))
-    return direct or _agent() == UNFILTERING_AGENT
-
-
-def _agent() -> str:
-    return request.headers.get("User-Agent", "")
+    return direct or agent() == UNFILTERING_AGENT

@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response, request
@@ -30,21 +31,14 @@ def add_routes(app: Flask, context: Context) -> None:
     def logs(cluster_id: str) -> Response:
         context.door.check(request.args.get("token", ""))
         context.plane.cluster(cluster_id)
-        start, end, limit = _number("start", 0.0), _number("end", 1e12), _number("limit", MAX_ENTRIES)
-        follow = flag("follow")
+        window = _window()
         websocket = Server.accept(request.environ)
-        try:
-            sent = 0
-            for entry in _entries(context, cluster_id, websocket, follow=follow):
-                if entry["at"] >= start and (follow or entry["at"] <= end) and sent < limit:
-                    websocket.send(json.dumps(_frame(entry, cluster_id)))
-                    sent += 1
+        with contextlib.suppress(ConnectionClosed):
+            _send(context, cluster_id, websocket, window)
             if not request.args["token"].startswith("Basic "):
                 # The lightning CLI reports a close as an error; the grid CLI waits for it.
                 websocket.receive(timeout=LINGER_SECONDS)
             websocket.close()
-        except ConnectionClosed:
-            pass
         _say_no_more(request.environ["werkzeug.socket"])
         return Response("")
 
@@ -54,6 +48,29 @@ def add_routes(app: Flask, context: Context) -> None:
 
     app.add_url_rule("/v1/core/clusters/<cluster_id>/logs", "logs", logs, websocket=True)
     app.add_url_rule("/v1/core/clusters/<cluster_id>/logs", "plain logs", plain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Which entries are wanted; times are seconds since the epoch, and ``end`` is given even with ``follow``."""
+
+    start: float
+    end: float
+    limit: float
+    follow: bool
+
+
+def _window() -> _Window:
+    return _Window(_number("start", 0.0), _number("end", 1e12), _number("limit", MAX_ENTRIES), flag("follow"))
+
+
+def _send(context: Context, cluster_id: str, websocket: Server, window: _Window) -> None:
+    sent = 0
+    for entry in _entries(context, cluster_id, websocket, follow=window.follow):
+        wanted = entry["at"] >= window.start and (window.follow or entry["at"] <= window.end)
+        if wanted and sent < window.limit:
+            websocket.send(json.dumps(_frame(entry, cluster_id)))
+            sent += 1
 
 
 def _say_no_more(connection: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Clusters: names by the dialect's rule, instance types."""
+"""Clusters: names, instance types."""
 
 from __future__ import annotations
 
@@ -9,28 +9,21 @@ from gridbyoc.stack.instance_types import instance_type_fault
 from gridbyoc.stack.rules.context import Context
 from gridbyoc.stack.words import Place, show
 
-NAME_RULES = {
-    "grid": "1 to 63 of a-z, 0-9 and `-`, with no `-` at either end",
-    "lightning": "1 to 63 of a-z, 0-9, `-` and `.`, beginning and ending with a letter or digit",
-}
-_NAMES = {
-    "grid": re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)"),
-    "lightning": re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?"),
-}
+NAME_RULE = "1 to 63 of a-z, 0-9 and `-`, with no `-` at either end"
+"""Of both dialects: every client of the service checks it before it sends a name."""
+_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 
 
 def cluster_name_fault(name: str, dialect: str) -> Fault | None:
-    """The rule of the control plane of that dialect; an unknown dialect has ``grid``'s."""
-    dialect = dialect if dialect in _NAMES else "grid"
-    if _NAMES[dialect].fullmatch(name):
+    """The control plane's rule; ``dialect`` is only named."""
+    if _NAME.fullmatch(name):
         return None
     if len(name) > 63:
         return Fault(f"has {len(name)} characters; at most 63 are allowed")
-    better = name.strip().lower().replace("_", "-").replace(" ", "-")
-    better = (better.replace(".", "-") if dialect == "grid" else better).strip("-.")
-    suggestion = f"; for instance `{better}`" if _NAMES[dialect].fullmatch(better) else ""
+    better = re.sub(r"[_. ]", "-", name.strip().lower()).strip("-")
+    suggestion = f"; for instance `{better}`" if _NAME.fullmatch(better) else ""
     message = f"{show(name)} cannot be a cluster's name on a control plane of type `{dialect}`"
-    return Fault(message, f"allowed: {NAME_RULES[dialect]}{suggestion}")
+    return Fault(message, f"allowed: {NAME_RULE}{suggestion}")
 
 
 def check_clusters(findings: Findings, _context: Context) -> None:

@@ -1,0 +1,75 @@
+"""Where a stack's state lies, told from what the work_dir remembers; and how that is said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError
+from gridbyoc.stack.files import write_atomic
+from gridbyoc.terraform.snapshot import snapshot_of
+from gridbyoc.terraform.state import RECORD, Backend, read_json
+
+REMEMBERED = ".gridbyoc-state.json"
+"""Our own note of the backend of the last good init: ``.terraform`` may be deleted by anybody at any time."""
+
+
+def standing_backend(work_dir: Path) -> Backend | None:
+    """Where the state lies: by Terraform's record, else by ours, else in a file that holds one; ``None``: unknown."""
+    for note in (read_json(work_dir / RECORD).get("backend"), read_json(work_dir / REMEMBERED)):
+        if isinstance(note, dict) and isinstance(note.get("type"), str):
+            config = note.get("config")
+            return Backend(note["type"], _told(config) if isinstance(config, dict) else {})
+    file = Backend().state_file(work_dir)
+    if not file.exists() or not file.stat().st_size:
+        return None
+    state = read_json(file)  # nothing where it cannot be read: what it holds may still be a state
+    return None if state and snapshot_of(state).empty else Backend()
+
+
+def remember(work_dir: Path, backend: Backend) -> None:
+    """Note where the state lies, once ``init`` has gone well there."""
+    note = {"type": backend.type, "config": dict(backend.config)}
+    write_atomic(work_dir / REMEMBERED, json.dumps(note, indent=2, sort_keys=True) + "\n")
+
+
+def initialised(work_dir: Path) -> bool:
+    """Whether Terraform itself has a record of the backend in this work_dir."""
+    return isinstance(read_json(work_dir / RECORD).get("backend"), dict)
+
+
+def same_place(one: Backend, other: Backend) -> bool:
+    """Whether two backends mean the same state, whatever else differs (encryption, lock table, region's spelling)."""
+    if one.type != other.type:
+        return False
+    names = {"local": ("path",), "s3": ("bucket", "key")}.get(one.type)
+    if names is None:
+        return dict(one.config) == dict(other.config)
+    return all(one.config.get(name) == other.config.get(name) for name in names)
+
+
+def place_words(backend: Backend, work_dir: Path) -> str:
+    """``s3://bucket/key``, or the path of the file."""
+    if backend.type == "s3":
+        return f"s3://{backend.config.get('bucket')}/{backend.config.get('key')}"
+    return str(backend.state_file(work_dir)) if not backend.remote else f"the {backend.type} backend"
+
+
+def local_state(work_dir: Path, backend: Backend) -> dict[str, Any]:
+    """The document in a local state file, empty where there is none; ``TerraformError`` where it cannot be read."""
+    file = backend.state_file(work_dir)
+    state = read_json(file)
+    if state.get("version") == 4 or not file.exists() or not file.stat().st_size:
+        return state
+    raise TerraformError(
+        f"{file} is no state that can be read.",
+        why="It is damaged, encrypted, or of a Terraform before 0.12.",
+        fix="Look at it with `terraform show`, or put back terraform.tfstate.backup.",
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def _told(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if value is not None}

@@ -1,0 +1,215 @@
+"""``gridbyoc verify`` on a real role of a local AWS: it passes, and names what somebody edited out of band."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from gridbyoc.sandbox import Sandbox, running_sandbox
+from gridbyoc.steps.verify_needs import GUIDE_POLICIES
+
+ID = "canary-external-id"
+GRID = "arn:aws:iam::302180240179:root"
+OWN = {"Effect": "Allow", "Action": ["eks:*", "ecr:*", "events:*"], "Resource": "*"}
+GUARDED = {"StringEquals": {"sts:ExternalId": [ID]}}
+
+
+def admit(principal: str, condition: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": principal}, **more}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+@dataclass
+class Site:
+    """A stack whose role and state are there, without a Terraform having made them."""
+
+    box: Sandbox
+    directory: Path
+    role: str
+
+    def iam(self) -> Any:
+        return boto3.client(
+            "iam",
+            endpoint_url=self.box.aws_url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def make_role(self) -> None:
+        trust = document(admit(GRID, GUARDED))
+        self.iam().create_role(RoleName=self.role, AssumeRolePolicyDocument=trust, MaxSessionDuration=43200)
+        own = self.iam().create_policy(PolicyName=self.role, PolicyDocument=document(OWN))["Policy"]["Arn"]
+        for arn in [own, *(f"arn:aws:iam::aws:policy/{name}" for name in GUIDE_POLICIES)]:
+            self.iam().attach_role_policy(RoleName=self.role, PolicyArn=arn)
+
+    def write(self, role: str = "{}", account: str = "123456789012") -> None:
+        """The stack file, and a state that hands on the outputs."""
+        stack = f"version: 1\nname: {self.role}\naws: {{region: us-east-1}}\nrole: {role}\nclusters: []\n"
+        Path(self.directory, "gridbyoc.yaml").write_text(stack)
+        values = {
+            "role_arn": {"value": f"arn:aws:iam::{account}:role/{self.role}", "type": "string"},
+            "external_id": {"value": ID, "type": "string", "sensitive": True},
+        }
+        state = {"version": 4, "terraform_version": "1.5.0", "serial": 1, "lineage": "a-lineage", "outputs": values}
+        work_dir = self.directory / ".gridbyoc" / self.role
+        work_dir.mkdir(parents=True, exist_ok=True)
+        Path(work_dir, "terraform.tfstate").write_text(json.dumps({**state, "resources": []}))
+
+    def trust(self, *statements: dict[str, Any]) -> None:
+        self.iam().update_assume_role_policy(RoleName=self.role, PolicyDocument=document(*statements))
+
+    def __call__(self, *args: str, status: int, **env: str) -> str:
+        """Run it; the answer never holds the external id nor a traceback."""
+        argv = [sys.executable, "-m", "gridbyoc", "verify", *args]
+        environ = {**self.box.environ(os.environ), "HOME": str(self.directory), **env}
+        ran = subprocess.run(argv, cwd=self.directory, env=environ, capture_output=True, text=True, timeout=120)
+        text = ran.stdout + ran.stderr
+        assert ran.returncode == status, text
+        assert ID not in text
+        assert "Traceback" not in text
+        return text if status not in (0, 4) or "--format" not in args else ran.stdout
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    with running_sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def site(box: Sandbox, tmp_path: Path, request: pytest.FixtureRequest) -> Site:
+    name = request.node.name.replace("_", "-")[:60].strip("-")
+    made = Site(box, tmp_path, name)
+    made.write()
+    return made
+
+
+def failed(text: str) -> dict[str, dict[str, Any]]:
+    return {each["code"]: each for each in json.loads(text)["findings"] if each["verdict"] != "pass"}
+
+
+def test_verify_proves_the_role(site: Site) -> None:
+    site.make_role()
+    text = site("--attestation", "proof.json", "--strict", status=0)
+    lines = text.splitlines()
+    assert "GBY-V001  control plane admitted" in text
+    assert any(line.startswith("Proven: arn:aws:iam::123456789012:role/") and "19 pass" in line for line in lines)
+    target = site.directory / "proof.json"
+    assert target.stat().st_mode & 0o777 == 0o600
+    filed = json.loads(target.read_text())
+    assert ID not in target.read_text()
+    assert filed["verdict"] == "pass"
+    assert filed["external_id_checked"] is True
+    assert len(filed["policies"]) == 10
+    assert all(len(policy["sha256"]) == 64 and policy["version"] for policy in filed["policies"])
+    again = site("--format", "json", "--attestation", "again.json", status=0)
+    assert json.loads(again)["verdict"] == "pass"
+    assert json.loads((site.directory / "again.json").read_text())["trust_policy"] == filed["trust_policy"]
+
+
+def test_verify_names_the_statement_that_was_added(site: Site) -> None:
+    site.make_role()
+    site.trust(admit(GRID, GUARDED), admit("arn:aws:iam::666666666666:root", Sid="Backdoor"))
+    found = failed(site("--format", "json", status=4))
+    assert found["GBY-V006"]["statements"] == ["statement 2 (Sid Backdoor) of the trust policy"]
+    assert "arn:aws:iam::666666666666:root" in found["GBY-V006"]["detail"]
+    assert {each["verdict"] for each in found.values()} == {"fail"}
+    shown = site(status=4)
+    assert "statement 2 (Sid Backdoor) of the trust policy trusts arn:aws:iam::666666666666:root" in shown
+    assert "The proof fails" in shown
+
+
+def test_verify_names_the_condition_that_was_taken_out(site: Site) -> None:
+    site.make_role()
+    site.trust(admit(GRID))
+    found = failed(site("--format", "json", status=4))
+    assert found["GBY-V002"]["statements"] == ["statement 1 of the trust policy"]
+    assert {"GBY-V002", "GBY-V003", "GBY-V004", "GBY-V009"} == set(found)
+
+
+def test_verify_names_policies_that_were_taken_off_and_put_on(site: Site) -> None:
+    site.make_role()
+    site.iam().detach_role_policy(RoleName=site.role, PolicyArn="arn:aws:iam::aws:policy/AmazonSQSFullAccess")
+    deny = {"Effect": "Deny", "Action": "iam:PassRole", "Resource": "*", "Sid": "NoPass"}
+    site.iam().put_role_policy(RoleName=site.role, PolicyName="brake", PolicyDocument=document(deny))
+    found = failed(site("--format", "json", status=4))
+    assert found["GBY-V020"]["detail"] == "not attached: AmazonSQSFullAccess"
+    assert "sqs:CreateQueue" in found["GBY-V021"]["detail"]
+    assert found["GBY-V022"]["statements"] == ["statement 1 (Sid NoPass) of inline policy brake"]
+    assert found["GBY-V025"]["verdict"] == "warn"
+
+
+def test_verify_reads_the_boundary(site: Site) -> None:
+    site.make_role()
+    narrow = document({"Effect": "Allow", "NotAction": "eks:*", "Resource": "*"})
+    arn = site.iam().create_policy(PolicyName=f"{site.role}-b", PolicyDocument=narrow)["Policy"]["Arn"]
+    site.iam().put_role_permissions_boundary(RoleName=site.role, PermissionsBoundary=arn)
+    site.write(f"{{permissions_boundary: '{arn}'}}")
+    found = failed(site("--format", "json", status=4))
+    assert set(found) == {"GBY-V023"}
+    assert "eks:CreateCluster" in found["GBY-V023"]["detail"]
+
+
+def test_verify_warns_and_strict_fails(site: Site) -> None:
+    site.make_role()
+    site.iam().update_role(RoleName=site.role, MaxSessionDuration=3600)
+    assert "GBY-V026" in site(status=0)
+    assert "Proven, with remarks" in site("--strict", status=4)
+
+
+def test_verify_says_that_a_role_is_missing(site: Site) -> None:
+    text = site(status=1)
+    assert f"role/{site.role} does not exist." in text
+    assert "gridbyoc bootstrap" in text
+
+
+def test_verify_needs_outputs_and_the_right_account(site: Site) -> None:
+    site.write(account="999999999999")
+    assert "the role is in 999999999999" in site(status=4)
+    Path(site.directory, ".gridbyoc", site.role, "terraform.tfstate").unlink()
+    assert "Run `gridbyoc bootstrap` first." in site(status=1)
+
+
+def test_verify_cannot_write_its_attestation(site: Site) -> None:
+    site.make_role()
+    assert "Cannot write" in site("--attestation", "nowhere/proof.json", status=1)
+
+
+def test_what_may_not_be_read_is_unknown(site: Site) -> None:
+    site.make_role()
+    site.iam().create_user(UserName="auditor")
+    key = site.iam().create_access_key(UserName="auditor")["AccessKey"]
+    rights = document({"Effect": "Allow", "Action": ["iam:GetRole", "sts:*"], "Resource": "*"})
+    site.iam().put_user_policy(UserName="auditor", PolicyName="little", PolicyDocument=rights)
+    who = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    enforce_rights(site.box, "0")
+    try:
+        found = failed(site("--format", "json", status=0, **who))
+        site("--strict", status=4, **who)
+    finally:
+        enforce_rights(site.box, "inf")
+    assert {each["verdict"] for each in found.values()} == {"unknown"}
+    assert set(found) == {"GBY-V020", "GBY-V021", "GBY-V022", "GBY-V025"}
+    assert "the caller may not call iam:ListAttachedRolePolicies" in found["GBY-V020"]["detail"]
+
+
+def enforce_rights(box: Sandbox, after: str) -> None:
+    """From how many calls on the local AWS asks for rights (moto's own switch)."""
+    url = f"{box.aws_url}/moto-api/reset-auth"
+    request = urllib.request.Request(url, after.encode(), {"Content-Type": "text/plain"}, method="POST")
+    urllib.request.urlopen(request, timeout=30).read()
