@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -17,11 +17,20 @@ if TYPE_CHECKING:
     from gridbyoc.steps.run import Choices
 
 
+class Yes(NamedTuple):
+    """What the command line approves beforehand."""
+
+    create_and_change: bool = False
+    destroy: bool = False
+    rollback: bool = False
+
+
 @command("bootstrap")
 @stack_argument
 @set_option
 @click.option("--yes", "-y", is_flag=True, help="Approve creation and change (never destruction).")
 @click.option("--yes-destroy", is_flag=True, help="Approve destruction and replacement as well.")
+@click.option("--rollback", is_flag=True, help="Where the registration is refused, destroy what this run created.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for the clusters to run.")
 @click.option("--edit-before-creation", is_flag=True, help="Open $VISUAL or $EDITOR on each new cluster's request.")
 @choices_options
@@ -32,6 +41,7 @@ def bootstrap(
     overrides: tuple[str, ...],
     yes: bool,
     yes_destroy: bool,
+    rollback: bool,
     edit_before_creation: bool,
     choices: Choices,
 ) -> None:
@@ -41,7 +51,7 @@ def bootstrap(
     is $GRIDBYOC_STACK or gridbyoc.yaml where none is given; - reads standard input.
     """
     editor = _editor(app) if edit_before_creation else None
-    carry_out(app, stack_file, overrides, choices, yes=yes, yes_destroy=yes_destroy, editor=editor)
+    carry_out(app, stack_file, overrides, choices, Yes(yes, yes_destroy, rollback), editor=editor)
 
 
 def carry_out(
@@ -49,9 +59,8 @@ def carry_out(
     stack_file: str,
     overrides: tuple[str, ...],
     choices: Choices,
+    yes: Yes,
     *,
-    yes: bool,
-    yes_destroy: bool,
     editor: EditBody | None = None,
     verb: str = "bootstrap",
 ) -> None:
@@ -59,9 +68,9 @@ def carry_out(
     from gridbyoc.steps.bootstrap import Approval
     from gridbyoc.steps.bootstrap import bootstrap as run_bootstrap
 
-    approval = Approval(yes, yes_destroy, lambda plan: _ask(app, plan))
+    approval = Approval(yes.create_and_change, yes.destroy, lambda plan: _ask(app, plan))
     with open_run(app, stack_file, overrides, verb, choices) as run:
-        report = run_bootstrap(run, approval, edit=editor)
+        report = run_bootstrap(run, approval, edit=editor, rollback=yes.rollback)
     _show(app, report)
 
 

@@ -10,9 +10,10 @@ import click
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
 from gridbyoc.cli.running import choices_options, open_run
+from gridbyoc.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.destroy import Doomed
+    from gridbyoc.steps.destroy import Destroyed, Doomed
     from gridbyoc.steps.run import Choices
 
 
@@ -20,29 +21,52 @@ if TYPE_CHECKING:
 @stack_argument
 @set_option
 @click.option("--yes-destroy", is_flag=True, help="Approve the destruction.")
+@click.option("--delete-data", is_flag=True, help="Delete leftover buckets and volumes that hold data as well.")
 @choices_options
 @pass_app
-def destroy(app: App, stack_file: str, overrides: tuple[str, ...], yes_destroy: bool, choices: Choices) -> None:
-    """Delete STACK_FILE's clusters, wait until they are gone, then destroy the role.
+def destroy(
+    app: App, stack_file: str, overrides: tuple[str, ...], yes_destroy: bool, delete_data: bool, choices: Choices
+) -> int:
+    """Delete STACK_FILE's clusters, wait until they are gone, then their leftovers, the role and the local files.
 
-    The role goes last: the control plane needs it to take its clusters down.
+    The role goes after the clusters: the control plane needs it to take them down. What holds data stays unless
+    --delete-data. Ends with status 7 while anything of a cluster is left in AWS.
     """
     from gridbyoc.steps.destroy import destroy as run_destroy
 
     with open_run(app, stack_file, overrides, "destroy", choices) as run:
-        done = run_destroy(run, lambda doomed: yes_destroy or _ask(app, doomed))
+        done = run_destroy(run, lambda doomed: yes_destroy or _ask(app, doomed), delete_data=delete_data)
+    _show(app, run.stack.name, done)
+    return int(ExitStatus.DONE) if done.left.ledger.clear else int(ExitStatus.LEFTOVERS)
+
+
+def _show(app: App, stack: str, done: Destroyed) -> None:
+    from gridbyoc.cli.leftovers import show_found
+    from gridbyoc.show.leftovers import leftovers_object
+
     if app.json:
         gone = {"type": "destroyed", "clusters": list(done.clusters), "resources": done.resources}
-        app.line(json.dumps(gone | {"role_arn": done.role_arn}, ensure_ascii=False))
-    elif done.clusters or done.resources:
+        left = {"role_arn": done.role_arn, "left": leftovers_object(stack, done.left)}
+        app.line(json.dumps(gone | left, ensure_ascii=False))
+        return
+    if done.clusters or done.resources:
         app.line(f"Destroyed: clusters {', '.join(done.clusters) or 'none'}; {done.resources} resources of the role.")
     else:
         app.line("Nothing to destroy: the state is empty and no cluster runs through this stack's role.")
+    show_found(app, stack, done.left)
 
 
 def _ask(app: App, doomed: Doomed) -> bool:
+    from gridbyoc.show.leftovers import leftover_rows
+    from gridbyoc.show.table import plain_table
+
     app.note("This deletes, for good:")
     for cluster in doomed.clusters:
-        app.note(f"  - cluster {cluster.name} ({cluster.status}) and what runs on it")
-    app.note(f"  - the role {doomed.role_arn or '(in the state)'} with its policy, attachments and external id")
+        app.note(f"  - cluster {cluster.name} ({cluster.status}), what runs on it and what it leaves behind")
+    if doomed.has_resources:
+        app.note(f"  - the role {doomed.role_arn or '(in the state)'} with its policy, attachments and external id")
+    if doomed.found.ledger.leftovers:
+        app.note("  - what past clusters left behind (what holds data only with --delete-data):")
+        for line in plain_table(*leftover_rows(doomed.found.ledger)).splitlines():
+            app.note(f"      {line}")
     return app.confirm("Destroy all of this?", flag="--yes-destroy")

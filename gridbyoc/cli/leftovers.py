@@ -66,7 +66,7 @@ def leftovers(
     with open_run(app, stack_file, overrides, "leftovers", Choices(url=url), lock=delete_) as run:
         patience = _patience(timeout, poll_interval) if delete_ else None
         found = _work(app, run, wanted, patience, yes_destroy=yes_destroy, delete_data=delete_data)
-    _show(app, run.stack.name, found)
+    show_found(app, run.stack.name, found)
     return int(ExitStatus.DONE) if found.ledger.clear else int(ExitStatus.LEFTOVERS)
 
 
@@ -111,7 +111,7 @@ def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _show(app: App, stack: str, found: Found) -> None:
+def show_found(app: App, stack: str, found: Found) -> None:
     from gridbyoc.show.leftovers import leftover_notes, leftover_rows, leftovers_object, summary
 
     if app.json:

@@ -36,6 +36,8 @@ COMMANDS = {
     "login": ("account", "Log in to the control plane."),
     "context": ("account", "Set the default cluster."),
     "rotate": ("rotate", "Give the stack a new external id."),
+    "verify": ("verify", "Prove what the role grants."),
+    "leftovers": ("leftovers", "What outlived deleted clusters in AWS."),
     "destroy": ("destroy", "Delete a stack's clusters and its role."),
     "sandbox": ("sandbox", "A local AWS and a local control plane."),
     "doctor": ("doctor", "Check tools and credentials."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.bootstrap import carry_out
+from gridbyoc.cli.bootstrap import Yes, carry_out
 from gridbyoc.cli.options import command, load_stack, pass_app, set_option, stack_argument
 from gridbyoc.cli.running import choices_options, now
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
@@ -39,7 +39,7 @@ def rotate(app: App, stack_file: str, overrides: tuple[str, ...], yes: bool, cho
     mark = now().strftime("%Y-%m-%dT%H:%M:%SZ")
     write_back(file, {("role", "rotation"): mark})
     app.note(f"{file}: role.rotation is now {mark}; commit it.")
-    carry_out(app, stack_file, overrides, choices, yes=True, yes_destroy=False, verb="rotate")
+    carry_out(app, stack_file, overrides, choices, Yes(create_and_change=True), verb="rotate")
 
 
 def _rotatable_file(stack: Stack) -> Path:

@@ -74,7 +74,19 @@ def type_words(item: InstanceType | None, kept: InstanceType | None = None) -> s
 
 
 def refuse_impossible(cluster: Cluster, grant: Grant, *, direct: bool) -> None:
-    """What no update can do: move a cluster to another region, change one that is being deleted.
+    """What no update can do: move a cluster to another region, change one that is being deleted; ``refuse_change``."""
+    refuse_change(cluster, direct=direct)
+    if cluster.region is not None and cluster.region != grant.region:
+        raise UnsupportedByDialectError(
+            f"The region of cluster {cluster.name} cannot be changed from {cluster.region} to {grant.region}.",
+            why="A cluster lives in one region for as long as it exists.",
+            fix=f"Set aws.region back to {cluster.region}, or delete the cluster and create it anew.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+
+def refuse_change(cluster: Cluster, *, direct: bool) -> None:
+    """A cluster that no PUT of ours may change: made in the other form, or being deleted.
 
     ``direct``: the form of spec that the dialect writes; a cluster made in the other form is not rewritten.
     """
@@ -82,13 +94,6 @@ def refuse_impossible(cluster: Cluster, grant: Grant, *, direct: bool) -> None:
         raise UnsupportedByDialectError(
             f"Cluster {cluster.name} was made through the other dialect of the control plane's API.",
             fix=f"Set control_plane.type to {'grid' if direct else 'lightning'} to change it.",
-            rerun=SAFE_NOTHING_DONE,
-        )
-    if cluster.region is not None and cluster.region != grant.region:
-        raise UnsupportedByDialectError(
-            f"The region of cluster {cluster.name} cannot be changed from {cluster.region} to {grant.region}.",
-            why="A cluster lives in one region for as long as it exists.",
-            fix=f"Set aws.region back to {cluster.region}, or delete the cluster and create it anew.",
             rerun=SAFE_NOTHING_DONE,
         )
     if cluster.status in {"terminating", "deleted"}:

@@ -1,24 +1,26 @@
-"""A create request as a text to edit, and back: snake_case, nulls for what is unset, the external id masked."""
+"""A create request as a text to edit, and back: snake_case, nulls for what is unset, secrets masked."""
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from gridbyoc.control_plane.changes import ABSENT
 from gridbyoc.control_plane.model import FieldChange
-from gridbyoc.control_plane.parse import snake
+from gridbyoc.control_plane.parse import member, snake
 from gridbyoc.control_plane.rules import check_name, check_types
-from gridbyoc.control_plane.shapes import SHAPES, Fields, Kind, Many, dialect_of
+from gridbyoc.control_plane.shapes import SHAPES, Fields, Kind, Many, Plain, dialect_of
 from gridbyoc.control_plane.wire import wanted_of
-from gridbyoc.control_plane.words import REDACTED
+from gridbyoc.control_plane.words import REDACTED, printable
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.stack.secret import Secret
 
-SECRET_FIELDS = frozenset({"externalId"})
+SECRET_FIELDS = frozenset({"externalId", "kubeconfig"})
+"""Texts of these names; an object may have the name of a text in it."""
 _TYPES: Mapping[str, tuple[type, str]] = {"text": (str, "a text"), "whole": (int, "a whole number"),
                                           "yesno": (bool, "true or false")}  # fmt: skip
 
@@ -33,16 +35,17 @@ class Edited:
 
 def to_text(body: Mapping[str, Any]) -> str:
     """``body`` as JSON to edit: every field the API knows, ``null`` where unset."""
-    return json.dumps(_open(body, SHAPES[dialect_of(body)]), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(opened(body, SHAPES[dialect_of(body)]), indent=2, ensure_ascii=False) + "\n"
 
 
-def _open(value: object, kind: Kind, name: str = "") -> object:
-    if name in SECRET_FIELDS and value is not None:
+def opened(value: object, kind: Kind, name: str = "") -> object:
+    """``value`` as it is shown: the fields of its kind and no others, secret texts masked."""
+    if kind == "text" and name in SECRET_FIELDS and value is not None:
         return REDACTED
     if isinstance(kind, Fields) and isinstance(value, Mapping):
-        return {snake(key): _open(value.get(key), kind.of[key], key) for key in sorted(kind.of)}
-    if isinstance(kind, Many) and isinstance(value, Sequence):
-        return [_open(item, kind.of) for item in value]
+        return {snake(key): opened(member(value, key), kind.of[key], key) for key in sorted(kind.of)}
+    if isinstance(kind, Many) and isinstance(value, list):
+        return [opened(item, kind.of) for item in value]
     return value
 
 
@@ -52,27 +55,27 @@ def from_text(text: str, body: Mapping[str, Any]) -> Edited:
     Raises ``UsageError`` for what is no JSON, a key twice, a key the API does not know (with the nearest one), a
     value of another type, or no name or role; ``UnsupportedByDialectError`` for a name or type the service refuses.
     """
-    value = _parsed(text)
-    if not isinstance(value, dict):
-        raise _bad("It is not a JSON object.")
-    edited = _close(value, SHAPES[dialect_of(body)], "", body)
+    edited = _close(parsed(text), SHAPES[dialect_of(body)], "", body)
     wanted = wanted_of(edited)
     check_name(wanted.name, dialect_of(body))
-    check_types(_type_names(edited))
+    check_types(type_names(edited))
     return Edited(edited, differences(body, edited))
 
 
-def _parsed(text: str) -> object:
-    """The text's value; the library's error keeps the whole text, so it is not let out."""
+def parsed(text: str) -> dict[str, Any]:
+    """The text's object; the library's error keeps the whole text, so it is not let out."""
     try:
-        return json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        if isinstance(value, dict):
+            return value
+        problem = "It is not a JSON object."
     except json.JSONDecodeError as error:
         problem = f"It is not JSON: {error.msg}, line {error.lineno}, column {error.colno}."
     except RecursionError:
         problem = "It is nested too deeply."
     except ValueError as error:
         problem = "It holds a number that is too long." if type(error) is ValueError else str(error)
-    raise _bad(problem)
+    raise refused(problem)
 
 
 class _RefusedError(ValueError):
@@ -98,39 +101,56 @@ def _close(value: object, kind: Kind, path: str, before: object) -> Any:  # noqa
         return _close_fields(value, kind, path, before if isinstance(before, Mapping) else {})
     if isinstance(kind, Many):
         if not isinstance(value, list):
-            raise _bad(f"{path} must be a list.")
+            raise refused(f"{path} must be a list.")
         return [_close(item, kind.of, f"{path}[{index}]", None) for index, item in enumerate(value)]
-    if kind != "any":
-        wanted, words = _TYPES[kind]
-        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is int):
-            raise _bad(f"{path} must be {words}.")
+    check_plain(value, kind, path)
     return value
 
 
+def check_plain(value: object, kind: Plain, path: str) -> None:
+    """Refuse a value of another type; the whole numbers of this API count or measure, so none is below 0."""
+    if kind == "any":
+        return
+    wanted, words = _TYPES[kind]
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is int):
+        raise refused(f"{path} must be {words}.")
+    if kind == "whole" and isinstance(value, int) and value < 0:
+        raise refused(f"{path} must be 0 or more.")
+
+
 def _close_fields(value: object, kind: Fields, path: str, before: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise _bad(f"{path} must be an object.")
-    names = {spelling: key for key in kind.of for spelling in (key, snake(key))}
     closed: dict[str, Any] = {}
+    for key, (where, item) in fields_of(value, kind, path).items():
+        masked = key in SECRET_FIELDS and item == REDACTED
+        closed[key] = member(before, key) if masked else _close(item, kind.of[key], where, member(before, key))
+    return {key: item for key, item in sorted(closed.items()) if item is not None}
+
+
+def fields_of(value: object, kind: Fields, path: str) -> dict[str, tuple[str, Any]]:
+    """The fields that are set, by their name on the wire: each one's place in the text, and its value."""
+    if not isinstance(value, dict):
+        raise refused(f"{path} must be an object.")
+    names = {spelling: key for key in kind.of for spelling in (key, snake(key))}
+    found: dict[str, tuple[str, Any]] = {}
     for spelling, item in value.items():
         where = f"{path}.{spelling}" if path else spelling
         key = names.get(spelling)
         if key is None:
             raise _unknown(where, spelling, kind)
-        if key in closed:
-            raise _bad(f"{where} stands in it twice, in two spellings.")
+        if key in found:
+            raise refused(f"{where} stands in it twice, in two spellings.")
         if item is not None:
-            masked = key in SECRET_FIELDS and item == REDACTED
-            closed[key] = before.get(key) if masked else _close(item, kind.of[key], where, before.get(key))
-    return {key: item for key, item in sorted(closed.items()) if item is not None}
+            found[key] = where, item
+    return found
 
 
 def _unknown(where: str, spelling: str, kind: Fields) -> UsageError:
     near = difflib.get_close_matches(snake(spelling), [snake(key) for key in kind.of], n=1)
-    return _bad(f"{where} is not a field of the request.", f" Did you mean {near[0]}?" if near else "")
+    return refused(f"{where} is not a field of the request.", f" Did you mean {near[0]}?" if near else "")
 
 
-def _bad(problem: str, hint: str = "") -> UsageError:
+def refused(problem: str, hint: str = "") -> UsageError:
+    """The error of a text that cannot be sent; ``hint`` begins with a space."""
     return UsageError(
         f"The edited request cannot be sent. {problem}",
         fix=f"Edit it again.{hint}",
@@ -138,7 +158,8 @@ def _bad(problem: str, hint: str = "") -> UsageError:
     )
 
 
-def _type_names(body: Mapping[str, Any]) -> Iterator[str]:
+def type_names(body: Mapping[str, Any]) -> Iterator[str]:
+    """Every instance type that the request names."""
     for path, value in _flat(body):
         if path.endswith((".instance_type", "].name")) or ".available_accelerators[" in path:
             yield str(value)
@@ -147,8 +168,13 @@ def _type_names(body: Mapping[str, Any]) -> Iterator[str]:
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FieldChange, ...]:
     """What differs between two requests, field by field in snake_case; list items go by their name."""
     old, new = dict(_flat(before)), dict(_flat(after))
-    paths = [path for path in dict.fromkeys([*old, *new]) if old.get(path) != new.get(path)]
-    return tuple(FieldChange(path, _words(old.get(path)), _words(new.get(path))) for path in paths)
+    paths = [path for path in dict.fromkeys([*old, *new]) if _differ(old.get(path), new.get(path))]
+    return tuple(FieldChange(printable(path), _words(old.get(path)), _words(new.get(path))) for path in paths)
+
+
+def _differ(old: object, new: object) -> bool:
+    """JSON's ``true`` is not its ``1``, as Python has it."""
+    return old != new or isinstance(old, bool) is not isinstance(new, bool)
 
 
 def _flat(value: object, path: str = "", name: str = "") -> Iterator[tuple[str, object]]:
@@ -156,12 +182,20 @@ def _flat(value: object, path: str = "", name: str = "") -> Iterator[tuple[str, 
         for key, item in value.items():
             yield from _flat(item, f"{path}.{snake(key)}" if path else snake(key), key)
     elif isinstance(value, list):
-        for item in value:
-            label = item.get("name") or item.get("instanceType") if isinstance(item, Mapping) else item
+        for label, item in _labelled(value):
             yield from _flat(item, f"{path}[{label}]")
     else:
         yield path, Secret(str(value)) if name in SECRET_FIELDS else value
 
 
+def _labelled(items: list[Any]) -> Iterator[tuple[str, Any]]:
+    """Items by their name; the second of a name is ``name #2``."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        label = str(item.get("name") or item.get("instanceType") if isinstance(item, Mapping) else item)
+        seen[label] += 1
+        yield label if seen[label] == 1 else f"{label} #{seen[label]}", item
+
+
 def _words(value: object) -> str:
-    return ABSENT if value is None else str(value)
+    return ABSENT if value is None else printable(str(value))

@@ -24,6 +24,7 @@ from gridbyoc.control_plane.wire import (
     wanted_of,
 )
 from gridbyoc.stack.model import ClusterSpec, InstanceType
+from gridbyoc.stack.secret import Secret
 
 PROFILES = {
     "default": "CLUSTER_PERFORMANCE_PROFILE_DEFAULT",
@@ -101,17 +102,13 @@ class Grid:
         changes.refuse_impossible(current, grant, direct=False)
         if not self.diff(current, spec, grant):
             return current
-        # The guide's client sends the id as the name; the service keeps the cluster's name all the same.
-        body = {"name": current.id, "spec": merged(parse.child(current.raw, "spec"), spec, grant)}
-        self._http.call(
-            "PUT",
-            cluster_path(current.id),
-            read_object,
-            body=body,
-            cluster_id=current.id,
-            secrets=cluster_secrets(current, grant),
-        )
-        return self.get(current.id)
+        spec_after = merged(parse.child(current.raw, "spec"), spec, grant)
+        return self._put(current, spec_after, cluster_secrets(current, grant))
+
+    def replace(self, cluster: Cluster, spec: Mapping[str, Any]) -> Cluster:
+        """PUT ``spec``, a whole one, in the place of the cluster's own."""
+        changes.refuse_change(cluster, direct=False)
+        return self._put(cluster, spec, cluster_secrets(cluster))
 
     def delete(self, cluster_id: str, *, force: bool = False) -> None:
         """Ask for deletion. ``force`` makes the control plane forget the cluster and leave its resources behind."""
@@ -130,6 +127,13 @@ class Grid:
         """The AWS account that assumes the customer's role."""
         path = cluster_path(cluster_id, "cloud-provider-id")
         return self._http.call("GET", path, lambda raw: parse.text(raw, "accountId") or None, cluster_id=cluster_id)
+
+    def _put(self, cluster: Cluster, spec: Mapping[str, Any], secrets: tuple[Secret, ...]) -> Cluster:
+        # The guide's client sends the id as the name; the service keeps the cluster's name all the same.
+        body = {"name": cluster.id, "spec": spec}
+        path = cluster_path(cluster.id)
+        self._http.call("PUT", path, read_object, body=body, cluster_id=cluster.id, secrets=secrets)
+        return self.get(cluster.id)
 
     def _post(self, body: Mapping[str, Any], wanted: Wanted) -> Cluster:
         return self._http.call(

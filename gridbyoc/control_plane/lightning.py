@@ -25,6 +25,7 @@ from gridbyoc.control_plane.wire import (
 from gridbyoc.control_plane.words import Clean
 from gridbyoc.errors import SAFE_NOTHING_DONE, UnsupportedByDialectError
 from gridbyoc.stack.model import ClusterSpec, InstanceType
+from gridbyoc.stack.secret import Secret
 
 
 class Lightning:
@@ -99,15 +100,12 @@ class Lightning:
         if not self.diff(current, spec, grant):
             return current
         whole = merged(parse.child(current.raw, "spec"), spec, grant)
-        self._http.call(
-            "PUT",
-            cluster_path(current.id),
-            read_object,
-            body={"name": current.name, **dict(self._org), "spec": whole},
-            cluster_id=current.id,
-            secrets=cluster_secrets(current, grant),
-        )
-        return self.get(current.id)
+        return self._put(current, whole, cluster_secrets(current, grant))
+
+    def replace(self, cluster: Cluster, spec: Mapping[str, Any]) -> Cluster:
+        """PUT ``spec``, a whole one, in the place of the cluster's own."""
+        changes.refuse_change(cluster, direct=True)
+        return self._put(cluster, spec, cluster_secrets(cluster))
 
     def delete(self, cluster_id: str, *, force: bool = False) -> None:
         """Ask for deletion. ``force`` makes the control plane forget the cluster and leave its resources behind."""
@@ -126,6 +124,12 @@ class Lightning:
     def cloud_account_id(self, cluster_id: str) -> str | None:
         """``None``: the API does not tell."""
         return None
+
+    def _put(self, cluster: Cluster, spec: Mapping[str, Any], secrets: tuple[Secret, ...]) -> Cluster:
+        body = {"name": cluster.name, **dict(self._org), "spec": spec}
+        path = cluster_path(cluster.id)
+        self._http.call("PUT", path, read_object, body=body, cluster_id=cluster.id, secrets=secrets)
+        return self.get(cluster.id)
 
     def _post(self, body: Mapping[str, Any], wanted: Wanted) -> Cluster:
         return self._http.call(
@@ -154,13 +158,22 @@ def merged(before: Mapping[str, Any], spec: ClusterSpec, grant: Grant) -> dict[s
 
 
 def _set_types(whole: dict[str, Any], spec: ClusterSpec, region: str) -> None:
-    """``availableAccelerators``, and ``overprovisioning`` for types kept ready or sized; nothing named, nothing set."""
+    """``availableAccelerators``, and ``overprovisioning`` for types kept ready or sized; nothing named, nothing set.
+
+    Further entries of a type (on the spot market, say) stay as they are.
+    """
     if not spec.instance_types:
         return
-    known = {parse.text(item, "instanceType"): item for item in parse.children(whole, "overprovisioning")}
+    known = parse.kept_ready(whole)
+    names = {item.name for item in spec.instance_types}
+    others = [
+        entry
+        for entry in parse.children(whole, "overprovisioning")
+        if (name := parse.text(entry, "instanceType")) in names and entry is not known[name]
+    ]
     changes.set_field(whole, "availableAccelerators", [item.name for item in spec.instance_types])
     ready = [_ready(item, known.get(item.name, {}), region) for item in spec.instance_types]
-    changes.set_field(whole, "overprovisioning", [item for item in ready if item] or None)
+    changes.set_field(whole, "overprovisioning", [*(item for item in ready if item), *others] or None)
 
 
 def _ready(item: InstanceType, before: Mapping[str, Any], region: str) -> dict[str, Any]:

@@ -124,6 +124,9 @@ class Registrar(Protocol):
     def update(self, cluster: Cluster, spec: ClusterSpec, grant: Grant) -> Cluster:
         """PUT the whole spec, read first and merged, so that unknown fields survive."""
 
+    def replace(self, cluster: Cluster, spec: Mapping[str, Any]) -> Cluster:
+        """PUT ``spec``, a whole one, in the place of the cluster's own; the cluster as it is then. Secret-bearing."""
+
     def delete(self, cluster_id: str, *, force: bool = False) -> None:
         """Ask for deletion; one that is gone already is no error."""
 

@@ -174,7 +174,7 @@ def _shown(value: str | None, clean: Clean, also: tuple[Secret, ...]) -> str | N
 
 
 def _instance_types(spec: Object, place: Object, clean: Clean) -> tuple[InstanceType, ...]:
-    ready = {text(item, "instanceType") or "": item for item in children(spec, "overprovisioning")}
+    ready = kept_ready(spec)
     found = [
         InstanceType(
             clean(text(item, "name") or ""),
@@ -188,6 +188,12 @@ def _instance_types(spec: Object, place: Object, clean: Clean) -> tuple[Instance
         count = whole(item, "minimumCount") or whole(item, "count") or 0
         found.append(InstanceType(clean(name), count, whole(item, "volumeSize") or None))
     return tuple(found)
+
+
+def kept_ready(spec: Object) -> dict[str, Object]:
+    """Today's overprovisioning entries by instance type; of several for one type, the (last) one that is on demand."""
+    items = sorted(children(spec, "overprovisioning"), key=lambda item: not member(item, "isSpot"))
+    return {text(item, "instanceType") or "": item for item in items}
 
 
 def offered_types(items: Sequence[Object], clean: Clean) -> tuple[OfferedInstanceType, ...]:

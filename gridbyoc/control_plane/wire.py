@@ -55,9 +55,9 @@ def wanted_of(body: Mapping[str, Any]) -> Wanted:
     return Wanted(name, role_arn, (Secret(secret),))
 
 
-def cluster_secrets(cluster: Cluster, grant: Grant) -> tuple[Secret, ...]:
+def cluster_secrets(cluster: Cluster, grant: Grant | None = None) -> tuple[Secret, ...]:
     """The external ids that the answer to an update may repeat."""
-    return (grant.external_id, cluster.external_id) if cluster.external_id else (grant.external_id,)
+    return tuple(held.external_id for held in (grant, cluster) if held is not None and held.external_id)
 
 
 def delete_cluster(http: Http, cluster_id: str, query: tuple[tuple[str, str], ...]) -> None:

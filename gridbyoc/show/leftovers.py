@@ -38,11 +38,11 @@ def leftover_notes(ledger: Ledger) -> list[str]:
 def summary(ledger: Ledger) -> str:
     """One sentence: how much is left, and how much of it costs money."""
     count = len(ledger.leftovers)
-    blind = f"{len(ledger.unknown)} kinds could not be read" if ledger.unknown else ""
+    blind = f"could not be read: {', '.join(one.kind for one in ledger.unknown)}" if ledger.unknown else ""
     if not count:
-        return f"Nothing was found, but {blind}." if blind else "Nothing is left."
+        return f"Nothing was found; {blind}." if blind else "Nothing is left."
     costly = sum(one.costs_money for one in ledger.leftovers)
-    text = f"{count} left over, {costly} of them cost money"
+    text = f"{count} left over, {costly} of them at a cost"
     return f"{text}; {blind}." if blind else f"{text}."
 
 

@@ -13,7 +13,7 @@ COLUMNS = ("code", "check", "verdict", "found")
 def verify_rows(proof: Proof) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows: a finding each; what does not pass says what to do."""
     return COLUMNS, [
-        (f.code, f.check, f.verdict, f.detail if f.verdict == "pass" else f"{f.detail}. {f.fix}".rstrip(" ."))
+        (f.code, f.check, f.verdict, f"{f.detail}. {f.fix}" if f.fix and f.verdict != "pass" else f.detail)
         for f in proof.findings
     ]
 

@@ -17,6 +17,7 @@ from gridbyoc.steps.overlap import ids_in_use
 from gridbyoc.steps.plan import Plan, make_plan
 from gridbyoc.steps.prepare import Site, grant_of, prepare
 from gridbyoc.steps.report import Report
+from gridbyoc.steps.rollback import Made, compensating
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait, wait_for
 from gridbyoc.terraform import Outputs
@@ -33,12 +34,15 @@ class Approval:
     ask: Callable[[Plan], bool]
 
 
-def bootstrap(run: Run, approval: Approval, *, edit: EditBody | None = None) -> Report:
+def bootstrap(run: Run, approval: Approval, *, edit: EditBody | None = None, rollback: bool = False) -> Report:
     """Make both sides what the stack file asks for, and wait until the clusters run.
 
     A fresh role needs no plan to be approved by ``--yes``: nothing exists that it could destroy. Everything else is
-    planned, approved, and exactly that plan is applied. The caller holds the stack's lock.
+    planned, approved, and exactly that plan is applied. The caller holds the stack's lock. ``rollback``: where the
+    control plane refuses for good, what this run created is destroyed again.
     """
+    made = Made()
+    run = made.watching(run)
     site = prepare(run)
     plan = make_plan(run, site, with_terraform=not (site.fresh and approval.create_and_change))
     try:
@@ -52,7 +56,8 @@ def bootstrap(run: Run, approval: Approval, *, edit: EditBody | None = None) -> 
     grant = grant_of(run, outputs)
     _trust(run, site, grant)
     changes = _final_changes(run, site, plan, grant)
-    clusters = _register(run, site, changes, grant, edit)
+    with compensating(run, site, grant, made, rollback=rollback):
+        clusters = _register(run, site, changes, grant, edit, made)
     clusters = wait_for(run, site.preflight.registrar, clusters)
     _drop_old_ids(run, site, plan, grant)
     _delete_unlisted(run, site, changes)
@@ -113,13 +118,13 @@ def _final_changes(run: Run, site: Site, plan: Plan, grant: Grant) -> tuple[Clus
 
 
 def _register(
-    run: Run, site: Site, changes: tuple[ClusterChange, ...], grant: Grant, edit: EditBody | None
+    run: Run, site: Site, changes: tuple[ClusterChange, ...], grant: Grant, edit: EditBody | None, made: Made
 ) -> tuple[Cluster, ...]:
     clusters = []
     with run.step("register") as step:
         for change in changes:
             if change.spec is not None:
-                clusters.append(_register_one(run, site, change, change.spec, grant, edit))
+                clusters.append(_register_one(run, site, change, change.spec, grant, edit, made))
         counts = {action: sum(c.action == action for c in changes) for action in ("create", "update", "none")}
         step.skipped = not counts["create"] and not counts["update"]
         step.detail = f"{counts['create']} created, {counts['update']} updated, {counts['none']} unchanged"
@@ -127,7 +132,7 @@ def _register(
 
 
 def _register_one(
-    run: Run, site: Site, change: ClusterChange, spec: ClusterSpec, grant: Grant, edit: EditBody | None
+    run: Run, site: Site, change: ClusterChange, spec: ClusterSpec, grant: Grant, edit: EditBody | None, made: Made
 ) -> Cluster:
     registrar = site.preflight.registrar
     if change.cluster is not None and change.action == "none":
@@ -141,6 +146,8 @@ def _register_one(
             cluster = created.cluster
             if created.adopted:
                 run.outside.emit(Note(f"The cluster {spec.name} existed already with this role: it is taken on."))
+            else:
+                made.clusters.append(cluster)
         came_of_it["id"] = cluster.id
     return cluster
 

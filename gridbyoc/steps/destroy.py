@@ -1,64 +1,129 @@
-"""Tear a stack down: its clusters first, then the role."""
+"""Tear a stack down, and finish: its clusters, what they left behind, the role, the local files."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gridbyoc.aws.leftovers import Patience
 from gridbyoc.control_plane.model import Cluster, Phase
-from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError
+from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, ClusterConflictError
+from gridbyoc.stack.files import file_error
 from gridbyoc.steps.events import Note
+from gridbyoc.steps.journal import JOURNAL
+from gridbyoc.steps.leftovers import Found, Wanted, delete_leftovers, find_leftovers, mark_data
+from gridbyoc.steps.lock import HOLDER, LOCK
 from gridbyoc.steps.prepare import Site, current_grant, prepare
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait
 
+KEPT_FILES = frozenset({JOURNAL, LOCK, HOLDER})
+"""What stays of a work_dir: the journal, which knows the stack's past clusters, and the lock that is held."""
+
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """What a destroy would take away: clusters that run through the role, and whether the state has resources."""
+    """What a destroy would take away: clusters that run through the role, the role, and leftovers of past clusters."""
 
     clusters: tuple[Cluster, ...]
     role_arn: str | None
     has_resources: bool
+    found: Found
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing to destroy, on either side."""
+        return not self.clusters and not self.has_resources and not self.found.ledger.leftovers
 
 
 @dataclass(frozen=True, slots=True)
 class Destroyed:
-    """What a destroy took away."""
+    """What a destroy took away, and what of the clusters is left (``left.ledger.clear``: provably nothing)."""
 
     clusters: tuple[str, ...]
     resources: int
     role_arn: str | None
+    left: Found
 
 
-def destroy(run: Run, approve: Callable[[Doomed], bool]) -> Destroyed:
-    """Delete the stack's clusters, wait until they are gone, then destroy the role. The caller holds the lock.
+def destroy(run: Run, approve: Callable[[Doomed], bool], *, delete_data: bool = False) -> Destroyed:
+    """Delete the stack's clusters and wait until they are gone, then their leftovers, then the role and local files.
 
-    The control plane needs the role to take a cluster down, so the role goes last, and not at all while a
-    cluster is still there.
+    The control plane needs the role to take a cluster down, so the role goes after the clusters, and not at all while
+    one is still there. What holds data stays unless ``delete_data``. The caller holds the lock.
     """
     site = prepare(run)
     doomed = _doomed(run, site)
-    if not doomed.clusters and not doomed.has_resources:
-        return Destroyed((), 0, None)
-    if not approve(doomed):
+    if not doomed.nothing and not approve(doomed):
         raise ApprovalRequiredError("The destruction was not approved.", rerun=SAFE_NOTHING_DONE)
     delete_and_wait(run, site.preflight.registrar, doomed.clusters)
+    left = _take_leftovers(run, site, doomed, delete_data=delete_data)
+    _refuse_while_needed(site, doomed)
+    resources = 0
     with run.step("destroy") as step:
-        with run.effect("destroy", role=doomed.role_arn):
-            resources = site.runner.destroy().destroy if doomed.has_resources else 0
+        step.skipped = not doomed.has_resources
+        if doomed.has_resources:
+            with run.effect("destroy", role=doomed.role_arn):
+                resources = site.runner.destroy().destroy
         step.detail = f"{resources} resources destroyed"
-    return Destroyed(tuple(cluster.name for cluster in doomed.clusters), resources, doomed.role_arn)
+    if left.ledger.clear:
+        _remove_local_files(run)
+    return Destroyed(tuple(cluster.name for cluster in doomed.clusters), resources, doomed.role_arn, left)
 
 
 def _doomed(run: Run, site: Site) -> Doomed:
     grant = current_grant(run, site)
+    role_arn = grant.role_arn if grant else None
     live = [cluster for cluster in site.preflight.clusters if cluster.phase is not Phase.DELETED]
-    ours = tuple(cluster for cluster in live if grant is not None and cluster.role_arn == grant.role_arn)
+    ours = tuple(cluster for cluster in live if role_arn is not None and cluster.role_arn == role_arn)
     names = {spec.name for spec in run.stack.clusters}
     for cluster in live:
         if cluster.name in names and cluster not in ours:
             run.outside.emit(
                 Note(f"The cluster {cluster.name} runs through another role: it is left alone.", "warning")
             )
-    return Doomed(ours, grant.role_arn if grant else None, site.runner.has_state())
+    return Doomed(ours, role_arn, site.runner.has_state(), _find(run, site, (), role_arn))
+
+
+def _find(run: Run, site: Site, clusters: tuple[Cluster, ...], role_arn: str | None) -> Found:
+    flight = site.preflight
+    wanted = Wanted(clusters=clusters, roles=(role_arn,) if role_arn else ())
+    return find_leftovers(run, flight.session, flight.caller, flight.registrar, wanted)
+
+
+def _take_leftovers(run: Run, site: Site, doomed: Doomed, *, delete_data: bool) -> Found:
+    found = _find(run, site, doomed.clusters, doomed.role_arn) if doomed.clusters else doomed.found
+    if not found.ledger.leftovers:
+        return found
+    shown = found if delete_data else mark_data(found)
+    flight = site.preflight
+    patience = Patience(min(run.choices.poll_interval, 20.0), deleting=run.choices.wait_timeout)
+    rest = delete_leftovers(run, flight.session, flight.registrar, shown, delete_data=delete_data, patience=patience)
+    return Found(found.search, rest, found.live)
+
+
+def _refuse_while_needed(site: Site, doomed: Doomed) -> None:
+    """The list is read again: a cluster that came up meanwhile needs the role as well."""
+    listed = site.preflight.registrar.list()
+    needing = [c.name for c in listed if doomed.role_arn is not None and c.role_arn == doomed.role_arn]
+    if needing:
+        raise ClusterConflictError(
+            f"The role stays: {', '.join(needing)} still needs it.",
+            why="Without its role the control plane cannot take a cluster down, and its resources would stay for ever.",
+            fix="Wait until `gridbyoc clusters list` shows it no more, then run destroy again.",
+            rerun=SAFE_RESUMES,
+        )
+
+
+def _remove_local_files(run: Run) -> None:
+    for path in run.work_dir.iterdir():
+        if path.name in KEPT_FILES:
+            continue
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise file_error("Cannot remove", path, error) from None

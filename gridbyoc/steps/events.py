@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 StepName = Literal["preflight", "render", "init", "plan", "apply", "output", "trust", "register", "wait",
-                   "delete", "destroy"]  # fmt: skip
+                   "delete", "destroy", "migrate", "push"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

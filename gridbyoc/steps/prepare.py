@@ -14,6 +14,7 @@ from gridbyoc.steps.background import Background
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.progress import resource_progress
 from gridbyoc.steps.run import Run
+from gridbyoc.steps.state_place import init_in_place
 from gridbyoc.terraform import Binary, Outputs, Runner, find_binary
 
 
@@ -90,7 +91,7 @@ def prepare(run: Run) -> Site:
 def _init(run: Run, runner: Runner, digest: str) -> None:
     with run.step("init") as step:
         if runner.init_needed(digest):
-            runner.init(digest=digest)
+            init_in_place(run, runner, digest)
         else:
             step.skipped = True
             step.detail = "nothing it depends on has changed"

@@ -23,16 +23,17 @@ from gridbyoc.stack.files import file_error
 from gridbyoc.stack.model import LocalBackend, S3Backend, Stack
 from gridbyoc.steps.prepare import open_runner, render_stack
 from gridbyoc.steps.run import Run
-from gridbyoc.steps.state_place import init_in_place, wanted_backend
+from gridbyoc.steps.state_place import wanted_backend
 from gridbyoc.terraform import (
     Backend,
     Runner,
     Snapshot,
+    forget_record,
     place_words,
     remember,
     same_place,
     snapshot_of,
-    standing_backend,
+    standing_places,
 )
 
 ERRORED = "errored.tfstate"
@@ -75,13 +76,12 @@ def migrate(
     _check_account(run, backend)
     runner, binary = open_runner(run)
     target = wanted_backend(stack, backend, native_lock=binary.s3_native_lock)
-    source = standing_backend(run.work_dir) or target
+    source = _source(run, runner, target)
+    words = (place_words(source, run.work_dir), place_words(target, run.work_dir))
     with run.step("migrate") as step:
-        state = _copy(run, runner, source, target, approve)
-        step.detail = f"{len(state.addresses)} instances, serial {state.serial}, in {place_words(target, run.work_dir)}"
-    _settle(run, runner, target)
-    aside = _set_aside(run, runner, target, now)
-    words = [place_words(place, run.work_dir) for place in (source, target)]
+        state = _copy(run, runner, (source, target), words, approve)
+        step.detail = f"{len(state.addresses)} instances, serial {state.serial}"
+    aside = _settle(run, runner, target, state, now)
     moved = not same_place(source, target)
     left = words[0] if moved and source.remote else None
     return Moved(words[0], words[1], moved, len(state.addresses), state.lineage, state.serial, aside, left)
@@ -103,16 +103,28 @@ def _check_account(run: Run, backend: LocalBackend | S3Backend) -> None:
         guard_account(caller_identity(session), run.stack.aws.account_id)
 
 
+def _source(run: Run, runner: Runner, target: Backend) -> Backend:
+    """The first place with a state in it; the target itself where there is none."""
+    for place in standing_places(run.work_dir):
+        if same_place(place, target) or not snapshot_of(runner.pull(place)).empty:
+            return place
+    return target
+
+
 def _copy(
-    run: Run, runner: Runner, source: Backend, target: Backend, approve: Callable[[Move], bool]
+    run: Run,
+    runner: Runner,
+    places: tuple[Backend, Backend],
+    words: tuple[str, str],
+    approve: Callable[[Move], bool],
 ) -> Snapshot:
+    source, target = places
+    there = snapshot_of(runner.pull(target))
+    if same_place(source, target):
+        return there
     document = runner.pull(source)
     before = snapshot_of(document)
-    if same_place(source, target) or before.empty:
-        return before if same_place(source, target) else snapshot_of(runner.pull(target))
-    words = [place_words(place, run.work_dir) for place in (source, target)]
-    there = snapshot_of(runner.pull(target))
-    if _is_copy(there, before):
+    if not there.empty and there.lineage == before.lineage and there.same_content(before):
         return there
     _refuse_conflict(words, before, there)
     if not approve(Move(words[0], words[1], len(before.addresses))):
@@ -124,12 +136,7 @@ def _copy(
     return after
 
 
-def _is_copy(there: Snapshot, before: Snapshot) -> bool:
-    """A killed run's copy: the same content, and not an older one. Terraform raises the serial of what it writes."""
-    return not there.empty and there.same_content(before) and there.lineage == before.lineage
-
-
-def _refuse_conflict(words: list[str], before: Snapshot, there: Snapshot) -> None:
+def _refuse_conflict(words: tuple[str, str], before: Snapshot, there: Snapshot) -> None:
     if there.empty or (there.lineage == before.lineage and there.serial <= before.serial):
         return
     newer = there.lineage == before.lineage
@@ -143,7 +150,7 @@ def _refuse_conflict(words: list[str], before: Snapshot, there: Snapshot) -> Non
     )
 
 
-def _verify(words: list[str], before: Snapshot, after: Snapshot, source_now: Snapshot) -> None:
+def _verify(words: tuple[str, str], before: Snapshot, after: Snapshot, source_now: Snapshot) -> None:
     if source_now.serial != before.serial or not source_now.same_content(before):
         raise StateConflictError(
             f"Another run has changed the state in {words[0]} while it was copied.",
@@ -162,23 +169,30 @@ def _verify(words: list[str], before: Snapshot, after: Snapshot, source_now: Sna
     )
 
 
-def _settle(run: Run, runner: Runner, target: Backend) -> None:
-    """From here on the work_dir's state is the target's: noted first, so that a kill in between goes on here."""
+def _settle(run: Run, runner: Runner, target: Backend, state: Snapshot, now: Callable[[], datetime]) -> Path | None:
+    """From here on the state is the target's. Our note says so first: killed at any line, the next run goes on.
+
+    The old file goes aside before ``init``, which would ask what to do with it even with ``-reconfigure``.
+    """
+    old = Backend().state_file(run.work_dir)
+    held = snapshot_of(runner.pull(Backend())) if target.remote else snapshot_of({})
+    if (
+        not held.empty
+        and not held.same_content(state)
+        and (held.lineage != state.lineage or held.serial > state.serial)
+    ):
+        raise StateConflictError(
+            f"{old} holds another state than the one that the stack has; nothing was changed.",
+            fix="Is it needed? Then look at both. Else move the file away, then run again.",
+            rerun=SAFE_NOTHING_DONE,
+        )
     remember(run.work_dir, target)
+    forget_record(run.work_dir)
+    aside = None if held.empty else put_aside(old, "migrated", now())
     rendered = render_stack(run, s3_native_lock=runner.binary.s3_native_lock)
     with run.step("init"):
-        init_in_place(run, runner, rendered.digest, settled=True)
-
-
-def _set_aside(run: Run, runner: Runner, target: Backend, now: Callable[[], datetime]) -> Path | None:
-    """Rename the old local file once what it holds is provably in the target."""
-    old = Backend().state_file(run.work_dir)
-    if not target.remote or not old.exists() or not old.stat().st_size:
-        return None
-    held, there = snapshot_of(runner.pull(Backend())), snapshot_of(runner.pull(target))
-    if not held.empty and (held.lineage != there.lineage or held.serial > there.serial):
-        return None
-    return put_aside(old, "migrated", now())
+        runner.init(digest=rendered.digest)
+    return aside
 
 
 def put_aside(file: Path, why: str, when: datetime) -> Path:

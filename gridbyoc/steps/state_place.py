@@ -9,12 +9,12 @@ from gridbyoc.steps.run import Run
 from gridbyoc.terraform import (
     Backend,
     Runner,
-    initialised,
     place_words,
+    recorded_backend,
     remember,
     same_place,
     snapshot_of,
-    standing_backend,
+    standing_places,
 )
 
 
@@ -30,18 +30,19 @@ def stack_words(stack: Stack) -> str:
     return str(stack.file) if stack.file else "-"
 
 
-def init_in_place(run: Run, runner: Runner, digest: str | None) -> None:
+def init_in_place(run: Run, runner: Runner, digest: str) -> None:
     """``terraform init`` for the stack's backend, if the state lies there or there is none yet.
 
     Where only the backend's settings have changed, or what lay elsewhere is empty, the new one is taken without a
     question. A state that lies elsewhere raises ``StateMovedError``: going on would make every resource again.
     """
     wanted = wanted_backend(run.stack, run.stack.terraform.backend, native_lock=runner.binary.s3_native_lock)
-    standing = standing_backend(run.work_dir)
-    if standing is not None and not same_place(standing, wanted):
-        _refuse_unless_empty(run, runner, standing, wanted)
-    reconfigure = standing is not None and (initialised(run.work_dir) or wanted.remote)
-    runner.init(digest=digest, reconfigure=reconfigure)
+    for place in standing_places(run.work_dir):
+        if same_place(place, wanted):
+            break
+        _refuse_unless_empty(run, runner, place, wanted)
+    record = recorded_backend(run.work_dir)
+    runner.init(digest=digest, reconfigure=record is not None and record != wanted)
     remember(run.work_dir, wanted)
 
 
@@ -60,6 +61,6 @@ def _refuse_unless_empty(run: Run, runner: Runner, standing: Backend, wanted: Ba
         f"The stack file puts the state into {there}, but it is not there yet.",
         why=f"{found} Going on without it would make every resource a second time.",
         fix=f"Move it: `gridbyoc state migrate {stack_words(run.stack)}`; or put terraform.backend back as it was. "
-        f"To leave the old state behind for good: `{leave}`.",
+        f"To leave the old state behind for good: {f'`{leave}`' if standing.remote else f'move {here} away'}.",
         rerun=SAFE_NOTHING_DONE,
     )

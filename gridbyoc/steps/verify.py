@@ -83,7 +83,7 @@ def verify(
     found = [question(trust) for question in ADMISSIONS]
     found += [reading(trust) for reading in READINGS]
     found += [check(grants) for check in GRANTS]
-    return tuple(_without_secret(finding, external_id) for finding in found)
+    return tuple(_finished(finding, external_id) for finding in found)
 
 
 def _guard_role(caller: Caller, role_arn: str) -> None:
@@ -97,13 +97,11 @@ def _guard_role(caller: Caller, role_arn: str) -> None:
         )
 
 
-def _without_secret(finding: VerifyFinding, external_id: Secret) -> VerifyFinding:
+def _finished(finding: VerifyFinding, external_id: Secret) -> VerifyFinding:
     """Nothing quotes a condition's value; should somebody have put the id into a ``Sid`` or a name, it goes too."""
     value = external_id.reveal()
-    if len(value) < SHORTEST_TO_HIDE:
-        return finding
-    return replace(
-        finding,
-        detail=finding.detail.replace(value, str(external_id)),
-        statements=tuple(name.replace(value, str(external_id)) for name in finding.statements),
-    )
+    detail, statements = finding.detail.rstrip("."), finding.statements
+    if len(value) >= SHORTEST_TO_HIDE:
+        detail = detail.replace(value, str(external_id))
+        statements = tuple(name.replace(value, str(external_id)) for name in statements)
+    return replace(finding, detail=detail, statements=statements)

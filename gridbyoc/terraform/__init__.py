@@ -17,7 +17,14 @@ from gridbyoc.terraform.events import (
 from gridbyoc.terraform.lock_info import LockInfo, local_lock, locally_held, parse_lock
 from gridbyoc.terraform.mirror import check_mirror
 from gridbyoc.terraform.outputs import Outputs
-from gridbyoc.terraform.places import initialised, local_state, place_words, remember, same_place, standing_backend
+from gridbyoc.terraform.places import (
+    forget_record,
+    place_words,
+    recorded_backend,
+    remember,
+    same_place,
+    standing_places,
+)
 from gridbyoc.terraform.runner import Runner
 from gridbyoc.terraform.snapshot import Snapshot, snapshot_of
 from gridbyoc.terraform.state import Backend
@@ -44,15 +51,15 @@ __all__ = [
     "Version",
     "check_mirror",
     "find_binary",
-    "initialised",
+    "forget_record",
     "local_lock",
-    "local_state",
     "locally_held",
     "parse_event",
     "parse_lock",
     "place_words",
+    "recorded_backend",
     "remember",
     "same_place",
     "snapshot_of",
-    "standing_backend",
+    "standing_places",
 ]

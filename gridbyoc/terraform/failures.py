@@ -199,8 +199,11 @@ def _last_words(failure: Failure) -> str:
 def _fix(failure: Failure) -> str:
     words = " ".join(" ".join(f"{error.summary} {error.detail}" for error in failure.errors).split())
     if any(sign in words for sign in _BACKEND_MOVED):
-        migrate, leave = (failure.command("init", flag) for flag in ("-migrate-state", "-reconfigure"))
-        return f"The backend was changed. To take the state along: `{migrate}`; to leave it behind: `{leave}`."
+        by_hand = failure.command("init", "-migrate-state")
+        return (
+            "The backend was changed. `gridbyoc state migrate` on the stack file takes the state along, verified; "
+            f"by hand: `{by_hand}`."
+        )
     if any(error.summary.startswith(NEEDS_INIT) for error in failure.errors):
         return f"Initialise the work_dir: `{failure.command('init')}`."
     return next((fix for sign, fix in _FIXES if sign in words), "")

@@ -16,28 +16,39 @@ REMEMBERED = ".gridbyoc-state.json"
 """Our own note of the backend of the last good init: ``.terraform`` may be deleted by anybody at any time."""
 
 
-def standing_backend(work_dir: Path) -> Backend | None:
-    """Where the state lies: by Terraform's record, else by ours, else in a file that holds one; ``None``: unknown."""
+def standing_places(work_dir: Path) -> tuple[Backend, ...]:
+    """Where the state may lie, the likeliest first: by Terraform's record, by our note, in a file that holds one."""
+    places: list[Backend] = []
     for note in (read_json(work_dir / RECORD).get("backend"), read_json(work_dir / REMEMBERED)):
         if isinstance(note, dict) and isinstance(note.get("type"), str):
             config = note.get("config")
-            return Backend(note["type"], _told(config) if isinstance(config, dict) else {})
-    file = Backend().state_file(work_dir)
+            places.append(Backend(note["type"], _told(config) if isinstance(config, dict) else {}))
+    if _holds_something(Backend().state_file(work_dir)):
+        places.append(Backend())
+    return tuple(places)
+
+
+def _holds_something(file: Path) -> bool:
     if not file.exists() or not file.stat().st_size:
-        return None
+        return False
     state = read_json(file)  # nothing where it cannot be read: what it holds may still be a state
-    return None if state and snapshot_of(state).empty else Backend()
+    return not state or not snapshot_of(state).empty
+
+
+def recorded_backend(work_dir: Path) -> Backend | None:
+    """The backend that Terraform itself was initialised with here."""
+    return standing_places(work_dir)[0] if isinstance(read_json(work_dir / RECORD).get("backend"), dict) else None
+
+
+def forget_record(work_dir: Path) -> None:
+    """Take Terraform's record away: the next ``init`` begins anew, and our note alone says where the state lies."""
+    (work_dir / RECORD).unlink(missing_ok=True)
 
 
 def remember(work_dir: Path, backend: Backend) -> None:
     """Note where the state lies, once ``init`` has gone well there."""
     note = {"type": backend.type, "config": dict(backend.config)}
     write_atomic(work_dir / REMEMBERED, json.dumps(note, indent=2, sort_keys=True) + "\n")
-
-
-def initialised(work_dir: Path) -> bool:
-    """Whether Terraform itself has a record of the backend in this work_dir."""
-    return isinstance(read_json(work_dir / RECORD).get("backend"), dict)
 
 
 def same_place(one: Backend, other: Backend) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -139,9 +139,9 @@ class Runner:
         said = self._writing(Call("apply"), "apply", *saved, auto_approve=None if plan else FLAG)
         return apply_summary(said.transcript)
 
-    def destroy(self) -> ApplySummary:
-        """Destroy all that is in the state, without a question: the caller has asked."""
-        said = self._writing(Call("destroy"), "apply", destroy=FLAG, auto_approve=FLAG)
+    def destroy(self, targets: Sequence[str] = ()) -> ApplySummary:
+        """Destroy all that is in the state, or ``targets`` (addresses) and what hangs on them; the caller has asked."""
+        said = self._writing(Call("destroy"), "apply", destroy=FLAG, auto_approve=FLAG, target=list(targets) or None)
         return apply_summary(said.transcript)
 
     def show(self, plan: Path | None = None) -> Mapping[str, Any]:

@@ -122,7 +122,7 @@ def test_seven_until_nothing_is_left(tool: Tool, world: World, registrar: Any) -
     assert ours["VPC"] in refused
     shown = tool("--delete", "--yes-destroy", status=7)
     assert f"arn:aws:s3:::{past.bucket_name}" in shown
-    assert "1 left over, 1 of them cost money." in shown
+    assert "1 left over, 1 of them at a cost." in shown
     gone = tool("--delete", "--yes-destroy", "--delete-data", status=0)
     assert "Nothing is left." in gone
     assert tool.listed(status=0)["leftovers"] == []

@@ -59,8 +59,9 @@ class Site:
 
     def write(self, role: str = "{}", account: str = "123456789012") -> None:
         """The stack file, and a state that hands on the outputs."""
-        stack = f"version: 1\nname: {self.role}\naws: {{region: us-east-1}}\nrole: {role}\nclusters: []\n"
-        Path(self.directory, "gridbyoc.yaml").write_text(stack)
+        clusters = "clusters: [{name: a, instance_types: [t2.medium]}]\n"
+        stack = f"version: 1\nname: {self.role}\naws: {{region: us-east-1}}\nrole: {role}\n"
+        Path(self.directory, "gridbyoc.yaml").write_text(stack + clusters)
         values = {
             "role_arn": {"value": f"arn:aws:iam::{account}:role/{self.role}", "type": "string"},
             "external_id": {"value": ID, "type": "string", "sensitive": True},

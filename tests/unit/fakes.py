@@ -65,7 +65,7 @@ class MemoryRegistrar:
     def default_cluster_id(self) -> str | None:
         return None
 
-    def get(self, cluster_id: str) -> Cluster:
+    def get(self, cluster_id: str, *, within: float | None = None) -> Cluster:
         for found in self.clusters.values():
             if found.id == cluster_id:
                 return found
@@ -92,6 +92,11 @@ class MemoryRegistrar:
         self.calls.append(f"update {spec.name}")
         self.clusters[spec.name] = replace(found, instance_types=spec.instance_types)
         return self.clusters[spec.name]
+
+    def replace(self, found: Cluster, spec: Mapping[str, Any]) -> Cluster:
+        self.calls.append(f"replace {found.name}")
+        self.clusters[found.name] = replace(found, raw={**found.raw, "spec": spec})
+        return self.clusters[found.name]
 
     def delete(self, cluster_id: str, *, force: bool = False) -> None:
         self.calls.append(f"delete {cluster_id}")

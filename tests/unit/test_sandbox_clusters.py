@@ -93,8 +93,15 @@ def test_filters_take_both_spellings_and_repeat(plane: Plane) -> None:
     assert names(plane.get(f"{CLUSTERS}?cluster_type_in=CLUSTER_TYPE_SLURM")) == []
 
 
-@pytest.mark.parametrize("query", ["phaseIn=RUNNING", "phaseNotIn=CLUSTER_STATE_X", "clusterTypeIn=CLUSTER_STATE_RUNNING",
-                                   "includeConfiguringState=maybe"])  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    [
+        "phaseIn=RUNNING",
+        "phaseNotIn=CLUSTER_STATE_X",
+        "clusterTypeIn=CLUSTER_STATE_FAILED",
+        "includeConfiguringState=maybe",
+    ],
+)
 def test_a_filter_that_means_nothing_is_refused(plane: Plane, query: str) -> None:
     answer = plane.call("GET", f"{CLUSTERS}?{query}")
     assert (answer.status_code, answer.json["code"], answer.json["details"]) == (400, 3, [])

@@ -239,7 +239,7 @@ BAD = [
         HEAD + "control_plane: {type: lightning}\nclusters: [{name: ml.prod}]\n",
         4,
         "clusters[0].name",
-        "of type `lightning` (allowed: 1 to 63 of a-z, 0-9 and `-`, with no `-` at either end; for instance `ml-prod`)",
+        "allowed: 1 to 63 of a-z, 0-9 and `-`, with no `-` at either end; for instance `ml-prod`",
     ),
     # terraform
     (TERRAFORM + "backend: {}\n", 5, "terraform.backend", "give one of `local` or `s3`"),

@@ -159,7 +159,8 @@ class Deletion:
         return BY_NAME[resource.kind].look(self.api, self.search.place, resource.id) is None
 
     def _is_ours(self, key: Key) -> bool:
-        return key in self.ours or BY_NAME[key[0]].look(self.api, self.search.place, key[1]) is None
+        resource, proof = prove_again(self.api, self.search, self.ground, key)
+        return resource is None or (proof is not None and key in self.ours)
 
 
 def delete(

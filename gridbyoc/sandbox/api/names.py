@@ -49,7 +49,7 @@ def check_region(value: object, path: str) -> None:
         raise invalid(f"{path} is required")
     if value in known_regions():
         return
-    if value[:-1] in known_regions():
+    if value[-1].isalpha() and value[:-1] in known_regions():
         raise invalid(f"{path} {value!r} is a zone; its region is {value[:-1]}")
     raise invalid(f"{path} {value[:80]!r} is not an AWS region")
 

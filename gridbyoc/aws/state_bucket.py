@@ -1,0 +1,228 @@
+"""The S3 bucket for Terraform's state: what it must be, what it is, and the calls in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import ClientError
+
+from gridbyoc.aws.bucket_policy import policy_with_tls, requires_tls
+from gridbyoc.aws.session import AwsSession, domain_errors, error_code
+from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+TAG = ("gridbyoc:purpose", "terraform-state")
+_NOT_THERE = {"404", "NoSuchBucket"}
+_UNSET = {
+    "NoSuchBucketPolicy",
+    "NoSuchTagSet",
+    "NoSuchTagSetError",
+    "NoSuchPublicAccessBlockConfiguration",
+    "OwnershipControlsNotFoundError",
+    "ServerSideEncryptionConfigurationNotFoundError",
+}
+_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+@dataclass(frozen=True, slots=True)
+class StateBucket:
+    """The bucket as it is wanted. ``kms_key_id`` ``None``: SSE-S3, or what a bucket that is there has already."""
+
+    name: str
+    region: str
+    account_id: str
+    partition: str
+    kms_key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One property of the bucket in words, and whether it is as it should be."""
+
+    name: str
+    wanted: str
+    in_order: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """How one property is read, judged and written. ``read`` raises an error of ``_UNSET`` where there is none."""
+
+    name: str
+    wanted: Callable[[StateBucket], str]
+    read: Callable[[S3Client, StateBucket], Any]
+    good: Callable[[StateBucket, Any], bool]
+    write: Callable[[S3Client, StateBucket, Any], object]
+
+
+def look_at_bucket(session: AwsSession, bucket: StateBucket) -> tuple[Setting, ...] | None:
+    """Each property as it is now; ``None`` where there is no such bucket. Reads only.
+
+    Raises ``AwsError`` where the bucket is somebody else's, or in another region. ``session`` is in its region.
+    """
+    client: S3Client = session.client("s3")
+    if not _exists(client, bucket):
+        return None
+    return tuple(Setting(rule.name, rule.wanted(bucket), good) for rule, _, good in _looked(client, bucket))
+
+
+def make_bucket(session: AwsSession, bucket: StateBucket) -> tuple[Setting, ...]:
+    """Make the bucket where there is none, and put right what is not as it should be, nothing else.
+
+    The answer tells of each property whether it was in order before. Killed anywhere, a second call goes on.
+    """
+    client: S3Client = session.client("s3")
+    if not _exists(client, bucket):
+        _create(client, bucket)
+    settings = []
+    for rule, found, good in _looked(client, bucket):
+        if not good:
+            with domain_errors(f"The {rule.name} of the bucket {bucket.name} could not be set"):
+                rule.write(client, bucket, found)
+        settings.append(Setting(rule.name, rule.wanted(bucket), good))
+    return tuple(settings)
+
+
+def _exists(client: S3Client, bucket: StateBucket) -> bool:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html"""
+    with domain_errors(f"The bucket {bucket.name} could not be looked at"):
+        try:
+            answer = client.head_bucket(Bucket=bucket.name, ExpectedBucketOwner=bucket.account_id)
+        except ClientError as error:
+            if error_code(error) in _NOT_THERE:
+                return False
+            if error_code(error) in {"403", "AccessDenied"}:
+                raise _somebody_elses(bucket) from None
+            raise
+    region = answer.get("BucketRegion") or bucket.region
+    if region != bucket.region:
+        raise AwsError(
+            f"The bucket {bucket.name} is in {region}, not in {bucket.region}.",
+            fix=f"Give --region {region}, or another --bucket.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return True
+
+
+def _create(client: S3Client, bucket: StateBucket) -> None:
+    """us-east-1 is what S3 makes without a LocationConstraint, and it refuses its own name as one.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+    """
+    place: dict[str, Any] = {}
+    if bucket.region != "us-east-1":
+        place["CreateBucketConfiguration"] = {"LocationConstraint": bucket.region}
+    with domain_errors(f"The bucket {bucket.name} could not be made"):
+        try:
+            client.create_bucket(Bucket=bucket.name, ObjectOwnership="BucketOwnerEnforced", **place)
+        except ClientError as error:
+            if error_code(error) == "BucketAlreadyExists":
+                raise _somebody_elses(bucket) from None
+            if error_code(error) != "BucketAlreadyOwnedByYou":
+                raise
+        client.get_waiter("bucket_exists").wait(Bucket=bucket.name, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+
+
+def _somebody_elses(bucket: StateBucket) -> AwsError:
+    return AwsError(
+        f"The bucket {bucket.name} exists, and account {bucket.account_id} may not look at it.",
+        why="Names of buckets are shared by all of AWS: it belongs to another account, or its policy or your "
+        "permissions forbid s3:ListBucket.",
+        fix="Choose another name with --bucket; for a bucket of your own, get s3:ListBucket on it.",
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def _looked(client: S3Client, bucket: StateBucket) -> list[tuple[_Rule, Any, bool]]:
+    looked = []
+    for rule in _RULES:
+        with domain_errors(f"The {rule.name} of the bucket {bucket.name} could not be read"):
+            try:
+                found = rule.read(client, bucket)
+            except ClientError as error:
+                if error_code(error) not in _UNSET:
+                    raise
+                found = None
+        looked.append((rule, found, rule.good(bucket, found)))
+    return looked
+
+
+def _mine(bucket: StateBucket) -> dict[Literal["Bucket", "ExpectedBucketOwner"], str]:
+    """Every call names the account that must own the bucket: S3 refuses where another one does."""
+    return {"Bucket": bucket.name, "ExpectedBucketOwner": bucket.account_id}
+
+
+def _encryption(bucket: StateBucket) -> dict[str, Any]:
+    if bucket.kms_key_id is None:
+        return {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": bucket.kms_key_id}
+    return {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}
+
+
+def _encrypted(bucket: StateBucket, found: Any) -> bool:  # noqa: ANN401 - S3's answer
+    default = (found or [{}])[0].get("ApplyServerSideEncryptionByDefault", {})
+    key = str(default.get("KMSMasterKeyID") or "")
+    if bucket.kms_key_id is None:
+        return bool(default.get("SSEAlgorithm"))
+    same_key = key == bucket.kms_key_id or key.endswith(f"/{bucket.kms_key_id}")
+    return str(default.get("SSEAlgorithm")).startswith("aws:kms") and same_key
+
+
+def _tagged(found: Any) -> list[dict[str, str]]:  # noqa: ANN401 - S3's answer
+    return [*(found or []), {"Key": TAG[0], "Value": TAG[1]}]
+
+
+_RULES = (
+    _Rule(
+        "object ownership",
+        lambda _bucket: "the bucket's owner owns every object; ACLs are off",
+        lambda s3, b: s3.get_bucket_ownership_controls(**_mine(b))["OwnershipControls"]["Rules"],
+        lambda _bucket, found: bool(found) and found[0]["ObjectOwnership"] == "BucketOwnerEnforced",
+        lambda s3, b, _found: s3.put_bucket_ownership_controls(
+            **_mine(b), OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+        ),
+    ),
+    _Rule(
+        "public access block",
+        lambda _bucket: "all public access is blocked",
+        lambda s3, b: s3.get_public_access_block(**_mine(b))["PublicAccessBlockConfiguration"],
+        lambda _bucket, found: bool(found) and all(found.get(name) for name in _BLOCKS),
+        lambda s3, b, _found: s3.put_public_access_block(
+            **_mine(b), PublicAccessBlockConfiguration=dict.fromkeys(_BLOCKS, True)
+        ),
+    ),
+    _Rule(
+        "encryption",
+        lambda bucket: f"KMS key {bucket.kms_key_id}" if bucket.kms_key_id else "every object is encrypted (SSE-S3)",
+        lambda s3, b: s3.get_bucket_encryption(**_mine(b))["ServerSideEncryptionConfiguration"]["Rules"],
+        _encrypted,
+        lambda s3, b, _found: s3.put_bucket_encryption(
+            **_mine(b), ServerSideEncryptionConfiguration={"Rules": [_encryption(b)]}
+        ),
+    ),
+    _Rule(
+        "versioning",
+        lambda _bucket: "every version of the state is kept",
+        lambda s3, b: s3.get_bucket_versioning(**_mine(b)).get("Status"),
+        lambda _bucket, found: found == "Enabled",
+        lambda s3, b, _found: s3.put_bucket_versioning(**_mine(b), VersioningConfiguration={"Status": "Enabled"}),
+    ),
+    _Rule(
+        "policy",
+        lambda _bucket: "requests without TLS are denied",
+        lambda s3, b: s3.get_bucket_policy(**_mine(b))["Policy"],
+        lambda b, found: requires_tls(found, b.name, b.partition),
+        lambda s3, b, found: s3.put_bucket_policy(**_mine(b), Policy=policy_with_tls(found, b.name, b.partition)),
+    ),
+    _Rule(
+        "tags",
+        lambda _bucket: f"{TAG[0]} = {TAG[1]}",
+        lambda s3, b: s3.get_bucket_tagging(**_mine(b))["TagSet"],
+        lambda _bucket, found: any(tag["Key"] == TAG[0] for tag in found or []),
+        lambda s3, b, found: s3.put_bucket_tagging(**_mine(b), Tagging={"TagSet": _tagged(found)}),
+    ),
+)

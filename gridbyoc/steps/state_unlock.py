@@ -1,0 +1,147 @@
+"""A lock on the state: who holds it, whether that run still lives, and the way to take it away if it does not."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+from gridbyoc.aws import caller_identity, guard_account, open_session, read_state_lock
+from gridbyoc.errors import SAFE_NOTHING_DONE, StateLockedError
+from gridbyoc.stack.model import S3Backend
+from gridbyoc.steps.journal import JOURNAL, read_journal
+from gridbyoc.steps.prepare import open_runner, render_stack
+from gridbyoc.steps.processes import Process, user_name, working_in
+from gridbyoc.steps.run import Run
+from gridbyoc.steps.state_place import init_in_place
+from gridbyoc.terraform import Backend, LockInfo, local_lock, locally_held, parse_lock
+
+Verdict = Literal["alive", "dead", "unknown"]
+_TAKEN_WITHIN = timedelta(seconds=90)  # from a step's start until Terraform has the lock: provider start, lock time-out
+_REFUSED = "GBY-T005"  # a step that ended so never had the lock
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock and the judgement on it. ``command`` is the line that breaks it, empty where none is needed."""
+
+    info: LockInfo
+    verdict: Verdict
+    reason: str
+    command: str
+
+
+def find_lock(run: Run) -> Lock | None:
+    """The lock on the stack's state, judged; ``None`` where nobody holds it. The caller holds the stack's own lock."""
+    backend = run.stack.terraform.backend
+    if not isinstance(backend, S3Backend):
+        return _local(run)
+    session = open_session(backend.region, backend.profile or run.stack.aws.profile)
+    guard_account(caller_identity(session), run.stack.aws.account_id)
+    note = read_state_lock(session, backend.bucket, backend.key, table=backend.dynamodb_table)
+    if note is None:
+        return None
+    info = parse_lock(note) or LockInfo("")
+    verdict, reason = judge(run.work_dir, info)
+    return Lock(info, verdict, reason, open_runner(run)[0].binary.command(run.work_dir, "force-unlock", info.id))
+
+
+def _local(run: Run) -> Lock | None:
+    """The kernel knows: it drops the lock with its holder, whatever note that left behind."""
+    file = Backend().state_file(run.work_dir)
+    info = local_lock(file)
+    if locally_held(file):
+        return Lock(info or LockInfo(""), "alive", f"a process holds the lock on {file} right now", "")
+    if info is None:
+        return None
+    return Lock(info, "dead", "its process has ended, and the lock with it; the next run just works", "")
+
+
+def judge(
+    work_dir: Path,
+    info: LockInfo,
+    *,
+    here: str | None = None,
+    workers: Callable[[Path], tuple[Process, ...] | None] = working_in,
+) -> tuple[Verdict, str]:
+    """Whether a lock's holder lives. ``dead`` only where it is proven: a step of ours, on this machine, that is over.
+
+    ``here`` is our ``user@host``. We hold the work_dir's own lock, so no other run is under way in it; what may still
+    be at work is a Terraform that outlived its run.
+    """
+    here = here or f"{user_name()}@{socket.gethostname()}"
+    if info.who != here:
+        return "unknown", f"it was taken by {info.who or 'somebody who does not say'}, and this is {here}"
+    found = workers(work_dir)
+    if found is None:
+        return "unknown", "this machine does not tell which processes are at work in the work_dir"
+    if found:
+        sure = any(process.terraform for process in found)
+        return "alive" if sure else "unknown", "at work in the work_dir: " + ", ".join(map(str, found))
+    step = _step_of(read_journal(work_dir / JOURNAL), info)
+    if step is None:
+        return "unknown", "no step of this work_dir's journal began when it was taken: another directory may hold it"
+    return "dead", f"it was taken by the step {step} of a run in this work_dir, which is over, and nothing is at work here"
+
+
+def _step_of(records: tuple[dict[str, Any], ...], info: LockInfo) -> str | None:
+    """The journal's step that took the lock: it began just before, and did not end well or refused."""
+    if info.created is None:
+        return None
+    for began, ended, name in _bad_steps(records):
+        if began <= info.created <= min(ended or info.created, began + _TAKEN_WITHIN):
+            return name
+    return None
+
+
+def _bad_steps(records: tuple[dict[str, Any], ...]) -> Iterator[tuple[datetime, datetime | None, str]]:
+    """Begin, end and name of every step that failed or never ended; a step refused by a lock had none."""
+    for number, record in enumerate(records):
+        began = _time(record)
+        if record.get("type") != "step_started" or began is None:
+            continue
+        same = {"run": record.get("run"), "step": record.get("step")}
+        later = (other for other in records[number + 1 :] if same.items() <= other.items())
+        end = next((other for other in later if str(other.get("type")).startswith("step_")), None)
+        if end is None or (end.get("type") == "step_failed" and end.get("code") != _REFUSED):
+            yield began, _time(end) if end else None, str(record.get("step"))
+
+
+def _time(record: Mapping[str, Any]) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(record.get("time")))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+
+
+def break_lock(run: Run, lock: Lock) -> None:
+    """``terraform force-unlock``; the caller has the proof or the user's word that its holder is gone."""
+    runner, binary = open_runner(run)
+    rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
+    if runner.init_needed(rendered.digest):
+        with run.step("init"):
+            init_in_place(run, runner, rendered.digest)
+    with run.effect("force_unlock", id=lock.info.id, who=lock.info.who):
+        runner.force_unlock(lock.info.id)
+
+
+def refusal(lock: Lock, stack_file: str) -> StateLockedError:
+    """Why a lock is left alone, and what would take it away."""
+    if lock.verdict == "alive":
+        fix = "Wait for it to end, or stop it there (Ctrl-C, or SIGINT to the process); then look again."
+    else:
+        fix = (
+            f"Make sure that the run has ended. Then: `gridbyoc state unlock {stack_file} --force {lock.info.id}`, "
+            f"or by hand: `{lock.command}`."
+        )
+    return StateLockedError(
+        f"The state is locked: {lock.info}.",
+        lock_id=lock.info.id,
+        why=f"Its holder {'is alive' if lock.verdict == 'alive' else 'may be alive'}: {lock.reason}.",
+        fix=fix,
+        rerun=SAFE_NOTHING_DONE,
+    )
