@@ -4,14 +4,21 @@ from gridbyoc.aws.accepted import accepted_external_ids
 from gridbyoc.aws.identity import Caller, caller_identity, guard_account
 from gridbyoc.aws.role import Trust, await_trust
 from gridbyoc.aws.session import AwsSession, open_session
+from gridbyoc.aws.state_bucket import Setting, StateBucket, look_at_bucket, make_bucket
+from gridbyoc.aws.state_lock import read_state_lock
 
 __all__ = [
     "AwsSession",
     "Caller",
+    "Setting",
+    "StateBucket",
     "Trust",
     "accepted_external_ids",
     "await_trust",
     "caller_identity",
     "guard_account",
+    "look_at_bucket",
+    "make_bucket",
     "open_session",
+    "read_state_lock",
 ]

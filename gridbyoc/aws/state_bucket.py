@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, TypeAlias
 
 from botocore.exceptions import ClientError
 
@@ -12,9 +12,7 @@ from gridbyoc.aws.bucket_policy import policy_with_tls, requires_tls
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
+S3: TypeAlias = Any  # boto3 makes its clients at run time
 TAG = ("gridbyoc:purpose", "terraform-state")
 _NOT_THERE = {"404", "NoSuchBucket"}
 _UNSET = {
@@ -54,9 +52,9 @@ class _Rule:
 
     name: str
     wanted: Callable[[StateBucket], str]
-    read: Callable[[S3Client, StateBucket], Any]
+    read: Callable[[S3, StateBucket], Any]
     good: Callable[[StateBucket, Any], bool]
-    write: Callable[[S3Client, StateBucket, Any], object]
+    write: Callable[[S3, StateBucket, Any], object]
 
 
 def look_at_bucket(session: AwsSession, bucket: StateBucket) -> tuple[Setting, ...] | None:
@@ -64,7 +62,7 @@ def look_at_bucket(session: AwsSession, bucket: StateBucket) -> tuple[Setting, .
 
     Raises ``AwsError`` where the bucket is somebody else's, or in another region. ``session`` is in its region.
     """
-    client: S3Client = session.client("s3")
+    client = session.client("s3")
     if not _exists(client, bucket):
         return None
     return tuple(Setting(rule.name, rule.wanted(bucket), good) for rule, _, good in _looked(client, bucket))
@@ -75,7 +73,7 @@ def make_bucket(session: AwsSession, bucket: StateBucket) -> tuple[Setting, ...]
 
     The answer tells of each property whether it was in order before. Killed anywhere, a second call goes on.
     """
-    client: S3Client = session.client("s3")
+    client = session.client("s3")
     if not _exists(client, bucket):
         _create(client, bucket)
     settings = []
@@ -87,7 +85,7 @@ def make_bucket(session: AwsSession, bucket: StateBucket) -> tuple[Setting, ...]
     return tuple(settings)
 
 
-def _exists(client: S3Client, bucket: StateBucket) -> bool:
+def _exists(client: S3, bucket: StateBucket) -> bool:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html"""
     with domain_errors(f"The bucket {bucket.name} could not be looked at"):
         try:
@@ -108,7 +106,7 @@ def _exists(client: S3Client, bucket: StateBucket) -> bool:
     return True
 
 
-def _create(client: S3Client, bucket: StateBucket) -> None:
+def _create(client: S3, bucket: StateBucket) -> None:
     """us-east-1 is what S3 makes without a LocationConstraint, and it refuses its own name as one.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
@@ -137,7 +135,7 @@ def _somebody_elses(bucket: StateBucket) -> AwsError:
     )
 
 
-def _looked(client: S3Client, bucket: StateBucket) -> list[tuple[_Rule, Any, bool]]:
+def _looked(client: S3, bucket: StateBucket) -> list[tuple[_Rule, Any, bool]]:
     looked = []
     for rule in _RULES:
         with domain_errors(f"The {rule.name} of the bucket {bucket.name} could not be read"):
@@ -151,7 +149,7 @@ def _looked(client: S3Client, bucket: StateBucket) -> list[tuple[_Rule, Any, boo
     return looked
 
 
-def _mine(bucket: StateBucket) -> dict[Literal["Bucket", "ExpectedBucketOwner"], str]:
+def _mine(bucket: StateBucket) -> dict[str, str]:
     """Every call names the account that must own the bucket: S3 refuses where another one does."""
     return {"Bucket": bucket.name, "ExpectedBucketOwner": bucket.account_id}
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "rotate": ("rotate", "Give the stack a new external id."),
     "verify": ("verify", "Prove what the role grants."),
     "leftovers": ("leftovers", "What outlived deleted clusters in AWS."),
+    "state": ("state", "The state's bucket, its lock, and moving it."),
     "destroy": ("destroy", "Delete a stack's clusters and its role."),
     "sandbox": ("sandbox", "A local AWS and a local control plane."),
     "doctor": ("doctor", "Check tools and credentials."),

@@ -83,6 +83,16 @@ def wait_options(function: F) -> F:
     return function
 
 
+def lock_option(function: F) -> F:
+    """``--lock-timeout``, in seconds; ``None`` where it is not given."""
+    return click.option(
+        "--lock-timeout",
+        type=Duration(),
+        default=None,
+        help="How long to wait for another run of the stack (default: 0.5s on this machine, 10s for the state's lock).",
+    )(function)
+
+
 def choices_options(function: F) -> F:
     """Terraform, address and waiting in one: the command gets them as ``choices``, a ``Choices``."""
 
@@ -90,12 +100,12 @@ def choices_options(function: F) -> F:
     def with_choices(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the command takes and returns
         from gridbyoc.steps.run import Choices
 
-        names = {"terraform_bin", "url", "wait_timeout", "poll_interval", "failed_grace"}
+        names = {"terraform_bin", "url", "wait_timeout", "poll_interval", "failed_grace", "lock_timeout"}
         chosen = {name: options.pop(name) for name in names}
         wait = not options.pop("no_wait", False)
         return function(*args, choices=Choices(wait=wait, **chosen), **options)
 
-    return cast(F, wait_options(terraform_options(url_option(with_choices))))
+    return cast(F, wait_options(terraform_options(lock_option(url_option(with_choices)))))
 
 
 @contextmanager
@@ -120,7 +130,8 @@ def open_run(
         with view:
             yield run
         return
-    with hold(work_dir, verb=verb, now=now), journal.of_run(verb, __version__), view:
+    patience = {} if choices.lock_timeout is None else {"wait": choices.lock_timeout}
+    with hold(work_dir, verb=verb, now=now, **patience), journal.of_run(verb, __version__), view:
         yield run
 
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class Sandbox:
 
     control_plane_url: str
     aws_url: str
-    env: Mapping[str, str]
+    env: Mapping[str, str] = field(repr=False)
     directory: Path
     access_log: Path
     servers: tuple[ServerProcess, ...]

@@ -69,50 +69,54 @@ class _Page:
         self._cuts: list[Cut] = []
 
     def changed(self) -> str:
-        """The text after all cuts; those at one place keep their order."""
+        """The text after all cuts, made from its end; what is put in at one place keeps its order."""
         text = self._text
-        for cut in sorted(reversed(self._cuts), key=lambda cut: -cut.start):
+        numbered = sorted(enumerate(self._cuts), key=lambda each: (each[1].start, each[1].end, each[0]), reverse=True)
+        for _, cut in numbered:
             text = text[: cut.start] + cut.text + text[cut.end :]
         return text
 
     def set(self, entry: MappingNode, key: str, value: object) -> None:
         """Give ``key`` a value: replaced, added at the end, or (``None``) taken out with its lines."""
         names = [name.value for name, _ in entry.value]
-        if key not in names:
+        node = _find(entry, key)
+        if node is None:
             if value is not None:
                 self._add(entry, key, value)
-            return
-        name, node = entry.value[names.index(key)]
-        if value is None:
-            self._drop(entry, [pair[0] for pair in entry.value], names.index(key), node)
+        elif value is None:
+            self._drop(entry, [(name.start_mark.index, _end(item)) for name, item in entry.value], names.index(key))
         elif _data(node) != value:
-            self._cuts.append(Cut(node.start_mark.index, _end(node), flow(value)))
+            self._replace(node, value)
 
     def set_types(self, types: SequenceNode, wanted: tuple[InstanceType, ...]) -> None:
         """Each type by its name: changed where it stands, taken out, or added at the end."""
         left = {item.name: item for item in wanted}
-        last = types.value[-1]
         kept = [item for item in types.value if _name(item) in left]
         if not kept:
-            self._cuts.append(Cut(types.start_mark.index, _end(types), flow(type_data(wanted))))
+            self._replace(types, type_data(wanted))
             return
+        spans = [(item.start_mark.index, _end(item)) for item in types.value]
         for index, item in enumerate(types.value):
             if item in kept:
                 self._set_type(item, left.pop(_name(item)))
             else:
-                self._drop(types, types.value, index, item)
+                self._drop(types, spans, index, first=item.start_mark.index < kept[0].start_mark.index)
+        after = kept[-1] if types.flow_style else types.value[-1]
         for data in type_data(left.values()):
-            self._append(types, last if types.flow_style is not True else kept[-1], data)
+            self._append(types, after, data)
 
     def _set_type(self, node: Node, wanted: InstanceType) -> None:
         settings = _settings(wanted)
-        if len(settings) == 1 or not isinstance(node, MappingNode):
-            if _data(node) not in (wanted.name, settings):
-                value = settings if len(settings) > 1 else wanted.name
-                self._cuts.append(Cut(node.start_mark.index, _end(node), flow(value)))
+        if _instance_type(node) == wanted:
             return
-        for key in ("overprovisioned_ondemand_count", "root_volume_size"):
-            self.set(node, key, settings.get(key))
+        if isinstance(node, MappingNode) and not node.flow_style and len(settings) > 1:
+            for key in ("overprovisioned_ondemand_count", "root_volume_size"):
+                self.set(node, key, settings.get(key))
+        else:
+            self._replace(node, *type_data([wanted]))
+
+    def _replace(self, node: Node, value: object) -> None:
+        self._cuts.append(Cut(node.start_mark.index, _end(node), flow(value)))
 
     def _add(self, entry: MappingNode, key: str, value: object) -> None:
         name, node = entry.value[-1]
@@ -121,32 +125,34 @@ class _Page:
             return
         indent = " " * name.start_mark.column
         if isinstance(value, list):
-            lines = [f"{indent}{key}:", *(f"{indent}{STEP}- {flow(item)}" for item in value)]
+            self._new_lines(node, [f"{indent}{key}:", *(f"{indent}{STEP}- {flow(item)}" for item in value)])
         else:
-            lines = [f"{indent}{key}: {flow(value)}"]
-        self._new_lines(_end(node), lines)
+            self._new_lines(node, [f"{indent}{key}: {flow(value)}"])
 
     def _append(self, types: SequenceNode, after: Node, data: object) -> None:
         if types.flow_style:
             self._cuts.append(Cut(_end(after), _end(after), f", {flow(data)}"))
         else:
-            self._new_lines(_end(after), [" " * types.start_mark.column + f"- {flow(data)}"])
+            self._new_lines(after, [" " * types.start_mark.column + f"- {flow(data)}"])
 
-    def _new_lines(self, after: int, lines: list[str]) -> None:
-        end = self._line_end(after)
-        opening = "" if end and self._text[end - 1] == "\n" else self._newline
-        self._cuts.append(Cut(end, end, opening + self._newline.join(lines) + (self._newline if not opening else "")))
+    def _new_lines(self, after: Node, lines: list[str]) -> None:
+        end = self._line_end(_end(after))
+        whole = self._newline.join(lines)
+        ended = self._text.endswith("\n", 0, end)
+        self._cuts.append(Cut(end, end, whole + self._newline if ended else self._newline + whole))
 
-    def _drop(self, holder: MappingNode | SequenceNode, heads: list[Node], index: int, node: Node) -> None:
-        """In a block the lines that it stands on; in a row also the comma before it, or after it if it is the first."""
-        start = heads[index].start_mark.index
+    def _drop(
+        self, holder: MappingNode | SequenceNode, spans: list[tuple[int, int]], index: int, *, first: bool = False
+    ) -> None:
+        """In a block, the lines that it stands on; in a row, also the comma before it (behind it: ``first``)."""
+        start, end = spans[index]
         if not holder.flow_style:
-            self._cuts.append(Cut(self._text.rfind("\n", 0, start) + 1, self._line_end(_end(node)), ""))
-        elif index + 1 < len(heads):
-            self._cuts.append(Cut(start, heads[index + 1].start_mark.index, ""))
-        else:
-            comma = re.compile(r",\s*$").search(self._text, 0, start)
-            self._cuts.append(Cut(comma.start() if comma else start, _end(node), ""))
+            start, end = self._text.rfind("\n", 0, start) + 1, self._line_end(end)
+        elif index and not first:
+            start = spans[index - 1][1]
+        elif index + 1 < len(spans):
+            end = spans[index + 1][0]
+        self._cuts.append(Cut(start, end, ""))
 
     def _line_end(self, position: int) -> int:
         """Behind the line's end."""
@@ -180,10 +186,15 @@ def _name(node: Node) -> str:
     return str(named.value) if named is not None else ""
 
 
+def _instance_type(node: Node) -> InstanceType:
+    """What the item says; a number written in another way than in digits counts as not said."""
+    said = {name.value: _data(value) for name, value in node.value} if isinstance(node, MappingNode) else {}
+    count, size = (said.get(key) for key in ("overprovisioned_ondemand_count", "root_volume_size"))
+    return InstanceType(_name(node), count if isinstance(count, int) else 0, size if isinstance(size, int) else None)
+
+
 def _data(node: Node) -> object:
-    """What a scalar or a mapping of scalars says, its whole numbers as such."""
-    if isinstance(node, MappingNode):
-        return {name.value: _data(value) for name, value in node.value}
+    """What a scalar says, a whole number as such."""
     value = node.value
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
 

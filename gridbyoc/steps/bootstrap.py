@@ -8,7 +8,7 @@ from typing import Any
 
 from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Cluster, Grant
-from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError
+from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, StalePlanError
 from gridbyoc.render import render
 from gridbyoc.stack.model import ClusterSpec
 from gridbyoc.steps.changes import Action, ClusterChange, cluster_changes
@@ -38,9 +38,20 @@ def bootstrap(run: Run, approval: Approval, *, edit: EditBody | None = None, rol
     """Make both sides what the stack file asks for, and wait until the clusters run.
 
     A fresh role needs no plan to be approved by ``--yes``: nothing exists that it could destroy. Everything else is
-    planned, approved, and exactly that plan is applied. The caller holds the stack's lock. ``rollback``: where the
-    control plane refuses for good, what this run created is destroyed again.
+    planned, approved, and exactly that plan is applied; where another machine's apply came in between, a run that
+    asks nobody plans once more. The caller holds the stack's lock. ``rollback``: where the control plane refuses for
+    good, what this run created is destroyed again.
     """
+    try:
+        return _bootstrap(run, approval, edit, rollback=rollback)
+    except StalePlanError:
+        if not approval.create_and_change:
+            raise
+    run.outside.emit(Note("Another run has changed the stack meanwhile: planning anew.", "warning"))
+    return _bootstrap(run, approval, edit, rollback=rollback)
+
+
+def _bootstrap(run: Run, approval: Approval, edit: EditBody | None, *, rollback: bool) -> Report:
     made = Made()
     run = made.watching(run)
     site = prepare(run)

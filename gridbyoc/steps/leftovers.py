@@ -67,9 +67,8 @@ def find_leftovers(
     every, in_use = stacks_past(run.stack, run.work_dir, asked.names, asked.clusters), _identities(live)
     used = sorted({one.name for one in every} & in_use)
     known = tuple(with_records(registrar, one, asked.clusters) for one in every if one.name not in in_use)
-    search = Search(
-        Place(caller.partition, caller.account_id, run.stack.aws.region), known, asked.tags, _spared(run, asked, live)
-    )
+    place = Place(caller.partition, caller.account_id, run.stack.aws.region)
+    search = Search(place, known, asked.tags, _spared(run, place, asked, live))
     notes = tuple(f"The cluster {name} is not deleted: what it uses is no leftover." for name in used)
     if not known and not asked.tags:
         return Found(search, Ledger(notes=(*notes, "No past cluster of this stack is known.")), tuple(used))
@@ -161,15 +160,14 @@ def _refuse_live(names: tuple[str, ...], live: tuple[Cluster, ...]) -> None:
             )
 
 
-def _spared(run: Run, wanted: Wanted, live: tuple[Cluster, ...]) -> frozenset[str]:
+def _spared(run: Run, place: Place, wanted: Wanted, live: tuple[Cluster, ...]) -> frozenset[str]:
     """ARNs that are in use or Terraform's own: roles, the buckets of live clusters, the bucket of the state."""
     arns = {*wanted.roles, *(cluster.role_arn for cluster in live if cluster.role_arn)}
     buckets = {cluster.bucket_name for cluster in live if cluster.bucket_name}
     backend = run.stack.terraform.backend
     if isinstance(backend, S3Backend):
         buckets.add(backend.bucket)
-    partitions = ("aws", "aws-cn", "aws-us-gov", "aws-eusc")
-    return frozenset(arns | {f"arn:{partition}:s3:::{bucket}" for bucket in buckets for partition in partitions})
+    return frozenset(arns | {place.arn("s3", bucket, region=False, account=False) for bucket in buckets})
 
 
 def _recorder(run: Run) -> Callable[[Leftover, State, str, float], None]:

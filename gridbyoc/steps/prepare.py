@@ -15,7 +15,7 @@ from gridbyoc.steps.events import Note
 from gridbyoc.steps.progress import resource_progress
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.state_place import init_in_place
-from gridbyoc.terraform import Binary, Outputs, Runner, find_binary
+from gridbyoc.terraform import LOCK_TIMEOUT, Binary, Outputs, Runner, find_binary
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ def open_runner(run: Run) -> tuple[Runner, Binary]:
     binary = find_binary(run.choices.terraform_bin, run.outside.environ)
     mirror = run.stack.terraform.provider_mirror
     override = run.stack.role.external_id
+    patience = run.choices.lock_timeout
     runner = Runner(
         binary,
         run.work_dir,
@@ -50,6 +51,7 @@ def open_runner(run: Run) -> tuple[Runner, Binary]:
         provider_mirror=mirror,
         on_event=resource_progress(run.outside.emit),
         secrets=(override,) if override else (),
+        lock_timeout=LOCK_TIMEOUT if patience is None else f"{patience:g}s",
     )
     return runner, binary
 

@@ -28,7 +28,8 @@ class Outside:
 class Choices:
     """What the command line chose: the Terraform binary, the control plane's address, how to wait.
 
-    ``wait_timeout``, ``poll_interval`` and ``failed_grace`` are seconds; ``failed_grace`` ``None`` is the dialect's.
+    ``wait_timeout``, ``poll_interval``, ``failed_grace`` and ``lock_timeout`` are seconds; ``failed_grace`` ``None`` is
+    the dialect's, ``lock_timeout`` ``None`` is each lock's own.
     """
 
     terraform_bin: str | None = None
@@ -37,6 +38,7 @@ class Choices:
     wait_timeout: float = 5400.0
     poll_interval: float = 5.0
     failed_grace: float | None = None
+    lock_timeout: float | None = None
 
 
 @dataclass(slots=True)

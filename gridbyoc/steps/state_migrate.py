@@ -20,7 +20,7 @@ from gridbyoc.errors import (
     TerraformError,
 )
 from gridbyoc.stack.files import file_error
-from gridbyoc.stack.model import LocalBackend, S3Backend, Stack
+from gridbyoc.stack.model import LocalBackend, S3Backend
 from gridbyoc.steps.prepare import open_runner, render_stack
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.state_place import wanted_backend
@@ -204,15 +204,3 @@ def put_aside(file: Path, why: str, when: datetime) -> Path:
     except OSError as error:
         raise file_error("Cannot put aside", file, error) from None
     return aside
-
-
-def backend_changes(stack: Stack, backend: LocalBackend | S3Backend) -> dict[tuple[str | int, ...], object]:
-    """What the stack file must say for the state to lie in ``backend``: key path → value."""
-    base: tuple[str | int, ...] = ("terraform", "backend")
-    if isinstance(backend, LocalBackend):
-        return {} if isinstance(stack.terraform.backend, LocalBackend) else {base: {"local": {}}}
-    told = {name: getattr(backend, name) for name in ("bucket", "key", "region", "kms_key_id")}
-    found = stack.terraform.backend
-    if not isinstance(found, S3Backend):
-        return {base: {"s3": {name: value for name, value in told.items() if value is not None}}}
-    return {(*base, "s3", name): value for name, value in told.items() if getattr(found, name) != value}

@@ -75,7 +75,7 @@ def _refuse_conflict(run: Run, runner: Runner, words: str, errored: Snapshot, th
         f"{words} {'has moved on since' if moved_on else 'holds another state'}; {ERRORED} was not pushed and stays.",
         why=f"There: lineage {there.lineage}, serial {there.serial}. In {ERRORED}: lineage {errored.lineage}, serial "
         f"{errored.serial}. Only in {ERRORED}: {only}.",
-        fix=f"If the file is the truth, push it over the other by hand: `{force}`. If the other is, move the file away: "
+        fix=f"If the file is the truth, push it over the other by hand: `{force}`. If not, move it away: "
         f"{run.work_dir / ERRORED}.",
         rerun=SAFE_NOTHING_DONE,
     )

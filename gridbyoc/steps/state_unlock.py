@@ -33,6 +33,11 @@ class Lock:
     reason: str
     command: str
 
+    @property
+    def harmless(self) -> bool:
+        """Only a note was left; the lock itself ended with its holder."""
+        return self.verdict == "dead" and not self.command
+
 
 def find_lock(run: Run) -> Lock | None:
     """The lock on the stack's state, judged; ``None`` where nobody holds it. The caller holds the stack's own lock."""
@@ -84,7 +89,10 @@ def judge(
     step = _step_of(read_journal(work_dir / JOURNAL), info)
     if step is None:
         return "unknown", "no step of this work_dir's journal began when it was taken: another directory may hold it"
-    return "dead", f"it was taken by the step {step} of a run in this work_dir, which is over, and nothing is at work here"
+    return (
+        "dead",
+        f"it was taken by the step {step} of a run in this work_dir, which is over, and nothing is at work here",
+    )
 
 
 def _step_of(records: tuple[dict[str, Any], ...], info: LockInfo) -> str | None:

@@ -25,12 +25,13 @@ from gridbyoc.terraform.places import (
     same_place,
     standing_places,
 )
-from gridbyoc.terraform.runner import Runner
+from gridbyoc.terraform.runner import LOCK_TIMEOUT, Runner
 from gridbyoc.terraform.snapshot import Snapshot, snapshot_of
 from gridbyoc.terraform.state import Backend
 from gridbyoc.terraform.summary import ApplySummary, PlanSummary
 
 __all__ = [
+    "LOCK_TIMEOUT",
     "ApplySummary",
     "Backend",
     "Binary",

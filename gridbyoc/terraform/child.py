@@ -128,7 +128,10 @@ class Child:
         return True
 
     def sweep(self) -> None:
-        """Kill what is left of the group: Terraform stops a provisioner's shell, but not what that has started."""
+        """Kill what is left of the group: Terraform stops a provisioner's shell, but not what that has started.
+
+        Providers go on for ever, and with what they were at, when Terraform is killed under them.
+        """
         with suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -139,7 +142,8 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
-        self._process.wait()
+        if self._process.wait() < 0:
+            self.sweep()
         self._selector.close()
         self._leash.release()
         for pipe in (self._process.stdout, self._process.stderr):

@@ -2,7 +2,8 @@
 
 Left alone, Terraform would die of SIGPIPE at its next line of output, in the middle of an apply: resources made but
 not in the state, a remote lock that stays. So a tiny shell waits at the end of a pipe that only we hold open. When we
-are gone it asks Terraform to stop (SIGINT, once) and reads on what Terraform still has to say.
+are gone it asks Terraform to stop (SIGINT, once) and reads on what Terraform still has to say. What is left of its
+process group after that is killed: a Terraform that was killed, too, leaves its providers running.
 
 Why not PR_SET_PDEATHSIG: it needs ``preexec_fn``, which is unsafe with threads, follows the thread and not the
 process, works on Linux alone, and does nothing about the broken pipe.
@@ -20,7 +21,9 @@ trap '' HUP INT TERM
 read -r word && exit 0
 kill -INT "$1"
 cat <&1 >/dev/null 2>/dev/null &
-exec cat <&2 >/dev/null 2>/dev/null
+cat <&2 >/dev/null 2>/dev/null
+wait
+kill -KILL -- "-$1" 2>/dev/null
 """
 
 

@@ -14,6 +14,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform.binary import Binary
 from gridbyoc.terraform.command_line import FLAG
+from gridbyoc.terraform.errored import refuse_errored
 from gridbyoc.terraform.events import Diagnostic, TerraformEvent
 from gridbyoc.terraform.execution import Call, Execution, Said, Settings, utc_now
 from gridbyoc.terraform.failures import NEEDS_INIT
@@ -159,17 +160,27 @@ class Runner:
         self._execute.learn(sensitive_values(document))
         return read_outputs(document)
 
+    def import_(self, address: str, ident: str) -> None:
+        """Take what exists in AWS as ``ident`` (Terraform's import id of its kind) into the state, at ``address``."""
+        refuse_errored(self.binary, self.work_dir)
+        flags = {"no_color": FLAG, "input": False, "lock_timeout": self._lock_timeout}
+        self._verb(Call("import"), "import", address, ident, **flags)
+
     def has_state(self) -> bool:
         """Whether any resource is in the state."""
+        return has_resources(self.state())
+
+    def state(self) -> Mapping[str, Any]:
+        """The state document; empty where there is none. It holds secrets: for reading, not for a log."""
         backend = backend_of(self.work_dir)
         if backend.remote:
-            return has_resources(self._from_state(backend, "state pull"))
+            return self._from_state(backend, "state pull")
         file = backend.state_file(self.work_dir)
         state = read_json(file)
         if "resources" in state or not file.exists() or not file.stat().st_size:
-            return has_resources(state)
+            return state
         # Encrypted (OpenTofu), or damaged, which Terraform will say in its own words.
-        return has_resources(_document(self._verb(Call("state pull", document=True), "state pull")))
+        return _document(self._verb(Call("state pull", document=True), "state pull"))
 
     def pull(self, backend: Backend) -> Mapping[str, Any]:
         """The state at a backend, also one that this work_dir was never initialised with; empty where there is none."""
@@ -215,15 +226,7 @@ class Runner:
         return _document(self._verb(Call(cmd, document=True), cmd, **(options | {"state": None})))
 
     def _writing(self, call: Call, cmd: str, *args: str, **options: object) -> Said:
-        errored = self.work_dir / "errored.tfstate"
-        if errored.exists():
-            raise TerraformError(
-                "An earlier run could not save its state where it belongs; it left it in errored.tfstate.",
-                why="Without that state Terraform would make again what exists already.",
-                fix="`gridbyoc state push` on the stack file saves that state and puts the file aside. By hand: "
-                f"`{self.binary.command(self.work_dir, 'state', 'push', errored.name)}`, then delete {errored}.",
-                rerun="A re-run is safe once the state has been pushed.",
-            )
+        refuse_errored(self.binary, self.work_dir)
         return self._verb(call, cmd, *args, json=FLAG, input=False, lock_timeout=self._lock_timeout, **options)
 
     def _verb(self, call: Call, cmd: str, *args: str, **options: object) -> Said:

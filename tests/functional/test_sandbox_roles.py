@@ -79,11 +79,6 @@ def test_a_role_with_everything_runs(sandbox: Sandbox, iam: IAMClient) -> None:
     assert outcome(sandbox, make_role(iam)) == ("RUNNING", "")
 
 
-def test_the_older_guardduty_policy_does_too(sandbox: Sandbox) -> None:
-    # It cannot be attached any more, not even in moto's data; a role may hold it from before.
-    assert ("AmazonGuardDutyFullAccess_v2", "AmazonGuardDutyFullAccess") in MANAGED_POLICIES
-
-
 def test_an_inline_policy_counts_as_an_own_one(sandbox: Sandbox, iam: IAMClient) -> None:
     arn = make_role(iam, own=None)
     document = json.dumps({"Version": "2012-10-17", "Statement": OWN})
@@ -167,7 +162,7 @@ def test_a_mended_role_runs_after_an_update(sandbox: Sandbox, iam: IAMClient) ->
 
 def test_a_role_in_another_account_is_looked_at_there(sandbox: Sandbox) -> None:
     sts = boto3.Session("test", "test", region_name="us-east-1").client("sts", endpoint_url=sandbox.aws_url)
-    keys = sts.assume_role(RoleArn="arn:aws:iam::222222222222:role/admin", RoleSessionName="x")["Credentials"]
+    keys = sts.assume_role(RoleArn="arn:aws:iam::222222222222:role/admin", RoleSessionName="test")["Credentials"]
     session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name="us-east-1")
     arn = make_role(session.client("iam", endpoint_url=sandbox.aws_url))
     assert ":222222222222:" in arn

@@ -79,7 +79,7 @@ def test_buckets_and_roles_in_use_are_spared(tmp_path: Path) -> None:
     run, _ = make_run(tmp_path, "past", terraform=backend)
     live = cluster("live", role_arn="arn:live", bucket_name="live-bucket")
     spared = find(run, MemoryRegistrar({"live": live}), wanted=Wanted(roles=("arn:stack",))).search.spared
-    assert {"arn:live", "arn:stack", "arn:aws:s3:::state", "arn:aws-cn:s3:::live-bucket"} <= spared
+    assert {"arn:live", "arn:stack", "arn:aws-cn:s3:::state", "arn:aws-cn:s3:::live-bucket"} <= spared
 
 
 @pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.FAILED, Phase.PENDING])

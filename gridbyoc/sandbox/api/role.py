@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from gridbyoc.sandbox.api.names import account_of
@@ -28,6 +29,12 @@ MANAGED_POLICIES: tuple[tuple[str, ...], ...] = (
 
 OWN_ACTIONS = ("eks:*", "ecr:*", "events:*")
 _MANAGED_ARN = re.compile(r"arn:aws[a-z-]*:iam::aws:policy/(?:.*/)?(?P<name>[^/]+)")
+
+
+def missing_policies(arns: Iterable[str]) -> list[str]:
+    """Which of the nine are not among a role's attached policies, by the name that can be attached today."""
+    managed = {match["name"] for arn in arns if (match := _MANAGED_ARN.fullmatch(arn))}
+    return [names[0] for names in MANAGED_POLICIES if not managed.intersection(names)]
 
 
 class RoleInspector:
@@ -69,8 +76,7 @@ class RoleInspector:
     def _policy_problems(self, iam: IAMClient, name: str) -> list[str]:
         pages = iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
         arns = [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
-        managed = {match["name"] for arn in arns if (match := _MANAGED_ARN.fullmatch(arn))}
-        missing = [names[0] for names in MANAGED_POLICIES if not managed.intersection(names)]
+        missing = missing_policies(arns)
         allowed = _allowed_actions(_own_documents(iam, name, arns))
         lacking = [action for action in OWN_ACTIONS if not allowed.intersection((action, "*"))]
         problems = [f"managed policies not attached: {', '.join(missing)}; attach them"] if missing else []

@@ -1,0 +1,184 @@
+"""``gridbyoc state``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import command, group, pass_app, set_option, stack_argument
+from gridbyoc.cli.running import lock_option, now, open_run, terraform_options
+from gridbyoc.errors import UsageError
+
+if TYPE_CHECKING:
+    from gridbyoc.steps.state_init import Proposal
+    from gridbyoc.steps.state_migrate import Move
+    from gridbyoc.steps.state_unlock import Lock
+
+
+@group("state")
+def state() -> None:
+    """Where Terraform's state lies: its bucket, its lock, and moving it safely."""
+
+
+@command("init")
+@stack_argument
+@set_option
+@click.option("--bucket", metavar="NAME", help="The bucket (default: the stack's, else gridbyoc-state-ACCOUNT-REGION).")
+@click.option("--key", metavar="KEY", help="The state's key in it (default: the stack's, else gridbyoc/NAME.tfstate).")
+@click.option("--region", metavar="REGION", help="The bucket's region (default: the stack's).")
+@click.option("--kms-key-id", metavar="ARN", help="Encrypt with this KMS key (default: SSE-S3).")
+@click.option("--yes", "-y", is_flag=True, help="Approve what is made and changed.")
+@pass_app
+def init(
+    app: App,
+    stack_file: str,
+    overrides: tuple[str, ...],
+    bucket: str | None,
+    key: str | None,
+    region: str | None,
+    kms_key_id: str | None,
+    yes: bool,
+) -> None:
+    """Make the S3 bucket for STACK_FILE's state, and point STACK_FILE at it.
+
+    Versioned, encrypted, closed to the public, over TLS only, its objects owned by the bucket's owner. A bucket that
+    is there already is put right, and nothing in it that is in order is touched. Moves no state: `state migrate` does.
+    """
+    from gridbyoc.cli.state_words import show_ready
+    from gridbyoc.steps.run import Choices
+    from gridbyoc.steps.state_init import Asked, init_state
+
+    asked = Asked(bucket, key, region, kms_key_id)
+    with open_run(app, stack_file, overrides, "state init", Choices()) as run:
+        ready = init_state(run, asked, lambda proposal: yes or _ask_init(app, proposal))
+    show_ready(app, stack_file, ready)
+
+
+def _ask_init(app: App, proposal: Proposal) -> bool:
+    from gridbyoc.cli.state_words import proposal_lines
+
+    for line in proposal_lines(proposal):
+        app.note(line)
+    return app.confirm("Do this?", flag="--yes")
+
+
+@command("migrate")
+@stack_argument
+@set_option
+@click.option("--to", "to", type=click.Choice(["s3", "local"]), help="Where to (default: where STACK_FILE puts it).")
+@click.option("--yes", "-y", is_flag=True, help="Approve the move.")
+@lock_option
+@terraform_options
+@pass_app
+def migrate(
+    app: App,
+    stack_file: str,
+    overrides: tuple[str, ...],
+    to: Literal["s3", "local"] | None,
+    yes: bool,
+    lock_timeout: float | None,
+    terraform_bin: str | None,
+) -> None:
+    """Move STACK_FILE's state to S3 or back to the work_dir, and STACK_FILE with it.
+
+    Copied, compared (lineage, serial, every instance, the outputs), and only then is the old one set aside: a local
+    file is renamed, an object in S3 stays. A target that holds another state is refused. Killed anywhere, run it again.
+    """
+    from gridbyoc.cli.state_words import show_moved
+    from gridbyoc.stack.model import LocalBackend
+    from gridbyoc.steps.run import Choices
+    from gridbyoc.steps.state_file import point_at
+    from gridbyoc.steps.state_migrate import migrate as run_migrate
+
+    choices = Choices(terraform_bin, lock_timeout=lock_timeout)
+    with open_run(app, stack_file, overrides, "state migrate", choices) as run:
+        backend = run.stack.terraform.backend
+        if to == "s3" and isinstance(backend, LocalBackend):
+            raise UsageError(
+                "The stack file names no bucket.", fix=f"Run `gridbyoc state init {stack_file}` first: it makes one."
+            )
+        wanted = LocalBackend() if to == "local" else backend
+        moved = run_migrate(run, wanted, approve=lambda move: yes or _ask_move(app, move), now=now)
+        pointed = point_at(run.stack, wanted)
+    snippet_of = wanted if wanted != backend and not pointed else None
+    show_moved(app, moved, stack_file if pointed else None, snippet_of)
+
+
+def _ask_move(app: App, move: Move) -> bool:
+    app.note(f"{move.instances} instances in {move.source} would be copied to {move.target}.")
+    return app.confirm("Move the state?", flag="--yes")
+
+
+@command("push")
+@stack_argument
+@set_option
+@lock_option
+@terraform_options
+@pass_app
+def push(
+    app: App, stack_file: str, overrides: tuple[str, ...], lock_timeout: float | None, terraform_bin: str | None
+) -> None:
+    """Push back the state that a run could not save (errored.tfstate), and put the file aside.
+
+    Refused where the state is of another lineage, or has moved on since.
+    """
+    from gridbyoc.cli.state_words import show_pushed
+    from gridbyoc.steps.run import Choices
+    from gridbyoc.steps.state_push import push_errored
+
+    choices = Choices(terraform_bin, lock_timeout=lock_timeout)
+    with open_run(app, stack_file, overrides, "state push", choices) as run:
+        pushed = push_errored(run, now=now)
+    show_pushed(app, pushed)
+
+
+@command("unlock")
+@stack_argument
+@set_option
+@click.option("--yes", "-y", is_flag=True, help="Break a lock whose holder is provably dead.")
+@click.option("--force", metavar="LOCK_ID", help="Break this lock on your word that its holder is dead.")
+@terraform_options
+@pass_app
+def unlock(
+    app: App, stack_file: str, overrides: tuple[str, ...], yes: bool, force: str | None, terraform_bin: str | None
+) -> None:
+    """Explain the lock on STACK_FILE's state: who holds it, since when, and whether that run lives.
+
+    Never breaks it silently: a lock of a run in this work_dir that is provably over with --yes, any other only with
+    --force and its id, and the lock of a live process never. Ends with status 8 while the state stays locked.
+    """
+    from gridbyoc.cli.state_words import show_lock
+    from gridbyoc.steps.run import Choices
+    from gridbyoc.steps.state_unlock import break_lock, find_lock, refusal
+
+    with open_run(app, stack_file, overrides, "state unlock", Choices(terraform_bin)) as run:
+        lock = find_lock(run)
+        broken = lock is not None and bool(lock.command) and _may_break(app, lock, yes=yes, force=force)
+        if lock is not None and broken:
+            break_lock(run, lock)
+    show_lock(app, lock, broken=broken)
+    if lock is not None and not broken and not lock.harmless:
+        raise refusal(lock, stack_file)
+
+
+def _may_break(app: App, lock: Lock, *, yes: bool, force: str | None) -> bool:
+    if force is not None and force != lock.info.id:
+        raise UsageError(
+            f"The lock's id is {lock.info.id}, not {force}.", fix="Look again: another run may hold it now."
+        )
+    if lock.verdict == "alive":
+        return False
+    if force is not None or (yes and lock.verdict == "dead"):
+        return True
+    if not app.interactive:
+        return False
+    app.note(f"{lock.info}: {lock.reason}.")
+    if lock.verdict == "dead":
+        return app.confirm("Break this lock?", flag="--yes")
+    return app.prompt("To break it all the same, type its id").strip() == lock.info.id
+
+
+for _command in (init, migrate, push, unlock):
+    state.add_command(_command)

@@ -1,0 +1,181 @@
+"""An edit of one cluster: its spec as a text, the changed spec sent whole, and the change in the stack file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gridbyoc.control_plane.changes import refuse_change
+from gridbyoc.control_plane.edit import Edited, differences
+from gridbyoc.control_plane.edit_spec import edited_spec, hidden_fields, spec_text
+from gridbyoc.control_plane.model import Cluster, FieldChange, Registrar
+from gridbyoc.control_plane.parse import child
+from gridbyoc.control_plane.parse import cluster as parsed_cluster
+from gridbyoc.control_plane.words import Cleaner
+from gridbyoc.errors import SAFE_NOTHING_DONE, ControlPlaneError, FileError, StackError, UsageError
+from gridbyoc.stack.cluster_text import entry_text, type_data
+from gridbyoc.stack.files import file_error, write_atomic
+from gridbyoc.stack.model import ClusterSpec, DialectName, InstanceType, PerformanceProfile, Stack
+from gridbyoc.stack.write_back import changed_text
+
+_PROFILES: Mapping[str, PerformanceProfile] = {"default": "default", "cost-saving": "cost-saving"}
+LoadText = Callable[[str], Stack]
+"""Reads a stack file's text as if it stood in the file's place; ``StackError``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A cluster as it was read, as a text to edit; ``hidden`` are the places of what the text does not show."""
+
+    cluster: Cluster
+    text: str
+    hidden: tuple[str, ...]
+
+    def edited(self, text: str) -> Edited:
+        """The whole spec after the edit, and what it changes; see ``edited_spec`` for what is refused."""
+        return edited_spec(text, child(self.cluster.raw, "spec"))
+
+    def after(self, edited: Edited) -> Cluster:
+        """The cluster as it would be."""
+        return parsed_cluster({**self.cluster.raw, "spec": edited.body}, Cleaner())
+
+
+def open_draft(registrar: Registrar, cluster_id: str, dialect: DialectName) -> Draft:
+    """Read the cluster anew. Raises ``ControlPlaneError`` for one that cannot be changed."""
+    cluster = registrar.get(cluster_id)
+    refuse_change(cluster, direct=dialect == "lightning")
+    if cluster.role_arn is None:
+        raise ControlPlaneError(
+            f"Cluster {cluster.name} cannot be edited: it is not one in an account of yours.",
+            why=f"It is of the type {cluster.cluster_type} and names no role.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    spec = child(cluster.raw, "spec")
+    return Draft(cluster, spec_text(spec), hidden_fields(spec))
+
+
+def send(registrar: Registrar, draft: Draft, edited: Edited) -> Cluster:
+    """PUT the edited spec, unless the cluster is not any more as it was read: then nothing is sent."""
+    now = registrar.get(draft.cluster.id)
+    before, there = child(draft.cluster.raw, "spec"), child(now.raw, "spec")
+    if there != before:
+        fields = ", ".join(change.field for change in differences(before, there))
+        raise ControlPlaneError(
+            f"Cluster {now.name} was changed at the control plane while it was edited here; nothing was sent.",
+            why=f"Changed over there: {fields or 'the order of a list'}.",
+            fix="Run this again: it begins with the cluster as it is now.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return registrar.replace(now, edited.body)
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A stack file before and after; ``said`` is what it says of the cluster then."""
+
+    file: Path
+    before: str
+    after: str
+    said: ClusterSpec
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to write: not everything that can be edited has a place in a stack file."""
+        return self.after != self.before
+
+    def check(self) -> None:
+        """Raises ``FileError`` where the file is not any more as it was read."""
+        if _read(self.file) != self.before:
+            raise FileError(
+                f"{self.file} was changed while the cluster was edited; nothing was sent or written.",
+                fix="Run this again.",
+                rerun=SAFE_NOTHING_DONE,
+            )
+
+    def write(self) -> None:
+        """Replace the file (not a link to it), with its own mode. Raises ``FileError``."""
+        file = self.file.resolve()
+        write_atomic(file, self.after, mode=file.stat().st_mode & 0o777)
+
+
+def file_change(stack: Stack, file: Path, before: Cluster, after: Cluster, load: LoadText) -> FileChange:
+    """What ``file``, which ``stack`` was read from, becomes when it says what the edit changed.
+
+    Comments and everything else in it stay. What comes of it is loaded again and must say that and nothing else;
+    where no such text can be made ``UsageError`` says what to write.
+    """
+    index = next(index for index, spec in enumerate(stack.clusters) if spec.name == before.name)
+    said = spec_after(stack.clusters[index], before, after)
+    clusters = (*stack.clusters[:index], said, *stack.clusters[index + 1 :])
+    wanted, text = replace(stack, clusters=clusters, file=None), _read(file)
+    if said == stack.clusters[index]:
+        return FileChange(file, text, text, said)
+    for new in (_cut(text, index, said), _dumped(text, index, said)):
+        if new is not None and _says(new, wanted, load):
+            return FileChange(file, text, new, said)
+    raise UsageError(
+        f"The change cannot be written into {file}: nothing was sent or written.",
+        why="Its entry of the cluster is written in a way that cannot be changed by itself.",
+        fix=f"Write clusters[{index}] as: performance_profile {said.performance_profile or '(none)'}, instance_types "
+        f"{type_data(said.instance_types) or '(none)'}; then run `gridbyoc bootstrap`.",
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def spec_after(spec: ClusterSpec, before: Cluster, after: Cluster) -> ClusterSpec:
+    """``spec`` with what changed between ``before`` and ``after``; what the edit left alone, the file keeps too."""
+    changed = replace(spec, instance_types=_types_after(spec.instance_types, before, after))
+    if before.performance_profile == after.performance_profile:
+        return changed
+    return replace(changed, performance_profile=_PROFILES.get(after.performance_profile or ""))
+
+
+def _types_after(said: tuple[InstanceType, ...], before: Cluster, after: Cluster) -> tuple[InstanceType, ...]:
+    old = {item.name: item for item in before.instance_types}
+    new = {item.name: item for item in after.instance_types}
+    if old == new:
+        return said
+    if not said:
+        return after.instance_types
+    names = {item.name for item in said}
+    kept = [_type_after(item, old.get(item.name), new.get(item.name)) for item in said]
+    added = [item for name, item in new.items() if name not in names and old.get(name) != item]
+    return (*(item for item in kept if item is not None), *added)
+
+
+def _type_after(said: InstanceType, old: InstanceType | None, new: InstanceType | None) -> InstanceType | None:
+    """``None`` for one that was taken out; a root volume that the file leaves open stays so unless it was edited."""
+    if new is None or old == new:
+        return said if old == new else None
+    open_size = said.root_volume_size is None and old is not None and old.root_volume_size == new.root_volume_size
+    return replace(new, root_volume_size=None) if open_size else new
+
+
+def _cut(text: str, index: int, said: ClusterSpec) -> str | None:
+    try:
+        return entry_text(text, index, said)
+    except ValueError:
+        return None
+
+
+def _dumped(text: str, index: int, said: ClusterSpec) -> str:
+    """The plainer way, for an entry that other places of the file share."""
+    entry = ("clusters", index)
+    types, profile = type_data(said.instance_types) or None, said.performance_profile
+    return changed_text(text, {(*entry, "performance_profile"): profile, (*entry, "instance_types"): types})
+
+
+def _says(text: str, wanted: Stack, load: LoadText) -> bool:
+    try:
+        return replace(load(text), file=None) == wanted
+    except StackError:
+        return False
+
+
+def _read(file: Path) -> str:
+    """The text as it is, line ends included."""
+    try:
+        return file.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise file_error("Cannot read", file, error) from None

@@ -1,0 +1,173 @@
+"""``gridbyoc sandbox run`` and ``up`` as processes: environment, status, signals, and what is left behind."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+SANDBOX = [sys.executable, "-m", "gridbyoc", "sandbox"]
+FAST = ["--create-seconds", "0", "--delete-seconds", "0"]
+
+
+def run(*arguments: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*SANDBOX, *arguments], capture_output=True, text=True, timeout=120, env=dict(os.environ) | (environ or {})
+    )
+
+
+def python(code: str) -> list[str]:
+    return ["--", sys.executable, "-c", code]
+
+
+def start(arguments: Sequence[str], *, new_group: bool = True) -> subprocess.Popen[str]:
+    return subprocess.Popen([*SANDBOX, *arguments], stdout=subprocess.PIPE, text=True, start_new_session=new_group)
+
+
+def test_a_command_sees_the_sandbox_and_its_status_is_ours() -> None:
+    code = (
+        "import os, sys, boto3, requests\n"
+        "print(boto3.client('sts').get_caller_identity()['Account'])\n"
+        "auth = (os.environ['GRID_USER_ID'], os.environ['GRID_API_KEY'])\n"
+        "print(requests.get(os.environ['GRID_URL'] + '/v1/core/clusters', auth=auth).json()['defaultCluster'])\n"
+        "sys.exit(42)\n"
+    )
+    foreign = {"AWS_PROFILE": "nowhere", "AWS_SESSION_TOKEN": "x", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9",
+               "AWS_CONFIG_FILE": "/nowhere", "HTTP_PROXY": "http://127.0.0.1:9"}  # fmt: skip
+    done = run("run", *python(code), environ=foreign)
+    assert (done.stdout.split(), done.returncode) == (["123456789012", "grid-cloud"], 42), done.stderr
+
+
+def test_options_after_the_command_are_the_commands() -> None:
+    done = run(
+        "run", *FAST, "--region", "eu-west-1", "--", "sh", "-c", 'echo "$AWS_REGION" "$@"', "x", "--help", "--tls"
+    )
+    assert done.stdout == "eu-west-1 --help --tls\n"
+
+
+def test_a_command_that_dies_by_a_signal_ends_us_with_128_and_its_number() -> None:
+    assert run("run", "--", "sh", "-c", "kill -9 $$").returncode == 137
+
+
+@pytest.mark.parametrize(("command", "status"), [("no-such-program-here", 127), ("./plain.txt", 127)])
+def test_a_command_that_is_not_there_is_said(command: str, status: int) -> None:
+    done = run("run", "--", command)
+    assert done.returncode == status
+    assert command in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_program_that_cannot_be_run_is_said(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"\x7fELF nonsense")
+    broken.chmod(0o755)
+    done = run("run", "--", str(broken))
+    assert (done.returncode, "could not be started" in done.stderr) == (126, True)
+
+
+def test_gridbyoc_itself_is_found_without_its_environment_on_the_path_and_python_stays_the_callers() -> None:
+    done = run("run", "--", "sh", "-c", "command -v gridbyoc; gridbyoc --version; command -v python3",
+               environ={"PATH": "/usr/bin:/bin"})  # fmt: skip
+    first, version, *rest = done.stdout.splitlines()
+    assert Path(first).name == "gridbyoc"
+    assert version.startswith("gridbyoc")
+    assert not rest or rest[0].startswith("/usr/bin/")
+
+
+def test_wrong_times_are_refused() -> None:
+    done = run("run", "--create-seconds", "soon", "--", "true")
+    assert (done.returncode, "create-seconds" in done.stderr) == (2, True)
+    assert run("run").returncode == 2
+
+
+def test_state_and_access_log_are_where_they_were_asked_for(tmp_path: Path) -> None:
+    code = "import os, requests; requests.get(os.environ['GRID_URL'] + '/nothing')"
+    done = run("run", "--state", str(tmp_path / "s"), "--access-log", str(tmp_path / "log"), *python(code))
+    assert done.returncode == 0
+    assert '"path": "/nothing"' in (tmp_path / "log").read_text()
+    assert (tmp_path / "s" / "control-plane.sqlite").exists()
+
+
+def test_a_log_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    done = run("run", "--access-log", str(tmp_path / "no" / "log"), "--", "true")
+    assert (done.returncode, "cannot use" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+
+
+WAITS = (
+    "import os, signal, sys, time\n"
+    "def told(number, frame):\n"
+    "    print('got', signal.Signals(number).name, flush=True)\n"
+    "    time.sleep(0.5)\n"  # the sandbox must still be there
+    "    import requests; print(requests.get(os.environ['GRID_URL'] + '/x').status_code, flush=True)\n"
+    "    sys.exit(7)\n"
+    "signal.signal(signal.SIGINT, told); signal.signal(signal.SIGTERM, told)\n"
+    "print('ready', flush=True)\n"
+    "time.sleep(60)\n"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_us_alone_reaches_the_command_and_the_sandbox_outlives_it(number: int) -> None:
+    process = start(["run", *python(WAITS)])
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    rest, _ = process.communicate(timeout=60)
+    assert rest.split() == ["got", signal.Signals(number).name, "404"]
+    assert process.returncode == 7
+
+
+def test_ctrl_c_on_a_terminal_reaches_the_command_once() -> None:
+    code = WAITS.replace("sys.exit(7)", "time.sleep(0.5); print('end', flush=True); os._exit(9)")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [*SANDBOX, "run", *python(code)])  # noqa: S606 -- a list, and no shell is wanted
+    text = read_until(terminal, "ready")
+    os.write(terminal, b"\x03")
+    text += read_until(terminal, "end")
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert text.count("got SIGINT") == 1
+    assert os.waitstatus_to_exitcode(status) == 9
+
+
+def read_until(terminal: int, word: str) -> str:
+    text = ""
+    end = time.monotonic() + 60
+    while word not in text and time.monotonic() < end:
+        text += os.read(terminal, 4096).decode()
+    return text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_up_prints_what_a_shell_can_read_and_stops_when_it_is_told(number: int) -> None:
+    process = start(["up", *FAST])
+    assert process.stdout
+    lines = [process.stdout.readline() for _ in range(18)]
+    variables = dict(re.findall(r"^export (\w+)=(.*)$", "".join(lines), re.MULTILINE))
+    assert {"AWS_ENDPOINT_URL", "GRID_URL", "GRID_API_KEY", "LIGHTNING_CLOUD_URL", "NO_PROXY"} <= set(variables)
+    shell = "".join(lines) + 'curl -s "$GRID_URL/nothing" || true; echo "$GRID_URL"'
+    read = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=30)
+    assert read.stdout.splitlines()[-1].endswith(variables["GRID_URL"])
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_up_ends_when_a_server_does() -> None:
+    process = start(["up", *FAST])
+    assert process.stdout
+    for _ in range(17):
+        process.stdout.readline()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert process.returncode == 1
