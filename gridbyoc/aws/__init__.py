@@ -4,7 +4,7 @@ from gridbyoc.aws.accepted import accepted_external_ids
 from gridbyoc.aws.identity import Caller, caller_identity, guard_account
 from gridbyoc.aws.role import Trust, await_trust
 from gridbyoc.aws.session import AwsSession, open_session
-from gridbyoc.aws.state_bucket import Setting, StateBucket, look_at_bucket, make_bucket
+from gridbyoc.aws.state_bucket import Setting, StateBucket, look_at_bucket, make_bucket, reached_over_tls
 from gridbyoc.aws.state_lock import read_state_lock
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "look_at_bucket",
     "make_bucket",
     "open_session",
+    "reached_over_tls",
     "read_state_lock",
 ]

@@ -26,6 +26,11 @@ def accepted_external_ids(session: AwsSession, role_arn: str) -> frozenset[Secre
             if error_code(error) == "NoSuchEntity":
                 return frozenset()
             raise
+    return external_ids_in(document)
+
+
+def external_ids_in(document: Any) -> frozenset[Secret]:  # noqa: ANN401 - an object or its text
+    """Every external id that an Allow statement of a trust policy names, in the forms that botocore hands it over."""
     policy = json.loads(unquote(document)) if isinstance(document, str) else document
     return frozenset(Secret(value) for statement in _listed(policy.get("Statement")) for value in _ids(statement))
 

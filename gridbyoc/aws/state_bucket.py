@@ -28,13 +28,17 @@ _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "Restrict
 
 @dataclass(frozen=True, slots=True)
 class StateBucket:
-    """The bucket as it is wanted. ``kms_key_id`` ``None``: SSE-S3, or what a bucket that is there has already."""
+    """The bucket as it is wanted. ``kms_key_id`` ``None``: SSE-S3, or what a bucket that is there has already.
+
+    ``over_tls``: our own requests use TLS. At an ``http://`` endpoint (a local S3) the policy would shut us out.
+    """
 
     name: str
     region: str
     account_id: str
     partition: str
     kms_key_id: str | None = None
+    over_tls: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,11 @@ class _Rule:
     read: Callable[[S3, StateBucket], Any]
     good: Callable[[StateBucket, Any], bool]
     write: Callable[[S3, StateBucket, Any], object]
+
+
+def reached_over_tls(session: AwsSession) -> bool:
+    """Whether S3 is reached over TLS: everywhere but at an ``http://`` endpoint that somebody has set."""
+    return not str(session.client("s3").meta.endpoint_url).startswith("http://")
 
 
 def look_at_bucket(session: AwsSession, bucket: StateBucket) -> tuple[Setting, ...] | None:
@@ -211,9 +220,9 @@ _RULES = (
     ),
     _Rule(
         "policy",
-        lambda _bucket: "requests without TLS are denied",
+        lambda b: "requests without TLS are denied" if b.over_tls else "none: this S3 is reached without TLS",
         lambda s3, b: s3.get_bucket_policy(**_mine(b))["Policy"],
-        lambda b, found: requires_tls(found, b.name, b.partition),
+        lambda b, found: not b.over_tls or requires_tls(found, b.name, b.partition),
         lambda s3, b, found: s3.put_bucket_policy(**_mine(b), Policy=policy_with_tls(found, b.name, b.partition)),
     ),
     _Rule(

@@ -62,15 +62,16 @@ def carry_out(
     yes: Yes,
     *,
     editor: EditBody | None = None,
+    new_role: bool = False,
     verb: str = "bootstrap",
 ) -> None:
     """Run a bootstrap of ``stack_file`` under its lock, as ``verb``, and show its report."""
-    from gridbyoc.steps.bootstrap import Approval
+    from gridbyoc.steps.bootstrap import Approval, Wishes
     from gridbyoc.steps.bootstrap import bootstrap as run_bootstrap
 
     approval = Approval(yes.create_and_change, yes.destroy, lambda plan: _ask(app, plan))
     with open_run(app, stack_file, overrides, verb, choices) as run:
-        report = run_bootstrap(run, approval, edit=editor, rollback=yes.rollback)
+        report = run_bootstrap(run, approval, Wishes(editor, yes.rollback, new_role))
     _show(app, report)
 
 

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.options import command, group, pass_app
+from gridbyoc.cli.cluster_edit import edit
+from gridbyoc.cli.options import command, default_stack_file, group, pass_app, stack_option
 from gridbyoc.cli.plane import cluster_named, plane_of, plane_options, registrar_of
-from gridbyoc.cli.running import wait_options
+from gridbyoc.cli.running import choices_options, open_run, wait_options
 
 if TYPE_CHECKING:
     from gridbyoc.control_plane.model import Cluster
     from gridbyoc.control_plane.wait import Target
     from gridbyoc.stack.model import DialectName
+    from gridbyoc.steps.run import Choices
 
 
 @group("clusters")
 def clusters() -> None:
-    """List, get, create and wait for clusters."""
+    """List, get, create, edit and wait for clusters."""
 
 
 @command("list")
@@ -94,6 +96,33 @@ def wait(
         show_cluster(app, last, one_line=True)
 
 
+@command("create")
+@click.argument("name")
+@stack_option
+@click.option("--no-wait", is_flag=True, help="Do not wait for the cluster to run.")
+@click.option("--edit-before-creation", is_flag=True, help="Open $VISUAL or $EDITOR on the request first.")
+@choices_options
+@pass_app
+def create(app: App, name: str, stack_file: str | None, edit_before_creation: bool, choices: Choices) -> None:
+    """Create the cluster NAME of the stack file through the stack's role, which is there already.
+
+    `gridbyoc bootstrap` makes the role and all clusters; this adds one and touches nothing else. Safe to run again:
+    a cluster of that name and role is left as it is.
+    """
+    from gridbyoc.cli.cluster_table import cluster_rows
+    from gridbyoc.cli.editing import edit_request
+    from gridbyoc.steps.create import create_cluster
+
+    editor = (lambda _spec, body: edit_request(app, body)) if edit_before_creation else None
+    found = default_stack_file(app, stack_file) or "gridbyoc.yaml"
+    with open_run(app, found, (), "clusters create", choices) as run:
+        done = create_cluster(run, name, edit=editor)
+    if app.json:
+        show_cluster(app, done.cluster, one_line=True)
+    else:
+        app.table(*cluster_rows([done.cluster]))
+
+
 def show_cluster(app: App, cluster: Cluster, *, one_line: bool = False) -> None:
     """A cluster as a JSON object (on ``one_line`` after events), or field by field; the external id stays masked."""
     from gridbyoc.steps.report import cluster_object
@@ -115,5 +144,5 @@ def show_cluster(app: App, cluster: Cluster, *, one_line: bool = False) -> None:
         app.line(f"external_id = {cluster.external_id or ''}")
 
 
-for _command in (list_, get, wait):
+for _command in (list_, get, create, edit, wait):
     clusters.add_command(_command)

@@ -1,4 +1,4 @@
-"""``--edit-before-creation``: the request in an editor, checked again, and what was changed shown."""
+"""A text in the user's editor; ``--edit-before-creation``: the request, checked again, and what was changed shown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def edit_request(app: App, body: Mapping[str, Any]) -> Mapping[str, Any]:
     from gridbyoc.control_plane.edit import from_text, to_text
 
     before = to_text(body)
-    after = _edited(app, before)
+    after = edited_text(app, before, otherwise="leave --edit-before-creation out")
     if after == before:
         app.note("The request is unchanged.")
         return body
@@ -32,12 +32,16 @@ def edit_request(app: App, body: Mapping[str, Any]) -> Mapping[str, Any]:
     return edited.body
 
 
-def _edited(app: App, text: str) -> str:
+def edited_text(app: App, text: str, *, otherwise: str) -> str:
+    """``text`` as $VISUAL, $EDITOR or vi leaves it, in a file that only its owner can read.
+
+    ``otherwise`` is what to do where there is no terminal to edit on. Raises ``UsageError`` for an editor that failed.
+    """
     with tempfile.TemporaryDirectory(prefix="gridbyoc-") as directory:
         path = Path(directory, "request.json")
         path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")
-        _run_editor(app, path)
+        _run_editor(app, path, otherwise)
         try:
             return path.read_text(encoding="utf-8")
         except (OSError, UnicodeError):
@@ -45,12 +49,12 @@ def _edited(app: App, text: str) -> str:
     raise FileError(f"The edited request cannot be read: {reason}.", rerun=SAFE_NOTHING_DONE)
 
 
-def _run_editor(app: App, path: Path) -> None:
+def _run_editor(app: App, path: Path, otherwise: str) -> None:
     line = app.environ.get("VISUAL") or app.environ.get("EDITOR")
     if not line and not app.interactive:
         raise ApprovalRequiredError(
             "There is no terminal to edit the request on.",
-            fix="Set EDITOR to a program that edits by itself, or leave --edit-before-creation out.",
+            fix=f"Set EDITOR to a program that edits by itself, or {otherwise}.",
             rerun=SAFE_NOTHING_DONE,
         )
     try:

@@ -32,7 +32,7 @@ COMMANDS = {
     "drift": ("drift", "Where both sides differ from the stack file."),
     "outputs": ("outputs", "Show role ARN, role name and external id."),
     "register": ("register", "Create a cluster through a role you have."),
-    "clusters": ("clusters", "List, get, create and wait for clusters."),
+    "clusters": ("clusters", "List, get, create, edit and wait for clusters."),
     "login": ("account", "Log in to the control plane."),
     "context": ("account", "Set the default cluster."),
     "rotate": ("rotate", "Give the stack a new external id."),

@@ -21,25 +21,32 @@ if TYPE_CHECKING:
 @command("rotate")
 @stack_argument
 @set_option
+@click.option("--role", is_flag=True, help="Replace the role itself, not only the external id.")
 @click.option("--yes", "-y", is_flag=True, help="Approve the rotation.")
+@click.option("--yes-destroy", is_flag=True, help="Approve that the old role is destroyed at the end (--role).")
 @choices_options
 @pass_app
-def rotate(app: App, stack_file: str, overrides: tuple[str, ...], yes: bool, choices: Choices) -> None:
+def rotate(
+    app: App, stack_file: str, overrides: tuple[str, ...], role: bool, yes: bool, yes_destroy: bool, choices: Choices
+) -> None:
     """Give the stack a new external id, without a moment in which the control plane cannot assume the role.
 
     The role accepts the old and the new one; the control plane gets the new; once every cluster runs with it, the
-    old is dropped. Killed anywhere, `rotate` or `bootstrap` goes on. role.rotation in STACK_FILE records it.
+    old is dropped. role.rotation in STACK_FILE records it. With --role a new role is made beside the old one, which
+    goes once no cluster runs through it. Killed anywhere, `rotate` or `bootstrap` goes on.
     """
     stack = load_stack(app, stack_file, overrides)
-    file = _rotatable_file(stack)
-    if not yes and not app.confirm(f"Rotate the external id of {stack.name}?", flag="--yes"):
+    file = None if role else _rotatable_file(stack)
+    what = "role" if role else "external id"
+    if not yes and not app.confirm(f"Rotate the {what} of {stack.name}?", flag="--yes"):
         raise UsageError("The rotation was not approved.", rerun=SAFE_NOTHING_DONE)
-    from gridbyoc.stack.write_back import write_back
+    if file is not None:
+        from gridbyoc.stack.write_back import write_back
 
-    mark = now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    write_back(file, {("role", "rotation"): mark})
-    app.note(f"{file}: role.rotation is now {mark}; commit it.")
-    carry_out(app, stack_file, overrides, choices, Yes(create_and_change=True), verb="rotate")
+        mark = now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        write_back(file, {("role", "rotation"): mark})
+        app.note(f"{file}: role.rotation is now {mark}; commit it.")
+    carry_out(app, stack_file, overrides, choices, Yes(True, yes_destroy), new_role=role, verb="rotate")
 
 
 def _rotatable_file(stack: Stack) -> Path:

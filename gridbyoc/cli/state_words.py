@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def show_ready(app: App, stack_file: str, ready: Ready) -> None:
         settings = [{"name": each.name, "wanted": each.wanted, "changed": not each.in_order} for each in ready.settings]
         told = {"bucket": bucket.name, "region": bucket.region, "key": backend.key, "made": ready.made}
         left = ready.state_left_in
-        app.object({**told, "settings": settings, "stack_file_changed": ready.pointed, "state_left_in": left})
+        _document(app, {**told, "settings": settings, "stack_file_changed": ready.pointed, "state_left_in": left})
         return
     app.line(f"bucket {bucket.name} in {bucket.region}: {'made' if ready.made else 'there already'}")
     for setting in ready.settings:
@@ -54,7 +55,7 @@ def show_moved(app: App, moved: Moved, changed: str | None, to_paste: LocalBacke
     if app.json:
         told = {"source": moved.source, "target": moved.target, "moved": moved.moved, "instances": moved.instances}
         told |= {"lineage": moved.lineage, "serial": moved.serial, "stack_file_changed": changed is not None}
-        app.object({**told, "set_aside": str(moved.aside) if moved.aside else None, "left": moved.left})
+        _document(app, {**told, "set_aside": str(moved.aside) if moved.aside else None, "left": moved.left})
         return
     if moved.moved:
         app.line(f"The state is in {moved.target}: {moved.instances} instances, compared with {moved.source}.")
@@ -79,7 +80,7 @@ def show_pushed(app: App, pushed: Pushed | None) -> None:
         if pushed:
             told = {"place": pushed.place, "instances": pushed.instances, "serial": pushed.serial}
             told |= {"already": pushed.already, "set_aside": str(pushed.aside)}
-        app.object({"pushed": told})
+        _document(app, {"pushed": told})
     elif pushed is None:
         app.line("There is nothing to push: no run has left an errored.tfstate.")
     else:
@@ -97,7 +98,7 @@ def show_lock(app: App, lock: Lock | None, *, broken: bool) -> None:
             created = info.created.isoformat() if info.created else None
             told = {"id": info.id, "who": info.who, "operation": info.operation, "created": created, "path": info.path}
             told |= {"verdict": lock.verdict, "reason": lock.reason, "command": lock.command or None}
-        app.object({"lock": told, "broken": broken})
+        _document(app, {"lock": told, "broken": broken})
     elif lock is None:
         app.line("The state is not locked.")
     elif broken:
@@ -109,6 +110,11 @@ def show_lock(app: App, lock: Lock | None, *, broken: bool) -> None:
         app.line(f"  the holder: {lock.verdict}; {lock.reason}")
         if lock.command and lock.verdict != "alive":
             app.line(f"  to break it by hand: {lock.command}")
+
+
+def _document(app: App, value: object) -> None:
+    """One line, because events may stand before it."""
+    app.line(json.dumps(value, ensure_ascii=False))
 
 
 def _paste(app: App, backend: LocalBackend | S3Backend) -> None:

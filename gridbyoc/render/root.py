@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jinja2
@@ -23,17 +24,32 @@ _FLOOR = ">= 1.5"
 _META_ARGUMENTS = {"source", "version", "count", "for_each", "providers", "depends_on", "lifecycle", "locals"}
 
 
+@dataclass(frozen=True, slots=True)
+class PreviousRole:
+    """A role that is being replaced, by name; the state has it in ``module.gridbyoc_previous``."""
+
+    name: str
+
+
 def root_files(
-    stack: Stack, module: CalledModule, *, s3_native_lock: bool, previous: Sequence[Secret] = ()
+    stack: Stack,
+    module: CalledModule,
+    *,
+    s3_native_lock: bool,
+    previous: Sequence[Secret] = (),
+    previous_role: PreviousRole | None = None,
 ) -> dict[str, File]:
     """Every file of the root module by its name. Raises ``StackError`` for module inputs that cannot be written."""
     values = root_values(stack, previous)
+    if previous_role is not None:
+        values["previous_role_name"] = previous_role.name
     _check_inputs(values.get("module_inputs", {}))
     backend = stack.terraform.backend
     settings = s3_settings(backend, stack.aws.profile, s3_native_lock) if isinstance(backend, S3Backend) else None
     context = {
         "values": values,
         "module": module,
+        "previous_role": previous_role,
         "foreign": stack.terraform.module is not None,
         "s3": settings,
         "aws_provider_version": stack.terraform.aws_provider_version or AWS_PROVIDER,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 
 from gridbyoc.render.module import File, called_module
-from gridbyoc.render.root import VALUES, root_files
+from gridbyoc.render.root import VALUES, PreviousRole, root_files
 from gridbyoc.stack.files import file_error, make_private_dir, write_atomic
 from gridbyoc.stack.model import Role, S3Backend, Stack
 from gridbyoc.stack.secret import Secret
@@ -40,16 +40,19 @@ def render(
     *,
     s3_native_lock: bool = True,
     previous_external_ids: Sequence[Secret] | None = None,
+    previous_role: PreviousRole | None = None,
 ) -> Rendered:
     """Write the root module of ``stack`` into ``work_dir``: only what differs, atomically, readable by the owner only.
 
     ``s3_native_lock``: the Terraform that will run can lock state in S3 by itself. ``previous_external_ids``: what the
-    role goes on to accept beside its own; ``None`` leaves those that stand there. State, lock file, ``.terraform``,
-    journal and logs are never touched. Raises ``FileError``, and ``StackError`` for what Terraform could not read.
+    role goes on to accept beside its own; ``None`` leaves those that stand there. ``previous_role`` keeps a role that
+    is being replaced. State, lock file, ``.terraform``, journal and logs are never touched. Raises ``FileError``, and
+    ``StackError`` for what Terraform could not read.
     """
     module = called_module(stack)
     previous = standing_ids(work_dir) if previous_external_ids is None else previous_external_ids
-    files = root_files(stack, module, s3_native_lock=s3_native_lock, previous=previous) | dict(module.files)
+    root = root_files(stack, module, s3_native_lock=s3_native_lock, previous=previous, previous_role=previous_role)
+    files = root | dict(module.files)
     make_private_dir(work_dir)
     known = _manifest(work_dir)
     _remember(work_dir, known | files.keys())

@@ -9,13 +9,13 @@ from typing import Any
 from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, StalePlanError
-from gridbyoc.render import render
 from gridbyoc.stack.model import ClusterSpec
+from gridbyoc.steps.adopt import adopt_strays
 from gridbyoc.steps.changes import Action, ClusterChange, cluster_changes
 from gridbyoc.steps.events import Note
-from gridbyoc.steps.overlap import ids_in_use
 from gridbyoc.steps.plan import Plan, make_plan
 from gridbyoc.steps.prepare import Site, grant_of, prepare
+from gridbyoc.steps.replacement import finish_replacement, replace_role
 from gridbyoc.steps.report import Report
 from gridbyoc.steps.rollback import Made, compensating
 from gridbyoc.steps.run import Run
@@ -34,27 +34,42 @@ class Approval:
     ask: Callable[[Plan], bool]
 
 
-def bootstrap(run: Run, approval: Approval, *, edit: EditBody | None = None, rollback: bool = False) -> Report:
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is not always wanted. ``edit``: each new cluster's request goes through it. ``rollback``: where the control
+    plane refuses for good, what this run created is destroyed again. ``new_role``: the role itself is replaced.
+    """
+
+    edit: EditBody | None = None
+    rollback: bool = False
+    new_role: bool = False
+
+
+NO_WISHES = Wishes()
+
+
+def bootstrap(run: Run, approval: Approval, wishes: Wishes = NO_WISHES) -> Report:
     """Make both sides what the stack file asks for, and wait until the clusters run.
 
     A fresh role needs no plan to be approved by ``--yes``: nothing exists that it could destroy. Everything else is
     planned, approved, and exactly that plan is applied; where another machine's apply came in between, a run that
-    asks nobody plans once more. The caller holds the stack's lock. ``rollback``: where the control plane refuses for
-    good, what this run created is destroyed again.
+    asks nobody plans once more. The caller holds the stack's lock.
     """
     try:
-        return _bootstrap(run, approval, edit, rollback=rollback)
+        return _bootstrap(run, approval, wishes)
     except StalePlanError:
         if not approval.create_and_change:
             raise
     run.outside.emit(Note("Another run has changed the stack meanwhile: planning anew.", "warning"))
-    return _bootstrap(run, approval, edit, rollback=rollback)
+    return _bootstrap(run, approval, wishes)
 
 
-def _bootstrap(run: Run, approval: Approval, edit: EditBody | None, *, rollback: bool) -> Report:
+def _bootstrap(run: Run, approval: Approval, wishes: Wishes) -> Report:
     made = Made()
     run = made.watching(run)
     site = prepare(run)
+    adopt_strays(run, site)
+    site = replace_role(run, site) if wishes.new_role else site
     plan = make_plan(run, site, with_terraform=not (site.fresh and approval.create_and_change))
     try:
         _approve(run, plan, approval)
@@ -65,12 +80,12 @@ def _bootstrap(run: Run, approval: Approval, edit: EditBody | None, *, rollback:
     with run.step("output"):
         outputs = site.runner.output()
     grant = grant_of(run, outputs)
-    _trust(run, site, grant)
+    prove_trust(run, site, grant)
     changes = _final_changes(run, site, plan, grant)
-    with compensating(run, site, grant, made, rollback=rollback):
-        clusters = _register(run, site, changes, grant, edit, made)
+    with compensating(run, site, grant, made, rollback=wishes.rollback):
+        clusters = register_clusters(run, site, changes, grant, wishes.edit, made)
     clusters = wait_for(run, site.preflight.registrar, clusters)
-    _drop_old_ids(run, site, plan, grant)
+    finish_replacement(run, site, plan.kept_ids, grant, may_destroy=approval.destroy)
     _delete_unlisted(run, site, changes)
     return _report(run, site, outputs, resources, changes, clusters)
 
@@ -105,7 +120,8 @@ def _apply(run: Run, site: Site, plan: Plan) -> dict[str, int]:
         return {"add": done.add, "change": done.change, "destroy": done.destroy}
 
 
-def _trust(run: Run, site: Site, grant: Grant) -> None:
+def prove_trust(run: Run, site: Site, grant: Grant) -> None:
+    """The trust step: the live role admits the control plane with this external id, else ``TrustError``."""
     with run.step("trust") as step:
         trust = await_trust(
             site.preflight.session,
@@ -123,14 +139,15 @@ def _trust(run: Run, site: Site, grant: Grant) -> None:
 def _final_changes(run: Run, site: Site, plan: Plan, grant: Grant) -> tuple[ClusterChange, ...]:
     if plan.grant == grant:
         return plan.clusters
-    before = frozenset({plan.grant.role_arn} if plan.grant else ())
     preflight = site.preflight
-    return cluster_changes(preflight.registrar, run.stack, preflight.clusters, grant, our_roles=before)
+    ours = site.roles(plan.grant)
+    return cluster_changes(preflight.registrar, run.stack, preflight.clusters, grant, our_roles=ours)
 
 
-def _register(
+def register_clusters(
     run: Run, site: Site, changes: tuple[ClusterChange, ...], grant: Grant, edit: EditBody | None, made: Made
 ) -> tuple[Cluster, ...]:
+    """The register step: create and update what ``changes`` say; the stack's clusters, in its order."""
     clusters = []
     with run.step("register") as step:
         for change in changes:
@@ -157,25 +174,12 @@ def _register_one(
             cluster = created.cluster
             if created.adopted:
                 run.outside.emit(Note(f"The cluster {spec.name} existed already with this role: it is taken on."))
+                # Made by a run that was cut off, it may still hold another external id or what the file said then.
+                cluster = registrar.update(cluster, spec, grant)
             else:
                 made.clusters.append(cluster)
-        came_of_it["id"] = cluster.id
+        came_of_it |= {"id": cluster.id, "bucket": cluster.bucket_name}
     return cluster
-
-
-def _drop_old_ids(run: Run, site: Site, plan: Plan, grant: Grant) -> None:
-    """The end of a rotation: once no cluster holds an old external id any more, the role stops to accept it."""
-    if all(value == grant.external_id for value in plan.kept_ids):
-        return
-    if not run.choices.wait:
-        run.outside.emit(Note("The old external id is still accepted; the next bootstrap drops it.", "warning"))
-        return
-    used = ids_in_use(site.preflight.registrar.list(), grant.role_arn)
-    render(run.stack, run.work_dir, s3_native_lock=site.binary.s3_native_lock, previous_external_ids=used)
-    with run.step("apply") as step:
-        with run.effect("apply", planned="drop the old external id"):
-            site.runner.apply()
-        step.detail = "the old external id is not accepted any more"
 
 
 def _delete_unlisted(run: Run, site: Site, changes: tuple[ClusterChange, ...]) -> None:

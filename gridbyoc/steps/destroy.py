@@ -10,6 +10,7 @@ from gridbyoc.aws.leftovers import Patience
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, ClusterConflictError
 from gridbyoc.stack.files import file_error
+from gridbyoc.steps.adopt import adopt_strays
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.journal import JOURNAL
 from gridbyoc.steps.leftovers import Found, Wanted, delete_leftovers, find_leftovers, mark_data
@@ -30,6 +31,7 @@ class Doomed:
     role_arn: str | None
     has_resources: bool
     found: Found
+    roles: frozenset[str] = frozenset()
 
     @property
     def nothing(self) -> bool:
@@ -54,6 +56,7 @@ def destroy(run: Run, approve: Callable[[Doomed], bool], *, delete_data: bool = 
     one is still there. What holds data stays unless ``delete_data``. The caller holds the lock.
     """
     site = prepare(run)
+    adopt_strays(run, site)
     doomed = _doomed(run, site)
     if not doomed.nothing and not approve(doomed):
         raise ApprovalRequiredError("The destruction was not approved.", rerun=SAFE_NOTHING_DONE)
@@ -76,14 +79,14 @@ def _doomed(run: Run, site: Site) -> Doomed:
     grant = current_grant(run, site)
     role_arn = grant.role_arn if grant else None
     live = [cluster for cluster in site.preflight.clusters if cluster.phase is not Phase.DELETED]
-    ours = tuple(cluster for cluster in live if role_arn is not None and cluster.role_arn == role_arn)
+    ours = tuple(cluster for cluster in live if cluster.role_arn in site.roles(grant))
     names = {spec.name for spec in run.stack.clusters}
     for cluster in live:
         if cluster.name in names and cluster not in ours:
             run.outside.emit(
                 Note(f"The cluster {cluster.name} runs through another role: it is left alone.", "warning")
             )
-    return Doomed(ours, role_arn, site.runner.has_state(), _find(run, site, (), role_arn))
+    return Doomed(ours, role_arn, site.runner.has_state(), _find(run, site, (), role_arn), site.roles(grant))
 
 
 def _find(run: Run, site: Site, clusters: tuple[Cluster, ...], role_arn: str | None) -> Found:
@@ -106,7 +109,7 @@ def _take_leftovers(run: Run, site: Site, doomed: Doomed, *, delete_data: bool) 
 def _refuse_while_needed(site: Site, doomed: Doomed) -> None:
     """The list is read again: a cluster that came up meanwhile needs the role as well."""
     listed = site.preflight.registrar.list()
-    needing = [c.name for c in listed if doomed.role_arn is not None and c.role_arn == doomed.role_arn]
+    needing = [c.name for c in listed if c.role_arn in doomed.roles]
     if needing:
         raise ClusterConflictError(
             f"The role stays: {', '.join(needing)} still needs it.",

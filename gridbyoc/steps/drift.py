@@ -9,10 +9,9 @@ from typing import Literal
 from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Grant, Phase
 from gridbyoc.errors import ClusterConflictError, TrustError
-from gridbyoc.render import render
 from gridbyoc.steps.changes import cluster_changes
 from gridbyoc.steps.overlap import ids_to_keep
-from gridbyoc.steps.prepare import Site, current_grant, prepare
+from gridbyoc.steps.prepare import Site, current_grant, prepare, rerender
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.scratch import scratch_run
 
@@ -42,7 +41,7 @@ def find_drift(run: Run) -> tuple[Drift, ...]:
 
 def _terraform(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
     kept = ids_to_keep(site, grant)
-    render(run.stack, run.work_dir, s3_native_lock=site.binary.s3_native_lock, previous_external_ids=kept)
+    rerender(run, site, kept)
     with run.step("plan") as step:
         plan = site.runner.plan(lock=False)
         step.detail = f"{plan.add} to add, {plan.change} to change, {plan.destroy} to destroy"
@@ -77,10 +76,12 @@ def _role(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
 def _control_plane(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
     listed = site.preflight.clusters
     try:
-        changes = cluster_changes(site.preflight.registrar, run.stack, listed, grant)
+        changes = cluster_changes(site.preflight.registrar, run.stack, listed, grant, our_roles=site.roles(grant))
     except ClusterConflictError as error:
         yield Drift("control plane", "clusters", f"{error.what} {error.why}".strip())
         return
+    if site.previous_arn is not None:
+        yield Drift("role", site.previous_arn, "is being replaced, and still stands")
     words = {"create": "is missing", "update": "differs", "delete": "is not in the stack file"}
     for change in changes:
         fields = "".join(f"; {each.field}: {each.before} -> {each.after}" for each in change.fields)

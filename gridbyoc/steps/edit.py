@@ -9,15 +9,16 @@ from pathlib import Path
 from gridbyoc.control_plane.changes import refuse_change
 from gridbyoc.control_plane.edit import Edited, differences
 from gridbyoc.control_plane.edit_spec import edited_spec, hidden_fields, spec_text
-from gridbyoc.control_plane.model import Cluster, FieldChange, Registrar
+from gridbyoc.control_plane.model import Cluster, Registrar
 from gridbyoc.control_plane.parse import child
 from gridbyoc.control_plane.parse import cluster as parsed_cluster
 from gridbyoc.control_plane.words import Cleaner
 from gridbyoc.errors import SAFE_NOTHING_DONE, ControlPlaneError, FileError, StackError, UsageError
-from gridbyoc.stack.cluster_text import entry_text, type_data
+from gridbyoc.stack.cluster_text import entry_text, flow, type_data
 from gridbyoc.stack.files import file_error, write_atomic
 from gridbyoc.stack.model import ClusterSpec, DialectName, InstanceType, PerformanceProfile, Stack
 from gridbyoc.stack.write_back import changed_text
+from gridbyoc.steps.cost import standing_cost
 
 _PROFILES: Mapping[str, PerformanceProfile] = {"default": "default", "cost-saving": "cost-saving"}
 LoadText = Callable[[str], Stack]
@@ -55,19 +56,28 @@ def open_draft(registrar: Registrar, cluster_id: str, dialect: DialectName) -> D
     return Draft(cluster, spec_text(spec), hidden_fields(spec))
 
 
-def send(registrar: Registrar, draft: Draft, edited: Edited) -> Cluster:
-    """PUT the edited spec, unless the cluster is not any more as it was read: then nothing is sent."""
+def unchanged_since(registrar: Registrar, draft: Draft) -> Cluster:
+    """The cluster read once more; ``ControlPlaneError`` if it is not as it was, so that nobody's change is undone."""
     now = registrar.get(draft.cluster.id)
     before, there = child(draft.cluster.raw, "spec"), child(now.raw, "spec")
     if there != before:
         fields = ", ".join(change.field for change in differences(before, there))
         raise ControlPlaneError(
-            f"Cluster {now.name} was changed at the control plane while it was edited here; nothing was sent.",
+            f"The cluster {now.name} was changed at the control plane while it was edited here.",
             why=f"Changed over there: {fields or 'the order of a list'}.",
             fix="Run this again: it begins with the cluster as it is now.",
             rerun=SAFE_NOTHING_DONE,
         )
-    return registrar.replace(now, edited.body)
+    return now
+
+
+def cost_after(before: Cluster, after: Cluster, dialect: DialectName) -> str | None:
+    """The standing cost after an edit, where it touches what costs: the profile, or instances kept ready."""
+    spec = spec_after(ClusterSpec(before.name), before, after)
+    if spec == ClusterSpec(before.name):
+        return None
+    profile = _PROFILES.get(after.performance_profile or "")
+    return standing_cost(ClusterSpec(after.name, after.instance_types, profile), dialect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,17 @@ class FileChange:
     def write(self) -> None:
         """Replace the file (not a link to it), with its own mode. Raises ``FileError``."""
         file = self.file.resolve()
-        write_atomic(file, self.after, mode=file.stat().st_mode & 0o777)
+        try:
+            write_atomic(file, self.after, mode=file.stat().st_mode & 0o777)
+        except (OSError, FileError) as error:
+            reason = error.why if isinstance(error, FileError) else f"{error.strerror}."
+        else:
+            return
+        raise FileError(
+            f"The cluster {self.said.name} was changed, but the change could not be written into {file}.",
+            why=reason,
+            fix=f"Write it there before the next bootstrap, which would change it back: {said_words(self.said)}.",
+        )
 
 
 def file_change(stack: Stack, file: Path, before: Cluster, after: Cluster, load: LoadText) -> FileChange:
@@ -117,10 +137,15 @@ def file_change(stack: Stack, file: Path, before: Cluster, after: Cluster, load:
     raise UsageError(
         f"The change cannot be written into {file}: nothing was sent or written.",
         why="Its entry of the cluster is written in a way that cannot be changed by itself.",
-        fix=f"Write clusters[{index}] as: performance_profile {said.performance_profile or '(none)'}, instance_types "
-        f"{type_data(said.instance_types) or '(none)'}; then run `gridbyoc bootstrap`.",
+        fix=f"Write it there by hand, then run `gridbyoc bootstrap`: {said_words(said)}.",
         rerun=SAFE_NOTHING_DONE,
     )
+
+
+def said_words(spec: ClusterSpec) -> str:
+    """What a stack file is to say of a cluster, in its own words."""
+    types = flow(type_data(spec.instance_types)) if spec.instance_types else "none"
+    return f"performance_profile: {spec.performance_profile or 'none'}, instance_types: {types}"
 
 
 def spec_after(spec: ClusterSpec, before: Cluster, after: Cluster) -> ClusterSpec:

@@ -177,7 +177,8 @@ def _recorder(run: Run) -> Callable[[Leftover, State, str, float], None]:
         if state in {"started", "done"}:
             kind = "effect_started" if state == "started" else "effect_done"
             run.journal.write(kind, step="delete", resource=leftover.arn)
-        run.outside.emit(ResourceProgress(f"{leftover.kind} {leftover.id}", "delete", state, seconds))
+        if detail != HOLDS_DATA:
+            run.outside.emit(ResourceProgress(f"{leftover.kind} {leftover.id}", "delete", state, seconds))
         if state == "failed":
             text = f"The {leftover.kind} {leftover.id} stays: {detail}."
             run.outside.emit(Note(text, "info" if detail == HOLDS_DATA else "warning"))

@@ -7,7 +7,7 @@ is taken up by the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from gridbyoc.aws import accepted_external_ids
 from gridbyoc.control_plane.model import Cluster, Grant, Phase
@@ -15,12 +15,12 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.prepare import Site
 
 
-def ids_in_use(clusters: Iterable[Cluster], role_arn: str) -> tuple[Secret, ...]:
-    """The external ids that live clusters hold for this role, each once, in a stable order."""
+def ids_in_use(clusters: Iterable[Cluster], roles: Collection[str]) -> tuple[Secret, ...]:
+    """The external ids that live clusters hold for these roles, each once, in a stable order."""
     held = {
         cluster.external_id.reveal()
         for cluster in clusters
-        if cluster.external_id and cluster.role_arn == role_arn and cluster.phase is not Phase.DELETED
+        if cluster.external_id and cluster.role_arn in roles and cluster.phase is not Phase.DELETED
     }
     return tuple(Secret(value) for value in sorted(held))
 
@@ -28,13 +28,16 @@ def ids_in_use(clusters: Iterable[Cluster], role_arn: str) -> tuple[Secret, ...]
 def ids_to_keep(site: Site, grant: Grant | None) -> tuple[Secret, ...]:
     """What the role must go on to accept: ids in use that it accepts already.
 
-    The state's own id is one of those; any other must stand in the live trust policy, so that nobody who can write
-    to the control plane's record can widen the trust.
+    An id other than the state's own must stand in the live trust policy, so that nobody who can write to the control
+    plane's record can widen the trust. The state's own is kept beside them: the request that hands it to a cluster may
+    still be under way, sent by a run that was killed.
     """
     if grant is None:
         return ()
-    used = ids_in_use(site.preflight.clusters, grant.role_arn)
+    used = ids_in_use(site.preflight.clusters, site.roles(grant))
     if all(value == grant.external_id for value in used):
         return used
-    accepted = accepted_external_ids(site.preflight.session, grant.role_arn)
-    return tuple(value for value in used if value == grant.external_id or value in accepted)
+    session = site.preflight.session
+    accepted = {value for role in site.roles(grant) for value in accepted_external_ids(session, role)}
+    others = (value for value in used if value != grant.external_id and value in accepted)
+    return (grant.external_id, *others)

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gridbyoc.control_plane.model import Grant
-from gridbyoc.render import render
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.cost import standing_cost
 from gridbyoc.steps.overlap import ids_to_keep
-from gridbyoc.steps.prepare import Site, current_grant
+from gridbyoc.steps.prepare import Site, current_grant, rerender
 from gridbyoc.steps.run import Run
-from gridbyoc.terraform import PlanSummary
+from gridbyoc.terraform import PlanSummary, ResourceChange
 
 SAVED_PLAN = "gridbyoc.tfplan"
 
@@ -43,21 +42,28 @@ class Plan:
             *(
                 change.address
                 for change in resources
-                if change.action in {"delete", "replace"} and _real(change.address)
+                if change.action in {"delete", "replace"} and _real(change.address) and not self._half_made(change)
             ),
             *(f"cluster {change.name}" for change in self.clusters if change.action == "delete"),
         )
+
+    def _half_made(self, change: ResourceChange) -> bool:
+        """Tainted: its making was cut off, and it is made again. Nobody uses it yet, or it is a role with clusters."""
+        in_use = ".aws_iam_role." in change.address and any(each.cluster for each in self.clusters)
+        return change.reason == "tainted" and not in_use
 
 
 def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
     """Plan both sides. The saved plan lies in the work_dir until it is applied or dropped."""
     grant = current_grant(run, site)
     kept = ids_to_keep(site, grant)
-    render(run.stack, run.work_dir, s3_native_lock=site.binary.s3_native_lock, previous_external_ids=kept)
+    rerender(run, site, kept)
     with run.step("plan") as step:
         saved = run.work_dir / SAVED_PLAN if with_terraform else None
         summary = site.runner.plan(out=saved) if with_terraform else None
-        changes = cluster_changes(site.preflight.registrar, run.stack, site.preflight.clusters, grant)
+        changes = cluster_changes(
+            site.preflight.registrar, run.stack, site.preflight.clusters, grant, our_roles=site.roles(grant)
+        )
         if summary:
             step.detail = f"{summary.add} to add, {summary.change} to change, {summary.destroy} to destroy"
         else:

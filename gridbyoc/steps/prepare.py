@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gridbyoc.aws import AwsSession, Caller, caller_identity, guard_account, open_session
 from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.model import Cluster, Grant, Registrar
 from gridbyoc.errors import OutputMissingError
-from gridbyoc.render import Rendered, render
+from gridbyoc.render import PreviousRole, Rendered, render
 from gridbyoc.stack.model import LocalBackend
+from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.background import Background
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.progress import resource_progress
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.state_place import init_in_place
-from gridbyoc.terraform import LOCK_TIMEOUT, Binary, Outputs, Runner, find_binary
+from gridbyoc.terraform import LOCK_TIMEOUT, Binary, Outputs, Runner, find_binary, module_in
+
+PREVIOUS_MODULE = "module.gridbyoc_previous"
+"""Where the state keeps a role that is being replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,21 @@ class Preflight:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A rendered, initialised work_dir and both services. ``fresh``: no resource is in the state, provably."""
+    """A rendered, initialised work_dir and both services. ``fresh``: no resource is in the state, provably.
+
+    ``previous_role``: a role that is being replaced and still stands; ``previous_arn`` is its ARN.
+    """
 
     runner: Runner
     binary: Binary
     preflight: Preflight
     fresh: bool
+    previous_role: PreviousRole | None = None
+    previous_arn: str | None = None
+
+    def roles(self, grant: Grant | None) -> frozenset[str]:
+        """The ARNs that make a cluster ours: the grant's role, and one that is being replaced."""
+        return frozenset(arn for arn in (grant.role_arn if grant else None, self.previous_arn) if arn)
 
 
 def open_runner(run: Run) -> tuple[Runner, Binary]:
@@ -87,7 +100,34 @@ def prepare(run: Run) -> Site:
     if not local:
         checks.result()
     _init(run, runner, rendered.digest)
-    return Site(runner, binary, checks.result(), fresh=local and not runner.has_state())
+    site = Site(runner, binary, checks.result(), fresh=local and not runner.has_state())
+    return _with_previous_role(run, site)
+
+
+def rerender(run: Run, site: Site, kept_ids: tuple[Secret, ...] | None = None) -> None:
+    """Write the root again, as the site stands now; initialise again where that takes it (a module came or went)."""
+    rendered = render(
+        run.stack,
+        run.work_dir,
+        s3_native_lock=site.binary.s3_native_lock,
+        previous_external_ids=kept_ids,
+        previous_role=site.previous_role,
+    )
+    if site.runner.init_needed(rendered.digest):
+        _init(run, site.runner, rendered.digest)
+
+
+def _with_previous_role(run: Run, site: Site) -> Site:
+    """A replacement of the role that was broken off is taken up: its state says so, whatever this work_dir holds."""
+    if site.fresh or run.stack.terraform.module is not None:
+        return site
+    found = module_in(site.runner.state(), PREVIOUS_MODULE)
+    if not found.present:
+        return site
+    name = found.role_name or "gone"
+    resumed = replace(site, previous_role=PreviousRole(name), previous_arn=found.role_arn)
+    rerender(run, resumed)
+    return resumed
 
 
 def _init(run: Run, runner: Runner, digest: str) -> None:

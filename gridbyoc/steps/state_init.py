@@ -15,6 +15,7 @@ from gridbyoc.aws import (
     look_at_bucket,
     make_bucket,
     open_session,
+    reached_over_tls,
 )
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, UsageError
 from gridbyoc.stack.findings import Fault
@@ -98,7 +99,8 @@ def _wanted(stack: Stack, asked: Asked) -> tuple[S3Backend, AwsSession, StateBuc
     if kms_key_id:
         _check("--kms-key-id", kms_key_fault(kms_key_id, Context(Path(), Path(), caller.partition)))
     backend = replace(old, bucket=name, key=key, region=region, kms_key_id=kms_key_id)
-    return backend, session, StateBucket(name, region, caller.account_id, caller.partition, kms_key_id)
+    over_tls = reached_over_tls(session)
+    return backend, session, StateBucket(name, region, caller.account_id, caller.partition, kms_key_id, over_tls)
 
 
 def _check(option: str, fault: Fault | None) -> None:

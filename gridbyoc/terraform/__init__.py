@@ -27,7 +27,7 @@ from gridbyoc.terraform.places import (
 )
 from gridbyoc.terraform.runner import LOCK_TIMEOUT, Runner
 from gridbyoc.terraform.snapshot import Snapshot, snapshot_of
-from gridbyoc.terraform.state import Backend
+from gridbyoc.terraform.state import Backend, ModuleInState, module_in
 from gridbyoc.terraform.summary import ApplySummary, PlanSummary
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Diagnostic",
     "LockInfo",
     "Log",
+    "ModuleInState",
     "Outputs",
     "OutputsEvent",
     "PlanSummary",
@@ -55,6 +56,7 @@ __all__ = [
     "forget_record",
     "local_lock",
     "locally_held",
+    "module_in",
     "parse_event",
     "parse_lock",
     "place_words",

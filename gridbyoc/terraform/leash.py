@@ -23,7 +23,7 @@ kill -INT "$1"
 cat <&1 >/dev/null 2>/dev/null &
 cat <&2 >/dev/null 2>/dev/null
 wait
-kill -KILL -- "-$1" 2>/dev/null
+kill -KILL "-$1" 2>/dev/null
 """
 
 

@@ -196,12 +196,16 @@ class Runner:
         keeps the lineage: over an empty one it takes whatever comes.
         """
         state = whole(state)
-        new = backend.remote and not self.pull(backend)
+        new = backend.remote and not self.pull(backend).get("lineage")
         with self._at(backend) as place:
             for document in (seed_of(state), state) if new else (state,):
                 write_private(place / "pushed.json", json.dumps(document))
                 call = Call("state push", cwd=place)
                 self._execute(call, "state push", "pushed.json", lock_timeout=self._lock_timeout)
+
+    def move(self, source: str, destination: str) -> None:
+        """Give a resource or module of the state another address; nothing outside the state changes."""
+        self._verb(Call("state mv"), "state mv", source, destination, lock_timeout=self._lock_timeout)
 
     def force_unlock(self, lock_id: str) -> None:
         """Take away a lock that a dead run left on the state."""

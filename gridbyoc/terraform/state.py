@@ -64,6 +64,25 @@ def has_resources(state: Mapping[str, Any]) -> bool:
     return any(isinstance(item, dict) and item.get("mode") == "managed" and item.get("instances") for item in found)
 
 
+@dataclass(frozen=True, slots=True)
+class ModuleInState:
+    """What the state has of a module: whether anything at all, and its IAM role."""
+
+    present: bool = False
+    role_arn: str | None = None
+    role_name: str | None = None
+
+
+def module_in(state: Mapping[str, Any], address: str) -> ModuleInState:
+    """The managed resources of the module ``address`` (``module.NAME``) in a state, as far as they matter here."""
+    resources = state.get("resources")
+    found = [item for item in resources if isinstance(item, dict)] if isinstance(resources, list) else []
+    mine = [r for r in found if r.get("module") == address and r.get("mode") == "managed" and r.get("instances")]
+    roles = [r["instances"][0].get("attributes") or {} for r in mine if r.get("type") == "aws_iam_role"]
+    role = roles[0] if roles else {}
+    return ModuleInState(bool(mine), role.get("arn"), role.get("name"))
+
+
 @contextmanager
 def bare_directory(work_dir: Path, backend: Backend) -> Iterator[Path]:
     """A directory that requires no provider, and for remote state has the same backend, already initialised.

@@ -76,8 +76,9 @@ resource "aws_iam_policy" "this" {
   })
 }
 
+# Counted by the input, not by the policy: `terraform import` must know the number before the policy is in the state.
 resource "aws_iam_role_policy_attachment" "this" {
-  count = length(aws_iam_policy.this)
+  count = length(var.policy_statements) > 0 ? 1 : 0
 
   role       = aws_iam_role.this.name
   policy_arn = aws_iam_policy.this[0].arn

@@ -59,3 +59,36 @@ def test_an_id_that_only_the_control_plane_claims_is_not_let_in(tool: Tool, worl
     tool("bootstrap", "--yes")
     assert accepted(world, "grid-claimed") == [mine]
     assert held(world, "claimed") == mine
+
+
+def test_the_role_itself_is_replaced_without_a_gap(tool: Tool, world: World) -> None:
+    tool.write(stack_text("newrole", role="{name: grid-newrole-a}"))
+    tool("bootstrap", "--yes")
+    old = held(world, "newrole")
+    assert "Change role.name" in tool("rotate", "--role", "--yes", status=2).err
+    tool.write(stack_text("newrole", role="{name: grid-newrole-b}"))
+    kept = tool("rotate", "--role", "--yes")
+    assert "old role stays" in kept.err
+    assert {r["RoleName"] for r in world.roles("grid-newrole")} == {"grid-newrole-a", "grid-newrole-b"}
+    assert "is being replaced, and still stands" in tool("drift", status=3).out
+    assert "old role stays" in tool("bootstrap", "--yes").err
+    tool("rotate", "--role", "--yes", "--yes-destroy")
+    assert [r["RoleName"] for r in world.roles("grid-newrole")] == ["grid-newrole-b"]
+    assert len(world.attached("grid-newrole-b")) == 10
+    new = held(world, "newrole")
+    assert new != old
+    assert accepted(world, "grid-newrole-b") == [new]
+    assert "Nothing changed" in tool("bootstrap", "--yes").out
+    assert "No drift" in tool("drift").out
+
+
+def test_a_role_with_a_made_name_is_replaced_in_one_go(tool: Tool, world: World) -> None:
+    tool.write(stack_text("made", role="{name_prefix: grid-made-}"))
+    first = tool("bootstrap", "--yes", "--format", "json").objects[-1]
+    second = tool("rotate", "--role", "--yes", "--yes-destroy", "--format", "json").objects[-1]
+    assert second["role_arn"] != first["role_arn"]
+    assert [role["Arn"] for role in world.roles("grid-made-")] == [second["role_arn"]]
+    cluster = world.cluster("made")
+    assert cluster is not None
+    assert cluster["spec"]["driver"]["kubernetes"]["aws"]["roleArn"] == second["role_arn"]
+    assert "Nothing changed" in tool("bootstrap", "--yes").out

@@ -21,11 +21,6 @@ from gridbyoc.stack.model import ClusterSpec, ControlPlane, InstanceType
 from gridbyoc.stack.secret import Secret
 from tests.functional.leftover_world import ACCOUNT, World
 
-MAIN = (
-    "import sys, gridbyoc.cli.main as main; main.COMMANDS.setdefault('leftovers', ('leftovers', '')); "
-    "sys.exit(main.run(sys.argv[1:]))"
-)
-
 
 @dataclass(frozen=True)
 class Tool:
@@ -36,7 +31,7 @@ class Tool:
 
     def __call__(self, *args: str, status: int) -> str:
         env = {**self.sandbox.environ(os.environ), "HOME": str(self.directory), "GRIDBYOC_POLL_INTERVAL": "0.1s"}
-        argv = [sys.executable, "-c", MAIN, "leftovers", *args]
+        argv = [sys.executable, "-m", "gridbyoc", "leftovers", *args]
         done = subprocess.run(argv, cwd=self.directory, env=env, capture_output=True, text=True, timeout=120)
         text = done.stdout + done.stderr
         assert done.returncode == status, f"{done.returncode}\n{text}"

@@ -74,14 +74,13 @@ class Deletion:
     sleep: Callable[[float], None]
     on_event: OnEvent
     reasons: dict[Key, str] = field(default_factory=dict)
+    started: set[Key] = field(default_factory=set)
     stuck: bool = False
 
     def run_kind(self, leftovers: Iterable[Leftover]) -> None:
         """Delete everything of one kind, in rounds, until all are gone or the patience is over."""
         pending = list(leftovers)
         began, pause = self.clock(), self.patience.pause
-        for one in pending:
-            self.on_event(one, "started", "", 0.0)
         while pending:
             pending, moving = self._round(pending, began)
             limit = self.patience.deleting if moving else self._refusal_limit()
@@ -152,6 +151,9 @@ class Deletion:
             return Waiting("its deletion is under way", progress=True)
         if resource.held:
             return Waiting(resource.held, progress=False)
+        if leftover.key not in self.started:
+            self.started.add(leftover.key)
+            self.on_event(leftover, "started", "", 0.0)
         delete(self.api, resource, self._is_ours)
         return GONE if self._gone(resource) else Waiting("its deletion is under way", progress=True)
 

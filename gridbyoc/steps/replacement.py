@@ -1,0 +1,78 @@
+"""The end of a rotation, and the replacement of the role itself, without a moment in which nothing can be assumed.
+
+A new role is made beside the old one; the control plane gets it; once every cluster runs through it, the old one goes.
+The state tells how far that is: a run that was killed anywhere is taken up by the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gridbyoc.control_plane.model import Grant
+from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.render import PreviousRole
+from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.events import Note
+from gridbyoc.steps.overlap import ids_in_use
+from gridbyoc.steps.prepare import PREVIOUS_MODULE, Site, current_grant, rerender
+from gridbyoc.steps.run import Run
+from gridbyoc.terraform import module_in
+
+MODULE = "module.gridbyoc"
+
+
+def replace_role(run: Run, site: Site) -> Site:
+    """Keep the role that stands as the previous one, so that the next apply makes a new one beside it.
+
+    A replacement that is under way already is gone on with. ``UsageError`` where there is no role yet, the module is
+    another one, or the name is fixed and the same.
+    """
+    if site.previous_role is not None:
+        return site
+    grant = current_grant(run, site)
+    found = module_in(site.runner.state(), MODULE)
+    if grant is None or found.role_name is None or run.stack.terraform.module is not None:
+        raise UsageError(
+            "There is no role of the gridbyoc module to replace.", fix="Run `gridbyoc bootstrap` first.",
+            rerun=SAFE_NOTHING_DONE,
+        )  # fmt: skip
+    if run.stack.role.name == found.role_name:
+        raise UsageError(
+            f"The new role cannot be named {found.role_name}, as the one it replaces.",
+            fix="Change role.name in the stack file (or take it out: then a name is made), and run this again.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    begun = replace(site, previous_role=PreviousRole(found.role_name), previous_arn=grant.role_arn)
+    with run.effect("move", role=grant.role_arn):
+        site.runner.move(MODULE, PREVIOUS_MODULE)
+    rerender(run, begun)
+    return begun
+
+
+def finish_replacement(run: Run, site: Site, kept_ids: tuple[Secret, ...], grant: Grant, *, may_destroy: bool) -> None:
+    """Once no cluster holds an old external id or runs through the old role any more, both go."""
+    old_ids = any(value != grant.external_id for value in kept_ids)
+    if not old_ids and site.previous_role is None:
+        return
+    if not run.choices.wait:
+        run.outside.emit(Note("The old grant is still accepted; the next bootstrap drops it.", "warning"))
+        return
+    clusters = site.preflight.registrar.list()
+    done = site
+    if site.previous_role is not None and _may_go(run, site, may_destroy=may_destroy):
+        done = replace(site, previous_role=None, previous_arn=None)
+    elif not old_ids:
+        return
+    rerender(run, done, ids_in_use(clusters, done.roles(grant)))
+    with run.step("apply") as step, run.effect("apply", planned="drop the old grant"):
+        site.runner.apply()
+        step.detail = "the old grant is not accepted any more"
+
+
+def _may_go(run: Run, site: Site, *, may_destroy: bool) -> bool:
+    users = [cluster.name for cluster in site.preflight.registrar.list() if cluster.role_arn == site.previous_arn]
+    if users:
+        run.outside.emit(Note(f"The old role stays: {', '.join(users)} still runs through it.", "warning"))
+    elif not may_destroy:
+        run.outside.emit(Note("The old role stays until its destruction is approved (--yes-destroy).", "warning"))
+    return may_destroy and not users

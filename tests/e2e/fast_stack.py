@@ -1,0 +1,120 @@
+"""A stack whose module makes nothing in AWS: quick enough to be run many times, real in everything else.
+
+Its role is there already; its one resource writes a line into a file when it is created, so that a second creation
+is seen from outside, whatever the state says.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from tests.e2e.conftest import Tool, World
+
+EXTERNAL_ID = "fast-0123456789abcdef"
+MANAGED_POLICIES = (
+    "AmazonEC2FullAccess", "AmazonGuardDutyFullAccess_v2", "AmazonRoute53ResolverFullAccess", "AmazonS3FullAccess",
+    "AmazonSNSFullAccess", "AmazonSQSFullAccess", "AmazonVPCFullAccess", "CloudWatchLogsFullAccess", "IAMFullAccess",
+)  # fmt: skip
+MODULE = """
+variable "witness" { type = string }
+variable "script" { type = string }
+
+resource "terraform_data" "this" {
+  input = "x"
+  provisioner "local-exec" {
+    command = "echo made >> ${var.witness}; ${var.script}"
+  }
+}
+
+output "role_arn" {
+  value = "ROLE_ARN"
+  depends_on = [terraform_data.this]
+}
+
+output "external_id" {
+  value     = "EXTERNAL_ID"
+  sensitive = true
+}
+"""
+
+
+@dataclass(frozen=True)
+class FastStack:
+    """One stack in a directory of its own."""
+
+    tool: Tool
+    name: str
+    directory: Path
+    witness: Path
+
+    @property
+    def file(self) -> Path:
+        return self.directory / "gridbyoc.yaml"
+
+    @property
+    def work_dir(self) -> Path:
+        return self.directory / ".gridbyoc" / self.name
+
+    @property
+    def made(self) -> int:
+        """How often its resource has been created."""
+        return len(self.witness.read_text().splitlines()) if self.witness.exists() else 0
+
+    def state(self) -> dict[str, Any]:
+        """The local state file."""
+        found: dict[str, Any] = json.loads((self.work_dir / "terraform.tfstate").read_text())
+        return found
+
+
+def role_arn(world: World) -> str:
+    """A role that the control plane may assume and finds sufficient; made once."""
+    for role in world.roles("fast-stacks"):
+        return str(role["Arn"])
+    iam = world.iam()
+    who = {"Principal": {"AWS": "arn:aws:iam::302180240179:root"}, "Action": "sts:AssumeRole"}
+    condition = {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
+    made = iam.create_role(RoleName="fast-stacks", AssumeRolePolicyDocument=policy({**who, "Condition": condition}))
+    grants = policy({"Action": ["eks:*", "ecr:*", "events:*"], "Resource": "*"})
+    iam.put_role_policy(RoleName="fast-stacks", PolicyName="own", PolicyDocument=grants)
+    for name in MANAGED_POLICIES:
+        iam.attach_role_policy(RoleName="fast-stacks", PolicyArn=f"arn:aws:iam::aws:policy/{name}")
+    return str(made["Role"]["Arn"])
+
+
+def policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
+
+
+def fast_stack(
+    tool: Tool, world: World, name: str, *, place: str = "one", backend: str = "local: {}", script: str = "true"
+) -> FastStack:
+    """Write the stack file and its module below ``place``; ``script`` runs when the resource is created."""
+    directory = tool.directory / place
+    (directory / "mod").mkdir(parents=True, exist_ok=True)
+    text = MODULE.replace("ROLE_ARN", role_arn(world)).replace("EXTERNAL_ID", EXTERNAL_ID)
+    (directory / "mod" / "main.tf").write_text(text)
+    made = FastStack(tool, name, directory, tool.directory / f"{name}.made")
+    inputs = json.dumps({"witness": str(made.witness), "script": script})
+    made.file.write_text(
+        f"version: 1\nname: {name}  # kept\naws: {{region: us-east-1}}\n"
+        f"clusters:\n  - name: {name}\n    instance_types: [t2.medium]\n"
+        f"terraform:\n  # where the state lies\n  backend: {{{backend}}}\n  module:\n    source: ./mod\n    inputs: {inputs}\n"
+    )
+    return made
+
+
+def s3_of(world: World) -> Any:
+    return boto3.client(
+        "s3", endpoint_url=world.sandbox.aws_url, region_name="us-east-1",
+        aws_access_key_id="test", aws_secret_access_key="test",
+    )  # fmt: skip
+
+
+def keys_of(world: World, bucket: str) -> list[str]:
+    """The objects in a bucket."""
+    return [item["Key"] for item in s3_of(world).list_objects_v2(Bucket=bucket).get("Contents", [])]
