@@ -81,7 +81,10 @@ def _work(
     if patience is None or not found.ledger.leftovers:
         return found
     shown = found if delete_data else mark_data(found)
-    if not (_announce(app, shown) or yes_destroy or app.confirm("Delete this, for good?", flag="--yes-destroy")):
+    with run.asking():
+        question = "Delete this, for good?"
+        approved = _announce(app, shown) or yes_destroy or app.confirm(question, flag="--yes-destroy")
+    if not approved:
         raise ApprovalRequiredError("The deletion was not approved.", rerun=SAFE_NOTHING_DONE)
     rest = delete_leftovers(run, session, registrar, found, delete_data=delete_data, patience=patience)
     return replace(found, ledger=rest)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import TextIO
 
-from gridbyoc.steps.events import Event
+from gridbyoc.steps.events import Asking, Event
 
 
 class JsonLines:
@@ -19,6 +19,8 @@ class JsonLines:
 
     def __call__(self, event: Event) -> None:
         """Write the event's line; ``type`` is the event's name in snake_case."""
+        if isinstance(event, Asking):
+            return
         kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
         fields = {key: round(value, 3) if isinstance(value, float) else value for key, value in asdict(event).items()}
         self._stream.write(json.dumps({"type": kind, **fields}, ensure_ascii=False) + "\n")

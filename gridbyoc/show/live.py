@@ -44,8 +44,12 @@ class Live:
                 self._resources.pop(event.address, None)
         elif isinstance(event, ClusterProgress):
             self._clusters[event.name] = event
-        else:
+        elif isinstance(event, Note):
             self._note(event)
+        elif event.over:
+            self._live.start()
+        else:
+            self._live.stop()
 
     def _finish(self, event: StepFinished) -> None:
         self._running.pop(event.step, None)

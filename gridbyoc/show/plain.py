@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TextIO
 
-from gridbyoc.steps.events import ClusterProgress, Event, ResourceProgress, StepFinished, StepStarted
+from gridbyoc.steps.events import Asking, ClusterProgress, Event, ResourceProgress, StepFinished, StepStarted
 
 
 def duration(seconds: float) -> str:
@@ -38,6 +38,8 @@ def describe(event: Event) -> str | None:
     if isinstance(event, ClusterProgress):
         reason = f" ({event.reason})" if event.reason else ""
         return f"  cluster {event.name}: {event.status}{reason} [{duration(event.seconds)}]"
+    if isinstance(event, Asking):
+        return None
     return f"warning: {event.message}" if event.level == "warning" else event.message
 
 

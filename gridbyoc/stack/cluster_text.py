@@ -37,7 +37,7 @@ def entry_text(text: str, index: int, spec: ClusterSpec) -> str:
     if not isinstance(entry, MappingNode):
         raise ValueError(f"clusters[{index}] is no mapping")
     page = _Page(text)
-    page.set(entry, "performance_profile", spec.performance_profile)
+    page.set(entry, "performance_profile", spec.performance_profile, behind="name")
     types = _find(entry, "instance_types")
     if spec.instance_types and isinstance(types, SequenceNode) and types.value:
         page.set_types(types, spec.instance_types)
@@ -76,13 +76,13 @@ class _Page:
             text = text[: cut.start] + cut.text + text[cut.end :]
         return text
 
-    def set(self, entry: MappingNode, key: str, value: object) -> None:
-        """Give ``key`` a value: replaced, added at the end, or (``None``) taken out with its lines."""
+    def set(self, entry: MappingNode, key: str, value: object, *, behind: str = "") -> None:
+        """Give ``key`` a value: replaced, added (behind a key, else at the end), or (``None``) taken out."""
         names = [name.value for name, _ in entry.value]
         node = _find(entry, key)
         if node is None:
             if value is not None:
-                self._add(entry, key, value)
+                self._add(entry, key, value, names.index(behind) if behind in names else -1)
         elif value is None:
             self._drop(entry, [(name.start_mark.index, _end(item)) for name, item in entry.value], names.index(key))
         elif _data(node) != value:
@@ -118,8 +118,8 @@ class _Page:
     def _replace(self, node: Node, value: object) -> None:
         self._cuts.append(Cut(node.start_mark.index, _end(node), flow(value)))
 
-    def _add(self, entry: MappingNode, key: str, value: object) -> None:
-        name, node = entry.value[-1]
+    def _add(self, entry: MappingNode, key: str, value: object, behind: int) -> None:
+        name, node = entry.value[behind]
         if entry.flow_style:
             self._cuts.append(Cut(_end(node), _end(node), f", {key}: {flow(value)}"))
             return

@@ -104,7 +104,9 @@ def _approve(run: Run, plan: Plan, approval: Approval) -> None:
         for cost in plan.costs:
             run.outside.emit(Note(cost))
         return
-    if not approval.ask(plan):
+    with run.asking():
+        approved = approval.ask(plan)
+    if not approved:
         raise ApprovalRequiredError("The plan was not approved.", rerun=SAFE_NOTHING_DONE)
 
 
@@ -141,7 +143,10 @@ def _final_changes(run: Run, site: Site, plan: Plan, grant: Grant) -> tuple[Clus
         return plan.clusters
     preflight = site.preflight
     ours = site.roles(plan.grant)
-    return cluster_changes(preflight.registrar, run.stack, preflight.clusters, grant, our_roles=ours)
+    changes = cluster_changes(preflight.registrar, run.stack, preflight.clusters, grant, our_roles=ours)
+    # A role that was there before may have clusters of others: what no plan has shown is not deleted.
+    shown = {change.name for change in plan.clusters if change.action == "delete"}
+    return tuple(change for change in changes if change.action != "delete" or change.name in shown)
 
 
 def register_clusters(
@@ -169,7 +174,7 @@ def _register_one(
         if change.cluster is not None:
             cluster = registrar.update(change.cluster, spec, grant)
         else:
-            body = edit(spec, registrar.request(spec, grant)) if edit else None
+            body = _edited(run, edit, spec, registrar.request(spec, grant)) if edit else None
             created = registrar.create(spec, grant, body=body)
             cluster = created.cluster
             if created.adopted:
@@ -180,6 +185,11 @@ def _register_one(
                 made.clusters.append(cluster)
         came_of_it |= {"id": cluster.id, "bucket": cluster.bucket_name}
     return cluster
+
+
+def _edited(run: Run, edit: EditBody, spec: ClusterSpec, body: dict[str, Any]) -> Mapping[str, Any]:
+    with run.asking():
+        return edit(spec, body)
 
 
 def _delete_unlisted(run: Run, site: Site, changes: tuple[ClusterChange, ...]) -> None:

@@ -58,7 +58,9 @@ def destroy(run: Run, approve: Callable[[Doomed], bool], *, delete_data: bool = 
     site = prepare(run)
     adopt_strays(run, site)
     doomed = _doomed(run, site)
-    if not doomed.nothing and not approve(doomed):
+    with run.asking():
+        approved = doomed.nothing or approve(doomed)
+    if not approved:
         raise ApprovalRequiredError("The destruction was not approved.", rerun=SAFE_NOTHING_DONE)
     delete_and_wait(run, site.preflight.registrar, doomed.clusters)
     left = _take_leftovers(run, site, doomed, delete_data=delete_data)

@@ -97,11 +97,7 @@ class FileChange:
     def check(self) -> None:
         """Raises ``FileError`` where the file is not any more as it was read."""
         if _read(self.file) != self.before:
-            raise FileError(
-                f"{self.file} was changed while the cluster was edited; nothing was sent or written.",
-                fix="Run this again.",
-                rerun=SAFE_NOTHING_DONE,
-            )
+            raise _changed_meanwhile(self.file)
 
     def write(self) -> None:
         """Replace the file (not a link to it), with its own mode. Raises ``FileError``."""
@@ -123,22 +119,31 @@ def file_change(stack: Stack, file: Path, before: Cluster, after: Cluster, load:
     """What ``file``, which ``stack`` was read from, becomes when it says what the edit changed.
 
     Comments and everything else in it stay. What comes of it is loaded again and must say that and nothing else;
-    where no such text can be made ``UsageError`` says what to write.
+    where no such text can be made ``UsageError`` says what to write. ``FileError`` if it is not the file that was read.
     """
     index = next(index for index, spec in enumerate(stack.clusters) if spec.name == before.name)
     said = spec_after(stack.clusters[index], before, after)
     clusters = (*stack.clusters[:index], said, *stack.clusters[index + 1 :])
     wanted, text = replace(stack, clusters=clusters, file=None), _read(file)
+    if not _says(text, replace(stack, file=None), load):
+        raise _changed_meanwhile(file)
     if said == stack.clusters[index]:
         return FileChange(file, text, text, said)
-    for new in (_cut(text, index, said), _dumped(text, index, said)):
+    for way in (_cut, _dumped):
+        new = way(text, index, said)
         if new is not None and _says(new, wanted, load):
             return FileChange(file, text, new, said)
     raise UsageError(
-        f"The change cannot be written into {file}: nothing was sent or written.",
+        f"The change cannot be written into {file}.",
         why="Its entry of the cluster is written in a way that cannot be changed by itself.",
         fix=f"Write it there by hand, then run `gridbyoc bootstrap`: {said_words(said)}.",
         rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def _changed_meanwhile(file: Path) -> FileError:
+    return FileError(
+        f"{file} was changed while the cluster was edited.", fix="Run this again.", rerun=SAFE_NOTHING_DONE
     )
 
 

@@ -56,5 +56,12 @@ class Note:
     level: Literal["info", "warning"] = "info"
 
 
-Event = StepStarted | StepFinished | ResourceProgress | ClusterProgress | Note
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Somebody is asked, or an editor is open: whoever draws stands back until ``over``."""
+
+    over: bool = False
+
+
+Event = StepStarted | StepFinished | ResourceProgress | ClusterProgress | Note | Asking
 Emit = Callable[[Event], None]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.model import Stack
-from gridbyoc.steps.events import Emit, StepFinished, StepName, StepStarted
+from gridbyoc.steps.events import Asking, Emit, StepFinished, StepName, StepStarted
 from gridbyoc.steps.journal import Journal
 
 
@@ -59,6 +59,15 @@ class Run:
     choices: Choices
     journal: Journal
     seconds: dict[StepName, float] = field(default_factory=dict)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While inside, the terminal belongs to a question or an editor."""
+        self.outside.emit(Asking())
+        try:
+            yield
+        finally:
+            self.outside.emit(Asking(over=True))
 
     @contextmanager
     def effect(self, name: str, **fields: str | int | None) -> Iterator[dict[str, str | int | None]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
-from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformNotFoundError
+from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError, TerraformNotFoundError
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform.binary import Binary
 from gridbyoc.terraform.child import Clock, Command, NotStartedError
@@ -159,3 +161,15 @@ class Execution:
             grace=self._set.grace,
             timeout=self._timeout(call),
         )
+
+
+def document_of(said: Said) -> Mapping[str, Any]:
+    """The JSON object on a command's stdout, empty where it said nothing; ``TerraformError`` for anything else."""
+    text = said.transcript.stdout.strip()
+    try:
+        found = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise TerraformError("Terraform's answer is not a JSON object.", rerun=SAFE_NOTHING_DONE) from None
+    return found

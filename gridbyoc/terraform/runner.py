@@ -10,13 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError
+from gridbyoc.errors import TerraformError
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform.binary import Binary
 from gridbyoc.terraform.command_line import FLAG
 from gridbyoc.terraform.errored import refuse_errored
 from gridbyoc.terraform.events import Diagnostic, TerraformEvent
-from gridbyoc.terraform.execution import Call, Execution, Said, Settings, utc_now
+from gridbyoc.terraform.execution import Call, Execution, Said, Settings, document_of, utc_now
 from gridbyoc.terraform.failures import NEEDS_INIT
 from gridbyoc.terraform.init_record import InitRecord
 from gridbyoc.terraform.mirror import check_mirror
@@ -148,7 +148,7 @@ class Runner:
     def show(self, plan: Path | None = None) -> Mapping[str, Any]:
         """The state, or a saved plan, as ``show -json`` has it. It holds secrets: for reading, not for a log."""
         saved = (str(plan.absolute()),) if plan else ()
-        return _document(self._verb(Call("show", document=True), "show", *saved, json=FLAG))
+        return document_of(self._verb(Call("show", document=True), "show", *saved, json=FLAG))
 
     def output(self) -> Outputs:
         """The module's outputs; ``OutputMissingError`` before the first apply."""
@@ -180,14 +180,14 @@ class Runner:
         if "resources" in state or not file.exists() or not file.stat().st_size:
             return state
         # Encrypted (OpenTofu), or damaged, which Terraform will say in its own words.
-        return _document(self._verb(Call("state pull", document=True), "state pull"))
+        return document_of(self._verb(Call("state pull", document=True), "state pull"))
 
     def pull(self, backend: Backend) -> Mapping[str, Any]:
         """The state at a backend, also one that this work_dir was never initialised with; empty where there is none."""
         if not backend.remote:
             return local_state(self.work_dir, backend)
         with self._at(backend) as place:
-            return _document(self._execute(Call("state pull", document=True, cwd=place), "state pull"))
+            return document_of(self._execute(Call("state pull", document=True, cwd=place), "state pull"))
 
     def push(self, backend: Backend, state: Mapping[str, Any]) -> None:
         """Write a state to a backend, under its lock. Terraform refuses to write over another lineage or a newer one.
@@ -222,12 +222,12 @@ class Runner:
         """Run a command that needs the state alone: the short way first, the plain one if that does not work."""
         try:
             with bare_directory(self.work_dir, backend) as bare:
-                return _document(self._execute(Call(cmd, document=True, cwd=bare), cmd, **options))
+                return document_of(self._execute(Call(cmd, document=True, cwd=bare), cmd, **options))
         except (TerraformError, OSError) as error:
             # An interrupt, a time-out or a lock stays what it is.
             if isinstance(error, TerraformError) and type(error) is not TerraformError:
                 raise
-        return _document(self._verb(Call(cmd, document=True), cmd, **(options | {"state": None})))
+        return document_of(self._verb(Call(cmd, document=True), cmd, **(options | {"state": None})))
 
     def _writing(self, call: Call, cmd: str, *args: str, **options: object) -> Said:
         refuse_errored(self.binary, self.work_dir)
@@ -240,14 +240,3 @@ class Runner:
             if any(sign in line for line in error.diagnostics for sign in NEEDS_INIT):
                 self._record.forget()
             raise
-
-
-def _document(said: Said) -> Mapping[str, Any]:
-    text = said.transcript.stdout.strip()
-    try:
-        found = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise TerraformError("Terraform's answer is not a JSON object.", rerun=SAFE_NOTHING_DONE) from None
-    return found

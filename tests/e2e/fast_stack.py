@@ -71,18 +71,19 @@ class FastStack:
         return found
 
 
-def role_arn(world: World) -> str:
+def role_arn(world: World, name: str = "fast-stacks") -> str:
     """A role that the control plane may assume and finds sufficient; made once."""
-    for role in world.roles("fast-stacks"):
-        return str(role["Arn"])
+    for role in world.roles(name):
+        if role["RoleName"] == name:
+            return str(role["Arn"])
     iam = world.iam()
     who = {"Principal": {"AWS": "arn:aws:iam::302180240179:root"}, "Action": "sts:AssumeRole"}
     condition = {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
-    made = iam.create_role(RoleName="fast-stacks", AssumeRolePolicyDocument=policy({**who, "Condition": condition}))
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy({**who, "Condition": condition}))
     grants = policy({"Action": ["eks:*", "ecr:*", "events:*"], "Resource": "*"})
-    iam.put_role_policy(RoleName="fast-stacks", PolicyName="own", PolicyDocument=grants)
-    for name in MANAGED_POLICIES:
-        iam.attach_role_policy(RoleName="fast-stacks", PolicyArn=f"arn:aws:iam::aws:policy/{name}")
+    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=grants)
+    for policy_name in MANAGED_POLICIES:
+        iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:aws:iam::aws:policy/{policy_name}")
     return str(made["Role"]["Arn"])
 
 
@@ -91,19 +92,30 @@ def policy(statement: dict[str, Any]) -> str:
 
 
 def fast_stack(
-    tool: Tool, world: World, name: str, *, place: str = "one", backend: str = "local: {}", script: str = "true"
+    tool: Tool,
+    world: World,
+    name: str,
+    *,
+    place: str = "one",
+    backend: str = "local: {}",
+    script: str = "true",
+    role: str = "fast-stacks",
 ) -> FastStack:
-    """Write the stack file and its module below ``place``; ``script`` runs when the resource is created."""
+    """Write the stack file and its module below ``place``; ``script`` runs when the resource is created.
+
+    A stack that is worked on while others live needs a ``role`` of its own.
+    """
     directory = tool.directory / place
     (directory / "mod").mkdir(parents=True, exist_ok=True)
-    text = MODULE.replace("ROLE_ARN", role_arn(world)).replace("EXTERNAL_ID", EXTERNAL_ID)
+    text = MODULE.replace("ROLE_ARN", role_arn(world, role)).replace("EXTERNAL_ID", EXTERNAL_ID)
     (directory / "mod" / "main.tf").write_text(text)
     made = FastStack(tool, name, directory, tool.directory / f"{name}.made")
     inputs = json.dumps({"witness": str(made.witness), "script": script})
     made.file.write_text(
         f"version: 1\nname: {name}  # kept\naws: {{region: us-east-1}}\n"
         f"clusters:\n  - name: {name}\n    instance_types: [t2.medium]\n"
-        f"terraform:\n  # where the state lies\n  backend: {{{backend}}}\n  module:\n    source: ./mod\n    inputs: {inputs}\n"
+        f"terraform:\n  # where the state lies\n  backend: {{{backend}}}\n"
+        f"  module:\n    source: ./mod\n    inputs: {inputs}\n"
     )
     return made
 

@@ -13,6 +13,7 @@ import pytest
 from gridbyoc.errors import (
     FileError,
     OutputMissingError,
+    StalePlanError,
     StateLockedError,
     TerraformError,
     TerraformInterruptedError,
@@ -197,9 +198,10 @@ def test_a_stale_plan_is_not_applied(terraform: Binary, tmp_path: Path) -> None:
     runner = make_runner(terraform, work_dir)
     runner.plan(out=work_dir / "saved.tfplan")
     runner.apply()
-    with pytest.raises(TerraformError, match="Saved plan is stale") as caught:
+    with pytest.raises(StalePlanError, match="state moved") as caught:
         runner.apply(work_dir / "saved.tfplan")
-    assert "Make a new plan" in caught.value.fix
+    assert "Saved plan is stale" in caught.value.diagnostics[0]
+    assert "plans anew" in caught.value.fix
 
 
 def test_traps_in_the_environment_do_nothing(terraform: Binary, tmp_path: Path) -> None:

@@ -302,8 +302,7 @@ def test_saying_the_same_changes_nothing() -> None:
 @pytest.mark.parametrize(
     "wanted, old, new",
     [
-        (spec(T2, G4, P3, profile="default"), "# for the data set\n",
-         "# for the data set\n    performance_profile: default\n"),
+        (spec(T2, G4, P3, profile="default"), "  - name: ml\n", "  - name: ml\n    performance_profile: default\n"),
         (spec(InstanceType("t2.medium", 1), G4, P3), "- t2.medium   # small",
          "- {name: t2.medium, overprovisioned_ondemand_count: 1}   # small"),
         (spec(T2, InstanceType("g4dn.xlarge", 4), P3), "overprovisioned_ondemand_count: 3",
@@ -425,6 +424,7 @@ def test_a_file_change_is_checked_by_loading_it_again(tmp_path: Path) -> None:
     before = live(GRID)
     after = replace(before, instance_types=(*before.instance_types, InstanceType("m5.large")))
     demo = replace(read(FILE), file=file)
+    after_more = replace(after, instance_types=(*after.instance_types, InstanceType("t3.large")))
     change = file_change(demo, file, before, after, read)
     assert change.changes
     assert change.after == FILE.replace("data set\n", "data set\n      - m5.large\n")
@@ -433,10 +433,13 @@ def test_a_file_change_is_checked_by_loading_it_again(tmp_path: Path) -> None:
     assert file.read_text() == change.after
     with pytest.raises(FileError, match="was changed while"):
         change.check()
-    assert not file_change(demo, file, before, before, read).changes
-    with pytest.raises(UsageError, match="cannot be written") as caught:
+    assert not file_change(replace(read(change.after), file=file), file, before, before, read).changes
+    with pytest.raises(FileError, match="was changed while"):
         file_change(replace(demo, name="not-what-the-text-says"), file, before, after, read)
-    assert "m5.large" in caught.value.fix
+    now = file.read_text()
+    with pytest.raises(UsageError, match="cannot be written") as caught:
+        file_change(replace(read(now), file=file), file, before, after_more, lambda text: read(now))
+    assert "t3.large" in caught.value.fix
     file.unlink()
     with pytest.raises(FileError, match="Cannot read"):
         change.check()

@@ -14,7 +14,7 @@ from gridbyoc.show.plan import plan_lines, plan_object, summary
 from gridbyoc.show.report import report_lines
 from gridbyoc.show.table import plain_table, write_table
 from gridbyoc.steps.changes import ClusterChange
-from gridbyoc.steps.events import ClusterProgress, Event, Note, ResourceProgress, StepFinished, StepStarted
+from gridbyoc.steps.events import Asking, ClusterProgress, Event, Note, ResourceProgress, StepFinished, StepStarted
 from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.report import Report
 from tests.unit.fakes import ROLE, Time, cluster
@@ -30,6 +30,8 @@ STORY: tuple[Event, ...] = (
     ClusterProgress("a", "pending", "", 6.0),
     ClusterProgress("a", "failed", "no such role", 9.0),
     Note("take care", "warning"),
+    Asking(),
+    Asking(over=True),
     Note("by the way"),
     StepFinished("wait", 9.0, "failed", "GBY-C008"),
 )
@@ -70,7 +72,7 @@ def test_json_lines_are_one_object_an_event() -> None:
         for event in STORY:
             show(event)
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert len(lines) == len(STORY)
+    assert len(lines) == len(STORY) - 2
     assert lines[0] == {"type": "step_started", "step": "apply", "detail": ""}
     assert lines[8] == {
         "type": "cluster_progress", "name": "a", "status": "failed", "reason": "no such role", "seconds": 9.0,

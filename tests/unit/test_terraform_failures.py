@@ -87,13 +87,14 @@ def test_death_by_a_signal_is_said(code: int, name: str) -> None:
 @pytest.mark.parametrize(
     "summary, detail, fix",
     [
-        ("Saved plan is stale", "", "Make a new plan"),
+        ("Saved plan is stale", "", "plans anew"),
+        ("Saved plan does not match the given state", "", "plans anew"),
         ("No valid credential sources found", "", "AWS credentials"),
         ("Failed to get existing workspaces", "NoSuchBucket: x", "Create the S3 bucket"),
         ("Failed to query available provider packages", "", "GRIDBYOC_PROVIDER_MIRROR"),
         ('Backend initialization required, please run "terraform init"', "Reason: Initial", "-chdir=/w init`"),
-        ("Backend configuration changed", "", "-migrate-state"),
-        ("Backend initialization required", "Reason: Unsetting the\npreviously set backend", "-reconfigure"),
+        ("Backend configuration changed", "", "`gridbyoc state migrate`"),
+        ("Backend initialization required", "Reason: Unsetting the\npreviously set backend", "-migrate-state"),
     ],
 )  # fmt: skip
 def test_known_reasons_come_with_what_to_do(summary: str, detail: str, fix: str) -> None:

@@ -1,0 +1,184 @@
+"""``kill -9`` at every step, before and after its outside effect; then one run of the same command, and all is well.
+
+The whole table is printed: ``pytest tests/e2e/test_kill.py -s``. docs/resilience.md tells what comes of each.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Literal
+
+import pytest
+
+from tests.e2e.conftest import Tool, World, stack_text
+from tests.e2e.fault_proxy import Fault
+from tests.e2e.gates import Stop, kill_at
+from tests.e2e.scene import CREATE, LIST, Scene, faults_of, scene_of, seconds_since, show, side_by_side
+
+BOOTSTRAP = ("bootstrap", "--yes")
+DESTROY = ("destroy", "--yes-destroy")
+HEAD = ("step", "killed", "where", "left then", "next run", "took", "")
+KEPT = {"journal.jsonl", "run.lock"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kill: at which step of which command, where exactly, and of whom."""
+
+    step: str
+    stop: Stop
+    who: Literal["tool", "terraform", "both"] = "tool"
+
+
+def both_sides(step: str, at: Literal["terraform", "aws", "plane"], name: str, turn: int = 1) -> tuple[Row, Row]:
+    return Row(step, Stop(at, name, "before", turn)), Row(step, Stop(at, name, "after", turn))
+
+
+NEW = (
+    *both_sides("preflight", "aws", "GetCallerIdentity"),
+    *both_sides("preflight", "plane", LIST),
+    Row("render", Stop("terraform", "version", "before")),
+    *both_sides("init", "terraform", "init"),
+    *both_sides("apply", "terraform", "apply"),
+    *both_sides("output", "terraform", "output"),
+    *both_sides("trust", "aws", "GetRole"),
+    *both_sides("register", "plane", CREATE),
+    *both_sides("wait", "plane", "GET /v1/core/clusters/*"),
+)
+CHANGED = (
+    *both_sides("plan", "terraform", "plan"),
+    *both_sides("register", "plane", "PUT /v1/core/clusters/*"),
+)
+DESTROYED = (
+    *both_sides("delete", "plane", "DELETE /v1/core/clusters/*"),
+    *both_sides("delete", "plane", "GET /v1/core/clusters/*"),
+    *both_sides("destroy", "terraform", "destroy"),
+)
+ANOTHER_TYPE = "[t2.medium, {name: g4dn.xlarge, overprovisioned_ondemand_count: 1}]"
+
+
+def killed(scene: Scene, row: Row, command: tuple[str, ...], *, roles: str | None = None) -> tuple[str, ...]:
+    """Kill a run of ``command`` there, run it once more at once, and see what is wrong: a line of the table."""
+    began = time.monotonic()
+    kill_at(scene.held(row.stop), scene.tool.start(*command), row.who)
+    left = scene.left()
+    done = scene.run(*command)
+    wrong = [f"status {done.status}: {done.text}"] if done.status else []
+    wrong += gone_faults(scene, roles) if command == DESTROY else faults_of(scene, roles=roles)
+    verdict = "; ".join(wrong) or "converged"
+    return row.step, row.who, str(row.stop), left, f"status {done.status}", seconds_since(began), verdict
+
+
+def gone_faults(scene: Scene, roles: str | None) -> list[str]:
+    """What is left of a stack that was destroyed."""
+    found = [] if scene.world.cluster(scene.name) is None else ["a cluster is left"]
+    if roles and scene.world.roles(roles):
+        found.append("a role is left")
+    left = {path.name for path in scene.work_dir.iterdir()} - KEPT
+    return found + ([f"left in the work_dir: {sorted(left)}"] if left else [])
+
+
+def with_another_type(scene: Scene) -> None:
+    text = scene.stack_file.read_text()
+    scene.stack_file.write_text(text.replace("[t2.medium]", ANOTHER_TYPE))
+
+
+def assert_all_converge(title: str, lines: Iterable[tuple[str, ...]]) -> None:
+    table = [HEAD, *lines]
+    show(title, table)
+    assert [line for line in table[1:] if line[-1] != "converged"] == []
+
+
+def test_every_step_before_and_after(tool: Tool, world: World) -> None:
+    """One stack after the other: it is killed while it comes up, some while they are changed, some while they go."""
+
+    def a_life(rows: tuple[int, tuple[Row | None, ...]]) -> list[tuple[str, ...]]:
+        number, (new, changed, destroyed) = rows
+        lines = []
+        with scene_of(tool, world, f"killed-{number}", fast=True) as scene:
+            if new:
+                lines.append(killed(scene, new, BOOTSTRAP))
+            if changed:
+                with_another_type(scene)
+                lines.append(killed(scene, changed, BOOTSTRAP))
+            if destroyed:
+                lines.append(killed(scene, destroyed, DESTROY))
+        return lines
+
+    lives = side_by_side(a_life, enumerate(zip_longest(NEW, CHANGED, DESTROYED)))
+    assert_all_converge("killed at every step", [line for life in lives for line in life])
+
+
+ROLE_ROWS = (
+    Row("apply", Stop("terraform", "apply", "before")),
+    Row("apply", Stop("aws", "CreateRole", "before")),
+    Row("apply", Stop("aws", "CreateRole", "after")),
+    Row("apply", Stop("aws", "CreateRole", "after"), "terraform"),
+    Row("apply", Stop("aws", "CreateRole", "after"), "both"),
+    Row("apply", Stop("aws", "CreatePolicy", "after"), "both"),
+    Row("apply", Stop("aws", "AttachRolePolicy", "after", 4)),
+)
+
+
+def test_a_real_role(tool: Tool, world: World) -> None:
+    """While Terraform works in AWS: the tool is killed, or Terraform under it, or both."""
+
+    def a_kill(numbered: tuple[int, Row]) -> tuple[str, ...]:
+        number, row = numbered
+        with scene_of(tool, world, f"killed-role-{number}") as scene:
+            # With a name of its own a role that nobody knows of is in the way; without one it is one too many.
+            kind = "name" if number % 2 else "name_prefix"
+            scene.tool.write(stack_text(scene.name, role=f"{{{kind}: {scene.name}-}}"))
+            return killed(scene, row, BOOTSTRAP, roles=f"{scene.name}-")
+
+    lines = side_by_side(a_kill, enumerate(ROLE_ROWS))
+    assert_all_converge("killed while the role is made", lines)
+
+
+@pytest.mark.parametrize("who", ["tool", "both"])
+def test_a_real_role_while_it_goes(tool: Tool, world: World, who: Literal["tool", "both"]) -> None:
+    with scene_of(tool, world, f"killed-going-{who}") as scene:
+        scene.tool.write(stack_text(scene.name, role=f"{{name: {scene.name}}}"))
+        scene.run(*BOOTSTRAP, status=0)
+        line = killed(scene, Row("destroy", Stop("aws", "DeleteRole", "after"), who), DESTROY, roles=scene.name)
+    assert_all_converge("killed while the role goes", [line])
+
+
+LOST = (("register", CREATE), ("register", "PUT /v1/core/clusters/*"), ("delete", "DELETE /v1/core/clusters/*"))
+
+
+def test_the_answer_is_lost_and_nobody_killed(tool: Tool, world: World) -> None:
+    """The control plane stores what it is sent, and the connection is cut before it can say so."""
+    lines = []
+    with scene_of(tool, world, "lost-answers", fast=True) as scene:
+        for step, request in LOST:
+            began = time.monotonic()
+            command = DESTROY if step == "delete" else BOOTSTRAP
+            if request.startswith("PUT"):
+                with_another_type(scene)
+            scene.plane.strike(Fault(request, cut="answer"))
+            done = scene.run(*command)
+            wrong = [] if done.status == 0 and scene.plane.struck else [done.text]
+            wrong += gone_faults(scene, None) if command == DESTROY else faults_of(scene)
+            wrong += [] if scene.run(*command).status == 0 else ["the run after it did not end well"]
+            line = (step, "nobody", f"answer to {request} lost", "", f"status {done.status}", seconds_since(began))
+            lines.append((*line, "; ".join(wrong) or "converged"))
+    assert_all_converge("answers lost", lines)
+
+
+def test_again_and_again_at_any_time(tool: Tool, world: World) -> None:
+    """Killed at moments that nobody chose, one run after the other; the last one may finish."""
+    with ExitStack() as scenes:
+        scene = scenes.enter_context(scene_of(tool, world, "again", fast=True))
+        for tenths in range(4, 20, 2):
+            process = scene.tool.start(*BOOTSTRAP)
+            time.sleep(tenths / 10)
+            process.kill()
+            process.communicate()
+        assert scene.run(*BOOTSTRAP).status == 0
+        assert faults_of(scene) == []
+        assert "Nothing changed" in scene.run(*BOOTSTRAP, status=0).out
