@@ -82,8 +82,9 @@ def run(command: tuple[str, ...], **options: object) -> None:
 
     For instance: gridbyoc sandbox run -- gridbyoc bootstrap --yes
     """
+    from gridbyoc.errors import CommandNotStartedError
     from gridbyoc.sandbox import running_sandbox
-    from gridbyoc.sandbox.command import CommandNotStartedError, run_command, with_our_commands
+    from gridbyoc.sandbox.command import run_command, with_our_commands
 
     try:
         with running_sandbox(_settings(options)) as running:

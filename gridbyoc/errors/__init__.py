@@ -17,6 +17,7 @@ from gridbyoc.errors.base import (
     StackError,
     UsageError,
 )
+from gridbyoc.errors.sandbox import CommandNotStartedError, SandboxStartError, SandboxStoppedError
 from gridbyoc.errors.services import (
     AccountMismatchError,
     AuthenticationError,
@@ -57,6 +58,7 @@ __all__ = [
     "ClusterConflictError",
     "ClusterFailedError",
     "ClusterNotFoundError",
+    "CommandNotStartedError",
     "ControlPlaneError",
     "ControlPlaneUnreachableError",
     "ExitStatus",
@@ -66,6 +68,8 @@ __all__ = [
     "LockedError",
     "OutputMissingError",
     "Problem",
+    "SandboxStartError",
+    "SandboxStoppedError",
     "StackError",
     "StalePlanError",
     "StateConflictError",

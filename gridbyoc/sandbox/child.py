@@ -12,22 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.errors import SAFE_NOTHING_DONE, GridbyocError
+from gridbyoc.errors import SAFE_NOTHING_DONE, SandboxStartError, SandboxStoppedError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
-
-
-class SandboxStartError(GridbyocError):
-    """A sandbox server did not start; the end of its log says why."""
-
-    code = "GBY-X001"
-
-
-class SandboxStoppedError(GridbyocError):
-    """A sandbox server ended by itself while it was needed."""
-
-    code = "GBY-X002"
 
 
 @dataclass(frozen=True, slots=True)

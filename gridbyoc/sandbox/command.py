@@ -12,24 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.errors import CommandNotStartedError
 
 OUR_COMMANDS = ("gridbyoc", "gridbyoc-terraform")
-
-
-class CommandNotStartedError(UsageError):
-    """COMMAND is not there, or cannot be run; ``shell_status`` is what a shell would end with."""
-
-    code = "GBY-X003"
-
-    def __init__(self, command: str, shell_status: int, why: str) -> None:
-        super().__init__(
-            f"The command {command!r} could not be started.",
-            why=why,
-            fix="Give a program that is on PATH, or the path of one.",
-            rerun=SAFE_NOTHING_DONE,
-        )
-        self.shell_status = shell_status
 
 
 def run_command(command: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -40,12 +25,12 @@ def run_command(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """
     program = shutil.which(command[0], path=environ.get("PATH", os.defpath))
     if program is None:
-        raise CommandNotStartedError(command[0], 127, "There is no such program.")
+        raise _not_started(command[0], 127, "There is no such program.")
     with _passing_on_signals() as child:
         try:
             process = subprocess.Popen(command, executable=program, env=dict(environ))
         except OSError as error:
-            raise CommandNotStartedError(command[0], 126, error.strerror or "It cannot be run.") from None
+            raise _not_started(command[0], 126, error.strerror or "It cannot be run.") from None
         child.append(process)
         status = process.wait()
     return 128 - status if status < 0 else status
@@ -65,6 +50,15 @@ def with_our_commands(environ: Mapping[str, str], directory: Path) -> dict[str, 
             (directory / name).symlink_to(source)
     path = environ.get("PATH", os.defpath)
     return dict(environ) | {"PATH": f"{directory}{os.pathsep}{path}"}
+
+
+def _not_started(program: str, shell_status: int, why: str) -> CommandNotStartedError:
+    return CommandNotStartedError(
+        f"The command {program!r} could not be started.",
+        shell_status=shell_status,
+        why=why,
+        fix="Give a program that is on PATH, or the path of one.",
+    )
 
 
 @contextmanager

@@ -65,13 +65,36 @@ class FastStack:
         """How often its resource has been created."""
         return len(self.witness.read_text().splitlines()) if self.witness.exists() else 0
 
+    def put_state(self, lineage: str = "f1e2d3c4-0000-0000-0000-000000000001", serial: int = 3) -> dict[str, Any]:
+        """A local state as an apply would have left it."""
+        resource = {
+            "module": "module.gridbyoc", "mode": "managed", "type": "terraform_data", "name": "this",
+            "provider": 'module.gridbyoc.provider["terraform.io/builtin/terraform"]',
+            "instances": [{"schema_version": 0, "attributes": {"id": f"of-{self.name}"}, "sensitive_attributes": []}],
+        }  # fmt: skip
+        outputs = {"external_id": {"value": EXTERNAL_ID, "type": "string", "sensitive": True}}
+        state = {
+            "version": 4, "terraform_version": "1.5.0", "serial": serial, "lineage": lineage, "outputs": outputs,
+            "resources": [resource],
+        }  # fmt: skip
+        self.work_dir.mkdir(parents=True, exist_ok=True)
+        (self.work_dir / "terraform.tfstate").write_text(json.dumps(state))
+        return state
+
+    def write_root(self, backend: str, script: str) -> None:
+        """A root module of its own in the work_dir, for a terraform that is run there by hand."""
+        self.work_dir.mkdir(parents=True, exist_ok=True)
+        provisioner = f'provisioner "local-exec" {{\n    command = {json.dumps(script)}\n  }}'
+        resource = f'resource "terraform_data" "this" {{\n  {provisioner}\n}}\n'
+        (self.work_dir / "main.tf").write_text(f"terraform {{\n  {backend}\n}}\n{resource}")
+
     def state(self) -> dict[str, Any]:
         """The local state file."""
         found: dict[str, Any] = json.loads((self.work_dir / "terraform.tfstate").read_text())
         return found
 
 
-def role_arn(world: World, name: str = "fast-stacks") -> str:
+def role_arn(world: World, name: str) -> str:
     """A role that the control plane may assume and finds sufficient; made once."""
     for role in world.roles(name):
         if role["RoleName"] == name:
@@ -99,15 +122,15 @@ def fast_stack(
     place: str = "one",
     backend: str = "local: {}",
     script: str = "true",
-    role: str = "fast-stacks",
+    role: str | None = None,
 ) -> FastStack:
     """Write the stack file and its module below ``place``; ``script`` runs when the resource is created.
 
-    A stack that is worked on while others live needs a ``role`` of its own.
+    ``role`` names its role, one of its own unless it is given: clusters of a role that the file lacks are deletions.
     """
     directory = tool.directory / place
     (directory / "mod").mkdir(parents=True, exist_ok=True)
-    text = MODULE.replace("ROLE_ARN", role_arn(world, role)).replace("EXTERNAL_ID", EXTERNAL_ID)
+    text = MODULE.replace("ROLE_ARN", role_arn(world, role or f"fast-{name}")).replace("EXTERNAL_ID", EXTERNAL_ID)
     (directory / "mod" / "main.tf").write_text(text)
     made = FastStack(tool, name, directory, tool.directory / f"{name}.made")
     inputs = json.dumps({"witness": str(made.witness), "script": script})

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,14 +101,20 @@ class Held:
     def reached(self) -> bool:
         return self._hold.reached.is_set() if self._hold else self._gates.reached() is not None
 
+    def leashed(self, tool: int) -> bool:
+        """Whether the tool is past the instant between the start of Terraform and that of its watcher."""
+        return self._hold is not None or any(watches for _, watches in children(tool))
+
     def cut(self) -> None:
         """The connection is cut where it is held; a waiting script has to die by itself first."""
         if self._hold:
             self._hold.drop()
             return
         waiting = self._gates.reached()
-        until(lambda: waiting is None or not alive(waiting), "the script at the gate is gone")
-        self._gates.open()
+        try:
+            until(lambda: waiting is None or not alive(waiting), "the end of the script at the gate")
+        finally:
+            self._gates.open()
 
 
 def until(reached: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
@@ -127,15 +133,12 @@ def alive(pid: int) -> bool:
         return False
 
 
-def terraform_of(pid: int) -> int:
-    """The Terraform that a tool runs right now."""
+def children(pid: int) -> Iterator[tuple[int, bool]]:
+    """The processes that a tool runs right now, and of each whether it is the one that watches over Terraform."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             if path.read_text().rsplit(")", 1)[1].split()[1] == str(pid):
-                words = (path.parent / "cmdline").read_bytes().split(b"\0")
-                if b"gridbyoc-leash" not in words:
-                    return int(path.parent.name)
-    raise AssertionError(f"{pid} runs no Terraform")
+                yield int(path.parent.name), b"gridbyoc-leash" in (path.parent / "cmdline").read_bytes().split(b"\0")
 
 
 def kill_at(held: Held, process: subprocess.Popen[str], who: Literal["tool", "terraform", "both"]) -> tuple[int, str]:
@@ -143,8 +146,9 @@ def kill_at(held: Held, process: subprocess.Popen[str], who: Literal["tool", "te
     until(lambda: held.reached() or process.poll() is not None, "the place to be killed at")
     if process.poll() is not None:
         raise AssertionError("it ended before it was there:\n" + "".join(process.communicate()))
+    until(lambda: held.leashed(process.pid), "Terraform's watcher")
     victims = [process.pid] if who != "terraform" else []
-    victims += [terraform_of(process.pid)] if who != "tool" else []
+    victims += [pid for pid, watches in children(process.pid) if not watches] if who != "tool" else []
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
     if who != "terraform":

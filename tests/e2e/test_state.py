@@ -9,10 +9,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from gridbyoc.sandbox import Sandbox
+from gridbyoc.steps.processes import working_in
 from tests.e2e.conftest import Tool, World
 from tests.e2e.fast_stack import FastStack, fast_stack, keys_of, s3_of
 
@@ -20,9 +23,8 @@ BUCKET = "gridbyoc-state-123456789012-us-east-1"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def bucket(sandbox: object) -> Iterator[None]:
-    s3_of(World(sandbox)).create_bucket(Bucket="states")  # type: ignore[arg-type]  # the sandbox's own fixture
-    yield
+def states(sandbox: Sandbox) -> None:
+    s3_of(World(sandbox)).create_bucket(Bucket="states")
 
 
 def in_s3(key: str) -> str:
@@ -41,13 +43,18 @@ def state_in_s3(world: World, bucket: str, key: str) -> dict[str, object]:
     return found
 
 
+def last_object(out: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads(out.splitlines()[-1])
+    return found
+
+
 def test_from_local_to_the_bucket_and_back(tool: Tool, world: World) -> None:
     stack = fast_stack(tool, world, "moving")
     tool("bootstrap", str(stack.file), "--yes")
     before = stack.state()
 
     assert "--yes" in tool("state", "init", str(stack.file), status=2).err
-    assert "bucket" not in stack.file.read_text()
+    assert "s3:" not in stack.file.read_text()
     made = tool("state", "init", str(stack.file), "--yes")
     assert "made" in made.out
     assert "gridbyoc state migrate" in made.err
@@ -60,10 +67,7 @@ def test_from_local_to_the_bucket_and_back(tool: Tool, world: World) -> None:
     # the danger: going on with an empty state would make everything a second time
     refused = tool("bootstrap", str(stack.file), "--yes", status=1)
     assert f"gridbyoc state migrate {stack.file}" in refused.err
-    assert stack.made == 1
     assert keys_of(world, BUCKET) == []
-    shutil.rmtree(stack.work_dir / ".terraform")
-    assert "gridbyoc state migrate" in tool("bootstrap", str(stack.file), "--yes", status=1).err
 
     tool("state", "migrate", str(stack.file), "--yes")
     there = state_in_s3(world, BUCKET, "gridbyoc/moving.tfstate")
@@ -74,18 +78,20 @@ def test_from_local_to_the_bucket_and_back(tool: Tool, world: World) -> None:
     assert json.loads(aside.read_text()) == before
     assert "Nothing changed" in tool("bootstrap", str(stack.file), "--yes").out
 
-    back = json.loads(tool("state", "migrate", str(stack.file), "--to", "local", "--yes", "--format", "json").out.splitlines()[-1])  # fmt: skip  # noqa: E501
+    back = last_object(tool("state", "migrate", str(stack.file), "--to", "local", "--yes", "--format", "json").out)
     assert back["left"] == f"s3://{BUCKET}/gridbyoc/moving.tfstate"
     assert "# kept" in stack.file.read_text()
-    assert "bucket" not in stack.file.read_text()
-    assert stack.state()["lineage"] == before["lineage"]
-    assert "Nothing changed" in tool("bootstrap", str(stack.file), "--yes").out
+    assert "s3:" not in stack.file.read_text()
+    assert (stack.state()["lineage"], stack.state()["resources"]) == (before["lineage"], before["resources"])
+    assert tool("plan", str(stack.file), "--exit-code").status == 0
     assert stack.made == 1
 
 
 def test_from_s3_to_local_by_hand_is_refused_even_without_terraforms_record(tool: Tool, world: World) -> None:
     stack = fast_stack(tool, world, "back", backend=in_s3("back"))
-    tool("bootstrap", str(stack.file), "--yes")
+    before = stack.put_state()
+    assert "terraform.tfstate" in tool("bootstrap", str(stack.file), "--yes", status=1).err
+    tool("state", "migrate", str(stack.file), "--yes")
     stack.file.write_text(stack.file.read_text().replace(in_s3("back"), "local: {}"))
     shutil.rmtree(stack.work_dir / ".terraform")
     for _ in range(2):  # the first one has rendered the new backend meanwhile
@@ -93,32 +99,33 @@ def test_from_s3_to_local_by_hand_is_refused_even_without_terraforms_record(tool
         assert "s3://states/back" in refused.err
     moved = tool("state", "migrate", str(stack.file), "--yes")
     assert "s3://states/back was left" in moved.out
-    assert "Nothing changed" in tool("bootstrap", str(stack.file), "--yes").out
-    assert stack.made == 1
+    assert stack.state()["lineage"] == before["lineage"]
+    assert "already" in tool("state", "migrate", str(stack.file)).out
+    assert stack.made == 0
 
 
 def test_a_place_that_holds_another_state_is_refused(tool: Tool, world: World) -> None:
-    taken = fast_stack(tool, world, "taken-place", place="taken", backend=in_s3("taken-place"))
-    tool("bootstrap", str(taken.file), "--yes")
-    theirs = state_in_s3(world, "states", "taken-place")
-    stack = fast_stack(tool, world, "comes-later")
-    tool("bootstrap", str(stack.file), "--yes")
-    stack.file.write_text(stack.file.read_text().replace("local: {}", in_s3("taken-place")))
+    stack = fast_stack(tool, world, "comes-later", backend=in_s3("taken"))
+    theirs = stack.put_state("f1e2d3c4-0000-0000-0000-000000000002")
+    theirs["resources"][0]["name"] = "theirs"
+    s3_of(world).put_object(Bucket="states", Key="taken", Body=json.dumps(theirs).encode())
+    mine = stack.put_state()
     refused = tool("state", "migrate", str(stack.file), "--yes", status=1)
     assert "holds another state already" in refused.err
-    assert str(theirs["lineage"]) in refused.err
-    assert state_in_s3(world, "states", "taken-place") == theirs
-    assert stack.state()["resources"]
+    assert theirs["lineage"] in refused.err
+    newer = {**theirs, "lineage": mine["lineage"], "serial": 9}
+    s3_of(world).put_object(Bucket="states", Key="taken", Body=json.dumps(newer).encode())
+    assert "a newer state" in tool("state", "migrate", str(stack.file), "--yes", status=1).err
+    assert state_in_s3(world, "states", "taken") == newer
+    assert stack.state() == mine
 
 
 @pytest.mark.parametrize("word", ["state push", "init"])
 def test_killed_while_it_moves_a_second_run_goes_on(tool: Tool, world: World, word: str) -> None:
     name = f"killed-{word.replace(' ', '-')}"
-    stack = fast_stack(tool, world, name)
-    tool("bootstrap", str(stack.file), "--yes")
-    before = stack.state()
-    stack.file.write_text(stack.file.read_text().replace("local: {}", in_s3(name)))
-    # dies, with the tool, right after Terraform has carried out the command: in the work_dir itself for the last init
+    stack = fast_stack(tool, world, name, backend=in_s3(name))
+    before = stack.put_state()
+    # dies, with the tool, as soon as Terraform has carried out the command: the first push, or the work_dir's init
     where = f'"{stack.work_dir}"' if word == "init" else "*"
     deadly = tool.write(
         f'#!/bin/sh\nterraform "$@"\ncode=$?\n'
@@ -128,14 +135,32 @@ def test_killed_while_it_moves_a_second_run_goes_on(tool: Tool, world: World, wo
     deadly.chmod(0o755)
     killed = tool("state", "migrate", str(stack.file), "--yes", status=None, GRIDBYOC_TERRAFORM_BIN=str(deadly))
     assert killed.status == -signal.SIGKILL
-    assert tool("bootstrap", str(stack.file), "--yes", status=None).status in {0, 1}
-    assert stack.made == 1
     tool("state", "migrate", str(stack.file), "--yes")
     there = state_in_s3(world, "states", name)
     assert (there["lineage"], there["resources"]) == (before["lineage"], before["resources"])
     assert not (stack.work_dir / "terraform.tfstate").exists()
-    assert "Nothing changed" in tool("bootstrap", str(stack.file), "--yes").out
-    assert stack.made == 1
+    assert len(list(stack.work_dir.glob("terraform.tfstate.migrated-*"))) == 1
+    assert not list(stack.work_dir.glob(".gridbyoc-*/")), "a directory with a copy of the state was left"
+
+
+def test_a_copy_that_is_not_what_was_copied_is_not_gone_on_with(tool: Tool, world: World) -> None:
+    stack = fast_stack(tool, world, "garbled", backend=in_s3("garbled"))
+    before = stack.put_state()
+    garbling = 'case "$*" in "state push "*) sed -i s/of-garbled/of-nobody/ pushed.json;; esac'
+    garbles = tool.write(f'#!/bin/sh\n{garbling}\nexec terraform "$@"\n', "garbles")
+    garbles.chmod(0o755)
+    bad = tool("state", "migrate", str(stack.file), "--yes", status=1, GRIDBYOC_TERRAFORM_BIN=str(garbles))
+    assert "is not what was copied" in bad.err
+    assert stack.state() == before
+    assert str(stack.work_dir / "terraform.tfstate") in tool("bootstrap", str(stack.file), "--yes", status=1).err
+
+
+def test_a_backend_of_which_only_settings_change_needs_no_move(tool: Tool, world: World) -> None:
+    stack = fast_stack(tool, world, "settings", backend=in_s3("settings"))
+    stack.put_state()
+    tool("state", "migrate", str(stack.file), "--yes")
+    stack.file.write_text(stack.file.read_text().replace("key: settings", "key: settings, encrypt: false"))
+    assert "terraform_data.this" in tool("plan", str(stack.file)).out
 
 
 def test_a_state_that_could_not_be_saved_is_pushed_back(tool: Tool, world: World) -> None:
@@ -169,8 +194,8 @@ def test_a_state_that_could_not_be_saved_is_pushed_back(tool: Tool, world: World
 
     # killed before the file went aside: what is there already is not pushed again
     aside.rename(stack.work_dir / "errored.tfstate")
-    told = json.loads(tool("state", "push", str(stack.file), "--format", "json").out.splitlines()[-1])
-    assert told["pushed"]["already"]
+    pushed = tool("state", "push", str(stack.file), "--format", "json")
+    assert '"already": true' in pushed.out
 
     (stack.work_dir / "errored.tfstate").write_text(json.dumps({**errored, "lineage": "other", "outputs": {}}))
     refused = tool("state", "push", str(stack.file), status=1)
@@ -178,21 +203,12 @@ def test_a_state_that_could_not_be_saved_is_pushed_back(tool: Tool, world: World
     assert (stack.work_dir / "errored.tfstate").exists()
 
 
-def kill_in_apply(tool: Tool, stack: FastStack) -> None:
-    """Kill the tool and its Terraform in the middle of an apply, and what watches over them."""
-    process = tool.start("bootstrap", str(stack.file), "--yes")
-    until(lambda: stack.made == 1)
-    victims = [process.pid, *_in(stack.work_dir)]
-    for pid in victims:
+def kill_all_of(process: subprocess.Popen[str], directory: Path) -> None:
+    """Kill the tool, its Terraform, and what watches over it."""
+    for pid in (*_children(process.pid), process.pid):
         os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=30)
-    until(lambda: not _in(stack.work_dir))
-
-
-def _in(directory: Path) -> list[int]:
-    found = subprocess.run(["pgrep", "-x", "terraform"], capture_output=True, text=True).stdout.split()
-    here = [int(pid) for pid in found if os.path.realpath(f"/proc/{pid}/cwd") == str(directory)]
-    return here + [child for pid in here for child in _children(pid)]
+    until(lambda: working_in(directory) == ())
 
 
 def _children(pid: int) -> list[int]:
@@ -203,8 +219,9 @@ def _children(pid: int) -> list[int]:
 def test_a_lock_left_by_a_dead_run_is_explained_and_broken_on_word_only(tool: Tool, world: World) -> None:
     go = tool.directory / "go"
     stack = fast_stack(tool, world, "deadlock", backend=in_s3("deadlock"), script=f"test -e {go} || sleep 60")
-    assert "not locked" in tool("state", "unlock", str(stack.file)).out
-    kill_in_apply(tool, stack)
+    process = tool.start("bootstrap", str(stack.file), "--yes")
+    until(lambda: stack.made == 1)
+    kill_all_of(process, stack.work_dir)
     go.touch()
     assert "deadlock.tflock" in keys_of(world, "states")
     blocked = tool("bootstrap", str(stack.file), "--yes", "--lock-timeout", "0s", status=8)
@@ -212,45 +229,57 @@ def test_a_lock_left_by_a_dead_run_is_explained_and_broken_on_word_only(tool: To
 
     # another directory with the same state cannot know whether the holder lives
     other = fast_stack(tool, world, "deadlock", place="other", backend=in_s3("deadlock"))
-    unsure = tool("state", "unlock", str(other.file), "--yes", status=8)
-    assert "may be alive" in unsure.err
-    lock_id = json.loads(tool("state", "unlock", str(other.file), "--format", "json", status=8).out.splitlines()[0])["lock"]["id"]  # fmt: skip  # noqa: E501
-    assert f"--force {lock_id}" in unsure.err
+    unsure = tool("state", "unlock", str(other.file), "--yes", "--format", "json", status=8)
+    lock = json.loads(unsure.out.splitlines()[0])["lock"]
+    assert lock["verdict"] == "unknown"
+    assert f"--force {lock['id']}" in unsure.err
     assert "not wrong-id" in tool("state", "unlock", str(other.file), "--force", "wrong-id", status=2).err
-    assert "deadlock.tflock" in keys_of(world, "states")
 
     told = tool("state", "unlock", str(stack.file), status=8)
     assert "the holder: dead" in told.out
-    assert "force-unlock" in told.out
+    assert f"force-unlock {lock['id']}" in told.out
     assert "deadlock.tflock" in keys_of(world, "states")
     assert "The lock is gone" in tool("state", "unlock", str(stack.file), "--yes").out
     assert "deadlock.tflock" not in keys_of(world, "states")
+    assert "not locked" in tool("state", "unlock", str(stack.file)).out
     tool("bootstrap", str(stack.file), "--yes")
     assert len([cluster for cluster in world.clusters() if cluster["name"] == "deadlock"]) == 1
 
 
+@contextmanager
+def by_hand(tool: Tool, stack: FastStack, backend: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A terraform that somebody runs in the work_dir, in the middle of an apply that ends when it is told."""
+    begun, go = stack.directory / "begun", stack.directory / "go"
+    stack.write_root(backend, f"touch {begun}; while ! test -e {go}; do sleep 0.05; done")
+    subprocess.run(["terraform", "init"], cwd=stack.work_dir, env=tool.env, check=True, capture_output=True)
+    apply = ["terraform", "apply", "-auto-approve"]
+    with subprocess.Popen(apply, cwd=stack.work_dir, env=tool.env, stdout=subprocess.DEVNULL) as process:
+        until(begun.exists)
+        yield process
+        go.touch()
+
+
 def test_the_lock_of_a_live_terraform_is_never_broken(tool: Tool, world: World) -> None:
-    stack = fast_stack(tool, world, "livelock", backend=in_s3("livelock"), script="sleep 6")
-    process = tool.start("bootstrap", str(stack.file), "--yes")
-    until(lambda: stack.made == 1)
-    process.kill()  # Terraform lives on for a while, on its leash
-    process.communicate(timeout=30)
-    lock = s3_of(world).get_object(Bucket="states", Key="livelock.tflock")["Body"].read()
-    lock_id = json.loads(lock)["ID"]
-    refused = tool("state", "unlock", str(stack.file), "--force", lock_id, status=8)
-    assert "is alive: at work in the work_dir: terraform (process" in refused.err
-    until(lambda: "livelock.tflock" not in keys_of(world, "states"))
+    stack = fast_stack(tool, world, "livelock", backend=in_s3("livelock"))
+    settings = 'bucket = "states"\n key = "livelock"\n region = "us-east-1"\n use_lockfile = true'
+    with by_hand(tool, stack, f'backend "s3" {{\n {settings}\n}}') as process:
+        note = s3_of(world).get_object(Bucket="states", Key="livelock.tflock")["Body"].read()
+        refused = tool("state", "unlock", str(stack.file), "--force", json.loads(note)["ID"], status=8)
+        assert f"is alive: at work in the work_dir: terraform (process {process.pid})" in refused.err
+        assert "livelock.tflock" in keys_of(world, "states")
+    assert "not locked" in tool("state", "unlock", str(stack.file)).out
 
 
 def test_a_local_lock_ends_with_its_holder(tool: Tool, world: World) -> None:
-    go = tool.directory / "go"
-    stack = fast_stack(tool, world, "local-lock", script=f"test -e {go} || sleep 60")
-    kill_in_apply(tool, stack)
-    go.touch()
+    stack = fast_stack(tool, world, "local-lock")
+    with by_hand(tool, stack, 'backend "local" {}') as process:
+        assert "is alive: a process holds the lock" in tool("state", "unlock", str(stack.file), "--yes", status=8).err
+        process.kill()
     told = tool("state", "unlock", str(stack.file))
     assert "not locked" in told.out
     assert "the next run just works" in told.out
-    tool("bootstrap", str(stack.file), "--yes")
+    again = ["terraform", "apply", "-auto-approve"]
+    subprocess.run(again, cwd=stack.work_dir, env=tool.env, check=True, capture_output=True)
     assert "The state is not locked." in tool("state", "unlock", str(stack.file)).out
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gridbyoc.sandbox import Sandbox
 from tests.e2e.conftest import Done, Tool, World, stack_text
 from tests.e2e.fast_stack import EXTERNAL_ID, FastStack, fast_stack, keys_of, s3_of
 
@@ -22,8 +23,8 @@ BUCKET = "race-states"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def bucket(sandbox: object) -> None:
-    s3_of(World(sandbox)).create_bucket(Bucket=BUCKET)  # type: ignore[arg-type]  # the sandbox's own fixture
+def states(sandbox: Sandbox) -> None:
+    s3_of(World(sandbox)).create_bucket(Bucket=BUCKET)
 
 
 def both(tool: Tool, one: Path, other: Path, *options: str) -> tuple[Done, Done]:

@@ -21,9 +21,8 @@ import pytest
 import requests
 from simple_websocket import Client, ConnectionClosed
 
-from gridbyoc.errors import FileError
+from gridbyoc.errors import FileError, SandboxStartError, SandboxStoppedError
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
-from gridbyoc.sandbox.child import SandboxStartError, SandboxStoppedError
 from gridbyoc.stack.secret import Secret
 
 NOBODY = "arn:aws:iam::123456789012:role/nobody"
@@ -218,20 +217,6 @@ def test_the_end_of_the_with_is_the_end_of_everything() -> None:
     assert not is_listening(running.control_plane_url)
     assert not running.directory.exists()
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
-    with pytest.raises(SandboxStoppedError, match="stopped"):
-        raise_stopped(running)
-
-
-def raise_stopped(running: Sandbox) -> None:
-    (running.directory).mkdir()
-    try:
-        for server in running.servers:
-            server.log.touch()
-        running.check()
-    finally:
-        for server in running.servers:
-            server.log.unlink()
-        running.directory.rmdir()
 
 
 def test_a_parent_that_is_killed_leaves_nothing(tmp_path: Path) -> None:

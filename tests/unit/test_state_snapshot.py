@@ -117,7 +117,9 @@ def test_the_kernel_says_whether_a_local_lock_is_held(tmp_path: Path) -> None:
     file.touch()
     (tmp_path / ".terraform.tfstate.lock.info").write_text('{"ID": "i"}')
     assert local_lock(file) == LockInfo("i")
-    holding = "import fcntl, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    holding = (
+        "import fcntl, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", holding, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
