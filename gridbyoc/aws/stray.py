@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -16,35 +17,43 @@ from gridbyoc.stack.secret import Secret
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
+STACK_TAG = "gridbyoc:stack"
+
 
 @dataclass(frozen=True, slots=True)
-class RoleName:
-    """How a role is called that is looked for: exactly ``name``, else anything that starts with ``prefix``.
+class Sought:
+    """How a stray role is known: called ``name``, else anything that starts with ``prefix``, and not one of ``known``.
 
-    ``known`` are names that it has not: roles that a state holds.
+    It is the stack's if its trust policy names one of ``ids``, which nobody else knows; or if it was made after
+    ``since`` (when a run of the stack was cut off) and carries the stack's tag.
     """
 
+    stack: str
     path: str
     name: str | None = None
     prefix: str = ""
     known: frozenset[str] = frozenset()
+    ids: frozenset[Secret] = frozenset()
+    since: datetime | None = None
 
 
-def role_that_accepts(session: AwsSession, wanted: RoleName, ids: Collection[Secret]) -> str | None:
-    """The name of the role whose live trust policy names one of ``ids`` (``iam:GetRole``, ``iam:ListRoles``).
+def stray_roles(session: AwsSession, sought: Sought) -> tuple[str, ...]:
+    """The names of the roles that are meant (``iam:GetRole``, ``iam:ListRoles``, ``iam:ListRoleTags``).
 
-    ``None`` where there is none, or the caller may not look. Raises ``AwsError`` where AWS cannot be asked.
+    One that names an id settles it alone. Empty where there is none, or the caller may not look. Raises ``AwsError``
+    where AWS cannot be asked.
     """
     iam = session.iam()
     with domain_errors("The roles of the account could not be read"):
         try:
-            roles = _named(iam, wanted.name) if wanted.name else _listed(iam, wanted)
-            strays = (role for role in roles if role["RoleName"] not in wanted.known and _accepts(role, ids))
-            return next((role["RoleName"] for role in strays), None)
+            roles = [role for role in _called(iam, sought) if role["RoleName"] not in sought.known]
+            named = [role for role in roles if not external_ids_in(role["AssumeRolePolicyDocument"]).isdisjoint(sought.ids)]
+            found = named or [role for role in roles if _made_since(iam, role, sought)]
         except ClientError as error:
             if error_code(error) in DENIED_CODES | {"NoSuchEntity"}:
-                return None
+                return ()
             raise
+    return tuple(role["RoleName"] for role in found)
 
 
 def policy_tags(session: AwsSession, arn: str) -> dict[str, str] | None:
@@ -52,22 +61,26 @@ def policy_tags(session: AwsSession, arn: str) -> dict[str, str] | None:
     iam = session.iam()
     with domain_errors(f"The policy {arn} could not be read"):
         try:
-            found = iam.get_policy(PolicyArn=arn)["Policy"].get("Tags", [])
+            return _tags(iam.get_policy(PolicyArn=arn)["Policy"].get("Tags", []))
         except ClientError as error:
             if error_code(error) in DENIED_CODES | {"NoSuchEntity"}:
                 return None
             raise
+
+
+def _called(iam: IAMClient, sought: Sought) -> Iterator[Any]:
+    if sought.name:
+        yield iam.get_role(RoleName=sought.name)["Role"]
+        return
+    for page in iam.get_paginator("list_roles").paginate(PathPrefix=sought.path):
+        yield from (role for role in page["Roles"] if role["RoleName"].startswith(sought.prefix))
+
+
+def _made_since(iam: IAMClient, role: Any, sought: Sought) -> bool:  # noqa: ANN401 - botocore's two kinds of role
+    if sought.since is None or role["CreateDate"] < sought.since:
+        return False
+    return _tags(iam.list_role_tags(RoleName=role["RoleName"])["Tags"]).get(STACK_TAG) == sought.stack
+
+
+def _tags(found: Collection[Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in found}
-
-
-def _named(iam: IAMClient, name: str) -> Iterator[Any]:
-    yield iam.get_role(RoleName=name)["Role"]
-
-
-def _listed(iam: IAMClient, wanted: RoleName) -> Iterator[Any]:
-    for page in iam.get_paginator("list_roles").paginate(PathPrefix=wanted.path):
-        yield from (role for role in page["Roles"] if role["RoleName"].startswith(wanted.prefix))
-
-
-def _accepts(role: Any, ids: Collection[Secret]) -> bool:  # noqa: ANN401 - botocore's two kinds of role
-    return not external_ids_in(role["AssumeRolePolicyDocument"]).isdisjoint(ids)

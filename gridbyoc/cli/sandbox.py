@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import group, pass_app
 
 if TYPE_CHECKING:
     from gridbyoc.sandbox import SandboxSettings
@@ -43,7 +47,7 @@ def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group()
+@group("sandbox")
 def sandbox() -> None:
     """A local AWS and a local control plane, on this machine only.
 
@@ -55,7 +59,8 @@ def sandbox() -> None:
 @_settings_options
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="The control plane's port; 0: any free one.")
 @click.option("--aws-port", type=click.IntRange(0, 65_535), default=0, help="The local AWS's port; 0: any free one.")
-def up(port: int, aws_port: int, **options: object) -> None:
+@pass_app
+def up(app: App, port: int, aws_port: int, **options: object) -> None:
     """Start it, print the environment that leads to it, and serve until Ctrl-C.
 
     The lines can be read by a shell: gridbyoc sandbox up > sandbox.env & then . ./sandbox.env
@@ -66,12 +71,19 @@ def up(port: int, aws_port: int, **options: object) -> None:
     _on_signals(stop)
     settings = replace(_settings(options), port=port, aws_port=aws_port)
     with running_sandbox(settings) as running:
-        click.echo("# The sandbox is up. Ctrl-C stops it.")
-        for name, value in running.env.items():
-            click.echo(f"export {name}={shlex.quote(value)}")
+        _tell(app, running.env)
         while not stop.wait(CHECK_SECONDS):
             running.check()
-    click.echo("The sandbox has stopped.", err=True)
+    app.note("The sandbox has stopped.")
+
+
+def _tell(app: App, env: Mapping[str, str]) -> None:
+    if app.json:
+        app.line(json.dumps({"type": "sandbox", "env": dict(env)}, ensure_ascii=False))
+        return
+    app.line("# The sandbox is up. Ctrl-C stops it.")
+    for name, value in env.items():
+        app.line(f"export {name}={shlex.quote(value)}")
 
 
 @sandbox.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

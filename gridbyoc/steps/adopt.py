@@ -6,13 +6,16 @@ the next run would make a second one, or fail for ever where role and policy hav
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from gridbyoc.aws.stray import RoleName, policy_tags, role_that_accepts
+from gridbyoc.aws.stray import STACK_TAG, Sought, policy_tags, stray_roles
 from gridbyoc.errors import TerraformError
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.events import Note
+from gridbyoc.steps.journal import read_journal
 from gridbyoc.steps.prepare import Site
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import snapshot_of
@@ -22,29 +25,73 @@ ROLE = f"{MODULE}.aws_iam_role.this"
 POLICY = f"{MODULE}.aws_iam_policy.this[0]"
 PREFIX = "grid-cloud-"
 """The module's own default of ``role_name_prefix``."""
+SKEW = timedelta(minutes=5)
+"""By how much our clock may be ahead of AWS's: signed requests bear no more."""
 
 
-def adopt_strays(run: Run, site: Site) -> None:
-    """Import the role, and its policy, where AWS has them and the state has not.
+def adopt_strays(run: Run, site: Site) -> Site:
+    """Import the role, and its policy, where AWS has them and the state has not; the site as it is then.
 
-    A role is the stack's if its live trust policy names the external id that the stack's state holds, which nobody
-    else knows. A policy is, if it has the role's name and path and the stack's tags. Nothing in AWS is changed.
+    A role is the stack's if its live trust policy names the external id that the state holds, which nobody else knows;
+    or, where a run was cut off before that was written, if it has the stack's tags, was made since that run began, and
+    no cluster runs through it. A policy is, if it has the role's name and path and the stack's tags. Nothing in AWS is
+    changed.
     """
-    if site.fresh or run.stack.terraform.module is not None:
-        return
+    if run.stack.terraform.module is not None:
+        return site
+    cut_off = cut_off_since(read_journal(run.journal.path))
+    if site.fresh and cut_off is None:
+        return site
     state = site.runner.state()
     if ROLE not in _addresses(state):
-        wanted = _role_name(run, state)
-        role = role_that_accepts(site.preflight.session, wanted, frozenset(_external_ids(run, state)))
+        role = _stray_role(run, site, _sought(run, state, cut_off))
         if role is None:
-            return
+            return site
         _import(run, site, ROLE, role)
         state = site.runner.state()
-    if POLICY not in _addresses(state) and run.stack.role.statements != ():
-        arn = _policy_arn(state)
-        tags = policy_tags(site.preflight.session, arn) if arn else None
-        if arn and tags and tags.get("gridbyoc:stack") == run.stack.name:
-            _import(run, site, POLICY, arn)
+    _adopt_policy(run, site, state)
+    return replace(site, fresh=False)
+
+
+def cut_off_since(records: Iterable[Mapping[str, Any]]) -> datetime | None:
+    """When the first apply began that was not carried to its end, with none after it that was; ``None``: all were."""
+    began: datetime | None = None
+    for record in records:
+        if record.get("effect") in {"apply", "destroy"} and record.get("type") == "effect_done":
+            began = None
+        elif record.get("effect") == "apply" and record.get("type") == "effect_started" and began is None:
+            began = _time(record.get("time"))
+    return began
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+
+
+def _stray_role(run: Run, site: Site, sought: Sought) -> str | None:
+    if not sought.ids and sought.since is None:
+        return None
+    used = {str(cluster.role_arn).rsplit("/", 1)[-1] for cluster in site.preflight.clusters}
+    sought = replace(sought, known=sought.known | (frozenset() if sought.ids else used))
+    found = stray_roles(site.preflight.session, sought)
+    if len(found) > 1:
+        text = f"Any of {', '.join(found)} may be a role that a run left that was cut off; they are left alone."
+        run.outside.emit(Note(text, "warning"))
+    return found[0] if len(found) == 1 else None
+
+
+def _adopt_policy(run: Run, site: Site, state: Mapping[str, Any]) -> None:
+    """The policy is called like the role and has its path, so that one ARN follows from the other."""
+    role_arn = _attributes(state, "aws_iam_role").get("arn")
+    if not role_arn or POLICY in _addresses(state) or run.stack.role.statements == ():
+        return
+    arn = str(role_arn).replace(":role/", ":policy/", 1)
+    tags = policy_tags(site.preflight.session, arn)
+    if tags and tags.get(STACK_TAG) == run.stack.name:
+        _import(run, site, POLICY, arn)
 
 
 def _import(run: Run, site: Site, address: str, ident: str) -> None:
@@ -58,7 +105,7 @@ def _import(run: Run, site: Site, address: str, ident: str) -> None:
                 raise
 
 
-def _role_name(run: Run, state: Mapping[str, Any]) -> RoleName:
+def _sought(run: Run, state: Mapping[str, Any], cut_off: datetime | None) -> Sought:
     """A role that is being replaced accepts the same id, and lies in the state under another address."""
     role = run.stack.role
     known = (
@@ -67,11 +114,15 @@ def _role_name(run: Run, state: Mapping[str, Any]) -> RoleName:
         for each in resource.get("instances") or []
         if resource.get("type") == "aws_iam_role"
     )
-    return RoleName(role.path or "/", role.name, role.name_prefix or PREFIX, frozenset(known))
-
-
-def _addresses(state: Mapping[str, Any]) -> frozenset[str]:
-    return snapshot_of(state).addresses
+    return Sought(
+        run.stack.name,
+        role.path or "/",
+        role.name,
+        role.name_prefix or PREFIX,
+        frozenset(known),
+        frozenset(_external_ids(run, state)),
+        cut_off - SKEW if cut_off else None,
+    )
 
 
 def _external_ids(run: Run, state: Mapping[str, Any]) -> Iterator[Secret]:
@@ -85,10 +136,8 @@ def _external_ids(run: Run, state: Mapping[str, Any]) -> Iterator[Secret]:
             yield Secret(found)
 
 
-def _policy_arn(state: Mapping[str, Any]) -> str:
-    """The policy is called like the role and has its path, so that one ARN follows from the other."""
-    arn = _attributes(state, "aws_iam_role").get("arn")
-    return str(arn).replace(":role/", ":policy/", 1) if arn else ""
+def _addresses(state: Mapping[str, Any]) -> frozenset[str]:
+    return snapshot_of(state).addresses
 
 
 def _attributes(state: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

@@ -74,7 +74,8 @@ def _grant(run: Run, site: Site) -> Grant:
 def _change(run: Run, site: Site, spec: ClusterSpec, grant: Grant) -> ClusterChange:
     """What this one cluster needs; one that is there already is left as it is."""
     alone = replace(run.stack, clusters=(spec,))
-    found = cluster_changes(site.preflight.registrar, alone, site.preflight.clusters, grant)
+    ours = site.roles(grant)
+    found = cluster_changes(site.preflight.registrar, alone, site.preflight.clusters, grant, our_roles=ours)
     change = next(change for change in found if change.spec is not None)
     if change.cluster is None:
         run.outside.emit(Note(standing_cost(spec, run.stack.control_plane.type)))

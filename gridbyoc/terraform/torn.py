@@ -1,0 +1,26 @@
+"""A local state that was cut off in the middle of a write, and the copy from before that Terraform keeps beside it.
+
+Terraform truncates the file and writes it anew after every resource, in place. Killed in between, it leaves an empty
+file, which reads like no state at all: https://github.com/hashicorp/terraform (internal/states/statemgr/filesystem.go).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gridbyoc.terraform.state import has_resources, read_json, write_private
+
+
+def put_back(state_file: Path) -> bool:
+    """Put ``terraform.tfstate.backup`` in the place of a state that is empty or torn; whether that was so.
+
+    The copy is of the moment when the Terraform that was cut off began. Nothing is done to a state that can be read,
+    where there is no copy, or where the copy knows of no resource. Nobody may hold the state's lock. Raises ``OSError``.
+    """
+    if not state_file.exists() or read_json(state_file):
+        return False
+    copy = state_file.with_name(f"{state_file.name}.backup")
+    if not has_resources(read_json(copy)):
+        return False
+    write_private(state_file, copy.read_text(encoding="utf-8"))
+    return True
