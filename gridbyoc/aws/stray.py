@@ -24,8 +24,8 @@ STACK_TAG = "gridbyoc:stack"
 class Sought:
     """How a stray role is known: called ``name``, else anything that starts with ``prefix``, and not one of ``known``.
 
-    It is the stack's if its trust policy names one of ``ids``, which nobody else knows; or if it was made after
-    ``since`` (when a run of the stack was cut off) and carries the stack's tag.
+    It is the stack's if its trust policy names ``external_id``, which was made by chance and nobody else knows; or if
+    it was made after ``since`` (when a run of the stack was cut off), carries the stack's tag and is none of ``used``.
     """
 
     stack: str
@@ -33,21 +33,22 @@ class Sought:
     name: str | None = None
     prefix: str = ""
     known: frozenset[str] = frozenset()
-    ids: frozenset[Secret] = frozenset()
+    external_id: Secret | None = None
     since: datetime | None = None
+    used: frozenset[str] = frozenset()
 
 
 def stray_roles(session: AwsSession, sought: Sought) -> tuple[str, ...]:
     """The names of the roles that are meant (``iam:GetRole``, ``iam:ListRoles``, ``iam:ListRoleTags``).
 
-    One that names an id settles it alone. Empty where there is none, or the caller may not look. Raises ``AwsError``
+    One that names the id settles it alone. Empty where there is none, or the caller may not look. Raises ``AwsError``
     where AWS cannot be asked.
     """
     iam = session.iam()
     with domain_errors("The roles of the account could not be read"):
         try:
             roles = [role for role in _called(iam, sought) if role["RoleName"] not in sought.known]
-            named = [role for role in roles if not external_ids_in(role["AssumeRolePolicyDocument"]).isdisjoint(sought.ids)]
+            named = [role for role in roles if sought.external_id in external_ids_in(role["AssumeRolePolicyDocument"])]
             found = named or [role for role in roles if _made_since(iam, role, sought)]
         except ClientError as error:
             if error_code(error) in DENIED_CODES | {"NoSuchEntity"}:
@@ -77,7 +78,7 @@ def _called(iam: IAMClient, sought: Sought) -> Iterator[Any]:
 
 
 def _made_since(iam: IAMClient, role: Any, sought: Sought) -> bool:  # noqa: ANN401 - botocore's two kinds of role
-    if sought.since is None or role["CreateDate"] < sought.since:
+    if sought.since is None or role["CreateDate"] < sought.since or role["RoleName"] in sought.used:
         return False
     return _tags(iam.list_role_tags(RoleName=role["RoleName"])["Tags"]).get(STACK_TAG) == sought.stack
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.options import group, pass_app
+from gridbyoc.cli.options import command, group, pass_app
 
 if TYPE_CHECKING:
     from gridbyoc.sandbox import SandboxSettings
@@ -55,12 +55,12 @@ def sandbox() -> None:
     """
 
 
-@sandbox.command()
+@command("up")
 @_settings_options
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="The control plane's port; 0: any free one.")
 @click.option("--aws-port", type=click.IntRange(0, 65_535), default=0, help="The local AWS's port; 0: any free one.")
 @pass_app
-def up(app: App, port: int, aws_port: int, **options: object) -> None:
+def up(app: App, /, port: int, aws_port: int, **options: object) -> None:
     """Start it, print the environment that leads to it, and serve until Ctrl-C.
 
     The lines can be read by a shell: gridbyoc sandbox up > sandbox.env & then . ./sandbox.env
@@ -86,10 +86,10 @@ def _tell(app: App, env: Mapping[str, str]) -> None:
         app.line(f"export {name}={shlex.quote(value)}")
 
 
-@sandbox.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @_settings_options
-@click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
-def run(command: tuple[str, ...], **options: object) -> None:
+@click.argument("argv", metavar="COMMAND...", nargs=-1, type=click.UNPROCESSED, required=True)
+def run(argv: tuple[str, ...], **options: object) -> None:
     """Start it, run COMMAND in it, stop it, and end with COMMAND's status.
 
     For instance: gridbyoc sandbox run -- gridbyoc bootstrap --yes
@@ -101,7 +101,7 @@ def run(command: tuple[str, ...], **options: object) -> None:
     try:
         with running_sandbox(_settings(options)) as running:
             environ = with_our_commands(running.environ(os.environ), running.directory / "bin")
-            status = run_command(command, environ)
+            status = run_command(argv, environ)
     except CommandNotStartedError as error:
         click.echo(f"Error: {error.what} {error.why} {error.fix}", err=True)
         status = error.shell_status
@@ -120,3 +120,7 @@ def _settings(options: Mapping[str, Any]) -> SandboxSettings:
 def _on_signals(stop: threading.Event) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+
+
+sandbox.add_command(up)
+sandbox.add_command(run)

@@ -6,7 +6,7 @@ the next run would make a second one, or fail for ever where role and policy hav
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,7 +33,7 @@ def adopt_strays(run: Run, site: Site) -> Site:
     """Import the role, and its policy, where AWS has them and the state has not; the site as it is then.
 
     A role is the stack's if its live trust policy names the external id that the state holds, which nobody else knows;
-    or, where a run was cut off before that was written, if it has the stack's tags, was made since that run began, and
+    or, where a run was cut off before that was written, if it has the stack's tag, was made since that run began, and
     no cluster runs through it. A policy is, if it has the role's name and path and the stack's tags. Nothing in AWS is
     changed.
     """
@@ -44,7 +44,7 @@ def adopt_strays(run: Run, site: Site) -> Site:
         return site
     state = site.runner.state()
     if ROLE not in _addresses(state):
-        role = _stray_role(run, site, _sought(run, state, cut_off))
+        role = _stray_role(run, site, _sought(run, site, state, cut_off))
         if role is None:
             return site
         _import(run, site, ROLE, role)
@@ -72,10 +72,8 @@ def _time(text: object) -> datetime | None:
 
 
 def _stray_role(run: Run, site: Site, sought: Sought) -> str | None:
-    if not sought.ids and sought.since is None:
+    if sought.external_id is None and sought.since is None:
         return None
-    used = {str(cluster.role_arn).rsplit("/", 1)[-1] for cluster in site.preflight.clusters}
-    sought = replace(sought, known=sought.known | (frozenset() if sought.ids else used))
     found = stray_roles(site.preflight.session, sought)
     if len(found) > 1:
         text = f"Any of {', '.join(found)} may be a role that a run left that was cut off; they are left alone."
@@ -105,8 +103,8 @@ def _import(run: Run, site: Site, address: str, ident: str) -> None:
                 raise
 
 
-def _sought(run: Run, state: Mapping[str, Any], cut_off: datetime | None) -> Sought:
-    """A role that is being replaced accepts the same id, and lies in the state under another address."""
+def _sought(run: Run, site: Site, state: Mapping[str, Any], cut_off: datetime | None) -> Sought:
+    """A role that is being replaced is known to the state under another address."""
     role = run.stack.role
     known = (
         (each.get("attributes") or {}).get("name", "")
@@ -115,25 +113,22 @@ def _sought(run: Run, state: Mapping[str, Any], cut_off: datetime | None) -> Sou
         if resource.get("type") == "aws_iam_role"
     )
     return Sought(
-        run.stack.name,
-        role.path or "/",
-        role.name,
-        role.name_prefix or PREFIX,
-        frozenset(known),
-        frozenset(_external_ids(run, state)),
-        cut_off - SKEW if cut_off else None,
+        stack=run.stack.name,
+        path=role.path or "/",
+        name=role.name,
+        prefix=role.name_prefix or PREFIX,
+        known=frozenset(known),
+        external_id=_generated_id(state),
+        since=cut_off - SKEW if cut_off else None,
+        used=frozenset(str(cluster.role_arn).rsplit("/", 1)[-1] for cluster in site.preflight.clusters),
     )
 
 
-def _external_ids(run: Run, state: Mapping[str, Any]) -> Iterator[Secret]:
-    """The stack's own, the one in the outputs, and the generated one, which is made before the role."""
-    if run.stack.role.external_id:
-        yield run.stack.role.external_id
-    output = (state.get("outputs") or {}).get("external_id") or {}
-    generated = _attributes(state, "terraform_data").get("triggers_replace")
-    for found in (output.get("value"), generated.get("value") if isinstance(generated, dict) else generated):
-        if isinstance(found, str) and found:
-            yield Secret(found)
+def _generated_id(state: Mapping[str, Any]) -> Secret | None:
+    """It is made before the role. One that the user gives proves nothing: several stacks may have it."""
+    found = _attributes(state, "terraform_data").get("triggers_replace")
+    value = found.get("value") if isinstance(found, dict) else found
+    return Secret(value) if isinstance(value, str) and value else None
 
 
 def _addresses(state: Mapping[str, Any]) -> frozenset[str]:

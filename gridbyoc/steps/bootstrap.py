@@ -68,7 +68,7 @@ def _bootstrap(run: Run, approval: Approval, wishes: Wishes) -> Report:
     made = Made()
     run = made.watching(run)
     site = prepare(run)
-    adopt_strays(run, site)
+    site = adopt_strays(run, site)
     site = replace_role(run, site) if wishes.new_role else site
     plan = make_plan(run, site, with_terraform=not (site.fresh and approval.create_and_change))
     try:

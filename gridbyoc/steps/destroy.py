@@ -56,7 +56,7 @@ def destroy(run: Run, approve: Callable[[Doomed], bool], *, delete_data: bool = 
     one is still there. What holds data stays unless ``delete_data``. The caller holds the lock.
     """
     site = prepare(run)
-    adopt_strays(run, site)
+    site = adopt_strays(run, site)
     doomed = _doomed(run, site)
     with run.asking():
         approved = doomed.nothing or approve(doomed)

@@ -15,6 +15,7 @@ from gridbyoc.steps.background import Background
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.progress import resource_progress
 from gridbyoc.steps.run import Run
+from gridbyoc.steps.settle import settle_local_state
 from gridbyoc.steps.state_place import init_in_place
 from gridbyoc.terraform import LOCK_TIMEOUT, Binary, Outputs, Runner, find_binary, module_in
 
@@ -100,6 +101,8 @@ def prepare(run: Run) -> Site:
     if not local:
         checks.result()
     _init(run, runner, rendered.digest)
+    if local:
+        settle_local_state(run)
     site = Site(runner, binary, checks.result(), fresh=local and not runner.has_state())
     return _with_previous_role(run, site)
 

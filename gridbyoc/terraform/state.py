@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 RECORD = Path(".terraform") / "terraform.tfstate"
+_OWNED = re.compile(r"\.gridbyoc-(\d+)-\w+")
 _BLOCK = re.compile(r'^\s*backend\s+"(\w+)"\s*\{', re.MULTILINE)
 
 
@@ -90,7 +91,7 @@ def bare_directory(work_dir: Path, backend: Backend) -> Iterator[Path]:
     ``output`` is ten times faster here: in the work_dir it first hashes every provider (707 MB for AWS) against the
     lock file. The copied record is accepted because Terraform hashes the backend's values, not its text.
     """
-    bare = Path(tempfile.mkdtemp(prefix=".gridbyoc-", dir=work_dir))
+    bare = _temporary(work_dir)
     try:
         if backend.remote:
             (bare / RECORD.parent).mkdir()
@@ -104,13 +105,32 @@ def bare_directory(work_dir: Path, backend: Backend) -> Iterator[Path]:
 @contextmanager
 def blank_directory(work_dir: Path, backend: Backend) -> Iterator[Path]:
     """A directory with nothing but this backend in it, to be initialised: for a state that lies elsewhere."""
-    blank = Path(tempfile.mkdtemp(prefix=".gridbyoc-", dir=work_dir))
+    blank = _temporary(work_dir)
     try:
         here = backend if backend.remote else Backend("local", {"path": str(backend.state_file(work_dir))})
         write_private(blank / "backend.tf.json", _backend_json(here))
         yield blank
     finally:
         shutil.rmtree(blank, ignore_errors=True)
+
+
+def _temporary(work_dir: Path) -> Path:
+    """A new directory that names us as its owner; those of owners that were killed go (they may hold a state)."""
+    for left in work_dir.glob(".gridbyoc-*-*/"):
+        match = _OWNED.fullmatch(left.name)
+        if match and not _alive(int(match[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f".gridbyoc-{os.getpid()}-", dir=work_dir))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True
 
 
 def _backend_json(backend: Backend) -> str:
