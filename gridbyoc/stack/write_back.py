@@ -21,11 +21,14 @@ def write_back(file: Path, changes: Mapping[tuple[str | int, ...], Any]) -> str:
     Mappings on the way are made where they are missing. Written atomically, with the file's own mode. Raises
     ``FileError``.
     """
+    file = file.resolve()  # a link to the stack file stays a link
     try:
-        text, mode = file.read_text(encoding="utf-8"), file.stat().st_mode & 0o777
+        text, mode = file.read_bytes().decode(), file.stat().st_mode & 0o777
     except OSError as error:
         raise file_error("Cannot read", file, error) from None
     changed = changed_text(text, changes)
+    if "\r\n" in text:
+        changed = changed.replace("\r\n", "\n").replace("\n", "\r\n")
     write_atomic(file, changed, mode=mode)
     return changed
 

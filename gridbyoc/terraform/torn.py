@@ -15,7 +15,7 @@ def put_back(state_file: Path) -> bool:
     """Put ``terraform.tfstate.backup`` in the place of a state that is empty or torn; whether that was so.
 
     The copy is of the moment when the Terraform that was cut off began. Nothing is done to a state that can be read,
-    where there is no copy, or where the copy knows of no resource. Nobody may hold the state's lock. Raises ``OSError``.
+    where there is no copy, or where the copy knows of no resource. Nobody may hold the lock. Raises ``OSError``.
     """
     if not state_file.exists() or read_json(state_file):
         return False

@@ -61,3 +61,12 @@ def test_the_file_keeps_its_mode_and_errors_are_words(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o644
     with pytest.raises(FileError, match="Cannot read"):
         write_back(tmp_path / "none.yaml", {})
+
+
+def test_links_and_line_ends_are_kept(tmp_path: Path) -> None:
+    file, link = tmp_path / "real.yaml", tmp_path / "gridbyoc.yaml"
+    file.write_bytes(TEXT.replace("\n", "\r\n").encode())
+    link.symlink_to(file)
+    write_back(link, {("role", "rotation"): "2"})
+    assert link.is_symlink()
+    assert file.read_bytes() == (TEXT + "role:\n  rotation: '2'\n").replace("\n", "\r\n").encode()
