@@ -25,7 +25,7 @@ def caller_identity(session: AwsSession) -> Caller:
     """Ask STS who we are; ``AwsCredentialsError`` without valid credentials, ``AwsError`` without an answer."""
     with domain_errors("AWS did not say who the caller is"):
         answer = session.sts().get_caller_identity()
-    return Caller(account_id=answer["Account"], arn=answer["Arn"])
+        return Caller(account_id=answer["Account"], arn=answer["Arn"])
 
 
 def guard_account(caller: Caller, account_id: str | None) -> None:

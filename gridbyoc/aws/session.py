@@ -13,6 +13,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,
+    CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
@@ -21,6 +22,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 from botocore.parsers import ResponseParserError
+from botocore.session import Session
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, AwsError
 
@@ -41,6 +43,15 @@ CREDENTIAL_CODES = frozenset(
     }
 )
 """https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
+
+CREDENTIAL_ERRORS = (
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
 
 LOG_IN = (
     "Log in first (`aws sso login`, an assumed role, OIDC, or AWS_PROFILE); `aws sts get-caller-identity` "
@@ -81,7 +92,19 @@ class AwsSession:
 def open_session(region: str, profile: str | None = None) -> AwsSession:
     """A session by boto3's own chain (SSO, assumed role, OIDC, process, environment); ``AwsCredentialsError``."""
     with domain_errors("AWS credentials could not be found"):
-        return AwsSession(boto3.session.Session(profile_name=profile, region_name=region), region)
+        core = Session(profile=profile)
+        core.get_component("credential_provider").get_provider("assume-role")._prompter = _never_ask
+        return AwsSession(boto3.session.Session(botocore_session=core, region_name=region), region)
+
+
+def _never_ask(_prompt: str) -> str:
+    """In the place of botocore's question for an MFA code, which would be asked beside our own output, or hang."""
+    raise AwsCredentialsError(
+        "The AWS profile asks for an MFA code, and nobody is asked for one here.",
+        why="It has mfa_serial; Terraform cannot ask for the code either.",
+        fix="Get a session first (`aws sts get-session-token`, `aws sso login`) and use its credentials.",
+        rerun=SAFE_NOTHING_DONE,
+    )
 
 
 @contextmanager
@@ -91,17 +114,18 @@ def domain_errors(what: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _refused(what, error) from None
-    except (NoCredentialsError, PartialCredentialsError, ProfileNotFound, SSOError, TokenRetrievalError) as error:
-        raise AwsCredentialsError(f"{what}.", why=str(error), fix=LOG_IN, rerun=SAFE_NOTHING_DONE) from None
+    except CREDENTIAL_ERRORS as error:
+        raise AwsCredentialsError(f"{what}.", why=str(error).strip(), fix=LOG_IN, rerun=SAFE_NOTHING_DONE) from None
     except (ConnectionError, HTTPClientError) as error:
         raise AwsError(
             f"{what}: AWS could not be reached.",
-            why=str(error),
-            fix="Check the network, the proxy, the region and AWS_ENDPOINT_URL.",
+            why=_words(error),
+            fix="Check the network, the proxy, the region, AWS_ENDPOINT_URL, and the credentials for line breaks.",
             rerun=SAFE_NOTHING_DONE,
         ) from None
-    except ResponseParserError:
-        # Not one of botocore's own errors, and its text quotes the whole body.
+    except (ResponseParserError, KeyError):
+        # Neither is one of botocore's own errors, and the first quotes the whole body. A page of well-formed XHTML is
+        # read without complaint, and lacks what an answer has.
         raise AwsError(
             f"{what}: what answered is not AWS.",
             why="The answer could not be read: it is cut off, or of something in between, a proxy's page for instance.",
@@ -111,6 +135,20 @@ def domain_errors(what: str) -> Iterator[None]:
         raise AwsError(
             f"{what}.", why=str(error), fix="Check the AWS configuration.", rerun=SAFE_NOTHING_DONE
         ) from None
+    except (ValueError, OSError) as error:
+        # An endpoint that is no URL, a number that is none, a credential process that is missing or says no JSON. The
+        # texts are not repeated: they quote what was set, which may be a secret.
+        raise AwsError(
+            f"{what}.",
+            why=f"botocore cannot use a setting of AWS ({type(error).__name__}).",
+            fix="Check AWS_ENDPOINT_URL, the other AWS_* variables, and the profile's settings (credential_process).",
+            rerun=SAFE_NOTHING_DONE,
+        ) from None
+
+
+def _words(error: Exception) -> str:
+    """An error on the way to AWS. The plain ``HTTPClientError`` quotes headers, and with them the session's token."""
+    return "The request could not be sent." if type(error) is HTTPClientError else str(error)
 
 
 def error_code(error: ClientError) -> str:

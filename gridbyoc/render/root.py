@@ -26,9 +26,19 @@ _META_ARGUMENTS = {"source", "version", "count", "for_each", "providers", "depen
 
 @dataclass(frozen=True, slots=True)
 class PreviousRole:
-    """A role that is being replaced, by name; the state has it in ``module.gridbyoc_previous``."""
+    """A role that is being replaced, as it is called; the state has it in ``module.gridbyoc_previous``.
+
+    Another path than its own would make Terraform replace it, with the clusters that still run through it.
+    """
 
     name: str
+    path: str = "/"
+
+    @classmethod
+    def of(cls, name: str, arn: str | None) -> PreviousRole:
+        """From its name and its ARN, which holds the path (``...:role/platform/NAME``)."""
+        _, _, found = (arn or "").partition(":role/")
+        return cls(name, f"/{found.removesuffix(name)}")
 
 
 def root_files(
@@ -42,7 +52,7 @@ def root_files(
     """Every file of the root module by its name. Raises ``StackError`` for module inputs that cannot be written."""
     values = root_values(stack, previous)
     if previous_role is not None:
-        values["previous_role_name"] = previous_role.name
+        values |= {"previous_role_name": previous_role.name, "previous_role_path": previous_role.path}
     _check_inputs(values.get("module_inputs", {}))
     backend = stack.terraform.backend
     settings = s3_settings(backend, stack.aws.profile, s3_native_lock) if isinstance(backend, S3Backend) else None

@@ -73,6 +73,8 @@ def _bootstrap(run: Run, approval: Approval, wishes: Wishes) -> Report:
     plan = make_plan(run, site, with_terraform=not (site.fresh and approval.create_and_change))
     try:
         _approve(run, plan, approval)
+        if wishes.rollback:
+            made.begin(site)
         resources = _apply(run, site, plan)
     finally:
         if plan.saved:

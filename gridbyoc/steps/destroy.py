@@ -10,7 +10,7 @@ from gridbyoc.aws.leftovers import Patience
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, ClusterConflictError
 from gridbyoc.stack.files import file_error
-from gridbyoc.steps.adopt import adopt_strays
+from gridbyoc.steps.adopt import MODULE, adopt_strays
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.journal import JOURNAL
 from gridbyoc.steps.leftovers import Found, Wanted, delete_leftovers, find_leftovers, mark_data
@@ -18,6 +18,8 @@ from gridbyoc.steps.lock import HOLDER, LOCK
 from gridbyoc.steps.prepare import Site, current_grant, prepare
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait
+from gridbyoc.terraform import module_in
+from gridbyoc.terraform.errored import refuse_errored
 
 KEPT_FILES = frozenset({JOURNAL, LOCK, HOLDER})
 """What stays of a work_dir: the journal, which knows the stack's past clusters, and the lock that is held."""
@@ -56,6 +58,8 @@ def destroy(run: Run, approve: Callable[[Doomed], bool], *, delete_data: bool = 
     one is still there. What holds data stays unless ``delete_data``. The caller holds the lock.
     """
     site = prepare(run)
+    # The state in that file may be the only record of what there is, and the local files go at the end.
+    refuse_errored(site.binary, run.work_dir)
     site = adopt_strays(run, site)
     doomed = _doomed(run, site)
     with run.asking():
@@ -79,16 +83,18 @@ def destroy(run: Run, approve: Callable[[Doomed], bool], *, delete_data: bool = 
 
 def _doomed(run: Run, site: Site) -> Doomed:
     grant = current_grant(run, site)
-    role_arn = grant.role_arn if grant else None
+    # Outputs may be missing where an apply or destroy was cut off; the role is in the state for all that.
+    role_arn = grant.role_arn if grant else module_in(site.runner.state(), MODULE).role_arn
+    roles = site.roles(grant) | ({role_arn} if role_arn else set())
     live = [cluster for cluster in site.preflight.clusters if cluster.phase is not Phase.DELETED]
-    ours = tuple(cluster for cluster in live if cluster.role_arn in site.roles(grant))
+    ours = tuple(cluster for cluster in live if cluster.role_arn in roles)
     names = {spec.name for spec in run.stack.clusters}
     for cluster in live:
         if cluster.name in names and cluster not in ours:
             run.outside.emit(
                 Note(f"The cluster {cluster.name} runs through another role: it is left alone.", "warning")
             )
-    return Doomed(ours, role_arn, site.runner.has_state(), _find(run, site, (), role_arn), site.roles(grant))
+    return Doomed(ours, role_arn, site.runner.has_state(), _find(run, site, (), role_arn), roles)
 
 
 def _find(run: Run, site: Site, clusters: tuple[Cluster, ...], role_arn: str | None) -> Found:

@@ -65,7 +65,7 @@ def open_runner(run: Run) -> tuple[Runner, Binary]:
         provider_mirror=mirror,
         on_event=resource_progress(run.outside.emit),
         secrets=(override,) if override else (),
-        lock_timeout=LOCK_TIMEOUT if patience is None else f"{patience:g}s",
+        lock_timeout=LOCK_TIMEOUT if patience is None else f"{patience:.3f}s",
     )
     return runner, binary
 
@@ -125,10 +125,11 @@ def _with_previous_role(run: Run, site: Site) -> Site:
     if site.fresh or run.stack.terraform.module is not None:
         return site
     found = module_in(site.runner.state(), PREVIOUS_MODULE)
-    if not found.present:
+    if found.role_name is None:
+        # Also where the role is gone already and a rest of its module is not: the next apply takes that away.
         return site
-    name = found.role_name or "gone"
-    resumed = replace(site, previous_role=PreviousRole(name), previous_arn=found.role_arn)
+    previous = PreviousRole.of(found.role_name, found.role_arn)
+    resumed = replace(site, previous_role=previous, previous_arn=found.role_arn)
     rerender(run, resumed)
     return resumed
 

@@ -20,8 +20,8 @@ class Process:
 
     @property
     def terraform(self) -> bool:
-        """By its name a Terraform: a binary, or the Python that carries the embedded one."""
-        return any(word in self.name for word in ("terraform", "tofu", "python"))
+        """By its name a Terraform: a binary, or the Python that carries the embedded one (the kernel cuts at 15)."""
+        return any(word in self.name for word in ("terraf", "tofu", "python"))
 
     def __str__(self) -> str:
         return f"{self.name or 'a process'} (process {self.pid})"

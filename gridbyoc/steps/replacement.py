@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gridbyoc.control_plane.model import Grant
-from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, UsageError
 from gridbyoc.render import PreviousRole
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.overlap import ids_in_use
+from gridbyoc.steps.plan import SAVED_PLAN, Plan
 from gridbyoc.steps.prepare import PREVIOUS_MODULE, Site, current_grant, rerender
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import module_in
@@ -42,7 +43,8 @@ def replace_role(run: Run, site: Site) -> Site:
             fix="Change role.name in the stack file (or take it out: then a name is made), and run this again.",
             rerun=SAFE_NOTHING_DONE,
         )
-    begun = replace(site, previous_role=PreviousRole(found.role_name), previous_arn=grant.role_arn)
+    previous = PreviousRole.of(found.role_name, grant.role_arn)
+    begun = replace(site, previous_role=previous, previous_arn=grant.role_arn)
     with run.effect("move", role=grant.role_arn):
         site.runner.move(MODULE, PREVIOUS_MODULE)
     rerender(run, begun)
@@ -64,9 +66,27 @@ def finish_replacement(run: Run, site: Site, kept_ids: tuple[Secret, ...], grant
     elif not old_ids:
         return
     rerender(run, done, ids_in_use(clusters, done.roles(grant)))
-    with run.step("apply") as step, run.effect("apply", planned="drop the old grant"):
-        site.runner.apply()
+    with run.step("apply") as step:
+        _drop(run, site, grant, may_destroy=may_destroy)
         step.detail = "the old grant is not accepted any more"
+
+
+def _drop(run: Run, site: Site, grant: Grant, *, may_destroy: bool) -> None:
+    """Planned anew, for the wait was long: what nobody was shown may be in the plan by now, and is not destroyed."""
+    saved = run.work_dir / SAVED_PLAN
+    try:
+        plan = Plan(site.runner.plan(out=saved), (), (), grant)
+        if plan.destroys and not may_destroy:
+            raise ApprovalRequiredError(
+                f"Dropping the old grant would by now destroy: {', '.join(plan.destroys)}.",
+                why="Something has changed since the plan that was approved.",
+                fix="Look at `gridbyoc plan`, then run `gridbyoc bootstrap` again.",
+                rerun=SAFE_RESUMES,
+            )
+        with run.effect("apply", planned="drop the old grant"):
+            site.runner.apply(saved)
+    finally:
+        saved.unlink(missing_ok=True)
 
 
 def _may_go(run: Run, site: Site, *, may_destroy: bool) -> bool:

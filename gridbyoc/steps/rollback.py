@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -12,14 +12,28 @@ from gridbyoc.steps.events import Event, Note, ResourceProgress
 from gridbyoc.steps.prepare import Site
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait
+from gridbyoc.terraform import snapshot_of
 
 
 @dataclass(slots=True)
 class Made:
-    """What this run created: resource addresses, as Terraform reported them, and clusters that it did not take on."""
+    """What this run created: resource addresses, as Terraform reported them, and clusters that it did not take on.
+
+    ``before``: addresses that the state had already; what is made anew there takes the place of something.
+    """
 
     addresses: list[str] = field(default_factory=list)
     clusters: list[Cluster] = field(default_factory=list)
+    before: frozenset[str] = frozenset()
+
+    @property
+    def new(self) -> list[str]:
+        """The addresses that were not there before."""
+        return [address for address in self.addresses if address not in self.before]
+
+    def begin(self, site: Site) -> None:
+        """Note what there is, before anything is applied."""
+        self.before = frozenset() if site.fresh else snapshot_of(site.runner.state()).addresses
 
     def watching(self, run: Run) -> Run:
         """The same run, with its created resources noted here."""
@@ -42,8 +56,8 @@ def compensating(run: Run, site: Site, grant: Grant, made: Made, *, rollback: bo
         if not _for_good(error):
             raise
         if rollback:
-            _roll_back(run, site, made)
-            error.rerun = "What this run created was destroyed again, and nothing else; a re-run is safe."
+            stays = _roll_back(run, site, made)
+            error.rerun = stays or "What this run created was destroyed again, and nothing else; a re-run is safe."
         else:
             error.rerun = (
                 f"The role {grant.role_arn} stays. Mend what was refused and run `gridbyoc bootstrap` again: it goes "
@@ -56,11 +70,25 @@ def _for_good(error: ControlPlaneError) -> bool:
     return 400 <= error.http_status < 500 and error.http_status not in {408, 425, 429}
 
 
-def _roll_back(run: Run, site: Site, made: Made) -> None:
+def _roll_back(run: Run, site: Site, made: Made) -> str:
+    """Empty, or what stays and why."""
     run.outside.emit(Note("The registration was refused: taking back what this run created.", "warning"))
     delete_and_wait(run, site.preflight.registrar, made.clusters)
-    if not made.addresses:
-        return
-    with run.step("destroy") as step, run.effect("destroy", role="what this run created"):
-        done = site.runner.destroy(() if site.fresh else made.addresses)
+    if not made.new:
+        return ""
+    with run.step("destroy") as step:
+        others = () if site.fresh else _hanging_on(site, made.new)
+        if others:
+            step.skipped = True
+            step.detail = "left as it is"
+            return f"What this run created in AWS stays, for {', '.join(others)} would go with it; a re-run is safe."
+        with run.effect("destroy", role="what this run created"):
+            done = site.runner.destroy(() if site.fresh else made.new)
         step.detail = f"{done.destroy} resources of this run destroyed"
+    return ""
+
+
+def _hanging_on(site: Site, targets: Sequence[str]) -> tuple[str, ...]:
+    """What else Terraform would destroy with these: everything that depends on them, however old it is."""
+    planned = site.runner.plan(destroy=True, targets=targets)
+    return tuple(change.address for change in planned.changes if change.address not in targets)

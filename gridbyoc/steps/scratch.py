@@ -14,7 +14,7 @@ from gridbyoc.errors import FileError
 from gridbyoc.steps.journal import JOURNAL
 from gridbyoc.steps.run import Run
 
-COPIED = (".terraform.lock.hcl", "terraform.tfvars.json")
+COPIED = (".terraform.lock.hcl", "terraform.tfvars.json", ".gridbyoc-state.json")
 STATE = "terraform.tfstate"
 TRIES = 20
 

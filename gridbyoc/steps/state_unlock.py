@@ -51,7 +51,8 @@ def find_lock(run: Run) -> Lock | None:
         return None
     info = parse_lock(note) or LockInfo("")
     verdict, reason = judge(run.work_dir, info)
-    return Lock(info, verdict, reason, open_runner(run)[0].binary.command(run.work_dir, "force-unlock", info.id))
+    unlock = open_runner(run)[0].binary.command(run.work_dir, "force-unlock", info.id) if info.id else ""
+    return Lock(info, verdict, reason, unlock)
 
 
 def _local(run: Run) -> Lock | None:
@@ -141,6 +142,8 @@ def refusal(lock: Lock, stack_file: str) -> StateLockedError:
     """Why a lock is left alone, and what would take it away."""
     if lock.verdict == "alive":
         fix = "Wait for it to end, or stop it there (Ctrl-C, or SIGINT to the process); then look again."
+    elif not lock.info.id:
+        fix = "Its note cannot be read. Delete it (the state's key with .tflock) once you are sure that no run lives."
     else:
         fix = (
             f"Make sure that the run has ended. Then: `gridbyoc state unlock {stack_file} --force {lock.info.id}`, "

@@ -117,7 +117,13 @@ class Runner:
         return self._verb(Call("validate", document=True), "validate", json=FLAG).transcript.in_document()
 
     def plan(
-        self, *, out: Path | None = None, destroy: bool = False, refresh_only: bool = False, lock: bool = True
+        self,
+        *,
+        out: Path | None = None,
+        destroy: bool = False,
+        targets: Sequence[str] = (),
+        refresh_only: bool = False,
+        lock: bool = True,
     ) -> PlanSummary:
         """Plan; ``out`` saves the plan (mode 0600: it holds secrets) for ``apply``. Changes are no failure.
 
@@ -129,6 +135,7 @@ class Runner:
             detailed_exitcode=FLAG,
             out=str(out.absolute()) if out else None,
             destroy=FLAG if destroy else None,
+            target=list(targets) or None,
             refresh_only=FLAG if refresh_only else None,
             lock=None if lock else False,
         )

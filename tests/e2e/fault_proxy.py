@@ -23,16 +23,19 @@ class Fault:
     """What becomes of requests called ``on``: an AWS action (``CreateRole``) or ``METHOD /path``.
 
     It strikes from the ``first`` of them on, ``times`` times (``None``: until it is lifted), or, with ``seconds``, for
-    so long after the first. ``status`` is answered without asking the service. ``cut`` closes the connection:
-    ``request`` before the service has seen it, ``answer`` after it was carried out, ``half`` in the middle of its
-    answer. ``delay`` comes before all that, in seconds.
+    so long after the first. With ``since`` it strikes whatever comes from the ``first`` request of that name on.
+    ``status`` is answered without asking the service, or, ``carried_out``, in the place of its answer. ``cut`` closes
+    the connection: ``request`` before the service has seen it, ``answer`` after it was carried out, ``half`` in the
+    middle of its answer. ``delay`` comes before all that, in seconds.
     """
 
     on: str
     first: int = 1
     times: int | None = 1
     seconds: float | None = None
+    since: str = ""
     status: int = 0
+    carried_out: bool = False
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: Literal["", "request", "answer", "half"] = ""
@@ -115,11 +118,12 @@ class Proxy:
         return found
 
     def _strikes(self, number: int, fault: Fault, name: str) -> bool:
-        if not named(name, fault.on):
+        counted = named(name, fault.since or fault.on)
+        turn = self._counts[number] = self._counts.get(number, 0) + counted
+        if turn < fault.first or not named(name, fault.on):
             return False
-        turn = self._counts[number] = self._counts.get(number, 0) + 1
-        if turn < fault.first:
-            return False
+        if fault.since:
+            return True
         if fault.seconds is not None:
             return time.monotonic() - self._began.setdefault(number, time.monotonic()) < fault.seconds
         return fault.times is None or turn < fault.first + fault.times
@@ -185,6 +189,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.cut == "answer":
             self._hang_up()
             return
+        if fault and fault.carried_out:
+            self._answer(fault.status, fault.headers, fault.body)
+            return
         self._answer(answer.status, dict(answer.getheaders()), content, half=bool(fault and fault.cut == "half"))
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815 - http.server's names
@@ -207,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.cut == "request":
             self._hang_up()
             return False
-        if fault.status:
+        if fault.status and not fault.carried_out:
             self._answer(fault.status, fault.headers, fault.body)
             return False
         return True

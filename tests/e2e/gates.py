@@ -84,7 +84,8 @@ class Stop:
     turn: int = 1
 
     def __str__(self) -> str:
-        return f"{self.when} {'terraform ' if self.at == 'terraform' else ''}{self.name}"
+        turn = f" ({self.turn})" if self.turn > 1 else ""
+        return f"{self.when} {'terraform ' if self.at == 'terraform' else ''}{self.name}{turn}"
 
 
 class Held:

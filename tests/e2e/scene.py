@@ -92,7 +92,7 @@ def faults_of(scene: Scene, *, roles: str | None = None) -> list[str]:
         found.append(f"the cluster is {clusters[0]['status']}")
     if (aws["roleArn"], aws["externalId"]) != (outputs.get("role_arn"), outputs.get("external_id")):
         found.append("outputs and the cluster's record differ")
-    if accepted(scene.world, str(outputs.get("role_arn"))) != [outputs.get("external_id")]:
+    if accepted(scene.world.iam(), str(outputs.get("role_arn"))) != [outputs.get("external_id")]:
         found.append("the live role does not accept the external id of the outputs, and no other")
     if scene.witness and scene.witness.read_text() != "made\n":
         found.append("the resource was made more than once")
@@ -120,9 +120,9 @@ def _role_faults(scene: Scene, prefix: str) -> list[str]:
     return found
 
 
-def accepted(world: World, role_arn: str) -> list[str]:
+def accepted(iam: Any, role_arn: str) -> list[str]:
     """The external ids that the live role accepts."""
-    document = world.iam().get_role(RoleName=role_arn.rsplit("/", 1)[-1])["Role"]["AssumeRolePolicyDocument"]
+    document = iam.get_role(RoleName=role_arn.rsplit("/", 1)[-1])["Role"]["AssumeRolePolicyDocument"]
     found = document["Statement"]
     condition = (found if isinstance(found, dict) else found[0])["Condition"]["StringEquals"]["sts:ExternalId"]
     return [condition] if isinstance(condition, str) else list(condition)

@@ -59,3 +59,19 @@ def test_rollback_keeps_what_was_there_before(tool: Tool, world: World, plane: P
     assert world.attached("grid-kept") == attached
     assert world.cluster("kept") is not None
     assert world.cluster("kept-b") is None
+
+
+def test_rollback_after_a_rotation_keeps_the_role_that_was_there(tool: Tool, world: World, plane: Proxy) -> None:
+    """A new external id is created by the run, and the role hangs on it: destroying the one would take the other."""
+    role = "{{name: grid-turned, managed_policies: [AmazonS3FullAccess], rotation: {}}}"
+    tool.write(stack_text("turned", role=role.format("one")))
+    tool("bootstrap", "--yes", "--no-wait")
+    attached = world.attached("grid-turned")
+    second = "  - {name: turned-b, instance_types: [t2.medium]}\n"
+    tool.write(stack_text("turned", role=role.format("two"), extra=second))
+    refuse(plane)
+    refused = tool("bootstrap", "--yes", "--rollback", "--no-wait", "--url", plane.url, status=1)
+    assert "and nothing else" in refused.err
+    assert len(world.roles("grid-turned")) == 1
+    assert world.attached("grid-turned") == attached
+    assert world.cluster("turned") is not None

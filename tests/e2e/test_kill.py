@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Literal
 
+import pytest
+
 from tests.e2e.conftest import Tool, World, stack_text
 from tests.e2e.fault_proxy import Fault
 from tests.e2e.gates import Stop, kill_at
 from tests.e2e.scene import CREATE, LIST, Scene, faults_of, scene_of, seconds_since, show, side_by_side
+
+pytestmark = pytest.mark.timeout(400)
 
 BOOTSTRAP = ("bootstrap", "--yes")
 DESTROY = ("destroy", "--yes-destroy")
@@ -72,7 +76,8 @@ def killed(scene: Scene, row: Row, command: tuple[str, ...], *, roles: str | Non
     wrong = [f"status {done.status}: {done.text}"] if done.status else []
     wrong += gone_faults(scene, roles) if command == DESTROY else faults_of(scene, roles=roles)
     verdict = "; ".join(wrong) or "converged"
-    return row.step, row.who, str(row.stop), left, f"status {done.status}", seconds_since(began), verdict
+    where = f"{row.stop}, the state cut off" if row.torn else str(row.stop)
+    return row.step, row.who, where, left, f"status {done.status}", seconds_since(began), verdict
 
 
 def gone_faults(scene: Scene, roles: str | None) -> list[str]:
@@ -124,29 +129,26 @@ ROLE_ROWS = (
     Row("apply", Stop("aws", "CreatePolicy", "after"), "both", torn=True),
     Row("apply", Stop("aws", "AttachRolePolicy", "after", 4)),
 )
+GOING = Row("destroy", Stop("aws", "DeleteRole", "after"), "both")
 
 
 def test_a_real_role(tool: Tool, world: World) -> None:
-    """While Terraform works in AWS: the tool is killed, or Terraform under it, or both."""
+    """While Terraform works in AWS: the tool is killed, or Terraform under it, or both. One of the roles goes again."""
 
-    def a_kill(numbered: tuple[int, Row]) -> tuple[str, ...]:
+    def a_life(numbered: tuple[int, Row]) -> list[tuple[str, ...]]:
         number, row = numbered
         with scene_of(tool, world, f"killed-role-{number}") as scene:
             # With a name of its own a role that nobody knows of is in the way; without one it is one too many.
             kind = "name" if number % 2 else "name_prefix"
-            scene.tool.write(stack_text(scene.name, role=f"{{{kind}: {scene.name}-}}"))
-            return killed(scene, row, BOOTSTRAP, roles=f"{scene.name}-")
+            roles = f"{scene.name}-"
+            scene.tool.write(stack_text(scene.name, role=f"{{{kind}: {roles}}}"))
+            lines = [killed(scene, row, BOOTSTRAP, roles=roles)]
+            if row is ROLE_ROWS[0]:
+                lines.append(killed(scene, GOING, DESTROY, roles=roles))
+            return lines
 
-    lines = side_by_side(a_kill, enumerate(ROLE_ROWS))
-    assert_all_converge("killed while the role is made", lines)
-
-
-def test_a_real_role_while_it_goes(tool: Tool, world: World) -> None:
-    with scene_of(tool, world, "killed-going") as scene:
-        scene.tool.write(stack_text(scene.name, role=f"{{name: {scene.name}}}"))
-        scene.run(*BOOTSTRAP, status=0)
-        line = killed(scene, Row("destroy", Stop("aws", "DeleteRole", "after"), "both"), DESTROY, roles=scene.name)
-    assert_all_converge("killed while the role goes", [line])
+    lives = side_by_side(a_life, enumerate(ROLE_ROWS))
+    assert_all_converge("killed while the role is made, and while it goes", [line for life in lives for line in life])
 
 
 def test_a_state_that_was_cut_off_in_a_write_is_put_back(tool: Tool, world: World) -> None:
@@ -189,7 +191,7 @@ def test_again_and_again_at_any_time(tool: Tool, world: World) -> None:
     """Killed at moments that nobody chose, one run after the other; the last one may finish."""
     with ExitStack() as scenes:
         scene = scenes.enter_context(scene_of(tool, world, "again", fast=True))
-        for tenths in range(4, 20, 2):
+        for tenths in range(5, 17, 2):
             process = scene.tool.start(*BOOTSTRAP)
             time.sleep(tenths / 10)
             process.kill()

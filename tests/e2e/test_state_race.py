@@ -1,6 +1,6 @@
 """Two runs at once: on one machine in one work_dir, and from two work_dirs on one state in S3.
 
-GRIDBYOC_RACE_ROUNDS says how many rounds of each; 20 take some ten minutes on two cores.
+GRIDBYOC_RACE_ROUNDS says how many rounds of each; 20 take about six minutes on two cores.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gridbyoc.sandbox import Sandbox
 from tests.e2e.conftest import Done, Tool, World, stack_text
 from tests.e2e.fast_stack import EXTERNAL_ID, FastStack, fast_stack, keys_of, s3_of
 
-ROUNDS = int(os.environ.get("GRIDBYOC_RACE_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("GRIDBYOC_RACE_ROUNDS", "1"))
 REAL_ROUNDS = max(1, ROUNDS // 10)
 BUCKET = "race-states"
 
@@ -76,7 +76,7 @@ def test_from_two_work_dirs_on_one_state(tool: Tool, world: World) -> None:
         name = f"race-two-{number}"
         backend = f"s3: {{bucket: {BUCKET}, key: {name}, region: us-east-1}}"
         one, other = (fast_stack(tool, world, name, place=place, backend=backend) for place in ("one", "other"))
-        patience = ("--lock-timeout", "0s") if number % 2 else ()
+        patience = () if number % 2 else ("--lock-timeout", "0s")
         second += one_won(both(tool, one.file, other.file, *patience), "root@" if os.geteuid() == 0 else "@") - 1
         one_role_one_cluster(world, one)
         state = json.loads(s3_of(world).get_object(Bucket=BUCKET, Key=name)["Body"].read())

@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-from gridbyoc.aws import AwsSession, StateBucket, look_at_bucket, make_bucket, read_state_lock, reached_over_tls
+from gridbyoc.aws import AwsSession, StateBucket, look_at_bucket, make_bucket, reached_over_tls, read_state_lock
 from gridbyoc.errors import AwsError
 from gridbyoc.sandbox.keys import make_tls_files
 

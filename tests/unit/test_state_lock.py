@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
 
+from gridbyoc.cli.app import App
+from gridbyoc.cli.state import _may_break
+from gridbyoc.errors import UsageError
 from gridbyoc.steps.journal import Journal
 from gridbyoc.steps.processes import Process, user_name, working_in
-from gridbyoc.steps.state_unlock import Lock, judge, refusal
+from gridbyoc.steps.state_unlock import Lock, Verdict, judge, refusal
 from gridbyoc.terraform import LockInfo
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
@@ -127,3 +133,36 @@ def test_a_refusal_names_the_one_line_that_breaks_the_lock() -> None:
     alive = refusal(Lock(lock(), "alive", "terraform (process 7)", "terraform force-unlock the-id"), "s.yaml")
     assert "force" not in alive.fix
     assert "process 7" in alive.why
+
+
+def test_a_lock_without_an_id_is_not_broken_by_terraform() -> None:
+    assert ".tflock" in refusal(Lock(LockInfo(""), "unknown", "it does not say", ""), "s.yaml").fix
+
+
+def answered(found: Lock, typed: str) -> bool:
+    """What a person at a terminal brings about who types this when asked."""
+    app = App({}, Path(), Path(), io.StringIO(), io.StringIO(), io.StringIO(), interactive=True)
+    answer: list[bool] = []
+    ask = click.Command("ask", callback=lambda: answer.append(_may_break(app, found, yes=False, force=None)))
+    assert CliRunner().invoke(ask, input=f"{typed}\n", standalone_mode=False).exception is None
+    return answer[0]
+
+
+@pytest.mark.parametrize(
+    "verdict, typed, breaks",
+    [("dead", "y", True), ("dead", "", False), ("unknown", "the-id", True), ("unknown", "y", False)],
+)
+def test_a_person_is_asked_for_a_yes_or_for_the_id(verdict: Verdict, typed: str, breaks: bool) -> None:
+    assert answered(Lock(lock(), verdict, "because", "terraform force-unlock the-id"), typed) is breaks
+
+
+def test_words_on_the_command_line_count_as_much_as_they_say() -> None:
+    app = App({}, Path(), Path(), io.StringIO(), io.StringIO(), io.StringIO())
+    dead, unknown, alive = (Lock(lock(), verdict, "because", "x") for verdict in ("dead", "unknown", "alive"))
+    assert _may_break(app, dead, yes=True, force=None)
+    assert not _may_break(app, unknown, yes=True, force=None)
+    assert _may_break(app, unknown, yes=False, force="the-id")
+    assert not _may_break(app, alive, yes=True, force="the-id")
+    assert not _may_break(app, dead, yes=False, force=None)
+    with pytest.raises(UsageError, match="not other"):
+        _may_break(app, dead, yes=True, force="other")
