@@ -57,7 +57,7 @@ build: install ## Build sdist and wheel into dist/
 	$(BIN)/python -m build --outdir dist .
 
 validate render plan bootstrap outputs destroy: install ## Run this verb on $(STACK)
-	$(BIN)/gridbyoc $@ $(STACK) $(ARGS)
+	$(BIN)/gridbyoc $@ '$(STACK)' $(ARGS)
 
 clusters: install ## List the control plane's clusters
 	$(BIN)/gridbyoc clusters list $(ARGS)

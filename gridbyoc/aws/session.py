@@ -114,36 +114,29 @@ def domain_errors(what: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _refused(what, error) from None
-    except CREDENTIAL_ERRORS as error:
-        raise AwsCredentialsError(f"{what}.", why=str(error).strip(), fix=LOG_IN, rerun=SAFE_NOTHING_DONE) from None
-    except (ConnectionError, HTTPClientError) as error:
-        raise AwsError(
-            f"{what}: AWS could not be reached.",
-            why=_words(error),
-            fix="Check the network, the proxy, the region, AWS_ENDPOINT_URL, and the credentials for line breaks.",
-            rerun=SAFE_NOTHING_DONE,
-        ) from None
-    except (ResponseParserError, KeyError):
+    except (BotoCoreError, ResponseParserError, KeyError, ValueError, OSError) as error:
+        raise _unanswered(what, error) from None
+
+
+def _unanswered(what: str, error: Exception) -> AwsError:
+    if isinstance(error, CREDENTIAL_ERRORS):
+        return AwsCredentialsError(f"{what}.", why=str(error).strip(), fix=LOG_IN, rerun=SAFE_NOTHING_DONE)
+    if isinstance(error, (ConnectionError, HTTPClientError)):
+        fix = "Check the network, the proxy, the region, AWS_ENDPOINT_URL, and the credentials for line breaks."
+        return AwsError(f"{what}: AWS could not be reached.", why=_words(error), fix=fix, rerun=SAFE_NOTHING_DONE)
+    if isinstance(error, (ResponseParserError, KeyError)):
         # Neither is one of botocore's own errors, and the first quotes the whole body. A page of well-formed XHTML is
         # read without complaint, and lacks what an answer has.
-        raise AwsError(
-            f"{what}: what answered is not AWS.",
-            why="The answer could not be read: it is cut off, or of something in between, a proxy's page for instance.",
-            fix="Run again; if it stays so, check the proxy and AWS_ENDPOINT_URL.",
-        ) from None
-    except BotoCoreError as error:
-        raise AwsError(
-            f"{what}.", why=str(error), fix="Check the AWS configuration.", rerun=SAFE_NOTHING_DONE
-        ) from None
-    except (ValueError, OSError) as error:
-        # An endpoint that is no URL, a number that is none, a credential process that is missing or says no JSON. The
-        # texts are not repeated: they quote what was set, which may be a secret.
-        raise AwsError(
-            f"{what}.",
-            why=f"botocore cannot use a setting of AWS ({type(error).__name__}).",
-            fix="Check AWS_ENDPOINT_URL, the other AWS_* variables, and the profile's settings (credential_process).",
-            rerun=SAFE_NOTHING_DONE,
-        ) from None
+        why = "The answer could not be read: it is cut off, or of something in between, a proxy's page for instance."
+        fix = "Run again; if it stays so, check the proxy and AWS_ENDPOINT_URL."
+        return AwsError(f"{what}: what answered is not AWS.", why=why, fix=fix)
+    if isinstance(error, BotoCoreError):
+        return AwsError(f"{what}.", why=str(error), fix="Check the AWS configuration.", rerun=SAFE_NOTHING_DONE)
+    # An endpoint that is no URL, a number that is none, a credential process that is missing or says no JSON. The
+    # texts are not repeated: they quote what was set, which may be a secret.
+    why = f"botocore cannot use a setting of AWS ({type(error).__name__})."
+    fix = "Check AWS_ENDPOINT_URL, the other AWS_* variables, and the profile's settings (credential_process)."
+    return AwsError(f"{what}.", why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
 
 
 def _words(error: Exception) -> str:

@@ -8,11 +8,25 @@ import sys
 
 def main() -> int:
     """The console script: answers ``--help`` from the shipped text, hands everything else to click."""
+    _open_missing()
     if sys.argv[1:] in (["--help"], ["-h"]) and "_GRIDBYOC_COMPLETE" not in os.environ:
         # click alone takes twice the interpreter's own start; a test holds the text against click's.
-        with open(os.path.join(os.path.dirname(__file__), "help.txt"), encoding="utf-8") as text:  # noqa: PTH118, PTH120, PTH123 - pathlib's import is what this path avoids
-            sys.stdout.write(text.read())
-        return 0
+        try:
+            with open(os.path.join(os.path.dirname(__file__), "help.txt"), encoding="utf-8") as text:  # noqa: PTH118, PTH120, PTH123 - pathlib's import is what this path avoids
+                sys.stdout.write(text.read())
+                sys.stdout.flush()
+        except OSError:
+            pass  # a full disk, a reader that has gone: click's way has the words for it
+        else:
+            return 0
     from gridbyoc.cli.main import run
 
     return run(sys.argv[1:])
+
+
+def _open_missing() -> None:
+    """A standard stream that was closed (``<&-``) becomes an empty one, before a file of ours takes its number."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - lives as long as we do

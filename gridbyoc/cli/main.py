@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
@@ -19,7 +20,16 @@ import click
 import gridbyoc
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import Group
-from gridbyoc.errors import ExitStatus, FileError, GridbyocError, InterruptedRunError, StackError, TerraformError
+from gridbyoc.errors import (
+    SAFE_NOTHING_DONE,
+    ExitStatus,
+    FileError,
+    GridbyocError,
+    InterruptedRunError,
+    StackError,
+    TerraformError,
+    UsageError,
+)
 
 COMMANDS = {
     "new": ("stackfile", "Write a commented starter stack file."),
@@ -87,13 +97,32 @@ def cli() -> None:
 def _outside() -> App:
     return App(
         environ=dict(os.environ),
-        home=Path(os.environ.get("HOME") or Path.home()),
-        cwd=Path.cwd(),
+        home=_home(),
+        cwd=_cwd(),
         stdin=sys.stdin,
         stdout=sys.stdout,
         stderr=sys.stderr,
         interactive=sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty(),
     )
+
+
+def _home() -> Path:
+    try:
+        return Path(os.environ.get("HOME") or Path.home())
+    except RuntimeError:
+        # a container's user that is in no list: nothing is kept for it, and nothing will be
+        return Path("/")
+
+
+def _cwd() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        raise FileError(
+            "The current directory is not there any more, or may not be read.",
+            fix="Go to another one, then run again.",
+            rerun=SAFE_NOTHING_DONE,
+        ) from None
 
 
 def _terminate(_signum: int, _frame: FrameType | None) -> None:
@@ -113,8 +142,7 @@ def run(args: Sequence[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show(file=sys.stderr)
-        return int(ExitStatus.USAGE)
+        return _tell_usage(error, as_json=as_json)
     except BrokenPipeError:
         # the reader has gone (`| head`): nobody to tell, and the flush at exit must not complain either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -179,10 +207,24 @@ def error_lines(error: GridbyocError) -> list[str]:
     return [*lines, f"  {error.rerun}"] if error.rerun else lines
 
 
+def _tell_usage(error: click.ClickException, *, as_json: bool) -> int:
+    if as_json:
+        _write_object(UsageError(error.format_message(), rerun=SAFE_NOTHING_DONE))
+    with suppress(OSError):
+        error.show(file=sys.stderr)
+    return int(ExitStatus.USAGE)
+
+
+def _write_object(error: GridbyocError) -> None:
+    """Where stdout takes no more (a full disk), stderr still says it."""
+    with suppress(OSError):
+        print(json.dumps(error_object(error), ensure_ascii=False), flush=True)  # noqa: T201 - the boundary prints
+
+
 def _tell(error: GridbyocError, cause: BaseException, *, debug: bool, as_json: bool) -> int:
+    if as_json:
+        _write_object(error)
     try:
-        if as_json:
-            print(json.dumps(error_object(error), ensure_ascii=False), flush=True)  # noqa: T201 - the boundary prints
         print("\n".join(error_lines(error)), file=sys.stderr)  # noqa: T201 - the boundary prints
         if debug:
             traceback.print_exception(type(cause), cause, cause.__traceback__, file=sys.stderr)

@@ -155,7 +155,8 @@ def unlock(
 
     with open_run(app, stack_file, overrides, "state unlock", Choices(terraform_bin)) as run:
         lock = find_lock(run)
-        broken = lock is not None and bool(lock.command) and _may_break(app, lock, yes=yes, force=force)
+        with run.asking():
+            broken = lock is not None and bool(lock.command) and _may_break(app, lock, yes=yes, force=force)
         if lock is not None and broken:
             break_lock(run, lock)
     show_lock(app, lock, broken=broken)

@@ -48,9 +48,9 @@ class Plan:
         )
 
     def _half_made(self, change: ResourceChange) -> bool:
-        """Tainted: its making was cut off, and it is made again. Nobody uses it yet, or it is a role with clusters."""
+        """Tainted: its making was cut off, and it is made again. Not a role with clusters, nor what may hold data."""
         in_use = ".aws_iam_role." in change.address and any(each.cluster for each in self.clusters)
-        return change.reason == "tainted" and not in_use
+        return change.reason == "tainted" and ".aws_iam_" in change.address and not in_use
 
 
 def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
@@ -59,11 +59,12 @@ def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
     kept = ids_to_keep(site, grant)
     rerender(run, site, kept)
     with run.step("plan") as step:
-        saved = run.work_dir / SAVED_PLAN if with_terraform else None
-        summary = site.runner.plan(out=saved) if with_terraform else None
+        # First what may refuse: a saved plan holds secrets, and must not be left behind.
         changes = cluster_changes(
             site.preflight.registrar, run.stack, site.preflight.clusters, grant, our_roles=site.roles(grant)
         )
+        saved = run.work_dir / SAVED_PLAN if with_terraform else None
+        summary = site.runner.plan(out=saved) if with_terraform else None
         if summary:
             step.detail = f"{summary.add} to add, {summary.change} to change, {summary.destroy} to destroy"
         else:

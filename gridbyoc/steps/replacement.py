@@ -90,7 +90,8 @@ def _drop(run: Run, site: Site, grant: Grant, *, may_destroy: bool) -> None:
 
 
 def _may_go(run: Run, site: Site, *, may_destroy: bool) -> bool:
-    users = [cluster.name for cluster in site.preflight.registrar.list() if cluster.role_arn == site.previous_arn]
+    listed = site.preflight.registrar.list()
+    users = [cluster.name for cluster in listed if cluster.role_arn and cluster.role_arn == site.previous_arn]
     if users:
         run.outside.emit(Note(f"The old role stays: {', '.join(users)} still runs through it.", "warning"))
     elif not may_destroy:

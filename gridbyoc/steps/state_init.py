@@ -76,7 +76,9 @@ def init_state(run: Run, asked: Asked, approve: Callable[[Proposal], bool]) -> R
     proposal = Proposal(bucket, backend, settings, not backend_changes(run.stack.terraform.backend, backend))
     if settings is not None and proposal.nothing_to_do:
         return Ready(proposal, False, settings, False, _left(run, backend))
-    if not approve(proposal):
+    with run.asking():
+        approved = approve(proposal)
+    if not approved:
         raise ApprovalRequiredError("The bucket was not approved.", rerun=SAFE_NOTHING_DONE)
     with run.effect("state_bucket", bucket=bucket.name, region=bucket.region):
         done = make_bucket(session, bucket)

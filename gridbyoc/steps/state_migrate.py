@@ -127,7 +127,9 @@ def _copy(
     if not there.empty and there.same_content(before):
         return there  # a killed run's copy, or one that was made by hand: Terraform's own has another lineage
     _refuse_conflict(words, before, there)
-    if not approve(Move(words[0], words[1], len(before.addresses))):
+    with run.asking():
+        approved = approve(Move(words[0], words[1], len(before.addresses)))
+    if not approved:
         raise ApprovalRequiredError("The move of the state was not approved.", rerun=SAFE_NOTHING_DONE)
     with run.effect("state_push", source=words[0], target=words[1], serial=before.serial, digest=before.digest[:16]):
         runner.push(target, document)

@@ -1,0 +1,73 @@
+"""botocore's errors in our words: none of them repeats what was set, and nobody is asked anything."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import (
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    ProfileNotFound,
+)
+
+from gridbyoc.aws.session import domain_errors, open_session
+from gridbyoc.errors import AwsCredentialsError, AwsError
+
+TOKEN = "canary-session-token"
+
+
+def words_of(error: Exception) -> str:
+    """Everything that is shown of it, with ``--debug`` too."""
+    with pytest.raises(AwsError) as caught, domain_errors("It did not work"):
+        raise error
+    shown = "".join(traceback.format_exception(caught.value))
+    return f"{caught.value.what} {caught.value.why} {caught.value.fix} {shown}"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HTTPClientError(error=ValueError(f"Invalid header value b'{TOKEN}\\n'")),
+        ValueError(f"Invalid endpoint: {TOKEN}"),
+        FileNotFoundError(2, "No such file", TOKEN),
+    ],
+)
+def test_what_was_set_is_not_repeated(error: Exception) -> None:
+    words = words_of(error)
+    assert "It did not work" in words
+    assert TOKEN not in words
+
+
+def test_an_address_that_does_not_answer_is_named() -> None:
+    assert "http://localhost:9" in words_of(EndpointConnectionError(endpoint_url="http://localhost:9"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoCredentialsError(),
+        ProfileNotFound(profile="nope"),
+        CredentialRetrievalError(provider="custom-process", error_msg="it ended with 3"),
+    ],
+)
+def test_missing_credentials_say_so(error: Exception) -> None:
+    with pytest.raises(AwsCredentialsError) as caught, domain_errors("It did not work"):
+        raise error
+    assert "Log in" in caught.value.fix
+
+
+def test_no_mfa_code_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        "[profile base]\naws_access_key_id = a\naws_secret_access_key = b\n"
+        "[profile mfa]\nsource_profile = base\nrole_arn = arn:aws:iam::123456789012:role/r\n"
+        "mfa_serial = arn:aws:iam::123456789012:mfa/me\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))  # botocore reads the process's own environment
+    session = open_session("us-east-1", "mfa")
+    with pytest.raises(AwsCredentialsError, match="MFA"), domain_errors("It did not work"):
+        session.sts().get_caller_identity()
