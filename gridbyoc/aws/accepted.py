@@ -32,7 +32,8 @@ def accepted_external_ids(session: AwsSession, role_arn: str) -> frozenset[Secre
 def external_ids_in(document: Any) -> frozenset[Secret]:  # noqa: ANN401 - an object or its text
     """Every external id that an Allow statement of a trust policy names, in the forms that botocore hands it over."""
     policy = json.loads(unquote(document)) if isinstance(document, str) else document
-    return frozenset(Secret(value) for statement in _listed(policy.get("Statement")) for value in _ids(statement))
+    statements = _listed(policy.get("Statement")) if isinstance(policy, dict) else []
+    return frozenset(Secret(value) for each in statements if isinstance(each, dict) for value in _ids(each))
 
 
 def _ids(statement: Mapping[str, Any]) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -11,7 +13,8 @@ from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
 from gridbyoc.cli.running import choices_options, open_run
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.bootstrap import EditBody
+    from gridbyoc.stack.model import Stack
+    from gridbyoc.steps.bootstrap import EditBody, Wishes
     from gridbyoc.steps.plan import Plan
     from gridbyoc.steps.report import Report
     from gridbyoc.steps.run import Choices
@@ -22,7 +25,6 @@ class Yes(NamedTuple):
 
     create_and_change: bool = False
     destroy: bool = False
-    rollback: bool = False
 
 
 @command("bootstrap")
@@ -50,8 +52,10 @@ def bootstrap(
     Safe to run again at any time: what exists is kept, what differs is changed, what is missing is made. STACK_FILE
     is $GRIDBYOC_STACK or gridbyoc.yaml where none is given; - reads standard input.
     """
+    from gridbyoc.steps.bootstrap import Wishes
+
     editor = _editor(app) if edit_before_creation else None
-    carry_out(app, stack_file, overrides, choices, Yes(yes, yes_destroy, rollback), editor=editor)
+    carry_out(app, stack_file, overrides, choices, Yes(yes, yes_destroy), Wishes(editor, rollback))
 
 
 def carry_out(
@@ -60,18 +64,19 @@ def carry_out(
     overrides: tuple[str, ...],
     choices: Choices,
     yes: Yes,
+    wishes: Wishes,
     *,
-    editor: EditBody | None = None,
-    new_role: bool = False,
+    alter: Callable[[Stack], Stack] | None = None,
     verb: str = "bootstrap",
 ) -> None:
-    """Run a bootstrap of ``stack_file`` under its lock, as ``verb``, and show its report."""
-    from gridbyoc.steps.bootstrap import Approval, Wishes
+    """Run a bootstrap of ``stack_file`` (as ``alter`` makes it) under its lock, as ``verb``, and show its report."""
+    from gridbyoc.steps.bootstrap import Approval
     from gridbyoc.steps.bootstrap import bootstrap as run_bootstrap
 
     approval = Approval(yes.create_and_change, yes.destroy, lambda plan: _ask(app, plan))
     with open_run(app, stack_file, overrides, verb, choices) as run:
-        report = run_bootstrap(run, approval, Wishes(editor, yes.rollback, new_role))
+        altered = replace(run, stack=alter(run.stack)) if alter else run
+        report = run_bootstrap(altered, approval, wishes)
     _show(app, report)
 
 

@@ -27,9 +27,10 @@ def outputs(
         found = read_outputs(run)
     external_id = found.external_id.reveal() if reveal else str(found.external_id)
     if reveal and app.environ.get("GITHUB_ACTIONS") == "true":
-        # GitHub hides the value in the log from here on:
+        # GitHub hides the value in the log from here on. On stderr, which it reads too: `X=$(gridbyoc outputs ...)` and
+        # a pipe to jq would swallow the command on stdout.
         # https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log
-        app.line(f"::add-mask::{external_id}")
+        app.note(f"::add-mask::{external_id}")
     values = {"role_arn": found.role_arn, "role_name": found.role_name or "", "external_id": external_id}
     if name:
         app.line(values[name])

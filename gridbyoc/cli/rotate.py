@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @stack_argument
 @set_option
 @click.option("--role", is_flag=True, help="Replace the role itself, not only the external id.")
-@click.option("--yes", "-y", is_flag=True, help="Approve the rotation.")
+@click.option("--yes", "-y", is_flag=True, help="Approve creation and change, as for bootstrap.")
 @click.option("--yes-destroy", is_flag=True, help="Approve that the old role is destroyed at the end (--role).")
 @choices_options
 @pass_app
@@ -33,20 +34,31 @@ def rotate(
 
     The role accepts the old and the new one; the control plane gets the new; once every cluster runs with it, the
     old is dropped. role.rotation in STACK_FILE records it. With --role a new role is made beside the old one, which
-    goes once no cluster runs through it. Killed anywhere, `rotate` or `bootstrap` goes on.
+    goes once no cluster runs through it. Whatever else the file has pending is carried out as well, as the plan shows.
+    Killed anywhere, `rotate` or `bootstrap` goes on.
     """
-    stack = load_stack(app, stack_file, overrides)
-    file = None if role else _rotatable_file(stack)
-    what = "role" if role else "external id"
-    if not yes and not app.confirm(f"Rotate the {what} of {stack.name}?", flag="--yes"):
-        raise UsageError("The rotation was not approved.", rerun=SAFE_NOTHING_DONE)
-    if file is not None:
-        from gridbyoc.stack.write_back import write_back
+    from gridbyoc.steps.bootstrap import Wishes
 
-        mark = now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        write_back(file, {("role", "rotation"): mark})
-        app.note(f"{file}: role.rotation is now {mark}; commit it.")
-    carry_out(app, stack_file, overrides, choices, Yes(True, yes_destroy), new_role=role, verb="rotate")
+    approved = Yes(yes, yes_destroy)
+    if role:
+        carry_out(app, stack_file, overrides, choices, approved, Wishes(new_role=True), verb="rotate")
+        return
+    file = _rotatable_file(load_stack(app, stack_file, overrides))
+    mark = now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    wishes = Wishes(needs_role=True, approved=lambda: _record(app, file, mark))
+    carry_out(app, stack_file, overrides, choices, approved, wishes, alter=lambda s: _marked(s, mark), verb="rotate")
+
+
+def _marked(stack: Stack, mark: str) -> Stack:
+    return replace(stack, role=replace(stack.role, rotation=mark))
+
+
+def _record(app: App, file: Path, mark: str) -> None:
+    """Once the plan is approved, before it is applied: a killed rotation is in the file, a refused one is not."""
+    from gridbyoc.stack.write_back import write_back
+
+    write_back(file, {("role", "rotation"): mark})
+    app.note(f"{file}: role.rotation is now {mark}; commit it.")
 
 
 def _rotatable_file(stack: Stack) -> Path:

@@ -3,6 +3,6 @@
 from gridbyoc.render.data import data_dir
 from gridbyoc.render.hcl import hcl
 from gridbyoc.render.root import PreviousRole, s3_settings
-from gridbyoc.render.work_dir import Rendered, render
+from gridbyoc.render.work_dir import Rendered, render, standing_ids
 
-__all__ = ["PreviousRole", "Rendered", "data_dir", "hcl", "render", "s3_settings"]
+__all__ = ["PreviousRole", "Rendered", "data_dir", "hcl", "render", "s3_settings", "standing_ids"]

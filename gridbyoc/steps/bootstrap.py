@@ -8,7 +8,7 @@ from typing import Any
 
 from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Cluster, Grant
-from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, StalePlanError
+from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, StalePlanError, UsageError
 from gridbyoc.stack.model import ClusterSpec
 from gridbyoc.steps.adopt import adopt_strays
 from gridbyoc.steps.changes import Action, ClusterChange, cluster_changes
@@ -38,11 +38,14 @@ class Approval:
 class Wishes:
     """What is not always wanted. ``edit``: each new cluster's request goes through it. ``rollback``: where the control
     plane refuses for good, what this run created is destroyed again. ``new_role``: the role itself is replaced.
+    ``needs_role``: refuse where there is no role yet. ``approved`` is called once the plan is, before it is applied.
     """
 
     edit: EditBody | None = None
     rollback: bool = False
     new_role: bool = False
+    needs_role: bool = False
+    approved: Callable[[], None] | None = None
 
 
 NO_WISHES = Wishes()
@@ -72,7 +75,11 @@ def _bootstrap(run: Run, approval: Approval, wishes: Wishes) -> Report:
     site = replace_role(run, site) if wishes.new_role else site
     plan = make_plan(run, site, with_terraform=not (site.fresh and approval.create_and_change))
     try:
+        if wishes.needs_role and plan.grant is None:
+            raise UsageError("There is no role yet.", fix="Run `gridbyoc bootstrap` first.", rerun=SAFE_NOTHING_DONE)
         _approve(run, plan, approval)
+        if wishes.approved is not None:
+            wishes.approved()
         if wishes.rollback:
             made.begin(site)
         resources = _apply(run, site, plan)
@@ -195,9 +202,13 @@ def _edited(run: Run, edit: EditBody, spec: ClusterSpec, body: dict[str, Any]) -
 
 
 def _delete_unlisted(run: Run, site: Site, changes: tuple[ClusterChange, ...]) -> None:
-    doomed = tuple(change.cluster for change in changes if change.action == "delete" and change.cluster)
-    if doomed:
-        delete_and_wait(run, site.preflight.registrar, doomed)
+    """Read again first: the wait was long, and a cluster may have been given another role meanwhile."""
+    doomed = {change.cluster.id: change.cluster for change in changes if change.action == "delete" and change.cluster}
+    if not doomed:
+        return
+    listed = site.preflight.registrar.list()
+    still = tuple(c for c in listed if c.id in doomed and c.role_arn == doomed[c.id].role_arn)
+    delete_and_wait(run, site.preflight.registrar, still)
 
 
 def _report(

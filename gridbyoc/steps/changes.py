@@ -39,7 +39,9 @@ def cluster_changes(
     name that runs through somebody else's role or is still being deleted.
     """
     ours = our_roles | ({grant.role_arn} if grant else set())
-    live = {cluster.name: cluster for cluster in clusters if cluster.phase is not Phase.DELETED}
+    there = (cluster for cluster in clusters if cluster.phase is not Phase.DELETED)
+    # One that is being deleted counts only where no other has its name.
+    live = {cluster.name: cluster for cluster in sorted(there, key=lambda cluster: cluster.status != "terminating")}
     wanted = tuple(_wanted(registrar, spec, live.get(spec.name), grant, ours) for spec in stack.clusters)
     listed = {spec.name for spec in stack.clusters}
     gone = tuple(

@@ -42,7 +42,7 @@ class Journal:
         try:
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.write(descriptor, line.encode())
+                _write_all(descriptor, line.encode())
                 os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
@@ -53,6 +53,17 @@ class Journal:
                 fix="Make room, or make the directory writable, then run again.",
                 rerun="A re-run is safe: it goes on from what exists.",
             ) from None
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """A full disk takes a part of a line: the next try says why, and the part is taken back."""
+    written = os.write(descriptor, data)
+    while written < len(data):
+        try:
+            written += os.write(descriptor, data[written:])
+        except OSError:
+            os.ftruncate(descriptor, max(0, os.fstat(descriptor).st_size - written))
+            raise
 
 
 def read_journal(path: Path) -> tuple[dict[str, Any], ...]:

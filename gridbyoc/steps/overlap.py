@@ -25,19 +25,27 @@ def ids_in_use(clusters: Iterable[Cluster], roles: Collection[str]) -> tuple[Sec
     return tuple(Secret(value) for value in sorted(held))
 
 
+def hide_their_id(clusters: Iterable[Cluster], roles: Collection[str]) -> tuple[str, ...]:
+    """The live clusters on these roles of which the control plane does not show the external id."""
+    live = (cluster for cluster in clusters if cluster.phase is not Phase.DELETED and cluster.role_arn in roles)
+    return tuple(cluster.name for cluster in live if cluster.external_id is None)
+
+
 def ids_to_keep(site: Site, grant: Grant | None) -> tuple[Secret, ...]:
     """What the role must go on to accept: ids in use that it accepts already.
 
     An id other than the state's own must stand in the live trust policy, so that nobody who can write to the control
     plane's record can widen the trust. The state's own is kept beside them: the request that hands it to a cluster may
-    still be under way, sent by a run that was killed.
+    still be under way, sent by a run that was killed. Where a cluster's id is not shown, every accepted one is kept.
     """
     if grant is None:
         return ()
-    used = ids_in_use(site.preflight.clusters, site.roles(grant))
-    if all(value == grant.external_id for value in used):
+    roles = site.roles(grant)
+    used = ids_in_use(site.preflight.clusters, roles)
+    hidden = hide_their_id(site.preflight.clusters, roles)
+    if not hidden and all(value == grant.external_id for value in used):
         return used
-    session = site.preflight.session
-    accepted = {value for role in site.roles(grant) for value in accepted_external_ids(session, role)}
-    others = (value for value in used if value != grant.external_id and value in accepted)
+    accepted = {value for role in roles for value in accepted_external_ids(site.preflight.session, role)}
+    wanted = accepted if hidden else accepted & set(used)
+    others = sorted(wanted - {grant.external_id}, key=Secret.reveal)
     return (grant.external_id, *others)

@@ -8,7 +8,7 @@ from gridbyoc.aws import AwsSession, Caller, caller_identity, guard_account, ope
 from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.model import Cluster, Grant, Registrar
 from gridbyoc.errors import OutputMissingError
-from gridbyoc.render import PreviousRole, Rendered, render
+from gridbyoc.render import PreviousRole, Rendered, render, standing_ids
 from gridbyoc.stack.model import LocalBackend
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.background import Background
@@ -64,7 +64,7 @@ def open_runner(run: Run) -> tuple[Runner, Binary]:
         environ=run.outside.environ,
         provider_mirror=mirror,
         on_event=resource_progress(run.outside.emit),
-        secrets=(override,) if override else (),
+        secrets=(*((override,) if override else ()), *standing_ids(run.work_dir)),
         lock_timeout=LOCK_TIMEOUT if patience is None else f"{patience:.3f}s",
     )
     return runner, binary

@@ -13,7 +13,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredErr
 from gridbyoc.render import PreviousRole
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.events import Note
-from gridbyoc.steps.overlap import ids_in_use
+from gridbyoc.steps.overlap import hide_their_id, ids_in_use
 from gridbyoc.steps.plan import SAVED_PLAN, Plan
 from gridbyoc.steps.prepare import PREVIOUS_MODULE, Site, current_grant, rerender
 from gridbyoc.steps.run import Run
@@ -60,12 +60,19 @@ def finish_replacement(run: Run, site: Site, kept_ids: tuple[Secret, ...], grant
         run.outside.emit(Note("The old grant is still accepted; the next bootstrap drops it.", "warning"))
         return
     clusters = site.preflight.registrar.list()
+    hidden = hide_their_id(clusters, site.roles(grant))
+    if hidden:
+        names = ", ".join(hidden)
+        run.outside.emit(
+            Note(f"The control plane does not show which external id {names} holds: the old stays accepted.", "warning")
+        )
+        old_ids = False
     done = site
     if site.previous_role is not None and _may_go(run, site, may_destroy=may_destroy):
         done = replace(site, previous_role=None, previous_arn=None)
     elif not old_ids:
         return
-    rerender(run, done, ids_in_use(clusters, done.roles(grant)))
+    rerender(run, done, kept_ids if hidden else ids_in_use(clusters, done.roles(grant)))
     with run.step("apply") as step:
         _drop(run, site, grant, may_destroy=may_destroy)
         step.detail = "the old grant is not accepted any more"

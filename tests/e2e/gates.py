@@ -142,6 +142,17 @@ def children(pid: int) -> Iterator[tuple[int, bool]]:
                 yield int(path.parent.name), b"gridbyoc-leash" in (path.parent / "cmdline").read_bytes().split(b"\0")
 
 
+def group_of(leader: int) -> list[int]:
+    """The living processes of a process group."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            words = path.read_text().rsplit(")", 1)[1].split()
+            if words[2] == str(leader) and words[0] not in "ZX":
+                found.append(int(path.parent.name))
+    return found
+
+
 def kill_at(held: Held, process: subprocess.Popen[str], who: Literal["tool", "terraform", "both"]) -> tuple[int, str]:
     """Wait until the run is where it is to be killed, and do it; its status, and what it could still say."""
     until(lambda: held.reached() or process.poll() is not None, "the place to be killed at")
@@ -156,4 +167,6 @@ def kill_at(held: Held, process: subprocess.Popen[str], who: Literal["tool", "te
         process.wait()
     held.cut()
     out, err = process.communicate(timeout=PATIENCE)
+    terraforms = [pid for pid in victims if pid != process.pid]
+    until(lambda: not any(map(group_of, terraforms)), "the end of the providers of a Terraform that was killed")
     return process.returncode, out + err

@@ -259,3 +259,25 @@ def test_while_a_real_role_is_made(tool: Tool, world: World) -> None:
 
     lines = side_by_side(a_fault, enumerate(ROLE))
     assert_nothing_lost("while the role is made", lines)
+
+
+def test_a_cluster_that_the_list_showed_too_late_is_made_right(tool: Tool, world: World) -> None:
+    """A run that was killed may have created it with what held then: it is taken on, and then changed."""
+    with scene_of(tool, world, "listed-late", fast=True) as scene:
+        scene.run(*BOOTSTRAP, status=0)
+        world.put_external_id(scene.name, "an-older-external-id")
+        scene.plane.strike(Fault(LIST, status=200, body=b'{"clusters": []}', headers=JSON))
+        assert "it is taken on" in scene.run(*BOOTSTRAP, status=0).err
+        assert faults_of(scene) == []
+
+
+def test_clusters_of_others_on_a_role_that_was_there_are_not_deleted(tool: Tool, world: World) -> None:
+    """Two stacks of one role: neither has been shown the deletion of the other's cluster."""
+    with scene_of(tool, world, "first-of-two", fast=True) as first, scene_of(tool, world, "second", fast=True) as other:
+        first.run(*BOOTSTRAP, status=0)
+        module = other.tool.directory / "mod" / "main.tf"
+        module.write_text(module.read_text().replace("role-second", "role-first-of-two"))
+        other.run(*BOOTSTRAP, status=0)
+        assert world.cluster(other.name) is not None
+        assert world.cluster(first.name) is not None
+        assert "--yes-destroy" in other.run(*BOOTSTRAP, status=2).err

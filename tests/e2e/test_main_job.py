@@ -71,8 +71,9 @@ def test_state_live_role_and_control_plane_agree(tool: Tool, world: World) -> No
     shown = json.loads(tool("outputs", "--format", "json").out)
     assert shown == {"role_arn": outputs["role_arn"], "role_name": outputs["role_name"], "external_id": "[secret]"}
     assert tool("outputs", "--reveal", "--name", "external_id").out.strip() == outputs["external_id"]
-    masked = tool("outputs", "--reveal", GITHUB_ACTIONS="true").out.splitlines()
-    assert masked[0] == f"::add-mask::{outputs['external_id']}"
+    masked = tool("outputs", "--reveal", "--name", "external_id", GITHUB_ACTIONS="true")
+    assert masked.err.splitlines() == [f"::add-mask::{outputs['external_id']}"]
+    assert masked.out.strip() == outputs["external_id"]
 
 
 def test_standard_input_and_overrides(tool: Tool, world: World) -> None:

@@ -46,6 +46,12 @@ def test_a_deleted_cluster_frees_its_name() -> None:
     assert actions(ClusterSpec("a"), has=(cluster("a", phase=Phase.DELETED),)) == {"a": "create"}
 
 
+def test_a_name_that_is_going_and_made_again_is_the_new_one() -> None:
+    going, new = cluster("a", desired_state=Phase.DELETED), cluster("a", instance_types=(T2,))
+    assert actions(ClusterSpec("a", (T2,)), has=(going, new)) == {"a": "none"}
+    assert actions(ClusterSpec("a", (T2,)), has=(new, going)) == {"a": "none"}
+
+
 @pytest.mark.parametrize("grant", [GRANT, None])
 def test_somebody_elses_cluster_is_refused(grant: object) -> None:
     with pytest.raises(ClusterConflictError, match="does not run through this stack's role") as caught:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gridbyoc.errors import FileError, StackError
-from gridbyoc.render import render
+from gridbyoc.render import PreviousRole, render
 from gridbyoc.stack.model import (
     Aws,
     ModuleSource,
@@ -196,3 +196,20 @@ def test_a_directory_that_is_more_than_a_module_is_refused(tmp_path: Path) -> No
     local = module_at(tmp_path / "theirs", **{f"file{number}": "" for number in range(1001)})
     with pytest.raises(FileError, match="more than 1000 files"):
         render(stack(module=ModuleSource(str(local))), tmp_path / "w")
+
+
+@pytest.mark.parametrize(
+    ("arn", "path"),
+    [
+        ("arn:aws:iam::123456789012:role/old", "/"),
+        ("arn:aws:iam::123456789012:role/platform/ml/old", "/platform/ml/"),
+        (None, "/"),
+    ],
+)
+def test_a_role_that_is_being_replaced_keeps_name_and_path(tmp_path: Path, arn: str | None, path: str) -> None:
+    render(stack(role=Role(name="new", path="/new/")), tmp_path, previous_role=PreviousRole.of("old", arn))
+    values = json.loads((tmp_path / "terraform.tfvars.json").read_bytes())
+    assert (values["previous_role_name"], values["previous_role_path"]) == ("old", path)
+    _, _, previous = (tmp_path / "main.tf").read_text().partition('module "gridbyoc_previous"')
+    assert "var.previous_role_path" in previous
+    assert "var.path" not in previous

@@ -104,3 +104,23 @@ def test_the_background_hands_on_values_and_errors() -> None:
     failing = Background(lambda: {}["x"])
     with pytest.raises(KeyError):
         failing.result()
+
+
+def test_a_disk_that_takes_a_part_of_a_line_leaves_no_torn_one(tmp_path: Path) -> None:
+    import resource
+    import signal
+
+    journal = Journal(tmp_path / "journal.jsonl", noon, "r1")
+    journal.write("first")
+    size = journal.path.stat().st_size
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, limits[1]))
+    try:
+        with pytest.raises(FileError, match="could not be written"):
+            journal.write("second")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    journal.write("third")
+    assert [record["type"] for record in records(tmp_path)] == ["first", "third"]
