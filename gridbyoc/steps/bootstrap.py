@@ -74,18 +74,7 @@ def _bootstrap(run: Run, approval: Approval, wishes: Wishes) -> Report:
     site = adopt_strays(run, site)
     site = replace_role(run, site) if wishes.new_role else site
     plan = make_plan(run, site, with_terraform=not (site.fresh and approval.create_and_change))
-    try:
-        if wishes.needs_role and plan.grant is None:
-            raise UsageError("There is no role yet.", fix="Run `gridbyoc bootstrap` first.", rerun=SAFE_NOTHING_DONE)
-        _approve(run, plan, approval)
-        if wishes.approved is not None:
-            wishes.approved()
-        if wishes.rollback:
-            made.begin(site)
-        resources = _apply(run, site, plan)
-    finally:
-        if plan.saved:
-            plan.saved.unlink(missing_ok=True)
+    resources = _carry_out(run, site, plan, approval, wishes, made)
     with run.step("output"):
         outputs = site.runner.output()
     grant = grant_of(run, outputs)
@@ -97,6 +86,22 @@ def _bootstrap(run: Run, approval: Approval, wishes: Wishes) -> Report:
     finish_replacement(run, site, plan.kept_ids, grant, may_destroy=approval.destroy)
     _delete_unlisted(run, site, changes)
     return _report(run, site, outputs, resources, changes, clusters)
+
+
+def _carry_out(run: Run, site: Site, plan: Plan, approval: Approval, wishes: Wishes, made: Made) -> dict[str, int]:
+    """Approve the plan and apply it; the saved one is gone afterwards, whatever came of it."""
+    try:
+        if wishes.needs_role and plan.grant is None:
+            raise UsageError("There is no role yet.", fix="Run `gridbyoc bootstrap` first.", rerun=SAFE_NOTHING_DONE)
+        _approve(run, plan, approval)
+        if wishes.approved is not None:
+            wishes.approved()
+        if wishes.rollback:
+            made.begin(site)
+        return _apply(run, site, plan)
+    finally:
+        if plan.saved:
+            plan.saved.unlink(missing_ok=True)
 
 
 def _approve(run: Run, plan: Plan, approval: Approval) -> None:
