@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# how long an example takes is the machine's affair, not a property of the code
+settings.register_profile("gridbyoc", deadline=None)
+settings.load_profile("gridbyoc")
 
 
 @pytest.fixture(scope="session")

@@ -49,16 +49,16 @@ def test_rollback_destroys_what_the_run_created(tool: Tool, world: World, plane:
 
 def test_rollback_keeps_what_was_there_before(tool: Tool, world: World, plane: Proxy) -> None:
     policies = "AmazonEC2FullAccess, AmazonRoute53ResolverFullAccess, AmazonS3FullAccess"
-    tool.write(stack_text("kept", role=f"{{name: grid-kept, managed_policies: [{policies}]}}"))
+    tool.write(stack_text("standing", role=f"{{name: grid-standing, managed_policies: [{policies}]}}"))
     tool("bootstrap", "--yes", "--no-wait")
-    attached = world.attached("grid-kept")
-    more = f"{{name: grid-kept, managed_policies: [{policies}, AmazonSQSFullAccess]}}"
-    tool.write(stack_text("kept", role=more, extra="  - {name: kept-b, instance_types: [t2.medium]}\n"))
+    attached = world.attached("grid-standing")
+    more = f"{{name: grid-standing, managed_policies: [{policies}, AmazonSQSFullAccess]}}"
+    tool.write(stack_text("standing", role=more, extra="  - {name: standing-b, instance_types: [t2.medium]}\n"))
     refuse(plane)
     tool("bootstrap", "--yes", "--rollback", "--no-wait", "--url", plane.url, status=1)
-    assert world.attached("grid-kept") == attached
-    assert world.cluster("kept") is not None
-    assert world.cluster("kept-b") is None
+    assert world.attached("grid-standing") == attached
+    assert world.cluster("standing") is not None
+    assert world.cluster("standing-b") is None
 
 
 def test_rollback_after_a_rotation_keeps_the_role_that_was_there(tool: Tool, world: World, plane: Proxy) -> None:

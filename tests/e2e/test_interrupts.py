@@ -94,9 +94,9 @@ def test_sigterm_is_an_interrupt(tool: Tool) -> None:
 
 
 def test_two_runs_of_one_stack_do_not_meet(tool: Tool) -> None:
-    tool.write(stack_text("alone"))
+    tool.write(stack_text("solitary"))
     process = tool.start("bootstrap", "--yes", "--poll-interval", "60s")
-    read_until(process, "cluster alone:")
+    read_until(process, "cluster solitary:")
     refused = tool("bootstrap", "--yes", status=8)
     assert f"process {process.pid}" in refused.err
     process.send_signal(signal.SIGINT)

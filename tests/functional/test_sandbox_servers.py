@@ -163,7 +163,8 @@ def test_the_lightning_clis_log_socket_stays_open_for_a_while(sandbox: Sandbox) 
     login = {"apiKey": sandbox.env["GRID_API_KEY"], "username": sandbox.env["GRID_USER_ID"]}
     token = call(sandbox, "POST", "/v1/auth/login", login).json()["token"]
     client = Client.connect(socket_url(sandbox, "logs-l", token, start=0, limit=5000, end=int(time.time() + 9)))
-    assert frames(client, seconds=1.2)
+    assert client.receive(timeout=10)
+    frames(client, seconds=1.2)
     assert client.connected
     client.close()
 

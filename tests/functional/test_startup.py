@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -12,9 +13,10 @@ COMMANDS = ("bootstrap", "plan", "validate", "new", "clusters", "register", "ver
 
 
 def imported(*args: str) -> set[str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     ran = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "gridbyoc", *args, "--help"],
-        capture_output=True, text=True, check=True,
+        capture_output=True, text=True, check=True, env=environ,
     )  # fmt: skip
     assert "Usage: gridbyoc" in ran.stdout
     return {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in ran.stderr.splitlines()}
