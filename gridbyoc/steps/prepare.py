@@ -96,6 +96,7 @@ def prepare(run: Run) -> Site:
     for spec in run.stack.clusters:
         registrar.check(spec)
     rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
+    run.journal.write("tools", terraform=runner.version(), flavour=binary.flavour, root=rendered.digest)
     local = isinstance(run.stack.terraform.backend, LocalBackend)
     checks = Background(lambda: _preflight(run, registrar))
     if not local:
