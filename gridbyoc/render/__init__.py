@@ -3,6 +3,6 @@
 from gridbyoc.render.data import data_dir
 from gridbyoc.render.hcl import hcl
 from gridbyoc.render.root import PreviousRole, s3_settings
-from gridbyoc.render.work_dir import Rendered, render, standing_ids
+from gridbyoc.render.work_dir import Rendered, render, standing_ids, strange_files
 
-__all__ = ["PreviousRole", "Rendered", "data_dir", "hcl", "render", "s3_settings", "standing_ids"]
+__all__ = ["PreviousRole", "Rendered", "data_dir", "hcl", "render", "s3_settings", "standing_ids", "strange_files"]

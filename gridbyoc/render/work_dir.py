@@ -137,11 +137,17 @@ def _stack_warnings(stack: Stack, s3_native_lock: bool) -> Iterator[str]:
 
 
 def _strangers(work_dir: Path, files: Mapping[str, File]) -> Iterator[str]:
-    """Files that Terraform will read and that no render wrote: left alone, and worth a warning."""
+    for path in strange_files(work_dir, files.keys()):
+        yield f"{path} was not rendered by gridbyoc; Terraform reads it too. It was left as it is."
+
+
+def strange_files(work_dir: Path, ours: Collection[str] | None = None) -> Iterator[Path]:
+    """Files that Terraform reads and that no render wrote (``ours``: what it wrote, else the last one's own list)."""
+    names = _manifest(work_dir) if ours is None else ours
     for path in sorted([*work_dir.iterdir(), *(work_dir / "modules").rglob("*")]):
         name = path.relative_to(work_dir).as_posix()
-        if name not in files and (name.endswith(_READ_BY_TERRAFORM) or name == "terraform.tfvars"):
-            yield f"{path} was not rendered by gridbyoc; Terraform reads it too. It was left as it is."
+        if name not in names and (name.endswith(_READ_BY_TERRAFORM) or name == "terraform.tfvars"):
+            yield path
 
 
 def _digest(files: Mapping[str, File]) -> str:

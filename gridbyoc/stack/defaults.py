@@ -11,7 +11,6 @@ from typing import Any
 from gridbyoc.stack.document import Document
 from gridbyoc.stack.schema import sections
 
-STACK_FILE = "gridbyoc.yaml"
 REGION = "us-east-1"
 STACK_NAME = "my-stack"
 INSTANCE_TYPES = ("t2.medium", "g4dn.xlarge")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gridbyoc.aws.leftovers import Patience
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, ClusterConflictError
+from gridbyoc.render import strange_files
 from gridbyoc.stack.files import file_error
 from gridbyoc.steps.adopt import MODULE, adopt_strays
 from gridbyoc.steps.events import Note
@@ -128,8 +129,12 @@ def _refuse_while_needed(site: Site, doomed: Doomed) -> None:
 
 
 def _remove_local_files(run: Run) -> None:
+    """All but the journal, the lock, and what somebody put there by hand."""
+    strange = tuple(strange_files(run.work_dir))
+    for path in strange:
+        run.outside.emit(Note(f"{path} was not made by gridbyoc: it stays."))
     for path in run.work_dir.iterdir():
-        if path.name in KEPT_FILES:
+        if path.name in KEPT_FILES or any(each.is_relative_to(path) for each in strange):
             continue
         try:
             if path.is_dir() and not path.is_symlink():

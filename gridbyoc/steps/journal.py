@@ -70,12 +70,13 @@ def read_journal(path: Path) -> tuple[dict[str, Any], ...]:
     """Every record that can be read, oldest first; a line that a crash cut off is passed over."""
     try:
         lines = path.read_bytes().splitlines()
-    except OSError:
+    except FileNotFoundError:
         return ()
-    return tuple(record for record in map(_record, lines) if record)
+    return tuple(record for record in map(parse_record, lines) if record)
 
 
-def _record(line: bytes) -> dict[str, Any]:
+def parse_record(line: str | bytes) -> dict[str, Any]:
+    """One line of a journal; empty for one that is torn or no record."""
     try:
         found = json.loads(line)
     except ValueError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,28 +11,19 @@ from gridbyoc.aws.leftovers import PastCluster
 from gridbyoc.control_plane.model import Cluster, Registrar
 from gridbyoc.errors import ClusterNotFoundError
 from gridbyoc.stack.model import Stack
-from gridbyoc.steps.journal import JOURNAL
+from gridbyoc.steps.journal import JOURNAL, read_journal
 
 
-def past_clusters(lines: Iterable[str]) -> tuple[PastCluster, ...]:
-    """Every cluster that a journal names, with the ids and buckets it had; a torn or foreign line is passed over."""
+def past_clusters(records: Iterable[Mapping[str, Any]]) -> tuple[PastCluster, ...]:
+    """Every cluster that a journal names, with the ids and buckets it had."""
     found: dict[str, PastCluster] = {}
-    for line in lines:
-        record = _record(line)
+    for record in records:
         name = record.get("cluster")
         if isinstance(name, str) and name:
             before = found.get(name, PastCluster(name))
             ids = _more(before.ids, record.get("id"))
             found[name] = replace(before, ids=ids, bucket_names=_more(before.bucket_names, record.get("bucket")))
     return tuple(found.values())
-
-
-def _record(line: str) -> Mapping[str, Any]:
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _more(before: tuple[str, ...], value: object) -> tuple[str, ...]:
@@ -46,16 +36,12 @@ def stacks_past(
     """Every cluster that the stack has or had: by file, by journal, and by ``names`` and ``clusters``; one a name."""
     named = [PastCluster(name) for name in (*(spec.name for spec in stack.clusters), *names)]
     merged: dict[str, PastCluster] = {}
-    for one in (*named, *past_clusters(_journal_lines(work_dir / JOURNAL)), *map(_as_past, clusters)):
+    for one in (*named, *past_clusters(read_journal(work_dir / JOURNAL)), *map(_as_past, clusters)):
         before = merged.get(one.name, PastCluster(one.name))
         ids = tuple(dict.fromkeys((*before.ids, *one.ids)))
         buckets = tuple(dict.fromkeys((*before.bucket_names, *one.bucket_names)))
         merged[one.name] = PastCluster(one.name, ids, buckets)
     return tuple(merged.values())
-
-
-def _journal_lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
 
 
 def _as_past(cluster: Cluster) -> PastCluster:

@@ -104,8 +104,12 @@ def test_destroy_takes_the_cluster_first_and_then_the_role(tool: Tool, world: Wo
     tool("bootstrap", "--yes")
     assert "--yes-destroy" in tool("destroy", status=2).err
     assert world.cluster("doomed") is not None
+    by_hand = tool.directory / ".gridbyoc" / "doomed" / "notes_override.tf"
+    by_hand.write_text("# somebody's own\n")
     done = tool("destroy", "--yes-destroy")
     assert "Destroyed: clusters doomed" in done.out
+    assert by_hand.exists()
+    assert not (by_hand.parent / "terraform.tfstate").exists()
     assert world.cluster("doomed") is None
     assert world.roles("grid-doomed") == []
     assert "Nothing to destroy" in tool("destroy", "--yes-destroy").out

@@ -19,7 +19,7 @@ from gridbyoc.errors import UsageError
 from gridbyoc.show.leftovers import age, leftover_notes, leftover_rows, leftovers_object, size, summary
 from gridbyoc.stack.model import ClusterSpec, S3Backend, TerraformSettings
 from gridbyoc.steps.events import Note, ResourceProgress
-from gridbyoc.steps.journal import JOURNAL, Journal
+from gridbyoc.steps.journal import JOURNAL, Journal, parse_record
 from gridbyoc.steps.leftovers import Found, Wanted, delete_leftovers, find_leftovers, mark_data, parse_tag
 from gridbyoc.steps.past import past_clusters
 from gridbyoc.steps.run import Choices, Outside, Run
@@ -154,7 +154,7 @@ def test_a_cluster_that_is_there_again_loses_nothing(tmp_path: Path) -> None:
 @given(st.lists(st.one_of(st.text(max_size=40), st.dictionaries(st.sampled_from(["cluster", "id", "bucket", "x"]),
        st.one_of(st.none(), st.integers(), st.text(max_size=5))).map(json.dumps))))  # fmt: skip
 def test_any_journal_can_be_read(lines: list[str]) -> None:
-    for one in past_clusters(lines):
+    for one in past_clusters(map(parse_record, lines)):
         assert one.name
         assert all(isinstance(ident, str) and ident for ident in (*one.ids, *one.bucket_names))
 
