@@ -1,4 +1,4 @@
-"""Write what is generated from the code: the shipped help, the README's copy of it, and the table of error codes.
+"""Write what is generated from the code: the shipped help, the README's copy of it, the tables of codes.
 
 Run with ``make docs``; the suite fails where the files differ from what this writes.
 """
@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import gridbyoc
 from gridbyoc import errors
 from gridbyoc.cli.main import cli
+from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
 
 ROOT = Path(gridbyoc.__file__).parent.parent
 
@@ -31,6 +32,24 @@ def error_table() -> str:
     return "\n".join(["| code | means | status |", "|---|---|---|", *rows])
 
 
+def preflight_page() -> str:
+    """A section for each group of checks, a row for each code."""
+    groups = dict.fromkeys(kind.group for check in CHECKS for kind in check.kinds)
+    sections = [
+        "\n".join([f"## {group.capitalize()}", "", "| code | check | means |", "|---|---|---|", *_kind_rows(group)])
+        for group in groups
+    ]
+    return "\n\n".join(sections)
+
+
+def _kind_rows(group: str) -> list[str]:
+    kinds = [kind for kind in KINDS if kind.group == group]
+    return [
+        f"| `{k.code}` | {f'[{k.title}]({k.link})' if k.link else k.title} | {' '.join(k.meaning.split())} |"
+        for k in kinds
+    ]
+
+
 def between(text: str, name: str, content: str) -> str:
     """``text`` with what stands between the two ``name`` markers replaced."""
     pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
@@ -40,10 +59,12 @@ def between(text: str, name: str, content: str) -> str:
 def generated() -> dict[Path, str]:
     """Each file and what it must hold."""
     readme, status = ROOT / "README.md", ROOT / "docs" / "exit-status.md"
+    preflight = ROOT / "docs" / "preflight.md"
     fenced = f"```text\n{help_text().strip()}\n```"
     return {
         ROOT / "gridbyoc" / "cli" / "help.txt": help_text(),
         readme: between(readme.read_text(), "help", fenced),
+        preflight: between(preflight.read_text(), "checks", preflight_page()),
         status: between(status.read_text(), "codes", error_table()),
     }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -61,24 +62,34 @@ LOG_IN = (
 
 @dataclass(frozen=True, slots=True)
 class AwsSession:
-    """A boto3 session and the settings that every client of ours has: short time-outs, standard retries."""
+    """A boto3 session and the settings that every client of ours has: short time-outs, standard retries.
+
+    Clients are made once, one at a time (boto3's sessions are not for several threads); a client itself is:
+    https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients
+    """
 
     boto: boto3.session.Session
     region: str
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
+    _making: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def sts(self) -> STSClient:
         """STS at the region's own endpoint (botocore's default since 1.37)."""
-        client: STSClient = self.boto.client("sts", region_name=self.region, config=self._config())
+        client: STSClient = self.client("sts")
         return client
 
     def iam(self) -> IAMClient:
         """IAM (global in its partition)."""
-        client: IAMClient = self.boto.client("iam", region_name=self.region, config=self._config())
+        client: IAMClient = self.client("iam")
         return client
 
-    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes clients of every service at run time
-        """Any other service in the session's region, with the same settings."""
-        return self.boto.client(service, region_name=self.region, config=self._config())
+    def client(self, service: str, region: str | None = None) -> Any:  # noqa: ANN401 - boto3 makes clients of every service at run time
+        """Any other service in ``region`` (default: the session's), with the same settings."""
+        key = (service, region or self.region)
+        with self._making:
+            if key not in self._clients:
+                self._clients[key] = self.boto.client(service, region_name=key[1], config=self._config())
+            return self._clients[key]
 
     @staticmethod
     def _config() -> Config:

@@ -10,7 +10,8 @@ from typing import Any, Literal, TextIO
 
 from gridbyoc.errors import ApprovalRequiredError
 
-Format = Literal["text", "json"]
+Format = Literal["text", "table", "json", "markdown"]
+"""``table`` is text; a command names those it takes (``@command(..., formats=...)``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,39 +2,78 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
+import click
+
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, default_stack_file, load_stack, pass_app, stack_option, url_option
-from gridbyoc.cli.running import terraform_options
+from gridbyoc.cli.running import now, terraform_options
 from gridbyoc.errors import ExitStatus
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-@command("doctor")
+    from gridbyoc.steps.preflight.model import Finding
+    from gridbyoc.steps.preflight.scene import Scene
+
+
+@command("doctor", formats=("table", "json", "markdown"))
 @stack_option
+@click.option("--only", multiple=True, metavar="CODE", help="Only these checks: a code, its beginning, or a group.")
+@click.option("--skip", multiple=True, metavar="CODE", help="All but these checks.")
+@click.option("--strict", is_flag=True, help="What is worth a warning, and what cannot be told, blocks too.")
 @terraform_options
 @url_option
 @pass_app
-def doctor(app: App, stack_file: str | None, terraform_bin: str | None, url: str | None) -> int:
-    """Check what a bootstrap needs: Terraform, provider mirror, AWS credentials, control plane.
+def doctor(
+    app: App,
+    stack_file: str | None,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    strict: bool,
+    terraform_bin: str | None,
+    url: str | None,
+) -> int:
+    """Check what a bootstrap needs, side by side: tools, identity, permissions, policies, quotas, offerings, control
+    plane.
 
-    With a stack file its profile, region, account guard and control plane are used; without one, the environment's.
-    Ends with status 4 where a check fails.
+    With a stack file its region, account guard, instance types and control plane are looked at; without one, the
+    environment's. Changes nothing. Ends with status 4 where a finding fails; what cannot be told does not block,
+    unless with --strict. docs/preflight.md explains every code.
     """
-    from gridbyoc.steps.doctor import examine
+    from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
+    from gridbyoc.steps.preflight.examine import blocks, examine
+    from gridbyoc.steps.preflight.selection import selection
+
+    wanted = selection(KINDS, only, skip)
+    scene = _scene(app, stack_file, terraform_bin, url)
+    findings = examine(scene, CHECKS, wanted=wanted)
+    blocked = blocks(findings, strict=strict)
+    _show(app, findings, scene.region, blocked=blocked)
+    return int(ExitStatus.PREFLIGHT_BLOCKED) if blocked else int(ExitStatus.DONE)
+
+
+def _scene(app: App, stack_file: str | None, terraform_bin: str | None, url: str | None) -> Scene:
+    from gridbyoc.steps.preflight.scene import Machine, set_scene
 
     found = default_stack_file(app, stack_file)
     stack = load_stack(app, found) if found else None
-    findings = examine(stack, environ=app.environ, home=app.home, terraform_bin=terraform_bin, url=url)
+    machine = Machine(app.environ, app.home, time.monotonic, time.sleep, now)
+    work_dir = stack.work_dir(app.cwd if stack.file is None else None) if stack else app.cwd
+    return set_scene(stack, machine, work_dir=work_dir, terraform_bin=terraform_bin, url=url)
+
+
+def _show(app: App, findings: Sequence[Finding], region: str, *, blocked: bool) -> None:
+    from gridbyoc.show.preflight import preflight_markdown, preflight_object, preflight_rows, preflight_summary
+
     if app.json:
-        app.object(
-            [
-                {"code": f.code, "check": f.check, "verdict": f.verdict, "detail": f.detail, "fix": f.fix}
-                for f in findings
-            ]
-        )
+        app.object(preflight_object(findings, region=region, blocked=blocked))
+    elif app.format == "markdown":
+        for line in preflight_markdown(findings, region=region):
+            app.line(line)
     else:
-        rows = [
-            [f.code, f.check, f.verdict, f.detail if f.verdict == "pass" else f"{f.detail} {f.fix}"] for f in findings
-        ]
-        app.table(("code", "check", "verdict", "found"), rows)
-    blocked = any(finding.verdict == "fail" for finding in findings)
-    return int(ExitStatus.PREFLIGHT_BLOCKED) if blocked else int(ExitStatus.DONE)
+        app.table(*preflight_rows(findings))
+        app.line()
+        app.line(preflight_summary(findings, region=region))

@@ -51,7 +51,7 @@ COMMANDS = {
     "state": ("state", "The state's bucket, its lock, and moving it."),
     "destroy": ("destroy", "Delete a stack's clusters and its role."),
     "sandbox": ("sandbox", "A local AWS and a local control plane."),
-    "doctor": ("doctor", "Check tools and credentials."),
+    "doctor": ("doctor", "Check what a bootstrap needs, before it begins."),
     "completion": ("completion", "Print a shell completion script."),
     "version": ("version", "Show versions."),
 }

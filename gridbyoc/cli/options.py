@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,15 +31,15 @@ def _set(field: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     return callback
 
 
-def _common_options() -> list[click.Parameter]:
+def _common_options(formats: Sequence[str]) -> list[click.Parameter]:
     return [
         click.Option(
             ["--format"],
-            type=click.Choice(["text", "json"]),
+            type=click.Choice(formats),
             default=None,
             expose_value=False,
             callback=_set("format"),
-            help="How results are written (default: text).",
+            help=f"How results are written (default: {formats[0]}).",
         ),
         click.Option(
             ["--no-input"], is_flag=True, expose_value=False, callback=_set("interactive"), help="Never ask anything."
@@ -51,11 +51,19 @@ def _common_options() -> list[click.Parameter]:
 
 
 class Command(click.Command):
-    """A command with the options that all of them have: ``--format``, ``--no-input``, ``--debug``."""
+    """A command with the options that all of them have: ``--format``, ``--no-input``, ``--debug``.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own signature
+    ``formats`` are what ``--format`` takes, the first one by default.
+    """
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - click's own signature
+        formats: Sequence[str] = ("text", "json"),
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.params.extend(_common_options())
+        self.params.extend(_common_options(formats))
 
 
 class Group(click.Group):

@@ -122,7 +122,7 @@ def open_run(
     stack = load_stack(app, stack_file, overrides)
     work_dir = stack.work_dir(app.cwd if stack.file is None else None)
     make_private_dir(work_dir)
-    view = renderer(app.format, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
+    view = renderer(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
     outside = Outside(app.environ, app.home, view, time.monotonic, time.sleep)
     journal = Journal(work_dir / JOURNAL, now, uuid.uuid4().hex[:12])
     run = Run(stack, work_dir, outside, choices, journal)

@@ -61,7 +61,7 @@ def _drawn(app: App, name: str) -> Iterator[Emit]:
     from gridbyoc.steps.events import StepFinished, StepStarted
 
     began = time.monotonic()
-    with renderer(app.format, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic) as view:
+    with renderer(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic) as view:
         view(StepStarted("wait"))
         try:
             yield view

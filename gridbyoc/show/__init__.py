@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Literal, Protocol, TextIO
+from typing import Protocol, TextIO
 
 from gridbyoc.steps.events import Event
 
@@ -25,7 +25,7 @@ class Renderer(Protocol):
 
 
 def renderer(
-    fmt: Literal["text", "json"],
+    as_json: bool,
     stdout: TextIO,
     stderr: TextIO,
     *,
@@ -33,7 +33,7 @@ def renderer(
     clock: Callable[[], float],
 ) -> Renderer:
     """The renderer for this output: JSON lines on stdout, a live view on a terminal's stderr, else plain lines."""
-    if fmt == "json":
+    if as_json:
         from gridbyoc.show.json_lines import JsonLines
 
         return JsonLines(stdout)

@@ -28,6 +28,11 @@ class Background(Generic[T]):
         except BaseException as error:
             self._error = error
 
+    def ended(self, seconds: float) -> bool:
+        """Wait ``seconds`` at most; whether it has come to its end."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
     def result(self) -> T:
         """Wait for the end; the function's value, or its exception raised here."""
         self._thread.join()

@@ -13,8 +13,9 @@ from gridbyoc.stack.model import Role
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.prepare import open_runner
 from gridbyoc.steps.run import Run
+from gridbyoc.steps.verdict import Verdict, worst
 from gridbyoc.steps.verify_grants import GRANTS, grants_of
-from gridbyoc.steps.verify_model import Subject, Verdict, VerifyFinding, worst
+from gridbyoc.steps.verify_model import Subject, VerifyFinding
 from gridbyoc.steps.verify_principals import READINGS
 from gridbyoc.steps.verify_trust import ADMISSIONS, trust_of
 

@@ -11,10 +11,7 @@ from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.aws.policy import Policy, PolicyDocumentError, parse_policy, unreadable
 from gridbyoc.stack.model import Role
 from gridbyoc.stack.secret import Secret
-
-Verdict = Literal["pass", "warn", "fail", "unknown"]
-WORST: tuple[Verdict, ...] = ("fail", "unknown", "warn", "pass")
-"""From the worst on: what cannot be told is worse than what is merely worth a word."""
+from gridbyoc.steps.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +56,6 @@ def policy_of(document: LiveDocument) -> Policy:
         return parse_policy(document.document, name=document.title, kind=kind)
     except PolicyDocumentError as error:
         return unreadable(document.title, f"it could not be understood ({error.what})")
-
-
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst of them; ``pass`` of none."""
-    found = set(verdicts)
-    return next((verdict for verdict in WORST if verdict in found), "pass")
 
 
 def enumerated(things: Iterable[str], *, limit: int = 6) -> str:

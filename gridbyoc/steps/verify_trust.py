@@ -17,7 +17,8 @@ from gridbyoc.aws.policy import (
     principal,
     some_principal_of,
 )
-from gridbyoc.steps.verify_model import Subject, Verdict, VerifyFinding, policy_of
+from gridbyoc.steps.verdict import Verdict
+from gridbyoc.steps.verify_model import Subject, VerifyFinding, policy_of
 
 ANOTHER_ID = "gridbyoc-verify.an-id-that-nobody-gave"
 APPLY = "`gridbyoc bootstrap` puts the trust policy back to what the stack file says."

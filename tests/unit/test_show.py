@@ -68,7 +68,7 @@ def test_plain_lines_say_each_thing_once() -> None:
 
 def test_json_lines_are_one_object_an_event() -> None:
     stream = io.StringIO()
-    with renderer("json", stream, io.StringIO(), environ={}, clock=Time().clock) as show:
+    with renderer(True, stream, io.StringIO(), environ={}, clock=Time().clock) as show:
         for event in STORY:
             show(event)
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -81,9 +81,9 @@ def test_json_lines_are_one_object_an_event() -> None:
 
 def test_the_live_view_is_for_terminals_that_can_draw() -> None:
     clock = Time().clock
-    assert isinstance(renderer("text", io.StringIO(), Terminal(), environ={}, clock=clock), Live)
-    assert isinstance(renderer("text", io.StringIO(), Terminal(), environ={"TERM": "dumb"}, clock=clock), Plain)
-    assert isinstance(renderer("text", io.StringIO(), io.StringIO(), environ={}, clock=clock), Plain)
+    assert isinstance(renderer(False, io.StringIO(), Terminal(), environ={}, clock=clock), Live)
+    assert isinstance(renderer(False, io.StringIO(), Terminal(), environ={"TERM": "dumb"}, clock=clock), Plain)
+    assert isinstance(renderer(False, io.StringIO(), io.StringIO(), environ={}, clock=clock), Plain)
 
 
 @pytest.mark.parametrize("environ,coloured", [({}, True), ({"NO_COLOR": "1"}, False)])

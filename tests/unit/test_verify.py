@@ -17,8 +17,9 @@ from gridbyoc.show.verify import verify_object, verify_rows, verify_summary
 from gridbyoc.stack.model import GRID_ACCOUNT_ID, Role
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.attestation import attestation, write_attestation
+from gridbyoc.steps.verdict import worst
 from gridbyoc.steps.verify import Proof, verify
-from gridbyoc.steps.verify_model import VerifyFinding, enumerated, worst
+from gridbyoc.steps.verify_model import VerifyFinding, enumerated
 from gridbyoc.steps.verify_needs import GUIDE_POLICIES
 
 ID = "canary-external-id"

@@ -1,0 +1,1 @@
+"""Preflight: what must hold before anything is made, looked at side by side; only proof blocks."""

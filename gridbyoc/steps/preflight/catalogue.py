@@ -1,0 +1,11 @@
+"""Every check there is, and every kind of finding."""
+
+from __future__ import annotations
+
+from gridbyoc.steps.preflight.model import Check, Kind
+from gridbyoc.steps.preflight.tools import CHECKS as TOOLS
+
+CHECKS: tuple[Check, ...] = (*TOOLS,)
+"""In the order of a run: the machine, who we are, what we may, what the account has room for, the control plane."""
+
+KINDS: tuple[Kind, ...] = tuple(sorted((kind for check in CHECKS for kind in check.kinds), key=lambda kind: kind.code))

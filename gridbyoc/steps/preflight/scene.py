@@ -1,0 +1,118 @@
+"""What the checks look at: the stack, the machine, and the two services, each asked for once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from gridbyoc.aws import AwsSession, Caller, caller_identity, open_session
+from gridbyoc.control_plane import connect
+from gridbyoc.control_plane.model import Cluster, Registrar
+from gridbyoc.errors import GridbyocError
+from gridbyoc.stack.defaults import REGION
+from gridbyoc.stack.model import ClusterSpec, ControlPlane, Stack
+from gridbyoc.terraform import Binary, find_binary
+
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    """A value that several checks need and the first one fetches; its ``GridbyocError`` is raised to each of them."""
+
+    def __init__(self, fetch: Callable[[], T]) -> None:
+        self._fetch = fetch
+        self._lock = threading.Lock()
+        self._value: list[T] = []
+        self._error: GridbyocError | None = None
+
+    def __call__(self) -> T:
+        """The value; fetched by whoever comes first, while the others wait."""
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            if not self._value:
+                try:
+                    self._value.append(self._fetch())
+                except GridbyocError as error:
+                    self._error = error
+                    raise
+            return self._value[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The outside of a preflight. ``clock`` is monotonic seconds, ``now`` the time in UTC."""
+
+    environ: Mapping[str, str]
+    home: Path
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One preflight's view. ``stack`` ``None``: there is no stack file, the environment's settings are looked at.
+
+    ``work_dir`` is where the run's files would lie. ``has_role`` is whether this stack's role is known to stand
+    already (``None``: cannot be told before the state is read). ``clusters`` are the control plane's, all of them.
+    """
+
+    stack: Stack | None
+    machine: Machine
+    work_dir: Path
+    region: str
+    has_role: bool | None
+    binary: Shared[Binary]
+    session: Shared[AwsSession]
+    caller: Shared[Caller]
+    registrar: Shared[Registrar]
+    clusters: Shared[tuple[Cluster, ...]]
+
+    @property
+    def wanted(self) -> tuple[ClusterSpec, ...]:
+        """The clusters of the stack file; none without one."""
+        return self.stack.clusters if self.stack else ()
+
+    def new_clusters(self) -> tuple[ClusterSpec, ...]:
+        """Those of ``wanted`` that the control plane does not list yet; all of them where it cannot be asked."""
+        try:
+            there = {cluster.name for cluster in self.clusters()}
+        except GridbyocError:
+            there = set()
+        return tuple(spec for spec in self.wanted if spec.name not in there)
+
+
+def set_scene(
+    stack: Stack | None,
+    machine: Machine,
+    *,
+    work_dir: Path,
+    has_role: bool | None = None,
+    terraform_bin: str | None = None,
+    url: str | None = None,
+) -> Scene:
+    """A scene in which nothing has been asked yet. Without a stack its region is the environment's."""
+    environ = machine.environ
+    region = stack.aws.region if stack else environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or REGION
+    plane = stack.control_plane if stack else ControlPlane()
+    session = Shared(lambda: open_session(region, stack.aws.profile if stack else None))
+    registrar = Shared(
+        lambda: connect(plane, environ=environ, home=machine.home, url=url, sleep=machine.sleep, clock=machine.clock)
+    )
+    return Scene(
+        stack=stack,
+        machine=machine,
+        work_dir=work_dir,
+        region=region,
+        has_role=has_role,
+        binary=Shared(lambda: find_binary(terraform_bin, environ)),
+        session=session,
+        caller=Shared(lambda: caller_identity(session())),
+        registrar=registrar,
+        clusters=Shared(lambda: registrar().list()),
+    )
