@@ -10,14 +10,14 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
-from gridbyoc.cli.running import choices_options, open_run
+from gridbyoc.cli.running import choices_options, open_run, preflight_options
 
 if TYPE_CHECKING:
     from gridbyoc.stack.model import Stack
     from gridbyoc.steps.bootstrap import EditBody, Wishes
     from gridbyoc.steps.plan import Plan
     from gridbyoc.steps.report import Report
-    from gridbyoc.steps.run import Choices
+    from gridbyoc.steps.run import Checks, Choices
 
 
 class Yes(NamedTuple):
@@ -35,6 +35,7 @@ class Yes(NamedTuple):
 @click.option("--rollback", is_flag=True, help="Where the registration is refused, destroy what this run created.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for the clusters to run.")
 @click.option("--edit-before-creation", is_flag=True, help="Open $VISUAL or $EDITOR on each new cluster's request.")
+@preflight_options
 @choices_options
 @pass_app
 def bootstrap(
@@ -45,6 +46,7 @@ def bootstrap(
     yes_destroy: bool,
     rollback: bool,
     edit_before_creation: bool,
+    checks: Checks | None,
     choices: Choices,
 ) -> None:
     """Take STACK_FILE to running clusters: role, registration, wait.
@@ -55,6 +57,7 @@ def bootstrap(
     from gridbyoc.steps.bootstrap import Wishes
 
     editor = _editor(app) if edit_before_creation else None
+    choices = replace(choices, checks=checks)
     carry_out(app, stack_file, overrides, choices, Yes(yes, yes_destroy), Wishes(editor, rollback))
 
 

@@ -56,13 +56,23 @@ def doctor(
 
 
 def _scene(app: App, stack_file: str | None, terraform_bin: str | None, url: str | None) -> Scene:
+    from gridbyoc.control_plane import connect
+    from gridbyoc.stack.model import ControlPlane
     from gridbyoc.steps.preflight.scene import Machine, set_scene
+    from gridbyoc.terraform import find_binary
 
     found = default_stack_file(app, stack_file)
     stack = load_stack(app, found) if found else None
     machine = Machine(app.environ, app.home, time.monotonic, time.sleep, now)
     work_dir = stack.work_dir(app.cwd if stack.file is None else None) if stack else app.cwd
-    return set_scene(stack, machine, work_dir=work_dir, terraform_bin=terraform_bin, url=url)
+    plane = stack.control_plane if stack else ControlPlane()
+    return set_scene(
+        stack,
+        machine,
+        work_dir=work_dir,
+        find_binary=lambda: find_binary(terraform_bin, app.environ),
+        connect=lambda: connect(plane, environ=app.environ, home=app.home, url=url),
+    )
 
 
 def _show(app: App, findings: Sequence[Finding], region: str, *, blocked: bool) -> None:

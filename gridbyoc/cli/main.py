@@ -26,6 +26,7 @@ from gridbyoc.errors import (
     FileError,
     GridbyocError,
     InterruptedRunError,
+    PreflightBlockedError,
     StackError,
     TerraformError,
     UsageError,
@@ -190,6 +191,8 @@ def error_object(error: GridbyocError) -> dict[str, Any]:
             {"file": p.file, "line": p.line, "path": p.path, "message": p.message, "hint": p.hint}
             for p in error.problems
         ]
+    if isinstance(error, PreflightBlockedError):
+        fields["findings"] = list(error.findings)
     if isinstance(error, TerraformError):
         fields["diagnostics"] = list(error.diagnostics)
     return fields
@@ -200,6 +203,8 @@ def error_lines(error: GridbyocError) -> list[str]:
     lines = [f"error[{error.code}]: {error.what}"]
     if isinstance(error, StackError):
         lines += [f"  {problem}" for problem in error.problems]
+    if isinstance(error, PreflightBlockedError):
+        lines += [f"  {finding}" for finding in error.findings]
     if isinstance(error, TerraformError):
         lines += [f"  {line}" for text in error.diagnostics for line in text.splitlines()]
     lines += [f"  why: {error.why}"] if error.why else []

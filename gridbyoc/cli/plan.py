@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
-from gridbyoc.cli.running import open_run, terraform_options
+from gridbyoc.cli.running import open_run, preflight_options, terraform_options
 from gridbyoc.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from gridbyoc.steps.run import Checks
 
 
 @command("render")
@@ -43,22 +47,30 @@ def render(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin:
 @stack_argument
 @set_option
 @click.option("--exit-code", is_flag=True, help="End with status 3 where changes are pending.")
+@preflight_options
 @terraform_options
 @url_option
 @pass_app
 def plan(
-    app: App, stack_file: str, overrides: tuple[str, ...], exit_code: bool, terraform_bin: str | None, url: str | None
+    app: App,
+    stack_file: str,
+    overrides: tuple[str, ...],
+    exit_code: bool,
+    checks: Checks | None,
+    terraform_bin: str | None,
+    url: str | None,
 ) -> int:
     """Show what bootstrap would change: Terraform's changes and the control plane's, together.
 
-    Changes nothing on either side.
+    Changes nothing on either side. The preflight of `gridbyoc doctor` runs beside Terraform's init; what fails in it
+    ends the plan with status 4.
     """
     from gridbyoc.show.plan import plan_lines, plan_object
     from gridbyoc.steps.plan import make_plan
     from gridbyoc.steps.prepare import prepare
     from gridbyoc.steps.run import Choices
 
-    with open_run(app, stack_file, overrides, "plan", Choices(terraform_bin, url)) as run:
+    with open_run(app, stack_file, overrides, "plan", Choices(terraform_bin, url, checks=checks)) as run:
         made = make_plan(run, prepare(run))
         if made.saved:
             made.saved.unlink(missing_ok=True)

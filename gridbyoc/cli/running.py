@@ -6,7 +6,7 @@ import functools
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -78,9 +78,7 @@ WAIT_OPTIONS = (
 
 def wait_options(function: F) -> F:
     """``--timeout`` (as ``wait_timeout``), ``--poll-interval``, ``--failed-grace``, in seconds."""
-    for option in WAIT_OPTIONS:
-        function = option(function)
-    return function
+    return cast(F, _with(WAIT_OPTIONS, function))
 
 
 def lock_option(function: F) -> F:
@@ -106,6 +104,34 @@ def choices_options(function: F) -> F:
         return function(*args, choices=Choices(wait=wait, **chosen), **options)
 
     return cast(F, wait_options(terraform_options(lock_option(url_option(with_choices)))))
+
+
+def preflight_options(function: F) -> F:
+    """``--skip-preflight``, ``--only``, ``--skip``, ``--strict``: the command gets them as ``checks``, or ``None``."""
+
+    @functools.wraps(function)
+    def with_checks(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the command takes and returns
+        from gridbyoc.steps.run import Checks
+
+        chosen = {name: options.pop(name) for name in ("only", "skip", "strict")}
+        left_out = options.pop("skip_preflight")
+        return function(*args, checks=None if left_out else Checks(**chosen), **options)
+
+    return cast(F, _with(PREFLIGHT_OPTIONS, with_checks))
+
+
+def _with(options: Sequence[Callable[[Any], Any]], function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in options:
+        function = option(function)
+    return function
+
+
+PREFLIGHT_OPTIONS = (
+    click.option("--strict", is_flag=True, help="Preflight: warnings, and what cannot be told, block too."),
+    click.option("--skip", multiple=True, metavar="CODE", help="Preflight: all but these checks."),
+    click.option("--only", multiple=True, metavar="CODE", help="Preflight: only these checks (a code or a group)."),
+    click.option("--skip-preflight", is_flag=True, help="Leave the preflight checks out."),
+)
 
 
 @contextmanager

@@ -97,6 +97,17 @@ class LockedError(GridbyocError):
     exit_status = ExitStatus.LOCKED
 
 
+class PreflightBlockedError(GridbyocError):
+    """Something that is proven not to work was found before anything was made; ``findings`` has a line for each."""
+
+    code = "GBY-R003"
+    exit_status = ExitStatus.PREFLIGHT_BLOCKED
+
+    def __init__(self, what: str, *, findings: tuple[str, ...] = (), why: str = "", fix: str = "") -> None:
+        super().__init__(what, why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
+        self.findings = findings
+
+
 class InterruptedRunError(GridbyocError):
     """The user pressed Ctrl-C; says what is left and how to go on."""
 

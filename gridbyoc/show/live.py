@@ -14,7 +14,7 @@ from rich.text import Text
 
 from gridbyoc.show.plain import describe, duration
 from gridbyoc.show.table import STYLES
-from gridbyoc.steps.events import ClusterProgress, Event, Note, ResourceProgress, StepFinished, StepStarted
+from gridbyoc.steps.events import ClusterProgress, Event, FindingMade, Note, ResourceProgress, StepFinished, StepStarted
 
 OUTCOMES = {"done": ("✔", "green"), "skipped": ("-", "dim"), "failed": ("✘", "red")}
 
@@ -44,7 +44,7 @@ class Live:
                 self._resources.pop(event.address, None)
         elif isinstance(event, ClusterProgress):
             self._clusters[event.name] = event
-        elif isinstance(event, Note):
+        elif isinstance(event, Note | FindingMade):
             self._note(event)
         elif event.over:
             self._live.start()
@@ -58,8 +58,10 @@ class Live:
         line = Text.assemble((mark, style), f" {event.step:<10}", (f"{duration(event.seconds):>7}  ", "dim"))
         self._console.print(line.append(event.detail))
 
-    def _note(self, event: Note) -> None:
-        self._console.print(Text(describe(event) or "", style="yellow" if event.level == "warning" else ""))
+    def _note(self, event: Note | FindingMade) -> None:
+        line = describe(event)
+        if line is not None:
+            self._console.print(Text(line, style="yellow" if line.startswith("warning") else ""))
 
     def _draw(self) -> Group:
         now = self._clock()

@@ -5,7 +5,15 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TextIO
 
-from gridbyoc.steps.events import Asking, ClusterProgress, Event, ResourceProgress, StepFinished, StepStarted
+from gridbyoc.steps.events import (
+    Asking,
+    ClusterProgress,
+    Event,
+    FindingMade,
+    ResourceProgress,
+    StepFinished,
+    StepStarted,
+)
 
 
 def duration(seconds: float) -> str:
@@ -38,9 +46,16 @@ def describe(event: Event) -> str | None:
     if isinstance(event, ClusterProgress):
         reason = f" ({event.reason})" if event.reason else ""
         return f"  cluster {event.name}: {event.status}{reason} [{duration(event.seconds)}]"
+    if isinstance(event, FindingMade):
+        return finding_line(event) if event.verdict == "warn" else None
     if isinstance(event, Asking):
         return None
     return f"warning: {event.message}" if event.level == "warning" else event.message
+
+
+def finding_line(finding: FindingMade) -> str:
+    """A finding of the preflight that is worth a word, as one line."""
+    return f"warning: {finding.check}: {'. '.join(filter(None, (finding.read, finding.fix)))} ({finding.code})"
 
 
 class Plain:

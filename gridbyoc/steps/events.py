@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from gridbyoc.steps.verdict import Verdict
+
 StepName = Literal["preflight", "render", "init", "plan", "apply", "output", "trust", "register", "wait",
                    "delete", "destroy", "migrate", "push"]  # fmt: skip
 
@@ -49,6 +51,18 @@ class ClusterProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingMade:
+    """A preflight check came out so; ``code`` is its stable code."""
+
+    code: str
+    check: str
+    verdict: Verdict
+    read: str
+    needed: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something worth a line."""
 
@@ -63,5 +77,5 @@ class Asking:
     over: bool = False
 
 
-Event = StepStarted | StepFinished | ResourceProgress | ClusterProgress | Note | Asking
+Event = StepStarted | StepFinished | ResourceProgress | ClusterProgress | FindingMade | Note | Asking
 Emit = Callable[[Event], None]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gridbyoc.aws import AwsSession, Caller, caller_identity, guard_account, open_session
 from gridbyoc.control_plane import connect
-from gridbyoc.control_plane.model import Cluster, Grant, Registrar
+from gridbyoc.control_plane.model import Grant
 from gridbyoc.errors import OutputMissingError
 from gridbyoc.render import PreviousRole, Rendered, render, standing_ids
 from gridbyoc.stack.model import LocalBackend
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.background import Background
 from gridbyoc.steps.events import Note
+from gridbyoc.steps.preflight.flight import Preflight, take_off
 from gridbyoc.steps.progress import resource_progress
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.settle import settle_local_state
@@ -21,16 +20,6 @@ from gridbyoc.terraform import LOCK_TIMEOUT, Binary, Outputs, Runner, find_binar
 
 PREVIOUS_MODULE = "module.gridbyoc_previous"
 """Where the state keeps a role that is being replaced."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preflight:
-    """Who we are in AWS, and the control plane with the clusters it has."""
-
-    session: AwsSession
-    caller: Caller
-    registrar: Registrar
-    clusters: tuple[Cluster, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +87,13 @@ def prepare(run: Run) -> Site:
     rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
     run.journal.write("tools", terraform=runner.version(), flavour=binary.flavour, root=rendered.digest)
     local = isinstance(run.stack.terraform.backend, LocalBackend)
-    checks = Background(lambda: _preflight(run, registrar))
+    flight = take_off(run, registrar, binary)
     if not local:
-        checks.result()
+        flight.basics()
     _init(run, runner, rendered.digest)
     if local:
         settle_local_state(run)
-    site = Site(runner, binary, checks.result(), fresh=local and not runner.has_state())
+    site = Site(runner, binary, flight.landed(), fresh=local and not runner.has_state())
     return _with_previous_role(run, site)
 
 
@@ -142,16 +131,6 @@ def _init(run: Run, runner: Runner, digest: str) -> None:
         else:
             step.skipped = True
             step.detail = "nothing it depends on has changed"
-
-
-def _preflight(run: Run, registrar: Registrar) -> Preflight:
-    with run.step("preflight") as step:
-        session = open_session(run.stack.aws.region, run.stack.aws.profile)
-        caller = caller_identity(session)
-        guard_account(caller, run.stack.aws.account_id)
-        clusters = registrar.list()
-        step.detail = f"account {caller.account_id}, control plane {registrar.url}"
-    return Preflight(session, caller, registrar, clusters)
 
 
 def grant_of(run: Run, outputs: Outputs) -> Grant:

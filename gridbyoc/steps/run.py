@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.model import Stack
 from gridbyoc.steps.events import Asking, Emit, StepFinished, StepName, StepStarted
 from gridbyoc.steps.journal import Journal
+
+
+def utc_now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +28,28 @@ class Outside:
     emit: Emit
     clock: Callable[[], float]
     sleep: Callable[[float], None]
+    now: Callable[[], datetime] = utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """Which preflight checks a run carries out: codes, beginnings of codes, or groups (``only`` empty: all).
+
+    ``strict``: what warns, and what cannot be told, blocks too.
+    """
+
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What the command line chose: the Terraform binary, the control plane's address, how to wait.
 
-    ``wait_timeout``, ``poll_interval``, ``failed_grace`` and ``lock_timeout`` are seconds; ``failed_grace`` ``None`` is
-    the dialect's, ``lock_timeout`` ``None`` is each lock's own.
+    ``checks`` ``None``: no preflight beyond who we are and which clusters there are. ``wait_timeout``,
+    ``poll_interval``, ``failed_grace`` and ``lock_timeout`` are seconds; ``failed_grace`` ``None`` is the dialect's,
+    ``lock_timeout`` ``None`` is each lock's own.
     """
 
     terraform_bin: str | None = None
@@ -39,6 +59,7 @@ class Choices:
     poll_interval: float = 5.0
     failed_grace: float | None = None
     lock_timeout: float | None = None
+    checks: Checks | None = None
 
 
 @dataclass(slots=True)

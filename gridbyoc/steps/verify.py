@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime
 
 from gridbyoc.aws import Caller, caller_identity, guard_account, open_session
 from gridbyoc.aws.live_role import LiveRole, read_live_role
@@ -12,7 +12,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
 from gridbyoc.stack.model import Role
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.prepare import open_runner
-from gridbyoc.steps.run import Run
+from gridbyoc.steps.run import Run, utc_now
 from gridbyoc.steps.verdict import Verdict, worst
 from gridbyoc.steps.verify_grants import GRANTS, grants_of
 from gridbyoc.steps.verify_model import Subject, VerifyFinding
@@ -43,11 +43,6 @@ class Proof:
     def holds(self, *, strict: bool) -> bool:
         """No finding fails; ``strict``: every one passes."""
         return self.verdict == "pass" if strict else self.verdict != "fail"
-
-
-def utc_now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(timezone.utc)
 
 
 def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:

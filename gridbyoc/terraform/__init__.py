@@ -27,7 +27,7 @@ from gridbyoc.terraform.places import (
 )
 from gridbyoc.terraform.runner import LOCK_TIMEOUT, Runner
 from gridbyoc.terraform.snapshot import Snapshot, snapshot_of
-from gridbyoc.terraform.state import Backend, ModuleInState, module_in
+from gridbyoc.terraform.state import Backend, ModuleInState, module_in, standing_role
 from gridbyoc.terraform.summary import ApplySummary, PlanSummary
 
 __all__ = [
@@ -65,4 +65,5 @@ __all__ = [
     "same_place",
     "snapshot_of",
     "standing_places",
+    "standing_role",
 ]

@@ -65,6 +65,15 @@ def has_resources(state: Mapping[str, Any]) -> bool:
     return any(isinstance(item, dict) and item.get("mode") == "managed" and item.get("instances") for item in found)
 
 
+def standing_role(work_dir: Path) -> bool:
+    """Whether the local state of ``work_dir`` holds an IAM role; the file alone is read, no Terraform is started."""
+    resources = read_json(backend_of(work_dir).state_file(work_dir)).get("resources")
+    found = resources if isinstance(resources, list) else []
+    return any(
+        isinstance(item, dict) and item.get("type") == "aws_iam_role" and item.get("instances") for item in found
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ModuleInState:
     """What the state has of a module: whether anything at all, and its IAM role."""

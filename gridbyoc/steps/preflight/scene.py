@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from gridbyoc.aws import AwsSession, Caller, caller_identity, open_session
-from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.model import Cluster, Registrar
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.defaults import REGION
-from gridbyoc.stack.model import ClusterSpec, ControlPlane, Stack
-from gridbyoc.terraform import Binary, find_binary
+from gridbyoc.stack.model import ClusterSpec, LocalBackend, Stack
+from gridbyoc.terraform import Binary, standing_role
 
 T = TypeVar("T")
 
@@ -92,27 +91,29 @@ def set_scene(
     machine: Machine,
     *,
     work_dir: Path,
-    has_role: bool | None = None,
-    terraform_bin: str | None = None,
-    url: str | None = None,
+    find_binary: Callable[[], Binary],
+    connect: Callable[[], Registrar],
 ) -> Scene:
     """A scene in which nothing has been asked yet. Without a stack its region is the environment's."""
     environ = machine.environ
     region = stack.aws.region if stack else environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or REGION
-    plane = stack.control_plane if stack else ControlPlane()
     session = Shared(lambda: open_session(region, stack.aws.profile if stack else None))
-    registrar = Shared(
-        lambda: connect(plane, environ=environ, home=machine.home, url=url, sleep=machine.sleep, clock=machine.clock)
-    )
+    registrar = Shared(connect)
     return Scene(
         stack=stack,
         machine=machine,
         work_dir=work_dir,
         region=region,
-        has_role=has_role,
-        binary=Shared(lambda: find_binary(terraform_bin, environ)),
+        has_role=_has_role(stack, work_dir),
+        binary=Shared(find_binary),
         session=session,
         caller=Shared(lambda: caller_identity(session())),
         registrar=registrar,
         clusters=Shared(lambda: registrar().list()),
     )
+
+
+def _has_role(stack: Stack | None, work_dir: Path) -> bool | None:
+    if stack is None:
+        return False
+    return standing_role(work_dir) if isinstance(stack.terraform.backend, LocalBackend) else None

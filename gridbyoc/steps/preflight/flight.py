@@ -1,0 +1,97 @@
+"""The preflight of a run: who we are first, then every check beside Terraform's init; what fails stops the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gridbyoc.aws import AwsSession, Caller, guard_account
+from gridbyoc.control_plane.model import Cluster, Registrar
+from gridbyoc.errors import PreflightBlockedError
+from gridbyoc.steps.background import Background
+from gridbyoc.steps.events import FindingMade, Note
+from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
+from gridbyoc.steps.preflight.examine import blocks, examine
+from gridbyoc.steps.preflight.model import Finding
+from gridbyoc.steps.preflight.scene import Machine, Scene, Shared, set_scene
+from gridbyoc.steps.preflight.selection import selection
+from gridbyoc.steps.run import Checks, Run
+from gridbyoc.terraform import Binary
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """Who we are in AWS, and the control plane with the clusters it has."""
+
+    session: AwsSession
+    caller: Caller
+    registrar: Registrar
+    clusters: tuple[Cluster, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A preflight under way. ``basics()`` is there early; ``landed`` waits for every check."""
+
+    basics: Shared[Preflight]
+    _work: Background[Preflight]
+
+    def landed(self) -> Preflight:
+        """Wait for all of it; ``PreflightBlockedError`` where a finding blocks."""
+        return self._work.result()
+
+
+def take_off(run: Run, registrar: Registrar, binary: Binary) -> Flight:
+    """Begin, beside the main thread. ``UsageError`` for a check that does not exist, before anything is asked."""
+    outside = run.outside
+    machine = Machine(outside.environ, outside.home, outside.clock, outside.sleep, outside.now)
+    scene = set_scene(run.stack, machine, work_dir=run.work_dir, find_binary=lambda: binary, connect=lambda: registrar)
+    checks = run.choices.checks
+    wanted = selection(KINDS, checks.only, checks.skip) if checks else None
+    basics = Shared(lambda: _basics(run, scene))
+
+    def fly() -> Preflight:
+        with run.step("preflight") as step:
+            found = basics()
+            step.detail = f"account {found.caller.account_id}, control plane {found.registrar.url}"
+            if checks and wanted:
+                findings = examine(scene, CHECKS, wanted=wanted)
+                step.detail += f", {sum(f.verdict == 'pass' for f in findings)} of {len(findings)} findings pass"
+                _tell(run, findings)
+                _stop(findings, checks)
+        return found
+
+    return Flight(basics, Background(fly))
+
+
+def _basics(run: Run, scene: Scene) -> Preflight:
+    caller = scene.caller()
+    guard_account(caller, run.stack.aws.account_id)
+    return Preflight(scene.session(), caller, scene.registrar(), scene.clusters())
+
+
+def _tell(run: Run, findings: Sequence[Finding]) -> None:
+    for f in findings:
+        run.outside.emit(FindingMade(f.code, f.title, f.verdict, f.read, f.needed, f.fix))
+    untold = list(dict.fromkeys(f.code for f in findings if f.verdict == "unknown"))
+    if untold:
+        codes = ", ".join(untold)
+        run.outside.emit(Note(f"The preflight could not tell {codes}: `gridbyoc doctor` says why.", "warning"))
+
+
+def _stop(findings: Sequence[Finding], checks: Checks) -> None:
+    if not blocks(findings, strict=checks.strict):
+        return
+    bad = [f for f in findings if (f.verdict != "pass" if checks.strict else f.verdict == "fail")]
+    raise PreflightBlockedError(
+        f"The preflight found {len(bad)} thing{'s' if len(bad) > 1 else ''} that would fail.",
+        findings=tuple(_line(finding) for finding in bad),
+        fix="Mend what is listed. `gridbyoc doctor` shows every finding; --skip CODE leaves one out, "
+        "--skip-preflight all of them.",
+    )
+
+
+def _line(finding: Finding) -> str:
+    needed = f"; needed: {finding.needed}" if finding.needed else ""
+    fix = f". {finding.fix}" if finding.fix else ""
+    return f"{finding.code} {finding.title}: {finding.read}{needed}{fix}"
