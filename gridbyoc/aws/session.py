@@ -25,6 +25,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
+from gridbyoc.aws.credential_words import LOGIN_OVER, help_for, help_for_code
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, AwsError
 
 if TYPE_CHECKING:
@@ -52,11 +53,8 @@ CREDENTIAL_ERRORS = (
     ProfileNotFound,
     SSOError,
     TokenRetrievalError,
-)
-
-LOG_IN = (
-    "Log in first (`aws sso login`, an assumed role, OIDC, or AWS_PROFILE); `aws sts get-caller-identity` "
-    "shows what is found."
+    RuntimeError,  # what domain_errors lets through: credentials of the environment that have expired
+    *LOGIN_OVER,
 )
 
 
@@ -127,11 +125,15 @@ def domain_errors(what: str) -> Iterator[None]:
         raise _refused(what, error) from None
     except (BotoCoreError, ResponseParserError, KeyError, ValueError, OSError) as error:
         raise _unanswered(what, error) from None
+    except RuntimeError as error:
+        if "still expired" not in str(error):  # how botocore.credentials says so
+            raise
+        raise _unanswered(what, error) from None
 
 
 def _unanswered(what: str, error: Exception) -> AwsError:
     if isinstance(error, CREDENTIAL_ERRORS):
-        return AwsCredentialsError(f"{what}.", why=str(error).strip(), fix=LOG_IN, rerun=SAFE_NOTHING_DONE)
+        return AwsCredentialsError(f"{what}.", why=str(error).strip(), fix=help_for(error), rerun=SAFE_NOTHING_DONE)
     if isinstance(error, (ConnectionError, HTTPClientError)):
         fix = "Check the network, the proxy, the region, AWS_ENDPOINT_URL, and the credentials for line breaks."
         return AwsError(f"{what}: AWS could not be reached.", why=_words(error), fix=fix, rerun=SAFE_NOTHING_DONE)
@@ -165,5 +167,7 @@ def _refused(what: str, error: ClientError) -> AwsError:
     code = error_code(error)
     message = str(error.response.get("Error", {}).get("Message", "")) or code
     if code in CREDENTIAL_CODES:
-        return AwsCredentialsError(f"{what}.", why=f"{code}: {message}", fix=LOG_IN, rerun=SAFE_NOTHING_DONE)
+        return AwsCredentialsError(
+            f"{what}.", why=f"{code}: {message}", fix=help_for_code(code), rerun=SAFE_NOTHING_DONE
+        )
     return AwsError(f"{what}.", why=f"{code}: {message}", fix="Mend what AWS names, then run again.")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from gridbyoc.steps.preflight.clock import CHECKS as CLOCK
+from gridbyoc.steps.preflight.disk import CHECKS as DISK
+from gridbyoc.steps.preflight.identity import CHECKS as IDENTITY
 from gridbyoc.steps.preflight.model import Check, Kind
 from gridbyoc.steps.preflight.tools import CHECKS as TOOLS
 
-CHECKS: tuple[Check, ...] = (*TOOLS,)
+CHECKS: tuple[Check, ...] = (*TOOLS, *DISK, *CLOCK, *IDENTITY)
 """In the order of a run: the machine, who we are, what we may, what the account has room for, the control plane."""
 
 KINDS: tuple[Kind, ...] = tuple(sorted((kind for check in CHECKS for kind in check.kinds), key=lambda kind: kind.code))

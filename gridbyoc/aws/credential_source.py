@@ -1,0 +1,141 @@
+"""Where the AWS credentials come from and how long they last. Never the keys themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from botocore.credentials import Credentials
+
+from gridbyoc.aws.session import AwsSession, domain_errors
+from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError
+
+SOURCES: Mapping[str, str] = {
+    "env": "environment",
+    "explicit": "explicit",
+    "shared-credentials-file": "credentials file",
+    "config-file": "config file",
+    "boto-config": "boto config file",
+    "ec2-credentials-file": "EC2 credentials file",
+    "assume-role": "assumed role",
+    "assume-role-with-web-identity": "web identity",
+    "sso": "SSO",
+    "login": "console login",
+    "custom-process": "process",
+    "container-role": "container",
+    "iam-role": "instance metadata",
+}
+"""botocore's name of a provider → ours.
+https://docs.aws.amazon.com/boto3/latest/guide/credentials.html#configuring-credentials
+"""
+OF_A_PROFILE = frozenset(SOURCES) - {
+    "env",
+    "explicit",
+    "boto-config",
+    "ec2-credentials-file",
+    "container-role",
+    "iam-role",
+}
+"""The providers that read a profile of the AWS files (web identity: unless the environment names the role)."""
+ONCE = frozenset({"env", "explicit", "shared-credentials-file", "config-file", "boto-config", "ec2-credentials-file"})
+"""What stands there is all there is: nothing fetches new ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialSource:
+    """``kind`` is one of ``SOURCES``' words, ``profile`` the AWS profile it was read from, where it was.
+
+    ``expires`` (UTC) is when those in hand end; ``None``: never, or not known. ``renews``: boto3 and Terraform fetch
+    new ones by themselves then. Of an SSO login that cannot be renewed it is the later end, of login or credentials.
+    ``temporary``: they have a session token; without one they are an IAM user's or the root user's access key.
+    ``overridden`` is an ``AWS_PROFILE`` that the environment's access key wins over.
+    """
+
+    kind: str
+    profile: str | None
+    expires: datetime | None
+    renews: bool
+    temporary: bool
+    overridden: str | None = None
+
+    @property
+    def text(self) -> str:
+        """``SSO, profile platform``."""
+        return f"{self.kind}, profile {self.profile}" if self.profile else self.kind
+
+
+def credential_source(session: AwsSession, environ: Mapping[str, str], home: Path) -> CredentialSource:
+    """Where ``session`` has its credentials from; fetches them where they have to be (a role, SSO, a process).
+
+    ``environ`` and ``home`` are for what botocore does not tell: ``AWS_PROFILE``, the cached login of SSO. Raises
+    ``AwsCredentialsError`` where there are none, or none can be fetched.
+    """
+    with domain_errors("There are no usable AWS credentials"):
+        found = session.boto.get_credentials()
+        if found is None:
+            raise _none()
+        method = str(found.method)
+        temporary = bool(found.get_frozen_credentials().token)
+        profile = _profile(session, method, environ)
+        login = _login_ends(session, profile, home) if method == "sso" else None
+        expires = _utc(getattr(found, "_expiry_time", None))
+    return CredentialSource(
+        kind=SOURCES.get(method, method),
+        profile=profile,
+        expires=max(filter(None, (expires, login)), default=None),
+        renews=method not in ONCE and login is None,
+        temporary=temporary,
+        overridden=environ.get("AWS_PROFILE") if method == "env" else None,
+    )
+
+
+def key_id_of(session: AwsSession) -> str | None:
+    """The access key id in use, to compare with; ``None`` without credentials."""
+    with domain_errors("There are no usable AWS credentials"):
+        found: Credentials | None = session.boto.get_credentials()
+        return str(found.get_frozen_credentials().access_key) if found else None
+
+
+def _none() -> AwsCredentialsError:
+    return AwsCredentialsError(
+        "There are no AWS credentials.",
+        why="Neither the environment nor a profile, a container or an instance has any.",
+        fix="Log in: `aws sso login` (set up once with `aws configure sso`).",
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def _profile(session: AwsSession, method: str, environ: Mapping[str, str]) -> str | None:
+    if method not in OF_A_PROFILE:
+        return None
+    if method == "assume-role-with-web-identity" and environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
+        return None
+    return str(session.boto.profile_name)
+
+
+def _utc(moment: object) -> datetime | None:
+    return moment.astimezone(timezone.utc) if isinstance(moment, datetime) else None
+
+
+def _login_ends(session: AwsSession, profile: str | None, home: Path) -> datetime | None:
+    """When the SSO login is over; ``None`` where it renews itself, or is not to be found.
+
+    The file is named by the SHA-1 of the sso-session's name, without one of the start URL (the CLI's own scheme):
+    https://docs.aws.amazon.com/sdkref/latest/guide/understanding-sso.html
+    """
+    config: Mapping[str, Any] = session.boto._session.full_config
+    settings = config.get("profiles", {}).get(profile or "default", {})
+    name = str(settings.get("sso_session") or settings.get("sso_start_url") or "")
+    path = home / ".aws" / "sso" / "cache" / f"{hashlib.sha1(name.encode()).hexdigest()}.json"  # noqa: S324 - a file's name
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        token = json.loads(path.read_text(encoding="utf-8"))
+        if not token.get("refreshToken"):
+            return _utc(datetime.fromisoformat(re.sub(r"(Z|UTC)$", "+00:00", str(token["expiresAt"]))))
+    return None

@@ -1,0 +1,167 @@
+"""Who are we, with what credentials, and may we work in this account, this region, this partition?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from gridbyoc.aws import Caller
+from gridbyoc.aws.credential_source import CredentialSource, credential_source
+from gridbyoc.aws.reach import HOME_REGIONS, NOT_ENABLED_OR_WRONG, ask_sts, region_status
+from gridbyoc.errors import AwsCredentialsError, GridbyocError
+from gridbyoc.stack.regions import partition_of
+from gridbyoc.steps.preflight.identity_kinds import (
+    CALLER,
+    ENABLED,
+    GUARD,
+    PARTITION,
+    ROOT,
+    SOURCE,
+    STS,
+)
+from gridbyoc.steps.preflight.model import Check, Finding
+from gridbyoc.steps.preflight.scene import Scene
+
+SOON = timedelta(minutes=15)
+"""Only Terraform's part needs AWS credentials: a minute or two, with room for an approval."""
+WHAT_NEEDS_THEM = "Terraform's part of a run and destroy need them; the control plane builds the cluster without them"
+SHORT_TERM = "AWS recommends short-term credentials: `aws configure sso`, or a role"
+_CALL = "sts:GetCallerIdentity"
+
+
+def _who(scene: Scene) -> tuple[Caller, str]:
+    """The caller, and where STS said so: the region's endpoint, or one that knows keys the region does not know.
+
+    A region that is not enabled, and one of another partition, call valid keys invalid.
+    """
+    try:
+        return scene.caller(), scene.region
+    except AwsCredentialsError as error:
+        partition = partition_of(scene.region) or "aws"
+        homes = dict.fromkeys((HOME_REGIONS.get(partition, ""), HOME_REGIONS["aws"]))
+        for home in homes if error.why.startswith(NOT_ENABLED_OR_WRONG) else ():
+            try:
+                return ask_sts(scene.session(), home)[0], home
+            except GridbyocError:
+                continue
+        raise
+
+
+def _caller(scene: Scene) -> Iterator[Finding]:
+    try:
+        caller, _ = _who(scene)
+    except AwsCredentialsError as error:
+        yield Finding(CALLER, "fail", f"{error.what} {error.why}".strip(), "valid credentials", error.fix, _CALL)
+        return
+    facts = {"account_id": caller.account_id, "arn": caller.arn, "partition": caller.partition}
+    yield Finding(CALLER, "pass", f"{caller.arn} in account {caller.account_id}", source=_CALL, facts=facts)
+    yield _root(caller)
+    yield _guard(scene, caller)
+    yield _partition(scene, caller)
+
+
+def _root(caller: Caller) -> Finding:
+    if caller.arn.endswith(":root"):
+        fix = "Use an administrator's role (`aws configure sso`), and delete the root user's access keys."
+        return Finding(ROOT, "warn", "the root user of the account", "any other principal", fix, _CALL)
+    return Finding(ROOT, "pass", "not the root user", source=_CALL)
+
+
+def _guard(scene: Scene, caller: Caller) -> Finding:
+    wanted = scene.stack.aws.account_id if scene.stack else None
+    if wanted is None:
+        advice = f'account {caller.account_id}; no guard (aws.account_id: "{caller.account_id}" would be one)'
+        return Finding(GUARD, "pass", advice, source=_CALL)
+    if wanted == caller.account_id:
+        return Finding(GUARD, "pass", f"account {caller.account_id}", f"account {wanted}", source=_CALL)
+    fix = f"Use credentials of account {wanted}, or mend aws.account_id in the stack file."
+    return Finding(GUARD, "fail", f"account {caller.account_id}", f"account {wanted}", fix, _CALL)
+
+
+def _partition(scene: Scene, caller: Caller) -> Finding:
+    wanted = partition_of(scene.region)
+    if wanted is None:
+        fix = "A newer botocore may know it: `pip install -U botocore`."
+        return Finding(PARTITION, "unknown", f"the partition of {scene.region} is not known", fix=fix)
+    if wanted == caller.partition:
+        return Finding(PARTITION, "pass", f"partition {wanted}", f"partition {wanted}", source=_CALL)
+    read = f"the credentials are of partition {caller.partition}, {scene.region} is in {wanted}"
+    fix = f"Use credentials of an account in {wanted}, or a region of {caller.partition}."
+    return Finding(PARTITION, "fail", read, f"partition {wanted}", fix, _CALL)
+
+
+def _source(scene: Scene) -> Iterator[Finding]:
+    machine = scene.machine
+    try:
+        found = credential_source(scene.session(), machine.environ, machine.home)
+    except AwsCredentialsError as error:
+        yield Finding(SOURCE, "fail", f"{error.what} {error.why}".strip(), "valid credentials", error.fix)
+        return
+    yield judged_source(found, machine.now())
+
+
+def judged_source(found: CredentialSource, now: datetime) -> Finding:
+    """Whether they last: for Terraform's part, which is all that needs them."""
+    facts = {
+        "source": found.kind,
+        "profile": found.profile,
+        "expires": found.expires.isoformat() if found.expires else None,
+        "renews": found.renews,
+        "temporary": found.temporary,
+    }
+    needed = f"{_minutes(SOON)} left"
+    if found.expires is None or found.renews:
+        read = found.text + (", renewed by itself" if found.renews else "")
+        read += "" if found.temporary else f"; long-lived key. {SHORT_TERM}"
+        return Finding(SOURCE, "pass", read, facts=facts)
+    left = found.expires - now
+    log_in = "`aws sso login`" if found.kind == "SSO" else "Log in"
+    if left <= timedelta(0):
+        read = f"{found.text}: expired at {found.expires:%Y-%m-%d %H:%M} UTC"
+        return Finding(SOURCE, "fail", read, needed, f"Log in again: {log_in}.", facts=facts)
+    read = f"{found.text}: {_minutes(left)} left"
+    if left < SOON:
+        fix = f"{log_in} again before the run. {WHAT_NEEDS_THEM}."
+        return Finding(SOURCE, "warn", read, needed, fix, facts=facts)
+    return Finding(SOURCE, "pass", read, needed, facts=facts)
+
+
+def _minutes(span: timedelta) -> str:
+    minutes = int(span.total_seconds() // 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
+
+
+def _region(scene: Scene) -> Iterator[Finding]:
+    partition = partition_of(scene.region) or "aws"
+    found = region_status(scene.session(), scene.region, partition)
+    call, needed = "ec2:DescribeRegions", "opted-in or opt-in-not-required"
+    if found.opt_in == "not-opted-in":
+        fix = f"Enable it, which takes minutes: `aws account enable-region --region-name {scene.region}`."
+        yield Finding(ENABLED, "fail", f"{scene.region} is not-opted-in", needed, fix, call)
+    elif found.opt_in is None:
+        fix = "Check aws.region. Where it is right, the account may not see the region."
+        yield Finding(ENABLED, "unknown", f"AWS does not list {scene.region}", needed, fix, call)
+    else:
+        yield Finding(ENABLED, "pass", f"{scene.region}: {found.opt_in}", needed, source=call)
+
+
+def _sts(scene: Scene) -> Iterator[Finding]:
+    try:
+        _, endpoint = ask_sts(scene.session(), scene.region)
+    except AwsCredentialsError as error:
+        if not error.why.startswith(NOT_ENABLED_OR_WRONG):
+            raise
+        where = _who(scene)[1]
+        read = f"STS in {scene.region} refuses credentials that STS in {where} accepts"
+        fix = f"Enable the region (`aws account enable-region --region-name {scene.region}`), or use another."
+        yield Finding(STS, "fail", read, "an answer", fix, _CALL)
+        return
+    yield Finding(STS, "pass", f"answers at {endpoint}", "an answer", source=_CALL)
+
+
+CHECKS = (
+    Check((CALLER, ROOT, GUARD, PARTITION), _caller),
+    Check((SOURCE,), _source),
+    Check((ENABLED,), _region),
+    Check((STS,), _sts),
+)
