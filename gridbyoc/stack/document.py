@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,8 @@ from gridbyoc.stack.words import Place, place_text, show
 from gridbyoc.stack.yaml_nodes import MOST_VALUES, Mapping, Node, Scalar, Sequence, YamlFault, parse
 
 OVERRIDE = "--set"
+Origin = Callable[[Place], tuple[str, int | None]]
+"""The file and the line that the value at a place comes from."""
 _NULL = re.compile(r"|~|null|Null|NULL")
 _TRUE, _FALSE = re.compile(r"true|True|TRUE"), re.compile(r"false|False|FALSE")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,40}")
@@ -23,13 +25,15 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?
 class Document:
     """The data of one stack file; ``broken`` where the text is no YAML, so that there is none.
 
-    ``written`` holds unquoted values as they were written (``0123``, ``1.10``); ``faults`` what the text itself has.
+    ``written`` holds unquoted values as they were written (``0123``, ``1.10``); ``faults`` what the text itself has;
+    ``files`` the file of each value that stands in a base (``extends``).
     """
 
     file: str
     data: Any = None
     lines: dict[Place, int] = field(default_factory=dict)
     written: dict[Place, str] = field(default_factory=dict)
+    files: dict[Place, str] = field(default_factory=dict)
     overridden: set[Place] = field(default_factory=set)
     faults: list[Problem] = field(default_factory=list)
     broken: bool = False
@@ -40,7 +44,7 @@ class Document:
             if place[:length] in self.overridden:
                 return OVERRIDE, None
             if place[:length] in self.lines:
-                return self.file, self.lines[place[:length]]
+                return self.files.get(place[:length], self.file), self.lines[place[:length]]
         return self.file, None
 
     def override(self, place: Place) -> None:

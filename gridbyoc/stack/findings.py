@@ -24,6 +24,7 @@ class Findings:
     document: Document
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    _about_types: set[Problem] = field(default_factory=set)
     _places: set[Place] = field(default_factory=set)
 
     def problem(self, place: Place, message: str, hint: str = "") -> None:
@@ -35,6 +36,17 @@ class Findings:
         """The same, for a rule that judges one value; ``None`` is no fault."""
         if fault:
             self.problem(place, fault.message, fault.hint)
+
+    def type_fault(self, place: Place, fault: Fault | None) -> None:
+        """The same, for an instance type that no cluster can run on."""
+        self.fault(place, fault)
+        if fault:
+            self._about_types.add(self.problems[-1])
+
+    @property
+    def types_only(self) -> bool:
+        """Whether nothing is wrong but instance types (``type_fault``)."""
+        return self._about_types.issuperset(self.problems)
 
     def warning(self, place: Place, message: str, hint: str = "") -> None:
         """Something at ``place`` works, and is worth a word."""
@@ -50,6 +62,6 @@ class Findings:
 
 
 def in_order(problems: list[Problem], file: str) -> tuple[Problem, ...]:
-    """By line, those of the file before those of ``--set``, each once."""
+    """By line, those of the file before those of ``--set`` and of base files, each once."""
     unique = list(dict.fromkeys(problems))
-    return tuple(sorted(unique, key=lambda item: (item.file != file, item.line or 0)))
+    return tuple(sorted(unique, key=lambda item: (item.file != file, item.file, item.line or 0)))

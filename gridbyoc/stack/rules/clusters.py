@@ -51,7 +51,7 @@ def _check_types(findings: Findings, cluster: int) -> None:
         if not isinstance(name, str):
             continue
         where: Place = (*place, index, "name") if isinstance(item, dict) else (*place, index)
-        findings.fault(where, instance_type_fault(name))
+        findings.type_fault(where, instance_type_fault(name))
         if name in seen:
             findings.problem(where, f"{show(name)} stands here twice", "remove one of them")
         seen.add(name)

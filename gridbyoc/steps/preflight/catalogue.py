@@ -6,9 +6,10 @@ from gridbyoc.steps.preflight.clock import CHECKS as CLOCK
 from gridbyoc.steps.preflight.disk import CHECKS as DISK
 from gridbyoc.steps.preflight.identity import CHECKS as IDENTITY
 from gridbyoc.steps.preflight.model import Check, Kind
+from gridbyoc.steps.preflight.offerings import CHECKS as OFFERINGS
 from gridbyoc.steps.preflight.tools import CHECKS as TOOLS
 
-CHECKS: tuple[Check, ...] = (*TOOLS, *DISK, *CLOCK, *IDENTITY)
+CHECKS: tuple[Check, ...] = (*TOOLS, *DISK, *CLOCK, *IDENTITY, *OFFERINGS)
 """In the order of a run: the machine, who we are, what we may, what the account has room for, the control plane."""
 
 KINDS: tuple[Kind, ...] = tuple(sorted((kind for check in CHECKS for kind in check.kinds), key=lambda kind: kind.code))

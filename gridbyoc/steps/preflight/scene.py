@@ -13,6 +13,7 @@ from gridbyoc.aws import AwsSession, Caller, caller_identity, open_session
 from gridbyoc.control_plane.model import Cluster, Registrar
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.defaults import REGION
+from gridbyoc.stack.document import Origin
 from gridbyoc.stack.model import ClusterSpec, LocalBackend, Stack
 from gridbyoc.terraform import Binary, standing_role
 
@@ -59,6 +60,7 @@ class Scene:
 
     ``work_dir`` is where the run's files would lie. ``has_role`` is whether this stack's role is known to stand
     already (``None``: cannot be told before the state is read). ``clusters`` are the control plane's, all of them.
+    ``origin`` knows the lines of the stack file, where it was read for this preflight.
     """
 
     stack: Stack | None
@@ -71,6 +73,7 @@ class Scene:
     caller: Shared[Caller]
     registrar: Shared[Registrar]
     clusters: Shared[tuple[Cluster, ...]]
+    origin: Origin | None = None
 
     @property
     def wanted(self) -> tuple[ClusterSpec, ...]:
@@ -93,6 +96,7 @@ def set_scene(
     work_dir: Path,
     find_binary: Callable[[], Binary],
     connect: Callable[[], Registrar],
+    origin: Origin | None = None,
 ) -> Scene:
     """A scene in which nothing has been asked yet. Without a stack its region is the environment's."""
     environ = machine.environ
@@ -110,6 +114,7 @@ def set_scene(
         caller=Shared(lambda: caller_identity(session())),
         registrar=registrar,
         clusters=Shared(lambda: registrar().list()),
+        origin=origin,
     )
 
 

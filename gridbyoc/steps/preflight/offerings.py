@@ -1,0 +1,204 @@
+"""Can the clusters' instance types be had: do they exist, in this region, in the zone of the work, for amd64?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gridbyoc.aws.offerings import TypeFacts, offered_types, type_facts, zone_names
+from gridbyoc.control_plane.defaults import INSTANCE_TYPES
+from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError
+from gridbyoc.stack.botocore_data import known_types
+from gridbyoc.stack.findings import Fault
+from gridbyoc.stack.instance_types import instance_type_fault, is_arm
+from gridbyoc.stack.words import Place, place_text
+from gridbyoc.steps.preflight.alternatives import Alternatives
+from gridbyoc.steps.preflight.model import Check, Finding, Kind
+from gridbyoc.steps.preflight.scene import Scene, Shared
+from gridbyoc.steps.verdict import Verdict
+
+GROUP = "offerings"
+EXISTS = Kind(
+    "GBY-O001",
+    GROUP,
+    "instance types exist",
+    "Each instance type of the stack is one that EC2 has. Fails for a name that no region offers and no list of AWS's "
+    "knows.",
+    "https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-types.html",
+)
+AMD64 = Kind(
+    "GBY-O002",
+    GROUP,
+    "instance types are amd64",
+    "Each instance type runs x86_64 images, by its name and by what EC2 says of it. Fails for an Arm type.",
+    "https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html",
+)
+REGION = Kind(
+    "GBY-O003",
+    GROUP,
+    "instance types in the region",
+    "The region offers each instance type. Fails for one that it does not; warns where the control plane's own list, "
+    "which a cluster without instance types gets, has some.",
+    "https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-regions.html",
+)
+ZONE = Kind(
+    "GBY-O004",
+    GROUP,
+    "instance types in zone a",
+    "The region's zone a, where the service places its work, offers each instance type. Fails for one that it does "
+    "not, and warns where the account has no such zone.",
+    "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html",
+)
+CURRENT = Kind(
+    "GBY-O005",
+    GROUP,
+    "instance types are current",
+    "Each instance type is of the current generation. Warns for an earlier one, which AWS retires some day.",
+    "https://aws.amazon.com/ec2/previous-generation/",
+)
+LISTED = "ec2:DescribeInstanceTypeOfferings"
+DESCRIBED = "ec2:DescribeInstanceTypes"
+LOOK = "`aws ec2 describe-instance-type-offerings` lists what is offered."
+SOURCES = ((EXISTS, LISTED), (AMD64, DESCRIBED), (REGION, LISTED), (ZONE, LISTED), (CURRENT, DESCRIBED))
+
+
+@dataclass(frozen=True, slots=True)
+class Types:
+    """The stack's instance types, each with the place where it stands first, and what to take in their place."""
+
+    scene: Scene
+    places: Mapping[str, Place]
+    instead: Alternatives
+
+    @property
+    def zone(self) -> str:
+        """Where the service places its work."""
+        return f"{self.scene.region}a"
+
+    def finding(
+        self, kind: Kind, verdict: Verdict, name: str, said: str, *, needed: str, other: str | None, source: str = ""
+    ) -> Finding:
+        """A finding about one type: where it stands, what is wrong with it, and what to take instead."""
+        place = self.places[name]
+        file, line = self.scene.origin(place) if self.scene.origin else ("", None)
+        short = Path(file).name
+        where = ", ".join(part for part in (f"{short}:{line}" if line else short, place_text(place)) if part)
+        fix = f"Take {other}, the nearest that can be had." if other else f"Choose another type. {LOOK}"
+        facts = {"path": place_text(place), "file": file or None, "line": line, "alternative": other}
+        return Finding(kind, verdict, f"{said} ({where})", needed, fix, source, subject=name, facts=facts)
+
+
+def _look(scene: Scene) -> Iterator[Finding]:
+    types = Types(scene, _places(scene), _alternatives(scene))
+    told: set[str] = set()
+    bad: set[str] = set()
+    for finding in _trouble(types):
+        told.add(finding.code)
+        bad |= {finding.subject} if finding.verdict == "fail" else set()
+        yield finding
+    if fine := ", ".join(name for name in types.places if name not in bad):
+        yield from (Finding(kind, "pass", fine, source=source) for kind, source in SOURCES if kind.code not in told)
+
+
+def _trouble(types: Types) -> Iterator[Finding]:
+    """What is wrong, that which takes no AWS first."""
+    faults = {name: fault for name in types.places if (fault := instance_type_fault(name))}
+    yield from (_unfit(types, name, fault) for name, fault in faults.items())
+    asked = [name for name in types.places if name not in faults]
+    if any(not spec.instance_types for spec in types.scene.wanted):
+        yield from _default_types(types.scene)
+    if not asked:
+        return
+    offered = offered_types(types.scene.session(), asked)
+    if not offered:
+        _anything_at_all(types.scene)
+    yield from (_missing(types, name) for name in asked if name not in offered)
+    if there := [name for name in asked if name in offered]:
+        facts = type_facts(types.scene.session(), there)
+        yield from _zone_trouble(types, there, facts)
+        yield from _kind_trouble(types, facts)
+
+
+def _places(scene: Scene) -> dict[str, Place]:
+    found: dict[str, Place] = {}
+    for number, spec in enumerate(scene.wanted):
+        for index, item in enumerate(spec.instance_types):
+            found.setdefault(item.name, ("clusters", number, "instance_types", index))
+    return found
+
+
+def _alternatives(scene: Scene) -> Alternatives:
+    def everything() -> frozenset[str]:
+        session = scene.session()
+        return offered_types(session, zone=f"{scene.region}a") or offered_types(session)
+
+    return Alternatives(Shared(everything), lambda names: type_facts(scene.session(), names))
+
+
+def _anything_at_all(scene: Scene) -> None:
+    """An endpoint that knows no offerings proves nothing about ours."""
+    if not offered_types(scene.session()):
+        what = f"EC2 lists no instance type at all for {scene.region}."
+        raise AwsError(what, fix="Check the region and AWS_ENDPOINT_URL.", rerun=SAFE_NOTHING_DONE)
+
+
+def _unfit(types: Types, name: str, fault: Fault) -> Finding:
+    if is_arm(name):
+        said, other = "an Arm type, and clusters run amd64 only", types.instead.to(name)
+        return types.finding(AMD64, "fail", name, said, needed="x86_64", other=other)
+    found = types.finding(EXISTS, "fail", name, fault.message, needed="a type of EC2's", other=None)
+    return replace(found, fix=f"{fault.hint[:1].upper()}{fault.hint[1:]}.") if fault.hint else found
+
+
+def _missing(types: Types, name: str) -> Finding:
+    other = types.instead.to(name)
+    if name in known_types():
+        said, needed = f"{types.scene.region} does not offer it", f"offered in {types.scene.region}"
+        return types.finding(REGION, "fail", name, said, needed=needed, other=other, source=LISTED)
+    said = f"there is no such type: {types.scene.region} does not offer it, and no list of AWS's knows it"
+    return types.finding(EXISTS, "fail", name, said, needed="a type of EC2's", other=other, source=LISTED)
+
+
+def _zone_trouble(types: Types, there: Sequence[str], facts: Mapping[str, TypeFacts]) -> Iterator[Finding]:
+    session = types.scene.session()
+    offered = offered_types(session, there, zone=types.zone)
+    if not offered and types.zone not in (zones := zone_names(session)):
+        read = f"this account has no zone {types.zone}; it has {', '.join(zones)}"
+        fix = "Ask the control plane's support where it places its work in this account, or choose another region."
+        yield Finding(ZONE, "warn", read, types.zone, fix, "ec2:DescribeAvailabilityZones", facts={"zones": zones})
+        return
+    for name in (each for each in there if each not in offered):
+        said, other = f"{types.zone} does not offer it, other zones do", types.instead.to(name, facts.get(name))
+        needed = f"offered in {types.zone}"
+        yield types.finding(ZONE, "fail", name, said, needed=needed, other=other, source=LISTED)
+
+
+def _kind_trouble(types: Types, facts: Mapping[str, TypeFacts]) -> Iterator[Finding]:
+    for name, each in facts.items():
+        if each.architectures and "x86_64" not in each.architectures:
+            said, other = f"runs {' and '.join(each.architectures)} only", types.instead.to(name, each)
+            yield types.finding(AMD64, "fail", name, said, needed="x86_64", other=other, source=DESCRIBED)
+        elif not each.current:
+            said, other = "of an earlier generation", types.instead.to(name, each, current=True)
+            found = types.finding(CURRENT, "warn", name, said, needed="a current type", other=other, source=DESCRIBED)
+            yield replace(found, fix=f"{other} is the nearest of today's." if other else LOOK)
+
+
+def _default_types(scene: Scene) -> Iterator[Finding]:
+    """A cluster without instance types gets the list of the service's own client; Lightning chooses by itself."""
+    if scene.stack is None or scene.stack.control_plane.type != "grid":
+        return
+    offered = offered_types(scene.session(), INSTANCE_TYPES)
+    if not offered:
+        _anything_at_all(scene)
+    missing = [name for name in INSTANCE_TYPES if name not in offered]
+    read = f"{len(offered)} of the {len(INSTANCE_TYPES)} that a cluster without instance types gets"
+    if missing:
+        fix = "Name the types that you want under `instance_types`: the others can never start."
+        verdict: Verdict = "warn" if offered else "fail"
+        read, facts = f"{read}; not offered: {', '.join(missing)}", {"missing": missing}
+        yield Finding(REGION, verdict, read, "all of them", fix, LISTED, subject="the service's list", facts=facts)
+
+
+CHECKS = (Check((EXISTS, AMD64, REGION, ZONE, CURRENT), _look),)
