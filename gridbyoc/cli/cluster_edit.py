@@ -15,6 +15,8 @@ from gridbyoc.cli.running import open_run
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, GridbyocError, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gridbyoc.control_plane.edit import Edited
     from gridbyoc.control_plane.model import Cluster, Registrar
     from gridbyoc.stack.model import ClusterSpec, ControlPlane, DialectName, Stack
@@ -102,8 +104,21 @@ def _refuse_write(subject: Subject) -> None:
         why = f"{subject.stack.file} has no cluster named {subject.name}."
         fix = "Name the stack file that has it with --stack, or leave --write out."
     else:
+        why, fix = _in_a_base(subject.stack.file, subject.name)
+    if not why:
         return
     raise UsageError("The change cannot be written into a stack file.", why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
+
+
+def _in_a_base(file: Path, name: str) -> tuple[str, str]:
+    """Why and what to do where the list of clusters is a base's, which other stacks may share; else nothing."""
+    from gridbyoc.stack.extends import standing_elsewhere
+
+    there = standing_elsewhere(file, ("clusters",))
+    if there is None:
+        return "", ""
+    where = f"{there.file}:{there.line}"
+    return f"{name} stands in {where}, which {file.name} extends.", "Change it there by hand, or leave --write out."
 
 
 def _edited(app: App, subject: Subject) -> Edited:

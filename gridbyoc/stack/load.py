@@ -11,7 +11,8 @@ from typing import TextIO
 from gridbyoc.errors import Problem, StackError
 from gridbyoc.stack import defaults
 from gridbyoc.stack.build import build_stack
-from gridbyoc.stack.document import Document, read_document
+from gridbyoc.stack.document import Document, Origin, read_document
+from gridbyoc.stack.extends import take_bases
 from gridbyoc.stack.external_id import read_external_id
 from gridbyoc.stack.findings import Findings, in_order
 from gridbyoc.stack.model import Stack
@@ -28,10 +29,11 @@ Stdin = TextIO | str | bytes | None
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid stack, and what is worth a word about its file."""
+    """A valid stack, what is worth a word about its file, and where its values stand."""
 
     stack: Stack
-    warnings: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...]
+    origin: Origin
 
 
 def load(
@@ -55,20 +57,25 @@ def read(
     stdin: Stdin = None,
     cwd: Path | None = None,
     home: Path | None = None,
+    any_instance_type: bool = False,
 ) -> Loaded:
     """Read and check a stack file (YAML 1.2, so JSON as well).
 
     ``source`` is a path, or ``-`` for standard input: ``stdin`` is then a stream or the text itself. ``overrides`` are
-    ``PATH=VALUE``. ``environ`` answers ``role.external_id_from.env``; ``home`` (default: its ``HOME``) is what ``~/``
-    means; ``cwd`` is where a relative ``source`` lies, and what paths in a file from stdin are relative to.
-    Raises ``StackError`` with every problem: file, line, path, what is allowed.
+    ``PATH=VALUE``. What the file ``extends`` is merged in. ``environ`` answers ``role.external_id_from.env``; ``home``
+    (default: its ``HOME``) is what ``~/`` means; ``cwd`` is where a relative ``source`` lies, and what paths in a file
+    from stdin are relative to.
+    ``any_instance_type`` lets types pass that no cluster can run on, for whoever looks at them otherwise; a file with
+    another problem is refused with all of them. Raises ``StackError`` with every problem: file, line, path, what is
+    allowed.
     """
     here = cwd or Path.cwd()
     file = None if str(source) == "-" else Path(os.path.normpath(here / source))
     document = _document(file, str(source), stdin)
     base = file.parent if file else here
+    take_bases(document, file, base)
     where = _Where(file, base, home or Path(environ.get("HOME") or base))
-    return _checked(document, overrides, environ, where)
+    return _checked(document, overrides, environ, where, any_instance_type=any_instance_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,14 @@ def _document(file: Path | None, name: str, stdin: Stdin) -> Document:
     return document
 
 
-def _checked(document: Document, overrides: Sequence[str], environ: Mapping[str, str], where: _Where) -> Loaded:
+def _checked(
+    document: Document,
+    overrides: Sequence[str],
+    environ: Mapping[str, str],
+    where: _Where,
+    *,
+    any_instance_type: bool,
+) -> Loaded:
     if document.broken:
         raise _error(document, document.faults)
     findings = Findings(document, problems=list(document.faults))
@@ -99,11 +113,11 @@ def _checked(document: Document, overrides: Sequence[str], environ: Mapping[str,
     check_rules(findings, context)
     external_id = read_external_id(findings, context, environ)
     leftovers(findings, rest)
-    if findings.problems:
+    if findings.problems and not (any_instance_type and findings.types_only):
         raise _error(document, findings.problems)
     check_siblings(findings, where.file)
     stack = build_stack(defaults.with_defaults(document.data), context, external_id, where.file)
-    return Loaded(stack, in_order(findings.warnings, document.file))
+    return Loaded(stack, in_order(findings.warnings, document.file), document.origin)
 
 
 def _error(document: Document, problems: Sequence[Problem]) -> StackError:

@@ -85,6 +85,8 @@ def _apply(document: Document, override: Override) -> None:
 
 
 def _refuse_secrets(place: Place) -> None:
+    if place[0] == "extends":
+        raise OverrideError("extends", "what a stack is made of stands in its file", "set the values themselves")
     if place[:2] == ("role", "tags"):
         return
     for part in place:
