@@ -40,6 +40,22 @@ def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
                      metavar="ID", help="The AWS account of the control plane."),
         click.option("--api-key", envvar="GRIDBYOC_SANDBOX_API_KEY", show_envvar=True,
                      help="The key to take; random otherwise. It opens this sandbox and nothing else."),
+        click.option("--account", type=click.Choice(["healthy", "new"]), envvar="GRIDBYOC_SANDBOX_ACCOUNT",
+                     default="healthy", show_default=True, help="The AWS account's quotas: roomy, or a new account's."),
+        click.option("--quota", "quotas", multiple=True, metavar="SERVICE/CODE=VALUE",
+                     help="One quota's value; can be repeated."),
+        click.option("--quota-name", "quota_names", multiple=True, metavar="SERVICE/CODE=NAME",
+                     help="Answer one quota under another name; can be repeated."),
+        click.option("--quota-seconds", type=seconds, default=5.0, show_default=True,
+                     help="How long a request for more quota stays open."),
+        click.option("--quota-outcome", type=click.Choice(["approved", "denied"]), default="approved",
+                     show_default=True, help="What becomes of it."),
+        click.option("--enforce-iam", is_flag=True, envvar="GRIDBYOC_SANDBOX_ENFORCE_IAM",
+                     help="Hold every AWS key but 'test' to its policies."),
+        click.option("--deny-by-scp", "denied_by_scp", multiple=True, metavar="ACTION",
+                     help="An action that the organization denies, like iam:CreateRole; can be repeated."),
+        click.option("--aws-log", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+                     help="Append each request to the local AWS here, as JSON, without secrets."),
         click.option("--tls", is_flag=True, help="Serve https and wss with a certificate of its own."),
     )  # fmt: skip
     for option in reversed(options):
@@ -110,9 +126,11 @@ def run(argv: tuple[str, ...], **options: object) -> None:
 
 def _settings(options: Mapping[str, Any]) -> SandboxSettings:
     from gridbyoc.sandbox import SandboxSettings
+    from gridbyoc.sandbox.quota_settings import read_quota_names, read_quotas
     from gridbyoc.stack.secret import Secret
 
     given = dict(options)
+    given |= {"quotas": read_quotas(given["quotas"]), "quota_names": read_quota_names(given["quota_names"])}
     key, state = given.pop("api_key"), given.pop("state")
     return SandboxSettings(**given, api_key=Secret(key) if key else None, state_dir=state.absolute() if state else None)
 

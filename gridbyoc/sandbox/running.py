@@ -120,9 +120,26 @@ def _start_both(
         return server
 
     with ThreadPoolExecutor(2) as pool:
-        aws = pool.submit(start, "local AWS", "gridbyoc.sandbox.aws_server", {"port": settings.aws_port})
+        aws = pool.submit(start, "local AWS", "gridbyoc.sandbox.aws_server", _aws_config(settings))
         plane = pool.submit(start, "control plane", "gridbyoc.sandbox.control_plane_server", config)
     return aws.result(), plane.result()
+
+
+def _aws_config(settings: SandboxSettings) -> dict[str, Any]:
+    quotas = {
+        "account": settings.account,
+        "values": dict(settings.quotas),
+        "names": dict(settings.quota_names),
+        "seconds": settings.quota_seconds,
+        "outcome": settings.quota_outcome.upper(),
+    }
+    return {
+        "port": settings.aws_port,
+        "quotas": quotas,
+        "enforce_iam": settings.enforce_iam,
+        "denied_by_scp": list(settings.denied_by_scp),
+        "aws_log": str(settings.aws_log.absolute()) if settings.aws_log else "",
+    }
 
 
 def _prepare_files(settings: SandboxSettings, directory: Path) -> tuple[Secret, Path]:
@@ -130,7 +147,9 @@ def _prepare_files(settings: SandboxSettings, directory: Path) -> tuple[Secret, 
     try:
         if settings.state_dir:
             settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        access_log.touch(mode=0o600)
+        for log in (access_log, settings.aws_log):
+            if log:
+                log.touch(mode=0o600)
         return api_key_for(settings), access_log
     except OSError as error:
         raise FileError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.sandbox.quota_settings import ACCOUNTS, OUTCOMES, check_quotas, refused
 from gridbyoc.stack.model import GRID_ACCOUNT_ID
 from gridbyoc.stack.secret import Secret
 
@@ -18,6 +20,8 @@ USERNAME = "ada"
 USER_ID = "user-ada-0001"
 ENV_PREFIX = "GRIDBYOC_SANDBOX_"
 
+_ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9*?]+|\*")
+
 
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
@@ -25,6 +29,12 @@ class SandboxSettings:
 
     ``create_seconds`` is from a create to RUNNING (0: at once), ``delete_seconds`` from a delete to DELETED.
     ``state_dir`` keeps the control plane's clusters and key for the next time; without it they are forgotten.
+
+    The local AWS: ``account`` is ``healthy`` (room for everything that the guide asks for) or ``new`` (what AWS gives
+    to a new account). ``quotas`` and ``quota_names`` change single quotas, by ``service/code``. A request for more is
+    open for ``quota_seconds`` and then has the ``quota_outcome``, ``approved`` or ``denied``. ``enforce_iam`` holds
+    every key but ``test`` to its policies. ``denied_by_scp`` are patterns of actions (``iam:CreateRole``, ``eks:*``)
+    that the organization denies. Each request is appended to ``aws_log``.
     """
 
     region: str = "us-east-1"
@@ -37,23 +47,41 @@ class SandboxSettings:
     port: int = 0
     aws_port: int = 0
     tls: bool = False
+    account: str = "healthy"
+    quotas: Mapping[str, float] = field(default_factory=dict)
+    quota_names: Mapping[str, str] = field(default_factory=dict)
+    quota_seconds: float = 5.0
+    quota_outcome: str = "approved"
+    enforce_iam: bool = False
+    denied_by_scp: tuple[str, ...] = ()
+    aws_log: Path | None = None
 
     def __post_init__(self) -> None:
-        for name in ("create_seconds", "delete_seconds"):
+        for name in ("create_seconds", "delete_seconds", "quota_seconds"):
             if not 0 <= getattr(self, name) <= 86_400:
                 raise _refused(f"{name} must be 0 to 86400 seconds, not {getattr(self, name)!r}.")
+        for name, allowed in (("account", ACCOUNTS), ("quota_outcome", OUTCOMES)):
+            if getattr(self, name) not in allowed:
+                raise refused(f"{name} is {getattr(self, name)!r}.", f"Give one of: {', '.join(allowed)}.")
+        for pattern in self.denied_by_scp:
+            if not _ACTION.fullmatch(pattern):
+                raise refused(f"{pattern!r} is not an action.", "Write it like iam:CreateRole or eks:*.")
+        check_quotas({**self.quotas, **self.quota_names})
 
 
 def settings_from_environ(environ: Mapping[str, str]) -> SandboxSettings:
-    """The settings that ``GRIDBYOC_SANDBOX_CREATE_SECONDS``, ``_DELETE_SECONDS`` and ``_API_KEY`` ask for.
+    """The settings that ``GRIDBYOC_SANDBOX_CREATE_SECONDS``, ``_DELETE_SECONDS``, ``_API_KEY``, ``_ACCOUNT`` and
+    ``_ENFORCE_IAM`` ask for.
 
-    Raises ``UsageError`` for a number that is none.
+    Raises ``UsageError`` for a number that is none, and for an account that is none.
     """
     key = environ.get(f"{ENV_PREFIX}API_KEY")
     return SandboxSettings(
         create_seconds=_seconds(environ, "CREATE_SECONDS", SandboxSettings().create_seconds),
         delete_seconds=_seconds(environ, "DELETE_SECONDS", SandboxSettings().delete_seconds),
         api_key=Secret(key) if key else None,
+        account=environ.get(f"{ENV_PREFIX}ACCOUNT") or "healthy",
+        enforce_iam=environ.get(f"{ENV_PREFIX}ENFORCE_IAM", "").lower() in {"1", "true", "yes", "on"},
     )
 
 

@@ -1,0 +1,123 @@
+"""Who a key or an ARN belongs to, and what is attached to them: read in moto's IAM and STS, in this process.
+
+Shape: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+The key ``test`` is the account's administrator. moto shows any key that it does not know as ``user/moto``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gridbyoc.sandbox.aws_extra.answer import AwsError
+from gridbyoc.sandbox.aws_extra.decision import Powers
+from gridbyoc.sandbox.aws_extra.policy import Policy, read_document
+from gridbyoc.sandbox.settings import AWS_ACCOUNT_ID
+
+ADMINISTRATOR_KEY = "test"
+
+_ENTITY = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):(?P<kind>user|group|role)/(?P<path>.+)")
+_ADMINISTRATOR = re.compile(r"arn:aws[a-z-]*:(iam|sts)::\d{12}:(user/moto|root)")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """``arn`` as AWS names it in messages; ``context`` holds the condition keys that come from the principal."""
+
+    arn: str
+    account_id: str
+    powers: Powers = field(repr=False)
+    context: Mapping[str, list[str]]
+
+
+def principal_of_key(access_key: str, region: str) -> Principal | None:
+    """The user or the assumed role whose key it is; ``None`` where it is nobody's."""
+    from moto.iam.models import get_account_id_from
+
+    account_id = get_account_id_from(access_key)
+    if access_key == ADMINISTRATOR_KEY:
+        return administrator()
+    iam, sts = _backends(account_id, region)
+    if session := sts.get_assumed_role_from_access_key(access_key):
+        role = next((role for role in iam.roles.values() if role.arn == session.role_arn), None)
+        return _principal(session.arn, account_id, _of_role(role, iam) if role else Powers())
+    user = iam.get_user_from_access_key_id(access_key)
+    return None if user is None else _principal(user.arn, account_id, _of_user(user, iam), user.name)
+
+
+def administrator() -> Principal:
+    """Whom moto's test credentials stand for."""
+    arn = f"arn:aws:sts::{AWS_ACCOUNT_ID}:user/moto"
+    return _principal(arn, AWS_ACCOUNT_ID, Powers(administrator=True), "moto")
+
+
+def principal_of_arn(arn: str, region: str) -> Principal:
+    """The user, group or role of an ARN. Raises ``AwsError`` as IAM does: NoSuchEntity, or InvalidInput."""
+    found = _ENTITY.fullmatch(arn)
+    name = found["path"].rpartition("/")[2] if found else ""
+    if found:
+        iam, _ = _backends(found["account"], region)
+        places = {"user": iam.users, "group": iam.groups, "role": iam.roles}
+        entity = next((each for each in places[found["kind"]].values() if each.arn == arn), None)
+        if entity is not None:
+            reading = {"user": _of_user, "group": _of_group, "role": _of_role}[found["kind"]]
+            return _principal(arn, found["account"], reading(entity, iam), name if found["kind"] == "user" else "")
+    if _ADMINISTRATOR.fullmatch(arn):
+        return administrator()
+    if not found:
+        raise AwsError("InvalidInput", f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
+    raise AwsError("NoSuchEntity", f"The {found['kind']} with name {name} cannot be found.", 404)
+
+
+def _backends(account_id: str, region: str) -> tuple[Any, Any]:
+    from moto.iam.models import iam_backends
+    from moto.sts.models import sts_backends
+    from moto.utilities.utils import get_partition
+
+    partition = get_partition(region)
+    return iam_backends[account_id][partition], sts_backends[account_id][partition]
+
+
+def _principal(arn: str, account_id: str, powers: Powers, username: str = "") -> Principal:
+    context = {"aws:principalarn": [arn], "aws:principalaccount": [account_id]}
+    if username:
+        context["aws:username"] = [username]
+    return Principal(arn, account_id, powers, context)
+
+
+def _of_user(user: Any, iam: Any) -> Powers:  # noqa: ANN401 -- moto's objects
+    groups = [group for group in iam.groups.values() if any(member.name == user.name for member in group.users)]
+    policies = [*_attached(user, "user"), *(each for group in groups for each in _attached(group, "group"))]
+    boundary = getattr(user, "permissions_boundary", None) or {}
+    return Powers(tuple(policies), _boundary(boundary.get("PermissionsBoundaryArn"), iam))
+
+
+def _of_group(group: Any, _iam: Any) -> Powers:  # noqa: ANN401 -- moto's objects
+    return Powers(tuple(_attached(group, "group")))
+
+
+def _of_role(role: Any, iam: Any) -> Powers:  # noqa: ANN401 -- moto's objects
+    return Powers(tuple(_attached(role, "role")), _boundary(role.permissions_boundary_arn, iam))
+
+
+def _attached(entity: Any, kind: str) -> Iterable[Policy]:  # noqa: ANN401 -- moto's objects
+    for name, text in list(entity.policies.items()):
+        yield Policy(name, kind, read_document(text))
+    for arn, managed in list(entity.managed_policies.items()):
+        yield _managed(arn, managed)
+
+
+def _managed(arn: str, managed: Any) -> Policy:  # noqa: ANN401 -- moto's objects
+    version = next(version for version in managed.versions if version.is_default)
+    kind = "aws-managed" if ":iam::aws:" in arn else "user-managed"
+    return Policy(managed.name, kind, read_document(version.document))
+
+
+def _boundary(arn: str | None, iam: Any) -> tuple[Policy, ...] | None:  # noqa: ANN401 -- moto's objects
+    """A boundary that has been deleted allows nothing."""
+    if not arn:
+        return None
+    managed = iam.managed_policies.get(arn)
+    return (_managed(arn, managed),) if managed else ()

@@ -1,0 +1,185 @@
+"""Service Quotas: reading quotas, and asking for more.
+
+Shape: https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_Operations.html (botocore
+``service-quotas``). Codes and names are those of the project's data file (``gridbyoc.stack.service_quotas``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from gridbyoc.sandbox.aws_extra.answer import AwsError
+from gridbyoc.sandbox.aws_extra.caller import Caller, Handler
+from gridbyoc.sandbox.aws_extra.paging import page_of
+from gridbyoc.sandbox.aws_extra.quota_book import QuotaBook, QuotaRequest
+from gridbyoc.stack.service_quotas import QuotaCode, quota_codes
+
+_SERVICES = {
+    "autoscaling": "Amazon EC2 Auto Scaling",
+    "ec2": "Amazon Elastic Compute Cloud (Amazon EC2)",
+    "eks": "Amazon Elastic Kubernetes Service (Amazon EKS)",
+    "iam": "AWS Identity and Access Management (IAM)",
+    "s3": "Amazon Simple Storage Service (Amazon S3)",
+    "vpc": "Amazon Virtual Private Cloud (Amazon VPC)",
+}
+
+
+class ServiceQuotas:
+    """The operations, over one account's book of quotas."""
+
+    def __init__(self, book: QuotaBook) -> None:
+        self._book = book
+
+    def operations(self) -> Mapping[str, Handler]:
+        """By botocore's name."""
+        return {
+            "GetServiceQuota": self.get_service_quota,
+            "GetAWSDefaultServiceQuota": self.get_default,
+            "ListServiceQuotas": self.list_service_quotas,
+            "ListAWSDefaultServiceQuotas": self.list_defaults,
+            "ListServices": self.list_services,
+            "RequestServiceQuotaIncrease": self.request_increase,
+            "GetRequestedServiceQuotaChange": self.get_request,
+            "ListRequestedServiceQuotaChangeHistory": self.list_requests,
+            "ListRequestedServiceQuotaChangeHistoryByQuota": self.list_requests,
+        }
+
+    def get_service_quota(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The applied value; ``NoSuchResourceException`` where the account has none of its own."""
+        quota = self._find(caller, given)
+        if self._book.applied(quota, caller.account_id, caller.region) is None:
+            raise _no_such()
+        return {"Quota": self._applied(quota, caller)}
+
+    def get_default(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+        """AWS's own value."""
+        return {"Quota": self._default(self._find(caller, given), caller)}
+
+    def list_service_quotas(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Those that have an applied value; a quota without one is left out, as AWS does."""
+        quotas = [
+            self._applied(quota, caller)
+            for quota in self._of_service(caller, given)
+            if self._book.applied(quota, caller.account_id, caller.region) is not None
+        ]
+        return page_of("Quotas", quotas, given)
+
+    def list_defaults(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+        """AWS's own values of a service."""
+        return page_of("Quotas", [self._default(quota, caller) for quota in self._of_service(caller, given)], given)
+
+    def list_services(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The services that have quotas here."""
+        services = [{"ServiceCode": code, "ServiceName": name} for code, name in _SERVICES.items()]
+        return page_of("Services", services, given)
+
+    def request_increase(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+        """File a request: for more than there is, and one at a time."""
+        quota = self._find(caller, given)
+        desired = float(given["DesiredValue"])
+        if desired <= self._book.value(quota, caller.account_id, caller.region):
+            raise AwsError(
+                "IllegalArgumentException", "You must provide a quota value greater than the current quota value."
+            )
+        requester = json.dumps({"accountId": caller.account_id, "callerArn": caller.arn})
+        request = self._book.ask(quota, caller.account_id, caller.region, desired, requester)
+        if request is None:
+            raise AwsError(
+                "ResourceAlreadyExistsException", "Only one open service quota increase request is allowed per quota."
+            )
+        return {"RequestedQuota": self._change(request)}
+
+    def get_request(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+        """One request by its id."""
+        for request in self._book.requests(caller.account_id, caller.region):
+            if request.id == given.get("RequestId"):
+                return {"RequestedQuota": self._change(request)}
+        raise _no_such()
+
+    def list_requests(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The account's requests, newest first; of one service, of one quota, in one status."""
+        if "QuotaCode" in given:
+            self._find(caller, given)
+        changes = [self._change(each) for each in reversed(self._book.requests(caller.account_id, caller.region))]
+        wanted = {name: given[name] for name in ("ServiceCode", "QuotaCode", "Status") if given.get(name)}
+        chosen = [change for change in changes if all(change[name] == value for name, value in wanted.items())]
+        return page_of("RequestedQuotas", chosen, given)
+
+    def _of_service(self, caller: Caller, given: Mapping[str, Any]) -> list[QuotaCode]:
+        service = given.get("ServiceCode", "")
+        if service not in {quota.service for quota in quota_codes()}:
+            raise _no_such()
+        code = given.get("QuotaCode")
+        return [quota for quota in self._book.quotas(service, caller.region) if code in (None, quota.code)]
+
+    def _find(self, caller: Caller, given: Mapping[str, Any]) -> QuotaCode:
+        found = self._of_service(caller, given)
+        if len(found) != 1:
+            raise _no_such()
+        return found[0]
+
+    def _applied(self, quota: QuotaCode, caller: Caller) -> dict[str, Any]:
+        value = self._book.value(quota, caller.account_id, caller.region)
+        return self._described(quota, caller.account_id, caller.region) | {
+            "Value": value,
+            "QuotaAppliedAtLevel": "ACCOUNT",
+        }
+
+    def _default(self, quota: QuotaCode, caller: Caller) -> dict[str, Any]:
+        return self._described(quota, "", caller.region) | {"Value": self._book.default(quota)}
+
+    def _described(self, quota: QuotaCode, account_id: str, region: str) -> dict[str, Any]:
+        described = {**self._identity(quota, account_id, region), "Adjustable": True}
+        if quota.family_group:
+            described["UsageMetric"] = _usage_metric(quota)
+        return described
+
+    def _identity(self, quota: QuotaCode, account_id: str, region: str) -> dict[str, Any]:
+        is_global = quota.region == "home"
+        place = "" if is_global else region
+        return {
+            "ServiceCode": quota.service,
+            "ServiceName": _SERVICES.get(quota.service, quota.service),
+            "QuotaArn": f"arn:aws:servicequotas:{place}:{account_id}:{quota.service}/{quota.code}",
+            "QuotaCode": quota.code,
+            "QuotaName": self._book.name(quota),
+            "Unit": "None",
+            "GlobalQuota": is_global,
+        }
+
+    def _change(self, request: QuotaRequest) -> dict[str, Any]:
+        status, since = self._book.status(request)
+        change = self._identity(request.quota, request.account_id, request.region) | {
+            "Id": request.id,
+            "DesiredValue": request.desired,
+            "Status": status,
+            "Created": _time(request.created),
+            "LastUpdated": _time(since),
+            "Requester": request.requester,
+            "QuotaRequestedAtLevel": "ACCOUNT",
+        }
+        # A case is opened with AWS Support; until then there is no number of one.
+        return change if status == "PENDING" else change | {"CaseId": str(int(request.id[:12], 16))}
+
+
+def _usage_metric(quota: QuotaCode) -> dict[str, Any]:
+    market = "OnDemand" if quota.market == "on-demand" else "Spot"
+    return {
+        "MetricNamespace": "AWS/Usage",
+        "MetricName": "ResourceCount",
+        "MetricDimensions": {
+            "Class": f"{quota.family_group}/{market}", "Resource": "vCPU", "Service": "EC2", "Type": "Resource",
+        },
+        "MetricStatisticRecommendation": "Maximum",
+    }  # fmt: skip
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def _no_such() -> AwsError:
+    return AwsError("NoSuchResourceException", "The request failed because the specified resource does not exist.")
