@@ -132,7 +132,7 @@ def _role(iam: IAMClient, role_arn: str) -> dict[str, Any]:
     except ClientError as error:
         if error_code(error) == "NoSuchEntity":
             raise _missing(role_arn, f"IAM knows no role {name} in the caller's account.") from None
-        return {"unread": _reason(error)}
+        return {"unread": unread_reason(error)}
     if role["Arn"] != role_arn:
         raise _missing(role_arn, f"IAM knows the name {name} as {role['Arn']}.")
     return role
@@ -147,8 +147,8 @@ def _missing(role_arn: str, why: str) -> TrustError:
     )
 
 
-def _reason(error: ClientError) -> str:
-    """Why something could not be read, in words; every other error goes on its way."""
+def unread_reason(error: ClientError) -> str:
+    """Why something could not be read (not permitted, throttled), in words; every other error goes on its way."""
     code = error_code(error)
     if code in DENIED_CODES:
         return f"the caller may not call iam:{error.operation_name}"
@@ -167,7 +167,7 @@ def _listed(names: Callable[[], Iterator[str]]) -> tuple[list[str], str]:
     try:
         return list(names()), ""
     except ClientError as error:
-        return [], _reason(error)
+        return [], unread_reason(error)
 
 
 def _attached(iam: IAMClient, name: str) -> Iterator[str]:
@@ -200,6 +200,6 @@ def _document(kind: DocumentKind, name: str, read: Callable[[], tuple[object, st
         raw, version = read()
         return LiveDocument(kind, name, decoded(raw), version)
     except ClientError as error:
-        return LiveDocument(kind, name, None, unread=_reason(error))
+        return LiveDocument(kind, name, None, unread=unread_reason(error))
     except ValueError:
         return LiveDocument(kind, name, None, unread="its document is not a JSON object")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.options import command, default_stack_file, load_stack, pass_app, stack_option, url_option
+from gridbyoc.cli.options import command, default_stack_file, pass_app, read_stack, stack_option, url_option
 from gridbyoc.cli.running import now, terraform_options
 from gridbyoc.errors import ExitStatus
 
@@ -62,7 +62,8 @@ def _scene(app: App, stack_file: str | None, terraform_bin: str | None, url: str
     from gridbyoc.terraform import find_binary
 
     found = default_stack_file(app, stack_file)
-    stack = load_stack(app, found) if found else None
+    loaded = read_stack(app, found, any_instance_type=True) if found else None
+    stack = loaded.stack if loaded else None
     machine = Machine(app.environ, app.home, time.monotonic, time.sleep, now)
     work_dir = stack.work_dir(app.cwd if stack.file is None else None) if stack else app.cwd
     plane = stack.control_plane if stack else ControlPlane()
@@ -72,6 +73,7 @@ def _scene(app: App, stack_file: str | None, terraform_bin: str | None, url: str
         work_dir=work_dir,
         find_binary=lambda: find_binary(terraform_bin, app.environ),
         connect=lambda: connect(plane, environ=app.environ, home=app.home, url=url),
+        origin=loaded.origin if loaded else None,
     )
 
 

@@ -13,6 +13,7 @@ import click
 from gridbyoc.cli.app import App
 
 if TYPE_CHECKING:
+    from gridbyoc.stack.load import Loaded
     from gridbyoc.stack.model import Stack
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -125,9 +126,24 @@ def default_stack_file(app: App, given: str | None) -> str | None:
 
 def load_stack(app: App, stack_file: str, overrides: tuple[str, ...] = ()) -> Stack:
     """Read and check a stack file (``-``: stdin), its warnings on stderr; ``StackError`` with every problem."""
+    return read_stack(app, stack_file, overrides).stack
+
+
+def read_stack(
+    app: App, stack_file: str, overrides: tuple[str, ...] = (), *, any_instance_type: bool = False
+) -> Loaded:
+    """The same, with where its values stand; ``any_instance_type``: types that no cluster can run on pass."""
     from gridbyoc.stack.load import read
 
-    loaded = read(stack_file, overrides=overrides, environ=app.environ, stdin=app.stdin, cwd=app.cwd, home=app.home)
+    loaded = read(
+        stack_file,
+        overrides=overrides,
+        environ=app.environ,
+        stdin=app.stdin,
+        cwd=app.cwd,
+        home=app.home,
+        any_instance_type=any_instance_type,
+    )
     for warning in loaded.warnings:
         app.note(f"warning: {warning}")
-    return loaded.stack
+    return loaded

@@ -27,7 +27,7 @@ from gridbyoc.terraform.places import (
 )
 from gridbyoc.terraform.runner import LOCK_TIMEOUT, Runner
 from gridbyoc.terraform.snapshot import Snapshot, snapshot_of
-from gridbyoc.terraform.state import Backend, ModuleInState, module_in, standing_role
+from gridbyoc.terraform.state import Backend, ModuleInState, module_in, standing_role, standing_roles
 from gridbyoc.terraform.summary import ApplySummary, PlanSummary
 
 __all__ = [
@@ -66,4 +66,5 @@ __all__ = [
     "snapshot_of",
     "standing_places",
     "standing_role",
+    "standing_roles",
 ]

@@ -67,11 +67,17 @@ def has_resources(state: Mapping[str, Any]) -> bool:
 
 def standing_role(work_dir: Path) -> bool:
     """Whether the local state of ``work_dir`` holds an IAM role; the file alone is read, no Terraform is started."""
+    return bool(standing_roles(work_dir))
+
+
+def standing_roles(work_dir: Path) -> frozenset[str]:
+    """The ARNs of the IAM roles that the local state of ``work_dir`` holds, also of one that is being replaced."""
     resources = read_json(backend_of(work_dir).state_file(work_dir)).get("resources")
-    found = resources if isinstance(resources, list) else []
-    return any(
-        isinstance(item, dict) and item.get("type") == "aws_iam_role" and item.get("instances") for item in found
-    )
+    found = [item for item in resources if isinstance(item, dict)] if isinstance(resources, list) else []
+    roles = [item for item in found if item.get("mode") == "managed" and item.get("type") == "aws_iam_role"]
+    instances = [instance for role in roles for instance in role.get("instances") or ()]
+    arns = [(instance.get("attributes") or {}).get("arn") for instance in instances if isinstance(instance, dict)]
+    return frozenset(arn for arn in arns if isinstance(arn, str))
 
 
 @dataclass(frozen=True, slots=True)

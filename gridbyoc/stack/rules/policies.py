@@ -12,7 +12,7 @@ from gridbyoc.stack.words import Place, show
 
 _NAME = re.compile(r"([\x21-\x39\x3b-\x7e]+/)?[A-Za-z0-9_+=,.@-]{1,128}")
 _ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
-_SUCCESSORS = {"AmazonGuardDutyFullAccess": "AmazonGuardDutyFullAccess_v2"}
+SUCCESSORS = {"AmazonGuardDutyFullAccess": "AmazonGuardDutyFullAccess_v2"}
 """AWS managed policies that cannot be attached any more, and what took their place.
 
 https://docs.aws.amazon.com/guardduty/latest/ug/security-iam-awsmanpol.html
@@ -22,8 +22,8 @@ https://docs.aws.amazon.com/guardduty/latest/ug/security-iam-awsmanpol.html
 def managed_policy_fault(text: str, context: Context) -> Fault | None:
     """The name of an AWS managed policy (with its path, if it has one), or the ARN of any policy."""
     name = text.rpartition("/")[2]
-    if name in _SUCCESSORS and (not text.startswith("arn:") or ":iam::aws:" in text):
-        better = text[: -len(name)] + _SUCCESSORS[name]
+    if name in SUCCESSORS and (not text.startswith("arn:") or ":iam::aws:" in text):
+        better = text[: -len(name)] + SUCCESSORS[name]
         return Fault(f"`{name}` is deprecated by AWS: it cannot be attached to a role any more", f"write `{better}`")
     if text.startswith("arn:"):
         return policy_arn_fault(text, context)

@@ -1,0 +1,162 @@
+"""Can the role have the policies that it gets: are they there, may they be attached, are they few and short enough?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from gridbyoc.aws.managed_policies import ManagedPolicy, managed_policies, policies_per_role
+from gridbyoc.aws.permissions.document import MANAGED_POLICY_LIMIT, policy_size
+from gridbyoc.aws.permissions.terraform import MANAGED_POLICIES, STATEMENTS
+from gridbyoc.stack.model import PolicyStatement, Role
+from gridbyoc.stack.regions import partition_of
+from gridbyoc.stack.rules.policies import SUCCESSORS
+from gridbyoc.stack.words import nearest
+from gridbyoc.steps.preflight.model import Check, Finding, Kind
+from gridbyoc.steps.preflight.scene import Scene
+from gridbyoc.steps.verdict import Verdict
+
+GROUP = "policies"
+MANAGED = Kind(
+    "GBY-M001",
+    GROUP,
+    "managed policies",
+    "Each managed policy that the role gets is there and can be attached. Fails for one that IAM does not know, and "
+    "for one that AWS has given up, with what took its place.",
+    "https://docs.aws.amazon.com/aws-managed-policy/latest/reference/about-managed-policy-reference.html",
+)
+BOUNDARY = Kind(
+    "GBY-M002",
+    GROUP,
+    "permissions boundary",
+    "The policy that `role.permissions_boundary` names is there. Fails where IAM does not know it.",
+    "https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html",
+)
+COUNT = Kind(
+    "GBY-M003",
+    GROUP,
+    "policies on the role",
+    "The role's managed policies and its own are no more than the account allows on one role. Fails where they are.",
+    "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html",
+)
+SIZE = Kind(
+    "GBY-M004",
+    GROUP,
+    "size of the own policy",
+    "The policy made of `role.statements` has at most 6,144 characters, white space not counted. Fails where it has "
+    "more.",
+    "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entity-length",
+)
+READ = "iam:GetPolicy"
+
+
+def role_of(scene: Scene) -> Role | None:
+    """The role whose policies we know: none without a stack file, none where another module makes it."""
+    stack = scene.stack
+    return stack.role if stack and stack.terraform.module is None else None
+
+
+def policy_arns(role: Role, partition: str) -> tuple[str, ...]:
+    """The managed policies that are attached to the role, each once: the stack file's, else the module's default."""
+    names = MANAGED_POLICIES if role.managed_policies is None else role.managed_policies
+    own = f"arn:{partition}:iam::aws:policy/"
+    return tuple(dict.fromkeys(name if name.startswith("arn:") else own + name for name in names))
+
+
+def _arns(scene: Scene, role: Role) -> tuple[str, ...]:
+    return policy_arns(role, partition_of(scene.region) or scene.caller().partition)
+
+
+def _managed(scene: Scene) -> Iterator[Finding]:
+    role = role_of(scene)
+    if role is None:
+        return
+    arns = _arns(scene, role)
+    found = managed_policies(scene.session(), arns)
+    yield from (_gone(policy, MANAGED) for policy in found if not policy.unread and not policy.attachable)
+    yield from (_gone(policy, MANAGED) for policy in found if not policy.exists)
+    yield from (_unread(policy, MANAGED) for policy in found if policy.unread)
+    if all(policy.exists and policy.attachable and not policy.unread for policy in found):
+        read = f"all {len(found)} are there and can be attached" if found else "none are asked for"
+        yield Finding(MANAGED, "pass", read, source=READ, facts={"arns": list(arns)})
+
+
+def _boundary(scene: Scene) -> Iterator[Finding]:
+    role = role_of(scene)
+    if role is None:
+        return
+    if role.permissions_boundary is None:
+        yield Finding(BOUNDARY, "pass", "none is asked for")
+        return
+    (policy,) = managed_policies(scene.session(), (role.permissions_boundary,))
+    if policy.unread:
+        yield _unread(policy, BOUNDARY)
+    elif not policy.exists:
+        yield _gone(policy, BOUNDARY)
+    else:
+        yield Finding(BOUNDARY, "pass", f"{policy.arn} is there", source=READ)
+
+
+def _gone(policy: ManagedPolicy, kind: Kind) -> Finding:
+    """A policy that is not there, or can no longer be attached."""
+    read = "it can no longer be attached" if policy.exists else "IAM does not know it"
+    close = SUCCESSORS.get(policy.name) or nearest(policy.name, (n for n in MANAGED_POLICIES if n != policy.name))
+    mine = ":iam::aws:" not in policy.arn
+    fix = f"Make {policy.arn} first, or correct the stack file." if mine else "Correct role.managed_policies."
+    if close and not mine:
+        fix = f"Write {close} in role.managed_policies."
+    facts = {"arn": policy.arn, "alternative": None if mine else close}
+    return Finding(kind, "fail", read, "a policy that can be attached", fix, READ, subject=policy.name, facts=facts)
+
+
+def _unread(policy: ManagedPolicy, kind: Kind) -> Finding:
+    fix = f"Allow {READ}, or look at {policy.arn} yourself."
+    return Finding(kind, "unknown", policy.unread, fix=fix, source=READ, subject=policy.name)
+
+
+def _count(scene: Scene) -> Iterator[Finding]:
+    role = role_of(scene)
+    if role is None:
+        return
+    own = int(bool(STATEMENTS if role.statements is None else role.statements))
+    count = len(_arns(scene, role)) + own
+    limit = policies_per_role(scene.session())
+    read, source = f"{count} ({count - own} managed and {own or 'no'} own)", "iam:GetAccountSummary"
+    facts = {"count": count, "limit": limit}
+    if limit is None:
+        yield Finding(COUNT, "unknown", f"{read}; IAM does not say how many may be", source=source, facts=facts)
+        return
+    fix = "Raise the quota (IAM, managed policies per role, L-0DA4ABF3), or put statements together in fewer policies."
+    yield Finding(COUNT, "pass" if count <= limit else "fail", read, f"at most {limit}", fix, source, facts=facts)
+
+
+def _size(scene: Scene) -> Iterator[Finding]:
+    role = role_of(scene)
+    if role is None:
+        return
+    statements = STATEMENTS if role.statements is None else role.statements
+    if not statements:
+        yield Finding(SIZE, "pass", "the role has no policy of its own")
+        return
+    size = policy_size(own_policy(statements))
+    needed, facts = f"at most {MANAGED_POLICY_LIMIT:,} characters", {"size": size, "limit": MANAGED_POLICY_LIMIT}
+    fix = "Let wildcards stand for actions and resources, or name a policy of your own in role.managed_policies."
+    verdict: Verdict = "pass" if size <= MANAGED_POLICY_LIMIT else "fail"
+    yield Finding(SIZE, verdict, f"{size:,} characters", needed, fix, facts=facts)
+
+
+def own_policy(statements: Sequence[PolicyStatement]) -> dict[str, Any]:
+    """The document that the module makes of statements (modules/gridbyoc/main.tf)."""
+    made = [
+        {
+            **({"Sid": each.sid} if each.sid else {}),
+            "Effect": each.effect,
+            "Action": list(each.actions),
+            "Resource": list(each.resources),
+        }
+        for each in statements
+    ]
+    return {"Version": "2012-10-17", "Statement": made}
+
+
+CHECKS = (Check((MANAGED,), _managed), Check((BOUNDARY,), _boundary), Check((COUNT,), _count), Check((SIZE,), _size))
