@@ -150,6 +150,12 @@ def strange_files(work_dir: Path, ours: Collection[str] | None = None) -> Iterat
             yield path
 
 
+def terraform_files(work_dir: Path) -> tuple[Path, ...]:
+    """Everything that Terraform reads of the work_dir's configuration: what the last render wrote, and strange files."""
+    ours = _manifest(work_dir)
+    return tuple(sorted({*(work_dir / name for name in ours), *strange_files(work_dir, ours)}))
+
+
 def _digest(files: Mapping[str, File]) -> str:
     digest = hashlib.sha256()
     for name in sorted(files):

@@ -9,7 +9,7 @@ from typing import Literal
 from gridbyoc.steps.verdict import Verdict
 
 StepName = Literal["preflight", "render", "init", "plan", "apply", "output", "trust", "register", "wait",
-                   "delete", "destroy", "migrate", "push"]  # fmt: skip
+                   "delete", "destroy", "migrate", "push", "compare"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

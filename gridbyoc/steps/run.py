@@ -47,9 +47,9 @@ class Checks:
 class Choices:
     """What the command line chose: the Terraform binary, the control plane's address, how to wait.
 
-    ``checks`` ``None``: no preflight beyond who we are and which clusters there are. ``wait_timeout``,
-    ``poll_interval``, ``failed_grace`` and ``lock_timeout`` are seconds; ``failed_grace`` ``None`` is the dialect's,
-    ``lock_timeout`` ``None`` is each lock's own.
+    ``refresh``: let Terraform look, also where nothing seems to have moved. ``checks`` ``None``: no preflight beyond who
+    we are and which clusters there are. ``wait_timeout``, ``poll_interval``, ``failed_grace`` and ``lock_timeout`` are
+    seconds; ``failed_grace`` ``None`` is the dialect's, ``lock_timeout`` ``None`` is each lock's own.
     """
 
     terraform_bin: str | None = None
@@ -60,6 +60,7 @@ class Choices:
     failed_grace: float | None = None
     lock_timeout: float | None = None
     checks: Checks | None = None
+    refresh: bool = False
 
 
 @dataclass(slots=True)

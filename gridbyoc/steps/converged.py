@@ -1,0 +1,225 @@
+"""The converged fingerprint: what a good run left behind, so that a run that finds the same is done without Terraform.
+
+It can only say that nothing has moved since Terraform itself last said so. Whatever differs, cannot be read, or is not
+covered (another module, an old grant that is still accepted) takes the long way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gridbyoc import __version__
+from gridbyoc.aws import AwsSession, caller_identity, guard_account, open_session
+from gridbyoc.aws.live_facts import read_live_facts, state_version
+from gridbyoc.control_plane import connect
+from gridbyoc.control_plane.model import Cluster, Grant, Phase, Registrar
+from gridbyoc.errors import GridbyocError
+from gridbyoc.render import render, standing_ids, terraform_files
+from gridbyoc.stack.files import file_error, write_atomic
+from gridbyoc.stack.model import S3Backend
+from gridbyoc.steps.background import Background
+from gridbyoc.steps.changes import Action
+from gridbyoc.steps.events import Note
+from gridbyoc.steps.prepare import Site
+from gridbyoc.steps.report import Report
+from gridbyoc.steps.run import Run
+from gridbyoc.terraform import Backend
+
+RECORD = "converged.json"
+UNCHANGED = {"add": 0, "change": 0, "destroy": 0}
+HALF_DONE = ("errored.tfstate", ".terraform.tfstate.lock.info")
+"""What a Terraform that was cut off leaves behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converged:
+    """What stood after a good run, as keyed digests: they prove sameness and tell nothing of the external id."""
+
+    account_id: str
+    role_arn: str
+    role_name: str | None
+    native_lock: bool
+    inputs: str
+    state: str
+    live: str
+    clusters: str
+    key: bytes = field(repr=False)
+
+
+def unchanged(run: Run) -> Report | None:
+    """The report of a run that has nothing to do, or ``None``: take the long way. Terraform is not started.
+
+    The rendered root is brought up to date, as the long way would. The caller holds the stack's lock.
+    """
+    record = _read(run.work_dir / RECORD)
+    if record is None or not _covered(run):
+        return None
+    with run.step("compare") as step:
+        try:
+            found = _compare(run, record)
+        except GridbyocError as error:
+            # The long way meets it again, and says it in full.
+            found = f"cannot be told: {error.what}"
+        step.detail = found if isinstance(found, str) else "nothing has moved since the last run"
+    if isinstance(found, str):
+        return None
+    actions: dict[str, Action] = {cluster.name: "none" for cluster in found}
+    seconds = {str(name): took for name, took in run.seconds.items()}
+    role = (record.role_arn, record.role_name)
+    return Report(run.stack.name, record.account_id, *role, False, UNCHANGED, found, actions, seconds)
+
+
+def remember_converged(run: Run, site: Site, grant: Grant, report: Report) -> None:
+    """Keep the fingerprint of a run that came to its end, for the next one; without one where it is not covered.
+
+    What cannot be read now is no failure of the run: the next one takes the long way.
+    """
+    path = run.work_dir / RECORD
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+    flight = site.preflight
+    old_grant = site.previous_role is not None or any(i != grant.external_id for i in standing_ids(run.work_dir))
+    if old_grant or not _covered(run) or any(c.status != "running" for c in report.clusters):
+        return
+    with suppress(GridbyocError):
+        key = secrets.token_bytes(32)
+        facts = read_live_facts(flight.session, report.role_arn)
+        clusters = _ours(flight.registrar.list(), report.role_arn)
+        state = _state(run, flight.session)
+        if state is None:
+            return
+        record = Converged(
+            account_id=report.account_id,
+            role_arn=report.role_arn,
+            role_name=report.role_name,
+            native_lock=site.binary.s3_native_lock,
+            inputs=_digest(key, list(_inputs(run))),
+            state=_digest(key, state),
+            live=_digest(key, facts),
+            clusters=_digest(key, _specs(clusters)),
+            key=key,
+        )
+        write_atomic(path, json.dumps({**asdict(record), "key": key.hex()}, indent=2) + "\n")
+
+
+def _covered(run: Run) -> bool:
+    """The module is ours, so that its resources are known, and nothing is half done."""
+    half_done = any((run.work_dir / name).exists() for name in HALF_DONE)
+    return run.stack.terraform.module is None and not half_done
+
+
+def _compare(run: Run, record: Converged) -> tuple[Cluster, ...] | str:
+    """The stack's clusters where everything is the same, else what is not, in a few words."""
+    rendered = render(run.stack, run.work_dir, s3_native_lock=record.native_lock)
+    for warning in rendered.warnings:
+        run.outside.emit(Note(warning, "warning"))
+    if _digest(record.key, list(_inputs(run))) != record.inputs:
+        return "the stack file, the module or the tool has changed"
+    session = open_session(run.stack.aws.region, run.stack.aws.profile)
+    caller = Background(lambda: caller_identity(session))
+    live = Background(lambda: read_live_facts(session, record.role_arn))
+    state = Background(lambda: _state(run, session))
+    registrar = _registrar(run)
+    for spec in run.stack.clusters:
+        registrar.check(spec)
+    listed = registrar.list()
+    guard_account(caller.result(), run.stack.aws.account_id)
+    if caller.result().account_id != record.account_id:
+        return "the credentials belong to another account"
+    if _digest(record.key, state.result()) != record.state:
+        return "the state has changed"
+    if _digest(record.key, live.result()) != record.live:
+        return "the role or its policies have changed"
+    return _same_clusters(run, record, registrar, listed)
+
+
+def _same_clusters(
+    run: Run, record: Converged, registrar: Registrar, listed: tuple[Cluster, ...]
+) -> tuple[Cluster, ...] | str:
+    ours = _ours(listed, record.role_arn)
+    by_name = {cluster.name: cluster for cluster in ours}
+    if _digest(record.key, _specs(ours)) != record.clusters or any(c.status != "running" for c in ours):
+        return "a cluster has changed"
+    if by_name.keys() != {spec.name for spec in run.stack.clusters}:
+        return "the clusters are not those of the stack file"
+    if any(registrar.diff(by_name[spec.name], spec, None) for spec in run.stack.clusters):
+        return "a cluster is not as the stack file asks"
+    return tuple(by_name[spec.name] for spec in run.stack.clusters)
+
+
+def _ours(listed: tuple[Cluster, ...], role_arn: str) -> tuple[Cluster, ...]:
+    live = (c for c in listed if c.phase is not Phase.DELETED and c.role_arn == role_arn)
+    return tuple(sorted(live, key=lambda cluster: cluster.id))
+
+
+def _specs(clusters: tuple[Cluster, ...]) -> list[Any]:
+    return [[cluster.id, cluster.name, cluster.raw.get("spec")] for cluster in clusters]
+
+
+def _inputs(run: Run) -> Iterator[list[str]]:
+    """What a run works from on this machine: each file that Terraform reads, our version, the clusters as asked for."""
+    yield ["tool", __version__]
+    yield ["clusters", repr(run.stack.clusters), repr(run.stack.control_plane), str(run.choices.url)]
+    # https://registry.terraform.io/providers/hashicorp/aws/latest/docs#default_tags-configuration-block
+    yield ["environment", *sorted(f"{k}={v}" for k, v in run.outside.environ.items() if k.startswith("TF_AWS_"))]
+    for path in (*terraform_files(run.work_dir), run.work_dir / ".terraform.lock.hcl"):
+        yield [str(path.relative_to(run.work_dir)), hashlib.sha256(_content(path)).hexdigest()]
+
+
+def _state(run: Run, session: AwsSession) -> str | None:
+    """What tells one state from another: what a plan would read of the file, or which version of the object there is.
+
+    An apply that changes nothing writes the file all the same, with a new serial and its checks in another order.
+    """
+    backend = run.stack.terraform.backend
+    if not isinstance(backend, S3Backend):
+        content = _content(Backend().state_file(run.work_dir))
+        try:
+            state = {name: json.loads(content)[name] for name in ("lineage", "outputs", "resources")}
+        except (ValueError, TypeError, KeyError):
+            return None
+        return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+    stacks = run.stack.aws
+    profile = backend.profile or stacks.profile
+    same = (profile, backend.region) == (stacks.profile, stacks.region)
+    return state_version(session if same else open_session(backend.region, profile), backend.bucket, backend.key)
+
+
+def _registrar(run: Run) -> Registrar:
+    outside = run.outside
+    return connect(
+        run.stack.control_plane, environ=outside.environ, home=outside.home, url=run.choices.url,
+        sleep=outside.sleep, clock=outside.clock,
+    )  # fmt: skip
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise file_error("Cannot read", path, error) from None
+
+
+def _digest(key: bytes, value: object) -> str:
+    """Keyed, so that a short external id cannot be guessed from it."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _read(path: Path) -> Converged | None:
+    """The record; ``None`` where there is none, or not one of this version's."""
+    try:
+        found = json.loads(path.read_bytes())
+        return Converged(**{**found, "key": bytes.fromhex(found["key"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
