@@ -27,6 +27,7 @@ from botocore.session import Session
 
 from gridbyoc.aws.credential_words import LOGIN_OVER, help_for, help_for_code
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, AwsError
+from gridbyoc.errors.cards import AWS_CARDS, card_for, carrying, without_secrets
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -86,11 +87,12 @@ class AwsSession:
         key = (service, region or self.region)
         with self._making:
             if key not in self._clients:
-                self._clients[key] = self.boto.client(service, region_name=key[1], config=self._config())
+                self._clients[key] = self.boto.client(service, region_name=key[1], config=self.config())
             return self._clients[key]
 
     @staticmethod
-    def _config() -> Config:
+    def config() -> Config:
+        """The settings of every client."""
         return Config(
             connect_timeout=5,
             read_timeout=20,
@@ -122,13 +124,19 @@ def domain_errors(what: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _refused(what, error) from None
+        raise _with_card(_refused(what, error), error.operation_name) from None
     except (BotoCoreError, ResponseParserError, KeyError, ValueError, OSError) as error:
-        raise _unanswered(what, error) from None
+        raise _with_card(_unanswered(what, error)) from None
     except RuntimeError as error:
         if "still expired" not in str(error):  # how botocore.credentials says so
             raise
         raise _unanswered(what, error) from None
+
+
+def _with_card(error: AwsError, operation: str = "") -> AwsError:
+    """The error under its card; a fix that fits botocore's own error stays."""
+    error.why = without_secrets(error.why)
+    return carrying(error, card_for(error.why, AWS_CARDS, known={"action": operation}), keep=not operation)
 
 
 def _unanswered(what: str, error: Exception) -> AwsError:

@@ -18,6 +18,7 @@ from gridbyoc.errors import (
     ControlPlaneError,
     ControlPlaneUnreachableError,
 )
+from gridbyoc.errors.cards import card_for_answer, carrying
 from gridbyoc.stack.secret import Secret
 
 JsonObject = dict[str, Any]
@@ -74,12 +75,13 @@ def json_object(body: bytes) -> JsonObject | None:
 def not_the_api(answer: Answer, asked: Asked) -> LostAnswerError:
     """The answer is not JSON, or not the JSON that this call is answered with."""
     kind = asked.show(answer.content_type)
-    return LostAnswerError(
+    error = LostAnswerError(
         f"{asked.url} answered with something that is not the control plane's API (HTTP {answer.status}, {kind}).",
         http_status=answer.status,
         why="A proxy's or a web site's page, or an answer that was cut short.",
         fix=CHECK_ADDRESS,
     )
+    return carrying(error, card_for_answer(answer.status, is_api=False), keep=True)
 
 
 def redirected(answer: Answer, asked: Asked) -> ControlPlaneUnreachableError:
@@ -94,7 +96,14 @@ def redirected(answer: Answer, asked: Asked) -> ControlPlaneUnreachableError:
 
 
 def error_for(answer: Answer, asked: Asked) -> ControlPlaneError:
-    """The error that a status outside 2xx stands for, in the server's words where it has some."""
+    """The error that a status outside 2xx stands for, in the server's words where it has some, under its card."""
+    error = _error_for(answer, asked)
+    if isinstance(error, LostAnswerError):
+        return error
+    return carrying(error, card_for_answer(answer.status, error.why or error.what), keep=True)
+
+
+def _error_for(answer: Answer, asked: Asked) -> ControlPlaneError:
     if 300 <= answer.status < 400:
         return redirected(answer, asked)
     body = json_object(answer.body)

@@ -25,6 +25,7 @@ from gridbyoc.control_plane.failures import (
 from gridbyoc.control_plane.parse import MalformedError
 from gridbyoc.control_plane.words import Clean, Cleaner
 from gridbyoc.errors import ClusterNotFoundError, ControlPlaneError, ControlPlaneUnreachableError, UsageError
+from gridbyoc.errors.cards import card_for_answer, carrying
 from gridbyoc.stack.secret import Secret
 
 # Which calls may be repeated is urllib3's policy object; the loop is ours, since Retry knows no overall deadline.
@@ -157,7 +158,8 @@ def _understood(value: JsonObject, read: Callable[[JsonObject], T], asked: Asked
 
 def _unreachable(error: NoAnswerError, asked: Asked) -> ControlPlaneUnreachableError:
     kind = LostAnswerError if error.sent else ControlPlaneUnreachableError
-    return kind(f"The control plane at {asked.url} cannot be reached: {error.words}.", fix=error.fix or CHECK_ADDRESS)
+    what = f"The control plane at {asked.url} cannot be reached: {error.words}."
+    return carrying(kind(what, fix=error.fix or CHECK_ADDRESS), card_for_answer(0, error.words), keep=True)
 
 
 def cluster_path(cluster_id: str, *rest: str) -> str:

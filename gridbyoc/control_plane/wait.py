@@ -17,6 +17,7 @@ from gridbyoc.errors import (
     ControlPlaneError,
     WaitTimedOutError,
 )
+from gridbyoc.errors.cards import card_for_reason, carrying
 
 Target = Literal["running", "deleted"]
 LONGEST_PAUSE = 60.0
@@ -147,13 +148,14 @@ def _refuse_missing(watch: Watch, rules: Rules, now: float) -> None:
 
 def _failed(cluster: Cluster, rules: Rules) -> ClusterFailedError:
     what = "failed" if rules.target == "running" else "could not be deleted"
-    return ClusterFailedError(
+    error = ClusterFailedError(
         f"The cluster {_name(cluster)} {what}: {cluster.reason or 'the control plane gives no reason'}",
         fix="Put right what the reason names, then run this again."
         if rules.target == "running"
         else "Put right what the reason names, then delete it again.",
         rerun=SAFE_RESUMES,
     )
+    return carrying(error, card_for_reason(cluster.reason))
 
 
 def _on_its_way_out(cluster: Cluster) -> ClusterFailedError:

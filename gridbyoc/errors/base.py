@@ -27,6 +27,7 @@ class ExitStatus(IntEnum):
     TIMED_OUT = 6
     LEFTOVERS = 7
     LOCKED = 8
+    STALE_PLAN = 9
     INTERRUPTED = 130
 
 
@@ -47,9 +48,12 @@ class Problem:
 
 
 class GridbyocError(Exception):
-    """The root of them all. ``what`` is one sentence; ``why``, ``fix`` and ``rerun`` are sentences or empty."""
+    """The root of them all. ``what`` is one sentence; ``why``, ``fix`` and ``rerun`` are sentences or empty.
 
-    code: ClassVar[str] = "GBY-E001"
+    ``code`` is the kind's own; an error of a known failure has its card's (``errors.cards``).
+    """
+
+    code: str = "GBY-E001"
     exit_status: ClassVar[ExitStatus] = ExitStatus.FAILED
 
     def __init__(self, what: str, *, why: str = "", fix: str = "", rerun: str = SAFE) -> None:

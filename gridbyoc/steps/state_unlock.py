@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from gridbyoc.aws import caller_identity, guard_account, open_session, read_state_lock
 from gridbyoc.errors import SAFE_NOTHING_DONE, StateLockedError
+from gridbyoc.errors.cards import LOCK_CODES
 from gridbyoc.stack.model import S3Backend
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.prepare import open_runner, render_stack
@@ -21,7 +22,7 @@ from gridbyoc.terraform import Backend, LockInfo, local_lock, locally_held, pars
 
 Verdict = Literal["alive", "dead", "unknown"]
 _TAKEN_WITHIN = timedelta(seconds=90)  # from a step's start until Terraform has the lock: provider start, lock time-out
-_REFUSED = "GBY-T005"  # a step that ended so never had the lock
+_REFUSED = LOCK_CODES | {StateLockedError.code}  # a step that ended so never had the lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def _bad_steps(records: tuple[dict[str, Any], ...]) -> Iterator[tuple[datetime, 
         same = {"run": record.get("run"), "step": record.get("step")}
         later = (other for other in records[number + 1 :] if same.items() <= other.items())
         end = next((other for other in later if str(other.get("type")).startswith("step_")), None)
-        if end is None or (end.get("type") == "step_failed" and end.get("code") != _REFUSED):
+        if end is None or (end.get("type") == "step_failed" and end.get("code") not in _REFUSED):
             yield began, _time(end) if end else None, str(record.get("step"))
 
 

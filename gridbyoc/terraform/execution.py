@@ -160,7 +160,13 @@ class Execution:
             errored_state=(work_dir / "errored.tfstate").exists(),
             grace=self._set.grace,
             timeout=self._timeout(call),
+            profile=self._profile(),
         )
+
+    def _profile(self) -> str:
+        """The AWS profile of the run: the root module's, else the environment's."""
+        asked = read_json(self._set.work_dir / "terraform.tfvars.json").get("profile")
+        return asked if isinstance(asked, str) else self._set.environ.get("AWS_PROFILE", "")
 
 
 def document_of(said: Said) -> Mapping[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +16,11 @@ from gridbyoc.errors import (
     TerraformInterruptedError,
     TerraformTimeoutError,
 )
+from gridbyoc.errors.cards import AFTER_FIX, Card, card_for, carrying
 from gridbyoc.terraform.events import Diagnostic
+from gridbyoc.terraform.explanation import CommandLine, cards_for, causes_of, fixes_of
 from gridbyoc.terraform.process import Cause, Ended
 
-CommandLine = Callable[..., str]
 _WRITES = frozenset({"apply", "destroy"})
 _LOCK_FIELD = re.compile(r"^\s*(ID|Path|Operation|Who|Created):[ \t]*(\S.*?)\s*$", re.MULTILINE)
 _NO_LOCK = "Error acquiring the state lock"
@@ -33,21 +33,6 @@ NEEDS_INIT = (
     "Missing required provider",
     "Module not installed",
     "Module source has changed",
-)
-_BACKEND_MOVED = (
-    "Backend configuration changed",
-    "Backend configuration block has changed",
-    "Unsetting the previously set backend",
-    "Can't ask approval for state migration",
-)
-_MIRROR_HINT = "Is the registry reachable? An air-gapped machine wants a provider mirror (GRIDBYOC_PROVIDER_MIRROR)."
-_FIXES = (
-    ("No valid credential sources found", "Give AWS credentials: a profile, `aws sso login`, or the AWS_* variables."),
-    ("ExpiredToken", "The AWS session has expired: log in again."),
-    ("NoSuchBucket", "Create the S3 bucket of the backend, or correct terraform.backend.s3.bucket in the stack file."),
-    ("Failed to query available provider packages", _MIRROR_HINT),
-    ("Failed to install provider", _MIRROR_HINT),
-    ("state snapshot was created by Terraform", "Use that version of Terraform or a newer one: the state needs it."),
 )
 
 
@@ -65,6 +50,7 @@ class Failure:
     errored_state: bool
     grace: float
     timeout: float
+    profile: str = ""
 
     @property
     def writes(self) -> bool:
@@ -138,39 +124,45 @@ def _locked(failure: Failure, error: Diagnostic) -> StateLockedError:
         unlock = failure.command("force-unlock", lock_id)
         fix += " `gridbyoc state unlock` tells whether that run is alive, and breaks the lock of a dead one."
         fix += f" By hand, only if you are sure that it no longer exists: `{unlock}`."
-    return StateLockedError(
+    locked = StateLockedError(
         f"Another run holds the lock of the state ({holder or 'unknown'}).",
         lock_id=lock_id,
         why=error.detail.split("\n", 1)[0],
         fix=fix,
         rerun=SAFE_NOTHING_DONE,
     )
+    locked.diagnostics = tuple(map(str, failure.errors))
+    return carrying(locked, card_for(f"{error.summary} {error.detail}"), keep=True)
 
 
 def _stale(failure: Failure) -> StalePlanError:
-    return StalePlanError(
+    stale = StalePlanError(
         "The state moved after the plan was made: another run has changed the stack meanwhile.",
         diagnostics=tuple(map(str, failure.errors)),
         why="Terraform applies a saved plan only to the very state that it was made from.",
         fix="Run the same command again: it plans anew, from what the other run made.",
         rerun=SAFE_NOTHING_DONE,
     )
+    return carrying(stale, card_for(_STALE[0]), keep=True)
 
 
 def _refused(failure: Failure) -> TerraformError:
     died = failure.ended.code < 0 and failure.writes
     last_words = "" if failure.errors else _last_words(failure)
-    return TerraformError(
+    cards = cards_for(failure.errors, f"{_reason(failure)}. {last_words}", failure.command, failure.profile)
+    error = TerraformError(
         f"terraform {failure.verb} failed: {_reason(failure)}.",
         diagnostics=tuple(map(str, failure.errors)),
-        why=_join(last_words, _left_behind(failure) if died else "", _errored(failure)),
+        why=_join(last_words, causes_of(cards), _left_behind(failure) if died else "", _errored(failure)),
         fix=_join(
             _push(failure),
-            _unlock_words(failure) if died else _fix(failure),
+            fixes_of(cards),
+            _unlock_words(failure) if died else "",
             f"The full log: {failure.log}.",
         ),
-        rerun=_rerun(failure),
+        rerun=_rerun(failure, cards),
     )
+    return carrying(error, cards[0] if cards else None, keep=True)
 
 
 def _reason(failure: Failure) -> str:
@@ -194,19 +186,6 @@ def _signal_name(number: int) -> str:
 
 def _last_words(failure: Failure) -> str:
     return "\n".join(line for line in failure.text if line.strip())[-2000:]
-
-
-def _fix(failure: Failure) -> str:
-    words = " ".join(" ".join(f"{error.summary} {error.detail}" for error in failure.errors).split())
-    if any(sign in words for sign in _BACKEND_MOVED):
-        by_hand = failure.command("init", "-migrate-state")
-        return (
-            "The backend was changed. `gridbyoc state migrate` on the stack file takes the state along, verified; "
-            f"by hand: `{by_hand}`."
-        )
-    if any(error.summary.startswith(NEEDS_INIT) for error in failure.errors):
-        return f"Initialise the work_dir: `{failure.command('init')}`."
-    return next((fix for sign, fix in _FIXES if sign in words), "")
 
 
 def _left_behind(failure: Failure) -> str:
@@ -240,10 +219,12 @@ def _push(failure: Failure) -> str:
     )
 
 
-def _rerun(failure: Failure) -> str:
+def _rerun(failure: Failure, cards: tuple[Card, ...] = ()) -> str:
     if failure.errored_state:
         return "A re-run is safe only after errored.tfstate has been pushed."
-    return SAFE_RESUMES if failure.writes else SAFE_NOTHING_DONE
+    safe = SAFE_RESUMES if failure.writes else SAFE_NOTHING_DONE
+    stays = any(card.rerun == AFTER_FIX for card in cards)
+    return f"{safe} It ends the same way until this is put right." if stays else safe
 
 
 def _join(*sentences: str) -> str:

@@ -1,0 +1,35 @@
+"""Failure cards: every known failure of Terraform, AWS and the control plane, with its code, cause and fix.
+
+Data and matching over text, without any input or output. What matches no card passes through as it was.
+"""
+
+from gridbyoc.errors.cards.carrying import carrying
+from gridbyoc.errors.cards.catalogue import (
+    AWS_CARDS,
+    CARDS,
+    LOCK_CODES,
+    TERRAFORM_CARDS,
+    card_for,
+    card_for_answer,
+    card_for_aws,
+    card_for_reason,
+)
+from gridbyoc.errors.cards.model import AFTER_FIX, LATER, UNSAID, Card
+from gridbyoc.errors.cards.secrets import without_secrets
+
+__all__ = [
+    "AFTER_FIX",
+    "AWS_CARDS",
+    "CARDS",
+    "LATER",
+    "LOCK_CODES",
+    "TERRAFORM_CARDS",
+    "UNSAID",
+    "Card",
+    "card_for",
+    "card_for_answer",
+    "card_for_aws",
+    "card_for_reason",
+    "carrying",
+    "without_secrets",
+]
