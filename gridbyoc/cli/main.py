@@ -52,6 +52,7 @@ COMMANDS = {
     "state": ("state", "The state's bucket, its lock, and moving it."),
     "destroy": ("destroy", "Delete a stack's clusters and its role."),
     "sandbox": ("sandbox", "A local AWS and a local control plane."),
+    "policy": ("policy", "What must be allowed in AWS to run this."),
     "doctor": ("doctor", "Check what a bootstrap needs, before it begins."),
     "completion": ("completion", "Print a shell completion script."),
     "version": ("version", "Show versions."),

@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
-
 from gridbyoc.errors import StackError
-from gridbyoc.render.data import data_dir
-from gridbyoc.render.hcl import align, hcl, identifier, is_identifier, only_hcl
+from gridbyoc.render.hcl import align, is_identifier
 from gridbyoc.render.module import CalledModule, File
+from gridbyoc.render.templates import template_environment
 from gridbyoc.render.values import root_values
 from gridbyoc.stack.model import S3Backend, Stack
 from gridbyoc.stack.secret import Secret
@@ -65,7 +63,7 @@ def root_files(
         "aws_provider_version": stack.terraform.aws_provider_version or AWS_PROVIDER,
         "required_version": _NATIVE_LOCK_SINCE if settings and "use_lockfile" in settings else _FLOOR,
     }
-    environment = _environment()
+    environment = template_environment()
     names = environment.list_templates(filter_func=lambda name: name.endswith(".tf.j2") and "/" not in name)
     try:
         texts = {name.removesuffix(".j2"): environment.get_template(name).render(context) for name in names}
@@ -74,19 +72,6 @@ def root_files(
     files = {name: File(align(text).encode()) for name, text in texts.items()}
     files[VALUES] = File((json.dumps(values, indent=2, sort_keys=True) + "\n").encode())
     return files
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(  # noqa: S701  what comes out is HCL, and only_hcl guards it
-        loader=jinja2.FileSystemLoader(data_dir("templates")),
-        undefined=jinja2.StrictUndefined,
-        finalize=only_hcl,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"hcl": hcl, "identifier": identifier}
-    return environment
 
 
 def s3_settings(backend: S3Backend, profile: str | None, native_lock: bool) -> dict[str, str | bool]:

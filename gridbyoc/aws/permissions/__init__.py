@@ -3,17 +3,23 @@
 from gridbyoc.aws.permissions.document import MANAGED_POLICY_LIMIT, policy_document, policy_size
 from gridbyoc.aws.permissions.model import MANDATORY, PHASES, Need, Phase, Place
 from gridbyoc.aws.permissions.needs import USES, needs_of, phases_of
+from gridbyoc.aws.permissions.principal import Principal, principal_of
+from gridbyoc.aws.permissions.simulate import Answer, simulate
 
 __all__ = [
     "MANAGED_POLICY_LIMIT",
     "MANDATORY",
     "PHASES",
     "USES",
+    "Answer",
     "Need",
     "Phase",
     "Place",
+    "Principal",
     "needs_of",
     "phases_of",
     "policy_document",
     "policy_size",
+    "principal_of",
+    "simulate",
 ]

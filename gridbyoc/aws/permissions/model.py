@@ -58,7 +58,20 @@ class Need:
         """A resource as a request would name it: IAM simulates names, not patterns."""
         if self.resource == "*":
             return "*"
-        return re.sub(r"\*", _TERRAFORM_SUFFIX, self.resource)
+        return example_of(self.resource)
+
+
+def literal(text: str) -> str:
+    """``text`` as a policy must write it so that it means itself: no wildcards, no variables.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars
+    """
+    return re.sub(r"[*?]|\$(?=\{)", lambda match: f"${{{match[0]}}}", text)
+
+
+def example_of(pattern: str) -> str:
+    """A pattern's text as a request has it: what ``literal`` wrote is itself again, ``*`` is a generated name."""
+    return re.sub(r"\$\{([*?$])\}|\*", lambda match: match[1] or _TERRAFORM_SUFFIX, pattern)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gridbyoc.aws.permissions.model import Need, Phase, Place
-from gridbyoc.aws.permissions.terraform import attached_policies, names_of
+from gridbyoc.aws.permissions.terraform import attached_policies, has_statements, names_of
 from gridbyoc.stack.model import Role
 
 QUOTAS = (
@@ -131,8 +131,9 @@ def verify_needs(role: Role, place: Place) -> Iterator[Need]:
     names = names_of(role, place)
     for action in ("GetRole", "GetRolePolicy", "ListAttachedRolePolicies", "ListRolePolicies"):
         yield Need(f"iam:{action}", names.role, "verify: the role", "verify")
+    own = [names.policy] if has_statements(role) else []
     boundary = [role.permissions_boundary] if role.permissions_boundary else []
-    for arn in dict.fromkeys((*attached_policies(role, place), *_managed(role, place), *boundary)):
+    for arn in dict.fromkeys((*own, *_managed(role, place), *boundary)):
         for action in ("GetPolicy", "GetPolicyVersion"):
             yield Need(f"iam:{action}", arn, "verify: a policy's document", "verify")
 
@@ -140,7 +141,7 @@ def verify_needs(role: Role, place: Place) -> Iterator[Need]:
 def resume_needs(role: Role, place: Place) -> Iterator[Need]:
     """What finding a role needs that a run made and could not write down."""
     names = names_of(role, place)
-    yield Need("iam:ListRoles", "*" if role.path is None else place.iam(f"role{role.path}*"), _RESUME, "resume")
+    yield Need("iam:ListRoles", "*", _RESUME, "resume")
     yield Need("iam:ListRoleTags", names.role, _RESUME, "resume")
     yield Need("iam:GetPolicy", names.policy, _RESUME, "resume")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gridbyoc.aws.permissions.model import Need, Place
+from gridbyoc.aws.permissions.model import Need, Place, literal
 from gridbyoc.stack.model import S3Backend
 
 _KMS = "S3 asks KMS for it on the caller's behalf; nobody calls it"
@@ -12,7 +12,7 @@ _KMS = "S3 asks KMS for it on the caller's behalf; nobody calls it"
 
 def state_needs(backend: S3Backend, place: Place, *, native_lock: bool = True) -> Iterator[Need]:
     """Reading, writing and locking the state. ``native_lock``: by an object beside it (Terraform 1.10 and later)."""
-    bucket, key = place.s3(backend.bucket), place.s3(f"{backend.bucket}/{backend.key}")
+    bucket, key = place.s3(backend.bucket), place.s3(f"{backend.bucket}/{literal(backend.key)}")
     yield Need("s3:ListBucket", bucket, "the state: looking for it", "state")
     yield Need("s3:GetObject", key, "the state: reading it", "state")
     yield Need("s3:PutObject", key, "the state: writing it", "state")
@@ -23,7 +23,9 @@ def state_needs(backend: S3Backend, place: Place, *, native_lock: bool = True) -
         yield from _table_needs(backend, backend.dynamodb_table, place)
     if backend.kms_key_id:
         arn = _key_arn(backend, backend.kms_key_id, place)
-        for action in ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"):
+        # Terraform's page names kms:Encrypt, too; S3 does not ask for it:
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#require-sse-kms
+        for action in ("kms:Decrypt", "kms:GenerateDataKey"):
             yield Need(action, arn, "the state: its encryption", "state", unseen=_KMS)
 
 
@@ -48,7 +50,8 @@ _PROPERTIES = (
 
 def _table_needs(backend: S3Backend, table: str, place: Place) -> Iterator[Need]:
     arn = table if table.startswith("arn:") else place.regional("dynamodb", f"table/{table}", backend.region)
-    for action in ("DescribeTable", "GetItem", "PutItem", "DeleteItem"):
+    # Terraform's page names DescribeTable, too; its client never calls it (internal/backend/remote-state/s3/client.go).
+    for action in ("GetItem", "PutItem", "DeleteItem"):
         yield Need(f"dynamodb:{action}", arn, "the state's lock in DynamoDB", "state")
 
 

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gridbyoc.aws.permissions.model import Need, Phase, Place
+from gridbyoc.aws.permissions.model import Need, Phase, Place, literal
 from gridbyoc.stack.model import PolicyStatement, Role
 
 NAME_PREFIX = "grid-cloud-"
@@ -101,7 +101,7 @@ class Names:
 
 def names_of(role: Role, place: Place) -> Names:
     """The ARNs of the stack's role and of its own policy, which has the same name and path."""
-    path = role.path or "/"
+    path = literal(role.path or "/")
     name = role.name or f"{role.name_prefix or NAME_PREFIX}*"
     return Names(place.iam(f"role{path}{name}"), place.iam(f"policy{path}{name}"), place.iam("instance-profile/*"))
 

@@ -1,0 +1,156 @@
+"""Needs, asked of IAM's policy simulator: allowed, denied, or not known.
+
+The simulator sees the caller's identity policies, its permissions boundary, and SCPs that have no conditions. It does
+not see session policies, resource policies, VPC endpoint policies:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_testing-policies.html
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from botocore.exceptions import ClientError
+
+from gridbyoc.aws.live_role import DENIED_CODES, PASSING_CODES
+from gridbyoc.aws.permissions.model import Need, example_of
+from gridbyoc.aws.session import AwsSession, domain_errors, error_code
+
+Effect = Literal["allowed", "denied", "unknown"]
+DeniedBy = Literal["", "identity", "explicit", "boundary", "scp"]
+
+AT_ONCE = 6
+"""Calls side by side: IAM throttles by the second, and every client retries."""
+ACTIONS_A_CALL = 100
+"""IAM names no limit for the actions of a call, one for the results of a page: 1,000."""
+NOT_SIMULATED = frozenset({"InvalidInput", "NoSuchEntity", "PolicyEvaluation", "ValidationError"})
+"""https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html#API_SimulatePrincipalPolicy_Errors"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one action on one resource came to. ``why`` is in words; ``policies`` are those that an explicit deny is in.
+
+    ``by`` is the kind of policy that denies; ``untold``: IAM did not answer.
+    """
+
+    need: Need
+    effect: Effect
+    by: DeniedBy = ""
+    why: str = ""
+    policies: tuple[str, ...] = ()
+    untold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """One call: the needs that share a resource and a context."""
+
+    resource: str
+    context: tuple[tuple[str, str], ...]
+    needs: tuple[Need, ...]
+
+
+def simulate(
+    session: AwsSession,
+    principal_arn: str,
+    needs: Sequence[Need],
+    context: Callable[[Need], Mapping[str, str]] = lambda _need: {},
+) -> tuple[Answer, ...]:
+    """Ask ``iam:SimulatePrincipalPolicy`` about every need, an answer each, in their order.
+
+    ``context``: the context keys that a request for the need carries, beside its own condition. What IAM refuses to
+    tell or is too busy for is ``unknown``. Raises ``AwsError`` where IAM cannot be reached.
+    """
+    batches = _batches(needs, context)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = {
+            answer.need: answer
+            for answers in pool.map(lambda batch: _ask(session, principal_arn, batch), batches)
+            for answer in answers
+        }
+    return tuple(found[need] for need in dict.fromkeys(needs))
+
+
+def _batches(needs: Sequence[Need], context: Callable[[Need], Mapping[str, str]]) -> list[_Batch]:
+    grouped: dict[tuple[str, tuple[tuple[str, str], ...]], list[Need]] = defaultdict(list)
+    for need in dict.fromkeys(needs):
+        keys = dict(context(need))
+        if need.condition:
+            keys[need.condition[0]] = example_of(need.condition[1])
+        grouped[(need.example, tuple(sorted(keys.items())))].append(need)
+    return [
+        _Batch(resource, keys, tuple(some[start : start + ACTIONS_A_CALL]))
+        for (resource, keys), some in grouped.items()
+        for start in range(0, len(some), ACTIONS_A_CALL)
+    ]
+
+
+def _ask(session: AwsSession, principal_arn: str, batch: _Batch) -> list[Answer]:
+    with domain_errors("IAM did not simulate the caller's policies"):
+        try:
+            found = {str(one["EvalActionName"]).lower(): one for one in _results(session, principal_arn, batch)}
+        except ClientError as error:
+            if error_code(error) not in DENIED_CODES | PASSING_CODES | NOT_SIMULATED:
+                raise
+            return [_untold(need, error) for need in batch.needs]
+    return [_judged(need, found.get(need.action.lower())) for need in batch.needs]
+
+
+def _results(session: AwsSession, principal_arn: str, batch: _Batch) -> Iterator[Any]:
+    actions = sorted({need.action for need in batch.needs})
+    entries: list[Any] = [
+        {
+            "ContextKeyName": key,
+            "ContextKeyValues": [value],
+            "ContextKeyType": "boolean" if value in ("true", "false") else "string",
+        }
+        for key, value in batch.context
+    ]
+    pages = session.iam().get_paginator("simulate_principal_policy")
+    for page in pages.paginate(
+        PolicySourceArn=principal_arn, ActionNames=actions, ResourceArns=[batch.resource], ContextEntries=entries
+    ):
+        yield from page["EvaluationResults"]
+
+
+def _untold(need: Need, error: ClientError) -> Answer:
+    code = error_code(error)
+    denied = "the caller may not call iam:SimulatePrincipalPolicy"
+    why = denied if code in DENIED_CODES else f"iam:SimulatePrincipalPolicy answered {code}"
+    return Answer(need, "unknown", why=why, untold=True)
+
+
+def _judged(need: Need, result: Mapping[str, Any] | None) -> Answer:
+    """A denial that hangs on a context key which was not given is none: a real request may carry it."""
+    if result is None:
+        return Answer(need, "unknown", why="iam:SimulatePrincipalPolicy left it out of its answer", untold=True)
+    decision = str(result["EvalDecision"])
+    if decision == "allowed":
+        return Answer(need, "allowed")
+    if result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations") is False:
+        return Answer(need, "denied", "scp", "a service control policy of the organization denies it")
+    if missing := _missing(result):
+        why = f"it is denied unless the request has the right {', '.join(missing)}, which is not known before"
+        return Answer(need, "unknown", why=why)
+    if result.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary") is False:
+        return Answer(need, "denied", "boundary", "the caller's permissions boundary does not allow it")
+    if decision == "explicitDeny":
+        names = _denying(result)
+        named = f": {', '.join(names)}" if names else ""
+        return Answer(need, "denied", "explicit", f"a policy of the caller denies it explicitly{named}", names)
+    return Answer(need, "denied", "identity", "no policy of the caller allows it")
+
+
+def _missing(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """With a resource named, the keys stand in the resource's own result."""
+    parts = (result, *result.get("ResourceSpecificResults", ()))
+    return tuple(sorted({str(key) for part in parts for key in part.get("MissingContextValues", ())}))
+
+
+def _denying(result: Mapping[str, Any]) -> tuple[str, ...]:
+    found = (one for one in result.get("MatchedStatements", ()))
+    return tuple(dict.fromkeys(str(one.get("SourcePolicyId", "")) for one in found if one.get("SourcePolicyId")))

@@ -1,0 +1,158 @@
+"""``gridbyoc policy``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import command, default_stack_file, load_stack, pass_app, set_option
+from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+
+if TYPE_CHECKING:
+    from gridbyoc.aws.permissions import Need
+    from gridbyoc.render.policy import GithubTrust
+    from gridbyoc.stack.model import Stack
+
+USES = ("all", "plan", "bootstrap", "destroy", "doctor", "verify", "leftovers", "state-init")
+PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc")
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """The options of ``--as github``."""
+
+    repository: str | None
+    branches: tuple[str, ...]
+    environments: tuple[str, ...]
+    new_provider: bool
+
+
+@command("policy")
+@click.argument("stack_file", envvar="GRIDBYOC_STACK", required=False)
+@set_option
+@click.option("--for", "uses", type=click.Choice(USES), multiple=True, help="For these commands only (default: all).")
+@click.option(
+    "--as",
+    "written_as",
+    type=click.Choice(["json", "terraform", "github"]),
+    default="json",
+    show_default=True,
+    help="An IAM policy, Terraform, or Terraform with a role for GitHub Actions.",
+)
+@click.option("--partition", type=click.Choice(PARTITIONS), help="AWS's partition (default: that of the region).")
+@click.option("--account-id", metavar="ID", help="The account (default: the stack's aws.account_id, else any).")
+@click.option("--name", metavar="NAME", help="Name of policy and role in Terraform (default: gridbyoc-STACK).")
+@click.option("--repository", metavar="ORG/REPO", help="With --as github: whose jobs may assume the role.")
+@click.option("--branch", "branches", multiple=True, help="With --as github: jobs on this branch.")
+@click.option("--environment", "environments", multiple=True, help="With --as github: jobs in this environment.")
+@click.option("--new-provider", is_flag=True, help="With --as github: the account does not know GitHub yet.")
+@pass_app
+def policy(
+    app: App,
+    stack_file: str | None,
+    overrides: tuple[str, ...],
+    uses: tuple[str, ...],
+    written_as: str,
+    partition: str | None,
+    account_id: str | None,
+    name: str | None,
+    repository: str | None,
+    branches: tuple[str, ...],
+    environments: tuple[str, ...],
+    new_provider: bool,
+) -> None:
+    """Print the least that whoever runs gridbyoc must be allowed in AWS: for STACK_FILE, or, without one, for any stack
+    that leaves the role's name to the module.
+
+    Nothing is changed, and AWS is not asked. docs/permissions.md lists each action with what needs it.
+    """
+    from gridbyoc.aws.permissions import needs_of, phases_of, policy_document
+
+    found = default_stack_file(app, stack_file)
+    stack = load_stack(app, found, overrides) if found else None
+    place = partition or _partition(stack)
+    account = _account(account_id)
+    wanted = _name(name, stack)
+    principal = f"arn:{place}:iam::{account or _guard(stack) or '*'}:role/{wanted}" if written_as == "github" else None
+    needs = needs_of(stack, place, account, phases=phases_of(uses or ("all",)), principal=principal)
+    document = policy_document(needs)
+    _advise(app, stack, document)
+    if written_as == "json":
+        app.object(document if not app.json else _explained(document, needs))
+        return
+    jobs = Jobs(repository, branches, environments, new_provider) if written_as == "github" else None
+    _print_terraform(app, document, wanted, place, jobs)
+
+
+def _print_terraform(app: App, document: dict[str, Any], name: str, partition: str, jobs: Jobs | None) -> None:
+    from gridbyoc.render.policy import policy_hcl
+
+    text = policy_hcl(document, name, _trust(jobs, partition) if jobs else None).rstrip("\n")
+    if app.json:
+        app.object({"type": "policy", "terraform": text})
+    else:
+        app.line(text)
+
+
+def _trust(jobs: Jobs, partition: str) -> GithubTrust:
+    from gridbyoc.render.policy import github_trust
+
+    if not jobs.repository:
+        raise _usage("--as github needs --repository.", "Give --repository ORG/REPO.")
+    return github_trust(
+        jobs.repository, jobs.branches, jobs.environments, partition=partition, new_provider=jobs.new_provider
+    )
+
+
+def _explained(document: dict[str, Any], needs: tuple[Need, ...]) -> dict[str, Any]:
+    reasons = [
+        {"action": need.action, "resource": need.resource, "purpose": need.purpose, "phase": need.phase}
+        for need in needs
+    ]
+    return {"type": "policy", "policy": document, "needs": reasons}
+
+
+def _advise(app: App, stack: Stack | None, document: dict[str, Any]) -> None:
+    from gridbyoc.aws.permissions import MANAGED_POLICY_LIMIT, policy_size
+
+    size = policy_size(document)
+    if size > MANAGED_POLICY_LIMIT:
+        app.note(
+            f"warning: The policy has {size} characters; IAM takes {MANAGED_POLICY_LIMIT} in a managed policy. "
+            f"Make two: one with --for bootstrap, one with --for destroy, and so on, and attach both."
+        )
+    if stack and stack.terraform.module:
+        app.note(f"warning: What the module {stack.terraform.module.source} makes is not known, and not in the policy.")
+
+
+def _partition(stack: Stack | None) -> str:
+    from gridbyoc.stack.regions import partition_of
+
+    return (partition_of(stack.aws.region) if stack else None) or "aws"
+
+
+def _guard(stack: Stack | None) -> str | None:
+    return stack.aws.account_id if stack else None
+
+
+def _account(account_id: str | None) -> str | None:
+    if account_id is not None and not (len(account_id) == 12 and account_id.isascii() and account_id.isdigit()):
+        raise _usage(f"--account-id {account_id!r} is not an AWS account id.", "Give its 12 digits.")
+    return account_id
+
+
+def _name(name: str | None, stack: Stack | None) -> str:
+    from gridbyoc.stack.rules.iam import role_name_fault
+
+    wanted = name or (f"gridbyoc-{stack.name}"[:64] if stack else "gridbyoc")
+    fault = role_name_fault(wanted, 64)
+    if fault:
+        raise _usage(f"--name {fault.message}.", "Give 1 to 64 letters, digits and `_+=,.@-`.")
+    return wanted
+
+
+def _usage(what: str, fix: str) -> UsageError:
+    return UsageError(what, fix=fix, rerun=SAFE_NOTHING_DONE)

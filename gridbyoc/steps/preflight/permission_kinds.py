@@ -1,0 +1,33 @@
+"""The kinds of the group ``permissions``."""
+
+from __future__ import annotations
+
+from gridbyoc.steps.preflight.model import Kind
+
+_SIMULATOR = "https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html"
+
+SIMULATION = Kind(
+    "GBY-P001",
+    "permissions",
+    "simulation",
+    """IAM tells what the caller may do (`iam:SimulatePrincipalPolicy`, and `iam:GetRole` for a session's role). Unknown
+    where the caller may not ask, where IAM is too busy, and for federated users; the run goes on then.""",
+    _SIMULATOR,
+)
+ALLOWED = Kind(
+    "GBY-P002",
+    "permissions",
+    "permission",
+    """What plan, apply and destroy of this stack call in AWS is allowed, and what its state needs. Fails for each
+    action that is proven to be denied: no policy allows it, one denies it, the caller's boundary or an organization's
+    policy does not let it through. Unknown where a condition or a resource's own policy may decide otherwise.""",
+    "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
+)
+LOOKING = Kind(
+    "GBY-P003",
+    "permissions",
+    "permission to look",
+    """What only doctor, verify, resuming and leftovers need is allowed. Warns where it is not: a bootstrap works, and
+    something will be unknown, or not be cleaned up.""",
+    _SIMULATOR,
+)

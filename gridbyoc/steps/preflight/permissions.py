@@ -1,0 +1,179 @@
+"""May the caller do what the run will do? IAM's simulator says so, before Terraform starts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from gridbyoc.aws.permissions import PHASES, Answer, Need, Phase, Principal, needs_of, principal_of, simulate
+from gridbyoc.aws.permissions.resource_policies import doubted
+from gridbyoc.aws.reach import HOME_REGIONS
+from gridbyoc.errors import GridbyocError
+from gridbyoc.stack.model import S3Backend
+from gridbyoc.steps.preflight.model import Check, Finding
+from gridbyoc.steps.preflight.permission_kinds import ALLOWED, LOOKING, SIMULATION
+from gridbyoc.steps.preflight.scene import Scene
+
+CALL = "iam:SimulatePrincipalPolicy"
+LOOKED_AT: tuple[Phase, ...] = tuple(phase for phase in PHASES if phase != "bucket")
+"""``state init`` is seldom run, and says itself what it may not do."""
+_ASK = "Allow the caller iam:SimulatePrincipalPolicy on itself; `gridbyoc policy` prints a policy that does."
+_ADD = "Add it to the caller's policy: `gridbyoc policy` prints one that allows what is needed."
+_FIXES = {
+    "boundary": "Have it added to the caller's permissions boundary, or use another caller.",
+    "explicit": "Have the statement that denies it changed, or use another caller.",
+    "scp": "Ask who looks after the organization's service control policies, or use another account.",
+}
+
+
+def _permissions(scene: Scene) -> Iterator[Finding]:
+    caller = scene.caller()
+    principal = principal_of(scene.session(), caller)
+    if principal.arn is None:
+        yield _not_simulated(principal)
+        return
+    needs = needs_of(
+        scene.stack,
+        caller.partition,
+        caller.account_id,
+        phases=LOOKED_AT,
+        principal=_in_iam(principal.arn),
+        native_lock=_native_lock(scene),
+    )
+    answers = simulate(scene.session(), principal.arn, needs, lambda need: _context(scene, need, caller.partition))
+    yield from judged(scene, principal, doubted(scene.session(), answers, _state_region(scene)))
+
+
+def judged(scene: Scene, principal: Principal, answers: Sequence[Answer]) -> Iterator[Finding]:
+    """The findings that the simulator's answers come to."""
+    told = [answer for answer in answers if not answer.untold]
+    yield _simulation(principal, [answer for answer in answers if answer.untold], len(answers))
+    mandatory = [answer for answer in told if answer.need.mandatory]
+    advisory = [answer for answer in told if not answer.need.mandatory]
+    complete = len(told) == len(answers)
+    yield from _denied_actions(mandatory) if _any(mandatory) else _all_allowed(scene, mandatory, complete)
+    yield from _not_seen_phases(advisory) if _any(advisory) else _all_seen(advisory, complete)
+
+
+def _simulation(principal: Principal, untold: Sequence[Answer], asked: int) -> Finding:
+    if untold:
+        reasons = "; ".join(_unique(answer.why for answer in untold))
+        read = f"{reasons} ({len(untold)} of {asked} questions)" + (f"; {principal.why}" if principal.why else "")
+        return Finding(SIMULATION, "unknown", read, "an answer", _ASK, CALL)
+    note = f" ({principal.why})" if principal.why else ""
+    return Finding(SIMULATION, "pass", f"asked for the {principal.kind} {principal.arn}{note}", source=CALL)
+
+
+def _not_simulated(principal: Principal) -> Finding:
+    if principal.kind == "root":
+        return Finding(SIMULATION, "pass", f"not needed: {principal.why}")
+    return Finding(SIMULATION, "unknown", principal.why, "a user or a role", "Use an IAM role, or a user.", CALL)
+
+
+def _any(answers: Iterable[Answer]) -> bool:
+    return any(answer.effect != "allowed" for answer in answers)
+
+
+def _denied_actions(answers: Sequence[Answer]) -> Iterator[Finding]:
+    """A finding for each action that is denied or may be."""
+    by_action: dict[str, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        if answer.effect != "allowed":
+            by_action[answer.need.action].append(answer)
+    return (_denied(action, found) for action, found in sorted(by_action.items()))
+
+
+def _denied(action: str, found: Sequence[Answer]) -> Finding:
+    denied = [answer for answer in found if answer.effect == "denied"]
+    first = (denied or found)[0]
+    resources = _unique(answer.need.resource for answer in denied or found)
+    purposes = _unique(answer.need.purpose for answer in denied or found)
+    facts = {
+        "action": action,
+        "resources": list(resources),
+        "needed_by": list(purposes),
+        "phases": list(_unique(answer.need.phase for answer in found)),
+        "denied_by": first.by,
+        "policies": list(first.policies),
+    }
+    read = f"{first.why} (on {', '.join(resources)})"
+    verdict, fix = ("fail", _FIXES.get(first.by, _ADD)) if denied else ("unknown", _ADD)
+    needed = f"for {'; '.join(purposes)}"
+    return Finding(ALLOWED, verdict, read, needed, fix, CALL, subject=action, facts=facts)  # type: ignore[arg-type]  # one of two verdicts
+
+
+def _not_seen_phases(answers: Sequence[Answer]) -> Iterator[Finding]:
+    """A finding for each part of the tool that would not see or do something."""
+    by_phase: dict[Phase, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        if answer.effect != "allowed":
+            by_phase[answer.need.phase].append(answer)
+    return (_not_seen(phase, found) for phase, found in by_phase.items())
+
+
+def _not_seen(phase: Phase, found: Sequence[Answer]) -> Finding:
+    denied = [answer for answer in found if answer.effect == "denied"]
+    actions = _unique(answer.need.action for answer in denied or found)
+    reasons = "; ".join(_unique(answer.why for answer in denied or found))
+    facts = {"phase": phase, "actions": list(actions), "reasons": reasons}
+    read = f"{reasons}: {', '.join(actions)}"
+    return Finding(
+        LOOKING, "warn" if denied else "unknown", read, f"for {PHASES[phase]}", _ADD, CALL, subject=phase, facts=facts
+    )
+
+
+def _all_allowed(scene: Scene, answers: Sequence[Answer], complete: bool) -> Iterator[Finding]:
+    """One for all of them; none where IAM did not answer for some."""
+    if answers and complete:
+        module = scene.stack.terraform.module if scene.stack else None
+        known = f"; what the module {module.source} needs is not known" if module else ""
+        yield Finding(ALLOWED, "pass", f"{_some(answers)}, all allowed{known}", source=CALL, facts=_counts(answers))
+
+
+def _all_seen(answers: Sequence[Answer], complete: bool) -> Iterator[Finding]:
+    if answers and complete:
+        yield Finding(LOOKING, "pass", f"{_some(answers)}, all allowed", source=CALL, facts=_counts(answers))
+
+
+def _some(answers: Sequence[Answer]) -> str:
+    counts = _counts(answers)
+    return f"{counts['actions']} actions on {counts['resources']} resources"
+
+
+def _counts(answers: Sequence[Answer]) -> Mapping[str, int]:
+    needs = [answer.need for answer in answers]
+    return {"actions": len({need.action for need in needs}), "resources": len({need.resource for need in needs})}
+
+
+def _unique(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
+def _context(scene: Scene, need: Need, partition: str) -> Mapping[str, str]:
+    """What every request carries, as far as it is known before: IAM is asked in its partition's first region.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    """
+    region = HOME_REGIONS.get(partition, scene.region) if need.action.startswith("iam:") else scene.region
+    if need.phase == "state":
+        region = _state_region(scene)
+    return {"aws:RequestedRegion": region, "aws:SecureTransport": "true"}
+
+
+def _state_region(scene: Scene) -> str:
+    backend = scene.stack.terraform.backend if scene.stack else None
+    return backend.region if isinstance(backend, S3Backend) else scene.region
+
+
+def _native_lock(scene: Scene) -> bool:
+    try:
+        return scene.binary().s3_native_lock
+    except GridbyocError:
+        return True
+
+
+def _in_iam(arn: str) -> str:
+    return arn.replace(":sts:", ":iam:", 1)
+
+
+CHECKS = (Check((SIMULATION, ALLOWED, LOOKING), _permissions),)
