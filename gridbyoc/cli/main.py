@@ -38,6 +38,8 @@ COMMANDS = {
     "schema": ("stackfile", "Print the stack file's JSON Schema."),
     "render": ("plan", "Write the Terraform root module of a stack."),
     "plan": ("plan", "Show what bootstrap would change, on both sides."),
+    "apply": ("bundle", "Carry out a bundle that plan --out wrote."),
+    "bundle": ("bundle", "Look into a bundle."),
     "bootstrap": ("bootstrap", "From a stack file to a running cluster."),
     "status": ("status", "Where a stack stands, and what to do next."),
     "drift": ("drift", "Where both sides differ from the stack file."),
@@ -45,6 +47,7 @@ COMMANDS = {
     "register": ("register", "Create a cluster through a role you have."),
     "clusters": ("clusters", "List, get, create, edit and wait for clusters."),
     "login": ("account", "Log in to the control plane."),
+    "credentials": ("credentials", "Which AWS credentials are used; an IAM user."),
     "context": ("account", "Set the default cluster."),
     "rotate": ("rotate", "Give the stack a new external id."),
     "verify": ("verify", "Prove what the role grants."),
@@ -54,6 +57,7 @@ COMMANDS = {
     "sandbox": ("sandbox", "A local AWS and a local control plane."),
     "policy": ("policy", "What must be allowed in AWS to run this."),
     "doctor": ("doctor", "Check what a bootstrap needs, before it begins."),
+    "quotas": ("quotas", "Limits, use and need; ask AWS for more."),
     "completion": ("completion", "Print a shell completion script."),
     "version": ("version", "Show versions."),
 }
@@ -92,7 +96,7 @@ def cli() -> None:
     \b
     Exit status: 0 done, 1 failed, 2 wrong usage or invalid stack file, 3 changes pending,
     4 preflight blocks, 5 cluster failed, 6 timed out waiting, 7 leftovers found,
-    8 locked by another run, 130 interrupted.
+    8 locked by another run, 9 what was planned has moved, 130 interrupted.
     """
 
 

@@ -1,0 +1,230 @@
+"""``gridbyoc credentials``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import command, default_stack_file, group, load_stack, pass_app, stack_option
+from gridbyoc.cli.running import now
+from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, UsageError
+
+if TYPE_CHECKING:
+    from gridbyoc.aws import AwsSession, Caller
+    from gridbyoc.stack.model import Stack
+    from gridbyoc.steps.credentials import Found
+    from gridbyoc.steps.credentials_delete import Doomed
+    from gridbyoc.steps.credentials_wanted import Asked
+
+USES = ("all", "plan", "bootstrap", "destroy", "doctor", "verify", "leftovers", "state-init")
+
+
+@group("credentials")
+def credentials() -> None:
+    """AWS credentials: what is used, and an IAM user for those who need one."""
+
+
+_profile_option = click.option(
+    "--profile", metavar="NAME", help="The AWS profile to work with (default: the stack's, else boto3's own chain)."
+)
+_profile_name_option = click.option(
+    "--profile-name", metavar="NAME", help="The profile that holds the access key (default: gridbyoc-NAME)."
+)
+_file_option = click.option(
+    "--credentials-file",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The file it is kept in (default: $AWS_SHARED_CREDENTIALS_FILE, else ~/.aws/credentials).",
+)
+
+
+@command("show")
+@stack_option
+@_profile_option
+@pass_app
+def show(app: App, stack_file: str | None, profile: str | None) -> None:
+    """Show which AWS credentials are used: source, account, principal, and when they expire. Never the keys."""
+    from gridbyoc.aws import caller_identity
+    from gridbyoc.aws.credential_source import credential_source
+    from gridbyoc.cli.credential_words import source_lines, source_object
+
+    session, _ = _session(app, stack_file, profile)
+    source = credential_source(session, app.environ, app.home)
+    caller = caller_identity(session)
+    if app.json:
+        app.object(source_object(source, caller))
+    else:
+        for line in source_lines(source, caller, now()):
+            app.line(line)
+    if source.overridden:
+        app.note(
+            f"warning: AWS_PROFILE={source.overridden} has no effect: the access key in the environment wins over it. "
+            f"Use --profile {source.overridden}, aws.profile in the stack file, or "
+            f"`{_without_keys(app)}AWS_PROFILE={source.overridden} ...`."
+        )
+
+
+@command("create-user")
+@click.argument("name")
+@stack_option
+@_profile_option
+@_profile_name_option
+@_file_option
+@click.option("--path", default="/", show_default=True, metavar="PATH", help="IAM's path of the user and its policy.")
+@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag besides our own; may be repeated.")
+@click.option("--permissions-boundary", "boundary", metavar="ARN", help="A policy that bounds what the user may do.")
+@click.option("--for", "uses", multiple=True, type=click.Choice(USES), help="Only what these commands need.")
+@click.option("--iam-full-access", is_flag=True, help="Attach IAMFullAccess, as the service's guide does, instead.")
+@click.option("--yes", "-y", is_flag=True, help="Approve what is made.")
+@pass_app
+def create_user(
+    app: App, /, name: str, stack_file: str | None, profile: str | None, yes: bool, **options: object
+) -> None:
+    """Make the IAM user NAME with just the permissions that gridbyoc needs, and keep its access key as an AWS profile.
+
+    The secret goes into the credentials file and is shown nowhere. What is there already stays; killed anywhere, run
+    it again. With a stack file the permissions are narrowed to that stack's. Short-term credentials are better where
+    you can have them: `aws configure sso`, or a role.
+    """
+    from gridbyoc.cli.credential_words import use_lines
+    from gridbyoc.steps.credentials import create_user as create
+    from gridbyoc.steps.credentials_wanted import check, wanted_of
+
+    asked = _asked(name, options)
+    session, stack, caller = _account(app, stack_file, profile, asked)
+    check(asked, session.region)
+    wanted = wanted_of(asked, caller, stack, app.environ, app.home)
+    ready = create(session, wanted, approve=lambda found: _approve(app, found, yes=yes), sleep=time.sleep)
+    use = use_lines(wanted.profile, wanted.file, app.environ, app.home)
+    if app.json:
+        fields = {"type": "user", "name": name, "arn": wanted.arn, "account_id": caller.account_id}
+        files = {"profile": wanted.profile, "credentials_file": str(wanted.file)}
+        policies = [policy.arn for policy in wanted.policies]
+        app.object({**fields, "policies": policies, **files, "changes": list(ready.changes), "use": list(use)})
+        return
+    done = "is ready" if ready.changes else "was ready before; nothing was changed"
+    app.line(f"The user {wanted.arn} {done}. Its access key works.")
+    app.line(f"Use the profile {wanted.profile} (in {wanted.file}):")
+    for line in use:
+        app.line(f"  {line}")
+    if app.environ.get("AWS_ACCESS_KEY_ID"):
+        app.note("AWS_ACCESS_KEY_ID in the environment wins over AWS_PROFILE; aws.profile and --profile win over both.")
+
+
+@command("delete-user")
+@click.argument("name")
+@stack_option
+@_profile_option
+@_profile_name_option
+@_file_option
+@click.option("--path", default="/", show_default=True, metavar="PATH", help="IAM's path, where the user is gone.")
+@click.option("--yes-destroy", is_flag=True, help="Approve the deletion.")
+@pass_app
+def delete_user(
+    app: App, /, name: str, stack_file: str | None, profile: str | None, yes_destroy: bool, **options: object
+) -> None:
+    """Delete the IAM user NAME that create-user made: its keys, its policy, and its profile.
+
+    Only what carries gridbyoc's tag is touched. Killed anywhere, run it again.
+    """
+    from gridbyoc.steps.credentials_delete import delete_user as delete
+    from gridbyoc.steps.credentials_wanted import check
+
+    asked = _asked(name, options)
+    session, _, caller = _account(app, stack_file, profile, asked)
+    check(asked, session.region)
+
+    def approve(doomed: Doomed) -> bool:
+        _tell(app, "This would be done, for good:", doomed.lines)
+        return yes_destroy or app.confirm("Delete this?", flag="--yes-destroy")
+
+    doomed = delete(session, caller, asked, environ=app.environ, home=app.home, approve=approve)
+    if app.json:
+        app.object({"type": "user", "name": name, "account_id": caller.account_id, "changes": list(doomed.lines)})
+    else:
+        app.line(
+            f"The user {name} is gone." if doomed.lines else f"Nothing to delete: there is no user {name} of ours."
+        )
+
+
+def _session(app: App, stack_file: str | None, profile: str | None, new: str = "") -> tuple[AwsSession, Stack | None]:
+    """A session in the stack's region with ``profile``, else the stack's, unless that is the one that will be made."""
+    from gridbyoc.aws import open_session
+    from gridbyoc.stack.defaults import REGION
+
+    found = default_stack_file(app, stack_file)
+    stack = load_stack(app, found) if found else None
+    environ = app.environ
+    region = stack.aws.region if stack else environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or REGION
+    own = stack.aws.profile if stack and stack.aws.profile != new else None
+    return open_session(region, profile or own), stack
+
+
+def _account(
+    app: App, stack_file: str | None, profile: str | None, asked: Asked
+) -> tuple[AwsSession, Stack | None, Caller]:
+    from gridbyoc.aws import caller_identity, guard_account
+
+    session, stack = _session(app, stack_file, profile, asked.profile_name)
+    caller = caller_identity(session)
+    guard_account(caller, stack.aws.account_id if stack else None)
+    return session, stack, caller
+
+
+def _asked(name: str, options: Mapping[str, Any]) -> Asked:
+    from gridbyoc.steps.credentials_wanted import Asked
+
+    uses, full_access = options.get("uses", ()), options.get("iam_full_access", False)
+    if uses and full_access:
+        raise UsageError("--for and --iam-full-access cannot go together.", rerun=SAFE_NOTHING_DONE)
+    tags = [tag.partition("=") for tag in options.get("tags", ())]
+    wrong = next((key for key, separator, _ in tags if not separator), None)
+    if wrong is not None:
+        raise UsageError(f"--tag {wrong}: there is no =.", fix="Write KEY=VALUE.", rerun=SAFE_NOTHING_DONE)
+    return Asked(
+        name,
+        path=options["path"],
+        tags={key: value for key, _, value in tags},
+        boundary=options.get("boundary"),
+        profile=options["profile_name"],
+        file=options["file"].absolute() if options["file"] else None,
+        full_access=full_access,
+        uses=uses or ("all",),
+    )
+
+
+def _approve(app: App, found: Found, *, yes: bool) -> bool:
+    from gridbyoc.cli.credential_words import RECOMMENDATION
+
+    for line in RECOMMENDATION if found.user is None else ():
+        app.note(line)
+    _tell(app, "This would be done:", found.changes)
+    if not yes and not app.interactive:
+        raise ApprovalRequiredError(
+            "Making a user needs an approval, and there is no terminal to ask on.",
+            fix="Run again with --yes, or use short-term credentials instead.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return yes or app.confirm("Make this user?", flag="--yes")
+
+
+def _tell(app: App, title: str, lines: tuple[str, ...]) -> None:
+    app.note(title)
+    for line in lines:
+        app.note(f"  - {line}")
+
+
+def _without_keys(app: App) -> str:
+    from gridbyoc.cli.credential_words import without_keys
+
+    return without_keys(app.environ)
+
+
+for _command in (show, create_user, delete_user):
+    credentials.add_command(_command)
