@@ -10,7 +10,7 @@ from typing import Any, Literal, TextIO
 
 from gridbyoc.errors import ApprovalRequiredError
 
-Format = Literal["text", "table", "json", "markdown"]
+Format = Literal["text", "table", "json", "markdown", "sarif"]
 """``table`` is text; a command names those it takes (``@command(..., formats=...)``)."""
 
 

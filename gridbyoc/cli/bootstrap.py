@@ -33,6 +33,7 @@ class Yes(NamedTuple):
 @click.option("--yes", "-y", is_flag=True, help="Approve creation and change (never destruction).")
 @click.option("--yes-destroy", is_flag=True, help="Approve destruction and replacement as well.")
 @click.option("--rollback", is_flag=True, help="Where the registration is refused, destroy what this run created.")
+@click.option("--refresh", is_flag=True, help="Let Terraform look, also where nothing has moved since the last run.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for the clusters to run.")
 @click.option("--edit-before-creation", is_flag=True, help="Open $VISUAL or $EDITOR on each new cluster's request.")
 @preflight_options
@@ -45,19 +46,21 @@ def bootstrap(
     yes: bool,
     yes_destroy: bool,
     rollback: bool,
+    refresh: bool,
     edit_before_creation: bool,
     checks: Checks | None,
     choices: Choices,
 ) -> None:
     """Take STACK_FILE to running clusters: role, registration, wait.
 
-    Safe to run again at any time: what exists is kept, what differs is changed, what is missing is made. STACK_FILE
-    is $GRIDBYOC_STACK or gridbyoc.yaml where none is given; - reads standard input.
+    Safe to run again at any time: what exists is kept, what differs is changed, what is missing is made. Where both
+    sides and the file are as the last run left them, it is done in about a second. STACK_FILE is $GRIDBYOC_STACK or
+    gridbyoc.yaml where none is given; - reads standard input.
     """
     from gridbyoc.steps.bootstrap import Wishes
 
     editor = _editor(app) if edit_before_creation else None
-    choices = replace(choices, checks=checks)
+    choices = replace(choices, checks=checks, refresh=refresh)
     carry_out(app, stack_file, overrides, choices, Yes(yes, yes_destroy), Wishes(editor, rollback))
 
 
@@ -76,14 +79,15 @@ def carry_out(
     from gridbyoc.steps.bootstrap import Approval
     from gridbyoc.steps.bootstrap import bootstrap as run_bootstrap
 
-    approval = Approval(yes.create_and_change, yes.destroy, lambda plan: _ask(app, plan))
+    approval = Approval(yes.create_and_change, yes.destroy, lambda plan: ask(app, plan))
     with open_run(app, stack_file, overrides, verb, choices) as run:
         altered = replace(run, stack=alter(run.stack)) if alter else run
         report = run_bootstrap(altered, approval, wishes)
-    _show(app, report)
+    show_report(app, report)
 
 
-def _ask(app: App, plan: Plan) -> bool:
+def ask(app: App, plan: Plan) -> bool:
+    """Show the plan and ask for a yes; ``ApprovalRequiredError`` without a terminal."""
     from gridbyoc.show.plan import plan_lines
 
     for line in plan_lines(plan):
@@ -97,7 +101,8 @@ def _editor(app: App) -> EditBody:
     return lambda _spec, body: edit_request(app, body)
 
 
-def _show(app: App, report: Report) -> None:
+def show_report(app: App, report: Report) -> None:
+    """A run's report, as text or as the last object of ``--format json``."""
     from gridbyoc.show.report import report_lines
 
     if app.json:

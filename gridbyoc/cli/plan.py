@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.bundle import key_for
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
+from gridbyoc.cli.reporting import report_options
 from gridbyoc.cli.running import open_run, preflight_options, terraform_options
 from gridbyoc.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.run import Checks
+    from gridbyoc.cli.reporting import Reporting
+    from gridbyoc.stack.secret import Secret
+    from gridbyoc.steps.plan import Plan
+    from gridbyoc.steps.review.review import Review
+    from gridbyoc.steps.run import Checks, Run
 
 
 @command("render")
@@ -43,10 +49,13 @@ def render(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin:
     app.line(str(run.work_dir))
 
 
-@command("plan")
+@command("plan", formats=("text", "json", "markdown"))
 @stack_argument
 @set_option
 @click.option("--exit-code", is_flag=True, help="End with status 3 where changes are pending.")
+@click.option("--out", default=None, metavar="FILE", help="Write a bundle, which `gridbyoc apply FILE` carries out.")
+@click.option("--unencrypted", is_flag=True, help="Let the bundle hold its secrets in clear.")
+@report_options
 @preflight_options
 @terraform_options
 @url_option
@@ -56,27 +65,74 @@ def plan(
     stack_file: str,
     overrides: tuple[str, ...],
     exit_code: bool,
+    out: str | None,
+    unencrypted: bool,
     checks: Checks | None,
     terraform_bin: str | None,
     url: str | None,
+    reporting: Reporting,
 ) -> int:
     """Show what bootstrap would change: Terraform's changes and the control plane's, together.
 
     Changes nothing on either side. The preflight of `gridbyoc doctor` runs beside Terraform's init; what fails in it
-    ends the plan with status 4.
+    ends the plan with status 4. With --out, exactly what was shown can be applied by another job; the bundle is
+    encrypted with the key in GRIDBYOC_BUNDLE_KEY.
     """
-    from gridbyoc.show.plan import plan_lines, plan_object
-    from gridbyoc.steps.plan import make_plan
-    from gridbyoc.steps.prepare import prepare
     from gridbyoc.steps.run import Choices
 
+    key = key_for(app, unencrypted=unencrypted) if out else None
+    asked = Asked(out, overrides, key, reporting)
     with open_run(app, stack_file, overrides, "plan", Choices(terraform_bin, url, checks=checks)) as run:
-        made = make_plan(run, prepare(run))
+        made, found = _made(app, asked.reporting.watching(run), asked)
+    _show(app, made, found, asked)
+    return int(ExitStatus.CHANGES_PENDING) if exit_code and made.has_changes else int(ExitStatus.DONE)
+
+
+class Asked(NamedTuple):
+    """What a plan shall leave behind: a bundle in ``out``, reports."""
+
+    out: str | None
+    overrides: tuple[str, ...]
+    key: Secret | None
+    reporting: Reporting
+
+
+def _made(app: App, run: Run, asked: Asked) -> tuple[Plan, Review | None]:
+    """Plan, and while the saved plan is there: look into it, put it into a bundle."""
+    from gridbyoc.stack.files import write_atomic
+    from gridbyoc.steps.bundle.make import check_bundleable, make_bundle
+    from gridbyoc.steps.plan import make_plan
+    from gridbyoc.steps.prepare import prepare
+    from gridbyoc.steps.review.review import review
+
+    if asked.out:
+        check_bundleable(run.stack)
+    site = prepare(run)
+    made = make_plan(run, site)
+    try:
+        found = None
+        if asked.reporting.reviews:
+            shown = site.runner.show(made.saved) if made.saved else {}
+            found = review(run.stack, made, shown, asked.reporting.warnings)
+        if asked.out:
+            data = make_bundle(run, site, made, overrides=asked.overrides, key=asked.key)
+            write_atomic(app.cwd / asked.out, data)
+        return made, found
+    finally:
         if made.saved:
             made.saved.unlink(missing_ok=True)
-    if app.json:
-        app.line(json.dumps(plan_object(made), ensure_ascii=False))
-    else:
+
+
+def _show(app: App, made: Plan, found: Review | None, asked: Asked) -> None:
+    from gridbyoc.show.plan import plan_lines
+    from gridbyoc.show.review import review_object
+
+    if found:
+        asked.reporting.planned(found, bundle=asked.out or "")
+    if app.json and found:
+        app.line(json.dumps(review_object(found), ensure_ascii=False))
+    elif app.format == "text":
         for line in plan_lines(made):
             app.line(line)
-    return int(ExitStatus.CHANGES_PENDING) if exit_code and made.has_changes else int(ExitStatus.DONE)
+    if asked.out:
+        app.note(f"Wrote {asked.out}. Next: `gridbyoc apply {asked.out}`")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gridbyoc import __version__
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
+from gridbyoc.cli.reporting import ci_option
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, StackError, UsageError
 
 if TYPE_CHECKING:
+    from gridbyoc.cli.reporting import Reporting
     from gridbyoc.errors import Problem
 
 _CHOICES = (
@@ -109,14 +113,16 @@ def _tell_next(app: App, file: str) -> None:
     app.line(f"  gridbyoc bootstrap{named}")
 
 
-@command("validate")
+@command("validate", formats=("text", "json", "sarif"))
 @stack_argument
 @set_option
+@ci_option
 @pass_app
-def validate(app: App, stack_file: str, overrides: tuple[str, ...]) -> int:
+def validate(app: App, stack_file: str, overrides: tuple[str, ...], reporting: Reporting) -> int:
     """List every problem of STACK_FILE: file, line, path, what is allowed. Asks neither AWS nor the control plane.
 
-    Ends with status 2 where there are problems. With --format json it writes a list, empty where all is well.
+    Ends with status 2 where there are problems. With --format json it writes a list, empty where all is well; with
+    --format sarif a SARIF 2.1.0 log for code scanning.
     """
     from gridbyoc.cli.summary import summary
     from gridbyoc.stack.load import read
@@ -124,18 +130,30 @@ def validate(app: App, stack_file: str, overrides: tuple[str, ...]) -> int:
     try:
         loaded = read(stack_file, overrides=overrides, environ=app.environ, stdin=app.stdin, cwd=app.cwd, home=app.home)
     except StackError as error:
-        if not app.json:
+        if app.format == "text":
             raise
-        app.object([_object(problem, "error") for problem in error.problems])
+        _list(app, reporting, [("error", problem) for problem in error.problems])
         return int(ExitStatus.USAGE)
-    if app.json:
-        app.object([_object(problem, "warning") for problem in loaded.warnings])
+    if app.format != "text":
+        _list(app, reporting, [("warning", problem) for problem in loaded.warnings])
         return int(ExitStatus.DONE)
+    reporting.problems([("warning", problem) for problem in loaded.warnings])
     for problem in loaded.warnings:
         app.note(f"warning: {problem}")
     for line in summary(loaded.stack, stack_file, app.cwd):
         app.line(line)
     return int(ExitStatus.DONE)
+
+
+def _list(app: App, reporting: Reporting, found: Sequence[tuple[str, Problem]]) -> None:
+    """The problems, each with its level, in the format that was asked for; annotations beside it."""
+    from gridbyoc.show.ci.sarif import sarif
+
+    reporting.problems(found)
+    if app.json:
+        app.object([_object(problem, level) for level, problem in found])
+    else:
+        app.object(sarif(reporting.placed(found), version=__version__))
 
 
 def _object(problem: Problem, level: str) -> dict[str, Any]:

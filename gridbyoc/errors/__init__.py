@@ -18,6 +18,7 @@ from gridbyoc.errors.base import (
     StackError,
     UsageError,
 )
+from gridbyoc.errors.bundle import BundleError, BundleKeyError
 from gridbyoc.errors.sandbox import CommandNotStartedError, SandboxStartError, SandboxStoppedError
 from gridbyoc.errors.services import (
     AccountMismatchError,
@@ -29,6 +30,8 @@ from gridbyoc.errors.services import (
     ClusterNotFoundError,
     ControlPlaneError,
     ControlPlaneUnreachableError,
+    QuotaRefusedError,
+    QuotaUndecidedError,
     TrustError,
     UnclearAnswerError,
     UnsupportedByDialectError,
@@ -56,6 +59,8 @@ __all__ = [
     "AuthenticationError",
     "AwsCredentialsError",
     "AwsError",
+    "BundleError",
+    "BundleKeyError",
     "ClusterConflictError",
     "ClusterFailedError",
     "ClusterNotFoundError",
@@ -70,6 +75,8 @@ __all__ = [
     "OutputMissingError",
     "PreflightBlockedError",
     "Problem",
+    "QuotaRefusedError",
+    "QuotaUndecidedError",
     "SandboxStartError",
     "SandboxStoppedError",
     "StackError",

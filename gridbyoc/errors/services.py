@@ -30,6 +30,19 @@ class TrustError(AwsError):
     code = "GBY-A004"
 
 
+class QuotaRefusedError(AwsError):
+    """AWS did not take a request for a higher quota, or decided against it."""
+
+    code = "GBY-A005"
+
+
+class QuotaUndecidedError(AwsError):
+    """AWS had not decided about a request for a higher quota when the time was over."""
+
+    code = "GBY-A006"
+    exit_status = ExitStatus.TIMED_OUT
+
+
 class ControlPlaneError(GridbyocError):
     """The control plane answered with an error; ``http_status`` is 0 where there was no answer."""
 

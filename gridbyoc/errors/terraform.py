@@ -74,9 +74,10 @@ class OutputMissingError(TerraformError):
 
 
 class StalePlanError(TerraformError):
-    """The state moved between a plan and its apply: another run was faster."""
+    """What was planned is not what is there any more; ``diagnostics`` has a line for each thing that moved."""
 
     code = "GBY-T008"
+    exit_status = ExitStatus.STALE_PLAN
 
 
 class StateMovedError(TerraformError):

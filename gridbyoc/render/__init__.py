@@ -1,8 +1,22 @@
 """Stack → work_dir: the root module from the templates, its module, and the values."""
 
 from gridbyoc.render.data import data_dir
+from gridbyoc.render.digests import file_digest, module_digest, root_digest
 from gridbyoc.render.hcl import hcl
 from gridbyoc.render.root import PreviousRole, s3_settings
-from gridbyoc.render.work_dir import Rendered, render, standing_ids, strange_files
+from gridbyoc.render.work_dir import Rendered, render, standing_ids, strange_files, terraform_files
 
-__all__ = ["PreviousRole", "Rendered", "data_dir", "hcl", "render", "s3_settings", "standing_ids", "strange_files"]
+__all__ = [
+    "PreviousRole",
+    "Rendered",
+    "data_dir",
+    "file_digest",
+    "hcl",
+    "module_digest",
+    "render",
+    "root_digest",
+    "s3_settings",
+    "standing_ids",
+    "strange_files",
+    "terraform_files",
+]

@@ -11,16 +11,16 @@ from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, StalePlanError, UsageError
 from gridbyoc.stack.model import ClusterSpec
 from gridbyoc.steps.adopt import adopt_strays
-from gridbyoc.steps.changes import Action, ClusterChange, cluster_changes
+from gridbyoc.steps.changes import ClusterChange, cluster_changes
+from gridbyoc.steps.converged import remember_converged, unchanged
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.plan import Plan, make_plan
 from gridbyoc.steps.prepare import Site, grant_of, prepare
 from gridbyoc.steps.replacement import finish_replacement, replace_role
-from gridbyoc.steps.report import Report
+from gridbyoc.steps.report import Report, report_of
 from gridbyoc.steps.rollback import Made, compensating
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait, wait_for
-from gridbyoc.terraform import Outputs
 
 EditBody = Callable[[ClusterSpec, dict[str, Any]], Mapping[str, Any]]
 
@@ -39,6 +39,7 @@ class Wishes:
     """What is not always wanted. ``edit``: each new cluster's request goes through it. ``rollback``: where the control
     plane refuses for good, what this run created is destroyed again. ``new_role``: the role itself is replaced.
     ``needs_role``: refuse where there is no role yet. ``approved`` is called once the plan is, before it is applied.
+    ``only_planned``: nothing is planned and applied beyond what was shown, such as the end of a rotation.
     """
 
     edit: EditBody | None = None
@@ -46,6 +47,12 @@ class Wishes:
     new_role: bool = False
     needs_role: bool = False
     approved: Callable[[], None] | None = None
+    only_planned: bool = False
+
+    @property
+    def nothing_new(self) -> bool:
+        """Whether a stack that is as its file asks needs nothing done."""
+        return not self.new_role and not self.needs_role and self.approved is None
 
 
 NO_WISHES = Wishes()
@@ -56,8 +63,13 @@ def bootstrap(run: Run, approval: Approval, wishes: Wishes = NO_WISHES) -> Repor
 
     A fresh role needs no plan to be approved by ``--yes``: nothing exists that it could destroy. Everything else is
     planned, approved, and exactly that plan is applied; where another machine's apply came in between, a run that
-    asks nobody plans once more. The caller holds the stack's lock.
+    asks nobody plans once more. Where nothing has moved since the last good run, it is done without Terraform
+    (``choices.refresh``: not so). The caller holds the stack's lock.
     """
+    if wishes.nothing_new and not run.choices.refresh:
+        report = unchanged(run)
+        if report is not None:
+            return report
     try:
         return _bootstrap(run, approval, wishes)
     except StalePlanError:
@@ -74,7 +86,12 @@ def _bootstrap(run: Run, approval: Approval, wishes: Wishes) -> Report:
     site = adopt_strays(run, site)
     site = replace_role(run, site) if wishes.new_role else site
     plan = make_plan(run, site, with_terraform=not (site.fresh and approval.create_and_change))
-    resources = _carry_out(run, site, plan, approval, wishes, made)
+    return carry_out(run, site, plan, approval, wishes, made)
+
+
+def carry_out(run: Run, site: Site, plan: Plan, approval: Approval, wishes: Wishes, made: Made) -> Report:
+    """Approve and apply a plan, prove the trust, register, wait, delete what the file lists no more."""
+    resources = _approve_and_apply(run, site, plan, approval, wishes, made)
     with run.step("output"):
         outputs = site.runner.output()
     grant = grant_of(run, outputs)
@@ -83,12 +100,16 @@ def _bootstrap(run: Run, approval: Approval, wishes: Wishes) -> Report:
     with compensating(run, site, grant, made, rollback=wishes.rollback):
         clusters = register_clusters(run, site, changes, grant, wishes.edit, made)
     clusters = wait_for(run, site.preflight.registrar, clusters)
-    finish_replacement(run, site, plan.kept_ids, grant, may_destroy=approval.destroy)
+    finish_replacement(run, site, plan.kept_ids, grant, may_destroy=approval.destroy, may_plan=not wishes.only_planned)
     _delete_unlisted(run, site, changes)
-    return _report(run, site, outputs, resources, changes, clusters)
+    report = report_of(run, site, outputs, resources, changes, clusters)
+    remember_converged(run, site, grant, report)
+    return report
 
 
-def _carry_out(run: Run, site: Site, plan: Plan, approval: Approval, wishes: Wishes, made: Made) -> dict[str, int]:
+def _approve_and_apply(
+    run: Run, site: Site, plan: Plan, approval: Approval, wishes: Wishes, made: Made
+) -> dict[str, int]:
     """Approve the plan and apply it; the saved one is gone afterwards, whatever came of it."""
     try:
         if wishes.needs_role and plan.grant is None:
@@ -214,26 +235,3 @@ def _delete_unlisted(run: Run, site: Site, changes: tuple[ClusterChange, ...]) -
     listed = site.preflight.registrar.list()
     still = tuple(c for c in listed if c.id in doomed and c.role_arn == doomed[c.id].role_arn)
     delete_and_wait(run, site.preflight.registrar, still)
-
-
-def _report(
-    run: Run,
-    site: Site,
-    outputs: Outputs,
-    resources: dict[str, int],
-    changes: tuple[ClusterChange, ...],
-    clusters: tuple[Cluster, ...],
-) -> Report:
-    actions: dict[str, Action] = {change.name: change.action for change in changes}
-    changed = any(resources.values()) or any(action != "none" for action in actions.values())
-    return Report(
-        run.stack.name,
-        site.preflight.caller.account_id,
-        outputs.role_arn,
-        outputs.role_name,
-        changed,
-        resources,
-        clusters,
-        actions,
-        {str(step): took for step, took in run.seconds.items()},
-    )

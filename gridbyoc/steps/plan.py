@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from gridbyoc.control_plane.model import Grant
+from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.cost import standing_cost
@@ -69,12 +71,16 @@ def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
             step.detail = f"{summary.add} to add, {summary.change} to change, {summary.destroy} to destroy"
         else:
             step.detail = "a new role"
-    costs = tuple(
-        standing_cost(change.spec, run.stack.control_plane.type)
+    return Plan(summary, changes, costs_of(run.stack, changes), grant, kept, saved)
+
+
+def costs_of(stack: Stack, changes: Iterable[ClusterChange]) -> tuple[str, ...]:
+    """A sentence for each cluster that would be created or changed."""
+    return tuple(
+        standing_cost(change.spec, stack.control_plane.type)
         for change in changes
         if change.spec is not None and change.action in {"create", "update"}
     )
-    return Plan(summary, changes, costs, grant, kept, saved)
 
 
 def _real(address: str) -> bool:

@@ -51,12 +51,17 @@ def replace_role(run: Run, site: Site) -> Site:
     return begun
 
 
-def finish_replacement(run: Run, site: Site, kept_ids: tuple[Secret, ...], grant: Grant, *, may_destroy: bool) -> None:
-    """Once no cluster holds an old external id or runs through the old role any more, both go."""
+def finish_replacement(
+    run: Run, site: Site, kept_ids: tuple[Secret, ...], grant: Grant, *, may_destroy: bool, may_plan: bool = True
+) -> None:
+    """Once no cluster holds an old external id or runs through the old role any more, both go.
+
+    That takes a plan and an apply of its own: without ``may_plan`` it is left to the next bootstrap.
+    """
     old_ids = any(value != grant.external_id for value in kept_ids)
     if not old_ids and site.previous_role is None:
         return
-    if not run.choices.wait:
+    if not run.choices.wait or not may_plan:
         run.outside.emit(Note("The old grant is still accepted; the next bootstrap drops it.", "warning"))
         return
     clusters = site.preflight.registrar.list()

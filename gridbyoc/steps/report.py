@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gridbyoc.control_plane.model import Cluster
-from gridbyoc.steps.changes import Action
+from gridbyoc.steps.changes import Action, ClusterChange
+from gridbyoc.steps.prepare import Site
+from gridbyoc.steps.run import Run
+from gridbyoc.terraform import Outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,30 @@ class Report:
             "clusters": [cluster_object(c) | {"action": self.actions.get(c.name, "none")} for c in self.clusters],
             "seconds": {step: round(took, 3) for step, took in self.seconds.items()},
         }
+
+
+def report_of(
+    run: Run,
+    site: Site,
+    outputs: Outputs,
+    resources: Mapping[str, int],
+    changes: tuple[ClusterChange, ...],
+    clusters: tuple[Cluster, ...],
+) -> Report:
+    """What a run that is over has come to."""
+    actions: dict[str, Action] = {change.name: change.action for change in changes}
+    changed = any(resources.values()) or any(action != "none" for action in actions.values())
+    return Report(
+        run.stack.name,
+        site.preflight.caller.account_id,
+        outputs.role_arn,
+        outputs.role_name,
+        changed,
+        resources,
+        clusters,
+        actions,
+        {str(step): took for step, took in run.seconds.items()},
+    )
 
 
 def cluster_object(cluster: Cluster) -> dict[str, Any]:

@@ -1,0 +1,130 @@
+"""``gridbyoc apply`` and ``gridbyoc bundle``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.bootstrap import ask, show_report
+from gridbyoc.cli.options import command, group, pass_app, stack_argument
+from gridbyoc.cli.reporting import report_options
+from gridbyoc.cli.running import choices_options, open_run, preflight_options
+from gridbyoc.errors import SAFE_NOTHING_DONE, BundleKeyError, FileError
+
+if TYPE_CHECKING:
+    from gridbyoc.cli.reporting import Reporting
+    from gridbyoc.stack.secret import Secret
+    from gridbyoc.steps.run import Checks, Choices
+
+LARGEST = 256 * 1024 * 1024
+"""Bytes: more is not read, whatever it is."""
+
+
+@command("apply", formats=("text", "json", "markdown"))
+@click.argument("file", type=str)
+@stack_argument
+@click.option("--yes", "-y", is_flag=True, help="Approve creation and change (never destruction).")
+@click.option("--yes-destroy", is_flag=True, help="Approve destruction and replacement as well.")
+@click.option("--no-wait", is_flag=True, help="Do not wait for the clusters to run.")
+@report_options
+@preflight_options
+@choices_options
+@pass_app
+def apply(
+    app: App,
+    file: str,
+    stack_file: str,
+    yes: bool,
+    yes_destroy: bool,
+    checks: Checks | None,
+    choices: Choices,
+    reporting: Reporting,
+) -> None:
+    """Carry out the bundle FILE, exactly as it was planned, with the STACK_FILE that it was made of.
+
+    Where anything has moved since (stack file, module, state, clusters, account, tool), nothing is done: status 9, and
+    a line for each difference. GRIDBYOC_BUNDLE_KEY is the key of an encrypted bundle.
+    """
+    from gridbyoc.steps.bootstrap import Approval
+    from gridbyoc.steps.bundle.apply import apply_bundle
+    from gridbyoc.steps.bundle.make import read_bundle
+    from gridbyoc.steps.bundle.sealing import bundle_key
+
+    bundle = read_bundle(read_file(app, file), bundle_key(app.environ))
+    approval = Approval(yes, yes_destroy, lambda plan: ask(app, plan))
+    chosen = replace(choices, checks=checks)
+    with open_run(app, stack_file, bundle.overrides, "apply", chosen) as run:
+        report = apply_bundle(run, bundle, approval)
+    reporting.applied(report)
+    if app.format != "markdown":
+        show_report(app, report)
+
+
+@group("bundle")
+def bundle() -> None:
+    """Look into a bundle, as `plan --out` writes it."""
+
+
+@command("show")
+@click.argument("file", type=str)
+@pass_app
+def show(app: App, file: str) -> None:
+    """Show the plain header of the bundle FILE: what it is of, and what it would do. Needs no key.
+
+    What it says is only believed by `apply`, which has the key to tell whether the bundle was tampered with.
+    """
+    from gridbyoc.show.bundle import bundle_lines, bundle_object
+    from gridbyoc.steps.bundle.file import read_header
+
+    header = read_header(read_file(app, file))
+    if app.json:
+        app.object(bundle_object(header))
+        return
+    for line in bundle_lines(header):
+        app.line(line)
+
+
+bundle.add_command(show)
+
+
+def read_file(app: App, file: str) -> bytes:
+    """The bytes of a bundle; ``FileError`` where it cannot be read."""
+    try:
+        with Path(app.cwd, file).open("rb") as stream:
+            return stream.read(LARGEST + 1)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else "") or "it is not a path"
+        raise FileError(f"The bundle {file} cannot be read: {reason}.", rerun=SAFE_NOTHING_DONE) from None
+
+
+def key_for(app: App, *, unencrypted: bool) -> Secret | None:
+    """The key for a new bundle; ``None`` where it was asked for in clear. ``BundleKeyError`` for neither, and for both.
+
+    A saved plan holds the external id and every variable in clear.
+    """
+    from gridbyoc.steps.bundle.sealing import KEY_VARIABLE, bundle_key
+
+    key = bundle_key(app.environ)
+    if key is None and not unencrypted:
+        raise BundleKeyError(
+            "There is no key to encrypt the bundle with.",
+            why="A saved plan holds the external id and every variable in clear, for whoever can read the file.",
+            fix=f"Set {KEY_VARIABLE} (`openssl rand -base64 32` makes one); or, where nobody else can read it, give "
+            "--unencrypted.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    if key is not None and unencrypted:
+        raise BundleKeyError(
+            f"{KEY_VARIABLE} is set, and --unencrypted was given.",
+            fix="Leave one of them out.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    if key is None:
+        app.note(
+            "warning: The bundle is NOT encrypted: whoever can read it reads the external id. Keep it to yourself."
+        )
+    return key

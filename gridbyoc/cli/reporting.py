@@ -1,0 +1,222 @@
+"""What a pipeline gets beside the result: report files, the platform's summary, outputs and annotations."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.errors import SAFE_NOTHING_DONE, GridbyocError, Problem, StackError, UsageError
+
+if TYPE_CHECKING:
+    from gridbyoc.steps.events import Event
+    from gridbyoc.steps.report import Report
+    from gridbyoc.steps.review.review import Review
+    from gridbyoc.steps.run import Run
+
+F = TypeVar("F", bound=Callable[..., Any])
+Platform = Literal["github", "gitlab", "none"]
+KINDS = (".md", ".markdown", ".json")
+"""What a report file's name may end in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """Where a command reports to. ``files``: Markdown or JSON, by how the name ends; ``warnings`` collects."""
+
+    app: App
+    platform: Platform
+    files: tuple[str, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def reviews(self) -> bool:
+        """Whether anybody wants a plan's details, which take Terraform another look at the saved plan."""
+        return bool(self.files) or self.platform != "none" or self.app.format in {"json", "markdown"}
+
+    def watching(self, run: Run) -> Run:
+        """The same run, with its warnings and what the preflight found noted here."""
+        emit = run.outside.emit
+
+        def listen(event: Event) -> None:
+            if text := _warning(event):
+                self.warnings.append(text)
+            emit(event)
+
+        return replace(run, outside=replace(run.outside, emit=listen))
+
+    def planned(self, found: Review, *, bundle: str = "") -> None:
+        """Hand on a plan's review: report files, stdout in Markdown, the platform."""
+        from gridbyoc.show.ci import gitlab
+        from gridbyoc.show.review import review_markdown, review_object
+
+        text = review_markdown(found)
+        self._hand_on(text, review_object(found))
+        if self.platform == "github":
+            self._github(text, _plan_outputs(found, bundle))
+        elif self.platform == "gitlab":
+            self._write(gitlab.TERRAFORM_REPORT, json.dumps(gitlab.terraform_report(found.plan)))
+
+    def applied(self, report: Report) -> None:
+        """The same for a run that is over."""
+        from gridbyoc.show.applied import report_markdown
+
+        text = report_markdown(report)
+        self._hand_on(text, report.as_json())
+        if self.platform == "github":
+            self._github(text, {"changed": _truth(report.changed), "role_arn": report.role_arn})
+
+    def problems(self, found: Sequence[tuple[str, Problem]]) -> None:
+        """Hand on a stack file's problems, each with its level: annotations, or a Code Quality report."""
+        from gridbyoc.show.ci import github, gitlab
+
+        placed = self.placed(found)
+        if self.platform == "github":
+            for level, problem, path in placed:
+                self.app.note(github.problem_annotation(level, problem, path))
+        elif self.platform == "gitlab":
+            self._write(gitlab.CODE_QUALITY, json.dumps(gitlab.code_quality(placed), indent=2))
+
+    def placed(self, found: Sequence[tuple[str, Problem]]) -> list[tuple[str, Problem, str]]:
+        """The same, with each file's path from the repository's root; empty for one that is no file there."""
+        return [(level, problem, self._in_repository(problem.file)) for level, problem in found]
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """While inside, an error is annotated as well, on its way out."""
+        from gridbyoc.show.ci import github
+
+        try:
+            yield
+        except StackError as error:
+            self.problems([("error", problem) for problem in error.problems])
+            raise
+        except GridbyocError as error:
+            if self.platform == "github":
+                self.app.note(github.annotation("error", f"{error.what} {error.why}".strip(), title=error.code))
+            raise
+
+    def _hand_on(self, text: str, value: Mapping[str, Any]) -> None:
+        for name in self.files:
+            as_json = name.endswith(".json")
+            self._write(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n" if as_json else text)
+        if self.app.format == "markdown":
+            self.app.line(text.rstrip("\n"))
+
+    def _github(self, text: str, outputs: Mapping[str, str]) -> None:
+        from gridbyoc.show.ci.github import output_lines
+
+        self._append("GITHUB_STEP_SUMMARY", text + "\n")
+        self._append("GITHUB_OUTPUT", output_lines(outputs))
+
+    def _append(self, variable: str, text: str) -> None:
+        """To the file that GitHub names; a job whose summary cannot be written has still done its work."""
+        name = self.app.environ.get(variable)
+        if not name:
+            return
+        try:
+            with Path(name).open("a", encoding="utf-8", errors="replace") as stream:
+                stream.write(text)
+        except OSError as error:
+            self.app.note(f"warning: ${variable} cannot be written: {error.strerror}.")
+
+    def _write(self, name: str, text: str) -> None:
+        from gridbyoc.stack.files import write_atomic
+
+        write_atomic(Path(self.app.cwd, name), text.encode("utf-8", "replace"), mode=0o644)
+
+    def _in_repository(self, file: str) -> str:
+        environ = self.app.environ
+        root = environ.get("GITHUB_WORKSPACE") or environ.get("CI_PROJECT_DIR") or str(self.app.cwd)
+        path = Path(os.path.normpath(self.app.cwd / file))
+        if not path.is_file():
+            return ""
+        real, base = path.resolve(), Path(root).resolve()
+        return real.relative_to(base).as_posix() if real.is_relative_to(base) else file
+
+
+def ci_option(function: F) -> F:
+    """``--ci``: the command gets ``reporting``; its errors are annotated."""
+
+    @functools.wraps(function)
+    def reported(*args: Any, ci: str, reports: tuple[str, ...] = (), **options: Any) -> Any:  # noqa: ANN401
+        app: App = click.get_current_context().obj
+        reporting = Reporting(app, platform_of(app.environ, ci), _checked(reports))
+        with reporting.telling():
+            return function(*args, reporting=reporting, **options)
+
+    option = click.option(
+        "--ci",
+        type=click.Choice(["auto", "github", "gitlab", "none"]),
+        default="auto",
+        show_default=True,
+        help="Whose summaries, outputs and annotations to write.",
+    )
+    return cast(F, option(reported))
+
+
+def report_options(function: F) -> F:
+    """``--ci`` and ``--report FILE``, many times: the command gets both as ``reporting``."""
+    option = click.option(
+        "--report",
+        "reports",
+        multiple=True,
+        metavar="FILE",
+        help="Write the report to FILE as well (.md: Markdown for a pull request, .json); may be given many times.",
+    )
+    return option(ci_option(function))
+
+
+def platform_of(environ: Mapping[str, str], chosen: str) -> Platform:
+    """``chosen``, or for ``auto`` where we are: both platforms say so in every job's environment."""
+    if chosen != "auto":
+        return cast(Platform, chosen)
+    if environ.get("GITHUB_ACTIONS") == "true":
+        return "github"
+    return "gitlab" if environ.get("GITLAB_CI") == "true" else "none"
+
+
+def _checked(reports: tuple[str, ...]) -> tuple[str, ...]:
+    for name in reports:
+        if not name.endswith(KINDS):
+            raise UsageError(
+                f"The report {name} is of no kind that can be written.",
+                fix=f"Let its name end in one of {', '.join(KINDS)}.",
+                rerun=SAFE_NOTHING_DONE,
+            )
+    return reports
+
+
+def _warning(event: Event) -> str:
+    from gridbyoc.steps.events import FindingMade, Note
+
+    if isinstance(event, Note):
+        return event.message if event.level == "warning" else ""
+    if isinstance(event, FindingMade) and event.verdict != "pass":
+        return f"{event.code} {event.check}: {event.verdict}: {event.read}. {event.fix}".strip()
+    return ""
+
+
+def _plan_outputs(found: Review, bundle: str) -> dict[str, str]:
+    plan, counts = found.plan, found.plan.terraform
+    actions = [change.action for change in plan.clusters]
+    return {
+        "has_changes": _truth(plan.has_changes),
+        "adds": str((counts.add if counts else 0) + actions.count("create")),
+        "changes": str((counts.change if counts else 0) + actions.count("update")),
+        "destroys": str((counts.destroy if counts else 0) + actions.count("delete")),
+        "destroyed": "\n".join(plan.destroys),
+        "bundle": bundle,
+    }
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"

@@ -1,0 +1,29 @@
+"""A run's report as Markdown: a job's summary, or a comment."""
+
+from __future__ import annotations
+
+from gridbyoc.show.markdown import code, fitted
+from gridbyoc.show.plain import duration
+from gridbyoc.steps.report import Report
+
+
+def report_markdown(report: Report) -> str:
+    """What changed on either side, the clusters, and how long each step took."""
+    made = ", ".join(f"{count} {word}" for word, count in report.resources.items() if count)
+    outcome = "Nothing changed: both sides were already as the stack file asks."
+    if report.changed:
+        outcome = f"Applied: AWS {made or 'nothing changed'}; clusters {_acted(report)}."
+    blocks = [
+        f"<!-- gridbyoc apply {report.stack} -->\n### Apply of {code(report.stack)}",
+        f"**{outcome}**",
+        f"- account {code(report.account_id)}\n- role {code(report.role_arn)}",
+    ]
+    if report.clusters:
+        blocks.append("\n".join(f"- cluster {code(c.name)}: {code(c.status)} ({code(c.id)})" for c in report.clusters))
+    steps = ", ".join(f"{step} {duration(took)}" for step, took in report.seconds.items())
+    return fitted([*blocks, f"Steps: {steps}"], left_out="*{count} more sections are left out.*")
+
+
+def _acted(report: Report) -> str:
+    counts = {word: list(report.actions.values()).count(word) for word in ("create", "update", "delete")}
+    return ", ".join(f"{count} {word}d" for word, count in counts.items() if count) or "nothing changed"

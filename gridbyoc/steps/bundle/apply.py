@@ -1,0 +1,118 @@
+"""Carry out a bundle: exactly what was planned, or a refusal that says what has moved since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gridbyoc.control_plane.model import Grant
+from gridbyoc.errors import SAFE_NOTHING_DONE, StalePlanError
+from gridbyoc.render import root_digest
+from gridbyoc.stack.files import write_atomic
+from gridbyoc.steps.adopt import adopt_strays
+from gridbyoc.steps.bootstrap import Approval, Wishes, carry_out
+from gridbyoc.steps.bundle.basis import LOCAL, basis_of, moved
+from gridbyoc.steps.bundle.make import LOCK_FILE, made_from
+from gridbyoc.steps.bundle.model import Bundle, Made, PlannedCluster
+from gridbyoc.steps.changes import ClusterChange, cluster_changes
+from gridbyoc.steps.journal import JOURNAL, read_journal
+from gridbyoc.steps.overlap import ids_to_keep
+from gridbyoc.steps.plan import SAVED_PLAN, Plan, costs_of
+from gridbyoc.steps.prepare import Site, current_grant, open_runner, prepare, rerender
+from gridbyoc.steps.report import Report
+from gridbyoc.steps.rollback import Made as MadeHere
+from gridbyoc.steps.run import Run
+
+ONLY_PLANNED = Wishes(only_planned=True)
+
+
+def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
+    """Apply the saved plan, and make the planned changes of the control plane; never plans anew.
+
+    First what this checkout brings along is compared, before anything is reached; then state, account and clusters.
+    Raises ``StalePlanError`` with a line for each difference. The caller holds the stack's lock.
+    """
+    _refuse(bundle, _checkout_moved(run, bundle))
+    made = MadeHere()
+    run = made.watching(run)
+    _put_lock_file(run.work_dir, bundle)
+    site = prepare(run)
+    site = adopt_strays(run, site)
+    grant = current_grant(run, site)
+    _refuse(bundle, moved(bundle.basis, basis_of(run, site, grant)))
+    plan = _planned(run, site, bundle, grant)
+    return carry_out(run, site, plan, approval, ONLY_PLANNED, made)
+
+
+def _planned(run: Run, site: Site, bundle: Bundle, grant: Grant | None) -> Plan:
+    """The plan that the bundle holds, in its place; what is worked out again must come out as it did then."""
+    kept = ids_to_keep(site, grant)
+    rerender(run, site, kept)
+    flight = site.preflight
+    changes = cluster_changes(flight.registrar, run.stack, flight.clusters, grant, our_roles=site.roles(grant))
+    _refuse(bundle, _decisions_moved(run, bundle, changes))
+    saved = run.work_dir / SAVED_PLAN
+    write_atomic(saved, bundle.plan)
+    return Plan(bundle.terraform, changes, costs_of(run.stack, changes), grant, kept, saved)
+
+
+def _decisions_moved(run: Run, bundle: Bundle, changes: tuple[ClusterChange, ...]) -> Iterator[str]:
+    if root_digest(run.work_dir) != bundle.root:
+        yield "the rendered root module is another one: values such as external ids that the role accepts have changed"
+    now = tuple(map(PlannedCluster.of, changes))
+    for then in bundle.changes:
+        if then not in now:
+            yield f"the cluster {then.name} needs something else now than: {then.action}"
+    known = {then.name for then in bundle.changes}
+    for each in now:
+        if each.name not in known:
+            yield f"the cluster {each.name} needs a change that was not planned: {each.action}"
+
+
+def _checkout_moved(run: Run, bundle: Bundle) -> Iterator[str]:
+    if bundle.stack != run.stack.name:
+        yield f"the stack is {run.stack.name}, the bundle is of {bundle.stack}"
+    _, binary = open_runner(run)
+    now = made_from(run.stack, run.work_dir, binary)
+    yield from _made_moved(bundle.made, now)
+    local = bundle.basis.state.place == LOCAL
+    if local and not any(record.get("run") == bundle.run for record in read_journal(run.work_dir / JOURNAL)):
+        yield f"the state is local, and {run.work_dir} is not where the plan was made"
+
+
+def _made_moved(then: Made, now: Made) -> Iterator[str]:
+    for name in dict.fromkeys([*then.stack_files, *now.stack_files]):
+        before, after = then.stack_files.get(name), now.stack_files.get(name)
+        if before is None:
+            yield f"the stack is made of {name} now as well"
+        elif after is None:
+            yield f"the stack is not made of {name} any more"
+        elif before != after:
+            yield f"the stack file {name} was changed"
+    if then.module != now.module:
+        yield "the module was changed"
+    if now.lock_file and then.lock_file != now.lock_file:
+        yield f"the provider lock file {LOCK_FILE} was changed"
+    if then.tool != now.tool:
+        yield f"gridbyoc is {now.tool}, it was {then.tool}"
+    if (then.flavour, then.version) != (now.flavour, now.version):
+        yield f"Terraform is {now.flavour} {now.version}, it was {then.flavour} {then.version}"
+
+
+def _put_lock_file(work_dir: Path, bundle: Bundle) -> None:
+    """A fresh checkout gets the very providers that the plan was made with."""
+    if bundle.lock_file is not None and not (work_dir / LOCK_FILE).exists():
+        write_atomic(work_dir / LOCK_FILE, bundle.lock_file)
+
+
+def _refuse(bundle: Bundle, differences: Iterator[str]) -> None:
+    lines = tuple(differences)
+    if lines:
+        raise StalePlanError(
+            f"The bundle is stale: {len(lines)} {'thing' if len(lines) == 1 else 'things'} moved since it was made "
+            f"({bundle.created}).",
+            diagnostics=lines,
+            why="A bundle is applied exactly as it was reviewed, or not at all.",
+            fix="Plan again (`gridbyoc plan --out FILE`), and have that reviewed.",
+            rerun=SAFE_NOTHING_DONE,
+        )

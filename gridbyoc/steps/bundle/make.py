@@ -1,0 +1,122 @@
+"""A plan and all that it hangs on → one bundle, and back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gridbyoc import __version__
+from gridbyoc.errors import SAFE_NOTHING_DONE, BundleError, UsageError
+from gridbyoc.render import file_digest, module_digest, root_digest
+from gridbyoc.stack.made_of import files_of
+from gridbyoc.stack.model import Stack
+from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.bundle.basis import Basis, basis_of
+from gridbyoc.steps.bundle.file import pack, unpack
+from gridbyoc.steps.bundle.model import Bundle, Made, PlannedCluster, summary_of_json
+from gridbyoc.steps.plan import Plan
+from gridbyoc.steps.prepare import Site
+from gridbyoc.steps.run import Run
+from gridbyoc.terraform import Binary, PlanSummary
+
+LOCK_FILE = ".terraform.lock.hcl"
+
+
+def check_bundleable(stack: Stack) -> None:
+    """Refuse, before anything is done, a stack whose file cannot be found again by another job."""
+    if not files_of(stack):
+        raise UsageError(
+            "A bundle cannot be made of a stack file from standard input.",
+            why="It names the files that the stack is made of, so that a changed one is noticed.",
+            fix="Name the stack file.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+
+def make_bundle(run: Run, site: Site, plan: Plan, *, overrides: Sequence[str], key: Secret | None) -> bytes:
+    """The bundle of a plan that was just made and is still saved; encrypted where there is a ``key``."""
+    if plan.saved is None or plan.terraform is None:
+        raise UsageError("There is no saved plan to put into a bundle.", rerun=SAFE_NOTHING_DONE)
+    made = made_from(run.stack, run.work_dir, site.binary)
+    header = {
+        "stack": run.stack.name,
+        "created": run.outside.now().isoformat(timespec="seconds"),
+        "tool": made.tool,
+        "terraform": {"flavour": made.flavour, "version": made.version},
+        "digests": {"stack_files": made.stack_files, "module": made.module, "lock_file": made.lock_file},
+        "summary": _summary(plan, plan.terraform),
+    }
+    payload = {
+        "plan": base64.b64encode(plan.saved.read_bytes()).decode(),
+        "lock_file": _read(run.work_dir / LOCK_FILE),
+        "overrides": list(overrides),
+        "root": root_digest(run.work_dir),
+        "run": run.journal.run_id,
+        "against": asdict(basis_of(run, site, plan.grant)),
+        "terraform": _terraform(plan.terraform),
+        "changes": [asdict(PlannedCluster.of(change)) for change in plan.clusters],
+    }
+    return pack(header, payload, key)
+
+
+def read_bundle(data: bytes, key: Secret | None) -> Bundle:
+    """The bundle in these bytes, checked. Raises ``BundleError`` and ``BundleKeyError``."""
+    header, payload = unpack(data, key)
+    try:
+        plan = base64.b64decode(payload["plan"], validate=True)
+    except (binascii.Error, ValueError):
+        raise BundleError("The saved plan in the bundle is damaged.", fix="Plan again.") from None
+    return Bundle(
+        stack=header["stack"],
+        created=header["created"],
+        made=Made.of_header(header),
+        plan=plan,
+        lock_file=payload["lock_file"],
+        overrides=tuple(payload["overrides"]),
+        root=payload["root"],
+        run=payload["run"],
+        basis=Basis.of_json(payload["against"]),
+        terraform=summary_of_json(payload["terraform"]),
+        changes=tuple(map(PlannedCluster.of_json, payload["changes"])),
+    )
+
+
+def made_from(stack: Stack, work_dir: Path, binary: Binary) -> Made:
+    """The versions and digests as they are here and now; an empty digest is a file that is not there."""
+    base = stack.file.parent if stack.file else work_dir
+    files = {Path(os.path.relpath(path, base)).as_posix(): file_digest(path) for path in files_of(stack)}
+    lock_file = work_dir / LOCK_FILE
+    return Made(
+        tool=__version__,
+        flavour=binary.flavour,
+        version=".".join(map(str, binary.version)),
+        stack_files=files,
+        module=module_digest(stack),
+        lock_file=file_digest(lock_file) if lock_file.exists() else "",
+    )
+
+
+def _summary(plan: Plan, terraform: PlanSummary) -> dict[str, Any]:
+    return {
+        "has_changes": plan.has_changes,
+        "terraform": {"add": terraform.add, "change": terraform.change, "destroy": terraform.destroy},
+        "clusters": {
+            word: sum(change.action == word for change in plan.clusters) for word in ("create", "update", "delete")
+        },
+        "destroys": list(plan.destroys),
+    }
+
+
+def _terraform(summary: PlanSummary) -> dict[str, Any]:
+    kept = ("add", "change", "destroy", "has_changes", "changes", "outputs")
+    found = asdict(summary)
+    return {name: found[name] for name in kept}
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None

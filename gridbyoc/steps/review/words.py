@@ -1,0 +1,73 @@
+"""Sentences in which names of other people's making are kept apart, so that each renderer can show them safely."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Change = Mapping[str, Any]
+"""One of ``resource_changes`` in ``terraform show -json``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name, pattern or ARN as it stands in the plan."""
+
+    text: str
+
+
+Sentence = tuple[str | Name, ...]
+
+
+def names(texts: Iterable[str]) -> Sentence:
+    """``a``, ``b`` and so on, in order."""
+    found: list[str | Name] = []
+    for text in sorted(texts):
+        found += [", ", Name(text)] if found else [Name(text)]
+    return tuple(found)
+
+
+def plain_sentence(sentence: Sentence) -> str:
+    """For a terminal: names in backticks, nothing in them that could steer it."""
+    return "".join(part if isinstance(part, str) else f"`{_printable(part.text)}`" for part in sentence)
+
+
+def before_of(change: Change) -> Mapping[str, Any]:
+    """The resource's attributes as they are; empty for a creation."""
+    found = _body(change).get("before")
+    return found if isinstance(found, dict) else {}
+
+
+def after_of(change: Change) -> Mapping[str, Any]:
+    """The attributes as they shall be, as far as they are known; empty for a deletion."""
+    found = _body(change).get("after")
+    return found if isinstance(found, dict) else {}
+
+
+def unknown(change: Change, attribute: str) -> bool:
+    """Whether an attribute is known after the apply only."""
+    found = _body(change).get("after_unknown")
+    return isinstance(found, dict) and bool(found.get(attribute))
+
+
+def actions_of(change: Change) -> tuple[str, ...]:
+    """Terraform's words: ``("create",)``, ``("delete", "create")``, ``("no-op",)`` …"""
+    found = _body(change).get("actions")
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def resource_changes(shown: Mapping[str, Any], kind: str = "resource_changes") -> tuple[Change, ...]:
+    """What would happen to something; what stays as it is, and mere reads, are left out."""
+    found = shown.get(kind)
+    listed = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    return tuple(each for each in listed if actions_of(each) not in (("no-op",), ("read",), ()))
+
+
+def _body(change: Change) -> Mapping[str, Any]:
+    found = change.get("change")
+    return found if isinstance(found, dict) else {}
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
