@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import click
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.options import command, default_stack_file, pass_app, read_stack, stack_option, url_option
-from gridbyoc.cli.running import now, terraform_options
+from gridbyoc.cli.options import command, pass_app, stack_option, url_option
+from gridbyoc.cli.running import terraform_options
+from gridbyoc.cli.scenes import open_scene
 from gridbyoc.errors import ExitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gridbyoc.steps.preflight.model import Finding
-    from gridbyoc.steps.preflight.scene import Scene
 
 
 @command("doctor", formats=("table", "json", "markdown"))
@@ -48,33 +47,11 @@ def doctor(
     from gridbyoc.steps.preflight.selection import selection
 
     wanted = selection(KINDS, only, skip)
-    scene = _scene(app, stack_file, terraform_bin, url)
+    scene = open_scene(app, stack_file, url=url, terraform_bin=terraform_bin)
     findings = examine(scene, CHECKS, wanted=wanted)
     blocked = blocks(findings, strict=strict)
     _show(app, findings, scene.region, blocked=blocked)
     return int(ExitStatus.PREFLIGHT_BLOCKED) if blocked else int(ExitStatus.DONE)
-
-
-def _scene(app: App, stack_file: str | None, terraform_bin: str | None, url: str | None) -> Scene:
-    from gridbyoc.control_plane import connect
-    from gridbyoc.stack.model import ControlPlane
-    from gridbyoc.steps.preflight.scene import Machine, set_scene
-    from gridbyoc.terraform import find_binary
-
-    found = default_stack_file(app, stack_file)
-    loaded = read_stack(app, found, any_instance_type=True) if found else None
-    stack = loaded.stack if loaded else None
-    machine = Machine(app.environ, app.home, time.monotonic, time.sleep, now)
-    work_dir = stack.work_dir(app.cwd if stack.file is None else None) if stack else app.cwd
-    plane = stack.control_plane if stack else ControlPlane()
-    return set_scene(
-        stack,
-        machine,
-        work_dir=work_dir,
-        find_binary=lambda: find_binary(terraform_bin, app.environ),
-        connect=lambda: connect(plane, environ=app.environ, home=app.home, url=url),
-        origin=loaded.origin if loaded else None,
-    )
 
 
 def _show(app: App, findings: Sequence[Finding], region: str, *, blocked: bool) -> None:

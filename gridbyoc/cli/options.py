@@ -73,6 +73,14 @@ class Group(click.Group):
     command_class = Command
 
 
+class ActingGroup(Group):
+    """A group that does something itself where none of its commands is named; it has a command's options, too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own signature
+        super().__init__(*args, **{"invoke_without_command": True, **kwargs})
+        self.params.extend(_common_options(("text", "json")))
+
+
 command = functools.partial(click.command, cls=Command)
 """``@command("name")``: a command of ours that is not in a group."""
 

@@ -77,6 +77,8 @@ __all__ = [
     "Problem",
     "QuotaRefusedError",
     "QuotaUndecidedError",
+    "QuotaRefusedError",
+    "QuotaUndecidedError",
     "SandboxStartError",
     "SandboxStoppedError",
     "StackError",

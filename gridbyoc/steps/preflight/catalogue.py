@@ -10,9 +10,20 @@ from gridbyoc.steps.preflight.model import Check, Kind
 from gridbyoc.steps.preflight.offerings import CHECKS as OFFERINGS
 from gridbyoc.steps.preflight.permissions import CHECKS as PERMISSIONS
 from gridbyoc.steps.preflight.policies import CHECKS as POLICIES
+from gridbyoc.steps.preflight.quotas import CHECKS as QUOTAS
 from gridbyoc.steps.preflight.tools import CHECKS as TOOLS
 
-CHECKS: tuple[Check, ...] = (*TOOLS, *DISK, *CLOCK, *IDENTITY, *PERMISSIONS, *POLICIES, *OFFERINGS, *CONTROL_PLANE)
+CHECKS: tuple[Check, ...] = (
+    *TOOLS,
+    *DISK,
+    *CLOCK,
+    *IDENTITY,
+    *PERMISSIONS,
+    *POLICIES,
+    *QUOTAS,
+    *OFFERINGS,
+    *CONTROL_PLANE,
+)
 """In the order of a run: the machine, who we are, what we may, what the account has room for, the control plane."""
 
 KINDS: tuple[Kind, ...] = tuple(sorted((kind for check in CHECKS for kind in check.kinds), key=lambda kind: kind.code))

@@ -1,0 +1,58 @@
+"""Limits and use, read side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from gridbyoc.aws.quotas.counting import COUNTS
+from gridbyoc.aws.quotas.limits import read_limit, reason
+from gridbyoc.aws.quotas.machines import read_machines
+from gridbyoc.aws.quotas.model import AccountQuotas, Limit, QuotaReading, Use
+from gridbyoc.aws.session import AwsSession, domain_errors
+from gridbyoc.errors import AwsError
+from gridbyoc.stack.service_quotas import QuotaCode, quota_region
+
+READERS = 8
+"""Calls at a time: Service Quotas answers about ten a second and throttles what is more."""
+
+
+def read_quotas(
+    session: AwsSession, region: str, quotas: Sequence[QuotaCode], types: Iterable[str] = ()
+) -> AccountQuotas:
+    """What ``quotas`` allow and how much of them is in use, for clusters in ``region``; the vCPUs of ``types``.
+
+    Nothing is raised for what cannot be read: it is ``None`` in the answer, with the reason.
+    """
+    calls = list(dict.fromkeys(quota.counted for quota in quotas if not quota.family_group))
+    with ThreadPoolExecutor(READERS) as pool:
+        machines = pool.submit(read_machines, session, region, types)
+        counting = [pool.submit(_count, session, region, call) for call in calls]
+        limits = [pool.submit(read_limit, session, quota, region) for quota in quotas]
+        counted = {call: each.result() for call, each in zip(calls, counting, strict=True)}
+        readings = {}
+        for quota, limit in zip(quotas, limits, strict=True):
+            use = machines.result().use(quota.code) if quota.family_group else _use(counted[quota.counted], quota)
+            readings[quota.code] = QuotaReading(quota, quota_region(quota, region), _told(limit.result(), use), use)
+        return AccountQuotas(readings, machines.result().vcpus, machines.result().vcpus_why)
+
+
+def _count(session: AwsSession, region: str, call: str) -> Mapping[str, Use] | AwsError:
+    try:
+        with domain_errors(f"{call} did not answer"):
+            return COUNTS[call](session, region)
+    except AwsError as error:
+        return error
+
+
+def _use(counted: Mapping[str, Use] | AwsError, quota: QuotaCode) -> Use:
+    if isinstance(counted, AwsError):
+        return Use(None, why=reason(counted))
+    return counted[quota.code]
+
+
+def _told(limit: Limit, use: Use) -> Limit:
+    """The service's own word, where Service Quotas has none."""
+    if limit.value is None and use.limit is not None:
+        return Limit(use.limit, source="the call that counts")
+    return limit

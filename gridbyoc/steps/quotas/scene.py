@@ -1,0 +1,64 @@
+"""The quotas of one scene: its region, its clusters, its account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from gridbyoc.aws import AwsSession
+from gridbyoc.aws.quotas import Increase, open_request, read_quotas
+from gridbyoc.errors import AwsError
+from gridbyoc.stack.defaults import INSTANCE_TYPES
+from gridbyoc.stack.model import DialectName
+from gridbyoc.steps.background import Background
+from gridbyoc.steps.preflight.scene import Scene
+from gridbyoc.steps.quotas.needs import PER_ROLE, fixed_needs, per_role_need, quotas_of, types_of, vcpu_needs
+from gridbyoc.steps.quotas.review import QuotaRow, review
+
+
+def quota_rows(scene: Scene) -> tuple[QuotaRow, ...]:
+    """A row for every quota that the scene's clusters run into; raises only where there are no AWS credentials.
+
+    Without a stack file nothing is needed: the rows tell what there is, for the instance types of a starter.
+    """
+    session = scene.session()
+    names = wanted_types(scene)
+    reading = Background(lambda: read_quotas(session, scene.region, quotas_of(names), names))
+    new = scene.new_clusters()
+    account = reading.result()
+    if scene.stack is None:
+        return review(account, {})
+    dialect = scene.stack.control_plane.type
+    needs = fixed_needs(new, dialect, scene.has_role)
+    needs |= vcpu_needs(new, dialect, account.vcpus, account.vcpus_why)
+    needs[PER_ROLE] = per_role_need(scene.stack.role, scene.has_role)
+    return _with_pending(session, scene.region, review(account, needs))
+
+
+def wanted_types(scene: Scene) -> tuple[str, ...]:
+    """The instance types of every cluster of the scene, each once."""
+    if scene.stack is None:
+        return INSTANCE_TYPES
+    dialect: DialectName = scene.stack.control_plane.type
+    return tuple(dict.fromkeys(item.name for spec in scene.wanted for item in types_of(spec, dialect)))
+
+
+def _with_pending(session: AwsSession, region: str, rows: Iterable[QuotaRow]) -> tuple[QuotaRow, ...]:
+    """What is short, with the request for it that is open already."""
+    found = tuple(rows)
+    short = [row for row in found if row.verdict == "fail"]
+    if not short:
+        return found
+    with ThreadPoolExecutor(len(short)) as pool:
+        requests = pool.map(lambda row: _pending(session, region, row), short)
+        pending = dict(zip((row.quota.code for row in short), requests, strict=True))
+    return tuple(replace(row, pending=pending.get(row.quota.code)) for row in found)
+
+
+def _pending(session: AwsSession, region: str, row: QuotaRow) -> Increase | None:
+    """Whether a request is open is beside the point of the row: where it cannot be told, nothing is said."""
+    try:
+        return open_request(session, row.quota, region)
+    except AwsError:
+        return None
