@@ -130,7 +130,9 @@ PREFLIGHT_OPTIONS = (
     click.option("--strict", is_flag=True, help="Preflight: warnings, and what cannot be told, block too."),
     click.option("--skip", multiple=True, metavar="CODE", help="Preflight: all but these checks."),
     click.option("--only", multiple=True, metavar="CODE", help="Preflight: only these checks (a code or a group)."),
-    click.option("--skip-preflight", is_flag=True, help="Leave the preflight checks out."),
+    click.option(
+        "--skip-preflight", is_flag=True, envvar="GRIDBYOC_SKIP_PREFLIGHT", help="Leave the preflight checks out."
+    ),
 )
 
 

@@ -129,12 +129,16 @@ def world(sandbox: Sandbox) -> World:
 
 @pytest.fixture
 def tool(sandbox: Sandbox, tmp_path: Path, provider_mirror: Path | None) -> Tool:
-    """gridbyoc with the sandbox's environment, a HOME of its own and quick polling."""
+    """gridbyoc with the sandbox's environment, a HOME of its own and quick polling.
+
+    Without the preflight's checks, which are not what most tests are about: ``GRIDBYOC_SKIP_PREFLIGHT=""`` brings them.
+    """
     home = tmp_path / "home"
     home.mkdir()
     directory = tmp_path / "stack"
     directory.mkdir()
     env = {**sandbox.environ(os.environ), "HOME": str(home), "GRIDBYOC_POLL_INTERVAL": "0.2s"}
+    env["GRIDBYOC_SKIP_PREFLIGHT"] = "1"
     if provider_mirror:
         env["GRIDBYOC_PROVIDER_MIRROR"] = str(provider_mirror)
     return Tool(directory, env)
