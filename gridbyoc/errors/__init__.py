@@ -77,8 +77,6 @@ __all__ = [
     "Problem",
     "QuotaRefusedError",
     "QuotaUndecidedError",
-    "QuotaRefusedError",
-    "QuotaUndecidedError",
     "SandboxStartError",
     "SandboxStoppedError",
     "StackError",
