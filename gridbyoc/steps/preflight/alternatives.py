@@ -50,13 +50,15 @@ def likely_facts(name: str) -> TypeFacts:
     many = re.match(r"[0-9]+", size)
     vcpus = 96 if size.startswith("metal") else 4 * int(many[0] if many else 1) if size.endswith("xlarge") else 2
     memory = _SMALL.get(size, vcpus * _GIB_PER_VCPU.get(letters[:1], 4))
-    gpus = _GPUS.get(name, _likely_gpus(vcpus) if letters in ("g", "gr", "p") else 0)
+    gpus = _GPUS.get(name, _likely_gpus(letters, vcpus))
     maker = ("AMD" if rest.startswith("ad") else "NVIDIA") if gpus else ""
     return TypeFacts(name, vcpus, int(memory * 1024), gpus, maker)
 
 
-def _likely_gpus(vcpus: int) -> int:
-    return 8 if vcpus >= 192 else 4 if vcpus in (48, 96) else 1
+def _likely_gpus(letters: str, vcpus: int) -> int:
+    if letters == "p":
+        return 8 if vcpus >= 96 else 1
+    return (8 if vcpus >= 192 else 4 if vcpus in (48, 96) else 1) if letters in ("g", "gr") else 0
 
 
 def _distance(wanted: TypeFacts, other: TypeFacts) -> Distance:

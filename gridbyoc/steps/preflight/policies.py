@@ -35,7 +35,7 @@ BOUNDARY = Kind(
 COUNT = Kind(
     "GBY-M003",
     GROUP,
-    "policies on the role",
+    "number of policies",
     "The role's managed policies and its own are no more than the account allows on one role. Fails where they are.",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html",
 )
