@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import click
 
 from gridbyoc.cli.app import App
-from gridbyoc.errors import SAFE_NOTHING_DONE, GridbyocError, Problem, StackError, UsageError
+from gridbyoc.errors import SAFE_NOTHING_DONE, GridbyocError, Problem, StackError, TerraformError, UsageError
 
 if TYPE_CHECKING:
     from gridbyoc.steps.events import Event
@@ -101,7 +101,9 @@ class Reporting:
             raise
         except GridbyocError as error:
             if self.platform == "github":
-                self.app.note(github.annotation("error", f"{error.what} {error.why}".strip(), title=error.code))
+                told = error.diagnostics if isinstance(error, TerraformError) else ()
+                text = "\n".join(filter(None, (error.what, *told, error.why, error.fix)))
+                self.app.note(github.annotation("error", text, title=error.code))
             raise
 
     def _hand_on(self, text: str, value: Mapping[str, Any]) -> None:

@@ -41,7 +41,11 @@ def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
     grant = current_grant(run, site)
     _refuse(bundle, moved(bundle.basis, basis_of(run, site, grant)))
     plan = _planned(run, site, bundle, grant)
-    return carry_out(run, site, plan, approval, ONLY_PLANNED, made)
+    try:
+        return carry_out(run, site, plan, approval, ONLY_PLANNED, made)
+    except StalePlanError as error:
+        # Terraform looks once more, under the state's lock; it does not plan anew as a bootstrap would.
+        raise _stale(bundle, error.diagnostics) from None
 
 
 def _planned(run: Run, site: Site, bundle: Bundle, grant: Grant | None) -> Plan:
@@ -108,11 +112,15 @@ def _put_lock_file(work_dir: Path, bundle: Bundle) -> None:
 def _refuse(bundle: Bundle, differences: Iterator[str]) -> None:
     lines = tuple(differences)
     if lines:
-        raise StalePlanError(
-            f"The bundle is stale: {len(lines)} {'thing' if len(lines) == 1 else 'things'} moved since it was made "
-            f"({bundle.created}).",
-            diagnostics=lines,
-            why="A bundle is applied exactly as it was reviewed, or not at all.",
-            fix="Plan again (`gridbyoc plan --out FILE`), and have that reviewed.",
-            rerun=SAFE_NOTHING_DONE,
-        )
+        raise _stale(bundle, lines)
+
+
+def _stale(bundle: Bundle, lines: tuple[str, ...]) -> StalePlanError:
+    things = "1 thing" if len(lines) == 1 else f"{len(lines)} things"
+    return StalePlanError(
+        f"The bundle is stale: {things} moved since it was made ({bundle.created}).",
+        diagnostics=lines,
+        why="A bundle is applied exactly as it was reviewed, or not at all.",
+        fix="Plan again (`gridbyoc plan --out FILE`), and have that reviewed.",
+        rerun=SAFE_NOTHING_DONE,
+    )

@@ -12,9 +12,9 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from gridbyoc.errors import SAFE_NOTHING_DONE, BundleError
+from gridbyoc.errors import SAFE_NOTHING_DONE, BundleError, BundleKeyError
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.bundle.sealing import new_lock, seal, unseal
+from gridbyoc.steps.bundle.sealing import KEY_VARIABLE, new_lock, seal, unseal
 from gridbyoc.steps.bundle.shapes import FORMAT, HEADER, KIND, PAYLOAD
 
 HEADER_NAME, PAYLOAD_NAME = "bundle.json", "payload"
@@ -49,6 +49,14 @@ def unpack(data: bytes, key: Secret | None) -> tuple[dict[str, Any], dict[str, A
     head, sealed = _members(data)
     header = _header(head)
     lock = header["encryption"]
+    if lock is None and key is not None:
+        # Whoever can write where bundles lie could put one of their own making in the place of an encrypted one.
+        raise BundleKeyError(
+            "The bundle is not encrypted, and there is a key.",
+            why=f"Where {KEY_VARIABLE} is set, only what its holder made is applied: this bundle may be anybody's.",
+            fix=f"Plan again with the key; or, if it is known where this bundle comes from, unset {KEY_VARIABLE}.",
+            rerun=SAFE_NOTHING_DONE,
+        )
     if lock is not None:
         plain = unseal(sealed, key, lock, head)
     elif hashlib.sha256(sealed).hexdigest() == header.get("payload_sha256"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -25,12 +27,15 @@ POLICIES = ("aws_iam_policy", "aws_iam_role_policy")
 ATTACHMENTS = ("aws_iam_role_policy_attachment", "aws_iam_policy_attachment")
 
 
-def permission_changes(shown: Mapping[str, Any]) -> tuple[Sentence, ...]:
-    """A sentence for each change, from ``terraform show -json`` of a saved plan. No external id is in any of them."""
+def permission_changes(shown: Mapping[str, Any], trusted: Sequence[Trusted] = ()) -> tuple[Sentence, ...]:
+    """A sentence for each change, from ``terraform show -json`` of a saved plan. No external id is in any of them.
+
+    ``trusted`` is who the module lets in, for a new role whose trust policy is known after the apply only.
+    """
     changes = resource_changes(shown)
     subjects = _Subjects(shown)
     tellers: tuple[tuple[tuple[str, ...], Callable[[Change, Sentence], Iterator[Sentence]]], ...] = (
-        ((ROLE,), _role),
+        ((ROLE,), partial(_role, trusted=trusted)),
         (POLICIES, _policy),
         (ATTACHMENTS, _attachment),
     )
@@ -44,6 +49,14 @@ def trusted_ids(shown: Mapping[str, Any]) -> frozenset[str]:
     roles = [each for each in listed if each.get("type") == ROLE] if isinstance(listed, list) else []
     documents = [side(role).get("assume_role_policy") for role in roles for side in (before_of, after_of)]
     return frozenset(chain.from_iterable(external_ids(_read(text, "trust")[0]) for text in documents))
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """Who may assume a role, and whether the external id is asked for."""
+
+    principal: str
+    external_id: bool
 
 
 class _Subjects:
@@ -71,7 +84,7 @@ def _called(change: Change) -> str:
     return str(after_of(change).get("name") or before_of(change).get("name") or change.get("address"))
 
 
-def _role(change: Change, subject: Sentence) -> Iterator[Sentence]:
+def _role(change: Change, subject: Sentence, *, trusted: Sequence[Trusted]) -> Iterator[Sentence]:
     before, after = before_of(change), after_of(change)
     if actions_of(change) == ("create",):
         yield (*subject, " is new")
@@ -79,7 +92,7 @@ def _role(change: Change, subject: Sentence) -> Iterator[Sentence]:
         yield (*subject, " is destroyed: nobody can assume it any more")
         return
     if unknown(change, "assume_role_policy"):
-        yield (*subject, " is assumed by whom its trust policy names, which is known after the apply only")
+        yield from _to_be_trusted(subject, () if before else trusted)
     else:
         was, now = _read(before.get("assume_role_policy"), "trust"), _read(after.get("assume_role_policy"), "trust")
         yield from _unreadable(subject, was[1] or now[1], "trust policy")
@@ -90,6 +103,14 @@ def _role(change: Change, subject: Sentence) -> Iterator[Sentence]:
     if before and session[0] != session[1]:
         yield (*subject, f" lends sessions of up to {session[1]} seconds; it was {session[0]}")
     yield from _inline(subject, before.get("inline_policy"), after.get("inline_policy"))
+
+
+def _to_be_trusted(subject: Sentence, trusted: Sequence[Trusted]) -> Iterator[Sentence]:
+    if not trusted:
+        yield (*subject, " is assumed by whom its trust policy names, which is known after the apply only")
+    for each in trusted:
+        external = "with" if each.external_id else "without"
+        yield (*subject, " may now be assumed by ", Name(each.principal), f" ({external} the external id)")
 
 
 def _boundary(subject: Sentence, before: object, after: object) -> Iterator[Sentence]:

@@ -12,7 +12,7 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.cost import standing_cost
 from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.review.details import ResourceDetail, resource_details
-from gridbyoc.steps.review.permissions import permission_changes, trusted_ids
+from gridbyoc.steps.review.permissions import Trusted, permission_changes, trusted_ids
 from gridbyoc.steps.review.words import Name, Sentence
 from gridbyoc.terraform.redaction import Redactor
 
@@ -43,11 +43,21 @@ def review(stack: Stack, plan: Plan, shown: Mapping[str, Any], warnings: Sequenc
         stack=stack.name,
         plan=plan,
         resources=resource_details(shown, redactor),
-        permissions=tuple(_clean(sentence, redactor) for sentence in permission_changes(shown)),
+        permissions=tuple(_clean(sentence, redactor) for sentence in permission_changes(shown, _trusted(stack))),
         before=tuple(standing_cost(_spec(cluster), dialect) for cluster in there),
         after=tuple(standing_cost(spec, dialect) for spec in wanted),
         warnings=tuple(redactor.clean(text) for text in warnings),
     )
+
+
+def _trusted(stack: Stack) -> tuple[Trusted, ...]:
+    """Whom the gridbyoc module lets in, by its own rules; another module has its own."""
+    role = stack.role
+    if stack.terraform.module is not None:
+        return ()
+    with_id = (f"any principal of account {role.trusted_account_id}", *role.trusted_principals)
+    without = role.trusted_principals_without_external_id
+    return (*(Trusted(who, True) for who in with_id), *(Trusted(who, False) for who in without))
 
 
 def _spec(cluster: Cluster) -> ClusterSpec:
