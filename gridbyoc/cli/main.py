@@ -54,6 +54,7 @@ COMMANDS = {
     "leftovers": ("leftovers", "What outlived deleted clusters in AWS."),
     "state": ("state", "The state's bucket, its lock, and moving it."),
     "destroy": ("destroy", "Delete a stack's clusters and its role."),
+    "fleet": ("fleet", "Many stacks: validate, plan, bootstrap, drift, destroy."),
     "sandbox": ("sandbox", "A local AWS and a local control plane."),
     "policy": ("policy", "What must be allowed in AWS to run this."),
     "doctor": ("doctor", "Check what a bootstrap needs, before it begins."),

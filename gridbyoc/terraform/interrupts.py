@@ -27,6 +27,7 @@ class Interrupts:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._requested = threading.Event()
+        self._must_end = threading.Event()
         self._first: float | None = None
         self._insisted = False
 
@@ -43,11 +44,16 @@ class Interrupts:
     @property
     def insisted(self) -> bool:
         """Ctrl-C was pressed again: no more waiting."""
-        return self._insisted
+        return self._insisted or self._must_end.is_set()
 
     def request(self) -> None:
         """Stop this command and every later one; from any thread."""
         self._requested.set()
+
+    def insist(self) -> None:
+        """What a second Ctrl-C does; from any thread."""
+        self._requested.set()
+        self._must_end.set()
 
     def signalled(self, number: int, _frame: FrameType | None = None) -> None:
         """The signal handler: takes note and returns."""

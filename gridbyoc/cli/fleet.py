@@ -1,0 +1,197 @@
+"""``gridbyoc fleet``: many stacks."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.fleet_matrix import matrix
+from gridbyoc.cli.options import Command, Group
+from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, InterruptedRunError
+
+if TYPE_CHECKING:
+    from gridbyoc.steps.fleet.carry_out import FleetReport, Wanted
+    from gridbyoc.steps.fleet.model import Verb
+
+VERBS = {
+    "validate": ("stackfile", "List every problem of each stack file."),
+    "plan": ("plan", "Show what bootstrap would change, for each stack."),
+    "bootstrap": ("bootstrap", "Take each stack to running clusters."),
+    "drift": ("drift", "Where both sides differ from the stack files; status 3 where they do."),
+    "status": ("status", "Where each stack stands, and what to do next."),
+    "destroy": ("destroy", "Delete each stack's clusters and its role."),
+}
+FORWARDED = frozenset(
+    {
+        *("overrides", "exit_code", "terraform_bin", "url", "yes", "yes_destroy", "rollback", "refresh", "no_wait"),
+        *("delete_data", "wait_timeout", "poll_interval", "failed_grace", "lock_timeout"),
+        *("only", "skip", "strict", "skip_preflight"),
+    }
+)
+"""The single verbs' options that mean something for many stacks; they are taken from those commands as they are."""
+
+_APPROVALS = {"bootstrap": ("yes", "--yes"), "destroy": ("yes_destroy", "--yes-destroy")}
+_PATIENCE = "--lock-timeout=60s"
+"""A run that was killed a moment ago, with the fleet it belonged to, is still coming to its end."""
+
+
+class Fleet(Group):
+    """Makes each verb's command when it is called: the single verb's options, and the fleet's own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in their order, and ``matrix``."""
+        return [*VERBS, "matrix"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load the single verb's command; an unknown name gives ``None``."""
+        return _command(cmd_name) if cmd_name in VERBS else super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Written from the table above."""
+        lines = [(name, line) for name, (_, line) in VERBS.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl([*lines, ("matrix", str(matrix.short_help))])
+
+
+@click.group("fleet", cls=Fleet)
+def fleet() -> None:
+    """Many stacks: validate, plan, bootstrap, drift, destroy.
+
+    PATHS are stack files, directories and globs. Each stack is run as a process of its own; one that fails stops no
+    other. Status 0 where all is done, else what the failed ones ended with, or 1 where that differs.
+    """
+
+
+fleet.add_command(matrix)
+
+
+def _command(verb: str) -> click.Command:
+    module, line = VERBS[verb]
+    single: click.Command = getattr(importlib.import_module(f"gridbyoc.cli.{module}"), verb)
+    taken = [param for param in single.params if param.name in FORWARDED]
+
+    def callback(paths: tuple[str, ...], jobs: int | None, fail_fast: bool, again: bool = False, **given: Any) -> int:  # noqa: ANN401 - the single verb's
+        from gridbyoc.steps.fleet.carry_out import Wanted
+
+        context = click.get_current_context()
+        _require_approval(verb, given)
+        options = _options(context, taken, given)
+        return _run(context.find_object(App), paths, Wanted(_verb(verb), options, jobs, fail_fast, again), given)
+
+    return Command(verb, params=[*_own(verb), *taken], callback=callback, help=_help(verb, line), short_help=line)
+
+
+def _verb(verb: str) -> Verb:
+    from typing import get_args
+
+    from gridbyoc.steps.fleet.model import Verb as Verbs
+
+    found: Verb = next(each for each in get_args(Verbs) if each == verb)
+    return found
+
+
+def _help(verb: str, line: str) -> str:
+    if verb not in _APPROVALS:
+        return f"{line}\n\nPATHS are stack files, directories and globs (default: the current directory)."
+    flag = _APPROVALS[verb][1]
+    resume = "A run that was broken off goes on with what is left; --all runs all again."
+    return f"{line}\n\nPATHS are stack files, directories and globs. Asks nothing: {flag} is needed. {resume}"
+
+
+def _own(verb: str) -> list[click.Parameter]:
+    jobs = "Stacks at once (default: by cores and free memory)."
+    fast = "Begin no further stack once one has failed; those that run come to their end."
+    own: list[click.Parameter] = [
+        click.Argument(["paths"], nargs=-1, required=verb in _APPROVALS, type=str),
+        click.Option(["--jobs", "-j"], type=click.IntRange(min=1), default=None, metavar="N", help=jobs),
+        click.Option(["--fail-fast"], is_flag=True, help=fast),
+    ]
+    if verb in _APPROVALS:
+        again = "Also those that the last run, broken off, has done."
+        own.append(click.Option(["--all", "again"], is_flag=True, help=again))
+    return own
+
+
+def _require_approval(verb: str, given: dict[str, Any]) -> None:
+    name, flag = _APPROVALS.get(verb, ("", ""))
+    if name and not given.get(name):
+        raise ApprovalRequiredError(
+            f"`fleet {verb}` asks nothing, and needs {flag}.",
+            fix="Look at `gridbyoc fleet plan`, then run again with it.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+
+def _options(context: click.Context, taken: list[click.Parameter], given: dict[str, Any]) -> tuple[str, ...]:
+    """What was given on the command line; what comes from the environment reaches each stack's run by itself."""
+    source = click.core.ParameterSource.COMMANDLINE
+    written = [
+        text
+        for param in taken
+        if context.get_parameter_source(str(param.name)) is source
+        for text in _written(param, given[str(param.name)])
+    ]
+    if any(param.name == "lock_timeout" for param in taken) and not any(
+        t.startswith("--lock-timeout") for t in written
+    ):
+        written.append(_PATIENCE)
+    if any(param.name == "exit_code" for param in taken) and "--exit-code" not in written:
+        written.append("--exit-code")
+    return tuple(written)
+
+
+def _written(param: click.Parameter, value: Any) -> list[str]:  # noqa: ANN401 - any option's value
+    name = max(param.opts, key=len)
+    if isinstance(value, bool):
+        return [name] if value else list(param.secondary_opts[:1])
+    values = value if param.multiple or isinstance(value, (list, tuple)) else [value]
+    return [f"{name}={_text(each)}" for each in values]
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - as above
+    return f"{value:.3f}s" if isinstance(value, float) else str(value)
+
+
+def _run(app: App | None, paths: tuple[str, ...], wanted: Wanted, given: dict[str, Any]) -> int:
+    from gridbyoc.cli.running import now
+    from gridbyoc.errors import ExitStatus
+    from gridbyoc.show.fleet import fleet_view
+    from gridbyoc.steps.fleet.carry_out import Surroundings, carry_out
+    from gridbyoc.steps.fleet.find import find_members
+
+    assert app is not None  # noqa: S101 - `run` has put it there
+    members = find_members(paths or (".",), app.cwd)
+    import time
+
+    view = fleet_view(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
+    with view:
+        report = carry_out(members, wanted, Surroundings(app.cwd, app.environ, view, now))
+    _show(app, report)
+    if report.interrupted:
+        raise _interrupted(report)
+    pending = report.status == int(ExitStatus.CHANGES_PENDING)
+    return 0 if pending and wanted.verb == "plan" and not given.get("exit_code") else report.status
+
+
+def _show(app: App, report: FleetReport) -> None:
+    import json
+
+    from gridbyoc.show.fleet import fleet_rows, fleet_summary
+
+    if app.json:
+        app.line(json.dumps(report.as_json(), ensure_ascii=False))
+        return
+    app.table(*fleet_rows(report))
+    app.line(fleet_summary(report))
+
+
+def _interrupted(report: FleetReport) -> InterruptedRunError:
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in report.counts().items())
+    return InterruptedRunError(
+        f"The fleet's {report.verb} was interrupted: {counts}.",
+        fix="Run the same command again: it goes on with what is left.",
+        rerun="A re-run is safe: each stack goes on from what exists.",
+    )

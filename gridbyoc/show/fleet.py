@@ -1,0 +1,146 @@
+"""A fleet's run: a table that fills in on a terminal, plain lines elsewhere, JSON lines where asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Protocol, TextIO
+
+from gridbyoc.show.plain import duration
+from gridbyoc.steps.fleet.carry_out import FleetReport, result_object
+from gridbyoc.steps.fleet.detail import progress_of
+from gridbyoc.steps.fleet.model import (
+    FleetEvent,
+    FleetNote,
+    FleetStarted,
+    MemberFinished,
+    MemberSaid,
+    MemberStarted,
+    Result,
+)
+
+COLUMNS = ("stack", "file", "outcome", "took", "detail")
+
+
+class FleetView(Protocol):
+    """Takes a fleet's events as they happen; a context manager, so that the terminal is left as it was."""
+
+    def __call__(self, event: FleetEvent) -> None:
+        """Show one event."""
+
+    def __enter__(self) -> FleetView:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop drawing."""
+
+
+def fleet_view(
+    as_json: bool, stdout: TextIO, stderr: TextIO, *, environ: Mapping[str, str], clock: Callable[[], float]
+) -> FleetView:
+    """The view for this output: JSON lines on stdout, a table on a terminal's stderr, else plain lines there."""
+    if as_json:
+        return JsonFleet(stdout)
+    if stderr.isatty() and environ.get("TERM") != "dumb":
+        from gridbyoc.show.fleet_live import LiveFleet
+
+        return LiveFleet(stderr, environ=environ, clock=clock)
+    return PlainFleet(stderr)
+
+
+def fleet_rows(report: FleetReport) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns and rows of the summary."""
+    return COLUMNS, [
+        (r.member.label, r.member.shown, r.outcome, duration(r.seconds) if r.seconds else "-", words_of(r))
+        for r in report.results
+    ]
+
+
+def words_of(result: Result) -> str:
+    """The detail, behind the error's code where there is one."""
+    return f"{result.code}: {result.detail}" if result.code else result.detail
+
+
+def fleet_summary(report: FleetReport) -> str:
+    """One sentence: how many came out how, and how long it took."""
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in report.counts().items())
+    return f"{report.verb} of {len(report.results)} stacks in {duration(report.seconds)}: {counts}."
+
+
+class _Lines:
+    """A view that writes lines and draws nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.flush()
+
+
+class PlainFleet(_Lines):
+    """A line when a stack begins, gets to its next step, and ends; each begins with the stack."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._at: dict[str, str] = {}
+
+    def __call__(self, event: FleetEvent) -> None:
+        """Write the event's line, if it has one."""
+        if isinstance(event, FleetStarted):
+            left = len(event.members) - len(event.skipped)
+            self.write(f"{event.verb}: {left} stacks, {min(event.jobs, max(left, 1))} at once")
+        elif isinstance(event, FleetNote):
+            self.write(event.message)
+        elif isinstance(event, MemberStarted):
+            self.write(f"{event.member.label}: begins")
+        elif isinstance(event, MemberSaid):
+            self._said(event)
+        elif event.result.outcome != "skipped":
+            words, took = words_of(event.result), duration(event.result.seconds)
+            self.write(f"{event.result.member.label}: {event.result.outcome} in {took}{f': {words}' if words else ''}")
+
+    def _said(self, event: MemberSaid) -> None:
+        label, now = event.member.label, progress_of(event.data)
+        steps = event.data.get("type") in {"step_started", "cluster_progress"}
+        if now and steps and self._at.get(label) != now:
+            self._at[label] = now
+            self.write(f"{label}: {now}")
+        elif event.data.get("type") == "note" and event.data.get("level") == "warning":
+            self.write(f"{label}: warning: {event.data.get('message')}")
+
+    def __enter__(self) -> PlainFleet:
+        return self
+
+
+class JsonFleet(_Lines):
+    """Each line is an object with ``stack`` and ``file``; what a stack's run writes is passed on with them."""
+
+    def __call__(self, event: FleetEvent) -> None:
+        """Write the event's line."""
+        if isinstance(event, FleetStarted):
+            names = [member.label for member in event.members]
+            self._object({"type": "fleet_started", "verb": event.verb, "jobs": event.jobs, "stacks": names})
+        elif isinstance(event, FleetNote):
+            self._object({"type": "note", "message": event.message, "level": "info"})
+        elif isinstance(event, MemberStarted):
+            self._object({"type": "stack_started", "stack": event.member.label, "file": event.member.shown})
+        elif isinstance(event, MemberSaid):
+            self._object({**event.data, "stack": event.member.label, "file": event.member.shown})
+        elif isinstance(event, MemberFinished):
+            document = event.result.said.get("document", {})
+            self._object({"type": "stack_finished", **result_object(event.result), **document})
+
+    def _object(self, value: Mapping[str, object]) -> None:
+        self.write(json.dumps(value, ensure_ascii=False))
+
+    def __enter__(self) -> JsonFleet:
+        return self

@@ -1,0 +1,143 @@
+"""One verb over a fleet: what is left to do, the longest first, and what was done remembered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from gridbyoc.steps.fleet.capacity import available_memory, default_jobs, usable_cores
+from gridbyoc.steps.fleet.model import (
+    WRITING,
+    EmitFleet,
+    FleetNote,
+    FleetStarted,
+    Member,
+    MemberFinished,
+    Result,
+    Verb,
+    fleet_status,
+)
+from gridbyoc.steps.fleet.order import durations, longest_first
+from gridbyoc.steps.fleet.record import Record
+from gridbyoc.steps.fleet.run import Work, run_members
+from gridbyoc.terraform.interrupts import Interrupts
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line asks for. ``options`` go to each stack's run; ``jobs`` ``None``: what the machine bears.
+
+    ``again``: also those that the last run, broken off, has done.
+    """
+
+    verb: Verb
+    options: tuple[str, ...] = ()
+    jobs: int | None = None
+    fail_fast: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a fleet's run gets from outside. ``clock`` is monotonic seconds, ``now`` the time in UTC."""
+
+    cwd: Path
+    environ: Mapping[str, str]
+    emit: EmitFleet
+    now: Callable[[], datetime]
+    clock: Callable[[], float] = time.monotonic
+    interrupts: Interrupts = field(default_factory=Interrupts)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetReport:
+    """How a fleet's run came out; ``results`` in the order of the files."""
+
+    verb: Verb
+    jobs: int
+    seconds: float
+    results: tuple[Result, ...]
+    interrupted: bool
+
+    @property
+    def status(self) -> int:
+        """The exit status; see ``fleet_status``."""
+        return fleet_status(self.results, interrupted=self.interrupted)
+
+    def counts(self) -> dict[str, int]:
+        """How many came out how, without what did not occur."""
+        outcomes = [result.outcome for result in self.results]
+        return {outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as the last object of ``--format json``."""
+        head = {"type": "fleet", "verb": self.verb, "status": self.status, "interrupted": self.interrupted}
+        stacks = [result_object(result) for result in self.results]
+        return head | {"jobs": self.jobs, "seconds": round(self.seconds, 3), "counts": self.counts(), "stacks": stacks}
+
+
+def result_object(result: Result) -> dict[str, Any]:
+    """One stack's result as JSON."""
+    return {
+        "stack": result.member.label,
+        "file": result.member.shown,
+        "outcome": result.outcome,
+        "status": result.status,
+        "seconds": round(result.seconds, 3),
+        "detail": result.detail,
+        "code": result.code,
+    }
+
+
+def carry_out(members: Sequence[Member], wanted: Wanted, outside: Surroundings) -> FleetReport:
+    """Run the verb for each member. Raises ``FileError`` where the record cannot be kept."""
+    began = outside.clock()
+    record = Record(outside.cwd, wanted.verb, outside.now) if wanted.verb in WRITING else None
+    done = _done_before(record, members, wanted)
+    left = [member for member in members if member not in done]
+    jobs = wanted.jobs or _jobs(wanted.verb, len(left))
+    outside.emit(FleetStarted(wanted.verb, tuple(members), jobs, done))
+    if done:
+        outside.emit(FleetNote(f"{len(done)} done already by the run that was broken off; --all runs them again."))
+    skipped = [Result(member, "skipped", 0, detail="done in the run before") for member in done]
+    for result in skipped:
+        outside.emit(MemberFinished(result))
+    work = _work(wanted, outside, jobs, record)
+    ordered = longest_first(left, durations(left, wanted.verb))
+    results = [*skipped, *run_members(work, ordered, outside.emit, outside.interrupts)]
+    place = {member: index for index, member in enumerate(members)}
+    results.sort(key=lambda result: place[result.member])
+    interrupted = outside.interrupts.asked
+    report = FleetReport(wanted.verb, jobs, outside.clock() - began, tuple(results), interrupted)
+    if record is not None and report.status == 0:
+        record.clear(members)
+    return report
+
+
+def _done_before(record: Record | None, members: Sequence[Member], wanted: Wanted) -> tuple[Member, ...]:
+    if record is None:
+        return ()
+    if wanted.again:
+        record.clear(members)
+        return ()
+    return record.done(members, wanted.options)
+
+
+def _jobs(verb: Verb, count: int) -> int:
+    return default_jobs(verb, count, cores=usable_cores(), available=available_memory())
+
+
+def _work(wanted: Wanted, outside: Surroundings, jobs: int, record: Record | None) -> Work:
+    work = Work(wanted.verb, wanted.options, outside.cwd, lambda _member: outside.environ, jobs, wanted.fail_fast)
+    if record is None:
+        return work
+
+    def remember(result: Result) -> None:
+        if result.outcome == "done":
+            record.add(result.member, wanted.options)
+
+    return replace(work, finished=remember)

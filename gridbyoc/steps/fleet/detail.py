@@ -1,0 +1,88 @@
+"""What a stack's run came to, in a few words for a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gridbyoc.steps.fleet.model import Verb
+
+Said = Mapping[str, Mapping[str, Any]]
+
+
+def detail_of(verb: Verb, said: Said) -> str:
+    """From the objects of its JSON output, by type; empty where they do not tell."""
+    if "error" in said:
+        error = said["error"]
+        problems = error.get("problems") or ()
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return f"{problem_words(problems[0])}{more}" if problems else str(error.get("what", ""))
+    if "document" in said:
+        return _document(said["document"].get("document"))
+    teller = {"plan": _plan, "bootstrap": _report, "drift": _drift, "destroy": _destroyed}.get(verb)
+    return teller(said) if teller else ""
+
+
+def progress_of(data: Mapping[str, Any]) -> str | None:
+    """What a run is at, from one of its events; ``None`` where that does not change."""
+    kind = data.get("type")
+    if kind == "step_started":
+        return str(data.get("step", ""))
+    if kind == "cluster_progress":
+        return f"cluster {data.get('name')}: {data.get('status')}"
+    if kind == "resource_progress" and data.get("state") == "started" and data.get("action") not in {"refresh", "read"}:
+        return f"{data.get('address')}: {data.get('action')}"
+    return None
+
+
+def problem_words(problem: Mapping[str, Any]) -> str:
+    """``file:line: path: message``."""
+    where = ":".join(str(problem[key]) for key in ("file", "line") if problem.get(key))
+    return ": ".join(str(part) for part in (where, problem.get("path"), problem.get("message")) if part)
+
+
+def _document(document: object) -> str:
+    if isinstance(document, list):  # validate's problems
+        if not document:
+            return "valid"
+        more = f" (and {len(document) - 1} more)" if len(document) > 1 else ""
+        return f"{document[0].get('level', '')}: {problem_words(document[0])}{more}"
+    return str(document.get("next", "")) if isinstance(document, Mapping) else ""
+
+
+def _plan(said: Said) -> str:
+    plan = said.get("plan", {})
+    if not plan:
+        return ""
+    if not plan.get("has_changes"):
+        return "no changes"
+    terraform, clusters = plan.get("terraform") or {}, plan.get("clusters") or ()
+    counts = [f"{terraform[key]} to {key}" for key in ("add", "change", "destroy") if terraform.get(key)]
+    if terraform.get("add") is None:
+        counts = ["a new role"]
+    acts = [f"{each.get('action')} cluster {each.get('name')}" for each in clusters if each.get("action") != "none"]
+    return "; ".join(filter(None, (", ".join(counts), ", ".join(acts))))
+
+
+def _report(said: Said) -> str:
+    report = said.get("report", {})
+    clusters = ", ".join(f"{each.get('name')}: {each.get('status')}" for each in report.get("clusters") or ())
+    return f"{'' if report.get('changed') else 'nothing changed; '}{clusters}" if report else ""
+
+
+def _drift(said: Said) -> str:
+    drift = said.get("drift", {}).get("drift")
+    if not isinstance(drift, list):
+        return ""
+    first = f": {drift[0].get('side')}: {drift[0].get('subject')}" if drift else ""
+    return f"{len(drift)} drifted{first}" if drift else "no drift"
+
+
+def _destroyed(said: Said) -> str:
+    gone = said.get("destroyed", {})
+    if not gone:
+        return ""
+    left = gone.get("left") or {}
+    words = f"{len(gone.get('clusters') or ())} clusters, {gone.get('resources', 0)} resources gone"
+    count = len(left.get("leftovers") or ())
+    return f"{words}; {count} left over" if count else words

@@ -1,0 +1,118 @@
+"""What a fleet's run has done, so that one that was broken off goes on with the rest.
+
+It lies in ``.gridbyoc/_fleet`` of the current directory (no stack's name begins so). A stack counts as done while its
+files, the options and this tool are the same, for a day, and as long as no later run of any kind changed it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from gridbyoc import __version__
+from gridbyoc.stack.files import HOME, file_error, make_private_dir, write_atomic
+from gridbyoc.steps.fleet.model import Member, Verb
+from gridbyoc.steps.fleet.order import last_change, runs_of
+
+DIRECTORY = "_fleet"
+VALID = timedelta(days=1)
+_MOST_FILES = 2000
+_LOCK_SECONDS = 30.0
+
+
+def digest_of(member: Member, options: Sequence[str]) -> str:
+    """What a run depends on here: the stack's files, its module's, the command's options, this tool's version."""
+    digest = hashlib.sha256(json.dumps([__version__, *options]).encode())
+    for path in (*member.sources, *(file for module in member.modules for file in _files(module))):
+        digest.update(json.dumps(str(path)).encode())
+        digest.update(_content(path))
+    return digest.hexdigest()
+
+
+def _files(directory: Path) -> list[Path]:
+    found: list[Path] = []
+    for root, directories, names in os.walk(directory):
+        directories[:] = sorted(name for name in directories if not name.startswith("."))
+        found += [Path(root, name) for name in sorted(names) if not name.startswith(".")]
+        if len(found) > _MOST_FILES:
+            break
+    return found[:_MOST_FILES]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"-"
+    except OSError:
+        return b"-"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The record of one verb in one directory; several fleets may write it at the same time."""
+
+    cwd: Path
+    verb: Verb
+    now: Callable[[], datetime]
+
+    @property
+    def directory(self) -> Path:
+        """The fleet's own, private directory."""
+        return self.cwd / HOME / DIRECTORY
+
+    @property
+    def file(self) -> Path:
+        """Where the record lies."""
+        return self.directory / f"{self.verb}.json"
+
+    def done(self, members: Sequence[Member], options: Sequence[str]) -> tuple[Member, ...]:
+        """Those that need not be run again."""
+        entries = self._read()
+        return tuple(m for m in members if self._holds(entries.get(str(m.file)), m, options))
+
+    def add(self, member: Member, options: Sequence[str]) -> None:
+        """Note that a stack's run went well. Raises ``FileError``."""
+        change = last_change(runs_of(member.work_dir))
+        entry = {"digest": digest_of(member, options), "run": change, "at": self.now().isoformat(timespec="seconds")}
+        self._update(lambda entries: entries | {str(member.file): entry})
+
+    def clear(self, members: Iterable[Member]) -> None:
+        """Forget these: their fleet's run is complete, or all are to be run again. Raises ``FileError``."""
+        files = {str(member.file) for member in members}
+        if self.file.exists():
+            self._update(lambda entries: {file: entry for file, entry in entries.items() if file not in files})
+
+    def _holds(self, entry: object, member: Member, options: Sequence[str]) -> bool:
+        if not isinstance(entry, dict) or entry.get("digest") != digest_of(member, options):
+            return False
+        try:
+            age = self.now() - datetime.fromisoformat(str(entry.get("at")))
+        except (ValueError, TypeError):
+            return False
+        return timedelta(0) <= age < VALID and entry.get("run") == last_change(runs_of(member.work_dir))
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.file.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _update(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        make_private_dir(self.directory)
+        try:
+            with FileLock(self.directory / f"{self.verb}.lock", timeout=_LOCK_SECONDS, mode=0o600):
+                entries = change(self._read())
+                if entries:
+                    write_atomic(self.file, json.dumps(entries, indent=2) + "\n")
+                else:
+                    self.file.unlink(missing_ok=True)
+        except OSError as error:
+            raise file_error("Cannot write", self.file, error) from None
