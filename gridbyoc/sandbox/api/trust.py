@@ -5,6 +5,7 @@ The rules of the language: https://docs.aws.amazon.com/IAM/latest/UserGuide/refe
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -48,8 +49,13 @@ def as_list(value: object) -> list[Any]:
 
 def matches(pattern: str, text: str) -> bool:
     """IAM's wildcards: ``*`` for any characters, ``?`` for one."""
+    return _compiled(pattern).fullmatch(text) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
     parts = [{"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern]
-    return re.fullmatch("".join(parts), text, re.DOTALL) is not None
+    return re.compile("".join(parts), re.DOTALL)
 
 
 def _admits(document: dict[str, Any], account_id: str, external_id: str | None) -> bool:
