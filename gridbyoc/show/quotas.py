@@ -7,7 +7,7 @@ from typing import Any
 
 from gridbyoc.aws.quotas import Increase
 from gridbyoc.steps.quotas.raising import Ask
-from gridbyoc.steps.quotas.review import QuotaRow
+from gridbyoc.steps.quotas.review import QuotaRow, whole
 from gridbyoc.steps.quotas.words import fix_words, needed_words, quota_facts, read_words, when
 
 COLUMNS = ("code", "name", "region", "limit", "in use", "needed", "verdict")
@@ -69,7 +69,7 @@ def _result(ask: Ask) -> str:
     if request is None:
         return f"{ask.result}: {ask.why}" if ask.why else ask.result
     case = f", case {request.case_id}" if request.case_id else ""
-    amount = f" for {request.desired:g}" if request.desired != ask.desired else ""
+    amount = f" for {whole(request.desired)}" if request.desired != ask.desired else ""
     return f"{ask.result}{amount}: {request.status}{case}"
 
 
@@ -99,7 +99,7 @@ def request_table(requests: Sequence[Increase]) -> Table:
             request.quota.code,
             request.quota.name,
             request.region,
-            f"{request.desired:g}",
+            f"{whole(request.desired)}",
             request.status,
             request.case_id,
             when(request.created),
@@ -127,4 +127,4 @@ def request_object(request: Increase) -> dict[str, Any]:
 
 
 def _text(value: float | None) -> str:
-    return "?" if value is None else f"{value:g}"
+    return "?" if value is None else str(whole(value))

@@ -53,7 +53,7 @@ class QuotaRow:
     def limit(self) -> int | float | None:
         """What is allowed; a whole number as one."""
         value = self.reading.limit.value
-        return int(value) if value is not None and value.is_integer() else value
+        return None if value is None else whole(value)
 
     @property
     def in_use(self) -> int | None:
@@ -63,7 +63,7 @@ class QuotaRow:
     def amount(self, count: float) -> str:
         """``count`` of what the quota counts: ``1 vCPU``, ``5 VPCs``."""
         one, many = UNITS.get(self.quota.code, ("vCPU", "vCPUs"))
-        return f"{count:g} {one if count == 1 else many}"
+        return f"{whole(count)} {one if count == 1 else many}"
 
     @property
     def recommended(self) -> int | None:
@@ -79,6 +79,11 @@ class QuotaRow:
     def console(self) -> str:
         """The quota's page in the AWS console."""
         return console_link(self.quota, self.region)
+
+
+def whole(value: float) -> int | float:
+    """A whole number as one: AWS has every value as a float."""
+    return int(value) if float(value).is_integer() else value
 
 
 def review(account: AccountQuotas, needs: Mapping[str, Need]) -> tuple[QuotaRow, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from gridbyoc.aws.quotas import Increase
-from gridbyoc.steps.quotas.review import QuotaRow
+from gridbyoc.steps.quotas.review import QuotaRow, whole
 
 
 def read_words(row: QuotaRow) -> str:
@@ -52,7 +52,7 @@ def pending_words(request: Increase, needed: int | None) -> str:
     """An open request, and whether it is enough."""
     case = f", case {request.case_id}" if request.case_id else ""
     since = f" since {when(request.created)}" if request.created else ""
-    words = f"A request for {request.desired:g} is open{since} ({request.status}{case})"
+    words = f"A request for {whole(request.desired)} is open{since} ({request.status}{case})"
     if needed is not None and request.desired < needed:
         return f"{words}, which is not enough: once it is decided, ask again with `gridbyoc quotas request`."
     return f"{words}; `gridbyoc quotas status` shows it."

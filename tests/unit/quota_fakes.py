@@ -1,0 +1,124 @@
+"""An AWS that answers what quotas are read with, by operation; a quota without an answer has none applied."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gridbyoc.aws import AwsSession
+from tests.unit.leftover_fakes import refused
+
+NOT_APPLIED = refused("NoSuchResourceException", "The request failed because the specified resource does not exist.")
+
+
+@dataclass
+class QuotaAws:
+    """``answers`` by ``service.operation``: a value, a function of the arguments, or an error to raise."""
+
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, float] = field(default_factory=dict)
+    calls: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def session(self) -> AwsSession:
+        """Itself, in a session's place."""
+        found: Any = self
+        return found
+
+    def client(self, service: str, region: str = "us-east-1") -> Any:
+        return _Client(self, service, region)
+
+    def answer(self, service: str, region: str, operation: str, given: dict[str, Any]) -> Any:
+        with self._lock:
+            self.calls.append((f"{service}.{operation}", region, given))
+        found = self._found(f"{service}.{operation}", given)
+        if callable(found):
+            found = found(**given)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _found(self, name: str, given: dict[str, Any]) -> Any:
+        if name in self.answers:
+            return self.answers[name]
+        code = given.get("QuotaCode", "")
+        if name == "service-quotas.get_service_quota":
+            return quota_answer(self.limits[code]) if code in self.limits else NOT_APPLIED
+        if name == "service-quotas.get_aws_default_service_quota":
+            return quota_answer(self.defaults[code]) if code in self.defaults else NOT_APPLIED
+        return EMPTY[name]
+
+    def named(self, operation: str) -> list[tuple[str, dict[str, Any]]]:
+        """Region and arguments of every call of an operation."""
+        return [(region, given) for name, region, given in self.calls if name == operation]
+
+
+EMPTY: dict[str, Any] = {
+    "autoscaling.describe_account_limits": {
+        "MaxNumberOfAutoScalingGroups": 500, "NumberOfAutoScalingGroups": 2,
+        "MaxNumberOfLaunchConfigurations": 200, "NumberOfLaunchConfigurations": 0,
+    },
+    "iam.get_account_summary": {
+        "SummaryMap": {
+            "Roles": 7, "RolesQuota": 1000, "Policies": 3, "PoliciesQuota": 1500, "AttachedPoliciesPerRoleQuota": 10,
+        }
+    },
+    "ec2.describe_vpcs": {"Vpcs": [{}]},
+    "ec2.describe_addresses": {"Addresses": []},
+    "ec2.describe_nat_gateways": {"NatGateways": []},
+    "ec2.describe_instances": {"Reservations": []},
+    "ec2.describe_instance_types": lambda **given: types_answer(given["Filters"][0]["Values"]),
+    "s3.list_buckets": {"Buckets": [{}, {}]},
+    "eks.list_clusters": {"clusters": ["one"]},
+    "service-quotas.list_requested_service_quota_change_history_by_quota": {"RequestedQuotas": []},
+    "service-quotas.list_requested_service_quota_change_history": {"RequestedQuotas": []},
+}  # fmt: skip
+
+VCPUS = {"t2.medium": 2, "t2.2xlarge": 8, "m5.large": 2, "g4dn.xlarge": 4, "g4dn.metal": 96, "p3.2xlarge": 8}
+
+
+def types_answer(names: list[str]) -> dict[str, Any]:
+    """Types that EC2 knows, and no others."""
+    known = [name for name in names if name in VCPUS]
+    return {"InstanceTypes": [{"InstanceType": name, "VCpuInfo": {"DefaultVCpus": VCPUS[name]}} for name in known]}
+
+
+def quota_answer(value: Any) -> Any:
+    """``GetServiceQuota``'s answer: of a number, of the fields given, or an error."""
+    if isinstance(value, Exception):
+        return value
+    return {"Quota": value if isinstance(value, dict) else {"Value": float(value), "Adjustable": True}}
+
+
+def machine(kind: str, **fields: Any) -> dict[str, Any]:
+    """A running instance."""
+    return {"InstanceType": kind, "Placement": {"Tenancy": "default"}, **fields}
+
+
+@dataclass
+class _Client:
+    aws: QuotaAws
+    service: str
+    region: str
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        return lambda **given: self.aws.answer(self.service, self.region, operation, given)
+
+    def get_paginator(self, operation: str) -> Any:
+        return _Pages(self, operation)
+
+
+@dataclass
+class _Pages:
+    """An answer that is a list is several pages."""
+
+    client: _Client
+    operation: str
+
+    def paginate(self, **given: Any) -> Iterator[Any]:
+        found = getattr(self.client, self.operation)(**given)
+        yield from found if isinstance(found, list) else [found]
