@@ -7,7 +7,7 @@ import os
 import shlex
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,13 +40,21 @@ def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
                      metavar="ID", help="The AWS account of the control plane."),
         click.option("--api-key", envvar="GRIDBYOC_SANDBOX_API_KEY", show_envvar=True,
                      help="The key to take; random otherwise. It opens this sandbox and nothing else."),
+        click.option("--tls", is_flag=True, help="Serve https and wss with a certificate of its own."),
+    )  # fmt: skip
+    return _with(options, _account_options(command))
+
+
+def _account_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Those of the AWS account."""
+    options = (
         click.option("--account", type=click.Choice(["healthy", "new"]), envvar="GRIDBYOC_SANDBOX_ACCOUNT",
                      default="healthy", show_default=True, help="The AWS account's quotas: roomy, or a new account's."),
         click.option("--quota", "quotas", multiple=True, metavar="SERVICE/CODE=VALUE",
                      help="One quota's value; can be repeated."),
         click.option("--quota-name", "quota_names", multiple=True, metavar="SERVICE/CODE=NAME",
                      help="Answer one quota under another name; can be repeated."),
-        click.option("--quota-seconds", type=seconds, default=5.0, show_default=True,
+        click.option("--quota-seconds", type=click.FloatRange(0, 86_400), default=5.0, show_default=True,
                      help="How long a request for more quota stays open."),
         click.option("--quota-outcome", type=click.Choice(["approved", "denied"]), default="approved",
                      show_default=True, help="What becomes of it."),
@@ -56,9 +64,12 @@ def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
                      help="An action that the organization denies, like iam:CreateRole; can be repeated."),
         click.option("--aws-log", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
                      help="Append each request to the local AWS here, as JSON, without secrets."),
-        click.option("--tls", is_flag=True, help="Serve https and wss with a certificate of its own."),
     )  # fmt: skip
-    for option in reversed(options):
+    return _with(options, command)
+
+
+def _with(options: Iterable[Callable[..., Any]], command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(list(options)):
         command = option(command)
     return command
 

@@ -24,7 +24,8 @@ _FORM = "application/x-www-form-urlencoded"
 class Call:
     """``service`` is the name it was signed for; ``operation`` is botocore's name, empty where none fits.
 
-    ``access_key`` is empty for a request that nobody signed. ``parameters`` are those of botocore's input shape.
+    ``access_key`` is empty for a request that nobody signed, ``agent`` is the client's own name. ``parameters`` are
+    those of botocore's input shape.
     """
 
     service: str
@@ -33,6 +34,7 @@ class Call:
     access_key: str = field(repr=False)
     parameters: dict[str, Any] = field(repr=False)
     protocol: str = ""
+    agent: str = ""
 
     @property
     def is_dry_run(self) -> bool:
@@ -51,12 +53,20 @@ def read_call(environ: Environ) -> Call:
     signed = _credential(environ)
     service, region = (signed["service"].lower(), signed["region"]) if signed else ("", "us-east-1")
     key = signed["key"] if signed else ""
+    agent = str(environ.get("HTTP_USER_AGENT", ""))
     found = _operation(environ, service)
     if found is None:
-        return Call(service, _named(environ), region, key, {})
+        return Call(service, _named(environ), region, key, {}, agent=agent)
     operation, path = found
     protocol, parameters = _parameters(environ, operation, path)
-    return Call(service, str(operation.name), region, key, parameters, protocol)
+    return Call(service, str(operation.name), region, key, parameters, protocol, agent)
+
+
+def load_model(service: str) -> None:
+    """Load what reading a service's calls needs, before there is one."""
+    from moto.core import parse, routing, serialize  # noqa: F401 -- their import is what takes the time
+
+    routing.get_service_router(model_name(service))
 
 
 def _credential(environ: Environ) -> re.Match[str] | None:

@@ -52,7 +52,7 @@ def with_variables(text: str, context: Context) -> str:
         while start >= 0 and len(values) == 1:
             text = text[:start] + values[0] + text[start + len(key) + 3 :]
             start = text.lower().find("${" + key + "}", start + len(values[0]))
-    return text
+    return text.replace("${$}", "$")
 
 
 def _holds(operator: str, wanted: list[str], values: Sequence[str] | None) -> bool:

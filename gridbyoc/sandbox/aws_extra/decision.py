@@ -43,11 +43,10 @@ def decide(powers: Powers, request: Request, denied_by_scp: Sequence[str] = ()) 
     return Decision(IMPLICIT if IMPLICIT in decisions else ALLOWED, identity, boundary, organization)
 
 
-def refusal(decision: Decision, arn: str, request: Request) -> str:
-    """AWS's sentence about a denial."""
-    return f"User: {arn} is not authorized to perform: {request.action} on resource: {request.resource} " + _reason(
-        decision, request.action
-    )
+def refusal(decision: Decision, arn: str, action: str, resource: str = "") -> str:
+    """AWS's sentence about a denial; ``resource`` as the service names it, empty where it names none."""
+    about = f"{action} on resource: {resource}" if resource else action
+    return f"User: {arn} is not authorized to perform: {about} {_reason(decision, action)}"
 
 
 def _reason(decision: Decision, action: str) -> str:

@@ -10,17 +10,35 @@ from typing import Any
 
 from gridbyoc.sandbox.aws_extra.answer import Answer, AwsError, answer_with
 from gridbyoc.sandbox.aws_extra.call import Call, Environ, read_call, signed_for
+from gridbyoc.sandbox.aws_extra.call_log import CallLog
 from gridbyoc.sandbox.aws_extra.caller import Caller, Handler
+from gridbyoc.sandbox.aws_extra.enforcement import authorize
+from gridbyoc.sandbox.aws_extra.principals import Principal, principal_of_key
 
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+MOTOS_OWN = ("/moto-api", "/favicon.ico")
 
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """``operations``: what is answered here, by the service that a request is signed for and botocore's operation."""
+    """``operations``: what is answered here, by the service that a request is signed for and botocore's operation.
+
+    ``after`` is called once moto has answered such an operation without an error. ``log`` gets every request.
+    """
 
     operations: Mapping[tuple[str, str], Handler]
+    after: Mapping[tuple[str, str], Handler]
+    enforce_iam: bool = False
+    denied_by_scp: tuple[str, ...] = ()
+    log: CallLog | None = None
+
+    def concern(self, environ: Environ) -> bool:
+        """Whether a request has to be read: all have to where they are logged or held to policies."""
+        if str(environ.get("PATH_INFO", "")).startswith(MOTOS_OWN):
+            return False
+        services = {service for service, _ in (*self.operations, *self.after)}
+        return self.enforce_iam or self.log is not None or signed_for(environ) in services
 
 
 class ExtraLayer:
@@ -29,17 +47,62 @@ class ExtraLayer:
     def __init__(self, moto: WsgiApp, extras: Extras) -> None:
         self._moto = moto
         self._extras = extras
-        self._services = {service for service, _ in extras.operations}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        if signed_for(environ) not in self._services:
+        if not self._extras.concern(environ):
             return self._moto(environ, start_response)
         call = read_call(environ)
-        handler = _dry_run if call.is_dry_run else self._extras.operations.get((call.service, call.operation))
-        if handler is None:
-            return self._moto(environ, start_response)
-        return _send(_answer(handler, call), start_response)
+        principal = principal_of_key(call.access_key, call.region)
+        noted = _Noted(start_response)
+        try:
+            return self._answered(environ, noted, call, principal)
+        finally:
+            if self._extras.log:
+                self._extras.log(call, principal, noted.status)
+
+    def _answered(
+        self, environ: Environ, start_response: _Noted, call: Call, principal: Principal | None
+    ) -> Iterable[bytes]:
+        extras, caller = self._extras, _caller(call, principal)
+        handler = _dry_run if call.is_dry_run else extras.operations.get((call.service, call.operation))
+        try:
+            if extras.enforce_iam:
+                authorize(call, principal, extras.denied_by_scp)
+            if handler is not None:
+                return start_response.send(answer_with(call, handler(caller, call.parameters)))
+        except Exception as error:
+            return start_response.send(answer_with(call, _error(error)))
+        return self._from_moto(environ, start_response, call, caller)
+
+    def _from_moto(self, environ: Environ, start_response: _Noted, call: Call, caller: Caller) -> Iterable[bytes]:
+        try:
+            body = self._moto(environ, start_response)
+        except NotImplementedError:
+            said = f"The sandbox's AWS has no {call.service}:{call.operation}."
+            return start_response.send(answer_with(call, AwsError("NotImplemented", said, 501)))
+        after = self._extras.after.get((call.service, call.operation))
+        if after and start_response.status < HTTPStatus.MULTIPLE_CHOICES:
+            after(caller, call.parameters)
+        return body
+
+
+class _Noted:
+    """A ``start_response`` that keeps the status."""
+
+    def __init__(self, start_response: StartResponse) -> None:
+        self._start_response = start_response
+        self.status = 500
+
+    def __call__(self, status: str, *rest: object) -> object:
+        self.status = int(status.split()[0])
+        return self._start_response(status, *rest)
+
+    def send(self, answer: Answer) -> Iterable[bytes]:
+        """Send an answer of ours."""
+        headers = [*answer.headers.items(), ("Content-Length", str(len(answer.body)))]
+        self(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
+        return [answer.body]
 
 
 def _dry_run(_caller: Caller, _given: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,30 +110,18 @@ def _dry_run(_caller: Caller, _given: Mapping[str, Any]) -> dict[str, Any]:
     raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
 
 
-def _answer(handler: Handler, call: Call) -> Answer:
-    try:
-        return answer_with(call, handler(_caller(call), call.parameters))
-    except AwsError as error:
-        return answer_with(call, error)
-    except Exception as error:
-        # moto's own errors carry what AWS would say; anything else is a fault of ours, and goes into the log.
-        if not hasattr(error, "message") or not hasattr(error, "error_type"):
-            traceback.print_exc()
-            return answer_with(call, AwsError("InternalFailure", f"The sandbox failed: {type(error).__name__}", 500))
-        return answer_with(call, AwsError(str(error.error_type), str(error.message)))
+def _error(error: Exception) -> AwsError:
+    """moto's own errors carry what AWS would say; anything else is a fault of ours, and goes into the log."""
+    if isinstance(error, AwsError):
+        return error
+    if hasattr(error, "error_type") and hasattr(error, "message"):
+        return AwsError(str(error.error_type), str(error.message))
+    traceback.print_exception(error)
+    return AwsError("InternalFailure", f"The sandbox failed: {type(error).__name__}", 500)
 
 
-def _caller(call: Call) -> Caller:
+def _caller(call: Call, principal: Principal | None) -> Caller:
     from moto.iam.models import get_account_id_from
 
-    from gridbyoc.sandbox.aws_extra.principals import principal_of_key
-
-    principal = principal_of_key(call.access_key, call.region)
     account_id = principal.account_id if principal else str(get_account_id_from(call.access_key))
     return Caller(account_id, call.region, principal.arn if principal else "")
-
-
-def _send(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
-    headers = [*answer.headers.items(), ("Content-Length", str(len(answer.body)))]
-    start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
-    return [answer.body]

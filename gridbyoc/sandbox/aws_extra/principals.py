@@ -39,11 +39,15 @@ def principal_of_key(access_key: str, region: str) -> Principal | None:
     account_id = get_account_id_from(access_key)
     if access_key == ADMINISTRATOR_KEY:
         return administrator()
+    if not access_key:
+        return None
     iam, sts = _backends(account_id, region)
     if session := sts.get_assumed_role_from_access_key(access_key):
-        role = next((role for role in iam.roles.values() if role.arn == session.role_arn), None)
+        role = next((role for role in _entities(iam, "role") if role.arn == session.role_arn), None)
         return _principal(session.arn, account_id, _of_role(role, iam) if role else Powers())
     user = iam.get_user_from_access_key_id(access_key)
+    if user and any(each.access_key_id == access_key and each.status != "Active" for each in user.access_keys):
+        return None
     return None if user is None else _principal(user.arn, account_id, _of_user(user, iam), user.name)
 
 
@@ -59,8 +63,7 @@ def principal_of_arn(arn: str, region: str) -> Principal:
     name = found["path"].rpartition("/")[2] if found else ""
     if found:
         iam, _ = _backends(found["account"], region)
-        places = {"user": iam.users, "group": iam.groups, "role": iam.roles}
-        entity = next((each for each in places[found["kind"]].values() if each.arn == arn), None)
+        entity = next((each for each in _entities(iam, found["kind"]) if each.arn == arn), None)
         if entity is not None:
             reading = {"user": _of_user, "group": _of_group, "role": _of_role}[found["kind"]]
             return _principal(arn, found["account"], reading(entity, iam), name if found["kind"] == "user" else "")
@@ -69,6 +72,16 @@ def principal_of_arn(arn: str, region: str) -> Principal:
     if not found:
         raise AwsError("InvalidInput", f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
     raise AwsError("NoSuchEntity", f"The {found['kind']} with name {name} cannot be found.", 404)
+
+
+def entity_arn(account_id: str, kind: str, name: str, region: str) -> str:
+    """The ARN of a user, group or role that exists; empty for one that does not."""
+    iam, _ = _backends(account_id, region)
+    return next((str(each.arn) for each in _entities(iam, kind) if each.name == name), "")
+
+
+def _entities(iam: Any, kind: str) -> list[Any]:  # noqa: ANN401 -- moto's objects
+    return list({"user": iam.users, "group": iam.groups, "role": iam.roles}[kind].values())
 
 
 def _backends(account_id: str, region: str) -> tuple[Any, Any]:
@@ -88,7 +101,7 @@ def _principal(arn: str, account_id: str, powers: Powers, username: str = "") ->
 
 
 def _of_user(user: Any, iam: Any) -> Powers:  # noqa: ANN401 -- moto's objects
-    groups = [group for group in iam.groups.values() if any(member.name == user.name for member in group.users)]
+    groups = [group for group in _entities(iam, "group") if any(member.name == user.name for member in group.users)]
     policies = [*_attached(user, "user"), *(each for group in groups for each in _attached(group, "group"))]
     boundary = getattr(user, "permissions_boundary", None) or {}
     return Powers(tuple(policies), _boundary(boundary.get("PermissionsBoundaryArn"), iam))
