@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import gridbyoc
 from gridbyoc import errors
 from gridbyoc.cli.main import cli
+from gridbyoc.errors.cards import CARDS
 from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
 
 ROOT = Path(gridbyoc.__file__).parent.parent
@@ -42,6 +43,27 @@ def preflight_page() -> str:
     return "\n\n".join(sections)
 
 
+def failures_page() -> str:
+    """A section for each failure card, by where the failure comes from."""
+    families = {"GBY-A": "AWS", "GBY-C": "The control plane", "GBY-T": "Terraform, providers and the state"}
+    parts = []
+    for family, heading in families.items():
+        parts.append(f"## {heading}")
+        for card in (each.filled({}) for each in CARDS if each.code.startswith(family)):
+            parts += [
+                f"### {card.code}: {card.title}",
+                _plain(f"{card.cause[0].upper()}{card.cause[1:]}"),
+                f"**Do:** {_plain(card.fix)}",
+                f"**Re-run:** {card.rerun}",
+            ]
+    return "\n\n".join(parts)
+
+
+def _plain(text: str) -> str:
+    """Markdown in which a star outside of code is a star."""
+    return "`".join(part if odd % 2 else part.replace("*", r"\*") for odd, part in enumerate(text.split("`")))
+
+
 def _kind_rows(group: str) -> list[str]:
     kinds = [kind for kind in KINDS if kind.group == group]
     return [
@@ -59,11 +81,12 @@ def between(text: str, name: str, content: str) -> str:
 def generated() -> dict[Path, str]:
     """Each file and what it must hold."""
     readme, status = ROOT / "README.md", ROOT / "docs" / "exit-status.md"
-    preflight = ROOT / "docs" / "preflight.md"
+    preflight, failures = ROOT / "docs" / "preflight.md", ROOT / "docs" / "failures.md"
     fenced = f"```text\n{help_text().strip()}\n```"
     return {
         ROOT / "gridbyoc" / "cli" / "help.txt": help_text(),
         readme: between(readme.read_text(), "help", fenced),
+        failures: between(failures.read_text(), "cards", failures_page()),
         preflight: between(preflight.read_text(), "checks", preflight_page()),
         status: between(status.read_text(), "codes", error_table()),
     }

@@ -58,6 +58,7 @@ COMMANDS = {
     "sandbox": ("sandbox", "A local AWS and a local control plane."),
     "policy": ("policy", "What must be allowed in AWS to run this."),
     "doctor": ("doctor", "Check what a bootstrap needs, before it begins."),
+    "explain": ("explain", "What a code means, and what to do about it."),
     "quotas": ("quotas", "Limits, use and need; ask AWS for more."),
     "completion": ("completion", "Print a shell completion script."),
     "version": ("version", "Show versions."),

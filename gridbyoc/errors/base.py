@@ -48,11 +48,9 @@ class Problem:
 
 
 class GridbyocError(Exception):
-    """The root of them all. ``what`` is one sentence; ``why``, ``fix`` and ``rerun`` are sentences or empty.
+    """The root of them all. ``what`` is one sentence; ``why``, ``fix`` and ``rerun`` are sentences or empty."""
 
-    ``code`` is the kind's own; an error of a known failure has its card's (``errors.cards``).
-    """
-
+    # The kind's own; an error of a known failure carries its card's (errors.cards.carrying).
     code: str = "GBY-E001"
     exit_status: ClassVar[ExitStatus] = ExitStatus.FAILED
 

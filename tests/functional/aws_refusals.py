@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,7 +25,7 @@ class Refusal:
 
 
 Answers = Mapping[str, Refusal]
-"""By the action of the query protocol (``CreateRole``), or ``S3`` for whatever has no action."""
+"""By the action of the query protocol (``CreateRole``, or ``CreateRole NAME`` for one role), ``S3`` for all without."""
 
 
 def _who() -> str:
@@ -50,8 +50,10 @@ def _handler(answers: Answers) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode(errors="replace")
-            action = parse_qs(body).get("Action", ["S3"])[0]
-            refusal = answers.get(action, Refusal(403, "AccessDenied", f"{action} is not answered here"))
+            asked = parse_qs(body)
+            action = asked.get("Action", ["S3"])[0]
+            unknown = Refusal(403, "AccessDenied", f"{action} is not answered here")
+            refusal = answers.get(f"{action} {asked.get('RoleName', [''])[0]}") or answers.get(action, unknown)
             if action == "GetCallerIdentity" and action not in answers:
                 self._send(200, _who())
             else:
@@ -69,7 +71,7 @@ def _handler(answers: Answers) -> type[BaseHTTPRequestHandler]:
 
         do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = _answer  # noqa: N815 - http.server's own names
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's own name
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     return Handler
@@ -94,6 +96,3 @@ def refusing_aws(answers: Answers) -> Iterator[dict[str, str]]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-Refusing = Callable[[Answers], dict[str, str]]

@@ -1,0 +1,77 @@
+"""``gridbyoc explain``: every code that there is, and the nearest one for what is none."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from gridbyoc import errors
+from gridbyoc.cli.app import App, Format
+from gridbyoc.cli.explain import explain
+from gridbyoc.cli.explanations import EXPLANATIONS
+from gridbyoc.errors import GridbyocError, UsageError
+from gridbyoc.errors.cards import CARDS
+from gridbyoc.steps.preflight.catalogue import KINDS
+
+
+def said(*args: str, form: Format = "text") -> str:
+    out = StringIO()
+    app = App({}, Path(), Path(), StringIO(), out, StringIO(), format=form)
+    found = CliRunner().invoke(explain, list(args), obj=app, standalone_mode=False)
+    if found.exception is not None:
+        raise found.exception
+    return out.getvalue()
+
+
+def test_nothing_that_has_a_code_is_missing() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, GridbyocError)]
+    codes = {kind.code for kind in kinds} | {card.code for card in CARDS} | {kind.code for kind in KINDS}
+    assert set(EXPLANATIONS) == codes
+    assert len(codes) > 100
+
+
+@pytest.mark.parametrize("code", ["GBY-A122", "gby-a122"])
+def test_a_card_is_told_with_cause_fix_and_rerun(code: str) -> None:
+    text = said(code)
+    assert text.startswith("GBY-A122: ")
+    assert "  why: AmazonGuardDutyFullAccess is deprecated" in text
+    assert "  do:  Name its successor AmazonGuardDutyFullAccess_v2" in text
+    assert "re-run is safe" in text
+
+
+def test_an_error_is_told_with_its_exit_status_and_a_check_with_its_page() -> None:
+    assert "exit status: 8" in said("GBY-T005")
+    assert "https://developer.hashicorp.com/terraform/install" in said("GBY-D001")
+
+
+def test_json_has_the_same_fields() -> None:
+    one: dict[str, Any] = json.loads(said("GBY-C103", form="json"))
+    assert one["kind"] == "failure"
+    assert set(one) == {"code", "kind", "title", "cause", "fix", "rerun"}
+    assert json.loads(said("GBY-R001", form="json"))["exit_status"] == 8
+    every: list[dict[str, Any]] = json.loads(said(form="json"))
+    assert [each["code"] for each in every] == list(EXPLANATIONS)
+
+
+def test_without_a_code_all_are_listed() -> None:
+    listed = said()
+    assert all(code in listed for code in EXPLANATIONS)
+
+
+@pytest.mark.parametrize("code, near", [("GBY-A12", "GBY-A1"), ("GBYT005", "GBY-T005"), ("gby_t137", "GBY-T137")])
+def test_an_unknown_code_leads_to_the_nearest(code: str, near: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        said(code)
+    assert f"Did you mean {near}" in caught.value.fix
+
+
+def test_what_is_like_no_code_leads_to_the_list() -> None:
+    with pytest.raises(UsageError) as caught:
+        said("x" * 300)
+    assert caught.value.fix == "`gridbyoc explain` lists them all."
+    assert len(caught.value.what) < 120
