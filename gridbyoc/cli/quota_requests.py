@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
     SAFE_RESUMES,
     ApprovalRequiredError,
+    AwsError,
     InterruptedRunError,
     QuotaRefusedError,
     QuotaUndecidedError,
@@ -19,6 +20,7 @@ from gridbyoc.errors import (
 
 if TYPE_CHECKING:
     from gridbyoc.aws.quotas import Increase
+    from gridbyoc.steps.events import Emit
     from gridbyoc.steps.preflight.scene import Scene
     from gridbyoc.steps.quotas.raising import Ask, Patience
     from gridbyoc.steps.quotas.review import QuotaRow
@@ -129,28 +131,32 @@ def _followed(app: App, scene: Scene, asks: Sequence[Ask], patience: Patience) -
     from gridbyoc.steps.quotas.raising import follow
 
     requests = [ask.request for ask in asks if ask.request is not None]
-    told: dict[str, str] = {}
     with renderer(app.json, app.stdout, app.stderr, environ=app.environ, clock=patience.clock) as view:
 
-        def tell(request: Increase, seconds: float) -> None:
-            if told.get(request.id) != request.status:
-                told[request.id] = request.status
-                view(Note(f"{request.quota.code} {request.quota.name}: {request.status} after {seconds:.0f}s"))
+        def trouble(error: AwsError, _seconds: float) -> None:
+            view(Note(f"{error.what} {error.why}".strip(), "warning"))
 
         try:
-            seen = follow(
-                scene.session(),
-                requests,
-                patience,
-                on_progress=tell,
-                on_trouble=lambda error, _seconds: view(Note(f"{error.what} {error.why}".strip(), "warning")),
-            )
+            seen = follow(scene.session(), requests, patience, on_progress=_telling(view), on_trouble=trouble)
         except KeyboardInterrupt:
-            raise InterruptedRunError(
-                "Interrupted while AWS decides; the requests stay as they are.", fix=STATUS, rerun=SAFE_RESUMES
-            ) from None
+            what = "Interrupted while AWS decides; the requests stay as they are."
+            raise InterruptedRunError(what, fix=STATUS, rerun=SAFE_RESUMES) from None
     by_id = {request.id: request for request in seen}
     return tuple(replace(ask, request=by_id[ask.request.id]) if ask.request else ask for ask in asks)
+
+
+def _telling(view: Emit) -> Callable[[Increase, float], None]:
+    """A line for each change of a request's status."""
+    from gridbyoc.steps.events import Note
+
+    told: dict[str, str] = {}
+
+    def tell(request: Increase, seconds: float) -> None:
+        if told.get(request.id) != request.status:
+            told[request.id] = request.status
+            view(Note(f"{request.quota.code} {request.quota.name}: {request.status} after {seconds:.0f}s"))
+
+    return tell
 
 
 def _codes(asks: Sequence[Ask]) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gridbyoc.aws.quotas import Increase
 from gridbyoc.steps.quotas.raising import Ask
-from gridbyoc.steps.quotas.review import QuotaRow, whole
+from gridbyoc.steps.quotas.review import Increase, QuotaRow, whole
 from gridbyoc.steps.quotas.words import fix_words, needed_words, quota_facts, read_words, when
 
 COLUMNS = ("code", "name", "region", "limit", "in use", "needed", "verdict")
