@@ -78,13 +78,14 @@ def _checkout_moved(run: Run, bundle: Bundle) -> Iterator[str]:
         yield f"the stack is {run.stack.name}, the bundle is of {bundle.stack}"
     _, binary = open_runner(run)
     now = made_from(run.stack, run.work_dir, binary)
-    yield from _made_moved(bundle.made, now)
+    yield from made_moved(bundle.made, now)
     local = bundle.basis.state.place == LOCAL
     if local and not any(record.get("run") == bundle.run for record in read_journal(run.work_dir / JOURNAL)):
         yield f"the state is local, and {run.work_dir} is not where the plan was made"
 
 
-def _made_moved(then: Made, now: Made) -> Iterator[str]:
+def made_moved(then: Made, now: Made) -> Iterator[str]:
+    """A line for each version or file that is another one; a lock file that is not there yet is none."""
     for name in dict.fromkeys([*then.stack_files, *now.stack_files]):
         before, after = then.stack_files.get(name), now.stack_files.get(name)
         if before is None:

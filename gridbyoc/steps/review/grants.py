@@ -121,7 +121,7 @@ def trust_difference(subject: Sentence, before: Policy | None, after: Policy | N
 
 def _with(keys: frozenset[str]) -> Sentence:
     others = keys - {"sts:externalid"}
-    external = "with the external id" if "sts:externalid" in keys else "without an external id"
+    external = "with the external id" if "sts:externalid" in keys else "without the external id"
     return (f" ({external}", *((", under a condition on ", *names(others)) if others else ()), ")")
 
 

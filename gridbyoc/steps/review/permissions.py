@@ -17,6 +17,7 @@ from gridbyoc.steps.review.words import (
     Sentence,
     actions_of,
     after_of,
+    all_changes,
     before_of,
     resource_changes,
     unknown,
@@ -45,8 +46,7 @@ def permission_changes(shown: Mapping[str, Any], trusted: Sequence[Trusted] = ()
 
 def trusted_ids(shown: Mapping[str, Any]) -> frozenset[str]:
     """Every external id that stands in a trust policy of the plan, before or after: to be kept out of any report."""
-    listed = shown.get("resource_changes")
-    roles = [each for each in listed if each.get("type") == ROLE] if isinstance(listed, list) else []
+    roles = [each for each in all_changes(shown) if each.get("type") == ROLE]
     documents = [side(role).get("assume_role_policy") for role in roles for side in (before_of, after_of)]
     return frozenset(chain.from_iterable(external_ids(_read(text, "trust")[0]) for text in documents))
 
@@ -63,9 +63,8 @@ class _Subjects:
     """Who a sentence is about: the role of the same module, as long as that has one only."""
 
     def __init__(self, shown: Mapping[str, Any]) -> None:
-        listed = shown.get("resource_changes")
         self._roles: dict[str, list[Change]] = {}
-        for change in listed if isinstance(listed, list) else []:
+        for change in all_changes(shown):
             if change.get("type") == ROLE:
                 self._roles.setdefault(str(change.get("module_address") or ""), []).append(change)
 

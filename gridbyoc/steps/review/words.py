@@ -57,11 +57,15 @@ def actions_of(change: Change) -> tuple[str, ...]:
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
-def resource_changes(shown: Mapping[str, Any], kind: str = "resource_changes") -> tuple[Change, ...]:
+def all_changes(shown: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Every resource of a plan, those that stay as they are too."""
+    found = shown.get("resource_changes")
+    return tuple(each for each in found if isinstance(each, dict)) if isinstance(found, list) else ()
+
+
+def resource_changes(shown: Mapping[str, Any]) -> tuple[Change, ...]:
     """What would happen to something; what stays as it is, and mere reads, are left out."""
-    found = shown.get(kind)
-    listed = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-    return tuple(each for each in listed if actions_of(each) not in (("no-op",), ("read",), ()))
+    return tuple(each for each in all_changes(shown) if actions_of(each) not in (("no-op",), ("read",), ()))
 
 
 def _body(change: Change) -> Mapping[str, Any]:

@@ -1,0 +1,105 @@
+"""What has moved since a plan was made: a line for each thing, and none where nothing did."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridbyoc.control_plane.model import Phase
+from gridbyoc.steps.bundle.apply import made_moved
+from gridbyoc.steps.bundle.basis import Basis, ClusterMark, StateMark, cluster_marks, moved
+from gridbyoc.steps.bundle.model import Made
+from tests.unit.fakes import ROLE, cluster
+
+STATE = StateMark("s3://states/demo", "f1e2", 5)
+BASIS = Basis("123456789012", "us-east-1", "https://one", STATE, (ClusterMark("id-a", "a", "0" * 64),))
+MADE = Made("0.1.0", "terraform", "1.11.4", {"gridbyoc.yaml": "1", "../base.yaml": "2"}, "3", "4")
+
+
+@pytest.mark.parametrize(
+    "now,line",
+    [
+        ({"account_id": "2"}, "the AWS account is 2, the plan was made in 123456789012"),
+        ({"region": "eu-west-1"}, "the region is eu-west-1, it was us-east-1"),
+        ({"control_plane": "https://two"}, "the control plane is https://two, it was https://one"),
+        ({"state": replace(STATE, serial=7)}, "the state moved from serial 5 to 7"),
+        ({"state": replace(STATE, lineage="a1")}, "the state is another one: lineage a1, it was f1e2"),
+        ({"state": StateMark(STATE.place, "", 0)}, "there is no state any more; it was at serial 5"),
+        ({"state": replace(STATE, place="local")}, "the state lies in local, it lay in s3://states/demo"),
+        ({"clusters": ()}, "the cluster a (id-a) has vanished, or runs through another role"),
+        ({"clusters": (ClusterMark("id-a", "a", "1" * 64),)}, "the cluster a (id-a) was changed"),
+        ({"clusters": (*BASIS.clusters, ClusterMark("id-b", "b", ""))}, "the cluster b (id-b) has appeared"),
+    ],
+)
+def test_a_line_for_each_difference(now: dict[str, Any], line: str) -> None:
+    assert list(moved(BASIS, replace(BASIS, **now))) == [line]
+
+
+def test_a_state_that_was_not_there() -> None:
+    first = replace(BASIS, state=StateMark(STATE.place, "", 0))
+    assert list(moved(first, BASIS)) == ["there is a state now, at serial 5; there was none"]
+
+
+def test_a_cluster_that_was_made_again_is_two_differences() -> None:
+    again = replace(BASIS, clusters=(ClusterMark("id-c", "a", "0" * 64),))
+    assert len(list(moved(BASIS, again))) == 2
+
+
+texts = st.text(max_size=5)
+marks = st.builds(ClusterMark, texts, texts, texts)
+bases = st.builds(
+    Basis, texts, texts, texts, st.builds(StateMark, texts, texts, st.integers(0)), st.tuples(marks, marks)
+)
+
+
+@given(bases)
+def test_nothing_moves_by_being_written_down(basis: Basis) -> None:
+    again = Basis.of_json(json.loads(json.dumps(asdict(basis))))
+    assert again == basis
+    same_id = basis.clusters[0].id == basis.clusters[1].id
+    assert same_id or list(moved(basis, again)) == []
+
+
+def test_only_clusters_that_matter_to_the_stack_are_marked() -> None:
+    ours, named, foreign = cluster("a"), cluster("b", role_arn="other"), cluster("c", role_arn="other")
+    gone = cluster("d", phase=Phase.DELETED)
+    found = cluster_marks((foreign, named, gone, ours), {ROLE}, {"b"})
+    assert [mark.name for mark in found] == ["a", "b"]
+
+
+def test_a_field_that_is_not_known_here_changes_the_mark_and_a_phase_does_not() -> None:
+    def mark(phase: Phase = Phase.RUNNING, desired: Phase = Phase.RUNNING, **spec: Any) -> ClusterMark:
+        found = cluster("a", phase=phase, desired_state=desired, raw={"spec": spec, "status": {"phase": phase.value}})
+        return cluster_marks((found,), {ROLE}, ())[0]
+
+    assert mark(x=1, y=2) == mark(y=2, x=1)
+    assert mark(x=1) == mark(Phase.PENDING, x=1)
+    assert mark(x=1) != mark(x=1, strange={"later": True})
+    assert mark(x=1) != mark(desired=Phase.DELETED, x=1)
+
+
+@pytest.mark.parametrize(
+    "now,line",
+    [
+        ({"tool": "0.2.0"}, "gridbyoc is 0.2.0, it was 0.1.0"),
+        ({"version": "1.12.0"}, "Terraform is terraform 1.12.0, it was terraform 1.11.4"),
+        ({"flavour": "tofu"}, "Terraform is tofu 1.11.4, it was terraform 1.11.4"),
+        ({"module": "x"}, "the module was changed"),
+        ({"lock_file": "x"}, "the provider lock file .terraform.lock.hcl was changed"),
+        ({"stack_files": {"gridbyoc.yaml": "x", "../base.yaml": "2"}}, "the stack file gridbyoc.yaml was changed"),
+        ({"stack_files": {"gridbyoc.yaml": "1", "../base.yaml": "x"}}, "the stack file ../base.yaml was changed"),
+        ({"stack_files": {"gridbyoc.yaml": "1"}}, "the stack is not made of ../base.yaml any more"),
+        ({"stack_files": {**MADE.stack_files, "c": "5"}}, "the stack is made of c now as well"),
+    ],
+)
+def test_what_a_checkout_brings_along(now: dict[str, Any], line: str) -> None:
+    assert list(made_moved(MADE, replace(MADE, **now))) == [line]
+
+
+def test_a_fresh_checkout_has_no_lock_file_yet() -> None:
+    assert list(made_moved(MADE, replace(MADE, lock_file=""))) == []

@@ -1,0 +1,206 @@
+"""What GitHub and GitLab are given, in the forms that they document."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.reporting import Reporting, platform_of
+from gridbyoc.errors import GridbyocError, Problem, StackError, TerraformError, UsageError
+from gridbyoc.show.ci.github import annotation, mask_command, output_lines, problem_annotation
+from gridbyoc.show.ci.gitlab import code_quality, terraform_report
+from gridbyoc.show.ci.rules import SECTIONS, rule_of
+from gridbyoc.show.ci.sarif import sarif
+from gridbyoc.stack.schema import schema_text
+from gridbyoc.steps.changes import ClusterChange
+from gridbyoc.steps.plan import Plan
+from gridbyoc.steps.review.review import review
+from gridbyoc.terraform import PlanSummary, ResourceChange
+from tests.unit.fakes import stack
+
+ZONE = Problem("gridbyoc.yaml", 3, "aws.region", "is a zone", "write us-west-2")
+MADE = Plan(
+    PlanSummary(3, 2, 1, (ResourceChange("x.aws_iam_role.y", "delete"),), (), (), has_changes=True),
+    (ClusterChange("create", "a"), ClusterChange("delete", "b")),
+    (),
+    None,
+)
+
+
+def app_in(directory: Path, **environ: str) -> App:
+    streams = [io.StringIO() for _ in range(3)]
+    return App({**environ}, directory, directory, *streams)
+
+
+def unescaped(text: str, *, also: dict[str, str] | None = None) -> str:
+    """As the runner reads it (actions/runner: ActionCommand.cs): every escape but %25, then that one."""
+    for code, sign in {**(also or {}), "%0D": "\r", "%0A": "\n"}.items():
+        text = text.replace(code, sign)
+    return text.replace("%25", "%")
+
+
+@given(st.text())
+def test_a_message_is_one_line_and_comes_back(text: str) -> None:
+    line = annotation("error", text)
+    assert "\n" not in line
+    assert "\r" not in line
+    assert line.startswith("::error::")
+    assert unescaped(line.removeprefix("::error::")) == text
+
+
+@given(st.text(min_size=1), st.text(min_size=1), st.integers(1, 10**6))
+def test_a_property_cannot_end_itself_or_the_command(file: str, title: str, line: int) -> None:
+    command = annotation("warning", "m", file=file, line=line, title=title)
+    head, message = command.removeprefix("::warning ").split("::")
+    assert message == "m"
+    pairs = dict(pair.split("=", 1) for pair in head.split(","))
+    read = {name: unescaped(value, also={"%3A": ":", "%2C": ","}) for name, value in pairs.items()}
+    assert read == {"file": file, "line": str(line), "title": title}
+
+
+def test_a_problem_at_its_line() -> None:
+    text = problem_annotation("error", ZONE, "stacks/gridbyoc.yaml")
+    assert text == (
+        "::error file=stacks/gridbyoc.yaml,line=3,title=gridbyoc validate::aws.region: is a zone (write us-west-2)"
+    )
+    assert problem_annotation("error", ZONE, "").startswith("::error title=")
+    assert mask_command("a%b\nc") == "::add-mask::a%25b%0Ac"
+
+
+def outputs_of(text: str) -> dict[str, str]:
+    """As the runner reads $GITHUB_OUTPUT."""
+    found, lines = {}, text.split("\n")
+    while lines and lines[0]:
+        name, mark = lines.pop(0).split("<<", 1)
+        end = lines.index(mark)
+        found[name] = "\n".join(lines[:end])
+        lines = lines[end + 1 :]
+    return found
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b", "c"]), st.text()))
+def test_outputs_come_back_whatever_they_hold(values: dict[str, str]) -> None:
+    assert outputs_of(output_lines(values)) == values
+
+
+def test_a_delimiter_that_stands_in_the_value_is_not_taken() -> None:
+    marks = iter(["x", "x", "y"])
+    text = output_lines({"a": "gridbyoc_x\nb=c"}, delimiter=lambda: next(marks))
+    assert outputs_of(text) == {"a": "gridbyoc_x\nb=c"}
+    assert "<<gridbyoc_y" in text
+
+
+def test_the_counts_of_gitlab_s_widget_cover_both_sides() -> None:
+    assert terraform_report(MADE) == {"create": 4, "update": 2, "delete": 2}
+
+
+def test_code_quality_and_sarif_of_one_problem() -> None:
+    placed = [("error", ZONE, "stacks/a b.yaml"), ("warning", Problem("--set", None, "name", "is odd"), "")]
+    one, two = code_quality(placed)
+    assert one["location"] == {"path": "stacks/a b.yaml", "lines": {"begin": 3}}
+    assert (one["severity"], two["severity"]) == ("blocker", "minor")
+    assert one["fingerprint"] != two["fingerprint"]
+    log = sarif(placed, version="0.1.0")
+    (run,) = log["runs"]
+    assert log["version"] == "2.1.0"
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert rules == ["GBY-S001.aws", "GBY-S001.name.warning"]
+    assert all(rule["shortDescription"]["text"] for rule in run["tool"]["driver"]["rules"])
+    first, second = run["results"]
+    assert rules[first["ruleIndex"]] == first["ruleId"]
+    place = first["locations"][0]["physicalLocation"]
+    assert place == {"artifactLocation": {"uri": "stacks/a%20b.yaml"}, "region": {"startLine": 3}}
+    assert "region" not in second["locations"][0]["physicalLocation"]
+    assert first["message"]["text"] == "aws.region: is a zone (write us-west-2)"
+
+
+def test_rules_are_the_schema_s_sections_whatever_a_file_says() -> None:
+    assert set(json.loads(schema_text())["properties"]) - {"extends"} <= set(SECTIONS)
+    for path, rule in (("clusters[0].name", "clusters"), ("x y.z", "file"), ("", "file"), ("role", "role")):
+        assert rule_of("error", Problem("f", 1, path, "m")) == f"GBY-S001.{rule}"
+
+
+@pytest.mark.parametrize(
+    "environ,chosen,platform",
+    [
+        ({}, "auto", "none"),
+        ({"GITHUB_ACTIONS": "true"}, "auto", "github"),
+        ({"GITHUB_ACTIONS": "false"}, "auto", "none"),
+        ({"GITLAB_CI": "true"}, "auto", "gitlab"),
+        ({"GITLAB_CI": "true"}, "none", "none"),
+        ({}, "github", "github"),
+    ],
+)
+def test_where_we_are(environ: dict[str, str], chosen: str, platform: str) -> None:
+    assert platform_of(environ, chosen) == platform
+
+
+def test_on_github_a_plan_goes_to_summary_and_outputs(tmp_path: Path) -> None:
+    summary, outputs = tmp_path / "summary", tmp_path / "outputs"
+    summary.write_text("before\n")
+    app = app_in(tmp_path, GITHUB_STEP_SUMMARY=str(summary), GITHUB_OUTPUT=str(outputs))
+    Reporting(app, "github", ("r.md", "r.json")).planned(review(stack(), MADE, {}), bundle="b.zip")
+    assert summary.read_text().startswith("before\n<!-- gridbyoc plan demo -->")
+    assert outputs_of(outputs.read_text()) == {
+        "has_changes": "true", "adds": "4", "changes": "2", "destroys": "2",
+        "destroyed": "x.aws_iam_role.y\ncluster b", "bundle": "b.zip",
+    }  # fmt: skip
+    assert (tmp_path / "r.md").read_text().startswith("<!-- gridbyoc plan demo -->")
+    assert json.loads((tmp_path / "r.json").read_text())["stack"] == "demo"
+
+
+def test_a_summary_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
+    app = app_in(tmp_path, GITHUB_STEP_SUMMARY=str(tmp_path), GITHUB_OUTPUT="")
+    Reporting(app, "github").planned(review(stack(), MADE, {}))
+    assert "GITHUB_STEP_SUMMARY cannot be written" in app.stderr.getvalue()  # type: ignore[attr-defined]  # a StringIO
+
+
+def test_on_gitlab_there_are_two_files(tmp_path: Path) -> None:
+    (tmp_path / "gridbyoc.yaml").write_text("")
+    reporting = Reporting(app_in(tmp_path), "gitlab")
+    reporting.planned(review(stack(), MADE, {}))
+    reporting.problems([("error", ZONE)])
+    assert json.loads((tmp_path / "gridbyoc-terraform-report.json").read_text())["create"] == 4
+    (found,) = json.loads((tmp_path / "gridbyoc-code-quality.json").read_text())
+    assert found["location"]["path"] == "gridbyoc.yaml"
+
+
+@pytest.mark.parametrize(
+    "error,expected",
+    [
+        (StackError("No.", problems=(ZONE,)), "::error file=gridbyoc.yaml,line=3,"),
+        (
+            TerraformError("No.", diagnostics=("one\ntwo",), why="Because."),
+            "::error title=GBY-T001::No.%0Aone%0Atwo%0ABecause.",
+        ),
+        (UsageError("No."), "::error title=GBY-U001::No."),
+    ],
+)
+def test_an_error_is_annotated_on_its_way_out(tmp_path: Path, error: GridbyocError, expected: str) -> None:
+    (tmp_path / "gridbyoc.yaml").write_text("")
+    app = app_in(tmp_path)
+
+    def told(platform: Any) -> str:
+        with pytest.raises(type(error)), Reporting(app, platform).telling():
+            raise error
+        text: str = app.stderr.getvalue()  # type: ignore[attr-defined]  # a StringIO
+        return text
+
+    assert told("none") == ""
+    assert told("github").startswith(expected)
+
+
+def test_a_file_is_named_from_the_repository_s_root(tmp_path: Path) -> None:
+    inner = tmp_path / "stacks"
+    inner.mkdir()
+    (inner / "gridbyoc.yaml").write_text("")
+    reporting = Reporting(app_in(inner, GITHUB_WORKSPACE=str(tmp_path)), "github")
+    placed = reporting.placed([("error", ZONE), ("error", Problem("--set", None, "", "x"))])
+    assert [path for _, _, path in placed] == ["stacks/gridbyoc.yaml", ""]

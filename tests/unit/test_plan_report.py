@@ -1,0 +1,253 @@
+"""The report of a plan: nothing secret in it, nothing that a name could do to it, and never too long for a comment."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from gridbyoc.control_plane.model import FieldChange, Grant
+from gridbyoc.show.applied import report_markdown
+from gridbyoc.show.markdown import LIMIT, code, details, fence, fitted, prose
+from gridbyoc.show.review import review_markdown, review_object
+from gridbyoc.stack.model import ClusterSpec, InstanceType
+from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.changes import ClusterChange
+from gridbyoc.steps.plan import Plan
+from gridbyoc.steps.report import Report
+from gridbyoc.steps.review.review import Review, review
+from gridbyoc.terraform import PlanSummary, ResourceChange
+from tests.unit.fakes import ROLE, cluster, stack
+
+CANARY = "canary-1f7a-external-id"
+HOSTILE = "`|</details>\n## <script>\x1b[31m **x** [a](http://b) @octocat #1 ```` ~~~ ![i](x) <!-- \\"
+gfm = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+
+
+def shown(**attributes: Any) -> dict[str, Any]:
+    """A plan of one resource that is updated; values are (before, after)."""
+    change = {
+        "actions": ["update"],
+        "before": {name: pair[0] for name, pair in attributes.items()},
+        "after": {name: pair[1] for name, pair in attributes.items()},
+        "after_unknown": {},
+        "before_sensitive": False,
+        "after_sensitive": {},
+    }
+    return {"resource_changes": [{"address": "x.y", "type": "x", "change": change}]}
+
+
+def change_of(document: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = document["resource_changes"][0]["change"]
+    return found
+
+
+def a_plan(*changes: ClusterChange, grant: Grant | None = None, resources: int = 1) -> Plan:
+    listed = tuple(ResourceChange(f"x.y[{n}]", "update") for n in range(resources))
+    return Plan(PlanSummary(0, resources, 0, listed, (), (), has_changes=True), changes, (), grant)
+
+
+def of(document: dict[str, Any], plan: Plan | None = None, **more: Any) -> Review:
+    return review(stack(), plan or a_plan(), document, **more)
+
+
+def attributes(document: dict[str, Any]) -> dict[str, tuple[str | None, str | None]]:
+    (detail,) = of(document).resources
+    return {each.name: (each.before, each.after) for each in detail.attributes}
+
+
+def test_what_changes_is_listed_and_what_stays_is_not() -> None:
+    found = attributes(shown(name=("a", "b"), same=(1, 1), tags=({}, {"x": "y"}), gone=("z", None), none=(None, "")))
+    assert found == {"name": ("a", "b"), "tags": (None, '{"x": "y"}'), "gone": ("z", None)}
+
+
+def test_sensitive_and_unknown_values_are_words() -> None:
+    document = shown(
+        secret=(CANARY, CANARY + "2"), inner=({"a": CANARY}, {"a": "x"}), kept=(CANARY, CANARY), arn=("a", None)
+    )
+    change_of(document)["before_sensitive"] = {"secret": True, "inner": {"a": True}, "kept": True}
+    change_of(document)["after_sensitive"] = {"secret": True, "kept": True}
+    change_of(document)["after_unknown"] = {"arn": True, "inner": {"a": [False, True]}, "id": True}
+    assert attributes(document) == {
+        "secret": ("(sensitive)", "(sensitive)"),
+        "inner": ("(sensitive)", "(sensitive)"),
+        "arn": ("a", "(known after apply)"),
+        "id": (None, "(known after apply)"),
+    }
+
+
+def test_a_resource_that_is_marked_as_a_whole() -> None:
+    document = shown(a=(CANARY, CANARY + "2"))
+    change_of(document)["after_sensitive"] = True
+    assert attributes(document) == {"a": ("(sensitive)", "(sensitive)")}
+
+
+def test_a_secret_that_nobody_marked_is_taken_out_all_the_same() -> None:
+    grant = Grant(ROLE, Secret("granted-" + CANARY), "us-east-1")
+    document = shown(text=(f"id {CANARY}", f"granted-{CANARY} in {CANARY}2"), policy=(None, f'{{"a": "{CANARY}"}}'))
+    document["output_changes"] = {
+        "external_id": {"before": CANARY, "after": CANARY, "before_sensitive": False},
+        "short": {"before": "x", "after": "x", "before_sensitive": True},
+        "own": {"before": None, "after": CANARY + "2", "after_sensitive": True},
+    }
+    found = of(document, a_plan(grant=grant), warnings=[f"beware of {CANARY}"])
+    assert CANARY not in review_markdown(found) + json.dumps(review_object(found)) + repr(found)
+    assert "[secret]" in review_markdown(found)
+
+
+def test_a_policy_is_told_line_by_line() -> None:
+    two = [json.dumps({"Statement": [{"Action": action, "Resource": "*"}]}) for action in ("a:B", "c:D")]
+    text = review_markdown(of(shown(policy=tuple(two))))
+    assert '-      "Action": "a:B",' in text
+    assert '+      "Action": "c:D",' in text
+
+
+def test_clusters_costs_and_warnings() -> None:
+    there = cluster("a", instance_types=(InstanceType("t2.medium"),), performance_profile="default")
+    update = ClusterChange("update", "a", ClusterSpec("a", (), "cost-saving"), there, (FieldChange("p", "x", "y"),))
+    gone = ClusterChange("delete", "b", None, cluster("b"))
+    found = of({}, a_plan(update, gone), warnings=["Beware."])
+    text = review_markdown(found)
+    assert text.startswith("<!-- gridbyoc plan demo -->\n### Plan of `demo`\n")
+    for line in (
+        "- Beware.",
+        "- The cluster `a` is changed\n  - `p`: `x` → `y`",
+        "- The cluster `b` is deleted",
+        "**Destroys**\n\n- `cluster b`",
+    ):
+        assert line in text
+    assert [line for line in text.splitlines() if "$50" in line or "$10" in line] == [
+        r"- before: a: about \$50 a day standing (default profile)",
+        r"- before: b: about \$50 a day standing (default profile)",
+        r"- after: a: about \$10 a day standing (cost-saving profile)",
+    ]
+    assert review_object(found)["standing_cost"]["after"] == ["a: about $10 a day standing (cost-saving profile)"]
+
+
+def test_a_plan_of_nothing_is_short() -> None:
+    nothing = Plan(PlanSummary(0, 0, 0, (), (), (), has_changes=False), (ClusterChange("none", "a"),), (), None)
+    text = review_markdown(of({}, nothing))
+    assert "**No changes: both sides are as the stack file asks.**" in text
+    assert "<details>" not in text
+
+
+@pytest.mark.parametrize("resources,size", [(1, 0), (1, 100_000), (60, 300), (190, 100), (3000, 0), (20, 3000)])
+def test_a_comment_is_never_too_long_and_says_what_it_leaves_out(resources: int, size: int) -> None:
+    document = shown(text=("a", "\u20ac" * size))
+    document["resource_changes"] = document["resource_changes"] * resources
+    text = review_markdown(of(document))
+    assert len(text) <= len(text.encode()) <= LIMIT
+    complete = text.count("</details>") == resources
+    assert complete != ("sections are left out" in text)
+    assert text.count("<details>") == text.count("</details>")
+
+
+def test_very_many_permissions_and_clusters_are_cut_with_words() -> None:
+    names = tuple(ClusterChange("delete", f"{n}-{'x' * 90}") for n in range(2000))
+    text = review_markdown(of({}, a_plan(*names)))
+    assert len(text.encode()) <= LIMIT
+    assert "sections are left out" in text
+    assert text.count("- `cluster ") > 100
+
+
+def tokens(text: str) -> list[Token]:
+    found = []
+    for token in gfm.parse(text):
+        found += [token, *(token.children or [])]
+    return found
+
+
+def kinds(text: str) -> set[str]:
+    return {token.type for token in tokens(text)}
+
+
+PARAGRAPH = {"paragraph_open", "inline", "paragraph_close", "text"}
+anything = st.text(max_size=60) | st.text(alphabet="`|<>*_[]()!#@&\\~-+=.1 \n$'\"/:", max_size=40)
+
+
+@given(anything)
+def test_a_code_span_is_one_code_span(text: str) -> None:
+    found = tokens(f"a {code(text)} b")
+    spans = [token.content for token in found if token.type == "code_inline"]
+    assert len(spans) == 1
+    assert {token.type for token in found} <= PARAGRAPH | {"code_inline"}
+    if text.isprintable() and text.strip():
+        assert spans[0].strip() == text.strip()
+
+
+@given(anything)
+def test_prose_is_nothing_but_text(text: str) -> None:
+    found = kinds(f"- {prose(text)}")
+    assert found <= PARAGRAPH | {
+        "bullet_list_open",
+        "list_item_open",
+        "list_item_close",
+        "bullet_list_close",
+        "text_special",
+    }
+    assert "@octocat" not in prose(f"{text}@octocat")
+
+
+@given(st.lists(anything, max_size=5))
+def test_a_code_block_is_one_code_block(lines: list[str]) -> None:
+    found = tokens(f"{fence(lines, 'diff')}\n\nafter")
+    assert [token.type for token in found if token.type != "text"] == [
+        "fence",
+        "paragraph_open",
+        "inline",
+        "paragraph_close",
+    ]
+
+
+@given(anything)
+def test_a_section_s_summary_holds_no_markup(text: str) -> None:
+    parsed = gfm.parse(details(text, "inside"))
+    assert [token.type for token in parsed] == [
+        "html_block",
+        "paragraph_open",
+        "inline",
+        "paragraph_close",
+        "html_block",
+    ]
+    inner = parsed[0].content.removeprefix("<details><summary><code>").removesuffix("</code></summary>\n")
+    assert "<" not in inner
+    assert ">" not in inner
+
+
+def test_a_hostile_name_is_only_ever_a_name() -> None:
+    change = ClusterChange("update", HOSTILE, None, cluster("a"), (FieldChange(HOSTILE, HOSTILE, HOSTILE),))
+    document = shown(**{HOSTILE: (HOSTILE, HOSTILE * 2)})
+    document["resource_changes"][0]["address"] = HOSTILE
+    text = review_markdown(of(document, a_plan(change), warnings=[HOSTILE]))
+    found = tokens(text)
+    assert not {"link_open", "image", "html_inline", "s_open"} & {token.type for token in found}
+    blocks = [token.content.strip() for token in found if token.type == "html_block"]
+    assert blocks[0].startswith("<!-- gridbyoc plan demo -->")
+    assert blocks[1].startswith("<details><summary><code>~ `|&lt;/details&gt;")
+    assert blocks[2:] == ["</details>"]
+    assert [token.tag for token in found if token.type == "heading_open"] == ["h3"]
+    assert "\x1b" not in text
+
+
+def test_fitted_keeps_whole_blocks() -> None:
+    assert fitted(["a", "b"], left_out="{count} left", limit=100) == "a\n\nb\n"
+    assert fitted(["a" * 30, "b" * 30, "c" * 40], left_out="{count} left", limit=100) == "a" * 30 + "\n\n2 left\n"
+
+
+@pytest.mark.parametrize(
+    "changed,line", [(False, "Nothing changed"), (True, "Applied: AWS 3 add; clusters 1 created.")]
+)
+def test_the_report_of_an_apply(changed: bool, line: str) -> None:
+    resources = {"add": 3 if changed else 0, "change": 0}
+    action = "create" if changed else "none"
+    found = report_markdown(
+        Report("demo", "1", ROLE, "grid", changed, resources, (cluster("a"),), {"a": action}, {"init": 0.5})  # type: ignore[dict-item]  # a word
+    )
+    assert line in found
+    assert f"- role `{ROLE}`" in found
+    assert "- cluster `a`: `running` (`id-a`)" in found
