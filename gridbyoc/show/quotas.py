@@ -34,11 +34,11 @@ def quota_table(rows: Sequence[QuotaRow]) -> Table:
 
 def quota_advice(rows: Sequence[QuotaRow]) -> list[str]:
     """A line for each quota that does not simply pass: what was read, what to do."""
-    return [
-        f"{row.quota.code} {row.verdict}: {read_words(row)}" + (f". {fix_words(row)}" if fix_words(row) else "")
-        for row in rows
-        if row.verdict != "pass"
-    ]
+    return [f"{row.quota.code} {row.verdict}: {_advice(row)}." for row in rows if row.verdict != "pass"]
+
+
+def _advice(row: QuotaRow) -> str:
+    return ". ".join(part.rstrip(".") for part in (read_words(row), fix_words(row)) if part)
 
 
 def quotas_object(rows: Sequence[QuotaRow], *, account: str, region: str, blocked: bool) -> dict[str, Any]:

@@ -177,6 +177,7 @@ def test_a_quota_that_aws_calls_otherwise_is_worth_a_warning_and_no_more() -> No
     found = row(Need(1), name="Something else")
     assert found.verdict == "warn"
     assert "'Something else'" in found.why
+    assert fix_words(found) == f"Look at {found.console} whether it still counts the same."
     assert row(Need(1), name="running on-demand g and vt INSTANCES").verdict == "pass"
     short = row(Need(99), name="Something else")
     assert short.verdict == "fail"

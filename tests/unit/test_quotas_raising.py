@@ -13,7 +13,7 @@ import pytest
 
 from gridbyoc.aws.quotas import Increase, Limit, QuotaReading, Use
 from gridbyoc.errors import AwsCredentialsError, ControlPlaneUnreachableError
-from gridbyoc.stack.model import Aws, ClusterSpec, InstanceType, Stack
+from gridbyoc.stack.model import Aws, ClusterSpec, InstanceType, ModuleSource, Stack, TerraformSettings
 from gridbyoc.stack.service_quotas import quota_by_code, quota_codes
 from gridbyoc.steps.preflight.model import Finding
 from gridbyoc.steps.preflight.quota_kinds import KINDS
@@ -232,6 +232,12 @@ def test_a_type_that_no_quota_names_is_unknown() -> None:
     found = findings(QuotaAws(limits=ROOMY), stack(spec))
     assert found["GBY-Q002 p6-b200.48xlarge"].verdict == "unknown"
     assert "GBY-Q001 p6-b200.48xlarge" not in found
+
+
+def test_another_module_gives_the_role_what_it_likes() -> None:
+    other = TerraformSettings(module=ModuleSource("./modules/own"))
+    found = findings(QuotaAws(limits={**ROOMY, "L-0DA4ABF3": 1.0}), stack(SPEC, terraform=other))
+    assert (found["GBY-Q012"].verdict, found["GBY-Q012"].needed) == ("pass", "nothing more")
 
 
 def test_without_a_stack_file_there_are_the_numbers_and_no_need() -> None:

@@ -32,7 +32,8 @@ def quota_rows(scene: Scene) -> tuple[QuotaRow, ...]:
     dialect = scene.stack.control_plane.type
     needs = fixed_needs(new, dialect, scene.has_role)
     needs |= vcpu_needs(new, dialect, account.vcpus, account.vcpus_why)
-    needs[PER_ROLE] = per_role_need(scene.stack.role, scene.has_role)
+    if scene.stack.terraform.module is None:  # another module gives the role what it likes
+        needs[PER_ROLE] = per_role_need(scene.stack.role, scene.has_role)
     return _with_pending(session, scene.region, review(account, needs))
 
 

@@ -33,8 +33,8 @@ def fix_words(row: QuotaRow) -> str:
         return "Allow the call, or run again where it was throttled; `gridbyoc quotas` shows the numbers."
     if row.pending is not None:
         return pending_words(row.pending, row.needed)
-    if row.verdict == "pass" or row.needed is None or row.need.headroom == 0:
-        return ""
+    if row.needed is None or row.limit is None or row.needed <= row.limit or not row.need.headroom:
+        return "" if row.verdict == "pass" else f"Look at {row.console} whether it still counts the same."
     if row.reading.limit.adjustable is False:
         return f"AWS does not raise this quota ({row.console}): free some of it, or take another account or region."
     return f"`gridbyoc quotas request --code {row.quota.code}`, or `{aws_command(row, row.needed)}`; {row.console}"
