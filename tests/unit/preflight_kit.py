@@ -73,7 +73,7 @@ class Ec2:
     region: Collection[str]
     by_zone: Mapping[str, Collection[str]]
     types: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    refused: bool = False
+    refused: tuple[str, ...] = ()
     calls: list[str] = field(default_factory=list)
 
     def get_paginator(self, operation: str) -> Any:
@@ -84,7 +84,7 @@ class Ec2:
         return {"AvailabilityZones": [{"ZoneName": name} for name in self.by_zone]}
 
     def pages(self, operation: str, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        if self.refused:
+        if operation in self.refused:
             raise refusal(operation)
         filters = {each["Name"]: each["Values"] for each in request["Filters"]}
         named = filters.get("instance-type")

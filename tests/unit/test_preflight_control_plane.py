@@ -51,6 +51,8 @@ class Plane(MemoryRegistrar):
         return self.default
 
     def cloud_account_id(self, cluster_id: str) -> str | None:
+        if self.account == "refused":
+            raise ControlPlaneError("It refused the request.", http_status=404)
         return self.account
 
     def instance_types(self, cluster_id: str) -> tuple[OfferedInstanceType, ...]:
@@ -176,6 +178,10 @@ def test_the_account_it_comes_from_must_be_trusted(account: str | None, role: Ro
     assert verdicts(found)["GBY-K005"] == verdict
     if verdict == "fail":
         assert 'trusted_account_id: "111111111111"' in found["GBY-K005"][0].fix
+
+
+def test_where_it_refuses_to_say_its_account_the_rest_is_told_all_the_same() -> None:
+    assert verdicts(found_at(Plane(account="refused"))) == {**FINE, "GBY-K005": "unknown"}
 
 
 def test_a_type_that_is_not_in_its_list_is_worth_a_word() -> None:

@@ -20,6 +20,7 @@ from gridbyoc.steps.preflight.scene import Scene
 from tests.unit.fakes import stack
 from tests.unit.preflight_kit import Ec2, results, scene_of, verdicts
 
+OFFERS, TYPES_CALL = "describe_instance_type_offerings", "describe_instance_types"
 TYPES: Mapping[str, Mapping[str, Any]] = {
     "t2.medium": {},
     "t3.medium": {},
@@ -51,7 +52,7 @@ def test_what_can_be_had_passes_in_three_calls() -> None:
     found = results(looking_at("t2.medium", "g4dn.xlarge", at=at), CHECKS)
     assert verdicts(found) == {f"GBY-O00{number}": "pass" for number in range(1, 6)}
     assert {each.read for (each,) in found.values()} == {"t2.medium, g4dn.xlarge"}
-    assert at.calls == ["offers region", "types", "offers us-west-1a"]
+    assert at.calls == ["offers region", "offers us-west-1a", "types"]
 
 
 def test_three_bad_types_are_three_findings_each_with_the_nearest_that_can_be_had() -> None:
@@ -126,12 +127,21 @@ def test_an_earlier_generation_is_a_warning_with_one_of_today() -> None:
 
 
 def test_what_may_not_be_asked_is_unknown_and_what_the_name_tells_stays() -> None:
-    at = replace(ec2(), refused=True)
+    at = replace(ec2(), refused=(OFFERS, TYPES_CALL))
     found = results(looking_at("t4g.medium", "t2.medium", at=at), CHECKS)
     assert verdicts(found) == {
         "GBY-O001": "unknown", "GBY-O002": "fail", "GBY-O003": "unknown", "GBY-O004": "unknown", "GBY-O005": "unknown",
     }  # fmt: skip
     assert found["GBY-O002"][0].facts["alternative"] == "t3.medium"
+
+
+def test_a_part_that_may_not_be_asked_leaves_the_others_what_they_found() -> None:
+    at = replace(ec2(without=("t3.large",)), refused=(TYPES_CALL,))
+    found = results(looking_at("t2.medium", "t3.large", at=at), CHECKS)
+    assert verdicts(found) == {
+        "GBY-O001": "pass", "GBY-O002": "unknown", "GBY-O003": "pass", "GBY-O004": "fail", "GBY-O005": "unknown",
+    }  # fmt: skip
+    assert "UnauthorizedOperation" in found["GBY-O005"][0].read
 
 
 def test_an_endpoint_without_any_offering_proves_nothing() -> None:

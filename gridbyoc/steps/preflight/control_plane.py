@@ -14,6 +14,7 @@ from gridbyoc.errors import (
     UnsupportedByDialectError,
 )
 from gridbyoc.stack.model import LocalBackend, Stack
+from gridbyoc.steps.preflight.examine import guarded
 from gridbyoc.steps.preflight.model import Check, Finding, Kind
 from gridbyoc.steps.preflight.scene import Scene
 from gridbyoc.steps.verdict import Verdict
@@ -167,24 +168,25 @@ def _told(scene: Scene) -> Iterator[Finding]:
         yield Finding(ACCOUNT, "pass", "it has no cluster that would tell")
         yield Finding(TYPES, "pass", "it has no cluster that would tell")
         return
-    yield _account(registrar, ident, scene.stack)
+    yield from guarded((ACCOUNT,), _account(registrar, ident, scene.stack))
     own = {cluster.id for cluster in clusters if cluster.name in {spec.name for spec in scene.wanted}}
     if ident in own:
         yield Finding(TYPES, "pass", "the list there is, is that of this stack's own cluster")
     else:
-        yield from _types(registrar, ident, scene)
+        yield from guarded((TYPES,), _types(registrar, ident, scene))
 
 
-def _account(registrar: Registrar, ident: str, stack: Stack) -> Finding:
+def _account(registrar: Registrar, ident: str, stack: Stack) -> Iterator[Finding]:
     account, trusted = registrar.cloud_account_id(ident), stack.role.trusted_account_id
     if account is None:
-        return Finding(ACCOUNT, "pass", f"this control plane does not say; the role trusts {trusted}")
+        yield Finding(ACCOUNT, "pass", f"this control plane does not say; the role trusts {trusted}")
+        return
     others = {_account_of(arn) for arn in stack.role.trusted_principals}
     verdict: Verdict = "pass" if account == trusted or account in others else "fail"
     fix = f'Write `trusted_account_id: "{account}"` under `role`, if that is the service that you mean.'
     facts = {"account_id": account, "trusted_account_id": trusted}
     needed = f"the account that the role trusts, {trusted}"
-    return Finding(ACCOUNT, verdict, f"it comes from {account}", needed, fix, "GET cloud-provider-id", facts=facts)
+    yield Finding(ACCOUNT, verdict, f"it comes from {account}", needed, fix, "GET cloud-provider-id", facts=facts)
 
 
 def _types(registrar: Registrar, ident: str, scene: Scene) -> Iterator[Finding]:

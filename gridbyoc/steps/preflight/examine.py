@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from gridbyoc.errors import GridbyocError
 from gridbyoc.steps.background import Background
@@ -37,6 +37,14 @@ def examine(
 def blocks(findings: Iterable[Finding], *, strict: bool = False) -> bool:
     """Whether a finding fails; ``strict``: whether any does not pass."""
     return any(f.verdict != "pass" if strict else f.verdict == "fail" for f in findings)
+
+
+def guarded(kinds: Iterable[Kind], part: Iterable[Finding]) -> Iterator[Finding]:
+    """One part of a check: where it ends with an error, ``kinds`` are unknown, and the other parts go on."""
+    try:
+        yield from part
+    except GridbyocError as error:
+        yield from (_untold(kind, error) for kind in kinds)
 
 
 def _findings(scene: Scene, check: Check) -> tuple[Finding, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gridbyoc.aws.offerings import TypeFacts, offered_types, type_facts, zone_names
+from gridbyoc.aws.offerings import offered_types, type_facts, zone_names
 from gridbyoc.control_plane.defaults import INSTANCE_TYPES
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError
 from gridbyoc.stack.botocore_data import known_types
@@ -14,6 +14,7 @@ from gridbyoc.stack.findings import Fault
 from gridbyoc.stack.instance_types import instance_type_fault, is_arm
 from gridbyoc.stack.words import Place, place_text
 from gridbyoc.steps.preflight.alternatives import Alternatives
+from gridbyoc.steps.preflight.examine import guarded
 from gridbyoc.steps.preflight.model import Check, Finding, Kind
 from gridbyoc.steps.preflight.scene import Scene, Shared
 from gridbyoc.steps.verdict import Verdict
@@ -115,9 +116,8 @@ def _trouble(types: Types) -> Iterator[Finding]:
         _anything_at_all(types.scene)
     yield from (_missing(types, name) for name in asked if name not in offered)
     if there := [name for name in asked if name in offered]:
-        facts = type_facts(types.scene.session(), there)
-        yield from _zone_trouble(types, there, facts)
-        yield from _kind_trouble(types, facts)
+        yield from guarded((ZONE,), _zone_trouble(types, there))
+        yield from guarded((AMD64, CURRENT), _kind_trouble(types, there))
 
 
 def _places(scene: Scene) -> dict[str, Place]:
@@ -160,7 +160,7 @@ def _missing(types: Types, name: str) -> Finding:
     return types.finding(EXISTS, "fail", name, said, needed="a type of EC2's", other=other, source=LISTED)
 
 
-def _zone_trouble(types: Types, there: Sequence[str], facts: Mapping[str, TypeFacts]) -> Iterator[Finding]:
+def _zone_trouble(types: Types, there: Sequence[str]) -> Iterator[Finding]:
     session = types.scene.session()
     offered = offered_types(session, there, zone=types.zone)
     if not offered and types.zone not in (zones := zone_names(session)):
@@ -169,13 +169,13 @@ def _zone_trouble(types: Types, there: Sequence[str], facts: Mapping[str, TypeFa
         yield Finding(ZONE, "warn", read, types.zone, fix, "ec2:DescribeAvailabilityZones", facts={"zones": zones})
         return
     for name in (each for each in there if each not in offered):
-        said, other = f"{types.zone} does not offer it, other zones do", types.instead.to(name, facts.get(name))
+        said, other = f"{types.zone} does not offer it, other zones do", types.instead.to(name)
         needed = f"offered in {types.zone}"
         yield types.finding(ZONE, "fail", name, said, needed=needed, other=other, source=LISTED)
 
 
-def _kind_trouble(types: Types, facts: Mapping[str, TypeFacts]) -> Iterator[Finding]:
-    for name, each in facts.items():
+def _kind_trouble(types: Types, there: Sequence[str]) -> Iterator[Finding]:
+    for name, each in type_facts(types.scene.session(), there).items():
         if each.architectures and "x86_64" not in each.architectures:
             said, other = f"runs {' and '.join(each.architectures)} only", types.instead.to(name, each)
             yield types.finding(AMD64, "fail", name, said, needed="x86_64", other=other, source=DESCRIBED)
