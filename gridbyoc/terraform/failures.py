@@ -16,7 +16,7 @@ from gridbyoc.errors import (
     TerraformInterruptedError,
     TerraformTimeoutError,
 )
-from gridbyoc.errors.cards import AFTER_FIX, Card, card_for, carrying
+from gridbyoc.errors.cards import AFTER_FIX, LOCK_CODES, Card, card_for, carrying
 from gridbyoc.terraform.events import Diagnostic
 from gridbyoc.terraform.explanation import CommandLine, cards_for, causes_of, fixes_of
 from gridbyoc.terraform.process import Cause, Ended
@@ -119,20 +119,28 @@ def _locked(failure: Failure, error: Diagnostic) -> StateLockedError:
     facts = dict(_LOCK_FIELD.findall(error.detail))
     lock_id = facts.get("ID", "")
     holder = ", ".join(f"{name.lower()} {facts[name]}" for name in ("Who", "Operation", "Created") if name in facts)
+    card = card_for(f"{error.summary} {error.detail}", known={"profile": failure.profile})
+    held = card is None or card.code in LOCK_CODES
+    locked = StateLockedError(
+        f"Another run holds the lock of the state ({holder or 'unknown'})."
+        if held
+        else "The lock of the state could not be taken.",
+        lock_id=lock_id,
+        why=error.detail.split("\n", 1)[0],
+        fix=_wait(failure, lock_id) if held else "",
+        rerun=SAFE_NOTHING_DONE,
+    )
+    locked.diagnostics = tuple(map(str, failure.errors))
+    return carrying(locked, card, keep=True)
+
+
+def _wait(failure: Failure, lock_id: str) -> str:
     fix = "Wait until the other run has ended (--lock-timeout waits for it)."
     if failure.remote_state and lock_id:
         unlock = failure.command("force-unlock", lock_id)
         fix += " `gridbyoc state unlock` tells whether that run is alive, and breaks the lock of a dead one."
         fix += f" By hand, only if you are sure that it no longer exists: `{unlock}`."
-    locked = StateLockedError(
-        f"Another run holds the lock of the state ({holder or 'unknown'}).",
-        lock_id=lock_id,
-        why=error.detail.split("\n", 1)[0],
-        fix=fix,
-        rerun=SAFE_NOTHING_DONE,
-    )
-    locked.diagnostics = tuple(map(str, failure.errors))
-    return carrying(locked, card_for(f"{error.summary} {error.detail}"), keep=True)
+    return fix
 
 
 def _stale(failure: Failure) -> StalePlanError:
@@ -153,7 +161,7 @@ def _refused(failure: Failure) -> TerraformError:
     error = TerraformError(
         f"terraform {failure.verb} failed: {_reason(failure)}.",
         diagnostics=tuple(map(str, failure.errors)),
-        why=_join(last_words, causes_of(cards), _left_behind(failure) if died else "", _errored(failure)),
+        why=_join(causes_of(cards), last_words, _left_behind(failure) if died else "", _errored(failure)),
         fix=_join(
             _push(failure),
             fixes_of(cards),

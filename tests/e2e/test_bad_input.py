@@ -224,7 +224,7 @@ EXPIRED = (
 
 def test_an_expired_session(tool: Tool, world: World) -> None:
     with answering(403, "text/xml", EXPIRED) as url:
-        case = Case("expired", 1, ("ExpiredToken", "Log in"), env={"AWS_ENDPOINT_URL": url})
+        case = Case("expired", 1, ("GBY-A103", "ExpiredToken", "Log in"), env={"AWS_ENDPOINT_URL": url})
         try_it(case, tool, world)
 
 
@@ -243,5 +243,5 @@ def test_errors_as_json_carry_code_and_status(tool: Tool) -> None:
     tool.write(GOOD)
     error = tool("bootstrap", "--yes", "--format", "json", status=1, GRID_API_KEY="wrong").objects[-1]
     assert error["type"] == "error"
-    assert error["code"] == "GBY-C003"
+    assert error["code"] == "GBY-C103"
     assert error["exit_status"] == 1

@@ -47,7 +47,8 @@ def test_a_wrong_external_id_ends_in_words(tool: Tool, world: World) -> None:
     role = ("--role-arn", role_arn(world, "by-hand"))
     wrong = {"EXT": "not-the-one-of-the-role"}
     failed = tool("register", "by-hand-b", *role, "--external-id-env", "EXT", "--wait", status=5, **wrong)
-    assert "error[GBY-C008]" in failed.err
+    assert "error[GBY-C111]" in failed.err
+    assert "gridbyoc verify" in failed.err
     assert "does not admit AWS account" in failed.err
     assert wrong["EXT"] not in failed.text
     shown = tool("clusters", "list")

@@ -76,7 +76,7 @@ UP = (
         1,
         "what answered is not AWS",
     ),
-    Row("credentials expired", "aws", (refused(WHO, 403, "ExpiredToken", "expired", times=None),), 1, "GBY-A002"),
+    Row("credentials expired", "aws", (refused(WHO, 403, "ExpiredToken", "expired", times=None),), 1, "GBY-A103"),
     Row("control plane throttles", "plane", (Fault(LIST, **said(429, "slow down"), headers={"Retry-After": "1"}),)),
     Row("control plane answers 500 twice", "plane", (Fault(LIST, **said(500, "oops"), times=2),)),
     Row("503, Retry-After", "plane", (Fault(LIST, **said(503, "later"), headers={"Retry-After": "2"}),)),
@@ -153,7 +153,7 @@ ROLE = (
         "aws",
         (refused("GetRole", 404, "NoSuchEntity", "not yet", times=None, seconds=3.0),),
     ),
-    Row("answer to CreateRole reset", "aws", (Fault("CreateRole", cut="answer"),), 1, "EntityAlreadyExists", "no cl"),
+    Row("answer to CreateRole reset", "aws", (Fault("CreateRole", cut="answer"),), 1, "GBY-A120", "no cl"),
     Row("answer to CreateRole cut short", "aws", (Fault("CreateRole", cut="half"),), 1, "GBY-T001", "no cluster"),
     Row(
         "a page as answer to CreateRole",
@@ -177,7 +177,7 @@ ROLE = (
         (refused("*", 403, "ExpiredToken", "The security token included in the request is expired", first=4,
                  since="AttachRolePolicy"),),
         1,
-        "log in again",
+        "GBY-A103",
         "no cluster",
     ),
 )  # fmt: skip

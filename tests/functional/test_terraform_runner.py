@@ -317,7 +317,8 @@ def test_death_of_the_child_is_told(tmp_path: Path) -> None:
     dying = script(tmp_path / "dying", "echo almost; kill -9 $$")
     with pytest.raises(TerraformError, match="SIGKILL") as caught:
         make_runner(Binary((str(dying),), "terraform", (1, 11, 0), "x"), root(tmp_path / "w")).plan()
-    assert caught.value.why == "almost"
+    assert caught.value.code == "GBY-T110"
+    assert caught.value.why.endswith(" almost")
 
 
 def test_answers_that_are_no_json(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def test_a_lock_left_by_a_killed_run_is_named_and_taken_away(
     with pytest.raises(StateLockedError) as locked:
         runner.apply()
     assert f"force-unlock {locked.value.lock_id}`" in locked.value.fix
+    assert locked.value.code == "GBY-T120"
     runner.force_unlock(locked.value.lock_id)
     assert runner.apply().add == 1
 

@@ -153,6 +153,14 @@ ACCESS: tuple[_Text, ...] = (
         "message: p1EyykaD2fI3csh_sf_WvdHF",
         ("decode-authorization-message", "ec2:CreateVpc", "gridbyoc policy"),
     ),
+    # EC2 today, where it says both
+    (
+        "GBY-A118",
+        "operation error EC2: CreateVpc, api error UnauthorizedOperation: You are not authorized to perform this "
+        f"operation. {_USER}ec2:CreateVpc on resource: arn:aws:ec2:us-west-2:1:vpc/* because no identity-based policy "
+        "allows the ec2:CreateVpc action. Encoded authorization failure message: AbC-_12",
+        ("ec2:CreateVpc", "arn:aws:ec2:us-west-2:1:vpc/*"),
+    ),
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html has the phrase for each kind
     ("GBY-A111", _denied("with an explicit deny in a service control policy"), ("iam:CreateRole", "organization")),
     (

@@ -145,6 +145,17 @@ def test_a_held_lock_has_the_card_of_its_kind_and_keeps_its_words() -> None:
     assert error.diagnostics == (f"Error: Error acquiring the state lock\n{detail}",)
 
 
+def test_a_lock_that_may_not_be_written_is_no_other_run() -> None:
+    detail = "Error message: operation error S3: PutObject, https response error StatusCode: 403, RequestID: r, "
+    detail += "api error AccessDenied: Access Denied"
+    error = failed(failure(errors=(Diagnostic("error", "Error acquiring the state lock", detail),), remote_state=True))
+    assert isinstance(error, StateLockedError)
+    assert error.code == "GBY-A119"
+    assert "could not be taken" in error.what
+    assert "Allow s3:PutObject" in error.fix
+    assert "other run" not in error.what + error.fix
+
+
 @pytest.mark.parametrize("verb, code", [("apply", "GBY-T110"), ("plan", "GBY-T110")])
 def test_a_kill_for_want_of_memory_has_a_card(verb: str, code: str) -> None:
     error = failed(failure(verb, code=-9))

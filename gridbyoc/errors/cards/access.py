@@ -28,8 +28,8 @@ ENCODED = Card(
     "Decode them: `aws sts decode-authorization-message --encoded-message MESSAGE --query DecodedMessage --output "
     "text` (needs sts:DecodeAuthorizationMessage); MESSAGE stands whole in Terraform's words or in the log. Then "
     "allow the action: `gridbyoc policy` prints the whole policy that the caller needs.",
-    # asquarezone/TerraformZone#1: You are not authorized to perform this operation. Encoded authorization failure …
-    (r"Encoded authorization failure message",),
+    # asquarezone/TerraformZone#1; where the message says the reason in clear too, that is the better card
+    (r"^(?!.*is not authorized to perform: ).*Encoded authorization failure message",),
 )
 SCP = Card(
     "GBY-A111",

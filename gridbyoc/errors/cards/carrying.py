@@ -19,7 +19,12 @@ def carrying(error: E, card: Card | None, *, keep: bool = False) -> E:
         return error
     error.code = card.code
     if not (keep and error.why):
-        error.why = f"{error.why.rstrip()} {card.cause}".strip()
+        error.why = f"{_sentence(error.why)} {card.cause}".strip()
     if not (keep and error.fix):
         error.fix = card.fix
     return error
+
+
+def _sentence(text: str) -> str:
+    words = text.rstrip()
+    return words if not words or words.endswith((".", "!", "?")) else f"{words}."

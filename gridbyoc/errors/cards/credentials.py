@@ -49,9 +49,9 @@ EXPIRED = Card(
     "GBY-A103",
     "AWS session expired",
     "The temporary credentials were valid once and their time is over.",
-    "Get new ones: log in again (`aws sso login --profile {profile}`), assume the role anew, or start the CI job "
-    "again. Exported AWS_* variables win over a profile: `unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY "
-    "AWS_SESSION_TOKEN` where they are old.",
+    "Log in again (`aws sso login --profile {profile}`), assume the role anew, or start the CI job again. Exported "
+    "AWS_* variables win over a profile: `unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN` where they "
+    "are old.",
     (
         # https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html; S3: "The provided token has expired."
         r"\b(?:ExpiredToken(?:Exception)?|RequestExpired)\b",
