@@ -15,18 +15,19 @@ from gridbyoc.steps.fleet.model import Member
 SUFFIXES = (".yaml", ".yml")
 
 
-def find_members(paths: Sequence[str], cwd: Path, gallery: Gallery | None = None) -> tuple[Member, ...]:
+def find_members(paths: Sequence[str], cwd: Path, *, may_be_none: bool = False) -> tuple[Member, ...]:
     """The stacks that ``paths`` (files, directories, globs; relative to ``cwd``) lead to, by path, each once.
 
     Below a directory every ``*.yaml`` and ``*.yml`` that looks like a stack file counts, hidden directories (also
     ``.gridbyoc``) and links to directories aside. A file that others extend, and that is no stack by itself, is left
-    out. Raises ``UsageError`` for a path that leads nowhere, for no stack at all, and for two that share a work_dir.
+    out. Raises ``UsageError`` for a path that leads nowhere, for two that share a work_dir, and for no stack at all
+    (unless there ``may_be_none``).
     """
-    gallery = gallery or Gallery()
+    gallery = Gallery()
     glances = [gallery.glance(file) for file in _files(paths, cwd, gallery)]
     bases = {base for glance in glances for base in glance.sources[1:]}
     kept = [glance for glance in glances if glance.file not in bases or {"name", "clusters"} <= glance.keys]
-    if not kept:
+    if not kept and not may_be_none:
         raise _usage(
             f"There is no stack file in {', '.join(paths)}.", "A stack file has `version`, `name`, `clusters`."
         )

@@ -1,0 +1,173 @@
+"""``gridbyoc fleet matrix`` on real Git repositories: what changed, spread over shards, in each engine's form."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from ruamel.yaml import YAML
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.fleet_matrix import matrix
+from gridbyoc.errors import UsageError
+
+
+class Repository:
+    """A Git repository with stacks ``a`` (a base and a module), ``b`` and ``c``."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.err = ""
+        self.git("init", "--quiet", "--initial-branch", "main")
+        self.put("base.yaml", "role: {tags: {team: ml}}\n")
+        self.put("mod/main.tf", "# nothing\n")
+        module = "terraform: {module: {source: ../mod}}\n"
+        self.put("a/stack.yaml", f"version: 1\nextends: ../base.yaml\nname: a\nclusters: [{{name: a}}]\n{module}")
+        for name in "bc":
+            self.put(f"{name}/stack.yaml", f"version: 1\nname: {name}\nclusters: [{{name: {name}}}]\n")
+        self.commit()
+
+    def git(self, *args: str) -> str:
+        named = ("-c", "user.name=ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
+        done = subprocess.run(["git", *named, *args], cwd=self.top, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def put(self, path: str, text: str) -> None:
+        (self.top / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.top / path).write_text(text)
+
+    def commit(self) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "x")
+        return self.git("rev-parse", "HEAD")
+
+    def run(self, *args: str, cwd: str = ".", environ: dict[str, str] | None = None) -> str:
+        out, err = io.StringIO(), io.StringIO()
+        here = self.top / cwd
+        app = App(environ=environ or {}, home=here, cwd=here, stdin=io.StringIO(), stdout=out, stderr=err)
+        result = CliRunner().invoke(matrix, list(args), obj=app, standalone_mode=False)
+        if result.exception:
+            raise result.exception
+        self.err = err.getvalue()
+        return out.getvalue()
+
+    def changed(self, *args: str, cwd: str = ".") -> list[str]:
+        found = json.loads(self.run("--since", "HEAD", *args, cwd=cwd))
+        return sorted(stack["name"] for shard in found["shards"] for stack in shard["stacks"])
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path)
+
+
+def test_nothing_changed(repository: Repository) -> None:
+    assert repository.changed() == []
+    assert repository.run("--since", "HEAD", "--for", "github") == 'matrix={"include":[]}\ncount=0\n'
+    assert repository.run("--since", "HEAD", "--for", "argo") == "[]\n"
+    pipeline = YAML(typ="safe").load(repository.run("--since", "HEAD", "--for", "gitlab"))
+    assert list(pipeline) == ["gridbyoc"]
+    assert "parallel" not in pipeline["gridbyoc"]
+
+
+@pytest.mark.parametrize(
+    "path, names",
+    [
+        ("b/stack.yaml", ["b"]),
+        ("base.yaml", ["a"]),
+        ("mod/main.tf", ["a"]),
+        ("mod/deep/x.tf.j2", []),
+        ("README.md", []),
+    ],
+)
+def test_a_file_that_changed_in_the_working_tree(repository: Repository, path: str, names: list[str]) -> None:
+    known = (repository.top / path).exists()
+    old = (repository.top / path).read_text() if known else ""
+    repository.put(path, old + "# more\n")
+    assert repository.changed() == names
+    assert repository.changed(cwd="c") == []  # below the current directory there is nothing of it
+    assert repository.changed(".", "../a", "../b", cwd="c") == names
+
+
+def test_what_git_does_not_know_yet_counts_where_that_is_asked_for(repository: Repository) -> None:
+    repository.put("mod/new.tf", "")
+    repository.put("d/stack.yml", "version: 1\nname: d\nclusters: [{name: d}]\n")
+    assert repository.changed() == []
+    assert repository.changed("--untracked") == ["a", "d"]
+    with pytest.raises(UsageError, match="needs --since"):
+        repository.run("--untracked")
+
+
+def test_since_a_branch_means_since_it_parted(repository: Repository) -> None:
+    repository.git("checkout", "--quiet", "-b", "mine")
+    repository.put("b/stack.yaml", "version: 1\nname: b\nclusters: [{name: b}, {name: b2}]\n")
+    repository.commit()
+    repository.git("checkout", "--quiet", "main")
+    repository.put("c/stack.yaml", "version: 1\nname: c\nclusters: [{name: c}, {name: c2}]\n")
+    repository.commit()
+    repository.git("checkout", "--quiet", "mine")
+    found = json.loads(repository.run("--since", "main"))
+    assert [shard["name"] for shard in found["shards"]] == ["b"]
+    assert (found["total"], found["stacks"]) == (3, 1)
+
+
+def test_deleted_stacks_are_told_and_a_deleted_base_is_a_change(repository: Repository) -> None:
+    before = repository.git("rev-parse", "HEAD")
+    repository.put("notes/plain.yaml", "some: thing\n")
+    repository.git("rm", "--quiet", "b/stack.yaml", "base.yaml")
+    repository.commit()
+    found = json.loads(repository.run("--since", before))
+    assert found["deleted"] == ["b/stack.yaml"]
+    assert [shard["name"] for shard in found["shards"]] == ["a"]
+    assert "warning: b/stack.yaml was deleted" in repository.err
+    repository.git("rm", "--quiet", "a/stack.yaml", "c/stack.yaml")
+    assert json.loads(repository.run("--since", before))["shards"] == []
+
+
+def test_a_link_to_a_base_elsewhere_in_the_repository(repository: Repository) -> None:
+    (repository.top / "b/base.yaml").symlink_to("../base.yaml")
+    repository.put("b/stack.yaml", "version: 1\nname: b\nextends: base.yaml\nclusters: [{name: b}]\n")
+    repository.commit()
+    repository.put("base.yaml", "role: {tags: {team: other}}\n")
+    assert repository.changed() == ["a", "b"]
+
+
+def test_a_revision_that_is_not_there_and_no_repository(repository: Repository, tmp_path_factory: Any) -> None:
+    for revision in ("nowhere", "--upload-pack=x", "HEAD~99"):
+        with pytest.raises(UsageError, match="no revision"):
+            repository.run(f"--since={revision}")
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "stack.yaml").write_text("version: 1\nname: x\nclusters: [{name: x}]\n")
+    repository.top = outside
+    with pytest.raises(UsageError, match="git rev-parse"):
+        repository.run("--since", "HEAD", environ={"GIT_CEILING_DIRECTORIES": str(outside.parent)})
+
+
+def test_the_forms_of_the_engines(repository: Repository) -> None:
+    line, count = repository.run("--shards", "2", "--for", "github").splitlines()
+    entries = [{"name": "1 of 2", "stack": "a/stack.yaml c/stack.yaml"}, {"name": "2 of 2", "stack": "b/stack.yaml"}]
+    assert json.loads(line.removeprefix("matrix=")) == {"include": entries}
+    assert count == "count=2"
+    assert json.loads(repository.run("--shards", "2", "--for", "argo")) == entries
+    job = YAML(typ="safe").load(repository.run("--for", "gitlab", "--verb", "plan"))["gridbyoc"]
+    assert job["parallel"]["matrix"] == [{"NAME": name, "STACK": f"{name}/stack.yaml"} for name in "abc"]
+    assert job["script"] == ["gridbyoc fleet plan $STACK"]
+
+
+def test_paths_that_a_shell_would_split_and_too_many_jobs(repository: Repository) -> None:
+    repository.put("d e/$(x).yaml", "version: 1\nname: d\nclusters: [{name: d}]\n")
+    for engine in ("github", "gitlab", "argo"):
+        with pytest.raises(UsageError, match="cannot be handed"):
+            repository.run("--for", engine)
+    assert "d e/$(x).yaml" in repository.run("--for", "json")
+    for number in range(260):
+        repository.put(f"many/{number}.yaml", f"version: 1\nname: m{number}\nclusters: [{{name: x}}]\n")
+    for engine, most in (("github", "256"), ("gitlab", "200")):
+        with pytest.raises(UsageError, match=most):
+            repository.run("many", "--for", engine)
+    assert len(json.loads(repository.run("many", "--for", "argo", "--shards", "7"))) == 7
