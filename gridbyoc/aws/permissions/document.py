@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gridbyoc.aws.permissions.model import Need
+from gridbyoc.aws.permissions.model import REQUESTED_REGION, Need
 from gridbyoc.aws.policy.patterns import glob, read_pattern
 
 MANAGED_POLICY_LIMIT = 6144
@@ -38,12 +38,15 @@ def policy_size(document: Mapping[str, Any]) -> int:
 
 
 def _without_covered(needs: tuple[Need, ...]) -> list[Need]:
-    wide = [need for need in needs if "*" in need.resource and need.condition is None]
-    return [need for need in needs if not any(_covers(other, need) for other in wide)]
+    wide: dict[str, list[Need]] = defaultdict(list)
+    for need in needs:
+        if "*" in need.resource and need.condition is None:
+            wide[need.action].append(need)
+    return [need for need in needs if not any(_covers(other, need) for other in wide[need.action])]
 
 
 def _covers(wide: Need, need: Need) -> bool:
-    if wide.action != need.action or (wide.resource, wide.condition) == (need.resource, need.condition):
+    if (wide.resource, wide.condition) == (need.resource, need.condition):
         return False
     tokens = read_pattern(wide.resource).tokens
     return tokens is not None and glob(tokens, need.resource)
@@ -66,7 +69,8 @@ def _statement(actions: tuple[str, ...], key: str, values: tuple[str, ...], reso
     statement: dict[str, Any] = {"Sid": "", "Effect": "Allow", "Action": list(actions), "Resource": resources}
     if key:
         # ArnLike: the name of the role's own policy may be a generated one.
-        statement["Condition"] = {"ArnLike": {key: list(values)}}
+        operator = "StringEquals" if key == REQUESTED_REGION else "ArnLike"
+        statement["Condition"] = {operator: {key: list(values)}}
     return statement
 
 

@@ -28,6 +28,8 @@ PHASES: dict[Phase, str] = {
 MANDATORY: frozenset[Phase] = frozenset({"state", "plan", "apply", "destroy"})
 """Without these plan, apply or destroy ends in the middle; without the others something is unknown or not done."""
 
+REQUESTED_REGION = "aws:RequestedRegion"
+
 _TERRAFORM_SUFFIX = "20260101000000000000000001"
 """What Terraform puts behind a name prefix: 26 digits."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gridbyoc.aws.permissions.model import Need, Phase, Place
+from gridbyoc.aws.permissions.model import REQUESTED_REGION, Need, Place
 from gridbyoc.aws.permissions.terraform import attached_policies, has_statements, names_of
 from gridbyoc.stack.model import Role
 
@@ -17,6 +17,7 @@ QUOTAS = (
     "ec2:DescribeInstances",
     "ec2:DescribeNatGateways",
     "ec2:DescribeRegions",
+    "ec2:DescribeSubnets",
     "ec2:DescribeVpcs",
     "eks:ListClusters",
     "iam:GetAccountSummary",
@@ -153,16 +154,19 @@ def leftover_needs(place: Place) -> Iterator[Need]:
     """What finding and deleting a gone cluster's resources needs. They have names of their own, so it reaches wide."""
     for action in FINDING:
         yield Need(action, "*", "leftovers: finding them", "leftovers")
+    here = None if place.region == "*" else (REQUESTED_REGION, place.region)
     for service, names in CLEANING.items():
-        yield from _cleaning(service, names, place.regional(service, "*"))
+        yield from _cleaning(service, names, "*", here)
     for kind, names in CLEANING_IAM.items():
         yield from _cleaning("iam", names, place.iam(kind))
     yield from _cleaning("s3", CLEANING_S3, place.s3("*"))
 
 
-def _cleaning(service: str, names: tuple[str, ...], resource: str, phase: Phase = "cleanup") -> Iterator[Need]:
+def _cleaning(
+    service: str, names: tuple[str, ...], resource: str, condition: tuple[str, str] | None = None
+) -> Iterator[Need]:
     for name in names:
-        yield Need(f"{service}:{name}", resource, "leftovers: deleting them", phase)
+        yield Need(f"{service}:{name}", resource, "leftovers: deleting them", "cleanup", condition)
 
 
 def _managed(role: Role, place: Place) -> tuple[str, ...]:

@@ -16,6 +16,9 @@ def state_needs(backend: S3Backend, place: Place, *, native_lock: bool = True) -
     yield Need("s3:ListBucket", bucket, "the state: looking for it", "state")
     yield Need("s3:GetObject", key, "the state: reading it", "state")
     yield Need("s3:PutObject", key, "the state: writing it", "state")
+    yield Need(
+        "s3:GetBucketPolicy", bucket, "preflight: whether the bucket's policy allows what is missing", "preflight"
+    )
     if native_lock:
         for action, what in (("Get", "reading who holds it"), ("Put", "taking it"), ("Delete", "giving it back")):
             yield Need(f"s3:{action}Object", f"{key}.tflock", f"the state's lock: {what}", "state")

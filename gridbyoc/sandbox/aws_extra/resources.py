@@ -12,10 +12,11 @@ from typing import Any
 from gridbyoc.sandbox.aws_extra.call import Call
 
 _IAM_NAMES = (
+    # Before the role that goes into a profile or out of it: the profile is what is changed.
+    ("InstanceProfileName", "instance-profile"),
     ("RoleName", "role"),
     ("UserName", "user"),
     ("GroupName", "group"),
-    ("InstanceProfileName", "instance-profile"),
 )
 _ARNS = ("PolicySourceArn", "PolicyArn", "RoleArn", "OpenIDConnectProviderArn", "SAMLProviderArn", "ResourceARN",
          "resourceArn", "TopicArn", "SecretId")  # fmt: skip
@@ -29,6 +30,8 @@ def resource_of(call: Call, account_id: str) -> str:
         return _s3(call.parameters)
     if call.service == "eks" and (name := call.parameters.get("clusterName") or _eks_name(call)):
         return f"arn:aws:eks:{call.region}:{account_id}:cluster/{name}"
+    if call.service == "dynamodb" and (table := call.parameters.get("TableName")):
+        return f"arn:aws:dynamodb:{call.region}:{account_id}:table/{table}"
     return _named_arn(call.parameters)
 
 
