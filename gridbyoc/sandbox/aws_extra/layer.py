@@ -114,8 +114,9 @@ def _error(error: Exception) -> AwsError:
     """moto's own errors carry what AWS would say; anything else is a fault of ours, and goes into the log."""
     if isinstance(error, AwsError):
         return error
-    if hasattr(error, "error_type") and hasattr(error, "message"):
-        return AwsError(str(error.error_type), str(error.message))
+    code, message = getattr(error, "code", None) or getattr(error, "error_type", None), getattr(error, "message", None)
+    if type(error).__module__.startswith("moto.") and isinstance(code, str) and message:
+        return AwsError(code, str(message))
     traceback.print_exception(error)
     return AwsError("InternalFailure", f"The sandbox failed: {type(error).__name__}", 500)
 
