@@ -1,0 +1,398 @@
+"""What a fleet decides: which stacks, in which order, how many at once, what is left, and how it came out."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridbyoc.errors import UsageError
+from gridbyoc.show.fleet import JsonFleet, PlainFleet, fleet_rows, fleet_summary, fleet_view
+from gridbyoc.show.fleet_live import LiveFleet
+from gridbyoc.steps.fleet.capacity import PER_STACK, RESERVE, available_memory, default_jobs
+from gridbyoc.steps.fleet.carry_out import FleetReport
+from gridbyoc.steps.fleet.child import Listener, child_argv
+from gridbyoc.steps.fleet.find import find_members
+from gridbyoc.steps.fleet.model import (
+    FleetEvent,
+    FleetNote,
+    FleetStarted,
+    Member,
+    MemberFinished,
+    MemberSaid,
+    MemberStarted,
+    Result,
+    fleet_status,
+)
+from gridbyoc.steps.fleet.order import balanced, durations, last_change, last_seconds, longest_first
+from gridbyoc.steps.fleet.record import Record
+
+STACK = "version: 1\nname: {}\nclusters: [{{name: x}}]\n"
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+
+
+def put(top: Path, path: str, text: str = "") -> Path:
+    file = top / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text or STACK.format(file.stem))
+    return file
+
+
+def found(top: Path, *paths: str) -> list[tuple[str, str]]:
+    return [(member.label, member.shown) for member in find_members(paths or (".",), top)]
+
+
+def test_stacks_are_found_below_a_directory_and_nothing_else_is(tmp_path: Path) -> None:
+    for path in (
+        "a.yaml",
+        "deep/b.yml",
+        ".hidden/c.yaml",
+        ".gridbyoc/d.yaml",
+        "x/.terraform/e.yaml",
+        ".f.yaml",
+        "g.txt",
+    ):
+        put(tmp_path, path)
+    put(tmp_path, "compose.yaml", "version: 1\nservices: {}\n")
+    put(tmp_path, "list.yaml", "- version\n- name\n")
+    (tmp_path / "linked").symlink_to(tmp_path / "deep")
+    assert found(tmp_path) == [("a", "a.yaml"), ("b", "deep/b.yml")]
+    assert found(tmp_path / "deep", "..") == [("a", f"{tmp_path}/a.yaml"), ("b", "b.yml")]
+
+
+def test_bases_are_no_stacks_unless_they_could_be(tmp_path: Path) -> None:
+    put(tmp_path, "base.yaml", "version: 1\nclusters: [{name: x}]\n")
+    put(tmp_path, "prod.yaml", "version: 1\nextends: base.yaml\nname: prod\n")
+    put(tmp_path, "staging.yaml", "version: 1\nextends: prod.yaml\nname: staging\n")
+    put(tmp_path, "half.yaml", "version: 1\nextends: base.yaml\nclusters: []\n")
+    wanted = [("half.yaml", "half.yaml"), ("prod", "prod.yaml"), ("staging", "staging.yaml")]
+    assert found(tmp_path) == wanted
+    assert found(tmp_path, "*.yaml") == wanted
+    assert found(tmp_path, "base.yaml", "half.yaml", "prod.yaml", "staging.yaml") == wanted
+    assert found(tmp_path, "base.yaml") == [("base.yaml", "base.yaml")]  # named alone, its own run says what is wrong
+
+
+def test_names_and_paths_given_twice(tmp_path: Path) -> None:
+    for path in ("a/one.yaml", "b/one.yaml", "-c/two.yaml"):
+        put(tmp_path, path)
+    (tmp_path / "again").symlink_to(tmp_path / "a")
+    wanted = [("two", "./-c/two.yaml"), ("a/one.yaml", "a/one.yaml"), ("b/one.yaml", "b/one.yaml")]
+    assert found(tmp_path, ".", "a/one.yaml", "again/one.yaml", "**/one.yaml") == wanted
+
+
+@pytest.mark.parametrize("path", ["gone.yaml", "*.yml", "gone/", "x" * 300])
+def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path, path: str) -> None:
+    put(tmp_path, "a.yaml")
+    with pytest.raises(UsageError, match="There is no file"):
+        find_members([path], tmp_path)
+
+
+def test_two_stacks_that_share_a_work_dir_are_refused(tmp_path: Path) -> None:
+    put(tmp_path, "a.yaml", STACK.format("same"))
+    put(tmp_path, "b.yaml", "version: 1\nextends: base.yaml\nclusters: [{name: x}]\n")
+    put(tmp_path, "base.yaml", "name: same\n")
+    with pytest.raises(UsageError, match=r"a\.yaml and b\.yaml are both named same"):
+        find_members(["."], tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no stack file in empty"):
+        find_members(["empty"], tmp_path)
+    assert find_members(["empty"], tmp_path, may_be_none=True) == ()
+
+
+@pytest.mark.parametrize(
+    "verb, count, cores, free, jobs",
+    [
+        ("plan", 9, 4, 16, 4),
+        ("bootstrap", 9, 4, 16, 8),
+        ("bootstrap", 3, 4, 16, 3),
+        ("plan", 9, 4, 2, 2),
+        ("plan", 9, 4, 0, 1),
+        ("validate", 9, 4, 0, 4),
+        ("drift", 9, 4, None, 4),
+        ("plan", 0, 4, 16, 1),
+    ],
+)
+def test_jobs_by_cores_and_memory(verb: Any, count: int, cores: int, free: int | None, jobs: int) -> None:
+    available = None if free is None else RESERVE + free * PER_STACK
+    assert default_jobs(verb, count, cores=cores, available=available) == jobs
+
+
+def test_free_memory_is_the_machines_or_the_containers(tmp_path: Path) -> None:
+    meminfo = put(tmp_path, "meminfo", "MemTotal: 9 kB\nMemAvailable:    4 kB\n")
+    assert available_memory(meminfo, tmp_path) == 4096
+    put(tmp_path, "memory.max", "3000\n")
+    put(tmp_path, "memory.current", "1000\n")
+    assert available_memory(meminfo, tmp_path) == 2000
+    put(tmp_path, "memory.max", "max\n")
+    assert available_memory(meminfo, tmp_path) == 4096
+    assert available_memory(tmp_path / "none", tmp_path) is None
+
+
+def run_records(run: str, verb: str, seconds: float, code: str | None = None) -> list[dict[str, Any]]:
+    times = [(NOW + timedelta(seconds=at)).isoformat(timespec="milliseconds") for at in (0, seconds)]
+    return [
+        {"time": times[0], "run": run, "type": "run_started", "verb": verb},
+        {"time": times[1], "run": run, "type": "run_ended", "verb": verb, "code": code},
+    ]
+
+
+def test_durations_come_from_the_last_run_that_went_well() -> None:
+    records = [
+        *run_records("1", "bootstrap", 9),
+        *run_records("2", "bootstrap", 5, "GBY-T001"),
+        *run_records("3", "plan", 1),
+    ]
+    assert (last_seconds(records, "bootstrap"), last_seconds(records, "plan"), last_seconds(records, "destroy")) == (
+        9,
+        1,
+        None,
+    )
+    assert (last_change(records), last_change(())) == ("2", None)
+    assert last_seconds([{"type": "run_ended", "verb": "plan"}, {"time": 3, "verb": "plan"}], "plan") is None
+
+
+def member(top: Path, name: str, records: list[dict[str, Any]] | None = None) -> Member:
+    file = put(top, f"{name}/stack.yaml", STACK.format(name))
+    if records is not None:
+        put(
+            top, f"{name}/.gridbyoc/{name}/journal.jsonl", "".join(json.dumps(each) + "\n" for each in records) + "torn"
+        )
+    return Member(name, file, f"{name}/stack.yaml", name, (file,))
+
+
+def test_the_longest_is_first_and_the_unknown_counts_as_the_median(tmp_path: Path) -> None:
+    took = {"a": 1.0, "b": None, "c": 7.0, "d": 3.0}
+    members = [member(tmp_path, k, None if s is None else run_records("1", "plan", s)) for k, s in took.items()]
+    seconds = durations(members, "plan")
+    assert seconds[members[1]] == 3.0
+    assert [each.label for each in longest_first(members, seconds)] == ["c", "b", "d", "a"]
+    assert set(durations(members[1:2], "plan").values()) == {1.0}
+
+
+@given(st.lists(st.floats(0.1, 100), max_size=30), st.integers(1, 8))
+def test_shards_hold_all_once_and_none_is_far_too_long(seconds: list[float], count: int) -> None:
+    shards = balanced(list(enumerate(seconds)), count)
+    assert sorted(item for shard in shards for item in shard) == list(range(len(seconds)))
+    assert all(shards)
+    assert len(shards) == min(count, len(seconds))
+    if seconds:
+        longest = max(sum(seconds[item] for item in shard) for shard in shards)
+        assert longest <= sum(seconds) / count + max(seconds) + 1e-6
+
+
+def test_a_record_holds_while_nothing_changed(tmp_path: Path) -> None:
+    clock = [NOW]
+    record = Record(tmp_path, "bootstrap", lambda: clock[0])
+    one, two = member(tmp_path, "one", run_records("1", "bootstrap", 1)), member(tmp_path, "two")
+    record.add(one, ("--yes",))
+    assert record.done((one, two), ("--yes",)) == (one,)
+    assert record.done((one,), ("--yes", "--no-wait")) == ()
+    assert Record(tmp_path, "destroy", lambda: NOW).done((one,), ("--yes",)) == ()
+    clock[0] = NOW + timedelta(days=1)
+    assert record.done((one,), ("--yes",)) == ()
+    clock[0] = NOW + timedelta(hours=1)
+    member(tmp_path, "one", [*run_records("1", "bootstrap", 1), *run_records("2", "plan", 1)])
+    assert record.done((one,), ("--yes",)) == (one,)
+    member(tmp_path, "one", [*run_records("1", "bootstrap", 1), *run_records("2", "destroy", 1)])
+    assert record.done((one,), ("--yes",)) == ()
+
+
+def test_a_record_sees_the_stacks_files_and_is_private(tmp_path: Path) -> None:
+    record = Record(tmp_path, "bootstrap", lambda: NOW)
+    put(tmp_path, "mod/main.tf", "# 1")
+    base = put(tmp_path, "base.yaml", "role: {}")
+    plain = member(tmp_path, "one")
+    one = Member(plain.label, plain.file, plain.shown, plain.name, (plain.file, base), (tmp_path / "mod",))
+    for path, text in (("mod/main.tf", "# 2"), ("base.yaml", "role: {path: /x/}"), ("one/stack.yaml", "version: 2")):
+        record.add(one, ())
+        assert record.done((one,), ()) == (one,)
+        put(tmp_path, path, text)
+        assert record.done((one,), ()) == ()
+    assert (record.file.stat().st_mode & 0o777, record.directory.stat().st_mode & 0o777) == (0o600, 0o700)
+    record.clear((one,))
+    assert not record.file.exists()
+    record.clear((one,))
+    record.directory.joinpath("bootstrap.json").write_text("[torn")
+    assert record.done((one,), ()) == ()
+
+
+@pytest.mark.parametrize(
+    "statuses, status",
+    [
+        ([], 0),
+        ([0, 0], 0),
+        ([0, None], 0),
+        ([0, 3], 3),
+        ([3, 4], 4),
+        ([4, 4, 0], 4),
+        ([4, 5], 1),
+        ([1, 3], 1),
+        ([2], 2),
+    ],
+)
+def test_the_status_of_a_fleet(tmp_path: Path, statuses: list[int | None], status: int) -> None:
+    results = [Result(member(tmp_path, f"s{i}"), "done", each) for i, each in enumerate(statuses)]
+    assert fleet_status(results) == status
+    assert fleet_status(results, interrupted=True) == 130
+
+
+def heard(tmp_path: Path, verb: Any, lines: str, code: int = 0, *, err: str = "", asked: bool = False) -> Result:
+    listener = Listener()
+    for line in lines.splitlines():
+        listener.line("stdout", line)
+    for line in err.splitlines():
+        listener.line("stderr", line)
+    return listener.result(verb, member(tmp_path, "one"), code, 1.0, asked=asked)
+
+
+ERROR = {"type": "error", "code": "GBY-T001", "what": "Terraform said no."}
+PLAN = {
+    "type": "plan",
+    "has_changes": True,
+    "terraform": {"add": 2, "change": 0, "destroy": 1},
+    "clusters": [{"name": "c", "action": "create"}, {"name": "d", "action": "none"}],
+}
+PROBLEMS = [{"level": "error", "file": "f", "line": 3, "path": "a.b", "message": "is wrong"}, {}]
+
+
+@pytest.mark.parametrize(
+    "verb, said, code, outcome, detail",
+    [
+        ("plan", PLAN, 3, "changes", "2 to add, 1 to destroy; create cluster c"),
+        ("plan", {"type": "plan", "has_changes": False}, 0, "done", "no changes"),
+        ("plan", {**PLAN, "terraform": {"add": None}, "clusters": []}, 3, "changes", "a new role"),
+        (
+            "bootstrap",
+            {"type": "report", "changed": False, "clusters": [{"name": "c", "status": "running"}]},
+            0,
+            "done",
+            "nothing changed; c: running",
+        ),
+        ("bootstrap", ERROR, 1, "failed", "Terraform said no."),
+        ("bootstrap", {**ERROR, "problems": PROBLEMS}, 2, "failed", "f:3: a.b: is wrong (and 1 more)"),
+        (
+            "drift",
+            {"type": "drift", "drift": [{"side": "AWS", "subject": "r", "detail": "d"}]},
+            3,
+            "changes",
+            "1 drifted: AWS: r",
+        ),
+        ("drift", {"type": "drift", "drift": []}, 0, "done", "no drift"),
+        (
+            "destroy",
+            {"type": "destroyed", "clusters": ["c"], "resources": 9, "left": {"leftovers": [1]}},
+            7,
+            "failed",
+            "1 clusters, 9 resources gone; 1 left over",
+        ),
+        ("validate", [], 0, "done", "valid"),
+        ("validate", PROBLEMS, 2, "failed", "error: f:3: a.b: is wrong (and 1 more)"),
+        ("status", {"last_run": None, "next": "Nothing."}, 0, "done", "Nothing."),
+        ("bootstrap", {"type": "report"}, 0, "done", ""),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_what_a_run_says_in_a_few_words(
+    tmp_path: Path, verb: Any, said: Any, code: int, outcome: str, detail: str, indent: int | None
+) -> None:
+    event = json.dumps({"type": "step_started", "step": "init", "detail": ""})
+    typed = isinstance(said, Mapping) and "type" in said
+    result = heard(
+        tmp_path, verb, f"{event}\nnoise\n" * typed + json.dumps(said, indent=None if typed else indent), code
+    )
+    assert (result.outcome, result.detail, result.status) == (outcome, detail or result.detail, code)
+    assert result.code == (said.get("code") if typed else None)
+
+
+def test_a_run_that_ends_without_a_word(tmp_path: Path) -> None:
+    assert heard(tmp_path, "plan", "", -9).detail == "ended by signal 9"
+    assert heard(tmp_path, "plan", "", -9).status == 1
+    assert (
+        heard(tmp_path, "plan", '{"type": 3}\n{"type"', 1, err="a\nModuleNotFoundError: x").detail
+        == "a ModuleNotFoundError: x"
+    )
+    stopped = heard(tmp_path, "plan", "", -2, asked=True)
+    assert (stopped.outcome, stopped.status) == ("interrupted", 130)
+    assert heard(tmp_path, "plan", json.dumps({**PLAN, "has_changes": False}), 0, asked=True).outcome == "done"
+
+
+def test_the_command_line_of_a_run(tmp_path: Path) -> None:
+    argv = child_argv("plan", member(tmp_path, "one"), ("--exit-code",))
+    assert argv[-5:] == ("plan", "one/stack.yaml", "--exit-code", "--format", "json")
+
+
+def events(one: Member, two: Member) -> list[FleetEvent]:
+    return [
+        FleetStarted("bootstrap", (one, two), 2, (two,)),
+        FleetNote("1 done already"),
+        MemberFinished(Result(two, "skipped", 0)),
+        MemberStarted(one),
+        MemberSaid(one, {"type": "step_started", "step": "init"}),
+        MemberSaid(one, {"type": "resource_progress", "address": "a.b", "action": "create", "state": "started"}),
+        MemberSaid(one, {"type": "cluster_progress", "name": "c", "status": "pending"}),
+        MemberSaid(one, {"type": "cluster_progress", "name": "c", "status": "pending"}),
+        MemberSaid(one, {"type": "note", "level": "warning", "message": "mind"}),
+        MemberFinished(Result(one, "failed", 1, 2.0, "no", "GBY-T001", {"error": ERROR})),
+    ]
+
+
+def test_plain_lines_begin_with_the_stack(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    with PlainFleet(stream) as view:
+        for event in events(member(tmp_path, "one"), member(tmp_path, "two")):
+            view(event)
+    assert stream.getvalue().splitlines() == [
+        "bootstrap: 1 stacks, 1 at once",
+        "1 done already",
+        "one: begins",
+        "one: init",
+        "one: cluster c: pending",
+        "one: warning: mind",
+        "one: failed in 2.0s: GBY-T001: no",
+    ]
+
+
+def test_json_lines_carry_the_stack(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    with fleet_view(True, stream, io.StringIO(), environ={}, clock=lambda: 0.0) as view:
+        assert isinstance(view, JsonFleet)
+        for event in events(member(tmp_path, "one"), member(tmp_path, "two")):
+            view(event)
+    found = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [each["type"] for each in found[:4]] == ["fleet_started", "note", "stack_finished", "stack_started"]
+    assert {(each["stack"], each["file"]) for each in found[3:]} == {("one", "one/stack.yaml")}
+
+
+def test_the_live_table_shows_what_runs_and_what_waits(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    view = LiveFleet(stream, environ={"NO_COLOR": "1"}, clock=lambda: 0.0)
+    one, two = member(tmp_path, "one"), member(tmp_path, "two")
+    for event in events(one, two)[:-1]:
+        view(event)
+    with view._console.capture() as captured:
+        view._console.print(view._draw())
+    assert "cluster c: pending" in captured.get()
+    assert "1 of 2: 1 skipped" in captured.get()
+    view(events(one, two)[-1])
+    assert "✘ one" in stream.getvalue()
+    with view:
+        pass
+
+
+def test_the_summary(tmp_path: Path) -> None:
+    one = Result(member(tmp_path, "one"), "failed", 4, 61.0, "no", "GBY-A003")
+    report = FleetReport("plan", 2, 75.0, (one, Result(member(tmp_path, "two"), "not started")), interrupted=False)
+    assert report.status == 4
+    assert fleet_rows(report)[1] == [
+        ("one", "one/stack.yaml", "failed", "1m01s", "GBY-A003: no"),
+        ("two", "two/stack.yaml", "not started", "-", ""),
+    ]
+    assert fleet_summary(report) == "plan of 2 stacks in 1m15s: 1 failed, 1 not started."
+    assert report.as_json()["counts"] == {"failed": 1, "not started": 1}
