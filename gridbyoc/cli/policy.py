@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gridbyoc.render.policy import GithubTrust
     from gridbyoc.stack.model import Stack
 
-USES = ("all", "plan", "bootstrap", "destroy", "doctor", "verify", "leftovers", "state-init")
+USES = ("all", "plan", "bootstrap", "destroy", "doctor", "quotas", "verify", "leftovers", "state-init")
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc")
 
 

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 Phase = Literal[
-    "state", "plan", "apply", "destroy", "preflight", "quotas", "verify", "resume", "leftovers", "cleanup", "bucket"
+    "state",
+    "plan",
+    "apply",
+    "destroy",
+    "preflight",
+    "quotas",
+    "increase",
+    "verify",
+    "resume",
+    "leftovers",
+    "cleanup",
+    "bucket",
 ]
 
 PHASES: dict[Phase, str] = {
@@ -17,8 +28,9 @@ PHASES: dict[Phase, str] = {
     "destroy": "destroy: what Terraform deletes",
     "preflight": "doctor, and the look before a plan or a bootstrap",
     "quotas": "doctor: what the account has room for, and what a region offers",
+    "increase": "quotas: asking AWS for more",
     "verify": "verify: the live policies",
-    "resume": "bootstrap after a run that was cut off: finding the role that it made",
+    "resume": "bootstrap: what a run left that was cut off, and whether anything has changed",
     "leftovers": "leftovers, destroy: finding what outlived a cluster",
     "cleanup": "leftovers --delete, destroy: deleting it",
     "bucket": "state init: making the bucket of the state",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from gridbyoc.aws.permissions.model import Need, Phase, Place
 from gridbyoc.aws.permissions.ours import (
+    increase_needs,
     leftover_needs,
     preflight_needs,
     quota_needs,
@@ -21,6 +22,7 @@ USES: dict[str, tuple[Phase, ...]] = {
     "bootstrap": ("state", "plan", "apply", "preflight", "quotas", "resume"),
     "destroy": ("state", "plan", "destroy", "leftovers", "cleanup"),
     "doctor": ("preflight", "quotas"),
+    "quotas": ("quotas", "increase"),
     "verify": ("verify",),
     "leftovers": ("leftovers", "cleanup"),
     "state-init": ("bucket",),
@@ -70,6 +72,7 @@ def _every(stack: Stack | None, place: Place, principal: str | None, *, native_l
         yield from state_needs(backend, place, native_lock=native_lock)
     yield from preflight_needs(role, place, principal)
     yield from quota_needs()
+    yield from increase_needs(place)
     yield from leftover_needs(place)
     default = f"gridbyoc-state-{place.account_id}-{place.region}"
     yield from bucket_needs(backend.bucket if isinstance(backend, S3Backend) else default, place)

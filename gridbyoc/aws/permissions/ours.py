@@ -27,6 +27,12 @@ QUOTAS = (
     "servicequotas:ListRequestedServiceQuotaChangeHistoryByQuota",
 )
 
+ASKING = (
+    "servicequotas:GetRequestedServiceQuotaChange",
+    "servicequotas:ListRequestedServiceQuotaChangeHistory",
+    "servicequotas:RequestServiceQuotaIncrease",
+)
+
 FINDING = (
     "autoscaling:DescribeAutoScalingGroups",
     "ec2:DescribeAddresses",
@@ -127,6 +133,17 @@ def quota_needs() -> Iterator[Need]:
         yield Need(action, "*", "doctor: quotas, what is used of them, and offerings", "quotas")
 
 
+def increase_needs(place: Place) -> Iterator[Need]:
+    """What asking AWS for more needs; the first request in an account makes the service's own role.
+
+    https://docs.aws.amazon.com/servicequotas/latest/userguide/using-service-linked-roles.html
+    """
+    for action in ASKING:
+        yield Need(action, "*", "quotas: asking for more", "increase")
+    role = place.iam("role/aws-service-role/servicequotas.amazonaws.com/*")
+    yield Need("iam:CreateServiceLinkedRole", role, "quotas: the first request of an account", "increase")
+
+
 def verify_needs(role: Role, place: Place) -> Iterator[Need]:
     """What reading the live role and its documents needs."""
     names = names_of(role, place)
@@ -145,6 +162,9 @@ def resume_needs(role: Role, place: Place) -> Iterator[Need]:
     yield Need("iam:ListRoles", "*", _RESUME, "resume")
     yield Need("iam:ListRoleTags", names.role, _RESUME, "resume")
     yield Need("iam:GetPolicy", names.policy, _RESUME, "resume")
+    for arn in _managed(role, place)[1:]:
+        for action in ("GetPolicy", "GetPolicyVersion"):
+            yield Need(f"iam:{action}", arn, "bootstrap: whether a policy has changed since the last run", "resume")
 
 
 _RESUME = "bootstrap: a role that no state knows"

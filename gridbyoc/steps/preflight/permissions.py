@@ -15,8 +15,8 @@ from gridbyoc.steps.preflight.permission_kinds import ALLOWED, LOOKING, SIMULATI
 from gridbyoc.steps.preflight.scene import Scene
 
 CALL = "iam:SimulatePrincipalPolicy"
-LOOKED_AT: tuple[Phase, ...] = tuple(phase for phase in PHASES if phase != "bucket")
-"""``state init`` is seldom run, and says itself what it may not do."""
+LOOKED_AT: tuple[Phase, ...] = tuple(phase for phase in PHASES if phase not in ("bucket", "increase"))
+"""``state init`` and a request for quotas are seldom run, and say themselves what they may not do."""
 _ASK = "Allow the caller iam:SimulatePrincipalPolicy on itself; `gridbyoc policy` prints a policy that does."
 _ADD = "Add it to the caller's policy: `gridbyoc policy` prints one that allows what is needed."
 _FIXES = {
