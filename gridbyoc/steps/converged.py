@@ -90,24 +90,28 @@ def remember_converged(run: Run, site: Site, grant: Grant, report: Report) -> No
     if old_grant or not _covered(run) or any(c.status != "running" for c in report.clusters):
         return
     with suppress(GridbyocError):
-        key = secrets.token_bytes(32)
-        facts = read_live_facts(flight.session, report.role_arn)
-        clusters = _ours(flight.registrar.list(), report.role_arn)
-        state = _state(run, flight.session)
-        if state is None:
-            return
-        record = Converged(
-            account_id=report.account_id,
-            role_arn=report.role_arn,
-            role_name=report.role_name,
-            native_lock=site.binary.s3_native_lock,
-            inputs=_digest(key, list(_inputs(run))),
-            state=_digest(key, state),
-            live=_digest(key, facts),
-            clusters=_digest(key, _specs(clusters)),
-            key=key,
-        )
-        write_atomic(path, json.dumps({**asdict(record), "key": key.hex()}, indent=2) + "\n")
+        record = _fingerprint(run, site, report)
+        if record is not None:
+            write_atomic(path, json.dumps({**asdict(record), "key": record.key.hex()}, indent=2) + "\n")
+
+
+def _fingerprint(run: Run, site: Site, report: Report) -> Converged | None:
+    flight, key = site.preflight, secrets.token_bytes(32)
+    state = _state(run, flight.session)
+    if state is None:
+        return None
+    clusters = _ours(flight.registrar.list(), report.role_arn)
+    return Converged(
+        account_id=report.account_id,
+        role_arn=report.role_arn,
+        role_name=report.role_name,
+        native_lock=site.binary.s3_native_lock,
+        inputs=_digest(key, list(_inputs(run))),
+        state=_digest(key, state),
+        live=_digest(key, read_live_facts(flight.session, report.role_arn)),
+        clusters=_digest(key, _specs(clusters)),
+        key=key,
+    )
 
 
 def _covered(run: Run) -> bool:
