@@ -47,7 +47,7 @@ def planned(
     for code in codes:
         if code not in {row.quota.code for row in rows}:
             app.note(f"{code}: nothing in the stack file counts against it")
-    return tuple(look_up(scene.session(), scene.region, ask) for ask in chosen)
+    return tuple(look_up(scene.session(), ask) for ask in chosen)
 
 
 def filed(app: App, scene: Scene, asks: Sequence[Ask], *, yes: bool) -> tuple[Ask, ...]:
@@ -59,7 +59,7 @@ def filed(app: App, scene: Scene, asks: Sequence[Ask], *, yes: bool) -> tuple[As
     _announce(app, asks)
     if not yes and not _approved(app):
         raise ApprovalRequiredError("The requests were not approved.", rerun=SAFE_NOTHING_DONE)
-    return tuple(file(scene.session(), scene.region, ask) if ask.result == "to file" else ask for ask in asks)
+    return tuple(file(scene.session(), ask) if ask.result == "to file" else ask for ask in asks)
 
 
 def _announce(app: App, asks: Sequence[Ask]) -> None:
@@ -110,7 +110,7 @@ def _refuse(scene: Scene, asks: Sequence[Ask]) -> None:
 
     refused = [ask for ask in asks if ask.result in ("refused", "not adjustable")]
     decided = [ask for ask in asks if ask.request is not None and not ask.request.open]
-    denied = [ask for ask in decided if ask.request and not granted(scene.session(), scene.region, ask.request)]
+    denied = [ask for ask in decided if ask.request and not granted(scene.session(), ask.request)]
     if not refused and not denied:
         return
     words = [f"{ask.row.quota.code}: {ask.why or ask.result}" for ask in refused]

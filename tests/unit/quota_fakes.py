@@ -21,6 +21,7 @@ class QuotaAws:
     limits: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, float] = field(default_factory=dict)
     calls: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    region: str = "us-west-2"
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -29,8 +30,8 @@ class QuotaAws:
         found: Any = self
         return found
 
-    def client(self, service: str, region: str = "us-east-1") -> Any:
-        return _Client(self, service, region)
+    def client(self, service: str, region: str | None = None) -> Any:
+        return _Client(self, service, region or self.region)
 
     def answer(self, service: str, region: str, operation: str, given: dict[str, Any]) -> Any:
         with self._lock:

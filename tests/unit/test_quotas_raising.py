@@ -74,13 +74,13 @@ def test_a_quota_that_cannot_be_raised_is_not_asked_for() -> None:
     aws = QuotaAws()
     (ask,) = asks([row(adjustable=False)])
     assert ask.result == "not adjustable"
-    assert file(aws.session, "us-west-2", look_up(aws.session, "us-west-2", ask)).result == "not adjustable"
+    assert file(aws.session, look_up(aws.session, ask)).result == "not adjustable"
     assert aws.calls == []
 
 
 def test_an_open_request_is_reported_and_none_filed() -> None:
     aws = QuotaAws({LIST: {"RequestedQuotas": [change("CASE_OPENED", CaseId="123")]}})
-    found = file(aws.session, "us-west-2", Ask(row(), 8))
+    found = file(aws.session, Ask(row(), 8))
     assert found.result == "pending"
     assert found.request is not None
     assert (found.request.case_id, found.request.created) == ("123", NOW)
@@ -90,20 +90,20 @@ def test_an_open_request_is_reported_and_none_filed() -> None:
 def test_a_request_that_another_one_was_faster_with_is_pending_too() -> None:
     answers = iter([{"RequestedQuotas": []}, {"RequestedQuotas": [change()]}])
     aws = QuotaAws({LIST: lambda **_: next(answers), REQUEST: refused("ResourceAlreadyExistsException")})
-    found = file(aws.session, "us-west-2", Ask(row(), 8))
+    found = file(aws.session, Ask(row(), 8))
     assert found.result == "pending"
     assert found.request is not None
 
 
 def test_a_request_is_filed_and_a_refusal_told() -> None:
     aws = QuotaAws({REQUEST: {"RequestedQuota": change()}})
-    assert file(aws.session, "us-west-2", Ask(row(), 8)).result == "filed"
+    assert file(aws.session, Ask(row(), 8)).result == "filed"
     assert [given["DesiredValue"] for _, given in aws.named(REQUEST)] == [8.0]
-    no = file(QuotaAws({REQUEST: refused("QuotaExceededException", "20 are open")}).session, "us-west-2", Ask(row(), 8))
+    no = file(QuotaAws({REQUEST: refused("QuotaExceededException", "20 are open")}).session, Ask(row(), 8))
     assert no.result == "refused"
     assert "20 are open" in no.why
     with pytest.raises(AwsCredentialsError):
-        file(QuotaAws({LIST: refused("ExpiredToken")}).session, "us-west-2", Ask(row(), 8))
+        file(QuotaAws({LIST: refused("ExpiredToken")}).session, Ask(row(), 8))
 
 
 def follow_with(statuses: list[Any], *, timeout: float = 100.0) -> tuple[tuple[Increase, ...], Time, list[str]]:
@@ -140,10 +140,10 @@ def test_the_time_runs_out_and_the_request_stays_open() -> None:
 
 def test_what_is_granted() -> None:
     aws = QuotaAws(limits={GPU: 8})
-    assert granted(aws.session, "us-west-2", increase("APPROVED"))
-    assert granted(aws.session, "us-west-2", increase("CASE_CLOSED"))
-    assert not granted(QuotaAws(limits={GPU: 7}).session, "us-west-2", increase("CASE_CLOSED"))
-    assert not granted(QuotaAws(limits={GPU: 8}).session, "us-west-2", increase("DENIED"))
+    assert granted(aws.session, increase("APPROVED"))
+    assert granted(aws.session, increase("CASE_CLOSED"))
+    assert not granted(QuotaAws(limits={GPU: 7}).session, increase("CASE_CLOSED"))
+    assert not granted(QuotaAws(limits={GPU: 8}).session, increase("DENIED"))
 
 
 SPEC = ClusterSpec("demo", (InstanceType("t2.medium"), InstanceType("g4dn.xlarge", 1)))

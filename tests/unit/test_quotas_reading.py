@@ -21,17 +21,17 @@ ROLES = quota_by_code("L-FE177D64")
 
 
 def test_the_applied_value_holds_and_brings_the_name_along() -> None:
-    aws = QuotaAws(limits={G.code: {"Value": 64.0, "QuotaName": "Another name", "Adjustable": False}})
-    assert read_limit(aws.session, G, "us-west-2") == Limit(
-        64.0, "Another name", False, source="servicequotas:GetServiceQuota"
+    aws = QuotaAws(
+        limits={G.code: {"Value": 64.0, "QuotaName": "Another name", "Adjustable": False}}, region="us-west-2"
     )
+    assert read_limit(aws.session, G) == Limit(64.0, "Another name", False, source="servicequotas:GetServiceQuota")
     assert aws.named("service-quotas.get_service_quota") == [
         ("us-west-2", {"ServiceCode": "ec2", "QuotaCode": "L-DB2E81BA"})
     ]
 
 
 def test_without_an_applied_value_the_default_holds() -> None:
-    found = read_limit(QuotaAws(defaults={VPCS.code: 5}).session, VPCS, "us-west-2")
+    found = read_limit(QuotaAws(defaults={VPCS.code: 5}).session, VPCS)
     assert (found.value, found.source) == (5.0, "servicequotas:GetAWSDefaultServiceQuota")
 
 
@@ -40,8 +40,8 @@ def test_without_an_applied_value_the_default_holds() -> None:
     [("eu-west-1", "us-east-1"), ("cn-northwest-1", "cn-north-1"), ("us-gov-east-1", "us-gov-west-1")],
 )
 def test_iams_quotas_are_read_in_the_partitions_home_region(region: str, home: str) -> None:
-    aws = QuotaAws(limits={ROLES.code: 1000})
-    assert read_limit(aws.session, ROLES, region).value == 1000
+    aws = QuotaAws(limits={ROLES.code: 1000}, region=region)
+    assert read_limit(aws.session, ROLES).value == 1000
     assert [where for where, _ in aws.named("service-quotas.get_service_quota")] == [home]
 
 
@@ -59,21 +59,19 @@ def test_iams_quotas_are_read_in_the_partitions_home_region(region: str, home: s
     ],
 )
 def test_what_cannot_be_read_has_no_value_and_says_why(answer: Any, why: str) -> None:
-    found = read_limit(QuotaAws(limits={G.code: answer}).session, G, "us-east-1")
+    found = read_limit(QuotaAws(limits={G.code: answer}).session, G)
     assert found.value is None
     assert found.why.startswith(why)
 
 
 def test_a_quota_that_no_region_knows_is_unknown() -> None:
-    found = read_limit(QuotaAws().session, G, "eusc-de-east-1")
+    found = read_limit(QuotaAws().session, G)
     assert found.value is None
     assert "NoSuchResourceException" in found.why
 
 
 def count(call: str, **answers: Any) -> Any:
-    return COUNTS[call](
-        QuotaAws({name.replace("__", "."): found for name, found in answers.items()}).session, "us-east-1"
-    )
+    return COUNTS[call](QuotaAws({name.replace("__", "."): found for name, found in answers.items()}).session)
 
 
 def test_every_quota_is_counted_by_a_call_there_is() -> None:
@@ -136,13 +134,13 @@ RUNNING = {
 
 def test_vcpus_in_use_by_family_group_and_market() -> None:
     aws = QuotaAws({"ec2.describe_instances": RUNNING})
-    found = read_machines(aws.session, "us-east-1", ["p3.2xlarge", "gone9.large"])
+    found = read_machines(aws.session, ["p3.2xlarge", "gone9.large"])
     assert found.vcpus == {"t2.medium": 2, "m5.large": 2, "g4dn.xlarge": 4, "p3.2xlarge": 8}
     assert [found.use(code).value for code in ("L-1216C47A", "L-34B43A08", "L-DB2E81BA", "L-417A185B")] == [4, 2, 4, 0]
     asked = aws.named("ec2.describe_instance_types")
     assert asked == [
         (
-            "us-east-1",
+            "us-west-2",
             {
                 "Filters": [
                     {
@@ -157,26 +155,26 @@ def test_vcpus_in_use_by_family_group_and_market() -> None:
 
 def test_a_filter_never_takes_more_than_ec2_does() -> None:
     aws = QuotaAws()
-    read_machines(aws.session, "us-east-1", [f"m5.{size}xlarge" for size in range(450)])
+    read_machines(aws.session, [f"m5.{size}xlarge" for size in range(450)])
     asked = aws.named("ec2.describe_instance_types")
     assert [len(given["Filters"][0]["Values"]) for _, given in asked] == [200, 200, 50]
 
 
 def test_a_running_type_that_ec2_does_not_describe_leaves_its_group_unknown() -> None:
     running = {"Reservations": [{"Instances": [machine("t2.medium"), machine("m99.large"), machine("g4dn.xlarge")]}]}
-    found = read_machines(QuotaAws({"ec2.describe_instances": running}).session, "us-east-1", [])
+    found = read_machines(QuotaAws({"ec2.describe_instances": running}).session, [])
     assert found.use("L-1216C47A") == Use(None, why="EC2 does not say how many vCPUs a running m99.large has.")
     assert found.use("L-DB2E81BA") == Use(4)
 
 
 def test_each_of_the_two_calls_may_be_denied_by_itself() -> None:
     denied = refused("UnauthorizedOperation", "no")
-    unread = read_machines(QuotaAws({"ec2.describe_instances": denied}).session, "us-east-1", ["t2.medium"])
+    unread = read_machines(QuotaAws({"ec2.describe_instances": denied}).session, ["t2.medium"])
     assert unread.vcpus == {"t2.medium": 2}
     assert unread.use("L-1216C47A").value is None
     assert unread.use("L-1216C47A").why.startswith("UnauthorizedOperation: no")
     answers = {"ec2.describe_instances": RUNNING, "ec2.describe_instance_types": denied}
-    untyped = read_machines(QuotaAws(answers).session, "us-east-1", ["t2.medium"])
+    untyped = read_machines(QuotaAws(answers).session, ["t2.medium"])
     assert untyped.vcpus is None
     assert untyped.vcpus_why.startswith("UnauthorizedOperation: no")
     assert untyped.use("L-1216C47A") == Use(None, why=untyped.vcpus_why)
@@ -184,13 +182,13 @@ def test_each_of_the_two_calls_may_be_denied_by_itself() -> None:
 
 
 def test_nothing_runs() -> None:
-    assert read_machines(QuotaAws().session, "us-east-1", []) == Machines({}, {})
+    assert read_machines(QuotaAws().session, []) == Machines({}, {})
 
 
 def test_everything_is_read_once() -> None:
     aws = QuotaAws(defaults={quota.code: 10 for quota in quota_codes()})
     quotas = quotas_of(["t2.medium", "g4dn.xlarge"])
-    found = read_quotas(aws.session, "us-west-2", quotas, ["t2.medium", "g4dn.xlarge"])
+    found = read_quotas(aws.session, quotas, ["t2.medium", "g4dn.xlarge"])
     assert list(found.readings) == [quota.code for quota in quotas]
     assert {name for name, _, _ in aws.calls if not name.startswith("service-quotas")} == {
         "autoscaling.describe_account_limits", "iam.get_account_summary", "ec2.describe_vpcs",
@@ -205,7 +203,7 @@ def test_everything_is_read_once() -> None:
 
 def test_a_service_that_does_not_answer_leaves_its_own_quotas_unknown_and_no_others() -> None:
     aws = QuotaAws({"eks.list_clusters": refused("AccessDenied", "no eks")}, defaults={"L-1194D53C": 100, VPCS.code: 5})
-    found = read_quotas(aws.session, "us-east-1", [quota_by_code("L-1194D53C"), VPCS])
+    found = read_quotas(aws.session, [quota_by_code("L-1194D53C"), VPCS])
     assert found.readings["L-1194D53C"].use.value is None
     assert found.readings["L-1194D53C"].use.why.startswith("AccessDenied: no eks")
     assert found.readings[VPCS.code].use == Use(1)
@@ -213,7 +211,7 @@ def test_a_service_that_does_not_answer_leaves_its_own_quotas_unknown_and_no_oth
 
 def test_where_service_quotas_may_not_be_asked_the_counting_calls_limit_holds() -> None:
     denied = {"service-quotas.get_service_quota": refused("AccessDeniedException", "no")}
-    found = read_quotas(QuotaAws(denied).session, "us-east-1", [ROLES, VPCS])
+    found = read_quotas(QuotaAws(denied).session, [ROLES, VPCS])
     assert found.readings[ROLES.code].limit.value == 1000
     assert found.readings[VPCS.code].limit.value is None
     assert found.readings[VPCS.code].limit.why.startswith("AccessDeniedException: no")
@@ -228,11 +226,11 @@ HISTORY = "service-quotas.list_requested_service_quota_change_history"
 
 def test_the_open_request_is_found_among_the_old_ones() -> None:
     pages = [{"RequestedQuotas": [change(G.code, "DENIED")]}, {"RequestedQuotas": [change(G.code, "CASE_OPENED")]}]
-    found = open_request(QuotaAws({f"{HISTORY}_by_quota": pages}).session, G, "us-west-2")
+    found = open_request(QuotaAws({f"{HISTORY}_by_quota": pages}).session, G)
     assert found is not None
     assert (found.status, found.region, found.desired) == ("CASE_OPENED", "us-west-2", 8.0)
     closed = QuotaAws({f"{HISTORY}_by_quota": {"RequestedQuotas": [change(G.code, "APPROVED")]}})
-    assert open_request(closed.session, G, "us-west-2") is None
+    assert open_request(closed.session, G) is None
 
 
 def test_requests_for_other_quotas_are_left_out() -> None:
@@ -246,7 +244,7 @@ REQUEST = "service-quotas.request_service_quota_increase"
 
 def test_a_request_that_is_under_way_is_no_error() -> None:
     aws = QuotaAws({REQUEST: refused("ResourceAlreadyExistsException")})
-    assert request_increase(aws.session, G, "us-west-2", 8) is None
+    assert request_increase(aws.session, G, 8) is None
     assert aws.named(REQUEST) == [
         ("us-west-2", {"ServiceCode": "ec2", "QuotaCode": G.code, "DesiredValue": 8.0}),
     ]
@@ -257,4 +255,4 @@ def test_a_request_that_is_under_way_is_no_error() -> None:
 )
 def test_what_aws_does_not_take_is_an_error_of_ours(code: str, kind: type[AwsError]) -> None:
     with pytest.raises(kind, match="L-DB2E81BA"):
-        request_increase(QuotaAws({REQUEST: refused(code)}).session, G, "us-west-2", 8)
+        request_increase(QuotaAws({REQUEST: refused(code)}).session, G, 8)

@@ -9,8 +9,8 @@ from typing import Any
 from gridbyoc.aws.quotas.model import Use
 from gridbyoc.aws.session import AwsSession
 
-Count = Callable[[AwsSession, str], Mapping[str, Use]]
-"""Counts in a region; by quota code."""
+Count = Callable[[AwsSession], Mapping[str, Use]]
+"""Counts in the session's region; by quota code."""
 
 NAT_STATES = ["pending", "available", "deleting"]
 """A gateway counts in these.
@@ -23,16 +23,16 @@ def pages(client: Any, operation: str, key: str, **arguments: object) -> Iterato
         yield from page.get(key) or ()
 
 
-def _auto_scaling(session: AwsSession, region: str) -> Mapping[str, Use]:
-    told = session.client("autoscaling", region).describe_account_limits()
+def _auto_scaling(session: AwsSession) -> Mapping[str, Use]:
+    told = session.client("autoscaling").describe_account_limits()
     names = {"L-CDE20ADC": "AutoScalingGroups", "L-6B80B8FA": "LaunchConfigurations"}
     return {
         code: Use(int(told[f"NumberOf{name}"]), limit=float(told[f"MaxNumberOf{name}"])) for code, name in names.items()
     }
 
 
-def _iam(session: AwsSession, region: str) -> Mapping[str, Use]:
-    told = session.client("iam", region).get_account_summary()["SummaryMap"]
+def _iam(session: AwsSession) -> Mapping[str, Use]:
+    told = session.client("iam").get_account_summary()["SummaryMap"]
     per_role = told.get("AttachedPoliciesPerRoleQuota")
     return {
         "L-FE177D64": Use(int(told["Roles"]), limit=_number(told.get("RolesQuota"))),
@@ -45,14 +45,14 @@ def _number(value: object) -> float | None:
     return None if value is None else float(str(value))
 
 
-def _vpcs(session: AwsSession, region: str) -> Mapping[str, Use]:
-    found = pages(session.client("ec2", region), "describe_vpcs", "Vpcs")
+def _vpcs(session: AwsSession) -> Mapping[str, Use]:
+    found = pages(session.client("ec2"), "describe_vpcs", "Vpcs")
     return {"L-F678F1CE": Use(sum(1 for _ in found))}
 
 
-def _addresses(session: AwsSession, region: str) -> Mapping[str, Use]:
+def _addresses(session: AwsSession) -> Mapping[str, Use]:
     """Addresses of the account's own pools, and those that a service manages, are not the account's to count."""
-    found = session.client("ec2", region).describe_addresses()["Addresses"]
+    found = session.client("ec2").describe_addresses()["Addresses"]
     counted = [
         address
         for address in found
@@ -63,9 +63,9 @@ def _addresses(session: AwsSession, region: str) -> Mapping[str, Use]:
     return {"L-0263D0A3": Use(len(counted))}
 
 
-def _nat_gateways(session: AwsSession, region: str) -> Mapping[str, Use]:
+def _nat_gateways(session: AwsSession) -> Mapping[str, Use]:
     """The quota holds in each zone by itself, so the fullest and the emptiest are told."""
-    client = session.client("ec2", region)
+    client = session.client("ec2")
     states = [{"Name": "state", "Values": NAT_STATES}]
     subnets = [
         str(gateway.get("SubnetId"))
@@ -85,12 +85,12 @@ def _nat_gateways(session: AwsSession, region: str) -> Mapping[str, Use]:
     return {"L-FE5A380F": Use(max(counts), least=min(counts))}
 
 
-def _buckets(session: AwsSession, region: str) -> Mapping[str, Use]:
-    return {"L-DC2B2D3D": Use(sum(1 for _ in pages(session.client("s3", region), "list_buckets", "Buckets")))}
+def _buckets(session: AwsSession) -> Mapping[str, Use]:
+    return {"L-DC2B2D3D": Use(sum(1 for _ in pages(session.client("s3"), "list_buckets", "Buckets")))}
 
 
-def _clusters(session: AwsSession, region: str) -> Mapping[str, Use]:
-    return {"L-1194D53C": Use(sum(1 for _ in pages(session.client("eks", region), "list_clusters", "clusters")))}
+def _clusters(session: AwsSession) -> Mapping[str, Use]:
+    return {"L-1194D53C": Use(sum(1 for _ in pages(session.client("eks"), "list_clusters", "clusters")))}
 
 
 COUNTS: Mapping[str, Count] = {

@@ -16,8 +16,8 @@ APPLIED = "servicequotas:GetServiceQuota"
 DEFAULT = "servicequotas:GetAWSDefaultServiceQuota"
 
 
-def read_limit(session: AwsSession, quota: QuotaCode, region: str) -> Limit:
-    """What holds for clusters in ``region``. Never raises ``AwsError``: what cannot be read has no value.
+def read_limit(session: AwsSession, quota: QuotaCode) -> Limit:
+    """What holds for clusters in the session's region. Never raises ``AwsError``: what cannot be read has no value.
 
     A quota that nobody has set for the account has no applied value, and its default holds:
     https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_GetServiceQuota.html
@@ -25,7 +25,7 @@ def read_limit(session: AwsSession, quota: QuotaCode, region: str) -> Limit:
     asked = {"ServiceCode": quota.service, "QuotaCode": quota.code}
     try:
         with domain_errors(f"The quota {quota.code} could not be read"):
-            client = session.client("service-quotas", quota_region(quota, region))
+            client = session.client("service-quotas", quota_region(quota, session.region))
             try:
                 return _limit(client.get_service_quota(**asked)["Quota"], APPLIED)
             except ClientError as error:

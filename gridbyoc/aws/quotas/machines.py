@@ -7,15 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gridbyoc.aws.offerings import type_facts
 from gridbyoc.aws.quotas.counting import pages
 from gridbyoc.aws.quotas.limits import reason
 from gridbyoc.aws.quotas.model import Use
 from gridbyoc.aws.session import AwsSession, domain_errors
 from gridbyoc.errors import AwsError
 from gridbyoc.stack.service_quotas import ON_DEMAND, SPOT, vcpu_quota
-
-VALUES_AT_ONCE = 200
-"""How many values a filter takes. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html"""
 
 Running = Mapping[tuple[str, str], int]
 """How many instances run of a type in a market."""
@@ -35,18 +33,17 @@ class Machines:
         return Use(None, why=self.in_use_why) if self.in_use is None else self.in_use.get(code, Use(0))
 
 
-def read_machines(session: AwsSession, region: str, types: Iterable[str]) -> Machines:
+def read_machines(session: AwsSession, types: Iterable[str]) -> Machines:
     """Ask for the running instances, then once for the vCPUs of their types and of ``types``; raises nothing."""
     why, running = "", None
     try:
         with domain_errors("The running instances could not be read"):
-            running = _running(session, region)
+            running = _running(session)
     except AwsError as error:
         why = reason(error)
     wanted = {*types, *(name for name, _ in running or ())}
     try:
-        with domain_errors("The instance types could not be read"):
-            vcpus = _vcpus(session, region, sorted(wanted))
+        vcpus = {name: facts.vcpus for name, facts in type_facts(session, wanted).items() if facts.vcpus}
     except AwsError as error:
         unread = Use(None, why=reason(error))
         in_use = None if running is None else dict.fromkeys(_codes(running), unread)
@@ -54,9 +51,9 @@ def read_machines(session: AwsSession, region: str, types: Iterable[str]) -> Mac
     return Machines(vcpus, None if running is None else _in_use(running, vcpus), in_use_why=why)
 
 
-def _running(session: AwsSession, region: str) -> Running:
+def _running(session: AwsSession) -> Running:
     states = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
-    found = pages(session.client("ec2", region), "describe_instances", "Reservations", Filters=states)
+    found = pages(session.client("ec2"), "describe_instances", "Reservations", Filters=states)
     machines = [machine for reservation in found for machine in reservation["Instances"]]
     markets = ((str(machine["InstanceType"]), _market(machine)) for machine in machines)
     return Counter((name, market) for name, market in markets if market)
@@ -70,25 +67,6 @@ def _market(machine: Mapping[str, Any]) -> str:
     if dict(machine.get("Placement") or {}).get("Tenancy") == "host":
         return ""
     return {None: ON_DEMAND, "spot": SPOT}.get(machine.get("InstanceLifecycle"), "")
-
-
-def _vcpus(session: AwsSession, region: str, names: list[str]) -> dict[str, int]:
-    """By a filter, which passes over what the region does not have, where a list of names would be refused."""
-    return {
-        str(kind["InstanceType"]): int(kind["VCpuInfo"]["DefaultVCpus"])
-        for chunk in _chunks(names)
-        for kind in pages(
-            session.client("ec2", region),
-            "describe_instance_types",
-            "InstanceTypes",
-            Filters=[{"Name": "instance-type", "Values": chunk}],
-        )
-    }
-
-
-def _chunks(names: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(names), VALUES_AT_ONCE):
-        yield names[start : start + VALUES_AT_ONCE]
 
 
 def _codes(running: Running) -> Iterator[str]:

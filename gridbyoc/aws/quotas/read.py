@@ -17,30 +17,30 @@ READERS = 8
 """Calls at a time: Service Quotas answers about ten a second and throttles what is more."""
 
 
-def read_quotas(
-    session: AwsSession, region: str, quotas: Sequence[QuotaCode], types: Iterable[str] = ()
-) -> AccountQuotas:
-    """What ``quotas`` allow and how much of them is in use, for clusters in ``region``; the vCPUs of ``types``.
+def read_quotas(session: AwsSession, quotas: Sequence[QuotaCode], types: Iterable[str] = ()) -> AccountQuotas:
+    """What ``quotas`` allow and how much is in use, for clusters in the session's region; the vCPUs of ``types``.
 
     Nothing is raised for what cannot be read: it is ``None`` in the answer, with the reason.
     """
     calls = list(dict.fromkeys(quota.counted for quota in quotas if not quota.family_group))
     with ThreadPoolExecutor(READERS) as pool:
-        machines = pool.submit(read_machines, session, region, types)
-        counting = [pool.submit(_count, session, region, call) for call in calls]
-        limits = [pool.submit(read_limit, session, quota, region) for quota in quotas]
+        machines = pool.submit(read_machines, session, types)
+        counting = [pool.submit(_count, session, call) for call in calls]
+        limits = [pool.submit(read_limit, session, quota) for quota in quotas]
         counted = {call: each.result() for call, each in zip(calls, counting, strict=True)}
         readings = {}
         for quota, limit in zip(quotas, limits, strict=True):
             use = machines.result().use(quota.code) if quota.family_group else _use(counted[quota.counted], quota)
-            readings[quota.code] = QuotaReading(quota, quota_region(quota, region), _told(limit.result(), use), use)
+            readings[quota.code] = QuotaReading(
+                quota, quota_region(quota, session.region), _told(limit.result(), use), use
+            )
         return AccountQuotas(readings, machines.result().vcpus, machines.result().vcpus_why)
 
 
-def _count(session: AwsSession, region: str, call: str) -> Mapping[str, Use] | AwsError:
+def _count(session: AwsSession, call: str) -> Mapping[str, Use] | AwsError:
     try:
         with domain_errors(f"{call} did not answer"):
-            return COUNTS[call](session, region)
+            return COUNTS[call](session)
     except AwsError as error:
         return error
 

@@ -15,18 +15,18 @@ from gridbyoc.stack.service_quotas import QuotaCode, quota_by_code, quota_codes,
 HISTORY = "list_requested_service_quota_change_history"
 
 
-def open_request(session: AwsSession, quota: QuotaCode, region: str) -> Increase | None:
+def open_request(session: AwsSession, quota: QuotaCode) -> Increase | None:
     """The request for this quota that AWS has yet to decide; ``None`` where there is none. ``AwsError``."""
-    where = quota_region(quota, region)
+    where = quota_region(quota, session.region)
     asked = {"ServiceCode": quota.service, "QuotaCode": quota.code}
     with domain_errors(f"The requests for the quota {quota.code} could not be read"):
         found = pages(session.client("service-quotas", where), f"{HISTORY}_by_quota", "RequestedQuotas", **asked)
         return next((each for each in (_increase(item, where) for item in found) if each.open), None)
 
 
-def request_increase(session: AwsSession, quota: QuotaCode, region: str, desired: int) -> Increase | None:
+def request_increase(session: AwsSession, quota: QuotaCode, desired: int) -> Increase | None:
     """Ask AWS for ``desired``; ``None`` where a request is under way already. ``AwsError`` where it is refused."""
-    where = quota_region(quota, region)
+    where = quota_region(quota, session.region)
     with domain_errors(f"The quota {quota.code} ({quota.name}) could not be asked for"):
         try:
             answer = session.client("service-quotas", where).request_service_quota_increase(

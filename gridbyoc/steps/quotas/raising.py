@@ -53,23 +53,23 @@ def _desired(row: QuotaRow, *, named: bool, recommended: bool) -> int | None:
     return needed if needed > row.limit else None
 
 
-def look_up(session: AwsSession, region: str, ask: Ask) -> Ask:
+def look_up(session: AwsSession, ask: Ask) -> Ask:
     """The ask, with the request for the same quota that is open already, if one is; ``AwsError``."""
     if ask.result != "to file":
         return ask
-    found = open_request(session, ask.row.quota, region)
+    found = open_request(session, ask.row.quota)
     return ask if found is None else Ask(ask.row, ask.desired, "pending", found)
 
 
-def file(session: AwsSession, region: str, ask: Ask) -> Ask:
+def file(session: AwsSession, ask: Ask) -> Ask:
     """File it, unless a request is open; what AWS says no to is told in the answer. ``AwsCredentialsError``."""
     try:
-        looked = look_up(session, region, ask)
+        looked = look_up(session, ask)
         if looked.result != "to file":
             return looked
-        made = request_increase(session, ask.row.quota, region, ask.desired)
+        made = request_increase(session, ask.row.quota, ask.desired)
         if made is None:  # somebody else filed one in between
-            return Ask(ask.row, ask.desired, "pending", open_request(session, ask.row.quota, region))
+            return Ask(ask.row, ask.desired, "pending", open_request(session, ask.row.quota))
         return Ask(ask.row, ask.desired, "filed", made)
     except AwsCredentialsError:
         raise
@@ -123,9 +123,9 @@ def _look(session: AwsSession, request: Increase, on_trouble: Callable[[AwsError
         return request
 
 
-def granted(session: AwsSession, region: str, request: Increase) -> bool:
+def granted(session: AwsSession, request: Increase) -> bool:
     """Whether the account has what was asked for. A closed case says nothing about its end: the limit does."""
     if request.status == "CASE_CLOSED":
-        limit = read_limit(session, request.quota, region).value
+        limit = read_limit(session, request.quota).value
         return limit is not None and limit >= request.desired
     return request.status == "APPROVED"

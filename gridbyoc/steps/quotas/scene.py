@@ -24,7 +24,7 @@ def quota_rows(scene: Scene) -> tuple[QuotaRow, ...]:
     """
     session = scene.session()
     names = wanted_types(scene)
-    reading = Background(lambda: read_quotas(session, scene.region, quotas_of(names), names))
+    reading = Background(lambda: read_quotas(session, quotas_of(names), names))
     new = scene.new_clusters()
     account = reading.result()
     if scene.stack is None:
@@ -34,7 +34,7 @@ def quota_rows(scene: Scene) -> tuple[QuotaRow, ...]:
     needs |= vcpu_needs(new, dialect, account.vcpus, account.vcpus_why)
     if scene.stack.terraform.module is None:  # another module gives the role what it likes
         needs[PER_ROLE] = per_role_need(scene.stack.role, scene.has_role)
-    return _with_pending(session, scene.region, review(account, needs))
+    return _with_pending(session, review(account, needs))
 
 
 def wanted_types(scene: Scene) -> tuple[str, ...]:
@@ -45,21 +45,21 @@ def wanted_types(scene: Scene) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.name for spec in scene.wanted for item in types_of(spec, dialect)))
 
 
-def _with_pending(session: AwsSession, region: str, rows: Iterable[QuotaRow]) -> tuple[QuotaRow, ...]:
+def _with_pending(session: AwsSession, rows: Iterable[QuotaRow]) -> tuple[QuotaRow, ...]:
     """What is short, with the request for it that is open already."""
     found = tuple(rows)
     short = [row for row in found if row.verdict == "fail"]
     if not short:
         return found
     with ThreadPoolExecutor(len(short)) as pool:
-        requests = pool.map(lambda row: _pending(session, region, row), short)
+        requests = pool.map(lambda row: _pending(session, row), short)
         pending = dict(zip((row.quota.code for row in short), requests, strict=True))
     return tuple(replace(row, pending=pending.get(row.quota.code)) for row in found)
 
 
-def _pending(session: AwsSession, region: str, row: QuotaRow) -> Increase | None:
+def _pending(session: AwsSession, row: QuotaRow) -> Increase | None:
     """Whether a request is open is beside the point of the row: where it cannot be told, nothing is said."""
     try:
-        return open_request(session, row.quota, region)
+        return open_request(session, row.quota)
     except AwsError:
         return None
