@@ -79,8 +79,9 @@ def policy(
     principal = f"arn:{place}:iam::{account or _guard(stack) or '*'}:role/{wanted}" if written_as == "github" else None
     needs = needs_of(stack, place, account, phases=phases_of(uses or ("all",)), principal=principal)
     document = policy_document(needs)
-    _advise(app, stack, document)
+    _advise_on_module(app, stack)
     if written_as == "json":
+        _advise_on_size(app, document)
         app.object(document if not app.json else _explained(document, needs))
         return
     jobs = Jobs(repository, branches, environments, new_provider) if written_as == "github" else None
@@ -88,9 +89,10 @@ def policy(
 
 
 def _print_terraform(app: App, document: dict[str, Any], name: str, partition: str, jobs: Jobs | None) -> None:
+    from gridbyoc.aws.permissions import split_document
     from gridbyoc.render.policy import policy_hcl
 
-    text = policy_hcl(document, name, _trust(jobs, partition) if jobs else None).rstrip("\n")
+    text = policy_hcl(split_document(document), name, _trust(jobs, partition) if jobs else None).rstrip("\n")
     if app.json:
         app.object({"type": "policy", "terraform": text})
     else:
@@ -115,15 +117,18 @@ def _explained(document: dict[str, Any], needs: tuple[Need, ...]) -> dict[str, A
     return {"type": "policy", "policy": document, "needs": reasons}
 
 
-def _advise(app: App, stack: Stack | None, document: dict[str, Any]) -> None:
+def _advise_on_size(app: App, document: dict[str, Any]) -> None:
     from gridbyoc.aws.permissions import MANAGED_POLICY_LIMIT, policy_size
 
     size = policy_size(document)
     if size > MANAGED_POLICY_LIMIT:
         app.note(
             f"warning: The policy has {size} characters; IAM takes {MANAGED_POLICY_LIMIT} in a managed policy. "
-            f"Make two: one with --for bootstrap, one with --for destroy, and so on, and attach both."
+            f"Make two, such as --for bootstrap and --for destroy, and attach both; --as terraform does so by itself."
         )
+
+
+def _advise_on_module(app: App, stack: Stack | None) -> None:
     if stack and stack.terraform.module:
         app.note(f"warning: What the module {stack.terraform.module.source} makes is not known, and not in the policy.")
 
@@ -147,7 +152,7 @@ def _account(account_id: str | None) -> str | None:
 def _name(name: str | None, stack: Stack | None) -> str:
     from gridbyoc.stack.rules.iam import role_name_fault
 
-    wanted = name or (f"gridbyoc-{stack.name}"[:64] if stack else "gridbyoc")
+    wanted = name or (f"gridbyoc-{stack.name}"[:60] if stack else "gridbyoc")
     fault = role_name_fault(wanted, 64)
     if fault:
         raise _usage(f"--name {fault.message}.", "Give 1 to 64 letters, digits and `_+=,.@-`.")

@@ -36,6 +36,15 @@ class GithubTrust:
     subject_key: str = f"{ISSUER}:sub"
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy in Terraform: the resource's name, the policy's, and the document."""
+
+    resource: str
+    name: str
+    document: Mapping[str, Any]
+
+
 def github_trust(
     repository: str,
     branches: Sequence[str],
@@ -53,7 +62,12 @@ def github_trust(
     for branch in branches:
         _check(_is_branch(branch), "--branch", branch, "a branch's name, such as main, without wildcards")
     for name in environments:
-        _check(_ENVIRONMENT.fullmatch(name), "--environment", name, "an environment's name, such as production")
+        _check(
+            _ENVIRONMENT.fullmatch(name) and name.isprintable(),
+            "--environment",
+            name,
+            "an environment's name, such as production",
+        )
     if not branches and not environments:
         raise _wrong(
             "The whole of a repository is not trusted: any branch and any pull request would get in.",
@@ -66,10 +80,19 @@ def github_trust(
     return GithubTrust(tuple(dict.fromkeys(_no_variables(s) for s in subjects)), audience, new_provider)
 
 
-def policy_hcl(document: Mapping[str, Any], name: str, github: GithubTrust | None = None) -> str:
-    """The policy document as an ``aws_iam_policy``; with ``github`` also the role, attached to it, and its trust."""
+def policy_hcl(documents: Sequence[Mapping[str, Any]], name: str, github: GithubTrust | None = None) -> str:
+    """Each policy document as an ``aws_iam_policy``; with ``github`` also the role, its trust, and their attachment.
+
+    The first is called ``name``, the others ``name-2`` and so on (in Terraform ``gridbyoc``, ``gridbyoc_2``).
+    """
+    policies = [
+        Policy(
+            "gridbyoc" if number == 1 else f"gridbyoc_{number}", name if number == 1 else f"{name}-{number}", document
+        )
+        for number, document in enumerate(documents, start=1)
+    ]
     template = template_environment().get_template("policy/policy.tf.j2")
-    return align(template.render(document=document, name=name, github=github))
+    return align(template.render(policies=policies, name=name, github=github))
 
 
 def _is_branch(name: str) -> bool:
@@ -77,6 +100,7 @@ def _is_branch(name: str) -> bool:
     parts = name.split("/")
     return (
         _BRANCH_CHARACTERS.fullmatch(name) is not None
+        and name.isprintable()
         and len(name) <= 244
         and not any(part in ("", ".") or part.startswith(".") or part.endswith(".lock") for part in parts)
         and ".." not in name

@@ -27,6 +27,7 @@ from gridbyoc.aws.permissions import (
     policy_document,
     policy_size,
     principal_of,
+    split_document,
 )
 from gridbyoc.aws.permissions.model import example_of, literal
 from gridbyoc.aws.permissions.terraform import MANAGED_POLICIES, NAME_PREFIX, ROWS
@@ -42,6 +43,8 @@ FULL = stack(
     role=Role(name="grid-ml", path="/platform/", permissions_boundary=BOUNDARY, tags={"team": "ml"}),
     backend=replace(S3, kms_key_id="alias/state", dynamodb_table="locks"),
 )
+
+EVERYTHING = policy_document(needs_of(FULL, "aws-us-gov", ACCOUNT))
 
 
 def actions(needs: tuple[Need, ...]) -> set[str]:
@@ -141,6 +144,14 @@ def test_a_policy_for_one_stack_fits_into_a_managed_policy(use: str) -> None:
         # The largest that a stack can ask for: split by command, every part fits.
         full = needs_of(FULL, "aws-us-gov", ACCOUNT, phases=phases_of([use]))
         assert policy_size(policy_document(full)) <= MANAGED_POLICY_LIMIT
+
+
+@given(st.integers(min_value=200, max_value=6144))
+def test_a_large_policy_is_split_and_loses_nothing(limit: int) -> None:
+    parts = split_document(EVERYTHING, limit)
+    assert [statement for part in parts for statement in part["Statement"]] == EVERYTHING["Statement"]
+    assert all(part["Version"] == "2012-10-17" and part["Statement"] for part in parts)
+    assert all(policy_size(part) <= limit or len(part["Statement"]) == 1 for part in parts)
 
 
 def test_the_defaults_are_the_modules() -> None:

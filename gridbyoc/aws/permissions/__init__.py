@@ -1,6 +1,6 @@
 """What the tool and Terraform call in AWS, as needs, and the policy that allows just that."""
 
-from gridbyoc.aws.permissions.document import MANAGED_POLICY_LIMIT, policy_document, policy_size
+from gridbyoc.aws.permissions.document import MANAGED_POLICY_LIMIT, policy_document, policy_size, split_document
 from gridbyoc.aws.permissions.model import MANDATORY, PHASES, Need, Phase, Place
 from gridbyoc.aws.permissions.needs import USES, needs_of, phases_of
 from gridbyoc.aws.permissions.principal import Principal, principal_of
@@ -22,4 +22,5 @@ __all__ = [
     "policy_size",
     "principal_of",
     "simulate",
+    "split_document",
 ]

@@ -37,6 +37,19 @@ def policy_size(document: Mapping[str, Any]) -> int:
     return len(json.dumps(document, separators=(",", ":")))
 
 
+def split_document(document: Mapping[str, Any], limit: int = MANAGED_POLICY_LIMIT) -> tuple[dict[str, Any], ...]:
+    """The document in as few parts as its statements fit into, in their order; ``limit`` in characters.
+
+    A single statement that is larger stays whole.
+    """
+    parts: list[list[Any]] = [[]]
+    for statement in document["Statement"]:
+        if parts[-1] and policy_size({**document, "Statement": [*parts[-1], statement]}) > limit:
+            parts.append([])
+        parts[-1].append(statement)
+    return tuple({**document, "Statement": part} for part in parts)
+
+
 def _without_covered(needs: tuple[Need, ...]) -> list[Need]:
     wide: dict[str, list[Need]] = defaultdict(list)
     for need in needs:
