@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from gridbyoc.errors.cards import without_session_token
 from gridbyoc.stack.secret import Secret
 
 _MASK = "[secret]"
@@ -27,10 +28,10 @@ class Redactor:
         return known != before
 
     def clean(self, text: str) -> str:
-        """The text without any of them."""
+        """The text without any of them, and without a session token that AWS quotes."""
         for form in self._forms:
             text = text.replace(form, _MASK)
-        return text
+        return without_session_token(text)
 
 
 def _forms(value: str) -> set[str]:

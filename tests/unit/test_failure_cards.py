@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 
 import pytest
@@ -27,6 +28,7 @@ from gridbyoc.errors.cards import (
 from gridbyoc.steps.preflight.catalogue import KINDS
 from gridbyoc.terraform import Diagnostic
 from gridbyoc.terraform.failures import failed
+from gridbyoc.terraform.redaction import Redactor
 from tests.unit.failure_texts import ANSWERS, REASONS, TEXTS, UNKNOWN
 from tests.unit.test_terraform_failures import failure
 
@@ -204,6 +206,14 @@ def test_a_signature_error_does_not_repeat_the_session_token() -> None:
     assert error.code == "GBY-A105"
     assert "canary" not in f"{error.why}{error.fix}{error}"
     assert "x-amz-date:20260101T000000Z" in error.why
+
+
+def test_terraforms_words_do_not_repeat_it_either() -> None:
+    line = json.dumps({"@message": "should have been 'POST\nx-amz-security-token:canary/+=\n\nhost;x-amz-date'"})
+    clean = Redactor().clean(line)
+    assert "canary" not in clean
+    assert json.loads(clean)["@message"].endswith("[secret]\n\nhost;x-amz-date'")
+    assert Redactor().clean("external_id = shown") == "external_id = shown"
 
 
 @pytest.mark.parametrize("text", ['"sts:ExternalId": "canary"', "external_id = canary", "AWS_SESSION_TOKEN=canary&x",

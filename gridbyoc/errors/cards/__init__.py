@@ -15,7 +15,7 @@ from gridbyoc.errors.cards.catalogue import (
     card_for_reason,
 )
 from gridbyoc.errors.cards.model import AFTER_FIX, LATER, UNSAID, Card
-from gridbyoc.errors.cards.secrets import without_secrets
+from gridbyoc.errors.cards.secrets import without_secrets, without_session_token
 
 __all__ = [
     "AFTER_FIX",
@@ -32,4 +32,5 @@ __all__ = [
     "card_for_reason",
     "carrying",
     "without_secrets",
+    "without_session_token",
 ]

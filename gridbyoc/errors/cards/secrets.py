@@ -10,11 +10,17 @@ _MASK = "[secret]"
 _SECRETS = re.compile(
     r"(?P<name>x-amz-security-token\s*[:=]\s*|(?:aws_)?session_?token\"?\s*[:=]\s*\"?|secret_?access_?key\"?\s*[:=]\s*\"?|"
     r"signature\s*=\s*|sts:externalid\"?\s*:\s*\[?\s*\"?|external_?id\"?\s*[:=]\s*\"?|<Token-0>)"
-    r"(?P<value>[^\s\"'&,;<>\]]+)",
+    r"(?P<value>[^\s\"'&,;<>\]\\]+)",
     re.IGNORECASE,
 )
+_TOKEN = re.compile(r"(?P<name>x-amz-security-token\s*[:=]\s*)[^\s\"'&,;<>\]\\]+", re.IGNORECASE)
 
 
 def without_secrets(text: str) -> str:
     """The text without session tokens, signatures and external ids, as far as their names stand beside them."""
     return _SECRETS.sub(lambda match: match["name"] + _MASK, text)
+
+
+def without_session_token(text: str) -> str:
+    """The text without the session token of a request that AWS quotes; all else stays, also inside JSON."""
+    return _TOKEN.sub(lambda match: match["name"] + _MASK, text)
