@@ -79,7 +79,8 @@ def _command(verb: str) -> click.Command:
         context = click.get_current_context()
         _require_approval(verb, given)
         options = _options(context, taken, given)
-        return _run(context.find_object(App), paths, Wanted(_verb(verb), options, jobs, fail_fast, again), given)
+        wanted = Wanted(_verb(verb), options, jobs, fail_fast, again, given.get("terraform_bin"))
+        return _run(context.find_object(App), paths, wanted, given)
 
     return Command(verb, params=[*_own(verb), *taken], callback=callback, help=_help(verb, line), short_help=line)
 
@@ -168,7 +169,7 @@ def _run(app: App | None, paths: tuple[str, ...], wanted: Wanted, given: dict[st
 
     view = fleet_view(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
     with view:
-        report = carry_out(members, wanted, Surroundings(app.cwd, app.environ, view, now))
+        report = carry_out(members, wanted, Surroundings(app.cwd, app.home, app.environ, view, now))
     _show(app, report)
     if report.interrupted:
         raise _interrupted(report)

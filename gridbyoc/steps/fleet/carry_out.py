@@ -22,6 +22,7 @@ from gridbyoc.steps.fleet.model import (
     fleet_status,
 )
 from gridbyoc.steps.fleet.order import durations, longest_first
+from gridbyoc.steps.fleet.providers import Provision, provision
 from gridbyoc.steps.fleet.record import Record
 from gridbyoc.steps.fleet.run import Work, run_members
 from gridbyoc.terraform.interrupts import Interrupts
@@ -39,6 +40,7 @@ class Wanted:
     jobs: int | None = None
     fail_fast: bool = False
     again: bool = False
+    terraform_bin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Surroundings:
     """What a fleet's run gets from outside. ``clock`` is monotonic seconds, ``now`` the time in UTC."""
 
     cwd: Path
+    home: Path
     environ: Mapping[str, str]
     emit: EmitFleet
     now: Callable[[], datetime]
@@ -99,20 +102,22 @@ def carry_out(members: Sequence[Member], wanted: Wanted, outside: Surroundings) 
     record = Record(outside.cwd, wanted.verb, outside.now) if wanted.verb in WRITING else None
     done = _done_before(record, members, wanted)
     left = [member for member in members if member not in done]
-    jobs = wanted.jobs or _jobs(wanted.verb, len(left))
-    outside.emit(FleetStarted(wanted.verb, tuple(members), jobs, done))
+    supply = _supply(left, wanted, outside)
+    outside.emit(FleetStarted(wanted.verb, tuple(members), supply.jobs, done))
+    for note in supply.notes:
+        outside.emit(note)
     if done:
         outside.emit(FleetNote(f"{len(done)} done already by the run that was broken off; --all runs them again."))
     skipped = [Result(member, "skipped", 0, detail="done in the run before") for member in done]
     for result in skipped:
         outside.emit(MemberFinished(result))
-    work = _work(wanted, outside, jobs, record)
+    work = _work(wanted, outside, supply, record)
     ordered = longest_first(left, durations(left, wanted.verb))
     results = [*skipped, *run_members(work, ordered, outside.emit, outside.interrupts)]
     place = {member: index for index, member in enumerate(members)}
     results.sort(key=lambda result: place[result.member])
     interrupted = outside.interrupts.asked
-    report = FleetReport(wanted.verb, jobs, outside.clock() - began, tuple(results), interrupted)
+    report = FleetReport(wanted.verb, supply.jobs, outside.clock() - began, tuple(results), interrupted)
     if record is not None and report.status == 0:
         record.clear(members)
     return report
@@ -127,12 +132,16 @@ def _done_before(record: Record | None, members: Sequence[Member], wanted: Wante
     return record.done(members, wanted.options)
 
 
-def _jobs(verb: Verb, count: int) -> int:
-    return default_jobs(verb, count, cores=usable_cores(), available=available_memory())
+def _supply(left: Sequence[Member], wanted: Wanted, outside: Surroundings) -> Provision:
+    jobs = wanted.jobs or default_jobs(wanted.verb, len(left), cores=usable_cores(), available=available_memory())
+    if wanted.verb == "validate":
+        return Provision(lambda _member: outside.environ, jobs)
+    place = {"cwd": outside.cwd, "home": outside.home}
+    return provision(left, jobs, environ=outside.environ, terraform_bin=wanted.terraform_bin, **place)
 
 
-def _work(wanted: Wanted, outside: Surroundings, jobs: int, record: Record | None) -> Work:
-    work = Work(wanted.verb, wanted.options, outside.cwd, lambda _member: outside.environ, jobs, wanted.fail_fast)
+def _work(wanted: Wanted, outside: Surroundings, supply: Provision, record: Record | None) -> Work:
+    work = Work(wanted.verb, wanted.options, outside.cwd, supply.environ, supply.jobs, wanted.fail_fast)
     if record is None:
         return work
 

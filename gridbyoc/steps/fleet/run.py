@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -54,8 +56,25 @@ def run_members(work: Work, members: Sequence[Member], emit: EmitFleet, interrup
     A stack that fails stops no other; with ``fail_fast`` no new one is begun after it. The first SIGINT or SIGTERM
     is passed on to each run as SIGINT, a second SIGINT kills what still runs; nothing new is begun either way.
     """
-    with interrupts.listening():
+    with interrupts.listening(), _hearing_children():
         return _Fleet(work, members, emit, interrupts).to_the_end()
+
+
+@contextmanager
+def _hearing_children() -> Iterator[None]:
+    """Where SIGINT is ignored (`&` in a script, nohup), it would be in every run as well: they could not be stopped.
+
+    A handler that does nothing ignores it just as well, and is not inherited.
+    """
+    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if not deaf or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Fleet:
