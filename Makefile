@@ -68,6 +68,8 @@ sandbox: install ## A local AWS and a local control plane, until Ctrl-C
 bench: install ## Benchmarks: ratios against a baseline run in the same minute
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/bootstrap.py
+	$(BIN)/python benchmarks/matrix.py
+	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/rerun.py
 
 clean: ## Remove what building and testing left (never .gridbyoc, which holds state)
