@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-import boto3
 from botocore.exceptions import ClientError
 
 from gridbyoc.aws.iam_user import User, require_ours
@@ -59,8 +58,13 @@ def await_key(session: AwsSession, key_id: str, secret: Secret, *, arn: str, sle
 
     ``sleep`` takes seconds; they are bounded. Raises ``AwsError`` where it is not valid then, or is somebody else's.
     """
-    region = session.region
-    client = boto3.session.Session(key_id, secret.reveal(), region_name=region).client("sts", config=session.config())
+    client = session.boto.client(
+        "sts",
+        region_name=session.region,
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret.reveal(),
+        config=session.config(),
+    )
     for pause in (*_pauses(), None):
         with domain_errors("The new access key could not be tried"):
             try:
