@@ -112,6 +112,11 @@ def basic(sandbox: Sandbox) -> str:
     return "Basic " + base64.b64encode(":".join(auth(sandbox)).encode()).decode()
 
 
+def connect(url: str, **more: Any) -> Client:
+    """Byte by byte: this client loses the frames that it reads in one go with the end of the handshake."""
+    return Client.connect(url, receive_bytes=1, **more)
+
+
 def frames(client: Client, seconds: float = 10) -> list[dict[str, Any]]:
     """What comes until the server closes, or until nothing comes for that long."""
     found = []
@@ -129,7 +134,7 @@ def test_the_grid_clis_log_socket_ends_with_a_clean_close(sandbox: Sandbox) -> N
     url = socket_url(
         sandbox, "logs-g", basic(sandbox), follow="false", start=int(now - 9), end=int(now + 9), limit=1000
     )
-    client = Client.connect(url)
+    client = connect(url)
     found = frames(client)
     assert client.close_reason == 1000
     assert found
@@ -162,7 +167,7 @@ def test_the_lightning_clis_log_socket_stays_open_for_a_while(sandbox: Sandbox) 
     call(sandbox, "POST", "/v1/core/clusters", body("logs-l"))
     login = {"apiKey": sandbox.env["GRID_API_KEY"], "username": sandbox.env["GRID_USER_ID"]}
     token = call(sandbox, "POST", "/v1/auth/login", login).json()["token"]
-    client = Client.connect(socket_url(sandbox, "logs-l", token, start=0, limit=5000, end=int(time.time() + 9)))
+    client = connect(socket_url(sandbox, "logs-l", token, start=0, limit=5000, end=int(time.time() + 9)))
     assert client.receive(timeout=10)
     frames(client, seconds=1.2)
     assert client.connected
@@ -171,7 +176,7 @@ def test_the_lightning_clis_log_socket_stays_open_for_a_while(sandbox: Sandbox) 
 
 def test_a_followed_log_tells_what_happens_meanwhile(sandbox: Sandbox) -> None:
     call(sandbox, "POST", "/v1/core/clusters", body("logs-f"))
-    client = Client.connect(socket_url(sandbox, "logs-f", basic(sandbox), follow="true", start=0))
+    client = connect(socket_url(sandbox, "logs-f", basic(sandbox), follow="true", start=0))
     assert "queued" in json.loads(client.receive(timeout=10))["message"]
     assert "does not exist" in json.loads(client.receive(timeout=10))["message"]
     call(sandbox, "DELETE", "/v1/core/clusters/logs-f")
@@ -181,7 +186,7 @@ def test_a_followed_log_tells_what_happens_meanwhile(sandbox: Sandbox) -> None:
 
 def test_a_followed_log_ends_when_the_cluster_is_forgotten(sandbox: Sandbox) -> None:
     call(sandbox, "POST", "/v1/core/clusters", body("logs-gone"))
-    client = Client.connect(socket_url(sandbox, "logs-gone", basic(sandbox), follow="true"))
+    client = connect(socket_url(sandbox, "logs-gone", basic(sandbox), follow="true"))
     client.receive(timeout=10)
     call(sandbox, "DELETE", "/v1/core/clusters/logs-gone?force=True")
     frames(client)
@@ -291,7 +296,7 @@ def test_tls_serves_https_and_wss_under_one_certificate() -> None:
         assert running.control_plane_url.startswith("https://127.0.0.1:")
         assert call(running, "POST", "/v1/core/clusters", body("secure")).status_code == 200
         trusted = ssl.create_default_context(cafile=running.env["WEBSOCKET_CLIENT_CA_BUNDLE"])
-        client = Client.connect(socket_url(running, "secure", basic(running)), ssl_context=trusted)
+        client = connect(socket_url(running, "secure", basic(running)), ssl_context=trusted)
         assert "queued" in frames(client)[0]["message"]
         with pytest.raises(requests.exceptions.SSLError):
             requests.get(running.control_plane_url, timeout=10)
