@@ -73,6 +73,7 @@ def test_a_type_that_the_region_lacks_is_passed_over_beside_one_that_it_has() ->
     assert headrooms(ClusterSpec("a", (gone, InstanceType("t2.medium"))))[STANDARD] == 2
     alone = vcpu_needs((ClusterSpec("a", (gone,)),), "grid", VCPUS)[STANDARD]
     assert (alone.headroom, alone.unsure) == (0, "The region does not offer t99.large.")
+    assert "--only offerings" in fix_words(row(alone))
 
 
 def test_what_every_new_cluster_needs_of_the_fixed_quotas() -> None:

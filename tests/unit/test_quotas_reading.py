@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from gridbyoc.aws.quotas import Limit, Use, list_requests, open_request, read_limit, read_quotas, request_increase
 from gridbyoc.aws.quotas.counting import COUNTS
 from gridbyoc.aws.quotas.machines import Machines, read_machines
+from gridbyoc.aws.readers import Readers
 from gridbyoc.errors import AwsCredentialsError, AwsError
 from gridbyoc.stack.service_quotas import quota_by_code, quota_codes
 from gridbyoc.steps.quotas.needs import quotas_of
@@ -233,6 +237,13 @@ def test_the_open_request_is_found_among_the_old_ones() -> None:
     assert open_request(closed.session, G) is None
 
 
+def test_a_quota_that_nobody_has_asked_for_has_no_open_request() -> None:
+    never = QuotaAws({f"{HISTORY}_by_quota": refused("NoSuchResourceException")})
+    assert open_request(never.session, G) is None
+    with pytest.raises(AwsError, match="could not be read"):
+        open_request(QuotaAws({f"{HISTORY}_by_quota": refused("AccessDeniedException")}).session, G)
+
+
 def test_requests_for_other_quotas_are_left_out() -> None:
     answer = {"RequestedQuotas": [change("L-00000000", "PENDING"), change(G.code, "PENDING", CaseId="77")]}
     found = list_requests(QuotaAws({HISTORY: answer}).session, "us-east-1")
@@ -256,3 +267,26 @@ def test_a_request_that_is_under_way_is_no_error() -> None:
 def test_what_aws_does_not_take_is_an_error_of_ours(code: str, kind: type[AwsError]) -> None:
     with pytest.raises(kind, match="L-DB2E81BA"):
         request_increase(QuotaAws({REQUEST: refused(code)}).session, G, 8)
+
+
+def test_readers_work_two_at_a_time_and_raise_what_was_raised() -> None:
+    readers, pairs, lock = Readers(2), threading.Barrier(2, timeout=20), threading.Lock()
+    busy, most = [0], [0]
+
+    def work(number: int) -> int:
+        with lock:
+            busy[0] += 1
+            most[0] = max(most[0], busy[0])
+        pairs.wait()
+        time.sleep(0.02)  # long enough for a third to begin, were it let in
+        with lock:
+            busy[0] -= 1
+        if number == 3:
+            raise AwsError("The third.")
+        return number
+
+    answers = [readers.submit(partial(work, number)) for number in range(6)]
+    assert [answer.result() for number, answer in enumerate(answers) if number != 3] == [0, 1, 2, 4, 5]
+    with pytest.raises(AwsError, match="The third"):
+        answers[3].result()
+    assert most == [2]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from gridbyoc.aws.quotas.counting import COUNTS
 from gridbyoc.aws.quotas.limits import read_limit, reason
 from gridbyoc.aws.quotas.machines import read_machines
 from gridbyoc.aws.quotas.model import AccountQuotas, Limit, QuotaReading, Use
+from gridbyoc.aws.readers import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors
 from gridbyoc.errors import AwsError
 from gridbyoc.stack.service_quotas import QuotaCode, quota_region
 
-READERS = 8
+AT_ONCE = 8
 """Calls at a time: Service Quotas answers about ten a second and throttles what is more."""
 
 
@@ -22,19 +23,18 @@ def read_quotas(session: AwsSession, quotas: Sequence[QuotaCode], types: Iterabl
 
     Nothing is raised for what cannot be read: it is ``None`` in the answer, with the reason.
     """
-    calls = list(dict.fromkeys(quota.counted for quota in quotas if not quota.family_group))
-    with ThreadPoolExecutor(READERS) as pool:
-        machines = pool.submit(read_machines, session, types)
-        counting = [pool.submit(_count, session, call) for call in calls]
-        limits = [pool.submit(read_limit, session, quota) for quota in quotas]
-        counted = {call: each.result() for call, each in zip(calls, counting, strict=True)}
-        readings = {}
-        for quota, limit in zip(quotas, limits, strict=True):
-            use = machines.result().use(quota.code) if quota.family_group else _use(counted[quota.counted], quota)
-            readings[quota.code] = QuotaReading(
-                quota, quota_region(quota, session.region), _told(limit.result(), use), use
-            )
-        return AccountQuotas(readings, machines.result().vcpus, machines.result().vcpus_why)
+    readers = Readers(AT_ONCE)
+    machines = readers.submit(lambda: read_machines(session, types))
+    calls = dict.fromkeys(quota.counted for quota in quotas if not quota.family_group)
+    counting = {call: readers.submit(partial(_count, session, call)) for call in calls}
+    limits = {quota: readers.submit(partial(read_limit, session, quota)) for quota in quotas}
+    readings = {}
+    for quota in quotas:
+        grouped = bool(quota.family_group)
+        use = machines.result().use(quota.code) if grouped else _use(counting[quota.counted].result(), quota)
+        limit = _told(limits[quota].result(), use)
+        readings[quota.code] = QuotaReading(quota, quota_region(quota, session.region), limit, use)
+    return AccountQuotas(readings, machines.result().vcpus, machines.result().vcpus_why)
 
 
 def _count(session: AwsSession, call: str) -> Mapping[str, Use] | AwsError:

@@ -20,7 +20,13 @@ def open_request(session: AwsSession, quota: QuotaCode) -> Increase | None:
     where = quota_region(quota, session.region)
     asked = {"ServiceCode": quota.service, "QuotaCode": quota.code}
     with domain_errors(f"The requests for the quota {quota.code} could not be read"):
-        found = pages(session.client("service-quotas", where), f"{HISTORY}_by_quota", "RequestedQuotas", **asked)
+        client = session.client("service-quotas", where)
+        try:
+            found = list(pages(client, f"{HISTORY}_by_quota", "RequestedQuotas", **asked))
+        except ClientError as error:
+            if error_code(error) != "NoSuchResourceException":
+                raise
+            return None  # nobody has ever asked for this one
         return next((each for each in (_increase(item, where) for item in found) if each.open), None)
 
 

@@ -22,7 +22,8 @@ def _look(scene: Scene) -> Iterator[Finding]:
         for market in (ON_DEMAND, SPOT):
             if vcpu_quota(name, market) is None:
                 read = f"AWS names no {market} quota that {name} counts against"
-                yield Finding(VCPUS[market], "unknown", read, subject=name, facts={"region": scene.region})
+                fix = "Look for it among EC2's quotas in the console of Service Quotas."
+                yield Finding(VCPUS[market], "unknown", read, fix=fix, subject=name, facts={"region": scene.region})
 
 
 def quota_finding(row: QuotaRow) -> Finding:

@@ -29,17 +29,21 @@ PER_CLUSTER = {ROLES: 15, POLICIES: 15, VPCS: 1, ADDRESSES: 1, GATEWAYS: 1, EKS:
 of; one NAT gateway with its address is the least that a VPC with private subnets has, and only the least is proven."""
 
 
+OFFERED = "`gridbyoc doctor --only offerings` names types that can be had."
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """What must be free of a quota. ``words`` say what for; ``soft`` is a need whose shortage only warns.
 
-    ``unsure`` says why it may be more than ``headroom``, which is then the least it can be.
+    ``unsure`` says why it may be more than ``headroom``, which is then the least it can be; ``advice`` what to do then.
     """
 
     headroom: int = 0
     words: str = ""
     soft: bool = False
     unsure: str = ""
+    advice: str = ""
 
 
 NOTHING = Need()
@@ -119,7 +123,7 @@ def _cluster_need(types: Sequence[InstanceType], market: str, vcpus: Mapping[str
         return Need(1, names, unsure=f"The vCPUs of {names} could not be read: {why}")
     offered = [item for item in types if item.name in vcpus]
     if not offered:
-        return Need(0, names, unsure=f"The region does not offer {names}.")
+        return Need(0, names, unsure=f"The region does not offer {names}.", advice=OFFERED)
     largest = max(offered, key=lambda item: vcpus[item.name])
     kept = [item for item in offered if item.overprovisioned_ondemand_count and market == ON_DEMAND]
     more = sum(item.overprovisioned_ondemand_count * vcpus[item.name] for item in kept)
@@ -133,6 +137,7 @@ def _sum(needs: Sequence[Need]) -> Need:
         sum(need.headroom for need in needs),
         ", ".join(dict.fromkeys(need.words for need in needs)) + (f", {len(needs)} clusters" if len(needs) > 1 else ""),
         unsure=" ".join(dict.fromkeys(need.unsure for need in needs if need.unsure)),
+        advice=" ".join(dict.fromkeys(need.advice for need in needs if need.advice)),
     )
 
 

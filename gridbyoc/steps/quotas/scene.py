@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from gridbyoc.aws import AwsSession
 from gridbyoc.aws.quotas import Increase, open_request, read_quotas
@@ -51,9 +51,8 @@ def _with_pending(session: AwsSession, rows: Iterable[QuotaRow]) -> tuple[QuotaR
     short = [row for row in found if row.verdict == "fail"]
     if not short:
         return found
-    with ThreadPoolExecutor(len(short)) as pool:
-        requests = pool.map(lambda row: _pending(session, row), short)
-        pending = dict(zip((row.quota.code for row in short), requests, strict=True))
+    looking = {row.quota.code: Background(partial(_pending, session, row)) for row in short}
+    pending = {code: look.result() for code, look in looking.items()}
     return tuple(replace(row, pending=pending.get(row.quota.code)) for row in found)
 
 

@@ -30,7 +30,10 @@ def needed_words(row: QuotaRow) -> str:
 def fix_words(row: QuotaRow) -> str:
     """What to do about a shortage, with both commands; that a request is open already, if one is."""
     if row.verdict == "unknown":
-        return "Allow the call, or run again where it was throttled; `gridbyoc quotas` shows the numbers."
+        return (
+            row.need.advice
+            or "Allow the call, or run again where it was throttled; `gridbyoc quotas` shows the numbers."
+        )
     if row.pending is not None:
         return pending_words(row.pending, row.needed)
     if row.needed is None or row.limit is None or row.needed <= row.limit or not row.need.headroom:

@@ -1,0 +1,50 @@
+"""Several calls at a time, in threads that nobody has to wait for.
+
+An executor's threads are waited for when the program ends: a run that is interrupted, or out of time, would wait for a
+slow answer. https://docs.python.org/3/library/concurrent.futures.html#threadpoolexecutor
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Answer(Generic[T]):
+    """What a call will have given."""
+
+    def __init__(self, work: Callable[[], T], turn: threading.Semaphore) -> None:
+        self._work = work
+        self._turn = turn
+        self._value: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with self._turn:
+            try:
+                self._value.append(self._work())
+            except BaseException as error:
+                self._error = error
+
+    def result(self) -> T:
+        """Wait for the end; what the call returned, or its exception raised here."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._value[0]
+
+
+class Readers:
+    """Carries out ``at_once`` calls at a time."""
+
+    def __init__(self, at_once: int) -> None:
+        self._turn = threading.Semaphore(at_once)
+
+    def submit(self, work: Callable[[], T]) -> Answer[T]:
+        """Begin, as soon as it is the call's turn."""
+        return Answer(work, self._turn)
