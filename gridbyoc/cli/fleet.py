@@ -79,8 +79,9 @@ def _command(verb: str) -> click.Command:
         context = click.get_current_context()
         _require_approval(verb, given)
         options = _options(context, taken, given)
-        wanted = Wanted(_verb(verb), options, jobs, fail_fast, again, given.get("terraform_bin"))
-        return _run(context.find_object(App), paths, wanted, given)
+        pending = verb != "plan" or bool(given.get("exit_code"))
+        wanted = Wanted(_verb(verb), options, jobs, fail_fast, again, pending, given.get("terraform_bin"))
+        return _run(context.find_object(App), paths, wanted)
 
     return Command(verb, params=[*_own(verb), *taken], callback=callback, help=_help(verb, line), short_help=line)
 
@@ -156,25 +157,23 @@ def _text(value: Any) -> str:  # noqa: ANN401 - as above
     return f"{value:.3f}s" if isinstance(value, float) else str(value)
 
 
-def _run(app: App | None, paths: tuple[str, ...], wanted: Wanted, given: dict[str, Any]) -> int:
+def _run(app: App | None, paths: tuple[str, ...], wanted: Wanted) -> int:
+    import time
+
     from gridbyoc.cli.running import now
-    from gridbyoc.errors import ExitStatus
     from gridbyoc.show.fleet import fleet_view
     from gridbyoc.steps.fleet.carry_out import Surroundings, carry_out
     from gridbyoc.steps.fleet.find import find_members
 
     assert app is not None  # noqa: S101 - `run` has put it there
     members = find_members(paths or (".",), app.cwd)
-    import time
-
     view = fleet_view(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
     with view:
         report = carry_out(members, wanted, Surroundings(app.cwd, app.home, app.environ, view, now))
     _show(app, report)
     if report.interrupted:
         raise _interrupted(report)
-    pending = report.status == int(ExitStatus.CHANGES_PENDING)
-    return 0 if pending and wanted.verb == "plan" and not given.get("exit_code") else report.status
+    return report.status
 
 
 def _show(app: App, report: FleetReport) -> None:

@@ -6,7 +6,6 @@ import io
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -94,6 +93,14 @@ def test_a_file_that_changed_in_the_working_tree(repository: Repository, path: s
     assert repository.changed(".", "../a", "../b", cwd="c") == names
 
 
+def test_stacks_of_another_repository_are_refused(
+    repository: Repository, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = Repository(tmp_path_factory.mktemp("elsewhere"))
+    with pytest.raises(UsageError, match="None of the stacks"):
+        repository.run(str(elsewhere.top), "--since", "HEAD")
+
+
 def test_what_git_does_not_know_yet_counts_where_that_is_asked_for(repository: Repository) -> None:
     repository.put("mod/new.tf", "")
     repository.put("d/stack.yml", "version: 1\nname: d\nclusters: [{name: d}]\n")
@@ -125,6 +132,9 @@ def test_deleted_stacks_are_told_and_a_deleted_base_is_a_change(repository: Repo
     assert found["deleted"] == ["b/stack.yaml"]
     assert [shard["name"] for shard in found["shards"]] == ["a"]
     assert "warning: b/stack.yaml was deleted" in repository.err
+    for paths, gone in ((("a", "b"), ["b/stack.yaml"]), (("*/stack.yaml",), ["b/stack.yaml"]), (("a", "c"), [])):
+        (repository.top / "b").mkdir(exist_ok=True)
+        assert json.loads(repository.run(*paths, "--since", before))["deleted"] == gone
     repository.git("rm", "--quiet", "a/stack.yaml", "c/stack.yaml")
     assert json.loads(repository.run("--since", before))["shards"] == []
 
@@ -137,7 +147,9 @@ def test_a_link_to_a_base_elsewhere_in_the_repository(repository: Repository) ->
     assert repository.changed() == ["a", "b"]
 
 
-def test_a_revision_that_is_not_there_and_no_repository(repository: Repository, tmp_path_factory: Any) -> None:
+def test_a_revision_that_is_not_there_and_no_repository(
+    repository: Repository, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     for revision in ("nowhere", "--upload-pack=x", "HEAD~99"):
         with pytest.raises(UsageError, match="no revision"):
             repository.run(f"--since={revision}")

@@ -243,6 +243,12 @@ def test_the_status_of_a_fleet(tmp_path: Path, statuses: list[int | None], statu
     assert fleet_status(results, interrupted=True) == 130
 
 
+def test_pending_changes_are_no_status_where_nobody_asks(tmp_path: Path) -> None:
+    results = (Result(member(tmp_path, "one"), "changes", 3),)
+    assert FleetReport("plan", 1, 1.0, results, interrupted=False).status == 3
+    assert FleetReport("plan", 1, 1.0, results, interrupted=False, pending=False).status == 0
+
+
 def heard(tmp_path: Path, verb: Any, lines: str, code: int = 0, *, err: str = "", asked: bool = False) -> Result:
     listener = Listener()
     for line in lines.splitlines():

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gridbyoc.errors import ExitStatus
 from gridbyoc.steps.fleet.capacity import available_memory, default_jobs, usable_cores
 from gridbyoc.steps.fleet.model import (
     WRITING,
@@ -32,7 +33,8 @@ from gridbyoc.terraform.interrupts import Interrupts
 class Wanted:
     """What the command line asks for. ``options`` go to each stack's run; ``jobs`` ``None``: what the machine bears.
 
-    ``again``: also those that the last run, broken off, has done.
+    ``again``: also those that the last run, broken off, has done. ``pending``: whether pending changes make the
+    exit status 3.
     """
 
     verb: Verb
@@ -40,6 +42,7 @@ class Wanted:
     jobs: int | None = None
     fail_fast: bool = False
     again: bool = False
+    pending: bool = True
     terraform_bin: str | None = None
 
 
@@ -65,11 +68,13 @@ class FleetReport:
     seconds: float
     results: tuple[Result, ...]
     interrupted: bool
+    pending: bool = True
 
     @property
     def status(self) -> int:
         """The exit status; see ``fleet_status``."""
-        return fleet_status(self.results, interrupted=self.interrupted)
+        status = fleet_status(self.results, interrupted=self.interrupted)
+        return 0 if status == int(ExitStatus.CHANGES_PENDING) and not self.pending else status
 
     def counts(self) -> dict[str, int]:
         """How many came out how, without what did not occur."""
@@ -117,7 +122,7 @@ def carry_out(members: Sequence[Member], wanted: Wanted, outside: Surroundings) 
     place = {member: index for index, member in enumerate(members)}
     results.sort(key=lambda result: place[result.member])
     interrupted = outside.interrupts.asked
-    report = FleetReport(wanted.verb, supply.jobs, outside.clock() - began, tuple(results), interrupted)
+    report = FleetReport(wanted.verb, supply.jobs, outside.clock() - began, tuple(results), interrupted, wanted.pending)
     if record is not None and report.status == 0:
         record.clear(members)
     return report

@@ -32,11 +32,19 @@ class Changes:
             return True
         return any(self._below(module) for module in member.modules)
 
-    def _changed(self, path: Path) -> bool:
-        """A link counts itself, and so does what it leads to."""
+    def holds(self, file: Path) -> bool:
+        """Whether a file lies in the repository."""
+        return self._place(file).startswith(f"{self.top}/")
+
+    def _place(self, path: Path) -> str:
+        """With the links of its directory resolved."""
         if path.parent not in self._real:
             self._real[path.parent] = os.path.realpath(path.parent)
-        here = f"{self._real[path.parent]}/{path.name}"
+        return f"{self._real[path.parent]}/{path.name}"
+
+    def _changed(self, path: Path) -> bool:
+        """A link counts itself, and so does what it leads to."""
+        here = self._place(path)
         places = (here, os.path.realpath(here)) if os.path.islink(here) else (here,)  # noqa: PTH114 - text is quicker
         top = f"{self.top}/"
         return any(place.startswith(top) and place[len(top) :] in self.paths for place in places)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.steps.fleet.changed import Changes, changes_since
 from gridbyoc.steps.fleet.find import find_members, shown_path
 from gridbyoc.steps.fleet.model import Member
@@ -54,6 +57,7 @@ def make_matrix(
     members = find_members(paths, cwd, may_be_none=since is not None)
     changes = changes_since(since.revision, cwd, environ, untracked=since.untracked) if since else None
     kept = [member for member in members if changes is None or changes.touch(member)]
+    _refuse_elsewhere(changes, members)
     seconds = durations(kept, verb)
     ordered = longest_first(kept, seconds)
     if shards is None:
@@ -61,12 +65,30 @@ def make_matrix(
     else:
         spread = balanced([(member, seconds[member]) for member in ordered], shards)
         made = tuple(_numbered(index, len(spread), each, seconds) for index, each in enumerate(spread))
-    return Matrix(made, len(members), _gone(changes, cwd))
+    return Matrix(made, len(members), _gone(changes, paths, cwd))
 
 
 def _numbered(index: int, count: int, members: tuple[Member, ...], seconds: Mapping[Member, float]) -> Shard:
     return Shard(f"{index + 1} of {count}", members, sum(seconds[member] for member in members))
 
 
-def _gone(changes: Changes | None, cwd: Path) -> tuple[str, ...]:
-    return tuple(shown_path(changes.top / path, cwd.resolve()) for path in changes.deleted) if changes else ()
+def _refuse_elsewhere(changes: Changes | None, members: Sequence[Member]) -> None:
+    """Stacks of another repository would all count as unchanged."""
+    if changes and members and not any(changes.holds(member.file) for member in members):
+        raise UsageError(
+            f"None of the stacks lies in the Git repository {changes.top}.",
+            fix="Run this in the repository that holds them, or without --since.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+
+def _gone(changes: Changes | None, paths: Sequence[str], cwd: Path) -> tuple[str, ...]:
+    """Deleted stack files that the paths would have led to."""
+    here = cwd.resolve()
+    places = [os.path.normpath(here / path) for path in paths]
+    gone = [changes.top / path for path in changes.deleted] if changes else []
+    return tuple(shown_path(file, here) for file in gone if any(_leads(place, file) for place in places))
+
+
+def _leads(place: str, file: Path) -> bool:
+    return file.is_relative_to(place) or fnmatch.fnmatchcase(str(file), place)
