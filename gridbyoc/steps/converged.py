@@ -27,6 +27,7 @@ from gridbyoc.stack.files import file_error, write_atomic
 from gridbyoc.stack.model import S3Backend
 from gridbyoc.steps.background import Background
 from gridbyoc.steps.changes import Action
+from gridbyoc.steps.converged_state import stands_as_in_state
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.prepare import Site
 from gridbyoc.steps.report import Report
@@ -85,22 +86,26 @@ def remember_converged(run: Run, site: Site, grant: Grant, report: Report) -> No
     path = run.work_dir / RECORD
     with suppress(OSError):
         path.unlink(missing_ok=True)
-    flight = site.preflight
     old_grant = site.previous_role is not None or any(i != grant.external_id for i in standing_ids(run.work_dir))
     if old_grant or not _covered(run) or any(c.status != "running" for c in report.clusters):
         return
     with suppress(GridbyocError):
-        record = _fingerprint(run, site, report)
+        record = _fingerprint(run, site, grant, report)
         if record is not None:
             write_atomic(path, json.dumps({**asdict(record), "key": record.key.hex()}, indent=2) + "\n")
 
 
-def _fingerprint(run: Run, site: Site, report: Report) -> Converged | None:
+def _fingerprint(run: Run, site: Site, grant: Grant, report: Report) -> Converged | None:
+    """What is live counts only where it is what state and stack file say: the wait was long, and others act too."""
     flight, key = site.preflight, secrets.token_bytes(32)
-    state = _state(run, flight.session)
-    if state is None:
-        return None
+    state, live = _state(run, flight.session), read_live_facts(flight.session, report.role_arn)
     clusters = _ours(flight.registrar.list(), report.role_arn)
+    wanted = {spec.name: spec for spec in run.stack.clusters}
+    if state is None or {cluster.name for cluster in clusters} != wanted.keys():
+        return None
+    moved = any(flight.registrar.diff(cluster, wanted[cluster.name], grant) for cluster in clusters)
+    if moved or not stands_as_in_state(live, site.runner.state()):
+        return None
     return Converged(
         account_id=report.account_id,
         role_arn=report.role_arn,
@@ -108,7 +113,7 @@ def _fingerprint(run: Run, site: Site, report: Report) -> Converged | None:
         native_lock=site.binary.s3_native_lock,
         inputs=_digest(key, list(_inputs(run))),
         state=_digest(key, state),
-        live=_digest(key, read_live_facts(flight.session, report.role_arn)),
+        live=_digest(key, live),
         clusters=_digest(key, _specs(clusters)),
         key=key,
     )

@@ -35,21 +35,23 @@ class Outside:
 class Checks:
     """Which preflight checks a run carries out: codes, beginnings of codes, or groups (``only`` empty: all).
 
-    ``strict``: what warns, and what cannot be told, blocks too.
+    ``strict``: what warns, and what cannot be told, blocks too. ``reads_only``: the run changes nothing, so that what
+    only a change needs does not block.
     """
 
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     strict: bool = False
+    reads_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What the command line chose: the Terraform binary, the control plane's address, how to wait.
 
-    ``refresh``: let Terraform look, also where nothing seems to have moved. ``checks`` ``None``: no preflight beyond who
-    we are and which clusters there are. ``wait_timeout``, ``poll_interval``, ``failed_grace`` and ``lock_timeout`` are
-    seconds; ``failed_grace`` ``None`` is the dialect's, ``lock_timeout`` ``None`` is each lock's own.
+    ``refresh``: let Terraform look, also where nothing seems to have moved. ``checks`` ``None``: no preflight beyond
+    who we are and which clusters there are. ``wait_timeout``, ``poll_interval``, ``failed_grace`` and ``lock_timeout``
+    are seconds; ``failed_grace`` ``None`` is the dialect's, ``lock_timeout`` ``None`` is each lock's own.
     """
 
     terraform_bin: str | None = None
