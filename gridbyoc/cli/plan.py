@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -82,7 +83,8 @@ def plan(
 
     key = key_for(app, unencrypted=unencrypted) if out else None
     asked = Asked(out, overrides, key, reporting)
-    with open_run(app, stack_file, overrides, "plan", Choices(terraform_bin, url, checks=checks)) as run:
+    reading = replace(checks, reads_only=True) if checks else None
+    with open_run(app, stack_file, overrides, "plan", Choices(terraform_bin, url, checks=reading)) as run:
         made, found = _made(app, asked.reporting.watching(run), asked)
     _show(app, made, found, asked)
     return int(ExitStatus.CHANGES_PENDING) if exit_code and made.has_changes else int(ExitStatus.DONE)

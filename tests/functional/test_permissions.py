@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from gridbyoc.aws import AwsSession
-from gridbyoc.aws.permissions import MANDATORY, Need, needs_of, policy_document
+from gridbyoc.aws.permissions import MANDATORY, Need, needs_of, phases_of, policy_document
 from gridbyoc.aws.permissions.model import example_of
 from gridbyoc.render import render
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
@@ -174,6 +174,17 @@ def test_without_the_simulator_nothing_is_told_and_nothing_blocks(box: Sandbox, 
     assert [(finding.code, finding.verdict) for finding in found] == [("GBY-P001", "unknown")]
     assert "may not call iam:SimulatePrincipalPolicy" in found[0].read
     assert not blocks(found)
+
+
+def test_a_plan_needs_less_than_what_comes_after_it(box: Sandbox, runner: Runner) -> None:
+    runner.may(needs(ML, runner, phases=phases_of(["plan"])))
+    scene = scene_as(runner.session(), ML)
+    found = [finding for finding in permissions(replace(scene, reads_only=True)) if finding.code == "GBY-P002"]
+    assert "iam:CreateRole" in named(found)
+    assert {finding.verdict for finding in found} == {"warn"}
+    assert blocks(permissions(scene))
+    runner.may(needs(ML, runner, phases=phases_of(["bootstrap"])))
+    assert not blocks(permissions(scene))
 
 
 def test_what_denies_is_told_apart(box: Sandbox, runner: Runner) -> None:

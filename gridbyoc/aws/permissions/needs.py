@@ -19,7 +19,7 @@ from gridbyoc.stack.model import Role, S3Backend, Stack
 
 USES: dict[str, tuple[Phase, ...]] = {
     "plan": ("state", "plan", "preflight", "quotas", "resume"),
-    "bootstrap": ("state", "plan", "apply", "preflight", "quotas", "resume"),
+    "bootstrap": ("state", "plan", "apply", "destroy", "preflight", "quotas", "resume"),
     "destroy": ("state", "plan", "destroy", "leftovers", "cleanup"),
     "doctor": ("preflight", "quotas"),
     "quotas": ("quotas", "increase"),
@@ -27,7 +27,7 @@ USES: dict[str, tuple[Phase, ...]] = {
     "leftovers": ("leftovers", "cleanup"),
     "state-init": ("bucket",),
 }
-"""Which phases a command goes through."""
+"""Which phases a command goes through. A bootstrap deletes, too: what is replaced, and, rolled back, what it made."""
 
 
 def needs_of(

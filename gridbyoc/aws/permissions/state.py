@@ -15,7 +15,8 @@ def state_needs(backend: S3Backend, place: Place, *, native_lock: bool = True) -
     bucket, key = place.s3(backend.bucket), place.s3(f"{backend.bucket}/{literal(backend.key)}")
     yield Need("s3:ListBucket", bucket, "the state: looking for it", "state")
     yield Need("s3:GetObject", key, "the state: reading it", "state")
-    yield Need("s3:PutObject", key, "the state: writing it", "state")
+    yield Need("s3:PutObject", key, "the state: writing it", "apply")
+    yield Need("s3:PutObject", key, "the state: writing it", "destroy")
     yield Need(
         "s3:GetBucketPolicy", bucket, "preflight: whether the bucket's policy allows what is missing", "preflight"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gridbyoc.aws import AwsSession, Caller, guard_account
 from gridbyoc.control_plane.model import Cluster, Registrar
@@ -47,6 +47,7 @@ def take_off(run: Run, registrar: Registrar, binary: Binary) -> Flight:
     machine = Machine(outside.environ, outside.home, outside.clock, outside.sleep, outside.now)
     scene = set_scene(run.stack, machine, work_dir=run.work_dir, find_binary=lambda: binary, connect=lambda: registrar)
     checks = run.choices.checks
+    scene = replace(scene, reads_only=checks is not None and checks.reads_only)
     wanted = selection(KINDS, checks.only, checks.skip) if checks else None
     basics = Shared(lambda: _basics(run, scene))
 

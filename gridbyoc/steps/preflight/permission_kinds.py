@@ -20,7 +20,8 @@ ALLOWED = Kind(
     "permission",
     """What plan, apply and destroy of this stack call in AWS is allowed, and what its state needs. Fails for each
     action that is proven to be denied: no policy allows it, one denies it, the caller's boundary or an organization's
-    policy does not let it through. Unknown where a condition or a resource's own policy may decide otherwise.""",
+    policy does not let it through; before a `plan`, what only an apply needs warns. Unknown where a condition or a
+    resource's own policy may decide otherwise.""",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
 )
 LOOKING = Kind(

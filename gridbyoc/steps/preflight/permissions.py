@@ -13,6 +13,7 @@ from gridbyoc.stack.model import S3Backend
 from gridbyoc.steps.preflight.model import Check, Finding
 from gridbyoc.steps.preflight.permission_kinds import ALLOWED, LOOKING, SIMULATION
 from gridbyoc.steps.preflight.scene import Scene
+from gridbyoc.steps.verdict import Verdict
 
 CALL = "iam:SimulatePrincipalPolicy"
 LOOKED_AT: tuple[Phase, ...] = tuple(phase for phase in PHASES if phase not in ("bucket", "increase"))
@@ -51,7 +52,7 @@ def judged(scene: Scene, principal: Principal, answers: Sequence[Answer]) -> Ite
     mandatory = [answer for answer in told if answer.need.mandatory]
     advisory = [answer for answer in told if not answer.need.mandatory]
     complete = len(told) == len(answers)
-    yield from _denied_actions(mandatory) if _any(mandatory) else _all_allowed(scene, mandatory, complete)
+    yield from _denied_actions(scene, mandatory) if _any(mandatory) else _all_allowed(scene, mandatory, complete)
     yield from _not_seen_phases(advisory) if _any(advisory) else _all_seen(advisory, complete)
 
 
@@ -74,16 +75,16 @@ def _any(answers: Iterable[Answer]) -> bool:
     return any(answer.effect != "allowed" for answer in answers)
 
 
-def _denied_actions(answers: Sequence[Answer]) -> Iterator[Finding]:
+def _denied_actions(scene: Scene, answers: Sequence[Answer]) -> Iterator[Finding]:
     """A finding for each action that is denied or may be."""
     by_action: dict[str, list[Answer]] = defaultdict(list)
     for answer in answers:
         if answer.effect != "allowed":
             by_action[answer.need.action].append(answer)
-    return (_denied(action, found) for action, found in sorted(by_action.items()))
+    return (_denied(scene, action, found) for action, found in sorted(by_action.items()))
 
 
-def _denied(action: str, found: Sequence[Answer]) -> Finding:
+def _denied(scene: Scene, action: str, found: Sequence[Answer]) -> Finding:
     denied = [answer for answer in found if answer.effect == "denied"]
     first = (denied or found)[0]
     resources = _unique(answer.need.resource for answer in denied or found)
@@ -97,9 +98,18 @@ def _denied(action: str, found: Sequence[Answer]) -> Finding:
         "policies": list(first.policies),
     }
     read = f"{first.why} (on {', '.join(resources)})"
-    verdict, fix = ("fail", _FIXES.get(first.by, _ADD)) if denied else ("unknown", _ADD)
+    verdict = _verdict(scene, denied)
+    fix = _FIXES.get(first.by, _ADD)
     needed = f"for {'; '.join(purposes)}"
-    return Finding(ALLOWED, verdict, read, needed, fix, CALL, subject=action, facts=facts)  # type: ignore[arg-type]  # one of two verdicts
+    return Finding(ALLOWED, verdict, read, needed, fix, CALL, subject=action, facts=facts)
+
+
+def _verdict(scene: Scene, denied: Sequence[Answer]) -> Verdict:
+    """A plan needs less than what comes after it: what only that needs is worth a warning."""
+    if not denied:
+        return "unknown"
+    later = scene.reads_only and all(answer.need.phase in ("apply", "destroy") for answer in denied)
+    return "warn" if later else "fail"
 
 
 def _not_seen_phases(answers: Sequence[Answer]) -> Iterator[Finding]:

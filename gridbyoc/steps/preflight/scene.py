@@ -60,7 +60,8 @@ class Scene:
 
     ``work_dir`` is where the run's files would lie. ``has_role`` is whether this stack's role is known to stand
     already (``None``: cannot be told before the state is read). ``clusters`` are the control plane's, all of them.
-    ``origin`` knows the lines of the stack file, where it was read for this preflight.
+    ``origin`` knows the lines of the stack file, where it was read for this preflight. ``reads_only``: it is for a run
+    that changes nothing.
     """
 
     stack: Stack | None
@@ -74,6 +75,7 @@ class Scene:
     registrar: Shared[Registrar]
     clusters: Shared[tuple[Cluster, ...]]
     origin: Origin | None = None
+    reads_only: bool = False
 
     @property
     def wanted(self) -> tuple[ClusterSpec, ...]:
