@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
+from gridbyoc.aws import caller_identity, open_session
 from gridbyoc.control_plane.model import Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, StalePlanError
 from gridbyoc.render import root_digest
 from gridbyoc.stack.files import write_atomic
 from gridbyoc.steps.adopt import adopt_strays
 from gridbyoc.steps.bootstrap import Approval, Wishes, carry_out
-from gridbyoc.steps.bundle.basis import LOCAL, basis_of, moved
+from gridbyoc.steps.bundle.basis import LOCAL, basis_of, moved, other_account
 from gridbyoc.steps.bundle.make import LOCK_FILE, made_from
 from gridbyoc.steps.bundle.model import Bundle, Made, PlannedCluster
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
@@ -29,10 +31,11 @@ ONLY_PLANNED = Wishes(only_planned=True)
 def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
     """Apply the saved plan, and make the planned changes of the control plane; never plans anew.
 
-    First what this checkout brings along is compared, before anything is reached; then state, account and clusters.
+    First what this checkout brings along and the account are compared, before anything is touched; then the state and
+    the clusters.
     Raises ``StalePlanError`` with a line for each difference. The caller holds the stack's lock.
     """
-    _refuse(bundle, _checkout_moved(run, bundle))
+    _refuse(bundle, chain(_checkout_moved(run, bundle), _account_moved(run, bundle)))
     made = MadeHere()
     run = made.watching(run)
     _put_lock_file(run.work_dir, bundle)
@@ -82,6 +85,12 @@ def _checkout_moved(run: Run, bundle: Bundle) -> Iterator[str]:
     local = bundle.basis.state.place == LOCAL
     if local and not any(record.get("run") == bundle.run for record in read_journal(run.work_dir / JOURNAL)):
         yield f"the state is local, and {run.work_dir} is not where the plan was made"
+
+
+def _account_moved(run: Run, bundle: Bundle) -> Iterator[str]:
+    """Asked before anything else: in another account, the state's bucket would merely not be there."""
+    caller = caller_identity(open_session(run.stack.aws.region, run.stack.aws.profile))
+    yield from other_account(bundle.basis.account_id, caller.account_id)
 
 
 def made_moved(then: Made, now: Made) -> Iterator[str]:

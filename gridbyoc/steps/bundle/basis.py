@@ -75,14 +75,19 @@ def cluster_marks(
 
 def moved(then: Basis, now: Basis) -> Iterator[str]:
     """A line for each difference, in the order in which people ask."""
-    if then.account_id != now.account_id:
-        yield f"the AWS account is {now.account_id}, the plan was made in {then.account_id}"
+    yield from other_account(then.account_id, now.account_id)
     if then.region != now.region:
         yield f"the region is {now.region}, it was {then.region}"
     if then.control_plane != now.control_plane:
         yield f"the control plane is {now.control_plane}, it was {then.control_plane}"
     yield from _state_moved(then.state, now.state)
     yield from _clusters_moved(then.clusters, now.clusters)
+
+
+def other_account(then: str, now: str) -> Iterator[str]:
+    """The account's own line, for whoever asks for it alone."""
+    if then != now:
+        yield f"the AWS account is {now}, the plan was made in {then}"
 
 
 def _state_moved(then: StateMark, now: StateMark) -> Iterator[str]:

@@ -1,0 +1,311 @@
+"""Plan and apply as two jobs: exactly what was planned, or a refusal that says what has moved."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+
+from gridbyoc.sandbox import Sandbox
+from tests.e2e.conftest import Done, Tool, World, stack_text
+from tests.e2e.fast_stack import EXTERNAL_ID, FastStack, fast_stack, s3_of
+
+BUCKET = "bundle-states"
+KEY = "a key that both jobs have"
+ENV = {"GRIDBYOC_BUNDLE_KEY": KEY}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def states(sandbox: Sandbox) -> None:
+    s3_of(World(sandbox)).create_bucket(Bucket=BUCKET)
+
+
+def in_s3(name: str) -> str:
+    return f"s3: {{bucket: {BUCKET}, key: {name}, region: us-east-1}}"
+
+
+def plan(tool: Tool, stack: FastStack, *options: str, **env: str | None) -> Path:
+    """A bundle of the stack, made in its directory."""
+    bundle = tool.directory / f"{stack.name}.bundle"
+    tool("plan", str(stack.file), "--out", str(bundle), "--skip-preflight", *options, **{**ENV, **env})
+    return bundle
+
+
+def apply(tool: Tool, bundle: Path, file: Path, *options: str, status: int = 0, **env: str | None) -> Done:
+    return tool("apply", str(bundle), str(file), "--yes", "--skip-preflight", *options, status=status, **{**ENV, **env})
+
+
+def stale(tool: Tool, bundle: Path, file: Path, *lines: str, **env: str | None) -> None:
+    """It is refused with status 9 and exactly these differences, and nothing is done."""
+    done = apply(tool, bundle, file, "--format", "json", status=9, **env)
+    error = json.loads(done.out.splitlines()[-1])
+    assert error["code"] == "GBY-T008"
+    found = error["diagnostics"]
+    assert len(found) == len(lines), found
+    assert all(line in text for line, text in zip(lines, found, strict=True)), found
+
+
+def copy_of(stack: FastStack, place: str) -> Path:
+    """The stack file in another checkout: without its work_dir."""
+    target = stack.tool.directory / place
+    shutil.copytree(stack.directory, target, ignore=shutil.ignore_patterns(".gridbyoc"))
+    return target / stack.file.name
+
+
+def test_another_checkout_applies_exactly_what_was_planned(tool: Tool, world: World) -> None:
+    stack = fast_stack(tool, world, "two-jobs", backend=in_s3("two-jobs"))
+    bundle = plan(tool, stack)
+    assert bundle.stat().st_mode & 0o777 == 0o600
+    assert not (stack.work_dir / "gridbyoc.tfplan").exists()
+    shown = tool("bundle", "show", str(bundle)).out
+    assert "1 to add" in shown
+    assert "1 to create" in shown
+
+    other = copy_of(stack, "other")
+    refused = tool("apply", str(bundle), str(other), "--skip-preflight", status=2, **ENV)
+    assert "--yes" in refused.err
+    assert "cluster two-jobs" in refused.err
+    report = json.loads(apply(tool, bundle, other, "--format", "json").out.splitlines()[-1])
+    assert (report["resources"]["add"], report["clusters"][0]["action"]) == (1, "create")
+    assert report["clusters"][0]["status"] == "running"
+    assert stack.made == 1
+    assert not list(other.parent.rglob("*.tfplan"))
+    stale(tool, bundle, other, "there is a state now", "the cluster two-jobs (two-jobs) has appeared")
+    assert stack.made == 1
+
+
+def change_type(stack: FastStack, kind: str) -> None:
+    stack.file.write_text(stack.file.read_text().replace("[t2.medium]", f"[{kind}]"))
+
+
+def test_whatever_moves_is_named_and_nothing_is_done(tool: Tool, world: World) -> None:
+    """One stack that is up, one bundle of a change, and one thing after the other moved and put back."""
+    stack = fast_stack(tool, world, "moves", backend=in_s3("moves"))
+    base = stack.directory / "base.yaml"
+    base.write_text("aws: {region: us-east-1}\n")
+    stack.file.write_text("extends: [./base.yaml]\n" + stack.file.read_text().replace("aws: {region: us-east-1}\n", ""))
+    tool("bootstrap", str(stack.file), "--yes", "--no-wait")
+    wait_for(world, stack.name)
+    change_type(stack, "t3.large")
+    bundle = plan(tool, stack, "--set", "clusters[0].performance_profile=default")
+    file = stack.file
+
+    with edited(file), edited(base), edited(stack.directory / "mod" / "main.tf"):
+        stale(
+            tool, bundle, file, "the stack file base.yaml was changed", "the stack file gridbyoc.yaml was changed",
+            "the module was changed",
+        )  # fmt: skip
+    with edited(stack.work_dir / ".terraform.lock.hcl"):
+        stale(tool, bundle, file, "the provider lock file .terraform.lock.hcl was changed")
+    stale(tool, bundle, file, "Terraform is terraform 1.99.0", GRIDBYOC_TERRAFORM_BIN=str(newer_terraform(tool)))
+    stale(tool, bundle, file, "the AWS account is 210987654321, the plan was", **keys_of_another_account(world))
+    with renamed(file, "moves", "other"):
+        stale(tool, bundle, file, "the stack is other, the bundle is of moves", "the stack file gridbyoc.yaml was")
+    elsewhere = tool.env["GRID_URL"].replace("127.0.0.1", "localhost")
+    stale(tool, bundle, file, "the control plane is http://localhost", GRID_URL=elsewhere)
+    with state_as(world, "moves", serial=99):
+        stale(tool, bundle, file, "the state moved from serial")
+    with state_as(world, "moves", lineage="f1e2d3c4-0000-0000-0000-000000000009"):
+        stale(tool, bundle, file, "the state is another one: lineage f1e2d3c4-0000-0000-0000-000000000009")
+    world.put_external_id("moves", "changed-by-hand")
+    stale(tool, bundle, file, "the cluster moves (moves) was changed")
+    world.put_external_id("moves", EXTERNAL_ID)
+    copy_cluster(world, "moves", "moves-b")
+    stale(tool, bundle, file, "the cluster moves-b (moves-b) has appeared")
+    delete_cluster(world, "moves-b")
+
+    assert "t2.medium" in json.dumps(world.cluster("moves"))
+    apply(tool, bundle, file)
+    assert "t3.large" in json.dumps(world.cluster("moves"))
+    assert "PERFORMANCE_PROFILE_DEFAULT" in json.dumps(world.cluster("moves"))
+    assert stack.made == 1
+
+
+def test_deletions_take_a_word_of_their_own_and_what_has_vanished_is_named(tool: Tool, world: World) -> None:
+    stack = fast_stack(tool, world, "goes")
+    tool("bootstrap", str(stack.file), "--yes")
+    copy_cluster(world, "goes", "goes-b")
+    bundle = plan(tool, stack)
+    assert "--yes-destroy" in apply(tool, bundle, stack.file, status=2).err
+    apply(tool, bundle, stack.file, "--yes-destroy")
+    assert world.cluster("goes-b") is None
+    stale(tool, bundle, stack.file, "the cluster goes-b (goes-b) has vanished")
+
+
+@contextmanager
+def edited(file: Path) -> Iterator[None]:
+    """While inside, the file has one more line."""
+    before = file.read_bytes() if file.exists() else None
+    file.write_bytes((before or b"") + b"# a word\n")
+    yield
+    if before is None:
+        file.unlink()
+    else:
+        file.write_bytes(before)
+
+
+@contextmanager
+def renamed(file: Path, before: str, after: str) -> Iterator[None]:
+    text = file.read_text()
+    file.write_text(text.replace(f"name: {before}  #", f"name: {after}  #"))
+    yield
+    file.write_text(text)
+
+
+def newer_terraform(tool: Tool) -> Path:
+    program = tool.write('#!/bin/sh\n[ "$1" = version ] && echo \'{"terraform_version": "1.99.0"}\'\n', "newer")
+    program.chmod(0o755)
+    return program
+
+
+def keys_of_another_account(world: World) -> dict[str, str]:
+    sts = boto3.client(
+        "sts", endpoint_url=world.sandbox.aws_url, region_name="us-east-1",
+        aws_access_key_id="test", aws_secret_access_key="test",
+    )  # fmt: skip
+    keys = sts.assume_role(RoleArn="arn:aws:iam::210987654321:role/other", RoleSessionName="other")["Credentials"]
+    return {
+        "AWS_ACCESS_KEY_ID": keys["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": keys["SessionToken"],
+    }  # fmt: skip
+
+
+@contextmanager
+def state_as(world: World, key: str, **fields: Any) -> Iterator[None]:
+    """While inside, the state in S3 says otherwise."""
+    s3 = s3_of(world)
+    before = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps({**json.loads(before), **fields}).encode())
+    yield
+    s3.put_object(Bucket=BUCKET, Key=key, Body=before)
+
+
+def ask(world: World, method: str, path: str, **body: Any) -> None:
+    env = world.sandbox.env
+    url = f"{world.sandbox.control_plane_url}/v1/core/clusters{path}"
+    keys = (env["GRID_USER_ID"], env["GRID_API_KEY"])
+    requests.request(method, url, json=body or None, auth=keys, timeout=10).raise_for_status()
+
+
+def copy_cluster(world: World, name: str, copy: str) -> None:
+    """Somebody makes a cluster like ours through our role."""
+    found = world.cluster(name)
+    assert found is not None
+    ask(world, "POST", "", name=copy, spec=found["spec"])
+    wait_for(world, copy)
+
+
+def delete_cluster(world: World, name: str) -> None:
+    found = world.cluster(name)
+    assert found is not None
+    ask(world, "DELETE", f"/{found['id']}")
+    until(lambda: world.cluster(name) is None)
+
+
+def wait_for(world: World, name: str) -> None:
+    until(lambda: (world.cluster(name) or {"status": {}})["status"].get("phase") == "CLUSTER_STATE_RUNNING")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.1)
+
+
+def test_keys(tool: Tool, world: World) -> None:
+    stack = fast_stack(tool, world, "keys")
+    refused = tool("plan", str(stack.file), "--out", "x", "--skip-preflight", status=2, GRIDBYOC_BUNDLE_KEY=None)
+    assert "GBY-B002" in refused.err
+    assert "--unencrypted" in refused.err
+    refused = tool("plan", str(stack.file), "--out", "x", "--unencrypted", status=2, **ENV)
+    assert "--unencrypted was given" in refused.err
+    assert not (tool.directory / "x").exists()
+    refused = tool("plan", "-", "--out", "x", stdin=stack_text("piped"), status=2, **ENV)
+    assert "standard input" in refused.err
+
+    bundle = plan(tool, stack)
+    assert (
+        "not the one" in apply(tool, bundle, stack.file, status=2, GRIDBYOC_BUNDLE_KEY="another key, as long as it").err
+    )
+    assert "there is no key" in apply(tool, bundle, stack.file, status=2, GRIDBYOC_BUNDLE_KEY=None).err
+    whole = bundle.read_bytes()
+    for data in (
+        whole[:-100],
+        whole[: len(whole) // 2],
+        b"",
+        b"PK" + whole[2:200],
+        whole[:-400] + b"\0" + whole[-399:],
+    ):
+        bundle.write_bytes(data)
+        assert "GBY-B001" in apply(tool, bundle, stack.file, status=1).err
+    assert "cannot be read" in apply(tool, tool.directory / "nothing", stack.file, status=1).err
+
+    clear = plan(tool, stack, "--unencrypted", GRIDBYOC_BUNDLE_KEY=None)
+    assert clear.stat().st_mode & 0o777 == 0o600
+    assert "not encrypted" in apply(tool, clear, stack.file, status=2).err
+    elsewhere = copy_of(stack, "elsewhere")
+    stale(tool, clear, elsewhere, "the state is local, and", GRIDBYOC_BUNDLE_KEY=None)
+    assert stack.made == 0
+    apply(tool, clear, stack.file, GRIDBYOC_BUNDLE_KEY=None)
+    assert stack.made == 1
+
+
+def test_the_external_id_is_in_no_report_and_in_no_encrypted_bundle(tool: Tool, world: World) -> None:
+    stack = fast_stack(tool, world, "quiet-bundle")
+    tool("bootstrap", str(stack.file), "--yes", "--skip-preflight")
+    change_type(stack, "t3.large")
+    summary, outputs = tool.directory / "summary", tool.directory / "outputs"
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(outputs)}
+    bundle = tool.directory / "quiet.bundle"
+    reports = ("--report", "plan.md", "--report", "plan.json")
+    said = [
+        tool("plan", str(stack.file), "--out", str(bundle), *reports, "--skip-preflight", **ENV, **github).text,
+        tool("plan", str(stack.file), "--format", "markdown", "--skip-preflight", "--ci", "gitlab").text,
+        apply(tool, bundle, stack.file, "--report", "apply.md", "--format", "markdown", **github).text,
+    ]
+    written = {path.name: path.read_bytes() for path in tool.directory.iterdir() if path.is_file()}
+    assert {"plan.md", "plan.json", "apply.md", "summary", "outputs", "quiet.bundle"} <= written.keys()
+    assert EXTERNAL_ID not in "".join(said)
+    assert [name for name, data in written.items() if EXTERNAL_ID.encode() in data] == []
+    assert "Applied" in written["summary"].decode()
+    assert "has_changes" in written["outputs"].decode()
+    assert json.loads(written["gridbyoc-terraform-report.json"]) == {"create": 0, "update": 1, "delete": 0}
+
+
+def test_a_real_role_s_permissions_in_words(tool: Tool, world: World) -> None:
+    role = "{name: grid-words, statements: [{actions: ['eks:*', 'ecr:*']}], managed_policies: [AmazonS3FullAccess]}"
+    text = stack_text("words", role=role)
+    tool.write(text)
+    bundle = "b.bundle"
+    first = tool("plan", "--out", bundle, "--format", "markdown", "--skip-preflight", **ENV).out
+    assert "may now be assumed by `any principal of account 302180240179` (with the external id)" in first
+    tool("apply", bundle, "--yes", "--skip-preflight", "--no-wait", **ENV)
+    external_id = tool("outputs", "--reveal", "--name", "external_id").out.strip()
+    assert len(world.attached("grid-words")) == 2
+
+    other = "arn:aws:iam::123456789012:user/ci"
+    now = text.replace("'ecr:*'", "'iam:PassRole'").replace("[AmazonS3FullAccess]", "[AmazonSQSFullAccess]")
+    tool.write(now.replace("{name: grid-words,", f"{{name: grid-words, trusted_principals: ['{other}'],"))
+    done = tool(
+        "plan", "--format", "markdown", "--skip-preflight", "--unencrypted", "--out", "clear", GRIDBYOC_BUNDLE_KEY=None
+    )
+    for line in (
+        f"The role `grid-words` may now be assumed by `{other}` (with the external id)",
+        "The role `grid-words` gains `iam:PassRole` on all resources",
+        "The role `grid-words` loses `ecr:*` on all resources",
+        "The role `grid-words` gets the policy `arn:aws:iam::aws:policy/AmazonSQSFullAccess` attached",
+        "The role `grid-words` loses the policy `arn:aws:iam::aws:policy/AmazonS3FullAccess`",
+    ):
+        assert f"- {line}\n" in done.out
+    assert "assume_role_policy: (sensitive)" in done.out
+    assert external_id not in done.text
+    assert "NOT encrypted" in done.err
