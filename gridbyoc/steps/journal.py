@@ -18,11 +18,12 @@ JOURNAL = "journal.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """Appends one JSON object a line and flushes it to the disk before it returns."""
+    """Appends one JSON object a line and flushes it to the disk before it returns; nothing once ``over`` is so."""
 
     path: Path
     now: Callable[[], datetime]
     run_id: str
+    over: Callable[[], bool] = lambda: False
 
     @contextmanager
     def of_run(self, verb: str, version: str) -> Iterator[None]:
@@ -37,6 +38,8 @@ class Journal:
 
     def write(self, kind: str, **fields: str | float | int | bool | None) -> None:
         """Append a record; ``FileError`` where the disk will not take it."""
+        if self.over():
+            return
         record = {"time": self.now().isoformat(timespec="milliseconds"), "run": self.run_id, "type": kind, **fields}
         line = json.dumps(record, ensure_ascii=False) + "\n"
         try:

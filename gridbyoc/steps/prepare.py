@@ -87,13 +87,13 @@ def prepare(run: Run) -> Site:
     rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
     run.journal.write("tools", terraform=runner.version(), flavour=binary.flavour, root=rendered.digest)
     local = isinstance(run.stack.terraform.backend, LocalBackend)
-    flight = take_off(run, registrar, binary)
-    if not local:
-        flight.basics()
-    _init(run, runner, rendered.digest)
-    if local:
-        settle_local_state(run)
-    site = Site(runner, binary, flight.landed(), fresh=local and not runner.has_state())
+    with take_off(run, registrar, binary) as flight:
+        if not local:
+            flight.basics()
+        _init(run, runner, rendered.digest)
+        if local:
+            settle_local_state(run)
+        site = Site(runner, binary, flight.landed(), fresh=local and not runner.has_state())
     return _with_previous_role(run, site)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.model import Stack
-from gridbyoc.steps.events import Asking, Emit, StepFinished, StepName, StepStarted
+from gridbyoc.steps.events import Asking, Emit, Event, StepFinished, StepName, StepStarted
 from gridbyoc.steps.journal import Journal
 
 
@@ -83,6 +83,15 @@ class Run:
     choices: Choices
     journal: Journal
     seconds: dict[StepName, float] = field(default_factory=dict)
+
+    def until(self, over: Callable[[], bool]) -> Run:
+        """The same run for work beside it: once ``over`` is so, that neither shows nor records anything any more."""
+
+        def emit(event: Event) -> None:
+            if not over():
+                self.outside.emit(event)
+
+        return replace(self, outside=replace(self.outside, emit=emit), journal=replace(self.journal, over=over))
 
     @contextmanager
     def asking(self) -> Iterator[None]:

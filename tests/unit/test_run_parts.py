@@ -55,6 +55,17 @@ def test_a_failed_step_is_told_by_its_code_and_goes_on_raising(tmp_path: Path) -
     assert [r.get("code") for r in records(tmp_path) if r["type"] == "step_failed"] == ["GBY-U001", "KeyboardInterrupt"]
 
 
+def test_work_beside_a_run_that_is_over_neither_shows_nor_records(tmp_path: Path) -> None:
+    events: list[Event] = []
+    over = threading.Event()
+    beside = make_run(tmp_path, events, Time()).until(over.is_set)
+    with pytest.raises(RuntimeError), beside.step("preflight"):
+        over.set()
+        raise RuntimeError("interpreter shutdown")
+    assert events == [StepStarted("preflight")]
+    assert [r["type"] for r in records(tmp_path)] == ["step_started"]
+
+
 def test_a_skipped_step_says_so(tmp_path: Path) -> None:
     events: list[Event] = []
     run = make_run(tmp_path, events, Time())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import TracebackType
 
 from gridbyoc.aws import AwsSession, Caller, guard_account
 from gridbyoc.control_plane.model import Cluster, Registrar
@@ -31,18 +33,32 @@ class Preflight:
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """A preflight under way. ``basics()`` is there early; ``landed`` waits for every check."""
+    """A preflight under way. ``basics()`` is there early; ``landed`` waits for every check.
+
+    A context manager: where what goes on beside it fails, the rest of the preflight is nobody's business any more.
+    """
 
     basics: Shared[Preflight]
     _work: Background[Preflight]
+    _over: threading.Event
 
     def landed(self) -> Preflight:
         """Wait for all of it; ``PreflightBlockedError`` where a finding blocks."""
         return self._work.result()
 
+    def __enter__(self) -> Flight:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+
 
 def take_off(run: Run, registrar: Registrar, binary: Binary) -> Flight:
     """Begin, beside the main thread. ``UsageError`` for a check that does not exist, before anything is asked."""
+    over = threading.Event()
+    run = run.until(over.is_set)
     outside = run.outside
     machine = Machine(outside.environ, outside.home, outside.clock, outside.sleep, outside.now)
     scene = set_scene(run.stack, machine, work_dir=run.work_dir, find_binary=lambda: binary, connect=lambda: registrar)
@@ -62,7 +78,7 @@ def take_off(run: Run, registrar: Registrar, binary: Binary) -> Flight:
                 _stop(findings, checks)
         return found
 
-    return Flight(basics, Background(fly))
+    return Flight(basics, Background(fly), over)
 
 
 def _basics(run: Run, scene: Scene) -> Preflight:
