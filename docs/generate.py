@@ -12,8 +12,10 @@ from click.testing import CliRunner
 
 import gridbyoc
 from gridbyoc import errors
+from gridbyoc.aws.permissions import PHASES, needs_of
 from gridbyoc.cli.main import cli
 from gridbyoc.errors.cards import CARDS
+from gridbyoc.stack.model import Aws, ControlPlane, Role, S3Backend, Stack, TerraformSettings
 from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
 
 ROOT = Path(gridbyoc.__file__).parent.parent
@@ -59,6 +61,30 @@ def failures_page() -> str:
     return "\n\n".join(parts)
 
 
+def needs_page() -> str:
+    """A section for each phase, a row for each action and resource, for a stack that has everything."""
+    parts = []
+    for phase, title in PHASES.items():
+        needs = [need for need in needs_of(EVERYTHING, "PARTITION", "ACCOUNT") if need.phase == phase]
+        rows = dict.fromkeys((need.action, need.resource, need.purpose, need.unseen) for need in needs)
+        cells = [
+            f"| `{action}` | `{resource}` | {purpose}{f' ({unseen})' if unseen else ''} |"
+            for action, resource, purpose, unseen in sorted(rows)
+        ]
+        parts.append("\n".join([f"### {title}", "", "| action | resource | for |", "|---|---|---|", *cells]))
+    return "\n\n".join(parts)
+
+
+EVERYTHING = Stack(
+    "NAME",
+    Aws("REGION"),
+    Role(permissions_boundary="arn:PARTITION:iam::ACCOUNT:policy/BOUNDARY"),
+    (),
+    ControlPlane(),
+    TerraformSettings(S3Backend("BUCKET", "KEY", "REGION", kms_key_id="KEY_ID", dynamodb_table="TABLE")),
+)
+
+
 def _plain(text: str) -> str:
     """Markdown in which a star outside of code is a star."""
     return "`".join(part if odd % 2 else part.replace("*", r"\*") for odd, part in enumerate(text.split("`")))
@@ -82,12 +108,14 @@ def generated() -> dict[Path, str]:
     """Each file and what it must hold."""
     readme, status = ROOT / "README.md", ROOT / "docs" / "exit-status.md"
     preflight, failures = ROOT / "docs" / "preflight.md", ROOT / "docs" / "failures.md"
+    permissions = ROOT / "docs" / "permissions.md"
     fenced = f"```text\n{help_text().strip()}\n```"
     return {
         ROOT / "gridbyoc" / "cli" / "help.txt": help_text(),
         readme: between(readme.read_text(), "help", fenced),
         failures: between(failures.read_text(), "cards", failures_page()),
         preflight: between(preflight.read_text(), "checks", preflight_page()),
+        permissions: between(permissions.read_text(), "needs", needs_page()),
         status: between(status.read_text(), "codes", error_table()),
     }
 
