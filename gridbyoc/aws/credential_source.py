@@ -12,8 +12,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from botocore.credentials import Credentials
-
 from gridbyoc.aws.session import AwsSession, domain_errors
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError
 
@@ -78,7 +76,7 @@ def credential_source(session: AwsSession, environ: Mapping[str, str], home: Pat
     ``AwsCredentialsError`` where there are none, or none can be fetched.
     """
     with domain_errors("There are no usable AWS credentials"):
-        found = session.boto.get_credentials()
+        found = session.credentials()
         if found is None:
             raise _none()
         method = str(found.method)
@@ -94,13 +92,6 @@ def credential_source(session: AwsSession, environ: Mapping[str, str], home: Pat
         temporary=temporary,
         overridden=environ.get("AWS_PROFILE") if method == "env" else None,
     )
-
-
-def key_id_of(session: AwsSession) -> str | None:
-    """The access key id in use, to compare with; ``None`` without credentials."""
-    with domain_errors("There are no usable AWS credentials"):
-        found: Credentials | None = session.boto.get_credentials()
-        return str(found.get_frozen_credentials().access_key) if found else None
 
 
 def _none() -> AwsCredentialsError:

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from gridbyoc.aws.identity import Caller
 from gridbyoc.aws.session import AwsSession, domain_errors
-from gridbyoc.errors import AwsError
+from gridbyoc.errors import AwsCredentialsError, AwsError
 
 HOME_REGIONS: Mapping[str, str] = {
     "aws": "us-east-1",
@@ -77,12 +77,19 @@ def _sts_metadata(session: AwsSession) -> Mapping[str, Any]:
 
 
 def region_status(session: AwsSession, region: str, partition: str) -> RegionStatus:
-    """Whether the account has enabled ``region``; asked in the partition's home region, which needs no enabling.
+    """Whether the account has enabled ``region``. One that it has not refuses every key; then the partition's home
+    region is asked, which needs no enabling (and which an organization may have forbidden, so it comes second).
 
     Raises ``AwsError`` where it may not be asked.
     """
+    try:
+        return _listed(session, region, region)
+    except AwsCredentialsError:
+        return _listed(session, region, HOME_REGIONS.get(partition, region))
+
+
+def _listed(session: AwsSession, region: str, asked: str) -> RegionStatus:
     with domain_errors("AWS did not say which regions the account has enabled"):
-        client = session.client("ec2", HOME_REGIONS.get(partition, region))
-        answer = client.describe_regions(AllRegions=True)
+        answer = session.client("ec2", asked).describe_regions(AllRegions=True)
         statuses = {each["RegionName"]: each.get("OptInStatus") for each in answer["Regions"]}
     return RegionStatus(region, statuses.get(region))

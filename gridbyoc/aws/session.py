@@ -30,6 +30,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, AwsError
 from gridbyoc.errors.cards import AWS_CARDS, card_for, carrying, without_secrets
 
 if TYPE_CHECKING:
+    from botocore.credentials import Credentials
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_sts import STSClient
 
@@ -89,6 +90,11 @@ class AwsSession:
             if key not in self._clients:
                 self._clients[key] = self.boto.client(service, region_name=key[1], config=self.config())
             return self._clients[key]
+
+    def credentials(self) -> Credentials | None:
+        """What the chain finds; not from two threads at once, as with clients."""
+        with self._making:
+            return self.boto.get_credentials()
 
     @staticmethod
     def config() -> Config:

@@ -60,13 +60,13 @@ class Regions:
     """``ec2:DescribeRegions``."""
 
     status: Mapping[str, str] = field(default_factory=dict)
-    refused: bool = False
+    refused: str = ""
     asked: list[Mapping[str, Any]] = field(default_factory=list)
 
     def describe_regions(self, **request: Any) -> Mapping[str, Any]:
         self.asked.append(request)
         if self.refused:
-            raise no("UnauthorizedOperation")
+            raise no(self.refused)
         return {"Regions": [{"RegionName": name, "OptInStatus": status} for name, status in self.status.items()]}
 
 
@@ -78,8 +78,10 @@ def world(
     core = botocore.session.Session()
     core.set_credentials("AKIACANARY", "canary-secret")
     here, ec2 = sts or Sts(), regions or Regions({region: "opted-in"})
-    clients = {("sts", region): here, ("ec2", "us-east-1"): ec2, ("ec2", "us-gov-west-1"): ec2}
+    clients: dict[tuple[str, str], Any] = {("sts", region): here, ("ec2", region): ec2}
     if home:
+        clients[("ec2", "us-east-1")] = ec2
+        clients[("ec2", region)] = Regions(refused="AuthFailure")
         clients[("sts", "us-east-1")] = home
     boto = boto3.session.Session(botocore_session=core, region_name=region)
     session = AwsSession(boto, region, _clients=clients)
@@ -145,7 +147,10 @@ def test_a_key_that_nobody_knows() -> None:
     assert (found["GBY-I001"], found["GBY-I006"]) == ("fail", "unknown")
 
 
-@pytest.mark.parametrize("regions", [Regions(refused=True), Regions({"eu-west-1": "opted-in"})])
+@pytest.mark.parametrize(
+    "regions",
+    [Regions(refused="UnauthorizedOperation"), Regions(refused="AuthFailure"), Regions({"eu-west-1": "opted-in"})],
+)
 def test_a_region_that_cannot_be_told_is_unknown(regions: Regions) -> None:
     assert verdicts(results(world(regions=regions), CHECKS))["GBY-I005"] == "unknown"
 
