@@ -77,7 +77,7 @@ def request(
     from gridbyoc.cli.quota_requests import filed, finish, planned
     from gridbyoc.steps.quotas.raising import Patience
 
-    scene = open_scene(app, _stack_file(stack_file), url=url)
+    scene = _scene(app, stack_file, url)
     wanted = _known_codes(codes)
     account, rows = _read(scene)
     asks = planned(app, scene, rows, wanted, recommended=recommended)
@@ -95,7 +95,7 @@ def status(app: App, stack_file: str | None, url: str | None) -> None:
     from gridbyoc.show.quotas import request_object, request_table
     from gridbyoc.stack.service_quotas import home_region
 
-    scene = open_scene(app, _stack_file(stack_file), url=url)
+    scene = _scene(app, stack_file, url)
     account = _guarded(scene)
     regions = dict.fromkeys((scene.region, home_region(scene.region)))
     requests = [each for region in regions for each in list_requests(scene.session(), region)]
@@ -112,10 +112,11 @@ def _count(requests: Sequence[Increase]) -> str:
     return "1 request" if len(requests) == 1 else f"{len(requests) or 'no'} requests"
 
 
-def _stack_file(given: str | None) -> str | None:
+def _scene(app: App, stack_file: str | None, url: str | None) -> Scene:
     """``gridbyoc quotas --stack FILE request`` means the same as with the option at the end."""
     parent = click.get_current_context().parent
-    return given or (parent.params.get("stack_file") if parent else None)
+    before = parent.params if parent else {}
+    return open_scene(app, stack_file or before.get("stack_file"), url=url or before.get("url"))
 
 
 def _guarded(scene: Scene) -> str:

@@ -45,13 +45,16 @@ class Tool:
         found: dict[str, Any] = json.loads(self(*args, "--format", "json", status=status)[0])
         return found
 
-    def filed(self) -> list[dict[str, Any]]:
-        """What AWS has been asked for, seen from outside."""
-        client = boto3.client(
-            "service-quotas", region_name="us-west-2", endpoint_url=self.sandbox.aws_url,
+    def client(self, service: str) -> Any:
+        """The account, seen from outside."""
+        return boto3.client(
+            service, region_name="us-west-2", endpoint_url=self.sandbox.aws_url,
             aws_access_key_id="test", aws_secret_access_key="test",
         )  # fmt: skip
-        return list(client.list_requested_service_quota_change_history()["RequestedQuotas"])
+
+    def filed(self) -> list[dict[str, Any]]:
+        """What AWS has been asked for."""
+        return list(self.client("service-quotas").list_requested_service_quota_change_history()["RequestedQuotas"])
 
 
 def tool_on(directory: Path, settings: SandboxSettings) -> Iterator[Tool]:
@@ -70,10 +73,10 @@ def quick_account(tmp_path: Path) -> Iterator[Tool]:
     yield from tool_on(tmp_path, SandboxSettings(account="new", quota_seconds=1))
 
 
-@pytest.fixture
-def denied_account(tmp_path: Path) -> Iterator[Tool]:
+@pytest.fixture(scope="module")
+def denied_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tool]:
     settings = SandboxSettings(quotas={f"ec2/{GPU}": 4}, quota_seconds=0.2, quota_outcome="denied")
-    yield from tool_on(tmp_path, settings)
+    yield from tool_on(tmp_path_factory.mktemp("denied"), settings)
 
 
 def test_what_is_short_is_named_asked_for_once_and_never_twice(new_account: Tool) -> None:
@@ -122,3 +125,19 @@ def test_a_denial_ends_with_a_failure(denied_account: Tool) -> None:
     assert "ended as DENIED" in err
     _, err = tool("quotas", "request", "--code", "L-DB2E81BB", "--yes", status=2)
     assert f"Did you mean {GPU}?" in err
+
+
+def test_what_is_in_use_is_counted(denied_account: Tool) -> None:
+    ec2 = denied_account.client("ec2")
+    first, second = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]][:2]
+    for subnet in (first, first, second):
+        address = ec2.allocate_address(Domain="vpc")
+        ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address["AllocationId"])
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    spot = {"InstanceMarketOptions": {"MarketType": "spot"}}
+    ec2.run_instances(ImageId=image, InstanceType="m5.large", MinCount=3, MaxCount=3)
+    ec2.run_instances(ImageId=image, InstanceType="g4dn.xlarge", MinCount=1, MaxCount=1, **spot)
+    found = {quota["quota_code"]: quota for quota in denied_account.json("quotas", status=4)["quotas"]}
+    in_use = {code: found[code]["in_use"] for code in ("L-0263D0A3", "L-FE5A380F", "L-1216C47A", GPU, GPU_SPOT)}
+    assert in_use == {"L-0263D0A3": 3, "L-FE5A380F": 2, "L-1216C47A": 6, GPU: 0, GPU_SPOT: 4}
+    assert found[GPU_SPOT]["needed"] == 8
