@@ -86,16 +86,18 @@ class RoleInspector:
 
     def _iam(self, role_arn: str) -> IAMClient:
         import boto3
+        from botocore.config import Config
 
+        ours = Config(user_agent_extra="gridbyoc-sandbox")  # so that the log of AWS calls tells them from others'
         session = boto3.Session("test", "test", region_name="us-east-1")
         account = account_of(role_arn)
         if account != AWS_ACCOUNT_ID:  # moto shows another account's roles to whoever has assumed one there
-            sts = session.client("sts", endpoint_url=self._endpoint_url)
+            sts = session.client("sts", endpoint_url=self._endpoint_url, config=ours)
             keys = sts.assume_role(RoleArn=role_arn, RoleSessionName="sandbox")["Credentials"]
             session = boto3.Session(
                 keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name="us-east-1"
             )
-        iam: IAMClient = session.client("iam", endpoint_url=self._endpoint_url)
+        iam: IAMClient = session.client("iam", endpoint_url=self._endpoint_url, config=ours)
         return iam
 
 
