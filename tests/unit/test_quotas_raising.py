@@ -247,6 +247,15 @@ def test_without_a_stack_file_there_are_the_numbers_and_no_need() -> None:
     assert "GBY-Q001 G-VT" in found
 
 
+def test_without_a_stack_file_a_number_that_cannot_be_read_is_unknown() -> None:
+    aws = QuotaAws(
+        {"ec2.describe_vpcs": refused("AccessDenied", "no vpcs")}, limits={**ROOMY, GPU: refused("Throttled")}
+    )
+    found = findings(aws, None)
+    assert {code for code, f in found.items() if f.verdict == "unknown"} == {"GBY-Q001 G-VT", "GBY-Q005"}
+    assert "AccessDenied: no vpcs" in found["GBY-Q005"].read
+
+
 def test_the_rows_are_read_in_the_stacks_region() -> None:
     aws = QuotaAws(limits=ROOMY)
     rows = quota_rows(scene(aws, stack(SPEC, **IN_WEST), MemoryRegistrar))

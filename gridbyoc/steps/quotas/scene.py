@@ -28,7 +28,7 @@ def quota_rows(scene: Scene) -> tuple[QuotaRow, ...]:
     new = scene.new_clusters()
     account = reading.result()
     if scene.stack is None:
-        return review(account, {})
+        return tuple(_numbers(row) for row in review(account, {}))
     dialect = scene.stack.control_plane.type
     needs = fixed_needs(new, dialect, scene.has_role)
     needs |= vcpu_needs(new, dialect, account.vcpus, account.vcpus_why)
@@ -43,6 +43,12 @@ def wanted_types(scene: Scene) -> tuple[str, ...]:
         return INSTANCE_TYPES
     dialect: DialectName = scene.stack.control_plane.type
     return tuple(dict.fromkeys(item.name for spec in scene.wanted for item in types_of(spec, dialect)))
+
+
+def _numbers(row: QuotaRow) -> QuotaRow:
+    """Where nothing is needed the numbers are all there is: what could not be read is unknown."""
+    why = row.reading.limit.why if row.limit is None else row.reading.use.why
+    return replace(row, verdict="unknown", why=why) if row.limit is None or row.in_use is None else row
 
 
 def _with_pending(session: AwsSession, rows: Iterable[QuotaRow]) -> tuple[QuotaRow, ...]:
