@@ -34,7 +34,7 @@ def quota_table(rows: Sequence[QuotaRow]) -> Table:
 
 def quota_advice(rows: Sequence[QuotaRow]) -> list[str]:
     """A line for each quota that does not simply pass: what was read, what to do."""
-    return [f"{row.quota.code} {row.verdict}: {_advice(row)}." for row in rows if row.verdict != "pass"]
+    return [f"{row.quota.code} {row.verdict}: {_advice(row)}" for row in rows if row.verdict != "pass"]
 
 
 def _advice(row: QuotaRow) -> str:
