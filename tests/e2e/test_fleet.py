@@ -155,13 +155,9 @@ def test_three_stacks_from_nothing_to_running(tool: Tool, world: World) -> None:
 
 def test_the_verbs_that_look_and_the_one_that_takes_down(quick: Tool, world: World) -> None:
     a, b = stacks(quick, world, "verbs", a="true", b="true")
-    assert quick("fleet", "plan", ".").out.count("changes") == 3
     planned = quick("fleet", "plan", "--format", "json", ".", "--exit-code", status=3).objects[-1]
     assert outcomes(planned) == ["changes"] * 2
     quick(*BOOTSTRAP, "--set", "role.tags.team=fleet")
-    assert [each["outcome"] for each in quick("fleet", "status", "--format", "json").objects[-1]["stacks"]] == [
-        "done"
-    ] * 2
     gone = quick("fleet", "destroy", ".", "--yes-destroy", "--format", "json").objects[-1]
     assert outcomes(gone) == ["done"] * 2
     assert [world.cluster(each.name) for each in (a, b)] == [None, None]
