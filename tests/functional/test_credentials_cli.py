@@ -262,6 +262,17 @@ def test_full_access_and_back(account: Account) -> None:
     assert account.left("wide") == ["user", "profile"]
 
 
+def test_a_boundary_is_set_and_changed(account: Account) -> None:
+    first, second = (f"arn:aws:iam::aws:policy/{name}" for name in ("PowerUserAccess", "ReadOnlyAccess"))
+    account.create(Asked("held", boundary=first))
+    assert account.create(Asked("held", boundary=first)).changes == ()
+    assert account.create(Asked("held")).changes == ()
+    assert account.create(Asked("held", boundary=second)).changes == (f"set its permissions boundary to {second}",)
+    user = look_at_user(account.session, "held")
+    assert user is not None
+    assert user.boundary == second
+
+
 def test_many_edits_of_the_policy_keep_within_its_five_versions(account: Account) -> None:
     for use in ("plan", "bootstrap", "destroy", "doctor", "verify", "leftovers", "all"):
         account.create(Asked("edits", uses=(use,)))
@@ -379,6 +390,29 @@ def test_as_a_user_calls_it(tool: Tool) -> None:
         assert secret not in done.stdout + done.stderr
     holders = [path for path in tool.directory.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
     assert holders == []
+
+
+def test_credentials_that_are_fetched(tool: Tool) -> None:
+    keys = {"Version": 1, "AccessKeyId": "ASIAX", "SecretAccessKey": "canary-x", "SessionToken": "canary-y"}
+    answer = tool.directory / "answer.json"
+    answer.write_text(json.dumps({**keys, "Expiration": "2099-01-01T00:00:00Z"}))
+    config = tool.directory / "config"
+    config.write_text(
+        f"[profile process]\ncredential_process = cat {answer}\n"
+        "[profile role]\nrole_arn = arn:aws:iam::123456789012:role/x\ncredential_source = Environment\n"
+    )
+    process = tool("show", "--profile", "process", AWS_CONFIG_FILE=str(config))
+    assert "source     process, profile process\n" in process.stdout
+    assert "expires    2099-01-01 00:00 UTC" in process.stdout
+    assert "renewed by itself" in process.stdout
+    assert "canary" not in process.stdout + process.stderr
+    role = json.loads(tool("show", "--profile", "role", "--format", "json", AWS_CONFIG_FILE=str(config)).stdout)
+    assert (role["source"], role["profile"], role["temporary"], role["renews"]) == ("assumed role", "role", True, True)
+    assert ":assumed-role/x/" in role["arn"]
+    missing = tool("show", "--profile", "nope", status=1, AWS_CONFIG_FILE=str(config))
+    assert "aws configure list-profiles" in missing.stderr
+    nothing = tool("show", status=1, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="", AWS_CONFIG_FILE=str(config))
+    assert "GBY-A" in nothing.stderr
 
 
 def test_a_stack_narrows_it_and_guards_the_account(tool: Tool) -> None:
