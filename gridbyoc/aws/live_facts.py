@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from gridbyoc.aws.live_role import decoded
+from gridbyoc.aws.readers import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 
 if TYPE_CHECKING:
@@ -28,12 +28,13 @@ def read_live_facts(session: AwsSession, role_arn: str) -> Mapping[str, Any]:
     """
     name, account = role_arn.rsplit("/", 1)[-1], role_arn.split(":")[4]
     iam = session.iam()
-    with domain_errors(f"The role {name} could not be read"), ThreadPoolExecutor(READERS) as readers:
-        role = readers.submit(_role, iam, name)
-        inline = readers.submit(_inline, iam, name)
+    readers = Readers(READERS)
+    with domain_errors(f"The role {name} could not be read"):
+        role = readers.submit(lambda: _role(iam, name))
+        inline = readers.submit(lambda: _inline(iam, name))
         attached = _attached(iam, name)
         own = [arn for arn in attached if arn.split(":")[4] == account]
-        policies = list(readers.map(lambda arn: _policy(iam, arn), own))
+        policies = readers.map(lambda arn: _policy(iam, arn), own)
         return {"role": role.result(), "attached": attached, "inline": inline.result(), "policies": policies}
 
 

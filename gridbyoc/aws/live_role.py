@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
+from gridbyoc.aws.readers import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 from gridbyoc.errors import SAFE_NOTHING_DONE, TrustError
 
@@ -97,12 +97,13 @@ def read_live_role(session: AwsSession, role_arn: str) -> LiveRole:
     """
     name = role_arn.rsplit("/", 1)[-1]
     iam = session.iam()
-    with domain_errors(f"The role {name} could not be read"), ThreadPoolExecutor(READERS) as readers:
+    readers = Readers(READERS)
+    with domain_errors(f"The role {name} could not be read"):
         role = _role(iam, role_arn)
         attached, no_attached = _listed(lambda: _attached(iam, name))
         inline, no_inline = _listed(lambda: _inline(iam, name))
         limit: str | None = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-        boundary = readers.submit(_managed, iam, limit, "boundary") if limit else None
+        boundary = readers.submit(lambda: _managed(iam, str(limit), "boundary")) if limit else None
         managed = readers.map(lambda arn: _managed(iam, arn, "attached"), attached)
         own = readers.map(lambda policy: _own(iam, name, policy), inline)
         return LiveRole(

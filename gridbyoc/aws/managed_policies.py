@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from gridbyoc.aws.live_role import READERS, unread_reason
+from gridbyoc.aws.readers import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class ManagedPolicy:
 def managed_policies(session: AwsSession, arns: Collection[str]) -> tuple[ManagedPolicy, ...]:
     """Each of them (``iam:GetPolicy``, side by side), in their order; raises ``AwsError``."""
     iam = session.iam()
-    with domain_errors("The managed policies could not be read"), ThreadPoolExecutor(READERS) as readers:
-        return tuple(readers.map(lambda arn: _policy(iam, arn), arns))
+    with domain_errors("The managed policies could not be read"):
+        return tuple(Readers(READERS).map(lambda arn: _policy(iam, arn), arns))
 
 
 def policies_per_role(session: AwsSession) -> int | None:

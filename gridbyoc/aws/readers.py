@@ -7,10 +7,12 @@ slow answer. https://docs.python.org/3/library/concurrent.futures.html#threadpoo
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Answer(Generic[T]):
@@ -48,3 +50,8 @@ class Readers:
     def submit(self, work: Callable[[], T]) -> Answer[T]:
         """Begin, as soon as it is the call's turn."""
         return Answer(work, self._turn)
+
+    def map(self, work: Callable[[U], T], items: Iterable[U]) -> list[T]:
+        """Do it for each of them, and wait; results in their order, or the first exception."""
+        answers = [self.submit(partial(work, item)) for item in items]
+        return [answer.result() for answer in answers]

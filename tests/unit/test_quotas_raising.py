@@ -236,8 +236,17 @@ def test_a_type_that_no_quota_names_is_unknown() -> None:
 
 def test_another_module_gives_the_role_what_it_likes() -> None:
     other = TerraformSettings(module=ModuleSource("./modules/own"))
-    found = findings(QuotaAws(limits={**ROOMY, "L-0DA4ABF3": 1.0}), stack(SPEC, terraform=other))
-    assert (found["GBY-Q012"].verdict, found["GBY-Q012"].needed) == ("pass", "nothing more")
+    for terraform, verdict in ((other, "pass"), (TerraformSettings(), "fail")):
+        looked_at = scene(
+            QuotaAws(limits={**ROOMY, "L-0DA4ABF3": 1.0}), stack(SPEC, terraform=terraform), MemoryRegistrar
+        )
+        rows = {row.quota.code: row for row in quota_rows(looked_at)}
+        assert rows["L-0DA4ABF3"].verdict == verdict
+
+
+def test_what_fits_on_one_role_is_left_to_the_policies_own_checks() -> None:
+    found = findings(QuotaAws(limits={**ROOMY, "L-0DA4ABF3": 1.0}), stack(SPEC))
+    assert all("on a role" not in finding.read for finding in found.values())
 
 
 def test_without_a_stack_file_there_are_the_numbers_and_no_need() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,6 +10,7 @@ from gridbyoc.aws.leftovers.api import Api, tags_of
 from gridbyoc.aws.leftovers.evidence import Judge, Proof, judge_of, tag_keys
 from gridbyoc.aws.leftovers.kinds import BY_NAME, KINDS, ORDER, PARENTS
 from gridbyoc.aws.leftovers.model import Key, Kind, Ledger, Leftover, Resource, Scope, Search, Unknown
+from gridbyoc.aws.readers import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors
 from gridbyoc.errors import AwsCredentialsError, AwsError
 
@@ -82,8 +82,7 @@ def _contested_note(name: str) -> str:
 
 
 def _scan_all(api: Api, kinds: tuple[Kind, ...], scope: Scope) -> tuple[list[Resource], list[Unknown]]:
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        results = list(pool.map(lambda kind: _scan(api, kind, scope), kinds))
+    results = Readers(AT_ONCE).map(lambda kind: _scan(api, kind, scope), kinds)
     found = [one for result in results if not isinstance(result, Unknown) for one in result]
     return found, [result for result in results if isinstance(result, Unknown)]
 

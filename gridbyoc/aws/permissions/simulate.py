@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from gridbyoc.aws.live_role import DENIED_CODES, PASSING_CODES
 from gridbyoc.aws.permissions.model import Need, example_of
+from gridbyoc.aws.readers import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 
 Effect = Literal["allowed", "denied", "unknown"]
@@ -66,12 +66,8 @@ def simulate(
     tell or is too busy for is ``unknown``. Raises ``AwsError`` where IAM cannot be reached.
     """
     batches = _batches(needs, context)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = {
-            answer.need: answer
-            for answers in pool.map(lambda batch: _ask(session, principal_arn, batch), batches)
-            for answer in answers
-        }
+    answers = Readers(AT_ONCE).map(lambda batch: _ask(session, principal_arn, batch), batches)
+    found = {answer.need: answer for batch in answers for answer in batch}
     return tuple(found[need] for need in dict.fromkeys(needs))
 
 

@@ -73,10 +73,7 @@ BY_CODE = {
         "is missing.",
         "L-E95E4862",
     ),
-    "L-0DA4ABF3": _kind(
-        12, "policies on the role", "As many managed policies as the stack's role is given must fit.", "L-0DA4ABF3"
-    ),
 }
-"""By quota code."""
+"""By quota code. What fits on one role is a matter of the policies' own checks."""
 
 KINDS = (*VCPUS.values(), *BY_CODE.values())

@@ -15,7 +15,8 @@ from gridbyoc.steps.quotas.words import fix_words, needed_words, quota_facts, re
 
 def _look(scene: Scene) -> Iterator[Finding]:
     for row in quota_rows(scene):
-        yield quota_finding(row)
+        if row.quota.market or row.quota.code in BY_CODE:
+            yield quota_finding(row)
     if scene.stack is None:
         return
     for name in wanted_types(scene):
