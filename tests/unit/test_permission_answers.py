@@ -1,0 +1,241 @@
+"""What IAM's simulator answers, and what the preflight makes of it: allowed, denied by what, or not known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from gridbyoc.aws import Caller
+from gridbyoc.aws.permissions import Need, simulate
+from gridbyoc.aws.permissions.simulate import ACTIONS_A_CALL
+from gridbyoc.steps.preflight.examine import blocks
+from gridbyoc.steps.preflight.model import Finding
+from gridbyoc.steps.preflight.permissions import CHECKS
+from gridbyoc.steps.preflight.scene import Scene, Shared
+from tests.unit.preflight_kit import refusal, results, scene_of
+from tests.unit.render_stacks import REGISTRY, S3, stack
+
+ACCOUNT = "123456789012"
+Answering = Callable[[str, str], dict[str, Any]]
+
+
+def allowed(_action: str, _resource: str) -> dict[str, Any]:
+    return {"EvalDecision": "allowed"}
+
+
+def only(action: str, **answer: Any) -> Answering:
+    """That action is answered so, and all others are allowed."""
+    return lambda asked, _resource: {"EvalDecision": "implicitDeny", **answer} if asked == action else allowed("", "")
+
+
+@dataclass
+class Iam:
+    """A simulator that answers as it is told, a page for every two results."""
+
+    answering: Answering = allowed
+    error: str = ""
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def get_paginator(self, operation: str) -> Iam:
+        assert operation == "simulate_principal_policy"
+        return self
+
+    def paginate(self, **given: Any) -> Iterator[dict[str, Any]]:
+        self.asked.append(given)
+        if self.error:
+            raise refusal("SimulatePrincipalPolicy", self.error)
+        (resource,) = given["ResourceArns"]
+        found = [
+            {"EvalActionName": action, "EvalResourceName": resource, **self.answering(action, resource)}
+            for action in given["ActionNames"]
+        ]
+        for start in range(0, len(found), 2):
+            yield {"EvaluationResults": found[start : start + 2]}
+
+    def get_role(self, RoleName: str) -> Any:  # noqa: N803 - boto3's name
+        raise refusal("GetRole", "AccessDenied")
+
+
+class S3Client:
+    """A bucket's policy, or the error in its place."""
+
+    def __init__(self, error: str = "") -> None:
+        self.error = error
+
+    def get_bucket_policy(self, Bucket: str) -> Any:  # noqa: N803 - boto3's name
+        if self.error:
+            raise refusal("GetBucketPolicy", self.error)
+        return {"Policy": "{}"}
+
+
+def found(scene: Scene) -> list[Finding]:
+    return [finding for findings in results(scene, CHECKS).values() for finding in findings]
+
+
+def as_caller(scene: Scene, arn: str) -> Scene:
+    return replace(scene, caller=Shared(lambda: Caller(ACCOUNT, arn)))
+
+
+def test_everything_allowed_is_one_line_with_the_numbers() -> None:
+    iam = Iam()
+    told = found(scene_of(stack(backend=S3), iam=iam))
+    assert [(finding.code, finding.verdict) for finding in told] == [
+        ("GBY-P001", "pass"),
+        ("GBY-P002", "pass"),
+        ("GBY-P003", "pass"),
+    ]
+    numbers = told[1].facts
+    assert told[1].read == f"{numbers['actions']} actions on {numbers['resources']} resources, all allowed"
+    assert numbers["actions"] > 25
+
+
+def test_the_request_is_asked_about_as_it_will_be_made() -> None:
+    iam = Iam()
+    found(scene_of(stack(backend=replace(S3, region="eu-west-1")), iam=iam))
+    contexts = {
+        (action, call["ResourceArns"][0]): {
+            entry["ContextKeyName"]: (entry["ContextKeyValues"][0], entry["ContextKeyType"])
+            for entry in call["ContextEntries"]
+        }
+        for call in iam.asked
+        for action in call["ActionNames"]
+    }
+    role = f"arn:aws:iam::{ACCOUNT}:role/grid-cloud-20260101000000000000000001"
+    attach = contexts[("iam:AttachRolePolicy", role)]
+    assert attach["iam:PolicyARN"][0].startswith("arn:aws:iam::")
+    assert "*" not in attach["iam:PolicyARN"][0]
+    assert attach["aws:RequestedRegion"] == ("us-east-1", "string")
+    assert attach["aws:SecureTransport"] == ("true", "boolean")
+    state = contexts[("s3:GetObject", "arn:aws:s3:::acme-tf-state/gridbyoc/ml.tfstate")]
+    assert state["aws:RequestedRegion"][0] == "eu-west-1"
+    assert all("*" not in call["ResourceArns"][0].strip("*") for call in iam.asked)
+    assert all(len(call["ActionNames"]) <= ACTIONS_A_CALL for call in iam.asked)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "by", "words"),
+    [
+        ({}, "fail", "identity", "no policy of the caller allows it"),
+        (
+            {"EvalDecision": "explicitDeny", "MatchedStatements": [{"SourcePolicyId": "guard"}]},
+            "fail",
+            "explicit",
+            "denies it explicitly: guard",
+        ),
+        (
+            {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}},
+            "fail",
+            "boundary",
+            "boundary",
+        ),
+        ({"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}}, "fail", "scp", "service control policy"),
+        ({"MissingContextValues": ["aws:SourceIp"]}, "unknown", "", "right aws:SourceIp"),
+        (
+            {"ResourceSpecificResults": [{"MissingContextValues": ["aws:ViaAWSService"]}]},
+            "unknown",
+            "",
+            "ViaAWSService",
+        ),
+    ],
+)
+def test_a_denial_says_what_denies_what_for_and_on_which_resource(
+    answer: dict[str, Any], verdict: str, by: str, words: str
+) -> None:
+    scene = scene_of(stack(), iam=Iam(only("iam:CreateRole", **answer)))
+    (finding,) = [finding for finding in found(scene) if finding.code == "GBY-P002"]
+    assert (finding.verdict, finding.subject, finding.facts["denied_by"]) == (verdict, "iam:CreateRole", by)
+    assert words in finding.read
+    assert f"arn:aws:iam::{ACCOUNT}:role/grid-cloud-*" in finding.read
+    assert "aws_iam_role: create" in finding.needed
+    assert blocks([finding]) == (verdict == "fail")
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "Throttling", "NoSuchEntity", "ServiceFailure"])
+def test_what_iam_does_not_tell_is_unknown_once_and_blocks_nothing(code: str) -> None:
+    told = found(scene_of(stack(), iam=Iam(error=code)))
+    assert [(finding.code, finding.verdict) for finding in told] == [("GBY-P001", "unknown")]
+    assert ("may not call" in told[0].read) == (code == "AccessDenied")
+
+
+def test_where_a_part_is_not_told_the_rest_is_judged_and_nothing_is_called_complete() -> None:
+    class Busy(Iam):
+        def paginate(self, **given: Any) -> Iterator[dict[str, Any]]:
+            if "iam:CreatePolicy" in given["ActionNames"]:
+                raise refusal("SimulatePrincipalPolicy", "Throttling")
+            yield from super().paginate(**given)
+
+    told = found(scene_of(stack(), iam=Busy(only("iam:CreateRole"))))
+    assert {(finding.code, finding.verdict, finding.subject) for finding in told} == {
+        ("GBY-P001", "unknown", ""),
+        ("GBY-P002", "fail", "iam:CreateRole"),
+    }
+
+
+def test_an_error_that_nobody_expects_makes_every_kind_unknown() -> None:
+    told = found(scene_of(stack(), iam=Iam(error="Surprise")))
+    assert {(finding.code, finding.verdict) for finding in told} == {
+        ("GBY-P001", "unknown"),
+        ("GBY-P002", "unknown"),
+        ("GBY-P003", "unknown"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"), [("NoSuchBucketPolicy", "fail"), ("", "unknown"), ("AccessDenied", "unknown")]
+)
+def test_a_bucket_with_a_policy_of_its_own_leaves_room_for_doubt(error: str, verdict: str) -> None:
+    iam = Iam(only("s3:ListBucket"))
+    scene = scene_of(stack(backend=S3), iam=iam, s3=S3Client(error))
+    (finding,) = [finding for finding in found(scene) if finding.code == "GBY-P002"]
+    assert (finding.verdict, finding.subject) == (verdict, "s3:ListBucket")
+    assert ("own policy" in finding.read or "bucket's policy" in finding.read) == (verdict == "unknown")
+
+
+def test_a_keys_own_policy_is_never_proof_against_it() -> None:
+    scene = scene_of(stack(backend=replace(S3, kms_key_id="1234")), iam=Iam(only("kms:Decrypt")))
+    (finding,) = [finding for finding in found(scene) if finding.code == "GBY-P002"]
+    assert (finding.verdict, finding.subject) == ("unknown", "kms:Decrypt")
+
+
+def test_root_and_federated_users_are_not_simulated() -> None:
+    iam = Iam()
+    root = found(as_caller(scene_of(stack(), iam=iam), f"arn:aws:iam::{ACCOUNT}:root"))
+    federated = found(as_caller(scene_of(stack(), iam=iam), f"arn:aws:sts::{ACCOUNT}:federated-user/ada"))
+    assert [(finding.code, finding.verdict) for finding in root] == [("GBY-P001", "pass")]
+    assert [(finding.code, finding.verdict) for finding in federated] == [("GBY-P001", "unknown")]
+    assert iam.asked == []
+
+
+def test_a_role_whose_path_may_not_be_read_is_guessed_and_said_so() -> None:
+    iam = Iam()
+    told = found(as_caller(scene_of(stack(), iam=iam), f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/ada"))
+    assert {call["PolicySourceArn"] for call in iam.asked} == {f"arn:aws:iam::{ACCOUNT}:role/deploy"}
+    assert "its path is not known" in told[0].read
+
+
+def test_another_module_is_told_to_be_unknown() -> None:
+    told = found(scene_of(stack(module=REGISTRY, backend=S3), iam=Iam()))
+    (finding,) = [finding for finding in told if finding.code == "GBY-P002"]
+    assert f"what the module {REGISTRY.source} needs is not known" in finding.read
+
+
+def test_more_actions_than_a_call_takes_are_asked_for_in_several() -> None:
+    iam = Iam()
+    many = [Need(f"ec2:Describe{number}", "*", "x", "quotas") for number in range(ACTIONS_A_CALL + 5)]
+    answers = simulate(scene_of(stack(), iam=iam).session(), f"arn:aws:iam::{ACCOUNT}:user/x", many)
+    assert [answer.need for answer in answers] == many
+    assert {answer.effect for answer in answers} == {"allowed"}
+    assert [len(call["ActionNames"]) for call in iam.asked] == [ACTIONS_A_CALL, 5]
+
+
+def test_an_action_that_the_simulator_leaves_out_is_not_taken_for_allowed() -> None:
+    class Forgetful(Iam):
+        def paginate(self, **given: Any) -> Iterator[dict[str, Any]]:
+            for page in super().paginate(**given):
+                yield {"EvaluationResults": [one for one in page["EvaluationResults"] if "Tag" not in str(one)]}
+
+    (finding, *_) = found(scene_of(stack(), iam=Forgetful()))
+    assert (finding.code, finding.verdict) == ("GBY-P001", "unknown")
