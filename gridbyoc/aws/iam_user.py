@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PURPOSE = ("gridbyoc:purpose", "deployment-user")
 """The tag of what `create-user` makes: user and policies."""
 STACK = "gridbyoc:stack"
+KEY = "gridbyoc:access-key"
+"""The id of the key whose secret lies in a profile somewhere. IAM's own "last used" lags behind by minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,13 @@ def make_user(session: AwsSession, wanted: WantedUser) -> User:
         if wanted.boundary and wanted.boundary != found.boundary:
             iam.put_user_permissions_boundary(UserName=wanted.name, PermissionsBoundary=wanted.boundary)
     return found
+
+
+def note_key(session: AwsSession, user: User, key_id: str) -> None:
+    """Write down, in a tag, that the secret of this key is kept somewhere: it is not lost."""
+    if user.tags.get(KEY) != key_id:
+        with domain_errors(f"The user {user.name} could not be tagged"):
+            session.iam().tag_user(UserName=user.name, Tags=[{"Key": KEY, "Value": key_id}])
 
 
 def remove_user(session: AwsSession, user: User) -> None:

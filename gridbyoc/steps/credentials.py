@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gridbyoc.aws import AwsSession
 from gridbyoc.aws.access_key import await_key, drop_keys, make_key
-from gridbyoc.aws.iam_user import AccessKey, User, WantedUser, look_at_user, make_user, require_ours
+from gridbyoc.aws.iam_user import KEY, AccessKey, User, WantedUser, look_at_user, make_user, note_key, require_ours
 from gridbyoc.aws.profile_file import Profile, StoredProfile, put_profile, read_profile, require_writable
 from gridbyoc.aws.user_policies import WantedPolicy, delete_policy, detach_policy, policies_to_change, put_policies
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, AwsError, FileError
@@ -105,6 +105,8 @@ def create_user(session: AwsSession, wanted: Wanted, *, approve: Callable[[Found
             detach_policy(session, user, arn)
             delete_policy(session, arn)
     key_id, secret = _key(session, found, user)
+    if user is not None:
+        note_key(session, user, key_id)
     await_key(session, key_id, secret, arn=wanted.arn, sleep=sleep)
     return Ready(wanted, found.changes)
 
@@ -140,11 +142,13 @@ def _require_our_profile(found: Found) -> None:
 def _require_no_used_key(found: Found) -> None:
     """A key that was used has its secret somewhere, and a second one would only be one more to lose."""
     name = found.wanted.user.name
-    used = next((key for key in found.lost if key.last_used is not None), None)
+    kept = found.user.tags.get(KEY) if found.user else None
+    used = next((key for key in found.lost if key.last_used is not None or key.id == kept), None)
     if used is not None:
+        when = f"was last used at {used.last_used:%Y-%m-%d %H:%M}" if used.last_used else "was kept in another profile"
         raise AwsError(
             f"The user {name} has an access key that is not in the profile {found.wanted.profile}.",
-            why=f"The key {used.id} was last used at {used.last_used:%Y-%m-%d %H:%M}: somebody has its secret.",
+            why=f"The key {used.id} {when}: somebody has its secret.",
             fix=f"Give the --profile-name or --credentials-file that it was kept in; or take it away "
             f"(`aws iam delete-access-key --user-name {name} --access-key-id {used.id}`) and run this again.",
             rerun=SAFE_NOTHING_DONE,

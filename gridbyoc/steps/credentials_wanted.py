@@ -71,8 +71,8 @@ def check(asked: Asked, region: str) -> None:
         _refuse("--tag", (tag_text_fault(key, 128) if key else Fault("a key is empty")) or tag_text_fault(value, 256))
         if key.lower().startswith("gridbyoc:"):
             _refuse("--tag", Fault(f"{key} is a tag of gridbyoc's own"))
-    if len(asked.tags) > 48:
-        _refuse("--tag", Fault(f"{len(asked.tags)} tags; IAM takes 50, two of them are gridbyoc's"))
+    if len(asked.tags) > 47:
+        _refuse("--tag", Fault(f"{len(asked.tags)} tags; IAM takes 50, three of them are gridbyoc's"))
 
 
 def user_arn(caller: Caller, name: str, path: str) -> str:

@@ -123,7 +123,10 @@ def test_made_whole_and_left_alone_the_second_time(account: Account) -> None:
     assert account.create(Asked("once", tags={"team": "ml"})).changes == ()
     assert account.file.read_bytes() == before
     tags = {tag["Key"]: tag["Value"] for tag in account.session.iam().list_user_tags(UserName="once")["Tags"]}
-    assert tags == {"gridbyoc:purpose": "deployment-user", "team": "ml"}
+    stored = read_profile(account.file, "gridbyoc-once")
+    assert stored is not None
+    ours = {"gridbyoc:purpose": "deployment-user", "gridbyoc:access-key": stored.access_key_id}
+    assert tags == {**ours, "team": "ml"}
 
 
 def test_killed_after_every_change_the_next_run_converges(account: Account) -> None:
@@ -140,7 +143,7 @@ def test_killed_after_every_change_the_next_run_converges(account: Account) -> N
         account.create(Asked(name))
         assert account.faults(name) == [], client.changes
         assert account.create(Asked(name)).changes == ()
-    assert killed == len(client.changes) == 4  # user, policy, attachment, key
+    assert killed == len(client.changes) == 5  # user, policy, attachment, key, tag
     assert account.file.read_text().count("[gridbyoc-") == killed + 1
 
 
@@ -169,7 +172,7 @@ def test_a_key_whose_answer_was_lost_is_not_left_behind(account: Account) -> Non
     session, client = account.dying(99, lose="create_access_key")
     account.create(Asked("twice"), session)
     assert account.faults("twice") == []
-    assert client.changes[-2:] == ["create_access_key", "delete_access_key"]
+    assert client.changes[-3:] == ["create_access_key", "delete_access_key", "tag_user"]
 
 
 def test_a_key_that_was_used_is_never_thrown_away(account: Account) -> None:
@@ -181,6 +184,17 @@ def test_a_key_that_was_used_is_never_thrown_away(account: Account) -> None:
     user = look_at_user(account.session, "used")
     assert user is not None
     assert len(user.keys) == 1
+
+
+def test_a_key_that_lies_in_another_profile_is_not_lost_though_nobody_used_it_yet(account: Account) -> None:
+    session, client = account.dying(5)
+    with pytest.raises(Killed):
+        account.create(Asked("new"), session)
+    assert client.changes[-1] == "tag_user"
+    with pytest.raises(AwsError, match="an access key that is not in the profile") as caught:
+        account.create(Asked("new", profile="elsewhere"))
+    assert "was kept in another profile" in caught.value.why
+    assert account.create(Asked("new")).changes == ()
 
 
 def test_a_file_that_cannot_be_written_leaves_no_key(account: Account) -> None:
