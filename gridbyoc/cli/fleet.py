@@ -9,7 +9,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.fleet_matrix import matrix
-from gridbyoc.cli.options import Command, Group
+from gridbyoc.cli.options import Command, Group, pass_app
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, InterruptedRunError
 
 if TYPE_CHECKING:
@@ -73,15 +73,33 @@ def _command(verb: str) -> click.Command:
     single: click.Command = getattr(importlib.import_module(f"gridbyoc.cli.{module}"), verb)
     taken = [param for param in single.params if param.name in FORWARDED]
 
-    def callback(paths: tuple[str, ...], jobs: int | None, fail_fast: bool, again: bool = False, **given: Any) -> int:  # noqa: ANN401 - the single verb's
+    @pass_app
+    def callback(
+        app: App,
+        /,
+        paths: tuple[str, ...],
+        jobs: int | None,
+        fail_fast: bool,
+        again: bool = False,
+        **given: Any,  # noqa: ANN401 - the single verb's
+    ) -> int:
         from gridbyoc.steps.fleet.carry_out import Wanted
 
         context = click.get_current_context()
         _require_approval(verb, given)
         options = _options(context, taken, given)
         pending = verb != "plan" or bool(given.get("exit_code"))
-        wanted = Wanted(_verb(verb), options, jobs, fail_fast, again, pending, given.get("terraform_bin"))
-        return _run(context.find_object(App), paths, wanted)
+        wanted = Wanted(
+            _verb(verb),
+            options,
+            jobs,
+            fail_fast,
+            again,
+            pending,
+            given.get("terraform_bin"),
+            given.get("overrides", ()),
+        )
+        return _run(app, paths, wanted)
 
     return Command(verb, params=[*_own(verb), *taken], callback=callback, help=_help(verb, line), short_help=line)
 
@@ -157,7 +175,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 - as above
     return f"{value:.3f}s" if isinstance(value, float) else str(value)
 
 
-def _run(app: App | None, paths: tuple[str, ...], wanted: Wanted) -> int:
+def _run(app: App, paths: tuple[str, ...], wanted: Wanted) -> int:
     import time
 
     from gridbyoc.cli.running import now
@@ -165,7 +183,6 @@ def _run(app: App | None, paths: tuple[str, ...], wanted: Wanted) -> int:
     from gridbyoc.steps.fleet.carry_out import Surroundings, carry_out
     from gridbyoc.steps.fleet.find import find_members
 
-    assert app is not None  # noqa: S101 - `run` has put it there
     members = find_members(paths or (".",), app.cwd)
     view = fleet_view(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
     with view:

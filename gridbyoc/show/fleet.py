@@ -92,11 +92,13 @@ class PlainFleet(_Lines):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._at: dict[str, str] = {}
+        self._quiet = False
 
     def __call__(self, event: FleetEvent) -> None:
         """Write the event's line, if it has one."""
         if isinstance(event, FleetStarted):
             left = len(event.members) - len(event.skipped)
+            self._quiet = event.verb == "validate"  # which may be of thousands, in a moment: the table names them all
             self.write(f"{event.verb}: {left} stacks, {min(event.jobs, max(left, 1))} at once")
         elif isinstance(event, FleetNote):
             self.write(event.message)
@@ -104,7 +106,7 @@ class PlainFleet(_Lines):
             self.write(f"{event.member.label}: begins")
         elif isinstance(event, MemberSaid):
             self._said(event)
-        elif event.result.outcome != "skipped":
+        elif event.result.outcome != "skipped" and not self._quiet:
             words, took = words_of(event.result), duration(event.result.seconds)
             self.write(f"{event.result.member.label}: {event.result.outcome} in {took}{f': {words}' if words else ''}")
 

@@ -17,7 +17,7 @@ from gridbyoc.errors import UsageError
 from gridbyoc.show.fleet import JsonFleet, PlainFleet, fleet_rows, fleet_summary, fleet_view
 from gridbyoc.show.fleet_live import LiveFleet
 from gridbyoc.steps.fleet.capacity import PER_STACK, RESERVE, available_memory, default_jobs
-from gridbyoc.steps.fleet.carry_out import FleetReport
+from gridbyoc.steps.fleet.carry_out import FleetReport, Surroundings, Wanted, carry_out
 from gridbyoc.steps.fleet.child import Listener, child_argv
 from gridbyoc.steps.fleet.find import find_members
 from gridbyoc.steps.fleet.model import (
@@ -402,3 +402,24 @@ def test_the_summary(tmp_path: Path) -> None:
     ]
     assert fleet_summary(report) == "plan of 2 stacks in 1m15s: 1 failed, 1 not started."
     assert report.as_json()["counts"] == {"failed": 1, "not started": 1}
+
+
+def validated(top: Path, **given: Any) -> tuple[list[str], FleetReport]:
+    shown: list[FleetEvent] = []
+    outside = Surroundings(top, top, {}, shown.append, lambda: NOW, lambda: 0.0)
+    report = carry_out(find_members(["."], top), Wanted("validate", **given), outside)
+    return [event.result.member.label for event in shown if isinstance(event, MemberFinished)], report
+
+
+def test_validate_reads_every_file_in_this_process(tmp_path: Path) -> None:
+    for name in ("a", "c"):
+        put(tmp_path, f"{name}.yaml")
+    put(tmp_path, "b.yaml", "version: 1\nname: b\nclusters: []\naws: {region: x}\n")
+    shown, report = validated(tmp_path)
+    assert (shown, report.status, report.counts()) == (["a", "b", "c"], 2, {"done": 2, "failed": 1})
+    failed = report.results[1]
+    assert failed.detail == "error: b.yaml:3: clusters: is empty (and 1 more)"
+    assert {problem["level"] for problem in failed.said["document"]["document"]} == {"error"}
+    assert validated(tmp_path, fail_fast=True)[1].counts() == {"done": 1, "failed": 1, "not started": 1}
+    assert validated(tmp_path, overrides=("aws.region=eu-west-1", "clusters=[{name: x}]"))[1].status == 0
+    assert not (tmp_path / ".gridbyoc").exists()

@@ -26,12 +26,15 @@ from gridbyoc.steps.fleet.order import durations, longest_first
 from gridbyoc.steps.fleet.providers import Provision, provision
 from gridbyoc.steps.fleet.record import Record
 from gridbyoc.steps.fleet.run import Work, run_members
+from gridbyoc.steps.fleet.validate import Reading, validate_members
 from gridbyoc.terraform.interrupts import Interrupts
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the command line asks for. ``options`` go to each stack's run; ``jobs`` ``None``: what the machine bears.
+
+    ``overrides`` are the ``--set`` among them.
 
     ``again``: also those that the last run, broken off, has done. ``pending``: whether pending changes make the
     exit status 3.
@@ -44,6 +47,7 @@ class Wanted:
     again: bool = False
     pending: bool = True
     terraform_bin: str | None = None
+    overrides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +116,11 @@ def carry_out(members: Sequence[Member], wanted: Wanted, outside: Surroundings) 
     for note in supply.notes:
         outside.emit(note)
     if done:
-        outside.emit(FleetNote(f"{len(done)} done already by the run that was broken off; --all runs them again."))
+        outside.emit(FleetNote(f"{len(done)} done already by the run before; --all runs them again."))
     skipped = [Result(member, "skipped", 0, detail="done in the run before") for member in done]
     for result in skipped:
         outside.emit(MemberFinished(result))
-    work = _work(wanted, outside, supply, record)
-    ordered = longest_first(left, durations(left, wanted.verb))
-    results = [*skipped, *run_members(work, ordered, outside.emit, outside.interrupts)]
+    results = [*skipped, *_results(left, wanted, outside, supply, record)]
     place = {member: index for index, member in enumerate(members)}
     results.sort(key=lambda result: place[result.member])
     interrupted = outside.interrupts.asked
@@ -126,6 +128,17 @@ def carry_out(members: Sequence[Member], wanted: Wanted, outside: Surroundings) 
     if record is not None and report.status == 0:
         record.clear(members)
     return report
+
+
+def _results(
+    left: Sequence[Member], wanted: Wanted, outside: Surroundings, supply: Provision, record: Record | None
+) -> tuple[Result, ...]:
+    emit, interrupts = outside.emit, outside.interrupts
+    if wanted.verb == "validate":
+        reading = Reading(wanted.overrides, outside.environ, outside.cwd, outside.home, outside.clock)
+        return validate_members(left, reading, emit, interrupts, fail_fast=wanted.fail_fast)
+    ordered = longest_first(left, durations(left, wanted.verb))
+    return run_members(_work(wanted, outside, supply, record), ordered, emit, interrupts)
 
 
 def _done_before(record: Record | None, members: Sequence[Member], wanted: Wanted) -> tuple[Member, ...]:
@@ -138,9 +151,9 @@ def _done_before(record: Record | None, members: Sequence[Member], wanted: Wante
 
 
 def _supply(left: Sequence[Member], wanted: Wanted, outside: Surroundings) -> Provision:
-    jobs = wanted.jobs or default_jobs(wanted.verb, len(left), cores=usable_cores(), available=available_memory())
     if wanted.verb == "validate":
-        return Provision(lambda _member: outside.environ, jobs)
+        return Provision(lambda _member: outside.environ, 1)
+    jobs = wanted.jobs or default_jobs(wanted.verb, len(left), cores=usable_cores(), available=available_memory())
     place = {"cwd": outside.cwd, "home": outside.home}
     return provision(left, jobs, environ=outside.environ, terraform_bin=wanted.terraform_bin, **place)
 
