@@ -68,5 +68,5 @@ def use_lines(profile: str, file: Path, environ: Mapping[str, str], home: Path) 
 
     elsewhere = credentials_file(environ, home) != file
     place = f"AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(file))} " if elsewhere else ""
-    in_file = f"aws: {{profile: {profile}}}" + (f" in the stack file, with {place.strip()}" if elsewhere else "")
+    in_file = f"aws: {{profile: {profile}}} in the stack file" + (f", with {place.strip()}" if elsewhere else "")
     return (in_file, f"{without_keys(environ)}{place}AWS_PROFILE={profile} gridbyoc bootstrap")

@@ -94,11 +94,10 @@ def create_user(
     """
     from gridbyoc.cli.credential_words import use_lines
     from gridbyoc.steps.credentials import create_user as create
-    from gridbyoc.steps.credentials_wanted import check, wanted_of
+    from gridbyoc.steps.credentials_wanted import wanted_of
 
     asked = _asked(name, options)
     session, stack, caller = _account(app, stack_file, profile, asked)
-    check(asked, session.region)
     wanted = wanted_of(asked, caller, stack, app.environ, app.home)
     ready = create(session, wanted, approve=lambda found: _approve(app, found, yes=yes), sleep=time.sleep)
     use = use_lines(wanted.profile, wanted.file, app.environ, app.home)
@@ -134,11 +133,9 @@ def delete_user(
     Only what carries gridbyoc's tag is touched. Killed anywhere, run it again.
     """
     from gridbyoc.steps.credentials_delete import delete_user as delete
-    from gridbyoc.steps.credentials_wanted import check
 
     asked = _asked(name, options)
     session, _, caller = _account(app, stack_file, profile, asked)
-    check(asked, session.region)
 
     def approve(doomed: Doomed) -> bool:
         _tell(app, "This would be done, for good:", doomed.lines)
@@ -170,8 +167,10 @@ def _account(
     app: App, stack_file: str | None, profile: str | None, asked: Asked
 ) -> tuple[AwsSession, Stack | None, Caller]:
     from gridbyoc.aws import caller_identity, guard_account
+    from gridbyoc.steps.credentials_wanted import check
 
     session, stack = _session(app, stack_file, profile, asked.profile_name)
+    check(asked, session.region)
     caller = caller_identity(session)
     guard_account(caller, stack.aws.account_id if stack else None)
     return session, stack, caller
