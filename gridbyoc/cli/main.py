@@ -55,6 +55,7 @@ COMMANDS = {
     "state": ("state", "The state's bucket, its lock, and moving it."),
     "destroy": ("destroy", "Delete a stack's clusters and its role."),
     "fleet": ("fleet", "Many stacks: validate, plan, bootstrap, drift, destroy."),
+    "pipeline": ("pipeline", "Write a pipeline for GitHub, GitLab, make, Jenkins or Argo."),
     "sandbox": ("sandbox", "A local AWS and a local control plane."),
     "policy": ("policy", "What must be allowed in AWS to run this."),
     "doctor": ("doctor", "Check what a bootstrap needs, before it begins."),

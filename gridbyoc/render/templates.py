@@ -1,22 +1,38 @@
-"""The templates: what they may use, and that nothing but HCL comes out of them."""
+"""The templates: what they may use, and that nothing comes out of them but text in the language they are of."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import jinja2
 
 from gridbyoc.render.data import data_dir
 from gridbyoc.render.hcl import hcl, identifier, only_hcl
 
+_HCL: Mapping[str, Callable[..., Any]] = MappingProxyType({"hcl": hcl, "identifier": identifier})
+_NO_SYNTAX: Mapping[str, Any] = MappingProxyType({})
 
-def template_environment() -> jinja2.Environment:
-    """Jinja over the directory ``templates``: undefined names are errors, every printed value has passed a filter."""
-    environment = jinja2.Environment(  # noqa: S701  what comes out is HCL, and only_hcl guards it
+
+def template_environment(
+    finalize: Callable[[object], str] = only_hcl,
+    filters: Mapping[str, Callable[..., Any]] = _HCL,
+    syntax: Mapping[str, Any] = _NO_SYNTAX,
+) -> jinja2.Environment:
+    """Jinja over the directory ``templates``: undefined names are errors, every printed value has passed a filter.
+
+    ``finalize`` and ``filters`` are those of HCL unless another language's are given; ``syntax`` are Jinja's own signs,
+    for a language that has braces of its own.
+    """
+    environment = jinja2.Environment(  # noqa: S701  nothing but what finalize lets pass comes out
         loader=jinja2.FileSystemLoader(data_dir("templates")),
         undefined=jinja2.StrictUndefined,
-        finalize=only_hcl,
+        finalize=finalize,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        **syntax,
     )
-    environment.filters |= {"hcl": hcl, "identifier": identifier}
+    environment.filters |= dict(filters)
     return environment

@@ -1,0 +1,213 @@
+"""``gridbyoc pipeline``."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gridbyoc import __version__
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import command, load_stack, pass_app
+from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
+
+if TYPE_CHECKING:
+    from gridbyoc.render.pipelines import Engine, PipelineSettings, PipelineStack
+    from gridbyoc.stack.model import Stack
+
+LARGEST = 16 * 1024 * 1024
+_NOT_REPEATED = frozenset({"engine", "paths", "out", "check", "force"})
+_SETTINGS = ("branch", "environment", "runner", "drift_schedule", "python_version", "version_spec")
+
+
+@command("pipeline", short_help="Write a pipeline for a CI engine.")
+@click.argument("engine", type=click.Choice(["github", "gitlab", "make", "jenkins", "argo"]))
+@click.argument("paths", nargs=-1, type=str, metavar="[STACK_FILE]...")
+@click.option("--out", default=None, metavar="PATH", help="File or directory to write to; - is standard output.")
+@click.option("--check", is_flag=True, help="Write nothing; end with status 3 and a diff where the file differs.")
+@click.option("--force", is_flag=True, help="Replace a file that this command has not written.")
+@click.option("--fleet", is_flag=True, help="argo: look the stacks below the given paths up in each run.")
+@click.option("--branch", default="main", show_default=True, metavar="NAME", help="What is merged there is applied.")
+@click.option(
+    "--environment", default="production", show_default=True, metavar="NAME", help="Where applying is approved."
+)
+@click.option("--runner", default="", metavar="LABEL", help="The machines that run the jobs (default: the engine's).")
+@click.option(
+    "--drift-schedule", default="23 3 * * *", show_default=True, metavar="CRON", help="When to look for drift."
+)
+@click.option("--python-version", default="3.13", show_default=True, metavar="3.N", help="The Python of the jobs.")
+@click.option(
+    "--version-spec", default=f"=={__version__}", show_default=True, metavar="SPEC", help="Which gridbyoc to install."
+)
+@pass_app
+def pipeline(
+    app: App,
+    /,
+    engine: str,
+    paths: tuple[str, ...],
+    out: str | None,
+    check: bool,
+    force: bool,
+    **given: Any,  # noqa: ANN401 - the options of the settings
+) -> int:
+    """Write a pipeline for ENGINE that validates, plans, applies what was planned, looks for drift, and destroys by
+    hand: for each STACK_FILE (default: gridbyoc.yaml).
+
+    The file goes where the engine looks for it, or to --out. A file that this command has not written is left alone.
+    docs/pipelines.md says what each engine needs to be told once.
+    """
+    from gridbyoc.render.pipelines import ENGINES, render_pipeline
+
+    chosen = ENGINES[engine]
+    _check_options(chosen, given, check=check, out=out)
+    settings = _settings(app, chosen, paths, given)
+    text = render_pipeline(chosen, settings, _again(paths))
+    if out == "-":
+        app.line(text.rstrip("\n"))
+        return int(ExitStatus.DONE)
+    target = _target(app, chosen, out)
+    present = _read(target)
+    if check:
+        return _compare(app, _shown(app, target), present, text)
+    _write(app, chosen, target, present, text, force=force)
+    return int(ExitStatus.DONE)
+
+
+def _check_options(engine: Engine, given: dict[str, Any], *, check: bool, out: str | None) -> None:
+    context = click.get_current_context()
+    source = click.core.ParameterSource.COMMANDLINE
+    unused = [name for name in given if name in engine.ignores and context.get_parameter_source(name) is source]
+    if unused:
+        raise _wrong(f"--{unused[0].replace('_', '-')} means nothing to {engine.name}.", "Leave it out.")
+    if check and out == "-":
+        raise _wrong("There is nothing to check on standard output.", "Name a file with --out, or leave it out.")
+
+
+def _settings(app: App, engine: Engine, paths: tuple[str, ...], given: dict[str, Any]) -> PipelineSettings:
+    from gridbyoc.render.pipelines import PipelineSettings
+
+    chosen = {name: given[name] for name in _SETTINGS}
+    if given["fleet"]:
+        fleet = tuple(_from_root(app, path) for path in paths or (".",))
+        return PipelineSettings(stacks=(), fleet=fleet, **chosen)
+    default = app.environ.get("GRIDBYOC_STACK") or "gridbyoc.yaml"
+    if engine.name == "make" and not paths and not Path(app.cwd, default).exists():
+        return PipelineSettings(stacks=(), **chosen)
+    stacks = tuple(_stack(app, engine, path) for path in paths or (default,))
+    return PipelineSettings(stacks=stacks, **chosen)
+
+
+def _stack(app: App, engine: Engine, path: str) -> PipelineStack:
+    from gridbyoc.render.pipelines import PipelineStack
+
+    file = _from_root(app, path)
+    stack = load_stack(app, path)
+    if engine.name != "make":
+        _check_for_jobs(app, stack, file)
+    return PipelineStack(stack.name, file, stack.aws.region, stack.control_plane.type)
+
+
+def _check_for_jobs(app: App, stack: Stack, file: str) -> None:
+    """Jobs begin on a machine that has neither the last one's files nor anybody's profile."""
+    from gridbyoc.stack.model import S3Backend
+
+    if not isinstance(stack.terraform.backend, S3Backend):
+        raise UsageError(
+            f"The state of the stack {stack.name} is local.",
+            why="Each job would begin without it, and make another role.",
+            fix=f"Move it to S3: `gridbyoc state init {file}`, then `gridbyoc state migrate {file}`.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    if stack.aws.profile:
+        app.note(f"warning: {file} names the AWS profile {stack.aws.profile}, which the jobs do not have.")
+
+
+def _from_root(app: App, path: str) -> str:
+    """The path from the current directory, which is taken for the repository's root."""
+    from gridbyoc.render.pipelines.settings import check_path
+
+    try:
+        found = os.path.relpath(app.cwd / path, app.cwd)
+    except ValueError:
+        found = path
+    check_path(found)
+    return found
+
+
+def _again(paths: tuple[str, ...]) -> list[str]:
+    """What was given on the command line, for the file's head: where the file lies, it need not say."""
+    context = click.get_current_context()
+    source = click.core.ParameterSource.COMMANDLINE
+    own = [param for param in context.command.params if param.expose_value and param.name not in _NOT_REPEATED]
+    said = [param for param in own if context.get_parameter_source(str(param.name)) is source]
+    values = [(max(param.opts, key=len), context.params[str(param.name)]) for param in said]
+    return [*(name if value is True else f"{name}={value}" for name, value in values), *paths]
+
+
+def _target(app: App, engine: Engine, out: str | None) -> Path:
+    if out is None:
+        return app.cwd / engine.path
+    path = Path(app.cwd, out)
+    return path / engine.path if out.endswith("/") or path.is_dir() else path
+
+
+def _read(target: Path) -> str | None:
+    from gridbyoc.stack.files import file_error
+
+    try:
+        with target.open("rb") as stream:
+            return stream.read(LARGEST).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise file_error("Cannot read", target, error if isinstance(error, OSError) else OSError(str(error))) from None
+
+
+def _compare(app: App, name: str, present: str | None, text: str) -> int:
+    differs = present != text
+    if app.json:
+        app.object({"type": "pipeline", "file": name, "differs": differs})
+    else:
+        for line in _diff(name, present or "", text):
+            app.line(line)
+        if not differs:
+            app.line(f"{name} is as it would be written.")
+    return int(ExitStatus.CHANGES_PENDING) if differs else int(ExitStatus.DONE)
+
+
+def _diff(name: str, present: str, text: str) -> Iterator[str]:
+    before, after = present.splitlines(), text.splitlines()
+    return difflib.unified_diff(before, after, name, f"{name} (as it would be written)", lineterm="")
+
+
+def _write(app: App, engine: Engine, target: Path, present: str | None, text: str, *, force: bool) -> None:
+    from gridbyoc.render.pipelines import is_ours
+    from gridbyoc.stack.files import file_error, write_atomic
+
+    name = _shown(app, target)
+    if present is not None and not force and not is_ours(engine, present):
+        raise _wrong(
+            f"{name} is there already, and was not written by `gridbyoc pipeline {engine.name}`.",
+            "Name another place with --out, or give --force to replace it.",
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise file_error("Cannot make the directory", target.parent, error) from None
+    changed = write_atomic(target, text, mode=0o644)
+    if app.json:
+        app.object({"type": "pipeline", "file": name, "changed": changed})
+        return
+    app.line(f"{'Wrote' if changed else 'Nothing has changed in'} {name}. {engine.next}: docs/pipelines.md says how.")
+
+
+def _shown(app: App, target: Path) -> str:
+    return str(target.relative_to(app.cwd)) if target.is_relative_to(app.cwd) else str(target)
+
+
+def _wrong(what: str, fix: str) -> UsageError:
+    return UsageError(what, fix=fix, rerun=SAFE_NOTHING_DONE)

@@ -1,0 +1,104 @@
+"""What a pipeline is rendered from: every value is of a form that no engine, and no shell, reads as anything else."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.stack.model import DialectName
+
+_PATH = re.compile(r"(?!-)[A-Za-z0-9._/@+=,:-]+")
+"""The same as `gridbyoc fleet matrix` hands to jobs: a word of a shell as it is."""
+_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
+_BRANCH = re.compile(r"(?!.*(//|\.\.|/\.|\.lock(/|$)))[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}(?<![./])")
+"""A branch's name without what is a wildcard in a filter: https://git-scm.com/docs/git-check-ref-format"""
+_WORDS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_CRON_FIELD = r"(\*|[0-9]{1,2}(-[0-9]{1,2})?)(/[0-9]{1,2})?"
+_CRON = re.compile(rf"{_CRON_FIELD}(,{_CRON_FIELD})*( {_CRON_FIELD}(,{_CRON_FIELD})*){{4}}")
+_CLAUSE = r"(==|>=|<=|~=|!=|<|>)[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?"
+_VERSIONS = re.compile(rf"{_CLAUSE}(,{_CLAUSE})*")
+_PYTHON = re.compile(r"3\.[1-9][0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineStack:
+    """One stack as a pipeline sees it: ``file`` is its path from the repository's root, with ``/``."""
+
+    name: str
+    file: str
+    region: str
+    control_plane: DialectName = "grid"
+
+    @property
+    def slug(self) -> str:
+        """The name as a part of a job's id: letters, digits and ``-`` alone."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """The inputs of every engine's template. ``runner`` is the label of the machines that run the jobs, empty for the
+    engine's own default; ``fleet`` are the paths of ``gridbyoc fleet matrix`` where the stacks are looked up each time.
+
+    ``UsageError`` for a value that could be read as anything but itself.
+    """
+
+    stacks: tuple[PipelineStack, ...]
+    version_spec: str
+    branch: str = "main"
+    environment: str = "production"
+    runner: str = ""
+    drift_schedule: str = "23 3 * * *"
+    python_version: str = "3.13"
+    fleet: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check each value once, here, for all engines."""
+        _check(_VERSIONS, "--version-spec", self.version_spec, "a version, such as ==1.2.3, or >=1.2,<2")
+        _check(_BRANCH, "--branch", self.branch, "a branch's name, such as main, without wildcards")
+        _check(_WORDS, "--environment", self.environment, "letters, digits, `_`, `.` and `-`, such as production")
+        _check(_CRON, "--drift-schedule", self.drift_schedule, "five fields of cron in digits, such as '23 3 * * *'")
+        _check(_PYTHON, "--python-version", self.python_version, "a version of Python, such as 3.13")
+        if self.runner:
+            _check(_WORDS, "--runner", self.runner, "one label: letters, digits, `_`, `.` and `-`")
+        for path in self.fleet:
+            _check(_PATH, "The path", path, "letters, digits and `._/@+=,:-`")
+        for stack in self.stacks:
+            _check_stack(stack)
+        _check_unique([stack.slug for stack in self.stacks], [stack.name for stack in self.stacks])
+
+    @property
+    def requirement(self) -> str:
+        """What pip installs: the tool with its own Terraform, so that the jobs need no other."""
+        return f"gridbyoc[embedded]{self.version_spec}"
+
+
+def check_path(path: str) -> None:
+    """``UsageError`` for a path that a job's script would not read as one word, or that leaves the repository."""
+    _check(_PATH, "The path", path, "letters, digits and `._/@+=,:-`")
+    if path.startswith("/") or ".." in path.split("/"):
+        raise _wrong(f"The path {path!r} leaves the current directory.", "Run this at the repository's root.")
+
+
+def _check_stack(stack: PipelineStack) -> None:
+    check_path(stack.file)
+    _check(_NAME, "The stack's name", stack.name, "what the stack file's schema allows")
+    _check(_REGION, "The region", stack.region, "an AWS region")
+
+
+def _check_unique(slugs: list[str], names: list[str]) -> None:
+    twice = [names[i] for i, slug in enumerate(slugs) if Counter(slugs)[slug] > 1]
+    if twice:
+        raise _wrong(f"The names of these stacks are too much alike: {', '.join(twice)}.", "Rename one of them.")
+
+
+def _check(form: re.Pattern[str], what: str, value: str, wanted: str) -> None:
+    if form.fullmatch(value) is None:
+        raise _wrong(f"{what} {value!r} cannot stand in a pipeline.", f"Give {wanted}.")
+
+
+def _wrong(what: str, fix: str) -> UsageError:
+    return UsageError(what, fix=fix, rerun=SAFE_NOTHING_DONE)
