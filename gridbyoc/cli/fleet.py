@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -74,34 +75,26 @@ def _command(verb: str) -> click.Command:
     taken = [param for param in single.params if param.name in FORWARDED]
 
     @pass_app
-    def callback(
-        app: App,
-        /,
-        paths: tuple[str, ...],
-        jobs: int | None,
-        fail_fast: bool,
-        again: bool = False,
-        **given: Any,  # noqa: ANN401 - the single verb's
-    ) -> int:
-        from gridbyoc.steps.fleet.carry_out import Wanted
-
-        context = click.get_current_context()
+    def callback(app: App, /, paths: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401 - any option's value
         _require_approval(verb, given)
-        options = _options(context, taken, given)
-        pending = verb != "plan" or bool(given.get("exit_code"))
-        wanted = Wanted(
-            _verb(verb),
-            options,
-            jobs,
-            fail_fast,
-            again,
-            pending,
-            given.get("terraform_bin"),
-            given.get("overrides", ()),
-        )
-        return _run(app, paths, wanted)
+        return _run(app, paths, _wanted(verb, _options(click.get_current_context(), taken, given), given))
 
     return Command(verb, params=[*_own(verb), *taken], callback=callback, help=_help(verb, line), short_help=line)
+
+
+def _wanted(verb: str, options: tuple[str, ...], given: Mapping[str, Any]) -> Wanted:
+    from gridbyoc.steps.fleet.carry_out import Wanted
+
+    return Wanted(
+        _verb(verb),
+        options,
+        jobs=given["jobs"],
+        fail_fast=given["fail_fast"],
+        again=given.get("again", False),
+        pending=verb != "plan" or given["exit_code"],
+        terraform_bin=given.get("terraform_bin"),
+        overrides=given.get("overrides", ()),
+    )
 
 
 def _verb(verb: str) -> Verb:

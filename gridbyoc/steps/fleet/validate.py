@@ -11,7 +11,7 @@ from typing import Any
 from gridbyoc.errors import ExitStatus, Problem, StackError
 from gridbyoc.stack.load import read
 from gridbyoc.steps.fleet.detail import detail_of
-from gridbyoc.steps.fleet.model import EmitFleet, Member, MemberFinished, Result
+from gridbyoc.steps.fleet.model import EmitFleet, Member, MemberFinished, Outcome, Result
 from gridbyoc.terraform.interrupts import Interrupts
 
 
@@ -53,7 +53,7 @@ def _validated(member: Member, reading: Reading) -> Result:
     except StackError as error:
         status, problems = ExitStatus.USAGE, list(_objects(error.problems, "error"))
     said = {"document": {"document": problems}}
-    outcome = "failed" if status else "done"
+    outcome: Outcome = "failed" if status else "done"
     return Result(member, outcome, int(status), reading.clock() - began, detail_of("validate", said), None, said)
 
 
