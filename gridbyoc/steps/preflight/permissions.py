@@ -18,6 +18,8 @@ from gridbyoc.steps.verdict import Verdict
 CALL = "iam:SimulatePrincipalPolicy"
 LOOKED_AT: tuple[Phase, ...] = tuple(phase for phase in PHASES if phase not in ("bucket", "increase"))
 """``state init`` and a request for quotas are seldom run, and say themselves what they may not do."""
+SHOWN = 5
+"""Actions that a line names; ``facts`` have all of them."""
 _ASK = "Allow the caller iam:SimulatePrincipalPolicy on itself; `gridbyoc policy` prints a policy that does."
 _ADD = "Add it to the caller's policy: `gridbyoc policy` prints one that allows what is needed."
 _FIXES = {
@@ -126,7 +128,8 @@ def _not_seen(phase: Phase, found: Sequence[Answer]) -> Finding:
     actions = _unique(answer.need.action for answer in denied or found)
     reasons = "; ".join(_unique(answer.why for answer in denied or found))
     facts = {"phase": phase, "actions": list(actions), "reasons": reasons}
-    read = f"{reasons}: {', '.join(actions)}"
+    more = f" and {len(actions) - SHOWN} more" if len(actions) > SHOWN else ""
+    read = f"{reasons}: {', '.join(actions[:SHOWN])}{more}"
     return Finding(
         LOOKING, "warn" if denied else "unknown", read, f"for {PHASES[phase]}", _ADD, CALL, subject=phase, facts=facts
     )
