@@ -214,7 +214,7 @@ def _plan_outputs(found: Review, bundle: str) -> dict[str, str]:
         "has_changes": _truth(plan.has_changes),
         "adds": str((counts.add if counts else 0) + actions.count("create")),
         "changes": str((counts.change if counts else 0) + actions.count("update")),
-        "destroys": str((counts.destroy if counts else 0) + actions.count("delete")),
+        "destroys": str(len(plan.destroys)),
         "destroyed": "\n".join(plan.destroys),
         "bundle": bundle,
     }

@@ -20,6 +20,8 @@ def plan_lines(plan: Plan) -> list[str]:
     for change in plan.clusters:
         lines.append(f"  {SIGNS[change.action]} cluster {change.name}" + (": no changes" * (change.action == "none")))
         lines += [f"      {f.field}: {f.before} -> {f.after}" for f in change.fields]
+        given = plan.handed_on if change.spec and change.cluster else ()
+        lines += [f"      {name}: is given the new one after the apply" for name in given]
     lines += [] if plan.clusters else ["    no clusters"]
     if plan.costs:
         lines += ["Standing cost:", *(f"  {cost}" for cost in plan.costs)]

@@ -26,7 +26,7 @@ def review_markdown(review: Review) -> str:
     if review.plan.destroys:
         blocks += _list("Destroys", [code(name) for name in review.plan.destroys])
     blocks += _list("Permissions", [_sentence(each) for each in review.permissions])
-    blocks += _list("Control plane", [_cluster(change) for change in review.plan.clusters])
+    blocks += _list("Control plane", [_cluster(change, review.plan.handed_on) for change in review.plan.clusters])
     blocks += _costs(review)
     blocks += ["**AWS**"] if review.resources else []
     blocks += [_resource(detail) for detail in review.resources]
@@ -40,6 +40,7 @@ def review_object(review: Review) -> dict[str, Any]:
         "resources": [asdict(detail) for detail in review.resources],
         "permissions": [plain_sentence(sentence) for sentence in review.permissions],
         "standing_cost": {"before": list(review.before), "after": list(review.after)},
+        "handed_on": list(review.plan.handed_on),
         "warnings": list(review.warnings),
     }
 
@@ -58,10 +59,12 @@ def _sentence(sentence: Sentence) -> str:
     return "".join(part if isinstance(part, str) else code(part.text) for part in sentence)
 
 
-def _cluster(change: ClusterChange) -> str:
+def _cluster(change: ClusterChange, handed_on: tuple[str, ...]) -> str:
     words = {"create": "is created", "update": "is changed", "delete": "is deleted", "none": "stays as it is"}
     lines = [f"The cluster {code(change.name)} {words[change.action]}"]
     lines += [f"  - {code(each.field)}: {code(each.before)} → {code(each.after)}" for each in change.fields]
+    given = handed_on if change.spec and change.cluster else ()
+    lines += [f"  - {code(name)}: it is given the new one after the apply" for name in given]
     return "\n".join(lines)
 
 

@@ -49,6 +49,12 @@ class Plan:
             *(f"cluster {change.name}" for change in self.clusters if change.action == "delete"),
         )
 
+    @property
+    def handed_on(self) -> tuple[str, ...]:
+        """What of the grant would be another after the apply (``role_arn``, ``external_id``): clusters are given it."""
+        changed = self.terraform.outputs if self.terraform and self.grant else ()
+        return tuple(name for name in ("role_arn", "external_id") if name in changed)
+
     def _half_made(self, change: ResourceChange) -> bool:
         """Tainted: its making was cut off, and it is made again. Not a role with clusters, nor what may hold data."""
         in_use = ".aws_iam_role." in change.address and any(each.cluster for each in self.clusters)

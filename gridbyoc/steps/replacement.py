@@ -62,7 +62,8 @@ def finish_replacement(
     if not old_ids and site.previous_role is None:
         return
     if not run.choices.wait or not may_plan:
-        run.outside.emit(Note("The old grant is still accepted; the next bootstrap drops it.", "warning"))
+        alike = "" if site.previous_role or may_plan else ", or the next plan that is applied,"
+        run.outside.emit(Note(f"The old grant is still accepted; the next bootstrap{alike} drops it.", "warning"))
         return
     clusters = site.preflight.registrar.list()
     hidden = hide_their_id(clusters, site.roles(grant))

@@ -14,6 +14,7 @@ from markdown_it.token import Token
 from gridbyoc.control_plane.model import FieldChange, Grant
 from gridbyoc.show.applied import report_markdown
 from gridbyoc.show.markdown import LIMIT, code, details, fence, fitted, prose
+from gridbyoc.show.plan import plan_lines
 from gridbyoc.show.review import review_markdown, review_object
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 from gridbyoc.stack.secret import Secret
@@ -127,6 +128,19 @@ def test_clusters_costs_and_warnings() -> None:
         r"- after: a: about \$10 a day standing (cost-saving profile)",
     ]
     assert review_object(found)["standing_cost"]["after"] == ["a: about $10 a day standing (cost-saving profile)"]
+
+
+def test_a_rotation_says_that_clusters_are_given_the_new_id() -> None:
+    summary = PlanSummary(1, 1, 1, (), (), ("external_id", "other"), has_changes=True)
+    kept, new = (
+        ClusterChange("none", "a", ClusterSpec("a"), cluster("a")),
+        ClusterChange("create", "b", ClusterSpec("b")),
+    )
+    plan = Plan(summary, (kept, new), (), Grant(ROLE, Secret("x" * 9), "us-east-1"))
+    text = review_markdown(of({}, plan))
+    assert "- The cluster `a` stays as it is\n  - `external_id`: it is given the new one after the apply\n- The" in text
+    assert "      external_id: is given the new one after the apply" in plan_lines(plan)
+    assert Plan(summary, (kept,), (), None).handed_on == ()
 
 
 def test_a_plan_of_nothing_is_short() -> None:

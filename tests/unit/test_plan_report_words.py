@@ -142,14 +142,30 @@ def test_everybody_and_everybody_but() -> None:
 
 def test_a_new_role_and_one_that_goes() -> None:
     new = role(None, {"max_session_duration": 3600}, unknown={"assume_role_policy": True})
-    assert words(new, trusted=(Trusted("account 1", True), Trusted("arn:x", False)))[:3] == [
+    assert words(new, trusted=(Trusted("123456789012", True), Trusted("arn:x", False)))[:3] == [
         "The role `grid-x` is new",
-        "The role `grid-x` may now be assumed by `account 1` (with the external id)",
+        "The role `grid-x` may now be assumed by `any principal of account 123456789012` (with the external id)",
         "The role `grid-x` may now be assumed by `arn:x` (without the external id)",
     ]
     assert "known after the apply only" in words(new)[1]
     gone = role({"assume_role_policy": trust(ROOT)})
     assert words(gone) == ["The role `grid-x` is destroyed: nobody can assume it any more"]
+
+
+def test_a_trust_policy_with_an_id_that_is_not_made_yet_is_held_against_the_one_that_stands() -> None:
+    rotated = role({"assume_role_policy": trust(ROOT)}, {}, unknown={"assume_role_policy": True})
+    control_plane = Trusted("302180240179", True)
+    accepts = "The role `grid-x` accepts external ids that are known after the apply only"
+    assert words(rotated, trusted=(control_plane,)) == [accepts]
+    assert words(rotated, trusted=(control_plane, Trusted("arn:x", False))) == [
+        "The role `grid-x` may now be assumed by `arn:x` (without the external id)", accepts,
+    ]  # fmt: skip
+    assert words(rotated, trusted=(Trusted("111122223333", True),)) == [
+        "The role `grid-x` may now be assumed by `any principal of account 111122223333` (with the external id)",
+        "The role `grid-x` may no longer be assumed by `any principal of account 302180240179` (with the external id)",
+        accepts,
+    ]
+    assert "known after the apply only" in words(rotated)[0]
 
 
 def test_boundary_and_session() -> None:

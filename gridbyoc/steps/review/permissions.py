@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any
 
 from gridbyoc.aws.policy import Policy, PolicyDocumentError, parse_policy
 from gridbyoc.aws.policy.parse import PolicyKind
-from gridbyoc.steps.review.grants import difference, external_ids, granted, trust_difference
+from gridbyoc.steps.review.grants import assumers, difference, external_ids, granted, trust_difference
 from gridbyoc.steps.review.words import (
     Change,
     Name,
@@ -24,6 +25,7 @@ from gridbyoc.steps.review.words import (
 )
 
 ROLE = "aws_iam_role"
+ACCOUNT = re.compile(r"(?:arn:[a-z-]+:iam::)?([0-9]{12})(?::root)?")
 POLICIES = ("aws_iam_policy", "aws_iam_role_policy")
 ATTACHMENTS = ("aws_iam_role_policy_attachment", "aws_iam_policy_attachment")
 
@@ -58,6 +60,11 @@ class Trusted:
     principal: str
     external_id: bool
 
+    def plain(self) -> Trusted:
+        """An account's root ARN, and its bare number, as what they mean."""
+        match = ACCOUNT.fullmatch(self.principal)
+        return replace(self, principal=f"any principal of account {match[1]}") if match else self
+
 
 class _Subjects:
     """Who a sentence is about: the role of the same module, as long as that has one only."""
@@ -91,7 +98,7 @@ def _role(change: Change, subject: Sentence, *, trusted: Sequence[Trusted]) -> I
         yield (*subject, " is destroyed: nobody can assume it any more")
         return
     if unknown(change, "assume_role_policy"):
-        yield from _to_be_trusted(subject, () if before else trusted)
+        yield from _to_be_trusted(subject, _read(before.get("assume_role_policy"), "trust")[0], trusted)
     else:
         was, now = _read(before.get("assume_role_policy"), "trust"), _read(after.get("assume_role_policy"), "trust")
         yield from _unreadable(subject, was[1] or now[1], "trust policy")
@@ -104,12 +111,20 @@ def _role(change: Change, subject: Sentence, *, trusted: Sequence[Trusted]) -> I
     yield from _inline(subject, before.get("inline_policy"), after.get("inline_policy"))
 
 
-def _to_be_trusted(subject: Sentence, trusted: Sequence[Trusted]) -> Iterator[Sentence]:
+def _to_be_trusted(subject: Sentence, before: Policy | None, trusted: Sequence[Trusted]) -> Iterator[Sentence]:
+    """A trust policy with an external id that is not made yet: whom the module will let in, against whom it lets in."""
     if not trusted:
         yield (*subject, " is assumed by whom its trust policy names, which is known after the apply only")
-    for each in trusted:
-        external = "with" if each.external_id else "without"
-        yield (*subject, " may now be assumed by ", Name(each.principal), f" ({external} the external id)")
+        return
+    allowed = (each for each in assumers(before) if each[0] == "Allow")
+    was = {Trusted(who, "sts:externalid" in keys).plain() for _, who, keys in allowed}
+    now = {each.plain() for each in trusted}
+    for found, verb in ((now - was, "may now"), (was - now, "may no longer")):
+        for each in sorted(found, key=lambda one: (not one.external_id, one.principal)):
+            external = "with" if each.external_id else "without"
+            yield (*subject, f" {verb} be assumed by ", Name(each.principal), f" ({external} the external id)")
+    if before is not None:
+        yield (*subject, " accepts external ids that are known after the apply only")
 
 
 def _boundary(subject: Sentence, before: object, after: object) -> Iterator[Sentence]:

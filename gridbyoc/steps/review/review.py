@@ -55,7 +55,7 @@ def _trusted(stack: Stack) -> tuple[Trusted, ...]:
     role = stack.role
     if stack.terraform.module is not None:
         return ()
-    with_id = (f"any principal of account {role.trusted_account_id}", *role.trusted_principals)
+    with_id = (role.trusted_account_id, *role.trusted_principals)
     without = role.trusted_principals_without_external_id
     return (*(Trusted(who, True) for who in with_id), *(Trusted(who, False) for who in without))
 
