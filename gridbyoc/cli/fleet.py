@@ -189,12 +189,14 @@ def _run(app: App, paths: tuple[str, ...], wanted: Wanted) -> int:
 def _show(app: App, report: FleetReport) -> None:
     import json
 
-    from gridbyoc.show.fleet import fleet_rows, fleet_summary
+    from gridbyoc.show.fleet import advice_lines, fleet_rows, fleet_summary
 
     if app.json:
         app.line(json.dumps(report.as_json(), ensure_ascii=False))
         return
     app.table(*fleet_rows(report))
+    for line in advice_lines(report):
+        app.note(line)
     app.line(fleet_summary(report))
 
 

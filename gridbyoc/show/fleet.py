@@ -9,7 +9,7 @@ from typing import Protocol, TextIO
 
 from gridbyoc.show.plain import duration
 from gridbyoc.steps.fleet.carry_out import FleetReport, result_object
-from gridbyoc.steps.fleet.detail import progress_of
+from gridbyoc.steps.fleet.detail import problem_words, progress_of
 from gridbyoc.steps.fleet.model import (
     FleetEvent,
     FleetNote,
@@ -20,6 +20,7 @@ from gridbyoc.steps.fleet.model import (
     Result,
 )
 
+_ADVICE = (("why:", "why"), ("do: ", "fix"), ("    ", "rerun"))
 COLUMNS = ("stack", "file", "outcome", "took", "detail")
 
 
@@ -62,6 +63,21 @@ def fleet_rows(report: FleetReport) -> tuple[tuple[str, ...], list[tuple[str, ..
 def words_of(result: Result) -> str:
     """The detail, behind the error's code where there is one."""
     return f"{result.code}: {result.detail}" if result.code else result.detail
+
+
+def advice_lines(report: FleetReport) -> list[str]:
+    """For each stack that failed, all that it said of it: every problem, why, what to do, whether a re-run is safe."""
+    lines: list[str] = []
+    for result in report.results:
+        error, document = result.said.get("error"), result.said.get("document", {}).get("document")
+        if error:
+            lines.append(f"{result.member.label}: error[{error.get('code')}]: {error.get('what')}")
+            lines += [f"  {problem_words(problem, hints=True)}" for problem in error.get("problems") or ()]
+            lines += [f"  {line}" for text in error.get("diagnostics") or () for line in str(text).splitlines()]
+            lines += [f"  {word} {error[key]}" for word, key in _ADVICE if error.get(key)]
+        elif result.outcome == "failed" and isinstance(document, list):
+            lines += [f"{result.member.label}: {problem_words(problem, hints=True)}" for problem in document]
+    return lines
 
 
 def fleet_summary(report: FleetReport) -> str:

@@ -31,7 +31,10 @@ class NotStartedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run. Times in seconds: ``timeout`` until it is asked to stop, ``grace`` from there until it is killed."""
+    """What to run. Times in seconds: ``timeout`` until it is asked to stop, ``grace`` from there until it is killed.
+
+    A second Ctrl-C kills it at once; with ``patience`` it gets that signal, too, and so long to end by itself.
+    """
 
     argv: tuple[str, ...]
     environ: Mapping[str, str]
@@ -39,6 +42,7 @@ class Command:
     timeout: float = 1800.0
     grace: float = 60.0
     umask: int = 0o077
+    patience: float = 0.0
 
 
 def _start(command: Command) -> subprocess.Popen[bytes]:

@@ -81,6 +81,8 @@ class _Watch:
         self._clock = clock
         self._deadline = started + command.timeout
         self._grace = command.grace
+        self._patience = command.patience
+        self._insisted = False
         self._on_stop = on_stop
         self._kill_at: float | None = None
         self.cause = Cause.EXIT
@@ -106,5 +108,11 @@ class _Watch:
             if self._interrupts.asked or now >= self._deadline:
                 self.stop(child, Cause.INTERRUPT if self._interrupts.asked else Cause.TIMEOUT)
                 self._on_stop(self.cause)
-        elif not self.killed and (self._interrupts.insisted or now >= self._kill_at):
+            return
+        if self._interrupts.insisted and not self._insisted:
+            self._insisted = True
+            self._kill_at = min(self._kill_at, now + self._patience)
+            if self._patience:
+                child.interrupt()
+        if not self.killed and now >= self._kill_at:
             self.killed = child.kill()

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.errors import UsageError
-from gridbyoc.show.fleet import JsonFleet, PlainFleet, fleet_rows, fleet_summary, fleet_view
+from gridbyoc.show.fleet import JsonFleet, PlainFleet, advice_lines, fleet_rows, fleet_summary, fleet_view
 from gridbyoc.show.fleet_live import LiveFleet
 from gridbyoc.steps.fleet.capacity import PER_STACK, RESERVE, available_memory, default_jobs
 from gridbyoc.steps.fleet.carry_out import FleetReport, Surroundings, Wanted, carry_out
@@ -402,6 +402,35 @@ def test_the_summary(tmp_path: Path) -> None:
     ]
     assert fleet_summary(report) == "plan of 2 stacks in 1m15s: 1 failed, 1 not started."
     assert report.as_json()["counts"] == {"failed": 1, "not started": 1}
+
+
+def test_what_failed_is_told_in_full(tmp_path: Path) -> None:
+    error = {
+        **ERROR,
+        "diagnostics": ["a\nb"],
+        "why": "It said so.",
+        "fix": "Mend it.",
+        "rerun": "Safe.",
+        "problems": [],
+    }
+    broken = {**ERROR, "code": "GBY-S001", "problems": [{**PROBLEMS[0], "hint": "write b"}]}
+    results = (
+        Result(member(tmp_path, "one"), "failed", 1, said={"error": error}),
+        Result(member(tmp_path, "two"), "failed", 2, said={"error": broken}),
+        Result(member(tmp_path, "three"), "failed", 2, said={"document": {"document": PROBLEMS[:1]}}),
+        Result(member(tmp_path, "four"), "done", 0, said={"document": {"document": PROBLEMS[:1]}}),
+    )
+    assert advice_lines(FleetReport("plan", 1, 1.0, results, interrupted=False)) == [
+        "one: error[GBY-T001]: Terraform said no.",
+        "  a",
+        "  b",
+        "  why: It said so.",
+        "  do:  Mend it.",
+        "       Safe.",
+        "two: error[GBY-S001]: Terraform said no.",
+        "  f:3: a.b: is wrong (write b)",
+        "three: f:3: a.b: is wrong",
+    ]
 
 
 def validated(top: Path, **given: Any) -> tuple[list[str], FleetReport]:

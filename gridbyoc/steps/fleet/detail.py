@@ -35,10 +35,11 @@ def progress_of(data: Mapping[str, Any]) -> str | None:
     return None
 
 
-def problem_words(problem: Mapping[str, Any]) -> str:
-    """``file:line: path: message``."""
+def problem_words(problem: Mapping[str, Any], *, hints: bool = False) -> str:
+    """``file:line: path: message``, with ``hints`` what would be right as well."""
     where = ":".join(str(problem[key]) for key in ("file", "line") if problem.get(key))
-    return ": ".join(str(part) for part in (where, problem.get("path"), problem.get("message")) if part)
+    text = ": ".join(str(part) for part in (where, problem.get("path"), problem.get("message")) if part)
+    return f"{text} ({problem['hint']})" if hints and problem.get("hint") else text
 
 
 def _document(document: object) -> str:

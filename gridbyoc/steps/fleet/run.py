@@ -20,6 +20,8 @@ from gridbyoc.terraform.process import Ended, run
 
 GRACE = 90.0
 """Seconds from an interrupt until a stack's run is killed: it gives Terraform 60 of its own."""
+PATIENCE = 10.0
+"""Seconds from a second Ctrl-C, on which a run kills its Terraform and says what may be locked, until it is killed."""
 _KEEP_UMASK = -1
 _TICK = 0.1
 
@@ -54,7 +56,7 @@ def run_members(work: Work, members: Sequence[Member], emit: EmitFleet, interrup
     """Run the verb for each of ``members``, in their order, ``work.jobs`` at once; a result for every one.
 
     A stack that fails stops no other; with ``fail_fast`` no new one is begun after it. The first SIGINT or SIGTERM
-    is passed on to each run as SIGINT, a second SIGINT kills what still runs; nothing new is begun either way.
+    is passed on to each run as SIGINT, and so is a second SIGINT, on which they kill. Nothing new is begun either way.
     """
     with interrupts.listening(), _hearing_children():
         return _Fleet(work, members, emit, interrupts).to_the_end()
@@ -112,7 +114,7 @@ class _Fleet:
         """In a thread of its own: every line becomes a message, and so does the end."""
         work = self._work
         argv = child_argv(work.verb, one.member, work.options)
-        command = Command(argv, work.environ(one.member), work.cwd, math.inf, work.grace, _KEEP_UMASK)
+        command = Command(argv, work.environ(one.member), work.cwd, math.inf, work.grace, _KEEP_UMASK, PATIENCE)
         try:
             ended = run(
                 command,
