@@ -43,6 +43,7 @@ COMMANDS = {
     "bootstrap": ("bootstrap", "From a stack file to a running cluster."),
     "status": ("status", "Where a stack stands, and what to do next."),
     "drift": ("drift", "Where both sides differ from the stack file."),
+    "report": ("report", "One HTML page about a stack."),
     "outputs": ("outputs", "Show role ARN, role name and external id."),
     "register": ("register", "Create a cluster through a role you have."),
     "clusters": ("clusters", "List, get, create, edit and wait for clusters."),

@@ -1,0 +1,108 @@
+"""``gridbyoc report``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
+from gridbyoc.cli.running import Duration, open_run, terraform_options
+from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, UsageError
+
+if TYPE_CHECKING:
+    from gridbyoc.steps.page.model import Page
+
+BEGINNING = 4096
+"""Bytes of a file that tell whether it is a page of ours."""
+
+
+@command("report")
+@stack_argument
+@set_option
+@click.option("--out", metavar="FILE", default=None, help="Where to (default: gridbyoc-NAME.html; - is stdout).")
+@click.option("--force", is_flag=True, help="Overwrite a file that is not such a report.")
+@click.option("--no-checks", is_flag=True, help="Leave the preflight checks out.")
+@click.option(
+    "--timeout",
+    "deadline",
+    type=Duration(),
+    default="2m",
+    show_default=True,
+    help="For everything together; what has not answered by then is in the page as not read.",
+)
+@terraform_options
+@url_option
+@pass_app
+def report(
+    app: App,
+    stack_file: str,
+    overrides: tuple[str, ...],
+    out: str | None,
+    force: bool,
+    no_checks: bool,
+    deadline: float,
+    terraform_bin: str | None,
+    url: str | None,
+) -> None:
+    """Write one HTML page about STACK_FILE: what was granted to whom, clusters, runs, findings, drift, history.
+
+    The page needs no network and no script, and holds no secret. Only reads, and works while another run holds the
+    stack; a part that cannot be read is in the page with the reason. --format json prints the same as data, and writes
+    a page where --out is given, too.
+    """
+    from gridbyoc.steps.page.gather import Wanted, gather
+    from gridbyoc.steps.run import Choices
+
+    with open_run(app, stack_file, overrides, "report", Choices(terraform_bin, url), lock=False) as run:
+        target = _target(app, out or f"gridbyoc-{run.stack.name}.html", force=force)
+        page = gather(run, Wanted(not no_checks, deadline))
+    if app.json:
+        from gridbyoc.show.page.data import page_object
+
+        app.object(page_object(page))
+    if not app.json or out:
+        _write(app, page, target)
+
+
+def _target(app: App, out: str, *, force: bool) -> Path | None:
+    """Where to write, ``None`` for stdout; refused before anything is read."""
+    from gridbyoc.show.page.html import is_page
+
+    if out == "-":
+        if app.json:
+            raise UsageError("--format json has stdout already.", fix="Give --out a file.", rerun=SAFE_NOTHING_DONE)
+        return None
+    path = Path(app.cwd, out)
+    if path.exists() and not path.is_file():
+        raise FileError(f"{path} is no file.", fix="Give --out another name.", rerun=SAFE_NOTHING_DONE)
+    if path.exists() and not force:
+        with path.open("rb") as stream:
+            begins = stream.read(BEGINNING).decode(errors="replace")
+        if begins and not is_page(begins):
+            raise FileError(
+                f"{path} is there, and is no report of gridbyoc.",
+                fix="Give --out another name, or --force to overwrite it.",
+                rerun=SAFE_NOTHING_DONE,
+            )
+    return path
+
+
+def _write(app: App, page: Page, target: Path | None) -> None:
+    from gridbyoc.render import data_dir
+    from gridbyoc.show.page.html import page_html
+    from gridbyoc.stack.files import write_atomic
+
+    text = page_html(page, data_dir("templates"))
+    if target is None:
+        app.line(text.rstrip("\n"))
+        return
+    write_atomic(target, text.encode("utf-8", "replace"))
+    began = time.strftime("%H:%M:%S", page.made.timetuple())
+    app.note(f"{target}: as of {began} UTC, {len(text) // 1024} KiB.")
+    for name, each in (("clusters", page.status), ("proof", page.proof), ("drift", page.drift)):
+        if each.value is None:
+            app.note(f"warning: {name} could not be read: {each.why}")

@@ -1,0 +1,188 @@
+"""The page's tables: each part of what was gathered, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gridbyoc.control_plane.model import Cluster
+from gridbyoc.show.page.cells import Cell, Table, code, mark, table
+from gridbyoc.show.page.words import instant, minute
+from gridbyoc.show.plain import duration
+from gridbyoc.stack.model import ClusterSpec, InstanceType, Stack
+from gridbyoc.steps.cost import DOLLARS_A_DAY, standing_cost
+from gridbyoc.steps.drift import Drift
+from gridbyoc.steps.page.model import Granted, GrantedPolicy, PastRun
+from gridbyoc.steps.preflight.model import Finding
+from gridbyoc.steps.verify_model import VerifyFinding
+
+PHASES = {"running": "pass", "failed": "fail", "offline": "warn", "terminating": "warn", "deleted": "none"}
+OUTCOMES = {"done": "pass", "skipped": "none", "failed": "fail", "killed": "warn"}
+MOST_RUNS = 40
+"""Runs of the history; earlier ones are counted."""
+
+
+def people_table(granted: Granted) -> Table:
+    """Whom the trust policy names."""
+    rows = [(code(each.name), Cell(each.who), Cell(each.terms), _verdict(each.verdict)) for each in granted.admitted]
+    return table("Who may assume the role", ("principal", "is", "gets in", "judged"), rows)
+
+
+def policy_table(granted: Granted) -> Table:
+    """The role's policies, its boundary last."""
+    limit = () if granted.boundary is None else (granted.boundary,)
+    rows = [
+        (code(each.short, _place(each)), Cell(each.kind), code(each.allows),
+         Cell(each.remark), _verdict(each.verdict))
+        for each in (*granted.policies, *limit)
+    ]  # fmt: skip
+    return table("What the role may do", ("policy", "kind", "allows", "remark", "judged"), rows)
+
+
+def _place(policy: GrantedPolicy) -> str:
+    """The whole ARN, where it says more than that the policy is AWS's own."""
+    return "" if policy.name == policy.short or ":iam::aws:policy/" in policy.name else policy.name
+
+
+def cluster_table(stack: Stack, clusters: Sequence[Cluster], *, known: bool) -> Table:
+    """Every cluster of the file and of the control plane; ``known``: the control plane could be read."""
+    live = {cluster.name: cluster for cluster in clusters}
+    wanted = {spec.name: spec for spec in stack.clusters}
+    rows = [
+        _cluster(name, wanted.get(name), live.get(name), stack, known=known) for name in dict.fromkeys((*wanted, *live))
+    ]
+    columns = ("cluster", "phase", "profile", "instance types", "created", "a day, standing")
+    return table("Clusters", columns, rows, numbers=(5,))
+
+
+def _cluster(
+    name: str, spec: ClusterSpec | None, live: Cluster | None, stack: Stack, *, known: bool
+) -> tuple[Cell, ...]:
+    missing = Cell("not there", "mark", mark="warn") if known else Cell("not known", "mark", mark="unknown")
+    phase = Cell(live.status, "mark", PHASES.get(live.status, "wait"), live.reason) if live else missing
+    types = (spec.instance_types if spec else ()) or (live.instance_types if live else ())
+    profile = (spec.performance_profile if spec else None) or (live.performance_profile if live else None)
+    created = minute(live.created_at) if live and live.created_at else ""
+    dollars = daily(spec, stack) if spec else None
+    note = "" if spec else "not in the stack file"
+    return (
+        code(name, note or (f"id {live.id}" if live and live.id != name else "")),
+        phase,
+        Cell(profile or "default"),
+        code(", ".join(map(_type, types)) or "the control plane's own choice"),
+        Cell(created),
+        Cell("" if dollars is None else f"about ${dollars}", "number"),
+    )
+
+
+def _type(kind: InstanceType) -> str:
+    ready = f" ({kind.overprovisioned_ondemand_count} kept running)" if kind.overprovisioned_ondemand_count else ""
+    return kind.name + ready
+
+
+def daily(spec: ClusterSpec, stack: Stack) -> int | None:
+    """Dollars a day while nothing runs on the cluster; ``None`` where nobody says."""
+    if stack.control_plane.type != "grid":
+        return None
+    return DOLLARS_A_DAY[spec.performance_profile or "default"]
+
+
+def cost_sentences(stack: Stack) -> list[str]:
+    """One for each cluster, and what they come to."""
+    known = [dollars for spec in stack.clusters if (dollars := daily(spec, stack)) is not None]
+    together = [f"together: about ${sum(known)} a day, about ${30 * sum(known):,} in 30 days"] if len(known) > 1 else []
+    return [*(standing_cost(spec, stack.control_plane.type) for spec in stack.clusters), *together]
+
+
+def steps_table(run: PastRun) -> Table:
+    """A run's steps on its time line."""
+    whole = max([run.seconds or 0.0, *(step.after + step.seconds for step in run.steps), 0.001])
+    rows = [
+        (
+            Cell(step.name),
+            Cell("", "bar", mark=OUTCOMES.get(step.outcome, "unknown"), bar=_bar(step.after, step.seconds, whole)),
+            Cell(duration(step.seconds), "number"),
+            Cell(step.outcome, "mark", OUTCOMES.get(step.outcome, "unknown")),
+            Cell(step.detail),
+        )
+        for step in run.steps
+    ]
+    columns = ("step", f"when, of {duration(whole)}", "took", "outcome", "what came of it")
+    return table(f"Steps of {run.verb}, {instant(run.began)}", columns, rows, numbers=(2,))
+
+
+def _bar(after: float, seconds: float, whole: float) -> tuple[float, float]:
+    """At least so long that it is seen."""
+    length = max(100 * seconds / whole, 0.8)
+    return round(min(100 * after / whole, 100 - length), 2), round(length, 2)
+
+
+def findings_table(caption: str, findings: Iterable[Finding]) -> Table:
+    """Preflight findings that want something done."""
+    rows = [
+        (
+            Cell(each.code, "label", href=each.kind.link),
+            Cell(each.title),
+            _verdict(each.verdict),
+            Cell(each.read, note=f"needed: {each.needed}" if each.needed else ""),
+            Cell(each.fix),
+        )
+        for each in findings
+    ]
+    return table(caption, ("code", "check", "verdict", "found", "do"), rows)
+
+
+def passes_table(findings: Iterable[Finding]) -> Table:
+    """Preflight findings that pass."""
+    rows = [
+        (Cell(each.code, "label", href=each.kind.link), Cell(each.title), Cell("pass", "mark", "pass"), Cell(each.read))
+        for each in findings
+    ]
+    return table("Checks that pass", ("code", "check", "verdict", "found"), rows)
+
+
+def proof_table(caption: str, findings: Iterable[VerifyFinding], *, todo: bool) -> Table:
+    """Findings of the proof, with what to do about each where ``todo``."""
+    rows = [
+        (
+            Cell(each.code, "label"),
+            Cell(each.check),
+            _verdict(each.verdict),
+            Cell(each.detail),
+            *((Cell(each.fix),) if todo else ()),
+        )
+        for each in findings
+    ]
+    return table(caption, ("code", "question", "verdict", "found", *(("do",) if todo else ())), rows)
+
+
+def drift_table(drifts: Iterable[Drift]) -> Table:
+    """What differs, side by side."""
+    rows = [(Cell(each.side), code(each.subject), Cell(each.detail)) for each in drifts]
+    return table("What differs from the stack file", ("side", "of what", "how"), rows)
+
+
+def history_table(runs: Sequence[PastRun]) -> Table:
+    """The newest runs."""
+    rows = [
+        (
+            Cell(instant(run.began)),
+            Cell(run.verb),
+            mark(*ended(run)),
+            Cell("" if run.seconds is None else duration(run.seconds), "number"),
+            Cell(run.last_step),
+            Cell(run.version),
+        )
+        for run in runs[:MOST_RUNS]
+    ]
+    return table("Runs", ("began", "verb", "outcome", "took", "last step", "gridbyoc"), rows, numbers=(3,))
+
+
+def ended(run: PastRun) -> tuple[str, str]:
+    """How a run ended: a word and a sign."""
+    if not run.code:
+        return "done", "pass"
+    return ("killed", "warn") if run.code == "killed" else (f"failed: {run.code}", "fail")
+
+
+def _verdict(verdict: str) -> Cell:
+    return mark("not known" if verdict == "unknown" else verdict, verdict)

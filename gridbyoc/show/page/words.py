@@ -1,0 +1,84 @@
+"""Text as a page shows it: nothing unseen, nothing endless, no secret; times and spans in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from typing import TypeVar
+
+import markupsafe
+
+from gridbyoc.show.markdown import one_line
+from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.verify import SHORTEST_TO_HIDE
+
+T = TypeVar("T")
+LONGEST = 2000
+"""Characters of one text; the rest is counted."""
+
+
+def redacted(text: str, secrets: Sequence[Secret]) -> str:
+    """Without the secrets; one that is too short would be part of ordinary words, and is left."""
+    for secret in sorted(secrets, key=lambda each: len(each.reveal()), reverse=True):
+        if len(secret.reveal()) >= SHORTEST_TO_HIDE:
+            text = text.replace(secret.reveal(), str(secret))
+    return text
+
+
+def shown(secrets: Sequence[Secret]) -> Callable[[object], object]:
+    """What every printed value goes through before it is escaped: markup of our own templates stays as it is."""
+
+    def visible(value: object) -> object:
+        if isinstance(value, markupsafe.Markup) or not isinstance(value, str):
+            return value
+        return one_line(redacted(value, secrets), longest=LONGEST)
+
+    return visible
+
+
+def without_secrets(value: object, secrets: Sequence[Secret]) -> object:
+    """The same of a JSON value, keys and all, in full length."""
+    if isinstance(value, str):
+        return redacted(value, secrets)
+    if isinstance(value, dict):
+        return {redacted(str(key), secrets): without_secrets(each, secrets) for key, each in value.items()}
+    return [without_secrets(each, secrets) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def shortened(text: str, longest: int) -> str:
+    """At most ``longest`` characters: an ARN without its first parts, then without its middle."""
+    line = one_line(text, longest=LONGEST)
+    if len(line) <= longest:
+        return line
+    parts = line.split(":", 4)
+    if len(parts) == 5 and parts[0] == "arn":
+        line = parts[4]
+    if len(line) <= longest:
+        return line
+    tail = (longest - 1) * 2 // 3
+    return f"{line[: longest - 1 - tail]}…{line[-tail:]}"
+
+
+def cut(text: str, longest: int) -> str:
+    """At most ``longest`` characters, the first ones."""
+    line = one_line(text, longest=LONGEST)
+    return line if len(line) <= longest else f"{line[: longest - 1].rstrip(' ,')}…"
+
+
+def instant(text: str) -> str:
+    """A time of the journal to the minute in UTC; any other text as it is."""
+    try:
+        return minute(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        return text
+
+
+def minute(time: datetime) -> str:
+    """``2026-11-25 21:31 UTC``; a time without a zone is taken for UTC."""
+    zoned = time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    return zoned.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 difference``, ``2 differences``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,143 @@
+"""Who may assume the role, on what terms, and what it may do: in a few words each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gridbyoc.aws.live_role import LiveDocument, LiveRole
+from gridbyoc.aws.policy import Policy, PrincipalEntry, Statement
+from gridbyoc.aws.policy.trust import may_assume
+from gridbyoc.stack.model import Role, Stack
+from gridbyoc.steps.page.model import Admitted, Granted, GrantedPolicy
+from gridbyoc.steps.verdict import Verdict
+from gridbyoc.steps.verify_grants import GUIDE_SESSION_HOURS
+from gridbyoc.steps.verify_model import Subject, enumerated, policy_of
+from gridbyoc.steps.verify_needs import GUIDE_POLICIES
+from gridbyoc.steps.verify_trust import TrustCase, trust_of
+
+WITH_ID, WITHOUT_ID = "with the external id", "without an external id"
+CONTROL_PLANE = "the control plane's account"
+EXTERNAL_ID = "sts:externalid"
+
+
+def live_grant(subject: Subject) -> Granted:
+    """What AWS has now."""
+    role = subject.role
+    trust = trust_of(subject)
+    seconds = role.max_session_seconds
+    boundary = None if role.boundary is None else _policy(role.boundary, subject)
+    return Granted(
+        role.name,
+        role.arn,
+        None if seconds is None else seconds / 3600,
+        tuple(dict.fromkeys(_admitted(trust))),
+        tuple(_policies(role, subject)),
+        boundary,
+        live=True,
+    )
+
+
+def declared_grant(stack: Stack) -> Granted:
+    """What the stack file asks for, where the role itself cannot be read."""
+    role = stack.role
+    admitted = [Admitted(role.trusted_account_id, CONTROL_PLANE, WITH_ID, "unknown")]
+    admitted += [Admitted(arn, "declared in the stack file", WITH_ID, "unknown") for arn in role.trusted_principals]
+    exempt = role.trusted_principals_without_external_id
+    admitted += [Admitted(arn, "declared in the stack file", WITHOUT_ID, "unknown") for arn in exempt]
+    names = GUIDE_POLICIES if role.managed_policies is None else role.managed_policies
+    own = "its statements are in the stack file" if role.statements else "the module's own statements"
+    policies = [GrantedPolicy(name, "managed", "", "unknown") for name in names]
+    limit = role.permissions_boundary
+    return Granted(
+        role.name or "a generated name",
+        "",
+        float(role.max_session_hours or GUIDE_SESSION_HOURS),
+        tuple(admitted),
+        (*policies, GrantedPolicy("the role's own policy", "own", own, "unknown")),
+        GrantedPolicy(limit, "boundary", "", "unknown") if limit else None,
+        live=False,
+    )
+
+
+def _admitted(trust: TrustCase) -> Iterator[Admitted]:
+    for statement in trust.policy.statements:
+        if statement.name.number == 0:
+            if statement.effect == "Allow":
+                yield Admitted("the trust policy could not be read", "", statement.strange, "unknown")
+        elif may_assume(statement) and statement.principals is not None:
+            for entry in statement.principals.entries:
+                yield _principal(trust, statement, entry, negated=statement.principals.negated)
+
+
+def _principal(trust: TrustCase, statement: Statement, entry: PrincipalEntry, *, negated: bool) -> Admitted:
+    name, terms = trust.named(entry), _terms(statement)
+    if statement.effect == "Deny":
+        return Admitted(f"all but {name}" if negated else name, "a Deny", f"refused {terms}".strip(), "pass")
+    if negated:
+        return Admitted(f"all but {name}", "a NotPrincipal", terms, "fail")
+    declared = entry.kind == "AWS" and name in trust.declared
+    who = "declared in the stack file" if declared else "not in the stack file"
+    who = CONTROL_PLANE if name == trust.control_plane else "everybody" if entry.value == "*" else who
+    return Admitted(str(entry) if entry.kind != "AWS" else name, who, terms, _verdict(trust, statement, name, declared))
+
+
+def _verdict(trust: TrustCase, statement: Statement, name: str, declared: bool) -> Verdict:
+    if not declared:
+        return "fail" if "*" in name else trust.subject.undeclared
+    if _asks_for_id(statement):
+        return "pass"
+    return "warn" if name in trust.without_id else "fail"
+
+
+def _asks_for_id(statement: Statement) -> bool:
+    return any(condition.key.lower() == EXTERNAL_ID for condition in statement.conditions)
+
+
+def _terms(statement: Statement) -> str:
+    """The conditions without their values: the external id is one."""
+    ids = {v for c in statement.conditions if c.key.lower() == EXTERNAL_ID for v in c.values}
+    with_id = f"with one of {len(ids)} external ids" if len(ids) > 1 else WITH_ID
+    terms = with_id if _asks_for_id(statement) else WITHOUT_ID
+    others = [condition.key for condition in statement.conditions if condition.key.lower() != EXTERNAL_ID]
+    terms = "" if statement.effect == "Deny" and terms == WITHOUT_ID else terms
+    return f"{terms}, depending on {enumerated(others)}" if others else terms
+
+
+def _policies(role: LiveRole, subject: Subject) -> Iterator[GrantedPolicy]:
+    yield from (_policy(document, subject) for document in role.policies)
+    if role.unlisted:
+        yield GrantedPolicy("policies that could not be listed", "unknown", role.unlisted, "unknown")
+
+
+def _policy(document: LiveDocument, subject: Subject) -> GrantedPolicy:
+    own = document.kind == "attached" and document.name.rsplit("/", 1)[-1] == subject.role.name
+    kind = "own" if own else {"attached": "managed"}.get(document.kind, document.kind)
+    if document.document is None:
+        return GrantedPolicy(document.name, kind, f"could not be read: {document.unread}", "unknown")
+    version = f"version {document.version}" if document.version else ""
+    told = _is_told(document, subject.declared) or own
+    verdict: Verdict = "pass" if told else "warn"
+    return GrantedPolicy(
+        document.name, kind, _allows(policy_of(document)), verdict, version if told else "not in the stack file"
+    )
+
+
+def _is_told(document: LiveDocument, declared: Role) -> bool:
+    if document.kind == "boundary":
+        return document.name == declared.permissions_boundary
+    names = GUIDE_POLICIES if declared.managed_policies is None else declared.managed_policies
+    short = {name.rsplit("/", 1)[-1] for name in names}
+    return document.kind == "attached" and document.name.rsplit("/", 1)[-1] in short
+
+
+def _allows(policy: Policy) -> str:
+    """``ec2:*, s3:* and 3 more; denies ...``: the patterns, without what they are limited to."""
+    parts = []
+    for effect, verb in (("Allow", ""), ("Deny", "denies ")):
+        statements = [each for each in policy.statements if each.effect == effect]
+        patterns = [text for each in statements if not each.actions.negated for text in each.actions.patterns]
+        patterns += [f"all but {enumerated(each.actions.patterns)}" for each in statements if each.actions.negated]
+        if patterns:
+            said = "everything" if "*" in patterns else enumerated(patterns, limit=3)
+            parts.append(verb + said)
+    return "; ".join(parts) or "nothing"
