@@ -83,7 +83,12 @@ def advice_lines(report: FleetReport) -> list[str]:
 def fleet_summary(report: FleetReport) -> str:
     """One sentence: how many came out how, and how long it took."""
     counts = ", ".join(f"{count} {outcome}" for outcome, count in report.counts().items())
-    return f"{report.verb} of {len(report.results)} stacks in {duration(report.seconds)}: {counts}."
+    return f"{report.verb} of {stacks(len(report.results))} in {duration(report.seconds)}: {counts}."
+
+
+def stacks(count: int) -> str:
+    """``1 stack``, ``2 stacks``."""
+    return "1 stack" if count == 1 else f"{count} stacks"
 
 
 class _Lines:
@@ -115,7 +120,7 @@ class PlainFleet(_Lines):
         if isinstance(event, FleetStarted):
             left = len(event.members) - len(event.skipped)
             self._quiet = event.verb == "validate"  # which may be of thousands, in a moment: the table names them all
-            self.write(f"{event.verb}: {left} stacks, {min(event.jobs, max(left, 1))} at once")
+            self.write(f"{event.verb}: {stacks(left)}, {min(event.jobs, max(left, 1))} at once")
         elif isinstance(event, FleetNote):
             self.write(event.message)
         elif isinstance(event, MemberStarted):

@@ -38,7 +38,7 @@ class LiveFleet:
         self._outcomes: Counter[str] = Counter()
         self._total = 0
         self._spinner = Spinner("dots")
-        self._live = RichLive(console=self._console, get_renderable=self._draw, refresh_per_second=8, transient=True)
+        self._live = RichLive(console=self._console, get_renderable=self.drawn, refresh_per_second=8, transient=True)
 
     def __call__(self, event: FleetEvent) -> None:
         """Take an event: what ends becomes a line, the rest changes what is drawn."""
@@ -63,7 +63,8 @@ class LiveFleet:
         line = Text.assemble((mark, style), f" {result.member.label:<24}", (f"{took:>7}  ", "dim"))
         self._console.print(line.append(words_of(result) or result.outcome))
 
-    def _draw(self) -> Group:
+    def drawn(self) -> Group:
+        """What runs now, and how many have ended and still wait."""
         now = self._clock()
         rows = Table.grid(padding=(0, 1))
         for label, (began, at) in self._running.items():

@@ -45,11 +45,12 @@ class Scan:
 
 def scan(text: str) -> Scan:
     """Look at a text; one that is no YAML, or no mapping, has no keys. Raises nothing."""
-    found = _lines(text.replace("\r\n", "\n"))
-    return found if found is not None else _in_full(text)
+    found = by_lines(text.replace("\r\n", "\n"))
+    return found if found is not None else in_full(text)
 
 
-def _in_full(text: str) -> Scan:
+def in_full(text: str) -> Scan:
+    """By a full read, of any YAML."""
     document = read_document(text, "")
     if document.broken or not isinstance(document.data, dict):
         return Scan()
@@ -64,7 +65,7 @@ def _in_full(text: str) -> Scan:
     )
 
 
-def _lines(text: str) -> Scan | None:
+def by_lines(text: str) -> Scan | None:
     """By its lines; ``None`` where they are not plain enough to be sure."""
     if _UNLIKE.search(text):
         return None

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from gridbyoc.errors import UsageError
 from gridbyoc.show.fleet import JsonFleet, PlainFleet, advice_lines, fleet_rows, fleet_summary, fleet_view
@@ -355,7 +356,7 @@ def test_plain_lines_begin_with_the_stack(tmp_path: Path) -> None:
         for event in events(member(tmp_path, "one"), member(tmp_path, "two")):
             view(event)
     assert stream.getvalue().splitlines() == [
-        "bootstrap: 1 stacks, 1 at once",
+        "bootstrap: 1 stack, 1 at once",
         "1 done already",
         "one: begins",
         "one: init",
@@ -382,10 +383,10 @@ def test_the_live_table_shows_what_runs_and_what_waits(tmp_path: Path) -> None:
     one, two = member(tmp_path, "one"), member(tmp_path, "two")
     for event in events(one, two)[:-1]:
         view(event)
-    with view._console.capture() as captured:
-        view._console.print(view._draw())
-    assert "cluster c: pending" in captured.get()
-    assert "1 of 2: 1 skipped" in captured.get()
+    drawn = io.StringIO()
+    Console(file=drawn, width=80).print(view.drawn())
+    assert "cluster c: pending" in drawn.getvalue()
+    assert "1 of 2: 1 skipped" in drawn.getvalue()
     view(events(one, two)[-1])
     assert "✘ one" in stream.getvalue()
     with view:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.stack.document import read_document
-from gridbyoc.stack.scan import Scan, _in_full, _lines, scan
+from gridbyoc.stack.scan import Scan, in_full, by_lines, scan
 from gridbyoc.stack.sources import Gallery, sources
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
@@ -33,8 +33,8 @@ clusters:
 
 
 def test_a_plain_file_is_read_by_its_lines() -> None:
-    found = _lines(PLAIN)
-    assert found == _in_full(PLAIN)
+    found = by_lines(PLAIN)
+    assert found == in_full(PLAIN)
     assert found == Scan(
         frozenset({"version", "name", "extends", "aws", "terraform", "clusters"}),
         "ml-prod", ("../base.yaml", "b c.yaml"), ("./mod//inner",),
@@ -46,8 +46,8 @@ def test_a_plain_file_is_read_by_its_lines() -> None:
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
 def test_the_examples_are_plain(file: Path) -> None:
     text = file.read_text()
-    assert _lines(text) is not None
-    assert scan(text) == _in_full(text)
+    assert by_lines(text) is not None
+    assert scan(text) == in_full(text)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_the_examples_are_plain(file: Path) -> None:
     ],
 )
 def test_what_is_not_plain_is_read_in_full(text: str) -> None:
-    found = _lines(text)
-    assert found is None or found == _in_full(text)
-    assert scan(text) == _in_full(text)
+    found = by_lines(text)
+    assert found is None or found == in_full(text)
+    assert scan(text) == in_full(text)
 
 
 PIECES = [
@@ -135,7 +135,7 @@ def test_both_ways_find_the_same_in_any_valid_text(text: str) -> None:
     document = read_document(text, "")
     if document.broken or not isinstance(document.data, dict) or document.faults:
         return
-    quick, full = _lines(text), _in_full(text)
+    quick, full = by_lines(text), in_full(text)
     if quick is not None:
         assert (quick.keys, quick.name, quick.extends) == (full.keys, full.name, full.extends)
         assert set(full.modules) <= set(quick.modules)
