@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.plan import plan
 from gridbyoc.cli.reporting import Reporting, platform_of
+from gridbyoc.cli.stackfile import validate
 from gridbyoc.errors import GridbyocError, Problem, StackError, TerraformError, UsageError
 from gridbyoc.show.ci.github import annotation, mask_command, output_lines, problem_annotation
 from gridbyoc.show.ci.gitlab import code_quality, terraform_report
@@ -204,3 +207,37 @@ def test_a_file_is_named_from_the_repository_s_root(tmp_path: Path) -> None:
     reporting = Reporting(app_in(inner, GITHUB_WORKSPACE=str(tmp_path)), "github")
     placed = reporting.placed([("error", ZONE), ("error", Problem("--set", None, "", "x"))])
     assert [path for _, _, path in placed] == ["stacks/gridbyoc.yaml", ""]
+
+
+BAD = "version: 1\nname: bad\naws: {region: us-east-1a}\nclusters:\n  - {name: bad, instance_types: [t2.medium]}\n"
+
+
+def validated(directory: Path, *args: str, **environ: str) -> tuple[str, str, Any]:
+    (directory / "gridbyoc.yaml").write_text(BAD)
+    app = app_in(directory, **environ)
+    result = CliRunner().invoke(validate, list(args), obj=app, standalone_mode=False)
+    return app.stdout.getvalue(), app.stderr.getvalue(), result  # type: ignore[attr-defined]  # StringIOs
+
+
+def test_validate_writes_sarif_and_annotates_beside_it(tmp_path: Path) -> None:
+    out, err, result = validated(tmp_path, "--format", "sarif", GITHUB_ACTIONS="true")
+    (found,) = json.loads(out)["runs"][0]["results"]
+    assert found["locations"][0]["physicalLocation"]["region"] == {"startLine": 3}
+    assert err.startswith("::error file=gridbyoc.yaml,line=3,title=gridbyoc validate::aws.region: ")
+    assert result.return_value == 2
+
+
+def test_validate_in_text_annotates_each_problem_once(tmp_path: Path) -> None:
+    _, err, result = validated(tmp_path, GITHUB_ACTIONS="true")
+    assert err.count("::error") == 1
+    assert isinstance(result.exception, StackError)
+    _, err, _ = validated(tmp_path, "--ci", "none", GITHUB_ACTIONS="true")
+    assert "::error" not in err
+    validated(tmp_path, GITLAB_CI="true")
+    assert len(json.loads((tmp_path / "gridbyoc-code-quality.json").read_text())) == 1
+
+
+def test_a_report_of_no_known_kind_is_refused(tmp_path: Path) -> None:
+    result = CliRunner().invoke(plan, ["--report", "x.pdf"], obj=app_in(tmp_path), standalone_mode=False)
+    assert isinstance(result.exception, UsageError)
+    assert ".md" in result.exception.fix

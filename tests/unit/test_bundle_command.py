@@ -1,0 +1,64 @@
+"""What `plan --out` and `bundle show` ask for before anything is done."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.bundle import key_for, read_file
+from gridbyoc.errors import BundleKeyError, FileError, UsageError
+from gridbyoc.show.bundle import bundle_lines, bundle_object
+from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.bundle.file import pack, read_header
+from gridbyoc.steps.bundle.make import check_bundleable
+from tests.unit.fakes import stack
+from tests.unit.test_bundle_file import HEADER, KEY, PAYLOAD
+
+
+def app_with(**environ: str) -> App:
+    return App(environ, Path("/"), Path("/"), io.StringIO(), io.StringIO(), io.StringIO())
+
+
+def test_a_bundle_needs_a_key_or_a_word_that_it_shall_have_none() -> None:
+    secret = "a key of some length"
+    assert key_for(app_with(GRIDBYOC_BUNDLE_KEY=secret), unencrypted=False) == Secret(secret)
+    for environ in ({}, {"CI": "true", "GITHUB_ACTIONS": "true"}):
+        with pytest.raises(BundleKeyError, match="no key") as caught:
+            key_for(app_with(**environ), unencrypted=False)
+        assert "--unencrypted" in caught.value.fix
+    with pytest.raises(BundleKeyError, match="--unencrypted was given"):
+        key_for(app_with(GRIDBYOC_BUNDLE_KEY=secret), unencrypted=True)
+    app = app_with()
+    assert key_for(app, unencrypted=True) is None
+    assert "NOT encrypted" in app.stderr.getvalue()  # type: ignore[attr-defined]  # a StringIO
+
+
+def test_a_stack_from_standard_input_makes_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="standard input"):
+        check_bundleable(stack())
+
+
+@pytest.mark.parametrize("name", ["nothing", ".", "x\0y"])
+def test_a_bundle_that_cannot_be_read_is_said_so(name: str) -> None:
+    with pytest.raises(FileError, match="cannot be read"):
+        read_file(app_with(), name)
+
+
+@pytest.mark.parametrize("key,word", [(KEY, "AES-256-GCM"), (None, "no: it holds secrets in clear")])
+def test_a_header_is_shown(key: Secret | None, word: str) -> None:
+    header = read_header(pack(HEADER, PAYLOAD, key))
+    text = "\n".join(bundle_lines(header))
+    assert f"encrypted  {word}" in text
+    assert "1 to add, 0 to change, 0 to destroy" in text
+    found = bundle_object(header)
+    assert found["encrypted"] is (key is not None)
+    assert "encryption" not in found
+
+
+def test_a_header_cannot_steer_a_terminal_or_a_job() -> None:
+    hostile = {**HEADER, "stack": "a\x1b[31m\n::error::x", "tool": "\r"}
+    lines = bundle_lines(read_header(pack(hostile, PAYLOAD, None)))
+    assert all(line.isprintable() for line in lines)
