@@ -13,6 +13,7 @@ from typing import Any
 
 from gridbyoc.aws.stray import STACK_TAG, Sought, policy_tags, stray_roles
 from gridbyoc.errors import TerraformError
+from gridbyoc.stack.module_defaults import NAME_PREFIX
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.journal import read_journal
@@ -23,8 +24,6 @@ from gridbyoc.terraform import snapshot_of
 MODULE = "module.gridbyoc"
 ROLE = f"{MODULE}.aws_iam_role.this"
 POLICY = f"{MODULE}.aws_iam_policy.this[0]"
-PREFIX = "grid-cloud-"
-"""The module's own default of ``role_name_prefix``."""
 SKEW = timedelta(minutes=5)
 """By how much our clock may be ahead of AWS's: signed requests bear no more."""
 
@@ -116,7 +115,7 @@ def _sought(run: Run, site: Site, state: Mapping[str, Any], cut_off: datetime | 
         stack=run.stack.name,
         path=role.path or "/",
         name=role.name,
-        prefix=role.name_prefix or PREFIX,
+        prefix=role.name_prefix or NAME_PREFIX,
         known=frozenset(known),
         external_id=_generated_id(state),
         since=cut_off - SKEW if cut_off else None,

@@ -8,8 +8,9 @@ from functools import partial
 
 from gridbyoc.aws.live_role import LiveDocument
 from gridbyoc.aws.policy import Decision, Policy, evaluate
+from gridbyoc.stack.module_defaults import managed_policies_of
 from gridbyoc.steps.verify_model import Subject, VerifyFinding, enumerated, policy_of
-from gridbyoc.steps.verify_needs import GUIDE_POLICIES, NEEDS, Need, need_request
+from gridbyoc.steps.verify_needs import NEEDS, Need, need_request
 
 GUIDE_SESSION_HOURS = 12
 APPLY = "`gridbyoc bootstrap` puts the role back to what the stack file says."
@@ -115,7 +116,7 @@ def declared_boundary(grants: Grants) -> VerifyFinding:
 def attached(grants: Grants) -> VerifyFinding:
     """Every managed policy that the stack file (or the guide) lists is attached."""
     subject = grants.subject
-    wanted = GUIDE_POLICIES if subject.declared.managed_policies is None else subject.declared.managed_policies
+    wanted = managed_policies_of(subject.declared)
     have = {_short(document) for document in subject.role.policies if document.kind == "attached"}
     missing = [name for name in wanted if name.rsplit("/", 1)[-1] not in have]
     if missing and subject.role.unlisted:
@@ -129,7 +130,7 @@ def attached(grants: Grants) -> VerifyFinding:
 def undeclared(grants: Grants) -> VerifyFinding:
     """Policies that the stack file does not know of."""
     subject = grants.subject
-    wanted = GUIDE_POLICIES if subject.declared.managed_policies is None else subject.declared.managed_policies
+    wanted = managed_policies_of(subject.declared)
     known = {name.rsplit("/", 1)[-1] for name in wanted} | {subject.role.name}
     extra = [doc.title for doc in subject.role.policies if doc.kind == "inline" or _short(doc) not in known]
     if extra:

@@ -8,18 +8,6 @@ from gridbyoc.aws.policy import Request, ask, principal
 from gridbyoc.steps.verify_model import Subject
 
 OWN = "the role's own policy"
-GUIDE_POLICIES = (
-    "AmazonEC2FullAccess",
-    "AmazonGuardDutyFullAccess_v2",
-    "AmazonRoute53ResolverFullAccess",
-    "AmazonS3FullAccess",
-    "AmazonSNSFullAccess",
-    "AmazonSQSFullAccess",
-    "AmazonVPCFullAccess",
-    "CloudWatchLogsFullAccess",
-    "IAMFullAccess",
-)
-"""The module's default, which is the guide's list with the successor of its GuardDuty policy."""
 
 
 @dataclass(frozen=True, slots=True)

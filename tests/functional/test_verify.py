@@ -16,7 +16,7 @@ import boto3
 import pytest
 
 from gridbyoc.sandbox import Sandbox, running_sandbox
-from gridbyoc.steps.verify_needs import GUIDE_POLICIES
+from gridbyoc.stack.module_defaults import MANAGED_POLICIES
 
 ID = "canary-external-id"
 GRID = "arn:aws:iam::302180240179:root"
@@ -54,7 +54,7 @@ class Site:
         trust = document(admit(GRID, GUARDED))
         self.iam().create_role(RoleName=self.role, AssumeRolePolicyDocument=trust, MaxSessionDuration=43200)
         own = self.iam().create_policy(PolicyName=self.role, PolicyDocument=document(OWN))["Policy"]["Arn"]
-        for arn in [own, *(f"arn:aws:iam::aws:policy/{name}" for name in GUIDE_POLICIES)]:
+        for arn in [own, *(f"arn:aws:iam::aws:policy/{name}" for name in MANAGED_POLICIES)]:
             self.iam().attach_role_policy(RoleName=self.role, PolicyArn=arn)
 
     def write(self, role: str = "{}", account: str = "123456789012") -> None:

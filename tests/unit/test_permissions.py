@@ -30,10 +30,11 @@ from gridbyoc.aws.permissions import (
     split_document,
 )
 from gridbyoc.aws.permissions.model import example_of, literal
-from gridbyoc.aws.permissions.terraform import MANAGED_POLICIES, NAME_PREFIX, ROWS
+from gridbyoc.aws.permissions.terraform import ROWS
 from gridbyoc.aws.policy import ask, evaluate, parse_policy
 from gridbyoc.render import data_dir
 from gridbyoc.stack.model import PolicyStatement, Role, S3Backend, Stack
+from gridbyoc.stack.module_defaults import MANAGED_POLICIES, NAME_PREFIX
 from tests.unit.preflight_kit import scene_of
 from tests.unit.render_stacks import REGISTRY, S3, stack
 

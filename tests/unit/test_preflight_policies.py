@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gridbyoc.aws.permissions.terraform import MANAGED_POLICIES
 from gridbyoc.stack.model import Aws, ClusterSpec, ModuleSource, PolicyStatement, Role, TerraformSettings
+from gridbyoc.stack.module_defaults import MANAGED_POLICIES
 from gridbyoc.steps.preflight.policies import CHECKS, own_policy, policy_arns
 from gridbyoc.steps.preflight.scene import Scene
 from tests.unit.fakes import stack

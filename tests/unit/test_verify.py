@@ -15,12 +15,12 @@ from gridbyoc.aws import Caller
 from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.show.verify import verify_object, verify_rows, verify_summary
 from gridbyoc.stack.model import GRID_ACCOUNT_ID, Role
+from gridbyoc.stack.module_defaults import MANAGED_POLICIES
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.attestation import attestation, write_attestation
 from gridbyoc.steps.verdict import worst
 from gridbyoc.steps.verify import Proof, verify
 from gridbyoc.steps.verify_model import VerifyFinding, enumerated
-from gridbyoc.steps.verify_needs import GUIDE_POLICIES
 
 ID = "canary-external-id"
 HOME = "123456789012"
@@ -63,7 +63,7 @@ def attached(name: str, body: dict[str, Any] | None = None, **more: Any) -> Live
     return LiveDocument("attached", arn, document(statement) if body is None else body, "v3", **more)
 
 
-GUIDE = tuple(attached(name) for name in GUIDE_POLICIES)
+GUIDE = tuple(attached(name) for name in MANAGED_POLICIES)
 OWN_POLICY = LiveDocument("attached", f"arn:aws:iam::{HOME}:policy/grid-cloud-x", OWN, "v1")
 
 

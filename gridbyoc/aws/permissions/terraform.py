@@ -11,22 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gridbyoc.aws.permissions.model import Need, Phase, Place, literal
-from gridbyoc.stack.model import PolicyStatement, Role
-
-NAME_PREFIX = "grid-cloud-"
-MANAGED_POLICIES = (
-    "AmazonEC2FullAccess",
-    "AmazonGuardDutyFullAccess_v2",
-    "AmazonRoute53ResolverFullAccess",
-    "AmazonS3FullAccess",
-    "AmazonSNSFullAccess",
-    "AmazonSQSFullAccess",
-    "AmazonVPCFullAccess",
-    "CloudWatchLogsFullAccess",
-    "IAMFullAccess",
-)
-STATEMENTS = (PolicyStatement(("eks:*", "ecr:*", "events:*")),)
-"""The module's defaults (modules/gridbyoc/variables.tf)."""
+from gridbyoc.stack.model import Role
+from gridbyoc.stack.module_defaults import managed_policies_of, name_pattern_of, statements_of
 
 BOUNDARY = "iam:PermissionsBoundary"
 POLICY_ARN = "iam:PolicyARN"
@@ -102,13 +88,13 @@ class Names:
 def names_of(role: Role, place: Place) -> Names:
     """The ARNs of the stack's role and of its own policy, which has the same name and path."""
     path = literal(role.path or "/")
-    name = role.name or f"{role.name_prefix or NAME_PREFIX}*"
+    name = name_pattern_of(role)
     return Names(place.iam(f"role{path}{name}"), place.iam(f"policy{path}{name}"), place.iam("instance-profile/*"))
 
 
 def attached_policies(role: Role, place: Place) -> tuple[str, ...]:
     """The ARN of every policy that the module attaches, its own among them."""
-    managed = MANAGED_POLICIES if role.managed_policies is None else role.managed_policies
+    managed = managed_policies_of(role)
     arns = [named if named.startswith("arn:") else place.aws_policy(named) for named in managed]
     own = [names_of(role, place).policy] if has_statements(role) else []
     return tuple(dict.fromkeys((*own, *arns)))
@@ -116,7 +102,7 @@ def attached_policies(role: Role, place: Place) -> tuple[str, ...]:
 
 def has_statements(role: Role) -> bool:
     """Whether the module makes a policy of the role's own."""
-    return bool(STATEMENTS if role.statements is None else role.statements)
+    return bool(statements_of(role))
 
 
 def terraform_needs(role: Role, place: Place, *, narrow: bool = True) -> Iterator[Need]:

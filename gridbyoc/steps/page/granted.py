@@ -8,11 +8,11 @@ from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.aws.policy import Policy, PrincipalEntry, Statement
 from gridbyoc.aws.policy.trust import may_assume
 from gridbyoc.stack.model import Role, Stack
+from gridbyoc.stack.module_defaults import managed_policies_of
 from gridbyoc.steps.page.model import Admitted, Granted, GrantedPolicy
 from gridbyoc.steps.verdict import Verdict
 from gridbyoc.steps.verify_grants import GUIDE_SESSION_HOURS
 from gridbyoc.steps.verify_model import Subject, enumerated, policy_of
-from gridbyoc.steps.verify_needs import GUIDE_POLICIES
 from gridbyoc.steps.verify_trust import TrustCase, trust_of
 
 WITH_ID, WITHOUT_ID = "with the external id", "without an external id"
@@ -44,7 +44,7 @@ def declared_grant(stack: Stack) -> Granted:
     admitted += [Admitted(arn, "declared in the stack file", WITH_ID, "unknown") for arn in role.trusted_principals]
     exempt = role.trusted_principals_without_external_id
     admitted += [Admitted(arn, "declared in the stack file", WITHOUT_ID, "unknown") for arn in exempt]
-    names = GUIDE_POLICIES if role.managed_policies is None else role.managed_policies
+    names = managed_policies_of(role)
     own = "its statements are in the stack file" if role.statements else "the module's own statements"
     policies = [GrantedPolicy(name, "managed", "", "unknown") for name in names]
     limit = role.permissions_boundary
@@ -125,7 +125,7 @@ def _policy(document: LiveDocument, subject: Subject) -> GrantedPolicy:
 def _is_told(document: LiveDocument, declared: Role) -> bool:
     if document.kind == "boundary":
         return document.name == declared.permissions_boundary
-    names = GUIDE_POLICIES if declared.managed_policies is None else declared.managed_policies
+    names = managed_policies_of(declared)
     short = {name.rsplit("/", 1)[-1] for name in names}
     return document.kind == "attached" and document.name.rsplit("/", 1)[-1] in short
 

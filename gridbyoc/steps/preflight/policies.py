@@ -7,8 +7,8 @@ from typing import Any
 
 from gridbyoc.aws.managed_policies import ManagedPolicy, managed_policies, policies_per_role
 from gridbyoc.aws.permissions.document import MANAGED_POLICY_LIMIT, policy_size
-from gridbyoc.aws.permissions.terraform import MANAGED_POLICIES, STATEMENTS
 from gridbyoc.stack.model import PolicyStatement, Role
+from gridbyoc.stack.module_defaults import MANAGED_POLICIES, managed_policies_of, statements_of
 from gridbyoc.stack.regions import partition_of
 from gridbyoc.stack.rules.policies import SUCCESSORS
 from gridbyoc.stack.words import nearest
@@ -58,7 +58,7 @@ def role_of(scene: Scene) -> Role | None:
 
 def policy_arns(role: Role, partition: str) -> tuple[str, ...]:
     """The managed policies that are attached to the role, each once: the stack file's, else the module's default."""
-    names = MANAGED_POLICIES if role.managed_policies is None else role.managed_policies
+    names = managed_policies_of(role)
     own = f"arn:{partition}:iam::aws:policy/"
     return tuple(dict.fromkeys(name if name.startswith("arn:") else own + name for name in names))
 
@@ -118,7 +118,7 @@ def _count(scene: Scene) -> Iterator[Finding]:
     role = role_of(scene)
     if role is None:
         return
-    own = int(bool(STATEMENTS if role.statements is None else role.statements))
+    own = int(bool(statements_of(role)))
     count = len(_arns(scene, role)) + own
     limit = policies_per_role(scene.session())
     read, source = f"{count} ({count - own} managed and {own or 'no'} own)", "iam:GetAccountSummary"
@@ -134,7 +134,7 @@ def _size(scene: Scene) -> Iterator[Finding]:
     role = role_of(scene)
     if role is None:
         return
-    statements = STATEMENTS if role.statements is None else role.statements
+    statements = statements_of(role)
     if not statements:
         yield Finding(SIZE, "pass", "the role has no policy of its own")
         return

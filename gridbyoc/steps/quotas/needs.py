@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gridbyoc.aws.permissions.terraform import MANAGED_POLICIES, STATEMENTS
 from gridbyoc.control_plane.defaults import INSTANCE_TYPES
 from gridbyoc.stack.model import ClusterSpec, DialectName, InstanceType, Role
+from gridbyoc.stack.module_defaults import managed_policies_of, statements_of
 from gridbyoc.stack.service_quotas import ON_DEMAND, SPOT, QuotaCode, quota_by_code, vcpu_quota
 
 GROUPS, LAUNCH_CONFIGURATIONS = "L-CDE20ADC", "L-6B80B8FA"
@@ -87,9 +87,11 @@ def per_role_need(role: Role, has_role: bool | None) -> Need:
     """How many managed policies the stack's role is given: those listed, and its own."""
     if has_role:
         return NOTHING
-    listed = MANAGED_POLICIES if role.managed_policies is None else role.managed_policies
-    own = STATEMENTS if role.statements is None else role.statements
-    return Need(len(listed) + bool(own), "the policies of the stack's role", soft=has_role is None)
+    return Need(
+        len(managed_policies_of(role)) + bool(statements_of(role)),
+        "the policies of the stack's role",
+        soft=has_role is None,
+    )
 
 
 def vcpu_needs(
