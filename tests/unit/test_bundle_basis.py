@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from gridbyoc.control_plane.model import Phase
 from gridbyoc.steps.bundle.apply import made_moved
 from gridbyoc.steps.bundle.basis import Basis, ClusterMark, StateMark, cluster_marks, moved
-from gridbyoc.steps.bundle.model import Made
+from gridbyoc.steps.bundle.model import MadeFrom
 from tests.unit.fakes import ROLE, cluster
 
 STATE = StateMark("s3://states/demo", "f1e2", 5)
 BASIS = Basis("123456789012", "us-east-1", "https://one", STATE, (ClusterMark("id-a", "a", "0" * 64),))
-MADE = Made("0.1.0", "terraform", "1.11.4", {"gridbyoc.yaml": "1", "../base.yaml": "2"}, "3", "4")
+MADE = MadeFrom("0.1.0", "terraform", "1.11.4", {"gridbyoc.yaml": "1", "../base.yaml": "2"}, "3", "4")
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,15 @@ def test_clusters_costs_and_warnings() -> None:
     assert review_object(found)["standing_cost"]["after"] == ["a: about $10 a day standing (cost-saving profile)"]
 
 
+def test_what_was_changed_outside_is_named() -> None:
+    changes, drift = (
+        (ResourceChange("x.y", "update"),),
+        (ResourceChange("x.y", "update"), ResourceChange("x.z", "update")),
+    )
+    plan = Plan(PlanSummary(0, 1, 0, changes, drift, (), has_changes=True), (), (), None)
+    assert "**Changed outside of Terraform**\n\n- `x.y`\n" in review_markdown(of({}, plan))
+
+
 def test_a_rotation_says_that_clusters_are_given_the_new_id() -> None:
     summary = PlanSummary(1, 1, 1, (), (), ("external_id", "other"), has_changes=True)
     kept, new = (

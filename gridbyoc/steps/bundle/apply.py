@@ -15,14 +15,14 @@ from gridbyoc.steps.adopt import adopt_strays
 from gridbyoc.steps.bootstrap import Approval, Wishes, carry_out
 from gridbyoc.steps.bundle.basis import LOCAL, basis_of, moved, other_account
 from gridbyoc.steps.bundle.make import LOCK_FILE, made_from
-from gridbyoc.steps.bundle.model import Bundle, Made, PlannedCluster
+from gridbyoc.steps.bundle.model import Bundle, MadeFrom, PlannedCluster
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.overlap import ids_to_keep
 from gridbyoc.steps.plan import SAVED_PLAN, Plan, costs_of
 from gridbyoc.steps.prepare import Site, current_grant, open_runner, prepare, rerender
 from gridbyoc.steps.report import Report
-from gridbyoc.steps.rollback import Made as MadeHere
+from gridbyoc.steps.rollback import Made
 from gridbyoc.steps.run import Run
 
 ONLY_PLANNED = Wishes(only_planned=True)
@@ -36,7 +36,7 @@ def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
     Raises ``StalePlanError`` with a line for each difference. The caller holds the stack's lock.
     """
     _refuse(bundle, chain(_checkout_moved(run, bundle), _account_moved(run, bundle)))
-    made = MadeHere()
+    made = Made()
     run = made.watching(run)
     _put_lock_file(run.work_dir, bundle)
     site = prepare(run)
@@ -93,7 +93,7 @@ def _account_moved(run: Run, bundle: Bundle) -> Iterator[str]:
     yield from other_account(bundle.basis.account_id, caller.account_id)
 
 
-def made_moved(then: Made, now: Made) -> Iterator[str]:
+def made_moved(then: MadeFrom, now: MadeFrom) -> Iterator[str]:
     """A line for each version or file that is another one; a lock file that is not there yet is none."""
     for name in dict.fromkeys([*then.stack_files, *now.stack_files]):
         before, after = then.stack_files.get(name), now.stack_files.get(name)

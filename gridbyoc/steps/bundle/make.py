@@ -18,7 +18,7 @@ from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.bundle.basis import Basis, basis_of
 from gridbyoc.steps.bundle.file import pack, unpack
-from gridbyoc.steps.bundle.model import Bundle, Made, PlannedCluster, summary_of_json
+from gridbyoc.steps.bundle.model import Bundle, MadeFrom, PlannedCluster, summary_of_json
 from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.prepare import Site
 from gridbyoc.steps.run import Run
@@ -74,7 +74,7 @@ def read_bundle(data: bytes, key: Secret | None) -> Bundle:
     return Bundle(
         stack=header["stack"],
         created=header["created"],
-        made=Made.of_header(header),
+        made=MadeFrom.of_header(header),
         plan=plan,
         lock_file=payload["lock_file"],
         overrides=tuple(payload["overrides"]),
@@ -86,12 +86,12 @@ def read_bundle(data: bytes, key: Secret | None) -> Bundle:
     )
 
 
-def made_from(stack: Stack, work_dir: Path, binary: Binary) -> Made:
+def made_from(stack: Stack, work_dir: Path, binary: Binary) -> MadeFrom:
     """The versions and digests as they are here and now; an empty digest is a file that is not there."""
     base = stack.file.parent if stack.file else work_dir
     files = {Path(os.path.relpath(path, base)).as_posix(): file_digest(path) for path in files_of(stack)}
     lock_file = work_dir / LOCK_FILE
-    return Made(
+    return MadeFrom(
         tool=__version__,
         flavour=binary.flavour,
         version=".".join(map(str, binary.version)),

@@ -13,7 +13,7 @@ from gridbyoc.terraform import PlanSummary, ResourceChange
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class MadeFrom:
     """What made the plan, and from what: versions, and digests of everything that a checkout brings along."""
 
     tool: str
@@ -24,7 +24,7 @@ class Made:
     lock_file: str
 
     @classmethod
-    def of_header(cls, header: Mapping[str, Any]) -> Made:
+    def of_header(cls, header: Mapping[str, Any]) -> MadeFrom:
         """From a header whose shape has been checked."""
         digests, terraform = header["digests"], header["terraform"]
         files, module, lock_file = (digests[name] for name in ("stack_files", "module", "lock_file"))
@@ -58,7 +58,7 @@ class Bundle:
 
     stack: str
     created: str
-    made: Made
+    made: MadeFrom
     plan: bytes = field(repr=False)
     lock_file: str | None
     overrides: tuple[str, ...] = field(repr=False)
