@@ -60,10 +60,16 @@ class Iam:
 
 
 class S3Client:
-    """A bucket's policy, or the error in its place."""
+    """A bucket's policy, or the error in its place; a state in it, or the error of that."""
 
-    def __init__(self, error: str = "") -> None:
+    def __init__(self, error: str = "", state: str = "") -> None:
         self.error = error
+        self.state = state
+
+    def head_object(self, Bucket: str, Key: str) -> Any:  # noqa: N803 - boto3's names
+        if self.state:
+            raise refusal("HeadObject", self.state)
+        return {"ETag": f"{Bucket}/{Key}"}
 
     def get_bucket_policy(self, Bucket: str) -> Any:  # noqa: N803 - boto3's name
         if self.error:
@@ -131,7 +137,13 @@ def test_the_request_is_asked_about_as_it_will_be_made() -> None:
             "boundary",
             "boundary",
         ),
-        ({"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}}, "fail", "scp", "service control policy"),
+        (
+            # https://github.com/aws/aws-sdk/issues/102: of policies with conditions it says so of what AWS allows
+            {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}},
+            "unknown",
+            "scp",
+            "service control policy",
+        ),
         ({"MissingContextValues": ["aws:SourceIp"]}, "unknown", "", "right aws:SourceIp"),
         (
             {"ResourceSpecificResults": [{"MissingContextValues": ["aws:ViaAWSService"]}]},
@@ -192,6 +204,52 @@ def test_a_bucket_with_a_policy_of_its_own_leaves_room_for_doubt(error: str, ver
     (finding,) = [finding for finding in found(scene) if finding.code == "GBY-P002"]
     assert (finding.verdict, finding.subject) == (verdict, "s3:ListBucket")
     assert ("own policy" in finding.read or "bucket's policy" in finding.read) == (verdict == "unknown")
+
+
+def _of(told: list[Finding], action: str) -> str:
+    return next(finding.verdict for finding in told if finding.subject == action)
+
+
+@pytest.mark.parametrize("action", ["iam:DeleteRole", "iam:UntagRole", "iam:RemoveRoleFromInstanceProfile"])
+def test_what_a_bootstrap_may_never_call_does_not_stop_it(action: str) -> None:
+    assert _of(found(scene_of(stack(), iam=Iam(only(action)))), action) == "warn"
+
+
+@pytest.mark.parametrize(
+    ("action", "has_role", "verdict"),
+    [
+        ("iam:CreateRole", False, "fail"),
+        ("iam:TagRole", False, "fail"),
+        ("iam:CreateRole", True, "warn"),  # a cluster is added by somebody who may only read IAM
+        ("iam:GetRole", True, "fail"),
+        ("iam:GetRolePolicy", True, "warn"),
+    ],
+)
+def test_a_role_that_stands_need_not_be_made(action: str, has_role: bool, verdict: str) -> None:
+    scene = replace(scene_of(stack(), iam=Iam(only(action))), has_role=has_role)
+    assert _of(found(scene), action) == verdict
+    plan = _of(found(replace(scene, reads_only=True)), action)
+    assert plan == ("fail" if action == "iam:GetRole" else "warn")
+
+
+@pytest.mark.parametrize(
+    ("head", "verdict"), [("404", "fail"), ("", "warn"), ("403", "warn")], ids=["no state", "a state", "not told"]
+)
+@pytest.mark.parametrize("action", ["iam:CreateRole", "s3:PutObject"])
+def test_with_remote_state_only_its_absence_proves_that_the_role_is_made(action: str, head: str, verdict: str) -> None:
+    def answering(asked: str, resource: str) -> dict[str, Any]:
+        lock = resource.endswith(".tflock")  # which every run writes
+        return allowed("", "") if lock else only(action)(asked, resource)
+
+    s3 = S3Client("NoSuchBucketPolicy", head)
+    assert _of(found(scene_of(stack(backend=S3), iam=Iam(answering), s3=s3)), action) == verdict
+
+
+def test_a_state_that_is_read_with_another_profile_is_not_the_callers_business() -> None:
+    iam = Iam(only("s3:ListBucket"))
+    told = found(scene_of(stack(backend=replace(S3, profile="state-account")), iam=iam))
+    assert [(finding.code, finding.verdict) for finding in told if finding.code == "GBY-P002"] == [("GBY-P002", "pass")]
+    assert not any("tfstate" in call["ResourceArns"][0] for call in iam.asked)
 
 
 def test_a_keys_own_policy_is_never_proof_against_it() -> None:

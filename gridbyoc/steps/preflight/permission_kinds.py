@@ -19,9 +19,10 @@ ALLOWED = Kind(
     "permissions",
     "permission",
     """What plan, apply and destroy of this stack call in AWS is allowed, and what its state needs. Fails for each
-    action that is proven to be denied: no policy allows it, one denies it, the caller's boundary or an organization's
-    policy does not let it through; before a `plan`, what only an apply needs warns. Unknown where a condition or a
-    resource's own policy may decide otherwise.""",
+    action that is proven to be denied and that the run ahead calls for certain: no policy allows it, one denies it, the
+    caller's boundary does not let it through. Warns for what is called only where something has to be made, changed or
+    deleted: before a `plan`, for a role that may stand already, and for all that only a destroy needs. Unknown where a
+    condition, a resource's own policy or an organization's policy may decide otherwise.""",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
 )
 LOOKING = Kind(

@@ -10,10 +10,10 @@ from gridbyoc.aws.permissions.resource_policies import doubted
 from gridbyoc.aws.reach import HOME_REGIONS
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.model import S3Backend
+from gridbyoc.steps.preflight.certainty import of_the_state, other_credentials, verdict_on
 from gridbyoc.steps.preflight.model import Check, Finding
 from gridbyoc.steps.preflight.permission_kinds import ALLOWED, LOOKING, SIMULATION
 from gridbyoc.steps.preflight.scene import Scene
-from gridbyoc.steps.verdict import Verdict
 
 CALL = "iam:SimulatePrincipalPolicy"
 LOOKED_AT: tuple[Phase, ...] = tuple(phase for phase in PHASES if phase not in ("bucket", "increase"))
@@ -25,7 +25,8 @@ _ADD = "Add it to the caller's policy: `gridbyoc policy` prints one that allows 
 _FIXES = {
     "boundary": "Have it added to the caller's permissions boundary, or use another caller.",
     "explicit": "Have the statement that denies it changed, or use another caller.",
-    "scp": "Ask who looks after the organization's service control policies, or use another account.",
+    "scp": "IAM's simulator does not know what the conditions of such policies come to, so it may be allowed all the "
+    "same. If it is not, ask who looks after the organization's service control policies.",
 }
 
 
@@ -43,6 +44,8 @@ def _permissions(scene: Scene) -> Iterator[Finding]:
         principal=_in_iam(principal.arn),
         native_lock=_native_lock(scene),
     )
+    if other_credentials(scene):
+        needs = tuple(need for need in needs if not of_the_state(need))
     answers = simulate(scene.session(), principal.arn, needs, lambda need: _context(scene, need, caller.partition))
     yield from judged(scene, principal, doubted(scene.session(), answers, _state_region(scene)))
 
@@ -100,18 +103,10 @@ def _denied(scene: Scene, action: str, found: Sequence[Answer]) -> Finding:
         "policies": list(first.policies),
     }
     read = f"{first.why} (on {', '.join(resources)})"
-    verdict = _verdict(scene, denied)
+    verdict = verdict_on(scene, denied)
     fix = _FIXES.get(first.by, _ADD)
     needed = f"for {'; '.join(purposes)}"
     return Finding(ALLOWED, verdict, read, needed, fix, CALL, subject=action, facts=facts)
-
-
-def _verdict(scene: Scene, denied: Sequence[Answer]) -> Verdict:
-    """A plan needs less than what comes after it: what only that needs is worth a warning."""
-    if not denied:
-        return "unknown"
-    later = scene.reads_only and all(answer.need.phase in ("apply", "destroy") for answer in denied)
-    return "warn" if later else "fail"
 
 
 def _not_seen_phases(answers: Sequence[Answer]) -> Iterator[Finding]:
