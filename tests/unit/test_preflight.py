@@ -62,6 +62,18 @@ def test_what_a_check_could_not_tell_is_unknown_and_what_it_told_stays() -> None
     assert blocks(found, strict=True)
 
 
+def test_a_fault_of_a_checks_own_stops_no_run() -> None:
+    def look(_scene: Scene) -> Iterator[Finding]:
+        yield Finding(A, "pass", "told")
+        raise TypeError("int() argument must be a string: s3cret")
+
+    found = examine(a_scene(), (Check((A, B), look),))
+    assert [(f.code, f.verdict) for f in found] == [("GBY-A901", "pass"), ("GBY-B902", "unknown")]
+    assert "TypeError" in found[1].read
+    assert "s3cret" not in repr(found)
+    assert not blocks(found)
+
+
 def test_one_that_does_not_end_is_unknown_and_holds_nobody_up() -> None:
     hang = threading.Event()
     slow = Check((A,), lambda _scene: [Finding(A, "pass", str(hang.wait(60)))])

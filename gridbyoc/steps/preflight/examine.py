@@ -51,14 +51,17 @@ def _findings(scene: Scene, check: Check) -> tuple[Finding, ...]:
     found: list[Finding] = []
     try:
         found.extend(check.look(scene))
-    except GridbyocError as error:
+    except Exception as error:  # a fault of a check's own must not stop a run that would work
         told = {finding.code for finding in found}
         found += [_untold(kind, error) for kind in check.kinds if kind.code not in told]
     return tuple(found)
 
 
-def _untold(kind: Kind, error: GridbyocError) -> Finding:
-    return Finding(kind, "unknown", f"{error.what} {error.why}".strip(), fix=error.fix)
+def _untold(kind: Kind, error: Exception) -> Finding:
+    if isinstance(error, GridbyocError):
+        return Finding(kind, "unknown", f"{error.what} {error.why}".strip(), fix=error.fix)
+    read = f"this check has a fault of its own ({type(error).__name__}), or was given an answer that makes no sense"
+    return Finding(kind, "unknown", read, fix="Please report it, with `gridbyoc version`; the other checks stand.")
 
 
 def _too_late(kinds: Iterable[Kind], deadline: float) -> list[Finding]:

@@ -59,7 +59,7 @@ class Finding:
 class Check:
     """One look at the outside, which gives findings of ``kinds``.
 
-    ``look`` may raise any ``GridbyocError``: every kind it has not told about is then unknown, with the error's words.
+    ``look`` may raise: every kind it has not told about is then unknown, with the words of a ``GridbyocError``.
     """
 
     kinds: tuple[Kind, ...]
