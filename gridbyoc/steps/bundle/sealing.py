@@ -83,23 +83,9 @@ def unseal(sealed: bytes, key: Secret | None, lock: Mapping[str, Any], header: b
             fix="Use the version of gridbyoc that made it.",
             rerun=SAFE_NOTHING_DONE,
         )
-    salt, nonce = _bytes(lock, "salt", _SALT), _bytes(lock, "nonce", _NONCE)
-    if key is None:
-        raise BundleKeyError(
-            "The bundle is encrypted, and there is no key.",
-            fix=f"Set {KEY_VARIABLE} to the key that it was made with.",
-            rerun=SAFE_NOTHING_DONE,
-        )
-    keys = _derive(key, salt)
-    if not hmac.compare_digest(keys.check.encode(), str(lock.get("key_check")).encode()):
-        raise BundleKeyError(
-            f"The key in {KEY_VARIABLE} is not the one that the bundle was encrypted with.",
-            why="Both jobs must have the same key (or the bundle's header was changed on the way).",
-            fix="Give the apply job the key of the plan job, or plan again.",
-            rerun=SAFE_NOTHING_DONE,
-        )
+    nonce, cipher = _bytes(lock, "nonce", _NONCE), _right_key(key, lock)
     try:
-        return AESGCM(keys.cipher).decrypt(nonce, sealed, header)
+        return AESGCM(cipher).decrypt(nonce, sealed, header)
     except InvalidTag:
         raise BundleError(
             "The bundle was changed after it was made.",
@@ -107,6 +93,26 @@ def unseal(sealed: bytes, key: Secret | None, lock: Mapping[str, Any], header: b
             fix="Do not apply it. See who can write the place it came from, and plan again.",
             rerun=SAFE_NOTHING_DONE,
         ) from None
+
+
+def _right_key(key: Secret | None, lock: Mapping[str, Any]) -> bytes:
+    """The cipher's key, if ``key`` is the one that the bundle was made with."""
+    salt = _bytes(lock, "salt", _SALT)
+    if key is None:
+        raise BundleKeyError(
+            "The bundle is encrypted, and there is no key.",
+            fix=f"Set {KEY_VARIABLE} to the key that it was made with.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    keys = _derive(key, salt)
+    if not hmac.compare_digest(keys.check.encode(), str(lock.get("key_check")).encode("utf-8", "replace")):
+        raise BundleKeyError(
+            f"The key in {KEY_VARIABLE} is not the one that the bundle was encrypted with.",
+            why="Both jobs must have the same key (or the bundle's header was changed on the way).",
+            fix="Give the apply job the key of the plan job, or plan again.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return keys.cipher
 
 
 def _derive(key: Secret, salt: bytes) -> _Keys:
