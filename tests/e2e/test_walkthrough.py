@@ -8,17 +8,20 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import Tool, World
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "gitops" / "walkthrough.sh"
 
 
+@pytest.mark.timeout(500)
 def test_the_walk_through_git(tool: Tool, world: World) -> None:
     program = tool.write(f'#!/bin/sh\nexec {sys.executable} -m gridbyoc "$@"\n', "gridbyoc")
     program.chmod(0o755)
     path = os.pathsep.join((str(tool.directory), tool.env["PATH"]))
     env = {**tool.env, "PATH": path, "PYTHON": sys.executable, "TMPDIR": str(tool.directory)}
-    ran = subprocess.run([SCRIPT], cwd=tool.directory, env=env, capture_output=True, text=True, timeout=170)
+    ran = subprocess.run([SCRIPT], cwd=tool.directory, env=env, capture_output=True, text=True, timeout=450)
     out = ran.stdout + ran.stderr
     assert ran.returncode == 0, out
     assert "Traceback" not in out
