@@ -63,6 +63,14 @@ def test_without_named_types_the_control_planes_own_list_counts() -> None:
     assert needs[GPU] == 96
 
 
+def test_only_what_clusters_name_is_proof_of_a_shortage() -> None:
+    needs = vcpu_needs((ClusterSpec("c"), KEPT), "grid", {**VCPUS, "p3.2xlarge": 8})
+    assert (needs["L-417A185B"].headroom, needs["L-417A185B"].soft) == (8, True)
+    assert (needs[GPU].headroom, needs[GPU].soft) == (4 + 3 * 4, False)
+    assert row(needs["L-417A185B"], limit=0).verdict == "warn"
+    assert fixed_needs((SMALL,), "grid", True)["L-CDE20ADC"].soft  # so many groups are assumed
+
+
 def test_without_vcpus_one_is_the_least_there_can_be() -> None:
     need = vcpu_needs((KEPT,), "grid", None, "denied")[GPU]
     assert need == Need(1, "g4dn.xlarge", unsure="The vCPUs of g4dn.xlarge could not be read: denied")

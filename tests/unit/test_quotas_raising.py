@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gridbyoc.aws.quotas import Increase, Limit, QuotaReading, Use
+from gridbyoc.control_plane.model import Phase
 from gridbyoc.errors import AwsCredentialsError, ControlPlaneUnreachableError
 from gridbyoc.stack.model import Aws, ClusterSpec, InstanceType, ModuleSource, Stack, TerraformSettings
 from gridbyoc.stack.service_quotas import quota_by_code, quota_codes
@@ -207,6 +208,32 @@ def test_a_control_plane_that_does_not_answer_leaves_every_cluster_new() -> None
 
     aws = QuotaAws(limits={**ROOMY, GPU: 0.0})
     assert findings(aws, stack(SPEC), registrar=down)["GBY-Q001 G-VT"].verdict == "fail"
+
+
+@pytest.mark.parametrize(("has_role", "verdict"), [(True, "warn"), (None, "warn"), (False, "fail")])
+def test_a_cluster_that_may_stand_already_proves_no_shortage(has_role: bool | None, verdict: str) -> None:
+    def down() -> Any:
+        raise ControlPlaneUnreachableError("It does not answer.")
+
+    full = QuotaAws(limits={**ROOMY, "L-F678F1CE": 1.0})
+    assert findings(full, stack(SPEC), registrar=down, has_role=has_role)["GBY-Q005"].verdict == verdict
+
+
+def test_the_name_of_a_deleted_cluster_is_that_of_a_new_one() -> None:
+    gone = MemoryRegistrar({"demo": replace(cluster("demo"), phase=Phase.DELETED)})
+    full = QuotaAws(limits={**ROOMY, "L-F678F1CE": 1.0})
+    assert findings(full, stack(SPEC), registrar=lambda: gone)["GBY-Q005"].verdict == "fail"
+
+
+def test_without_spot_a_cluster_works_where_there_is_room_on_demand() -> None:
+    alone = findings(QuotaAws(limits={**ROOMY, "L-3819A6DF": 0.0}), stack(SPEC))
+    assert {f.code for f in alone.values() if f.verdict != "pass"} == {"GBY-Q002"}
+    spot = alone["GBY-Q002 G-VT"]
+    assert (spot.verdict, spot.read) == (
+        "warn",
+        "limit 0 vCPUs, 0 in use. Such machines start on demand, and not as spot.",
+    )
+    assert "gridbyoc quotas request --code L-3819A6DF" in spot.fix
 
 
 def test_where_nothing_may_be_read_nothing_blocks() -> None:

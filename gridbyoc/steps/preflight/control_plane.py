@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 
-from gridbyoc.control_plane.model import Cluster, Phase, Registrar
+from gridbyoc.control_plane.model import Cluster, Registrar
 from gridbyoc.errors import (
     AuthenticationError,
     ControlPlaneError,
@@ -99,7 +99,7 @@ def _carried(scene: Scene) -> Iterator[Finding]:
 def _names(scene: Scene) -> Iterator[Finding]:
     if scene.stack is None:
         return
-    clusters = _listed(scene)
+    clusters = scene.listed()
     if clusters is None:
         yield Finding(NAMES, "unknown", NOT_TOLD)
         return
@@ -107,13 +107,6 @@ def _names(scene: Scene) -> Iterator[Finding]:
     ours = _our_roles(scene.stack, scene.work_dir)
     for spec in scene.stack.clusters:
         yield _name(scene, spec.name, there.get(spec.name), ours)
-
-
-def _listed(scene: Scene) -> tuple[Cluster, ...] | None:
-    try:
-        return scene.clusters()
-    except GridbyocError:
-        return None
 
 
 def _our_roles(stack: Stack, work_dir: Path) -> frozenset[str] | None:
@@ -126,9 +119,8 @@ def _our_roles(stack: Stack, work_dir: Path) -> frozenset[str] | None:
 
 
 def _live(clusters: tuple[Cluster, ...]) -> list[Cluster]:
-    """Those that hold their names; one that is being deleted comes first, so that another of its name wins."""
-    there = [cluster for cluster in clusters if cluster.phase is not Phase.DELETED]
-    return sorted(there, key=lambda cluster: cluster.status != "terminating")
+    """In this order, that one which is being deleted comes first, so that another of its name wins."""
+    return sorted(clusters, key=lambda cluster: cluster.status != "terminating")
 
 
 def _name(scene: Scene, name: str, cluster: Cluster | None, ours: frozenset[str] | None) -> Finding:
@@ -158,7 +150,7 @@ def _told(scene: Scene) -> Iterator[Finding]:
     """What the control plane says of the account it comes from and of its types, by way of a cluster of its."""
     if scene.stack is None:
         return
-    clusters = _listed(scene)
+    clusters = scene.listed()
     if clusters is None:
         yield from (Finding(kind, "unknown", NOT_TOLD) for kind in (ACCOUNT, TYPES))
         return

@@ -15,14 +15,16 @@ VCPUS = {
         1,
         "on-demand vCPUs",
         "In each family group, the largest instance type of every new cluster, and what it keeps running, must fit "
-        "beside the instances that run now. The guide's 1000 are shown, and never block.",
+        "beside the instances that run now. Only warns for types of the control plane's own list, which a cluster gets "
+        "that names none. The guide's 1000 are shown, and never block.",
         "L-1216C47A",
     ),
     SPOT: _kind(
         2,
         "spot vCPUs",
         "In each family group, the largest instance type of every new cluster must fit beside the spot instances that "
-        "run now. The guide's 1000 are shown, and never block.",
+        "run now. Only warns where the same machines have room on demand, and for types of the control plane's own "
+        "list. The guide's 1000 are shown, and never block.",
         "L-34B43A08",
     ),
 }
@@ -32,8 +34,8 @@ BY_CODE = {
     "L-CDE20ADC": _kind(
         3,
         "Auto Scaling groups",
-        "One group for each instance type and market of every new cluster must fit (assumed: the control plane makes "
-        "about so many). The guide's 800 are shown, and never block.",
+        "One group for each instance type and market of every new cluster should fit: assumed, and no more than a "
+        "warning. The guide's 800 are shown, and never block.",
         "L-CDE20ADC",
     ),
     "L-6B80B8FA": _kind(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from gridbyoc.aws import AwsSession, Caller, caller_identity, open_session
-from gridbyoc.control_plane.model import Cluster, Registrar
+from gridbyoc.control_plane.model import Cluster, Phase, Registrar
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.defaults import REGION
 from gridbyoc.stack.document import Origin
@@ -82,12 +82,16 @@ class Scene:
         """The clusters of the stack file; none without one."""
         return self.stack.clusters if self.stack else ()
 
+    def listed(self) -> tuple[Cluster, ...] | None:
+        """The control plane's clusters that are not deleted; ``None`` where it cannot be asked."""
+        try:
+            return tuple(cluster for cluster in self.clusters() if cluster.phase is not Phase.DELETED)
+        except GridbyocError:
+            return None
+
     def new_clusters(self) -> tuple[ClusterSpec, ...]:
         """Those of ``wanted`` that the control plane does not list yet; all of them where it cannot be asked."""
-        try:
-            there = {cluster.name for cluster in self.clusters()}
-        except GridbyocError:
-            there = set()
+        there = {cluster.name for cluster in self.listed() or ()}
         return tuple(spec for spec in self.wanted if spec.name not in there)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gridbyoc.control_plane.defaults import INSTANCE_TYPES
 from gridbyoc.stack.model import ClusterSpec, DialectName, InstanceType, Role
@@ -76,7 +76,7 @@ def fixed_needs(clusters: Sequence[ClusterSpec], dialect: DialectName, has_role:
     }
     groups = sum(len(types_of(spec, dialect)) * len(MARKETS) for spec in clusters)
     if groups:
-        needs[GROUPS] = Need(groups, f"one for each instance type and market of {_clusters(count)}")
+        needs[GROUPS] = Need(groups, f"one for each instance type and market of {_clusters(count)}", soft=True)
     if not count and has_role is not True:
         role = Need(1, "the stack's role", soft=has_role is None)
         needs |= {ROLES: role, POLICIES: role}
@@ -100,13 +100,15 @@ def vcpu_needs(
     """By quota code. Each cluster must be able to start the largest of its types in every family group and market.
 
     On-demand, what it keeps running (``overprovisioned_ondemand_count``) comes on top. Without ``vcpus`` one vCPU is
-    the least there can be, and ``why`` says why they are not known.
+    the least there can be, and ``why`` says why they are not known. A cluster that names no types works without some of
+    the control plane's own: these needs are soft.
     """
     parts: dict[str, list[Need]] = {}
     for spec in clusters:
         for market in MARKETS:
             for code, types in _by_quota(types_of(spec, dialect), market).items():
-                parts.setdefault(code, []).append(_cluster_need(types, market, vcpus, why))
+                need = _cluster_need(types, market, vcpus, why)
+                parts.setdefault(code, []).append(replace(need, soft=not spec.instance_types))
     return {code: _sum(needs) for code, needs in parts.items()}
 
 
@@ -134,10 +136,13 @@ def _cluster_need(types: Sequence[InstanceType], market: str, vcpus: Mapping[str
     return Need(vcpus[largest.name] + more, ", ".join(words))
 
 
-def _sum(needs: Sequence[Need]) -> Need:
+def _sum(every: Sequence[Need]) -> Need:
+    """Of what clusters name, all of it; what is soft counts where nothing else does."""
+    needs = [need for need in every if not need.soft] or every
     return Need(
         sum(need.headroom for need in needs),
         ", ".join(dict.fromkeys(need.words for need in needs)) + (f", {len(needs)} clusters" if len(needs) > 1 else ""),
+        soft=all(need.soft for need in needs),
         unsure=" ".join(dict.fromkeys(need.unsure for need in needs if need.unsure)),
         advice=" ".join(dict.fromkeys(need.advice for need in needs if need.advice)),
     )

@@ -7,13 +7,14 @@ from dataclasses import replace
 from functools import partial
 
 from gridbyoc.aws import AwsSession
-from gridbyoc.aws.quotas import Increase, open_request, read_quotas
+from gridbyoc.aws.quotas import AccountQuotas, Increase, open_request, read_quotas
 from gridbyoc.errors import AwsError
 from gridbyoc.stack.defaults import INSTANCE_TYPES
-from gridbyoc.stack.model import DialectName
+from gridbyoc.stack.model import DialectName, Stack
+from gridbyoc.stack.service_quotas import SPOT, vcpu_quota
 from gridbyoc.steps.background import Background
 from gridbyoc.steps.preflight.scene import Scene
-from gridbyoc.steps.quotas.needs import PER_ROLE, fixed_needs, per_role_need, quotas_of, types_of, vcpu_needs
+from gridbyoc.steps.quotas.needs import PER_ROLE, Need, fixed_needs, per_role_need, quotas_of, types_of, vcpu_needs
 from gridbyoc.steps.quotas.review import QuotaRow, review
 
 
@@ -25,16 +26,37 @@ def quota_rows(scene: Scene) -> tuple[QuotaRow, ...]:
     session = scene.session()
     names = wanted_types(scene)
     reading = Background(lambda: read_quotas(session, quotas_of(names), names))
-    new = scene.new_clusters()
+    scene.listed()  # asked meanwhile
     account = reading.result()
     if scene.stack is None:
         return tuple(_numbers(row) for row in review(account, {}))
-    dialect = scene.stack.control_plane.type
+    rows = review(account, _needs(scene, scene.stack, account))
+    return _with_pending(session, (_spot_alone(row, rows, names) for row in rows))
+
+
+def _needs(scene: Scene, stack: Stack, account: AccountQuotas) -> dict[str, Need]:
+    """By quota code. Where a cluster may stand already that the control plane cannot be asked about, all is soft.
+
+    Without a role of the stack none can.
+    """
+    new, dialect = scene.new_clusters(), stack.control_plane.type
     needs = fixed_needs(new, dialect, scene.has_role)
     needs |= vcpu_needs(new, dialect, account.vcpus, account.vcpus_why)
-    if scene.stack.terraform.module is None:  # another module gives the role what it likes
-        needs[PER_ROLE] = per_role_need(scene.stack.role, scene.has_role)
-    return _with_pending(session, review(account, needs))
+    if scene.listed() is None and scene.has_role is not False:
+        needs = {code: replace(need, soft=True) for code, need in needs.items()}
+    if stack.terraform.module is None:  # another module gives the role what it likes
+        needs[PER_ROLE] = per_role_need(stack.role, scene.has_role)
+    return needs
+
+
+def _spot_alone(row: QuotaRow, rows: Iterable[QuotaRow], names: Iterable[str]) -> QuotaRow:
+    """A shortage on the spot market alone: a cluster works without, where its machines can be started on demand."""
+    if row.verdict != "fail" or row.quota.market != SPOT:
+        return row
+    counterparts = {vcpu_quota(name) for name in names if vcpu_quota(name, SPOT) == row.quota}
+    if any(other.quota in counterparts and other.verdict == "fail" for other in rows):
+        return row
+    return replace(row, verdict="warn", why=f"{row.why} Such machines start on demand, and not as spot.".strip())
 
 
 def wanted_types(scene: Scene) -> tuple[str, ...]:
