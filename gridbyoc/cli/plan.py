@@ -102,6 +102,7 @@ class Asked(NamedTuple):
 def _made(app: App, run: Run, asked: Asked) -> tuple[Plan, Review | None]:
     """Plan, and while the saved plan is there: look into it, put it into a bundle."""
     from gridbyoc.stack.files import write_atomic
+    from gridbyoc.stack.model import LocalBackend
     from gridbyoc.steps.bundle.make import check_bundleable, make_bundle
     from gridbyoc.steps.plan import make_plan
     from gridbyoc.steps.prepare import prepare
@@ -119,6 +120,8 @@ def _made(app: App, run: Run, asked: Asked) -> tuple[Plan, Review | None]:
         if asked.out:
             data = make_bundle(run, site, made, overrides=asked.overrides, key=asked.key)
             write_atomic(app.cwd / asked.out, data)
+            if isinstance(run.stack.terraform.backend, LocalBackend):
+                app.note("note: The state is local, so this bundle can be applied in this work_dir only.")
         return made, found
     finally:
         if made.saved:
