@@ -17,7 +17,7 @@ from gridbyoc.errors import (
     FileError,
     UnsupportedByDialectError,
 )
-from gridbyoc.stack.model import Aws, ClusterSpec, InstanceType, Role, S3Backend, TerraformSettings
+from gridbyoc.stack.model import Aws, ClusterSpec, InstanceType, ModuleSource, Role, S3Backend, TerraformSettings
 from gridbyoc.steps.preflight.control_plane import CHECKS
 from tests.unit.fakes import ROLE, MemoryRegistrar, cluster, stack
 from tests.unit.preflight_kit import results, scene_of, verdicts
@@ -178,6 +178,30 @@ def test_the_account_it_comes_from_must_be_trusted(account: str | None, role: Ro
     assert verdicts(found)["GBY-K005"] == verdict
     if verdict == "fail":
         assert 'trusted_account_id: "111111111111"' in found["GBY-K005"][0].fix
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "verdict"),
+    [("byoc", "id-mine", "pass"), ("byoc", None, "pass"), ("global", "id-mine", "fail"), ("global", None, "fail")],
+)
+def test_a_cluster_in_a_customers_account_does_not_tell_where_the_control_plane_is(
+    kind: str, default: str | None, verdict: str
+) -> None:
+    # `gridbyoc context mine` makes a cluster of one's own the default
+    plane = Plane({"mine": cluster("mine", cluster_type=kind)}, default=default, account="123456789012")
+    assert verdicts(found_at(plane))["GBY-K005"] == verdict
+
+
+def test_whom_another_modules_role_trusts_is_not_known() -> None:
+    module = TerraformSettings(module=ModuleSource("acme/role/aws"))
+    assert verdicts(found_at(Plane(account="111111111111"), terraform=module))["GBY-K005"] == "pass"
+
+
+def test_another_module_may_hand_on_a_role_that_it_does_not_make(tmp_path: Path) -> None:
+    ours = cluster("ml", role_arn="arn:aws:iam::123456789012:role/made-elsewhere")
+    module = TerraformSettings(module=ModuleSource("acme/role/aws"))
+    found = found_at(Plane({"ml": ours}), work_dir=with_state(tmp_path), terraform=module)
+    assert verdicts(found)["GBY-K004"] == "pass"
 
 
 def test_where_it_refuses_to_say_its_account_the_rest_is_told_all_the_same() -> None:

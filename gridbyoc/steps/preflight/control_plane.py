@@ -51,8 +51,8 @@ ACCOUNT = Kind(
     "GBY-K005",
     GROUP,
     "trusted account",
-    "The AWS account that the control plane comes from is the one that the role trusts (`role.trusted_account_id`). "
-    "Fails where it is another; a control plane of type lightning does not say.",
+    "The AWS account that the control plane comes from, which its own global cluster tells, is the one that the role "
+    "trusts (`role.trusted_account_id`). Fails where it is another; a control plane of type lightning does not say.",
 )
 TYPES = Kind(
     "GBY-K006",
@@ -110,8 +110,12 @@ def _names(scene: Scene) -> Iterator[Finding]:
 
 
 def _our_roles(stack: Stack, work_dir: Path) -> frozenset[str] | None:
-    """The ARNs in the local state; ``None`` where it is elsewhere, or has yet to be put in order by the run."""
-    if not isinstance(stack.terraform.backend, LocalBackend) or (work_dir / "errored.tfstate").exists():
+    """The ARNs in the local state; ``None`` where it is elsewhere, or has yet to be put in order by the run.
+
+    Another module may hand on a role that it does not make.
+    """
+    local = isinstance(stack.terraform.backend, LocalBackend) and stack.terraform.module is None
+    if not local or (work_dir / "errored.tfstate").exists():
         return None
     roles = standing_roles(work_dir)
     unsettled = not roles and any(work_dir.glob("*.tfstate*"))
@@ -155,12 +159,12 @@ def _told(scene: Scene) -> Iterator[Finding]:
         yield from (Finding(kind, "unknown", NOT_TOLD) for kind in (ACCOUNT, TYPES))
         return
     registrar = scene.registrar()
-    ident = registrar.default_cluster_id() or next((cluster.id for cluster in clusters), None)
+    default = registrar.default_cluster_id()
+    yield from guarded((ACCOUNT,), _account(registrar, _global(clusters, default), scene.stack))
+    ident = default or next((cluster.id for cluster in clusters), None)
     if ident is None:
-        yield Finding(ACCOUNT, "pass", "it has no cluster that would tell")
         yield Finding(TYPES, "pass", "it has no cluster that would tell")
         return
-    yield from guarded((ACCOUNT,), _account(registrar, ident, scene.stack))
     own = {cluster.id for cluster in clusters if cluster.name in {spec.name for spec in scene.wanted}}
     if ident in own:
         yield Finding(TYPES, "pass", "the list there is, is that of this stack's own cluster")
@@ -168,12 +172,26 @@ def _told(scene: Scene) -> Iterator[Finding]:
         yield from guarded((TYPES,), _types(registrar, ident, scene))
 
 
-def _account(registrar: Registrar, ident: str, stack: Stack) -> Iterator[Finding]:
+def _global(clusters: tuple[Cluster, ...], default: str | None) -> str | None:
+    """A cluster of the service's own: any other runs in its customer's account, and would tell that one."""
+    others = {cluster.id for cluster in clusters if cluster.cluster_type != "global"}
+    own = (cluster.id for cluster in clusters if cluster.id not in others)
+    return default if default and default not in others else next(own, None)
+
+
+def _account(registrar: Registrar, ident: str | None, stack: Stack) -> Iterator[Finding]:
+    if stack.terraform.module is not None:
+        yield Finding(ACCOUNT, "pass", f"the module {stack.terraform.module.source} says whom its role trusts")
+        return
+    if ident is None:
+        yield Finding(ACCOUNT, "pass", "it has no cluster of its own that would tell")
+        return
     account, trusted = registrar.cloud_account_id(ident), stack.role.trusted_account_id
     if account is None:
         yield Finding(ACCOUNT, "pass", f"this control plane does not say; the role trusts {trusted}")
         return
-    others = {_account_of(arn) for arn in stack.role.trusted_principals}
+    principals = (*stack.role.trusted_principals, *stack.role.trusted_principals_without_external_id)
+    others = {_account_of(arn) for arn in principals}
     verdict: Verdict = "pass" if account == trusted or account in others else "fail"
     fix = f'Write `trusted_account_id: "{account}"` under `role`, if that is the service that you mean.'
     facts = {"account_id": account, "trusted_account_id": trusted}
