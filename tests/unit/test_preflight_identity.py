@@ -19,7 +19,7 @@ from gridbyoc.aws import AwsSession, Caller
 from gridbyoc.aws.credential_source import CredentialSource
 from gridbyoc.aws.reach import clock_skew
 from gridbyoc.errors import AwsCredentialsError, AwsError
-from gridbyoc.stack.model import Aws, TerraformSettings
+from gridbyoc.stack.model import Aws, ModuleSource, TerraformSettings
 from gridbyoc.steps.preflight.clock import CHECKS as CLOCK
 from gridbyoc.steps.preflight.clock import judged_clock
 from gridbyoc.steps.preflight.disk import CHECKS as DISK
@@ -250,6 +250,29 @@ def test_a_provider_that_is_there_and_a_mirror_need_nothing(tmp_path: Path) -> N
 def test_a_configuration_of_ones_own_proves_nothing(tmp_path: Path) -> None:
     (tmp_path / ".terraformrc").write_text('plugin_cache_dir = "/elsewhere"\n')
     assert on_disk(tmp_path, 10)[0] == "warn"
+
+
+@pytest.mark.parametrize(
+    "terraform", [TerraformSettings(aws_provider_version="5.0.1"), TerraformSettings(module=ModuleSource("./own"))]
+)
+def test_another_version_and_another_module_may_need_less(tmp_path: Path, terraform: TerraformSettings) -> None:
+    scene = scene_of(stack(terraform=terraform), work_dir=tmp_path)
+    assert judged_disk(scene, lambda _place: 400 * MEGABYTE).verdict == "warn"
+
+
+def test_a_locked_version_may_need_less(tmp_path: Path) -> None:
+    (tmp_path / ".terraform.lock.hcl").touch()
+    assert on_disk(tmp_path, 400)[0] == "warn"
+
+
+def test_terraforms_own_mirrors_and_one_without_the_provider(tmp_path: Path) -> None:
+    (tmp_path / "mirror" / "registry.terraform.io" / "hashicorp" / "null").mkdir(parents=True)
+    assert on_disk(tmp_path, 10, mirror=tmp_path / "mirror") == ("fail", tmp_path.name)
+    provider_in(tmp_path / ".terraform.d" / "plugins")
+    assert on_disk(tmp_path, 10) == ("pass", "")
+    elsewhere = tmp_path / "data"
+    provider_in(elsewhere / "terraform" / "plugins")
+    assert on_disk(elsewhere, 10, XDG_DATA_HOME=str(elsewhere)) == ("pass", "")
 
 
 def test_the_real_disk_has_room_to_tell(tmp_path: Path) -> None:

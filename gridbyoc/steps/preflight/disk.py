@@ -23,8 +23,8 @@ DISK = Kind(
     "tools",
     "disk space",
     """Free space where Terraform unpacks the AWS provider (about 700 MB): the stack's work_dir, or TF_PLUGIN_CACHE_DIR.
-    Fails where it cannot fit, warns where it is tight. With a provider mirror, or once the provider is there, nothing
-    is needed.""",
+    Fails where it cannot fit, warns where it is tight, or where another version or module may need less. With a
+    provider mirror, or once the provider is there, nothing is needed.""",
     "https://developer.hashicorp.com/terraform/cli/config/config-file#provider-plugin-cache",
 )
 
@@ -42,8 +42,9 @@ def _disk(scene: Scene) -> Iterator[Finding]:
 def judged_disk(scene: Scene, free: FreeBytes) -> Finding:
     """Where the provider goes, and whether it fits there."""
     environ, asked = scene.machine.environ, scene.stack.terraform.provider_mirror if scene.stack else None
-    if check_mirror(asked, environ):
-        return Finding(DISK, "pass", "nothing is needed: Terraform links the provider from the mirror")
+    mirror = check_mirror(asked, environ)
+    if any(_has_provider(each) for each in ((mirror,) if mirror else _implied_mirrors(scene))):
+        return Finding(DISK, "pass", "nothing is needed: Terraform links the provider from a mirror")
     cache = environ.get("TF_PLUGIN_CACHE_DIR")
     place = Path(cache).expanduser() if cache else scene.work_dir
     if _has_provider(place if cache else place / ".terraform" / "providers"):
@@ -54,7 +55,7 @@ def judged_disk(scene: Scene, free: FreeBytes) -> Finding:
     if left >= TIGHT:
         return Finding(DISK, "pass", read, needed, source="statvfs", facts=facts)
     fix = "Free some space, set TF_PLUGIN_CACHE_DIR to a roomier place, or use a provider mirror."
-    proven = left < PROVIDER and not _own_cli_config(scene)
+    proven = left < PROVIDER and _is_the_usual_one(scene) and not _own_cli_config(scene)
     return Finding(DISK, "fail" if proven else "warn", read, needed, fix, "statvfs", facts=facts)
 
 
@@ -63,6 +64,25 @@ def _has_provider(directory: Path) -> bool:
         return any(True for _ in directory.glob("*/hashicorp/aws/*/*/terraform-provider-aws*"))
     except OSError:
         return False
+
+
+def _is_the_usual_one(scene: Scene) -> bool:
+    """Older versions are half as large, and another module may need no AWS provider at all."""
+    chosen = scene.stack.terraform if scene.stack else None
+    if chosen and (chosen.module or chosen.aws_provider_version):
+        return False
+    return not (scene.work_dir / ".terraform.lock.hcl").exists()
+
+
+def _implied_mirrors(scene: Scene) -> tuple[Path, ...]:
+    """Where Terraform looks first by itself.
+
+    https://developer.hashicorp.com/terraform/cli/config/config-file#implied-local-mirror-directories
+    """
+    home, data = scene.machine.home, scene.machine.environ.get("XDG_DATA_HOME")
+    shared = (Path(data) if data else home / ".local" / "share", Path("/usr/local/share"), Path("/usr/share"))
+    own = (scene.work_dir / "terraform.d" / "plugins", home / ".terraform.d" / "plugins")
+    return (*own, *(place / "terraform" / "plugins" for place in shared))
 
 
 def _own_cli_config(scene: Scene) -> bool:

@@ -20,7 +20,7 @@ MIRROR = Kind(
     "GBY-D002",
     "tools",
     "provider mirror",
-    "The provider mirror that is asked for is there and holds the AWS provider. Fails where it does not.",
+    "The provider mirror that is asked for is there and holds providers. Fails where it does not.",
     "https://developer.hashicorp.com/terraform/cli/config/config-file#provider-installation",
 )
 
