@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -77,6 +77,21 @@ def test_one_that_aws_has_given_up_names_its_successor() -> None:
     (finding,) = results(looking_at(role, Iam(dead=("AmazonGuardDutyFullAccess",))), CHECKS)["GBY-M001"]
     assert (finding.verdict, finding.read) == ("fail", "it can no longer be attached")
     assert finding.facts["alternative"] == "AmazonGuardDutyFullAccess_v2"
+
+
+def test_one_that_aws_has_given_up_stays_on_a_role_that_has_it() -> None:
+    role = Role(managed_policies=("AmazonOldFullAccess",))
+    scene = looking_at(role, Iam(dead=("AmazonOldFullAccess",)))
+    assert verdicts(results(scene, CHECKS))["GBY-M001"] == "fail"
+    for has_role in (True, None):
+        assert verdicts(results(replace(scene, has_role=has_role), CHECKS))["GBY-M001"] == "warn"
+
+
+@pytest.mark.parametrize("name", ["AmazonSESFullAccess", "AmazonEFSFullAccess", "AmazonGuardDutyFullAccess_v2"])
+def test_another_services_policy_is_never_what_was_meant(name: str) -> None:
+    (finding,) = results(looking_at(Role(managed_policies=(name,)), Iam(missing=(name,))), CHECKS)["GBY-M001"]
+    assert finding.facts["alternative"] is None
+    assert "Write" not in finding.fix
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "Throttling"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 from gridbyoc.aws.managed_policies import ManagedPolicy, managed_policies, policies_per_role
@@ -22,7 +23,8 @@ MANAGED = Kind(
     GROUP,
     "managed policies",
     "Each managed policy that the role gets is there and can be attached. Fails for one that IAM does not know, and "
-    "for one that AWS has given up, with what took its place.",
+    "for one that AWS has given up, with what took its place; only warns for the latter where the role may stand "
+    "already: it stays attached.",
     "https://docs.aws.amazon.com/aws-managed-policy/latest/reference/about-managed-policy-reference.html",
 )
 BOUNDARY = Kind(
@@ -48,6 +50,8 @@ SIZE = Kind(
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entity-length",
 )
 READ = "iam:GetPolicy"
+MISSPELT = 0.95
+"""How like a name must be: AmazonSESFullAccess and AmazonSQSFullAccess come to 0.947."""
 
 
 def role_of(scene: Scene) -> Role | None:
@@ -73,7 +77,8 @@ def _managed(scene: Scene) -> Iterator[Finding]:
         return
     arns = _arns(scene, role)
     found = managed_policies(scene.session(), arns)
-    yield from (_gone(policy, MANAGED) for policy in found if not policy.unread and not policy.attachable)
+    retired = [policy for policy in found if not policy.unread and not policy.attachable]
+    yield from (_gone(policy, MANAGED, "fail" if scene.has_role is False else "warn") for policy in retired)
     yield from (_gone(policy, MANAGED) for policy in found if not policy.exists)
     yield from (_unread(policy, MANAGED) for policy in found if policy.unread)
     if all(policy.exists and policy.attachable and not policy.unread for policy in found):
@@ -97,16 +102,26 @@ def _boundary(scene: Scene) -> Iterator[Finding]:
         yield Finding(BOUNDARY, "pass", f"{policy.arn} is there", source=READ)
 
 
-def _gone(policy: ManagedPolicy, kind: Kind) -> Finding:
+def _gone(policy: ManagedPolicy, kind: Kind, verdict: Verdict = "fail") -> Finding:
     """A policy that is not there, or can no longer be attached."""
     read = "it can no longer be attached" if policy.exists else "IAM does not know it"
-    close = SUCCESSORS.get(policy.name) or nearest(policy.name, (n for n in MANAGED_POLICIES if n != policy.name))
     mine = ":iam::aws:" not in policy.arn
+    close = None if mine else _instead_of(policy.name)
     fix = f"Make {policy.arn} first, or correct the stack file." if mine else "Correct role.managed_policies."
-    if close and not mine:
+    if close:
         fix = f"Write {close} in role.managed_policies."
-    facts = {"arn": policy.arn, "alternative": None if mine else close}
-    return Finding(kind, "fail", read, "a policy that can be attached", fix, READ, subject=policy.name, facts=facts)
+    elif policy.name in MANAGED_POLICIES and not mine:
+        fix = "This partition does not have it: list role.managed_policies without it."
+    facts = {"arn": policy.arn, "alternative": close}
+    return Finding(kind, verdict, read, "a policy that can be attached", fix, READ, subject=policy.name, facts=facts)
+
+
+def _instead_of(name: str) -> str | None:
+    """The successor, or what was meant. Many names of AWS's differ in one letter: another service's is never meant."""
+    if name in SUCCESSORS or name in MANAGED_POLICIES:
+        return SUCCESSORS.get(name)
+    close = nearest(name, MANAGED_POLICIES)
+    return close if close and SequenceMatcher(None, name.lower(), close.lower()).ratio() > MISSPELT else None
 
 
 def _unread(policy: ManagedPolicy, kind: Kind) -> Finding:
