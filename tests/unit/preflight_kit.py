@@ -13,7 +13,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from gridbyoc.aws import AwsSession, Caller
-from gridbyoc.errors import GridbyocError, TerraformNotFoundError
+from gridbyoc.errors import ControlPlaneUnreachableError, GridbyocError, TerraformNotFoundError
 from gridbyoc.stack.model import Stack
 from gridbyoc.steps.preflight.examine import examine
 from gridbyoc.steps.preflight.model import Check, Finding
@@ -37,6 +37,8 @@ def scene_of(
     """A scene with these parts; ``clients`` are those of the AWS session, by the service's name."""
 
     def connect() -> Any:
+        if registrar is None:
+            raise ControlPlaneUnreachableError("There is no control plane.")
         if isinstance(registrar, GridbyocError):
             raise registrar
         return registrar

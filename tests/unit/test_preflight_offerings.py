@@ -16,8 +16,8 @@ from gridbyoc.stack.load import read
 from gridbyoc.stack.model import Aws, ClusterSpec, ControlPlane, InstanceType
 from gridbyoc.steps.preflight.alternatives import Alternatives, likely_facts, nearest_type
 from gridbyoc.steps.preflight.offerings import CHECKS
-from gridbyoc.steps.preflight.scene import Scene
-from tests.unit.fakes import stack
+from gridbyoc.steps.preflight.scene import Scene, Shared
+from tests.unit.fakes import cluster, stack
 from tests.unit.preflight_kit import Ec2, results, scene_of, verdicts
 
 OFFERS, TYPES_CALL = "describe_instance_type_offerings", "describe_instance_types"
@@ -142,6 +142,15 @@ def test_a_part_that_may_not_be_asked_leaves_the_others_what_they_found() -> Non
         "GBY-O001": "pass", "GBY-O002": "unknown", "GBY-O003": "pass", "GBY-O004": "fail", "GBY-O005": "unknown",
     }  # fmt: skip
     assert "UnauthorizedOperation" in found["GBY-O005"][0].read
+
+
+def test_a_type_that_a_standing_cluster_has_already_only_warns() -> None:
+    scene = looking_at("t2.medium", at=ec2(without=("t2.medium",)))
+    assert verdicts(results(scene, CHECKS))["GBY-O004"] == "fail"
+    has, lacks = (replace(cluster("ml"), instance_types=(InstanceType(name),)) for name in ("t2.medium", "t3.medium"))
+    for there, verdict in ((has, "warn"), (lacks, "fail")):
+        standing = replace(scene, clusters=Shared(lambda there=there: (there,)))
+        assert verdicts(results(standing, CHECKS))["GBY-O004"] == verdict
 
 
 def test_an_endpoint_without_any_offering_proves_nothing() -> None:

@@ -66,7 +66,7 @@ POLICY_SIZE = Card(
     "Policy is too long",
     "A managed policy may have 6,144 characters, a trust policy as many as the quota ACLSizePerRole says (blanks do "
     "not count), and this one has more.",
-    "Shorten role.policy_statements (wildcards, fewer statements) or the lists of trusted principals; `gridbyoc "
+    "Shorten role.statements (wildcards, fewer statements) or the lists of trusted principals; `gridbyoc "
     "quotas` shows which of IAM's limits can be raised.",
     (
         # ministryofjustice/cloud-platform-environments#14473, docker/docs#4685, kubeflow/dashboard#29
@@ -133,7 +133,7 @@ MALFORMED = Card(
     "GBY-A130",
     "IAM does not take the policy",
     "A policy document that was made from the stack file is not one by IAM's rules; AWS says which rule.",
-    "Correct role.policy_statements (actions such as `s3:GetObject`, resources `*` or ARNs of this partition) or the "
+    "Correct role.statements (actions such as `s3:GetObject`, resources `*` or ARNs of this partition) or the "
     "trusted principals, by what AWS names.",
     # hashicorp/terraform-provider-aws#10419
     (r"\bMalformedPolicyDocument(?:Exception)?\b",),

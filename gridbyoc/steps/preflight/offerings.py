@@ -12,6 +12,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError
 from gridbyoc.stack.botocore_data import known_types
 from gridbyoc.stack.findings import Fault
 from gridbyoc.stack.instance_types import instance_type_fault, is_arm
+from gridbyoc.stack.model import InstanceType
 from gridbyoc.stack.words import Place, place_text
 from gridbyoc.steps.preflight.alternatives import Alternatives
 from gridbyoc.steps.preflight.examine import guarded
@@ -77,6 +78,15 @@ class Types:
         """Where the service places its work."""
         return f"{self.scene.region}a"
 
+    def of_what_stands(self, finding: Finding) -> Finding:
+        """The finding; a warning where only clusters name the type that stand with it: they need nothing new."""
+        if finding.verdict != "fail" or finding.subject not in self.places:
+            return finding
+        standing = {cluster.name: cluster.instance_types for cluster in self.scene.listed() or ()}
+        named = [spec for spec in self.scene.wanted if _names(spec.instance_types, finding.subject)]
+        old = all(_names(standing.get(spec.name, ()), finding.subject) for spec in named)
+        return replace(finding, verdict="warn") if old else finding
+
     def finding(
         self, kind: Kind, verdict: Verdict, name: str, said: str, *, needed: str, other: str | None, source: str = ""
     ) -> Finding:
@@ -90,11 +100,15 @@ class Types:
         return Finding(kind, verdict, f"{said} ({where})", needed, fix, source, subject=name, facts=facts)
 
 
+def _names(types: Sequence[InstanceType], name: str) -> bool:
+    return any(item.name == name for item in types)
+
+
 def _look(scene: Scene) -> Iterator[Finding]:
     types = Types(scene, _places(scene), _alternatives(scene))
     told: set[str] = set()
     bad: set[str] = set()
-    for finding in _trouble(types):
+    for finding in map(types.of_what_stands, _trouble(types)):
         told.add(finding.code)
         bad |= {finding.subject} if finding.verdict == "fail" else set()
         yield finding
@@ -196,7 +210,8 @@ def _default_types(scene: Scene) -> Iterator[Finding]:
     read = f"{len(offered)} of the {len(INSTANCE_TYPES)} that a cluster without instance types gets"
     if missing:
         fix = "Name the types that you want under `instance_types`: the others can never start."
-        verdict: Verdict = "warn" if offered else "fail"
+        new = any(not spec.instance_types for spec in scene.new_clusters())
+        verdict: Verdict = "fail" if new and not offered else "warn"
         read, facts = f"{read}; not offered: {', '.join(missing)}", {"missing": missing}
         yield Finding(REGION, verdict, read, "all of them", fix, LISTED, subject="the service's list", facts=facts)
 
