@@ -14,7 +14,7 @@ export GRIDBYOC_PROVIDER_MIRROR
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint fmt docs build validate render plan bootstrap outputs clusters destroy sandbox bench clean
+.PHONY: help install demo test lint fmt docs screenshots build validate render plan bootstrap outputs clusters destroy sandbox bench clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z ]+:.*## /{n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-10s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ fmt: install ## Format Python (and Terraform, where there is one)
 
 docs: install ## Write what is generated from the code: help text, README's copy of it, error codes
 	$(BIN)/python docs/generate.py
+
+screenshots: install ## Take the pictures of the documentation, on the sandbox (needs a chromium on PATH)
+	@command -v chromium chromium-browser google-chrome >/dev/null || { echo 'make screenshots needs a chromium on PATH, e.g. apt-get install chromium' >&2; exit 1; }
+	$(BIN)/python docs/pictures.py
 
 build: install ## Build sdist and wheel into dist/
 	$(BIN)/python -m pip install --quiet build

@@ -55,7 +55,8 @@ def doctor(
 
 
 def _show(app: App, findings: Sequence[Finding], region: str, *, blocked: bool) -> None:
-    from gridbyoc.show.preflight import preflight_markdown, preflight_object, preflight_rows, preflight_summary
+    from gridbyoc.show.preflight import preflight_markdown, preflight_object, preflight_summary
+    from gridbyoc.show.preflight_terminal import write_preflight
 
     if app.json:
         app.object(preflight_object(findings, region=region, blocked=blocked))
@@ -63,6 +64,6 @@ def _show(app: App, findings: Sequence[Finding], region: str, *, blocked: bool) 
         for line in preflight_markdown(findings, region=region):
             app.line(line)
     else:
-        app.table(*preflight_rows(findings))
+        write_preflight(app.stdout, findings, environ=app.environ)
         app.line()
         app.line(preflight_summary(findings, region=region))

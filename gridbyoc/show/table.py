@@ -10,11 +10,16 @@ def write_table(
     stream: TextIO, columns: Sequence[str], rows: Sequence[Sequence[str]], *, environ: Mapping[str, str]
 ) -> None:
     """Write ``rows`` below ``columns``. Colours and boxes only on a terminal; ``NO_COLOR`` takes colours away."""
-    if stream.isatty() and environ.get("TERM") != "dumb":
+    if is_drawn(stream, environ):
         _write_rich(stream, columns, rows, environ)
     else:
         stream.write(plain_table(columns, rows) + "\n")
     stream.flush()
+
+
+def is_drawn(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether somebody looks at it on a terminal that can draw."""
+    return stream.isatty() and environ.get("TERM") != "dumb"
 
 
 def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

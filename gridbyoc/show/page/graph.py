@@ -82,7 +82,7 @@ def wide(granted: Granted) -> Drawing:
     """Three columns."""
     left, middle, right = COLUMNS
     who, what = _people(granted), _policies(granted)
-    heights = (_height(len(who), TALL), _height(len(what), LOW), 0.0 if granted.boundary is None else 240.0, 96.0)
+    heights = (_height(len(who), TALL), _height(len(what), LOW), 0.0 if granted.boundary is None else 312.0, 96.0)
     tallest = max(heights)
     people = list(_column(who, left, TALL, HEAD + (tallest - heights[0]) / 2))
     policies = list(_column(what, right, LOW, HEAD + (tallest - heights[1]) / 2))
@@ -164,8 +164,9 @@ def _column(contents: Sequence[_Content], place: tuple[float, float], height: fl
 
 
 def _box(each: _Content, x: float, y: float, width: float, height: float) -> Box:
-    room = width - 28 - (20 if each.mark else 0)
-    first = shortened(each.first, int((room - len(each.tag) * SANS) / (MONO if each.kind == "policy" else 6.4)))
+    room = width - 26
+    beside = len(each.tag) * SANS + (20 if each.mark else 0)
+    first = shortened(each.first, int((room - beside) / (MONO if each.kind == "policy" else 6.4)))
     if each.kind in ("policy", "rest"):
         lines = [Line(first, "name", y + 18), Line(cut(each.second, int(room / SANS)), "note", y + 33)]
     else:

@@ -112,14 +112,14 @@ def _policies(role: LiveRole, subject: Subject) -> Iterator[GrantedPolicy]:
 def _policy(document: LiveDocument, subject: Subject) -> GrantedPolicy:
     own = document.kind == "attached" and document.name.rsplit("/", 1)[-1] == subject.role.name
     kind = "own" if own else {"attached": "managed"}.get(document.kind, document.kind)
-    if document.document is None:
-        return GrantedPolicy(document.name, kind, f"could not be read: {document.unread}", "unknown")
+    policy = policy_of(document)
+    unread = next((each.strange for each in policy.statements if each.name.number == 0), "")
+    if unread:
+        return GrantedPolicy(document.name, kind, unread, "unknown")
     version = f"version {document.version}" if document.version else ""
     told = _is_told(document, subject.declared) or own
     verdict: Verdict = "pass" if told else "warn"
-    return GrantedPolicy(
-        document.name, kind, _allows(policy_of(document)), verdict, version if told else "not in the stack file"
-    )
+    return GrantedPolicy(document.name, kind, _allows(policy), verdict, version if told else "not in the stack file")
 
 
 def _is_told(document: LiveDocument, declared: Role) -> bool:
