@@ -58,7 +58,7 @@ def apply(
     approval = Approval(yes, yes_destroy, lambda plan: ask(app, plan))
     chosen = replace(choices, checks=checks)
     with open_run(app, stack_file, bundle.overrides, "apply", chosen) as run:
-        report = apply_bundle(run, bundle, approval)
+        report = apply_bundle(reporting.watching(run), bundle, approval)
     reporting.applied(report)
     if app.format != "markdown":
         show_report(app, report)

@@ -69,7 +69,7 @@ class Reporting:
         """The same for a run that is over."""
         from gridbyoc.show.applied import report_markdown
 
-        text = report_markdown(report)
+        text = report_markdown(report, self.warnings)
         self._hand_on(text, report.as_json())
         if self.platform == "github":
             self._github(text, {"changed": _truth(report.changed), "role_arn": report.role_arn})

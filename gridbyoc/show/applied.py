@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from gridbyoc.show.markdown import code, fitted
+from collections.abc import Sequence
+
+from gridbyoc.show.markdown import code, fitted, prose
 from gridbyoc.show.plain import duration
 from gridbyoc.steps.report import Report
 
 
-def report_markdown(report: Report) -> str:
-    """What changed on either side, the clusters, and how long each step took."""
+def report_markdown(report: Report, warnings: Sequence[str] = ()) -> str:
+    """What changed on either side, what was warned of, the clusters, and how long each step took."""
     made = ", ".join(f"{count} {word}" for word, count in report.resources.items() if count)
     outcome = "Nothing changed: both sides were already as the stack file asks."
     if report.changed:
@@ -18,6 +20,8 @@ def report_markdown(report: Report) -> str:
         f"**{outcome}**",
         f"- account {code(report.account_id)}\n- role {code(report.role_arn)}",
     ]
+    if warnings:
+        blocks.append("**Warnings**\n\n" + "\n".join(f"- {prose(text)}" for text in warnings))
     if report.clusters:
         blocks.append("\n".join(f"- cluster {code(c.name)}: {code(c.status)} ({code(c.id)})" for c in report.clusters))
     steps = ", ".join(f"{step} {duration(took)}" for step, took in report.seconds.items())

@@ -269,8 +269,10 @@ def test_the_report_of_an_apply(changed: bool, line: str) -> None:
     resources = {"add": 3 if changed else 0, "change": 0}
     action = "create" if changed else "none"
     found = report_markdown(
-        Report("demo", "1", ROLE, "grid", changed, resources, (cluster("a"),), {"a": action}, {"init": 0.5})  # type: ignore[dict-item]  # a word
+        Report("demo", "1", ROLE, "grid", changed, resources, (cluster("a"),), {"a": action}, {"init": 0.5}),  # type: ignore[dict-item]  # a word
+        ["Beware of <b>."],
     )
+    assert "**Warnings**\n\n- Beware of \\<b\\>.\n" in found
     assert line in found
     assert f"- role `{ROLE}`" in found
     assert "- cluster `a`: `running` (`id-a`)" in found
