@@ -1,0 +1,91 @@
+"""How an engine's runner runs a job's shell steps: a fresh checkout, a bash without anybody's profile, artifacts.
+
+No engine is here. What a step would install is there already: ``pip install`` is noted, and nothing more.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+SHIM = """#!/bin/sh
+case "$1 $2" in
+  "-m pip") echo "$*" >> "{root}/pip"; exit 0 ;;
+  "-m venv") mkdir -p "$3/bin" && ln -sf "{root}/bin/python" "{root}/bin/gridbyoc" "$3/bin/"; exit 0 ;;
+esac
+exec "{python}" "$@"
+"""
+
+
+@dataclass
+class Machine:
+    """Where jobs run. ``said`` is all that was written to any job's log."""
+
+    root: Path
+    repository: Path
+    env: dict[str, str]
+    said: str = ""
+    jobs: int = 0
+    stored: dict[str, Path] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        programs = self.root / "bin"
+        programs.mkdir(parents=True)
+        for name in ("python", "python3"):
+            self.program(name, SHIM.format(root=self.root, python=sys.executable))
+        self.program("gridbyoc", f'#!/bin/sh\nexec "{sys.executable}" -m gridbyoc "$@"\n')
+        self.env["PATH"] = f"{programs}:{self.env['PATH']}"
+
+    def program(self, name: str, text: str) -> None:
+        (self.root / "bin" / name).write_text(text)
+        (self.root / "bin" / name).chmod(0o755)
+
+    @property
+    def installed(self) -> list[str]:
+        """The command lines of pip."""
+        return (self.root / "pip").read_text().splitlines()
+
+    def workspace(self) -> Path:
+        """A directory for one job: empty, as on a fresh machine."""
+        self.jobs += 1
+        made = self.root / f"job-{self.jobs}"
+        made.mkdir()
+        return made
+
+    def check_out(self, workspace: Path) -> None:
+        """What Git has: no work_dir, and nothing that an earlier job left."""
+        ignore = shutil.ignore_patterns(".gridbyoc")
+        shutil.copytree(self.repository, workspace, dirs_exist_ok=True, ignore=ignore)
+
+    def bash(self, script: str, workspace: Path, env: dict[str, str]) -> int:
+        """Run it as runners do, its environment closed; return its status."""
+        file = self.root / "step.sh"
+        file.write_text(script)
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(file)]
+        ran = subprocess.run(
+            command, cwd=workspace, env={**self.env, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=120,
+        )  # fmt: skip
+        self.said += ran.stdout + ran.stderr
+        assert "Traceback" not in ran.stdout + ran.stderr, ran.stdout + ran.stderr
+        return ran.returncode
+
+    def store(self, name: str, file: Path) -> None:
+        kept = self.root / "artifacts" / name / file.name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, kept)
+        self.stored[name] = kept
+
+    def fetch(self, name: str, workspace: Path) -> None:
+        shutil.copy(self.stored[name], workspace)
+
+
+def documents(text: str) -> list[Any]:
+    """A YAML file by a strict parser: no key twice, YAML 1.2."""
+    return list(YAML(typ="safe", pure=True).load_all(text))

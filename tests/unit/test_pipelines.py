@@ -1,0 +1,287 @@
+"""Rendered pipelines: what no value can do to them, and that they are put together as they must be."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+import gridbyoc
+from gridbyoc.errors import UsageError
+from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, is_ours, quoting, render_pipeline
+from gridbyoc.render.pipelines.engines import object_name
+from tests.e2e.github_runner import Expression
+from tests.e2e.gitlab_runner import holds
+
+ROOT = Path(gridbyoc.__file__).parent.parent
+ML = PipelineStack("ml-prod", "stacks/ml.yaml", "us-west-2")
+WEB = PipelineStack("web.eu", "stacks/web/gridbyoc.yaml", "eu-central-1", "lightning")
+ONE = PipelineSettings((ML,), "==0.1.0")
+TWO = PipelineSettings((ML, WEB), ">=1.2,<2", "trunk", "eu", "big-runner", "0 4 * * 1-5", "3.12")
+FLEET = PipelineSettings((), "==0.1.0", fleet=("stacks", "more/gridbyoc.yaml"))
+SETTINGS = {"one": ONE, "two": TWO}
+
+
+def rendered(engine: str, settings: PipelineSettings) -> str:
+    return render_pipeline(ENGINES[engine], settings)
+
+
+def loaded(text: str) -> list[Any]:
+    return list(YAML(typ="safe", pure=True).load_all(text))
+
+
+@given(st.text())
+def test_any_text_is_one_yaml_value(text: str) -> None:
+    for quoted in (quoting.yaml(text), quoting.gitlab(text.replace("$", "S"))):
+        assert quoted.isascii()
+        assert quoted.isprintable()
+    assert loaded(f"a: {quoting.yaml(text)}\nb: 1\n") == [{"a": text, "b": 1}]
+    assert loaded(f"[{quoting.yaml(text)}, 1]") == [[text, 1]]
+
+
+@given(st.text(alphabet=st.sampled_from("${}a' \"\\#\n:")))
+def test_what_an_engine_would_evaluate_stays_text(text: str) -> None:
+    for quote, opening in ((quoting.github, "${{"), (quoting.argo, "{{")):
+        if opening in text:
+            with pytest.raises(ValueError, match="cannot stand"):
+                quote(text)
+        else:
+            assert loaded(f"a: {quote(text)}") == [{"a": text}]
+    # GitLab reads $$ as a dollar, and nothing is left that it would read as a variable
+    (given_,) = loaded(quoting.gitlab(text))
+    assert given_.replace("$$", "") == text.replace("$", "")
+    if "\n" not in text:
+        assert Expression(quoting.literal(text), {}).value() == text
+
+
+def groovy_value(literal: str) -> tuple[str, str]:
+    """What Groovy reads of a single-quoted string, and what is left behind it."""
+    assert literal.startswith("'")
+    short = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'"}
+    units, position = [], 1
+    while literal[position] != "'":
+        if literal[position] != "\\":
+            units.append(ord(literal[position]))
+            position += 1
+        elif literal[position + 1] == "u":
+            units.append(int(literal[position + 2 : position + 6], 16))
+            position += 6
+        else:
+            units.append(ord(short[literal[position + 1]]))
+            position += 2
+    return b"".join(unit.to_bytes(2, "big") for unit in units).decode("utf-16-be"), literal[position + 1 :]
+
+
+@given(st.text())
+def test_any_text_is_one_groovy_string(text: str) -> None:
+    quoted = quoting.groovy(text)
+    assert quoted.isascii()
+    assert quoted.isprintable()
+    assert groovy_value(quoted) == (text, "")
+
+
+@given(st.text(max_size=20))
+def test_a_word_of_make_is_that_word_or_refused(text: str) -> None:
+    try:
+        quoted = quoting.make(text)
+    except ValueError:
+        return
+    assert quoted.replace("$$", "$").replace("\\#", "#") == text
+    assert len(quoted.split()) == 1
+    assert not set(quoted) & set("'\"`\\;:|") - {"\\"}
+
+
+@given(st.text())
+def test_a_comment_ends_where_its_line_ends(text: str) -> None:
+    assert re.fullmatch(r"[ -~]*", quoting.comment(text))
+
+
+ATTACKS = (
+    "x$(id)", "`id`", "'; id #", '"\nrun: id', "${{ secrets.X }}", "{{workflow.name}}", "a b", "-rf", "$(shell id)",
+    "\\u0027+id()+\\u0027", "*/5 * * * *\n    - cron: x", "main'", "..", "/etc/passwd", "a/../../b", "==1; id", "a//b",
+)  # fmt: skip
+NEARLY = st.text(alphabet="ab1._/-=<>,~!+@: *$'\"{}()\n", min_size=1, max_size=12)
+FIELDS = (
+    "name", "file", "region", "version_spec", "branch", "environment", "runner", "drift_schedule", "python_version",
+    "fleet",
+)  # fmt: skip
+
+
+@settings_of(max_examples=400)
+@given(value=st.one_of(NEARLY, st.text(max_size=30), st.sampled_from(ATTACKS)), field=st.sampled_from(FIELDS))
+def test_a_value_is_refused_or_stands_as_itself(value: str, field: str) -> None:
+    stack = {"name": "ml", "file": "ml.yaml", "region": "us-east-1"}
+    own: dict[str, Any] = {"version_spec": "==1.0"}
+    if field in stack:
+        stack[field] = value
+    else:
+        own[field] = (value,) if field == "fleet" else value
+    try:
+        settings = PipelineSettings((PipelineStack(**stack),), **own)
+    except UsageError:
+        return
+    for engine in ENGINES:
+        assert is_ours(ENGINES[engine], rendered(engine, settings))
+    # what passes is a word to every shell, and no engine's own sign
+    assert not set(value) & set("'\"\\`$(){};&|#!?~") - (set("<>!~") if field == "version_spec" else set())
+    assert "\n" not in value
+
+
+def test_stacks_whose_jobs_would_have_one_name_are_refused() -> None:
+    with pytest.raises(UsageError, match="too much alike"):
+        PipelineSettings((ML, PipelineStack("ml.prod", "b.yaml", "us-east-1")), "==1.0")
+    assert object_name("x" * 63) != object_name("x" * 62 + "y")
+    assert len(object_name("x" * 63)) == 52
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_github_jobs_have_no_more_than_they_need(name: str) -> None:
+    text = rendered("github", SETTINGS[name])
+    (workflow,) = loaded(text)
+    assert workflow["permissions"] == {}
+    for job_name, job in workflow["jobs"].items():
+        granted = {f"{scope}: {level}" for scope, level in job["permissions"].items()}
+        writes = {"comment": "pull-requests: write", "drift-issue": "issues: write"}
+        wanted = next((right for kind, right in writes.items() if job_name.startswith(f"{kind}-")), None)
+        assert granted == ({wanted} if wanted else {"contents: read"} | granted & {"id-token: write"})
+        assert ("id-token: write" in granted) is ("environment" in job)
+        assert job["timeout-minutes"]
+        for step in job["steps"]:
+            assert "${{" not in step.get("run", "")
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step.get("uses", "a/b@" + "0" * 40))
+            assert step.get("with", {}).get("persist-credentials", False) is False
+    assert all(re.search(r" # v\d+\.\d+\.\d+$", line) for line in text.splitlines() if "uses: " in line)
+    assert "--reveal" not in text
+    assert "external" not in text.lower()
+
+
+def test_what_destroys_takes_another_approval() -> None:
+    (workflow,) = loaded(rendered("github", ONE))
+    jobs = workflow["jobs"]
+
+    def lets_in(job: str, event: str, **outputs: str) -> bool:
+        needs = {"plan-ml-prod": {"outputs": outputs}}
+        contexts = {"github": {"event_name": event, "ref": "refs/heads/main"}, "needs": needs, "inputs": {}}
+        return bool(Expression(jobs[job]["if"], contexts).value())
+
+    apply, destroying = "apply-ml-prod", "apply-destroying-ml-prod"
+    assert lets_in(apply, "push", has_changes="true", destroys="0")
+    assert not lets_in(destroying, "push", has_changes="true", destroys="0")
+    assert lets_in(destroying, "push", has_changes="true", destroys="2")
+    assert not lets_in(apply, "push", has_changes="true", destroys="2")
+    for job in (apply, destroying):
+        assert not lets_in(job, "push", has_changes="false", destroys="0")
+        assert not lets_in(job, "pull_request", has_changes="true", destroys="2")
+    assert jobs[apply]["environment"] == "production"
+    assert jobs[destroying]["environment"] == "production-destroy"
+    assert jobs[apply]["concurrency"] == jobs[destroying]["concurrency"] == jobs["destroy-ml-prod"]["concurrency"]
+    assert "--yes-destroy" not in jobs[apply]["steps"][-1]["run"]
+    assert jobs[destroying]["steps"][-1]["run"].endswith("--yes --yes-destroy")
+    assert not lets_in("destroy-ml-prod", "schedule")
+
+
+def test_gitlab_jobs_run_when_they_must() -> None:
+    (file,) = loaded(rendered("gitlab", TWO))
+    jobs = {name: job for name, job in file.items() if name.startswith("gridbyoc ")}
+    assert {job["stage"] for job in jobs.values()} <= set(file["stages"])
+    events = {
+        "merge request": {"CI_PIPELINE_SOURCE": "merge_request_event"},
+        "merged": {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "trunk"},
+        "another branch": {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"},
+        "nightly": {"CI_PIPELINE_SOURCE": "schedule", "CI_COMMIT_BRANCH": "trunk"},
+        "by hand": {"CI_PIPELINE_SOURCE": "web", "CI_COMMIT_BRANCH": "trunk", "GRIDBYOC_DESTROY": "web.eu"},
+    }
+    ran = {
+        event: [name for name, job in jobs.items() if any(holds(rule["if"], variables) for rule in job["rules"])]
+        for event, variables in events.items()
+    }
+    stacks = ("ml-prod", "web.eu")
+    assert ran["merge request"] == [f"gridbyoc {verb} {stack}" for stack in stacks for verb in ("validate", "plan")]
+    assert ran["merged"] == [f"gridbyoc {verb} {stack}" for stack in stacks for verb in ("validate", "plan", "apply")]
+    assert ran["another branch"] == []
+    assert ran["nightly"] == [f"gridbyoc drift {stack}" for stack in stacks]
+    assert ran["by hand"] == ["gridbyoc destroy web.eu"]
+    for stack in stacks:
+        groups = {jobs[f"gridbyoc {verb} {stack}"]["resource_group"] for verb in ("apply", "destroy")}
+        assert groups == {f"gridbyoc-{stack}"}
+    assert all("expire_in" in job["artifacts"] for job in jobs.values() if "artifacts" in job)
+    with_roles = [name for name, job in jobs.items() if "id_tokens" in job]
+    assert all(jobs[name]["environment"]["name"].startswith("eu") for name in with_roles)
+
+
+@pytest.mark.parametrize("settings", [ONE, TWO, FLEET])
+def test_argo_s_templates_and_references_are_there(settings: PipelineSettings) -> None:
+    """Structure only: no cluster reads them here."""
+    names = []
+    for document in loaded(rendered("argo", settings)):
+        assert document["apiVersion"] == "argoproj.io/v1alpha1"
+        names.append(document["metadata"]["name"])
+        assert len(names[-1]) <= 52
+        assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", names[-1])
+        spec = document["spec"] if document["kind"] == "WorkflowTemplate" else document["spec"]["workflowSpec"]
+        templates = {template["name"]: template for template in spec["templates"]}
+        assert spec["entrypoint"] in templates
+        steps = [step for group in templates.get("run", {}).get("steps", []) for (step,) in [group]]
+        assert all(step["template"] in templates for step in steps)
+        for template in templates.values():
+            if "script" in template:
+                assert template["serviceAccountName"] in {"gridbyoc-plan", "gridbyoc-apply", "gridbyoc-destroy"}
+                assert "{{" not in template["script"]["source"]
+                assert template["activeDeadlineSeconds"]
+    assert len(set(names)) == len(names)
+
+
+def stripped(text: str) -> str:
+    """Groovy without its strings and comments."""
+    text = re.sub(r"'''.*?'''", "''", text, flags=re.DOTALL)
+    return re.sub(r"//.*", "", re.sub(r"'(?:[^'\\\n]|\\.)*'", "''", text))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_jenkinsfile_is_balanced(name: str) -> None:
+    """Brackets and strings alone: no Jenkins reads it here."""
+    closing = {")": "(", "]": "[", "}": "{"}
+    open_ones: list[str] = []
+    for sign in re.sub(r"[^(){}\[\]]", "", stripped(rendered("jenkins", SETTINGS[name]))):
+        if sign in closing:
+            assert open_ones.pop() == closing[sign]
+        else:
+            open_ones.append(sign)
+    assert open_ones == []
+    assert stripped(rendered("jenkins", SETTINGS[name])).count("'") % 2 == 0
+
+
+def test_the_shipped_make_file_is_what_would_be_written() -> None:
+    assert (ROOT / "make" / "gridbyoc.mk").read_text() == rendered("make", PipelineSettings((), "==0"))
+
+
+def test_the_hooks_for_pre_commit_call_what_exists() -> None:
+    from click.testing import CliRunner
+
+    from gridbyoc.cli.main import cli
+
+    (hooks,) = loaded((ROOT / ".pre-commit-hooks.yaml").read_text())
+    for hook in hooks:
+        words = [word for word in hook["entry"].split()[1:] if not word.startswith("-")]
+        shown = CliRunner().invoke(cli, [*words, "--help"], prog_name="gridbyoc")
+        assert shown.exit_code == 0
+        assert all(option in shown.output for option in hook["entry"].split() if option.startswith("--"))
+        assert hook["language"] == "python"
+    assert [bool(re.search(hooks[0]["files"], path)) for path in ("a/gridbyoc.yaml", "ml.gridbyoc.yml", "x.yaml")] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_the_bundles_and_the_key_go_no_other_way() -> None:
+    for engine, settings in (("github", TWO), ("gitlab", TWO), ("jenkins", TWO), ("argo", TWO), ("make", TWO)):
+        text = rendered(engine, settings)
+        assert "--unencrypted" not in text.replace("GRIDBYOC_PLAN_FLAGS=--unencrypted", "")
+        assert not re.search(r"(?i)(secret|password|token)\w*: *[\"']?[A-Za-z0-9+/]{20,}", text)
