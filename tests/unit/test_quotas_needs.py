@@ -67,6 +67,7 @@ def test_only_what_clusters_name_is_proof_of_a_shortage() -> None:
     needs = vcpu_needs((ClusterSpec("c"), KEPT), "grid", {**VCPUS, "p3.2xlarge": 8})
     assert (needs["L-417A185B"].headroom, needs["L-417A185B"].soft) == (8, True)
     assert (needs[GPU].headroom, needs[GPU].soft) == (4 + 3 * 4, False)
+    assert needs["L-417A185B"].words == "p3.2xlarge 8, of the control plane's own list, which works without"
     assert row(needs["L-417A185B"], limit=0).verdict == "warn"
     assert fixed_needs((SMALL,), "grid", True)["L-CDE20ADC"].soft  # so many groups are assumed
 

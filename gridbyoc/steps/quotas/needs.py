@@ -29,6 +29,8 @@ PER_CLUSTER = {ROLES: 15, POLICIES: 15, VPCS: 1, ADDRESSES: 1, GATEWAYS: 1, EKS:
 of; one NAT gateway with its address is the least that a VPC with private subnets has, and only the least is proven."""
 
 
+OWN_LIST = ", of the control plane's own list, which works without"
+
 OFFERED = "`gridbyoc doctor --only offerings` names types that can be had."
 
 
@@ -108,7 +110,8 @@ def vcpu_needs(
         for market in MARKETS:
             for code, types in _by_quota(types_of(spec, dialect), market).items():
                 need = _cluster_need(types, market, vcpus, why)
-                parts.setdefault(code, []).append(replace(need, soft=not spec.instance_types))
+                named = need if spec.instance_types else replace(need, words=f"{need.words}{OWN_LIST}", soft=True)
+                parts.setdefault(code, []).append(named)
     return {code: _sum(needs) for code, needs in parts.items()}
 
 
