@@ -100,8 +100,9 @@ def _stop(findings: Sequence[Finding], checks: Checks) -> None:
     if not blocks(findings, strict=checks.strict):
         return
     bad = [f for f in findings if (f.verdict != "pass" if checks.strict else f.verdict == "fail")]
+    what = f"{len(bad)} thing{'s' if len(bad) > 1 else ''}"
     raise PreflightBlockedError(
-        f"The preflight found {len(bad)} thing{'s' if len(bad) > 1 else ''} that would fail.",
+        f"The preflight found {what} that {'may fail (--strict)' if checks.strict else 'would fail'}.",
         findings=tuple(_line(finding) for finding in bad),
         fix="Mend what is listed. `gridbyoc doctor` shows every finding; --skip CODE leaves one out, "
         "--skip-preflight all of them.",
