@@ -45,7 +45,11 @@ class Jobs:
 @click.option("--partition", type=click.Choice(PARTITIONS), help="AWS's partition (default: that of the region).")
 @click.option("--account-id", metavar="ID", help="The account (default: the stack's aws.account_id, else any).")
 @click.option("--name", metavar="NAME", help="Name of policy and role in Terraform (default: gridbyoc-STACK).")
-@click.option("--repository", metavar="ORG/REPO", help="With --as github: whose jobs may assume the role.")
+@click.option(
+    "--repository",
+    metavar="ORG/REPO",
+    help="With --as github: whose jobs may assume the role; ORG@ID/REPO@ID where tokens name the ids.",
+)
 @click.option("--branch", "branches", multiple=True, help="With --as github: jobs on this branch.")
 @click.option("--environment", "environments", multiple=True, help="With --as github: jobs in this environment.")
 @click.option("--new-provider", is_flag=True, help="With --as github: the account does not know GitHub yet.")
@@ -103,7 +107,10 @@ def _trust(jobs: Jobs, partition: str) -> GithubTrust:
     from gridbyoc.render.policy import github_trust
 
     if not jobs.repository:
-        raise _usage("--as github needs --repository.", "Give --repository ORG/REPO.")
+        raise _usage(
+            "--as github needs --repository.",
+            "Give --repository ORG/REPO, or ORG@ID/REPO@ID for one made since 15 July 2026.",
+        )
     return github_trust(
         jobs.repository, jobs.branches, jobs.environments, partition=partition, new_provider=jobs.new_provider
     )

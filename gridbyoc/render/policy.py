@@ -16,7 +16,8 @@ AUDIENCES = {"aws-cn": "sts.amazonaws.com.cn"}
 """What the token is made out for, where it is not ``sts.amazonaws.com``:
 https://github.com/aws-actions/configure-aws-credentials#audiences"""
 
-_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}/[A-Za-z0-9._-]{1,100}")
+_OWNER, _REPO, _ID = "[A-Za-z0-9][A-Za-z0-9_-]{0,99}", "[A-Za-z0-9._-]{1,100}", "@[1-9][0-9]{0,19}"
+_REPOSITORY = re.compile(f"{_OWNER}/{_REPO}|{_OWNER}{_ID}/{_REPO}{_ID}")
 _BRANCH_CHARACTERS = re.compile(r"[^\x00-\x20\x7f~^:?*\[\\]+")
 _ENVIRONMENT = re.compile(r"[^\x00-\x1f\x7f/*?]{1,255}")
 
@@ -53,12 +54,20 @@ def github_trust(
     partition: str = "aws",
     new_provider: bool = False,
 ) -> GithubTrust:
-    """The trust in jobs of ``repository`` (``ORG/REPO``) on these branches or in these environments.
+    """The trust in jobs of ``repository`` on these branches or in these environments.
 
+    ``repository`` is ``ORG/REPO``, or ``ORG@ID/REPO@ID`` where GitHub puts the immutable ids into tokens, as it does for
+    repositories made or renamed since 15 July 2026:
+    https://github.blog/changelog/2026-04-23-immutable-subject-claims-for-github-actions-oidc-tokens/
     At least one of them: a whole repository, with its pull requests, is never trusted. ``UsageError`` for a name that
     GitHub or Git does not allow.
     """
-    _check(_REPOSITORY.fullmatch(repository), "--repository", repository, "ORG/REPO, such as acme/platform")
+    _check(
+        _REPOSITORY.fullmatch(repository),
+        "--repository",
+        repository,
+        "ORG/REPO or ORG@ID/REPO@ID, such as acme/platform",
+    )
     for branch in branches:
         _check(_is_branch(branch), "--branch", branch, "a branch's name, such as main, without wildcards")
     for name in environments:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -45,6 +46,17 @@ def test_a_trusted_subject_is_one_branch_or_one_environment_of_one_repository(br
         assert ":" not in subject.removeprefix(start)
         assert not re.search(r"[*?\n]", subject)
         assert not re.search(r"\$\{(?!\$\})", subject)
+
+
+@pytest.mark.parametrize("repository", ["acme@123456/platform@456789", "a-b@1/c.d_e@2"])
+def test_a_repository_may_be_named_with_its_immutable_ids(repository: str) -> None:
+    assert github_trust(repository, ["main"], []).subjects == (f"repo:{repository}:ref:refs/heads/main",)
+
+
+@pytest.mark.parametrize("repository", ["acme@1/platform", "acme/platform@2", "acme@/x@2", "acme@x/y@2", "acme@01/y@2"])
+def test_half_an_immutable_id_is_refused(repository: str) -> None:
+    with pytest.raises(UsageError, match="--repository"):
+        github_trust(repository, ["main"], [])
 
 
 @given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,30}", fullmatch=True))
