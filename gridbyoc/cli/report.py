@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,15 +93,16 @@ def _target(app: App, out: str, *, force: bool) -> Path | None:
 def _write(app: App, page: Page, target: Path | None) -> None:
     from gridbyoc.render import data_dir
     from gridbyoc.show.page.html import page_html
+    from gridbyoc.show.page.words import redacted
     from gridbyoc.stack.files import write_atomic
+    from gridbyoc.steps.page.gather import NOT_ASKED
 
     text = page_html(page, data_dir("templates"))
     if target is None:
         app.line(text.rstrip("\n"))
-        return
-    write_atomic(target, text.encode("utf-8", "replace"))
-    began = time.strftime("%H:%M:%S", page.made.timetuple())
-    app.note(f"{target}: as of {began} UTC, {len(text) // 1024} KiB.")
-    for name, each in (("clusters", page.status), ("proof", page.proof), ("drift", page.drift)):
-        if each.value is None:
-            app.note(f"warning: {name} could not be read: {each.why}")
+    else:
+        write_atomic(target, text.encode("utf-8", "replace"))
+        app.note(f"{target}: as of {page.made:%H:%M:%S} UTC, {len(text) // 1024} KiB.")
+    for name, why in page.unread.items():
+        if why != NOT_ASKED:
+            app.note(f"warning: {name} could not be read: {redacted(why, page.secrets)}")

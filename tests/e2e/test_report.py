@@ -48,6 +48,9 @@ def test_a_standing_stack_on_one_page(tool: Tool, world: World) -> None:
     tool("report", file, "--no-checks")
     assert "left out" in page.read_text()
 
+    late = tool("report", file, "--timeout", "0.05s")
+    assert "warning: drift could not be read: no answer within 0.05 s" in late.err
+    assert "no answer within 0.05 s" in page.read_text()
     assert (stack.work_dir / "journal.jsonl").read_bytes() == journal
     assert (stack.work_dir / "terraform.tfstate").read_bytes() == state
     assert list(stack.work_dir.glob(".reading-*")) == []

@@ -219,6 +219,12 @@ def test_data_is_json_and_holds_every_part() -> None:
     assert data["unread"] == {}
 
 
+def test_data_can_always_be_written() -> None:
+    status = replace(a_page().status.value, holder="a\ud800", unknown={"side": "\udfff"})
+    written = json.dumps(page_object(a_page(status=Reading(status))), ensure_ascii=False).encode()
+    assert b'"a?"' in written
+
+
 def test_only_the_newest_runs_are_shown_and_the_rest_are_counted() -> None:
     page = a_page()
     many = tuple(replace(page.history[0], ident=str(number)) for number in range(100))

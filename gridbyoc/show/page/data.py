@@ -19,12 +19,6 @@ T = TypeVar("T")
 
 def page_object(page: Page) -> dict[str, Any]:
     """The page as JSON; a piece that could not be read is ``null``, and ``unread`` says why."""
-    readings: dict[str, Reading[Any]] = {
-        "status": page.status,
-        "verify": page.proof,
-        "drift": page.drift,
-        "preflight": page.findings,
-    }
     found = {
         "type": "page",
         "stack": page.stack.name,
@@ -38,7 +32,7 @@ def page_object(page: Page) -> dict[str, Any]:
         "preflight": _read(page.findings, lambda found: [finding_object(each) for each in found]),
         "standing_cost": cost_sentences(page.stack),
         "history": [asdict(run) for run in page.history],
-        "unread": {name: each.why for name, each in readings.items() if each.value is None},
+        "unread": page.unread,
     }
     return cast(dict[str, Any], without_secrets(found, page.secrets))
 

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 
 from gridbyoc.show.page.cells import Tile
 from gridbyoc.show.page.tables import daily, ended
-from gridbyoc.show.page.words import counted, instant
+from gridbyoc.show.page.words import counted, cut, instant
 from gridbyoc.steps.page.model import Page
 
 NOT_READ = "could not be read"
+LONGEST = 60
+"""Characters in a tile, of what a journal says."""
 
 
 def tiles(page: Page) -> tuple[Tile, ...]:
@@ -79,4 +81,4 @@ def _last_run(page: Page) -> Tile:
         return Tile("Last run", "none yet", "none", "runs")
     last = page.history[0]
     word, sign = ended(last)
-    return Tile("Last run", f"{last.verb}: {word}", sign, "runs", instant(last.began))
+    return Tile("Last run", cut(f"{last.verb}: {word}", LONGEST), sign, "runs", cut(instant(last.began), LONGEST))

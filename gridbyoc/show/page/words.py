@@ -37,9 +37,9 @@ def shown(secrets: Sequence[Secret]) -> Callable[[object], object]:
 
 
 def without_secrets(value: object, secrets: Sequence[Secret]) -> object:
-    """The same of a JSON value, keys and all, in full length."""
+    """The same of a JSON value, keys and all, in full length; what UTF-8 cannot carry becomes a question mark."""
     if isinstance(value, str):
-        return redacted(value, secrets)
+        return redacted(value, secrets).encode("utf-8", "replace").decode()
     if isinstance(value, dict):
         return {redacted(str(key), secrets): without_secrets(each, secrets) for key, each in value.items()}
     return [without_secrets(each, secrets) for each in value] if isinstance(value, (list, tuple)) else value

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import TypeVar
 
 import gridbyoc
 from gridbyoc.aws.accepted import external_ids_in
 from gridbyoc.control_plane import connect
-from gridbyoc.errors import GridbyocError
+from gridbyoc.errors import GridbyocError, InterruptedRunError
 from gridbyoc.render import standing_ids
 from gridbyoc.stack.secret import Secret
+from gridbyoc.steps import events
 from gridbyoc.steps.background import Background
 from gridbyoc.steps.drift import Drift, find_drift
-from gridbyoc.steps.events import Event
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.page.granted import declared_grant, live_grant
 from gridbyoc.steps.page.history import past_runs
@@ -35,6 +36,9 @@ from gridbyoc.terraform import Outputs, find_binary
 T = TypeVar("T")
 DEADLINE = 120.0
 """Seconds for all of it: Terraform's plan, which drift needs, is the slowest piece."""
+
+PATIENCE = 10.0
+"""Seconds for a Terraform that is to stop, after the deadline or Ctrl-C."""
 
 SECRET_NAMES = ("SECRET", "TOKEN", "API_KEY", "PASSWORD", "EXTERNAL_ID", "ACCESS_KEY")
 """What the name of a variable holds whose value must not show."""
@@ -57,11 +61,13 @@ def gather(run: Run, wanted: Wanted) -> Page:
     """
     quiet = replace(run, outside=replace(run.outside, emit=_say_nothing))
     clock, ends = run.outside.clock, run.outside.clock() + wanted.deadline
-    with _copied(quiet) as copy:
+    with _copied(quiet) as copy, ExitStack() as leaving:
         outputs = Background(lambda: read_outputs(quiet))
         status = Background(lambda: _after(outputs, lambda: stack_status(quiet)))
         proof = Background(lambda: _after(outputs, lambda: prove(quiet, now=run.outside.now)))
-        drift = Background(lambda: _drift(copy))
+        stop = Event()
+        drift = Background(lambda: _drift(copy, stop))
+        leaving.callback(_end, drift, stop)
         findings = Background(lambda: _findings(quiet, wanted))
 
         def read(work: Background[T]) -> Reading[T]:
@@ -94,7 +100,7 @@ def reading(work: Background[T], seconds: float, deadline: float) -> Reading[T]:
         return Reading(None, f"gridbyoc ran into a fault of its own ({type(error).__name__})")
 
 
-def _say_nothing(_event: Event) -> None:
+def _say_nothing(_event: events.Event) -> None:
     """Steps run beside each other here: nobody could follow them on a terminal."""
 
 
@@ -107,7 +113,7 @@ def _after(outputs: Background[Outputs], look: Callable[[], T]) -> T:
 
 @contextmanager
 def _copied(run: Run) -> Iterator[Reading[Run]]:
-    """Drift works on a copy of this copy, which may be left behind there when the deadline has passed."""
+    """Drift works on a copy of this copy, so that what it could not remove itself is removed with this one."""
     with ExitStack() as stack:
         copy = scratch_run(run)
         try:
@@ -122,15 +128,27 @@ def _copied(run: Run) -> Iterator[Reading[Run]]:
 
 
 def _left(copy: AbstractContextManager[Run]) -> None:
-    """A Terraform that is still at work there keeps its directory until it hears that we have ended."""
+    """A Terraform that would not stop keeps its directory."""
     with suppress(OSError):
         copy.__exit__(None, None, None)
 
 
-def _drift(copy: Reading[Run]) -> tuple[Drift, ...]:
+def _drift(copy: Reading[Run], stop: Event) -> tuple[Drift, ...]:
     if copy.value is None:
         raise GridbyocError(copy.why)
-    return find_drift(copy.value)
+
+    def listen(_event: events.Event) -> None:
+        # Terraform is stopped by whoever raises at one of its lines.
+        if stop.is_set():
+            raise InterruptedRunError("Nobody waits for it any more.")
+
+    return find_drift(replace(copy.value, outside=replace(copy.value.outside, emit=listen)))
+
+
+def _end(drift: Background[tuple[Drift, ...]], stop: Event) -> None:
+    """Let it go, and its Terraform with it, before the copy that they work on is removed."""
+    stop.set()
+    drift.ended(PATIENCE)
 
 
 def _findings(run: Run, wanted: Wanted) -> tuple[Finding, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
@@ -110,3 +110,14 @@ class Page:
     findings: Reading[tuple[Finding, ...]]
     history: tuple[PastRun, ...]
     secrets: tuple[Secret, ...]
+
+    @property
+    def unread(self) -> dict[str, str]:
+        """The pieces that could not be read, each with the reason."""
+        readings: dict[str, Reading[Any]] = {
+            "status": self.status,
+            "verify": self.proof,
+            "drift": self.drift,
+            "preflight": self.findings,
+        }
+        return {name: each.why for name, each in readings.items() if each.value is None}
