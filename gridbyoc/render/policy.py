@@ -56,7 +56,7 @@ def github_trust(
 ) -> GithubTrust:
     """The trust in jobs of ``repository`` on these branches or in these environments.
 
-    ``repository`` is ``ORG/REPO``, or ``ORG@ID/REPO@ID`` where GitHub puts the immutable ids into tokens, as it does for
+    ``repository`` is ``ORG/REPO``, or ``ORG@ID/REPO@ID`` where GitHub puts immutable ids into tokens, as it does for
     repositories made or renamed since 15 July 2026:
     https://github.blog/changelog/2026-04-23-immutable-subject-claims-for-github-actions-oidc-tokens/
     At least one of them: a whole repository, with its pull requests, is never trusted. ``UsageError`` for a name that

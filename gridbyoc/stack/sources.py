@@ -55,12 +55,14 @@ class Gallery:
         return Glance(file, keys, self._name(sources), tuple(sources), tuple(dict.fromkeys(modules)))
 
     def _sources(self, file: Path) -> list[Path]:
-        """The file, then its bases, those that win first; a file that comes twice (or a cycle) once."""
-        found = [file]
-        for base in found:
-            found += [each for each in reversed(self.bases(base)) if each not in found]
-            if len(found) > MOST_FILES:
-                break
+        """The file, then its bases, those that win first, each before what it yields to; one that comes twice once."""
+        found: list[Path] = []
+        ahead = [file]
+        while ahead and len(found) <= MOST_FILES:
+            nearest = ahead.pop()
+            if nearest not in found:
+                found.append(nearest)
+                ahead += self.bases(nearest)
         return found
 
     def _name(self, sources: list[Path]) -> str | None:

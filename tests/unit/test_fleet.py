@@ -224,6 +224,31 @@ def test_a_record_sees_the_stacks_files_and_is_private(tmp_path: Path) -> None:
     assert record.done((one,), ()) == ()
 
 
+def test_a_record_of_another_account_or_control_plane_is_none(tmp_path: Path) -> None:
+    one = member(tmp_path, "one")
+
+    def done(**environ: str) -> bool:
+        return Record(tmp_path, "bootstrap", lambda: NOW, environ).done((one,), ()) == (one,)
+
+    base = {"AWS_PROFILE": "staging", "AWS_ACCESS_KEY_ID": "ASIA1", "GRID_API_KEY": "k", "PATH": "/x"}
+    Record(tmp_path, "bootstrap", lambda: NOW, base).add(one, ())
+    assert done(**base)
+    assert done(**base | {"AWS_ACCESS_KEY_ID": "ASIA2", "GRID_API_KEY": "l", "PATH": "/y"})
+    for name, value in {
+        "AWS_PROFILE": "prod", "AWS_ACCESS_KEY_ID": "AKIA1", "AWS_ENDPOINT_URL": "http://x", "GRID_URL": "http://y",
+        "AWS_ROLE_ARN": "arn:z", "TF_AWS_DEFAULT_TAGS_A": "b", "LIGHTNING_USER_ID": "u",
+    }.items():  # fmt: skip
+        assert not done(**base | {name: value}), name
+
+
+def test_a_stack_whose_external_id_comes_from_elsewhere_is_never_taken_for_done(tmp_path: Path) -> None:
+    record, one = Record(tmp_path, "bootstrap", lambda: NOW), member(tmp_path, "one")
+    record.add(one, ("--set=role.external_id_from.env=X",))
+    one.file.write_text(one.file.read_text() + "role: {external_id_from: {env: X}}\n")
+    record.add(one, ())
+    assert not record.file.exists()
+
+
 @pytest.mark.parametrize(
     "statuses, status",
     [
@@ -453,3 +478,24 @@ def test_validate_reads_every_file_in_this_process(tmp_path: Path) -> None:
     assert validated(tmp_path, fail_fast=True)[1].counts() == {"done": 1, "failed": 1, "not started": 1}
     assert validated(tmp_path, overrides=("aws.region=eu-west-1", "clusters=[{name: x}]"))[1].status == 0
     assert not (tmp_path / ".gridbyoc").exists()
+
+
+def test_stacks_cannot_all_be_given_one_name(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        put(tmp_path, f"{name}.yaml")
+    with pytest.raises(UsageError, match="cannot be named with --set"):
+        validated(tmp_path, overrides=("name=one",))
+    assert validated(tmp_path, overrides=("clusters[0].name=one",))[1].status == 0
+
+
+def test_two_stacks_that_share_a_state_are_refused(tmp_path: Path) -> None:
+    """A base that gives the key is enough: each run would take the other's role for its own."""
+    bucket = "terraform: {backend: {s3: {bucket: acme, region: us-east-1, key: %s}}}\n"
+    put(tmp_path, "base.yaml", bucket % "shared.tfstate")
+    for name in ("a", "b"):
+        put(tmp_path, f"{name}.yaml", STACK.format(name) + "extends: base.yaml\n")
+    put(tmp_path, "broken.yaml", "version: 1\nname: x\nclusters: []\nextends: base.yaml\n")
+    with pytest.raises(UsageError, match=r"a.yaml and b.yaml have one state: s3://acme/shared.tfstate"):
+        validated(tmp_path)
+    put(tmp_path, "b.yaml", STACK.format("b") + "extends: base.yaml\n" + bucket % "b.tfstate")
+    assert validated(tmp_path)[1].counts() == {"done": 2, "failed": 1}

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.stack.document import read_document
+from gridbyoc.stack.load import load
 from gridbyoc.stack.scan import Scan, by_lines, in_full, scan
 from gridbyoc.stack.sources import Gallery, sources
 
@@ -146,11 +147,21 @@ def test_sources_are_every_file_missing_ones_too(tmp_path: Path) -> None:
     (tmp_path / "a/stack.yaml").write_text("version: 1\nextends: [../x.yaml, ../y.yaml]\nclusters: []\n")
     (tmp_path / "x.yaml").write_text("name: of-x\nterraform: {module: {source: ./mod}}\n")
     (tmp_path / "y.yaml").write_text("extends: [gone.yaml, a/stack.yaml, /etc/passwd]\n")
-    wanted = [tmp_path / name for name in ("a/stack.yaml", "y.yaml", "x.yaml", "gone.yaml")]
+    wanted = [tmp_path / name for name in ("a/stack.yaml", "y.yaml", "gone.yaml", "x.yaml")]
     assert sources(tmp_path / "a/stack.yaml") == tuple(wanted)
     glance = Gallery().glance(tmp_path / "a/stack.yaml")
     assert (glance.name, glance.modules) == ("of-x", (tmp_path / "mod",))
     assert glance.keys >= {"version", "clusters", "name"}
+
+
+def test_the_name_at_a_glance_is_the_one_that_wins_when_all_is_read(tmp_path: Path) -> None:
+    """A base of the nearer base wins over the farther one, and the work_dir is called by it."""
+    (tmp_path / "stack.yaml").write_text("version: 1\nextends: [far.yaml, near.yaml]\nclusters: [{name: x}]\n")
+    (tmp_path / "far.yaml").write_text("name: far\n")
+    (tmp_path / "near.yaml").write_text("extends: below.yaml\n")
+    (tmp_path / "below.yaml").write_text("name: below\n")
+    assert load(tmp_path / "stack.yaml", environ={}).name == "below"
+    assert Gallery().glance(tmp_path / "stack.yaml").name == "below"
 
 
 def test_what_is_no_file_says_nothing_and_holds_nobody_up(tmp_path: Path) -> None:

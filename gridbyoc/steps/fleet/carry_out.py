@@ -26,6 +26,7 @@ from gridbyoc.steps.fleet.order import durations, longest_first
 from gridbyoc.steps.fleet.providers import Provision, provision
 from gridbyoc.steps.fleet.record import Record
 from gridbyoc.steps.fleet.run import Work, run_members
+from gridbyoc.steps.fleet.shared import refuse_one_name, refuse_one_state
 from gridbyoc.steps.fleet.validate import Reading, validate_members
 from gridbyoc.terraform.interrupts import Interrupts
 
@@ -106,9 +107,14 @@ def result_object(result: Result) -> dict[str, Any]:
 
 
 def carry_out(members: Sequence[Member], wanted: Wanted, outside: Surroundings) -> FleetReport:
-    """Run the verb for each member. Raises ``FileError`` where the record cannot be kept."""
+    """Run the verb for each member.
+
+    Raises ``UsageError`` for stacks that would share a name or a state, ``FileError`` where the record cannot be kept.
+    """
     began = outside.clock()
-    record = Record(outside.cwd, wanted.verb, outside.now) if wanted.verb in WRITING else None
+    refuse_one_name(wanted.overrides)
+    refuse_one_state(members, wanted.overrides, outside.environ, outside.home)
+    record = Record(outside.cwd, wanted.verb, outside.now, outside.environ) if wanted.verb in WRITING else None
     done = _done_before(record, members, wanted)
     left = [member for member in members if member not in done]
     supply = _supply(left, wanted, outside)

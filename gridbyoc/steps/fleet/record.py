@@ -1,7 +1,8 @@
 """What a fleet's run has done, so that one that was broken off goes on with the rest.
 
 It lies in ``.gridbyoc/_fleet`` of the current directory (no stack's name begins so). A stack counts as done while its
-files, the options and this tool are the same, for a day, and as long as no later run of any kind changed it.
+files, the options, what the environment says of accounts and control planes, and this tool are the same, for a day,
+and as long as no later run of any kind changed it. One whose external id comes from elsewhere is run again.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from filelock import FileLock
 
 from gridbyoc import __version__
 from gridbyoc.stack.files import HOME, file_error, make_private_dir, write_atomic
+from gridbyoc.stack.model import no_values
 from gridbyoc.steps.fleet.model import Member, Verb
 from gridbyoc.steps.fleet.order import last_change, runs_of
 
@@ -28,13 +31,42 @@ _MOST_FILES = 2000
 _LOCK_SECONDS = 30.0
 
 
-def digest_of(member: Member, options: Sequence[str]) -> str:
-    """What a run depends on here: the stack's files, its module's, the command's options, this tool's version."""
-    digest = hashlib.sha256(json.dumps([__version__, *options]).encode())
+_OUTSIDE = "external_id_from"
+_NAMES = ("AWS_CONFIG_FILE", "AWS_DEFAULT_PROFILE", "AWS_PROFILE", "AWS_ROLE_ARN", "AWS_SHARED_CREDENTIALS_FILE")
+_PREFIXES = ("AWS_ENDPOINT_URL", "TF_AWS_")
+_URL = re.compile(r"(GRID|LIGHTNING)(_CLOUD)?_(URL|USER_ID|USERNAME)")
+_KEY_ID, _PASSING = "AWS_ACCESS_KEY_ID", "ASIA"
+"""A key that begins so passes in hours: a fleet that it broke off goes on with the next one.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids"""
+
+
+def digest_of(member: Member, options: Sequence[str], environ: Mapping[str, str]) -> str:
+    """What a run depends on here: the stack's files, its module's, options, this tool's version, which account."""
+    head = [__version__, *options, *(f"{name}={environ[name]}" for name in sorted(environ) if _tells(name, environ))]
+    digest = hashlib.sha256(json.dumps(head).encode())
     for path in (*member.sources, *(file for module in member.modules for file in _files(module))):
         digest.update(json.dumps(str(path)).encode())
         digest.update(_content(path))
     return digest.hexdigest()
+
+
+def _tells(name: str, environ: Mapping[str, str]) -> bool:
+    """Whether a variable says which account or control plane is meant. None of them is a secret."""
+    if name == _KEY_ID:
+        return not environ[name].startswith(_PASSING)
+    return name in _NAMES or name.startswith(_PREFIXES) or _URL.fullmatch(name) is not None
+
+
+def _reads_elsewhere(member: Member, options: Sequence[str]) -> bool:
+    """Whether the external id comes from the environment or a file: nothing is kept that it could be told from."""
+    return any(_OUTSIDE in option for option in options) or any(_OUTSIDE.encode() in _text(f) for f in member.sources)
+
+
+def _text(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except OSError:
+        return b""
 
 
 def _files(directory: Path) -> list[Path]:
@@ -48,10 +80,8 @@ def _files(directory: Path) -> list[Path]:
 
 
 def _content(path: Path) -> bytes:
-    try:
-        return hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"-"
-    except OSError:
-        return b"-"
+    text = _text(path)
+    return hashlib.sha256(text).digest() if text else b"-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +91,7 @@ class Record:
     cwd: Path
     verb: Verb
     now: Callable[[], datetime]
+    environ: Mapping[str, str] = field(default_factory=no_values)
 
     @property
     def directory(self) -> Path:
@@ -79,8 +110,10 @@ class Record:
 
     def add(self, member: Member, options: Sequence[str]) -> None:
         """Note that a stack's run went well. Raises ``FileError``."""
-        change = last_change(runs_of(member.work_dir))
-        entry = {"digest": digest_of(member, options), "run": change, "at": self.now().isoformat(timespec="seconds")}
+        if _reads_elsewhere(member, options):
+            return
+        change, digest = last_change(runs_of(member.work_dir)), digest_of(member, options, self.environ)
+        entry = {"digest": digest, "run": change, "at": self.now().isoformat(timespec="seconds")}
         self._update(lambda entries: entries | {str(member.file): entry})
 
     def clear(self, members: Iterable[Member]) -> None:
@@ -90,7 +123,7 @@ class Record:
             self._update(lambda entries: {file: entry for file, entry in entries.items() if file not in files})
 
     def _holds(self, entry: object, member: Member, options: Sequence[str]) -> bool:
-        if not isinstance(entry, dict) or entry.get("digest") != digest_of(member, options):
+        if not isinstance(entry, dict) or entry.get("digest") != digest_of(member, options, self.environ):
             return False
         try:
             age = self.now() - datetime.fromisoformat(str(entry.get("at")))
