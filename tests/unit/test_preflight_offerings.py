@@ -144,6 +144,11 @@ def test_a_part_that_may_not_be_asked_leaves_the_others_what_they_found() -> Non
     assert "UnauthorizedOperation" in found["GBY-O005"][0].read
 
 
+def test_where_lightning_places_its_work_is_not_known() -> None:
+    scene = looking_at("t2.medium", at=ec2(without=("t2.medium",)), control_plane=ControlPlane("lightning"))
+    assert verdicts(results(scene, CHECKS))["GBY-O004"] == "warn"
+
+
 def test_a_type_that_a_standing_cluster_has_already_only_warns() -> None:
     scene = looking_at("t2.medium", at=ec2(without=("t2.medium",)))
     assert verdicts(results(scene, CHECKS))["GBY-O004"] == "fail"

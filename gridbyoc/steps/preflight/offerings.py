@@ -48,8 +48,8 @@ ZONE = Kind(
     "GBY-O004",
     GROUP,
     "instance types in zone a",
-    "The region's zone a, where the service places its work, offers each instance type. Fails for one that it does "
-    "not, and warns where the account has no such zone.",
+    "The region's zone a, where Grid places its work, offers each instance type. Fails for one that it does not, and "
+    "warns where the account has no such zone, and for Lightning, whose zones are not known.",
     "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html",
 )
 CURRENT = Kind(
@@ -182,10 +182,12 @@ def _zone_trouble(types: Types, there: Sequence[str]) -> Iterator[Finding]:
         fix = "Ask the control plane's support where it places its work in this account, or choose another region."
         yield Finding(ZONE, "warn", read, types.zone, fix, "ec2:DescribeAvailabilityZones", facts={"zones": zones})
         return
+    stack = types.scene.stack
+    verdict: Verdict = "warn" if stack and stack.control_plane.type == "lightning" else "fail"
     for name in (each for each in there if each not in offered):
         said, other = f"{types.zone} does not offer it, other zones do", types.instead.to(name)
         needed = f"offered in {types.zone}"
-        yield types.finding(ZONE, "fail", name, said, needed=needed, other=other, source=LISTED)
+        yield types.finding(ZONE, verdict, name, said, needed=needed, other=other, source=LISTED)
 
 
 def _kind_trouble(types: Types, there: Sequence[str]) -> Iterator[Finding]:
