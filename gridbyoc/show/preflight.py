@@ -33,7 +33,7 @@ def finding_object(finding: Finding) -> dict[str, Any]:
         "read": finding.read,
         "source": finding.source,
         "needed": finding.needed,
-        "fix": finding.fix,
+        "fix": _to_do(finding),
         "link": finding.kind.link,
         "facts": dict(finding.facts),
     }

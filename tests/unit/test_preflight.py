@@ -153,6 +153,11 @@ def test_without_terraform_the_tools_fail_with_what_to_do() -> None:
     assert blocks(found)
 
 
+def test_what_passes_needs_nothing_done_in_json_either() -> None:
+    verdicts = ("pass", "warn")
+    assert [finding_object(Finding(A, each, "x", fix="Do."))["fix"] for each in verdicts] == ["", "Do."]
+
+
 def test_shown_as_rows_objects_and_markdown() -> None:
     bad = Finding(A, "fail", "5 | 3", "8", "Ask for `more`", "ec2:DescribeVpcs", "vpc", {"limit": 5})
     good = Finding(B, "pass", "fine", fix="nothing")
