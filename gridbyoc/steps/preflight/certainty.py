@@ -21,26 +21,24 @@ def verdict_on(scene: Scene, denied: Iterable[Answer]) -> Verdict:
     proven = [answer.need for answer in denied if answer.by != "scp"]
     if not proven:
         return "unknown"
-    makes = any(need.phase == "apply" for need in proven) and makes_everything(scene)
-    return "fail" if any(_called(need, makes=makes) for need in proven) else "warn"
+    stands = anything_stands(scene) if any(need.phase in ("plan", "apply") for need in proven) else None
+    return "fail" if any(_called(need, stands, reads_only=scene.reads_only) for need in proven) else "warn"
 
 
-def makes_everything(scene: Scene) -> bool:
-    """Whether the run ahead is known to make the role: nothing of the stack stands, and the run changes things.
+def anything_stands(scene: Scene) -> bool | None:
+    """Whether the stack has been made before; ``None``: that cannot be told.
 
-    A state in S3 is looked for (``s3:HeadObject``); one that is there, or may not be looked at, proves nothing.
+    A state in S3 is looked for (``s3:HeadObject``), unless it is read with other credentials.
     """
-    if scene.reads_only:
-        return False
     backend = scene.stack.terraform.backend if scene.stack else None
     if not isinstance(backend, S3Backend):
-        return scene.has_role is False
+        return scene.has_role
     if other_credentials(scene):
-        return False
+        return None
     try:
-        return state_version(scene.session(), backend.bucket, backend.key) is None
+        return state_version(scene.session(), backend.bucket, backend.key) is not None
     except GridbyocError:
-        return False
+        return None
 
 
 def other_credentials(scene: Scene) -> bool:
@@ -55,8 +53,10 @@ def of_the_state(need: Need) -> bool:
     return need.mandatory and not need.action.startswith("iam:")
 
 
-def _called(need: Need, *, makes: bool) -> bool:
-    """Without anything to make a run reads only, and it deletes nothing unless something is replaced."""
+def _called(need: Need, stands: bool | None, *, reads_only: bool) -> bool:
+    """A role that stands is read, one that does not is made and read, and none is deleted unless it is replaced."""
     if need.phase == "apply":
-        return makes and (of_the_state(need) or ": create" in need.purpose)
-    return need.phase == "state" or (need.phase == "plan" and not need.unseen)
+        return stands is False and not reads_only and (of_the_state(need) or ": create" in need.purpose)
+    if need.phase == "plan":
+        return not need.unseen and (stands is True or not reads_only)
+    return need.phase == "state"
