@@ -66,8 +66,8 @@ POLICY_SIZE = Card(
     "Policy is too long",
     "A managed policy may have 6,144 characters, a trust policy as many as the quota ACLSizePerRole says (blanks do "
     "not count), and this one has more.",
-    "Shorten role.statements (wildcards, fewer statements) or the lists of trusted principals; `gridbyoc "
-    "quotas` shows which of IAM's limits can be raised.",
+    "Shorten role.statements (wildcards, fewer statements) or the lists of trusted principals. Only the trust policy's "
+    "length can be raised: the quota L-C07B4B0D of IAM, in the console of Service Quotas.",
     (
         # ministryofjustice/cloud-platform-environments#14473, docker/docs#4685, kubeflow/dashboard#29
         r"Cannot exceed quota for (?P<quota>PolicySize|ACLSizePerRole)(?:: (?P<limit>\d+))?",
