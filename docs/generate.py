@@ -15,6 +15,7 @@ from gridbyoc import errors
 from gridbyoc.aws.permissions import PHASES, needs_of
 from gridbyoc.cli.main import cli
 from gridbyoc.errors.cards import CARDS
+from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, render_pipeline
 from gridbyoc.stack.model import Aws, ControlPlane, Role, S3Backend, Stack, TerraformSettings
 from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
 
@@ -98,6 +99,18 @@ def _kind_rows(group: str) -> list[str]:
     ]
 
 
+def pipelines() -> dict[Path, str]:
+    """The Make file that ships with the repository, and an example of each engine's file."""
+    stack = PipelineStack("ml-prod", "stacks/ml-prod.yaml", "us-west-2")
+    settings = PipelineSettings((stack,), f"=={gridbyoc.__version__}")
+    examples = ROOT / "examples" / "pipelines"
+    found = {
+        examples / engine.path.lstrip("."): render_pipeline(engine, settings, [stack.file])
+        for engine in ENGINES.values()
+    }
+    return {**found, ROOT / ENGINES["make"].path: render_pipeline(ENGINES["make"], PipelineSettings((), "==0"))}
+
+
 def between(text: str, name: str, content: str) -> str:
     """``text`` with what stands between the two ``name`` markers replaced."""
     pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
@@ -117,9 +130,11 @@ def generated() -> dict[Path, str]:
         preflight: between(preflight.read_text(), "checks", preflight_page()),
         permissions: between(permissions.read_text(), "needs", needs_page()),
         status: between(status.read_text(), "codes", error_table()),
+        **pipelines(),
     }
 
 
 if __name__ == "__main__":
     for path, text in generated().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

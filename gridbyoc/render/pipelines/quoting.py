@@ -9,7 +9,7 @@ import json
 import re
 
 _GROOVY = {"\\": "\\\\", "'": "\\'", "$": "\\u0024", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_WORD = re.compile(r"[A-Za-z0-9._-]+( --[a-z-]+)*")
+_WORD = re.compile(r"[A-Za-z0-9._-]+( --[a-z-]+(=[a-z]+)?)*")
 _MAKE_BREAKS = frozenset(" \t\n\r\v\f\\:;|'\"`")
 
 

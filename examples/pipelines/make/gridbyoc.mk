@@ -1,0 +1,48 @@
+# Written by `gridbyoc pipeline make`: change its options, not this file.
+# Again: gridbyoc pipeline make stacks/ml-prod.yaml
+# include make/gridbyoc.mk brings these targets, and no other:
+#   gridbyoc-validate  gridbyoc-plan  gridbyoc-apply  gridbyoc-drift  gridbyoc-destroy
+# each for all of GRIDBYOC_STACKS; for one alone: make gridbyoc-plan//stacks/one.yaml
+# make gridbyoc-destroy wants GRIDBYOC_CONFIRM=FILE, and takes that stack alone.
+# Every name here begins with gridbyoc or GRIDBYOC_; the includer's default goal stays its own.
+
+GRIDBYOC ?= gridbyoc
+GRIDBYOC_STACKS ?= stacks/ml-prod.yaml
+GRIDBYOC_PLAN_FLAGS ?=
+# --yes approves creation and change; destruction takes --yes-destroy as well.
+GRIDBYOC_APPLY_FLAGS ?= --yes
+# The bundle is encrypted with GRIDBYOC_BUNDLE_KEY; without a key give GRIDBYOC_PLAN_FLAGS=--unencrypted.
+GRIDBYOC_BUNDLE_SUFFIX ?= .bundle
+
+GRIDBYOC_DEFAULT_GOAL := $(.DEFAULT_GOAL)
+GRIDBYOC_VALIDATES := $(addprefix gridbyoc-validate//,$(GRIDBYOC_STACKS))
+GRIDBYOC_PLANS := $(addprefix gridbyoc-plan//,$(GRIDBYOC_STACKS))
+GRIDBYOC_APPLIES := $(addprefix gridbyoc-apply//,$(GRIDBYOC_STACKS))
+GRIDBYOC_DRIFTS := $(addprefix gridbyoc-drift//,$(GRIDBYOC_STACKS))
+
+.PHONY: gridbyoc-validate gridbyoc-plan gridbyoc-apply gridbyoc-drift gridbyoc-destroy
+.PHONY: $(GRIDBYOC_VALIDATES) $(GRIDBYOC_PLANS) $(GRIDBYOC_APPLIES) $(GRIDBYOC_DRIFTS)
+
+gridbyoc-validate: $(GRIDBYOC_VALIDATES)
+gridbyoc-plan: $(GRIDBYOC_PLANS)
+gridbyoc-apply: $(GRIDBYOC_APPLIES)
+gridbyoc-drift: $(GRIDBYOC_DRIFTS)
+
+$(GRIDBYOC_VALIDATES): gridbyoc-validate//%:
+	$(GRIDBYOC) validate '$*'
+
+$(GRIDBYOC_PLANS): gridbyoc-plan//%:
+	$(GRIDBYOC) plan '$*' --out '$*$(GRIDBYOC_BUNDLE_SUFFIX)' $(GRIDBYOC_PLAN_FLAGS)
+
+$(GRIDBYOC_APPLIES): gridbyoc-apply//%:
+	$(GRIDBYOC) apply '$*$(GRIDBYOC_BUNDLE_SUFFIX)' '$*' $(GRIDBYOC_APPLY_FLAGS)
+	rm -f '$*$(GRIDBYOC_BUNDLE_SUFFIX)'
+
+$(GRIDBYOC_DRIFTS): gridbyoc-drift//%:
+	$(GRIDBYOC) drift '$*'
+
+gridbyoc-destroy:
+	$(if $(filter $(GRIDBYOC_STACKS),$(GRIDBYOC_CONFIRM)),,$(error Say which stack: GRIDBYOC_CONFIRM=FILE, one of $(GRIDBYOC_STACKS)))
+	$(GRIDBYOC) destroy '$(GRIDBYOC_CONFIRM)' --yes-destroy
+
+.DEFAULT_GOAL := $(GRIDBYOC_DEFAULT_GOAL)
