@@ -27,12 +27,13 @@ def make_key(session: AwsSession, user: User) -> tuple[str, Secret]:
     """
     iam = session.iam()
     with domain_errors(f"An access key of {user.name} could not be made"):
-        key = iam.create_access_key(UserName=user.name)["AccessKey"]
-        made, secret = key["AccessKeyId"], Secret(key["SecretAccessKey"])
+        answer = iam.create_access_key(UserName=user.name)
+        made, secret = answer["AccessKey"]["AccessKeyId"], Secret(answer["AccessKey"]["SecretAccessKey"])
         known = {made, *(before.id for before in user.keys)}
-        for other in iam.list_access_keys(UserName=user.name, MaxItems=100)["AccessKeyMetadata"]:
-            if other["AccessKeyId"] not in known:
-                _delete(session, user.name, other["AccessKeyId"])
+        if answer["ResponseMetadata"].get("RetryAttempts"):  # else it is another run's, which keeps it just now
+            for other in iam.list_access_keys(UserName=user.name, MaxItems=100)["AccessKeyMetadata"]:
+                if other["AccessKeyId"] not in known:
+                    _delete(session, user.name, other["AccessKeyId"])
     return made, secret
 
 

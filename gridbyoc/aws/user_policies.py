@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
-from gridbyoc.aws.iam_user import PURPOSE, User
+from gridbyoc.aws.iam_user import OWNER, PURPOSE, User
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError
 
@@ -27,10 +27,11 @@ MOST_VERSIONS = 5
 
 @dataclass(frozen=True, slots=True)
 class WantedPolicy:
-    """A policy to attach; ``document`` ``None``: it is there already, as AWS's own are."""
+    """A policy to attach; ``document`` ``None``: it is there already, as AWS's own are. ``owner``: its user's name."""
 
     arn: str
     document: Mapping[str, Any] | None = None
+    owner: str = ""
 
     @property
     def name(self) -> str:
@@ -46,7 +47,7 @@ class WantedPolicy:
 @dataclass(frozen=True, slots=True)
 class _Live:
     ours: bool
-    version: str
+    owner: str
     document: Mapping[str, Any]
 
 
@@ -78,9 +79,12 @@ def detach_policy(session: AwsSession, user: User, arn: str) -> None:
                 raise
 
 
-def delete_policy(session: AwsSession, arn: str) -> None:
-    """Delete it with all its versions, where it is ours; ``AwsError`` where it is attached to something else, too."""
-    if not _is_ours(session, arn):
+def delete_policy(session: AwsSession, arn: str, owner: str) -> None:
+    """Delete it with all its versions, where we made it for the user ``owner``.
+
+    Raises ``AwsError`` where it is attached to something else, too.
+    """
+    if not _is_ours(session, arn, owner):
         return
     iam = session.iam()
     with domain_errors(f"The policy {arn} could not be deleted"):
@@ -90,9 +94,9 @@ def delete_policy(session: AwsSession, arn: str) -> None:
         iam.delete_policy(PolicyArn=arn)
 
 
-def our_policies(session: AwsSession, arns: Iterable[str]) -> tuple[str, ...]:
-    """Those that exist and carry our tag."""
-    return tuple(arn for arn in dict.fromkeys(arns) if _is_ours(session, arn))
+def our_policies(session: AwsSession, arns: Iterable[str], owner: str) -> tuple[str, ...]:
+    """Those that exist and carry our tags, the user ``owner``'s among them."""
+    return tuple(arn for arn in dict.fromkeys(arns) if _is_ours(session, arn, owner))
 
 
 def _put(session: AwsSession, policy: WantedPolicy, tags: list[TagTypeDef]) -> None:
@@ -106,7 +110,7 @@ def _put(session: AwsSession, policy: WantedPolicy, tags: list[TagTypeDef]) -> N
                 Path=policy.path,
                 PolicyDocument=text,
                 Description="What gridbyoc and Terraform need for a stack",
-                Tags=tags,
+                Tags=[*tags, {"Key": OWNER, "Value": policy.owner}],
             )
             return
         versions = iam.list_policy_versions(PolicyArn=policy.arn, MaxItems=100)["Versions"]
@@ -128,14 +132,21 @@ def _up_to_date(session: AwsSession, policy: WantedPolicy) -> bool:
             fix="Give another user name, or another --path.",
             rerun=SAFE_NOTHING_DONE,
         )
+    if live is not None and live.owner != policy.owner:
+        raise AwsError(
+            f"The policy {policy.arn} was made for another user.",
+            why=f"It has the tag {OWNER} = {live.owner}." if live.owner else f"It has no tag {OWNER}.",
+            fix="Give another user name, or another --path.",
+            rerun=SAFE_NOTHING_DONE,
+        )
     return live is not None and live.document == policy.document
 
 
-def _is_ours(session: AwsSession, arn: str) -> bool:
+def _is_ours(session: AwsSession, arn: str, owner: str) -> bool:
     if ":iam::aws:" in arn:
         return False
     live = _live(session, arn)
-    return live is not None and live.ours
+    return live is not None and live.ours and live.owner == owner
 
 
 def _live(session: AwsSession, arn: str) -> _Live | None:
@@ -151,4 +162,4 @@ def _live(session: AwsSession, arn: str) -> _Live | None:
         version = policy["DefaultVersionId"]
         found: Any = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
         document = json.loads(unquote(found)) if isinstance(found, str) else found
-    return _Live(tags.get(PURPOSE[0]) == PURPOSE[1], version, document)
+    return _Live(tags.get(PURPOSE[0]) == PURPOSE[1], tags.get(OWNER, ""), document)

@@ -103,7 +103,7 @@ def create_user(session: AwsSession, wanted: Wanted, *, approve: Callable[[Found
         put_policies(session, user, wanted.policies, wanted.user.tag_list)
         for arn in found.surplus:
             detach_policy(session, user, arn)
-            delete_policy(session, arn)
+            delete_policy(session, arn, user.name)
     key_id, secret = _key(session, found, user)
     if user is not None:
         note_key(session, user, key_id)

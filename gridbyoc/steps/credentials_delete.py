@@ -34,6 +34,8 @@ class Doomed:
         lines += [f"delete the policy {arn}" for arn in self.policies]
         for arn in self.user.attached if self.user else ():
             lines += [] if arn in self.policies else [f"detach the policy {arn}"]
+        lines += [f"take it out of the group {group}" for group in self.user.groups] if self.user else []
+        lines += [f"delete its inline policy {name}" for name in self.user.inline] if self.user else []
         lines += [f"delete the user {self.user.arn}"] if self.user else []
         lines += [f"take the profile {self.profile} out of {self.file}"] if self.profile else []
         return tuple(lines)
@@ -62,7 +64,7 @@ def delete_user(
         for arn in user.attached:
             detach_policy(session, user, arn)
     for arn in doomed.policies:
-        delete_policy(session, arn)
+        delete_policy(session, arn, doomed.name)
     if user is not None:
         remove_user(session, user)
     if doomed.profile:
@@ -75,7 +77,7 @@ def find_doomed(session: AwsSession, caller: Caller, asked: Asked, file: Path) -
     user = look_at_user(session, asked.name)
     require_ours(user, asked.name)
     path = user.path if user else asked.path
-    policies = our_policies(session, policy_arns(caller, asked.name, path))
+    policies = our_policies(session, policy_arns(caller, asked.name, path), asked.name)
     stored = read_profile(file, asked.profile_name)
     owned = stored is not None and stored.owner == user_arn(caller, asked.name, path)
     known = stored is not None and user is not None and stored.access_key_id in {key.id for key in user.keys}

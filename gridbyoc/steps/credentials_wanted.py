@@ -96,7 +96,8 @@ def wanted_of(asked: Asked, caller: Caller, stack: Stack | None, environ: Mappin
         policies: tuple[WantedPolicy, ...] = (WantedPolicy(full),)
     else:
         needs = needs_of(stack, caller.partition, caller.account_id, phases=phases_of(asked.uses), principal=arn)
-        policies = tuple(map(WantedPolicy, own, fitting(policy_document(needs))))
+        parts = zip(own, fitting(policy_document(needs)), strict=False)
+        policies = tuple(WantedPolicy(own_arn, document, asked.name) for own_arn, document in parts)
     _require_free_config(asked.profile_name, environ, home)
     user = WantedUser(asked.name, asked.path, asked.boundary, {**tags, **asked.tags})
     return Wanted(user, arn, policies, (*own, full), asked.profile_name, credentials_file(environ, home, asked.file))

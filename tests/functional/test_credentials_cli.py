@@ -16,8 +16,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from gridbyoc.aws import AwsSession, caller_identity
-from gridbyoc.aws.iam_user import look_at_user
+from gridbyoc.aws.access_key import make_key
+from gridbyoc.aws.iam_user import User, look_at_user
 from gridbyoc.aws.profile_file import read_profile
+from gridbyoc.aws.user_policies import WantedPolicy, put_policies
 from gridbyoc.errors import AwsError, FileError, UsageError
 from gridbyoc.sandbox import Sandbox, running_sandbox
 from gridbyoc.stack.secret import Secret
@@ -55,6 +57,7 @@ class Client:
             if name == self.lose:
                 self.lose = ""
                 answer = call(**arguments)  # as botocore does by itself where no answer came
+                answer["ResponseMetadata"]["RetryAttempts"] = 1
             self.left -= 1
             if not self.left:
                 raise Killed
@@ -175,6 +178,17 @@ def test_a_key_whose_answer_was_lost_is_not_left_behind(account: Account) -> Non
     assert client.changes[-3:] == ["create_access_key", "delete_access_key", "tag_user"]
 
 
+def test_a_key_that_another_run_makes_at_the_same_time_is_left_to_it(account: Account) -> None:
+    account.create(Asked("pair"))
+    user = look_at_user(account.session, "pair")
+    assert user is not None
+    make_key(account.session, replace(user, keys=()))
+    after = look_at_user(account.session, "pair")
+    assert after is not None
+    assert user.keys[0].id in {key.id for key in after.keys}
+    account.delete(Asked("pair"))
+
+
 def test_a_key_that_was_used_is_never_thrown_away(account: Account) -> None:
     account.create(Asked("used"))
     account.file.unlink()
@@ -260,6 +274,31 @@ def test_an_attached_policy_of_somebody_elses_is_detached_and_stays(account: Acc
     account.delete(Asked("ivy"))
     assert account.left("ivy") == []
     assert iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"] == 0
+
+
+def test_a_user_called_as_the_others_second_policy_is_another_user(account: Account) -> None:
+    """The second policy of `sam` would be `gridbyoc-sam-2`, and that is the first one of `sam-2`."""
+    account.create(Asked("sam"))
+    account.create(Asked("sam-2"))
+    lines = account.delete(Asked("sam")).lines
+    assert not [line for line in lines if "sam-2" in line]
+    assert account.faults("sam-2") == []
+    arn = look_at_user(account.session, "sam-2").attached[0]  # type: ignore[union-attr]  # it is there
+    with pytest.raises(AwsError, match="made for another user"):
+        put_policies(account.session, User("sam", "/", "arn", ours=True), [WantedPolicy(arn, EMPTY, "sam")], [])
+    account.delete(Asked("sam-2"))
+    assert account.left("sam-2") == []
+
+
+def test_what_somebody_gave_the_user_is_told_before_it_goes(account: Account) -> None:
+    account.create(Asked("kim"))
+    iam = account.session.iam()
+    iam.create_group(GroupName="crew")
+    iam.add_user_to_group(GroupName="crew", UserName="kim")
+    iam.put_user_policy(UserName="kim", PolicyName="extra", PolicyDocument=json.dumps(EMPTY))
+    lines = account.delete(Asked("kim")).lines
+    assert {"take it out of the group crew", "delete its inline policy extra"} <= set(lines)
+    assert look_at_user(account.session, "kim") is None
 
 
 def test_full_access_and_back(account: Account) -> None:
