@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
@@ -36,6 +37,7 @@ from gridbyoc.terraform import Backend
 
 RECORD = "converged.json"
 UNCHANGED = {"add": 0, "change": 0, "destroy": 0}
+_ROLE_ARN = re.compile(r"arn:[^:]+:iam::[0-9]{12}:role/.+")
 HALF_DONE = ("errored.tfstate", ".terraform.tfstate.lock.info")
 """What a Terraform that was cut off leaves behind."""
 
@@ -220,7 +222,7 @@ def _content(path: Path) -> bytes:
 
 
 def _digest(key: bytes, value: object) -> str:
-    """Keyed, so that a short external id cannot be guessed from it."""
+    """With a key for each record: no table of digests made beforehand tells what was digested."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
@@ -229,6 +231,9 @@ def _read(path: Path) -> Converged | None:
     """The record; ``None`` where there is none, or not one of this version's."""
     try:
         found = json.loads(path.read_bytes())
-        return Converged(**{**found, "key": bytes.fromhex(found["key"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        record = Converged(**{**found, "key": bytes.fromhex(found["key"])})
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+    texts = (record.account_id, record.role_arn, record.inputs, record.state, record.live, record.clusters)
+    named = all(isinstance(text, str) for text in texts) and isinstance(record.role_name, str | None)
+    return record if named and isinstance(record.native_lock, bool) and _ROLE_ARN.fullmatch(record.role_arn) else None

@@ -316,7 +316,9 @@ def test_the_machine_s_side_is_noticed(site: Site) -> None:
     assert not site.look(url="http://127.0.0.1:9")[0]
     record = site.work_dir / RECORD
     kept = record.read_bytes()
-    for damaged in (b"", b"{}", b"[]", kept[:-20]):
+    odd = [{"role_arn": 5}, {"role_arn": "x"}, {"role_name": []}, {"native_lock": "no"}, {"live": None}]
+    damages = [json.dumps({**json.loads(kept), **fields}).encode() for fields in odd]
+    for damaged in (b"", b"{}", b"[]", b"[" * 100_000, kept[:-20], *damages):
         record.write_bytes(damaged)
         assert not site.look()[0]
     record.write_bytes(kept)
