@@ -258,8 +258,8 @@ RESOURCES: tuple[_Text, ...] = (
         ("arn:aws:iam::123456789012:policy/edge", "role.permissions_boundary"),
     ),
     # ministryofjustice/cloud-platform-environments#14473, kubeflow/dashboard#29, ExpediaGroup/apiary-data-lake#173
-    ("GBY-A125", "LimitExceeded: Cannot exceed quota for PolicySize: 6144", ("6,144", "gridbyoc quotas")),
-    ("GBY-A125", "LimitExceeded: Cannot exceed quota for ACLSizePerRole: 2048", ()),
+    ("GBY-A125", "LimitExceeded: Cannot exceed quota for PolicySize: 6144", ("6,144", "role.statements")),
+    ("GBY-A125", "LimitExceeded: Cannot exceed quota for ACLSizePerRole: 2048", ("L-C07B4B0D",)),
     ("GBY-A125", "LimitExceeded: Maximum policy size of 10240 bytes exceeded for role x", ()),
     # ministryofjustice/cloud-platform-environments#14118
     ("GBY-A126", "LimitExceeded: Cannot exceed quota for PoliciesPerRole: 15", ("PoliciesPerRole", "gridbyoc quotas")),
@@ -287,7 +287,7 @@ RESOURCES: tuple[_Text, ...] = (
         ("arn:aws:iam::999999999999:root", "role.trusted_account_id"),
     ),
     # hashicorp/terraform-provider-aws#10419
-    ("GBY-A130", "MalformedPolicyDocument: Policy document should not specify a principal.", ("policy_statements",)),
+    ("GBY-A130", "MalformedPolicyDocument: Policy document should not specify a principal.", ("role.statements",)),
     # hashicorp/terraform#5979; IAM today
     ("GBY-A131", "NoSuchEntity: Role ECS-Instance-Ops-CI was not found.", ("ECS-Instance-Ops-CI",)),
     ("GBY-A131", "NoSuchEntity: The role with name grid-ml cannot be found.", ("grid-ml",)),
