@@ -234,11 +234,12 @@ def test_jenkins(tool: Tool, world: World) -> None:
     text = written(tool, stack, "jenkins")
     machine = machine_of(tool, stack)
     requirement = {"GRIDBYOC_REQUIREMENT": "gridbyoc[embedded]==0.1.0", "GRIDBYOC_BUNDLE_KEY": KEY}
+    assert [name for name, body in STAGE.findall(text) if "BUNDLE_KEY" in body] == ["Plan jen", "Apply jen"]
     stages = {name: (dict(SET.findall(body)), SHELL.findall(body)) for name, body in STAGE.findall(text)}
-    assert list(stages) == ["Validate and plan jen", "Approve jen", "Apply jen", "Drift of jen", "Destroy jen"]
+    assert list(stages) == ["Review jen", "Plan jen", "Approve jen", "Apply jen", "Drift of jen", "Destroy jen"]
     statuses = {}
     for name, confirm in [
-        ("Validate and plan jen", ""), ("Apply jen", ""), ("Drift of jen", ""), ("Destroy jen", "no"),
+        ("Plan jen", ""), ("Apply jen", ""), ("Drift of jen", ""), ("Destroy jen", "no"),
         ("Destroy jen", "jen"),
     ]:  # fmt: skip
         env, (script,) = stages[name]
@@ -247,7 +248,7 @@ def test_jenkins(tool: Tool, world: World) -> None:
         if name == "Apply jen":
             machine.fetch("bundle", workspace)
         statuses[name, confirm] = machine.bash(script, workspace, {**env, **requirement, "CONFIRM": confirm})
-        if name == "Validate and plan jen":
+        if name == "Plan jen":
             machine.store("bundle", workspace / "plan.bundle")
     assert [status for key, status in statuses.items() if key[1] != "no"] == [0, 0, 0, 0], machine.said
     assert statuses["Destroy jen", "no"] == 1

@@ -1,0 +1,86 @@
+"""``gridbyoc pipeline``: what it refuses, what it says, what it leaves alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gridbyoc.cli.pipeline import pipeline
+from gridbyoc.errors import FileError, UsageError
+from tests.unit.test_stack_commands import Outside
+
+IN_S3 = "terraform: {backend: {s3: {bucket: acme-states, key: ml, region: us-east-1}}}\n"
+STACK = "version: 1\nname: ml\naws: {region: eu-west-1}\nclusters: [{name: ml, instance_types: [t2.medium]}]\n"
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Outside:
+    (tmp_path / "gridbyoc.yaml").write_text(STACK + IN_S3)
+    return Outside(tmp_path)
+
+
+def refused(outside: Outside, *args: str) -> str:
+    error = outside.run(pipeline, *args).exception
+    assert isinstance(error, UsageError), error
+    assert error.fix
+    return f"{error.what} {error.why} {error.fix}"
+
+
+def test_a_local_state_is_no_state_for_jobs(outside: Outside) -> None:
+    (outside.cwd / "local.yaml").write_text(STACK)
+    for engine in ("github", "gitlab", "jenkins", "argo"):
+        assert "gridbyoc state init local.yaml" in refused(outside, engine, "local.yaml")
+    assert sorted(path.name for path in outside.cwd.iterdir()) == ["gridbyoc.yaml", "local.yaml"]
+    assert outside.run(pipeline, "make", "local.yaml").exception is None
+
+
+@pytest.mark.parametrize(
+    "args,said",
+    [
+        (("github", "../gridbyoc.yaml"), "leaves the current directory"),
+        (("github", "-"), "cannot stand in a pipeline"),
+        (("github", "a b.yaml"), "cannot stand in a pipeline"),
+        (("github", "a\0b.yaml"), "cannot stand in a pipeline"),
+        (("github", "--check", "--out", "-"), "nothing to check"),
+        (("github", "--fleet"), "--fleet means nothing to github"),
+        (("make", "--branch", "x"), "--branch means nothing to make"),
+        (("argo", "--runner", "x"), "--runner means nothing to argo"),
+        (("gitlab", "--branch", "a*"), "--branch 'a*' cannot stand"),
+        (("gitlab", "--version-spec", "1.0"), "--version-spec '1.0' cannot stand"),
+        (("gitlab", "--drift-schedule", "@daily"), "five fields of cron"),
+        (("gitlab", "gridbyoc.yaml", "./gridbyoc.yaml"), "too much alike"),
+    ],
+)
+def test_what_is_refused_says_why(outside: Outside, args: tuple[str, ...], said: str) -> None:
+    assert said in refused(outside, *args)
+    assert [path.name for path in outside.cwd.iterdir()] == ["gridbyoc.yaml"]
+
+
+def test_a_profile_is_warned_of(outside: Outside) -> None:
+    file = outside.cwd / "gridbyoc.yaml"
+    file.write_text(file.read_text().replace("region: eu-west-1", "region: eu-west-1, profile: ada"))
+    assert outside.run(pipeline, "gitlab").exception is None
+    assert "AWS profile ada, which the jobs do not have" in outside.err.getvalue()
+
+
+def test_where_the_file_goes_and_what_its_head_says(outside: Outside) -> None:
+    (outside.cwd / "dir").mkdir()
+    for out, file in ((None, ".github/workflows/gridbyoc.yml"), ("dir", "dir/.github/workflows/gridbyoc.yml"),
+                      ("new/", "new/.github/workflows/gridbyoc.yml"), ("deep/er/x.yml", "deep/er/x.yml")):  # fmt: skip
+        outside.run(pipeline, "github", "--branch", "trunk", "--format", "json", *(["--out", out] if out else []))
+        assert outside.json() == {"type": "pipeline", "file": file, "changed": True}
+        head = (outside.cwd / file).read_text().splitlines()[1]
+        assert head == "# Again: gridbyoc pipeline github --branch=trunk"
+    outside.run(pipeline, "github", "--branch", "trunk", "--check", "--out", "deep/er/x.yml", "--format", "json")
+    assert outside.json() == {"type": "pipeline", "file": "deep/er/x.yml", "differs": False}
+
+
+def test_a_file_that_cannot_be_read_or_made_is_told(outside: Outside) -> None:
+    (outside.cwd / "make").write_text("a file")
+    assert isinstance(outside.run(pipeline, "make").exception, FileError)
+    (outside.cwd / "Jenkinsfile.gridbyoc").mkdir()
+    assert isinstance(outside.run(pipeline, "jenkins").exception, FileError)
+    (outside.cwd / ".gitlab-ci.gridbyoc.yml").write_bytes(b"\xff\xfe not ours")
+    assert "was not written by" in refused(outside, "gitlab")
+    assert (outside.cwd / ".gitlab-ci.gridbyoc.yml").read_bytes() == b"\xff\xfe not ours"
