@@ -300,6 +300,17 @@ def test_a_sibling_of_the_same_name_is_worth_a_warning(tmp_path: Path) -> None:
     assert read("other.yaml", environ={}, cwd=tmp_path).warnings == ()
 
 
+def test_siblings_that_have_one_name_from_a_base_are_worth_a_warning_and_the_base_is_none(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("version: 1\nname: ml\n")
+    (tmp_path / "a.yaml").write_text("extends: base.yaml\n" + CLUSTERS)
+    assert read("a.yaml", environ={}, cwd=tmp_path).warnings == ()
+    (tmp_path / "b.yaml").write_text("extends: base.yaml\n" + CLUSTERS)
+    (tmp_path / "c.yaml").write_text("extends: base.yaml\nname: c\n" + CLUSTERS)
+    (warning,) = read("a.yaml", environ={}, cwd=tmp_path).warnings
+    assert warning.message.startswith("`b.yaml` has the same stack name")
+    assert read("c.yaml", environ={}, cwd=tmp_path).warnings == ()
+
+
 def test_siblings_in_a_directory_that_is_gone() -> None:
     findings = Findings(read_document(HEAD, "x"))
     check_siblings(findings, NOWHERE / "a.yaml")
