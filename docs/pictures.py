@@ -65,8 +65,8 @@ class Shot:
 
 
 SHOTS = (
-    Shot("report-1280", 1280, 1290, ("light",)),
-    Shot("report-1280-dark", 1280, 1290, ("dark",)),
+    Shot("report-1280", 1280, 1266, ("light",)),
+    Shot("report-1280-dark", 1280, 1266, ("dark",)),
     Shot("report-runs", 1280, 1180, ("light",), "clusters"),
     Shot("report-390", 390, 1150, ("light", "dark")),
 )
@@ -152,11 +152,19 @@ def _shoot(chromium: str, directory: Path) -> None:
 
 def _doctor(name: str, env: Mapping[str, str], directory: Path, title: str) -> None:
     """What a terminal of ``WIDTH`` columns shows, as an SVG."""
-    text = captured(_argv("doctor"), env, directory)
+    text = _without_our_paths(captured(_argv("doctor"), env, directory), env)
     console = Console(record=True, width=WIDTH, file=open(os.devnull, "w"), force_terminal=True)  # noqa: PTH123, SIM115
     console.print(Text.from_ansi(f"$ gridbyoc doctor\n{text}"))
     svg = FONTS.sub("", console.export_svg(title=title)).replace("Fira Code", "ui-monospace, Menlo, Consolas")
     (IMAGES / f"{name}.svg").write_text(svg)
+
+
+def _without_our_paths(text: str, env: Mapping[str, str]) -> str:
+    """Where things lie on the machine that takes the pictures is nothing for a page about the tool."""
+    terraform, mirror = shutil.which("terraform", path=env.get("PATH")), env.get("GRIDBYOC_PROVIDER_MIRROR")
+    for ours, common in ((mirror, "/srv/terraform-mirror"), (terraform, "/usr/local/bin/terraform")):
+        text = text.replace(ours, common) if ours else text
+    return re.sub(r" +$", "", text, flags=re.MULTILINE)
 
 
 def captured(argv: list[str], env: Mapping[str, str], directory: Path) -> str:
