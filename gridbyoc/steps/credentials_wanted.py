@@ -12,7 +12,7 @@ from botocore.configloader import load_config
 
 from gridbyoc.aws import Caller
 from gridbyoc.aws.iam_user import STACK, WantedUser
-from gridbyoc.aws.permissions import MANAGED_POLICY_LIMIT, needs_of, phases_of, policy_document, policy_size
+from gridbyoc.aws.permissions import needs_of, phases_of, policy_document, split_document
 from gridbyoc.aws.profile_file import credentials_file
 from gridbyoc.aws.session import domain_errors
 from gridbyoc.aws.user_policies import WantedPolicy
@@ -105,11 +105,7 @@ def wanted_of(asked: Asked, caller: Caller, stack: Stack | None, environ: Mappin
 
 def fitting(document: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     """The document, in as many as IAM's limit of one makes of it; no statement is torn."""
-    parts: list[list[Any]] = [[]]
-    for statement in document["Statement"]:
-        if parts[-1] and policy_size({**document, "Statement": [*parts[-1], statement]}) > MANAGED_POLICY_LIMIT:
-            parts.append([])
-        parts[-1].append(statement)
+    parts = split_document(document)
     if len(parts) > MOST_POLICIES:
         raise UsageError(
             f"The permissions of this stack need {len(parts)} policies.",
@@ -117,7 +113,7 @@ def fitting(document: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
             fix="Name fewer uses with --for, or fewer policies in the stack file.",
             rerun=SAFE_NOTHING_DONE,
         )
-    return tuple({**document, "Statement": part} for part in parts)
+    return parts
 
 
 def _refuse(option: str, fault: Fault | None) -> None:
