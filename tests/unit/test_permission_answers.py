@@ -165,6 +165,26 @@ def test_a_denial_says_what_denies_what_for_and_on_which_resource(
     assert blocks([finding]) == (verdict == "fail")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"EvalDecision": "explicitDeny"},
+        {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}},
+    ],
+)
+def test_what_is_denied_without_mfa_proves_nothing_of_a_session(answer: dict[str, Any]) -> None:
+    class WithMfa(Iam):
+        def paginate(self, **given: Any) -> Iterator[dict[str, Any]]:
+            keys = {entry["ContextKeyName"] for entry in given["ContextEntries"]}
+            mfa = "aws:MultiFactorAuthPresent" in keys
+            yield from (Iam() if mfa else super()).paginate(**given)
+
+    told = found(scene_of(stack(), iam=WithMfa(only("iam:CreateRole", **answer))))
+    (finding,) = [finding for finding in told if finding.code == "GBY-P002"]
+    assert (finding.verdict, finding.subject) == ("unknown", "iam:CreateRole")
+    assert "unless the session was made with MFA" in finding.read
+
+
 @pytest.mark.parametrize("code", ["AccessDenied", "Throttling", "NoSuchEntity", "ServiceFailure"])
 def test_what_iam_does_not_tell_is_unknown_once_and_blocks_nothing(code: str) -> None:
     told = found(scene_of(stack(), iam=Iam(error=code)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from gridbyoc.aws.permissions import PHASES, Answer, Need, Phase, Principal, needs_of, principal_of, simulate
 from gridbyoc.aws.permissions.resource_policies import doubted
@@ -16,6 +17,7 @@ from gridbyoc.steps.preflight.permission_kinds import ALLOWED, LOOKING, SIMULATI
 from gridbyoc.steps.preflight.scene import Scene
 
 CALL = "iam:SimulatePrincipalPolicy"
+WITH_MFA = {"aws:MultiFactorAuthPresent": "true"}
 LOOKED_AT: tuple[Phase, ...] = tuple(phase for phase in PHASES if phase not in ("bucket", "increase"))
 """``state init`` and a request for quotas are seldom run, and say themselves what they may not do."""
 SHOWN = 5
@@ -46,8 +48,28 @@ def _permissions(scene: Scene) -> Iterator[Finding]:
     )
     if other_credentials(scene):
         needs = tuple(need for need in needs if not of_the_state(need))
-    answers = simulate(scene.session(), principal.arn, needs, lambda need: _context(scene, need, caller.partition))
-    yield from judged(scene, principal, doubted(scene.session(), answers, _state_region(scene)))
+    arn, session = principal.arn, scene.session()
+
+    def ask(some: Sequence[Need], **more: str) -> tuple[Answer, ...]:
+        return simulate(session, arn, some, lambda need: {**_context(scene, need, caller.partition), **more})
+
+    answers = _unless_with_mfa(ask(needs), lambda some: ask(some, **WITH_MFA))
+    yield from judged(scene, principal, doubted(session, answers, _state_region(scene)))
+
+
+def _unless_with_mfa(
+    answers: Sequence[Answer], ask: Callable[[Sequence[Need]], Sequence[Answer]]
+) -> tuple[Answer, ...]:
+    """A denial that MFA lifts is none: whether a session has it, nobody tells, and the usual condition
+    (``BoolIfExists``) denies where it is not said. https://github.com/aws-containers/amazon-ecs-exec-checker/issues/68
+    """
+    denied = [answer.need for answer in answers if answer.effect == "denied" and answer.by in ("explicit", "boundary")]
+    lifted = {answer.need for answer in (ask(denied) if denied else ()) if answer.effect != "denied"}
+    why = ", unless the session was made with MFA, which is not known before"
+    return tuple(
+        replace(answer, effect="unknown", why=answer.why + why) if answer.need in lifted else answer
+        for answer in answers
+    )
 
 
 def judged(scene: Scene, principal: Principal, answers: Sequence[Answer]) -> Iterator[Finding]:
