@@ -202,8 +202,9 @@ def _show(app: App, report: FleetReport) -> None:
 
 def _interrupted(report: FleetReport) -> InterruptedRunError:
     counts = ", ".join(f"{count} {outcome}" for outcome, count in report.counts().items())
+    resumes = report.verb in _APPROVALS
     return InterruptedRunError(
         f"The fleet's {report.verb} was interrupted: {counts}.",
-        fix="Run the same command again: it goes on with what is left.",
-        rerun="A re-run is safe: each stack goes on from what exists.",
+        fix=f"Run the same command again{': it goes on with what is left' if resumes else ''}.",
+        rerun="A re-run is safe: each stack goes on from what exists." if resumes else "A re-run is safe.",
     )

@@ -156,6 +156,7 @@ def test_durations_come_from_the_last_run_that_went_well() -> None:
         None,
     )
     assert (last_change(records), last_change(())) == ("2", None)
+    assert last_change(run_records("4", "destroy", 9)[1:]) == "4", "its begin is too far back in the journal"
     assert last_seconds([{"type": "run_ended", "verb": "plan"}, {"time": 3, "verb": "plan"}], "plan") is None
 
 

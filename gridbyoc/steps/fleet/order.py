@@ -51,9 +51,9 @@ def last_seconds(records: Iterable[Mapping[str, Any]], verb: str) -> float | Non
 
 
 def last_change(records: Iterable[Mapping[str, Any]]) -> str | None:
-    """The id of the newest run that may have changed something outside."""
-    starts = [each for each in records if each.get("type") == "run_started" and each.get("verb") not in _READS]
-    return str(starts[-1].get("run")) if starts else None
+    """The id of the newest run that may have changed something outside: of a long one only the end may be at hand."""
+    changes = [each for each in records if each.get("verb") not in _READS]
+    return str(changes[-1].get("run")) if changes else None
 
 
 def _time(record: Mapping[str, Any]) -> datetime | None:
