@@ -65,9 +65,7 @@ def gather(run: Run, wanted: Wanted) -> Page:
         outputs = Background(lambda: read_outputs(quiet))
         status = Background(lambda: _after(outputs, lambda: stack_status(quiet)))
         proof = Background(lambda: _after(outputs, lambda: prove(quiet, now=run.outside.now)))
-        stop = Event()
-        drift = Background(lambda: _drift(copy, stop))
-        leaving.callback(_end, drift, stop)
+        drift = _drifting(copy, leaving)
         findings = Background(lambda: _findings(quiet, wanted))
 
         def read(work: Background[T]) -> Reading[T]:
@@ -143,6 +141,13 @@ def _drift(copy: Reading[Run], stop: Event) -> tuple[Drift, ...]:
             raise InterruptedRunError("Nobody waits for it any more.")
 
     return find_drift(replace(copy.value, outside=replace(copy.value.outside, emit=listen)))
+
+
+def _drifting(copy: Reading[Run], leaving: ExitStack) -> Background[tuple[Drift, ...]]:
+    stop = Event()
+    drift = Background(lambda: _drift(copy, stop))
+    leaving.callback(_end, drift, stop)
+    return drift
 
 
 def _end(drift: Background[tuple[Drift, ...]], stop: Event) -> None:
