@@ -59,6 +59,7 @@ class QuotaAws:
 
 
 EMPTY: dict[str, Any] = {
+    "sts.get_caller_identity": {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/ada"},
     "autoscaling.describe_account_limits": {
         "MaxNumberOfAutoScalingGroups": 500, "NumberOfAutoScalingGroups": 2,
         "MaxNumberOfLaunchConfigurations": 200, "NumberOfLaunchConfigurations": 0,

@@ -105,6 +105,11 @@ def test_addresses_of_own_pools_and_of_services_do_not_count() -> None:
     assert count("ec2:DescribeAddresses", ec2__describe_addresses={"Addresses": found})["L-0263D0A3"] == Use(2)
 
 
+def test_vpcs_that_another_account_shares_do_not_count() -> None:
+    found = [{"OwnerId": "123456789012"}, {"OwnerId": "999999999999"}, {}]
+    assert count("ec2:DescribeVpcs", ec2__describe_vpcs={"Vpcs": found})["L-F678F1CE"] == Use(2)
+
+
 def test_pages_are_counted_to_the_last() -> None:
     assert count("eks:ListClusters", eks__list_clusters=[{"clusters": ["a", "b"]}, {"clusters": ["c"]}, {}]) == {
         "L-1194D53C": Use(3)

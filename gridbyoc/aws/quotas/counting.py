@@ -46,8 +46,13 @@ def _number(value: object) -> float | None:
 
 
 def _vpcs(session: AwsSession) -> Mapping[str, Use]:
+    """EC2 lists those as well that another account shares with this one: they are in that one's quota.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/vpc-sharing.html
+    """
+    account = session.client("sts").get_caller_identity()["Account"]
     found = pages(session.client("ec2"), "describe_vpcs", "Vpcs")
-    return {"L-F678F1CE": Use(sum(1 for _ in found))}
+    return {"L-F678F1CE": Use(sum(vpc.get("OwnerId", account) == account for vpc in found))}
 
 
 def _addresses(session: AwsSession) -> Mapping[str, Use]:
