@@ -202,9 +202,9 @@ def test_everything_is_read_once() -> None:
     assert {name for name, _, _ in aws.calls if not name.startswith("service-quotas")} == {
         "autoscaling.describe_account_limits", "iam.get_account_summary", "ec2.describe_vpcs",
         "ec2.describe_addresses", "ec2.describe_nat_gateways", "s3.list_buckets", "eks.list_clusters",
-        "ec2.describe_instances", "ec2.describe_instance_types",
+        "ec2.describe_instances", "ec2.describe_instance_types", "sts.get_caller_identity",
     }  # fmt: skip
-    assert len(aws.calls) == 9 + 2 * len(quotas)
+    assert len(aws.calls) == 10 + 2 * len(quotas)
     assert found.readings["L-FE177D64"].region == "us-east-1"
     assert found.readings["L-F678F1CE"].region == "us-west-2"
     assert found.vcpus == {"t2.medium": 2, "g4dn.xlarge": 4}
