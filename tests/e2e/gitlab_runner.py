@@ -46,6 +46,10 @@ class GitlabPipeline:
                 done[name] = self._job(name, job)
         return done
 
+    def retry(self, name: str) -> bool:
+        """Run one job of it once more, as the button does."""
+        return self._job(name, self.file[name])
+
     def _job(self, name: str, job: dict[str, Any]) -> bool:
         base = self.file[job["extends"]]
         workspace = self.machine.workspace()

@@ -133,6 +133,13 @@ def test_a_value_is_refused_or_stands_as_itself(value: str, field: str) -> None:
     assert "\n" not in value
 
 
+def test_a_token_is_made_out_for_the_region_s_own_sts() -> None:
+    settings = PipelineSettings((PipelineStack("ml", "ml.yaml", "cn-north-1"),), "==1.0")
+    for engine in ("github", "gitlab"):
+        assert set(re.findall(r"aud(?:ience)?: \"(.*)\"", rendered(engine, settings))) == {"sts.amazonaws.com.cn"}
+        assert set(re.findall(r"aud(?:ience)?: \"(.*)\"", rendered(engine, ONE))) == {"sts.amazonaws.com"}
+
+
 def test_stacks_whose_jobs_would_have_one_name_are_refused() -> None:
     with pytest.raises(UsageError, match="too much alike"):
         PipelineSettings((ML, PipelineStack("ml.prod", "b.yaml", "us-east-1")), "==1.0")

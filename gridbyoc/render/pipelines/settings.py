@@ -7,7 +7,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.render.policy import AUDIENCES
 from gridbyoc.stack.model import DialectName
+from gridbyoc.stack.regions import partition_of
 
 _PATH = re.compile(r"(?!-)[A-Za-z0-9._/@+=,:-]+")
 """The same as `gridbyoc fleet matrix` hands to jobs: a word of a shell as it is."""
@@ -36,6 +38,11 @@ class PipelineStack:
     def slug(self) -> str:
         """The name as a part of a job's id: letters, digits and ``-`` alone."""
         return re.sub(r"[^a-z0-9]+", "-", self.name)
+
+    @property
+    def audience(self) -> str:
+        """What a job's token is made out for: STS in the partition of the stack's region."""
+        return AUDIENCES.get(partition_of(self.region) or "aws", "sts.amazonaws.com")
 
 
 @dataclass(frozen=True, slots=True)
