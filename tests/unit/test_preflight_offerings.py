@@ -153,7 +153,7 @@ def test_a_type_that_a_standing_cluster_has_already_only_warns() -> None:
     scene = looking_at("t2.medium", at=ec2(without=("t2.medium",)))
     assert verdicts(results(scene, CHECKS))["GBY-O004"] == "fail"
     has, lacks = (replace(cluster("ml"), instance_types=(InstanceType(name),)) for name in ("t2.medium", "t3.medium"))
-    for there, verdict in ((has, "warn"), (lacks, "fail")):
+    for there, verdict in ((has, "warn"), (cluster("ml"), "warn"), (lacks, "fail"), (cluster("other"), "fail")):
         standing = replace(scene, clusters=Shared(lambda there=there: (there,)))
         assert verdicts(results(standing, CHECKS))["GBY-O004"] == verdict
 

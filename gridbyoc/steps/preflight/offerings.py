@@ -79,12 +79,15 @@ class Types:
         return f"{self.scene.region}a"
 
     def of_what_stands(self, finding: Finding) -> Finding:
-        """The finding; a warning where only clusters name the type that stand with it: they need nothing new."""
+        """The finding; a warning where only clusters name the type that stand with it: they need nothing new.
+
+        So does a cluster whose types the control plane does not tell.
+        """
         if finding.verdict != "fail" or finding.subject not in self.places:
             return finding
         standing = {cluster.name: cluster.instance_types for cluster in self.scene.listed() or ()}
         named = [spec for spec in self.scene.wanted if _names(spec.instance_types, finding.subject)]
-        old = all(_names(standing.get(spec.name, ()), finding.subject) for spec in named)
+        old = all(_has(standing.get(spec.name), finding.subject) for spec in named)
         return replace(finding, verdict="warn") if old else finding
 
     def finding(
@@ -98,6 +101,10 @@ class Types:
         fix = f"Take {other}, the nearest that can be had." if other else f"Choose another type. {LOOK}"
         facts = {"path": place_text(place), "file": file or None, "line": line, "alternative": other}
         return Finding(kind, verdict, f"{said} ({where})", needed, fix, source, subject=name, facts=facts)
+
+
+def _has(standing: Sequence[InstanceType] | None, name: str) -> bool:
+    return standing is not None and (not standing or _names(standing, name))
 
 
 def _names(types: Sequence[InstanceType], name: str) -> bool:
