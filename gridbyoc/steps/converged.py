@@ -37,6 +37,7 @@ from gridbyoc.terraform import Backend
 
 RECORD = "converged.json"
 UNCHANGED = {"add": 0, "change": 0, "destroy": 0}
+_TERRAFORMS = re.compile("TF_AWS_.*|AWS_.*_ENDPOINT")
 _ROLE_ARN = re.compile(r"arn:[^:]+:iam::[0-9]{12}:role/.+")
 HALF_DONE = ("errored.tfstate", ".terraform.tfstate.lock.info")
 """What a Terraform that was cut off leaves behind."""
@@ -179,8 +180,9 @@ def _inputs(run: Run) -> Iterator[list[str]]:
     """What a run works from on this machine: each file that Terraform reads, our version, the clusters as asked for."""
     yield ["tool", __version__]
     yield ["clusters", repr(run.stack.clusters), repr(run.stack.control_plane), str(run.choices.url)]
-    # https://registry.terraform.io/providers/hashicorp/aws/latest/docs#default_tags-configuration-block
-    yield ["environment", *sorted(f"{k}={v}" for k, v in run.outside.environ.items() if k.startswith("TF_AWS_"))]
+    # https://registry.terraform.io/providers/hashicorp/aws/latest/docs#default_tags-configuration-block, and endpoints
+    # that Terraform and its provider alone know (AWS_S3_ENDPOINT): what we read would be another place.
+    yield ["environment", *sorted(f"{k}={v}" for k, v in run.outside.environ.items() if _TERRAFORMS.fullmatch(k))]
     for path in (*terraform_files(run.work_dir), run.work_dir / ".terraform.lock.hcl"):
         yield [str(path.relative_to(run.work_dir)), hashlib.sha256(_content(path)).hexdigest()]
 

@@ -312,7 +312,8 @@ def test_the_machine_s_side_is_noticed(site: Site) -> None:
         assert not site.look()[0], name
         (site.work_dir / name).unlink()
         tried.append(name)
-    assert not site.look(environ={"TF_AWS_DEFAULT_TAGS_x": "y"})[0]
+    for variable in ("TF_AWS_DEFAULT_TAGS_x", "AWS_S3_ENDPOINT", "AWS_IAM_ENDPOINT"):
+        assert not site.look(environ={variable: "y"})[0], variable
     assert not site.look(url="http://127.0.0.1:9")[0]
     record = site.work_dir / RECORD
     kept = record.read_bytes()
