@@ -76,6 +76,8 @@ def _target(app: App, out: str, *, force: bool) -> Path | None:
             raise UsageError("--format json has stdout already.", fix="Give --out a file.", rerun=SAFE_NOTHING_DONE)
         return None
     path = Path(app.cwd, out)
+    if not path.parent.is_dir():
+        raise FileError(f"There is no directory {path.parent}.", fix="Make it first.", rerun=SAFE_NOTHING_DONE)
     if path.exists() and not path.is_file():
         raise FileError(f"{path} is no file.", fix="Give --out another name.", rerun=SAFE_NOTHING_DONE)
     if path.exists() and not force:
