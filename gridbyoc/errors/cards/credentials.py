@@ -98,8 +98,8 @@ PARTITION = Card(
     "The commercial regions, China and GovCloud are partitions of their own: a key of one is unknown in the others, "
     "and an ARN of one ({partition}) names nothing in the others.",
     "Use a profile of the partition that {region} lies in (`aws sts get-caller-identity` shows the caller's), or name "
-    "a region of the caller's partition. ARNs in the stack file begin with arn:aws-cn: in China, arn:aws-us-gov: in "
-    "GovCloud.",
+    "a region of the caller's partition; a key of that very partition was deleted or is inactive. ARNs in the stack "
+    "file begin with arn:aws-cn: in China, arn:aws-us-gov: in GovCloud.",
     (
         # A key of another partition: the code is the one of an unknown key, the region tells the rest
         r"(?:sts|iam|s3|ec2)\.(?P<region>(?:cn|us-gov|us-iso[a-z]?)-[a-z]+-\d)\..{0,400}\b(?:InvalidClientTokenId|"
