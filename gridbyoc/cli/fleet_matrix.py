@@ -41,6 +41,7 @@ def matrix(
     commits. Stack files that were deleted are told on stderr: nothing is destroyed for them.
     """
     from gridbyoc.show.matrix import matrix_text
+    from gridbyoc.stack.words import escaped
     from gridbyoc.steps.fleet.matrix import Since, make_matrix
 
     if untracked and since is None:
@@ -48,7 +49,6 @@ def matrix(
     wanted = Since(since, untracked) if since is not None else None
     made = make_matrix(paths or (".",), app.cwd, app.environ, since=wanted, shards=shards, verb=verb)
     for path in made.deleted:
-        app.note(
-            f"warning: {path} was deleted, and with it nothing in AWS: destroy its stack from a revision that has it."
-        )
+        gone = f"{escaped(path)} was deleted, and with it nothing in AWS"
+        app.note(f"warning: {gone}: destroy its stack from a revision that has it.")
     app.line(matrix_text(made, engine, verb))  # type: ignore[arg-type]  # click has checked the choice

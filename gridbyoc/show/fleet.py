@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Protocol, TextIO
 
 from gridbyoc.show.plain import duration
+from gridbyoc.stack.words import escaped
 from gridbyoc.steps.fleet.carry_out import FleetReport, result_object
 from gridbyoc.steps.fleet.detail import problem_words, progress_of
 from gridbyoc.steps.fleet.model import (
@@ -55,7 +56,7 @@ def fleet_view(
 def fleet_rows(report: FleetReport) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows of the summary."""
     return COLUMNS, [
-        (r.member.label, r.member.shown, r.outcome, duration(r.seconds) if r.seconds else "-", words_of(r))
+        (r.member.label, escaped(r.member.shown), r.outcome, duration(r.seconds) if r.seconds else "-", words_of(r))
         for r in report.results
     ]
 

@@ -20,6 +20,7 @@ from gridbyoc.show.fleet_live import LiveFleet
 from gridbyoc.steps.fleet.capacity import PER_STACK, RESERVE, available_memory, default_jobs
 from gridbyoc.steps.fleet.carry_out import FleetReport, Surroundings, Wanted, carry_out
 from gridbyoc.steps.fleet.child import Listener, child_argv
+from gridbyoc.steps.fleet.detail import problem_words
 from gridbyoc.steps.fleet.find import find_members
 from gridbyoc.steps.fleet.model import (
     FleetEvent,
@@ -86,6 +87,17 @@ def test_names_and_paths_given_twice(tmp_path: Path) -> None:
     (tmp_path / "again").symlink_to(tmp_path / "a")
     wanted = [("two", "./-c/two.yaml"), ("a/one.yaml", "a/one.yaml"), ("b/one.yaml", "b/one.yaml")]
     assert found(tmp_path, ".", "a/one.yaml", "again/one.yaml", "**/one.yaml") == wanted
+
+
+def test_no_name_steers_a_terminal_or_the_log_of_a_pipeline(tmp_path: Path) -> None:
+    """A line that begins with `::` is a command to GitHub's runner, and a pull request calls its files as it likes."""
+    put(tmp_path, "a\n::add-mask::x.yaml", 'version: 1\nname: "b\\n::debug::"\nclusters: []\n')
+    put(tmp_path, "c\x1b[2J.yaml", "version: 1\nclusters: []\n")
+    members = find_members(["."], tmp_path)
+    assert [member.label for member in members] == ["b\\u000a::debug::", "c\\u001b[2J.yaml"]
+    rows = fleet_rows(FleetReport("plan", 1, 1.0, tuple(Result(m, "done", 0) for m in members), interrupted=False))[1]
+    assert all(cell.isprintable() for row in rows for cell in row)
+    assert problem_words({"file": "a\n::x", "line": 1, "message": "is wrong"}) == "a\\u000a::x:1: is wrong"
 
 
 @pytest.mark.parametrize("path", ["gone.yaml", "*.yml", "gone/", "x" * 300])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gridbyoc.stack.words import escaped
 from gridbyoc.steps.fleet.model import Verb
 
 Said = Mapping[str, Mapping[str, Any]]
@@ -37,7 +38,7 @@ def progress_of(data: Mapping[str, Any]) -> str | None:
 
 def problem_words(problem: Mapping[str, Any], *, hints: bool = False) -> str:
     """``file:line: path: message``, with ``hints`` what would be right as well."""
-    where = ":".join(str(problem[key]) for key in ("file", "line") if problem.get(key))
+    where = ":".join(escaped(str(problem[key])) for key in ("file", "line") if problem.get(key))
     text = ": ".join(str(part) for part in (where, problem.get("path"), problem.get("message")) if part)
     return f"{text} ({problem['hint']})" if hints and problem.get("hint") else text
 

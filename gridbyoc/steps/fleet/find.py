@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.stack.sources import Gallery, Glance
+from gridbyoc.stack.words import escaped
 from gridbyoc.steps.fleet.model import Member
 
 SUFFIXES = (".yaml", ".yml")
@@ -98,7 +99,7 @@ def _members(glances: Sequence[Glance], cwd: Path) -> tuple[Member, ...]:
     for glance in glances:
         shown = shown_path(glance.file, cwd)
         label = glance.name if glance.name and names[glance.name] == 1 else shown
-        made.append(Member(label, glance.file, shown, glance.name, glance.sources, glance.modules))
+        made.append(Member(escaped(label), glance.file, shown, glance.name, glance.sources, glance.modules))
     return tuple(made)
 
 
