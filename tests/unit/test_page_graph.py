@@ -155,6 +155,9 @@ def test_without_a_live_role_the_stack_file_is_drawn() -> None:
     assert not granted.live
     assert [each.terms for each in granted.admitted] == ["with the external id"] * 2
     assert [each.name for each in granted.policies] == ["A", "the role's own policy"]
+    assert granted.policies[-1].allows == "s3:*"
+    bare = declared_grant(replace(STACK, role=replace(asked, statements=())))
+    assert [each.name for each in bare.policies] == ["A"]
     assert wide(granted).boxes
 
 

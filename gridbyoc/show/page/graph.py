@@ -168,7 +168,8 @@ def _box(each: _Content, x: float, y: float, width: float, height: float) -> Box
     beside = len(each.tag) * SANS + (20 if each.mark else 0)
     first = shortened(each.first, int((room - beside) / (MONO if each.kind == "policy" else 6.4)))
     if each.kind in ("policy", "rest"):
-        lines = [Line(first, "name", y + 18), Line(cut(each.second, int(room / SANS)), "note", y + 33)]
+        lines = [Line(first, "name", y + (18 if each.second else 25))]
+        lines += [Line(cut(each.second, int(room / SANS)), "note", y + 33)] if each.second else []
     else:
         lines = [Line(first, "who", y + 20), Line(shortened(each.second, int(room / MONO)), "name", y + 37)]
     if each.third:

@@ -8,7 +8,7 @@ from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.aws.policy import Policy, PrincipalEntry, Statement
 from gridbyoc.aws.policy.trust import may_assume
 from gridbyoc.stack.model import Role, Stack
-from gridbyoc.stack.module_defaults import managed_policies_of
+from gridbyoc.stack.module_defaults import managed_policies_of, statements_of
 from gridbyoc.steps.page.model import Admitted, Granted, GrantedPolicy
 from gridbyoc.steps.verdict import Verdict
 from gridbyoc.steps.verify_grants import GUIDE_SESSION_HOURS
@@ -45,7 +45,8 @@ def declared_grant(stack: Stack) -> Granted:
     exempt = role.trusted_principals_without_external_id
     admitted += [Admitted(arn, "declared in the stack file", WITHOUT_ID, "unknown") for arn in exempt]
     names = managed_policies_of(role)
-    own = "its statements are in the stack file" if role.statements else "the module's own statements"
+    allowed = [action for each in statements_of(role) if each.effect == "Allow" for action in each.actions]
+    own = GrantedPolicy("the role's own policy", "own", enumerated(allowed, limit=3), "unknown")
     policies = [GrantedPolicy(name, "managed", "", "unknown") for name in names]
     limit = role.permissions_boundary
     return Granted(
@@ -53,7 +54,7 @@ def declared_grant(stack: Stack) -> Granted:
         "",
         float(role.max_session_hours or GUIDE_SESSION_HOURS),
         tuple(admitted),
-        (*policies, GrantedPolicy("the role's own policy", "own", own, "unknown")),
+        (*policies, own) if statements_of(role) else tuple(policies),
         GrantedPolicy(limit, "boundary", "", "unknown") if limit else None,
         live=False,
     )
