@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hera.workflows import models
 
-from gridbyoc.render.pipelines import ENGINES, render_pipeline
-from tests.unit.test_pipelines import ONE, ROOT, SETTINGS
+from gridbyoc.render.pipelines import ENGINES, PipelineSettings, render_pipeline
+from tests.unit.test_pipelines import FLEET, ONE, ROOT, SETTINGS, loaded
 
 PROGRAMS = Path(sys.executable).parent
 
@@ -54,6 +55,17 @@ def test_the_engine_s_schema_holds(files: dict[str, list[str]], engine: str, sch
     worse = Path(files[engine][0])
     worse.write_text(worse.read_text() + "\nwrong:\n  script: 1\n")
     assert run("check-jsonschema", "--builtin-schema", schema, str(worse)).returncode == 1
+
+
+@pytest.mark.parametrize("settings", [ONE, SETTINGS["two"], FLEET])
+def test_argo_s_models_know_every_field(settings: PipelineSettings) -> None:
+    """Hera's models are generated from Argo's own OpenAPI description; a field that they do not know would be lost."""
+    for document in loaded(render_pipeline(ENGINES["argo"], settings)):
+        model = getattr(models, document["kind"])
+        made = model.model_validate(document).model_dump(mode="json", by_alias=True, exclude_none=True)
+        assert made == document
+        document["spec"]["wrong"] = 1
+        assert model.model_validate(document).model_dump(mode="json", by_alias=True, exclude_none=True) != document
 
 
 def test_make_reads_it_and_the_includer_s_names_stay(tmp_path: Path) -> None:
