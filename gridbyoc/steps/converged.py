@@ -180,7 +180,7 @@ def _inputs(run: Run) -> Iterator[list[str]]:
     """What a run works from on this machine: each file that Terraform reads, our version, the clusters as asked for."""
     yield ["tool", __version__]
     yield ["clusters", repr(run.stack.clusters), repr(run.stack.control_plane), str(run.choices.url)]
-    # https://registry.terraform.io/providers/hashicorp/aws/latest/docs#default_tags-configuration-block, and endpoints
+    # https://github.com/hashicorp/terraform-provider-aws/blob/main/website/docs/index.html.markdown, and endpoints
     # that Terraform and its provider alone know (AWS_S3_ENDPOINT): what we read would be another place.
     yield ["environment", *sorted(f"{k}={v}" for k, v in run.outside.environ.items() if _TERRAFORMS.fullmatch(k))]
     for path in (*terraform_files(run.work_dir), run.work_dir / ".terraform.lock.hcl"):
