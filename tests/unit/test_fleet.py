@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gridbyoc.errors import UsageError
+from gridbyoc.errors import FileError, UsageError
 from gridbyoc.show.fleet import JsonFleet, PlainFleet, advice_lines, fleet_rows, fleet_summary, fleet_view
 from gridbyoc.show.fleet_live import LiveFleet
 from gridbyoc.steps.fleet.capacity import PER_STACK, RESERVE, available_memory, default_jobs
-from gridbyoc.steps.fleet.carry_out import FleetReport, Surroundings, Wanted, carry_out
+from gridbyoc.steps.fleet.carry_out import FleetReport, Surroundings, Wanted, carry_out, remembering
 from gridbyoc.steps.fleet.child import Listener, child_argv
 from gridbyoc.steps.fleet.detail import problem_words
 from gridbyoc.steps.fleet.find import find_members
@@ -260,6 +260,19 @@ def test_a_stack_whose_external_id_comes_from_elsewhere_is_never_taken_for_done(
     one.file.write_text(one.file.read_text() + "role: {external_id_from: {env: X}}\n")
     record.add(one, ())
     assert not record.file.exists()
+
+
+def test_where_nothing_can_be_noted_nothing_begins_and_nothing_is_broken_off(tmp_path: Path) -> None:
+    one = member(tmp_path, "one", run_records("1", "bootstrap", 1))
+    (tmp_path / ".gridbyoc").write_text("in the way")
+    said: list[FleetEvent] = []
+    with pytest.raises(FileError, match="Cannot make the directory"):
+        carry_out([one], Wanted("bootstrap"), Surroundings(tmp_path, tmp_path, {}, said.append, lambda: NOW))
+    assert said == []
+    remembering(Record(tmp_path, "bootstrap", lambda: NOW), (), said.append)(Result(one, "done", 0))
+    (note,) = said
+    assert isinstance(note, FleetNote)
+    assert "one is done; that could not be noted: Cannot make the directory" in note.message
 
 
 @pytest.mark.parametrize(

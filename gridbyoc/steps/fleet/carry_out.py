@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.errors import ExitStatus
+from gridbyoc.errors import ExitStatus, FileError
 from gridbyoc.steps.fleet.capacity import available_memory, default_jobs, usable_cores
 from gridbyoc.steps.fleet.model import (
     WRITING,
@@ -109,7 +110,7 @@ def result_object(result: Result) -> dict[str, Any]:
 def carry_out(members: Sequence[Member], wanted: Wanted, outside: Surroundings) -> FleetReport:
     """Run the verb for each member.
 
-    Raises ``UsageError`` for stacks that would share a name or a state, ``FileError`` where the record cannot be kept.
+    Raises ``UsageError`` for stacks that would share a name or a state, ``FileError`` where nothing can be noted.
     """
     began = outside.clock()
     refuse_one_name(wanted.overrides)
@@ -132,7 +133,8 @@ def carry_out(members: Sequence[Member], wanted: Wanted, outside: Surroundings) 
     interrupted = outside.interrupts.asked
     report = FleetReport(wanted.verb, supply.jobs, outside.clock() - began, tuple(results), interrupted, wanted.pending)
     if record is not None and report.status == 0:
-        record.clear(members)
+        with suppress(FileError):  # all is done, and the report counts more than a note of a day
+            record.clear(members)
     return report
 
 
@@ -150,6 +152,7 @@ def _results(
 def _done_before(record: Record | None, members: Sequence[Member], wanted: Wanted) -> tuple[Member, ...]:
     if record is None:
         return ()
+    record.require_writable()
     if wanted.again:
         record.clear(members)
         return ()
@@ -166,11 +169,18 @@ def _supply(left: Sequence[Member], wanted: Wanted, outside: Surroundings) -> Pr
 
 def _work(wanted: Wanted, outside: Surroundings, supply: Provision, record: Record | None) -> Work:
     work = Work(wanted.verb, wanted.options, outside.cwd, supply.environ, supply.jobs, wanted.fail_fast)
-    if record is None:
-        return work
+    return work if record is None else replace(work, finished=remembering(record, wanted.options, outside.emit))
+
+
+def remembering(record: Record, options: Sequence[str], emit: EmitFleet) -> Callable[[Result], None]:
+    """What notes each stack that is done. A note that fails (a full disk) must not break off the runs of others."""
 
     def remember(result: Result) -> None:
-        if result.outcome == "done":
-            record.add(result.member, wanted.options)
+        if result.outcome != "done":
+            return
+        try:
+            record.add(result.member, options)
+        except FileError as error:
+            emit(FleetNote(f"warning: {result.member.label} is done; that could not be noted: {error}"))
 
-    return replace(work, finished=remember)
+    return remember

@@ -103,6 +103,10 @@ class Record:
         """Where the record lies."""
         return self.directory / f"{self.verb}.json"
 
+    def require_writable(self) -> None:
+        """Raise ``FileError`` where nothing can be noted: before the first run, and not when it has ended."""
+        self._update(lambda entries: entries)
+
     def done(self, members: Sequence[Member], options: Sequence[str]) -> tuple[Member, ...]:
         """Those that need not be run again."""
         entries = self._read()
