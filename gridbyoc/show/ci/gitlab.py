@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gridbyoc.errors import Problem
 from gridbyoc.show.ci.rules import rule_of
-from gridbyoc.steps.plan import Plan
+
+if TYPE_CHECKING:  # with it come boto3 and requests, which nobody needs to validate a file
+    from gridbyoc.steps.plan import Plan
 
 TERRAFORM_REPORT = "gridbyoc-terraform-report.json"
 """``artifacts: reports: terraform``"""
