@@ -81,6 +81,15 @@ def test_a_card_is_whole(card: Card) -> None:
     assert card.signs
 
 
+def test_a_policy_that_aws_does_not_name_leaves_no_gap() -> None:
+    found = card_for(
+        "User: arn:aws:iam::1:user/a is not authorized to perform: iam:CreateRole on resource: x "
+        "because no service control policy allows the iam:CreateRole action"
+    )
+    assert found is not None
+    assert "POLICY_ARN" not in found.fix
+
+
 @pytest.mark.parametrize("text", UNKNOWN)
 def test_an_unknown_failure_passes_through_whole(text: str) -> None:
     assert card_for(text) is None

@@ -142,7 +142,7 @@ def test_the_request_is_asked_about_as_it_will_be_made() -> None:
             {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}},
             "unknown",
             "scp",
-            "service control policy",
+            "simulator says that a service control policy",
         ),
         ({"MissingContextValues": ["aws:SourceIp"]}, "unknown", "", "right aws:SourceIp"),
         (

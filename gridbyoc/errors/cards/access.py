@@ -35,7 +35,7 @@ SCP = Card(
     "GBY-A111",
     "Denied by a service control policy",
     f"{_WHO}: a service control policy of the organization denies it, whatever the account itself allows.",
-    "Only who manages the organization can change that: ask for {action} to be allowed in this account ({policy}), or "
+    "Only who manages the organization can change that: ask for {action} to be allowed in this account{by_policy}, or "
     "take an account of another organizational unit. `gridbyoc policy` prints every action that is needed.",
     (_deny("service control policy"), _because("service control policy")),
 )

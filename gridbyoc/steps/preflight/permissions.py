@@ -124,7 +124,8 @@ def _denied(scene: Scene, action: str, found: Sequence[Answer]) -> Finding:
         "denied_by": first.by,
         "policies": list(first.policies),
     }
-    read = f"{first.why} (on {', '.join(resources)})"
+    said = "IAM's simulator says that " if first.by == "scp" else ""
+    read = f"{said}{first.why} (on {', '.join(resources)})"
     verdict = verdict_on(scene, denied)
     fix = _FIXES.get(first.by, _ADD)
     needed = f"for {'; '.join(purposes)}"
