@@ -13,14 +13,7 @@ from botocore.exceptions import ClientError
 from gridbyoc.aws.identity import Caller
 from gridbyoc.aws.session import AwsSession, domain_errors
 from gridbyoc.errors import AwsCredentialsError, AwsError
-
-HOME_REGIONS: Mapping[str, str] = {
-    "aws": "us-east-1",
-    "aws-cn": "cn-north-1",
-    "aws-us-gov": "us-gov-west-1",
-    "aws-eusc": "eusc-de-east-1",
-}
-"""A region of each partition that no account has to enable."""
+from gridbyoc.stack.regions import HOME_REGIONS
 
 NOT_ENABLED_OR_WRONG = "InvalidClientTokenId"
 """What a region says to valid keys of an account that has not enabled it, and to keys that it does not know.

@@ -10,6 +10,17 @@ from gridbyoc.stack.botocore_data import partitions
 from gridbyoc.stack.findings import Fault
 from gridbyoc.stack.words import nearest, show
 
+HOME_REGIONS: Mapping[str, str] = {
+    "aws": "us-east-1",
+    "aws-cn": "cn-north-1",
+    "aws-us-gov": "us-gov-west-1",
+    "aws-eusc": "eusc-de-east-1",
+}
+"""The region of each partition that keeps its global services (IAM), and that no account has to enable.
+
+https://docs.aws.amazon.com/servicequotas/latest/userguide/intro.html
+"""
+
 _DIRECTIONS = {"north": "n", "south": "s", "east": "e", "west": "w", "central": "c"}
 
 

@@ -8,14 +8,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from gridbyoc.stack.regions import partition_of
+from gridbyoc.stack.regions import HOME_REGIONS, partition_of
 
 ON_DEMAND = "on-demand"
 SPOT = "spot"
 
-# Service Quotas has one region in each partition where the quotas of its global services are kept.
-# https://docs.aws.amazon.com/servicequotas/latest/userguide/intro.html
-_HOME = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1", "aws-eusc": "eusc-de-east-1"}
 _CONSOLE = {
     "aws-cn": "console.amazonaws.cn",
     "aws-us-gov": "console.amazonaws-us-gov.com",
@@ -106,7 +103,7 @@ def _letters(family: str) -> str:
 
 def home_region(region: str) -> str:
     """The region that keeps the global services' quotas (IAM, S3) in ``region``'s partition."""
-    return _HOME.get(partition_of(region) or "aws", region)
+    return HOME_REGIONS.get(partition_of(region) or "aws", region)
 
 
 def quota_region(quota: QuotaCode, region: str) -> str:

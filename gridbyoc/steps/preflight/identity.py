@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from gridbyoc.aws import Caller
 from gridbyoc.aws.credential_source import CredentialSource, credential_source
-from gridbyoc.aws.reach import HOME_REGIONS, NOT_ENABLED_OR_WRONG, ask_sts, region_status
+from gridbyoc.aws.reach import NOT_ENABLED_OR_WRONG, ask_sts, region_status
 from gridbyoc.errors import AwsCredentialsError, GridbyocError
-from gridbyoc.stack.regions import partition_of
+from gridbyoc.stack.regions import HOME_REGIONS, partition_of
 from gridbyoc.steps.preflight.identity_kinds import (
     CALLER,
     ENABLED,

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from gridbyoc.aws.permissions import PHASES, Answer, Need, Phase, Principal, needs_of, principal_of, simulate
 from gridbyoc.aws.permissions.resource_policies import doubted
-from gridbyoc.aws.reach import HOME_REGIONS
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.model import S3Backend
+from gridbyoc.stack.regions import HOME_REGIONS
 from gridbyoc.steps.preflight.certainty import of_the_state, other_credentials, verdict_on
 from gridbyoc.steps.preflight.model import Check, Finding
 from gridbyoc.steps.preflight.permission_kinds import ALLOWED, LOOKING, SIMULATION
