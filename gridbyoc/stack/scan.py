@@ -13,6 +13,7 @@ from gridbyoc.stack.document import read_document
 from gridbyoc.stack.rules.terraform import is_path
 
 _KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*):(?:[ \t]+(.*))?$")
+_LIKE_A_KEY = re.compile(r"""^["']?([A-Za-z_][A-Za-z0-9_-]*)["']?[ \t]*:(?=\s|$)""", re.MULTILINE)
 _WORD = re.compile(r"""([A-Za-z0-9._/][A-Za-z0-9._/@+=-]*)|"([A-Za-z0-9._/@+= -]+)"|'([A-Za-z0-9._/@+= -]+)'""")
 _SOURCE = re.compile(r"""["']?\bsource["']?[ \t]*:(?:[ \t]+([^\s,}#]+|"[^"\\]*"|'[^']*'))?""")
 _SHARED_OR_FOLDED = re.compile(r"[&!\\]|[:-][ \t]+[|>]")
@@ -44,7 +45,7 @@ class Scan:
 
 
 def scan(text: str) -> Scan:
-    """Look at a text; one that is no YAML, or no mapping, has no keys. Raises nothing."""
+    """Look at a text; one that is no mapping has no keys. Raises nothing."""
     found = by_lines(text.replace("\r\n", "\n"))
     return found if found is not None else in_full(text)
 
@@ -52,7 +53,9 @@ def scan(text: str) -> Scan:
 def in_full(text: str) -> Scan:
     """By a full read, of any YAML."""
     document = read_document(text, "")
-    if document.broken or not isinstance(document.data, dict):
+    if document.broken:
+        return guessed(text)
+    if not isinstance(document.data, dict):
         return Scan()
     extends = document.at("extends")
     named = [extends] if isinstance(extends, str) else extends if isinstance(extends, list) else []
@@ -63,6 +66,11 @@ def in_full(text: str) -> Scan:
         tuple(item for item in named if isinstance(item, str)),
         (source,) if source is not None and is_path(source) else (),
     )
+
+
+def guessed(text: str) -> Scan:
+    """Of what is no YAML, its keys as somebody sees them: a stack file with a slip in it must not be passed over."""
+    return Scan(frozenset(_LIKE_A_KEY.findall(text)))
 
 
 def by_lines(text: str) -> Scan | None:

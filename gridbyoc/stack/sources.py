@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass, field
@@ -9,10 +10,13 @@ from pathlib import Path
 
 from gridbyoc.errors import StackError
 from gridbyoc.stack.extends import MOST_FILES, path_fault
-from gridbyoc.stack.scan import Scan, scan
+from gridbyoc.stack.scan import Scan, guessed, scan
 from gridbyoc.stack.source import LARGEST, decode
 
 NOTHING = Scan()
+UNREADABLE = Scan(frozenset({"version", "name", "clusters"}))
+"""What may be a stack counts as one: its own run says that it cannot be read."""
+_UNREADABLE = {errno.EACCES, errno.EPERM, errno.EIO}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Gallery:
     _scans: dict[Path, Scan] = field(default_factory=dict)
 
     def scan(self, file: Path) -> Scan:
-        """What one file says by itself; nothing where it cannot be read, is no text or no regular file."""
+        """What one file says by itself; nothing where it is gone, is no text or no regular file."""
         if file not in self._scans:
             self._scans[file] = _scanned(file)
         return self._scans[file]
@@ -82,9 +86,18 @@ def _scanned(file: Path) -> Scan:
         with open(file, "rb", opener=_quietly) as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 return NOTHING
-            return scan(decode(stream.read(LARGEST + 1), ""))
-    except (OSError, ValueError, StackError):
+            return _looked_at(stream.read(LARGEST + 1))
+    except OSError as error:
+        return UNREADABLE if error.errno in _UNREADABLE else NOTHING
+    except ValueError:
         return NOTHING
+
+
+def _looked_at(data: bytes) -> Scan:
+    try:
+        return scan(decode(data, ""))
+    except StackError:
+        return NOTHING if b"\0" in data else guessed(data.decode(errors="replace"))
 
 
 def _quietly(path: str, flags: int) -> int:

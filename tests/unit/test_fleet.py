@@ -21,7 +21,7 @@ from gridbyoc.steps.fleet.capacity import PER_STACK, RESERVE, available_memory, 
 from gridbyoc.steps.fleet.carry_out import FleetReport, Surroundings, Wanted, carry_out, remembering
 from gridbyoc.steps.fleet.child import Listener, child_argv
 from gridbyoc.steps.fleet.detail import problem_words
-from gridbyoc.steps.fleet.find import find_members
+from gridbyoc.steps.fleet.find import find_members, refuse_unreadable
 from gridbyoc.steps.fleet.model import (
     FleetEvent,
     FleetNote,
@@ -67,6 +67,38 @@ def test_stacks_are_found_below_a_directory_and_nothing_else_is(tmp_path: Path) 
     (tmp_path / "linked").symlink_to(tmp_path / "deep")
     assert found(tmp_path) == [("a", "a.yaml"), ("b", "deep/b.yml")]
     assert found(tmp_path / "deep", "..") == [("a", f"{tmp_path}/a.yaml"), ("b", "b.yml")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"version: 1\nname: b\nclusters: [{name: b}\n",
+        b"version: 1\nname: b\n  x: y\nclusters: []\n",
+        b"version: 1\r\nname: b\t\r\n\t- x\r\n",
+        b"version: 1\nname: \xff\nclusters: []\n",
+        b"version: 1\nname: b\nclusters: []\n#" + b"x" * 1024 * 1024,
+    ],
+)
+def test_a_broken_stack_file_is_found_and_fails(tmp_path: Path, text: bytes) -> None:
+    """Passed over, it would let a pipeline succeed that has lost a stack."""
+    put(tmp_path, "a.yaml")
+    put(tmp_path, "no-stack.yaml", "version: [\nservices: {}\n")
+    (tmp_path / "b.yaml").write_bytes(text)
+    assert [path for _, path in found(tmp_path)] == ["a.yaml", "b.yaml"]
+    assert (tmp_path / "b.yaml").name in dict(found(tmp_path, "*.yaml")).values()
+    assert validated(tmp_path)[1].counts() == {"done": 1, "failed": 1}
+
+
+def test_a_stack_that_cannot_be_read_or_whose_base_is_gone_is_found_and_fails(tmp_path: Path) -> None:
+    put(tmp_path, "a.yaml")
+    put(tmp_path, "b.yaml", "extends: gone.yaml\nname: b\nclusters: [{name: b}]\n")
+    put(tmp_path, "lint.yaml", "extends: gone.yaml\nrules: {}\n")
+    (tmp_path / "c.yaml").symlink_to("/proc/self/mem")
+    assert [path for _, path in found(tmp_path)] == ["a.yaml", "b.yaml", "c.yaml"]
+    assert [path for _, path in found(tmp_path, "*.yaml")] == ["a.yaml", "b.yaml", "c.yaml"]
+    assert validated(tmp_path)[1].counts() == {"done": 1, "failed": 2}
+    with pytest.raises(UsageError, match="The directory x cannot be read: Permission denied"):
+        refuse_unreadable(PermissionError(13, "Permission denied", "x"))
 
 
 def test_bases_are_no_stacks_unless_they_could_be(tmp_path: Path) -> None:

@@ -62,12 +62,12 @@ def _expanded(path: str, cwd: Path, gallery: Gallery) -> Iterator[Path]:
 def _matched(place: Path, gallery: Gallery) -> Iterator[Path]:
     if place.is_dir():
         yield from _below(place, gallery)
-    elif place.name.endswith(SUFFIXES) and gallery.glance(place).keys >= {"version"}:
+    elif place.name.endswith(SUFFIXES) and ("version" in gallery.glance(place).keys or _is_stack(place, gallery)):
         yield place
 
 
 def _below(directory: Path, gallery: Gallery) -> Iterator[Path]:
-    for root, directories, names in os.walk(directory):
+    for root, directories, names in os.walk(directory, onerror=refuse_unreadable):
         directories[:] = sorted(name for name in directories if not name.startswith("."))
         for name in names:
             file = Path(root, name)
@@ -75,10 +75,19 @@ def _below(directory: Path, gallery: Gallery) -> Iterator[Path]:
                 yield file
 
 
+def refuse_unreadable(error: OSError) -> None:
+    """Raise ``UsageError`` for a directory that cannot be listed: the stacks in it would be passed over."""
+    if isinstance(error, FileNotFoundError):  # removed a moment ago
+        return
+    what = f"The directory {error.filename} cannot be read: {error.strerror}."
+    raise _usage(what, "Give yourself the rights, or name the stack files.") from None
+
+
 def _is_stack(file: Path, gallery: Gallery) -> bool:
+    """A base that gives the version may be missing: that is for the stack's own run to say."""
     if gallery.scan(file).is_stack:
         return True
-    return bool(gallery.scan(file).extends) and "version" in gallery.glance(file).keys
+    return bool(gallery.scan(file).extends) and bool(gallery.glance(file).keys & {"version", "name", "clusters"})
 
 
 class _RealDirectories:
