@@ -265,8 +265,9 @@ def test_a_record_sees_the_stacks_files_and_is_private(tmp_path: Path) -> None:
     record.clear((one,))
     assert not record.file.exists()
     record.clear((one,))
-    record.directory.joinpath("bootstrap.json").write_text("[torn")
-    assert record.done((one,), ()) == ()
+    for damaged in ("[torn", "[]", "[" * 200_000, '{"x": 1}'):
+        record.directory.joinpath("bootstrap.json").write_text(damaged)
+        assert record.done((one,), ()) == ()
 
 
 def test_a_record_of_another_account_or_control_plane_is_none(tmp_path: Path) -> None:
@@ -399,6 +400,14 @@ def test_what_a_run_says_in_a_few_words(
     )
     assert (result.outcome, result.detail, result.status) == (outcome, detail or result.detail, code)
     assert result.code == (said.get("code") if typed else None)
+
+
+def test_what_is_nested_without_end_breaks_off_no_fleet(tmp_path: Path) -> None:
+    """The words of a run are read in the one thread that watches all of them."""
+    nested = "[" * 200_000
+    assert heard(tmp_path, "plan", f'{{"type":{nested}\n{nested}\n{{"type": "plan"}}').said == {
+        "plan": {"type": "plan"}
+    }
 
 
 def test_a_run_that_ends_without_a_word(tmp_path: Path) -> None:

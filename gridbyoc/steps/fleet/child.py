@@ -67,7 +67,7 @@ def _event(line: str) -> Mapping[str, Any] | None:
         return None
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and isinstance(found.get("type"), str) else None
 
@@ -78,7 +78,7 @@ def _documents(text: str) -> Iterator[Any]:
     while (position := _behind_blanks(text, position)) < len(text):
         try:
             value, position = decoder.raw_decode(text, position)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         yield value
 

@@ -138,7 +138,7 @@ class Record:
     def _read(self) -> dict[str, Any]:
         try:
             found = json.loads(self.file.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
