@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import errno
 import fcntl
 import os
 import re
@@ -43,12 +44,17 @@ class StoredProfile:
 def credentials_file(environ: Mapping[str, str], home: Path, given: Path | None = None) -> Path:
     """``given``, else what ``AWS_SHARED_CREDENTIALS_FILE`` names, else ``~/.aws/credentials``.
 
-    A link is followed: what it leads to is the file. https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
+    A link is followed: what it leads to is the file; ``FileError`` where that goes round in a circle.
+    https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
     """
     named = environ.get("AWS_SHARED_CREDENTIALS_FILE")
     path = given or (Path(os.path.expandvars(named)) if named else home / ".aws" / "credentials")
     parts = path.parts
-    return (home.joinpath(*parts[1:]) if parts[:1] == ("~",) else path).resolve()
+    named_path = home.joinpath(*parts[1:]) if parts[:1] == ("~",) else path
+    try:
+        return named_path.resolve()
+    except (OSError, RuntimeError):  # a RuntimeError until Python 3.13
+        raise file_error("Cannot follow", named_path, OSError(errno.ELOOP, os.strerror(errno.ELOOP))) from None
 
 
 def read_profile(path: Path, name: str) -> StoredProfile | None:
@@ -79,9 +85,11 @@ def put_profile(path: Path, profile: Profile) -> None:
         write_atomic(path, changed, mode=0o600)
 
 
-def require_writable(path: Path) -> None:
-    """Make the directory where there is none, and see that a file can be made in it; ``FileError``."""
+def require_writable(path: Path, name: str) -> None:
+    """Make the directory where there is none, and see that the profile can be written into the file; ``FileError``."""
     with _alone(path):
+        content = _read(path)
+        _check(path, content, with_profile(content, Profile(name, "AKIA", Secret("tried"), "arn")), name)
         try:
             with tempfile.TemporaryFile(dir=path.parent):
                 pass

@@ -97,7 +97,7 @@ def create_user(session: AwsSession, wanted: Wanted, *, approve: Callable[[Found
     if found.changes and not approve(found):
         raise ApprovalRequiredError("The user was not approved.", rerun=SAFE_NOTHING_DONE)
     if found.key is None:
-        require_writable(wanted.file)
+        require_writable(wanted.file, wanted.profile)
     user = found.user if not found.changes else make_user(session, wanted.user)
     if user is not None and found.changes:
         put_policies(session, user, wanted.policies, wanted.user.tag_list)

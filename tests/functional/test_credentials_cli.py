@@ -261,6 +261,17 @@ def test_a_profile_of_somebody_elses_is_not_overwritten(account: Account) -> Non
     assert account.file.read_text().startswith(theirs)
 
 
+def test_a_profile_that_cannot_be_written_is_refused_before_anything_is_made(account: Account) -> None:
+    """What stands in [DEFAULT] is part of every profile, for every program that reads the file as botocore does."""
+    with pytest.raises(FileError, match="written in a way that cannot be changed"):
+        account.create(Asked("una", profile="DEFAULT"))
+    loop = account.home / "loop"
+    loop.symlink_to("loop")
+    with pytest.raises(FileError, match="Cannot follow"):
+        account.create(Asked("una", file=loop))
+    assert account.left("una") == []
+
+
 def test_an_attached_policy_of_somebody_elses_is_detached_and_stays(account: Account) -> None:
     account.create(Asked("ivy"))
     iam = account.session.iam()

@@ -165,6 +165,6 @@ def test_a_place_that_cannot_be_written_is_told_before(tmp_path: Path) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("")
     with pytest.raises(FileError):
-        require_writable(blocker / "credentials")
-    require_writable(tmp_path / "new" / "credentials")
+        require_writable(blocker / "credentials", "x")
+    require_writable(tmp_path / "new" / "credentials", "x")
     assert list((tmp_path / "new").iterdir()) == []
