@@ -23,17 +23,26 @@ NOT_YET = frozenset(
 def make_key(session: AwsSession, user: User) -> tuple[str, Secret]:
     """A new access key: id and secret. Where botocore had to ask twice, the key of the lost answer is deleted again.
 
-    ``user`` is as it was just read. Raises ``AwsError``: then a key may be there whose secret nobody has.
+    ``user`` is as it was just read. Raises ``AwsError`` where another run makes one at the same time, whose key is left
+    to it, and where IAM refuses: then a key may be there whose secret nobody has.
     """
     iam = session.iam()
     with domain_errors(f"An access key of {user.name} could not be made"):
         answer = iam.create_access_key(UserName=user.name)
         made, secret = answer["AccessKey"]["AccessKeyId"], Secret(answer["AccessKey"]["SecretAccessKey"])
         known = {made, *(before.id for before in user.keys)}
-        if answer["ResponseMetadata"].get("RetryAttempts"):  # else it is another run's, which keeps it just now
-            for other in iam.list_access_keys(UserName=user.name, MaxItems=100)["AccessKeyMetadata"]:
-                if other["AccessKeyId"] not in known:
-                    _delete(session, user.name, other["AccessKeyId"])
+        listed = iam.list_access_keys(UserName=user.name, MaxItems=100)["AccessKeyMetadata"]
+        others = [key["AccessKeyId"] for key in listed if key["AccessKeyId"] not in known]
+        twice = answer["ResponseMetadata"].get("RetryAttempts")
+        for unwanted in others if twice else [made] if others else []:
+            _delete(session, user.name, unwanted)
+    if others and not twice:
+        raise AwsError(
+            f"Another run has just made an access key of {user.name}, too.",
+            why=f"The key {others[0]} came up meanwhile; ours was deleted again.",
+            fix="Run the same command again: it takes what the other one has made.",
+            rerun=SAFE_RESUMES,
+        )
     return made, secret
 
 
