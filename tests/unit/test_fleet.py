@@ -562,7 +562,13 @@ def test_two_stacks_that_share_a_state_are_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         put(tmp_path, f"{name}.yaml", STACK.format(name) + "extends: base.yaml\n")
     put(tmp_path, "broken.yaml", "version: 1\nname: x\nclusters: []\nextends: base.yaml\n")
+    outside = Surroundings(tmp_path, tmp_path, {}, lambda _event: None, lambda: NOW)
     with pytest.raises(UsageError, match=r"a.yaml and b.yaml have one state: s3://acme/shared.tfstate"):
-        validated(tmp_path)
+        carry_out(find_members(["."], tmp_path), Wanted("plan"), outside)
+    (_, two, _) = validated(tmp_path)[1].results
+    assert two.status == 2
+    assert two.detail == (
+        "error: base.yaml:1: terraform.backend.s3.key: a.yaml has the same state: s3://acme/shared.tfstate"
+    )
     put(tmp_path, "b.yaml", STACK.format("b") + "extends: base.yaml\n" + bucket % "b.tfstate")
     assert validated(tmp_path)[1].counts() == {"done": 2, "failed": 1}

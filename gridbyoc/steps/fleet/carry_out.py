@@ -114,7 +114,8 @@ def carry_out(members: Sequence[Member], wanted: Wanted, outside: Surroundings) 
     """
     began = outside.clock()
     refuse_one_name(wanted.overrides)
-    refuse_one_state(members, wanted.overrides, outside.environ, outside.home)
+    if wanted.verb != "validate":  # which reads every file anyway, and tells
+        refuse_one_state(members, wanted.overrides, outside.environ, outside.home)
     record = Record(outside.cwd, wanted.verb, outside.now, outside.environ) if wanted.verb in WRITING else None
     done = _done_before(record, members, wanted)
     left = [member for member in members if member not in done]

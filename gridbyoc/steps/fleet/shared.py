@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, StackError, UsageError
 from gridbyoc.stack.load import load
-from gridbyoc.stack.model import S3Backend
+from gridbyoc.stack.model import S3Backend, Stack
 from gridbyoc.stack.overrides import OverrideError, parse_override
 from gridbyoc.steps.fleet.model import Member
+
+OWN_KEY = "give each stack file a terraform.backend.s3.key of its own"
 
 
 def refuse_one_name(overrides: Sequence[str]) -> None:
@@ -28,6 +31,21 @@ def refuse_one_name(overrides: Sequence[str]) -> None:
             )
 
 
+@dataclass(slots=True)
+class States:
+    """Where the stacks that were looked at keep their state."""
+
+    _seen: dict[tuple[str, str], Member] = field(default_factory=dict)
+
+    def other(self, member: Member, stack: Stack) -> tuple[Member, str] | None:
+        """The one looked at before that has the same state as ``member``, and where that lies."""
+        backend = stack.terraform.backend
+        if not isinstance(backend, S3Backend):
+            return None
+        other = self._seen.setdefault((backend.bucket, backend.key), member)
+        return None if other is member else (other, f"s3://{backend.bucket}/{backend.key}")
+
+
 def refuse_one_state(
     members: Sequence[Member], overrides: Sequence[str], environ: Mapping[str, str], home: Path
 ) -> None:
@@ -35,19 +53,16 @@ def refuse_one_state(
 
     Reads every file in full; one that is not valid is left to its own run.
     """
-    seen: dict[tuple[str, str], Member] = {}
+    states = States()
     for member in members if len(members) > 1 else ():
         try:
-            backend = load(member.file, overrides=overrides, environ=environ, home=home).terraform.backend
+            found = states.other(member, load(member.file, overrides=overrides, environ=environ, home=home))
         except StackError:
             continue
-        if not isinstance(backend, S3Backend):
-            continue
-        other = seen.setdefault((backend.bucket, backend.key), member)
-        if other is not member:
+        if found is not None:
             raise UsageError(
-                f"{other.shown} and {member.shown} have one state: s3://{backend.bucket}/{backend.key}.",
+                f"{found[0].shown} and {member.shown} have one state: {found[1]}.",
                 why="Each would take the other's role and clusters for its own.",
-                fix="Give each stack file a terraform.backend.s3.key of its own.",
+                fix=f"{OWN_KEY.capitalize()}.",
                 rerun=SAFE_NOTHING_DONE,
             )
