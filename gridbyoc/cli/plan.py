@@ -109,7 +109,7 @@ def _made(app: App, run: Run, asked: Asked) -> tuple[Plan, Review | None]:
     from gridbyoc.steps.review.review import review
 
     if asked.out:
-        check_bundleable(run.stack)
+        check_bundleable(run.stack, app.cwd / asked.out)
     site = prepare(run)
     made = make_plan(run, site)
     try:

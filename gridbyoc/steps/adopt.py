@@ -31,6 +31,8 @@ SKEW = timedelta(minutes=5)
 def adopt_strays(run: Run, site: Site) -> Site:
     """Import the role, and its policy, where AWS has them and the state has not; the site as it is then.
 
+    Where nothing was to be imported, it is ``site`` itself.
+
     A role is the stack's if its live trust policy names the external id that the state holds, which nobody else knows;
     or, where a run was cut off before that was written, if it has the stack's tag, was made since that run began, and
     no cluster runs through it. A policy is, if it has the role's name and path and the stack's tags. Nothing in AWS is
@@ -47,9 +49,8 @@ def adopt_strays(run: Run, site: Site) -> Site:
         if role is None:
             return site
         _import(run, site, ROLE, role)
-        state = site.runner.state()
-    _adopt_policy(run, site, state)
-    return replace(site, fresh=False)
+        state, site = site.runner.state(), replace(site, fresh=False)
+    return replace(site, fresh=False) if _adopt_policy(run, site, state) else site
 
 
 def cut_off_since(records: Iterable[Mapping[str, Any]]) -> datetime | None:
@@ -80,15 +81,17 @@ def _stray_role(run: Run, site: Site, sought: Sought) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _adopt_policy(run: Run, site: Site, state: Mapping[str, Any]) -> None:
+def _adopt_policy(run: Run, site: Site, state: Mapping[str, Any]) -> bool:
     """The policy is called like the role and has its path, so that one ARN follows from the other."""
     role_arn = _attributes(state, "aws_iam_role").get("arn")
     if not role_arn or POLICY in _addresses(state) or run.stack.role.statements == ():
-        return
+        return False
     arn = str(role_arn).replace(":role/", ":policy/", 1)
     tags = policy_tags(site.preflight.session, arn)
-    if tags and tags.get(STACK_TAG) == run.stack.name:
-        _import(run, site, POLICY, arn)
+    if not tags or tags.get(STACK_TAG) != run.stack.name:
+        return False
+    _import(run, site, POLICY, arn)
+    return True
 
 
 def _import(run: Run, site: Site, address: str, ident: str) -> None:

@@ -11,6 +11,7 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.bundle import key_for, read_file
 from gridbyoc.errors import BundleKeyError, FileError, UsageError
 from gridbyoc.show.bundle import bundle_lines, bundle_object
+from gridbyoc.stack.load import load
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.bundle.file import pack, read_header
 from gridbyoc.steps.bundle.make import check_bundleable
@@ -38,7 +39,18 @@ def test_a_bundle_needs_a_key_or_a_word_that_it_shall_have_none() -> None:
 
 def test_a_stack_from_standard_input_makes_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="standard input"):
-        check_bundleable(stack())
+        check_bundleable(stack(), tmp_path / "x.bundle")
+
+
+def test_a_bundle_takes_no_stack_file_s_place(tmp_path: Path) -> None:
+    """`plan --out gridbyoc.yaml`, meant as a flag and the stack file."""
+    file = tmp_path / "gridbyoc.yaml"
+    file.write_text("version: 1\nname: x\naws: {region: us-east-1}\n")
+    (tmp_path / "link").symlink_to(file)
+    for out in (file, tmp_path / "link", tmp_path / "." / "gridbyoc.yaml"):
+        with pytest.raises(UsageError, match="would replace"):
+            check_bundleable(load(str(file), environ={}), out)
+    check_bundleable(load(str(file), environ={}), tmp_path / "x.bundle")
 
 
 @pytest.mark.parametrize("name", ["nothing", ".", "x\0y"])

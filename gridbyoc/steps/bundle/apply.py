@@ -26,6 +26,7 @@ from gridbyoc.steps.rollback import Made
 from gridbyoc.steps.run import Run
 
 ONLY_PLANNED = Wishes(only_planned=True)
+TAKEN_UP = "what a run that was cut off had left in AWS was not in the state: it has been taken into it now"
 
 
 def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
@@ -40,9 +41,11 @@ def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
     run = made.watching(run)
     _put_lock_file(run.work_dir, bundle)
     site = prepare(run)
-    site = adopt_strays(run, site)
     grant = current_grant(run, site)
     _refuse(bundle, moved(bundle.basis, basis_of(run, site, grant)))
+    if adopt_strays(run, site) is not site:
+        # Not before: that writes the state, which a refusal must have left alone.
+        raise _stale(bundle, (TAKEN_UP,), rerun="The state alone was changed; a re-run is safe.")
     plan = _planned(run, site, bundle, grant)
     try:
         return carry_out(run, site, plan, approval, ONLY_PLANNED, made)
@@ -125,12 +128,12 @@ def _refuse(bundle: Bundle, differences: Iterator[str]) -> None:
         raise _stale(bundle, lines)
 
 
-def _stale(bundle: Bundle, lines: tuple[str, ...]) -> StalePlanError:
+def _stale(bundle: Bundle, lines: tuple[str, ...], rerun: str = SAFE_NOTHING_DONE) -> StalePlanError:
     things = "1 thing" if len(lines) == 1 else f"{len(lines)} things"
     return StalePlanError(
         f"The bundle is stale: {things} moved since it was made ({bundle.created}).",
         diagnostics=lines,
         why="A bundle is applied exactly as it was reviewed, or not at all.",
         fix="Plan again (`gridbyoc plan --out FILE`), and have that reviewed.",
-        rerun=SAFE_NOTHING_DONE,
+        rerun=rerun,
     )

@@ -27,9 +27,18 @@ from gridbyoc.terraform import Binary, PlanSummary
 LOCK_FILE = ".terraform.lock.hcl"
 
 
-def check_bundleable(stack: Stack) -> None:
-    """Refuse, before anything is done, a stack whose file cannot be found again by another job."""
-    if not files_of(stack):
+def check_bundleable(stack: Stack, out: Path) -> None:
+    """Refuse, before anything is done, a stack whose file cannot be found again by another job, and one that the
+    bundle would take the place of.
+    """
+    files = files_of(stack)
+    if any(out.resolve() == file.resolve() for file in files):
+        raise UsageError(
+            f"The bundle would replace {out.name}, of which the stack is made.",
+            fix="Give --out another name, such as plan.bundle.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    if not files:
         raise UsageError(
             "A bundle cannot be made of a stack file from standard input.",
             why="It names the files that the stack is made of, so that a changed one is noticed.",
