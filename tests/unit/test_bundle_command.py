@@ -45,7 +45,9 @@ def test_a_stack_from_standard_input_makes_no_bundle(tmp_path: Path) -> None:
 def test_a_bundle_takes_no_stack_file_s_place(tmp_path: Path) -> None:
     """`plan --out gridbyoc.yaml`, meant as a flag and the stack file."""
     file = tmp_path / "gridbyoc.yaml"
-    file.write_text("version: 1\nname: x\naws: {region: us-east-1}\n")
+    file.write_text(
+        "version: 1\nname: x\naws: {region: us-east-1}\nclusters: [{name: x, instance_types: [t2.medium]}]\n"
+    )
     (tmp_path / "link").symlink_to(file)
     for out in (file, tmp_path / "link", tmp_path / "." / "gridbyoc.yaml"):
         with pytest.raises(UsageError, match="would replace"):
