@@ -7,13 +7,16 @@ is seen from outside, whatever the state says.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import os
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import boto3
 
 from tests.e2e.conftest import Tool, World
+from tests.e2e.gates import LIGHT
 
 EXTERNAL_ID = "fast-0123456789abcdef"
 MANAGED_POLICIES = (
@@ -141,6 +144,16 @@ def fast_stack(
         f"  module:\n    source: ./mod\n    inputs: {inputs}\n"
     )
     return made
+
+
+def without_aws_provider(tool: Tool) -> Tool:
+    """The same tool, with a ``terraform`` on its PATH that leaves the AWS provider out of fast stacks."""
+    programs = tool.directory.parent / "light"
+    programs.mkdir(exist_ok=True)
+    program = programs / "terraform"
+    program.write_text(f'#!/bin/sh\n{LIGHT}\nexec "{shutil.which("terraform")}" "$@"\n')
+    program.chmod(0o755)
+    return replace(tool, env={**tool.env, "PATH": f"{programs}{os.pathsep}{tool.env['PATH']}"})
 
 
 def s3_of(world: World) -> Any:

@@ -10,13 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from tests.e2e.conftest import Tool, World
-from tests.e2e.fast_stack import FastStack, fast_stack
+from tests.e2e.fast_stack import FastStack, fast_stack, without_aws_provider
 
 Spec = dict[str, Any]
 FUTURE = {"deep": [1, {"er": "x"}], "yes": True, "nothing": {}}
+
+
+@pytest.fixture
+def tool(tool: Tool) -> Tool:
+    return without_aws_provider(tool)
 
 
 def editor(directory: Path, code: str) -> str:

@@ -17,7 +17,7 @@ import pytest
 from gridbyoc.sandbox import Sandbox
 from gridbyoc.steps.processes import working_in
 from tests.e2e.conftest import Tool, World
-from tests.e2e.fast_stack import FastStack, fast_stack, keys_of, s3_of
+from tests.e2e.fast_stack import FastStack, fast_stack, keys_of, s3_of, without_aws_provider
 
 BUCKET = "gridbyoc-state-123456789012-us-east-1"
 
@@ -25,6 +25,11 @@ BUCKET = "gridbyoc-state-123456789012-us-east-1"
 @pytest.fixture(scope="module", autouse=True)
 def states(sandbox: Sandbox) -> None:
     s3_of(World(sandbox)).create_bucket(Bucket="states")
+
+
+@pytest.fixture
+def tool(tool: Tool) -> Tool:
+    return without_aws_provider(tool)
 
 
 def in_s3(key: str) -> str:

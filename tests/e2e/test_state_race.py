@@ -15,7 +15,7 @@ import pytest
 
 from gridbyoc.sandbox import Sandbox
 from tests.e2e.conftest import Done, Tool, World, stack_text
-from tests.e2e.fast_stack import EXTERNAL_ID, FastStack, fast_stack, keys_of, s3_of
+from tests.e2e.fast_stack import EXTERNAL_ID, FastStack, fast_stack, keys_of, s3_of, without_aws_provider
 
 ROUNDS = int(os.environ.get("GRIDBYOC_RACE_ROUNDS", "1"))
 REAL_ROUNDS = max(1, ROUNDS // 10)
@@ -25,6 +25,11 @@ BUCKET = "race-states"
 @pytest.fixture(scope="module", autouse=True)
 def states(sandbox: Sandbox) -> None:
     s3_of(World(sandbox)).create_bucket(Bucket=BUCKET)
+
+
+@pytest.fixture
+def tool(tool: Tool) -> Tool:
+    return without_aws_provider(tool)
 
 
 def both(tool: Tool, one: Path, other: Path, *options: str) -> tuple[Done, Done]:
