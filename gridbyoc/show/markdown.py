@@ -9,8 +9,9 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-LIMIT = 65_536
-"""The longest comment that GitHub takes, in characters. We count bytes, which are never fewer."""
+LIMIT = 65_536 - 256
+"""Below the longest comment that GitHub takes, in characters: what posts it may put a mark of its own before it. We
+count bytes, which are never fewer."""
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>&~$|!])")
 _AT_THE_START = re.compile(r"^(\d*)([-+#>=.)])")

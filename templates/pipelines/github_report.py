@@ -32,7 +32,8 @@ def ours(url):
 
 
 def comment(text):
-    """A comment that has nothing to say is not begun, only kept up."""
+    """A comment that has nothing to say is not begun, only kept up. Our mark tells it from another environment's."""
+    text = f"{mark}\n{text}"
     old = ours(f"{api}/{env['PULL_REQUEST']}/comments?")
     if old:
         call("PATCH", f"{api}/comments/{old['id']}", {"body": text})

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.e2e.job_shell import Machine
 
-CLAUSE = re.compile(r'\$(\w+)(?: (==|!=) (?:"([^"]*)"|(null)))?')
+CLAUSE = re.compile(r'\$(\w+)(?: (==|!=) (?:"([^"]*)"|(null)|\$(\w+)))?')
 
 
 def holds(condition: str, variables: dict[str, str]) -> bool:
@@ -18,7 +18,7 @@ def holds(condition: str, variables: dict[str, str]) -> bool:
         match = CLAUSE.fullmatch(clause)
         assert match, clause
         value = variables.get(match[1])
-        wanted = None if match[4] else match[3]
+        wanted = None if match[4] else variables.get(match[5]) if match[5] else match[3]
         fine = bool(value) if match[2] is None else (value == wanted) is (match[2] == "==")
         if not fine:
             return False

@@ -110,17 +110,19 @@ def test_github(tool: Tool, world: World, forge: Forge) -> None:
 
     # a pull request from a fork is validated only; one from here is planned, and commented on once
     assert run("pull_request", fork=True) == ({"validate": "success"}, [])
-    forge.add_comment("<!-- gridbyoc plan hub -->\nnot ours", kind="User")
+    mark = "<!-- gridbyoc production plan hub -->"
+    forge.add_comment(f"{mark}\nnot ours", kind="User")
+    forge.add_comment("<!-- gridbyoc eu plan hub -->\nof another environment", kind="Bot")
     reviewed = {"validate": "success", "plan-hub": "success", "comment-hub": "success"}
     assert run("pull_request") == (reviewed, ["production-plan"])
-    assert len(forge.comments) == 2
-    assert "cluster `hub` is created" in forge.comments[1]["body"]
+    assert len(forge.comments) == 3
+    assert "cluster `hub` is created" in forge.comments[2]["body"]
     assert stack.made == 0
     change_type(stack)
     run("pull_request")
-    assert len(forge.comments) == 2
-    assert "PATCH /repos/acme/platform/issues/comments/2" in forge.calls
-    assert forge.comments[0]["body"].endswith("not ours")
+    assert len(forge.comments) == 3
+    assert "PATCH /repos/acme/platform/issues/comments/3" in forge.calls
+    assert [each["body"].split("\n", 1)[1] for each in forge.comments[:2]] == ["not ours", "of another environment"]
 
     # on main it is planned again, and another job applies just that, after an approval
     applied = {"validate": "success", "plan-hub": "success", "apply-hub": "success"}
@@ -133,7 +135,9 @@ def test_github(tool: Tool, world: World, forge: Forge) -> None:
     world.put_external_id("hub", "changed-by-hand")
     assert run("schedule") == (looked, ["production-plan"])
     run("workflow_dispatch", action="drift", stack="hub")
-    assert [(issue["title"], issue["state"]) for issue in forge.issues] == [("The stack hub has drifted", "open")]
+    assert [(issue["title"], issue["state"]) for issue in forge.issues] == [
+        ("The stack hub (production) has drifted", "open")
+    ]
     assert "actions/runs/77" in forge.issues[0]["body"]
     world.put_external_id("hub", EXTERNAL_ID)
     run("schedule")
@@ -168,9 +172,14 @@ def test_gitlab(tool: Tool, world: World, forge: Forge) -> None:
         ended = made.run()
         return [name.removeprefix("gridbyoc ").removesuffix(" lab") for name, fine in ended.items() if fine], made
 
-    ran, pipeline = run("merge_request_event", CI_MERGE_REQUEST_IID="5")
+    of = {"CI_MERGE_REQUEST_IID": "5", "CI_MERGE_REQUEST_PROJECT_PATH": "acme/platform"}
+    assert run("merge_request_event", CI_MERGE_REQUEST_SOURCE_PROJECT_PATH="mallory/platform", **of)[0] == ["validate"]
+    ran, pipeline = run("merge_request_event", CI_MERGE_REQUEST_SOURCE_PROJECT_PATH="acme/platform", **of)
     assert ran == ["validate", "plan", "comment"], machine.said
-    assert pipeline.retry("gridbyoc comment lab")
+    # what a merge request brings along is no part of the job that has the token
+    (stack.directory / "json.py").write_text("raise SystemExit('a module of the repository was imported')\n")
+    assert pipeline.retry("gridbyoc comment lab"), machine.said
+    (stack.directory / "json.py").unlink()
     assert len(forge.comments) == 1
     assert f"PUT /projects/7/merge_requests/5/notes/{forge.comments[0]['id']}" in forge.calls
     report = machine.stored["gridbyoc plan lab/gridbyoc-terraform-report.json"]
@@ -238,10 +247,13 @@ def test_jenkins(tool: Tool, world: World) -> None:
     requirement = {"GRIDBYOC_REQUIREMENT": REQUIREMENT, "GRIDBYOC_BUNDLE_KEY": KEY}
     assert [name for name, body in STAGE.findall(text) if "BUNDLE_KEY" in body] == ["Plan jen", "Apply jen"]
     stages = {name: (dict(SET.findall(body)), SHELL.findall(body)) for name, body in STAGE.findall(text)}
-    assert list(stages) == ["Review jen", "Plan jen", "Approve jen", "Apply jen", "Drift of jen", "Destroy jen"]
+    assert list(stages) == [
+        "Validate jen", "Review jen", "Plan jen", "Approve jen", "Apply jen", "Drift of jen", "Destroy jen",
+    ]  # fmt: skip
+    assert "redentials" not in dict(STAGE.findall(text))["Validate jen"]
     statuses = {}
     for name, confirm in [
-        ("Plan jen", ""), ("Apply jen", ""), ("Drift of jen", ""), ("Destroy jen", "no"),
+        ("Validate jen", ""), ("Plan jen", ""), ("Apply jen", ""), ("Drift of jen", ""), ("Destroy jen", "no"),
         ("Destroy jen", "jen"),
     ]:  # fmt: skip
         env, (script,) = stages[name]
@@ -252,7 +264,7 @@ def test_jenkins(tool: Tool, world: World) -> None:
         statuses[name, confirm] = machine.bash(script, workspace, {**env, **requirement, "CONFIRM": confirm})
         if name == "Plan jen":
             machine.store("bundle", workspace / "plan.bundle")
-    assert [status for key, status in statuses.items() if key[1] != "no"] == [0, 0, 0, 0], machine.said
+    assert [status for key, status in statuses.items() if key[1] != "no"] == [0] * 5, machine.said
     assert statuses["Destroy jen", "no"] == 1
     assert (stack.made, world.cluster("jen")) == (1, None)
     quiet(machine)

@@ -197,8 +197,11 @@ def test_gitlab_jobs_run_when_they_must() -> None:
     (file,) = loaded(rendered("gitlab", TWO))
     jobs = {name: job for name, job in file.items() if name.startswith("gridbyoc ")}
     assert {job["stage"] for job in jobs.values()} <= set(file["stages"])
+    merge_request = {"CI_PIPELINE_SOURCE": "merge_request_event", "CI_MERGE_REQUEST_PROJECT_PATH": "acme/platform"}
+    merge_request["GRIDBYOC_GITLAB_TOKEN"] = "token"
     events = {
-        "merge request": {"CI_PIPELINE_SOURCE": "merge_request_event"},
+        "merge request": {"CI_MERGE_REQUEST_SOURCE_PROJECT_PATH": "acme/platform", **merge_request},
+        "of a fork": {"CI_MERGE_REQUEST_SOURCE_PROJECT_PATH": "mallory/platform", **merge_request},
         "merged": {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "trunk"},
         "another branch": {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "main"},
         "nightly": {"CI_PIPELINE_SOURCE": "schedule", "CI_COMMIT_BRANCH": "trunk"},
@@ -209,7 +212,10 @@ def test_gitlab_jobs_run_when_they_must() -> None:
         for event, variables in events.items()
     }
     stacks = ("ml-prod", "web.eu")
-    assert ran["merge request"] == [f"gridbyoc {verb} {stack}" for stack in stacks for verb in ("validate", "plan")]
+    assert ran["merge request"] == [
+        f"gridbyoc {verb} {stack}" for stack in stacks for verb in ("validate", "plan", "comment")
+    ]
+    assert ran["of a fork"] == [f"gridbyoc validate {stack}" for stack in stacks]
     assert ran["merged"] == [f"gridbyoc {verb} {stack}" for stack in stacks for verb in ("validate", "plan", "apply")]
     assert ran["another branch"] == []
     assert ran["nightly"] == [f"gridbyoc drift {stack}" for stack in stacks]
@@ -220,6 +226,26 @@ def test_gitlab_jobs_run_when_they_must() -> None:
     assert all("expire_in" in job["artifacts"] for job in jobs.values() if "artifacts" in job)
     with_roles = [name for name, job in jobs.items() if "id_tokens" in job]
     assert all(jobs[name]["environment"]["name"].startswith("eu") for name in with_roles)
+
+
+def test_jenkins_plans_no_fork_s_pull_request() -> None:
+    """A plan runs the module's code; what has credentials is let in from the repository alone."""
+    stages = re.split(r"\n    stage\(", rendered("jenkins", ONE))[1:]
+    for stage in stages:
+        closed_to_forks = "branch 'main'\n        expression" in stage or "!env.CHANGE_FORK" in stage
+        closed_to_forks |= "        branch 'main'\n        anyOf" in stage
+        assert closed_to_forks is ("withCredentials" in stage or "input {" in stage), stage
+
+
+def test_one_stack_in_two_environments_shares_nothing_on_github() -> None:
+    """Two accounts in one repository, a workflow for each: another's issue is not closed, nor its comment replaced."""
+    eu = PipelineSettings((ML, PipelineStack("drift-ml-prod", "x.yaml", "us-west-2")), "==0.1.0", environment="eu")
+    groups = [re.findall(r"group: (.*gridbyoc.*)", rendered("github", each)) for each in (ONE, eu)]
+    marks = [re.findall(r"REPORT_MARK: (.*)", rendered("github", each)) for each in (ONE, eu)]
+    assert all(groups + marks)
+    for first, second in (groups, marks):
+        assert not {*first} & {*second}
+    assert len(set(groups[1])) == 2 * len(set(groups[0]))
 
 
 @pytest.mark.parametrize("settings", [ONE, TWO, FLEET])
