@@ -124,6 +124,12 @@ def test_code_quality_and_sarif_of_one_problem() -> None:
     assert first["message"]["text"] == "aws.region: is a zone (write us-west-2)"
 
 
+def test_a_file_s_name_that_is_no_text_is_a_uri_as_well() -> None:
+    log = sarif([("error", ZONE, "stacks/\udcff.yaml")], version="1")
+    (place,) = log["runs"][0]["results"][0]["locations"]
+    assert place["physicalLocation"]["artifactLocation"]["uri"] == "stacks/%FF.yaml"
+
+
 def test_rules_are_the_schema_s_sections_whatever_a_file_says() -> None:
     assert set(json.loads(schema_text())["properties"]) - {"extends"} <= set(SECTIONS)
     for path, rule in (("clusters[0].name", "clusters"), ("x y.z", "file"), ("", "file"), ("role", "role")):

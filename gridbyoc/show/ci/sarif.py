@@ -36,7 +36,9 @@ def _result(level: str, problem: Problem, path: str, rules: Sequence[str]) -> di
     rule = rule_of(level, problem)
     where = f"{problem.path}: " if problem.path else ""
     hint = f" ({problem.hint})" if problem.hint else ""
-    place: dict[str, Any] = {"artifactLocation": {"uri": quote(path or problem.file)}}
+    place: dict[str, Any] = {
+        "artifactLocation": {"uri": quote((path or problem.file).encode("utf-8", "surrogateescape"))}
+    }
     if problem.line:
         place["region"] = {"startLine": problem.line}
     return {
