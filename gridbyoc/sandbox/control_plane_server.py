@@ -63,8 +63,13 @@ def _make_server(config: dict[str, Any], inspector: LateInspector) -> BaseWSGISe
     return make_server("127.0.0.1", config["port"], app, threaded=True, ssl_context=tls)
 
 
+WARM_UP_AFTER = 3.0
+"""Seconds. What a run asks first is the local AWS, whose own warm-up needs the cores until then."""
+
+
 def _warm_up() -> None:
     """The slow imports of the first create, done before it comes."""
+    time.sleep(WARM_UP_AFTER)
     import boto3
 
     boto3.Session("test", "test", region_name="us-east-1").client("iam")
