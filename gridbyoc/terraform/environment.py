@@ -20,6 +20,10 @@ _DROPPED = frozenset(
         "TF_REATTACH_PROVIDERS",  # a debugger's provider
         "TF_WORKSPACE",
         "TERRAFORM_CONFIG",  # the old name of TF_CLI_CONFIG_FILE
+        # ours alone: no provider and no module needs them, and each could read them
+        "GRIDBYOC_BUNDLE_KEY",
+        "GRID_API_KEY",
+        "LIGHTNING_API_KEY",
     }
 )
 _SET = {
