@@ -228,6 +228,13 @@ def test_gitlab_jobs_run_when_they_must() -> None:
     assert all(jobs[name]["environment"]["name"].startswith("eu") for name in with_roles)
 
 
+def test_a_path_that_no_makefile_can_hold_is_refused_in_words() -> None:
+    odd = PipelineSettings((PipelineStack("x", "stacks/a:b.yaml", "us-west-2"),), "==0.1.0")
+    with pytest.raises(UsageError, match="cannot be written for make"):
+        rendered("make", odd)
+    assert "a:b.yaml" in rendered("github", odd)
+
+
 def test_jenkins_plans_no_fork_s_pull_request() -> None:
     """A plan runs the module's code; what has credentials is let in from the repository alone."""
     stages = re.split(r"\n    stage\(", rendered("jenkins", ONE))[1:]

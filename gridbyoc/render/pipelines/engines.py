@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.render.data import data_dir
 from gridbyoc.render.pipelines import quoting
 from gridbyoc.render.pipelines.settings import PipelineSettings
@@ -56,7 +57,10 @@ ENGINES: dict[str, Engine] = {
 
 
 def render_pipeline(engine: Engine, settings: PipelineSettings, again: Sequence[str] = ()) -> str:
-    """The pipeline's text, its end a line feed. ``again``: the command line that writes it again, for its head."""
+    """The pipeline's text, its end a line feed. ``again``: the command line that writes it again, for its head.
+
+    ``UsageError`` for a value that the engine's language has no form for.
+    """
     environment = template_environment(
         finalize=quoting.only_quoted,
         filters={name: getattr(quoting, name) for name in _FILTERS},
@@ -70,7 +74,11 @@ def render_pipeline(engine: Engine, settings: PipelineSettings, again: Sequence[
     environment.globals |= {"script": script, "object_name": object_name, "ids": CREDENTIALS}
     template = environment.get_template(f"pipelines/{engine.name}.j2")
     files = [stack.file for stack in settings.stacks] or ["gridbyoc.yaml"]
-    return head(engine, again) + template.render(settings=settings, stacks=settings.stacks, files=files)
+    try:
+        return head(engine, again) + template.render(settings=settings, stacks=settings.stacks, files=files)
+    except ValueError as error:
+        text = f"This cannot be written for {engine.name}: {error}."
+        raise UsageError(text, fix="Rename the file.", rerun=SAFE_NOTHING_DONE) from None
 
 
 _FILTERS = ("yaml", "github", "literal", "gitlab", "argo", "groovy", "make", "comment", "word")
