@@ -9,13 +9,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 import requests
 
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+
+if TYPE_CHECKING:
+    from tests.e2e.attached_provider import AttachedProvider
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,16 @@ def tool(sandbox: Sandbox, tmp_path: Path, provider_mirror: Path | None) -> Tool
     if provider_mirror:
         env["GRIDBYOC_PROVIDER_MIRROR"] = str(provider_mirror)
     return Tool(directory, env)
+
+
+@pytest.fixture(scope="session")
+def aws_provider(
+    sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path | None
+) -> Iterator[AttachedProvider]:
+    from tests.e2e.attached_provider import running_provider
+
+    with running_provider(sandbox.env, tmp_path_factory.mktemp("provider"), provider_mirror) as running:
+        yield running
 
 
 def stack_text(name: str, *, types: str = "[t2.medium]", role: str = "{}", extra: str = "") -> str:

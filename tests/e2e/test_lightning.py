@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World, stack_text
 
 PLANE = "control_plane: {type: lightning}\n"
+
+
+@pytest.fixture
+def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
+    return aws_provider.attach(tool)
 
 
 def text(types: str) -> str:

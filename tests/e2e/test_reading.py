@@ -5,8 +5,16 @@ from __future__ import annotations
 import json
 import signal
 
+import pytest
+
+from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World, stack_text
 from tests.e2e.test_interrupts import end, read_until
+
+
+@pytest.fixture
+def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
+    return aws_provider.attach(tool)
 
 
 def test_status_and_drift_before_during_and_after(tool: Tool, world: World) -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World, stack_text
+
+
+@pytest.fixture
+def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
+    return aws_provider.attach(tool)
 
 
 def accepted(world: World, role: str) -> list[str]:
