@@ -228,6 +228,13 @@ def test_gitlab_jobs_run_when_they_must() -> None:
     assert all(jobs[name]["environment"]["name"].startswith("eu") for name in with_roles)
 
 
+def test_the_roles_of_the_documentation_are_not_written_into_one_root_module() -> None:
+    """Each has a role, a policy and an output of the same names."""
+    targets = re.findall(r" > (\S+\.tf)$", (ROOT / "docs" / "pipelines.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(targets) == 3
+    assert len({Path(target).parent for target in targets}) == 3
+
+
 def test_a_path_that_no_makefile_can_hold_is_refused_in_words() -> None:
     odd = PipelineSettings((PipelineStack("x", "stacks/a:b.yaml", "us-west-2"),), "==0.1.0")
     with pytest.raises(UsageError, match="cannot be written for make"):
