@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from gridbyoc.cli.github_log import GithubLog
 from gridbyoc.errors import ApprovalRequiredError
 
 Format = Literal["text", "table", "json", "markdown", "sarif"]
@@ -44,6 +45,12 @@ class App:
     def note(self, text: str) -> None:
         """A line beside the result (progress, warning, advice), on stderr."""
         self.stderr.write(text + "\n")
+        self.stderr.flush()
+
+    def command(self, text: str) -> None:
+        """A line beside the result that the platform of a pipeline shall read as a command to it."""
+        write = self.stderr.command if isinstance(self.stderr, GithubLog) else self.stderr.write
+        write(text + "\n")
         self.stderr.flush()
 
     def object(self, value: Any) -> None:  # noqa: ANN401 - any JSON value

@@ -19,6 +19,7 @@ import click
 
 import gridbyoc
 from gridbyoc.cli.app import App
+from gridbyoc.cli.github_log import log_of
 from gridbyoc.cli.options import Group
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
@@ -110,8 +111,8 @@ def _outside() -> App:
         home=_home(),
         cwd=_cwd(),
         stdin=sys.stdin,
-        stdout=sys.stdout,
-        stderr=sys.stderr,
+        stdout=log_of(sys.stdout, os.environ),
+        stderr=log_of(sys.stderr, os.environ),
         interactive=sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty(),
     )
 
@@ -232,16 +233,18 @@ def _tell_usage(error: click.ClickException, *, as_json: bool) -> int:
 def _write_object(error: GridbyocError) -> None:
     """Where stdout takes no more (a full disk), stderr still says it."""
     with suppress(OSError):
-        print(json.dumps(error_object(error), ensure_ascii=False), flush=True)  # noqa: T201 - the boundary prints
+        out = log_of(sys.stdout, os.environ)
+        print(json.dumps(error_object(error), ensure_ascii=False), flush=True, file=out)
 
 
 def _tell(error: GridbyocError, cause: BaseException, *, debug: bool, as_json: bool) -> int:
     if as_json:
         _write_object(error)
     try:
-        print("\n".join(error_lines(error)), file=sys.stderr)  # noqa: T201 - the boundary prints
+        err = log_of(sys.stderr, os.environ)
+        print("\n".join(error_lines(error)), file=err)
         if debug:
-            traceback.print_exception(type(cause), cause, cause.__traceback__, file=sys.stderr)
+            traceback.print_exception(type(cause), cause, cause.__traceback__, file=err)
     except OSError:
         return int(error.exit_status)
     return int(error.exit_status)

@@ -32,7 +32,7 @@ def outputs(
         # https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log
         from gridbyoc.show.ci.github import mask_command
 
-        app.note(mask_command(external_id))
+        app.command(mask_command(external_id))
     values = {"role_arn": found.role_arn, "role_name": found.role_name or "", "external_id": external_id}
     if name:
         app.line(values[name])

@@ -81,7 +81,7 @@ class Reporting:
         placed = self.placed(found)
         if self.platform == "github":
             for level, problem, path in placed:
-                self.app.note(github.problem_annotation(level, problem, path))
+                self.app.command(github.problem_annotation(level, problem, path))
         elif self.platform == "gitlab":
             self._write(gitlab.CODE_QUALITY, json.dumps(gitlab.code_quality(placed), indent=2))
 
@@ -103,7 +103,7 @@ class Reporting:
             if self.platform == "github":
                 told = error.diagnostics if isinstance(error, TerraformError) else ()
                 text = "\n".join(filter(None, (error.what, *told, error.why, error.fix)))
-                self.app.note(github.annotation("error", text, title=error.code))
+                self.app.command(github.annotation("error", text, title=error.code))
             raise
 
     def _hand_on(self, text: str, value: Mapping[str, Any]) -> None:

@@ -1,0 +1,44 @@
+"""What a job of GitHub Actions prints, its runner reads: no text that came from elsewhere may be a command to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TextIO, cast
+
+_COMMAND = re.compile(r"(\A|[\r\n])(\s*):(?=:)")
+_OLD_COMMAND = "##["
+"""Read anywhere in a line: https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs"""
+
+
+class GithubLog:
+    """A stream in whose text ``::command::`` and ``##[command]`` say nothing to the runner; ``command`` writes one.
+
+    An error of AWS, a tag's value or a cluster's name could otherwise mask words, set outputs or end the masking.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        """``stream`` is stdout or stderr; all but ``write`` is its own."""
+        self._stream = stream
+        self._begun = False
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write ``text``, its commands made plain; what is JSON means the same as before."""
+        before = "|" if self._begun else ""
+        plain = _COMMAND.sub(r"\1\2: ", before + text).replace(_OLD_COMMAND, "##\\u005b")
+        last = re.split(r"[\r\n]", before + text)[-1]
+        self._begun = bool(last.strip())
+        self._stream.write(plain[len(before) :])
+        return len(text)
+
+    def command(self, text: str) -> int:
+        """Write a line that the runner shall read."""
+        return self._stream.write(text)
+
+
+def log_of(stream: TextIO, environ: Mapping[str, str]) -> TextIO:
+    """``stream`` itself where no runner of GitHub reads it."""
+    return cast(TextIO, GithubLog(stream)) if environ.get("GITHUB_ACTIONS") == "true" else stream
