@@ -14,10 +14,10 @@ from gridbyoc.cli.running import choices_options, open_run, preflight_options
 
 if TYPE_CHECKING:
     from gridbyoc.stack.model import Stack
-    from gridbyoc.steps.bootstrap import EditBody, Wishes
     from gridbyoc.steps.plan import Plan
     from gridbyoc.steps.report import Report
     from gridbyoc.steps.run import Checks, Choices
+    from gridbyoc.steps.wishes import EditBody, Wishes
 
 
 class Yes(NamedTuple):
@@ -57,7 +57,7 @@ def bootstrap(
     sides and the file are as the last run left them, it is done in about a second. STACK_FILE is $GRIDBYOC_STACK or
     gridbyoc.yaml where none is given; - reads standard input.
     """
-    from gridbyoc.steps.bootstrap import Wishes
+    from gridbyoc.steps.wishes import Wishes
 
     editor = _editor(app) if edit_before_creation else None
     choices = replace(choices, checks=checks, refresh=refresh)
@@ -76,11 +76,12 @@ def carry_out(
     verb: str = "bootstrap",
 ) -> None:
     """Run a bootstrap of ``stack_file`` (as ``alter`` makes it) under its lock, as ``verb``, and show its report."""
-    from gridbyoc.steps.bootstrap import Approval
-    from gridbyoc.steps.bootstrap import bootstrap as run_bootstrap
+    from gridbyoc.steps.wishes import Approval
 
     approval = Approval(yes.create_and_change, yes.destroy, lambda plan: ask(app, plan))
     with open_run(app, stack_file, overrides, verb, choices) as run:
+        from gridbyoc.steps.bootstrap import bootstrap as run_bootstrap
+
         altered = replace(run, stack=alter(run.stack)) if alter else run
         report = run_bootstrap(altered, approval, wishes)
     show_report(app, report)

@@ -49,10 +49,10 @@ def apply(
     Where anything has moved since (stack file, module, state, clusters, account, tool), nothing is done: status 9, and
     a line for each difference. GRIDBYOC_BUNDLE_KEY is the key of an encrypted bundle.
     """
-    from gridbyoc.steps.bootstrap import Approval
     from gridbyoc.steps.bundle.apply import apply_bundle
     from gridbyoc.steps.bundle.make import read_bundle
     from gridbyoc.steps.bundle.sealing import bundle_key
+    from gridbyoc.steps.wishes import Approval
 
     bundle = read_bundle(read_file(app, file), bundle_key(app.environ))
     approval = Approval(yes, yes_destroy, lambda plan: ask(app, plan))

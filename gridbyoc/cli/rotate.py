@@ -37,7 +37,7 @@ def rotate(
     goes once no cluster runs through it. Whatever else the file has pending is carried out as well, as the plan shows.
     Killed anywhere, `rotate` or `bootstrap` goes on.
     """
-    from gridbyoc.steps.bootstrap import Wishes
+    from gridbyoc.steps.wishes import Wishes
 
     approved = Yes(yes, yes_destroy)
     if role:

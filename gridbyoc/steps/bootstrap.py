@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from gridbyoc.aws import await_trust
@@ -21,39 +20,7 @@ from gridbyoc.steps.report import Report, report_of
 from gridbyoc.steps.rollback import Made, compensating
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait, wait_for
-
-EditBody = Callable[[ClusterSpec, dict[str, Any]], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """What may be done without asking, and whom to ask else. ``ask`` shows the plan and returns the answer."""
-
-    create_and_change: bool
-    destroy: bool
-    ask: Callable[[Plan], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What is not always wanted. ``edit``: each new cluster's request goes through it. ``rollback``: where the control
-    plane refuses for good, what this run created is destroyed again. ``new_role``: the role itself is replaced.
-    ``needs_role``: refuse where there is no role yet. ``approved`` is called once the plan is, before it is applied.
-    ``only_planned``: nothing is planned and applied beyond what was shown, such as the end of a rotation.
-    """
-
-    edit: EditBody | None = None
-    rollback: bool = False
-    new_role: bool = False
-    needs_role: bool = False
-    approved: Callable[[], None] | None = None
-    only_planned: bool = False
-
-    @property
-    def nothing_new(self) -> bool:
-        """Whether a stack that is as its file asks needs nothing done."""
-        return not self.new_role and not self.needs_role and self.approved is None
-
+from gridbyoc.steps.wishes import Approval, EditBody, Wishes
 
 NO_WISHES = Wishes()
 

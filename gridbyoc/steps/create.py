@@ -8,7 +8,7 @@ from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, OutputMissingError, UsageError
 from gridbyoc.stack.model import ClusterSpec, Stack
 from gridbyoc.stack.words import did_you_mean, listed
-from gridbyoc.steps.bootstrap import EditBody, prove_trust, register_clusters
+from gridbyoc.steps.bootstrap import prove_trust, register_clusters
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.cost import standing_cost
 from gridbyoc.steps.events import Note
@@ -16,6 +16,7 @@ from gridbyoc.steps.prepare import Site, current_grant, prepare
 from gridbyoc.steps.rollback import Made
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import wait_for
+from gridbyoc.steps.wishes import EditBody
 
 
 @dataclass(frozen=True, slots=True)

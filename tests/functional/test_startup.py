@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 
 HEAVY = {"boto3", "botocore", "jinja2", "jsonschema", "requests", "rich", "ruamel", "flask", "moto"}
+SERVICES = {"boto3", "botocore", "jinja2", "requests"}
 COMMANDS = ("bootstrap", "plan", "validate", "new", "clusters", "register", "verify", "leftovers", "state", "sandbox")
 
 
-def imported(*args: str, says: str = "Usage: gridbyoc") -> set[str]:
+def imported(*args: str, says: str = "Usage: gridbyoc", status: int = 0) -> set[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     ran = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "gridbyoc", *args],
-        capture_output=True, text=True, check=True, env=environ,
+        capture_output=True, text=True, env=environ,
     )  # fmt: skip
+    assert ran.returncode == status, ran.stderr
     assert says in ran.stdout
     return {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in ran.stderr.splitlines()}
 
@@ -41,4 +43,12 @@ def test_a_file_is_validated_without_either_service(tmp_path: Path) -> None:
     file.write_text("version: 1\nname: small\naws: {region: us-east-1}\nclusters: [{name: small}]\n")
     found = imported("validate", str(file), says="is valid")
     assert "jsonschema" in found
-    assert found & {"boto3", "botocore", "jinja2", "requests"} == set()
+    assert found & SERVICES == set()
+
+
+def test_a_bad_file_is_refused_without_either_service(tmp_path: Path) -> None:
+    file = tmp_path / "gridbyoc.yaml"
+    file.write_text("- a list\n")
+    found = imported("bootstrap", "--yes", "--format", "json", str(file), says="must be a mapping", status=2)
+    assert "jsonschema" in found
+    assert found & SERVICES == set()

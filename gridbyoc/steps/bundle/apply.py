@@ -12,7 +12,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, StalePlanError
 from gridbyoc.render import root_digest
 from gridbyoc.stack.files import write_atomic
 from gridbyoc.steps.adopt import adopt_strays
-from gridbyoc.steps.bootstrap import Approval, Wishes, carry_out
+from gridbyoc.steps.bootstrap import carry_out
 from gridbyoc.steps.bundle.basis import LOCAL, basis_of, moved, other_account
 from gridbyoc.steps.bundle.make import LOCK_FILE, made_from
 from gridbyoc.steps.bundle.model import Bundle, MadeFrom, PlannedCluster
@@ -24,6 +24,7 @@ from gridbyoc.steps.prepare import Site, current_grant, open_runner, prepare, re
 from gridbyoc.steps.report import Report
 from gridbyoc.steps.rollback import Made
 from gridbyoc.steps.run import Run
+from gridbyoc.steps.wishes import Approval, Wishes
 
 ONLY_PLANNED = Wishes(only_planned=True)
 TAKEN_UP = "what a run that was cut off had left in AWS was not in the state: it has been taken into it now"
