@@ -235,6 +235,18 @@ def test_the_roles_of_the_documentation_are_not_written_into_one_root_module() -
     assert len({Path(target).parent for target in targets}) == 3
 
 
+@pytest.mark.parametrize("engine", ["github", "gitlab", "jenkins", "argo"])
+def test_no_job_applies_without_the_bundles_key(engine: str) -> None:
+    """A secret that is missing is an empty variable, with which a bundle that anybody wrote would be taken."""
+    text = rendered(engine, TWO)
+    before, *parts = text.split("${GRIDBYOC_BUNDLE_KEY:?is not set}")
+    applies = [re.findall(r"gridbyoc apply \S*plan.bundle", part) for part in (before, *parts)]
+    assert applies[0] == []
+    assert all(applies[1:])
+    # as many as there are: none stands behind another job's guard
+    assert len(parts) == (4 if engine == "github" else 2)
+
+
 def test_a_path_that_no_makefile_can_hold_is_refused_in_words() -> None:
     odd = PipelineSettings((PipelineStack("x", "stacks/a:b.yaml", "us-west-2"),), "==0.1.0")
     with pytest.raises(UsageError, match="cannot be written for make"):
