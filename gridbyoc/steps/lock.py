@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -17,14 +17,30 @@ from gridbyoc.stack.files import make_private_dir
 
 LOCK = "run.lock"
 HOLDER = "run.lock.json"
+SAVED_PLAN = "gridbyoc.tfplan"
+"""Terraform's plan in a work_dir, from planning to applying. It holds secrets in clear."""
 
 
 @contextmanager
 def hold(work_dir: Path, *, verb: str, now: Callable[[], datetime], wait: float = 0.5) -> Iterator[None]:
     """Hold the stack's lock while inside. ``wait`` seconds for another (or a mere look) to end, then ``LockedError``.
 
-    The kernel drops the lock when the holder dies, so a killed run leaves none behind.
+    The kernel drops the lock when the holder dies, so a killed run leaves none behind. The saved plan that it may have
+    left is removed: nobody applies it any more.
     """
+    lock = _taken(work_dir, wait)
+    holder = work_dir / HOLDER
+    try:
+        _sign(holder, verb, now())
+        with suppress(OSError):
+            (work_dir / SAVED_PLAN).unlink(missing_ok=True)
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _taken(work_dir: Path, wait: float) -> FileLock:
     make_private_dir(work_dir)
     lock = FileLock(work_dir / LOCK, mode=0o600)
     try:
@@ -42,13 +58,7 @@ def hold(work_dir: Path, *, verb: str, now: Callable[[], datetime], wait: float 
             why=error.strerror or str(error),
             fix="Make room, or make the directory writable, then run again.",
         ) from None
-    holder = work_dir / HOLDER
-    try:
-        _sign(holder, verb, now())
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
+    return lock
 
 
 def holder_of(work_dir: Path) -> str | None:

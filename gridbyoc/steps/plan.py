@@ -11,12 +11,11 @@ from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.cost import standing_cost
+from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
 from gridbyoc.steps.prepare import Site, current_grant, rerender
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import PlanSummary, ResourceChange
-
-SAVED_PLAN = "gridbyoc.tfplan"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredErr
 from gridbyoc.render import PreviousRole
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.events import Note
+from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import hide_their_id, ids_in_use
-from gridbyoc.steps.plan import SAVED_PLAN, Plan
+from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.prepare import PREVIOUS_MODULE, Site, current_grant, rerender
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import module_in

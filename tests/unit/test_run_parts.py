@@ -13,7 +13,7 @@ from gridbyoc.errors import FileError, LockedError, UsageError
 from gridbyoc.steps.background import Background
 from gridbyoc.steps.events import Event, StepFinished, StepStarted
 from gridbyoc.steps.journal import Journal
-from gridbyoc.steps.lock import HOLDER, LOCK, hold
+from gridbyoc.steps.lock import HOLDER, LOCK, SAVED_PLAN, hold
 from gridbyoc.steps.run import Choices, Outside, Run
 from tests.unit.fakes import Time, stack
 
@@ -93,6 +93,16 @@ def test_the_lock_admits_one_and_says_who_holds_it(tmp_path: Path) -> None:
     assert not (tmp_path / HOLDER).exists()
     with hold(tmp_path, verb="plan", now=noon):
         pass
+
+
+def test_a_saved_plan_that_a_killed_run_left_goes_with_the_next_run_alone(tmp_path: Path) -> None:
+    with hold(tmp_path, verb="apply", now=noon):
+        (tmp_path / SAVED_PLAN).write_bytes(b"secrets in clear")
+        with pytest.raises(LockedError), hold(tmp_path, verb="plan", now=noon):
+            pytest.fail("two held it")
+        assert (tmp_path / SAVED_PLAN).exists()
+    with hold(tmp_path, verb="bootstrap", now=noon):
+        assert not (tmp_path / SAVED_PLAN).exists()
 
 
 def test_a_holder_that_did_not_sign_is_still_told(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from gridbyoc.steps.bundle.make import LOCK_FILE, made_from
 from gridbyoc.steps.bundle.model import Bundle, MadeFrom, PlannedCluster
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.journal import JOURNAL, read_journal
+from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
-from gridbyoc.steps.plan import SAVED_PLAN, Plan, costs_of
+from gridbyoc.steps.plan import Plan, costs_of
 from gridbyoc.steps.prepare import Site, current_grant, open_runner, prepare, rerender
 from gridbyoc.steps.report import Report
 from gridbyoc.steps.rollback import Made
