@@ -16,7 +16,7 @@ import requests
 
 from gridbyoc.sandbox import Sandbox
 from tests.e2e.conftest import Done, Tool, World, stack_text
-from tests.e2e.fast_stack import EXTERNAL_ID, FastStack, fast_stack, s3_of, without_aws_provider
+from tests.e2e.fast_stack import EXTERNAL_ID, FastStack, fast_stack, s3_of
 
 BUCKET = "bundle-states"
 KEY = "a key that both jobs have"
@@ -27,11 +27,6 @@ ENV = {"GRIDBYOC_BUNDLE_KEY": KEY}
 @pytest.fixture(scope="module", autouse=True)
 def states(sandbox: Sandbox) -> None:
     s3_of(World(sandbox)).create_bucket(Bucket=BUCKET)
-
-
-@pytest.fixture
-def quick(tool: Tool) -> Tool:
-    return without_aws_provider(tool)
 
 
 def in_s3(name: str) -> str:
@@ -203,39 +198,39 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def test_keys(quick: Tool, world: World) -> None:
-    stack = fast_stack(quick, world, "keys")
-    bundle = plan(quick, stack)
-    wrong = apply(quick, bundle, stack.file, status=2, GRIDBYOC_BUNDLE_KEY="another key, as long as it")
+def test_keys(tool: Tool, world: World) -> None:
+    stack = fast_stack(tool, world, "keys")
+    bundle = plan(tool, stack)
+    wrong = apply(tool, bundle, stack.file, status=2, GRIDBYOC_BUNDLE_KEY="another key, as long as it")
     assert "not the one" in wrong.err
     whole = bundle.read_bytes()
     bundle.write_bytes(whole[:-400] + bytes([whole[-400] ^ 1]) + whole[-399:])
-    assert "GBY-B001" in apply(quick, bundle, stack.file, status=1).err
+    assert "GBY-B001" in apply(tool, bundle, stack.file, status=1).err
 
-    clear = plan(quick, stack, "--unencrypted", GRIDBYOC_BUNDLE_KEY=None)
+    clear = plan(tool, stack, "--unencrypted", GRIDBYOC_BUNDLE_KEY=None)
     assert clear.stat().st_mode & 0o777 == 0o600
-    assert "not encrypted" in apply(quick, clear, stack.file, status=2).err
+    assert "not encrypted" in apply(tool, clear, stack.file, status=2).err
     elsewhere = copy_of(stack, "elsewhere")
-    stale(quick, clear, elsewhere, "the state is local, and", GRIDBYOC_BUNDLE_KEY=None)
+    stale(tool, clear, elsewhere, "the state is local, and", GRIDBYOC_BUNDLE_KEY=None)
     assert stack.made == 0
-    assert "NOT" not in apply(quick, clear, stack.file, GRIDBYOC_BUNDLE_KEY=None).err
+    assert "NOT" not in apply(tool, clear, stack.file, GRIDBYOC_BUNDLE_KEY=None).err
     assert stack.made == 1
     assert world.cluster("keys") is not None
 
 
-def test_the_external_id_is_in_no_report_and_in_no_encrypted_bundle(quick: Tool, world: World) -> None:
-    stack = fast_stack(quick, world, "quiet-bundle")
-    quick("bootstrap", str(stack.file), "--yes", "--skip-preflight")
+def test_the_external_id_is_in_no_report_and_in_no_encrypted_bundle(tool: Tool, world: World) -> None:
+    stack = fast_stack(tool, world, "quiet-bundle")
+    tool("bootstrap", str(stack.file), "--yes", "--skip-preflight")
     change_type(stack, "t3.large")
-    summary, outputs = quick.directory / "summary", quick.directory / "outputs"
+    summary, outputs = tool.directory / "summary", tool.directory / "outputs"
     github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(outputs)}
-    bundle = quick.directory / "quiet.bundle"
+    bundle = tool.directory / "quiet.bundle"
     reports = ("--report", "plan.md", "--report", "plan.json")
     said = [
-        quick("plan", str(stack.file), "--out", str(bundle), *reports, "--skip-preflight", **ENV, **github).text,
-        apply(quick, bundle, stack.file, "--report", "apply.md", "--format", "markdown", **github).text,
+        tool("plan", str(stack.file), "--out", str(bundle), *reports, "--skip-preflight", **ENV, **github).text,
+        apply(tool, bundle, stack.file, "--report", "apply.md", "--format", "markdown", **github).text,
     ]
-    written = {path.name: path.read_bytes() for path in quick.directory.iterdir() if path.is_file()}
+    written = {path.name: path.read_bytes() for path in tool.directory.iterdir() if path.is_file()}
     assert {"plan.md", "plan.json", "apply.md", "summary", "outputs", "quiet.bundle"} <= written.keys()
     assert EXTERNAL_ID not in "".join(said)
     assert [name for name, data in written.items() if EXTERNAL_ID.encode() in data] == []
