@@ -38,8 +38,24 @@ def main() -> None:
     server = make_server("127.0.0.1", int(config["port"]), app, threaded=True, request_handler=MotoRequestHandler)
     # moto's own calls to itself need to know where it listens (read in moto.settings).
     os.environ["MOTO_PORT"] = str(server.port)
+    in_background(_import_ec2)
     in_background(lambda: _warm_up(moto))
     serve(server, config)
+
+
+def _import_ec2() -> None:
+    """moto makes three sessions while its EC2 is imported, each of which would read EC2's whole model: let it be one.
+
+    https://github.com/getmoto/moto/blob/master/moto/ec2/models/availability_zones_and_regions.py
+    """
+    import boto3
+
+    session, ordinary = boto3.Session(), boto3.Session
+    boto3.Session = lambda: session  # type: ignore[assignment,misc]  # for the moment of that import
+    try:
+        import_module("moto.ec2.models.availability_zones_and_regions")
+    finally:
+        boto3.Session = ordinary  # type: ignore[misc]
 
 
 def _warm_up(moto: Callable[..., Any]) -> None:
