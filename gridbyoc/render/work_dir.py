@@ -151,7 +151,7 @@ def strange_files(work_dir: Path, ours: Collection[str] | None = None) -> Iterat
 
 
 def terraform_files(work_dir: Path) -> tuple[Path, ...]:
-    """Everything that Terraform reads of the work_dir's configuration: what the last render wrote, and strange files."""
+    """All that Terraform reads of the work_dir's configuration: what the last render wrote, and strange files."""
     ours = _manifest(work_dir)
     return tuple(sorted({*(work_dir / name for name in ours), *strange_files(work_dir, ours)}))
 

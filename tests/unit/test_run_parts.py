@@ -59,9 +59,13 @@ def test_work_beside_a_run_that_is_over_neither_shows_nor_records(tmp_path: Path
     events: list[Event] = []
     over = threading.Event()
     beside = make_run(tmp_path, events, Time()).until(over.is_set)
-    with pytest.raises(RuntimeError), beside.step("preflight"):
+
+    def end_late() -> None:
         over.set()
         raise RuntimeError("interpreter shutdown")
+
+    with pytest.raises(RuntimeError), beside.step("preflight"):
+        end_late()
     assert events == [StepStarted("preflight")]
     assert [r["type"] for r in records(tmp_path)] == ["step_started"]
 
