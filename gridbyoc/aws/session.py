@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -22,14 +21,14 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
-from botocore.parsers import ResponseParserError
-from botocore.session import Session
 
 from gridbyoc.aws.credential_words import LOGIN_OVER, help_for, help_for_code
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, AwsError
 from gridbyoc.errors.cards import AWS_CARDS, card_for, carrying, without_secrets
 
 if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
     from botocore.credentials import Credentials
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_sts import STSClient
@@ -99,6 +98,8 @@ class AwsSession:
     @staticmethod
     def config() -> Config:
         """The settings of every client."""
+        from botocore.config import Config
+
         return Config(
             connect_timeout=5,
             read_timeout=20,
@@ -108,6 +109,10 @@ class AwsSession:
 
 def open_session(region: str, profile: str | None = None) -> AwsSession:
     """A session by boto3's own chain (SSO, assumed role, OIDC, process, environment); ``AwsCredentialsError``."""
+    # Here, and so beside Terraform's init: their import takes longer than all of ours.
+    import boto3
+    from botocore.session import Session
+
     with domain_errors("AWS credentials could not be found"):
         core = Session(profile=profile)
         core.get_component("credential_provider").get_provider("assume-role")._prompter = _never_ask
@@ -131,12 +136,22 @@ def domain_errors(what: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _with_card(_refused(what, error), error.operation_name) from None
-    except (BotoCoreError, ResponseParserError, KeyError, ValueError, OSError) as error:
+    except (BotoCoreError, KeyError, ValueError, OSError) as error:
         raise _with_card(_unanswered(what, error)) from None
     except RuntimeError as error:
         if "still expired" not in str(error):  # how botocore.credentials says so
             raise
         raise _unanswered(what, error) from None
+    except Exception as error:
+        if not _unparsable(error):
+            raise
+        raise _with_card(_unanswered(what, error)) from None
+
+
+def _unparsable(error: Exception) -> bool:
+    """botocore's ``ResponseParserError``, whose module is loaded wherever one was raised."""
+    parsers = sys.modules.get("botocore.parsers")
+    return parsers is not None and isinstance(error, parsers.ResponseParserError)
 
 
 def _with_card(error: AwsError, operation: str = "") -> AwsError:
@@ -151,7 +166,7 @@ def _unanswered(what: str, error: Exception) -> AwsError:
     if isinstance(error, (ConnectionError, HTTPClientError)):
         fix = "Check the network, the proxy, the region, AWS_ENDPOINT_URL, and the credentials for line breaks."
         return AwsError(f"{what}: AWS could not be reached.", why=_words(error), fix=fix, rerun=SAFE_NOTHING_DONE)
-    if isinstance(error, (ResponseParserError, KeyError)):
+    if isinstance(error, KeyError) or _unparsable(error):
         # Neither is one of botocore's own errors, and the first quotes the whole body. A page of well-formed XHTML is
         # read without complaint, and lacks what an answer has.
         why = "The answer could not be read: it is cut off, or of something in between, a proxy's page for instance."
