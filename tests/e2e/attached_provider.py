@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,8 +23,9 @@ from tests.e2e.conftest import Tool
 from tests.functional.terraform_cli import TerraformCli
 
 ROOT = f'terraform {{\n  required_providers {{\n    aws = {{ version = "{AWS_PROVIDER}" }}\n  }}\n}}\n'
-# It ends with us, however we end: the pipe that the shell reads from is closed then.
-RUN = '"$0" -debug & read -r end; kill $!'
+# It ends with us, however we end: the pipe that the inner shell reads from (3, which is ours) is closed then. The outer
+# one ends with the provider.
+RUN = 'exec 3<&0; "$0" -debug & provider=$!; (read -r end <&3; kill $provider) >/dev/null & wait $provider'
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,17 @@ def running_provider(environ: Mapping[str, str], directory: Path, mirror: Path |
     (directory / "main.tf").write_text(ROOT)
     TerraformCli(directory, mirror, environ).init(directory)
     (program,) = directory.glob(".terraform/providers/*/hashicorp/aws/*/*/terraform-provider-aws*")
-    own = {"PATH": os.environ["PATH"], "TMPDIR": str(directory), "GOGC": "400"}
-    with subprocess.Popen(
-        ["/bin/sh", "-c", RUN, str(program)], env=own | dict(environ), text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+    with (
+        # Its socket's path may have 107 characters (unix(7)): a test's own directory is too long for it.
+        tempfile.TemporaryDirectory(prefix="aws-") as sockets,
+        subprocess.Popen(
+            ["/bin/sh", "-c", RUN, str(program)],
+            env={"PATH": os.environ["PATH"], "TMPDIR": sockets, "GOGC": "400", **environ},
+            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        ) as process,
+    ):  # fmt: skip
         assert process.stdout is not None
         lines = (re.search(r"TF_REATTACH_PROVIDERS='(.+)'", line) for line in process.stdout)
-        yield AttachedProvider(next(found[1] for found in lines if found))
+        address = next((found[1] for found in lines if found), "")
+        assert address, "the provider ended before it said where it listens"
+        yield AttachedProvider(address)
