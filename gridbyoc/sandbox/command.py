@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -26,12 +26,12 @@ def run_command(command: Sequence[str], environ: Mapping[str, str]) -> int:
     program = shutil.which(command[0], path=environ.get("PATH", os.defpath))
     if program is None:
         raise _not_started(command[0], 127, "There is no such program.")
-    with _passing_on_signals() as child:
+    with _passing_on_signals() as pass_on_to:
         try:
             process = subprocess.Popen(command, executable=program, env=dict(environ))
         except OSError as error:
             raise _not_started(command[0], 126, error.strerror or "It cannot be run.") from None
-        child.append(process)
+        pass_on_to(process)
         status = process.wait()
     return 128 - status if status < 0 else status
 
@@ -62,18 +62,30 @@ def _not_started(program: str, shell_status: int, why: str) -> CommandNotStarted
 
 
 @contextmanager
-def _passing_on_signals() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """SIGINT and SIGTERM go to the process in the list, and do not end us before it."""
+def _passing_on_signals() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """SIGINT and SIGTERM go to the process that is given, and do not end us before it.
+
+    One that comes while it is being started waits for it: the command may run before we know of it.
+    """
     child: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
-        if not (number == signal.SIGINT and in_foreground()):
-            for process in child:
-                process.send_signal(number)
+        if number == signal.SIGINT and in_foreground():
+            return
+        if not child:
+            early.append(number)
+        for process in child:
+            process.send_signal(number)
+
+    def pass_on_to(process: subprocess.Popen[bytes]) -> None:
+        child.append(process)
+        for number in early:
+            process.send_signal(number)
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield child
+        yield pass_on_to
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

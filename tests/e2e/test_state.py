@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -225,7 +225,8 @@ def test_a_state_that_could_not_be_saved_is_pushed_back(tool: Tool, world: World
 def kill_all_of(process: subprocess.Popen[str], directory: Path) -> None:
     """Kill the tool, its Terraform, and what watches over it."""
     for pid in (*_children(process.pid), process.pid):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # a short-lived one of theirs
+            os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=30)
     until(lambda: working_in(directory) == ())
 
