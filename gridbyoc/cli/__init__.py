@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -19,6 +20,9 @@ def main() -> int:
             pass  # a full disk, a reader that has gone: click's way has the words for it
         else:
             return 0
+    # What is imported, and botocore's models, live to the end: to look through them again and again for garbage takes
+    # a seventh of a short run.
+    gc.set_threshold(200_000, 50, 100)
     from gridbyoc.cli.main import run
 
     status = run(sys.argv[1:])
