@@ -27,9 +27,13 @@ def runner(strict: Sandbox, tmp_path: Path) -> Runner:
 
 @pytest.fixture
 def tool(strict: Sandbox, runner: Runner, tmp_path: Path, provider_mirror: Path | None) -> Tool:
-    directory = tmp_path / "stack"
+    return tool_of(strict, runner, tmp_path, provider_mirror)
+
+
+def tool_of(box: Sandbox, runner: Runner, home: Path, provider_mirror: Path | None) -> Tool:
+    directory = home / "stack"
     directory.mkdir()
-    env = {**strict.environ(os.environ), **runner.environ(), "HOME": str(tmp_path), "GRIDBYOC_POLL_INTERVAL": "0.2s"}
+    env = {**box.environ(os.environ), **runner.environ(), "HOME": str(home), "GRIDBYOC_POLL_INTERVAL": "0.2s"}
     if provider_mirror:
         env["GRIDBYOC_PROVIDER_MIRROR"] = str(provider_mirror)
     return Tool(directory, env)
@@ -57,3 +61,23 @@ def test_what_is_missing_is_named_before_terraform_starts(strict: Sandbox, runne
     assert "aws_iam_role: create" in refused.text
     assert World(strict).roles("grid-cloud") == []
     assert World(strict).clusters() == []
+
+
+def test_what_an_organization_denies_is_shown_as_such_before_and_after(
+    tmp_path: Path, provider_mirror: Path | None
+) -> None:
+    """The simulator's word is no proof, so the run goes on; AWS's is."""
+    with running_sandbox(SandboxSettings(enforce_iam=True, denied_by_scp=("iam:CreateRole",))) as box:
+        runner = new_runner(box, "member", tmp_path)
+        tool = tool_of(box, runner, tmp_path, provider_mirror)
+        tool.write(stack_text("member"))
+        runner.has(json.loads(tool("policy").out))
+        told = json.loads(tool("doctor", "--only", "permissions", "--format", "json").out)["findings"]
+        tool("doctor", "--only", "permissions", "--strict", status=4)
+        refused = tool("bootstrap", "--yes", status=1)
+    (denied,) = [finding for finding in told if finding["verdict"] != "pass"]
+    assert (denied["code"], denied["verdict"], denied["subject"]) == ("GBY-P004", "warn", "iam:CreateRole")
+    assert denied["facts"]["denied_by"] == "scp"
+    assert "a service control policy of the organization denies it" in denied["read"]
+    assert "GBY-A111" in refused.text
+    assert "iam:CreateRole" in refused.text

@@ -128,7 +128,8 @@ def _judged(need: Need, result: Mapping[str, Any] | None) -> Answer:
     if decision == "allowed":
         return Answer(need, "allowed")
     if result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations") is False:
-        return Answer(need, "denied", "scp", "a service control policy of the organization denies it")
+        why = "IAM's simulator says that a service control policy of the organization denies it"
+        return Answer(need, "denied", "scp", why)
     if missing := _missing(result):
         why = f"it is denied unless the request has the right {', '.join(missing)}, which is not known before"
         return Answer(need, "unknown", why=why)

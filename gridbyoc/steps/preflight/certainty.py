@@ -13,14 +13,15 @@ from gridbyoc.steps.verdict import Verdict
 
 
 def verdict_on(scene: Scene, denied: Iterable[Answer]) -> Verdict:
-    """``fail`` where the run calls one of them for certain, ``warn`` where it may come to that, else ``unknown``.
+    """``fail`` where the run calls one of them for certain, ``warn`` where it may come to that; ``unknown``: none is.
 
-    What the simulator says of service control policies is no proof: it leaves their conditions out, or evaluates them
-    with nothing known, and denies what AWS allows (https://github.com/aws/aws-sdk/issues/102).
+    What the simulator says of service control policies is no proof, and only warns: it leaves their conditions out, or
+    evaluates them with nothing known, and denies what AWS allows (https://github.com/aws/aws-sdk/issues/102).
     """
+    denied = tuple(denied)
     proven = [answer.need for answer in denied if answer.by != "scp"]
     if not proven:
-        return "unknown"
+        return "warn" if denied else "unknown"
     stands = anything_stands(scene) if any(need.phase in ("plan", "apply") for need in proven) else None
     return "fail" if any(_called(need, stands, reads_only=scene.reads_only) for need in proven) else "warn"
 

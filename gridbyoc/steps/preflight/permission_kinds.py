@@ -22,7 +22,7 @@ ALLOWED = Kind(
     action that is proven to be denied and that the run ahead calls for certain: no policy allows it, one denies it, the
     caller's boundary does not let it through. Warns for what is called only where something has to be made, changed or
     deleted: before a `plan`, for a role that may stand already, and for all that only a destroy needs. Unknown where a
-    condition, a resource's own policy or an organization's policy may decide otherwise.""",
+    condition or a resource's own policy may decide otherwise.""",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
 )
 LOOKING = Kind(
@@ -32,4 +32,13 @@ LOOKING = Kind(
     """What only doctor, verify, resuming and leftovers need is allowed. Warns where it is not: a bootstrap works, and
     something will be unknown, or not be cleaned up.""",
     _SIMULATOR,
+)
+ORGANIZATION = Kind(
+    "GBY-P004",
+    "permissions",
+    "organization",
+    """No service control policy (SCP) of the organization denies what plan, apply and destroy of this stack call. Warns
+    for each action that the simulator says one denies, and never fails: of SCPs with conditions the simulator says so
+    of what AWS allows (https://github.com/aws/aws-sdk/issues/102, https://github.com/aws/aws-cli/issues/10525).""",
+    "https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps.html",
 )

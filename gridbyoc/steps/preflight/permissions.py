@@ -13,7 +13,7 @@ from gridbyoc.stack.model import S3Backend
 from gridbyoc.stack.regions import HOME_REGIONS
 from gridbyoc.steps.preflight.certainty import of_the_state, other_credentials, verdict_on
 from gridbyoc.steps.preflight.model import Check, Finding
-from gridbyoc.steps.preflight.permission_kinds import ALLOWED, LOOKING, SIMULATION
+from gridbyoc.steps.preflight.permission_kinds import ALLOWED, LOOKING, ORGANIZATION, SIMULATION
 from gridbyoc.steps.preflight.scene import Scene
 
 CALL = "iam:SimulatePrincipalPolicy"
@@ -27,8 +27,9 @@ _ADD = "Add it to the caller's policy: `gridbyoc policy` prints one that allows 
 _FIXES = {
     "boundary": "Have it added to the caller's permissions boundary, or use another caller.",
     "explicit": "Have the statement that denies it changed, or use another caller.",
-    "scp": "IAM's simulator does not know what the conditions of such policies come to, so it may be allowed all the "
-    "same. If it is not, ask who looks after the organization's service control policies.",
+    "scp": "Ask who looks after the organization's service control policies (SCPs) for an exception, or use another "
+    "account. It does not block: the simulator does not know what the conditions of an SCP come to, so it may be "
+    "allowed all the same.",
 }
 
 
@@ -113,7 +114,7 @@ def _denied_actions(scene: Scene, answers: Sequence[Answer]) -> Iterator[Finding
 
 def _denied(scene: Scene, action: str, found: Sequence[Answer]) -> Finding:
     denied = [answer for answer in found if answer.effect == "denied"]
-    first = (denied or found)[0]
+    first = min(denied or found, key=lambda answer: answer.by == "scp")  # what is proven goes first
     resources = _unique(answer.need.resource for answer in denied or found)
     purposes = _unique(answer.need.purpose for answer in denied or found)
     facts = {
@@ -124,12 +125,11 @@ def _denied(scene: Scene, action: str, found: Sequence[Answer]) -> Finding:
         "denied_by": first.by,
         "policies": list(first.policies),
     }
-    said = "IAM's simulator says that " if first.by == "scp" else ""
-    read = f"{said}{first.why} (on {', '.join(resources)})"
-    verdict = verdict_on(scene, denied)
+    kind = ORGANIZATION if first.by == "scp" else ALLOWED
+    read = f"{first.why} (on {', '.join(resources)})"
     fix = _FIXES.get(first.by, _ADD)
     needed = f"for {'; '.join(purposes)}"
-    return Finding(ALLOWED, verdict, read, needed, fix, CALL, subject=action, facts=facts)
+    return Finding(kind, verdict_on(scene, denied), read, needed, fix, CALL, subject=action, facts=facts)
 
 
 def _not_seen_phases(answers: Sequence[Answer]) -> Iterator[Finding]:
@@ -207,4 +207,4 @@ def _in_iam(arn: str) -> str:
     return arn.replace(":sts:", ":iam:", 1)
 
 
-CHECKS = (Check((SIMULATION, ALLOWED, LOOKING), _permissions),)
+CHECKS = (Check((SIMULATION, ALLOWED, LOOKING, ORGANIZATION), _permissions),)
