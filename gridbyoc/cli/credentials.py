@@ -153,12 +153,12 @@ def delete_user(
 def _session(app: App, stack_file: str | None, profile: str | None, new: str = "") -> tuple[AwsSession, Stack | None]:
     """A session in the stack's region with ``profile``, else the stack's, unless that is the one that will be made."""
     from gridbyoc.aws import open_session
+    from gridbyoc.aws.own_region import own_region
     from gridbyoc.stack.defaults import REGION
 
     found = default_stack_file(app, stack_file)
     stack = load_stack(app, found) if found else None
-    environ = app.environ
-    region = stack.aws.region if stack else environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or REGION
+    region = stack.aws.region if stack else own_region(app.environ, profile) or REGION
     own = stack.aws.profile if stack and stack.aws.profile != new else None
     return open_session(region, profile or own), stack
 

@@ -13,7 +13,7 @@ from gridbyoc.cli.bundle import key_for
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
 from gridbyoc.cli.reporting import report_options
 from gridbyoc.cli.running import open_run, preflight_options, terraform_options
-from gridbyoc.errors import ExitStatus
+from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from gridbyoc.cli.reporting import Reporting
@@ -81,6 +81,8 @@ def plan(
     """
     from gridbyoc.steps.run import Choices
 
+    if unencrypted and not out:
+        raise UsageError("--unencrypted is about a bundle, and no --out says where.", rerun=SAFE_NOTHING_DONE)
     key = key_for(app, unencrypted=unencrypted) if out else None
     asked = Asked(out, overrides, key, reporting)
     reading = replace(checks, reads_only=True) if checks else None

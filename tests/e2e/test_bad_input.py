@@ -68,6 +68,7 @@ NO_AWS = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
 OLD = 'case "$*" in *version*) echo \'{"terraform_version": "1.4.7"}\';; esac'
 
 FILES = (
+    Case("a bundle in clear, to nowhere", 2, ("--unencrypted", "--out"), args=("plan", "--unencrypted")),
     Case("missing file", 2, ("gridbyoc.yaml", "gridbyoc new"), text=None),
     Case("empty file", 2, ("empty",), text=""),
     Case("only a comment", 2, ("empty",), text="# nothing\n"),

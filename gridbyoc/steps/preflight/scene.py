@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from gridbyoc.aws import AwsSession, Caller, caller_identity, open_session
+from gridbyoc.aws.own_region import own_region
 from gridbyoc.control_plane.model import Cluster, Phase, Registrar
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.defaults import REGION
@@ -105,8 +106,7 @@ def set_scene(
     origin: Origin | None = None,
 ) -> Scene:
     """A scene in which nothing has been asked yet. Without a stack its region is the environment's."""
-    environ = machine.environ
-    region = stack.aws.region if stack else environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or REGION
+    region = stack.aws.region if stack else own_region(machine.environ) or REGION
     session = Shared(lambda: open_session(region, stack.aws.profile if stack else None))
     registrar = Shared(connect)
     return Scene(
