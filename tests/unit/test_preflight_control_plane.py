@@ -181,6 +181,22 @@ def test_the_account_it_comes_from_must_be_trusted(account: str | None, role: Ro
 
 
 @pytest.mark.parametrize(
+    ("region", "role", "verdict"),
+    [
+        ("us-gov-west-1", Role(), "fail"),
+        ("cn-north-1", Role(), "fail"),
+        ("us-gov-west-1", Role(trusted_account_id="111111111111"), "pass"),
+        ("nowhere-1", Role(), "pass"),
+    ],
+)
+def test_no_role_can_be_assumed_from_another_partition(region: str, role: Role, verdict: str) -> None:
+    it = stack(SPEC, aws=Aws(region), role=role)
+    (finding,) = results(scene_of(it, registrar=Plane(account=role.trusted_account_id)), CHECKS)["GBY-K005"]
+    assert finding.verdict == verdict
+    assert ("`trusted_account_id`" in finding.fix and "partition aws;" in finding.read) == (verdict == "fail")
+
+
+@pytest.mark.parametrize(
     ("kind", "default", "verdict"),
     [("byoc", "id-mine", "pass"), ("byoc", None, "pass"), ("global", "id-mine", "fail"), ("global", None, "fail")],
 )

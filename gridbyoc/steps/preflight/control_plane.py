@@ -13,53 +13,14 @@ from gridbyoc.errors import (
     GridbyocError,
     UnsupportedByDialectError,
 )
-from gridbyoc.stack.model import LocalBackend, Stack
+from gridbyoc.stack.model import GRID_ACCOUNT_ID, LocalBackend, Stack
+from gridbyoc.stack.regions import partition_of
+from gridbyoc.steps.preflight.control_plane_kinds import ACCOUNT, ANSWERS, CARRIES, KEY, NAMES, TYPES
 from gridbyoc.steps.preflight.examine import guarded
-from gridbyoc.steps.preflight.model import Check, Finding, Kind
+from gridbyoc.steps.preflight.model import Check, Finding
 from gridbyoc.steps.preflight.scene import Scene
 from gridbyoc.steps.verdict import Verdict
 from gridbyoc.terraform import standing_roles
-
-GROUP = "control-plane"
-ANSWERS = Kind(
-    "GBY-K001",
-    GROUP,
-    "control plane",
-    "The control plane answers as one. Fails where it cannot be reached, or something else answers; is unknown while "
-    "it has an error of its own.",
-)
-KEY = Kind(
-    "GBY-K002",
-    GROUP,
-    "control-plane credentials",
-    "There are credentials, and the control plane takes them. Fails without any, and where it refuses them.",
-)
-CARRIES = Kind(
-    "GBY-K003",
-    GROUP,
-    "what the clusters ask for",
-    "The control plane's API can carry each cluster of the stack: its name, its types, its profile. Fails where not.",
-)
-NAMES = Kind(
-    "GBY-K004",
-    GROUP,
-    "cluster names",
-    "Each name is free, or that of a cluster which runs through this stack's role. Fails for one that runs through "
-    "another role or is being deleted; with remote state a role of this account counts as ours until it is read.",
-)
-ACCOUNT = Kind(
-    "GBY-K005",
-    GROUP,
-    "trusted account",
-    "The AWS account that the control plane comes from, which its own global cluster tells, is the one that the role "
-    "trusts (`role.trusted_account_id`). Fails where it is another; a control plane of type lightning does not say.",
-)
-TYPES = Kind(
-    "GBY-K006",
-    GROUP,
-    "instance types of the control plane",
-    "The control plane's own list has each instance type. Warns for one that is not in it.",
-)
 
 NOT_TOLD = "the control plane did not say: GBY-K001 and GBY-K002 have the reason"
 
@@ -183,6 +144,9 @@ def _account(registrar: Registrar, ident: str | None, stack: Stack) -> Iterator[
     if stack.terraform.module is not None:
         yield Finding(ACCOUNT, "pass", f"the module {stack.terraform.module.source} says whom its role trusts")
         return
+    if (elsewhere := _of_another_partition(stack)) is not None:
+        yield elsewhere
+        return
     if ident is None:
         yield Finding(ACCOUNT, "pass", "it has no cluster of its own that would tell")
         return
@@ -197,6 +161,23 @@ def _account(registrar: Registrar, ident: str | None, stack: Stack) -> Iterator[
     facts = {"account_id": account, "trusted_account_id": trusted}
     needed = f"the account that the role trusts, {trusted}"
     yield Finding(ACCOUNT, verdict, f"it comes from {account}", needed, fix, "GET cloud-provider-id", facts=facts)
+
+
+def _of_another_partition(stack: Stack) -> Finding | None:
+    """A role can be assumed from its own partition only, and Grid's account is in ``aws``.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_outbound_cross_partition.html
+    """
+    partition = partition_of(stack.aws.region)
+    if stack.role.trusted_account_id != GRID_ACCOUNT_ID or partition in (None, "aws"):
+        return None
+    read = f"the role would trust {GRID_ACCOUNT_ID}, an account of partition aws; {stack.aws.region} is in {partition}"
+    fix = (
+        "No role can be assumed from another partition: choose a region of partition aws, or write the account of a "
+        f"control plane in {partition} as `trusted_account_id` under `role`."
+    )
+    facts = {"trusted_account_id": GRID_ACCOUNT_ID, "partition": partition}
+    return Finding(ACCOUNT, "fail", read, f"an account of partition {partition}", fix, facts=facts)
 
 
 def _types(registrar: Registrar, ident: str, scene: Scene) -> Iterator[Finding]:
