@@ -56,17 +56,17 @@ def filed(app: App, scene: Scene, asks: Sequence[Ask], *, yes: bool) -> tuple[As
 
     if not any(ask.result == "to file" for ask in asks):
         return tuple(asks)
-    _announce(app, asks)
+    _announce(app, asks, scene.caller().account_id)
     if not yes and not _approved(app):
         raise ApprovalRequiredError("The requests were not approved.", rerun=SAFE_NOTHING_DONE)
     return tuple(file(scene.session(), ask) if ask.result == "to file" else ask for ask in asks)
 
 
-def _announce(app: App, asks: Sequence[Ask]) -> None:
+def _announce(app: App, asks: Sequence[Ask], account: str) -> None:
     from gridbyoc.show.quotas import ask_table
     from gridbyoc.show.table import plain_table
 
-    app.note("AWS will be asked for:")
+    app.note(f"AWS will be asked for this, in account {account}:")
     for line in plain_table(*ask_table(asks)).splitlines():
         app.note(f"  {line}")
 

@@ -136,13 +136,14 @@ def _read(scene: Scene) -> tuple[str, tuple[QuotaRow, ...]]:
 
 def _show_rows(app: App, scene: Scene, account: str, rows: Sequence[QuotaRow], *, blocked: bool) -> None:
     from gridbyoc.show.quotas import quota_advice, quota_table, quotas_object
+    from gridbyoc.steps.quotas.scene import without_quota
 
     if app.json:
         app.object(quotas_object(rows, account=account, region=scene.region, blocked=blocked))
         return
     app.table(*quota_table(rows))
     app.line()
-    for line in quota_advice(rows):
+    for line in quota_advice(rows, without_quota(scene)):
         app.line(line)
     short = sum(row.verdict == "fail" for row in rows)
     what = f"{short} of {len(rows)} short" if short else "nothing is proven to be short"

@@ -59,7 +59,8 @@ def preflight_markdown(findings: Sequence[Finding], *, region: str) -> list[str]
     ]
     for f in findings:
         code = f"[{f.code}]({f.kind.link})" if f.kind.link else f.code
-        cells = (code, f.title, f.verdict, f.read, f.needed, _to_do(f))
+        read = f"{f.read} ({f.source})" if f.source else f.read
+        cells = (code, f.title, f.verdict, read, f.needed, _to_do(f))
         lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
     return lines
 

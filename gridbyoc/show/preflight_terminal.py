@@ -66,6 +66,7 @@ def _write(console: Console, finding: Finding, width: int) -> None:
     code, check = Text(finding.code, "dim" if passes else ""), Text(finding.title, "" if passes else "bold")
     line.add_row(sign, code, check, Text(finding.read, no_wrap=passes, overflow="ellipsis" if passes else "fold"))
     console.print(line)
-    for word, text in (("needed: ", finding.needed), ("do: ", finding.fix)):
+    more = (("read by: ", finding.source), ("more: ", finding.kind.link)) if finding.verdict in ("fail", "warn") else ()
+    for word, text in (("needed: ", finding.needed), ("do: ", finding.fix), *more):
         if text and not passes:
             console.print(Padding(Text.assemble((word, "dim"), text, overflow="fold"), (0, 0, 0, VERDICT + CODE + 4)))

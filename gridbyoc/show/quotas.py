@@ -7,10 +7,10 @@ from typing import Any
 
 from gridbyoc.steps.quotas.raising import Ask
 from gridbyoc.steps.quotas.review import Increase, QuotaRow, whole
-from gridbyoc.steps.quotas.words import fix_words, needed_words, quota_facts, read_words, when
+from gridbyoc.steps.quotas.words import NO_QUOTA, fix_words, needed_words, no_quota_words, quota_facts, read_words, when
 
 COLUMNS = ("code", "name", "region", "limit", "in use", "needed", "verdict")
-ASK_COLUMNS = ("code", "name", "region", "from", "to", "")
+ASK_COLUMNS = ("code", "name", "region", "from", "to", "state")
 REQUEST_COLUMNS = ("code", "name", "region", "to", "status", "case", "filed", "changed")
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
@@ -32,9 +32,13 @@ def quota_table(rows: Sequence[QuotaRow]) -> Table:
     ]
 
 
-def quota_advice(rows: Sequence[QuotaRow]) -> list[str]:
-    """A line for each quota that does not simply pass: what was read, what to do."""
-    return [f"{row.quota.code} {row.verdict}: {_advice(row)}" for row in rows if row.verdict != "pass"]
+def quota_advice(rows: Sequence[QuotaRow], without: Sequence[tuple[str, str]] = ()) -> list[str]:
+    """A line for each quota that does not simply pass: what was read, what to do.
+
+    ``without`` are instance types that no quota is known for, each with the market.
+    """
+    lines = [f"{row.quota.code} {row.verdict}: {_advice(row)}" for row in rows if row.verdict != "pass"]
+    return [*lines, *(f"unknown: {no_quota_words(*each)}. {NO_QUOTA}" for each in without)]
 
 
 def _advice(row: QuotaRow) -> str:
@@ -65,11 +69,12 @@ def ask_table(asks: Sequence[Ask]) -> Table:
 
 def _result(ask: Ask) -> str:
     request = ask.request
+    result = "asked before" if ask.result == "pending" else ask.result  # AWS may have decided meanwhile
     if request is None:
-        return f"{ask.result}: {ask.why}" if ask.why else ask.result
+        return f"{result}: {ask.why}" if ask.why else result
     case = f", case {request.case_id}" if request.case_id else ""
     amount = f" for {whole(request.desired)}" if request.desired != ask.desired else ""
-    return f"{ask.result}{amount}: {request.status}{case}"
+    return f"{result}{amount}: {request.status}{case}"
 
 
 def asks_object(asks: Sequence[Ask], *, account: str, region: str) -> dict[str, Any]:

@@ -7,11 +7,19 @@ from typing import TextIO
 
 
 def write_table(
-    stream: TextIO, columns: Sequence[str], rows: Sequence[Sequence[str]], *, environ: Mapping[str, str]
+    stream: TextIO,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    environ: Mapping[str, str],
+    width: int | None = None,
 ) -> None:
-    """Write ``rows`` below ``columns``. Colours and boxes only on a terminal; ``NO_COLOR`` takes colours away."""
+    """Write ``rows`` below ``columns``. Colours and boxes only on a terminal; ``NO_COLOR`` takes colours away.
+
+    ``width`` are the terminal's columns; ``None``: as the terminal says.
+    """
     if is_drawn(stream, environ):
-        _write_rich(stream, columns, rows, environ)
+        _write_rich(stream, columns, rows, environ, width)
     else:
         stream.write(plain_table(columns, rows) + "\n")
     stream.flush()
@@ -30,18 +38,24 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _write_rich(
-    stream: TextIO, columns: Sequence[str], rows: Sequence[Sequence[str]], environ: Mapping[str, str]
+    stream: TextIO, columns: Sequence[str], rows: Sequence[Sequence[str]], environ: Mapping[str, str], width: int | None
 ) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for place, column in enumerate(columns):
+        longest = max(len(row[place]) for row in (columns, *rows))
+        table.add_column(column, overflow="fold", no_wrap=place == 0 and longest <= WHOLE)
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
-    Console(file=stream, no_color="NO_COLOR" in environ, highlight=False).print(table)
+    Console(file=stream, no_color="NO_COLOR" in environ, highlight=False, width=width).print(table)
 
+
+WHOLE = 12
+"""Characters of the first column that stay on one line, however narrow the terminal: a code is copied whole."""
 
 STYLES = {
     "running": "green",

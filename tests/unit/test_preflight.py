@@ -177,7 +177,10 @@ def test_shown_as_rows_objects_and_markdown() -> None:
     )
     lines = preflight_markdown((bad, good), region="us-east-1")
     assert lines[0] == "**Region us-east-1: 1 pass, 1 fail.**"
-    assert lines[4] == "| [GBY-A901](https://example.com/a) | alpha: vpc | fail | 5 \\| 3 | 8 | Ask for `more` |"
+    assert (
+        lines[4]
+        == "| [GBY-A901](https://example.com/a) | alpha: vpc | fail | 5 \\| 3 (ec2:DescribeVpcs) | 8 | Ask for `more` |"
+    )
     assert {line.replace("\\|", "").count("|") for line in lines[2:]} == {7}
 
 

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from gridbyoc.show.preflight_terminal import write_preflight
+from gridbyoc.show.table import write_table
 from gridbyoc.steps.preflight.model import Finding, Kind
 
 ONE = Kind("GBY-A901", "tools", "alpha", "Looks.")
@@ -61,7 +62,28 @@ def test_a_pipe_gets_a_line_for_each_finding_in_full() -> None:
     assert "p" * 300 in rows[0]
 
 
+def test_what_fails_says_where_it_was_read_and_where_there_is_more() -> None:
+    kind = Kind("GBY-A902", "tools", "alpha", "Looks.", "https://example.com/a")
+    stream = Terminal()
+    found = (
+        Finding(kind, "fail", "0", source="ec2:DescribeVpcs"),
+        Finding(kind, "pass", "1", source="ec2:DescribeVpcs"),
+    )
+    write_preflight(stream, found, environ={"NO_COLOR": "1"}, width=100)
+    assert stream.getvalue().count("ec2:DescribeVpcs") == 1
+    assert stream.getvalue().count("https://example.com/a") == 1
+
+
 def test_nothing_found_is_nothing_drawn() -> None:
     stream = Terminal()
     write_preflight(stream, (), environ={}, width=80)
     assert stream.getvalue() == ""
+
+
+def test_a_narrow_table_loses_no_letter_and_keeps_its_codes_whole() -> None:
+    stream = Terminal()
+    row = ("L-DB2E81BA", "Running On-Demand G and VT instances", "us-east-1", "0", "4 vCPUs (g4dn.xlarge 4)", "fail")
+    columns = ("code", "name", "region", "limit", "needed", "verdict")
+    write_table(stream, columns, [row], environ={"NO_COLOR": "1"}, width=50)
+    assert "L-DB2E81BA" in stream.getvalue()
+    assert "…" not in stream.getvalue()

@@ -14,8 +14,10 @@ import pytest
 from gridbyoc.aws.quotas import Increase, Limit, QuotaReading, Use
 from gridbyoc.control_plane.model import Phase
 from gridbyoc.errors import AwsCredentialsError, ControlPlaneUnreachableError
+from gridbyoc.show.quotas import ask_table, quota_advice
 from gridbyoc.stack.model import Aws, ClusterSpec, InstanceType, ModuleSource, Stack, TerraformSettings
 from gridbyoc.stack.service_quotas import quota_by_code, quota_codes
+from gridbyoc.steps.preflight.examine import examine
 from gridbyoc.steps.preflight.model import Finding
 from gridbyoc.steps.preflight.quota_kinds import KINDS
 from gridbyoc.steps.preflight.quotas import CHECKS
@@ -23,9 +25,10 @@ from gridbyoc.steps.preflight.scene import Machine, Scene, Shared, set_scene
 from gridbyoc.steps.quotas.needs import Need
 from gridbyoc.steps.quotas.raising import Ask, Patience, asks, file, follow, granted, look_up
 from gridbyoc.steps.quotas.review import QuotaRow
-from gridbyoc.steps.quotas.scene import quota_rows
+from gridbyoc.steps.quotas.scene import quota_rows, without_quota
 from tests.unit.fakes import MemoryRegistrar, Time, cluster, stack
 from tests.unit.leftover_fakes import refused
+from tests.unit.preflight_kit import CALLER
 from tests.unit.quota_fakes import QuotaAws
 
 GPU, VPCS = "L-DB2E81BA", "L-F678F1CE"
@@ -154,7 +157,7 @@ ROOMY = {quota.code: 100.0 for quota in quota_codes()} | {"L-0DA4ABF3": 20.0}
 def scene(aws: QuotaAws, found: Stack | None, registrar: Callable[[], Any], *, has_role: bool | None = False) -> Scene:
     machine = Machine({}, Path("/nowhere"), time.monotonic, lambda _seconds: None, lambda: NOW)
     made = set_scene(found, machine, work_dir=Path("/nowhere"), find_binary=lambda: None, connect=registrar)
-    return replace(made, session=Shared(lambda: aws.session), has_role=has_role)
+    return replace(made, session=Shared(lambda: aws.session), caller=Shared(lambda: CALLER), has_role=has_role)
 
 
 def findings(aws: QuotaAws, found: Stack | None, **more: Any) -> dict[str, Finding]:
@@ -236,15 +239,30 @@ def test_without_spot_a_cluster_works_where_there_is_room_on_demand() -> None:
     assert "gridbyoc quotas request --code L-3819A6DF" in spot.fix
 
 
-def test_where_nothing_may_be_read_nothing_blocks() -> None:
+def all_denied() -> QuotaAws:
     denied = refused("AccessDenied", "no")
     names = ["ec2.describe_instances", "ec2.describe_instance_types", "ec2.describe_vpcs", "ec2.describe_addresses"]
     names += ["ec2.describe_nat_gateways", "s3.list_buckets", "eks.list_clusters", "iam.get_account_summary"]
     names += ["autoscaling.describe_account_limits", "service-quotas.get_service_quota", LIST]
-    found = findings(QuotaAws(dict.fromkeys(names, denied)), stack(SPEC))
+    return QuotaAws(dict.fromkeys(names, denied))
+
+
+def test_where_nothing_may_be_read_nothing_blocks() -> None:
+    found = findings(all_denied(), stack(SPEC))
     assert found.pop("GBY-Q004").verdict == "pass"  # nothing is needed of it
     assert {f.verdict for f in found.values()} == {"unknown"}
     assert all("AccessDenied: no" in f.read and f.fix for f in found.values())
+
+
+def test_without_credentials_the_fix_is_to_log_in_and_not_to_allow_a_call() -> None:
+    def nobody() -> Any:
+        raise AwsCredentialsError("AWS did not say who the caller is.", fix="Log in.")
+
+    made = replace(scene(all_denied(), stack(SPEC), MemoryRegistrar), caller=Shared(nobody))
+    found = examine(made, CHECKS)
+    assert {f.verdict for f in found} == {"unknown"}
+    assert {f.fix for f in found} == {"Log in."}
+    assert len(found) == len(KINDS)
 
 
 def test_a_role_that_may_be_there_only_warns() -> None:
@@ -259,6 +277,15 @@ def test_a_type_that_no_quota_names_is_unknown() -> None:
     found = findings(QuotaAws(limits=ROOMY), stack(spec))
     assert found["GBY-Q002 p6-b200.48xlarge"].verdict == "unknown"
     assert "GBY-Q001 p6-b200.48xlarge" not in found
+    without = without_quota(scene(QuotaAws(limits=ROOMY), stack(spec), MemoryRegistrar))
+    assert without == (("p6-b200.48xlarge", "spot"),)
+    assert quota_advice((), without)[0].startswith("unknown: AWS names no spot quota that p6-b200.48xlarge counts")
+
+
+def test_what_was_asked_for_before_is_not_called_pending_once_it_is_decided() -> None:
+    asked = Ask(row(), 8, "pending", Increase("r-1", quota_by_code(GPU), "us-west-2", 8.0, "APPROVED", "42"))
+    columns, (cells,) = ask_table((asked,))
+    assert cells[columns.index("state")] == "asked before: APPROVED, case 42"
 
 
 def test_another_module_gives_the_role_what_it_likes() -> None:

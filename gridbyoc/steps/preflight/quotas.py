@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gridbyoc.stack.service_quotas import ON_DEMAND, SPOT, vcpu_quota
 from gridbyoc.steps.preflight.model import Check, Finding
 from gridbyoc.steps.preflight.quota_kinds import BY_CODE, KINDS, VCPUS
 from gridbyoc.steps.preflight.scene import Scene
 from gridbyoc.steps.quotas.review import QuotaRow
-from gridbyoc.steps.quotas.scene import quota_rows, wanted_types
-from gridbyoc.steps.quotas.words import fix_words, needed_words, quota_facts, read_words
+from gridbyoc.steps.quotas.scene import quota_rows, without_quota
+from gridbyoc.steps.quotas.words import NO_QUOTA, fix_words, needed_words, no_quota_words, quota_facts, read_words
 
 
 def _look(scene: Scene) -> Iterator[Finding]:
-    for row in quota_rows(scene):
+    rows = quota_rows(scene)
+    if all(row.limit is None and row.in_use is None for row in rows):
+        scene.caller()  # where there are no credentials, that is what there is to say
+    for row in rows:
         if row.quota.market or row.quota.code in BY_CODE:
             yield quota_finding(row)
-    if scene.stack is None:
-        return
-    for name in wanted_types(scene):
-        for market in (ON_DEMAND, SPOT):
-            if vcpu_quota(name, market) is None:
-                read = f"AWS names no {market} quota that {name} counts against"
-                fix = "Look for it among EC2's quotas in the console of Service Quotas."
-                yield Finding(VCPUS[market], "unknown", read, fix=fix, subject=name, facts={"region": scene.region})
+    for name, market in without_quota(scene):
+        facts = {"region": scene.region}
+        yield Finding(VCPUS[market], "unknown", no_quota_words(name, market), fix=NO_QUOTA, subject=name, facts=facts)
 
 
 def quota_finding(row: QuotaRow) -> Finding:

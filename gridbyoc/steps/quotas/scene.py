@@ -14,7 +14,16 @@ from gridbyoc.stack.model import DialectName, Stack
 from gridbyoc.stack.service_quotas import SPOT, vcpu_quota
 from gridbyoc.steps.background import Background
 from gridbyoc.steps.preflight.scene import Scene
-from gridbyoc.steps.quotas.needs import PER_ROLE, Need, fixed_needs, per_role_need, quotas_of, types_of, vcpu_needs
+from gridbyoc.steps.quotas.needs import (
+    MARKETS,
+    PER_ROLE,
+    Need,
+    fixed_needs,
+    per_role_need,
+    quotas_of,
+    types_of,
+    vcpu_needs,
+)
 from gridbyoc.steps.quotas.review import QuotaRow, review
 
 
@@ -65,6 +74,12 @@ def wanted_types(scene: Scene) -> tuple[str, ...]:
         return INSTANCE_TYPES
     dialect: DialectName = scene.stack.control_plane.type
     return tuple(dict.fromkeys(item.name for spec in scene.wanted for item in types_of(spec, dialect)))
+
+
+def without_quota(scene: Scene) -> tuple[tuple[str, str], ...]:
+    """The instance types of the stack file that AWS names no vCPU quota for, each with the market."""
+    names = wanted_types(scene) if scene.stack else ()
+    return tuple((name, market) for name in names for market in MARKETS if vcpu_quota(name, market) is None)
 
 
 def _numbers(row: QuotaRow) -> QuotaRow:

@@ -7,6 +7,13 @@ from datetime import datetime, timezone
 from gridbyoc.aws.quotas import Increase
 from gridbyoc.steps.quotas.review import QuotaRow, whole
 
+NO_QUOTA = "Look for it among EC2's quotas in the console of Service Quotas."
+
+
+def no_quota_words(instance_type: str, market: str) -> str:
+    """That nothing can be said about a type."""
+    return f"AWS names no {market} quota that {instance_type} counts against"
+
 
 def read_words(row: QuotaRow) -> str:
     """``limit 5 vCPUs, 0 in use``; what could not be read says so, and why."""
