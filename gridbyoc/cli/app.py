@@ -68,7 +68,7 @@ class App:
         if not self.interactive:
             raise ApprovalRequiredError(
                 "This needs an approval, and there is no terminal to ask on.",
-                fix=f"Look at `gridbyoc plan`, then run again with {flag}.",
+                fix=f"Look at what is shown above, then run again with {flag}.",
                 rerun="Nothing was created or changed; a re-run is safe.",
             )
         return self.prompt(f"{question} [y/N]").strip().lower() in {"y", "yes"}

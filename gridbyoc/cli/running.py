@@ -115,6 +115,11 @@ def preflight_options(function: F) -> F:
 
         chosen = {name: options.pop(name) for name in ("only", "skip", "strict")}
         left_out = options.pop("skip_preflight")
+        if chosen["only"] or chosen["skip"]:  # a word that selects nothing is refused before anything is written
+            from gridbyoc.steps.preflight.catalogue import KINDS
+            from gridbyoc.steps.preflight.selection import selection
+
+            selection(KINDS, chosen["only"], chosen["skip"])
         return function(*args, checks=None if left_out else Checks(**chosen), **options)
 
     return cast(F, _with(PREFLIGHT_OPTIONS, with_checks))
