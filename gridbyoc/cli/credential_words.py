@@ -16,7 +16,7 @@ RECOMMENDATION = (
     "A user's access key lasts until somebody deletes it, and so does a leaked one. AWS recommends instead:",
     "  for people:     `aws configure sso`, then `aws sso login`",
     "  with a role:    `aws configure set role_arn ROLE_ARN --profile gridbyoc` (and source_profile likewise)",
-    "  in a pipeline:  a role by OIDC (https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html)",
+    "  in a pipeline:  `gridbyoc policy --as github --repository ORG/REPO --branch main > role.tf` (a role by OIDC)",
 )
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 

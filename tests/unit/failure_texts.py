@@ -50,6 +50,7 @@ CREDENTIALS: tuple[_Text, ...] = (
         (),
     ),
     ("GBY-A101", "Error loading SSO Token: Token for corp does not exist", ()),
+    ("GBY-A101", "Error loading SSO Token: Token for https://x.awsapps.com/start does not exist", ("aws sso login",)),
     ("GBY-A101", "Error when retrieving token from sso: Token has expired and refresh failed", ()),
     (
         "GBY-A102",

@@ -175,7 +175,13 @@ def test_credentials_that_end(changed: dict[str, Any], verdict: str) -> None:
 def test_the_warning_says_what_needs_them() -> None:
     found = judged_source(replace(SOURCE, expires=NOW + timedelta(minutes=5)), NOW)
     assert "Terraform's part" in found.fix
-    assert "`aws sso login`" in found.fix
+    assert "Run `aws sso login --profile ops` again before the run." in found.fix
+
+
+def test_what_to_do_about_credentials_that_are_over() -> None:
+    over = replace(SOURCE, expires=NOW - timedelta(minutes=5))
+    assert judged_source(over, NOW).fix == "Run `aws sso login --profile ops` again."
+    assert judged_source(replace(over, kind="environment", profile=None), NOW).fix == "Log in again."
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,12 @@ def test_a_size_that_there_is_not_is_told_without_asking_ec2() -> None:
     assert at.calls == []
 
 
+def test_advice_ends_with_one_mark() -> None:
+    found = results(looking_at("m5.lage", "x9.huge"), CHECKS)["GBY-O001"]
+    assert [each.fix[-1] for each in found] == ["?", "…"]
+    assert found[0].fix == "Did you mean `m5.large`?"
+
+
 def test_arm_by_the_word_of_ec2_where_the_name_does_not_tell() -> None:
     at = ec2(y1_large={"arch": "arm64", "gib": 8})
     found = results(looking_at("y1.large", at=at), CHECKS)
@@ -208,6 +214,11 @@ def test_a_gpu_is_worth_more_than_a_size_and_its_maker_more_than_its_generation(
     assert choose.to("g4dn.2xlarge") == "g6.2xlarge"
     assert choose.to("g6.2xlarge") == "g4ad.2xlarge"
     assert choose.to("g9.48xlarge") == "g6.48xlarge"
+
+
+def test_in_the_place_of_a_family_without_a_quota_stands_an_ordinary_one() -> None:
+    alike = [likely_facts("vt1.3xlarge"), likely_facts("m5.4xlarge")]
+    assert nearest_type(likely_facts("mac1.metal"), alike) == "m5.4xlarge"
 
 
 def test_where_nothing_is_near_nothing_is_named() -> None:

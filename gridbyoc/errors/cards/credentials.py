@@ -18,7 +18,7 @@ SSO_OVER = Card(
         r"refresh cached SSO token failed|cached SSO token (?:is expired|must contain)",
         # botocore: UnauthorizedSSOTokenError, SSOTokenLoadError, TokenRetrievalError
         r"The SSO session associated with this profile has expired or is otherwise invalid",
-        r"Error loading SSO Token: Token for (?P<name>[\w.@-]{1,100}) does not exist",
+        r"Error loading SSO Token: Token for \S{1,300} does not exist",
         r"Error when retrieving token from sso: Token has expired and refresh failed",
         # sso:GetRoleCredentials with a token that is over
         r"UnauthorizedException: Session token not found or invalid",

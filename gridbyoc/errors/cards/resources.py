@@ -79,8 +79,8 @@ IAM_QUOTA = Card(
     "GBY-A126",
     "IAM quota is used up",
     "The account has reached the quota {quota} of IAM.",
-    "`gridbyoc quotas` shows use and limit, and asks AWS for more; or delete what is not needed any more (fewer "
-    "role.managed_policies for PoliciesPerRole or AttachedPoliciesPerRole).",
+    "`gridbyoc quotas` shows use and limit, `gridbyoc quotas request` asks AWS for more; or delete what is not needed "
+    "any more (fewer role.managed_policies for PoliciesPerRole or AttachedPoliciesPerRole).",
     (
         # ministryofjustice/cloud-platform-environments#14118
         r"Cannot exceed quota for (?P<quota>\w{1,60})",
@@ -91,8 +91,8 @@ QUOTA = Card(
     "GBY-A127",
     "AWS quota is used up",
     "The account has no room left for what was asked{named_quota}.",
-    "`gridbyoc quotas` shows use and limit of every quota that clusters need, and asks AWS for more; or free what is "
-    "not used, or take another region.",
+    "`gridbyoc quotas` shows use and limit of every quota that clusters need, `gridbyoc quotas request` asks AWS for "
+    "more; or free what is not used, or take another region.",
     (
         # terraform-aws-modules/terraform-aws-vpc#429, coreos/tectonic-forum#196
         r"\b(?P<quota>(?:Vpc|Address|NatGateway|InternetGateway|Subnet|SecurityGroup|Vcpu|Instance|Volume|RouteTable|"

@@ -67,7 +67,7 @@ def _distance(wanted: TypeFacts, other: TypeFacts) -> Distance:
     return (
         bool(wanted.gpus) != bool(other.gpus),
         _apart(wanted.gpus, other.gpus),
-        family_group(wanted.name) != family_group(other.name),
+        (family_group(wanted.name) or "Standard") != family_group(other.name),
         letters != others_letters,
         _apart(wanted.vcpus, other.vcpus),
         _apart(wanted.memory, other.memory),

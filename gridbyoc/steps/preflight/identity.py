@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -115,15 +116,22 @@ def judged_source(found: CredentialSource, now: datetime) -> Finding:
         read += "" if found.temporary else f"; long-lived key. {SHORT_TERM}"
         return Finding(SOURCE, "pass", read, facts=facts)
     left = found.expires - now
-    log_in = "`aws sso login`" if found.kind == "SSO" else "Log in"
+    log_in = f"{_log_in(found)} again"
     if left <= timedelta(0):
         read = f"{found.text}: expired at {found.expires:%Y-%m-%d %H:%M} UTC"
-        return Finding(SOURCE, "fail", read, needed, f"Log in again: {log_in}.", facts=facts)
+        return Finding(SOURCE, "fail", read, needed, f"{log_in}.", facts=facts)
     read = f"{found.text}: {_minutes(left)} left"
     if left < SOON:
-        fix = f"{log_in} again before the run. {WHAT_NEEDS_THEM}."
+        fix = f"{log_in} before the run. {WHAT_NEEDS_THEM}."
         return Finding(SOURCE, "warn", read, needed, fix, facts=facts)
     return Finding(SOURCE, "pass", read, needed, facts=facts)
+
+
+def _log_in(found: CredentialSource) -> str:
+    if found.kind != "SSO":
+        return "Log in"
+    profile = f" --profile {shlex.quote(found.profile)}" if found.profile else ""
+    return f"Run `aws sso login{profile}`"
 
 
 def _minutes(span: timedelta) -> str:

@@ -169,7 +169,10 @@ def _unfit(types: Types, name: str, fault: Fault) -> Finding:
         said, other = "an Arm type, and clusters run amd64 only", types.instead.to(name)
         return types.finding(AMD64, "fail", name, said, needed="x86_64", other=other)
     found = types.finding(EXISTS, "fail", name, fault.message, needed="a type of EC2's", other=None)
-    return replace(found, fix=f"{fault.hint[:1].upper()}{fault.hint[1:]}.") if fault.hint else found
+    if not fault.hint:
+        return found
+    end = "" if fault.hint.endswith(("?", "…")) else "."
+    return replace(found, fix=f"{fault.hint[:1].upper()}{fault.hint[1:]}{end}")
 
 
 def _missing(types: Types, name: str) -> Finding:

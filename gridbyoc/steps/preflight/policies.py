@@ -141,7 +141,7 @@ def _count(scene: Scene) -> Iterator[Finding]:
     if limit is None:
         yield Finding(COUNT, "unknown", f"{read}; IAM does not say how many may be", source=source, facts=facts)
         return
-    fix = "Raise the quota (IAM, managed policies per role, L-0DA4ABF3), or put statements together in fewer policies."
+    fix = "`gridbyoc quotas request --code L-0DA4ABF3` asks for more; or put statements together in fewer policies."
     yield Finding(COUNT, "pass" if count <= limit else "fail", read, f"at most {limit}", fix, source, facts=facts)
 
 
