@@ -90,4 +90,7 @@ def _zone(zone: Any) -> dict[str, Any]:  # noqa: ANN401 -- moto's object
 def _ec2(caller: Caller) -> Any:  # noqa: ANN401 -- moto's backend
     from moto.ec2.models import ec2_backends
 
-    return ec2_backends[caller.account_id][caller.region]
+    try:
+        return ec2_backends[caller.account_id][caller.region]
+    except KeyError:  # AWS has no endpoint for such a region
+        raise AwsError("InvalidParameterValue", f"Invalid region names: {caller.region}") from None

@@ -15,6 +15,7 @@ from gridbyoc.sandbox.aws_extra.answer import AwsError
 from gridbyoc.sandbox.aws_extra.caller import Caller, Handler
 from gridbyoc.sandbox.aws_extra.paging import page_of
 from gridbyoc.sandbox.aws_extra.quota_book import QuotaBook, QuotaRequest
+from gridbyoc.stack.regions import partition_of
 from gridbyoc.stack.service_quotas import QuotaCode, quota_codes
 
 _SERVICES = {
@@ -140,10 +141,11 @@ class ServiceQuotas:
     def _identity(self, quota: QuotaCode, account_id: str, region: str) -> dict[str, Any]:
         is_global = quota.region == "home"
         place = "" if is_global else region
+        service = f"arn:{partition_of(region) or 'aws'}:servicequotas:{place}:{account_id}"
         return {
             "ServiceCode": quota.service,
             "ServiceName": _SERVICES.get(quota.service, quota.service),
-            "QuotaArn": f"arn:aws:servicequotas:{place}:{account_id}:{quota.service}/{quota.code}",
+            "QuotaArn": f"{service}:{quota.service}/{quota.code}",
             "QuotaCode": quota.code,
             "QuotaName": self._book.name(quota),
             "Unit": "None",
