@@ -13,6 +13,8 @@ _KMS = "S3 asks KMS for it on the caller's behalf; nobody calls it"
 def state_needs(backend: S3Backend, place: Place, *, native_lock: bool = True) -> Iterator[Need]:
     """Reading, writing and locking the state. ``native_lock``: by an object beside it (Terraform 1.10 and later)."""
     bucket, key = place.s3(backend.bucket), place.s3(f"{backend.bucket}/{literal(backend.key)}")
+    # Terraform goes on where it may not list; but S3 says 403 then, and not 404, of a state that is not there yet:
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     yield Need("s3:ListBucket", bucket, "the state: looking for it", "state")
     yield Need("s3:GetObject", key, "the state: reading it", "state")
     yield Need("s3:PutObject", key, "the state: writing it", "apply")

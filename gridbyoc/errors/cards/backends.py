@@ -101,7 +101,7 @@ STATE_DENIED = Card(
     "GBY-T134",
     "State cannot be read: access denied",
     "S3 does not permit {action} on the state's bucket {bucket} to the caller. S3 says the same of a bucket that "
-    "belongs to another account.",
+    "belongs to another account, and, to a caller without s3:ListBucket, of a state that is not there yet.",
     "Allow s3:ListBucket on the bucket and s3:GetObject, s3:PutObject, s3:DeleteObject on the state's key to the "
     "caller (kms:* of its key, where it has one), in its policies and the bucket's: `gridbyoc policy` prints them. Is "
     "terraform.backend.s3.bucket the right one, and the caller of the right account (`aws sts get-caller-identity`)?",

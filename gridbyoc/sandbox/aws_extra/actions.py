@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from gridbyoc.sandbox.aws_extra.call import Call
 from gridbyoc.sandbox.aws_extra.resources import resource_of
+from gridbyoc.sandbox.aws_extra.s3_objects import object_needs
 from gridbyoc.sandbox.aws_extra.services import iam_prefix
 
 _S3 = {
@@ -74,11 +75,11 @@ def action_of(call: Call) -> str:
 
 
 def needs_of(call: Call, account_id: str) -> list[tuple[str, str]]:
-    """Every action that it needs, each with its resource: its own, tagging what it makes, passing a role on."""
+    """Every action that it needs, each with its resource: its own, tagging what it makes, passing a role on, S3's."""
     resource = resource_of(call, account_id)
     needed = [(action_of(call) or f"{iam_prefix(call.service)}:Unknown", resource)]
     if call.operation in _TAGGED and call.parameters.get("Tags"):
         needed.append((f"iam:{call.operation.replace('Create', 'Tag')}", resource))
     for member in _PASSED.get((call.service, call.operation), ()):
         needed.append(("iam:PassRole", str(call.parameters.get(member))))
-    return needed
+    return needed + object_needs(call, account_id)
