@@ -23,7 +23,7 @@ from gridbyoc.aws.live_facts import read_live_facts, state_version
 from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.model import Cluster, Grant, Phase, Registrar
 from gridbyoc.errors import GridbyocError
-from gridbyoc.render import render, standing_ids, terraform_files
+from gridbyoc.render import render, standing_ids, strange_files, terraform_files
 from gridbyoc.stack.files import file_error, write_atomic
 from gridbyoc.stack.model import S3Backend
 from gridbyoc.steps.background import Background
@@ -33,11 +33,10 @@ from gridbyoc.steps.events import Note
 from gridbyoc.steps.prepare import Site
 from gridbyoc.steps.report import Report
 from gridbyoc.steps.run import Run
-from gridbyoc.terraform import Backend
+from gridbyoc.terraform import Backend, provider_settings
 
 RECORD = "converged.json"
 UNCHANGED = {"add": 0, "change": 0, "destroy": 0}
-_TERRAFORMS = re.compile("TF_AWS_.*|AWS_.*_ENDPOINT")
 _ROLE_ARN = re.compile(r"arn:[^:]+:iam::[0-9]{12}:role/.+")
 HALF_DONE = ("errored.tfstate", ".terraform.tfstate.lock.info")
 """What a Terraform that was cut off leaves behind."""
@@ -123,9 +122,10 @@ def _fingerprint(run: Run, site: Site, grant: Grant, report: Report) -> Converge
 
 
 def _covered(run: Run) -> bool:
-    """The module is ours, so that its resources are known, and nothing is half done."""
-    half_done = any((run.work_dir / name).exists() for name in HALF_DONE)
-    return run.stack.terraform.module is None and not half_done
+    """The module is ours and nobody put files beside it, so that all resources are known; and nothing is half done."""
+    if run.stack.terraform.module is not None or any((run.work_dir / name).exists() for name in HALF_DONE):
+        return False
+    return not any(strange_files(run.work_dir))
 
 
 def _compare(run: Run, record: Converged) -> tuple[Cluster, ...] | str:
@@ -180,9 +180,7 @@ def _inputs(run: Run) -> Iterator[list[str]]:
     """What a run works from on this machine: each file that Terraform reads, our version, the clusters as asked for."""
     yield ["tool", __version__]
     yield ["clusters", repr(run.stack.clusters), repr(run.stack.control_plane), str(run.choices.url)]
-    # https://github.com/hashicorp/terraform-provider-aws/blob/main/website/docs/index.html.markdown, and endpoints
-    # that Terraform and its provider alone know (AWS_S3_ENDPOINT): what we read would be another place.
-    yield ["environment", *sorted(f"{k}={v}" for k, v in run.outside.environ.items() if _TERRAFORMS.fullmatch(k))]
+    yield ["environment", *provider_settings(run.outside.environ)]
     for path in (*terraform_files(run.work_dir), run.work_dir / ".terraform.lock.hcl"):
         yield [str(path.relative_to(run.work_dir)), hashlib.sha256(_content(path)).hexdigest()]
 

@@ -17,6 +17,17 @@ ROLE = {
 }
 POLICY = {"arn": "Arn", "policy_id": "PolicyId", "path": "Path", "description": "Description", "tags_all": "tags"}
 """Attribute of the provider → what it is called in the facts (``read_live_facts``)."""
+KNOWN = {
+    (MODULE, kind)
+    for kind in (
+        "aws_iam_role",
+        "aws_iam_policy",
+        "aws_iam_role_policy_attachment",
+        "aws_partition",
+        "terraform_data",
+    )
+}
+"""What the gridbyoc module is made of; its ``terraform_data`` lie in the state alone."""
 
 
 def stands_as_in_state(facts: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
@@ -25,6 +36,8 @@ def stands_as_in_state(facts: Mapping[str, Any], state: Mapping[str, Any]) -> bo
     The state is what Terraform saw when it last looked; somebody may have changed the role since. More attachments
     than Terraform made, and inline policies, are nothing that it would change.
     """
+    if any((each.get("module"), each.get("type")) not in KNOWN for each in state.get("resources") or ()):
+        return False  # nobody here looks at it
     roles = list(_of(state, "aws_iam_role"))
     policies = {each["arn"]: each for each in _of(state, "aws_iam_policy")}
     attached = {str(each["policy_arn"]) for each in _of(state, "aws_iam_role_policy_attachment")}

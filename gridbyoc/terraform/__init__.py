@@ -1,6 +1,7 @@
 """Terraform as this program drives it: find a binary, run its verbs, hear its events, read its outputs."""
 
 from gridbyoc.terraform.binary import Binary, find_binary
+from gridbyoc.terraform.environment import provider_settings
 from gridbyoc.terraform.events import (
     ChangeSummary,
     Diagnostic,
@@ -60,6 +61,7 @@ __all__ = [
     "parse_event",
     "parse_lock",
     "place_words",
+    "provider_settings",
     "recorded_backend",
     "remember",
     "same_place",

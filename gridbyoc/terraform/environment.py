@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,6 +34,19 @@ _SET = {
     "TF_WORKSPACE": "default",  # wins over a workspace that somebody selected in the work_dir
 }
 _GO_GC = "400"  # a collection for every fourfold of the heap: saves a quarter of the CPU time
+
+
+_PROVIDER_SETTINGS = re.compile("TF_AWS_.*|AWS_.*_ENDPOINT")
+
+
+def provider_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """``NAME=value`` of the variables that Terraform and its AWS provider alone read, sorted.
+
+    Default tags and the endpoints of single services: with others, the same configuration makes something else, or
+    makes it in another place. They count at the apply of a saved plan, too.
+    https://github.com/hashicorp/terraform-provider-aws/blob/main/website/docs/index.html.markdown
+    """
+    return tuple(sorted(f"{name}={value}" for name, value in environ.items() if _PROVIDER_SETTINGS.fullmatch(name)))
 
 
 def child_environment(environ: Mapping[str, str], cli_config: Path | None = None) -> dict[str, str]:

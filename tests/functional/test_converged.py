@@ -372,6 +372,17 @@ def test_a_record_of_another_form_is_none(site: Site) -> None:
     assert site.look()[0]
 
 
+def test_a_stack_with_files_of_somebody_s_own_always_takes_the_long_way(site: Site) -> None:
+    """What they make is not known here, so that nobody would see it change."""
+    (site.work_dir / "mine.tf").write_text('resource "terraform_data" "mine" {}\n')
+    site.bootstrap()
+    assert site.look() == (False, "not compared")
+    assert not (site.work_dir / RECORD).exists()
+    (site.work_dir / "mine.tf").unlink()
+    site.bootstrap()
+    assert site.look()[0]
+
+
 def test_what_somebody_did_to_the_role_during_the_wait_is_not_taken_for_what_terraform_made(site: Site) -> None:
     file = site.directory / "gridbyoc.yaml"
     file.write_text(STACK + "  - {name: late, performance_profile: cost-saving, instance_types: [t2.medium]}\n")

@@ -130,3 +130,14 @@ def test_the_order_of_texts_does_not_count_and_each_of_them_does(values: list[st
     random.shuffle(shuffled)
     assert canonical({"Action": values}) == canonical({"Action": shuffled})
     assert canonical({"Action": values}) != canonical({"Action": [*values[1:], values[0] + "x"]})
+
+
+def test_what_nobody_looks_at_here_is_never_taken_for_standing() -> None:
+    """A file that somebody put beside the rendered ones makes a bucket: it may have changed, and nobody would see."""
+    foreign = {"mode": "managed", "type": "aws_s3_bucket", "name": "x", "instances": [{"attributes": {"bucket": "x"}}]}
+    for more in (foreign, {**foreign, "module": "module.gridbyoc"}, {**foreign, "type": "aws_iam_role"}):
+        found = state()
+        found["resources"].append(more)
+        assert not stands_as_in_state(facts(), found)
+    found["resources"][-1] = {"module": "module.gridbyoc", "mode": "data", "type": "aws_partition", "instances": []}
+    assert stands_as_in_state(facts(), found)
