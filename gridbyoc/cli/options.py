@@ -88,9 +88,12 @@ group = functools.partial(click.group, cls=Group)
 """``@group("name")``: a group of ours."""
 
 
+DEFAULT_STACK = "gridbyoc.yaml"
+
+
 def stack_argument(function: F) -> F:
     """``[STACK_FILE]``: default ``$GRIDBYOC_STACK``, then ``gridbyoc.yaml``; ``-`` is standard input."""
-    return click.argument("stack_file", envvar="GRIDBYOC_STACK", default="gridbyoc.yaml", type=str)(function)
+    return click.argument("stack_file", envvar="GRIDBYOC_STACK", default=DEFAULT_STACK, type=str)(function)
 
 
 def stack_option(function: F) -> F:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +11,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bundle import key_for
-from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
+from gridbyoc.cli.options import DEFAULT_STACK, command, pass_app, set_option, stack_argument, url_option
 from gridbyoc.cli.reporting import report_options
 from gridbyoc.cli.running import open_run, preflight_options, terraform_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
@@ -84,7 +85,7 @@ def plan(
     if unencrypted and not out:
         raise UsageError("--unencrypted is about a bundle, and no --out says where.", rerun=SAFE_NOTHING_DONE)
     key = key_for(app, unencrypted=unencrypted) if out else None
-    asked = Asked(out, overrides, key, reporting)
+    asked = Asked(out, stack_file, overrides, key, reporting)
     reading = replace(checks, reads_only=True) if checks else None
     with open_run(app, stack_file, overrides, "plan", Choices(terraform_bin, url, checks=reading)) as run:
         made, found = _made(app, asked.reporting.watching(run), asked)
@@ -93,9 +94,10 @@ def plan(
 
 
 class Asked(NamedTuple):
-    """What a plan shall leave behind: a bundle in ``out``, reports."""
+    """What a plan shall leave behind: a bundle in ``out``, reports; and of which stack file."""
 
     out: str | None
+    stack_file: str
     overrides: tuple[str, ...]
     key: Secret | None
     reporting: Reporting
@@ -142,4 +144,9 @@ def _show(app: App, made: Plan, found: Review | None, asked: Asked) -> None:
         for line in plan_lines(made):
             app.line(line)
     if asked.out:
-        app.note(f"Wrote {asked.out}. Next: `gridbyoc apply {asked.out}`")
+        app.note(f"Wrote {asked.out}. Next: `{apply_command(asked.out, asked.stack_file)}`")
+
+
+def apply_command(bundle: str, stack_file: str) -> str:
+    """The command that carries a bundle out, as a shell takes it."""
+    return shlex.join(("gridbyoc", "apply", bundle, *([stack_file] if stack_file != DEFAULT_STACK else [])))

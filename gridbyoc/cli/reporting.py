@@ -151,7 +151,7 @@ def ci_option(function: F) -> F:
     @functools.wraps(function)
     def reported(*args: Any, ci: str, reports: tuple[str, ...] = (), **options: Any) -> Any:  # noqa: ANN401
         app: App = click.get_current_context().obj
-        reporting = Reporting(app, platform_of(app.environ, ci), _checked(reports))
+        reporting = Reporting(app, platform_of(app.environ, ci), _checked(app, reports))
         with reporting.telling():
             return function(*args, reporting=reporting, **options)
 
@@ -186,7 +186,10 @@ def platform_of(environ: Mapping[str, str], chosen: str) -> Platform:
     return "gitlab" if environ.get("GITLAB_CI") == "true" else "none"
 
 
-def _checked(reports: tuple[str, ...]) -> tuple[str, ...]:
+def _checked(app: App, reports: tuple[str, ...]) -> tuple[str, ...]:
+    """Before anything is done: after an apply it is too late to say that its report has no place."""
+    from gridbyoc.stack.files import require_place
+
     for name in reports:
         if not name.endswith(KINDS):
             raise UsageError(
@@ -194,6 +197,7 @@ def _checked(reports: tuple[str, ...]) -> tuple[str, ...]:
                 fix=f"Let its name end in one of {', '.join(KINDS)}.",
                 rerun=SAFE_NOTHING_DONE,
             )
+        require_place(Path(app.cwd, name))
     return reports
 
 

@@ -8,7 +8,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from gridbyoc.errors import FileError
+from gridbyoc.errors import SAFE_NOTHING_DONE, FileError
 
 HOME = ".gridbyoc"
 """The directory beside the stack file that holds every stack's work_dir."""
@@ -48,6 +48,14 @@ def make_private_dir(path: Path) -> None:
             path.chmod(0o700)
     except OSError as error:
         raise file_error("Cannot make the directory", path, error) from None
+
+
+def require_place(path: Path) -> None:
+    """Raise ``FileError`` where no file can be written at ``path``: before the work whose result goes there."""
+    if not path.parent.is_dir():
+        raise FileError(f"There is no directory {path.parent}.", fix="Make it first.", rerun=SAFE_NOTHING_DONE)
+    if path.is_dir():
+        raise FileError(f"{path} is a directory.", fix="Name a file.", rerun=SAFE_NOTHING_DONE)
 
 
 def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600) -> bool:

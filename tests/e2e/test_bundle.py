@@ -87,8 +87,8 @@ def test_whatever_moves_is_named_and_nothing_is_done(tool: Tool, world: World) -
         stale(
             tool, bundle, file, "the stack file base.yaml was changed", "the module was changed",
             "the provider lock file .terraform.lock.hcl was changed", "Terraform is terraform 1.99.0, it was",
-            "the AWS account is 210987654321, the plan was made in 123456789012",
-            GRIDBYOC_TERRAFORM_BIN=str(newer), **keys_of_another_account(world),
+            "the environment sets other default tags or endpoints for Terraform", "the AWS account is 210987654321, the plan was made in 123456789012",
+            GRIDBYOC_TERRAFORM_BIN=str(newer), TF_AWS_DEFAULT_TAGS_team="x", **keys_of_another_account(world),
         )  # fmt: skip
     with renamed(file, "moves", "other"):
         stale(tool, bundle, file, "the stack is other, the bundle is of moves", "the stack file gridbyoc.yaml was")

@@ -9,12 +9,13 @@ import pytest
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bundle import key_for, read_file
+from gridbyoc.cli.plan import apply_command
 from gridbyoc.errors import BundleKeyError, FileError, UsageError
 from gridbyoc.show.bundle import bundle_lines, bundle_object
 from gridbyoc.stack.load import load
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.bundle.file import pack, read_header
-from gridbyoc.steps.bundle.make import check_bundleable
+from gridbyoc.steps.bundle.make import check_bundleable, environment_digest
 from tests.unit.fakes import stack
 from tests.unit.test_bundle_file import HEADER, KEY, PAYLOAD
 
@@ -76,3 +77,23 @@ def test_a_header_cannot_steer_a_terminal_or_a_job() -> None:
     hostile = {**HEADER, "stack": "a\x1b[31m\n::error::x", "tool": "\r"}
     lines = bundle_lines(read_header(pack(hostile, PAYLOAD, None)))
     assert all(line.isprintable() for line in lines)
+
+
+def test_the_next_command_can_be_copied() -> None:
+    assert apply_command("x.bundle", "gridbyoc.yaml") == "gridbyoc apply x.bundle"
+    assert apply_command("my x.bundle", "stacks/a.yaml") == "gridbyoc apply 'my x.bundle' stacks/a.yaml"
+
+
+def test_a_bundle_needs_a_place_before_anything_is_planned(tmp_path: Path) -> None:
+    for path in (tmp_path / "no" / "x.bundle", tmp_path):
+        with pytest.raises(FileError, match="directory"):
+            check_bundleable(stack(), path)
+
+
+def test_default_tags_and_endpoints_of_the_environment_are_part_of_a_plan() -> None:
+    """Terraform's AWS provider takes them from the environment of the apply, whatever the saved plan shows."""
+    there = {"AWS_REGION": "x", "AWS_SECRET_ACCESS_KEY": "y", "PATH": "z"}
+    assert environment_digest(there) == environment_digest({})
+    for name in ("TF_AWS_DEFAULT_TAGS_team", "AWS_S3_ENDPOINT", "AWS_IAM_ENDPOINT"):
+        assert environment_digest({**there, name: "a"}) != environment_digest(there)
+        assert environment_digest({name: "a"}) != environment_digest({name: "b"})

@@ -40,6 +40,7 @@ PAYLOAD: dict[str, Any] = {
     "lock_file": None,
     "overrides": ["aws.region=eu-west-1"],
     "root": DIGEST,
+    "environment": DIGEST,
     "run": "0123456789ab",
     "against": {
         "account_id": "123456789012",

@@ -14,7 +14,7 @@ from gridbyoc.stack.files import write_atomic
 from gridbyoc.steps.adopt import adopt_strays
 from gridbyoc.steps.bootstrap import carry_out
 from gridbyoc.steps.bundle.basis import LOCAL, basis_of, moved, other_account
-from gridbyoc.steps.bundle.make import LOCK_FILE, made_from
+from gridbyoc.steps.bundle.make import LOCK_FILE, environment_digest, made_from
 from gridbyoc.steps.bundle.model import Bundle, MadeFrom, PlannedCluster
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.journal import JOURNAL, read_journal
@@ -87,6 +87,8 @@ def _checkout_moved(run: Run, bundle: Bundle) -> Iterator[str]:
     _, binary = open_runner(run)
     now = made_from(run.stack, run.work_dir, binary)
     yield from made_moved(bundle.made, now)
+    if environment_digest(run.outside.environ) != bundle.environment:
+        yield "the environment sets other default tags or endpoints for Terraform (TF_AWS_…, AWS_…_ENDPOINT)"
     local = bundle.basis.state.place == LOCAL
     if local and not any(record.get("run") == bundle.run for record in read_journal(run.work_dir / JOURNAL)):
         yield f"the state is local, and {run.work_dir} is not where the plan was made"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 from gridbyoc import __version__
 from gridbyoc.errors import SAFE_NOTHING_DONE, BundleError, UsageError
 from gridbyoc.render import file_digest, module_digest, root_digest
+from gridbyoc.stack.files import require_place
 from gridbyoc.stack.made_of import files_of
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
@@ -22,16 +25,17 @@ from gridbyoc.steps.bundle.model import Bundle, MadeFrom, PlannedCluster, summar
 from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.prepare import Site
 from gridbyoc.steps.run import Run
-from gridbyoc.terraform import Binary, PlanSummary
+from gridbyoc.terraform import Binary, PlanSummary, provider_settings
 
 LOCK_FILE = ".terraform.lock.hcl"
 
 
 def check_bundleable(stack: Stack, out: Path) -> None:
-    """Refuse, before anything is done, a stack whose file cannot be found again by another job, and one that the
-    bundle would take the place of.
+    """Refuse, before anything is done, a stack whose file cannot be found again by another job, one that the bundle
+    would take the place of, and a bundle without a place.
     """
     files = files_of(stack)
+    require_place(out)
     if any(out.resolve() == file.resolve() for file in files):
         raise UsageError(
             f"The bundle would replace {out.name}, of which the stack is made.",
@@ -65,6 +69,7 @@ def make_bundle(run: Run, site: Site, plan: Plan, *, overrides: Sequence[str], k
         "lock_file": _read(run.work_dir / LOCK_FILE),
         "overrides": list(overrides),
         "root": root_digest(run.work_dir),
+        "environment": environment_digest(run.outside.environ),
         "run": run.journal.run_id,
         "against": asdict(basis_of(run, site, plan.grant)),
         "terraform": _terraform(plan.terraform),
@@ -88,6 +93,7 @@ def read_bundle(data: bytes, key: Secret | None) -> Bundle:
         lock_file=payload["lock_file"],
         overrides=tuple(payload["overrides"]),
         root=payload["root"],
+        environment=payload["environment"],
         run=payload["run"],
         basis=Basis.of_json(payload["against"]),
         terraform=summary_of_json(payload["terraform"]),
@@ -108,6 +114,11 @@ def made_from(stack: Stack, work_dir: Path, binary: Binary) -> MadeFrom:
         module=module_digest(stack),
         lock_file=file_digest(lock_file) if lock_file.exists() else "",
     )
+
+
+def environment_digest(environ: Mapping[str, str]) -> str:
+    """SHA-256 of what Terraform's AWS provider takes from the environment besides credentials."""
+    return hashlib.sha256(json.dumps(provider_settings(environ)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _summary(plan: Plan, terraform: PlanSummary) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class Bundle:
     lock_file: str | None
     overrides: tuple[str, ...] = field(repr=False)
     root: str
+    environment: str
     run: str
     basis: Basis
     terraform: PlanSummary

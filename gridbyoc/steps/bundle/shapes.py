@@ -49,6 +49,7 @@ PAYLOAD = _object(
     lock_file=_or_null(TEXT),
     overrides=_list(TEXT),
     root=DIGEST,
+    environment=DIGEST,
     run=TEXT,
     against=_object(
         account_id=TEXT,
