@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from gridbyoc.show.markdown import code, fitted, prose
 from gridbyoc.show.plain import duration
+from gridbyoc.show.report import DONE
 from gridbyoc.steps.report import Report
 
 
 def report_markdown(report: Report, warnings: Sequence[str] = ()) -> str:
     """What changed on either side, what was warned of, the clusters, and how long each step took."""
-    made = ", ".join(f"{count} {word}" for word, count in report.resources.items() if count)
+    made = ", ".join(f"{count} {DONE.get(word, word)}" for word, count in report.resources.items() if count)
     outcome = "Nothing changed: both sides were already as the stack file asks."
     if report.changed:
         outcome = f"Applied: AWS {made or 'nothing changed'}; clusters {_acted(report)}."

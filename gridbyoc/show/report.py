@@ -5,10 +5,13 @@ from __future__ import annotations
 from gridbyoc.show.plain import duration
 from gridbyoc.steps.report import Report
 
+DONE = {"add": "added", "change": "changed", "destroy": "destroyed"}
+"""Terraform's words for what a plan would do → for what was done."""
+
 
 def report_lines(report: Report) -> list[str]:
     """The role, what changed on either side, and how long each step took."""
-    made = ", ".join(f"{count} {word}" for word, count in report.resources.items() if count)
+    made = ", ".join(f"{count} {DONE.get(word, word)}" for word, count in report.resources.items() if count)
     acted = [f"{name}: {action}d" for name, action in report.actions.items() if action != "none"]
     lines = [
         "",

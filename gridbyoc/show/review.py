@@ -25,7 +25,7 @@ def review_markdown(review: Review) -> str:
     blocks += _warnings(review)
     if review.plan.destroys:
         blocks += _list("Destroys", [code(name) for name in review.plan.destroys])
-    blocks += _list("Changed outside of Terraform", [code(address) for address in _outside(review)])
+    blocks += _list("Changed outside of Terraform", [code(address) for address in review.outside])
     blocks += _list("Permissions", [_sentence(each) for each in review.permissions])
     blocks += _list("Control plane", [_cluster(change, review.plan.handed_on) for change in review.plan.clusters])
     blocks += _costs(review)
@@ -43,6 +43,7 @@ def review_object(review: Review) -> dict[str, Any]:
         "standing_cost": {"before": list(review.before), "after": list(review.after)},
         "handed_on": list(review.plan.handed_on),
         "warnings": list(review.warnings),
+        "changed_outside": list(review.outside),
     }
 
 
@@ -50,13 +51,6 @@ def _list(title: str, items: list[str], most: int = 100) -> list[str]:
     """A title and a list, a block for every so many items, so that a long one is cut and not dropped."""
     parts = ["\n".join(f"- {item}" for item in items[start : start + most]) for start in range(0, len(items), most)]
     return [f"**{title}**\n\n{parts[0]}", *parts[1:]] if parts else []
-
-
-def _outside(review: Review) -> list[str]:
-    """Terraform also reports what only it computes (a role's count of attachments): what it leaves as it is is none."""
-    terraform = review.plan.terraform
-    drift = {change.address for change in terraform.drift} if terraform else set()
-    return [change.address for change in (terraform.changes if terraform else ()) if change.address in drift]
 
 
 def _warnings(review: Review) -> list[str]:

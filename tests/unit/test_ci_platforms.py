@@ -11,12 +11,14 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.bundle import apply
 from gridbyoc.cli.plan import plan
 from gridbyoc.cli.reporting import Reporting, platform_of
 from gridbyoc.cli.stackfile import validate
-from gridbyoc.errors import GridbyocError, Problem, StackError, TerraformError, UsageError
+from gridbyoc.errors import FileError, GridbyocError, Problem, StackError, TerraformError, UsageError
 from gridbyoc.show.ci.github import annotation, mask_command, output_lines, problem_annotation
 from gridbyoc.show.ci.gitlab import code_quality, terraform_report
 from gridbyoc.show.ci.rules import SECTIONS, rule_of
@@ -122,6 +124,27 @@ def test_code_quality_and_sarif_of_one_problem() -> None:
     assert place == {"artifactLocation": {"uri": "stacks/a%20b.yaml"}, "region": {"startLine": 3}}
     assert "region" not in second["locations"][0]["physicalLocation"]
     assert first["message"]["text"] == "aws.region: is a zone (write us-west-2)"
+
+
+SARIF = Draft202012Validator(json.loads((Path(__file__).parent.parent / "data" / "sarif-2.1.0.json").read_text()))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["error", "warning"]),
+            st.builds(Problem, st.text(), st.none() | st.integers(0, 9), st.text(), st.text(), st.text()),
+            st.text(),
+        ),
+        max_size=3,
+    )
+)
+def test_sarif_is_what_its_schema_says(problems: list[tuple[str, Problem, str]]) -> None:
+    log = sarif([*problems, ("error", ZONE, "stacks/a b.yaml")], version="0.1.0")
+    SARIF.validate(log)
+    for broken in ({"level": "blocker"}, {"line": 3}, {"message": "is a zone"}):
+        log["runs"][0]["results"] = [{**log["runs"][0]["results"][-1], **broken}]
+        assert not SARIF.is_valid(log)
 
 
 def test_a_file_s_name_that_is_no_text_is_a_uri_as_well() -> None:
@@ -241,6 +264,16 @@ def test_validate_in_text_annotates_each_problem_once(tmp_path: Path) -> None:
     assert "::error" not in err
     validated(tmp_path, GITLAB_CI="true")
     assert len(json.loads((tmp_path / "gridbyoc-code-quality.json").read_text())) == 1
+
+
+@pytest.mark.parametrize("name,words", [("no/x.md", "There is no directory"), ("made.md", "is a directory")])
+def test_a_report_without_a_place_is_refused_before_anything_is_done(tmp_path: Path, name: str, words: str) -> None:
+    """After an apply it would be too late: it went well, and would end as failed."""
+    (tmp_path / "made.md").mkdir()
+    for command, args in ((plan, ["--report", name]), (apply, ["x.bundle", "--report", name])):
+        result = CliRunner().invoke(command, args, obj=app_in(tmp_path), standalone_mode=False)
+        assert isinstance(result.exception, FileError)
+        assert words in result.exception.what
 
 
 def test_a_report_of_no_known_kind_is_refused(tmp_path: Path) -> None:

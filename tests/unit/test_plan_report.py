@@ -131,12 +131,30 @@ def test_clusters_costs_and_warnings() -> None:
 
 
 def test_what_was_changed_outside_is_named() -> None:
-    changes, drift = (
-        (ResourceChange("x.y", "update"),),
-        (ResourceChange("x.y", "update"), ResourceChange("x.z", "update")),
-    )
-    plan = Plan(PlanSummary(0, 1, 0, changes, drift, (), has_changes=True), (), (), None)
-    assert "**Changed outside of Terraform**\n\n- `x.y`\n" in review_markdown(of({}, plan))
+    document = shown(tags=({"a": "by hand"}, {"a": "b"}), arn=("a", None))
+    change_of(document)["after_unknown"] = {"arn": True}
+    document["resource_drift"] = [
+        {
+            "address": "x.y",
+            "change": {"actions": ["update"], "before": {"tags": {}}, "after": {"tags": {"a": "by hand"}}},
+        },
+        {"address": "x.z", "change": {"actions": ["update"], "before": {}, "after": {"count": 1}}},
+    ]
+    found = of(document)
+    assert "**Changed outside of Terraform**\n\n- `x.y`\n" in review_markdown(found)
+    assert review_object(found)["changed_outside"] == ["x.y"]
+    document["resource_drift"][0]["change"] = {"actions": ["delete"], "before": {"tags": {}}, "after": None}
+    assert of(document).outside == ("x.y",)
+
+
+def test_what_terraform_computes_anew_after_each_apply_is_nobody_s_change() -> None:
+    """A policy's count of attachments is 0 in the state of the apply that made it, and read as 1 by the next plan."""
+    document = shown(tags=({"a": "b"}, {"a": "c"}), arn=("a", None))
+    change_of(document)["after_unknown"] = {"arn": True}
+    body = {"actions": ["update"], "before": {"attachment_count": 0}, "after": {"attachment_count": 1, "arn": "a"}}
+    document["resource_drift"] = [{"address": "x.y", "change": body}]
+    assert of(document).outside == ()
+    assert "Changed outside" not in review_markdown(of(document))
 
 
 def test_a_rotation_says_that_clusters_are_given_the_new_id() -> None:
@@ -263,7 +281,7 @@ def test_fitted_keeps_whole_blocks() -> None:
 
 
 @pytest.mark.parametrize(
-    "changed,line", [(False, "Nothing changed"), (True, "Applied: AWS 3 add; clusters 1 created.")]
+    "changed,line", [(False, "Nothing changed"), (True, "Applied: AWS 3 added; clusters 1 created.")]
 )
 def test_the_report_of_an_apply(changed: bool, line: str) -> None:
     resources = {"add": 3 if changed else 0, "change": 0}

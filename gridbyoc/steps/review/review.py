@@ -12,6 +12,7 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.cost import standing_cost
 from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.review.details import ResourceDetail, resource_details
+from gridbyoc.steps.review.outside import changed_outside
 from gridbyoc.steps.review.permissions import Trusted, permission_changes, trusted_ids
 from gridbyoc.steps.review.words import Name, Sentence
 from gridbyoc.terraform.redaction import Redactor
@@ -22,7 +23,10 @@ SHORTEST = 4
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A plan with its details; ``before`` and ``after`` are the standing costs of the stack's clusters."""
+    """A plan with its details; ``before`` and ``after`` are the standing costs of the stack's clusters.
+
+    ``outside``: the addresses of what was changed outside of Terraform, and would be changed back.
+    """
 
     stack: str
     plan: Plan
@@ -31,6 +35,7 @@ class Review:
     before: tuple[str, ...]
     after: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
 
 
 def review(stack: Stack, plan: Plan, shown: Mapping[str, Any], warnings: Sequence[str] = ()) -> Review:
@@ -47,6 +52,7 @@ def review(stack: Stack, plan: Plan, shown: Mapping[str, Any], warnings: Sequenc
         before=tuple(standing_cost(_spec(cluster), dialect) for cluster in there),
         after=tuple(standing_cost(spec, dialect) for spec in wanted),
         warnings=tuple(redactor.clean(text) for text in warnings),
+        outside=tuple(map(redactor.clean, changed_outside(shown))),
     )
 
 

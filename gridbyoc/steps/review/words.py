@@ -51,6 +51,12 @@ def unknown(change: Change, attribute: str) -> bool:
     return isinstance(found, dict) and bool(found.get(attribute))
 
 
+def unknowns(change: Change) -> frozenset[str]:
+    """The attributes that are known after the apply only, each as a whole."""
+    found = _body(change).get("after_unknown")
+    return frozenset(name for name, whole in found.items() if whole is True) if isinstance(found, dict) else frozenset()
+
+
 def actions_of(change: Change) -> tuple[str, ...]:
     """Terraform's words: ``("create",)``, ``("delete", "create")``, ``("no-op",)`` …"""
     found = _body(change).get("actions")

@@ -1,0 +1,33 @@
+"""What somebody changed outside of Terraform, and the plan would change back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gridbyoc.steps.review.words import Change, actions_of, after_of, before_of, resource_changes, unknowns
+
+
+def changed_outside(shown: Mapping[str, Any]) -> tuple[str, ...]:
+    """The addresses, from ``terraform show -json`` of a saved plan.
+
+    Terraform also reports as drift what only it computes (a policy's count of attachments, after each apply). So an
+    attribute counts that has moved and that the plan sets, or a resource that is gone.
+    """
+    drifted = {str(each.get("address")): each for each in _drift(shown)}
+    planned = ((str(change.get("address")), change) for change in resource_changes(shown))
+    return tuple(at for at, change in planned if at in drifted and _undoes(drifted[at], change))
+
+
+def _drift(shown: Mapping[str, Any]) -> Iterator[Change]:
+    found = shown.get("resource_drift")
+    yield from (each for each in found if isinstance(each, dict)) if isinstance(found, list) else ()
+
+
+def _undoes(drift: Change, planned: Change) -> bool:
+    return "delete" in actions_of(drift) or bool(_moved(drift) & _moved(planned))
+
+
+def _moved(change: Change) -> set[str]:
+    before, after = before_of(change), after_of(change)
+    return {name for name in {*before, *after} if before.get(name) != after.get(name)} - unknowns(change)
