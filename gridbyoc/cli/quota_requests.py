@@ -50,6 +50,12 @@ def planned(
     return tuple(look_up(scene.session(), ask) for ask in chosen)
 
 
+def untold_of(rows: Sequence[QuotaRow], codes: Sequence[str]) -> tuple[str, ...]:
+    """The codes of the rows (of ``codes`` only, where there are any) that nothing is known of."""
+    chosen = [row for row in rows if not codes or row.quota.code in codes]
+    return tuple(row.quota.code for row in chosen if row.verdict == "unknown")
+
+
 def filed(app: App, scene: Scene, asks: Sequence[Ask], *, yes: bool) -> tuple[Ask, ...]:
     """The asks with what AWS said to each; ``ApprovalRequiredError`` where nobody approves."""
     from gridbyoc.steps.quotas.raising import file
@@ -81,17 +87,24 @@ def _approved(app: App) -> bool:
     return app.confirm("Ask AWS for this?", flag="--yes")
 
 
-def finish(app: App, scene: Scene, account: str, asks: Sequence[Ask], patience: Patience | None) -> None:
-    """Wait, where there is ``patience`` to; show what came of it; ``QuotaRefusedError``, ``QuotaUndecidedError``."""
+def finish(
+    app: App, scene: Scene, account: str, asks: Sequence[Ask], patience: Patience | None, untold: Sequence[str] = ()
+) -> None:
+    """Wait, where there is ``patience`` to; show what came of it; ``QuotaRefusedError``, ``QuotaUndecidedError``.
+
+    ``untold`` are the codes of which nothing is known.
+    """
     from gridbyoc.show.quotas import ask_table, asks_object
 
     done = _followed(app, scene, asks, patience) if patience else tuple(asks)
     if app.json:
-        app.line(json.dumps(asks_object(done, account=account, region=scene.region), ensure_ascii=False))
+        app.line(json.dumps(asks_object(done, untold, account=account, region=scene.region), ensure_ascii=False))
     elif done:
         app.table(*ask_table(done))
     else:
-        app.line(f"Account {account}, region {scene.region}: nothing to ask for.")
+        short = f"nothing is proven to be short; {', '.join(untold)} cannot be told"
+        known = short if untold else "nothing to ask for"
+        app.line(f"Account {account}, region {scene.region}: {known}.")
     _refuse(scene, done)
     waiting = [ask for ask in done if ask.request is not None and ask.request.open]
     if waiting and patience:

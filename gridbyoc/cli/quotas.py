@@ -74,7 +74,7 @@ def request(
     A quota with a request that AWS has yet to decide is reported, and never asked for twice. AWS decides about small
     increases in minutes and about large ones in days. Ends with status 1 where AWS says no, 6 where --wait ran out.
     """
-    from gridbyoc.cli.quota_requests import filed, finish, planned
+    from gridbyoc.cli.quota_requests import filed, finish, planned, untold_of
     from gridbyoc.steps.quotas.raising import Patience
 
     scene = _scene(app, stack_file, url)
@@ -82,7 +82,7 @@ def request(
     account, rows = _read(scene)
     asks = planned(app, scene, rows, wanted, recommended=recommended)
     patience = Patience(timeout, poll_interval, time.monotonic, time.sleep) if wait_ else None
-    finish(app, scene, account, filed(app, scene, asks, yes=yes), patience)
+    finish(app, scene, account, filed(app, scene, asks, yes=yes), patience, untold_of(rows, wanted))
 
 
 @quotas.command("status")

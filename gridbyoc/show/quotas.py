@@ -77,12 +77,16 @@ def _result(ask: Ask) -> str:
     return f"{result}{amount}: {request.status}{case}"
 
 
-def asks_object(asks: Sequence[Ask], *, account: str, region: str) -> dict[str, Any]:
-    """What was asked for and what came of it, as one JSON object; the keys are a promise."""
+def asks_object(asks: Sequence[Ask], untold: Sequence[str] = (), *, account: str, region: str) -> dict[str, Any]:
+    """What was asked for and what came of it, as one JSON object; the keys are a promise.
+
+    ``untold`` are the codes of quotas that could not be read.
+    """
     return {
         "type": "quota_requests",
         "account_id": account,
         "region": region,
+        "untold": list(untold),
         "requests": [
             {
                 **quota_facts(ask.row),

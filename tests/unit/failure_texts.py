@@ -292,6 +292,29 @@ RESOURCES: tuple[_Text, ...] = (
     # hashicorp/terraform#5979; IAM today
     ("GBY-A131", "NoSuchEntity: Role ECS-Instance-Ops-CI was not found.", ("ECS-Instance-Ops-CI",)),
     ("GBY-A131", "NoSuchEntity: The role with name grid-ml cannot be found.", ("grid-ml",)),
+    (
+        "GBY-A127",
+        "operation error EKS: CreateCluster, StatusCode: 400, ResourceLimitExceededException: Cluster limit exceeded",
+        ("ResourceLimitExceeded", "gridbyoc quotas request"),
+    ),
+    (
+        "GBY-A127",
+        "operation error Auto Scaling: CreateAutoScalingGroup, api error LimitExceeded: You've reached it",
+        ("Auto Scaling",),
+    ),
+    (
+        "GBY-A133",
+        "InsufficientInstanceCapacity: We currently do not have sufficient g4dn.xlarge capacity in the Availability "
+        "Zone you requested (us-east-1a).",
+        ("instance types",),
+    ),
+    (
+        "GBY-A134",
+        "Unsupported: Your requested instance type (p3.2xlarge) is not supported in your requested Availability Zone "
+        "(us-east-1a).",
+        ("doctor --only offerings",),
+    ),
+    ("GBY-A135", "Error: AWS account ID not allowed: 111111111111", ("111111111111", "credentials show")),
     ("GBY-A132", "operation error IAM: GetRole, StatusCode: 503, api error ServiceUnavailable: try later", ()),
 )
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from gridbyoc.aws.quotas import Increase, Limit, QuotaReading, Use
+from gridbyoc.cli.quota_requests import untold_of
 from gridbyoc.control_plane.model import Phase
 from gridbyoc.errors import AwsCredentialsError, ControlPlaneUnreachableError
-from gridbyoc.show.quotas import ask_table, quota_advice
+from gridbyoc.show.quotas import ask_table, asks_object, quota_advice
 from gridbyoc.stack.model import Aws, ClusterSpec, InstanceType, ModuleSource, Stack, TerraformSettings
 from gridbyoc.stack.service_quotas import quota_by_code, quota_codes
 from gridbyoc.steps.preflight.examine import examine
@@ -252,6 +253,13 @@ def test_where_nothing_may_be_read_nothing_blocks() -> None:
     assert found.pop("GBY-Q004").verdict == "pass"  # nothing is needed of it
     assert {f.verdict for f in found.values()} == {"unknown"}
     assert all("AccessDenied: no" in f.read and f.fix for f in found.values())
+
+
+def test_what_cannot_be_told_is_not_said_to_have_room() -> None:
+    rows = quota_rows(scene(all_denied(), stack(SPEC), MemoryRegistrar))
+    assert "L-DB2E81BA" in untold_of(rows, ())
+    assert untold_of(rows, ("L-F678F1CE",)) == ("L-F678F1CE",)
+    assert asks_object((), ("L-F678F1CE",), account="1", region="us-west-2")["untold"] == ["L-F678F1CE"]
 
 
 def test_without_credentials_the_fix_is_to_log_in_and_not_to_allow_a_call() -> None:

@@ -11,6 +11,7 @@ AFTER_FIX = "A re-run is safe, and ends the same way until this is put right."
 LATER = "A re-run is safe, and may be all that it takes."
 
 UNSAID: Mapping[str, str] = {
+    "account": "another account",
     "action": "the action",
     "bucket": "BUCKET",
     "host": "the host",

@@ -96,7 +96,9 @@ QUOTA = Card(
     (
         # terraform-aws-modules/terraform-aws-vpc#429, coreos/tectonic-forum#196
         r"\b(?P<quota>(?:Vpc|Address|NatGateway|InternetGateway|Subnet|SecurityGroup|Vcpu|Instance|Volume|RouteTable|"
-        r"NetworkInterface|VpcEndpoint|MaxSpotInstanceCount|Resource|Snapshot)LimitExceeded)\b",
+        r"NetworkInterface|VpcEndpoint|MaxSpotInstanceCount|Resource|Snapshot)LimitExceeded)(?:Exception)?\b",
+        # Auto Scaling has one code for all of its quotas, and IAM has the same one
+        r"\b(?P<quota>Auto ?Scaling)\b.{0,400}\bLimitExceeded(?:Fault)?\b",
         r"\b(?P<quota>TooManyBuckets|MaxSpotInstanceCountExceeded|ServiceQuotaExceeded(?:Exception)?)\b",
         r"The maximum number of (?P<quota>VPCs|addresses|internet gateways) has been reached",
         r"You have requested more (?P<quota>vCPU capacity|instances) .{0,40}than your current",
@@ -163,7 +165,42 @@ AWS_DOWN = Card(
     LATER,
 )
 
+CAPACITY = Card(
+    "GBY-A133",
+    "AWS has no such machine free",
+    "The account may start the instance, and AWS has none of its type left in that zone now. No quota helps.",
+    "Try again later, or name more instance types of the same size: the cluster then takes what there is. `gridbyoc "
+    "doctor --only offerings` shows what the zone offers at all.",
+    (
+        # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshooting-launch.html#troubleshooting-launch-capacity
+        r"\bInsufficient(?:Instance|Host|ReservedInstance)?Capacity(?:Exception)?\b",
+        r"do not have sufficient [\w.-]+ capacity|There is no Spot capacity available",
+    ),
+    LATER,
+)
+NOT_OFFERED = Card(
+    "GBY-A134",
+    "Instance type is not offered there",
+    "The zone or the region does not offer the instance type.",
+    "`gridbyoc doctor --only offerings` names the nearest type that can be had there; put it under instance_types in "
+    "the stack file, and run `gridbyoc bootstrap`.",
+    (
+        # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html: Unsupported, InvalidInstanceType
+        r"[Yy]our requested instance type \([\w.-]+\) is not supported in your requested Availability Zone",
+        r"[Tt]he requested configuration is currently not supported",
+        r"The following supplied instance types do not exist",
+    ),
+)
+OTHER_ACCOUNT = Card(
+    "GBY-A135",
+    "Terraform's credentials are of another account",
+    "The stack is for one AWS account, and the credentials that Terraform found are of {account}.",
+    "Use credentials of the stack's account (aws.profile, AWS_PROFILE): `gridbyoc credentials show` tells which. "
+    "Or mend aws.account_id in the stack file.",
+    (r"AWS [Aa]ccount ID not allowed: (?P<account>\d{12})",),  # AWS provider 5: allowed_account_ids
+)
+
 RESOURCES = (
     ROLE_EXISTS, POLICY_EXISTS, SUCCESSOR, NO_BOUNDARY, NO_POLICY, POLICY_SIZE, QUOTA, THROTTLED, IAM_QUOTA,
-    NO_PRINCIPAL, MALFORMED, NO_ROLE, AWS_DOWN,
+    NO_PRINCIPAL, MALFORMED, NO_ROLE, CAPACITY, NOT_OFFERED, OTHER_ACCOUNT, AWS_DOWN,
 )  # fmt: skip
