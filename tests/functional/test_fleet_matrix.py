@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from ruamel.yaml import YAML
 from gridbyoc.cli.app import App
 from gridbyoc.cli.fleet_matrix import matrix
 from gridbyoc.errors import UsageError
+from gridbyoc.steps.fleet.changed import Changes, Shipped
+from gridbyoc.steps.fleet.model import Member
 
 
 class Repository:
@@ -183,3 +186,35 @@ def test_paths_that_a_shell_would_split_and_too_many_jobs(repository: Repository
         with pytest.raises(UsageError, match=most):
             repository.run("many", "--for", engine)
     assert len(json.loads(repository.run("many", "--for", "argo", "--shards", "7"))) == 7
+
+
+def test_a_submodule_counts_as_a_whole(repository: Repository, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Git names the submodule's directory alone, whatever changed in it."""
+    shared = Repository(tmp_path_factory.mktemp("shared"))
+    allowed = ("-c", "protocol.file.allow=always")
+    repository.git(*allowed, "submodule", "--quiet", "add", str(shared.top), "vendor")
+    module = "terraform: {module: {source: ../vendor/mod}}\n"
+    repository.put("b/stack.yaml", f"version: 1\nname: b\nclusters: [{{name: b}}]\n{module}")
+    repository.put("c/stack.yaml", "version: 1\nextends: ../vendor/base.yaml\nname: c\nclusters: [{name: c}]\n")
+    repository.commit()
+    shared.put("mod/main.tf", "# more\n")
+    shared.commit()
+    repository.git("-C", "vendor", *allowed, "pull", "--quiet")
+    assert repository.changed("a", "b", "c") == ["b", "c"]
+
+
+def test_in_a_repository_that_holds_this_program_its_module_and_templates_count(tmp_path: Path) -> None:
+    shipped = Shipped(tmp_path / "tool" / "modules" / "gridbyoc", (tmp_path / "tool" / "templates" / "main.tf.j2",))
+    ours = Member("a", tmp_path / "a.yaml", "a.yaml", "a", (tmp_path / "a.yaml",))
+    own_module = replace(ours, modules=(tmp_path / "mod",))
+    for path, touched in (
+        ("tool/modules/gridbyoc/main.tf", [ours]),
+        ("tool/templates/main.tf.j2", [ours, own_module]),
+        ("tool/templates/pipelines/github.j2", []),
+        ("mod/main.tf", [own_module]),
+        ("tool", [ours, own_module]),
+    ):
+        changes = Changes(tmp_path, frozenset({path}), (), shipped)
+        assert [member for member in (ours, own_module) if changes.touch(member)] == touched, path
+    elsewhere = Shipped(Path("/nowhere/modules/gridbyoc"), (Path("/nowhere/templates/main.tf.j2"),))
+    assert not Changes(tmp_path, frozenset({"tool"}), (), elsewhere).touch(ours)

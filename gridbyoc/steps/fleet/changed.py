@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.stack.scan import scan
@@ -18,19 +18,38 @@ _SETTINGS = ("-c", "core.fsmonitor=false", "-c", "core.quotepath=off", "--no-pag
 
 
 @dataclass(frozen=True, slots=True)
+class Shipped:
+    """The directory of the gridbyoc module, and the templates of the root module."""
+
+    module: Path
+    templates: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
-    """The repository's top directory (links resolved), what changed in it, and the stack files that are gone."""
+    """The repository's top directory (links resolved), what changed in it, and the stack files that are gone.
+
+    ``shipped`` are this program's modules and templates, which may lie in the repository, too.
+    """
 
     top: Path
     paths: frozenset[str]
     deleted: tuple[str, ...]
+    shipped: Shipped | None = None
     _real: dict[Path, str] = field(default_factory=dict)
 
     def touch(self, member: Member) -> bool:
         """Whether any file that the stack is made of changed: its own, a base, its module's. Links are followed."""
         if any(self._changed(path) for path in member.sources):
             return True
-        return any(self._below(module) for module in member.modules)
+        return any(self._below(module) for module in member.modules) or self._program_changed(member)
+
+    def _program_changed(self, member: Member) -> bool:
+        """In a repository that holds this very program, what each stack is rendered from."""
+        if self.shipped is None:
+            return False
+        ours = not member.modules and self._below(self.shipped.module)
+        return ours or any(self._changed(path) for path in self.shipped.templates)
 
     def holds(self, file: Path) -> bool:
         """Whether a file lies in the repository."""
@@ -47,17 +66,23 @@ class Changes:
         here = self._place(path)
         places = (here, os.path.realpath(here)) if os.path.islink(here) else (here,)  # noqa: PTH114 - text is quicker
         top = f"{self.top}/"
-        return any(place.startswith(top) and place[len(top) :] in self.paths for place in places)
+        return any(place.startswith(top) and self._listed(place[len(top) :]) for place in places)
+
+    def _listed(self, path: str) -> bool:
+        """By itself, or in a submodule, of which Git lists the directory alone."""
+        return path in self.paths or any(str(parent) in self.paths for parent in PurePosixPath(path).parents)
 
     def _below(self, directory: Path) -> bool:
         place = Path(os.path.realpath(directory))
         if not place.is_relative_to(self.top):
             return False
-        prefix = "" if place == self.top else f"{place.relative_to(self.top)}/"
-        return any(path.startswith(prefix) for path in self.paths)
+        inside = "" if place == self.top else place.relative_to(self.top).as_posix()
+        return self._listed(inside) or any(path.startswith(f"{inside}/" if inside else "") for path in self.paths)
 
 
-def changes_since(revision: str, cwd: Path, environ: Mapping[str, str], *, untracked: bool = False) -> Changes:
+def changes_since(
+    revision: str, cwd: Path, environ: Mapping[str, str], *, untracked: bool = False, shipped: Shipped | None = None
+) -> Changes:
     """What the working tree of ``cwd``'s repository changed since it parted from ``revision``.
 
     That is the merge base of ``revision`` and HEAD, so that what others did there meanwhile does not count; where
@@ -71,7 +96,7 @@ def changes_since(revision: str, cwd: Path, environ: Mapping[str, str], *, untra
     gone = _names(git("diff", "--name-only", "--no-renames", "--diff-filter=D", "-z", base, "--", cwd=top))
     fresh = _names(git("ls-files", "--others", "--exclude-standard", "-z", cwd=top)) if untracked else ()
     stacks = tuple(path for path in gone if path.endswith((".yaml", ".yml")) and not _hidden(path))
-    return Changes(top, frozenset((*diff, *fresh)), git.stacks_among(base, stacks, top))
+    return Changes(top, frozenset((*diff, *fresh)), git.stacks_among(base, stacks, top), shipped)
 
 
 def _hidden(path: str) -> bool:

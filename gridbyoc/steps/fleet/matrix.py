@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
-from gridbyoc.steps.fleet.changed import Changes, changes_since
+from gridbyoc.render.data import data_dir
+from gridbyoc.steps.fleet.changed import Changes, Shipped, changes_since
 from gridbyoc.steps.fleet.find import find_members, shown_path
 from gridbyoc.steps.fleet.model import Member
 from gridbyoc.steps.fleet.order import balanced, durations, longest_first
@@ -55,7 +56,7 @@ def make_matrix(
     Raises ``UsageError`` for paths that lead to no stack, and for what Git refuses.
     """
     members = find_members(paths, cwd, may_be_none=since is not None)
-    changes = changes_since(since.revision, cwd, environ, untracked=since.untracked) if since else None
+    changes = _changes(since, cwd, environ) if since else None
     kept = [member for member in members if changes is None or changes.touch(member)]
     _refuse_elsewhere(changes, members)
     seconds = durations(kept, verb)
@@ -66,6 +67,11 @@ def make_matrix(
         spread = balanced([(member, seconds[member]) for member in ordered], shards)
         made = tuple(_numbered(index, len(spread), each, seconds) for index, each in enumerate(spread))
     return Matrix(made, len(members), _gone(changes, paths, cwd))
+
+
+def _changes(since: Since, cwd: Path, environ: Mapping[str, str]) -> Changes:
+    shipped = Shipped(data_dir("modules") / "gridbyoc", tuple(data_dir("templates").glob("*.tf.j2")))
+    return changes_since(since.revision, cwd, environ, untracked=since.untracked, shipped=shipped)
 
 
 def _numbered(index: int, count: int, members: tuple[Member, ...], seconds: Mapping[Member, float]) -> Shard:
