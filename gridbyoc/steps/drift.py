@@ -10,8 +10,10 @@ from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Grant, Phase
 from gridbyoc.errors import ClusterConflictError, TrustError
 from gridbyoc.steps.changes import cluster_changes
+from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
 from gridbyoc.steps.prepare import Site, current_grant, prepare, rerender
+from gridbyoc.steps.review.outside import changed_outside
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.scratch import scratch_run
 
@@ -43,10 +45,12 @@ def _terraform(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
     kept = ids_to_keep(site, grant)
     rerender(run, site, kept)
     with run.step("plan") as step:
-        plan = site.runner.plan(lock=False)
+        saved = run.work_dir / SAVED_PLAN
+        plan = site.runner.plan(out=saved, lock=False)
         step.detail = f"{plan.add} to add, {plan.change} to change, {plan.destroy} to destroy"
-    # Terraform also reports as drift what only it computes (a role's count of attachments): that alone is none.
-    outside = {changed.address for changed in plan.drift}
+    # Another look at the plan tells whether Terraform's drift is what it would change back.
+    moved = {changed.address for changed in plan.drift} & {changed.address for changed in plan.changes}
+    outside = changed_outside(site.runner.show(saved)) if moved else ()
     for change in plan.changes:
         cause = "was changed outside; " if change.address in outside else ""
         yield Drift("terraform", change.address, f"{cause}bootstrap would {change.action} it")

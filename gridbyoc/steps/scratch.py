@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gridbyoc.errors import FileError
+from gridbyoc.render import strange_files
 from gridbyoc.steps.journal import JOURNAL
 from gridbyoc.steps.run import Run
 
@@ -30,8 +31,18 @@ def scratch_run(run: Run) -> Iterator[Run]:
         for file in COPIED:
             if (run.work_dir / file).exists():
                 shutil.copy2(run.work_dir / file, directory / file)
+        _copy_strange_files(run, directory)
         _copy_state(run, directory)
         yield replace(run, work_dir=directory, journal=replace(run.journal, path=directory / JOURNAL))
+
+
+def _copy_strange_files(run: Run, directory: Path) -> None:
+    """What somebody put beside the rendered files: without it, a plan would destroy what it makes."""
+    for path in strange_files(run.work_dir):
+        if path.is_file():
+            copy = directory / path.relative_to(run.work_dir)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copy)
 
 
 def _copy_state(run: Run, directory: Path) -> None:

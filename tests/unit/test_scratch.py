@@ -1,0 +1,41 @@
+"""The copy of a work_dir that is read from while another run may hold the real one."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from gridbyoc.errors import FileError
+from gridbyoc.steps.journal import JOURNAL, Journal
+from gridbyoc.steps.run import Choices, Outside, Run
+from gridbyoc.steps.scratch import STATE, scratch_run
+from tests.unit.fakes import Time, stack
+
+
+def run_in(work_dir: Path) -> Run:
+    time = Time()
+    outside = Outside({}, work_dir, lambda _event: None, time.clock, time.sleep)
+    journal = Journal(work_dir / JOURNAL, lambda: datetime(2026, 1, 1, tzinfo=timezone.utc), "run-1")
+    return Run(stack(), work_dir, outside, Choices(), journal)
+
+
+def test_what_terraform_reads_beside_the_rendered_files_is_copied(tmp_path: Path) -> None:
+    """Without it a plan in the copy would destroy what it makes, and drift would say so."""
+    (tmp_path / STATE).write_text(json.dumps({"serial": 1}))
+    (tmp_path / "mine.tf").write_text("# mine\n")
+    (tmp_path / "modules" / "more.tf").mkdir(parents=True)
+    (tmp_path / "modules" / "more.tf" / "x.auto.tfvars").write_text("a = 1\n")
+    (tmp_path / "notes.txt").write_text("no part of it\n")
+    with scratch_run(run_in(tmp_path)) as copy:
+        found = {path.relative_to(copy.work_dir).as_posix() for path in copy.work_dir.rglob("*") if path.is_file()}
+        assert found == {STATE, "mine.tf", "modules/more.tf/x.auto.tfvars"}
+    assert not list(tmp_path.glob(".reading-*"))
+
+
+def test_a_state_that_is_never_whole_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / STATE).write_text('{"serial": 1')
+    with pytest.raises(FileError, match="no whole state"), scratch_run(run_in(tmp_path)):
+        pass
