@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,16 @@ class Expression:
 
 @dataclass
 class GithubRun:
-    """One event's run of a workflow. ``results`` are the jobs' ends; ``environments`` those whose approval it took."""
+    """One event's run of a workflow. ``results`` are the jobs' ends; ``environments`` those whose approval it took.
+
+    ``approve`` is asked for each of these, by its name, before the job begins.
+    """
 
     workflow: dict[str, Any]
     machine: Machine
     contexts: dict[str, Any]
     env: dict[str, str]
+    approve: Callable[[str], bool] = lambda _: True
     results: dict[str, str] = field(default_factory=dict)
     environments: list[str] = field(default_factory=list)
 
@@ -81,6 +86,10 @@ class GithubRun:
             fine = all(self.results[each] == "success" for each in needs)
             self.results[name] = self._job(name, job) if fine and self._holds(job) else "skipped"
         return {name: result for name, result in self.results.items() if result != "skipped"}
+
+    def again(self, name: str) -> str:
+        """Run one job of it once more, as the button does."""
+        return self._job(name, self.workflow["jobs"][name])
 
     def _holds(self, part: dict[str, Any]) -> bool:
         return bool(Expression(part["if"], self.contexts).value()) if "if" in part else True
@@ -97,14 +106,16 @@ class GithubRun:
         self.contexts["secrets"] = self.contexts["all_secrets"] if "environment" in job else {}
         if "environment" in job:
             self.environments.append(job["environment"])
+            if not self.approve(job["environment"]):
+                return "failure"
         env = {**self.env, **self._texts(self.workflow.get("env", {})), **self._texts(job.get("env", {}))}
         for step in job["steps"]:
-            if self._holds(step) and not self._step(step, workspace, env):
+            if self._holds(step) and not self._step(name, step, workspace, env):
                 return "failure"
         self.contexts["needs"][name] = {"outputs": self._texts(job.get("outputs", {}))}
         return "success"
 
-    def _step(self, step: dict[str, Any], workspace: Path, env: dict[str, str]) -> bool:
+    def _step(self, job: str, step: dict[str, Any], workspace: Path, env: dict[str, str]) -> bool:
         if "uses" in step:
             self._action(step["uses"].partition("@")[0], self._texts(step.get("with", {})), workspace)
             return True
@@ -113,7 +124,8 @@ class GithubRun:
         for file in files.values():
             file.write_text("")
         given = {f"GITHUB_{name}": str(file) for name, file in files.items()} | {"GITHUB_WORKSPACE": str(workspace)}
-        status = self.machine.bash(step["run"], workspace, {**env, **self._texts(step.get("env", {})), **given})
+        own = {**env, **self._texts(step.get("env", {})), **given}
+        status = self.machine.bash(job, step["run"], workspace, own)
         env.update(key_values(files["ENV"].read_text()))
         self.machine.said += files["STEP_SUMMARY"].read_text()
         if "id" in step:

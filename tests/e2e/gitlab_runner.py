@@ -46,7 +46,7 @@ class GitlabPipeline:
                 done[name] = self._job(name, job)
         return done
 
-    def retry(self, name: str) -> bool:
+    def again(self, name: str) -> bool:
         """Run one job of it once more, as the button does."""
         return self._job(name, self.file[name])
 
@@ -62,8 +62,9 @@ class GitlabPipeline:
         env |= {key: f"token for {value['aud']}" for key, value in job.get("id_tokens", {}).items()}
         self.environments += [job["environment"]["name"]] if "environment" in job else []
         script = "\n".join([*job.get("before_script", []), *job["script"]])
-        status = self.machine.bash(script, workspace, env)
-        self.machine.bash("\n".join(job.get("after_script", [])), workspace, env)
+        status = self.machine.bash(name, script, workspace, env)
+        if "after_script" in job:
+            self.machine.bash(name, "\n".join(job["after_script"]), workspace, env)
         assert not (workspace / ".gridbyoc-token").exists()
         self._keep(name, job, workspace)
         return status == 0

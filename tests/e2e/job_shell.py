@@ -5,14 +5,14 @@ No engine is here. What a step would install is there already: ``pip install`` i
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from ruamel.yaml import YAML
+from tests.e2e.shell_steps import Ledger
 
 SHIM = """#!/bin/sh
 case "$1 $2" in
@@ -21,15 +21,24 @@ case "$1 $2" in
 esac
 exec "{python}" "$@"
 """
+# Bash reads it first, and then tells each line of the script that it comes to; from root's environment it takes no PS4.
+TRACE = """unset BASH_ENV
+PS4='+@$LINENO@ '
+exec {BASH_XTRACEFD}>> "$STEP_TRACE"
+unset STEP_TRACE
+set -x
+"""
+TRACED = re.compile(r"^\++@(\d+)@ ", re.MULTILINE)
 
 
 @dataclass
 class Machine:
-    """Where jobs run. ``said`` is all that was written to any job's log."""
+    """Where jobs run. ``said`` is all that was written to any job's log; ``ledger`` takes down which lines ran."""
 
     root: Path
     repository: Path
     env: dict[str, str]
+    ledger: Ledger
     said: str = ""
     jobs: int = 0
     stored: dict[str, Path] = field(default_factory=dict)
@@ -66,15 +75,25 @@ class Machine:
         ignore = shutil.ignore_patterns(".gridbyoc")
         shutil.copytree(self.repository, workspace, dirs_exist_ok=True, ignore=ignore)
 
-    def bash(self, script: str, workspace: Path, env: dict[str, str]) -> int:
-        """Run it as runners do, its environment closed; return its status."""
-        file = self.root / "step.sh"
+    def bash(
+        self, job: str, script: str, workspace: Path, env: dict[str, str],
+        flags: tuple[str, ...] = ("--noprofile", "--norc", "-eo", "pipefail"), written: str = "",
+    ) -> int:  # fmt: skip
+        """Run it as runners do, its environment closed; return its status.
+
+        ``written`` is the script as it stands in the pipeline, where a path of it had to be another one here.
+        """
+        file, trace, prelude = self.root / "step.sh", self.root / "step.trace", self.root / "trace.sh"
         file.write_text(script)
-        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(file)]
+        prelude.write_text(TRACE)
+        trace.write_text("")
+        traced = {"BASH_ENV": str(prelude), "STEP_TRACE": str(trace)}
         ran = subprocess.run(
-            command, cwd=workspace, env={**self.env, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=120,
+            ["bash", *flags, str(file)], cwd=workspace, env={**self.env, **env, **traced},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
+        self.ledger.note(job, written or script, {int(line) for line in TRACED.findall(trace.read_text())})
+        trace.unlink()
         self.said += ran.stdout + ran.stderr
         assert "Traceback" not in ran.stdout + ran.stderr, ran.stdout + ran.stderr
         return ran.returncode
@@ -87,8 +106,3 @@ class Machine:
 
     def fetch(self, name: str, workspace: Path) -> None:
         shutil.copy(self.stored[name], workspace)
-
-
-def documents(text: str) -> list[Any]:
-    """A YAML file by a strict parser: no key twice, YAML 1.2."""
-    return list(YAML(typ="safe", pure=True).load_all(text))

@@ -1,0 +1,93 @@
+"""Each job of GitLab's pipeline, its scripts run as the runner would; the API is a server on loopback."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.e2e.conftest import Tool, World
+from tests.e2e.fast_stack import EXTERNAL_ID
+from tests.e2e.forge import TOKEN, running_forge
+from tests.e2e.gitlab_runner import GitlabPipeline
+from tests.e2e.pipeline_scene import KEY, ROLE, machine_of, quiet, replace_cluster, stack_of, without_keys, written
+from tests.e2e.scene import show
+from tests.e2e.shell_steps import Ledger, loaded
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Ledger:
+    return Ledger("gitlab")
+
+
+def test_gitlab(tool: Tool, world: World, ledger: Ledger) -> None:
+    stack = stack_of(tool, world, "lab")
+    (file,) = loaded(written(tool, stack.directory, ledger))
+    machine = machine_of(tool, stack.directory, ledger)
+    without_keys(machine)
+    common = {
+        "GITLAB_CI": "true", "CI_PROJECT_ID": "7", "CI_JOB_URL": "https://lab.example/1",
+        "GRIDBYOC_BUNDLE_KEY": KEY, "GRIDBYOC_ROLE_ARN": ROLE, "GRIDBYOC_GITLAB_TOKEN": TOKEN,
+    }  # fmt: skip
+
+    def run(source: str, **variables: str) -> tuple[list[str], GitlabPipeline]:
+        given = {**common, "CI_API_V4_URL": forge.url, "CI_PIPELINE_SOURCE": source, **variables}
+        made = GitlabPipeline(file, machine, given)
+        ended = made.run()
+        return [name.removeprefix("gridbyoc ").removesuffix(" lab") for name, fine in ended.items() if fine], made
+
+    with running_forge() as forge:
+        of = {"CI_MERGE_REQUEST_IID": "5", "CI_MERGE_REQUEST_PROJECT_PATH": "acme/platform"}
+        fork = run("merge_request_event", CI_MERGE_REQUEST_SOURCE_PROJECT_PATH="mallory/platform", **of)
+        assert fork[0] == ["validate"]
+        ran, pipeline = run("merge_request_event", CI_MERGE_REQUEST_SOURCE_PROJECT_PATH="acme/platform", **of)
+        assert ran == ["validate", "plan", "comment"], machine.said
+        # what a merge request brings along is no part of the job that has the token
+        (stack.directory / "json.py").write_text("raise SystemExit('a module of the repository was imported')\n")
+        assert pipeline.again("gridbyoc comment lab"), machine.said
+        (stack.directory / "json.py").unlink()
+        assert len(forge.comments) == 1
+        assert f"PUT /projects/7/merge_requests/5/notes/{forge.comments[0]['id']}" in forge.calls
+        report = machine.stored["gridbyoc plan lab/gridbyoc-terraform-report.json"]
+        assert json.loads(report.read_text()) == {"create": 2, "update": 0, "delete": 0}
+        assert json.loads(machine.stored["gridbyoc validate lab/gridbyoc-code-quality.json"].read_text()) == []
+
+        main = {"CI_COMMIT_BRANCH": "main"}
+        assert run("push", CI_COMMIT_BRANCH="other")[0] == []
+        ran, pipeline = run("push", **main)
+        assert ran == ["validate", "plan", "apply"]
+        assert pipeline.manual == ["gridbyoc apply lab"]
+        assert pipeline.environments == ["production-plan", "production"]
+        assert stack.made == 1
+
+        # drift opens an issue, and its end closes it; what cannot be looked at does neither
+        world.put_external_id("lab", "changed-by-hand")
+        assert run("schedule", **main)[0] == ["drift", "drift issue"]
+        assert [issue["state"] for issue in forge.issues] == ["open"]
+        world.put_external_id("lab", EXTERNAL_ID)
+        text = stack.file.read_text()
+        stack.file.write_text(f"{text}unknown: key\n")
+        assert run("schedule", **main)[0] == []
+        assert [issue["state"] for issue in forge.issues] == ["open"]
+        stack.file.write_text(text)
+        assert run("schedule", **main)[0] == ["drift", "drift issue"]
+        assert [issue["state"] for issue in forge.issues] == ["closed"]
+
+        # a plan that destroys is not applied until whoever starts the job gives the stack's name as well
+        replace_cluster(stack, "lab-two")
+        ran, pipeline = run("push", **main)
+        assert (ran, pipeline.manual) == (["validate", "plan"], ["gridbyoc apply lab"])
+        assert (world.cluster("lab") is not None, world.cluster("lab-two")) == (True, None)
+        pipeline.variables["GRIDBYOC_APPROVE_DESTROY"] = "lab"
+        assert pipeline.again("gridbyoc apply lab"), machine.said
+        assert (world.cluster("lab"), world.cluster("lab-two") is not None) == (None, True)
+
+        assert run("web", GRIDBYOC_DESTROY="lob", **main)[0] == []
+        ran, pipeline = run("web", GRIDBYOC_DESTROY="lab", **main)
+        assert (ran, pipeline.manual) == (["destroy"], ["gridbyoc destroy lab"])
+        assert world.cluster("lab-two") is None
+    quiet(machine)
+
+
+def test_each_shell_step_of_gitlab_ran(ledger: Ledger) -> None:
+    show("", [(ledger.check("lab"),)])
