@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -55,6 +56,14 @@ def credentials_file(environ: Mapping[str, str], home: Path, given: Path | None 
         return named_path.resolve()
     except (OSError, RuntimeError):  # a RuntimeError until Python 3.13
         raise file_error("Cannot follow", named_path, OSError(errno.ELOOP, os.strerror(errno.ELOOP))) from None
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether somebody else on this machine may read the file: it was there before, with another mode than ours."""
+    try:
+        return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+    except OSError:
+        return False
 
 
 def read_profile(path: Path, name: str) -> StoredProfile | None:

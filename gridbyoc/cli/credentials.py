@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,7 +55,7 @@ def show(app: App, stack_file: str | None, profile: str | None) -> None:
     from gridbyoc.aws.credential_source import credential_source
     from gridbyoc.cli.credential_words import source_lines, source_object
 
-    session, _ = _session(app, stack_file, profile)
+    session, stack = _session(app, stack_file, profile)
     source = credential_source(session, app.environ, app.home)
     caller = caller_identity(session)
     if app.json:
@@ -62,6 +63,8 @@ def show(app: App, stack_file: str | None, profile: str | None) -> None:
     else:
         for line in source_lines(source, caller, now()):
             app.line(line)
+    if stack and stack.aws.account_id not in (None, caller.account_id):
+        app.note(f"warning: The stack is for account {stack.aws.account_id}: no run goes on with these credentials.")
     if source.overridden:
         app.note(
             f"warning: AWS_PROFILE={source.overridden} has no effect: the access key in the environment wins over it. "
@@ -92,6 +95,7 @@ def create_user(
     it again. With a stack file the permissions are narrowed to that stack's. Short-term credentials are better where
     you can have them: `aws configure sso`, or a role.
     """
+    from gridbyoc.aws.profile_file import readable_by_others
     from gridbyoc.cli.credential_words import use_lines
     from gridbyoc.steps.credentials import create_user as create
     from gridbyoc.steps.credentials_wanted import wanted_of
@@ -100,6 +104,8 @@ def create_user(
     session, stack, caller = _account(app, stack_file, profile, asked)
     wanted = wanted_of(asked, caller, stack, app.environ, app.home)
     ready = create(session, wanted, approve=lambda found: _approve(app, found, yes=yes), sleep=time.sleep)
+    if readable_by_others(wanted.file):
+        app.note(f"warning: {wanted.file} can be read by others: `chmod 600 {shlex.quote(str(wanted.file))}`.")
     use = use_lines(wanted.profile, wanted.file, app.environ, app.home)
     if app.json:
         fields = {"type": "user", "name": name, "arn": wanted.arn, "account_id": caller.account_id}

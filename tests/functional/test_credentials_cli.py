@@ -437,7 +437,10 @@ def test_as_a_user_calls_it(tool: Tool) -> None:
     secret = stored.secret_access_key.reveal()
     assert "aws configure sso" in made.stderr
     assert "env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY AWS_PROFILE=gridbyoc-cleo" in made.stdout
+    assert "can be read by others" not in made.stderr
+    file.chmod(0o644)
     again = tool("create-user", "cleo", "--yes", "--format", "json")
+    assert "can be read by others: `chmod 600 " in again.stderr
     told = json.loads(again.stdout)
     assert (told["changes"], told["profile"], told["credentials_file"]) == ([], "gridbyoc-cleo", str(file))
     shown = tool("show", AWS_PROFILE="gridbyoc-cleo")
@@ -485,6 +488,8 @@ def test_a_stack_narrows_it_and_guards_the_account(tool: Tool) -> None:
     )
     (tool.directory / "gridbyoc.yaml").write_text(text % "999999999999")
     assert "999999999999" in tool("create-user", "dora", "--yes", status=4).stderr
+    (tool.directory / "gridbyoc.yaml").write_text((text % "999999999999").replace(", profile: gridbyoc-dora", ""))
+    assert "warning: The stack is for account 999999999999" in tool("show").stderr
     (tool.directory / "gridbyoc.yaml").write_text(text % "123456789012")
     tool("create-user", "dora", "--yes", "--path", "/ops/")
     iam = boto3.client(

@@ -17,6 +17,7 @@ from gridbyoc.aws.profile_file import (
     drop_profile,
     put_profile,
     read_profile,
+    readable_by_others,
     require_writable,
     with_profile,
     without_profile,
@@ -102,7 +103,10 @@ def test_a_directory_that_is_there_keeps_its_mode_and_the_file_is_closed(tmp_pat
     path = tmp_path / "credentials"
     path.write_text("[x]\na = b\n")
     path.chmod(0o644)
+    assert readable_by_others(path)
     put_profile(path, ADA)
+    assert not readable_by_others(path)
+    assert not readable_by_others(tmp_path / "none")
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 

@@ -235,6 +235,8 @@ def test_regions_are_the_enabled_ones_unless_all_are_asked_for() -> None:
     assert "af-south-1" not in enabled
     assert ec2.describe_regions(RegionNames=["af-south-1"])["Regions"][0]["OptInStatus"] == "not-opted-in"
     assert code_of(ec2.describe_regions, RegionNames=["mars-east-1"]) == "InvalidParameterValue"
+    nowhere = LocalAws().client("ec2", region="nowhere-1")
+    assert code_of(nowhere.describe_regions) == "InvalidParameterValue"
     chosen = ec2.describe_regions(Filters=[{"Name": "region-name", "Values": ["eu-west-*"]}])["Regions"]
     assert {each["RegionName"] for each in chosen} == {"eu-west-1", "eu-west-2", "eu-west-3"}
 

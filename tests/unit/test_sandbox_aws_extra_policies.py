@@ -315,6 +315,13 @@ def test_a_users_boundary_is_kept_shown_and_held_to() -> None:
     aws.client("s3", key).list_buckets()
 
 
+def test_no_user_is_made_with_a_boundary_that_there_is_not() -> None:
+    iam = LocalAws().client("iam")
+    code, said, *_ = refused(iam.create_user, UserName="ada", PermissionsBoundary=f"arn:aws:iam::{ACCOUNT}:policy/none")
+    assert (code, said.startswith("Scope ARN: ")) == ("NoSuchEntity", True)
+    assert iam.list_users()["Users"] == []
+
+
 def test_tags_and_passed_roles_need_actions_of_their_own() -> None:
     aws = LocalAws(enforce_iam=True)
     key = aws.user("ada", allow("iam:CreateRole", "eks:CreateCluster"))

@@ -55,9 +55,9 @@ NO_POLICY = Card(
 NO_BOUNDARY = Card(
     "GBY-A124",
     "Permissions boundary does not exist",
-    "The policy {policy} that is to be the role's permissions boundary does not exist in this account, or cannot be "
-    "one.",
-    "Correct role.permissions_boundary: it must be the ARN of a managed policy of this account and partition.",
+    "The policy {policy} that is to be the permissions boundary does not exist in this account, or cannot be one.",
+    "Correct role.permissions_boundary (of a user: --permissions-boundary): it must be the ARN of a managed policy of "
+    "this account and partition.",
     # IAM CreateRole and PutRolePermissionsBoundary
     (r"Scope ARN: (?P<policy>arn:[^\s]{1,300}) does not exist or is not attachable",),
 )

@@ -18,6 +18,7 @@ from gridbyoc.sandbox.aws_extra.service_quotas import ServiceQuotas
 from gridbyoc.sandbox.aws_extra.simulation import Simulator
 from gridbyoc.sandbox.aws_extra.user_boundary import (
     after_create_user,
+    before_create_user,
     delete_user_permissions_boundary,
     put_user_permissions_boundary,
 )
@@ -30,6 +31,7 @@ def make_extras(config: Mapping[str, Any], now: Callable[[], float] = time.time)
     return Extras(
         _operations(QuotaBook(QuotaSettings(**config.get("quotas", {})), now), Simulator(denied)),
         {("iam", "CreateUser"): after_create_user},
+        {("iam", "CreateUser"): before_create_user},
         enforce_iam=bool(config.get("enforce_iam")),
         denied_by_scp=denied,
         log=CallLog(Path(log), now) if log else None,

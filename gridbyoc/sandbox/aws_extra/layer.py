@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -24,11 +24,13 @@ MOTOS_OWN = ("/moto-api", "/favicon.ico")
 class Extras:
     """``operations``: what is answered here, by the service that a request is signed for and botocore's operation.
 
-    ``after`` is called once moto has answered such an operation without an error. ``log`` gets every request.
+    ``before`` is called before moto answers such an operation, and refuses it with an ``AwsError``; ``after`` once moto
+    has answered it without an error. ``log`` gets every request.
     """
 
     operations: Mapping[tuple[str, str], Handler]
     after: Mapping[tuple[str, str], Handler]
+    before: Mapping[tuple[str, str], Handler] = field(default_factory=dict)
     enforce_iam: bool = False
     denied_by_scp: tuple[str, ...] = ()
     log: CallLog | None = None
@@ -71,6 +73,8 @@ class ExtraLayer:
                 authorize(call, principal, extras.denied_by_scp)
             if handler is not None:
                 return start_response.send(answer_with(call, handler(caller, call.parameters)))
+            if check := extras.before.get((call.service, call.operation)):
+                check(caller, call.parameters)
         except Exception as error:
             return start_response.send(answer_with(call, _error(error)))
         return self._from_moto(environ, start_response, call, caller)

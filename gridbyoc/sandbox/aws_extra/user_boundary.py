@@ -28,6 +28,13 @@ def delete_user_permissions_boundary(caller: Caller, given: Mapping[str, Any]) -
     return {}
 
 
+def before_create_user(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    """No user is made with a boundary that there is not."""
+    if arn := given.get("PermissionsBoundary"):
+        _require(caller, arn)
+    return {}
+
+
 def after_create_user(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
     """moto has made the user; the boundary that it overlooked is set."""
     if given.get("PermissionsBoundary"):
@@ -36,10 +43,14 @@ def after_create_user(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any
 
 
 def _set(caller: Caller, name: str, arn: str) -> None:
-    user, iam = _user(caller, name), _iam(caller)
-    if arn not in iam.managed_policies:
-        raise AwsError("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.", 404)
+    user = _user(caller, name)
+    _require(caller, arn)
     user.permissions_boundary = {"PermissionsBoundaryType": "PermissionsBoundaryPolicy", "PermissionsBoundaryArn": arn}
+
+
+def _require(caller: Caller, arn: str) -> None:
+    if arn not in _iam(caller).managed_policies:
+        raise AwsError("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", 404)
 
 
 def _user(caller: Caller, name: str) -> Any:  # noqa: ANN401 -- moto's object
