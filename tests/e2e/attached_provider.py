@@ -1,17 +1,19 @@
 """One AWS provider for many runs of Terraform, which it is attached to: the same provider, in its debugging mode.
 
-Each command of Terraform hashes the provider's 700 MB, and starts it, and asks it for its schema; attached, it does
-the last alone, in half of the CPU time. For tests of what a run comes to, not of how Terraform gets its provider; and
-for one run at a time, because a provider is configured anew by each.
+Each command of Terraform hashes the provider's 700 MB, and starts it, and reads 5 MB of its schema; attached, it does
+none of this (``short_schema``). For tests of what a run comes to, not of how Terraform gets its provider; and for one
+run at a time, because a provider is configured anew by each.
 https://developer.hashicorp.com/terraform/plugin/debugging#starting-a-provider-in-debug-mode
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from gridbyoc.render.root import AWS_PROVIDER
 from tests.e2e.conftest import Tool
 from tests.functional.terraform_cli import TerraformCli
 
+ROOM = Path(__file__).parents[2]
 ROOT = f'terraform {{\n  required_providers {{\n    aws = {{ version = "{AWS_PROVIDER}" }}\n  }}\n}}\n'
 # It ends with us, however we end: the pipe that the inner shell reads from (3, which is ours) is closed then. The outer
 # one ends with the provider.
@@ -64,4 +67,18 @@ def running_provider(environ: Mapping[str, str], directory: Path, mirror: Path |
         lines = (re.search(r"TF_REATTACH_PROVIDERS='(.+)'", line) for line in process.stdout)
         address = next((found[1] for found in lines if found), "")
         assert address, "the provider ended before it said where it listens"
-        yield AttachedProvider(address)
+        with shortened(address, Path(sockets) / "short") as short:
+            yield AttachedProvider(short)
+
+
+@contextmanager
+def shortened(address: str, socket: Path) -> Iterator[str]:
+    """The address of the same provider with a short schema."""
+    at = json.loads(address)
+    (provider,) = at.values()
+    argv = [sys.executable, "-m", "tests.e2e.short_schema", provider["Addr"]["String"], str(socket)]
+    with subprocess.Popen(argv, cwd=ROOM, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        provider["Addr"]["String"] = str(socket)
+        yield json.dumps(at)

@@ -104,7 +104,7 @@ class Trial:
             if named is None:
                 self.passed.append(f"{command} without {need.action} said: {said}")
             else:
-                self.stopped[need.action] = (command, seconds_since(began), named[:120])
+                self.stopped[need.action] = (command, seconds_since(began), named[max(named.find("not authorized"), 0) :][:120])
 
 
 def said_by(run: Run) -> list[str]:
