@@ -36,6 +36,7 @@ from gridbyoc.errors import (
 COMMANDS = {
     "new": ("stackfile", "Write a commented starter stack file."),
     "validate": ("stackfile", "List every problem of a stack file."),
+    "fmt": ("fmt", "Lay out stack files in one way."),
     "schema": ("stackfile", "Print the stack file's JSON Schema."),
     "render": ("plan", "Write the Terraform root module of a stack."),
     "plan": ("plan", "Show what bootstrap would change, on both sides."),
@@ -210,9 +211,8 @@ def error_object(error: GridbyocError) -> dict[str, Any]:
 
 def error_lines(error: GridbyocError) -> list[str]:
     """An error as lines for a person: what, each detail, why, what to do, is a re-run safe."""
-    lines = [f"error[{error.code}]: {error.what}"]
-    if isinstance(error, StackError):
-        lines += [f"  {problem}" for problem in error.problems]
+    problems = error.problems if isinstance(error, StackError) else ()
+    lines = [f"error[{error.code}]: {error.what}", *(f"  {problem}" for problem in problems)]
     if isinstance(error, PreflightBlockedError):
         lines += [f"  {finding}" for finding in error.findings]
     if isinstance(error, TerraformError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, StackError, UsageErro
 if TYPE_CHECKING:
     from gridbyoc.cli.reporting import Reporting
     from gridbyoc.errors import Problem
+
+LARGEST = 4 * 1024 * 1024
+"""Bytes of a schema that are read to compare it."""
 
 _CHOICES = (
     click.option("--name", default=None, help="The stack's name (default: my-stack)."),
@@ -168,9 +172,34 @@ def _object(problem: Problem, level: str) -> dict[str, Any]:
 
 
 @command("schema")
+@click.option("--check", "file", metavar="FILE", default=None, help="End with status 3 where FILE holds another one.")
 @pass_app
-def schema(app: App) -> None:
-    """Print the stack file's JSON Schema (2020-12), for editors and other tools."""
+def schema(app: App, file: str | None) -> int:
+    """Print the stack file's JSON Schema (2020-12), for editors and other tools.
+
+    With --check it prints nothing but whether the FILE that was written from it is still the same.
+    """
     from gridbyoc.stack.schema import schema_text
 
-    app.line(schema_text().rstrip("\n"))
+    text = schema_text().rstrip("\n")
+    if file is None:
+        app.line(text)
+        return int(ExitStatus.DONE)
+    differs = _held(app, file).rstrip("\n") != text
+    if app.json:
+        app.object({"type": "schema", "file": file, "differs": differs})
+    else:
+        fix = f"not the schema of this version: `gridbyoc schema > {shlex.quote(file)}`"
+        app.line(f"{file} is {fix if differs else 'the schema of this version.'}")
+    return int(ExitStatus.CHANGES_PENDING) if differs else int(ExitStatus.DONE)
+
+
+def _held(app: App, file: str) -> str:
+    from gridbyoc.stack.files import file_error
+
+    try:
+        with Path(app.cwd, file).open("rb") as stream:
+            return stream.read(LARGEST).decode("utf-8", "replace").replace("\r\n", "\n")
+    except (OSError, ValueError) as error:
+        kept = error if isinstance(error, OSError) else OSError(str(error))
+        raise file_error("Cannot read", Path(app.cwd, file), kept) from None
