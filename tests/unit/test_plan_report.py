@@ -151,7 +151,11 @@ def test_what_terraform_computes_anew_after_each_apply_is_nobody_s_change() -> N
     """A policy's count of attachments is 0 in the state of the apply that made it, and read as 1 by the next plan."""
     document = shown(tags=({"a": "b"}, {"a": "c"}), arn=("a", None))
     change_of(document)["after_unknown"] = {"arn": True}
-    body = {"actions": ["update"], "before": {"attachment_count": 0}, "after": {"attachment_count": 1, "arn": "a"}}
+    body = {
+        "actions": ["update"],
+        "before": {"attachment_count": 0, "tags": None},
+        "after": {"attachment_count": 1, "tags": {}, "arn": "a"},
+    }
     document["resource_drift"] = [{"address": "x.y", "change": body}]
     assert of(document).outside == ()
     assert "Changed outside" not in review_markdown(of(document))

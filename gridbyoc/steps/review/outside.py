@@ -30,4 +30,10 @@ def _undoes(drift: Change, planned: Change) -> bool:
 
 def _moved(change: Change) -> set[str]:
     before, after = before_of(change), after_of(change)
-    return {name for name in {*before, *after} if before.get(name) != after.get(name)} - unknowns(change)
+    moved = {name for name in {*before, *after} if _value(before.get(name)) != _value(after.get(name))}
+    return moved - unknowns(change)
+
+
+def _value(value: object) -> object:
+    """Tags that are none are ``null`` in the state of the apply that made them, and ``{}`` when they are read."""
+    return None if value in ("", [], {}) else value
