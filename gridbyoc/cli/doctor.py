@@ -50,6 +50,8 @@ def doctor(
     scene = open_scene(app, stack_file, url=url, terraform_bin=terraform_bin)
     findings = examine(scene, CHECKS, wanted=wanted)
     blocked = blocks(findings, strict=strict)
+    if not findings and scene.stack is None:
+        app.note("Without a stack file there are no policies and no instance types to look at: name one with --stack.")
     _show(app, findings, scene.region, blocked=blocked)
     return int(ExitStatus.PREFLIGHT_BLOCKED) if blocked else int(ExitStatus.DONE)
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bootstrap import bootstrap
+from gridbyoc.cli.doctor import doctor
 from gridbyoc.cli.plan import plan
 from gridbyoc.errors import ApprovalRequiredError, UsageError
 from gridbyoc.stack.starter import Starter, starter_text
@@ -33,6 +34,15 @@ def test_a_check_that_there_is_not_is_refused_before_anything_is_written(
     assert isinstance(error, UsageError)
     assert error.fix == "Did you mean quotas?"
     assert [each.name for each in tmp_path.iterdir()] == ["gridbyoc.yaml"]
+
+
+def test_without_a_stack_file_an_empty_answer_says_why(tmp_path: Path) -> None:
+    app = app_in(tmp_path)
+    CliRunner().invoke(doctor, ["--only", "policies"], obj=app, standalone_mode=False, catch_exceptions=False)
+    assert isinstance(app.stderr, io.StringIO)
+    assert "name one with --stack" in app.stderr.getvalue()
+    assert isinstance(app.stdout, io.StringIO)
+    assert "nothing was looked at" in app.stdout.getvalue()
 
 
 def test_where_nobody_can_approve_the_advice_fits_every_command(tmp_path: Path) -> None:
