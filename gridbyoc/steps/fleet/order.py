@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from gridbyoc.steps.journal import JOURNAL, parse_record
 
 T = TypeVar("T")
 _TAIL = 256 * 1024
+RECENT = 5
+"""Runs that are looked back at."""
 _READS = frozenset({"plan", "render"})
 """Verbs that hold the lock, and are in the journal, yet change nothing outside of the work_dir."""
 
@@ -35,10 +38,13 @@ def _tail(path: Path) -> list[bytes]:
         return []
 
 
-def last_seconds(records: Iterable[Mapping[str, Any]], verb: str) -> float | None:
-    """How long the last run of ``verb`` took that went well; ``None`` where there is none."""
+def recent_seconds(records: Iterable[Mapping[str, Any]], verb: str) -> float | None:
+    """The longest of the last runs of ``verb`` that went well; ``None`` where there is none.
+
+    The last one alone would tell little: a run that finds nothing to do is over in a second.
+    """
     began: dict[object, datetime] = {}
-    found = None
+    found: deque[float] = deque(maxlen=RECENT)
     for record in records:
         when = _time(record)
         if when is None or record.get("verb") != verb:
@@ -46,8 +52,8 @@ def last_seconds(records: Iterable[Mapping[str, Any]], verb: str) -> float | Non
         if record.get("type") == "run_started":
             began[record.get("run")] = when
         elif record.get("code") is None and record.get("run") in began:
-            found = max(0.0, (when - began[record.get("run")]).total_seconds())
-    return found
+            found.append(max(0.0, (when - began[record.get("run")]).total_seconds()))
+    return max(found, default=None)
 
 
 def last_change(records: Iterable[Mapping[str, Any]]) -> str | None:
@@ -64,8 +70,8 @@ def _time(record: Mapping[str, Any]) -> datetime | None:
 
 
 def durations(members: Sequence[Member], verb: str) -> dict[Member, float]:
-    """Seconds that ``verb`` took for each member the last time; for one that nobody knows of, the others' median."""
-    known = {member: last_seconds(runs_of(member.work_dir), verb) for member in members}
+    """Seconds that ``verb`` takes for each member; for one that nobody knows of, the others' median."""
+    known = {member: recent_seconds(runs_of(member.work_dir), verb) for member in members}
     told = [seconds for seconds in known.values() if seconds is not None]
     median = statistics.median(told) if told else 1.0
     return {member: median if seconds is None else seconds for member, seconds in known.items()}
