@@ -59,9 +59,9 @@ def apply(
     chosen = replace(choices, checks=checks)
     with open_run(app, stack_file, bundle.overrides, "apply", chosen) as run:
         report = apply_bundle(reporting.watching(run), bundle, approval)
-    reporting.applied(report)
-    if app.format != "markdown":
+    if app.format != "markdown":  # and first: a report file that cannot be written must not hide what was done
         show_report(app, report)
+    reporting.applied(report)
 
 
 @group("bundle")
