@@ -130,6 +130,13 @@ def test_nat_gateways_are_counted_in_each_zone() -> None:
     assert three[code] == Use(2, least=0)
     two = count(call, ec2__describe_availability_zones={"AvailabilityZones": zones[:2]}, **answers)
     assert two[code] == Use(2, least=1)
+    local = {"ZoneName": "z-lax-1a", "ZoneType": "local-zone"}  # no cluster is made there
+
+    def of_type(Filters: list[Any]) -> dict[str, Any]:  # noqa: N803 - AWS's name
+        (wanted,) = Filters[0]["Values"]
+        return {"AvailabilityZones": [z for z in (*zones[:2], local) if z.get("ZoneType", wanted) == wanted]}
+
+    assert count(call, ec2__describe_availability_zones=of_type, **answers)[code] == Use(2, least=1)
 
 
 RUNNING = {

@@ -16,6 +16,10 @@ NAT_STATES = ["pending", "available", "deleting"]
 """A gateway counts in these.
 https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-gateways"""
 
+NO_LOCAL_ZONES = [{"Name": "zone-type", "Values": ["availability-zone"]}]
+"""Local and Wavelength Zones that the account has opted in to are listed with the others; no cluster is made there.
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAvailabilityZones.html"""
+
 
 def pages(client: Any, operation: str, key: str, **arguments: object) -> Iterator[Any]:  # noqa: ANN401 - any service
     """Every element of the list ``key``, over all pages."""
@@ -84,7 +88,8 @@ def _nat_gateways(session: AwsSession) -> Mapping[str, Use]:
         str(subnet["SubnetId"]): str(subnet["AvailabilityZone"])
         for subnet in pages(client, "describe_subnets", "Subnets", Filters=chosen)
     }
-    every = [str(zone["ZoneName"]) for zone in client.describe_availability_zones()["AvailabilityZones"]]
+    asked = client.describe_availability_zones(Filters=NO_LOCAL_ZONES)["AvailabilityZones"]
+    every = [str(zone["ZoneName"]) for zone in asked]
     in_zone = Counter(zones[subnet] for subnet in subnets if subnet in zones)
     counts = [in_zone[zone] for zone in {*every, *in_zone}]
     return {"L-FE5A380F": Use(max(counts), least=min(counts))}
