@@ -6,7 +6,7 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -69,12 +69,16 @@ class Hold:
 
 @dataclass
 class Proxy:
-    """A running proxy: where it is, what it has seen (names, oldest first), and what it does to whom."""
+    """A running proxy: where it is, what it has seen (names, oldest first), and what it does to whom.
+
+    ``told`` are called with a request's name once the service has carried it out, and before its sender hears of it.
+    """
 
     upstream: str
     url: str = ""
     faults: tuple[Fault, ...] = ()
     holds: list[Hold] = field(default_factory=list)
+    told: list[Callable[[str], None]] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     struck: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -178,12 +182,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         proxy: Proxy = self.server.proxy
-        hold, fault = proxy.take(self._name(body))
+        name = self._name(body)
+        hold, fault = proxy.take(name)
         if hold and hold.when == "before" and not self._stop_at(hold):
             return
         if fault and not self._before(fault):
             return
         answer, content = self._forward(proxy.upstream, body)
+        for tell in tuple(proxy.told):
+            tell(name)
         if hold and hold.when == "after" and not self._stop_at(hold):
             return
         if fault and fault.cut == "answer":

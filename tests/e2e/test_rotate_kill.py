@@ -1,22 +1,28 @@
-"""A rotation, killed at every point, while somebody asks all the time: can the control plane assume the role?"""
+"""A rotation, killed at every point, and after each of its changes: can the control plane assume the role?"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 
-from tests.e2e.attached_provider import running_provider
 from tests.e2e.conftest import Tool, World, stack_text
+from tests.e2e.fault_proxy import named
 from tests.e2e.gates import Stop, kill_at
-from tests.e2e.scene import Scene, accepted, faults_of, scene_of, seconds_since, show, side_by_side
+from tests.e2e.scene import (
+    Scene,
+    accepted,
+    attached,
+    detach,
+    faults_of,
+    scene_of,
+    seconds_since,
+    show,
+    side_by_side,
+)
 from tests.e2e.test_kill import Row
 
 PUT = "PUT /v1/core/clusters/*"
@@ -26,45 +32,47 @@ BOOTSTRAP = ("bootstrap", "--yes")
 HEAD = ("command", "killed", "where", "then", "took", "")
 
 
+CHANGES = ("UpdateAssumeRolePolicy", "CreateRole", "DeleteRole", PUT)
+"""All that changes what is held, or who may assume the role."""
+
+
 @dataclass
 class Watch:
-    """Evaluates what the control plane holds against the live role, all the time."""
+    """Evaluates what the control plane holds against the live role: at first, and after each change of either.
 
-    world: World
-    cluster: str
+    It looks while whoever made the change still waits for the answer, so that nothing lies between two looks.
+    """
+
+    scene: Scene
     looks: int = 0
     refused: list[str] = field(default_factory=list)
-    _over: threading.Event = field(default_factory=threading.Event)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Watch:
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
+        self._look("the start")
+        for proxy in (self.scene.aws, self.scene.plane):
+            proxy.told.append(self._after)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._over.set()
-        self._thread.join()
+        for proxy in (self.scene.aws, self.scene.plane):
+            proxy.told.remove(self._after)
 
-    def _watch(self) -> None:
-        iam = self.world.iam()
-        with requests.Session() as plane:
-            plane.auth = (self.world.sandbox.env["GRID_USER_ID"], self.world.sandbox.env["GRID_API_KEY"])
-            held = self._held(plane)
-            while not self._over.wait(0.05):
-                admitted = self._admits(iam, *held)
-                before, held = held, self._held(plane)
-                # The record did not change while the role was read: what it holds had to be accepted.
-                if held == before:
-                    self.looks += 1
-                    if not admitted:
-                        self.refused.append(f"the role {held[0]} does not accept what is held")
+    def _after(self, request: str) -> None:
+        if any(named(request, change) for change in CHANGES):
+            self._look(request)
 
-    def _held(self, plane: requests.Session) -> tuple[str, str]:
-        url = f"{self.world.sandbox.control_plane_url}/v1/core/clusters/{self.cluster}"
-        aws = plane.get(url, timeout=10).json()["spec"]["driver"]["kubernetes"]["aws"]
-        return aws["roleArn"], aws["externalId"]
+    def _look(self, after: str) -> None:
+        with self._one_at_a_time:
+            self.looks += 1
+            cluster = self.scene.world.cluster(self.scene.name)
+            assert cluster is not None
+            held = cluster["spec"]["driver"]["kubernetes"]["aws"]
+            if not self._admits(held["roleArn"], held["externalId"]):
+                self.refused.append(f"after {after} the role {held['roleArn']} does not accept what is held")
 
-    def _admits(self, iam: Any, role_arn: str, external_id: str) -> bool:
+    def _admits(self, role_arn: str, external_id: str) -> bool:
+        iam = self.scene.world.iam()
         try:
             return external_id in accepted(iam, role_arn)
         except iam.exceptions.NoSuchEntityException:
@@ -121,37 +129,30 @@ LIVES = (
 )
 
 
-def rotated(scene: Scene, row: Row, command: tuple[str, ...], then: tuple[str, ...]) -> tuple[str, ...]:
-    """Kill a rotation there, run ``then``, and see what is wrong: a line of the table."""
+def rotated(scene: Scene, tool: Tool, row: Row, command: tuple[str, ...], then: tuple[str, ...]) -> tuple[str, ...]:
+    """Kill a rotation by ``tool`` there, run ``then``, and see what is wrong: a line of the table."""
     began = time.monotonic()
-    with Watch(scene.world, scene.name) as watch:
-        kill_at(scene.held(row.stop), scene.tool.start(*command), row.who)
+    with Watch(scene) as watch:
+        kill_at(scene.held(row.stop), tool.start(*command), row.who)
         done = scene.run(*then)
     wrong = [f"status {done.status}: {done.text}"] if done.status else []
     wrong += watch.refused[:3] + faults_of(scene, roles=scene.name)
-    wrong += [] if watch.looks > 20 else [f"only {watch.looks} looks"]
+    wrong += [] if watch.looks > 3 else [f"only {watch.looks} looks"]  # the start, and the three changes there are
     verdict = "; ".join(wrong) or f"one id; assumable at all {watch.looks} looks"
     return row.step, row.who, str(row.stop), then[0], seconds_since(began), verdict
 
 
 def a_life(tool: Tool, world: World, mirror: Path | None, number: int) -> list[tuple[str, ...]]:
     life = LIVES[number]
-    with scene_of(tool, world, f"turning-{number}") as scene, ExitStack() as beside:
-        if all(row.who == "tool" for row, _ in life.kills):  # else its own provider is to die with a Terraform
-            scene = replace(scene, tool=beside.enter_context(attached(scene, mirror)))
+    with scene_of(tool, world, f"turning-{number}") as scene, attached(scene, mirror) as quick:
         scene.tool.write(stack_text(scene.name, role=f"{{{life.role}: {scene.name}-}}"))
-        scene.run(*BOOTSTRAP, status=0)
-        return [rotated(scene, row, life.command, then) for row, then in life.kills]
-
-
-@contextmanager
-def attached(scene: Scene, mirror: Path | None) -> Iterator[Tool]:
-    """The scene's tool, attached to a provider of its own."""
-    directory = scene.tool.directory / "provider"
-    directory.mkdir()
-    environ = {**scene.world.sandbox.env, "AWS_ENDPOINT_URL": scene.aws.url}
-    with running_provider(environ, directory, mirror) as provider:
-        yield provider.attach(scene.tool)
+        quick.run(*BOOTSTRAP, status=0)
+        lines = []
+        for row, then in life.kills:
+            if row.who != "tool":  # its own provider is to die with a Terraform
+                detach(scene)
+            lines.append(rotated(quick, (quick if row.who == "tool" else scene).tool, row, life.command, then))
+        return lines
 
 
 @pytest.mark.timeout(600)
