@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -88,7 +89,8 @@ def line_of(shell: Shell, line: int) -> str:
     return shell.text.split("\n")[line - 1].strip()
 
 
-def of_all_options(engine: str, name: str) -> set[Shell]:
+@cache
+def of_all_options(engine: str, name: str) -> frozenset[Shell]:
     """The shells of one stack's pipeline, whatever options it is written with; other stacks' count as its own.
 
     Every setting is its default in some pipelines and another in the rest: a step that depends on one is in either.
@@ -104,7 +106,7 @@ def of_all_options(engine: str, name: str) -> set[Shell]:
     made += [replace(base, stacks=(), **more) for more in (fleet, fleet | known) if fleet]
     texts = [render_pipeline(ENGINES[engine], settings) for settings in made]
     shells = {shell for text in texts for shell in SHELLS[engine](text)}
-    return {replace(shell, job=re.sub(r"\bother\b", name, shell.job)) for shell in shells}
+    return frozenset(replace(shell, job=re.sub(r"\bother\b", name, shell.job)) for shell in shells)
 
 
 def loaded(text: str) -> list[Any]:
