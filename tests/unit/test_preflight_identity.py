@@ -178,6 +178,13 @@ def test_the_warning_says_what_needs_them() -> None:
     assert "Run `aws sso login --profile ops` again before the run." in found.fix
 
 
+def test_temporary_credentials_that_do_not_say_when_they_end() -> None:
+    exported = replace(SOURCE, kind="environment", profile=None, expires=None)
+    found = judged_source(exported, NOW)
+    assert (found.verdict, found.read) == ("pass", "environment; temporary, until when is not told")
+    assert judged_source(replace(exported, kind="assumed role", renews=True), NOW).read.endswith("renewed by itself")
+
+
 def test_what_to_do_about_credentials_that_are_over() -> None:
     over = replace(SOURCE, expires=NOW - timedelta(minutes=5))
     assert judged_source(over, NOW).fix == "Run `aws sso login --profile ops` again."

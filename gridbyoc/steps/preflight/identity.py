@@ -113,7 +113,8 @@ def judged_source(found: CredentialSource, now: datetime) -> Finding:
     needed = f"{_minutes(SOON)} left"
     if found.expires is None or found.renews:
         read = found.text + (", renewed by itself" if found.renews else "")
-        read += "" if found.temporary else f"; long-lived key. {SHORT_TERM}"
+        ends = "" if found.renews else "; temporary, until when is not told"
+        read += ends if found.temporary else f"; long-lived key. {SHORT_TERM}"
         return Finding(SOURCE, "pass", read, facts=facts)
     left = found.expires - now
     log_in = f"{_log_in(found)} again"

@@ -18,7 +18,8 @@ SOURCE = Kind(
     "credentials",
     """Where they come from, and how long they last. Fails where they have expired, warns where fewer than 15 minutes
     are left and nothing renews them: Terraform's part needs them, the 20 to 50 minutes of a cluster do not. A
-    long-lived access key passes, with the advice to use short-term credentials.""",
+    long-lived access key passes, with the advice to use short-term credentials; so do temporary credentials in the
+    environment that do not say when they end (`AWS_CREDENTIAL_EXPIRATION`).""",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#bp-workloads-use-roles",
 )
 ROOT = Kind(
