@@ -19,7 +19,7 @@ from gridbyoc.show.fleet import JsonFleet, PlainFleet, advice_lines, fleet_rows,
 from gridbyoc.show.fleet_live import LiveFleet
 from gridbyoc.steps.fleet.capacity import PER_STACK, RESERVE, available_memory, default_jobs
 from gridbyoc.steps.fleet.carry_out import FleetReport, Surroundings, Wanted, carry_out, remembering
-from gridbyoc.steps.fleet.child import Listener, child_argv
+from gridbyoc.steps.fleet.child import Listener, child_argv, child_environ
 from gridbyoc.steps.fleet.detail import problem_words
 from gridbyoc.steps.fleet.find import find_members, refuse_unreadable
 from gridbyoc.steps.fleet.model import (
@@ -579,3 +579,14 @@ def test_two_stacks_that_share_a_state_are_refused(tmp_path: Path) -> None:
     )
     put(tmp_path, "b.yaml", STACK.format("b") + "extends: base.yaml\n" + bucket % "b.tfstate")
     assert validated(tmp_path)[1].counts() == {"done": 2, "failed": 1}
+
+
+def test_what_has_one_place_in_a_job_is_no_stack_s() -> None:
+    job = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": "/o",
+        "GITHUB_STEP_SUMMARY": "/s",
+        "GITLAB_CI": "true",
+        "HOME": "/",
+    }
+    assert child_environ(job) == {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "/s", "HOME": "/"}

@@ -13,6 +13,7 @@ from gridbyoc.steps.fleet.detail import detail_of
 from gridbyoc.steps.fleet.model import Member, Outcome, Result, Verb
 
 _LAST_WORDS = 5
+_ONE_FOR_ALL = frozenset({"GITHUB_OUTPUT", "GITLAB_CI"})
 
 
 def child_argv(verb: Verb, member: Member, options: Sequence[str]) -> tuple[str, ...]:
@@ -20,6 +21,14 @@ def child_argv(verb: Verb, member: Member, options: Sequence[str]) -> tuple[str,
     # without -P, `-m` looks for the package in the current directory first
     safe = ("-P",) if sys.version_info >= (3, 11) else ()
     return (sys.executable, *safe, "-m", "gridbyoc", verb, member.shown, *options, "--format", "json")
+
+
+def child_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """``environ`` without what has one place for a whole job: the last stack's word would stand there for all.
+
+    That are GitHub's outputs, and GitLab's report files (which are written where GitLab says that it is there).
+    """
+    return {name: value for name, value in environ.items() if name not in _ONE_FOR_ALL}
 
 
 class Listener:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from gridbyoc.steps.fleet.child import Listener, child_argv
+from gridbyoc.steps.fleet.child import Listener, child_argv, child_environ
 from gridbyoc.steps.fleet.model import EmitFleet, Member, MemberFinished, MemberSaid, MemberStarted, Result, Verb
 from gridbyoc.terraform.child import Command, NotStartedError
 from gridbyoc.terraform.interrupts import Interrupts
@@ -114,7 +114,8 @@ class _Fleet:
         """In a thread of its own: every line becomes a message, and so does the end."""
         work = self._work
         argv = child_argv(work.verb, one.member, work.options)
-        command = Command(argv, work.environ(one.member), work.cwd, math.inf, work.grace, _KEEP_UMASK, PATIENCE)
+        environ = child_environ(work.environ(one.member))
+        command = Command(argv, environ, work.cwd, math.inf, work.grace, _KEEP_UMASK, PATIENCE)
         try:
             ended = run(
                 command,
