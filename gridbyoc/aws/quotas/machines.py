@@ -60,7 +60,7 @@ def _running(session: AwsSession) -> Running:
 
 
 def _market(machine: Mapping[str, Any]) -> str:
-    """Empty where the instance counts in neither: on a dedicated host, or of a reservation of capacity.
+    """Empty where the instance counts in neither: on a dedicated host, or of a Capacity Block.
 
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html#ec2-on-demand-instances-limits
     """
