@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.reported import placed_finding, plan_outputs, truth, warning_of
 from gridbyoc.errors import SAFE_NOTHING_DONE, GridbyocError, Problem, StackError, TerraformError, UsageError
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.events import Event
+    from gridbyoc.steps.events import Event, FindingMade
     from gridbyoc.steps.report import Report
     from gridbyoc.steps.review.review import Review
     from gridbyoc.steps.run import Run
@@ -30,12 +31,13 @@ KINDS = (".md", ".markdown", ".json")
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """Where a command reports to. ``files``: Markdown or JSON, by how the name ends; ``warnings`` collects."""
+    """Where a command reports to. ``files``: Markdown or JSON, by how the name ends; the rest collects."""
 
     app: App
     platform: Platform
     files: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list)
+    findings: list[FindingMade] = field(default_factory=list)
 
     @property
     def reviews(self) -> bool:
@@ -43,13 +45,16 @@ class Reporting:
         return bool(self.files) or self.platform != "none" or self.app.format in {"json", "markdown"}
 
     def watching(self, run: Run) -> Run:
-        """The same run, with its warnings and what the preflight found noted here."""
+        """The same run, with its warnings and what the preflight found noted here, and annotated where it belongs."""
         emit = run.outside.emit
 
         def listen(event: Event) -> None:
-            if text := _warning(event):
+            if text := warning_of(event):
                 self.warnings.append(text)
             emit(event)
+            if (found := placed_finding(event)) is not None:
+                self.findings.append(found)
+                self._annotate(found)
 
         return replace(run, outside=replace(run.outside, emit=listen))
 
@@ -61,9 +66,10 @@ class Reporting:
         text = review_markdown(found)
         self._hand_on(text, review_object(found))
         if self.platform == "github":
-            self._github(text, _plan_outputs(found, bundle))
+            self._github(text, plan_outputs(found, bundle))
         elif self.platform == "gitlab":
             self._write(gitlab.TERRAFORM_REPORT, json.dumps(gitlab.terraform_report(found.plan)))
+            self._code_quality()
 
     def applied(self, report: Report) -> None:
         """The same for a run that is over."""
@@ -72,7 +78,7 @@ class Reporting:
         text = report_markdown(report, self.warnings)
         self._hand_on(text, report.as_json())
         if self.platform == "github":
-            self._github(text, {"changed": _truth(report.changed), "role_arn": report.role_arn})
+            self._github(text, {"changed": truth(report.changed), "role_arn": report.role_arn})
 
     def problems(self, found: Sequence[tuple[str, Problem]]) -> None:
         """Hand on a stack file's problems, each with its level: annotations, or a Code Quality report."""
@@ -88,6 +94,20 @@ class Reporting:
     def placed(self, found: Sequence[tuple[str, Problem]]) -> list[tuple[str, Problem, str]]:
         """The same, with each file's path from the repository's root; empty for one that is no file there."""
         return [(level, problem, self._in_repository(problem.file)) for level, problem in found]
+
+    def _annotate(self, finding: FindingMade) -> None:
+        from gridbyoc.show.ci import github
+
+        if self.platform == "github":
+            self.app.command(github.finding_annotation(finding, self._in_repository(finding.file)))
+        elif self.platform == "gitlab":
+            self._code_quality()
+
+    def _code_quality(self) -> None:
+        from gridbyoc.show.ci import gitlab
+
+        issues = gitlab.finding_issues([(each, self._in_repository(each.file)) for each in self.findings])
+        self._write(gitlab.CODE_QUALITY, json.dumps(issues, indent=2))
 
     @contextmanager
     def telling(self) -> Iterator[None]:
@@ -199,30 +219,3 @@ def _checked(app: App, reports: tuple[str, ...]) -> tuple[str, ...]:
             )
         require_place(Path(app.cwd, name))
     return reports
-
-
-def _warning(event: Event) -> str:
-    from gridbyoc.steps.events import FindingMade, Note
-
-    if isinstance(event, Note):
-        return event.message if event.level == "warning" else ""
-    if isinstance(event, FindingMade) and event.verdict != "pass":
-        return f"{event.code} {event.check}: {event.verdict}: {event.read}. {event.fix}".strip()
-    return ""
-
-
-def _plan_outputs(found: Review, bundle: str) -> dict[str, str]:
-    plan, counts = found.plan, found.plan.terraform
-    actions = [change.action for change in plan.clusters]
-    return {
-        "has_changes": _truth(plan.has_changes),
-        "adds": str((counts.add if counts else 0) + actions.count("create")),
-        "changes": str((counts.change if counts else 0) + actions.count("update")),
-        "destroys": str(len(plan.destroys)),
-        "destroyed": "\n".join(plan.destroys),
-        "bundle": bundle,
-    }
-
-
-def _truth(value: bool) -> str:
-    return "true" if value else "false"

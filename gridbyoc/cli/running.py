@@ -15,7 +15,7 @@ import click
 
 from gridbyoc import __version__
 from gridbyoc.cli.app import App
-from gridbyoc.cli.options import load_stack, url_option
+from gridbyoc.cli.options import read_stack, url_option
 
 if TYPE_CHECKING:
     from gridbyoc.steps.run import Choices, Run
@@ -152,13 +152,14 @@ def open_run(
     from gridbyoc.steps.lock import hold
     from gridbyoc.steps.run import Outside, Run
 
-    stack = load_stack(app, stack_file, overrides)
+    loaded = read_stack(app, stack_file, overrides)
+    stack = loaded.stack
     work_dir = stack.work_dir(app.cwd if stack.file is None else None)
     make_private_dir(work_dir)
     view = renderer(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
     outside = Outside(app.environ, app.home, view, time.monotonic, time.sleep)
     journal = Journal(work_dir / JOURNAL, now, uuid.uuid4().hex[:12])
-    run = Run(stack, work_dir, outside, choices, journal)
+    run = Run(stack, work_dir, outside, choices, journal, origin=loaded.origin)
     if not lock:
         with view:
             yield run

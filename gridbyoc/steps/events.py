@@ -52,7 +52,10 @@ class ClusterProgress:
 
 @dataclass(frozen=True, slots=True)
 class FindingMade:
-    """A preflight check came out so; ``code`` is its stable code."""
+    """A preflight check came out so; ``code`` is its stable code.
+
+    ``path``, ``file`` and ``line`` say what it is about in the stack file; empty and ``None`` where that is nothing.
+    """
 
     code: str
     check: str
@@ -60,6 +63,9 @@ class FindingMade:
     read: str
     needed: str = ""
     fix: str = ""
+    path: str = ""
+    file: str = ""
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from gridbyoc.errors import GridbyocError
+from gridbyoc.stack.document import Origin
 from gridbyoc.stack.model import Stack
 from gridbyoc.steps.events import Asking, Emit, Event, StepFinished, StepName, StepStarted
 from gridbyoc.steps.journal import Journal
@@ -75,7 +76,10 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A stack, its work_dir, the outside, the choices, the journal; ``seconds`` collects each step's wall time."""
+    """A stack, its work_dir, the outside, the choices, the journal; ``seconds`` collects each step's wall time.
+
+    ``origin`` knows the lines of the stack file.
+    """
 
     stack: Stack
     work_dir: Path
@@ -83,6 +87,7 @@ class Run:
     choices: Choices
     journal: Journal
     seconds: dict[StepName, float] = field(default_factory=dict)
+    origin: Origin | None = None
 
     def until(self, over: Callable[[], bool]) -> Run:
         """The same run for work beside it: once ``over`` is so, that neither shows nor records anything any more."""

@@ -138,6 +138,11 @@ SURROUNDINGS = (
         "another account", 4, ("123456789012", "210987654321"),
         args=("bootstrap", "--yes", "--set", "aws.account_id='210987654321'"),
     ),
+    Case(
+        "a type that is not offered, in a pipeline", 4, ("::error file=gridbyoc.yaml,line=8,title=GBY-O003::",),
+        args=("plan",), text=changed("t2.medium", "p3.2xlarge"),
+        env={"GRIDBYOC_SKIP_PREFLIGHT": "", "GITHUB_ACTIONS": "true"},
+    ),
     Case("work_dir is a file", 1, (".gridbyoc",), before=lambda tool: tool.write("", ".gridbyoc")),
     Case("disk full", 1, ("No space left",), before=full_disk),
 )  # fmt: skip

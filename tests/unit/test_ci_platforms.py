@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,18 @@ from gridbyoc.cli.plan import plan
 from gridbyoc.cli.reporting import Reporting, platform_of
 from gridbyoc.cli.stackfile import validate
 from gridbyoc.errors import FileError, GridbyocError, Problem, StackError, TerraformError, UsageError
-from gridbyoc.show.ci.github import annotation, mask_command, output_lines, problem_annotation
-from gridbyoc.show.ci.gitlab import code_quality, terraform_report
+from gridbyoc.show.ci.github import annotation, finding_annotation, mask_command, output_lines, problem_annotation
+from gridbyoc.show.ci.gitlab import CODE_QUALITY, code_quality, terraform_report
 from gridbyoc.show.ci.rules import SECTIONS, rule_of
 from gridbyoc.show.ci.sarif import sarif
 from gridbyoc.stack.schema import schema_text
 from gridbyoc.steps.changes import ClusterChange
+from gridbyoc.steps.events import FindingMade, Note
 from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.review.review import review
 from gridbyoc.terraform import PlanSummary, ResourceChange
-from tests.unit.fakes import stack
+from tests.unit.fakes import Time, stack
+from tests.unit.test_run_parts import make_run
 
 ZONE = Problem("gridbyoc.yaml", 3, "aws.region", "is a zone", "write us-west-2")
 MADE = Plan(
@@ -280,3 +283,45 @@ def test_a_report_of_no_known_kind_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(plan, ["--report", "x.pdf"], obj=app_in(tmp_path), standalone_mode=False)
     assert isinstance(result.exception, UsageError)
     assert ".md" in result.exception.fix
+
+
+OLD = FindingMade("GBY-O005", "types: m4.large", "warn", "of an earlier generation", "", "Take m5.large.",
+                  "clusters[0].instance_types[1]", "stacks/ml.yaml", 25)  # fmt: skip
+GONE = replace(OLD, code="GBY-O003", check="types: p3.2xlarge", verdict="fail", line=24)
+
+
+@pytest.mark.parametrize(("verdict", "level"), [("fail", "error"), ("warn", "warning"), ("unknown", "notice")])
+def test_a_finding_is_annotated_at_its_line(verdict: Any, level: str) -> None:
+    assert finding_annotation(replace(OLD, verdict=verdict), "stacks/ml.yaml") == (
+        f"::{level} file=stacks/ml.yaml,line=25,title=GBY-O005::"
+        "types: m4.large: of an earlier generation. Take m5.large."
+    )
+
+
+@pytest.mark.parametrize("platform", ["github", "gitlab", "none"])
+def test_what_the_preflight_finds_in_the_stack_file_is_handed_on_at_once(tmp_path: Path, platform: Any) -> None:
+    app = app_in(tmp_path)
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks" / "ml.yaml").write_text("x")
+    reporting = Reporting(app, platform)
+    seen: list[object] = []
+    run = make_run(tmp_path, [], Time())
+    watched = reporting.watching(replace(run, outside=replace(run.outside, emit=seen.append)))
+    events = (OLD, GONE, replace(OLD, verdict="pass"), replace(OLD, path="", file="", line=None), Note("x"))
+    for event in events:
+        watched.outside.emit(event)
+    assert seen == list(events)
+    lines = [line for line in app.stderr.getvalue().splitlines() if line]  # type: ignore[attr-defined]  # a StringIO
+    shown = [finding_annotation(finding, "stacks/ml.yaml") for finding in (OLD, GONE)]
+    assert lines == (shown if platform == "github" else [])
+    report = tmp_path / CODE_QUALITY
+    assert report.exists() == (platform == "gitlab")
+    if platform == "gitlab":
+        issues = json.loads(report.read_text())
+        assert [(each["check_name"], each["severity"], each["location"]) for each in issues] == [
+            ("GBY-O005", "minor", {"path": "stacks/ml.yaml", "lines": {"begin": 25}}),
+            ("GBY-O003", "blocker", {"path": "stacks/ml.yaml", "lines": {"begin": 24}}),
+        ]
+        assert len({each["fingerprint"] for each in issues}) == 2
+        reporting.planned(review(stack(), MADE, {}))
+        assert json.loads(report.read_text()) == issues

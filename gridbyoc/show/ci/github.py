@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from gridbyoc.errors import Problem
+from gridbyoc.show.ci.rules import finding_text
+from gridbyoc.steps.events import FindingMade
 
 
 def mask_command(value: str) -> str:
@@ -28,6 +30,12 @@ def problem_annotation(level: str, problem: Problem, path: str) -> str:
     where = f"{problem.path}: " if problem.path else ""
     hint = f" ({problem.hint})" if problem.hint else ""
     return annotation(level, f"{where}{problem.message}{hint}", file=path, line=problem.line, title="gridbyoc validate")
+
+
+def finding_annotation(finding: FindingMade, path: str) -> str:
+    """A preflight finding at the line of the stack file that it is about; ``path`` as for a problem."""
+    level = {"fail": "error", "warn": "warning"}.get(finding.verdict, "notice")
+    return annotation(level, finding_text(finding), file=path, line=finding.line, title=finding.code)
 
 
 def output_lines(values: Mapping[str, str], *, delimiter: Callable[[], str] = lambda: uuid.uuid4().hex) -> str:

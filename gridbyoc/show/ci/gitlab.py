@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gridbyoc.errors import Problem
-from gridbyoc.show.ci.rules import rule_of
+from gridbyoc.show.ci.rules import finding_text, rule_of
+from gridbyoc.steps.events import FindingMade
 
 if TYPE_CHECKING:  # with it come boto3 and requests, which nobody needs to validate a file
     from gridbyoc.steps.plan import Plan
@@ -46,7 +47,25 @@ def code_quality(problems: Sequence[tuple[str, Problem, str]]) -> list[dict[str,
     ]
 
 
+def finding_issues(findings: Sequence[tuple[FindingMade, str]]) -> list[dict[str, Any]]:
+    """The same for preflight findings: each with its file from the repository's root. A check is its code."""
+    return [
+        {
+            "description": finding_text(finding),
+            "check_name": finding.code,
+            "fingerprint": _digest(path, finding.path, finding.code, finding.check),
+            "severity": {"fail": "blocker", "warn": "minor"}.get(finding.verdict, "info"),
+            "location": {"path": path or finding.file, "lines": {"begin": finding.line or 1}},
+        }
+        for finding, path in findings
+    ]
+
+
 def fingerprint(problem: Problem, path: str) -> str:
     """The same for the same problem, wherever in the file it has moved to."""
-    text = "\0".join((path, problem.path, problem.message))
+    return _digest(path, problem.path, problem.message)
+
+
+def _digest(*parts: str) -> str:
+    text = "\0".join(parts)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

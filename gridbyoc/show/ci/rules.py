@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gridbyoc.errors import Problem, StackError
+from gridbyoc.steps.events import FindingMade
 
 SECTIONS = {
     "file": "The file as a whole: YAML, unknown keys at the top.",
@@ -22,3 +23,8 @@ def rule_of(level: str, problem: Problem) -> str:
     section = problem.path.partition(".")[0].partition("[")[0]
     found = section if section in SECTIONS else "file"
     return f"{StackError.code}.{found}{'' if level == 'error' else '.warning'}"
+
+
+def finding_text(finding: FindingMade) -> str:
+    """A preflight finding in a sentence or two: what was found, and what to do."""
+    return f"{finding.check}: {finding.read}. {finding.fix}".strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from gridbyoc.errors import (
 )
 from gridbyoc.stack.model import GRID_ACCOUNT_ID, LocalBackend, Stack
 from gridbyoc.stack.regions import partition_of
+from gridbyoc.stack.words import Place
 from gridbyoc.steps.preflight.control_plane_kinds import ACCOUNT, ANSWERS, CARRIES, KEY, NAMES, TYPES
 from gridbyoc.steps.preflight.examine import guarded
 from gridbyoc.steps.preflight.model import Check, Finding
@@ -22,6 +24,7 @@ from gridbyoc.steps.preflight.scene import Scene
 from gridbyoc.steps.verdict import Verdict
 from gridbyoc.terraform import standing_roles
 
+TRUSTED_PLACE: Place = ("role", "trusted_account_id")
 NOT_TOLD = "the control plane did not say: GBY-K001 and GBY-K002 have the reason"
 
 
@@ -47,12 +50,13 @@ def _reached(scene: Scene) -> Iterator[Finding]:
 
 def _carried(scene: Scene) -> Iterator[Finding]:
     registrar, fine = scene.registrar(), []
-    for spec in scene.wanted:
+    for index, spec in enumerate(scene.wanted):
         try:
             registrar.check(spec)
             fine.append(spec.name)
         except UnsupportedByDialectError as error:
-            yield Finding(CARRIES, "fail", _said(error), fix=error.fix, subject=spec.name)
+            at = ("clusters", index)
+            yield Finding(CARRIES, "fail", _said(error), fix=error.fix, subject=spec.name, at=at)
     if fine and len(fine) == len(scene.wanted):
         yield Finding(CARRIES, "pass", ", ".join(fine))
 
@@ -66,8 +70,9 @@ def _names(scene: Scene) -> Iterator[Finding]:
         return
     there = {cluster.name: cluster for cluster in _live(clusters)}
     ours = _our_roles(scene.stack, scene.work_dir)
-    for spec in scene.stack.clusters:
-        yield _name(scene, spec.name, there.get(spec.name), ours)
+    for index, spec in enumerate(scene.stack.clusters):
+        found = _name(scene, spec.name, there.get(spec.name), ours)
+        yield found if found.verdict == "pass" else replace(found, at=("clusters", index, "name"))
 
 
 def _our_roles(stack: Stack, work_dir: Path) -> frozenset[str] | None:
@@ -160,7 +165,8 @@ def _account(registrar: Registrar, ident: str | None, stack: Stack) -> Iterator[
     fix = f'Write `trusted_account_id: "{account}"` under `role`, if that is the service that you mean.'
     facts = {"account_id": account, "trusted_account_id": trusted}
     needed = f"the account that the role trusts, {trusted}"
-    yield Finding(ACCOUNT, verdict, f"it comes from {account}", needed, fix, "GET cloud-provider-id", facts=facts)
+    read, source = f"it comes from {account}", "GET cloud-provider-id"
+    yield Finding(ACCOUNT, verdict, read, needed, fix, source, facts=facts, at=TRUSTED_PLACE)
 
 
 def _of_another_partition(stack: Stack) -> Finding | None:
@@ -177,7 +183,7 @@ def _of_another_partition(stack: Stack) -> Finding | None:
         f"control plane in {partition} as `trusted_account_id` under `role`."
     )
     facts = {"trusted_account_id": GRID_ACCOUNT_ID, "partition": partition}
-    return Finding(ACCOUNT, "fail", read, f"an account of partition {partition}", fix, facts=facts)
+    return Finding(ACCOUNT, "fail", read, f"an account of partition {partition}", fix, facts=facts, at=TRUSTED_PLACE)
 
 
 def _types(registrar: Registrar, ident: str, scene: Scene) -> Iterator[Finding]:

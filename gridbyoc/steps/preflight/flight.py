@@ -10,6 +10,7 @@ from types import TracebackType
 from gridbyoc.aws import AwsSession, Caller, guard_account
 from gridbyoc.control_plane.model import Cluster, Registrar
 from gridbyoc.errors import PreflightBlockedError
+from gridbyoc.stack.words import place_text
 from gridbyoc.steps.background import Background
 from gridbyoc.steps.events import FindingMade, Note
 from gridbyoc.steps.preflight.examine import blocks, examine
@@ -58,12 +59,8 @@ def take_off(run: Run, registrar: Registrar, binary: Binary) -> Flight:
     """Begin, beside the main thread. ``UsageError`` for a check that does not exist, before anything is asked."""
     over = threading.Event()
     run = run.until(over.is_set)
-    outside = run.outside
-    machine = Machine(outside.environ, outside.home, outside.clock, outside.sleep, outside.now)
-    scene = set_scene(run.stack, machine, work_dir=run.work_dir, find_binary=lambda: binary, connect=lambda: registrar)
     checks = run.choices.checks
-    scene = replace(scene, reads_only=checks is not None and checks.reads_only)
-    wanted = _wanted(checks)
+    scene, wanted = _scene(run, registrar, binary), _wanted(checks)
     basics = Shared(lambda: _basics(run, scene))
 
     def fly() -> Preflight:
@@ -75,11 +72,24 @@ def take_off(run: Run, registrar: Registrar, binary: Binary) -> Flight:
 
                 findings = examine(scene, CHECKS, wanted=wanted)
                 step.detail += f", {sum(f.verdict == 'pass' for f in findings)} of {len(findings)} findings pass"
-                _tell(run, findings)
+                _tell(run, scene, findings)
                 _stop(findings, checks)
         return found
 
     return Flight(basics, Background(fly), over)
+
+
+def _scene(run: Run, registrar: Registrar, binary: Binary) -> Scene:
+    outside, checks = run.outside, run.choices.checks
+    scene = set_scene(
+        run.stack,
+        Machine(outside.environ, outside.home, outside.clock, outside.sleep, outside.now),
+        work_dir=run.work_dir,
+        find_binary=lambda: binary,
+        connect=lambda: registrar,
+        origin=run.origin,
+    )
+    return replace(scene, reads_only=checks is not None and checks.reads_only)
 
 
 def _wanted(checks: Checks | None) -> Callable[[str], bool]:
@@ -96,9 +106,11 @@ def _basics(run: Run, scene: Scene) -> Preflight:
     return Preflight(scene.session(), caller, scene.registrar(), scene.clusters())
 
 
-def _tell(run: Run, findings: Sequence[Finding]) -> None:
+def _tell(run: Run, scene: Scene, findings: Sequence[Finding]) -> None:
     for f in findings:
-        run.outside.emit(FindingMade(f.code, f.title, f.verdict, f.read, f.needed, f.fix))
+        file, line = scene.where(f.at)
+        path = place_text(f.at) if f.at else ""
+        run.outside.emit(FindingMade(f.code, f.title, f.verdict, f.read, f.needed, f.fix, path, file, line))
     untold = list(dict.fromkeys(f.code for f in findings if f.verdict == "unknown"))
     if untold:
         codes = ", ".join(untold)

@@ -11,6 +11,7 @@ from gridbyoc.aws.credential_source import CredentialSource, credential_source
 from gridbyoc.aws.reach import NOT_ENABLED_OR_WRONG, ask_sts, region_status
 from gridbyoc.errors import AwsCredentialsError, GridbyocError
 from gridbyoc.stack.regions import HOME_REGIONS, partition_of
+from gridbyoc.stack.words import Place
 from gridbyoc.steps.preflight.identity_kinds import (
     CALLER,
     ENABLED,
@@ -28,6 +29,7 @@ SOON = timedelta(minutes=15)
 WHAT_NEEDS_THEM = "Terraform's part of a run and destroy need them; the control plane builds the cluster without them"
 SHORT_TERM = "AWS recommends short-term credentials: `aws configure sso`, or a role"
 _CALL = "sts:GetCallerIdentity"
+REGION_PLACE: Place = ("aws", "region")
 
 
 def _who(scene: Scene) -> tuple[Caller, str]:
@@ -76,7 +78,8 @@ def _guard(scene: Scene, caller: Caller) -> Finding:
     if wanted == caller.account_id:
         return Finding(GUARD, "pass", f"account {caller.account_id}", f"account {wanted}", source=_CALL)
     fix = f"Use credentials of account {wanted}, or mend aws.account_id in the stack file."
-    return Finding(GUARD, "fail", f"account {caller.account_id}", f"account {wanted}", fix, _CALL)
+    at = ("aws", "account_id")
+    return Finding(GUARD, "fail", f"account {caller.account_id}", f"account {wanted}", fix, _CALL, at=at)
 
 
 def _partition(scene: Scene, caller: Caller) -> Finding:
@@ -88,7 +91,7 @@ def _partition(scene: Scene, caller: Caller) -> Finding:
         return Finding(PARTITION, "pass", f"partition {wanted}", f"partition {wanted}", source=_CALL)
     read = f"the credentials are of partition {caller.partition}, {scene.region} is in {wanted}"
     fix = f"Use credentials of an account in {wanted}, or a region of {caller.partition}."
-    return Finding(PARTITION, "fail", read, f"partition {wanted}", fix, _CALL)
+    return Finding(PARTITION, "fail", read, f"partition {wanted}", fix, _CALL, at=REGION_PLACE)
 
 
 def _source(scene: Scene) -> Iterator[Finding]:
@@ -146,10 +149,10 @@ def _region(scene: Scene) -> Iterator[Finding]:
     call, needed = "ec2:DescribeRegions", "opted-in or opt-in-not-required"
     if found.opt_in == "not-opted-in":
         fix = f"Enable it, which takes minutes: `aws account enable-region --region-name {scene.region}`."
-        yield Finding(ENABLED, "fail", f"{scene.region} is not-opted-in", needed, fix, call)
+        yield Finding(ENABLED, "fail", f"{scene.region} is not-opted-in", needed, fix, call, at=REGION_PLACE)
     elif found.opt_in is None:
         fix = "Check aws.region. Where it is right, the account may not see the region."
-        yield Finding(ENABLED, "unknown", f"AWS does not list {scene.region}", needed, fix, call)
+        yield Finding(ENABLED, "unknown", f"AWS does not list {scene.region}", needed, fix, call, at=REGION_PLACE)
     else:
         yield Finding(ENABLED, "pass", f"{scene.region}: {found.opt_in}", needed, source=call)
 
@@ -163,7 +166,7 @@ def _sts(scene: Scene) -> Iterator[Finding]:
         where = _who(scene)[1]
         read = f"STS in {scene.region} refuses credentials that STS in {where} accepts"
         fix = f"Enable the region (`aws account enable-region --region-name {scene.region}`), or use another."
-        yield Finding(STS, "fail", read, "an answer", fix, _CALL)
+        yield Finding(STS, "fail", read, "an answer", fix, _CALL, at=REGION_PLACE)
         return
     yield Finding(STS, "pass", f"answers at {endpoint}", "an answer", source=_CALL)
 

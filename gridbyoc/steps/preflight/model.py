@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gridbyoc.stack.model import no_values
+from gridbyoc.stack.words import Place
 from gridbyoc.steps.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class Finding:
     """One result. ``read`` is what was found, ``source`` the call it comes from (``ec2:DescribeVpcs``).
 
     ``needed`` is what would pass, ``fix`` what to do, with the command. ``facts`` are the numbers behind it, for JSON;
-    ``subject`` tells findings of one kind apart (an instance type, an action).
+    ``subject`` tells findings of one kind apart (an instance type, an action); ``at`` is the place in the stack file
+    that it is about.
     """
 
     kind: Kind
@@ -43,6 +45,7 @@ class Finding:
     source: str = ""
     subject: str = ""
     facts: Mapping[str, Any] = field(default_factory=no_values)
+    at: Place | None = None
 
     @property
     def code(self) -> str:

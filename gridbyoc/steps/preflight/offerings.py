@@ -95,12 +95,12 @@ class Types:
     ) -> Finding:
         """A finding about one type: where it stands, what is wrong with it, and what to take instead."""
         place = self.places[name]
-        file, line = self.scene.origin(place) if self.scene.origin else ("", None)
+        file, line = self.scene.where(place)
         short = Path(file).name
         where = ", ".join(part for part in (f"{short}:{line}" if line else short, place_text(place)) if part)
         fix = f"Take {other}, the nearest that can be had." if other else f"Choose another type. {LOOK}"
         facts = {"path": place_text(place), "file": file or None, "line": line, "alternative": other}
-        return Finding(kind, verdict, f"{said} ({where})", needed, fix, source, subject=name, facts=facts)
+        return Finding(kind, verdict, f"{said} ({where})", needed, fix, source, subject=name, facts=facts, at=place)
 
 
 def _has(standing: Sequence[InstanceType] | None, name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -12,7 +13,7 @@ from gridbyoc.stack.model import PolicyStatement, Role
 from gridbyoc.stack.module_defaults import MANAGED_POLICIES, managed_policies_of, statements_of
 from gridbyoc.stack.regions import partition_of
 from gridbyoc.stack.rules.policies import SUCCESSORS
-from gridbyoc.stack.words import nearest
+from gridbyoc.stack.words import Place, nearest
 from gridbyoc.steps.preflight.model import Check, Finding, Kind
 from gridbyoc.steps.preflight.scene import Scene
 from gridbyoc.steps.verdict import Verdict
@@ -78,9 +79,10 @@ def _managed(scene: Scene) -> Iterator[Finding]:
     arns = _arns(scene, role)
     found = managed_policies(scene.session(), arns)
     retired = [policy for policy in found if not policy.unread and not policy.attachable]
-    yield from (_gone(policy, MANAGED, "fail" if scene.has_role is False else "warn") for policy in retired)
-    yield from (_gone(policy, MANAGED) for policy in found if not policy.exists)
-    yield from (_unread(policy, MANAGED) for policy in found if policy.unread)
+    told = [_gone(policy, MANAGED, "fail" if scene.has_role is False else "warn") for policy in retired]
+    told += [_gone(policy, MANAGED) for policy in found if not policy.exists]
+    told += [_unread(policy, MANAGED) for policy in found if policy.unread]
+    yield from (replace(each, at=_place(role, each.subject)) for each in told)
     if all(policy.exists and policy.attachable and not policy.unread for policy in found):
         read = f"all {len(found)} are there and can be attached" if found else "none are asked for"
         yield Finding(MANAGED, "pass", read, source=READ, facts={"arns": list(arns)})
@@ -94,12 +96,17 @@ def _boundary(scene: Scene) -> Iterator[Finding]:
         yield Finding(BOUNDARY, "pass", "none is asked for")
         return
     (policy,) = managed_policies(scene.session(), (role.permissions_boundary,))
-    if policy.unread:
-        yield _unread(policy, BOUNDARY)
-    elif not policy.exists:
-        yield _gone(policy, BOUNDARY)
+    if policy.unread or not policy.exists:
+        told = _unread(policy, BOUNDARY) if policy.unread else _gone(policy, BOUNDARY)
+        yield replace(told, at=("role", "permissions_boundary"))
     else:
         yield Finding(BOUNDARY, "pass", f"{policy.arn} is there", source=READ)
+
+
+def _place(role: Role, name: str) -> Place:
+    """Where a managed policy is named; the whole list where that is the module's own."""
+    named = [each.rsplit("/", 1)[-1] for each in role.managed_policies or ()]
+    return ("role", "managed_policies", *([named.index(name)] if name in named else []))
 
 
 def _gone(policy: ManagedPolicy, kind: Kind, verdict: Verdict = "fail") -> Finding:

@@ -16,6 +16,7 @@ from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.defaults import REGION
 from gridbyoc.stack.document import Origin
 from gridbyoc.stack.model import ClusterSpec, LocalBackend, Stack
+from gridbyoc.stack.words import Place
 from gridbyoc.terraform import Binary, standing_role
 
 T = TypeVar("T")
@@ -82,6 +83,10 @@ class Scene:
     def wanted(self) -> tuple[ClusterSpec, ...]:
         """The clusters of the stack file; none without one."""
         return self.stack.clusters if self.stack else ()
+
+    def where(self, place: Place | None) -> tuple[str, int | None]:
+        """File and line of a place in the stack file; nothing for none, and where the file was not read for this."""
+        return self.origin(place) if self.origin and place is not None else ("", None)
 
     def listed(self) -> tuple[Cluster, ...] | None:
         """The control plane's clusters that are not deleted; ``None`` where it cannot be asked."""
