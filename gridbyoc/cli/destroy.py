@@ -43,6 +43,7 @@ def destroy(
 def _show(app: App, stack: str, done: Destroyed) -> None:
     from gridbyoc.cli.leftovers import show_found
     from gridbyoc.show.leftovers import leftovers_object
+    from gridbyoc.stack.words import counted
 
     if app.json:
         gone = {"type": "destroyed", "clusters": list(done.clusters), "resources": done.resources}
@@ -50,7 +51,8 @@ def _show(app: App, stack: str, done: Destroyed) -> None:
         app.line(json.dumps(gone | left, ensure_ascii=False))
         return
     if done.clusters or done.resources:
-        app.line(f"Destroyed: clusters {', '.join(done.clusters) or 'none'}; {done.resources} resources of the role.")
+        names, resources = ", ".join(done.clusters) or "none", counted(done.resources, "resource")
+        app.line(f"Destroyed: clusters {names}; {resources} of the role.")
     else:
         app.line("Nothing to destroy: the state is empty and no cluster runs through this stack's role.")
     show_found(app, stack, done.left)

@@ -85,7 +85,7 @@ def plan(
     if unencrypted and not out:
         raise UsageError("--unencrypted is about a bundle, and no --out says where.", rerun=SAFE_NOTHING_DONE)
     key = key_for(app, unencrypted=unencrypted) if out else None
-    asked = Asked(out, stack_file, overrides, key, reporting)
+    asked = Asked(out, stack_file, url, overrides, key, reporting)
     reading = replace(checks, reads_only=True) if checks else None
     with open_run(app, stack_file, overrides, "plan", Choices(terraform_bin, url, checks=reading)) as run:
         made, found = _made(app, asked.reporting.watching(run), asked)
@@ -98,6 +98,7 @@ class Asked(NamedTuple):
 
     out: str | None
     stack_file: str
+    url: str | None
     overrides: tuple[str, ...]
     key: Secret | None
     reporting: Reporting
@@ -144,9 +145,10 @@ def _show(app: App, made: Plan, found: Review | None, asked: Asked) -> None:
         for line in plan_lines(made):
             app.line(line)
     if asked.out:
-        app.note(f"Wrote {asked.out}. Next: `{apply_command(asked.out, asked.stack_file)}`")
+        app.note(f"Wrote {asked.out}. Next: `{apply_command(asked.out, asked.stack_file, asked.url)}`")
 
 
-def apply_command(bundle: str, stack_file: str) -> str:
+def apply_command(bundle: str, stack_file: str, url: str | None = None) -> str:
     """The command that carries a bundle out, as a shell takes it."""
-    return shlex.join(("gridbyoc", "apply", bundle, *([stack_file] if stack_file != DEFAULT_STACK else [])))
+    where = [stack_file] if stack_file != DEFAULT_STACK else []
+    return shlex.join(("gridbyoc", "apply", bundle, *where, *(["--url", url] if url else [])))

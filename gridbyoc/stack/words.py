@@ -52,6 +52,11 @@ def show(text: str) -> str:
     )
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 cluster``, ``2 clusters``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most like ``word``, or ``None`` where none is like it."""
     candidates = {item.lower().replace("_", "-"): item for item in known}

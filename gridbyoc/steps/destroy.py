@@ -11,6 +11,7 @@ from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, ClusterConflictError
 from gridbyoc.render import strange_files
 from gridbyoc.stack.files import file_error
+from gridbyoc.stack.words import counted
 from gridbyoc.steps.adopt import MODULE, adopt_strays
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.journal import JOURNAL
@@ -76,7 +77,7 @@ def destroy(run: Run, approve: Callable[[Doomed], bool], *, delete_data: bool = 
         if doomed.has_resources:
             with run.effect("destroy", role=doomed.role_arn):
                 resources = site.runner.destroy().destroy
-        step.detail = f"{resources} resources destroyed"
+        step.detail = f"{counted(resources, 'resource')} destroyed"
     if left.ledger.clear:
         _remove_local_files(run)
     return Destroyed(tuple(cluster.name for cluster in doomed.clusters), resources, doomed.role_arn, left)

@@ -10,6 +10,7 @@ from gridbyoc.errors import OutputMissingError
 from gridbyoc.render import PreviousRole, Rendered, render, standing_ids
 from gridbyoc.stack.model import LocalBackend
 from gridbyoc.stack.secret import Secret
+from gridbyoc.stack.words import counted
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.preflight.flight import Preflight, take_off
 from gridbyoc.steps.progress import resource_progress
@@ -64,7 +65,7 @@ def render_stack(run: Run, *, s3_native_lock: bool) -> Rendered:
     with run.step("render") as step:
         rendered = render(run.stack, run.work_dir, s3_native_lock=s3_native_lock)
         changed = len(rendered.changed) + len(rendered.removed)
-        step.detail = f"{changed} files changed" if changed else "unchanged"
+        step.detail = f"{counted(changed, 'file')} changed" if changed else "unchanged"
     for warning in rendered.warnings:
         run.outside.emit(Note(warning, "warning"))
     return rendered

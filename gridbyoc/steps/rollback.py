@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import ControlPlaneError
+from gridbyoc.stack.words import counted
 from gridbyoc.steps.events import Event, Note, ResourceProgress
 from gridbyoc.steps.prepare import Site
 from gridbyoc.steps.run import Run
@@ -84,7 +85,7 @@ def _roll_back(run: Run, site: Site, made: Made) -> str:
             return f"What this run created in AWS stays, for {', '.join(others)} would go with it; a re-run is safe."
         with run.effect("destroy", role="what this run created"):
             done = site.runner.destroy(() if site.fresh else made.new)
-        step.detail = f"{done.destroy} resources of this run destroyed"
+        step.detail = f"{counted(done.destroy, 'resource')} of this run destroyed"
     return ""
 
 

@@ -81,6 +81,8 @@ def test_a_header_cannot_steer_a_terminal_or_a_job() -> None:
 
 def test_the_next_command_can_be_copied() -> None:
     assert apply_command("x.bundle", "gridbyoc.yaml") == "gridbyoc apply x.bundle"
+    url = "http://127.0.0.1:8080"
+    assert apply_command("x.bundle", "gridbyoc.yaml", url) == f"gridbyoc apply x.bundle --url {url}"
     assert apply_command("my x.bundle", "stacks/a.yaml") == "gridbyoc apply 'my x.bundle' stacks/a.yaml"
 
 

@@ -388,7 +388,7 @@ PROBLEMS = [{"level": "error", "file": "f", "line": 3, "path": "a.b", "message":
             {"type": "destroyed", "clusters": ["c"], "resources": 9, "left": {"leftovers": [1]}},
             7,
             "failed",
-            "1 clusters, 9 resources gone; 1 left over",
+            "1 cluster, 9 resources gone; 1 left over",
         ),
         ("validate", [], 0, "done", "valid"),
         ("validate", PROBLEMS, 2, "failed", "error: f:3: a.b: is wrong (and 1 more)"),

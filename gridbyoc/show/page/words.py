@@ -77,8 +77,3 @@ def minute(time: datetime) -> str:
     """``2026-11-25 21:31 UTC``; a time without a zone is taken for UTC."""
     zoned = time if time.tzinfo else time.replace(tzinfo=timezone.utc)
     return zoned.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def counted(count: int, noun: str) -> str:
-    """``1 difference``, ``2 differences``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

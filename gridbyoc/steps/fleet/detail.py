@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gridbyoc.stack.words import escaped
+from gridbyoc.stack.words import counted, escaped
 from gridbyoc.steps.fleet.model import Verb
 
 Said = Mapping[str, Mapping[str, Any]]
@@ -85,6 +85,8 @@ def _destroyed(said: Said) -> str:
     if not gone:
         return ""
     left = gone.get("left") or {}
-    words = f"{len(gone.get('clusters') or ())} clusters, {gone.get('resources', 0)} resources gone"
+    words = (
+        f"{counted(len(gone.get('clusters') or ()), 'cluster')}, {counted(gone.get('resources', 0), 'resource')} gone"
+    )
     count = len(left.get("leftovers") or ())
     return f"{words}; {count} left over" if count else words
