@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,10 +83,7 @@ class World:
     sandbox: Sandbox
 
     def iam(self) -> Any:
-        return boto3.client(
-            "iam", endpoint_url=self.sandbox.aws_url, region_name="us-east-1",
-            aws_access_key_id="test", aws_secret_access_key="test",
-        )  # fmt: skip
+        return iam_at(self.sandbox.aws_url)
 
     def roles(self, prefix: str = "grid") -> list[dict[str, Any]]:
         return [role for role in self.iam().list_roles()["Roles"] if role["RoleName"].startswith(prefix)]
@@ -117,6 +115,13 @@ class World:
 
     def cluster(self, name: str) -> dict[str, Any] | None:
         return next((cluster for cluster in self.clusters() if cluster["name"] == name), None)
+
+
+@cache
+def iam_at(url: str) -> Any:
+    return boto3.client(
+        "iam", endpoint_url=url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+    )
 
 
 @pytest.fixture(scope="session")

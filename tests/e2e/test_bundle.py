@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from gridbyoc.sandbox import Sandbox
+from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Done, Tool, World, stack_text
 from tests.e2e.fast_stack import EXTERNAL_ID, FastStack, fast_stack, s3_of
 
@@ -22,6 +23,11 @@ BUCKET = "bundle-states"
 KEY = "a key that both jobs have"
 LOCK_FILE = ".terraform.lock.hcl"
 ENV = {"GRIDBYOC_BUNDLE_KEY": KEY}
+
+
+@pytest.fixture
+def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
+    return aws_provider.attach(tool)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -87,7 +93,8 @@ def test_whatever_moves_is_named_and_nothing_is_done(tool: Tool, world: World) -
         stale(
             tool, bundle, file, "the stack file base.yaml was changed", "the module was changed",
             "the provider lock file .terraform.lock.hcl was changed", "Terraform is terraform 1.99.0, it was",
-            "the environment sets other default tags or endpoints for Terraform", "the AWS account is 210987654321, the plan was made in 123456789012",
+            "the environment sets other default tags or endpoints for Terraform",
+            "the AWS account is 210987654321, the plan was made in 123456789012",
             GRIDBYOC_TERRAFORM_BIN=str(newer), TF_AWS_DEFAULT_TAGS_team="x", **keys_of_another_account(world),
         )  # fmt: skip
     with renamed(file, "moves", "other"):

@@ -10,9 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "gitops" / "walkthrough.sh"
+
+
+@pytest.fixture
+def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
+    return aws_provider.attach(tool)
 
 
 @pytest.mark.timeout(500)
