@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,25 @@ from hypothesis import settings
 # how long an example takes is the machine's affair, not a property of the code
 settings.register_profile("gridbyoc", deadline=None)
 settings.load_profile("gridbyoc")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def process_coverage() -> Iterator[dict[str, str]]:
+    """What makes coverage measure a process that a test starts: taken out of the environment, since it makes a command
+    half as dear again and there are a thousand of them. ``measured`` puts it back.
+    """
+    taken = {name: os.environ.pop(name) for name in sorted(os.environ) if name.startswith("COVERAGE_PROCESS_")}
+    yield taken
+    os.environ.update(taken)
+
+
+@pytest.fixture(scope="module")
+def measured(process_coverage: dict[str, str]) -> Iterator[None]:
+    """A module that takes it has its processes measured, too: ``pytestmark = pytest.mark.usefixtures("measured")``."""
+    os.environ.update(process_coverage)
+    yield
+    for name in process_coverage:
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ import pytest
 from tests.e2e.conftest import Tool, World
 from tests.e2e.fast_stack import EXTERNAL_ID, role_arn
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 
 def edited_by(directory: Path, old: str, new: str) -> str:
     script = directory / "editor.py"

@@ -16,6 +16,8 @@ import requests
 from tests.e2e.conftest import Tool, World
 from tests.e2e.fast_stack import FastStack, fast_stack, without_aws_provider
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 Spec = dict[str, Any]
 FUTURE = {"deep": [1, {"er": "x"}], "yes": True, "nothing": {}}
 

@@ -19,6 +19,8 @@ from tests.e2e.fast_stack import FastStack, fast_stack
 from tests.e2e.gates import Gates
 from tests.e2e.test_interrupts import end
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 BOOTSTRAP = ("fleet", "bootstrap", ".", "--yes", "--format", "json", "--skip-preflight")
 
 

@@ -13,6 +13,8 @@ from tests.e2e.conftest import Tool, World
 from tests.e2e.fast_stack import EXTERNAL_ID, fast_stack, policy
 from tests.unit.page_kit import read
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 
 @pytest.fixture
 def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:

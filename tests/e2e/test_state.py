@@ -19,6 +19,8 @@ from gridbyoc.steps.processes import working_in
 from tests.e2e.conftest import Tool, World
 from tests.e2e.fast_stack import FastStack, fast_stack, keys_of, s3_of, without_aws_provider
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 BUCKET = "gridbyoc-state-123456789012-us-east-1"
 
 

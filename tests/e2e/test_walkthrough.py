@@ -13,6 +13,8 @@ import pytest
 from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 SCRIPT = Path(__file__).parents[2] / "examples" / "gitops" / "walkthrough.sh"
 
 

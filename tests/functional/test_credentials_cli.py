@@ -29,6 +29,8 @@ from gridbyoc.steps.credentials_wanted import Asked, check, fitting, wanted_of
 from tests.functional.leftover_world import session_at
 from tests.unit.fakes import Time
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 EMPTY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}]}
 CHANGES = ("create_", "delete_", "attach_", "detach_", "tag_", "put_", "remove_")
 

@@ -15,6 +15,8 @@ from gridbyoc.aws.policy import ask, evaluate, parse_policy
 from tests.functional.terraform_cli import TerraformCli
 from tests.functional.terraform_kit import environment
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 STACK = """
 version: 1
 name: ml-prod

@@ -16,6 +16,8 @@ import pytest
 
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 STACK = """\
 version: 1
 name: demo

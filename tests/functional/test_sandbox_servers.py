@@ -25,6 +25,8 @@ from gridbyoc.errors import FileError, SandboxStartError, SandboxStoppedError
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from gridbyoc.stack.secret import Secret
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 NOBODY = "arn:aws:iam::123456789012:role/nobody"
 
 
