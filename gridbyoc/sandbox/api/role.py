@@ -43,6 +43,7 @@ class RoleInspector:
     def __init__(self, endpoint_url: str, trusted_account_id: str) -> None:
         self._endpoint_url = endpoint_url
         self._trusted_account_id = trusted_account_id
+        self._own: IAMClient | None = None
 
     def __call__(self, grant: RoleGrant) -> str:
         """What is wrong with the role, each thing with what to do about it; empty if nothing is."""
@@ -88,16 +89,20 @@ class RoleInspector:
         import boto3
         from botocore.config import Config
 
+        if self._own and account_of(role_arn) == AWS_ACCOUNT_ID:
+            return self._own
         ours = Config(user_agent_extra="gridbyoc-sandbox")  # so that the log of AWS calls tells them from others'
         session = boto3.Session("test", "test", region_name="us-east-1")
-        account = account_of(role_arn)
-        if account != AWS_ACCOUNT_ID:  # moto shows another account's roles to whoever has assumed one there
-            sts = session.client("sts", endpoint_url=self._endpoint_url, config=ours)
-            keys = sts.assume_role(RoleArn=role_arn, RoleSessionName="sandbox")["Credentials"]
-            session = boto3.Session(
-                keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name="us-east-1"
-            )
-        iam: IAMClient = session.client("iam", endpoint_url=self._endpoint_url, config=ours)
+        if account_of(role_arn) == AWS_ACCOUNT_ID:  # made once: a client reads a megabyte of models
+            self._own = session.client("iam", endpoint_url=self._endpoint_url, config=ours)
+            return self._own
+        # moto shows another account's roles to whoever has assumed one there
+        sts = session.client("sts", endpoint_url=self._endpoint_url, config=ours)
+        keys = sts.assume_role(RoleArn=role_arn, RoleSessionName="sandbox")["Credentials"]
+        assumed = boto3.Session(
+            keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name="us-east-1"
+        )
+        iam: IAMClient = assumed.client("iam", endpoint_url=self._endpoint_url, config=ours)
         return iam
 
 
