@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import gridbyoc
@@ -35,6 +36,11 @@ def sources() -> list[Path]:
     return [path for path in sorted(ROOT.rglob("*.py")) if "_data" not in path.parts]
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imported_rooms(tree: ast.AST) -> set[str]:
     names = []
     for node in ast.walk(tree):
@@ -51,7 +57,7 @@ def test_imports_go_one_way() -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {room}"
         for path in sources()
-        for room in imported_rooms(ast.parse(path.read_text()))
+        for room in imported_rooms(tree_of(path))
         if room != room_of(path) and room not in MAY_IMPORT[room_of(path)] | {"__version__"}
     ]
     assert wrong == []
@@ -61,7 +67,7 @@ def test_no_relative_imports() -> None:
     relative = [
         str(path)
         for path in sources()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert relative == []
@@ -70,7 +76,7 @@ def test_no_relative_imports() -> None:
 def test_files_and_functions_stay_small() -> None:
     long = [str(path) for path in sources() if len(path.read_text().splitlines()) > 250]
     for path in sources():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 body = node.body[1:] if ast.get_docstring(node) else node.body
                 lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
@@ -84,7 +90,7 @@ def test_nothing_below_the_command_line_prints() -> None:
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in sources()
         if room_of(path) not in {"cli", "__main__"} and path.name not in SERVERS
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert prints == []
