@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -28,6 +29,8 @@ from gridbyoc.steps.converged import RECORD, unchanged
 from gridbyoc.steps.events import Event, StepFinished
 from gridbyoc.steps.journal import JOURNAL, Journal
 from gridbyoc.steps.run import Choices, Outside, Run
+from tests.e2e.attached_provider import running_provider
+from tests.e2e.conftest import Tool
 
 ROLE = "grid-converged"
 ACCOUNT = "123456789012"
@@ -114,7 +117,14 @@ def site(tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path | None)
     directory = tmp_path_factory.mktemp("converged")
     (directory / "gridbyoc.yaml").write_text(STACK)
     settings = SandboxSettings(create_seconds=1.5, delete_seconds=0)
-    with running_sandbox(settings) as box, pytest.MonkeyPatch.context() as environment:
+    own = tmp_path_factory.mktemp("provider")
+    with (
+        running_sandbox(settings) as box,
+        running_provider(box.env, own, provider_mirror) as provider,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        attached = provider.attach(Tool(own, dict(os.environ)))
+        environment.setenv("PATH", attached.env["PATH"])
         for name, value in box.env.items():
             environment.setenv(name, value)  # botocore reads the process's own environment
         if provider_mirror:
@@ -125,6 +135,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path | None)
         )
         for name in ("boundary", "other-boundary"):
             made.iam().create_policy(PolicyName=name, PolicyDocument=allow_all)
+        made.work_dir.mkdir(parents=True, mode=0o700)
+        # as an earlier run would have left it: attached, Terraform writes none
+        shutil.copy(own / ".terraform.lock.hcl", made.work_dir)
         made.bootstrap()
         yield made
 
