@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from tests.e2e.attached_provider import running_provider
 from tests.e2e.conftest import Tool, World, stack_text
 from tests.functional.permission_world import Runner, new_runner
 
@@ -39,14 +40,27 @@ def tool_of(box: Sandbox, runner: Runner, home: Path, provider_mirror: Path | No
     return Tool(directory, env)
 
 
-def test_the_printed_policy_is_enough_from_bootstrap_to_destroy(strict: Sandbox, runner: Runner, tool: Tool) -> None:
-    tool.write(stack_text("ml"))
-    runner.has(json.loads(tool("policy").out))
-    assert tool("doctor", "--only", "permissions", "--strict").status == 0
-    tool("bootstrap", "--yes")
+@pytest.fixture
+def attached(
+    strict: Sandbox, runner: Runner, tool: Tool, tmp_path: Path, provider_mirror: Path | None
+) -> Iterator[Tool]:
+    """The tool, attached to a provider that has the same user's key."""
+    directory = tmp_path / "provider"
+    directory.mkdir()
+    with running_provider({**strict.env, **runner.environ()}, directory, provider_mirror) as provider:
+        yield provider.attach(tool)
+
+
+def test_the_printed_policy_is_enough_from_bootstrap_to_destroy(
+    strict: Sandbox, runner: Runner, attached: Tool
+) -> None:
+    attached.write(stack_text("ml"))
+    runner.has(json.loads(attached("policy").out))
+    assert attached("doctor", "--only", "permissions", "--strict").status == 0
+    attached("bootstrap", "--yes")
     assert World(strict).cluster("ml") is not None
-    tool("verify", status=None)
-    tool("destroy", "--yes-destroy")
+    attached("verify", status=None)
+    attached("destroy", "--yes-destroy")
     assert World(strict).roles("grid-cloud") == []
 
 
