@@ -12,7 +12,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from werkzeug.serving import BaseWSGIServer
 
@@ -23,8 +23,11 @@ def read_config() -> dict[str, Any]:
     return config
 
 
-def serve(server: BaseWSGIServer, config: dict[str, Any], told: Callable[[dict[str, Any]], object] = bool) -> None:
-    """Report the port to the parent and serve until it goes away; ``told`` gets what the parent says meanwhile."""
+def serve(server: BaseWSGIServer, config: dict[str, Any], told: Callable[[dict[str, Any]], object] = bool) -> NoReturn:
+    """Report the port to the parent and serve until it goes away; ``told`` gets what the parent says meanwhile.
+
+    Ends the process: to take apart what moto has loaded would take a second, in which the parent waits.
+    """
     threading.Thread(target=_listen, args=(server, told), daemon=True).start()
     report = os.dup(1)
     os.dup2(2, 1)  # what a library prints goes to the log: the pipe has no reader after the report
@@ -34,6 +37,8 @@ def serve(server: BaseWSGIServer, config: dict[str, Any], told: Callable[[dict[s
     if scratch := config.get("scratch"):
         # A parent that was killed cannot clear up; one that was not finds nothing left to do.
         shutil.rmtree(scratch, ignore_errors=True)
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def in_background(work: Callable[[], object]) -> None:

@@ -101,3 +101,14 @@ def test_simulation_says_who_may_what(sandbox: Sandbox) -> None:
     found = {each["EvalActionName"]: each for each in answer["EvaluationResults"]}
     assert found["iam:CreateRole"]["EvalDecision"] == "allowed"
     assert found["iam:DeleteRole"]["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": False}
+
+
+def test_every_partition_has_the_policies_of_aws_from_the_first_request_on() -> None:
+    """Those of the partitions that are seldom asked for are read last."""
+    with running_sandbox() as fresh:
+        for region, partition in (("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn"), ("eu-west-1", "aws")):
+            iam = boto3.client(
+                "iam", region, endpoint_url=fresh.aws_url, aws_access_key_id="test", aws_secret_access_key="test"
+            )
+            arn = f"arn:{partition}:iam::aws:policy/AmazonEC2FullAccess"
+            assert iam.get_policy(PolicyArn=arn)["Policy"]["Arn"] == arn

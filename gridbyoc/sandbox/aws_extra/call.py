@@ -48,6 +48,12 @@ def signed_for(environ: Environ) -> str:
     return signed["service"].lower() if signed else ""
 
 
+def signed_region(environ: Environ) -> str:
+    """The region that it is signed for; ``us-east-1`` if it is not signed."""
+    signed = _credential(environ)
+    return signed["region"] if signed else "us-east-1"
+
+
 def read_call(environ: Environ) -> Call:
     """The call that a WSGI request makes. Its body can be read again afterwards."""
     signed = _credential(environ)
