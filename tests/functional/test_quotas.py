@@ -15,6 +15,7 @@ import boto3
 import pytest
 
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from tests.functional.leftover_world import IMAGE
 
 pytestmark = pytest.mark.usefixtures("measured")
 
@@ -135,10 +136,9 @@ def test_what_is_in_use_is_counted(denied_account: Tool) -> None:
     for subnet in (first, first, second):
         address = ec2.allocate_address(Domain="vpc")
         ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address["AllocationId"])
-    image = ec2.describe_images()["Images"][0]["ImageId"]
     spot = {"InstanceMarketOptions": {"MarketType": "spot"}}
-    ec2.run_instances(ImageId=image, InstanceType="m5.large", MinCount=3, MaxCount=3)
-    ec2.run_instances(ImageId=image, InstanceType="g4dn.xlarge", MinCount=1, MaxCount=1, **spot)
+    ec2.run_instances(ImageId=IMAGE, InstanceType="m5.large", MinCount=3, MaxCount=3)
+    ec2.run_instances(ImageId=IMAGE, InstanceType="g4dn.xlarge", MinCount=1, MaxCount=1, **spot)
     found = {quota["quota_code"]: quota for quota in denied_account.json("quotas", status=4)["quotas"]}
     in_use = {code: found[code]["in_use"] for code in ("L-0263D0A3", "L-FE5A380F", "L-1216C47A", GPU, GPU_SPOT)}
     assert in_use == {"L-0263D0A3": 3, "L-FE5A380F": 2, "L-1216C47A": 6, GPU: 0, GPU_SPOT: 4}
