@@ -37,7 +37,7 @@ demo: install ## From nothing to a running cluster, on a local AWS and a local c
 
 test: install lint ## Lint, types, formatting and the whole suite with coverage
 	$(BIN)/coverage erase
-	PATH="$(TEST_PATH)" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=92 $(PYTEST_ARGS)
+	PATH="$(TEST_PATH)" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=95 $(PYTEST_ARGS)
 
 lint: install ## ruff and mypy, strict
 	$(BIN)/ruff check .
