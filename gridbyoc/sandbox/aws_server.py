@@ -22,9 +22,16 @@ def main() -> None:
     settle_moto()
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
+    class InOnePiece(MotoRequestHandler):
+        """Sends an answer's head and body together: between the two, now and then a Go client under load hangs up, and
+        Terraform then asks again for what has been done (EntityAlreadyExists, a lock of its own).
+        """
+
+        wbufsize = -1  # https://docs.python.org/3/library/socketserver.html#socketserver.StreamRequestHandler.wfile
+
     moto = DomainDispatcherApplication(create_backend_app)
     gate = Gate(ExtraLayer(moto, make_extras(config)))
-    server = make_server("127.0.0.1", int(config["port"]), gate, threaded=True, request_handler=MotoRequestHandler)
+    server = make_server("127.0.0.1", int(config["port"]), gate, threaded=True, request_handler=InOnePiece)
     # moto's own calls to itself need to know where it listens (read in moto.settings).
     os.environ["MOTO_PORT"] = str(server.port)
     in_background(lambda: gate.open_when_warm(moto))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -112,3 +115,21 @@ def test_every_partition_has_the_policies_of_aws_from_the_first_request_on() -> 
             )
             arn = f"arn:{partition}:iam::aws:policy/AmazonEC2FullAccess"
             assert iam.get_policy(PolicyArn=arn)["Policy"]["Arn"] == arn
+
+
+def test_an_answer_comes_in_one_piece(sandbox: Sandbox) -> None:
+    """Go's HTTP client may hang up between a head and a body that come apart, and what was asked is done twice."""
+    url = urlsplit(sandbox.aws_url)
+    body = b"Action=GetCallerIdentity&Version=2011-06-15"
+    head = (
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sts/aws4_request, SignedHeaders=host, "
+        f"Signature=0\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    for _ in range(5):
+        with socket.create_connection((str(url.hostname), int(url.port or 0)), timeout=10) as connection:
+            connection.sendall(head.encode() + body)
+            answered, _, rest = connection.recv(65536).partition(b"\r\n\r\n")
+        length = re.search(rb"Content-Length: (\d+)", answered)
+        assert length is not None
+        assert (answered[:12], len(rest)) == (b"HTTP/1.1 200", int(length[1]))
