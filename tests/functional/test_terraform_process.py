@@ -108,7 +108,7 @@ def test_what_raises_in_a_line_stops_the_child_first(tmp_path: Path) -> None:
         if line == "two":
             raise LookupError(line)
 
-    text = "trap 'echo bye; exit' INT; echo one; echo two; echo three; while :; do sleep 0.05; done"
+    text = "trap 'echo bye; exit' INT; printf 'one\\ntwo\\nthree\\n'; while :; do sleep 0.05; done"
     with pytest.raises(LookupError):
         run(Command(("/bin/sh", "-c", text), environment(), tmp_path), on_line, interrupts=Interrupts())
     assert seen == ["one", "two", "three", "bye"]
