@@ -117,6 +117,17 @@ def test_every_partition_has_the_policies_of_aws_from_the_first_request_on() -> 
             assert iam.get_policy(PolicyArn=arn)["Policy"]["Arn"] == arn
 
 
+def test_whoever_asks_whether_to_send_is_told_at_once(sandbox: Sandbox) -> None:
+    """``Expect: 100-continue``, as SDKs have it for objects: without an answer they wait a second for one."""
+    url = urlsplit(sandbox.aws_url)
+    with socket.create_connection((str(url.hostname), int(url.port or 0)), timeout=10) as connection:
+        connection.sendall(
+            b"PUT /nobodys-bucket/key HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: 4\r\n"
+            b"Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, Signature=0\r\n\r\n"
+        )
+        assert connection.recv(4096).startswith(b"HTTP/1.1 100 ")
+
+
 def test_an_answer_comes_in_one_piece(sandbox: Sandbox) -> None:
     """Go's HTTP client may hang up between a head and a body that come apart, and what was asked is done twice."""
     url = urlsplit(sandbox.aws_url)
