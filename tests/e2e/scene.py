@@ -52,9 +52,18 @@ class Scene:
         return Held(stop, self.gates, self.aws, self.plane)
 
     def state(self) -> dict[str, Any]:
+        """The local state; nothing where there is none, or an empty file. Terraform may be writing it, in place."""
         file = self.work_dir / "terraform.tfstate"
-        found: dict[str, Any] = json.loads(file.read_text()) if file.exists() and file.stat().st_size else {}
-        return found
+        until = time.monotonic() + 2
+        while True:
+            text = file.read_text() if file.exists() else ""
+            try:
+                found: dict[str, Any] = json.loads(text) if text else {}
+            except json.JSONDecodeError:
+                assert time.monotonic() < until, text
+                time.sleep(0.05)
+            else:
+                return found
 
     def resources(self) -> int:
         """How many resources the state holds."""
