@@ -190,6 +190,7 @@ def _carry_out(app: App, subject: Subject, edited: Edited, change: FileChange | 
 
 
 def _tell(app: App, cluster: Cluster, edited: Edited, change: FileChange | None) -> None:
+    from gridbyoc.stack.words import counted
     from gridbyoc.steps.report import cluster_object
 
     changes = [{"field": each.field, "before": each.before, "after": each.after} for each in edited.changes]
@@ -198,7 +199,7 @@ def _tell(app: App, cluster: Cluster, edited: Edited, change: FileChange | None)
         told = {"type": "edited", "changed": bool(changes), "changes": changes, "file": file}
         app.line(json.dumps(told | {"cluster": cluster_object(cluster)}, ensure_ascii=False))
         return
-    count = "1 field" if len(changes) == 1 else f"{len(changes)} fields"
+    count = counted(len(changes), "field")
     app.line(f"The cluster {cluster.name} was changed ({count})." if changes else f"{cluster.name} is unchanged.")
     if change:
         app.line(f"{change.file} says so too; commit it.")

@@ -11,8 +11,6 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.options import DEFAULT_STACK, command, pass_app
 from gridbyoc.errors import ExitStatus, StackError
 
-LARGEST = 4 * 1024 * 1024
-
 
 @command("fmt")
 @click.argument("files", nargs=-1, type=str)
@@ -46,22 +44,16 @@ def _changed(app: App, files: tuple[str, ...], *, check: bool) -> Iterator[str]:
 
 def _laid_out(app: App, name: str) -> tuple[Path, str, str]:
     """The file (a link to it stays a link), its text, and its text as it should be."""
-    from gridbyoc.stack.files import file_error
     from gridbyoc.stack.layout import laid_out
+    from gridbyoc.stack.source import decode, read_source
 
-    file = Path(app.cwd, name).resolve()
-    try:
-        with file.open("rb") as stream:
-            before = stream.read(LARGEST + 1).decode()
-    except UnicodeDecodeError:
-        before = ""
-    except (OSError, ValueError) as error:
-        raise file_error("Cannot read", file, error if isinstance(error, OSError) else OSError(str(error))) from None
-    after = laid_out(before) if len(before) <= LARGEST else None
+    file = Path(app.cwd, name)
+    before = decode(read_source(file, name), name)
+    after = laid_out(before)
     if after is None:
         raise StackError(
             f"{name} cannot be laid out.",
             why="It is not valid YAML, no stack file, or a new layout would change what it says.",
             fix="`gridbyoc validate` says what is wrong with it.",
         )
-    return file, before, after
+    return file.resolve(), before, after

@@ -61,6 +61,7 @@ def pipeline(
     docs/pipelines.md says what each engine needs to be told once.
     """
     from gridbyoc.render.pipelines import ENGINES, render_pipeline
+    from gridbyoc.stack.files import read_text
 
     chosen = ENGINES[engine]
     _check_options(chosen, given, check=check, out=out)
@@ -70,7 +71,7 @@ def pipeline(
         app.line(text.rstrip("\n"))
         return int(ExitStatus.DONE)
     target = _target(app, chosen, out)
-    present = _read(target)
+    present = read_text(target, LARGEST)
     if check:
         return _compare(app, _shown(app, target), present, text)
     _write(app, chosen, target, present, text, force=force)
@@ -153,18 +154,6 @@ def _target(app: App, engine: Engine, out: str | None) -> Path:
         return app.cwd / engine.path
     path = Path(app.cwd, out)
     return path / engine.path if out.endswith("/") or path.is_dir() else path
-
-
-def _read(target: Path) -> str | None:
-    from gridbyoc.stack.files import file_error
-
-    try:
-        with target.open("rb") as stream:
-            return stream.read(LARGEST).decode("utf-8", "replace")
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise file_error("Cannot read", target, error if isinstance(error, OSError) else OSError(str(error))) from None
 
 
 def _compare(app: App, name: str, present: str | None, text: str) -> int:

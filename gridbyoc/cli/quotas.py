@@ -109,7 +109,9 @@ def status(app: App, stack_file: str | None, url: str | None) -> None:
 
 
 def _count(requests: Sequence[Increase]) -> str:
-    return "1 request" if len(requests) == 1 else f"{len(requests) or 'no'} requests"
+    from gridbyoc.stack.words import counted
+
+    return counted(len(requests), "request") if requests else "no requests"
 
 
 def _scene(app: App, stack_file: str | None, url: str | None) -> Scene:

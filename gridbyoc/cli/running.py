@@ -18,7 +18,7 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.options import read_stack, url_option
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.run import Choices, Run
+    from gridbyoc.steps.run import Checks, Choices, Run
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -111,18 +111,23 @@ def preflight_options(function: F) -> F:
 
     @functools.wraps(function)
     def with_checks(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the command takes and returns
-        from gridbyoc.steps.run import Checks
-
-        chosen = {name: options.pop(name) for name in ("only", "skip", "strict")}
+        only, skip, strict = (options.pop(name) for name in ("only", "skip", "strict"))
+        checks = _checks(only, skip, strict=strict)  # a word that selects nothing is refused before anything is written
         left_out = options.pop("skip_preflight")
-        if chosen["only"] or chosen["skip"]:  # a word that selects nothing is refused before anything is written
-            from gridbyoc.steps.preflight.catalogue import KINDS
-            from gridbyoc.steps.preflight.selection import selection
-
-            selection(KINDS, chosen["only"], chosen["skip"])
-        return function(*args, checks=None if left_out else Checks(**chosen), **options)
+        return function(*args, checks=None if left_out else checks, **options)
 
     return cast(F, _with(PREFLIGHT_OPTIONS, with_checks))
+
+
+def _checks(only: tuple[str, ...], skip: tuple[str, ...], *, strict: bool) -> Checks:
+    from gridbyoc.steps.run import Checks
+
+    if not (only or skip):
+        return Checks(strict=strict)
+    from gridbyoc.steps.preflight.catalogue import KINDS
+    from gridbyoc.steps.preflight.selection import selection
+
+    return Checks(selection(KINDS, only, skip), strict)
 
 
 def _with(options: Sequence[Callable[[Any], Any]], function: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from gridbyoc import __version__
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
 from gridbyoc.cli.reporting import ci_option
-from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, StackError, UsageError
+from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, FileError, StackError, UsageError
 
 if TYPE_CHECKING:
     from gridbyoc.cli.reporting import Reporting
@@ -195,11 +195,9 @@ def schema(app: App, file: str | None) -> int:
 
 
 def _held(app: App, file: str) -> str:
-    from gridbyoc.stack.files import file_error
+    from gridbyoc.stack.files import read_text
 
-    try:
-        with Path(app.cwd, file).open("rb") as stream:
-            return stream.read(LARGEST).decode("utf-8", "replace").replace("\r\n", "\n")
-    except (OSError, ValueError) as error:
-        kept = error if isinstance(error, OSError) else OSError(str(error))
-        raise file_error("Cannot read", Path(app.cwd, file), kept) from None
+    text = read_text(app.cwd / file, LARGEST)
+    if text is None:
+        raise FileError(f"There is no file {file}.", fix="`gridbyoc schema` writes one.", rerun=SAFE_NOTHING_DONE)
+    return text.replace("\r\n", "\n")

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Protocol, TextIO
 
 from gridbyoc.show.plain import duration
-from gridbyoc.stack.words import escaped
+from gridbyoc.stack.words import counted, escaped
 from gridbyoc.steps.fleet.carry_out import FleetReport, result_object
 from gridbyoc.steps.fleet.detail import problem_words, progress_of
 from gridbyoc.steps.fleet.model import (
@@ -84,12 +84,7 @@ def advice_lines(report: FleetReport) -> list[str]:
 def fleet_summary(report: FleetReport) -> str:
     """One sentence: how many came out how, and how long it took."""
     counts = ", ".join(f"{count} {outcome}" for outcome, count in report.counts().items())
-    return f"{report.verb} of {stacks(len(report.results))} in {duration(report.seconds)}: {counts}."
-
-
-def stacks(count: int) -> str:
-    """``1 stack``, ``2 stacks``."""
-    return "1 stack" if count == 1 else f"{count} stacks"
+    return f"{report.verb} of {counted(len(report.results), 'stack')} in {duration(report.seconds)}: {counts}."
 
 
 class _Lines:
@@ -121,7 +116,7 @@ class PlainFleet(_Lines):
         if isinstance(event, FleetStarted):
             left = len(event.members) - len(event.skipped)
             self._quiet = event.verb == "validate"  # which may be of thousands, in a moment: the table names them all
-            self.write(f"{event.verb}: {stacks(left)}, {min(event.jobs, max(left, 1))} at once")
+            self.write(f"{event.verb}: {counted(left, 'stack')}, {min(event.jobs, max(left, 1))} at once")
         elif isinstance(event, FleetNote):
             self.write(event.message)
         elif isinstance(event, MemberStarted):

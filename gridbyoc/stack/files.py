@@ -58,6 +58,20 @@ def require_place(path: Path) -> None:
         raise FileError(f"{path} is a directory.", fix="Name a file.", rerun=SAFE_NOTHING_DONE)
 
 
+def read_text(path: Path, most: int) -> str | None:
+    """Up to ``most`` bytes of a file as text, what is no UTF-8 replaced; ``None`` where it is not there.
+
+    Raises ``FileError`` where it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(most).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise file_error("Cannot read", path, error if isinstance(error, OSError) else OSError(str(error))) from None
+
+
 def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600) -> bool:
     """Put ``data`` (text as UTF-8) into the file, all or nothing, durably; return whether its content changed.
 

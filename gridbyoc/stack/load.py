@@ -21,7 +21,7 @@ from gridbyoc.stack.rules import Context, check_rules
 from gridbyoc.stack.shape import check_shape, leftovers
 from gridbyoc.stack.siblings import check_siblings
 from gridbyoc.stack.source import STDIN, broken, decode, read_source, read_stdin
-from gridbyoc.stack.words import show
+from gridbyoc.stack.words import counted, show
 
 Source = Path | str
 Stdin = TextIO | str | bytes | None
@@ -122,5 +122,4 @@ def _checked(
 
 def _error(document: Document, problems: Sequence[Problem]) -> StackError:
     ordered = in_order(list(problems), document.file)
-    count = "1 problem" if len(ordered) == 1 else f"{len(ordered)} problems"
-    return StackError(f"The stack file {show(document.file)} has {count}.", problems=ordered)
+    return StackError(f"The stack file {show(document.file)} has {counted(len(ordered), 'problem')}.", problems=ordered)

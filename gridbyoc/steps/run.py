@@ -32,16 +32,20 @@ class Outside:
     now: Callable[[], datetime] = utc_now
 
 
+def every(_code: str) -> bool:
+    """All checks."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """Which preflight checks a run carries out: codes, beginnings of codes, or groups (``only`` empty: all).
+    """Which preflight checks a run carries out: those whose code is ``wanted``.
 
     ``strict``: what warns, and what cannot be told, blocks too. ``reads_only``: the run changes nothing, so that what
     only a change needs does not block.
     """
 
-    only: tuple[str, ...] = ()
-    skip: tuple[str, ...] = ()
+    wanted: Callable[[str], bool] = every
     strict: bool = False
     reads_only: bool = False
 

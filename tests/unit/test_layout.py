@@ -110,14 +110,23 @@ def test_files_are_written_or_only_named(tmp_path: Path) -> None:
     assert call(fmt, tmp_path, "--check")[1].return_value == 0
 
 
-@pytest.mark.parametrize("content,error", [(b"a: [", StackError), (b"\xff\xfe", StackError), (None, FileError)])
-def test_one_that_cannot_be_laid_out_leaves_the_others_alone(
-    tmp_path: Path, content: bytes | None, error: type[Exception]
-) -> None:
+@pytest.mark.parametrize(
+    "content,said",
+    [
+        (b"a: [", "laid out"),
+        (b"\xff\xfe", "UTF-16"),
+        (b"\xff", "UTF-8"),
+        (b"a: 1\n" * 2**18, "larger"),
+        (None, "no such file"),
+    ],
+)
+def test_one_that_cannot_be_laid_out_leaves_the_others_alone(tmp_path: Path, content: bytes | None, said: str) -> None:
     (tmp_path / "a.yaml").write_text(UNTIDY)
     if content is not None:
         (tmp_path / "b.yaml").write_bytes(content)
-    assert isinstance(call(fmt, tmp_path, "a.yaml", "b.yaml")[1].exception, error)
+    error = call(fmt, tmp_path, "a.yaml", "b.yaml")[1].exception
+    assert isinstance(error, StackError)
+    assert said in f"{error.what} {error.problems}"
     assert (tmp_path / "a.yaml").read_text() == UNTIDY
 
 

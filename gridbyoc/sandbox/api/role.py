@@ -89,11 +89,12 @@ class RoleInspector:
         import boto3
         from botocore.config import Config
 
-        if self._own and account_of(role_arn) == AWS_ACCOUNT_ID:
+        own = account_of(role_arn) == AWS_ACCOUNT_ID
+        if own and self._own:  # made once: a client reads a megabyte of models
             return self._own
         ours = Config(user_agent_extra="gridbyoc-sandbox")  # so that the log of AWS calls tells them from others'
         session = boto3.Session("test", "test", region_name="us-east-1")
-        if account_of(role_arn) == AWS_ACCOUNT_ID:  # made once: a client reads a megabyte of models
+        if own:
             self._own = session.client("iam", endpoint_url=self._endpoint_url, config=ours)
             return self._own
         # moto shows another account's roles to whoever has assumed one there

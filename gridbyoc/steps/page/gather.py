@@ -24,7 +24,7 @@ from gridbyoc.steps.page.model import Granted, Page, Reading
 from gridbyoc.steps.preflight.catalogue import CHECKS
 from gridbyoc.steps.preflight.examine import examine
 from gridbyoc.steps.preflight.model import Finding
-from gridbyoc.steps.preflight.scene import Machine, set_scene
+from gridbyoc.steps.preflight.scene import scene_of
 from gridbyoc.steps.prepare import read_outputs
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.scratch import scratch_run
@@ -160,14 +160,13 @@ def _findings(run: Run, wanted: Wanted) -> tuple[Finding, ...]:
     if not wanted.checks:
         return ()
     outside, plane = run.outside, run.stack.control_plane
-    scene = set_scene(
-        run.stack,
-        Machine(outside.environ, outside.home, outside.clock, outside.sleep, outside.now),
-        work_dir=run.work_dir,
+    scene = scene_of(
+        run,
         find_binary=lambda: find_binary(run.choices.terraform_bin, outside.environ),
         connect=lambda: connect(plane, environ=outside.environ, home=outside.home, url=run.choices.url),
+        reads_only=True,
     )
-    return examine(replace(scene, reads_only=True), CHECKS)
+    return examine(scene, CHECKS)
 
 
 def _granted(run: Run, proven: Reading[Proof]) -> Granted:

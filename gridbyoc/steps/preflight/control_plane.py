@@ -16,7 +16,7 @@ from gridbyoc.errors import (
 )
 from gridbyoc.stack.model import GRID_ACCOUNT_ID, LocalBackend, Stack
 from gridbyoc.stack.regions import partition_of
-from gridbyoc.stack.words import Place
+from gridbyoc.stack.words import Place, counted
 from gridbyoc.steps.preflight.control_plane_kinds import ACCOUNT, ANSWERS, CARRIES, KEY, NAMES, TYPES
 from gridbyoc.steps.preflight.examine import guarded
 from gridbyoc.steps.preflight.model import Check, Finding
@@ -43,9 +43,8 @@ def _reached(scene: Scene) -> Iterator[Finding]:
         yield Finding(ANSWERS, "fail", _said(error), "an address that can be used", error.fix)
         yield Finding(KEY, "unknown", "not asked")
     else:
-        listed = "1 cluster" if count == 1 else f"{count} clusters"
         yield Finding(ANSWERS, "pass", f"{scene.registrar().url} answers", source="GET clusters")
-        yield Finding(KEY, "pass", f"they are taken; {listed} listed", source="GET clusters")
+        yield Finding(KEY, "pass", f"they are taken; {counted(count, 'cluster')} listed", source="GET clusters")
 
 
 def _carried(scene: Scene) -> Iterator[Finding]:

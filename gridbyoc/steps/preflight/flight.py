@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 
 from gridbyoc.aws import AwsSession, Caller, guard_account
 from gridbyoc.control_plane.model import Cluster, Registrar
 from gridbyoc.errors import PreflightBlockedError
-from gridbyoc.stack.words import place_text
+from gridbyoc.stack.words import counted, place_text
 from gridbyoc.steps.background import Background
 from gridbyoc.steps.events import FindingMade, Note
 from gridbyoc.steps.preflight.examine import blocks, examine
 from gridbyoc.steps.preflight.model import Finding
-from gridbyoc.steps.preflight.scene import Machine, Scene, Shared, set_scene
-from gridbyoc.steps.preflight.selection import selection
+from gridbyoc.steps.preflight.scene import Scene, Shared, scene_of
 from gridbyoc.steps.run import Checks, Run
 from gridbyoc.terraform import Binary
 
@@ -56,11 +55,12 @@ class Flight:
 
 
 def take_off(run: Run, registrar: Registrar, binary: Binary) -> Flight:
-    """Begin, beside the main thread. ``UsageError`` for a check that does not exist, before anything is asked."""
+    """Begin, beside the main thread."""
     over = threading.Event()
     run = run.until(over.is_set)
     checks = run.choices.checks
-    scene, wanted = _scene(run, registrar, binary), _wanted(checks)
+    reads_only = checks is not None and checks.reads_only
+    scene = scene_of(run, find_binary=lambda: binary, connect=lambda: registrar, reads_only=reads_only)
     basics = Shared(lambda: _basics(run, scene))
 
     def fly() -> Preflight:
@@ -70,34 +70,13 @@ def take_off(run: Run, registrar: Registrar, binary: Binary) -> Flight:
             if checks:
                 from gridbyoc.steps.preflight.catalogue import CHECKS  # here, beside the main thread
 
-                findings = examine(scene, CHECKS, wanted=wanted)
+                findings = examine(scene, CHECKS, wanted=checks.wanted)
                 step.detail += f", {sum(f.verdict == 'pass' for f in findings)} of {len(findings)} findings pass"
                 _tell(run, scene, findings)
                 _stop(findings, checks)
         return found
 
     return Flight(basics, Background(fly), over)
-
-
-def _scene(run: Run, registrar: Registrar, binary: Binary) -> Scene:
-    outside, checks = run.outside, run.choices.checks
-    scene = set_scene(
-        run.stack,
-        Machine(outside.environ, outside.home, outside.clock, outside.sleep, outside.now),
-        work_dir=run.work_dir,
-        find_binary=lambda: binary,
-        connect=lambda: registrar,
-        origin=run.origin,
-    )
-    return replace(scene, reads_only=checks is not None and checks.reads_only)
-
-
-def _wanted(checks: Checks | None) -> Callable[[str], bool]:
-    if checks is None or not (checks.only or checks.skip):
-        return lambda _code: True
-    from gridbyoc.steps.preflight.catalogue import KINDS
-
-    return selection(KINDS, checks.only, checks.skip)
 
 
 def _basics(run: Run, scene: Scene) -> Preflight:
@@ -121,7 +100,7 @@ def _stop(findings: Sequence[Finding], checks: Checks) -> None:
     if not blocks(findings, strict=checks.strict):
         return
     bad = [f for f in findings if (f.verdict != "pass" if checks.strict else f.verdict == "fail")]
-    what = f"{len(bad)} thing{'s' if len(bad) > 1 else ''}"
+    what = counted(len(bad), "thing")
     raise PreflightBlockedError(
         f"The preflight found {what} that {'may fail (--strict)' if checks.strict else 'would fail'}.",
         findings=tuple(_line(finding) for finding in bad),

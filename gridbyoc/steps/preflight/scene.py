@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -17,6 +17,7 @@ from gridbyoc.stack.defaults import REGION
 from gridbyoc.stack.document import Origin
 from gridbyoc.stack.model import ClusterSpec, LocalBackend, Stack
 from gridbyoc.stack.words import Place
+from gridbyoc.steps.run import Run
 from gridbyoc.terraform import Binary, standing_role
 
 T = TypeVar("T")
@@ -127,6 +128,22 @@ def set_scene(
         clusters=Shared(lambda: registrar().list()),
         origin=origin,
     )
+
+
+def scene_of(
+    run: Run, *, find_binary: Callable[[], Binary], connect: Callable[[], Registrar], reads_only: bool = False
+) -> Scene:
+    """The scene of a run, in which nothing has been asked yet."""
+    outside = run.outside
+    scene = set_scene(
+        run.stack,
+        Machine(outside.environ, outside.home, outside.clock, outside.sleep, outside.now),
+        work_dir=run.work_dir,
+        find_binary=find_binary,
+        connect=connect,
+        origin=run.origin,
+    )
+    return replace(scene, reads_only=reads_only)
 
 
 def _has_role(stack: Stack | None, work_dir: Path) -> bool | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gridbyoc.aws.policy import Policy, Statement
 from gridbyoc.aws.policy.model import Condition, Selection
+from gridbyoc.stack.words import counted
 from gridbyoc.steps.review.words import Name, Sentence, names
 
 
@@ -114,16 +115,12 @@ def trust_difference(subject: Sentence, before: Policy | None, after: Policy | N
     if before is not None and after is not None:
         more, fewer = external_ids(after) - external_ids(before), external_ids(before) - external_ids(after)
         if more:
-            yield (*subject, f" accepts {_count(len(more))} that it did not accept before")
+            yield (*subject, f" accepts {counted(len(more), 'external id')} that it did not accept before")
         if fewer:
-            yield (*subject, f" no longer accepts {_count(len(fewer))}")
+            yield (*subject, f" no longer accepts {counted(len(fewer), 'external id')}")
 
 
 def _with(keys: frozenset[str]) -> Sentence:
     others = keys - {"sts:externalid"}
     external = "with the external id" if "sts:externalid" in keys else "without the external id"
     return (f" ({external}", *((", under a condition on ", *names(others)) if others else ()), ")")
-
-
-def _count(number: int) -> str:
-    return "1 external id" if number == 1 else f"{number} external ids"
