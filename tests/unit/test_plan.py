@@ -1,0 +1,56 @@
+"""What a plan destroys, and so needs ``--yes-destroy``: counted by address, action and use."""
+
+from __future__ import annotations
+
+import pytest
+
+from gridbyoc.steps.changes import ClusterChange
+from gridbyoc.steps.plan import Plan
+from gridbyoc.terraform import PlanSummary, ResourceChange
+from tests.unit.fakes import GRANT, cluster
+
+ROLE = "module.gridbyoc.aws_iam_role.this"
+POLICY = "module.gridbyoc.aws_iam_policy.this[0]"
+ATTACHED = 'module.gridbyoc.aws_iam_role_policy_attachment.managed["AmazonS3FullAccess"]'
+EXTERNAL_ID = "module.gridbyoc.terraform_data.this"
+BUCKET = "module.gridbyoc.aws_s3_bucket.data"
+USED = ClusterChange("none", "ml", cluster=cluster("ml"))
+NEW = ClusterChange("create", "ml")
+GONE = ClusterChange("delete", "old", cluster=cluster("old"))
+
+
+def plan(*changes: ResourceChange, clusters: tuple[ClusterChange, ...] = ()) -> Plan:
+    return Plan(PlanSummary(0, 0, 0, changes, (), (), has_changes=bool(changes)), clusters, (), GRANT)
+
+
+@pytest.mark.parametrize(
+    "change, clusters, destroys",
+    [
+        (ResourceChange(ROLE, "create"), (), ()),
+        (ResourceChange(ROLE, "update"), (USED,), ()),
+        (ResourceChange(ROLE, "delete"), (), (ROLE,)),
+        (ResourceChange(ROLE, "replace"), (), (ROLE,)),
+        (ResourceChange(ATTACHED, "delete"), (), (ATTACHED,)),
+        # A role whose making was cut off is made again without a question, unless a cluster runs through it by now.
+        (ResourceChange(ROLE, "replace", "tainted"), (), ()),
+        (ResourceChange(ROLE, "replace", "tainted"), (NEW,), ()),
+        (ResourceChange(ROLE, "replace", "tainted"), (USED,), (ROLE,)),
+        (ResourceChange(ROLE, "replace", "tainted"), (NEW, USED), (ROLE,)),
+        # A policy or an attachment that is made again takes nothing down.
+        (ResourceChange(POLICY, "replace", "tainted"), (USED,), ()),
+        (ResourceChange(ATTACHED, "replace", "tainted"), (USED,), ()),
+        # What may hold data is never taken for half made.
+        (ResourceChange(BUCKET, "replace", "tainted"), (), (BUCKET,)),
+        # The external id lies in the state alone.
+        (ResourceChange(EXTERNAL_ID, "replace"), (USED,), ()),
+        (ResourceChange(EXTERNAL_ID, "delete"), (USED,), ()),
+    ],
+)
+def test_what_needs_the_approval_of_a_destruction(
+    change: ResourceChange, clusters: tuple[ClusterChange, ...], destroys: tuple[str, ...]
+) -> None:
+    assert plan(change, clusters=clusters).destroys == destroys
+
+
+def test_a_cluster_that_the_file_lists_no_more_is_a_destruction() -> None:
+    assert plan(ResourceChange(ROLE, "delete"), clusters=(USED, GONE)).destroys == (ROLE, "cluster old")
