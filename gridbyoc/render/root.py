@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+import jinja2
 
 from gridbyoc.errors import StackError
 from gridbyoc.render.hcl import align, is_identifier
@@ -63,7 +66,7 @@ def root_files(
         "aws_provider_version": stack.terraform.aws_provider_version or AWS_PROVIDER,
         "required_version": _NATIVE_LOCK_SINCE if settings and "use_lockfile" in settings else _FLOOR,
     }
-    environment = template_environment()
+    environment = _environment()
     names = environment.list_templates(filter_func=lambda name: name.endswith(".tf.j2") and "/" not in name)
     try:
         texts = {name.removesuffix(".j2"): environment.get_template(name).render(context) for name in names}
@@ -72,6 +75,12 @@ def root_files(
     files = {name: File(align(text).encode()) for name, text in texts.items()}
     files[VALUES] = File((json.dumps(values, indent=2, sort_keys=True) + "\n").encode())
     return files
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Kept, because a run renders two or three times, and Jinja compiles each template once per environment."""
+    return template_environment()
 
 
 def s3_settings(backend: S3Backend, profile: str | None, native_lock: bool) -> dict[str, str | bool]:

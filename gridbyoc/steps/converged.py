@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from gridbyoc import __version__
-from gridbyoc.aws import AwsSession, caller_identity, guard_account, open_session
+from gridbyoc.aws import AwsSession, caller_identity, guard_account
 from gridbyoc.aws.live_facts import read_live_facts, state_version
-from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.model import Cluster, Grant, Phase, Registrar
 from gridbyoc.errors import GridbyocError
 from gridbyoc.render import render, standing_ids, strange_files, terraform_files
@@ -135,11 +134,11 @@ def _compare(run: Run, record: Converged) -> tuple[Cluster, ...] | str:
         run.outside.emit(Note(warning, "warning"))
     if _digest(record.key, list(_inputs(run))) != record.inputs:
         return "the stack file, the module or the tool has changed"
-    session = open_session(run.stack.aws.region, run.stack.aws.profile)
+    session = run.open_session()
     caller = Background(lambda: caller_identity(session))
     live = Background(lambda: read_live_facts(session, record.role_arn))
     state = Background(lambda: _state(run, session))
-    registrar = _registrar(run)
+    registrar = run.connect()
     for spec in run.stack.clusters:
         registrar.check(spec)
     listed = registrar.list()
@@ -201,15 +200,8 @@ def _state(run: Run, session: AwsSession) -> str | None:
     stacks = run.stack.aws
     profile = backend.profile or stacks.profile
     same = (profile, backend.region) == (stacks.profile, stacks.region)
-    return state_version(session if same else open_session(backend.region, profile), backend.bucket, backend.key)
-
-
-def _registrar(run: Run) -> Registrar:
-    outside = run.outside
-    return connect(
-        run.stack.control_plane, environ=outside.environ, home=outside.home, url=run.choices.url,
-        sleep=outside.sleep, clock=outside.clock,
-    )  # fmt: skip
+    elsewhere = session if same else run.outside.services.open_session(backend.region, profile)
+    return state_version(elsewhere, backend.bucket, backend.key)
 
 
 def _content(path: Path) -> bytes:

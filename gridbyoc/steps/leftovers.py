@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from gridbyoc.aws import AwsSession, Caller, caller_identity, guard_account, open_session
+from gridbyoc.aws import AwsSession, Caller, caller_identity, guard_account
 from gridbyoc.aws.leftovers import HOLDS_DATA, Ledger, Leftover, Patience, Place, Search, State
 from gridbyoc.aws.leftovers import delete as delete_in_aws
 from gridbyoc.aws.leftovers import find as find_in_aws
-from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.model import Cluster, Phase, Registrar
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.stack.model import S3Backend
@@ -104,19 +103,10 @@ def delete_leftovers(
 
 def open_account(run: Run) -> tuple[AwsSession, Caller, Registrar]:
     """Both sides: the account (guarded by the stack's ``aws.account_id``) and the control plane."""
-    outside = run.outside
-    session = open_session(run.stack.aws.region, run.stack.aws.profile)
+    session = run.open_session()
     caller = caller_identity(session)
     guard_account(caller, run.stack.aws.account_id)
-    registrar = connect(
-        run.stack.control_plane,
-        environ=outside.environ,
-        home=outside.home,
-        url=run.choices.url,
-        clock=outside.clock,
-        sleep=outside.sleep,
-    )
-    return session, caller, registrar
+    return session, caller, run.connect()
 
 
 def mark_data(found: Found) -> Found:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.model import Grant
 from gridbyoc.errors import OutputMissingError
 from gridbyoc.render import PreviousRole, Rendered, render, standing_ids
@@ -17,7 +16,7 @@ from gridbyoc.steps.progress import resource_progress
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.settle import settle_local_state
 from gridbyoc.steps.state_place import init_in_place
-from gridbyoc.terraform import LOCK_TIMEOUT, Binary, Outputs, Runner, find_binary, module_in
+from gridbyoc.terraform import LOCK_TIMEOUT, Binary, Outputs, Runner, module_in
 
 PREVIOUS_MODULE = "module.gridbyoc_previous"
 """Where the state keeps a role that is being replaced."""
@@ -44,7 +43,7 @@ class Site:
 
 def open_runner(run: Run) -> tuple[Runner, Binary]:
     """The Runner on the stack's work_dir, with the binary that was found; ``TerraformNotFoundError``."""
-    binary = find_binary(run.choices.terraform_bin, run.outside.environ)
+    binary = run.find_binary()
     mirror = run.stack.terraform.provider_mirror
     override = run.stack.role.external_id
     patience = run.choices.lock_timeout
@@ -56,6 +55,7 @@ def open_runner(run: Run) -> tuple[Runner, Binary]:
         on_event=resource_progress(run.outside.emit),
         secrets=(*((override,) if override else ()), *standing_ids(run.work_dir)),
         lock_timeout=LOCK_TIMEOUT if patience is None else f"{patience:.3f}s",
+        run_command=run.outside.services.run_command,
     )
     return runner, binary
 
@@ -74,15 +74,7 @@ def render_stack(run: Run, *, s3_native_lock: bool) -> Rendered:
 def prepare(run: Run) -> Site:
     """Render; init with the preflight beside it. With remote state the account is checked before it is touched."""
     runner, binary = open_runner(run)
-    registrar = connect(
-        run.stack.control_plane,
-        environ=run.outside.environ,
-        home=run.outside.home,
-        url=run.choices.url,
-        sleep=run.outside.sleep,
-        clock=run.outside.clock,
-        on_warning=lambda text: run.outside.emit(Note(text, "warning")),
-    )
+    registrar = run.connect(on_warning=lambda text: run.outside.emit(Note(text, "warning")))
     for spec in run.stack.clusters:
         registrar.check(spec)
     rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)

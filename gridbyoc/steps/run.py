@@ -7,12 +7,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.document import Origin
 from gridbyoc.stack.model import Stack
 from gridbyoc.steps.events import Asking, Emit, Event, StepFinished, StepName, StepStarted
 from gridbyoc.steps.journal import Journal
+from gridbyoc.steps.services import REAL, Services
+
+if TYPE_CHECKING:
+    from gridbyoc.aws import AwsSession
+    from gridbyoc.control_plane.model import Registrar
+    from gridbyoc.terraform import Binary
 
 
 def utc_now() -> datetime:
@@ -22,7 +29,10 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """The machine as a run sees it. ``clock`` is monotonic seconds; ``emit`` takes every event."""
+    """The machine as a run sees it. ``clock`` is monotonic seconds; ``emit`` takes every event.
+
+    ``services`` open Terraform, AWS and the control plane.
+    """
 
     environ: Mapping[str, str]
     home: Path
@@ -30,6 +40,7 @@ class Outside:
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     now: Callable[[], datetime] = utc_now
+    services: Services = REAL
 
 
 def every(_code: str) -> bool:
@@ -101,6 +112,27 @@ class Run:
                 self.outside.emit(event)
 
         return replace(self, outside=replace(self.outside, emit=emit), journal=replace(self.journal, over=over))
+
+    def find_binary(self) -> Binary:
+        """The Terraform that the command line or the environment names; ``TerraformNotFoundError``."""
+        return self.outside.services.find_binary(self.choices.terraform_bin, self.outside.environ)
+
+    def open_session(self) -> AwsSession:
+        """An AWS session for the stack's region and profile; ``AwsCredentialsError``."""
+        return self.outside.services.open_session(self.stack.aws.region, self.stack.aws.profile)
+
+    def connect(self, on_warning: Callable[[str], None] | None = None) -> Registrar:
+        """The client of the stack's control plane; nothing is sent yet. Raises as the real ``connect`` does."""
+        outside = self.outside
+        return outside.services.connect(
+            self.stack.control_plane,
+            environ=outside.environ,
+            home=outside.home,
+            url=self.choices.url,
+            clock=outside.clock,
+            sleep=outside.sleep,
+            on_warning=on_warning,
+        )
 
     @contextmanager
     def asking(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from gridbyoc.aws import caller_identity, guard_account, open_session
+from gridbyoc.aws import caller_identity, guard_account
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
     ApprovalRequiredError,
@@ -99,7 +99,7 @@ def refuse_errored(run: Run) -> None:
 
 def _check_account(run: Run, backend: LocalBackend | S3Backend) -> None:
     if isinstance(backend, S3Backend):
-        session = open_session(backend.region, backend.profile or run.stack.aws.profile)
+        session = run.outside.services.open_session(backend.region, backend.profile or run.stack.aws.profile)
         guard_account(caller_identity(session), run.stack.aws.account_id)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from gridbyoc.aws import caller_identity, guard_account, open_session, read_state_lock
+from gridbyoc.aws import caller_identity, guard_account, read_state_lock
 from gridbyoc.errors import SAFE_NOTHING_DONE, StateLockedError
 from gridbyoc.errors.cards import LOCK_CODES
 from gridbyoc.stack.model import S3Backend
@@ -45,7 +45,7 @@ def find_lock(run: Run) -> Lock | None:
     backend = run.stack.terraform.backend
     if not isinstance(backend, S3Backend):
         return _local(run)
-    session = open_session(backend.region, backend.profile or run.stack.aws.profile)
+    session = run.outside.services.open_session(backend.region, backend.profile or run.stack.aws.profile)
     guard_account(caller_identity(session), run.stack.aws.account_id)
     note = read_state_lock(session, backend.bucket, backend.key, table=backend.dynamodb_table)
     if note is None:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gridbyoc.aws import await_trust, caller_identity, guard_account, open_session
-from gridbyoc.control_plane import connect
+from gridbyoc.aws import await_trust, caller_identity, guard_account
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.errors import GridbyocError, OutputMissingError
 from gridbyoc.steps.journal import JOURNAL, read_journal
@@ -94,7 +93,7 @@ def _outputs(run: Run, unknown: dict[str, str]) -> Outputs | None:
 
 def _trust(run: Run, outputs: Outputs, unknown: dict[str, str]) -> str:
     try:
-        session = open_session(run.stack.aws.region, run.stack.aws.profile)
+        session = run.open_session()
         guard_account(caller_identity(session), run.stack.aws.account_id)
         outside = run.outside
         account = run.stack.role.trusted_account_id
@@ -109,13 +108,8 @@ def _trust(run: Run, outputs: Outputs, unknown: dict[str, str]) -> str:
 
 
 def _clusters(run: Run, outputs: Outputs | None, unknown: dict[str, str]) -> tuple[Cluster, ...]:
-    outside = run.outside
     try:
-        registrar = connect(
-            run.stack.control_plane, environ=outside.environ, home=outside.home, url=run.choices.url,
-            clock=outside.clock, sleep=outside.sleep,
-        )  # fmt: skip
-        listed = registrar.list()
+        listed = run.connect().list()
     except GridbyocError as error:
         unknown["control plane"] = f"{error.what} {error.why}".strip()
         return ()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gridbyoc.aws import Caller, caller_identity, guard_account, open_session
+from gridbyoc.aws import Caller, caller_identity, guard_account
 from gridbyoc.aws.live_role import LiveRole, read_live_role
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
 from gridbyoc.stack.model import Role
@@ -52,7 +52,7 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     ``TrustError`` where there is no such role, ``AwsError`` where AWS cannot be reached.
     """
     outputs = open_runner(run)[0].output()
-    session = open_session(run.stack.aws.region, run.stack.aws.profile)
+    session = run.open_session()
     caller = caller_identity(session)
     guard_account(caller, run.stack.aws.account_id)
     _guard_role(caller, outputs.role_arn)

@@ -21,7 +21,7 @@ from gridbyoc.terraform.interrupts import Interrupts
 from gridbyoc.terraform.logs import Logs
 from gridbyoc.terraform.mirror import write_cli_config
 from gridbyoc.terraform.outputs import sensitive_values
-from gridbyoc.terraform.process import Cause, Ended, run
+from gridbyoc.terraform.process import Cause, Ended, RunCommand, run
 from gridbyoc.terraform.redaction import Redactor
 from gridbyoc.terraform.state import backend_of, read_json
 from gridbyoc.terraform.transcript import OnEvent, Transcript
@@ -67,6 +67,7 @@ class Settings:
     timeout: float | None
     clock: Clock = time.monotonic
     now: Callable[[], datetime] = field(default=utc_now)
+    run_command: RunCommand = run
 
 
 class Execution:
@@ -107,7 +108,7 @@ class Execution:
         how = "not run to its end"
         try:
             command = self._command(call, argv)
-            ended = run(
+            ended = self._set.run_command(
                 command,
                 transcript.line,
                 interrupts=self.interrupts,

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from gridbyoc.terraform.child import Child, Clock, Command, LineSink, NotStartedError, Stream
 from gridbyoc.terraform.interrupts import Interrupts
 
-__all__ = ["Cause", "Command", "Ended", "NotStartedError", "Stream", "run"]
+__all__ = ["Cause", "Command", "Ended", "NotStartedError", "RunCommand", "Stream", "run"]
 
 
 class Cause(Enum):
@@ -34,6 +35,21 @@ class Ended:
 
 def say_nothing(_cause: Cause) -> None:
     """For callers that need no word when a command is asked to stop."""
+
+
+class RunCommand(Protocol):
+    """Runs a command to its end, as ``run`` does."""
+
+    def __call__(
+        self,
+        command: Command,
+        on_line: LineSink,
+        *,
+        interrupts: Interrupts,
+        clock: Clock = time.monotonic,
+        on_stop: Callable[[Cause], None] = say_nothing,
+    ) -> Ended:
+        """Hand every line to ``on_line``; how it ended."""
 
 
 def run(

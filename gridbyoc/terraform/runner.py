@@ -22,6 +22,7 @@ from gridbyoc.terraform.init_record import InitRecord
 from gridbyoc.terraform.mirror import check_mirror
 from gridbyoc.terraform.outputs import Outputs, read_outputs, sensitive_values
 from gridbyoc.terraform.places import local_state
+from gridbyoc.terraform.process import RunCommand, run
 from gridbyoc.terraform.snapshot import seed_of, whole
 from gridbyoc.terraform.state import (
     Backend,
@@ -56,6 +57,7 @@ class Runner:
         timeout: seconds for any one command; ``None`` is 10 min for init, 30 for a plan, 60 for apply and destroy,
             5 for all else.
         lock_timeout: how long to wait for the state's lock, in Terraform's form.
+        run_command: what runs each command; a child process unless a test hands in another.
 
     Every method may raise ``TerraformError`` (with diagnostics), ``StateLockedError``, ``TerraformTimeoutError``,
     ``TerraformInterruptedError`` (Ctrl-C, SIGTERM, ``stop()``), ``TerraformNotFoundError`` (the binary went away)
@@ -76,11 +78,12 @@ class Runner:
         lock_timeout: str = LOCK_TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
+        run_command: RunCommand = run,
     ) -> None:
         self.binary = binary
         self.work_dir = work_dir.absolute()
         mirror = check_mirror(provider_mirror, environ)
-        settings = Settings(binary, self.work_dir, environ, mirror, on_event, grace, timeout, clock, now)
+        settings = Settings(binary, self.work_dir, environ, mirror, on_event, grace, timeout, clock, now, run_command)
         self._execute = Execution(settings, secrets)
         self._record = InitRecord(self.work_dir, binary, mirror)
         self._lock_timeout = lock_timeout

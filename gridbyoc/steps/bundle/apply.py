@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from gridbyoc.aws import caller_identity, open_session
+from gridbyoc.aws import caller_identity
 from gridbyoc.control_plane.model import Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, StalePlanError
 from gridbyoc.render import root_digest
@@ -97,7 +97,7 @@ def _checkout_moved(run: Run, bundle: Bundle) -> Iterator[str]:
 
 def _account_moved(run: Run, bundle: Bundle) -> Iterator[str]:
     """Asked before anything else: in another account, the state's bucket would merely not be there."""
-    caller = caller_identity(open_session(run.stack.aws.region, run.stack.aws.profile))
+    caller = caller_identity(run.open_session())
     yield from other_account(bundle.basis.account_id, caller.account_id)
 
 

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import gridbyoc
 from gridbyoc.aws.accepted import external_ids_in
-from gridbyoc.control_plane import connect
 from gridbyoc.errors import GridbyocError, InterruptedRunError
 from gridbyoc.render import standing_ids
 from gridbyoc.stack.secret import Secret
@@ -31,7 +30,7 @@ from gridbyoc.steps.scratch import scratch_run
 from gridbyoc.steps.status import stack_status
 from gridbyoc.steps.verify import Proof, prove
 from gridbyoc.steps.verify_model import Subject
-from gridbyoc.terraform import Outputs, find_binary
+from gridbyoc.terraform import Outputs
 
 T = TypeVar("T")
 DEADLINE = 120.0
@@ -159,14 +158,7 @@ def _end(drift: Background[tuple[Drift, ...]], stop: Event) -> None:
 def _findings(run: Run, wanted: Wanted) -> tuple[Finding, ...]:
     if not wanted.checks:
         return ()
-    outside, plane = run.outside, run.stack.control_plane
-    scene = scene_of(
-        run,
-        find_binary=lambda: find_binary(run.choices.terraform_bin, outside.environ),
-        connect=lambda: connect(plane, environ=outside.environ, home=outside.home, url=run.choices.url),
-        reads_only=True,
-    )
-    return examine(scene, CHECKS)
+    return examine(scene_of(run, find_binary=run.find_binary, connect=run.connect, reads_only=True), CHECKS)
 
 
 def _granted(run: Run, proven: Reading[Proof]) -> Granted:

@@ -109,6 +109,7 @@ def set_scene(
     work_dir: Path,
     find_binary: Callable[[], Binary],
     connect: Callable[[], Registrar],
+    open_session: Callable[[str, str | None], AwsSession] = open_session,
     origin: Origin | None = None,
 ) -> Scene:
     """A scene in which nothing has been asked yet. Without a stack its region is the environment's."""
@@ -141,6 +142,7 @@ def scene_of(
         work_dir=run.work_dir,
         find_binary=find_binary,
         connect=connect,
+        open_session=outside.services.open_session,
         origin=run.origin,
     )
     return replace(scene, reads_only=reads_only)
