@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -65,21 +66,40 @@ class App:
 
     def confirm(self, question: str, *, flag: str) -> bool:
         """Ask yes or no (no by default). Without a terminal: ``ApprovalRequiredError`` naming ``flag``."""
+        self._require_terminal(flag)
+        return self.prompt(f"{question} [y/N]").strip().lower() in {"y", "yes"}
+
+    def confirm_name(self, question: str, name: str, *, flag: str) -> bool:
+        """Ask for ``name`` to be typed; any other answer is a no. Without a terminal: as ``confirm``."""
+        self._require_terminal(flag)
+        return self.prompt(f"{question} Type {name} to confirm").strip() == name
+
+    def _require_terminal(self, flag: str) -> None:
         if not self.interactive:
             raise ApprovalRequiredError(
                 "This needs an approval, and there is no terminal to ask on.",
                 fix=f"Look at what is shown above, then run again with {flag}.",
                 rerun="Nothing was created or changed; a re-run is safe.",
             )
-        return self.prompt(f"{question} [y/N]").strip().lower() in {"y", "yes"}
 
     def prompt(self, question: str, *, default: str = "", hidden: bool = False) -> str:
-        """Ask for a text (``hidden``: without echo). Without a terminal: ``ApprovalRequiredError``."""
+        """Ask for a text (``hidden``: without echo). Without a terminal: ``ApprovalRequiredError``.
+
+        What was typed before the question stands on the terminal does not answer it.
+        """
         import click
 
         if not self.interactive:
             raise ApprovalRequiredError(
                 f"There is no terminal to ask on: {question}", fix="Give it as an option or in the environment."
             )
+        _drop_typed_ahead(self.stdin)
         answer: str = click.prompt(question, default=default, hide_input=hidden, show_default=bool(default), err=True)
         return answer
+
+
+def _drop_typed_ahead(stream: TextIO) -> None:
+    import termios
+
+    with suppress(OSError, ValueError, termios.error):  # a test's stream, or a terminal that has gone
+        termios.tcflush(stream.fileno(), termios.TCIFLUSH)

@@ -10,12 +10,12 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
-from gridbyoc.cli.running import choices_options, open_run, preflight_options
+from gridbyoc.cli.running import brief_option, choices_options, open_run, preflight_options
 
 if TYPE_CHECKING:
     from gridbyoc.stack.model import Stack
-    from gridbyoc.steps.plan import Plan
     from gridbyoc.steps.report import Report
+    from gridbyoc.steps.review.review import Review
     from gridbyoc.steps.run import Checks, Choices
     from gridbyoc.steps.wishes import EditBody, Wishes
 
@@ -36,6 +36,7 @@ class Yes(NamedTuple):
 @click.option("--refresh", is_flag=True, help="Let Terraform look, also where nothing has moved since the last run.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for the clusters to run.")
 @click.option("--edit-before-creation", is_flag=True, help="Open $VISUAL or $EDITOR on each new cluster's request.")
+@brief_option
 @preflight_options
 @choices_options
 @pass_app
@@ -48,6 +49,7 @@ def bootstrap(
     rollback: bool,
     refresh: bool,
     edit_before_creation: bool,
+    brief: bool,
     checks: Checks | None,
     choices: Choices,
 ) -> None:
@@ -61,7 +63,7 @@ def bootstrap(
 
     editor = _editor(app) if edit_before_creation else None
     choices = replace(choices, checks=checks, refresh=refresh)
-    carry_out(app, stack_file, overrides, choices, Yes(yes, yes_destroy), Wishes(editor, rollback))
+    carry_out(app, stack_file, overrides, choices, Yes(yes, yes_destroy), Wishes(editor, rollback), brief=brief)
 
 
 def carry_out(
@@ -72,13 +74,14 @@ def carry_out(
     yes: Yes,
     wishes: Wishes,
     *,
+    brief: bool = False,
     alter: Callable[[Stack], Stack] | None = None,
     verb: str = "bootstrap",
 ) -> None:
     """Run a bootstrap of ``stack_file`` (as ``alter`` makes it) under its lock, as ``verb``, and show its report."""
     from gridbyoc.steps.wishes import Approval
 
-    approval = Approval(yes.create_and_change, yes.destroy, lambda plan: ask(app, plan))
+    approval = Approval(yes.create_and_change, yes.destroy, lambda review: ask(app, review, brief=brief))
     with open_run(app, stack_file, overrides, verb, choices) as run:
         from gridbyoc.steps.bootstrap import bootstrap as run_bootstrap
 
@@ -87,13 +90,14 @@ def carry_out(
     show_report(app, report)
 
 
-def ask(app: App, plan: Plan) -> bool:
-    """Show the plan and ask for a yes; ``ApprovalRequiredError`` without a terminal."""
+def ask(app: App, review: Review, *, brief: bool) -> bool:
+    """Show a plan's review and ask for a yes; ``ApprovalRequiredError`` without a terminal."""
     from gridbyoc.show.plan import plan_lines
+    from gridbyoc.show.table import width_of
 
-    for line in plan_lines(plan):
+    for line in plan_lines(review, brief=brief, width=width_of(app.stderr)):
         app.note(line)
-    return app.confirm("Carry this out?", flag="--yes (and --yes-destroy for what is destroyed)")
+    return app.confirm("Apply these changes?", flag="--yes (and --yes-destroy for what is destroyed)")
 
 
 def _editor(app: App) -> EditBody:

@@ -12,7 +12,7 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.bootstrap import ask, show_report
 from gridbyoc.cli.options import command, group, pass_app, stack_argument
 from gridbyoc.cli.reporting import report_options
-from gridbyoc.cli.running import choices_options, open_run, preflight_options
+from gridbyoc.cli.running import brief_option, choices_options, open_run, preflight_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, BundleKeyError, FileError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ LARGEST = 256 * 1024 * 1024
 @click.option("--yes", "-y", is_flag=True, help="Approve creation and change (never destruction).")
 @click.option("--yes-destroy", is_flag=True, help="Approve destruction and replacement as well.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for the clusters to run.")
+@brief_option
 @report_options
 @preflight_options
 @choices_options
@@ -40,6 +41,7 @@ def apply(
     stack_file: str,
     yes: bool,
     yes_destroy: bool,
+    brief: bool,
     checks: Checks | None,
     choices: Choices,
     reporting: Reporting,
@@ -55,7 +57,7 @@ def apply(
     from gridbyoc.steps.wishes import Approval
 
     bundle = read_bundle(read_file(app, file), bundle_key(app.environ))
-    approval = Approval(yes, yes_destroy, lambda plan: ask(app, plan))
+    approval = Approval(yes, yes_destroy, lambda review: ask(app, review, brief=brief))
     chosen = replace(choices, checks=checks)
     with open_run(app, stack_file, bundle.overrides, "apply", chosen) as run:
         report = apply_bundle(reporting.watching(run), bundle, approval)

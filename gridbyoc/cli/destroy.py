@@ -30,12 +30,14 @@ def destroy(
     """Delete STACK_FILE's clusters, wait until they are gone, then their leftovers, the role and the local files.
 
     The role goes after the clusters: the control plane needs it to take them down. What holds data stays unless
-    --delete-data. Ends with status 7 while anything of a cluster is left in AWS.
+    --delete-data. On a terminal, it asks for the stack's name. Ends with status 7 while anything of a cluster is left
+    in AWS.
     """
     from gridbyoc.steps.destroy import destroy as run_destroy
 
     with open_run(app, stack_file, overrides, "destroy", choices) as run:
-        done = run_destroy(run, lambda doomed: yes_destroy or _ask(app, doomed), delete_data=delete_data)
+        name = run.stack.name
+        done = run_destroy(run, lambda doomed: yes_destroy or _ask(app, name, doomed), delete_data=delete_data)
     _show(app, run.stack.name, done)
     return int(ExitStatus.DONE) if done.left.ledger.clear else int(ExitStatus.LEFTOVERS)
 
@@ -58,7 +60,7 @@ def _show(app: App, stack: str, done: Destroyed) -> None:
     show_found(app, stack, done.left)
 
 
-def _ask(app: App, doomed: Doomed) -> bool:
+def _ask(app: App, stack: str, doomed: Doomed) -> bool:
     from gridbyoc.show.leftovers import leftover_rows
     from gridbyoc.show.table import plain_table
 
@@ -71,4 +73,4 @@ def _ask(app: App, doomed: Doomed) -> bool:
         app.note("  - what past clusters left behind (what holds data only with --delete-data):")
         for line in plain_table(*leftover_rows(doomed.found.ledger)).splitlines():
             app.note(f"      {line}")
-    return app.confirm("Destroy all of this?", flag="--yes-destroy")
+    return app.confirm_name("Destroy all of this?", stack, flag="--yes-destroy")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, Interrupte
 
 if TYPE_CHECKING:
     from gridbyoc.steps.fleet.carry_out import FleetReport, Wanted
-    from gridbyoc.steps.fleet.model import Verb
+    from gridbyoc.steps.fleet.model import Member, Verb
 
 VERBS = {
     "validate": ("stackfile", "List every problem of each stack file."),
@@ -34,7 +35,8 @@ FORWARDED = frozenset(
 )
 """The single verbs' options that mean something for many stacks; they are taken from those commands as they are."""
 
-_APPROVALS = {"bootstrap": ("yes", "--yes"), "destroy": ("yes_destroy", "--yes-destroy")}
+_YES_DESTROY = "--yes-destroy"
+_APPROVALS = {"bootstrap": ("yes", "--yes"), "destroy": ("yes_destroy", _YES_DESTROY)}
 _PATIENCE = "--lock-timeout=60s"
 """A run that was killed a moment ago, with the fleet it belonged to, is still coming to its end."""
 
@@ -76,7 +78,7 @@ def _command(verb: str) -> click.Command:
 
     @pass_app
     def callback(app: App, /, paths: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401 - any option's value
-        _require_approval(verb, given)
+        _require_approval(app, verb, given)
         return _run(app, paths, _wanted(verb, _options(click.get_current_context(), taken, given), given))
 
     return Command(verb, params=[*_own(verb), *taken], callback=callback, help=_help(verb, line), short_help=line)
@@ -109,9 +111,11 @@ def _verb(verb: str) -> Verb:
 def _help(verb: str, line: str) -> str:
     if verb not in _APPROVALS:
         return f"{line}\n\nPATHS are stack files, directories and globs (default: the current directory)."
-    flag = _APPROVALS[verb][1]
+    asks = f"Asks nothing: {_APPROVALS[verb][1]} is needed."
+    if verb == "destroy":
+        asks = "On a terminal, asks for the number of stacks (of one: its name); elsewhere --yes-destroy is needed."
     resume = "A run that was broken off goes on with what is left; --all runs all again."
-    return f"{line}\n\nPATHS are stack files, directories and globs. Asks nothing: {flag} is needed. {resume}"
+    return f"{line}\n\nPATHS are stack files, directories and globs. {asks} {resume}"
 
 
 def _own(verb: str) -> list[click.Parameter]:
@@ -128,9 +132,9 @@ def _own(verb: str) -> list[click.Parameter]:
     return own
 
 
-def _require_approval(verb: str, given: dict[str, Any]) -> None:
+def _require_approval(app: App, verb: str, given: dict[str, Any]) -> None:
     name, flag = _APPROVALS.get(verb, ("", ""))
-    if name and not given.get(name):
+    if name and not given.get(name) and not (verb == "destroy" and app.interactive):
         raise ApprovalRequiredError(
             f"`fleet {verb}` asks nothing, and needs {flag}.",
             fix="Look at `gridbyoc fleet plan`, then run again with it.",
@@ -177,6 +181,9 @@ def _run(app: App, paths: tuple[str, ...], wanted: Wanted) -> int:
     from gridbyoc.steps.fleet.find import find_members
 
     members = find_members(paths or (".",), app.cwd)
+    if wanted.verb == "destroy" and _YES_DESTROY not in wanted.options:
+        _ask(app, members)
+        wanted = replace(wanted, options=(*wanted.options, _YES_DESTROY))
     view = fleet_view(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
     with view:
         report = carry_out(members, wanted, Surroundings(app.cwd, app.home, app.environ, view, now))
@@ -184,6 +191,20 @@ def _run(app: App, paths: tuple[str, ...], wanted: Wanted) -> int:
     if report.interrupted:
         raise _interrupted(report)
     return report.status
+
+
+def _ask(app: App, members: Sequence[Member]) -> None:
+    """Ask for the one stack's name, or for the number of several: typing fifty names would be read by nobody."""
+    from gridbyoc.show.table import plain_table
+    from gridbyoc.stack.words import counted, escaped
+
+    app.note("This deletes, for good, the clusters and the role of:")
+    rows = [(member.label, escaped(member.shown)) for member in members]
+    for line in plain_table(("stack", "file"), rows).splitlines():
+        app.note(f"  {line}")
+    name = members[0].label if len(members) == 1 else counted(len(members), "stack")
+    if not app.confirm_name("Destroy all of this?", name, flag=_YES_DESTROY):
+        raise ApprovalRequiredError("The destruction was not approved.", rerun=SAFE_NOTHING_DONE)
 
 
 def _show(app: App, report: FleetReport) -> None:

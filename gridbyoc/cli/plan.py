@@ -13,13 +13,12 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.bundle import key_for
 from gridbyoc.cli.options import DEFAULT_STACK, command, pass_app, set_option, stack_argument, url_option
 from gridbyoc.cli.reporting import report_options
-from gridbyoc.cli.running import open_run, preflight_options, terraform_options
+from gridbyoc.cli.running import brief_option, open_run, preflight_options, terraform_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from gridbyoc.cli.reporting import Reporting
     from gridbyoc.stack.secret import Secret
-    from gridbyoc.steps.plan import Plan
     from gridbyoc.steps.review.review import Review
     from gridbyoc.steps.run import Checks, Run
 
@@ -57,6 +56,7 @@ def render(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin:
 @click.option("--exit-code", is_flag=True, help="End with status 3 where changes are pending.")
 @click.option("--out", default=None, metavar="FILE", help="Write a bundle, which `gridbyoc apply FILE` carries out.")
 @click.option("--unencrypted", is_flag=True, help="Let the bundle hold its secrets in clear.")
+@brief_option
 @report_options
 @preflight_options
 @terraform_options
@@ -69,6 +69,7 @@ def plan(
     exit_code: bool,
     out: str | None,
     unencrypted: bool,
+    brief: bool,
     checks: Checks | None,
     terraform_bin: str | None,
     url: str | None,
@@ -85,12 +86,12 @@ def plan(
     if unencrypted and not out:
         raise UsageError("--unencrypted is about a bundle, and no --out says where.", rerun=SAFE_NOTHING_DONE)
     key = key_for(app, unencrypted=unencrypted) if out else None
-    asked = Asked(out, stack_file, url, overrides, key, reporting)
+    asked = Asked(out, stack_file, url, overrides, key, reporting, brief)
     reading = replace(checks, reads_only=True) if checks else None
     with open_run(app, stack_file, overrides, "plan", Choices(terraform_bin, url, checks=reading)) as run:
-        made, found = _made(app, asked.reporting.watching(run), asked)
-    _show(app, made, found, asked)
-    return int(ExitStatus.CHANGES_PENDING) if exit_code and made.has_changes else int(ExitStatus.DONE)
+        found = _made(app, asked.reporting.watching(run), asked)
+    _show(app, found, asked)
+    return int(ExitStatus.CHANGES_PENDING) if exit_code and found.plan.has_changes else int(ExitStatus.DONE)
 
 
 class Asked(NamedTuple):
@@ -102,47 +103,44 @@ class Asked(NamedTuple):
     overrides: tuple[str, ...]
     key: Secret | None
     reporting: Reporting
+    brief: bool
 
 
-def _made(app: App, run: Run, asked: Asked) -> tuple[Plan, Review | None]:
+def _made(app: App, run: Run, asked: Asked) -> Review:
     """Plan, and while the saved plan is there: look into it, put it into a bundle."""
     from gridbyoc.stack.files import write_atomic
     from gridbyoc.stack.model import LocalBackend
     from gridbyoc.steps.bundle.make import check_bundleable, make_bundle
     from gridbyoc.steps.plan import make_plan
     from gridbyoc.steps.prepare import prepare
-    from gridbyoc.steps.review.review import review
+    from gridbyoc.steps.review.review import review_of
 
     if asked.out:
         check_bundleable(run.stack, app.cwd / asked.out)
     site = prepare(run)
     made = make_plan(run, site)
     try:
-        found = None
-        if asked.reporting.reviews:
-            shown = site.runner.show(made.saved) if made.saved else {}
-            found = review(run.stack, made, shown, asked.reporting.warnings)
+        found = review_of(run, site, made, asked.reporting.warnings)
         if asked.out:
             data = make_bundle(run, site, made, overrides=asked.overrides, key=asked.key)
             write_atomic(app.cwd / asked.out, data)
             if isinstance(run.stack.terraform.backend, LocalBackend):
                 app.note("note: The state is local, so this bundle can be applied in this work_dir only.")
-        return made, found
+        return found
     finally:
         if made.saved:
             made.saved.unlink(missing_ok=True)
 
 
-def _show(app: App, made: Plan, found: Review | None, asked: Asked) -> None:
-    from gridbyoc.show.plan import plan_lines
-    from gridbyoc.show.review import review_object
+def _show(app: App, found: Review, asked: Asked) -> None:
+    from gridbyoc.show.plan import plan_lines, review_object
+    from gridbyoc.show.table import width_of
 
-    if found:
-        asked.reporting.planned(found, bundle=asked.out or "")
-    if app.json and found:
+    asked.reporting.planned(found, bundle=asked.out or "", brief=asked.brief)
+    if app.json:
         app.line(json.dumps(review_object(found), ensure_ascii=False))
     elif app.format == "text":
-        for line in plan_lines(made):
+        for line in plan_lines(found, brief=asked.brief, width=width_of(app.stdout)):
             app.line(line)
     if asked.out:
         app.note(f"Wrote {asked.out}. Next: `{apply_command(asked.out, asked.stack_file, asked.url)}`")

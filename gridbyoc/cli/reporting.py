@@ -39,11 +39,6 @@ class Reporting:
     warnings: list[str] = field(default_factory=list)
     findings: list[FindingMade] = field(default_factory=list)
 
-    @property
-    def reviews(self) -> bool:
-        """Whether anybody wants a plan's details, which take Terraform another look at the saved plan."""
-        return bool(self.files) or self.platform != "none" or self.app.format in {"json", "markdown"}
-
     def watching(self, run: Run) -> Run:
         """The same run, with its warnings and what the preflight found noted here, and annotated where it belongs."""
         emit = run.outside.emit
@@ -58,12 +53,13 @@ class Reporting:
 
         return replace(run, outside=replace(run.outside, emit=listen))
 
-    def planned(self, found: Review, *, bundle: str = "") -> None:
-        """Hand on a plan's review: report files, stdout in Markdown, the platform."""
+    def planned(self, found: Review, *, bundle: str = "", brief: bool = False) -> None:
+        """Hand on a plan's review: report files, stdout in Markdown, the platform. ``brief``: no resources."""
         from gridbyoc.show.ci import gitlab
-        from gridbyoc.show.review import review_markdown, review_object
+        from gridbyoc.show.plan import review_object
+        from gridbyoc.show.review import review_markdown
 
-        text = review_markdown(found)
+        text = review_markdown(found, brief=brief)
         self._hand_on(text, review_object(found))
         if self.platform == "github":
             self._github(text, plan_outputs(found, bundle))

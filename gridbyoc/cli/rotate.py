@@ -11,7 +11,7 @@ import click
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bootstrap import Yes, carry_out
 from gridbyoc.cli.options import command, load_stack, pass_app, set_option, stack_argument
-from gridbyoc.cli.running import choices_options, now
+from gridbyoc.cli.running import brief_option, choices_options, now
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 
 if TYPE_CHECKING:
@@ -25,10 +25,18 @@ if TYPE_CHECKING:
 @click.option("--role", is_flag=True, help="Replace the role itself, not only the external id.")
 @click.option("--yes", "-y", is_flag=True, help="Approve creation and change, as for bootstrap.")
 @click.option("--yes-destroy", is_flag=True, help="Approve that the old role is destroyed at the end (--role).")
+@brief_option
 @choices_options
 @pass_app
 def rotate(
-    app: App, stack_file: str, overrides: tuple[str, ...], role: bool, yes: bool, yes_destroy: bool, choices: Choices
+    app: App,
+    stack_file: str,
+    overrides: tuple[str, ...],
+    role: bool,
+    yes: bool,
+    yes_destroy: bool,
+    brief: bool,
+    choices: Choices,
 ) -> None:
     """Give the stack a new external id, without a moment in which the control plane cannot assume the role.
 
@@ -41,12 +49,16 @@ def rotate(
 
     approved = Yes(yes, yes_destroy)
     if role:
-        carry_out(app, stack_file, overrides, choices, approved, Wishes(new_role=True), verb="rotate")
+        wishes = Wishes(new_role=True)
+        carry_out(app, stack_file, overrides, choices, approved, wishes, brief=brief, verb="rotate")
         return
     file = _rotatable_file(load_stack(app, stack_file, overrides))
     mark = now().strftime("%Y-%m-%dT%H:%M:%SZ")
     wishes = Wishes(needs_role=True, approved=lambda: _record(app, file, mark))
-    carry_out(app, stack_file, overrides, choices, approved, wishes, alter=lambda s: _marked(s, mark), verb="rotate")
+    carry_out(
+        app, stack_file, overrides, choices, approved, wishes,
+        brief=brief, alter=lambda stack: _marked(stack, mark), verb="rotate",
+    )  # fmt: skip
 
 
 def _marked(stack: Stack, mark: str) -> Stack:

@@ -106,6 +106,13 @@ def choices_options(function: F) -> F:
     return cast(F, wait_options(terraform_options(lock_option(url_option(with_choices)))))
 
 
+def brief_option(function: F) -> F:
+    """``--brief``."""
+    return click.option(
+        "--brief", is_flag=True, help="Of a plan, show the sentences only: no resource addresses and attributes."
+    )(function)
+
+
 def preflight_options(function: F) -> F:
     """``--skip-preflight``, ``--only``, ``--skip``, ``--strict``: the command gets them as ``checks``, or ``None``."""
 

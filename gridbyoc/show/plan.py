@@ -2,30 +2,76 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
+from gridbyoc.show.attributes import terminal_lines
 from gridbyoc.steps.plan import Plan
+from gridbyoc.steps.review.review import Review
+from gridbyoc.steps.review.words import plain_sentence
 
 SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "-/+", "read": "<=", "none": " "}
 
 
-def plan_lines(plan: Plan) -> list[str]:
-    """Terraform's changes, the control plane's, the standing cost, and a summary."""
-    lines = ["", "AWS (Terraform):"]
-    if plan.terraform is None:
-        lines.append("  + a new role with its policy, attachments and external id")
-    else:
-        lines += [f"  {SIGNS.get(c.action, '~')} {c.address}" for c in plan.terraform.changes] or ["    no changes"]
-    lines.append("Control plane:")
+def plan_lines(review: Review, *, brief: bool = False, width: int | None = None) -> list[str]:
+    """What a yes is given to: permissions, clusters, cost, then each resource with its attributes, and a summary.
+
+    ``brief`` leaves the resources out. Sentences are wrapped to ``width`` columns; ``None``: one line each.
+    """
+    plan = review.plan
+    sections = [
+        _section("Destroys:", [f"- {name}" for name in plan.destroys], width),
+        _section("Permissions:", [plain_sentence(sentence) for sentence in review.permissions], width),
+        _section("Control plane:", list(_clusters(plan)) or ["no clusters"], width),
+        _section("Standing cost:", list(_costs(review)), width),
+        _section("Changed outside of Terraform:", list(review.outside), width),
+        [] if brief else _resources(review),
+    ]
+    return [*chain.from_iterable(sections), "", summary(plan)]
+
+
+def _section(title: str, items: list[str], width: int | None) -> list[str]:
+    return ["", title, *(line for item in items for line in wrapped(item, width, "  "))] if items else []
+
+
+def wrapped(text: str, width: int | None, indent: str) -> list[str]:
+    """``text`` behind ``indent``, in lines of at most ``width`` columns; names are never broken."""
+    if width is None:
+        return [indent + text]
+    hanging = f"{indent}    "
+    return textwrap.wrap(
+        text, width, initial_indent=indent, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _clusters(plan: Plan) -> Iterator[str]:
     for change in plan.clusters:
-        lines.append(f"  {SIGNS[change.action]} cluster {change.name}" + (": no changes" * (change.action == "none")))
-        lines += [f"      {f.field}: {f.before} -> {f.after}" for f in change.fields]
+        yield f"{SIGNS[change.action]} cluster {change.name}" + (": no changes" * (change.action == "none"))
+        yield from (f"    {f.field}: {f.before} -> {f.after}" for f in change.fields)
         given = plan.handed_on if change.spec and change.cluster else ()
-        lines += [f"      {name}: is given the new one after the apply" for name in given]
-    lines += [] if plan.clusters else ["    no clusters"]
-    if plan.costs:
-        lines += ["Standing cost:", *(f"  {cost}" for cost in plan.costs)]
-    return [*lines, "", summary(plan)]
+        yield from (f"    {name}: is given the new one after the apply" for name in given)
+
+
+def _costs(review: Review) -> Iterator[str]:
+    if review.before == review.after:
+        yield from (f"unchanged: {cost}" for cost in review.after)
+        return
+    yield from (f"before: {cost}" for cost in review.before or ("no cluster",))
+    yield from (f"after:  {cost}" for cost in review.after or ("no cluster",))
+
+
+def _resources(review: Review) -> list[str]:
+    lines = ["", "AWS (Terraform):"]
+    if review.plan.terraform is None:
+        return [*lines, "  + a new role with its policy, attachments and external id"]
+    for detail in review.resources:
+        reason = f" ({detail.reason.replace('_', ' ')})" if detail.reason else ""
+        lines.append(f"  {SIGNS.get(detail.action, '~')} {detail.address}{reason}")
+        lines += [f"      {line}" for each in detail.attributes for line in terminal_lines(each)]
+    return lines if review.resources else [*lines, "    no changes"]
 
 
 def summary(plan: Plan) -> str:
@@ -63,4 +109,17 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         ],
         "destroys": list(plan.destroys),
         "costs": list(plan.costs),
+    }
+
+
+def review_object(review: Review) -> dict[str, Any]:
+    """The plan's object with everything that the terminal and the comment say beside it."""
+    return plan_object(review.plan) | {
+        "stack": review.stack,
+        "resources": [asdict(detail) for detail in review.resources],
+        "permissions": [plain_sentence(sentence) for sentence in review.permissions],
+        "standing_cost": {"before": list(review.before), "after": list(review.after)},
+        "handed_on": list(review.plan.handed_on),
+        "warnings": list(review.warnings),
+        "changed_outside": list(review.outside),
     }

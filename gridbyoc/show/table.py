@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
@@ -28,6 +29,14 @@ def write_table(
 def is_drawn(stream: TextIO, environ: Mapping[str, str]) -> bool:
     """Whether somebody looks at it on a terminal that can draw."""
     return stream.isatty() and environ.get("TERM") != "dumb"
+
+
+def width_of(stream: TextIO) -> int | None:
+    """The columns of the terminal that ``stream`` is; ``None`` where it is none, or does not say."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None if stream.isatty() else None
+    except (OSError, ValueError):
+        return None
 
 
 def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -17,6 +17,7 @@ from gridbyoc.steps.plan import Plan, make_plan
 from gridbyoc.steps.prepare import Site, grant_of, prepare
 from gridbyoc.steps.replacement import finish_replacement, replace_role
 from gridbyoc.steps.report import Report, report_of
+from gridbyoc.steps.review.review import review_of
 from gridbyoc.steps.rollback import Made, compensating
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait, wait_for
@@ -81,7 +82,7 @@ def _approve_and_apply(
     try:
         if wishes.needs_role and plan.grant is None:
             raise UsageError("There is no role yet.", fix="Run `gridbyoc bootstrap` first.", rerun=SAFE_NOTHING_DONE)
-        _approve(run, plan, approval)
+        _approve(run, site, plan, approval)
         if wishes.approved is not None:
             wishes.approved()
         if wishes.rollback:
@@ -92,7 +93,7 @@ def _approve_and_apply(
             plan.saved.unlink(missing_ok=True)
 
 
-def _approve(run: Run, plan: Plan, approval: Approval) -> None:
+def _approve(run: Run, site: Site, plan: Plan, approval: Approval) -> None:
     if not plan.has_changes:
         return
     if plan.destroys and not approval.destroy and approval.create_and_change:
@@ -106,8 +107,9 @@ def _approve(run: Run, plan: Plan, approval: Approval) -> None:
         for cost in plan.costs:
             run.outside.emit(Note(cost))
         return
+    found = review_of(run, site, plan)
     with run.asking():
-        approved = approval.ask(plan)
+        approved = approval.ask(found)
     if not approved:
         raise ApprovalRequiredError("The plan was not approved.", rerun=SAFE_NOTHING_DONE)
 

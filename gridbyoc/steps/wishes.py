@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from gridbyoc.stack.model import ClusterSpec
 
 if TYPE_CHECKING:  # a command line that is wrong is refused before either service's client is loaded
-    from gridbyoc.steps.plan import Plan
+    from gridbyoc.steps.review.review import Review
 
 EditBody = Callable[[ClusterSpec, dict[str, Any]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What may be done without asking, and whom to ask else. ``ask`` shows the plan and returns the answer."""
+    """What may be done without asking, and whom to ask else. ``ask`` shows a plan's review and returns the answer."""
 
     create_and_change: bool
     destroy: bool
-    ask: Callable[[Plan], bool]
+    ask: Callable[[Review], bool]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from markdown_it.token import Token
 from gridbyoc.control_plane.model import FieldChange, Grant
 from gridbyoc.show.applied import report_markdown
 from gridbyoc.show.markdown import LIMIT, code, details, fence, fitted, prose
-from gridbyoc.show.plan import plan_lines
-from gridbyoc.show.review import review_markdown, review_object
+from gridbyoc.show.plan import plan_lines, review_object
+from gridbyoc.show.review import review_markdown
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.changes import ClusterChange
@@ -170,7 +170,7 @@ def test_a_rotation_says_that_clusters_are_given_the_new_id() -> None:
     plan = Plan(summary, (kept, new), (), Grant(ROLE, Secret("x" * 9), "us-east-1"))
     text = review_markdown(of({}, plan))
     assert "- The cluster `a` stays as it is\n  - `external_id`: it is given the new one after the apply\n- The" in text
-    assert "      external_id: is given the new one after the apply" in plan_lines(plan)
+    assert "      external_id: is given the new one after the apply" in plan_lines(of({}, plan))
     assert Plan(summary, (kept,), (), None).handed_on == ()
 
 

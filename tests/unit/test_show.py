@@ -17,7 +17,8 @@ from gridbyoc.steps.changes import ClusterChange
 from gridbyoc.steps.events import Asking, ClusterProgress, Event, Note, ResourceProgress, StepFinished, StepStarted
 from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.report import Report
-from tests.unit.fakes import ROLE, Time, cluster
+from gridbyoc.steps.review.review import review
+from tests.unit.fakes import ROLE, Time, cluster, stack
 
 STORY: tuple[Event, ...] = (
     StepStarted("apply"),
@@ -115,7 +116,7 @@ def test_a_table_has_colours_on_a_terminal_only(environ: dict, coloured: bool) -
 
 def test_a_plan_shows_both_sides() -> None:
     plan = Plan(None, (ClusterChange("create", "a"), ClusterChange("delete", "b")), ("a: $10",), None)
-    lines = plan_lines(plan)
+    lines = plan_lines(review(stack(), plan, {}))
     assert "  + a new role with its policy, attachments and external id" in lines
     assert "  + cluster a" in lines
     assert "  - cluster b" in lines
@@ -139,5 +140,6 @@ def test_the_summary_of_no_changes() -> None:
 
     plan = Plan(PlanSummary(0, 0, 0, (), (), (), has_changes=False), (ClusterChange("none", "a"),), (), None)
     assert summary(plan) == "No changes: both sides are as the stack file asks."
-    assert "    no changes" in plan_lines(plan)
-    assert "  cluster a: no changes" in "\n".join(plan_lines(plan))
+    lines = plan_lines(review(stack(), plan, {}))
+    assert "    no changes" in lines
+    assert "    cluster a: no changes" in lines

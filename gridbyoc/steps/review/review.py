@@ -11,10 +11,12 @@ from gridbyoc.stack.model import ClusterSpec, PerformanceProfile, Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.cost import standing_cost
 from gridbyoc.steps.plan import Plan
+from gridbyoc.steps.prepare import Site
 from gridbyoc.steps.review.details import ResourceDetail, resource_details
 from gridbyoc.steps.review.outside import changed_outside
 from gridbyoc.steps.review.permissions import Trusted, permission_changes, trusted_ids
 from gridbyoc.steps.review.words import Name, Sentence
+from gridbyoc.steps.run import Run
 from gridbyoc.terraform.redaction import Redactor
 
 SHORTEST = 4
@@ -36,6 +38,12 @@ class Review:
     after: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
+
+
+def review_of(run: Run, site: Site, plan: Plan, warnings: Sequence[str] = ()) -> Review:
+    """The review of a plan that was just made; its saved plan is read once more where anything would change."""
+    shown = site.runner.show(plan.saved) if plan.saved and plan.has_changes else {}
+    return review(run.stack, plan, shown, warnings)
 
 
 def review(stack: Stack, plan: Plan, shown: Mapping[str, Any], warnings: Sequence[str] = ()) -> Review:

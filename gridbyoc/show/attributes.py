@@ -1,0 +1,46 @@
+"""One attribute's old and new value as lines of text; documents as a difference, line by line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from gridbyoc.steps.review.details import UNKNOWN, AttributeChange
+
+LONGEST_VALUE = 4000
+"""Characters of one value; the rest is counted."""
+
+
+def diff_lines(change: AttributeChange) -> Iterator[str]:
+    """For a ``diff`` code block: each line begins with ``-``, ``+`` or a blank."""
+    before, after = _lines(change.before), _lines(change.after)
+    if len(before) > 1 and len(after) > 1:
+        yield f"  {change.name}:"
+        marked = difflib.unified_diff(before, after, n=2, lineterm="")
+        yield from (line for line in marked if not line.startswith(("---", "+++", "@@")))
+        return
+    for sign, value in (("-", before), ("+", after)):
+        for number, line in enumerate(value):
+            yield f"{sign} {change.name}: {line}" if number == 0 else f"{sign}   {line}"
+
+
+def terminal_lines(change: AttributeChange) -> Iterator[str]:
+    """For a terminal or a log: ``name: old -> new``. A new value that is not known yet is left out of a creation."""
+    before, after = _lines(change.before), _lines(change.after)
+    if len(before) > 1 or len(after) > 1:
+        yield from map(_visible, diff_lines(change))
+    elif before:
+        yield _visible(f"{change.name}: {before[0]} -> {after[0] if after else '(none)'}")
+    elif after and change.after != UNKNOWN:
+        yield _visible(f"{change.name}: {after[0]}")
+
+
+def _lines(text: str | None) -> list[str]:
+    if text is None:
+        return []
+    more = len(text) - LONGEST_VALUE
+    return (text if more <= 0 else f"{text[:LONGEST_VALUE]}… ({more} more characters)").split("\n")
+
+
+def _visible(text: str) -> str:
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
