@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gridbyoc.terraform.events import ChangeSummary, OutputsEvent, PlannedChange, ResourceChange, ResourceDrift
@@ -11,6 +12,8 @@ from gridbyoc.terraform.transcript import Transcript
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
     """A plan: the counts, each change, what was changed outside of Terraform, and the outputs that would change.
+
+    Changes are sorted by address, outputs by name: Terraform reports them in the order in which its workers finish.
 
     ``has_changes`` is Terraform's own word (``-detailed-exitcode``); it may be true for outputs alone.
     """
@@ -38,6 +41,11 @@ class ApplySummary:
 _NOTHING = ChangeSummary(0, 0, 0)
 
 
+def in_order(changes: Iterable[ResourceChange]) -> tuple[ResourceChange, ...]:
+    """The changes by address; a deposed object has the address of the current one."""
+    return tuple(sorted(changes, key=lambda change: (change.address, change.action, change.reason)))
+
+
 def plan_summary(said: Transcript, *, has_changes: bool) -> PlanSummary:
     """The summary of a plan's transcript."""
     counts = next(iter(reversed(said.kept(ChangeSummary))), _NOTHING)
@@ -46,9 +54,9 @@ def plan_summary(said: Transcript, *, has_changes: bool) -> PlanSummary:
         add=counts.add,
         change=counts.change,
         destroy=counts.destroy,
-        changes=tuple(event.change for event in said.kept(PlannedChange)),
-        drift=tuple(event.change for event in said.kept(ResourceDrift)),
-        outputs=outputs.changed,
+        changes=in_order(event.change for event in said.kept(PlannedChange)),
+        drift=in_order(event.change for event in said.kept(ResourceDrift)),
+        outputs=tuple(sorted(outputs.changed)),
         has_changes=has_changes,
         imported=counts.imported,
     )

@@ -192,6 +192,16 @@ def test_a_comment_is_never_too_long_and_says_what_it_leaves_out(resources: int,
     assert text.count("<details>") == text.count("</details>")
 
 
+def test_the_report_is_in_the_order_of_addresses() -> None:
+    one, other = shown(text=("a", "b")), shown(text=("a", "c"))
+    one["resource_changes"][0]["address"], other["resource_changes"][0]["address"] = "x.b", "x.a"
+    changes = [*one["resource_changes"], *other["resource_changes"]]
+    reviews = [of({"resource_changes": found}) for found in (changes, changes[::-1])]
+    assert [detail.address for detail in reviews[0].resources] == ["x.a", "x.b"]
+    assert review_markdown(reviews[0]) == review_markdown(reviews[1])
+    assert review_object(reviews[0]) == review_object(reviews[1])
+
+
 def test_very_many_permissions_and_clusters_are_cut_with_words() -> None:
     names = tuple(ClusterChange("delete", f"{n}-{'x' * 90}") for n in range(2000))
     text = review_markdown(of({}, a_plan(*names)))

@@ -27,6 +27,7 @@ from gridbyoc.terraform.failures import Failure, failed
 from gridbyoc.terraform.logs import Logs
 from gridbyoc.terraform.process import Cause, Ended
 from gridbyoc.terraform.redaction import Redactor
+from gridbyoc.terraform.summary import plan_summary
 from gridbyoc.terraform.transcript import Transcript, diagnostics_in
 
 LOCK_DETAIL = """Error message: resource temporarily unavailable
@@ -269,3 +270,22 @@ def test_a_document_with_diagnostics(transcript: Callable[..., Transcript]) -> N
 def test_any_text_can_be_searched_for_diagnostics(lines: list[str]) -> None:
     for found in diagnostics_in(lines):
         assert found.severity in ("error", "warning")
+
+
+def test_two_plans_of_one_stack_come_in_one_order(transcript: Callable[..., Transcript]) -> None:
+    """Terraform reports changes in the order in which its workers come to them."""
+
+    def line(kind: str, address: str, action: str) -> str:
+        return json.dumps({"type": kind, "change": {"resource": {"addr": address}, "action": action}})
+
+    found = []
+    for addresses in (("b", "a", 'c["y"]', 'c["x"]'), ('c["x"]', 'c["y"]', "a", "b")):
+        said = transcript()
+        for kind in ("planned_change", "resource_drift"):
+            for address in addresses:
+                said.line("stdout", line(kind, address, "update"))
+        outputs = {name: {"action": "update"} for name in addresses}
+        said.line("stdout", json.dumps({"type": "outputs", "outputs": outputs}))
+        found.append(plan_summary(said, has_changes=True))
+    assert found[0] == found[1]
+    assert [change.address for change in found[0].changes] == ["a", "b", 'c["x"]', 'c["y"]']

@@ -10,6 +10,7 @@ from gridbyoc.control_plane.model import FieldChange
 from gridbyoc.steps.bundle.basis import Basis
 from gridbyoc.steps.changes import Action, ClusterChange
 from gridbyoc.terraform import PlanSummary, ResourceChange
+from gridbyoc.terraform.summary import in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Bundle:
 
 def summary_of_json(found: Mapping[str, Any]) -> PlanSummary:
     """Terraform's half of the plan, from an object whose shape has been checked."""
-    changes = tuple(ResourceChange(each["address"], each["action"], each["reason"]) for each in found["changes"])
+    changes = in_order(ResourceChange(each["address"], each["action"], each["reason"]) for each in found["changes"])
     return PlanSummary(
         add=found["add"],
         change=found["change"],

@@ -64,9 +64,10 @@ def actions_of(change: Change) -> tuple[str, ...]:
 
 
 def all_changes(shown: Mapping[str, Any]) -> tuple[Change, ...]:
-    """Every resource of a plan, those that stay as they are too."""
+    """Every resource of a plan by address, those that stay as they are too."""
     found = shown.get("resource_changes")
-    return tuple(each for each in found if isinstance(each, dict)) if isinstance(found, list) else ()
+    changes = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    return tuple(sorted(changes, key=lambda each: (str(each.get("address")), str(each.get("deposed") or ""))))
 
 
 def resource_changes(shown: Mapping[str, Any]) -> tuple[Change, ...]:
