@@ -18,7 +18,7 @@ class AwsCredentialsError(AwsError):
 
 
 class AccountMismatchError(AwsError):
-    """The caller's account is not the stack's ``aws.account_id``."""
+    """The caller's account is not the stack's ``aws.account_id``, or not the one that its role is in."""
 
     code = "GBY-A003"
     exit_status = ExitStatus.PREFLIGHT_BLOCKED

@@ -4,7 +4,7 @@ from gridbyoc.render.data import data_dir
 from gridbyoc.render.digests import file_digest, module_digest, root_digest
 from gridbyoc.render.hcl import hcl
 from gridbyoc.render.root import PreviousRole, s3_settings
-from gridbyoc.render.work_dir import Rendered, render, standing_ids, strange_files, terraform_files
+from gridbyoc.render.work_dir import Rendered, render, standing_account, standing_ids, strange_files, terraform_files
 
 __all__ = [
     "PreviousRole",
@@ -16,6 +16,7 @@ __all__ = [
     "render",
     "root_digest",
     "s3_settings",
+    "standing_account",
     "standing_ids",
     "strange_files",
     "terraform_files",

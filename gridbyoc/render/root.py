@@ -49,9 +49,10 @@ def root_files(
     s3_native_lock: bool,
     previous: Sequence[Secret] = (),
     previous_role: PreviousRole | None = None,
+    account_id: str | None = None,
 ) -> dict[str, File]:
     """Every file of the root module by its name. Raises ``StackError`` for module inputs that cannot be written."""
-    values = root_values(stack, previous)
+    values = root_values(stack, previous, account_id)
     if previous_role is not None:
         values |= {"previous_role_name": previous_role.name, "previous_role_path": previous_role.path}
     _check_inputs(values.get("module_inputs", {}))

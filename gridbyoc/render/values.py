@@ -12,16 +12,17 @@ TAGS_PER_ROLE = 50
 """How many tags IAM takes on a role (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)."""
 
 
-def root_values(stack: Stack, previous: Sequence[Secret] = ()) -> dict[str, Any]:
+def root_values(stack: Stack, previous: Sequence[Secret] = (), account_id: str | None = None) -> dict[str, Any]:
     """Every variable that the stack sets, by name. A variable that is left out keeps its default.
 
-    ``previous``: external ids that the role goes on to accept. Another module takes none.
+    ``previous``: external ids that the role goes on to accept. Another module takes none. ``account_id``: the only
+    account that the provider may work in; ``None`` is the stack's own ``aws.account_id``.
     """
     foreign = stack.terraform.module
     values: dict[str, Any] = {
         "region": stack.aws.region,
         "profile": stack.aws.profile,
-        "account_id": stack.aws.account_id,
+        "account_id": account_id or stack.aws.account_id,
         "default_tags": _default_tags(stack),
     }
     values |= {"module_inputs": _plain(foreign.inputs)} if foreign else _role_values(stack.role, previous)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from gridbyoc.render.module import File, called_module
 from gridbyoc.render.root import VALUES, PreviousRole, root_files
@@ -15,6 +17,7 @@ from gridbyoc.stack.model import Role, S3Backend, Stack
 from gridbyoc.stack.secret import Secret
 
 MANIFEST = ".gridbyoc-rendered.json"
+_ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _READ_BY_TERRAFORM = (".tf", ".tf.json", ".tofu", ".tofu.json", ".auto.tfvars", ".auto.tfvars.json")
 _INIT_READS = {"versions.tf", "backend.tf", "main.tf"}
 _NOT_OURS = {"terraform.tfstate", "terraform.tfstate.backup", ".terraform.lock.hcl", ".terraform"}
@@ -41,17 +44,26 @@ def render(
     s3_native_lock: bool = True,
     previous_external_ids: Sequence[Secret] | None = None,
     previous_role: PreviousRole | None = None,
+    account_id: str | None = None,
 ) -> Rendered:
     """Write the root module of ``stack`` into ``work_dir``: only what differs, atomically, readable by the owner only.
 
     ``s3_native_lock``: the Terraform that will run can lock state in S3 by itself. ``previous_external_ids``: what the
     role goes on to accept beside its own; ``None`` leaves those that stand there. ``previous_role`` keeps a role that
-    is being replaced. State, lock file, ``.terraform``, journal and logs are never touched. Raises ``FileError``, and
+    is being replaced. ``account_id`` is the only account that the provider may work in; ``None`` is the stack's own
+    ``aws.account_id``, else the one that the last render wrote. State, lock file, ``.terraform``, journal and logs are never touched. Raises ``FileError``, and
     ``StackError`` for what Terraform could not read.
     """
     module = called_module(stack)
     previous = standing_ids(work_dir) if previous_external_ids is None else previous_external_ids
-    root = root_files(stack, module, s3_native_lock=s3_native_lock, previous=previous, previous_role=previous_role)
+    root = root_files(
+        stack,
+        module,
+        s3_native_lock=s3_native_lock,
+        previous=previous,
+        previous_role=previous_role,
+        account_id=account_id or stack.aws.account_id or standing_account(work_dir),
+    )
     files = root | dict(module.files)
     make_private_dir(work_dir)
     known = _manifest(work_dir)
@@ -65,11 +77,23 @@ def render(
 
 def standing_ids(work_dir: Path) -> tuple[Secret, ...]:
     """The previous external ids that the last render wrote; none where there is none, or it cannot be read."""
+    found = _standing_values(work_dir).get("previous_external_ids")
+    return tuple(Secret(str(value)) for value in found) if isinstance(found, list) else ()
+
+
+def standing_account(work_dir: Path) -> str | None:
+    """The account that the last render allowed the provider to work in; ``None`` if it named none."""
+    found = _standing_values(work_dir).get("account_id")
+    return found if isinstance(found, str) and _ACCOUNT_ID.fullmatch(found) else None
+
+
+def _standing_values(work_dir: Path) -> Mapping[str, Any]:
+    """The values that the last render wrote; empty if there are none, or they cannot be read."""
     try:
-        values = json.loads((work_dir / VALUES).read_bytes())
-        return tuple(Secret(str(value)) for value in values.get("previous_external_ids") or ())
-    except (OSError, ValueError, AttributeError, TypeError):
-        return ()
+        found = json.loads((work_dir / VALUES).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _write(work_dir: Path, name: str, file: File) -> bool:

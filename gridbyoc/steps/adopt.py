@@ -17,11 +17,10 @@ from gridbyoc.stack.module_defaults import NAME_PREFIX
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.journal import read_journal
-from gridbyoc.steps.prepare import Site
+from gridbyoc.steps.prepare import MODULE, Site
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import snapshot_of
 
-MODULE = "module.gridbyoc"
 ROLE = f"{MODULE}.aws_iam_role.this"
 POLICY = f"{MODULE}.aws_iam_policy.this[0]"
 SKEW = timedelta(minutes=5)

@@ -129,7 +129,7 @@ def _covered(run: Run) -> bool:
 
 def _compare(run: Run, record: Converged) -> tuple[Cluster, ...] | str:
     """The stack's clusters where everything is the same, else what is not, in a few words."""
-    rendered = render(run.stack, run.work_dir, s3_native_lock=record.native_lock)
+    rendered = render(run.stack, run.work_dir, s3_native_lock=record.native_lock, account_id=record.account_id)
     for warning in rendered.warnings:
         run.outside.emit(Note(warning, "warning"))
     if _digest(record.key, list(_inputs(run))) != record.inputs:

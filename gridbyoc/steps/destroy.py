@@ -12,12 +12,12 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredErr
 from gridbyoc.render import strange_files
 from gridbyoc.stack.files import file_error
 from gridbyoc.stack.words import counted
-from gridbyoc.steps.adopt import MODULE, adopt_strays
+from gridbyoc.steps.adopt import adopt_strays
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.journal import JOURNAL
 from gridbyoc.steps.leftovers import Found, Wanted, delete_leftovers, find_leftovers, mark_data
 from gridbyoc.steps.lock import HOLDER, LOCK
-from gridbyoc.steps.prepare import Site, current_grant, prepare
+from gridbyoc.steps.prepare import MODULE, Site, current_grant, prepare
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait
 from gridbyoc.terraform import module_in

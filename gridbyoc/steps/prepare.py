@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gridbyoc.control_plane.model import Grant
-from gridbyoc.errors import OutputMissingError
-from gridbyoc.render import PreviousRole, Rendered, render, standing_ids
+from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError, OutputMissingError
+from gridbyoc.render import PreviousRole, Rendered, render, standing_account, standing_ids
 from gridbyoc.stack.model import LocalBackend
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import counted
@@ -18,6 +18,7 @@ from gridbyoc.steps.settle import settle_local_state
 from gridbyoc.steps.state_place import init_in_place
 from gridbyoc.terraform import LOCK_TIMEOUT, Binary, Outputs, Runner, module_in
 
+MODULE = "module.gridbyoc"
 PREVIOUS_MODULE = "module.gridbyoc_previous"
 """Where the state keeps a role that is being replaced."""
 
@@ -87,17 +88,44 @@ def prepare(run: Run) -> Site:
         if local:
             settle_local_state(run)
         site = Site(runner, binary, flight.landed(), fresh=local and not runner.has_state())
+    _refuse_other_account(run, site)
+    if standing_account(run.work_dir) != site.preflight.caller.account_id:
+        rerender(run, site)
     return _with_previous_role(run, site)
 
 
+def _refuse_other_account(run: Run, site: Site) -> None:
+    """The state's role is in the caller's account. In another one Terraform would not find it and make a second role.
+
+    A stack file that names the caller's account has decided. Another module may make roles in several accounts.
+    """
+    if site.fresh or run.stack.terraform.module is not None or run.stack.aws.account_id is not None:
+        return
+    caller = site.preflight.caller
+    role_arn = module_in(site.runner.state(), MODULE).role_arn
+    account = role_arn.split(":")[4] if role_arn else caller.account_id
+    if account != caller.account_id:
+        raise AccountMismatchError(
+            f"The AWS credentials belong to account {caller.account_id}, the stack's role is in account {account}.",
+            why=f"The state holds {role_arn}; the caller is {caller.arn}.",
+            fix=f"Use credentials of account {account}. To leave that role behind and make one in account "
+            f'{caller.account_id}, write aws.account_id: "{caller.account_id}" in the stack file.',
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+
 def rerender(run: Run, site: Site, kept_ids: tuple[Secret, ...] | None = None) -> None:
-    """Write the root again, as the site stands now; initialise again where that takes it (a module came or went)."""
+    """Write the root again, as the site stands now; initialise again where that takes it (a module came or went).
+
+    The provider may work in the caller's account alone, whether or not the stack file names it.
+    """
     rendered = render(
         run.stack,
         run.work_dir,
         s3_native_lock=site.binary.s3_native_lock,
         previous_external_ids=kept_ids,
         previous_role=site.previous_role,
+        account_id=site.preflight.caller.account_id,
     )
     if site.runner.init_needed(rendered.digest):
         _init(run, site.runner, rendered.digest)

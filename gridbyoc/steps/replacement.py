@@ -16,11 +16,10 @@ from gridbyoc.steps.events import Note
 from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import hide_their_id, ids_in_use
 from gridbyoc.steps.plan import Plan
-from gridbyoc.steps.prepare import PREVIOUS_MODULE, Site, current_grant, rerender
+from gridbyoc.steps.prepare import MODULE, PREVIOUS_MODULE, Site, current_grant, rerender
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import module_in
 
-MODULE = "module.gridbyoc"
 
 
 def replace_role(run: Run, site: Site) -> Site:

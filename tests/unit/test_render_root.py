@@ -43,6 +43,32 @@ def test_the_provider_holds_what_the_stack_says(tmp_path: Path) -> None:
     assert "  allowed_account_ids = [var.account_id]\n" in text
 
 
+def test_the_provider_may_work_in_the_account_that_was_shown_alone(tmp_path: Path) -> None:
+    def allowed() -> str | None:
+        values = json.loads((tmp_path / "terraform.tfvars.json").read_bytes())
+        guarded = "  allowed_account_ids = [var.account_id]\n" in (tmp_path / "providers.tf").read_text()
+        assert guarded == ("account_id" in values)
+        return values.get("account_id")
+
+    render(stack(), tmp_path)
+    assert allowed() is None
+    first = render(stack(), tmp_path, account_id="111111111111")
+    assert allowed() == "111111111111"
+    again = render(stack(), tmp_path)
+    assert (allowed(), again.changed, again.digest) == ("111111111111", (), first.digest), "the last one stays"
+    render(stack(aws=Aws("us-west-2", account_id="222222222222")), tmp_path)
+    assert allowed() == "222222222222", "the stack file's guard wins over the last one"
+    render(stack(), tmp_path, account_id="333333333333")
+    assert allowed() == "333333333333"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"account_id": 1}', '{"account_id": "${x}"}', '{"account_id": "1"}'])
+def test_an_account_that_cannot_be_one_is_not_kept(tmp_path: Path, text: str) -> None:
+    (tmp_path / "terraform.tfvars.json").write_text(text)
+    render(stack(), tmp_path)
+    assert "account_id" not in json.loads((tmp_path / "terraform.tfvars.json").read_bytes())
+
+
 def test_versions_are_pinned_and_can_be_chosen(tmp_path: Path) -> None:
     first = render(stack(), tmp_path)
     text = (tmp_path / "versions.tf").read_text()
