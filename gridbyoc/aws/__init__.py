@@ -3,9 +3,9 @@
 from gridbyoc.aws.accepted import accepted_external_ids
 from gridbyoc.aws.identity import Caller, caller_identity, guard_account
 from gridbyoc.aws.role import Trust, await_trust
+from gridbyoc.aws.s3_state import read_state_lock
 from gridbyoc.aws.session import AwsSession, open_session
 from gridbyoc.aws.state_bucket import Setting, StateBucket, look_at_bucket, make_bucket, reached_over_tls
-from gridbyoc.aws.state_lock import read_state_lock
 
 __all__ = [
     "AwsSession",

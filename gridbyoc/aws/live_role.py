@@ -1,4 +1,7 @@
-"""A role as it is in AWS now: its trust policy, every policy document it has, its boundary."""
+"""A role as it is in AWS now: its attributes, its trust policy, every policy it has, its boundary.
+
+The one reader of a role and its policies.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +38,18 @@ PASSING_CODES = frozenset(
 )
 """Not read this time (gone in between, or still throttled after the retries): unknown, like what may not be read."""
 
+NOT_ASKED = "it was not asked for"
+"""Why a document is not read where only the policy's ARN counts."""
+_ROLE_FIELDS = ("Arn", "RoleId", "Path", "Description", "MaxSessionDuration", "PermissionsBoundary")
+_POLICY_FIELDS = ("Arn", "PolicyId", "Path", "Description", "DefaultVersionId")
+
 
 @dataclass(frozen=True, slots=True)
 class LiveDocument:
     """One policy document. ``document`` is ``None`` where it could not be read, and ``unread`` says why.
 
     ``name`` is an inline policy's name or a managed policy's ARN; ``version`` a managed policy's default version.
+    ``attributes`` are a managed policy's, in IAM's words, its tags as a mapping under ``tags``.
     """
 
     kind: DocumentKind
@@ -48,6 +57,7 @@ class LiveDocument:
     document: Mapping[str, Any] | None = field(repr=False)
     version: str | None = None
     unread: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def title(self) -> str:
@@ -60,9 +70,11 @@ class LiveDocument:
 
 @dataclass(frozen=True, slots=True)
 class LiveRole:
-    """The role. ``policies`` are the inline and attached ones; ``unlisted`` says why some of them may be missing.
+    """The role. ``policies`` are the inline and attached ones.
 
-    ``unread`` says why the role itself could not be read; trust, session length and boundary are not known then.
+    ``unlisted_attached`` and ``unlisted_inline`` say why some of them may be missing, ``unread`` why the role itself
+    could not be read: trust, session length and boundary are not known then. ``attributes`` are in IAM's words, the
+    tags as a mapping under ``tags``.
     """
 
     arn: str
@@ -70,8 +82,24 @@ class LiveRole:
     policies: tuple[LiveDocument, ...]
     boundary: LiveDocument | None = None
     max_session_seconds: int | None = None
-    unlisted: str = ""
+    unlisted_attached: str = ""
+    unlisted_inline: str = ""
     unread: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def unlisted(self) -> str:
+        """Why a list of its policies could not be read; empty where both could."""
+        return self.unlisted_attached or self.unlisted_inline
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Why a part of it is not known, each part; empty where everything was read."""
+        parts = (("the role", self.unread), ("its attached policies", self.unlisted_attached),
+                 ("its inline policies", self.unlisted_inline))  # fmt: skip
+        documents = (self.trust, *self.policies, *((self.boundary,) if self.boundary else ()))
+        unread = [(each.title, each.unread) for each in documents if each.unread != NOT_ASKED]
+        return tuple(dict.fromkeys(f"{what}: {why}" for what, why in (*parts, *unread) if why))
 
     @property
     def name(self) -> str:
@@ -89,31 +117,36 @@ class LiveRole:
         return self.arn.split(":")[4]
 
 
-def read_live_role(session: AwsSession, role_arn: str) -> LiveRole:
+def read_live_role(session: AwsSession, role_arn: str, *, every_document: bool = True) -> LiveRole:
     """Read the role and all its documents (``iam:GetRole``, ``List*RolePolicies``, ``GetPolicy*``, ``GetRolePolicy``).
 
-    What the caller may not read is marked so. Raises ``TrustError`` where there is no such role, ``AwsError``
-    where AWS cannot be reached.
+    ``every_document`` ``False``: AWS's own policies and the boundary count by their ARN, and what they say is not read.
+    What the caller may not read is marked so. Raises ``TrustError`` where there is no such role, ``AwsError`` where
+    AWS cannot be reached.
     """
     name = role_arn.rsplit("/", 1)[-1]
     iam = session.iam()
     readers = Readers(READERS)
     with domain_errors(f"The role {name} could not be read"):
-        role = _role(iam, role_arn)
-        attached, no_attached = _listed(lambda: _attached(iam, name))
-        inline, no_inline = _listed(lambda: _inline(iam, name))
-        limit: str | None = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-        boundary = readers.submit(lambda: _managed(iam, str(limit), "boundary")) if limit else None
-        managed = readers.map(lambda arn: _managed(iam, arn, "attached"), attached)
-        own = readers.map(lambda policy: _own(iam, name, policy), inline)
+        asked = readers.submit(lambda: _role(iam, role_arn))
+        listing = readers.submit(lambda: _listed(lambda: _inline(iam, name)))
+        attached, unlisted_attached = _listed(lambda: _attached(iam, name))
+        role = asked.result()
+        inline, unlisted_inline = listing.result()
+        limit: str | None = (role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+        boundary = readers.submit(lambda: _boundary(iam, str(limit), every_document)) if limit else None
+        own = readers.submit_all(lambda policy: _own(iam, name, policy), inline)
+        managed = readers.map(lambda arn: _attached_policy(iam, arn, every_document), attached)
         return LiveRole(
             arn=role_arn,
             trust=_trust(role),
-            policies=(*managed, *own),
+            policies=(*managed, *(each.result() for each in own)),
             boundary=boundary.result() if boundary else None,
             max_session_seconds=role.get("MaxSessionDuration"),
-            unlisted=no_attached or no_inline,
+            unlisted_attached=unlisted_attached,
+            unlisted_inline=unlisted_inline,
             unread=role.get("unread", ""),
+            attributes={} if "unread" in role else _some(role, _ROLE_FIELDS),
         )
 
 
@@ -161,7 +194,7 @@ def unread_reason(error: ClientError) -> str:
 def _trust(role: Mapping[str, Any]) -> LiveDocument:
     if "unread" in role:
         return LiveDocument("trust", "trust", None, unread=str(role["unread"]))
-    return _document("trust", "trust", lambda: (role["AssumeRolePolicyDocument"], None))
+    return _document("trust", "trust", lambda: (role["AssumeRolePolicyDocument"], {}))
 
 
 def _listed(names: Callable[[], Iterator[str]]) -> tuple[list[str], str]:
@@ -181,25 +214,40 @@ def _inline(iam: IAMClient, name: str) -> Iterator[str]:
         yield from page["PolicyNames"]
 
 
+def _attached_policy(iam: IAMClient, arn: str, every_document: bool) -> LiveDocument:
+    if every_document or arn.split(":")[4] != "aws":
+        return _managed(iam, arn, "attached")
+    return LiveDocument("attached", arn, None, unread=NOT_ASKED)
+
+
+def _boundary(iam: IAMClient, arn: str, every_document: bool) -> LiveDocument:
+    return _managed(iam, arn, "boundary") if every_document else LiveDocument("boundary", arn, None, unread=NOT_ASKED)
+
+
 def _managed(iam: IAMClient, arn: str, kind: DocumentKind) -> LiveDocument:
-    def read() -> tuple[object, str]:
-        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        found = iam.get_policy_version(PolicyArn=arn, VersionId=version)
-        return found["PolicyVersion"]["Document"], version
+    def read() -> tuple[object, Mapping[str, Any]]:
+        policy: Mapping[str, Any] = iam.get_policy(PolicyArn=arn)["Policy"]
+        found = iam.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])
+        return found["PolicyVersion"]["Document"], _some(policy, _POLICY_FIELDS)
 
     return _document(kind, arn, read)
 
 
+def _some(found: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags") or ()}
+    return {**{name: found.get(name) for name in names}, "tags": tags}
+
+
 def _own(iam: IAMClient, role: str, policy: str) -> LiveDocument:
     return _document(
-        "inline", policy, lambda: (iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"], None)
+        "inline", policy, lambda: (iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"], {})
     )
 
 
-def _document(kind: DocumentKind, name: str, read: Callable[[], tuple[object, str | None]]) -> LiveDocument:
+def _document(kind: DocumentKind, name: str, read: Callable[[], tuple[object, Mapping[str, Any]]]) -> LiveDocument:
     try:
-        raw, version = read()
-        return LiveDocument(kind, name, decoded(raw), version)
+        raw, attributes = read()
+        return LiveDocument(kind, name, decoded(raw), attributes.get("DefaultVersionId"), attributes=attributes)
     except ClientError as error:
         return LiveDocument(kind, name, None, unread=unread_reason(error))
     except ValueError:

@@ -53,5 +53,8 @@ class Readers:
 
     def map(self, work: Callable[[U], T], items: Iterable[U]) -> list[T]:
         """Do it for each of them, and wait; results in their order, or the first exception."""
-        answers = [self.submit(partial(work, item)) for item in items]
-        return [answer.result() for answer in answers]
+        return [answer.result() for answer in self.submit_all(work, items)]
+
+    def submit_all(self, work: Callable[[U], T], items: Iterable[U]) -> list[Answer[T]]:
+        """Begin to do it for each of them, each as soon as it is its turn."""
+        return [self.submit(partial(work, item)) for item in items]

@@ -152,7 +152,7 @@ def _stack_warnings(stack: Stack, s3_native_lock: bool) -> Iterator[str]:
             "Two runs at once can damage it."
         )
     unused = [each.name for each in fields(Role) if getattr(stack.role, each.name) != getattr(Role(), each.name)]
-    unused = [name for name in unused if name != "tags"]
+    unused = [name for name in unused if name not in {"tags", "known_policies", "known_inline_policies"}]
     if stack.terraform.module and unused:
         yield (
             f"These settings of role have no effect on another module: {', '.join(unused)}. "

@@ -24,6 +24,14 @@ from gridbyoc.stack.rules.terraform import is_path
 from gridbyoc.stack.secret import Secret
 
 Data = dict[str, Any]
+_LISTS = {
+    "trusted_principals",
+    "trusted_principals_without_external_id",
+    "managed_policies",
+    "known_policies",
+    "known_inline_policies",
+}
+"""The keys of ``role`` that are lists of text."""
 
 
 def build_stack(data: Data, context: Context, external_id: Secret | None, file: Path | None) -> Stack:
@@ -41,9 +49,8 @@ def build_stack(data: Data, context: Context, external_id: Secret | None, file: 
 
 def _role(data: Data, external_id: Secret | None) -> Role:
     fields = {key: value for key, value in data.items() if key != "external_id_from"}
-    for key in ("trusted_principals", "trusted_principals_without_external_id", "managed_policies"):
-        if key in fields:
-            fields[key] = tuple(fields[key])
+    for key in _LISTS & fields.keys():
+        fields[key] = tuple(fields[key])
     if "statements" in fields:
         fields["statements"] = tuple(_statement(item) for item in fields["statements"])
     if "max_session_hours" in fields:

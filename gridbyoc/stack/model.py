@@ -43,7 +43,10 @@ class PolicyStatement:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """The IAM role; ``None`` (or empty) leaves a thing to the module's default. ``external_id`` is an override."""
+    """The IAM role; ``None`` (or empty) leaves a thing to the module's default. ``external_id`` is an override.
+
+    ``known_policies`` (whole ARNs) and ``known_inline_policies`` (names) are accepted on the role and never managed.
+    """
 
     name: str | None = None
     name_prefix: str | None = None
@@ -56,6 +59,8 @@ class Role:
     trusted_principals: tuple[str, ...] = ()
     trusted_principals_without_external_id: tuple[str, ...] = ()
     managed_policies: tuple[str, ...] | None = None
+    known_policies: tuple[str, ...] = ()
+    known_inline_policies: tuple[str, ...] = ()
     statements: tuple[PolicyStatement, ...] | None = None
     tags: Mapping[str, str] = field(default_factory=no_values)
 

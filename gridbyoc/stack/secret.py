@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+SHORTEST_TO_HIDE = 8
+"""Characters. A shorter secret is part of too many ordinary words to be taken out of them."""
+
 
 class Secret:
     """Holds text that must not reach a log, a traceback, a repr or JSON; only ``reveal()`` hands it out."""
@@ -16,6 +19,10 @@ class Secret:
     def reveal(self) -> str:
         """The text itself. Call it where the value leaves for its destination, nowhere else."""
         return self._value
+
+    def hidden_in(self, text: str) -> str:
+        """``text`` with ``[secret]`` in the secret's place; one that is shorter than ``SHORTEST_TO_HIDE`` is left."""
+        return text if len(self._value) < SHORTEST_TO_HIDE else text.replace(self._value, str(self))
 
     def __repr__(self) -> str:
         return "[secret]"

@@ -57,6 +57,13 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def enumerated(things: Iterable[str], *, limit: int = 6) -> str:
+    """``a, b and 3 more``, each once."""
+    unique = list(dict.fromkeys(things))
+    shown = ", ".join(unique[:limit])
+    return f"{shown} and {len(unique) - limit} more" if len(unique) > limit else shown
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most like ``word``, or ``None`` where none is like it."""
     candidates = {item.lower().replace("_", "-"): item for item in known}

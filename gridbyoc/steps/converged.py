@@ -19,7 +19,8 @@ from typing import Any
 
 from gridbyoc import __version__
 from gridbyoc.aws import AwsSession, caller_identity, guard_account
-from gridbyoc.aws.live_facts import read_live_facts, state_version
+from gridbyoc.aws.live_role import read_live_role
+from gridbyoc.aws.s3_state import state_version
 from gridbyoc.control_plane.model import Cluster, Grant, Phase, Registrar
 from gridbyoc.errors import GridbyocError
 from gridbyoc.render import render, standing_ids, strange_files, terraform_files
@@ -27,7 +28,7 @@ from gridbyoc.stack.files import file_error, write_atomic
 from gridbyoc.stack.model import S3Backend
 from gridbyoc.steps.background import Background
 from gridbyoc.steps.changes import Action
-from gridbyoc.steps.converged_state import stands_as_in_state
+from gridbyoc.steps.converged_state import facts_of, stands_as_in_state
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.prepare import Site
 from gridbyoc.steps.report import Report
@@ -99,10 +100,11 @@ def remember_converged(run: Run, site: Site, grant: Grant, report: Report) -> No
 def _fingerprint(run: Run, site: Site, grant: Grant, report: Report) -> Converged | None:
     """What is live counts only where it is what state and stack file say: the wait was long, and others act too."""
     flight, key = site.preflight, secrets.token_bytes(32)
-    state, live = _state(run, flight.session), read_live_facts(flight.session, report.role_arn)
+    state = _state(run, flight.session)
+    live = facts_of(read_live_role(flight.session, report.role_arn, every_document=False))
     clusters = _ours(flight.registrar.list(), report.role_arn)
     wanted = {spec.name: spec for spec in run.stack.clusters}
-    if state is None or {cluster.name for cluster in clusters} != wanted.keys():
+    if state is None or live is None or {cluster.name for cluster in clusters} != wanted.keys():
         return None
     moved = any(flight.registrar.diff(cluster, wanted[cluster.name], grant) for cluster in clusters)
     if moved or not stands_as_in_state(live, site.runner.state()):
@@ -136,7 +138,7 @@ def _compare(run: Run, record: Converged) -> tuple[Cluster, ...] | str:
         return "the stack file, the module or the tool has changed"
     session = run.open_session()
     caller = Background(lambda: caller_identity(session))
-    live = Background(lambda: read_live_facts(session, record.role_arn))
+    live = Background(lambda: read_live_role(session, record.role_arn, every_document=False))
     state = Background(lambda: _state(run, session))
     registrar = run.connect()
     for spec in run.stack.clusters:
@@ -147,7 +149,7 @@ def _compare(run: Run, record: Converged) -> tuple[Cluster, ...] | str:
         return "the credentials belong to another account"
     if _digest(record.key, state.result()) != record.state:
         return "the state has changed"
-    if _digest(record.key, live.result()) != record.live:
+    if _digest(record.key, facts_of(live.result())) != record.live:
         return "the role or its policies have changed"
     return _same_clusters(run, record, registrar, listed)
 

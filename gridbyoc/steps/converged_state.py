@@ -6,6 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gridbyoc.aws.live_role import LiveRole
+from gridbyoc.steps.role_policies import normal_form
+
 MODULE = "module.gridbyoc"
 ROLE = {
     "arn": "Arn",
@@ -16,7 +19,7 @@ ROLE = {
     "tags_all": "tags",
 }
 POLICY = {"arn": "Arn", "policy_id": "PolicyId", "path": "Path", "description": "Description", "tags_all": "tags"}
-"""Attribute of the provider → what it is called in the facts (``read_live_facts``)."""
+"""Attribute of the provider → what IAM calls it."""
 KNOWN = {
     (MODULE, kind)
     for kind in (
@@ -28,6 +31,27 @@ KNOWN = {
     )
 }
 """What the gridbyoc module is made of; its ``terraform_data`` lie in the state alone."""
+
+
+def facts_of(role: LiveRole) -> dict[str, Any] | None:
+    """All that Terraform would read of a role and its policies, JSON-able; ``None`` where not all of it could be read.
+
+    The same for the same role; it holds the external id. AWS's own policies count by their ARN, for what they say is
+    not the stack's.
+    """
+    if role.unknown:
+        return None
+    attached = [each for each in role.policies if each.kind == "attached"]
+    return {
+        "role": {**role.attributes, "trust": role.trust.document},
+        "attached": sorted(each.name for each in attached),
+        "inline": {each.name: each.document for each in role.policies if each.kind == "inline"},
+        "policies": [
+            {**each.attributes, "document": each.document}
+            for each in sorted(attached, key=lambda each: each.name)
+            if each.name.split(":")[4] == role.account_id
+        ],
+    }
 
 
 def stands_as_in_state(facts: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
@@ -62,28 +86,13 @@ def _same_role(live: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
     return (
         _same(live, kept, ROLE)
         and (boundary or "") == (kept["permissions_boundary"] or "")
-        and canonical(live["trust"]) == canonical(json.loads(kept["assume_role_policy"]))
+        and normal_form(live["trust"]) == normal_form(json.loads(kept["assume_role_policy"]))
     )
 
 
 def _same_policy(live: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
-    return _same(live, kept, POLICY) and canonical(live["document"]) == canonical(json.loads(kept["policy"]))
+    return _same(live, kept, POLICY) and normal_form(live["document"]) == normal_form(json.loads(kept["policy"]))
 
 
 def _same(live: Mapping[str, Any], kept: Mapping[str, Any], names: Mapping[str, str]) -> bool:
     return all((live[there] or None) == (kept[here] or None) for here, there in names.items())
-
-
-def canonical(document: object) -> object:
-    """A policy document in one form: IAM hands a list of one as the one, and texts in an order of its own.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
-    """
-    if isinstance(document, Mapping):
-        return {key: canonical(value) for key, value in document.items()}
-    if isinstance(document, list):
-        values = [canonical(value) for value in document]
-        if len(values) == 1:
-            return values[0]
-        return sorted(values, key=str) if all(isinstance(value, str) for value in values) else values
-    return document

@@ -14,13 +14,10 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.prepare import open_runner
 from gridbyoc.steps.run import Run, utc_now
 from gridbyoc.steps.verdict import Verdict, worst
-from gridbyoc.steps.verify_grants import GRANTS, grants_of
+from gridbyoc.steps.verify_grants import GRANTS, grants_of, own_policy
 from gridbyoc.steps.verify_model import Subject, VerifyFinding
 from gridbyoc.steps.verify_principals import READINGS
 from gridbyoc.steps.verify_trust import ADMISSIONS, trust_of
-
-SHORTEST_TO_HIDE = 8
-"""A shorter external id than this is part of too many ordinary words to be put out of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ def verify(
     grants = grants_of(subject)
     found = [question(trust) for question in ADMISSIONS]
     found += [reading(trust) for reading in READINGS]
-    found += [check(grants) for check in GRANTS]
+    found += [check(grants) for check in GRANTS if own_module or check is not own_policy]
     return tuple(_finished(finding, external_id) for finding in found)
 
 
@@ -95,9 +92,5 @@ def _guard_role(caller: Caller, role_arn: str) -> None:
 
 def _finished(finding: VerifyFinding, external_id: Secret) -> VerifyFinding:
     """Nothing quotes a condition's value; should somebody have put the id into a ``Sid`` or a name, it goes too."""
-    value = external_id.reveal()
-    detail, statements = finding.detail.rstrip("."), finding.statements
-    if len(value) >= SHORTEST_TO_HIDE:
-        detail = detail.replace(value, str(external_id))
-        statements = tuple(name.replace(value, str(external_id)) for name in statements)
-    return replace(finding, detail=detail, statements=statements)
+    statements = tuple(map(external_id.hidden_in, finding.statements))
+    return replace(finding, detail=external_id.hidden_in(finding.detail.rstrip(".")), statements=statements)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from gridbyoc.aws.live_role import LiveDocument
 from gridbyoc.aws.policy import Decision, Policy, evaluate
-from gridbyoc.stack.module_defaults import managed_policies_of
-from gridbyoc.steps.verify_model import Subject, VerifyFinding, enumerated, policy_of
+from gridbyoc.stack.module_defaults import statements_of
+from gridbyoc.stack.words import enumerated
+from gridbyoc.steps.role_policies import NOT_DECLARED, RolePolicies, compare_policies, declared_arns, own_policy_arn
+from gridbyoc.steps.verify_model import Subject, VerifyFinding, policy_of
 from gridbyoc.steps.verify_needs import NEEDS, Need, need_request
 
 GUIDE_SESSION_HOURS = 12
@@ -18,9 +19,13 @@ APPLY = "`gridbyoc bootstrap` puts the role back to what the stack file says."
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """What each need comes to, by the role's policies and by its boundary, each taken by itself."""
+    """What each need comes to, by the role's policies and by its boundary, each taken by itself.
+
+    ``compared``: the role's policies against those of the stack file.
+    """
 
     subject: Subject
+    compared: RolePolicies
     own: tuple[tuple[Need, Decision], ...]
     boundary: tuple[tuple[Need, Decision], ...]
 
@@ -32,6 +37,7 @@ def grants_of(subject: Subject) -> Grants:
     decide = partial(_decide, subject)
     return Grants(
         subject,
+        compare_policies(subject.role, subject.declared, own_module=subject.own_module),
         tuple((need, decide(need, policies)) for need in NEEDS),
         tuple((need, decide(need, limit)) for need in NEEDS if limit),
     )
@@ -114,33 +120,56 @@ def declared_boundary(grants: Grants) -> VerifyFinding:
 
 
 def attached(grants: Grants) -> VerifyFinding:
-    """Every managed policy that the stack file (or the guide) lists is attached."""
+    """Every policy that the stack file (or the guide) lists is attached, and the role's own one: by its whole ARN."""
     subject = grants.subject
-    wanted = managed_policies_of(subject.declared)
-    have = {_short(document) for document in subject.role.policies if document.kind == "attached"}
-    missing = [name for name in wanted if name.rsplit("/", 1)[-1] not in have]
-    if missing and subject.role.unlisted:
-        return VerifyFinding("GBY-V020", "attached policies", "unknown", f"not listed: {subject.role.unlisted}")
+    missing = grants.compared.missing
+    if subject.role.unlisted_attached:
+        detail = f"not listed: {subject.role.unlisted_attached}"
+        return VerifyFinding("GBY-V020", "attached policies", "unknown", detail, "Run it as somebody who may.")
     if missing:
         detail = f"not attached: {enumerated(missing, limit=20)}"
         return VerifyFinding("GBY-V020", "attached policies", subject.undeclared, detail, APPLY)
-    return VerifyFinding("GBY-V020", "attached policies", "pass", f"all {len(wanted)} managed policies are attached")
+    count = len(declared_arns(subject.declared, subject.role.partition))
+    return VerifyFinding("GBY-V020", "attached policies", "pass", f"all {count} managed policies are attached")
 
 
 def undeclared(grants: Grants) -> VerifyFinding:
-    """Policies that the stack file does not know of."""
-    subject = grants.subject
-    wanted = managed_policies_of(subject.declared)
-    known = {name.rsplit("/", 1)[-1] for name in wanted} | {subject.role.name}
-    extra = [doc.title for doc in subject.role.policies if doc.kind == "inline" or _short(doc) not in known]
-    if extra:
-        detail = f"besides what the stack file names, the role has {enumerated(extra, limit=20)}"
-        return VerifyFinding("GBY-V025", "further policies", "warn", detail, "Declare them, or take them off.")
+    """Policies that the stack file neither lists nor accepts."""
+    subject, compared = grants.subject, grants.compared
+    if compared.undeclared:
+        detail = f"besides what the stack file lists, the role has {enumerated(compared.undeclared, limit=20)}"
+        return VerifyFinding("GBY-V025", "further policies", subject.undeclared, detail, NOT_DECLARED)
     if subject.role.unlisted:
-        return VerifyFinding("GBY-V025", "further policies", "unknown", f"not listed: {subject.role.unlisted}")
-    return VerifyFinding(
-        "GBY-V025", "further policies", "pass", "the role has no policy besides those of the stack file"
-    )
+        detail = f"not listed: {subject.role.unlisted}"
+        return VerifyFinding("GBY-V025", "further policies", "unknown", detail, "Run it as somebody who may.")
+    known = enumerated(compared.accepted, limit=20)
+    further = f"; the stack file accepts {known}" if known else ""
+    detail = f"the role has no policy besides those of the stack file{further}"
+    return VerifyFinding("GBY-V025", "further policies", "pass", detail)
+
+
+def own_policy(grants: Grants) -> VerifyFinding:
+    """The role's own policy says, in its default version, what the stack file's statements say.
+
+    Asked of the gridbyoc module's role only: what another module's policies shall say is not in the stack file.
+    """
+    subject, compared = grants.subject, grants.compared
+    check, arn = "own policy", own_policy_arn(subject.role.arn)
+    if compared.content:
+        detail = f"{arn}: {'; '.join(compared.content)}"
+        return VerifyFinding("GBY-V027", check, "fail", detail, APPLY)
+    if not statements_of(subject.declared):
+        return VerifyFinding("GBY-V027", check, "pass", "the stack file asks for none")
+    live = next((each for each in subject.role.policies if (each.kind, each.name) == ("attached", arn)), None)
+    if live is None:
+        unlisted = subject.role.unlisted_attached
+        detail = f"not listed: {unlisted}" if unlisted else f"{arn} is not attached"
+        return VerifyFinding("GBY-V027", check, "unknown" if unlisted else "fail", detail, "" if unlisted else APPLY)
+    if live.document is None:
+        fix = "Run it as somebody who may read it."
+        return VerifyFinding("GBY-V027", check, "unknown", f"{arn} could not be read: {live.unread}", fix)
+    version = f"its version {live.version}" if live.version else "it"
+    return VerifyFinding("GBY-V027", check, "pass", f"{version} says what the stack file says")
 
 
 def session_length(grants: Grants) -> VerifyFinding:
@@ -153,10 +182,6 @@ def session_length(grants: Grants) -> VerifyFinding:
     if seconds == wanted * 3600:
         return VerifyFinding("GBY-V026", "session length", "pass", said)
     return VerifyFinding("GBY-V026", "session length", "warn", f"{said}, the stack file says {wanted} h", APPLY)
-
-
-def _short(document: LiveDocument) -> str:
-    return document.name.rsplit("/", 1)[-1]
 
 
 def _or_unknown(code: str, check: str, unsure: list[tuple[Need, Decision]], good: str) -> VerifyFinding:
@@ -182,5 +207,6 @@ GRANTS: tuple[Callable[[Grants], VerifyFinding], ...] = (
     declared_boundary,
     undeclared,
     session_length,
+    own_policy,
 )
 """In the order of their codes."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -56,10 +55,3 @@ def policy_of(document: LiveDocument) -> Policy:
         return parse_policy(document.document, name=document.title, kind=kind)
     except PolicyDocumentError as error:
         return unreadable(document.title, f"it could not be understood ({error.what})")
-
-
-def enumerated(things: Iterable[str], *, limit: int = 6) -> str:
-    """``a, b and 3 more``, each once."""
-    unique = list(dict.fromkeys(things))
-    shown = ", ".join(unique[:limit])
-    return f"{shown} and {len(unique) - limit} more" if len(unique) > limit else shown

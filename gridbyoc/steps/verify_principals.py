@@ -10,8 +10,9 @@ from gridbyoc.aws.policy.conditions import operator_form
 from gridbyoc.aws.policy.model import Condition
 from gridbyoc.aws.policy.principals import UNIQUE_ID
 from gridbyoc.aws.policy.trust import may_assume
+from gridbyoc.stack.words import enumerated
 from gridbyoc.steps.verdict import Verdict, worst
-from gridbyoc.steps.verify_model import VerifyFinding, enumerated
+from gridbyoc.steps.verify_model import VerifyFinding
 from gridbyoc.steps.verify_trust import APPLY, TrustCase, actor_of
 
 PLAIN_ACTIONS = frozenset({"sts:assumerole", "sts:tagsession", "sts:setsourceidentity"})

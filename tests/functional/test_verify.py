@@ -109,7 +109,7 @@ def test_verify_proves_the_role(site: Site) -> None:
     text = site("--attestation", "proof.json", "--strict", status=0)
     lines = text.splitlines()
     assert "GBY-V001  control plane admitted" in text
-    assert any(line.startswith("Proven: arn:aws:iam::123456789012:role/") and "19 pass" in line for line in lines)
+    assert any(line.startswith("Proven: arn:aws:iam::123456789012:role/") and "20 pass" in line for line in lines)
     target = site.directory / "proof.json"
     assert target.stat().st_mode & 0o777 == 0o600
     filed = json.loads(target.read_text())
@@ -149,10 +149,51 @@ def test_verify_names_policies_that_were_taken_off_and_put_on(site: Site) -> Non
     deny = {"Effect": "Deny", "Action": "iam:PassRole", "Resource": "*", "Sid": "NoPass"}
     site.iam().put_role_policy(RoleName=site.role, PolicyName="brake", PolicyDocument=document(deny))
     found = failed(site("--format", "json", status=4))
-    assert found["GBY-V020"]["detail"] == "not attached: AmazonSQSFullAccess"
+    assert found["GBY-V020"]["detail"] == "not attached: arn:aws:iam::aws:policy/AmazonSQSFullAccess"
     assert "sqs:CreateQueue" in found["GBY-V021"]["detail"]
     assert found["GBY-V022"]["statements"] == ["statement 1 (Sid NoPass) of inline policy brake"]
-    assert found["GBY-V025"]["verdict"] == "warn"
+    assert found["GBY-V025"]["detail"].endswith("the role has inline policy brake")
+
+
+def test_verify_tells_policies_apart_by_arn_and_content(site: Site) -> None:
+    """Each of them was taken for the stack file's own: by its name."""
+    site.make_role()
+    iam, everything = site.iam(), document({"Effect": "Allow", "Action": "*", "Resource": "*"})
+
+    def policy(name: str, path: str = "/") -> str:
+        return str(iam.create_policy(PolicyName=name, Path=path, PolicyDocument=everything)["Policy"]["Arn"])
+
+    admin = "arn:aws:iam::aws:policy/AdministratorAccess"
+    strangers = (admin, policy("AmazonS3FullAccess", "/x/"), policy(site.role, "/x/"))
+    for arn in strangers:
+        iam.attach_role_policy(RoleName=site.role, PolicyArn=arn)
+        found = failed(site("--format", "json", status=4))
+        assert set(found) == {"GBY-V025"}
+        assert found["GBY-V025"]["detail"].endswith(f"the role has {arn}")
+        site.write(f"{{known_policies: ['{arn}']}}")
+        assert f"the stack file accepts {arn}" in site("--strict", status=0)
+        site.write()
+        iam.detach_role_policy(RoleName=site.role, PolicyArn=arn)
+    aws_s3 = "arn:aws:iam::aws:policy/AmazonS3FullAccess"
+    iam.detach_role_policy(RoleName=site.role, PolicyArn=aws_s3)
+    iam.attach_role_policy(RoleName=site.role, PolicyArn=strangers[1])
+    found = failed(site("--format", "json", status=4))
+    assert {code: each["detail"].split()[-1] for code, each in found.items()} == {
+        "GBY-V020": aws_s3, "GBY-V025": strangers[1],
+    }  # fmt: skip
+    iam.detach_role_policy(RoleName=site.role, PolicyArn=strangers[1])
+    iam.attach_role_policy(RoleName=site.role, PolicyArn=aws_s3)
+    own = f"arn:aws:iam::123456789012:policy/{site.role}"
+    iam.create_policy_version(PolicyArn=own, PolicyDocument=everything, SetAsDefault=True)
+    found = failed(site("--format", "json", status=4))
+    assert set(found) == {"GBY-V027"}
+    assert "version v2 has a statement that the stack file does not: Allow * on *" in found["GBY-V027"]["detail"]
+    assert "lacks a statement of the stack file: Allow ecr:*, eks:*, events:* on *" in found["GBY-V027"]["detail"]
+    iam.set_default_policy_version(PolicyArn=own, VersionId="v1")
+    iam.put_role_policy(RoleName=site.role, PolicyName="by-hand", PolicyDocument=everything)
+    assert "the role has inline policy by-hand" in site(status=4)
+    site.write("{known_inline_policies: [by-hand]}")
+    assert "the stack file accepts inline policy by-hand" in site("--strict", status=0)
 
 
 def test_verify_reads_the_boundary(site: Site) -> None:
@@ -205,7 +246,7 @@ def test_what_may_not_be_read_is_unknown(site: Site) -> None:
     finally:
         enforce_rights(site.box, "inf")
     assert {each["verdict"] for each in found.values()} == {"unknown"}
-    assert set(found) == {"GBY-V020", "GBY-V021", "GBY-V022", "GBY-V025"}
+    assert set(found) == {"GBY-V020", "GBY-V021", "GBY-V022", "GBY-V025", "GBY-V027"}
     assert "the caller may not call iam:ListAttachedRolePolicies" in found["GBY-V020"]["detail"]
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbyoc.steps.converged_state import canonical, stands_as_in_state
+from gridbyoc.steps.converged_state import stands_as_in_state
+from gridbyoc.steps.role_policies import normal_form
 
 ROLE = "arn:aws:iam::123456789012:role/grid"
 OWN = "arn:aws:iam::123456789012:policy/grid"
@@ -119,17 +120,17 @@ documents = st.recursive(
 
 @given(documents)
 def test_one_form_is_kept_and_survives_json(document: object) -> None:
-    once = canonical(document)
-    assert canonical(once) == once
-    assert canonical(json.loads(json.dumps(document))) == once
+    once = normal_form(document)
+    assert normal_form(once) == once
+    assert normal_form(json.loads(json.dumps(document))) == once
 
 
 @given(st.lists(texts, min_size=2, unique=True), st.randoms(use_true_random=False))
 def test_the_order_of_texts_does_not_count_and_each_of_them_does(values: list[str], random: Any) -> None:
     shuffled = values.copy()
     random.shuffle(shuffled)
-    assert canonical({"Action": values}) == canonical({"Action": shuffled})
-    assert canonical({"Action": values}) != canonical({"Action": [*values[1:], values[0] + "x"]})
+    assert normal_form({"Action": values}) == normal_form({"Action": shuffled})
+    assert normal_form({"Action": values}) != normal_form({"Action": [*values[1:], values[0] + "x"]})
 
 
 def test_what_nobody_looks_at_here_is_never_taken_for_standing() -> None:

@@ -43,7 +43,9 @@ def hostile_page(text: str) -> str:
     """``text`` wherever somebody else's text can stand."""
     statement = {"Effect": "Allow", "Action": [text or "x"], "Resource": "*"}
     role = live_role(
-        trust(text or "x", Sid=text), policies=(LiveDocument("inline", text, document(statement)),), unlisted=text
+        trust(text or "x", Sid=text),
+        policies=(LiveDocument("inline", text, document(statement)),),
+        unlisted_inline=text,
     )
     page = a_page(role)
     clusters = (Cluster(text, text, Phase.FAILED, reason=text, role_arn=text, performance_profile=text),)

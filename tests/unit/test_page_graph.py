@@ -129,7 +129,7 @@ def test_services_and_not_principal_are_told() -> None:
 def test_what_could_not_be_read_is_unknown() -> None:
     unread = LiveDocument("trust", "trust", None, unread="the caller may not call iam:GetRole")
     secret = LiveDocument("attached", f"arn:aws:iam::{HOME}:policy/y", None, unread="throttled")
-    role = live_role(trust=unread, policies=(secret,), unlisted="not permitted", max_session_seconds=None)
+    role = live_role(trust=unread, policies=(secret,), unlisted_attached="not permitted", max_session_seconds=None)
     granted = live_grant(subject_of(role))
     assert [each.verdict for each in granted.admitted] == ["unknown"]
     assert [each.allows for each in granted.policies] == ["it could not be read (throttled)", "not permitted"]
@@ -142,8 +142,26 @@ def test_a_policy_in_a_few_words() -> None:
     )
     role = live_role(policies=(LiveDocument("inline", "x", wide_open), LiveDocument("inline", "y", document())))
     first, second = live_grant(subject_of(role)).policies
-    assert (first.allows, first.verdict, first.remark) == ("everything; denies iam:*", "warn", "not in the stack file")
-    assert (second.verdict, second.allows[:27]) == ("unknown", "it could not be understood ")
+    assert (first.allows, first.verdict, first.remark) == ("everything; denies iam:*", "fail", "not in the stack file")
+    assert (second.verdict, second.allows[:27]) == ("fail", "it could not be understood ")
+
+
+def test_policies_are_judged_by_arn_and_content() -> None:
+    body = document({"Effect": "Allow", "Action": "*", "Resource": "*"})
+    arns = {
+        f"arn:aws:iam::{HOME}:policy/grid-x": ("own", "fail", "version v2 has a statement that"),
+        "arn:aws:iam::aws:policy/AmazonS3FullAccess": ("managed", "pass", "version v2"),
+        f"arn:aws:iam::{HOME}:policy/AmazonS3FullAccess": ("managed", "fail", "not in the stack file"),
+        f"arn:aws:iam::{HOME}:policy/x/grid-x": ("managed", "fail", "not in the stack file"),
+        f"arn:aws:iam::{HOME}:policy/audit": ("managed", "pass", "known: the stack file accepts it"),
+    }
+    policies = (*(LiveDocument("attached", arn, body, "v2") for arn in arns), LiveDocument("inline", "guard", body))
+    known = Role(known_policies=(f"arn:aws:iam::{HOME}:policy/audit",), known_inline_policies=("guard",))
+    granted = live_grant(subject_of(live_role(policies=policies), replace(STACK, role=known)))
+    told = [*arns.values(), ("inline", "pass", "known: the stack file accepts it")]
+    for found, (kind, verdict, remark) in zip(granted.policies, told, strict=True):
+        assert (found.kind, found.verdict) == (kind, verdict), found.name
+        assert found.remark.startswith(remark), found.name
 
 
 def test_without_a_live_role_the_stack_file_is_drawn() -> None:

@@ -17,10 +17,11 @@ from gridbyoc.show.verify import verify_object, verify_rows, verify_summary
 from gridbyoc.stack.model import GRID_ACCOUNT_ID, Role
 from gridbyoc.stack.module_defaults import MANAGED_POLICIES
 from gridbyoc.stack.secret import Secret
+from gridbyoc.stack.words import enumerated
 from gridbyoc.steps.attestation import attestation, write_attestation
 from gridbyoc.steps.verdict import worst
 from gridbyoc.steps.verify import Proof, verify
-from gridbyoc.steps.verify_model import VerifyFinding, enumerated
+from gridbyoc.steps.verify_model import VerifyFinding
 
 ID = "canary-external-id"
 HOME = "123456789012"
@@ -100,7 +101,7 @@ def verdicts(live: LiveRole, declared: Role | None = None, **more: Any) -> dict[
 
 def test_the_modules_role_passes_whole() -> None:
     found = findings(role())
-    assert set(found) == {*(f"GBY-V{n:03}" for n in range(1, 13)), *(f"GBY-V{n:03}" for n in range(20, 27))}
+    assert set(found) == {*(f"GBY-V{n:03}" for n in range(1, 13)), *(f"GBY-V{n:03}" for n in range(20, 28))}
     assert {finding.verdict for finding in found.values()} == {"pass"}
     assert list(found) == sorted(found)
     assert "statement 1 of the trust policy allows it" in found["GBY-V001"].detail
@@ -110,8 +111,10 @@ def test_the_modules_role_passes_whole() -> None:
 def test_every_partition() -> None:
     arn = ROLE.replace("arn:aws:", "arn:aws-cn:")
     trust = document(admit(ROOT.replace("arn:aws:", "arn:aws-cn:")))
-    assert verdicts(role(arn=arn, trust=LiveDocument("trust", "trust", trust))) == {}
-    assert verdicts(role(arn=arn))["GBY-V001"] == "fail"
+    policies = tuple(replace(each, name=each.name.replace("arn:aws:", "arn:aws-cn:")) for each in (OWN_POLICY, *GUIDE))
+    assert verdicts(role(arn=arn, trust=LiveDocument("trust", "trust", trust), policies=policies)) == {}
+    other = verdicts(role(arn=arn))
+    assert (other["GBY-V001"], other["GBY-V020"], other["GBY-V025"]) == ("fail", "fail", "fail")
 
 
 @pytest.mark.parametrize(
@@ -217,7 +220,7 @@ def test_needed_actions_that_are_missing_name_the_policy() -> None:
     live = role(policies=tuple(policy for policy in (OWN_POLICY, *GUIDE) if "SQS" not in policy.name))
     found = findings(live)
     assert found["GBY-V020"].verdict == "fail"
-    assert found["GBY-V020"].detail == "not attached: AmazonSQSFullAccess"
+    assert found["GBY-V020"].detail == "not attached: arn:aws:iam::aws:policy/AmazonSQSFullAccess"
     assert found["GBY-V021"].detail == "no policy of the role allows sqs:CreateQueue; AmazonSQSFullAccess would"
     administrator = role(policies=(OWN_POLICY, attached("AdministratorAccess", ALL)))
     found = findings(administrator, Role(managed_policies=("arn:aws:iam::aws:policy/AdministratorAccess",)))
@@ -232,11 +235,12 @@ def test_an_explicit_deny_is_named() -> None:
     assert found["GBY-V022"].statements == ("statement 1 (Sid NoMachines) of inline policy extra",)
     assert found["GBY-V022"].detail.startswith("ec2:RunInstances denied: ")
     assert found["GBY-V021"].verdict == "pass"
-    assert found["GBY-V025"].verdict == "warn"
+    assert found["GBY-V025"].verdict == "fail"
+    known = Role(known_inline_policies=("extra",))
     elsewhere = {**deny, "Resource": "arn:aws:ec2:*:*:instance/i-audit"}
-    assert verdicts(role(policies=(OWN_POLICY, *GUIDE, inline(elsewhere)))) == {"GBY-V025": "warn"}
+    assert verdicts(role(policies=(OWN_POLICY, *GUIDE, inline(elsewhere))), known) == {}
     region = {**deny, "Condition": {"StringNotEquals": {"aws:RequestedRegion": "us-east-1"}}}
-    assert verdicts(role(policies=(OWN_POLICY, *GUIDE, inline(region)))) == {"GBY-V025": "warn"}
+    assert verdicts(role(policies=(OWN_POLICY, *GUIDE, inline(region))), known) == {}
     tagged = {**deny, "Condition": {"StringEquals": {"aws:ResourceTag/owner": "audit"}}}
     assert verdicts(role(policies=(OWN_POLICY, *GUIDE, inline(tagged))))["GBY-V021"] == "unknown"
 
@@ -273,10 +277,55 @@ def test_a_boundary_that_forbids_what_is_needed() -> None:
     assert verdicts(role(), declared, own_module=False) == {"GBY-V024": "warn"}
 
 
+COUNTERFEIT = replace(attached("AmazonS3FullAccess", ALL), name=f"arn:aws:iam::{HOME}:policy/AmazonS3FullAccess")
+
+
+@pytest.mark.parametrize(
+    "policies,expected,said",
+    [
+        ((OWN_POLICY, *GUIDE, attached("AdministratorAccess", ALL)), {"GBY-V025"}, "policy/AdministratorAccess"),
+        ((OWN_POLICY, *GUIDE, inline(*ALL["Statement"])), {"GBY-V025"}, "inline policy extra"),
+        ((OWN_POLICY, *GUIDE, COUNTERFEIT), {"GBY-V025"}, COUNTERFEIT.name),
+        ((OWN_POLICY, *(p for p in GUIDE if "S3" not in p.name), COUNTERFEIT), {"GBY-V020", "GBY-V025"},
+         COUNTERFEIT.name),
+        ((OWN_POLICY, *GUIDE, replace(OWN_POLICY, name=OWN_POLICY.name.replace("policy/", "policy/x/"))),
+         {"GBY-V025"}, "policy/x/grid-cloud-x"),
+        ((replace(OWN_POLICY, document=ALL, version="v2"), *GUIDE), {"GBY-V027"}, "version v2 has a statement that"),
+        (GUIDE, {"GBY-V020", "GBY-V021", "GBY-V027"}, f"not attached: {OWN_POLICY.name}"),
+    ],
+)  # fmt: skip
+def test_policies_count_by_identity_and_content(
+    policies: tuple[LiveDocument, ...], expected: set[str], said: str
+) -> None:
+    found = findings(role(policies=policies))
+    assert {code for code, each in found.items() if each.verdict != "pass"} == expected
+    assert {found[code].verdict for code in expected} == {"fail"}
+    assert any(said in each.detail for each in found.values())
+    assert all(found[code].fix for code in expected)
+
+
+def test_what_others_attach_is_accepted_where_the_stack_file_says_so() -> None:
+    live = role(policies=(OWN_POLICY, *GUIDE, attached("AdministratorAccess", ALL), inline(*ALL["Statement"])))
+    known = Role(known_policies=("arn:aws:iam::aws:policy/AdministratorAccess",), known_inline_policies=("extra",))
+    found = findings(live, known)
+    assert {each.verdict for each in found.values()} == {"pass"}
+    assert found["GBY-V025"].detail.endswith("AdministratorAccess, inline policy extra")
+    assert verdicts(live, replace(known, known_inline_policies=()))["GBY-V025"] == "fail"
+
+
+def test_another_modules_role() -> None:
+    live = role(policies=(replace(OWN_POLICY, document=ALL), *GUIDE, attached("AdministratorAccess", ALL)))
+    assert verdicts(live, own_module=False) == {"GBY-V025": "warn"}
+    assert "GBY-V027" not in findings(live, own_module=False)
+
+
 def test_what_may_not_be_read_is_unknown() -> None:
     said = "the caller may not call iam:ListAttachedRolePolicies"
-    found = verdicts(role(policies=(), unlisted=said))
-    assert found == {f"GBY-V0{n}": "unknown" for n in (20, 21, 22, 25)}
+    found = verdicts(role(policies=(), unlisted_attached=said))
+    assert found == {f"GBY-V0{n}": "unknown" for n in (20, 21, 22, 25, 27)}
+    assert verdicts(role(unlisted_inline=said)) == {"GBY-V022": "unknown", "GBY-V025": "unknown"}
+    unread = replace(OWN_POLICY, document=None, unread="the caller may not call iam:GetPolicyVersion")
+    assert verdicts(role(policies=(unread, *GUIDE)))["GBY-V027"] == "unknown"
     hidden = attached("IAMFullAccess", None, unread="the caller may not call iam:GetPolicyVersion")
     hidden = replace(hidden, document=None)
     live = role(policies=(OWN_POLICY, *(p for p in GUIDE if "IAM" not in p.name), hidden))
@@ -312,14 +361,14 @@ def test_the_proof_is_shown() -> None:
     columns, rows = verify_rows(good)
     assert columns == ("code", "check", "verdict", "found")
     assert rows[0][:3] == ("GBY-V001", "control plane admitted", "pass")
-    assert verify_summary(good) == f"Proven: {ROLE}, 19 pass."
+    assert verify_summary(good) == f"Proven: {ROLE}, 20 pass."
     assert good.holds(strict=True)
     warned = proof(role(max_session_seconds=3600))
     assert verify_summary(warned).startswith("Proven, with remarks: ")
     assert warned.holds(strict=False)
     assert not warned.holds(strict=True)
     bad = proof(role(admit(ids=None)))
-    assert verify_summary(bad) == f"The proof fails: {ROLE}, 15 pass, 4 fail."
+    assert verify_summary(bad) == f"The proof fails: {ROLE}, 16 pass, 4 fail."
     assert "bootstrap" in {row[0]: row[3] for row in verify_rows(bad)[1]}["GBY-V002"]
     assert not bad.holds(strict=False)
     assert verify_object(bad)["verdict"] == "fail"
@@ -344,7 +393,7 @@ def test_the_attestation(tmp_path: Path) -> None:
     assert [policy["name"] for policy in filed["policies"]] == [policy.name for policy in (OWN_POLICY, *GUIDE)]
     assert filed["policies"][0]["version"] == "v1"
     assert filed["permissions_boundary"]["kind"] == "boundary"
-    assert len(filed["findings"]) == 19
+    assert len(filed["findings"]) == 20
     rotated = attestation(proof(role(admit(ids="another-external-id")), "another-external-id"))
     assert rotated["trust_policy"] == filed["trust_policy"]
     widened = copy.deepcopy(admit())

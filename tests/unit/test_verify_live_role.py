@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from gridbyoc.aws.live_role import read_live_role
+from gridbyoc.aws.live_role import NOT_ASKED, read_live_role
 from gridbyoc.aws.role import await_trust
 from gridbyoc.errors import AwsError, TrustError
 from gridbyoc.stack.secret import Secret
@@ -125,6 +125,18 @@ def test_everything_is_read() -> None:
     assert ID.reveal() not in repr(live)
 
 
+def test_where_only_arns_count_aws_s_own_documents_and_the_boundary_are_not_read() -> None:
+    iam = MemoryIam(boundary=LIMITS)
+    live = read_live_role(MemorySession(iam), ROLE, every_document=False)  # type: ignore[arg-type]
+    assert [(each.name, each.document, each.unread) for each in (*live.policies[:2], live.boundary) if each] == [
+        ("arn:aws:iam::aws:policy/First", None, NOT_ASKED),
+        ("arn:aws:iam::aws:policy/Second", None, NOT_ASKED),
+        (LIMITS, None, NOT_ASKED),
+    ]
+    assert live.unknown == ()
+    assert not {"GetPolicy", "GetPolicyVersion"} & set(iam.calls)
+
+
 def test_a_missing_role_and_another_one_of_its_name() -> None:
     with pytest.raises(TrustError, match="does not exist") as caught:
         read(MemoryIam(refused={"GetRole": "NoSuchEntity"}))
@@ -140,7 +152,8 @@ def test_what_is_denied_is_marked() -> None:
     assert live.trust.unread == live.unread == "the caller may not call iam:GetRole"
     assert len(live.policies) == 3
     live = read(MemoryIam(refused={"ListRolePolicies": "AccessDeniedException"}))
-    assert live.unlisted == "the caller may not call iam:ListRolePolicies"
+    assert live.unlisted_inline == live.unlisted == "the caller may not call iam:ListRolePolicies"
+    assert live.unknown == ("its inline policies: the caller may not call iam:ListRolePolicies",)
     assert len(live.policies) == 2
     live = read(MemoryIam(refused={"GetPolicyVersion": "NoSuchEntity", "GetRolePolicy": "Throttling"}, boundary=LIMITS))
     assert [p.unread for p in (*live.policies, live.boundary)] == [

@@ -10,7 +10,6 @@ import markupsafe
 
 from gridbyoc.show.markdown import one_line
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.verify import SHORTEST_TO_HIDE
 
 T = TypeVar("T")
 LONGEST = 2000
@@ -20,8 +19,7 @@ LONGEST = 2000
 def redacted(text: str, secrets: Sequence[Secret]) -> str:
     """Without the secrets; one that is too short would be part of ordinary words, and is left."""
     for secret in sorted(secrets, key=lambda each: len(each.reveal()), reverse=True):
-        if len(secret.reveal()) >= SHORTEST_TO_HIDE:
-            text = text.replace(secret.reveal(), str(secret))
+        text = secret.hidden_in(text)
     return text
 
 

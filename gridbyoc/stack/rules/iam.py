@@ -12,8 +12,8 @@ from gridbyoc.stack.words import show
 # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 _ROLE_CHARACTERS = "letters, digits and `_+=,.@-`"
 _PATH = re.compile(r"/([\x21-\x7e]+/)?")
-KEPT_WITH_MODULE = ("trusted_account_id", "tags")
-"""The keys of ``role`` that mean something beside ``terraform.module``: the trust check and the provider use them."""
+KEPT_WITH_MODULE = ("trusted_account_id", "tags", "known_policies", "known_inline_policies")
+"""The keys of ``role`` that mean something beside ``terraform.module``: checks and the provider use them."""
 
 
 def role_name_fault(name: str, longest: int) -> Fault | None:

@@ -11,6 +11,8 @@ from gridbyoc.stack.rules.iam import partition_fault, policy_arn_fault
 from gridbyoc.stack.words import Place, show
 
 _NAME = re.compile(r"([\x21-\x39\x3b-\x7e]+/)?[A-Za-z0-9_+=,.@-]{1,128}")
+_INLINE_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,128}")
+"""https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html"""
 _ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
 SUCCESSORS = {"AmazonGuardDutyFullAccess": "AmazonGuardDutyFullAccess_v2"}
 """AWS managed policies that cannot be attached any more, and what took their place.
@@ -44,8 +46,9 @@ def resource_fault(text: str, context: Context) -> Fault | None:
 
 
 def check_policies(findings: Findings, context: Context) -> None:
-    """Both lists."""
+    """The lists of policies, and the statements."""
     _check_managed(findings, context)
+    _check_known(findings, context)
     statements = findings.document.at("role", "statements")
     sids: set[str] = set()
     for index in range(len(statements) if isinstance(statements, list) else 0):
@@ -69,10 +72,40 @@ def _check_managed(findings: Findings, context: Context) -> None:
     seen: set[str] = set()
     for item, text in findings.document.texts(*place):
         findings.fault(item, managed_policy_fault(text, context))
-        arn = text if text.startswith("arn:") else f"arn:{context.partition or 'aws'}:iam::aws:policy/{text}"
+        arn = _arn(text, context)
         if arn in seen:
             findings.problem(item, f"{show(text)} stands here twice", "remove one of them")
         seen.add(arn)
+
+
+def _arn(text: str, context: Context) -> str:
+    return text if text.startswith("arn:") else f"arn:{context.partition or 'aws'}:iam::aws:policy/{text}"
+
+
+def _check_known(findings: Findings, context: Context) -> None:
+    """A policy that is attached beside the stack's is named by its whole ARN: a name alone may be anybody's."""
+    place: Place = ("role", "known_policies")
+    managed = {_arn(text, context) for _, text in findings.document.texts("role", "managed_policies")}
+    _check_twice(findings, place)
+    for item, text in findings.document.texts(*place):
+        findings.fault(item, policy_arn_fault(text, context))
+        if text in managed:
+            advice = "keep it in one of the two: there it is attached, here only accepted"
+            findings.problem(item, f"{show(text)} stands in `role.managed_policies` as well", advice)
+    inline: Place = ("role", "known_inline_policies")
+    _check_twice(findings, inline)
+    for item, text in findings.document.texts(*inline):
+        if not _INLINE_NAME.fullmatch(text):
+            advice = "1 to 128 letters, digits and `_+=,.@-`"
+            findings.problem(item, f"{show(text)} is not the name of an inline policy", advice)
+
+
+def _check_twice(findings: Findings, place: Place) -> None:
+    seen: set[str] = set()
+    for item, text in findings.document.texts(*place):
+        if text in seen:
+            findings.problem(item, f"{show(text)} stands here twice", "remove one of them")
+        seen.add(text)
 
 
 def _check_statement(findings: Findings, place: Place, context: Context) -> None:

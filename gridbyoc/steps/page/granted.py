@@ -9,10 +9,12 @@ from gridbyoc.aws.policy import Policy, PrincipalEntry, Statement
 from gridbyoc.aws.policy.trust import may_assume
 from gridbyoc.stack.model import Role, Stack
 from gridbyoc.stack.module_defaults import managed_policies_of, statements_of
+from gridbyoc.stack.words import enumerated
 from gridbyoc.steps.page.model import Admitted, Granted, GrantedPolicy
-from gridbyoc.steps.verdict import Verdict
+from gridbyoc.steps.role_policies import RolePolicies, compare_policies, own_policy_arn
+from gridbyoc.steps.verdict import Verdict, worst
 from gridbyoc.steps.verify_grants import GUIDE_SESSION_HOURS
-from gridbyoc.steps.verify_model import Subject, enumerated, policy_of
+from gridbyoc.steps.verify_model import Subject, policy_of
 from gridbyoc.steps.verify_trust import TrustCase, trust_of
 
 WITH_ID, WITHOUT_ID = "with the external id", "without an external id"
@@ -25,7 +27,7 @@ def live_grant(subject: Subject) -> Granted:
     role = subject.role
     trust = trust_of(subject)
     seconds = role.max_session_seconds
-    boundary = None if role.boundary is None else _policy(role.boundary, subject)
+    boundary = None if role.boundary is None else _boundary(role.boundary, subject.declared)
     return Granted(
         role.name,
         role.arn,
@@ -105,30 +107,43 @@ def _terms(statement: Statement) -> str:
 
 
 def _policies(role: LiveRole, subject: Subject) -> Iterator[GrantedPolicy]:
-    yield from (_policy(document, subject) for document in role.policies)
+    compared = compare_policies(role, subject.declared, own_module=subject.own_module)
+    for document in role.policies:
+        yield _policy(document, *_judged(document, compared, subject))
     if role.unlisted:
         yield GrantedPolicy("policies that could not be listed", "unknown", role.unlisted, "unknown")
 
 
-def _policy(document: LiveDocument, subject: Subject) -> GrantedPolicy:
-    own = document.kind == "attached" and document.name.rsplit("/", 1)[-1] == subject.role.name
+def _judged(document: LiveDocument, compared: RolePolicies, subject: Subject) -> tuple[str, Verdict, str]:
+    """Which kind of policy it is, how it is judged, and a remark."""
+    undeclared, known = (
+        (compared.inline, compared.known_inline) if document.kind == "inline" else (compared.attached, compared.known)
+    )
+    own = document.kind == "attached" and document.name == own_policy_arn(compared.role_arn)
     kind = "own" if own else {"attached": "managed"}.get(document.kind, document.kind)
+    if document.name in undeclared:
+        return kind, subject.undeclared, "not in the stack file"
+    if document.name in known:
+        return kind, "pass", "known: the stack file accepts it and does not manage it"
+    if own and compared.content:
+        return kind, "fail", "; ".join(compared.content)
+    return kind, "pass", f"version {document.version}" if document.version else ""
+
+
+def _boundary(document: LiveDocument, declared: Role) -> GrantedPolicy:
+    named = document.name == declared.permissions_boundary
+    version = f"version {document.version}" if document.version else ""
+    return _policy(document, "boundary", "pass" if named else "warn", version if named else "not in the stack file")
+
+
+def _policy(document: LiveDocument, kind: str, verdict: Verdict, remark: str) -> GrantedPolicy:
     policy = policy_of(document)
     unread = next((each.strange for each in policy.statements if each.name.number == 0), "")
     if unread:
-        return GrantedPolicy(document.name, kind, unread, "unknown")
-    version = f"version {document.version}" if document.version else ""
-    told = _is_told(document, subject.declared) or own
-    verdict: Verdict = "pass" if told else "warn"
-    return GrantedPolicy(document.name, kind, _allows(policy), verdict, version if told else "not in the stack file")
-
-
-def _is_told(document: LiveDocument, declared: Role) -> bool:
-    if document.kind == "boundary":
-        return document.name == declared.permissions_boundary
-    names = managed_policies_of(declared)
-    short = {name.rsplit("/", 1)[-1] for name in names}
-    return document.kind == "attached" and document.name.rsplit("/", 1)[-1] in short
+        return GrantedPolicy(
+            document.name, kind, unread, worst((verdict, "unknown")), "" if verdict == "pass" else remark
+        )
+    return GrantedPolicy(document.name, kind, _allows(policy), verdict, remark)
 
 
 def _allows(policy: Policy) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gridbyoc.aws.live_facts import state_version
 from gridbyoc.aws.permissions import Answer, Need
+from gridbyoc.aws.s3_state import state_version
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.model import S3Backend
 from gridbyoc.steps.preflight.scene import Scene

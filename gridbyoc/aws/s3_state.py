@@ -1,10 +1,25 @@
-"""The lock of a state in S3, as Terraform keeps it: an object beside the state, or an item in a DynamoDB table."""
+"""A state in S3: which version of it there is, and its lock as Terraform keeps it.
+
+The lock is an object beside the state, or an item in a DynamoDB table.
+"""
 
 from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
+
+
+def state_version(session: AwsSession, bucket: str, key: str) -> str | None:
+    """Which version of an S3 object there is (``s3:HeadObject``): its ETag and version id; ``None`` without one."""
+    with domain_errors(f"The state s3://{bucket}/{key} could not be looked at"):
+        try:
+            head = session.client("s3").head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error_code(error) in {"404", "NoSuchKey", "NoSuchBucket"}:
+                return None
+            raise
+    return f"{head['ETag']} {head.get('VersionId', '')}"
 
 
 def read_state_lock(session: AwsSession, bucket: str, key: str, *, table: str | None = None) -> bytes | None:

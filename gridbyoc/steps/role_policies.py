@@ -1,0 +1,259 @@
+"""The live role's policies against what the stack file lists: by full ARN and by content, never by name.
+
+Verify, drift, status, plan, bootstrap, the report page and the fingerprint all ask here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gridbyoc.aws import AwsSession
+from gridbyoc.aws.live_role import LiveDocument, LiveRole, read_live_role
+from gridbyoc.errors import GridbyocError, TrustError
+from gridbyoc.stack.model import PolicyStatement, Role, Stack
+from gridbyoc.stack.module_defaults import managed_policies_of, statements_of
+from gridbyoc.stack.secret import Secret
+from gridbyoc.stack.words import enumerated
+
+VERSION = "2012-10-17"
+NOT_DECLARED = "Take it off the role, list it in role.managed_policies, or accept it in role.known_policies"
+"""What to do about an attached policy that the stack file does not list."""
+NOT_DECLARED_INLINE = "Delete it, or accept it in role.known_inline_policies"
+
+
+@dataclass(frozen=True, slots=True)
+class RolePolicies:
+    """What differs between a live role's policies and the stack file. ARNs are whole.
+
+    ``missing``: listed, not attached. ``attached`` and ``inline``: on the role, not listed. ``known`` and
+    ``known_inline``: on the role, not listed, accepted by the stack file. ``content``: what differs in the role's own
+    policy, a clause for each statement. ``boundary``: how the permissions boundary differs. ``unknown``: what could
+    not be read, with the reason.
+    """
+
+    role_arn: str
+    missing: tuple[str, ...] = ()
+    attached: tuple[str, ...] = ()
+    inline: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    known_inline: tuple[str, ...] = ()
+    content: tuple[str, ...] = ()
+    boundary: str = ""
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def undeclared(self) -> tuple[str, ...]:
+        """Each policy on the role that the stack file does not list: an ARN, or ``inline policy NAME``."""
+        return (*self.attached, *map(_inline_title, self.inline))
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """Each policy that the stack file accepts without managing it, in the same words."""
+        return (*self.known, *map(_inline_title, self.known_inline))
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything is known to differ."""
+        return bool(self.missing or self.undeclared or self.content or self.boundary)
+
+    @property
+    def as_declared(self) -> bool:
+        """Whether all was read and nothing differs."""
+        return not self.differs and not self.unknown
+
+    def differences(self) -> Iterator[tuple[str, str]]:
+        """What differs (an ARN, an inline policy, the role's boundary), and how."""
+        yield from ((arn, "is attached, and the stack file does not list it") for arn in self.attached)
+        yield from (
+            (_inline_title(name), "is on the role, and the stack file does not list it") for name in self.inline
+        )
+        yield from ((arn, "is listed in the stack file, and is not attached") for arn in self.missing)
+        yield from ((own_policy_arn(self.role_arn), clause) for clause in self.content)
+        if self.boundary:
+            yield "permissions boundary", self.boundary
+
+    def hiding(self, external_id: Secret) -> RolePolicies:
+        """The same without the external id: somebody may have put it into a name or a ``Sid``."""
+
+        def hidden(texts: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(map(external_id.hidden_in, texts))
+
+        return RolePolicies(
+            self.role_arn,
+            missing=hidden(self.missing),
+            attached=hidden(self.attached),
+            inline=hidden(self.inline),
+            known=hidden(self.known),
+            known_inline=hidden(self.known_inline),
+            content=hidden(self.content),
+            boundary=external_id.hidden_in(self.boundary),
+            unknown=hidden(self.unknown),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The comparison as a JSON object; it holds no secret where ``hiding`` was asked."""
+        return {
+            "role_arn": self.role_arn,
+            "as_declared": self.as_declared,
+            "undeclared": {"attached": list(self.attached), "inline": list(self.inline)},
+            "missing": list(self.missing),
+            "known": {"attached": list(self.known), "inline": list(self.known_inline)},
+            "own_policy": list(self.content),
+            "permissions_boundary": self.boundary,
+            "unknown": list(self.unknown),
+        }
+
+
+def compare_policies(role: LiveRole, declared: Role, *, own_module: bool = True) -> RolePolicies:
+    """Compare what is live with the stack file's ``role``. Pure: everything has been read.
+
+    ``own_module`` ``False``: another module makes the role, and what its own policy and boundary shall be is not in
+    the stack file. That they differ is not said then.
+    """
+    own = own_policy_arn(role.arn)
+    wanted = (*((own,) if own_module and statements_of(declared) else ()), *declared_arns(declared, role.partition))
+    live = {each.name: each for each in role.policies if each.kind == "attached"}
+    inline = [each.name for each in role.policies if each.kind == "inline"]
+    further = [arn for arn in live if arn not in wanted and (own_module or arn != own)]
+    known, known_inline = set(declared.known_policies), set(declared.known_inline_policies)
+    compared = own_module and own in wanted and own in live
+    return RolePolicies(
+        role.arn,
+        missing=() if role.unlisted_attached else tuple(arn for arn in wanted if arn not in live),
+        attached=tuple(arn for arn in further if arn not in known),
+        inline=tuple(name for name in inline if name not in known_inline),
+        known=tuple(arn for arn in further if arn in known),
+        known_inline=tuple(name for name in inline if name in known_inline),
+        content=tuple(_content(live[own], statements_of(declared))) if compared else (),
+        boundary=_boundary(role, declared) if own_module else "",
+        unknown=tuple(_unknown(role, live[own] if compared else None, own_module=own_module)),
+    )
+
+
+def live_policies(session: AwsSession, stack: Stack, role_arn: str, external_id: Secret) -> RolePolicies | None:
+    """Read the role and compare; ``None`` where another module makes it, whose policies the stack file does not list.
+
+    Raises nothing of its own: what cannot be read is unknown. A role that is not there has no policies.
+    """
+    if stack.terraform.module is not None:
+        return None
+    try:
+        role = read_live_role(session, role_arn, every_document=False)
+    except TrustError:
+        return RolePolicies(role_arn)
+    except GridbyocError as error:
+        return RolePolicies(role_arn, unknown=(f"{error.what} {error.why}".strip(),))
+    return compare_policies(role, stack.role).hiding(external_id)
+
+
+def own_policy_arn(role_arn: str) -> str:
+    """The ARN of the policy that the gridbyoc module makes for a role: it has the role's name and path."""
+    return role_arn.replace(":role/", ":policy/", 1)
+
+
+def declared_arns(declared: Role, partition: str) -> tuple[str, ...]:
+    """The whole ARN of each managed policy that the stack file (or the guide) lists."""
+    prefix = f"arn:{partition}:iam::aws:policy/"
+    return tuple(name if name.startswith("arn:") else prefix + name for name in managed_policies_of(declared))
+
+
+def normal_form(document: object) -> object:
+    """A policy document in one form: IAM hands a list of one as the one, and texts in an order of its own.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+    """
+    if isinstance(document, Mapping):
+        return {key: normal_form(value) for key, value in document.items()}
+    if isinstance(document, list):
+        values = [normal_form(value) for value in document]
+        if all(isinstance(value, str) for value in values):
+            values = sorted(set(values), key=str)
+        return values[0] if len(values) == 1 else values
+    return document
+
+
+def _inline_title(name: str) -> str:
+    return f"inline policy {name}"
+
+
+def _unknown(role: LiveRole, own: LiveDocument | None, *, own_module: bool) -> Iterator[str]:
+    if role.unlisted_attached:
+        yield f"the attached policies: {role.unlisted_attached}"
+    if role.unlisted_inline:
+        yield f"the inline policies: {role.unlisted_inline}"
+    if own_module and role.unread:
+        yield f"the permissions boundary: {role.unread}"
+    if own is not None and own.document is None:
+        yield f"what the role's own policy says: {own.unread}"
+
+
+def _boundary(role: LiveRole, declared: Role) -> str:
+    live, wanted = role.boundary.name if role.boundary else None, declared.permissions_boundary
+    if role.unread or live == wanted:
+        return ""
+    return f"is {live or 'none'}; the stack file names {wanted or 'none'}"
+
+
+def _content(own: LiveDocument, wanted: tuple[PolicyStatement, ...]) -> Iterator[str]:
+    """A clause for each statement that only one side has."""
+    if own.document is None:
+        return
+    there = {_key(each): each for each in _statements(own.document)}
+    asked = {_key(each): each for each in map(_declared_statement, wanted)}
+    title = f"version {own.version}" if own.version else "its document"
+    for key in there.keys() - asked.keys():
+        yield f"{title} has a statement that the stack file does not: {_words(there[key])}"
+    for key in asked.keys() - there.keys():
+        yield f"{title} lacks a statement of the stack file: {_words(asked[key])}"
+    version = own.document.get("Version", "2008-10-17")
+    if version != VERSION:
+        yield f"{title} is written in the policy language {version}, the stack file's statements in {VERSION}"
+
+
+def _statements(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    found = document.get("Statement")
+    for each in found if isinstance(found, list) else [found]:
+        yield each if isinstance(each, Mapping) else {"Statement": each}
+
+
+def _declared_statement(statement: PolicyStatement) -> Mapping[str, Any]:
+    """As modules/gridbyoc/main.tf writes it."""
+    sid = {} if statement.sid is None else {"Sid": statement.sid}
+    body = {"Effect": statement.effect, "Action": list(statement.actions), "Resource": list(statement.resources)}
+    return {**sid, **body}
+
+
+def _key(statement: Mapping[str, Any]) -> str:
+    """Equal for statements that are the same: an empty element is none, and names of actions know no case.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
+    """
+    kept = {name: value for name, value in statement.items() if value not in ("", {}, None)}
+    for name in ("Action", "NotAction"):
+        if name in kept:
+            kept[name] = json.loads(json.dumps(kept[name]).lower())
+    return json.dumps(normal_form(kept), sort_keys=True)
+
+
+def _words(statement: Mapping[str, Any]) -> str:
+    """``Allow ecr:*, eks:* on *``; of a condition its keys alone, for a value may be secret."""
+    sid = f" (Sid {statement['Sid']})" if statement.get("Sid") else ""
+    on = _selected(statement, "Resource")
+    condition = statement.get("Condition") or {}
+    keys = {str(key) for operator in _mappings(condition) for key in operator}
+    under = f", under a condition on {enumerated(sorted(keys))}" if condition else ""
+    return f"{statement.get('Effect', 'no Effect')} {_selected(statement, 'Action')} on {on}{under}{sid}"
+
+
+def _selected(statement: Mapping[str, Any], element: str) -> str:
+    negated = f"Not{element}"
+    found = statement.get(element, statement.get(negated))
+    texts = sorted(map(str, found if isinstance(found, list) else [found])) if found else ["nothing"]
+    return ("everything but " if negated in statement else "") + enumerated(texts, limit=10)
+
+
+def _mappings(found: object) -> Iterable[Mapping[str, Any]]:
+    return (each for each in found.values() if isinstance(each, Mapping)) if isinstance(found, Mapping) else ()
