@@ -20,6 +20,7 @@ def main() -> int:
             pass  # a full disk, a reader that has gone: click's way has the words for it
         else:
             return 0
+    _reset_process_state()
     # What is imported, and botocore's models, live to the end: to look through them again and again for garbage takes
     # a seventh of a short run.
     gc.set_threshold(200_000, 50, 100)
@@ -30,6 +31,26 @@ def main() -> int:
     # back piece by piece, as an interpreter does at its end, would take another third of a second.
     _flush()
     os._exit(status)
+
+
+def _reset_process_state() -> None:
+    """Undo what the starting process left in ours that would change our verdicts; see docs/resilience.md.
+
+    Signal dispositions, the signal mask and the umask are kept over exec. An ignored SIGINT stays ignored: that is how
+    ``nohup`` and a script's ``&`` ask for it.
+    """
+    import signal
+
+    # If SIGCHLD is ignored, the kernel drops the status of every child, and each failure reads as 0 (waitpid(2)).
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # a blocked Ctrl-C or SIGTERM could not stop a run
+    os.umask(os.umask(0o077) & 0o077)  # what we write, we must be able to read
+    for number in (1, 2):
+        try:  # noqa: SIM105 - contextlib's import is what this path avoids
+            # A parent that polls leaves O_NONBLOCK on what it shares with us: a long output would end in the middle.
+            os.set_blocking(number, True)
+        except OSError:
+            pass
 
 
 def _flush() -> None:

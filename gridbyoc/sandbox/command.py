@@ -21,7 +21,8 @@ def run_command(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run it to its end; its status, or 128+N where signal N ended it. Raises ``CommandNotStartedError``.
 
     It stays in our process group, in the terminal's foreground, so that Ctrl-C reaches it from the terminal itself; we
-    outlive it. A SIGTERM, and a SIGINT where there is no terminal, are passed on.
+    outlive it. A SIGTERM, and a SIGINT where there is no terminal, are passed on. A SIGINT that we were started to
+    ignore (``nohup``, a script's ``&``) stays ignored, by the command too.
     """
     program = shutil.which(command[0], path=environ.get("PATH", os.defpath))
     if program is None:
@@ -83,7 +84,8 @@ def _passing_on_signals() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]
         for number in early:
             process.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, pass_on) for number in heard}
     try:
         yield pass_on_to
     finally:

@@ -38,13 +38,18 @@ def main() -> None:
     """The console script ``gridbyoc-terraform``: takes Terraform's own arguments, ends with its exit status."""
     # Python's own handler would raise KeyboardInterrupt when Terraform has long stopped.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Go in a shared library leaves it ignored if the parent did: no provider could be waited for.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         code = call(sys.argv[1:])
     except (ImportError, OSError, AttributeError) as error:
-        sys.stderr.write(f"The embedded Terraform cannot be loaded: {error}. Run: pip install 'gridbyoc[embedded]'\n")
+        if sys.stderr is not None:
+            text = f"The embedded Terraform cannot be loaded: {error}. Run: pip install 'gridbyoc[embedded]'"
+            sys.stderr.write(f"{text}\n")
         code = 127
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by whoever started us
+            stream.flush()
     os._exit(code)  # Go's threads do not take part in Python's way out
 
 
