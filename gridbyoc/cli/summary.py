@@ -18,6 +18,8 @@ def summary(stack: Stack, name: str, cwd: Path) -> Iterator[str]:
     yield f"  stack          {stack.name}"
     yield f"  region         {stack.aws.region}{profile}{guard}"
     yield f"  role           {_role(stack)}"
+    if stack.protect:
+        yield "  protected      nothing of it is destroyed or replaced"
     for cluster in stack.clusters:
         yield f"  cluster        {_cluster(cluster)}"
     yield f"  control plane  {', '.join(filter(None, (stack.control_plane.type, stack.control_plane.url)))}"

@@ -15,6 +15,7 @@ from gridbyoc.errors.base import (
     LockedError,
     PreflightBlockedError,
     Problem,
+    ProtectedStackError,
     StackError,
     UsageError,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "OutputMissingError",
     "PreflightBlockedError",
     "Problem",
+    "ProtectedStackError",
     "QuotaRefusedError",
     "QuotaUndecidedError",
     "SandboxStartError",

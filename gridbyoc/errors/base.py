@@ -110,6 +110,13 @@ class PreflightBlockedError(GridbyocError):
         self.findings = findings
 
 
+class ProtectedStackError(GridbyocError):
+    """The stack file protects the stack (`protect: true`), and something of it would be destroyed or replaced."""
+
+    code = "GBY-R004"
+    exit_status = ExitStatus.PREFLIGHT_BLOCKED
+
+
 class InterruptedRunError(GridbyocError):
     """The user pressed Ctrl-C; says what is left and how to go on."""
 

@@ -30,7 +30,13 @@ def plan_lines(review: Review, *, brief: bool = False, width: int | None = None)
         _section("Changed outside of Terraform:", list(review.outside), width),
         [] if brief else _resources(review),
     ]
-    return [*chain.from_iterable(sections), "", summary(plan)]
+    return [*chain.from_iterable(sections), "", summary(plan), *refused(review)]
+
+
+def refused(review: Review) -> list[str]:
+    """A line for a plan that a protected stack refuses; else none."""
+    place = review.protected
+    return [f"The stack is protected ({place}): bootstrap and apply refuse this plan."] if place else []
 
 
 def _section(title: str, items: list[str], width: int | None) -> list[str]:
@@ -122,4 +128,5 @@ def review_object(review: Review) -> dict[str, Any]:
         "handed_on": list(review.plan.handed_on),
         "warnings": list(review.warnings),
         "changed_outside": list(review.outside),
+        "protected": review.protected or None,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gridbyoc.show.attributes import diff_lines
 from gridbyoc.show.markdown import code, details, fence, fitted, prose
-from gridbyoc.show.plan import SIGNS, summary
+from gridbyoc.show.plan import SIGNS, refused, summary
 from gridbyoc.steps.changes import ClusterChange
 from gridbyoc.steps.review.details import ResourceDetail
 from gridbyoc.steps.review.review import Review
@@ -20,6 +20,7 @@ def review_markdown(review: Review, *, brief: bool = False) -> str:
     ``brief``: without the resources and their attributes.
     """
     blocks = [f"<!-- gridbyoc plan {review.stack} -->\n### Plan of {code(review.stack)}", f"**{summary(review.plan)}**"]
+    blocks += [f"**{prose(line)}**" for line in refused(review)]
     blocks += _warnings(review)
     if review.plan.destroys:
         blocks += _list("Destroys", [code(name) for name in review.plan.destroys])

@@ -44,6 +44,7 @@ def build_stack(data: Data, context: Context, external_id: Secret | None, file: 
         control_plane=_control_plane(data.get("control_plane", {}), context),
         terraform=_terraform(data["terraform"], context),
         file=file,
+        protect=data.get("protect", False),
     )
 
 

@@ -132,7 +132,10 @@ class TerraformSettings:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One stack file, read and valid. ``file`` is ``None`` for standard input; paths in it are absolute."""
+    """One stack file, read and valid. ``file`` is ``None`` for standard input; paths in it are absolute.
+
+    ``protect``: nothing of the stack may be destroyed or replaced.
+    """
 
     name: str
     aws: Aws
@@ -141,6 +144,7 @@ class Stack:
     control_plane: ControlPlane
     terraform: TerraformSettings
     file: Path | None = None
+    protect: bool = False
 
     def work_dir(self, base: Path | None = None) -> Path:
         """``.gridbyoc/<name>`` beside the stack file (or below ``base``, or the current directory for stdin)."""

@@ -75,7 +75,7 @@ def _part(match: re.Match[str]) -> str | int:
 
 def _apply(document: Document, override: Override) -> None:
     *outer, key = override.place
-    _refuse_secrets(override.place)
+    _refuse_place(override.place)
     value = _value(override)
     holder: Any = document.data
     for depth, part in enumerate(outer):
@@ -84,9 +84,11 @@ def _apply(document: Document, override: Override) -> None:
     document.override(override.place)
 
 
-def _refuse_secrets(place: Place) -> None:
+def _refuse_place(place: Place) -> None:
     if place[0] == "extends":
         raise OverrideError("extends", "what a stack is made of stands in its file", "set the values themselves")
+    if place[0] == "protect":
+        raise OverrideError("protect", "only the stack file protects a stack, or stops doing so", "change it there")
     if place[:2] == ("role", "tags"):
         return
     for part in place:

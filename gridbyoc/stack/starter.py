@@ -81,6 +81,7 @@ _TEMPLATE = """\
 #   yaml-language-server: $schema=gridbyoc.schema.json
 version: 1
 name: {name}
+# protect: true  # nothing of this stack may be destroyed or replaced
 
 aws:
   region: {region}  # a region, never a zone

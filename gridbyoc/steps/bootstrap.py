@@ -15,6 +15,7 @@ from gridbyoc.steps.converged import remember_converged, unchanged
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.plan import Plan, make_plan
 from gridbyoc.steps.prepare import Site, grant_of, prepare
+from gridbyoc.steps.protection import refuse_if_protected
 from gridbyoc.steps.replacement import finish_replacement, replace_role
 from gridbyoc.steps.report import Report, report_of
 from gridbyoc.steps.review.review import review_of
@@ -34,6 +35,8 @@ def bootstrap(run: Run, approval: Approval, wishes: Wishes = NO_WISHES) -> Repor
     asks nobody plans once more. Where nothing has moved since the last good run, it is done without Terraform
     (``choices.refresh``: not so). The caller holds the stack's lock.
     """
+    if wishes.new_role:
+        refuse_if_protected(run, "replace its role")
     if wishes.nothing_new and not run.choices.refresh:
         report = unchanged(run)
         if report is not None:
@@ -96,6 +99,8 @@ def _approve_and_apply(
 def _approve(run: Run, site: Site, plan: Plan, approval: Approval) -> None:
     if not plan.has_changes:
         return
+    if plan.destroys:
+        refuse_if_protected(run, f"destroy or replace {', '.join(plan.destroys)}")
     if plan.destroys and not approval.destroy and approval.create_and_change:
         raise ApprovalRequiredError(
             f"This would destroy: {', '.join(plan.destroys)}.",

@@ -18,6 +18,7 @@ from gridbyoc.steps.journal import JOURNAL
 from gridbyoc.steps.leftovers import Found, Wanted, delete_leftovers, find_leftovers, mark_data
 from gridbyoc.steps.lock import HOLDER, LOCK
 from gridbyoc.steps.prepare import MODULE, Site, current_grant, prepare
+from gridbyoc.steps.protection import refuse_if_protected
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait
 from gridbyoc.terraform import module_in
@@ -57,8 +58,10 @@ def destroy(run: Run, approve: Callable[[Doomed], bool], *, delete_data: bool = 
     """Delete the stack's clusters and wait until they are gone, then their leftovers, then the role and local files.
 
     The control plane needs the role to take a cluster down, so the role goes after the clusters, and not at all while
-    one is still there. What holds data stays unless ``delete_data``. The caller holds the lock.
+    one is still there. What holds data stays unless ``delete_data``. The caller holds the lock. A protected stack is
+    refused before anything is looked at.
     """
+    refuse_if_protected(run, "destroy its clusters and its role")
     site = prepare(run)
     # The state in that file may be the only record of what there is, and the local files go at the end.
     refuse_errored(site.binary, run.work_dir)

@@ -17,6 +17,7 @@ from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import hide_their_id, ids_in_use
 from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.prepare import MODULE, PREVIOUS_MODULE, Site, current_grant, rerender
+from gridbyoc.steps.protection import protection, refuse_if_protected
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import module_in
 
@@ -89,6 +90,8 @@ def _drop(run: Run, site: Site, grant: Grant, *, may_destroy: bool) -> None:
     saved = run.work_dir / SAVED_PLAN
     try:
         plan = Plan(site.runner.plan(out=saved), (), (), grant)
+        if plan.destroys:
+            refuse_if_protected(run, f"destroy {', '.join(plan.destroys)}", rerun=SAFE_RESUMES)
         if plan.destroys and not may_destroy:
             raise ApprovalRequiredError(
                 f"Dropping the old grant would by now destroy: {', '.join(plan.destroys)}.",
@@ -107,6 +110,8 @@ def _may_go(run: Run, site: Site, *, may_destroy: bool) -> bool:
     users = [cluster.name for cluster in listed if cluster.role_arn and cluster.role_arn == site.previous_arn]
     if users:
         run.outside.emit(Note(f"The old role stays: {', '.join(users)} still runs through it.", "warning"))
+    elif place := protection(run):
+        run.outside.emit(Note(f"The old role stays: the stack is protected ({place}).", "warning"))
     elif not may_destroy:
         run.outside.emit(Note("The old role stays until its destruction is approved (--yes-destroy).", "warning"))
-    return may_destroy and not users
+    return may_destroy and not users and not run.stack.protect

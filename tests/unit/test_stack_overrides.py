@@ -152,3 +152,9 @@ def test_overrides_of_a_file_that_is_no_mapping() -> None:
 
 def test_places_in_words() -> None:
     assert place_text(("a", 0, "b-c", "d e", 'f"')) == 'a[0].b-c["d e"]["f\\""]'
+
+
+def test_a_command_line_protects_no_stack_and_unprotects_none() -> None:
+    for value in ("true", "false", "null"):
+        (problem,) = problems_of(TEXT + "protect: true\n", f"protect={value}")
+        assert (problem.file, problem.path) == ("--set", "protect")

@@ -9,6 +9,7 @@ SECTIONS = {
     "file": "The file as a whole: YAML, unknown keys at the top.",
     "version": "The format's version.",
     "name": "The stack's name.",
+    "protect": "Whether the stack may be destroyed.",
     "aws": "Where the role is made.",
     "role": "The IAM role: trust, policies, boundary, tags.",
     "clusters": "The clusters and their instance types.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gridbyoc.control_plane.model import Cluster
@@ -12,6 +12,7 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.cost import standing_cost
 from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.prepare import Site
+from gridbyoc.steps.protection import protection
 from gridbyoc.steps.review.details import ResourceDetail, resource_details
 from gridbyoc.steps.review.outside import changed_outside
 from gridbyoc.steps.review.permissions import Trusted, permission_changes, trusted_ids
@@ -27,7 +28,8 @@ SHORTEST = 4
 class Review:
     """A plan with its details; ``before`` and ``after`` are the standing costs of the stack's clusters.
 
-    ``outside``: the addresses of what was changed outside of Terraform, and would be changed back.
+    ``outside``: the addresses of what was changed outside of Terraform, and would be changed back. ``protected``: where
+    the stack file protects the stack, if the plan would destroy something; it is refused then.
     """
 
     stack: str
@@ -38,12 +40,14 @@ class Review:
     after: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
+    protected: str = ""
 
 
 def review_of(run: Run, site: Site, plan: Plan, warnings: Sequence[str] = ()) -> Review:
     """The review of a plan that was just made; its saved plan is read once more where anything would change."""
     shown = site.runner.show(plan.saved) if plan.saved and plan.has_changes else {}
-    return review(run.stack, plan, shown, warnings)
+    protected = protection(run) if plan.destroys else ""
+    return replace(review(run.stack, plan, shown, warnings), protected=protected)
 
 
 def review(stack: Stack, plan: Plan, shown: Mapping[str, Any], warnings: Sequence[str] = ()) -> Review:
