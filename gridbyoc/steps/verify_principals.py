@@ -103,12 +103,12 @@ def conditions(trust: TrustCase) -> VerifyFinding:
 def _condition(statement: Statement) -> Remark | None:
     found = _id_conditions(statement)
     forms = [(condition.operator, operator_form(condition.operator)) for condition in found]
-    if any(form and form.base == "stringequals" and not (form.quantifier or form.if_exists) for _, form in forms):
+    if any(form and form.base == "StringEquals" and not (form.quantifier or form.if_exists) for _, form in forms):
         return None
     if not found:
         return Remark("fail", statement, "has no condition on sts:ExternalId")
-    operator, form = next(((name, form) for name, form in forms if form and form.base != "null"), forms[0])
-    if form and form.base in {"stringlike", "stringequalsignorecase"} and not (form.quantifier or form.if_exists):
+    operator, form = next(((name, form) for name, form in forms if form and form.base != "Null"), forms[0])
+    if form and form.base in {"StringLike", "StringEqualsIgnoreCase"} and not (form.quantifier or form.if_exists):
         return Remark("warn", statement, f"asks for the external id with {operator}; StringEquals is exact")
     return Remark("fail", statement, f"asks for the external id with {operator}, which an absent or other id can meet")
 
@@ -145,7 +145,7 @@ def further_ids(trust: TrustCase) -> VerifyFinding:
 
 def _positive(condition: Condition) -> bool:
     form = operator_form(condition.operator)
-    return form is not None and form.base in {"stringequals", "stringlike", "stringequalsignorecase"}
+    return form is not None and form.base in {"StringEquals", "StringLike", "StringEqualsIgnoreCase"}
 
 
 def actions(trust: TrustCase) -> VerifyFinding:

@@ -47,14 +47,14 @@ def without(name: str) -> dict[str, Any]:
         ({"Statement": GOOD, "Version": "2030-01-01"}, "The trust policy has an unknown Version."),
         ({"Statement": GOOD, "Version": ["2012-10-17"]}, "The trust policy has an unknown Version."),
         ({"Statement": GOOD, "Comment": "x"}, "The trust policy has the unknown element comment."),
-        ({"Statement": GOOD, "statement": GOOD}, "The trust policy has statement twice."),
+        ({"Statement": GOOD, "statement": GOOD}, "The trust policy has Statement twice."),
         ({"Statement": [GOOD, {**GOOD, "Effect": "allow"}]}, "Statement 2 of the trust policy must have the Effect"),
         ({"Statement": without("Effect")}, "Statement 1 of the trust policy must have the Effect"),
         ({"Statement": {**GOOD, "Sid": ["x"]}}, "Statement 1 of the trust policy must have the Effect"),
         ({"Statement": without("Action")}, "has neither Action nor NotAction."),
-        ({"Statement": {**GOOD, "NotAction": "s3:*"}}, "has both action and notaction."),
+        ({"Statement": {**GOOD, "NotAction": "s3:*"}}, "has both Action and NotAction."),
         ({"Statement": {**GOOD, "Action": [7]}}, "has something else than text where text belongs."),
-        ({"Statement": {**GOOD, "action": "sts:*"}}, "has action twice."),
+        ({"Statement": {**GOOD, "action": "sts:*"}}, "has Action twice."),
         ({"Statement": without("Principal")}, "has no Principal."),
         ({"Statement": {**GOOD, "NotPrincipal": "*"}}, "has both Principal and NotPrincipal."),
         ({"Statement": {**GOOD, "Principal": "123456789012"}}, "has a Principal that is neither * nor an object."),
@@ -62,6 +62,8 @@ def without(name: str) -> dict[str, Any]:
         ({"Statement": {**GOOD, "Condition": "x"}}, "has a Condition that is not an object of objects."),
         ({"Statement": {**GOOD, "Condition": {"Bool": "x"}}}, "has a Condition that is not an object of objects."),
         ({"Statement": {**GOOD, "Condition": {"Bool": {"k": {}}}}}, "has a condition value that is neither text,"),
+        ({"Statement": {**GOOD, "Condition": {"Bool": {"k": float("inf")}}}}, "has a condition value that is neither"),
+        ('{"Statement": [], "Statement": []}', "The trust policy has an element twice in one object."),
     ],
 )
 def test_what_is_no_policy_is_refused_in_words(document: Any, said: str) -> None:
@@ -109,8 +111,16 @@ def test_a_policy_that_could_not_be_read_leaves_everything_open() -> None:
 def test_operators_are_taken_apart() -> None:
     form = operator_form("ForAllValues:StringLikeIfExists")
     assert form is not None
-    assert (form.base, form.quantifier, form.if_exists) == ("stringlike", "forallvalues", True)
-    assert operator_form("ForMost:StringLike") is None
+    assert (form.base, form.quantifier, form.if_exists) == ("StringLike", "ForAllValues", True)
+    for name in (
+        "ForMost:StringLike",
+        "stringLike",
+        "forAllValues:StringLike",
+        "StringLikeIfexists",
+        "StringMatches",
+        "",
+    ):
+        assert operator_form(name) is None
 
 
 def test_principals_without_a_request_for_somebody_cannot_be_told() -> None:
@@ -145,14 +155,11 @@ def test_what_aws_says_of_who_asks(actor: Actor, key: str, values: tuple[str, ..
     assert ask("s3:GetObject", actor=actor).values(key) == values
 
 
-def test_an_exemption_needs_account_and_role() -> None:
+def test_what_not_principal_does_cannot_be_told() -> None:
     session = principal("arn:aws:sts::111122223333:assumed-role/r/s")
-    listed = ("111122223333", "arn:aws:iam::111122223333:role/r", session.value)
-    for count, holds in ((0, True), (1, None), (2, None), (3, False)):
-        entries = tuple(PrincipalEntry("AWS", value) for value in listed[:count])
-        assert principals_match(Principals(entries, negated=True), session).holds is holds
-    everyone = Principals((PrincipalEntry("AWS", "*"),), negated=True)
-    assert principals_match(everyone, session).holds is False
+    for listed in ((), ("111122223333",), ("arn:aws:iam::111122223333:root", session.value), ("*",)):
+        entries = tuple(PrincipalEntry("AWS", value) for value in listed)
+        assert principals_match(Principals(entries, negated=True), session).holds is None
 
 
 def test_a_root_user_is_meant_by_its_account_alone() -> None:

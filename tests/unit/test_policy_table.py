@@ -142,10 +142,26 @@ TRUST = [
     TrustCase(
         "names in lower case",
         {"version": "2012-10-17", "statement": [{k.lower(): v for k, v in trust(condition=EXACT).items()}]},
-        "allowed",
+        "unknown",
     ),
     TrustCase("the key in another case", policy(trust(condition={"StringEquals": {"STS:externalid": ID}})), "allowed"),
-    TrustCase("the operator in another case", by("stringequals", ID), "allowed"),
+    TrustCase("the operator in another case", by("stringequals", ID), "unknown"),
+    TrustCase("the set operator in another case", by("forAllValues:StringEquals", ID), "unknown"),
+    TrustCase(
+        "the Effect's name in another case",
+        policy({"effect": "Allow", **{k: v for k, v in trust(condition=EXACT).items() if k != "Effect"}}),
+        "unknown",
+    ),
+    TrustCase(
+        "the same key twice, in two spellings",
+        policy(trust(condition={"StringEquals": {"sts:ExternalId": ID, "STS:ExternalID": ID}})),
+        "unknown",
+    ),
+    TrustCase(
+        "the same operator twice, in two spellings",
+        policy(trust(condition={**EXACT, "stringEquals": {"sts:ExternalId": ID}})),
+        "unknown",
+    ),
     TrustCase("two ids, as in a rotation", by("StringEquals", ["old", ID]), "allowed"),
     TrustCase("no condition, no id", policy(trust()), "allowed", with_id=None),
     TrustCase("an empty condition, no id", policy(trust(condition={})), "allowed", with_id=None),
@@ -157,6 +173,35 @@ TRUST = [
     TrustCase("StringEqualsIfExists lets an absent id in", by("StringEqualsIfExists", ID), "allowed", with_id=None),
     TrustCase("StringEqualsIfExists keeps another id out", by("StringEqualsIfExists", ID), "denied", with_id="x-1"),
     TrustCase("ForAllValues lets an absent id in", by("ForAllValues:StringEquals", ID), "allowed", with_id=None),
+    TrustCase("ForAllValues lets an empty id in", by("ForAllValues:StringEquals", ID), "allowed", with_id=""),
+    TrustCase("ForAllValues keeps another id out", by("ForAllValues:StringEquals", ID), "denied", with_id="x-1"),
+    TrustCase("ForAllValues negated, no id", by("ForAllValues:StringNotEquals", "x-1"), "unknown", with_id=None),
+    TrustCase("ForAnyValue keeps an empty id out", by("ForAnyValue:StringLike", "*"), "denied", with_id=""),
+    TrustCase("ForAnyValue with the id", by("ForAnyValue:StringEquals", ID), "allowed"),
+    TrustCase("StringEquals and an empty id", by("StringEquals", ID), "denied", with_id=""),
+    TrustCase("StringLike * and an empty id", by("StringLike", "*"), "unknown", with_id=""),
+    TrustCase("StringEqualsIfExists and an empty id", by("StringEqualsIfExists", ID), "unknown", with_id=""),
+    TrustCase("StringNotEquals and an empty id", by("StringNotEquals", ID), "allowed", with_id=""),
+    TrustCase("StringLikeIfExists lets an absent id in", by("StringLikeIfExists", ID), "allowed", with_id=None),
+    TrustCase("BinaryEquals of the id in base64", by("BinaryEquals", "dGhlLWV4dGVybmFsLWlk"), "unknown"),
+    TrustCase("NumericEquals of an id that is no number", by("NumericEquals", ID), "unknown"),
+    TrustCase("NumericEquals of a number", by("NumericEquals", "1234"), "allowed", with_id="1234.0"),
+    TrustCase("ArnLike of an id that is no ARN", by("ArnLike", "arn:*:*:*:*:*"), "unknown"),
+    TrustCase("a JSON number", by("StringEquals", 1234), "allowed", with_id="1234"),
+    TrustCase("a JSON number with a fraction", by("StringEquals", 1.5), "unknown", with_id="1.5"),
+    TrustCase("a JSON truth value", by("StringEquals", True), "allowed", with_id="true"),
+    TrustCase("Null: an empty id", by("Null", "false"), "unknown", with_id=""),
+    TrustCase("the caller's account as the id", by("StringEquals", "${aws:PrincipalAccount}"), "allowed", with_id=GRID),
+    TrustCase("the id itself as the id", by("StringEquals", "${sts:ExternalId}"), "allowed", with_id="whatever"),
+    TrustCase(
+        "a variable in the old version is no variable",
+        policy(trust(condition={"StringEquals": {"sts:ExternalId": "${aws:PrincipalAccount}"}}), version="2008-10-17"),
+        "denied",
+        with_id=GRID,
+    ),
+    TrustCase("the id, or a variable without a known value", by("StringEquals", [ID, "${aws:username}"]), "unknown"),
+    TrustCase("the id, or a variable that AWS does not document", by("StringEquals", [ID, "${x"]), "unknown"),
+    TrustCase("the id, or a variable with a value", by("StringEquals", [ID, "${aws:PrincipalAccount}"]), "allowed"),
     TrustCase("ForAnyValue keeps an absent id out", by("ForAnyValue:StringEquals", ID), "denied", with_id=None),
     TrustCase("Null false: any id will do", by("Null", "false"), "allowed", with_id="whatever"),
     TrustCase("Null false: none will not", by("Null", False), "denied", with_id=None),
@@ -211,6 +256,24 @@ TRUST = [
         "unknown",
         actor=principal(GRID_ROLE),
     ),
+    TrustCase("a root ARN of another service", policy(trust({"AWS": f"arn:aws:sts::{GRID}:root"}, EXACT)), "unknown"),
+    TrustCase("a root ARN in another case", policy(trust({"AWS": f"arn:aws:iam::{GRID}:Root"}, EXACT)), "unknown"),
+    TrustCase(
+        "a root ARN with a region", policy(trust({"AWS": f"arn:aws:iam:us-east-1:{GRID}:root"}, EXACT)), "unknown"
+    ),
+    TrustCase("a group", policy(trust({"AWS": f"arn:aws:iam::{GRID}:group/all"}, EXACT)), "unknown"),
+    TrustCase("an account id with a space", policy(trust({"AWS": f"{GRID} "}, EXACT)), "unknown"),
+    TrustCase("the account as AWS in another case", policy(trust({"aws": GRID_ROOT}, EXACT)), "unknown"),
+    TrustCase("every service", policy(trust({"Service": "*"}, EXACT)), "unknown"),
+    TrustCase("every provider", policy(trust({"Federated": "*"}, EXACT)), "unknown"),
+    TrustCase("the root user alone", policy(trust(condition=EXACT)), "allowed", actor=principal(GRID_ROOT)),
+    TrustCase(
+        "a federated user's session",
+        policy(trust({"AWS": f"arn:aws:sts::{GRID}:federated-user/bob"}, EXACT)),
+        "allowed",
+        actor=principal(f"arn:aws:sts::{GRID}:federated-user/bob"),
+    ),
+    TrustCase("nobody at all", policy(trust({"AWS": []}, EXACT)), "denied"),
     TrustCase("a principal that is nothing known", policy(trust({"AWS": "somebody"}, EXACT)), "unknown"),
     TrustCase("a service, not the account", policy(trust({"Service": "ec2.amazonaws.com"})), "denied"),
     TrustCase(
@@ -259,7 +322,7 @@ TRUST = [
     TrustCase(
         "Deny NotPrincipal: not listed",
         policy(trust("*"), trust(Effect="Deny", Principal=None, NotPrincipal={"AWS": GRID_ROOT})),
-        "denied",
+        "unknown",
         actor=STRANGER,
     ),
     TrustCase(
@@ -267,36 +330,54 @@ TRUST = [
         policy(
             trust("*"), trust(Effect="Deny", Principal=None, NotPrincipal={"AWS": [GRID_ROOT, GRID_ROLE, GRID_SESSION]})
         ),
-        "allowed",
+        "unknown",
         actor=RUNNER,
     ),
     TrustCase(
-        "Deny NotPrincipal: a part is listed",
-        policy(trust("*"), trust(Effect="Deny", Principal=None, NotPrincipal={"AWS": GRID_ROOT})),
+        "Deny NotPrincipal: one role of the account is listed, some principal of it asks",
+        policy(trust(), trust(Effect="Deny", Principal=None, NotPrincipal={"AWS": GRID_ROLE})),
         "unknown",
     ),
     TrustCase(
-        "Allow NotPrincipal lets all others in",
-        policy(trust(Principal=None, NotPrincipal={"AWS": [GRID_ROOT]})),
-        "allowed",
+        "Deny NotPrincipal, nothing allowed",
+        policy(trust(Effect="Deny", Principal=None, NotPrincipal={"AWS": GRID_ROOT})),
+        "denied",
         actor=STRANGER,
     ),
     TrustCase(
-        "Allow NotPrincipal by account id",
+        "Allow NotPrincipal: not listed",
+        policy(trust(Principal=None, NotPrincipal={"AWS": [GRID_ROOT]})),
+        "unknown",
+        actor=STRANGER,
+    ),
+    TrustCase(
+        "Allow NotPrincipal: its account is listed",
         policy(trust(Principal=None, NotPrincipal={"AWS": OTHER})),
-        "denied",
+        "unknown",
         actor=principal(f"arn:aws:iam::{OTHER}:root"),
     ),
     TrustCase(
-        "NotPrincipal, a service",
-        policy(trust(Principal=None, NotPrincipal={"AWS": GRID_ROOT})),
-        "allowed",
-        actor=Actor("service", "ec2.amazonaws.com"),
-        with_id=None,
+        "Allow NotPrincipal, a condition that is not met",
+        policy(trust(condition=EXACT, Principal=None, NotPrincipal={"AWS": OTHER})),
+        "denied",
+        with_id="another",
     ),
     # --- actions
     TrustCase("sts:*", policy(trust(condition=EXACT, Action="sts:*")), "allowed"),
     TrustCase("STS:assume????", policy(trust(condition=EXACT, Action="STS:assume????")), "allowed"),
+    TrustCase("*", policy(trust(condition=EXACT, Action="*")), "allowed"),
+    TrustCase("sts:Assume*", policy(trust(condition=EXACT, Action="sts:Assume*")), "allowed"),
+    TrustCase("*:*", policy(trust(condition=EXACT, Action="*:*")), "unknown"),
+    TrustCase("s?s:AssumeRole", policy(trust(condition=EXACT, Action="s?s:AssumeRole")), "unknown"),
+    TrustCase("sts*", policy(trust(condition=EXACT, Action="sts*")), "unknown"),
+    TrustCase("no service", policy(trust(condition=EXACT, Action="AssumeRole")), "denied"),
+    TrustCase("with a SAML provider only", policy(trust(condition=EXACT, Action="sts:AssumeRoleWithSAML")), "denied"),
+    TrustCase("a Deny of s?s:*", policy(trust(condition=EXACT), trust("*", Effect="Deny", Action="s?s:*")), "unknown"),
+    TrustCase(
+        "NotAction with a wildcard for a service",
+        policy(trust(condition=EXACT, Action=None, NotAction="s?s:*")),
+        "unknown",
+    ),
     TrustCase("only tagging a session", policy(trust(condition=EXACT, Action=["sts:TagSession"])), "denied"),
     TrustCase(
         "NotAction leaves it out", policy(trust(condition=EXACT, Action=None, NotAction="sts:Assume*")), "denied"
@@ -354,7 +435,7 @@ TRUST = [
         policy(trust("*", {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/app/*"}})),
         "unknown",
     ),
-    TrustCase("a statement that names the role", policy(trust(condition=EXACT, Resource=ROLE)), "allowed"),
+    TrustCase("a statement that names the role", policy(trust(condition=EXACT, Resource=ROLE)), "unknown"),
 ]
 
 STRING = {"app:Key": "Alpha"}
@@ -370,6 +451,18 @@ IDENTITY = [
     IdentityCase("a resource in another case", policy(allow(resource="arn:aws:s3:::Data/*")), "denied"),
     IdentityCase("a resource with ?", policy(allow(resource=["arn:aws:s3:::x", "arn:aws:s3:::dat?/a"])), "allowed"),
     IdentityCase("a wildcard that ends a part reaches over colons", policy(allow(resource="arn:aws:s3:*")), "allowed"),
+    IdentityCase("a wildcard within a part does not", policy(allow(resource="arn:aws:s3:*a/a")), "unknown"),
+    IdentityCase("? for a colon", policy(allow(resource="arn:aws:s3:??data/a")), "unknown"),
+    IdentityCase("a wildcard for the service", policy(allow(resource="arn:aws:*:::data/a")), "unknown"),
+    IdentityCase("an ARN that is not whole", policy(allow(resource="arn:aws:s3")), "unknown"),
+    IdentityCase("an ARN that is not whole, in a Deny", policy(allow(), deny(resource="arn:aws:s3")), "unknown"),
+    IdentityCase("another ARN that is not whole", policy(allow(resource="arn:aws:ec2")), "denied"),
+    IdentityCase(
+        "a variable before the last part",
+        policy(allow(resource="arn:aws:${app:Service}:::data/a")),
+        "unknown",
+        context={"app:Service": "s3"},
+    ),
     IdentityCase("NotResource names it", policy(allow(resource=None, NotResource="arn:aws:s3:::data/*")), "denied"),
     IdentityCase(
         "NotResource names others", policy(allow(resource=None, NotResource="arn:aws:s3:::logs/*")), "allowed"
@@ -416,7 +509,7 @@ IDENTITY = [
     IdentityCase(
         "a variable of several values",
         policy(allow(resource="arn:aws:s3:::${aws:TagKeys}")),
-        "denied",
+        "unknown",
         resource="arn:aws:s3:::a",
         context={"aws:TagKeys": ["a", "b"]},
     ),
@@ -440,12 +533,47 @@ IDENTITY = [
     IdentityCase(
         "a variable that never ends",
         policy(allow(resource="arn:aws:s3:::${aws:username")),
-        "denied",
+        "unknown",
         resource="arn:aws:s3:::${aws:username",
     ),
     IdentityCase(
         "a Deny with NotResource and a variable without a value",
         policy(allow(), deny(resource=None, NotResource="arn:aws:s3:::${aws:username}/*")),
+        "unknown",
+    ),
+    *(
+        IdentityCase(
+            f"a variable that nobody documents: {text}",
+            when("StringEquals", "app:Key", text),
+            "unknown",
+            context={"app:Key": value, "app:Name": "x"},
+        )
+        for text, value in (
+            ("${app:Name,'x'}", "x"),
+            ("${app:Name,  'x'}", "x"),
+            ("${app:Name , 'x'}", "x"),
+            ("${app:Name, x}", "x"),
+            ("${ app:Name }", "x"),
+            ("${app:Name", "${app:Name"),
+            ("${app:Name}${", "x${"),
+            ("${a${app:Name}}", "${ax}"),
+            ("${Name}", "x"),
+            ("${}", ""),
+        )
+    ),
+    IdentityCase("a dollar alone", when("StringEquals", "app:Key", "$a{b}"), "allowed", context={"app:Key": "$a{b}"}),
+    IdentityCase(
+        "${$} is a dollar", when("StringEquals", "app:Key", "${$}{x}"), "allowed", context={"app:Key": "${x}"}
+    ),
+    IdentityCase(
+        "a tag's key may hold spaces",
+        when("StringEquals", "app:Key", "${aws:PrincipalTag/cost center, 'none'}"),
+        "allowed",
+        context={"app:Key": "none"},
+    ),
+    IdentityCase(
+        "one of several resources has a variable without a value",
+        policy(allow(resource=["arn:aws:s3:::data/*", "arn:aws:s3:::${aws:username}/*"])),
         "unknown",
     ),
     IdentityCase(
@@ -516,7 +644,8 @@ IDENTITY = [
         "IfExists and present", when("NumericLessThanIfExists", "app:N", "1"), "denied", context={"app:N": "2"}
     ),
     IdentityCase("Null true and absent", when("Null", "app:Key", "true"), "allowed"),
-    IdentityCase("Null true and present", when("Null", "app:Key", "TRUE"), "denied", context=STRING),
+    IdentityCase("Null true and present", when("Null", "app:Key", "true"), "denied", context=STRING),
+    IdentityCase("Null in capitals", when("Null", "app:Key", "TRUE"), "unknown", context=STRING),
     IdentityCase("Null of neither", when("Null", "app:Key", "maybe"), "unknown", context=STRING),
     IdentityCase("Null of what is not known", when("Null", "app:Key", "true"), "unknown", others_unknown=True),
     IdentityCase("NullIfExists", when("NullIfExists", "app:Key", "true"), "unknown"),
@@ -533,7 +662,7 @@ IDENTITY = [
         "denied",
         context={"aws:TagKeys": ["a", "c"]},
     ),
-    IdentityCase("ForAllValues, none there", when("forallvalues:StringEquals", "aws:TagKeys", ["a", "b"]), "allowed"),
+    IdentityCase("ForAllValues, none there", when("ForAllValues:StringEquals", "aws:TagKeys", ["a", "b"]), "allowed"),
     IdentityCase(
         "ForAnyValue, one",
         when("ForAnyValue:StringLike", "aws:TagKeys", "a*"),
@@ -596,15 +725,16 @@ IDENTITY = [
         context={"aws:SourceArn": "arn:aws:logs:r:1:log-group:a:b"},
     ),
     IdentityCase("ArnNotLike", unless({"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/admin"}}), "denied"),
-    IdentityCase("any ARN", when("ArnLike", "aws:PrincipalArn", "*"), "allowed"),
-    IdentityCase("a value that is no ARN", when("ArnLike", "app:Key", "arn:aws:s3:::*"), "denied", context=STRING),
+    IdentityCase("any ARN", when("ArnLike", "aws:PrincipalArn", "*"), "unknown"),
+    IdentityCase("any ARN, part by part", when("ArnLike", "aws:PrincipalArn", "arn:*:*:*:*:*"), "allowed"),
+    IdentityCase("a value that is no ARN", when("ArnLike", "app:Key", "arn:aws:s3:::*"), "unknown", context=STRING),
     IdentityCase(
         "Bool", when("Bool", "aws:SecureTransport", "true"), "denied", context={"aws:SecureTransport": "false"}
     ),
     IdentityCase(
         "Bool in capitals",
         when("Bool", "aws:MultiFactorAuthPresent", "True"),
-        "allowed",
+        "unknown",
         context={"aws:MultiFactorAuthPresent": "true"},
     ),
     IdentityCase("Bool of no truth value", when("Bool", "app:Key", "yes"), "unknown", context={"app:Key": "true"}),
@@ -613,6 +743,31 @@ IDENTITY = [
     ),
     IdentityCase(
         "NumericEquals of numbers", when("NumericEquals", "s3:max-keys", 10), "allowed", context={"s3:max-keys": "10.0"}
+    ),
+    *(
+        IdentityCase(
+            f"a number that nobody documents: {text}",
+            when("NumericEquals", "app:N", text),
+            "unknown",
+            context={"app:N": "1000"},
+        )
+        for text in (
+            "1e3",
+            "+1000",
+            " 1000",
+            "1000 ",
+            "1_000",
+            "1000.",
+            "1,000",
+            "0x3E8",
+            "\u0661\u0660",
+            "NaN",
+            "Infinity",
+        )
+    ),
+    IdentityCase("a negative number", when("NumericLessThan", "app:N", "-1.5"), "allowed", context={"app:N": "-2"}),
+    IdentityCase(
+        "a JSON number with an exponent", when("NumericEquals", "app:N", 1e3), "allowed", context={"app:N": "1000"}
     ),
     IdentityCase(
         "NumericLessThanEquals",
@@ -650,6 +805,38 @@ IDENTITY = [
         "allowed",
         context={"aws:TokenIssueTime": "1970-01-01T00:00Z"},
     ),
+    *(
+        IdentityCase(
+            f"a date that nobody documents: {text}",
+            when("DateLessThan", "aws:CurrentTime", text),
+            "unknown",
+            context={"aws:CurrentTime": "2026-11-01T12:00:00Z"},
+        )
+        for text in (
+            "2030",
+            "2030-01",
+            "2030-01-01T00:00",
+            "2030-01-01T00:00:00",
+            "2030-01-01 00:00:00Z",
+            "2030-01-01T00:00:00z",
+            "2030-01-01T00:00:00+0200",
+            "1.9e9",
+            "2026-11-01",
+            "2030-02-30",
+        )
+    ),
+    IdentityCase(
+        "a date of some zone",
+        when("DateLessThan", "aws:CurrentTime", "2026-11-04"),
+        "allowed",
+        context={"aws:CurrentTime": "2026-11-01T12:00:00Z"},
+    ),
+    IdentityCase(
+        "the same moment",
+        when("DateEquals", "aws:CurrentTime", "2026-11-01T14:00+02:00"),
+        "allowed",
+        context={"aws:CurrentTime": "2026-11-01T12:00:00Z"},
+    ),
     IdentityCase(
         "no date",
         when("DateEquals", "aws:CurrentTime", "tomorrow"),
@@ -676,6 +863,32 @@ IDENTITY = [
     ),
     IdentityCase(
         "IpAddress of none", when("IpAddress", "aws:SourceIp", "here"), "unknown", context={"aws:SourceIp": "192.0.2.7"}
+    ),
+    *(
+        IdentityCase(
+            f"a range that nobody documents: {text}",
+            when("IpAddress", "aws:SourceIp", text),
+            "unknown",
+            context={"aws:SourceIp": value},
+        )
+        for text, value in (
+            ("192.0.2.7/24", "192.0.2.7"),
+            ("192.0.2.0/255.255.255.0", "192.0.2.7"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("10.0.0.0/8", "::ffff:10.0.0.1"),
+        )
+    ),
+    IdentityCase(
+        "a range of IPv6",
+        when("IpAddress", "aws:SourceIp", "2001:db8::/32"),
+        "allowed",
+        context={"aws:SourceIp": "2001:db8::1"},
+    ),
+    IdentityCase(
+        "letters beyond ASCII, in any case",
+        when("StringEqualsIgnoreCase", "app:Key", "Ä"),
+        "unknown",
+        context={"app:Key": "ä"},
     ),
     IdentityCase(
         "BinaryEquals", when("BinaryEquals", "app:Blob", "QmluYXJ5"), "allowed", context={"app:Blob": "QmluYXJ5"}

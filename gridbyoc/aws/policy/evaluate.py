@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from gridbyoc.aws.policy.conditions import conditions_hold
 from gridbyoc.aws.policy.match import NO, YES, Match, some
 from gridbyoc.aws.policy.model import Decision, Effect, Policy, Selection, Statement
-from gridbyoc.aws.policy.patterns import Lookup, glob, read_pattern
+from gridbyoc.aws.policy.patterns import ANY, ONE, Lookup, Pattern, glob, read_pattern, split_arn, split_tokens
 from gridbyoc.aws.policy.principals import principals_match
 from gridbyoc.aws.policy.request import Request
 
@@ -106,9 +107,22 @@ def _judge(statement: Statement, request: Request, *, variables: bool) -> _Judge
 
 
 def action_matches(selection: Selection, action: str) -> Match:
-    """``Action`` or ``NotAction``: in any case of letters, with wildcards."""
-    found = any(glob(read_pattern(text.lower()).tokens or (), action.lower()) for text in selection.patterns)
-    return Match(found != selection.negated, "another action is meant")
+    """``Action`` or ``NotAction``: in any case of letters, with wildcards in the action's name."""
+    found = some(_one_action(text, action) for text in selection.patterns)
+    match = found.negated() if selection.negated else found
+    return match if match.holds is None else Match(match.holds, "another action is meant")
+
+
+def _one_action(text: str, action: str) -> Match:
+    """Wildcards are documented after the service's prefix, and for everything there is ``*`` alone.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
+    """
+    if not glob(read_pattern(text.lower()).tokens or (), action.lower()):
+        return NO
+    prefix, colon, _ = text.partition(":")
+    documented = text == "*" or (colon and text.isascii() and not {"*", "?"} & {*prefix})
+    return YES if documented else Match(None, "it has a wildcard in an action's service, of which AWS does not speak")
 
 
 def _principal(statement: Statement, request: Request) -> Match:
@@ -123,17 +137,29 @@ def _principal(statement: Statement, request: Request) -> Match:
 def _resource(selection: Selection | None, resource: str | None, lookup: Lookup | None) -> Match:
     if selection is None or resource is None:
         return YES
-    found = some(_one_resource(text, resource, lookup, selection.negated) for text in selection.patterns)
+    patterns = [read_pattern(text, lookup=lookup) for text in selection.patterns]
+    found = some(_one_resource(pattern, resource, selection.negated) for pattern in patterns)
+    if found.holds and any(pattern.tokens is None for pattern in patterns):
+        found = Match(None, "a variable in its resources has no known value, which may make it void")
     match = found.negated() if selection.negated else found
     return match if match.holds is None else Match(match.holds, "another resource is meant")
 
 
-def _one_resource(text: str, resource: str, lookup: Lookup | None, negated: bool) -> Match:
-    """Wildcards may reach over colons where they end a part of the ARN, so the text is matched as a whole.
+def _one_resource(pattern: Pattern, resource: str, negated: bool) -> Match:
+    """Part by part; a ``*`` that ends a part may reach over colons. Of others that would AWS does not speak.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
-    pattern = read_pattern(text, lookup=lookup)
-    if pattern.tokens is None:
+    tokens = pattern.tokens
+    if tokens is None:
         return Match(None, "a variable in its resource has no known value") if pattern.unknown or negated else NO
-    return Match(glob(pattern.tokens, resource))
+    patterns, parts = split_tokens(tokens), split_arn(resource)
+    if not glob(tokens, resource):
+        whole = glob((*tokens, *(":", ANY) * (6 - len(patterns))), resource)
+        return Match(None, "its resource is not a whole ARN") if whole and len(patterns) < 6 else NO
+    if pattern.early_variable or any(each in (ANY, ONE) for part in patterns[2:3] for each in part):
+        return Match(None, "its resource has a wildcard for a service, or a variable before an ARN's last part")
+    if parts is not None and len(patterns) == 6 and all(map(glob, patterns, parts)):
+        return YES
+    ends = all(after in (":", None) for token, after in zip_longest(tokens, tokens[1:]) if token == ANY)
+    return YES if ends and ONE not in tokens else Match(None, "a wildcard in its resource reaches over a colon")

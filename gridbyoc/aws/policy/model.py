@@ -12,11 +12,15 @@ CURRENT = "2012-10-17"
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One operator on one key, as written. Values stay out of the repr: an external id is among them."""
+    """One operator on one key, as written. Values stay out of the repr: an external id is among them.
+
+    ``exact`` is ``False`` where one is a JSON number with a fraction or an exponent, whose text is lost in parsing.
+    """
 
     operator: str
     key: str
     values: tuple[str, ...] = field(repr=False)
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)

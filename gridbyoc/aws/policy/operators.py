@@ -7,24 +7,29 @@ from __future__ import annotations
 
 import base64
 import binascii
-import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
-from ipaddress import ip_address, ip_network
+from decimal import Decimal
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
-from gridbyoc.aws.policy.patterns import ANY, glob, split_arn, text_of
+from gridbyoc.aws.policy.patterns import glob, split_arn, split_tokens, text_of
 
 Tokens = Sequence[str]
 Test = Callable[[Tokens, str], "bool | None"]
-"""``None``: one of the two cannot be read as what the operator compares."""
+"""``None``: one of the two cannot be read as what the operator compares, or AWS does not say how they compare."""
 
-DATE = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:?\d\d)?)?", re.IGNORECASE
+NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+CIDR = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?")
+DAY = re.compile(r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})")
+MOMENT = re.compile(
+    DAY.pattern
+    + r"T(?P<minute>[0-9]{2}:[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?)?"
+    + r"(?P<zone>Z|[+-][0-9]{2}:[0-9]{2})"
 )
+"""The W3C's forms of a date and time (https://www.w3.org/TR/NOTE-datetime): no other one is documented."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,68 +46,84 @@ def _string_equals(wanted: Tokens, value: str) -> bool:
     return text_of(wanted) == value
 
 
-def _string_equals_ignore_case(wanted: Tokens, value: str) -> bool:
-    return text_of(wanted).lower() == value.lower()
+def _string_equals_ignore_case(wanted: Tokens, value: str) -> bool | None:
+    """AWS does not say which letters besides ASCII's have two cases."""
+    text = text_of(wanted)
+    if text == value:
+        return True
+    return text.lower() == value.lower() if text.isascii() and value.isascii() else None
 
 
 def _arn_like(wanted: Tokens, value: str) -> bool | None:
-    """Part by part, so that a wildcard does not reach over a colon; only the last part may hold colons."""
-    if list(wanted) == [ANY]:
-        return True
-    patterns, parts = _split_tokens(wanted), split_arn(value)
-    if len(patterns) != 6:
+    """Each of the six parts by itself, so that a wildcard does not reach over a colon; the last may hold colons."""
+    patterns, parts = split_tokens(wanted), split_arn(value)
+    if len(patterns) != 6 or parts is None:
         return None
-    return parts is not None and all(map(glob, patterns, parts))
-
-
-def _split_tokens(tokens: Tokens) -> list[list[str]]:
-    parts: list[list[str]] = [[]]
-    for each in tokens:
-        if each == ":" and len(parts) < 6:
-            parts.append([])
-        else:
-            parts[-1].append(each)
-    return parts
+    return all(map(glob, patterns, parts))
 
 
 def _boolean(wanted: Tokens, value: str) -> bool | None:
-    texts = text_of(wanted).lower(), value.lower()
+    texts = text_of(wanted), value
     return texts[0] == texts[1] if {*texts} <= {"true", "false"} else None
 
 
 def _binary(wanted: Tokens, value: str) -> bool | None:
+    """AWS's text speaks of the value's bytes, its example of the same base64 on both sides."""
+    text = text_of(wanted)
+    data = _decoded(text)
+    if data is None:
+        return None
+    return True if text == value else None if data in (value.encode(errors="surrogatepass"), _decoded(value)) else False
+
+
+def _decoded(text: str) -> bytes | None:
     try:
-        return base64.b64decode(text_of(wanted), validate=True) == base64.b64decode(value, validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
 
 
 def _ip(wanted: Tokens, value: str) -> bool | None:
+    """CIDR, or an IPv4 address alone: that AWS takes /32 by default says little of an IPv6 one."""
+    text = text_of(wanted)
     try:
-        network, address = ip_network(text_of(wanted), strict=False), ip_address(value)
+        network, address = ip_network(text), ip_address(value)
     except ValueError:
+        return None
+    if not CIDR.fullmatch(text) or (network.version == 6 and "/" not in text):
+        return None
+    if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.scope_id):
         return None
     return network.version == address.version and address in network
 
 
-def _number(text: str) -> Decimal | None:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+Range = tuple[Any, Any]
+"""The least and the greatest that a text may stand for."""
 
 
-def _date(text: str) -> datetime | None:
-    """A W3C date-time (UTC where it names no zone), or seconds since 1970."""
-    found = DATE.fullmatch(text)
+def _number(text: str) -> Range | None:
+    return (Decimal(text), Decimal(text)) if NUMBER.fullmatch(text) else None
+
+
+def _date(text: str) -> Range | None:
+    """A W3C date-time, or seconds since 1970. A date alone is some moment of that day in some zone of the world.
+
+    Four digits may be a year or seconds, and a month may be any of its moments: those are not read.
+    """
     try:
+        if text.isascii() and text.isdigit() and len(text) != 4:
+            moment = _EPOCH + timedelta(seconds=int(text))
+            return moment, moment
+        if DAY.fullmatch(text):
+            day = datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+            return day - timedelta(hours=14), day + timedelta(hours=36)
+        found = MOMENT.fullmatch(text)
         if found is None:
-            seconds = _number(text)
-            return None if seconds is None else _EPOCH + timedelta(seconds=float(seconds))
-        whole = [int(part or 0) for part in found.groups()[:6]]
-        fraction = int((found[7] or "0").ljust(9, "0")) // 1000
-        return datetime(*whole[:6], fraction, tzinfo=_zone(found[8]))  # type: ignore[misc,arg-type]  # six ints, as matched
+            return None
+        second, fraction = found["second"] or "00", (found["fraction"] or "0").ljust(9, "0")[:6]
+        plain = datetime.fromisoformat(f"{found['day']}T{found['minute']}:{second}.{fraction}")
+        moment = plain.replace(tzinfo=_zone(found["zone"]))
+        return moment, moment
     except (ValueError, OverflowError):
         return None
 
@@ -110,29 +131,39 @@ def _date(text: str) -> datetime | None:
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def _zone(text: str | None) -> timezone:
-    if text is None or text in "Zz":
+def _zone(text: str) -> timezone:
+    if text == "Z":
         return timezone.utc
     minutes = int(text[1:3]) * 60 + int(text[-2:])
     return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))
 
 
-def _compared(read: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> Test:
+def _sign(actual: Range, limit: Range) -> int | None:
+    """Whether the request's value is less than (-1), equal to (0) or greater than the policy's, where it is sure."""
+    if actual[1] < limit[0]:
+        return -1
+    if actual[0] > limit[1]:
+        return 1
+    return 0 if actual == limit and actual[0] == actual[1] else None
+
+
+def _compared(read: Callable[[str], Range | None], holds: Callable[[int], bool]) -> Test:
     def test(wanted: Tokens, value: str) -> bool | None:
         limit, actual = read(text_of(wanted)), read(value)
-        return None if limit is None or actual is None else compare(actual, limit)
+        sign = None if limit is None or actual is None else _sign(actual, limit)
+        return None if sign is None else holds(sign)
 
     return test
 
 
-def _comparisons(family: str, read: Callable[[str], Any]) -> dict[str, Operator]:
+def _comparisons(family: str, read: Callable[[str], Range | None]) -> dict[str, Operator]:
     return {
-        f"{family}equals": Operator(_compared(read, operator.eq)),
-        f"{family}notequals": Operator(_compared(read, operator.eq), negated=True),
-        f"{family}lessthan": Operator(_compared(read, operator.lt)),
-        f"{family}lessthanequals": Operator(_compared(read, operator.le)),
-        f"{family}greaterthan": Operator(_compared(read, operator.gt)),
-        f"{family}greaterthanequals": Operator(_compared(read, operator.ge)),
+        f"{family}Equals": Operator(_compared(read, lambda sign: sign == 0)),
+        f"{family}NotEquals": Operator(_compared(read, lambda sign: sign == 0), negated=True),
+        f"{family}LessThan": Operator(_compared(read, lambda sign: sign < 0)),
+        f"{family}LessThanEquals": Operator(_compared(read, lambda sign: sign <= 0)),
+        f"{family}GreaterThan": Operator(_compared(read, lambda sign: sign > 0)),
+        f"{family}GreaterThanEquals": Operator(_compared(read, lambda sign: sign >= 0)),
     }
 
 
@@ -146,15 +177,16 @@ def _pair(
 
 
 OPERATORS: Mapping[str, Operator] = {
-    **_pair("stringequals", "stringnotequals", _string_equals),
-    **_pair("stringequalsignorecase", "stringnotequalsignorecase", _string_equals_ignore_case),
-    **_pair("stringlike", "stringnotlike", glob, wildcards=True),
-    **_pair("arnequals", "arnnotequals", _arn_like, wildcards=True),
-    **_pair("arnlike", "arnnotlike", _arn_like, wildcards=True),
-    **_pair("ipaddress", "notipaddress", _ip, variables=False),
-    **_comparisons("numeric", _number),
-    **_comparisons("date", _date),
-    "bool": Operator(_boolean),
-    "binaryequals": Operator(_binary),
+    **_pair("StringEquals", "StringNotEquals", _string_equals),
+    **_pair("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", _string_equals_ignore_case),
+    **_pair("StringLike", "StringNotLike", glob, wildcards=True),
+    **_pair("ArnEquals", "ArnNotEquals", _arn_like, wildcards=True),
+    **_pair("ArnLike", "ArnNotLike", _arn_like, wildcards=True),
+    **_pair("IpAddress", "NotIpAddress", _ip, variables=False),
+    **_comparisons("Numeric", _number),
+    **_comparisons("Date", _date),
+    "Bool": Operator(_boolean),
+    "BinaryEquals": Operator(_binary),
 }
-"""By lower-case name. ``Null``, ``IfExists`` and the set operators are about the key; see ``conditions``."""
+"""By name, spelled as AWS spells it: nothing says that IAM takes another case. ``Null``, ``IfExists`` and the set
+operators are about the key; see ``conditions``."""

@@ -1,4 +1,4 @@
-"""JSON → ``Policy``: tolerant of what IAM takes (single values, spellings of names), strict about all else.
+"""JSON → ``Policy``: tolerant of what IAM takes (a single value in the place of a list), strict about all else.
 
 The grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 """
@@ -6,7 +6,10 @@ The grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Literal
 
 from gridbyoc.aws.policy.model import (
@@ -26,15 +29,15 @@ PolicyKind = Literal["trust", "identity"]
 OLD = "2008-10-17"
 """The language's version where a document names none."""
 
-TOP = frozenset({"version", "id", "statement"})
-ELEMENTS = frozenset(
-    {"sid", "effect", "principal", "notprincipal", "action", "notaction", "resource", "notresource", "condition"}
-)
+TOP = ("Version", "Id", "Statement")
+ELEMENTS = (
+    "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"
+)  # fmt: skip
 KINDS: Mapping[str, PrincipalKind] = {
-    "aws": "AWS",
-    "service": "Service",
-    "federated": "Federated",
-    "canonicaluser": "CanonicalUser",
+    "AWS": "AWS",
+    "Service": "Service",
+    "Federated": "Federated",
+    "CanonicalUser": "CanonicalUser",
 }
 
 
@@ -48,24 +51,31 @@ def parse_policy(document: object, *, name: str, kind: PolicyKind) -> Policy:
     """Read a document: JSON text, or what came of parsing it. ``name`` is what messages call it.
 
     A ``trust`` policy names principals in every statement; an ``identity`` one (a boundary, too) names none and names
-    resources. Raises ``PolicyDocumentError`` for anything that IAM would not take, without quoting it.
+    resources. Raises ``PolicyDocumentError`` for anything that IAM would not take, without quoting it. What IAM takes
+    or not, nobody knows (an element in another spelling), makes a statement ``strange``.
     """
-    top = _elements(_loaded(document, name), name)
-    strange = sorted(set(top) - TOP)
-    version = top.get("version", OLD)
-    if strange or version not in (OLD, CURRENT):
-        raise _bad(name, f"has the unknown element {strange[0]}" if strange else "has an unknown Version")
-    statements = _listed(top.get("statement"))
+    top = _elements(_loaded(document, name), TOP, name)
+    if top.unknown or top.get("Version", OLD) not in (OLD, CURRENT):
+        trouble = f"has the unknown element {min(top.unknown)}" if top.unknown else "has an unknown Version"
+        raise _bad(name, trouble)
+    statements = _listed(top.get("Statement"))
     if not statements or not all(isinstance(statement, Mapping) for statement in statements):
         raise _bad(name, "has no Statement, or one that is not an object")
     parsed = tuple(_statement(each, name, number, kind) for number, each in enumerate(statements, 1))
-    return Policy(name, parsed, str(version))
+    if top.misspelt:
+        parsed = tuple(replace(each, strange=each.strange or _spelling(top.misspelt)) for each in parsed)
+    return Policy(name, parsed, str(top.get("Version", OLD)))
 
 
 def _loaded(document: object, name: str) -> Mapping[str, Any]:
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        if len(dict(pairs)) < len(pairs):
+            raise _bad(name, "has an element twice in one object")
+        return dict(pairs)
+
     if isinstance(document, (str, bytes)):
         try:
-            document = json.loads(document)
+            document = json.loads(document, object_pairs_hook=once)
         except (ValueError, RecursionError):
             raise _bad(name, "is not JSON") from None
     if not isinstance(document, Mapping):
@@ -75,56 +85,76 @@ def _loaded(document: object, name: str) -> Mapping[str, Any]:
 
 def _statement(raw: Mapping[str, Any], policy: str, number: int, kind: PolicyKind) -> Statement:
     place = f"statement {number} of {policy}"
-    found = _elements(raw, place)
-    sid = found.get("sid") or None
-    if found.get("effect") not in ("Allow", "Deny") or not (sid is None or isinstance(sid, str)):
+    found = _elements(raw, ELEMENTS, place)
+    sid = found.get("Sid") or None
+    effect = found.get("Effect")
+    if effect not in ("Allow", "Deny") or not (sid is None or isinstance(sid, str)):
         raise _bad(place, "must have the Effect Allow or Deny, and a text as its Sid if it has one")
-    actions = _selection(found, "action", place)
+    actions = _selection(found, "Action", place)
     if actions is None:
         raise _bad(place, "has neither Action nor NotAction")
     principals = _principals(found, place)
-    resources = _selection(found, "resource", place)
+    resources = _selection(found, "Resource", place)
     if (kind == "trust") != (principals is not None):
         raise _bad(place, "has no Principal" if kind == "trust" else "has a Principal")
     if kind == "identity" and resources is None:
         raise _bad(place, "has neither Resource nor NotResource")
-    return Statement(
-        StatementName(policy, number, sid),
-        found["effect"],
-        actions,
-        principals,
-        resources,
-        _conditions(found.get("condition"), place),
-        _strange(set(found) - ELEMENTS),
-    )
+    conditions = _conditions(found.get("Condition"), place)
+    strange = _spelling(found.misspelt) if found.misspelt else ""
+    strange = f"its element {min(found.unknown)} is not known here" if found.unknown else strange
+    if kind == "trust" and resources is not None:
+        strange = "it names a resource, which a trust policy cannot"
+    names = [(each.operator.lower(), each.key.lower()) for each in conditions]
+    if len(set(names)) < len(names):
+        strange = "its conditions hold a key twice, in two spellings"
+    return Statement(StatementName(policy, number, sid), effect, actions, principals, resources, conditions, strange)
 
 
-def _strange(names: set[str]) -> str:
-    return f"its element {min(names)} is not known here" if names else ""
+def _spelling(misspelt: frozenset[str]) -> str:
+    return f"its element {min(misspelt)} is not spelled so, as IAM's grammar has it"
 
 
-def _elements(raw: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """The object's elements by lower-case name; the same one in two spellings is refused."""
+@dataclass(frozen=True, slots=True)
+class _Elements:
+    """An object's elements by their proper name; which are written in another case, and which are no elements."""
+
+    known: Mapping[str, Any]
+    misspelt: frozenset[str]
+    unknown: frozenset[str]
+
+    def get(self, name: str, default: object = None) -> Any:  # noqa: ANN401 - whatever JSON may hold
+        return self.known.get(name, default)
+
+
+def _elements(raw: Mapping[str, Any], names: Iterable[str], place: str) -> _Elements:
+    """Sort an object's elements; the same one in two spellings is refused."""
+    proper = {name.lower(): name for name in names}
     found: dict[str, Any] = {}
+    misspelt, unknown = set(), set()
     for key, value in raw.items():
-        low = str(key).lower()
-        if low in found:
-            raise _bad(place, f"has {low} twice")
-        found[low] = value
-    return found
+        name = proper.get(str(key).lower())
+        if name is None:
+            unknown.add(str(key).lower())
+            continue
+        if name in found:
+            raise _bad(place, f"has {name} twice")
+        if name != key:
+            misspelt.add(name)
+        found[name] = value
+    return _Elements(found, frozenset(misspelt), frozenset(unknown))
 
 
-def _selection(found: Mapping[str, Any], element: str, place: str) -> Selection | None:
-    positive, negative = found.get(element), found.get(f"not{element}")
+def _selection(found: _Elements, element: str, place: str) -> Selection | None:
+    positive, negative = found.get(element), found.get(f"Not{element}")
     if positive is not None and negative is not None:
-        raise _bad(place, f"has both {element} and not{element}")
+        raise _bad(place, f"has both {element} and Not{element}")
     if positive is None and negative is None:
         return None
     return Selection(_texts(positive if negative is None else negative, place), negated=negative is not None)
 
 
-def _principals(found: Mapping[str, Any], place: str) -> Principals | None:
-    positive, negative = found.get("principal"), found.get("notprincipal")
+def _principals(found: _Elements, place: str) -> Principals | None:
+    positive, negative = found.get("Principal"), found.get("NotPrincipal")
     if positive is not None and negative is not None:
         raise _bad(place, "has both Principal and NotPrincipal")
     raw = positive if negative is None else negative
@@ -134,8 +164,7 @@ def _principals(found: Mapping[str, Any], place: str) -> Principals | None:
         return Principals((PrincipalEntry("AWS", "*"),), negated=negative is not None)
     if not isinstance(raw, Mapping):
         raise _bad(place, "has a Principal that is neither * nor an object")
-    kinds = _elements(raw, place)
-    entries = tuple(_entry(kind, value) for kind, values in kinds.items() for value in _texts(values, place))
+    entries = tuple(_entry(str(kind), value) for kind, values in raw.items() for value in _texts(values, place))
     return Principals(entries, negated=negative is not None)
 
 
@@ -149,7 +178,12 @@ def _conditions(raw: object, place: str) -> tuple[Condition, ...]:
     if not isinstance(raw, Mapping) or not all(isinstance(keys, Mapping) for keys in raw.values()):
         raise _bad(place, "has a Condition that is not an object of objects")
     return tuple(
-        Condition(str(operator), str(key), tuple(_scalar(value, place) for value in _listed(values)))
+        Condition(
+            str(operator),
+            str(key),
+            tuple(_scalar(value, place) for value in _listed(values)),
+            exact=not any(isinstance(value, float) for value in _listed(values)),
+        )
         for operator, keys in raw.items()
         for key, values in keys.items()
     )
@@ -158,8 +192,10 @@ def _conditions(raw: object, place: str) -> tuple[Condition, ...]:
 def _scalar(value: object, place: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (str, int, float)):
+    if isinstance(value, (str, int)):
         return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{Decimal(repr(value)):f}"
     raise _bad(place, "has a condition value that is neither text, number nor truth value")
 
 

@@ -28,5 +28,5 @@ def assume_request(
 
 
 def may_assume(statement: Statement) -> bool:
-    """Whether it is about assuming the role (not, say, about tagging a session alone)."""
-    return action_matches(statement.actions, ASSUME).holds is True
+    """Whether it is, or may be, about assuming the role (not, say, about tagging a session alone)."""
+    return action_matches(statement.actions, ASSUME).holds is not False
