@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 @stack_argument
 @set_option
 @click.option("--cluster", "names", multiple=True, metavar="NAME", help="A past cluster to look for besides.")
-@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag that proves ownership besides.")
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="KEY[=VALUE]",
+    help="A further tag that proves ownership; without VALUE, its value is the cluster's name.",
+)
 @click.option("--delete", "delete_", is_flag=True, help="Delete what is found, after showing it.")
 @click.option("--yes-destroy", is_flag=True, help="Approve the deletion.")
 @click.option("--delete-data", is_flag=True, help="Delete what holds data, too: buckets, volumes, snapshots, images.")
@@ -57,12 +63,13 @@ def leftovers(
     plane knows, and in VPCs that are proven theirs. What is not provably theirs is not shown and never touched. Ends
     with status 7 while anything is left or cannot be read, 0 when nothing is.
     """
-    from gridbyoc.steps.leftovers import Wanted, parse_tag
+    from gridbyoc.steps.leftovers import Wanted, parse_tags
     from gridbyoc.steps.run import Choices
 
     if (delete_data or yes_destroy) and not delete_:
         raise UsageError("--delete-data and --yes-destroy need --delete.", rerun=SAFE_NOTHING_DONE)
-    wanted = Wanted(names=_checked(names), tags=tuple(parse_tag(tag) for tag in tags))
+    pairs, keys = parse_tags(tags)
+    wanted = Wanted(names=_checked(names), tags=pairs, keys=keys)
     with open_run(app, stack_file, overrides, "leftovers", Choices(url=url), lock=delete_) as run:
         patience = _patience(timeout, poll_interval) if delete_ else None
         found = _work(app, run, wanted, patience, yes_destroy=yes_destroy, delete_data=delete_data)

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from gridbyoc.stack.model import DialectName
     from gridbyoc.steps.events import Emit
 
-LIGHTNING_GRACE = 600.0
-
 
 @dataclass(frozen=True, slots=True)
 class WaitChoices:
@@ -40,8 +38,9 @@ def watch(
 ) -> Cluster:
     """Wait until ``target``, with events drawn; an interrupt says how to go on."""
     from gridbyoc.control_plane import wait_until
+    from gridbyoc.vendors import facts_of
 
-    grace = LIGHTNING_GRACE if dialect == "lightning" else 0.0
+    grace = facts_of(dialect).duration.failed_grace_seconds
     with _drawn(app, cluster.name) as view:
         return wait_until(
             registrar,

@@ -9,7 +9,6 @@ from typing import Any
 
 from gridbyoc.control_plane import changes, parse
 from gridbyoc.control_plane.create import Calls, Wanted, create_once
-from gridbyoc.control_plane.defaults import INSTANCE_TYPES
 from gridbyoc.control_plane.failures import JsonObject
 from gridbyoc.control_plane.http import Http, cluster_path, read_object
 from gridbyoc.control_plane.model import Cluster, Created, FieldChange, Grant, OfferedInstanceType
@@ -25,6 +24,7 @@ from gridbyoc.control_plane.wire import (
 )
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 from gridbyoc.stack.secret import Secret
+from gridbyoc.vendors import facts_of
 
 PROFILES = {
     "default": "CLUSTER_PERFORMANCE_PROFILE_DEFAULT",
@@ -66,7 +66,7 @@ class Grid:
 
     def request(self, spec: ClusterSpec, grant: Grant) -> dict[str, Any]:
         """The body of the create, key for key as the guide's client sends it. Secret-bearing."""
-        types = spec.instance_types or tuple(InstanceType(name) for name in INSTANCE_TYPES)
+        types = spec.instance_types or tuple(InstanceType(name) for name in facts_of("grid").default_instance_types)
         aws = {
             "externalId": grant.external_id.reveal(),
             "instanceTypes": [_type_body(item, {}) for item in types],

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gridbyoc.stack.model import PolicyStatement, Role, Stack
+from gridbyoc.stack.role_defaults import managed_policies_of, statements_of, trusted_account_of
 from gridbyoc.stack.secret import Secret
+from gridbyoc.vendors import facts_of
 
 TAGS_PER_ROLE = 50
 """How many tags IAM takes on a role (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)."""
@@ -40,20 +42,24 @@ def _default_tags(stack: Stack) -> dict[str, str]:
 
 
 def _role_values(role: Role, previous: Sequence[Secret]) -> dict[str, Any]:
+    # The module's own defaults are Grid's: they stay unset, so that the root of an earlier version is the same.
+    module_default = facts_of(role.vendor).permissions == facts_of("grid").permissions
+    unset_policies = role.managed_policies is None and module_default
+    unset_statements = role.statements is None and module_default
     return {
         "role_name": role.name,
         "role_name_prefix": role.name_prefix,
         "path": role.path,
         "permissions_boundary": role.permissions_boundary,
         "max_session_duration": None if role.max_session_hours is None else role.max_session_hours * 3600,
-        "trusted_account_id": role.trusted_account_id,
+        "trusted_account_id": trusted_account_of(role),
         "external_id": role.external_id.reveal() if role.external_id else None,
         "previous_external_ids": [each.reveal() for each in previous] or None,
         "external_id_rotation": role.rotation,
         "trusted_principals": list(role.trusted_principals) or None,
         "trusted_principals_without_external_id": list(role.trusted_principals_without_external_id) or None,
-        "managed_policies": None if role.managed_policies is None else list(role.managed_policies),
-        "policy_statements": None if role.statements is None else [_statement(each) for each in role.statements],
+        "managed_policies": None if unset_policies else list(managed_policies_of(role)),
+        "policy_statements": None if unset_statements else [_statement(each) for each in statements_of(role)],
         "tags": dict(role.tags) or None,
     }
 

@@ -51,8 +51,8 @@ def render(
     ``s3_native_lock``: the Terraform that will run can lock state in S3 by itself. ``previous_external_ids``: what the
     role goes on to accept beside its own; ``None`` leaves those that stand there. ``previous_role`` keeps a role that
     is being replaced. ``account_id`` is the only account that the provider may work in; ``None`` is the stack's own
-    ``aws.account_id``, else the one that the last render wrote. State, lock file, ``.terraform``, journal and logs are never touched. Raises ``FileError``, and
-    ``StackError`` for what Terraform could not read.
+    ``aws.account_id``, else the one that the last render wrote. State, lock file, ``.terraform``, journal and logs are
+    never touched. Raises ``FileError``, and ``StackError`` for what Terraform could not read.
     """
     module = called_module(stack)
     previous = standing_ids(work_dir) if previous_external_ids is None else previous_external_ids

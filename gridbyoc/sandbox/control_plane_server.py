@@ -20,12 +20,13 @@ from gridbyoc.sandbox.api.store import Store
 from gridbyoc.sandbox.lifeline import in_background, read_config, serve
 from gridbyoc.sandbox.settings import USER_ID, USERNAME
 from gridbyoc.stack.secret import Secret
+from gridbyoc.vendors import facts_of
 
 
 class LateInspector:
     """The role's inspector, once the local AWS has told where it listens: both servers start at the same time."""
 
-    def __init__(self, trusted_account_id: str) -> None:
+    def __init__(self, trusted_account_id: str | None) -> None:
         self._trusted_account_id = trusted_account_id
         self._inspector: RoleInspector | None = None
         self._told = threading.Event()
@@ -57,7 +58,7 @@ def _make_server(config: dict[str, Any], inspector: LateInspector) -> BaseWSGISe
     timing = Timing(config["create_seconds"], config["delete_seconds"])
     plane = ControlPlane(store, inspector, time.time, timing, USER_ID)
     door = Doorkeeper(store, time.time, USERNAME, USER_ID, Secret(config["api_key"]))
-    context = Context(plane, door, config["trusted_account_id"])
+    context = Context(plane, door, config["trusted_account_id"] or facts_of("grid").trusted_account.account_id)
     app = create_app(context, AccessLog(Path(config["access_log"])))
     tls = tuple(config["tls"]) if config["tls"] else None
     return make_server("127.0.0.1", config["port"], app, threaded=True, ssl_context=tls)

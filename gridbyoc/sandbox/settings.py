@@ -10,7 +10,6 @@ from pathlib import Path
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.sandbox.quota_settings import ACCOUNTS, OUTCOMES, check_quotas, refused
-from gridbyoc.stack.model import GRID_ACCOUNT_ID
 from gridbyoc.stack.secret import Secret
 
 AWS_ACCOUNT_ID = "123456789012"
@@ -28,6 +27,7 @@ class SandboxSettings:
     """One sandbox. Times are seconds; a port of 0 is any free one; ``api_key`` ``None``: made, or the state's own.
 
     ``create_seconds`` is from a create to RUNNING (0: at once), ``delete_seconds`` from a delete to DELETED.
+    ``trusted_account_id`` ``None``: the account of the vendor whose form a cluster's spec has.
     ``state_dir`` keeps the control plane's clusters and key for the next time; without it they are forgotten.
 
     The local AWS: ``account`` is ``healthy`` (room for everything that the guide asks for) or ``new`` (what AWS gives
@@ -40,7 +40,7 @@ class SandboxSettings:
     region: str = "us-east-1"
     create_seconds: float = 2.0
     delete_seconds: float = 1.0
-    trusted_account_id: str = GRID_ACCOUNT_ID
+    trusted_account_id: str | None = None
     api_key: Secret | None = None
     state_dir: Path | None = None
     access_log: Path | None = None

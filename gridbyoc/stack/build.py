@@ -39,7 +39,7 @@ def build_stack(data: Data, context: Context, external_id: Secret | None, file: 
     return Stack(
         name=data["name"],
         aws=Aws(**data["aws"]),
-        role=_role(data.get("role", {}), external_id),
+        role=_role(data.get("role", {}), external_id, data.get("control_plane", {})),
         clusters=tuple(_cluster(item) for item in data["clusters"]),
         control_plane=_control_plane(data.get("control_plane", {}), context),
         terraform=_terraform(data["terraform"], context),
@@ -48,7 +48,7 @@ def build_stack(data: Data, context: Context, external_id: Secret | None, file: 
     )
 
 
-def _role(data: Data, external_id: Secret | None) -> Role:
+def _role(data: Data, external_id: Secret | None, control_plane: Data) -> Role:
     fields = {key: value for key, value in data.items() if key != "external_id_from"}
     for key in _LISTS & fields.keys():
         fields[key] = tuple(fields[key])
@@ -58,7 +58,7 @@ def _role(data: Data, external_id: Secret | None) -> Role:
         fields["max_session_hours"] = int(fields["max_session_hours"])
     if "tags" in fields:
         fields["tags"] = MappingProxyType(dict(fields["tags"]))
-    return Role(external_id=external_id, **fields)
+    return Role(external_id=external_id, vendor=control_plane.get("type", "grid"), **fields)
 
 
 def _statement(data: Data) -> PolicyStatement:

@@ -9,12 +9,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from gridbyoc.stack.secret import Secret
-
-GRID_ACCOUNT_ID = "302180240179"
-"""The AWS account that Grid assumes customers' roles from (read in its client)."""
+from gridbyoc.vendors import VendorType
 
 PerformanceProfile = Literal["default", "cost-saving"]
-DialectName = Literal["grid", "lightning"]
+DialectName = VendorType
 
 
 def no_values() -> Mapping[str, Any]:
@@ -46,6 +44,9 @@ class Role:
     """The IAM role; ``None`` (or empty) leaves a thing to the module's default. ``external_id`` is an override.
 
     ``known_policies`` (whole ARNs) and ``known_inline_policies`` (names) are accepted on the role and never managed.
+
+    ``vendor`` is the stack's control plane: its facts stand for the trusted account, the managed policies and the
+    statements that the file leaves out (``role_defaults``).
     """
 
     name: str | None = None
@@ -53,7 +54,7 @@ class Role:
     path: str | None = None
     permissions_boundary: str | None = None
     max_session_hours: int | None = None
-    trusted_account_id: str = GRID_ACCOUNT_ID
+    trusted_account_id: str | None = None
     external_id: Secret | None = None
     rotation: str | None = None
     trusted_principals: tuple[str, ...] = ()
@@ -63,6 +64,7 @@ class Role:
     known_inline_policies: tuple[str, ...] = ()
     statements: tuple[PolicyStatement, ...] | None = None
     tags: Mapping[str, str] = field(default_factory=no_values)
+    vendor: VendorType = "grid"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, StalePlanError, UsageError
 from gridbyoc.stack.model import ClusterSpec
+from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.steps.adopt import adopt_strays
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.converged import remember_converged, unchanged
@@ -138,7 +139,7 @@ def prove_trust(run: Run, site: Site, grant: Grant) -> None:
             site.preflight.session,
             grant.role_arn,
             grant.external_id,
-            run.stack.role.trusted_account_id,
+            trusted_account_of(run.stack.role),
             sleep=run.outside.sleep,
             clock=run.outside.clock,
         )

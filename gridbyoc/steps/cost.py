@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from gridbyoc.stack.model import ClusterSpec, DialectName
+from gridbyoc.vendors import facts_of
 
-DOLLARS_A_DAY = {"cost-saving": 10, "default": 50}
-"""The service's own guide: about $10 a day cost-saving, $50 with the default profile."""
+
+def dollars_a_day(spec: ClusterSpec, dialect: DialectName) -> int | None:
+    """The standing cost by the vendor's guide; ``None`` where it names none."""
+    return facts_of(dialect).dollars_a_day.get(spec.performance_profile or "default")
 
 
 def standing_cost(spec: ClusterSpec, dialect: DialectName) -> str:
@@ -13,7 +16,7 @@ def standing_cost(spec: ClusterSpec, dialect: DialectName) -> str:
     kept = [f"{t.overprovisioned_ondemand_count} x {t.name}" for t in spec.instance_types]
     kept = [text for text, t in zip(kept, spec.instance_types, strict=True) if t.overprovisioned_ondemand_count]
     extra = f" plus {', '.join(kept)} kept running at the on-demand price" if kept else ""
-    if dialect == "lightning":
+    dollars = dollars_a_day(spec, dialect)
+    if dollars is None:
         return f"{spec.name}: this control plane has no performance profile to price;{extra or ' see its own pricing'}"
-    profile = spec.performance_profile or "default"
-    return f"{spec.name}: about ${DOLLARS_A_DAY[profile]} a day standing ({profile} profile){extra}"
+    return f"{spec.name}: about ${dollars} a day standing ({spec.performance_profile or 'default'} profile){extra}"

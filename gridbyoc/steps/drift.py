@@ -9,6 +9,7 @@ from typing import Literal
 from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Grant, Phase
 from gridbyoc.errors import ClusterConflictError, TrustError
+from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.steps.changes import cluster_changes
 from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
@@ -65,7 +66,7 @@ def _role(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
                 site.preflight.session,
                 grant.role_arn,
                 grant.external_id,
-                run.stack.role.trusted_account_id,
+                trusted_account_of(run.stack.role),
                 sleep=run.outside.sleep,
                 clock=run.outside.clock,
                 timeout=0.0,

@@ -25,7 +25,7 @@ __all__ = [
     "find_leftovers",
     "mark_data",
     "open_account",
-    "parse_tag",
+    "parse_tags",
 ]
 
 
@@ -33,13 +33,14 @@ __all__ = [
 class Wanted:
     """What the caller asks for. ``clusters``: gone ones, as the control plane had them when it still did.
 
-    ``names`` are past clusters beside those of the stack file and the journal; ``tags`` are pairs that prove ownership;
-    ``roles`` are ARNs that are never a leftover.
+    ``names`` are past clusters beside those of the stack file and the journal; ``tags`` are pairs that prove ownership,
+    ``keys`` tags whose value is the cluster's name; ``roles`` are ARNs that are never a leftover.
     """
 
     clusters: tuple[Cluster, ...] = ()
     names: tuple[str, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
+    keys: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
 
 
@@ -67,7 +68,7 @@ def find_leftovers(
     used = sorted({one.name for one in every} & in_use)
     known = tuple(with_records(registrar, one, asked.clusters) for one in every if one.name not in in_use)
     place = Place(caller.partition, caller.account_id, run.stack.aws.region)
-    search = Search(place, known, asked.tags, _spared(run, place, asked, live))
+    search = Search(place, known, asked.tags, asked.keys, _spared(run, place, asked, live))
     notes = tuple(f"The cluster {name} is not deleted: what it uses is no leftover." for name in used)
     if not known and not asked.tags:
         return Found(search, Ledger(notes=(*notes, "No past cluster of this stack is known.")), tuple(used))
@@ -117,11 +118,21 @@ def mark_data(found: Found) -> Found:
     return replace(found, ledger=replace(found.ledger, leftovers=entries))
 
 
+def parse_tags(texts: Iterable[str]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """``KEY=VALUE`` as pairs, ``KEY`` as keys; ``UsageError`` for what cannot prove anything."""
+    pairs = tuple(parse_tag(text) for text in texts if "=" in text)
+    keys = tuple(text.strip() for text in texts if "=" not in text)
+    if "" in keys:
+        raise UsageError("--tag is empty.", fix="Write --tag KEY or --tag KEY=VALUE.", rerun=SAFE_NOTHING_DONE)
+    return pairs, keys
+
+
 def parse_tag(text: str) -> tuple[str, str]:
     """``KEY=VALUE`` as a pair; ``UsageError`` for what cannot prove anything."""
-    key, separator, value = text.partition("=")
-    if not separator or not key.strip() or not value.strip():
-        raise UsageError(f"--tag {text!r} is not KEY=VALUE.", fix="Write --tag KEY=VALUE.", rerun=SAFE_NOTHING_DONE)
+    key, _, value = text.partition("=")
+    if not key.strip() or not value.strip():
+        fix = "Write --tag KEY=VALUE, or --tag KEY if the value is the cluster's name."
+        raise UsageError(f"--tag {text!r} is not KEY=VALUE.", fix=fix, rerun=SAFE_NOTHING_DONE)
     if key.startswith("kubernetes.io/cluster/") and value != "owned":
         raise UsageError(
             f"--tag {text!r} proves nothing.",

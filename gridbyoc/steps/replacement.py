@@ -22,7 +22,6 @@ from gridbyoc.steps.run import Run
 from gridbyoc.terraform import module_in
 
 
-
 def replace_role(run: Run, site: Site) -> Site:
     """Keep the role that stands as the previous one, so that the next apply makes a new one beside it.
 

@@ -9,6 +9,7 @@ from typing import Any
 from gridbyoc.aws import await_trust, caller_identity, guard_account
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.errors import GridbyocError, OutputMissingError
+from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.lock import holder_of
 from gridbyoc.steps.prepare import read_outputs
@@ -96,7 +97,7 @@ def _trust(run: Run, outputs: Outputs, unknown: dict[str, str]) -> str:
         session = run.open_session()
         guard_account(caller_identity(session), run.stack.aws.account_id)
         outside = run.outside
-        account = run.stack.role.trusted_account_id
+        account = trusted_account_of(run.stack.role)
         found = await_trust(
             session, outputs.role_arn, outputs.external_id, account,
             sleep=outside.sleep, clock=outside.clock, timeout=0.0,

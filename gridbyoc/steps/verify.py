@@ -10,6 +10,7 @@ from gridbyoc.aws import Caller, caller_identity, guard_account
 from gridbyoc.aws.live_role import LiveRole, read_live_role
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
 from gridbyoc.stack.model import Role
+from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.prepare import open_runner
 from gridbyoc.steps.run import Run, utc_now
@@ -59,7 +60,7 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     findings = verify(
         role, outputs.external_id, run.stack.role, region=run.stack.aws.region, now=time, own_module=own_module
     )
-    trusted = run.stack.role.trusted_account_id
+    trusted = trusted_account_of(run.stack.role)
     return Proof(run.stack.name, role, caller, trusted, outputs.external_id, findings, time)
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from gridbyoc.aws.policy import Decision, Policy, evaluate
-from gridbyoc.stack.module_defaults import statements_of
+from gridbyoc.stack.role_defaults import statements_of
 from gridbyoc.stack.words import enumerated
 from gridbyoc.steps.role_policies import NOT_DECLARED, RolePolicies, compare_policies, declared_arns, own_policy_arn
 from gridbyoc.steps.verify_model import Subject, VerifyFinding, policy_of
-from gridbyoc.steps.verify_needs import NEEDS, Need, need_request
+from gridbyoc.steps.verify_needs import OWN, need_request
+from gridbyoc.vendors import Need, facts_of, needs_of
 
-GUIDE_SESSION_HOURS = 12
 APPLY = "`gridbyoc bootstrap` puts the role back to what the stack file says."
 
 
@@ -35,11 +35,12 @@ def grants_of(subject: Subject) -> Grants:
     policies = tuple(policy_of(document) for document in subject.role.policies)
     limit = () if subject.role.boundary is None else (policy_of(subject.role.boundary),)
     decide = partial(_decide, subject)
+    needs = needs_of(subject.declared.vendor)
     return Grants(
         subject,
         compare_policies(subject.role, subject.declared, own_module=subject.own_module),
-        tuple((need, decide(need, policies)) for need in NEEDS),
-        tuple((need, decide(need, limit)) for need in NEEDS if limit),
+        tuple((need, decide(need, policies)) for need in needs),
+        tuple((need, decide(need, limit)) for need in needs if limit),
     )
 
 
@@ -62,11 +63,11 @@ def needs(grants: Grants) -> VerifyFinding:
         detail = f"not every policy could be listed ({unlisted}); those that could do not allow {_actions(missing)}"
         return VerifyFinding("GBY-V021", "needed actions", "unknown", detail, "Run it as somebody who may.")
     if missing:
-        policies = enumerated((need.policy for need, _ in missing), limit=10)
+        policies = enumerated((need.policy or OWN for need, _ in missing), limit=10)
         detail = f"no policy of the role allows {_actions(missing)}; {policies} would"
         return VerifyFinding("GBY-V021", "needed actions", "fail", detail, f"Attach what is missing. {APPLY}")
     unsure = [(n, d) for n, d in grants.own if d.effect == "unknown"]
-    good = f"all {len(NEEDS)} actions put to the test are allowed"
+    good = f"all {len(grants.own)} actions put to the test are allowed"
     return _or_unknown("GBY-V021", "needed actions", unsure, good)
 
 
@@ -175,7 +176,7 @@ def own_policy(grants: Grants) -> VerifyFinding:
 def session_length(grants: Grants) -> VerifyFinding:
     """How long a session of the role may last."""
     seconds = grants.subject.role.max_session_seconds
-    wanted = grants.subject.declared.max_session_hours or GUIDE_SESSION_HOURS
+    wanted = grants.subject.declared.max_session_hours or facts_of(grants.subject.declared.vendor).session_hours
     if seconds is None:
         return VerifyFinding("GBY-V026", "session length", "unknown", "it could not be read")
     said = f"a session may last {seconds / 3600:g} h"

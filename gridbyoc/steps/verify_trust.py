@@ -17,6 +17,7 @@ from gridbyoc.aws.policy import (
     principal,
     some_principal_of,
 )
+from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.steps.verdict import Verdict
 from gridbyoc.steps.verify_model import Subject, VerifyFinding, policy_of
 
@@ -67,7 +68,7 @@ class TrustCase:
 def trust_of(subject: Subject) -> TrustCase:
     """Read the role's trust policy, and what the stack file says about it."""
     role = subject.declared
-    control_plane = f"arn:{subject.role.partition}:iam::{role.trusted_account_id}:root"
+    control_plane = f"arn:{subject.role.partition}:iam::{trusted_account_of(role)}:root"
     return TrustCase(
         subject,
         policy_of(subject.role.trust),
@@ -85,7 +86,7 @@ def actor_of(arn: str) -> Actor:
 
 def admission(trust: TrustCase) -> VerifyFinding:
     """The control plane gets in with the external id."""
-    account = trust.subject.declared.trusted_account_id
+    account = trusted_account_of(trust.subject.declared)
     decision = trust.asked(actor_of(trust.control_plane), (trust.subject.external_id.reveal(),))
     verdicts: dict[str, Verdict] = {"allowed": "pass", "denied": "fail", "unknown": "unknown"}
     said = {"allowed": f"account {account} may assume the role with the external id: {decision.why}"}

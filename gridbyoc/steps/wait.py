@@ -10,6 +10,7 @@ from gridbyoc.control_plane.model import Cluster, Phase, Registrar
 from gridbyoc.errors import InterruptedRunError
 from gridbyoc.steps.events import ClusterProgress, Note
 from gridbyoc.steps.run import Run
+from gridbyoc.vendors import facts_of
 
 
 def wait_for(run: Run, registrar: Registrar, clusters: tuple[Cluster, ...]) -> tuple[Cluster, ...]:
@@ -47,7 +48,7 @@ def _wait_one(
     run: Run, registrar: Registrar, cluster: Cluster, target: Literal["running", "deleted"], began: float
 ) -> Cluster:
     grace = run.choices.failed_grace
-    default_grace = 600.0 if run.stack.control_plane.type == "lightning" else 0.0
+    default_grace = facts_of(run.stack.control_plane.type).duration.failed_grace_seconds
     try:
         return wait_until(
             registrar,

@@ -83,7 +83,7 @@ def test_each_kind_is_found_and_deleted_and_foreign_ones_are_untouched(
     foreign = [
         world.plant(f"{name}-2", {f"kubernetes.io/cluster/{name}-2": "owned", "Name": name}),
         world.plant(f"{name}-shared", {f"kubernetes.io/cluster/{name}": "shared"}),
-        world.plant("other", {"grid.ai/cluster": "other", "team": name}),
+        world.plant("other", {"lightning/cluster": "other", "team": name}),
         world.plant(f"{name}-untagged", {}),
         world.plant(f"{name}-stack", {"gridbyoc:stack": name, **owned(name)}),
     ]
@@ -112,7 +112,7 @@ def test_what_lies_in_a_vpc_of_ours_is_ours_unless_it_says_otherwise(
     inside = world.network(name, owned(name))
     untagged = world.ec2.create_subnet(VpcId=inside["VPC"], CidrBlock="10.0.2.0/24")["Subnet"]["SubnetId"]
     theirs = world.ec2.create_subnet(VpcId=inside["VPC"], CidrBlock="10.0.3.0/24")["Subnet"]["SubnetId"]
-    world.ec2.create_tags(Resources=[theirs], Tags=[{"Key": "grid-cluster", "Value": "other"}])
+    world.ec2.create_tags(Resources=[theirs], Tags=[{"Key": "lightning/cluster", "Value": "other"}])
     wanted = search(name)
 
     ledger = find(session, wanted, now)

@@ -88,7 +88,7 @@ def test_what_it_writes_can_be_read_by_its_owner(tmp_path: Path) -> None:
     (tmp_path / "gridbyoc.yaml").write_text(STACK.format("a"))
     done = run("os.umask(0o777)", *TOOL, "render", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    written = [path for path in (tmp_path / ".gridbyoc").rglob("*")]
+    written = list((tmp_path / ".gridbyoc").rglob("*"))
     assert written
     for path in written:
         assert stat.S_IMODE(path.stat().st_mode) & 0o600 == 0o600, path

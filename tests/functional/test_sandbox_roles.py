@@ -12,16 +12,17 @@ import pytest
 import requests
 
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
-from gridbyoc.sandbox.api.role import MANAGED_POLICIES, RoleInspector
+from gridbyoc.sandbox.api.role import RoleInspector
 from gridbyoc.sandbox.api.spec import RoleGrant
 from gridbyoc.stack.secret import Secret
+from gridbyoc.vendors import facts_of
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
 ACCOUNT = "302180240179"
 EXTERNAL_ID = "canary-ext-4711"
-NINE = [names[0] for names in MANAGED_POLICIES]
+NINE = list(facts_of("grid").permissions.managed_policies)
 OWN = {"Effect": "Allow", "Action": ["eks:*", "ecr:*", "events:*"], "Resource": "*"}
 
 

@@ -16,7 +16,10 @@ import boto3
 import pytest
 
 from gridbyoc.sandbox import Sandbox, running_sandbox
-from gridbyoc.stack.module_defaults import MANAGED_POLICIES
+from gridbyoc.vendors import facts_of
+
+MANAGED_POLICIES = facts_of("grid").permissions.managed_policies
+
 
 ID = "canary-external-id"
 GRID = "arn:aws:iam::302180240179:root"

@@ -58,17 +58,17 @@ FOREIGN = [
     {"kubernetes.io/cluster/demo": "owned", "eks:cluster-name": "other"},
     {"eks:cluster-name": "demo", "kubernetes.io/cluster/demo": "shared"},
     {"eks:cluster-name": "Demo"},
-    {"grid.ai/cluster": "demo "},
+    {"lightning/cluster": "demo "},
     {"alpha.eksctl.io/cluster-name": "demo"},
     {"k8s.io/cluster-autoscaler/demo": "owned"},
     {"KubernetesCluster": "demo"},
-    {"grid.ai/cluster": "demo", "gridbyoc:stack": "ml-prod"},
+    {"lightning/cluster": "demo", "gridbyoc:stack": "ml-prod"},
 ]
 
 
 @pytest.mark.parametrize("tags", FOREIGN, ids=str)
 def test_these_tags_do_not(tags: dict[str, str]) -> None:
-    own = {("VPC", "vpc-1"): judge().judge(resource(tags={"grid.ai/cluster": "demo"}))}
+    own = {("VPC", "vpc-1"): judge().judge(resource(tags={"lightning/cluster": "demo"}))}
     assert judge().judge(resource(tags=tags)) is None
     assert judge(tags=(("Name", "demo-x"),)).judge(resource(tags=tags)) is None
     if set(tags) - {"Name", "demo", "alpha.eksctl.io/cluster-name", "k8s.io/cluster-autoscaler/demo",
@@ -79,13 +79,13 @@ def test_these_tags_do_not(tags: dict[str, str]) -> None:
 
 
 def test_a_place_proves_when_it_is_proven_itself() -> None:
-    vpc = resource("VPC", "vpc-1", tags={"grid.ai/cluster": "ml"})
+    vpc = resource("VPC", "vpc-1", tags={"lightning/cluster": "ml"})
     proof = judge().judge(vpc)
     assert proof
     placed = replace(judge(), parents={vpc.key: proof})
     inside = placed.judge(resource(parents=(vpc.key,)))
     assert inside
-    assert (inside.cluster, inside.evidence) == ("ml", "in the VPC vpc-1 (tag grid.ai/cluster=ml)")
+    assert (inside.cluster, inside.evidence) == ("ml", "in the VPC vpc-1 (tag lightning/cluster=ml)")
     assert placed.judge(resource(parents=(("VPC", "vpc-2"),))) is None
 
 
@@ -105,7 +105,7 @@ def test_eks_tags_and_names_prove_nothing_for_a_contested_name() -> None:
     contested = replace(judge(), contested=frozenset({"demo"}))
     assert contested.judge(resource(tags={"eks:cluster-name": "demo"})) is None
     assert contested.judge(resource("log group", "/aws/eks/demo/cluster")) is None
-    assert contested.judge(resource(tags={"grid.ai/cluster": "demo"}))
+    assert contested.judge(resource(tags={"lightning/cluster": "demo"}))
     assert contested.judge(resource(tags={"eks:cluster-name": "ml"}))
     assert contested.judge(resource("bucket", "demo-bucket"))
 
@@ -121,7 +121,7 @@ def test_the_users_word_proves_for_what_nobody_else_claims() -> None:
 
 
 def test_what_is_spared_is_never_ours() -> None:
-    ours = resource(tags={"grid.ai/cluster": "demo"})
+    ours = resource(tags={"lightning/cluster": "demo"})
     assert judge(spared=frozenset({ours.arn})).judge(ours) is None
 
 

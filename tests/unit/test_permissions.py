@@ -34,9 +34,12 @@ from gridbyoc.aws.permissions.terraform import ROWS
 from gridbyoc.aws.policy import ask, evaluate, parse_policy
 from gridbyoc.render import data_dir
 from gridbyoc.stack.model import PolicyStatement, Role, S3Backend, Stack
-from gridbyoc.stack.module_defaults import MANAGED_POLICIES, NAME_PREFIX
+from gridbyoc.stack.role_defaults import NAME_PREFIX
+from gridbyoc.vendors import facts_of
 from tests.unit.preflight_kit import scene_of
 from tests.unit.render_stacks import REGISTRY, S3, stack
+
+MANAGED_POLICIES = facts_of("grid").permissions.managed_policies
 
 ACCOUNT = "123456789012"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"

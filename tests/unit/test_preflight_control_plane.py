@@ -17,7 +17,17 @@ from gridbyoc.errors import (
     FileError,
     UnsupportedByDialectError,
 )
-from gridbyoc.stack.model import Aws, ClusterSpec, InstanceType, ModuleSource, Role, S3Backend, TerraformSettings
+from gridbyoc.stack.model import (
+    Aws,
+    ClusterSpec,
+    ControlPlane,
+    InstanceType,
+    ModuleSource,
+    Role,
+    S3Backend,
+    TerraformSettings,
+)
+from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.steps.preflight.control_plane import CHECKS
 from tests.unit.fakes import ROLE, MemoryRegistrar, cluster, stack
 from tests.unit.preflight_kit import results, scene_of, verdicts
@@ -167,7 +177,9 @@ def test_one_that_is_being_deleted_holds_its_name(tmp_path: Path) -> None:
     ("account", "role", "verdict"),
     [
         ("302180240179", Role(), "pass"),
-        (None, Role(), "pass"),
+        (None, Role(), "unknown"),
+        (None, Role(trusted_account_id="302180240179"), "unknown"),
+        (None, Role(vendor="lightning"), "unknown"),
         ("111111111111", Role(), "fail"),
         ("111111111111", Role(trusted_account_id="111111111111"), "pass"),
         ("111111111111", Role(trusted_principals=("arn:aws:iam::111111111111:root",)), "pass"),
@@ -186,19 +198,25 @@ def test_the_account_it_comes_from_must_be_trusted(account: str | None, role: Ro
         ("us-gov-west-1", Role(), "fail"),
         ("cn-north-1", Role(), "fail"),
         ("us-gov-west-1", Role(trusted_account_id="111111111111"), "pass"),
+        ("us-gov-west-1", Role(trusted_account_id="748115360335"), "fail"),
         ("nowhere-1", Role(), "pass"),
     ],
 )
 def test_no_role_can_be_assumed_from_another_partition(region: str, role: Role, verdict: str) -> None:
     it = stack(SPEC, aws=Aws(region), role=role)
-    (finding,) = results(scene_of(it, registrar=Plane(account=role.trusted_account_id)), CHECKS)["GBY-K005"]
+    (finding,) = results(scene_of(it, registrar=Plane(account=trusted_account_of(role))), CHECKS)["GBY-K005"]
     assert finding.verdict == verdict
     assert ("`trusted_account_id`" in finding.fix and "partition aws;" in finding.read) == (verdict == "fail")
 
 
 @pytest.mark.parametrize(
     ("kind", "default", "verdict"),
-    [("byoc", "id-mine", "pass"), ("byoc", None, "pass"), ("global", "id-mine", "fail"), ("global", None, "fail")],
+    [
+        ("byoc", "id-mine", "unknown"),
+        ("byoc", None, "unknown"),
+        ("global", "id-mine", "fail"),
+        ("global", None, "fail"),
+    ],
 )
 def test_a_cluster_in_a_customers_account_does_not_tell_where_the_control_plane_is(
     kind: str, default: str | None, verdict: str
@@ -210,7 +228,7 @@ def test_a_cluster_in_a_customers_account_does_not_tell_where_the_control_plane_
 
 def test_whom_another_modules_role_trusts_is_not_known() -> None:
     module = TerraformSettings(module=ModuleSource("acme/role/aws"))
-    assert verdicts(found_at(Plane(account="111111111111"), terraform=module))["GBY-K005"] == "pass"
+    assert verdicts(found_at(Plane(account="111111111111"), terraform=module))["GBY-K005"] == "unknown"
 
 
 def test_another_module_may_hand_on_a_role_that_it_does_not_make(tmp_path: Path) -> None:
@@ -229,11 +247,29 @@ def test_a_type_that_is_not_in_its_list_is_worth_a_word() -> None:
     assert (finding.verdict, finding.facts["missing"]) == ("warn", ["t2.medium"])
 
 
-@pytest.mark.parametrize("plane", [Plane(offers=()), Plane(default=None)])
-def test_without_a_list_nothing_is_said(plane: Plane) -> None:
-    assert verdicts(found_at(plane)) == FINE
+@pytest.mark.parametrize(
+    ("plane", "account"), [(Plane(offers=()), "pass"), (Plane(default=None), "unknown")], ids=["empty", "no cluster"]
+)
+def test_without_a_list_nothing_is_said(plane: Plane, account: str) -> None:
+    assert verdicts(found_at(plane)) == {**FINE, "GBY-K005": account}
 
 
 def test_the_list_of_the_stacks_own_cluster_is_no_offer(tmp_path: Path) -> None:
     plane = Plane({"ml": cluster("ml")}, default=None, offers=("m5.large",))
-    assert verdicts(found_at(plane, work_dir=with_state(tmp_path))) == FINE
+    assert verdicts(found_at(plane, work_dir=with_state(tmp_path))) == {**FINE, "GBY-K005": "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("role", "verdict"),
+    [
+        (Role(vendor="lightning"), "warn"),
+        (Role(vendor="lightning", trusted_account_id="748115360335"), "unknown"),
+    ],
+)
+def test_an_account_of_an_old_guide_is_a_warning_until_the_file_names_it(role: Role, verdict: str) -> None:
+    found = found_at(Plane(account=None), role=role, control_plane=ControlPlane("lightning"))
+    (finding,) = found["GBY-K005"]
+    assert finding.verdict == verdict
+    if verdict == "warn":
+        assert "2022" in finding.read
+        assert 'trusted_account_id: "748115360335"' in finding.fix

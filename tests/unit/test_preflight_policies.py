@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from gridbyoc.stack.model import Aws, ClusterSpec, ModuleSource, PolicyStatement, Role, TerraformSettings
-from gridbyoc.stack.module_defaults import MANAGED_POLICIES
 from gridbyoc.steps.preflight.policies import CHECKS, own_policy, policy_arns
 from gridbyoc.steps.preflight.scene import Scene
+from gridbyoc.vendors import facts_of
 from tests.unit.fakes import stack
 from tests.unit.preflight_kit import refusal, results, scene_of, verdicts
+
+MANAGED_POLICIES = facts_of("grid").permissions.managed_policies
 
 FINE = {f"GBY-M00{number}": "pass" for number in (1, 2, 3, 4)}
 BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.aws.quotas import AccountQuotas, Limit, QuotaReading, Use
-from gridbyoc.control_plane.defaults import INSTANCE_TYPES
 from gridbyoc.stack.model import ClusterSpec, InstanceType, PolicyStatement, Role
 from gridbyoc.stack.service_quotas import quota_by_code
 from gridbyoc.steps.quotas.needs import (
@@ -25,7 +24,10 @@ from gridbyoc.steps.quotas.needs import (
 )
 from gridbyoc.steps.quotas.review import QuotaRow, review
 from gridbyoc.steps.quotas.words import fix_words, needed_words, read_words
+from gridbyoc.vendors import facts_of
 from tests.unit.quota_fakes import VCPUS
+
+GRID_TYPES = facts_of("grid").default_instance_types
 
 STANDARD, GPU, GPU_SPOT = "L-1216C47A", "L-DB2E81BA", "L-3819A6DF"
 SMALL = ClusterSpec("a", (InstanceType("t2.medium"), InstanceType("t2.2xlarge"), InstanceType("m5.large")))
@@ -56,7 +58,7 @@ def test_clusters_that_stand_need_nothing() -> None:
 
 def test_without_named_types_the_control_planes_own_list_counts() -> None:
     empty = ClusterSpec("c")
-    assert tuple(item.name for item in types_of(empty, "grid")) == INSTANCE_TYPES
+    assert tuple(item.name for item in types_of(empty, "grid")) == GRID_TYPES
     assert types_of(empty, "lightning") == ()
     needs = headrooms(empty, vcpus={**VCPUS, "p3.2xlarge": 8})
     assert needs["L-417A185B"] == 8

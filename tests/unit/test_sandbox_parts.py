@@ -12,10 +12,11 @@ from gridbyoc.errors import UsageError
 from gridbyoc.sandbox import SandboxSettings, settings_from_environ
 from gridbyoc.sandbox.api.record import Record, Timing, is_due, phase_at
 from gridbyoc.sandbox.environment import aws_variables, cleaned, control_plane_variables
-from gridbyoc.sandbox.instance_types import DEFAULT_INSTANCE_TYPES, known_types
+from gridbyoc.sandbox.instance_types import known_types
 from gridbyoc.sandbox.keys import api_key_for, make_tls_files
 from gridbyoc.sandbox.running import require_extra
 from gridbyoc.stack.secret import Secret
+from gridbyoc.vendors import facts_of
 
 
 def test_settings_come_from_the_environment() -> None:
@@ -99,8 +100,9 @@ def test_the_tls_key_is_private_and_the_certificate_names_this_machine(tmp_path:
 
 def test_every_default_instance_type_has_a_size_and_two_prices() -> None:
     types = known_types()
-    assert len(DEFAULT_INSTANCE_TYPES) == len(set(DEFAULT_INSTANCE_TYPES)) == 27
-    for name in DEFAULT_INSTANCE_TYPES:
+    defaults = facts_of("grid").default_instance_types
+    assert len(defaults) == len(set(defaults)) == 27
+    for name in defaults:
         assert types[name].cpu > 0
         assert 0 < types[name].spot < types[name].on_demand
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbyoc.sandbox.api.role import MANAGED_POLICIES, missing_policies
+from gridbyoc.sandbox.api.role import missing_policies
 from gridbyoc.sandbox.api.trust import matches, trust_problem
+from gridbyoc.vendors import facts_of
 
 ACCOUNT = "302180240179"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
@@ -108,18 +109,18 @@ def test_a_pattern_without_wildcards_matches_itself_alone(text: str) -> None:
     assert matches(plain + "?", plain + "x")
 
 
-NINE = [names[0] for names in MANAGED_POLICIES]
+NINE = list(facts_of("grid").permissions.managed_policies)
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
 def test_the_nine_policies_are_known_by_name_in_any_partition(partition: str) -> None:
     assert len(NINE) == 9
-    assert missing_policies(f"arn:{partition}:iam::aws:policy/{name}" for name in NINE) == []
-    assert missing_policies(f"arn:{partition}:iam::123456789012:policy/{name}" for name in NINE) == NINE
+    assert missing_policies([f"arn:{partition}:iam::aws:policy/{name}" for name in NINE], NINE) == []
+    assert missing_policies([f"arn:{partition}:iam::123456789012:policy/{name}" for name in NINE], NINE) == NINE
 
 
 def test_a_role_may_hold_the_guardduty_policy_of_before_2025() -> None:
     older = [name.removesuffix("_v2") for name in NINE]
     assert "AmazonGuardDutyFullAccess" in older
-    assert missing_policies(f"arn:aws:iam::aws:policy/{name}" for name in older) == []
-    assert missing_policies([]) == NINE
+    assert missing_policies([f"arn:aws:iam::aws:policy/{name}" for name in older], NINE) == []
+    assert missing_policies([], NINE) == NINE

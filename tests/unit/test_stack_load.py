@@ -14,7 +14,6 @@ from gridbyoc.stack.document import read_document
 from gridbyoc.stack.findings import Findings
 from gridbyoc.stack.load import load, read
 from gridbyoc.stack.model import (
-    GRID_ACCOUNT_ID,
     Aws,
     ClusterSpec,
     ControlPlane,
@@ -96,7 +95,7 @@ def test_the_whole_file() -> None:
 def test_the_least_file() -> None:
     stack = stack_of(HEAD + CLUSTERS)
     assert stack.aws == Aws("us-east-1")
-    assert stack.role == Role(trusted_account_id=GRID_ACCOUNT_ID)
+    assert stack.role == Role()
     assert stack.clusters == (ClusterSpec("ml"),)
     assert stack.terraform.backend == LocalBackend()
 

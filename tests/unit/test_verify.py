@@ -14,14 +14,17 @@ import pytest
 from gridbyoc.aws import Caller
 from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.show.verify import verify_object, verify_rows, verify_summary
-from gridbyoc.stack.model import GRID_ACCOUNT_ID, Role
-from gridbyoc.stack.module_defaults import MANAGED_POLICIES
+from gridbyoc.stack.model import Role
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import enumerated
 from gridbyoc.steps.attestation import attestation, write_attestation
 from gridbyoc.steps.verdict import worst
 from gridbyoc.steps.verify import Proof, verify
 from gridbyoc.steps.verify_model import VerifyFinding
+from gridbyoc.vendors import facts_of
+
+MANAGED_POLICIES = facts_of("grid").permissions.managed_policies
+GRID_ACCOUNT_ID = facts_of("grid").trusted_account.account_id
 
 ID = "canary-external-id"
 HOME = "123456789012"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from gridbyoc.aws.leftovers.model import Key, Place, Resource, Search
+from gridbyoc.vendors import VENDORS, facts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,7 @@ https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
 
 OWNER_TAGS = (
     OwnerTag("gridbyoc:cluster", False, "this tool's own: for what a person has found to be a cluster's"),
-    OwnerTag("grid.ai/cluster", False, "the control plane's tags are not documented: by analogy"),
-    OwnerTag("grid-cluster", False, "the control plane's tags are not documented: by analogy"),
-    OwnerTag("lightning.ai/cluster", False, "the control plane's tags are not documented: by analogy"),
+    *(OwnerTag(tag.key, False, str(tag.source)) for vendor in VENDORS for tag in facts_of(vendor).ownership_tags),
     OwnerTag(
         "eks:cluster-name",
         True,
@@ -79,14 +78,17 @@ class Claim:
     eks: bool
 
 
-def claims(tags: Mapping[str, str]) -> Iterator[Claim]:
-    """Every cluster that the tags name."""
+def claims(tags: Mapping[str, str], keys: Iterable[str] = ()) -> Iterator[Claim]:
+    """Every cluster that the tags name. ``keys``: further tags whose value is a cluster's name, by the user's word."""
     for key, value in tags.items():
         if key.startswith(CLUSTER_PREFIX):
             yield Claim(key.removeprefix(CLUSTER_PREFIX), f"{key}={value}", value == "owned", True)
     for owner in OWNER_TAGS:
         if owner.key in tags:
             yield Claim(tags[owner.key], f"{owner.key}={tags[owner.key]}", True, owner.eks)
+    for key in keys:
+        if key in tags:
+            yield Claim(tags[key], f"{key}={tags[key]}, given with --tag", True, eks=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Says whose a resource is. ``identities``: names and ids → the cluster's name.
+    """Says whose a resource is. ``identities``: names and ids → the cluster's name. ``keys`` are the search's.
 
     ``contested`` names are also those of an EKS cluster that is not ours: EKS's tags prove nothing there.
     ``parents`` are resources that are proven to be ours.
@@ -109,6 +111,7 @@ class Judge:
     names: Mapping[Key, Named]
     tags: tuple[tuple[str, str], ...]
     spared: frozenset[str]
+    keys: tuple[str, ...] = ()
     contested: frozenset[str] = frozenset()
     parents: Mapping[Key, Proof] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -116,7 +119,7 @@ class Judge:
         """The proof that it is a past cluster's, or ``None``: foreign, or not proven, which is the same."""
         if resource.arn in self.spared or STACK_TAG in resource.tags:
             return None
-        found = tuple(claims(resource.tags))
+        found = tuple(claims(resource.tags, self.keys))
         if any(not claim.owned or claim.name not in self.identities for claim in found):
             return None  # shared, or (also) somebody else's
         return self._by_tag(found) or self._by_word(resource) or self._by_name(resource) or self._by_parent(resource)
@@ -155,13 +158,14 @@ class Judge:
 def judge_of(search: Search) -> Judge:
     """The judge of a search, before anything is known of contested names and parents."""
     identities = {ident: cluster.name for cluster in search.clusters for ident in (*cluster.ids, cluster.name)}
-    return Judge(identities, _names(search), search.tags, search.spared)
+    return Judge(identities, _names(search), search.tags, search.spared, search.keys)
 
 
 def tag_keys(search: Search) -> tuple[str, ...]:
     """Every tag key that can prove something in this search."""
     names = [f"{CLUSTER_PREFIX}{ident}" for ident in judge_of(search).identities]
-    return tuple(dict.fromkeys([*names, *(tag.key for tag in OWNER_TAGS), *(key for key, _ in search.tags)]))
+    given = (*search.keys, *(key for key, _ in search.tags))
+    return tuple(dict.fromkeys([*names, *(tag.key for tag in OWNER_TAGS), *given]))
 
 
 def bucket_arn(place: Place, name: str) -> str:

@@ -39,11 +39,15 @@ class PastCluster:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What to look for. ``tags`` are pairs that prove by the user's word; ``spared`` ARNs are never a leftover."""
+    """What to look for. ``tags`` are pairs that prove by the user's word, ``keys`` tags whose value names the cluster.
+
+    ``spared`` ARNs are never a leftover.
+    """
 
     place: Place
     clusters: tuple[PastCluster, ...]
     tags: tuple[tuple[str, str], ...] = ()
+    keys: tuple[str, ...] = ()
     spared: frozenset[str] = frozenset()
 
 

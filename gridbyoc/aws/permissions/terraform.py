@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gridbyoc.aws.permissions.model import Need, Phase, Place, literal
 from gridbyoc.stack.model import Role
-from gridbyoc.stack.module_defaults import managed_policies_of, name_pattern_of, statements_of
+from gridbyoc.stack.role_defaults import managed_policies_of, name_pattern_of, statements_of
 
 BOUNDARY = "iam:PermissionsBoundary"
 POLICY_ARN = "iam:PolicyARN"

@@ -10,37 +10,30 @@ from gridbyoc.sandbox.api.names import account_of
 from gridbyoc.sandbox.api.spec import RoleGrant
 from gridbyoc.sandbox.api.trust import as_list, statements_of, trust_problem
 from gridbyoc.sandbox.settings import AWS_ACCOUNT_ID
+from gridbyoc.vendors import Permissions, facts_of
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
-MANAGED_POLICIES: tuple[tuple[str, ...], ...] = (
-    ("AmazonEC2FullAccess",),
-    ("AmazonGuardDutyFullAccess_v2", "AmazonGuardDutyFullAccess"),
-    ("AmazonRoute53ResolverFullAccess",),
-    ("AmazonS3FullAccess",),
-    ("AmazonSNSFullAccess",),
-    ("AmazonSQSFullAccess",),
-    ("AmazonVPCFullAccess",),
-    ("CloudWatchLogsFullAccess",),
-    ("IAMFullAccess",),
-)
-"""The nine of the service's guide. The first GuardDuty one has been the second's successor since August 2025."""
+_OLDER_NAMES = {"AmazonGuardDutyFullAccess_v2": "AmazonGuardDutyFullAccess"}
+"""A role that was made before August 2025 may still hold the policy that nobody can attach today."""
 
-OWN_ACTIONS = ("eks:*", "ecr:*", "events:*")
 _MANAGED_ARN = re.compile(r"arn:aws[a-z-]*:iam::aws:policy/(?:.*/)?(?P<name>[^/]+)")
 
 
-def missing_policies(arns: Iterable[str]) -> list[str]:
-    """Which of the nine are not among a role's attached policies, by the name that can be attached today."""
+def missing_policies(arns: Iterable[str], wanted: Iterable[str]) -> list[str]:
+    """Which of the ``wanted`` policies of AWS's are not among a role's attached ones."""
     managed = {match["name"] for arn in arns if (match := _MANAGED_ARN.fullmatch(arn))}
-    return [names[0] for names in MANAGED_POLICIES if not managed.intersection(names)]
+    return [name for name in wanted if not managed.intersection((name, _OLDER_NAMES.get(name)))]
 
 
 class RoleInspector:
-    """Looks at roles in the AWS at ``endpoint_url``, as the control plane's account would after assuming them."""
+    """Looks at roles in the AWS at ``endpoint_url``, as the control plane's account would after assuming them.
 
-    def __init__(self, endpoint_url: str, trusted_account_id: str) -> None:
+    ``trusted_account_id`` ``None``: each vendor's own account.
+    """
+
+    def __init__(self, endpoint_url: str, trusted_account_id: str | None) -> None:
         self._endpoint_url = endpoint_url
         self._trusted_account_id = trusted_account_id
         self._own: IAMClient | None = None
@@ -68,18 +61,24 @@ class RoleInspector:
             )
         trust: Any = role["AssumeRolePolicyDocument"]
         problems = [
-            trust_problem(trust, self._trusted_account_id, grant.external_id.reveal()),
-            *self._policy_problems(iam, name),
+            trust_problem(trust, self._account_of(grant), grant.external_id.reveal()),
+            *self._policy_problems(iam, name, facts_of(grant.vendor).permissions),
         ]
         said = "; ".join(filter(None, problems))
         return f"role {grant.role_arn}: {said}. Then update the cluster: the role is looked at again." if said else ""
 
-    def _policy_problems(self, iam: IAMClient, name: str) -> list[str]:
+    def _account_of(self, grant: RoleGrant) -> str:
+        return self._trusted_account_id or facts_of(grant.vendor).trusted_account.account_id
+
+    def _policy_problems(self, iam: IAMClient, name: str, guide: Permissions) -> list[str]:
         pages = iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
         arns = [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
-        missing = missing_policies(arns)
-        allowed = _allowed_actions(_own_documents(iam, name, arns))
-        lacking = [action for action in OWN_ACTIONS if not allowed.intersection((action, "*"))]
+        missing = missing_policies(arns, guide.managed_policies)
+        # What the guide grants by name counts by name; every other document is read.
+        read = [arn for arn in arns if not (guide.managed_policies and _MANAGED_ARN.fullmatch(arn))]
+        allowed = _allowed_actions(_documents(iam, name, read))
+        wanted = (action for actions in guide.statements for action in actions)
+        lacking = [action for action in wanted if not allowed.intersection((action.lower(), "*"))]
         problems = [f"managed policies not attached: {', '.join(missing)}; attach them"] if missing else []
         if lacking:
             problems.append(f"no policy of its own allows {', '.join(lacking)} on every resource; add one that does")
@@ -107,16 +106,16 @@ class RoleInspector:
         return iam
 
 
-def _own_documents(iam: IAMClient, name: str, arns: list[str]) -> list[Any]:
+def _documents(iam: IAMClient, name: str, arns: list[str]) -> list[Any]:
+    """The role's inline policies, and the attached ones at ``arns``."""
     documents: list[Any] = []
     for page in iam.get_paginator("list_role_policies").paginate(RoleName=name):
         for policy in page["PolicyNames"]:
             documents.append(iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"])
     for arn in arns:
-        if not _MANAGED_ARN.fullmatch(arn):
-            version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-            found = iam.get_policy_version(PolicyArn=arn, VersionId=version)
-            documents.append(found["PolicyVersion"]["Document"])
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        found = iam.get_policy_version(PolicyArn=arn, VersionId=version)
+        documents.append(found["PolicyVersion"]["Document"])
     return documents
 
 

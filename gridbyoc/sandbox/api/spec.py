@@ -15,8 +15,8 @@ from gridbyoc.sandbox.api.names import (
     check_region,
     check_role_arn,
 )
-from gridbyoc.sandbox.instance_types import DEFAULT_INSTANCE_TYPES
 from gridbyoc.stack.secret import Secret
+from gridbyoc.vendors import VendorType, facts_of
 
 _BYOC = "CLUSTER_TYPE_BYOC"
 _PROFILE = "CLUSTER_PERFORMANCE_PROFILE_"
@@ -25,16 +25,17 @@ _RUNNING = "CLUSTER_STATE_RUNNING"
 
 @dataclass(frozen=True, slots=True)
 class RoleGrant:
-    """The role that a spec names, and what it is to be assumed with."""
+    """The role that a spec names, what it is to be assumed with, and whose form the spec has."""
 
     role_arn: str
     external_id: Secret
+    vendor: VendorType = "grid"
 
 
 def grant_of(spec: dict[str, Any]) -> RoleGrant:
     """The role in a spec that was accepted."""
     section = aws_section(spec)
-    return RoleGrant(section["roleArn"], Secret(section["externalId"]))
+    return RoleGrant(section["roleArn"], Secret(section["externalId"]), "lightning" if is_direct(spec) else "grid")
 
 
 def is_direct(spec: dict[str, Any]) -> bool:
@@ -72,7 +73,8 @@ def accepted(raw: object, name: str, user_id: str, bucket: str | None = None) ->
         section["regions"] = section.get("regions") or [section["primaryRegion"]]
     else:
         _check_kubernetes(section)
-        section["instanceTypes"] = section.get("instanceTypes") or [{"name": each} for each in DEFAULT_INSTANCE_TYPES]
+        defaults = facts_of("grid").default_instance_types
+        section["instanceTypes"] = section.get("instanceTypes") or [{"name": each} for each in defaults]
         spec["performanceProfile"] = _profile(spec)
     section["bucketName"] = section.get("bucketName") or bucket or _bucket_name(name, section["roleArn"])
     return spec | {"clusterType": _BYOC, "desiredState": _RUNNING, "userId": user_id}

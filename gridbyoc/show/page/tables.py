@@ -9,7 +9,7 @@ from gridbyoc.show.page.cells import Cell, Table, code, mark, table
 from gridbyoc.show.page.words import instant, minute
 from gridbyoc.show.plain import duration
 from gridbyoc.stack.model import ClusterSpec, InstanceType, Stack
-from gridbyoc.steps.cost import DOLLARS_A_DAY, standing_cost
+from gridbyoc.steps.cost import dollars_a_day, standing_cost
 from gridbyoc.steps.drift import Drift
 from gridbyoc.steps.page.model import Granted, GrantedPolicy, PastRun
 from gridbyoc.steps.preflight.model import Finding
@@ -81,9 +81,7 @@ def _type(kind: InstanceType) -> str:
 
 def daily(spec: ClusterSpec, stack: Stack) -> int | None:
     """Dollars a day while nothing runs on the cluster; ``None`` where nobody says."""
-    if stack.control_plane.type != "grid":
-        return None
-    return DOLLARS_A_DAY[spec.performance_profile or "default"]
+    return dollars_a_day(spec, stack.control_plane.type)
 
 
 def cost_sentences(stack: Stack) -> list[str]:

@@ -8,14 +8,14 @@ from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.aws.policy import Policy, PrincipalEntry, Statement
 from gridbyoc.aws.policy.trust import may_assume
 from gridbyoc.stack.model import Role, Stack
-from gridbyoc.stack.module_defaults import managed_policies_of, statements_of
+from gridbyoc.stack.role_defaults import managed_policies_of, statements_of, trusted_account_of
 from gridbyoc.stack.words import enumerated
 from gridbyoc.steps.page.model import Admitted, Granted, GrantedPolicy
 from gridbyoc.steps.role_policies import RolePolicies, compare_policies, own_policy_arn
 from gridbyoc.steps.verdict import Verdict, worst
-from gridbyoc.steps.verify_grants import GUIDE_SESSION_HOURS
 from gridbyoc.steps.verify_model import Subject, policy_of
 from gridbyoc.steps.verify_trust import TrustCase, trust_of
+from gridbyoc.vendors import facts_of
 
 WITH_ID, WITHOUT_ID = "with the external id", "without an external id"
 CONTROL_PLANE = "the control plane's account"
@@ -42,7 +42,7 @@ def live_grant(subject: Subject) -> Granted:
 def declared_grant(stack: Stack) -> Granted:
     """What the stack file asks for, where the role itself cannot be read."""
     role = stack.role
-    admitted = [Admitted(role.trusted_account_id, CONTROL_PLANE, WITH_ID, "unknown")]
+    admitted = [Admitted(trusted_account_of(role), CONTROL_PLANE, WITH_ID, "unknown")]
     admitted += [Admitted(arn, "declared in the stack file", WITH_ID, "unknown") for arn in role.trusted_principals]
     exempt = role.trusted_principals_without_external_id
     admitted += [Admitted(arn, "declared in the stack file", WITHOUT_ID, "unknown") for arn in exempt]
@@ -54,7 +54,7 @@ def declared_grant(stack: Stack) -> Granted:
     return Granted(
         role.name or "a generated name",
         "",
-        float(role.max_session_hours or GUIDE_SESSION_HOURS),
+        float(role.max_session_hours or facts_of(role.vendor).session_hours),
         tuple(admitted),
         (*policies, own) if statements_of(role) else tuple(policies),
         GrantedPolicy(limit, "boundary", "", "unknown") if limit else None,

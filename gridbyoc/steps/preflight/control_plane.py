@@ -14,8 +14,9 @@ from gridbyoc.errors import (
     GridbyocError,
     UnsupportedByDialectError,
 )
-from gridbyoc.stack.model import GRID_ACCOUNT_ID, LocalBackend, Stack
+from gridbyoc.stack.model import LocalBackend, Stack
 from gridbyoc.stack.regions import partition_of
+from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.stack.words import Place, counted
 from gridbyoc.steps.preflight.control_plane_kinds import ACCOUNT, ANSWERS, CARRIES, KEY, NAMES, TYPES
 from gridbyoc.steps.preflight.examine import guarded
@@ -23,6 +24,7 @@ from gridbyoc.steps.preflight.model import Check, Finding
 from gridbyoc.steps.preflight.scene import Scene
 from gridbyoc.steps.verdict import Verdict
 from gridbyoc.terraform import standing_roles
+from gridbyoc.vendors import VENDORS, facts_of
 
 TRUSTED_PLACE: Place = ("role", "trusted_account_id")
 NOT_TOLD = "the control plane did not say: GBY-K001 and GBY-K002 have the reason"
@@ -146,17 +148,15 @@ def _global(clusters: tuple[Cluster, ...], default: str | None) -> str | None:
 
 def _account(registrar: Registrar, ident: str | None, stack: Stack) -> Iterator[Finding]:
     if stack.terraform.module is not None:
-        yield Finding(ACCOUNT, "pass", f"the module {stack.terraform.module.source} says whom its role trusts")
+        yield Finding(ACCOUNT, "unknown", f"the module {stack.terraform.module.source} says whom its role trusts")
         return
     if (elsewhere := _of_another_partition(stack)) is not None:
         yield elsewhere
         return
-    if ident is None:
-        yield Finding(ACCOUNT, "pass", "it has no cluster of its own that would tell")
-        return
-    account, trusted = registrar.cloud_account_id(ident), stack.role.trusted_account_id
+    trusted = trusted_account_of(stack.role)
+    account = None if ident is None else registrar.cloud_account_id(ident)
     if account is None:
-        yield Finding(ACCOUNT, "pass", f"this control plane does not say; the role trusts {trusted}")
+        yield _not_told(stack, trusted)
         return
     principals = (*stack.role.trusted_principals, *stack.role.trusted_principals_without_external_id)
     others = {_account_of(arn) for arn in principals}
@@ -168,20 +168,36 @@ def _account(registrar: Registrar, ident: str | None, stack: Stack) -> Iterator[
     yield Finding(ACCOUNT, verdict, read, needed, fix, source, facts=facts, at=TRUSTED_PLACE)
 
 
+def _not_told(stack: Stack, trusted: str) -> Finding:
+    """Nothing is proven. A default that may be out of date is a warning, with the place to check it."""
+    fact = facts_of(stack.control_plane.type).trusted_account
+    if stack.role.trusted_account_id is not None or fact.check is None:
+        fix = f"Ask the control plane's operator which AWS account it uses, and compare it with {trusted}."
+        return Finding(ACCOUNT, "unknown", f"this control plane does not say; the role trusts {trusted}", fix=fix)
+    read = f"this control plane does not say; the role would trust {trusted}, a fact of {fact.source.date}"
+    fix = (
+        f'Check the account ({fact.check}), then write `trusted_account_id: "{trusted}"`, or the one that you find, '
+        "under `role`."
+    )
+    facts = {"trusted_account_id": trusted, "source": str(fact.source)}
+    return Finding(ACCOUNT, "warn", read, "an account that you have checked", fix, facts=facts, at=TRUSTED_PLACE)
+
+
 def _of_another_partition(stack: Stack) -> Finding | None:
-    """A role can be assumed from its own partition only, and Grid's account is in ``aws``.
+    """A role can be assumed from its own partition only, and the vendors' accounts are in ``aws``.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_outbound_cross_partition.html
     """
-    partition = partition_of(stack.aws.region)
-    if stack.role.trusted_account_id != GRID_ACCOUNT_ID or partition in (None, "aws"):
+    partition, trusted = partition_of(stack.aws.region), trusted_account_of(stack.role)
+    known = {facts_of(vendor).trusted_account.account_id for vendor in VENDORS}
+    if trusted not in known or partition in (None, "aws"):
         return None
-    read = f"the role would trust {GRID_ACCOUNT_ID}, an account of partition aws; {stack.aws.region} is in {partition}"
+    read = f"the role would trust {trusted}, an account of partition aws; {stack.aws.region} is in {partition}"
     fix = (
         "No role can be assumed from another partition: choose a region of partition aws, or write the account of a "
         f"control plane in {partition} as `trusted_account_id` under `role`."
     )
-    facts = {"trusted_account_id": GRID_ACCOUNT_ID, "partition": partition}
+    facts = {"trusted_account_id": trusted, "partition": partition}
     return Finding(ACCOUNT, "fail", read, f"an account of partition {partition}", fix, facts=facts, at=TRUSTED_PLACE)
 
 

@@ -36,8 +36,9 @@ ACCOUNT = Kind(
     GROUP,
     "trusted account",
     "The AWS account that the control plane comes from, which its own global cluster tells, is the one that the role "
-    "trusts (`role.trusted_account_id`). Fails where it is another, and where the role would trust Grid's account, "
-    "which is of partition aws, from another partition; a control plane of type lightning does not say.",
+    "trusts (`role.trusted_account_id`). Fails if it is another, or if the role is in another partition than the "
+    "vendor's account. Is unknown if the control plane does not say (type lightning never does); warns if the account "
+    "is then the vendor's default of an old guide.",
     "https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html",
 )
 TYPES = Kind(

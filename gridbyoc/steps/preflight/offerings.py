@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gridbyoc.aws.offerings import offered_types, type_facts, zone_names
-from gridbyoc.control_plane.defaults import INSTANCE_TYPES
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError
 from gridbyoc.stack.botocore_data import known_types
 from gridbyoc.stack.findings import Fault
@@ -19,6 +18,7 @@ from gridbyoc.steps.preflight.examine import guarded
 from gridbyoc.steps.preflight.model import Check, Finding, Kind
 from gridbyoc.steps.preflight.scene import Scene, Shared
 from gridbyoc.steps.verdict import Verdict
+from gridbyoc.vendors import facts_of
 
 GROUP = "offerings"
 EXISTS = Kind(
@@ -213,13 +213,14 @@ def _kind_trouble(types: Types, there: Sequence[str]) -> Iterator[Finding]:
 
 def _default_types(scene: Scene) -> Iterator[Finding]:
     """A cluster without instance types gets the list of the service's own client; Lightning chooses by itself."""
-    if scene.stack is None or scene.stack.control_plane.type != "grid":
+    defaults = facts_of(scene.stack.control_plane.type).default_instance_types if scene.stack else ()
+    if not defaults:
         return
-    offered = offered_types(scene.session(), INSTANCE_TYPES)
+    offered = offered_types(scene.session(), defaults)
     if not offered:
         _anything_at_all(scene)
-    missing = [name for name in INSTANCE_TYPES if name not in offered]
-    read = f"{len(offered)} of the {len(INSTANCE_TYPES)} that a cluster without instance types gets"
+    missing = [name for name in defaults if name not in offered]
+    read = f"{len(offered)} of the {len(defaults)} that a cluster without instance types gets"
     if missing:
         fix = "Name the types that you want under `instance_types`: the others can never start."
         new = any(not spec.instance_types for spec in scene.new_clusters())

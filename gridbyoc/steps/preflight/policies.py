@@ -10,13 +10,14 @@ from typing import Any
 from gridbyoc.aws.managed_policies import ManagedPolicy, managed_policies, policies_per_role
 from gridbyoc.aws.permissions.document import MANAGED_POLICY_LIMIT, policy_size
 from gridbyoc.stack.model import PolicyStatement, Role
-from gridbyoc.stack.module_defaults import MANAGED_POLICIES, managed_policies_of, statements_of
 from gridbyoc.stack.regions import partition_of
+from gridbyoc.stack.role_defaults import managed_policies_of, statements_of
 from gridbyoc.stack.rules.policies import SUCCESSORS
 from gridbyoc.stack.words import Place, nearest
 from gridbyoc.steps.preflight.model import Check, Finding, Kind
 from gridbyoc.steps.preflight.scene import Scene
 from gridbyoc.steps.verdict import Verdict
+from gridbyoc.vendors import VENDORS, facts_of
 
 GROUP = "policies"
 MANAGED = Kind(
@@ -117,7 +118,7 @@ def _gone(policy: ManagedPolicy, kind: Kind, verdict: Verdict = "fail") -> Findi
     fix = f"Make {policy.arn} first, or correct the stack file." if mine else "Correct role.managed_policies."
     if close:
         fix = f"Write {close} in role.managed_policies."
-    elif policy.name in MANAGED_POLICIES and not mine:
+    elif policy.name in _guides_policies() and not mine:
         fix = "This partition does not have it: list role.managed_policies without it."
     facts = {"arn": policy.arn, "alternative": close}
     return Finding(kind, verdict, read, "a policy that can be attached", fix, READ, subject=policy.name, facts=facts)
@@ -125,10 +126,15 @@ def _gone(policy: ManagedPolicy, kind: Kind, verdict: Verdict = "fail") -> Findi
 
 def _instead_of(name: str) -> str | None:
     """The successor, or what was meant. Many names of AWS's differ in one letter: another service's is never meant."""
-    if name in SUCCESSORS or name in MANAGED_POLICIES:
+    if name in SUCCESSORS or name in _guides_policies():
         return SUCCESSORS.get(name)
-    close = nearest(name, MANAGED_POLICIES)
+    close = nearest(name, _guides_policies())
     return close if close and SequenceMatcher(None, name.lower(), close.lower()).ratio() > MISSPELT else None
+
+
+def _guides_policies() -> tuple[str, ...]:
+    """The names of AWS's policies that the guides of the control planes attach."""
+    return tuple(name for vendor in VENDORS for name in facts_of(vendor).permissions.managed_policies)
 
 
 def _unread(policy: ManagedPolicy, kind: Kind) -> Finding:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gridbyoc.control_plane.defaults import INSTANCE_TYPES
 from gridbyoc.stack.model import ClusterSpec, DialectName, InstanceType, Role
-from gridbyoc.stack.module_defaults import managed_policies_of, statements_of
+from gridbyoc.stack.role_defaults import managed_policies_of, statements_of
 from gridbyoc.stack.service_quotas import ON_DEMAND, SPOT, QuotaCode, quota_by_code, vcpu_quota
+from gridbyoc.vendors import facts_of
 
 GROUPS, LAUNCH_CONFIGURATIONS = "L-CDE20ADC", "L-6B80B8FA"
 ROLES, POLICIES, PER_ROLE = "L-FE177D64", "L-E95E4862", "L-0DA4ABF3"
@@ -53,9 +53,9 @@ NOTHING = Need()
 
 def types_of(spec: ClusterSpec, dialect: DialectName) -> tuple[InstanceType, ...]:
     """A cluster's instance types; the control plane's own list where none is named (Lightning's is not known)."""
-    if spec.instance_types or dialect == "lightning":
+    if spec.instance_types:
         return spec.instance_types
-    return tuple(InstanceType(name) for name in INSTANCE_TYPES)
+    return tuple(InstanceType(name) for name in facts_of(dialect).default_instance_types)
 
 
 def quotas_of(types: Iterable[str]) -> tuple[QuotaCode, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.stack.model import ClusterSpec, PerformanceProfile, Stack
+from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.cost import standing_cost
 from gridbyoc.steps.plan import Plan
@@ -73,7 +74,7 @@ def _trusted(stack: Stack) -> tuple[Trusted, ...]:
     role = stack.role
     if stack.terraform.module is not None:
         return ()
-    with_id = (role.trusted_account_id, *role.trusted_principals)
+    with_id = (trusted_account_of(role), *role.trusted_principals)
     without = role.trusted_principals_without_external_id
     return (*(Trusted(who, True) for who in with_id), *(Trusted(who, False) for who in without))
 
