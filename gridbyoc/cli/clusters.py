@@ -70,7 +70,7 @@ def wait(
     stack_file: str | None,
     url: str | None,
     dialect: DialectName | None,
-    wait_timeout: float,
+    wait_timeout: float | None,
     poll_interval: float,
     failed_grace: float | None,
 ) -> None:

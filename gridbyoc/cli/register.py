@@ -51,7 +51,7 @@ def register(
     stack_file: str | None,
     url: str | None,
     dialect: DialectName | None,
-    wait_timeout: float,
+    wait_timeout: float | None,
     poll_interval: float,
     failed_grace: float | None,
 ) -> None:

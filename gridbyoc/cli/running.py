@@ -69,9 +69,8 @@ WAIT_OPTIONS = (
         "--timeout",
         "wait_timeout",
         type=Duration(),
-        default="90m",
-        show_default=True,
-        help="How long to wait for clusters.",
+        default=None,
+        help="How long to wait for clusters (default: the control plane's: grid 90m, lightning 3h).",
     ),
 )
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WaitChoices:
-    """``wait_options``, in seconds; ``failed_grace`` ``None`` is the dialect's."""
+    """``wait_options``, in seconds; ``None`` is the control plane's own."""
 
-    timeout: float
+    timeout: float | None
     poll_interval: float
     failed_grace: float | None
 
@@ -38,7 +38,7 @@ def watch(
 ) -> Cluster:
     """Wait until ``target``, with events drawn; an interrupt says how to go on."""
     from gridbyoc.control_plane import wait_until
-    from gridbyoc.vendors import facts_of
+    from gridbyoc.vendors import facts_of, wait_limit
 
     grace = facts_of(dialect).duration.failed_grace_seconds
     with _drawn(app, cluster.name) as view:
@@ -46,7 +46,7 @@ def watch(
             registrar,
             cluster,
             target=target,
-            timeout=choices.timeout,
+            timeout=wait_limit(dialect) if choices.timeout is None else choices.timeout,
             failed_grace=grace if choices.failed_grace is None else choices.failed_grace,
             poll_interval=choices.poll_interval,
             on_progress=_progress(view, cluster.name),

@@ -43,6 +43,13 @@ class QuotaUndecidedError(AwsError):
     exit_status = ExitStatus.TIMED_OUT
 
 
+class DefaultChangedError(AwsError):
+    """A default of the control plane would change whom a standing role trusts, or what it may do."""
+
+    code = "GBY-A007"
+    exit_status = ExitStatus.PREFLIGHT_BLOCKED
+
+
 class ControlPlaneError(GridbyocError):
     """The control plane answered with an error; ``http_status`` is 0 where there was no answer."""
 

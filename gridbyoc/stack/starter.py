@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gridbyoc.stack import defaults
 from gridbyoc.stack.model import DialectName, PerformanceProfile
 from gridbyoc.stack.words import escaped
+from gridbyoc.vendors import VendorFacts, facts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Starter:
 
 def starter_text(choices: Starter) -> str:
     """The file's text; it may be invalid where the choices are (``load`` tells)."""
+    facts = facts_of(choices.type)
     values = {
         "name": _scalar(choices.name),
         "region": _scalar(choices.region),
@@ -36,8 +38,9 @@ def starter_text(choices: Starter) -> str:
         "performance": _performance(choices),
         "types": "\n".join(f"      - {_scalar(name)}" for name in choices.instance_types),
         "type": choices.type,
-        "url": "https://lightning.ai" if choices.type == "lightning" else "https://platform.grid.ai",
-        "variable": "LIGHTNING_CLOUD_URL" if choices.type == "lightning" else "GRID_URL",
+        "trusted": _trusted(facts),
+        "url": facts.address.url,
+        "variable": facts.address.variable,
     }
     return _TEMPLATE.format(**values)
 
@@ -61,6 +64,15 @@ def _optional(key: str, value: str | None, example: str, comment: str, quoted: b
     shown = example if value is None else value
     written = _quoted(shown) if quoted else _scalar(shown)
     return f"  {'# ' if value is None else ''}{key}: {written}  # {comment}"
+
+
+def _trusted(facts: VendorFacts) -> str:
+    """The account, and where to check it if the source may be out of date."""
+    account = facts.trusted_account
+    line = f"trusted_account_id: {_quoted(account.account_id)}  # {facts.title}'s AWS account"
+    if account.check is None:
+        return f"  {line}"
+    return f"  # From a guide of {account.source.date}. Check it: {account.check}.\n  {line}"
 
 
 def _performance(choices: Starter) -> str:
@@ -89,10 +101,11 @@ aws:
 {account_id}
 
 # The IAM role. All of it is optional.
-# role:
-#   name: grid-{cluster}  # otherwise a generated name
-#   permissions_boundary: arn:aws:iam::123456789012:policy/boundary
-#   tags: {{team: ml}}
+role:
+{trusted}
+  # name: grid-{cluster}  # otherwise a generated name
+  # permissions_boundary: arn:aws:iam::123456789012:policy/boundary
+  # tags: {{team: ml}}
 
 clusters:
   - name: {cluster}{performance}

@@ -114,7 +114,7 @@ def _take_leftovers(run: Run, site: Site, doomed: Doomed, *, delete_data: bool) 
         return found
     shown = found if delete_data else mark_data(found)
     flight = site.preflight
-    patience = Patience(min(run.choices.poll_interval, 20.0), deleting=run.choices.wait_timeout)
+    patience = Patience(min(run.choices.poll_interval, 20.0), deleting=run.wait_timeout)
     rest = delete_leftovers(run, flight.session, flight.registrar, shown, delete_data=delete_data, patience=patience)
     return Found(found.search, rest, found.live)
 

@@ -15,6 +15,7 @@ from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
 from gridbyoc.steps.prepare import Site, current_grant, rerender
 from gridbyoc.steps.run import Run
+from gridbyoc.steps.vendor_defaults import keep_standing_role
 from gridbyoc.terraform import PlanSummary, ResourceChange
 
 
@@ -62,6 +63,7 @@ class Plan:
 
 def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
     """Plan both sides. The saved plan lies in the work_dir until it is applied or dropped."""
+    keep_standing_role(run.stack, site.standing)
     grant = current_grant(run, site)
     kept = ids_to_keep(site, grant)
     rerender(run, site, kept)

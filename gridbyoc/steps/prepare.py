@@ -16,18 +16,23 @@ from gridbyoc.steps.progress import resource_progress
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.settle import settle_local_state
 from gridbyoc.steps.state_place import init_in_place
-from gridbyoc.terraform import LOCK_TIMEOUT, Binary, Outputs, Runner, module_in
+from gridbyoc.terraform import LOCK_TIMEOUT, Binary, ModuleInState, Outputs, Runner, module_in
 
 MODULE = "module.gridbyoc"
+"""Where the state keeps the stack's role."""
 PREVIOUS_MODULE = "module.gridbyoc_previous"
 """Where the state keeps a role that is being replaced."""
+
+
+NOTHING_STANDS = ModuleInState()
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     """A rendered, initialised work_dir and both services. ``fresh``: no resource is in the state, provably.
 
-    ``previous_role``: a role that is being replaced and still stands; ``previous_arn`` is its ARN.
+    ``previous_role``: a role that is being replaced and still stands; ``previous_arn`` is its ARN. ``standing``: what
+    the state had of the stack's module when the run began.
     """
 
     runner: Runner
@@ -36,6 +41,7 @@ class Site:
     fresh: bool
     previous_role: PreviousRole | None = None
     previous_arn: str | None = None
+    standing: ModuleInState = NOTHING_STANDS
 
     def roles(self, grant: Grant | None) -> frozenset[str]:
         """The ARNs that make a cluster ours: the grant's role, and one that is being replaced."""
@@ -135,7 +141,9 @@ def _with_previous_role(run: Run, site: Site) -> Site:
     """A replacement of the role that was broken off is taken up: its state says so, whatever this work_dir holds."""
     if site.fresh or run.stack.terraform.module is not None:
         return site
-    found = module_in(site.runner.state(), PREVIOUS_MODULE)
+    state = site.runner.state()
+    site = replace(site, standing=module_in(state, MODULE))
+    found = module_in(state, PREVIOUS_MODULE)
     if found.role_name is None:
         # Also where the role is gone already and a rest of its module is not: the next apply takes that away.
         return site

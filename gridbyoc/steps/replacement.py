@@ -19,7 +19,7 @@ from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.prepare import MODULE, PREVIOUS_MODULE, Site, current_grant, rerender
 from gridbyoc.steps.protection import protection, refuse_if_protected
 from gridbyoc.steps.run import Run
-from gridbyoc.terraform import module_in
+from gridbyoc.steps.vendor_defaults import keep_standing_role
 
 
 def replace_role(run: Run, site: Site) -> Site:
@@ -30,8 +30,9 @@ def replace_role(run: Run, site: Site) -> Site:
     """
     if site.previous_role is not None:
         return site
+    keep_standing_role(run.stack, site.standing)
     grant = current_grant(run, site)
-    found = module_in(site.runner.state(), MODULE)
+    found = site.standing
     if grant is None or found.role_name is None or run.stack.terraform.module is not None:
         raise UsageError(
             "There is no role of the gridbyoc module to replace.", fix="Run `gridbyoc bootstrap` first.",

@@ -15,6 +15,7 @@ from gridbyoc.stack.model import Stack
 from gridbyoc.steps.events import Asking, Emit, Event, StepFinished, StepName, StepStarted
 from gridbyoc.steps.journal import Journal
 from gridbyoc.steps.services import REAL, Services
+from gridbyoc.vendors import wait_limit
 
 if TYPE_CHECKING:
     from gridbyoc.aws import AwsSession
@@ -67,13 +68,14 @@ class Choices:
 
     ``refresh``: let Terraform look, also where nothing seems to have moved. ``checks`` ``None``: no preflight beyond
     who we are and which clusters there are. ``wait_timeout``, ``poll_interval``, ``failed_grace`` and ``lock_timeout``
-    are seconds; ``failed_grace`` ``None`` is the dialect's, ``lock_timeout`` ``None`` is each lock's own.
+    are seconds; ``wait_timeout`` and ``failed_grace`` ``None`` are the control plane's own, ``lock_timeout``
+    ``None`` is each lock's own.
     """
 
     terraform_bin: str | None = None
     url: str | None = None
     wait: bool = True
-    wait_timeout: float = 5400.0
+    wait_timeout: float | None = None
     poll_interval: float = 5.0
     failed_grace: float | None = None
     lock_timeout: float | None = None
@@ -103,6 +105,13 @@ class Run:
     journal: Journal
     seconds: dict[StepName, float] = field(default_factory=dict)
     origin: Origin | None = None
+
+    @property
+    def wait_timeout(self) -> float:
+        """Seconds to wait for clusters: as chosen, else the limit of the stack's control plane."""
+        if self.choices.wait_timeout is not None:
+            return self.choices.wait_timeout
+        return wait_limit(self.stack.control_plane.type)
 
     def until(self, over: Callable[[], bool]) -> Run:
         """The same run for work beside it: once ``over`` is so, that neither shows nor records anything any more."""

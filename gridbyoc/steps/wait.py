@@ -54,7 +54,7 @@ def _wait_one(
             registrar,
             cluster,
             target=target,
-            timeout=max(0.0, run.choices.wait_timeout - (run.outside.clock() - began)),
+            timeout=max(0.0, run.wait_timeout - (run.outside.clock() - began)),
             failed_grace=default_grace if grace is None else grace,
             poll_interval=run.choices.poll_interval,
             clock=run.outside.clock,

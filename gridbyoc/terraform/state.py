@@ -82,11 +82,18 @@ def standing_roles(work_dir: Path) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class ModuleInState:
-    """What the state has of a module: whether anything at all, and its IAM role."""
+    """What the state has of a module: whether anything at all, its IAM role, and what that is granted.
+
+    ``trust`` is the role's trust policy (it holds external ids), ``policies`` the documents of policies that the module
+    made, ``attached`` the ARNs of every policy that it attached.
+    """
 
     present: bool = False
     role_arn: str | None = None
     role_name: str | None = None
+    trust: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    policies: tuple[Mapping[str, Any], ...] = ()
+    attached: frozenset[str] = frozenset()
 
 
 def module_in(state: Mapping[str, Any], address: str) -> ModuleInState:
@@ -94,9 +101,31 @@ def module_in(state: Mapping[str, Any], address: str) -> ModuleInState:
     resources = state.get("resources")
     found = [item for item in resources if isinstance(item, dict)] if isinstance(resources, list) else []
     mine = [r for r in found if r.get("module") == address and r.get("mode") == "managed" and r.get("instances")]
-    roles = [r["instances"][0].get("attributes") or {} for r in mine if r.get("type") == "aws_iam_role"]
+    roles = _attributes(mine, "aws_iam_role")
     role = roles[0] if roles else {}
-    return ModuleInState(bool(mine), role.get("arn"), role.get("name"))
+    attached = (each.get("policy_arn") for each in _attributes(mine, "aws_iam_role_policy_attachment"))
+    return ModuleInState(
+        bool(mine),
+        role.get("arn"),
+        role.get("name"),
+        _document(role.get("assume_role_policy")),
+        tuple(_document(each.get("policy")) for each in _attributes(mine, "aws_iam_policy")),
+        frozenset(arn for arn in attached if isinstance(arn, str)),
+    )
+
+
+def _attributes(resources: list[dict[str, Any]], kind: str) -> list[Mapping[str, Any]]:
+    instances = [each for resource in resources if resource.get("type") == kind for each in resource["instances"]]
+    return [each.get("attributes") or {} for each in instances if isinstance(each, dict)]
+
+
+def _document(text: object) -> Mapping[str, Any]:
+    """A policy document; empty where there is none that can be read."""
+    with suppress(ValueError, TypeError, RecursionError):
+        found = json.loads(str(text))
+        if isinstance(found, dict):
+            return found
+    return {}
 
 
 @contextmanager

@@ -132,6 +132,11 @@ def facts_of(vendor: VendorType) -> VendorFacts:
     )
 
 
+def wait_limit(vendor: VendorType) -> float:
+    """Seconds after which waiting for a cluster ends, where nobody chose another limit."""
+    return facts_of(vendor).duration.wait_limit_minutes * 60.0
+
+
 @cache
 def needs_of(vendor: VendorType) -> tuple[Need, ...]:
     """What the control plane needs the role for: an action or two of each policy. The second document of the file."""

@@ -120,8 +120,8 @@ def test_a_payload_that_was_changed_is_refused() -> None:
         for content in (
             b"",
             found[PAYLOAD_NAME][:-1],
-            found[PAYLOAD_NAME][:-1] + b"\0",
-            b"\0" + found[PAYLOAD_NAME][1:],
+            found[PAYLOAD_NAME][:-1] + bytes([found[PAYLOAD_NAME][-1] ^ 1]),
+            bytes([found[PAYLOAD_NAME][0] ^ 1]) + found[PAYLOAD_NAME][1:],
         ):
             with pytest.raises(BundleError):
                 unpack(zipped((HEADER_NAME, found[HEADER_NAME]), (PAYLOAD_NAME, content)), key)

@@ -7,15 +7,13 @@ from typing import Any
 
 import pytest
 
-from gridbyoc.vendors import facts_of
-
-MANAGED_POLICIES = facts_of("grid").permissions.managed_policies
-
 from gridbyoc.aws.live_role import NOT_ASKED, LiveDocument, LiveRole
 from gridbyoc.stack.model import PolicyStatement, Role
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.role_policies import RolePolicies, compare_policies, own_policy_arn
+from gridbyoc.vendors import facts_of
 
+MANAGED_POLICIES = facts_of("grid").permissions.managed_policies
 HOME = "123456789012"
 ROLE = f"arn:aws:iam::{HOME}:role/team/grid"
 OWN = f"arn:aws:iam::{HOME}:policy/team/grid"

@@ -25,7 +25,7 @@ def module_default(name: str) -> str:
     """The text of a variable's default in the module."""
     block = re.search(rf'variable "{name}" \{{\n(.*?)\n\}}\n', MODULE.read_text(), re.DOTALL)
     assert block
-    found = re.search(r"^  default += (\[.*?^  \]|.*?)$", block[1], re.DOTALL | re.MULTILINE)
+    found = re.search(r"^  default += (\[.*?^  \}?\]|.*?)$", block[1], re.DOTALL | re.MULTILINE)
     assert found
     return found[1]
 
