@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from gridbyoc.steps.journal import JOURNAL, Journal
 from gridbyoc.steps.run import Choices, Outside, Run
 from tests.e2e.attached_provider import running_provider
 from tests.e2e.conftest import Tool
+from tests.unit.world import World
 
 ROLE = "grid-converged"
 ACCOUNT = "123456789012"
@@ -140,6 +142,34 @@ def site(tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path | None)
         shutil.copy(own / ".terraform.lock.hcl", made.work_dir)
         made.bootstrap()
         yield made
+
+
+def instances(state: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Every resource instance of a state by its address, as far as it is not left to chance."""
+    chance = {"id", "unique_id", "policy_id", "create_date", "triggers_replace"}
+    found = {}
+    for resource in state["resources"]:
+        for each in resource["instances"]:
+            place = f"{resource.get('module')}.{resource['type']}.{resource['name']}[{each.get('index_key')}]"
+            kept = {name: value for name, value in each["attributes"].items() if name not in chance}
+            if "assume_role_policy" in kept:
+                kept["assume_role_policy"] = re.sub(r'"sts:ExternalId":\[[^]]+\]', "", kept["assume_role_policy"])
+            # A data source is read anew by every command; what depends on it alone, does not.
+            needs = [need for need in each.get("dependencies", ()) if ".data." not in need]
+            found[place] = {**kept, "dependencies": sorted(needs)}
+    return found
+
+
+def test_the_module_in_memory_leaves_the_state_that_a_real_apply_leaves(site: Site, tmp_path: Path) -> None:
+    memory = World(tmp_path)
+    memory.bootstrap(site.stack())
+    real = json.loads((site.work_dir / "terraform.tfstate").read_text())
+    theirs = instances({"resources": [each for each in real["resources"] if each["mode"] == "managed"]})
+    mine = instances(json.loads((memory.work_dir(site.stack()) / "terraform.tfstate").read_text()))
+    assert mine.keys() == theirs.keys()
+    for place, kept in mine.items():
+        assert kept == {name: theirs[place].get(name) for name in kept}, place
+    assert real["outputs"].keys() == {"role_arn", "role_name", "external_id"}
 
 
 Change = Callable[[Any], None]

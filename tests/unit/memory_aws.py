@@ -1,0 +1,209 @@
+"""An AWS account in memory: IAM as far as the gridbyoc module and its readers go, STS, and nothing else in it.
+
+A service that is not here answers every reading with nothing, so that a search for leftovers finds none;
+``answers`` holds what it says otherwise (``ec2.describe_volumes``: a value, a function or an error).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+import boto3
+from botocore.exceptions import ClientError
+
+from gridbyoc.aws import AwsSession
+
+ACCOUNT = "123456789012"
+CALLER = f"arn:aws:iam::{ACCOUNT}:user/ada"
+MANAGED = "arn:aws:iam::aws:policy/"
+WRITES = ("create_", "delete_", "update_", "attach_", "detach_", "put_", "tag_")
+
+
+def refusal(code: str, operation: str, message: str = "") -> ClientError:
+    """An error as AWS sends it."""
+    return ClientError({"Error": {"Code": code, "Message": message or f"{operation}: {code}"}}, operation)
+
+
+@dataclass
+class Iam:
+    """Roles by name, policies by ARN. ``now`` dates them; a new role is seen ``delay`` seconds after its creation."""
+
+    now: Callable[[], datetime]
+    happens: Callable[[str], None] = lambda _what: None
+    roles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    policies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+    made: int = 0
+
+    # --- what is written
+
+    def create_role(self, name: str, arn: str, **fields: Any) -> dict[str, Any]:
+        if name in self.roles:
+            raise refusal("EntityAlreadyExists", "CreateRole")
+        self.made += 1
+        self.roles[name] = {
+            "RoleName": name, "Arn": arn, "RoleId": f"AROA{self.made:016d}", "CreateDate": self.now(), "Attached": [],
+            "Inline": {}, **fields,
+        }  # fmt: skip
+        return self.roles[name]
+
+    def create_policy(self, arn: str, **fields: Any) -> dict[str, Any]:
+        if arn in self.policies:
+            raise refusal("EntityAlreadyExists", "CreatePolicy")
+        self.made += 1
+        self.policies[arn] = {"Arn": arn, "PolicyId": f"ANPA{self.made:016d}", "DefaultVersionId": "v1", **fields}
+        return self.policies[arn]
+
+    def attach(self, role: str, arn: str) -> None:
+        if arn not in self._role(role, "AttachRolePolicy")["Attached"]:
+            self.roles[role]["Attached"].append(arn)
+
+    def detach(self, role: str, arn: str) -> None:
+        if role in self.roles and arn in self.roles[role]["Attached"]:
+            self.roles[role]["Attached"].remove(arn)
+
+    # --- what boto3's client is asked
+
+    def get_role(self, *, RoleName: str) -> dict[str, Any]:  # noqa: N803 - AWS's names, here and below
+        role = self._role(RoleName, "GetRole")
+        if (self.now() - role["CreateDate"]).total_seconds() < self.delay:
+            raise refusal("NoSuchEntity", "GetRole")
+        return {"Role": self._shown(role)}
+
+    def list_roles(self, *, PathPrefix: str = "/") -> dict[str, Any]:  # noqa: N803
+        found = [self._shown(role) for role in self.roles.values() if role["Path"].startswith(PathPrefix)]
+        return {"Roles": found}
+
+    def list_role_tags(self, *, RoleName: str) -> dict[str, Any]:  # noqa: N803
+        return {"Tags": self._role(RoleName, "ListRoleTags")["Tags"]}
+
+    def list_attached_role_policies(self, *, RoleName: str) -> dict[str, Any]:  # noqa: N803
+        found = self._role(RoleName, "ListAttachedRolePolicies")["Attached"]
+        return {"AttachedPolicies": [{"PolicyArn": arn, "PolicyName": arn.rsplit("/", 1)[-1]} for arn in found]}
+
+    def list_role_policies(self, *, RoleName: str) -> dict[str, Any]:  # noqa: N803
+        return {"PolicyNames": list(self._role(RoleName, "ListRolePolicies")["Inline"])}
+
+    def get_role_policy(self, *, RoleName: str, PolicyName: str) -> dict[str, Any]:  # noqa: N803
+        return {"PolicyDocument": self._role(RoleName, "GetRolePolicy")["Inline"][PolicyName]}
+
+    def get_policy(self, *, PolicyArn: str) -> dict[str, Any]:  # noqa: N803
+        return {"Policy": copy.deepcopy(self._policy(PolicyArn, "GetPolicy"))}
+
+    def get_policy_version(self, *, PolicyArn: str, VersionId: str) -> dict[str, Any]:  # noqa: N803
+        document = self._policy(PolicyArn, "GetPolicyVersion")["Document"]
+        return {"PolicyVersion": {"VersionId": VersionId, "Document": copy.deepcopy(document)}}
+
+    def list_entities_for_policy(self, *, PolicyArn: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+        found = [name for name, role in self.roles.items() if PolicyArn in role["Attached"]]
+        return {"PolicyRoles": [{"RoleName": name} for name in found]}
+
+    # --- for the tests
+
+    def accepted(self, arn: str) -> set[str]:
+        """The external ids with which the control plane may assume the role of this ARN; none without the role."""
+        role = next((role for role in self.roles.values() if role["Arn"] == arn), None)
+        statements = role["AssumeRolePolicyDocument"]["Statement"] if role else []
+        conditions = [each["Condition"]["StringEquals"] for each in statements if "Condition" in each]
+        return {ident for each in conditions for ident in each["sts:ExternalId"]}
+
+    def _shown(self, role: dict[str, Any]) -> dict[str, Any]:
+        return copy.deepcopy({name: value for name, value in role.items() if name not in {"Attached", "Inline"}})
+
+    def _role(self, name: str, operation: str) -> dict[str, Any]:
+        if operation in self.refused:
+            raise refusal(self.refused[operation], operation)
+        if name not in self.roles:
+            raise refusal("NoSuchEntity", operation)
+        return self.roles[name]
+
+    def _policy(self, arn: str, operation: str) -> dict[str, Any]:
+        if operation in self.refused:
+            raise refusal(self.refused[operation], operation)
+        if arn.startswith(MANAGED):
+            document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "x:*", "Resource": "*"}]}
+            return {
+                "Arn": arn,
+                "PolicyId": arn,
+                "Path": "/",
+                "DefaultVersionId": "v1",
+                "Document": document,
+                "Tags": [],
+            }
+        if arn not in self.policies:
+            raise refusal("NoSuchEntity", operation)
+        return self.policies[arn]
+
+
+@dataclass
+class MemoryAws:
+    """The account. ``calls`` are the operations of the other services; ``account`` is what STS says."""
+
+    iam: Iam
+    objects: dict[tuple[str, str], str] = field(default_factory=dict)
+    happens: Callable[[str], None] = lambda _what: None
+    answers: dict[str, Any] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    account: str = ACCOUNT
+
+    def session(self, region: str, _profile: str | None = None) -> AwsSession:
+        """A session whose clients are of this account."""
+        return AwsSession(cast(boto3.session.Session, self), region)
+
+    def client(self, service: str, **_: Any) -> Any:
+        """What boto3's session has of that name."""
+        return _Client(self, service)
+
+    def answer(self, service: str, operation: str, arguments: dict[str, Any]) -> Any:
+        """One call."""
+        name = f"{service}.{operation}"
+        self.calls.append(name)
+        if operation.startswith(WRITES):
+            self.happens(name)
+        if service == "sts":
+            return {"Account": self.account, "Arn": CALLER}
+        if name == "s3.head_object":
+            return self._head(arguments["Bucket"], arguments["Key"])
+        if service == "iam" and hasattr(self.iam, operation):
+            return getattr(self.iam, operation)(**arguments)
+        found = self.answers.get(name, {})
+        found = found(**arguments) if callable(found) else found
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _head(self, bucket: str, key: str) -> dict[str, Any]:
+        if (bucket, key) not in self.objects:
+            raise refusal("404", "HeadObject")
+        return {"ETag": f'"{hash(self.objects[bucket, key])}"'}
+
+
+@dataclass
+class _Client:
+    """One service's client: operations by name, lists in one page."""
+
+    aws: MemoryAws
+    service: str
+
+    def can_paginate(self, _operation: str) -> bool:
+        return False
+
+    def get_paginator(self, operation: str) -> _Pages:
+        return _Pages(self, operation)
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        return lambda **arguments: self.aws.answer(self.service, operation, arguments)
+
+
+@dataclass
+class _Pages:
+    client: _Client
+    operation: str
+
+    def paginate(self, **arguments: Any) -> Iterator[Any]:
+        yield self.client.aws.answer(self.client.service, self.operation, arguments)

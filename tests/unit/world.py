@@ -1,0 +1,254 @@
+"""A world in memory for whole runs: Terraform, AWS, the control plane and time, and the operations' front doors.
+
+Only the work_dir is real. Whatever changes the outside is a line of ``log``, in its order. After every run the world
+looks for what must never be: an external id in the journal, the logs, the events, an error or a command line; a saved
+plan that stays; a live cluster whose role does not accept the id that the cluster holds.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from gridbyoc import __version__
+from gridbyoc.aws import AwsSession
+from gridbyoc.control_plane.model import Phase, Registrar
+from gridbyoc.errors import GridbyocError
+from gridbyoc.stack.files import make_private_dir
+from gridbyoc.stack.model import ControlPlane, Stack
+from gridbyoc.steps.bootstrap import bootstrap
+from gridbyoc.steps.create import CreatedOne, create_cluster
+from gridbyoc.steps.destroy import Destroyed, Doomed, destroy
+from gridbyoc.steps.events import Event, Note, StepFinished
+from gridbyoc.steps.journal import JOURNAL, Journal, read_journal
+from gridbyoc.steps.lock import SAVED_PLAN, hold
+from gridbyoc.steps.plan import Plan
+from gridbyoc.steps.report import Report
+from gridbyoc.steps.run import Choices, Outside, Run
+from gridbyoc.steps.wishes import Approval, Wishes
+from gridbyoc.terraform import Binary
+from gridbyoc.terraform.process import RunCommand
+from tests.unit.fakes import Time
+from tests.unit.memory_aws import Iam, MemoryAws
+from tests.unit.memory_module import GridbyocModule
+from tests.unit.memory_plane import MemoryPlane
+from tests.unit.memory_terraform import VERSION, MemoryTerraform
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
+BINARY = Binary(("terraform",), "terraform", VERSION, "/usr/bin/terraform")
+SECRET_MARK = "external-id-"
+"""A part of every external id in these tests."""
+FAST = Choices(poll_interval=5.0, wait_timeout=5400.0)
+
+
+class KilledError(BaseException):
+    """The process is gone at this instant: nothing that follows in it happens."""
+
+
+@dataclass
+class World:
+    """One account, one control plane, one directory.
+
+    ``dies_at``: the run is killed at the instant of this number. An instant is right before or right after something
+    changes outside; ``instants`` counts those of the last run. ``meanwhile`` is called once, at the line of the log
+    that is its key: somebody else's hand.
+    """
+
+    directory: Path
+    time: Time = field(default_factory=Time)
+    log: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    asked: list[Plan] = field(default_factory=list)
+    doomed: list[Doomed] = field(default_factory=list)
+    meanwhile: dict[str, Callable[[], object]] = field(default_factory=dict)
+    dies_at: int | None = None
+    instants: int = 0
+    locked_out: list[str] = field(default_factory=list)
+    runs: int = 0
+    binary: Binary = BINARY
+    environ: dict[str, str] = field(default_factory=dict)
+    _dead: bool = False
+
+    def __post_init__(self) -> None:
+        self.iam = Iam(self.now)
+        self.objects: dict[tuple[str, str], str] = {}
+        self.aws = MemoryAws(self.iam, self.objects, self.happens)
+        self.module = GridbyocModule(self.iam, self.happens)
+        self.terraform = MemoryTerraform(self.module, self.happens, self.objects)
+        self.plane = MemoryPlane(self.time, self.happens)
+
+    # --- ``Services``
+
+    @property
+    def run_command(self) -> RunCommand:
+        return self.terraform
+
+    def find_binary(self, _asked: str | None, _environ: Mapping[str, str]) -> Binary:
+        return self.binary
+
+    def open_session(self, region: str, profile: str | None) -> AwsSession:
+        return self.aws.session(region, profile)
+
+    def connect(self, _control_plane: ControlPlane, **_: Any) -> Registrar:
+        return self.plane
+
+    # --- the operations
+
+    def bootstrap(
+        self,
+        stack: Stack,
+        *,
+        yes: bool = True,
+        yes_destroy: bool = False,
+        answer: bool | None = None,
+        choices: Choices = FAST,
+        **wishes: Any,
+    ) -> Report:
+        """Run it under the stack's lock. ``answer`` is given to the question; without one it must not be asked."""
+        with self.run(stack, "bootstrap", choices) as run:
+            return bootstrap(run, self.approval(yes, yes_destroy, answer), Wishes(**wishes))
+
+    def destroy(
+        self, stack: Stack, *, yes: bool = True, delete_data: bool = False, choices: Choices = FAST
+    ) -> Destroyed:
+        """Run it under the stack's lock, with this answer."""
+
+        def approve(doomed: Doomed) -> bool:
+            self.doomed.append(doomed)
+            return yes
+
+        with self.run(stack, "destroy", choices) as run:
+            return destroy(run, approve, delete_data=delete_data)
+
+    def create(self, stack: Stack, name: str, *, choices: Choices = FAST) -> CreatedOne:
+        """``clusters create``, under the stack's lock."""
+        with self.run(stack, "clusters create", choices) as run:
+            return create_cluster(run, name)
+
+    def approval(self, yes: bool, yes_destroy: bool, answer: bool | None) -> Approval:
+        def ask(plan: Plan) -> bool:
+            assert answer is not None, "it was asked"
+            self.asked.append(plan)
+            return answer
+
+        return Approval(yes, yes_destroy, ask)
+
+    @contextmanager
+    def run(self, stack: Stack, verb: str, choices: Choices = FAST) -> Iterator[Run]:
+        """A run as the command line opens one, and the search for what must never be once it is over."""
+        work_dir = self.work_dir(stack)
+        make_private_dir(work_dir)
+        self.runs += 1
+        self.log.clear()
+        self.events.clear()
+        self.instants, self._dead = 0, False
+        journal = Journal(work_dir / JOURNAL, self.now, f"run-{self.runs}", lambda: self._dead)
+        outside = Outside(
+            self.environ, self.directory, self._emit, self.time.clock, self._sleep, self.now, services=self
+        )
+        run = Run(stack, work_dir, outside, choices, journal)
+        try:
+            with hold(work_dir, verb=verb, now=self.now), journal.of_run(verb, __version__):
+                yield run
+        except KilledError:
+            self._put_back(work_dir)
+            raise
+        except GridbyocError as error:
+            self._search(work_dir, f"{error!r} {error.__dict__}")
+            assert not (work_dir / SAVED_PLAN).exists()
+            raise
+        self._search(work_dir, "")
+        assert not (work_dir / SAVED_PLAN).exists()
+
+    # --- what a test looks at
+
+    def work_dir(self, stack: Stack) -> Path:
+        return self.directory / ".gridbyoc" / stack.name
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=self.time.now)
+
+    def notes(self, level: str = "warning") -> list[str]:
+        """What was said, of this level."""
+        return [each.message for each in self.events if isinstance(each, Note) and each.level == level]
+
+    def steps(self) -> dict[str, str]:
+        """How each step ended, the last time it was taken."""
+        return {each.step: each.outcome for each in self.events if isinstance(each, StepFinished)}
+
+    def detail(self, step: str) -> str:
+        """What the step said of itself at its end."""
+        return next(
+            each.detail for each in reversed(self.events) if isinstance(each, StepFinished) and each.step == step
+        )
+
+    def journal(self, stack: Stack) -> list[dict[str, Any]]:
+        return list(read_journal(self.work_dir(stack) / JOURNAL))
+
+    @property
+    def effects(self) -> list[str]:
+        """The log without what Terraform does for itself: its init and the writing of the state."""
+        return [line for line in self.log if line != "init" and not line.startswith("state ")]
+
+    # --- what happens
+
+    def happens(self, what: str) -> None:
+        """Note it; die here, if this is the instant; let somebody else act."""
+        if self._dead:
+            raise KilledError
+        if not what.startswith("before "):
+            self.log.append(what)
+        self.instants += 1
+        self._look_for_locked_out(what)
+        if what in self.meanwhile:
+            self.meanwhile.pop(what)()
+        if self.instants == self.dies_at:
+            self._die()
+
+    def _die(self) -> None:
+        self._dead = True
+        copy = self.directory / "as-it-was"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.directory / ".gridbyoc", copy, symlinks=True)
+        raise KilledError
+
+    def _put_back(self, work_dir: Path) -> None:
+        """What the dying process would have cleaned up is there again; the lock is the kernel's to drop."""
+        shutil.rmtree(self.directory / ".gridbyoc")
+        (self.directory / "as-it-was").rename(self.directory / ".gridbyoc")
+        self._dead = False
+
+    def _look_for_locked_out(self, what: str) -> None:
+        for ident, (role, external_id) in self.plane.held().items():
+            if external_id and external_id not in self.iam.accepted(role):
+                self.locked_out.append(f"{ident} at {what}")
+
+    def _emit(self, event: Event) -> None:
+        if not self._dead:
+            self.events.append(event)
+
+    def _sleep(self, seconds: float) -> None:
+        self.time.sleep(seconds)
+        if "sleep" in self.meanwhile:
+            self.meanwhile.pop("sleep")()
+
+    def _search(self, work_dir: Path, error: str) -> None:
+        places = {
+            "journal": (work_dir / JOURNAL).read_text(),
+            "logs": "\n".join(path.read_text() for path in work_dir.glob("logs/*.log")),
+            "events": repr(self.events),
+            "error": error,
+            "command lines": repr(self.terraform.commands),
+        }
+        leaks = [name for name, text in places.items() if SECRET_MARK in text]
+        assert leaks == [], leaks
+
+
+def phases(*steps: tuple[float, Phase] | tuple[float, Phase, str]) -> tuple[tuple[float, Phase, str], ...]:
+    """A cluster's story (see ``MemoryPlane``)."""
+    return tuple((step[0], step[1], step[2] if len(step) > 2 else "") for step in steps)
