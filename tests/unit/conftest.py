@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.world import World
+
 IN_MEMORY = Path("/dev/shm")  # Linux; elsewhere a directory on the disk does, a little slower
 
 
@@ -20,3 +22,9 @@ def memory_path(tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="gridbyoc-", dir=IN_MEMORY) as directory:
         yield Path(directory)
+
+
+@pytest.fixture
+def world(memory_path: Path) -> World:
+    """A world in which nothing has been made yet."""
+    return World(memory_path)

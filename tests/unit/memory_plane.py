@@ -23,6 +23,7 @@ ANSWERS: Mapping[str, Callable[[], ControlPlaneError]] = {
     "unreachable": lambda: ControlPlaneUnreachableError("The connection was refused."),
     **{str(code): (lambda code=code: ControlPlaneError(f"HTTP {code}", http_status=code)) for code in  # type: ignore[misc]  # a default argument binds the loop's value
        (400, 401, 403, 404, 408, 409, 422, 425, 429, 500, 503)},
+    "unknown": lambda: ClusterNotFoundError("There is no such cluster.", http_status=404),
 }  # fmt: skip
 """What a call may be answered with, instead of being carried out; only "kept, then lost" is carried out."""
 
@@ -130,8 +131,8 @@ class MemoryPlane:
         }
 
     def _post(self, name: str, spec: ClusterSpec, grant: Grant) -> Cluster:
-        existing = pick(tuple(self.live().values()), name)
         lost = self._write("POST", name)
+        existing = pick(tuple(self.live().values()), name)
         if existing is not None:
             raise being_deleted(existing) if existing.status == "terminating" else ANSWERS["409"]()
         self._ids += 1

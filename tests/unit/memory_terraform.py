@@ -166,17 +166,16 @@ class State:
 
 @dataclass
 class Faults:
-    """What goes wrong, by command (``init``, ``plan``, …): an error's summary. Each fault happens once.
+    """What goes wrong, by command (``init``, ``plan``, …). Each fault happens once.
 
-    ``interrupt`` and ``timeout`` stop the command of that name before its next resource. ``holder``: somebody holds the
-    state's lock for as long as it is set. ``says``: a warning of the provider's, in every plan.
+    ``errors``: the summaries of its next failures. ``interrupt`` and ``timeout`` stop the command, an apply before the
+    resource of that address. ``holder``: somebody holds the state's lock for as long as it is set.
     """
 
-    errors: dict[str, str] = field(default_factory=dict)
-    interrupt: set[str] = field(default_factory=set)
-    timeout: set[str] = field(default_factory=set)
+    errors: dict[str, list[str]] = field(default_factory=dict)
+    interrupt: dict[str, str] = field(default_factory=dict)
+    timeout: dict[str, str] = field(default_factory=dict)
     holder: str = ""
-    says: str = ""
 
 
 class _StopError(Exception):
@@ -210,9 +209,8 @@ class MemoryTerraform:
         try:
             code = call.run()
         except _StopError:
-            cause = Cause.INTERRUPT if call.verb in self.faults.interrupt else Cause.TIMEOUT
-            self.faults.interrupt.discard(call.verb)
-            self.faults.timeout.discard(call.verb)
+            cause = Cause.INTERRUPT if self.faults.interrupt.pop(call.verb, None) is not None else Cause.TIMEOUT
+            self.faults.timeout.pop(call.verb, None)
             on_stop(cause)
             return Ended(1, 0.0, cause)
         return Ended(code, 0.0)
@@ -236,6 +234,7 @@ class _Call:
         run = getattr(self, f"_{self.verb.replace(' ', '_').replace('-', '_')}")
         try:
             self._fault(self.verb)
+            self.stop_if_asked("")
             return int(run())
         except ProviderError as error:
             self._error(error)
@@ -359,9 +358,10 @@ class _Call:
     def happens(self, what: str) -> None:
         self._terraform.happens(what)
 
-    def stop_asked(self) -> bool:
+    def stop_if_asked(self, address: str) -> None:
         faults = self._terraform.faults
-        return self.verb in faults.interrupt | faults.timeout
+        if address in (faults.interrupt.get(self.verb), faults.timeout.get(self.verb)):
+            raise _StopError
 
     def event(self, kind: str, message: str, **fields: Any) -> None:
         """A line of the stream; nothing for a command that does not speak JSON."""
@@ -405,9 +405,9 @@ class _Call:
         return [flag.partition("=")[2] for flag in self._flags if flag.startswith(f"{name}=")]
 
     def _fault(self, verb: str) -> None:
-        summary = self._terraform.faults.errors.pop(verb, "")
-        if summary:
-            raise ProviderError(summary)
+        waiting = self._terraform.faults.errors.get(verb)
+        if waiting:
+            raise ProviderError(waiting.pop(0))
 
     def _check_ready(self, operation: str = "") -> None:
         """What Terraform checks before it works: an init for this backend and these modules, and the lock."""
@@ -561,8 +561,6 @@ class _Engine:
         for change in changes:
             self._call.event("planned_change", f"{change.address}: Plan", change=_change_body(change))
         self._call.event("change_summary", "Plan", changes={**_counts(changes), "operation": "plan"})
-        if self._call._terraform.faults.says:
-            self._call.diagnostic("warning", self._call._terraform.faults.says)
         if targeted:
             self._call.diagnostic("warning", "Resource targeting is in effect")
             return bool(changes)
@@ -595,13 +593,13 @@ class _Engine:
         removals = [change for change in changes if change.action in {"delete", "replace"}]
         order = list(self._state.instances)
         for change in sorted(removals, key=lambda each: -order.index(each.address)):
-            self._stop_if_asked()
+            self._call.stop_if_asked(change.address)
             self._delete(change, failed)
         for change in changes:
             if change.action == "delete":
                 done += [change] if change.address not in failed else []
             elif not failed & {change.address, *(change.resource.needs if change.resource else ())}:
-                self._stop_if_asked()
+                self._call.stop_if_asked(change.address)
                 self._make(change, failed)
                 done += [change] if change.address not in failed else []
             else:
@@ -612,10 +610,6 @@ class _Engine:
             return 1
         self._call.event("change_summary", "Done", changes={**_counts(done), "operation": self._call.verb})
         return 0
-
-    def _stop_if_asked(self) -> None:
-        if self._call.stop_asked():
-            raise _StopError
 
     def _delete(self, change: Change, failed: set[str]) -> None:
         instance = self._state.instances[change.address]

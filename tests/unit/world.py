@@ -7,6 +7,7 @@ plan that stays; a live cluster whose role does not accept the id that the clust
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from gridbyoc.aws import AwsSession
 from gridbyoc.control_plane.model import Phase, Registrar
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.files import make_private_dir
-from gridbyoc.stack.model import ControlPlane, Stack
+from gridbyoc.stack.model import Aws, ClusterSpec, ControlPlane, InstanceType, Role, Stack, TerraformSettings
 from gridbyoc.steps.bootstrap import bootstrap
 from gridbyoc.steps.create import CreatedOne, create_cluster
 from gridbyoc.steps.destroy import Destroyed, Doomed, destroy
@@ -33,7 +34,7 @@ from gridbyoc.steps.run import Choices, Outside, Run
 from gridbyoc.steps.wishes import Approval, Wishes
 from gridbyoc.terraform import Binary
 from gridbyoc.terraform.process import RunCommand
-from tests.unit.fakes import Time
+from tests.unit.fakes import Time, stack
 from tests.unit.memory_aws import Iam, MemoryAws
 from tests.unit.memory_module import GridbyocModule
 from tests.unit.memory_plane import MemoryPlane
@@ -138,6 +139,19 @@ class World:
 
         return Approval(yes, yes_destroy, ask)
 
+    def converge(self, stack: Stack, *, yes_destroy: bool = False) -> Report:
+        """What every failure must leave possible: the next run comes to one role and one cluster of each name."""
+        report = self.bootstrap(stack, yes_destroy=yes_destroy)
+        assert len(self.iam.roles) == 1
+        assert {role["Arn"] for role in self.iam.roles.values()} == {report.role_arn}
+        held = self.plane.held()
+        names = sorted(self.plane.clusters[ident].name for ident in held)
+        assert names == sorted(each.name for each in stack.clusters)
+        assert {role for role, _ in held.values()} <= {report.role_arn}
+        assert all(external_id in self.iam.accepted(role) for role, external_id in held.values())
+        assert all(cluster.status == "running" for cluster in report.clusters)
+        return report
+
     @contextmanager
     def run(self, stack: Stack, verb: str, choices: Choices = FAST) -> Iterator[Run]:
         """A run as the command line opens one, and the search for what must never be once it is over."""
@@ -146,6 +160,7 @@ class World:
         self.runs += 1
         self.log.clear()
         self.events.clear()
+        self.plane.calls.clear()
         self.instants, self._dead = 0, False
         journal = Journal(work_dir / JOURNAL, self.now, f"run-{self.runs}", lambda: self._dead)
         outside = Outside(
@@ -153,7 +168,7 @@ class World:
         )
         run = Run(stack, work_dir, outside, choices, journal)
         try:
-            with hold(work_dir, verb=verb, now=self.now), journal.of_run(verb, __version__):
+            with hold(work_dir, verb=verb, now=self.now, wait=0.0), journal.of_run(verb, __version__):
                 yield run
         except KilledError:
             self._put_back(work_dir)
@@ -189,6 +204,15 @@ class World:
 
     def journal(self, stack: Stack) -> list[dict[str, Any]]:
         return list(read_journal(self.work_dir(stack) / JOURNAL))
+
+    def terraform_state(self, stack: Stack) -> dict[str, Any]:
+        """The local state document."""
+        found: dict[str, Any] = json.loads((self.work_dir(stack) / "terraform.tfstate").read_text())
+        return found
+
+    def put_state(self, stack: Stack, document: Mapping[str, Any]) -> None:
+        """Write it, as somebody else."""
+        (self.work_dir(stack) / "terraform.tfstate").write_text(json.dumps(document))
 
     @property
     def effects(self) -> list[str]:
@@ -252,3 +276,20 @@ class World:
 def phases(*steps: tuple[float, Phase] | tuple[float, Phase, str]) -> tuple[tuple[float, Phase, str], ...]:
     """A cluster's story (see ``MemoryPlane``)."""
     return tuple((step[0], step[1], step[2] if len(step) > 2 else "") for step in steps)
+
+
+MANAGED = ("AmazonS3FullAccess",)
+"""A role with one managed policy makes as much of a point as one with nine."""
+LARGE, HUGE = InstanceType("m5.large"), InstanceType("m5.4xlarge")
+CREATES = ["CreateRole", "CreatePolicy", "AttachRolePolicy", "AttachRolePolicy"]
+
+
+def spec(name: str = "ml", kind: InstanceType = LARGE) -> ClusterSpec:
+    return ClusterSpec(name, (kind,))
+
+
+def a_stack(*clusters: ClusterSpec, terraform: TerraformSettings | None = None, aws: Aws | None = None,
+            **role: Any) -> Stack:  # fmt: skip
+    """A stack ``demo`` with these clusters (``ml``), and these settings of its role."""
+    settings = {"terraform": terraform or TerraformSettings(), "aws": aws or Aws("us-east-1")}
+    return stack(*(clusters or (spec(),)), role=Role(**{"managed_policies": MANAGED, **role}), **settings)
