@@ -22,6 +22,7 @@ from gridbyoc.sandbox.settings import SandboxSettings
 from gridbyoc.stack.secret import Secret
 
 NEEDED = ("flask", "graphql", "moto", "simple_websocket", "werkzeug")
+AWS_SERVER = "gridbyoc.sandbox.aws_server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,15 @@ class Sandbox:
 
 @contextmanager
 def running_sandbox(
-    settings: SandboxSettings | None = None, environ: Mapping[str, str] | None = None
+    settings: SandboxSettings | None = None, environ: Mapping[str, str] | None = None, aws_server: str = AWS_SERVER
 ) -> Iterator[Sandbox]:
     """Start the local AWS and the local control plane side by side; stop both at the end.
 
     Both listen on 127.0.0.1 only and end with this process, however it ends. ``environ`` (default: the process's own)
-    is what the servers are started with. Raises ``UsageError`` where the ``sandbox`` extra is missing,
-    ``SandboxStartError`` where a server does not start, ``FileError`` for a state directory that cannot be used.
+    is what the servers are started with. ``aws_server`` is the module that serves the local AWS: one that begins with
+    an account in use calls ``gridbyoc.sandbox.aws_server.main`` last. Raises ``UsageError`` where the ``sandbox`` extra
+    is missing, ``SandboxStartError`` where a server does not start, ``FileError`` for a state directory that cannot be
+    used.
     """
     settings = settings or SandboxSettings()
     base = dict(os.environ) if environ is None else dict(environ)
@@ -67,7 +70,7 @@ def running_sandbox(
     with ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="gridbyoc-sandbox-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        sandbox = _start(settings, base, directory, stack)
+        sandbox = _start(settings, base, directory, stack, aws_server)
         for server in sandbox.servers:
             stack.callback(server.hang_up)  # all of them first, then the waiting: they end side by side
         yield sandbox
@@ -85,7 +88,9 @@ def require_extra(needed: tuple[str, ...] = NEEDED) -> None:
         )
 
 
-def _start(settings: SandboxSettings, base: dict[str, str], directory: Path, stack: ExitStack) -> Sandbox:
+def _start(
+    settings: SandboxSettings, base: dict[str, str], directory: Path, stack: ExitStack, aws_server: str
+) -> Sandbox:
     (directory / "empty").touch()
     key, access_log = _prepare_files(settings, directory)
     tls = make_tls_files(directory) if settings.tls else None
@@ -100,7 +105,7 @@ def _start(settings: SandboxSettings, base: dict[str, str], directory: Path, sta
         "delete_seconds": settings.delete_seconds,
         "tls": [str(tls.certificate), str(tls.key)] if tls else None,
     }
-    aws, plane = _start_both(settings, config, cleaned(base), directory, stack)
+    aws, plane = _start_both(settings, config, cleaned(base), directory, stack, aws_server)
     aws_url = f"http://127.0.0.1:{aws.port}"
     plane_url = f"{'https' if tls else 'http'}://127.0.0.1:{plane.port}"
     plane.tell({"aws_url": aws_url})
@@ -110,7 +115,12 @@ def _start(settings: SandboxSettings, base: dict[str, str], directory: Path, sta
 
 
 def _start_both(
-    settings: SandboxSettings, config: dict[str, Any], environ: dict[str, str], directory: Path, stack: ExitStack
+    settings: SandboxSettings,
+    config: dict[str, Any],
+    environ: dict[str, str],
+    directory: Path,
+    stack: ExitStack,
+    aws_server: str,
 ) -> tuple[ServerProcess, ServerProcess]:
     """Both at the same time; whichever comes up is stopped at the end, also when the other does not."""
 
@@ -120,7 +130,7 @@ def _start_both(
         return server
 
     with ThreadPoolExecutor(2) as pool:
-        aws = pool.submit(start, "local AWS", "gridbyoc.sandbox.aws_server", _aws_config(settings))
+        aws = pool.submit(start, "local AWS", aws_server, _aws_config(settings))
         plane = pool.submit(start, "control plane", "gridbyoc.sandbox.control_plane_server", config)
     return aws.result(), plane.result()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,13 +10,14 @@ import pytest
 
 from gridbyoc.errors import FileError
 from gridbyoc.render import data_dir
+from tests.past import DATA
 
 MODULE = data_dir("modules") / "gridbyoc"
 README = (MODULE / "README.md").read_text()
 
 
-def blocks(kind: str) -> dict[str, str]:
-    text = (MODULE / f"{kind}s.tf").read_text()
+def blocks(kind: str, module: Path = MODULE) -> dict[str, str]:
+    text = (module / f"{kind}s.tf").read_text()
     return dict(re.findall(rf'^{kind} "(\w+)" {{\n(.*?)^}}$', text, re.DOTALL | re.MULTILINE))
 
 
@@ -101,3 +103,46 @@ def test_data_dir_prefers_what_the_wheel_brought(tmp_path: Path) -> None:
     assert data_dir("modules", package) == package / "_data" / "modules"
     with pytest.raises(FileError, match="templates of this program is missing"):
         data_dir("templates", package)
+
+
+PAST = DATA / "stacks" / ".gridbyoc" / "past-local"
+
+
+def test_every_input_of_the_module_of_0_1_0_is_still_there_and_asks_for_no_more() -> None:
+    then, now = blocks("variable", PAST / "modules" / "gridbyoc"), blocks("variable")
+    for name, body in then.items():
+        assert set(type_lines(body)) <= set(type_lines(now[name])), name
+    required = {name for name, body in now.items() if not re.search(r"^  default *=", body, re.MULTILINE)}
+    assert required <= {name for name, body in then.items() if not re.search(r"^  default *=", body, re.MULTILINE)}
+
+
+def test_every_output_of_the_module_of_0_1_0_is_still_there_and_as_secret() -> None:
+    now = blocks("output")
+    for name, body in blocks("output", PAST / "modules" / "gridbyoc").items():
+        assert ("sensitive" in body) <= ("sensitive" in now[name]), name
+
+
+def test_every_address_in_a_state_of_0_1_0_is_still_one_of_the_module() -> None:
+    """Else there is a ``moved`` block for it: without one, Terraform destroys the resource and makes another."""
+    text = "".join(path.read_text() for path in MODULE.glob("*.tf"))
+    kept = json.loads((PAST / "terraform.tfstate").read_text())["resources"]
+    managed = [each for each in kept if each["mode"] == "managed"]
+    assert len(managed) == 6
+    for each in managed:
+        keys = [instance.get("index_key") for instance in each["instances"]]
+        repeated = {int: "count", str: "for_each", type(None): None}[type(keys[0])]
+        body = re.search(rf'^resource "{each["type"]}" "{each["name"]}" {{\n(.*?)^}}$', text, re.DOTALL | re.MULTILINE)
+        moved = re.search(rf"from += {each['type']}\.{each['name']}\b", text)
+        assert moved or (body and repeated_by(body[1]) == repeated), each["name"]
+
+
+def repeated_by(body: str) -> str | None:
+    found = re.search(r"^  (count|for_each) *=", body, re.MULTILINE)
+    return found[1] if found else None
+
+
+def type_lines(body: str) -> list[str]:
+    """The lines of a variable's type; an object may get further attributes, which are optional."""
+    found = re.search(r"^  type *= (\S.*?)(?=^  \w|\Z)", body, re.DOTALL | re.MULTILINE)
+    assert found, body
+    return [re.sub(r"\s+", " ", line).strip() for line in found[1].splitlines() if line.strip()]

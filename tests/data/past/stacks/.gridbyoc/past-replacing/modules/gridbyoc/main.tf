@@ -1,0 +1,92 @@
+data "aws_partition" "current" {}
+
+locals {
+  arn_prefix = "arn:${data.aws_partition.current.partition}:iam:"
+
+  # sensitive() again on reading, so that nothing hangs on how a Terraform version keeps the mark in the state.
+  external_id  = sensitive(coalesce(var.external_id, terraform_data.this.triggers_replace))
+  external_ids = distinct(concat([local.external_id], var.previous_external_ids))
+
+  trust_statements = concat(
+    [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { AWS = distinct(concat(["${local.arn_prefix}:${var.trusted_account_id}:root"], var.trusted_principals)) }
+      Condition = { StringEquals = { "sts:ExternalId" = local.external_ids } }
+    }],
+    [for principals in [distinct(var.trusted_principals_without_external_id)] : {
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { AWS = principals }
+    } if length(principals) > 0],
+  )
+
+  policy_statements = [for s in var.policy_statements : merge(
+    s.sid == null ? {} : { Sid = s.sid },
+    { Effect = s.effect, Action = s.actions, Resource = s.resources },
+  )]
+
+  # By the name for AWS managed policies, however they were given: a policy is attached once, and keys are known early.
+  managed_policies = toset([for p in var.managed_policies : replace(p, "/^arn:[a-z0-9-]+:iam::aws:policy\\//", "")])
+}
+
+# Holds the generated external id. It lies in `triggers_replace` because that attribute has no computed twin: the value
+# of `input` comes back as `output`, which Terraform does not mark sensitive and prints when it plans to replace it.
+resource "terraform_data" "this" {
+  triggers_replace = sensitive(replace(uuid(), "-", ""))
+
+  lifecycle {
+    ignore_changes       = [triggers_replace]
+    replace_triggered_by = [terraform_data.rotation]
+  }
+}
+
+resource "terraform_data" "rotation" {
+  input = var.external_id_rotation
+}
+
+resource "aws_iam_role" "this" {
+  name                  = var.role_name
+  name_prefix           = var.role_name == null ? var.role_name_prefix : null
+  path                  = var.path
+  description           = "Lets the control plane in account ${var.trusted_account_id} run clusters in this account."
+  max_session_duration  = var.max_session_duration
+  permissions_boundary  = var.permissions_boundary
+  force_detach_policies = true
+  tags                  = var.tags
+
+  assume_role_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = local.trust_statements
+  })
+}
+
+# Named after the role, so that the two are found together.
+resource "aws_iam_policy" "this" {
+  count = length(var.policy_statements) > 0 ? 1 : 0
+
+  name        = aws_iam_role.this.name
+  path        = var.path
+  description = "What the role ${aws_iam_role.this.name} may do besides its managed policies."
+  tags        = var.tags
+
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = local.policy_statements
+  })
+}
+
+# Counted by the input, not by the policy: `terraform import` must know the number before the policy is in the state.
+resource "aws_iam_role_policy_attachment" "this" {
+  count = length(var.policy_statements) > 0 ? 1 : 0
+
+  role       = aws_iam_role.this.name
+  policy_arn = aws_iam_policy.this[0].arn
+}
+
+resource "aws_iam_role_policy_attachment" "managed" {
+  for_each = local.managed_policies
+
+  role       = aws_iam_role.this.name
+  policy_arn = startswith(each.value, "arn:") ? each.value : "${local.arn_prefix}:aws:policy/${each.value}"
+}
