@@ -50,6 +50,7 @@ from gridbyoc.errors.terraform import (
     TerraformNotFoundError,
     TerraformTimeoutError,
     TerraformTooOldError,
+    TerraformWrapperError,
 )
 
 __all__ = [
@@ -93,6 +94,7 @@ __all__ = [
     "TerraformNotFoundError",
     "TerraformTimeoutError",
     "TerraformTooOldError",
+    "TerraformWrapperError",
     "TrustError",
     "UnclearAnswerError",
     "UnsupportedByDialectError",

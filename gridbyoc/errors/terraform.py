@@ -90,3 +90,9 @@ class StateConflictError(TerraformError):
     """Two states are there where one should be, and neither is provably a copy of the other."""
 
     code = "GBY-T010"
+
+
+class TerraformWrapperError(TerraformError):
+    """Terraform's exit status, output or version contradict each other: a program before it changes one of them."""
+
+    code = "GBY-T011"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformNotFoundError, TerraformTimeoutError, TerraformTooOldError
+from gridbyoc.terraform.agreement import numbers_of, wrapper_error
 from gridbyoc.terraform.environment import child_environment
 from gridbyoc.terraform.failures import interrupted
 from gridbyoc.terraform.interrupts import Interrupts
@@ -26,7 +26,6 @@ _VARIABLE = "GRIDBYOC_TERRAFORM_BIN"
 _OLDEST = (1, 5, 0)
 _S3_NATIVE_LOCK = (1, 10, 0)  # `use_lockfile`, in Terraform and in OpenTofu
 _INIT_JSON = (1, 9, 0)  # OpenTofu has it from 1.7 on
-_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _PROBE_TIMEOUT = 20.0
 _PROBE_LIMIT = 65536  # characters; a program that prints for ever is no Terraform
 _INSTALL = (
@@ -147,32 +146,40 @@ class _Answer:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self._stdout: list[str] = []
         self._left = _PROBE_LIMIT
 
     def line(self, stream: Stream, text: str) -> None:
         self._left -= len(text) + 1
         if self._left < 0:
             raise _TooMuchError
-        # Warnings about a CLI configuration come on stderr, beside a good answer.
-        self.lines.extend([text] if stream == "stdout" or text else [])
+        self.lines.append(text)
+        if stream == "stdout":  # Warnings about a CLI configuration come on stderr, beside a good answer.
+            self._stdout.append(text)
 
     def document(self) -> dict[str, object]:
-        text = "\n".join(self.lines)
+        text = "\n".join(self._stdout)
         try:
             found = json.loads(text[text.index("{") : text.rindex("}") + 1])
         except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
+    def added(self) -> str:
+        """The first line of text on stdout before or after the JSON object; empty where there is none."""
+        text = "\n".join(self._stdout)
+        around = f"{text[: text.index('{')]}\n{text[text.rindex('}') + 1 :]}"
+        return next((line.strip() for line in around.splitlines() if line.strip()), "")
+
 
 def _probe(argv: tuple[str, ...], environ: Mapping[str, str], timeout: float) -> Binary:
     path = argv[0] if len(argv) == 1 else "gridbyoc-terraform"
     answer = _ask(argv, path, environ, timeout, "version", "-json")
     document = answer.document()
-    match = _VERSION.match(str(document.get("terraform_version", "")).removeprefix("v"))
-    if match is None:
+    version = numbers_of(str(document.get("terraform_version", "")))
+    if version is None:
         raise _not_terraform(path, next((line for line in answer.lines if line.strip()), "nothing"))
-    version = (int(match[1]), int(match[2]), int(match[3]))
+    _refuse_added_text(answer, argv, path, environ, timeout)
     flavour = EMBEDDED if len(argv) > 1 else _flavour(path, document, environ, timeout)
     if version < _OLDEST:
         raise TerraformTooOldError(
@@ -181,6 +188,17 @@ def _probe(argv: tuple[str, ...], environ: Mapping[str, str], timeout: float) ->
             rerun=SAFE_NOTHING_DONE,
         )
     return Binary(argv, flavour, version, path)
+
+
+def _refuse_added_text(
+    answer: _Answer, argv: tuple[str, ...], path: str, environ: Mapping[str, str], timeout: float
+) -> None:
+    """What adds text here adds it to outputs and states too. Asked again: a version manager installs only once."""
+    if answer.added():
+        added = _ask(argv, path, environ, timeout, "version", "-json").added()
+        if added:
+            words = f"asked for its version as JSON, it adds text of its own ({added[:200]!r})"
+            raise wrapper_error(path, words, rerun=SAFE_NOTHING_DONE)
 
 
 def _flavour(path: str, document: Mapping[str, object], environ: Mapping[str, str], timeout: float) -> Flavour:

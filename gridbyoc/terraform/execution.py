@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,13 +9,20 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError, TerraformNotFoundError
+from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, TerraformNotFoundError
 from gridbyoc.stack.secret import Secret
+from gridbyoc.terraform.agreement import (
+    complete_failure,
+    contradiction,
+    unheeded_errors,
+    without_success,
+    wrapper_error,
+)
 from gridbyoc.terraform.binary import Binary
 from gridbyoc.terraform.child import Clock, Command, NotStartedError
 from gridbyoc.terraform.command_line import TerraformCommandLine
 from gridbyoc.terraform.environment import child_environment
-from gridbyoc.terraform.failures import Failure, failed, interrupted
+from gridbyoc.terraform.failures import WRITES, Failure, failed, interrupted
 from gridbyoc.terraform.interrupts import Interrupts
 from gridbyoc.terraform.logs import Logs
 from gridbyoc.terraform.mirror import write_cli_config
@@ -38,11 +44,17 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """How one verb is run: its name in logs and messages, the statuses that are no failure, what stdout is."""
+    """How one verb is run: its name in logs and messages, the statuses that are no failure, what stdout is.
+
+    ``events``: the stream of ``-json``; ``document``: one JSON object; neither: text for people. ``may_be_empty``:
+    it may print nothing and have done what it was asked.
+    """
 
     verb: str
     good: tuple[int, ...] = (0,)
+    events: bool = False
     document: bool = False
+    may_be_empty: bool = False
     cwd: Path | None = None
 
 
@@ -100,9 +112,32 @@ class Execution:
         log = self._logs.open(call.verb, argv)
         transcript = Transcript(log, self._redactor, self._set.on_event, document=call.document)
         ended = self._process(call, argv, transcript)
-        if ended.cause is Cause.EXIT and ended.code in call.good:
+        if ended.cause is Cause.EXIT and self._came_to_its_end(call, ended.code, transcript):
             return Said(transcript, ended.code)
         raise failed(self._failure(call, ended, transcript, log.path, remote=backend.remote))
+
+    def _came_to_its_end(self, call: Call, code: int, said: Transcript) -> bool:
+        """Whether it is done by status and output alike; ``TerraformWrapperError`` where they contradict each other."""
+        if code not in call.good:
+            words = "" if said.errors() else complete_failure(call.verb, code, said)
+        elif unheeded_errors(said, events=call.events):
+            return False
+        elif call.document:
+            words = self._unreadable(call, said)
+        elif call.events:
+            words = contradiction(call.verb, code, said, self._set.binary.version)
+        else:
+            words = "" if call.may_be_empty else without_success(call.verb, said)
+        if words:
+            rerun = SAFE_RESUMES if call.verb in WRITES else SAFE_NOTHING_DONE
+            raise wrapper_error(self._set.binary.path, words, rerun=rerun)
+        return code in call.good
+
+    def _unreadable(self, call: Call, said: Transcript) -> str:
+        if said.document() is None:
+            return f"{call.verb} ended with status 0 and answered with what is not a JSON object alone"
+        empty = not said.stdout.strip() and not call.may_be_empty
+        return f"{call.verb} ended with status 0 and nothing of its answer arrived" if empty else ""
 
     def _process(self, call: Call, argv: tuple[str, ...], transcript: Transcript) -> Ended:
         how = "not run to its end"
@@ -171,12 +206,5 @@ class Execution:
 
 
 def document_of(said: Said) -> Mapping[str, Any]:
-    """The JSON object on a command's stdout, empty where it said nothing; ``TerraformError`` for anything else."""
-    text = said.transcript.stdout.strip()
-    try:
-        found = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise TerraformError("Terraform's answer is not a JSON object.", rerun=SAFE_NOTHING_DONE) from None
-    return found
+    """The JSON object on the stdout of a command that answers with one; empty where it printed nothing."""
+    return said.transcript.document() or {}

@@ -17,11 +17,12 @@ from gridbyoc.errors import (
     TerraformTimeoutError,
 )
 from gridbyoc.errors.cards import AFTER_FIX, LOCK_CODES, Card, card_for, carrying
+from gridbyoc.terraform import agreement
 from gridbyoc.terraform.events import Diagnostic
 from gridbyoc.terraform.explanation import CommandLine, cards_for, causes_of, fixes_of
 from gridbyoc.terraform.process import Cause, Ended
 
-_WRITES = frozenset({"apply", "destroy"})
+WRITES = frozenset({"apply", "destroy"})
 _LOCK_FIELD = re.compile(r"^\s*(ID|Path|Operation|Who|Created):[ \t]*(\S.*?)\s*$", re.MULTILINE)
 _NO_LOCK = "Error acquiring the state lock"
 _STALE = ("Saved plan is stale", "Saved plan does not match the given state")
@@ -55,11 +56,20 @@ class Failure:
     @property
     def writes(self) -> bool:
         """It may have changed something before it ended."""
-        return self.verb in _WRITES
+        return self.verb in WRITES
 
 
 def failed(failure: Failure) -> TerraformError:
     """The error for a failure, of the kind that a caller acts on."""
+    error = _failed(failure)
+    code = failure.ended.code
+    if failure.ended.cause is Cause.EXIT and code in ((0, 2) if failure.verb == "plan" else (0,)):
+        error.why = _join(error.why, f"Its exit status was {code} all the same. {agreement.WHY}")
+        error.fix = _join(error.fix, agreement.FIX)
+    return error
+
+
+def _failed(failure: Failure) -> TerraformError:
     if failure.ended.cause is Cause.INTERRUPT:
         return _interrupted(failure)
     if failure.ended.cause is Cause.TIMEOUT:

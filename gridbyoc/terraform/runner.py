@@ -6,12 +6,14 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.errors import TerraformError
+from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError
 from gridbyoc.stack.secret import Secret
+from gridbyoc.terraform.agreement import wrapper_error
 from gridbyoc.terraform.binary import Binary
 from gridbyoc.terraform.command_line import FLAG
 from gridbyoc.terraform.errored import refuse_errored
@@ -36,6 +38,8 @@ from gridbyoc.terraform.state import (
 from gridbyoc.terraform.summary import ApplySummary, PlanSummary, apply_summary, plan_summary
 
 LOCK_TIMEOUT = "10s"
+_PULL = Call("state pull", document=True, may_be_empty=True)
+_OUTPUT = Call("output", document=True)
 
 
 def ignore(_event: TerraformEvent) -> None:
@@ -104,7 +108,7 @@ class Runner:
         """Install providers and modules, set up the backend. A good one is remembered under ``digest``."""
         self._record.forget()
         self._verb(
-            Call("init"),
+            Call("init", events=self.binary.init_json),
             "init",
             no_color=FLAG,
             input=False,
@@ -132,27 +136,33 @@ class Runner:
 
         Without ``lock`` it only reads, also while another run holds the state's lock.
         """
-        said = self._writing(
-            Call("plan", good=(0, 2)),
-            "plan",
-            detailed_exitcode=FLAG,
-            out=str(out.absolute()) if out else None,
-            destroy=FLAG if destroy else None,
-            target=list(targets) or None,
-            refresh_only=FLAG if refresh_only else None,
-            lock=None if lock else False,
-        )
+        try:
+            said = self._writing(
+                Call("plan", good=(0, 2), events=True),
+                "plan",
+                detailed_exitcode=FLAG,
+                out=str(out.absolute()) if out else None,
+                destroy=FLAG if destroy else None,
+                target=list(targets) or None,
+                refresh_only=FLAG if refresh_only else None,
+                lock=None if lock else False,
+            )
+        except BaseException:
+            if out:
+                out.unlink(missing_ok=True)
+            raise
         return plan_summary(said.transcript, has_changes=said.code != 0)
 
     def apply(self, plan: Path | None = None) -> ApplySummary:
         """Apply a saved plan, exactly as it was shown; without one, plan and apply at once, without a question."""
         saved = (str(plan.absolute()),) if plan else ()
-        said = self._writing(Call("apply"), "apply", *saved, auto_approve=None if plan else FLAG)
+        said = self._writing(Call("apply", events=True), "apply", *saved, auto_approve=None if plan else FLAG)
         return apply_summary(said.transcript)
 
     def destroy(self, targets: Sequence[str] = ()) -> ApplySummary:
         """Destroy all that is in the state, or ``targets`` (addresses) and what hangs on them; the caller has asked."""
-        said = self._writing(Call("destroy"), "apply", destroy=FLAG, auto_approve=FLAG, target=list(targets) or None)
+        call = Call("destroy", events=True)
+        said = self._writing(call, "apply", destroy=FLAG, auto_approve=FLAG, target=list(targets) or None)
         return apply_summary(said.transcript)
 
     def show(self, plan: Path | None = None) -> Mapping[str, Any]:
@@ -166,7 +176,7 @@ class Runner:
         if not backend.remote and not backend.state_file(self.work_dir).exists():
             return read_outputs({})
         state = None if backend.remote else str(backend.state_file(self.work_dir))
-        document = self._from_state(backend, "output", json=FLAG, state=state)
+        document = self._from_state(backend, _OUTPUT, json=FLAG, state=state)
         self._execute.learn(sensitive_values(document))
         return read_outputs(document)
 
@@ -184,20 +194,23 @@ class Runner:
         """The state document; empty where there is none. It holds secrets: for reading, not for a log."""
         backend = backend_of(self.work_dir)
         if backend.remote:
-            return self._from_state(backend, "state pull")
+            found = self._from_state(backend, _PULL)
+            return found or self._no_state(lambda: self._from_state(backend, _OUTPUT, json=FLAG))
         file = backend.state_file(self.work_dir)
         state = read_json(file)
         if "resources" in state or not file.exists() or not file.stat().st_size:
             return state
         # Encrypted (OpenTofu), or damaged, which Terraform will say in its own words.
-        return document_of(self._verb(Call("state pull", document=True), "state pull"))
+        return document_of(self._verb(_PULL, "state pull"))
 
     def pull(self, backend: Backend) -> Mapping[str, Any]:
         """The state at a backend, also one that this work_dir was never initialised with; empty where there is none."""
         if not backend.remote:
             return local_state(self.work_dir, backend)
         with self._at(backend) as place:
-            return document_of(self._execute(Call("state pull", document=True, cwd=place), "state pull"))
+            found = document_of(self._execute(replace(_PULL, cwd=place), "state pull"))
+            call = replace(_OUTPUT, cwd=place)
+            return found or self._no_state(lambda: document_of(self._execute(call, "output", json=FLAG)))
 
     def push(self, backend: Backend, state: Mapping[str, Any]) -> None:
         """Write a state to a backend, under its lock. Terraform refuses to write over another lineage or a newer one.
@@ -210,7 +223,7 @@ class Runner:
         with self._at(backend) as place:
             for document in (seed_of(state), state) if new else (state,):
                 write_private(place / "pushed.json", json.dumps(document))
-                call = Call("state push", cwd=place)
+                call = Call("state push", may_be_empty=True, cwd=place)
                 self._execute(call, "state push", "pushed.json", lock_timeout=self._lock_timeout)
 
     def move(self, source: str, destination: str) -> None:
@@ -228,16 +241,23 @@ class Runner:
             self._execute(Call("init", cwd=blank), "init", no_color=FLAG, input=False)
             yield blank
 
-    def _from_state(self, backend: Backend, cmd: str, **options: object) -> Mapping[str, Any]:
+    def _no_state(self, outputs: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Where there is no state, ``state pull`` prints nothing, as if unheard, and ``output -json`` prints ``{}``."""
+        if outputs():
+            words = "state pull says that there is no state, and output reads one"
+            raise wrapper_error(self.binary.path, words, rerun=SAFE_NOTHING_DONE)
+        return {}
+
+    def _from_state(self, backend: Backend, call: Call, **options: object) -> Mapping[str, Any]:
         """Run a command that needs the state alone: the short way first, the plain one if that does not work."""
         try:
             with bare_directory(self.work_dir, backend) as bare:
-                return document_of(self._execute(Call(cmd, document=True, cwd=bare), cmd, **options))
+                return document_of(self._execute(replace(call, cwd=bare), call.verb, **options))
         except (TerraformError, OSError) as error:
             # An interrupt, a time-out or a lock stays what it is.
             if isinstance(error, TerraformError) and type(error) is not TerraformError:
                 raise
-        return document_of(self._verb(Call(cmd, document=True), cmd, **(options | {"state": None})))
+        return document_of(self._verb(call, call.verb, **(options | {"state": None})))
 
     def _writing(self, call: Call, cmd: str, *args: str, **options: object) -> Said:
         refuse_errored(self.binary, self.work_dir)

@@ -6,7 +6,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gridbyoc.terraform.events import (
     ChangeSummary,
@@ -16,6 +16,7 @@ from gridbyoc.terraform.events import (
     PlannedChange,
     ResourceDrift,
     TerraformEvent,
+    Version,
     parse_diagnostic,
     parse_event,
     plain,
@@ -25,7 +26,7 @@ from gridbyoc.terraform.process import Stream
 from gridbyoc.terraform.redaction import Redactor
 
 OnEvent = Callable[[TerraformEvent], None]
-_KEPT = (Diagnostic, ChangeSummary, OutputsEvent, PlannedChange, ResourceDrift)
+_KEPT = (Version, Diagnostic, ChangeSummary, OutputsEvent, PlannedChange, ResourceDrift)
 _HEAD = re.compile(r"^\s*(Error|Warning): (.+)$")
 _PLACE = re.compile(r"^\s*on (.+?) line (\d+)")
 _WITH = re.compile(r"^\s*with (.+?),$")
@@ -95,13 +96,18 @@ class Transcript:
         found += [event for event in self.in_document() if event.severity == "error"]
         return tuple(dict.fromkeys(found))
 
+    def document(self) -> dict[str, Any] | None:
+        """The JSON object on standard output, empty where nothing was printed; ``None`` for anything else."""
+        text = self.stdout.strip()
+        try:
+            found = json.loads(text) if text else {}
+        except (ValueError, RecursionError):
+            return None
+        return found if isinstance(found, dict) else None
+
     def in_document(self) -> tuple[Diagnostic, ...]:
         """The diagnostics of a document that has them (``validate -json``)."""
-        try:
-            document = json.loads(self.stdout or "{}")
-        except (ValueError, RecursionError):
-            return ()
-        found = document.get("diagnostics") if isinstance(document, dict) else None
+        found = (self.document() or {}).get("diagnostics")
         return tuple(parse_diagnostic(item, self._clean) for item in found) if isinstance(found, list) else ()
 
     def _tell(self, event: TerraformEvent) -> None:

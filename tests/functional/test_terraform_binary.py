@@ -145,7 +145,8 @@ def test_a_wrapper_around_terraform_is_terraform(tmp_path: Path) -> None:
 
 def test_opentofu_runs_the_whole_way(tmp_path: Path) -> None:
     environ = environment(REAL_TERRAFORM=real_terraform())
-    binary = find_binary(str(script(tmp_path / "tofu", TOFU)), environ)
+    version = ".".join(map(str, find_binary("terraform", environment()).version))
+    binary = find_binary(str(script(tmp_path / "tofu", TOFU.replace("1.10.2", version))), environ)
     runner = Runner(binary, root(tmp_path / "w", thing(), OUTPUTS), environ=environ)
     runner.init()
     assert runner.plan().add == 1

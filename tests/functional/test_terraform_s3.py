@@ -9,8 +9,9 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from gridbyoc.errors import OutputMissingError, StateLockedError, TerraformError
+from gridbyoc.errors import OutputMissingError, StateLockedError, TerraformError, TerraformWrapperError
 from gridbyoc.terraform import Binary, find_binary
+from gridbyoc.terraform.state import backend_of
 from tests.functional.terraform_kit import (
     CANARY,
     OUTPUTS,
@@ -100,6 +101,31 @@ def test_without_an_init_it_is_not_taken_for_empty(environ: dict[str, str], back
             verb()
         assert type(caught.value) is TerraformError
         assert f"-chdir={tmp_path / 'w'} init`" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("swallowed", "words"),
+    [
+        ("pull|output", "output ended with status 0 and nothing of its answer arrived"),
+        ("pull", "state pull says that there is no state, and output reads one"),
+    ],
+)
+def test_a_state_that_does_not_arrive_is_not_taken_for_none(
+    environ: dict[str, str], backend: str, tmp_path: Path, swallowed: str, words: str
+) -> None:
+    """``destroy`` would find nothing to destroy, and ``bootstrap`` would make everything again."""
+    real = find_binary("terraform", environ)
+    runner = make_runner(real, root(tmp_path / "w", backend, OUTPUTS), environ=environ)
+    runner.init()
+    runner.apply()
+    text = f'for word in "$@"; do case "$word" in {swallowed}) exec >/dev/null;; esac; done; exec {real.path} "$@"'
+    program = str(script(tmp_path / "quiet", text))
+    quiet = make_runner(Binary((program,), "terraform", real.version, program), tmp_path / "w", environ=environ)
+    with pytest.raises(TerraformWrapperError, match=words):
+        quiet.has_state()
+    standing = backend_of(tmp_path / "w")
+    with pytest.raises(TerraformWrapperError, match=words):
+        quiet.pull(standing)
 
 
 def test_a_lock_left_by_a_killed_run_is_named_and_taken_away(
