@@ -160,20 +160,20 @@ def merged(before: Mapping[str, Any], spec: ClusterSpec, grant: Grant) -> dict[s
 def _set_types(whole: dict[str, Any], spec: ClusterSpec, region: str) -> None:
     """``availableAccelerators``, and ``overprovisioning`` for types kept ready or sized; nothing named, nothing set.
 
-    Further entries of a type (on the spot market, say) stay as they are.
+    Entries that a stack file has no word for (on the spot market, in another region) stay as they are.
     """
     if not spec.instance_types:
         return
     known = parse.kept_ready(whole)
-    names = {item.name for item in spec.instance_types}
-    others = [
-        entry
-        for entry in parse.children(whole, "overprovisioning")
-        if (name := parse.text(entry, "instanceType")) in names and entry is not known[name]
-    ]
+    ready = {item.name: _ready(item, known.get(item.name, {}), region) for item in spec.instance_types}
+    entries: list[Mapping[str, Any]] = []
+    for entry in parse.children(whole, "overprovisioning"):
+        name = parse.text(entry, "instanceType") or ""
+        kept = ready.pop(name, {}) if entry is known.get(name) else entry
+        entries += [kept] if kept else []
+    entries += [entry for entry in ready.values() if entry]
     changes.set_field(whole, "availableAccelerators", [item.name for item in spec.instance_types])
-    ready = [_ready(item, known.get(item.name, {}), region) for item in spec.instance_types]
-    changes.set_field(whole, "overprovisioning", [*(item for item in ready if item), *others] or None)
+    changes.set_field(whole, "overprovisioning", entries or None)
 
 
 def _ready(item: InstanceType, before: Mapping[str, Any], region: str) -> dict[str, Any]:

@@ -191,9 +191,18 @@ def _instance_types(spec: Object, place: Object, clean: Clean) -> tuple[Instance
 
 
 def kept_ready(spec: Object) -> dict[str, Object]:
-    """Today's overprovisioning entries by instance type; of several for one type, the (last) one that is on demand."""
-    items = sorted(children(spec, "overprovisioning"), key=lambda item: not member(item, "isSpot"))
-    return {text(item, "instanceType") or "": item for item in items}
+    """By instance type, the overprovisioning entry that a stack file can say: on demand, in the primary region.
+
+    Entries on the spot market and in other regions are somebody else's, for a stack file has no word for them. Of
+    several that are alike, the first counts.
+    """
+    primary = text(aws_place(spec), "primaryRegion")
+    found: dict[str, Object] = {}
+    for item in children(spec, "overprovisioning"):
+        here = text(item, "region") in (None, "", primary)
+        if here and not member(item, "isSpot"):
+            found.setdefault(text(item, "instanceType") or "", item)
+    return found
 
 
 def offered_types(items: Sequence[Object], clean: Clean) -> tuple[OfferedInstanceType, ...]:

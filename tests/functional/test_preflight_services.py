@@ -65,7 +65,9 @@ def stack(
 @pytest.mark.parametrize("dialect", ["grid", "lightning"])
 def test_a_healthy_place_passes_everything(doctor: Doctor, dialect: str) -> None:
     status, found = doctor(stack(more=f"control_plane: {{type: {dialect}}}\n"))
-    assert {each["code"]: each for each in found if each["verdict"] != "pass"} == {}
+    # Lightning's API does not tell its account, and the guide that names it is old.
+    expected = {"GBY-K005": "warn"} if dialect == "lightning" else {}
+    assert {each["code"]: each["verdict"] for each in found if each["verdict"] != "pass"} == expected
     assert {each["code"][:5] for each in found} == {"GBY-O", "GBY-M", "GBY-K"}
     assert status == 0
 

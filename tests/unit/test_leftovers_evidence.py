@@ -110,6 +110,21 @@ def test_eks_tags_and_names_prove_nothing_for_a_contested_name() -> None:
     assert contested.judge(resource("bucket", "demo-bucket"))
 
 
+def test_a_key_that_the_user_names_proves_by_its_value_and_is_told_as_theirs() -> None:
+    said = replace(judge(), keys=("owner",))
+    proof = said.judge(resource(tags={"owner": "demo"}))
+    assert proof
+    assert (proof.cluster, proof.evidence) == ("demo", "tag owner=demo, given with --tag")
+    assert said.judge(resource(tags={"owner": "somebody"})) is None
+    assert said.judge(resource(tags={"owner": "somebody", "lightning/cluster": "demo"})) is None
+    assert judge().judge(resource(tags={"owner": "demo"})) is None
+
+
+@pytest.mark.parametrize("key", ["grid.ai/cluster", "grid-cluster", "lightning.ai/cluster"])
+def test_a_tag_without_a_source_proves_nothing(key: str) -> None:
+    assert judge().judge(resource(tags={key: "demo"})) is None
+
+
 def test_the_users_word_proves_for_what_nobody_else_claims() -> None:
     said = judge(tags=(("team", "grid"),))
     proof = said.judge(resource(tags={"team": "grid"}))

@@ -20,7 +20,7 @@ from gridbyoc.show.leftovers import age, leftover_notes, leftover_rows, leftover
 from gridbyoc.stack.model import ClusterSpec, S3Backend, TerraformSettings
 from gridbyoc.steps.events import Note, ResourceProgress
 from gridbyoc.steps.journal import JOURNAL, Journal, parse_record
-from gridbyoc.steps.leftovers import Found, Wanted, delete_leftovers, find_leftovers, mark_data, parse_tag
+from gridbyoc.steps.leftovers import Found, Wanted, delete_leftovers, find_leftovers, mark_data, parse_tag, parse_tags
 from gridbyoc.steps.past import past_clusters
 from gridbyoc.steps.run import Choices, Outside, Run
 from tests.unit.fakes import MemoryRegistrar, Time, cluster, stack
@@ -160,6 +160,7 @@ def test_any_journal_can_be_read(lines: list[str]) -> None:
 
 
 def test_tags_on_the_command_line() -> None:
+    assert parse_tags(("team=a=b", " owner ")) == ((("team", "a=b"),), ("owner",))
     assert parse_tag("team=a=b") == ("team", "a=b")
     assert parse_tag("kubernetes.io/cluster/x=owned") == ("kubernetes.io/cluster/x", "owned")
     for text in ("team", "team=", "=x", "kubernetes.io/cluster/x=shared"):

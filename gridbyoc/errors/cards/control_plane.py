@@ -95,8 +95,9 @@ NOT_ASSUMED = Card(
     "GBY-C111",
     "Role cannot be assumed by the control plane",
     "The control plane tried to assume the role with the external id that it was given, and AWS refused.",
-    "`gridbyoc verify` shows whom the role trusts, and with which external id. `gridbyoc bootstrap` puts role, trust "
-    "and registration right; a role that was made a minute ago may only need a re-run.",
+    "`gridbyoc verify` shows whom the role trusts, and with which external id. If the control plane uses another AWS "
+    "account than that, write it into the stack file as role.trusted_account_id. `gridbyoc bootstrap` then puts role, "
+    "trust and registration right; a role that was made a minute ago may only need a re-run.",
     (
         # sandbox/api/role.py and trust.py; STS's own words, which a control plane passes on
         r"sts:AssumeRole|\bAssumeRole\b|[Tt]rust policy",
