@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError
+from gridbyoc.stack.files import json_object
 
 SID = "DenyRequestsWithoutTls"
 
@@ -40,11 +41,8 @@ def _resources(bucket: str, partition: str) -> tuple[str, str]:
 
 
 def _document(policy: str | None, bucket: str) -> dict[str, Any]:
-    try:
-        found = json.loads(policy) if policy else {}
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
+    found = json_object(policy or "{}")
+    if found is None:
         raise AwsError(
             f"The policy of the bucket {bucket} is not a JSON object.",
             fix="Mend or delete it, then run again.",

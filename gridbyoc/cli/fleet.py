@@ -180,7 +180,7 @@ def _run(app: App, paths: tuple[str, ...], wanted: Wanted) -> int:
     from gridbyoc.steps.fleet.carry_out import Surroundings, carry_out
     from gridbyoc.steps.fleet.find import find_members
 
-    members = find_members(paths or (".",), app.cwd)
+    members = find_members(paths or (".",), app.cwd, environ=app.environ)
     if wanted.verb == "destroy" and _YES_DESTROY not in wanted.options:
         _ask(app, members)
         wanted = replace(wanted, options=(*wanted.options, _YES_DESTROY))

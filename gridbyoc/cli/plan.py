@@ -108,7 +108,7 @@ class Asked(NamedTuple):
 
 def _made(app: App, run: Run, asked: Asked) -> Review:
     """Plan, and while the saved plan is there: look into it, put it into a bundle."""
-    from gridbyoc.stack.files import write_atomic
+    from gridbyoc.stack.files import remove, write_atomic
     from gridbyoc.stack.model import LocalBackend
     from gridbyoc.steps.bundle.make import check_bundleable, make_bundle
     from gridbyoc.steps.plan import make_plan
@@ -129,7 +129,7 @@ def _made(app: App, run: Run, asked: Asked) -> Review:
         return found
     finally:
         if made.saved:
-            made.saved.unlink(missing_ok=True)
+            remove(made.saved)
 
 
 def _show(app: App, found: Review, asked: Asked) -> None:

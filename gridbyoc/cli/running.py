@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -160,13 +161,17 @@ def open_run(
     from gridbyoc.show import renderer
     from gridbyoc.stack.files import make_private_dir
     from gridbyoc.steps.journal import JOURNAL, Journal
+    from gridbyoc.steps.local_files import check_work_dir, refuse_state_left_behind
     from gridbyoc.steps.lock import hold
     from gridbyoc.steps.run import Outside, Run
 
     loaded = read_stack(app, stack_file, overrides)
     stack = loaded.stack
-    work_dir = stack.work_dir(app.cwd if stack.file is None else None)
+    base = app.cwd if stack.file is None else None
+    work_dir = stack.work_dir(base)
+    refuse_state_left_behind(replace(stack, work_root=None).work_dir(base), work_dir)
     make_private_dir(work_dir)
+    check_work_dir(work_dir)
     view = renderer(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
     outside = Outside(app.environ, app.home, view, time.monotonic, time.sleep)
     journal = Journal(work_dir / JOURNAL, now, uuid.uuid4().hex[:12])

@@ -92,6 +92,13 @@ class FileError(GridbyocError):
     code = "GBY-F001"
 
 
+class ForeignFileError(FileError):
+    """A link, a pipe, or another user's directory stands where gridbyoc keeps its own files; nothing was followed."""
+
+    code = "GBY-F002"
+    exit_status = ExitStatus.PREFLIGHT_BLOCKED
+
+
 class LockedError(GridbyocError):
     """Another run holds this stack (ours, on this machine) or its state (Terraform's lock)."""
 

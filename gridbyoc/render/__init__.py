@@ -4,7 +4,16 @@ from gridbyoc.render.data import data_dir
 from gridbyoc.render.digests import file_digest, module_digest, root_digest
 from gridbyoc.render.hcl import hcl
 from gridbyoc.render.root import PreviousRole, s3_settings
-from gridbyoc.render.work_dir import Rendered, render, standing_account, standing_ids, strange_files, terraform_files
+from gridbyoc.render.work_dir import (
+    Rendered,
+    read_by_terraform,
+    render,
+    rendered_files,
+    standing_account,
+    standing_ids,
+    strange_files,
+    terraform_files,
+)
 
 __all__ = [
     "PreviousRole",
@@ -13,7 +22,9 @@ __all__ = [
     "file_digest",
     "hcl",
     "module_digest",
+    "read_by_terraform",
     "render",
+    "rendered_files",
     "root_digest",
     "s3_settings",
     "standing_account",

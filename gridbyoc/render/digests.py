@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gridbyoc.render.module import called_module
 from gridbyoc.render.work_dir import terraform_files
-from gridbyoc.stack.files import file_error
+from gridbyoc.stack.files import file_error, read_private
 from gridbyoc.stack.model import Stack
 
 
@@ -26,7 +26,7 @@ def root_digest(work_dir: Path) -> str:
     """SHA-256 of all that Terraform reads of a rendered root, values and all: they hold secrets, so keep it safe."""
     try:
         files = [(path.relative_to(work_dir).as_posix(), path) for path in terraform_files(work_dir)]
-        return _digest((name, path.read_bytes()) for name, path in files)
+        return _digest((name, read_private(path)) for name, path in files)
     except OSError as error:
         raise file_error("Cannot read", work_dir, error) from None
 

@@ -12,7 +12,15 @@ from typing import Any
 
 from gridbyoc.render.module import File, called_module
 from gridbyoc.render.root import VALUES, PreviousRole, root_files
-from gridbyoc.stack.files import file_error, make_private_dir, write_atomic
+from gridbyoc.stack.files import (
+    file_error,
+    json_object,
+    make_private_dir,
+    read_json,
+    read_private,
+    remove,
+    write_atomic,
+)
 from gridbyoc.stack.model import Role, S3Backend, Stack
 from gridbyoc.stack.secret import Secret
 
@@ -66,7 +74,7 @@ def render(
     )
     files = root | dict(module.files)
     make_private_dir(work_dir)
-    known = _manifest(work_dir)
+    known = rendered_files(work_dir)
     _remember(work_dir, known | files.keys())
     removed = tuple(name for name in sorted(known - files.keys()) if _remove(work_dir, name))
     changed = tuple(name for name in sorted(files) if _write(work_dir, name, files[name]))
@@ -77,23 +85,14 @@ def render(
 
 def standing_ids(work_dir: Path) -> tuple[Secret, ...]:
     """The previous external ids that the last render wrote; none where there is none, or it cannot be read."""
-    found = _standing_values(work_dir).get("previous_external_ids")
+    found = read_json(work_dir / VALUES).get("previous_external_ids")
     return tuple(Secret(str(value)) for value in found) if isinstance(found, list) else ()
 
 
 def standing_account(work_dir: Path) -> str | None:
     """The account that the last render allowed the provider to work in; ``None`` if it named none."""
-    found = _standing_values(work_dir).get("account_id")
+    found = read_json(work_dir / VALUES).get("account_id")
     return found if isinstance(found, str) and _ACCOUNT_ID.fullmatch(found) else None
-
-
-def _standing_values(work_dir: Path) -> Mapping[str, Any]:
-    """The values that the last render wrote; empty if there are none, or they cannot be read."""
-    try:
-        found = json.loads((work_dir / VALUES).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _write(work_dir: Path, name: str, file: File) -> bool:
@@ -109,8 +108,9 @@ def _remove(work_dir: Path, name: str) -> bool:
     """
     path = work_dir / name
     try:
-        path.unlink()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        if not remove(path):
+            return False
+    except (NotADirectoryError, IsADirectoryError):
         return False
     except OSError as error:
         raise file_error("Cannot remove", path, error) from None
@@ -122,20 +122,21 @@ def _remove(work_dir: Path, name: str) -> bool:
     return True
 
 
-def _manifest(work_dir: Path) -> set[str]:
-    """What earlier renders wrote. A damaged list is an empty one: then nothing is removed."""
+def rendered_files(work_dir: Path) -> set[str]:
+    """What earlier renders wrote, as paths in the work_dir. A damaged list is an empty one: nothing is removed then."""
     try:
-        names = json.loads((work_dir / MANIFEST).read_bytes())["files"]
-        return {name for name in names if _may_be_ours(name)}
+        found = json_object(read_private(work_dir / MANIFEST)) or {}
     except FileNotFoundError:
         return set()
     except OSError as error:
         raise file_error("Cannot read", work_dir / MANIFEST, error) from None
-    except (ValueError, KeyError, TypeError):
-        return set()
+    names = found.get("files")
+    return {name for name in names if _may_be_ours(name)} if isinstance(names, list) else set()
 
 
-def _may_be_ours(name: str) -> bool:
+def _may_be_ours(name: object) -> bool:
+    if not isinstance(name, str):
+        return False
     path = PurePosixPath(name)
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and path.parts[0] not in _NOT_OURS
 
@@ -167,16 +168,21 @@ def _strangers(work_dir: Path, files: Mapping[str, File]) -> Iterator[str]:
 
 def strange_files(work_dir: Path, ours: Collection[str] | None = None) -> Iterator[Path]:
     """Files that Terraform reads and that no render wrote (``ours``: what it wrote, else the last one's own list)."""
-    names = _manifest(work_dir) if ours is None else ours
+    names = rendered_files(work_dir) if ours is None else ours
     for path in sorted([*work_dir.iterdir(), *(work_dir / "modules").rglob("*")]):
         name = path.relative_to(work_dir).as_posix()
-        if name not in names and (name.endswith(_READ_BY_TERRAFORM) or name == "terraform.tfvars"):
+        if name not in names and read_by_terraform(name):
             yield path
+
+
+def read_by_terraform(name: str) -> bool:
+    """Whether Terraform reads a file of this path in the work_dir by itself, whoever has put it there."""
+    return name.endswith(_READ_BY_TERRAFORM) or name == "terraform.tfvars"
 
 
 def terraform_files(work_dir: Path) -> tuple[Path, ...]:
     """All that Terraform reads of the work_dir's configuration: what the last render wrote, and strange files."""
-    ours = _manifest(work_dir)
+    ours = rendered_files(work_dir)
     return tuple(sorted({*(work_dir / name for name in ours), *strange_files(work_dir, ours)}))
 
 

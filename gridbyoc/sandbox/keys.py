@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from gridbyoc.sandbox.settings import SandboxSettings, new_api_key
+from gridbyoc.stack.files import write_atomic
 from gridbyoc.stack.secret import Secret
 
 
@@ -29,7 +29,7 @@ def api_key_for(settings: SandboxSettings) -> Secret:
     if settings.api_key is None and kept.exists():
         return Secret(kept.read_text().strip())
     key = settings.api_key or new_api_key()
-    _write_private(kept, key.reveal().encode() + b"\n")
+    write_atomic(kept, key.reveal().encode() + b"\n")
     return key
 
 
@@ -55,11 +55,5 @@ def make_tls_files(directory: Path) -> TlsFiles:
     files = TlsFiles(directory / "ca.pem", directory / "ca.pem", directory / "tls-key.pem")
     files.certificate.write_bytes(certificate.public_bytes(pem))
     pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    _write_private(files.key, key.private_bytes(pem, pkcs8, plain))
+    write_atomic(files.key, key.private_bytes(pem, pkcs8, plain))
     return files
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)

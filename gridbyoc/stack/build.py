@@ -34,7 +34,9 @@ _LISTS = {
 """The keys of ``role`` that are lists of text."""
 
 
-def build_stack(data: Data, context: Context, external_id: Secret | None, file: Path | None) -> Stack:
+def build_stack(
+    data: Data, context: Context, external_id: Secret | None, file: Path | None, work_root: Path | None = None
+) -> Stack:
     """The stack of a file that has no problems; ``data`` is complete (``with_defaults``)."""
     return Stack(
         name=data["name"],
@@ -45,6 +47,7 @@ def build_stack(data: Data, context: Context, external_id: Secret | None, file: 
         terraform=_terraform(data["terraform"], context),
         file=file,
         protect=data.get("protect", False),
+        work_root=work_root,
     )
 
 

@@ -14,6 +14,7 @@ from gridbyoc.stack.build import build_stack
 from gridbyoc.stack.document import Document, Origin, read_document
 from gridbyoc.stack.extends import take_bases
 from gridbyoc.stack.external_id import read_external_id
+from gridbyoc.stack.files import work_root_of
 from gridbyoc.stack.findings import Findings, in_order
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.overrides import apply_overrides
@@ -62,7 +63,8 @@ def read(
     """Read and check a stack file (YAML 1.2, so JSON as well).
 
     ``source`` is a path, or ``-`` for standard input: ``stdin`` is then a stream or the text itself. ``overrides`` are
-    ``PATH=VALUE``. What the file ``extends`` is merged in. ``environ`` answers ``role.external_id_from.env``; ``home``
+    ``PATH=VALUE``. What the file ``extends`` is merged in. ``environ`` answers ``role.external_id_from.env``, and says
+    where work_dirs lie; ``home``
     (default: its ``HOME``) is what ``~/`` means; ``cwd`` is where a relative ``source`` lies, and what paths in a file
     from stdin are relative to.
     ``any_instance_type`` lets types pass that no cluster can run on, for whoever looks at them otherwise; a file with
@@ -116,7 +118,8 @@ def _checked(
     if findings.problems and not (any_instance_type and findings.types_only):
         raise _error(document, findings.problems)
     check_siblings(findings, where.file)
-    stack = build_stack(defaults.with_defaults(document.data), context, external_id, where.file)
+    complete = defaults.with_defaults(document.data)
+    stack = build_stack(complete, context, external_id, where.file, work_root_of(environ))
     return Loaded(stack, in_order(findings.warnings, document.file), document.origin)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from gridbyoc.stack.files import home_of
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import VendorType
 
@@ -136,7 +137,8 @@ class TerraformSettings:
 class Stack:
     """One stack file, read and valid. ``file`` is ``None`` for standard input; paths in it are absolute.
 
-    ``protect``: nothing of the stack may be destroyed or replaced.
+    ``protect``: nothing of the stack may be destroyed or replaced. ``work_root`` is where the user keeps work_dirs;
+    ``None``: beside the stack file.
     """
 
     name: str
@@ -147,8 +149,12 @@ class Stack:
     terraform: TerraformSettings
     file: Path | None = None
     protect: bool = False
+    work_root: Path | None = None
 
     def work_dir(self, base: Path | None = None) -> Path:
-        """``.gridbyoc/<name>`` beside the stack file (or below ``base``, or the current directory for stdin)."""
+        """``.gridbyoc/<name>`` beside the stack file (or below ``base``, or the current directory for stdin).
+
+        Below ``work_root`` that directory has its place under its whole path.
+        """
         beside = base or (self.file.parent if self.file else Path.cwd())
-        return beside / ".gridbyoc" / self.name
+        return home_of(beside, self.work_root) / self.name

@@ -8,6 +8,7 @@ from typing import Any
 from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, StalePlanError, UsageError
+from gridbyoc.stack.files import remove
 from gridbyoc.stack.model import ClusterSpec
 from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.steps.adopt import adopt_strays
@@ -94,7 +95,7 @@ def _approve_and_apply(
         return _apply(run, site, plan)
     finally:
         if plan.saved:
-            plan.saved.unlink(missing_ok=True)
+            remove(plan.saved)
 
 
 def _approve(run: Run, site: Site, plan: Plan, approval: Approval) -> None:

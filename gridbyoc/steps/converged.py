@@ -24,7 +24,7 @@ from gridbyoc.aws.s3_state import state_version
 from gridbyoc.control_plane.model import Cluster, Grant, Phase, Registrar
 from gridbyoc.errors import GridbyocError
 from gridbyoc.render import render, standing_ids, strange_files, terraform_files
-from gridbyoc.stack.files import file_error, write_atomic
+from gridbyoc.stack.files import file_error, json_object, read_json, read_private, remove, write_atomic
 from gridbyoc.stack.model import S3Backend
 from gridbyoc.steps.background import Background
 from gridbyoc.steps.changes import Action
@@ -87,7 +87,7 @@ def remember_converged(run: Run, site: Site, grant: Grant, report: Report) -> No
     """
     path = run.work_dir / RECORD
     with suppress(OSError):
-        path.unlink(missing_ok=True)
+        remove(path)
     old_grant = site.previous_role is not None or any(i != grant.external_id for i in standing_ids(run.work_dir))
     if old_grant or not _covered(run) or any(c.status != "running" for c in report.clusters):
         return
@@ -193,11 +193,10 @@ def _state(run: Run, session: AwsSession) -> str | None:
     """
     backend = run.stack.terraform.backend
     if not isinstance(backend, S3Backend):
-        content = _content(Backend().state_file(run.work_dir))
-        try:
-            state = {name: json.loads(content)[name] for name in ("lineage", "outputs", "resources")}
-        except (ValueError, TypeError, KeyError):
+        found = json_object(_content(Backend().state_file(run.work_dir))) or {}
+        if not {"lineage", "outputs", "resources"} <= found.keys():
             return None
+        state = {name: found[name] for name in ("lineage", "outputs", "resources")}
         return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
     stacks = run.stack.aws
     profile = backend.profile or stacks.profile
@@ -208,7 +207,7 @@ def _state(run: Run, session: AwsSession) -> str | None:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_private(path)
     except FileNotFoundError:
         return b""
     except OSError as error:
@@ -224,9 +223,9 @@ def _digest(key: bytes, value: object) -> str:
 def _read(path: Path) -> Converged | None:
     """The record; ``None`` where there is none, or not one of this version's."""
     try:
-        found = json.loads(path.read_bytes())
+        found = read_json(path)
         record = Converged(**{**found, "key": bytes.fromhex(found["key"])})
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         return None
     texts = (record.account_id, record.role_arn, record.inputs, record.state, record.live, record.clusters)
     named = all(isinstance(text, str) for text in texts) and isinstance(record.role_name, str | None)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from gridbyoc.aws.leftovers import Patience
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, ClusterConflictError
-from gridbyoc.render import strange_files
-from gridbyoc.stack.files import file_error
 from gridbyoc.stack.words import counted
 from gridbyoc.steps.adopt import adopt_strays
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.journal import JOURNAL
 from gridbyoc.steps.leftovers import Found, Wanted, delete_leftovers, find_leftovers, mark_data
+from gridbyoc.steps.local_files import remove_local_files
 from gridbyoc.steps.lock import HOLDER, LOCK
 from gridbyoc.steps.prepare import MODULE, Site, current_grant, prepare
 from gridbyoc.steps.protection import refuse_if_protected
@@ -134,16 +132,5 @@ def _refuse_while_needed(site: Site, doomed: Doomed) -> None:
 
 def _remove_local_files(run: Run) -> None:
     """All but the journal, the lock, and what somebody put there by hand."""
-    strange = tuple(strange_files(run.work_dir))
-    for path in strange:
+    for path in remove_local_files(run.work_dir, KEPT_FILES):
         run.outside.emit(Note(f"{path} was not made by gridbyoc: it stays."))
-    for path in run.work_dir.iterdir():
-        if path.name in KEPT_FILES or any(each.is_relative_to(path) for each in strange):
-            continue
-        try:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        except OSError as error:
-            raise file_error("Cannot remove", path, error) from None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbyoc.errors import FileError
+from gridbyoc.stack.files import json_object, open_private, read_private
 
 JOURNAL = "journal.jsonl"
 
@@ -43,7 +44,7 @@ class Journal:
         record = {"time": self.now().isoformat(timespec="milliseconds"), "run": self.run_id, "type": kind, **fields}
         line = json.dumps(record, ensure_ascii=False) + "\n"
         try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = open_private(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
                 _write_all(descriptor, line.encode())
                 os.fdatasync(descriptor)
@@ -72,16 +73,12 @@ def _write_all(descriptor: int, data: bytes) -> None:
 def read_journal(path: Path) -> tuple[dict[str, Any], ...]:
     """Every record that can be read, oldest first; a line that a crash cut off is passed over."""
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_private(path).splitlines()
     except FileNotFoundError:
         return ()
     return tuple(record for record in map(parse_record, lines) if record)
 
 
 def parse_record(line: str | bytes) -> dict[str, Any]:
-    """One line of a journal; empty for one that is torn or no record."""
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    """One line of a journal; empty for one that is torn, damaged or no record."""
+    return json_object(line) or {}

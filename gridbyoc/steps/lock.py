@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gridbyoc.errors import FileError, LockedError
-from gridbyoc.stack.files import make_private_dir
+from gridbyoc.stack.files import make_private_dir, open_private, read_json, remove, touch_private
 
 LOCK = "run.lock"
 HOLDER = "run.lock.json"
@@ -33,10 +33,10 @@ def hold(work_dir: Path, *, verb: str, now: Callable[[], datetime], wait: float 
     try:
         _sign(holder, verb, now())
         with suppress(OSError):
-            (work_dir / SAVED_PLAN).unlink(missing_ok=True)
+            remove(work_dir / SAVED_PLAN)
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        remove(holder)
         lock.release()
 
 
@@ -44,6 +44,7 @@ def _taken(work_dir: Path, wait: float) -> FileLock:
     make_private_dir(work_dir)
     lock = FileLock(work_dir / LOCK, mode=0o600)
     try:
+        touch_private(work_dir / LOCK)
         lock.acquire(timeout=wait)
     except Timeout:
         raise LockedError(
@@ -67,6 +68,7 @@ def holder_of(work_dir: Path) -> str | None:
         return None
     lock = FileLock(work_dir / LOCK, mode=0o600)
     try:
+        touch_private(work_dir / LOCK)
         lock.acquire(timeout=0)
     except Timeout:
         return _holder(work_dir)
@@ -78,14 +80,12 @@ def holder_of(work_dir: Path) -> str | None:
 
 def _sign(holder: Path, verb: str, when: datetime) -> None:
     text = {"pid": os.getpid(), "host": socket.gethostname(), "verb": verb, "since": when.isoformat(timespec="seconds")}
-    descriptor = os.open(holder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+    with os.fdopen(open_private(holder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as stream:
         json.dump(text, stream)
 
 
 def _holder(work_dir: Path) -> str:
-    try:
-        who = json.loads((work_dir / HOLDER).read_text(encoding="utf-8"))
-        return f"`gridbyoc {who['verb']}`, process {who['pid']} on {who['host']}, holds it since {who['since']}."
-    except (OSError, ValueError, KeyError, TypeError):
+    who = read_json(work_dir / HOLDER)
+    if not {"verb", "pid", "host", "since"} <= who.keys():
         return f"{work_dir / LOCK} is held by a process that did not say who it is."
+    return f"`gridbyoc {who['verb']}`, process {who['pid']} on {who['host']}, holds it since {who['since']}."

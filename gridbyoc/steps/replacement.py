@@ -11,6 +11,7 @@ from dataclasses import replace
 from gridbyoc.control_plane.model import Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, UsageError
 from gridbyoc.render import PreviousRole
+from gridbyoc.stack.files import remove
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.lock import SAVED_PLAN
@@ -102,7 +103,7 @@ def _drop(run: Run, site: Site, grant: Grant, *, may_destroy: bool) -> None:
         with run.effect("apply", planned="drop the old grant"):
             site.runner.apply(saved)
     finally:
-        saved.unlink(missing_ok=True)
+        remove(saved)
 
 
 def _may_go(run: Run, site: Site, *, may_destroy: bool) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from gridbyoc.errors import FileError
 from gridbyoc.render import strange_files
+from gridbyoc.stack.files import json_object, read_private, write_atomic
 from gridbyoc.steps.journal import JOURNAL
 from gridbyoc.steps.run import Run
 
@@ -30,7 +29,7 @@ def scratch_run(run: Run) -> Iterator[Run]:
         directory = Path(name)
         for file in COPIED:
             if (run.work_dir / file).exists():
-                shutil.copy2(run.work_dir / file, directory / file)
+                write_atomic(directory / file, read_private(run.work_dir / file))
         _copy_strange_files(run, directory)
         _copy_state(run, directory)
         yield replace(run, work_dir=directory, journal=replace(run.journal, path=directory / JOURNAL))
@@ -42,7 +41,7 @@ def _copy_strange_files(run: Run, directory: Path) -> None:
         if path.is_file():
             copy = directory / path.relative_to(run.work_dir)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, copy)
+            write_atomic(copy, read_private(path))
 
 
 def _copy_state(run: Run, directory: Path) -> None:
@@ -51,12 +50,10 @@ def _copy_state(run: Run, directory: Path) -> None:
     for _ in range(TRIES):
         if not source.exists() or not source.stat().st_size:
             return
-        data = source.read_bytes()
-        try:
-            json.loads(data)
-        except ValueError:
+        data = read_private(source)
+        if json_object(data) is None:
             run.outside.sleep(0.1)
             continue
-        (directory / STATE).write_bytes(data)
+        write_atomic(directory / STATE, data)
         return
     raise FileError(f"{source} is no whole state.", fix="Wait for the other run to end, then run again.")

@@ -18,6 +18,7 @@ from gridbyoc.aws import (
     reached_over_tls,
 )
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, UsageError
+from gridbyoc.stack.files import read_json
 from gridbyoc.stack.findings import Fault
 from gridbyoc.stack.model import S3Backend, Stack
 from gridbyoc.stack.regions import region_fault
@@ -26,7 +27,6 @@ from gridbyoc.stack.rules.state import bucket_fault, key_fault, kms_key_fault
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.state_file import backend_changes, point_at
 from gridbyoc.terraform import Backend, same_place, snapshot_of, standing_places
-from gridbyoc.terraform.state import read_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ remote gets another lineage. ``state push`` takes the lock and itself refuses an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +20,7 @@ from gridbyoc.errors import (
     StateConflictError,
     TerraformError,
 )
-from gridbyoc.stack.files import file_error
+from gridbyoc.stack.files import file_error, open_private
 from gridbyoc.stack.model import LocalBackend, S3Backend
 from gridbyoc.steps.prepare import open_runner, render_stack
 from gridbyoc.steps.run import Run
@@ -201,7 +202,9 @@ def put_aside(file: Path, why: str, when: datetime) -> Path:
     """Rename a state file to ``<name>.<why>-<UTC>``, for its owner alone; ``FileError``."""
     aside = file.with_name(f"{file.name}.{why}-{when:%Y%m%dT%H%M%SZ}")
     try:
-        file.chmod(0o600)
+        descriptor = open_private(file, os.O_RDWR)
+        os.fchmod(descriptor, 0o600)
+        os.close(descriptor)
         file.rename(aside)
     except OSError as error:
         raise file_error("Cannot put aside", file, error) from None

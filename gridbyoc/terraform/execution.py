@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, TerraformNotFoundError
+from gridbyoc.stack.files import read_json
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform.agreement import (
     complete_failure,
@@ -29,7 +30,7 @@ from gridbyoc.terraform.mirror import write_cli_config
 from gridbyoc.terraform.outputs import sensitive_values
 from gridbyoc.terraform.process import Cause, Ended, RunCommand, run
 from gridbyoc.terraform.redaction import Redactor
-from gridbyoc.terraform.state import backend_of, read_json
+from gridbyoc.terraform.state import backend_of
 from gridbyoc.terraform.transcript import OnEvent, Transcript
 
 TIMEOUTS: Mapping[str, float] = {"init": 600.0, "plan": 1800.0, "apply": 3600.0, "destroy": 3600.0}

@@ -7,8 +7,9 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from gridbyoc.errors import FileError
+from gridbyoc.stack.files import read_json, read_regular, remove, write_atomic
 from gridbyoc.terraform.binary import Binary
-from gridbyoc.terraform.state import read_json, write_private
 
 _FILE = ".gridbyoc-init.json"
 _LOCK_FILE = ".terraform.lock.hcl"
@@ -29,13 +30,13 @@ class InitRecord:
 
     def write(self, digest: str) -> None:
         """Remember a good init. A disk that is full costs the next run an init, no more."""
-        with suppress(OSError):
-            write_private(self._path, json.dumps(self._now(digest)))
+        with suppress(FileError):
+            write_atomic(self._path, json.dumps(self._now(digest)))
 
     def forget(self) -> None:
         """The next run inits."""
         with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+            remove(self._path)
 
     def _now(self, digest: str) -> dict[str, object]:
         dot = self._work_dir / ".terraform"
@@ -53,5 +54,5 @@ class InitRecord:
 
 def _sha256(path: Path) -> str:
     with suppress(OSError):
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hashlib.sha256(read_regular(path)).hexdigest()
     return ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-import json
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+
+from gridbyoc.stack.files import json_object, open_private, read_private
 
 _LONG_FRACTION = re.compile(r"(\.\d{6})\d+")
 
@@ -37,11 +39,8 @@ class LockInfo:
 
 def parse_lock(text: str | bytes) -> LockInfo | None:
     """The JSON of a lock; ``None`` where it is none. Its fields: statemgr.LockInfo in Terraform's source."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict):
+    found = json_object(text)
+    if found is None:
         return None
     names = {"ID": "id", "Operation": "operation", "Who": "who", "Version": "version", "Path": "path"}
     texts = {field: str(found.get(name) or "") for name, field in names.items()}
@@ -51,14 +50,14 @@ def parse_lock(text: str | bytes) -> LockInfo | None:
 def local_lock(state_file: Path) -> LockInfo | None:
     """The note beside a local state file, whether or not its writer still lives."""
     with suppress(OSError):
-        return parse_lock((state_file.parent / f".{state_file.name}.lock.info").read_bytes())
+        return parse_lock(read_private(state_file.parent / f".{state_file.name}.lock.info"))
     return None
 
 
 def locally_held(state_file: Path) -> bool:
     """Whether a process holds the lock on the file right now: the kernel drops it with the process, the note stays."""
     try:
-        with state_file.open("r+b") as stream:
+        with os.fdopen(open_private(state_file, os.O_RDWR), "r+b") as stream:
             fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, FileError
+from gridbyoc.stack.files import make_private_dir, open_private, read_private, remove
 from gridbyoc.terraform.redaction import Redactor
 
 KEPT = 50
@@ -51,9 +52,10 @@ class Logs:
         stamp = self._now().strftime("%Y%m%dT%H%M%S.%fZ")
         path = self._directory / f"{stamp}-{verb.replace(' ', '-')}.log"
         try:
-            self._directory.mkdir(mode=0o700, exist_ok=True)
+            self._directory.parent.stat()  # which render makes
+            make_private_dir(self._directory)
             self._prune()
-            file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", encoding="utf-8")  # noqa: SIM115, PTH123 - closed by RunLog; 0600 from its first byte
+            file = os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "w", encoding="utf-8")
         except OSError as error:
             raise FileError(
                 f"The work_dir cannot be written: {path}.",
@@ -70,11 +72,13 @@ class Logs:
         """Clean what was written before the redactor learnt its newest secret."""
         for path in self._written:
             with suppress(OSError):
-                text = path.read_text(encoding="utf-8")
+                text = read_private(path).decode("utf-8", "replace")
                 if (clean := self._redactor.clean(text)) != text:
-                    path.write_text(clean, encoding="utf-8")
+                    # in place: the log of the command that runs is open
+                    with os.fdopen(open_private(path, os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as file:
+                        file.write(clean)
 
     def _prune(self) -> None:
         for old in sorted(self._directory.glob("*.log"))[: -(KEPT - 1)]:
             with suppress(OSError):
-                old.unlink()
+                remove(old)

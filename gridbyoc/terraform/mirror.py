@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, TerraformError
-from gridbyoc.terraform.state import write_private
+from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError
+from gridbyoc.stack.files import write_atomic
 
 CLI_CONFIG = "TF_CLI_CONFIG_FILE"
 _VARIABLE = "GRIDBYOC_PROVIDER_MIRROR"
@@ -51,12 +51,7 @@ def write_cli_config(mirror: Path, work_dir: Path) -> Path:
         f"  direct {{\n    exclude = {names}\n  }}\n"
         "}\n"
     )
-    try:
-        write_private(path, text)
-    except OSError as error:
-        raise FileError(
-            f"{path} cannot be written.", why=error.strerror or str(error), rerun=SAFE_NOTHING_DONE
-        ) from None
+    write_atomic(path, text)
     return path
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError
-from gridbyoc.stack.files import write_atomic
+from gridbyoc.stack.files import read_json, remove, write_atomic
 from gridbyoc.terraform.snapshot import snapshot_of
-from gridbyoc.terraform.state import RECORD, Backend, read_json
+from gridbyoc.terraform.state import RECORD, Backend
 
 REMEMBERED = ".gridbyoc-state.json"
 """Our own note of the backend of the last good init: ``.terraform`` may be deleted by anybody at any time."""
@@ -42,7 +42,7 @@ def recorded_backend(work_dir: Path) -> Backend | None:
 
 def forget_record(work_dir: Path) -> None:
     """Take Terraform's record away: the next ``init`` begins anew, and our note alone says where the state lies."""
-    (work_dir / RECORD).unlink(missing_ok=True)
+    remove(work_dir / RECORD)
 
 
 def remember(work_dir: Path, backend: Backend) -> None:

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError
+from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, TerraformError
+from gridbyoc.stack.files import read_json, write_atomic
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform.agreement import wrapper_error
 from gridbyoc.terraform.binary import Binary
@@ -32,8 +33,6 @@ from gridbyoc.terraform.state import (
     bare_directory,
     blank_directory,
     has_resources,
-    read_json,
-    write_private,
 )
 from gridbyoc.terraform.summary import ApplySummary, PlanSummary, apply_summary, plan_summary
 
@@ -222,7 +221,7 @@ class Runner:
         new = backend.remote and not self.pull(backend).get("lineage")
         with self._at(backend) as place:
             for document in (seed_of(state), state) if new else (state,):
-                write_private(place / "pushed.json", json.dumps(document))
+                write_atomic(place / "pushed.json", json.dumps(document))
                 call = Call("state push", may_be_empty=True, cwd=place)
                 self._execute(call, "state push", "pushed.json", lock_timeout=self._lock_timeout)
 
@@ -253,7 +252,7 @@ class Runner:
         try:
             with bare_directory(self.work_dir, backend) as bare:
                 return document_of(self._execute(replace(call, cwd=bare), call.verb, **options))
-        except (TerraformError, OSError) as error:
+        except (TerraformError, FileError, OSError) as error:
             # An interrupt, a time-out or a lock stays what it is.
             if isinstance(error, TerraformError) and type(error) is not TerraformError:
                 raise

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gridbyoc.stack.files import read_json, read_private, write_atomic
+
 RECORD = Path(".terraform") / "terraform.tfstate"
 _OWNED = re.compile(r"\.gridbyoc-(\d+)-\w+")
 _BLOCK = re.compile(r'^\s*backend\s+"(\w+)"\s*\{', re.MULTILINE)
@@ -44,18 +46,9 @@ def backend_of(work_dir: Path) -> Backend:
         return Backend(backend["type"], config if isinstance(config, dict) else {})
     for path in sorted(work_dir.glob("*.tf")):
         with suppress(OSError):
-            if match := _BLOCK.search(path.read_text(encoding="utf-8", errors="replace")):
+            if match := _BLOCK.search(read_private(path).decode("utf-8", "replace")):
                 return Backend(match[1])
     return Backend()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file; empty when there is none that can be read."""
-    with suppress(OSError, ValueError, RecursionError):
-        found = json.loads(path.read_bytes())
-        if isinstance(found, dict):
-            return found
-    return {}
 
 
 def has_resources(state: Mapping[str, Any]) -> bool:
@@ -139,8 +132,8 @@ def bare_directory(work_dir: Path, backend: Backend) -> Iterator[Path]:
     try:
         if backend.remote:
             (bare / RECORD.parent).mkdir()
-            shutil.copyfile(work_dir / RECORD, bare / RECORD)
-            write_private(bare / "backend.tf.json", _backend_json(backend))
+            write_atomic(bare / RECORD, read_private(work_dir / RECORD))
+            write_atomic(bare / "backend.tf.json", _backend_json(backend))
         yield bare
     finally:
         shutil.rmtree(bare, ignore_errors=True)
@@ -152,7 +145,7 @@ def blank_directory(work_dir: Path, backend: Backend) -> Iterator[Path]:
     blank = _temporary(work_dir)
     try:
         here = backend if backend.remote else Backend("local", {"path": str(backend.state_file(work_dir))})
-        write_private(blank / "backend.tf.json", _backend_json(here))
+        write_atomic(blank / "backend.tf.json", _backend_json(here))
         yield blank
     finally:
         shutil.rmtree(blank, ignore_errors=True)
@@ -185,15 +178,3 @@ def _backend_json(backend: Backend) -> str:
 
 def _literal(value: object) -> object:
     return value.replace("${", "$${").replace("%{", "%%{") if isinstance(value, str) else value
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace the file at once, mode 0600."""
-    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gridbyoc.terraform.state import has_resources, read_json, write_private
+from gridbyoc.stack.files import read_json, read_private, write_atomic
+from gridbyoc.terraform.state import has_resources
 
 
 def put_back(state_file: Path) -> bool:
     """Put ``terraform.tfstate.backup`` in the place of a state that is empty or torn; whether that was so.
 
     The copy is of the moment when the Terraform that was cut off began. Nothing is done to a state that can be read,
-    where there is no copy, or where the copy knows of no resource. Nobody may hold the lock. Raises ``OSError``.
+    where there is no copy, or where the copy knows of no resource. Nobody may hold the lock. Raises ``FileError`` and
+    ``OSError``.
     """
     if not state_file.exists() or read_json(state_file):
         return False
     copy = state_file.with_name(f"{state_file.name}.backup")
     if not has_resources(read_json(copy)):
         return False
-    write_private(state_file, copy.read_text(encoding="utf-8"))
+    write_atomic(state_file, read_private(copy))
     return True

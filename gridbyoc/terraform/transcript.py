@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from gridbyoc.stack.files import json_object
 from gridbyoc.terraform.events import (
     ChangeSummary,
     Diagnostic,
@@ -98,12 +98,7 @@ class Transcript:
 
     def document(self) -> dict[str, Any] | None:
         """The JSON object on standard output, empty where nothing was printed; ``None`` for anything else."""
-        text = self.stdout.strip()
-        try:
-            found = json.loads(text) if text else {}
-        except (ValueError, RecursionError):
-            return None
-        return found if isinstance(found, dict) else None
+        return json_object(self.stdout.strip() or "{}")
 
     def in_document(self) -> tuple[Diagnostic, ...]:
         """The diagnostics of a document that has them (``validate -json``)."""

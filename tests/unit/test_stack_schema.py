@@ -23,7 +23,7 @@ ENVIRON = {"GRID_EXTERNAL_ID": "example-external-id"}
 
 # dataclass → where its mapping stands; what the two do not share
 PAIRS: list[tuple[type, tuple[str | int, ...], set[str], set[str]]] = [
-    (model.Stack, (), {"file"}, {"version", "extends"}),
+    (model.Stack, (), {"file", "work_root"}, {"version", "extends"}),
     (model.Aws, ("aws",), set(), set()),
     (model.Role, ("role",), {"external_id", "vendor"}, {"external_id_from"}),
     (model.PolicyStatement, ("role", "statements", 0), set(), set()),

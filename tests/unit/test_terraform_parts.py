@@ -110,7 +110,7 @@ def test_the_cli_configuration_names_what_the_mirror_has(tmp_path: Path) -> None
 
 
 def test_a_work_dir_that_cannot_take_it_is_a_file_error(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="cannot be written"):
+    with pytest.raises(FileError, match="Cannot write"):
         write_cli_config(tmp_path, tmp_path / "gone")
     (tmp_path / ".gridbyoc.tfrc").mkdir()
     with pytest.raises(FileError):

@@ -15,7 +15,7 @@ from typing import Any
 from gridbyoc import __version__
 from gridbyoc.errors import SAFE_NOTHING_DONE, BundleError, UsageError
 from gridbyoc.render import file_digest, module_digest, root_digest
-from gridbyoc.stack.files import require_place
+from gridbyoc.stack.files import read_private, require_place
 from gridbyoc.stack.made_of import files_of
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
@@ -65,7 +65,7 @@ def make_bundle(run: Run, site: Site, plan: Plan, *, overrides: Sequence[str], k
         "summary": _summary(plan, plan.terraform),
     }
     payload = {
-        "plan": base64.b64encode(plan.saved.read_bytes()).decode(),
+        "plan": base64.b64encode(read_private(plan.saved)).decode(),
         "lock_file": _read(run.work_dir / LOCK_FILE),
         "overrides": list(overrides),
         "root": root_digest(run.work_dir),
@@ -139,4 +139,4 @@ def _terraform(summary: PlanSummary) -> dict[str, Any]:
 
 
 def _read(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.exists() else None
+    return read_private(path).decode() if path.exists() else None

@@ -5,24 +5,29 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.stack.files import work_root_of
+from gridbyoc.stack.model import no_values
 from gridbyoc.stack.sources import Gallery, Glance
 from gridbyoc.stack.words import escaped
 from gridbyoc.steps.fleet.model import Member
 
 SUFFIXES = (".yaml", ".yml")
+NOTHING_SET: Mapping[str, str] = no_values()
 
 
-def find_members(paths: Sequence[str], cwd: Path, *, may_be_none: bool = False) -> tuple[Member, ...]:
+def find_members(
+    paths: Sequence[str], cwd: Path, *, environ: Mapping[str, str] = NOTHING_SET, may_be_none: bool = False
+) -> tuple[Member, ...]:
     """The stacks that ``paths`` (files, directories, globs; relative to ``cwd``) lead to, by path, each once.
 
     Below a directory every ``*.yaml`` and ``*.yml`` that looks like a stack file counts, hidden directories (also
     ``.gridbyoc``) and links to directories aside. A file that others extend, and that is no stack by itself, is left
-    out. Raises ``UsageError`` for a path that leads nowhere, for two that share a work_dir, and for no stack at all
-    (unless there ``may_be_none``).
+    out. ``environ`` says where work_dirs lie. Raises ``UsageError`` for a path that leads nowhere, for two that share a
+    work_dir, and for no stack at all (unless there ``may_be_none``).
     """
     gallery = Gallery()
     glances = [gallery.glance(file) for file in _files(paths, cwd, gallery)]
@@ -32,7 +37,7 @@ def find_members(paths: Sequence[str], cwd: Path, *, may_be_none: bool = False) 
         raise _usage(
             f"There is no stack file in {', '.join(paths)}.", "A stack file has `version`, `name`, `clusters`."
         )
-    members = _members(kept, cwd)
+    members = _members(kept, cwd, work_root_of(environ))
     _refuse_shared(members)
     return members
 
@@ -102,13 +107,13 @@ class _RealDirectories:
         return self._known[directory]
 
 
-def _members(glances: Sequence[Glance], cwd: Path) -> tuple[Member, ...]:
+def _members(glances: Sequence[Glance], cwd: Path, work_root: Path | None) -> tuple[Member, ...]:
     names = Counter(glance.name for glance in glances)
     made = []
     for glance in glances:
         shown = shown_path(glance.file, cwd)
         label = glance.name if glance.name and names[glance.name] == 1 else shown
-        made.append(Member(escaped(label), glance.file, shown, glance.name, glance.sources, glance.modules))
+        made.append(Member(escaped(label), glance.file, shown, glance.name, glance.sources, glance.modules, work_root))
     return tuple(made)
 
 

@@ -55,7 +55,7 @@ def make_matrix(
 
     Raises ``UsageError`` for paths that lead to no stack, and for what Git refuses.
     """
-    members = find_members(paths, cwd, may_be_none=since is not None)
+    members = find_members(paths, cwd, environ=environ, may_be_none=since is not None)
     changes = _changes(since, cwd, environ) if since else None
     kept = [member for member in members if changes is None or changes.touch(member)]
     _refuse_elsewhere(changes, members)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gridbyoc.errors import ExitStatus
+from gridbyoc.stack.files import home_of
 
 Verb = Literal["validate", "plan", "bootstrap", "drift", "status", "destroy"]
 Outcome = Literal["done", "changes", "failed", "interrupted", "skipped", "not started"]
@@ -28,11 +29,12 @@ class Member:
     name: str | None
     sources: tuple[Path, ...] = ()
     modules: tuple[Path, ...] = ()
+    work_root: Path | None = None
 
     @property
     def work_dir(self) -> Path | None:
         """Where its runs keep their journal."""
-        return self.file.parent / ".gridbyoc" / self.name if self.name else None
+        return home_of(self.file.parent, self.work_root) / self.name if self.name else None
 
 
 @dataclass(frozen=True, slots=True)

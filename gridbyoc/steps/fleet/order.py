@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gridbyoc.errors import ForeignFileError
+from gridbyoc.stack.files import open_private
 from gridbyoc.steps.fleet.model import Member
 from gridbyoc.steps.journal import JOURNAL, parse_record
 
@@ -31,10 +33,10 @@ def runs_of(work_dir: Path | None) -> tuple[dict[str, Any], ...]:
 
 def _tail(path: Path) -> list[bytes]:
     try:
-        with path.open("rb") as stream:
+        with os.fdopen(open_private(path, os.O_RDONLY), "rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
             return stream.read().splitlines()
-    except OSError:
+    except (OSError, ForeignFileError):  # the stack's own run says that it is one
         return []
 
 

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from gridbyoc.errors import GridbyocError, StackError, TerraformInterruptedError
 from gridbyoc.render.root import AWS_PROVIDER
-from gridbyoc.stack.files import HOME, make_private_dir, write_atomic
+from gridbyoc.stack.files import home_of, make_private_dir, touch_private, work_root_of, write_atomic
 from gridbyoc.stack.load import load
 from gridbyoc.steps.fleet.model import FleetNote, Member
 from gridbyoc.steps.fleet.record import DIRECTORY
@@ -66,9 +66,10 @@ def provision(
     plain = {name: value for name, value in environ.items() if name != CACHE}
     notes = [FleetNote(_NO_CACHE)] if CACHE in environ else []
     mirrors: dict[Member, Path] = {}
+    top = home_of(cwd, work_root_of(environ)) / DIRECTORY / "providers"
     for constraint, sharing in _sharing(members, environ, home).items():
         try:
-            mirror = _installed(cwd / HOME / DIRECTORY / "providers", constraint, plain, terraform_bin)
+            mirror = _installed(top, constraint, plain, terraform_bin)
         except TerraformInterruptedError:
             raise
         except (GridbyocError, Timeout) as error:
@@ -127,6 +128,7 @@ def _installed(top: Path, constraint: str, environ: Mapping[str, str], terraform
     make_private_dir(top.parent)
     make_private_dir(top)
     make_private_dir(place)
+    touch_private(top / f"{digest}.lock")
     with FileLock(top / f"{digest}.lock", timeout=_LOCK_SECONDS, mode=0o600):
         needs = {"aws": {"source": "hashicorp/aws", "version": constraint}}
         root = {"terraform": {"required_providers": needs}}

@@ -20,7 +20,16 @@ from typing import Any
 from filelock import FileLock
 
 from gridbyoc import __version__
-from gridbyoc.stack.files import HOME, file_error, make_private_dir, write_atomic
+from gridbyoc.stack.files import (
+    file_error,
+    home_of,
+    make_private_dir,
+    read_json,
+    remove,
+    touch_private,
+    work_root_of,
+    write_atomic,
+)
 from gridbyoc.stack.model import no_values
 from gridbyoc.steps.fleet.model import Member, Verb
 from gridbyoc.steps.fleet.order import last_change, runs_of
@@ -96,7 +105,7 @@ class Record:
     @property
     def directory(self) -> Path:
         """The fleet's own, private directory."""
-        return self.cwd / HOME / DIRECTORY
+        return home_of(self.cwd, work_root_of(self.environ)) / DIRECTORY
 
     @property
     def file(self) -> Path:
@@ -136,20 +145,17 @@ class Record:
         return timedelta(0) <= age < VALID and entry.get("run") == last_change(runs_of(member.work_dir))
 
     def _read(self) -> dict[str, Any]:
-        try:
-            found = json.loads(self.file.read_bytes())
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return read_json(self.file)
 
     def _update(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         make_private_dir(self.directory)
         try:
+            touch_private(self.directory / f"{self.verb}.lock")
             with FileLock(self.directory / f"{self.verb}.lock", timeout=_LOCK_SECONDS, mode=0o600):
                 entries = change(self._read())
                 if entries:
                     write_atomic(self.file, json.dumps(entries, indent=2) + "\n")
                 else:
-                    self.file.unlink(missing_ok=True)
+                    remove(self.file)
         except OSError as error:
             raise file_error("Cannot write", self.file, error) from None
