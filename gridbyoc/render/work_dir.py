@@ -8,7 +8,6 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from gridbyoc.render.module import File, called_module
 from gridbyoc.render.root import VALUES, PreviousRole, root_files

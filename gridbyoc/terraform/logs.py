@@ -52,7 +52,7 @@ class Logs:
         stamp = self._now().strftime("%Y%m%dT%H%M%S.%fZ")
         path = self._directory / f"{stamp}-{verb.replace(' ', '-')}.log"
         try:
-            self._directory.parent.stat()  # which render makes
+            os.stat(f"{self._directory.parent}/.")  # noqa: PTH116 - pathlib drops the dot, which wants a directory
             make_private_dir(self._directory)
             self._prune()
             file = os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "w", encoding="utf-8")
