@@ -6,7 +6,7 @@ The one reader of a role and its policies.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import unquote
@@ -148,6 +148,18 @@ def read_live_role(session: AwsSession, role_arn: str, *, every_document: bool =
             unread=role.get("unread", ""),
             attributes={} if "unread" in role else _some(role, _ROLE_FIELDS),
         )
+
+
+def read_managed(session: AwsSession, arns: Collection[str]) -> tuple[LiveDocument, ...]:
+    """The default version of each of these managed policies (``iam:GetPolicy*``, side by side), in their order.
+
+    What the caller may not read is marked so. Raises ``AwsError`` where AWS cannot be reached.
+    """
+    if not arns:
+        return ()
+    iam = session.iam()
+    with domain_errors("The managed policies could not be read"):
+        return tuple(Readers(READERS).map(lambda arn: _managed(iam, arn, "attached"), arns))
 
 
 def decoded(document: object) -> Mapping[str, Any]:

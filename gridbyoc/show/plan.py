@@ -24,19 +24,30 @@ def plan_lines(review: Review, *, brief: bool = False, width: int | None = None)
     plan = review.plan
     sections = [
         _section("Destroys:", [f"- {name}" for name in plan.destroys], width),
-        _section("Permissions:", [plain_sentence(sentence) for sentence in review.permissions], width),
+        list(_permissions(review, width)),
         _section("Control plane:", list(_clusters(plan)) or ["no clusters"], width),
         _section("Standing cost:", list(_costs(review)), width),
         _section("Changed outside of Terraform:", list(review.outside), width),
         [] if brief else _resources(review),
     ]
-    return [*chain.from_iterable(sections), "", summary(plan), *refused(review)]
+    last = [summary(plan), *refused(review)]
+    return [*chain.from_iterable(sections), "", *(line for text in last for line in wrapped(text, width, ""))]
 
 
 def refused(review: Review) -> list[str]:
     """A line for a plan that a protected stack refuses; else none."""
     place = review.protected
     return [f"The stack is protected ({place}): bootstrap and apply refuse this plan."] if place else []
+
+
+def _permissions(review: Review, width: int | None) -> Iterator[str]:
+    """The sentences below the role that they are about; ``!`` where a reviewer should stop."""
+    found = (*review.permissions, *review.trust)
+    for subject in dict.fromkeys(each.subject for each in found):
+        yield from ("", f"{plain_sentence(subject)}:")
+        for each in found:
+            if each.subject == subject:
+                yield from wrapped(f"{'!' if each.alarming else ' '} {plain_sentence(each.says)}", width, " ")
 
 
 def _section(title: str, items: list[str], width: int | None) -> list[str]:
@@ -47,7 +58,7 @@ def wrapped(text: str, width: int | None, indent: str) -> list[str]:
     """``text`` behind ``indent``, in lines of at most ``width`` columns; names are never broken."""
     if width is None:
         return [indent + text]
-    hanging = f"{indent}    "
+    hanging = f"{indent}    " if indent else ""
     return textwrap.wrap(
         text, width, initial_indent=indent, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
     )
@@ -123,7 +134,11 @@ def review_object(review: Review) -> dict[str, Any]:
     return plan_object(review.plan) | {
         "stack": review.stack,
         "resources": [asdict(detail) for detail in review.resources],
-        "permissions": [plain_sentence(sentence) for sentence in review.permissions],
+        "permissions": [plain_sentence(each.whole) for each in review.permissions],
+        "grants": [
+            {"role": plain_sentence(each.subject)} | asdict(each.grant) for each in review.permissions if each.grant
+        ],
+        "trust": [plain_sentence(each.whole) for each in review.trust],
         "standing_cost": {"before": list(review.before), "after": list(review.after)},
         "handed_on": list(review.plan.handed_on),
         "warnings": list(review.warnings),

@@ -8,7 +8,7 @@ from gridbyoc.show.plan import SIGNS, refused, summary
 from gridbyoc.steps.changes import ClusterChange
 from gridbyoc.steps.review.details import ResourceDetail
 from gridbyoc.steps.review.review import Review
-from gridbyoc.steps.review.words import Sentence
+from gridbyoc.steps.review.words import RoleSentence
 
 MOST_LINES = 400
 LEFT_OUT = "*{count} more sections are left out: a comment has a limit. `gridbyoc plan` shows all of them.*"
@@ -25,7 +25,7 @@ def review_markdown(review: Review, *, brief: bool = False) -> str:
     if review.plan.destroys:
         blocks += _list("Destroys", [code(name) for name in review.plan.destroys])
     blocks += _list("Changed outside of Terraform", [code(address) for address in review.outside])
-    blocks += _list("Permissions", [_sentence(each) for each in review.permissions])
+    blocks += _list("Permissions", [_sentence(each) for each in (*review.permissions, *review.trust)])
     blocks += _list("Control plane", [_cluster(change, review.plan.handed_on) for change in review.plan.clusters])
     blocks += _costs(review)
     if review.resources and not brief:
@@ -43,8 +43,9 @@ def _warnings(review: Review) -> list[str]:
     return _list("Warnings", [prose(text) for text in review.warnings])
 
 
-def _sentence(sentence: Sentence) -> str:
-    return "".join(part if isinstance(part, str) else code(part.text) for part in sentence)
+def _sentence(sentence: RoleSentence) -> str:
+    sign = "\u26a0 " if sentence.alarming else ""
+    return sign + "".join(part if isinstance(part, str) else code(part.text) for part in sentence.whole)
 
 
 def _cluster(change: ClusterChange, handed_on: tuple[str, ...]) -> str:

@@ -39,7 +39,7 @@ def test_the_walk_through_git(tool: Tool, world: World) -> None:
         "encrypted  AES-256-GCM",
         "there is a state now, at serial",
         'module.gridbyoc.aws_iam_role_policy_attachment.managed["AmazonSQSFullAccess"]',
-        "gets the policy `arn:aws:iam::aws:policy/AmazonSQSFullAccess` attached",
+        "gets 1 policy of AWS attached: `AmazonSQSFullAccess`",
     ):
         assert line in out, out
     assert out.count("Nothing changed: both sides") == 2

@@ -101,6 +101,44 @@ def test_a_secret_that_nobody_marked_is_taken_out_all_the_same() -> None:
     assert "[secret]" in review_markdown(found)
 
 
+def trust_of(*ids: str) -> str:
+    condition = {"StringEquals": {"sts:ExternalId": list(ids)}}
+    return json.dumps({"Statement": [{"Effect": "Allow", "Principal": "*", "Condition": condition}]})
+
+
+@pytest.mark.parametrize(
+    "name,before,after,says",
+    [
+        ("assume_role_policy", trust_of("ab"), trust_of("cd"), "(sensitive)"),
+        ("assume_role_policy", "no document: " + CANARY, "no document: ab", "(sensitive)"),
+        ("external_id", "ab", "cd", "(sensitive)"),
+        ("previous_external_ids", ["ab"], ["cd"], "(sensitive)"),
+        (
+            "settings",
+            {"externalId": "ab", "x": 1},
+            {"externalId": "cd", "x": 2},
+            '{"externalId": "(sensitive)", "x": 2}',
+        ),
+        ("settings", [{"role": trust_of("ab")}], [{"role": trust_of("cd")}], "(sensitive)"),
+        ("policy", trust_of("ab"), trust_of("ab").replace("Allow", "Deny"), '"sts:ExternalId": "(sensitive)"'),
+        ("text", "of cd-" + CANARY, f"of {CANARY}", "of [secret]"),
+    ],
+)
+def test_an_external_id_is_masked_wherever_it_stands(name: str, before: Any, after: Any, says: str) -> None:
+    document = shown(**{name: (before, after), "elsewhere": (trust_of(CANARY), trust_of(CANARY))})
+    ((found, (_old, new)),) = attributes(document).items()
+    assert found == name
+    assert new is not None
+    assert says in new
+    text = review_markdown(of(document)) + json.dumps(review_object(of(document)))
+    assert CANARY not in text
+    assert not any(word in text for word in ('"ab"', '"cd"', "`ab`", ": ab", ": cd"))
+
+
+def test_another_layout_of_a_document_is_no_change() -> None:
+    assert of(shown(policy=('{"a":  1}', '{ "a": 1 }'))).resources[0].attributes == ()
+
+
 def test_a_policy_is_told_line_by_line() -> None:
     two = [json.dumps({"Statement": [{"Action": action, "Resource": "*"}]}) for action in ("a:B", "c:D")]
     text = review_markdown(of(shown(policy=tuple(two))))

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from gridbyoc.steps.review.permissions import Trusted, permission_changes, trusted_ids
+from gridbyoc.aws.policy import parse_policy
+from gridbyoc.steps.review.permissions import (
+    Documents,
+    Trusted,
+    attached_arns,
+    permission_changes,
+    standing_trust,
+)
+from gridbyoc.steps.review.secrets import secrets_in
 from gridbyoc.steps.review.words import plain_sentence
 
 CANARY = "canary-9c4e-external-id"
@@ -45,9 +53,9 @@ def trust(*principals: str, ids: tuple[str, ...] = (CANARY,), **more: Any) -> st
     return document({**statement, **condition, **more})
 
 
-def words(*changes: dict[str, Any], trusted: tuple[Trusted, ...] = ()) -> list[str]:
-    found = permission_changes({"resource_changes": [QUIET_ROLE, *changes]}, trusted)
-    lines = [plain_sentence(sentence) for sentence in found]
+def words(*changes: dict[str, Any], trusted: tuple[Trusted, ...] = (), documents: Documents | None = None) -> list[str]:
+    found = permission_changes({"resource_changes": [QUIET_ROLE, *changes]}, trusted, documents or {})
+    lines = [plain_sentence(sentence.whole) for sentence in found]
     assert CANARY not in "".join(lines)
     return lines
 
@@ -59,8 +67,9 @@ def policy(before: Any, after: Any, **more: Any) -> list[str]:
 def test_gained_and_lost_actions() -> None:
     was, now = document(allow("eks:*", "ecr:*")), document(allow("eks:*", "s3:Get*", "iam:PassRole"))
     assert policy(was, now) == [
-        "The role `grid-x` gains `iam:PassRole`, `s3:Get*` on all resources",
-        "The role `grid-x` loses `ecr:*` on all resources",
+        "The role `grid-x` gains `iam:PassRole` on all resources (creates principals)",
+        "The role `grid-x` gains `s3:Get*` on all resources (reads data)",
+        "The role `grid-x` loses `ecr:*` on all resources (spends money, deletes, reads data)",
     ]
 
 
@@ -73,7 +82,10 @@ def test_moving_an_action_to_another_statement_is_no_change() -> None:
 @pytest.mark.parametrize(
     "before,after,line",
     [
-        (None, document(allow("*")), "The role `grid-x` gains `*` on all resources"),
+        (
+            None, document(allow("*")),
+            "The role `grid-x` gains `*` on all resources (creates principals, spends money, deletes, reads data)",
+        ),
         (document(allow("a:B")), None, "The role `grid-x` loses `a:B` on all resources"),
         (None, document(allow("a:B", on="arn:x")), "The role `grid-x` gains `a:B` on `arn:x`"),
         (
@@ -86,7 +98,8 @@ def test_moving_an_action_to_another_statement_is_no_change() -> None:
         ),
         (
             None, document({"Effect": "Allow", "NotAction": ["iam:*"], "Resource": "*"}),
-            "The role `grid-x` gains everything but `iam:*` on all resources",
+            "The role `grid-x` gains everything but `iam:*` on all resources "
+            "(creates principals, spends money, deletes, reads data)",
         ),
         (
             None, document({"Effect": "Allow", "Action": "a:B", "NotResource": "arn:x"}),
@@ -128,7 +141,8 @@ def test_dropping_the_external_id_is_told_as_what_it_is() -> None:
 def test_a_rotation_counts_and_does_not_show() -> None:
     was, now = {"assume_role_policy": trust(ROOT)}, {"assume_role_policy": trust(ROOT, ids=(CANARY, "b" * 9, "c" * 9))}
     assert words(role(was, now)) == ["The role `grid-x` accepts 2 external ids that it did not accept before"]
-    assert trusted_ids({"resource_changes": [role(was, now)]}) == {CANARY, "b" * 9, "c" * 9}
+    found = {secret.reveal() for secret in secrets_in({"resource_changes": [role(was, now)]})}
+    assert found == {CANARY, "b" * 9, "c" * 9}
 
 
 def test_everybody_and_everybody_but() -> None:
@@ -186,13 +200,132 @@ def test_boundary_and_session() -> None:
 
 def test_attachments_and_inline_policies() -> None:
     kind = "aws_iam_role_policy_attachment"
-    arn = "arn:aws:iam::aws:policy/IAMFullAccess"
-    assert words(change(kind, None, {"policy_arn": arn})) == [f"The role `grid-x` gets the policy `{arn}` attached"]
-    assert words(change(kind, {"policy_arn": arn}, None)) == [f"The role `grid-x` loses the policy `{arn}`"]
+    arn, mine = "arn:aws:iam::aws:policy/IAMFullAccess", "arn:aws:iam::123456789012:policy/IAMFullAccess"
+    assert words(change(kind, None, {"policy_arn": arn})) == [
+        "The role `grid-x` gets 1 policy of AWS attached: `IAMFullAccess`"
+    ]
+    assert words(change(kind, None, {"policy_arn": mine})) == [f"The role `grid-x` gets the policy `{mine}` attached"]
+    assert words(change(kind, {"policy_arn": mine}, None)) == [f"The role `grid-x` loses the policy `{mine}`"]
     found = words(change(kind, None, {}, unknown={"policy_arn": True}))
     assert "made in the same apply" in found[0]
     inline = {"inline_policy": [{"name": "x", "policy": document(allow("a:B"))}]}
     assert words(role({"inline_policy": []}, inline)) == ["The role `grid-x` gains `a:B` on all resources"]
+
+
+def attachment(before: str | None, after: str | None, **more: Any) -> dict[str, Any]:
+    sides = [arn and {"policy_arn": arn} for arn in (before, after)]
+    kept = {"actions": ["no-op"]} if before == after else {}
+    return change("aws_iam_role_policy_attachment", *sides, **kept, **more)
+
+
+def documents(**found: str) -> Documents:
+    return {name: parse_policy(text, name=name, kind="identity") for name, text in found.items()}
+
+
+def test_what_an_attached_policy_allows_is_told() -> None:
+    read = documents(full=document(allow("iam:*", "ec2:Describe*")), less=document(allow("ec2:*")))
+    lines = words(attachment(None, "full"), attachment("less", "less"), documents=read)
+    assert lines == [
+        "The role `grid-x` gets the policy `full` attached",
+        "The role `grid-x` gains `iam:*` on all resources (creates principals, deletes)",
+    ]
+    assert words(attachment("full", None), attachment("less", "less"), documents=read) == [
+        "The role `grid-x` loses the policy `full`",
+        "The role `grid-x` loses `iam:*` on all resources (creates principals, deletes)",
+    ]
+
+
+def test_a_policy_that_cannot_be_read_is_no_policy_that_allows_nothing() -> None:
+    unread: Documents = {"new": "the caller may not call iam:GetPolicyVersion", "kept": "it may not either"}
+    assert words(attachment(None, "new"), attachment("kept", "kept"), documents=unread) == [
+        "The role `grid-x` gets the policy `new` attached",
+        "The role `grid-x` gains what `new` allows, which could not be read: "
+        "the caller may not call iam:GetPolicyVersion",
+        "The role `grid-x` keeps what `kept` allows, which could not be read: it may not either",
+    ]
+
+
+def test_the_own_policy_is_not_read_and_counts_with_what_the_plan_says_of_it() -> None:
+    own = {"name": "grid-x", "arn": "own", "policy": document(allow("a:B"))}
+    more = {**own, "policy": document(allow("a:B", "c:D"))}
+    shown = {"resource_changes": [change("aws_iam_policy", own, more), attachment("own", "own")]}
+    assert attached_arns(shown) == ()
+    assert attached_arns({"resource_changes": [*shown["resource_changes"], attachment(None, "other")]}) == ("other",)
+    assert words(*shown["resource_changes"]) == ["The role `grid-x` gains `c:D` on all resources"]
+    elsewhere = [change("aws_iam_policy", own, own, module="module.other", actions=["no-op"]), attachment(None, "own")]
+    assert "The role `grid-x` gains `a:B` on all resources" in words(*elsewhere)
+
+
+def test_nothing_is_read_where_no_policy_changes() -> None:
+    tagged = role({"tags": {}, "assume_role_policy": trust(ROOT)}, {"tags": {"a": "b"}})
+    assert attached_arns({"resource_changes": [tagged, attachment("kept", "kept")]}) == ()
+
+
+@pytest.mark.parametrize(
+    "before,after,gains",
+    [
+        (allow("ec2:*"), [allow("ec2:*"), allow("EC2:RunInstances", "ec2:Describe*")], 0),
+        (allow("ec2:*", on="arn:x"), [allow("ec2:*", on="arn:x"), allow("ec2:RunInstances", on="arn:y")], 1),
+        (allow("ec2:*", on="arn:x"), [allow("ec2:*", on=["arn:x", "arn:y"])], 1),
+        (
+            allow("ec2:*", Condition={"Bool": {"a:b": "true"}}),
+            [allow("ec2:*", Condition={"Bool": {"a:b": "true"}}), allow("ec2:Run*")],
+            1,
+        ),
+        (allow("x:Y"), [allow("x:Y"), allow("ec2:*"), allow("ec2:RunInstances", Condition={"Bool": {"a": "b"}})], 1),
+        ({"Effect": "Deny", "Action": "ec2:*", "Resource": "*"}, [allow("ec2:Run*")], 2),
+        (allow("*"), [allow("*"), {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}], 0),
+    ],
+)
+def test_what_something_wider_covers_is_no_gain(before: Any, after: list[Any], gains: int) -> None:
+    found = policy(document(before), document(*after))
+    assert sum(" gains " in line or " no longer denied " in line for line in found) == gains, found
+    assert not any(" loses " in line for line in found) or gains, found
+
+
+def test_a_long_list_of_actions_is_counted() -> None:
+    actions = [f"ec2:Describe{letter}" for letter in "ABCDEFGH"]
+    (line,) = policy(None, document(allow(*actions, "ec2:TerminateInstances")))
+    assert line.startswith("The role `grid-x` gains `ec2:TerminateInstances`, `ec2:DescribeA`")
+    assert "`ec2:DescribeE` and 3 more on all resources (deletes)" in line
+
+
+def test_who_may_assume_the_role_as_before() -> None:
+    standing = {"assume_role_policy": trust(ROOT)}
+    as_before = f"The role `grid-x` may be assumed by `{ROOT}` (with the external id), as before"
+
+    def of(*changes: dict[str, Any], trusted: tuple[Trusted, ...] = ()) -> list[str]:
+        return [plain_sentence(each.whole) for each in standing_trust({"resource_changes": list(changes)}, trusted)]
+
+    assert of(role(standing, {**standing, "tags": {}}, actions=["no-op"])) == [as_before]
+    assert of(role(standing, {"assume_role_policy": trust(ROOT, "arn:x")})) == [as_before]
+    assert of(role(standing, {"assume_role_policy": trust("arn:x")})) == []
+    later = role(standing, {}, unknown={"assume_role_policy": True})
+    assert of(later, trusted=(Trusted("302180240179", True), Trusted("arn:x", True))) == [as_before]
+    assert of(later, trusted=(Trusted("302180240179", False),)) == []
+    assert of(role(None, standing)) == of(role(standing, None)) == []
+    assert "cannot be put into words" in of(role({"assume_role_policy": "{}"}, {"assume_role_policy": "{}"}))[0]
+
+
+def test_a_role_that_is_only_forgotten_stays() -> None:
+    gone = role({"assume_role_policy": trust(ROOT)}, None, actions=["forget"])
+    assert words(gone) == ["The role `grid-x` stays in AWS, and is not managed any more"]
+
+
+def test_what_a_reviewer_should_stop_at() -> None:
+    def alarming(*changes: dict[str, Any], **more: Any) -> list[str]:
+        found = permission_changes({"resource_changes": [QUIET_ROLE, *changes]}, **more)
+        return [plain_sentence(each.says) for each in found if each.alarming]
+
+    assert alarming(change("aws_iam_policy", None, {"policy": document(allow("a:B", "s3:GetObject"))})) == [
+        "gains `s3:GetObject` on all resources (reads data)"
+    ]
+    assert alarming(change("aws_iam_policy", {"policy": document(allow("s3:GetObject"))}, None)) == []
+    was = {"assume_role_policy": trust(ROOT)}
+    assert alarming(role(was, {"assume_role_policy": trust(ROOT, "arn:x")})) == []
+    assert len(alarming(role(was, {"assume_role_policy": trust(ROOT, ids=())}))) == 1
+    assert len(alarming(role(was, {"assume_role_policy": trust("*")}))) == 1
+    assert len(alarming(role({**was, "permissions_boundary": "arn:x"}, {**was, "permissions_boundary": None}))) == 1
 
 
 def test_a_policy_of_no_role_is_told_by_its_own_name() -> None:

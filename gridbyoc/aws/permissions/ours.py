@@ -162,7 +162,9 @@ def resume_needs(role: Role, place: Place) -> Iterator[Need]:
     yield Need("iam:ListRoles", "*", _RESUME, "resume")
     yield Need("iam:ListRoleTags", names.role, _RESUME, "resume")
     yield Need("iam:GetPolicy", names.policy, _RESUME, "resume")
-    for arn in _managed(role, place)[1:]:
+    aws_owned, *others = _managed(role, place)
+    yield Need("iam:GetPolicyVersion", aws_owned, "plan, bootstrap: what a policy allows", "resume")
+    for arn in others:
         for action in ("GetPolicy", "GetPolicyVersion"):
             yield Need(f"iam:{action}", arn, "bootstrap: whether a policy has changed since the last run", "resume")
 

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gridbyoc.steps.review.secrets import SENSITIVE, document_in, masked, names_external_id
 from gridbyoc.steps.review.words import Change, actions_of, after_of, before_of, resource_changes
 from gridbyoc.terraform.redaction import Redactor
 
-SENSITIVE = "(sensitive)"
 UNKNOWN = "(known after apply)"
-_MISSING = object()
+TRUST = "assume_role_policy"
+"""Where an external id stands; what cannot be read of it is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +65,26 @@ def _attributes(change: Change) -> Iterator[tuple[str, str | None, str | None]]:
     body: Mapping[str, Any] = change["change"]
     before, after = before_of(change), after_of(change)
     marks = (body.get("before_sensitive"), body.get("after_sensitive"))
-    unknowns = body.get("after_unknown")
-    names = {*before, *after, *(unknowns if isinstance(unknowns, dict) else ())}
+    later = body.get("after_unknown")
+    names = {*before, *after, *(later if isinstance(later, dict) else ())}
     for name in sorted(names):
-        old = _shown(before.get(name), _mark(marks[0], name))
-        new = UNKNOWN if _marked(_mark(unknowns, name)) else _shown(after.get(name), _mark(marks[1], name))
+        old = _shown(name, before.get(name), _mark(marks[0], name))
+        new = UNKNOWN if _marked(_mark(later, name)) else _shown(name, after.get(name), _mark(marks[1], name))
         if SENSITIVE in (old, new):
-            if before.get(name, _MISSING) != after.get(name, _MISSING) or new == UNKNOWN:
-                yield name, old and SENSITIVE, new and SENSITIVE
-        elif old != new:
+            old, new = old and SENSITIVE, new and SENSITIVE
+        elif old == new:
+            # Alike once their external ids are masked.
+            old = new = old and SENSITIVE
+        if _plain(before.get(name)) != _plain(after.get(name)) or _marked(_mark(later, name)):
             yield name, old, new
+
+
+def _plain(value: object) -> object:
+    """What is empty is not there; the layout of a document does not count."""
+    if value in ("", [], {}):
+        return None
+    found = document_in(value)
+    return value if found is None else json.dumps(found)
 
 
 def _mark(marks: object, name: str) -> object:
@@ -88,19 +99,14 @@ def _marked(mark: object) -> bool:
     return any(map(_marked, mark)) if isinstance(mark, list) else bool(mark)
 
 
-def _shown(value: object, mark: object) -> str | None:
-    if value is None or value in ("", [], {}):
+def _shown(name: str, value: object, mark: object) -> str | None:
+    """A value as text; a document over several lines, so that a difference in it can be seen."""
+    if _plain(value) is None:
         return None
-    if _marked(mark):
+    trust = name == TRUST and document_in(value) is None
+    if _marked(mark) or names_external_id(name) or trust:
         return SENSITIVE
-    return _document(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-def _document(text: str) -> str:
-    """A policy document over several lines, so that a difference in it can be seen; any other text as it is."""
-    if not text.lstrip().startswith(("{", "[")):
-        return text
-    try:
-        return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
-    except (ValueError, RecursionError):
-        return text
+    if isinstance(value, str):
+        found = document_in(value)
+        return value if found is None else json.dumps(masked(found), ensure_ascii=False, indent=2)
+    return json.dumps(masked(value), ensure_ascii=False, sort_keys=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from gridbyoc.steps.review.words import Change, actions_of, after_of, before_of, resource_changes, unknowns
+from gridbyoc.steps.review.words import Change, actions_of, after_of, before_of, drifted, resource_changes, unknowns
 
 
 def changed_outside(shown: Mapping[str, Any]) -> tuple[str, ...]:
@@ -14,14 +14,9 @@ def changed_outside(shown: Mapping[str, Any]) -> tuple[str, ...]:
     Terraform also reports as drift what only it computes (a policy's count of attachments, after each apply). So an
     attribute counts that has moved and that the plan sets, or a resource that is gone.
     """
-    drifted = {str(each.get("address")): each for each in _drift(shown)}
+    moved = {str(each.get("address")): each for each in drifted(shown)}
     planned = ((str(change.get("address")), change) for change in resource_changes(shown))
-    return tuple(at for at, change in planned if at in drifted and _undoes(drifted[at], change))
-
-
-def _drift(shown: Mapping[str, Any]) -> Iterator[Change]:
-    found = shown.get("resource_drift")
-    yield from (each for each in found if isinstance(each, dict)) if isinstance(found, list) else ()
+    return tuple(at for at, change in planned if at in moved and _undoes(moved[at], change))
 
 
 def _undoes(drift: Change, planned: Change) -> bool:

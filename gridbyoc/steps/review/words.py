@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 Change = Mapping[str, Any]
 """One of ``resource_changes`` in ``terraform show -json``."""
@@ -18,6 +18,50 @@ class Name:
 
 
 Sentence = tuple[str | Name, ...]
+
+
+Verb = Literal["gains", "loses", "is now denied", "is no longer denied"]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantChange:
+    """What a role gains or loses in one service. ``conditions`` are their keys: a value may be an external id.
+
+    With ``everything_but`` the actions are those that are left out (``NotAction``); so with ``all_resources_but``.
+    ``marks`` are the words of ``marks.MARKS``.
+    """
+
+    verb: Verb
+    service: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: tuple[str, ...] = ()
+    everything_but: bool = False
+    all_resources_but: bool = False
+    marks: tuple[str, ...] = ()
+
+    @property
+    def widens(self) -> bool:
+        """Whether the role may do more than before."""
+        return self.verb in {"gains", "is no longer denied"}
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSentence:
+    """A sentence about a role (or a policy of none), its subject apart; ``grant`` where it is about one service.
+
+    ``alarming``: a reviewer should stop at it.
+    """
+
+    subject: Sentence
+    says: Sentence
+    grant: GrantChange | None = None
+    alarming: bool = False
+
+    @property
+    def whole(self) -> Sentence:
+        """All of it."""
+        return (*self.subject, " ", *self.says)
 
 
 def names(texts: Iterable[str]) -> Sentence:
@@ -73,6 +117,12 @@ def all_changes(shown: Mapping[str, Any]) -> tuple[Change, ...]:
 def resource_changes(shown: Mapping[str, Any]) -> tuple[Change, ...]:
     """What would happen to something; what stays as it is, and mere reads, are left out."""
     return tuple(each for each in all_changes(shown) if actions_of(each) not in (("no-op",), ("read",), ()))
+
+
+def drifted(shown: Mapping[str, Any]) -> tuple[Change, ...]:
+    """What is not in AWS as the state has it: ``before`` is the state's, ``after`` is what was read."""
+    found = shown.get("resource_drift")
+    return tuple(each for each in found if isinstance(each, dict)) if isinstance(found, list) else ()
 
 
 def _body(change: Change) -> Mapping[str, Any]:
