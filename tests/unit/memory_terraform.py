@@ -232,6 +232,9 @@ class _Call:
 
     def run(self) -> int:
         run = getattr(self, f"_{self.verb.replace(' ', '_').replace('-', '_')}")
+        if self._streams:
+            number = ".".join(map(str, VERSION))
+            self.event("version", f"Terraform {number}", terraform=number, ui="1.2")
         try:
             self._fault(self.verb)
             self.stop_if_asked("")
@@ -252,6 +255,7 @@ class _Call:
         modules += [{"Key": name, "Source": f"./{name}", "Dir": name} for name in self._called_modules()]
         _write(self._cwd / MODULES, json.dumps({"Modules": modules}))
         _write(self._cwd / ".terraform.lock.hcl", "# providers\n")
+        self._say("Terraform has been successfully initialized!")
         return 0
 
     def _plan(self) -> int:
@@ -333,6 +337,7 @@ class _Call:
                 found["dependencies"] = [each.replace(f"{source}.", f"{target}.") for each in found["dependencies"]]
             state.instances[new] = found
         self.save(state)
+        self._say(f"Successfully moved {len(moved)} object(s).")
         return 0
 
     def _import(self) -> int:
@@ -347,10 +352,12 @@ class _Call:
         state.put(resource, resource.provider.import_(ident))
         self._terraform.happens(f"import {address}")
         self.save(state)
+        self._say("Import successful!")
         return 0
 
     def _force_unlock(self) -> int:
         self._terraform.faults.holder = ""
+        self._say("Terraform state has been successfully unlocked!")
         return 0
 
     # --- what they share
@@ -373,8 +380,7 @@ class _Call:
 
     def diagnostic(self, severity: str, summary: str, detail: str = "", address: str = "") -> None:
         body = {"severity": severity, "summary": summary, "detail": detail, "address": address}
-        streamed = self._json and self.verb in {"init", "plan", "apply", "destroy"}
-        if streamed:
+        if self._streams:
             level = {"@level": severity, "@message": f"{severity.capitalize()}: {summary}"}
             self._print(json.dumps({**level, "type": "diagnostic", "diagnostic": body}))
             return
@@ -396,6 +402,14 @@ class _Call:
             self._terraform.objects[place] = text
         state.exists = True
         self._terraform.happens(f"state {state.serial}")
+
+    @property
+    def _streams(self) -> bool:
+        return self._json and self.verb in {"init", "plan", "apply", "destroy"}
+
+    def _say(self, text: str) -> None:
+        """A sentence for people, as an event where the command speaks JSON."""
+        self.event("log", text) if self._json else self._print(text)
 
     def _print(self, text: str) -> None:
         for line in text.splitlines():
