@@ -510,7 +510,7 @@ REMOTE = a_stack(terraform=TerraformSettings(S3Backend("acme-state", "demo.tfsta
 def test_remote_state_is_always_planned(world: World) -> None:
     """Whether anything is in it is known after the init alone; a first output tells that an empty answer is one."""
     world.bootstrap(REMOTE)
-    assert verbs(world) == ["init", "state", "output", "state", "output", "plan", "apply", "output", "state"]
+    assert verbs(world) == ["init", "state", "output", "state", "state", "output", "plan", "apply", "output", "state"]
     assert world.effects == [*CREATES, "POST ml"]
     assert list(world.objects) == [("acme-state", "demo.tfstate")]
     assert not (world.work_dir(REMOTE) / "terraform.tfstate").exists()
