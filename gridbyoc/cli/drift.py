@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
 from gridbyoc.cli.running import open_run, terraform_options
 from gridbyoc.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from gridbyoc.steps.drift import DriftFound
 
 
 @command("drift")
@@ -19,7 +23,8 @@ from gridbyoc.errors import ExitStatus
 def drift(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin: str | None, url: str | None) -> int:
     """Show where AWS, the live role and the control plane differ from STACK_FILE; status 3 when they do.
 
-    Only reads, and works while another run holds the stack.
+    Status 4 when nothing is known to differ and not everything could be read. Only reads, and works while another run
+    holds the stack.
     """
     from gridbyoc.steps.drift import find_drift
     from gridbyoc.steps.run import Choices
@@ -27,10 +32,22 @@ def drift(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin: 
     with open_run(app, stack_file, overrides, "drift", Choices(terraform_bin, url), lock=False) as run:
         found = find_drift(run)
     if app.json:
-        listed = [{"side": d.side, "subject": d.subject, "detail": d.detail} for d in found]
-        app.line(json.dumps({"type": "drift", "drift": listed}, ensure_ascii=False))
-    elif found:
-        app.table(("side", "subject", "drift"), [(d.side, d.subject, d.detail) for d in found])
+        listed = [{"side": d.side, "subject": d.subject, "detail": d.detail} for d in found.differences]
+        rest = {"unknown": found.unknown, "remarks": found.remarks}
+        app.line(json.dumps({"type": "drift", "drift": listed, **rest}, ensure_ascii=False))
     else:
+        _show(app, found)
+    if found.differences:
+        return int(ExitStatus.CHANGES_PENDING)
+    return int(ExitStatus.PREFLIGHT_BLOCKED if found.unknown else ExitStatus.DONE)
+
+
+def _show(app: App, found: DriftFound) -> None:
+    if found.differences:
+        app.table(("side", "subject", "drift"), [(d.side, d.subject, d.detail) for d in found.differences])
+    elif found.none:
         app.line("No drift: AWS, the live role and the control plane are as the stack file asks.")
-    return int(ExitStatus.CHANGES_PENDING) if found else int(ExitStatus.DONE)
+    for reason in found.unknown:
+        app.line(f"Not known: {reason}.")
+    for remark in found.remarks:
+        app.line(remark)

@@ -10,6 +10,7 @@ from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, 
 from gridbyoc.cli.running import open_run, terraform_options
 
 if TYPE_CHECKING:
+    from gridbyoc.steps.role_policies import RolePolicies
     from gridbyoc.steps.status import Status
 
 
@@ -34,7 +35,8 @@ def status(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin:
         clusters = [cluster_object(cluster) for cluster in found.clusters]
         last = asdict(found.last_run) if found.last_run else None
         rest = {"role_arn": found.role_arn, "trust": found.trust, "holder": found.holder, "unknown": found.unknown}
-        app.object({"last_run": last, **rest, "clusters": clusters, "next": found.next_step})
+        policies = found.policies.as_json() if found.policies else None
+        app.object({"last_run": last, **rest, "policies": policies, "clusters": clusters, "next": found.next_step})
         return
     for line in _lines(found):
         app.line(line)
@@ -49,7 +51,14 @@ def _lines(found: Status) -> list[str]:
         lines += [f"          begun and not known to be done: {effect}" for effect in last.open_effects]
     lines += [f"lock      {found.holder}"] if found.holder else []
     lines += [f"role      {found.role_arn or 'none'}", f"trust     {found.trust}"]
+    lines += _policies(found.policies) if found.policies else []
     lines += [f"cluster   {c.name}: {c.status}" + (f" ({c.reason})" if c.reason else "") for c in found.clusters]
     lines += [] if found.clusters else ["cluster   none"]
     lines += [f"unknown   {side}: {reason}" for side, reason in found.unknown.items()]
     return [*lines, f"next      {found.next_step}"]
+
+
+def _policies(found: RolePolicies) -> list[str]:
+    lines = [f"policy    {subject} {detail}" for subject, detail in found.differences()]
+    lines += [f"policy    {name} is accepted by the stack file" for name in found.accepted]
+    return lines or ([] if found.unknown else ["policies  as the stack file lists them"])

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from gridbyoc.show.markdown import code, fitted, prose
 from gridbyoc.show.plain import duration
-from gridbyoc.show.report import DONE
+from gridbyoc.show.report import DONE, unchanged
 from gridbyoc.steps.report import Report
 
 
 def report_markdown(report: Report, warnings: Sequence[str] = ()) -> str:
     """What changed on either side, what was warned of, the clusters, and how long each step took."""
     made = ", ".join(f"{count} {DONE.get(word, word)}" for word, count in report.resources.items() if count)
-    outcome = "Nothing changed: both sides were already as the stack file asks."
+    outcome = unchanged(report).rstrip(":")
     if report.changed:
         outcome = f"Applied: AWS {made or 'nothing changed'}; clusters {_acted(report)}."
     blocks = [
@@ -21,8 +21,9 @@ def report_markdown(report: Report, warnings: Sequence[str] = ()) -> str:
         f"**{outcome}**",
         f"- account {code(report.account_id)}\n- role {code(report.role_arn)}",
     ]
-    if warnings:
-        blocks.append("**Warnings**\n\n" + "\n".join(f"- {prose(text)}" for text in warnings))
+    told = tuple(dict.fromkeys((*warnings, *report.remarks)))
+    if told:
+        blocks.append("**Warnings**\n\n" + "\n".join(f"- {prose(text)}" for text in told))
     if report.clusters:
         blocks.append("\n".join(f"- cluster {code(c.name)}: {code(c.status)} ({code(c.id)})" for c in report.clusters))
     steps = ", ".join(f"{step} {duration(took)}" for step, took in report.seconds.items())

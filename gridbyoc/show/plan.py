@@ -24,6 +24,7 @@ def plan_lines(review: Review, *, brief: bool = False, width: int | None = None)
     plan = review.plan
     sections = [
         _section("Destroys:", [f"- {name}" for name in plan.destroys], width),
+        _section("Not as the stack file says, and left so:", list(plan.warnings), width),
         list(_permissions(review, width)),
         _section("Control plane:", list(_clusters(plan)) or ["no clusters"], width),
         _section("Standing cost:", list(_costs(review)), width),
@@ -94,7 +95,8 @@ def _resources(review: Review) -> list[str]:
 def summary(plan: Plan) -> str:
     """One sentence: how much would change on either side."""
     if not plan.has_changes:
-        return "No changes: both sides are as the stack file asks."
+        more = "the role is not, or not known to be, as the stack file says; see above."
+        return f"No changes: {more if plan.warnings else 'both sides are as the stack file asks.'}"
     role = (
         f"{plan.terraform.add} to add, {plan.terraform.change} to change, {plan.terraform.destroy} to destroy"
         if plan.terraform
@@ -126,6 +128,7 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         ],
         "destroys": list(plan.destroys),
         "costs": list(plan.costs),
+        "policies": plan.policies.as_json() if plan.policies else None,
     }
 
 

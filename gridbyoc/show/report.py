@@ -21,6 +21,18 @@ def report_lines(report: Report) -> list[str]:
         f"clusters  {', '.join(acted) if acted else 'nothing changed'}",
         f"steps     {'  '.join(f'{step} {duration(took)}' for step, took in report.seconds.items())}",
     ]
-    if not report.changed:
-        lines.append("Nothing changed: both sides were already as the stack file asks.")
-    return lines
+    lines += [f"accepted  {name}, which the stack file does not manage" for name in accepted(report)]
+    lines += [] if report.changed else [unchanged(report)]
+    return [*lines, *report.remarks]
+
+
+def accepted(report: Report) -> tuple[str, ...]:
+    """The policies on the role that the stack file accepts without managing them."""
+    return report.policies.accepted if report.policies else ()
+
+
+def unchanged(report: Report) -> str:
+    """What is said of a run that had nothing to change."""
+    if report.remarks:
+        return "Nothing was changed, and not everything is as the stack file says:"
+    return "Nothing changed: both sides were already as the stack file asks."

@@ -21,6 +21,7 @@ from gridbyoc.steps.protection import refuse_if_protected
 from gridbyoc.steps.replacement import finish_replacement, replace_role
 from gridbyoc.steps.report import Report, report_of
 from gridbyoc.steps.review.review import review_of
+from gridbyoc.steps.role_policies import read_role
 from gridbyoc.steps.rollback import Made, compensating
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait, wait_for
@@ -75,8 +76,10 @@ def carry_out(run: Run, site: Site, plan: Plan, approval: Approval, wishes: Wish
     clusters = wait_for(run, site.preflight.registrar, clusters)
     finish_replacement(run, site, plan.kept_ids, grant, may_destroy=approval.destroy, may_plan=not wishes.only_planned)
     _delete_unlisted(run, site, changes)
-    report = report_of(run, site, outputs, resources, changes, clusters)
-    remember_converged(run, site, grant, report)
+    reading = read_role(site.preflight.session, grant.role_arn)
+    policies = reading.policies(run.stack, grant.external_id)
+    report = report_of(run, site, outputs, resources, changes, clusters, policies)
+    remember_converged(run, site, grant, report, reading.role)
     return report
 
 
@@ -99,6 +102,9 @@ def _approve_and_apply(
 
 
 def _approve(run: Run, site: Site, plan: Plan, approval: Approval) -> None:
+    if not plan.has_changes or approval.create_and_change:
+        for warning in plan.warnings:
+            run.outside.emit(Note(warning, "warning"))
     if not plan.has_changes:
         return
     if plan.destroys:

@@ -11,7 +11,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 
 from gridbyoc import __version__
 from gridbyoc.aws import AwsSession, caller_identity, guard_account
-from gridbyoc.aws.live_role import read_live_role
+from gridbyoc.aws.live_role import LiveRole, read_live_role
 from gridbyoc.aws.s3_state import state_version
 from gridbyoc.control_plane.model import Cluster, Grant, Phase, Registrar
 from gridbyoc.errors import GridbyocError
@@ -32,6 +32,7 @@ from gridbyoc.steps.converged_state import facts_of, stands_as_in_state
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.prepare import Site
 from gridbyoc.steps.report import Report
+from gridbyoc.steps.role_policies import RolePolicies, compare_policies
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import Backend, provider_settings
 
@@ -74,14 +75,18 @@ def unchanged(run: Run) -> Report | None:
         step.detail = found if isinstance(found, str) else "nothing has moved since the last run"
     if isinstance(found, str):
         return None
-    actions: dict[str, Action] = {cluster.name: "none" for cluster in found}
+    clusters, policies = found
+    actions: dict[str, Action] = {cluster.name: "none" for cluster in clusters}
     seconds = {str(name): took for name, took in run.seconds.items()}
     role = (record.role_arn, record.role_name)
-    return Report(run.stack.name, record.account_id, *role, False, UNCHANGED, found, actions, seconds)
+    return Report(run.stack.name, record.account_id, *role, False, UNCHANGED, clusters, actions, seconds, policies)
 
 
-def remember_converged(run: Run, site: Site, grant: Grant, report: Report) -> None:
+def remember_converged(run: Run, site: Site, grant: Grant, report: Report, role: LiveRole | None) -> None:
     """Keep the fingerprint of a run that came to its end, for the next one; without one where it is not covered.
+
+    ``role`` is the live role as it was read just now; beside policies that the stack file does not list, and where
+    not all could be read, no fingerprint is kept.
 
     What cannot be read now is no failure of the run: the next one takes the long way.
     """
@@ -91,20 +96,22 @@ def remember_converged(run: Run, site: Site, grant: Grant, report: Report) -> No
     old_grant = site.previous_role is not None or any(i != grant.external_id for i in standing_ids(run.work_dir))
     if old_grant or not _covered(run) or any(c.status != "running" for c in report.clusters):
         return
+    facts = facts_of(role) if role and compare_policies(role, run.stack.role).as_declared else None
+    if facts is None:
+        return
     with suppress(GridbyocError):
-        record = _fingerprint(run, site, grant, report)
+        record = _fingerprint(run, site, grant, report, facts)
         if record is not None:
             write_atomic(path, json.dumps({**asdict(record), "key": record.key.hex()}, indent=2) + "\n")
 
 
-def _fingerprint(run: Run, site: Site, grant: Grant, report: Report) -> Converged | None:
+def _fingerprint(run: Run, site: Site, grant: Grant, report: Report, live: Mapping[str, Any]) -> Converged | None:
     """What is live counts only where it is what state and stack file say: the wait was long, and others act too."""
     flight, key = site.preflight, secrets.token_bytes(32)
     state = _state(run, flight.session)
-    live = facts_of(read_live_role(flight.session, report.role_arn, every_document=False))
     clusters = _ours(flight.registrar.list(), report.role_arn)
     wanted = {spec.name: spec for spec in run.stack.clusters}
-    if state is None or live is None or {cluster.name for cluster in clusters} != wanted.keys():
+    if state is None or {cluster.name for cluster in clusters} != wanted.keys():
         return None
     moved = any(flight.registrar.diff(cluster, wanted[cluster.name], grant) for cluster in clusters)
     if moved or not stands_as_in_state(live, site.runner.state()):
@@ -129,8 +136,8 @@ def _covered(run: Run) -> bool:
     return not any(strange_files(run.work_dir))
 
 
-def _compare(run: Run, record: Converged) -> tuple[Cluster, ...] | str:
-    """The stack's clusters where everything is the same, else what is not, in a few words."""
+def _compare(run: Run, record: Converged) -> tuple[tuple[Cluster, ...], RolePolicies] | str:
+    """The stack's clusters and the role's policies where everything is the same, else what is not, in a few words."""
     rendered = render(run.stack, run.work_dir, s3_native_lock=record.native_lock, account_id=record.account_id)
     for warning in rendered.warnings:
         run.outside.emit(Note(warning, "warning"))
@@ -149,9 +156,14 @@ def _compare(run: Run, record: Converged) -> tuple[Cluster, ...] | str:
         return "the credentials belong to another account"
     if _digest(record.key, state.result()) != record.state:
         return "the state has changed"
-    if _digest(record.key, facts_of(live.result())) != record.live:
+    role = live.result()
+    if _digest(record.key, facts_of(role)) != record.live:
         return "the role or its policies have changed"
-    return _same_clusters(run, record, registrar, listed)
+    policies = compare_policies(role, run.stack.role)
+    if not policies.as_declared:
+        return "the role has policies that the stack file does not list"
+    clusters = _same_clusters(run, record, registrar, listed)
+    return clusters if isinstance(clusters, str) else (clusters, policies)
 
 
 def _same_clusters(

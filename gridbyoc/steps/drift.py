@@ -1,9 +1,9 @@
-"""Two-sided drift: what differs from the stack file in AWS, in the live role's trust, and at the control plane."""
+"""Two-sided drift: what differs from the stack file in AWS, in the live role, and at the control plane."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from gridbyoc.aws import await_trust
@@ -15,6 +15,7 @@ from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
 from gridbyoc.steps.prepare import Site, current_grant, prepare, rerender
 from gridbyoc.steps.review.outside import changed_outside
+from gridbyoc.steps.role_policies import NOT_COMPARED, read_role
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.scratch import scratch_run
 
@@ -28,18 +29,35 @@ class Drift:
     detail: str
 
 
-def find_drift(run: Run) -> tuple[Drift, ...]:
+@dataclass(slots=True)
+class DriftFound:
+    """What a comparison came to. ``unknown``: what could not be read, with the reason; ``remarks``: what is accepted
+    or not compared, in a sentence each.
+    """
+
+    differences: list[Drift] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def none(self) -> bool:
+        """Whether all was read and nothing differs."""
+        return not self.differences and not self.unknown
+
+
+def find_drift(run: Run) -> DriftFound:
     """Compare the stack file with all three. Reads only, on a copy: it works while another run holds the lock."""
+    found = DriftFound()
     with scratch_run(run) as reading:
         site = prepare(reading)
         grant = current_grant(reading, site)
         if grant is None:
-            return (Drift("terraform", "role", "nothing has been applied yet"),)
-        return (
-            *_terraform(reading, site, grant),
-            *_role(reading, site, grant),
-            *_control_plane(reading, site, grant),
-        )
+            found.differences.append(Drift("terraform", "role", "nothing has been applied yet"))
+            return found
+        found.differences += _terraform(reading, site, grant)
+        _role(reading, site, grant, found)
+        found.differences += _control_plane(reading, site, grant)
+        return found
 
 
 def _terraform(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
@@ -59,7 +77,20 @@ def _terraform(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
         yield Drift("terraform", f"output {name}", "bootstrap would change it")
 
 
-def _role(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
+def _role(run: Run, site: Site, grant: Grant, found: DriftFound) -> None:
+    """The live trust policy, and the policies of the role and of one that is being replaced."""
+    _trust(run, site, grant, found)
+    for arn in sorted(site.roles(grant)):
+        policies = read_role(site.preflight.session, arn).policies(run.stack, grant.external_id)
+        if policies is None:
+            found.remarks += () if NOT_COMPARED in found.remarks else (NOT_COMPARED,)
+            continue
+        found.differences += (Drift("role", subject, detail) for subject, detail in policies.differences())
+        found.unknown += policies.unknown
+        found.remarks += (f"Accepted on the role by the stack file: {name}." for name in policies.accepted)
+
+
+def _trust(run: Run, site: Site, grant: Grant, found: DriftFound) -> None:
     with run.step("trust") as step:
         try:
             trust = await_trust(
@@ -73,9 +104,11 @@ def _role(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
             )
         except TrustError as error:
             step.detail = "not admitted"
-            yield Drift("role", grant.role_arn, error.why)
+            found.differences.append(Drift("role", grant.role_arn, error.why))
             return
         step.detail = trust.detail
+    if trust.verdict == "unknown":
+        found.remarks.append(f"Whether the role admits the control plane could not be told: {trust.detail}.")
 
 
 def _control_plane(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:

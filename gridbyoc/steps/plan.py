@@ -9,11 +9,13 @@ from pathlib import Path
 from gridbyoc.control_plane.model import Grant
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.background import Background
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.cost import standing_cost
 from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
 from gridbyoc.steps.prepare import Site, current_grant, rerender
+from gridbyoc.steps.role_policies import RolePolicies, RoleReading, read_role
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.vendor_defaults import keep_standing_role
 from gridbyoc.terraform import PlanSummary, ResourceChange
@@ -21,7 +23,11 @@ from gridbyoc.terraform import PlanSummary, ResourceChange
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a bootstrap would do. ``terraform`` is ``None`` where a fresh role is made without planning it first."""
+    """What a bootstrap would do. ``terraform`` is ``None`` where a fresh role is made without planning it first.
+
+    ``policies``: those of the live role, compared with the stack file; ``None`` where there is no role yet, or another
+    module makes it.
+    """
 
     terraform: PlanSummary | None
     clusters: tuple[ClusterChange, ...]
@@ -29,6 +35,7 @@ class Plan:
     grant: Grant | None
     kept_ids: tuple[Secret, ...] = ()
     saved: Path | None = None
+    policies: RolePolicies | None = None
 
     @property
     def has_changes(self) -> bool:
@@ -50,6 +57,12 @@ class Plan:
         )
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is not as the stack file says, or not known, and would stay so; a sentence each."""
+        put_right = self.terraform is None or self.terraform.has_changes
+        return self.policies.warnings(put_right=put_right) if self.policies else ()
+
+    @property
     def handed_on(self) -> tuple[str, ...]:
         """What of the grant would be another after the apply (``role_arn``, ``external_id``): clusters are given it."""
         changed = self.terraform.outputs if self.terraform and self.grant else ()
@@ -65,6 +78,7 @@ def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
     """Plan both sides. The saved plan lies in the work_dir until it is applied or dropped."""
     keep_standing_role(run.stack, site.standing)
     grant = current_grant(run, site)
+    reading = role_reading(site, grant)
     kept = ids_to_keep(site, grant)
     rerender(run, site, kept)
     with run.step("plan") as step:
@@ -78,7 +92,16 @@ def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
             step.detail = f"{summary.add} to add, {summary.change} to change, {summary.destroy} to destroy"
         else:
             step.detail = "a new role"
-    return Plan(summary, changes, costs_of(run.stack, changes), grant, kept, saved)
+    policies = reading.result().policies(run.stack, grant.external_id) if reading and grant else None
+    return Plan(summary, changes, costs_of(run.stack, changes), grant, kept, saved, policies)
+
+
+def role_reading(site: Site, grant: Grant | None) -> Background[RoleReading] | None:
+    """The live role, read beside what goes on; ``None`` where there is none yet."""
+    if grant is None:
+        return None
+    session, arn = site.preflight.session, grant.role_arn
+    return Background(lambda: read_role(session, arn))
 
 
 def costs_of(stack: Stack, changes: Iterable[ClusterChange]) -> tuple[str, ...]:

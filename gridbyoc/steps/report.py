@@ -9,13 +9,17 @@ from typing import Any
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.steps.changes import Action, ClusterChange
 from gridbyoc.steps.prepare import Site
+from gridbyoc.steps.role_policies import RolePolicies
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import Outputs
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The end of a bootstrap. ``changed`` is false where both sides were as the stack file asks already."""
+    """The end of a bootstrap. ``changed`` is false where nothing had to be changed on either side.
+
+    ``policies``: those of the live role, compared with the stack file; ``None`` where another module makes it.
+    """
 
     stack: str
     account_id: str
@@ -26,6 +30,12 @@ class Report:
     clusters: tuple[Cluster, ...]
     actions: Mapping[str, Action]
     seconds: Mapping[str, float]
+    policies: RolePolicies | None = None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """A sentence for what is not as the stack file says though nothing had to be changed."""
+        return self.policies.warnings(put_right=False) if self.policies else ()
 
     def as_json(self) -> dict[str, Any]:
         """The report as the last object of ``--format json``; it names no secret."""
@@ -39,6 +49,7 @@ class Report:
             "resources": dict(self.resources),
             "clusters": [cluster_object(c) | {"action": self.actions.get(c.name, "none")} for c in self.clusters],
             "seconds": {step: round(took, 3) for step, took in self.seconds.items()},
+            "policies": self.policies.as_json() if self.policies else None,
         }
 
 
@@ -49,6 +60,7 @@ def report_of(
     resources: Mapping[str, int],
     changes: tuple[ClusterChange, ...],
     clusters: tuple[Cluster, ...],
+    policies: RolePolicies | None,
 ) -> Report:
     """What a run that is over has come to."""
     actions: dict[str, Action] = {change.name: change.action for change in changes}
@@ -63,6 +75,7 @@ def report_of(
         clusters,
         actions,
         {str(step): took for step, took in run.seconds.items()},
+        policies,
     )
 
 

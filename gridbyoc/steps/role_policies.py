@@ -19,9 +19,15 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import enumerated
 
 VERSION = "2012-10-17"
-NOT_DECLARED = "Take it off the role, list it in role.managed_policies, or accept it in role.known_policies"
-"""What to do about an attached policy that the stack file does not list."""
-NOT_DECLARED_INLINE = "Delete it, or accept it in role.known_inline_policies"
+NOT_DECLARED = (
+    "Take off the role what is not meant to be there; list the rest in role.managed_policies, or, where others attach "
+    "it, in role.known_policies or role.known_inline_policies."
+)
+"""What to do about policies that the stack file does not list."""
+NOT_COMPARED = (
+    "The policies of a role that another module makes are not in the stack file, so they are not compared; "
+    "`gridbyoc verify` lists them."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,17 @@ class RolePolicies:
     def as_declared(self) -> bool:
         """Whether all was read and nothing differs."""
         return not self.differs and not self.unknown
+
+    def warnings(self, *, put_right: bool) -> tuple[str, ...]:
+        """What differs and what is not known, a sentence each. ``put_right``: without what an apply mends."""
+        found = [f"The role has what the stack file does not list: {', '.join(self.undeclared)}. {NOT_DECLARED}"]
+        found = found if self.undeclared else []
+        if not put_right:
+            undeclared = {*self.undeclared}
+            rest = (each for each in self.differences() if each[0] not in undeclared)
+            found += [f"The role differs from the stack file: {subject} {detail}." for subject, detail in rest]
+        found += [f"Not all of the role could be compared with the stack file ({why})." for why in self.unknown]
+        return tuple(found)
 
     def differences(self) -> Iterator[tuple[str, str]]:
         """What differs (an ARN, an inline policy, the role's boundary), and how."""
@@ -133,20 +150,37 @@ def compare_policies(role: LiveRole, declared: Role, *, own_module: bool = True)
     )
 
 
-def live_policies(session: AwsSession, stack: Stack, role_arn: str, external_id: Secret) -> RolePolicies | None:
-    """Read the role and compare; ``None`` where another module makes it, whose policies the stack file does not list.
+@dataclass(frozen=True, slots=True)
+class RoleReading:
+    """A role as it was read, its policies by their ARNs. ``role`` is ``None`` where there is none, or none was read.
 
-    Raises nothing of its own: what cannot be read is unknown. A role that is not there has no policies.
+    ``why`` says why it could not be read.
     """
-    if stack.terraform.module is not None:
-        return None
+
+    arn: str
+    role: LiveRole | None
+    why: str = ""
+
+    def policies(self, stack: Stack, external_id: Secret) -> RolePolicies | None:
+        """Compared with the stack file; ``None`` where another module makes the role.
+
+        What cannot be read is unknown. A role that is not there has no policies.
+        """
+        if stack.terraform.module is not None:
+            return None
+        if self.role is None:
+            return RolePolicies(self.arn, unknown=(self.why,) if self.why else ()).hiding(external_id)
+        return compare_policies(self.role, stack.role).hiding(external_id)
+
+
+def read_role(session: AwsSession, role_arn: str) -> RoleReading:
+    """Read the role without the documents of AWS's own policies. Raises nothing of its own."""
     try:
-        role = read_live_role(session, role_arn, every_document=False)
+        return RoleReading(role_arn, read_live_role(session, role_arn, every_document=False))
     except TrustError:
-        return RolePolicies(role_arn)
+        return RoleReading(role_arn, None)
     except GridbyocError as error:
-        return RolePolicies(role_arn, unknown=(f"{error.what} {error.why}".strip(),))
-    return compare_policies(role, stack.role).hiding(external_id)
+        return RoleReading(role_arn, None, f"{error.what} {error.why}".strip())
 
 
 def own_policy_arn(role_arn: str) -> str:

@@ -13,6 +13,7 @@ from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.lock import holder_of
 from gridbyoc.steps.prepare import read_outputs
+from gridbyoc.steps.role_policies import NOT_DECLARED, RolePolicies, read_role
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import Outputs
 
@@ -30,7 +31,10 @@ class LastRun:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What was found; a side that could not be read is named in ``unknown`` with the reason."""
+    """What was found; a side that could not be read is named in ``unknown`` with the reason.
+
+    ``policies``: the role's, compared with the stack file; ``None`` where there is no role, or another module makes it.
+    """
 
     last_run: LastRun | None
     holder: str | None
@@ -40,6 +44,7 @@ class Status:
     unknown: Mapping[str, str]
     errored_state: bool
     next_step: str
+    policies: RolePolicies | None = None
 
 
 def stack_status(run: Run) -> Status:
@@ -47,7 +52,7 @@ def stack_status(run: Run) -> Status:
     last = _last_run(read_journal(run.work_dir / JOURNAL))
     unknown: dict[str, str] = {}
     outputs = _outputs(run, unknown)
-    trust = _trust(run, outputs, unknown) if outputs else "no role yet"
+    trust, policies = _role(run, outputs, unknown) if outputs else ("no role yet", None)
     clusters = _clusters(run, outputs, unknown)
     errored = (run.work_dir / "errored.tfstate").exists()
     holder = holder_of(run.work_dir)
@@ -59,7 +64,8 @@ def stack_status(run: Run) -> Status:
         clusters,
         unknown,
         errored,
-        _next_step(run, outputs, clusters, unknown, errored=errored, holder=holder),
+        _next_step(run, outputs, clusters, unknown, policies, errored=errored, holder=holder),
+        policies,
     )
 
 
@@ -92,7 +98,8 @@ def _outputs(run: Run, unknown: dict[str, str]) -> Outputs | None:
         return None
 
 
-def _trust(run: Run, outputs: Outputs, unknown: dict[str, str]) -> str:
+def _role(run: Run, outputs: Outputs, unknown: dict[str, str]) -> tuple[str, RolePolicies | None]:
+    """Whether the role admits the control plane, in words; its policies, compared with the stack file."""
     try:
         session = run.open_session()
         guard_account(caller_identity(session), run.stack.aws.account_id)
@@ -104,8 +111,11 @@ def _trust(run: Run, outputs: Outputs, unknown: dict[str, str]) -> str:
         )  # fmt: skip
     except GridbyocError as error:
         unknown["role"] = f"{error.what} {error.why}".strip()
-        return "not proven"
-    return found.detail
+        return "not proven", None
+    policies = read_role(session, outputs.role_arn).policies(run.stack, outputs.external_id)
+    if policies is not None and policies.unknown:
+        unknown["role's policies"] = "; ".join(policies.unknown)
+    return found.detail, policies
 
 
 def _clusters(run: Run, outputs: Outputs | None, unknown: dict[str, str]) -> tuple[Cluster, ...]:
@@ -124,6 +134,7 @@ def _next_step(
     outputs: Outputs | None,
     clusters: tuple[Cluster, ...],
     unknown: Mapping[str, str],
+    policies: RolePolicies | None,
     *,
     errored: bool,
     holder: str | None,
@@ -134,7 +145,9 @@ def _next_step(
         return "Run `gridbyoc state push`: an earlier run could not save its state."
     if unknown:
         return f"Mend what could not be read ({', '.join(unknown)}), then look again."
+    if policies is not None and policies.undeclared:
+        return NOT_DECLARED
     running = {c.name for c in clusters if c.status == "running"}
-    if outputs and all(spec.name in running for spec in run.stack.clusters):
+    if outputs and not (policies and policies.differs) and all(spec.name in running for spec in run.stack.clusters):
         return "Nothing: the stack is up. `gridbyoc drift` looks closer."
     return "Run `gridbyoc bootstrap`: it goes on from what exists."

@@ -16,7 +16,7 @@ from gridbyoc.render import data_dir
 from gridbyoc.show.page.html import page_html
 from gridbyoc.stack.model import Aws, ClusterSpec, ControlPlane, InstanceType, Role, Stack, TerraformSettings
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.drift import Drift
+from gridbyoc.steps.drift import Drift, DriftFound
 from gridbyoc.steps.page.granted import live_grant
 from gridbyoc.steps.page.history import past_runs
 from gridbyoc.steps.page.model import Page, Reading
@@ -94,7 +94,7 @@ def a_page(role: LiveRole | None = None, *, secrets: tuple[str, ...] = (CANARY,)
         granted=live_grant(subject_of(found)),
         status=Reading(Status(None, None, ROLE, "admitted", clusters, {}, False, "Nothing: the stack is up.")),
         proof=Reading(proof),
-        drift=Reading((Drift("role", ROLE, "differs"),)),
+        drift=Reading(DriftFound([Drift("role", ROLE, "differs")])),
         findings=Reading((Finding(KIND, "warn", "read", "needed", "Do `this`."), Finding(KIND, "pass", "fine"))),
         history=past_runs(JOURNAL),
         secrets=tuple(map(Secret, secrets)),

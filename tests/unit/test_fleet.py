@@ -357,6 +357,7 @@ PLAN = {
     "terraform": {"add": 2, "change": 0, "destroy": 1},
     "clusters": [{"name": "c", "action": "create"}, {"name": "d", "action": "none"}],
 }
+POLICIES = {"undeclared": {"attached": ["arn:a"], "inline": ["i"]}, "unknown": ["x: denied"]}
 PROBLEMS = [{"level": "error", "file": "f", "line": 3, "path": "a.b", "message": "is wrong"}, {}]
 
 
@@ -383,6 +384,28 @@ PROBLEMS = [{"level": "error", "file": "f", "line": 3, "path": "a.b", "message":
             "1 drifted: AWS: r",
         ),
         ("drift", {"type": "drift", "drift": []}, 0, "done", "no drift"),
+        ("drift", {"type": "drift", "drift": [], "unknown": ["x: denied"]}, 4, "failed", "not known: x: denied"),
+        (
+            "drift",
+            {"type": "drift", "drift": [{"side": "role", "subject": "r"}], "unknown": ["x: denied"]},
+            3,
+            "changes",
+            "1 drifted: role: r; not known: x: denied",
+        ),
+        (
+            "bootstrap",
+            {"type": "report", "changed": False, "clusters": [], "policies": POLICIES},
+            0,
+            "done",
+            "nothing changed; not in the stack file: arn:a, i; not known: x: denied",
+        ),
+        (
+            "plan",
+            {"type": "plan", "has_changes": False, "policies": POLICIES},
+            0,
+            "done",
+            "not in the stack file: arn:a, i; not known: x: denied; no changes",
+        ),
         (
             "destroy",
             {"type": "destroyed", "clusters": ["c"], "resources": 9, "left": {"leftovers": [1]}},

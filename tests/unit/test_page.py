@@ -18,6 +18,7 @@ from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.show.page.data import page_object
 from gridbyoc.show.page.html import is_page
 from gridbyoc.stack.model import ControlPlane
+from gridbyoc.steps.drift import DriftFound
 from gridbyoc.steps.page.granted import declared_grant
 from gridbyoc.steps.page.model import PastRun, Reading
 from gridbyoc.steps.status import Status
@@ -52,7 +53,7 @@ def hostile_page(text: str) -> str:
     status = Status(None, text, ROLE, text, clusters, {text: text}, False, text)
     step = page.history[0].steps[0]
     run = PastRun(text, text, text, 1.0, text, text, (replace(step, name=text, detail=text, outcome=text),))
-    drift = (replace(page.drift.value[0], subject=text, detail=text),)
+    drift = DriftFound([replace(page.drift.value.differences[0], subject=text, detail=text)], [text], [text])
     return html(
         replace(page, status=Reading(status), history=(run,), drift=Reading(drift), findings=Reading(None, text))
     )
@@ -193,10 +194,20 @@ def test_what_could_not_be_read_is_said_and_costs_nothing_else() -> None:
 
 
 def test_a_stack_without_flaws_says_so() -> None:
-    page = a_page(drift=Reading(()), findings=Reading(()))
+    page = a_page(drift=Reading(DriftFound()), findings=Reading(()))
     text = read(html(page)).text
     assert "are as the stack file asks" in text
     assert "Every check passes" in text
+
+
+def test_drift_that_is_not_known_is_not_none() -> None:
+    page = a_page(drift=Reading(DriftFound(unknown=["the attached policies: denied"], remarks=["A remark."])))
+    text = read(html(page)).text
+    assert "not all compared" in text
+    assert "the attached policies: denied" in text
+    assert "A remark." in text
+    assert "are as the stack file asks" not in text
+    assert page_object(page)["drift_unknown"] == ["the attached policies: denied"]
 
 
 def test_lightning_has_no_price() -> None:

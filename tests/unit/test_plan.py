@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gridbyoc.steps.changes import ClusterChange
 from gridbyoc.steps.plan import Plan
+from gridbyoc.steps.role_policies import RolePolicies
 from gridbyoc.terraform import PlanSummary, ResourceChange
 from tests.unit.fakes import GRANT, cluster
 
@@ -14,6 +17,7 @@ POLICY = "module.gridbyoc.aws_iam_policy.this[0]"
 ATTACHED = 'module.gridbyoc.aws_iam_role_policy_attachment.managed["AmazonS3FullAccess"]'
 EXTERNAL_ID = "module.gridbyoc.terraform_data.this"
 BUCKET = "module.gridbyoc.aws_s3_bucket.data"
+ROLE_ARN = GRANT.role_arn
 USED = ClusterChange("none", "ml", cluster=cluster("ml"))
 NEW = ClusterChange("create", "ml")
 GONE = ClusterChange("delete", "old", cluster=cluster("old"))
@@ -50,6 +54,25 @@ def test_what_needs_the_approval_of_a_destruction(
     change: ResourceChange, clusters: tuple[ClusterChange, ...], destroys: tuple[str, ...]
 ) -> None:
     assert plan(change, clusters=clusters).destroys == destroys
+
+
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+LIMITS = "arn:aws:iam::123456789012:policy/limits"
+DIFFERS = RolePolicies(ROLE_ARN, missing=(LIMITS,), attached=(ADMIN,), inline=("x",), unknown=("the y: denied",))
+
+
+def test_what_an_apply_does_not_put_right_is_a_warning() -> None:
+    """What Terraform would change is its part; where it would change nothing, each difference is told."""
+    changes = replace(plan(ResourceChange(ATTACHED, "create")), policies=DIFFERS)
+    further, unknown = changes.warnings
+    assert further.startswith(f"The role has what the stack file does not list: {ADMIN}, inline policy x. Take off")
+    assert unknown == "Not all of the role could be compared with the stack file (the y: denied)."
+    for standing in (plan(), Plan(None, (), (), None)):
+        told = replace(standing, policies=DIFFERS).warnings
+        missing = f"The role differs from the stack file: {LIMITS} is listed in the stack file, and is not attached."
+        assert (missing in told) is not (standing.terraform is None)
+        assert not standing.warnings
+    assert replace(plan(), policies=RolePolicies(ROLE_ARN, known=(ADMIN,))).warnings == ()
 
 
 def test_a_cluster_that_the_file_lists_no_more_is_a_destruction() -> None:

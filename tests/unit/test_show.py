@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
 from gridbyoc.show import renderer
+from gridbyoc.show.applied import report_markdown
 from gridbyoc.show.live import Live
 from gridbyoc.show.plain import Plain, duration
 from gridbyoc.show.plan import plan_lines, plan_object, summary
@@ -18,6 +20,7 @@ from gridbyoc.steps.events import Asking, ClusterProgress, Event, Note, Resource
 from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.report import Report
 from gridbyoc.steps.review.review import review
+from gridbyoc.steps.role_policies import RolePolicies
 from tests.unit.fakes import ROLE, Time, cluster, stack
 
 STORY: tuple[Event, ...] = (
@@ -135,6 +138,24 @@ def test_a_report_says_when_nothing_changed() -> None:
     assert "clusters  a: created" in report_lines(made)
 
 
+STRAY = RolePolicies(ROLE, attached=("arn:aws:iam::aws:policy/AdministratorAccess",), known=("arn:known",))
+
+
+def test_a_report_names_what_the_stack_file_does_not_list() -> None:
+    kept = Report("demo", "1", ROLE, "grid", False, {"add": 0}, (), {}, {"init": 0.5}, STRAY)
+    text = "\n".join(report_lines(kept))
+    assert "Nothing was changed, and not everything is as the stack file says:\nThe role has what the" in text
+    assert "accepted  arn:known, which the stack file does not manage" in text
+    assert "Nothing changed" not in text
+    assert "AdministratorAccess" in "\n".join(report_lines(replace(kept, changed=True)))
+    markdown = report_markdown(kept, kept.remarks)
+    assert markdown.count("AdministratorAccess") == 1
+    assert "Nothing changed" not in markdown
+    assert kept.as_json()["policies"]["undeclared"]["attached"] == list(STRAY.attached)
+    listed = replace(kept, policies=RolePolicies(ROLE, known=("arn:known",)))
+    assert report_lines(listed)[-1].startswith("Nothing changed: both sides")
+
+
 def test_the_summary_of_no_changes() -> None:
     from gridbyoc.terraform import PlanSummary
 
@@ -143,3 +164,9 @@ def test_the_summary_of_no_changes() -> None:
     lines = plan_lines(review(stack(), plan, {}))
     assert "    no changes" in lines
     assert "    cluster a: no changes" in lines
+    stray = replace(plan, policies=STRAY)
+    lines = plan_lines(review(stack(), stray, {}))
+    assert "both sides" not in lines[-1]
+    assert lines[lines.index("Not as the stack file says, and left so:") + 1].startswith("  The role has what")
+    assert plan_object(stray)["policies"]["as_declared"] is False
+    assert review(stack(), stray, {}, ["x"]).warnings == (*stray.warnings, "x")

@@ -28,7 +28,8 @@ def page_object(page: Page) -> dict[str, Any]:
         "granted": asdict(page.granted),
         "status": _read(page.status, _status),
         "verify": _read(page.proof, verify_object),
-        "drift": _read(page.drift, lambda found: [asdict(each) for each in found]),
+        "drift": _read(page.drift, lambda found: [asdict(each) for each in found.differences]),
+        "drift_unknown": _read(page.drift, lambda found: found.unknown),
         "preflight": _read(page.findings, lambda found: [finding_object(each) for each in found]),
         "standing_cost": cost_sentences(page.stack),
         "history": [asdict(run) for run in page.history],
@@ -47,6 +48,7 @@ def _status(status: Status) -> dict[str, Any]:
         "trust": status.trust,
         "holder": status.holder,
         "unknown": dict(status.unknown),
+        "policies": status.policies.as_json() if status.policies else None,
         "clusters": [cluster_object(cluster) for cluster in status.clusters],
         "next": status.next_step,
     }

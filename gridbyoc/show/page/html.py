@@ -69,7 +69,7 @@ def _content(page: Page) -> dict[str, Any]:
         "costs": tables.cost_sentences(stack),
         "runs": [_run(run) for run in page.history[:LATEST]],
         **_findings(page),
-        "drift": tables.drift_table(page.drift.value) if page.drift.value else None,
+        "drift": tables.drift_table(page.drift.value) if page.drift.value and not page.drift.value.none else None,
         "history": tables.history_table(page.history),
         "earlier": max(len(page.history) - tables.MOST_RUNS, 0),
     }

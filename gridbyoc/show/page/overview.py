@@ -26,7 +26,7 @@ def next_step(page: Page) -> str:
     status = page.status.value
     if status is None:
         return "Mend what could not be read, then look again."
-    if page.drift.value and status.next_step.startswith("Nothing"):
+    if page.drift.value and page.drift.value.differences and status.next_step.startswith("Nothing"):
         return "Look at the drift: `gridbyoc bootstrap` puts back what differs from the stack file."
     return status.next_step
 
@@ -66,7 +66,10 @@ def _verdicts(found: Iterable[str]) -> tuple[str, str]:
 def _drift(page: Page) -> Tile:
     if page.drift.value is None:
         return Tile("Drift", NOT_READ, "unknown", "drift")
-    count = len(page.drift.value)
+    count = len(page.drift.value.differences)
+    if page.drift.value.unknown:
+        words = f"{counted(count, 'difference')}, not all compared" if count else "not all compared"
+        return Tile("Drift", words, "warn" if count else "unknown", "drift")
     return Tile("Drift", counted(count, "difference") if count else "none", "warn" if count else "pass", "drift")
 
 

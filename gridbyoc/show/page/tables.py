@@ -10,7 +10,7 @@ from gridbyoc.show.page.words import instant, minute
 from gridbyoc.show.plain import duration
 from gridbyoc.stack.model import ClusterSpec, InstanceType, Stack
 from gridbyoc.steps.cost import dollars_a_day, standing_cost
-from gridbyoc.steps.drift import Drift
+from gridbyoc.steps.drift import DriftFound
 from gridbyoc.steps.page.model import Granted, GrantedPolicy, PastRun
 from gridbyoc.steps.preflight.model import Finding
 from gridbyoc.steps.verify_model import VerifyFinding
@@ -153,9 +153,10 @@ def proof_table(caption: str, findings: Iterable[VerifyFinding], *, todo: bool) 
     return table(caption, ("code", "question", "verdict", "found", *(("do",) if todo else ())), rows)
 
 
-def drift_table(drifts: Iterable[Drift]) -> Table:
-    """What differs, side by side."""
-    rows = [(Cell(each.side), code(each.subject), Cell(each.detail)) for each in drifts]
+def drift_table(found: DriftFound) -> Table:
+    """What differs, side by side, and what could not be compared."""
+    rows = [(Cell(each.side), code(each.subject), Cell(each.detail)) for each in found.differences]
+    rows += [(Cell("role"), mark("not known", "unknown"), Cell(reason)) for reason in found.unknown]
     return table("What differs from the stack file", ("side", "of what", "how"), rows)
 
 

@@ -21,7 +21,7 @@ from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
-from gridbyoc.steps.plan import Plan, costs_of
+from gridbyoc.steps.plan import Plan, costs_of, role_reading
 from gridbyoc.steps.prepare import Site, current_grant, open_runner, prepare, rerender
 from gridbyoc.steps.report import Report
 from gridbyoc.steps.rollback import Made
@@ -59,6 +59,7 @@ def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
 
 def _planned(run: Run, site: Site, bundle: Bundle, grant: Grant | None) -> Plan:
     """The plan that the bundle holds, in its place; what is worked out again must come out as it did then."""
+    reading = role_reading(site, grant)
     kept = ids_to_keep(site, grant)
     rerender(run, site, kept)
     flight = site.preflight
@@ -66,7 +67,8 @@ def _planned(run: Run, site: Site, bundle: Bundle, grant: Grant | None) -> Plan:
     _refuse(bundle, _decisions_moved(run, bundle, changes))
     saved = run.work_dir / SAVED_PLAN
     write_atomic(saved, bundle.plan)
-    return Plan(bundle.terraform, changes, costs_of(run.stack, changes), grant, kept, saved)
+    policies = reading.result().policies(run.stack, grant.external_id) if reading and grant else None
+    return Plan(bundle.terraform, changes, costs_of(run.stack, changes), grant, kept, saved, policies)
 
 
 def _decisions_moved(run: Run, bundle: Bundle, changes: tuple[ClusterChange, ...]) -> Iterator[str]:

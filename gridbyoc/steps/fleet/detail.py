@@ -56,28 +56,43 @@ def _plan(said: Said) -> str:
     plan = said.get("plan", {})
     if not plan:
         return ""
+    policies = _policies(plan.get("policies"))
     if not plan.get("has_changes"):
-        return "no changes"
+        return "; ".join((*policies, "no changes"))
     terraform, clusters = plan.get("terraform") or {}, plan.get("clusters") or ()
     counts = [f"{terraform[key]} to {key}" for key in ("add", "change", "destroy") if terraform.get(key)]
     if terraform.get("add") is None:
         counts = ["a new role"]
     acts = [f"{each.get('action')} cluster {each.get('name')}" for each in clusters if each.get("action") != "none"]
-    return "; ".join(filter(None, (", ".join(counts), ", ".join(acts))))
+    return "; ".join(filter(None, (*policies, ", ".join(counts), ", ".join(acts))))
 
 
 def _report(said: Said) -> str:
     report = said.get("report", {})
     clusters = ", ".join(f"{each.get('name')}: {each.get('status')}" for each in report.get("clusters") or ())
-    return f"{'' if report.get('changed') else 'nothing changed; '}{clusters}" if report else ""
+    if not report:
+        return ""
+    unchanged = "" if report.get("changed") else "nothing changed"
+    return "; ".join(filter(None, (unchanged, *_policies(report.get("policies")), clusters)))
+
+
+def _policies(found: object) -> list[str]:
+    """What the stack file does not list of a role's policies, and what is not known of them."""
+    if not isinstance(found, Mapping):
+        return []
+    undeclared = found.get("undeclared") or {}
+    names = [*(undeclared.get("attached") or ()), *(undeclared.get("inline") or ())]
+    listed = [f"not in the stack file: {', '.join(map(str, names))}"] if names else []
+    return [*listed, *(f"not known: {reason}" for reason in found.get("unknown") or ())]
 
 
 def _drift(said: Said) -> str:
-    drift = said.get("drift", {}).get("drift")
+    drift, unknown = said.get("drift", {}).get("drift"), said.get("drift", {}).get("unknown") or ()
     if not isinstance(drift, list):
         return ""
     first = f": {drift[0].get('side')}: {drift[0].get('subject')}" if drift else ""
-    return f"{len(drift)} drifted{first}" if drift else "no drift"
+    words = [f"{len(drift)} drifted{first}"] if drift else []
+    return "; ".join([*words, *(f"not known: {reason}" for reason in unknown)]) or "no drift"
 
 
 def _destroyed(said: Said) -> str:

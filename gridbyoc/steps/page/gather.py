@@ -15,7 +15,7 @@ from gridbyoc.render import standing_ids
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps import events
 from gridbyoc.steps.background import Background
-from gridbyoc.steps.drift import Drift, find_drift
+from gridbyoc.steps.drift import DriftFound, find_drift
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.page.granted import declared_grant, live_grant
 from gridbyoc.steps.page.history import past_runs
@@ -130,7 +130,7 @@ def _left(copy: AbstractContextManager[Run]) -> None:
         copy.__exit__(None, None, None)
 
 
-def _drift(copy: Reading[Run], stop: Event) -> tuple[Drift, ...]:
+def _drift(copy: Reading[Run], stop: Event) -> DriftFound:
     if copy.value is None:
         raise GridbyocError(copy.why)
 
@@ -142,14 +142,14 @@ def _drift(copy: Reading[Run], stop: Event) -> tuple[Drift, ...]:
     return find_drift(replace(copy.value, outside=replace(copy.value.outside, emit=listen)))
 
 
-def _drifting(copy: Reading[Run], leaving: ExitStack) -> Background[tuple[Drift, ...]]:
+def _drifting(copy: Reading[Run], leaving: ExitStack) -> Background[DriftFound]:
     stop = Event()
     drift = Background(lambda: _drift(copy, stop))
     leaving.callback(_end, drift, stop)
     return drift
 
 
-def _end(drift: Background[tuple[Drift, ...]], stop: Event) -> None:
+def _end(drift: Background[DriftFound], stop: Event) -> None:
     """Let it go, and its Terraform with it, before the copy that they work on is removed."""
     stop.set()
     drift.ended(PATIENCE)

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.drift import Drift
+from gridbyoc.steps.drift import DriftFound
 from gridbyoc.steps.preflight.model import Finding
 from gridbyoc.steps.status import Status
 from gridbyoc.steps.verdict import Verdict
@@ -106,7 +106,7 @@ class Page:
     granted: Granted
     status: Reading[Status]
     proof: Reading[Proof]
-    drift: Reading[tuple[Drift, ...]]
+    drift: Reading[DriftFound]
     findings: Reading[tuple[Finding, ...]]
     history: tuple[PastRun, ...]
     secrets: tuple[Secret, ...]

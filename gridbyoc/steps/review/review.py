@@ -99,7 +99,7 @@ def review(
         trust=tuple(_clean(each, redactor) for each in standing_trust(shown, trusted)),
         before=tuple(standing_cost(_spec(cluster), dialect) for cluster in there),
         after=tuple(standing_cost(spec, dialect) for spec in wanted),
-        warnings=tuple(redactor.clean(text) for text in warnings),
+        warnings=tuple(redactor.clean(text) for text in dict.fromkeys((*plan.warnings, *warnings))),
         outside=tuple(map(redactor.clean, changed_outside(shown))),
     )
 

@@ -1,0 +1,96 @@
+"""Policies that somebody puts on a standing role by hand: every command names them, none says that all is well."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.e2e.attached_provider import AttachedProvider
+from tests.e2e.conftest import Tool, World, stack_text
+from tests.e2e.fault_proxy import Fault, Proxy, proxy_of
+
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+DENIED = (
+    b"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+)
+KNOWN = f"known_policies: ['{ADMIN}'], known_inline_policies: [by-hand]"
+
+
+@pytest.fixture
+def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
+    return aws_provider.attach(tool)
+
+
+def named(text: str) -> None:
+    """Both policies stand in it, and none of the sentences that would be untrue."""
+    assert ADMIN in text
+    assert "by-hand" in text
+    for untrue in ("No drift", "no drift", "Nothing changed", "both sides are as the stack file asks", "stack is up"):
+        assert untrue not in text
+
+
+def test_policies_that_the_stack_file_does_not_list(tool: Tool, world: World) -> None:
+    tool.write(stack_text("stray", role="{name: grid-stray}"))
+    tool("bootstrap", "--yes")
+    record = tool.directory / ".gridbyoc" / "stray" / "converged.json"
+    believed = record.read_bytes()
+    iam = world.iam()
+    iam.attach_role_policy(RoleName="grid-stray", PolicyArn=ADMIN)
+    iam.put_role_policy(RoleName="grid-stray", PolicyName="by-hand", PolicyDocument=EVERYTHING)
+
+    named(tool("drift", status=3).out)
+    assert "the role has " + ADMIN in tool("verify", status=4).out
+    shown = tool("status").out
+    named(shown)
+    assert "next      Take off the role what is not meant to be there" in shown
+    named(tool("plan", "--report", "plan.md", "--report", "plan.json").out)
+    named((tool.directory / "plan.md").read_text())
+    planned = json.loads((tool.directory / "plan.json").read_text())
+    assert (planned["has_changes"], planned["policies"]["undeclared"]["inline"]) == (False, ["by-hand"])
+    page = json.loads(tool("report", "--format", "json", "--no-checks").out)
+    assert [each["subject"] for each in page["drift"]] == [ADMIN, "inline policy by-hand"]
+    again = tool("bootstrap", "--yes")
+    named(again.out)
+    named(again.err)
+
+    # a fingerprint is neither kept beside them, nor believed if an earlier run has kept it
+    assert not record.exists()
+    record.write_bytes(believed)
+    done = tool("bootstrap", "--yes", "--format", "json").objects[-1]
+    assert done["policies"]["undeclared"] == {"attached": [ADMIN], "inline": ["by-hand"]}
+    assert not record.exists()
+
+    tool.write(stack_text("stray", role=f"{{name: grid-stray, {KNOWN}}}"))
+    calm = tool("drift").out
+    assert "No drift" in calm
+    assert f"Accepted on the role by the stack file: {ADMIN}." in calm
+    assert "20 pass" in tool("verify", "--strict").out
+    done = tool("bootstrap", "--yes").out
+    assert "Nothing changed" in done
+    assert f"accepted  {ADMIN}, which the stack file does not manage" in done
+    assert record.exists()
+    quick = tool("bootstrap", "--yes")
+    assert "plan" not in quick.err
+    assert f"accepted  {ADMIN}" in quick.out
+    assert world.attached("grid-stray") >= {ADMIN}
+
+    with proxy_of(world.sandbox.aws_url) as aws:
+        unread(replace(tool, env={**tool.env, "AWS_ENDPOINT_URL": aws.url}), aws)
+
+
+def unread(tool: Tool, aws: Proxy) -> None:
+    """Terraform gets its lists as before, the tool does not: they are not taken for empty."""
+    for action in ("ListRolePolicies", "GetPolicyVersion", "ListAttachedRolePolicies"):
+        aws.strike(Fault(action, times=None, status=403, body=DENIED))
+        standing = tool("status").out
+        assert f"the caller may not call iam:{action}" in standing
+        assert "Nothing" not in standing.splitlines()[-1]
+    drifted = tool("fleet", "drift", ".", "--format", "json", status=4)
+    assert "not known: the attached policies: the caller may not call iam:ListAttachedRolePolicies" in drifted.out
+    assert "no drift" not in drifted.out
+    done = tool("bootstrap", "--yes")
+    assert "Nothing changed" not in done.text
+    assert "the caller may not call iam:ListAttachedRolePolicies" in done.out
