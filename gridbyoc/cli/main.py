@@ -21,6 +21,7 @@ import gridbyoc
 from gridbyoc.cli.app import App
 from gridbyoc.cli.github_log import log_of
 from gridbyoc.cli.options import Group
+from gridbyoc.cli.path_variables import absolute_paths
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
     ExitStatus,
@@ -106,11 +107,13 @@ def cli() -> None:
     """
 
 
-def _outside() -> App:
+def _outside(cwd: Path) -> App:
+    """The machine as it is. Paths in the environment are absolute from here on, also for boto3, which reads it."""
+    os.environ.update(absolute_paths(os.environ, cwd))
     return App(
         environ=dict(os.environ),
         home=_home(),
-        cwd=_cwd(),
+        cwd=cwd,
         stdin=sys.stdin,
         stdout=log_of(sys.stdout, os.environ),
         stderr=log_of(sys.stderr, os.environ),
@@ -147,7 +150,7 @@ def run(args: Sequence[str]) -> int:
     as_json = "--format=json" in args or any(pair == ("--format", "json") for pair in pairwise(args))
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        app = _outside()
+        app = _outside(_cwd())
         result = cli.main(args=list(args), prog_name="gridbyoc", standalone_mode=False, obj=app)
         sys.stdout.flush()
         return int(result) if isinstance(result, int) else 0
