@@ -14,6 +14,7 @@ from typing import Any
 
 from gridbyoc.aws.session import AwsSession, domain_errors
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError
+from gridbyoc.stack.secret import Secret
 
 SOURCES: Mapping[str, str] = {
     "env": "environment",
@@ -67,6 +68,32 @@ class CredentialSource:
     def text(self) -> str:
         """``SSO, profile platform``."""
         return f"{self.kind}, profile {self.profile}" if self.profile else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An access key as it is now; ``expires`` (UTC) is when it ends, ``None``: never, or not known."""
+
+    access_key_id: str
+    secret_access_key: Secret
+    session_token: Secret | None
+    expires: datetime | None
+
+
+def current_credentials(session: AwsSession) -> Credentials:
+    """What ``session`` signs with now; renewed if they are about to end. Raises ``AwsCredentialsError``."""
+    with domain_errors("There are no usable AWS credentials"):
+        found = session.credentials()
+        if found is None:
+            raise _none()
+        while True:
+            frozen = found.get_frozen_credentials()
+            expires = getattr(found, "_expiry_time", None)
+            # Another thread may have renewed them in between: then the end is not that of this key.
+            if getattr(found, "_frozen_credentials", frozen) == frozen:
+                break
+    token = Secret(frozen.token) if frozen.token else None
+    return Credentials(str(frozen.access_key), Secret(str(frozen.secret_key)), token, _utc(expires))
 
 
 def credential_source(session: AwsSession, environ: Mapping[str, str], home: Path) -> CredentialSource:

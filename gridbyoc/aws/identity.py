@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gridbyoc.aws.credential_source import current_credentials
 from gridbyoc.aws.session import AwsSession, domain_errors
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
 
@@ -22,10 +23,15 @@ class Caller:
 
 
 def caller_identity(session: AwsSession) -> Caller:
-    """Ask STS who we are; ``AwsCredentialsError`` without valid credentials, ``AwsError`` without an answer."""
-    with domain_errors("AWS did not say who the caller is"):
-        answer = session.sts().get_caller_identity()
-        return Caller(account_id=answer["Account"], arn=answer["Arn"])
+    """Ask STS who we are, once for each access key; ``AwsCredentialsError`` without valid credentials, ``AwsError``
+    without an answer.
+    """
+    key = current_credentials(session).access_key_id
+    if key not in session.callers:
+        with domain_errors("AWS did not say who the caller is"):
+            answer = session.sts().get_caller_identity()
+            session.callers[key] = Caller(account_id=answer["Account"], arn=answer["Arn"])
+    return session.callers[key]
 
 
 def guard_account(caller: Caller, account_id: str | None) -> None:

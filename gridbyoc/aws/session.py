@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_sts import STSClient
 
+    from gridbyoc.aws.identity import Caller
+
 CREDENTIAL_CODES = frozenset(
     {
         "AuthFailure",
@@ -63,12 +65,15 @@ CREDENTIAL_ERRORS = (
 class AwsSession:
     """A boto3 session and the settings that every client of ours has: short time-outs, standard retries.
 
+    ``callers``: who STS said that we are, for each access key id that the session has had, the first one first.
+
     Clients are made once, one at a time (boto3's sessions are not for several threads); a client itself is:
     https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients
     """
 
     boto: boto3.session.Session
     region: str
+    callers: dict[str, Caller] = field(default_factory=dict, repr=False, compare=False)
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
     _making: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbyoc import __version__
-from gridbyoc.aws import AwsSession, caller_identity, guard_account
+from gridbyoc.aws import caller_identity, guard_account
 from gridbyoc.aws.live_role import LiveRole, read_live_role
 from gridbyoc.aws.s3_state import state_version
 from gridbyoc.control_plane.model import Cluster, Grant, Phase, Registrar
@@ -108,7 +108,7 @@ def remember_converged(run: Run, site: Site, grant: Grant, report: Report, role:
 def _fingerprint(run: Run, site: Site, grant: Grant, report: Report, live: Mapping[str, Any]) -> Converged | None:
     """What is live counts only where it is what state and stack file say: the wait was long, and others act too."""
     flight, key = site.preflight, secrets.token_bytes(32)
-    state = _state(run, flight.session)
+    state = _state(run)
     clusters = _ours(flight.registrar.list(), report.role_arn)
     wanted = {spec.name: spec for spec in run.stack.clusters}
     if state is None or {cluster.name for cluster in clusters} != wanted.keys():
@@ -146,7 +146,7 @@ def _compare(run: Run, record: Converged) -> tuple[tuple[Cluster, ...], RolePoli
     session = run.open_session()
     caller = Background(lambda: caller_identity(session))
     live = Background(lambda: read_live_role(session, record.role_arn, every_document=False))
-    state = Background(lambda: _state(run, session))
+    state = Background(lambda: _state(run))
     registrar = run.connect()
     for spec in run.stack.clusters:
         registrar.check(spec)
@@ -198,7 +198,7 @@ def _inputs(run: Run) -> Iterator[list[str]]:
         yield [str(path.relative_to(run.work_dir)), hashlib.sha256(_content(path)).hexdigest()]
 
 
-def _state(run: Run, session: AwsSession) -> str | None:
+def _state(run: Run) -> str | None:
     """What tells one state from another: what a plan would read of the file, or which version of the object there is.
 
     An apply that changes nothing writes the file all the same, with a new serial and its checks in another order.
@@ -210,11 +210,7 @@ def _state(run: Run, session: AwsSession) -> str | None:
             return None
         state = {name: found[name] for name in ("lineage", "outputs", "resources")}
         return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
-    stacks = run.stack.aws
-    profile = backend.profile or stacks.profile
-    same = (profile, backend.region) == (stacks.profile, stacks.region)
-    elsewhere = session if same else run.outside.services.open_session(backend.region, profile)
-    return state_version(elsewhere, backend.bucket, backend.key)
+    return state_version(run.open_session(backend.region, backend.profile), backend.bucket, backend.key)
 
 
 def _content(path: Path) -> bytes:

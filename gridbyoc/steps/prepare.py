@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from gridbyoc.aws.credential_feed import Asked, CredentialFeed
 from gridbyoc.control_plane.model import Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError, OutputMissingError
 from gridbyoc.render import PreviousRole, Rendered, render, standing_account, standing_ids
-from gridbyoc.stack.model import LocalBackend
+from gridbyoc.stack.model import LocalBackend, S3Backend
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import counted
 from gridbyoc.steps.events import Note
@@ -63,8 +64,17 @@ def open_runner(run: Run) -> tuple[Runner, Binary]:
         secrets=(*((override,) if override else ()), *standing_ids(run.work_dir)),
         lock_timeout=LOCK_TIMEOUT if patience is None else f"{patience:.3f}s",
         run_command=run.outside.services.run_command,
+        credentials=_credentials(run),
     )
     return runner, binary
+
+
+def _credentials(run: Run) -> CredentialFeed:
+    """Terraform gets those of the run's own sessions, for the provider and for a backend with a profile of its own."""
+    backend = run.stack.terraform.backend
+    asked = Asked(run.stack.aws.profile, backend.profile if isinstance(backend, S3Backend) else None)
+    outside = run.outside
+    return CredentialFeed(outside.environ, outside.home, asked, lambda profile: run.open_session(profile=profile))
 
 
 def render_stack(run: Run, *, s3_native_lock: bool) -> Rendered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -83,6 +84,23 @@ class Choices:
     refresh: bool = False
 
 
+class Sessions:
+    """The AWS sessions of a run, each opened once; from any thread."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str | None], AwsSession] = {}
+        self._opening = threading.Lock()
+
+    def get(
+        self, region: str, profile: str | None, open_session: Callable[[str, str | None], AwsSession]
+    ) -> AwsSession:
+        """The session, opened by whoever comes first while the others wait."""
+        with self._opening:
+            if (region, profile) not in self._open:
+                self._open[region, profile] = open_session(region, profile)
+            return self._open[region, profile]
+
+
 @dataclass(slots=True)
 class StepRecord:
     """What a step may say of itself while it runs."""
@@ -95,7 +113,7 @@ class StepRecord:
 class Run:
     """A stack, its work_dir, the outside, the choices, the journal; ``seconds`` collects each step's wall time.
 
-    ``origin`` knows the lines of the stack file.
+    ``origin`` knows the lines of the stack file. ``sessions`` are those that were opened in AWS.
     """
 
     stack: Stack
@@ -105,6 +123,7 @@ class Run:
     journal: Journal
     seconds: dict[StepName, float] = field(default_factory=dict)
     origin: Origin | None = None
+    sessions: Sessions = field(default_factory=Sessions, repr=False)
 
     @property
     def wait_timeout(self) -> float:
@@ -126,9 +145,14 @@ class Run:
         """The Terraform that the command line or the environment names; ``TerraformNotFoundError``."""
         return self.outside.services.find_binary(self.choices.terraform_bin, self.outside.environ)
 
-    def open_session(self) -> AwsSession:
-        """An AWS session for the stack's region and profile; ``AwsCredentialsError``."""
-        return self.outside.services.open_session(self.stack.aws.region, self.stack.aws.profile)
+    def open_session(self, region: str | None = None, profile: str | None = None) -> AwsSession:
+        """The run's AWS session for a region and a profile (default: the stack's); ``AwsCredentialsError``.
+
+        It is the same one each time: what is shown and what acts have the same credentials.
+        """
+        return self.sessions.get(
+            region or self.stack.aws.region, profile or self.stack.aws.profile, self.outside.services.open_session
+        )
 
     def connect(self, on_warning: Callable[[str], None] | None = None) -> Registrar:
         """The client of the stack's control plane; nothing is sent yet. Raises as the real ``connect`` does."""

@@ -100,7 +100,7 @@ def refuse_errored(run: Run) -> None:
 
 def _check_account(run: Run, backend: LocalBackend | S3Backend) -> None:
     if isinstance(backend, S3Backend):
-        session = run.outside.services.open_session(backend.region, backend.profile or run.stack.aws.profile)
+        session = run.open_session(backend.region, backend.profile)
         guard_account(caller_identity(session), run.stack.aws.account_id)
 
 

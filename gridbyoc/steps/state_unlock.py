@@ -45,7 +45,7 @@ def find_lock(run: Run) -> Lock | None:
     backend = run.stack.terraform.backend
     if not isinstance(backend, S3Backend):
         return _local(run)
-    session = run.outside.services.open_session(backend.region, backend.profile or run.stack.aws.profile)
+    session = run.open_session(backend.region, backend.profile)
     guard_account(caller_identity(session), run.stack.aws.account_id)
     note = read_state_lock(session, backend.bucket, backend.key, table=backend.dynamodb_table)
     if note is None:

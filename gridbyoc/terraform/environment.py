@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Protocol
 
+from gridbyoc.errors import GridbyocError
 from gridbyoc.terraform.mirror import CLI_CONFIG
 
 _DROPPED_PREFIXES = (
@@ -49,16 +52,40 @@ def provider_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(f"{name}={value}" for name, value in environ.items() if _PROVIDER_SETTINGS.fullmatch(name)))
 
 
-def child_environment(environ: Mapping[str, str], cli_config: Path | None = None) -> dict[str, str]:
+class CredentialSource(Protocol):
+    """Where Terraform gets its AWS credentials."""
+
+    @property
+    def failure(self) -> GridbyocError | None:
+        """Why the last command that asked got none; ``None``: it got them, or did not ask."""
+
+    def offered(self, *, acting: bool) -> AbstractContextManager[Mapping[str, str | None]]:
+        """Variables to set (``None``: to take away) for a command that runs inside; ``acting``: on the account."""
+
+
+class CallersOwn:
+    """The caller's environment is all there is, and Terraform looks for credentials itself."""
+
+    failure: GridbyocError | None = None
+
+    def offered(self, *, acting: bool) -> AbstractContextManager[Mapping[str, str | None]]:
+        """Nothing more."""
+        return nullcontext({})
+
+
+def child_environment(
+    environ: Mapping[str, str], cli_config: Path | None = None, offered: Mapping[str, str | None] | None = None
+) -> dict[str, str]:
     """``environ`` for a Terraform process: credentials, proxies and the plugin cache pass, traps do not.
 
     ``cli_config`` is the CLI configuration written for this run (see ``mirror``); without one the caller's own
-    TF_CLI_CONFIG_FILE stays, if the file is there.
+    TF_CLI_CONFIG_FILE stays, if the file is there. ``offered`` is what a ``CredentialSource`` sets and takes away.
     """
+    offered = offered or {}
+    environ = {**environ, **{name: value for name, value in offered.items() if value is not None}}
+    dropped = _DROPPED | {name for name, value in offered.items() if value is None}
     child = {
-        name: value
-        for name, value in environ.items()
-        if name not in _DROPPED and not name.startswith(_DROPPED_PREFIXES)
+        name: value for name, value in environ.items() if name not in dropped and not name.startswith(_DROPPED_PREFIXES)
     }
     child.update(_SET)
     child.setdefault("GOGC", _GO_GC)

@@ -22,7 +22,7 @@ from gridbyoc.terraform.agreement import (
 from gridbyoc.terraform.binary import Binary
 from gridbyoc.terraform.child import Clock, Command, NotStartedError
 from gridbyoc.terraform.command_line import TerraformCommandLine
-from gridbyoc.terraform.environment import child_environment
+from gridbyoc.terraform.environment import CallersOwn, CredentialSource, child_environment
 from gridbyoc.terraform.failures import WRITES, Failure, failed, interrupted
 from gridbyoc.terraform.interrupts import Interrupts
 from gridbyoc.terraform.logs import Logs
@@ -35,6 +35,7 @@ from gridbyoc.terraform.transcript import OnEvent, Transcript
 
 TIMEOUTS: Mapping[str, float] = {"init": 600.0, "plan": 1800.0, "apply": 3600.0, "destroy": 3600.0}
 _TIMEOUT = 300.0  # every other verb
+_ACTING = frozenset({"plan", "apply", "destroy", "import"})
 _KEEP_UMASK = -1
 
 
@@ -81,6 +82,7 @@ class Settings:
     clock: Clock = time.monotonic
     now: Callable[[], datetime] = field(default=utc_now)
     run_command: RunCommand = run
+    credentials: CredentialSource = field(default_factory=CallersOwn)
 
 
 class Execution:
@@ -143,14 +145,14 @@ class Execution:
     def _process(self, call: Call, argv: tuple[str, ...], transcript: Transcript) -> Ended:
         how = "not run to its end"
         try:
-            command = self._command(call, argv)
-            ended = self._set.run_command(
-                command,
-                transcript.line,
-                interrupts=self.interrupts,
-                clock=self._set.clock,
-                on_stop=lambda cause: transcript.note(self._stopping(call, cause)),
-            )
+            with self._set.credentials.offered(acting=call.verb in _ACTING) as offered:
+                ended = self._set.run_command(
+                    self._command(call, argv, offered),
+                    transcript.line,
+                    interrupts=self.interrupts,
+                    clock=self._set.clock,
+                    on_stop=lambda cause: transcript.note(self._stopping(call, cause)),
+                )
             how = f"exit status {ended.code} after {ended.seconds:.2f} s"
             how += "" if ended.cause is Cause.EXIT else f", {ended.cause.value}{', killed' if ended.killed else ''}"
         except NotStartedError as error:
@@ -159,9 +161,9 @@ class Execution:
             transcript.end(how)
         return ended
 
-    def _command(self, call: Call, argv: tuple[str, ...]) -> Command:
+    def _command(self, call: Call, argv: tuple[str, ...], offered: Mapping[str, str | None]) -> Command:
         config = write_cli_config(self._set.mirror, self._set.work_dir) if self._set.mirror else None
-        environ = child_environment(self._set.environ, config)
+        environ = child_environment(self._set.environ, config, offered)
         # Files are for their owner alone; but what init puts into a shared plugin cache is for whoever shares it.
         shared = call.verb == "init" and "TF_PLUGIN_CACHE_DIR" in environ
         umask = _KEEP_UMASK if shared else 0o077
@@ -198,12 +200,14 @@ class Execution:
             grace=self._set.grace,
             timeout=self._timeout(call),
             profile=self._profile(),
+            no_credentials=self._set.credentials.failure,
         )
 
     def _profile(self) -> str:
         """The AWS profile of the run: the root module's, else the environment's."""
         asked = read_json(self._set.work_dir / "terraform.tfvars.json").get("profile")
-        return asked if isinstance(asked, str) else self._set.environ.get("AWS_PROFILE", "")
+        environ = self._set.environ
+        return asked if isinstance(asked, str) else environ.get("AWS_DEFAULT_PROFILE") or environ.get("AWS_PROFILE", "")
 
 
 def document_of(said: Said) -> Mapping[str, Any]:

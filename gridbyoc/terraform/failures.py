@@ -10,6 +10,7 @@ from pathlib import Path
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
     SAFE_RESUMES,
+    GridbyocError,
     StalePlanError,
     StateLockedError,
     TerraformError,
@@ -39,7 +40,10 @@ NEEDS_INIT = (
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is known about a command that ended badly. ``command`` writes a command line for the work_dir."""
+    """What is known about a command that ended badly. ``command`` writes a command line for the work_dir.
+
+    ``no_credentials`` is why Terraform, which asked us, got no AWS credentials.
+    """
 
     verb: str
     ended: Ended
@@ -52,6 +56,7 @@ class Failure:
     grace: float
     timeout: float
     profile: str = ""
+    no_credentials: GridbyocError | None = None
 
     @property
     def writes(self) -> bool:
@@ -168,13 +173,19 @@ def _refused(failure: Failure) -> TerraformError:
     died = failure.ended.code < 0 and failure.writes
     last_words = "" if failure.errors else _last_words(failure)
     cards = cards_for(failure.errors, f"{_reason(failure)}. {last_words}", failure.command, failure.profile)
+    ours = failure.no_credentials
     error = TerraformError(
         f"terraform {failure.verb} failed: {_reason(failure)}.",
         diagnostics=tuple(map(str, failure.errors)),
-        why=_join(causes_of(cards), last_words, _left_behind(failure) if died else "", _errored(failure)),
+        why=_join(
+            f"{ours.what} {ours.why}" if ours else causes_of(cards),
+            last_words,
+            _left_behind(failure) if died else "",
+            _errored(failure),
+        ),
         fix=_join(
             _push(failure),
-            fixes_of(cards),
+            ours.fix if ours else fixes_of(cards),
             _unlock_words(failure) if died else "",
             f"The full log: {failure.log}.",
         ),

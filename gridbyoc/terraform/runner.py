@@ -17,6 +17,7 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform.agreement import wrapper_error
 from gridbyoc.terraform.binary import Binary
 from gridbyoc.terraform.command_line import FLAG
+from gridbyoc.terraform.environment import CallersOwn, CredentialSource
 from gridbyoc.terraform.errored import refuse_errored
 from gridbyoc.terraform.events import Diagnostic, TerraformEvent
 from gridbyoc.terraform.execution import Call, Execution, Said, Settings, document_of, utc_now
@@ -61,6 +62,7 @@ class Runner:
             5 for all else.
         lock_timeout: how long to wait for the state's lock, in Terraform's form.
         run_command: what runs each command; a child process unless a test hands in another.
+        credentials: where Terraform gets its AWS credentials; else it looks for them in ``environ``.
 
     Every method may raise ``TerraformError`` (with diagnostics), ``StateLockedError``, ``TerraformTimeoutError``,
     ``TerraformInterruptedError`` (Ctrl-C, SIGTERM, ``stop()``), ``TerraformNotFoundError`` (the binary went away)
@@ -82,11 +84,15 @@ class Runner:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
         run_command: RunCommand = run,
+        credentials: CredentialSource | None = None,
     ) -> None:
         self.binary = binary
         self.work_dir = work_dir.absolute()
         mirror = check_mirror(provider_mirror, environ)
-        settings = Settings(binary, self.work_dir, environ, mirror, on_event, grace, timeout, clock, now, run_command)
+        own = credentials or CallersOwn()
+        settings = Settings(
+            binary, self.work_dir, environ, mirror, on_event, grace, timeout, clock, now, run_command, own
+        )
         self._execute = Execution(settings, secrets)
         self._record = InitRecord(self.work_dir, binary, mirror)
         self._lock_timeout = lock_timeout

@@ -142,7 +142,7 @@ def scene_of(
         work_dir=run.work_dir,
         find_binary=find_binary,
         connect=connect,
-        open_session=outside.services.open_session,
+        open_session=run.open_session,
         origin=run.origin,
     )
     return replace(scene, reads_only=reads_only)

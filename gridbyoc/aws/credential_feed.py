@@ -1,0 +1,290 @@
+"""Hands Terraform the credentials that boto3 has resolved, so that both act as one principal, and renews them.
+
+boto3 and the AWS provider each look for credentials, in orders of their own: of ``AWS_PROFILE`` and
+``AWS_DEFAULT_PROFILE`` each prefers another, a profile with SSO settings and an access key is read in two ways, and
+some sources (a console login) only boto3 can read. So Terraform gets what boto3 found:
+
+- An access key in the environment, which both take first, stays there.
+- Everything else comes through a ``credential_process``. For each command of Terraform there is a private directory
+  with a configuration file, in which every profile of the user's files keeps its name and its settings and gets its
+  credentials from a process of ours; that asks this process over a Unix socket. No key is written to a disk, and the
+  names in the root module and in the backend stay those of the user: plan and apply in two jobs, and Terraform by hand
+  in the work_dir, go on with the user's own files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from gridbyoc.aws.credential_source import Credentials, current_credentials
+from gridbyoc.aws.identity import caller_identity
+from gridbyoc.aws.session import AwsSession
+from gridbyoc.aws.shared_files import DEFAULT, Profile, SharedFiles, profile_in, read_shared_files
+from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError, FileError, GridbyocError
+
+ACCESS_KEY = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+NOT_READ_BY_BOTO3 = ("AWS_ACCESS_KEY", "AWS_SECRET_KEY")
+"""Other names of the key, which the provider's SDK alone reads."""
+WEB_IDENTITY = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME")
+CREDENTIAL_SETTINGS = frozenset(
+    {
+        "aws_access_key_id",
+        "aws_account_id",
+        "aws_secret_access_key",
+        "aws_security_token",
+        "aws_session_token",
+        "credential_process",
+        "credential_source",
+        "duration_seconds",
+        "external_id",
+        "login_session",
+        "mfa_serial",
+        "role_arn",
+        "role_session_name",
+        "source_profile",
+        "sso_account_id",
+        "sso_account_name",
+        "sso_region",
+        "sso_registration_scopes",
+        "sso_role_name",
+        "sso_session",
+        "sso_start_url",
+        "web_identity_token_file",
+    }
+)
+"""Settings of a profile that say where its credentials come from:
+https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
+"""
+LONGEST_ADDRESS = 100
+"""Bytes of a Unix socket's path: 103 may be used on macOS, 107 on Linux."""
+HELPER = Path(__file__).with_name("credential_helper.py")
+
+Variables = Mapping[str, str | None]
+"""Variables of the environment to set; ``None``: to take away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whose credentials are wanted: ``profile`` is the stack's, ``backend`` the one that the backend names itself."""
+
+    profile: str | None = None
+    backend: str | None = None
+
+
+class CredentialFeed:
+    """The AWS part of the environment of each Terraform command of a run.
+
+    Args:
+        environ: the caller's environment, with absolute paths.
+        home: where the user's ``.aws`` lies.
+        asked: which profiles are named.
+        open_session: the run's one session (``None``), and that of a profile.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        home: Path,
+        asked: Asked,
+        open_session: Callable[[str | None], AwsSession],
+    ) -> None:
+        self._environ = environ
+        self._home = home
+        self._asked = asked
+        self._open_session = open_session
+        self._failures: dict[str, GridbyocError] = {}
+
+    @property
+    def failure(self) -> GridbyocError | None:
+        """Why the last command that asked got no credentials; ``None``: it got them, or did not ask."""
+        return next(iter(self._failures.values()), None)
+
+    @contextmanager
+    def offered(self, *, acting: bool) -> Iterator[Variables]:
+        """What a Terraform that runs inside finds; ``acting``: it reads or changes the account's resources.
+
+        Then the account is compared first. Raises ``AwsCredentialsError`` and ``AccountMismatchError``, and
+        ``FileError`` where there is no place for the socket.
+        """
+        self._failures.clear()
+        files = read_shared_files(self._environ, self._home)
+        own_key = self._asked.profile is None and bool(self._environ.get("AWS_ACCESS_KEY_ID"))
+        profile = self._asked.profile or profile_in(self._environ)
+        variables: dict[str, str | None] = dict.fromkeys(NOT_READ_BY_BOTO3)
+        variables |= {"AWS_PROFILE": profile, "AWS_DEFAULT_PROFILE": None, "AWS_SECURITY_TOKEN": None}
+        if bundle := _ca_bundle(self._environ, files.profiles.get(profile or DEFAULT, {})):
+            variables["AWS_CA_BUNDLE"] = bundle
+        if own_key:
+            # In botocore's order (``credentials.EnvProvider``); the provider's SDK knows the second name alone.
+            token = self._environ.get("AWS_SECURITY_TOKEN") or self._environ.get("AWS_SESSION_TOKEN")
+            variables["AWS_SESSION_TOKEN"] = token or None
+            if self._asked.backend is None:
+                yield variables
+                return
+        else:
+            variables |= dict.fromkeys((*ACCESS_KEY, *WEB_IDENTITY))
+            if acting:
+                _same_account(self._open_session(None))
+        names = list(dict.fromkeys([profile or DEFAULT, *files.profiles, *filter(None, (self._asked.backend,))]))
+        main = None if own_key else names[0]
+        with _served(lambda number: self._answer(names[number], main=main)) as address:
+            _write_files(address.parent, address, files, names)
+            variables["AWS_CONFIG_FILE"] = str(address.parent / "config")
+            variables["AWS_SHARED_CREDENTIALS_FILE"] = str(address.parent / "empty")
+            yield variables
+
+    def _answer(self, name: str, *, main: str | None) -> str:
+        try:
+            session = self._open_session(None if name == main else name)
+            found = _same_account(session) if name == main else current_credentials(session)
+            self._failures.pop(name, None)
+            return f"credentials\n{_document(found)}"
+        except GridbyocError as error:
+            self._failures[name] = error
+            return f"error\n{error.what} {error.why}\n"
+
+
+def _same_account(session: AwsSession) -> Credentials:
+    """The session's credentials now; after a renewal they are of the account that the run has shown."""
+    found = current_credentials(session)
+    caller = session.callers.get(found.access_key_id) or caller_identity(session)
+    shown = next(iter(session.callers.values()))
+    if caller.account_id != shown.account_id:
+        raise AccountMismatchError(
+            f"The AWS credentials have become those of account {caller.account_id}; the run began in account "
+            f"{shown.account_id}.",
+            why=f"Renewed, they are of {caller.arn}; they were of {shown.arn}.",
+            fix=f"Use credentials of account {shown.account_id} (`gridbyoc credentials show`), then run again.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return found
+
+
+def _ca_bundle(environ: Mapping[str, str], profile: Profile) -> str | None:
+    """The certificates that boto3 trusts, in its own order (``botocore.session.create_client``, ``endpoint``)."""
+    own = profile.get("ca_bundle")
+    named = environ.get("AWS_CA_BUNDLE") or (own.value if own else "") or environ.get("REQUESTS_CA_BUNDLE")
+    return os.path.abspath(named) if named else None  # noqa: PTH100 - a path of the user's, not to be tidied
+
+
+def _document(found: Credentials) -> str:
+    """https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html#feature-process-credentials-output"""
+    fields: dict[str, str | int] = {
+        "Version": 1,
+        "AccessKeyId": found.access_key_id,
+        "SecretAccessKey": found.secret_access_key.reveal(),
+    }
+    if found.session_token:
+        fields["SessionToken"] = found.session_token.reveal()
+    if found.expires:
+        fields["Expiration"] = _rfc3339(found.expires)
+    return json.dumps(fields)
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _write_files(directory: Path, address: Path, files: SharedFiles, names: list[str]) -> None:
+    """The configuration of this run: the user's profiles, with their settings and a process in place of credentials."""
+    script = directory / "credentials.sh"
+    argv = shlex.join((sys.executable or "python3", "-I", "-S", str(HELPER), str(address)))
+    script.write_text(f'exec {argv} "$1"\n', encoding="utf-8")
+    (directory / "empty").touch()
+    sections = []
+    for number, name in enumerate(names):
+        own = {key: each.value for key, each in files.profiles.get(name, {}).items() if key not in CREDENTIAL_SETTINGS}
+        if own.get("ca_bundle"):
+            own["ca_bundle"] = os.path.abspath(own["ca_bundle"])  # noqa: PTH100 - as above
+        own["credential_process"] = f"/bin/sh {shlex.quote(str(script))} {number}"
+        sections.append(_section(_header("profile", name), own))
+    for name, settings in files.services.items():
+        sections.append(_section(_header("services", name), {key: each.value for key, each in settings.items()}))
+    (directory / "config").write_text("\n".join(sections), encoding="utf-8")
+
+
+def _header(kind: str, name: str) -> str:
+    if name == DEFAULT and kind == "profile":
+        return DEFAULT
+    return f"{kind} {name}" if shlex.quote(name) == name else f'{kind} "{name}"'
+
+
+def _section(header: str, settings: Mapping[str, str]) -> str:
+    """A setting of several lines is a group of settings, whose lines are indented."""
+    lines = (f"{name} = {value}".replace("\n", "\n  ") for name, value in settings.items())
+    return "\n".join([f"[{header}]", *lines, ""])
+
+
+@contextmanager
+def _served(answer: Callable[[int], str]) -> Iterator[Path]:
+    """The address, in a private directory, at which ``answer`` is called with each number that is asked for."""
+    directory = _private_directory()
+    try:
+        address = directory / "s"
+        with socket.socket(socket.AF_UNIX) as listening:
+            try:
+                listening.bind(str(address))
+            except OSError as error:
+                raise _no_place(directory, error) from None
+            listening.listen()
+            over = threading.Event()
+            threading.Thread(target=_serve, args=(listening, answer, over), daemon=True).start()
+            try:
+                yield address
+            finally:
+                over.set()
+                _wake(address)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _private_directory() -> Path:
+    """A new directory for its owner alone, with a path that leaves room for a socket's."""
+    try:
+        directory = Path(tempfile.mkdtemp(prefix="gridbyoc-"))
+        if len(os.fsencode(directory / "s")) > LONGEST_ADDRESS:
+            directory.rmdir()
+            directory = Path(tempfile.mkdtemp(prefix="gridbyoc-", dir="/tmp"))
+        return directory
+    except OSError as error:
+        raise _no_place(Path(tempfile.gettempdir()), error) from None
+
+
+def _no_place(directory: Path, error: OSError) -> FileError:
+    return FileError(
+        f"A socket cannot be made in {directory}: {error.strerror or type(error).__name__}.",
+        why="Terraform gets its AWS credentials through it.",
+        fix="Set TMPDIR to a directory on a local disk with a short path, then run again.",
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def _serve(listening: socket.socket, answer: Callable[[int], str], over: threading.Event) -> None:
+    """Each asker in a thread of its own: the backend's profile may take its time while the provider's is at hand."""
+    with suppress(OSError):
+        while not over.is_set():
+            connection, _ = listening.accept()
+            threading.Thread(target=_reply, args=(connection, answer), daemon=True).start()
+
+
+def _reply(connection: socket.socket, answer: Callable[[int], str]) -> None:
+    with suppress(OSError, ValueError, IndexError), connection, connection.makefile("r", encoding="ascii") as asked:
+        connection.sendall(answer(int(asked.readline(9))).encode())
+
+
+def _wake(address: Path) -> None:
+    """Let the server look at whether it is over: an asker that goes away again."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(address))
