@@ -308,6 +308,41 @@ def test_what_the_process_prints_and_what_lies_on_the_disk(scene: Scene) -> None
     assert not config.parent.exists()
 
 
+def test_what_terraform_starts_finds_no_other_credentials_and_no_other_profile(scene: Scene) -> None:
+    scene.set(**KEY, **WEB, AWS_SESSION_TOKEN="t", AWS_DEFAULT_PROFILE="static", AWS_PROFILE="sso", AWS_ACCESS_KEY="x")
+    with offered(scene.feed(Asked("process"))) as variables:
+        assert variables["AWS_PROFILE"] == "process"
+        gone = {*KEY, *WEB, "AWS_SESSION_TOKEN", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY", "AWS_SECRET_KEY"}
+        assert {name for name in gone if variables[name] is None} == gone
+    with offered(scene.feed()) as variables:
+        assert variables.keys().isdisjoint({*KEY, *WEB, "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"})
+        assert (variables["AWS_PROFILE"], variables["AWS_DEFAULT_PROFILE"]) == ("static", None)
+        assert (variables["AWS_SESSION_TOKEN"], variables["AWS_ACCESS_KEY"]) == ("t", None)
+    scene.set(AWS_SECURITY_TOKEN="s")
+    with offered(scene.feed()) as variables:
+        assert (variables["AWS_SESSION_TOKEN"], variables["AWS_SECURITY_TOKEN"]) == ("s", None), "in boto3's order"
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"REQUESTS_CA_BUNDLE": "/requests.pem"}, "/requests.pem"),
+        ({"REQUESTS_CA_BUNDLE": "/requests.pem", "AWS_PROFILE": "own"}, "/profile.pem"),
+        ({"AWS_PROFILE": "own", "AWS_CA_BUNDLE": "/aws.pem"}, "/aws.pem"),
+        ({**KEY, "AWS_PROFILE": "own"}, "/profile.pem"),
+    ],
+)
+def test_terraform_trusts_the_certificates_that_boto3_trusts(
+    scene: Scene, environ: dict[str, str], expected: str | None
+) -> None:
+    (scene.directory / "config").write_text("[profile own]\nca_bundle = /profile.pem\n")
+    scene.environ.pop("REQUESTS_CA_BUNDLE", None)
+    scene.set(**environ)
+    with offered(scene.feed()) as variables:
+        assert variables.get("AWS_CA_BUNDLE") == expected
+
+
 def test_every_profile_keeps_its_name_and_its_settings(scene: Scene) -> None:
     (scene.directory / "config").write_text(
         '[default]\nregion = eu-west-1\n[profile "with space"]\nca_bundle = ca.pem\ns3 =\n  addressing_style = path\n'
