@@ -22,6 +22,7 @@ from gridbyoc.steps.protection import protection, refuse_if_protected
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.vendor_defaults import keep_standing_role
 
+
 def replace_role(run: Run, site: Site) -> Site:
     """Keep the role that stands as the previous one, so that the next apply makes a new one beside it.
 

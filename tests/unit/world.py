@@ -72,7 +72,7 @@ class World:
     locked_out: list[str] = field(default_factory=list)
     runs: int = 0
     binary: Binary = BINARY
-    environ: dict[str, str] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=lambda: {"AWS_ACCESS_KEY_ID": "AKIAMEMORY"})
     _dead: bool = False
 
     def __post_init__(self) -> None:
