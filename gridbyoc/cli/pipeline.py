@@ -104,12 +104,15 @@ def _settings(app: App, engine: Engine, paths: tuple[str, ...], given: dict[str,
 
 def _stack(app: App, engine: Engine, path: str) -> PipelineStack:
     from gridbyoc.render.pipelines import PipelineStack
+    from gridbyoc.vendors import facts_of
 
     file = _from_root(app, path)
     stack = load_stack(app, path)
     if engine.name != "make":
         _check_for_jobs(app, stack, file)
-    return PipelineStack(stack.name, file, stack.aws.region, stack.control_plane.type)
+    plane = stack.control_plane
+    own_address = plane.url is not None and plane.url != facts_of(plane.type).address.url
+    return PipelineStack(stack.name, file, stack.aws.region, plane.type, own_address)
 
 
 def _check_for_jobs(app: App, stack: Stack, file: str) -> None:

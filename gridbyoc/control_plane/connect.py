@@ -53,7 +53,8 @@ def connect(
 ) -> Registrar:
     """The ``Registrar`` of ``control_plane``. Nothing is sent yet. ``url`` is the flag's and wins.
 
-    Raises ``UsageError`` (a URL that cannot be used), ``AuthenticationError`` (no credentials), ``FileError``.
+    Raises ``UsageError`` (a URL that cannot be used), ``UntrustedAddressError`` (the stack file alone names it),
+    ``AuthenticationError`` (no credentials), ``FileError``.
     ``on_warning`` gets what is worth a line: a key that others can read, or that would travel unencrypted.
     """
     address = resolve_url(control_plane.type, url, control_plane.url, environ, home)

@@ -13,7 +13,13 @@ from gridbyoc.control_plane.failures import JsonObject
 from gridbyoc.control_plane.http import Http
 from gridbyoc.control_plane.model import Cluster, Registrar
 from gridbyoc.control_plane.parse import MalformedError
-from gridbyoc.control_plane.settings import credentials_path, read_user_file, settings_path, update_user_file
+from gridbyoc.control_plane.settings import (
+    credentials_path,
+    read_user_file,
+    remember_url,
+    settings_path,
+    update_user_file,
+)
 from gridbyoc.control_plane.wire import CLUSTERS, listing, pick
 from gridbyoc.control_plane.words import Cleaner
 from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterNotFoundError, ControlPlaneError
@@ -95,20 +101,22 @@ class LazyLogin:
 def login(dialect: DialectName, http: Http, clean: Cleaner, *, username: str, api_key: Secret, home: Path) -> LoggedIn:
     """Log in and keep the credentials in the dialect's own file and format (0600, its other keys kept).
 
-    For ``grid`` also the address and, where the account has one, the default cluster in ``~/.grid/settings.json``,
-    as the guide's client does. Nothing is written unless the control plane accepts the credentials.
+    The address is kept beside them: the key may go there. For ``grid`` that is ``~/.grid/settings.json``, which also
+    gets the default cluster where the account has one, as the guide's client does. Nothing is written unless the
+    control plane accepts the credentials.
     """
     user_id = user_id_of(http, username, api_key, clean)
     auth = basic(user_id, api_key)
     found = http.call("GET", CLUSTERS, lambda raw: listing(raw, clean), query=LOGIN_QUERY[dialect], auth=auth)
     path = credentials_path(dialect, home)
     if dialect == "lightning":
-        update_user_file(path, {"username": username, "user_id": user_id, "api_key": api_key.reveal()})
+        kept = {"username": username, "user_id": user_id, "api_key": api_key.reveal()}
+        remember_url(dialect, home, http.url, kept)
         return LoggedIn(user_id, found.default_id, (path,))
     update_user_file(path, {"UserID": user_id, "APIKey": api_key.reveal()})
     context = {"context": found.default_id} if found.default_id else {}
-    update_user_file(settings_path(home), {**context, "grid_url": http.url})
-    return LoggedIn(user_id, found.default_id, (path, settings_path(home)))
+    settings = remember_url(dialect, home, http.url, context)
+    return LoggedIn(user_id, found.default_id, (path, settings))
 
 
 LOGIN_QUERY: Mapping[DialectName, tuple[tuple[str, str], ...]] = {

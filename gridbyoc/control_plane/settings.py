@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from gridbyoc.control_plane.http import base_url
-from gridbyoc.errors import FileError
+from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, UntrustedAddressError, UsageError
 from gridbyoc.stack.files import make_private_dir, write_atomic
 from gridbyoc.stack.model import DialectName
-
-DEFAULT_URLS: Mapping[DialectName, str] = {"grid": "https://platform.grid.ai", "lightning": "https://lightning.ai"}
-URL_VARIABLES: Mapping[DialectName, str] = {"grid": "GRID_URL", "lightning": "LIGHTNING_CLOUD_URL"}
+from gridbyoc.vendors import facts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +72,80 @@ def update_user_file(path: Path, values: Mapping[str, Any]) -> None:
 def resolve_url(
     dialect: DialectName, explicit: str | None, stack_url: str | None, environ: Mapping[str, str], home: Path
 ) -> str:
-    """The control plane's base URL: flag, stack file, environment, the client's settings (grid), the dialect's own.
+    """The control plane's base URL: flag, stack file, environment, where the last login was, the dialect's own.
 
-    Raises ``UsageError`` that names where a URL came from that cannot be used; ``FileError`` for settings that
-    are needed and cannot be read.
+    A stack file may be somebody else's, and the key goes where this leads: its address must be one of the others.
+    Raises ``UntrustedAddressError`` where it is not; ``UsageError`` that names where a URL came from that cannot be
+    used; ``FileError`` for a file that is needed and cannot be read.
     """
-    variable = URL_VARIABLES[dialect]
+    address = facts_of(dialect).address
     if explicit:
         return base_url(explicit, "--url")
     if stack_url:
-        return base_url(stack_url, "control_plane.url of the stack file")
-    if environ.get(variable):
-        return base_url(environ[variable], f"the environment's {variable}")
-    stored = _stored_url(home) if dialect == "grid" else None
-    return base_url(stored, f"grid_url in {settings_path(home)}") if stored else DEFAULT_URLS[dialect]
+        wanted = base_url(stack_url, "control_plane.url of the stack file")
+        if _without_default_port(wanted) not in _named_by_the_user(dialect, environ, home):
+            raise _untrusted(dialect, wanted, environ)
+        return wanted
+    if environ.get(address.variable):
+        return base_url(environ[address.variable], f"the environment's {address.variable}")
+    path, name = _stored_at(dialect, home)
+    stored = _stored_url(dialect, home)
+    return base_url(stored, f"{name} in {path}") if stored else address.url
 
 
-def _stored_url(home: Path) -> str | None:
-    path = settings_path(home)
+def _named_by_the_user(dialect: DialectName, environ: Mapping[str, str], home: Path) -> set[str]:
+    """The addresses that the key may go to: of the environment and of the last login; and the dialect's own."""
+    address = facts_of(dialect).address
+    path, name = _stored_at(dialect, home)
+    found = {address.url}
+    for text in (environ.get(address.variable), read_user_file(path).values.get(name)):
+        if isinstance(text, str) and text:
+            with suppress(UsageError):  # one that cannot be used allows nothing
+                found.add(_without_default_port(base_url(text, "")))
+    return found
+
+
+def _without_default_port(url: str) -> str:
+    """``https://host:443/path`` is ``https://host/path``."""
+    parts = urlsplit(url)
+    port = {"https": 443, "http": 80}[parts.scheme]
+    return urlunsplit(parts._replace(netloc=parts.netloc.removesuffix(f":{port}")))
+
+
+def _untrusted(dialect: DialectName, url: str, environ: Mapping[str, str]) -> UntrustedAddressError:
+    address = facts_of(dialect).address
+    another = f'{address.variable} names another one: `--url "${address.variable}"` goes there. '
+    return UntrustedAddressError(
+        f"The stack file would send the API key to {url}: nothing but the stack file names that address.",
+        why=f"A stack file may be somebody else's. The key goes to {address.url}, to `--url`, to {address.variable}, "
+        "and to where `gridbyoc login` was used.",
+        fix=f"If you trust the address: `export {address.variable}={shlex.quote(url)}`. "
+        f"{another if environ.get(address.variable) else ''}"
+        f"In a pipeline, set {address.variable} in a protected setting of the engine (docs/pipelines.md).",
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def _stored_at(dialect: DialectName, home: Path) -> tuple[Path, str]:
+    """The file and the key under which ``gridbyoc login`` keeps the address, beside the credentials."""
+    return (settings_path(home), "grid_url") if dialect == "grid" else (credentials_path(dialect, home), "url")
+
+
+def _stored_url(dialect: DialectName, home: Path) -> str | None:
+    path, name = _stored_at(dialect, home)
     found = read_user_file(path)
-    if found.problem and not found.missing:
+    # A file of credentials is refused where those are read: who has them from the environment needs none of it.
+    if found.problem and not found.missing and path == settings_path(home):
         raise FileError(
             f"The address of the control plane cannot be taken from {path}: {found.problem}.",
             fix="Repair or remove the file, or give the address: --url, control_plane.url or GRID_URL.",
         )
-    value = found.values.get("grid_url")
+    value = found.values.get(name)
     return value if isinstance(value, str) and value else None
+
+
+def remember_url(dialect: DialectName, home: Path, url: str, also: Mapping[str, Any]) -> Path:
+    """Keep the address where ``resolve_url`` looks for it, with other values of the same file; the file."""
+    path, name = _stored_at(dialect, home)
+    update_user_file(path, {**also, name: url})
+    return path

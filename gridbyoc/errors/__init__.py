@@ -38,6 +38,7 @@ from gridbyoc.errors.services import (
     TrustError,
     UnclearAnswerError,
     UnsupportedByDialectError,
+    UntrustedAddressError,
     WaitTimedOutError,
 )
 from gridbyoc.errors.terraform import (
@@ -100,6 +101,7 @@ __all__ = [
     "TrustError",
     "UnclearAnswerError",
     "UnsupportedByDialectError",
+    "UntrustedAddressError",
     "UsageError",
     "WaitTimedOutError",
 ]

@@ -84,6 +84,13 @@ class ClusterConflictError(ControlPlaneError):
     code = "GBY-C005"
 
 
+class UntrustedAddressError(ControlPlaneError):
+    """The stack file alone names the address that the control plane's key would go to."""
+
+    code = "GBY-C010"
+    exit_status = ExitStatus.PREFLIGHT_BLOCKED
+
+
 class UnsupportedByDialectError(ControlPlaneError):
     """The stack asks for something that this control plane's API does not have."""
 

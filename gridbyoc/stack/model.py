@@ -88,7 +88,10 @@ class ClusterSpec:
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """Which service, and where. ``url`` ``None``: the environment's, else the dialect's own address."""
+    """Which service, and where. ``url`` ``None``: the environment's, else the dialect's own address.
+
+    The key goes to ``url`` only where the user has named that address as well.
+    """
 
     type: DialectName = "grid"
     url: str | None = None

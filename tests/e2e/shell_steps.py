@@ -17,7 +17,10 @@ from ruamel.yaml import YAML
 from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, render_pipeline
 
 WRITTEN_FOR = "==1.0.0"
-OTHER_STACK = {"name": "other", "file": "stacks/other.yaml", "region": "cn-north-1", "control_plane": "lightning"}
+OTHER_STACK: dict[str, Any] = {
+    "name": "other", "file": "stacks/other.yaml", "region": "cn-north-1", "control_plane": "lightning",
+    "own_address": True,
+}  # fmt: skip
 OTHERS: dict[str, Any] = {
     "version_spec": ">=1.2,<2", "branch": "trunk", "environment": "eu", "runner": "big", "python_version": "3.12",
     "drift_schedule": "0 4 * * 1-5", "fleet": ("stacks", "more"),

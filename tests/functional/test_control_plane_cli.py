@@ -26,6 +26,7 @@ from gridbyoc.errors import (
     GridbyocError,
     InterruptedRunError,
     UnsupportedByDialectError,
+    UntrustedAddressError,
     UsageError,
     WaitTimedOutError,
 )
@@ -317,12 +318,32 @@ def test_the_stack_file_names_the_control_plane(tool: Tool) -> None:
     )
     (tool.directory / "gridbyoc.yaml").write_text(text)
     env = {"LIGHTNING_USER_ID": "u", "LIGHTNING_API_KEY": KEY}
+    refused = tool.fails(UntrustedAddressError, "clusters", "list", **env)
+    assert refused.exit_status is ExitStatus.PREFLIGHT_BLOCKED
+    assert f"`export LIGHTNING_CLOUD_URL={tool.server.url}`" in refused.fix
+    assert tool.server.requests == []
+    env["LIGHTNING_CLOUD_URL"] = tool.server.url
     tool("clusters", "list", **env)
     assert tool.server.requests[-1].target == "/v1/core/clusters"
     tool("clusters", "list", "--control-plane", "grid", **env)
     assert "phaseNotIn" in tool.server.requests[-1].target
     tool(*REGISTER, **env)
     assert next(iter(tool.plane.clusters.values()))["spec"]["driver"] == "AWS"
+
+
+def test_a_key_is_not_typed_for_an_address_that_only_a_stack_file_names(tool: Tool) -> None:
+    text = "version: 1\nname: demo\nclusters: [{name: ml}]\ncontrol_plane: {url: https://evil.example}\n"
+    (tool.directory / "gridbyoc.yaml").write_text(text)
+    bare = {"GRID_URL": None, "GRID_USER_ID": None}
+    refused = tool.fails(UntrustedAddressError, "login", "--username", "ada", **bare)
+    assert "https://evil.example" in refused.what
+    assert tool.server.requests == []
+    assert list((tool.directory / "home").iterdir()) == []
+    tool("login", "--username", "ada", "--url", tool.server.url, **bare)
+    tool.fails(UntrustedAddressError, "clusters", "list", **bare)
+    (tool.directory / "gridbyoc.yaml").write_text(text.replace("https://evil.example", f"{tool.server.url}/"))
+    tool("clusters", "list", **bare, GRID_API_KEY=None)
+    assert tool.server.requests[-1].path == "/v1/core/clusters"
 
 
 def test_as_a_process_netrc_does_not_win_and_errors_have_their_status(tool: Tool) -> None:

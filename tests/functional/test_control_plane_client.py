@@ -59,8 +59,9 @@ class World:
 def world(home: Path, dialect: DialectName = "grid", *, org: str | None = None, **env: str) -> Iterator[World]:
     plane, naps = Plane(), []
     with serving(plane) as server:
-        settings = ControlPlane(dialect, server.url, org_id=org)
-        registrar = connect(settings, environ={**ENV, **env}, home=home, limits=QUICK, sleep=naps.append)
+        settings = ControlPlane(dialect, org_id=org)
+        whole = {**ENV, **env}
+        registrar = connect(settings, url=server.url, environ=whole, home=home, limits=QUICK, sleep=naps.append)
         yield World(plane, server, registrar, naps)
 
 
@@ -188,7 +189,7 @@ def test_what_an_update_refuses(dialect: DialectName, tmp_path: Path) -> None:
         assert [change.field for change in w.registrar.diff(cluster, SPEC, elsewhere)] == ["region"]
         with pytest.raises(UnsupportedByDialectError, match="region"):
             w.registrar.update(cluster, SPEC, elsewhere)
-        stranger = connect(ControlPlane(other, w.server.url), environ=ENV, home=tmp_path, limits=QUICK)
+        stranger = connect(ControlPlane(other), url=w.server.url, environ=ENV, home=tmp_path, limits=QUICK)
         with pytest.raises(UnsupportedByDialectError, match="other dialect") as caught:
             stranger.update(cluster, SPEC, GRANT)
         assert dialect in caught.value.fix
@@ -437,18 +438,21 @@ def test_login_without_an_id_that_can_be_used(user: Reply, tmp_path: Path) -> No
 
 def test_login_of_lightning(tmp_path: Path) -> None:
     with serving(Plane()) as server:
-        plane = ControlPlane("lightning", server.url)
-        log_in(plane, username="ada", api_key=Secret(KEY), environ={}, home=tmp_path)
-        assert connect(plane, environ={}, home=tmp_path, limits=QUICK).list() == ()
+        log_in(
+            ControlPlane("lightning"), username="ada", api_key=Secret(KEY), environ={}, home=tmp_path, url=server.url
+        )
+        for plane in (ControlPlane("lightning"), ControlPlane("lightning", server.url)):
+            assert connect(plane, environ={}, home=tmp_path, limits=QUICK).list() == ()
+        assert len(server.requests) == 5
     text = credentials_path("lightning", tmp_path).read_text()
-    assert all(f'"{name}"' in text for name in ("username", "user_id", "api_key"))
+    assert all(f'"{name}"' in text for name in ("username", "user_id", "api_key", "url"))
     assert not (tmp_path / ".grid").exists()
 
 
 def test_a_user_name_in_the_environment_is_exchanged_at_the_first_call_once(tmp_path: Path) -> None:
     with serving(Plane()) as server:
         env = {"GRID_USERNAME": "ada", "GRID_API_KEY": KEY}
-        registrar = connect(ControlPlane(url=server.url), environ=env, home=tmp_path, limits=QUICK)
+        registrar = connect(ControlPlane(), url=server.url, environ=env, home=tmp_path, limits=QUICK)
         assert server.requests == []
         registrar.list()
         registrar.list()

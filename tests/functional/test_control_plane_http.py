@@ -37,7 +37,7 @@ QUICK = Limits(connect=1.0, read=1.0, patience=Patience(total=5.0, tries=3, firs
 def client(
     url: str, tmp_path: Path, *, limits: Limits = QUICK, plane: ControlPlane | None = None, **env: str
 ) -> Registrar:
-    return connect(plane or ControlPlane(url=url), environ={**ENV, **env}, home=tmp_path, limits=limits)
+    return connect(plane or ControlPlane(), url=url, environ={**ENV, **env}, home=tmp_path, limits=limits)
 
 
 def test_headers_of_a_call(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_retry_after_is_honoured_and_bounded_by_the_deadline(tmp_path: Path) -> 
     wait = Reply({"message": "slow down"}, 503, {"Retry-After": "7"})
     limits = Limits(patience=Patience(total=10.0, tries=5))
     with serving([wait, EMPTY]) as server:
-        connect(ControlPlane(url=server.url), environ=ENV, home=tmp_path, limits=limits, sleep=naps.append).list()
+        connect(ControlPlane(), url=server.url, environ=ENV, home=tmp_path, limits=limits, sleep=naps.append).list()
     assert naps == [7.0]
     late = Reply({"message": "closed for the night"}, 503, {"Retry-After": "3600"})
     with serving([late]) as server:
@@ -226,13 +226,13 @@ def test_tls_with_a_ca_bundle_of_the_stack_or_the_environment(tmp_path: Path) ->
         assert "ca_bundle" in caught.value.fix
         assert not isinstance(caught.value, LostAnswerError)
         assert client(server.url, tmp_path, REQUESTS_CA_BUNDLE=str(files.ca)).list() == ()
-        named = ControlPlane(url=server.url, ca_bundle=files.ca)
-        assert client("", tmp_path, plane=named, REQUESTS_CA_BUNDLE="/does/not/exist").list() == ()
+        named = ControlPlane(ca_bundle=files.ca)
+        assert client(server.url, tmp_path, plane=named, REQUESTS_CA_BUNDLE="/does/not/exist").list() == ()
 
 
 def test_a_ca_bundle_that_is_not_there_or_is_none(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"control_plane\.ca_bundle"):
-        client("", tmp_path, plane=ControlPlane(url="https://127.0.0.1:1", ca_bundle=tmp_path / "no.pem"))
+        client("https://127.0.0.1:1", tmp_path, plane=ControlPlane(ca_bundle=tmp_path / "no.pem"))
     (tmp_path / "bad.pem").write_text("not a certificate")
     with pytest.raises(ControlPlaneUnreachableError):
         client("https://127.0.0.1:1", tmp_path, CURL_CA_BUNDLE=str(tmp_path / "bad.pem")).list()

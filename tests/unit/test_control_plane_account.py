@@ -19,8 +19,8 @@ from gridbyoc.control_plane.settings import (
     settings_path,
     update_user_file,
 )
-from gridbyoc.errors import AuthenticationError, FileError, UsageError
-from gridbyoc.stack.model import ControlPlane
+from gridbyoc.errors import AuthenticationError, ExitStatus, FileError, UntrustedAddressError, UsageError
+from gridbyoc.stack.model import ControlPlane, DialectName
 from gridbyoc.stack.secret import Secret
 from tests.unit.fakes import ROLE
 
@@ -69,9 +69,9 @@ def test_a_file_that_others_can_read_is_a_warning(mode: int, warned: bool, tmp_p
     assert isinstance(found, Credentials)
     assert bool(found.warnings) is warned
     told: list[str] = []
-    connect(ControlPlane(url="http://example.com"), environ={}, home=tmp_path, on_warning=told.append)
+    connect(ControlPlane(), url="http://example.com", environ={}, home=tmp_path, on_warning=told.append)
     assert [("chmod 600" in text, "unencrypted" in text) for text in told] == [(True, False)] * warned + [(False, True)]
-    connect(ControlPlane(url="http://127.0.0.1:1"), environ={}, home=tmp_path)
+    connect(ControlPlane(), url="http://127.0.0.1:1", environ={}, home=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,49 @@ def test_where_the_address_comes_from(tmp_path: Path) -> None:
     env = {"GRID_URL": "https://env/", "LIGHTNING_CLOUD_URL": "https://cloud"}
     assert resolve_url("grid", None, None, env, tmp_path) == "https://env"
     assert resolve_url("lightning", None, None, env, tmp_path) == "https://cloud"
-    assert resolve_url("grid", None, "https://stack", env, tmp_path) == "https://stack"
+    put(credentials_path("lightning", tmp_path), {"url": "https://kept/"})
+    assert resolve_url("lightning", None, None, {}, tmp_path) == "https://kept"
+    assert resolve_url("grid", None, "https://settings", env, tmp_path) == "https://settings"
     assert resolve_url("grid", "https://flag", "https://stack", env, tmp_path) == "https://flag"
+
+
+@pytest.mark.parametrize("dialect", ["grid", "lightning"])
+def test_a_stack_files_address_gets_the_key_only_where_the_user_names_it_too(
+    dialect: DialectName, tmp_path: Path
+) -> None:
+    own, variable = {
+        "grid": ("https://platform.grid.ai", "GRID_URL"),
+        "lightning": ("https://lightning.ai", "LIGHTNING_CLOUD_URL"),
+    }[dialect]
+    stored = settings_path(tmp_path) if dialect == "grid" else credentials_path(dialect, tmp_path)
+    name = "grid_url" if dialect == "grid" else "url"
+
+    def told(url: str, **env: str) -> str:
+        return resolve_url(dialect, None, url, env, tmp_path)
+
+    assert told(own) == own
+    assert told(f"{own}:443/") == f"{own}:443"
+    assert told("https://Corp.example/x/", **{variable: "https://corp.example:443/x"}) == "https://corp.example/x"
+    for url in ("https://evil.example", own.replace("https", "http"), f"{own}.evil.example", f"{own}:444", f"{own}/x"):
+        with pytest.raises(UntrustedAddressError, match=url) as caught:
+            told(url)
+        assert caught.value.exit_status is ExitStatus.PREFLIGHT_BLOCKED
+        assert f"`export {variable}={url}`" in caught.value.fix
+        with pytest.raises(UntrustedAddressError) as caught:
+            told(url, **{variable: "https://corp.example"})
+        assert f'`--url "${variable}"`' in caught.value.fix
+        assert resolve_url(dialect, url, url, {}, tmp_path) == url
+    put(stored, {name: "https://corp.example/"})
+    assert told("https://corp.example") == "https://corp.example"
+    for kept in (b"{", {name: 3}, {name: "not a url"}, {name: "https://other"}):
+        put(stored, kept)
+        with pytest.raises(UntrustedAddressError):
+            told("https://corp.example", **{variable: "not a url"})
+
+
+def test_credentials_of_the_environment_need_no_file_that_can_be_read(tmp_path: Path) -> None:
+    put(credentials_path("lightning", tmp_path), b"{")
+    assert resolve_url("lightning", None, None, {}, tmp_path) == "https://lightning.ai"
 
 
 def test_an_address_that_cannot_be_used_says_where_it_came_from(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ WEB = PipelineStack("web.eu", "stacks/web/gridbyoc.yaml", "eu-central-1", "light
 ONE = PipelineSettings((ML,), "==0.1.0")
 TWO = PipelineSettings((ML, WEB), ">=1.2,<2", "trunk", "eu", "big-runner", "0 4 * * 1-5", "3.12")
 FLEET = PipelineSettings((), "==0.1.0", fleet=("stacks", "more/gridbyoc.yaml"))
-SETTINGS = {"one": ONE, "two": TWO}
+OWN = PipelineSettings((replace(ML, own_address=True), replace(WEB, own_address=True)), "==1.0")
+SETTINGS = {"one": ONE, "two": TWO, "own addresses": OWN}
 
 
 def rendered(engine: str, settings: PipelineSettings) -> str:
@@ -191,6 +193,39 @@ def test_what_destroys_takes_another_approval() -> None:
     assert "--yes-destroy" not in jobs[apply]["steps"][-1]["run"]
     assert jobs[destroying]["steps"][-1]["run"].endswith("--yes --yes-destroy")
     assert not lets_in("destroy-ml-prod", "schedule")
+
+
+def test_which_events_of_github_get_credentials() -> None:
+    (workflow,) = loaded(rendered("github", ONE))
+    assert workflow["on"]["merge_group"] == {"branches": ["main"]}
+    jobs = workflow["jobs"]
+
+    def begins(job: str, event: str, head: str = "acme/platform", author: str = "ada") -> bool:
+        request = {"head": {"repo": {"full_name": head}}, "user": {"login": author}}
+        github = {"event_name": event, "ref": "refs/heads/main", "repository": "acme/platform"}
+        given = {"github": {**github, "event": {"pull_request": request}}, "inputs": {}}
+        return bool(Expression(jobs[job]["if"], given).value())
+
+    for event in ("pull_request", "merge_group", "push"):
+        assert begins("validate", event)
+    assert begins("plan-ml-prod", "push")
+    assert begins("plan-ml-prod", "pull_request")
+    assert not begins("plan-ml-prod", "pull_request", head="mallory/platform")
+    assert not begins("plan-ml-prod", "pull_request", author="dependabot[bot]")
+    assert not any(begins(f"{job}-ml-prod", "merge_group") for job in ("plan", "comment", "drift", "destroy"))
+
+
+def test_an_address_that_is_the_stack_files_own_comes_from_a_setting_of_the_engine() -> None:
+    github, jenkins = rendered("github", OWN), rendered("jenkins", OWN)
+    with_keys = github.count("GRID_API_KEY: ${{ secrets.GRID_API_KEY }}")
+    assert github.count("GRID_URL: ${{ vars.GRID_URL }}") == with_keys > 0
+    assert github.count("LIGHTNING_CLOUD_URL: ${{ vars.LIGHTNING_CLOUD_URL }}") == with_keys
+    for variable, key in (("GRID_URL", "GRID_API_KEY"), ("LIGHTNING_CLOUD_URL", "LIGHTNING_API_KEY")):
+        bound = f"string(credentialsId: 'gridbyoc-control-plane-url', variable: '{variable}'),"
+        assert jenkins.count(bound) == jenkins.count(f"passwordVariable: '{key}'") > 0
+    plain = PipelineSettings((ML, WEB), "==1.0")
+    for engine in ENGINES:
+        assert not re.search(r"GRID_URL|LIGHTNING_CLOUD_URL|control-plane-url", rendered(engine, plain))
 
 
 def test_gitlab_jobs_run_when_they_must() -> None:

@@ -11,8 +11,9 @@ from typing import Literal
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.render.data import data_dir
 from gridbyoc.render.pipelines import quoting
-from gridbyoc.render.pipelines.settings import PipelineSettings
+from gridbyoc.render.pipelines.settings import PipelineSettings, PipelineStack
 from gridbyoc.render.templates import template_environment
+from gridbyoc.vendors import facts_of
 
 EngineName = Literal["github", "gitlab", "make", "jenkins", "argo"]
 CREDENTIALS = {"grid": "GRID", "lightning": "LIGHTNING"}
@@ -71,7 +72,7 @@ def render_pipeline(engine: Engine, settings: PipelineSettings, again: Sequence[
             **{"comment_start_string": "[#", "comment_end_string": "#]"},
         },
     )
-    environment.globals |= {"script": script, "object_name": object_name, "ids": CREDENTIALS}
+    environment.globals |= {"script": script, "object_name": object_name, "ids": CREDENTIALS, "address": address}
     template = environment.get_template(f"pipelines/{engine.name}.j2")
     files = [stack.file for stack in settings.stacks] or ["gridbyoc.yaml"]
     try:
@@ -99,6 +100,11 @@ def script(name: str, indent: int) -> quoting.Quoted:
     """A Python program out of the templates' directory, each line but the first moved ``indent`` blanks in."""
     text = (data_dir("templates") / "pipelines" / name).read_text(encoding="utf-8").rstrip("\n")
     return quoting.Quoted(text.replace("\n", "\n" + " " * indent).replace(" " * indent + "\n", "\n"))
+
+
+def address(stack: PipelineStack) -> str:
+    """The variable that names the control plane's address."""
+    return facts_of(stack.control_plane).address.variable
 
 
 def object_name(text: str) -> str:

@@ -27,12 +27,17 @@ _PYTHON = re.compile(r"3\.[1-9][0-9]")
 
 @dataclass(frozen=True, slots=True)
 class PipelineStack:
-    """One stack as a pipeline sees it: ``file`` is its path from the repository's root, with ``/``."""
+    """One stack as a pipeline sees it: ``file`` is its path from the repository's root, with ``/``.
+
+    ``own_address``: the stack file names a control plane that is not the service's own. The jobs may send the key
+    there only where a setting of the engine, which no pull request changes, names it as well.
+    """
 
     name: str
     file: str
     region: str
     control_plane: DialectName = "grid"
+    own_address: bool = False
 
     @property
     def slug(self) -> str:
