@@ -40,6 +40,7 @@ class Iam:
     refused: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     made: int = 0
+    made_roles: int = 0
 
     # --- what is written
 
@@ -47,6 +48,7 @@ class Iam:
         if name in self.roles:
             raise refusal("EntityAlreadyExists", "CreateRole")
         self.made += 1
+        self.made_roles += 1
         self.roles[name] = {
             "RoleName": name, "Arn": arn, "RoleId": f"AROA{self.made:016d}", "CreateDate": self.now(), "Attached": [],
             "Inline": {}, **fields,

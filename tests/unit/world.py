@@ -7,6 +7,7 @@ plan that stays; a live cluster whose role does not accept the id that the clust
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -139,16 +140,16 @@ class World:
 
         return Approval(yes, yes_destroy, ask)
 
-    def converge(self, stack: Stack, *, yes_destroy: bool = False) -> Report:
+    def converge(self, stack: Stack, *, yes_destroy: bool = False, **wishes: Any) -> Report:
         """What every failure must leave possible: the next run comes to one role and one cluster of each name."""
-        report = self.bootstrap(stack, yes_destroy=yes_destroy)
+        report = self.bootstrap(stack, yes_destroy=yes_destroy, **wishes)
         assert len(self.iam.roles) == 1
         assert {role["Arn"] for role in self.iam.roles.values()} == {report.role_arn}
-        held = self.plane.held()
-        names = sorted(self.plane.clusters[ident].name for ident in held)
+        held = [self.plane.held()[each.id] for each in self.plane.live().values() if each.status != "terminating"]
+        names = sorted(each.name for each in self.plane.live().values() if each.status != "terminating")
         assert names == sorted(each.name for each in stack.clusters)
-        assert {role for role, _ in held.values()} <= {report.role_arn}
-        assert all(external_id in self.iam.accepted(role) for role, external_id in held.values())
+        assert {role for role, _ in held} <= {report.role_arn}
+        assert all(external_id in self.iam.accepted(role) for role, external_id in held)
         assert all(cluster.status == "running" for cluster in report.clusters)
         return report
 
@@ -180,6 +181,15 @@ class World:
         self._search(work_dir, "")
         assert not (work_dir / SAVED_PLAN).exists()
 
+    def fork(self, directory: Path) -> World:
+        """This world a second time, with its files below ``directory``: what happens in one is not so in the other."""
+        values = (*self.plane.clusters.values(), *self.events, *self.asked, *self.doomed)
+        twin = copy.deepcopy(self, {id(each): each for each in values})  # frozen, and a Secret is never copied
+        twin.directory = directory
+        if (self.directory / ".gridbyoc").exists():
+            shutil.copytree(self.directory / ".gridbyoc", directory / ".gridbyoc", symlinks=True)
+        return twin
+
     # --- what a test looks at
 
     def work_dir(self, stack: Stack) -> Path:
@@ -204,6 +214,11 @@ class World:
 
     def journal(self, stack: Stack) -> list[dict[str, Any]]:
         return list(read_journal(self.work_dir(stack) / JOURNAL))
+
+    @property
+    def made_roles(self) -> int:
+        """How many roles have ever been created."""
+        return self.iam.made_roles
 
     def terraform_state(self, stack: Stack) -> dict[str, Any]:
         """The local state document."""
