@@ -2,7 +2,7 @@
 
 from gridbyoc.aws.accepted import accepted_external_ids
 from gridbyoc.aws.identity import Caller, caller_identity, guard_account
-from gridbyoc.aws.role import Trust, await_trust
+from gridbyoc.aws.role import Trust, await_trust, role_is_gone
 from gridbyoc.aws.s3_state import read_state_lock
 from gridbyoc.aws.session import AwsSession, open_session
 from gridbyoc.aws.state_bucket import Setting, StateBucket, look_at_bucket, make_bucket, reached_over_tls
@@ -22,4 +22,5 @@ __all__ = [
     "open_session",
     "reached_over_tls",
     "read_state_lock",
+    "role_is_gone",
 ]

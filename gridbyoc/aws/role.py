@@ -56,6 +56,23 @@ def await_trust(
         pause = min(pause * 2, 8.0)
 
 
+def role_is_gone(session: AwsSession, role_arn: str) -> bool:
+    """Whether IAM knows no role of that name any more (``iam:GetRole``); false for a caller that may not look.
+
+    Raises ``AwsError`` where AWS cannot be asked.
+    """
+    name = role_arn.rsplit("/", 1)[-1]
+    with domain_errors(f"The role {name} could not be read"):
+        try:
+            session.iam().get_role(RoleName=name)
+        except ClientError as error:
+            if error_code(error) == "NoSuchEntity":
+                return True
+            if error_code(error) not in DENIED_CODES:
+                raise
+    return False
+
+
 def _trouble(session: AwsSession, role_arn: str, external_id: Secret, account_id: str) -> Trust | str:
     name = role_arn.rsplit("/", 1)[-1]
     with domain_errors(f"The role {name} could not be read"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from gridbyoc.aws import role_is_gone
 from gridbyoc.aws.credential_feed import Asked, CredentialFeed
 from gridbyoc.control_plane.model import Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError, OutputMissingError
@@ -32,8 +33,9 @@ NOTHING_STANDS = ModuleInState()
 class Site:
     """A rendered, initialised work_dir and both services. ``fresh``: no resource is in the state, provably.
 
-    ``previous_role``: a role that is being replaced and still stands; ``previous_arn`` is its ARN. ``standing``: what
-    the state had of the stack's module when the run began.
+    ``previous_role``: a role that is being replaced and still stands. ``previous_arn``: its ARN, also where AWS has the
+    role no more. ``replacing``: the state holds anything of such a role. ``standing``: what the state had of the
+    stack's module when the run began.
     """
 
     runner: Runner
@@ -42,6 +44,7 @@ class Site:
     fresh: bool
     previous_role: PreviousRole | None = None
     previous_arn: str | None = None
+    replacing: bool = False
     standing: ModuleInState = NOTHING_STANDS
 
     def roles(self, grant: Grant | None) -> frozenset[str]:
@@ -152,11 +155,14 @@ def _with_previous_role(run: Run, site: Site) -> Site:
     if site.fresh or run.stack.terraform.module is not None:
         return site
     state = site.runner.state()
-    site = replace(site, standing=module_in(state, MODULE))
     found = module_in(state, PREVIOUS_MODULE)
+    site = replace(site, standing=module_in(state, MODULE), replacing=found.present)
     if found.role_name is None:
         # Also where the role is gone already and a rest of its module is not: the next apply takes that away.
         return site
+    if found.role_arn and role_is_gone(site.preflight.session, found.role_arn):
+        # Destroyed by a run that was killed before its state said so. It is not made again: see above.
+        return replace(site, previous_arn=found.role_arn)
     previous = PreviousRole.of(found.role_name, found.role_arn)
     resumed = replace(site, previous_role=previous, previous_arn=found.role_arn)
     rerender(run, resumed)

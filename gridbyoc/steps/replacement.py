@@ -29,7 +29,7 @@ def replace_role(run: Run, site: Site) -> Site:
     A replacement that is under way already is gone on with. ``UsageError`` where there is no role yet, the module is
     another one, or the name is fixed and the same.
     """
-    if site.previous_role is not None:
+    if site.replacing:
         return site
     keep_standing_role(run.stack, site.standing)
     grant = current_grant(run, site)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from gridbyoc.terraform.events import ResourceEvent, TerraformEvent
 from gridbyoc.terraform.process import RunCommand, run
 from tests.functional.terraform_kit import environment
 from tests.unit.memory_terraform import (
-    UNKNOWN,
     Attributes,
     Configuration,
     Look,
@@ -94,15 +93,15 @@ class Twin:
         def update(before: Attributes, asked: Attributes) -> Attributes:
             return {**before, **asked, "output": asked.get("input")}
 
-        plain = Provider(create, dict, update, lambda _found: None, ("id", "output"))
+        plain = Provider(create, dict, update, lambda _found: None, ("id",))
+        first = replace(plain, computed=("id", "output"), recomputed=("output",))
         second = Provider(provisioned, dict, update, lambda _found: None, ("id",))
 
         def output(look: Look) -> Any:
-            # What an update of the input makes of the output is known after the apply.
-            return look(FIRST, "output") if look(FIRST, "input") == look(FIRST, "output") else UNKNOWN
+            return look(FIRST, "output")
 
         resources = [
-            Resource("", "terraform_data", "first", plain, lambda _look: {"input": values["input"]}),
+            Resource("", "terraform_data", "first", first, lambda _look: {"input": values["input"]}),
             Resource("", "terraform_data", "second", second, lambda look: {"triggers_replace": output(look)},
                      forces=frozenset({"triggers_replace"}), needs=(FIRST,)),
             Resource("", "terraform_data", "third", plain, lambda _look: {}, triggered_by=(SECOND,), needs=(SECOND,)),
@@ -155,6 +154,17 @@ class Teller:
         changes = sorted((each.address, each.action, each.reason) for each in found.changes)
         return (found.add, found.change, found.destroy), changes, sorted(found.outputs), found.has_changes
 
+    def show(self, plan: Path) -> Any:
+        """The plan's changes, as far as a review reads them and chance has no part in it."""
+        found = []
+        for each in self.runner.show(plan)["resource_changes"]:
+            change = each["change"]
+            known = [(change[side] or {}).get("input") for side in ("before", "after")]
+            unknown = sorted(name for name, value in change["after_unknown"].items() if value is True)
+            place = (each["address"], each.get("module_address"), each["mode"], each["type"], each["name"])
+            found.append((place, change["actions"], known, unknown, each.get("action_reason")))
+        return sorted(found, key=str)
+
     def apply(self, plan: Path | None = None) -> Any:
         found = self.runner.apply(plan)
         return found.add, found.change, found.destroy
@@ -188,6 +198,7 @@ def story(teller: Teller) -> list[Any]:
     tell("is another init needed", lambda: (runner.init_needed("one"), runner.init_needed("two")))
     tell("outputs before the first apply", teller.outputs)
     tell("plan", lambda: teller.plan(out=saved))
+    tell("show the plan", lambda: teller.show(saved))
     teller.write(value="not planned")
     tell("apply the saved plan", lambda: teller.apply(saved))
     teller.write()
@@ -197,7 +208,8 @@ def story(teller: Teller) -> list[Any]:
     tell("nothing to plan", lambda: teller.plan(out=saved))
     tell("nothing to apply", lambda: (teller.apply(saved), runner.state()["serial"] == serial))
     teller.write(value="b", script="false")
-    tell("plan a change", teller.plan)
+    tell("plan a change", lambda: teller.plan(out=saved))
+    tell("show the change", lambda: teller.show(saved))
     tell("an apply fails half-way", teller.apply)
     tell("plan after it", teller.plan)
     teller.write(value="b")
@@ -207,7 +219,8 @@ def story(teller: Teller) -> list[Any]:
     tell("init again", lambda: runner.init(digest="two"))
     tell("apply the module", teller.apply)
     tell("move", lambda: runner.move("module.more", "module.moved"))
-    tell("plan after the move", teller.plan)
+    tell("plan after the move", lambda: teller.plan(out=saved))
+    tell("show the plan after the move", lambda: teller.show(saved))
     tell("move what is not there", lambda: runner.move("module.more", "module.moved"))
     tell("move back", lambda: runner.move("module.moved", "module.more"))
     tell("import what is there", lambda: runner.import_(FIRST, "x"))
@@ -265,4 +278,4 @@ def test_both_tell_the_same_story(tmp_path: Path) -> None:
     real = story(Teller(tmp_path / "real", run, lambda: real_lock(tmp_path / "real" / "terraform.tfstate")))
     for mine, theirs in zip(in_memory, real, strict=True):
         assert mine == theirs
-    assert len(real) == 33
+    assert len(real) == 36

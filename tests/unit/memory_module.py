@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -80,10 +80,12 @@ class GridbyocModule:
         found = [
             Resource(module, "terraform_data", "rotation", self._data(),
                      lambda _look: {"input": _dynamic(values.get("external_id_rotation", ""))}),
-            Resource(module, "terraform_data", "this", self._data(), lambda _look: {"triggers_replace": UNKNOWN},
-                     ignored=frozenset({"triggers_replace"}), triggered_by=(rotation,), needs=(rotation,)),
+            Resource(module, "terraform_data", "this", replace(self._data(), computed=("id",), recomputed=()),
+                     lambda _look: {"triggers_replace": UNKNOWN}, ignored=frozenset({"triggers_replace"}),
+                     triggered_by=(rotation,), needs=(rotation,), sensitive=frozenset({"triggers_replace"})),
             Resource(module, "aws_iam_role", "this", self._role(values), lambda look: _role(look, module, values),
-                     forces=frozenset({"name", "name_prefix", "path"}), needs=(this,)),
+                     forces=frozenset({"name", "name_prefix", "path"}), needs=(this,),
+                     sensitive=frozenset({"assume_role_policy"})),
         ]  # fmt: skip
         if statements:
             described = "What the role {} may do besides its managed policies."
@@ -128,7 +130,7 @@ class GridbyocModule:
         def update(before: Attributes, asked: Attributes) -> Attributes:
             return {**before, **asked, "output": asked.get("input")}
 
-        return Provider(create, dict, update, lambda _found: None, ("id", "output"))
+        return Provider(create, dict, update, lambda _found: None, ("id", "output"), ("output",))
 
     def _role(self, values: Mapping[str, Any]) -> Provider:
         iam = self.iam
@@ -168,7 +170,7 @@ class GridbyocModule:
                 raise ProviderError("Cannot import non-existent remote object")
             return found
 
-        return Provider(create, read, update, delete, ("arn", "id", "name", "unique_id", "tags_all"), import_)
+        return Provider(create, read, update, delete, ("arn", "id", "name", "unique_id", "tags_all"), import_=import_)
 
     def _policy(self, values: Mapping[str, Any]) -> Provider:
         iam = self.iam
@@ -202,7 +204,7 @@ class GridbyocModule:
                 raise ProviderError("Cannot import non-existent remote object")
             return found
 
-        return Provider(create, read, update, delete, ("arn", "id", "policy_id", "tags_all"), import_)
+        return Provider(create, read, update, delete, ("arn", "id", "policy_id", "tags_all"), import_=import_)
 
     def _attachment(self) -> Provider:
         iam = self.iam

@@ -27,6 +27,14 @@ RECORD = Path(".terraform") / "terraform.tfstate"
 MODULES = Path(".terraform") / "modules" / "modules.json"
 
 
+REASONS = {
+    "cannot_update": "replace_because_cannot_update",
+    "tainted": "replace_because_tainted",
+    "replace_triggered_by": "replace_by_triggers",
+}
+"""A reason in the event stream, and the same in ``show -json``."""
+
+
 class Unknown:
     """A value that is known after the apply."""
 
@@ -47,13 +55,17 @@ class ProviderError(Exception):
 
 @dataclass(frozen=True)
 class Provider:
-    """How one kind of resource is made, read, changed and taken away. ``computed``: known after creation alone."""
+    """How one kind of resource is made, read, changed and taken away.
+
+    ``computed``: what is known after the creation alone; ``recomputed``: what of it is not known after a change either.
+    """
 
     create: Callable[[Attributes], Attributes]
     read: Callable[[Attributes], Attributes | None]
     update: Callable[[Attributes, Attributes], Attributes]
     delete: Callable[[Attributes], None]
     computed: tuple[str, ...] = ()
+    recomputed: tuple[str, ...] = ()
     import_: Callable[[str], Attributes] = lambda _ident: {}
 
 
@@ -66,7 +78,8 @@ class Resource:
     """One resource of a configuration, at the address ``module.type.name[key]``.
 
     ``arguments`` says what is asked for. A change of one in ``forces`` replaces it, and so does any change of
-    ``triggered_by``; a change of one in ``ignored`` is none. ``needs`` are addresses that must be there first.
+    ``triggered_by``; a change of one in ``ignored`` is none. ``needs`` are addresses that must be there first;
+    ``sensitive`` are arguments whose values Terraform marks so.
     """
 
     module: str
@@ -79,6 +92,7 @@ class Resource:
     ignored: frozenset[str] = frozenset()
     triggered_by: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    sensitive: frozenset[str] = frozenset()
 
     @property
     def address(self) -> str:
@@ -300,6 +314,13 @@ class _Call:
         engine.show(changes, destroy=destroy, targeted=bool(targets))
         return engine.apply(changes, destroy=destroy, targeted=bool(targets))
 
+    def _show(self) -> int:
+        saved = json.loads(Path(self._args[0]).read_text())
+        engine = _Engine(self, self._state(), self._terraform.configure(saved["root"]))
+        changes = engine.plan(destroy=saved["destroy"], targets=saved["targets"])
+        self._print(json.dumps(engine.document(changes, destroy=saved["destroy"])))
+        return 0
+
     def _output(self) -> int:
         self._print(json.dumps(self._state().outputs, indent=2))
         return 0
@@ -308,15 +329,6 @@ class _Call:
         state = self._state()
         if state.exists:
             self._print(json.dumps(state.document(), indent=2))
-        return 0
-
-    def _state_push(self) -> int:
-        self._check_lock("OperationTypeInvalid")
-        pushed, there = State(json.loads((self._cwd / self._args[0]).read_text())), self._state()
-        empty = not there.instances and not there.outputs
-        if there.exists and not empty and (pushed.lineage != there.lineage or pushed.serial < there.serial):
-            raise ProviderError("Failed to write state: cannot import state with a different lineage or older serial")
-        self.save(pushed, bump=False)
         return 0
 
     def _state_mv(self) -> int:
@@ -371,8 +383,8 @@ class _Call:
             raise _StopError
 
     def event(self, kind: str, message: str, **fields: Any) -> None:
-        """A line of the stream; nothing for a command that does not speak JSON."""
-        if self._json:
+        """A line of the stream; nothing for a command that does not speak in events."""
+        if self._streams:
             self._print(json.dumps({"@level": "info", "@message": message, "type": kind, **fields}))
 
     def _error(self, error: ProviderError, address: str = "") -> None:
@@ -387,11 +399,11 @@ class _Call:
         for line in (f"{severity.capitalize()}: {summary}", "", *detail.splitlines()):
             self._on_line("stderr", f"│ {line}")
 
-    def save(self, state: State, *, bump: bool = True) -> None:
+    def save(self, state: State) -> None:
         """Write the state where it belongs, if that changes it."""
         before = State(self._document())
         state.serial = before.serial
-        if bump and before.exists and before.document() == state.document():
+        if before.exists and before.document() == state.document():
             return
         state.serial += 1
         text = json.dumps(state.document(), indent=2)
@@ -558,7 +570,8 @@ class _Engine:
         elif differ & resource.forces:
             reason = "cannot_update"
         else:
-            self._planned[resource.address] = {**before, **{name: asked[name] for name in differ}}
+            again = dict.fromkeys(resource.provider.recomputed if differ else (), UNKNOWN)
+            self._planned[resource.address] = {**before, **{name: asked[name] for name in differ}, **again}
             return Change(resource.address, "update" if differ else "noop", resource=resource)
         self._planned[resource.address] = {**unknown, **asked}
         return Change(resource.address, "replace", reason, resource)
@@ -583,6 +596,57 @@ class _Engine:
             shown = {name: {"sensitive": False, "action": action} for name, action in outputs.items()}
             self._call.event("outputs", f"Outputs: {len(outputs)}", outputs=shown)
         return bool(changes) or any(action != "noop" for action in outputs.values())
+
+    def document(self, changes: Sequence[Change], *, destroy: bool) -> dict[str, Any]:
+        """The plan as ``show -json`` has it."""
+        listed = {change.address: change for change in changes}
+        kept = [Change(each.address, "no-op", "", each) for each in self._configuration.resources
+                if each.address not in listed and not destroy]  # fmt: skip
+        outputs = self._output_actions(destroy=destroy)
+        return {
+            "format_version": "1.2",
+            "terraform_version": ".".join(map(str, VERSION)),
+            "resource_changes": [self._body(change) for change in (*changes, *kept)],
+            "output_changes": {name: self._output_body(name, action) for name, action in outputs.items()},
+        }
+
+    def _output_body(self, name: str, action: str) -> dict[str, Any]:
+        output = self._configuration.outputs[name]
+        value = None if action == "delete" else output.value(self._look)
+        return {
+            "actions": ["no-op" if action == "noop" else action],
+            "before": self._state.outputs.get(name, {}).get("value"),
+            **({} if value is UNKNOWN else {"after": value}),
+            "after_unknown": value is UNKNOWN,
+            "before_sensitive": output.sensitive,
+            "after_sensitive": output.sensitive,
+        }
+
+    def _body(self, change: Change) -> dict[str, Any]:
+        found = self._state.instances.get(change.address)
+        before = found["attributes"] if found else None
+        after = None if change.action == "delete" else self._planned[change.address]
+        marks = dict.fromkeys(change.resource.sensitive if change.resource else (), True)
+        reason = {"action_reason": REASONS.get(change.reason, change.reason)} if change.reason else {}
+        resource = change.resource
+        module = (resource.module if resource else found["head"]["module"] if found else "") or ""
+        head = found["head"] if found else {"type": resource.type, "name": resource.name} if resource else {}
+        return {
+            "address": change.address,
+            **({"module_address": module} if module else {}),
+            "mode": "managed",
+            "type": head["type"],
+            "name": head["name"],
+            "change": {
+                "actions": ["delete", "create"] if change.action == "replace" else [change.action],
+                "before": _plain(before),
+                "after": _plain(after),
+                "after_unknown": {name: True for name, value in (after or {}).items() if value is UNKNOWN},
+                "before_sensitive": marks if before is not None else False,
+                "after_sensitive": marks if after is not None else False,
+            },
+            **reason,
+        }
 
     def _output_actions(self, *, destroy: bool) -> dict[str, str]:
         if destroy:
@@ -682,6 +746,18 @@ class _Engine:
                     mark = {"sensitive": True} if output.sensitive else {}
                     self._state.outputs[name] = {"value": value, "type": "string", **mark}
         self._call.save(self._state)
+
+
+def _plain(attributes: Attributes | None) -> Attributes | None:
+    """What is known; a value of any type (``{"value", "type"}`` in the state) as itself."""
+    if attributes is None:
+        return None
+    known = {name: value for name, value in attributes.items() if value is not UNKNOWN}
+    dynamic = {"value", "type"}
+    return {
+        name: value["value"] if isinstance(value, dict) and value.keys() == dynamic else value
+        for name, value in known.items()
+    }
 
 
 def _change_body(change: Change) -> dict[str, Any]:

@@ -29,8 +29,8 @@ from gridbyoc.steps.destroy import Destroyed, Doomed, destroy
 from gridbyoc.steps.events import Event, Note, StepFinished
 from gridbyoc.steps.journal import JOURNAL, Journal, read_journal
 from gridbyoc.steps.lock import SAVED_PLAN, hold
-from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.report import Report
+from gridbyoc.steps.review.review import Review
 from gridbyoc.steps.run import Choices, Outside, Run
 from gridbyoc.steps.wishes import Approval, Wishes
 from gridbyoc.terraform import Binary
@@ -65,7 +65,7 @@ class World:
     time: Time = field(default_factory=Time)
     log: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    asked: list[Plan] = field(default_factory=list)
+    asked: list[Review] = field(default_factory=list)
     doomed: list[Doomed] = field(default_factory=list)
     meanwhile: dict[str, Callable[[], object]] = field(default_factory=dict)
     dies_at: int | None = None
@@ -133,9 +133,10 @@ class World:
             return create_cluster(run, name)
 
     def approval(self, yes: bool, yes_destroy: bool, answer: bool | None) -> Approval:
-        def ask(plan: Plan) -> bool:
+        def ask(review: Review) -> bool:
             assert answer is not None, "it was asked"
-            self.asked.append(plan)
+            assert SECRET_MARK not in repr(review)
+            self.asked.append(review)
             return answer
 
         return Approval(yes, yes_destroy, ask)
