@@ -37,6 +37,11 @@ from gridbyoc.steps.run import Run
 from gridbyoc.terraform import Backend, provider_settings
 
 RECORD = "converged.json"
+FORMAT = 2
+"""Of the record. It goes up with everything that a record claims or is held against; any other one is not believed.
+
+The first had no number, and was also written beside policies that the stack file does not list.
+"""
 UNCHANGED = {"add": 0, "change": 0, "destroy": 0}
 _ROLE_ARN = re.compile(r"arn:[^:]+:iam::[0-9]{12}:role/.+")
 HALF_DONE = ("errored.tfstate", ".terraform.tfstate.lock.info")
@@ -47,6 +52,7 @@ HALF_DONE = ("errored.tfstate", ".terraform.tfstate.lock.info")
 class Converged:
     """What stood after a good run, as keyed digests: they prove sameness and tell nothing of the external id."""
 
+    format: int
     account_id: str
     role_arn: str
     role_name: str | None
@@ -114,9 +120,10 @@ def _fingerprint(run: Run, site: Site, grant: Grant, report: Report, live: Mappi
     if state is None or {cluster.name for cluster in clusters} != wanted.keys():
         return None
     moved = any(flight.registrar.diff(cluster, wanted[cluster.name], grant) for cluster in clusters)
-    if moved or not stands_as_in_state(live, site.runner.state()):
+    if moved or not stands_as_in_state(live, site.runner.state(), run.stack.role):
         return None
     return Converged(
+        format=FORMAT,
         account_id=report.account_id,
         role_arn=report.role_arn,
         role_name=report.role_name,
@@ -229,7 +236,7 @@ def _digest(key: bytes, value: object) -> str:
 
 
 def _read(path: Path) -> Converged | None:
-    """The record; ``None`` where there is none, or not one of this version's."""
+    """The record; ``None`` where there is none, or one of another format."""
     try:
         found = read_json(path)
         record = Converged(**{**found, "key": bytes.fromhex(found["key"])})
@@ -237,4 +244,5 @@ def _read(path: Path) -> Converged | None:
         return None
     texts = (record.account_id, record.role_arn, record.inputs, record.state, record.live, record.clusters)
     named = all(isinstance(text, str) for text in texts) and isinstance(record.role_name, str | None)
+    named = named and type(record.format) is int and record.format == FORMAT
     return record if named and isinstance(record.native_lock, bool) and _ROLE_ARN.fullmatch(record.role_arn) else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gridbyoc.aws.live_role import LiveRole
+from gridbyoc.stack.model import Role
 from gridbyoc.steps.role_policies import normal_form
 
 MODULE = "module.gridbyoc"
@@ -54,11 +55,11 @@ def facts_of(role: LiveRole) -> dict[str, Any] | None:
     }
 
 
-def stands_as_in_state(facts: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
+def stands_as_in_state(facts: Mapping[str, Any], state: Mapping[str, Any], declared: Role) -> bool:
     """Whether role, own policy and attachments are live what they are in the state, attribute by attribute.
 
-    The state is what Terraform saw when it last looked; somebody may have changed the role since. More attachments
-    than Terraform made, and inline policies, are nothing that it would change.
+    The state is what Terraform saw when it last looked; somebody may have changed the role since. Beside what Terraform
+    made, the role may have policies that the stack file accepts (``declared``), and no others.
     """
     if any((each.get("module"), each.get("type")) not in KNOWN for each in state.get("resources") or ()):
         return False  # nobody here looks at it
@@ -69,7 +70,8 @@ def stands_as_in_state(facts: Mapping[str, Any], state: Mapping[str, Any]) -> bo
     return (
         len(roles) == 1
         and _same_role(facts["role"], roles[0])
-        and attached <= set(facts["attached"])
+        and attached <= set(facts["attached"]) <= attached | set(declared.known_policies)
+        and set(facts["inline"]) <= set(declared.known_inline_policies)
         and policies.keys() <= live.keys()
         and all(_same_policy(live[arn], policy) for arn, policy in policies.items())
     )

@@ -26,7 +26,7 @@ import requests
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from gridbyoc.stack.model import InstanceType, ModuleSource, PolicyStatement, Stack
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.converged import RECORD, unchanged
+from gridbyoc.steps.converged import FORMAT, RECORD, unchanged
 from gridbyoc.steps.events import Event, StepFinished
 from gridbyoc.steps.journal import JOURNAL, Journal
 from gridbyoc.steps.run import Choices, Outside, Run
@@ -296,6 +296,7 @@ def show(kind: str, tried: list[str]) -> None:
 
 def test_after_a_good_run_nothing_has_moved(site: Site) -> None:
     assert site.look() == (True, "nothing has moved since the last run")
+    assert json.loads((site.work_dir / RECORD).read_text())["format"] == FORMAT
     record = (site.work_dir / RECORD).read_text()
     state = json.loads((site.work_dir / "terraform.tfstate").read_text())
     assert state["outputs"]["external_id"]["value"] not in record
@@ -360,8 +361,11 @@ def test_the_machine_s_side_is_noticed(site: Site) -> None:
     assert not site.look(url="http://127.0.0.1:9")[0]
     record = site.work_dir / RECORD
     kept = record.read_bytes()
-    odd = [{"role_arn": 5}, {"role_arn": "x"}, {"role_name": []}, {"native_lock": "no"}, {"live": None}]
-    damages = [json.dumps({**json.loads(kept), **fields}).encode() for fields in odd]
+    odd: list[dict[str, Any]] = [{"format": None}, {"format": 1}, {"format": 3}, {"format": "2"}, {"format": True}]
+    odd += [{"role_arn": 5}, {"role_arn": "x"}, {"role_name": []}, {"native_lock": "no"}, {"live": None}]
+    first = {name: value for name, value in json.loads(kept).items() if name != "format"}
+    damages = [json.dumps(first).encode()]
+    damages += [json.dumps({**json.loads(kept), **fields}).encode() for fields in odd]
     for damaged in (b"", b"{}", b"[]", b"[" * 100_000, kept[:-20], *damages):
         record.write_bytes(damaged)
         assert not site.look()[0]
@@ -422,6 +426,35 @@ def test_a_stack_with_files_of_somebody_s_own_always_takes_the_long_way(site: Si
         assert site.look() == (False, "not compared"), name
         (site.work_dir / name).unlink()
     assert site.look()[0]
+
+
+def test_policies_that_the_stack_file_does_not_list_are_never_remembered(site: Site) -> None:
+    """Also where they were there while the record was written, as it was by the record's first format."""
+    for name in ("attachment added", "inline policy"):
+        change, back = OUT_OF_BAND[name]
+        change(site.iam())
+        site.bootstrap()
+        assert not (site.work_dir / RECORD).exists(), name
+        back(site.iam())
+    site.bootstrap()
+    assert site.look()[0]
+
+
+def test_known_policies_are_remembered_with_the_rest(site: Site) -> None:
+    file = site.directory / "gridbyoc.yaml"
+    before = file.read_text()
+    file.write_text(before.replace("  path: /team/", f"  known_policies: ['{EXTRA}']\n  path: /team/"))
+    site.bootstrap()
+    change, back = OUT_OF_BAND["attachment added"]
+    change(site.iam())
+    assert site.look() == (False, "the role or its policies have changed")
+    site.bootstrap()
+    assert site.look()[0]
+    # the file that accepts it is the one that the record is about
+    file.write_text(before)
+    assert not site.look()[0]
+    back(site.iam())
+    site.bootstrap()
 
 
 def test_what_somebody_did_to_the_role_during_the_wait_is_not_taken_for_what_terraform_made(site: Site) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridbyoc.stack.model import Role
 from gridbyoc.steps.converged_state import stands_as_in_state
 from gridbyoc.steps.role_policies import normal_form
 
@@ -63,17 +64,29 @@ def state() -> dict[str, Any]:
 
 
 def test_the_same() -> None:
-    assert stands_as_in_state(facts(), state())
+    assert stands_as_in_state(facts(), state(), Role())
 
 
 def test_what_terraform_would_not_touch_is_no_difference() -> None:
     found = facts()
-    found["attached"].append("arn:aws:iam::aws:policy/ReadOnlyAccess")
-    found["inline"] = {"x": {}}
     found["role"]["trust"]["Statement"] = found["role"]["trust"]["Statement"][0]
     found["role"]["trust"]["Statement"]["Principal"] = {"AWS": "a"}
     found["policies"][0]["document"]["Statement"][0] |= {"Action": ["ecr:*", "eks:*"], "Resource": "*"}
-    assert stands_as_in_state(found, state())
+    assert stands_as_in_state(found, state(), Role())
+
+
+def test_policies_beside_those_of_terraform_are_a_difference_unless_the_stack_file_accepts_them() -> None:
+    read_only = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    beside, inline = facts(), facts()
+    beside["attached"].append(read_only)
+    inline["inline"] = {"x": {}}
+    known = Role(known_policies=(read_only,), known_inline_policies=("x",))
+    for found in (beside, inline):
+        assert not stands_as_in_state(found, state(), Role())
+        assert stands_as_in_state(found, state(), known)
+    assert stands_as_in_state(facts(), state(), known)
+    beside["attached"].append(read_only.replace("policy/", "policy/x/"))
+    assert not stands_as_in_state(beside, state(), known)
 
 
 @pytest.mark.parametrize("name", ["Arn", "RoleId", "Path", "Description", "MaxSessionDuration", "PermissionsBoundary"])
@@ -81,14 +94,14 @@ def test_each_attribute_of_the_role(name: str) -> None:
     for other in (None, "other"):
         found = facts()
         found["role"][name] = {"PermissionsBoundaryArn": other} if name == "PermissionsBoundary" else other
-        assert not stands_as_in_state(found, state())
+        assert not stands_as_in_state(found, state(), Role())
 
 
 @pytest.mark.parametrize("name", ["Arn", "PolicyId", "Path", "Description"])
 def test_each_attribute_of_the_policy(name: str) -> None:
     found = facts()
     found["policies"][0][name] = "other"
-    assert not stands_as_in_state(found, state())
+    assert not stands_as_in_state(found, state(), Role())
 
 
 def test_documents_tags_attachments_and_what_is_missing() -> None:
@@ -107,9 +120,9 @@ def test_documents_tags_attachments_and_what_is_missing() -> None:
         lambda f: f["policies"].clear(),
     ]
     for number, edit in enumerate(edits):
-        assert not stands_as_in_state(edited(edit), state()), number
-    assert not stands_as_in_state(facts(), {})
-    assert not stands_as_in_state(facts(), {"resources": [resource("aws_iam_role")]})
+        assert not stands_as_in_state(edited(edit), state(), Role()), number
+    assert not stands_as_in_state(facts(), {}, Role())
+    assert not stands_as_in_state(facts(), {"resources": [resource("aws_iam_role")]}, Role())
 
 
 texts = st.text(max_size=3)
@@ -139,6 +152,6 @@ def test_what_nobody_looks_at_here_is_never_taken_for_standing() -> None:
     for more in (foreign, {**foreign, "module": "module.gridbyoc"}, {**foreign, "type": "aws_iam_role"}):
         found = state()
         found["resources"].append(more)
-        assert not stands_as_in_state(facts(), found)
+        assert not stands_as_in_state(facts(), found, Role())
     found["resources"][-1] = {"module": "module.gridbyoc", "mode": "data", "type": "aws_partition", "instances": []}
-    assert stands_as_in_state(facts(), found)
+    assert stands_as_in_state(facts(), found, Role())
