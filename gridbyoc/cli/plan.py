@@ -36,11 +36,10 @@ def render(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin:
     from gridbyoc.errors import TerraformNotFoundError
     from gridbyoc.steps.prepare import render_stack
     from gridbyoc.steps.run import Choices
-    from gridbyoc.terraform import find_binary
 
     with open_run(app, stack_file, overrides, "render", Choices(terraform_bin)) as run:
         try:
-            native_lock = find_binary(terraform_bin, app.environ).s3_native_lock
+            native_lock = run.find_binary().s3_native_lock
         except TerraformNotFoundError:
             native_lock = True
         rendered = render_stack(run, s3_native_lock=native_lock)

@@ -30,7 +30,7 @@ def open_scene(app: App, stack_file: str | None, *, url: str | None, terraform_b
         stack,
         machine,
         work_dir=work_dir,
-        find_binary=lambda: find_binary(terraform_bin, app.environ),
+        find_binary=lambda: find_binary(terraform_bin, app.environ, directory=work_dir),
         connect=lambda: connect(plane, environ=app.environ, home=app.home, url=url),
         origin=loaded.origin if loaded else None,
     )

@@ -143,7 +143,8 @@ class Run:
 
     def find_binary(self) -> Binary:
         """The Terraform that the command line or the environment names; ``TerraformNotFoundError``."""
-        return self.outside.services.find_binary(self.choices.terraform_bin, self.outside.environ)
+        services, environ = self.outside.services, self.outside.environ
+        return services.find_binary(self.choices.terraform_bin, environ, directory=self.work_dir)
 
     def open_session(self, region: str | None = None, profile: str | None = None) -> AwsSession:
         """The run's AWS session for a region and a profile (default: the stack's); ``AwsCredentialsError``.

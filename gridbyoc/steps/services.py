@@ -25,8 +25,8 @@ class Services(Protocol):
     def run_command(self) -> RunCommand:
         """Runs one command of Terraform to its end."""
 
-    def find_binary(self, asked: str | None, environ: Mapping[str, str]) -> Binary:
-        """The Terraform to use, as ``gridbyoc.terraform.find_binary``."""
+    def find_binary(self, asked: str | None, environ: Mapping[str, str], *, directory: Path) -> Binary:
+        """The Terraform to use in ``directory``, as ``gridbyoc.terraform.find_binary``."""
 
     def open_session(self, region: str, profile: str | None) -> AwsSession:
         """An AWS session, as ``gridbyoc.aws.open_session``."""
@@ -55,11 +55,11 @@ class RealServices:
 
         return run
 
-    def find_binary(self, asked: str | None, environ: Mapping[str, str]) -> Binary:
+    def find_binary(self, asked: str | None, environ: Mapping[str, str], *, directory: Path) -> Binary:
         """A program on this machine."""
         from gridbyoc.terraform import find_binary
 
-        return find_binary(asked, environ)
+        return find_binary(asked, environ, directory=directory)
 
     def open_session(self, region: str, profile: str | None) -> AwsSession:
         """boto3's own chain."""

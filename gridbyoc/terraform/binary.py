@@ -63,6 +63,7 @@ def find_binary(
     explicit: str | None,
     environ: Mapping[str, str],
     *,
+    directory: Path | None = None,
     embedded: Callable[[], tuple[str, ...] | None] | None = None,
     timeout: float = _PROBE_TIMEOUT,
 ) -> Binary:
@@ -70,8 +71,11 @@ def find_binary(
 
     On PATH ``terraform`` is looked for before ``tofu``. ``explicit`` is a path, a name to be found on PATH, or the
     word ``embedded``. The first that exists decides: what was asked for is never replaced by something else.
-    ``timeout`` in seconds for its answer to ``version``; ``embedded`` says how to start the embedded one.
-    Raises ``TerraformNotFoundError``, ``TerraformTooOldError`` (before 1.5), ``TerraformTimeoutError``.
+    ``directory`` is where it will run, which need not be there yet (``None``: here): a version manager (tfenv, asdf,
+    mise) chooses the version by it. ``timeout`` in seconds for its answer to ``version``; ``embedded`` says how to
+    start the embedded one.
+    Raises ``TerraformNotFoundError``, ``TerraformTooOldError`` (before 1.5), ``TerraformTimeoutError``,
+    ``TerraformWrapperError`` (it adds text to its answers).
     """
     find_embedded = embedded or embedded_argv
     asked = explicit or environ.get(_VARIABLE)
@@ -82,7 +86,8 @@ def find_binary(
             fix=_INSTALL,
             rerun=SAFE_NOTHING_DONE,
         )
-    return _probe(argv, environ, timeout)
+    path = argv[0] if len(argv) == 1 else "gridbyoc-terraform"
+    return _found(_Probe(argv, path, environ, timeout, _standing(directory.absolute()) if directory else None))
 
 
 def embedded_argv() -> tuple[str, ...] | None:
@@ -172,56 +177,72 @@ class _Answer:
         return next((line.strip() for line in around.splitlines() if line.strip()), "")
 
 
-def _probe(argv: tuple[str, ...], environ: Mapping[str, str], timeout: float) -> Binary:
-    path = argv[0] if len(argv) == 1 else "gridbyoc-terraform"
-    answer = _ask(argv, path, environ, timeout, "version", "-json")
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """A program that is asked, in the directory where it will run: a version manager's shim chooses by it."""
+
+    argv: tuple[str, ...]
+    path: str
+    environ: Mapping[str, str]
+    timeout: float
+    directory: Path | None
+
+    def ask(self, *words: str) -> _Answer:
+        answer = _Answer()
+        command = Command(
+            (*self.argv, *words), child_environment(self.environ), cwd=self.directory, timeout=self.timeout, grace=1.0
+        )
+        try:
+            ended = run(command, answer.line, interrupts=Interrupts())
+        except _TooMuchError:
+            raise _not_terraform(self.path, "more text than any version needs") from None
+        except NotStartedError as error:
+            raise TerraformNotFoundError(
+                f"{self.path} cannot be started.", why=str(error), fix=_INSTALL, rerun=SAFE_NOTHING_DONE
+            ) from None
+        return _heard(answer, ended, self.path, self.timeout)
+
+    def refuse_added_text(self, answer: _Answer) -> None:
+        """What adds text here adds it to outputs and states too. Asked again: a version manager installs only once."""
+        if not answer.added():
+            return
+        added = self.ask("version", "-json").added()
+        if added:
+            words = f"asked for its version as JSON, it adds text of its own ({added[:200]!r})"
+            raise wrapper_error(self.path, words, rerun=SAFE_NOTHING_DONE)
+
+    def flavour(self, document: Mapping[str, object]) -> Flavour:
+        if len(self.argv) > 1:
+            return EMBEDDED
+        if "tofu" in Path(self.path).name:
+            return "tofu"
+        if "terraform_outdated" in document:  # OpenTofu asks nobody whether it is out of date
+            return "terraform"
+        lines = self.ask("version").lines
+        return "tofu" if any(line.startswith("OpenTofu") for line in lines) else "terraform"
+
+
+def _found(probe: _Probe) -> Binary:
+    path = probe.path
+    answer = probe.ask("version", "-json")
     document = answer.document()
     version = numbers_of(str(document.get("terraform_version", "")))
     if version is None:
         raise _not_terraform(path, next((line for line in answer.lines if line.strip()), "nothing"))
-    _refuse_added_text(answer, argv, path, environ, timeout)
-    flavour = EMBEDDED if len(argv) > 1 else _flavour(path, document, environ, timeout)
+    probe.refuse_added_text(answer)
+    flavour = probe.flavour(document)
     if version < _OLDEST:
         raise TerraformTooOldError(
             f"{path} is version {'.'.join(map(str, version))}; 1.5 is the oldest that works.",
             fix=f"{_INSTALL} With --terraform-bin or {_VARIABLE} another one is used.",
             rerun=SAFE_NOTHING_DONE,
         )
-    return Binary(argv, flavour, version, path)
+    return Binary(probe.argv, flavour, version, path)
 
 
-def _refuse_added_text(
-    answer: _Answer, argv: tuple[str, ...], path: str, environ: Mapping[str, str], timeout: float
-) -> None:
-    """What adds text here adds it to outputs and states too. Asked again: a version manager installs only once."""
-    if answer.added():
-        added = _ask(argv, path, environ, timeout, "version", "-json").added()
-        if added:
-            words = f"asked for its version as JSON, it adds text of its own ({added[:200]!r})"
-            raise wrapper_error(path, words, rerun=SAFE_NOTHING_DONE)
-
-
-def _flavour(path: str, document: Mapping[str, object], environ: Mapping[str, str], timeout: float) -> Flavour:
-    if "tofu" in Path(path).name:
-        return "tofu"
-    if "terraform_outdated" in document:  # OpenTofu asks nobody whether it is out of date
-        return "terraform"
-    lines = _ask((path,), path, environ, timeout, "version").lines
-    return "tofu" if any(line.startswith("OpenTofu") for line in lines) else "terraform"
-
-
-def _ask(argv: tuple[str, ...], path: str, environ: Mapping[str, str], timeout: float, *words: str) -> _Answer:
-    answer = _Answer()
-    command = Command((*argv, *words), child_environment(environ), timeout=timeout, grace=1.0)
-    try:
-        ended = run(command, answer.line, interrupts=Interrupts())
-    except _TooMuchError:
-        raise _not_terraform(path, "more text than any version needs") from None
-    except NotStartedError as error:
-        raise TerraformNotFoundError(
-            f"{path} cannot be started.", why=str(error), fix=_INSTALL, rerun=SAFE_NOTHING_DONE
-        ) from None
-    return _heard(answer, ended, path, timeout)
+def _standing(directory: Path) -> Path:
+    """The directory, or the nearest above it that is there: a version manager looks upwards from where it runs."""
+    return next((each for each in (directory, *directory.parents) if each.is_dir()), directory)
 
 
 def _heard(answer: _Answer, ended: Ended, path: str, timeout: float) -> _Answer:

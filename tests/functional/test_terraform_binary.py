@@ -155,6 +155,44 @@ def test_opentofu_runs_the_whole_way(tmp_path: Path) -> None:
     assert runner.destroy().destroy == 1
 
 
+# As tfenv, asdf and mise choose: the nearest file upwards from the current directory.
+SHIM = """echo >> "$0.asked"; d=$PWD
+while [ ! -e "$d/.terraform-version" ]; do d=$(dirname "$d"); done
+printf '{"terraform_version": "%s", "terraform_outdated": false}' $(cat "$d/.terraform-version")"""
+
+
+@pytest.fixture
+def shim(tmp_path: Path) -> Path:
+    (tmp_path / "stack").mkdir()
+    (tmp_path / ".terraform-version").write_text("1.9.8")
+    (tmp_path / "stack" / ".terraform-version").write_text("1.12.2")
+    return script(tmp_path / "terraform", SHIM)
+
+
+@pytest.mark.parametrize(
+    ("directory", "version"), [("", (1, 9, 8)), ("stack", (1, 12, 2)), ("stack/.gridbyoc/not-there-yet", (1, 12, 2))]
+)
+def test_a_version_manager_is_asked_where_terraform_will_run(
+    tmp_path: Path, shim: Path, directory: str, version: tuple[int, int, int]
+) -> None:
+    assert find_binary(str(shim), environment(), directory=tmp_path / directory).version == version
+    assert (tmp_path / "terraform.asked").read_text() == "\n"  # once
+
+
+@pytest.mark.parametrize("there", ["no work_dir yet", "a work_dir"])
+def test_the_lock_of_the_state_is_that_of_the_version_that_will_run(tmp_path: Path, shim: Path, there: str) -> None:
+    """Locking in S3 is Terraform's from 1.10 on; gridbyoc is started where an older one is chosen."""
+    backend = "terraform: {backend: {s3: {bucket: acme-state, key: a.tfstate, region: us-east-1}}}"
+    text = f"version: 1\nname: a\naws: {{region: us-east-1}}\nclusters: [{{name: a}}]\n{backend}\n"
+    (tmp_path / "stack" / "gridbyoc.yaml").write_text(text)
+    if there == "a work_dir":
+        (tmp_path / "stack" / ".gridbyoc" / "a").mkdir(parents=True, mode=0o700)
+    argv = [sys.executable, "-m", "gridbyoc", "render", "--terraform-bin", str(shim), "stack/gridbyoc.yaml"]
+    subprocess.run(argv, cwd=tmp_path, env=environment(), check=True, capture_output=True)
+    rendered = (tmp_path / "stack" / ".gridbyoc" / "a" / "backend.tf").read_text()
+    assert "use_lockfile" in rendered
+
+
 def test_ctrl_c_while_the_binary_is_asked(tmp_path: Path) -> None:
     hanging = script(tmp_path / "hang", "echo $$ > started; exec sleep 30")
     code = (

@@ -90,7 +90,7 @@ class World:
     def run_command(self) -> RunCommand:
         return self.terraform
 
-    def find_binary(self, _asked: str | None, _environ: Mapping[str, str]) -> Binary:
+    def find_binary(self, _asked: str | None, _environ: Mapping[str, str], *, directory: Path) -> Binary:
         return self.binary
 
     def open_session(self, region: str, profile: str | None) -> AwsSession:

@@ -122,7 +122,7 @@ def _constraint(member: Member, environ: Mapping[str, str], home: Path) -> str |
 
 def _installed(top: Path, constraint: str, environ: Mapping[str, str], terraform_bin: str | None) -> Path:
     """The directory that holds the provider; installed once, and then never written again."""
-    binary = find_binary(terraform_bin, environ)
+    binary = find_binary(terraform_bin, environ, directory=top)
     digest = hashlib.sha256(json.dumps([constraint, binary.flavour]).encode()).hexdigest()[:12]
     place = top / digest
     make_private_dir(top.parent)
