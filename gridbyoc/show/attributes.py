@@ -24,15 +24,19 @@ def diff_lines(change: AttributeChange) -> Iterator[str]:
             yield f"{sign} {change.name}: {line}" if number == 0 else f"{sign}   {line}"
 
 
-def terminal_lines(change: AttributeChange) -> Iterator[str]:
-    """For a terminal or a log: ``name: old -> new``. A new value that is not known yet is left out of a creation."""
+def terminal_lines(change: AttributeChange, *, created: bool = False) -> Iterator[str]:
+    """For a terminal or a log: ``name: old -> new``.
+
+    ``created``: of something new, which has no old values; those that are not known yet are left out.
+    """
     before, after = _lines(change.before), _lines(change.after)
     if len(before) > 1 or len(after) > 1:
-        yield from map(_visible, diff_lines(change))
-    elif before:
-        yield _visible(f"{change.name}: {before[0]} -> {after[0] if after else '(none)'}")
+        yield from map(visible, diff_lines(change))
+    elif not created:
+        old, new = (value[0] if value else "(none)" for value in (before, after))
+        yield visible(f"{change.name}: {old} -> {new}")
     elif after and change.after != UNKNOWN:
-        yield _visible(f"{change.name}: {after[0]}")
+        yield visible(f"{change.name}: {after[0]}")
 
 
 def _lines(text: str | None) -> list[str]:
@@ -42,5 +46,6 @@ def _lines(text: str | None) -> list[str]:
     return (text if more <= 0 else f"{text[:LONGEST_VALUE]}… ({more} more characters)").split("\n")
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """``text`` on one line, with nothing in it that could steer a terminal."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
+from gridbyoc.show.attributes import terminal_lines, visible
 from gridbyoc.show.plain import duration
 from gridbyoc.stack.words import counted, escaped
 from gridbyoc.steps.fleet.carry_out import FleetReport, result_object
@@ -20,6 +21,7 @@ from gridbyoc.steps.fleet.model import (
     MemberStarted,
     Result,
 )
+from gridbyoc.steps.review.details import AttributeChange
 
 _ADVICE = (("why:", "why"), ("do: ", "fix"), ("    ", "rerun"))
 COLUMNS = ("stack", "file", "outcome", "took", "detail")
@@ -67,7 +69,10 @@ def words_of(result: Result) -> str:
 
 
 def advice_lines(report: FleetReport) -> list[str]:
-    """For each stack that failed, all that it said of it: every problem, why, what to do, whether a re-run is safe."""
+    """For each stack that failed, all that it said of it: every problem, why, what to do, whether a re-run is safe.
+
+    For each that has drifted, what differs.
+    """
     lines: list[str] = []
     for result in report.results:
         error, document = result.said.get("error"), result.said.get("document", {}).get("document")
@@ -76,9 +81,22 @@ def advice_lines(report: FleetReport) -> list[str]:
             lines += [f"  {problem_words(problem, hints=True)}" for problem in error.get("problems") or ()]
             lines += [f"  {line}" for text in error.get("diagnostics") or () for line in str(text).splitlines()]
             lines += [f"  {word} {error[key]}" for word, key in _ADVICE if error.get(key)]
+        elif "drift" in result.said:
+            lines += _drift_lines(result.member.label, result.said["drift"])
         elif result.outcome == "failed" and isinstance(document, list):
             lines += [f"{result.member.label}: {problem_words(problem, hints=True)}" for problem in document]
     return lines
+
+
+def _drift_lines(label: str, said: Mapping[str, Any]) -> Iterator[str]:
+    """What differs, from the object that the stack's run wrote."""
+    for each in said.get("drift") or ():
+        yield visible(f"{label}: {each.get('side')}: {each.get('subject')}: {each.get('detail')}")
+        for change in each.get("attributes") or ():
+            known = AttributeChange(str(change.get("name")), change.get("before"), change.get("after"))
+            yield from (f"  {line}" for line in terminal_lines(known))
+    for sentence in said.get("permissions") or ():
+        yield visible(f"{label}: bootstrap would change: {sentence}")
 
 
 def fleet_summary(report: FleetReport) -> str:

@@ -88,7 +88,8 @@ def _resources(review: Review) -> list[str]:
     for detail in review.resources:
         reason = f" ({detail.reason.replace('_', ' ')})" if detail.reason else ""
         lines.append(f"  {SIGNS.get(detail.action, '~')} {detail.address}{reason}")
-        lines += [f"      {line}" for each in detail.attributes for line in terminal_lines(each)]
+        created = detail.action == "create"
+        lines += [f"      {line}" for each in detail.attributes for line in terminal_lines(each, created=created)]
     return lines if review.resources else [*lines, "    no changes"]
 
 

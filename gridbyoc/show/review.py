@@ -25,7 +25,7 @@ def review_markdown(review: Review, *, brief: bool = False) -> str:
     if review.plan.destroys:
         blocks += _list("Destroys", [code(name) for name in review.plan.destroys])
     blocks += _list("Changed outside of Terraform", [code(address) for address in review.outside])
-    blocks += _list("Permissions", [_sentence(each) for each in (*review.permissions, *review.trust)])
+    blocks += _list("Permissions", [role_sentence(each) for each in (*review.permissions, *review.trust)])
     blocks += _list("Control plane", [_cluster(change, review.plan.handed_on) for change in review.plan.clusters])
     blocks += _costs(review)
     if review.resources and not brief:
@@ -43,7 +43,8 @@ def _warnings(review: Review) -> list[str]:
     return _list("Warnings", [prose(text) for text in review.warnings])
 
 
-def _sentence(sentence: RoleSentence) -> str:
+def role_sentence(sentence: RoleSentence) -> str:
+    """A sentence in Markdown, its names as code, with a sign where a reviewer should stop."""
     sign = "\u26a0 " if sentence.alarming else ""
     return sign + "".join(part if isinstance(part, str) else code(part.text) for part in sentence.whole)
 

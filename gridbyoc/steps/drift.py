@@ -14,7 +14,10 @@ from gridbyoc.steps.changes import cluster_changes
 from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
 from gridbyoc.steps.prepare import Site, current_grant, prepare, rerender
+from gridbyoc.steps.review.details import AttributeChange, output_details, resource_details
 from gridbyoc.steps.review.outside import changed_outside
+from gridbyoc.steps.review.review import permission_sentences, redactor_of
+from gridbyoc.steps.review.words import RoleSentence
 from gridbyoc.steps.role_policies import NOT_COMPARED, read_role
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.scratch import scratch_run
@@ -22,20 +25,25 @@ from gridbyoc.steps.scratch import scratch_run
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One difference: on which side, of what, and in words."""
+    """One difference: on which side, of what, and in words.
+
+    ``attributes``: what differs in it, ``before`` as it is, ``after`` as the stack file asks; nothing secret.
+    """
 
     side: Literal["terraform", "role", "control plane"]
     subject: str
     detail: str
+    attributes: tuple[AttributeChange, ...] = ()
 
 
 @dataclass(slots=True)
 class DriftFound:
-    """What a comparison came to. ``unknown``: what could not be read, with the reason; ``remarks``: what is accepted
-    or not compared, in a sentence each.
+    """What a comparison came to. ``permissions``: how bootstrap would change the role's rights. ``unknown``: what could
+    not be read, with the reason; ``remarks``: what is accepted or not compared, in a sentence each.
     """
 
     differences: list[Drift] = field(default_factory=list)
+    permissions: list[RoleSentence] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -54,27 +62,35 @@ def find_drift(run: Run) -> DriftFound:
         if grant is None:
             found.differences.append(Drift("terraform", "role", "nothing has been applied yet"))
             return found
-        found.differences += _terraform(reading, site, grant)
+        _terraform(reading, site, grant, found)
         _role(reading, site, grant, found)
         found.differences += _control_plane(reading, site, grant)
         return found
 
 
-def _terraform(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
+def _terraform(run: Run, site: Site, grant: Grant, found: DriftFound) -> None:
     kept = ids_to_keep(site, grant)
     rerender(run, site, kept)
     with run.step("plan") as step:
         saved = run.work_dir / SAVED_PLAN
         plan = site.runner.plan(out=saved, lock=False)
         step.detail = f"{plan.add} to add, {plan.change} to change, {plan.destroy} to destroy"
-    # Another look at the plan tells whether Terraform's drift is what it would change back.
-    moved = {changed.address for changed in plan.drift} & {changed.address for changed in plan.changes}
-    outside = changed_outside(site.runner.show(saved)) if moved else ()
+    if not plan.changes and not plan.outputs:
+        return
+    shown = site.runner.show(saved)
+    redactor = redactor_of(run.stack, grant, kept, shown)
+    outside = changed_outside(shown)
+    details = {detail.address: detail.attributes for detail in resource_details(shown, redactor)}
     for change in plan.changes:
         cause = "was changed outside; " if change.address in outside else ""
-        yield Drift("terraform", change.address, f"{cause}bootstrap would {change.action} it")
+        text = f"{cause}bootstrap would {change.action} it"
+        found.differences.append(Drift("terraform", change.address, text, details.get(change.address, ())))
+    outputs = output_details(shown, redactor)
     for name in plan.outputs:
-        yield Drift("terraform", f"output {name}", "bootstrap would change it")
+        found.differences.append(
+            Drift("terraform", f"output {name}", "bootstrap would change it", outputs.get(name, ()))
+        )
+    found.permissions += permission_sentences(run.stack, shown, redactor)
 
 
 def _role(run: Run, site: Site, grant: Grant, found: DriftFound) -> None:
@@ -122,8 +138,8 @@ def _control_plane(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
         yield Drift("role", site.previous_arn, "is being replaced, and still stands")
     words = {"create": "is missing", "update": "differs", "delete": "is not in the stack file"}
     for change in changes:
-        fields = "".join(f"; {each.field}: {each.before} -> {each.after}" for each in change.fields)
+        fields = tuple(AttributeChange(each.field, each.before, each.after) for each in change.fields)
         if change.action != "none":
-            yield Drift("control plane", f"cluster {change.name}", words[change.action] + fields)
+            yield Drift("control plane", f"cluster {change.name}", words[change.action], fields)
         elif change.cluster is not None and change.cluster.phase is Phase.FAILED:
             yield Drift("control plane", f"cluster {change.name}", f"has failed: {change.cluster.reason}")

@@ -52,6 +52,12 @@ def test_drift_names_each_side(tool: Tool, world: World) -> None:
     tool.write(stack_text("drifted", role="{name: grid-drifted}", types="[t2.medium, t2.large]"))
     found = tool("drift", "--format", "json", status=3).objects[-1]["drift"]
     assert {drift["side"] for drift in found} == {"terraform", "role", "control plane"}
+    attributes = {each["name"]: each for drift in found for each in drift["attributes"]}
+    assert attributes["instance_types[t2.large]"]["before"] == "(absent)"
+    assert attributes["assume_role_policy"]["after"] == "(sensitive)"
+    text = tool("drift", "--format", "markdown", status=3).out
+    assert "+ instance_types[t2.large]: offered" in text
+    assert "another" not in text + json.dumps(found)
     subjects = " ".join(drift["subject"] for drift in found)
     assert "AmazonSQSFullAccess" in subjects
     assert "aws_iam_role.this" in subjects

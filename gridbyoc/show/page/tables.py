@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gridbyoc.control_plane.model import Cluster
+from gridbyoc.show.attributes import terminal_lines
+from gridbyoc.show.markdown import one_line
 from gridbyoc.show.page.cells import Cell, Table, code, mark, table
 from gridbyoc.show.page.words import instant, minute
 from gridbyoc.show.plain import duration
 from gridbyoc.stack.model import ClusterSpec, InstanceType, Stack
 from gridbyoc.steps.cost import dollars_a_day, standing_cost
-from gridbyoc.steps.drift import DriftFound
+from gridbyoc.steps.drift import Drift, DriftFound
 from gridbyoc.steps.page.model import Granted, GrantedPolicy, PastRun
 from gridbyoc.steps.preflight.model import Finding
 from gridbyoc.steps.verify_model import VerifyFinding
@@ -155,9 +157,16 @@ def proof_table(caption: str, findings: Iterable[VerifyFinding], *, todo: bool) 
 
 def drift_table(found: DriftFound) -> Table:
     """What differs, side by side, and what could not be compared."""
-    rows = [(Cell(each.side), code(each.subject), Cell(each.detail)) for each in found.differences]
+    rows = [
+        (Cell(each.side), code(each.subject), Cell(each.detail, note=_attributes(each))) for each in found.differences
+    ]
     rows += [(Cell("role"), mark("not known", "unknown"), Cell(reason)) for reason in found.unknown]
     return table("What differs from the stack file", ("side", "of what", "how"), rows)
+
+
+def _attributes(drift: Drift) -> str:
+    lines = (line for change in drift.attributes for line in terminal_lines(change))
+    return one_line("; ".join(lines))
 
 
 def history_table(runs: Sequence[PastRun]) -> Table:

@@ -8,6 +8,7 @@ from typing import Any
 from gridbyoc.stack.words import counted, escaped
 from gridbyoc.steps.fleet.model import Verb
 
+_SHORT = 80
 Said = Mapping[str, Mapping[str, Any]]
 
 
@@ -90,9 +91,19 @@ def _drift(said: Said) -> str:
     drift, unknown = said.get("drift", {}).get("drift"), said.get("drift", {}).get("unknown") or ()
     if not isinstance(drift, list):
         return ""
-    first = f": {drift[0].get('side')}: {drift[0].get('subject')}" if drift else ""
+    first = f": {drift[0].get('side')}: {drift[0].get('subject')}{_attribute(drift[0])}" if drift else ""
     words = [f"{len(drift)} drifted{first}"] if drift else []
     return "; ".join([*words, *(f"not known: {reason}" for reason in unknown)]) or "no drift"
+
+
+def _attribute(drift: Mapping[str, Any]) -> str:
+    """The first attribute that differs, as it is and as it should be; those of several lines by their name alone."""
+    for each in drift.get("attributes") or ():
+        before, after = (each.get(side) or "(none)" for side in ("before", "after"))
+        values = f": {before} -> {after}"
+        short = len(values) < _SHORT and "\n" not in values
+        return f": {each.get('name')}{values if short else ''}"
+    return ""
 
 
 def _destroyed(said: Said) -> str:

@@ -43,6 +43,22 @@ def resource_details(shown: Mapping[str, Any], redactor: Redactor) -> tuple[Reso
     return tuple(_detail(change, redactor) for change in resource_changes(shown))
 
 
+def output_details(shown: Mapping[str, Any], redactor: Redactor) -> dict[str, tuple[AttributeChange, ...]]:
+    """The root module's outputs that would change, by name; each has one attribute, its ``value``."""
+    found = shown.get("output_changes")
+    changes = {name: each for name, each in found.items() if isinstance(each, dict)} if isinstance(found, dict) else {}
+    return {name: tuple(_output(name, body, redactor)) for name, body in changes.items()}
+
+
+def _output(name: str, body: Mapping[str, Any], redactor: Redactor) -> Iterator[AttributeChange]:
+    before, after = body.get("before"), body.get("after")
+    secret = names_external_id(name) or bool(body.get("before_sensitive")) or bool(body.get("after_sensitive"))
+    old, new = (_shown("value", value, secret) for value in (before, after))
+    new = UNKNOWN if body.get("after_unknown") and not secret else new
+    if _plain(before) != _plain(after) or body.get("after_unknown"):
+        yield AttributeChange("value", _clean(old, redactor), _clean(new, redactor))
+
+
 def _detail(change: Change, redactor: Redactor) -> ResourceDetail:
     attributes = tuple(
         AttributeChange(redactor.clean(name), _clean(before, redactor), _clean(after, redactor))

@@ -95,13 +95,21 @@ def review(
         stack=stack.name,
         plan=plan,
         resources=resource_details(shown, redactor),
-        permissions=tuple(_clean(each, redactor) for each in permission_changes(shown, trusted, documents)),
+        permissions=permission_sentences(stack, shown, redactor, documents),
         trust=tuple(_clean(each, redactor) for each in standing_trust(shown, trusted)),
         before=tuple(standing_cost(_spec(cluster), dialect) for cluster in there),
         after=tuple(standing_cost(spec, dialect) for spec in wanted),
         warnings=tuple(redactor.clean(text) for text in dict.fromkeys((*plan.warnings, *warnings))),
         outside=tuple(map(redactor.clean, changed_outside(shown))),
     )
+
+
+def permission_sentences(
+    stack: Stack, shown: Mapping[str, Any], redactor: Redactor, documents: Documents = NO_DOCUMENTS
+) -> tuple[RoleSentence, ...]:
+    """What changes of the roles' rights, without anything secret."""
+    found = permission_changes(shown, _trusted(stack), documents)
+    return tuple(_clean(sentence, redactor) for sentence in found)
 
 
 def _trusted(stack: Stack) -> tuple[Trusted, ...]:

@@ -1,0 +1,74 @@
+"""Drift as lines of text, as Markdown, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from gridbyoc.show.attributes import diff_lines, terminal_lines
+from gridbyoc.show.markdown import code, fence, fitted, prose
+from gridbyoc.show.review import role_sentence
+from gridbyoc.stack.words import counted
+from gridbyoc.steps.drift import Drift, DriftFound
+from gridbyoc.steps.review.words import plain_sentence
+
+NONE = "No drift: AWS, the live role and the control plane are as the stack file asks."
+LEFT_OUT = "*{count} more sections are left out. `gridbyoc drift` shows all of them.*"
+
+
+def drift_rows(found: DriftFound) -> list[tuple[str, str, str]]:
+    """A row for each difference: side, subject, and how it differs."""
+    return [(each.side, each.subject, each.detail) for each in found.differences]
+
+
+def drift_lines(found: DriftFound) -> list[str]:
+    """What follows the rows: attributes as they are and as they should be, the role's rights, what is not known."""
+    lines: list[str] = []
+    for each in found.differences:
+        if each.attributes:
+            lines += ["", f"{each.subject}, as it is -> as the stack file asks:"]
+            lines += [f"  {line}" for change in each.attributes for line in terminal_lines(change)]
+    if found.permissions:
+        lines += ["", "What bootstrap would change of the role's rights:"]
+        lines += [f"  {plain_sentence(sentence.whole)}" for sentence in found.permissions]
+    lines += [""] if lines and (found.unknown or found.remarks) else []
+    lines += [NONE] if found.none else []
+    return [*lines, *(f"Not known: {reason}." for reason in found.unknown), *found.remarks]
+
+
+def drift_markdown(stack: str, found: DriftFound) -> str:
+    """A comment or an issue; it begins with a mark (``<!-- gridbyoc drift NAME -->``)."""
+    count = counted(len(found.differences), "difference")
+    head = NONE if found.none else f"{count} from the stack file." if found.differences else "Not all is known."
+    blocks = [f"<!-- gridbyoc drift {stack} -->\n### Drift of {code(stack)}", f"**{head}**"]
+    blocks += [_difference(each) for each in found.differences]
+    blocks += _list("What bootstrap would change of the role's rights", map(role_sentence, found.permissions))
+    blocks += _list("Not known", map(prose, found.unknown))
+    blocks += _list("Remarks", map(prose, found.remarks))
+    return fitted(blocks, left_out=LEFT_OUT)
+
+
+def drift_object(found: DriftFound) -> dict[str, Any]:
+    """The object of ``--format json``: ``before`` is as it is, ``after`` as the stack file asks."""
+    return {
+        "type": "drift",
+        "drift": [asdict(each) for each in found.differences],
+        "permissions": [plain_sentence(sentence.whole) for sentence in found.permissions],
+        "unknown": found.unknown,
+        "remarks": found.remarks,
+    }
+
+
+def _difference(each: Drift) -> str:
+    line = f"- {each.side}: {code(each.subject)}: {prose(each.detail)}"
+    lines = [line for change in each.attributes for line in diff_lines(change)]
+    if not lines:
+        return line
+    block = "\n".join(f"  {row}" for row in fence(lines, "diff").splitlines())
+    return f"{line}\n\n{block}"
+
+
+def _list(title: str, items: Iterator[str]) -> list[str]:
+    listed = "\n".join(f"- {item}" for item in items)
+    return [f"**{title}**\n\n{listed}"] if listed else []
