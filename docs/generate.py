@@ -18,6 +18,7 @@ from gridbyoc.errors.cards import CARDS
 from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, render_pipeline
 from gridbyoc.stack.model import Aws, ControlPlane, Role, S3Backend, Stack, TerraformSettings
 from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
+from gridbyoc.steps.verify_catalogue import QUESTIONS
 
 ROOT = Path(gridbyoc.__file__).parent.parent
 
@@ -44,6 +45,12 @@ def preflight_page() -> str:
         for group in groups
     ]
     return "\n\n".join(sections)
+
+
+def verify_table() -> str:
+    """A row for each finding of ``verify``."""
+    rows = [f"| `{each.code}` | {each.asked} | {each.otherwise} |" for each in QUESTIONS]
+    return "\n".join(["| code | question | not `pass` |", "|---|---|---|", *rows])
 
 
 def failures_page() -> str:
@@ -121,13 +128,14 @@ def generated() -> dict[Path, str]:
     """Each file and what it must hold."""
     readme, status = ROOT / "README.md", ROOT / "docs" / "exit-status.md"
     preflight, failures = ROOT / "docs" / "preflight.md", ROOT / "docs" / "failures.md"
-    permissions = ROOT / "docs" / "permissions.md"
+    permissions, verify = ROOT / "docs" / "permissions.md", ROOT / "docs" / "verify.md"
     fenced = f"```text\n{help_text().strip()}\n```"
     return {
         ROOT / "gridbyoc" / "cli" / "help.txt": help_text(),
         readme: between(readme.read_text(), "help", fenced),
         failures: between(failures.read_text(), "cards", failures_page()),
         preflight: between(preflight.read_text(), "checks", preflight_page()),
+        verify: between(verify.read_text(), "findings", verify_table()),
         permissions: between(permissions.read_text(), "needs", needs_page()),
         status: between(status.read_text(), "codes", error_table()),
         **pipelines(),

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
+from gridbyoc.aws.live_role import decoded
+from gridbyoc.aws.policy.evaluate import action_matches
+from gridbyoc.aws.policy.model import Selection
+from gridbyoc.aws.policy.trust import ASSUME, EXTERNAL_ID
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
+from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError
+from gridbyoc.stack.external_id import EXTERNAL_ID_FORM
 from gridbyoc.stack.secret import Secret
 
 
 def accepted_external_ids(session: AwsSession, role_arn: str) -> frozenset[Secret]:
-    """Every external id that an Allow statement of the live trust policy names (``iam:GetRole``); none without a role.
+    """Every external id that the live trust policy accepts (``iam:GetRole``); none without a role.
 
-    Raises ``AwsError``, also where the caller may not read the role.
+    Raises ``AwsError``, also where the caller may not read the role, or its trust policy is not a JSON object.
     """
     name = role_arn.rsplit("/", 1)[-1]
     with domain_errors(f"The role {name} could not be read"):
@@ -26,20 +30,45 @@ def accepted_external_ids(session: AwsSession, role_arn: str) -> frozenset[Secre
             if error_code(error) == "NoSuchEntity":
                 return frozenset()
             raise
-    return external_ids_in(document)
+    try:
+        return frozenset(_accepted(decoded(document)))
+    except ValueError:
+        raise AwsError(
+            f"Which external ids the role {name} accepts could not be read.",
+            why="Its trust policy is not a JSON object.",
+            fix="Look at it in the IAM console, and put it right.",
+            rerun=SAFE_NOTHING_DONE,
+        ) from None
 
 
-def external_ids_in(document: Any) -> frozenset[Secret]:  # noqa: ANN401 - an object or its text
-    """Every external id that an Allow statement of a trust policy names, in the forms that botocore hands it over."""
-    policy = json.loads(unquote(document)) if isinstance(document, str) else document
-    statements = _listed(policy.get("Statement")) if isinstance(policy, dict) else []
-    return frozenset(Secret(value) for each in statements if isinstance(each, dict) for value in _ids(each))
+def external_ids_in(document: object) -> frozenset[Secret]:
+    """Every external id that a trust policy accepts, in the forms that botocore hands it over; none of anything else.
+
+    Accepted is what an Allow of ``sts:AssumeRole`` asks for with ``StringEquals``, letter by letter: a policy variable
+    or a wildcard is no external id, whoever says that a cluster holds it.
+    """
+    try:
+        return frozenset(_accepted(decoded(document)))
+    except ValueError:
+        return frozenset()
 
 
-def _ids(statement: Mapping[str, Any]) -> Iterator[str]:
-    if statement.get("Effect") == "Allow":
-        equals = (statement.get("Condition") or {}).get("StringEquals") or {}
-        yield from map(str, _listed(equals.get("sts:ExternalId")))
+def _accepted(policy: Mapping[str, Any]) -> Iterator[Secret]:
+    for statement in _listed(policy.get("Statement")):
+        if not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
+            continue
+        actions = Selection(tuple(map(str, _listed(statement.get("Action")))))
+        if action_matches(actions, ASSUME).holds is False:
+            continue
+        equals = _object(_object(statement.get("Condition")).get("StringEquals"))
+        for key, values in equals.items():
+            if str(key).lower() == EXTERNAL_ID.lower():
+                texts = (str(each) for each in _listed(values) if isinstance(each, (str, int)))
+                yield from (Secret(each) for each in texts if EXTERNAL_ID_FORM.fullmatch(each))
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _listed(value: object) -> list[Any]:

@@ -15,7 +15,8 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 def explain(app: App, code: str | None) -> None:
     """Say what a code means (GBY-A118), why it comes up and what to do; without one, list every code.
 
-    Codes are of failures, errors and the checks of `doctor`. docs/failures.md has every failure on one page.
+    Codes are of failures, errors, and the checks of `doctor` and `verify`. docs/failures.md has every failure on one
+    page.
     """
     from gridbyoc.cli.explanations import EXPLANATIONS
 

@@ -11,6 +11,7 @@ from gridbyoc import errors
 from gridbyoc.errors.cards import CARDS, Card
 from gridbyoc.steps.preflight.catalogue import KINDS
 from gridbyoc.steps.preflight.model import Kind
+from gridbyoc.steps.verify_catalogue import QUESTIONS, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,19 @@ def of_kind(kind: Kind) -> Explanation:
     return Explanation(kind.code, "check", kind.title, " ".join(kind.meaning.split()), link=kind.link)
 
 
+def of_question(question: Question) -> Explanation:
+    """A finding of ``verify``."""
+    meaning = f"Not `pass`: {question.otherwise}."
+    return Explanation(question.code, "check", question.asked, meaning, "docs/verify.md says more.")
+
+
 def _all() -> Iterator[Explanation]:
     yield from map(of_card, CARDS)
     for found in vars(errors).values():
         if isinstance(found, type) and issubclass(found, errors.GridbyocError):
             yield of_error(found)
     yield from map(of_kind, KINDS)
+    yield from map(of_question, QUESTIONS)
 
 
 EXPLANATIONS: Mapping[str, Explanation] = MappingProxyType(

@@ -1,9 +1,13 @@
-"""An external id of the user's own: from an environment variable or a file, never from the stack file."""
+"""An external id of the user's own: from an environment variable or a file, never from the stack file.
+
+And whether an external id, whoever made it, can be guessed.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 from gridbyoc.stack.findings import Findings
 from gridbyoc.stack.rules.context import Context
@@ -11,8 +15,22 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import Place, show
 
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html; ASCII, as AWS reads \w
-_FORM = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}")
+EXTERNAL_ID_FORM = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}")
 _PLACE: Place = ("role", "external_id_from")
+LEAST = 16
+"""Characters. What is shorter, or is once names and words are taken out, can be guessed."""
+
+_WORDS = (
+    "customer", "external", "production", "changeme", "company", "cluster", "default", "example", "gridbyoc",
+    "lightning", "password", "secret", "staging", "access", "account", "grid", "byoc", "prod", "role", "test", "trust",
+)  # fmt: skip
+_ROWS = ("abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm")
+_NEIGHBOURS = frozenset(
+    pair
+    for row in _ROWS
+    for one, other in pairwise(row)
+    for pair in (one + other, other + one, one + one, other + other)
+)
 _ALLOWED = "an external id has 2 to 1224 letters, digits and `_+=,.@:/-`"
 
 
@@ -31,7 +49,7 @@ def read_external_id(findings: Findings, context: Context, environ: Mapping[str,
     if found is None:
         return None
     text = found.reveal().removesuffix("\n").removesuffix("\r")
-    if not _FORM.fullmatch(text):
+    if not EXTERNAL_ID_FORM.fullmatch(text):
         findings.problem(place, _fault(text), _ALLOWED)
         return None
     return Secret(text)
@@ -75,3 +93,33 @@ def _from_file(findings: Findings, name: str, context: Context) -> Secret | None
         reason = error.strerror or type(error).__name__
         findings.problem(place, f"cannot read {shown}: {reason}", "paths are relative to the stack file")
     return None
+
+
+def can_be_guessed(external_id: Secret, names: Iterable[str] = ()) -> bool:
+    """Whether it is short, or made of ``names`` that others know, of words, or of a pattern (``1234…``, ``abab…``).
+
+    An external id that several customers of a vendor share is of this kind: a name, or a word.
+    """
+    text = external_id.reveal().lower()
+    kept = "".join(filter(str.isalnum, text))
+    if len(text) < LEAST or len({*kept}) < 6:
+        return True
+    without = text
+    for name in sorted(
+        {each.lower() for each in (*names, *_WORDS) if len(each) >= 4}, key=lambda each: (-len(each), each)
+    ):
+        without = without.replace(name, "")
+    if without != text and sum(map(str.isalnum, without)) < LEAST:
+        return True
+    period = (kept + kept).find(kept, 1)
+    neighbours = sum(one + other in _NEIGHBOURS for one, other in pairwise(kept))
+    return period < min(LEAST, len(kept)) or neighbours > 0.6 * (len(kept) - 1) or _is_words(text)
+
+
+def _is_words(text: str) -> bool:
+    """A few words: no digit, and each run of letters could be spoken."""
+    parts = re.findall(r"[a-z]+", text)
+    spoken = all(
+        re.search(r"[aeiouy]", part) and not re.search(r"[^aeiouy]{5}", part) for part in parts if len(part) > 2
+    )
+    return len(parts) < 5 and spoken and not re.search(r"[0-9]", text)

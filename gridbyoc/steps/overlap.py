@@ -8,11 +8,16 @@ is taken up by the next.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from gridbyoc.aws import accepted_external_ids
 from gridbyoc.control_plane.model import Cluster, Grant, Phase
+from gridbyoc.errors import GridbyocError
+from gridbyoc.render import standing_ids
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.prepare import Site
+from gridbyoc.steps.prepare import PREVIOUS_MODULE, Site
+from gridbyoc.steps.run import Run
+from gridbyoc.terraform import Runner, module_in
 
 
 def ids_in_use(clusters: Iterable[Cluster], roles: Collection[str]) -> tuple[Secret, ...]:
@@ -49,3 +54,55 @@ def ids_to_keep(site: Site, grant: Grant | None) -> tuple[Secret, ...]:
     wanted = accepted if hidden else accepted & set(used)
     others = sorted(wanted - {grant.external_id}, key=Secret.reveal)
     return (grant.external_id, *others)
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What shows that an external id besides the stack's own is still meant to be accepted.
+
+    ``held``: the ids that live clusters on the stack's roles hold at the control plane; ``None`` where it could not be
+    asked, and ``unread`` says why. ``hidden``: the clusters of which it does not show the id. ``kept``: the ids that
+    the last render of this work_dir wrote (``previous_external_ids``).
+    """
+
+    held: frozenset[Secret] | None
+    kept: frozenset[Secret]
+    hidden: tuple[str, ...] = ()
+    unread: str = ""
+
+    def under_way(self, external_id: Secret) -> bool | None:
+        """Whether the id belongs to a rotation under way; ``None`` where that cannot be told.
+
+        It does where both sides say so: a cluster still holds it, and our own render keeps it for that. A record of
+        the control plane alone could have been written to widen the trust; a render alone may be an old one.
+        """
+        kept = external_id in self.kept
+        if self.held is not None and external_id in self.held:
+            return True if kept else None
+        return None if kept and (self.held is None or self.hidden) else False
+
+    def doubt(self, external_id: Secret) -> str:
+        """Why it cannot be told, or why it does not belong to a rotation, in words."""
+        if self.held is None:
+            return f"the control plane could not be asked which ids its clusters hold: {self.unread.rstrip('.')}"
+        if external_id in self.held:
+            return "a cluster holds it, and the last render of this work_dir does not keep it"
+        if self.hidden:
+            return f"the control plane does not show which id {', '.join(self.hidden)} holds"
+        return "no cluster of the stack holds it"
+
+
+NO_ROTATION = Rotation(frozenset(), frozenset())
+"""No cluster holds another id, and no render keeps one."""
+
+
+def rotation_of(run: Run, runner: Runner, role_arn: str) -> Rotation:
+    """Ask the control plane and the work_dir which external ids a rotation keeps; the role that is replaced counts."""
+    kept = frozenset(standing_ids(run.work_dir))
+    try:
+        previous = module_in(runner.state(), PREVIOUS_MODULE).role_arn
+        clusters = run.connect().list()
+    except GridbyocError as error:
+        return Rotation(None, kept, unread=error.what)
+    roles = {arn for arn in (role_arn, previous) if arn}
+    return Rotation(frozenset(ids_in_use(clusters, roles)), kept, hide_their_id(clusters, roles))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gridbyoc.aws import Caller, caller_identity, guard_account
+from gridbyoc.aws.accepted import external_ids_in
 from gridbyoc.aws.live_role import LiveRole, read_live_role
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
-from gridbyoc.stack.model import Role
 from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.overlap import NO_ROTATION, rotation_of
 from gridbyoc.steps.prepare import open_runner
 from gridbyoc.steps.run import Run, utc_now
 from gridbyoc.steps.verdict import Verdict, worst
@@ -49,35 +50,36 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     Raises ``OutputMissingError`` before the first apply, ``AccountMismatchError`` for credentials of another account,
     ``TrustError`` where there is no such role, ``AwsError`` where AWS cannot be reached.
     """
-    outputs = open_runner(run)[0].output()
+    runner = open_runner(run)[0]
+    outputs = runner.output()
     session = run.open_session()
     caller = caller_identity(session)
     guard_account(caller, run.stack.aws.account_id)
     _guard_role(caller, outputs.role_arn)
     role = read_live_role(session, outputs.role_arn)
-    time = now()
-    own_module = run.stack.terraform.module is None
-    findings = verify(
-        role, outputs.external_id, run.stack.role, region=run.stack.aws.region, now=time, own_module=own_module
+    stack, time = run.stack, now()
+    own_module = stack.terraform.module is None
+    # Only where another id is accepted: a proof needs no control plane otherwise.
+    others = external_ids_in(role.trust.document) - {outputs.external_id}
+    rotation = rotation_of(run, runner, outputs.role_arn) if others and own_module else NO_ROTATION
+    names = (stack.name, stack.aws.region, *(cluster.name for cluster in stack.clusters))
+    subject = Subject(
+        role, outputs.external_id, stack.role, stack.aws.region, time, own_module, rotation=rotation, names=names
     )
-    trusted = trusted_account_of(run.stack.role)
-    return Proof(run.stack.name, role, caller, trusted, outputs.external_id, findings, time)
+    findings = verify(subject)
+    trusted = trusted_account_of(stack.role)
+    return Proof(stack.name, role, caller, trusted, outputs.external_id, findings, time)
 
 
-def verify(
-    role: LiveRole, external_id: Secret, declared: Role, *, region: str, now: datetime, own_module: bool = True
-) -> tuple[VerifyFinding, ...]:
-    """Judge a live role against the stack file's ``role`` section. Pure: everything has been read.
-
-    ``own_module`` ``False``: another module made the role, so what the stack file does not name is a warning only.
-    """
-    subject = Subject(role, external_id, declared, region, now, own_module)
+def verify(subject: Subject) -> tuple[VerifyFinding, ...]:
+    """Judge a live role against the stack file's ``role`` section. Pure: everything has been read."""
     trust = trust_of(subject)
     grants = grants_of(subject)
     found = [question(trust) for question in ADMISSIONS]
     found += [reading(trust) for reading in READINGS]
-    found += [check(grants) for check in GRANTS if own_module or check is not own_policy]
-    return tuple(_finished(finding, external_id) for finding in found)
+    found += [check(grants) for check in GRANTS if subject.own_module or check is not own_policy]
+    secrets = (subject.external_id, *external_ids_in(subject.role.trust.document))
+    return tuple(_finished(finding, secrets) for finding in found)
 
 
 def _guard_role(caller: Caller, role_arn: str) -> None:
@@ -91,7 +93,9 @@ def _guard_role(caller: Caller, role_arn: str) -> None:
         )
 
 
-def _finished(finding: VerifyFinding, external_id: Secret) -> VerifyFinding:
-    """Nothing quotes a condition's value; should somebody have put the id into a ``Sid`` or a name, it goes too."""
-    statements = tuple(map(external_id.hidden_in, finding.statements))
-    return replace(finding, detail=external_id.hidden_in(finding.detail.rstrip(".")), statements=statements)
+def _finished(finding: VerifyFinding, secrets: Iterable[Secret]) -> VerifyFinding:
+    """Nothing quotes a condition's value; should somebody have put an id into a ``Sid`` or a name, it goes too."""
+    detail, statements = finding.detail.rstrip("."), finding.statements
+    for secret in secrets:
+        detail, statements = secret.hidden_in(detail), tuple(map(secret.hidden_in, statements))
+    return replace(finding, detail=detail, statements=statements)

@@ -10,6 +10,7 @@ from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.aws.policy import Policy, PolicyDocumentError, parse_policy, unreadable
 from gridbyoc.stack.model import Role
 from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.overlap import NO_ROTATION, Rotation
 from gridbyoc.steps.verdict import Verdict
 
 
@@ -30,7 +31,8 @@ class Subject:
     """What is judged: the live role, and the stack file's word on it.
 
     ``own_module`` is whether the role is made by the gridbyoc module, so that what the stack file does not name is not
-    meant to be there. ``now`` is a time with a zone.
+    meant to be there. ``now`` is a time with a zone. ``rotation``: what shows that further external ids are meant to be
+    accepted. ``names``: the stack's and its clusters', which an external id should not be made of.
     """
 
     role: LiveRole
@@ -39,6 +41,8 @@ class Subject:
     region: str
     now: datetime
     own_module: bool = True
+    rotation: Rotation = NO_ROTATION
+    names: tuple[str, ...] = ()
 
     @property
     def undeclared(self) -> Verdict:

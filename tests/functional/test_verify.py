@@ -15,13 +15,18 @@ from typing import Any
 import boto3
 import pytest
 
+from gridbyoc.control_plane import connect
+from gridbyoc.control_plane.model import Grant
 from gridbyoc.sandbox import Sandbox, running_sandbox
+from gridbyoc.stack.model import ClusterSpec, ControlPlane
+from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import facts_of
 
 MANAGED_POLICIES = facts_of("grid").permissions.managed_policies
 
 
-ID = "canary-external-id"
+ID = "canary-7f3a9c1e5b2d4860"
+OLD = "canary-0a1f4c7e9b3d5826"
 GRID = "arn:aws:iam::302180240179:root"
 OWN = {"Effect": "Allow", "Action": ["eks:*", "ecr:*", "events:*"], "Resource": "*"}
 GUARDED = {"StringEquals": {"sts:ExternalId": [ID]}}
@@ -85,6 +90,7 @@ class Site:
         text = ran.stdout + ran.stderr
         assert ran.returncode == status, text
         assert ID not in text
+        assert OLD not in text
         assert "Traceback" not in text
         return text if status not in (0, 4) or "--format" not in args else ran.stdout
 
@@ -112,7 +118,7 @@ def test_verify_proves_the_role(site: Site) -> None:
     text = site("--attestation", "proof.json", "--strict", status=0)
     lines = text.splitlines()
     assert "GBY-V001  control plane admitted" in text
-    assert any(line.startswith("Proven: arn:aws:iam::123456789012:role/") and "20 pass" in line for line in lines)
+    assert any(line.startswith("Proven: arn:aws:iam::123456789012:role/") and "22 pass" in line for line in lines)
     target = site.directory / "proof.json"
     assert target.stat().st_mode & 0o777 == 0o600
     filed = json.loads(target.read_text())
@@ -144,6 +150,35 @@ def test_verify_names_the_condition_that_was_taken_out(site: Site) -> None:
     found = failed(site("--format", "json", status=4))
     assert found["GBY-V002"]["statements"] == ["statement 1 of the trust policy"]
     assert {"GBY-V002", "GBY-V003", "GBY-V004", "GBY-V009"} == set(found)
+
+
+def test_verify_fails_on_a_further_external_id_unless_a_rotation_keeps_it(site: Site) -> None:
+    site.make_role()
+    both = {"StringEquals": {"sts:ExternalId": [ID, OLD]}}
+    site.trust(admit(GRID, both))
+    found = failed(site("--format", "json", status=4))
+    assert {code: each["verdict"] for code, each in found.items()} == {"GBY-V003": "fail", "GBY-V011": "fail"}
+    assert "no cluster of the stack holds it" in found["GBY-V011"]["detail"]
+
+    registrar = connect(ControlPlane(), environ=site.box.environ(os.environ), home=site.directory)
+    role_arn = f"arn:aws:iam::123456789012:role/{site.role}"
+    made = registrar.create(ClusterSpec(site.role), Grant(role_arn, Secret(OLD), "us-east-1"))
+    found = failed(site("--format", "json", status=0))
+    assert {code: each["verdict"] for code, each in found.items()} == {"GBY-V011": "unknown"}
+    assert "a cluster holds it, and the last render of this work_dir does not keep it" in found["GBY-V011"]["detail"]
+
+    values = Path(site.directory, ".gridbyoc", site.role, "terraform.tfvars.json")
+    values.write_text(json.dumps({"previous_external_ids": [OLD]}))
+    found = failed(site("--format", "json", status=0))
+    assert {code: each["verdict"] for code, each in found.items()} == {"GBY-V011": "warn"}
+    assert "a rotation is under way" in found["GBY-V011"]["detail"]
+
+    nowhere = {"GRID_URL": "http://127.0.0.1:9"}
+    found = failed(site("--format", "json", status=0, **nowhere))
+    assert {code: each["verdict"] for code, each in found.items()} == {"GBY-V011": "unknown"}
+    assert "the control plane could not be asked" in found["GBY-V011"]["detail"]
+
+    registrar.delete(made.cluster.id, force=True)
 
 
 def test_verify_names_policies_that_were_taken_off_and_put_on(site: Site) -> None:

@@ -84,7 +84,7 @@ def subject_of(role: LiveRole, stack: Stack = STACK) -> Subject:
 def a_page(role: LiveRole | None = None, *, secrets: tuple[str, ...] = (CANARY,), **fields: Any) -> Page:
     """A page of which every part could be read, a warning in most."""
     found = role or live_role()
-    findings = verify(found, Secret(CANARY), STACK.role, region="us-east-1", now=NOON)
+    findings = verify(Subject(found, Secret(CANARY), STACK.role, "us-east-1", NOON))
     proof = Proof("ml", found, Caller(HOME, AUDIT), "302180240179", Secret(CANARY), findings, NOON)
     clusters = (Cluster("id-1", "ml", Phase.RUNNING, role_arn=ROLE, created_at=NOON),)
     page = Page(

@@ -17,6 +17,7 @@ from gridbyoc.cli.explanations import EXPLANATIONS
 from gridbyoc.errors import GridbyocError, UsageError
 from gridbyoc.errors.cards import CARDS
 from gridbyoc.steps.preflight.catalogue import KINDS
+from gridbyoc.steps.verify_catalogue import QUESTIONS
 
 
 def said(*args: str, form: Format = "text") -> str:
@@ -31,6 +32,7 @@ def said(*args: str, form: Format = "text") -> str:
 def test_nothing_that_has_a_code_is_missing() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, GridbyocError)]
     codes = {kind.code for kind in kinds} | {card.code for card in CARDS} | {kind.code for kind in KINDS}
+    codes |= {question.code for question in QUESTIONS}
     assert set(EXPLANATIONS) == codes
     assert len(codes) > 100
 
@@ -47,6 +49,13 @@ def test_a_card_is_told_with_cause_fix_and_rerun(code: str) -> None:
 def test_an_error_is_told_with_its_exit_status_and_a_check_with_its_page() -> None:
     assert "exit status: 8" in said("GBY-T005")
     assert "https://developer.hashicorp.com/terraform/install" in said("GBY-D001")
+
+
+def test_a_finding_of_verify_is_told_with_its_question() -> None:
+    text = said("GBY-V011")
+    assert text.startswith("GBY-V011: Is the stack's external id the only one that is accepted?")
+    assert "warn for one that a rotation under way keeps" in text
+    assert "docs/verify.md" in text
 
 
 def test_json_has_the_same_fields() -> None:

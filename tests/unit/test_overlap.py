@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import boto3
 import pytest
 
-from gridbyoc.aws import AwsSession, Caller
+from gridbyoc.aws import AwsSession, Caller, accepted_external_ids
+from gridbyoc.aws.accepted import external_ids_in
 from gridbyoc.control_plane.model import Cluster, Grant, Phase
+from gridbyoc.errors import AwsError, ControlPlaneError
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.overlap import ids_to_keep
+from gridbyoc.steps.journal import Journal
+from gridbyoc.steps.overlap import Rotation, ids_to_keep, rotation_of
 from gridbyoc.steps.preflight.flight import Preflight
 from gridbyoc.steps.prepare import Site
-from tests.unit.fakes import ROLE, MemoryRegistrar, cluster
+from gridbyoc.steps.run import Choices, Outside, Run, utc_now
+from tests.unit.fakes import ROLE, MemoryRegistrar, Time, cluster, stack
 
 PREVIOUS = "arn:aws:iam::123456789012:role/grid-cloud-previous"
 THEIRS = "arn:aws:iam::123456789012:role/somebody-else"
@@ -89,3 +96,103 @@ def test_the_live_role_is_not_read_where_every_cluster_holds_the_states_own_id()
 def test_nothing_is_kept_before_there_is_a_role() -> None:
     unused: Any = None
     assert ids_to_keep(Site(unused, unused, unused, fresh=True), None) == ()
+
+
+def allow(operator: str = "StringEquals", key: str = "sts:ExternalId", ids: Any = OWN, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": "sts:AssumeRole", "Condition": {operator: {key: ids}}, **more}
+
+
+@pytest.mark.parametrize(
+    "statements, accepted",
+    [
+        (allow(), {OWN}),
+        ([allow(ids=[OWN, OLD])], {OWN, OLD}),
+        ([allow(), allow(ids=OLD)], {OWN, OLD}),
+        ([allow(key="STS:externalid")], {OWN}),
+        ([allow(Action=["sts:TagSession", "sts:Assume*"])], {OWN}),
+        ([allow(Action="sts:TagSession")], set()),
+        ([allow(Effect="Deny")], set()),
+        ([allow("StringNotEquals")], set()),
+        ([allow("StringLike", ids="own-*")], set()),
+        # No text but an external id is one: whoever claims to hold it at the control plane does not widen the trust.
+        ([allow(ids=["${aws:PrincipalAccount}", "*", "own-*", "x", ""])], set()),
+        ([allow(ids=[{}, None, 5])], set()),
+        ([{"Effect": "Allow", "Action": "sts:AssumeRole", "Condition": [OWN]}], set()),
+        (["nonsense", None], set()),
+    ],
+)
+def test_what_is_an_accepted_id(statements: Any, accepted: set[str]) -> None:
+    document = {"Version": "2012-10-17", "Statement": statements}
+    for form in (document, quote(json.dumps(document))):
+        assert {value.reveal() for value in external_ids_in(form)} == accepted
+
+
+@pytest.mark.parametrize("document", [None, "{", "[]", []])
+def test_a_trust_policy_that_is_no_object_accepts_nothing_and_stops_a_run(document: Any) -> None:
+    class Broken(Iam):
+        def get_role(self, RoleName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+            return {"Role": {"AssumeRolePolicyDocument": document}}
+
+    assert external_ids_in(document) == frozenset()
+    session = AwsSession(boto3.session.Session(), "us-east-1", _clients={("iam", "us-east-1"): Broken({})})
+    with pytest.raises(AwsError) as caught:
+        accepted_external_ids(session, ROLE)
+    assert caught.value.what == "Which external ids the role grid-cloud-x accepts could not be read."
+    assert caught.value.why == "Its trust policy is not a JSON object."
+
+
+class Services:
+    """A control plane in memory, and nothing else."""
+
+    def __init__(self, registrar: Any) -> None:
+        self._registrar = registrar
+
+    def connect(self, *_: Any, **__: Any) -> Any:
+        return self._registrar
+
+
+class State:
+    """A Runner as far as the state is read."""
+
+    def __init__(self, previous: str | None = None) -> None:
+        role = {"module": "module.gridbyoc_previous", "mode": "managed", "type": "aws_iam_role"}
+        attributes = {"arn": previous, "name": "grid-cloud-previous"}
+        self._resources = [{**role, "instances": [{"attributes": attributes}]}] if previous else []
+
+    def state(self) -> dict[str, Any]:
+        return {"resources": self._resources}
+
+
+def rotation(tmp_path: Path, registrar: Any, kept: list[str] | None = None, previous: str | None = None) -> Rotation:
+    if kept is not None:
+        (tmp_path / "terraform.tfvars.json").write_text(json.dumps({"previous_external_ids": kept}))
+    time, services, state = Time(), Services(registrar), State(previous)
+    outside = Outside({}, tmp_path, lambda _: None, time.clock, time.sleep, services=services)  # type: ignore[arg-type]
+    run = Run(stack(), tmp_path, outside, Choices(), Journal(tmp_path / "journal", utc_now, "a-run"))
+    return rotation_of(run, state, ROLE)  # type: ignore[arg-type]
+
+
+def test_a_rotation_is_read_from_the_clusters_of_the_role_and_from_the_last_render(tmp_path: Path) -> None:
+    clusters = [
+        holding(OLD), holding(OWN, "more"), holding(CLAIMED, "theirs", role_arn=THEIRS), holding(None, "shy"),
+        holding(CLAIMED, "gone", phase=Phase.DELETED),
+    ]  # fmt: skip
+    registrar = MemoryRegistrar({each.name: each for each in clusters})
+    found = rotation(tmp_path, registrar, [OLD])
+    assert found == Rotation(frozenset({Secret(OLD), Secret(OWN)}), frozenset({Secret(OLD)}), ("shy",))
+    assert OLD not in repr(found)
+
+
+def test_a_role_that_is_being_replaced_is_one_of_the_stacks(tmp_path: Path) -> None:
+    registrar = MemoryRegistrar({"ml": holding(OLD, role_arn=PREVIOUS)})
+    assert rotation(tmp_path, registrar).held == frozenset()
+    assert rotation(tmp_path, registrar, previous=PREVIOUS).held == frozenset({Secret(OLD)})
+
+
+def test_a_control_plane_that_cannot_be_asked_says_why(tmp_path: Path) -> None:
+    class Cut(MemoryRegistrar):
+        def list(self) -> tuple[Cluster, ...]:
+            raise ControlPlaneError("The control plane did not answer.", fix="", rerun="")
+
+    found = rotation(tmp_path, Cut(), [OLD])
+    assert found == Rotation(None, frozenset({Secret(OLD)}), unread="The control plane did not answer.")

@@ -149,6 +149,8 @@ def test_principals_without_a_request_for_somebody_cannot_be_told() -> None:
         (Actor("service", "ec2.amazonaws.com"), "aws:PrincipalServiceName", ("ec2.amazonaws.com",)),
         (Actor("federated", "accounts.google.com"), "aws:PrincipalAccount", ()),
         (ANONYMOUS, "aws:PrincipalType", ("Anonymous",)),
+        (ANONYMOUS, "aws:PrincipalAccount", ("anonymous",)),
+        (ANONYMOUS, "aws:PrincipalArn", ()),
     ],
 )
 def test_what_aws_says_of_who_asks(actor: Actor, key: str, values: tuple[str, ...] | None) -> None:

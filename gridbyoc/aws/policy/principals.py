@@ -43,16 +43,18 @@ def entry_covers(entry: PrincipalEntry, actor: Actor) -> Match:
         return Match(None, f"its kind of principal ({entry}) is not known here")
     if entry.kind == "AWS" and entry.value == "*":
         return YES
+    named = split_arn(entry.value)
+    mine = split_arn(actor.value) if actor.kind in ("account", "principal") else None
+    if named and mine and ACCOUNT.fullmatch(named[4]) and named[4] != mine[4]:
+        return NO
     if "*" in entry.value or "?" in entry.value:
         return Match(None, f"IAM takes no wildcard within a principal such as {entry}")
-    mine = split_arn(actor.value) if actor.kind in ("account", "principal") else None
     if entry.kind != "AWS" or mine is None:
         return Match(KINDS.get(actor.kind) == entry.kind and entry.value == actor.value)
     if ACCOUNT.fullmatch(entry.value):
         return Match(mine[4] == entry.value)
     if UNIQUE_ID.fullmatch(entry.value):
         return NO
-    named = split_arn(entry.value)
     if named is None or not PRINCIPAL_ARN.fullmatch(entry.value):
         return Match(None, "a principal of it has a form that IAM does not document")
     return _same_account(entry, named, actor, mine)

@@ -92,8 +92,12 @@ def _facts(actor: Actor) -> Facts:
     if actor.kind == "service":
         return {"aws:principalisawsservice": ("true",), "aws:principalservicename": (actor.value,)}
     parts = split_arn(actor.value)
+    if actor.kind == "anonymous":
+        signed = ("aws:principalarn", "aws:principalorgid", "aws:principalorgpaths", "aws:username")
+        known = {"aws:principaltype": ("Anonymous",), "aws:principalaccount": ("anonymous",)}
+        return {**known, **dict.fromkeys(signed, ())}
     if parts is None or actor.kind not in ("account", "principal"):
-        return {"aws:principaltype": ("Anonymous",)} if actor.kind == "anonymous" else {}
+        return {}
     common: dict[str, tuple[str, ...] | None] = {
         "aws:principalaccount": (parts[4],),
         "aws:principalisawsservice": ("false",),

@@ -14,6 +14,7 @@ from gridbyoc.steps.page.model import Admitted, Granted, GrantedPolicy
 from gridbyoc.steps.role_policies import RolePolicies, compare_policies, own_policy_arn
 from gridbyoc.steps.verdict import Verdict, worst
 from gridbyoc.steps.verify_model import Subject, policy_of
+from gridbyoc.steps.verify_principals import id_remark
 from gridbyoc.steps.verify_trust import TrustCase, trust_of
 from gridbyoc.vendors import facts_of
 
@@ -87,9 +88,10 @@ def _principal(trust: TrustCase, statement: Statement, entry: PrincipalEntry, *,
 def _verdict(trust: TrustCase, statement: Statement, name: str, declared: bool) -> Verdict:
     if not declared:
         return "fail" if "*" in name else trust.subject.undeclared
-    if _asks_for_id(statement):
-        return "pass"
-    return "warn" if name in trust.without_id else "fail"
+    if name in trust.without_id and not _asks_for_id(statement):
+        return "warn"
+    remark = id_remark(trust, statement)
+    return remark.verdict if remark else "pass"
 
 
 def _asks_for_id(statement: Statement) -> bool:
