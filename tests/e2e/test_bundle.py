@@ -121,7 +121,9 @@ def test_whatever_moves_is_named_and_nothing_is_done(tool: Tool, world: World) -
     assert "--yes-destroy" in apply(tool, bundle, file, status=2).err
     apply(tool, bundle, file, "--yes-destroy")
     assert world.cluster("moves-c") is None
-    stale(tool, bundle, file, "the cluster moves-c (moves-c) has vanished")
+    stale(tool, bundle, file, "this bundle was applied already")
+    # A fresh checkout has no journal, but the control plane tells.
+    stale(tool, bundle, copy_of(stack, "fresh"), "the cluster moves-c (moves-c) has vanished")
 
 
 @contextmanager
@@ -223,6 +225,20 @@ def test_keys(tool: Tool, world: World) -> None:
     assert "NOT" not in apply(tool, clear, stack.file, GRIDBYOC_BUNDLE_KEY=None).err
     assert stack.made == 1
     assert world.cluster("keys") is not None
+
+
+def test_a_bundle_of_a_local_state_is_not_applied_again_after_the_destruction(tool: Tool, world: World) -> None:
+    """State and clusters are as they were when it was made."""
+    stack = fast_stack(tool, world, "once")
+    bundle = plan(tool, stack)
+    apply(tool, bundle, stack.file)
+    tool("destroy", str(stack.file), "--yes-destroy")
+    assert world.cluster("once") is None
+    assert not (stack.work_dir / "terraform.tfstate").exists()
+    stale(tool, bundle, stack.file, "this bundle was applied already", "the stack was destroyed after the plan")
+    assert stack.made == 1
+    apply(tool, plan(tool, stack), stack.file)
+    assert stack.made == 2
 
 
 def test_the_external_id_is_in_no_report_and_in_no_encrypted_bundle(tool: Tool, world: World) -> None:

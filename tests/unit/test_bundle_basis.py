@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.control_plane.model import Phase
-from gridbyoc.steps.bundle.apply import made_moved
+from gridbyoc.steps.bundle.apply import TAKEN, made_moved, used_up
 from gridbyoc.steps.bundle.basis import Basis, ClusterMark, StateMark, cluster_marks, moved
 from gridbyoc.steps.bundle.model import MadeFrom
 from tests.unit.fakes import ROLE, cluster
@@ -48,6 +48,44 @@ def test_a_state_that_was_not_there() -> None:
 def test_a_cluster_that_was_made_again_is_two_differences() -> None:
     again = replace(BASIS, clusters=(ClusterMark("id-c", "a", "0" * 64),))
     assert len(list(moved(BASIS, again))) == 2
+
+
+def journal(*runs: str) -> list[dict[str, Any]]:
+    """``plan``; ``take`` up its bundle; an effect ``begun`` or ``done`` by the run that took it; a ``destroy``."""
+    kinds: dict[str, dict[str, Any]] = {
+        "plan": {"run": "planner", "type": "run_started"},
+        "another plan": {"run": "other", "type": "run_started"},
+        "take": {"run": "taker", "type": TAKEN, "bundle": "planner"},
+        "begun": {"run": "taker", "type": "effect_started", "effect": "create"},
+        "done": {"run": "taker", "type": "effect_done", "effect": "create"},
+        "destroy": {"run": "later", "type": "effect_started", "effect": "destroy"},
+        "bootstrap": {"run": "later", "type": "effect_done", "effect": "apply"},
+    }
+    return [{**kinds[kind], "time": "then"} for kind in runs]
+
+
+ALREADY, DESTROYED = "this bundle was applied already (then)", "the stack was destroyed after the plan was made (then)"
+
+
+@pytest.mark.parametrize(
+    ("runs", "lines"),
+    [
+        ((), []),
+        (("plan",), []),
+        (("plan", "take"), []),
+        (("plan", "take", "begun"), []),  # refused by a held lock: the same bundle may be tried again
+        (("plan", "take", "begun", "done"), [ALREADY]),
+        (("plan", "take", "begun", "done", "destroy"), [ALREADY, DESTROYED]),
+        (("plan", "take", "begun", "destroy"), [DESTROYED]),
+        (("plan", "destroy"), [DESTROYED]),
+        (("destroy", "plan"), []),
+        (("destroy",), []),
+        (("plan", "bootstrap"), []),  # what it made is compared, state and clusters
+        (("another plan", "bootstrap", "destroy", "plan", "take"), []),
+    ],
+)
+def test_an_applied_bundle_is_remembered_beyond_the_destruction(runs: tuple[str, ...], lines: list[str]) -> None:
+    assert list(used_up(journal(*runs), "planner")) == lines
 
 
 texts = st.text(max_size=5)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from gridbyoc.aws import caller_identity
 from gridbyoc.control_plane.model import Grant
@@ -29,6 +30,8 @@ from gridbyoc.steps.run import Run
 from gridbyoc.steps.wishes import Approval, Wishes
 
 ONLY_PLANNED = Wishes(only_planned=True)
+TAKEN = "bundle_taken"
+"""The journal's record of a run that carries out a bundle; ``bundle`` is the run that planned it."""
 TAKEN_UP = "what a run that was cut off had left in AWS was not in the state: it has been taken into it now"
 
 
@@ -50,6 +53,7 @@ def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
         # Not before: that writes the state, which a refusal must have left alone.
         raise _stale(bundle, (TAKEN_UP,), rerun="The state alone was changed; a re-run is safe.")
     plan = _planned(run, site, bundle, grant)
+    run.journal.write(TAKEN, bundle=bundle.run)
     try:
         return carry_out(run, site, plan, approval, ONLY_PLANNED, made)
     except StalePlanError as error:
@@ -92,9 +96,29 @@ def _checkout_moved(run: Run, bundle: Bundle) -> Iterator[str]:
     yield from made_moved(bundle.made, now)
     if environment_digest(run.outside.environ) != bundle.environment:
         yield "the environment sets other default tags or endpoints for Terraform (TF_AWS_…, AWS_…_ENDPOINT)"
+    records = read_journal(run.work_dir / JOURNAL)
     local = bundle.basis.state.place == LOCAL
-    if local and not any(record.get("run") == bundle.run for record in read_journal(run.work_dir / JOURNAL)):
+    if local and not any(record.get("run") == bundle.run for record in records):
         yield f"the state is local, and {run.work_dir} is not where the plan was made"
+    yield from used_up(records, bundle.run)
+
+
+def used_up(records: Sequence[Mapping[str, Any]], planned_by: str) -> Iterator[str]:
+    """A line if the journal knows that this very bundle was applied, and one if the stack was destroyed since its plan.
+
+    After a destruction everything is again as it was before the first apply: local state, clusters and all. The
+    journal outlives it. A run that took the bundle up and did nothing may be followed by another.
+    """
+    takers = {r.get("run") for r in records if r.get("type") == TAKEN and r.get("bundle") == planned_by}
+    for record in records:
+        if record.get("run") in takers and record.get("type") == "effect_done":
+            yield f"this bundle was applied already ({record.get('time')})"
+            break
+    planned = max((index for index, r in enumerate(records) if r.get("run") == planned_by), default=len(records))
+    for record in records[planned:]:
+        if record.get("effect") == "destroy" and record.get("type") == "effect_started":
+            yield f"the stack was destroyed after the plan was made ({record.get('time')})"
+            break
 
 
 def _account_moved(run: Run, bundle: Bundle) -> Iterator[str]:
