@@ -113,6 +113,15 @@ class World:
         )  # fmt: skip
         answer.raise_for_status()
 
+    def forget(self, name: str) -> None:
+        """Take a cluster out of the control plane's book, as its own `--force` does."""
+        env = self.sandbox.env
+        answer = requests.delete(
+            f"{self.sandbox.control_plane_url}/v1/core/clusters/{name}?force=True",
+            auth=(env["GRID_USER_ID"], env["GRID_API_KEY"]), timeout=10,
+        )  # fmt: skip
+        answer.raise_for_status()
+
     def cluster(self, name: str) -> dict[str, Any] | None:
         return next((cluster for cluster in self.clusters() if cluster["name"] == name), None)
 

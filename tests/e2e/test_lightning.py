@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from gridbyoc.vendors import VendorType, facts_of
 from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World, stack_text
 
@@ -66,3 +68,50 @@ def test_what_lightning_cannot_carry_is_said_before_anything_is_made(tool: Tool,
     assert "1 to 63 of a-z, 0-9 and `-`" in refused.err
     assert "for instance `bolt-two`" in refused.err
     assert not (tool.directory / ".gridbyoc").exists()
+
+
+def granted(vendor: VendorType) -> str:
+    """A vendor's own grant, written out under ``role``."""
+    facts = facts_of(vendor)
+    statements = [{"actions": list(actions)} for actions in facts.permissions.statements]
+    keys = {
+        "name": "grid-bolt",
+        "trusted_account_id": facts.trusted_account.account_id,
+        "managed_policies": list(facts.permissions.managed_policies),
+        "statements": statements,
+    }
+    return json.dumps(keys)
+
+
+def test_a_role_keeps_the_grant_of_an_earlier_version_until_the_file_says_otherwise(tool: Tool, world: World) -> None:
+    def write(role: str) -> None:
+        written = stack_text("bolt", types="[t2.medium]", role=role, extra=PLANE)
+        tool.write(written.replace("    performance_profile: cost-saving\n", ""))
+
+    def trusted() -> str:
+        (role,) = world.roles("grid-bolt")
+        (principal,) = role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["AWS"]
+        return str(principal)
+
+    # What 0.1.0 made of a file without these keys; its control plane refuses the role.
+    write(granted("grid"))
+    tool("bootstrap", "--yes", "--no-wait")
+    before = (trusted(), world.attached("grid-bolt"))
+    assert before[0] == "arn:aws:iam::302180240179:root"
+
+    write("{name: grid-bolt}")
+    for verb in (["plan"], ["bootstrap", "--yes", "--yes-destroy"], ["rotate", "--role", "--yes", "--yes-destroy"]):
+        refused = tool(*verb, status=4)
+        assert "GBY-A007" in refused.err
+        assert '`trusted_account_id: "302180240179"`' in refused.err
+        assert (trusted(), world.attached("grid-bolt")) == before
+
+    world.forget("bolt")
+    write(granted("lightning"))
+    tool("bootstrap", "--yes", "--yes-destroy")
+    assert trusted() == "arn:aws:iam::748115360335:root"
+    assert {arn.rsplit("/", 1)[-1] for arn in world.attached("grid-bolt")} == {"grid-bolt"}
+    cluster = world.cluster("bolt")
+    assert cluster is not None
+    assert cluster["status"]["phase"] == "CLUSTER_STATE_RUNNING"
+    assert "Proven" in tool("verify").out
