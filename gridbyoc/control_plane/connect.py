@@ -90,14 +90,17 @@ def log_in(
     clean = Cleaner(api_key)
     exchange = RequestsExchange(address, _network(control_plane, address, environ, limits))
     http = Http(address, exchange, Timing(clock, sleep, _JITTER), clean=clean, patience=limits.patience)
-    return login(control_plane.type, http, clean, username=username, api_key=api_key, home=home)
+    return login(control_plane.type, http, clean, username=username, api_key=api_key, home=home, environ=environ)
 
 
 def _authorization(credentials: Credentials | Username, unsigned: Http, clean: Cleaner) -> Callable[[], Authorization]:
     if isinstance(credentials, Username):
         return LazyLogin(unsigned, credentials, clean)
-    clean.learn(basic_token(credentials.user_id, credentials.api_key))
-    fixed = basic(credentials.user_id, credentials.api_key)
+    if credentials.user_id is None:
+        fixed = Authorization("Bearer", credentials.api_key)
+    else:
+        clean.learn(basic_token(credentials.user_id, credentials.api_key))
+        fixed = basic(credentials.user_id, credentials.api_key)
     return lambda: fixed
 
 

@@ -16,9 +16,12 @@ LOG_IN = "Log in with `gridbyoc login`, or set {id} and {key}."
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user id and an API key; ``source`` says where they came from, ``warnings`` what is wrong with that place."""
+    """A user id and an API key; ``source`` says where they came from, ``warnings`` what is wrong with that place.
 
-    user_id: str
+    Without ``user_id`` the key is a token, sent as ``Bearer``, as lightning-sdk 2026.10.13 does.
+    """
+
+    user_id: str | None
     api_key: Secret
     source: str
     warnings: tuple[str, ...] = ()
@@ -35,37 +38,55 @@ class Username:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """The names that a dialect's client uses in the environment and in its file."""
+    """The names that a dialect's client uses in the environment and in its file.
+
+    ``bearer`` and ``file_bearer``: a token that wins over the key. Then a key needs no id, either.
+    """
 
     id: str
     key: str
-    username: str | None
     file_id: str
     file_key: str
+    username: str | None = None
+    bearer: str | None = None
+    file_bearer: str | None = None
 
 
 NAMES: Mapping[DialectName, _Names] = {
-    "grid": _Names("GRID_USER_ID", "GRID_API_KEY", "GRID_USERNAME", "UserID", "APIKey"),
-    "lightning": _Names("LIGHTNING_USER_ID", "LIGHTNING_API_KEY", None, "user_id", "api_key"),
+    "grid": _Names("GRID_USER_ID", "GRID_API_KEY", "UserID", "APIKey", username="GRID_USERNAME"),
+    "lightning": _Names(
+        "LIGHTNING_USER_ID",
+        "LIGHTNING_API_KEY",
+        "user_id",
+        "api_key",
+        bearer="LIGHTNING_AUTH_TOKEN",
+        file_bearer="auth_token",
+    ),
 }
 
 
 def resolve_credentials(dialect: DialectName, environ: Mapping[str, str], home: Path) -> Credentials | Username:
     """The environment wins over the file, as in the service's clients; half an environment is an error.
 
-    ``GRID_USER_ID`` or ``GRID_USERNAME`` with ``GRID_API_KEY``; ``LIGHTNING_USER_ID`` with ``LIGHTNING_API_KEY``;
-    ``~/.grid/credentials.json``, ``~/.lightning/credentials.json``. Raises ``AuthenticationError``.
+    ``GRID_USER_ID`` or ``GRID_USERNAME`` with ``GRID_API_KEY``; ``LIGHTNING_AUTH_TOKEN``, or ``LIGHTNING_API_KEY`` with
+    or without ``LIGHTNING_USER_ID``; ``~/.grid/credentials.json``, ``~/.lightning/credentials.json`` or what
+    ``LIGHTNING_CREDENTIAL_PATH`` names. Raises ``AuthenticationError``.
     """
     names = NAMES[dialect]
     user_id, key = (environ.get(name, "").strip() for name in (names.id, names.key))
     username = environ.get(names.username, "").strip() if names.username else ""
+    token = environ.get(names.bearer, "").strip() if names.bearer else ""
+    if token:
+        return Credentials(None, Secret(token), str(names.bearer))
     if key and user_id:
         return Credentials(_plain(user_id, names.id), Secret(key), f"{names.id} and {names.key}")
     if key and username:
         return Username(username, Secret(key), f"{names.username} and {names.key}")
+    if key and names.bearer:
+        return Credentials(None, Secret(key), names.key)
     if key or user_id:
         raise _half(names, missing=names.id if key else names.key, there=names.key if key else names.id)
-    return _from_file(names, credentials_path(dialect, home))
+    return _from_file(names, credentials_path(dialect, home, environ))
 
 
 def _half(names: _Names, *, missing: str, there: str) -> AuthenticationError:
@@ -88,16 +109,24 @@ def _from_file(names: _Names, path: Path) -> Credentials:
             fix=LOG_IN.format(id=names.id, key=names.key),
             rerun=SAFE_NOTHING_DONE,
         )
-    user_id, key = (str(found.values[name]).strip() for name in (names.file_id, names.file_key))
-    return Credentials(_plain(user_id, str(path)), Secret(key), str(path), loose_warning(path, found))
+    loose = loose_warning(path, found)
+    token, user_id, key = (_value(found, name) for name in (names.file_bearer, names.file_id, names.file_key))
+    if token or not user_id:
+        return Credentials(None, Secret(token or key), str(path), loose)
+    return Credentials(_plain(user_id, str(path)), Secret(key), str(path), loose)
 
 
 def _incomplete(names: _Names, found: UserFile) -> str:
-    for name in (names.file_id, names.file_key):
-        value = found.values.get(name)
-        if not isinstance(value, str) or not value.strip():
-            return f"{name} is missing in it"
-    return ""
+    if _value(found, names.file_bearer):
+        return ""
+    needed = (names.file_key,) if names.file_bearer else (names.file_id, names.file_key)
+    return next((f"{name} is missing in it" for name in needed if not _value(found, name)), "")
+
+
+def _value(found: UserFile, name: str | None) -> str:
+    """The text under ``name``; empty for anything else."""
+    value = found.values.get(name) if name else None
+    return value.strip() if isinstance(value, str) else ""
 
 
 def loose_warning(path: Path, found: UserFile) -> tuple[str, ...]:

@@ -98,7 +98,16 @@ class LazyLogin:
         return self._known
 
 
-def login(dialect: DialectName, http: Http, clean: Cleaner, *, username: str, api_key: Secret, home: Path) -> LoggedIn:
+def login(
+    dialect: DialectName,
+    http: Http,
+    clean: Cleaner,
+    *,
+    username: str,
+    api_key: Secret,
+    home: Path,
+    environ: Mapping[str, str],
+) -> LoggedIn:
     """Log in and keep the credentials in the dialect's own file and format (0600, its other keys kept).
 
     The address is kept beside them: the key may go there. For ``grid`` that is ``~/.grid/settings.json``, which also
@@ -108,14 +117,14 @@ def login(dialect: DialectName, http: Http, clean: Cleaner, *, username: str, ap
     user_id = user_id_of(http, username, api_key, clean)
     auth = basic(user_id, api_key)
     found = http.call("GET", CLUSTERS, lambda raw: listing(raw, clean), query=LOGIN_QUERY[dialect], auth=auth)
-    path = credentials_path(dialect, home)
+    path = credentials_path(dialect, home, environ)
     if dialect == "lightning":
         kept = {"username": username, "user_id": user_id, "api_key": api_key.reveal()}
-        remember_url(dialect, home, http.url, kept)
+        remember_url(dialect, home, environ, http.url, kept)
         return LoggedIn(user_id, found.default_id, (path,))
     update_user_file(path, {"UserID": user_id, "APIKey": api_key.reveal()})
     context = {"context": found.default_id} if found.default_id else {}
-    settings = remember_url(dialect, home, http.url, context)
+    settings = remember_url(dialect, home, environ, http.url, context)
     return LoggedIn(user_id, found.default_id, (path, settings))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -29,8 +30,14 @@ class UserFile:
     readable_by_others: bool = False
 
 
-def credentials_path(dialect: DialectName, home: Path) -> Path:
+CREDENTIAL_PATH = "LIGHTNING_CREDENTIAL_PATH"
+"""Where Lightning's client keeps its credentials, if not below the home (read in lightning-sdk 2026.10.13)."""
+
+
+def credentials_path(dialect: DialectName, home: Path, environ: Mapping[str, str] = MappingProxyType({})) -> Path:
     """Where the dialect's own client keeps user id and key."""
+    if dialect == "lightning" and environ.get(CREDENTIAL_PATH):
+        return Path(environ[CREDENTIAL_PATH]).expanduser()
     return home / (".grid" if dialect == "grid" else ".lightning") / "credentials.json"
 
 
@@ -88,15 +95,15 @@ def resolve_url(
         return wanted
     if environ.get(address.variable):
         return base_url(environ[address.variable], f"the environment's {address.variable}")
-    path, name = _stored_at(dialect, home)
-    stored = _stored_url(dialect, home)
+    path, name = _stored_at(dialect, home, environ)
+    stored = _stored_url(dialect, home, environ)
     return base_url(stored, f"{name} in {path}") if stored else address.url
 
 
 def _named_by_the_user(dialect: DialectName, environ: Mapping[str, str], home: Path) -> set[str]:
     """The addresses that the key may go to: of the environment and of the last login; and the dialect's own."""
     address = facts_of(dialect).address
-    path, name = _stored_at(dialect, home)
+    path, name = _stored_at(dialect, home, environ)
     found = {address.url}
     for text in (environ.get(address.variable), read_user_file(path).values.get(name)):
         if isinstance(text, str) and text:
@@ -126,13 +133,15 @@ def _untrusted(dialect: DialectName, url: str, environ: Mapping[str, str]) -> Un
     )
 
 
-def _stored_at(dialect: DialectName, home: Path) -> tuple[Path, str]:
+def _stored_at(dialect: DialectName, home: Path, environ: Mapping[str, str]) -> tuple[Path, str]:
     """The file and the key under which ``gridbyoc login`` keeps the address, beside the credentials."""
-    return (settings_path(home), "grid_url") if dialect == "grid" else (credentials_path(dialect, home), "url")
+    if dialect == "grid":
+        return settings_path(home), "grid_url"
+    return credentials_path(dialect, home, environ), "url"
 
 
-def _stored_url(dialect: DialectName, home: Path) -> str | None:
-    path, name = _stored_at(dialect, home)
+def _stored_url(dialect: DialectName, home: Path, environ: Mapping[str, str]) -> str | None:
+    path, name = _stored_at(dialect, home, environ)
     found = read_user_file(path)
     # A file of credentials is refused where those are read: who has them from the environment needs none of it.
     if found.problem and not found.missing and path == settings_path(home):
@@ -144,8 +153,10 @@ def _stored_url(dialect: DialectName, home: Path) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def remember_url(dialect: DialectName, home: Path, url: str, also: Mapping[str, Any]) -> Path:
+def remember_url(
+    dialect: DialectName, home: Path, environ: Mapping[str, str], url: str, also: Mapping[str, Any]
+) -> Path:
     """Keep the address where ``resolve_url`` looks for it, with other values of the same file; the file."""
-    path, name = _stored_at(dialect, home)
+    path, name = _stored_at(dialect, home, environ)
     update_user_file(path, {**also, name: url})
     return path

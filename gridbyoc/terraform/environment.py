@@ -28,6 +28,7 @@ _DROPPED = frozenset(
         "GRIDBYOC_BUNDLE_KEY",
         "GRID_API_KEY",
         "LIGHTNING_API_KEY",
+        "LIGHTNING_AUTH_TOKEN",
     }
 )
 _SET = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,31 @@ def test_the_files_of_both_clients(tmp_path: Path) -> None:
     found = resolve_credentials("lightning", {}, tmp_path)
     assert found == Credentials("l-id", Secret("k"), str(credentials_path("lightning", tmp_path)))
     assert CANARY not in repr(resolve_credentials("grid", {}, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("env", "file", "found"),
+    [
+        ({"LIGHTNING_API_KEY": "k"}, None, Credentials(None, Secret("k"), "LIGHTNING_API_KEY")),
+        (
+            {"LIGHTNING_USER_ID": "u", "LIGHTNING_API_KEY": "k", "LIGHTNING_AUTH_TOKEN": "t"}, None,
+            Credentials(None, Secret("t"), "LIGHTNING_AUTH_TOKEN"),
+        ),
+        ({}, {"user_id": "", "api_key": "k"}, Credentials(None, Secret("k"), "FILE")),
+        ({}, {"user_id": "u", "api_key": "k", "auth_token": "t"}, Credentials(None, Secret("t"), "FILE")),
+        ({}, {"user_id": "u", "api_key": "k", "auth_token": ""}, Credentials("u", Secret("k"), "FILE")),
+        ({"LIGHTNING_CREDENTIAL_PATH": "kept.json"}, None, Credentials("there", Secret("k"), "KEPT")),
+    ],
+)  # fmt: skip
+def test_lightnings_tokens_as_its_own_client_takes_them(
+    env: dict[str, str], file: dict[str, str] | None, found: Credentials, tmp_path: Path
+) -> None:
+    kept = put(tmp_path / "kept.json", {"user_id": "there", "api_key": "k"})
+    path = credentials_path("lightning", tmp_path)
+    put(path, file or {"user_id": "not-this", "api_key": "not-this"})
+    env = {name: str(kept) if value == "kept.json" else value for name, value in env.items()}
+    source = {"FILE": str(path), "KEPT": str(kept)}.get(found.source, found.source)
+    assert resolve_credentials("lightning", env, tmp_path) == replace(found, source=source)
 
 
 @pytest.mark.parametrize("mode, warned", [(0o600, False), (0o400, False), (0o640, True), (0o604, True)])

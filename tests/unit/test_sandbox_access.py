@@ -73,6 +73,11 @@ def test_without_the_right_header_there_is_401(plane: Plane, header: str, path: 
     assert (answer.status_code, answer.json["code"], answer.json["details"]) == (401, 16, [])
 
 
+def test_a_key_without_a_user_id_is_a_bearer_token(plane: Plane) -> None:
+    assert plane.call("GET", "/v1/core/clusters", Authorization=f"Bearer {KEY}").status_code == 200
+    assert plane.call("GET", "/v1/core/clusters", Authorization=f"Bearer {KEY}x").status_code == 401
+
+
 def test_a_token_can_be_renewed_ends_with_the_logout_and_after_a_day(plane: Plane) -> None:
     first = f"Bearer {token_of(plane)}"
     renewed = plane.call("POST", "/v1/auth/refresh", {"duration": "3600s"}, Authorization=first).json["token"]

@@ -48,9 +48,10 @@ class Doorkeeper:
         return self._api_key
 
     def check(self, authorization: str) -> None:
-        """A ``Basic id:key`` or ``Bearer token`` header, or the token alone; ``ApiError`` 401."""
+        """A ``Basic id:key`` or ``Bearer`` header with a token or the key, or a token alone; ``ApiError`` 401."""
         scheme, _, value = authorization.strip().rpartition(" ")
         known = self._is_basic(value) if scheme.lower() == "basic" else self._is_token(value)
+        known = known or (scheme.lower() == "bearer" and self._is_key(value))
         if not known:
             raise ApiError(UNAUTHENTICATED, "authentication failed: unknown user id, API key or token")
 
