@@ -15,6 +15,7 @@ from gridbyoc.cli.running import open_run
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, GridbyocError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gridbyoc.control_plane.edit import Edited
@@ -56,7 +57,7 @@ def edit(
     _refuse_blind(app, yes=yes)
     subject = _subject(app, name, stack_file, url, dialect)
     if write:
-        _refuse_write(subject)
+        _refuse_write(app, subject)
     edited = _edited(app, subject)
     if not edited.changes:
         _tell(app, subject.draft.cluster, edited, None)
@@ -95,7 +96,7 @@ def _subject(app: App, name: str, stack_file: str | None, url: str | None, diale
     return Subject(registrar, plane, draft, stack, spec)
 
 
-def _refuse_write(subject: Subject) -> None:
+def _refuse_write(app: App, subject: Subject) -> None:
     if subject.stack is None:
         why, fix = "There is no stack file here.", "Name it with --stack, or leave --write out."
     elif subject.stack.file is None:
@@ -104,17 +105,17 @@ def _refuse_write(subject: Subject) -> None:
         why = f"{subject.stack.file} has no cluster named {subject.name}."
         fix = "Name the stack file that has it with --stack, or leave --write out."
     else:
-        why, fix = _in_a_base(subject.stack.file, subject.name)
+        why, fix = _in_a_base(subject.stack.file, subject.name, app.environ)
     if not why:
         return
     raise UsageError("The change cannot be written into a stack file.", why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
 
 
-def _in_a_base(file: Path, name: str) -> tuple[str, str]:
+def _in_a_base(file: Path, name: str, environ: Mapping[str, str]) -> tuple[str, str]:
     """Why and what to do where the list of clusters is a base's, which other stacks may share; else nothing."""
     from gridbyoc.stack.extends import standing_elsewhere
 
-    there = standing_elsewhere(file, ("clusters",))
+    there = standing_elsewhere(file, ("clusters",), environ)
     if there is None:
         return "", ""
     where = f"{there.file}:{there.line}"

@@ -61,7 +61,9 @@ def _role(data: Data, external_id: Secret | None, control_plane: Data) -> Role:
         fields["max_session_hours"] = int(fields["max_session_hours"])
     if "tags" in fields:
         fields["tags"] = MappingProxyType(dict(fields["tags"]))
-    return Role(external_id=external_id, vendor=control_plane.get("type", "grid"), **fields)
+    variable = data.get("external_id_from", {}).get("env")
+    vendor = control_plane.get("type", "grid")
+    return Role(external_id=external_id, external_id_variable=variable, vendor=vendor, **fields)
 
 
 def _statement(data: Data) -> PolicyStatement:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gridbyoc.errors import Problem, StackError
 from gridbyoc.stack.document import Document, read_document
+from gridbyoc.stack.files import directory_in
 from gridbyoc.stack.merge import merge_under, with_anchored_paths
+from gridbyoc.stack.scan import KEYS, guessed, is_part
 from gridbyoc.stack.source import STDIN, decode, read_source
-from gridbyoc.stack.words import Place, place_text, show
+from gridbyoc.stack.words import Place, listed, place_text, show
 
 EXTENDS = "extends"
+EXTENDS_ROOT = "GRIDBYOC_EXTENDS_ROOT"
+"""A directory that bases may lie in as well, an absolute path."""
 MOST_FILES = 50
 """How many base files a stack may be made of, each counted as often as it is named."""
 
@@ -30,13 +35,36 @@ class Named:
     shown: str
 
 
-def take_bases(document: Document, file: Path | None, directory: Path) -> tuple[Path, ...]:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The directories that a stack's bases may lie in, links resolved; the first is its repository's own."""
+
+    roots: tuple[Path, ...]
+
+    @staticmethod
+    def of(directory: Path, environ: Mapping[str, str]) -> Bounds:
+        """Those of the stack files in ``directory``: the Git repository that holds it, without one its parent; and
+        ``GRIDBYOC_EXTENDS_ROOT``. Raises ``UsageError`` where that is not absolute.
+        """
+        here = Path(os.path.realpath(directory))
+        top = next((each for each in (here, *here.parents) if os.path.lexists(each / ".git")), here.parent)
+        wider = directory_in(environ, EXTENDS_ROOT)
+        return Bounds((top, Path(os.path.realpath(wider))) if wider else (top,))
+
+    def hold(self, path: Path) -> bool:
+        """Whether the file that ``path`` leads to, links followed, lies in them."""
+        real = Path(os.path.realpath(path))
+        return any(real.is_relative_to(root) for root in self.roots)
+
+
+def take_bases(document: Document, file: Path | None, directory: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Put what the bases say under what ``document`` says; the base files, each once.
 
     Mappings are merged, lists replaced; of several bases the later wins, and the document wins over all of them. What
-    is wrong with a base (missing, a cycle, no YAML) is a fault of the document, with the file and line of the value.
+    is wrong with a base (missing, outside of the bounds, a cycle, no YAML) is a fault of the document, with the file
+    and line of the value. Nothing is shown of a file that is no part of a stack file.
     """
-    gatherer = _Gatherer(document.faults, directory)
+    gatherer = _Gatherer(document.faults, directory, Bounds.of(directory, environ))
     broken = gatherer.gather(document, file or directory / STDIN, (os.path.realpath(file),) if file else ())
     document.broken = document.broken or broken
     return tuple(dict.fromkeys(gatherer.found))
@@ -76,9 +104,10 @@ def path_fault(item: object) -> tuple[str, str] | None:
 class _Gatherer:
     """Reads bases below bases, and keeps what is wrong with them."""
 
-    def __init__(self, faults: list[Problem], directory: Path) -> None:
+    def __init__(self, faults: list[Problem], directory: Path, bounds: Bounds) -> None:
         self._faults = faults
         self._directory = directory
+        self._bounds = bounds
         self._count = 0
         self.found: list[Path] = []
 
@@ -107,7 +136,7 @@ class _Gatherer:
         if fault:
             self._faults.append(_problem(document, named.place, *fault))
             return None
-        base = self._parsed(named)
+        base = self._parsed(document, named)
         if base is None:
             return None
         broken = self.gather(base, named.path, (*chain, os.path.realpath(named.path)))
@@ -117,23 +146,38 @@ class _Gatherer:
     def _fault(self, named: Named, chain: tuple[str, ...]) -> tuple[str, str] | None:
         if self._count > MOST_FILES:
             return f"more than {MOST_FILES} base files make up this stack", "put what they share into fewer files"
+        if not self._bounds.hold(named.path):
+            there = shlex.quote(os.path.dirname(os.path.realpath(named.path)))  # noqa: PTH120 - text from text
+            hint = f"bases lie in the stack's repository; to allow another directory: `export {EXTENDS_ROOT}={there}`"
+            return f"{show(named.shown)} lies outside of {show(str(self._bounds.roots[0]))}", hint
         if os.path.realpath(named.path) in chain:
             return f"{show(named.shown)} extends itself, by way of this file", "take one of the two out"
         return missing(named)
 
-    def _parsed(self, named: Named) -> Document | None:
+    def _parsed(self, document: Document, named: Named) -> Document | None:
         try:
-            base = read_document(decode(read_source(named.path, named.shown), named.shown), named.shown)
+            text = decode(read_source(named.path, named.shown), named.shown)
         except StackError as error:
             self._faults.extend(error.problems)
             return None
-        self._faults.extend(base.faults)
-        if base.data is None and not base.broken:
-            base.data = {}
-        if not base.broken and not isinstance(base.data, dict):
-            self._faults.append(Problem(named.shown, 1, "", "must be a mapping, as a stack file is"))
+        base = read_document(text, named.shown)
+        if not is_stack_files(base, text):
+            hint = f"a base has keys of a stack file: {listed(sorted(KEYS - {'version', 'name', 'protect'}))}"
+            message = f"{show(named.shown)} is no part of a stack file"
+            self._faults.append(_problem(document, named.place, message, hint))
             return None
+        self._faults.extend(base.faults)
+        if base.data is None:
+            base.data = {}
         return None if base.broken else base
+
+
+def is_stack_files(document: Document, text: str) -> bool:
+    """Whether a file looks like a part of a stack file, so that problems may quote it."""
+    if document.broken:
+        keys = guessed(text).keys
+        return bool(keys) and is_part(keys)
+    return document.data is None or (isinstance(document.data, dict) and is_part(document.data))
 
 
 def missing(named: Named) -> tuple[str, str] | None:
@@ -148,10 +192,10 @@ def missing(named: Named) -> tuple[str, str] | None:
     return None if stat.S_ISREG(mode) else (f"{show(named.shown)} is no regular file", hint)
 
 
-def standing_elsewhere(file: Path, place: Place) -> Problem | None:
+def standing_elsewhere(file: Path, place: Place, environ: Mapping[str, str]) -> Problem | None:
     """Where the value at ``place`` of a stack file stands, if that is in a base of it; ``None``: in the file itself."""
     document = read_document(decode(read_source(file, str(file)), str(file)), str(file))
-    take_bases(document, file, file.parent)
+    take_bases(document, file, file.parent, environ)
     where, line = document.origin(place)
     return None if where == document.file else Problem(where, line, place_text(place), "stands in a base file")
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
+from gridbyoc.stack.files import read_regular
 from gridbyoc.stack.findings import Findings
 from gridbyoc.stack.rules.context import Context
 from gridbyoc.stack.secret import Secret
@@ -16,6 +17,12 @@ from gridbyoc.stack.words import Place, show
 
 # https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html; ASCII, as AWS reads \w
 EXTERNAL_ID_FORM = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}")
+_SECRET = re.compile(
+    r"TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|PRIVATE|COOKIE|API_?KEY|ACCESS_?KEY|CONNECTION_?STRING"
+    r"|(^|_)(KEY|KEYS|PASS|PWD|PAT|JWT|AUTH|DSN|URL|URI)$"
+)
+"""Names of variables that hold secrets of other things; an address may hold a password."""
+_OURS = re.compile(r"EXTERNAL_?ID")
 _PLACE: Place = ("role", "external_id_from")
 LEAST = 16
 """Characters. What is shorter, or is once names and words are taken out, can be guessed."""
@@ -70,10 +77,23 @@ def _from_env(findings: Findings, name: str, environ: Mapping[str, str]) -> Secr
         # it may be the value itself, so it is not repeated
         findings.problem(place, "is not the name of an environment variable", "give the name, not the value")
         return None
+    if _may_hold_another_secret(name):
+        message = f"{show(name)} is the name of another secret: it is not read"
+        own = f'export GRID_EXTERNAL_ID="${name}"'
+        findings.problem(place, message, f"if it does hold the external id: `{own}`, and name GRID_EXTERNAL_ID here")
+        return None
     if name not in environ:
         findings.problem(place, f"the environment variable {show(name)} is not set", "set it, or remove the key")
         return None
     return Secret(environ[name])
+
+
+def _may_hold_another_secret(name: str) -> bool:
+    """By its name: a stack file, which may be somebody else's, must not pick a key or token as the external id.
+
+    The external id goes to the control plane and into the role's trust policy.
+    """
+    return _SECRET.search(name.upper()) is not None and _OURS.search(name.upper()) is None
 
 
 def _from_file(findings: Findings, name: str, context: Context) -> Secret | None:
@@ -83,8 +103,7 @@ def _from_file(findings: Findings, name: str, context: Context) -> Secret | None
         findings.problem(place, f"{shown} is a directory", "give a file that holds the external id and nothing else")
         return None
     try:
-        with context.path(name).open("rb") as stream:
-            return Secret(stream.read(8192).decode("ascii"))
+        return Secret(read_regular(context.path(name), 8192).decode("ascii"))
     except UnicodeError:
         findings.problem(place, "points to a value that is no external id", _ALLOWED)
     except ValueError:

@@ -65,13 +65,18 @@ def home_of(directory: Path, work_root: Path | None) -> Path:
 
 def work_root_of(environ: Mapping[str, str]) -> Path | None:
     """``GRIDBYOC_WORK_ROOT``; ``None`` where it is not set. Raises ``UsageError`` for a relative path."""
-    named = environ.get(WORK_ROOT)
+    return directory_in(environ, WORK_ROOT)
+
+
+def directory_in(environ: Mapping[str, str], variable: str) -> Path | None:
+    """The directory that the user names in a variable; ``None`` where it is not set. ``UsageError``: relative path."""
+    named = environ.get(variable)
     if not named:
         return None
     if not named.startswith("/") or "\0" in named:
         raise UsageError(
-            f"{WORK_ROOT} is not an absolute path.",
-            fix=f"Set it to one, such as `export {WORK_ROOT}=/var/lib/gridbyoc`, or unset it.",
+            f"{variable} is not an absolute path.",
+            fix=f"Set it to one, such as `export {variable}=/srv/gridbyoc`, or unset it.",
             rerun=SAFE_NOTHING_DONE,
         )
     return Path(os.path.normpath(named))
@@ -166,8 +171,7 @@ def read_text(path: Path, most: int) -> str | None:
     Raises ``FileError`` where it cannot be read.
     """
     try:
-        with path.open("rb") as stream:
-            return stream.read(most).decode("utf-8", "replace")
+        return read_regular(path, most).decode("utf-8", "replace")
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

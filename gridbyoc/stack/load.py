@@ -12,7 +12,7 @@ from gridbyoc.errors import Problem, StackError
 from gridbyoc.stack import defaults
 from gridbyoc.stack.build import build_stack
 from gridbyoc.stack.document import Document, Origin, read_document
-from gridbyoc.stack.extends import take_bases
+from gridbyoc.stack.extends import Bounds, is_stack_files, take_bases
 from gridbyoc.stack.external_id import read_external_id
 from gridbyoc.stack.files import work_root_of
 from gridbyoc.stack.findings import Findings, in_order
@@ -73,9 +73,9 @@ def read(
     """
     here = cwd or Path.cwd()
     file = None if str(source) == "-" else Path(os.path.normpath(here / source))
-    document = _document(file, str(source), stdin)
     base = file.parent if file else here
-    take_bases(document, file, base)
+    document = _document(file, str(source), stdin, Bounds.of(base, environ))
+    take_bases(document, file, base, environ)
     where = _Where(file, base, home or Path(environ.get("HOME") or base))
     return _checked(document, overrides, environ, where, any_instance_type=any_instance_type)
 
@@ -87,10 +87,13 @@ class _Where:
     home: Path
 
 
-def _document(file: Path | None, name: str, stdin: Stdin) -> Document:
+def _document(file: Path | None, name: str, stdin: Stdin, bounds: Bounds) -> Document:
     shown = name if file else STDIN
     text = decode(read_source(file, shown) if file else read_stdin(stdin), shown)
     document = read_document(text, shown)
+    if file and file.is_symlink() and not bounds.hold(file) and not is_stack_files(document, text):
+        # a link in a repository that is not ours: problems would show lines of whatever it leads to
+        raise broken(shown, "is a link to a file that is no stack file", "name the stack file itself")
     if document.data is None and not document.broken:
         raise broken(shown, "is empty", "`gridbyoc new` writes a starter")
     return document

@@ -42,7 +42,8 @@ class PolicyStatement:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """The IAM role; ``None`` (or empty) leaves a thing to the module's default. ``external_id`` is an override.
+    """The IAM role; ``None`` (or empty) leaves a thing to the module's default. ``external_id`` is an override,
+    and ``external_id_variable`` the environment variable that holds it, if one does.
 
     ``known_policies`` (whole ARNs) and ``known_inline_policies`` (names) are accepted on the role and never managed.
 
@@ -57,6 +58,7 @@ class Role:
     max_session_hours: int | None = None
     trusted_account_id: str | None = None
     external_id: Secret | None = None
+    external_id_variable: str | None = None
     rotation: str | None = None
     trusted_principals: tuple[str, ...] = ()
     trusted_principals_without_external_id: tuple[str, ...] = ()

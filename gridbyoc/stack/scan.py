@@ -7,6 +7,7 @@ is wanted here; whatever is written in another way is read in full, so that both
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from gridbyoc.stack.document import read_document
@@ -22,6 +23,18 @@ _ITEM = re.compile(r"[ \t]*-[ \t]+(.*)$")
 _ITEM_OR_INNER = re.compile(r"[ \t]|-(?:[ \t]|$)")
 _UNLIKE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029\ufeff]")
 _NO_TEXT = re.compile(r"[-+.0-9e]+|null|true|false|~", re.IGNORECASE)
+
+
+KEYS = frozenset({"version", "extends", "name", "protect", "aws", "role", "clusters", "control_plane", "terraform"})
+"""The keys at the top of a stack file."""
+
+
+def is_part(keys: Collection[str]) -> bool:
+    """Whether a mapping with these keys at its top may be a part of a stack file: half of them are known.
+
+    What is none may be anybody's file, and nothing of it is shown. One without keys has nothing to show.
+    """
+    return 2 * len(KEYS.intersection(keys)) >= len(keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Protocol, TextIO
 
 from gridbyoc.errors import Problem, StackError
+from gridbyoc.stack.files import read_regular
 from gridbyoc.stack.words import show
 
 LARGEST = 1024 * 1024
+_OPENED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 STDIN = "<stdin>"
 
 
@@ -17,10 +20,18 @@ class _Reading(Protocol):
 
 
 def read_source(path: Path, shown: str) -> bytes:
-    """The bytes of a file, one more than the most; ``StackError`` where it is missing, a directory or unreadable."""
+    """The bytes of a file, one more than the most; ``StackError`` where it is missing, a directory or unreadable.
+
+    A pipe or a device, which could hold the run up, is read only where the caller itself has opened it and hands it
+    over by its number, as a shell's ``<(…)`` does.
+    """
     try:
-        with path.open("rb") as stream:
-            return stream.read(LARGEST + 1)
+        if str(path).startswith(_OPENED):
+            with path.open("rb") as stream:
+                return stream.read(LARGEST + 1)
+        if stat.S_ISFIFO(path.stat().st_mode) or stat.S_ISCHR(path.stat().st_mode):
+            raise broken(shown, "is no regular file", f"`- < {shown}` reads a pipe")
+        return read_regular(path, LARGEST + 1)
     except FileNotFoundError:
         command = "gridbyoc new" if shown == "gridbyoc.yaml" else f"gridbyoc new {shown}"
         raise broken(shown, "there is no such file", f"{show(command)} writes a starter") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gridbyoc.errors import StackError
 from gridbyoc.stack.extends import MOST_FILES, path_fault
-from gridbyoc.stack.scan import Scan, guessed, scan
+from gridbyoc.stack.scan import Scan, guessed, is_part, scan
 from gridbyoc.stack.source import LARGEST, decode
 
 NOTHING = Scan()
@@ -70,7 +70,8 @@ class Gallery:
         return found
 
     def _name(self, sources: list[Path]) -> str | None:
-        return next((one.name for one in map(self.scan, sources) if one.name is not None), None)
+        parts = (one for one in map(self.scan, sources) if is_part(one.keys))
+        return next((one.name for one in parts if one.name is not None), None)
 
 
 def sources(stack_file: Path) -> tuple[Path, ...]:

@@ -84,12 +84,14 @@ def test_failures_do_not_show_it_either(tool: Tool) -> None:
     run(tool, "plan", "--debug", "--url", "http://127.0.0.1:9", status=1)
     tool.write(STACK.replace("grid-canary", "grid-canary-b").replace("[t2.medium]", "[t9.medium]"))
     run(tool, "bootstrap", "--yes", "--debug", status=None)
-    wrapper = '#!/bin/sh\ncase "$*" in *apply*) cat terraform.tfvars.json; exit 1;; *) exec terraform "$@";; esac\n'
-    broken = tool.write(wrapper, "broken")
+    wrapper = 'case "$*" in *apply*) cat terraform.tfvars.json; exit 1;; *) exec terraform "$@";; esac\n'
+    environment = tool.directory / "environment-of-terraform"
+    broken = tool.write(f"#!/bin/sh\nenv >> {environment}\n{wrapper}", "broken")
     broken.chmod(0o755)
     tool.write(STACK)
     run(tool, "bootstrap", "--yes", "--debug", status=1, GRIDBYOC_TERRAFORM_BIN=str(broken))
     assert holding(tool.directory) <= ALLOWED
+    assert "TF_IN_AUTOMATION=1" in environment.read_text()
 
 
 def test_a_generated_id_does_not_leak_either(tool: Tool, aws_provider: AttachedProvider) -> None:

@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbyoc.errors import Problem, StackError
+from gridbyoc.errors import Problem, StackError, UsageError
 from gridbyoc.stack.document import Document
 from gridbyoc.stack.extends import MOST_FILES, standing_elsewhere
 from gridbyoc.stack.load import load
 from gridbyoc.stack.merge import PATHS, merge_under
 from gridbyoc.stack.model import LocalBackend, S3Backend, Stack
-from gridbyoc.stack.schema import schemas_at
+from gridbyoc.stack.scan import KEYS, is_part
+from gridbyoc.stack.schema import schema, schemas_at
+from gridbyoc.stack.sources import Gallery
 from gridbyoc.stack.write_back import write_back
 from gridbyoc.steps.state_file import point_at
 
@@ -157,11 +159,107 @@ def test_bases_that_multiply_are_too_many(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text, message",
-    [("a: [\n", "is not valid YAML"), ("- a\n", "must be a mapping"), ("a: 1\na: 2\n", "twice"), ("a\0b", "binary")],
+    [("aws: [\n", "is not valid YAML"), ("aws: {}\naws: {}\n", "twice"), ("a\0b", "binary"), ("a\xff", "UTF-8")],
 )
 def test_a_base_that_is_no_base_says_so_itself(tmp_path: Path, text: str, message: str) -> None:
-    found = problems(tmp_path, stack=STACK, base=text)
+    put(tmp_path, {"stack.yaml": STACK})
+    (tmp_path / "base.yaml").write_bytes(text.encode("latin-1"))
+    found = problems(tmp_path)
     assert any(each.file == "base.yaml" and message in each.message for each in found)
+
+
+CANARY = "canary-of-another-file"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{CANARY}: 1\n", f"password: {CANARY}\nuser: x\n", f"[default]\naws_secret_access_key = {CANARY}\n",
+        f"- {CANARY}\n", f"&{CANARY} a: *{CANARY}\n", f"a: %{CANARY}\n", f"{CANARY}: 1\n{CANARY}: 2\n", CANARY,
+        f"apiVersion: v1\nkind: Config\nusers: []\nclusters: [{{name: {CANARY}}}]\n", f"a: !{CANARY} x\n",
+    ],
+)  # fmt: skip
+def test_nothing_is_shown_of_a_file_that_is_no_part_of_a_stack_file(tmp_path: Path, text: str) -> None:
+    """Not its keys, its values or its lines; where it is extended, and where a link in the stack file's place is."""
+    (found,) = problems(tmp_path / "repo" / "in", stack=STACK, base=text)
+    assert (found.file, found.line, found.message) == ("stack.yaml", 2, "`base.yaml` is no part of a stack file")
+    (tmp_path / "secret").write_text(text)
+    (tmp_path / "repo" / "in" / "link.yaml").symlink_to(tmp_path / "secret")
+    (linked,) = problems(tmp_path / "repo" / "in", "link.yaml")
+    assert linked.message == "is a link to a file that is no stack file"
+    assert CANARY not in f"{found}{linked}{sources_name(tmp_path / 'repo' / 'in' / 'stack.yaml')}"
+
+
+def sources_name(file: Path) -> str | None:
+    return Gallery().glance(file).name
+
+
+def test_bases_lie_in_the_repository_or_where_the_user_says(tmp_path: Path) -> None:
+    base = "aws: {profile: admin}\n"
+    put(tmp_path, {"repo/stacks/one/stack.yaml": STACK, "repo/bases/base.yaml": base, "out/base.yaml": base})
+    stack, out = tmp_path / "repo" / "stacks" / "one", tmp_path / "out"
+
+    def profile(path: str, **environ: str) -> str | None:
+        (stack / "stack.yaml").write_text(STACK.replace("base.yaml", path))
+        return load("stack.yaml", environ=environ, cwd=stack, home=tmp_path).aws.profile
+
+    def refused(path: str, root: Path, **environ: str) -> str:
+        with pytest.raises(StackError) as caught:
+            profile(path, **environ)
+        (problem,) = caught.value.problems
+        assert (problem.line, problem.path) == (2, "extends")
+        assert problem.message == f"`{path}` lies outside of `{root}`"
+        return problem.hint
+
+    # without Git: below the parent of the stack file's directory
+    refused("../../bases/base.yaml", stack.parent)
+    # in a repository: below its top, of a worktree or submodule as well; links are resolved
+    for mark in ("directory", "file"):
+        git = tmp_path / "repo" / ".git"
+        git.mkdir() if mark == "directory" else git.write_text("gitdir: elsewhere\n")
+        assert profile("../../bases/base.yaml") == "admin"
+        for path in ("../../../out/base.yaml", "../../../out/gone.yaml", "linked.yaml", "out/base.yaml"):
+            (stack / "linked.yaml").unlink(missing_ok=True)
+            (stack / "linked.yaml").symlink_to(out / "base.yaml")
+            (stack / "out").unlink(missing_ok=True)
+            (stack / "out").symlink_to(out)
+            hint = refused(path, tmp_path / "repo")
+            assert f"`export GRIDBYOC_EXTENDS_ROOT={out}`" in hint
+            refused(path, tmp_path / "repo", GRIDBYOC_EXTENDS_ROOT=str(tmp_path / "elsewhere"))
+            if "gone" not in path:
+                assert profile(path, GRIDBYOC_EXTENDS_ROOT=str(out)) == "admin"
+        git.rmdir() if mark == "directory" else git.unlink()
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    assert profile("linked.yaml", GRIDBYOC_EXTENDS_ROOT=str(tmp_path / "link")) == "admin"
+    with pytest.raises(UsageError, match="GRIDBYOC_EXTENDS_ROOT"):
+        profile("linked.yaml", GRIDBYOC_EXTENDS_ROOT="../out")
+    # a repository that is reached by a link is still one
+    (tmp_path / "repo" / ".git").mkdir()
+    (tmp_path / "way").symlink_to(tmp_path / "repo")
+    profile("../../bases/base.yaml")
+    way = tmp_path / "way" / "stacks" / "one"
+    assert load("stack.yaml", environ={}, cwd=way, home=tmp_path).aws.profile == "admin"
+
+
+@pytest.mark.parametrize("name", ["pipe", "device"])
+def test_a_pipe_holds_nobody_up(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    (found,) = problems(tmp_path, name)
+    assert (found.message, "`- <" in found.hint) == ("is no regular file", True)
+    (based,) = problems(tmp_path, stack=STACK.replace("base.yaml", name))
+    assert "is no regular file" in based.message or "lies outside" in based.message
+
+
+def test_what_the_caller_has_opened_itself_is_read(tmp_path: Path) -> None:
+    """A shell's ``<(…)``."""
+    reading, writing = os.pipe()
+    os.write(writing, STACK.replace("extends: base.yaml\n", "").encode())
+    os.close(writing)
+    try:
+        assert load(f"/dev/fd/{reading}", environ={}, cwd=tmp_path, home=tmp_path).name == "ml"
+    finally:
+        os.close(reading)
 
 
 def test_an_empty_base_says_nothing(tmp_path: Path) -> None:
@@ -186,10 +284,10 @@ def test_where_a_value_stands(tmp_path: Path) -> None:
         tmp_path,
         {"stack.yaml": "version: 1\nextends: base.yaml\nname: ml\n", "base.yaml": "\nclusters: [{name: ml}]\n"},
     )
-    found = standing_elsewhere(tmp_path / "stack.yaml", ("clusters", 0))
+    found = standing_elsewhere(tmp_path / "stack.yaml", ("clusters", 0), {})
     assert found is not None
     assert (found.file, found.line) == (str(tmp_path / "base.yaml"), 2)
-    assert standing_elsewhere(tmp_path / "stack.yaml", ("name",)) is None
+    assert standing_elsewhere(tmp_path / "stack.yaml", ("name",), {}) is None
 
 
 VALUES = st.recursive(
@@ -239,3 +337,10 @@ def test_what_is_written_back_goes_into_the_stack_file_and_wins(tmp_path: Path) 
     assert (after.role.rotation, dict(after.role.tags)) == ("second", {"a": "b"})
     assert after.terraform.backend == LocalBackend()
     assert (tmp_path / "base.yaml").read_text() == base
+
+
+def test_the_keys_of_a_stack_file_are_the_schemas() -> None:
+    assert set(schema()["properties"]) == KEYS
+    assert is_part(())
+    assert is_part({"role", "rolle"})
+    assert not is_part({"role", "a", "b"})

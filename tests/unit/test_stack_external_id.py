@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -53,6 +54,40 @@ def test_values_that_are_none(tmp_path: Path, value: str, words: str) -> None:
         assert (problem.line, problem.path) == (4, f"role.external_id_from.{key}")
         assert words in problem.message
         assert CANARY not in str(problem)
+
+
+SECRETS = [
+    "AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "GRID_API_KEY", "LIGHTNING_API_KEY",
+    "GRIDBYOC_BUNDLE_KEY", "GITHUB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "CI_JOB_JWT", "VAULT_TOKEN", "npm_token",
+    "PGPASSWORD", "MYSQL_PWD", "DB_PASS", "SOME_SECRET", "ORG_SECRET_ID", "SSH_PRIVATE", "GPG_PASSPHRASE", "MY_APIKEY",
+    "DATABASE_URL", "SENTRY_DSN", "GOOGLE_CREDENTIALS", "GH_PAT", "STORAGE_CONNECTION_STRING", "KEY", "SESSION_COOKIE",
+]  # fmt: skip
+OWN = ["ID", "X", "EXTERNAL_ID", "GRID_EXTERNAL_ID", "OWN_ID", "EXT", "ExternalId", "SECRET_EXTERNAL_ID", "KEYSTONE_ID",
+       "EXTERNAL_ID_KEY", "TF_external_id", "GRID_USER_ID", "MONKEY_NAME", "AUTHOR_ID"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_variable_that_is_named_like_another_secret_is_not_read(name: str) -> None:
+    text = FROM_ENV.replace("env: ID", f"env: {name}")
+    for environ in ({name: CANARY}, {}):
+        (problem,) = problems_of(text, environ=environ)
+        assert problem.path == "role.external_id_from.env"
+        assert problem.message == f"`{name}` is the name of another secret: it is not read"
+        assert f'`export GRID_EXTERNAL_ID="${name}"`' in problem.hint
+        assert CANARY not in str(problem)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_other_names_are_read(name: str) -> None:
+    role = stack_of(FROM_ENV.replace("env: ID", f"env: {name}"), environ={name: CANARY}).role
+    assert (role.external_id, role.external_id_variable) == (Secret(CANARY), name)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_pipe_holds_nobody_up(tmp_path: Path, kind: str) -> None:
+    os.mkfifo(tmp_path / "id") if kind == "pipe" else (tmp_path / "id").symlink_to("/dev/zero")
+    (problem,) = problems_of(FROM_FILE, cwd=tmp_path)
+    assert "no regular file" in problem.message
 
 
 @settings(deadline=None)

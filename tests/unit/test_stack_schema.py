@@ -25,7 +25,7 @@ ENVIRON = {"GRID_EXTERNAL_ID": "example-external-id"}
 PAIRS: list[tuple[type, tuple[str | int, ...], set[str], set[str]]] = [
     (model.Stack, (), {"file", "work_root"}, {"version", "extends"}),
     (model.Aws, ("aws",), set(), set()),
-    (model.Role, ("role",), {"external_id", "vendor"}, {"external_id_from"}),
+    (model.Role, ("role",), {"external_id", "external_id_variable", "vendor"}, {"external_id_from"}),
     (model.PolicyStatement, ("role", "statements", 0), set(), set()),
     (model.ClusterSpec, ("clusters", 0), set(), set()),
     (model.InstanceType, ("clusters", 0, "instance_types", 0), set(), set()),

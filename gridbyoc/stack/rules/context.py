@@ -35,6 +35,5 @@ class Context:
         return os.path.isdir(self.path(text))  # noqa: PTH112 - Path.is_dir raises for over-long names
 
     def is_file(self, text: str) -> bool:
-        """Whether the path leads to a file that can be read (a pipe is one)."""
-        path = self.path(text)
-        return os.path.exists(path) and not os.path.isdir(path)  # noqa: PTH110, PTH112 - as above
+        """Whether the path leads to a regular file: a pipe or a device could hold the run up."""
+        return os.path.isfile(self.path(text))  # noqa: PTH113 - as above
