@@ -26,11 +26,13 @@ def open_scene(app: App, stack_file: str | None, *, url: str | None, terraform_b
     machine = Machine(app.environ, app.home, time.monotonic, time.sleep, now)
     work_dir = stack.work_dir(app.cwd if stack.file is None else None) if stack else app.cwd
     plane = stack.control_plane if stack else ControlPlane()
+    secret = stack.role.external_id_variable if stack else None
+    environ = {name: value for name, value in app.environ.items() if name != secret}
     return set_scene(
         stack,
         machine,
         work_dir=work_dir,
-        find_binary=lambda: find_binary(terraform_bin, app.environ, directory=work_dir),
+        find_binary=lambda: find_binary(terraform_bin, environ, directory=work_dir),
         connect=lambda: connect(plane, environ=app.environ, home=app.home, url=url),
         origin=loaded.origin if loaded else None,
     )

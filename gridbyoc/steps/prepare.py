@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gridbyoc.aws import role_is_gone
@@ -62,7 +61,7 @@ def open_runner(run: Run) -> tuple[Runner, Binary]:
     runner = Runner(
         binary,
         run.work_dir,
-        environ=_without_external_id(run),
+        environ=run.terraform_environ,
         provider_mirror=mirror,
         on_event=resource_progress(run.outside.emit),
         secrets=(*((override,) if override else ()), *standing_ids(run.work_dir)),
@@ -71,12 +70,6 @@ def open_runner(run: Run) -> tuple[Runner, Binary]:
         credentials=_credentials(run),
     )
     return runner, binary
-
-
-def _without_external_id(run: Run) -> Mapping[str, str]:
-    """The environment for Terraform: a module or a provider could read the variable that holds the external id."""
-    variable = run.stack.role.external_id_variable
-    return {name: value for name, value in run.outside.environ.items() if name != variable}
 
 
 def _credentials(run: Run) -> CredentialFeed:

@@ -143,8 +143,14 @@ class Run:
 
     def find_binary(self) -> Binary:
         """The Terraform that the command line or the environment names; ``TerraformNotFoundError``."""
-        services, environ = self.outside.services, self.outside.environ
-        return services.find_binary(self.choices.terraform_bin, environ, directory=self.work_dir)
+        find = self.outside.services.find_binary
+        return find(self.choices.terraform_bin, self.terraform_environ, directory=self.work_dir)
+
+    @property
+    def terraform_environ(self) -> Mapping[str, str]:
+        """The caller's environment without the variable that holds the external id: any module could read it."""
+        variable = self.stack.role.external_id_variable
+        return {name: value for name, value in self.outside.environ.items() if name != variable}
 
     def open_session(self, region: str | None = None, profile: str | None = None) -> AwsSession:
         """The run's AWS session for a region and a profile (default: the stack's); ``AwsCredentialsError``.
