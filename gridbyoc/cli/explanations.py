@@ -63,7 +63,7 @@ def of_kind(kind: Kind) -> Explanation:
 def of_question(question: Question) -> Explanation:
     """A finding of ``verify``."""
     meaning = f"Not `pass`: {question.otherwise}."
-    return Explanation(question.code, "check", question.asked, meaning, "docs/verify.md says more.")
+    return Explanation(question.code, "check", question.asked, meaning, link="docs/verify.md")
 
 
 def _all() -> Iterator[Explanation]:

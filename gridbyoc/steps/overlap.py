@@ -61,13 +61,15 @@ class Rotation:
     """What shows that an external id besides the stack's own is still meant to be accepted.
 
     ``held``: the ids that live clusters on the stack's roles hold at the control plane; ``None`` where it could not be
-    asked, and ``unread`` says why. ``hidden``: the clusters of which it does not show the id. ``kept``: the ids that
-    the last render of this work_dir wrote (``previous_external_ids``).
+    asked, and ``unread`` says why. ``hidden``: the clusters of which it does not show the id. ``changing``: those that
+    do not run, so that a change of their id may not be through. ``kept``: the ids that the last render of this work_dir
+    wrote (``previous_external_ids``).
     """
 
     held: frozenset[Secret] | None
     kept: frozenset[Secret]
     hidden: tuple[str, ...] = ()
+    changing: tuple[str, ...] = ()
     unread: str = ""
 
     def under_way(self, external_id: Secret) -> bool | None:
@@ -79,7 +81,7 @@ class Rotation:
         kept = external_id in self.kept
         if self.held is not None and external_id in self.held:
             return True if kept else None
-        return None if kept and (self.held is None or self.hidden) else False
+        return None if kept and (self.held is None or self.hidden or self.changing) else False
 
     def doubt(self, external_id: Secret) -> str:
         """Why it cannot be told, or why it does not belong to a rotation, in words."""
@@ -89,7 +91,10 @@ class Rotation:
             return "a cluster holds it, and the last render of this work_dir does not keep it"
         if self.hidden:
             return f"the control plane does not show which id {', '.join(self.hidden)} holds"
-        return "no cluster of the stack holds it"
+        if external_id in self.kept:
+            changing = f", and {', '.join(self.changing)} does not run yet" if self.changing else ""
+            return f"the last render keeps it, no cluster of the stack holds it any more{changing}"
+        return "no cluster of the stack holds it, and no render keeps it"
 
 
 NO_ROTATION = Rotation(frozenset(), frozenset())
@@ -105,4 +110,6 @@ def rotation_of(run: Run, runner: Runner, role_arn: str) -> Rotation:
     except GridbyocError as error:
         return Rotation(None, kept, unread=error.what)
     roles = {arn for arn in (role_arn, previous) if arn}
-    return Rotation(frozenset(ids_in_use(clusters, roles)), kept, hide_their_id(clusters, roles))
+    live = [each for each in clusters if each.role_arn in roles and each.phase is not Phase.DELETED]
+    changing = tuple(each.name for each in live if each.status != "running")
+    return Rotation(frozenset(ids_in_use(live, roles)), kept, hide_their_id(live, roles), changing)

@@ -171,7 +171,9 @@ def strangers(trust: TrustCase) -> VerifyFinding:
     answers = [
         trust.asked(actor, each) for actor in people for each in ((own,), (), *((i,) for i in trust.named_ids(actor)))
     ]
-    return _all_denied("GBY-V005", "another account", "a stranger, even with the right external id,", answers)
+    found = _all_denied("GBY-V005", "another account", "a stranger", answers)
+    tried = ": without an external id, with the stack's, and with each that the policy names"
+    return replace(found, detail=found.detail + tried) if found.verdict == "pass" else found
 
 
 def _refused(

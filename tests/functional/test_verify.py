@@ -158,7 +158,7 @@ def test_verify_fails_on_a_further_external_id_unless_a_rotation_keeps_it(site: 
     site.trust(admit(GRID, both))
     found = failed(site("--format", "json", status=4))
     assert {code: each["verdict"] for code, each in found.items()} == {"GBY-V003": "fail", "GBY-V011": "fail"}
-    assert "no cluster of the stack holds it" in found["GBY-V011"]["detail"]
+    assert "no cluster of the stack holds it, and no render keeps it" in found["GBY-V011"]["detail"]
 
     registrar = connect(ControlPlane(), environ=site.box.environ(os.environ), home=site.directory)
     role_arn = f"arn:aws:iam::123456789012:role/{site.role}"

@@ -175,11 +175,12 @@ def rotation(tmp_path: Path, registrar: Any, kept: list[str] | None = None, prev
 def test_a_rotation_is_read_from_the_clusters_of_the_role_and_from_the_last_render(tmp_path: Path) -> None:
     clusters = [
         holding(OLD), holding(OWN, "more"), holding(CLAIMED, "theirs", role_arn=THEIRS), holding(None, "shy"),
-        holding(CLAIMED, "gone", phase=Phase.DELETED),
+        holding(CLAIMED, "gone", phase=Phase.DELETED), holding(OWN, "slow", phase=Phase.CONFIGURING),
+        holding(OWN, "far", phase=Phase.CONFIGURING, role_arn=THEIRS),
     ]  # fmt: skip
     registrar = MemoryRegistrar({each.name: each for each in clusters})
     found = rotation(tmp_path, registrar, [OLD])
-    assert found == Rotation(frozenset({Secret(OLD), Secret(OWN)}), frozenset({Secret(OLD)}), ("shy",))
+    assert found == Rotation(frozenset({Secret(OLD), Secret(OWN)}), frozenset({Secret(OLD)}), ("shy",), ("slow",))
     assert OLD not in repr(found)
 
 

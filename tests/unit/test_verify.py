@@ -370,7 +370,7 @@ def test_whom_a_policy_lets_in_it_does_not_prove(
     "statements, code, said",
     [
         ([admit(ids=None)], "GBY-V002", "without an external id is admitted: statement 1 of the trust policy allows"),
-        ([admit(), admit("*", OLD)], "GBY-V005", "even with the right external id, is admitted: statement 2"),
+        ([admit(), admit("*", OLD)], "GBY-V005", "a stranger is admitted: statement 2"),
         ([admit(), admit("666666666666", Sid="Door")], "GBY-V006", "(Sid Door) of the trust policy trusts 6666"),
         ([admit("*")], "GBY-V006", "trusts *: everybody, whom the stack file does not declare"),
         ([admit(), admit(EVE, None)], "GBY-V007", f"admits {EVE} without an external id"),
@@ -410,8 +410,10 @@ NONE: frozenset[Secret] = frozenset()
     [
         (Rotation(HELD, KEPT), "pass", "warn", "a rotation is under way"),
         (Rotation(HELD, NONE), "pass", "unknown", "a cluster holds it, and the last render of this work_dir does not"),
-        (Rotation(NONE, KEPT), "fail", "fail", "no cluster of the stack holds it"),
-        (Rotation(NONE, NONE), "fail", "fail", "no cluster of the stack holds it"),
+        (Rotation(NONE, KEPT), "fail", "fail", "the last render keeps it, no cluster of the stack holds it any more"),
+        (Rotation(NONE, NONE), "fail", "fail", "no cluster of the stack holds it, and no render keeps it"),
+        (Rotation(NONE, KEPT, changing=("ml",)), "pass", "unknown", "holds it any more, and ml does not run yet"),
+        (Rotation(NONE, NONE, changing=("ml",)), "fail", "fail", "no cluster of the stack holds it, and no render"),
         (Rotation(NONE, KEPT, hidden=("ml",)), "pass", "unknown", "does not show which id ml holds"),
         (Rotation(NONE, NONE, hidden=("ml",)), "fail", "fail", "does not show which id ml holds"),
         (Rotation(None, KEPT, unread="No key."), "pass", "unknown", "which ids its clusters hold: No key"),
