@@ -15,6 +15,7 @@ from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.errors import GridbyocError
 from gridbyoc.render import standing_ids
 from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.lock import holder_of
 from gridbyoc.steps.prepare import PREVIOUS_MODULE, Site
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import Runner, module_in
@@ -63,7 +64,7 @@ class Rotation:
     ``held``: the ids that live clusters on the stack's roles hold at the control plane; ``None`` where it could not be
     asked, and ``unread`` says why. ``hidden``: the clusters of which it does not show the id. ``changing``: those that
     do not run, so that a change of their id may not be through. ``kept``: the ids that the last render of this work_dir
-    wrote (``previous_external_ids``).
+    wrote (``previous_external_ids``). ``holder``: another run that is at work on the stack, in words.
     """
 
     held: frozenset[Secret] | None
@@ -71,6 +72,7 @@ class Rotation:
     hidden: tuple[str, ...] = ()
     changing: tuple[str, ...] = ()
     unread: str = ""
+    holder: str = ""
 
     def under_way(self, external_id: Secret) -> bool | None:
         """Whether the id belongs to a rotation under way; ``None`` where that cannot be told.
@@ -81,10 +83,14 @@ class Rotation:
         kept = external_id in self.kept
         if self.held is not None and external_id in self.held:
             return True if kept else None
-        return None if kept and (self.held is None or self.hidden or self.changing) else False
+        if self.holder or (kept and (self.held is None or self.hidden or self.changing)):
+            return None
+        return False
 
     def doubt(self, external_id: Secret) -> str:
         """Why it cannot be told, or why it does not belong to a rotation, in words."""
+        if self.holder:
+            return f"another run may be about to take it out: {self.holder.rstrip('.')}"
         if self.held is None:
             return f"the control plane could not be asked which ids its clusters hold: {self.unread.rstrip('.')}"
         if external_id in self.held:
@@ -103,13 +109,18 @@ NO_ROTATION = Rotation(frozenset(), frozenset())
 
 def rotation_of(run: Run, runner: Runner, role_arn: str) -> Rotation:
     """Ask the control plane and the work_dir which external ids a rotation keeps; the role that is replaced counts."""
-    kept = frozenset(standing_ids(run.work_dir))
+    kept, holder = frozenset(standing_ids(run.work_dir)), holder_of(run.work_dir) or ""
     try:
         previous = module_in(runner.state(), PREVIOUS_MODULE).role_arn
         clusters = run.connect().list()
     except GridbyocError as error:
-        return Rotation(None, kept, unread=error.what)
+        return Rotation(None, kept, unread=error.what, holder=holder)
     roles = {arn for arn in (role_arn, previous) if arn}
     live = [each for each in clusters if each.role_arn in roles and each.phase is not Phase.DELETED]
-    changing = tuple(each.name for each in live if each.status != "running")
-    return Rotation(frozenset(ids_in_use(live, roles)), kept, hide_their_id(live, roles), changing)
+    return Rotation(
+        held=frozenset(ids_in_use(live, roles)),
+        kept=kept,
+        hidden=hide_their_id(live, roles),
+        changing=tuple(each.name for each in live if each.status != "running"),
+        holder=holder,
+    )

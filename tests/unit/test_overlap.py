@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import boto3
 import pytest
+from filelock import FileLock
 
 from gridbyoc.aws import AwsSession, Caller, accepted_external_ids
 from gridbyoc.aws.accepted import external_ids_in
@@ -16,6 +17,7 @@ from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.errors import AwsError, ControlPlaneError
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.journal import Journal
+from gridbyoc.steps.lock import LOCK
 from gridbyoc.steps.overlap import Rotation, ids_to_keep, rotation_of
 from gridbyoc.steps.preflight.flight import Preflight
 from gridbyoc.steps.prepare import Site
@@ -197,3 +199,11 @@ def test_a_control_plane_that_cannot_be_asked_says_why(tmp_path: Path) -> None:
 
     found = rotation(tmp_path, Cut(), [OLD])
     assert found == Rotation(None, frozenset({Secret(OLD)}), unread="The control plane did not answer.")
+
+
+def test_another_run_on_the_stack_is_told(tmp_path: Path) -> None:
+    with FileLock(tmp_path / LOCK, mode=0o600):
+        found = rotation(tmp_path, MemoryRegistrar())
+    assert found.holder.startswith(str(tmp_path / LOCK))
+    assert found.under_way(Secret(OLD)) is None
+    assert rotation(tmp_path, MemoryRegistrar()).holder == ""
