@@ -283,6 +283,13 @@ def test_what_something_wider_covers_is_no_gain(before: Any, after: list[Any], g
     assert not any(" loses " in line for line in found) or gains, found
 
 
+def test_a_deny_is_not_covered_by_what_is_allowed() -> None:
+    deny = {"Effect": "Deny", "Action": "ec2:RunInstances", "Resource": "*"}
+    assert policy(document(allow("ec2:*")), document(allow("ec2:*"), deny)) == [
+        "The role `grid-x` is now denied `ec2:RunInstances` on all resources (spends money)"
+    ]
+
+
 def test_a_long_list_of_actions_is_counted() -> None:
     actions = [f"ec2:Describe{letter}" for letter in "ABCDEFGH"]
     (line,) = policy(None, document(allow(*actions, "ec2:TerminateInstances")))
