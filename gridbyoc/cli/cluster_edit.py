@@ -167,7 +167,7 @@ def _ask(app: App, subject: Subject, edited: Edited, change: FileChange | None, 
     if cost:
         app.note(cost)
     where = f" and {change.file}" if change else ""
-    if not yes and not app.confirm(f"Change the cluster {subject.name}{where} so?", flag="--yes"):
+    if not yes and not app.confirm(f"Apply these changes to cluster {subject.name}{where}?", flag="--yes"):
         raise ApprovalRequiredError("The change was not approved.", rerun=SAFE_NOTHING_DONE)
 
 
