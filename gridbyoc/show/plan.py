@@ -43,7 +43,7 @@ def refused(review: Review) -> list[str]:
 
 def _permissions(review: Review, width: int | None) -> Iterator[str]:
     """The sentences below the role that they are about; ``!`` where a reviewer should stop."""
-    found = (*review.permissions, *review.trust)
+    found = (*review.trust, *review.permissions)
     for subject in dict.fromkeys(each.subject for each in found):
         yield from ("", f"{plain_sentence(subject)}:")
         for each in found:

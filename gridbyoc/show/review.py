@@ -25,7 +25,7 @@ def review_markdown(review: Review, *, brief: bool = False) -> str:
     if review.plan.destroys:
         blocks += _list("Destroys", [code(name) for name in review.plan.destroys])
     blocks += _list("Changed outside of Terraform", [code(address) for address in review.outside])
-    blocks += _list("Permissions", [role_sentence(each) for each in (*review.permissions, *review.trust)])
+    blocks += _list("Permissions", [role_sentence(each) for each in (*review.trust, *review.permissions)])
     blocks += _list("Control plane", [_cluster(change, review.plan.handed_on) for change in review.plan.clusters])
     blocks += _costs(review)
     if review.resources and not brief:

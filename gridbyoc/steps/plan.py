@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,15 @@ from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.cost import standing_cost
 from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
-from gridbyoc.steps.prepare import Site, current_grant, rerender
-from gridbyoc.steps.role_policies import RolePolicies, RoleReading, read_role
+from gridbyoc.steps.prepare import MODULE, Site, current_grant, rerender
+from gridbyoc.steps.role_policies import RolePolicies, RoleReading, own_policy_arn, read_role
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.vendor_defaults import keep_standing_role
 from gridbyoc.terraform import PlanSummary, ResourceChange
+
+ROLE = f"{MODULE}.aws_iam_role.this"
+OWN_ATTACHMENT = f"{MODULE}.aws_iam_role_policy_attachment.this[0]"
+_MANAGED = re.compile(re.escape(MODULE) + r'\.aws_iam_role_policy_attachment\.managed\["(.+)"\]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,17 @@ class Plan:
     def warnings(self) -> tuple[str, ...]:
         """What is not as the stack file says, or not known, and would stay so; a sentence each."""
         put_right = self.terraform is None or self.terraform.has_changes
-        return self.policies.warnings(put_right=put_right) if self.policies else ()
+        return self.policies.without(self._taken_off).warnings(put_right=put_right) if self.policies else ()
+
+    @property
+    def _taken_off(self) -> frozenset[str] | None:
+        """The policies that the plan takes off the role, by ARN or AWS's name; ``None``: all, with the role."""
+        changes = self.terraform.changes if self.terraform else ()
+        gone = {change.address for change in changes if change.action in {"delete", "replace"}}
+        if ROLE in gone:
+            return None
+        own = {own_policy_arn(self.policies.role_arn)} if self.policies and OWN_ATTACHMENT in gone else set()
+        return frozenset(own | {found[1] for found in map(_MANAGED.fullmatch, gone) if found})
 
     @property
     def handed_on(self) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ Verify, drift, status, plan, bootstrap, the report page and the fingerprint all 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gridbyoc.aws import AwsSession
@@ -80,6 +80,13 @@ class RolePolicies:
             found += [f"The role differs from the stack file: {subject} {detail}." for subject, detail in rest]
         found += [f"Not all of the role could be compared with the stack file ({why})." for why in self.unknown]
         return tuple(found)
+
+    def without(self, gone: Collection[str] | None) -> RolePolicies:
+        """The same once these are taken off the role (ARNs, or names of AWS's policies; ``None``: all)."""
+        if gone is None:
+            return replace(self, attached=(), inline=())
+        left = (arn for arn in self.attached if not {arn, arn.partition(":iam::aws:policy/")[2]} & {*gone})
+        return replace(self, attached=tuple(left))
 
     def differences(self) -> Iterator[tuple[str, str]]:
         """What differs (an ARN, an inline policy, the role's boundary), and how."""

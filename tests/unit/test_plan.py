@@ -17,6 +17,7 @@ POLICY = "module.gridbyoc.aws_iam_policy.this[0]"
 ATTACHED = 'module.gridbyoc.aws_iam_role_policy_attachment.managed["AmazonS3FullAccess"]'
 EXTERNAL_ID = "module.gridbyoc.terraform_data.this"
 BUCKET = "module.gridbyoc.aws_s3_bucket.data"
+MODULE = "module.gridbyoc"
 ROLE_ARN = GRANT.role_arn
 USED = ClusterChange("none", "ml", cluster=cluster("ml"))
 NEW = ClusterChange("create", "ml")
@@ -73,6 +74,29 @@ def test_what_an_apply_does_not_put_right_is_a_warning() -> None:
         assert (missing in told) is not (standing.terraform is None)
         assert not standing.warnings
     assert replace(plan(), policies=RolePolicies(ROLE_ARN, known=(ADMIN,))).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "address,action,left",
+    [
+        (ATTACHED.replace("AmazonS3FullAccess", "AdministratorAccess"), "delete", ()),
+        (ATTACHED.replace("AmazonS3FullAccess", "AdministratorAccess"), "update", (ADMIN,)),
+        (ATTACHED, "delete", (ADMIN,)),
+        (ATTACHED.replace("AmazonS3FullAccess", ADMIN), "delete", ()),
+        (f"{MODULE}.aws_iam_role_policy_attachment.this[0]", "delete", (ADMIN,)),
+        (ROLE, "replace", ()),
+    ],
+)
+def test_a_policy_that_the_plan_takes_off_is_not_said_to_stay(address: str, action: str, left: tuple[str, ...]) -> None:
+    found = replace(plan(ResourceChange(address, action)), policies=RolePolicies(ROLE_ARN, attached=(ADMIN,)))
+    assert len(found.warnings) == len(left)
+
+
+def test_the_own_policy_that_the_plan_takes_off_is_not_said_to_stay() -> None:
+    gone = ResourceChange(f"{MODULE}.aws_iam_role_policy_attachment.this[0]", "delete")
+    own = RolePolicies(ROLE_ARN, attached=(ROLE_ARN.replace(":role/", ":policy/"),))
+    assert replace(plan(gone), policies=own).warnings == ()
+    assert len(replace(plan(), policies=own).warnings) == 1
 
 
 def test_a_cluster_that_the_file_lists_no_more_is_a_destruction() -> None:

@@ -21,6 +21,7 @@ from gridbyoc.steps.review.words import plain_sentence
 CANARY = "canary-9c4e-external-id"
 MODULE = "module.gridbyoc"
 ROOT = "arn:aws:iam::302180240179:root"
+GRID = "any principal of account 302180240179"
 
 
 def change(
@@ -130,11 +131,16 @@ def test_who_may_assume_the_role() -> None:
     assert words(role(now, was)) == [f"The role `grid-x` may no longer be assumed by `{other}` (with the external id)"]
 
 
+def test_a_root_s_arn_and_the_bare_account_are_one_principal() -> None:
+    bare = {"assume_role_policy": trust("302180240179")}
+    assert words(role({"assume_role_policy": trust(ROOT)}, bare)) == []
+
+
 def test_dropping_the_external_id_is_told_as_what_it_is() -> None:
     was, now = {"assume_role_policy": trust(ROOT)}, {"assume_role_policy": trust(ROOT, ids=())}
     found = words(role(was, now))
-    assert f"The role `grid-x` may now be assumed by `{ROOT}` (without the external id)" in found
-    assert f"The role `grid-x` may no longer be assumed by `{ROOT}` (with the external id)" in found
+    assert f"The role `grid-x` may now be assumed by `{GRID}` (without the external id)" in found
+    assert f"The role `grid-x` may no longer be assumed by `{GRID}` (with the external id)" in found
     assert "The role `grid-x` no longer accepts 1 external id" in found
 
 
@@ -299,7 +305,7 @@ def test_a_long_list_of_actions_is_counted() -> None:
 
 def test_who_may_assume_the_role_as_before() -> None:
     standing = {"assume_role_policy": trust(ROOT)}
-    as_before = f"The role `grid-x` may be assumed by `{ROOT}` (with the external id), as before"
+    as_before = f"The role `grid-x` may be assumed by `{GRID}` (with the external id), as before"
 
     def of(*changes: dict[str, Any], trusted: tuple[Trusted, ...] = ()) -> list[str]:
         return [plain_sentence(each.whole) for each in standing_trust({"resource_changes": list(changes)}, trusted)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from gridbyoc.steps.review.marks import MARKS, marks_of, matches
 from gridbyoc.steps.review.words import GrantChange, Name, RoleSentence, Sentence, Verb, names
 
 EXTERNAL_ID = "sts:externalid"
+ACCOUNT = re.compile(r"(?:arn:[a-z-]+:iam::)?([0-9]{12})(?::root)?")
 MOST_NAMES = 6
 """Names in one sentence; the JSON of a plan has all of them."""
 
@@ -170,9 +172,19 @@ def assumers(policy: Policy | None) -> frozenset[tuple[str, str, frozenset[str]]
         keys = frozenset(condition.key.lower() for condition in statement.conditions)
         principals = statement.principals
         listed = [str(entry) for entry in principals.entries] if principals else []
-        who = [f"everybody but {', '.join(listed)}"] if principals and principals.negated else listed
+        negated = principals is not None and principals.negated
+        who = [f"everybody but {', '.join(listed)}"] if negated else [meaning(each) for each in listed]
         found |= {(statement.effect, each, keys) for each in who}
     return frozenset(found)
+
+
+def meaning(principal: str) -> str:
+    """An account's root ARN, and its bare number, as what they mean; any other principal as it is.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    match = ACCOUNT.fullmatch(principal)
+    return f"any principal of account {match[1]}" if match else principal
 
 
 def external_ids(policy: Policy | None) -> frozenset[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -18,6 +17,7 @@ from gridbyoc.steps.review.grants import (
     difference,
     granted,
     kept_assumers,
+    meaning,
     trust_difference,
 )
 from gridbyoc.steps.review.words import (
@@ -38,7 +38,6 @@ Documents = Mapping[str, Policy | str]
 """A managed policy's ARN → what it says, or why that could not be read."""
 NO_DOCUMENTS: Documents = MappingProxyType({})
 ROLE = "aws_iam_role"
-ACCOUNT = re.compile(r"(?:arn:[a-z-]+:iam::)?([0-9]{12})(?::root)?")
 POLICIES = ("aws_iam_policy", "aws_iam_role_policy")
 ATTACHMENTS = ("aws_iam_role_policy_attachment", "aws_iam_policy_attachment")
 
@@ -73,7 +72,7 @@ def standing_trust(shown: Mapping[str, Any], trusted: Sequence[Trusted] = ()) ->
             found += _unreadable(subject, bad, "trust policy")
         elif unknown(change, "assume_role_policy"):
             now = {each.plain() for each in trusted}
-            kept = [each for each in assumers(was) if Trusted(each[1], EXTERNAL_ID in each[2]).plain() in now]
+            kept = [each for each in assumers(was) if Trusted(each[1], EXTERNAL_ID in each[2]) in now]
             found += kept_assumers(subject, kept)
         else:
             now_policy, _ = _read(after_of(change).get("assume_role_policy"), "trust")
@@ -103,8 +102,7 @@ class Trusted:
 
     def plain(self) -> Trusted:
         """An account's root ARN, and its bare number, as what they mean."""
-        match = ACCOUNT.fullmatch(self.principal)
-        return replace(self, principal=f"any principal of account {match[1]}") if match else self
+        return replace(self, principal=meaning(self.principal))
 
 
 class _Holders:
@@ -180,7 +178,7 @@ def _to_be_trusted(subject: Sentence, before: Policy | None, trusted: Sequence[T
         yield RoleSentence(subject, (later,), alarming=True)
         return
     allowed = (each for each in assumers(before) if each[0] == "Allow")
-    was = {Trusted(who, EXTERNAL_ID in keys).plain() for _, who, keys in allowed}
+    was = {Trusted(who, EXTERNAL_ID in keys) for _, who, keys in allowed}
     now = {each.plain() for each in trusted}
     for found, verb in ((now - was, "may now"), (was - now, "may no longer")):
         for each in sorted(found, key=lambda one: (not one.external_id, one.principal)):
