@@ -74,8 +74,9 @@ def carry_out(run: Run, site: Site, plan: Plan, approval: Approval, wishes: Wish
     with compensating(run, site, grant, made, rollback=wishes.rollback):
         clusters = register_clusters(run, site, changes, grant, wishes.edit, made)
     clusters = wait_for(run, site.preflight.registrar, clusters)
-    finish_replacement(run, site, plan.kept_ids, grant, may_destroy=approval.destroy, may_plan=not wishes.only_planned)
+    # Before the old grant goes: a cluster that is deleted needs what it was given until it is gone.
     _delete_unlisted(run, site, changes)
+    finish_replacement(run, site, plan.kept_ids, grant, may_destroy=approval.destroy, may_plan=not wishes.only_planned)
     reading = read_role(site.preflight.session, grant.role_arn)
     policies = reading.policies(run.stack, grant.external_id)
     report = report_of(run, site, outputs, resources, changes, clusters, policies)

@@ -69,7 +69,7 @@ def find_drift(run: Run) -> DriftFound:
 
 
 def _terraform(run: Run, site: Site, grant: Grant, found: DriftFound) -> None:
-    kept = ids_to_keep(site, grant)
+    kept = ids_to_keep(site, grant, site.preflight.clusters)
     rerender(run, site, kept)
     with run.step("plan") as step:
         saved = run.work_dir / SAVED_PLAN

@@ -37,8 +37,8 @@ def hide_their_id(clusters: Iterable[Cluster], roles: Collection[str]) -> tuple[
     return tuple(cluster.name for cluster in live if cluster.external_id is None)
 
 
-def ids_to_keep(site: Site, grant: Grant | None) -> tuple[Secret, ...]:
-    """What the role must go on to accept: ids in use that it accepts already.
+def ids_to_keep(site: Site, grant: Grant | None, clusters: Collection[Cluster]) -> tuple[Secret, ...]:
+    """What the role must go on to accept: ids that these clusters hold and that it accepts already.
 
     An id other than the state's own must stand in the live trust policy, so that nobody who can write to the control
     plane's record can widen the trust. The state's own is kept beside them: the request that hands it to a cluster may
@@ -47,8 +47,8 @@ def ids_to_keep(site: Site, grant: Grant | None) -> tuple[Secret, ...]:
     if grant is None:
         return ()
     roles = site.roles(grant)
-    used = ids_in_use(site.preflight.clusters, roles)
-    hidden = hide_their_id(site.preflight.clusters, roles)
+    used = ids_in_use(clusters, roles)
+    hidden = hide_their_id(clusters, roles)
     if not hidden and all(value == grant.external_id for value in used):
         return used
     accepted = {value for role in roles for value in accepted_external_ids(site.preflight.session, role)}

@@ -94,7 +94,7 @@ def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
     keep_standing_role(run.stack, site.standing)
     grant = current_grant(run, site)
     reading = role_reading(site, grant)
-    kept = ids_to_keep(site, grant)
+    kept = ids_to_keep(site, grant, site.preflight.clusters)
     rerender(run, site, kept)
     with run.step("plan") as step:
         # First what may refuse: a saved plan holds secrets, and must not be left behind.

@@ -6,16 +6,17 @@ The state tells how far that is: a run that was killed anywhere is taken up by t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
-from gridbyoc.control_plane.model import Grant
+from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, UsageError
 from gridbyoc.render import PreviousRole
 from gridbyoc.stack.files import remove
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.lock import SAVED_PLAN
-from gridbyoc.steps.overlap import hide_their_id, ids_in_use
+from gridbyoc.steps.overlap import hide_their_id, ids_to_keep
 from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.prepare import MODULE, PREVIOUS_MODULE, Site, current_grant, rerender
 from gridbyoc.steps.protection import protection, refuse_if_protected
@@ -68,22 +69,36 @@ def finish_replacement(
         run.outside.emit(Note(f"The old grant is still accepted; the next bootstrap{alike} drops it.", "warning"))
         return
     clusters = site.preflight.registrar.list()
-    hidden = hide_their_id(clusters, site.roles(grant))
-    if hidden:
-        names = ", ".join(hidden)
-        run.outside.emit(
-            Note(f"The control plane does not show which external id {names} holds: the old stays accepted.", "warning")
-        )
-        old_ids = False
     done = site
     if site.previous_role is not None and _may_go(run, site, may_destroy=may_destroy):
         done = replace(site, previous_role=None, previous_arn=None)
-    elif not old_ids:
+    kept = ids_to_keep(done, grant, clusters)
+    stay = _tell_who_needs_old_ids(run, clusters, done.roles(grant), set(kept) - {grant.external_id})
+    if done is site and set(kept_ids) <= {grant.external_id, *kept}:
         return
-    rerender(run, done, kept_ids if hidden else ids_in_use(clusters, done.roles(grant)))
+    rerender(run, done, kept)
     with run.step("apply") as step:
         _drop(run, site, grant, may_destroy=may_destroy)
-        step.detail = "the old grant is not accepted any more"
+        if done.previous_role is not None:
+            step.detail = "the new role accepts no old external id any more; the old role stays"
+        elif stay:
+            step.detail = "the old external id is accepted for those clusters alone"
+        else:
+            step.detail = "the old grant is not accepted any more"
+
+
+def _tell_who_needs_old_ids(
+    run: Run, clusters: Collection[Cluster], roles: Collection[str], old: Collection[Secret]
+) -> bool:
+    """Warn of the clusters for which old external ids stay accepted; whether there are any."""
+    hidden = hide_their_id(clusters, roles)
+    holders = tuple(c.name for c in clusters if c.role_arn in roles and c.external_id in old)
+    if old and hidden:
+        why = f"The control plane does not show which external id {', '.join(hidden)} holds"
+        run.outside.emit(Note(f"{why}: the old stays accepted.", "warning"))
+    elif holders:
+        run.outside.emit(Note(f"The old external id stays accepted: {', '.join(holders)} still holds it.", "warning"))
+    return bool(old)
 
 
 def _drop(run: Run, site: Site, grant: Grant, *, may_destroy: bool) -> None:

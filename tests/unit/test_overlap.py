@@ -50,7 +50,7 @@ def kept(iam: Iam, *clusters: Cluster, previous: str | None = None, external_id:
     preflight = Preflight(session, caller, MemoryRegistrar(), clusters)
     unused: Any = None
     site = Site(unused, unused, preflight, fresh=False, previous_arn=previous)
-    return tuple(value.reveal() for value in ids_to_keep(site, Grant(ROLE, Secret(external_id), "us-east-1")))
+    return tuple(value.reveal() for value in ids_to_keep(site, Grant(ROLE, Secret(external_id), "us-east-1"), clusters))
 
 
 def holding(external_id: str | None, name: str = "ml", **fields: Any) -> Cluster:
@@ -97,7 +97,7 @@ def test_the_live_role_is_not_read_where_every_cluster_holds_the_states_own_id()
 
 def test_nothing_is_kept_before_there_is_a_role() -> None:
     unused: Any = None
-    assert ids_to_keep(Site(unused, unused, unused, fresh=True), None) == ()
+    assert ids_to_keep(Site(unused, unused, unused, fresh=True), None, ()) == ()
 
 
 def allow(operator: str = "StringEquals", key: str = "sts:ExternalId", ids: Any = OWN, **more: Any) -> dict[str, Any]:

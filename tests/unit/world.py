@@ -68,6 +68,7 @@ class World:
     asked: list[Review] = field(default_factory=list)
     doomed: list[Doomed] = field(default_factory=list)
     meanwhile: dict[str, Callable[[], object]] = field(default_factory=dict)
+    on_instant: Callable[[], object] = lambda: None
     dies_at: int | None = None
     instants: int = 0
     locked_out: list[str] = field(default_factory=list)
@@ -245,6 +246,7 @@ class World:
             self.log.append(what)
         self.instants += 1
         self._look_for_locked_out(what)
+        self.on_instant()
         if what in self.meanwhile:
             self.meanwhile.pop(what)()
         if self.instants == self.dies_at:

@@ -64,7 +64,7 @@ def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
 def _planned(run: Run, site: Site, bundle: Bundle, grant: Grant | None) -> Plan:
     """The plan that the bundle holds, in its place; what is worked out again must come out as it did then."""
     reading = role_reading(site, grant)
-    kept = ids_to_keep(site, grant)
+    kept = ids_to_keep(site, grant, site.preflight.clusters)
     rerender(run, site, kept)
     flight = site.preflight
     changes = cluster_changes(flight.registrar, run.stack, flight.clusters, grant, our_roles=site.roles(grant))

@@ -1,0 +1,189 @@
+"""Rotations and new roles through bootstrap's front door: nobody is locked out, nothing wider is ever accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from gridbyoc.control_plane.model import Cluster, Phase
+from gridbyoc.errors import GridbyocError
+from gridbyoc.stack.model import Stack
+from gridbyoc.stack.secret import Secret
+from tests.unit.world import CREATES, FAST, World, a_stack, spec
+
+UP = a_stack(spec(), spec("more"))
+ROTATED = replace(UP, role=replace(UP.role, rotation="2026-11"))
+GIVEN = replace(UP, role=replace(UP.role, external_id=Secret("external-id-given")))
+ALONE = a_stack(spec(), rotation="2026-11")
+NO_WAIT = replace(FAST, wait=False)
+CLAIMED = "external-id-claimed-by-a-record"
+TRUST = "UpdateAssumeRolePolicy"
+NEW = {"new_role": True, "yes_destroy": True}
+OLD_GOES = ["DetachRolePolicy", "DetachRolePolicy", "DeletePolicy", "DeleteRole"]
+
+
+def accepted(world: World) -> list[set[str]]:
+    """What each role accepts, the oldest role first."""
+    return [world.iam.accepted(role["Arn"]) for role in world.iam.roles.values()]
+
+
+def ids(world: World) -> set[str]:
+    """What the clusters hold."""
+    return {external_id for _, external_id in world.plane.held().values()}
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """A run that changes what is granted: its effects, how many ids are accepted at the end, the warning."""
+
+    name: str
+    stack: Stack
+    effects: list[str]
+    accepted: int
+    says: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    arrange: Callable[[World], object] = lambda _world: None
+
+
+def hides(world: World) -> None:
+    world.plane.shows_ids = False
+
+
+def somebody_claims(world: World) -> None:
+    """A cluster on our role whose record holds an id that the role does not accept."""
+    (role,) = world.iam.roles.values()
+    world.plane.put(
+        Cluster("claims", "claims", Phase.RUNNING, role_arn=role["Arn"], external_id=Secret(CLAIMED),
+                desired_state=Phase.DELETED)
+    )  # fmt: skip
+
+
+def more_is_on_its_way_out(world: World) -> None:
+    world.plane.delete_seconds = 1e9
+    world.plane.delete(world.plane.live()["more"].id)
+
+
+BOTH = ["PUT ml", "PUT more"]
+ROTATIONS = [
+    Rotation("a new id", ROTATED, [TRUST, *BOTH, TRUST], 1),
+    Rotation("the user's own", GIVEN, [TRUST, *BOTH, TRUST], 1),
+    Rotation("not waited for", ROTATED, [TRUST, *BOTH], 2, "The old grant is still accepted", {"choices": NO_WAIT}),
+    Rotation("hidden ids", ROTATED, [TRUST], 2, "does not show which external id ml, more holds", arrange=hides),
+    Rotation("a cluster less", ALONE, [TRUST, "PUT ml", "DELETE more", TRUST], 1, "", {"yes_destroy": True}),
+    Rotation("a cluster on its way out", ALONE, [TRUST, "PUT ml"], 2, "more still holds it",
+             arrange=more_is_on_its_way_out),
+    Rotation("an id that a record claims", ROTATED, [TRUST, *BOTH, TRUST], 1, arrange=somebody_claims),
+    Rotation("a new role", UP, [*CREATES, *BOTH, *OLD_GOES, TRUST], 1, "", NEW),
+    Rotation("a new role, the old one's end not approved", UP, [*CREATES, *BOTH, TRUST, TRUST], 3,
+             "The old role stays until its destruction is approved", {"new_role": True}),
+    Rotation("a new role, not waited for", UP, [*CREATES, *BOTH], 3, "The old grant is still accepted",
+             {**NEW, "choices": NO_WAIT}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("rotation", ROTATIONS, ids=lambda rotation: rotation.name)
+def test_a_rotation(world: World, rotation: Rotation) -> None:
+    world.bootstrap(UP)
+    before = ids(world)
+    rotation.arrange(world)
+    world.locked_out.clear()
+    world.bootstrap(rotation.stack, **rotation.options)
+    assert world.effects == rotation.effects
+    assert sum(map(len, accepted(world))) == rotation.accepted
+    assert all(CLAIMED not in each for each in accepted(world))
+    assert [each for each in world.locked_out if not each.startswith("claims")] == []
+    assert bool(world.notes()) is bool(rotation.says)
+    assert rotation.says in "".join(world.notes())
+    dropped = world.detail("apply") == "the old grant is not accepted any more"
+    assert dropped is (rotation.accepted == 1)
+    assert before.isdisjoint(set().union(*accepted(world))) is dropped
+
+
+@pytest.mark.parametrize("rotation", ROTATIONS, ids=lambda rotation: rotation.name)
+def test_the_next_runs_come_to_the_end_of_it(world: World, rotation: Rotation) -> None:
+    world.bootstrap(UP)
+    rotation.arrange(world)
+    world.bootstrap(rotation.stack, **rotation.options)
+    world.plane.shows_ids = True
+    world.plane.clusters.pop("claims", None)
+    world.time.sleep(2e9)
+    world.converge(rotation.stack, yes_destroy=True)
+    assert sum(map(len, accepted(world))) == 1
+    assert accepted(world)[0] >= ids(world)
+
+
+def test_at_no_instant_is_a_claimed_id_accepted(world: World) -> None:
+    """Neither by the first apply of a rotation nor by the last, which goes by the clusters as they are then."""
+    world.bootstrap(UP)
+    somebody_claims(world)
+    seen: list[set[str]] = []
+    world.on_instant = lambda: seen.extend(accepted(world))
+    world.bootstrap(ROTATED)
+    assert seen
+    assert all(CLAIMED not in each for each in seen)
+
+
+def test_an_id_that_is_claimed_while_the_clusters_are_waited_for_is_not_accepted(world: World) -> None:
+    world.bootstrap(UP)
+    world.meanwhile["PUT more"] = lambda: somebody_claims(world)
+    world.bootstrap(ROTATED)
+    assert all(CLAIMED not in each for each in accepted(world))
+
+
+def test_a_role_that_another_still_runs_through_stays(world: World) -> None:
+    world.bootstrap(UP)
+    (old,) = (role["Arn"] for role in world.iam.roles.values())
+    theirs = Cluster("theirs", "theirs", Phase.RUNNING, role_arn=old)
+    world.meanwhile["PUT more"] = lambda: world.plane.put(theirs)
+    world.bootstrap(UP, **NEW)
+    assert world.effects == [*CREATES, *BOTH]
+    assert old in {role["Arn"] for role in world.iam.roles.values()}
+    assert any("theirs still runs through it" in each for each in world.notes())
+
+
+def test_what_has_changed_meanwhile_is_not_destroyed_with_the_old_grant(world: World) -> None:
+    """The end of a rotation is planned anew; a policy that the file's edit would take away was in no plan."""
+    world.bootstrap(UP)
+
+    def detach() -> None:
+        state = world.terraform_state(UP)
+        state["resources"].append(
+            {"module": "module.gridbyoc", "mode": "managed", "type": "aws_iam_policy", "name": "more",
+             "instances": [{"attributes": {"arn": "arn:aws:iam::123456789012:policy/more"}, "dependencies": []}]}
+        )  # fmt: skip
+        world.iam.create_policy("arn:aws:iam::123456789012:policy/more", PolicyName="more", Path="/", Description="",
+                                Document={}, Tags=[])  # fmt: skip
+        world.put_state(UP, state)
+
+    world.meanwhile["PUT more"] = detach
+    with pytest.raises(GridbyocError, match="Dropping the old grant would by now destroy") as caught:
+        world.bootstrap(ROTATED)
+    assert int(caught.value.exit_status) == 2
+    assert world.effects == [TRUST, *BOTH]
+    assert len(accepted(world)[0]) == 2
+
+
+@pytest.mark.parametrize(
+    "stack, says",
+    [
+        (a_stack(name="grid-fixed"), "cannot be named grid-fixed"),
+        (a_stack(), ""),
+    ],
+)
+def test_a_new_role_needs_a_name_of_its_own(world: World, stack: Stack, says: str) -> None:
+    world.bootstrap(stack)
+    if not says:
+        world.bootstrap(stack, **NEW)
+        return
+    with pytest.raises(GridbyocError, match=says):
+        world.bootstrap(stack, **NEW)
+    assert world.effects == []
+
+
+def test_a_new_role_where_there_is_none_is_refused(world: World) -> None:
+    with pytest.raises(GridbyocError, match="There is no role of the gridbyoc module to replace"):
+        world.bootstrap(UP, **NEW)
+    assert world.effects == []
