@@ -10,11 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gridbyoc.aws.session import AwsSession, domain_errors
+from gridbyoc.aws.session import AwsSession, retrieving
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError
 from gridbyoc.stack.secret import Secret
+
+if TYPE_CHECKING:
+    from botocore.credentials import ReadOnlyCredentials
 
 SOURCES: Mapping[str, str] = {
     "env": "environment",
@@ -81,19 +84,29 @@ class Credentials:
 
 
 def current_credentials(session: AwsSession) -> Credentials:
-    """What ``session`` signs with now; renewed if they are about to end. Raises ``AwsCredentialsError``."""
-    with domain_errors("There are no usable AWS credentials"):
+    """What ``session`` signs with now; renewed if they are about to end.
+
+    Raises ``AwsCredentialsError``, and ``AwsError`` where nobody could be asked.
+    """
+    found, _, expires = _fetched(session)
+    token = Secret(found.token) if found.token else None
+    return Credentials(str(found.access_key), Secret(str(found.secret_key)), token, expires)
+
+
+def _fetched(session: AwsSession) -> tuple[ReadOnlyCredentials, str, datetime | None]:
+    """The credentials as they are now, botocore's name of the provider that gave them, and when they end."""
+    with retrieving(session.core):
         found = session.credentials()
-        if found is None:
-            raise _none()
+    if found is None:
+        raise _none()
+    method = str(found.method)
+    with retrieving(session.core, method):
         while True:
             frozen = found.get_frozen_credentials()
             expires = getattr(found, "_expiry_time", None)
             # Another thread may have renewed them in between: then the end is not that of this key.
             if getattr(found, "_frozen_credentials", frozen) == frozen:
-                break
-    token = Secret(frozen.token) if frozen.token else None
-    return Credentials(str(frozen.access_key), Secret(str(frozen.secret_key)), token, _utc(expires))
+                return frozen, method, _utc(expires)
 
 
 def credential_source(session: AwsSession, environ: Mapping[str, str], home: Path) -> CredentialSource:
@@ -102,21 +115,15 @@ def credential_source(session: AwsSession, environ: Mapping[str, str], home: Pat
     ``environ`` and ``home`` are for what botocore does not tell: ``AWS_PROFILE``, the cached login of SSO. Raises
     ``AwsCredentialsError`` where there are none, or none can be fetched.
     """
-    with domain_errors("There are no usable AWS credentials"):
-        found = session.credentials()
-        if found is None:
-            raise _none()
-        method = str(found.method)
-        temporary = bool(found.get_frozen_credentials().token)
-        profile = _profile(session, method, environ)
-        login = _login_ends(session, profile, home) if method == "sso" else None
-        expires = _utc(getattr(found, "_expiry_time", None))
+    found, method, expires = _fetched(session)
+    profile = _profile(session, method, environ)
+    login = _login_ends(session, profile, home) if method == "sso" else None
     return CredentialSource(
         kind=SOURCES.get(method, method),
         profile=profile,
         expires=max(filter(None, (expires, login)), default=None),
         renews=method not in ONCE and login is None,
-        temporary=temporary,
+        temporary=bool(found.token),
         overridden=environ.get("AWS_PROFILE") if method == "env" else None,
     )
 

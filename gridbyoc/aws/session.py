@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import (
@@ -22,7 +24,17 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from gridbyoc.aws.credential_words import LOGIN_OVER, help_for, help_for_code
+from gridbyoc.aws.credential_words import (
+    LOGIN_OVER,
+    PROCESS,
+    Looked,
+    explained,
+    help_for,
+    help_for_code,
+    looked_in,
+    refused_role,
+)
+from gridbyoc.aws.shared_files import read_shared_files
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, AwsError
 from gridbyoc.errors.cards import AWS_CARDS, card_for, carrying, without_secrets
 
@@ -30,6 +42,7 @@ if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
     from botocore.credentials import Credentials
+    from botocore.session import Session as CoreSession
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_sts import STSClient
 
@@ -48,6 +61,12 @@ CREDENTIAL_CODES = frozenset(
     }
 )
 """https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
+
+BUSY = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"})
+"""AWS has not looked at the request: it proves nothing."""
+
+_NO_ANSWER = "Received error when attempting to retrieve container metadata"
+"""``botocore.utils.ContainerMetadataFetcher``, of an endpoint that cannot be reached."""
 
 CREDENTIAL_ERRORS = (
     CredentialRetrievalError,
@@ -95,6 +114,11 @@ class AwsSession:
                 self._clients[key] = self.boto.client(service, region_name=key[1], config=self.config())
             return self._clients[key]
 
+    @property
+    def core(self) -> CoreSession | None:
+        """botocore's session, which knows the profile; ``None`` where boto3's is none of its own."""
+        return getattr(self.boto, "_session", None)
+
     def credentials(self) -> Credentials | None:
         """What the chain finds; not from two threads at once, as with clients."""
         with self._making:
@@ -118,8 +142,8 @@ def open_session(region: str, profile: str | None = None) -> AwsSession:
     import boto3
     from botocore.session import Session
 
-    with domain_errors("AWS credentials could not be found"):
-        core = Session(profile=profile)
+    core = Session(profile=profile)
+    with retrieving(core):
         core.get_component("credential_provider").get_provider("assume-role")._prompter = _never_ask
         return AwsSession(boto3.session.Session(botocore_session=core, region_name=region), region)
 
@@ -132,6 +156,56 @@ def _never_ask(_prompt: str) -> str:
         fix="Get a session first (`aws sts get-session-token`, `aws sso login`) and use its credentials.",
         rerun=SAFE_NOTHING_DONE,
     )
+
+
+@contextmanager
+def retrieving(core: CoreSession | None, method: str = "") -> Iterator[None]:
+    """Around what finds or fetches the credentials of botocore's session ``core``; ``method`` is its provider's name.
+
+    What is provably wrong (a file, a profile, a process, a login, AWS's refusal) is an ``AwsCredentialsError`` that
+    names the line and the command that helps; what could not be asked is another ``AwsError``.
+    """
+    what = "There are no usable AWS credentials"
+    try:
+        yield
+    except (ConnectionError, HTTPClientError) as error:
+        raise _with_card(_unanswered(what, error)) from None
+    except ClientError as error:
+        raise _not_given(what, error, _looked(core, method)) from None
+    except (BotoCoreError, OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError) as error:
+        looked = _looked(core, method)
+        if not _of_credentials(error, looked):
+            raise
+        if _NO_ANSWER in str(error):
+            fix = "Is the container's credentials endpoint reachable (AWS_CONTAINER_CREDENTIALS_FULL_URI)? Run again."
+            raise AwsError(f"{what}.", why=without_secrets(str(error)), fix=fix, rerun=SAFE_NOTHING_DONE) from None
+        why, fix = explained(error, looked)
+        found = AwsCredentialsError(f"{what}.", why=without_secrets(why), fix=fix, rerun=SAFE_NOTHING_DONE)
+        raise carrying(found, card_for(f"{error} {why}", AWS_CARDS), keep=True) from None
+
+
+def _looked(core: CoreSession | None, method: str) -> Looked:
+    """The process's own environment is what botocore reads."""
+    files = read_shared_files(os.environ, Path.home())
+    return looked_in(core.instance_variables().get("profile") if core else None, files, os.environ, method)
+
+
+def _of_credentials(error: Exception, looked: Looked) -> bool:
+    """A process may print any JSON, which botocore takes for an object; elsewhere these two are faults of a program."""
+    if isinstance(error, RuntimeError):
+        return "still expired" in str(error)  # how botocore.credentials says so
+    return not isinstance(error, (AttributeError, TypeError)) or looked.found(PROCESS) is not None
+
+
+def _not_given(what: str, error: ClientError, looked: Looked) -> AwsError:
+    """AWS refused the credentials of a role, an SSO login or a web identity; a refusal that passes proves nothing."""
+    code = error_code(error)
+    if code in BUSY or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+        return _with_card(_refused(what, error))
+    said = without_secrets(f"{code}: {error.response.get('Error', {}).get('Message', '')}")
+    why, fix = (said, help_for_code(code)) if code in CREDENTIAL_CODES else refused_role(looked, said)
+    found = AwsCredentialsError(f"{what}.", why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
+    return carrying(found, card_for(said, AWS_CARDS), keep=True)
 
 
 @contextmanager

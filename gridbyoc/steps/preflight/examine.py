@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from gridbyoc.errors import GridbyocError
+from gridbyoc.errors import AwsCredentialsError, GridbyocError
+from gridbyoc.stack.model import no_values
 from gridbyoc.steps.background import Background
+from gridbyoc.steps.preflight.identity_kinds import CALLER
 from gridbyoc.steps.preflight.model import Check, Finding, Kind
 from gridbyoc.steps.preflight.scene import Scene
 from gridbyoc.steps.verdict import WORST
 
 DEADLINE = 30.0
 """Seconds for all of them together: what has not answered by then is unknown."""
+
+BECAUSE = {"because": CALLER.code}
+"""Of a finding that is unknown because there are no usable AWS credentials."""
 
 Wanted = Callable[[str], bool]
 
@@ -31,7 +37,15 @@ def examine(
     for check, work in running:
         in_time = work.ended(max(ends - scene.machine.clock(), 0.0))
         found += work.result() if in_time else _too_late(check.kinds, deadline)
-    return tuple(sorted((each for each in found if wanted(each.code)), key=_order))
+    return tuple(sorted(_told_once([each for each in found if wanted(each.code)]), key=_order))
+
+
+def _told_once(found: Sequence[Finding]) -> Iterator[Finding]:
+    """Where the credentials fail, every look at AWS is unknown for that one reason: it is told where it fails."""
+    failed = any(finding.code == CALLER.code and finding.verdict == "fail" for finding in found)
+    for finding in found:
+        of_credentials = failed and finding.verdict == "unknown" and finding.facts == BECAUSE
+        yield replace(finding, read=f"not asked: see {CALLER.code}", fix="") if of_credentials else finding
 
 
 def blocks(findings: Iterable[Finding], *, strict: bool = False) -> bool:
@@ -59,7 +73,8 @@ def _findings(scene: Scene, check: Check) -> tuple[Finding, ...]:
 
 def _untold(kind: Kind, error: Exception) -> Finding:
     if isinstance(error, GridbyocError):
-        return Finding(kind, "unknown", f"{error.what} {error.why}".strip(), fix=error.fix)
+        facts = BECAUSE if isinstance(error, AwsCredentialsError) else no_values()
+        return Finding(kind, "unknown", f"{error.what} {error.why}".strip(), fix=error.fix, facts=facts)
     read = f"this check has a fault of its own ({type(error).__name__}), or was given an answer that makes no sense"
     return Finding(kind, "unknown", read, fix="Please report it, with `gridbyoc version`; the other checks stand.")
 

@@ -9,7 +9,8 @@ CALLER = Kind(
     "identity",
     "caller",
     """The AWS credentials are valid: STS says which account and principal they are. Fails where there are none, they
-    have expired, or AWS does not know them, with the reason and the command that helps.""",
+    have expired, AWS does not know them, or what they come from is broken (a profile, a process, a login, a file that
+    boto3 cannot read), with the file, the line and the command that helps. Unknown where nobody could be asked.""",
     "https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html",
 )
 SOURCE = Kind(
