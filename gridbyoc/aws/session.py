@@ -36,7 +36,7 @@ from gridbyoc.aws.credential_words import (
 )
 from gridbyoc.aws.shared_files import read_shared_files
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, AwsError
-from gridbyoc.errors.cards import AWS_CARDS, card_for, carrying, without_secrets
+from gridbyoc.errors.cards import AWS_CARDS, ENDPOINTS, card_for, carrying, without_secrets
 
 if TYPE_CHECKING:
     import boto3
@@ -244,6 +244,7 @@ def _unanswered(what: str, error: Exception) -> AwsError:
         return AwsCredentialsError(f"{what}.", why=str(error).strip(), fix=help_for(error), rerun=SAFE_NOTHING_DONE)
     if isinstance(error, (ConnectionError, HTTPClientError)):
         fix = "Check the network, the proxy, the region, AWS_ENDPOINT_URL, and the credentials for line breaks."
+        fix = _setting_at_fault(str(error)) or fix
         return AwsError(f"{what}: AWS could not be reached.", why=_words(error), fix=fix, rerun=SAFE_NOTHING_DONE)
     if isinstance(error, KeyError) or _unparsable(error):
         # Neither is one of botocore's own errors, and the first quotes the whole body. A page of well-formed XHTML is
@@ -252,12 +253,33 @@ def _unanswered(what: str, error: Exception) -> AwsError:
         fix = "Run again; if it stays so, check the proxy and AWS_ENDPOINT_URL."
         return AwsError(f"{what}: what answered is not AWS.", why=why, fix=fix)
     if isinstance(error, BotoCoreError):
-        return AwsError(f"{what}.", why=str(error), fix="Check the AWS configuration.", rerun=SAFE_NOTHING_DONE)
+        fix = _setting_at_fault(str(error)) or "Check the AWS configuration: `aws configure list`."
+        return AwsError(f"{what}.", why=str(error), fix=fix, rerun=SAFE_NOTHING_DONE)
     # An endpoint that is no URL, a number that is none, a credential process that is missing or says no JSON. The
     # texts are not repeated: they quote what was set, which may be a secret.
     why = f"botocore cannot use a setting of AWS ({type(error).__name__})."
     fix = "Check AWS_ENDPOINT_URL, the other AWS_* variables, and the profile's settings (credential_process)."
     return AwsError(f"{what}.", why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
+
+
+def _setting_at_fault(text: str) -> str:
+    """What to do about a setting of the caller's that leads to where AWS is not; nothing where none does."""
+    card = card_for(text, ENDPOINTS)
+    if card is not None:
+        return card.fix
+    looked = _looked(None, "")
+    own = looked.own.get("ca_bundle")
+    bundles = {
+        "AWS_CA_BUNDLE": os.environ.get("AWS_CA_BUNDLE"),
+        f"ca_bundle at {own.place if own else ''}": own.value if own else None,
+        "REQUESTS_CA_BUNDLE": os.environ.get("REQUESTS_CA_BUNDLE"),
+    }
+    name, bundle = next(((name, path) for name, path in bundles.items() if path), ("", ""))
+    if bundle and not Path(bundle).exists():
+        return f"{name} names the file {bundle}, which does not exist: correct or remove it."
+    endpoints = {name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL") and value}
+    leading = next((name for name, value in endpoints.items() if value.rstrip("/") in text), "")
+    return f"{leading} leads there: is the service up? If it is not meant: `unset {leading}`." if leading else ""
 
 
 def _words(error: Exception) -> str:

@@ -327,6 +327,28 @@ NETWORK: tuple[_Text, ...] = (
         "connection refused",
         ("HTTPS_PROXY",),
     ),
+    ("GBY-A144", 'Could not connect to the endpoint URL: "https://sts-fips.eu-north-1.amazonaws.com/"', ("sts-fips",)),
+    (
+        "GBY-A144",
+        "operation error STS: GetCallerIdentity, https response error StatusCode: 0, RequestID: , request send failed, "
+        'Post "https://sts-fips.eu-north-1.amazonaws.com/": dial tcp: lookup sts-fips.eu-north-1.amazonaws.com: '
+        "no such host",
+        ("sts-fips.eu-north-1.amazonaws.com", "unset AWS_USE_FIPS_ENDPOINT"),
+    ),
+    ("GBY-A144", "Invalid Configuration: FIPS and custom endpoint are not supported", ("use_fips_endpoint",)),
+    ("GBY-A144", "FIPS is enabled but this partition does not support FIPS", ()),
+    (
+        "GBY-A145",
+        'Could not connect to the endpoint URL: "https://sts.eu-north-1.api.aws/"',
+        ("sts.eu-north-1.api.aws",),
+    ),
+    (
+        "GBY-A145",
+        'request send failed, Get "https://b.s3.dualstack.xx-west-1.amazonaws.com/": dial tcp: lookup '
+        "b.s3.dualstack.xx-west-1.amazonaws.com: no such host",
+        ("unset AWS_USE_DUALSTACK_ENDPOINT",),
+    ),
+    ("GBY-A145", "DualStack is enabled but this partition does not support DualStack", ()),
     ("GBY-A140", 'Failed to connect to proxy URL: "http://127.0.0.1:9"', ()),
     (
         "GBY-A141",

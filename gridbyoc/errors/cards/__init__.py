@@ -15,12 +15,14 @@ from gridbyoc.errors.cards.catalogue import (
     card_for_reason,
 )
 from gridbyoc.errors.cards.model import AFTER_FIX, LATER, UNSAID, Card
+from gridbyoc.errors.cards.network import ENDPOINTS
 from gridbyoc.errors.cards.secrets import without_secrets, without_session_token
 
 __all__ = [
     "AFTER_FIX",
     "AWS_CARDS",
     "CARDS",
+    "ENDPOINTS",
     "LATER",
     "LOCK_CODES",
     "TERRAFORM_CARDS",

@@ -67,4 +67,42 @@ CONNECTION = Card(
     LATER,
 )
 
-NETWORK = (PROXY, TLS, DNS, CONNECTION)
+FIPS = Card(
+    "GBY-A144",
+    "FIPS endpoint does not exist",
+    "AWS_USE_FIPS_ENDPOINT (in a profile: use_fips_endpoint) asks for FIPS endpoints, and AWS has none at {host}.",
+    "Take the setting away (`unset AWS_USE_FIPS_ENDPOINT`; in a profile: use_fips_endpoint = false), or choose a "
+    "region that https://aws.amazon.com/compliance/fips/ lists for every service that is called.",
+    (
+        # Go's resolver, and botocore's EndpointConnectionError
+        _SENT + r".{0,300}\blookup (?P<host>[\w.-]{0,100}\bfips\b[\w.-]{1,150})",
+        r"Could not connect to the endpoint URL: \"https?://(?P<host>[\w.-]{0,100}\bfips\b[\w.-]{1,150})",
+        # Both SDKs' endpoint rules
+        r"\bFIPS (?:and DualStack are|is) enabled,? but this partition does not support|"
+        r"\bFIPS and custom endpoint are not supported|A custom endpoint cannot be combined with FIPS|"
+        r"Partition does not support FIPS",
+    ),
+)
+DUAL_STACK = Card(
+    "GBY-A145",
+    "Dual-stack endpoint does not exist",
+    "AWS_USE_DUALSTACK_ENDPOINT (in a profile: use_dualstack_endpoint) asks for endpoints with IPv6, and AWS has none "
+    "at {host}.",
+    "Take the setting away (`unset AWS_USE_DUALSTACK_ENDPOINT`; in a profile: use_dualstack_endpoint = false), or "
+    "choose a region whose services https://docs.aws.amazon.com/vpc/latest/userguide/aws-ipv6-support.html lists.",
+    (
+        _SENT + r".{0,300}\blookup (?P<host>[\w.-]{1,150}\.api\.(?:aws|amazonwebservices)\b[\w.-]{0,30})",
+        _SENT + r".{0,300}\blookup (?P<host>[\w.-]{0,100}\bdualstack\b[\w.-]{1,150})",
+        r"Could not connect to the endpoint URL: \"https?://(?P<host>[\w.-]{1,150}\.api\.(?:aws|amazonwebservices)\b"
+        r"[\w.-]{0,30})",
+        r"Could not connect to the endpoint URL: \"https?://(?P<host>[\w.-]{0,100}\bdualstack\b[\w.-]{1,150})",
+        r"\bDualStack is enabled but this partition does not support|"
+        r"\bDualstack and custom endpoint are not supported|"
+        r"Cannot set dual-stack in combination with a custom endpoint",
+    ),
+)
+
+ENDPOINTS = (FIPS, DUAL_STACK)
+"""A setting of the caller's leads to an endpoint that there is not."""
+
+NETWORK = (PROXY, TLS, *ENDPOINTS, DNS, CONNECTION)
