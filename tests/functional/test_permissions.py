@@ -44,7 +44,7 @@ ML = stack(
         managed_policies=("AmazonS3FullAccess", "AmazonSQSFullAccess"),
         tags={"team": "ml", "old": "yes"},
     ),
-    backend=replace(STATE, kms_key_id="1234abcd-12ab-34cd-56ef-1234567890ab"),
+    backend=replace(STATE, kms_key_id="1234abcd-12ab-44cd-96ef-1234567890ab"),
 )
 NEW = replace(
     ML, terraform=replace(ML.terraform, backend=replace(STATE, key="gridbyoc/new.tfstate", kms_key_id="1234"))

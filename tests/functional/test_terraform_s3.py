@@ -10,6 +10,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from gridbyoc.errors import OutputMissingError, StateLockedError, TerraformError, TerraformWrapperError
+from gridbyoc.stack.rules.context import Context
+from gridbyoc.stack.rules.state import kms_key_fault
 from gridbyoc.terraform import Binary, find_binary
 from gridbyoc.terraform.state import backend_of
 from tests.functional.terraform_kit import (
@@ -161,3 +163,25 @@ def test_without_credentials(environ: dict[str, str], backend: str, tmp_path: Pa
     with pytest.raises(TerraformError, match="No valid credential sources found") as caught:
         make_runner(find_binary("terraform", environ), root(tmp_path / "w", backend), environ=bare).init()
     assert "AWS credentials" in caught.value.fix
+
+
+KEY_IDS = ("1234abcd-12ab-44cd-96ef-1234567890ab", "1234abcd-12ab-34cd-56ef-1234567890ab", "mrk-" + "a" * 32, "mrk-1")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [*KEY_IDS, "alias/a/b_c-d", "alias/a.b", *(f"arn:aws:kms:us-east-1:210987654321:{name}" for name in (
+        f"key/{KEY_IDS[0]}", f"key/{KEY_IDS[1]}", "alias/x", "key/alias/x",
+    ))],
+)  # fmt: skip
+def test_a_kms_key_that_terraform_refuses_is_refused_in_the_stack_file(
+    environ: dict[str, str], tmp_path: Path, key: str
+) -> None:
+    text = f'terraform {{\n  backend "s3" {{\n bucket = "states"\n key = "k"\n kms_key_id = "{key}"\n  }}\n}}\n'
+    runner = make_runner(find_binary("terraform", environment()), root(tmp_path / "w", text), environ=environ)
+    refusal = ""
+    try:
+        runner.init()
+    except TerraformError as error:
+        refusal = error.what
+    assert ("KMS Key" in refusal) == (kms_key_fault(key, Context(tmp_path, tmp_path, "aws")) is not None), refusal

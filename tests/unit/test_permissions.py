@@ -41,6 +41,7 @@ from tests.unit.render_stacks import REGISTRY, S3, stack
 
 MANAGED_POLICIES = facts_of("grid").permissions.managed_policies
 
+OTHER = "210987654321"
 ACCOUNT = "123456789012"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
 FULL = stack(
@@ -141,6 +142,8 @@ def test_a_key_behind_an_alias_is_any_key_and_a_named_one_is_that_one() -> None:
 
     arn = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     assert keys(arn) == {arn}
+    for alias in (f"arn:aws:kms:eu-west-1:{OTHER}:alias/state", f"arn:aws-cn:kms:cn-north-1:{OTHER}:alias/a/b"):
+        assert keys(alias) == {alias.partition("alias/")[0] + "key/*"}, "the alias's own account and region"
     assert keys("alias/state") == {f"arn:aws:kms:us-west-2:{ACCOUNT}:key/*"}
     assert keys("1234abcd") == {f"arn:aws:kms:us-west-2:{ACCOUNT}:key/1234abcd"}
 

@@ -316,7 +316,17 @@ def test_siblings_in_a_directory_that_is_gone() -> None:
     assert findings.warnings == []
 
 
-@pytest.mark.parametrize("key", ["arn:aws:kms:us-east-1:123456789012:key/mrk-1", "alias/state", "mrk-" + "a" * 32])
+MRK = "mrk-" + "a" * 32
+KEY_ID = "1234abcd-12ab-44cd-96ef-1234567890ab"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(f"arn:aws:kms:us-east-1:210987654321:{name}" for name in (f"key/{MRK}", f"key/{KEY_ID}", "alias/a/b_c-d")),
+        "alias/state", MRK, KEY_ID,
+    ],
+)  # fmt: skip
 def test_kms_keys(key: str) -> None:
     text = f"terraform: {{backend: {{s3: {{bucket: abc, key: k, kms_key_id: '{key}'}}}}}}\n"
     assert not problems_of(HEAD + CLUSTERS + text)

@@ -62,11 +62,12 @@ def _table_needs(backend: S3Backend, table: str, place: Place) -> Iterator[Need]
 
 
 def _key_arn(backend: S3Backend, key: str, place: Place) -> str:
-    """A key's ARN; behind an alias is any key, because a policy cannot name aliases.
+    """A key's ARN; behind an alias is any key of the alias's account and region, because a policy cannot name aliases.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
     """
-    if key.startswith("arn:") and ":alias/" not in key:
-        return key
-    name = "*" if "alias/" in key else key
+    if key.startswith("arn:"):
+        owner, _, alias = key.partition(":alias/")
+        return f"{owner}:key/*" if alias else key
+    name = "*" if key.startswith("alias/") else key
     return place.regional("kms", f"key/{name}", backend.region)

@@ -43,16 +43,24 @@ def key_fault(key: str) -> Fault | None:
     return None if key.isprintable() else Fault(f"{show(key)} holds characters that cannot be printed")
 
 
+_KEY_ID = "[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}"
+_ALIAS = "alias/[A-Za-z0-9/_-]+"
+"""Just what Terraform's S3 backend takes (``validateKMSKey``):
+https://github.com/hashicorp/terraform/blob/main/internal/backend/remote-state/s3/validate.go
+"""
+_KEY_FORM = "a key's id is a UUID in lower case or mrk- and 32 digits, an alias is alias/NAME; `aws kms list-keys`"
+
+
 def kms_key_fault(text: str, context: Context) -> Fault | None:
     """The ARN of a key or of an alias, or a key's id."""
     arn = parse_arn(text)
     if arn:
-        wrong_kind = arn.service != "kms" or not re.fullmatch(r"(key|alias)/[A-Za-z0-9/_-]+", arn.resource)
-        return Fault(f"{show(text)} is not the ARN of a KMS key") if wrong_kind else None
-    if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}|alias/[A-Za-z0-9/_-]+", text):
+        named = arn.service == "kms" and re.fullmatch(f"key/({_KEY_ID})|{_ALIAS}", arn.resource)
+        return None if named else Fault(f"{show(text)} is not the ARN of a KMS key", _KEY_FORM)
+    if re.fullmatch(f"{_KEY_ID}|{_ALIAS}", text):
         return None
-    form = f"such as `arn:{context.partition or 'aws'}:kms:us-west-2:123456789012:key/…`"
-    return Fault(f"{show(text)} is not a KMS key", f"give a key's ARN, {form}")
+    form = f"give a key's ARN, such as `arn:{context.partition or 'aws'}:kms:us-west-2:123456789012:key/…`; {_KEY_FORM}"
+    return Fault(f"{show(text)} is not a KMS key", form)
 
 
 def check_backend(findings: Findings, context: Context) -> None:
