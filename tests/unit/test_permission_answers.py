@@ -11,6 +11,7 @@ import pytest
 from gridbyoc.aws import Caller
 from gridbyoc.aws.permissions import Need, simulate
 from gridbyoc.aws.permissions.simulate import ACTIONS_A_CALL
+from gridbyoc.stack.model import Role
 from gridbyoc.steps.preflight.examine import blocks
 from gridbyoc.steps.preflight.model import Finding
 from gridbyoc.steps.preflight.permissions import CHECKS
@@ -164,6 +165,48 @@ def test_a_denial_says_what_denies_what_for_and_on_which_resource(
     assert f"arn:aws:iam::{ACCOUNT}:role/grid-cloud-*" in finding.read
     assert "aws_iam_role: create" in finding.needed
     assert blocks([finding]) == (verdict == "fail")
+
+
+KEY = "iam:PermissionsBoundary"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+
+
+@pytest.mark.parametrize("decision", ["implicitDeny", "explicitDeny"])
+@pytest.mark.parametrize("missing", [[KEY], ["IAM:permissionsBoundary"]])
+def test_a_rule_that_demands_a_boundary_fails_and_names_the_setting(decision: str, missing: list[str]) -> None:
+    """The request of a stack without a boundary carries no such key: what is denied without it is denied."""
+    answering = only("iam:CreateRole", EvalDecision=decision, MissingContextValues=missing)
+    told = found(scene_of(stack(), iam=Iam(answering)))
+    (finding,) = [finding for finding in told if finding.code == "GBY-P002"]
+    assert (finding.verdict, finding.subject, finding.facts["denied_by"]) == ("fail", "iam:CreateRole", "no boundary")
+    assert "the stack's role has no boundary" in finding.read
+    assert "role.permissions_boundary" in finding.fix
+    assert finding.at == ("role", "permissions_boundary")
+
+
+def test_a_stack_with_a_boundary_or_a_condition_on_more_than_that_proves_nothing() -> None:
+    answering = only("iam:CreateRole", MissingContextValues=[KEY, "aws:SourceIp"])
+    told = found(scene_of(stack(), iam=Iam(answering)))
+    (finding,) = [finding for finding in told if finding.code == "GBY-P002"]
+    assert (finding.verdict, "aws:SourceIp" in finding.read, KEY in finding.read) == ("unknown", True, False)
+    bounded = stack(role=Role(permissions_boundary=BOUNDARY))
+    told = found(scene_of(bounded, iam=Iam(only("iam:CreateRole", MissingContextValues=[]))))
+    (finding,) = [finding for finding in told if finding.subject == "iam:CreateRole"]
+    assert finding.facts["denied_by"] == "identity"
+
+
+@pytest.mark.parametrize("lifted", [True, False])
+def test_an_scp_that_lets_a_bounded_role_through_demands_a_boundary(lifted: bool) -> None:
+    class Organization(Iam):
+        def paginate(self, **given: Any) -> Iterator[dict[str, Any]]:
+            keys = {entry["ContextKeyName"] for entry in given["ContextEntries"]}
+            yield from (Iam() if lifted and KEY in keys else super()).paginate(**given)
+
+    denied = only("iam:CreateRole", OrganizationsDecisionDetail={"AllowedByOrganizations": False})
+    told = found(scene_of(stack(), iam=Organization(denied)))
+    (finding,) = [finding for finding in told if finding.subject == "iam:CreateRole"]
+    assert (finding.code, finding.verdict) == (("GBY-P002", "fail") if lifted else ("GBY-P004", "warn"))
+    assert "role.permissions_boundary" in finding.fix
 
 
 @pytest.mark.parametrize(

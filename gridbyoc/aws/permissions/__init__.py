@@ -4,18 +4,20 @@ from gridbyoc.aws.permissions.document import MANAGED_POLICY_LIMIT, policy_docum
 from gridbyoc.aws.permissions.model import MANDATORY, PHASES, Need, Phase, Place
 from gridbyoc.aws.permissions.needs import USES, needs_of, phases_of
 from gridbyoc.aws.permissions.principal import Principal, principal_of
-from gridbyoc.aws.permissions.simulate import Answer, simulate
+from gridbyoc.aws.permissions.simulate import WITHOUT_BOUNDARY, Answer, makes_role_without_boundary, simulate
 
 __all__ = [
     "MANAGED_POLICY_LIMIT",
     "MANDATORY",
     "PHASES",
     "USES",
+    "WITHOUT_BOUNDARY",
     "Answer",
     "Need",
     "Phase",
     "Place",
     "Principal",
+    "makes_role_without_boundary",
     "needs_of",
     "phases_of",
     "policy_document",

@@ -16,16 +16,21 @@ from botocore.exceptions import ClientError
 
 from gridbyoc.aws.live_role import DENIED_CODES, PASSING_CODES
 from gridbyoc.aws.permissions.model import Need, example_of
+from gridbyoc.aws.permissions.terraform import BOUNDARY
 from gridbyoc.aws.readers import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 
 Effect = Literal["allowed", "denied", "unknown"]
-DeniedBy = Literal["", "identity", "explicit", "boundary", "scp"]
+DeniedBy = Literal["", "identity", "explicit", "boundary", "scp", "no boundary"]
 
 AT_ONCE = 6
 """Calls side by side: IAM throttles by the second, and every client retries."""
 ACTIONS_A_CALL = 100
 """IAM names no limit for the actions of a call, one for the results of a page: 1,000."""
+WITHOUT_BOUNDARY = (
+    "a policy sets a condition on the permissions boundary of new roles (iam:PermissionsBoundary), and the stack's "
+    "role has no boundary"
+)
 NOT_SIMULATED = frozenset({"InvalidInput", "NoSuchEntity", "PolicyEvaluation", "ValidationError"})
 """https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html#API_SimulatePrincipalPolicy_Errors"""
 
@@ -34,7 +39,8 @@ NOT_SIMULATED = frozenset({"InvalidInput", "NoSuchEntity", "PolicyEvaluation", "
 class Answer:
     """What one action on one resource came to. ``why`` is in words; ``policies`` are those that an explicit deny is in.
 
-    ``by`` is the kind of policy that denies; ``untold``: IAM did not answer.
+    ``by`` is the kind of policy that denies; ``no boundary``: a condition on the boundary that a new role is given, and
+    this one is given none. ``untold``: IAM did not answer.
     """
 
     need: Need
@@ -130,7 +136,13 @@ def _judged(need: Need, result: Mapping[str, Any] | None) -> Answer:
     if result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations") is False:
         why = "IAM's simulator says that a service control policy of the organization denies it"
         return Answer(need, "denied", "scp", why)
-    if missing := _missing(result):
+    missing = _missing(result)
+    if makes_role_without_boundary(need) and BOUNDARY.lower() in map(str.lower, missing):
+        missing = tuple(key for key in missing if key.lower() != BOUNDARY.lower())
+        if not missing:
+            # The request will not carry the key: what is denied without it is denied.
+            return Answer(need, "denied", "no boundary", WITHOUT_BOUNDARY)
+    if missing:
         why = f"it is denied unless the request has the right {', '.join(missing)}, which is not known before"
         return Answer(need, "unknown", why=why)
     if result.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary") is False:
@@ -140,6 +152,11 @@ def _judged(need: Need, result: Mapping[str, Any] | None) -> Answer:
         named = f": {', '.join(names)}" if names else ""
         return Answer(need, "denied", "explicit", f"a policy of the caller denies it explicitly{named}", names)
     return Answer(need, "denied", "identity", "no policy of the caller allows it")
+
+
+def makes_role_without_boundary(need: Need) -> bool:
+    """Whether the request makes a role and carries no ``iam:PermissionsBoundary``, which a policy may ask for."""
+    return need.action == "iam:CreateRole" and need.condition is None
 
 
 def _missing(result: Mapping[str, Any]) -> tuple[str, ...]:

@@ -36,7 +36,8 @@ SCP = Card(
     "Denied by a service control policy",
     f"{_WHO}: a service control policy of the organization denies it, whatever the account itself allows.",
     "Only who manages the organization can change that: ask for {action} to be allowed in this account{by_policy}, or "
-    "take an account of another organizational unit. `gridbyoc policy` prints every action that is needed.",
+    "take an account of another organizational unit. Where it demands that new roles carry a permissions boundary, "
+    "name that in role.permissions_boundary. `gridbyoc policy` prints every action that is needed.",
     (_deny("service control policy"), _because("service control policy")),
 )
 RCP = Card(
@@ -87,7 +88,8 @@ IDENTITY_DENY = Card(
     "Explicitly denied by the caller's policy",
     f"{_WHO}: a Deny in a policy of the caller says so, and a Deny wins over every Allow.",
     "Find the Deny that covers {action} in the policies of {principal} and of its groups{by_policy}, and except this "
-    "action or this resource from it. Allowing it elsewhere does not help.",
+    "action or this resource from it. Allowing it elsewhere does not help. Where it denies new roles without a "
+    "permissions boundary, name that in role.permissions_boundary.",
     (_deny("identity-based policy"), r"with an explicit deny(?! in)"),
 )
 IDENTITY = Card(

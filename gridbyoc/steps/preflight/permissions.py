@@ -6,11 +6,25 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from gridbyoc.aws.permissions import PHASES, Answer, Need, Phase, Principal, needs_of, principal_of, simulate
+from gridbyoc.aws import Caller
+from gridbyoc.aws.permissions import (
+    PHASES,
+    WITHOUT_BOUNDARY,
+    Answer,
+    Need,
+    Phase,
+    Principal,
+    makes_role_without_boundary,
+    needs_of,
+    principal_of,
+    simulate,
+)
 from gridbyoc.aws.permissions.resource_policies import doubted
+from gridbyoc.aws.permissions.terraform import BOUNDARY
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.model import S3Backend
 from gridbyoc.stack.regions import HOME_REGIONS
+from gridbyoc.stack.words import Place
 from gridbyoc.steps.preflight.certainty import of_the_state, other_credentials, verdict_on
 from gridbyoc.steps.preflight.model import Check, Finding
 from gridbyoc.steps.preflight.permission_kinds import ALLOWED, LOOKING, ORGANIZATION, SIMULATION
@@ -27,6 +41,8 @@ _ADD = "Add it to the caller's policy: `gridbyoc policy` prints one that allows 
 _FIXES = {
     "boundary": "Have it added to the caller's permissions boundary, or use another caller.",
     "explicit": "Have the statement that denies it changed, or use another caller.",
+    "no boundary": "Name the boundary that the rule demands in role.permissions_boundary (the ARN of a policy); who "
+    "looks after the account knows which one.",
     "scp": "Ask who looks after the organization's service control policies (SCPs) for an exception, or use another "
     "account. It does not block: the simulator does not know what the conditions of an SCP come to, so it may be "
     "allowed all the same.",
@@ -55,6 +71,7 @@ def _permissions(scene: Scene) -> Iterator[Finding]:
         return simulate(session, arn, some, lambda need: {**_context(scene, need, caller.partition), **more})
 
     answers = _unless_with_mfa(ask(needs), lambda some: ask(some, **WITH_MFA))
+    answers = _unless_bounded(answers, lambda some: ask(some, **{BOUNDARY: example_boundary(caller)}))
     yield from judged(scene, principal, doubted(session, answers, _state_region(scene)))
 
 
@@ -69,6 +86,24 @@ def _unless_with_mfa(
     why = ", unless the session was made with MFA, which is not known before"
     return tuple(
         replace(answer, effect="unknown", why=answer.why + why) if answer.need in lifted else answer
+        for answer in answers
+    )
+
+
+def example_boundary(caller: Caller) -> str:
+    """A boundary that a role might have: its name matters only where a rule names one."""
+    return f"arn:{caller.partition}:iam::{caller.account_id}:policy/boundary"
+
+
+def _unless_bounded(answers: Sequence[Answer], ask: Callable[[Sequence[Need]], Sequence[Answer]]) -> tuple[Answer, ...]:
+    """A service control policy that denies a new role, and does not deny one with a boundary, demands a boundary.
+
+    Of the policies of the caller the simulator says so itself.
+    """
+    denied = [each.need for each in answers if each.by == "scp" and makes_role_without_boundary(each.need)]
+    lifted = {answer.need for answer in (ask(denied) if denied else ()) if answer.effect == "allowed"}
+    return tuple(
+        replace(answer, by="no boundary", why=WITHOUT_BOUNDARY) if answer.need in lifted else answer
         for answer in answers
     )
 
@@ -128,8 +163,11 @@ def _denied(scene: Scene, action: str, found: Sequence[Answer]) -> Finding:
     kind = ORGANIZATION if first.by == "scp" else ALLOWED
     read = f"{first.why} (on {', '.join(resources)})"
     fix = _FIXES.get(first.by, _ADD)
+    if first.by == "scp" and makes_role_without_boundary(first.need):
+        fix += " If the SCP demands a permissions boundary on new roles, name it in role.permissions_boundary."
     needed = f"for {'; '.join(purposes)}"
-    return Finding(kind, verdict_on(scene, denied), read, needed, fix, CALL, subject=action, facts=facts)
+    at: Place | None = ("role", "permissions_boundary") if first.by == "no boundary" else None
+    return Finding(kind, verdict_on(scene, denied), read, needed, fix, CALL, subject=action, facts=facts, at=at)
 
 
 def _not_seen_phases(answers: Sequence[Answer]) -> Iterator[Finding]:
