@@ -48,7 +48,10 @@ _ALIAS = "alias/[A-Za-z0-9/_-]+"
 """Just what Terraform's S3 backend takes (``validateKMSKey``):
 https://github.com/hashicorp/terraform/blob/main/internal/backend/remote-state/s3/validate.go
 """
-_KEY_FORM = "a key's id is a UUID in lower case or mrk- and 32 digits, an alias is alias/NAME; `aws kms list-keys`"
+_KEY_FORM = (
+    "Terraform takes a key's id as a UUID in lower case (the third group begins with 1 to 5, the fourth with 8, 9, a or "
+    "b), as mrk- and 32 digits, or an alias as alias/NAME; `aws kms list-keys` shows them"
+)
 
 
 def kms_key_fault(text: str, context: Context) -> Fault | None:
