@@ -49,8 +49,8 @@ _ALIAS = "alias/[A-Za-z0-9/_-]+"
 https://github.com/hashicorp/terraform/blob/main/internal/backend/remote-state/s3/validate.go
 """
 _KEY_FORM = (
-    "Terraform takes a key's id as a UUID in lower case (the third group begins with 1 to 5, the fourth with 8, 9, a or "
-    "b), as mrk- and 32 digits, or an alias as alias/NAME; `aws kms list-keys` shows them"
+    "Terraform takes a key's id as a UUID in lower case (third group from 1 to 5, fourth from 8 to b), as "
+    "mrk- and 32 digits, or an alias as alias/NAME; `aws kms list-keys` shows them"
 )
 
 
