@@ -83,7 +83,7 @@ gridbyoc drift || test $? -eq 3
 
 say "It is put right in the same two steps"
 gridbyoc plan --out "$here/fix.bundle" --format markdown > "$here/fix.md"
-grep "gets the policy" "$here/fix.md"
+grep "of AWS attached" "$here/fix.md"
 gridbyoc apply "$here/fix.bundle" --yes
 
 say "Nothing to do any more"

@@ -275,10 +275,14 @@ def test_a_real_role_s_permissions_in_words(tool: Tool) -> None:
     )
     for line in (
         f"The role `grid-words` may now be assumed by `{other}` (with the external id)",
-        "The role `grid-words` gains `iam:PassRole` on all resources",
-        "The role `grid-words` loses `ecr:*` on all resources",
-        "The role `grid-words` gets the policy `arn:aws:iam::aws:policy/AmazonSQSFullAccess` attached",
-        "The role `grid-words` loses the policy `arn:aws:iam::aws:policy/AmazonS3FullAccess`",
+        "\u26a0 The role `grid-words` gains `iam:PassRole` on all resources (creates principals)",
+        "\u26a0 The role `grid-words` gains `sqs:*` on all resources (spends money, deletes, reads data)",
+        "The role `grid-words` loses `ecr:*` on all resources (spends money, deletes, reads data)",
+        "The role `grid-words` loses `s3:*` on all resources (spends money, deletes, reads data)",
+        "The role `grid-words` gets 1 policy of AWS attached: `AmazonSQSFullAccess`",
+        "The role `grid-words` loses 1 policy of AWS: `AmazonS3FullAccess`",
+        "The role `grid-words` may be assumed by `any principal of account 302180240179` (with the external id)"
+        ", as before",
     ):
         assert f"- {line}\n" in done.out
     assert "assume_role_policy: (sensitive)" in done.out
