@@ -37,7 +37,7 @@ def test_the_walk_through_git(tool: Tool, world: World) -> None:
         "**Plan: AWS 14 to add, 0 to change, 0 to destroy; clusters 1 to create, 0 to update, 0 to delete.**",
         "may now be assumed by `any principal of account 302180240179` (with the external id)",
         "encrypted  AES-256-GCM",
-        "there is a state now, at serial",
+        "this bundle was applied already",
         'module.gridbyoc.aws_iam_role_policy_attachment.managed["AmazonSQSFullAccess"]',
         "gets 1 policy of AWS attached: `AmazonSQSFullAccess`",
     ):
