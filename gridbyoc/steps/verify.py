@@ -13,7 +13,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
 from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.overlap import NO_ROTATION, rotation_of
-from gridbyoc.steps.prepare import open_runner
+from gridbyoc.steps.prepare import open_runner, read_outputs
 from gridbyoc.steps.run import Run, utc_now
 from gridbyoc.steps.verdict import Verdict, worst
 from gridbyoc.steps.verify_grants import GRANTS, grants_of, own_policy
@@ -50,8 +50,7 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     Raises ``OutputMissingError`` before the first apply, ``AccountMismatchError`` for credentials of another account,
     ``TrustError`` where there is no such role, ``AwsError`` where AWS cannot be reached.
     """
-    runner = open_runner(run)[0]
-    outputs = runner.output()
+    outputs = read_outputs(run)
     session = run.open_session()
     caller = caller_identity(session)
     guard_account(caller, run.stack.aws.account_id)
@@ -61,7 +60,7 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     own_module = stack.terraform.module is None
     # Only where another id is accepted: a proof needs no control plane otherwise.
     others = external_ids_in(role.trust.document) - {outputs.external_id}
-    rotation = rotation_of(run, runner, outputs.role_arn) if others and own_module else NO_ROTATION
+    rotation = rotation_of(run, open_runner(run)[0], outputs.role_arn) if others and own_module else NO_ROTATION
     names = (stack.name, stack.aws.region, *(cluster.name for cluster in stack.clusters))
     subject = Subject(
         role, outputs.external_id, stack.role, stack.aws.region, time, own_module, rotation=rotation, names=names

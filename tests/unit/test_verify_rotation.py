@@ -1,0 +1,123 @@
+"""``verify`` before, during and after a rotation: what it says of the second external id, and whom it asks for that."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gridbyoc.control_plane.model import Phase
+from gridbyoc.stack.model import S3Backend, Stack, TerraformSettings
+from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.verify import prove
+from gridbyoc.steps.verify_model import VerifyFinding
+from tests.unit.world import SECRET_MARK, KilledError, World, a_stack, spec
+
+UP = a_stack(spec(), spec("more"))
+ROTATED = replace(UP, role=replace(UP.role, rotation="2026-11"))
+REMOTE = a_stack(terraform=TerraformSettings(S3Backend("acme-state", "demo.tfstate", "us-east-1")))
+
+
+def proven(world: World, stack: Stack) -> dict[str, VerifyFinding]:
+    """The findings by code, of a run that holds no lock."""
+    with world.run(stack, "verify") as run:
+        pass
+    found = prove(run, now=world.now).findings
+    assert SECRET_MARK not in repr(found)
+    return {finding.code: finding for finding in found}
+
+
+def asks_the_control_plane(world: World, stack: Stack) -> bool:
+    world.plane.answers["LIST"] = ["unreachable"]
+    proven(world, stack)
+    return not world.plane.answers.pop("LIST")
+
+
+def only_role(world: World) -> tuple[str, set[str]]:
+    """Its ARN, and the external ids that it accepts."""
+    (role,) = world.iam.roles.values()
+    return role["Arn"], world.iam.accepted(role["Arn"])
+
+
+def test_a_proof_needs_no_control_plane_where_one_id_is_accepted(world: World) -> None:
+    world.bootstrap(UP)
+    assert proven(world, UP)["GBY-V011"].verdict == "pass"
+    assert not asks_the_control_plane(world, UP)
+    _, accepted = only_role(world)
+    accept(world, *accepted, "1234-by-hand")
+    assert asks_the_control_plane(world, UP)
+
+
+def accept(world: World, *ids: str) -> None:
+    """Edit the live trust policy, as somebody by hand."""
+    (role,) = world.iam.roles.values()
+    role["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"] = list(ids)
+
+
+def test_an_id_put_there_by_hand_fails_until_a_bootstrap_takes_it_out(world: World) -> None:
+    world.bootstrap(UP)
+    _, accepted = only_role(world)
+    accept(world, *accepted, "1234-by-hand")
+    found = proven(world, UP)
+    assert (found["GBY-V003"].verdict, found["GBY-V011"].verdict) == ("fail", "fail")
+    assert "no cluster of the stack holds it, and no render keeps it" in found["GBY-V011"].detail
+    world.bootstrap(UP)
+    assert only_role(world)[1] == accepted
+    assert proven(world, UP)["GBY-V011"].verdict == "pass"
+
+
+def test_a_record_of_the_control_plane_alone_is_no_rotation(world: World) -> None:
+    world.bootstrap(UP)
+    _, accepted = only_role(world)
+    accept(world, *accepted, "1234-by-hand")
+    ident, held = next(iter(world.plane.clusters.items()))
+    world.plane.clusters[ident] = replace(held, external_id=Secret("1234-by-hand"))
+    found = proven(world, UP)["GBY-V011"]
+    assert found.verdict == "unknown"
+    assert "a cluster holds it, and the last render of this work_dir does not keep it" in found.detail
+
+
+def test_a_rotation_that_is_killed_at_any_instant(world: World, memory_path: Path) -> None:
+    world.bootstrap(UP)
+    places = (memory_path / str(number) for number in itertools.count())
+    whole = world.fork(next(places))
+    whole.bootstrap(ROTATED)
+    seen = set()
+    for instant in range(1, 1 + whole.instants):
+        one = world.fork(next(places))
+        one.dies_at = instant
+        with pytest.raises(KilledError):
+            one.bootstrap(ROTATED)
+        one.dies_at = None
+        arn, accepted = only_role(one)
+        own = one.terraform_state(ROTATED)["outputs"]["external_id"]["value"]
+        kept = json.loads((one.work_dir(ROTATED) / "terraform.tfvars.json").read_text())["previous_external_ids"]
+        held = {external_id for role, external_id in one.plane.held().values() if role == arn}
+        further = accepted - {own}
+        found = proven(one, ROTATED)
+        seen.add(found["GBY-V011"].verdict)
+        if not further:
+            assert found["GBY-V011"].verdict == "pass"
+        elif further <= held & {*kept}:
+            assert (found["GBY-V003"].verdict, found["GBY-V011"].verdict) == ("pass", "warn")
+        else:
+            assert found["GBY-V011"].verdict in ("fail", "unknown")
+        if one.log[-1:] == ["PUT more"]:
+            assert "the last render keeps it, no cluster of the stack holds it any more" in found["GBY-V011"].detail
+            changing, one.plane.story = one.plane.story, ((0.0, Phase.CONFIGURING, ""),)
+            unsure = proven(one, ROTATED)["GBY-V011"]
+            assert unsure.verdict == "unknown"
+            assert "holds it any more, and ml, more does not run yet" in unsure.detail
+            one.plane.story = changing
+        one.converge(ROTATED)
+        assert proven(one, ROTATED)["GBY-V011"].verdict == "pass"
+    assert seen == {"pass", "warn", "fail"}
+
+
+def test_a_fresh_checkout_with_remote_state_is_proven(world: World, tmp_path: Path) -> None:
+    world.bootstrap(REMOTE)
+    world.directory = tmp_path
+    assert proven(world, REMOTE)["GBY-V001"].verdict == "pass"
