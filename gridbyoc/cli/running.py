@@ -157,28 +157,34 @@ PREFLIGHT_OPTIONS = (
 def open_run(
     app: App, stack_file: str, overrides: tuple[str, ...], verb: str, choices: Choices, *, lock: bool = True
 ) -> Iterator[Run]:
-    """Load the stack, hold its lock (unless the verb only reads), draw events while inside."""
+    """Load the stack, hold its lock, draw events while inside.
+
+    Without ``lock`` the verb only reads: the run works on a private copy of the work_dir, and writes nothing there.
+    """
     from gridbyoc.show import renderer
     from gridbyoc.stack.files import make_private_dir
     from gridbyoc.steps.journal import JOURNAL, Journal
     from gridbyoc.steps.local_files import check_work_dir, refuse_state_left_behind
     from gridbyoc.steps.lock import hold
     from gridbyoc.steps.run import Outside, Run
+    from gridbyoc.steps.scratch import scratch_run
 
     loaded = read_stack(app, stack_file, overrides)
     stack = loaded.stack
     base = app.cwd if stack.file is None else None
     work_dir = stack.work_dir(base)
     refuse_state_left_behind(replace(stack, work_root=None).work_dir(base), work_dir)
-    make_private_dir(work_dir)
-    check_work_dir(work_dir)
+    if lock:
+        make_private_dir(work_dir)
+    if work_dir.exists():
+        check_work_dir(work_dir)
     view = renderer(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
     outside = Outside(app.environ, app.home, view, time.monotonic, time.sleep)
     journal = Journal(work_dir / JOURNAL, now, uuid.uuid4().hex[:12])
     run = Run(stack, work_dir, outside, choices, journal, origin=loaded.origin)
     if not lock:
-        with view:
-            yield run
+        with view, scratch_run(run) as reading:
+            yield reading
         return
     patience = {} if choices.lock_timeout is None else {"wait": choices.lock_timeout}
     with hold(work_dir, verb=verb, now=now, **patience), journal.of_run(verb, __version__), view:

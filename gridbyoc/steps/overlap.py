@@ -109,7 +109,7 @@ NO_ROTATION = Rotation(frozenset(), frozenset())
 
 def rotation_of(run: Run, runner: Runner, role_arn: str) -> Rotation:
     """Ask the control plane and the work_dir which external ids a rotation keeps; the role that is replaced counts."""
-    kept, holder = frozenset(standing_ids(run.work_dir)), holder_of(run.work_dir) or ""
+    kept, holder = frozenset(standing_ids(run.work_dir)), holder_of(run.own_work_dir) or ""
     try:
         previous = module_in(runner.state(), PREVIOUS_MODULE).role_arn
         clusters = run.connect().list()

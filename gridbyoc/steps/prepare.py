@@ -67,6 +67,7 @@ def open_runner(run: Run) -> tuple[Runner, Binary]:
         secrets=(*((override,) if override else ()), *standing_ids(run.work_dir)),
         lock_timeout=LOCK_TIMEOUT if patience is None else f"{patience:.3f}s",
         run_command=run.outside.services.run_command,
+        stands_in_for=run.read_from,
         credentials=_credentials(run),
     )
     return runner, binary

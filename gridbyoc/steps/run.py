@@ -114,6 +114,7 @@ class Run:
     """A stack, its work_dir, the outside, the choices, the journal; ``seconds`` collects each step's wall time.
 
     ``origin`` knows the lines of the stack file. ``sessions`` are those that were opened in AWS.
+    ``read_from``: the stack's own work_dir, if ``work_dir`` is a passing copy of it.
     """
 
     stack: Stack
@@ -123,7 +124,13 @@ class Run:
     journal: Journal
     seconds: dict[StepName, float] = field(default_factory=dict)
     origin: Origin | None = None
+    read_from: Path | None = None
     sessions: Sessions = field(default_factory=Sessions, repr=False)
+
+    @property
+    def own_work_dir(self) -> Path:
+        """The stack's own work_dir, also while the run works on a copy of it."""
+        return self.read_from or self.work_dir
 
     @property
     def wait_timeout(self) -> float:
@@ -144,7 +151,7 @@ class Run:
     def find_binary(self) -> Binary:
         """The Terraform that the command line or the environment names; ``TerraformNotFoundError``."""
         find = self.outside.services.find_binary
-        return find(self.choices.terraform_bin, self.terraform_environ, directory=self.work_dir)
+        return find(self.choices.terraform_bin, self.terraform_environ, directory=self.own_work_dir)
 
     @property
     def terraform_environ(self) -> Mapping[str, str]:

@@ -1,7 +1,8 @@
-"""A copy of a stack's work_dir to read from, while another run may hold the real one."""
+"""A private copy of a stack's work_dir to read from: verbs that only read leave nothing in the user's directories."""
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,29 +11,41 @@ from pathlib import Path
 
 from gridbyoc.errors import FileError
 from gridbyoc.render import strange_files
-from gridbyoc.stack.files import json_object, read_private, write_atomic
+from gridbyoc.stack.files import file_error, json_object, read_private, write_atomic
+from gridbyoc.steps.converged import RECORD
 from gridbyoc.steps.journal import JOURNAL
 from gridbyoc.steps.run import Run
 
-COPIED = (".terraform.lock.hcl", "terraform.tfvars.json", ".gridbyoc-state.json")
 STATE = "terraform.tfstate"
+COPIED = (
+    *(".terraform.lock.hcl", "terraform.tfvars.json", ".gridbyoc-state.json", ".gridbyoc-init.json"),
+    *(".gridbyoc-rendered.json", RECORD, "errored.tfstate"),
+)
+TERRAFORMS = ".terraform"
 TRIES = 20
 
 
 @contextmanager
 def scratch_run(run: Run) -> Iterator[Run]:
-    """The same run on a private copy of the work_dir's state; the copy is gone at the end.
+    """The same run on a private copy of its work_dir, in the system's temporary directory; it is gone at the end.
 
     Raises ``FileError`` where the state is being written all the time, or the copy cannot be made.
     """
-    with tempfile.TemporaryDirectory(prefix=".reading-", dir=run.work_dir) as name:
-        directory = Path(name)
-        for file in COPIED:
-            if (run.work_dir / file).exists():
-                write_atomic(directory / file, read_private(run.work_dir / file))
-        _copy_strange_files(run, directory)
-        _copy_state(run, directory)
-        yield replace(run, work_dir=directory, journal=replace(run.journal, path=directory / JOURNAL))
+    with tempfile.TemporaryDirectory(prefix="gridbyoc-reading-") as name:
+        directory = Path(name).resolve()
+        if run.work_dir.is_dir():
+            _copy_records(run, directory)
+            _copy_strange_files(run, directory)
+            _copy_state(run, directory)
+            _copy_initialised(run.work_dir / TERRAFORMS, directory / TERRAFORMS)
+        copy = replace(run.journal, path=directory / JOURNAL)
+        yield replace(run, work_dir=directory, read_from=run.read_from or run.work_dir, journal=copy)
+
+
+def _copy_records(run: Run, directory: Path) -> None:
+    for file in (*COPIED, JOURNAL):
+        if (run.work_dir / file).exists():
+            write_atomic(directory / file, read_private(run.work_dir / file))
 
 
 def _copy_strange_files(run: Run, directory: Path) -> None:
@@ -57,3 +70,21 @@ def _copy_state(run: Run, directory: Path) -> None:
         write_atomic(directory / STATE, data)
         return
     raise FileError(f"{source} is no whole state.", fix="Wait for the other run to end, then run again.")
+
+
+def _copy_initialised(source: Path, target: Path) -> None:
+    """What ``init`` made: backend record and modules are copied, each provider's package (700 MB) is linked to."""
+    if source.is_symlink() or not source.is_dir():
+        return
+    providers = source / "providers"
+    try:
+        shutil.copytree(
+            source, target, symlinks=True, ignore=lambda place, names: names if Path(place) == providers else ()
+        )
+        for package in providers.glob("*/*/*/*/*"):  # host/namespace/type/version/platform
+            link = target / package.relative_to(source)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(package.resolve())
+    except (OSError, shutil.Error) as error:
+        cause = error if not isinstance(error, shutil.Error) else OSError(str(error))
+        raise file_error("Cannot copy", source, cause) from None

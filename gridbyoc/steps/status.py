@@ -55,7 +55,7 @@ def stack_status(run: Run) -> Status:
     trust, policies = _role(run, outputs, unknown) if outputs else ("no role yet", None)
     clusters = _clusters(run, outputs, unknown)
     errored = (run.work_dir / "errored.tfstate").exists()
-    holder = holder_of(run.work_dir)
+    holder = holder_of(run.own_work_dir)
     return Status(
         last,
         holder,

@@ -87,7 +87,7 @@ def find_binary(
             rerun=SAFE_NOTHING_DONE,
         )
     path = argv[0] if len(argv) == 1 else "gridbyoc-terraform"
-    return _found(_Probe(argv, path, environ, timeout, _standing(directory.absolute()) if directory else None))
+    return _found(_Probe(argv, path, environ, timeout, nearest_directory(directory.absolute()) if directory else None))
 
 
 def embedded_argv() -> tuple[str, ...] | None:
@@ -240,7 +240,7 @@ def _found(probe: _Probe) -> Binary:
     return Binary(probe.argv, flavour, version, path)
 
 
-def _standing(directory: Path) -> Path:
+def nearest_directory(directory: Path) -> Path:
     """The directory, or the nearest above it that is there: a version manager looks upwards from where it runs."""
     return next((each for each in (directory, *directory.parents) if each.is_dir()), directory)
 

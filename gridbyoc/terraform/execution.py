@@ -19,7 +19,7 @@ from gridbyoc.terraform.agreement import (
     without_success,
     wrapper_error,
 )
-from gridbyoc.terraform.binary import Binary
+from gridbyoc.terraform.binary import Binary, nearest_directory
 from gridbyoc.terraform.child import Clock, Command, NotStartedError
 from gridbyoc.terraform.command_line import TerraformCommandLine
 from gridbyoc.terraform.environment import CallersOwn, CredentialSource, child_environment
@@ -83,6 +83,7 @@ class Settings:
     now: Callable[[], datetime] = field(default=utc_now)
     run_command: RunCommand = run
     credentials: CredentialSource = field(default_factory=CallersOwn)
+    stands_in_for: Path | None = None
 
 
 class Execution:
@@ -168,6 +169,10 @@ class Execution:
         shared = call.verb == "init" and "TF_PLUGIN_CACHE_DIR" in environ
         umask = _KEEP_UMASK if shared else 0o077
         cwd = call.cwd or self._set.work_dir
+        if self._set.stands_in_for is not None:
+            count = len(self._set.binary.argv)
+            argv = (*argv[:count], f"-chdir={cwd}", *argv[count:])
+            cwd = nearest_directory(self._set.stands_in_for)
         return Command(argv, environ, cwd, self._timeout(call), self._set.grace, umask)
 
     def _stopping(self, call: Call, cause: Cause) -> str:
@@ -188,13 +193,14 @@ class Execution:
 
     def _failure(self, call: Call, ended: Ended, said: Transcript, log: Path, *, remote: bool) -> Failure:
         work_dir, binary = self._set.work_dir, self._set.binary
+        shown, passing = self._set.stands_in_for or work_dir, self._set.stands_in_for is not None
         return Failure(
             verb=call.verb,
             ended=ended,
             errors=said.errors(),
             text=said.text,
-            command=lambda *words: binary.command(work_dir, *words),
-            log=log,
+            command=lambda *words: binary.command(shown, *words),
+            log=None if passing else log,
             remote_state=remote,
             errored_state=(work_dir / "errored.tfstate").exists(),
             grace=self._set.grace,

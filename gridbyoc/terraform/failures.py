@@ -50,7 +50,7 @@ class Failure:
     errors: tuple[Diagnostic, ...]
     text: tuple[str, ...]
     command: CommandLine
-    log: Path
+    log: Path | None
     remote_state: bool
     errored_state: bool
     grace: float
@@ -124,7 +124,7 @@ def _timed_out(failure: Failure) -> TerraformTimeoutError:
         fix=_join(
             _push(failure),
             _unlock_words(failure) if killed and failure.writes else "",
-            f"What it was waiting for stands in {failure.log}.",
+            f"What it was waiting for stands in {failure.log}." if failure.log else "",
         ),
         rerun=_rerun(failure),
     )
@@ -187,7 +187,7 @@ def _refused(failure: Failure) -> TerraformError:
             _push(failure),
             ours.fix if ours else fixes_of(cards),
             _unlock_words(failure) if died else "",
-            f"The full log: {failure.log}.",
+            f"The full log: {failure.log}." if failure.log else "",
         ),
         rerun=_rerun(failure, cards),
     )

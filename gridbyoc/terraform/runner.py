@@ -63,6 +63,8 @@ class Runner:
         lock_timeout: how long to wait for the state's lock, in Terraform's form.
         run_command: what runs each command; a child process unless a test hands in another.
         credentials: where Terraform gets its AWS credentials; else it looks for them in ``environ``.
+        stands_in_for: the directory that ``work_dir`` is a passing copy of. Terraform is started there (a version
+            manager chooses by it) and works in the copy; errors name that directory, and no log.
 
     Every method may raise ``TerraformError`` (with diagnostics), ``StateLockedError``, ``TerraformTimeoutError``,
     ``TerraformInterruptedError`` (Ctrl-C, SIGTERM, ``stop()``), ``TerraformNotFoundError`` (the binary went away)
@@ -85,13 +87,25 @@ class Runner:
         now: Callable[[], datetime] = utc_now,
         run_command: RunCommand = run,
         credentials: CredentialSource | None = None,
+        stands_in_for: Path | None = None,
     ) -> None:
         self.binary = binary
         self.work_dir = work_dir.absolute()
         mirror = check_mirror(provider_mirror, environ)
         own = credentials or CallersOwn()
         settings = Settings(
-            binary, self.work_dir, environ, mirror, on_event, grace, timeout, clock, now, run_command, own
+            binary,
+            self.work_dir,
+            environ,
+            mirror,
+            on_event,
+            grace,
+            timeout,
+            clock,
+            now,
+            run_command,
+            own,
+            stands_in_for,
         )
         self._execute = Execution(settings, secrets)
         self._record = InitRecord(self.work_dir, binary, mirror)

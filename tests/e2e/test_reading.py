@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World, stack_text
+from tests.e2e.fast_stack import s3_of
 from tests.e2e.test_interrupts import end, read_until
 
 
@@ -66,3 +69,53 @@ def test_drift_names_each_side(tool: Tool, world: World) -> None:
     assert list((tool.directory / ".gridbyoc" / "drifted").glob(".reading-*")) == []
     tool("bootstrap", "--yes")
     assert "No drift" in tool("drift").out
+
+
+Snapshot = dict[str, tuple[int, int, int]]
+
+
+def snapshot(*directories: Path) -> Snapshot:
+    """Path → mode, size, time of change, of all that lies there and of the directories themselves."""
+    found = {}
+    for directory in directories:
+        for path in [directory, *directory.rglob("*")]:
+            status = path.lstat()
+            found[str(path)] = (status.st_mode, status.st_size, status.st_mtime_ns)
+    return found
+
+
+READING = (
+    ["validate"], ["status"], ["drift"], ["verify"], ["outputs"], ["doctor", "--only", "GBY-T"], ["quotas"],
+    ["report", "--out", "../page.html", "--no-checks"], ["leftovers"],
+    ["fleet", "validate", "."], ["fleet", "status", "."], ["fleet", "drift", "."],
+)  # fmt: skip
+"""Every verb that only reads, each with what it needs to be quick."""
+
+
+def test_what_only_reads_writes_nothing_in_the_users_directories(tool: Tool, world: World) -> None:
+    home = Path(tool.env["HOME"])
+    (bucket := f"state-{tool.directory.parent.name}".lower().replace("_", "-")[:60])
+    s3_of(world).create_bucket(Bucket=bucket)
+    backend = f"terraform: {{backend: {{s3: {{bucket: {bucket}, key: k, region: us-east-1}}}}}}\n"
+    for number, (name, extra) in enumerate((("local", ""), ("remote", backend))):
+        place = tool.directory / name
+        place.mkdir()
+        here = replace(tool, directory=place)
+        here.write(stack_text(f"read-{name}", role=f"{{name: grid-read-{name}}}", extra=extra))
+        before = snapshot(place, home)
+        for verb in READING:
+            here(*verb, status=None)
+            assert snapshot(place, home) == before, ("never run", name, verb)
+
+        here("bootstrap", "--yes")
+        before = snapshot(place, home)
+        for verb in READING:
+            done = here(*verb, status=None)
+            assert snapshot(place, home) == before, ("up", name, verb)
+            assert done.status == 0, (name, verb, done.text)
+
+        here("destroy", "--yes-destroy")
+        before = snapshot(place, home)
+        for verb in READING[:2] if number else READING:
+            here(*verb, status=None)
+            assert snapshot(place, home) == before, ("destroyed", name, verb)
