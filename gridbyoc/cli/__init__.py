@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
 import os
 import sys
@@ -10,6 +11,7 @@ import sys
 def main() -> int:
     """The console script: answers ``--help`` from the shipped text, hands everything else to click."""
     _open_missing()
+    _escape_what_streams_cannot_carry()
     if sys.argv[1:] in (["--help"], ["-h"]) and "_GRIDBYOC_COMPLETE" not in os.environ:
         # click alone takes twice the interpreter's own start; a test holds the text against click's.
         try:
@@ -31,6 +33,24 @@ def main() -> int:
     # back piece by piece, as an interpreter does at its end, would take another third of a second.
     _flush()
     os._exit(status)
+
+
+def _escape_what_streams_cannot_carry() -> None:
+    """In an encoding such as ASCII (``LC_ALL=C``), write ``\\u2714`` for what it lacks; JSON means the same by it."""
+    codecs.register_error("gridbyoc", _as_escapes)
+    for stream in (sys.stdout, sys.stderr):
+        carries_all = stream.encoding.lower().replace("_", "-") == "utf-8"
+        # UTF-8 with "surrogateescape" (Python's UTF-8 mode) gives a file's name back byte by byte.
+        if not (carries_all and stream.errors == "surrogateescape") and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="gridbyoc")
+
+
+def _as_escapes(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    pairs = zip(units[::2], units[1::2], strict=True)
+    return "".join(f"\\u{high << 8 | low:04x}" for high, low in pairs), error.end
 
 
 def _reset_process_state() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal, TextIO
 
 from gridbyoc.cli.github_log import GithubLog
 from gridbyoc.errors import ApprovalRequiredError
+from gridbyoc.stack.words import json_text, plain_text
 
 Format = Literal["text", "table", "json", "markdown", "sarif"]
 """``table`` is text; a command names those it takes (``@command(..., formats=...)``)."""
@@ -39,13 +39,17 @@ class App:
         return self.format == "json"
 
     def line(self, text: str = "") -> None:
-        """A line of the command's result, on stdout."""
+        """A line of the command's result, on stdout; what came from elsewhere steers no terminal there."""
+        self.document(plain_text(text))
+
+    def document(self, text: str) -> None:
+        """A text of ours as it is, on stdout: a page, a pipeline, a script."""
         self.stdout.write(text + "\n")
         self.stdout.flush()
 
     def note(self, text: str) -> None:
         """A line beside the result (progress, warning, advice), on stderr."""
-        self.stderr.write(text + "\n")
+        self.stderr.write(plain_text(text) + "\n")
         self.stderr.flush()
 
     def command(self, text: str) -> None:
@@ -56,7 +60,11 @@ class App:
 
     def object(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
         """One JSON document on stdout, for ``--format json``."""
-        self.line(json.dumps(value, indent=2, ensure_ascii=False))
+        self.document(json_text(value, indent=2))
+
+    def record(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
+        """One JSON document on one line of stdout, for ``--format json`` of a command that writes events."""
+        self.document(json_text(value))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on stdout: rich on a terminal, aligned plain text elsewhere."""

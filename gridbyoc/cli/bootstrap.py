@@ -111,9 +111,7 @@ def show_report(app: App, report: Report) -> None:
     from gridbyoc.show.report import report_lines
 
     if app.json:
-        import json
-
-        app.line(json.dumps(report.as_json(), ensure_ascii=False))
+        app.record(report.as_json())
         return
     for line in report_lines(report):
         app.line(line)

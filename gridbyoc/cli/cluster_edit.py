@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -198,7 +197,7 @@ def _tell(app: App, cluster: Cluster, edited: Edited, change: FileChange | None)
     if app.json:
         file = str(change.file) if change else None
         told = {"type": "edited", "changed": bool(changes), "changes": changes, "file": file}
-        app.line(json.dumps(told | {"cluster": cluster_object(cluster)}, ensure_ascii=False))
+        app.record(told | {"cluster": cluster_object(cluster)})
         return
     count = counted(len(changes), "field")
     app.line(f"The cluster {cluster.name} was changed ({count})." if changes else f"{cluster.name} is unchanged.")

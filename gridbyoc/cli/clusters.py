@@ -129,9 +129,7 @@ def show_cluster(app: App, cluster: Cluster, *, one_line: bool = False) -> None:
 
     fields = cluster_object(cluster)
     if app.json and one_line:
-        import json
-
-        app.line(json.dumps({"type": "cluster", "cluster": fields}, ensure_ascii=False))
+        app.record({"type": "cluster", "cluster": fields})
     elif app.json:
         app.object(fields)
     else:

@@ -26,4 +26,4 @@ def completion(app: App, shell: str) -> None:
     found = get_completion_class(shell)
     if found is None:
         raise UsageError(f"There is no completion for {shell}.")
-    app.line(found(cli, {}, "gridbyoc", "_GRIDBYOC_COMPLETE").source().rstrip("\n"))
+    app.document(found(cli, {}, "gridbyoc", "_GRIDBYOC_COMPLETE").source().rstrip("\n"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -50,7 +49,7 @@ def _show(app: App, stack: str, done: Destroyed) -> None:
     if app.json:
         gone = {"type": "destroyed", "clusters": list(done.clusters), "resources": done.resources}
         left = {"role_arn": done.role_arn, "left": leftovers_object(stack, done.left)}
-        app.line(json.dumps(gone | left, ensure_ascii=False))
+        app.record(gone | left)
         return
     if done.clusters or done.resources:
         names, resources = ", ".join(done.clusters) or "none", counted(done.resources, "resource")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
 from gridbyoc.cli.running import open_run, terraform_options
@@ -29,9 +27,9 @@ def drift(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin: 
     with open_run(app, stack_file, overrides, "drift", Choices(terraform_bin, url), lock=False) as run:
         found = find_drift(run)
     if app.json:
-        app.line(json.dumps(drift_object(found), ensure_ascii=False))
+        app.record(drift_object(found))
     elif app.format == "markdown":
-        app.line(drift_markdown(run.stack.name, found).rstrip("\n"))
+        app.document(drift_markdown(run.stack.name, found).rstrip("\n"))
     else:
         if found.differences:
             app.table(("side", "subject", "drift"), drift_rows(found))

@@ -208,12 +208,11 @@ def _ask(app: App, members: Sequence[Member]) -> None:
 
 
 def _show(app: App, report: FleetReport) -> None:
-    import json
 
     from gridbyoc.show.fleet import advice_lines, fleet_rows, fleet_summary
 
     if app.json:
-        app.line(json.dumps(report.as_json(), ensure_ascii=False))
+        app.record(report.as_json())
         return
     app.table(*fleet_rows(report))
     for line in advice_lines(report):

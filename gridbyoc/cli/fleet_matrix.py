@@ -51,4 +51,4 @@ def matrix(
     for path in made.deleted:
         gone = f"{escaped(path)} was deleted, and with it nothing in AWS"
         app.note(f"warning: {gone}: destroy its stack from a revision that has it.")
-    app.line(matrix_text(made, engine, verb))  # type: ignore[arg-type]  # click has checked the choice
+    app.document(matrix_text(made, engine, verb))  # type: ignore[arg-type]  # click has checked the choice

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -125,7 +124,7 @@ def show_found(app: App, stack: str, found: Found) -> None:
     from gridbyoc.show.leftovers import leftover_notes, leftover_rows, leftovers_object, summary
 
     if app.json:
-        app.line(json.dumps(leftovers_object(stack, found), ensure_ascii=False))
+        app.record(leftovers_object(stack, found))
         return
     if found.ledger.leftovers:
         app.table(*leftover_rows(found.ledger))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import signal
 import sys
@@ -33,6 +32,7 @@ from gridbyoc.errors import (
     TerraformError,
     UsageError,
 )
+from gridbyoc.stack.words import json_text, plain_text
 
 COMMANDS = {
     "new": ("stackfile", "Write a commented starter stack file."),
@@ -180,8 +180,19 @@ def _in_words(error: BaseException) -> GridbyocError:
             + (f": {error.filename}" if error.filename else ""),
             fix="Check free space and permissions, then run again.",
         )
+    if isinstance(error, UnicodeEncodeError):
+        return FileError(
+            f"A text holds a character that {error.encoding} has not.",
+            fix="Choose an encoding that has it: `export PYTHONIOENCODING=utf-8`, or `export LC_ALL=C.UTF-8`.",
+        )
     if isinstance(error, UnicodeError):
         return FileError("A text is not valid UTF-8.", fix="Save the file as UTF-8, then run again.")
+    if isinstance(error, RecursionError):
+        return FileError(
+            "Something that was read is nested too deeply.",
+            why="It is damaged, or was made to look like a record, a state or a policy.",
+            fix="`--debug` tells what was being read; move that file away, or put a copy of it back.",
+        )
     return GridbyocError(
         f"gridbyoc ran into a fault of its own ({type(error).__name__}).",
         fix="Run again with --debug and report what it prints.",
@@ -237,7 +248,7 @@ def _write_object(error: GridbyocError) -> None:
     """Where stdout takes no more (a full disk), stderr still says it."""
     with suppress(OSError):
         out = log_of(sys.stdout, os.environ)
-        print(json.dumps(error_object(error), ensure_ascii=False), flush=True, file=out)
+        print(json_text(error_object(error)), flush=True, file=out)
 
 
 def _tell(error: GridbyocError, cause: BaseException, *, debug: bool, as_json: bool) -> int:
@@ -245,9 +256,9 @@ def _tell(error: GridbyocError, cause: BaseException, *, debug: bool, as_json: b
         _write_object(error)
     try:
         err = log_of(sys.stderr, os.environ)
-        print("\n".join(error_lines(error)), file=err)
+        print(plain_text("\n".join(error_lines(error))), file=err)
         if debug:
-            traceback.print_exception(type(cause), cause, cause.__traceback__, file=err)
+            print(plain_text("".join(traceback.format_exception(cause))), end="", file=err)
     except OSError:
         return int(error.exit_status)
     return int(error.exit_status)

@@ -68,7 +68,7 @@ def pipeline(
     settings = _settings(app, chosen, paths, given)
     text = render_pipeline(chosen, settings, _again(paths))
     if out == "-":
-        app.line(text.rstrip("\n"))
+        app.document(text.rstrip("\n"))
         return int(ExitStatus.DONE)
     target = _target(app, chosen, out)
     present = read_text(target, LARGEST)

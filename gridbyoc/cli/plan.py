@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -137,7 +136,7 @@ def _show(app: App, found: Review, asked: Asked) -> None:
 
     asked.reporting.planned(found, bundle=asked.out or "", brief=asked.brief)
     if app.json:
-        app.line(json.dumps(review_object(found), ensure_ascii=False))
+        app.record(review_object(found))
     elif app.format == "text":
         for line in plan_lines(found, brief=asked.brief, width=width_of(app.stdout)):
             app.line(line)

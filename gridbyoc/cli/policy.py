@@ -100,7 +100,7 @@ def _print_terraform(app: App, document: dict[str, Any], name: str, partition: s
     if app.json:
         app.object({"type": "policy", "terraform": text})
     else:
-        app.line(text)
+        app.document(text)
 
 
 def _trust(jobs: Jobs, partition: str) -> GithubTrust:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -98,7 +97,7 @@ def finish(
 
     done = _followed(app, scene, asks, patience) if patience else tuple(asks)
     if app.json:
-        app.line(json.dumps(asks_object(done, untold, account=account, region=scene.region), ensure_ascii=False))
+        app.record(asks_object(done, untold, account=account, region=scene.region))
     elif done:
         app.table(*ask_table(done))
     else:

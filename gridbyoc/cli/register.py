@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -126,6 +125,6 @@ def _create(app: App, registrar: Registrar, spec: ClusterSpec, grant: Grant, *, 
 
 def _say(app: App, text: str) -> None:
     if app.json:
-        app.line(json.dumps({"type": "note", "message": text, "level": "info"}, ensure_ascii=False))
+        app.record({"type": "note", "message": text, "level": "info"})
     else:
         app.note(text)

@@ -101,7 +101,7 @@ def _write(app: App, page: Page, target: Path | None) -> None:
 
     text = page_html(page, data_dir("templates"))
     if target is None:
-        app.line(text.rstrip("\n"))
+        app.document(text.rstrip("\n"))
     else:
         write_atomic(target, text.encode("utf-8", "replace"))
         app.note(f"{target}: as of {page.made:%H:%M:%S} UTC, {len(text) // 1024} KiB.")

@@ -6,7 +6,7 @@ import functools
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -27,6 +27,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 Platform = Literal["github", "gitlab", "none"]
 KINDS = (".md", ".markdown", ".json")
 """What a report file's name may end in."""
+MOST_ANNOTATIONS = 10
+"""Of a level and step: https://github.com/actions/toolkit/blob/main/docs/problem-matchers.md#limitations"""
+LARGEST_SUMMARY = 1024 * 1024
+"""Bytes of a step's summary:
+https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits"""
+LEFT_OUT = "A report of gridbyoc is left out: the step's summary would be larger than 1 MiB. The log has it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,8 @@ class Reporting:
     files: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list)
     findings: list[FindingMade] = field(default_factory=list)
+    annotated: dict[str, int] = field(default_factory=dict)
+    held: dict[str, list[str]] = field(default_factory=dict)
 
     def watching(self, run: Run) -> Run:
         """The same run, with its warnings and what the preflight found noted here, and annotated where it belongs."""
@@ -83,7 +91,7 @@ class Reporting:
         placed = self.placed(found)
         if self.platform == "github":
             for level, problem, path in placed:
-                self.app.command(github.problem_annotation(level, problem, path))
+                self._command(level, github.problem_annotation(level, problem, path))
         elif self.platform == "gitlab":
             self._write(gitlab.CODE_QUALITY, json.dumps(gitlab.code_quality(placed), indent=2))
 
@@ -95,7 +103,8 @@ class Reporting:
         from gridbyoc.show.ci import github
 
         if self.platform == "github":
-            self.app.command(github.finding_annotation(finding, self._in_repository(finding.file)))
+            text = github.finding_annotation(finding, self._in_repository(finding.file))
+            self._command(github.level_of(finding), text)
         elif self.platform == "gitlab":
             self._code_quality()
 
@@ -119,15 +128,61 @@ class Reporting:
             if self.platform == "github":
                 told = error.diagnostics if isinstance(error, TerraformError) else ()
                 text = "\n".join(filter(None, (error.what, *told, error.why, error.fix)))
-                self.app.command(github.annotation("error", text, title=error.code))
+                self._command("error", github.annotation("error", text, title=error.code))
             raise
+        finally:
+            self._count_the_rest()
+
+    def _command(self, level: str, text: str) -> None:
+        """Annotate at once, while there is room for more of the level in this step; the last place is kept."""
+        shown = self._shown()
+        if self.held.get(level) or shown.get(level, 0) >= MOST_ANNOTATIONS - 1:
+            self.held.setdefault(level, []).append(text)
+            return
+        self.app.command(text)
+        self._remember({**shown, level: shown.get(level, 0) + 1})
+
+    def _count_the_rest(self) -> None:
+        """The annotations that were held: the one there is, or how many there are. GitHub drops what is too many."""
+        from gridbyoc.show.ci import github
+
+        for level, held in self.held.items():
+            shown = self._shown()
+            words = f"{len(held)} more like this: GitHub shows {MOST_ANNOTATIONS} of a kind and step. The log has all."
+            if shown.get(level, 0) < MOST_ANNOTATIONS:
+                self.app.command(held[0] if len(held) == 1 else github.annotation(level, words, title="gridbyoc"))
+                self._remember({**shown, level: MOST_ANNOTATIONS})
+            else:
+                self.app.note(f"{level}: {words}")
+        self.held.clear()
+
+    def _shown(self) -> dict[str, int]:
+        """How many of each level this step has: a step may run several commands, each a process of its own."""
+        from gridbyoc.stack.files import read_json
+
+        file = self._count_file()
+        found = (read_json(file) if file else {}) or self.annotated
+        return {level: count for level, count in found.items() if isinstance(count, int)}
+
+    def _remember(self, shown: Mapping[str, int]) -> None:
+        from gridbyoc.stack.files import write_atomic
+
+        self.annotated.update(shown)
+        if file := self._count_file():
+            with suppress(GridbyocError):
+                write_atomic(file, json.dumps(shown))
+
+    def _count_file(self) -> Path | None:
+        """Each step has a summary's file of its own."""
+        temp, step = self.app.environ.get("RUNNER_TEMP"), self.app.environ.get("GITHUB_STEP_SUMMARY")
+        return Path(temp, f"gridbyoc-annotations-{Path(step).name}.json") if temp and step else None
 
     def _hand_on(self, text: str, value: Mapping[str, Any]) -> None:
         for name in self.files:
             as_json = name.endswith(".json")
             self._write(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n" if as_json else text)
         if self.app.format == "markdown":
-            self.app.line(text.rstrip("\n"))
+            self.app.document(text.rstrip("\n"))
 
     def _github(self, text: str, outputs: Mapping[str, str]) -> None:
         from gridbyoc.show.ci.github import output_lines
@@ -136,13 +191,22 @@ class Reporting:
         self._append("GITHUB_OUTPUT", output_lines(outputs))
 
     def _append(self, variable: str, text: str) -> None:
-        """To the file that GitHub names; a job whose summary cannot be written has still done its work."""
+        """To the file that GitHub names; a job whose summary cannot be written has still done its work.
+
+        GitHub takes a summary of 1 MiB, and drops a larger one as a whole: then a line stands for this command's.
+        """
         name = self.app.environ.get(variable)
         if not name:
             return
+        data = text.encode("utf-8", "replace")
         try:
-            with Path(name).open("a", encoding="utf-8", errors="replace") as stream:
-                stream.write(text)
+            with Path(name).open("ab") as stream:
+                room = LARGEST_SUMMARY - stream.tell()
+                if variable == "GITHUB_STEP_SUMMARY" and len(data) > room:
+                    self.app.note(f"warning: {LEFT_OUT}")
+                    line = f"\n{LEFT_OUT}\n".encode()
+                    data = line if len(line) <= room else b""
+                stream.write(data)
         except OSError as error:
             self.app.note(f"warning: ${variable} cannot be written: {error.strerror}.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -106,7 +105,7 @@ def up(app: App, /, port: int, aws_port: int, **options: object) -> None:
 
 def _tell(app: App, env: Mapping[str, str]) -> None:
     if app.json:
-        app.line(json.dumps({"type": "sandbox", "env": dict(env)}, ensure_ascii=False))
+        app.record({"type": "sandbox", "env": dict(env)})
         return
     app.line("# The sandbox is up. Ctrl-C stops it.")
     for name, value in env.items():

@@ -75,7 +75,7 @@ def new(
     except StackError as error:
         raise StackError("The choices do not make a valid stack file.", problems=_named(error, file)) from None
     if file == "-":
-        app.line(text.rstrip("\n"))
+        app.document(text.rstrip("\n"))
         return
     write_atomic(path, text, mode=0o644)
     _tell_next(app, file)
@@ -183,7 +183,7 @@ def schema(app: App, file: str | None) -> int:
 
     text = schema_text().rstrip("\n")
     if file is None:
-        app.line(text)
+        app.document(text)
         return int(ExitStatus.DONE)
     differs = _held(app, file).rstrip("\n") != text
     if app.json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -114,7 +113,7 @@ def show_lock(app: App, lock: Lock | None, *, broken: bool) -> None:
 
 def _document(app: App, value: object) -> None:
     """One line, because events may stand before it."""
-    app.line(json.dumps(value, ensure_ascii=False))
+    app.record(value)
 
 
 def _paste(app: App, backend: LocalBackend | S3Backend) -> None:

@@ -15,9 +15,10 @@ from gridbyoc.control_plane.parse import member, snake
 from gridbyoc.control_plane.rules import check_name, check_types
 from gridbyoc.control_plane.shapes import SHAPES, Fields, Kind, Many, Plain, dialect_of
 from gridbyoc.control_plane.wire import wanted_of
-from gridbyoc.control_plane.words import REDACTED, printable
+from gridbyoc.control_plane.words import REDACTED
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.stack.secret import Secret
+from gridbyoc.stack.words import printable
 
 SECRET_FIELDS = frozenset({"externalId", "kubeconfig"})
 """Texts of these names; an object may have the name of a text in it."""

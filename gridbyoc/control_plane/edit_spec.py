@@ -26,8 +26,9 @@ from gridbyoc.control_plane.model import FieldChange
 from gridbyoc.control_plane.parse import PROFILES, aws_place, children, member, snake, text, texts
 from gridbyoc.control_plane.rules import check_types, check_unique
 from gridbyoc.control_plane.shapes import SHAPES, Fields, Kind, Many, dialect_of
-from gridbyoc.control_plane.words import REDACTED, printable
+from gridbyoc.control_plane.words import REDACTED
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.stack.words import printable
 
 _ROLE = (
     "They belong to the stack: role and control plane must change together.",

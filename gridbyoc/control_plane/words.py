@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Protocol
 from urllib.parse import quote
 
 from gridbyoc.stack.secret import Secret
+from gridbyoc.stack.words import printable
 
 REDACTED = "[secret]"
 TEXT_LIMIT = 500
@@ -35,12 +35,6 @@ class Cleaner:
         """Redacted before it is cut, so that no half of a secret is left at the end."""
         shown = redact(printable(text), (*self._secrets, *also))
         return shown if len(shown) <= self._limit else shown[: self._limit].rstrip() + " ..."
-
-
-def printable(text: str) -> str:
-    """One line: what could move a cursor, ring, recolour or reorder (and all else unprintable) becomes a space."""
-    kept = "".join(char if char.isprintable() else " " for char in text)
-    return re.sub(r"\s+", " ", kept).strip()
 
 
 def redact(text: str, secrets: Iterable[Secret]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
+from gridbyoc.stack.words import visible
 from gridbyoc.steps.review.details import UNKNOWN, AttributeChange
 
 LONGEST_VALUE = 4000
@@ -44,8 +45,3 @@ def _lines(text: str | None) -> list[str]:
         return []
     more = len(text) - LONGEST_VALUE
     return (text if more <= 0 else f"{text[:LONGEST_VALUE]}… ({more} more characters)").split("\n")
-
-
-def visible(text: str) -> str:
-    """``text`` on one line, with nothing in it that could steer a terminal."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gridbyoc.stack.words import visible
+
 
 def bundle_lines(header: Mapping[str, Any]) -> list[str]:
     """What it is of, what made it, what it would do, and the digests of what it was made from."""
@@ -23,7 +25,7 @@ def bundle_lines(header: Mapping[str, Any]) -> list[str]:
         f"sha256     {digests['module']}  the module",
         f"sha256     {digests['lock_file'] or 'none'}  the provider lock file",
     ]
-    return [_printable(line) for line in lines]
+    return [visible(line) for line in lines]
 
 
 def bundle_object(header: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,8 +33,3 @@ def bundle_object(header: Mapping[str, Any]) -> dict[str, Any]:
     left_out = {"kind", "payload_sha256", "encryption"}
     kept = {name: value for name, value in header.items() if name not in left_out}
     return {"type": "bundle", **kept, "encrypted": header["encryption"] is not None}
-
-
-def _printable(text: str) -> str:
-    """A header may come from anybody: nothing in it steers a terminal or a job's log."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Protocol, TextIO
 
-from gridbyoc.show.attributes import terminal_lines, visible
+from gridbyoc.show.attributes import terminal_lines
 from gridbyoc.show.plain import duration
-from gridbyoc.stack.words import counted, escaped
+from gridbyoc.stack.words import counted, escaped, json_text, plain_text, visible
 from gridbyoc.steps.fleet.carry_out import FleetReport, result_object
 from gridbyoc.steps.fleet.detail import problem_words, progress_of
 from gridbyoc.steps.fleet.model import (
@@ -112,7 +111,7 @@ class _Lines:
         self._stream = stream
 
     def write(self, line: str) -> None:
-        self._stream.write(line + "\n")
+        self._stream.write(plain_text(line) + "\n")
         self._stream.flush()
 
     def __exit__(
@@ -177,7 +176,7 @@ class JsonFleet(_Lines):
             self._object({"type": "stack_finished", **result_object(event.result), **document})
 
     def _object(self, value: Mapping[str, object]) -> None:
-        self.write(json.dumps(value, ensure_ascii=False))
+        self.write(json_text(value))
 
     def __enter__(self) -> JsonFleet:
         return self

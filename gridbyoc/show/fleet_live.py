@@ -15,6 +15,7 @@ from rich.text import Text
 
 from gridbyoc.show.fleet import words_of
 from gridbyoc.show.plain import duration
+from gridbyoc.stack.words import plain_text
 from gridbyoc.steps.fleet.detail import progress_of
 from gridbyoc.steps.fleet.model import FleetEvent, FleetNote, FleetStarted, MemberSaid, MemberStarted, Result
 
@@ -45,7 +46,7 @@ class LiveFleet:
         if isinstance(event, FleetStarted):
             self._total = len(event.members)
         elif isinstance(event, FleetNote):
-            self._console.print(Text(event.message))
+            self._console.print(Text(plain_text(event.message)))
         elif isinstance(event, MemberStarted):
             self._running[event.member.label] = (self._clock(), "")
         elif isinstance(event, MemberSaid):
@@ -61,14 +62,15 @@ class LiveFleet:
         mark, style = MARKS[result.outcome]
         took = duration(result.seconds) if result.seconds else ""
         line = Text.assemble((mark, style), f" {result.member.label:<24}", (f"{took:>7}  ", "dim"))
-        self._console.print(line.append(words_of(result) or result.outcome))
+        self._console.print(line.append(plain_text(words_of(result)) or result.outcome))
 
     def drawn(self) -> Group:
         """What runs now, and how many have ended and still wait."""
         now = self._clock()
         rows = Table.grid(padding=(0, 1))
         for label, (began, at) in self._running.items():
-            rows.add_row(self._spinner, Text(label), Text(duration(now - began), style="dim"), Text(at, style="dim"))
+            took = Text(duration(now - began), style="dim")
+            rows.add_row(self._spinner, Text(label), took, Text(plain_text(at), style="dim"))
         ended = sum(self._outcomes.values())
         counts = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
         waiting = self._total - ended - len(self._running)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict
 from types import TracebackType
 from typing import TextIO
 
+from gridbyoc.stack.words import json_text
 from gridbyoc.steps.events import Asking, Event
 
 
@@ -23,7 +23,7 @@ class JsonLines:
             return
         kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
         fields = {key: round(value, 3) if isinstance(value, float) else value for key, value in asdict(event).items()}
-        self._stream.write(json.dumps({"type": kind, **fields}, ensure_ascii=False) + "\n")
+        self._stream.write(json_text({"type": kind, **fields}) + "\n")
         self._stream.flush()
 
     def __enter__(self) -> JsonLines:

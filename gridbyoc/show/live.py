@@ -14,6 +14,7 @@ from rich.text import Text
 
 from gridbyoc.show.plain import describe, duration
 from gridbyoc.show.table import STYLES
+from gridbyoc.stack.words import plain_text
 from gridbyoc.steps.events import ClusterProgress, Event, FindingMade, Note, ResourceProgress, StepFinished, StepStarted
 
 OUTCOMES = {"done": ("✔", "green"), "skipped": ("-", "dim"), "failed": ("✘", "red")}
@@ -56,12 +57,12 @@ class Live:
         self._resources.clear()
         mark, style = OUTCOMES[event.outcome]
         line = Text.assemble((mark, style), f" {event.step:<10}", (f"{duration(event.seconds):>7}  ", "dim"))
-        self._console.print(line.append(event.detail))
+        self._console.print(line.append(plain_text(event.detail)))
 
     def _note(self, event: Note | FindingMade) -> None:
         line = describe(event)
         if line is not None:
-            self._console.print(Text(line, style="yellow" if line.startswith("warning") else ""))
+            self._console.print(Text(plain_text(line), style="yellow" if line.startswith("warning") else ""))
 
     def _draw(self) -> Group:
         now = self._clock()
@@ -69,11 +70,19 @@ class Live:
         for step, (began, detail) in self._running.items():
             busy = next(iter(self._resources), "")
             rows.add_row(
-                self._spinner, Text(step), Text(duration(now - began), style="dim"), Text(detail or busy, style="dim")
+                self._spinner,
+                Text(step),
+                Text(duration(now - began), style="dim"),
+                Text(plain_text(detail or busy), style="dim"),
             )
         for cluster in self._clusters.values():
             style = STYLES.get(cluster.status, "")
-            rows.add_row("", Text(cluster.name), Text(cluster.status, style=style), Text(cluster.reason, style="dim"))
+            rows.add_row(
+                "",
+                Text(plain_text(cluster.name)),
+                Text(plain_text(cluster.status), style=style),
+                Text(plain_text(cluster.reason), style="dim"),
+            )
         return Group(rows)
 
     def __enter__(self) -> Live:

@@ -9,6 +9,8 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from gridbyoc.stack.words import visible
+
 LIMIT = 65_536 - 256
 """Below the longest comment that GitHub takes, in characters: what posts it may put a mark of its own before it. We
 count bytes, which are never fewer."""
@@ -36,7 +38,7 @@ def prose(text: str) -> str:
 
 def fence(lines: Iterable[str], language: str = "") -> str:
     """A code block: its fence is longer than any run of backticks in it."""
-    text = "\n".join(_visible(line) for line in lines)
+    text = "\n".join(visible(line.replace("\t", " ")) for line in lines)
     marks = "`" * max(3, _longest_run(text) + 1)
     return f"{marks}{language}\n{text}\n{marks}"
 
@@ -49,7 +51,7 @@ def details(summary: str, content: str) -> str:
 
 def one_line(text: str, *, longest: int = _LONGEST_NAME) -> str:
     """Without line ends and what cannot be seen, and not without end."""
-    shown = _visible(text.replace("\n", " "))
+    shown = visible(text.replace("\n", " ").replace("\t", " "))
     return shown if len(shown) <= longest else f"{shown[:longest]}… ({len(shown) - longest} more characters)"
 
 
@@ -69,10 +71,6 @@ def fitted(blocks: Sequence[str], *, left_out: str, limit: int = LIMIT) -> str:
         kept.append(block)
         used += size
     return "\n\n".join(kept) + "\n"
-
-
-def _visible(text: str) -> str:
-    return "".join(char if char.isprintable() else "\ufffd" if char != "\t" else " " for char in text)
 
 
 def _longest_run(text: str) -> int:

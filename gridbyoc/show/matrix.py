@@ -7,6 +7,7 @@ import re
 from typing import Any, Literal
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.stack.words import json_text
 from gridbyoc.steps.fleet.matrix import Matrix, Shard
 
 Engine = Literal["github", "gitlab", "argo", "json"]
@@ -23,7 +24,7 @@ def matrix_text(matrix: Matrix, engine: Engine, verb: str) -> str:
     Raises ``UsageError`` for more jobs than the engine takes, and for a path that a shell would not read as one word.
     """
     if engine == "json":
-        return json.dumps(matrix_object(matrix), indent=2, ensure_ascii=False)
+        return json_text(matrix_object(matrix), indent=2)
     _check(matrix, engine)
     return {"github": _github, "gitlab": _gitlab, "argo": _argo}[engine](matrix, verb)
 

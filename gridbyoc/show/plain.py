@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TextIO
 
+from gridbyoc.stack.words import plain_text
 from gridbyoc.steps.events import (
     Asking,
     ClusterProgress,
@@ -73,7 +74,7 @@ class Plain:
             self._seen[event.name] = (event.status, event.reason)
         line = describe(event)
         if line is not None:
-            self._stream.write(line + "\n")
+            self._stream.write(plain_text(line) + "\n")
             self._stream.flush()
 
     def __enter__(self) -> Plain:

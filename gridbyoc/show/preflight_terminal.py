@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from gridbyoc.show.preflight import preflight_rows
 from gridbyoc.show.table import STYLES, is_drawn, write_table
+from gridbyoc.stack.words import plain_text
 from gridbyoc.steps.preflight.model import Finding
 
 if TYPE_CHECKING:
@@ -64,9 +65,12 @@ def _write(console: Console, finding: Finding, width: int) -> None:
     line.add_column(ratio=1)
     sign = Text(f"{SIGNS[finding.verdict]} {finding.verdict}", STYLES.get(finding.verdict, "bold"))
     code, check = Text(finding.code, "dim" if passes else ""), Text(finding.title, "" if passes else "bold")
-    line.add_row(sign, code, check, Text(finding.read, no_wrap=passes, overflow="ellipsis" if passes else "fold"))
+    line.add_row(
+        sign, code, check, Text(plain_text(finding.read), no_wrap=passes, overflow="ellipsis" if passes else "fold")
+    )
     console.print(line)
     more = (("read by: ", finding.source), ("more: ", finding.kind.link)) if finding.verdict in ("fail", "warn") else ()
     for word, text in (("needed: ", finding.needed), ("do: ", finding.fix), *more):
         if text and not passes:
-            console.print(Padding(Text.assemble((word, "dim"), text, overflow="fold"), (0, 0, 0, VERDICT + CODE + 4)))
+            words = Text.assemble((word, "dim"), plain_text(text), overflow="fold")
+            console.print(Padding(words, (0, 0, 0, VERDICT + CODE + 4)))

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
+from gridbyoc.stack.words import plain_text
+
 
 def write_table(
     stream: TextIO,
@@ -22,7 +24,7 @@ def write_table(
     if is_drawn(stream, environ):
         _write_rich(stream, columns, rows, environ, width)
     else:
-        stream.write(plain_table(columns, rows) + "\n")
+        stream.write(plain_text(plain_table(columns, rows)) + "\n")
     stream.flush()
 
 
@@ -59,7 +61,7 @@ def _write_rich(
         longest = max(len(row[place]) for row in (columns, *rows))
         table.add_column(column, overflow="fold", no_wrap=place == 0 and longest <= WHOLE)
     for row in rows:
-        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+        table.add_row(*(Text(plain_text(cell), style=STYLES.get(cell, "")) for cell in row))
     Console(file=stream, no_color="NO_COLOR" in environ, highlight=False, width=width).print(table)
 
 

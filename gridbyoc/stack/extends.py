@@ -15,7 +15,7 @@ from gridbyoc.stack.files import directory_in
 from gridbyoc.stack.merge import merge_under, with_anchored_paths
 from gridbyoc.stack.scan import KEYS, guessed, is_part
 from gridbyoc.stack.source import STDIN, decode, read_source
-from gridbyoc.stack.words import Place, listed, place_text, show
+from gridbyoc.stack.words import Place, escaped, listed, place_text, show
 
 EXTENDS = "extends"
 EXTENDS_ROOT = "GRIDBYOC_EXTENDS_ROOT"
@@ -149,7 +149,7 @@ class _Gatherer:
         if not self._bounds.hold(named.path):
             there = shlex.quote(os.path.dirname(os.path.realpath(named.path)))  # noqa: PTH120 - text from text
             hint = f"bases lie in the stack's repository; to allow another directory: `export {EXTENDS_ROOT}={there}`"
-            return f"{show(named.shown)} lies outside of {show(str(self._bounds.roots[0]))}", hint
+            return f"{show(named.shown)} lies outside of `{escaped(str(self._bounds.roots[0]))}`", hint
         if os.path.realpath(named.path) in chain:
             return f"{show(named.shown)} extends itself, by way of this file", "take one of the two out"
         return missing(named)

@@ -34,6 +34,48 @@ def show_raw(text: str) -> str:
     return escaped(quoted)
 
 
+_SEQUENCE = re.compile(
+    r"(\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor, erasing
+    r"|(\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(\x07|\x1b\\|\x9c)"  # OSC and others: links, clipboard
+    r"|\x1b[ -/]*[0-~]"  # all else that begins with ESC
+)
+"""What a terminal obeys: https://invisible-island.net/xterm/ctlseqs/ctlseqs.html"""
+
+
+def plain_text(text: str) -> str:
+    """A text that came from elsewhere as a message may show it: its lines and tabs, and nothing that steers a terminal.
+
+    A terminal's sequences go as a whole; what else cannot be seen (bidirectional overrides, characters without width,
+    other controls) becomes a blank.
+    """
+    if text.isprintable():
+        return text
+    kept = _SEQUENCE.sub("", text.replace("\r\n", "\n"))
+    return "".join(char if char.isprintable() or char in "\n\t" else " " for char in kept)
+
+
+def printable(text: str) -> str:
+    """The same on one line, its white space made single blanks."""
+    return re.sub(r"\s+", " ", plain_text(text)).strip()
+
+
+def visible(text: str) -> str:
+    """A value that is shown for a review, on one line: what cannot be seen is marked (U+FFFD), and not left out."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """``value`` as JSON in UTF-8 that steers no terminal: what cannot be seen is escaped, and means the same."""
+    return json_escaped(json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def json_escaped(text: str) -> str:
+    """The text with what cannot be seen, but for line feeds and tabs, as JSON's ``\\u`` escapes."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in "\n\t" else json.dumps(char)[1:-1] for char in text)
+
+
 def escaped(text: str) -> str:
     """The text with what cannot be printed as ``\\u`` and ``\\U`` escapes, which YAML reads in double quotes."""
     return "".join(char if char.isprintable() else _escape(ord(char)) for char in text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 from gridbyoc.errors import FileError
 from gridbyoc.stack.files import json_object, open_private, read_private
+from gridbyoc.stack.words import json_text
 
 JOURNAL = "journal.jsonl"
 
@@ -42,7 +42,7 @@ class Journal:
         if self.over():
             return
         record = {"time": self.now().isoformat(timespec="milliseconds"), "run": self.run_id, "type": kind, **fields}
-        line = json.dumps(record, ensure_ascii=False) + "\n"
+        line = json_text(record) + "\n"
         try:
             descriptor = open_private(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:

@@ -7,12 +7,11 @@ format asks of its readers: https://developer.hashicorp.com/terraform/internals/
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+from gridbyoc.stack.words import plain_text, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +112,12 @@ Clean = Callable[[str], str]
 _Object = Mapping[str, Any]
 
 
-def plain(text: str) -> str:
-    """The text without terminal colours, which some versions put even into JSON mode."""
-    return _ANSI.sub("", text)
-
-
-def parse_event(line: str | bytes, clean: Clean = plain) -> TerraformEvent | None:
+def parse_event(line: str | bytes, clean: Clean = plain_text) -> TerraformEvent | None:
     """Read one line of the stream; ``None`` when it is no JSON object. Never raises.
 
-    ``clean`` is applied to every text meant for people (message, summary, detail), to take secrets out; addresses
-    and actions stay as they are, so that a decision made on them cannot be swayed by it.
+    ``clean`` is applied to every text meant for people (message, summary, detail), to take secrets out, after what
+    would steer a terminal; addresses and actions of changes stay as they are, so that a decision made on them cannot
+    be swayed by it.
     """
     try:
         # Go writes UTF-8; bytes that are not must not end a run.
@@ -136,20 +131,20 @@ def parse_event(line: str | bytes, clean: Clean = plain) -> TerraformEvent | Non
     return (reader(message, clean) if reader else None) or _log(message, clean)
 
 
-def parse_diagnostic(body: object, clean: Clean = plain) -> Diagnostic:
+def parse_diagnostic(body: object, clean: Clean = plain_text) -> Diagnostic:
     """A diagnostic object, as the stream and ``validate -json`` both have it."""
     given = _object(body)
     where = _object(given.get("range"))
     line = _count(_object(where.get("start")).get("line"))
     # A plain Go error comes whole as the summary, many lines of it.
-    summary, _, more = clean(plain(_text(given.get("summary")))).strip().partition("\n")
-    detail = clean(plain(_text(given.get("detail"))))
+    summary, _, more = clean(plain_text(_text(given.get("summary")))).strip().partition("\n")
+    detail = clean(plain_text(_text(given.get("detail"))))
     return Diagnostic(
         severity=_text(given.get("severity")) or "error",
         summary=summary.rstrip(),
         detail=f"{more.strip()}\n{detail.strip()}".strip(),
-        address=_text(given.get("address")),
-        filename=_text(where.get("filename")),
+        address=printable(_text(given.get("address"))),
+        filename=printable(_text(where.get("filename"))),
         line=line or None,
     )
 
@@ -200,7 +195,7 @@ def _outputs(message: _Object, _clean: Clean) -> OutputsEvent:
 
 
 def _log(message: _Object, clean: Clean) -> Log | None:
-    text = clean(plain(_text(message.get("@message")))).strip()
+    text = clean(plain_text(_text(message.get("@message")))).strip()
     return Log(_text(message.get("@level")) or "info", text) if text else None
 
 

@@ -12,6 +12,7 @@ from typing import TextIO
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, FileError
 from gridbyoc.stack.files import make_private_dir, open_private, read_private, remove
+from gridbyoc.stack.words import json_escaped
 from gridbyoc.terraform.redaction import Redactor
 
 KEPT = 50
@@ -27,9 +28,9 @@ class RunLog:
         self._redactor = redactor
 
     def line(self, text: str) -> None:
-        """Write one line, at once."""
+        """Write one line, at once; what cannot be seen is escaped, for whoever reads the log on a terminal."""
         with suppress(OSError, ValueError):
-            self._file.write(f"{self._redactor.clean(text)}\n")
+            self._file.write(f"{json_escaped(self._redactor.clean(text))}\n")
             self._file.flush()
 
     def close(self) -> None:

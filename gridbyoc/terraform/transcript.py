@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from gridbyoc.stack.files import json_object
+from gridbyoc.stack.words import plain_text
 from gridbyoc.terraform.events import (
     ChangeSummary,
     Diagnostic,
@@ -19,7 +20,6 @@ from gridbyoc.terraform.events import (
     Version,
     parse_diagnostic,
     parse_event,
-    plain,
 )
 from gridbyoc.terraform.logs import RunLog
 from gridbyoc.terraform.process import Stream
@@ -115,7 +115,7 @@ class Transcript:
         return self._redactor.clean(text)
 
     def _words(self, text: str) -> Log | None:
-        words = self._clean(_FRAME.sub("", plain(text))).rstrip()
+        words = self._clean(_FRAME.sub("", plain_text(text))).rstrip()
         self._text.append(words)
         return Log("info", words.strip()) if words.strip() else None
 

@@ -69,3 +69,17 @@ def test_wrong_usage_ends_with_an_object_too(tmp_path: Path) -> None:
     told = json.loads(ran.stdout)
     assert (told["code"], told["exit_status"]) == ("GBY-U001", 2)
     assert "--bogus" in told["what"]
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    ["PYTHONIOENCODING=ascii", "PYTHONIOENCODING=latin-1", "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0", "LC_ALL=C"],
+)
+def test_a_stream_that_lacks_a_character_gets_an_escape(tmp_path: Path, encoding: str) -> None:
+    """It is no fault of the stack file, which is UTF-8; and JSON means the same."""
+    (tmp_path / "gridbyoc.yaml").write_text(f"{STACK}role: {{tags: {{team: ✔😀}}}}\n", encoding="utf-8")
+    ran = shell(tmp_path, f"{encoding} $tool validate --format json; {encoding} $tool validate")
+    assert ran.returncode == 2
+    assert json.loads(ran.stdout)[0]["message"] == 'holds "✔", "😀"'
+    assert "✔" in ran.stderr or "\\u2714" in ran.stderr
+    assert "UTF-8" not in ran.stderr

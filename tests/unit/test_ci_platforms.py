@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bundle import apply
 from gridbyoc.cli.plan import plan
-from gridbyoc.cli.reporting import Reporting, platform_of
+from gridbyoc.cli.reporting import LARGEST_SUMMARY, LEFT_OUT, Reporting, platform_of
 from gridbyoc.cli.stackfile import validate
 from gridbyoc.errors import FileError, GridbyocError, Problem, StackError, TerraformError, UsageError
 from gridbyoc.show.ci.github import annotation, finding_annotation, mask_command, output_lines, problem_annotation
@@ -25,6 +25,7 @@ from gridbyoc.show.ci.gitlab import CODE_QUALITY, code_quality, terraform_report
 from gridbyoc.show.ci.rules import SECTIONS, rule_of
 from gridbyoc.show.ci.sarif import sarif
 from gridbyoc.stack.schema import schema_text
+from gridbyoc.stack.words import plain_text
 from gridbyoc.steps.changes import ClusterChange
 from gridbyoc.steps.events import FindingMade, Note
 from gridbyoc.steps.plan import Plan
@@ -60,7 +61,7 @@ def test_a_message_is_one_line_and_comes_back(text: str) -> None:
     assert "\n" not in line
     assert "\r" not in line
     assert line.startswith("::error::")
-    assert unescaped(line.removeprefix("::error::")) == text
+    assert unescaped(line.removeprefix("::error::")) == plain_text(text)
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.integers(1, 10**6))
@@ -70,7 +71,7 @@ def test_a_property_cannot_end_itself_or_the_command(file: str, title: str, line
     assert message == "m"
     pairs = dict(pair.split("=", 1) for pair in head.split(","))
     read = {name: unescaped(value, also={"%3A": ":", "%2C": ","}) for name, value in pairs.items()}
-    assert read == {"file": file, "line": str(line), "title": title}
+    assert read == {"file": plain_text(file), "line": str(line), "title": plain_text(title)}
 
 
 def test_a_problem_at_its_line() -> None:
@@ -195,6 +196,65 @@ def test_a_summary_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     app = app_in(tmp_path, GITHUB_STEP_SUMMARY=str(tmp_path), GITHUB_OUTPUT="")
     Reporting(app, "github").planned(review(stack(), MADE, {}))
     assert "GITHUB_STEP_SUMMARY cannot be written" in app.stderr.getvalue()  # type: ignore[attr-defined]  # a StringIO
+
+
+@pytest.mark.parametrize("room", [0, 40, 200])
+def test_a_summary_that_would_be_too_large_gets_a_line(tmp_path: Path, room: int) -> None:
+    """GitHub drops what is larger as a whole, and what other commands of the step wrote with it."""
+    summary = tmp_path / "summary"
+    summary.write_text("x" * (LARGEST_SUMMARY - room))
+    app = app_in(tmp_path, GITHUB_STEP_SUMMARY=str(summary))
+    Reporting(app, "github").planned(review(stack(), MADE, {}))
+    added = summary.read_text().lstrip("x").strip()
+    assert added == ("" if room < 200 else LEFT_OUT)
+    assert summary.stat().st_size <= LARGEST_SUMMARY
+    assert LEFT_OUT in app.stderr.getvalue()  # type: ignore[attr-defined]  # a StringIO
+
+
+def test_a_summary_that_just_fits_is_written(tmp_path: Path) -> None:
+    summary, whole = tmp_path / "summary", tmp_path / "whole"
+    Reporting(app_in(tmp_path, GITHUB_STEP_SUMMARY=str(whole)), "github").planned(review(stack(), MADE, {}))
+    for more in (0, 1):
+        summary.write_text("x" * (LARGEST_SUMMARY - whole.stat().st_size + more))
+        Reporting(app_in(tmp_path, GITHUB_STEP_SUMMARY=str(summary)), "github").planned(review(stack(), MADE, {}))
+        assert ("gridbyoc plan demo" in summary.read_text()) is (more == 0)
+
+
+def annotated(directory: Path, levels: list[str], **environ: str) -> list[str]:
+    """What one command of a step prints for problems of these levels."""
+    app = app_in(directory, **environ)
+    reporting = Reporting(app, "github")
+    with reporting.telling():
+        reporting.problems([(level, replace(ZONE, message=f"is no. {n}")) for n, level in enumerate(levels)])
+    return [line for line in app.stderr.getvalue().splitlines() if line]  # type: ignore[attr-defined]  # a StringIO
+
+
+def test_at_most_ten_annotations_of_a_kind_and_the_rest_counted(tmp_path: Path) -> None:
+    for count, words in ((9, "is no. 8"), (10, "is no. 9"), (11, "2 more"), (500, "491 more")):
+        lines = annotated(tmp_path, ["error"] * count)
+        assert len(lines) == min(count, 10)
+        assert all(line.startswith("::error ") for line in lines)
+        assert words in lines[-1]
+    mixed = annotated(tmp_path, ["error", "warning"] * 12)
+    assert [sum(line.startswith(f"::{level} ") for line in mixed) for level in ("error", "warning")] == [10, 10]
+    assert sum("3 more" in line for line in mixed) == 2
+
+
+def test_the_commands_of_one_step_share_its_ten(tmp_path: Path) -> None:
+    step = {"RUNNER_TEMP": str(tmp_path), "GITHUB_STEP_SUMMARY": str(tmp_path / "step_summary_1")}
+    assert len(annotated(tmp_path, ["error"] * 6, **step)) == 6
+    second = annotated(tmp_path, ["error"] * 6 + ["warning"], **step)
+    assert ["::error" in line for line in second] == [True] * 3 + [False, True]
+    assert "3 more" in second[-1]
+    (third,) = annotated(tmp_path, ["error"] * 4, **step)
+    assert third.startswith("error: 4 more")
+    other = {**step, "GITHUB_STEP_SUMMARY": str(tmp_path / "step_summary_2")}
+    assert len(annotated(tmp_path, ["error"] * 9, **other)) == 9
+
+
+def test_a_count_that_cannot_be_kept_stops_nothing(tmp_path: Path) -> None:
+    step = {"RUNNER_TEMP": str(tmp_path / "gone"), "GITHUB_STEP_SUMMARY": str(tmp_path / "s")}
+    assert len(annotated(tmp_path, ["error"] * 20, **step)) == 10
 
 
 def test_on_gitlab_there_are_two_files(tmp_path: Path) -> None:

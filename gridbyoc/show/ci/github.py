@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from gridbyoc.errors import Problem
 from gridbyoc.show.ci.rules import finding_text
+from gridbyoc.stack.words import plain_text
 from gridbyoc.steps.events import FindingMade
 
 
@@ -22,7 +23,7 @@ def annotation(level: str, message: str, *, file: str = "", line: int | None = N
     """An annotation: ``level`` is error, warning or notice."""
     given = {"file": file, "line": str(line) if line and file else "", "title": title}
     properties = ",".join(f"{name}={_property(value)}" for name, value in given.items() if value)
-    return f"::{level}{' ' if properties else ''}{properties}::{_data(message)}"
+    return f"::{level}{' ' if properties else ''}{properties}::{_shown(message)}"
 
 
 def problem_annotation(level: str, problem: Problem, path: str) -> str:
@@ -32,10 +33,14 @@ def problem_annotation(level: str, problem: Problem, path: str) -> str:
     return annotation(level, f"{where}{problem.message}{hint}", file=path, line=problem.line, title="gridbyoc validate")
 
 
+def level_of(finding: FindingMade) -> str:
+    """The level of a finding's annotation."""
+    return {"fail": "error", "warn": "warning"}.get(finding.verdict, "notice")
+
+
 def finding_annotation(finding: FindingMade, path: str) -> str:
     """A preflight finding at the line of the stack file that it is about; ``path`` as for a problem."""
-    level = {"fail": "error", "warn": "warning"}.get(finding.verdict, "notice")
-    return annotation(level, finding_text(finding), file=path, line=finding.line, title=finding.code)
+    return annotation(level_of(finding), finding_text(finding), file=path, line=finding.line, title=finding.code)
 
 
 def output_lines(values: Mapping[str, str], *, delimiter: Callable[[], str] = lambda: uuid.uuid4().hex) -> str:
@@ -49,9 +54,14 @@ def output_lines(values: Mapping[str, str], *, delimiter: Callable[[], str] = la
     return text
 
 
+def _shown(text: str) -> str:
+    """What a person reads: nothing in it steers a terminal, or reorders the text on a page."""
+    return _data(plain_text(text))
+
+
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return _shown(text).replace(":", "%3A").replace(",", "%2C")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridbyoc.errors import Problem
 from gridbyoc.show.ci.rules import finding_text, rule_of
+from gridbyoc.stack.words import printable
 from gridbyoc.steps.events import FindingMade
 
 if TYPE_CHECKING:  # with it come boto3 and requests, which nobody needs to validate a file
@@ -37,7 +38,7 @@ def code_quality(problems: Sequence[tuple[str, Problem, str]]) -> list[dict[str,
     """An issue for each problem: its level, the problem, and the file from the repository's root."""
     return [
         {
-            "description": f"{f'{problem.path}: ' if problem.path else ''}{problem.message}",
+            "description": printable(f"{f'{problem.path}: ' if problem.path else ''}{problem.message}"),
             "check_name": rule_of(level, problem),
             "fingerprint": fingerprint(problem, path),
             "severity": "blocker" if level == "error" else "minor",
@@ -51,7 +52,7 @@ def finding_issues(findings: Sequence[tuple[FindingMade, str]]) -> list[dict[str
     """The same for preflight findings: each with its file from the repository's root. A check is its code."""
     return [
         {
-            "description": finding_text(finding),
+            "description": printable(finding_text(finding)),
             "check_name": finding.code,
             "fingerprint": _digest(path, finding.path, finding.code, finding.check),
             "severity": {"fail": "blocker", "warn": "minor"}.get(finding.verdict, "info"),

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from gridbyoc.errors import Problem
 from gridbyoc.show.ci.gitlab import fingerprint
 from gridbyoc.show.ci.rules import SECTIONS, rule_of
+from gridbyoc.stack.words import printable
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -45,7 +46,7 @@ def _result(level: str, problem: Problem, path: str, rules: Sequence[str]) -> di
         "ruleId": rule,
         "ruleIndex": rules.index(rule),
         "level": level,
-        "message": {"text": f"{where}{problem.message}{hint}"},
+        "message": {"text": printable(f"{where}{problem.message}{hint}")},
         "locations": [{"physicalLocation": place}],
         "partialFingerprints": {"gridbyocProblem/v1": fingerprint(problem, path)},
     }

@@ -10,9 +10,11 @@ from pathlib import Path, PurePosixPath
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.stack.scan import scan
+from gridbyoc.stack.words import printable
 from gridbyoc.steps.fleet.model import Member
 
 _TIMEOUT = 60.0
+LONGEST_ADVICE = 1000
 # A pull request must not be able to run a program through the repository's own settings, nor to page or colour.
 _SETTINGS = ("-c", "core.fsmonitor=false", "-c", "core.quotepath=off", "--no-pager", "--no-optional-locks")
 
@@ -117,8 +119,10 @@ class _Git:
     def __call__(self, *args: str, cwd: Path | None = None, stdin: bytes = b"") -> str:
         done = self._run(args, cwd or self._cwd, stdin)
         if done.returncode:
-            words = done.stderr.decode(errors="replace").strip().splitlines()
-            raise _refused(f"`git {args[0]}` failed.", words[0] if words else f"It ended with {done.returncode}.")
+            said = [printable(line) for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+            why, *advice = said or [f"It ended with {done.returncode}."]
+            # Such as the `git config --global --add safe.directory …` for a checkout of another user.
+            raise _refused(f"`git {args[0]}` failed.", why, " ".join(advice)[:LONGEST_ADVICE])
         return os.fsdecode(done.stdout)
 
     def _run(self, args: Iterable[str], cwd: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from gridbyoc.stack.words import visible
+
 Change = Mapping[str, Any]
 """One of ``resource_changes`` in ``terraform show -json``."""
 
@@ -74,7 +76,7 @@ def names(texts: Iterable[str]) -> Sentence:
 
 def plain_sentence(sentence: Sentence) -> str:
     """For a terminal: names in backticks, nothing in them that could steer it."""
-    return "".join(part if isinstance(part, str) else f"`{_printable(part.text)}`" for part in sentence)
+    return "".join(part if isinstance(part, str) else f"`{visible(part.text)}`" for part in sentence)
 
 
 def before_of(change: Change) -> Mapping[str, Any]:
@@ -128,7 +130,3 @@ def drifted(shown: Mapping[str, Any]) -> tuple[Change, ...]:
 def _body(change: Change) -> Mapping[str, Any]:
     found = change.get("change")
     return found if isinstance(found, dict) else {}
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
