@@ -225,10 +225,10 @@ RENEWED = ("process", "role", "web", "sso")
 
 @pytest.mark.parametrize("profile", RENEWED)
 def test_credentials_that_end_in_the_middle_of_an_apply_are_renewed(scene: Scene, profile: str) -> None:
-    scene.service.seconds = 3
-    scene.write_process(3)
+    scene.service.seconds = 2
+    scene.write_process(2)
     scene.set(AWS_PROFILE=profile)
-    runner = scene.runner(scene.feed(), f"renewed-{profile}", script="sleep 4")
+    runner = scene.runner(scene.feed(), f"renewed-{profile}", script="sleep 3")
     runner.init()
     scene.service.sources()
     before = calls_of(scene, profile)
@@ -400,7 +400,7 @@ def test_a_helper_whose_run_has_ended_says_so(tmp_path: Path) -> None:
 
 def test_credentials_that_become_another_account_s_are_refused(scene: Scene) -> None:
     """A process that is logged in elsewhere by now must not make half of a stack there."""
-    scene.service.seconds = 3
+    scene.service.seconds = 2
     scene.set(AWS_PROFILE="role")
     session = open_session("us-east-1")
     assert caller_identity(session).account_id == "123456789012"
