@@ -20,7 +20,6 @@ from gridbyoc.steps.prepare import Site, grant_of, prepare
 from gridbyoc.steps.protection import refuse_if_protected
 from gridbyoc.steps.replacement import finish_replacement, replace_role
 from gridbyoc.steps.report import Report, report_of
-from gridbyoc.steps.review.review import review_of
 from gridbyoc.steps.role_policies import read_role
 from gridbyoc.steps.rollback import Made, compensating
 from gridbyoc.steps.run import Run
@@ -121,6 +120,8 @@ def _approve(run: Run, site: Site, plan: Plan, approval: Approval) -> None:
         for cost in plan.costs:
             run.outside.emit(Note(cost))
         return
+    from gridbyoc.steps.review.review import review_of  # here: a run that asks nobody does without it
+
     found = review_of(run, site, plan)
     with run.asking():
         approved = approval.ask(found)
