@@ -164,6 +164,7 @@ class Runs(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         world = self.world
+        world.dies_at = None
         world.plane.answers.clear()
         world.module.refused.clear()
         world.module.cut.clear()

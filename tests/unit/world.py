@@ -53,6 +53,13 @@ class KilledError(BaseException):
 
 
 @dataclass
+class Life:
+    """Of one run: once it is over, what its threads still do is neither shown nor recorded."""
+
+    over: bool = False
+
+
+@dataclass
 class World:
     """One account, one control plane, one directory.
 
@@ -75,7 +82,7 @@ class World:
     runs: int = 0
     binary: Binary = BINARY
     environ: dict[str, str] = field(default_factory=lambda: {"AWS_ACCESS_KEY_ID": "AKIAMEMORY"})
-    _dead: bool = False
+    _life: Life = field(default_factory=Life)
 
     def __post_init__(self) -> None:
         self.iam = Iam(self.now)
@@ -164,17 +171,21 @@ class World:
         self.log.clear()
         self.events.clear()
         self.plane.calls.clear()
-        self.instants, self._dead = 0, False
-        journal = Journal(work_dir / JOURNAL, self.now, f"run-{self.runs}", lambda: self._dead)
-        outside = Outside(
-            self.environ, self.directory, self._emit, self.time.clock, self._sleep, self.now, services=self
-        )
+        self.instants, self._life = 0, Life()
+        life = self._life
+
+        def emit(event: Event) -> None:
+            if not life.over:
+                self.events.append(event)
+
+        journal = Journal(work_dir / JOURNAL, self.now, f"run-{self.runs}", lambda: life.over)
+        outside = Outside(self.environ, self.directory, emit, self.time.clock, self._sleep, self.now, services=self)
         run = Run(stack, work_dir, outside, choices, journal)
         try:
             with hold(work_dir, verb=verb, now=self.now, wait=0.0), journal.of_run(verb, __version__):
                 yield run
         except KilledError:
-            self._put_back(work_dir)
+            self._put_back()
             raise
         except GridbyocError as error:
             self._search(work_dir, f"{error!r} {error.__dict__}")
@@ -240,7 +251,7 @@ class World:
 
     def happens(self, what: str) -> None:
         """Note it; die here, if this is the instant; let somebody else act."""
-        if self._dead:
+        if self._life.over:
             raise KilledError
         if not what.startswith("before "):
             self.log.append(what)
@@ -253,26 +264,23 @@ class World:
             self._die()
 
     def _die(self) -> None:
-        self._dead = True
+        self._life.over = True
         copy = self.directory / "as-it-was"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.directory / ".gridbyoc", copy, symlinks=True)
         raise KilledError
 
-    def _put_back(self, work_dir: Path) -> None:
+    def _put_back(self) -> None:
         """What the dying process would have cleaned up is there again; the lock is the kernel's to drop."""
-        shutil.rmtree(self.directory / ".gridbyoc")
+        gone = self.directory / "as-it-went-on"
+        (self.directory / ".gridbyoc").rename(gone)
         (self.directory / "as-it-was").rename(self.directory / ".gridbyoc")
-        self._dead = False
+        shutil.rmtree(gone, ignore_errors=True)
 
     def _look_for_locked_out(self, what: str) -> None:
         for ident, (role, external_id) in self.plane.held().items():
             if external_id and external_id not in self.iam.accepted(role):
                 self.locked_out.append(f"{ident} at {what}")
-
-    def _emit(self, event: Event) -> None:
-        if not self._dead:
-            self.events.append(event)
 
     def _sleep(self, seconds: float) -> None:
         self.time.sleep(seconds)
