@@ -23,9 +23,20 @@ from gridbyoc.aws.policy import (
 from gridbyoc.aws.policy.patterns import ANY, ONE, glob, read_pattern
 from gridbyoc.stack.secret import Secret
 
-ACTIONS = st.sampled_from(["s3:GetObject", "s3:*", "*", "S3:get*", "ec2:RunInstances", "ec2:?unInstances", "iam:*"])
+ACTIONS = st.sampled_from(
+    ["s3:GetObject", "s3:*", "*", "S3:get*", "ec2:RunInstances", "ec2:?unInstances", "iam:*", "*:*", "s?:*"]
+)
 RESOURCES = st.sampled_from(
-    ["*", "arn:aws:s3:::a/*", "arn:aws:s3:::${aws:username}/*", "arn:aws:s3:::a/b", "arn:aws:ec2:*"]
+    [
+        "*",
+        "arn:aws:s3:::a/*",
+        "arn:aws:s3:::${aws:username}/*",
+        "arn:aws:s3:::a/b",
+        "arn:aws:ec2:*",
+        "arn:aws:s3",
+        "arn:aws:s3:*a/b",
+        "arn:aws:s3:::${app:a}",
+    ]
 )
 OPERATORS = st.builds(
     lambda quantifier, base, exists: f"{quantifier}{base}{exists}",
@@ -46,12 +57,36 @@ OPERATORS = st.builds(
             "NotIpAddress",
             "BinaryEquals",
             "Odd",
+            "stringEquals",
+            "ArnEquals",
+            "NumericEquals",
+            "DateEquals",
         ]
     ),
     st.sampled_from(["", "IfExists"]),
 )
 TEXTS = st.sampled_from(
-    ["a", "b", "A", "*", "a?", "true", "false", "10", "2026-01-01", "10.0.0.1", "${aws:username}", ""]
+    [
+        "a",
+        "b",
+        "A",
+        "*",
+        "a?",
+        "true",
+        "True",
+        "10",
+        "1e3",
+        "2026-01-01",
+        "2026",
+        "10.0.0.1",
+        "arn:aws:s3:::a/b",
+        "arn:*:*:*:*:*",
+        "${aws:username}",
+        "${app:a, 'x'}",
+        "${app:a,'x'}",
+        "${app:a",
+        "",
+    ]
 )
 CONDITIONS = st.dictionaries(
     OPERATORS,
@@ -149,6 +184,21 @@ def test_what_is_not_known_is_never_more_than_what_is(policy: Policy, request: R
     guessed = evaluate([policy], open_request).effect
     if guessed != "unknown":
         assert evaluate([policy], closed).effect in (guessed, "unknown")
+
+
+@given(DOCUMENTS, REQUESTS)
+def test_another_spelling_gives_nothing(document: dict[str, Any], request: Request) -> None:
+    """What IAM makes of an element in another case is not known: no statement decides by it."""
+    spelled = {**document, "Statement": [_respelled(statement) for statement in document["Statement"]]}
+    policy = parse_policy(spelled, name="p", kind="identity")
+    assert evaluate([policy], request).effect in ("unknown", "denied")
+    as_it_should_be = evaluate([parse_policy(document, name="p", kind="identity")], request)
+    if evaluate([policy], request).effect == "denied":
+        assert as_it_should_be.effect == "denied"
+
+
+def _respelled(statement: dict[str, Any]) -> dict[str, Any]:
+    return {name.lower() if name == "Effect" else name: value for name, value in statement.items()}
 
 
 JSON = st.recursive(

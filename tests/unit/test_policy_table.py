@@ -147,6 +147,8 @@ TRUST = [
     TrustCase("the key in another case", policy(trust(condition={"StringEquals": {"STS:externalid": ID}})), "allowed"),
     TrustCase("the operator in another case", by("stringequals", ID), "unknown"),
     TrustCase("the set operator in another case", by("forAllValues:StringEquals", ID), "unknown"),
+    TrustCase("Statement in another case", {"Version": "2012-10-17", "statement": [trust(condition=EXACT)]}, "unknown"),
+    TrustCase("Version in another case", {"version": "2012-10-17", "Statement": [trust(condition=EXACT)]}, "unknown"),
     TrustCase(
         "the Effect's name in another case",
         policy({"effect": "Allow", **{k: v for k, v in trust(condition=EXACT).items() if k != "Effect"}}),
@@ -512,6 +514,13 @@ IDENTITY = [
         "unknown",
         resource="arn:aws:s3:::a",
         context={"aws:TagKeys": ["a", "b"]},
+    ),
+    IdentityCase(
+        "a variable of an empty value",
+        policy(allow(resource="arn:aws:s3:::${app:Key}data")),
+        "unknown",
+        resource="arn:aws:s3:::data",
+        context={"app:Key": ""},
     ),
     IdentityCase(
         "a variable that is not known",
