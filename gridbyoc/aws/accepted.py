@@ -53,6 +53,24 @@ def external_ids_in(document: object) -> frozenset[Secret]:
         return frozenset()
 
 
+def external_ids_written(document: object) -> frozenset[Secret]:
+    """Every text that stands under ``sts:ExternalId`` anywhere in a document, accepted or not: for hiding it."""
+    if isinstance(document, Mapping):
+        own = (
+            each
+            for key, values in document.items()
+            if str(key).lower() == EXTERNAL_ID.lower()
+            for each in _listed(values)
+        )
+        inner = (each for value in document.values() for each in external_ids_written(value))
+        return frozenset((*(Secret(each) for each in own if isinstance(each, str)), *inner))
+    return (
+        frozenset(each for value in document for each in external_ids_written(value))
+        if isinstance(document, list)
+        else frozenset()
+    )
+
+
 def _accepted(policy: Mapping[str, Any]) -> Iterator[Secret]:
     for statement in _listed(policy.get("Statement")):
         if not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":

@@ -38,7 +38,7 @@ def attestation(proof: Proof) -> dict[str, Any]:
         "account_id": role.account_id,
         "role_arn": role.arn,
         "trusted_account_id": proof.trusted_account_id,
-        "external_id_checked": role.trust.document is not None,
+        "external_id_checked": any(f.code == "GBY-V001" and f.verdict in ("pass", "fail") for f in proof.findings),
         "verdict": proof.verdict,
         "findings": [finding_object(finding) for finding in proof.findings],
         "digests": DIGESTS,

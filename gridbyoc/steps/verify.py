@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gridbyoc.aws import Caller, caller_identity, guard_account
-from gridbyoc.aws.accepted import external_ids_in
+from gridbyoc.aws.accepted import external_ids_in, external_ids_written
 from gridbyoc.aws.live_role import LiveRole, read_live_role
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
 from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.overlap import NO_ROTATION, rotation_of
+from gridbyoc.steps.overlap import NO_ROTATION, Rotation, rotation_of
 from gridbyoc.steps.prepare import open_runner, read_outputs
 from gridbyoc.steps.run import Run, utc_now
 from gridbyoc.steps.verdict import Verdict, worst
@@ -33,6 +33,7 @@ class Proof:
     external_id: Secret
     findings: tuple[VerifyFinding, ...]
     time: datetime
+    rotation: Rotation = NO_ROTATION
 
     @property
     def verdict(self) -> Verdict:
@@ -67,7 +68,7 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     )
     findings = verify(subject)
     trusted = trusted_account_of(stack.role)
-    return Proof(stack.name, role, caller, trusted, outputs.external_id, findings, time)
+    return Proof(stack.name, role, caller, trusted, outputs.external_id, findings, time, rotation)
 
 
 def verify(subject: Subject) -> tuple[VerifyFinding, ...]:
@@ -77,7 +78,7 @@ def verify(subject: Subject) -> tuple[VerifyFinding, ...]:
     found = [question(trust) for question in ADMISSIONS]
     found += [reading(trust) for reading in READINGS]
     found += [check(grants) for check in GRANTS if subject.own_module or check is not own_policy]
-    secrets = (subject.external_id, *external_ids_in(subject.role.trust.document))
+    secrets = (subject.external_id, *external_ids_written(subject.role.trust.document))
     return tuple(_finished(finding, secrets) for finding in found)
 
 

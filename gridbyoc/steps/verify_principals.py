@@ -298,7 +298,8 @@ def _entries(trust: TrustCase) -> list[tuple[Statement, PrincipalEntry]]:
 def _finding(trust: TrustCase, code: str, check: str, remarks: Iterable[Remark], good: str, fix: str) -> VerifyFinding:
     unread = [statement for statement in trust.policy.statements if statement.name.number == 0]
     if unread:
-        return VerifyFinding(code, check, "unknown", f"{trust.policy.name}: {unread[0].strange}")
+        fix = "Run it as somebody who may read the role, or put its trust policy right."
+        return VerifyFinding(code, check, "unknown", f"{trust.policy.name}: {unread[0].strange}", fix)
     found: Sequence[Remark] = list(remarks)
     if not found:
         return VerifyFinding(code, check, "pass", good)

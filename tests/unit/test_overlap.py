@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 
 from gridbyoc.aws import AwsSession, Caller, accepted_external_ids
-from gridbyoc.aws.accepted import external_ids_in
+from gridbyoc.aws.accepted import external_ids_in, external_ids_written
 from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.errors import AwsError, ControlPlaneError
 from gridbyoc.stack.secret import Secret
@@ -127,6 +127,15 @@ def test_what_is_an_accepted_id(statements: Any, accepted: set[str]) -> None:
     document = {"Version": "2012-10-17", "Statement": statements}
     for form in (document, quote(json.dumps(document))):
         assert {value.reveal() for value in external_ids_in(form)} == accepted
+
+
+def test_every_id_that_is_written_is_hidden() -> None:
+    statements = [
+        allow("StringLike", "STS:externalid", [OLD, 5]),
+        {"Effect": "Deny", "Condition": {"X": [{"sts:ExternalId": OWN}]}},
+    ]
+    assert external_ids_written({"Statement": statements}) == frozenset({Secret(OLD), Secret(OWN)})
+    assert external_ids_written(None) == frozenset()
 
 
 @pytest.mark.parametrize("document", [None, "{", "[]", []])

@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,10 +20,24 @@ from gridbyoc.show.page.data import page_object
 from gridbyoc.show.page.html import is_page
 from gridbyoc.stack.model import ControlPlane
 from gridbyoc.steps.drift import DriftFound
-from gridbyoc.steps.page.granted import declared_grant
+from gridbyoc.steps.page.granted import declared_grant, live_grant
 from gridbyoc.steps.page.model import PastRun, Reading
 from gridbyoc.steps.status import Status
-from tests.unit.page_kit import CANARY, ROLE, STACK, STYLES, a_page, document, html, live_role, read, trust
+from tests.unit.page_kit import (
+    AUDIT,
+    CANARY,
+    CONTROL_PLANE,
+    ROLE,
+    STACK,
+    STYLES,
+    a_page,
+    document,
+    html,
+    live_role,
+    read,
+    subject_of,
+    trust,
+)
 
 SECTIONS = ["granted", "clusters", "cost", "runs", "preflight", "proof", "drift", "history"]
 HOSTILE = [
@@ -62,6 +77,24 @@ def hostile_page(text: str) -> str:
 def shape(text: str) -> list[tuple[str, tuple[str, ...]]]:
     """Which elements there are, with the names of their attributes."""
     return [(each.tag, tuple(each.attributes)) for each in read(text).elements]
+
+
+@pytest.mark.parametrize(
+    "statement, verdict",
+    [
+        (trust(CONTROL_PLANE), "pass"),
+        (trust(CONTROL_PLANE, ids=None), "fail"),
+        (trust(CONTROL_PLANE, ids=(CANARY, "another-id")), "fail"),
+        (trust(CONTROL_PLANE, Condition={"ForAllValues:StringEquals": {"sts:ExternalId": CANARY}}), "fail"),
+        (trust(CONTROL_PLANE, Condition={"StringLike": {"sts:ExternalId": CANARY}}), "warn"),
+        (trust(AUDIT, ids=None), "warn"),
+        ({**trust(), "Effect": "Deny", "NotPrincipal": {"AWS": AUDIT}, "Principal": None}, "unknown"),
+        (trust("arn:aws:iam::666666666666:root"), "fail"),
+    ],
+)
+def test_whom_the_role_admits_is_judged_as_verify_does(statement: dict[str, Any], verdict: str) -> None:
+    granted = live_grant(subject_of(live_role(statement)))
+    assert [each.verdict for each in granted.admitted] == [verdict]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -509,12 +509,25 @@ def test_a_principal_that_may_come_without_an_id_cannot_be_told() -> None:
     assert verdicts(one)["GBY-V007"] == "unknown"
 
 
-@pytest.mark.parametrize("document", [None, {"Statement": "nonsense"}])
-def test_a_trust_policy_that_is_not_read_proves_nothing(document: dict[str, Any] | None) -> None:
-    trust = LiveDocument("trust", "trust", document, unread="" if document else "the caller may not call iam:GetRole")
+@pytest.mark.parametrize(
+    "body, why",
+    [
+        (None, "it could not be read (the caller may not call iam:GetRole)"),
+        (
+            {"Statement": "nonsense"},
+            "it could not be understood (The trust policy has no Statement, or one that is not",
+        ),
+        (document({"Effect": "Allow"}), "(Statement 1 of the trust policy has neither Action nor NotAction.)"),
+        (document(admit(Condition=[ID])), "(Statement 1 of the trust policy has a Condition that is not an object"),
+        ({**document(admit()), "Version": "2030-01-01"}, "(The trust policy has an unknown Version.)"),
+    ],
+)
+def test_a_trust_policy_that_is_not_read_proves_nothing_and_says_why(body: dict[str, Any] | None, why: str) -> None:
+    trust = LiveDocument("trust", "trust", body, unread="" if body else "the caller may not call iam:GetRole")
     found = findings(role(trust=trust))
     assert {found[f"GBY-V{n:03}"].verdict for n in range(1, 14)} == {"unknown"}
-    assert "could not be " in found["GBY-V001"].detail
+    assert all(why in found[f"GBY-V{n:03}"].detail for n in range(1, 14))
+    assert attestation(proof(role(trust=trust)))["external_id_checked"] is False
 
 
 def test_needed_actions_that_are_missing_name_the_policy() -> None:

@@ -9,7 +9,7 @@ from threading import Event
 from typing import TypeVar
 
 import gridbyoc
-from gridbyoc.aws.accepted import external_ids_in
+from gridbyoc.aws.accepted import external_ids_written
 from gridbyoc.errors import GridbyocError, InterruptedRunError
 from gridbyoc.render import standing_ids
 from gridbyoc.stack.secret import Secret
@@ -167,7 +167,8 @@ def _granted(run: Run, proven: Reading[Proof]) -> Granted:
         return declared_grant(run.stack)
     stack = run.stack
     own_module = stack.terraform.module is None
-    return live_grant(Subject(proof.role, proof.external_id, stack.role, stack.aws.region, proof.time, own_module))
+    subject = Subject(proof.role, proof.external_id, stack.role, stack.aws.region, proof.time, own_module)
+    return live_grant(replace(subject, rotation=proof.rotation))
 
 
 def _secrets(run: Run, proven: Reading[Proof], outputs: Reading[Outputs]) -> tuple[Secret, ...]:
@@ -176,7 +177,7 @@ def _secrets(run: Run, proven: Reading[Proof], outputs: Reading[Outputs]) -> tup
     found = [*((override,) if override else ()), *standing_ids(run.work_dir), *_environ(run.outside.environ)]
     found += [outputs.value.external_id] if outputs.value else []
     if proof is not None:
-        found += [proof.external_id, *(external_ids_in(proof.role.trust.document or {}))]
+        found += [proof.external_id, *(external_ids_written(proof.role.trust.document))]
     return tuple(dict.fromkeys(found))
 
 

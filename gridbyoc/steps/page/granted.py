@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.aws.policy import Policy, PrincipalEntry, Statement
-from gridbyoc.aws.policy.trust import may_assume
+from gridbyoc.aws.policy.trust import id_conditions, may_assume
 from gridbyoc.stack.model import Role, Stack
 from gridbyoc.stack.role_defaults import managed_policies_of, statements_of, trusted_account_of
 from gridbyoc.stack.words import enumerated
@@ -76,7 +76,8 @@ def _admitted(trust: TrustCase) -> Iterator[Admitted]:
 def _principal(trust: TrustCase, statement: Statement, entry: PrincipalEntry, *, negated: bool) -> Admitted:
     name, terms = trust.named(entry), _terms(statement)
     if statement.effect == "Deny":
-        return Admitted(f"all but {name}" if negated else name, "a Deny", f"refused {terms}".strip(), "pass")
+        refused = f"refused {terms}".strip()
+        return Admitted(f"all but {name}" if negated else name, "a Deny", refused, "unknown" if negated else "pass")
     if negated:
         return Admitted(f"all but {name}", "a NotPrincipal", terms, "fail")
     declared = entry.kind == "AWS" and name in trust.declared
@@ -91,7 +92,9 @@ def _verdict(trust: TrustCase, statement: Statement, name: str, declared: bool) 
     if name in trust.without_id and not _asks_for_id(statement):
         return "warn"
     remark = id_remark(trust, statement)
-    return remark.verdict if remark else "pass"
+    ids = {text for each in id_conditions(statement) for text in each.values} & trust.literal_ids
+    further = [trust.further(text) for text in ids - {trust.subject.external_id.reveal()}]
+    return worst([*further, remark.verdict] if remark else further)
 
 
 def _asks_for_id(statement: Statement) -> bool:
