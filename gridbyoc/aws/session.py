@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from botocore import exceptions
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -24,17 +25,6 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from gridbyoc.aws.credential_words import (
-    LOGIN_OVER,
-    PROCESS,
-    Looked,
-    explained,
-    help_for,
-    help_for_code,
-    looked_in,
-    refused_role,
-)
-from gridbyoc.aws.shared_files import read_shared_files
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, AwsError
 from gridbyoc.errors.cards import AWS_CARDS, ENDPOINTS, card_for, carrying, without_secrets
 
@@ -46,6 +36,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_sts import STSClient
 
+    from gridbyoc.aws.credential_words import Looked
     from gridbyoc.aws.identity import Caller
 
 CREDENTIAL_CODES = frozenset(
@@ -76,7 +67,7 @@ CREDENTIAL_ERRORS = (
     SSOError,
     TokenRetrievalError,
     RuntimeError,  # what domain_errors lets through: credentials of the environment that have expired
-    *LOGIN_OVER,
+    getattr(exceptions, "LoginError", SSOError),  # `aws login` (2025 on): an older botocore does not know it
 )
 
 
@@ -173,6 +164,8 @@ def retrieving(core: CoreSession | None, method: str = "") -> Iterator[None]:
     except ClientError as error:
         raise _not_given(what, error, _looked(core, method)) from None
     except (BotoCoreError, OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError) as error:
+        from gridbyoc.aws.credential_words import explained
+
         looked = _looked(core, method)
         if not _of_credentials(error, looked):
             raise
@@ -186,12 +179,17 @@ def retrieving(core: CoreSession | None, method: str = "") -> Iterator[None]:
 
 def _looked(core: CoreSession | None, method: str) -> Looked:
     """The process's own environment is what botocore reads."""
+    from gridbyoc.aws.credential_words import looked_in  # here and below: only an error needs words
+    from gridbyoc.aws.shared_files import read_shared_files
+
     files = read_shared_files(os.environ, Path.home())
     return looked_in(core.instance_variables().get("profile") if core else None, files, os.environ, method)
 
 
 def _of_credentials(error: Exception, looked: Looked) -> bool:
     """A process may print any JSON, which botocore takes for an object; elsewhere these two are faults of a program."""
+    from gridbyoc.aws.credential_words import PROCESS
+
     if isinstance(error, RuntimeError):
         return "still expired" in str(error)  # how botocore.credentials says so
     return not isinstance(error, (AttributeError, TypeError)) or looked.found(PROCESS) is not None
@@ -199,6 +197,8 @@ def _of_credentials(error: Exception, looked: Looked) -> bool:
 
 def _not_given(what: str, error: ClientError, looked: Looked) -> AwsError:
     """AWS refused the credentials of a role, an SSO login or a web identity; a refusal that passes proves nothing."""
+    from gridbyoc.aws.credential_words import help_for_code, refused_role
+
     code = error_code(error)
     if code in BUSY or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
         return _with_card(_refused(what, error))
@@ -241,6 +241,8 @@ def _with_card(error: AwsError, operation: str = "") -> AwsError:
 
 def _unanswered(what: str, error: Exception) -> AwsError:
     if isinstance(error, CREDENTIAL_ERRORS):
+        from gridbyoc.aws.credential_words import help_for
+
         return AwsCredentialsError(f"{what}.", why=str(error).strip(), fix=help_for(error), rerun=SAFE_NOTHING_DONE)
     if isinstance(error, (ConnectionError, HTTPClientError)):
         fix = "Check the network, the proxy, the region, AWS_ENDPOINT_URL, and the credentials for line breaks."
@@ -297,6 +299,8 @@ def _refused(what: str, error: ClientError) -> AwsError:
     code = error_code(error)
     message = str(error.response.get("Error", {}).get("Message", "")) or code
     if code in CREDENTIAL_CODES:
+        from gridbyoc.aws.credential_words import help_for_code
+
         return AwsCredentialsError(
             f"{what}.", why=f"{code}: {message}", fix=help_for_code(code), rerun=SAFE_NOTHING_DONE
         )

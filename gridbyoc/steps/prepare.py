@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from gridbyoc.aws import role_is_gone
-from gridbyoc.aws.credential_feed import Asked, CredentialFeed
 from gridbyoc.control_plane.model import Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError, OutputMissingError
 from gridbyoc.render import PreviousRole, Rendered, render, standing_account, standing_ids
@@ -19,6 +19,9 @@ from gridbyoc.steps.run import Run
 from gridbyoc.steps.settle import settle_local_state
 from gridbyoc.steps.state_place import init_in_place
 from gridbyoc.terraform import LOCK_TIMEOUT, Binary, ModuleInState, Outputs, Runner, module_in
+
+if TYPE_CHECKING:
+    from gridbyoc.aws.credential_feed import CredentialFeed
 
 MODULE = "module.gridbyoc"
 """Where the state keeps the stack's role."""
@@ -75,6 +78,8 @@ def open_runner(run: Run) -> tuple[Runner, Binary]:
 
 def _credentials(run: Run) -> CredentialFeed:
     """Terraform gets those of the run's own sessions, for the provider and for a backend with a profile of its own."""
+    from gridbyoc.aws.credential_feed import Asked, CredentialFeed  # here: a run that changes nothing needs none
+
     backend = run.stack.terraform.backend
     asked = Asked(run.stack.aws.profile, backend.profile if isinstance(backend, S3Backend) else None)
     outside = run.outside

@@ -53,7 +53,7 @@ def provider_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(f"{name}={value}" for name, value in environ.items() if _PROVIDER_SETTINGS.fullmatch(name)))
 
 
-class CredentialSource(Protocol):
+class CredentialSupply(Protocol):
     """Where Terraform gets its AWS credentials."""
 
     @property
@@ -80,7 +80,7 @@ def child_environment(
     """``environ`` for a Terraform process: credentials, proxies and the plugin cache pass, traps do not.
 
     ``cli_config`` is the CLI configuration written for this run (see ``mirror``); without one the caller's own
-    TF_CLI_CONFIG_FILE stays, if the file is there. ``offered`` is what a ``CredentialSource`` sets and takes away.
+    TF_CLI_CONFIG_FILE stays, if the file is there. ``offered`` is what a ``CredentialSupply`` sets and takes away.
     """
     offered = offered or {}
     environ = {**environ, **{name: value for name, value in offered.items() if value is not None}}

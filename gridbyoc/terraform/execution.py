@@ -22,7 +22,7 @@ from gridbyoc.terraform.agreement import (
 from gridbyoc.terraform.binary import Binary, nearest_directory
 from gridbyoc.terraform.child import Clock, Command, NotStartedError
 from gridbyoc.terraform.command_line import TerraformCommandLine
-from gridbyoc.terraform.environment import CallersOwn, CredentialSource, child_environment
+from gridbyoc.terraform.environment import CallersOwn, CredentialSupply, child_environment
 from gridbyoc.terraform.failures import WRITES, Failure, failed, interrupted
 from gridbyoc.terraform.interrupts import Interrupts
 from gridbyoc.terraform.logs import Logs
@@ -82,7 +82,7 @@ class Settings:
     clock: Clock = time.monotonic
     now: Callable[[], datetime] = field(default=utc_now)
     run_command: RunCommand = run
-    credentials: CredentialSource = field(default_factory=CallersOwn)
+    credentials: CredentialSupply = field(default_factory=CallersOwn)
     stands_in_for: Path | None = None
 
 

@@ -17,7 +17,7 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform.agreement import wrapper_error
 from gridbyoc.terraform.binary import Binary
 from gridbyoc.terraform.command_line import FLAG
-from gridbyoc.terraform.environment import CallersOwn, CredentialSource
+from gridbyoc.terraform.environment import CallersOwn, CredentialSupply
 from gridbyoc.terraform.errored import refuse_errored
 from gridbyoc.terraform.events import Diagnostic, TerraformEvent
 from gridbyoc.terraform.execution import Call, Execution, Said, Settings, document_of, utc_now
@@ -86,7 +86,7 @@ class Runner:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
         run_command: RunCommand = run,
-        credentials: CredentialSource | None = None,
+        credentials: CredentialSupply | None = None,
         stands_in_for: Path | None = None,
     ) -> None:
         self.binary = binary
