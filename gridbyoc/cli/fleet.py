@@ -136,7 +136,7 @@ def _require_approval(app: App, verb: str, given: dict[str, Any]) -> None:
     name, flag = _APPROVALS.get(verb, ("", ""))
     if name and not given.get(name) and not (verb == "destroy" and app.interactive):
         raise ApprovalRequiredError(
-            f"`fleet {verb}` asks nothing, and needs {flag}.",
+            f"`fleet {verb}` needs {flag}{' where there is no terminal to ask on' if verb == 'destroy' else ''}.",
             fix="Look at `gridbyoc fleet plan`, then run again with it.",
             rerun=SAFE_NOTHING_DONE,
         )
