@@ -4,6 +4,7 @@ from gridbyoc.render.data import data_dir
 from gridbyoc.render.digests import file_digest, module_digest, root_digest
 from gridbyoc.render.hcl import hcl
 from gridbyoc.render.root import PreviousRole, s3_settings
+from gridbyoc.render.values import KnownPolicies
 from gridbyoc.render.work_dir import (
     Rendered,
     read_by_terraform,
@@ -16,6 +17,7 @@ from gridbyoc.render.work_dir import (
 )
 
 __all__ = [
+    "KnownPolicies",
     "PreviousRole",
     "Rendered",
     "data_dir",

@@ -14,8 +14,9 @@ from gridbyoc.errors import StackError
 from gridbyoc.render.hcl import align, is_identifier
 from gridbyoc.render.module import CalledModule, File
 from gridbyoc.render.templates import template_environment
-from gridbyoc.render.values import root_values
+from gridbyoc.render.values import NONE_KNOWN, KnownPolicies, root_values
 from gridbyoc.stack.model import S3Backend, Stack
+from gridbyoc.stack.rules.terraform import EXCLUSIVE_SINCE
 from gridbyoc.stack.secret import Secret
 
 VALUES = "terraform.tfvars.json"
@@ -50,9 +51,10 @@ def root_files(
     previous: Sequence[Secret] = (),
     previous_role: PreviousRole | None = None,
     account_id: str | None = None,
+    known: KnownPolicies = NONE_KNOWN,
 ) -> dict[str, File]:
     """Every file of the root module by its name. Raises ``StackError`` for module inputs that cannot be written."""
-    values = root_values(stack, previous, account_id)
+    values = root_values(stack, previous, account_id, known)
     if previous_role is not None:
         values |= {"previous_role_name": previous_role.name, "previous_role_path": previous_role.path}
     _check_inputs(values.get("module_inputs", {}))
@@ -64,7 +66,8 @@ def root_files(
         "previous_role": previous_role,
         "foreign": stack.terraform.module is not None,
         "s3": settings,
-        "aws_provider_version": stack.terraform.aws_provider_version or AWS_PROVIDER,
+        "exclusive": stack.role.exclusive,
+        "aws_provider_version": _provider_version(stack),
         "required_version": _NATIVE_LOCK_SINCE if settings and "use_lockfile" in settings else _FLOOR,
     }
     environment = _environment()
@@ -76,6 +79,15 @@ def root_files(
     files = {name: File(align(text).encode()) for name, text in texts.items()}
     files[VALUES] = File((json.dumps(values, indent=2, sort_keys=True) + "\n").encode())
     return files
+
+
+def _provider_version(stack: Stack) -> str:
+    """An exclusive role raises the floor of this root alone; the module's own stays."""
+    given = stack.terraform.aws_provider_version
+    if not stack.role.exclusive:
+        return given or AWS_PROVIDER
+    floor = ">= " + ".".join(map(str, EXCLUSIVE_SINCE))
+    return f"{given}, {floor}" if given else AWS_PROVIDER.replace(">= 5.0", floor)
 
 
 @cache

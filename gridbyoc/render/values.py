@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gridbyoc.stack.model import PolicyStatement, Role, Stack
@@ -14,11 +15,31 @@ TAGS_PER_ROLE = 50
 """How many tags IAM takes on a role (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)."""
 
 
-def root_values(stack: Stack, previous: Sequence[Secret] = (), account_id: str | None = None) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class KnownPolicies:
+    """The known policies (``role.known_policies``, ``known_inline_policies``) that are on the live role.
+
+    An exclusive role keeps these. Terraform would attach a known one that is not on it: so only these are rendered.
+    """
+
+    attached: tuple[str, ...] = ()
+    inline: tuple[str, ...] = ()
+
+
+NONE_KNOWN = KnownPolicies()
+
+
+def root_values(
+    stack: Stack,
+    previous: Sequence[Secret] = (),
+    account_id: str | None = None,
+    known: KnownPolicies = NONE_KNOWN,
+) -> dict[str, Any]:
     """Every variable that the stack sets, by name. A variable that is left out keeps its default.
 
     ``previous``: external ids that the role goes on to accept. Another module takes none. ``account_id``: the only
-    account that the provider may work in; ``None`` is the stack's own ``aws.account_id``.
+    account that the provider may work in; ``None`` is the stack's own ``aws.account_id``. ``known``: for an exclusive
+    role, the known policies that are on it.
     """
     foreign = stack.terraform.module
     values: dict[str, Any] = {
@@ -28,6 +49,8 @@ def root_values(stack: Stack, previous: Sequence[Secret] = (), account_id: str |
         "default_tags": _default_tags(stack),
     }
     values |= {"module_inputs": _plain(foreign.inputs)} if foreign else _role_values(stack.role, previous)
+    if stack.role.exclusive:
+        values |= {"known_policies": list(known.attached), "known_inline_policies": list(known.inline)}
     return {name: value for name, value in values.items() if value not in (None, {})}
 
 

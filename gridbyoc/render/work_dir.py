@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from gridbyoc.render.module import File, called_module
 from gridbyoc.render.root import VALUES, PreviousRole, root_files
+from gridbyoc.render.values import KnownPolicies
 from gridbyoc.stack.files import (
     file_error,
     json_object,
@@ -52,13 +53,15 @@ def render(
     previous_external_ids: Sequence[Secret] | None = None,
     previous_role: PreviousRole | None = None,
     account_id: str | None = None,
+    known: KnownPolicies | None = None,
 ) -> Rendered:
     """Write the root module of ``stack`` into ``work_dir``: only what differs, atomically, readable by the owner only.
 
     ``s3_native_lock``: the Terraform that will run can lock state in S3 by itself. ``previous_external_ids``: what the
     role goes on to accept beside its own; ``None`` leaves those that stand there. ``previous_role`` keeps a role that
     is being replaced. ``account_id`` is the only account that the provider may work in; ``None`` is the stack's own
-    ``aws.account_id``, else the one that the last render wrote. State, lock file, ``.terraform``, journal and logs are
+    ``aws.account_id``, else the one that the last render wrote. ``known``: the known policies on an exclusive role;
+    ``None`` leaves those that stand there. State, lock file, ``.terraform``, journal and logs are
     never touched. Raises ``FileError``, and ``StackError`` for what Terraform could not read.
     """
     module = called_module(stack)
@@ -70,12 +73,13 @@ def render(
         previous=previous,
         previous_role=previous_role,
         account_id=account_id or stack.aws.account_id or standing_account(work_dir),
+        known=_standing_known(stack, work_dir) if known is None else known,
     )
     files = root | dict(module.files)
     make_private_dir(work_dir)
-    known = rendered_files(work_dir)
-    _remember(work_dir, known | files.keys())
-    removed = tuple(name for name in sorted(known - files.keys()) if _remove(work_dir, name))
+    before = rendered_files(work_dir)
+    _remember(work_dir, before | files.keys())
+    removed = tuple(name for name in sorted(before - files.keys()) if _remove(work_dir, name))
     changed = tuple(name for name in sorted(files) if _write(work_dir, name, files[name]))
     _remember(work_dir, files.keys())
     warnings = (*module.warnings, *_stack_warnings(stack, s3_native_lock), *_strangers(work_dir, files))
@@ -86,6 +90,16 @@ def standing_ids(work_dir: Path) -> tuple[Secret, ...]:
     """The previous external ids that the last render wrote; none where there is none, or it cannot be read."""
     found = read_json(work_dir / VALUES).get("previous_external_ids")
     return tuple(Secret(str(value)) for value in found) if isinstance(found, list) else ()
+
+
+def _standing_known(stack: Stack, work_dir: Path) -> KnownPolicies:
+    """The known policies that the last render wrote, as far as the stack file still knows them."""
+    found = read_json(work_dir / VALUES)
+    attached, inline = found.get("known_policies"), found.get("known_inline_policies")
+    return KnownPolicies(
+        tuple(arn for arn in stack.role.known_policies if isinstance(attached, list) and arn in attached),
+        tuple(name for name in stack.role.known_inline_policies if isinstance(inline, list) and name in inline),
+    )
 
 
 def standing_account(work_dir: Path) -> str | None:

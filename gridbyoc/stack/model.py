@@ -46,6 +46,7 @@ class Role:
     and ``external_id_variable`` the environment variable that holds it, if one does.
 
     ``known_policies`` (whole ARNs) and ``known_inline_policies`` (names) are accepted on the role and never managed.
+    ``exclusive``: Terraform takes every other policy off the role.
 
     ``vendor`` is the stack's control plane: its facts stand for the trusted account, the managed policies and the
     statements that the file leaves out (``role_defaults``).
@@ -65,6 +66,7 @@ class Role:
     managed_policies: tuple[str, ...] | None = None
     known_policies: tuple[str, ...] = ()
     known_inline_policies: tuple[str, ...] = ()
+    exclusive: bool = False
     statements: tuple[PolicyStatement, ...] | None = None
     tags: Mapping[str, str] = field(default_factory=no_values)
     vendor: VendorType = "grid"

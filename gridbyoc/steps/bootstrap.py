@@ -11,6 +11,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, StalePlanE
 from gridbyoc.stack.files import remove
 from gridbyoc.stack.model import ClusterSpec
 from gridbyoc.stack.role_defaults import trusted_account_of
+from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.adopt import adopt_strays
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.converged import remember_converged, unchanged
@@ -135,10 +136,37 @@ def _apply(run: Run, site: Site, plan: Plan) -> dict[str, int]:
             step.skipped = True
             step.detail = "nothing to change"
             return {"add": 0, "change": 0, "destroy": 0}
+        _refuse_more_detaches(run, site, plan)
         with run.effect("apply", planned="saved" if plan.saved else "fresh"):
             done = site.runner.apply(plan.saved)
         step.detail = f"{done.add} added, {done.change} changed, {done.destroy} destroyed"
         return {"add": done.add, "change": done.change, "destroy": done.destroy}
+
+
+def _refuse_more_detaches(run: Run, site: Site, plan: Plan) -> None:
+    """Right before the apply, an exclusive role has no policy but those that the plan knew of; ``StalePlanError``.
+
+    Terraform takes off whatever is there at that time, whether or not it stood in the plan.
+    """
+    if plan.policies is None or not plan.exclusive:
+        return
+    reading = read_role(site.preflight.session, plan.policies.role_arn)
+    now = reading.policies(run.stack, plan.grant.external_id if plan.grant else Secret(""))
+    if now is None:
+        return
+    then = {*plan.policies.undeclared, *plan.policies.accepted}
+    more = [
+        f"the apply would take off the role: {name}" for name in (*now.undeclared, *now.accepted) if name not in then
+    ]
+    more += [f"it is not known any more: {why}" for why in now.unknown if why not in plan.policies.unknown]
+    if more:
+        raise StalePlanError(
+            "The role is not known to have only the policies that it had when this was planned.",
+            diagnostics=tuple(more),
+            why="role.exclusive takes off every policy that is not listed; none is taken off that was not shown.",
+            fix="Plan again.",
+            rerun=SAFE_NOTHING_DONE,
+        )
 
 
 def prove_trust(run: Run, site: Site, grant: Grant) -> None:

@@ -21,6 +21,8 @@ ROLE = {
 }
 POLICY = {"arn": "Arn", "policy_id": "PolicyId", "path": "Path", "description": "Description", "tags_all": "tags"}
 """Attribute of the provider → what IAM calls it."""
+EXCLUSIVE = ("aws_iam_role_policies_exclusive", "aws_iam_role_policy_attachments_exclusive")
+"""What the rendered root holds beside the module for an exclusive role: lists of what the role may have."""
 KNOWN = {
     (MODULE, kind)
     for kind in (
@@ -30,7 +32,7 @@ KNOWN = {
         "aws_partition",
         "terraform_data",
     )
-}
+} | {(None, kind) for kind in EXCLUSIVE}
 """What the gridbyoc module is made of; its ``terraform_data`` lie in the state alone."""
 
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Grant, Phase
 from gridbyoc.errors import ClusterConflictError, TrustError
+from gridbyoc.render import KnownPolicies
 from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.steps.changes import cluster_changes
 from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
+from gridbyoc.steps.plan import known_on, policies_read, role_reading
 from gridbyoc.steps.prepare import Site, current_grant, prepare, rerender
 from gridbyoc.steps.review.details import AttributeChange, output_details, resource_details
 from gridbyoc.steps.review.outside import changed_outside
 from gridbyoc.steps.review.review import permission_sentences, redactor_of
 from gridbyoc.steps.review.words import RoleSentence
-from gridbyoc.steps.role_policies import NOT_COMPARED, read_role
+from gridbyoc.steps.role_policies import NOT_COMPARED, RolePolicies
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.scratch import scratch_run
 
@@ -62,15 +64,18 @@ def find_drift(run: Run) -> DriftFound:
         if grant is None:
             found.differences.append(Drift("terraform", "role", "nothing has been applied yet"))
             return found
-        _terraform(reading, site, grant, found)
-        _role(reading, site, grant, found)
+        roles = {arn: role_reading(reading, site, replace(grant, role_arn=arn)) for arn in sorted(site.roles(grant))}
+        _terraform(reading, site, grant, known_on(reading, roles[grant.role_arn]), found)
+        _trust(reading, site, grant, found)
+        for role in roles.values():
+            _policies(policies_read(reading, role, grant), found)
         found.differences += _control_plane(reading, site, grant)
         return found
 
 
-def _terraform(run: Run, site: Site, grant: Grant, found: DriftFound) -> None:
+def _terraform(run: Run, site: Site, grant: Grant, known: KnownPolicies | None, found: DriftFound) -> None:
     kept = ids_to_keep(site, grant, site.preflight.clusters)
-    rerender(run, site, kept)
+    rerender(run, site, kept, known)
     with run.step("plan") as step:
         saved = run.work_dir / SAVED_PLAN
         plan = site.runner.plan(out=saved, lock=False)
@@ -93,17 +98,14 @@ def _terraform(run: Run, site: Site, grant: Grant, found: DriftFound) -> None:
     found.permissions += permission_sentences(run.stack, shown, redactor)
 
 
-def _role(run: Run, site: Site, grant: Grant, found: DriftFound) -> None:
-    """The live trust policy, and the policies of the role and of one that is being replaced."""
-    _trust(run, site, grant, found)
-    for arn in sorted(site.roles(grant)):
-        policies = read_role(site.preflight.session, arn).policies(run.stack, grant.external_id)
-        if policies is None:
-            found.remarks += () if NOT_COMPARED in found.remarks else (NOT_COMPARED,)
-            continue
-        found.differences += (Drift("role", subject, detail) for subject, detail in policies.differences())
-        found.unknown += policies.unknown
-        found.remarks += (f"Accepted on the role by the stack file: {name}." for name in policies.accepted)
+def _policies(compared: RolePolicies | None, found: DriftFound) -> None:
+    """The policies of the role, or of one that is being replaced."""
+    if compared is None:
+        found.remarks += () if NOT_COMPARED in found.remarks else (NOT_COMPARED,)
+        return
+    found.differences += (Drift("role", subject, detail) for subject, detail in compared.differences())
+    found.unknown += compared.unknown
+    found.remarks += (f"Accepted on the role by the stack file: {name}." for name in compared.accepted)
 
 
 def _trust(run: Run, site: Site, grant: Grant, found: DriftFound) -> None:

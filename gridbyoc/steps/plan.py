@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from gridbyoc.control_plane.model import Grant
+from gridbyoc.render import KnownPolicies
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.background import Background
@@ -19,8 +21,10 @@ from gridbyoc.steps.prepare import MODULE, Site, current_grant, rerender
 from gridbyoc.steps.role_policies import RolePolicies, RoleReading, own_policy_arn, read_role
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.vendor_defaults import keep_standing_role
-from gridbyoc.terraform import PlanSummary, ResourceChange
+from gridbyoc.terraform import PlanSummary, ResourceChange, module_in
 
+ATTACHMENTS_EXCLUSIVE = "aws_iam_role_policy_attachments_exclusive"
+INLINE_EXCLUSIVE = "aws_iam_role_policies_exclusive"
 ROLE = f"{MODULE}.aws_iam_role.this"
 OWN_ATTACHMENT = f"{MODULE}.aws_iam_role_policy_attachment.this[0]"
 _MANAGED = re.compile(re.escape(MODULE) + r'\.aws_iam_role_policy_attachment\.managed\["(.+)"\]')
@@ -58,14 +62,46 @@ class Plan:
                 for change in resources
                 if change.action in {"delete", "replace"} and _real(change.address) and not self._half_made(change)
             ),
+            *self.detaches,
             *(f"cluster {change.name}" for change in self.clusters if change.action == "delete"),
         )
 
     @property
+    def detaches(self) -> tuple[str, ...]:
+        """The policies that an exclusive role would lose. Terraform does it while it makes or changes the lists of
+        what the role may have; its plan names none of them where the lists are new.
+        """
+        lists, left = self.exclusive, self._left
+        if left is None or not lists:
+            return ()
+        return (
+            *(f"{arn} (is detached from the role)" for arn in left.attached if ATTACHMENTS_EXCLUSIVE in lists),
+            *(f"inline policy {name}" for name in left.inline if INLINE_EXCLUSIVE in lists),
+            *(f"policies of the role that are not known ({why})" for why in left.unknown),
+        )
+
+    @property
+    def exclusive(self) -> frozenset[str]:
+        """Which lists of an exclusive role the apply makes or changes, by their resource types.
+
+        Deleting one takes nothing off the role.
+        """
+        made = (change for change in self.terraform.changes if change.action != "delete") if self.terraform else ()
+        return frozenset({change.address.split(".")[0] for change in made} & {ATTACHMENTS_EXCLUSIVE, INLINE_EXCLUSIVE})
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What is not as the stack file says, or not known, and would stay so; a sentence each."""
+        left = self._left
+        if left is None:
+            return ()
         put_right = self.terraform is None or self.terraform.has_changes
-        return self.policies.without(self._taken_off).warnings(put_right=put_right) if self.policies else ()
+        return (replace(left, attached=(), inline=()) if self.detaches else left).warnings(put_right=put_right)
+
+    @property
+    def _left(self) -> RolePolicies | None:
+        """The role's policies without those that Terraform takes off in this plan: its own, or all with the role."""
+        return self.policies.without(self._taken_off) if self.policies else None
 
     @property
     def _taken_off(self) -> frozenset[str] | None:
@@ -93,9 +129,9 @@ def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
     """Plan both sides. The saved plan lies in the work_dir until it is applied or dropped."""
     keep_standing_role(run.stack, site.standing)
     grant = current_grant(run, site)
-    reading = role_reading(site, grant)
+    reading = role_reading(run, site, grant)
     kept = ids_to_keep(site, grant, site.preflight.clusters)
-    rerender(run, site, kept)
+    rerender(run, site, kept, known_on(run, reading))
     with run.step("plan") as step:
         # First what may refuse: a saved plan holds secrets, and must not be left behind.
         changes = cluster_changes(
@@ -107,16 +143,35 @@ def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
             step.detail = f"{summary.add} to add, {summary.change} to change, {summary.destroy} to destroy"
         else:
             step.detail = "a new role"
-    policies = reading.result().policies(run.stack, grant.external_id) if reading and grant else None
+    policies = policies_read(run, reading, grant)
     return Plan(summary, changes, costs_of(run.stack, changes), grant, kept, saved, policies)
 
 
-def role_reading(site: Site, grant: Grant | None) -> Background[RoleReading] | None:
-    """The live role, read beside what goes on; ``None`` where there is none yet."""
-    if grant is None:
+def role_reading(run: Run, site: Site, grant: Grant | None) -> Background[RoleReading] | None:
+    """The live role, read beside what goes on; ``None`` where there is none yet.
+
+    A first apply that was cut off may have left a role without outputs. An exclusive one is read: it loses policies.
+    """
+    arn = grant.role_arn if grant else None
+    if arn is None and run.stack.role.exclusive and not site.fresh:
+        arn = module_in(site.runner.state(), MODULE).role_arn
+    session = site.preflight.session
+    return Background(partial(read_role, session, arn)) if arn else None
+
+
+def policies_read(run: Run, reading: Background[RoleReading] | None, grant: Grant | None) -> RolePolicies | None:
+    """What the reading says of the role's policies, without the external id."""
+    return reading.result().policies(run.stack, grant.external_id if grant else Secret("")) if reading else None
+
+
+def known_on(run: Run, reading: Background[RoleReading] | None) -> KnownPolicies | None:
+    """The known policies on an exclusive role, for its root; ``None``: leave those of the last render."""
+    if not run.stack.role.exclusive:
         return None
-    session, arn = site.preflight.session, grant.role_arn
-    return Background(lambda: read_role(session, arn))
+    if reading is None:
+        return KnownPolicies()
+    policies = reading.result().policies(run.stack, Secret(""))
+    return KnownPolicies(policies.known, policies.known_inline) if policies and not policies.unknown else None
 
 
 def costs_of(stack: Stack, changes: Iterable[ClusterChange]) -> tuple[str, ...]:
@@ -129,5 +184,9 @@ def costs_of(stack: Stack, changes: Iterable[ClusterChange]) -> tuple[str, ...]:
 
 
 def _real(address: str) -> bool:
-    """Whether a resource exists outside the state: ``terraform_data`` holds the external id and nothing in AWS."""
-    return ".terraform_data." not in f".{address}"
+    """Whether a resource exists outside the state: ``terraform_data`` holds the external id and nothing in AWS.
+
+    The lists of an exclusive role are Terraform's own as well: without them the role keeps what it has.
+    """
+    kinds = ("terraform_data", ATTACHMENTS_EXCLUSIVE, INLINE_EXCLUSIVE)
+    return not any(f".{kind}." in f".{address}" for kind in kinds)

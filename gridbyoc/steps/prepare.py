@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gridbyoc.aws import role_is_gone
 from gridbyoc.control_plane.model import Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError, OutputMissingError
-from gridbyoc.render import PreviousRole, Rendered, render, standing_account, standing_ids
+from gridbyoc.render import KnownPolicies, PreviousRole, Rendered, render, standing_account, standing_ids
 from gridbyoc.stack.model import LocalBackend, S3Backend
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import counted
@@ -139,7 +139,9 @@ def _refuse_other_account(run: Run, site: Site) -> None:
         )
 
 
-def rerender(run: Run, site: Site, kept_ids: tuple[Secret, ...] | None = None) -> None:
+def rerender(
+    run: Run, site: Site, kept_ids: tuple[Secret, ...] | None = None, known: KnownPolicies | None = None
+) -> None:
     """Write the root again, as the site stands now; initialise again where that takes it (a module came or went).
 
     The provider may work in the caller's account alone, whether or not the stack file names it.
@@ -151,6 +153,7 @@ def rerender(run: Run, site: Site, kept_ids: tuple[Secret, ...] | None = None) -
         previous_external_ids=kept_ids,
         previous_role=site.previous_role,
         account_id=site.preflight.caller.account_id,
+        known=known,
     )
     if site.runner.init_needed(rendered.digest):
         _init(run, site.runner, rendered.digest)

@@ -20,6 +20,7 @@ from gridbyoc.steps.overlap import hide_their_id, ids_to_keep
 from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.prepare import MODULE, PREVIOUS_MODULE, Site, current_grant, rerender
 from gridbyoc.steps.protection import protection, refuse_if_protected
+from gridbyoc.steps.role_policies import RolePolicies, read_role
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.vendor_defaults import keep_standing_role
 
@@ -105,7 +106,7 @@ def _drop(run: Run, site: Site, grant: Grant, *, may_destroy: bool) -> None:
     """Planned anew, for the wait was long: what nobody was shown may be in the plan by now, and is not destroyed."""
     saved = run.work_dir / SAVED_PLAN
     try:
-        plan = Plan(site.runner.plan(out=saved), (), (), grant)
+        plan = Plan(site.runner.plan(out=saved), (), (), grant, policies=_losable(run, site, grant))
         if plan.destroys:
             refuse_if_protected(run, f"destroy {', '.join(plan.destroys)}", rerun=SAFE_RESUMES)
         if plan.destroys and not may_destroy:
@@ -119,6 +120,13 @@ def _drop(run: Run, site: Site, grant: Grant, *, may_destroy: bool) -> None:
             site.runner.apply(saved)
     finally:
         remove(saved)
+
+
+def _losable(run: Run, site: Site, grant: Grant) -> RolePolicies | None:
+    """The policies on an exclusive role, of which an apply takes off what is not listed."""
+    if not run.stack.role.exclusive:
+        return None
+    return read_role(site.preflight.session, grant.role_arn).policies(run.stack, grant.external_id)
 
 
 def _may_go(run: Run, site: Site, *, may_destroy: bool) -> bool:

@@ -20,10 +20,16 @@ from gridbyoc.stack.words import enumerated
 
 VERSION = "2012-10-17"
 NOT_DECLARED = (
-    "Take off the role what is not meant to be there; list the rest in role.managed_policies, or, where others attach "
-    "it, in role.known_policies or role.known_inline_policies."
+    "Take off the role what is not meant to be there (`gridbyoc bootstrap` takes off what it attached itself); "
+    "list the rest in role.managed_policies, or, where others attach it, in role.known_policies or "
+    "role.known_inline_policies."
 )
 """What to do about policies that the stack file does not list."""
+TAKEN_OFF = (
+    "With role.exclusive `gridbyoc bootstrap` takes it off, which --yes-destroy approves; list what is to stay in "
+    "role.managed_policies, or, where others attach it, in role.known_policies or role.known_inline_policies."
+)
+"""The same, where Terraform takes off what is not listed."""
 NOT_COMPARED = (
     "The policies of a role that another module makes are not in the stack file, so they are not compared; "
     "`gridbyoc verify` lists them."
@@ -37,7 +43,7 @@ class RolePolicies:
     ``missing``: listed, not attached. ``attached`` and ``inline``: on the role, not listed. ``known`` and
     ``known_inline``: on the role, not listed, accepted by the stack file. ``content``: what differs in the role's own
     policy, a clause for each statement. ``boundary``: how the permissions boundary differs. ``unknown``: what could
-    not be read, with the reason.
+    not be read, with the reason. ``exclusive``: an apply takes off what is not listed.
     """
 
     role_arn: str
@@ -49,6 +55,7 @@ class RolePolicies:
     content: tuple[str, ...] = ()
     boundary: str = ""
     unknown: tuple[str, ...] = ()
+    exclusive: bool = False
 
     @property
     def undeclared(self) -> tuple[str, ...]:
@@ -59,6 +66,11 @@ class RolePolicies:
     def accepted(self) -> tuple[str, ...]:
         """Each policy that the stack file accepts without managing it, in the same words."""
         return (*self.known, *map(_inline_title, self.known_inline))
+
+    @property
+    def remedy(self) -> str:
+        """What to do about ``undeclared``."""
+        return TAKEN_OFF if self.exclusive else NOT_DECLARED
 
     @property
     def differs(self) -> bool:
@@ -72,7 +84,7 @@ class RolePolicies:
 
     def warnings(self, *, put_right: bool) -> tuple[str, ...]:
         """What differs and what is not known, a sentence each. ``put_right``: without what an apply mends."""
-        found = [f"The role has what the stack file does not list: {', '.join(self.undeclared)}. {NOT_DECLARED}"]
+        found = [f"The role has what the stack file does not list: {', '.join(self.undeclared)}. {self.remedy}"]
         found = found if self.undeclared else []
         if not put_right:
             undeclared = {*self.undeclared}
@@ -115,6 +127,7 @@ class RolePolicies:
             content=hidden(self.content),
             boundary=external_id.hidden_in(self.boundary),
             unknown=hidden(self.unknown),
+            exclusive=self.exclusive,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -154,6 +167,7 @@ def compare_policies(role: LiveRole, declared: Role, *, own_module: bool = True)
         content=tuple(_content(live[own], statements_of(declared))) if compared else (),
         boundary=_boundary(role, declared) if own_module else "",
         unknown=tuple(_unknown(role, live[own] if compared else None, own_module=own_module)),
+        exclusive=declared.exclusive,
     )
 
 
@@ -176,7 +190,8 @@ class RoleReading:
         if stack.terraform.module is not None:
             return None
         if self.role is None:
-            return RolePolicies(self.arn, unknown=(self.why,) if self.why else ()).hiding(external_id)
+            unknown = (self.why,) if self.why else ()
+            return RolePolicies(self.arn, unknown=unknown, exclusive=stack.role.exclusive).hiding(external_id)
         return compare_policies(self.role, stack.role).hiding(external_id)
 
 

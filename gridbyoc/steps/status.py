@@ -13,7 +13,7 @@ from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.lock import holder_of
 from gridbyoc.steps.prepare import read_outputs
-from gridbyoc.steps.role_policies import NOT_DECLARED, RolePolicies, read_role
+from gridbyoc.steps.role_policies import RolePolicies, read_role
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import Outputs
 
@@ -146,7 +146,7 @@ def _next_step(
     if unknown:
         return f"Mend what could not be read ({', '.join(unknown)}), then look again."
     if policies is not None and policies.undeclared:
-        return NOT_DECLARED
+        return policies.remedy
     running = {c.name for c in clusters if c.status == "running"}
     if outputs and not (policies and policies.differs) and all(spec.name in running for spec in run.stack.clusters):
         return "Nothing: the stack is up. `gridbyoc drift` looks closer."

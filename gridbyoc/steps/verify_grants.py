@@ -9,7 +9,7 @@ from functools import partial
 from gridbyoc.aws.policy import Decision, Policy, evaluate
 from gridbyoc.stack.role_defaults import statements_of
 from gridbyoc.stack.words import enumerated
-from gridbyoc.steps.role_policies import NOT_DECLARED, RolePolicies, compare_policies, declared_arns, own_policy_arn
+from gridbyoc.steps.role_policies import RolePolicies, compare_policies, declared_arns, own_policy_arn
 from gridbyoc.steps.verify_model import Subject, VerifyFinding, policy_of
 from gridbyoc.steps.verify_needs import OWN, need_request
 from gridbyoc.vendors import Need, facts_of, needs_of
@@ -139,7 +139,7 @@ def undeclared(grants: Grants) -> VerifyFinding:
     subject, compared = grants.subject, grants.compared
     if compared.undeclared:
         detail = f"besides what the stack file lists, the role has {enumerated(compared.undeclared, limit=20)}"
-        return VerifyFinding("GBY-V025", "further policies", subject.undeclared, detail, NOT_DECLARED)
+        return VerifyFinding("GBY-V025", "further policies", subject.undeclared, detail, compared.remedy)
     if subject.role.unlisted:
         detail = f"not listed: {subject.role.unlisted}"
         return VerifyFinding("GBY-V025", "further policies", "unknown", detail, "Run it as somebody who may.")

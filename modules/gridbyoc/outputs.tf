@@ -18,3 +18,11 @@ output "external_id" {
   value       = local.external_id
   sensitive   = true
 }
+
+output "policy_arns" {
+  description = "ARNs of the policies that the module attaches to the role."
+  value = concat(
+    aws_iam_role_policy_attachment.this[*].policy_arn,
+    [for key in sort(keys(aws_iam_role_policy_attachment.managed)) : aws_iam_role_policy_attachment.managed[key].policy_arn],
+  )
+}

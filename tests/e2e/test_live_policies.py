@@ -12,6 +12,7 @@ from tests.e2e.conftest import Tool, World, stack_text
 from tests.e2e.fault_proxy import Fault, Proxy, proxy_of
 
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 DENIED = (
     b"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
@@ -77,8 +78,32 @@ def test_policies_that_the_stack_file_does_not_list(tool: Tool, world: World) ->
     assert f"accepted  {ADMIN}" in quick.out
     assert world.attached("grid-stray") >= {ADMIN}
 
+    exclusive(tool, world)
     with proxy_of(world.sandbox.aws_url) as aws:
         unread(replace(tool, env={**tool.env, "AWS_ENDPOINT_URL": aws.url}), aws)
+
+
+def exclusive(tool: Tool, world: World) -> None:
+    """Terraform takes off what is neither listed nor known: shown first, and with the approval of a destruction."""
+    iam = world.iam()
+    iam.attach_role_policy(RoleName="grid-stray", PolicyArn=READ_ONLY)
+    iam.put_role_policy(RoleName="grid-stray", PolicyName="late", PolicyDocument=EVERYTHING)
+    before = world.attached("grid-stray")
+    tool.write(stack_text("stray", role=f"{{name: grid-stray, exclusive: true, {KNOWN}}}"))
+    planned = tool("plan", "--out", "plan.bundle", "--unencrypted").out
+    assert f"Destroys:\n  - {READ_ONLY} (is detached from the role)\n  - inline policy late" in planned
+    assert "2 to add" in planned
+    for command in (("bootstrap", "--yes"), ("apply", "plan.bundle", "--yes")):
+        assert READ_ONLY in tool(*command, status=2).err
+    iam.put_role_policy(RoleName="grid-stray", PolicyName="later", PolicyDocument=EVERYTHING)
+    moved = tool("apply", "plan.bundle", "--yes", "--yes-destroy", status=9)
+    assert "the apply would by now take off the role: inline policy later" in moved.err
+    assert world.attached("grid-stray") == before
+    iam.delete_role_policy(RoleName="grid-stray", PolicyName="later")
+    tool("apply", "plan.bundle", "--yes", "--yes-destroy")
+    assert world.attached("grid-stray") == before - {READ_ONLY}
+    assert iam.list_role_policies(RoleName="grid-stray")["PolicyNames"] == ["by-hand"]
+    assert "No drift" in tool("drift").out
 
 
 def unread(tool: Tool, aws: Proxy) -> None:

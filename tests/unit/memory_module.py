@@ -63,6 +63,8 @@ class GridbyocModule:
             each.address for each in resources
             if each.module == main and each.type == "aws_iam_role_policy_attachment"
         )  # fmt: skip
+        if "aws_iam_role_policies_exclusive" in root["main.tf"]:
+            resources += self._exclusive(values, role, attached)
         external_id = Output(lambda look: _external_id(look, main, values), (f"{main}.terraform_data.this",), True)
         outputs = {
             "external_id": external_id,
@@ -117,7 +119,46 @@ class GridbyocModule:
             )  # fmt: skip
         return found
 
+    def _exclusive(self, values: Mapping[str, Any], role: str, attached: tuple[str, ...]) -> list[Resource]:
+        """The root's lists of what the role may have, as ``templates/main.tf.j2`` writes them."""
+
+        def arns(look: Look) -> Any:
+            found = [look(each, "policy_arn") for each in attached]
+            return UNKNOWN if UNKNOWN in found else sorted({*found, *values["known_policies"]})
+
+        return [
+            Resource(
+                "", "aws_iam_role_policy_attachments_exclusive", "gridbyoc", self._lists("Attached", "policy_arns"),
+                lambda look: {"role_name": look(role, "name"), "policy_arns": arns(look)},
+                forces=frozenset({"role_name"}), needs=(role, *attached),
+            ),
+            Resource(
+                "", "aws_iam_role_policies_exclusive", "gridbyoc", self._lists("Inline", "policy_names"),
+                lambda look: {
+                    "role_name": look(role, "name"), "policy_names": sorted(values["known_inline_policies"]),
+                },
+                forces=frozenset({"role_name"}), needs=(role,),
+            ),
+        ]  # fmt: skip
+
     # --- providers
+
+    def _lists(self, kind: str, argument: str) -> Provider:
+        """Making or changing a list takes off what is not on it; deleting it does nothing in IAM."""
+        iam = self.iam
+
+        def create(asked: Attributes) -> Attributes:
+            there = iam.roles[asked["role_name"]][kind]
+            for name in [each for each in there if each not in asked[argument]]:
+                with self._calls(f"Remove {name}"):
+                    there.remove(name) if isinstance(there, list) else there.pop(name)
+            return dict(asked)
+
+        def read(found: Attributes) -> Attributes | None:
+            role = iam.roles.get(found["role_name"])
+            return None if role is None else {**found, argument: sorted(role[kind])}
+
+        return Provider(create, read, lambda before, asked: create({**before, **asked}), lambda _found: None)
 
     def _data(self) -> Provider:
         def create(asked: Attributes) -> Attributes:

@@ -122,6 +122,9 @@ def test_what_a_stack_does_not_use_is_not_asked_for() -> None:
     assert "iam:PutRolePermissionsBoundary" not in actions(bare)
     assert "iam:AttachRolePolicy" not in actions(bare)
     assert not {action for action in actions(bare) if not action.startswith("iam:")}
+    exclusive = needs_of(stack(role=Role(exclusive=True)), phases=["apply"])
+    assert {"iam:DeleteRolePolicy", "iam:DetachRolePolicy", "iam:ListRolePolicies"} <= actions(exclusive)
+    assert "iam:DeleteRolePolicy" not in actions(needs_of(stack(), phases=["apply"]))
     own = needs_of(stack(role=Role(statements=(PolicyStatement(("eks:*",)),))), phases=MANDATORY)
     assert "iam:CreatePolicyVersion" in actions(own)
     in_s3 = needs_of(stack(backend=S3), phases=MANDATORY)
@@ -172,7 +175,8 @@ def test_the_defaults_are_the_modules() -> None:
     assert policies
     assert tuple(re.findall(r'"([^"]+)"', policies[1])) == MANAGED_POLICIES
     assert f'default     = "{NAME_PREFIX}"' in text
-    made = set(re.findall(r'^resource "(aws_\w+)"', (data_dir("modules") / "gridbyoc" / "main.tf").read_text(), re.M))
+    files = (data_dir("modules") / "gridbyoc" / "main.tf", data_dir("templates") / "main.tf.j2")
+    made = {kind for file in files for kind in re.findall(r'^resource "(aws_\w+)"', file.read_text(), re.MULTILINE)}
     assert {row.type for row in ROWS} == made
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gridbyoc.errors import FileError, StackError
-from gridbyoc.render import PreviousRole, render
+from gridbyoc.render import KnownPolicies, PreviousRole, render
 from gridbyoc.stack.model import (
     Aws,
     ModuleSource,
@@ -41,6 +41,45 @@ def test_the_provider_holds_what_the_stack_says(tmp_path: Path) -> None:
     text = (tmp_path / "providers.tf").read_text()
     assert "  region              = var.region\n  profile             = var.profile\n" in text
     assert "  allowed_account_ids = [var.account_id]\n" in text
+
+
+def test_an_exclusive_role_has_its_lists_in_the_root_alone(tmp_path: Path) -> None:
+    render(stack(), tmp_path)
+    before = contents(tmp_path)
+    assert not any(b"exclusive" in content for name, content in before.items() if not name.startswith("modules/"))
+    known = Role(exclusive=True, known_policies=("arn:a", "arn:b"), known_inline_policies=("x", "y"))
+    first = render(stack(role=known), tmp_path, known=KnownPolicies(("arn:b",), ("x",)))
+    changed = {"main.tf", "variables.tf", "versions.tf", "terraform.tfvars.json"}
+    assert set(first.changed) == changed
+    text = (tmp_path / "main.tf").read_text()
+    assert "policy_arns = concat(module.gridbyoc.policy_arns, var.known_policies)" in text
+    assert "policy_names = var.known_inline_policies" in text
+
+    def values() -> tuple[list[str], list[str]]:
+        found = json.loads((tmp_path / "terraform.tfvars.json").read_bytes())
+        return found["known_policies"], found["known_inline_policies"]
+
+    assert values() == (["arn:b"], ["x"])
+    again = render(stack(role=known), tmp_path)
+    assert (again.changed, again.digest) == ((), first.digest), "what was on the role at the last look stays"
+    render(stack(role=replace(known, known_inline_policies=())), tmp_path)
+    assert values() == (["arn:b"], [])
+    render(stack(role=known), tmp_path, known=KnownPolicies())
+    assert values() == ([], [])
+    render(stack(), tmp_path)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "given,rendered",
+    [(None, ">= 5.72, < 7.0"), ("~> 5.100", "~> 5.100, >= 5.72"), ("5.100.0", "5.100.0, >= 5.72")],
+)
+def test_an_exclusive_role_raises_the_providers_floor_in_its_root(
+    tmp_path: Path, given: str | None, rendered: str
+) -> None:
+    render(stack(role=Role(exclusive=True), aws_provider_version=given), tmp_path)
+    assert f'version = "{rendered}"' in (tmp_path / "versions.tf").read_text()
+    assert 'version = ">= 5.0"' in (tmp_path / "modules/gridbyoc/versions.tf").read_text()
 
 
 def test_the_provider_may_work_in_the_account_that_was_shown_alone(tmp_path: Path) -> None:

@@ -187,6 +187,22 @@ BAD = [
     ),
     (ROLE + "known_inline_policies: [a b]\n", 5, "role.known_inline_policies[0]", "not the name of an inline policy"),
     (ROLE + "known_inline_policies: [x, x]\n", 5, "role.known_inline_policies[1]", "stands here twice"),
+    (ROLE + "exclusive: maybe\n", 5, "role.exclusive", "must be `true` or `false`"),
+    (
+        ROLE + "exclusive: true\nterraform: {module: {source: /}}\n",
+        5,
+        "role.exclusive",
+        "is a setting of the gridbyoc module",
+    ),
+    *(
+        (
+            ROLE + f'exclusive: true\nterraform: {{aws_provider_version: "{version}"}}\n',
+            6,
+            "terraform.aws_provider_version",
+            "no version that `role.exclusive` can use it needs 5.72 or newer",
+        )
+        for version in ("5.71.0", "= 5.60", "~> 5.60.0", ">= 5.0, < 5.72", "<= 5.71", "~> 4.0", "< 5.72.0")
+    ),
     (ROLE + "known_inline_policies: x\n", 5, "role.known_inline_policies", "must be a list, not text"),
     (ROLE + "statements: [{}]\n", 5, "role.statements[0]", "`actions` is missing"),
     (ROLE + 'statements: [{actions: "eks:*"}]\n', 5, "role.statements[0].actions", "a list is written"),
@@ -333,6 +349,14 @@ def test_bad_file(text: str, line: int | None, path: str, words: str) -> None:
     ]
     assert ("<stdin>", line, path) in told, [str(problem) for problem in problems]
     assert "CANARY" not in "".join(map(str, problems))
+
+
+@pytest.mark.parametrize(
+    "version", ["~> 5.0", ">= 5.0", "5.72.0", "~> 5.72.0", "< 6.0", "<= 6", "!= 5.60.0", "> 5.0", "~> 6"]
+)
+def test_versions_that_an_exclusive_role_can_use(version: str) -> None:
+    text = ROLE + f'exclusive: true\nterraform: {{aws_provider_version: "{version}"}}\n'
+    assert stack_of(text).role.exclusive
 
 
 def test_every_problem_at_once_in_the_order_of_the_file() -> None:

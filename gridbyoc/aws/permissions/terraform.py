@@ -19,6 +19,7 @@ POLICY_ARN = "iam:PolicyARN"
 _BY_HAND = "only where the role has an inline policy, which nobody but another hand puts there; provider's role.go"
 _PROFILE = "only where somebody put the role into an instance profile; provider's role.go"
 _TAG_ON_CREATE = "IAM asks for it when something is made with tags; the call is the creation"
+_STRAY = "only where the role has a policy that is not listed; provider's role_polic*_exclusive.go"
 _CHANGED = "only when the trusted account in the description changes; provider's role.go"
 _SESSION = "only when the session's length changes; provider's role.go"
 
@@ -67,7 +68,14 @@ ROWS = (
     Row("aws_iam_policy", "delete, replace", "iam:DeletePolicy", DESTROY, "policy", "statements"),
     Row("aws_iam_role_policy_attachment", "create", "iam:AttachRolePolicy", APPLY, feature="attached"),
     Row("aws_iam_role_policy_attachment", "delete, replace", "iam:DetachRolePolicy", BOTH),
-)
+    Row("aws_iam_role_policies_exclusive", "create, update", "iam:ListRolePolicies", APPLY, feature="exclusive"),
+    Row("aws_iam_role_policies_exclusive", "create, update", "iam:DeleteRolePolicy", APPLY, feature="exclusive",
+        unseen=_STRAY),
+    Row("aws_iam_role_policy_attachments_exclusive", "create, update", "iam:ListAttachedRolePolicies", APPLY,
+        feature="exclusive"),
+    Row("aws_iam_role_policy_attachments_exclusive", "create, update", "iam:DetachRolePolicy", APPLY,
+        feature="exclusive", unseen=_STRAY),
+)  # fmt: skip
 """``feature``: only where the stack has it. ``aws_partition`` and ``terraform_data`` ask AWS nothing; the provider asks
 ``sts:GetCallerIdentity``, which needs no permission:
 https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
@@ -113,6 +121,8 @@ def terraform_needs(role: Role, place: Place, *, narrow: bool = True) -> Iterato
         if row.feature == "statements" and not has_statements(role):
             continue
         if row.feature == "boundary" and narrow and role.permissions_boundary is None:
+            continue
+        if row.feature == "exclusive" and not role.exclusive:
             continue
         conditions = _conditions(row, role, place) if narrow else (None,)
         for phase, condition in itertools.product(row.phases, conditions):

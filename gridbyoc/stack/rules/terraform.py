@@ -15,6 +15,8 @@ _REMOTE = re.compile(r"(git|hg|s3|gcs)::|https?://|git@|(github\.com|bitbucket\.
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _META = ("source", "version", "providers", "count", "for_each", "depends_on", "lifecycle", "locals")
 _MODULE: Place = ("terraform", "module")
+EXCLUSIVE_SINCE = (5, 72)
+"""The AWS provider that has both ``aws_iam_role_policies_exclusive`` (5.68) and ``…_policy_attachments_exclusive``."""
 
 
 def constraint_fault(text: str) -> Fault | None:
@@ -68,13 +70,27 @@ def check_terraform(findings: Findings, context: Context) -> None:
 
 
 def _too_old(findings: Findings, text: str) -> Fault | None:
-    """The gridbyoc module needs provider 5.0; a constraint that admits only older ones would fail in init."""
+    """The gridbyoc module needs provider 5.0, ``role.exclusive`` 5.72; a constraint below would fail in init."""
     if findings.document.at(*_MODULE) is not None:
         return None
+    exclusive = findings.document.at("role", "exclusive") is True
+    what, floor = ("`role.exclusive`", EXCLUSIVE_SINCE) if exclusive else ("the gridbyoc module", (5, 0))
     for match in filter(None, map(_TERM.fullmatch, text.split(","))):
-        if match[1] in (None, "=", "~>", "<=") and int(match[2]) < 5:
-            return Fault(f"{show(text)} admits no version that the gridbyoc module can use", "it needs 5.0 or newer")
+        if not _reaches(match[1] or "=", [int(part) for part in re.findall(r"[0-9]+", match[0].split("-")[0])], floor):
+            needs = f"it needs {floor[0]}.{floor[1]} or newer"
+            return Fault(f"{show(text)} admits no version that {what} can use", needs)
     return None
+
+
+def _reaches(operator: str, version: list[int], floor: tuple[int, int]) -> bool:
+    """Whether one term of a constraint leaves room for a version that is ``floor`` or newer."""
+    major, minor = version[0], version[1] if len(version) > 1 else 0
+    if operator == "~>":
+        # the last number given may grow: https://developer.hashicorp.com/terraform/language/expressions/version-constraints
+        return (major, minor) >= floor if len(version) == 3 else major >= floor[0]
+    if operator == "<":
+        return (*version, 0, 0)[:3] > (*floor, 0)
+    return operator in ("!=", ">=", ">") or (major, minor) >= floor
 
 
 def _check_source(findings: Findings, context: Context) -> None:

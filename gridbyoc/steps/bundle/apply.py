@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
-from gridbyoc.steps.plan import Plan, costs_of, role_reading
+from gridbyoc.steps.plan import Plan, costs_of, known_on, policies_read, role_reading
 from gridbyoc.steps.prepare import Site, current_grant, open_runner, prepare, rerender
 from gridbyoc.steps.report import Report
 from gridbyoc.steps.rollback import Made
@@ -63,21 +64,30 @@ def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
 
 def _planned(run: Run, site: Site, bundle: Bundle, grant: Grant | None) -> Plan:
     """The plan that the bundle holds, in its place; what is worked out again must come out as it did then."""
-    reading = role_reading(site, grant)
+    reading = role_reading(run, site, grant)
     kept = ids_to_keep(site, grant, site.preflight.clusters)
-    rerender(run, site, kept)
+    rerender(run, site, kept, known_on(run, reading))
     flight = site.preflight
     changes = cluster_changes(flight.registrar, run.stack, flight.clusters, grant, our_roles=site.roles(grant))
-    _refuse(bundle, _decisions_moved(run, bundle, changes))
+    policies = policies_read(run, reading, grant)
+    plan = Plan(bundle.terraform, changes, costs_of(run.stack, changes), grant, kept, None, policies)
+    _refuse(bundle, chain(_decisions_moved(run, bundle, changes), _detaches_moved(bundle, plan)))
     saved = run.work_dir / SAVED_PLAN
     write_atomic(saved, bundle.plan)
-    policies = reading.result().policies(run.stack, grant.external_id) if reading and grant else None
-    return Plan(bundle.terraform, changes, costs_of(run.stack, changes), grant, kept, saved, policies)
+    return replace(plan, saved=saved)
+
+
+def _detaches_moved(bundle: Bundle, plan: Plan) -> Iterator[str]:
+    """What an exclusive role would lose by now and nobody has reviewed."""
+    for name in plan.detaches:
+        if name not in bundle.detaches:
+            yield f"the apply would by now take off the role: {name}"
 
 
 def _decisions_moved(run: Run, bundle: Bundle, changes: tuple[ClusterChange, ...]) -> Iterator[str]:
     if root_digest(run.work_dir) != bundle.root:
-        yield "the rendered root module is another one: values such as external ids that the role accepts have changed"
+        values = "external ids that the role accepts, or known policies on it"
+        yield f"the rendered root module is another one: values such as {values} have changed"
     now = tuple(map(PlannedCluster.of, changes))
     for then in bundle.changes:
         if then not in now:

@@ -74,6 +74,7 @@ def make_bundle(run: Run, site: Site, plan: Plan, *, overrides: Sequence[str], k
         "against": asdict(basis_of(run, site, plan.grant)),
         "terraform": _terraform(plan.terraform),
         "changes": [asdict(PlannedCluster.of(change)) for change in plan.clusters],
+        "detaches": list(plan.detaches),
     }
     return pack(header, payload, key)
 
@@ -98,6 +99,7 @@ def read_bundle(data: bytes, key: Secret | None) -> Bundle:
         basis=Basis.of_json(payload["against"]),
         terraform=summary_of_json(payload["terraform"]),
         changes=tuple(map(PlannedCluster.of_json, payload["changes"])),
+        detaches=tuple(payload.get("detaches", ())),
     )
 
 

@@ -69,6 +69,7 @@ class Bundle:
     basis: Basis
     terraform: PlanSummary
     changes: tuple[PlannedCluster, ...]
+    detaches: tuple[str, ...] = ()
 
 
 def summary_of_json(found: Mapping[str, Any]) -> PlanSummary:

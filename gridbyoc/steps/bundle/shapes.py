@@ -14,9 +14,9 @@ COUNT: _Schema = {"type": "integer", "minimum": 0}
 DIGEST: _Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
-def _object(**properties: _Schema) -> _Schema:
+def _object(_optional: _Schema | None = None, **properties: _Schema) -> _Schema:
     """An object that has all of these, and may have more."""
-    return {"type": "object", "properties": properties, "required": list(properties)}
+    return {"type": "object", "properties": {**properties, **(_optional or {})}, "required": list(properties)}
 
 
 def _list(items: _Schema) -> _Schema:
@@ -45,6 +45,7 @@ HEADER = _object(
 _RESOURCE = _object(address=TEXT, action=TEXT, reason=TEXT)
 _FIELD = _object(field=TEXT, before=TEXT, after=TEXT)
 PAYLOAD = _object(
+    _optional={"detaches": _list(TEXT)},  # not in a bundle of an earlier version
     plan=TEXT,
     lock_file=_or_null(TEXT),
     overrides=_list(TEXT),

@@ -113,6 +113,11 @@ run "defaults" {
     condition     = output.role_arn == aws_iam_role.this.arn && output.role_name == aws_iam_role.this.name
     error_message = "The outputs must be the role's."
   }
+
+  assert {
+    condition     = length(output.policy_arns) == 10 && contains(output.policy_arns, aws_iam_policy.this[0].arn)
+    error_message = "policy_arns must hold what the module attaches, the role's own policy among it."
+  }
 }
 
 run "override_and_overlap" {
