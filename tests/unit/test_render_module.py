@@ -46,7 +46,7 @@ def test_the_readme_names_every_variable_with_its_type_default_and_description()
 
 def test_the_readme_names_every_output() -> None:
     rows = table("Outputs")
-    assert list(rows) == list(blocks("output")) == ["role_arn", "role_name", "external_id"]
+    assert list(rows) == list(blocks("output")) == ["role_arn", "role_name", "external_id", "policy_arns"]
     for name, body in blocks("output").items():
         assert rows[name] == ["yes" if "sensitive" in body else "no", attribute(body, "description")]
 
