@@ -164,7 +164,10 @@ def _compare(run: Run, record: Converged) -> tuple[tuple[Cluster, ...], RolePoli
     if _digest(record.key, state.result()) != record.state:
         return "the state has changed"
     role = live.result()
-    if _digest(record.key, facts_of(role)) != record.live:
+    facts = facts_of(role)
+    if facts is None:
+        return "the role or its policies could not be read"
+    if _digest(record.key, facts) != record.live:
         return "the role or its policies have changed"
     policies = compare_policies(role, run.stack.role)
     if not policies.as_declared:

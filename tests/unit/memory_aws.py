@@ -145,13 +145,17 @@ class Iam:
 
 @dataclass
 class MemoryAws:
-    """The account. ``calls`` are the operations of the other services; ``account`` is what STS says."""
+    """The account. ``calls`` are the operations so far; ``on_call`` is done once, before the call of that name.
+
+    ``account`` is what STS says.
+    """
 
     iam: Iam
     objects: dict[tuple[str, str], str] = field(default_factory=dict)
     happens: Callable[[str], None] = lambda _what: None
     answers: dict[str, Any] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    on_call: dict[str, Callable[[], object]] = field(default_factory=dict)
     account: str = ACCOUNT
 
     def session(self, region: str, _profile: str | None = None) -> AwsSession:
@@ -170,6 +174,8 @@ class MemoryAws:
         """One call."""
         name = f"{service}.{operation}"
         self.calls.append(name)
+        if name in self.on_call:
+            self.on_call.pop(name)()
         if operation.startswith(WRITES):
             self.happens(name)
         if service == "sts":

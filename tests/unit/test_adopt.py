@@ -13,10 +13,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from gridbyoc.aws.stray import Sought, policy_tags, stray_roles
-from gridbyoc.errors import AwsError
+from gridbyoc.control_plane.model import Cluster, Phase
+from gridbyoc.errors import AwsError, TerraformError
+from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.adopt import cut_off_since
 from gridbyoc.terraform.torn import put_back
+from tests.unit.world import KilledError, World, a_stack
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 
@@ -157,3 +160,148 @@ def test_a_state_that_was_cut_off_is_put_back(tmp_path: Path, state: str | None,
         assert file.stat().st_mode & 0o777 == 0o600
     elif state is not None:
         assert file.read_text() == state
+
+
+# --- through the front door: a bootstrap that is killed, and the one after it
+
+UP = a_stack()
+FIXED = a_stack(name="grid-fixed")
+MODULE_ROLE = "module.gridbyoc.aws_iam_role.this"
+MODULE_POLICY = "module.gridbyoc.aws_iam_policy.this[0]"
+
+
+def killed_after(world: World, what: str, stack: Stack = UP) -> None:
+    """A bootstrap that ends at the moment when AWS has carried this out, and before the state says so."""
+    world.meanwhile[what] = lambda: setattr(world, "dies_at", world.instants)
+    with pytest.raises(KilledError):
+        world.bootstrap(stack)
+    world.dies_at = None
+
+
+def imported(world: World) -> list[str]:
+    return [line.removeprefix("import ") for line in world.log if line.startswith("import ")]
+
+
+@pytest.mark.parametrize(
+    "stack, what, taken",
+    [
+        (UP, "CreateRole", [MODULE_ROLE]),
+        (UP, "CreatePolicy", [MODULE_POLICY]),
+        (FIXED, "CreateRole", [MODULE_ROLE]),
+        (FIXED, "CreatePolicy", [MODULE_POLICY]),
+        (UP, "AttachRolePolicy", []),
+        (UP, "POST ml", []),
+    ],
+)
+def test_what_a_killed_run_made_is_taken_into_the_state(
+    world: World, stack: Stack, what: str, taken: list[str]
+) -> None:
+    killed_after(world, what, stack)
+    role = next(iter(world.iam.roles))
+    world.converge(stack)
+    assert imported(world) == taken
+    assert list(world.iam.roles) == [role]
+    assert len(world.iam.policies) == 1
+    assert [note for note in world.notes() if "taken into the state" in note] == [
+        note for note in world.notes() if "was left by a run that was cut off" in note
+    ]
+
+
+def theirs(world: World, name: str, **fields: Any) -> None:
+    """Somebody else's role in the account, made just now."""
+    tags = [{"Key": "gridbyoc:stack", "Value": fields.pop("stack", "other")}]
+    document = {"Version": "2012-10-17", "Statement": []}
+    world.iam.create_role(
+        name, f"arn:aws:iam::123456789012:role/{name}",
+        Path="/", Description="", MaxSessionDuration=3600, PermissionsBoundary=None,
+        AssumeRolePolicyDocument=document, Tags=tags,
+    )  # fmt: skip
+
+
+def test_the_id_in_the_state_tells_our_role_from_one_with_the_same_tag(world: World) -> None:
+    killed_after(world, "CreateRole")
+    mine = next(iter(world.iam.roles))
+    theirs(world, "grid-cloud-of-another-run", stack="demo")
+    world.bootstrap(UP)
+    assert imported(world) == [MODULE_ROLE]
+    assert json.dumps(world.terraform_state(UP)).count(mine)
+    assert world.iam.roles["grid-cloud-of-another-run"]["Attached"] == []
+
+
+def test_without_the_id_two_that_may_be_ours_are_left_alone(world: World) -> None:
+    killed_after(world, "CreateRole")
+    (world.work_dir(UP) / "terraform.tfstate").unlink()
+    theirs(world, "grid-cloud-of-another-run", stack="demo")
+    world.bootstrap(UP)
+    assert imported(world) == []
+    assert any("they are left alone" in note for note in world.notes())
+    assert len(world.iam.roles) == 3
+
+
+@pytest.mark.parametrize("tag", ["other", "demo2"])
+def test_a_role_of_another_stack_is_never_taken(world: World, tag: str) -> None:
+    killed_after(world, "before CreateRole")
+    theirs(world, "grid-cloud-theirs", stack=tag)
+    world.bootstrap(UP)
+    assert imported(world) == []
+    assert world.iam.roles["grid-cloud-theirs"]["Attached"] == []
+
+
+def test_a_role_that_stood_before_the_run_is_never_taken(world: World) -> None:
+    theirs(world, "grid-cloud-older", stack="demo")
+    world.time.sleep(3600)
+    killed_after(world, "before CreateRole")
+    world.bootstrap(UP)
+    assert imported(world) == []
+
+
+def test_a_role_that_a_cluster_runs_through_is_never_taken(world: World) -> None:
+    killed_after(world, "before CreateRole")
+    theirs(world, "grid-cloud-used", stack="demo")
+    role_arn = world.iam.roles["grid-cloud-used"]["Arn"]
+    world.plane.put(Cluster("theirs", "theirs", Phase.RUNNING, role_arn=role_arn))
+    world.bootstrap(UP)
+    assert imported(world) == []
+    assert world.plane.live()["theirs"].role_arn == role_arn
+
+
+def test_a_run_that_came_to_its_end_leaves_nothing_to_look_for(world: World) -> None:
+    world.bootstrap(UP)
+    theirs(world, "grid-cloud-like-ours", stack="demo")
+    world.bootstrap(a_stack(statements=()), yes_destroy=True)
+    assert imported(world) == []
+    assert "iam.list_roles" not in world.aws.calls
+
+
+def test_a_policy_of_that_name_with_another_tag_is_not_taken(world: World) -> None:
+    """It belongs to another stack; Terraform says that the name is taken."""
+    killed_after(world, "CreateRole", FIXED)
+    world.iam.create_policy(
+        "arn:aws:iam::123456789012:policy/grid-fixed", PolicyName="grid-fixed", Path="/", Description="",
+        Document={}, Tags=[{"Key": "gridbyoc:stack", "Value": "other"}],
+    )  # fmt: skip
+    with pytest.raises(TerraformError, match="EntityAlreadyExists"):
+        world.bootstrap(FIXED)
+    assert imported(world) == [MODULE_ROLE]
+
+
+def test_an_import_that_another_terraform_did_is_no_failure(world: World) -> None:
+    """The Terraform of the killed run lives on for a moment, and writes the role into the state itself."""
+    killed_after(world, "CreateRole")
+    late = world.fork(world.directory / "late")
+    late.bootstrap(UP)
+    state = late.terraform_state(UP)
+    world.aws.on_call["iam.list_roles"] = lambda: world.put_state(UP, state)
+    world.bootstrap(UP)
+    assert imported(world) == []
+    assert world.made_roles == 1
+
+
+def test_an_import_that_fails_stops_the_run_before_anything_is_made(world: World) -> None:
+    killed_after(world, "CreateRole")
+    world.terraform.faults.errors["import"] = ["Something broke"]
+    with pytest.raises(TerraformError, match="Something broke"):
+        world.bootstrap(UP)
+    assert world.effects == []
+    world.converge(UP)
+    assert world.made_roles == 1

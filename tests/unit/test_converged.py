@@ -1,0 +1,253 @@
+"""The short way through bootstrap's front door: taken only where nothing at all has moved since the last good run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from gridbyoc.control_plane.model import Cluster, Phase
+from gridbyoc.errors import GridbyocError
+from gridbyoc.stack.model import S3Backend, Stack, TerraformSettings
+from gridbyoc.steps.converged import RECORD
+from tests.unit.world import FAST, HUGE, World, a_stack, spec
+
+UP = a_stack(spec(), spec("more"))
+S3_FULL = "arn:aws:iam::aws:policy/AmazonS3FullAccess"
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+
+def role(world: World) -> dict[str, Any]:
+    (found,) = world.iam.roles.values()
+    return found
+
+
+def policy(world: World) -> dict[str, Any]:
+    (found,) = world.iam.policies.values()
+    return found
+
+
+def edit(**fields: Any) -> Callable[[World], object]:
+    return lambda world: role(world).update(fields)
+
+
+def trusts_another(world: World) -> None:
+    another = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::999999999999:root"}}
+    role(world)["AssumeRolePolicyDocument"]["Statement"].append(another)
+
+
+def widened(world: World) -> None:
+    policy(world)["Document"]["Statement"][0]["Action"] = ["*"]
+
+
+def new_version(world: World) -> None:
+    policy(world)["DefaultVersionId"] = "v2"
+
+
+def state_edited(world: World) -> None:
+    state = world.terraform_state(UP)
+    state["resources"][0]["instances"][0]["attributes"]["id"] = "another"
+    world.put_state(UP, state)
+
+
+def state_gone_on(world: World) -> None:
+    state = world.terraform_state(UP)
+    world.put_state(UP, {**state, "serial": state["serial"] + 1})
+
+
+def cluster_edited(world: World) -> None:
+    ml = world.plane.live()["ml"]
+    world.plane.put(replace(ml, raw={"spec": {"by": "hand"}}))
+
+
+def cluster_failed(world: World) -> None:
+    world.plane._since.clear()
+    world.plane.put(replace(world.plane.live()["ml"], phase=Phase.FAILED))
+
+
+def cluster_gone(world: World) -> None:
+    world.plane.clusters.pop(world.plane.live()["more"].id)
+
+
+def cluster_came(world: World) -> None:
+    world.plane.put(Cluster("late", "late", Phase.RUNNING, role_arn=role(world)["Arn"]))
+
+
+def leaves(name: str, text: str = "") -> Callable[[World], object]:
+    return lambda world: (world.work_dir(UP) / name).write_text(text)
+
+
+def record_without(name: str) -> Callable[[World], object]:
+    def act(world: World) -> None:
+        path = world.work_dir(UP) / RECORD
+        found = json.loads(path.read_text())
+        del found[name]
+        path.write_text(json.dumps(found))
+
+    return act
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What has moved since the last good run; whether a run is done without Terraform; what it says it found."""
+
+    name: str
+    move: Callable[[World], object]
+    says: str = ""
+    stack: Stack = UP
+    options: dict[str, Any] = field(default_factory=dict)
+    short: bool = False
+    raises: bool = False
+
+
+def nothing(_world: World) -> None:
+    """Nothing has moved."""
+
+
+POLICIES = "the role or its policies have changed"
+HIDDEN = "the role or its policies could not be read"
+CLUSTER = "a cluster has changed"
+MOVED = [
+    Moved("nothing", nothing, "nothing has moved", short=True),
+    Moved("the serial alone", state_gone_on, "nothing has moved", short=True),
+    Moved("a role of another stack", lambda world: world.iam.create_role(
+        "theirs", "arn:aws:iam::123456789012:role/theirs", Path="/", Tags=[]), "nothing has moved", short=True),
+    Moved("somebody else's cluster", lambda world: world.plane.put(
+        Cluster("x", "x", Phase.RUNNING, role_arn="arn:aws:iam::123456789012:role/x")), "nothing has moved",
+        short=True),
+    Moved("the file", nothing, "the stack file, the module or the tool has changed",
+          a_stack(spec(), spec("more", HUGE))),
+    Moved("the environment", lambda world: world.environ.update({"TF_AWS_DEFAULT_TAGS_x": "y"}), "the stack file, the"),
+    Moved("whom the role trusts", trusts_another, POLICIES),
+    Moved("a policy was attached", lambda world: role(world)["Attached"].append(ADMIN), POLICIES),
+    Moved("a policy was detached", lambda world: role(world)["Attached"].remove(S3_FULL), POLICIES),
+    Moved("an inline policy", lambda world: role(world)["Inline"].update({"by-hand": {"Statement": []}}), POLICIES),
+    Moved("the own policy's document", widened, POLICIES),
+    Moved("the own policy's version", new_version, POLICIES),
+    Moved("the boundary", edit(PermissionsBoundary={"PermissionsBoundaryArn": ADMIN}), POLICIES),
+    Moved("the longest session", edit(MaxSessionDuration=3600), POLICIES),
+    Moved("the description", edit(Description="by hand"), POLICIES),
+    Moved("a tag", edit(Tags=[{"Key": "by", "Value": "hand"}]), POLICIES),
+    Moved("the role is another of the same name", edit(RoleId="AROAANOTHER"), POLICIES),
+    Moved("the state", state_edited, "the state has changed"),
+    Moved("a cluster's spec", cluster_edited, CLUSTER),
+    Moved("a cluster has failed", cluster_failed, CLUSTER, raises=True),
+    Moved("a cluster has gone", cluster_gone, CLUSTER),
+    Moved("a cluster has come", cluster_came, CLUSTER, options={"yes_destroy": True}),
+    Moved("the role may not be read", lambda world: world.iam.refused.update({"GetRole": "AccessDenied"}), HIDDEN),
+    Moved("a policy may not be read", lambda world: world.iam.refused.update({"GetPolicy": "AccessDenied"}), HIDDEN),
+    Moved("what is attached may not be read",
+          lambda world: world.iam.refused.update({"ListAttachedRolePolicies": "AccessDenied"}), HIDDEN),
+    Moved("no record", lambda world: (world.work_dir(UP) / RECORD).unlink()),
+    Moved("a damaged record", leaves(RECORD, "{")),
+    Moved("a record of another kind", leaves(RECORD, "[]")),
+    Moved("a record without a key", record_without("key")),
+    Moved("a file of others that Terraform reads", leaves("by-hand.tf", "# mine\n")),
+    Moved("a lock that a Terraform left", leaves(".terraform.tfstate.lock.info", "{}")),
+    Moved("Terraform is asked for", nothing, options={"choices": replace(FAST, refresh=True)}),
+    Moved("somebody wants to hear of the approval", nothing, options={"approved": lambda: None}),
+    Moved("a role is asked for", nothing, options={"needs_role": True}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("moved", MOVED, ids=lambda moved: moved.name)
+def test_what_has_moved_is_terraforms_to_judge(world: World, moved: Moved) -> None:
+    world.bootstrap(UP)
+    moved.move(world)
+    world.terraform.commands.clear()
+    with pytest.raises(GridbyocError) if moved.raises else nullcontext():
+        world.bootstrap(moved.stack, **moved.options)
+    assert ("plan" not in {command[0] for command in world.terraform.commands}) is moved.short
+    assert (world.terraform.commands == []) is moved.short
+    assert world.effects == [] or not moved.short
+    if moved.says:
+        assert moved.says in world.detail("compare")
+    else:
+        assert "compare" not in world.steps()
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda world: world.plane.answers.update({"LIST": ["unreachable"] * 2}),
+        lambda world: setattr(world.aws, "account", "999999999999"),
+        lambda world: (world.work_dir(UP) / "errored.tfstate").write_text("{}"),
+    ],
+    ids=["the control plane is away", "another account", "a state that could not be saved"],
+)
+def test_what_stops_a_run_stops_the_short_way(world: World, move: Callable[[World], object]) -> None:
+    world.bootstrap(UP)
+    move(world)
+    with pytest.raises(GridbyocError):
+        world.bootstrap(UP)
+    assert world.effects == []
+
+
+def attached_meanwhile(world: World) -> None:
+    world.meanwhile["sleep"] = lambda: role(world)["Attached"].append(ADMIN)
+
+
+def edited_meanwhile(world: World) -> None:
+    world.meanwhile["sleep"] = lambda: cluster_edited_types(world)
+
+
+def cluster_edited_types(world: World) -> None:
+    world.plane.put(replace(world.plane.live()["ml"], instance_types=(HUGE,)))
+
+
+def denied(operation: str) -> Callable[[World], object]:
+    return lambda world: world.iam.refused.update({operation: "AccessDenied"})
+
+
+@pytest.mark.parametrize(
+    "arrange, options",
+    [
+        (nothing, {"choices": replace(FAST, wait=False)}),
+        (attached_meanwhile, {}),
+        (edited_meanwhile, {}),
+        (denied("GetRole"), {}),
+        (denied("ListAttachedRolePolicies"), {}),
+        (denied("ListRolePolicies"), {}),
+        (denied("GetPolicyVersion"), {}),
+    ],
+    ids=["not waited for", "a policy was attached meanwhile", "a cluster was edited meanwhile", "the role is hidden",
+         "what is attached is hidden", "inline policies are hidden", "a policy is hidden"],
+)  # fmt: skip
+def test_no_record_is_kept_of_what_is_not_proven(
+    world: World, arrange: Callable[[World], object], options: dict[str, Any]
+) -> None:
+    arrange(world)
+    world.bootstrap(UP, **options)
+    assert not (world.work_dir(UP) / RECORD).exists()
+
+
+def test_an_earlier_record_does_not_outlive_a_run_that_proves_less(world: World) -> None:
+    world.bootstrap(UP)
+    assert (world.work_dir(UP) / RECORD).exists()
+    denied("GetRole")(world)
+    world.bootstrap(UP)
+    assert not (world.work_dir(UP) / RECORD).exists()
+
+
+def test_the_record_tells_nothing_of_the_external_id(world: World) -> None:
+    world.bootstrap(UP)
+    text = (world.work_dir(UP) / RECORD).read_text()
+    (external_id,) = world.iam.accepted(role(world)["Arn"])
+    assert external_id not in text
+    assert (world.work_dir(UP) / RECORD).stat().st_mode & 0o777 == 0o600
+
+
+def test_remote_state_is_told_by_the_objects_version(world: World) -> None:
+    stack = replace(UP, terraform=TerraformSettings(S3Backend("acme-state", "demo.tfstate", "us-east-1")))
+    world.bootstrap(stack)
+    world.terraform.commands.clear()
+    world.bootstrap(stack)
+    assert world.terraform.commands == []
+    world.objects["acme-state", "demo.tfstate"] += " "
+    world.bootstrap(stack)
+    assert world.detail("compare") == "the state has changed" or world.terraform.commands
+    assert world.terraform.commands
