@@ -15,6 +15,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -274,6 +275,19 @@ def remove_tree(path: Path) -> None:
     """Remove a directory and all that is in it; links in it are removed, and not followed. Raises as ``remove``."""
     with _directory(path.parent):
         shutil.rmtree(path)
+
+
+def put_aside(file: Path, why: str, when: datetime) -> Path:
+    """Rename a state file to ``<name>.<why>-<UTC>``, for its owner alone; ``FileError``."""
+    aside = file.with_name(f"{file.name}.{why}-{when:%Y%m%dT%H%M%SZ}")
+    try:
+        descriptor = open_private(file, os.O_RDWR)
+        os.fchmod(descriptor, 0o600)
+        os.close(descriptor)
+        file.rename(aside)
+    except OSError as error:
+        raise file_error("Cannot put aside", file, error) from None
+    return aside
 
 
 # --- whose it is -----------------------------------------------------------------------------------------------------

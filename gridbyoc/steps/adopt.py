@@ -6,7 +6,7 @@ the next run would make a second one, or fail for ever where role and policy hav
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from gridbyoc.errors import TerraformError
 from gridbyoc.stack.role_defaults import NAME_PREFIX
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.events import Note
-from gridbyoc.steps.journal import read_journal
+from gridbyoc.steps.journal import cut_off_since, read_journal
 from gridbyoc.steps.prepare import MODULE, Site
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import snapshot_of
@@ -50,24 +50,6 @@ def adopt_strays(run: Run, site: Site) -> Site:
         _import(run, site, ROLE, role)
         state, site = site.runner.state(), replace(site, fresh=False)
     return replace(site, fresh=False) if _adopt_policy(run, site, state) else site
-
-
-def cut_off_since(records: Iterable[Mapping[str, Any]]) -> datetime | None:
-    """When the first apply began that was not carried to its end, with none after it that was; ``None``: all were."""
-    began: datetime | None = None
-    for record in records:
-        if record.get("effect") in {"apply", "destroy"} and record.get("type") == "effect_done":
-            began = None
-        elif record.get("effect") == "apply" and record.get("type") == "effect_started" and began is None:
-            began = _time(record.get("time"))
-    return began
-
-
-def _time(text: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
 
 
 def _stray_role(run: Run, site: Site, sought: Sought) -> str | None:

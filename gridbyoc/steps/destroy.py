@@ -20,7 +20,6 @@ from gridbyoc.steps.protection import refuse_if_protected
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait
 from gridbyoc.terraform import module_in
-from gridbyoc.terraform.errored import refuse_errored
 
 KEPT_FILES = frozenset({JOURNAL, LOCK, HOLDER})
 """What stays of a work_dir: the journal, which knows the stack's past clusters, and the lock that is held."""
@@ -62,7 +61,7 @@ def destroy(run: Run, approve: Callable[[Doomed], bool], *, delete_data: bool = 
     refuse_if_protected(run, "destroy its clusters and its role")
     site = prepare(run)
     # The state in that file may be the only record of what there is, and the local files go at the end.
-    refuse_errored(site.binary, run.work_dir)
+    site.runner.refuse_errored()
     site = adopt_strays(run, site)
     doomed = _doomed(run, site)
     with run.asking():

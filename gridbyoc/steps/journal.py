@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -82,3 +82,21 @@ def read_journal(path: Path) -> tuple[dict[str, Any], ...]:
 def parse_record(line: str | bytes) -> dict[str, Any]:
     """One line of a journal; empty for one that is torn, damaged or no record."""
     return json_object(line) or {}
+
+
+def cut_off_since(records: Iterable[Mapping[str, Any]]) -> datetime | None:
+    """When the first apply began that was not carried to its end, with none after it that was; ``None``: all were."""
+    began: datetime | None = None
+    for record in records:
+        if record.get("effect") in {"apply", "destroy"} and record.get("type") == "effect_done":
+            began = None
+        elif record.get("effect") == "apply" and record.get("type") == "effect_started" and began is None:
+            began = _time(record.get("time"))
+    return began
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text))
+    except ValueError:
+        return None

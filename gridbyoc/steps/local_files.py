@@ -17,7 +17,7 @@ _HALF_WRITTEN = r"(\.[a-z0-9_]{8})?"
 """What stands behind a file's name while it is written, and stays where a run was killed."""
 _WRITTEN = re.compile(
     r"journal\.jsonl|run\.lock(\.json)?|\.terraform\.lock\.hcl|\.terraform\.tfstate\.lock\.info|crash(\..+)?\.log"
-    rf"|(terraform|errored)\.tfstate((\.\d+)?\.backup|\.(migrated|pushed)-\d{{8}}T\d{{6}}Z|{_HALF_WRITTEN})"
+    rf"|(terraform|errored)\.tfstate((\.\d+)?\.backup|\.(migrated|pushed|torn)-\d{{8}}T\d{{6}}Z|{_HALF_WRITTEN})"
     r"|logs/[^/]+\.log"
 )
 """Records, locks and states, which are written in place; states that were set aside or copied by Terraform."""

@@ -7,7 +7,6 @@ remote gets another lineage. ``state push`` takes the lock and itself refuses an
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,9 +17,8 @@ from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
     ApprovalRequiredError,
     StateConflictError,
-    TerraformError,
 )
-from gridbyoc.stack.files import file_error, open_private
+from gridbyoc.stack.files import put_aside
 from gridbyoc.stack.model import LocalBackend, S3Backend
 from gridbyoc.steps.prepare import open_runner, render_stack
 from gridbyoc.steps.run import Run
@@ -36,8 +34,6 @@ from gridbyoc.terraform import (
     snapshot_of,
     standing_places,
 )
-
-ERRORED = "errored.tfstate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +69,9 @@ def migrate(
     """
     stack = replace(run.stack, terraform=replace(run.stack.terraform, backend=backend))
     run = replace(run, stack=stack)
-    refuse_errored(run)
-    _check_account(run, backend)
     runner, binary = open_runner(run)
+    runner.refuse_errored()  # it is newer than the one that would be moved
+    _check_account(run, backend)
     target = wanted_backend(stack, backend, native_lock=binary.s3_native_lock)
     source = _source(run, runner, target)
     words = (place_words(source, run.work_dir), place_words(target, run.work_dir))
@@ -86,16 +82,6 @@ def migrate(
     moved = not same_place(source, target)
     left = words[0] if moved and source.remote else None
     return Moved(words[0], words[1], moved, len(state.addresses), state.lineage, state.serial, aside, left)
-
-
-def refuse_errored(run: Run) -> None:
-    """A state that could not be saved goes first: it is newer than the one that would be moved."""
-    if (run.work_dir / ERRORED).exists():
-        raise TerraformError(
-            f"There is a state that an earlier run could not save: {run.work_dir / ERRORED}.",
-            fix="Run `gridbyoc state push` on the stack file first.",
-            rerun=SAFE_NOTHING_DONE,
-        )
 
 
 def _check_account(run: Run, backend: LocalBackend | S3Backend) -> None:
@@ -195,17 +181,4 @@ def _settle(run: Run, runner: Runner, target: Backend, state: Snapshot, now: Cal
     rendered = render_stack(run, s3_native_lock=runner.binary.s3_native_lock)
     with run.step("init"):
         runner.init(digest=rendered.digest)
-    return aside
-
-
-def put_aside(file: Path, why: str, when: datetime) -> Path:
-    """Rename a state file to ``<name>.<why>-<UTC>``, for its owner alone; ``FileError``."""
-    aside = file.with_name(f"{file.name}.{why}-{when:%Y%m%dT%H%M%SZ}")
-    try:
-        descriptor = open_private(file, os.O_RDWR)
-        os.fchmod(descriptor, 0o600)
-        os.close(descriptor)
-        file.rename(aside)
-    except OSError as error:
-        raise file_error("Cannot put aside", file, error) from None
     return aside

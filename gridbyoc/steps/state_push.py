@@ -8,11 +8,15 @@ from datetime import datetime
 from pathlib import Path
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, StateConflictError
+from gridbyoc.stack.files import put_aside
+from gridbyoc.stack.model import LocalBackend
 from gridbyoc.steps.prepare import open_runner, render_stack
 from gridbyoc.steps.run import Run
-from gridbyoc.steps.state_migrate import ERRORED, put_aside
+from gridbyoc.steps.settle import settle_local_state
 from gridbyoc.steps.state_place import init_in_place, wanted_backend
 from gridbyoc.terraform import Backend, Runner, Snapshot, place_words, snapshot_of
+from gridbyoc.terraform.errored import ERRORED, unsaved_state
+from gridbyoc.terraform.torn import is_torn
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +33,36 @@ class Pushed:
 def push_errored(run: Run, *, now: Callable[[], datetime]) -> Pushed | None:
     """Push ``errored.tfstate`` and put it aside; ``None`` where there is none. The caller holds the stack's lock.
 
-    Raises ``StateConflictError`` where the state is of another lineage or has moved on since. Killed after the push,
-    a second call finds the state there and puts the file aside.
+    Raises ``StateConflictError`` where the state is of another lineage or has moved on since, ``TerraformError`` where
+    the file holds no whole state. Killed after the push, a second call finds the state there and puts the file aside.
     """
     file = run.work_dir / ERRORED
-    if not file.exists():
+    unsaved = unsaved_state(run.work_dir, run.outside.environ)
+    if unsaved is None:
         return None
     runner, binary = open_runner(run)
+    if unsaved.place != file:
+        runner.refuse_errored()
     rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
     if runner.init_needed(rendered.digest):
         with run.step("init"):
             init_in_place(run, runner, rendered.digest)
+    if isinstance(run.stack.terraform.backend, LocalBackend):
+        _settle(run, now)
     place = wanted_backend(run.stack, run.stack.terraform.backend, native_lock=binary.s3_native_lock)
     words = place_words(place, run.work_dir)
     with run.step("push") as step:
         after, already = _push(run, runner, place, words)
         step.detail = f"{len(after.addresses)} instances, serial {after.serial}, in {words}"
     return Pushed(words, len(after.addresses), after.serial, already, put_aside(file, "pushed", now()))
+
+
+def _settle(run: Run, now: Callable[[], datetime]) -> None:
+    """A local state that could not be written may be torn: its copy is put back, or it makes way for the whole one."""
+    settle_local_state(run)
+    state = Backend().state_file(run.work_dir)
+    if is_torn(state):
+        put_aside(state, "torn", now())
 
 
 def _push(run: Run, runner: Runner, place: Backend, words: str) -> tuple[Snapshot, bool]:

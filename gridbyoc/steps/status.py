@@ -16,6 +16,7 @@ from gridbyoc.steps.prepare import read_outputs
 from gridbyoc.steps.role_policies import RolePolicies, read_role
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import Outputs
+from gridbyoc.terraform.errored import UnsavedState, unsaved_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def stack_status(run: Run) -> Status:
     outputs = _outputs(run, unknown)
     trust, policies = _role(run, outputs, unknown) if outputs else ("no role yet", None)
     clusters = _clusters(run, outputs, unknown)
-    errored = (run.work_dir / "errored.tfstate").exists()
+    unsaved = unsaved_state(run.own_work_dir, run.outside.environ)
     holder = holder_of(run.own_work_dir)
     return Status(
         last,
@@ -63,8 +64,8 @@ def stack_status(run: Run) -> Status:
         trust,
         clusters,
         unknown,
-        errored,
-        _next_step(run, outputs, clusters, unknown, policies, errored=errored, holder=holder),
+        unsaved is not None,
+        _next_step(run, outputs, clusters, unknown, policies, unsaved=unsaved, holder=holder),
         policies,
     )
 
@@ -136,13 +137,13 @@ def _next_step(
     unknown: Mapping[str, str],
     policies: RolePolicies | None,
     *,
-    errored: bool,
+    unsaved: UnsavedState | None,
     holder: str | None,
 ) -> str:
     if holder:
         return "Wait for the run that is under way."
-    if errored:
-        return "Run `gridbyoc state push`: an earlier run could not save its state."
+    if unsaved:
+        return f"{unsaved.where} {unsaved.fix()}"
     if unknown:
         return f"Mend what could not be read ({', '.join(unknown)}), then look again."
     if policies is not None and policies.undeclared:

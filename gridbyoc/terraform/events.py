@@ -7,10 +7,12 @@ format asks of its readers: https://developer.hashicorp.com/terraform/internals/
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from gridbyoc.stack.files import json_object
 from gridbyoc.stack.words import plain_text, printable
 
 
@@ -129,6 +131,23 @@ def parse_event(line: str | bytes, clean: Clean = plain_text) -> TerraformEvent 
         return None
     reader = _READERS.get(_text(message.get("type")))
     return (reader(message, clean) if reader else None) or _log(message, clean)
+
+
+_DUMP = re.compile(r'"Emergency state dump"|"lineage":.*"serial":|"serial":.*"lineage":')
+
+
+def holds_state(line: str) -> bool:
+    """Whether a line holds a state, secrets in clear, or the beginning of one: what Terraform could save nowhere.
+
+    https://github.com/hashicorp/terraform (internal/command/views/json_view.go, ``StateDump``)
+    """
+    return _DUMP.search(line) is not None
+
+
+def parse_state_dump(line: str) -> dict[str, Any] | None:
+    """The state in such a line; ``None`` where it is cut off."""
+    state = (json_object(line) or {}).get("state")
+    return state if isinstance(state, dict) and state else None
 
 
 def parse_diagnostic(body: object, clean: Clean = plain_text) -> Diagnostic:

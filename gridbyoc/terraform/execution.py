@@ -23,6 +23,7 @@ from gridbyoc.terraform.binary import Binary, nearest_directory
 from gridbyoc.terraform.child import Clock, Command, NotStartedError
 from gridbyoc.terraform.command_line import TerraformCommandLine
 from gridbyoc.terraform.environment import CallersOwn, CredentialSupply, child_environment
+from gridbyoc.terraform.errored import PRINTED, UnsavedState, rescue, unsaved_state
 from gridbyoc.terraform.failures import WRITES, Failure, failed, interrupted
 from gridbyoc.terraform.interrupts import Interrupts
 from gridbyoc.terraform.logs import Logs
@@ -94,6 +95,7 @@ class Execution:
         self._redactor = Redactor(secrets)
         self._logs = Logs(settings.work_dir / "logs", self._redactor, settings.now)
         self.interrupts = Interrupts()
+        self._unsaved: UnsavedState | None = None
 
     def learn(self, secrets: Iterable[Secret]) -> None:
         """Take these out of every log, also out of those that this Runner wrote before."""
@@ -114,11 +116,18 @@ class Execution:
             outputs = state.get("outputs")
             self.learn(sensitive_values(outputs) if isinstance(outputs, dict) else ())
         log = self._logs.open(call.verb, argv)
-        transcript = Transcript(log, self._redactor, self._set.on_event, document=call.document)
+        self._unsaved = None
+        transcript = Transcript(log, self._redactor, self._set.on_event, document=call.document, on_state=self._rescue)
         ended = self._process(call, argv, transcript)
         if ended.cause is Cause.EXIT and self._came_to_its_end(call, ended.code, transcript):
             return Said(transcript, ended.code)
         raise failed(self._failure(call, ended, transcript, log.path, remote=backend.remote))
+
+    def _rescue(self, state: Mapping[str, Any]) -> None:
+        """Save a state that Terraform has printed, at once: it holds what was made and has no other copy."""
+        outputs = state.get("outputs")
+        self.learn(sensitive_values(outputs) if isinstance(outputs, dict) else ())
+        self._unsaved = rescue(state, self._set.work_dir, self._set.environ)
 
     def _came_to_its_end(self, call: Call, code: int, said: Transcript) -> bool:
         """Whether it is done by status and output alike; ``TerraformWrapperError`` where they contradict each other."""
@@ -197,12 +206,12 @@ class Execution:
         return Failure(
             verb=call.verb,
             ended=ended,
-            errors=said.errors(),
+            errors=tuple(each for each in said.errors() if not (said.printed_state and each.summary == PRINTED)),
             text=said.text,
             command=lambda *words: binary.command(shown, *words),
             log=None if passing else log,
             remote_state=remote,
-            errored_state=(work_dir / "errored.tfstate").exists(),
+            unsaved=self._unsaved or unsaved_state(shown, self._set.environ),
             grace=self._set.grace,
             timeout=self._timeout(call),
             profile=self._profile(),

@@ -19,6 +19,7 @@ from gridbyoc.errors import (
 )
 from gridbyoc.errors.cards import AFTER_FIX, LOCK_CODES, Card, card_for, carrying
 from gridbyoc.terraform import agreement
+from gridbyoc.terraform.errored import ERRORED, UnsavedState
 from gridbyoc.terraform.events import Diagnostic
 from gridbyoc.terraform.explanation import CommandLine, cards_for, causes_of, fixes_of
 from gridbyoc.terraform.process import Cause, Ended
@@ -52,7 +53,7 @@ class Failure:
     command: CommandLine
     log: Path | None
     remote_state: bool
-    errored_state: bool
+    unsaved: UnsavedState | None
     grace: float
     timeout: float
     profile: str = ""
@@ -100,16 +101,16 @@ def _interrupted(failure: Failure) -> TerraformInterruptedError:
         end = "had just finished" if failure.ended.code == 0 else "stopped cleanly"
         return TerraformInterruptedError(
             f"terraform {failure.verb} was interrupted and {end}.",
-            why=_join("The state is saved and its lock released.", _errored(failure)),
-            fix=_push(failure) or "Run the same command again.",
+            why=_where(failure) or "The state is saved and its lock released.",
+            fix=_save(failure) or "Run the same command again.",
             rerun=_rerun(failure),
         )
     why = "second interrupt" if failure.ended.insisted else f"did not end within {failure.grace:g} s"
     return TerraformInterruptedError(
         f"terraform {failure.verb} was interrupted and then killed ({why}).",
         killed=True,
-        why=_join(_left_behind(failure), _errored(failure)),
-        fix=_join(_push(failure), _unlock_words(failure)),
+        why=_join(_left_behind(failure), _where(failure)),
+        fix=_join(_save(failure), _unlock_words(failure)),
         rerun=_rerun(failure),
     )
 
@@ -120,9 +121,9 @@ def _timed_out(failure: Failure) -> TerraformTimeoutError:
         f"terraform {failure.verb} did not end within {failure.timeout:g} s, so it was "
         f"{'killed' if killed else 'stopped'}.",
         diagnostics=tuple(map(str, failure.errors)),
-        why=_join(_left_behind(failure) if killed and failure.writes else "", _errored(failure)),
+        why=_join(_left_behind(failure) if killed and failure.writes else "", _where(failure)),
         fix=_join(
-            _push(failure),
+            _save(failure),
             _unlock_words(failure) if killed and failure.writes else "",
             f"What it was waiting for stands in {failure.log}." if failure.log else "",
         ),
@@ -181,10 +182,10 @@ def _refused(failure: Failure) -> TerraformError:
             f"{ours.what} {ours.why}" if ours else causes_of(cards),
             last_words,
             _left_behind(failure) if died else "",
-            _errored(failure),
+            _where(failure),
         ),
         fix=_join(
-            _push(failure),
+            _save(failure),
             ours.fix if ours else fixes_of(cards),
             _unlock_words(failure) if died else "",
             f"The full log: {failure.log}." if failure.log else "",
@@ -234,23 +235,17 @@ def _unlock_words(failure: Failure) -> str:
     )
 
 
-def _errored(failure: Failure) -> str:
-    return "The state could not be saved where it belongs: it is in errored.tfstate." if failure.errored_state else ""
+def _where(failure: Failure) -> str:
+    return failure.unsaved.where if failure.unsaved else ""
 
 
-def _push(failure: Failure) -> str:
-    if not failure.errored_state:
-        return ""
-    by_hand = failure.command("state", "push", "errored.tfstate")
-    return (
-        "Save it before anything else: `gridbyoc state push` on the stack file does. "
-        f"By hand: `{by_hand}`, then delete the file."
-    )
+def _save(failure: Failure) -> str:
+    return failure.unsaved.fix(failure.command("state", "push", ERRORED)) if failure.unsaved else ""
 
 
 def _rerun(failure: Failure, cards: tuple[Card, ...] = ()) -> str:
-    if failure.errored_state:
-        return "A re-run is safe only after errored.tfstate has been pushed."
+    if failure.unsaved:
+        return failure.unsaved.rerun
     safe = SAFE_RESUMES if failure.writes else SAFE_NOTHING_DONE
     stays = any(card.rerun == AFTER_FIX for card in cards)
     return f"{safe} It ends the same way until this is put right." if stays else safe

@@ -18,7 +18,7 @@ from gridbyoc.terraform.agreement import wrapper_error
 from gridbyoc.terraform.binary import Binary
 from gridbyoc.terraform.command_line import FLAG
 from gridbyoc.terraform.environment import CallersOwn, CredentialSupply
-from gridbyoc.terraform.errored import refuse_errored
+from gridbyoc.terraform.errored import ERRORED, refuse_errored
 from gridbyoc.terraform.events import Diagnostic, TerraformEvent
 from gridbyoc.terraform.execution import Call, Execution, Said, Settings, document_of, utc_now
 from gridbyoc.terraform.failures import NEEDS_INIT
@@ -110,6 +110,8 @@ class Runner:
         self._execute = Execution(settings, secrets)
         self._record = InitRecord(self.work_dir, binary, mirror)
         self._lock_timeout = lock_timeout
+        self._environ = environ
+        self._own_dir = stands_in_for or self.work_dir
         self._hears_documents = False
 
     def version(self) -> str:
@@ -202,7 +204,7 @@ class Runner:
 
     def import_(self, address: str, ident: str) -> None:
         """Take what exists in AWS as ``ident`` (Terraform's import id of its kind) into the state, at ``address``."""
-        refuse_errored(self.binary, self.work_dir)
+        self.refuse_errored()
         flags = {"no_color": FLAG, "input": False, "lock_timeout": self._lock_timeout}
         self._verb(Call("import"), "import", address, ident, **flags)
 
@@ -250,6 +252,11 @@ class Runner:
         """Give a resource or module of the state another address; nothing outside the state changes."""
         self._verb(Call("state mv"), "state mv", source, destination, lock_timeout=self._lock_timeout)
 
+    def refuse_errored(self) -> None:
+        """Raise ``TerraformError`` while a state lies in the work_dir that an earlier run could not save."""
+        by_hand = self.binary.command(self._own_dir, "state", "push", ERRORED)
+        refuse_errored(self._own_dir, self._environ, by_hand)
+
     def force_unlock(self, lock_id: str) -> None:
         """Take away a lock that a dead run left on the state."""
         self._verb(Call("force-unlock"), "force-unlock", lock_id, force=FLAG)
@@ -281,7 +288,7 @@ class Runner:
         return document_of(self._verb(call, call.verb, **(options | {"state": None})))
 
     def _writing(self, call: Call, cmd: str, *args: str, **options: object) -> Said:
-        refuse_errored(self.binary, self.work_dir)
+        self.refuse_errored()
         return self._verb(call, cmd, *args, json=FLAG, input=False, lock_timeout=self._lock_timeout, **options)
 
     def _verb(self, call: Call, cmd: str, *args: str, **options: object) -> Said:

@@ -26,3 +26,8 @@ def put_back(state_file: Path) -> bool:
         return False
     write_atomic(state_file, read_private(copy))
     return True
+
+
+def is_torn(state_file: Path) -> bool:
+    """Whether the file holds something that is no JSON object. An empty one is no state, to Terraform as well."""
+    return state_file.exists() and state_file.stat().st_size > 0 and not read_json(state_file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from gridbyoc.stack.files import json_object
@@ -18,14 +18,17 @@ from gridbyoc.terraform.events import (
     ResourceDrift,
     TerraformEvent,
     Version,
+    holds_state,
     parse_diagnostic,
     parse_event,
+    parse_state_dump,
 )
 from gridbyoc.terraform.logs import RunLog
 from gridbyoc.terraform.process import Stream
 from gridbyoc.terraform.redaction import Redactor
 
 OnEvent = Callable[[TerraformEvent], None]
+OnState = Callable[[Mapping[str, Any]], None]
 _KEPT = (Version, Diagnostic, ChangeSummary, OutputsEvent, PlannedChange, ResourceDrift)
 _HEAD = re.compile(r"^\s*(Error|Warning): (.+)$")
 _PLACE = re.compile(r"^\s*on (.+?) line (\d+)")
@@ -39,14 +42,25 @@ class Transcript:
     """Takes every line of one command.
 
     With ``document`` standard output is one JSON text that may hold secrets: it is kept as ``stdout`` and neither
-    logged nor passed on. Otherwise each line is an event; a line that is none becomes a ``Log``.
+    logged nor passed on. Otherwise each line is an event; a line that is none becomes a ``Log``. A state that Terraform
+    prints because it could save it nowhere goes to ``on_state`` alone.
     """
 
-    def __init__(self, log: RunLog, redactor: Redactor, on_event: OnEvent, *, document: bool = False) -> None:
+    def __init__(
+        self,
+        log: RunLog,
+        redactor: Redactor,
+        on_event: OnEvent,
+        *,
+        document: bool = False,
+        on_state: OnState = lambda _state: None,
+    ) -> None:
         self._log = log
         self._redactor = redactor
         self._on_event: OnEvent | None = on_event
         self._document = document
+        self._on_state = on_state
+        self.printed_state = False
         self._kept: list[TerraformEvent] = []
         self._stdout: list[str] = []
         self._text: deque[str] = deque(maxlen=_TEXT_KEPT)
@@ -66,12 +80,22 @@ class Transcript:
         if self._document and stream == "stdout":
             self._stdout.append(text)
             return
+        if holds_state(text):
+            self._take_state(text)
+            return
         self._log.line(text if stream == "stdout" else f"stderr: {text}")
         event = parse_event(text, self._clean) or self._words(text)
         if isinstance(event, _KEPT):
             self._kept.append(event)
         if event is not None:
             self._tell(event)
+
+    def _take_state(self, text: str) -> None:
+        self.printed_state = True
+        self.note("Terraform could save its state nowhere and printed it; it is kept out of this log.")
+        state = parse_state_dump(text)
+        if state is not None:
+            self._on_state(state)
 
     def note(self, text: str) -> None:
         """A word of ours between Terraform's: a line of the log, and a warning to the listener."""

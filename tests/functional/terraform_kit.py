@@ -129,11 +129,17 @@ class Driver:
 
 
 def drive(
-    binary: Binary, work_dir: Path, verb: str, environ: Mapping[str, str] | None = None, **options: float | str
+    binary: Binary,
+    work_dir: Path,
+    verb: str,
+    environ: Mapping[str, str] | None = None,
+    *,
+    file_size: int | None = None,
+    **options: float | str,
 ) -> Driver:
-    """Start one verb of the Runner in a process of its own."""
+    """Start one verb of the Runner in a process of its own, in which no file may grow beyond ``file_size`` bytes."""
     asked = {"argv": binary.argv, "flavour": binary.flavour, "version": binary.version, "path": binary.path}
-    call = {"binary": asked, "work_dir": str(work_dir), "verb": verb, "options": options}
+    call = {"binary": asked, "work_dir": str(work_dir), "verb": verb, "options": options, "file_size": file_size}
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("terraform_driver.py")), json.dumps(call)],
         env=dict(environ or environment()),

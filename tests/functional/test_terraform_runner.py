@@ -339,7 +339,7 @@ def test_force_unlock_of_a_lock_that_is_not_there(terraform: Binary, tmp_path: P
 
 def test_a_state_that_could_not_be_saved_blocks_what_would_make_it_worse(terraform: Binary, tmp_path: Path) -> None:
     work_dir = root(tmp_path / "w", thing())
-    (work_dir / "errored.tfstate").write_text("{}")
+    (work_dir / "errored.tfstate").write_text('{"version": 4, "lineage": "a", "serial": 1, "resources": []}')
     for verb in (make_runner(terraform, work_dir).plan, make_runner(terraform, work_dir).apply):
         with pytest.raises(TerraformError, match=r"errored\.tfstate") as caught:
             verb()

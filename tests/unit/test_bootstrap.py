@@ -201,7 +201,7 @@ def gone(world: World) -> None:
 
 
 def errored(world: World) -> None:
-    (world.work_dir(STACK) / "errored.tfstate").write_text("{}")
+    (world.work_dir(STACK) / "errored.tfstate").write_text('{"lineage": "a", "serial": 9, "resources": []}')
 
 
 def no_longer_errored(world: World) -> None:

@@ -23,6 +23,7 @@ from gridbyoc.errors import (
 )
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform import Diagnostic, Log, TerraformEvent
+from gridbyoc.terraform.errored import UnsavedState
 from gridbyoc.terraform.failures import Failure, failed
 from gridbyoc.terraform.logs import Logs
 from gridbyoc.terraform.process import Cause, Ended
@@ -47,7 +48,7 @@ by multiple users at the same time."""
 def failure(verb: str = "apply", code: int = 1, **more: Any) -> Failure:
     ended = Ended(code, 1.0, more.pop("cause", Cause.EXIT), more.pop("killed", False), more.pop("insisted", False))
     given_values: dict[str, Any] = {
-        "errors": (), "text": (), "log": Path("/w/logs/x.log"), "remote_state": False, "errored_state": False,
+        "errors": (), "text": (), "log": Path("/w/logs/x.log"), "remote_state": False, "unsaved": None,
         "grace": 60.0, "timeout": 600.0, "command": lambda *words: shlex.join(("terraform", "-chdir=/w", *words)),
     } | more  # fmt: skip
     return Failure(verb=verb, ended=ended, **given_values)
@@ -164,7 +165,7 @@ def test_a_time_out_says_how_long_and_where_to_look() -> None:
 @pytest.mark.parametrize("how", [{}, {"cause": Cause.INTERRUPT}, {"cause": Cause.INTERRUPT, "killed": True},
                                  {"cause": Cause.TIMEOUT}])  # fmt: skip
 def test_a_state_that_could_not_be_saved_is_never_forgotten(how: dict[str, Any]) -> None:
-    error = failed(failure(errored_state=True, **how))
+    error = failed(failure(unsaved=UnsavedState(Path("/w"), Path("/w/errored.tfstate")), **how))
     assert "terraform -chdir=/w state push errored.tfstate" in error.fix
     assert "errored.tfstate" in error.why
     assert "only after errored.tfstate has been pushed" in error.rerun
