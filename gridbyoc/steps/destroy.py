@@ -60,8 +60,6 @@ def destroy(run: Run, approve: Callable[[Doomed], bool], *, delete_data: bool = 
     """
     refuse_if_protected(run, "destroy its clusters and its role")
     site = prepare(run)
-    # The state in that file may be the only record of what there is, and the local files go at the end.
-    site.runner.refuse_errored()
     site = adopt_strays(run, site)
     doomed = _doomed(run, site)
     with run.asking():

@@ -100,6 +100,8 @@ def render_stack(run: Run, *, s3_native_lock: bool) -> Rendered:
 def prepare(run: Run) -> Site:
     """Render; init with the preflight beside it. With remote state the account is checked before it is touched."""
     runner, binary = open_runner(run)
+    # The state that could not be saved may be the only record of what there is.
+    runner.refuse_errored()
     registrar = run.connect(on_warning=lambda text: run.outside.emit(Note(text, "warning")))
     for spec in run.stack.clusters:
         registrar.check(spec)

@@ -15,6 +15,7 @@ from gridbyoc.stack.files import file_error, json_object, read_private, write_at
 from gridbyoc.steps.converged import RECORD
 from gridbyoc.steps.journal import JOURNAL
 from gridbyoc.steps.run import Run
+from gridbyoc.terraform.errored import unsaved_state
 
 STATE = "terraform.tfstate"
 COPIED = (
@@ -58,18 +59,26 @@ def _copy_strange_files(run: Run, directory: Path) -> None:
 
 
 def _copy_state(run: Run, directory: Path) -> None:
-    """Terraform writes its state in place: a copy that is no JSON was taken in the middle, and is taken again."""
+    """Terraform writes its state in place: a copy that is no JSON was taken in the middle, and is taken again.
+
+    Beside a state that could not be saved it stays as it is; whoever reads it is told why.
+    """
     source = run.work_dir / STATE
+    torn = unsaved_state(run.work_dir, run.outside.environ) is not None
     for _ in range(TRIES):
         if not source.exists() or not source.stat().st_size:
             return
         data = read_private(source)
-        if json_object(data) is None:
+        if json_object(data) is None and not torn:
             run.outside.sleep(0.1)
             continue
         write_atomic(directory / STATE, data)
         return
-    raise FileError(f"{source} is no whole state.", fix="Wait for the other run to end, then run again.")
+    raise FileError(
+        f"{source} is no whole state.",
+        fix="If another run is under way, wait for it to end. If none is, one was cut off in the middle of a write: "
+        "`gridbyoc bootstrap` puts the state in order.",
+    )
 
 
 def _copy_initialised(source: Path, target: Path) -> None:
