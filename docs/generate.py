@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import gridbyoc
 from gridbyoc import errors
 from gridbyoc.aws.permissions import PHASES, needs_of
+from gridbyoc.cli.explanations import of_error
 from gridbyoc.cli.main import cli
 from gridbyoc.errors.cards import CARDS
 from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, render_pipeline
@@ -32,8 +33,7 @@ def error_table() -> str:
     """A row for each error: code, meaning, exit status."""
     found = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     kinds = sorted((k for k in found if issubclass(k, errors.GridbyocError)), key=lambda kind: kind.code)
-    meanings = [(kind, " ".join((kind.__doc__ or "").split()).replace("``", "`")) for kind in kinds]
-    rows = [f"| `{kind.code}` | {meaning} | {int(kind.exit_status)} |" for kind, meaning in meanings]
+    rows = [f"| `{kind.code}` | {of_error(kind).title} | {int(kind.exit_status)} |" for kind in kinds]
     return "\n".join(["| code | means | status |", "|---|---|---|", *rows])
 
 

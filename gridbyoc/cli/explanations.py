@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from gridbyoc import errors
+from gridbyoc.aws.policy.parse import PolicyDocumentError
 from gridbyoc.errors.cards import CARDS, Card
 from gridbyoc.steps.preflight.catalogue import KINDS
 from gridbyoc.steps.preflight.model import Kind
@@ -43,6 +44,16 @@ class Explanation:
         return [*lines, f"  {self.rerun}"] if self.rerun else lines
 
 
+CHECK_REMEDY = (
+    "`gridbyoc doctor --only {0.code}` looks at it alone and names what to do in this account. `--skip {0.code}` "
+    "leaves it out of a run."
+)
+VERIFY_REMEDY = (
+    "`gridbyoc verify` names the policy and its statement. `gridbyoc bootstrap` puts the role back to what the stack "
+    "file says; what is meant to be there is declared in the stack file."
+)
+
+
 def of_card(card: Card) -> Explanation:
     """A failure card, with words in capitals where a message would tell the names."""
     known = card.filled({})
@@ -51,19 +62,20 @@ def of_card(card: Card) -> Explanation:
 
 def of_error(error: type[errors.GridbyocError]) -> Explanation:
     """A class of errors, by its docstring."""
-    meaning = " ".join((error.__doc__ or "").split()).replace("``", "`")
-    return Explanation(error.code, "error", meaning, exit_status=int(error.exit_status))
+    meaning = " ".join((error.__doc__ or "").partition("\n\n")[0].split()).replace("``", "`")
+    return Explanation(error.code, "error", meaning, fix=error.remedy, exit_status=int(error.exit_status))
 
 
 def of_kind(kind: Kind) -> Explanation:
     """A check of the preflight."""
-    return Explanation(kind.code, "check", kind.title, " ".join(kind.meaning.split()), link=kind.link)
+    meaning = " ".join(kind.meaning.split())
+    return Explanation(kind.code, "check", kind.title, meaning, CHECK_REMEDY.format(kind), link=kind.link)
 
 
 def of_question(question: Question) -> Explanation:
     """A finding of ``verify``."""
     meaning = f"Not `pass`: {question.otherwise}."
-    return Explanation(question.code, "check", question.asked, meaning, link="docs/verify.md")
+    return Explanation(question.code, "check", question.asked, meaning, VERIFY_REMEDY, link="docs/verify.md")
 
 
 def _all() -> Iterator[Explanation]:
@@ -71,6 +83,7 @@ def _all() -> Iterator[Explanation]:
     for found in vars(errors).values():
         if isinstance(found, type) and issubclass(found, errors.GridbyocError):
             yield of_error(found)
+    yield of_error(PolicyDocumentError)
     yield from map(of_kind, KINDS)
     yield from map(of_question, QUESTIONS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+import gridbyoc
 from gridbyoc import errors
+from gridbyoc.aws.policy.parse import PolicyDocumentError
 from gridbyoc.cli.app import App, Format
 from gridbyoc.cli.explain import explain
 from gridbyoc.cli.explanations import EXPLANATIONS
@@ -32,9 +35,24 @@ def said(*args: str, form: Format = "text") -> str:
 def test_nothing_that_has_a_code_is_missing() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, GridbyocError)]
     codes = {kind.code for kind in kinds} | {card.code for card in CARDS} | {kind.code for kind in KINDS}
-    codes |= {question.code for question in QUESTIONS}
+    codes |= {question.code for question in QUESTIONS} | {PolicyDocumentError.code}
     assert set(EXPLANATIONS) == codes
     assert len(codes) > 100
+
+
+def test_every_code_in_the_program_is_explained() -> None:
+    sources = [path for path in Path(gridbyoc.__file__).parent.rglob("*.py") if "_data" not in path.parts]
+    written = {code for path in sources for code in re.findall(r"GBY-[A-Z][0-9]{3}\b", path.read_text())}
+    assert written - EXPLANATIONS.keys() == set()
+
+
+@pytest.mark.parametrize("code", EXPLANATIONS)
+def test_every_explanation_has_a_cause_and_a_remedy_without_a_placeholder(code: str) -> None:
+    one = EXPLANATIONS[code]
+    assert one.title
+    assert one.fix
+    assert one.cause or one.kind == "error"
+    assert not re.search(r"\{[a-z_.0-9]*\}", f"{one.title} {one.cause} {one.fix} {one.rerun}"), one
 
 
 @pytest.mark.parametrize("code", ["GBY-A122", "gby-a122"])

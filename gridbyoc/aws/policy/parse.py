@@ -45,6 +45,7 @@ class PolicyDocumentError(AwsError):
     """A text that is not an IAM policy document; says where, and never quotes what stands there."""
 
     code = "GBY-A020"
+    remedy = "Correct the document; IAM refuses it too."
 
 
 def parse_policy(document: object, *, name: str, kind: PolicyKind) -> Policy:
