@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridbyoc.aws.session import AwsSession, retrieving
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError
+from gridbyoc.stack.files import json_object, read_regular
 from gridbyoc.stack.secret import Secret
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _login_ends(session: AwsSession, profile: str | None, home: Path) -> datetim
     name = str(settings.get("sso_session") or settings.get("sso_start_url") or "")
     path = home / ".aws" / "sso" / "cache" / f"{hashlib.sha1(name.encode()).hexdigest()}.json"  # noqa: S324 - a file's name
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        token = json.loads(path.read_text(encoding="utf-8"))
+        token = json_object(read_regular(path)) or {}
         if not token.get("refreshToken"):
             return _utc(datetime.fromisoformat(re.sub(r"(Z|UTC)$", "+00:00", str(token["expiresAt"]))))
     return None

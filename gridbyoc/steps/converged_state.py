@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gridbyoc.aws.live_role import LiveRole
+from gridbyoc.stack.files import json_object
 from gridbyoc.stack.model import Role
 from gridbyoc.steps.role_policies import normal_form
 
@@ -90,12 +90,12 @@ def _same_role(live: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
     return (
         _same(live, kept, ROLE)
         and (boundary or "") == (kept["permissions_boundary"] or "")
-        and normal_form(live["trust"]) == normal_form(json.loads(kept["assume_role_policy"]))
+        and normal_form(live["trust"]) == normal_form(json_object(kept["assume_role_policy"]))
     )
 
 
 def _same_policy(live: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
-    return _same(live, kept, POLICY) and normal_form(live["document"]) == normal_form(json.loads(kept["policy"]))
+    return _same(live, kept, POLICY) and normal_form(live["document"]) == normal_form(json_object(kept["policy"]))
 
 
 def _same(live: Mapping[str, Any], kept: Mapping[str, Any], names: Mapping[str, str]) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.stack.files import read_json, read_private, write_atomic
+from gridbyoc.stack.files import json_object, read_json, read_private, write_atomic
 
 RECORD = Path(".terraform") / "terraform.tfstate"
 _OWNED = re.compile(r"\.gridbyoc-(\d+)-\w+")
@@ -114,11 +114,7 @@ def _attributes(resources: list[dict[str, Any]], kind: str) -> list[Mapping[str,
 
 def _document(text: object) -> Mapping[str, Any]:
     """A policy document; empty where there is none that can be read."""
-    with suppress(ValueError, TypeError, RecursionError):
-        found = json.loads(str(text))
-        if isinstance(found, dict):
-            return found
-    return {}
+    return json_object(str(text)) or {}
 
 
 @contextmanager
