@@ -57,7 +57,7 @@ def lost_credentials(content: str | None) -> Callable[[Tool], object]:
     return write
 
 
-def full_disk(tool: Tool) -> None:
+def journal_elsewhere(tool: Tool) -> None:
     work_dir = tool.directory / ".gridbyoc" / "bad-input"
     work_dir.mkdir(parents=True)
     (work_dir / "journal.jsonl").symlink_to("/dev/full")
@@ -144,7 +144,7 @@ SURROUNDINGS = (
         env={"GRIDBYOC_SKIP_PREFLIGHT": "", "GITHUB_ACTIONS": "true"},
     ),
     Case("work_dir is a file", 1, (".gridbyoc",), before=lambda tool: tool.write("", ".gridbyoc")),
-    Case("disk full", 1, ("No space left",), before=full_disk),
+    Case("journal leads elsewhere", 4, ("is a symbolic link", "`rm "), before=journal_elsewhere),
 )  # fmt: skip
 
 
