@@ -14,6 +14,7 @@ from gridbyoc.render.work_dir import (
     standing_ids,
     strange_files,
     terraform_files,
+    values_differ,
 )
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "standing_ids",
     "strange_files",
     "terraform_files",
+    "values_differ",
 ]

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from gridbyoc.render.module import File, called_module
 from gridbyoc.render.root import VALUES, PreviousRole, root_files
-from gridbyoc.render.values import KnownPolicies
+from gridbyoc.render.values import KnownPolicies, root_values
 from gridbyoc.stack.files import (
     file_error,
     json_object,
@@ -100,6 +100,17 @@ def _standing_known(stack: Stack, work_dir: Path) -> KnownPolicies:
         tuple(arn for arn in stack.role.known_policies if isinstance(attached, list) and arn in attached),
         tuple(name for name in stack.role.known_inline_policies if isinstance(inline, list) and name in inline),
     )
+
+
+def values_differ(stack: Stack, work_dir: Path) -> bool:
+    """Whether ``stack`` asks for other values than the last render wrote; false where there was none.
+
+    A role that is being replaced is no value of the file; the account is the caller's where the file names none.
+    """
+    written = read_json(work_dir / VALUES)
+    asked = root_values(stack, standing_ids(work_dir), standing_account(work_dir), _standing_known(stack, work_dir))
+    kept = {name: value for name, value in written.items() if name not in ("previous_role_name", "previous_role_path")}
+    return bool(written) and kept != json.loads(json.dumps(asked))
 
 
 def standing_account(work_dir: Path) -> str | None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from gridbyoc.aws import await_trust, caller_identity, guard_account
 from gridbyoc.control_plane.model import Cluster
-from gridbyoc.errors import GridbyocError, OutputMissingError
+from gridbyoc.errors import GridbyocError, OutputMissingError, StateMovedError, TrustError
+from gridbyoc.render import values_differ
 from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.lock import holder_of
-from gridbyoc.steps.prepare import read_outputs
+from gridbyoc.steps.prepare import grant_of, open_runner, read_outputs
 from gridbyoc.steps.role_policies import RolePolicies, read_role
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import Outputs
@@ -48,25 +52,68 @@ class Status:
     policies: RolePolicies | None = None
 
 
+ROLE_GONE = "IAM does not know the role"
+CHANGING = ("bootstrap", "apply", "rotate", "destroy")
+
+
+@dataclass(slots=True)
+class _Look:
+    """What is read, and what the next step is chosen by.
+
+    ``failures``: what reading a side ended with. ``emptied``: there is a state, and nothing in it. ``edited``: where
+    the file asks for something else than the last render and the control plane's record say.
+    """
+
+    run: Run
+    last: LastRun | None
+    holder: str | None
+    unsaved: UnsavedState | None
+    outputs: Outputs | None = None
+    emptied: bool = False
+    trust: str = "no role yet"
+    policies: RolePolicies | None = None
+    clusters: tuple[Cluster, ...] = ()
+    edited: list[str] = field(default_factory=list)
+    unknown: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, GridbyocError] = field(default_factory=dict)
+
+    def failed(self, side: str, error: GridbyocError) -> None:
+        """Keep why a side could not be read."""
+        self.unknown[side] = f"{error.what} {error.why}".strip()
+        self.failures[side] = error
+
+    def command(self, verb: str) -> str:
+        """``gridbyoc VERB FILE`` as it can be typed; the default file goes without its name."""
+        file = self.run.stack.file
+        if file is None or (file.name == "gridbyoc.yaml" and file.parent == Path.cwd()):
+            return f"`gridbyoc {verb}`"
+        near = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+        return f"`gridbyoc {verb} {shlex.quote(str(near))}`"
+
+
 def stack_status(run: Run) -> Status:
     """Read the journal, the lock, the state, the live role and the control plane; nothing is changed."""
-    last = _last_run(read_journal(run.work_dir / JOURNAL))
-    unknown: dict[str, str] = {}
-    outputs = _outputs(run, unknown)
-    trust, policies = _role(run, outputs, unknown) if outputs else ("no role yet", None)
-    clusters = _clusters(run, outputs, unknown)
-    unsaved = unsaved_state(run.own_work_dir, run.outside.environ)
-    holder = holder_of(run.own_work_dir)
+    look = _Look(
+        run,
+        _last_run(read_journal(run.work_dir / JOURNAL)),
+        holder_of(run.own_work_dir),
+        unsaved_state(run.own_work_dir, run.outside.environ),
+    )
+    _read_state(look)
+    if look.outputs is not None:
+        _read_role(look, look.outputs)
+        look.edited += ["role"] if values_differ(run.stack, run.work_dir) else []
+    _read_clusters(look)
     return Status(
-        last,
-        holder,
-        outputs.role_arn if outputs else None,
-        trust,
-        clusters,
-        unknown,
-        unsaved is not None,
-        _next_step(run, outputs, clusters, unknown, policies, unsaved=unsaved, holder=holder),
-        policies,
+        look.last,
+        look.holder,
+        look.outputs.role_arn if look.outputs else None,
+        look.trust,
+        look.clusters,
+        look.unknown,
+        look.unsaved is not None,
+        _next_step(look),
+        look.policies,
     )
 
 
@@ -89,66 +136,155 @@ def _effect(record: Mapping[str, Any]) -> str:
     return " ".join(str(record[key]) for key in ("effect", "cluster") if record.get(key))
 
 
-def _outputs(run: Run, unknown: dict[str, str]) -> Outputs | None:
+def _read_state(look: _Look) -> None:
     try:
-        return read_outputs(run)
+        look.outputs = read_outputs(look.run)
     except OutputMissingError:
-        return None
+        with suppress(GridbyocError):
+            state = open_runner(look.run)[0].state()
+            look.emptied = bool(state.get("lineage")) and not state.get("resources")
     except GridbyocError as error:
-        unknown["state"] = f"{error.what} {error.why}".strip()
-        return None
+        look.failed("state", error)
 
 
-def _role(run: Run, outputs: Outputs, unknown: dict[str, str]) -> tuple[str, RolePolicies | None]:
+def _read_role(look: _Look, outputs: Outputs) -> None:
     """Whether the role admits the control plane, in words; its policies, compared with the stack file."""
+    run = look.run
     try:
         session = run.open_session()
         guard_account(caller_identity(session), run.stack.aws.account_id)
-        outside = run.outside
-        account = trusted_account_of(run.stack.role)
         found = await_trust(
-            session, outputs.role_arn, outputs.external_id, account,
-            sleep=outside.sleep, clock=outside.clock, timeout=0.0,
+            session, outputs.role_arn, outputs.external_id, trusted_account_of(run.stack.role),
+            sleep=run.outside.sleep, clock=run.outside.clock, timeout=0.0,
         )  # fmt: skip
     except GridbyocError as error:
-        unknown["role"] = f"{error.what} {error.why}".strip()
-        return "not proven", None
-    policies = read_role(session, outputs.role_arn).policies(run.stack, outputs.external_id)
-    if policies is not None and policies.unknown:
-        unknown["role's policies"] = "; ".join(policies.unknown)
-    return found.detail, policies
+        look.failed("role", error)
+        look.trust = ROLE_GONE if isinstance(error, TrustError) and error.why.startswith(ROLE_GONE) else "not proven"
+        return
+    look.trust = found.detail
+    look.policies = read_role(session, outputs.role_arn).policies(run.stack, outputs.external_id)
+    if look.policies is not None and look.policies.unknown:
+        look.unknown["role's policies"] = "; ".join(look.policies.unknown)
 
 
-def _clusters(run: Run, outputs: Outputs | None, unknown: dict[str, str]) -> tuple[Cluster, ...]:
+def _read_clusters(look: _Look) -> None:
+    """The stack's clusters, and where the file asks for something else."""
+    run, outputs = look.run, look.outputs
     try:
-        listed = run.connect().list()
+        registrar = run.connect()
+        listed = registrar.list()
     except GridbyocError as error:
-        unknown["control plane"] = f"{error.what} {error.why}".strip()
-        return ()
+        look.failed("control plane", error)
+        return
     names = {spec.name for spec in run.stack.clusters}
     role_arn = outputs.role_arn if outputs else None
-    return tuple(c for c in listed if c.name in names or (role_arn is not None and c.role_arn == role_arn))
+    look.clusters = tuple(c for c in listed if c.name in names or (role_arn is not None and c.role_arn == role_arn))
+    if outputs is None:
+        return
+    there = {cluster.name: cluster for cluster in look.clusters if cluster.role_arn == role_arn}
+    for spec in run.stack.clusters:
+        cluster = there.pop(spec.name, None)
+        if cluster is None or registrar.diff(cluster, spec, grant_of(run, outputs)):
+            look.edited.append(f"cluster {spec.name}")
+    look.edited += [f"cluster {name}" for name in there]
 
 
-def _next_step(
-    run: Run,
-    outputs: Outputs | None,
-    clusters: tuple[Cluster, ...],
-    unknown: Mapping[str, str],
-    policies: RolePolicies | None,
-    *,
-    unsaved: UnsavedState | None,
-    holder: str | None,
-) -> str:
-    if holder:
-        return "Wait for the run that is under way."
-    if unsaved:
-        return f"{unsaved.where} {unsaved.fix()}"
-    if unknown:
-        return f"Mend what could not be read ({', '.join(unknown)}), then look again."
-    if policies is not None and policies.undeclared:
-        return policies.remedy
-    running = {c.name for c in clusters if c.status == "running"}
-    if outputs and not (policies and policies.differs) and all(spec.name in running for spec in run.stack.clusters):
-        return "Nothing: the stack is up. `gridbyoc drift` looks closer."
-    return "Run `gridbyoc bootstrap`: it goes on from what exists."
+def _next_step(look: _Look) -> str:
+    """The first that applies, with a command that works as it is typed."""
+    return next(filter(None, (step(look) for step in _STEPS)))
+
+
+def _under_way(look: _Look) -> str:
+    return "Wait for the run that is under way." if look.holder else ""
+
+
+def _unsaved_state(look: _Look) -> str:
+    return f"{look.unsaved.where} {look.unsaved.fix()}" if look.unsaved else ""
+
+
+def _state_elsewhere(look: _Look) -> str:
+    if not isinstance(look.failures.get("state"), StateMovedError):
+        return ""
+    return f"The state lies elsewhere. Run {look.command('state migrate')}, or put terraform.backend back as it was."
+
+
+def _not_trusted(look: _Look) -> str:
+    if not isinstance(look.failures.get("role"), TrustError):
+        return ""
+    if look.trust == ROLE_GONE:
+        return f"The role was deleted outside of gridbyoc. Run {look.command('bootstrap')}: it makes the role again."
+    return (
+        f"The role does not admit the control plane: {look.command('verify')} shows why. "
+        f"{look.command('bootstrap')} puts the trust policy back."
+    )
+
+
+def _unread(look: _Look) -> str:
+    if not look.unknown:
+        return ""
+    return f"Mend what could not be read ({', '.join(look.unknown)}): {look.command('doctor')} names what to do."
+
+
+def _undeclared(look: _Look) -> str:
+    return look.policies.remedy if look.policies is not None and look.policies.undeclared else ""
+
+
+def _never_run_or_destroyed(look: _Look) -> str:
+    if look.outputs is not None or (look.last is not None and look.last.open_effects):
+        return ""
+    if look.emptied:
+        return f"Nothing is left of the stack: it was destroyed. {look.command('bootstrap')} makes it again."
+    if look.last is None:
+        return f"The stack was never run here: look at {look.command('plan')}, then run {look.command('bootstrap')}."
+    return ""
+
+
+def _cut_off(look: _Look) -> str:
+    if look.last is None or look.last.code is None or look.last.verb not in CHANGING:
+        return ""
+    again = "destroy" if look.last.verb == "destroy" else "bootstrap"
+    ended = "was killed" if look.last.code == "killed" else f"ended with {look.last.code}"
+    return f"The last {look.last.verb} {ended}. Run {look.command(again)}: it goes on from what exists."
+
+
+def _edited(look: _Look) -> str:
+    if not look.edited:
+        return ""
+    return (
+        f"The stack file asks for something else than what stands ({', '.join(look.edited)}): look at "
+        f"{look.command('plan')}, then run {look.command('bootstrap')}."
+    )
+
+
+def _failed_or_waiting(look: _Look) -> str:
+    """Of the stack's own clusters that are there and do not run."""
+    names = {spec.name for spec in look.run.stack.clusters}
+    there = [cluster for cluster in look.clusters if cluster.name in names and cluster.status != "running"]
+    failed = [cluster.name for cluster in there if cluster.status == "failed"]
+    if failed:
+        return f"Mend the reason why {', '.join(failed)} failed, then run {look.command('bootstrap')}."
+    coming = [cluster.name for cluster in there if cluster.status in ("queued", "pending", "configuring")]
+    return f"Wait: `gridbyoc clusters wait {coming[0]}`." if coming else ""
+
+
+def _all_is_well(look: _Look) -> str:
+    running = {cluster.name for cluster in look.clusters if cluster.status == "running"}
+    differs = look.policies is not None and look.policies.differs
+    if look.outputs and not differs and all(spec.name in running for spec in look.run.stack.clusters):
+        return f"Nothing: the stack is up. {look.command('drift')} looks closer."
+    return f"Run {look.command('bootstrap')}: it goes on from what exists."
+
+
+_STEPS: tuple[Callable[[_Look], str], ...] = (
+    _under_way,
+    _unsaved_state,
+    _state_elsewhere,
+    _not_trusted,
+    _unread,
+    _undeclared,
+    _never_run_or_destroyed,
+    _cut_off,
+    _edited,
+    _failed_or_waiting,
+    _all_is_well,
+)
