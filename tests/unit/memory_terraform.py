@@ -216,10 +216,12 @@ class MemoryTerraform:
         on_stop: Callable[[Cause], None] = lambda _cause: None,
     ) -> Ended:
         """As ``gridbyoc.terraform.process.run``."""
-        words = command.argv[1:]
-        assert command.cwd is not None
+        words, cwd = command.argv[1:], command.cwd
+        assert cwd is not None
         self.commands.append(words)
-        call = _Call(self, command.cwd, words, on_line)
+        if words[0].startswith("-chdir="):
+            words, cwd = words[1:], Path(words[0].removeprefix("-chdir="))
+        call = _Call(self, cwd, words, on_line)
         try:
             code = call.run()
         except _StopError:

@@ -1,0 +1,135 @@
+"""Where a stack stands, and the next step: each situation has its own words, and a command that can be typed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gridbyoc.control_plane.model import Phase
+from gridbyoc.errors import ApprovalRequiredError
+from gridbyoc.stack.model import ClusterSpec, InstanceType, Stack
+from gridbyoc.steps.journal import JOURNAL, Journal
+from gridbyoc.steps.lock import hold
+from gridbyoc.steps.run import Choices, Outside, Run
+from gridbyoc.steps.scratch import scratch_run
+from gridbyoc.steps.status import Status, stack_status
+from tests.unit.fakes import stack
+from tests.unit.world import KilledError, World
+
+SPEC = ClusterSpec("ml", (InstanceType("t2.medium"),))
+STACK = stack(SPEC)
+ROLE = "grid-cloud-1"
+
+
+def look(world: World, asked: Stack = STACK) -> Status:
+    """What ``gridbyoc status`` reads, on a copy of the work_dir as the command line makes one."""
+    work_dir = world.work_dir(asked)
+    outside = Outside(
+        world.environ,
+        world.directory,
+        lambda _event: None,
+        world.time.clock,
+        world.time.sleep,
+        world.now,
+        services=world,
+    )
+    run = Run(asked, work_dir, outside, Choices(), Journal(work_dir / JOURNAL, world.now, "status"))
+    with scratch_run(run) as reading:
+        return stack_status(reading)
+
+
+def role_name(world: World) -> str:
+    (name,) = world.iam.roles
+    return name
+
+
+def up(world: World) -> None:
+    world.bootstrap(STACK)
+
+
+def untrusted(world: World) -> None:
+    up(world)
+    role = world.iam.roles[role_name(world)]
+    trust = json.loads(json.dumps(role["AssumeRolePolicyDocument"]).replace("302180240179", "111122223333"))
+    role["AssumeRolePolicyDocument"] = trust
+
+
+def role_deleted(world: World) -> None:
+    up(world)
+    world.iam.roles.clear()
+
+
+def undeclared(world: World) -> None:
+    up(world)
+    world.iam.attach(role_name(world), "arn:aws:iam::aws:policy/AdministratorAccess")
+
+
+def killed(world: World) -> None:
+    world.dies_at = 12
+    with pytest.raises(KilledError):
+        world.bootstrap(STACK)
+    world.dies_at = None
+
+
+def cluster_failed(world: World) -> None:
+    up(world)
+    world.plane.story = ((0.0, Phase.FAILED, "no room"),)
+
+
+def state_unsaved(world: World) -> None:
+    up(world)
+    work_dir = world.work_dir(STACK)
+    (work_dir / "terraform.tfstate").rename(work_dir / "errored.tfstate")
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "said"),
+    [
+        pytest.param(lambda _world: None, STACK, "was never run here", id="never run"),
+        pytest.param(up, STACK, "Nothing: the stack is up. `gridbyoc drift` looks closer.", id="up"),
+        pytest.param(untrusted, STACK, "does not admit the control plane: `gridbyoc verify`", id="trust refused"),
+        pytest.param(role_deleted, STACK, "was deleted outside of gridbyoc. Run `gridbyoc bootstrap`", id="role gone"),
+        pytest.param(undeclared, STACK, "AdministratorAccess", id="undeclared policy"),
+        pytest.param(killed, STACK, "The last bootstrap was killed. Run `gridbyoc bootstrap`", id="killed"),
+        pytest.param(cluster_failed, STACK, "Mend the reason why ml failed", id="cluster failed"),
+        pytest.param(state_unsaved, STACK, "`gridbyoc state push`", id="state not saved"),
+        pytest.param(
+            up, replace(STACK, clusters=(ClusterSpec("ml", (InstanceType("t3.large"),)),)), "(cluster ml): look at",
+            id="a cluster is edited",
+        ),
+        pytest.param(
+            up, replace(STACK, role=replace(STACK.role, max_session_hours=4)), "(role): look at", id="role edited"
+        ),
+        pytest.param(up, stack(SPEC, ClusterSpec("two")), "(cluster two): look at", id="a cluster more"),
+    ],
+)  # fmt: skip
+def test_each_situation_has_its_own_next_step(
+    world: World, before: Callable[[World], None], asked: Stack, said: str
+) -> None:
+    before(world)
+    found = look(world, asked)
+    assert said in (found.next_step if before is not undeclared else f"{found.next_step} {found.policies}")
+
+
+def test_a_run_that_holds_the_stack_is_waited_for(world: World) -> None:
+    up(world)
+    with hold(world.work_dir(STACK), verb="bootstrap", now=world.now, wait=0.0):
+        found = look(world)
+    assert found.holder
+    assert found.next_step == "Wait for the run that is under way."
+
+
+def test_a_plan_that_was_refused_is_no_run_that_was_cut_off(world: World) -> None:
+    up(world)
+    with pytest.raises(ApprovalRequiredError):
+        world.bootstrap(stack(SPEC, ClusterSpec("two")), yes=False, answer=False)
+    assert "GBY-U002" in look(world).next_step
+
+
+def test_the_command_names_the_file(world: World, tmp_path: Path) -> None:
+    asked = replace(STACK, file=tmp_path / "a b.yaml")
+    assert f"`gridbyoc plan '{tmp_path}/a b.yaml'`" in look(world, asked).next_step
