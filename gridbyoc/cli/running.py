@@ -164,12 +164,13 @@ def open_run(
     from gridbyoc.show import renderer
     from gridbyoc.stack.files import make_private_dir
     from gridbyoc.steps.journal import JOURNAL, Journal
-    from gridbyoc.steps.local_files import check_work_dir, refuse_state_left_behind
     from gridbyoc.steps.lock import hold
     from gridbyoc.steps.run import Outside, Run
-    from gridbyoc.steps.scratch import scratch_run
 
     loaded = read_stack(app, stack_file, overrides)
+    # Loads what renders a root; a stack file that is refused does without.
+    from gridbyoc.steps.local_files import check_work_dir, refuse_state_left_behind
+
     stack = loaded.stack
     base = app.cwd if stack.file is None else None
     work_dir = stack.work_dir(base)
@@ -183,6 +184,8 @@ def open_run(
     journal = Journal(work_dir / JOURNAL, now, uuid.uuid4().hex[:12])
     run = Run(stack, work_dir, outside, choices, journal, origin=loaded.origin)
     if not lock:
+        from gridbyoc.steps.scratch import scratch_run
+
         with view, scratch_run(run) as reading:
             yield reading
         return
