@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gridbyoc.aws.session import AwsSession, retrieving
+from gridbyoc.aws.shared_files import profile_in
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError
 from gridbyoc.stack.files import json_object, read_regular
 from gridbyoc.stack.secret import Secret
@@ -57,7 +58,8 @@ class CredentialSource:
     ``expires`` (UTC) is when those in hand end; ``None``: never, or not known. ``renews``: boto3 and Terraform fetch
     new ones by themselves then. Of an SSO login that cannot be renewed it is the later end, of login or credentials.
     ``temporary``: they have a session token; without one they are an IAM user's or the root user's access key.
-    ``overridden`` is an ``AWS_PROFILE`` that the environment's access key wins over.
+    ``overridden`` is a profile of the environment that its access key wins over; ``ignored`` an ``AWS_PROFILE`` that
+    ``AWS_DEFAULT_PROFILE`` wins over (in boto3, and so in Terraform here; not in other tools).
     """
 
     kind: str
@@ -66,6 +68,7 @@ class CredentialSource:
     renews: bool
     temporary: bool
     overridden: str | None = None
+    ignored: str | None = None
 
     @property
     def text(self) -> str:
@@ -124,8 +127,14 @@ def credential_source(session: AwsSession, environ: Mapping[str, str], home: Pat
         expires=max(filter(None, (expires, login)), default=None),
         renews=method not in ONCE and login is None,
         temporary=bool(found.token),
-        overridden=environ.get("AWS_PROFILE") if method == "env" else None,
+        overridden=profile_in(environ) if method == "env" else None,
+        ignored=_ignored(profile, environ),
     )
+
+
+def _ignored(profile: str | None, environ: Mapping[str, str]) -> str | None:
+    other = environ.get("AWS_PROFILE")
+    return other if profile == environ.get("AWS_DEFAULT_PROFILE") and other not in (None, profile) else None
 
 
 def _none() -> AwsCredentialsError:

@@ -194,6 +194,24 @@ def _no_file(error: Exception, looked: Looked) -> tuple[str, str]:
     return f"{missing or 'A file'} {reason}.", "Check the AWS_* variables that name files, and the profile's settings."
 
 
+def _no_parameter(error: Exception, looked: Looked) -> tuple[str, str]:
+    """A token or a role that cannot be one, which botocore itself refuses to send."""
+    text = " ".join(str(error).split()).partition("failed: ")[2] or str(error)
+    token, role = looked.found(TOKEN_FILE), looked.found("role_arn")
+    named = looked.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE")
+    if "WebIdentityToken" in text and (token or named):
+        what = f"{token[1].place}: {token[1].value}" if token else f"AWS_WEB_IDENTITY_TOKEN_FILE: {named}"
+        return (
+            f"{what} holds no token (it is empty, or shorter than any).",
+            "Whatever writes the token has to run again.",
+        )
+    place = f"{role[1].place}: " if role else ""
+    return (
+        f"{place}{text}",
+        f"Correct it: {_edit(role[1])}." if role else "Correct AWS_ROLE_ARN and AWS_ROLE_SESSION_NAME.",
+    )
+
+
 def _not_json(error: Exception, looked: Looked) -> tuple[str, str]:
     process = looked.found(PROCESS)
     if process is None:
@@ -261,6 +279,7 @@ _REASONS = (
     ((exceptions.InfiniteLoopConfigError,), _loop),
     ((exceptions.InvalidConfigError,), _invalid),
     ((exceptions.PartialCredentialsError,), _partial),
+    ((exceptions.ParamValidationError,), _no_parameter),
     ((exceptions.MissingDependencyException,), _needs_crt),
     (SSO_OVER, _sso),
     (LOGIN_OVER, _login),

@@ -65,6 +65,11 @@ def show(app: App, stack_file: str | None, profile: str | None) -> None:
             app.line(line)
     if stack and stack.aws.account_id not in (None, caller.account_id):
         app.note(f"warning: The stack is for account {stack.aws.account_id}: no run goes on with these credentials.")
+    if source.ignored:
+        app.note(
+            f"warning: AWS_PROFILE={source.ignored} has no effect: AWS_DEFAULT_PROFILE={source.profile} wins over it in "
+            "boto3, and so in gridbyoc and its Terraform; other tools read AWS_PROFILE first. Unset one of them."
+        )
     if source.overridden:
         app.note(
             f"warning: AWS_PROFILE={source.overridden} has no effect: the access key in the environment wins over it. "

@@ -124,6 +124,17 @@ BROKEN = {
         "[profile ops]\n",
         environ={"AWS_WEB_IDENTITY_TOKEN_FILE": "{dir}/token", "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r"},
     ),
+    "a token file that is empty": Broken(
+        "holds no token", "run again", f"[profile ops]\n{ROLE}web_identity_token_file = /dev/null\n", at="config:3"
+    ),
+    "a token file of the environment that is empty": Broken(
+        "AWS_WEB_IDENTITY_TOKEN_FILE: /dev/null holds no token", "run again", "[profile ops]\n",
+        environ={"AWS_WEB_IDENTITY_TOKEN_FILE": "/dev/null", "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r"},
+    ),
+    "a role that is too short for one": Broken(
+        "Invalid length for parameter RoleArn", "EDITOR",
+        f"[profile ops]\nrole_arn = r\nsource_profile = base\n[profile base]\n{KEYS}", at="config:2",
+    ),
     "a web identity without a role": Broken(
         "no role_arn", "aws configure set role_arn ARN",
         "[profile ops]\nweb_identity_token_file = {dir}/t\n", at="config:2",

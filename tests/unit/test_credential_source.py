@@ -21,6 +21,7 @@ from gridbyoc.aws.credential_source import CredentialSource, credential_source
 from gridbyoc.aws.credential_words import help_for, help_for_code
 from gridbyoc.aws.session import domain_errors
 from gridbyoc.errors import AwsCredentialsError
+from gridbyoc.steps.preflight.identity import judged_source
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 LATER = NOW + timedelta(hours=1)
@@ -75,6 +76,26 @@ def test_a_profile_that_the_environment_wins_over_is_told(tmp_path: Path, monkey
     found = source(tmp_path)
     assert (found.kind, found.overridden) == ("environment", "other")
     assert source(tmp_path, open_session("us-east-1", "other")).text == "credentials file, profile other"
+
+
+@pytest.mark.parametrize(
+    "environ, profile, ignored",
+    [
+        ({"AWS_PROFILE": "one", "AWS_DEFAULT_PROFILE": "two"}, "two", "one"),
+        ({"AWS_PROFILE": "two", "AWS_DEFAULT_PROFILE": "two"}, "two", None),
+        ({"AWS_DEFAULT_PROFILE": "two"}, "two", None),
+        ({"AWS_PROFILE": "one"}, "one", None),
+    ],
+)
+def test_a_variable_that_another_one_wins_over_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], profile: str, ignored: str | None
+) -> None:
+    keys = "aws_access_key_id = a\naws_secret_access_key = b\n"
+    (tmp_path / "credentials").write_text(f"[one]\n{keys}[two]\n{keys}")
+    setenv(monkeypatch, environ)
+    found = source(tmp_path)
+    assert (found.profile, found.ignored) == (profile, ignored)
+    assert ("AWS_PROFILE=one" in judged_source(found, NOW).read) == bool(ignored)
 
 
 def test_temporary_keys_of_the_environment_end_when_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,8 +114,9 @@ def judged_source(found: CredentialSource, now: datetime) -> Finding:
         "temporary": found.temporary,
     }
     needed = f"{_minutes(SOON)} left"
+    beside = f" (AWS_DEFAULT_PROFILE wins over AWS_PROFILE={found.ignored})" if found.ignored else ""
     if found.expires is None or found.renews:
-        read = found.text + (", renewed by itself" if found.renews else "")
+        read = found.text + beside + (", renewed by itself" if found.renews else "")
         ends = "" if found.renews else "; temporary, until when is not told"
         read += ends if found.temporary else f"; long-lived key. {SHORT_TERM}"
         return Finding(SOURCE, "pass", read, facts=facts)
