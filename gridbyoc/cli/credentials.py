@@ -67,8 +67,8 @@ def show(app: App, stack_file: str | None, profile: str | None) -> None:
         app.note(f"warning: The stack is for account {stack.aws.account_id}: no run goes on with these credentials.")
     if source.ignored:
         app.note(
-            f"warning: AWS_PROFILE={source.ignored} has no effect: AWS_DEFAULT_PROFILE={source.profile} wins over it in "
-            "boto3, and so in gridbyoc and its Terraform; other tools read AWS_PROFILE first. Unset one of them."
+            f"warning: AWS_PROFILE={source.ignored} has no effect: AWS_DEFAULT_PROFILE={source.profile} wins in "
+            "boto3, and so in gridbyoc and its Terraform; other tools read AWS_PROFILE first. Unset one."
         )
     if source.overridden:
         app.note(
