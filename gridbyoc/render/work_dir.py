@@ -27,6 +27,8 @@ from gridbyoc.stack.secret import Secret
 MANIFEST = ".gridbyoc-rendered.json"
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _READ_BY_TERRAFORM = (".tf", ".tf.json", ".tofu", ".tofu.json", ".auto.tfvars", ".auto.tfvars.json")
+_NOT_OF_THE_MODULE = frozenset({"tags", "known_policies", "known_inline_policies", "vendor", "external_id_variable"})
+"""Of ``role``, what counts beside any module, or is not set in the file."""
 _INIT_READS = {"versions.tf", "backend.tf", "main.tf"}
 _NOT_OURS = {"terraform.tfstate", "terraform.tfstate.backup", ".terraform.lock.hcl", ".terraform"}
 
@@ -177,7 +179,7 @@ def _stack_warnings(stack: Stack, s3_native_lock: bool) -> Iterator[str]:
             "Two runs at once can damage it."
         )
     unused = [each.name for each in fields(Role) if getattr(stack.role, each.name) != getattr(Role(), each.name)]
-    unused = [name for name in unused if name not in {"tags", "known_policies", "known_inline_policies"}]
+    unused = [name for name in unused if name not in _NOT_OF_THE_MODULE]
     if stack.terraform.module and unused:
         yield (
             f"These settings of role have no effect on another module: {', '.join(unused)}. "
