@@ -175,6 +175,7 @@ CANARY = "canary-of-another-file"
     "text",
     [
         f"{CANARY}: 1\n", f"password: {CANARY}\nuser: x\n", f"[default]\naws_secret_access_key = {CANARY}\n",
+        f"name: {CANARY}\nuser: x\nother: y\n",
         f"- {CANARY}\n", f"&{CANARY} a: *{CANARY}\n", f"a: %{CANARY}\n", f"{CANARY}: 1\n{CANARY}: 2\n", CANARY,
         f"apiVersion: v1\nkind: Config\nusers: []\nclusters: [{{name: {CANARY}}}]\n", f"a: !{CANARY} x\n",
     ],

@@ -93,7 +93,7 @@ def test_a_secret_that_a_sequence_cuts_is_redacted_all_the_same() -> None:
 def test_what_terraform_and_modules_say(tmp_path: Path, text: str) -> None:
     place = {"filename": f"modules/{text}.tf", "start": {"line": 3}}
     body = {"severity": "error", "summary": text, "detail": f"x {text}", "address": f'a.b["{text}"]', "range": place}
-    found = parse_event(json.dumps({"type": "diagnostic", "diagnostic": body}, ensure_ascii=False))
+    found = parse_event(json.dumps({"type": "diagnostic", "diagnostic": body}, ensure_ascii=False), clean=str)
     assert isinstance(found, Diagnostic)
     assert harmless(str(found))
     said = parse_event(json.dumps({"type": "provision_progress", "@message": f"local-exec: {text}"}))
