@@ -27,7 +27,7 @@ from tests.unit.conftest import IN_MEMORY
 from tests.unit.memory_plane import ANSWERS
 from tests.unit.world import FAST, HUGE, LARGE, KilledError, World, a_stack, spec
 
-UP = a_stack(spec(), spec("more"))
+ONE, UP = a_stack(), a_stack(spec(), spec("more"))
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ KILLS = [
     Kill("fresh, without a policy of its own", None, a_stack(statements=()), 1, 1),
     Kill("a rotation", UP, replace(UP, role=replace(UP.role, rotation="2026-11")), 1, 2),
     Kill("an id of the user's", UP, replace(UP, role=replace(UP.role, external_id=Secret("external-id-given"))), 1, 2),
-    Kill("a new role, then a bootstrap", UP, UP, 2, 2, {"new_role": True}),
+    Kill("a new role, then a bootstrap", ONE, ONE, 2, 1, {"new_role": True}),
     # Where the run before had come to its end but for a word in its journal, the same command does it once more.
-    Kill("a new role, then the same again", UP, UP, 3, 2, {"new_role": True}, {"new_role": True}),
+    Kill("a new role, then the same again", ONE, ONE, 3, 1, {"new_role": True}, {"new_role": True}),
     Kill("a cluster more and one changed", UP, a_stack(spec(kind=HUGE), spec("more"), spec("third")), 1, 3),
     Kill("a cluster less", UP, a_stack(spec()), 1, 2),
 ]

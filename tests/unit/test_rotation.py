@@ -187,3 +187,43 @@ def test_a_new_role_where_there_is_none_is_refused(world: World) -> None:
     with pytest.raises(GridbyocError, match="There is no role of the gridbyoc module to replace"):
         world.bootstrap(UP, **NEW)
     assert world.effects == []
+
+
+def half_replaced(world: World) -> str:
+    """A new role stands, and the control plane refused to give it to the first cluster; the old role's ARN."""
+    world.bootstrap(UP)
+    (old,) = (role["Arn"] for role in world.iam.roles.values())
+    world.plane.answers["PUT"] = ["403"]
+    with pytest.raises(GridbyocError):
+        world.bootstrap(UP, **NEW)
+    return old
+
+
+@pytest.mark.parametrize("wishes", [{}, {"new_role": True}], ids=["a bootstrap", "the same command"])
+def test_a_replacement_that_was_broken_off_is_gone_on_with(world: World, wishes: dict[str, Any]) -> None:
+    half_replaced(world)
+    world.bootstrap(UP, yes_destroy=True, **wishes)
+    assert world.effects == [TRUST, *BOTH, *OLD_GOES, TRUST]
+    assert world.made_roles == 2
+    world.converge(UP)
+
+
+def test_protection_keeps_the_old_role_of_one_that_was_broken_off(world: World) -> None:
+    old = half_replaced(world)
+    world.bootstrap(replace(UP, protect=True), yes_destroy=True)
+    assert old in {role["Arn"] for role in world.iam.roles.values()}
+    assert world.effects == [TRUST, *BOTH, TRUST]
+    assert any("The old role stays: the stack is protected" in each for each in world.notes())
+    with pytest.raises(GridbyocError) as caught:
+        world.bootstrap(replace(UP, protect=True), **NEW)
+    assert int(caught.value.exit_status) == 4
+
+
+def test_an_old_role_that_is_gone_from_aws_is_not_made_again(world: World) -> None:
+    old = half_replaced(world)
+    del world.iam.roles[old.rsplit("/", 1)[-1]]
+    world.locked_out.clear()
+    world.bootstrap(UP, yes_destroy=True)
+    assert world.made_roles == 2
+    assert old not in {role["Arn"] for role in world.iam.roles.values()}
+    world.converge(UP)
