@@ -115,7 +115,7 @@ def refuse_errored(work_dir: Path, environ: Mapping[str, str], by_hand: str) -> 
     if unsaved is not None:
         raise TerraformError(
             f"An earlier run could not save its state where it belongs ({work_dir / ERRORED}).",
-            why=f"{unsaved.where} Without it Terraform would make again what exists already.",
+            why=f"{unsaved.where} Without that state Terraform would make again what exists already.",
             fix=unsaved.fix(by_hand),
             rerun=unsaved.rerun,
         )
