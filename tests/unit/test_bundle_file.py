@@ -82,7 +82,7 @@ def with_header(data: bytes, **fields: Any) -> bytes:
     return zipped((HEADER_NAME, json.dumps(header).encode()), (PAYLOAD_NAME, found[PAYLOAD_NAME]))
 
 
-@pytest.mark.parametrize("data,key", [(PLAIN, None), (SEALED, KEY)])
+@pytest.mark.parametrize("data,key", [(PLAIN, None), (SEALED, KEY)], ids=["plain", "sealed"])
 def test_what_was_packed_is_read(data: bytes, key: Secret | None) -> None:
     header, payload = unpack(data, key)
     assert {name: header[name] for name in HEADER} == HEADER
