@@ -15,14 +15,11 @@ from typing import Any
 
 import boto3
 
+from gridbyoc.vendors import VendorType, facts_of
 from tests.e2e.conftest import Tool, World
 from tests.e2e.gates import LIGHT
 
 EXTERNAL_ID = "fast-0123456789abcdef"
-MANAGED_POLICIES = (
-    "AmazonEC2FullAccess", "AmazonGuardDutyFullAccess_v2", "AmazonRoute53ResolverFullAccess", "AmazonS3FullAccess",
-    "AmazonSNSFullAccess", "AmazonSQSFullAccess", "AmazonVPCFullAccess", "CloudWatchLogsFullAccess", "IAMFullAccess",
-)  # fmt: skip
 MODULE = """
 variable "witness" { type = string }
 variable "script" { type = string }
@@ -97,18 +94,21 @@ class FastStack:
         return found
 
 
-def role_arn(world: World, name: str) -> str:
+def role_arn(world: World, name: str, vendor: VendorType = "grid") -> str:
     """A role that the control plane may assume and finds sufficient; made once."""
     for role in world.roles(name):
         if role["RoleName"] == name:
             return str(role["Arn"])
     iam = world.iam()
-    who = {"Principal": {"AWS": "arn:aws:iam::302180240179:root"}, "Action": "sts:AssumeRole"}
+    facts = facts_of(vendor)
+    root = f"arn:aws:iam::{facts.trusted_account.account_id}:root"
+    who = {"Principal": {"AWS": root}, "Action": "sts:AssumeRole"}
     condition = {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
     made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy({**who, "Condition": condition}))
-    grants = policy({"Action": ["eks:*", "ecr:*", "events:*"], "Resource": "*"})
+    (actions,) = facts.permissions.statements
+    grants = policy({"Action": list(actions), "Resource": "*"})
     iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=grants)
-    for policy_name in MANAGED_POLICIES:
+    for policy_name in facts.permissions.managed_policies:
         iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:aws:iam::aws:policy/{policy_name}")
     return str(made["Role"]["Arn"])
 
@@ -126,14 +126,17 @@ def fast_stack(
     backend: str = "local: {}",
     script: str = "true",
     role: str | None = None,
+    vendor: VendorType = "grid",
 ) -> FastStack:
     """Write the stack file and its module below ``place``; ``script`` runs when the resource is created.
 
+    ``vendor``: whom the role trusts.
     ``role`` names its role, one of its own unless it is given: clusters of a role that the file lacks are deletions.
     """
     directory = tool.directory / place
     (directory / "mod").mkdir(parents=True, exist_ok=True)
-    text = MODULE.replace("ROLE_ARN", role_arn(world, role or f"fast-{name}")).replace("EXTERNAL_ID", EXTERNAL_ID)
+    arn = role_arn(world, role or f"fast-{name}", vendor)
+    text = MODULE.replace("ROLE_ARN", arn).replace("EXTERNAL_ID", EXTERNAL_ID)
     (directory / "mod" / "main.tf").write_text(text)
     made = FastStack(tool, name, directory, tool.directory / f"{name}.made")
     inputs = json.dumps({"witness": str(made.witness), "script": script})

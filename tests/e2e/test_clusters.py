@@ -180,7 +180,7 @@ def test_what_is_not_known_survives_grid(tool: Tool, world: World) -> None:
 
 
 def test_what_is_not_known_survives_lightning(tool: Tool, world: World) -> None:
-    stack = fast_stack(tool, world, "kept-l", role="kept-l-role")
+    stack = fast_stack(tool, world, "kept-l", role="kept-l-role", vendor="lightning")
     file = str(stack.file)
     stack.file.write_text(stack.file.read_text() + "control_plane: {type: lightning}\n")
     tool("bootstrap", file, "--yes", "--no-wait")
