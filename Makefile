@@ -14,7 +14,7 @@ export GRIDBYOC_PROVIDER_MIRROR
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-lowest lint fmt docs screenshots build validate render plan bootstrap outputs clusters destroy sandbox bench clean
+.PHONY: help install demo test test-lowest mutants lint fmt docs screenshots build validate render plan bootstrap outputs clusters destroy sandbox bench clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z ]+:.*## /{n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-10s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test-lowest: ## The unit tests with the lowest versions of the dependencies that
 	$(LOWEST)/bin/python -m pip install --quiet uv
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[sandbox,dev]'
 	$(LOWEST)/bin/python -m pytest -n 2 tests/unit $(PYTEST_ARGS)
+
+mutants: install ## Break guards one by one in a copy; each must be noticed by a test (10 minutes; MUTANTS_ARGS='-j 4 TEXT')
+	PATH="$(TEST_PATH)" $(BIN)/python -m tests.mutants $(MUTANTS_ARGS)
 
 lint: install ## ruff and mypy, strict
 	$(BIN)/ruff check .

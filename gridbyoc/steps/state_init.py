@@ -14,13 +14,12 @@ from gridbyoc.aws import (
     guard_account,
     look_at_bucket,
     make_bucket,
-    open_session,
     reached_over_tls,
 )
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, UsageError
 from gridbyoc.stack.files import read_json
 from gridbyoc.stack.findings import Fault
-from gridbyoc.stack.model import S3Backend, Stack
+from gridbyoc.stack.model import S3Backend
 from gridbyoc.stack.regions import region_fault
 from gridbyoc.stack.rules.context import Context
 from gridbyoc.stack.rules.state import bucket_fault, key_fault, kms_key_fault
@@ -71,7 +70,7 @@ def init_state(run: Run, asked: Asked, approve: Callable[[Proposal], bool]) -> R
 
     Raises ``UsageError`` for names that no bucket can have, ``AccountMismatchError``, ``AwsError``.
     """
-    backend, session, bucket = _wanted(run.stack, asked)
+    backend, session, bucket = _wanted(run, asked)
     settings = look_at_bucket(session, bucket)
     proposal = Proposal(bucket, backend, settings, not backend_changes(run.stack.terraform.backend, backend))
     if settings is not None and proposal.nothing_to_do:
@@ -85,12 +84,13 @@ def init_state(run: Run, asked: Asked, approve: Callable[[Proposal], bool]) -> R
     return Ready(proposal, settings is None, done, point_at(run.stack, backend), _left(run, backend))
 
 
-def _wanted(stack: Stack, asked: Asked) -> tuple[S3Backend, AwsSession, StateBucket]:
+def _wanted(run: Run, asked: Asked) -> tuple[S3Backend, AwsSession, StateBucket]:
+    stack = run.stack
     found = stack.terraform.backend
     old = found if isinstance(found, S3Backend) else S3Backend("", "", "")
     region = asked.region or old.region or stack.aws.region
     _check("--region", region_fault(region))
-    session = open_session(region, old.profile or stack.aws.profile)
+    session = run.outside.services.open_session(region, old.profile or stack.aws.profile)
     caller = caller_identity(session)
     guard_account(caller, stack.aws.account_id)
     name = asked.bucket or old.bucket or f"gridbyoc-state-{caller.account_id}-{region}"

@@ -333,6 +333,19 @@ class _Call:
             self._print(json.dumps(state.document(), indent=2))
         return 0
 
+    def _state_push(self) -> int:
+        """Over nothing, an empty state, or an older one of its lineage; it keeps the serial that it has."""
+        self._check_lock("OperationTypeInvalid")
+        pushed, there = State(json.loads((self._cwd / self._args[0]).read_text())), self._state()
+        if there.instances or there.outputs:
+            if pushed.lineage != there.lineage:
+                raise ProviderError("Failed to write state", "cannot import state with lineage")
+            if pushed.serial < there.serial:
+                raise ProviderError("Failed to write state", "cannot import state with serial")
+        self._write_state(pushed)
+        self._terraform.happens(f"push {pushed.serial}")
+        return 0
+
     def _state_mv(self) -> int:
         self._check_lock("OperationTypeInvalid")
         state, (source, target) = self._state(), self._args
@@ -408,14 +421,17 @@ class _Call:
         if before.exists and before.document() == state.document():
             return
         state.serial += 1
+        self._write_state(state)
+        state.exists = True
+        self._terraform.happens(f"state {state.serial}")
+
+    def _write_state(self, state: State) -> None:
         text = json.dumps(state.document(), indent=2)
         place = self._place()
         if isinstance(place, Path):
             _write(place, text)
         else:
             self._terraform.objects[place] = text
-        state.exists = True
-        self._terraform.happens(f"state {state.serial}")
 
     @property
     def _streams(self) -> bool:

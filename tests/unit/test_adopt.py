@@ -305,3 +305,57 @@ def test_an_import_that_fails_stops_the_run_before_anything_is_made(world: World
     assert world.effects == []
     world.converge(UP)
     assert world.made_roles == 1
+
+
+# --- a first apply that was killed before the state held anything
+
+FRESH = a_stack()
+
+
+def cut_off(world: World) -> dict[str, Any]:
+    """The role that a first apply made, which was killed before the state held anything of it, or an external id."""
+    world.dies_at = 1
+    while True:
+        with pytest.raises(KilledError):
+            world.bootstrap(FRESH)
+        if world.iam.roles:
+            break
+        world.dies_at += 1
+    world.dies_at = None
+    (world.work_dir(FRESH) / "terraform.tfstate").unlink(missing_ok=True)
+    (found,) = world.iam.roles.values()
+    return found
+
+
+def test_a_role_of_a_run_that_was_cut_off_is_taken_up(world: World) -> None:
+    made = cut_off(world)
+    assert world.bootstrap(FRESH).role_arn == made["Arn"]
+    assert len(world.iam.roles) == 1
+
+
+@pytest.mark.parametrize("minutes,taken", [(4, True), (6, False)])
+def test_our_clock_may_be_ahead_of_awss_as_far_as_signed_requests_bear(world: World, minutes: int, taken: bool) -> None:
+    made = cut_off(world)
+    made["CreateDate"] -= timedelta(minutes=minutes)
+    assert (world.bootstrap(FRESH).role_arn == made["Arn"]) is taken
+
+
+def test_of_two_that_may_be_it_none_is_taken(world: World) -> None:
+    made = cut_off(world)
+    name = f"{made['RoleName'][:-1]}x"
+    world.iam.roles[name] = {**made, "RoleName": name, "Arn": made["Arn"].replace(made["RoleName"], name)}
+    report = world.bootstrap(FRESH)
+    assert report.role_arn not in {made["Arn"], world.iam.roles[name]["Arn"]}
+    assert any("they are left alone" in note for note in world.notes())
+
+
+def test_a_policy_of_its_name_that_is_anothers_is_not_taken(world: World) -> None:
+    """A policy with a fixed name that does not carry the stack's tag: Terraform refuses to make a second one."""
+    named = a_stack(name="grid-fixed")
+    arn = "arn:aws:iam::123456789012:policy/grid-fixed"
+    world.iam.create_policy(arn, Tags=[{"Key": "gridbyoc:stack", "Value": "theirs"}], Document={"Statement": []})
+    with pytest.raises(TerraformError):
+        world.bootstrap(named)
+    with pytest.raises(TerraformError):
+        world.bootstrap(named)
+    assert not any(line.startswith("import") for line in world.log)

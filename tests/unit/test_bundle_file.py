@@ -127,15 +127,41 @@ def test_a_payload_that_was_changed_is_refused() -> None:
                 unpack(zipped((HEADER_NAME, found[HEADER_NAME]), (PAYLOAD_NAME, content)), key)
 
 
+def test_another_plan_under_the_same_header_is_refused() -> None:
+    """Without a key, the header's digest is what ties the two: a copy that went wrong is noticed."""
+    other = members(pack(HEADER, {**PAYLOAD, "plan": base64.b64encode(b"another").decode()}, None))
+    with pytest.raises(BundleError, match="is not a bundle that can be used") as caught:
+        unpack(zipped((HEADER_NAME, HEAD), (PAYLOAD_NAME, other[PAYLOAD_NAME])), None)
+    assert "not the one that its header speaks of" in caught.value.why
+
+
+def test_a_member_that_is_compressed_is_refused_however_small() -> None:
+    """Beside a header that is as long as what the other member unpacks to."""
+    long = json.dumps(json.loads(HEAD) | {"padding": "x" * 2 * len(BODY)}).encode()
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(HEADER_NAME, long)
+        archive.writestr(PAYLOAD_NAME, BODY, zipfile.ZIP_DEFLATED)
+    with pytest.raises(BundleError) as caught:
+        unpack(stream.getvalue(), None)
+    assert "compressed" in caught.value.why
+
+
 def test_a_header_that_was_changed_is_refused() -> None:
     with pytest.raises(BundleError, match="changed after it was made"):
         unpack(with_header(SEALED, stack="other"), KEY)
 
 
-@pytest.mark.parametrize("field,value", [("n", 2**30), ("cipher", "none"), ("kdf", "md5"), ("salt", "x"), ("nonce", 1)])
-def test_other_parameters_of_the_encryption_are_refused_before_they_are_used(field: str, value: object) -> None:
+@pytest.mark.parametrize(
+    "field,value,what",
+    [("n", 2**30, "does not know"), ("cipher", "none", "does not know"), ("kdf", "md5", "does not know"),
+     ("r", 1, "does not know"), ("salt", "x", "header is damaged"), ("nonce", 1, "header is damaged")],
+)  # fmt: skip
+def test_other_parameters_of_the_encryption_are_refused_before_they_are_used(
+    field: str, value: object, what: str
+) -> None:
     lock = {**read_header(SEALED)["encryption"], field: value}
-    with pytest.raises(BundleError):
+    with pytest.raises(BundleError, match=what):
         unpack(with_header(SEALED, encryption=lock), KEY)
 
 

@@ -130,6 +130,9 @@ TRUST = [
     TrustCase("the module's own policy, right id", MODULE, "allowed"),
     TrustCase("the module's own policy, no id", MODULE, "denied", with_id=None),
     TrustCase("the module's own policy, another id", MODULE, "denied", with_id="another"),
+    TrustCase("the module's own policy, an id that begins with it", MODULE, "denied", with_id=f"{ID}x"),
+    TrustCase("the module's own policy, an id that ends with it", MODULE, "denied", with_id=f"x{ID}"),
+    TrustCase("the module's own policy, a part of the id", MODULE, "denied", with_id=ID[:-1]),
     TrustCase("the module's own policy, empty id", MODULE, "denied", with_id=""),
     TrustCase("the module's own policy, id in another case", MODULE, "denied", with_id=ID.upper()),
     TrustCase("the module's own policy, a stranger", MODULE, "denied", actor=STRANGER),
@@ -839,6 +842,12 @@ IDENTITY = [
         when("DateLessThan", "aws:CurrentTime", "2026-11-04"),
         "allowed",
         context={"aws:CurrentTime": "2026-11-01T12:00:00Z"},
+    ),
+    IdentityCase(
+        "a day that may or may not be over",
+        when("DateLessThan", "aws:TokenIssueTime", "2026-11-02T00:00:00Z"),
+        "unknown",
+        context={"aws:TokenIssueTime": "2026-11-01"},
     ),
     IdentityCase(
         "the same moment",

@@ -159,6 +159,17 @@ def test_statements_of_the_stack_file() -> None:
     assert compared(role(), statements=()).attached == (OWN,)
 
 
+@pytest.mark.parametrize("part", ["action", "resource", "sid"])
+def test_of_a_statement_the_actions_alone_know_no_case(part: str) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html"""
+    asked = (PolicyStatement(("s3:Get*",), ("arn:aws:s3:::Data/*",), "Allow", "Read"),)
+    written = {"action": "s3:Get*", "resource": "arn:aws:s3:::Data/*", "sid": "Read"}
+    written[part] = written[part].lower()
+    statement = {"Sid": written["sid"], "Effect": "Allow", "Action": written["action"], "Resource": written["resource"]}
+    found = compared(role(own(document(statement)), *attached(*GUIDE)), statements=asked)
+    assert found.as_declared is (part == "action")
+
+
 def test_managed_policies_by_name_and_by_arn() -> None:
     chosen = ("AmazonS3FullAccess", "job-function/Billing", OTHER_S3)
     arns = (S3, "arn:aws:iam::aws:policy/job-function/Billing", OTHER_S3)

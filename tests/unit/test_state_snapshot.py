@@ -64,6 +64,11 @@ def test_a_state_that_is_not_there_or_says_nothing_is_empty(odd: dict[str, Any])
     assert snapshot_of(odd).serial == 0
 
 
+def test_a_state_with_outputs_alone_is_one() -> None:
+    assert not snapshot_of(document(outputs={"o": {"value": 1}})).empty
+    assert not snapshot_of(document(resource())).empty
+
+
 def test_content_is_attributes_and_outputs_and_nothing_else() -> None:
     one = snapshot_of(document(resource()))
     assert one.same_content(snapshot_of(document(resource(), serial=9, lineage="M", terraform_version="1.12.0")))
@@ -167,6 +172,7 @@ def test_a_file_that_cannot_be_read_may_still_be_a_state(tmp_path: Path) -> None
 def test_settings_do_not_make_another_place(tmp_path: Path) -> None:
     assert same_place(S3, Backend("s3", {**S3.config, "use_lockfile": True}))
     assert not same_place(S3, Backend("s3", {**S3.config, "key": "other"}))
+    assert not same_place(S3, Backend("s3", {**S3.config, "bucket": "other"}))
     assert not same_place(S3, Backend())
     assert same_place(Backend("http", {"address": "a"}), Backend("http", {"address": "a"}))
     assert not same_place(Backend("http", {"address": "a"}), Backend("http", {"address": "b"}))

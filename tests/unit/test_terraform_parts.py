@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -217,7 +218,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
 def test_every_form_of_a_secret_is_masked(value: str) -> None:
     redactor = Redactor([Secret(value)])
     html_escaped = json.dumps(value)[1:-1].replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    for form in (value, json.dumps(value, ensure_ascii=False)[1:-1]):
+    for form in (value, json.dumps(value, ensure_ascii=False)[1:-1], quote(value), quote(value, safe="")):
         assert redactor.clean(f"x {form} y") == "x [secret] y"
     if value.isascii():
         assert redactor.clean(f"x {html_escaped} y") == "x [secret] y"

@@ -500,6 +500,8 @@ def test_declared_principals() -> None:
     swapped = role(admit(), admit(CI, None))
     assert verdicts(swapped, both) == {"GBY-V002": "fail", "GBY-V003": "fail", "GBY-V004": "fail",
                                        "GBY-V007": "fail", "GBY-V009": "fail"}  # fmt: skip
+    all_but_them = role(admit(), {**admit(ids=None), "Principal": None, "NotPrincipal": {"AWS": AUDIT}})
+    assert verdicts(all_but_them, both)["GBY-V002"] == "unknown"
     everybody = Role(trusted_principals_without_external_id=(ROOT,))
     assert verdicts(role(admit(), admit(ROOT, None)), everybody)["GBY-V002"] == "fail"
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gridbyoc.control_plane.model import Phase
+from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.stack.model import S3Backend, Stack, TerraformSettings
 from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.overlap import Rotation
 from gridbyoc.steps.verify import prove
 from gridbyoc.steps.verify_model import VerifyFinding
 from tests.unit.world import SECRET_MARK, KilledError, World, a_stack, spec
@@ -78,6 +79,42 @@ def test_a_record_of_the_control_plane_alone_is_no_rotation(world: World) -> Non
     found = proven(world, UP)["GBY-V011"]
     assert found.verdict == "unknown"
     assert "a cluster holds it, and the last render of this work_dir does not keep it" in found.detail
+
+
+def test_what_a_cluster_of_another_role_holds_is_no_rotation_of_this_one(world: World) -> None:
+    world.bootstrap(UP)
+    arn, accepted = only_role(world)
+    accept(world, *accepted, "1234-by-hand")
+    other = Cluster("id-else", "else", Phase.RUNNING, role_arn=f"{arn}-else", external_id=Secret("1234-by-hand"))
+    world.plane.put(other)
+    found = proven(world, UP)["GBY-V011"]
+    assert found.verdict == "fail"
+    assert "no cluster of the stack holds it" in found.detail
+
+
+OLD, NOBODYS = frozenset({Secret("old")}), frozenset[Secret]()
+
+
+@pytest.mark.parametrize(
+    "rotation,under_way",
+    [
+        (Rotation(OLD, OLD), True),
+        (Rotation(OLD, NOBODYS), None),
+        (Rotation(OLD, NOBODYS, holder="another run"), None),
+        (Rotation(NOBODYS, OLD), False),
+        (Rotation(NOBODYS, OLD, hidden=("ml",)), None),
+        (Rotation(NOBODYS, OLD, changing=("ml",)), None),
+        (Rotation(NOBODYS, OLD, holder="another run"), None),
+        (Rotation(None, OLD, unread="no answer"), None),
+        (Rotation(None, NOBODYS, unread="no answer"), False),
+        (Rotation(NOBODYS, NOBODYS), False),
+        (Rotation(NOBODYS, NOBODYS, hidden=("ml",), changing=("ml",)), False),
+        (Rotation(NOBODYS, NOBODYS, holder="another run"), None),
+    ],
+)
+def test_an_id_belongs_to_a_rotation_where_both_sides_say_so(rotation: Rotation, under_way: bool | None) -> None:
+    assert rotation.under_way(Secret("old")) is under_way
+    assert under_way or rotation.doubt(Secret("old"))
 
 
 def test_a_rotation_that_is_killed_at_any_instant(world: World, memory_path: Path) -> None:
