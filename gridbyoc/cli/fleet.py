@@ -23,6 +23,7 @@ VERBS = {
     "plan": ("plan", "Show what bootstrap would change, for each stack."),
     "bootstrap": ("bootstrap", "Take each stack to running clusters."),
     "drift": ("drift", "Where both sides differ from the stack files; status 3 where they do."),
+    "verify": ("verify", "Prove what each stack's role grants; status 4 where a finding fails."),
     "status": ("status", "Where each stack stands, and what to do next."),
     "destroy": ("destroy", "Delete each stack's clusters and its role."),
 }
@@ -61,7 +62,7 @@ class Fleet(Group):
 
 @click.group("fleet", cls=Fleet)
 def fleet() -> None:
-    """Many stacks: validate, plan, bootstrap, drift, destroy.
+    """Many stacks: validate, plan, bootstrap, drift, verify, destroy.
 
     PATHS are stack files, directories and globs. Each stack is run as a process of its own; one that fails stops no
     other. Status 0 where all is done, else what the failed ones ended with, or 1 where that differs.

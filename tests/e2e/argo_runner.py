@@ -68,7 +68,7 @@ class ArgoWorkflow:
             for step in group:
                 for item in self.items(step, known):
                     end, outputs = self.step(templates, step, known | item)
-                    ends.append(end)
+                    ends.append(end or (True if end is False and step.get("continueOn", {}).get("failed") else end))
                     known |= {f"steps.{step['name']}.outputs.{name}": each for name, each in outputs.items()}
             if not all(ends):
                 return (None if None in ends else False), {}

@@ -88,6 +88,8 @@ def test_github(tool: Tool, world: World, ledger: Ledger) -> None:
         drifted = begun("workflow_dispatch", action="drift", stack="hub")
         assert (drifted.run(), drifted.environments) == (looked, ["production-plan"])
         assert drifted.again("drift-issue-hub") == "success"
+        # the proof of a role without policies fails, and does not block
+        assert "The proof fails" in machine.said
         found = [(issue["title"], issue["state"]) for issue in forge.issues]
         assert found == [("The stack hub (production) has drifted", "open")]
         assert "actions/runs/77" in forge.issues[0]["body"]

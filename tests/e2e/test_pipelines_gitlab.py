@@ -63,6 +63,8 @@ def test_gitlab(tool: Tool, world: World, ledger: Ledger) -> None:
         # drift opens an issue, and its end closes it; what cannot be looked at does neither
         world.put_external_id("lab", "changed-by-hand")
         assert run("schedule", **main)[0] == ["drift", "drift issue"]
+        # the proof of a role without policies fails, and does not block
+        assert "The proof fails" in machine.said
         assert [issue["state"] for issue in forge.issues] == ["open"]
         world.put_external_id("lab", EXTERNAL_ID)
         text = stack.file.read_text()

@@ -29,6 +29,7 @@ def test_make(tool: Tool, world: World, ledger: Ledger) -> None:
     assert done.returncode == 0, done.stderr
     assert not (stack.directory / "gridbyoc.yaml.bundle").exists()
     assert run("gridbyoc-drift").returncode == 0
+    assert "The proof fails" in run("gridbyoc-verify").stdout
     assert "Say which stack" in run("gridbyoc-destroy").stderr
     assert world.cluster("maker") is not None
     assert run("gridbyoc-destroy", "GRIDBYOC_CONFIRM=gridbyoc.yaml").returncode == 0

@@ -76,13 +76,14 @@ def test_make_reads_it_and_the_includer_s_names_stay(tmp_path: Path) -> None:
     assert run("make", "apply", cwd=tmp_path).stdout == "own plan\nmine\n"
     shown = {
         target: run("make", "-n", f"gridbyoc-{target}", cwd=tmp_path).stdout.splitlines()
-        for target in ("validate", "plan", "apply", "drift")
+        for target in ("validate", "plan", "apply", "drift", "verify")
     }
     assert shown == {
         "validate": ["gridbyoc validate 'stacks/ml.yaml'"],
         "plan": ["gridbyoc plan 'stacks/ml.yaml' --out 'stacks/ml.yaml.bundle' "],
         "apply": ["gridbyoc apply 'stacks/ml.yaml.bundle' 'stacks/ml.yaml' --yes", "rm -f 'stacks/ml.yaml.bundle'"],
         "drift": ["gridbyoc drift 'stacks/ml.yaml'"],
+        "verify": ["gridbyoc verify 'stacks/ml.yaml'"],
     }
     destroy = run("make", "-n", "gridbyoc-destroy", "GRIDBYOC_CONFIRM=stacks/ml.yaml", cwd=tmp_path)
     assert destroy.stdout.split() == ["gridbyoc", "destroy", "'stacks/ml.yaml'", "--yes-destroy"]

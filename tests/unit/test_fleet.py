@@ -413,6 +413,19 @@ PROBLEMS = [{"level": "error", "file": "f", "line": 3, "path": "a.b", "message":
             "failed",
             "1 cluster, 9 resources gone; 1 left over",
         ),
+        ("verify", {"findings": [{"code": "V1", "verdict": "pass"}]}, 0, "done", "proven"),
+        (
+            "verify",
+            {
+                "findings": [
+                    {"code": f"V{n}", "verdict": word} for n, word in enumerate(("pass", "fail", "warn", "fail"))
+                ]
+            },
+            4,
+            "failed",
+            "2 fail, 1 warn: V1, V3",
+        ),
+        ("verify", {"findings": [{"code": "V1", "verdict": "unknown"}]}, 0, "done", "1 unknown"),
         ("validate", [], 0, "done", "valid"),
         ("validate", PROBLEMS, 2, "failed", "error: f:3: a.b: is wrong (and 1 more)"),
         ("status", {"last_run": None, "next": "Nothing."}, 0, "done", "Nothing."),

@@ -253,7 +253,8 @@ def test_gitlab_jobs_run_when_they_must() -> None:
     assert ran["of a fork"] == [f"gridbyoc validate {stack}" for stack in stacks]
     assert ran["merged"] == [f"gridbyoc {verb} {stack}" for stack in stacks for verb in ("validate", "plan", "apply")]
     assert ran["another branch"] == []
-    assert ran["nightly"] == [f"gridbyoc drift {stack}" for stack in stacks]
+    assert ran["nightly"] == [f"gridbyoc {verb} {stack}" for stack in stacks for verb in ("drift", "verify")]
+    assert [name for name, job in jobs.items() if job.get("allow_failure")] == [f"gridbyoc verify {s}" for s in stacks]
     assert ran["by hand"] == ["gridbyoc destroy web.eu"]
     for stack in stacks:
         groups = {jobs[f"gridbyoc {verb} {stack}"]["resource_group"] for verb in ("apply", "destroy")}

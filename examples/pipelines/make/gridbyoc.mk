@@ -1,7 +1,7 @@
 # Written by `gridbyoc pipeline make`: change its options, not this file.
 # Again: gridbyoc pipeline make stacks/ml-prod.yaml
 # include make/gridbyoc.mk brings these targets, and no other:
-#   gridbyoc-validate  gridbyoc-plan  gridbyoc-apply  gridbyoc-drift  gridbyoc-destroy
+#   gridbyoc-validate  gridbyoc-plan  gridbyoc-apply  gridbyoc-drift  gridbyoc-verify  gridbyoc-destroy
 # each for all of GRIDBYOC_STACKS; for one alone: make gridbyoc-plan//stacks/one.yaml
 # make gridbyoc-destroy wants GRIDBYOC_CONFIRM=FILE, and takes that stack alone.
 # Every name here begins with gridbyoc or GRIDBYOC_; the includer's default goal stays its own.
@@ -19,14 +19,16 @@ GRIDBYOC_VALIDATES := $(addprefix gridbyoc-validate//,$(GRIDBYOC_STACKS))
 GRIDBYOC_PLANS := $(addprefix gridbyoc-plan//,$(GRIDBYOC_STACKS))
 GRIDBYOC_APPLIES := $(addprefix gridbyoc-apply//,$(GRIDBYOC_STACKS))
 GRIDBYOC_DRIFTS := $(addprefix gridbyoc-drift//,$(GRIDBYOC_STACKS))
+GRIDBYOC_VERIFIES := $(addprefix gridbyoc-verify//,$(GRIDBYOC_STACKS))
 
-.PHONY: gridbyoc-validate gridbyoc-plan gridbyoc-apply gridbyoc-drift gridbyoc-destroy
-.PHONY: $(GRIDBYOC_VALIDATES) $(GRIDBYOC_PLANS) $(GRIDBYOC_APPLIES) $(GRIDBYOC_DRIFTS)
+.PHONY: gridbyoc-validate gridbyoc-plan gridbyoc-apply gridbyoc-drift gridbyoc-verify gridbyoc-destroy
+.PHONY: $(GRIDBYOC_VALIDATES) $(GRIDBYOC_PLANS) $(GRIDBYOC_APPLIES) $(GRIDBYOC_DRIFTS) $(GRIDBYOC_VERIFIES)
 
 gridbyoc-validate: $(GRIDBYOC_VALIDATES)
 gridbyoc-plan: $(GRIDBYOC_PLANS)
 gridbyoc-apply: $(GRIDBYOC_APPLIES)
 gridbyoc-drift: $(GRIDBYOC_DRIFTS)
+gridbyoc-verify: $(GRIDBYOC_VERIFIES)
 
 $(GRIDBYOC_VALIDATES): gridbyoc-validate//%:
 	$(GRIDBYOC) validate '$*'
@@ -40,6 +42,9 @@ $(GRIDBYOC_APPLIES): gridbyoc-apply//%:
 
 $(GRIDBYOC_DRIFTS): gridbyoc-drift//%:
 	$(GRIDBYOC) drift '$*'
+
+$(GRIDBYOC_VERIFIES): gridbyoc-verify//%:
+	$(GRIDBYOC) verify '$*'
 
 gridbyoc-destroy:
 	$(if $(filter $(GRIDBYOC_STACKS),$(GRIDBYOC_CONFIRM)),,$(error Say which stack: GRIDBYOC_CONFIRM=FILE, one of $(GRIDBYOC_STACKS)))

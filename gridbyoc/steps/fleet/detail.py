@@ -20,7 +20,8 @@ def detail_of(verb: Verb, said: Said) -> str:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return f"{problem_words(problems[0])}{more}" if problems else str(error.get("what", ""))
     if "document" in said:
-        return _document(said["document"].get("document"))
+        document = said["document"].get("document")
+        return _proof(document) if verb == "verify" else _document(document)
     teller = {"plan": _plan, "bootstrap": _report, "drift": _drift, "destroy": _destroyed}.get(verb)
     return teller(said) if teller else ""
 
@@ -104,6 +105,17 @@ def _attribute(drift: Mapping[str, Any]) -> str:
         short = len(values) < _SHORT and "\n" not in values
         return f": {each.get('name')}{values if short else ''}"
     return ""
+
+
+def _proof(document: object) -> str:
+    """The findings that do not pass, counted, and the codes of those that fail."""
+    findings = document.get("findings") if isinstance(document, Mapping) else None
+    if not isinstance(findings, list):
+        return ""
+    verdicts = [str(each.get("verdict")) for each in findings]
+    counts = [f"{verdicts.count(word)} {word}" for word in ("fail", "unknown", "warn") if word in verdicts]
+    failed = ", ".join(str(each.get("code")) for each in findings if each.get("verdict") == "fail")
+    return ", ".join(counts) + (f": {failed}" if failed else "") or "proven"
 
 
 def _destroyed(said: Said) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from gridbyoc.errors import ExitStatus
 from gridbyoc.stack.files import home_of
 
-Verb = Literal["validate", "plan", "bootstrap", "drift", "status", "destroy"]
+Verb = Literal["validate", "plan", "bootstrap", "drift", "verify", "status", "destroy"]
 Outcome = Literal["done", "changes", "failed", "interrupted", "skipped", "not started"]
 WRITING: frozenset[Verb] = frozenset({"bootstrap", "destroy"})
 """The verbs that change something, of which a run that was broken off is remembered."""
