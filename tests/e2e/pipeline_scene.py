@@ -32,6 +32,13 @@ def stack_of(tool: Tool, world: World, name: str, place: str = "one") -> FastSta
     return fast_stack(tool, world, name, place=place, backend=backend)
 
 
+def let_the_proof_fail(world: World, name: str) -> None:
+    """Put a policy on the stack's role that denies what the control plane needs. To drift it is no difference."""
+    deny = {"Effect": "Deny", "Action": "iam:PassRole", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    world.iam().put_role_policy(RoleName=f"fast-{name}", PolicyName="brake", PolicyDocument=document)
+
+
 def machine_of(tool: Tool, repository: Path, ledger: Ledger) -> Machine:
     """Where its jobs run, with a Terraform that leaves the provider out, which the stack has no use for."""
     machine = Machine(tool.directory / "machine", repository, dict(tool.env), ledger)

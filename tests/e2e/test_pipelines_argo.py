@@ -13,7 +13,7 @@ from tests.e2e.argo_runner import ArgoWorkflow
 from tests.e2e.conftest import Tool, World
 from tests.e2e.fast_stack import FastStack
 from tests.e2e.job_shell import Machine
-from tests.e2e.pipeline_scene import KEY, machine_of, quiet, stack_of, written
+from tests.e2e.pipeline_scene import KEY, let_the_proof_fail, machine_of, quiet, stack_of, written
 from tests.e2e.scene import show
 from tests.e2e.shell_steps import Ledger, loaded
 
@@ -33,6 +33,7 @@ def submitted(
 
 def test_one_stack(tool: Tool, world: World, ledger: Ledger) -> None:
     stack = stack_of(tool, world, "arg")
+    let_the_proof_fail(world, "arg")
     machine = machine_of(tool, stack.directory, ledger)
     run, destroy, drift = loaded(written(tool, stack.directory, ledger))
     # it waits after the plan, and until somebody resumes it nothing is applied
@@ -41,7 +42,7 @@ def test_one_stack(tool: Tool, world: World, ledger: Ledger) -> None:
     assert (done.phase, seen) == ("Succeeded", [[(0, False)]]), machine.said
     assert done.ran == [("plan", "gridbyoc-plan"), ("apply", "gridbyoc-apply")]
     assert made([stack], world) == [(1, True)]
-    # the proof of a role without policies fails, and does not block
+    # a proof that fails does not block
     nightly = submitted(drift, machine)
     assert (nightly.phase, nightly.ran) == ("Succeeded", [(name, "gridbyoc-plan") for name in ("drift", "verify")])
     assert "The proof fails" in machine.said
@@ -57,6 +58,7 @@ def test_one_stack(tool: Tool, world: World, ledger: Ledger) -> None:
 
 def test_a_fleet(tool: Tool, world: World, ledger: Ledger) -> None:
     stacks = [stack_of(tool, world, name, place=f"fleet/stacks/{name}") for name in ("flo", "fly")]
+    let_the_proof_fail(world, "fly")
     repository = Path(tool.directory, "fleet")
     machine = machine_of(tool, repository, ledger)
     run, drift = loaded(written(tool, repository, ledger, "--fleet", "stacks"))

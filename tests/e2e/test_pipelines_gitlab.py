@@ -10,7 +10,17 @@ from tests.e2e.conftest import Tool, World
 from tests.e2e.fast_stack import EXTERNAL_ID
 from tests.e2e.forge import TOKEN, running_forge
 from tests.e2e.gitlab_runner import GitlabPipeline
-from tests.e2e.pipeline_scene import KEY, ROLE, machine_of, quiet, replace_cluster, stack_of, without_keys, written
+from tests.e2e.pipeline_scene import (
+    KEY,
+    ROLE,
+    let_the_proof_fail,
+    machine_of,
+    quiet,
+    replace_cluster,
+    stack_of,
+    without_keys,
+    written,
+)
 from tests.e2e.scene import show
 from tests.e2e.shell_steps import Ledger, loaded
 
@@ -22,6 +32,7 @@ def ledger() -> Ledger:
 
 def test_gitlab(tool: Tool, world: World, ledger: Ledger) -> None:
     stack = stack_of(tool, world, "lab")
+    let_the_proof_fail(world, "lab")
     (file,) = loaded(written(tool, stack.directory, ledger))
     machine = machine_of(tool, stack.directory, ledger)
     without_keys(machine)
@@ -63,7 +74,7 @@ def test_gitlab(tool: Tool, world: World, ledger: Ledger) -> None:
         # drift opens an issue, and its end closes it; what cannot be looked at does neither
         world.put_external_id("lab", "changed-by-hand")
         assert run("schedule", **main)[0] == ["drift", "drift issue"]
-        # the proof of a role without policies fails, and does not block
+        # a proof that fails does not block
         assert "The proof fails" in machine.said
         assert [issue["state"] for issue in forge.issues] == ["open"]
         world.put_external_id("lab", EXTERNAL_ID)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.conftest import Tool, World
 from tests.e2e.make_runner import Make
-from tests.e2e.pipeline_scene import KEY, machine_of, stack_of, written
+from tests.e2e.pipeline_scene import KEY, let_the_proof_fail, machine_of, stack_of, written
 from tests.e2e.scene import show
 from tests.e2e.shell_steps import Ledger
 
@@ -18,6 +18,7 @@ def ledger() -> Ledger:
 
 def test_make(tool: Tool, world: World, ledger: Ledger) -> None:
     stack = stack_of(tool, world, "maker")
+    let_the_proof_fail(world, "maker")
     text = written(tool, stack.directory, ledger)
     run = Make(text, machine_of(tool, stack.directory, ledger), stack.directory, {"GRIDBYOC_BUNDLE_KEY": KEY})
     (stack.directory / "Makefile").write_text("include make/gridbyoc.mk\nmine:\n\t@echo mine is first\n")
