@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from gridbyoc.control_plane.model import Grant
+from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.render import KnownPolicies
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
@@ -35,7 +35,8 @@ class Plan:
     """What a bootstrap would do. ``terraform`` is ``None`` where a fresh role is made without planning it first.
 
     ``policies``: those of the live role, compared with the stack file; ``None`` where there is no role yet, or another
-    module makes it.
+    module makes it. ``users``: the clusters that run through the stack's roles, also those that are being deleted: that
+    takes the role as well.
     """
 
     terraform: PlanSummary | None
@@ -45,6 +46,7 @@ class Plan:
     kept_ids: tuple[Secret, ...] = ()
     saved: Path | None = None
     policies: RolePolicies | None = None
+    users: tuple[str, ...] = ()
 
     @property
     def has_changes(self) -> bool:
@@ -121,7 +123,7 @@ class Plan:
 
     def _half_made(self, change: ResourceChange) -> bool:
         """Tainted: its making was cut off, and it is made again. Not a role with clusters, nor what may hold data."""
-        in_use = ".aws_iam_role." in change.address and any(each.cluster for each in self.clusters)
+        in_use = ".aws_iam_role." in change.address and bool(self.users)
         return change.reason == "tainted" and ".aws_iam_" in change.address and not in_use
 
 
@@ -144,7 +146,15 @@ def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
         else:
             step.detail = "a new role"
     policies = policies_read(run, reading, grant)
-    return Plan(summary, changes, costs_of(run.stack, changes), grant, kept, saved, policies)
+    users = users_of(site, grant, site.preflight.clusters)
+    return Plan(summary, changes, costs_of(run.stack, changes), grant, kept, saved, policies, users)
+
+
+def users_of(site: Site, grant: Grant | None, clusters: Iterable[Cluster]) -> tuple[str, ...]:
+    """Which of these clusters run through a role of the stack, also one that is being replaced or has no outputs."""
+    roles = site.roles(grant) | {site.standing.role_arn}
+    live = (cluster for cluster in clusters if cluster.phase is not Phase.DELETED)
+    return tuple(cluster.name for cluster in live if cluster.role_arn is not None and cluster.role_arn in roles)
 
 
 def role_reading(run: Run, site: Site, grant: Grant | None) -> Background[RoleReading] | None:

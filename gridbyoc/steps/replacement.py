@@ -17,7 +17,7 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import hide_their_id, ids_to_keep
-from gridbyoc.steps.plan import Plan
+from gridbyoc.steps.plan import Plan, users_of
 from gridbyoc.steps.prepare import MODULE, PREVIOUS_MODULE, Site, current_grant, rerender
 from gridbyoc.steps.protection import protection, refuse_if_protected
 from gridbyoc.steps.role_policies import RolePolicies, read_role
@@ -79,7 +79,7 @@ def finish_replacement(
         return
     rerender(run, done, kept)
     with run.step("apply") as step:
-        _drop(run, site, grant, may_destroy=may_destroy)
+        _drop(run, site, grant, users_of(site, grant, clusters), may_destroy=may_destroy)
         if done.previous_role is not None:
             step.detail = "the new role accepts no old external id any more; the old role stays"
         elif stay:
@@ -102,11 +102,11 @@ def _tell_who_needs_old_ids(
     return bool(old)
 
 
-def _drop(run: Run, site: Site, grant: Grant, *, may_destroy: bool) -> None:
+def _drop(run: Run, site: Site, grant: Grant, users: tuple[str, ...], *, may_destroy: bool) -> None:
     """Planned anew, for the wait was long: what nobody was shown may be in the plan by now, and is not destroyed."""
     saved = run.work_dir / SAVED_PLAN
     try:
-        plan = Plan(site.runner.plan(out=saved), (), (), grant, policies=_losable(run, site, grant))
+        plan = Plan(site.runner.plan(out=saved), (), (), grant, policies=_losable(run, site, grant), users=users)
         if plan.destroys:
             refuse_if_protected(run, f"destroy {', '.join(plan.destroys)}", rerun=SAFE_RESUMES)
         if plan.destroys and not may_destroy:

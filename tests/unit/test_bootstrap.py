@@ -236,12 +236,19 @@ def interrupted_wait(world: World) -> None:
     world.meanwhile["sleep"] = interrupt
 
 
+# Its name is known: the policies and attachments stay in the plan of its replacement, and the role alone counts.
+FIXED = a_stack(name="grid-fixed")
+
+
 def tainted(world: World) -> None:
-    """The role of a stack that is up, as Terraform keeps one whose making was cut off."""
-    file = world.work_dir(STACK) / "terraform.tfstate"
-    text = file.read_text().replace('"type": "aws_iam_role",', '"type": "aws_iam_role", "tainted": 1,')
-    head, _, rest = text.partition('"tainted": 1,')
-    file.write_text(head + rest.replace('"schema_version": 0,', '"schema_version": 0, "status": "tainted",', 1))
+    world.taint(STACK)
+
+
+def tainted_beside_one_on_its_way_out(world: World) -> None:
+    """The file lists the cluster no more, and its deletion, which takes the role, is under way."""
+    world.taint(STACK)
+    world.plane.delete_seconds = 1e9
+    world.plane.delete(world.plane.live()["ml"].id)
 
 
 HALF = ["CreateRole", "AttachRolePolicy"]
@@ -311,8 +318,10 @@ FAILURES = [
             yes_destroy=True),
     Failure("a cluster is dropped without a yes", lambda _world: None, "ApprovalRequiredError", 2, [], TWO, STACK,
             yes_destroy=True),
-    Failure("a tainted role with clusters, without a yes", tainted, "ApprovalRequiredError", 2, [], STACK, STACK,
+    Failure("a tainted role with clusters, without a yes", tainted, "ApprovalRequiredError", 2, [], FIXED, FIXED,
             yes_destroy=True),
+    Failure("a tainted role that a cluster on its way out needs", tainted_beside_one_on_its_way_out,
+            "ApprovalRequiredError", 2, [], FIXED, a_stack(spec("new"), name="grid-fixed"), yes_destroy=True),
     Failure("the plan is not approved", lambda _world: None, "ApprovalRequiredError", 2, [],
             options={"yes": False, "answer": False}),
     Failure("a change is not approved", lambda _world: None, "ApprovalRequiredError", 2, [], STACK, BIGGER,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.steps.changes import ClusterChange
-from gridbyoc.steps.plan import Plan
+from gridbyoc.steps.plan import Plan, users_of
+from gridbyoc.steps.prepare import Site
 from gridbyoc.steps.role_policies import RolePolicies
-from gridbyoc.terraform import PlanSummary, ResourceChange
+from gridbyoc.terraform import ModuleInState, PlanSummary, ResourceChange
 from tests.unit.fakes import GRANT, cluster
 
 ROLE = "module.gridbyoc.aws_iam_role.this"
+PREVIOUS = "module.gridbyoc_previous.aws_iam_role.this"
 POLICY = "module.gridbyoc.aws_iam_policy.this[0]"
 ATTACHED = 'module.gridbyoc.aws_iam_role_policy_attachment.managed["AmazonS3FullAccess"]'
 EXTERNAL_ID = "module.gridbyoc.terraform_data.this"
@@ -20,41 +24,67 @@ BUCKET = "module.gridbyoc.aws_s3_bucket.data"
 MODULE = "module.gridbyoc"
 ROLE_ARN = GRANT.role_arn
 USED = ClusterChange("none", "ml", cluster=cluster("ml"))
-NEW = ClusterChange("create", "ml")
 GONE = ClusterChange("delete", "old", cluster=cluster("old"))
 
 
-def plan(*changes: ResourceChange, clusters: tuple[ClusterChange, ...] = ()) -> Plan:
-    return Plan(PlanSummary(0, 0, 0, changes, (), (), has_changes=bool(changes)), clusters, (), GRANT)
+def plan(*changes: ResourceChange, clusters: tuple[ClusterChange, ...] = (), users: tuple[str, ...] = ()) -> Plan:
+    summary = PlanSummary(0, 0, 0, changes, (), (), has_changes=bool(changes))
+    return Plan(summary, clusters, (), GRANT, users=users)
 
 
 @pytest.mark.parametrize(
-    "change, clusters, destroys",
+    "change, users, destroys",
     [
         (ResourceChange(ROLE, "create"), (), ()),
-        (ResourceChange(ROLE, "update"), (USED,), ()),
+        (ResourceChange(ROLE, "update"), ("ml",), ()),
         (ResourceChange(ROLE, "delete"), (), (ROLE,)),
         (ResourceChange(ROLE, "replace"), (), (ROLE,)),
         (ResourceChange(ATTACHED, "delete"), (), (ATTACHED,)),
         # A role whose making was cut off is made again without a question, unless a cluster runs through it by now.
         (ResourceChange(ROLE, "replace", "tainted"), (), ()),
-        (ResourceChange(ROLE, "replace", "tainted"), (NEW,), ()),
-        (ResourceChange(ROLE, "replace", "tainted"), (USED,), (ROLE,)),
-        (ResourceChange(ROLE, "replace", "tainted"), (NEW, USED), (ROLE,)),
+        (ResourceChange(ROLE, "replace", "tainted"), ("ml",), (ROLE,)),
+        (ResourceChange(PREVIOUS, "replace", "tainted"), ("ml",), (PREVIOUS,)),
         # A policy or an attachment that is made again takes nothing down.
-        (ResourceChange(POLICY, "replace", "tainted"), (USED,), ()),
-        (ResourceChange(ATTACHED, "replace", "tainted"), (USED,), ()),
+        (ResourceChange(POLICY, "replace", "tainted"), ("ml",), ()),
+        (ResourceChange(ATTACHED, "replace", "tainted"), ("ml",), ()),
         # What may hold data is never taken for half made.
         (ResourceChange(BUCKET, "replace", "tainted"), (), (BUCKET,)),
         # The external id lies in the state alone.
-        (ResourceChange(EXTERNAL_ID, "replace"), (USED,), ()),
-        (ResourceChange(EXTERNAL_ID, "delete"), (USED,), ()),
+        (ResourceChange(EXTERNAL_ID, "replace"), ("ml",), ()),
+        (ResourceChange(EXTERNAL_ID, "delete"), ("ml",), ()),
     ],
 )
 def test_what_needs_the_approval_of_a_destruction(
-    change: ResourceChange, clusters: tuple[ClusterChange, ...], destroys: tuple[str, ...]
+    change: ResourceChange, users: tuple[str, ...], destroys: tuple[str, ...]
 ) -> None:
-    assert plan(change, clusters=clusters).destroys == destroys
+    assert plan(change, users=users).destroys == destroys
+
+
+THEIRS = "arn:aws:iam::123456789012:role/somebody-else"
+OLD = "arn:aws:iam::123456789012:role/grid-cloud-old"
+
+
+@pytest.mark.parametrize(
+    "grant, standing, previous, found, users",
+    [
+        (GRANT, ROLE_ARN, None, cluster("ml"), ("ml",)),
+        (GRANT, ROLE_ARN, None, cluster("ml", desired_state=Phase.DELETED), ("ml",)),
+        (GRANT, ROLE_ARN, None, cluster("ml", phase=Phase.FAILED), ("ml",)),
+        (GRANT, ROLE_ARN, None, cluster("ml", phase=Phase.DELETED), ()),
+        (GRANT, ROLE_ARN, None, cluster("ml", role_arn=THEIRS), ()),
+        (GRANT, ROLE_ARN, None, cluster("ml", role_arn=None), ()),
+        (GRANT, ROLE_ARN, OLD, cluster("ml", role_arn=OLD), ("ml",)),
+        # An apply that was cut off has left no outputs, and a role.
+        (None, ROLE_ARN, None, cluster("ml"), ("ml",)),
+        (None, None, None, cluster("ml", role_arn=None), ()),
+    ],
+)
+def test_who_runs_through_the_stacks_roles(
+    grant: Grant | None, standing: str | None, previous: str | None, found: Cluster, users: tuple[str, ...]
+) -> None:
+    unused: Any = None
+    site = Site(unused, unused, unused, False, previous_arn=previous, standing=ModuleInState(True, standing))
+    assert users_of(site, grant, (found,)) == users
 
 
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"

@@ -242,6 +242,13 @@ class World:
         """Write it, as somebody else."""
         (self.work_dir(stack) / "terraform.tfstate").write_text(json.dumps(document))
 
+    def taint(self, stack: Stack) -> None:
+        """The role of a stack that is up, as Terraform keeps one whose making was cut off."""
+        state = self.terraform_state(stack)
+        (role,) = (each for each in state["resources"] if each["type"] == "aws_iam_role")
+        role["instances"][0]["status"] = "tainted"
+        self.put_state(stack, state)
+
     @property
     def effects(self) -> list[str]:
         """The log without what Terraform does for itself: its init and the writing of the state."""

@@ -23,7 +23,7 @@ from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
-from gridbyoc.steps.plan import Plan, costs_of, known_on, policies_read, role_reading
+from gridbyoc.steps.plan import Plan, costs_of, known_on, policies_read, role_reading, users_of
 from gridbyoc.steps.prepare import Site, current_grant, open_runner, prepare, rerender
 from gridbyoc.steps.report import Report
 from gridbyoc.steps.rollback import Made
@@ -70,7 +70,8 @@ def _planned(run: Run, site: Site, bundle: Bundle, grant: Grant | None) -> Plan:
     flight = site.preflight
     changes = cluster_changes(flight.registrar, run.stack, flight.clusters, grant, our_roles=site.roles(grant))
     policies = policies_read(run, reading, grant)
-    plan = Plan(bundle.terraform, changes, costs_of(run.stack, changes), grant, kept, None, policies)
+    users = users_of(site, grant, flight.clusters)
+    plan = Plan(bundle.terraform, changes, costs_of(run.stack, changes), grant, kept, None, policies, users)
     _refuse(bundle, chain(_decisions_moved(run, bundle, changes), _detaches_moved(bundle, plan)))
     saved = run.work_dir / SAVED_PLAN
     write_atomic(saved, bundle.plan)
