@@ -16,6 +16,7 @@ BUCKET = "pipeline-states"
 KEY = "a key that both jobs have"
 ROLE = "arn:aws:iam::123456789012:role/gridbyoc-ci"
 LIGHT = """#!/bin/sh
+case "$1" in -chdir=*) cd "${1#-chdir=}" || exit 1; shift ;; esac
 [ -e versions.tf ] && [ -e providers.tf ] || exec terraform "$@"
 mv versions.tf versions.aside && mv providers.tf providers.aside
 terraform "$@"
