@@ -70,7 +70,7 @@ APPROVAL = (
         ("Plan.destroys", '{"delete", "replace"}', '{"delete"}'),
         ("Plan.destroys", '{"delete", "replace"}', '{"replace"}'),
         ("Plan.destroys", 'if change.action == "delete")', "if False)"),
-        ("_real", "not in", "in"),
+        ("_real", "not any(", "any("),
     ),
     *_each(
         "steps/bootstrap.py",
@@ -91,7 +91,6 @@ APPROVAL = (
         ("destroy", "doomed.nothing or approve(doomed)", "True"),
         ("destroy", "    _refuse_while_needed(site, doomed)\n", ""),
         ("destroy", "if left.ledger.clear:", "if True:"),
-        ("destroy", "    refuse_errored(site.binary, run.work_dir)\n", ""),
         ("_doomed", "if cluster.role_arn in roles)", ")"),
         ("_refuse_while_needed", "c.role_arn in doomed.roles", "False"),
     ),
@@ -221,8 +220,8 @@ VERDICTS = (
         "unit/test_drift.py",
         ("_control_plane", 'if change.action != "none":', "if False:"),
         ("_trust", "found.differences.append(", "str("),
-        ("_role", "found.unknown += policies.unknown", "pass"),
-        ("_role", "found.differences += (", "_ = ("),
+        ("_policies", "found.unknown += compared.unknown", "pass"),
+        ("_policies", "found.differences += (", "_ = ("),
         ("DriftFound.none", " and not self.unknown", ""),
         ("_terraform", "not plan.changes and not plan.outputs", "True"),
     ),
@@ -290,7 +289,6 @@ FINGERPRINT = (
         ("_inputs", '    yield ["tool", __version__]\n', ""),
         ("_covered", "return not any(strange_files(run.work_dir))", "return True"),
         ("_read", "record.format == FORMAT", "True"),
-        ("remember_converged", " and compare_policies(role, run.stack.role).as_declared", ""),
     ),
     *_each(
         "steps/converged_state.py",
@@ -298,7 +296,7 @@ FINGERPRINT = (
         ("stands_as_in_state", '_same_role(facts["role"], roles[0])', "True"),
         ("stands_as_in_state", "all(_same_policy(live[arn], policy) for arn, policy in policies.items())", "True"),
         ("stands_as_in_state", "policies.keys() <= live.keys()", "True"),
-        ("_same_role", 'normal_form(live["trust"]) == normal_form(json.loads(kept["assume_role_policy"]))', "True"),
+        ("_same_role", 'normal_form(live["trust"]) == normal_form(json_object(kept["assume_role_policy"]))', "True"),
         ("_same_role", '(boundary or "") == (kept["permissions_boundary"] or "")', "True"),
         ("facts_of", "    if role.unknown:\n", "    if False:\n"),
     ),
@@ -384,7 +382,7 @@ STATE = (
         ("_copy", "    if not approved:\n", "    if False:\n"),
         ("_copy", "    _verify(words, before, after, snapshot_of(runner.pull(source)))\n", ""),
         ("_settle", "held.lineage != state.lineage or held.serial > state.serial", "False"),
-        ("migrate", "    refuse_errored(run)\n", ""),
+        ("migrate", "    runner.refuse_errored()", "    runner"),
         ("_check_account", "        guard_account(caller_identity(session), run.stack.aws.account_id)\n", ""),
     ),
     *_each(
@@ -439,10 +437,12 @@ STATE = (
         "steps/adopt.py",
         "unit/test_adopt.py",
         ("_adopt_policy", "not tags or tags.get(STACK_TAG) != run.stack.name", "not tags"),
-        ("cut_off_since", "began = None\n        elif", "pass\n        elif"),
         ("_stray_role", "if len(found) == 1 else None", "if found else None"),
         ("_sought", "cut_off - SKEW if cut_off else None", "cut_off"),
         ("_sought", "used=frozenset(", "used=frozenset() and frozenset("),
+    ),
+    *_each(
+        "steps/journal.py", "unit/test_adopt.py", ("cut_off_since", "began = None\n        elif", "pass\n        elif")
     ),
     *_each(
         "aws/stray.py",
