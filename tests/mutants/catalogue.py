@@ -254,8 +254,8 @@ POLICIES = (
         ("principals_match", "    if principals.negated:\n", "    if False:\n"),
         ("entry_covers", "mine[4] == entry.value", "True"),
         ("entry_covers", '"*" in entry.value or "?" in entry.value', "False"),
-        ("_same_account", "(named[1], named[4]) != (mine[1], mine[4])", "named[4] != mine[4]"),
-        ("_same_account", "(named[1], named[4]) != (mine[1], mine[4])", "named[1] != mine[1]"),
+        ("entry_covers", "and named[4] != mine[4]", "and False"),
+        ("_same_account", "named[1] != mine[1]", "False"),
         ("_same_account", "_role_of(named) == _session_role(mine)", "True"),
     ),
     *_each(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from gridbyoc.aws.policy import (
     PolicyDocumentError,
     Request,
     ask,
+    assume_request,
     digest,
     evaluate,
     evaluate_identity,
@@ -289,3 +291,17 @@ def test_a_digest_says_nothing_about_the_external_id(external_id: str, as_list: 
     assert digest(document(external_id), Secret(external_id)) == digest(document("another"), Secret("another"))
     assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
     assert digest({"a": [1, 2]}) != digest({"a": [2, 1]})
+
+
+@pytest.mark.parametrize("named", ["arn:aws:iam::111111111111:root", "111111111111"])
+@pytest.mark.parametrize("other", ["222222222222", "111111111110"])
+def test_an_account_lets_in_its_own_principals_alone(named: str, other: str) -> None:
+    document = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": named}},
+    }
+    policy = parse_policy(document, name="the trust policy", kind="trust")
+    role = "arn:aws:iam::123456789012:role/x"
+    for account, effect in (("111111111111", "allowed"), (other, "denied")):
+        for actor in (some_principal_of(account, "aws"), principal(f"arn:aws:iam::{account}:role/ci")):
+            assert evaluate((policy,), assume_request(role, actor, ())).effect == effect, (actor, effect)

@@ -61,7 +61,7 @@ def entry_covers(entry: PrincipalEntry, actor: Actor) -> Match:
 
 
 def _same_account(entry: PrincipalEntry, named: tuple[str, ...], actor: Actor, mine: tuple[str, ...]) -> Match:
-    if (named[1], named[4]) != (mine[1], mine[4]):
+    if named[1] != mine[1]:  # another partition
         return NO
     if named[5] == "root" or entry.value == actor.value:
         return YES
