@@ -99,7 +99,7 @@ def test_a_boundary_is_drawn_below_the_role() -> None:
     ("statement", "expected"),
     [
         (trust(CONTROL_PLANE), (PLANE, "with the external id", "pass")),
-        (trust(CONTROL_PLANE, ids=(CANARY, "old")), (PLANE, "with one of 2 external ids", "pass")),
+        (trust(CONTROL_PLANE, ids=(CANARY, "old")), (PLANE, "with one of 2 external ids", "fail")),
         (trust(CONTROL_PLANE, ids=None), (PLANE, "without an external id", "fail")),
         (trust(AUDIT, ids=None), ("declared in the stack file", "without an external id", "warn")),
         (trust("arn:aws:iam::999999999999:root"), ("not in the stack file", "with the external id", "fail")),
