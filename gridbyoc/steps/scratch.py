@@ -13,6 +13,7 @@ from gridbyoc.errors import FileError
 from gridbyoc.render import strange_files
 from gridbyoc.stack.files import file_error, json_object, read_private, write_atomic
 from gridbyoc.steps.converged import RECORD
+from gridbyoc.steps.events import Note
 from gridbyoc.steps.journal import JOURNAL
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform.errored import unsaved_state
@@ -32,8 +33,8 @@ def scratch_run(run: Run) -> Iterator[Run]:
 
     Raises ``FileError`` where the state is being written all the time, or the copy cannot be made.
     """
-    with tempfile.TemporaryDirectory(prefix="gridbyoc-reading-") as name:
-        directory = Path(name).resolve()
+    directory = Path(tempfile.mkdtemp(prefix="gridbyoc-reading-")).resolve()
+    try:
         if run.work_dir.is_dir():
             _copy_records(run, directory)
             _copy_strange_files(run, directory)
@@ -41,6 +42,24 @@ def scratch_run(run: Run) -> Iterator[Run]:
             _copy_initialised(run.work_dir / TERRAFORMS, directory / TERRAFORMS)
         copy = replace(run.journal, path=directory / JOURNAL)
         yield replace(run, work_dir=directory, read_from=run.read_from or run.work_dir, journal=copy)
+    finally:
+        _remove(run, directory)
+
+
+def _remove(run: Run, directory: Path) -> None:
+    """A read that was given up at its deadline may write for a moment more; the copy holds the state and must go."""
+    for _ in range(TRIES):
+        try:
+            shutil.rmtree(directory)
+            return
+        except FileNotFoundError:
+            if not directory.exists():
+                return
+        except OSError:
+            pass
+        run.outside.sleep(0.1)
+    message = f"The private copy of the work_dir could not be removed. It holds the state: remove {directory}"
+    run.outside.emit(Note(message, "warning"))
 
 
 def _copy_records(run: Run, directory: Path) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from gridbyoc.errors import FileError
+from gridbyoc.steps.events import Event, Note
 from gridbyoc.steps.journal import JOURNAL, Journal
 from gridbyoc.steps.run import Choices, Outside, Run
 from gridbyoc.steps.scratch import STATE, scratch_run
 from tests.unit.fakes import Time, stack
 
 
-def run_in(work_dir: Path) -> Run:
+def run_in(
+    work_dir: Path, emit: Callable[[Event], None] = lambda _event: None, sleep: Callable[[float], None] | None = None
+) -> Run:
     time = Time()
-    outside = Outside({}, work_dir, lambda _event: None, time.clock, time.sleep)
+    outside = Outside({}, work_dir, emit, time.clock, sleep or time.sleep)
     journal = Journal(work_dir / JOURNAL, lambda: datetime(2026, 1, 1, tzinfo=timezone.utc), "run-1")
     return Run(stack(), work_dir, outside, Choices(), journal)
 
@@ -39,3 +44,23 @@ def test_a_state_that_is_never_whole_is_said_so(tmp_path: Path) -> None:
     (tmp_path / STATE).write_text('{"serial": 1')
     with pytest.raises(FileError, match="no whole state"), scratch_run(run_in(tmp_path)):
         pass
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_copy_that_cannot_be_removed_at_once_is_removed_later_or_named(tmp_path: Path, ends: bool) -> None:
+    """A read that was given up at its deadline still writes while the copy is removed."""
+    said: list[Event] = []
+    place: list[Path] = []
+
+    def sleep(_seconds: float) -> None:
+        if ends:
+            place[0].unlink(missing_ok=True)
+
+    with scratch_run(run_in(tmp_path, said.append, sleep)) as copy:
+        place.append(copy.work_dir)
+        shutil.rmtree(copy.work_dir)
+        copy.work_dir.write_text("")  # in the way: no directory can be removed here
+    assert place[0].exists() is not ends
+    assert [note.level for note in said if isinstance(note, Note)] == ([] if ends else ["warning"])
+    assert ends or str(place[0]) in str(said)
+    place[0].unlink(missing_ok=True)

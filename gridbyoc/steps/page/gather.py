@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import TypeVar
@@ -26,7 +26,6 @@ from gridbyoc.steps.preflight.model import Finding
 from gridbyoc.steps.preflight.scene import scene_of
 from gridbyoc.steps.prepare import read_outputs
 from gridbyoc.steps.run import Run
-from gridbyoc.steps.scratch import scratch_run
 from gridbyoc.steps.status import stack_status
 from gridbyoc.steps.verify import Proof, prove
 from gridbyoc.steps.verify_model import Subject
@@ -60,11 +59,11 @@ def gather(run: Run, wanted: Wanted) -> Page:
     """
     quiet = replace(run, outside=replace(run.outside, emit=_say_nothing))
     clock, ends = run.outside.clock, run.outside.clock() + wanted.deadline
-    with _copied(quiet) as copy, ExitStack() as leaving:
+    with ExitStack() as leaving:
         outputs = Background(lambda: read_outputs(quiet))
         status = Background(lambda: _after(outputs, lambda: stack_status(quiet)))
         proof = Background(lambda: _after(outputs, lambda: prove(quiet, now=run.outside.now)))
-        drift = _drifting(copy, leaving)
+        drift = _drifting(quiet, leaving)
         findings = Background(lambda: _findings(quiet, wanted))
 
         def read(work: Background[T]) -> Reading[T]:
@@ -108,49 +107,24 @@ def _after(outputs: Background[Outputs], look: Callable[[], T]) -> T:
     return look()
 
 
-@contextmanager
-def _copied(run: Run) -> Iterator[Reading[Run]]:
-    """Drift works on a copy of this copy, so that what it could not remove itself is removed with this one."""
-    with ExitStack() as stack:
-        copy = scratch_run(run)
-        try:
-            found: Reading[Run] = Reading(copy.__enter__())
-        except GridbyocError as error:
-            found = Reading(None, f"{error.what} {error.why}".strip())
-        except OSError as error:
-            found = Reading(None, f"its state could not be copied: {error.strerror}")
-        else:
-            stack.callback(_left, copy)
-        yield found
-
-
-def _left(copy: AbstractContextManager[Run]) -> None:
-    """A Terraform that would not stop keeps its directory."""
-    with suppress(OSError):
-        copy.__exit__(None, None, None)
-
-
-def _drift(copy: Reading[Run], stop: Event) -> DriftFound:
-    if copy.value is None:
-        raise GridbyocError(copy.why)
-
+def _drift(run: Run, stop: Event) -> DriftFound:
     def listen(_event: events.Event) -> None:
         # Terraform is stopped by whoever raises at one of its lines.
         if stop.is_set():
             raise InterruptedRunError("Nobody waits for it any more.")
 
-    return find_drift(replace(copy.value, outside=replace(copy.value.outside, emit=listen)))
+    return find_drift(replace(run, outside=replace(run.outside, emit=listen)))
 
 
-def _drifting(copy: Reading[Run], leaving: ExitStack) -> Background[DriftFound]:
+def _drifting(run: Run, leaving: ExitStack) -> Background[DriftFound]:
     stop = Event()
-    drift = Background(lambda: _drift(copy, stop))
+    drift = Background(lambda: _drift(run, stop))
     leaving.callback(_end, drift, stop)
     return drift
 
 
 def _end(drift: Background[DriftFound], stop: Event) -> None:
-    """Let it go, and its Terraform with it, before the copy that they work on is removed."""
+    """Stop it, and its Terraform, before the copy that they work on is removed."""
     stop.set()
     drift.ended(PATIENCE)
 
