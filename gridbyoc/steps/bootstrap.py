@@ -26,6 +26,7 @@ from gridbyoc.steps.rollback import Made, compensating
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait, wait_for
 from gridbyoc.steps.wishes import Approval, EditBody, Wishes
+from gridbyoc.terraform import NOTHING_DONE, ApplySummary
 
 NO_WISHES = Wishes()
 
@@ -65,7 +66,7 @@ def _bootstrap(run: Run, approval: Approval, wishes: Wishes) -> Report:
 
 def carry_out(run: Run, site: Site, plan: Plan, approval: Approval, wishes: Wishes, made: Made) -> Report:
     """Approve and apply a plan, prove the trust, register, wait, delete what the file lists no more."""
-    resources = _approve_and_apply(run, site, plan, approval, wishes, made)
+    done = _approve_and_apply(run, site, plan, approval, wishes, made)
     with run.step("output"):
         outputs = site.runner.output()
     grant = grant_of(run, outputs)
@@ -76,17 +77,18 @@ def carry_out(run: Run, site: Site, plan: Plan, approval: Approval, wishes: Wish
     clusters = wait_for(run, site.preflight.registrar, clusters)
     # Before the old grant goes: a cluster that is deleted needs what it was given until it is gone.
     _delete_unlisted(run, site, changes)
-    finish_replacement(run, site, plan.kept_ids, grant, may_destroy=approval.destroy, may_plan=not wishes.only_planned)
+    may_plan = not wishes.only_planned
+    last = finish_replacement(run, site, plan.kept_ids, grant, may_destroy=approval.destroy, may_plan=may_plan)
     reading = read_role(site.preflight.session, grant.role_arn)
     policies = reading.policies(run.stack, grant.external_id)
-    report = report_of(run, site, outputs, resources, changes, clusters, policies)
+    report = report_of(run, site, outputs, (done, last), changes, clusters, policies)
     remember_converged(run, site, grant, report, reading.role)
     return report
 
 
 def _approve_and_apply(
     run: Run, site: Site, plan: Plan, approval: Approval, wishes: Wishes, made: Made
-) -> dict[str, int]:
+) -> ApplySummary:
     """Approve the plan and apply it; the saved one is gone afterwards, whatever came of it."""
     try:
         if wishes.needs_role and plan.grant is None:
@@ -130,17 +132,17 @@ def _approve(run: Run, site: Site, plan: Plan, approval: Approval) -> None:
         raise ApprovalRequiredError("The plan was not approved.", rerun=SAFE_NOTHING_DONE)
 
 
-def _apply(run: Run, site: Site, plan: Plan) -> dict[str, int]:
+def _apply(run: Run, site: Site, plan: Plan) -> ApplySummary:
     with run.step("apply") as step:
         if plan.terraform is not None and not plan.terraform.has_changes:
             step.skipped = True
             step.detail = "nothing to change"
-            return {"add": 0, "change": 0, "destroy": 0}
+            return NOTHING_DONE
         _refuse_more_detaches(run, site, plan)
         with run.effect("apply", planned="saved" if plan.saved else "fresh"):
             done = site.runner.apply(plan.saved)
-        step.detail = f"{done.add} added, {done.change} changed, {done.destroy} destroyed"
-        return {"add": done.add, "change": done.change, "destroy": done.destroy}
+        step.detail = str(done)
+        return done
 
 
 def _refuse_more_detaches(run: Run, site: Site, plan: Plan) -> None:

@@ -23,6 +23,7 @@ from gridbyoc.steps.protection import protection, refuse_if_protected
 from gridbyoc.steps.role_policies import RolePolicies, read_role
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.vendor_defaults import keep_standing_role
+from gridbyoc.terraform import NOTHING_DONE, ApplySummary
 
 
 def replace_role(run: Run, site: Site) -> Site:
@@ -57,18 +58,18 @@ def replace_role(run: Run, site: Site) -> Site:
 
 def finish_replacement(
     run: Run, site: Site, kept_ids: tuple[Secret, ...], grant: Grant, *, may_destroy: bool, may_plan: bool = True
-) -> None:
-    """Once no cluster holds an old external id or runs through the old role any more, both go.
+) -> ApplySummary:
+    """Once no cluster holds an old external id or runs through the old role any more, both go; what that changed.
 
     That takes a plan and an apply of its own: without ``may_plan`` it is left to the next bootstrap.
     """
     old_ids = any(value != grant.external_id for value in kept_ids)
     if not old_ids and site.previous_role is None:
-        return
+        return NOTHING_DONE
     if not run.choices.wait or not may_plan:
         alike = "" if site.previous_role or may_plan else ", or the next plan that is applied,"
         run.outside.emit(Note(f"The old grant is still accepted; the next bootstrap{alike} drops it.", "warning"))
-        return
+        return NOTHING_DONE
     clusters = site.preflight.registrar.list()
     done = site
     if site.previous_role is not None and _may_go(run, site, may_destroy=may_destroy):
@@ -76,16 +77,18 @@ def finish_replacement(
     kept = ids_to_keep(done, grant, clusters)
     stay = _tell_who_needs_old_ids(run, clusters, done.roles(grant), set(kept) - {grant.external_id})
     if done is site and set(kept_ids) <= {grant.external_id, *kept}:
-        return
+        return NOTHING_DONE
     rerender(run, done, kept)
     with run.step("apply") as step:
-        _drop(run, site, grant, users_of(site, grant, clusters), may_destroy=may_destroy)
+        dropped = _drop(run, site, grant, users_of(site, grant, clusters), may_destroy=may_destroy)
         if done.previous_role is not None:
-            step.detail = "the new role accepts no old external id any more; the old role stays"
+            outcome = "the new role accepts no old external id any more; the old role stays"
         elif stay:
-            step.detail = "the old external id is accepted for those clusters alone"
+            outcome = "the old external id is accepted for those clusters alone"
         else:
-            step.detail = "the old grant is not accepted any more"
+            outcome = "the old grant is not accepted any more"
+        step.detail = f"{dropped}; {outcome}"
+    return dropped
 
 
 def _tell_who_needs_old_ids(
@@ -102,7 +105,7 @@ def _tell_who_needs_old_ids(
     return bool(old)
 
 
-def _drop(run: Run, site: Site, grant: Grant, users: tuple[str, ...], *, may_destroy: bool) -> None:
+def _drop(run: Run, site: Site, grant: Grant, users: tuple[str, ...], *, may_destroy: bool) -> ApplySummary:
     """Planned anew, for the wait was long: what nobody was shown may be in the plan by now, and is not destroyed."""
     saved = run.work_dir / SAVED_PLAN
     try:
@@ -117,7 +120,7 @@ def _drop(run: Run, site: Site, grant: Grant, users: tuple[str, ...], *, may_des
                 rerun=SAFE_RESUMES,
             )
         with run.effect("apply", planned="drop the old grant"):
-            site.runner.apply(saved)
+            return site.runner.apply(saved)
     finally:
         remove(saved)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,14 @@ from gridbyoc.steps.changes import Action, ClusterChange
 from gridbyoc.steps.prepare import Site
 from gridbyoc.steps.role_policies import RolePolicies
 from gridbyoc.steps.run import Run
-from gridbyoc.terraform import Outputs
+from gridbyoc.terraform import ApplySummary, Outputs
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """The end of a bootstrap. ``changed`` is false where nothing had to be changed on either side.
+
+    ``resources`` counts what every apply of the run did, also the last one of a rotation or a replacement.
 
     ``policies``: those of the live role, compared with the stack file; ``None`` where another module makes it.
     """
@@ -57,12 +59,15 @@ def report_of(
     run: Run,
     site: Site,
     outputs: Outputs,
-    resources: Mapping[str, int],
+    applies: Iterable[ApplySummary],
     changes: tuple[ClusterChange, ...],
     clusters: tuple[Cluster, ...],
     policies: RolePolicies | None,
 ) -> Report:
-    """What a run that is over has come to."""
+    """What a run that is over has come to; ``applies`` are those that it made."""
+    resources = dict.fromkeys(("add", "change", "destroy"), 0)
+    for done in applies:
+        resources = {name: count + getattr(done, name) for name, count in resources.items()}
     actions: dict[str, Action] = {change.name: change.action for change in changes}
     changed = any(resources.values()) or any(action != "none" for action in actions.values())
     return Report(

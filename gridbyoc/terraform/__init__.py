@@ -29,10 +29,11 @@ from gridbyoc.terraform.places import (
 from gridbyoc.terraform.runner import LOCK_TIMEOUT, Runner
 from gridbyoc.terraform.snapshot import Snapshot, snapshot_of
 from gridbyoc.terraform.state import Backend, ModuleInState, module_in, standing_role, standing_roles
-from gridbyoc.terraform.summary import ApplySummary, PlanSummary
+from gridbyoc.terraform.summary import NOTHING_DONE, ApplySummary, PlanSummary
 
 __all__ = [
     "LOCK_TIMEOUT",
+    "NOTHING_DONE",
     "ApplySummary",
     "Backend",
     "Binary",

@@ -37,7 +37,12 @@ class ApplySummary:
     destroy: int
     imported: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.add} added, {self.change} changed, {self.destroy} destroyed"
 
+
+NOTHING_DONE = ApplySummary(0, 0, 0)
+"""Of an apply that had nothing to do."""
 _NOTHING = ChangeSummary(0, 0, 0)
 
 

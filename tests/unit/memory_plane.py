@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gridbyoc.control_plane.changes import being_deleted, differences, refuse_impossible
+from gridbyoc.control_plane.changes import being_deleted, differences, refuse_change, refuse_impossible
 from gridbyoc.control_plane.create import Calls, Wanted, create_once
 from gridbyoc.control_plane.failures import LostAnswerError
 from gridbyoc.control_plane.model import Cluster, Created, FieldChange, Grant, OfferedInstanceType, Phase
@@ -95,7 +95,12 @@ class MemoryPlane:
         return self.get(cluster.id)
 
     def replace(self, cluster: Cluster, spec: Mapping[str, Any]) -> Cluster:
-        raise NotImplementedError
+        current = self.get(cluster.id)
+        refuse_change(current, direct=False)
+        lost = self._write("PUT", cluster.name)
+        self.clusters[cluster.id] = replace(self.clusters[cluster.id], raw={"spec": dict(spec)})
+        self._done("PUT", cluster.name, lost)
+        return self.get(cluster.id)
 
     def delete(self, cluster_id: str, *, force: bool = False) -> None:
         cluster = self.clusters[cluster_id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,8 +11,11 @@ import pytest
 
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import GridbyocError
+from gridbyoc.show.applied import report_markdown
+from gridbyoc.show.report import report_lines
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.events import StepFinished
 from tests.unit.world import CREATES, FAST, World, a_stack, spec
 
 UP = a_stack(spec(), spec("more"))
@@ -90,16 +94,17 @@ def test_a_rotation(world: World, rotation: Rotation) -> None:
     before = ids(world)
     rotation.arrange(world)
     world.locked_out.clear()
-    world.bootstrap(rotation.stack, **rotation.options)
+    report = world.bootstrap(rotation.stack, **rotation.options)
     assert world.effects == rotation.effects
     assert sum(map(len, accepted(world))) == rotation.accepted
     assert all(CLAIMED not in each for each in accepted(world))
     assert [each for each in world.locked_out if not each.startswith("claims")] == []
     assert bool(world.notes()) is bool(rotation.says)
     assert rotation.says in "".join(world.notes())
-    dropped = world.detail("apply") == "the old grant is not accepted any more"
+    dropped = world.detail("apply").endswith("the old grant is not accepted any more")
     assert dropped is (rotation.accepted == 1)
     assert before.isdisjoint(set().union(*accepted(world))) is dropped
+    assert report.resources == applied(world)
 
 
 @pytest.mark.parametrize("rotation", ROTATIONS, ids=lambda rotation: rotation.name)
@@ -113,6 +118,51 @@ def test_the_next_runs_come_to_the_end_of_it(world: World, rotation: Rotation) -
     world.converge(rotation.stack, yes_destroy=True)
     assert sum(map(len, accepted(world))) == 1
     assert accepted(world)[0] >= ids(world)
+
+
+def applied(world: World) -> dict[str, int]:
+    """What the run's applies say of themselves, one with the other."""
+    details = [each.detail for each in world.events if isinstance(each, StepFinished) and each.step == "apply"]
+    counts = [re.match(r"(\d+) added, (\d+) changed, (\d+) destroyed", detail) for detail in details]
+    found = [list(map(int, each.groups())) for each in counts if each] or [[0, 0, 0]]
+    return dict(zip(("add", "change", "destroy"), map(sum, zip(*found, strict=True)), strict=True))
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What an earlier run left; the run that does nothing but end it."""
+
+    name: str
+    before: dict[str, Any]
+    effects: list[str]
+    says: str
+
+
+ENDINGS = [
+    Ending("a rotation", {"stack": ROTATED, "choices": NO_WAIT}, [TRUST], "0 added, 1 changed, 0 destroyed"),
+    Ending("a replacement", {"stack": UP, **NEW, "choices": NO_WAIT}, [TRUST, TRUST, *OLD_GOES],
+           "0 added, 0 changed, 6 destroyed; the old grant is not accepted any more"),
+    Ending("a replacement whose end was not approved", {"stack": UP, "new_role": True}, OLD_GOES,
+           "0 added, 0 changed, 6 destroyed; the old grant is not accepted any more"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.name)
+def test_what_the_end_of_a_rotation_or_a_replacement_changes_counts(world: World, ending: Ending) -> None:
+    world.bootstrap(UP)
+    world.bootstrap(**ending.before)
+    report = world.bootstrap(ending.before["stack"], yes_destroy=True)
+    assert world.effects == ending.effects
+    assert report.changed
+    assert report.resources == applied(world)
+    assert any(report.resources.values())
+    assert (report.as_json()["changed"], report.as_json()["resources"]) == (True, report.resources)
+    told = "\n".join((*report_lines(report), report_markdown(report)))
+    assert "Nothing changed" not in told
+    assert "role side nothing changed" not in told
+    assert "AWS nothing changed" not in told
+    assert [each for each in world.journal(UP) if each.get("step") == "apply"][-1]["detail"] == ending.says
+    assert not world.bootstrap(ending.before["stack"]).changed
 
 
 def test_at_no_instant_is_a_claimed_id_accepted(world: World) -> None:
