@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shlex
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ class Repository:
     def __init__(self, top: Path) -> None:
         self.top = top
         self.err = ""
+        self.top.mkdir(exist_ok=True)
         self.git("init", "--quiet", "--initial-branch", "main")
         self.put("base.yaml", "role: {tags: {team: ml}}\n")
         self.put("mod/main.tf", "# nothing\n")
@@ -161,6 +164,35 @@ def test_a_revision_that_is_not_there_and_no_repository(
     repository.top = outside
     with pytest.raises(UsageError, match="git rev-parse"):
         repository.run("--since", "HEAD", environ={"GIT_CEILING_DIRECTORIES": str(outside.parent)})
+
+
+def of_another_user(directory: Path) -> dict[str, str]:
+    """Give ``directory`` to uid 1000, as a container finds a checkout; to anybody but root, Git is told that it is."""
+    home = directory.parent / f"{directory.name}-home"
+    home.mkdir()
+    for path in (directory, *directory.rglob("*")) if os.geteuid() == 0 else ():
+        os.chown(path, 1000, 1000, follow_symlinks=False)
+    other = {} if os.geteuid() == 0 else {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", **other}
+
+
+def advised(refused: UsageError, environ: dict[str, str]) -> str:
+    """Run the command that an error advises, as a person would paste it."""
+    _, _, command = refused.fix.partition("call: ")
+    subprocess.run(shlex.split(command), env=environ, check=True)
+    return command
+
+
+def test_gits_own_advice_about_a_checkout_of_another_user_is_passed_on(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    repository = Repository(tmp_path_factory.mktemp("scratch") / "checkout")
+    environ = of_another_user(repository.top)
+    with pytest.raises(UsageError, match="rev-parse") as refused:
+        repository.run("--since", "HEAD", environ=environ)
+    assert refused.value.why == f"fatal: detected dubious ownership in repository at '{repository.top}'"
+    assert advised(refused.value, environ) == f"git config --global --add safe.directory {repository.top}"
+    assert json.loads(repository.run("--since", "HEAD", environ=environ))["shards"] == []
 
 
 def test_the_forms_of_the_engines(repository: Repository) -> None:

@@ -104,3 +104,19 @@ def test_a_checkout_of_another_user_works_for_root(checkout: Checkout) -> None:
     if root:
         assert "belongs to another user, and others than its owner may write in it" in done.stderr
         assert f"`chmod go-w {checkout.work_dir}`" in done.stderr
+
+
+def test_the_bases_of_a_checkout_of_another_user_are_found_without_git(checkout: Checkout) -> None:
+    """Git itself would refuse to say where such a repository begins; nobody asks it."""
+    stack = checkout.top / "stacks" / "demo" / "gridbyoc.yaml"
+    stack.parent.mkdir(parents=True)
+    stack.write_text("extends: ../../base.yaml\n" + STACK)
+    (checkout.top / "base.yaml").write_text("aws: {region: eu-west-1}\n")
+    refused = checkout.run("validate", str(stack))
+    assert refused.returncode == 2
+    subprocess.run(["git", "init", "--quiet"], cwd=checkout.top, env=checkout.env, check=True)
+    for path in [checkout.top, *checkout.top.rglob("*")] if os.geteuid() == 0 else []:
+        os.chown(path, 1000, 1000)
+    done = checkout.run("validate", str(stack))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "eu-west-1" in done.stdout
