@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from gridbyoc.aws.live_role import READERS, unread_reason
+from gridbyoc.aws.live_role import DENIED_CODES, PASSING_CODES, READERS, unread_reason
 from gridbyoc.aws.readers import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
+
+MOST_BOUNDARIES = 20
+"""Each is a question to IAM's simulator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,25 @@ def managed_policies(session: AwsSession, arns: Collection[str]) -> tuple[Manage
     iam = session.iam()
     with domain_errors("The managed policies could not be read"):
         return tuple(Readers(READERS).map(lambda arn: _policy(iam, arn), arns))
+
+
+def likely_boundaries(session: AwsSession) -> tuple[str, ...] | None:
+    """ARNs of up to 20 of the account's own policies (``iam:ListPolicies``), the likeliest to be a boundary first.
+
+    Those that are one already come first, then those with the word in their names. ``None`` where IAM does not list
+    them; raises ``AwsError`` where it cannot be reached.
+    """
+    with domain_errors("The account's policies could not be listed"):
+        try:
+            pages = session.iam().get_paginator("list_policies").paginate(Scope="Local")
+            found = [policy for page in pages for policy in page["Policies"]]
+        except ClientError as error:
+            if error_code(error) not in DENIED_CODES | PASSING_CODES:
+                raise
+            return None
+    found.sort(key=lambda each: "boundary" not in each["PolicyName"].lower())
+    found.sort(key=lambda each: not each.get("PermissionsBoundaryUsageCount"))
+    return tuple(each["Arn"] for each in found[:MOST_BOUNDARIES])
 
 
 def policies_per_role(session: AwsSession) -> int | None:

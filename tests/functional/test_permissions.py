@@ -223,6 +223,21 @@ def test_what_denies_is_told_apart(box: Sandbox, runner: Runner) -> None:
     assert found["cleanup"].facts["actions"] == ["iam:DeleteRole"]
 
 
+def test_a_house_rule_names_the_boundary_that_it_demands(box: Sandbox, runner: Runner) -> None:
+    document = policy_document(needs(NEW, runner))
+    unless = {"ArnNotEquals": {"iam:PermissionsBoundary": BOUNDARIES[1]}}
+    rule = {"Sid": "Bounded", "Effect": "Deny", "Action": "iam:CreateRole", "Resource": "*", "Condition": unless}
+    anyhow = {"Effect": "Allow", "Action": "iam:CreateRole", "Resource": "*"}
+    runner.has({**document, "Statement": [*document["Statement"], rule, anyhow]})
+    for boundary, denied_by in ((None, "no boundary"), (BOUNDARIES[0], "other boundary"), (BOUNDARIES[1], "")):
+        bounded = replace(NEW, role=replace(NEW.role, permissions_boundary=boundary))
+        told = permissions(scene_as(runner.session(), bounded))
+        found = [finding for finding in told if finding.subject == "iam:CreateRole"]
+        assert blocks(found) == bool(denied_by)
+        assert [finding.facts["denied_by"] for finding in found] == ([denied_by] if denied_by else [])
+        assert all(f"to the boundary that the rule accepts: {BOUNDARIES[1]}." in finding.fix for finding in found)
+
+
 def test_a_session_is_looked_up_as_its_role_with_the_path(box: Sandbox, runner: Runner) -> None:
     iam = admin(box, "iam")
     name = "AWSReservedSSO_Platform_0123456789abcdef"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from gridbyoc.aws import Caller
+from gridbyoc.aws.managed_policies import likely_boundaries
 from gridbyoc.aws.permissions import Need, simulate
 from gridbyoc.aws.permissions.simulate import ACTIONS_A_CALL
 from gridbyoc.stack.model import Role
@@ -34,15 +35,29 @@ def only(action: str, **answer: Any) -> Answering:
 
 @dataclass
 class Iam:
-    """A simulator that answers as it is told, a page for every two results."""
+    """A simulator that answers as it is told, a page for every two results; ``policies`` are the account's own."""
 
     answering: Answering = allowed
     error: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
+    policies: Iterable[dict[str, Any]] | None = ()
 
-    def get_paginator(self, operation: str) -> Iam:
+    def get_paginator(self, operation: str) -> Any:
+        if operation == "list_policies":
+            return self.Policies(self.policies)
         assert operation == "simulate_principal_policy"
         return self
+
+    @dataclass
+    class Policies:
+        found: Iterable[dict[str, Any]] | None
+
+        def paginate(self, Scope: str) -> Iterator[dict[str, Any]]:  # noqa: N803 - boto3's name
+            assert Scope == "Local"
+            if self.found is None:
+                raise refusal("ListPolicies", "AccessDenied")
+            for policy in self.found:
+                yield {"Policies": [policy]}
 
     def paginate(self, **given: Any) -> Iterator[dict[str, Any]]:
         self.asked.append(given)
@@ -207,6 +222,84 @@ def test_an_scp_that_lets_a_bounded_role_through_demands_a_boundary(lifted: bool
     (finding,) = [finding for finding in told if finding.subject == "iam:CreateRole"]
     assert (finding.code, finding.verdict) == (("GBY-P002", "fail") if lifted else ("GBY-P004", "warn"))
     assert "role.permissions_boundary" in finding.fix
+
+
+def a_policy(name: str, **more: int) -> dict[str, Any]:
+    return {"Arn": f"arn:aws:iam::{ACCOUNT}:policy/{name}", "PolicyName": name, **more}
+
+
+OWN = [a_policy("data"), a_policy("team-Boundary"), a_policy("guard", PermissionsBoundaryUsageCount=3)]
+BY_SCP = {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}}
+BY_IDENTITY = {"EvalDecision": "explicitDeny", "MatchedStatements": [{"SourcePolicyId": "house"}]}
+
+
+@dataclass
+class HouseRule(Iam):
+    """It denies a new role unless its boundary is one of ``accepted``; ``tried`` are those that it was asked about."""
+
+    accepted: tuple[str, ...] = ()
+    tried: list[str] = field(default_factory=list)
+
+    def paginate(self, **given: Any) -> Iterator[dict[str, Any]]:
+        found = [
+            one
+            for entry in given["ContextEntries"]
+            if entry["ContextKeyName"] == KEY
+            for one in entry["ContextKeyValues"]
+        ]
+        self.tried += found
+        good = {f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in self.accepted}
+        yield from (Iam() if good & set(found) else super()).paginate(**given)
+
+
+@pytest.mark.parametrize(
+    ("of_the_stack", "answer"),
+    [
+        ("", BY_SCP),
+        ("", {**BY_IDENTITY, "MissingContextValues": [KEY]}),
+        ("", {"MissingContextValues": [KEY]}),
+        ("other", BY_SCP),
+        ("other", BY_IDENTITY),
+        ("other", {}),
+    ],
+)
+@pytest.mark.parametrize("accepted", [("guard",), ("guard", "data")])
+def test_a_rule_that_demands_a_certain_boundary_fails_and_names_it(
+    of_the_stack: str, answer: dict[str, Any], accepted: tuple[str, ...]
+) -> None:
+    iam = HouseRule(only("iam:CreateRole", **answer), policies=OWN, accepted=accepted)
+    role = Role(permissions_boundary=f"arn:aws:iam::{ACCOUNT}:policy/{of_the_stack}") if of_the_stack else Role()
+    told = found(scene_of(stack(role=role), iam=iam))
+    (finding,) = [finding for finding in told if finding.subject == "iam:CreateRole"]
+    assert (finding.code, finding.verdict) == ("GBY-P002", "fail")
+    assert finding.facts["denied_by"] == ("other boundary" if of_the_stack else "no boundary")
+    arns = [f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in accepted]
+    assert finding.facts["boundaries"] == arns
+    assert "Set role.permissions_boundary to " in finding.fix
+    assert f"{', '.join(arns)}." in finding.fix
+    assert of_the_stack in finding.read
+    assert finding.at == ("role", "permissions_boundary")
+    assert blocks([finding])
+
+
+@pytest.mark.parametrize(
+    ("policies", "verdict"),
+    [(OWN, "warn"), ([a_policy(f"p{number}") for number in range(50)], "warn"), (None, "unknown")],
+)
+def test_an_scp_that_no_boundary_lifts_proves_nothing(policies: list[dict[str, Any]] | None, verdict: str) -> None:
+    iam = HouseRule(only("iam:CreateRole", **BY_SCP), policies=policies)
+    told = found(scene_of(stack(), iam=iam))
+    (finding,) = [finding for finding in told if finding.subject == "iam:CreateRole"]
+    assert (finding.code, finding.verdict, finding.facts["denied_by"]) == ("GBY-P004", verdict, "scp")
+    assert ("the caller may not call iam:ListPolicies" in finding.read) == (policies is None)
+    assert len(iam.tried) == 1 + min(len(policies or ()), 20)
+    assert not blocks([finding])
+
+
+def test_the_likeliest_boundaries_are_tried_first() -> None:
+    iam = HouseRule(policies=OWN)
+    names = [arn.rpartition("/")[2] for arn in likely_boundaries(scene_of(stack(), iam=iam).session()) or ()]
+    assert names == ["guard", "team-Boundary", "data"]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from gridbyoc.aws.readers import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 
 Effect = Literal["allowed", "denied", "unknown"]
-DeniedBy = Literal["", "identity", "explicit", "boundary", "scp", "no boundary"]
+DeniedBy = Literal["", "identity", "explicit", "boundary", "scp", "no boundary", "other boundary"]
 
 AT_ONCE = 6
 """Calls side by side: IAM throttles by the second, and every client retries."""
@@ -40,7 +40,8 @@ class Answer:
     """What one action on one resource came to. ``why`` is in words; ``policies`` are those that an explicit deny is in.
 
     ``by`` is the kind of policy that denies; ``no boundary``: a condition on the boundary that a new role is given, and
-    this one is given none. ``untold``: IAM did not answer.
+    this one is given none; ``other boundary``: it is given another one. ``boundaries`` are ARNs that the condition
+    accepts. ``untold``: IAM did not answer.
     """
 
     need: Need
@@ -48,6 +49,7 @@ class Answer:
     by: DeniedBy = ""
     why: str = ""
     policies: tuple[str, ...] = ()
+    boundaries: tuple[str, ...] = ()
     untold: bool = False
 
 

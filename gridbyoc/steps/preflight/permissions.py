@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from gridbyoc.aws import Caller
+from gridbyoc.aws.managed_policies import likely_boundaries
 from gridbyoc.aws.permissions import (
     PHASES,
-    WITHOUT_BOUNDARY,
     Answer,
     Need,
     Phase,
@@ -25,10 +24,11 @@ from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.model import S3Backend
 from gridbyoc.stack.regions import HOME_REGIONS
 from gridbyoc.stack.words import Place
+from gridbyoc.steps.preflight.boundary_rule import unnamed_boundary, with_boundary_rules
 from gridbyoc.steps.preflight.certainty import of_the_state, other_credentials, verdict_on
 from gridbyoc.steps.preflight.model import Check, Finding
 from gridbyoc.steps.preflight.permission_kinds import ALLOWED, LOOKING, ORGANIZATION, SIMULATION
-from gridbyoc.steps.preflight.scene import Scene
+from gridbyoc.steps.preflight.scene import Scene, Shared
 
 CALL = "iam:SimulatePrincipalPolicy"
 WITH_MFA = {"aws:MultiFactorAuthPresent": "true"}
@@ -71,7 +71,12 @@ def _permissions(scene: Scene) -> Iterator[Finding]:
         return simulate(session, arn, some, lambda need: {**_context(scene, need, caller.partition), **more})
 
     answers = _unless_with_mfa(ask(needs), lambda some: ask(some, **WITH_MFA))
-    answers = _unless_bounded(answers, lambda some: ask(some, **{BOUNDARY: example_boundary(caller)}))
+    answers = with_boundary_rules(
+        answers,
+        lambda need, boundary: ask([need], **{BOUNDARY: boundary})[0],
+        unnamed_boundary(caller),
+        Shared(lambda: likely_boundaries(session)),
+    )
     yield from judged(scene, principal, doubted(session, answers, _state_region(scene)))
 
 
@@ -86,24 +91,6 @@ def _unless_with_mfa(
     why = ", unless the session was made with MFA, which is not known before"
     return tuple(
         replace(answer, effect="unknown", why=answer.why + why) if answer.need in lifted else answer
-        for answer in answers
-    )
-
-
-def example_boundary(caller: Caller) -> str:
-    """A boundary that a role might have: its name matters only where a rule names one."""
-    return f"arn:{caller.partition}:iam::{caller.account_id}:policy/boundary"
-
-
-def _unless_bounded(answers: Sequence[Answer], ask: Callable[[Sequence[Need]], Sequence[Answer]]) -> tuple[Answer, ...]:
-    """A service control policy that denies a new role, and does not deny one with a boundary, demands a boundary.
-
-    Of the policies of the caller the simulator says so itself.
-    """
-    denied = [each.need for each in answers if each.by == "scp" and makes_role_without_boundary(each.need)]
-    lifted = {answer.need for answer in (ask(denied) if denied else ()) if answer.effect == "allowed"}
-    return tuple(
-        replace(answer, by="no boundary", why=WITHOUT_BOUNDARY) if answer.need in lifted else answer
         for answer in answers
     )
 
@@ -159,14 +146,18 @@ def _denied(scene: Scene, action: str, found: Sequence[Answer]) -> Finding:
         "phases": list(_unique(answer.need.phase for answer in found)),
         "denied_by": first.by,
         "policies": list(first.policies),
+        "boundaries": list(first.boundaries),
     }
     kind = ORGANIZATION if first.by == "scp" else ALLOWED
     read = f"{first.why} (on {', '.join(resources)})"
     fix = _FIXES.get(first.by, _ADD)
+    if first.boundaries:
+        one = "the boundary" if len(first.boundaries) == 1 else "one of the boundaries"
+        fix = f"Set role.permissions_boundary to {one} that the rule accepts: {', '.join(first.boundaries[:SHOWN])}."
     if first.by == "scp" and makes_role_without_boundary(first.need):
         fix += " If the SCP demands a permissions boundary on new roles, name it in role.permissions_boundary."
     needed = f"for {'; '.join(purposes)}"
-    at: Place | None = ("role", "permissions_boundary") if first.by == "no boundary" else None
+    at: Place | None = ("role", "permissions_boundary") if first.by in ("no boundary", "other boundary") else None
     return Finding(kind, verdict_on(scene, denied), read, needed, fix, CALL, subject=action, facts=facts, at=at)
 
 
