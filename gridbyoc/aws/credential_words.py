@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from botocore import exceptions
 
+from gridbyoc.aws.credential_process import TIMEOUT
 from gridbyoc.aws.shared_files import DEFAULT, PROFILE_VARIABLES, Profile, Setting, SharedFiles
 
 SSO_OVER = (exceptions.SSOTokenLoadError, exceptions.UnauthorizedSSOTokenError, exceptions.TokenRetrievalError)
@@ -236,6 +238,16 @@ def _retrieval(error: Exception, looked: Looked) -> tuple[str, str]:
     lines = " ".join(line.strip() for line in said.splitlines() if line.strip())[:400] or "it said nothing"
     what = f"{setting.place}: {PROCESS} of the profile {name} failed: {lines}"
     return what, f"Log in to what it asks, and run it by itself: {_run_it(name)}."
+
+
+def never_ending(looked: Looked, seconds: float) -> tuple[str, str]:
+    """Why a process that has taken ``seconds`` is not waited for any longer, and what to do about it."""
+    found = looked.found(PROCESS)
+    place = f"{found[1].place}: " if found else ""
+    name = found[0] if found else looked.profile
+    what = f"{place}{PROCESS} of the profile {name} did not end within {seconds:g} s, and was stopped."
+    more = f"If it needs longer: `export {TIMEOUT}={max(300, math.ceil(seconds * 5))}` (seconds)."
+    return what, f"Look at what it waits for: {_run_it(name)}. {more}"
 
 
 def _over(error: Exception, looked: Looked) -> tuple[str, str]:

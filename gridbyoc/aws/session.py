@@ -25,6 +25,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from gridbyoc.aws.credential_process import BoundedProcess, process_timeout
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, AwsError
 from gridbyoc.errors.cards import AWS_CARDS, ENDPOINTS, card_for, carrying, without_secrets
 
@@ -131,12 +132,32 @@ def open_session(region: str, profile: str | None = None) -> AwsSession:
     """A session by boto3's own chain (SSO, assumed role, OIDC, process, environment); ``AwsCredentialsError``."""
     # Here, and so beside Terraform's init: their import takes longer than all of ours.
     import boto3
+    from botocore.credentials import ProcessProvider
     from botocore.session import Session
 
     core = Session(profile=profile)
+    # Those that botocore makes for itself, to fetch credentials of SSO, a login and a role, wait no longer than ours.
+    core.set_default_client_config(AwsSession.config())
+    seconds = process_timeout(os.environ)
     with retrieving(core):
-        core.get_component("credential_provider").get_provider("assume-role")._prompter = _never_ask
+        chain = core.get_component("credential_provider")
+        role = chain.get_provider("assume-role")
+        start = BoundedProcess(seconds, lambda: _too_slow(core, role, seconds))
+        chain.get_provider("custom-process")._popen = start
+        role._prompter = _never_ask
+        role._profile_provider_builder._create_process_provider = lambda profile_name: ProcessProvider(
+            profile_name, lambda: core.full_config, start
+        )
         return AwsSession(boto3.session.Session(botocore_session=core, region_name=region), region)
+
+
+def _too_slow(core: CoreSession, role: Any, seconds: float) -> AwsCredentialsError:  # noqa: ANN401 - of botocore, untyped
+    """Instead of an endless wait for a profile's process."""
+    from gridbyoc.aws.credential_words import never_ending
+
+    del role._visited_profiles[1:]  # else botocore takes its next look at the same profiles for a circle
+    why, fix = never_ending(_looked(core, ""), seconds)
+    return AwsCredentialsError("There are no usable AWS credentials.", why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
 
 
 def _never_ask(_prompt: str) -> str:

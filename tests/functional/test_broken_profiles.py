@@ -24,6 +24,7 @@ from tests.unit.fakes import stack as demo
 
 ROLE = "role_arn = arn:aws:iam::123456789012:role/r\n"
 KEYS = "aws_access_key_id = AKIACANARY\naws_secret_access_key = canary-secret\n"
+SOON = {"GRIDBYOC_CREDENTIAL_PROCESS_TIMEOUT": "0.5"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,15 @@ BROKEN = {
     "a source_profile without credentials": Broken(
         "the profile base, the source_profile of ops, has no credentials", "aws configure sso --profile base",
         f"[profile ops]\n{ROLE}source_profile = base\n[profile base]\nregion = x\n", at="config:4",
+    ),
+    "a process that never ends": Broken(
+        "did not end within 0.5 s, and was stopped", "`export GRIDBYOC_CREDENTIAL_PROCESS_TIMEOUT=300`",
+        "[profile ops]\ncredential_process = {dir}/process\n", process="exec sleep 60", at="config:2", environ=SOON,
+    ),
+    "a role whose source never ends": Broken(
+        "credential_process of the profile base did not end", "--profile base)",
+        f"[profile ops]\n{ROLE}source_profile = base\n[profile base]\ncredential_process = {{dir}}/process\n",
+        process="exec sleep 60", at="config:5", environ=SOON,
     ),
     "a role without a source": Broken(
         "nothing says whose credentials assume it", "aws configure set source_profile NAME --profile ops",

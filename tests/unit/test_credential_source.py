@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,10 +18,11 @@ from botocore import exceptions
 from botocore.credentials import CredentialProvider, RefreshableCredentials
 
 from gridbyoc.aws import AwsSession, open_session
+from gridbyoc.aws.credential_process import TIMEOUT, BoundedProcess, process_timeout
 from gridbyoc.aws.credential_source import CredentialSource, credential_source
 from gridbyoc.aws.credential_words import help_for, help_for_code
 from gridbyoc.aws.session import domain_errors
-from gridbyoc.errors import AwsCredentialsError
+from gridbyoc.errors import AwsCredentialsError, UsageError
 from gridbyoc.steps.preflight.identity import judged_source
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
@@ -198,3 +200,52 @@ def test_other_faults_are_not_taken_for_credentials() -> None:
 )
 def test_each_refusal_has_its_words(code: str, word: str) -> None:
     assert word in help_for_code(code)
+
+
+class Endless:
+    """A process that ends when it is killed, and not before."""
+
+    def __init__(self, command: list[str], **_options: Any) -> None:
+        self.command = command
+        self.signals: list[str] = []
+
+    def communicate(self, timeout: float) -> tuple[bytes, bytes]:
+        raise subprocess.TimeoutExpired(self.command, timeout)
+
+    def wait(self, timeout: float) -> int:
+        raise subprocess.TimeoutExpired(self.command, timeout)
+
+    def terminate(self) -> None:
+        self.signals.append("terminate")
+
+    def kill(self) -> None:
+        self.signals.append("kill")
+
+
+def test_a_process_that_does_not_end_is_stopped_and_not_waited_for_again() -> None:
+    made: list[Endless] = []
+
+    def popen(*args: Any, **options: Any) -> Endless:
+        made.append(Endless(*args, **options))
+        return made[-1]
+
+    start = BoundedProcess(55, lambda: AwsCredentialsError("slow"), popen)
+    for _ in range(2):
+        with pytest.raises(AwsCredentialsError, match="slow"):
+            start(["helper"]).communicate()
+    assert [(process.command, process.signals) for process in made] == [(["helper"], ["terminate", "kill"])]
+
+
+def test_the_end_of_the_wait_may_be_set() -> None:
+    assert process_timeout({}) == process_timeout({TIMEOUT: ""}) == 55
+    assert process_timeout({TIMEOUT: "300"}) == 300
+    for text in ("soon", "0", "-1", "inf", "nan"):
+        with pytest.raises(UsageError, match=f"{TIMEOUT}={text} is not a number of seconds"):
+            process_timeout({TIMEOUT: text})
+
+
+def test_what_fetches_credentials_for_botocore_waits_no_longer_than_our_own_clients() -> None:
+    core = open_session("us-east-1").core
+    assert core is not None
+    config = core.get_default_client_config()
+    assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (5, 20, 4)
