@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.options import command, pass_app
+from gridbyoc.cli.next_step import after_login
+from gridbyoc.cli.options import command, default_stack_file, pass_app
 from gridbyoc.cli.plane import plane_of, plane_options, registrar_of, secret_from_file
 from gridbyoc.errors import SAFE_NOTHING_DONE, UnsupportedByDialectError, UsageError
 
@@ -53,6 +54,7 @@ def login(
         app.line(f"Logged in as {name} ({done.user_id}); kept in {', '.join(str(path) for path in done.files)}.")
     if app.environ.get(variable) and app.environ.get(variable.replace("API_KEY", "USER_ID")):
         app.note(f"warning: {variable} and the user id beside it in the environment win over what was just kept.")
+    after_login(app, default_stack_file(app, stack_file))
 
 
 def _key(app: App, path: str | None, variable: str) -> Secret:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.next_step import after_report
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
 from gridbyoc.cli.running import brief_option, choices_options, open_run, preflight_options
 
@@ -88,6 +89,7 @@ def carry_out(
         altered = replace(run, stack=alter(run.stack)) if alter else run
         report = run_bootstrap(altered, approval, wishes)
     show_report(app, report)
+    after_report(app, report)
 
 
 def ask(app: App, review: Review, *, brief: bool) -> bool:

@@ -10,6 +10,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bootstrap import ask, show_report
+from gridbyoc.cli.next_step import after_bundle, after_report
 from gridbyoc.cli.options import command, group, pass_app, stack_argument
 from gridbyoc.cli.reporting import report_options
 from gridbyoc.cli.running import brief_option, choices_options, open_run, preflight_options
@@ -64,6 +65,7 @@ def apply(
     if app.format != "markdown":  # and first: a report file that cannot be written must not hide what was done
         show_report(app, report)
     reporting.applied(report)
+    after_report(app, report, sets=bundle.overrides)
 
 
 @group("bundle")
@@ -88,6 +90,7 @@ def show(app: App, file: str) -> None:
         return
     for line in bundle_lines(header):
         app.line(line)
+    after_bundle(app, file, tuple(header["digests"]["stack_files"]))
 
 
 bundle.add_command(show)

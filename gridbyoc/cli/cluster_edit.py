@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.next_step import after_cluster
 from gridbyoc.cli.options import command, default_stack_file, load_stack, pass_app
 from gridbyoc.cli.plane import cluster_named, plane_options, registrar_of
 from gridbyoc.cli.running import open_run
@@ -68,6 +69,7 @@ def edit(
     cluster = _carry_out(app, subject, edited, change, url)
     _tell(app, cluster, edited, change)
     _warn(app, subject, cluster, change, write=write)
+    after_cluster(app, cluster)
 
 
 def _refuse_blind(app: App, *, yes: bool) -> None:

@@ -8,6 +8,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.cluster_edit import edit
+from gridbyoc.cli.next_step import after_cluster
 from gridbyoc.cli.options import command, default_stack_file, group, pass_app, stack_option
 from gridbyoc.cli.plane import cluster_named, plane_of, plane_options, registrar_of
 from gridbyoc.cli.running import choices_options, open_run, wait_options
@@ -121,6 +122,7 @@ def create(app: App, name: str, stack_file: str | None, edit_before_creation: bo
         show_cluster(app, done.cluster, one_line=True)
     else:
         app.table(*cluster_rows([done.cluster]))
+        after_cluster(app, done.cluster)
 
 
 def show_cluster(app: App, cluster: Cluster, *, one_line: bool = False) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import command, pass_app, stack_option, url_option
 from gridbyoc.cli.running import terraform_options
 from gridbyoc.cli.scenes import open_scene
@@ -53,6 +54,8 @@ def doctor(
     if not findings and scene.stack is None:
         app.note("Without a stack file there are no policies and no instance types to look at: name one with --stack.")
     _show(app, findings, scene.region, blocked=blocked)
+    if not blocked:
+        tell_next(app, "doctor" if scene.stack else "doctor without a stack")
     return int(ExitStatus.PREFLIGHT_BLOCKED) if blocked else int(ExitStatus.DONE)
 
 

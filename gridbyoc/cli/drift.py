@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
 from gridbyoc.cli.running import open_run, terraform_options
 from gridbyoc.errors import ExitStatus
@@ -36,5 +37,6 @@ def drift(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin: 
         for line in drift_lines(found):
             app.line(line)
     if found.differences:
+        tell_next(app, "drift")
         return int(ExitStatus.CHANGES_PENDING)
     return int(ExitStatus.PREFLIGHT_BLOCKED if found.unknown else ExitStatus.DONE)

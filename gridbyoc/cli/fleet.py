@@ -11,6 +11,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.fleet_matrix import matrix
+from gridbyoc.cli.next_step import after_fleet
 from gridbyoc.cli.options import Command, Group, pass_app
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, InterruptedRunError
 
@@ -191,6 +192,7 @@ def _run(app: App, paths: tuple[str, ...], wanted: Wanted) -> int:
     _show(app, report)
     if report.interrupted:
         raise _interrupted(report)
+    after_fleet(app, report)
     return report.status
 
 

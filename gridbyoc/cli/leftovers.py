@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.next_step import after_leftovers
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
 from gridbyoc.cli.running import Duration, open_run
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, ExitStatus, UsageError
@@ -131,3 +132,4 @@ def show_found(app: App, stack: str, found: Found) -> None:
     for note in leftover_notes(found.ledger):
         app.note(note)
     app.line(summary(found.ledger))
+    after_leftovers(app, found.ledger)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
 from gridbyoc.cli.running import open_run, terraform_options
 
@@ -41,3 +42,4 @@ def outputs(
     else:
         for key, value in values.items():
             app.line(f"{key} = {value}")
+        tell_next(app, "outputs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,10 +121,11 @@ def _check_for_jobs(app: App, stack: Stack, file: str) -> None:
     from gridbyoc.stack.model import S3Backend
 
     if not isinstance(stack.terraform.backend, S3Backend):
+        typed = shlex.quote(file)
         raise UsageError(
             f"The state of the stack {stack.name} is local.",
             why="Each job would begin without it, and make another role.",
-            fix=f"Move it to S3: `gridbyoc state init {file}`, then `gridbyoc state migrate {file}`.",
+            fix=f"Move it to S3: `gridbyoc state init {typed}`, then `gridbyoc state migrate {typed}`.",
             rerun=SAFE_NOTHING_DONE,
         )
     if stack.aws.profile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +9,8 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bundle import key_for
-from gridbyoc.cli.options import DEFAULT_STACK, command, pass_app, set_option, stack_argument, url_option
+from gridbyoc.cli.next_step import tell_next
+from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
 from gridbyoc.cli.reporting import report_options
 from gridbyoc.cli.running import brief_option, open_run, preflight_options, terraform_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
@@ -46,6 +46,7 @@ def render(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin:
         app.object({"work_dir": str(run.work_dir), "changed": rendered.changed, "removed": rendered.removed})
         return
     app.line(str(run.work_dir))
+    tell_next(app, "render")
 
 
 @command("plan", formats=("text", "json", "markdown"))
@@ -141,10 +142,7 @@ def _show(app: App, found: Review, asked: Asked) -> None:
         for line in plan_lines(found, brief=asked.brief, width=width_of(app.stdout)):
             app.line(line)
     if asked.out:
-        app.note(f"Wrote {asked.out}. Next: `{apply_command(asked.out, asked.stack_file, asked.url)}`")
-
-
-def apply_command(bundle: str, stack_file: str, url: str | None = None) -> str:
-    """The command that carries a bundle out, as a shell takes it."""
-    where = [stack_file] if stack_file != DEFAULT_STACK else []
-    return shlex.join(("gridbyoc", "apply", bundle, *where, *(["--url", url] if url else [])))
+        app.note(f"Wrote {asked.out}.")
+        tell_next(app, "plan --out", asked.out)
+    elif found.plan.has_changes:
+        tell_next(app, "plan")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.next_step import tell_next
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
     SAFE_RESUMES,
@@ -112,8 +113,8 @@ def finish(
             fix=f"Run again with --wait to go on waiting. {STATUS}",
             rerun=SAFE_RESUMES,
         )
-    if waiting:
-        app.note(STATUS)
+    if done:
+        tell_next(app, "quotas request" if waiting else "quotas granted")
 
 
 def _refuse(scene: Scene, asks: Sequence[Ask]) -> None:

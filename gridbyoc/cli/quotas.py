@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import ActingGroup, pass_app, stack_option, url_option
 from gridbyoc.cli.running import Duration
 from gridbyoc.cli.scenes import open_scene
@@ -150,6 +151,8 @@ def _show_rows(app: App, scene: Scene, account: str, rows: Sequence[QuotaRow], *
     short = sum(row.verdict == "fail" for row in rows)
     what = f"{short} of {len(rows)} short" if short else "nothing is proven to be short"
     app.line(f"Account {account}, region {scene.region}: {what}.")
+    if short:
+        tell_next(app, "quotas")
 
 
 def _known_codes(codes: Sequence[str]) -> tuple[str, ...]:

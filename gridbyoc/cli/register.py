@@ -8,6 +8,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.clusters import show_cluster
+from gridbyoc.cli.next_step import after_cluster
 from gridbyoc.cli.options import command, pass_app
 from gridbyoc.cli.plane import plane_of, plane_options, registrar_of, secret_from_env, secret_from_file
 from gridbyoc.cli.running import wait_options
@@ -72,6 +73,7 @@ def register(
         choices = WaitChoices(wait_timeout, poll_interval, failed_grace)
         cluster = watch(app, registrar, cluster, dialect=plane.type, target="running", choices=choices)
     show_cluster(app, cluster, one_line=True)
+    after_cluster(app, cluster)
 
 
 def _spec(name: str, instance_types: str | None, cost_savings: bool) -> ClusterSpec:

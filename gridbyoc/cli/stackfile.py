@@ -11,6 +11,7 @@ import click
 
 from gridbyoc import __version__
 from gridbyoc.cli.app import App
+from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
 from gridbyoc.cli.reporting import ci_option
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, FileError, StackError, UsageError
@@ -106,7 +107,7 @@ def _named(error: StackError, file: str) -> tuple[Problem, ...]:
 
 
 def _tell_next(app: App, file: str) -> None:
-    named = "" if file == "gridbyoc.yaml" else f" {file}"
+    named = "" if file == "gridbyoc.yaml" else f" {shlex.quote(file)}"
     if app.json:
         app.object({"file": file})
         return
@@ -146,6 +147,7 @@ def validate(app: App, stack_file: str, overrides: tuple[str, ...], reporting: R
         app.note(f"warning: {problem}")
     for line in summary(loaded.stack, stack_file, app.cwd):
         app.line(line)
+    tell_next(app, "validate")
     return int(ExitStatus.DONE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -97,7 +98,8 @@ def migrate(
         backend = run.stack.terraform.backend
         if to == "s3" and isinstance(backend, LocalBackend):
             raise UsageError(
-                "The stack file names no bucket.", fix=f"Run `gridbyoc state init {stack_file}` first: it makes one."
+                "The stack file names no bucket.",
+                fix=f"Run `gridbyoc state init {shlex.quote(stack_file)}` first: it makes one.",
             )
         wanted = LocalBackend() if to == "local" else backend
         moved = run_migrate(run, wanted, approve=lambda move: yes or _ask_move(app, move), now=now)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.next_step import tell_next
 
 if TYPE_CHECKING:
     from gridbyoc.stack.model import LocalBackend, S3Backend
@@ -46,7 +47,9 @@ def show_ready(app: App, stack_file: str, ready: Ready) -> None:
     elif to_paste:
         _paste(app, backend)
     if ready.state_left_in:
-        app.note(f"The state still lies in {ready.state_left_in}: `gridbyoc state migrate {stack_file}` moves it.")
+        app.note(f"The state still lies in {ready.state_left_in}.")
+    if not to_paste:
+        tell_next(app, "state init with a state elsewhere" if ready.state_left_in else "state init")
 
 
 def show_moved(app: App, moved: Moved, changed: str | None, to_paste: LocalBackend | S3Backend | None) -> None:
@@ -70,6 +73,8 @@ def show_moved(app: App, moved: Moved, changed: str | None, to_paste: LocalBacke
         app.line(f"{changed}: terraform.backend says so now; commit it.")
     if to_paste:
         _paste(app, to_paste)
+    else:
+        tell_next(app, "state migrate")
 
 
 def show_pushed(app: App, pushed: Pushed | None) -> None:
@@ -86,6 +91,7 @@ def show_pushed(app: App, pushed: Pushed | None) -> None:
         how = "held it already" if pushed.already else "holds it now"
         app.line(f"{pushed.place} {how}: {pushed.instances} instances, serial {pushed.serial}.")
         app.line(f"The file is now {pushed.aside}.")
+        tell_next(app, "state push")
 
 
 def show_lock(app: App, lock: Lock | None, *, broken: bool) -> None:
@@ -102,6 +108,7 @@ def show_lock(app: App, lock: Lock | None, *, broken: bool) -> None:
         app.line("The state is not locked.")
     elif broken:
         app.line(f"The lock is gone. It was held by {lock.info}: {lock.reason}.")
+        tell_next(app, "state unlock")
     elif lock.harmless:
         app.line(f"The state is not locked. A dead run left a note ({lock.info}): {lock.reason}.")
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
 from gridbyoc.cli.running import open_run, terraform_options
 from gridbyoc.errors import ExitStatus
@@ -47,6 +48,8 @@ def verify(
         write_attestation(Path(app.cwd, attestation), proof)
         app.note(f"The attestation is in {attestation}.")
     _show(app, proof)
+    if proof.holds(strict=strict):
+        tell_next(app, "verify")
     return int(ExitStatus.DONE if proof.holds(strict=strict) else ExitStatus.PREFLIGHT_BLOCKED)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from gridbyoc.errors import SAFE_NOTHING_DONE, StateMovedError, TerraformError
 from gridbyoc.render import s3_settings
 from gridbyoc.stack.model import LocalBackend, S3Backend, Stack
@@ -27,7 +29,7 @@ def wanted_backend(stack: Stack, backend: LocalBackend | S3Backend, *, native_lo
 
 def stack_words(stack: Stack) -> str:
     """The stack file as a command line names it."""
-    return str(stack.file) if stack.file else "-"
+    return shlex.quote(str(stack.file)) if stack.file else "-"
 
 
 def init_in_place(run: Run, runner: Runner, digest: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -147,8 +148,8 @@ def refusal(lock: Lock, stack_file: str) -> StateLockedError:
         fix = "Its note cannot be read. Delete it (the state's key with .tflock) once you are sure that no run lives."
     else:
         fix = (
-            f"Make sure that the run has ended. Then: `gridbyoc state unlock {stack_file} --force {lock.info.id}`, "
-            f"or by hand: `{lock.command}`."
+            "Make sure that the run has ended. Then: "
+            f"`gridbyoc state unlock {shlex.quote(stack_file)} --force {lock.info.id}`, or by hand: `{lock.command}`."
         )
     return StateLockedError(
         f"The state is locked: {lock.info}.",

@@ -82,13 +82,19 @@ class _Look:
         self.unknown[side] = f"{error.what} {error.why}".strip()
         self.failures[side] = error
 
-    def command(self, verb: str) -> str:
-        """``gridbyoc VERB FILE`` as it can be typed; the default file goes without its name."""
+    @property
+    def file(self) -> str:
+        """The stack file as it is typed after a command, relative to the current directory; empty for the default."""
         file = self.run.stack.file
         if file is None or (file.name == "gridbyoc.yaml" and file.parent == Path.cwd()):
-            return f"`gridbyoc {verb}`"
+            return ""
         near = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
-        return f"`gridbyoc {verb} {shlex.quote(str(near))}`"
+        return shlex.quote(str(near))
+
+    def command(self, verb: str, option: str = "") -> str:
+        """``gridbyoc VERB FILE``, or ``VERB OPTION FILE``, as it can be typed."""
+        words = ("gridbyoc", verb, *((option, self.file) if self.file else ()))
+        return f"`{' '.join(filter(None, words))}`"
 
 
 def stack_status(run: Run) -> Status:
@@ -199,7 +205,7 @@ def _under_way(look: _Look) -> str:
 
 
 def _unsaved_state(look: _Look) -> str:
-    return f"{look.unsaved.where} {look.unsaved.fix()}" if look.unsaved else ""
+    return f"{look.unsaved.where} {look.unsaved.fix(file=look.file)}" if look.unsaved else ""
 
 
 def _state_elsewhere(look: _Look) -> str:
@@ -222,7 +228,8 @@ def _not_trusted(look: _Look) -> str:
 def _unread(look: _Look) -> str:
     if not look.unknown:
         return ""
-    return f"Mend what could not be read ({', '.join(look.unknown)}): {look.command('doctor')} names what to do."
+    sides = ", ".join(look.unknown)
+    return f"Mend what could not be read ({sides}): {look.command('doctor', '--stack')} names what to do."
 
 
 def _undeclared(look: _Look) -> str:
@@ -232,7 +239,8 @@ def _undeclared(look: _Look) -> str:
 def _never_run_or_destroyed(look: _Look) -> str:
     if look.outputs is not None or (look.last is not None and look.last.open_effects):
         return ""
-    if look.emptied:
+    destroyed = look.last is not None and look.last.verb == "destroy" and look.last.code is None
+    if look.emptied or destroyed:
         return f"Nothing is left of the stack: it was destroyed. {look.command('bootstrap')} makes it again."
     if look.last is None:
         return f"The stack was never run here: look at {look.command('plan')}, then run {look.command('bootstrap')}."
@@ -264,7 +272,7 @@ def _failed_or_waiting(look: _Look) -> str:
     if failed:
         return f"Mend the reason why {', '.join(failed)} failed, then run {look.command('bootstrap')}."
     coming = [cluster.name for cluster in there if cluster.status in ("queued", "pending", "configuring")]
-    return f"Wait: `gridbyoc clusters wait {coming[0]}`." if coming else ""
+    return f"Wait: {look.command(f'clusters wait {shlex.quote(coming[0])}', '--stack')}." if coming else ""
 
 
 def _all_is_well(look: _Look) -> str:

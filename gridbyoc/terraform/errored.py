@@ -51,18 +51,23 @@ class UnsavedState:
         torn = f"{_names(self.torn)} can be read as a state no more. " if self.torn else ""
         return f"The state could not be saved anywhere. {torn}What was made exists in AWS all the same."
 
-    def fix(self, by_hand: str = "") -> str:
-        """What to do. ``by_hand`` is the command line that pushes ``errored.tfstate``."""
+    def fix(self, by_hand: str = "", file: str = "") -> str:
+        """What to do. ``by_hand`` is the command line that pushes ``errored.tfstate``.
+
+        ``file`` is the stack file as a shell takes it, where it is known.
+        """
+        push = f"`gridbyoc state push {file}`" if file else "`gridbyoc state push` on the stack file"
         errored = self.work_dir / ERRORED
         if self.place == errored:
             more = f" By hand: `{by_hand}`, then delete the file." if by_hand else ""
-            return f"Save it before anything else: `gridbyoc state push` on the stack file does.{more}"
+            return f"Save it before anything else: {push} does.{more}"
         if self.place is not None:
             move = shlex.join(("mv", str(self.place), str(errored)))
-            return f"Make room, then save it: `{move}`, then `gridbyoc state push` on the stack file."
+            return f"Make room, then save it: `{move}`, then {push}."
         remove = f"delete what is torn (`{shlex.join(('rm', *map(str, self.torn)))}`) and " if self.torn else ""
+        verb = f"bootstrap {file}" if file else "bootstrap"
         return (
-            f"Make room, {remove}run `gridbyoc bootstrap`: it finds the role in AWS and takes it into the state. "
+            f"Make room, {remove}run `gridbyoc {verb}`: it finds the role in AWS and takes it into the state. "
             "It does not look for what a module of your own made: `terraform import` takes that in."
         )
 

@@ -9,7 +9,6 @@ import pytest
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bundle import key_for, read_file
-from gridbyoc.cli.plan import apply_command
 from gridbyoc.errors import BundleKeyError, FileError, UsageError
 from gridbyoc.show.bundle import bundle_lines, bundle_object
 from gridbyoc.stack.load import load
@@ -77,13 +76,6 @@ def test_a_header_cannot_steer_a_terminal_or_a_job() -> None:
     hostile = {**HEADER, "stack": "a\x1b[31m\n::error::x", "tool": "\r"}
     lines = bundle_lines(read_header(pack(hostile, PAYLOAD, None)))
     assert all(line.isprintable() for line in lines)
-
-
-def test_the_next_command_can_be_copied() -> None:
-    assert apply_command("x.bundle", "gridbyoc.yaml") == "gridbyoc apply x.bundle"
-    url = "http://127.0.0.1:8080"
-    assert apply_command("x.bundle", "gridbyoc.yaml", url) == f"gridbyoc apply x.bundle --url {url}"
-    assert apply_command("my x.bundle", "stacks/a.yaml") == "gridbyoc apply 'my x.bundle' stacks/a.yaml"
 
 
 def test_a_bundle_needs_a_place_before_anything_is_planned(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from gridbyoc.steps.lock import hold
 from gridbyoc.steps.run import Choices, Outside, Run
 from gridbyoc.steps.scratch import scratch_run
 from gridbyoc.steps.status import Status, stack_status
+from tests.unit.command_lines import named_in, values_of
 from tests.unit.fakes import stack
 from tests.unit.world import KilledError, World
 
@@ -80,6 +81,21 @@ def cluster_failed(world: World) -> None:
     world.plane.story = ((0.0, Phase.FAILED, "no room"),)
 
 
+def cluster_coming(world: World) -> None:
+    up(world)
+    world.plane.story = ((0.0, Phase.PENDING, ""),)
+
+
+def unread(world: World) -> None:
+    up(world)
+    world.plane.answers["LIST"] = ["unreachable"] * 9
+
+
+def destroyed(world: World) -> None:
+    up(world)
+    world.destroy(STACK)
+
+
 def state_unsaved(world: World) -> None:
     up(world)
     work_dir = world.work_dir(STACK)
@@ -97,6 +113,9 @@ def state_unsaved(world: World) -> None:
         pytest.param(killed, STACK, "The last bootstrap was killed. Run `gridbyoc bootstrap`", id="killed"),
         pytest.param(cluster_failed, STACK, "Mend the reason why ml failed", id="cluster failed"),
         pytest.param(state_unsaved, STACK, "`gridbyoc state push`", id="state not saved"),
+        pytest.param(destroyed, STACK, "it was destroyed. `gridbyoc bootstrap` makes it again", id="destroyed"),
+        pytest.param(unread, STACK, "could not be read (control plane): `gridbyoc doctor`", id="not read"),
+        pytest.param(cluster_coming, STACK, "Wait: `gridbyoc clusters wait ml`", id="not running yet"),
         pytest.param(
             up, replace(STACK, clusters=(ClusterSpec("ml", (InstanceType("t3.large"),)),)), "(cluster ml): look at",
             id="a cluster is edited",
@@ -113,6 +132,8 @@ def test_each_situation_has_its_own_next_step(
     before(world)
     found = look(world, asked)
     assert said in (found.next_step if before is not undeclared else f"{found.next_step} {found.policies}")
+    for line in named_in(found.next_step):
+        assert values_of(line)
 
 
 def test_a_run_that_holds_the_stack_is_waited_for(world: World) -> None:
@@ -133,3 +154,15 @@ def test_a_plan_that_was_refused_is_no_run_that_was_cut_off(world: World) -> Non
 def test_the_command_names_the_file(world: World, tmp_path: Path) -> None:
     asked = replace(STACK, file=tmp_path / "a b.yaml")
     assert f"`gridbyoc plan '{tmp_path}/a b.yaml'`" in look(world, asked).next_step
+
+
+@pytest.mark.parametrize(
+    "before", [up, untrusted, role_deleted, killed, cluster_failed, cluster_coming, unread, destroyed, state_unsaved]
+)
+def test_each_command_takes_the_files_name(world: World, tmp_path: Path, before: Callable[[World], None]) -> None:
+    before(world)
+    asked = replace(STACK, file=tmp_path / "a b.yaml", work_root=world.work_dir(STACK).parent)
+    lines = named_in(look(world, asked).next_step)
+    assert lines
+    for line in lines:
+        assert values_of(line)["stack_file"] == str(asked.file)
