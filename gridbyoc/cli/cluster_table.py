@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from gridbyoc.stack.words import minute
+
 if TYPE_CHECKING:
     from gridbyoc.control_plane.model import Cluster
 
@@ -13,7 +15,4 @@ COLUMNS = ("id", "name", "type", "status", "created")
 
 def cluster_rows(clusters: Iterable[Cluster]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows: id, name, type, status (``terminating`` while a deletion is under way), created (UTC)."""
-    return COLUMNS, [
-        (c.id, c.name, c.cluster_type, c.status, c.created_at.strftime("%Y-%m-%d %H:%M") if c.created_at else "")
-        for c in clusters
-    ]
+    return COLUMNS, [(c.id, c.name, c.cluster_type, c.status, minute(c.created_at)) for c in clusters]

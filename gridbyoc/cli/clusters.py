@@ -136,10 +136,11 @@ def show_cluster(app: App, cluster: Cluster, *, one_line: bool = False) -> None:
         app.object(fields)
     else:
         from gridbyoc.control_plane.changes import type_words
+        from gridbyoc.stack.words import minute
 
         types = [f"{item.name} ({type_words(item)})" for item in cluster.instance_types]
         for key, value in fields.items():
-            shown = ", ".join(types) if key == "instance_types" else value
+            shown = {"instance_types": ", ".join(types), "created": minute(cluster.created_at)}.get(key, value)
             app.line(f"{key} = {'' if shown is None else shown}")
         app.line(f"external_id = {cluster.external_id or ''}")
 

@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gridbyoc.stack.words import minute
+
 if TYPE_CHECKING:
     from gridbyoc.aws import Caller
     from gridbyoc.aws.credential_source import CredentialSource
@@ -50,7 +52,7 @@ def _expiry(source: CredentialSource, now: datetime) -> str:
         never = "never: a long-lived access key (AWS recommends short-term credentials, `aws configure sso`)"
         return "not known: temporary credentials" + renewed if source.temporary or source.renews else never
     minutes = int((source.expires - now).total_seconds() // 60)
-    return f"{source.expires:%Y-%m-%d %H:%M} UTC, in {minutes} min{renewed}"
+    return f"{minute(source.expires)}, in {minutes} min{renewed}"
 
 
 def without_keys(environ: Mapping[str, str]) -> str:

@@ -97,6 +97,7 @@ def _write(app: App, page: Page, target: Path | None) -> None:
     from gridbyoc.show.page.html import page_html
     from gridbyoc.show.page.words import redacted
     from gridbyoc.stack.files import write_atomic
+    from gridbyoc.stack.words import minute
     from gridbyoc.steps.page.gather import NOT_ASKED
 
     text = page_html(page, data_dir("templates"))
@@ -104,7 +105,7 @@ def _write(app: App, page: Page, target: Path | None) -> None:
         app.document(text.rstrip("\n"))
     else:
         write_atomic(target, text.encode("utf-8", "replace"))
-        app.note(f"{target}: as of {page.made:%H:%M:%S} UTC, {len(text) // 1024} KiB.")
+        app.note(f"{target}: as of {minute(page.made)}, {len(text) // 1024} KiB.")
     for name, why in page.unread.items():
         if why != NOT_ASKED:
             app.note(f"warning: {name} could not be read: {redacted(why, page.secrets)}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
-from gridbyoc.cli.running import open_run, terraform_options
+from gridbyoc.cli.running import now, open_run, terraform_options
+from gridbyoc.stack.words import instant
 
 if TYPE_CHECKING:
     from gridbyoc.steps.role_policies import RolePolicies
@@ -38,16 +40,17 @@ def status(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin:
         policies = found.policies.as_json() if found.policies else None
         app.object({"last_run": last, **rest, "policies": policies, "clusters": clusters, "next": found.next_step})
         return
-    for line in _lines(found):
+    for line in status_lines(found, now()):
         app.line(line)
 
 
-def _lines(found: Status) -> list[str]:
+def status_lines(found: Status, now: datetime) -> list[str]:
+    """What was found, a line for each fact, the next step last; ``now`` tells how long ago the last run was."""
     last = found.last_run
     lines = ["last run  none"]
     if last:
         ended = "done" if last.code is None else last.code
-        lines = [f"last run  {last.verb} at {last.began}: {ended} (last step: {last.last_step})"]
+        lines = [f"last run  {last.verb} at {instant(last.began, now)}: {ended} (last step: {last.last_step})"]
         lines += [f"          begun and not known to be done: {effect}" for effect in last.open_effects]
     lines += [f"lock      {found.holder}"] if found.holder else []
     lines += [f"role      {found.role_arn or 'none'}", f"trust     {found.trust}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gridbyoc.stack.words import visible
+from gridbyoc.stack.words import instant, visible
 
 
 def bundle_lines(header: Mapping[str, Any]) -> list[str]:
@@ -15,7 +15,7 @@ def bundle_lines(header: Mapping[str, Any]) -> list[str]:
     sealed = header["encryption"]
     lines = [
         f"stack      {header['stack']}",
-        f"made       {header['created']} by gridbyoc {header['tool']}, "
+        f"made       {instant(header['created'])} by gridbyoc {header['tool']}, "
         f"{header['terraform']['flavour']} {header['terraform']['version']}",
         f"AWS        {terraform['add']} to add, {terraform['change']} to change, {terraform['destroy']} to destroy",
         f"clusters   {counts}",

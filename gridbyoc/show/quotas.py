@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gridbyoc.stack.words import minute
 from gridbyoc.steps.quotas.raising import Ask
 from gridbyoc.steps.quotas.review import Increase, QuotaRow, whole
-from gridbyoc.steps.quotas.words import NO_QUOTA, fix_words, needed_words, no_quota_words, quota_facts, read_words, when
+from gridbyoc.steps.quotas.words import NO_QUOTA, fix_words, needed_words, no_quota_words, quota_facts, read_words
 
 COLUMNS = ("code", "name", "region", "limit", "in use", "needed", "verdict")
 ASK_COLUMNS = ("code", "name", "region", "from", "to", "state")
@@ -110,8 +111,8 @@ def request_table(requests: Sequence[Increase]) -> Table:
             f"{whole(request.desired)}",
             request.status,
             request.case_id,
-            when(request.created),
-            when(request.updated),
+            minute(request.created),
+            minute(request.updated),
         )
         for request in requests
     ]

@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable
+from datetime import datetime, timezone
 
 Place = tuple[str | int, ...]
 """Where a value is: keys and list positions from the top of the file."""
@@ -123,3 +124,37 @@ def listed(words: Iterable[str]) -> str:
     """Words in back-ticks: ```a`, `b` or `c```."""
     quoted = [f"`{word}`" for word in words]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+def minute(time: datetime | None, now: datetime | None = None) -> str:
+    """A time as a person reads it: ``2026-11-25 21:31 UTC``; behind it, where ``now`` is given, how long ago it was.
+
+    A time without a zone is taken for UTC; empty where there is none.
+    """
+    if time is None:
+        return ""
+    zoned = time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    text = zoned.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{text} ({ago(zoned, now)})" if now else text
+
+
+def instant(text: str, now: datetime | None = None) -> str:
+    """The same of a time in ISO 8601, as journals and bundles keep it; any other text as it is."""
+    try:
+        return minute(datetime.fromisoformat(re.sub(r"Z$", "+00:00", text)), now)
+    except (ValueError, OverflowError):
+        return text
+
+
+def ago(time: datetime, now: datetime) -> str:
+    """``just now``, ``3 minutes ago``, ``5 hours ago``, ``12 days ago``; ``in the future`` where a clock is wrong."""
+    minutes = (now - time).total_seconds() / 60
+    if minutes <= -1:
+        return "in the future"
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{counted(int(minutes), 'minute')} ago"
+    if minutes < 48 * 60:
+        return f"{counted(int(minutes // 60), 'hour')} ago"
+    return f"{counted(int(minutes // 1440), 'day')} ago"

@@ -13,6 +13,7 @@ from gridbyoc.aws.profile_file import Profile, StoredProfile, put_profile, read_
 from gridbyoc.aws.user_policies import WantedPolicy, delete_policy, detach_policy, policies_to_change, put_policies
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, AwsError, FileError
 from gridbyoc.stack.secret import Secret
+from gridbyoc.stack.words import minute
 
 Sleep = Callable[[float], None]
 
@@ -145,7 +146,7 @@ def _require_no_used_key(found: Found) -> None:
     kept = found.user.tags.get(KEY) if found.user else None
     used = next((key for key in found.lost if key.last_used is not None or key.id == kept), None)
     if used is not None:
-        when = f"was last used at {used.last_used:%Y-%m-%d %H:%M}" if used.last_used else "was kept in another profile"
+        when = f"was last used at {minute(used.last_used)}" if used.last_used else "was kept in another profile"
         raise AwsError(
             f"The user {name} has an access key that is not in the profile {found.wanted.profile}.",
             why=f"The key {used.id} {when}: somebody has its secret.",

@@ -11,6 +11,7 @@ from gridbyoc.aws.iam_user import User, look_at_user, remove_user, require_ours
 from gridbyoc.aws.profile_file import credentials_file, drop_profile, read_profile
 from gridbyoc.aws.user_policies import delete_policy, detach_policy, our_policies
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError
+from gridbyoc.stack.words import minute
 from gridbyoc.steps.credentials_wanted import Asked, policy_arns, user_arn
 
 
@@ -29,7 +30,7 @@ class Doomed:
         """What would be done, a line each."""
         lines: list[str] = []
         for key in self.user.keys if self.user else ():
-            used = f"last used at {key.last_used:%Y-%m-%d %H:%M}" if key.last_used else "never used"
+            used = f"last used at {minute(key.last_used)}" if key.last_used else "never used"
             lines.append(f"delete the access key {key.id} ({used})")
         lines += [f"delete the policy {arn}" for arn in self.policies]
         for arn in self.user.attached if self.user else ():

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from gridbyoc.errors import FileError, LockedError
 from gridbyoc.stack.files import make_private_dir, open_private, read_json, remove, touch_private
+from gridbyoc.stack.words import instant
 
 LOCK = "run.lock"
 HOLDER = "run.lock.json"
@@ -91,4 +92,6 @@ def _holder(work_dir: Path) -> str:
     who = read_json(work_dir / HOLDER)
     if not {"verb", "pid", "host", "since"} <= who.keys():
         return f"{work_dir / LOCK} is held by a process that did not say who it is."
-    return f"`gridbyoc {who['verb']}`, process {who['pid']} on {who['host']}, holds it since {who['since']}."
+    return (
+        f"`gridbyoc {who['verb']}`, process {who['pid']} on {who['host']}, holds it since {instant(str(who['since']))}."
+    )

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from gridbyoc.stack.files import json_object, open_private, read_private
+from gridbyoc.stack.words import minute
 
 _LONG_FRACTION = re.compile(r"(\.\d{6})\d+")
 
@@ -32,7 +33,7 @@ class LockInfo:
         return self.who.rpartition("@")[2]
 
     def __str__(self) -> str:
-        since = f", since {self.created.isoformat(timespec='seconds')}" if self.created else ""
+        since = f", since {minute(self.created)}" if self.created else ""
         what = self.operation.removeprefix("OperationType").lower() or "an operation"
         return f"{self.who or 'somebody'}, {what}{since}, lock {self.id or '(without an id)'}"
 

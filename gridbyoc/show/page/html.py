@@ -12,8 +12,9 @@ import jinja2
 from gridbyoc.show.page import tables
 from gridbyoc.show.page.graph import narrow, wide
 from gridbyoc.show.page.overview import next_step, tiles
-from gridbyoc.show.page.words import instant, minute, shown
+from gridbyoc.show.page.words import shown
 from gridbyoc.show.plain import duration
+from gridbyoc.stack.words import instant, minute
 from gridbyoc.steps.page.model import Page, PastRun
 
 GENERATOR = "gridbyoc report"

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from gridbyoc.show.page.cells import Tile
 from gridbyoc.show.page.tables import daily, ended
-from gridbyoc.show.page.words import cut, instant
-from gridbyoc.stack.words import counted
+from gridbyoc.show.page.words import cut
+from gridbyoc.stack.words import counted, instant
 from gridbyoc.steps.page.model import Page
 
 NOT_READ = "could not be read"

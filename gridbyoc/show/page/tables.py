@@ -8,9 +8,9 @@ from gridbyoc.control_plane.model import Cluster
 from gridbyoc.show.attributes import terminal_lines
 from gridbyoc.show.markdown import one_line
 from gridbyoc.show.page.cells import Cell, Table, code, mark, table
-from gridbyoc.show.page.words import instant, minute
 from gridbyoc.show.plain import duration
 from gridbyoc.stack.model import ClusterSpec, InstanceType, Stack
+from gridbyoc.stack.words import instant, minute
 from gridbyoc.steps.cost import dollars_a_day, standing_cost
 from gridbyoc.steps.drift import Drift, DriftFound
 from gridbyoc.steps.page.model import Granted, GrantedPolicy, PastRun

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from typing import TypeVar
 
 import markupsafe
@@ -61,17 +60,3 @@ def cut(text: str, longest: int) -> str:
     """At most ``longest`` characters, the first ones."""
     line = one_line(text, longest=LONGEST)
     return line if len(line) <= longest else f"{line[: longest - 1].rstrip(' ,')}…"
-
-
-def instant(text: str) -> str:
-    """A time of the journal to the minute in UTC; any other text as it is."""
-    try:
-        return minute(datetime.fromisoformat(text))
-    except (ValueError, OverflowError):
-        return text
-
-
-def minute(time: datetime) -> str:
-    """``2026-11-25 21:31 UTC``; a time without a zone is taken for UTC."""
-    zoned = time if time.tzinfo else time.replace(tzinfo=timezone.utc)
-    return zoned.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

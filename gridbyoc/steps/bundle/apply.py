@@ -13,7 +13,7 @@ from gridbyoc.control_plane.model import Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, StalePlanError
 from gridbyoc.render import root_digest
 from gridbyoc.stack.files import write_atomic
-from gridbyoc.stack.words import counted
+from gridbyoc.stack.words import counted, instant
 from gridbyoc.steps.adopt import adopt_strays
 from gridbyoc.steps.bootstrap import carry_out
 from gridbyoc.steps.bundle.basis import LOCAL, basis_of, moved, other_account
@@ -172,7 +172,7 @@ def _refuse(bundle: Bundle, differences: Iterator[str]) -> None:
 
 def _stale(bundle: Bundle, lines: tuple[str, ...], rerun: str = SAFE_NOTHING_DONE) -> StalePlanError:
     return StalePlanError(
-        f"The bundle is stale: {counted(len(lines), 'thing')} moved since it was made ({bundle.created}).",
+        f"The bundle is stale: {counted(len(lines), 'thing')} moved since it was made ({instant(bundle.created)}).",
         diagnostics=lines,
         why="A bundle is applied exactly as it was reviewed, or not at all.",
         fix="Plan again (`gridbyoc plan --out FILE`), and have that reviewed.",

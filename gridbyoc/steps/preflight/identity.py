@@ -11,7 +11,7 @@ from gridbyoc.aws.credential_source import CredentialSource, credential_source
 from gridbyoc.aws.reach import NOT_ENABLED_OR_WRONG, ask_sts, region_status
 from gridbyoc.errors import AwsCredentialsError, GridbyocError
 from gridbyoc.stack.regions import HOME_REGIONS, partition_of
-from gridbyoc.stack.words import Place
+from gridbyoc.stack.words import Place, minute
 from gridbyoc.steps.preflight.identity_kinds import (
     CALLER,
     ENABLED,
@@ -123,7 +123,7 @@ def judged_source(found: CredentialSource, now: datetime) -> Finding:
     left = found.expires - now
     log_in = f"{_log_in(found)} again"
     if left <= timedelta(0):
-        read = f"{found.text}: expired at {found.expires:%Y-%m-%d %H:%M} UTC"
+        read = f"{found.text}: expired at {minute(found.expires)}"
         return Finding(SOURCE, "fail", read, needed, f"{log_in}.", facts=facts)
     read = f"{found.text}: {_minutes(left)} left"
     if left < SOON:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from gridbyoc.aws.quotas import Increase
+from gridbyoc.stack.words import minute
 from gridbyoc.steps.quotas.review import QuotaRow, whole
 
 NO_QUOTA = "Look for it among EC2's quotas in the console of Service Quotas."
@@ -61,16 +60,11 @@ def aws_command(row: QuotaRow, desired: int) -> str:
 def pending_words(request: Increase, needed: int | None) -> str:
     """An open request, and whether it is enough."""
     case = f", case {request.case_id}" if request.case_id else ""
-    since = f" since {when(request.created)}" if request.created else ""
+    since = f" since {minute(request.created)}" if request.created else ""
     words = f"A request for {whole(request.desired)} is open{since} ({request.status}{case})"
     if needed is not None and request.desired < needed:
         return f"{words}, which is not enough: once it is decided, ask again with `gridbyoc quotas request`."
     return f"{words}; `gridbyoc quotas status` shows it."
-
-
-def when(time: datetime | None) -> str:
-    """A time to the minute, in UTC; empty where there is none."""
-    return f"{time.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC" if time else ""
 
 
 def quota_facts(row: QuotaRow) -> dict[str, object]:
