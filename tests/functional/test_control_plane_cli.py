@@ -118,6 +118,7 @@ def test_register_list_get_and_wait(tool: Tool) -> None:
         "running",
         "2026-01-02",
         "03:04",
+        "UTC",
     ]
     for name in ("ml", "id-1"):
         tool("clusters", "get", name)
