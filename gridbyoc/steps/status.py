@@ -251,7 +251,7 @@ def _cut_off(look: _Look) -> str:
     if look.last is None or look.last.code is None or look.last.verb not in CHANGING:
         return ""
     again = "destroy" if look.last.verb == "destroy" else "bootstrap"
-    ended = "was killed" if look.last.code == "killed" else f"ended with {look.last.code}"
+    ended = "was killed, or could not record its end" if look.last.code == "killed" else f"ended with {look.last.code}"
     return f"The last {look.last.verb} {ended}. Run {look.command(again)}: it goes on from what exists."
 
 

@@ -1,19 +1,28 @@
-"""A disk that is full when Terraform saves its state: nothing secret is shown, and what the message says works.
+"""A disk that is full when Terraform saves its state, or when we write our own records: no state is lost, nothing
+secret is shown, and what the message says works.
 
-The full disk is a limit on the size of files, which Terraform alone comes under while it applies.
+For Terraform the full disk is a limit on the size of files, which it alone comes under while it applies. For our
+records it is a small file system, where root may mount one, and that limit to anybody else.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Done, Tool, World, stack_text
 from tests.e2e.fast_stack import EXTERNAL_ID, fast_stack, without_aws_provider
+from tests.e2e.gates import until
+from tests.e2e.scene import CREATE, LIST, Scene, faults_of, scene_of, show, side_by_side
 from tests.functional.terraform_kit import script
 
 LIMITED = 'case "$*" in *apply*) "{python}" "{fills}" $$ {when} & ;; esac; exec "{real}" "$@"'
@@ -98,3 +107,108 @@ def test_a_first_state_that_was_cut_off_is_set_aside(tool: Tool, world: World, a
     assert "set aside as terraform.tfstate.torn-" in done.err
     assert "it is taken into the state" in done.err
     assert len(world.roles("grid-half")) == 1
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When the disk becomes full: after a command of Terraform's, or after a request to the control plane."""
+
+    at: str
+    name: str
+    turn: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.turn}"
+
+    def reached(self, scene: Scene) -> tuple[Callable[[], bool], Callable[[], None]]:
+        """Whether the run waits there, and what lets it go on."""
+        if self.at == "plane":
+            hold = scene.plane.hold(self.name, "after", self.turn)
+            return hold.reached.is_set, hold.release
+        scene.gates.close("after", self.name, self.turn)
+        return lambda: scene.gates.reached() is not None, scene.gates.open
+
+
+MOMENTS = (
+    Moment("terraform", "apply"),
+    Moment("plane", CREATE),
+    Moment("plane", LIST, 2),
+)
+PAGE = 4096
+"""A small file system gives a file a whole page: what still fits there is written, however full the disk is."""
+
+
+class SmallDisk:
+    """A file system of 2 MB in the place of the ``.gridbyoc`` directory."""
+
+    WHY = "No space left on device"
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        place.mkdir(mode=0o700)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "small", str(place)], check=True)
+
+    def fill(self, _pid: int) -> None:
+        for journal in self._place.glob("*/journal.jsonl"):
+            with journal.open("ab") as stream:
+                stream.write(b"\n" * (-journal.stat().st_size % PAGE))
+        with (self._place / "ballast").open("ab", buffering=0) as ballast, suppress(OSError):
+            while True:
+                ballast.write(bytes(PAGE))
+
+    def free(self) -> None:
+        (self._place / "ballast").unlink()
+
+    def close(self) -> None:
+        subprocess.run(["umount", "--lazy", str(self._place)], check=True)
+
+
+class SizeLimit:
+    """The run may write to no place of a file beyond its first byte."""
+
+    WHY = "File too large"
+
+    def __init__(self, _place: Path) -> None:
+        pass
+
+    def fill(self, pid: int) -> None:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, 1))
+
+    def free(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_journal_that_takes_no_more_ends_the_run_and_loses_nothing(tool: Tool, world: World) -> None:
+    disk: type[SmallDisk | SizeLimit] = SmallDisk if os.geteuid() == 0 else SizeLimit
+
+    def a_life(moment: Moment) -> tuple[str, ...]:
+        name = f"{disk.__name__.lower()}-{MOMENTS.index(moment)}"
+        with scene_of(tool, world, name, fast=True) as scene:
+            place = disk(scene.tool.directory / ".gridbyoc")
+            try:
+                reached, go_on = moment.reached(scene)
+                run = scene.tool.start("bootstrap", "--yes")
+                until(lambda: reached() or run.poll() is not None, str(moment))
+                place.fill(run.pid)
+                go_on()
+                text = "".join(run.communicate(timeout=60))
+                status = scene.run("status").out
+                place.free()
+                again = scene.run("bootstrap", "--yes")
+                faults = faults_of(scene) + ([] if again.status == 0 else [again.text])
+            finally:
+                place.close()
+        assert "Traceback" not in text
+        assert EXTERNAL_ID not in text + status
+        why = " ".join(text.partition("error[")[2].split())
+        assert f"journal {scene.work_dir}/journal.jsonl could not be written. why: {disk.WHY} do: Make room" in why
+        assert "A re-run is safe: it goes on from what exists." in why
+        return str(moment), str(run.returncode), status.split("\n", 1)[0].partition("+00:00: ")[2], "; ".join(faults)
+
+    lines = side_by_side(a_life, MOMENTS)
+    show(f"the disk is full ({disk.WHY}) after", [("what", "status", "last run", "faults of the re-run"), *lines])
+    assert {line[1] for line in lines} == {"1"}
+    assert [line for line in lines if line[3]] == []

@@ -110,7 +110,7 @@ def state_unsaved(world: World) -> None:
         pytest.param(untrusted, STACK, "does not admit the control plane: `gridbyoc verify`", id="trust refused"),
         pytest.param(role_deleted, STACK, "was deleted outside of gridbyoc. Run `gridbyoc bootstrap`", id="role gone"),
         pytest.param(undeclared, STACK, "AdministratorAccess", id="undeclared policy"),
-        pytest.param(killed, STACK, "The last bootstrap was killed. Run `gridbyoc bootstrap`", id="killed"),
+        pytest.param(killed, STACK, "was killed, or could not record its end. Run `gridbyoc bootstrap`", id="killed"),
         pytest.param(cluster_failed, STACK, "Mend the reason why ml failed", id="cluster failed"),
         pytest.param(state_unsaved, STACK, "`gridbyoc state push`", id="state not saved"),
         pytest.param(destroyed, STACK, "it was destroyed. `gridbyoc bootstrap` makes it again", id="destroyed"),
