@@ -40,8 +40,10 @@ def doctor(
     plane.
 
     With a stack file its region, account guard, instance types and control plane are looked at; without one, the
-    environment's. Changes nothing. Ends with status 4 where a finding fails; what cannot be told does not block,
+    environment's. Ends with status 4 where a finding fails; what cannot be told does not block,
     unless with --strict. docs/preflight.md explains every code.
+
+    Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
     from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
     from gridbyoc.steps.preflight.examine import blocks, examine

@@ -19,7 +19,9 @@ def drift(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin: 
     """Show where AWS, the live role and the control plane differ from STACK_FILE; status 3 when they do.
 
     For each difference it names the side and the attribute, as it is and as the file asks. Status 4 when nothing is
-    known to differ and not everything could be read. Only reads, and works while another run holds the stack.
+    known to differ and not everything could be read.
+
+    Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
     from gridbyoc.show.drift import drift_lines, drift_markdown, drift_object, drift_rows
     from gridbyoc.steps.drift import find_drift

@@ -62,6 +62,8 @@ def leftovers(
     Looks for the clusters of the stack file, of its journal and of --cluster, by tags, by the bucket that the control
     plane knows, and in VPCs that are proven theirs. What is not provably theirs is not shown and never touched. Ends
     with status 7 while anything is left or cannot be read, 0 when nothing is.
+
+    Without --delete it only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
     from gridbyoc.steps.leftovers import Wanted, parse_tags
     from gridbyoc.steps.run import Choices

@@ -20,7 +20,10 @@ from gridbyoc.cli.running import open_run, terraform_options
 def outputs(
     app: App, stack_file: str, overrides: tuple[str, ...], reveal: bool, name: str | None, terraform_bin: str | None
 ) -> None:
-    """Show what STACK_FILE's state hands on: role ARN, role name, and external id ([secret] unless --reveal)."""
+    """Show what STACK_FILE's state hands on: role ARN, role name, and external id ([secret] unless --reveal).
+
+    Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
+    """
     from gridbyoc.steps.prepare import read_outputs
     from gridbyoc.steps.run import Choices
 

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 def quotas(context: click.Context, stack_file: str | None, url: str | None) -> int:
     """What the account may have, what is in use, and what the stack's new clusters need; `request` asks for more.
 
-    Changes nothing by itself. Ends with status 4 where something is proven to be short. docs/quotas.md says what is
-    needed of what, and why.
+    Ends with status 4 where something is proven to be short. docs/quotas.md says what is needed of what, and why.
+
+    Without `request` it only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
     if context.invoked_subcommand is not None:
         return int(ExitStatus.DONE)

@@ -49,9 +49,11 @@ def report(
 ) -> None:
     """Write one HTML page about STACK_FILE: what was granted to whom, clusters, runs, findings, drift, history.
 
-    The page needs no network and no script, and holds no secret. Only reads, and works while another run holds the
-    stack; a part that cannot be read is in the page with the reason. --format json prints the same as data, and writes
+    The page needs no network and no script, and holds no secret. A part that cannot be read is in the page with the
+    reason. --format json prints the same as data, and writes
     a page where --out is given, too.
+
+    Only reads, needs no lock, and leaves nothing behind but the page (docs/reading.md).
     """
     from gridbyoc.steps.page.gather import Wanted, gather
     from gridbyoc.steps.run import Choices

@@ -128,6 +128,8 @@ def validate(app: App, stack_file: str, overrides: tuple[str, ...], reporting: R
 
     Ends with status 2 where there are problems. With --format json it writes a list, empty where all is well; with
     --format sarif a SARIF 2.1.0 log for code scanning.
+
+    Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
     from gridbyoc.cli.summary import summary
     from gridbyoc.stack.load import read

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def status(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin: str | None, url: str | None) -> None:
     """Show where STACK_FILE stands: the last run, the role, the clusters, and what to do next.
 
-    Only reads, and works while another run holds the stack.
+    Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
     from gridbyoc.steps.report import cluster_object
     from gridbyoc.steps.run import Choices

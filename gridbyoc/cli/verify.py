@@ -35,7 +35,9 @@ def verify(
     """Prove what STACK_FILE's role grants: its live trust policy and permissions, judged by IAM's own rules.
 
     With the external id the control plane gets in; without it, with another one, or from another account nobody does.
-    Changes nothing. Ends with status 4 where a finding fails.
+    Ends with status 4 where a finding fails.
+
+    Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
     from gridbyoc.steps.run import Choices
     from gridbyoc.steps.verify import prove

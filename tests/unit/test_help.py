@@ -60,3 +60,14 @@ def test_the_exit_statuses_are_documented() -> None:
     text = (ROOT / "docs" / "exit-status.md").read_text()
     for status in ExitStatus:
         assert f"| {int(status)} |" in text, status
+
+
+def test_help_and_page_name_the_same_commands_that_only_read() -> None:
+    table = [line for line in (ROOT / "docs" / "reading.md").read_text().splitlines() if line.startswith("| `")]
+    on_the_page = {line.split("`")[1].split()[1] for line in table}
+    in_help = {
+        name
+        for name in COMMANDS
+        if "docs/reading.md" in CliRunner().invoke(cli, [name, "--help"], terminal_width=200).output
+    }
+    assert in_help == on_the_page
