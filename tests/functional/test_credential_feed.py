@@ -220,40 +220,54 @@ def test_terraform_has_the_key_that_boto3_has(scene: Scene, name: str) -> None:
         assert sum(scene.service.made.values()) == made, "Terraform had the session's own key, not a new one"
 
 
-RENEWED = ("process", "role", "web", "sso")
+RENEWED = {
+    "process": {"AWS_PROFILE": "process"},
+    "role": {"AWS_PROFILE": "role"},
+    "web": {"AWS_PROFILE": "web"},
+    "web of the environment": WEB,
+    "sso": {"AWS_PROFILE": "sso"},
+    "login": {"AWS_PROFILE": "console"},
+}
 
 
-@pytest.mark.parametrize("profile", RENEWED)
-def test_credentials_that_end_in_the_middle_of_an_apply_are_renewed(scene: Scene, profile: str) -> None:
+@pytest.mark.parametrize("name", RENEWED)
+def test_credentials_that_end_in_the_middle_of_an_apply_are_renewed(scene: Scene, name: str) -> None:
     scene.service.seconds = 2
     scene.write_process(2)
-    scene.set(AWS_PROFILE=profile)
-    runner = scene.runner(scene.feed(), f"renewed-{profile}", script="sleep 3")
+    scene.set(**RENEWED[name])
+    session = console_login(scene) if name == "login" else None
+    runner = scene.runner(scene.feed(session=session), f"renewed-{name}", script="sleep 3")
     runner.init()
-    scene.service.sources()
-    before = calls_of(scene, profile)
+    source = name.partition(" ")[0]
+    assert scene.service.sources() == {source}
+    before = calls_of(scene, source)
     assert runner.apply().add == 1
-    assert calls_of(scene, profile) - before >= 2, "once at the start, and once for the write after the pause"
+    assert calls_of(scene, source) - before >= 2, "once at the start, and once for the write after the pause"
     scene.service.seconds = 3600
     scene.write_process(3600)
     assert runner.plan().has_changes is False
 
 
-def calls_of(scene: Scene, profile: str) -> int:
+def calls_of(scene: Scene, source: str) -> int:
     calls = scene.directory / "process.calls"
-    return len(calls.read_text().splitlines()) if profile == "process" else scene.service.made[profile]
+    return len(calls.read_text().splitlines()) if source == "process" else scene.service.made[source]
 
 
-def console_login() -> AwsSession:
-    """A session of a source that no SDK of Terraform's reads."""
-    ends = datetime.now(timezone.utc) + timedelta(minutes=20)
+def console_login(scene: Scene) -> AwsSession:
+    """A session of a source that no SDK of Terraform's reads, with the keys of the service."""
+    (scene.directory / "config").write_text("[profile console]\nlogin_session = arn:aws:sts::1:assumed-role/a/b\n")
+
+    def login() -> dict[str, str]:
+        made = scene.service.key("login")
+        names = {"access_key": "key", "secret_key": "secret", "token": "token", "expiry_time": "ends"}
+        return {name: made[each] for name, each in names.items()}
 
     class Login(CredentialProvider):  # type: ignore[misc]  # botocore has no types
         METHOD = "login"
         CANONICAL_NAME = "login"
 
         def load(self) -> Any:
-            return RefreshableCredentials("ASIALOGIN0001", "secret", "token", ends, dict, "login")
+            return RefreshableCredentials.create_from_metadata(login(), login, "login")
 
     core = botocore.session.Session(profile="console")
     core.get_component("credential_provider").insert_before("assume-role", Login())
@@ -261,8 +275,7 @@ def console_login() -> AwsSession:
 
 
 def test_a_source_that_terraform_cannot_read_reaches_it(scene: Scene) -> None:
-    (scene.directory / "config").write_text("[profile console]\nlogin_session = arn:aws:sts::1:assumed-role/a/b\n")
-    session = console_login()
+    session = console_login(scene)
     scene.runner(scene.feed(Asked("console"), session), "console", backend='profile = "console"').init()
     assert scene.service.sources() == {"login"}
 

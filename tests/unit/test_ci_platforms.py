@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bundle import apply
 from gridbyoc.cli.plan import plan
-from gridbyoc.cli.reporting import LARGEST_SUMMARY, LEFT_OUT, Reporting, platform_of
+from gridbyoc.cli.reporting import LEFT_OUT, Reporting, platform_of
 from gridbyoc.cli.stackfile import validate
 from gridbyoc.errors import FileError, GridbyocError, Problem, StackError, TerraformError, UsageError
 from gridbyoc.show.ci.github import annotation, finding_annotation, mask_command, output_lines, problem_annotation
@@ -198,16 +198,19 @@ def test_a_summary_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     assert "GITHUB_STEP_SUMMARY cannot be written" in app.stderr.getvalue()  # type: ignore[attr-defined]  # a StringIO
 
 
+MEBIBYTE = 1_048_576
+
+
 @pytest.mark.parametrize("room", [0, 40, 200])
 def test_a_summary_that_would_be_too_large_gets_a_line(tmp_path: Path, room: int) -> None:
     """GitHub drops what is larger as a whole, and what other commands of the step wrote with it."""
     summary = tmp_path / "summary"
-    summary.write_text("x" * (LARGEST_SUMMARY - room))
+    summary.write_text("x" * (MEBIBYTE - room))
     app = app_in(tmp_path, GITHUB_STEP_SUMMARY=str(summary))
     Reporting(app, "github").planned(review(stack(), MADE, {}))
     added = summary.read_text().lstrip("x").strip()
     assert added == ("" if room < 200 else LEFT_OUT)
-    assert summary.stat().st_size <= LARGEST_SUMMARY
+    assert summary.stat().st_size <= MEBIBYTE
     assert LEFT_OUT in app.stderr.getvalue()  # type: ignore[attr-defined]  # a StringIO
 
 
@@ -215,7 +218,7 @@ def test_a_summary_that_just_fits_is_written(tmp_path: Path) -> None:
     summary, whole = tmp_path / "summary", tmp_path / "whole"
     Reporting(app_in(tmp_path, GITHUB_STEP_SUMMARY=str(whole)), "github").planned(review(stack(), MADE, {}))
     for more in (0, 1):
-        summary.write_text("x" * (LARGEST_SUMMARY - whole.stat().st_size + more))
+        summary.write_text("x" * (MEBIBYTE - whole.stat().st_size + more))
         Reporting(app_in(tmp_path, GITHUB_STEP_SUMMARY=str(summary)), "github").planned(review(stack(), MADE, {}))
         assert ("gridbyoc plan demo" in summary.read_text()) is (more == 0)
 
