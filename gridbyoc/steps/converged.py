@@ -21,7 +21,7 @@ from gridbyoc import __version__
 from gridbyoc.aws import caller_identity, guard_account
 from gridbyoc.aws.live_role import LiveRole, read_live_role
 from gridbyoc.aws.s3_state import state_version
-from gridbyoc.control_plane.model import Cluster, Grant, Phase, Registrar
+from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.errors import GridbyocError
 from gridbyoc.render import render, standing_ids, strange_files, terraform_files
 from gridbyoc.stack.files import file_error, json_object, read_json, read_private, remove, write_atomic
@@ -172,21 +172,16 @@ def _compare(run: Run, record: Converged) -> tuple[tuple[Cluster, ...], RolePoli
     policies = compare_policies(role, run.stack.role)
     if not policies.as_declared:
         return "the role has policies that the stack file does not list"
-    clusters = _same_clusters(run, record, registrar, listed)
+    clusters = _same_clusters(run, record, listed)
     return clusters if isinstance(clusters, str) else (clusters, policies)
 
 
-def _same_clusters(
-    run: Run, record: Converged, registrar: Registrar, listed: tuple[Cluster, ...]
-) -> tuple[Cluster, ...] | str:
+def _same_clusters(run: Run, record: Converged, listed: tuple[Cluster, ...]) -> tuple[Cluster, ...] | str:
+    """The stack's clusters; they are as the file asks while their specs are the record's, for the file is, too."""
     ours = _ours(listed, record.role_arn)
-    by_name = {cluster.name: cluster for cluster in ours}
     if _digest(record.key, _specs(ours)) != record.clusters or any(c.status != "running" for c in ours):
         return "a cluster has changed"
-    if by_name.keys() != {spec.name for spec in run.stack.clusters}:
-        return "the clusters are not those of the stack file"
-    if any(registrar.diff(by_name[spec.name], spec, None) for spec in run.stack.clusters):
-        return "a cluster is not as the stack file asks"
+    by_name = {cluster.name: cluster for cluster in ours}
     return tuple(by_name[spec.name] for spec in run.stack.clusters)
 
 

@@ -120,7 +120,7 @@ def _try(mutant: Mutant, tree: Path) -> Result:
     took = time.monotonic() - began
     if ran.returncode not in (NOTICED, PASSED):
         return Result(mutant, "", took, f"pytest ended with {ran.returncode}: {ran.stdout[-500:]}")
-    found = re.search(r"^(?:FAILED|ERROR) tests/(\S+)", ran.stdout, re.MULTILINE)
+    found = re.search(r"^(?:FAILED|ERROR) tests/(.+?)(?: - .*)?$", ran.stdout, re.MULTILINE)
     return Result(mutant, "" if ran.returncode == PASSED else found[1] if found else "a time-out", took)
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from gridbyoc import __version__
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.model import S3Backend, Stack, TerraformSettings
-from gridbyoc.steps.converged import RECORD
+from gridbyoc.steps.converged import FORMAT, RECORD, _inputs
 from tests.unit.world import FAST, HUGE, World, a_stack, spec
 
 UP = a_stack(spec(), spec("more"))
@@ -81,12 +82,13 @@ def leaves(name: str, text: str = "") -> Callable[[World], object]:
     return lambda world: (world.work_dir(UP) / name).write_text(text)
 
 
-def record_without(name: str) -> Callable[[World], object]:
+def record_with(**fields: Any) -> Callable[[World], object]:
+    """With these fields; ``None`` takes one out."""
+
     def act(world: World) -> None:
         path = world.work_dir(UP) / RECORD
-        found = json.loads(path.read_text())
-        del found[name]
-        path.write_text(json.dumps(found))
+        found = {**json.loads(path.read_text()), **fields}
+        path.write_text(json.dumps({name: value for name, value in found.items() if value is not None}))
 
     return act
 
@@ -121,6 +123,9 @@ MOVED = [
         short=True),
     Moved("the file", nothing, "the stack file, the module or the tool has changed",
           a_stack(spec(), spec("more", HUGE))),
+    Moved("the role in the file", nothing, "the stack file, the", replace(UP, role=replace(UP.role,
+          max_session_hours=2))),
+    Moved("a cluster less in the file", nothing, "the stack file, the", a_stack(spec()), {"yes_destroy": True}),
     Moved("the environment", lambda world: world.environ.update({"TF_AWS_DEFAULT_TAGS_x": "y"}), "the stack file, the"),
     Moved("whom the role trusts", trusts_another, POLICIES),
     Moved("a policy was attached", lambda world: role(world)["Attached"].append(ADMIN), POLICIES),
@@ -134,6 +139,8 @@ MOVED = [
     Moved("a tag", edit(Tags=[{"Key": "by", "Value": "hand"}]), POLICIES),
     Moved("the role is another of the same name", edit(RoleId="AROAANOTHER"), POLICIES),
     Moved("the state", state_edited, "the state has changed"),
+    Moved("the state's lineage", lambda world: world.put_state(UP, {**world.terraform_state(UP), "lineage": "x"}),
+          "the state has changed"),
     Moved("a cluster's spec", cluster_edited, CLUSTER),
     Moved("a cluster has failed", cluster_failed, CLUSTER, raises=True),
     Moved("a cluster has gone", cluster_gone, CLUSTER),
@@ -145,7 +152,11 @@ MOVED = [
     Moved("no record", lambda world: (world.work_dir(UP) / RECORD).unlink()),
     Moved("a damaged record", leaves(RECORD, "{")),
     Moved("a record of another kind", leaves(RECORD, "[]")),
-    Moved("a record without a key", record_without("key")),
+    Moved("a record without a key", record_with(key=None)),
+    Moved("a record of another format", record_with(format=FORMAT + 1)),
+    Moved("a record without a format", record_with(format=None)),
+    Moved("a record of no account", record_with(account_id=1)),
+    Moved("a record of no role", record_with(role_arn="arn:aws:iam::123456789012:user/grid")),
     Moved("a file of others that Terraform reads", leaves("by-hand.tf", "# mine\n")),
     Moved("a lock that a Terraform left", leaves(".terraform.tfstate.lock.info", "{}")),
     Moved("Terraform is asked for", nothing, options={"choices": replace(FAST, refresh=True)}),
@@ -187,8 +198,38 @@ def test_what_stops_a_run_stops_the_short_way(world: World, move: Callable[[Worl
     assert world.effects == []
 
 
+def test_what_the_stack_file_accepts_no_more_is_no_reason_to_change_nothing(world: World) -> None:
+    """A policy that is merely accepted is no input of Terraform: the file alone says whether it may be there."""
+    accepts = replace(UP, role=replace(UP.role, known_policies=(ADMIN,)))
+    world.bootstrap(UP)
+    role(world)["Attached"].append(ADMIN)
+    world.bootstrap(accepts)
+    world.terraform.commands.clear()
+    world.bootstrap(accepts)
+    assert world.terraform.commands == []
+    report = world.bootstrap(UP)
+    assert world.terraform.commands
+    assert world.detail("compare") == "the role has policies that the stack file does not list"
+    assert report.remarks
+    assert not (world.work_dir(UP) / RECORD).exists()
+
+
 def attached_meanwhile(world: World) -> None:
     world.meanwhile["sleep"] = lambda: role(world)["Attached"].append(ADMIN)
+
+
+def role_edited_meanwhile(world: World) -> None:
+    world.meanwhile["sleep"] = lambda: edit(MaxSessionDuration=3600)(world)
+
+
+def others_file(world: World) -> None:
+    """Terraform reads it, whatever it comes to be."""
+    world.work_dir(UP).mkdir(parents=True)
+    leaves("by-hand.tf", "# mine\n")(world)
+
+
+def late_cluster_meanwhile(world: World) -> None:
+    world.meanwhile["sleep"] = lambda: cluster_came(world)
 
 
 def edited_meanwhile(world: World) -> None:
@@ -208,13 +249,17 @@ def denied(operation: str) -> Callable[[World], object]:
     [
         (nothing, {"choices": replace(FAST, wait=False)}),
         (attached_meanwhile, {}),
+        (role_edited_meanwhile, {}),
         (edited_meanwhile, {}),
+        (late_cluster_meanwhile, {}),
+        (others_file, {}),
         (denied("GetRole"), {}),
         (denied("ListAttachedRolePolicies"), {}),
         (denied("ListRolePolicies"), {}),
         (denied("GetPolicyVersion"), {}),
     ],
-    ids=["not waited for", "a policy was attached meanwhile", "a cluster was edited meanwhile", "the role is hidden",
+    ids=["not waited for", "a policy was attached meanwhile", "the role was edited meanwhile",
+         "a cluster was edited meanwhile", "a cluster came meanwhile", "a file of others", "the role is hidden",
          "what is attached is hidden", "inline policies are hidden", "a policy is hidden"],
 )  # fmt: skip
 def test_no_record_is_kept_of_what_is_not_proven(
@@ -223,6 +268,19 @@ def test_no_record_is_kept_of_what_is_not_proven(
     arrange(world)
     world.bootstrap(UP, **options)
     assert not (world.work_dir(UP) / RECORD).exists()
+
+
+def test_while_an_old_grant_is_accepted_no_record_is_kept(world: World) -> None:
+    world.bootstrap(UP)
+    world.plane.shows_ids = False
+    world.bootstrap(replace(UP, role=replace(UP.role, rotation="2026-11")))
+    assert not (world.work_dir(UP) / RECORD).exists()
+
+
+def test_a_record_is_of_one_version_alone(world: World) -> None:
+    world.bootstrap(UP)
+    with world.run(UP, "test") as run:
+        assert ["tool", __version__] in list(_inputs(run))
 
 
 def test_an_earlier_record_does_not_outlive_a_run_that_proves_less(world: World) -> None:
