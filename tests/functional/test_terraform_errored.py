@@ -15,7 +15,7 @@ import pytest
 
 from gridbyoc.errors import TerraformError
 from gridbyoc.terraform import Backend, Binary, Log, find_binary
-from gridbyoc.terraform.errored import ERRORED, UnsavedState, rescue, rescued, unsaved_state
+from gridbyoc.terraform.errored import ERRORED, UnsavedState, unsaved_state
 from tests.functional.terraform_kit import CANARY, OUTPUTS, Recorder, drive, environment, make_runner, root, script
 
 BIG = f'resource "terraform_data" "a" {{\n  input = "{"x" * 4000}"\n}}\n'
@@ -112,53 +112,3 @@ def test_without_room_anywhere_the_message_does_not_say_that_it_is_somewhere(tmp
     with pytest.raises(TerraformError) as again:
         make_runner(real, work_dir, environ=elsewhere(tmp_path)).plan()
     assert f"`rm {torn[0]} {torn[1]}`" in again.value.fix
-
-
-STATE = {"version": 4, "serial": 1, "lineage": "a", "outputs": {}, "resources": []}
-
-
-@pytest.mark.parametrize(
-    ("text", "whole"),
-    [
-        (json.dumps(STATE), True),
-        ('{"encrypted_data": "x", "meta": {}}', True),  # OpenTofu's
-        ("", False),
-        (json.dumps(STATE)[:-2], False),
-        ("{}", False),
-        ('{"version": 4, "resources": []}', False),
-        ("[]", False),
-        ("\0\0\0", False),
-    ],
-)
-def test_a_state_is_one_only_if_it_parses(tmp_path: Path, text: str, whole: bool) -> None:
-    (tmp_path / ERRORED).write_text(text)
-    place = tmp_path / ERRORED
-    expected = UnsavedState(tmp_path, place) if whole else UnsavedState(tmp_path, None, (place,))
-    assert unsaved_state(tmp_path, {"TMPDIR": str(tmp_path)}) == expected
-
-
-@pytest.mark.parametrize(("copy", "torn"), [('{"resources": [{"mode": "managed", "instances": [1]}]}', False),
-                                            ('{"resources": []}', True), (None, True)])  # fmt: skip
-def test_a_torn_local_state_is_named_unless_its_copy_is_put_back(tmp_path: Path, copy: str | None, torn: bool) -> None:
-    (tmp_path / ERRORED).touch()
-    (tmp_path / "terraform.tfstate").write_text("{")
-    if copy:
-        (tmp_path / "terraform.tfstate.backup").write_text(copy)
-    found = unsaved_state(tmp_path, {})
-    assert found is not None
-    assert ((tmp_path / "terraform.tfstate") in found.torn) is torn
-
-
-def test_only_our_own_whole_files_of_this_work_dir_are_found_elsewhere(tmp_path: Path) -> None:
-    environ = elsewhere(tmp_path)
-    (tmp_path / "w").mkdir()
-    (tmp_path / "w" / ERRORED).mkdir()
-    saved = rescue(STATE, tmp_path / "w", environ).place
-    assert saved is not None
-    assert [*rescued(tmp_path / "w", environ)] == [saved]
-    assert [*rescued(tmp_path / "other", environ)] == []
-    link = saved.with_name(saved.name.replace(".tfstate", "-b.tfstate"))
-    link.symlink_to(saved)
-    assert [*rescued(tmp_path / "w", environ)] == [saved]
-    saved.write_text("{")
-    assert [*rescued(tmp_path / "w", environ)] == []

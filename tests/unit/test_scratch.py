@@ -37,7 +37,28 @@ def test_what_terraform_reads_beside_the_rendered_files_is_copied(tmp_path: Path
     with scratch_run(run_in(tmp_path)) as copy:
         found = {path.relative_to(copy.work_dir).as_posix() for path in copy.work_dir.rglob("*") if path.is_file()}
         assert found == {STATE, "mine.tf", "modules/more.tf/x.auto.tfvars"}
+        copy.journal.write("x")
+    assert not copy.work_dir.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {STATE, "mine.tf", "modules", "notes.txt"}
     assert not list(tmp_path.glob(".reading-*"))
+
+
+def test_providers_are_linked_to_and_no_link_is_followed(tmp_path: Path) -> None:
+    """A package is 700 MB. A link in the place of ``.terraform`` may lead anywhere."""
+    package = Path("providers") / "host" / "space" / "aws" / "5.0.0" / "linux_amd64"
+    (tmp_path / ".terraform" / package).mkdir(parents=True)
+    (tmp_path / ".terraform" / package / "provider").write_text("binary")
+    (tmp_path / ".terraform" / "modules").symlink_to("elsewhere")
+    with scratch_run(run_in(tmp_path)) as copy:
+        made = copy.work_dir / ".terraform"
+        assert (made / package).is_symlink()
+        assert (made / package / "provider").read_text() == "binary"
+        assert (made / "modules").is_symlink()
+    assert (tmp_path / ".terraform" / package / "provider").exists()
+    (tmp_path / ".terraform").rename(tmp_path / "moved")
+    (tmp_path / ".terraform").symlink_to("moved")
+    with scratch_run(run_in(tmp_path)) as copy:
+        assert not (copy.work_dir / ".terraform").exists()
 
 
 def test_a_state_that_is_never_whole_is_said_so(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from gridbyoc.steps.vendor_defaults import keep_standing_role
 from gridbyoc.terraform import ModuleInState, module_in
 from gridbyoc.vendors import VENDORS, facts_of
 from tests.unit.fakes import stack
+from tests.unit.world import World, a_stack
 
 ROLE = "arn:aws:iam::123456789012:role/grid-cloud-x"
 GRID, LIGHTNING = (facts_of(vendor) for vendor in VENDORS)
@@ -113,6 +114,15 @@ def test_the_refusal_has_the_lines_for_either_way() -> None:
     assert '`trusted_account_id: "748115360335"`' in fix
     assert "`managed_policies: []`" in fix
     assert '`statements: [{"actions": ["eks:*", "ecr:*", "events:*"]}]`' in fix
+
+
+@pytest.mark.parametrize("wishes", [{}, {"new_role": True}], ids=["bootstrap", "a new role"])
+def test_nothing_is_applied_where_a_default_differs(world: World, wishes: dict[str, Any]) -> None:
+    """The stack was brought up while its file named another account; the line has been taken out since."""
+    world.bootstrap(a_stack(trusted_account_id="111122223333"))
+    with pytest.raises(DefaultChangedError, match="another grant than"):
+        world.bootstrap(a_stack(), yes_destroy=True, **wishes)
+    assert world.effects == []
 
 
 def test_another_modules_role_is_its_own_affair() -> None:
