@@ -38,14 +38,14 @@ def root_values(
     """Every variable that the stack sets, by name. A variable that is left out keeps its default.
 
     ``previous``: external ids that the role goes on to accept. Another module takes none. ``account_id``: the only
-    account that the provider may work in; ``None`` is the stack's own ``aws.account_id``. ``known``: for an exclusive
-    role, the known policies that are on it.
+    account that the provider may work in, where the stack file names none. ``known``: for an exclusive role, the known
+    policies that are on it.
     """
     foreign = stack.terraform.module
     values: dict[str, Any] = {
         "region": stack.aws.region,
         "profile": stack.aws.profile,
-        "account_id": account_id or stack.aws.account_id,
+        "account_id": stack.aws.account_id or account_id,
         "default_tags": _default_tags(stack),
     }
     values |= {"module_inputs": _plain(foreign.inputs)} if foreign else _role_values(stack.role, previous)

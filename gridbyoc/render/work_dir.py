@@ -61,8 +61,8 @@ def render(
 
     ``s3_native_lock``: the Terraform that will run can lock state in S3 by itself. ``previous_external_ids``: what the
     role goes on to accept beside its own; ``None`` leaves those that stand there. ``previous_role`` keeps a role that
-    is being replaced. ``account_id`` is the only account that the provider may work in; ``None`` is the stack's own
-    ``aws.account_id``, else the one that the last render wrote. ``known``: the known policies on an exclusive role;
+    is being replaced. ``account_id`` is the only account that the provider may work in where the stack file names
+    none; ``None`` is the one that the last render wrote. ``known``: the known policies on an exclusive role;
     ``None`` leaves those that stand there. State, lock file, ``.terraform``, journal and logs are
     never touched. Raises ``FileError``, and ``StackError`` for what Terraform could not read.
     """
@@ -74,7 +74,7 @@ def render(
         s3_native_lock=s3_native_lock,
         previous=previous,
         previous_role=previous_role,
-        account_id=account_id or stack.aws.account_id or standing_account(work_dir),
+        account_id=account_id or standing_account(work_dir),
         known=_standing_known(stack, work_dir) if known is None else known,
     )
     files = root | dict(module.files)

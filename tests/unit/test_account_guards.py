@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from gridbyoc.aws import Caller, StateBucket, guard_account, look_at_bucket, mak
 from gridbyoc.errors import AccountMismatchError
 from gridbyoc.stack.model import Aws, S3Backend, TerraformSettings
 from gridbyoc.steps.leftovers import open_account
+from gridbyoc.steps.prepare import prepare
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.state_init import Asked, init_state
 from gridbyoc.steps.state_unlock import find_lock
@@ -73,6 +75,17 @@ def test_another_account_than_the_stacks_is_refused_before_anything(world: World
         OPERATIONS[name](world)
     assert world.effects == []
     assert set(world.aws.calls) <= ASKS
+
+
+def test_terraform_may_work_in_the_account_that_was_looked_at_alone(tmp_path: Path) -> None:
+    """Also in a work_dir that is new, before any plan: a destroy has none."""
+    world = World(tmp_path)
+    for account in (ACCOUNT, OTHER):
+        world.aws.account = account
+        with world.run(STACK, "destroy") as run:
+            prepare(run)
+        values = json.loads((world.work_dir(STACK) / "terraform.tfvars.json").read_text())
+        assert values["account_id"] == account
 
 
 def test_a_proof_is_asked_for_in_the_roles_own_account_alone(world: World) -> None:

@@ -260,6 +260,14 @@ def test_what_somebody_put_into_a_work_dir_stays_and_is_named(work_dir: Path, vi
     assert untouched(victim)
 
 
+@pytest.mark.parametrize("name", ["logs", ".terraform", "modules"])
+def test_what_a_link_leads_to_is_not_removed(work_dir: Path, victim: Path, name: str) -> None:
+    """Where one has come into the work_dir after it was looked through."""
+    (work_dir / name).symlink_to(victim)
+    assert [path.name for path in remove_local_files(work_dir, {JOURNAL})] == (["modules"] if name == "modules" else [])
+    assert untouched(victim)
+
+
 def test_records_that_are_nested_too_deeply_are_damaged(work_dir: Path) -> None:
     for text in (DEEP, '{"a":' * 100_000, "[]", "1", '{"a": 1'):
         assert json_object(text) is None

@@ -99,6 +99,8 @@ def test_the_provider_may_work_in_the_account_that_was_shown_alone(tmp_path: Pat
     assert allowed() == "222222222222", "the stack file's guard wins over the last one"
     render(stack(), tmp_path, account_id="333333333333")
     assert allowed() == "333333333333"
+    render(stack(aws=Aws("us-west-2", account_id="222222222222")), tmp_path, account_id="333333333333")
+    assert allowed() == "222222222222", "and over whichever the caller has"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"account_id": 1}', '{"account_id": "${x}"}', '{"account_id": "1"}'])

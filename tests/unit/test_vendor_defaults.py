@@ -51,6 +51,9 @@ def standing(
     return module_in({"resources": resources}, "module.gridbyoc")
 
 
+OTHERS = standing("111122223333")
+DENY = {**OTHERS.trust["Statement"], "Effect": "Deny", "Principal": {"AWS": GRID.trusted_account.account_id}}
+DENIES = replace(OTHERS, trust={**OTHERS.trust, "Statement": [OTHERS.trust["Statement"], DENY]})
 KEPT = Role(
     vendor="lightning",
     trusted_account_id=GRID.trusted_account.account_id,
@@ -82,6 +85,7 @@ def refused(role: Role, found: ModuleInState) -> set[str]:
         pytest.param(Role(), standing(), set(), id="grid as ever"),
         pytest.param(Role(), standing(managed=("AmazonS3FullAccess",)), set(), id="grid, cut off half-way"),
         pytest.param(Role(), standing("111122223333"), {"trusted_account_id"}, id="grid, the account taken out"),
+        pytest.param(Role(), DENIES, {"trusted_account_id"}, id="a Deny trusts nobody"),
         pytest.param(
             Role(vendor="lightning"), standing(), {"trusted_account_id", "managed_policies", "statements"},
             id="lightning with the grant of an earlier version",
@@ -120,9 +124,11 @@ def test_the_refusal_has_the_lines_for_either_way() -> None:
 def test_nothing_is_applied_where_a_default_differs(world: World, wishes: dict[str, Any]) -> None:
     """The stack was brought up while its file named another account; the line has been taken out since."""
     world.bootstrap(a_stack(trusted_account_id="111122223333"))
+    before = world.terraform_state(a_stack())
     with pytest.raises(DefaultChangedError, match="another grant than"):
         world.bootstrap(a_stack(), yes_destroy=True, **wishes)
     assert world.effects == []
+    assert world.terraform_state(a_stack()) == before
 
 
 def test_another_modules_role_is_its_own_affair() -> None:
