@@ -11,15 +11,16 @@ from typing import Any
 
 from gridbyoc.aws import await_trust, caller_identity, guard_account
 from gridbyoc.control_plane.model import Cluster
-from gridbyoc.errors import GridbyocError, OutputMissingError, StateMovedError, TrustError
+from gridbyoc.errors import DefaultChangedError, GridbyocError, OutputMissingError, StateMovedError, TrustError
 from gridbyoc.render import values_differ
 from gridbyoc.stack.role_defaults import trusted_account_of
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.lock import holder_of
-from gridbyoc.steps.prepare import grant_of, open_runner, read_outputs
+from gridbyoc.steps.prepare import MODULE, NOTHING_STANDS, grant_of, open_runner, read_outputs
 from gridbyoc.steps.role_policies import RolePolicies, read_role
 from gridbyoc.steps.run import Run
-from gridbyoc.terraform import Outputs
+from gridbyoc.steps.vendor_defaults import keep_standing_role
+from gridbyoc.terraform import ModuleInState, Outputs, module_in
 from gridbyoc.terraform.errored import UnsavedState, unsaved_state
 
 
@@ -60,8 +61,9 @@ CHANGING = ("bootstrap", "apply", "rotate", "destroy")
 class _Look:
     """What is read, and what the next step is chosen by.
 
-    ``failures``: what reading a side ended with. ``emptied``: there is a state, and nothing in it. ``edited``: where
-    the file asks for something else than the last render and the control plane's record say.
+    ``failures``: what reading a side ended with. ``standing``: what the state has of the module; ``emptied``: there is
+    a state, and nothing in it. ``edited``: where the file asks for something else than the last render and the control
+    plane's record say.
     """
 
     run: Run
@@ -69,6 +71,7 @@ class _Look:
     holder: str | None
     unsaved: UnsavedState | None
     outputs: Outputs | None = None
+    standing: ModuleInState = NOTHING_STANDS
     emptied: bool = False
     trust: str = "no role yet"
     policies: RolePolicies | None = None
@@ -145,6 +148,7 @@ def _effect(record: Mapping[str, Any]) -> str:
 def _read_state(look: _Look) -> None:
     try:
         look.outputs = read_outputs(look.run)
+        look.standing = module_in(open_runner(look.run)[0].state(), MODULE)
     except OutputMissingError:
         with suppress(GridbyocError):
             state = open_runner(look.run)[0].state()
@@ -206,6 +210,15 @@ def _under_way(look: _Look) -> str:
 
 def _unsaved_state(look: _Look) -> str:
     return f"{look.unsaved.where} {look.unsaved.fix(file=look.file)}" if look.unsaved else ""
+
+
+def _default_changed(look: _Look) -> str:
+    """A default that is not what the role has: bootstrap refuses until the file says which of both it shall be."""
+    try:
+        keep_standing_role(look.run.stack, look.standing)
+    except DefaultChangedError as error:
+        return f"{error.fix} Then look at {look.command('plan')}."
+    return ""
 
 
 def _state_elsewhere(look: _Look) -> str:
@@ -287,6 +300,7 @@ _STEPS: tuple[Callable[[_Look], str], ...] = (
     _under_way,
     _unsaved_state,
     _state_elsewhere,
+    _default_changed,
     _not_trusted,
     _unread,
     _undeclared,

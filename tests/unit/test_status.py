@@ -11,7 +11,7 @@ import pytest
 
 from gridbyoc.control_plane.model import Phase
 from gridbyoc.errors import ApprovalRequiredError
-from gridbyoc.stack.model import ClusterSpec, InstanceType, Stack
+from gridbyoc.stack.model import ClusterSpec, InstanceType, Role, Stack
 from gridbyoc.steps.journal import JOURNAL, Journal
 from gridbyoc.steps.lock import hold
 from gridbyoc.steps.run import Choices, Outside, Run
@@ -19,6 +19,7 @@ from gridbyoc.steps.scratch import scratch_run
 from gridbyoc.steps.status import Status, stack_status
 from tests.unit.command_lines import named_in, values_of
 from tests.unit.fakes import stack
+from tests.unit.test_vendor_defaults import GRID, KEPT, LIGHTNING
 from tests.unit.world import KilledError, World
 
 SPEC = ClusterSpec("ml", (InstanceType("t2.medium"),))
@@ -166,3 +167,13 @@ def test_each_command_takes_the_files_name(world: World, tmp_path: Path, before:
     assert lines
     for line in lines:
         assert values_of(line)["stack_file"] == str(asked.file)
+
+
+def test_a_default_that_would_change_the_grant_is_named_with_the_lines_that_decide(world: World) -> None:
+    """Not a trust policy to be put back: bootstrap refuses until the file says which of both it shall be."""
+    world.bootstrap(replace(STACK, role=KEPT))
+    text = look(world, replace(STACK, role=Role(vendor="lightning"))).next_step
+    assert f'trusted_account_id: "{GRID.trusted_account.account_id}"' in text
+    assert f'trusted_account_id: "{LIGHTNING.trusted_account.account_id}"' in text
+    assert text.endswith("Then look at `gridbyoc plan`.")
+    assert "bootstrap" not in text
