@@ -230,6 +230,17 @@ ACCOUNTS = (
 
 VERDICTS = (
     *_each(
+        "steps/preflight/boundary_rule.py",
+        "unit/test_permission_answers.py",
+        ("_may_be_a_rule", 'answer.by in ("scp", "no boundary")', "False"),
+        ("_may_be_a_rule", "answer.need.condition is not None or ", ""),
+        ("_with_rule", "if not given and lifts(unnamed):", "if not given:"),
+        ("_with_rule", ').effect == "allowed"', ').effect != "denied"'),
+        ("_with_rule", "if accepted and given:", "if False:"),
+        ("_with_rule", "strict=True) if lifted)", "strict=True))"),
+        ("_with_rule", "listed is None", "True"),
+    ),
+    *_each(
         "steps/verify_trust.py",
         "unit/test_verify.py",
         ("admission", "(trust.subject.external_id.reveal(),)", "()"),

@@ -296,6 +296,18 @@ def test_an_scp_that_no_boundary_lifts_proves_nothing(policies: list[dict[str, A
     assert not blocks([finding])
 
 
+def test_what_iam_does_not_answer_about_a_boundary_lifts_nothing() -> None:
+    class Busy(HouseRule):
+        def paginate(self, **given: Any) -> Iterator[dict[str, Any]]:
+            if any(entry["ContextKeyName"] == KEY for entry in given["ContextEntries"]):
+                raise refusal("SimulatePrincipalPolicy", "Throttling")
+            yield from super().paginate(**given)
+
+    told = found(scene_of(stack(), iam=Busy(only("iam:CreateRole", **BY_SCP), policies=OWN)))
+    (finding,) = [finding for finding in told if finding.subject == "iam:CreateRole"]
+    assert (finding.code, finding.verdict, finding.facts["boundaries"]) == ("GBY-P004", "warn", [])
+
+
 def test_the_likeliest_boundaries_are_tried_first() -> None:
     iam = HouseRule(policies=OWN)
     names = [arn.rpartition("/")[2] for arn in likely_boundaries(scene_of(stack(), iam=iam).session()) or ()]
