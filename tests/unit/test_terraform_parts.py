@@ -193,13 +193,18 @@ def test_signals_are_forgotten_with_the_next_command_but_a_request_is_not() -> N
 
 
 def test_the_handlers_are_put_back() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    interrupts = Interrupts()
-    with interrupts.listening():
-        assert signal.getsignal(signal.SIGINT) == interrupts.signalled
-        signal.raise_signal(signal.SIGINT)
-        assert interrupts.asked
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    # a shell starts what it puts into the background with SIGINT ignored, and then it stays so
+    given = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        interrupts = Interrupts()
+        with interrupts.listening():
+            assert signal.getsignal(signal.SIGINT) == interrupts.signalled
+            signal.raise_signal(signal.SIGINT)
+            assert interrupts.asked
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    finally:
+        signal.signal(signal.SIGINT, given)
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
