@@ -93,7 +93,7 @@ def test_the_lock_admits_one_and_says_who_holds_it(tmp_path: Path) -> None:
         with pytest.raises(LockedError, match="under way") as caught, hold(tmp_path, verb="plan", now=noon):
             pytest.fail("two held it")
         assert "gridbyoc bootstrap" in caught.value.why
-        assert "2026-01-02T12:00:00" in caught.value.why
+        assert "2026-01-02 12:00 UTC" in caught.value.why
     assert not (tmp_path / HOLDER).exists()
     with hold(tmp_path, verb="plan", now=noon):
         pass
