@@ -33,7 +33,7 @@ FOLLOWING: Mapping[str, tuple[str, str]] = {
     "bootstrap": ("verify", "proves what the role grants"),
     "outputs": ("verify", "proves what the role grants"),
     "verify": ("drift", "compares everything else with the stack file"),
-    "drift": ("plan", "shows how bootstrap would put it back"),
+    "drift": ("plan", "shows what bootstrap would change"),
     "not running yet": ("clusters wait", "waits until the cluster runs"),
     "leftovers": ("leftovers --delete", "shows them again, asks, and deletes them"),
     "leftovers with data": ("leftovers --delete --delete-data", "asks, and deletes what holds data, too"),
@@ -49,7 +49,7 @@ FOLLOWING: Mapping[str, tuple[str, str]] = {
     "fleet plan": ("fleet bootstrap --yes", "carries out creation and change"),
     "fleet bootstrap": ("fleet verify", "proves what the roles grant"),
     "fleet verify": ("fleet drift", "compares everything else with the stack files"),
-    "fleet drift": ("fleet plan", "shows how bootstrap would put it back"),
+    "fleet drift": ("fleet plan", "shows what bootstrap would change"),
 }
 """What succeeded → the command that follows, and what that does. What is not in it has nothing to follow."""
 
