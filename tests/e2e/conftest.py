@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from tests.unit.command_lines import named_in, values_of
 
 if TYPE_CHECKING:
     from tests.e2e.attached_provider import AttachedProvider
@@ -40,6 +41,14 @@ class Done:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+def check_next_commands(text: str, directory: Path) -> None:
+    """Each command named after a success can be typed in ``directory``, and its stack file is there."""
+    for line in text.splitlines():
+        for command in named_in(line) if line.startswith("Next: ") else ():
+            named = values_of(command).get("stack_file")
+            assert named is None or named == "gridbyoc.yaml" or (directory / str(named)).exists(), command
+
+
 @dataclass(frozen=True)
 class Tool:
     """gridbyoc, in a directory of its own."""
@@ -56,6 +65,7 @@ class Tool:
         done = Done(ran.returncode, ran.stdout, ran.stderr)
         if "--debug" not in args:
             assert "Traceback" not in done.text, done.text
+        check_next_commands(done.err, self.directory)
         assert status is None or done.status == status, f"{args}: {done.status}\n{done.text}"
         return done
 
