@@ -26,7 +26,9 @@ from gridbyoc.terraform.errored import UnsavedState, unsaved_state
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The newest run in the journal. ``code`` is its error's, or ``killed`` where it never wrote its end."""
+    """The newest run in the journal. ``code`` is its error's, or ``killed`` where it never wrote its end;
+    ``under way`` while a run holds the stack.
+    """
 
     verb: str
     began: str
@@ -53,6 +55,7 @@ class Status:
     policies: RolePolicies | None = None
 
 
+UNDER_WAY = "under way"
 ROLE_GONE = "IAM does not know the role"
 CHANGING = ("bootstrap", "apply", "rotate", "destroy")
 
@@ -102,10 +105,11 @@ class _Look:
 
 def stack_status(run: Run) -> Status:
     """Read the journal, the lock, the state, the live role and the control plane; nothing is changed."""
+    holder = holder_of(run.own_work_dir)
     look = _Look(
         run,
-        _last_run(read_journal(run.work_dir / JOURNAL)),
-        holder_of(run.own_work_dir),
+        _last_run(read_journal(run.work_dir / JOURNAL), under_way=holder is not None),
+        holder,
         unsaved_state(run.own_work_dir, run.outside.environ),
     )
     _read_state(look)
@@ -126,7 +130,7 @@ def stack_status(run: Run) -> Status:
     )
 
 
-def _last_run(records: tuple[dict[str, Any], ...]) -> LastRun | None:
+def _last_run(records: tuple[dict[str, Any], ...], *, under_way: bool) -> LastRun | None:
     starts = [record for record in records if record.get("type") == "run_started"]
     if not starts:
         return None
@@ -136,7 +140,7 @@ def _last_run(records: tuple[dict[str, Any], ...]) -> LastRun | None:
     steps = [str(record.get("step")) for record in mine if "step" in record]
     begun = [_effect(record) for record in mine if record.get("type") == "effect_started"]
     done = {_effect(record) for record in mine if record.get("type") == "effect_done"}
-    code = ends[-1].get("code") if ends else "killed"
+    code = ends[-1].get("code") if ends else UNDER_WAY if under_way else "killed"
     left = tuple(effect for effect in begun if effect not in done)
     return LastRun(str(begin.get("verb")), str(begin.get("time")), code, steps[-1] if steps else "none", left)
 
@@ -246,7 +250,9 @@ def _unread(look: _Look) -> str:
 
 
 def _undeclared(look: _Look) -> str:
-    return look.policies.remedy if look.policies is not None and look.policies.undeclared else ""
+    if look.policies is None or not look.policies.undeclared:
+        return ""
+    return look.policies.remedy.replace("`gridbyoc bootstrap`", look.command("bootstrap"))
 
 
 def _never_run_or_destroyed(look: _Look) -> str:

@@ -145,6 +145,16 @@ def test_a_run_that_holds_the_stack_is_waited_for(world: World) -> None:
     assert found.next_step == "Wait for the run that is under way."
 
 
+def test_a_run_that_has_not_ended_is_killed_only_where_nobody_holds_the_stack(world: World) -> None:
+    killed(world)
+    with hold(world.work_dir(STACK), verb="bootstrap", now=world.now, wait=0.0):
+        held = look(world).last_run
+    after = look(world).last_run
+    assert held is not None
+    assert after is not None
+    assert (held.code, after.code) == ("under way", "killed")
+
+
 def test_a_plan_that_was_refused_is_no_run_that_was_cut_off(world: World) -> None:
     up(world)
     with pytest.raises(ApprovalRequiredError):
@@ -158,7 +168,8 @@ def test_the_command_names_the_file(world: World, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "before", [up, untrusted, role_deleted, killed, cluster_failed, cluster_coming, unread, destroyed, state_unsaved]
+    "before",
+    [up, untrusted, role_deleted, undeclared, killed, cluster_failed, cluster_coming, unread, destroyed, state_unsaved],
 )
 def test_each_command_takes_the_files_name(world: World, tmp_path: Path, before: Callable[[World], None]) -> None:
     before(world)
