@@ -77,13 +77,26 @@ def test_every_answer_is_what_botocore_reads_out_of_it_again() -> None:
         result = aws.extras.operations[service, name](caller, given)
         filed = result.get("RequestedQuota", {}).get("Id", filed)
         answer = answer_with(Call(service, name, "us-east-1", "test", given), result)
+        if name == "DescribeInstanceTypes":  # what moto knows of a type, which may be more than an old botocore reads
+            result = only_known(result, output_of(service, name))
         assert read_again(service, name, answer.body) == result, name
         assert answer.status == 200
 
 
+def output_of(service: str, name: str) -> Any:
+    return get_session().get_service_model(model_name(service)).operation_model(name).output_shape
+
+
+def only_known(value: Any, shape: Any) -> Any:
+    """Without the members that botocore has no word for."""
+    if shape.type_name == "structure":
+        return {key: only_known(each, shape.members[key]) for key, each in value.items() if key in shape.members}
+    return [only_known(each, shape.member) for each in value] if shape.type_name == "list" else value
+
+
 def read_again(service: str, name: str, body: bytes) -> Any:
     model = get_session().get_service_model(model_name(service))
-    shape = model.operation_model(name).output_shape
+    shape = output_of(service, name)
     raw = {"body": body, "headers": {}, "status_code": 200}
     parsed = create_parser(model.protocol).parse(raw, shape)
     parsed.pop("ResponseMetadata")
