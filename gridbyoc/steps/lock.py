@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gridbyoc.errors import FileError, LockedError
-from gridbyoc.stack.files import make_private_dir, open_private, read_json, remove, touch_private
+from gridbyoc.stack.files import file_error, make_private_dir, open_private, read_json, remove, touch_private
 from gridbyoc.stack.words import instant
 
 LOCK = "run.lock"
@@ -84,8 +84,11 @@ def holder_of(work_dir: Path) -> str | None:
 
 def _sign(holder: Path, verb: str, when: datetime) -> None:
     text = {"pid": os.getpid(), "host": socket.gethostname(), "verb": verb, "since": when.isoformat(timespec="seconds")}
-    with os.fdopen(open_private(holder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as stream:
-        json.dump(text, stream)
+    try:
+        with os.fdopen(open_private(holder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as stream:
+            json.dump(text, stream)
+    except OSError as error:
+        raise file_error("Cannot write", holder, error) from None
 
 
 def _holder(work_dir: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import threading
 from datetime import datetime, timezone
 from pathlib import Path
@@ -121,6 +122,19 @@ def test_a_lock_where_a_directory_stands_is_an_error_in_words(tmp_path: Path) ->
     (tmp_path / LOCK).mkdir()
     with pytest.raises(FileError, match="could not be taken"), hold(tmp_path, verb="plan", now=noon):
         pytest.fail("held a directory")
+
+
+def test_a_holder_that_cannot_sign_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limit[1]))
+    try:
+        with pytest.raises(FileError) as caught, hold(tmp_path, verb="plan", now=noon):
+            pytest.fail("held what it could not sign")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert caught.value.what == f"Cannot write {tmp_path / HOLDER}."
+    assert "Free some space" in caught.value.fix
+    assert not (tmp_path / HOLDER).exists()
 
 
 def test_the_background_hands_on_values_and_errors() -> None:
