@@ -17,7 +17,7 @@ from gridbyoc.steps.preflight.flight import Preflight, take_off
 from gridbyoc.steps.progress import resource_progress
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.settle import settle_local_state
-from gridbyoc.steps.state_place import init_in_place
+from gridbyoc.steps.state_place import init_in_place, is_in_place
 from gridbyoc.terraform import LOCK_TIMEOUT, Binary, ModuleInState, Outputs, Runner, module_in
 
 if TYPE_CHECKING:
@@ -195,9 +195,13 @@ def grant_of(run: Run, outputs: Outputs) -> Grant:
 
 
 def read_outputs(run: Run) -> Outputs:
-    """The outputs in the stack's state; remote state is initialised first where this work_dir has not met it yet."""
+    """The outputs in the stack's state; remote state is initialised first where this work_dir has not met it yet.
+
+    Raises ``StateMovedError`` if the state lies elsewhere than the stack file says.
+    """
     runner, binary = open_runner(run)
-    if not isinstance(run.stack.terraform.backend, LocalBackend) and not (run.work_dir / ".terraform").exists():
+    unmet = not isinstance(run.stack.terraform.backend, LocalBackend) and not (run.work_dir / ".terraform").exists()
+    if unmet or not is_in_place(run, runner):
         rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
         _init(run, runner, rendered.digest)
     return runner.output()

@@ -32,6 +32,12 @@ def stack_words(stack: Stack) -> str:
     return shlex.quote(str(stack.file)) if stack.file else "-"
 
 
+def is_in_place(run: Run, runner: Runner) -> bool:
+    """Whether the work_dir is set up for the place that the stack file names, or there is no state yet."""
+    wanted = wanted_backend(run.stack, run.stack.terraform.backend, native_lock=runner.binary.s3_native_lock)
+    return all(same_place(place, wanted) for place in standing_places(run.work_dir)[:1])
+
+
 def init_in_place(run: Run, runner: Runner, digest: str) -> None:
     """``terraform init`` for the stack's backend, if the state lies there or there is none yet.
 

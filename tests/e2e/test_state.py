@@ -71,6 +71,10 @@ def test_from_local_to_the_bucket_and_back(tool: Tool, world: World) -> None:
     assert not again["made"]
     assert not any(setting["changed"] for setting in again["settings"])
 
+    # whoever reads is told so, too, and not what the old place holds
+    assert f"state migrate {stack.file.relative_to(tool.directory)}`" in tool("status", str(stack.file)).out
+    assert "state migrate" in tool("outputs", str(stack.file), status=1).err
+
     # the danger: going on with an empty state would make everything a second time
     refused = tool("bootstrap", str(stack.file), "--yes", status=1)
     assert f"gridbyoc state migrate {stack.file}" in refused.err
