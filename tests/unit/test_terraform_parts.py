@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -192,15 +192,6 @@ def test_signals_are_forgotten_with_the_next_command_but_a_request_is_not() -> N
         assert interrupts.requested
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """SIGINT as at a terminal: below ``nohup`` or a script's ``&`` it is ignored, and stays so."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
 def test_the_handlers_are_put_back() -> None:
     # a shell starts what it puts into the background with SIGINT ignored, and then it stays so
     given = signal.signal(signal.SIGINT, signal.default_int_handler)
