@@ -519,7 +519,7 @@ STATE = (
     ),
     *_each(
         "terraform/execution.py",
-        "functional/test_terraform_errored.py",
+        "unit/test_unsaved_state.py",
         ("Execution._rescue", "self.learn(sensitive_values(outputs) if isinstance(outputs, dict) else ())", "pass"),
         ("Execution._failure", "self._unsaved or unsaved_state(", "unsaved_state("),
     ),

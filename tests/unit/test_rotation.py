@@ -216,12 +216,22 @@ def test_what_has_changed_meanwhile_is_not_destroyed_with_the_old_grant(world: W
     assert len(accepted(world)[0]) == 2
 
 
-def test_a_role_that_was_tainted_meanwhile_is_not_replaced_with_the_old_grant(world: World) -> None:
+@pytest.mark.parametrize(
+    "protect,options,says",
+    [
+        (False, {}, r"would by now destroy: module\.gridbyoc\.aws_iam_role\.this\."),
+        (True, {"yes_destroy": True}, r"is protected: this would destroy module\.gridbyoc\.aws_iam_role\.this\."),
+    ],
+)
+def test_a_role_that_was_tainted_meanwhile_is_not_replaced_with_the_old_grant(
+    world: World, protect: bool, options: dict[str, Any], says: str
+) -> None:
     fixed = replace(UP, role=replace(UP.role, name="grid-fixed"))
     world.bootstrap(fixed)
     world.meanwhile["PUT more"] = lambda: world.taint(fixed)
-    with pytest.raises(GridbyocError, match=r"would by now destroy: module\.gridbyoc\.aws_iam_role\.this\."):
-        world.bootstrap(replace(fixed, role=replace(fixed.role, rotation="2026-11")))
+    rotated = replace(fixed, role=replace(fixed.role, rotation="2026-11"), protect=protect)
+    with pytest.raises(GridbyocError, match=says):
+        world.bootstrap(rotated, **options)
     assert world.effects == [TRUST, *BOTH]
     assert world.made_roles == 1
 

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from gridbyoc.errors import TerraformError
+from gridbyoc.terraform import Binary, Runner
 from gridbyoc.terraform.errored import ERRORED, UnsavedState, refuse_errored, rescue, rescued, unsaved_state
 from gridbyoc.terraform.logs import Logs
+from gridbyoc.terraform.process import Command, Ended
 from gridbyoc.terraform.redaction import Redactor
 from gridbyoc.terraform.transcript import Transcript
 
@@ -121,3 +123,29 @@ def test_a_printed_state_gets_into_no_log_and_no_event(tmp_path: Path) -> None:
     assert "a-secret-value" not in log.read_text() + repr(heard) + "".join(transcript.text)
     assert log.read_text().count("kept out of this log") == 2
     assert states == [state]
+
+
+def test_what_a_printed_state_holds_is_a_secret_of_the_whole_run_and_its_place_is_named(tmp_path: Path) -> None:
+    """There is no room in the work_dir while it is printed; a line that follows says the external id once more."""
+    work_dir, environ, secret = tmp_path / "w", room(tmp_path), "a-secret-value"
+    work_dir.mkdir()
+    outputs = {"external_id": {"value": secret, "type": "string", "sensitive": True}}
+    heard: list[object] = []
+
+    def terraform(_command: Command, on_line: Any, **_: Any) -> Ended:
+        (work_dir / ERRORED).mkdir()
+        on_line("stdout", json.dumps({"@message": "Emergency state dump", "state": {**STATE, "outputs": outputs}}))
+        (work_dir / ERRORED).rmdir()
+        error = {"severity": "error", "summary": f"it was {secret}", "detail": ""}
+        on_line("stdout", json.dumps({"type": "diagnostic", "@message": "Error", "diagnostic": error}))
+        return Ended(1, 0.0)
+
+    binary = Binary(("terraform",), "terraform", (1, 11, 4), "terraform")
+    runner = Runner(binary, work_dir, environ=environ, on_event=heard.append, run_command=terraform)
+    with pytest.raises(TerraformError) as caught:
+        runner.apply()
+    (saved,) = (tmp_path / "room").iterdir()
+    assert f"it is in {saved}" in caught.value.why
+    logs = "".join(path.read_text() for path in (work_dir / "logs").iterdir())
+    assert "it was" in logs
+    assert secret not in f"{logs}{heard!r}{vars(caught.value)}"
