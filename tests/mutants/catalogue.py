@@ -628,7 +628,7 @@ LEFTOVERS = (
 SECRETS = (
     *_each(
         "stack/secret.py",
-        "unit/test_stack_types.py",
+        "unit/test_stack_external_id.py",
         ("Secret.__repr__", '"[secret]"', "self._value"),
         ("Secret.__format__", 'format("[secret]", spec)', "format(self._value, spec)"),
         ("Secret.__reduce__", 'raise TypeError("a Secret cannot be pickled")', "return (Secret, (self._value,))"),
@@ -730,7 +730,7 @@ CONTROL_PLANE = (
     ),
     *_each(
         "control_plane/http.py",
-        "functional/test_control_plane_http.py unit/test_control_plane_account.py",
+        "unit/test_control_plane_answers.py functional/test_control_plane_http.py",
         ("base_url", "parts.username is not None or parts.password is not None", "False"),
         ("base_url", 'not in {"http", "https"}', 'in {"ftp"}'),
         ("cluster_path", 'cluster_id in {"", ".", ".."}', "False"),
