@@ -13,13 +13,13 @@ from click.testing import CliRunner
 import gridbyoc
 from gridbyoc import errors
 from gridbyoc.aws.permissions import PHASES, needs_of
-from gridbyoc.cli.explanations import of_error
+from gridbyoc.cli.explain import of_error
 from gridbyoc.cli.main import cli
 from gridbyoc.errors.cards import CARDS
 from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, render_pipeline
 from gridbyoc.stack.model import Aws, ControlPlane, Role, S3Backend, Stack, TerraformSettings
 from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
-from gridbyoc.steps.verify_catalogue import QUESTIONS
+from gridbyoc.steps.verify import QUESTIONS
 
 ROOT = Path(gridbyoc.__file__).parent.parent
 

@@ -1,11 +1,16 @@
 """AWS, read through boto3: who we are, and the role as it is. No ``ClientError`` leaves this package."""
 
-from gridbyoc.aws.accepted import accepted_external_ids
 from gridbyoc.aws.identity import Caller, caller_identity, guard_account
-from gridbyoc.aws.role import Trust, await_trust, role_is_gone
-from gridbyoc.aws.s3_state import read_state_lock
 from gridbyoc.aws.session import AwsSession, open_session
-from gridbyoc.aws.state_bucket import Setting, StateBucket, look_at_bucket, make_bucket, reached_over_tls
+from gridbyoc.aws.state_bucket import (
+    Setting,
+    StateBucket,
+    look_at_bucket,
+    make_bucket,
+    reached_over_tls,
+    read_state_lock,
+)
+from gridbyoc.aws.trust import Trust, accepted_external_ids, await_trust, role_is_gone
 
 __all__ = [
     "AwsSession",

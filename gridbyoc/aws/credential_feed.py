@@ -30,8 +30,8 @@ from pathlib import Path
 
 from gridbyoc.aws.credential_source import Credentials, current_credentials
 from gridbyoc.aws.identity import caller_identity
+from gridbyoc.aws.profile_file import DEFAULT, ProfileSection, SharedFiles, profile_in, read_shared_files
 from gridbyoc.aws.session import AwsSession
-from gridbyoc.aws.shared_files import DEFAULT, Profile, SharedFiles, profile_in, read_shared_files
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError, FileError, GridbyocError
 
 ACCESS_KEY = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -172,7 +172,7 @@ def _same_account(session: AwsSession) -> Credentials:
     return found
 
 
-def _ca_bundle(environ: Mapping[str, str], profile: Profile) -> str | None:
+def _ca_bundle(environ: Mapping[str, str], profile: ProfileSection) -> str | None:
     """The certificates that boto3 trusts, in its own order (``botocore.session.create_client``, ``endpoint``)."""
     own = profile.get("ca_bundle")
     named = environ.get("AWS_CA_BUNDLE") or (own.value if own else "") or environ.get("REQUESTS_CA_BUNDLE")

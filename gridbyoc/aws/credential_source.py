@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gridbyoc.aws.profile_file import profile_in
 from gridbyoc.aws.session import AwsSession, retrieving
-from gridbyoc.aws.shared_files import profile_in
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError
 from gridbyoc.stack.files import json_object, read_regular
 from gridbyoc.stack.secret import Secret

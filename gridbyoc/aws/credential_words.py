@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from botocore import exceptions
 
 from gridbyoc.aws.credential_process import TIMEOUT
-from gridbyoc.aws.shared_files import DEFAULT, PROFILE_VARIABLES, Profile, Setting, SharedFiles
+from gridbyoc.aws.profile_file import DEFAULT, PROFILE_VARIABLES, ProfileSection, Setting, SharedFiles
 
 SSO_OVER = (exceptions.SSOTokenLoadError, exceptions.UnauthorizedSSOTokenError, exceptions.TokenRetrievalError)
 
@@ -45,7 +45,7 @@ class Looked:
     method: str = ""
 
     @property
-    def own(self) -> Profile:
+    def own(self) -> ProfileSection:
         """The profile's settings; none where it is not there."""
         return self.files.profiles.get(self.profile, {})
 
@@ -64,7 +64,7 @@ class Looked:
         return None
 
 
-def _source(profile: Profile) -> Setting | None:
+def _source(profile: ProfileSection) -> Setting | None:
     """As botocore's assume-role provider: without a role, and with web identity, ``source_profile`` does not count."""
     return profile.get("source_profile") if "role_arn" in profile and TOKEN_FILE not in profile else None
 
@@ -266,7 +266,7 @@ def _sso(error: Exception, looked: Looked) -> tuple[str, str]:
     return str(error).strip(), f"The SSO login is over. Log in again: `aws sso login{_flag(name)}`."
 
 
-def _is_sso(profile: Profile) -> bool:
+def _is_sso(profile: ProfileSection) -> bool:
     return any(setting.startswith("sso_") for setting in profile)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gridbyoc.aws.credential_source import current_credentials
@@ -43,3 +44,24 @@ def guard_account(caller: Caller, account_id: str | None) -> None:
             fix=f"Use credentials of account {account_id}, or mend aws.account_id in the stack file.",
             rerun=SAFE_NOTHING_DONE,
         )
+
+
+def own_region(environ: Mapping[str, str], profile: str | None = None) -> str | None:
+    """``AWS_REGION``, ``AWS_DEFAULT_REGION``, else the profile's own (default: the one that botocore takes).
+
+    ``None`` where none of them names one, or the profile cannot be read: whoever asks AWS with it says that. Order:
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
+    """
+    named = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    return named or _of_profile(profile)
+
+
+def _of_profile(profile: str | None) -> str | None:
+    # Here: a run whose environment names a region is not to wait for this import.
+    from botocore.exceptions import BotoCoreError
+    from botocore.session import Session
+
+    try:
+        return Session(profile=profile).get_config_variable("region") or None
+    except BotoCoreError:
+        return None

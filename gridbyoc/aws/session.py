@@ -201,7 +201,7 @@ def retrieving(core: CoreSession | None, method: str = "") -> Iterator[None]:
 def _looked(core: CoreSession | None, method: str) -> Looked:
     """The process's own environment is what botocore reads."""
     from gridbyoc.aws.credential_words import looked_in  # here and below: only an error needs words
-    from gridbyoc.aws.shared_files import read_shared_files
+    from gridbyoc.aws.profile_file import read_shared_files
 
     files = read_shared_files(os.environ, Path.home())
     return looked_in(core.instance_variables().get("profile") if core else None, files, os.environ, method)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from gridbyoc.aws.accepted import external_ids_in
 from gridbyoc.aws.live_role import DENIED_CODES
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
+from gridbyoc.aws.trust import external_ids_in
 from gridbyoc.stack.secret import Secret
 
 if TYPE_CHECKING:

@@ -68,7 +68,7 @@ class App:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on stdout: rich on a terminal, aligned plain text elsewhere."""
-        from gridbyoc.show.table import write_table
+        from gridbyoc.show.markdown import write_table
 
         write_table(self.stdout, columns, rows, environ=self.environ)
 

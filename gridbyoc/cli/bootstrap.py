@@ -94,8 +94,8 @@ def carry_out(
 
 def ask(app: App, review: Review, *, brief: bool) -> bool:
     """Show a plan's review and ask for a yes; ``ApprovalRequiredError`` without a terminal."""
+    from gridbyoc.show.markdown import width_of
     from gridbyoc.show.plan import plan_lines
-    from gridbyoc.show.table import width_of
 
     for line in plan_lines(review, brief=brief, width=width_of(app.stderr)):
         app.note(line)
@@ -117,7 +117,7 @@ def show_report(app: App, report: Report) -> None:
         return
     for line in report_lines(report):
         app.line(line)
-    from gridbyoc.cli.cluster_table import cluster_rows
+    from gridbyoc.cli.clusters import cluster_rows
 
     if report.clusters:
         app.line()

@@ -53,8 +53,8 @@ def apply(
     a line for each difference. GRIDBYOC_BUNDLE_KEY is the key of an encrypted bundle.
     """
     from gridbyoc.steps.bundle.apply import apply_bundle
+    from gridbyoc.steps.bundle.file import bundle_key
     from gridbyoc.steps.bundle.make import read_bundle
-    from gridbyoc.steps.bundle.sealing import bundle_key
     from gridbyoc.steps.wishes import Approval
 
     bundle = read_bundle(read_file(app, file), bundle_key(app.environ))
@@ -111,7 +111,7 @@ def key_for(app: App, *, unencrypted: bool) -> Secret | None:
 
     A saved plan holds the external id and every variable in clear.
     """
-    from gridbyoc.steps.bundle.sealing import KEY_VARIABLE, bundle_key
+    from gridbyoc.steps.bundle.file import KEY_VARIABLE, bundle_key
 
     key = bundle_key(app.environ)
     if key is None and not unencrypted:

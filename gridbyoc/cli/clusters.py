@@ -2,22 +2,228 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.cluster_edit import edit
 from gridbyoc.cli.next_step import after_cluster
-from gridbyoc.cli.options import command, default_stack_file, group, pass_app, stack_option
-from gridbyoc.cli.plane import cluster_named, plane_of, plane_options, registrar_of
+from gridbyoc.cli.options import command, default_stack_file, group, load_stack, pass_app, stack_option
+from gridbyoc.cli.plane import cluster_named, plane_of, plane_options, registrar_of, secret_from_env, secret_from_file
 from gridbyoc.cli.running import choices_options, open_run, wait_options
+from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, GridbyocError, UsageError
+from gridbyoc.stack.words import minute
 
 if TYPE_CHECKING:
-    from gridbyoc.control_plane.model import Cluster
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from gridbyoc.control_plane.edit import Edited
+    from gridbyoc.control_plane.model import Cluster, Created, Grant, Registrar
     from gridbyoc.control_plane.wait import Target
-    from gridbyoc.stack.model import DialectName
+    from gridbyoc.stack.model import ClusterSpec, ControlPlane, DialectName, Stack
+    from gridbyoc.stack.secret import Secret
+    from gridbyoc.steps.clusters import Draft, FileChange
     from gridbyoc.steps.run import Choices
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The cluster at hand: where it is, and what the stack file (if there is one) says of it (if it does)."""
+
+    registrar: Registrar
+    plane: ControlPlane
+    draft: Draft
+    stack: Stack | None
+    spec: ClusterSpec | None
+
+    @property
+    def name(self) -> str:
+        """The cluster's."""
+        return self.draft.cluster.name
+
+
+@command("edit")
+@click.argument("name")
+@click.option("--write", is_flag=True, help="Write the change into the stack file as well.")
+@click.option("--yes", "-y", is_flag=True, help="Approve the change.")
+@plane_options
+@pass_app
+def edit(
+    app: App, name: str, write: bool, yes: bool, stack_file: str | None, url: str | None, dialect: DialectName | None
+) -> None:
+    """Open the cluster NAME (its name or id) in $VISUAL or $EDITOR, show what was changed, and change it.
+
+    What this tool does not know of the cluster is not shown and stays as it is. Role and external id belong to the
+    stack: bootstrap and rotate change them.
+    """
+    _refuse_blind(app, yes=yes)
+    subject = _subject(app, name, stack_file, url, dialect)
+    if write:
+        _refuse_write(app, subject)
+    edited = _edited(app, subject)
+    if not edited.changes:
+        _tell(app, subject.draft.cluster, edited, None)
+        return
+    for field in edited.changes:
+        app.note(f"  ~ {field.field}: {field.before} -> {field.after}")
+    change = _file_change(app, subject, edited) if write else None
+    _ask(app, subject, edited, change, yes=yes)
+    cluster = _carry_out(app, subject, edited, change, url)
+    _tell(app, cluster, edited, change)
+    _warn(app, subject, cluster, change, write=write)
+    after_cluster(app, cluster)
+
+
+def _refuse_blind(app: App, *, yes: bool) -> None:
+    """Before the editor opens, so that nobody's work is thrown away."""
+    if not app.interactive and not yes:
+        raise ApprovalRequiredError(
+            "An edit needs an approval, and there is no terminal to ask on.",
+            fix="Run again with --yes, and with EDITOR set to a program that edits by itself.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+
+def _subject(app: App, name: str, stack_file: str | None, url: str | None, dialect: DialectName | None) -> Subject:
+    from gridbyoc.stack.model import ControlPlane
+    from gridbyoc.steps.clusters import open_draft
+
+    found = default_stack_file(app, stack_file)
+    stack: Stack | None = load_stack(app, found) if found else None
+    plane = stack.control_plane if stack else ControlPlane()
+    if dialect is not None and dialect != plane.type:
+        plane = ControlPlane(type=dialect)
+    registrar = registrar_of(app, plane, url)
+    draft = open_draft(registrar, cluster_named(registrar, name).id, plane.type)
+    spec = next((spec for spec in stack.clusters if spec.name == draft.cluster.name), None) if stack else None
+    return Subject(registrar, plane, draft, stack, spec)
+
+
+def _refuse_write(app: App, subject: Subject) -> None:
+    if subject.stack is None:
+        why, fix = "There is no stack file here.", "Name it with --stack, or leave --write out."
+    elif subject.stack.file is None:
+        why, fix = "The stack file came from standard input.", "Name it with --stack, or leave --write out."
+    elif subject.spec is None:
+        why = f"{subject.stack.file} has no cluster named {subject.name}."
+        fix = "Name the stack file that has it with --stack, or leave --write out."
+    else:
+        why, fix = _in_a_base(subject.stack.file, subject.name, app.environ)
+    if not why:
+        return
+    raise UsageError("The change cannot be written into a stack file.", why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
+
+
+def _in_a_base(file: Path, name: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Why and what to do where the list of clusters is a base's, which other stacks may share; else nothing."""
+    from gridbyoc.stack.extends import standing_elsewhere
+
+    there = standing_elsewhere(file, ("clusters",), environ)
+    if there is None:
+        return "", ""
+    where = f"{there.file}:{there.line}"
+    return f"{name} stands in {where}, which {file.name} extends.", "Change it there by hand, or leave --write out."
+
+
+def _edited(app: App, subject: Subject) -> Edited:
+    """Until the text can be sent, where somebody can be asked; nothing that was typed is lost by a slip."""
+    from gridbyoc.cli.editing import edited_text
+
+    hidden = subject.draft.hidden
+    if hidden:
+        app.note(f"Not shown, and kept as they are: {', '.join(hidden)}.")
+    text = subject.draft.text
+    while True:
+        text = edited_text(app, text, otherwise="edit it from a terminal")
+        try:
+            return subject.draft.edited(text)
+        except GridbyocError as error:
+            if not app.interactive:
+                raise
+            app.note(" ".join(filter(None, (error.what, error.why, error.fix))))
+            if not app.confirm("Edit it again?", flag="--yes"):
+                raise
+
+
+def _file_change(app: App, subject: Subject, edited: Edited) -> FileChange | None:
+    """What the stack file becomes; ``None`` where what was edited has no place in it."""
+    from gridbyoc.stack.load import load
+    from gridbyoc.steps.clusters import file_change
+
+    stack = subject.stack
+    if stack is None or stack.file is None:
+        return None
+    file = stack.file
+    draft = subject.draft
+
+    def load_text(text: str) -> Stack:
+        return load("-", environ=app.environ, stdin=text, cwd=file.parent, home=app.home)
+
+    change = file_change(stack, file, draft.cluster, draft.after(edited), load_text)
+    return change if change.changes else None
+
+
+def _ask(app: App, subject: Subject, edited: Edited, change: FileChange | None, *, yes: bool) -> None:
+    from gridbyoc.steps.clusters import cost_after
+
+    cost = cost_after(subject.draft.cluster, subject.draft.after(edited), subject.plane.type)
+    if cost:
+        app.note(cost)
+    where = f" and {change.file}" if change else ""
+    if not yes and not app.confirm(f"Apply these changes to cluster {subject.name}{where}?", flag="--yes"):
+        raise ApprovalRequiredError("The change was not approved.", rerun=SAFE_NOTHING_DONE)
+
+
+def _carry_out(app: App, subject: Subject, edited: Edited, change: FileChange | None, url: str | None) -> Cluster:
+    """The cluster first: what the control plane refuses is not written. Under the lock of the stack that lists it."""
+    from gridbyoc.steps.clusters import unchanged_since
+    from gridbyoc.steps.run import Choices
+
+    registrar, stack = subject.registrar, subject.stack
+    if stack is None or stack.file is None or subject.spec is None:
+        return registrar.replace(unchanged_since(registrar, subject.draft), edited.body)
+    with open_run(app, str(stack.file), (), "clusters edit", Choices(url=url)) as run:
+        if change:
+            change.check()
+        now = unchanged_since(registrar, subject.draft)
+        with run.effect("update", cluster=now.name, id=now.id):
+            cluster = registrar.replace(now, edited.body)
+        if change:
+            change.write()
+    return cluster
+
+
+def _tell(app: App, cluster: Cluster, edited: Edited, change: FileChange | None) -> None:
+    from gridbyoc.stack.words import counted
+    from gridbyoc.steps.report import cluster_object
+
+    changes = [{"field": each.field, "before": each.before, "after": each.after} for each in edited.changes]
+    if app.json:
+        file = str(change.file) if change else None
+        told = {"type": "edited", "changed": bool(changes), "changes": changes, "file": file}
+        app.record(told | {"cluster": cluster_object(cluster)})
+        return
+    count = counted(len(changes), "field")
+    app.line(f"The cluster {cluster.name} was changed ({count})." if changes else f"{cluster.name} is unchanged.")
+    if change:
+        app.line(f"{change.file} says so too; commit it.")
+
+
+def _warn(app: App, subject: Subject, cluster: Cluster, change: FileChange | None, *, write: bool) -> None:
+    """What the stack file still says otherwise comes back with the next bootstrap."""
+    if subject.spec is None or subject.stack is None:
+        return
+    file = subject.stack.file or "the stack file"
+    if write and change is None:
+        app.note(f"Nothing of this change has a place in {file}: it is kept at the control plane alone.")
+    fields = subject.registrar.diff(cluster, change.said if change else subject.spec, None)
+    if fields:
+        words = "; ".join(f"{field.field}: {field.before} -> {field.after}" for field in fields)
+        app.note(f"warning: the next `gridbyoc bootstrap` of {file} would change {words}.")
+        app.note("  Write it into the stack file (--write does so with an edit), or leave it to bootstrap.")
 
 
 @group("clusters")
@@ -30,7 +236,6 @@ def clusters() -> None:
 @pass_app
 def list_(app: App, stack_file: str | None, url: str | None, dialect: DialectName | None) -> None:
     """Show every cluster that is not deleted: id, name, type, status, created (UTC)."""
-    from gridbyoc.cli.cluster_table import cluster_rows
     from gridbyoc.steps.report import cluster_object
 
     found = registrar_of(app, plane_of(app, stack_file, dialect), url).list()
@@ -79,7 +284,7 @@ def wait(
 
     Ends with status 5 where the cluster fails and 6 where the time is over.
     """
-    from gridbyoc.cli.watching import WaitChoices, watch
+    from gridbyoc.cli.plane import WaitChoices, watch
     from gridbyoc.errors import ClusterNotFoundError
 
     plane = plane_of(app, stack_file, dialect)
@@ -110,9 +315,8 @@ def create(app: App, name: str, stack_file: str | None, edit_before_creation: bo
     `gridbyoc bootstrap` makes the role and all clusters; this adds one and touches nothing else. Safe to run again:
     a cluster of that name and role is left as it is.
     """
-    from gridbyoc.cli.cluster_table import cluster_rows
     from gridbyoc.cli.editing import edit_request
-    from gridbyoc.steps.create import create_cluster
+    from gridbyoc.steps.clusters import create_cluster
 
     editor = (lambda _spec, body: edit_request(app, body)) if edit_before_creation else None
     found = default_stack_file(app, stack_file) or "gridbyoc.yaml"
@@ -147,3 +351,123 @@ def show_cluster(app: App, cluster: Cluster, *, one_line: bool = False) -> None:
 
 for _command in (list_, get, create, edit, wait):
     clusters.add_command(_command)
+
+
+COLUMNS = ("id", "name", "type", "status", "created")
+
+
+def cluster_rows(clusters: Iterable[Cluster]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns and rows: id, name, type, status (``terminating`` while a deletion is under way), created (UTC)."""
+    return COLUMNS, [(c.id, c.name, c.cluster_type, c.status, minute(c.created_at)) for c in clusters]
+
+
+@command("register")
+@click.argument("name")
+@click.option("--role-arn", required=True, help="The ARN of the role that the control plane assumes.")
+@click.option(
+    "--external-id-file", default=None, metavar="FILE", help="A file that holds the external id; - is standard input."
+)
+@click.option(
+    "--external-id-env", default=None, metavar="VARIABLE", help="The environment variable that holds the external id."
+)
+@click.option("--region", default="us-east-1", show_default=True, help="The AWS region of the cluster.")
+@click.option("--instance-types", default=None, metavar="A,B", help="Instance types, separated by commas.")
+@click.option("--cost-savings", is_flag=True, help="Use the cost-saving performance profile.")
+@click.option("--edit-before-creation", is_flag=True, help="Open $VISUAL or $EDITOR on the request first.")
+@click.option("--wait", is_flag=True, help="Wait until the cluster runs.")
+@plane_options
+@wait_options
+@pass_app
+def register(
+    app: App,
+    name: str,
+    role_arn: str,
+    external_id_file: str | None,
+    external_id_env: str | None,
+    region: str,
+    instance_types: str | None,
+    cost_savings: bool,
+    edit_before_creation: bool,
+    wait: bool,
+    stack_file: str | None,
+    url: str | None,
+    dialect: DialectName | None,
+    wait_timeout: float | None,
+    poll_interval: float,
+    failed_grace: float | None,
+) -> None:
+    """Create the cluster NAME through a role that you have already.
+
+    The external id comes from --external-id-file, --external-id-env or a question without echo; never from the
+    command line, where others could see it. Safe to run again: a cluster of that name and role is taken as it is.
+    """
+    from gridbyoc.cli.plane import WaitChoices, watch
+    from gridbyoc.control_plane.model import Grant
+
+    spec = _spec(name, instance_types, cost_savings)
+    grant = Grant(role_arn, _external_id(app, external_id_file, external_id_env), region)
+    plane = plane_of(app, stack_file, dialect)
+    registrar = registrar_of(app, plane, url)
+    created = _create(app, registrar, spec, grant, edit=edit_before_creation)
+    cluster = created.cluster
+    if wait:
+        choices = WaitChoices(wait_timeout, poll_interval, failed_grace)
+        cluster = watch(app, registrar, cluster, dialect=plane.type, target="running", choices=choices)
+    show_cluster(app, cluster, one_line=True)
+    after_cluster(app, cluster)
+
+
+def _spec(name: str, instance_types: str | None, cost_savings: bool) -> ClusterSpec:
+    from gridbyoc.control_plane.settings import check_unique
+    from gridbyoc.stack.model import ClusterSpec, InstanceType
+
+    types = tuple(item.strip() for item in (instance_types or "").split(",") if item.strip())
+    if instance_types is not None and not types:
+        raise UsageError("--instance-types names none.", fix="Name some, or leave it out.", rerun=SAFE_NOTHING_DONE)
+    check_unique(types)
+    return ClusterSpec(name, tuple(InstanceType(item) for item in types), "cost-saving" if cost_savings else None)
+
+
+def _external_id(app: App, path: str | None, variable: str | None) -> Secret:
+    from gridbyoc.stack.secret import Secret
+
+    if path and variable:
+        raise UsageError("--external-id-file and --external-id-env cannot go together.", rerun=SAFE_NOTHING_DONE)
+    if path:
+        return secret_from_file(app, path, "external id")
+    if variable:
+        return secret_from_env(app, variable, "external id")
+    if not app.interactive:
+        raise UsageError(
+            "No external id was given, and there is no terminal to ask on.",
+            fix="Give it with --external-id-file or --external-id-env.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return Secret(app.prompt("External id", hidden=True).strip())
+
+
+def _create(app: App, registrar: Registrar, spec: ClusterSpec, grant: Grant, *, edit: bool) -> Created:
+    from gridbyoc.control_plane.settings import check_grant
+
+    check_grant(grant.role_arn, grant.external_id, grant.region)
+    registrar.check(spec)
+    body = None
+    if edit:
+        from gridbyoc.cli.editing import edit_request
+
+        body = edit_request(app, registrar.request(spec, grant))
+    created = registrar.create(spec, grant, body=body)
+    if created.adopted:
+        _say(app, f"The cluster {created.cluster.name} existed already with this role: it is taken as it is.")
+        for change in registrar.diff(created.cluster, spec, grant) if body is None else ():
+            _say(app, f"It differs from what was asked for: {change.field}: {change.before} -> {change.after}.")
+    else:
+        _say(app, f"The cluster {created.cluster.name} ({created.cluster.id}) was created.")
+    return created
+
+
+def _say(app: App, text: str) -> None:
+    if app.json:
+        app.record({"type": "note", "message": text, "level": "info"})
+    else:
+        app.note(text)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,14 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, default_stack_file, group, load_stack, pass_app, stack_option
 from gridbyoc.cli.running import now
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, UsageError
+from gridbyoc.stack.words import minute
 
 if TYPE_CHECKING:
     from gridbyoc.aws import AwsSession, Caller
+    from gridbyoc.aws.credential_source import CredentialSource
     from gridbyoc.stack.model import Stack
-    from gridbyoc.steps.credentials import Found
-    from gridbyoc.steps.credentials_delete import Doomed
-    from gridbyoc.steps.credentials_wanted import Asked
+    from gridbyoc.steps.credentials import Asked, Doomed, Found
+
 
 USES = ("all", "plan", "bootstrap", "destroy", "doctor", "verify", "leftovers", "state-init")
 
@@ -53,7 +55,6 @@ def show(app: App, stack_file: str | None, profile: str | None) -> None:
     """Show which AWS credentials are used: source, account, principal, and when they expire. Never the keys."""
     from gridbyoc.aws import caller_identity
     from gridbyoc.aws.credential_source import credential_source
-    from gridbyoc.cli.credential_words import source_lines, source_object
 
     session, stack = _session(app, stack_file, profile)
     source = credential_source(session, app.environ, app.home)
@@ -101,9 +102,8 @@ def create_user(
     you can have them: `aws configure sso`, or a role.
     """
     from gridbyoc.aws.profile_file import readable_by_others
-    from gridbyoc.cli.credential_words import use_lines
     from gridbyoc.steps.credentials import create_user as create
-    from gridbyoc.steps.credentials_wanted import wanted_of
+    from gridbyoc.steps.credentials import wanted_of
 
     asked = _asked(name, options)
     session, stack, caller = _account(app, stack_file, profile, asked)
@@ -143,7 +143,7 @@ def delete_user(
 
     Only what carries gridbyoc's tag is touched. Killed anywhere, run it again.
     """
-    from gridbyoc.steps.credentials_delete import delete_user as delete
+    from gridbyoc.steps.credentials import delete_user as delete
 
     asked = _asked(name, options)
     session, _, caller = _account(app, stack_file, profile, asked)
@@ -164,7 +164,7 @@ def delete_user(
 def _session(app: App, stack_file: str | None, profile: str | None, new: str = "") -> tuple[AwsSession, Stack | None]:
     """A session in the stack's region with ``profile``, else the stack's, unless that is the one that will be made."""
     from gridbyoc.aws import open_session
-    from gridbyoc.aws.own_region import own_region
+    from gridbyoc.aws.identity import own_region
     from gridbyoc.stack.defaults import REGION
 
     found = default_stack_file(app, stack_file)
@@ -178,7 +178,7 @@ def _account(
     app: App, stack_file: str | None, profile: str | None, asked: Asked
 ) -> tuple[AwsSession, Stack | None, Caller]:
     from gridbyoc.aws import caller_identity, guard_account
-    from gridbyoc.steps.credentials_wanted import check
+    from gridbyoc.steps.credentials import check
 
     session, stack = _session(app, stack_file, profile, asked.profile_name)
     check(asked, session.region)
@@ -188,7 +188,7 @@ def _account(
 
 
 def _asked(name: str, options: Mapping[str, Any]) -> Asked:
-    from gridbyoc.steps.credentials_wanted import Asked
+    from gridbyoc.steps.credentials import Asked
 
     uses, full_access = options.get("uses", ()), options.get("iam_full_access", False)
     if uses and full_access:
@@ -210,7 +210,6 @@ def _asked(name: str, options: Mapping[str, Any]) -> Asked:
 
 
 def _approve(app: App, found: Found, *, yes: bool) -> bool:
-    from gridbyoc.cli.credential_words import RECOMMENDATION
 
     for line in RECOMMENDATION if found.user is None else ():
         app.note(line)
@@ -231,10 +230,69 @@ def _tell(app: App, title: str, lines: tuple[str, ...]) -> None:
 
 
 def _without_keys(app: App) -> str:
-    from gridbyoc.cli.credential_words import without_keys
 
     return without_keys(app.environ)
 
 
 for _command in (show, create_user, delete_user):
     credentials.add_command(_command)
+
+
+RECOMMENDATION = (
+    "A user's access key lasts until somebody deletes it, and so does a leaked one. AWS recommends instead:",
+    "  for people:     `aws configure sso`, then `aws sso login`",
+    "  with a role:    `aws configure set role_arn ROLE_ARN --profile gridbyoc` (and source_profile likewise)",
+    "  in a pipeline:  `gridbyoc policy --as github --repository ORG/REPO --branch main > role.tf` (a role by OIDC)",
+)
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def source_object(source: CredentialSource, caller: Caller) -> dict[str, Any]:
+    """The credentials in use as JSON; no keys."""
+    return {
+        "type": "credentials",
+        "source": source.kind,
+        "profile": source.profile,
+        "account_id": caller.account_id,
+        "arn": caller.arn,
+        "partition": caller.partition,
+        "temporary": source.temporary,
+        "expires": source.expires.isoformat() if source.expires else None,
+        "renews": source.renews,
+    }
+
+
+def source_lines(source: CredentialSource, caller: Caller, now: datetime) -> Iterator[str]:
+    """The same for people."""
+    yield f"source     {source.text}"
+    yield f"account    {caller.account_id}" + (f" ({caller.partition})" if caller.partition != "aws" else "")
+    yield f"principal  {caller.arn}"
+    yield f"expires    {_expiry(source, now)}"
+
+
+def _expiry(source: CredentialSource, now: datetime) -> str:
+    renewed = ", then renewed by itself" if source.renews else ""
+    if source.expires is None:
+        never = "never: a long-lived access key (AWS recommends short-term credentials, `aws configure sso`)"
+        return "not known: temporary credentials" + renewed if source.temporary or source.renews else never
+    minutes = int((source.expires - now).total_seconds() // 60)
+    return f"{minute(source.expires)}, in {minutes} min{renewed}"
+
+
+def without_keys(environ: Mapping[str, str]) -> str:
+    """``env -u ...`` for the keys that the environment has; they win over AWS_PROFILE."""
+    names = [f"-u {name}" for name in KEYS if environ.get(name)]
+    return f"env {' '.join(names)} " if environ.get(KEYS[0]) else ""
+
+
+def use_lines(profile: str, file: Path, environ: Mapping[str, str], home: Path) -> tuple[str, ...]:
+    """How the new profile is used from here: in the stack file, or in front of one command.
+
+    ``file`` is named where AWS programs would look elsewhere.
+    """
+    from gridbyoc.aws.profile_file import credentials_file
+
+    elsewhere = credentials_file(environ, home) != file
+    place = f"AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(file))} " if elsewhere else ""
+    in_file = f"aws: {{profile: {profile}}} in the stack file" + (f", with {place.strip()}" if elsewhere else "")
+    return (in_file, f"{without_keys(environ)}{place}AWS_PROFILE={profile} gridbyoc bootstrap")

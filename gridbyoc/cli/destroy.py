@@ -61,7 +61,7 @@ def _show(app: App, stack: str, done: Destroyed) -> None:
 
 def _ask(app: App, stack: str, doomed: Doomed) -> bool:
     from gridbyoc.show.leftovers import leftover_rows
-    from gridbyoc.show.table import plain_table
+    from gridbyoc.show.markdown import plain_table
 
     app.note("This deletes, for good:")
     for cluster in doomed.clusters:

@@ -9,8 +9,7 @@ import click
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import command, pass_app, stack_option, url_option
-from gridbyoc.cli.running import terraform_options
-from gridbyoc.cli.scenes import open_scene
+from gridbyoc.cli.running import open_scene, terraform_options
 from gridbyoc.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -46,8 +45,7 @@ def doctor(
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
     from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
-    from gridbyoc.steps.preflight.examine import blocks, examine
-    from gridbyoc.steps.preflight.selection import selection
+    from gridbyoc.steps.preflight.examine import blocks, examine, selection
 
     wanted = selection(KINDS, only, skip)
     scene = open_scene(app, stack_file, url=url, terraform_bin=terraform_bin)
@@ -62,8 +60,7 @@ def doctor(
 
 
 def _show(app: App, findings: Sequence[Finding], region: str, *, blocked: bool) -> None:
-    from gridbyoc.show.preflight import preflight_markdown, preflight_object, preflight_summary
-    from gridbyoc.show.preflight_terminal import write_preflight
+    from gridbyoc.show.preflight import preflight_markdown, preflight_object, preflight_summary, write_preflight
 
     if app.json:
         app.object(preflight_object(findings, region=region, blocked=blocked))

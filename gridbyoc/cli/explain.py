@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-import click
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
 
+import click
+from click.shell_completion import get_completion_class
+
+import gridbyoc
+from gridbyoc import errors
+from gridbyoc.aws.policy.parse import PolicyDocumentError
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, pass_app
-from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError, UsageError
+from gridbyoc.errors.cards import CARDS, Card
+from gridbyoc.steps.preflight.catalogue import KINDS
+from gridbyoc.steps.preflight.model import Kind
+from gridbyoc.steps.verify import QUESTIONS, Question
 
 
 @command("explain", formats=("text", "json"))
@@ -18,7 +32,6 @@ def explain(app: App, code: str | None) -> None:
     Codes are of failures, errors, and the checks of `doctor` and `verify`. docs/failures.md has every failure on one
     page.
     """
-    from gridbyoc.cli.explanations import EXPLANATIONS
 
     if code is None:
         _list(app)
@@ -34,7 +47,6 @@ def explain(app: App, code: str | None) -> None:
 
 
 def _list(app: App) -> None:
-    from gridbyoc.cli.explanations import EXPLANATIONS
 
     if app.json:
         app.object([found.fields() for found in EXPLANATIONS.values()])
@@ -43,7 +55,6 @@ def _list(app: App) -> None:
 
 
 def _unknown(code: str) -> UsageError:
-    from gridbyoc.cli.explanations import EXPLANATIONS
     from gridbyoc.stack.words import nearest
 
     close = nearest(code, EXPLANATIONS)
@@ -52,3 +63,120 @@ def _unknown(code: str) -> UsageError:
         fix=(f"Did you mean {close}? " if close else "") + "`gridbyoc explain` lists them all.",
         rerun=SAFE_NOTHING_DONE,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a code stands for; ``cause``, ``fix``, ``rerun`` and ``link`` are empty where there is nothing to say."""
+
+    code: str
+    kind: Literal["failure", "error", "check"]
+    title: str
+    cause: str = ""
+    fix: str = ""
+    rerun: str = ""
+    exit_status: int | None = None
+    link: str = ""
+
+    def fields(self) -> Mapping[str, str | int]:
+        """As a JSON object, without what is empty."""
+        named = {name: getattr(self, name) for name in ("code", "kind", "title", "cause", "fix", "rerun", "link")}
+        status = {} if self.exit_status is None else {"exit_status": self.exit_status}
+        return {name: value for name, value in {**named, **status}.items() if value != ""}
+
+    def lines(self) -> list[str]:
+        """For a person: the form of an error's words."""
+        lines = [f"{self.code}: {self.title}"]
+        lines += [f"  why: {self.cause}"] if self.cause else []
+        lines += [f"  do:  {self.fix}"] if self.fix else []
+        lines += [f"  exit status: {self.exit_status}"] if self.exit_status is not None else []
+        lines += [f"  more: {self.link}"] if self.link else []
+        return [*lines, f"  {self.rerun}"] if self.rerun else lines
+
+
+CHECK_REMEDY = (
+    "`gridbyoc doctor --only {0.code}` looks at it alone and names what to do in this account. `--skip {0.code}` "
+    "leaves it out of a run."
+)
+VERIFY_REMEDY = (
+    "`gridbyoc verify` names the policy and its statement. `gridbyoc bootstrap` puts the role back to what the stack "
+    "file says; what is meant to be there is declared in the stack file."
+)
+
+
+def of_card(card: Card) -> Explanation:
+    """A failure card, with words in capitals where a message would tell the names."""
+    known = card.filled({})
+    return Explanation(card.code, "failure", known.title, known.cause, known.fix, card.rerun)
+
+
+def of_error(error: type[errors.GridbyocError]) -> Explanation:
+    """A class of errors, by its docstring."""
+    meaning = " ".join((error.__doc__ or "").partition("\n\n")[0].split()).replace("``", "`")
+    return Explanation(error.code, "error", meaning, fix=error.remedy, exit_status=int(error.exit_status))
+
+
+def of_kind(kind: Kind) -> Explanation:
+    """A check of the preflight."""
+    meaning = " ".join(kind.meaning.split())
+    return Explanation(kind.code, "check", kind.title, meaning, CHECK_REMEDY.format(kind), link=kind.link)
+
+
+def of_question(question: Question) -> Explanation:
+    """A finding of ``verify``."""
+    meaning = f"Not `pass`: {question.otherwise}."
+    return Explanation(question.code, "check", question.asked, meaning, VERIFY_REMEDY, link="docs/verify.md")
+
+
+def _all() -> Iterator[Explanation]:
+    yield from map(of_card, CARDS)
+    for found in vars(errors).values():
+        if isinstance(found, type) and issubclass(found, errors.GridbyocError):
+            yield of_error(found)
+    yield of_error(PolicyDocumentError)
+    yield from map(of_kind, KINDS)
+    yield from map(of_question, QUESTIONS)
+
+
+EXPLANATIONS: Mapping[str, Explanation] = MappingProxyType(
+    {one.code: one for one in sorted(_all(), key=lambda one: one.code)}
+)
+"""By code, in the order of the codes."""
+
+
+@command("version")
+@pass_app
+def version(app: App) -> None:
+    """Show the versions of gridbyoc, Python and the Terraform that would be used."""
+    from gridbyoc.terraform import find_binary
+
+    try:
+        binary = find_binary(None, app.environ)
+        terraform = f"{'.'.join(map(str, binary.version))} ({binary.flavour}, {binary.path})"
+    except TerraformError as error:
+        terraform = f"none: {error.what}"
+    versions = {"gridbyoc": gridbyoc.__version__, "python": platform.python_version(), "terraform": terraform}
+    if app.json:
+        app.object(versions)
+        return
+    for name, value in versions.items():
+        app.line(f"{name:<10} {value}")
+
+
+@command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@pass_app
+def completion(app: App, shell: str) -> None:
+    """Print the completion script for SHELL.
+
+    \b
+    bash: gridbyoc completion bash > ~/.local/share/bash-completion/completions/gridbyoc
+    zsh:  gridbyoc completion zsh > "${fpath[1]}/_gridbyoc"
+    fish: gridbyoc completion fish > ~/.config/fish/completions/gridbyoc.fish
+    """
+    from gridbyoc.cli.main import cli
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise UsageError(f"There is no completion for {shell}.")
+    app.document(found(cli, {}, "gridbyoc", "_GRIDBYOC_COMPLETE").source().rstrip("\n"))

@@ -10,14 +10,59 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.fleet_matrix import matrix
 from gridbyoc.cli.next_step import after_fleet
-from gridbyoc.cli.options import Command, Group, pass_app
-from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, InterruptedRunError
+from gridbyoc.cli.options import Command, Group, command, pass_app
+from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.fleet.carry_out import FleetReport, Wanted
     from gridbyoc.steps.fleet.model import Member, Verb
+    from gridbyoc.steps.fleet.run import FleetReport, Wanted
+
+
+@command("matrix", short_help="Write the shards of a CI engine's matrix.")
+@click.argument("paths", nargs=-1, type=str)
+@click.option("--since", default=None, metavar="REV", help="Only stacks that changed since this Git revision.")
+@click.option("--untracked", is_flag=True, help="Files that Git does not know yet count as changed, too.")
+@click.option(
+    "--shards", type=click.IntRange(min=1), default=None, metavar="N", help="Jobs at most (default: one a stack)."
+)
+@click.option(
+    "--for",
+    "engine",
+    type=click.Choice(["github", "gitlab", "argo", "json"]),
+    default="json",
+    show_default=True,
+    help="The engine that reads it.",
+)
+@click.option(
+    "--verb",
+    type=click.Choice(["validate", "plan", "bootstrap", "drift", "status", "destroy"]),
+    default="bootstrap",
+    show_default=True,
+    help="What the jobs will run: its last durations balance the shards.",
+)
+@pass_app
+def matrix(
+    app: App, paths: tuple[str, ...], since: str | None, untracked: bool, shards: int | None, engine: str, verb: str
+) -> None:
+    """Write the shards of a CI engine's matrix: the stacks in PATHS (default: here), the longest first.
+
+    A stack has changed where its file, a base that it extends, or a file of its module has, in the working tree as in
+    commits. Stack files that were deleted are told on stderr: nothing is destroyed for them.
+    """
+    from gridbyoc.show.fleet import matrix_text
+    from gridbyoc.stack.words import escaped
+    from gridbyoc.steps.fleet.matrix import Since, make_matrix
+
+    if untracked and since is None:
+        raise UsageError("--untracked needs --since.", fix="Give both, or none of them.", rerun=SAFE_NOTHING_DONE)
+    wanted = Since(since, untracked) if since is not None else None
+    made = make_matrix(paths or (".",), app.cwd, app.environ, since=wanted, shards=shards, verb=verb)
+    for path in made.deleted:
+        gone = f"{escaped(path)} was deleted, and with it nothing in AWS"
+        app.note(f"warning: {gone}: destroy its stack from a revision that has it.")
+    app.document(matrix_text(made, engine, verb))  # type: ignore[arg-type]  # click has checked the choice
+
 
 VERBS = {
     "validate": ("stackfile", "List every problem of each stack file."),
@@ -87,7 +132,7 @@ def _command(verb: str) -> click.Command:
 
 
 def _wanted(verb: str, options: tuple[str, ...], given: Mapping[str, Any]) -> Wanted:
-    from gridbyoc.steps.fleet.carry_out import Wanted
+    from gridbyoc.steps.fleet.run import Wanted
 
     return Wanted(
         _verb(verb),
@@ -179,8 +224,8 @@ def _run(app: App, paths: tuple[str, ...], wanted: Wanted) -> int:
 
     from gridbyoc.cli.running import now
     from gridbyoc.show.fleet import fleet_view
-    from gridbyoc.steps.fleet.carry_out import Surroundings, carry_out
     from gridbyoc.steps.fleet.find import find_members
+    from gridbyoc.steps.fleet.run import Surroundings, carry_out
 
     members = find_members(paths or (".",), app.cwd, environ=app.environ)
     if wanted.verb == "destroy" and _YES_DESTROY not in wanted.options:
@@ -198,7 +243,7 @@ def _run(app: App, paths: tuple[str, ...], wanted: Wanted) -> int:
 
 def _ask(app: App, members: Sequence[Member]) -> None:
     """Ask for the one stack's name, or for the number of several: typing fifty names would be read by nobody."""
-    from gridbyoc.show.table import plain_table
+    from gridbyoc.show.markdown import plain_table
     from gridbyoc.stack.words import counted, escaped
 
     app.note("This deletes, for good, the clusters and the role of:")

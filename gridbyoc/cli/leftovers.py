@@ -102,7 +102,7 @@ def _work(
 def _announce(app: App, found: Found) -> bool:
     """Show what would be deleted; whether that is nothing at all, so that there is nothing to ask."""
     from gridbyoc.show.leftovers import leftover_rows
-    from gridbyoc.show.table import plain_table
+    from gridbyoc.show.markdown import plain_table
 
     doomed: tuple[Leftover, ...] = tuple(one for one in found.ledger.leftovers if not one.kept)
     app.note(f"To be deleted, in this order ({len(doomed)} of {len(found.ledger.leftovers)}):")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +21,6 @@ import gridbyoc
 from gridbyoc.cli.app import App
 from gridbyoc.cli.github_log import log_of
 from gridbyoc.cli.options import Group
-from gridbyoc.cli.path_variables import absolute_paths
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
     ExitStatus,
@@ -34,10 +34,64 @@ from gridbyoc.errors import (
 )
 from gridbyoc.stack.words import json_text, plain_text
 
+EXPANDED_BY_BOTO3 = frozenset({"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"})
+"""``botocore.configloader.raw_config_parse`` expands ``$NAME`` and ``~`` in these, whatever files there are."""
+FILES = (
+    *sorted(EXPANDED_BY_BOTO3),
+    "AWS_CA_BUNDLE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_LOGIN_CACHE_DIRECTORY",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "CURL_CA_BUNDLE",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_SSL_CAINFO",
+    "NETRC",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "TF_CLI_CONFIG_FILE",
+    "TF_PLUGIN_CACHE_DIR",
+)
+LISTS = ("AWS_DATA_PATH", "SSL_CERT_DIR")
+"""Several directories, with ``os.pathsep`` between them."""
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{([^}]*)\})", re.ASCII)
+
+
+def absolute_paths(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    """The variables that name a path in another way than by an absolute one, with the absolute path instead.
+
+    ``~`` and ``$NAME`` are expanded as boto3 does; a name that boto3 takes as it stands stays if there is such a file.
+    """
+    found: dict[str, str] = {}
+    for name in (*FILES, *LISTS):
+        given = environ.get(name, "")
+        parts = given.split(os.pathsep) if name in LISTS else [given]
+        literally = name not in EXPANDED_BY_BOTO3
+        made = os.pathsep.join(_absolute(part, environ, cwd, literally=literally) for part in parts)
+        if made != given:
+            found[name] = made
+    return found
+
+
+def _absolute(text: str, environ: Mapping[str, str], cwd: Path, *, literally: bool) -> str:
+    if not text:
+        return text
+    as_given = os.path.join(cwd, text)  # noqa: PTH118 - a Path would drop a last "/." or "//", which is not ours to change
+    return as_given if literally and os.path.lexists(as_given) else os.path.join(cwd, _expanded(text, environ))  # noqa: PTH118
+
+
+def _expanded(text: str, environ: Mapping[str, str]) -> str:
+    """As ``os.path.expandvars`` and ``expanduser`` do, from ``environ``: a variable that is not set stays as it is."""
+    text = _VARIABLE.sub(lambda match: environ.get(match[1] or match[2] or "", match[0]), text)
+    home = environ.get("HOME", "")
+    if home and (text == "~" or text.startswith("~/")):
+        return home.rstrip("/") + text[1:]
+    return os.path.expanduser(text)  # noqa: PTH111 - a Path raises for a user that is not known
+
+
 COMMANDS = {
     "new": ("stackfile", "Write a commented starter stack file."),
     "validate": ("stackfile", "List every problem of a stack file."),
-    "fmt": ("fmt", "Lay out stack files in one way."),
+    "fmt": ("stackfile", "Lay out stack files in one way."),
     "schema": ("stackfile", "Print the stack file's JSON Schema."),
     "render": ("plan", "Write the Terraform root module of a stack."),
     "plan": ("plan", "Show what bootstrap would change, on both sides."),
@@ -48,7 +102,7 @@ COMMANDS = {
     "drift": ("drift", "Where both sides differ from the stack file."),
     "report": ("report", "One HTML page about a stack."),
     "outputs": ("outputs", "Show role ARN, role name and external id."),
-    "register": ("register", "Create a cluster through a role you have."),
+    "register": ("clusters", "Create a cluster through a role you have."),
     "clusters": ("clusters", "List, get, create, edit and wait for clusters."),
     "login": ("account", "Log in to the control plane."),
     "credentials": ("credentials", "Which AWS credentials are used; an IAM user."),
@@ -65,8 +119,8 @@ COMMANDS = {
     "doctor": ("doctor", "Check what a bootstrap needs, before it begins."),
     "explain": ("explain", "What a code means, and what to do about it."),
     "quotas": ("quotas", "Limits, use and need; ask AWS for more."),
-    "completion": ("completion", "Print a shell completion script."),
-    "version": ("version", "Show versions."),
+    "completion": ("explain", "Print a shell completion script."),
+    "version": ("explain", "Show versions."),
 }
 """Command → its file in this package and its line in ``--help`` (so that help loads none of them)."""
 

@@ -18,7 +18,7 @@ from gridbyoc.cli.options import DEFAULT_STACK
 if TYPE_CHECKING:
     from gridbyoc.aws.leftovers import Ledger
     from gridbyoc.control_plane.model import Cluster
-    from gridbyoc.steps.fleet.carry_out import FleetReport
+    from gridbyoc.steps.fleet.run import FleetReport
     from gridbyoc.steps.report import Report
 
 FOLLOWING: Mapping[str, tuple[str, str]] = {

@@ -34,7 +34,7 @@ def outputs(
         # GitHub hides the value in the log from here on. On stderr, which it reads too: `X=$(gridbyoc outputs ...)` and
         # a pipe to jq would swallow the command on stdout.
         # https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log
-        from gridbyoc.show.ci.github import mask_command
+        from gridbyoc.show.ci import mask_command
 
         app.command(mask_command(external_id))
     values = {"role_arn": found.role_arn, "role_name": found.role_name or "", "external_id": external_id}

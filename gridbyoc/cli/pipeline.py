@@ -134,7 +134,7 @@ def _check_for_jobs(app: App, stack: Stack, file: str) -> None:
 
 def _from_root(app: App, path: str) -> str:
     """The path from the current directory, which is taken for the repository's root."""
-    from gridbyoc.render.pipelines.settings import check_path
+    from gridbyoc.render.pipelines import check_path
 
     try:
         found = os.path.relpath(app.cwd / path, app.cwd)

@@ -132,8 +132,8 @@ def _made(app: App, run: Run, asked: Asked) -> Review:
 
 
 def _show(app: App, found: Review, asked: Asked) -> None:
+    from gridbyoc.show.markdown import width_of
     from gridbyoc.show.plan import plan_lines, review_object
-    from gridbyoc.show.table import width_of
 
     asked.reporting.planned(found, bundle=asked.out or "", brief=asked.brief)
     if app.json:

@@ -13,7 +13,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 
 if TYPE_CHECKING:
     from gridbyoc.aws.permissions import Need
-    from gridbyoc.render.policy import GithubTrust
+    from gridbyoc.render.module import GithubTrust
     from gridbyoc.stack.model import Stack
 
 USES = ("all", "plan", "bootstrap", "destroy", "doctor", "quotas", "verify", "leftovers", "state-init")
@@ -94,7 +94,7 @@ def policy(
 
 def _print_terraform(app: App, document: dict[str, Any], name: str, partition: str, jobs: Jobs | None) -> None:
     from gridbyoc.aws.permissions import split_document
-    from gridbyoc.render.policy import policy_hcl
+    from gridbyoc.render.module import policy_hcl
 
     text = policy_hcl(split_document(document), name, _trust(jobs, partition) if jobs else None).rstrip("\n")
     if app.json:
@@ -104,7 +104,7 @@ def _print_terraform(app: App, document: dict[str, Any], name: str, partition: s
 
 
 def _trust(jobs: Jobs, partition: str) -> GithubTrust:
-    from gridbyoc.render.policy import github_trust
+    from gridbyoc.render.module import github_trust
 
     if not jobs.repository:
         raise _usage(
@@ -157,7 +157,7 @@ def _account(account_id: str | None) -> str | None:
 
 
 def _name(name: str | None, stack: Stack | None) -> str:
-    from gridbyoc.stack.rules.iam import role_name_fault
+    from gridbyoc.stack.rules.role import role_name_fault
 
     wanted = name or (f"gridbyoc-{stack.name}"[:60] if stack else "gridbyoc")
     fault = role_name_fault(wanted, 64)

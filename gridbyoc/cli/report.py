@@ -13,7 +13,7 @@ from gridbyoc.cli.running import Duration, open_run, terraform_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, UsageError
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.page.model import Page
+    from gridbyoc.steps.page import Page
 
 BEGINNING = 4096
 """Bytes of a file that tell whether it is a page of ours."""
@@ -55,14 +55,14 @@ def report(
 
     Only reads, needs no lock, and leaves nothing behind but the page (docs/reading.md).
     """
-    from gridbyoc.steps.page.gather import Wanted, gather
+    from gridbyoc.steps.page import Wanted, gather
     from gridbyoc.steps.run import Choices
 
     with open_run(app, stack_file, overrides, "report", Choices(terraform_bin, url), lock=False) as run:
         target = _target(app, out or f"gridbyoc-{run.stack.name}.html", force=force)
         page = gather(run, Wanted(not no_checks, deadline))
     if app.json:
-        from gridbyoc.show.page.data import page_object
+        from gridbyoc.show.page.html import page_object
 
         app.object(page_object(page))
     if not app.json or out:
@@ -97,10 +97,10 @@ def _target(app: App, out: str, *, force: bool) -> Path | None:
 def _write(app: App, page: Page, target: Path | None) -> None:
     from gridbyoc.render import data_dir
     from gridbyoc.show.page.html import page_html
-    from gridbyoc.show.page.words import redacted
+    from gridbyoc.show.page.tables import redacted
     from gridbyoc.stack.files import write_atomic
     from gridbyoc.stack.words import minute
-    from gridbyoc.steps.page.gather import NOT_ASKED
+    from gridbyoc.steps.page import NOT_ASKED
 
     text = page_html(page, data_dir("templates"))
     if target is None:

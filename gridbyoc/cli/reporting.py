@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import click
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.reported import placed_finding, plan_outputs, truth, warning_of
 from gridbyoc.errors import SAFE_NOTHING_DONE, GridbyocError, Problem, StackError, TerraformError, UsageError
 
 if TYPE_CHECKING:
@@ -23,15 +22,53 @@ if TYPE_CHECKING:
     from gridbyoc.steps.review.review import Review
     from gridbyoc.steps.run import Run
 
+
+def placed_finding(event: Event) -> FindingMade | None:
+    """What the preflight did not let pass, and belongs to the stack file."""
+    from gridbyoc.steps.events import FindingMade
+
+    return event if isinstance(event, FindingMade) and event.path and event.verdict != "pass" else None
+
+
+def warning_of(event: Event) -> str:
+    """What an event warns of, in a line; empty for one that does not."""
+    from gridbyoc.steps.events import FindingMade, Note
+
+    if isinstance(event, Note):
+        return event.message if event.level == "warning" else ""
+    if isinstance(event, FindingMade) and event.verdict != "pass":
+        return f"{event.code} {event.check}: {event.verdict}: {event.read}. {event.fix}".strip()
+    return ""
+
+
+def plan_outputs(found: Review, bundle: str) -> dict[str, str]:
+    """A GitHub job's outputs; ``bundle`` is the file, empty where none was written."""
+    plan, counts = found.plan, found.plan.terraform
+    actions = [change.action for change in plan.clusters]
+    return {
+        "has_changes": truth(plan.has_changes),
+        "adds": str((counts.add if counts else 0) + actions.count("create")),
+        "changes": str((counts.change if counts else 0) + actions.count("update")),
+        "destroys": str(len(plan.destroys)),
+        "destroyed": "\n".join(plan.destroys),
+        "bundle": bundle,
+    }
+
+
+def truth(value: bool) -> str:
+    """As a workflow's expressions have it."""
+    return "true" if value else "false"
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 Platform = Literal["github", "gitlab", "none"]
 KINDS = (".md", ".markdown", ".json")
 """What a report file's name may end in."""
 MOST_ANNOTATIONS = 10
-"""Of a level and step: https://github.com/actions/toolkit/blob/main/docs/problem-matchers.md#limitations"""
+"""Of a level and step: https://ci.com/actions/toolkit/blob/main/docs/problem-matchers.md#limitations"""
 LARGEST_SUMMARY = 1024 * 1024
 """Bytes of a step's summary:
-https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits"""
+https://docs.ci.com/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits"""
 LEFT_OUT = "A report of gridbyoc is left out: the step's summary would be larger than 1 MiB. The log has it."
 
 
@@ -63,21 +100,20 @@ class Reporting:
 
     def planned(self, found: Review, *, bundle: str = "", brief: bool = False) -> None:
         """Hand on a plan's review: report files, stdout in Markdown, the platform. ``brief``: no resources."""
-        from gridbyoc.show.ci import gitlab
-        from gridbyoc.show.plan import review_object
-        from gridbyoc.show.review import review_markdown
+        from gridbyoc.show import ci
+        from gridbyoc.show.plan import review_markdown, review_object
 
         text = review_markdown(found, brief=brief)
         self._hand_on(text, review_object(found))
         if self.platform == "github":
             self._github(text, plan_outputs(found, bundle))
         elif self.platform == "gitlab":
-            self._write(gitlab.TERRAFORM_REPORT, json.dumps(gitlab.terraform_report(found.plan)))
+            self._write(ci.TERRAFORM_REPORT, json.dumps(ci.terraform_report(found.plan)))
             self._code_quality()
 
     def applied(self, report: Report) -> None:
         """The same for a run that is over."""
-        from gridbyoc.show.applied import report_markdown
+        from gridbyoc.show.plan import report_markdown
 
         text = report_markdown(report, self.warnings)
         self._hand_on(text, report.as_json())
@@ -86,38 +122,38 @@ class Reporting:
 
     def problems(self, found: Sequence[tuple[str, Problem]]) -> None:
         """Hand on a stack file's problems, each with its level: annotations, or a Code Quality report."""
-        from gridbyoc.show.ci import github, gitlab
+        from gridbyoc.show import ci
 
         placed = self.placed(found)
         if self.platform == "github":
             for level, problem, path in placed:
-                self._command(level, github.problem_annotation(level, problem, path))
+                self._command(level, ci.problem_annotation(level, problem, path))
         elif self.platform == "gitlab":
-            self._write(gitlab.CODE_QUALITY, json.dumps(gitlab.code_quality(placed), indent=2))
+            self._write(ci.CODE_QUALITY, json.dumps(ci.code_quality(placed), indent=2))
 
     def placed(self, found: Sequence[tuple[str, Problem]]) -> list[tuple[str, Problem, str]]:
         """The same, with each file's path from the repository's root; empty for one that is no file there."""
         return [(level, problem, self._in_repository(problem.file)) for level, problem in found]
 
     def _annotate(self, finding: FindingMade) -> None:
-        from gridbyoc.show.ci import github
+        from gridbyoc.show import ci
 
         if self.platform == "github":
-            text = github.finding_annotation(finding, self._in_repository(finding.file))
-            self._command(github.level_of(finding), text)
+            text = ci.finding_annotation(finding, self._in_repository(finding.file))
+            self._command(ci.level_of(finding), text)
         elif self.platform == "gitlab":
             self._code_quality()
 
     def _code_quality(self) -> None:
-        from gridbyoc.show.ci import gitlab
+        from gridbyoc.show import ci
 
-        issues = gitlab.finding_issues([(each, self._in_repository(each.file)) for each in self.findings])
-        self._write(gitlab.CODE_QUALITY, json.dumps(issues, indent=2))
+        issues = ci.finding_issues([(each, self._in_repository(each.file)) for each in self.findings])
+        self._write(ci.CODE_QUALITY, json.dumps(issues, indent=2))
 
     @contextmanager
     def telling(self) -> Iterator[None]:
         """While inside, an error is annotated as well, on its way out."""
-        from gridbyoc.show.ci import github
+        from gridbyoc.show import ci
 
         try:
             yield
@@ -128,7 +164,7 @@ class Reporting:
             if self.platform == "github":
                 told = error.diagnostics if isinstance(error, TerraformError) else ()
                 text = "\n".join(filter(None, (error.what, *told, error.why, error.fix)))
-                self._command("error", github.annotation("error", text, title=error.code))
+                self._command("error", ci.annotation("error", text, title=error.code))
             raise
         finally:
             self._count_the_rest()
@@ -144,13 +180,13 @@ class Reporting:
 
     def _count_the_rest(self) -> None:
         """The annotations that were held: the one there is, or how many there are. GitHub drops what is too many."""
-        from gridbyoc.show.ci import github
+        from gridbyoc.show import ci
 
         for level, held in self.held.items():
             shown = self._shown()
             words = f"{len(held)} more like this: GitHub shows {MOST_ANNOTATIONS} of a kind and step. The log has all."
             if shown.get(level, 0) < MOST_ANNOTATIONS:
-                self.app.command(held[0] if len(held) == 1 else github.annotation(level, words, title="gridbyoc"))
+                self.app.command(held[0] if len(held) == 1 else ci.annotation(level, words, title="gridbyoc"))
                 self._remember({**shown, level: MOST_ANNOTATIONS})
             else:
                 self.app.note(f"{level}: {words}")
@@ -185,7 +221,7 @@ class Reporting:
             self.app.document(text.rstrip("\n"))
 
     def _github(self, text: str, outputs: Mapping[str, str]) -> None:
-        from gridbyoc.show.ci.github import output_lines
+        from gridbyoc.show.ci import output_lines
 
         self._append("GITHUB_STEP_SUMMARY", text + "\n")
         self._append("GITHUB_OUTPUT", output_lines(outputs))

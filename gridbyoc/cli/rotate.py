@@ -67,7 +67,7 @@ def _marked(stack: Stack, mark: str) -> Stack:
 
 def _record(app: App, file: Path, mark: str) -> None:
     """Once the plan is approved, before it is applied: a killed rotation is in the file, a refused one is not."""
-    from gridbyoc.stack.write_back import write_back
+    from gridbyoc.stack.edit import write_back
 
     write_back(file, {("role", "rotation"): mark})
     app.note(f"{file}: role.rotation is now {mark}; commit it.")

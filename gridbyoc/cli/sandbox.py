@@ -136,7 +136,7 @@ def run(argv: tuple[str, ...], **options: object) -> None:
 
 def _settings(options: Mapping[str, Any]) -> SandboxSettings:
     from gridbyoc.sandbox import SandboxSettings
-    from gridbyoc.sandbox.quota_settings import read_quota_names, read_quotas
+    from gridbyoc.sandbox.settings import read_quota_names, read_quotas
     from gridbyoc.stack.secret import Secret
 
     given = dict(options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,17 @@ import click
 from gridbyoc import __version__
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import tell_next
-from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
+from gridbyoc.cli.options import DEFAULT_STACK, command, pass_app, set_option, stack_argument
 from gridbyoc.cli.reporting import ci_option
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, FileError, StackError, UsageError
 
 if TYPE_CHECKING:
     from gridbyoc.cli.reporting import Reporting
     from gridbyoc.errors import Problem
+    from gridbyoc.stack.findings import Fault
+    from gridbyoc.stack.model import ClusterSpec, Stack
+    from gridbyoc.stack.starter import Starter
+
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of a schema that are read to compare it."""
@@ -61,7 +65,6 @@ def new(
     On a terminal it asks for what the options do not say; elsewhere it takes the defaults. It replaces nothing
     without --force.
     """
-    from gridbyoc.cli.questions import ask_starter
     from gridbyoc.stack.files import write_atomic
     from gridbyoc.stack.load import load
     from gridbyoc.stack.starter import starter_text
@@ -131,7 +134,6 @@ def validate(app: App, stack_file: str, overrides: tuple[str, ...], reporting: R
 
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
-    from gridbyoc.cli.summary import summary
     from gridbyoc.stack.load import read
 
     try:
@@ -155,7 +157,7 @@ def validate(app: App, stack_file: str, overrides: tuple[str, ...], reporting: R
 
 def _list(app: App, reporting: Reporting, found: Sequence[tuple[str, Problem]]) -> None:
     """The problems, each with its level, in the format that was asked for; annotations beside it."""
-    from gridbyoc.show.ci.sarif import sarif
+    from gridbyoc.show.ci import sarif
 
     reporting.problems(found)
     if app.json:
@@ -205,3 +207,166 @@ def _held(app: App, file: str) -> str:
     if text is None:
         raise FileError(f"There is no file {file}.", fix="`gridbyoc schema` writes one.", rerun=SAFE_NOTHING_DONE)
     return text.replace("\r\n", "\n")
+
+
+Check = Callable[[str], "Fault | None"]
+
+
+def ask_starter(app: App, given: Mapping[str, str | None]) -> Starter:
+    """The choices: what the options gave; on a terminal, the answers for the rest; the defaults for what is left."""
+    from gridbyoc.stack.starter import Starter
+
+    chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if app.interactive:
+        chosen |= _answers(app, chosen)
+    if "instance_types" in chosen:
+        chosen["instance_types"] = tuple(_split(chosen["instance_types"]))
+    return Starter(**chosen)
+
+
+def _answers(app: App, chosen: Mapping[str, Any]) -> dict[str, str]:
+    """Ask, in the order of the file, for what is not chosen yet; an empty answer to an optional question is none."""
+    from gridbyoc.stack import defaults
+    from gridbyoc.stack.regions import region_fault
+    from gridbyoc.stack.rules import cluster_name_fault
+    from gridbyoc.stack.rules.terraform import account_id_fault, stack_name_fault
+    from gridbyoc.stack.starter import cluster_name
+
+    known: dict[str, Any] = dict(chosen)
+
+    def ask(key: str, question: str, default: str, check: Check) -> None:
+        if key not in known and (answer := _ask(app, question, default, check)):
+            known[key] = answer
+
+    ask("name", "Stack name", defaults.STACK_NAME, stack_name_fault)
+    ask("region", "AWS region", defaults.REGION, region_fault)
+    ask("profile", "AWS profile (empty: the usual credentials)", "", _anything)
+    ask("account_id", "AWS account id, as a guard (empty: none)", "", lambda text: account_id_fault(text))
+    ask("type", "Control plane (grid, lightning)", "grid", lambda text: _one_of(text, ("grid", "lightning")))
+    dialect = known["type"]
+    ask("cluster", "Cluster name", cluster_name(known["name"]), lambda text: cluster_name_fault(text, dialect))
+    if dialect == "grid":
+        profiles = ("cost-saving", "default")
+        question = "Performance profile (cost-saving: about $10 a day, default: about $50)"
+        ask("performance_profile", question, profiles[0], lambda text: _one_of(text, profiles))
+    ask("instance_types", "Instance types", ",".join(defaults.INSTANCE_TYPES), _types_fault)
+    return known
+
+
+def _ask(app: App, question: str, default: str, check: Check) -> str:
+    """Ask until the answer is allowed."""
+    while True:
+        answer = app.prompt(question, default=default).strip()
+        fault = check(answer) if answer else None
+        if fault is None:
+            return answer
+        app.note(f"  {fault.message}" + (f" ({fault.hint})" if fault.hint else ""))
+
+
+def _split(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _anything(_text: str) -> None:
+    return None
+
+
+def _one_of(text: str, allowed: tuple[str, ...]) -> Fault | None:
+    from gridbyoc.stack.findings import Fault
+    from gridbyoc.stack.words import did_you_mean, listed
+
+    return None if text in allowed else Fault(f"must be {listed(allowed)}", did_you_mean(text, allowed))
+
+
+def _types_fault(text: str) -> Fault | None:
+    from gridbyoc.stack.service_quotas import instance_type_fault
+
+    return next(filter(None, map(instance_type_fault, _split(text))), None)
+
+
+def summary(stack: Stack, name: str, cwd: Path) -> Iterator[str]:
+    """What ``validate`` says of a valid file."""
+    guard = f", account {stack.aws.account_id} only" if stack.aws.account_id else ""
+    profile = f", profile {stack.aws.profile}" if stack.aws.profile else ""
+    yield f"{'Standard input' if name == '-' else name} is valid."
+    yield f"  stack          {stack.name}"
+    yield f"  region         {stack.aws.region}{profile}{guard}"
+    yield f"  role           {_role(stack)}"
+    if stack.protect:
+        yield "  protected      nothing of it is destroyed or replaced"
+    for cluster in stack.clusters:
+        yield f"  cluster        {_cluster(cluster)}"
+    yield f"  control plane  {', '.join(filter(None, (stack.control_plane.type, stack.control_plane.url)))}"
+    yield f"  state          {_state(stack, cwd)}"
+
+
+def _role(stack: Stack) -> str:
+    if stack.terraform.module:
+        return f"made by the module {stack.terraform.module.source}"
+    return stack.role.name or f"a generated name{f' after {stack.role.name_prefix}' if stack.role.name_prefix else ''}"
+
+
+def _cluster(cluster: ClusterSpec) -> str:
+    types = [
+        item.name + (f" ({item.overprovisioned_ondemand_count} kept ready)" * bool(item.overprovisioned_ondemand_count))
+        for item in cluster.instance_types
+    ]
+    profile = f" ({cluster.performance_profile})" if cluster.performance_profile else ""
+    return f"{cluster.name}{profile}: {', '.join(types) or 'the instance types of the control plane'}"
+
+
+def _state(stack: Stack, cwd: Path) -> str:
+    from gridbyoc.stack.model import S3Backend
+
+    backend = stack.terraform.backend
+    if isinstance(backend, S3Backend):
+        return f"s3://{backend.bucket}/{backend.key} ({backend.region})"
+    work_dir = stack.work_dir() if stack.file else stack.work_dir(cwd)
+    return f"local, in {work_dir.relative_to(cwd) if work_dir.is_relative_to(cwd) else work_dir}"
+
+
+@command("fmt")
+@click.argument("files", nargs=-1, type=str)
+@click.option("--check", is_flag=True, help="Write nothing; end with status 3 where a file would change.")
+@pass_app
+def fmt(app: App, files: tuple[str, ...], check: bool) -> int:
+    """Lay out stack FILES (default: gridbyoc.yaml) in one way: indentation, blank lines, the end of the file.
+
+    Comments, order, quotes and values stay as they are. Prints the names of the files that were (or would be) changed.
+    """
+    changed = tuple(_changed(app, files or (DEFAULT_STACK,), check=check))
+    if app.json:
+        app.object({"type": "fmt", "changed": list(changed)})
+    else:
+        for name in changed:
+            app.line(name)
+    return int(ExitStatus.CHANGES_PENDING) if check and changed else int(ExitStatus.DONE)
+
+
+def _changed(app: App, files: tuple[str, ...], *, check: bool) -> Iterator[str]:
+    """All are read before the first is written: one that cannot be laid out leaves the others as they are, too."""
+    from gridbyoc.stack.files import write_atomic
+
+    wanted = [(name, *_laid_out(app, name)) for name in files]
+    for name, file, before, after in wanted:
+        if before != after:
+            if not check:
+                write_atomic(file, after, mode=file.stat().st_mode & 0o777)
+            yield name
+
+
+def _laid_out(app: App, name: str) -> tuple[Path, str, str]:
+    """The file (a link to it stays a link), its text, and its text as it should be."""
+    from gridbyoc.stack.document import decode, read_source
+    from gridbyoc.stack.edit import laid_out
+
+    file = Path(app.cwd, name)
+    before = decode(read_source(file, name), name)
+    after = laid_out(before)
+    if after is None:
+        raise StackError(
+            f"{name} cannot be laid out.",
+            why="It is not valid YAML, no stack file, or a new layout would change what it says.",
+            fix="`gridbyoc validate` says what is wrong with it.",
+        )
+    return file.resolve(), before, after

@@ -45,7 +45,7 @@ def verify(
     with open_run(app, stack_file, overrides, "verify", Choices(terraform_bin), lock=False) as run:
         proof = prove(run)
     if attestation is not None:
-        from gridbyoc.steps.attestation import write_attestation
+        from gridbyoc.steps.verify import write_attestation
 
         write_attestation(Path(app.cwd, attestation), proof)
         app.note(f"The attestation is in {attestation}.")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from gridbyoc.control_plane.model import Cluster, FieldChange, Grant
+from gridbyoc.control_plane.model import REDACTED, Cluster, FieldChange, Grant
 from gridbyoc.control_plane.parse import child, is_direct, present
-from gridbyoc.control_plane.words import REDACTED
 from gridbyoc.errors import SAFE_NOTHING_DONE, ControlPlaneError, UnsupportedByDialectError
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 

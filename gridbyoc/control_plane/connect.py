@@ -8,16 +8,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gridbyoc.control_plane.authorization import Authorization, basic, basic_token
-from gridbyoc.control_plane.credentials import Credentials, Username, resolve_credentials
-from gridbyoc.control_plane.exchange import Network, RequestsExchange, is_loopback
+from gridbyoc.control_plane.credentials import Credentials, LazyLogin, LoggedIn, Username, login, resolve_credentials
 from gridbyoc.control_plane.grid import Grid
-from gridbyoc.control_plane.http import Http, Patience, Timing
+from gridbyoc.control_plane.http import (
+    Authorization,
+    Http,
+    Network,
+    Patience,
+    RequestsExchange,
+    Timing,
+    basic,
+    basic_token,
+    is_loopback,
+)
 from gridbyoc.control_plane.lightning import Lightning
-from gridbyoc.control_plane.login import LazyLogin, LoggedIn, login
-from gridbyoc.control_plane.model import Registrar
+from gridbyoc.control_plane.model import Cleaner, Registrar
 from gridbyoc.control_plane.settings import resolve_url
-from gridbyoc.control_plane.words import Cleaner
 from gridbyoc.errors import FileError
 from gridbyoc.stack.model import ControlPlane
 from gridbyoc.stack.secret import Secret

@@ -11,7 +11,7 @@ from typing import Any
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
-from gridbyoc.control_plane.words import Clean
+from gridbyoc.control_plane.model import Clean
 from gridbyoc.errors import (
     AuthenticationError,
     ClusterNotFoundError,

@@ -12,7 +12,7 @@ from gridbyoc.control_plane.create import Calls, Wanted, create_once
 from gridbyoc.control_plane.failures import JsonObject
 from gridbyoc.control_plane.http import Http, cluster_path, read_object
 from gridbyoc.control_plane.model import Cluster, Created, FieldChange, Grant, OfferedInstanceType
-from gridbyoc.control_plane.rules import check_cluster, check_name
+from gridbyoc.control_plane.settings import check_cluster, check_name
 from gridbyoc.control_plane.wire import (
     CLUSTERS,
     Listing,

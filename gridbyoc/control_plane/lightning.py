@@ -11,8 +11,8 @@ from gridbyoc.control_plane import changes, parse
 from gridbyoc.control_plane.create import Calls, Wanted, create_once
 from gridbyoc.control_plane.failures import JsonObject
 from gridbyoc.control_plane.http import Http, cluster_path, read_object
-from gridbyoc.control_plane.model import Cluster, Created, FieldChange, Grant, OfferedInstanceType
-from gridbyoc.control_plane.rules import check_cluster, check_name
+from gridbyoc.control_plane.model import Clean, Cluster, Created, FieldChange, Grant, OfferedInstanceType
+from gridbyoc.control_plane.settings import check_cluster, check_name
 from gridbyoc.control_plane.wire import (
     CLUSTERS,
     Listing,
@@ -22,7 +22,6 @@ from gridbyoc.control_plane.wire import (
     pick,
     wanted_of,
 )
-from gridbyoc.control_plane.words import Clean
 from gridbyoc.errors import SAFE_NOTHING_DONE, UnsupportedByDialectError
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 from gridbyoc.stack.secret import Secret

@@ -9,9 +9,8 @@ from typing import Any
 from gridbyoc.control_plane import parse
 from gridbyoc.control_plane.create import Wanted
 from gridbyoc.control_plane.http import Http, cluster_path, read_object
-from gridbyoc.control_plane.model import Cluster, Grant, Phase
+from gridbyoc.control_plane.model import Clean, Cluster, Grant, Phase
 from gridbyoc.control_plane.parse import MalformedError
-from gridbyoc.control_plane.words import Clean
 from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterNotFoundError, UsageError
 from gridbyoc.stack.secret import Secret
 

@@ -1,15 +1,16 @@
 """Stack → work_dir: the root module from the templates, its module, and the values."""
 
-from gridbyoc.render.data import data_dir
-from gridbyoc.render.digests import file_digest, module_digest, root_digest
 from gridbyoc.render.hcl import hcl
-from gridbyoc.render.root import PreviousRole, s3_settings
-from gridbyoc.render.values import KnownPolicies
+from gridbyoc.render.root import KnownPolicies, PreviousRole, s3_settings
+from gridbyoc.render.templates import data_dir
 from gridbyoc.render.work_dir import (
     Rendered,
+    file_digest,
+    module_digest,
     read_by_terraform,
     render,
     rendered_files,
+    root_digest,
     standing_account,
     standing_ids,
     strange_files,

@@ -5,13 +5,132 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from typing import Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from gridbyoc.sandbox.aws_extra.call import Environ, load_model, signed_for, signed_region
 from gridbyoc.sandbox.aws_extra.extras import make_extras
-from gridbyoc.sandbox.aws_extra.layer import ExtraLayer
+from gridbyoc.sandbox.aws_extra.layer import ExtraLayer, StartResponse, WsgiApp
 from gridbyoc.sandbox.lifeline import in_background, read_config, serve
-from gridbyoc.sandbox.warm_up import Gate, settle_moto
+
+WARM = {
+    "sts": "Action=GetCallerIdentity&Version=2011-06-15",
+    "iam": "Action=ListRoles&Version=2010-05-08",
+    "s3": "",
+    "ec2": "Action=DescribeAccountAttributes&Version=2016-11-15",
+    "autoscaling": "Action=DescribeAutoScalingGroups&Version=2011-01-01",
+    "eks": "",
+}
+"""One harmless question to each service that a run needs, in their order: moto imports a service at its first request.
+EC2 reads its types and where they are offered then, IAM 1,500 policies; each takes part of a second."""
+
+OURS = "servicequotas"
+ELSEWHERE = "iam elsewhere"
+"""IAM outside of the partition ``aws``."""
+WARM_UP_SECONDS = 10.0
+_LOADS_POLICIES = "MOTO_IAM_LOAD_MANAGED_POLICIES"
+
+
+class Gate:
+    """Lets requests to a service wait while it is warmed up: twenty at once that load the same take far longer."""
+
+    def __init__(self, app: WsgiApp) -> None:
+        self._app = app
+        self._warm = {name: threading.Event() for name in (*WARM, OURS, ELSEWHERE)}
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request; what fails to warm up answers for itself."""
+        event = self._warm.get(_waited_for(environ))
+        if event is not None:
+            event.wait(WARM_UP_SECONDS)
+        return self._app(environ, start_response)
+
+    def open_when_warm(self, moto: Callable[..., Any]) -> None:
+        """Warm up all of it, asked of moto itself, not through a layer: nobody's log is to show it."""
+        try:
+            _warm_up(moto, self._warm)
+        finally:
+            for event in self._warm.values():  # nobody waits for what failed
+                event.set()
+
+
+def settle_moto() -> None:
+    """What moto is to load: AWS's managed policies (without them ``iam:AttachRolePolicy`` of one is NoSuchEntity), and
+    not the 1,300 images that it would make in every region.
+
+    https://docs.getmoto.org/en/latest/docs/configuration/environment_variables.html
+    """
+    os.environ[_LOADS_POLICIES] = "true"
+    os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+
+
+def _waited_for(environ: Environ) -> str:
+    from moto.utilities.utils import get_partition
+
+    service = signed_for(environ)
+    return ELSEWHERE if service == "iam" and get_partition(signed_region(environ)) != "aws" else service
+
+
+def _warm_up(moto: Callable[..., Any], warm: Mapping[str, threading.Event]) -> None:
+    from werkzeug.test import Client
+
+    client = Client(moto)
+    for service, form in WARM.items():
+        if service == "ec2":
+            _import_ec2()
+        import_module(f"moto.{service}.models")  # moto would hold a lock over all services while it does this
+        if service == "iam":
+            _make_iam_elsewhere(policies=False)
+        signature = f"AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/{service}/aws4_request, Signature=0"
+        client.open(
+            "/clusters" if service == "eks" else "/",
+            method="POST" if form else "GET",
+            data=form or None,
+            content_type="application/x-www-form-urlencoded" if form else None,
+            headers={"Authorization": signature, "Host": "127.0.0.1"},
+        )
+        load_model(service)
+        warm[service].set()
+    load_model(OURS)
+    warm[OURS].set()
+    _make_iam_elsewhere(policies=True)
+
+
+def _make_iam_elsewhere(*, policies: bool) -> None:
+    """IAM of each partition but ``aws``. moto makes them all at the first request, and reads the policies for each.
+
+    https://github.com/getmoto/moto/blob/master/moto/iam/models.py (``get_account_id_from``)
+    """
+    from moto.core.models import DEFAULT_ACCOUNT_ID
+    from moto.iam.models import IAMBackend, iam_backends
+    from moto.utilities.utils import PARTITION_NAMES
+
+    os.environ[_LOADS_POLICIES] = str(policies).lower()
+    try:
+        for name in set(PARTITION_NAMES) - {"aws"}:
+            # put in its place when it is whole: requests to other partitions look into it, too
+            iam_backends[DEFAULT_ACCOUNT_ID][name] = IAMBackend(name, DEFAULT_ACCOUNT_ID)
+    finally:
+        os.environ[_LOADS_POLICIES] = "true"
+
+
+def _import_ec2() -> None:
+    """moto makes three sessions while its EC2 is imported, each of which would read EC2's whole model: let it be one.
+
+    https://github.com/getmoto/moto/blob/master/moto/ec2/models/availability_zones_and_regions.py
+    """
+    import boto3
+
+    session, ordinary = boto3.Session(), boto3.Session
+    boto3.Session = lambda: session  # type: ignore[assignment,misc]  # for the moment of that import
+    try:
+        import_module("moto.ec2.models.availability_zones_and_regions")
+    finally:
+        boto3.Session = ordinary  # type: ignore[misc]
 
 
 def main() -> None:

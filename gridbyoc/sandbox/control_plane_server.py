@@ -9,14 +9,10 @@ from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from gridbyoc.sandbox.api.access import AccessLog, Doorkeeper
-from gridbyoc.sandbox.api.app import Context, create_app
-from gridbyoc.sandbox.api.names import known_regions
-from gridbyoc.sandbox.api.record import Timing
+from gridbyoc.sandbox.api.app import AccessLog, Context, Doorkeeper, create_app
 from gridbyoc.sandbox.api.role import RoleInspector
-from gridbyoc.sandbox.api.service import ControlPlane
-from gridbyoc.sandbox.api.spec import RoleGrant
-from gridbyoc.sandbox.api.store import Store
+from gridbyoc.sandbox.api.service import ControlPlane, Store
+from gridbyoc.sandbox.api.spec import RoleGrant, Timing, known_regions
 from gridbyoc.sandbox.lifeline import in_background, read_config, serve
 from gridbyoc.sandbox.settings import USER_ID, USERNAME
 from gridbyoc.stack.secret import Secret

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import ipaddress
 import json
 import os
+import select
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +20,209 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, UsageError
-from gridbyoc.sandbox.child import ServerProcess, start_server
-from gridbyoc.sandbox.environment import aws_variables, cleaned, control_plane_variables, no_proxy_variables
-from gridbyoc.sandbox.keys import api_key_for, make_tls_files
-from gridbyoc.sandbox.settings import SandboxSettings
+from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, SandboxStartError, SandboxStoppedError, UsageError
+from gridbyoc.sandbox.settings import USER_ID, USERNAME, SandboxSettings, new_api_key
+from gridbyoc.stack.files import write_atomic
 from gridbyoc.stack.secret import Secret
+
+START_SECONDS = 60.0
+STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """A running server: ``port`` on 127.0.0.1, its output in ``log``."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    def hang_up(self) -> None:
+        """Close its lifeline, on which it ends; do not wait for it."""
+        _hang_up(self.process)
+
+    def stop(self) -> None:
+        """Close its lifeline and wait; kill it if it takes longer than five seconds."""
+        _end(self.process)
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Send it something that was not known when it started."""
+        _write_line(self.process, message)
+
+    def check(self) -> None:
+        """Raise ``SandboxStoppedError`` if it has ended."""
+        if self.process.poll() is not None:
+            raise SandboxStoppedError(f"The sandbox's {self.name} has stopped.", why=_last_lines(self.log))
+
+
+def start_server(
+    name: str, module: str, config: Mapping[str, Any], environ: Mapping[str, str], log: Path
+) -> ServerProcess:
+    """Start ``python -m module`` and wait (60 s at most) until it listens.
+
+    ``config`` goes through its standard input, which then stays open as its lifeline. It runs in a session of its own:
+    a Ctrl-C on the terminal is for the command that uses the sandbox. Raises ``SandboxStartError``.
+    """
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=out,
+            env=dict(environ),
+            start_new_session=True,
+        )
+    try:
+        port = _introduce(process, config)
+    except BaseException:
+        _end(process)
+        raise
+    if port is None:
+        _end(process)
+        raise SandboxStartError(
+            f"The sandbox's {name} did not start.",
+            why=_last_lines(log),
+            fix="If a port was given, see that it is free.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return ServerProcess(name, process, port, log)
+
+
+def _introduce(process: subprocess.Popen[bytes], config: Mapping[str, Any]) -> int | None:
+    """Send the settings, take the port; ``None`` when the child has nothing to say."""
+    if process.stdout is None:
+        return None
+    _write_line(process, config)
+    ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+    line = process.stdout.readline() if ready else b""
+    process.stdout.close()
+    return int(json.loads(line)["port"]) if line else None
+
+
+def _write_line(process: subprocess.Popen[bytes], message: Mapping[str, Any]) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        if process.stdin:
+            process.stdin.write(json.dumps(message).encode() + b"\n")
+            process.stdin.flush()
+
+
+def _hang_up(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    _hang_up(process)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _last_lines(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return " / ".join(line.strip() for line in lines[-3:])
+
+
+FOREIGN = ("AWS_", "GRID_", "LIGHTNING_", "MOTO_")
+"""Prefixes of what would lead elsewhere: a profile, a session token, one service's own endpoint, a context."""
+
+
+def aws_variables(aws_url: str, region: str, empty_file: Path) -> dict[str, str]:
+    """The local AWS with moto's test credentials; ``empty_file`` stands in for the user's own AWS files."""
+    return {
+        "AWS_ENDPOINT_URL": aws_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_CONFIG_FILE": str(empty_file),
+        "AWS_SHARED_CREDENTIALS_FILE": str(empty_file),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def control_plane_variables(url: str, api_key: Secret, ca_file: Path | None) -> dict[str, str]:
+    """The local control plane under the names that each dialect's clients read."""
+    variables = {
+        "GRID_URL": url,
+        "GRID_USERNAME": USERNAME,
+        "GRID_USER_ID": USER_ID,
+        "GRID_API_KEY": api_key.reveal(),
+        "LIGHTNING_CLOUD_URL": url,
+        "LIGHTNING_USER_ID": USER_ID,
+        "LIGHTNING_API_KEY": api_key.reveal(),
+    }
+    if ca_file:
+        # requests reads the first (and so does the lightning CLI), websocket-client the second.
+        variables |= {"REQUESTS_CA_BUNDLE": str(ca_file), "WEBSOCKET_CLIENT_CA_BUNDLE": str(ca_file)}
+    return variables
+
+
+def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
+    """``environ`` without what leads elsewhere, and with loopback kept away from any proxy."""
+    kept = {name: value for name, value in environ.items() if not name.startswith(FOREIGN)}
+    return kept | no_proxy_variables(environ)
+
+
+def no_proxy_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """``NO_PROXY`` in both spellings, with 127.0.0.1 added to what either holds."""
+    hosts: list[str] = []
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts += [host.strip() for host in environ.get(name, "").split(",")]
+    wanted = ",".join(dict.fromkeys([host for host in hosts if host] + ["127.0.0.1", "localhost"]))
+    return {"NO_PROXY": wanted, "no_proxy": wanted}
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files: what clients trust, and what the server shows."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+def api_key_for(settings: SandboxSettings) -> Secret:
+    """The key that was asked for; else the one kept in the state directory; else a new one, kept there."""
+    if settings.state_dir is None:
+        return settings.api_key or new_api_key()
+    kept = settings.state_dir / "api-key"
+    if settings.api_key is None and kept.exists():
+        return Secret(kept.read_text().strip())
+    key = settings.api_key or new_api_key()
+    write_atomic(kept, key.reveal().encode() + b"\n")
+    return key
+
+
+def make_tls_files(directory: Path) -> TlsFiles:
+    """A self-signed certificate for 127.0.0.1 and localhost, valid for a week: its own CA."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gridbyoc sandbox")])
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=7))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    files = TlsFiles(directory / "ca.pem", directory / "ca.pem", directory / "tls-key.pem")
+    files.certificate.write_bytes(certificate.public_bytes(pem))
+    pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    write_atomic(files.key, key.private_bytes(pem, pkcs8, plain))
+    return files
+
 
 NEEDED = ("flask", "graphql", "moto", "simple_websocket", "werkzeug")
 AWS_SERVER = "gridbyoc.sandbox.aws_server"

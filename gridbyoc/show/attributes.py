@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator
 
 from gridbyoc.stack.words import visible
-from gridbyoc.steps.review.details import UNKNOWN, AttributeChange
+from gridbyoc.steps.review.review import UNKNOWN, AttributeChange
 
 LONGEST_VALUE = 4000
 """Characters of one value; the rest is counted."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from gridbyoc.show.attributes import diff_lines, terminal_lines
 from gridbyoc.show.markdown import code, fence, fitted, prose
-from gridbyoc.show.review import role_sentence
+from gridbyoc.show.plan import role_sentence
 from gridbyoc.stack.words import counted
 from gridbyoc.steps.drift import Drift, DriftFound
 from gridbyoc.steps.review.words import plain_sentence

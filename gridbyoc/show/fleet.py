@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Protocol, TextIO
+from typing import Any, Literal, Protocol, TextIO
 
+from rich.console import Console, Group
+from rich.live import Live as RichLive
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.show.attributes import terminal_lines
 from gridbyoc.show.plain import duration
 from gridbyoc.stack.words import counted, escaped, json_text, plain_text, visible
-from gridbyoc.steps.fleet.carry_out import FleetReport, result_object
-from gridbyoc.steps.fleet.detail import problem_words, progress_of
+from gridbyoc.steps.fleet.matrix import Matrix, Shard
 from gridbyoc.steps.fleet.model import (
     FleetEvent,
     FleetNote,
@@ -19,8 +28,11 @@ from gridbyoc.steps.fleet.model import (
     MemberSaid,
     MemberStarted,
     Result,
+    problem_words,
+    progress_of,
 )
-from gridbyoc.steps.review.details import AttributeChange
+from gridbyoc.steps.fleet.run import FleetReport, result_object
+from gridbyoc.steps.review.review import AttributeChange
 
 _ADVICE = (("why:", "why"), ("do: ", "fix"), ("    ", "rerun"))
 COLUMNS = ("stack", "file", "outcome", "took", "detail")
@@ -48,8 +60,6 @@ def fleet_view(
     if as_json:
         return JsonFleet(stdout)
     if stderr.isatty() and environ.get("TERM") != "dumb":
-        from gridbyoc.show.fleet_live import LiveFleet
-
         return LiveFleet(stderr, environ=environ, clock=clock)
     return PlainFleet(stderr)
 
@@ -180,3 +190,155 @@ class JsonFleet(_Lines):
 
     def __enter__(self) -> JsonFleet:
         return self
+
+
+MARKS = {
+    "done": ("✔", "green"),
+    "changes": ("~", "yellow"),
+    "failed": ("✘", "red"),
+    "interrupted": ("!", "yellow"),
+    "skipped": ("-", "dim"),
+    "not started": ("-", "dim"),
+}
+
+
+class LiveFleet:
+    """A stack that has ended scrolls by as a line; those that run are redrawn below, with how many still wait."""
+
+    def __init__(self, stream: TextIO, *, environ: Mapping[str, str], clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._console = Console(file=stream, no_color="NO_COLOR" in environ, highlight=False)
+        self._running: dict[str, tuple[float, str]] = {}
+        self._outcomes: Counter[str] = Counter()
+        self._total = 0
+        self._spinner = Spinner("dots")
+        self._live = RichLive(console=self._console, get_renderable=self.drawn, refresh_per_second=8, transient=True)
+
+    def __call__(self, event: FleetEvent) -> None:
+        """Take an event: what ends becomes a line, the rest changes what is drawn."""
+        if isinstance(event, FleetStarted):
+            self._total = len(event.members)
+        elif isinstance(event, FleetNote):
+            self._console.print(Text(plain_text(event.message)))
+        elif isinstance(event, MemberStarted):
+            self._running[event.member.label] = (self._clock(), "")
+        elif isinstance(event, MemberSaid):
+            now = progress_of(event.data)
+            began, before = self._running.get(event.member.label, (self._clock(), ""))
+            self._running[event.member.label] = (began, now or before)
+        else:
+            self._end(event.result)
+
+    def _end(self, result: Result) -> None:
+        self._running.pop(result.member.label, None)
+        self._outcomes[result.outcome] += 1
+        mark, style = MARKS[result.outcome]
+        took = duration(result.seconds) if result.seconds else ""
+        line = Text.assemble((mark, style), f" {result.member.label:<24}", (f"{took:>7}  ", "dim"))
+        self._console.print(line.append(plain_text(words_of(result)) or result.outcome))
+
+    def drawn(self) -> Group:
+        """What runs now, and how many have ended and still wait."""
+        now = self._clock()
+        rows = Table.grid(padding=(0, 1))
+        for label, (began, at) in self._running.items():
+            took = Text(duration(now - began), style="dim")
+            rows.add_row(self._spinner, Text(label), took, Text(plain_text(at), style="dim"))
+        ended = sum(self._outcomes.values())
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
+        waiting = self._total - ended - len(self._running)
+        words = f"{ended} of {self._total}{f': {counts}' if counts else ''}{f'; {waiting} wait' if waiting else ''}"
+        return Group(rows, Text(words, style="dim"))
+
+    def __enter__(self) -> LiveFleet:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+
+Engine = Literal["github", "gitlab", "argo", "json"]
+MOST_JOBS = {"github": 256, "gitlab": 200}
+"""Jobs in one matrix: https://docs.github.com/en/actions/reference/limits,
+https://docs.gitlab.com/ci/yaml/#parallelmatrix"""
+
+_PLAIN = re.compile(r"[A-Za-z0-9._/@+=,:-]+")
+
+
+def matrix_text(matrix: Matrix, engine: Engine, verb: str) -> str:
+    """The matrix for ``engine``, without a line feed at its end.
+
+    Raises ``UsageError`` for more jobs than the engine takes, and for a path that a shell would not read as one word.
+    """
+    if engine == "json":
+        return json_text(matrix_object(matrix), indent=2)
+    _check(matrix, engine)
+    return {"github": _github, "gitlab": _gitlab, "argo": _argo}[engine](matrix, verb)
+
+
+def matrix_object(matrix: Matrix) -> dict[str, Any]:
+    """All that is known, as JSON."""
+    shards = [
+        {"name": shard.name, "seconds": round(shard.seconds, 3), "stacks": [_stack(shard, i) for i in _range(shard)]}
+        for shard in matrix.shards
+    ]
+    stacks = sum(len(shard.members) for shard in matrix.shards)
+    head = {"type": "matrix", "total": matrix.total, "stacks": stacks}
+    return head | {"deleted": list(matrix.deleted), "shards": shards}
+
+
+def _range(shard: Shard) -> range:
+    return range(len(shard.members))
+
+
+def _stack(shard: Shard, index: int) -> dict[str, str]:
+    return {"name": shard.members[index].label, "stack": shard.members[index].shown}
+
+
+def _check(matrix: Matrix, engine: Engine) -> None:
+    most = MOST_JOBS.get(engine)
+    if most is not None and len(matrix.shards) > most:
+        raise UsageError(
+            f"{len(matrix.shards)} jobs are more than {engine} takes in one matrix ({most}).",
+            fix="Spread the stacks with --shards N.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    odd = [member.shown for shard in matrix.shards for member in shard.members if not _PLAIN.fullmatch(member.shown)]
+    if odd:
+        raise UsageError(
+            f"The path {odd[0]!r} cannot be handed to a job's script.",
+            why="It holds a character that a shell does not take as it is.",
+            fix="Rename it, or take --for json and quote it yourself.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+
+def _entry(shard: Shard) -> dict[str, str]:
+    return {"name": shard.name, "stack": " ".join(member.shown for member in shard.members)}
+
+
+def _github(matrix: Matrix, _verb: str) -> str:
+    """Two lines for ``$GITHUB_OUTPUT``: the matrix, and how many jobs it has (an empty one is an error there)."""
+    include = json.dumps({"include": [_entry(shard) for shard in matrix.shards]}, separators=(",", ":"))
+    return f"matrix={include}\ncount={len(matrix.shards)}"
+
+
+def _argo(matrix: Matrix, _verb: str) -> str:
+    """A list for ``withParam``."""
+    return json.dumps([_entry(shard) for shard in matrix.shards], separators=(",", ":"))
+
+
+def _gitlab(matrix: Matrix, verb: str) -> str:
+    """A child pipeline with one job; one that does nothing where no stack is left, since an empty one is an error."""
+    flags = {"bootstrap": " --yes", "destroy": " --yes-destroy"}.get(verb, "")
+    lines = ["# Written by `gridbyoc fleet matrix --for gitlab`: the child pipeline's jobs."]
+    if not matrix.shards:
+        return "\n".join([*lines, "gridbyoc:", "  script:", '    - echo "No stack has changed."'])
+    lines += ["gridbyoc:", "  script:", f"    - gridbyoc fleet {verb}{flags} $STACK", "  parallel:", "    matrix:"]
+    for shard in matrix.shards:
+        entry = _entry(shard)
+        lines += [f"      - NAME: {json.dumps(entry['name'])}", f"        STACK: {json.dumps(entry['stack'])}"]
+    return "\n".join(lines)

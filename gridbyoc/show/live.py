@@ -12,8 +12,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from gridbyoc.show.markdown import STYLES
 from gridbyoc.show.plain import describe, duration
-from gridbyoc.show.table import STYLES
 from gridbyoc.stack.words import plain_text
 from gridbyoc.steps.events import ClusterProgress, Event, FindingMade, Note, ResourceProgress, StepFinished, StepStarted
 

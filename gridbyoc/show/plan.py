@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
-from gridbyoc.show.attributes import terminal_lines
+from gridbyoc.show.attributes import diff_lines, terminal_lines
+from gridbyoc.show.markdown import code, details, fence, fitted, prose
+from gridbyoc.show.plain import duration
+from gridbyoc.show.report import DONE, unchanged
+from gridbyoc.steps.changes import ClusterChange
 from gridbyoc.steps.plan import Plan
-from gridbyoc.steps.review.review import Review
-from gridbyoc.steps.review.words import plain_sentence
+from gridbyoc.steps.report import Report
+from gridbyoc.steps.review.review import ResourceDetail, Review
+from gridbyoc.steps.review.words import RoleSentence, plain_sentence
 
 SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "-/+", "read": "<=", "none": " "}
 
@@ -149,3 +154,93 @@ def review_object(review: Review) -> dict[str, Any]:
         "changed_outside": list(review.outside),
         "protected": review.protected or None,
     }
+
+
+def report_markdown(report: Report, warnings: Sequence[str] = ()) -> str:
+    """What changed on either side, what was warned of, the clusters, and how long each step took."""
+    made = ", ".join(f"{count} {DONE.get(word, word)}" for word, count in report.resources.items() if count)
+    outcome = unchanged(report).rstrip(":")
+    if report.changed:
+        outcome = f"Applied: AWS {made or 'nothing changed'}; clusters {_acted(report)}."
+    blocks = [
+        f"<!-- gridbyoc apply {report.stack} -->\n### Apply of {code(report.stack)}",
+        f"**{outcome}**",
+        f"- account {code(report.account_id)}\n- role {code(report.role_arn)}",
+    ]
+    told = tuple(dict.fromkeys((*warnings, *report.remarks)))
+    if told:
+        blocks.append("**Warnings**\n\n" + "\n".join(f"- {prose(text)}" for text in told))
+    if report.clusters:
+        blocks.append("\n".join(f"- cluster {code(c.name)}: {code(c.status)} ({code(c.id)})" for c in report.clusters))
+    steps = ", ".join(f"{step} {duration(took)}" for step, took in report.seconds.items())
+    return fitted([*blocks, f"Steps: {steps}"], left_out="*{count} more sections are left out.*")
+
+
+def _acted(report: Report) -> str:
+    counts = {word: list(report.actions.values()).count(word) for word in ("create", "update", "delete")}
+    return ", ".join(f"{count} {word}d" for word, count in counts.items() if count) or "nothing changed"
+
+
+MOST_LINES = 400
+LEFT_OUT = "*{count} more sections are left out: a comment has a limit. `gridbyoc plan` shows all of them.*"
+
+
+def review_markdown(review: Review, *, brief: bool = False) -> str:
+    """The comment: it begins with a mark (``<!-- gridbyoc plan NAME -->``) by which an older one can be found.
+
+    ``brief``: without the resources and their attributes.
+    """
+    blocks = [f"<!-- gridbyoc plan {review.stack} -->\n### Plan of {code(review.stack)}", f"**{summary(review.plan)}**"]
+    blocks += [f"**{prose(line)}**" for line in refused(review)]
+    blocks += _warnings(review)
+    if review.plan.destroys:
+        blocks += _list("Destroys", [code(name) for name in review.plan.destroys])
+    blocks += _list("Changed outside of Terraform", [code(address) for address in review.outside])
+    blocks += _list("Permissions", [role_sentence(each) for each in (*review.trust, *review.permissions)])
+    blocks += _list("Control plane", [_cluster(change, review.plan.handed_on) for change in review.plan.clusters])
+    blocks += _cost_section(review)
+    if review.resources and not brief:
+        blocks += ["**AWS**", *map(_resource, review.resources)]
+    return fitted(blocks, left_out=LEFT_OUT)
+
+
+def _list(title: str, items: list[str], most: int = 100) -> list[str]:
+    """A title and a list, a block for every so many items, so that a long one is cut and not dropped."""
+    parts = ["\n".join(f"- {item}" for item in items[start : start + most]) for start in range(0, len(items), most)]
+    return [f"**{title}**\n\n{parts[0]}", *parts[1:]] if parts else []
+
+
+def _warnings(review: Review) -> list[str]:
+    return _list("Warnings", [prose(text) for text in review.warnings])
+
+
+def role_sentence(sentence: RoleSentence) -> str:
+    """A sentence in Markdown, its names as code, with a sign where a reviewer should stop."""
+    sign = "\u26a0 " if sentence.alarming else ""
+    return sign + "".join(part if isinstance(part, str) else code(part.text) for part in sentence.whole)
+
+
+def _cluster(change: ClusterChange, handed_on: tuple[str, ...]) -> str:
+    words = {"create": "is created", "update": "is changed", "delete": "is deleted", "none": "stays as it is"}
+    lines = [f"The cluster {code(change.name)} {words[change.action]}"]
+    lines += [f"  - {code(each.field)}: {code(each.before)} → {code(each.after)}" for each in change.fields]
+    given = handed_on if change.spec and change.cluster else ()
+    lines += [f"  - {code(name)}: it is given the new one after the apply" for name in given]
+    return "\n".join(lines)
+
+
+def _cost_section(review: Review) -> list[str]:
+    if review.before == review.after:
+        return []
+    lines = [f"- before: {prose(cost)}" for cost in review.before or ("no cluster",)]
+    lines += [f"- after: {prose(cost)}" for cost in review.after or ("no cluster",)]
+    return ["**Standing cost**\n\n" + "\n".join(lines)]
+
+
+def _resource(detail: ResourceDetail) -> str:
+    lines = [line for each in detail.attributes for line in diff_lines(each)]
+    if len(lines) > MOST_LINES:
+        lines = [*lines[:MOST_LINES], f"… {len(lines) - MOST_LINES} more lines"]
+    body = fence(lines, "diff") if lines else "No attribute that can be shown changes."
+    reason = f" ({detail.reason.replace('_', ' ')})" if detail.reason else ""
+    return details(f"{SIGNS.get(detail.action, '~')} {detail.address}: {detail.action}{reason}", body)

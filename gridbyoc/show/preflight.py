@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TextIO
 
+from gridbyoc.show.markdown import STYLES, is_drawn, write_table
+from gridbyoc.stack.words import plain_text
 from gridbyoc.steps.preflight.model import Finding
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
 
 COLUMNS = ("code", "check", "verdict", "found", "needed", "do")
 
@@ -71,3 +78,65 @@ def _to_do(finding: Finding) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+SIGNS = {"pass": "✓", "warn": "!", "fail": "✗", "unknown": "?"}
+VERDICT, CODE = 9, 8
+"""Columns of the first two."""
+
+LONGEST_CHECK = 42
+"""Characters of the column of checks; a longer one goes on in the next line."""
+
+
+def write_preflight(
+    stream: TextIO, findings: Sequence[Finding], *, environ: Mapping[str, str], width: int | None = None
+) -> None:
+    """Write the findings: in groups on a terminal, elsewhere as a plain table, a line each.
+
+    ``width`` are the terminal's columns; ``None``: as the terminal says.
+    """
+    if not is_drawn(stream, environ):
+        write_table(stream, *preflight_rows(findings), environ=environ)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=stream, no_color="NO_COLOR" in environ, highlight=False, width=width)
+    room = min(max((len(each.title) for each in findings), default=0), LONGEST_CHECK, console.width // 3)
+    for number, (group, members) in enumerate(groupby(findings, key=lambda each: each.kind.group)):
+        found = list(members)
+        if number:
+            console.print()
+        console.print(Text.assemble((group.capitalize(), "bold"), (f"  {_tally(found)}", "dim")))
+        for each in found:
+            _write(console, each, room)
+    stream.flush()
+
+
+def _tally(findings: Sequence[Finding]) -> str:
+    counts = {word: sum(each.verdict == word for each in findings) for word in ("fail", "unknown", "warn", "pass")}
+    return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+def _write(console: Console, finding: Finding, width: int) -> None:
+    """Verdict, code, check and what was found; below what does not pass, what would, and what to do."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    passes = finding.verdict == "pass"
+    line = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    for fixed in (VERDICT, CODE, width):
+        line.add_column(width=fixed)
+    line.add_column(ratio=1)
+    sign = Text(f"{SIGNS[finding.verdict]} {finding.verdict}", STYLES.get(finding.verdict, "bold"))
+    code, check = Text(finding.code, "dim" if passes else ""), Text(finding.title, "" if passes else "bold")
+    line.add_row(
+        sign, code, check, Text(plain_text(finding.read), no_wrap=passes, overflow="ellipsis" if passes else "fold")
+    )
+    console.print(line)
+    more = (("read by: ", finding.source), ("more: ", finding.kind.link)) if finding.verdict in ("fail", "warn") else ()
+    for word, text in (("needed: ", finding.needed), ("do: ", finding.fix), *more):
+        if text and not passes:
+            words = Text.assemble((word, "dim"), plain_text(text), overflow="fold")
+            console.print(Padding(words, (0, 0, 0, VERDICT + CODE + 4)))

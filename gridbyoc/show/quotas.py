@@ -7,8 +7,17 @@ from typing import Any
 
 from gridbyoc.stack.words import minute
 from gridbyoc.steps.quotas.raising import Ask
-from gridbyoc.steps.quotas.review import Increase, QuotaRow, whole
-from gridbyoc.steps.quotas.words import NO_QUOTA, fix_words, needed_words, no_quota_words, quota_facts, read_words
+from gridbyoc.steps.quotas.review import (
+    NO_QUOTA,
+    Increase,
+    QuotaRow,
+    fix_words,
+    needed_words,
+    no_quota_words,
+    quota_facts,
+    read_words,
+    whole,
+)
 
 COLUMNS = ("code", "name", "region", "limit", "in use", "needed", "verdict")
 ASK_COLUMNS = ("code", "name", "region", "from", "to", "state")

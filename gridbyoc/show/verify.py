@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gridbyoc.steps.attestation import finding_object
-from gridbyoc.steps.verify import Proof
+from gridbyoc.steps.verify import Proof, finding_object
 
 COLUMNS = ("code", "check", "verdict", "found")
 

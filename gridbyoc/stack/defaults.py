@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from gridbyoc.stack.document import Document
+from gridbyoc.stack.model import PolicyStatement, Role
 from gridbyoc.stack.schema import sections
+from gridbyoc.vendors import facts_of
 
 REGION = "us-east-1"
 STACK_NAME = "my-stack"
@@ -36,3 +38,31 @@ def with_defaults(data: dict[str, Any]) -> dict[str, Any]:
     if s3:
         terraform["backend"] = {"s3": {"region": aws["region"], **s3}}
     return {**data, "aws": aws, "terraform": terraform}
+
+
+NAME_PREFIX = "grid-cloud-"
+"""The default of the module's ``role_name_prefix`` (modules/gridbyoc/variables.tf)."""
+
+
+def trusted_account_of(role: Role) -> str:
+    """The AWS account that may assume it with the external id: the control plane's."""
+    return role.trusted_account_id or facts_of(role.vendor).trusted_account.account_id
+
+
+def managed_policies_of(role: Role) -> tuple[str, ...]:
+    """The managed policies that are attached to it: names of AWS's, or ARNs."""
+    if role.managed_policies is not None:
+        return role.managed_policies
+    return facts_of(role.vendor).permissions.managed_policies
+
+
+def statements_of(role: Role) -> tuple[PolicyStatement, ...]:
+    """The statements of its own policy; none: it has no such policy."""
+    if role.statements is not None:
+        return role.statements
+    return tuple(PolicyStatement(actions) for actions in facts_of(role.vendor).permissions.statements)
+
+
+def name_pattern_of(role: Role) -> str:
+    """Its name, or the prefix of the name that is made for it, with a ``*``."""
+    return role.name or f"{role.name_prefix or NAME_PREFIX}*"

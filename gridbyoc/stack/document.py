@@ -4,13 +4,159 @@ from __future__ import annotations
 
 import math
 import re
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, TextIO
 
-from gridbyoc.errors import Problem
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from gridbyoc.errors import Problem, StackError
+from gridbyoc.stack.files import read_regular
 from gridbyoc.stack.words import Place, place_text, show
-from gridbyoc.stack.yaml_nodes import MOST_VALUES, Mapping, Node, Scalar, Sequence, YamlFault, parse
+
+DEEPEST = 40
+MOST_VALUES = 10_000
+
+
+class YamlFault(Exception):  # noqa: N818 - it becomes a problem, it is no error of ours
+    """The text is not YAML that a stack file may hold; ``line`` counts from 1."""
+
+    def __init__(self, message: str, line: int | None = None, hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.line, self.hint = message, line, hint
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A text; ``plain`` where it stands without quotes and may be a number, a boolean or null."""
+
+    text: str
+    plain: bool
+    line: int
+
+
+@dataclass(slots=True)
+class Sequence:
+    """A list."""
+
+    line: int
+    items: list[Node] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Mapping:
+    """A mapping, in the order of the text; keys are not checked here."""
+
+    line: int
+    pairs: list[tuple[Node, Node]] = field(default_factory=list)
+
+
+Node = Scalar | Sequence | Mapping
+
+
+def parse(text: str) -> Node | None:
+    """The one document in ``text``, ``None`` where there is nothing but comments. Raises ``YamlFault``."""
+    try:
+        return _Composer(YAML(typ="safe", pure=True).parse(text)).document()
+    except YamlFault:
+        raise
+    except MarkedYAMLError as error:
+        raise _in_words(error) from None
+    except YAMLError:
+        raise YamlFault("holds a character that YAML does not allow", hint="save it as plain UTF-8 text") from None
+    except Exception as error:  # ruamel answers some malformed texts with bare Python errors
+        raise YamlFault(f"cannot be read as YAML ({type(error).__name__})") from None
+
+
+def _in_words(error: MarkedYAMLError) -> YamlFault:
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else None
+    problem = str(error.problem or "malformed")
+    if "\\t" in problem:
+        return YamlFault("a tab is used for indentation", line, "YAML wants spaces")
+    hint = "quote a value that holds `: `" if "mapping values are not allowed" in problem else ""
+    return YamlFault(f"is not valid YAML: {problem}", line, hint)
+
+
+class _Composer:
+    """Events → nodes, with anchors."""
+
+    def __init__(self, events: Iterator[Event]) -> None:
+        self._events = events
+        self._anchors: dict[str, Node] = {}
+        self._count = 0
+
+    def document(self) -> Node | None:
+        root: Node | None = None
+        documents = 0
+        for event in self._events:
+            if isinstance(event, DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise YamlFault("holds more than one document", _line(event), "one stack, one file: remove `---`")
+            elif isinstance(event, NodeEvent):
+                root = self._node(event, 0)
+        return root
+
+    def _node(self, event: Event, depth: int) -> Node:
+        self._count += 1
+        if self._count > 2 * MOST_VALUES:  # keys count as well
+            raise YamlFault(f"holds more than {MOST_VALUES} values", _line(event))
+        if depth > DEEPEST:
+            raise YamlFault(f"is nested more than {DEEPEST} levels deep", _line(event))
+        if isinstance(event, AliasEvent):
+            if event.anchor not in self._anchors:
+                raise YamlFault(
+                    f"uses the alias {show('*' + str(event.anchor))}, which has no anchor before it", _line(event)
+                )
+            return self._anchors[event.anchor]
+        if getattr(event, "tag", None) is not None:
+            raise YamlFault("uses a YAML tag (`!…`), which a stack file may not", _line(event), "remove the tag")
+        node = self._start(event)
+        if isinstance(event, NodeEvent) and event.anchor:
+            self._anchors[event.anchor] = node
+        if isinstance(node, Sequence):
+            self._fill_sequence(node, depth)
+        elif isinstance(node, Mapping):
+            self._fill_mapping(node, depth)
+        return node
+
+    def _start(self, event: Event) -> Node:
+        if isinstance(event, SequenceStartEvent):
+            return Sequence(_line(event))
+        if isinstance(event, MappingStartEvent):
+            return Mapping(_line(event))
+        if not isinstance(event, ScalarEvent):
+            raise YamlFault("cannot be read as YAML", _line(event))
+        return Scalar(event.value, not event.style, _line(event))
+
+    def _fill_sequence(self, node: Sequence, depth: int) -> None:
+        while not isinstance(event := next(self._events), SequenceEndEvent):
+            node.items.append(self._node(event, depth + 1))
+
+    def _fill_mapping(self, node: Mapping, depth: int) -> None:
+        while not isinstance(event := next(self._events), MappingEndEvent):
+            key = self._node(event, depth + 1)
+            node.pairs.append((key, self._node(next(self._events), depth + 1)))
+
+
+def _line(event: Event) -> int:
+    return int(event.start_mark.line) + 1
+
 
 OVERRIDE = "--set"
 Origin = Callable[[Place], tuple[str, int | None]]
@@ -177,3 +323,72 @@ def _check_text(node: Scalar) -> None:
     """An escape such as ``"\\ud800"`` makes half a character, which no file and no request can carry."""
     if any("\ud800" <= char <= "\udfff" for char in node.text):
         raise YamlFault("holds half a character (a lone surrogate)", node.line)
+
+
+LARGEST = 1024 * 1024
+_OPENED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+STDIN = "<stdin>"
+
+
+class _Reading(Protocol):
+    def read(self, size: int, /) -> bytes | str: ...
+
+
+def read_source(path: Path, shown: str) -> bytes:
+    """The bytes of a file, one more than the most; ``StackError`` where it is missing, a directory or unreadable.
+
+    A pipe or a device, which could hold the run up, is read only where the caller itself has opened it and hands it
+    over by its number, as a shell's ``<(…)`` does.
+    """
+    try:
+        if str(path).startswith(_OPENED):
+            with path.open("rb") as stream:
+                return stream.read(LARGEST + 1)
+        if stat.S_ISFIFO(path.stat().st_mode) or stat.S_ISCHR(path.stat().st_mode):
+            raise broken(shown, "is no regular file", f"`- < {shown}` reads a pipe")
+        return read_regular(path, LARGEST + 1)
+    except FileNotFoundError:
+        command = "gridbyoc new" if shown == "gridbyoc.yaml" else f"gridbyoc new {shown}"
+        raise broken(shown, "there is no such file", f"{show(command)} writes a starter") from None
+    except IsADirectoryError:
+        raise broken(shown, "is a directory", "name the stack file in it") from None
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else "") or "not a path"
+        raise broken(shown, f"cannot be read: {reason}", "check the path and its permissions") from None
+
+
+def read_stdin(stdin: TextIO | str | bytes | None) -> bytes:
+    """The bytes of standard input (a text stream with a buffer below gives its bytes)."""
+    if isinstance(stdin, bytes):
+        return stdin
+    if isinstance(stdin, str):
+        return stdin.encode("utf-8", "surrogatepass")
+    if stdin is None:
+        return b""
+    stream: _Reading = getattr(stdin, "buffer", stdin)
+    try:
+        data = stream.read(LARGEST + 1)
+    except (OSError, ValueError):
+        raise broken(STDIN, "cannot be read", "give the stack file on standard input, or name a file") from None
+    return data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
+
+
+def decode(data: bytes, file: str) -> str:
+    """Bytes → text; ``StackError`` where they are too many or no UTF-8 text. A byte order mark is dropped."""
+    if len(data) > LARGEST:
+        raise broken(file, "is larger than 1 MB", "a stack file is small: is it the right file?")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise broken(file, "is UTF-16", "save it as UTF-8")
+    if b"\0" in data:
+        raise broken(file, "is a binary file", "a stack file is text: is it the right file?")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise broken(file, "is not valid UTF-8", "save it as UTF-8", line) from None
+
+
+def broken(file: str, message: str, hint: str = "", line: int | None = None) -> StackError:
+    """The error of a file that cannot be looked into; it has one problem."""
+    problem = Problem(file, line, "", message, hint)
+    return StackError(f"The stack file {show(file)} cannot be used.", problems=(problem,))

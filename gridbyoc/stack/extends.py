@@ -2,20 +2,101 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gridbyoc.errors import Problem, StackError
-from gridbyoc.stack.document import Document, read_document
+from gridbyoc.stack.document import LARGEST, STDIN, Document, decode, read_document, read_source
 from gridbyoc.stack.files import directory_in
-from gridbyoc.stack.merge import merge_under, with_anchored_paths
-from gridbyoc.stack.scan import KEYS, guessed, is_part
-from gridbyoc.stack.source import STDIN, decode, read_source
+from gridbyoc.stack.model import Stack
+from gridbyoc.stack.rules.terraform import is_path
+from gridbyoc.stack.scan import KEYS, Scan, guessed, is_part, scan
+from gridbyoc.stack.schema import schemas_at
 from gridbyoc.stack.words import Place, escaped, listed, place_text, show
+
+_MODULE_SOURCE: Place = ("terraform", "module", "source")
+PATHS: tuple[Place, ...] = (
+    ("control_plane", "ca_bundle"),
+    ("role", "external_id_from", "file"),
+    ("terraform", "provider_mirror"),
+    _MODULE_SOURCE,
+)
+"""The values of a stack file that are paths, relative to the file that they stand in."""
+
+
+def merge_under(near: Document, base: Document) -> None:
+    """Give ``near`` what ``base`` says and it does not.
+
+    Mappings are merged, lists and single values are not. A mapping of which one key is to be chosen (a backend) is
+    taken from one side. An empty section counts as absent, as it does without a base; an empty single value takes
+    the base's away.
+    """
+    _Merge(near, base).mappings((), near.data, base.data)
+
+
+class _Merge:
+    def __init__(self, near: Document, base: Document) -> None:
+        self._near = near
+        self._base = base
+
+    def mappings(self, place: Place, near: dict[str, Any], base: dict[str, Any]) -> None:
+        for key, below in base.items():
+            here = (*place, key)
+            if key not in near:
+                self._take(here, near, key, below)
+            elif near[key] is None:
+                if isinstance(below, (dict, list)):
+                    self._take(here, near, key, below)
+                else:
+                    del near[key]
+            elif isinstance(near[key], dict) and isinstance(below, dict) and not _chosen(here, near[key], below):
+                self.mappings(here, near[key], below)
+
+    def _take(self, place: Place, near: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - any YAML value
+        near[key] = value
+        self._origins(place, value)
+
+    def _origins(self, place: Place, value: Any) -> None:  # noqa: ANN401 - any YAML value
+        self._near.written.pop(place, None)
+        if place in self._base.lines:
+            self._near.lines[place] = self._base.lines[place]
+            self._near.files[place] = self._base.files.get(place, self._base.file)
+        if place in self._base.written:
+            self._near.written[place] = self._base.written[place]
+        inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for part, each in inner:
+            self._origins((*place, part), each)
+
+
+def _chosen(place: Place, near: dict[str, Any], base: dict[str, Any]) -> bool:
+    """Whether the two made different choices where the schema allows one."""
+    one_of = any(node.get("maxProperties") == 1 for node in schemas_at(place))
+    return one_of and bool(near) and set(near) != set(base)
+
+
+def with_anchored_paths(base: Document, directory: Path, stack_directory: Path) -> None:
+    """Make the relative paths of a base in another ``directory`` absolute: they are relative to where they stand."""
+    if directory == stack_directory:
+        return
+    for *outer, key in PATHS:
+        holder = base.at(*outer)
+        text = holder.get(str(key)) if isinstance(holder, dict) else None
+        if isinstance(text, str) and _relative(text, module=(*outer, key) == _MODULE_SOURCE):
+            top, slashes, inner = text.partition("//")
+            holder[key] = os.path.normpath(directory / top) + slashes + inner
+
+
+def _relative(text: str, *, module: bool) -> bool:
+    if not text.strip() or "\0" in text or text.startswith(("/", "~/")):
+        return False
+    return is_path(text) if module else True
+
 
 EXTENDS = "extends"
 EXTENDS_ROOT = "GRIDBYOC_EXTENDS_ROOT"
@@ -203,3 +284,107 @@ def standing_elsewhere(file: Path, place: Place, environ: Mapping[str, str]) -> 
 def _problem(document: Document, place: Place, message: str, hint: str) -> Problem:
     file, line = document.origin(place)
     return Problem(file, line, place_text(place), message, hint)
+
+
+NOTHING = Scan()
+UNREADABLE = Scan(frozenset({"version", "name", "clusters"}))
+"""What may be a stack counts as one: its own run says that it cannot be read."""
+_UNREADABLE = {errno.EACCES, errno.EPERM, errno.EIO}
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A stack file as it looks from outside: its keys, its name, itself and its bases, its module's directory.
+
+    ``sources`` begins with the file; a base that is missing is in it, too. ``modules`` are directories.
+    """
+
+    file: Path
+    keys: frozenset[str]
+    name: str | None
+    sources: tuple[Path, ...]
+    modules: tuple[Path, ...]
+
+
+@dataclass(slots=True)
+class Gallery:
+    """Looks at many stack files and reads each file once. Paths are absolute."""
+
+    _scans: dict[Path, Scan] = field(default_factory=dict)
+
+    def scan(self, file: Path) -> Scan:
+        """What one file says by itself; nothing where it is gone, is no text or no regular file."""
+        if file not in self._scans:
+            self._scans[file] = _scanned(file)
+        return self._scans[file]
+
+    def bases(self, file: Path) -> tuple[Path, ...]:
+        """The bases that a file names itself, in its order; what may not be followed is left out."""
+        named = (item for item in self.scan(file).extends if path_fault(item) is None)
+        return tuple(Path(os.path.normpath(file.parent / item)) for item in named)
+
+    def glance(self, file: Path) -> Glance:
+        """Look at a stack file and all its bases."""
+        sources = self._sources(file)
+        scans = [(source, self.scan(source)) for source in sources]
+        modules = [_module(source.parent, text) for source, one in scans for text in one.modules]
+        keys = frozenset().union(*(one.keys for _, one in scans))
+        return Glance(file, keys, self._name(sources), tuple(sources), tuple(dict.fromkeys(modules)))
+
+    def _sources(self, file: Path) -> list[Path]:
+        """The file, then its bases, those that win first, each before what it yields to; one that comes twice once."""
+        found: list[Path] = []
+        ahead = [file]
+        while ahead and len(found) <= MOST_FILES:
+            nearest = ahead.pop()
+            if nearest not in found:
+                found.append(nearest)
+                ahead += self.bases(nearest)
+        return found
+
+    def _name(self, sources: list[Path]) -> str | None:
+        parts = (one for one in map(self.scan, sources) if is_part(one.keys))
+        return next((one.name for one in parts if one.name is not None), None)
+
+
+def sources(stack_file: Path) -> tuple[Path, ...]:
+    """Every file that a stack is made of: the stack file, then what it extends, directly or by way of another base.
+
+    Absolute paths as they are written, links not resolved; also those that are missing. Raises nothing.
+    """
+    return Gallery().glance(Path(os.path.abspath(stack_file))).sources  # noqa: PTH100 - `..` is taken as written
+
+
+def _scanned(file: Path) -> Scan:
+    try:
+        with open(file, "rb", opener=_quietly) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                return NOTHING
+            return _looked_at(stream.read(LARGEST + 1))
+    except OSError as error:
+        return UNREADABLE if error.errno in _UNREADABLE else NOTHING
+    except ValueError:
+        return NOTHING
+
+
+def _looked_at(data: bytes) -> Scan:
+    try:
+        return scan(decode(data, ""))
+    except StackError:
+        return NOTHING if b"\0" in data else guessed(data.decode(errors="replace"))
+
+
+def _quietly(path: str, flags: int) -> int:
+    """A pipe that nobody writes to must not hold us up."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _module(directory: Path, source: str) -> Path:
+    """The whole directory that is copied: what stands before ``//``."""
+    top = source.partition("//")[0] if not source.startswith("//") else source
+    return Path(os.path.normpath(directory / Path(top).expanduser()))
+
+
+def files_of(stack: Stack) -> tuple[Path, ...]:
+    """The stack file, then every base that it extends; none where it came from standard input."""
+    return Gallery().glance(stack.file).sources if stack.file else ()

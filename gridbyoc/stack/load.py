@@ -2,27 +2,178 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from types import MappingProxyType
+from typing import Any, TextIO
 
 from gridbyoc.errors import Problem, StackError
 from gridbyoc.stack import defaults
-from gridbyoc.stack.build import build_stack
-from gridbyoc.stack.document import Document, Origin, read_document
-from gridbyoc.stack.extends import Bounds, is_stack_files, take_bases
+from gridbyoc.stack.document import STDIN, Document, Origin, broken, decode, read_document, read_source, read_stdin
+from gridbyoc.stack.extends import Bounds, Gallery, is_stack_files, take_bases
 from gridbyoc.stack.external_id import read_external_id
 from gridbyoc.stack.files import work_root_of
 from gridbyoc.stack.findings import Findings, in_order
-from gridbyoc.stack.model import Stack
+from gridbyoc.stack.model import (
+    Aws,
+    ClusterSpec,
+    ControlPlane,
+    InstanceType,
+    LocalBackend,
+    ModuleSource,
+    PolicyStatement,
+    Role,
+    S3Backend,
+    Stack,
+    TerraformSettings,
+)
 from gridbyoc.stack.overrides import apply_overrides
-from gridbyoc.stack.rules import Context, check_rules
-from gridbyoc.stack.shape import check_shape, leftovers
-from gridbyoc.stack.siblings import check_siblings
-from gridbyoc.stack.source import STDIN, broken, decode, read_source, read_stdin
+from gridbyoc.stack.rules import check_rules
+from gridbyoc.stack.rules.context import Context
+from gridbyoc.stack.rules.terraform import is_path
+from gridbyoc.stack.schema import check_shape, leftovers
+from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import counted, show
+
+Data = dict[str, Any]
+_LISTS = {
+    "trusted_principals",
+    "trusted_principals_without_external_id",
+    "managed_policies",
+    "known_policies",
+    "known_inline_policies",
+}
+"""The keys of ``role`` that are lists of text."""
+
+
+def build_stack(
+    data: Data, context: Context, external_id: Secret | None, file: Path | None, work_root: Path | None = None
+) -> Stack:
+    """The stack of a file that has no problems; ``data`` is complete (``with_defaults``)."""
+    return Stack(
+        name=data["name"],
+        aws=Aws(**data["aws"]),
+        role=_role(data.get("role", {}), external_id, data.get("control_plane", {})),
+        clusters=tuple(_cluster(item) for item in data["clusters"]),
+        control_plane=_control_plane(data.get("control_plane", {}), context),
+        terraform=_terraform(data["terraform"], context),
+        file=file,
+        protect=data.get("protect", False),
+        work_root=work_root,
+    )
+
+
+def _role(data: Data, external_id: Secret | None, control_plane: Data) -> Role:
+    fields = {key: value for key, value in data.items() if key != "external_id_from"}
+    for key in _LISTS & fields.keys():
+        fields[key] = tuple(fields[key])
+    if "statements" in fields:
+        fields["statements"] = tuple(_statement(item) for item in fields["statements"])
+    if "max_session_hours" in fields:
+        fields["max_session_hours"] = int(fields["max_session_hours"])
+    if "tags" in fields:
+        fields["tags"] = MappingProxyType(dict(fields["tags"]))
+    variable = data.get("external_id_from", {}).get("env")
+    vendor = control_plane.get("type", "grid")
+    return Role(external_id=external_id, external_id_variable=variable, vendor=vendor, **fields)
+
+
+def _statement(data: Data) -> PolicyStatement:
+    fields: Data = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+    return PolicyStatement(**fields)
+
+
+def _cluster(data: Data) -> ClusterSpec:
+    types = tuple(_instance_type(item) for item in data.get("instance_types", ()))
+    return ClusterSpec(**{**data, "instance_types": types})
+
+
+def _instance_type(item: str | Data) -> InstanceType:
+    if isinstance(item, str):
+        return InstanceType(item)
+    # JSON Schema takes 3.0 for a whole number, too
+    fields: Data = {key: value if key == "name" else int(value) for key, value in item.items()}
+    return InstanceType(**fields)
+
+
+def _control_plane(data: Data, context: Context) -> ControlPlane:
+    fields = dict(data)
+    if "url" in fields:
+        fields["url"] = fields["url"].rstrip("/")
+    if "ca_bundle" in fields:
+        fields["ca_bundle"] = context.path(fields["ca_bundle"])
+    return ControlPlane(**fields)
+
+
+def _terraform(data: Data, context: Context) -> TerraformSettings:
+    fields = dict(data)
+    s3 = fields.pop("backend", {}).get("s3")
+    if "provider_mirror" in fields:
+        fields["provider_mirror"] = context.path(fields["provider_mirror"])
+    if "module" in fields:
+        fields["module"] = _module(fields["module"], context)
+    return TerraformSettings(backend=S3Backend(**s3) if s3 else LocalBackend(), **fields)
+
+
+def _module(data: Data, context: Context) -> ModuleSource:
+    source = data["source"]
+    if is_path(source):
+        # what stands before `//` is the package, what stands after it the module in it
+        base, _, inner = source.partition("//")
+        source = f"{context.path(base)}//{inner}" if inner else str(context.path(source))
+    return ModuleSource(source, data.get("version"), MappingProxyType(dict(data.get("inputs", {}))))
+
+
+_MOST_ENTRIES, _MOST_FILES, _MOST_BYTES = 1000, 100, 64 * 1024
+_NAME = re.compile(rb"""^name:[ \t]*["']?([a-z0-9._-]+)["']?[ \t]*(?:#.*)?\r?$""", re.MULTILINE)
+_EXTENDS = re.compile(rb"^extends:", re.MULTILINE)
+_VERSION = re.compile(rb"^version:[ \t]*1[ \t]*(?:#.*)?\r?$", re.MULTILINE)
+
+
+def check_siblings(findings: Findings, file: Path | None) -> None:
+    """Warn where another stack file beside ``file`` has the same name."""
+    name = findings.document.text("name")
+    if file is None or name is None:
+        return
+    gallery = Gallery()
+    for other in _yaml_files(file.parent):
+        if _stack_name(other, file, gallery) == name and not _is_mere_base(other, file, gallery):
+            message = f"{show(other.name)} has the same stack name: both would work in `.gridbyoc/{name}`"
+            findings.warning(("name",), message, "give each stack a name of its own")
+
+
+def _yaml_files(directory: Path) -> list[Path]:
+    try:
+        entries = itertools.islice(os.scandir(directory), _MOST_ENTRIES)
+        found = [Path(entry.path) for entry in entries if entry.name.endswith((".yaml", ".yml")) and entry.is_file()]
+    except OSError:
+        return []
+    return sorted(found)[:_MOST_FILES]
+
+
+def _stack_name(other: Path, file: Path, gallery: Gallery) -> str | None:
+    """The name that ``other`` gives its stack, hardly parsed; ``None`` where it is no other stack file."""
+    try:
+        if other.samefile(file):
+            return None
+        with other.open("rb") as stream:
+            head = stream.read(_MOST_BYTES)
+    except OSError:
+        return None
+    match, extends = _NAME.search(head), _EXTENDS.search(head)
+    if match is None:
+        return gallery.glance(other).name if extends else None
+    return match[1].decode() if extends or _VERSION.search(head) else None
+
+
+def _is_mere_base(other: Path, file: Path, gallery: Gallery) -> bool:
+    """Whether ``other`` only serves ``file`` as a base: its name is the one that ``file`` has from it."""
+    return other in gallery.glance(file).sources and not gallery.scan(other).whole
+
 
 Source = Path | str
 Stdin = TextIO | str | bytes | None

@@ -10,8 +10,7 @@ from typing import Any
 
 from gridbyoc.errors import Problem
 from gridbyoc.stack.document import OVERRIDE, Document, read_document
-from gridbyoc.stack.schema import takes_text
-from gridbyoc.stack.shape import secret_advice
+from gridbyoc.stack.schema import secret_advice, takes_text
 from gridbyoc.stack.words import Place, place_text, show
 
 _PART = re.compile(r'(?P<key>[^.\[\]="\s]+)|\[(?P<index>[0-9]{1,4})\]|\[(?P<quoted>"(?:[^"\\]|\\.)*")\]')

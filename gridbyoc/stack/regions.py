@@ -3,12 +3,43 @@
 from __future__ import annotations
 
 import functools
+import gzip
+import importlib.util
+import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from gridbyoc.stack.botocore_data import partitions
 from gridbyoc.stack.findings import Fault
 from gridbyoc.stack.words import nearest, show
+
+
+def data_directories() -> tuple[Path, ...]:
+    """Where the installed botocore keeps its data; none where there is no botocore."""
+    spec = importlib.util.find_spec("botocore")
+    return tuple(Path(place, "data") for place in (spec.submodule_search_locations if spec else None) or ())
+
+
+def partitions(directories: tuple[Path, ...] | None = None) -> list[dict[str, Any]]:
+    """The AWS partitions with their regions; empty where the directories (default: botocore's) have no such data."""
+    for directory in data_directories() if directories is None else directories:
+        file = directory / "partitions.json"
+        if file.is_file():
+            return list(json.loads(file.read_text(encoding="utf-8"))["partitions"])
+    return []
+
+
+@functools.cache
+def known_types(directories: tuple[Path, ...] | None = None) -> frozenset[str]:
+    """The EC2 instance types of botocore's model: for suggestions only, as it may be older than EC2 itself."""
+    for directory in data_directories() if directories is None else directories:
+        for model in sorted(directory.glob("ec2/*/service-2.json.gz"), reverse=True):
+            with gzip.open(model) as stream:
+                return frozenset(json.load(stream)["shapes"]["InstanceType"]["enum"])
+    return frozenset()
+
 
 HOME_REGIONS: Mapping[str, str] = {
     "aws": "us-east-1",
@@ -70,3 +101,23 @@ def _zone_id_start(region: str) -> str:
     for word, letter in _DIRECTIONS.items():
         direction = direction.replace(word, letter)
     return "".join(area) + direction + number
+
+
+_ARN = re.compile(r"arn:([^:]*):([^:]*):([^:]*):([^:]*):(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Arn:
+    """``arn:partition:service:region:account:resource``."""
+
+    partition: str
+    service: str
+    region: str
+    account: str
+    resource: str
+
+
+def parse_arn(text: str) -> Arn | None:
+    """The parts of an ARN, ``None`` where ``text`` has not its form."""
+    match = _ARN.fullmatch(text)
+    return Arn(*match.groups()) if match else None

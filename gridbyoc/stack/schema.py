@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.stack.words import Place
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from gridbyoc.stack.findings import Findings
+from gridbyoc.stack.words import Place, did_you_mean, listed, nearest, show
 
 Schema = dict[str, Any]
 
@@ -69,3 +73,194 @@ def _step(node: Schema, part: str | int) -> list[Schema]:
         return []
     inner = resolved(inner)
     return [resolved(branch) for branch in inner["anyOf"]] if "anyOf" in inner else [inner]
+
+
+EXTERNAL_ID_ADVICE = (
+    "gridbyoc generates one; to give your own, write `external_id_from: {env: VARIABLE}` or"
+    " `external_id_from: {file: PATH}`, and remove this value"
+)
+_SECRETS = "secrets do not belong in a stack file: credentials come from the environment or a login"
+_ADVICE = {
+    "external_id": EXTERNAL_ID_ADVICE,
+    "role_arn": "a stack makes its role; for a role that is there already use `gridbyoc register --role-arn`",
+    "cost_savings": "write `performance_profile: cost-saving`",
+    "workspace": "Terraform workspaces are not used: one stack, one state",
+    **dict.fromkeys(("api_key", "token", "password", "secret", "secret_key", "access_key"), _SECRETS),
+    **dict.fromkeys(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), _SECRETS),
+}
+_NOUNS = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number"}
+_NOUNS |= {"boolean": "`true` or `false`"}
+_EXTERNAL_ID_FROM = ("role", "external_id_from")
+_WRITTEN = {
+    "object": "a mapping is written `{key: value}`, or one `key: value` a line",
+    "array": "a list is written `[first, second]`, or one item a line, each after `- `",
+}
+_EXAMPLES: dict[tuple[str, ...], str] = {
+    ("version",): "write `version: 1`",
+    ("name",): "write `name: my-stack`",
+    ("clusters",): "write `clusters: [{name: my-cluster}]`",
+    ("clusters", "name"): "write `name: my-cluster`",
+}
+
+
+def check_shape(findings: Findings) -> list[ValidationError]:
+    """Report the errors of shape; return the schema's other errors, for ``leftovers``."""
+    others: list[ValidationError] = []
+    for error in _errors(findings.document.data):
+        teller = _TELLERS.get(str(error.validator))
+        if teller:
+            teller(findings, _place(error), error)
+        else:
+            others.append(error)
+    return others
+
+
+def leftovers(findings: Findings, errors: list[ValidationError]) -> None:
+    """Report those errors that no rule has put into better words."""
+    for error in errors:
+        place = _place(error)
+        if not findings.known_at(place):
+            findings.problem(place, "is not of the form that is allowed here", _schema_of(error).get("description", ""))
+
+
+def secret_advice(key: str) -> str | None:
+    """What to do in place of a key that would hold a secret; ``None`` for other keys."""
+    advice = _ADVICE.get(key.lower().replace("-", "_"))
+    return advice if advice in (EXTERNAL_ID_ADVICE, _SECRETS) else None
+
+
+def _errors(data: Any) -> Iterator[ValidationError]:  # noqa: ANN401 - any YAML value
+    for error in Draft202012Validator(schema()).iter_errors(data):
+        yield from _branches(error)
+
+
+def _branches(error: ValidationError) -> Iterator[ValidationError]:
+    """An ``anyOf`` is judged by the branch of the value's own type: its errors, or none of the types."""
+    if error.validator != "anyOf":
+        yield error
+        return
+    context = error.context or []
+    wrong = {inner.schema_path[0] for inner in context if inner.validator == "type" and not inner.relative_path}
+    fitting = [inner for inner in context if inner.schema_path[0] not in wrong]
+    if not fitting:
+        yield error
+    for inner in fitting:
+        yield from _branches(inner)
+
+
+def _schema_of(error: ValidationError) -> dict[str, Any]:
+    return error.schema if isinstance(error.schema, dict) else {}
+
+
+def _mapping(error: ValidationError) -> dict[str, Any]:
+    return error.instance if isinstance(error.instance, dict) else {}
+
+
+def _keys(place: Place) -> tuple[str, ...]:
+    """A place without positions in lists."""
+    return tuple(part for part in place if isinstance(part, str))
+
+
+def _place(error: ValidationError) -> Place:
+    return tuple(error.absolute_path)
+
+
+def _unknown_keys(findings: Findings, place: Place, error: ValidationError) -> None:
+    known = list(_schema_of(error).get("properties", {}))
+    allowed = f"allowed: {', '.join(known)}" if known else "nothing is allowed here"
+    for key in (key for key in _mapping(error) if key not in known):
+        if place == _EXTERNAL_ID_FROM and not nearest(key, known):
+            # it may be the external id itself, so it is not repeated
+            findings.problem(place, "holds an unknown key", allowed)
+            continue
+        hint = _ADVICE.get(key.lower().replace("-", "_")) or did_you_mean(key, known, allowed)
+        findings.problem((*place, key), f"unknown key {show(key)}", hint)
+
+
+def _missing(findings: Findings, place: Place, error: ValidationError) -> None:
+    known = _schema_of(error).get("properties", {})
+    misspelt = {nearest(key, known) for key in _mapping(error) if key not in known}
+    for key in _schema_of(error)["required"]:
+        if key not in _mapping(error) and key not in misspelt:
+            findings.problem(place, f"`{key}` is missing", _EXAMPLES.get((*_keys(place), key), ""))
+
+
+def _wrong_type(findings: Findings, place: Place, error: ValidationError) -> None:
+    wanted = str(error.validator_value)
+    if "enum" in _schema_of(error):
+        return  # that error says it all
+    if not place:
+        findings.problem(place, f"must be a mapping, not {_noun(error.instance)}", "begin with `version: 1`")
+        return
+    if error.instance is None:
+        findings.problem(place, f"is empty; it must be {_NOUNS[wanted]}", "give it a value, or remove the key")
+        return
+    message = f"must be {_NOUNS[wanted]}, not {_noun(error.instance)}"
+    findings.problem(place, message, _type_hint(findings, place, error))
+
+
+def _type_hint(findings: Findings, place: Place, error: ValidationError) -> str:
+    wanted, written = str(error.validator_value), findings.document.written.get(place)
+    if wanted == "string" and written is not None:
+        return "write it in quotes" + ("" if place[:2] == _EXTERNAL_ID_FROM else f': "{written}"')
+    if wanted in {"integer", "boolean"} and isinstance(error.instance, str) and written is None:
+        return "write it without quotes"
+    return _WRITTEN.get(wanted, "")
+
+
+def _noun(value: Any) -> str:  # noqa: ANN401 - any YAML value
+    if value is None:
+        return "empty"
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list", dict: "a mapping"}
+    return names[type(value)]
+
+
+def _not_allowed(findings: Findings, place: Place, error: ValidationError) -> None:
+    allowed = [str(item) for item in _schema_of(error)["enum"]]
+    value = error.instance
+    hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
+    findings.problem(place, f"must be {listed(allowed)}", hint)
+
+
+def _not_the_version(findings: Findings, place: Place, error: ValidationError) -> None:
+    message = f"must be `{error.validator_value}`: this gridbyoc reads that version of the stack file only"
+    if not findings.known_at(place):
+        findings.problem(place, message, "write `version: 1`, or install the gridbyoc that the file was written for")
+
+
+def _no_such_type(findings: Findings, place: Place, error: ValidationError) -> None:
+    written = "written as `t2.medium` or `{name: t2.medium, root_volume_size: 200}`"
+    findings.problem(place, f"must be an instance type, not {_noun(error.instance)}", written)
+
+
+def _too_few(findings: Findings, place: Place, error: ValidationError) -> None:
+    known = list(_schema_of(error).get("properties", {}))
+    hint = f"give one of {listed(known)}" if known else "give at least one item, or remove the key"
+    findings.problem(place, "is empty", _EXAMPLES.get(_keys(place), hint))
+
+
+def _too_many(findings: Findings, place: Place, error: ValidationError) -> None:
+    known = list(_schema_of(error).get("properties", {}))
+    if known and all(key in known for key in _mapping(error)):
+        findings.problem(place, f"holds more than one; allowed is one of {listed(known)}", "keep one")
+
+
+def _out_of_range(findings: Findings, place: Place, error: ValidationError) -> None:
+    low, high = _schema_of(error).get("minimum"), _schema_of(error).get("maximum")
+    allowed = f"{low} to {high}" if high is not None else f"{low} or more"
+    findings.problem(place, f"is {error.instance}; allowed is {allowed}")
+
+
+_TELLERS: Mapping[str, Callable[[Findings, Place, ValidationError], None]] = {
+    "additionalProperties": _unknown_keys,
+    "required": _missing,
+    "type": _wrong_type,
+    "enum": _not_allowed,
+    "const": _not_the_version,
+    "anyOf": _no_such_type,
+    "minItems": _too_few,
+    "minProperties": _too_few,
+    "maxProperties": _too_many,
+    "minimum": _out_of_range,
+    "maximum": _out_of_range,
+}

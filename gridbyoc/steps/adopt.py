@@ -13,7 +13,7 @@ from typing import Any
 
 from gridbyoc.aws.stray import STACK_TAG, Sought, policy_tags, stray_roles
 from gridbyoc.errors import TerraformError
-from gridbyoc.stack.role_defaults import NAME_PREFIX
+from gridbyoc.stack.defaults import NAME_PREFIX
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.journal import cut_off_since, read_journal

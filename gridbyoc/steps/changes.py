@@ -8,7 +8,8 @@ from typing import Literal
 
 from gridbyoc.control_plane.model import Cluster, FieldChange, Grant, Phase, Registrar
 from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterConflictError
-from gridbyoc.stack.model import ClusterSpec, Stack
+from gridbyoc.stack.model import ClusterSpec, DialectName, Stack
+from gridbyoc.vendors import facts_of
 
 Action = Literal["create", "update", "delete", "none"]
 
@@ -74,3 +75,19 @@ def _wanted(
         )
     fields = registrar.diff(cluster, spec, grant)
     return ClusterChange("update" if fields else "none", spec.name, spec, cluster, fields)
+
+
+def dollars_a_day(spec: ClusterSpec, dialect: DialectName) -> int | None:
+    """The standing cost by the vendor's guide; ``None`` where it names none."""
+    return facts_of(dialect).dollars_a_day.get(spec.performance_profile or "default")
+
+
+def standing_cost(spec: ClusterSpec, dialect: DialectName) -> str:
+    """One sentence on the standing cost of a cluster; prices of overprovisioned instances are AWS's own."""
+    kept = [f"{t.overprovisioned_ondemand_count} x {t.name}" for t in spec.instance_types]
+    kept = [text for text, t in zip(kept, spec.instance_types, strict=True) if t.overprovisioned_ondemand_count]
+    extra = f" plus {', '.join(kept)} kept running at the on-demand price" if kept else ""
+    dollars = dollars_a_day(spec, dialect)
+    if dollars is None:
+        return f"{spec.name}: this control plane has no performance profile to price;{extra or ' see its own pricing'}"
+    return f"{spec.name}: about ${dollars} a day standing ({spec.performance_profile or 'default'} profile){extra}"

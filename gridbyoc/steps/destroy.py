@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from gridbyoc.aws.leftovers import Patience
 from gridbyoc.control_plane.model import Cluster, Phase
-from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, ClusterConflictError
+from gridbyoc.errors import (
+    SAFE_NOTHING_DONE,
+    SAFE_RESUMES,
+    ApprovalRequiredError,
+    ClusterConflictError,
+    ProtectedStackError,
+)
 from gridbyoc.stack.words import counted
 from gridbyoc.steps.adopt import adopt_strays
 from gridbyoc.steps.events import Note
@@ -16,10 +22,32 @@ from gridbyoc.steps.leftovers import Found, Wanted, delete_leftovers, find_lefto
 from gridbyoc.steps.local_files import remove_local_files
 from gridbyoc.steps.lock import HOLDER, LOCK
 from gridbyoc.steps.prepare import MODULE, Site, current_grant, prepare
-from gridbyoc.steps.protection import refuse_if_protected
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait
 from gridbyoc.terraform import module_in
+
+PLACE = ("protect",)
+
+
+def protection(run: Run) -> str:
+    """Where the stack file says so, as ``FILE:LINE``; empty where it does not."""
+    if not run.stack.protect:
+        return ""
+    file, line = run.origin(PLACE) if run.origin else (str(run.stack.file or "the stack file"), None)
+    return f"{file}:{line}" if line else file
+
+
+def refuse_if_protected(run: Run, would: str, *, rerun: str = SAFE_NOTHING_DONE) -> None:
+    """Raise ``ProtectedStackError`` for a protected stack. ``would``: what would be done, as `destroy the role`."""
+    place = protection(run)
+    if place:
+        raise ProtectedStackError(
+            f"The stack {run.stack.name} is protected: this would {would}.",
+            why=f"`protect: true` stands in {place}.",
+            fix="If it is meant, take that line out of the stack file (through review, as any change), then run again.",
+            rerun=rerun,
+        )
+
 
 KEPT_FILES = frozenset({JOURNAL, LOCK, HOLDER})
 """What stays of a work_dir: the journal, which knows the stack's past clusters, and the lock that is held."""

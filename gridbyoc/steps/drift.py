@@ -10,16 +10,20 @@ from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Grant, Phase
 from gridbyoc.errors import ClusterConflictError, TrustError
 from gridbyoc.render import KnownPolicies
-from gridbyoc.stack.role_defaults import trusted_account_of
+from gridbyoc.stack.defaults import trusted_account_of
 from gridbyoc.steps.changes import cluster_changes
 from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
 from gridbyoc.steps.plan import known_on, policies_read, role_reading
 from gridbyoc.steps.prepare import Site, current_grant, prepare, rerender
-from gridbyoc.steps.review.details import AttributeChange, output_details, resource_details
-from gridbyoc.steps.review.outside import changed_outside
-from gridbyoc.steps.review.review import permission_sentences, redactor_of
-from gridbyoc.steps.review.words import RoleSentence
+from gridbyoc.steps.review.review import (
+    AttributeChange,
+    output_details,
+    permission_sentences,
+    redactor_of,
+    resource_details,
+)
+from gridbyoc.steps.review.words import RoleSentence, changed_outside
 from gridbyoc.steps.role_policies import NOT_COMPARED, RolePolicies
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.scratch import scratch_run

@@ -13,8 +13,7 @@ from gridbyoc.render import KnownPolicies
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.background import Background
-from gridbyoc.steps.changes import ClusterChange, cluster_changes
-from gridbyoc.steps.cost import standing_cost
+from gridbyoc.steps.changes import ClusterChange, cluster_changes, standing_cost
 from gridbyoc.steps.lock import SAVED_PLAN
 from gridbyoc.steps.overlap import ids_to_keep
 from gridbyoc.steps.prepare import MODULE, Site, current_grant, rerender

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,16 +13,37 @@ from gridbyoc.render import KnownPolicies, PreviousRole, Rendered, render, stand
 from gridbyoc.stack.model import LocalBackend, S3Backend
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import counted
-from gridbyoc.steps.events import Note
-from gridbyoc.steps.preflight.flight import Preflight, take_off
-from gridbyoc.steps.progress import resource_progress
+from gridbyoc.steps.events import Emit, Note, ResourceProgress
+from gridbyoc.steps.preflight.examine import Preflight, take_off
 from gridbyoc.steps.run import Run
-from gridbyoc.steps.settle import settle_local_state
-from gridbyoc.steps.state_place import init_in_place, is_in_place
-from gridbyoc.terraform import LOCK_TIMEOUT, Binary, ModuleInState, Outputs, Runner, module_in
+from gridbyoc.steps.state_place import init_in_place, is_in_place, settle_local_state
+from gridbyoc.terraform import (
+    LOCK_TIMEOUT,
+    Binary,
+    Log,
+    ModuleInState,
+    Outputs,
+    ResourceEvent,
+    Runner,
+    TerraformEvent,
+    module_in,
+)
 
 if TYPE_CHECKING:
     from gridbyoc.aws.credential_feed import CredentialFeed
+
+
+def resource_progress(emit: Emit) -> Callable[[TerraformEvent], None]:
+    """A listener for the Runner that passes on what happens to resources, and warnings."""
+
+    def listen(event: TerraformEvent) -> None:
+        if isinstance(event, ResourceEvent):
+            emit(ResourceProgress(event.address, event.action, event.state, event.seconds))
+        elif isinstance(event, Log) and event.level == "warn":
+            emit(Note(event.message, "warning"))
+
+    return listen
+
 
 MODULE = "module.gridbyoc"
 """Where the state keeps the stack's role."""

@@ -13,8 +13,8 @@ from typing import Any
 from gridbyoc.aws import AwsSession
 from gridbyoc.aws.live_role import LiveDocument, LiveRole, read_live_role
 from gridbyoc.errors import GridbyocError, TrustError
+from gridbyoc.stack.defaults import managed_policies_of, statements_of
 from gridbyoc.stack.model import PolicyStatement, Role, Stack
-from gridbyoc.stack.role_defaults import managed_policies_of, statements_of
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import enumerated
 

@@ -16,7 +16,7 @@ from gridbyoc.steps.converged import RECORD
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.journal import JOURNAL
 from gridbyoc.steps.run import Run
-from gridbyoc.terraform.errored import unsaved_state
+from gridbyoc.terraform.state_recovery import unsaved_state
 
 STATE = "terraform.tfstate"
 COPIED = (

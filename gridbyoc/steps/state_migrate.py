@@ -12,17 +12,31 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from gridbyoc.aws import caller_identity, guard_account
+from gridbyoc.aws import (
+    AwsSession,
+    Setting,
+    StateBucket,
+    caller_identity,
+    guard_account,
+    look_at_bucket,
+    make_bucket,
+    reached_over_tls,
+)
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
     ApprovalRequiredError,
     StateConflictError,
+    UsageError,
 )
-from gridbyoc.stack.files import put_aside
+from gridbyoc.stack.files import put_aside, read_json
+from gridbyoc.stack.findings import Fault
 from gridbyoc.stack.model import LocalBackend, S3Backend
+from gridbyoc.stack.regions import region_fault
+from gridbyoc.stack.rules.context import Context
+from gridbyoc.stack.rules.terraform import bucket_fault, key_fault, kms_key_fault
 from gridbyoc.steps.prepare import open_runner, render_stack
 from gridbyoc.steps.run import Run
-from gridbyoc.steps.state_place import wanted_backend
+from gridbyoc.steps.state_place import backend_changes, init_in_place, point_at, settle_local_state, wanted_backend
 from gridbyoc.terraform import (
     Backend,
     Runner,
@@ -34,6 +48,7 @@ from gridbyoc.terraform import (
     snapshot_of,
     standing_places,
 )
+from gridbyoc.terraform.state_recovery import ERRORED, is_torn, unsaved_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +197,177 @@ def _settle(run: Run, runner: Runner, target: Backend, state: Snapshot, now: Cal
     with run.step("init"):
         runner.init(digest=rendered.digest)
     return aside
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What was pushed back. ``already``: the state held it before; ``aside``: the file's new name."""
+
+    place: str
+    instances: int
+    serial: int
+    already: bool
+    aside: Path
+
+
+def push_errored(run: Run, *, now: Callable[[], datetime]) -> Pushed | None:
+    """Push ``errored.tfstate`` and put it aside; ``None`` where there is none. The caller holds the stack's lock.
+
+    Raises ``StateConflictError`` where the state is of another lineage or has moved on since, ``TerraformError`` where
+    the file holds no whole state. Killed after the push, a second call finds the state there and puts the file aside.
+    """
+    file = run.work_dir / ERRORED
+    unsaved = unsaved_state(run.work_dir, run.outside.environ)
+    if unsaved is None:
+        return None
+    runner, binary = open_runner(run)
+    if unsaved.place != file:
+        runner.refuse_errored()
+    rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
+    if runner.init_needed(rendered.digest):
+        with run.step("init"):
+            init_in_place(run, runner, rendered.digest)
+    if isinstance(run.stack.terraform.backend, LocalBackend):
+        _settle_local(run, now)
+    place = wanted_backend(run.stack, run.stack.terraform.backend, native_lock=binary.s3_native_lock)
+    words = place_words(place, run.work_dir)
+    with run.step("push") as step:
+        after, already = _push(run, runner, place, words)
+        step.detail = f"{len(after.addresses)} instances, serial {after.serial}, in {words}"
+    return Pushed(words, len(after.addresses), after.serial, already, put_aside(file, "pushed", now()))
+
+
+def _settle_local(run: Run, now: Callable[[], datetime]) -> None:
+    """A local state that could not be written may be torn: its copy is put back, or it makes way for the whole one."""
+    settle_local_state(run)
+    state = Backend().state_file(run.work_dir)
+    if is_torn(state):
+        put_aside(state, "torn", now())
+
+
+def _push(run: Run, runner: Runner, place: Backend, words: str) -> tuple[Snapshot, bool]:
+    document = runner.pull(Backend("local", {"path": ERRORED}))
+    errored, there = snapshot_of(document), snapshot_of(runner.pull(place))
+    if there.same_content(errored) and not there.empty:
+        return there, True
+    _refuse_push(run, runner, words, errored, there)
+    with run.effect("state_push", source=ERRORED, target=words, serial=errored.serial, digest=errored.digest[:16]):
+        runner.push(place, document)
+    after = snapshot_of(runner.pull(place))
+    if not after.same_content(errored):
+        raise StateConflictError(
+            f"What {words} holds after the push is not what {ERRORED} holds; the file stays.",
+            fix="Another run may have changed the state just then: wait for it to end, then run again.",
+        )
+    return after, False
+
+
+def _refuse_push(run: Run, runner: Runner, words: str, errored: Snapshot, there: Snapshot) -> None:
+    if there.empty or (there.lineage == errored.lineage and there.serial < errored.serial):
+        return
+    moved_on = there.lineage == errored.lineage
+    only = ", ".join(sorted(errored.addresses - there.addresses)) or "nothing"
+    force = runner.binary.command(run.work_dir, "state", "push", "-force", ERRORED)
+    raise StateConflictError(
+        f"{words} {'has moved on since' if moved_on else 'holds another state'}; {ERRORED} was not pushed and stays.",
+        why=f"There: lineage {there.lineage}, serial {there.serial}. In {ERRORED}: lineage {errored.lineage}, serial "
+        f"{errored.serial}. Only in {ERRORED}: {only}.",
+        fix=f"If the file is the truth, push it over the other by hand: `{force}`. If not, move it away: "
+        f"{run.work_dir / ERRORED}.",
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says of the bucket; ``None``: the stack file's, else a proposal."""
+
+    bucket: str | None = None
+    key: str | None = None
+    region: str | None = None
+    kms_key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What would be done. ``settings`` is ``None`` where the bucket is to be made."""
+
+    bucket: StateBucket
+    backend: S3Backend
+    settings: tuple[Setting, ...] | None
+    points_already: bool
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """All of it is as it should be."""
+        in_order = self.settings is not None and all(setting.in_order for setting in self.settings)
+        return in_order and self.points_already
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What was done: ``made`` the bucket, each setting as it was, and what is left for the user to do."""
+
+    proposal: Proposal
+    made: bool
+    settings: tuple[Setting, ...]
+    pointed: bool
+    state_left_in: str | None
+
+
+def init_state(run: Run, asked: Asked, approve: Callable[[Proposal], bool]) -> Ready:
+    """Make the bucket what it must be and point the stack at it; nothing that is in order is touched.
+
+    Raises ``UsageError`` for names that no bucket can have, ``AccountMismatchError``, ``AwsError``.
+    """
+    backend, session, bucket = _wanted(run, asked)
+    settings = look_at_bucket(session, bucket)
+    proposal = Proposal(bucket, backend, settings, not backend_changes(run.stack.terraform.backend, backend))
+    if settings is not None and proposal.nothing_to_do:
+        return Ready(proposal, False, settings, False, _left(run, backend))
+    with run.asking():
+        approved = approve(proposal)
+    if not approved:
+        raise ApprovalRequiredError("The bucket was not approved.", rerun=SAFE_NOTHING_DONE)
+    with run.effect("state_bucket", bucket=bucket.name, region=bucket.region):
+        done = make_bucket(session, bucket)
+    return Ready(proposal, settings is None, done, point_at(run.stack, backend), _left(run, backend))
+
+
+def _wanted(run: Run, asked: Asked) -> tuple[S3Backend, AwsSession, StateBucket]:
+    stack = run.stack
+    found = stack.terraform.backend
+    old = found if isinstance(found, S3Backend) else S3Backend("", "", "")
+    region = asked.region or old.region or stack.aws.region
+    _check("--region", region_fault(region))
+    session = run.outside.services.open_session(region, old.profile or stack.aws.profile)
+    caller = caller_identity(session)
+    guard_account(caller, stack.aws.account_id)
+    name = asked.bucket or old.bucket or f"gridbyoc-state-{caller.account_id}-{region}"
+    key = asked.key or old.key or f"gridbyoc/{stack.name}.tfstate"
+    kms_key_id = asked.kms_key_id or old.kms_key_id
+    _check("--bucket", bucket_fault(name))
+    _check("--key", key_fault(key))
+    if kms_key_id:
+        _check("--kms-key-id", kms_key_fault(kms_key_id, Context(Path(), Path(), caller.partition)))
+    backend = replace(old, bucket=name, key=key, region=region, kms_key_id=kms_key_id)
+    over_tls = reached_over_tls(session)
+    return backend, session, StateBucket(name, region, caller.account_id, caller.partition, kms_key_id, over_tls)
+
+
+def _check(option: str, fault: Fault | None) -> None:
+    if fault is not None:
+        raise UsageError(f"{option}: {fault.message}.", fix=fault.hint, rerun=SAFE_NOTHING_DONE)
+
+
+def _left(run: Run, backend: S3Backend) -> str | None:
+    """Where a state still lies that is to be moved to the bucket."""
+    wanted = Backend("s3", {"bucket": backend.bucket, "key": backend.key})
+    for place in standing_places(run.work_dir):
+        if same_place(place, wanted):
+            return None
+        if place.remote:
+            return f"s3://{place.config.get('bucket')}/{place.config.get('key')}"
+        if not snapshot_of(read_json(place.state_file(run.work_dir))).empty:
+            return str(place.state_file(run.work_dir))
+    return None

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import shlex
+from typing import Any
+
+from ruamel.yaml import YAML
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, StateMovedError, TerraformError
 from gridbyoc.render import s3_settings
+from gridbyoc.stack.edit import write_back
+from gridbyoc.stack.files import file_error, put_aside
 from gridbyoc.stack.model import LocalBackend, S3Backend, Stack
+from gridbyoc.steps.events import Note
+from gridbyoc.steps.journal import cut_off_since, read_journal
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import (
     Backend,
     Runner,
+    locally_held,
     place_words,
     recorded_backend,
     remember,
@@ -18,6 +27,7 @@ from gridbyoc.terraform import (
     snapshot_of,
     standing_places,
 )
+from gridbyoc.terraform.state_recovery import is_torn, put_back
 
 
 def wanted_backend(stack: Stack, backend: LocalBackend | S3Backend, *, native_lock: bool) -> Backend:
@@ -72,3 +82,75 @@ def _refuse_unless_empty(run: Run, runner: Runner, standing: Backend, wanted: Ba
         f"To leave the old state behind for good: {f'`{leave}`' if standing.remote else f'move {here} away'}.",
         rerun=SAFE_NOTHING_DONE,
     )
+
+
+_BACKEND = ("terraform", "backend")
+_TOLD = ("bucket", "key", "region", "kms_key_id")
+
+
+def backend_changes(
+    found: LocalBackend | S3Backend, wanted: LocalBackend | S3Backend
+) -> dict[tuple[str | int, ...], Any]:
+    """Key paths and their new values; other settings of an S3 backend (profile, lock table) stay as they are."""
+    if isinstance(wanted, LocalBackend):
+        return {} if isinstance(found, LocalBackend) else {_BACKEND: {"local": {}}}
+    if isinstance(found, LocalBackend):
+        return {_BACKEND: {"s3": _told(wanted)}}
+    return {(*_BACKEND, "s3", name): value for name, value in _told(wanted).items() if getattr(found, name) != value}
+
+
+def point_at(stack: Stack, wanted: LocalBackend | S3Backend) -> bool:
+    """Write the backend into the stack file, comments kept; whether anything changed. ``FileError``."""
+    changes = backend_changes(stack.terraform.backend, wanted)
+    if not changes or stack.file is None:
+        return False
+    write_back(stack.file, changes)
+    return True
+
+
+def snippet(wanted: LocalBackend | S3Backend) -> str:
+    """The lines of a stack file that say so, for a stack file that cannot be written (standard input)."""
+    stream = io.StringIO()
+    backend = {"local": {}} if isinstance(wanted, LocalBackend) else {"s3": _told(wanted)}
+    YAML().dump({"terraform": {"backend": backend}}, stream)
+    return stream.getvalue().rstrip()
+
+
+def _told(backend: S3Backend) -> dict[str, str]:
+    return {name: value for name in _TOLD if (value := getattr(backend, name)) is not None}
+
+
+PATIENCE = 10.0
+"""Seconds, where the command line does not say how long to wait for the state's lock."""
+LOOK = 0.1
+
+
+def settle_local_state(run: Run) -> None:
+    """Wait until no Terraform writes the state any more, then put back one that was cut off; ``FileError``.
+
+    What is read before that would be half of what a run did. Where the lock is still held after ``lock_timeout``, the
+    next command of Terraform's tells who holds it. The first state of a stack has no copy to put back: torn, it is set
+    aside, and what was made is looked for in AWS.
+    """
+    state = Backend().state_file(run.work_dir)
+    patience = PATIENCE if run.choices.lock_timeout is None else run.choices.lock_timeout
+    end = run.outside.clock() + patience
+    while locally_held(state):
+        if run.outside.clock() >= end:
+            return
+        run.outside.sleep(LOOK)
+    try:
+        if put_back(state):
+            text = f"{state} had been cut off in the middle of a write: it is put back as it was before that run."
+            run.outside.emit(Note(text, "warning"))
+        elif is_torn(state) and _first_apply_was_cut_off(run):
+            aside = put_aside(state, "torn", run.outside.now())
+            text = f"{state} had been cut off in the middle of its first write: it is set aside as {aside.name}."
+            run.outside.emit(Note(text, "warning"))
+    except OSError as error:
+        raise file_error("Cannot write", state, error) from None
+
+
+def _first_apply_was_cut_off(run: Run) -> bool:
+    """Nothing but a cut-off apply may have torn it, and what that made can be found: the gridbyoc module tags it."""
+    return run.stack.terraform.module is None and cut_off_since(read_journal(run.journal.path)) is not None

@@ -13,7 +13,7 @@ from gridbyoc.aws import await_trust, caller_identity, guard_account
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.errors import DefaultChangedError, GridbyocError, OutputMissingError, StateMovedError, TrustError
 from gridbyoc.render import values_differ
-from gridbyoc.stack.role_defaults import trusted_account_of
+from gridbyoc.stack.defaults import trusted_account_of
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.lock import holder_of
 from gridbyoc.steps.prepare import MODULE, NOTHING_STANDS, grant_of, open_runner, read_outputs
@@ -21,7 +21,7 @@ from gridbyoc.steps.role_policies import RolePolicies, read_role
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.vendor_defaults import keep_standing_role
 from gridbyoc.terraform import ModuleInState, Outputs, module_in
-from gridbyoc.terraform.errored import UnsavedState, unsaved_state
+from gridbyoc.terraform.state_recovery import UnsavedState, unsaved_state
 
 
 @dataclass(frozen=True, slots=True)

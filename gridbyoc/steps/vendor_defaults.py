@@ -13,8 +13,8 @@ from typing import Any
 from gridbyoc.aws.policy import PolicyDocumentError, Statement, parse_policy
 from gridbyoc.aws.policy.parse import PolicyKind
 from gridbyoc.errors import SAFE_NOTHING_DONE, DefaultChangedError
+from gridbyoc.stack.defaults import managed_policies_of, statements_of, trusted_account_of
 from gridbyoc.stack.model import Role, Stack
-from gridbyoc.stack.role_defaults import managed_policies_of, statements_of, trusted_account_of
 from gridbyoc.terraform import ModuleInState
 from gridbyoc.vendors import facts_of
 

@@ -6,13 +6,37 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from gridbyoc.aws.policy import Decision, Policy, evaluate
-from gridbyoc.stack.role_defaults import statements_of
+from gridbyoc.aws.policy import Decision, Policy, Request, ask, evaluate, principal
+from gridbyoc.stack.defaults import statements_of
 from gridbyoc.stack.words import enumerated
 from gridbyoc.steps.role_policies import RolePolicies, compare_policies, declared_arns, own_policy_arn
 from gridbyoc.steps.verify_model import Subject, VerifyFinding, policy_of
-from gridbyoc.steps.verify_needs import OWN, need_request
 from gridbyoc.vendors import Need, facts_of, needs_of
+
+OWN = "the role's own policy"
+
+
+def need_request(need: Need, subject: Subject, *, anywhere: bool = False) -> Request:
+    """The request as the role would make it in the stack's region; ``anywhere``: on whatever resource is allowed.
+
+    What a policy may look at besides (tags, networks, organisations) is not known here.
+    """
+    role = subject.role
+    resource = need.resource.format(region=subject.region, account=role.account_id)
+    context = {
+        "aws:RequestedRegion": subject.region,
+        "aws:SecureTransport": "true",
+        "aws:CurrentTime": subject.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **dict(need.context),
+    }
+    return ask(
+        need.action,
+        actor=principal(role.arn),
+        resource=None if anywhere else "*" if resource == "*" else f"arn:{role.partition}:{resource}",
+        context=context,
+        others_unknown=True,
+    )
+
 
 APPLY = "`gridbyoc bootstrap` puts the role back to what the stack file says."
 

@@ -1,24 +1,6 @@
 """Terraform as this program drives it: find a binary, run its verbs, hear its events, read its outputs."""
 
-from gridbyoc.terraform.binary import Binary, find_binary
-from gridbyoc.terraform.environment import provider_settings
-from gridbyoc.terraform.events import (
-    ChangeSummary,
-    Diagnostic,
-    Log,
-    OutputsEvent,
-    PlannedChange,
-    ResourceChange,
-    ResourceDrift,
-    ResourceEvent,
-    TerraformEvent,
-    Version,
-    parse_event,
-)
-from gridbyoc.terraform.lock_info import LockInfo, local_lock, locally_held, parse_lock
-from gridbyoc.terraform.mirror import check_mirror
-from gridbyoc.terraform.outputs import Outputs
-from gridbyoc.terraform.places import (
+from gridbyoc.terraform.backend_history import (
     forget_record,
     place_words,
     recorded_backend,
@@ -26,10 +8,39 @@ from gridbyoc.terraform.places import (
     same_place,
     standing_places,
 )
+from gridbyoc.terraform.binary import Binary, find_binary
+from gridbyoc.terraform.environment import check_mirror, provider_settings
+from gridbyoc.terraform.events import (
+    NOTHING_DONE,
+    ApplySummary,
+    ChangeSummary,
+    Diagnostic,
+    Log,
+    OutputsEvent,
+    PlannedChange,
+    PlanSummary,
+    ResourceChange,
+    ResourceDrift,
+    ResourceEvent,
+    TerraformEvent,
+    Version,
+    parse_event,
+)
 from gridbyoc.terraform.runner import LOCK_TIMEOUT, Runner
-from gridbyoc.terraform.snapshot import Snapshot, snapshot_of
-from gridbyoc.terraform.state import Backend, ModuleInState, module_in, standing_role, standing_roles
-from gridbyoc.terraform.summary import NOTHING_DONE, ApplySummary, PlanSummary
+from gridbyoc.terraform.state import (
+    Backend,
+    LockInfo,
+    ModuleInState,
+    Outputs,
+    Snapshot,
+    local_lock,
+    locally_held,
+    module_in,
+    parse_lock,
+    snapshot_of,
+    standing_role,
+    standing_roles,
+)
 
 __all__ = [
     "LOCK_TIMEOUT",

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformNotFoundError, TerraformTimeoutError, TerraformTooOldError
-from gridbyoc.terraform.agreement import numbers_of, wrapper_error
 from gridbyoc.terraform.environment import child_environment
-from gridbyoc.terraform.failures import interrupted
-from gridbyoc.terraform.interrupts import Interrupts
-from gridbyoc.terraform.process import Cause, Command, Ended, NotStartedError, Stream, run
+from gridbyoc.terraform.failures import interrupted, numbers_of, wrapper_error
+from gridbyoc.terraform.process import Cause, Command, Ended, Interrupts, NotStartedError, Stream, run
 
 Flavour = Literal["terraform", "tofu", "embedded"]
 EMBEDDED: Final = "embedded"

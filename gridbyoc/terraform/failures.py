@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
@@ -16,13 +18,51 @@ from gridbyoc.errors import (
     TerraformError,
     TerraformInterruptedError,
     TerraformTimeoutError,
+    TerraformWrapperError,
 )
 from gridbyoc.errors.cards import AFTER_FIX, LOCK_CODES, Card, card_for, carrying
-from gridbyoc.terraform import agreement
-from gridbyoc.terraform.errored import ERRORED, UnsavedState
-from gridbyoc.terraform.events import Diagnostic
-from gridbyoc.terraform.explanation import CommandLine, cards_for, causes_of, fixes_of
+from gridbyoc.stack.words import counted
+from gridbyoc.terraform.events import ChangeSummary, Diagnostic, OutputsEvent, PlannedChange, Transcript, Version
 from gridbyoc.terraform.process import Cause, Ended
+from gridbyoc.terraform.state_recovery import ERRORED, UnsavedState
+
+CommandLine = Callable[..., str]
+ROLE_ADDRESS = "module.gridbyoc.aws_iam_role.this"
+POLICY_ADDRESS = "module.gridbyoc.aws_iam_policy.this[0]"
+_ROLE = re.compile(r"\bRole with name (\S+) already exists")
+_POLICY = re.compile(r"\bA policy called (\S+) already exists")
+
+
+def cards_for(errors: Iterable[Diagnostic], words: str, command: CommandLine, profile: str = "") -> tuple[Card, ...]:
+    """A card for each diagnostic that one is about, each once; without diagnostics, for the last ``words``.
+
+    ``command`` writes a command line for the work_dir; ``profile`` is the AWS profile of the run, empty for none.
+    """
+    known = {"init_command": command("init"), "migrate_command": command("init", "-migrate-state"), "profile": profile}
+    texts = [(f"{error.summary} {error.detail}", error.address) for error in errors] or [(words, "")]
+    found = [card_for(text, known={**known, **_import(text, address, command)}) for text, address in texts]
+    return tuple(dict.fromkeys(card for card in found if card is not None))
+
+
+def causes_of(cards: Iterable[Card]) -> str:
+    """Why it failed, by the cards."""
+    return " ".join(dict.fromkeys(card.cause for card in cards))
+
+
+def fixes_of(cards: Iterable[Card]) -> str:
+    """What to do about it, by the cards."""
+    return " ".join(dict.fromkeys(card.fix for card in cards))
+
+
+def _import(text: str, address: str, command: CommandLine) -> Mapping[str, str]:
+    """The command that takes what exists already into the state, by the resource that could not be made."""
+    line = " ".join(text.split())
+    if role := _ROLE.search(line):
+        return {"import_command": command("import", address or ROLE_ADDRESS, role[1])}
+    if _POLICY.search(line):
+        return {"import_command": command("import", address or POLICY_ADDRESS, "POLICY_ARN")}
+    return {}
+
 
 WRITES = frozenset({"apply", "destroy"})
 _LOCK_FIELD = re.compile(r"^\s*(ID|Path|Operation|Who|Created):[ \t]*(\S.*?)\s*$", re.MULTILINE)
@@ -70,8 +110,8 @@ def failed(failure: Failure) -> TerraformError:
     error = _failed(failure)
     code = failure.ended.code
     if failure.ended.cause is Cause.EXIT and code in ((0, 2) if failure.verb == "plan" else (0,)):
-        error.why = _join(error.why, f"Its exit status was {code} all the same. {agreement.WHY}")
-        error.fix = _join(error.fix, agreement.FIX)
+        error.why = _join(error.why, f"Its exit status was {code} all the same. {WHY}")
+        error.fix = _join(error.fix, FIX)
     return error
 
 
@@ -253,3 +293,101 @@ def _rerun(failure: Failure, cards: tuple[Card, ...] = ()) -> str:
 
 def _join(*sentences: str) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+WHY: Final = (
+    "A program that stands before Terraform changes its exit status, its output or its version, so that none of them "
+    "can be believed."
+)
+FIX: Final = (
+    "In GitHub Actions set `terraform_wrapper: false` for hashicorp/setup-terraform. A script of your own ends in "
+    '`exec terraform "$@"` and prints nothing on standard output; with a pipe it needs `set -o pipefail`. With a '
+    "version manager (tfenv, asdf, mise) pin one version for the stack's directory. Or name Terraform itself: "
+    "--terraform-bin or GRIDBYOC_TERRAFORM_BIN."
+)
+_NUMBERS = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+_SUCCESS = re.compile("success|initialized", re.IGNORECASE)
+_WRITES = frozenset({"apply", "destroy"})
+Numbers = tuple[int, int, int]
+
+
+def numbers_of(version: str) -> Numbers | None:
+    """``1.11.4`` of a version such as ``v1.11.4-beta1``; ``None`` where it does not begin so."""
+    match = _NUMBERS.match(version.removeprefix("v"))
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+def wrapper_error(path: str, words: str, *, rerun: str) -> TerraformWrapperError:
+    """The refusal of the program ``path``; ``words`` say what contradicts what."""
+    return TerraformWrapperError(f"{path} cannot be believed: {words}.", why=WHY, fix=FIX, rerun=rerun)
+
+
+def unheeded_errors(said: Transcript, *, events: bool) -> tuple[Diagnostic, ...]:
+    """The errors that a command with a good exit status has told all the same.
+
+    Where it speaks in ``events``, or has answered with a document, text beside them may be another program's.
+    """
+    if events:
+        return tuple(each for each in said.kept(Diagnostic) if each.severity == "error")
+    if said.stdout.strip():
+        return tuple(each for each in said.in_document() if each.severity == "error")
+    return said.errors()
+
+
+def contradiction(verb: str, code: int, said: Transcript, version: Numbers) -> str:
+    """What of a command with a good exit status and without errors contradicts itself, in words; empty: nothing.
+
+    ``said`` is its event stream; ``version`` is what the binary answered when it was asked.
+    """
+    heard = said.kept(Version)
+    if not heard:
+        return f"nothing of Terraform's own output arrived, and {verb} ended with status {code}"
+    speaks = numbers_of(heard[0].terraform)
+    if speaks is not None and speaks != version:
+        asked, runs = (".".join(map(str, each)) for each in (version, speaks))
+        return f"it answered that it is version {asked}, and {verb} was run by version {runs}"
+    if verb == "plan":
+        return _of_plan(code, said)
+    if verb in _WRITES and _counts(said, planned=False) is None:
+        return f"{verb} ended with status {code} and did not say what it had done"
+    return ""
+
+
+def without_success(verb: str, said: Transcript) -> str:
+    """A command with a good status whose text for people does not say so, in words; empty: it does.
+
+    Each such command has its sentence: "successfully initialized", "Import successful!", "Successfully moved",
+    "successfully unlocked", in Terraform and OpenTofu alike.
+    """
+    text = "\n".join(said.text).strip()
+    if _SUCCESS.search(text):
+        return ""
+    last = text.splitlines()[-1].strip() if text else "nothing"
+    return f"{verb} ended with status 0 and does not say that it succeeded (its last words: {last[:200]!r})"
+
+
+def complete_failure(verb: str, code: int, said: Transcript) -> str:
+    """A bad exit status after a command that came to its end without an error, in words; empty: no such thing."""
+    ended = _counts(said, planned=verb == "plan") is not None and verb in {"plan", *_WRITES}
+    return f"{verb} came to its end without an error, and its exit status is {code}" if ended and code > 0 else ""
+
+
+def _of_plan(code: int, said: Transcript) -> str:
+    counts = _counts(said, planned=True)
+    if counts is None:
+        return f"the plan did not come to its end, and its exit status is {code}"
+    changes = [event.change.action for event in said.kept(PlannedChange)]
+    outputs = [name for event in said.kept(OutputsEvent) for name in event.changed]
+    counted_ = (counts.add, counts.change, counts.destroy, counts.imported)
+    if code == 0 and (any(counted_) or changes or outputs):
+        found = counted(max(sum(counted_), len(changes)) or len(outputs), "change" if changes else "changed output")
+        return f"the plan has {found}, and its exit status is 0, which says that there is none"
+    listed = {word: changes.count(word) + changes.count("replace") for word in ("create", "delete")}
+    if counts.add > listed["create"] or counts.destroy > listed["delete"] or counts.change > changes.count("update"):
+        return "the plan counts more changes than it lists"
+    return ""
+
+
+def _counts(said: Transcript, *, planned: bool) -> ChangeSummary | None:
+    found = [event for event in said.kept(ChangeSummary) if (event.operation == "plan") is planned]
+    return found[-1] if found else None

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.stack.files import json_object, read_json, read_private, write_atomic
+from gridbyoc.errors import SAFE_NOTHING_DONE, OutputMissingError
+from gridbyoc.stack.files import json_object, open_private, read_json, read_private, write_atomic
+from gridbyoc.stack.secret import Secret
+from gridbyoc.stack.words import minute
 
 RECORD = Path(".terraform") / "terraform.tfstate"
 _OWNED = re.compile(r"\.gridbyoc-(\d+)-\w+")
@@ -174,3 +181,172 @@ def _backend_json(backend: Backend) -> str:
 
 def _literal(value: object) -> object:
     return value.replace("${", "$${").replace("%{", "%%{") if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Lineage, serial, the addresses of all instances, and a SHA-256 of their attributes and of the outputs.
+
+    The digest holds no secret that could be read back, and is for comparing only.
+    """
+
+    lineage: str
+    serial: int
+    addresses: frozenset[str]
+    digest: str
+    empty: bool
+
+    def same_content(self, other: Snapshot) -> bool:
+        """Both hold the same instances with the same attributes, and the same outputs."""
+        return self.digest == other.digest and self.addresses == other.addresses
+
+
+def snapshot_of(document: Mapping[str, Any]) -> Snapshot:
+    """A state document (version 4, as ``state pull`` prints it); an empty mapping is a state that is not there."""
+    instances = dict(_instances(document))
+    outputs = document.get("outputs")
+    outputs = outputs if isinstance(outputs, dict) else {}
+    content = json.dumps([instances, outputs], sort_keys=True, separators=(",", ":"))
+    serial = document.get("serial")
+    return Snapshot(
+        lineage=str(document.get("lineage") or ""),
+        serial=serial if isinstance(serial, int) else 0,
+        addresses=frozenset(instances),
+        digest=hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest(),
+        empty=not instances and not outputs,
+    )
+
+
+def seed_of(state: Mapping[str, Any]) -> dict[str, Any]:
+    """An empty state of the same lineage, older than any: what a remote place is given before its first state."""
+    kept = {name: state[name] for name in ("version", "terraform_version", "lineage")}
+    return {**kept, "serial": 0, "outputs": {}, "resources": []}
+
+
+def whole(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state with a lineage, whatever else it says: one without would be written over any other."""
+    needed = {"version": 4, "terraform_version": "1.5.0", "serial": 1, "outputs": {}, "resources": []}
+    return {**needed, **state, "lineage": state.get("lineage") or str(uuid.uuid4())}
+
+
+def _instances(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    # https://developer.hashicorp.com/terraform/language/state (its format: Terraform's statefile/version4.go)
+    resources = document.get("resources")
+    for resource in resources if isinstance(resources, list) else []:
+        if not isinstance(resource, dict):
+            continue
+        parts = [resource.get("module"), "data" if resource.get("mode") == "data" else None]
+        parts += [resource.get("type"), resource.get("name")]
+        address = ".".join(str(part) for part in parts if part)
+        for instance in resource.get("instances") or []:
+            key = instance.get("index_key")
+            marks = ("" if key is None else f"[{json.dumps(key)}]") + str(instance.get("deposed") or "")
+            yield address + marks, instance.get("attributes", instance.get("attributes_flat"))
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the control plane is given. ``role_name`` is ``None`` with a module that does not say it."""
+
+    role_arn: str
+    external_id: Secret
+    role_name: str | None = None
+
+
+def read_outputs(document: Mapping[str, Any]) -> Outputs:
+    """Read the object of ``output -json``; ``OutputMissingError`` names what is not in it."""
+    role_arn, external_id, role_name = (_text(document, name) for name in ("role_arn", "external_id", "role_name"))
+    if role_arn is None or external_id is None:
+        missing = [name for name, value in (("role_arn", role_arn), ("external_id", external_id)) if value is None]
+        raise OutputMissingError(
+            f"The state has no output {' and no output '.join(missing)}.",
+            why="The module has other outputs than these." if document else "Nothing has been applied yet.",
+            fix="A module in the gridbyoc module's place must have the outputs role_arn and external_id."
+            if document
+            else "Run `gridbyoc bootstrap` first.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return Outputs(role_arn, Secret(external_id), role_name)
+
+
+def sensitive_values(document: Mapping[str, Any]) -> tuple[Secret, ...]:
+    """Every output marked sensitive that is a text, and the external id whether it is marked or not."""
+    return tuple(
+        Secret(text)
+        for name in document
+        if (text := _text(document, name)) is not None
+        and (name == "external_id" or document[name].get("sensitive") is True)
+    )
+
+
+def _text(document: Mapping[str, Any], name: str) -> str | None:
+    output = document.get(name)
+    value = output.get("value") if isinstance(output, dict) else None
+    return value if isinstance(value, str) and value else None
+
+
+_LONG_FRACTION = re.compile(r"(\.\d{6})\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class LockInfo:
+    """Who holds a lock, as the holder wrote it; texts are empty where it does not say."""
+
+    id: str
+    operation: str = ""
+    who: str = ""
+    version: str = ""
+    created: datetime | None = None
+    path: str = ""
+
+    @property
+    def host(self) -> str:
+        """The machine in ``user@host``."""
+        return self.who.rpartition("@")[2]
+
+    def __str__(self) -> str:
+        since = f", since {minute(self.created)}" if self.created else ""
+        what = self.operation.removeprefix("OperationType").lower() or "an operation"
+        return f"{self.who or 'somebody'}, {what}{since}, lock {self.id or '(without an id)'}"
+
+
+def parse_lock(text: str | bytes) -> LockInfo | None:
+    """The JSON of a lock; ``None`` where it is none. Its fields: statemgr.LockInfo in Terraform's source."""
+    found = json_object(text)
+    if found is None:
+        return None
+    names = {"ID": "id", "Operation": "operation", "Who": "who", "Version": "version", "Path": "path"}
+    texts = {field: str(found.get(name) or "") for name, field in names.items()}
+    return LockInfo(**texts, created=_time(str(found.get("Created") or "")))
+
+
+def local_lock(state_file: Path) -> LockInfo | None:
+    """The note beside a local state file, whether or not its writer still lives."""
+    with suppress(OSError):
+        return parse_lock(read_private(state_file.parent / f".{state_file.name}.lock.info"))
+    return None
+
+
+def locally_held(state_file: Path) -> bool:
+    """Whether a process holds the lock on the file right now: the kernel drops it with the process, the note stays."""
+    try:
+        with os.fdopen(open_private(state_file, os.O_RDWR), "r+b") as stream:
+            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _time(text: str) -> datetime | None:
+    """RFC 3339 with Go's nanoseconds."""
+    with suppress(ValueError):
+        found = datetime.fromisoformat(_LONG_FRACTION.sub(r"\1", _padded(text)).replace("Z", "+00:00"))
+        return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+    return None
+
+
+def _padded(text: str) -> str:
+    """Go drops trailing zeros of the fraction; Python 3.10 reads three or six digits alone."""
+    return re.sub(r"\.(\d{1,5})(?=\D|$)", lambda match: "." + match[1].ljust(6, "0"), text)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gridbyoc.sandbox import Sandbox
-from gridbyoc.steps.processes import working_in
+from gridbyoc.steps.state_unlock import working_in
 from tests.e2e.conftest import Tool, World
 from tests.e2e.fast_stack import FastStack, fast_stack, keys_of, s3_of, without_aws_provider
 

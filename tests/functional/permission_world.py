@@ -16,9 +16,8 @@ from gridbyoc.aws.permissions import Need, policy_document
 from gridbyoc.sandbox import Sandbox
 from gridbyoc.stack.model import Stack
 from gridbyoc.steps.preflight.examine import examine
-from gridbyoc.steps.preflight.model import Finding
+from gridbyoc.steps.preflight.model import Finding, Scene, Shared
 from gridbyoc.steps.preflight.permissions import CHECKS
-from gridbyoc.steps.preflight.scene import Scene, Shared
 from tests.unit.preflight_kit import scene_of
 
 ACCOUNT = "123456789012"

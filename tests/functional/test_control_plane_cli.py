@@ -184,7 +184,7 @@ def test_trouble_while_waiting_is_a_line_and_no_end(tool: Tool) -> None:
 
 
 def test_an_interrupt_says_how_to_go_on(tool: Tool) -> None:
-    from gridbyoc.cli.watching import _drawn
+    from gridbyoc.cli.plane import _drawn
 
     app = App(tool.env, tool.directory, tool.directory, io.StringIO(), io.StringIO(), io.StringIO())
     with pytest.raises(InterruptedRunError, match="waiting for the cluster ml") as caught, _drawn(app, "ml"):

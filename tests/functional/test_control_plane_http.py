@@ -24,7 +24,7 @@ from gridbyoc.errors import (
     FileError,
     GridbyocError,
 )
-from gridbyoc.sandbox.keys import make_tls_files
+from gridbyoc.sandbox.running import make_tls_files
 from gridbyoc.stack.model import ControlPlane
 from tests.functional.fault_server import DROP, HTML, Reply, serving
 

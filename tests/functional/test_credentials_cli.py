@@ -16,16 +16,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from gridbyoc.aws import AwsSession, caller_identity
-from gridbyoc.aws.access_key import make_key
-from gridbyoc.aws.iam_user import User, look_at_user
+from gridbyoc.aws.iam_user import User, WantedPolicy, look_at_user, make_key, put_policies
 from gridbyoc.aws.profile_file import read_profile
-from gridbyoc.aws.user_policies import WantedPolicy, put_policies
 from gridbyoc.errors import AwsError, FileError, UsageError
 from gridbyoc.sandbox import Sandbox, running_sandbox
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.credentials import Ready, create_user
-from gridbyoc.steps.credentials_delete import Doomed, delete_user
-from gridbyoc.steps.credentials_wanted import Asked, check, fitting, wanted_of
+from gridbyoc.steps.credentials import Asked, Doomed, Ready, check, create_user, delete_user, fitting, wanted_of
 from tests.functional.leftover_world import session_at
 from tests.unit.fakes import Time
 
@@ -364,7 +360,7 @@ class SlowSts:
 
 
 def test_a_new_key_is_waited_for_and_not_for_ever(account: Account) -> None:
-    from gridbyoc.aws.access_key import await_key
+    from gridbyoc.aws.iam_user import await_key
 
     def wait(refusals: int, arn: str = "ada") -> list[float]:
         time = Time()

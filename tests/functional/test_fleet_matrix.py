@@ -15,9 +15,9 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.fleet_matrix import matrix
+from gridbyoc.cli.fleet import matrix
 from gridbyoc.errors import UsageError
-from gridbyoc.steps.fleet.changed import Changes, Shipped
+from gridbyoc.steps.fleet.matrix import Changes, Shipped
 from gridbyoc.steps.fleet.model import Member
 
 

@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError
 
 from gridbyoc.aws import AwsSession
 from gridbyoc.aws.leftovers import HOLDS_DATA, Ledger, Leftover, PastCluster, Patience, Search, delete, find
-from gridbyoc.aws.leftovers.api import Api
 from gridbyoc.aws.leftovers.delete import PROOF_GONE
 from gridbyoc.aws.leftovers.kinds import BY_NAME, KINDS
+from gridbyoc.aws.leftovers.model import Api
 from gridbyoc.sandbox import Sandbox, running_sandbox
 from tests.functional.leftover_world import PLACE, World, session_at
 

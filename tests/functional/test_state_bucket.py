@@ -18,7 +18,7 @@ from werkzeug.serving import make_server
 
 from gridbyoc.aws import AwsSession, StateBucket, look_at_bucket, make_bucket, reached_over_tls, read_state_lock
 from gridbyoc.errors import AwsError
-from gridbyoc.sandbox.keys import make_tls_files
+from gridbyoc.sandbox.running import make_tls_files
 
 ACCOUNT = "123456789012"
 PROPERTIES = ["object ownership", "public access block", "encryption", "versioning", "policy", "tags"]

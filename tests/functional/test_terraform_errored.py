@@ -15,7 +15,7 @@ import pytest
 
 from gridbyoc.errors import TerraformError
 from gridbyoc.terraform import Backend, Binary, Log, find_binary
-from gridbyoc.terraform.errored import ERRORED, UnsavedState, unsaved_state
+from gridbyoc.terraform.state_recovery import ERRORED, UnsavedState, unsaved_state
 from tests.functional.terraform_kit import CANARY, OUTPUTS, Recorder, drive, environment, make_runner, root, script
 
 BIG = f'resource "terraform_data" "a" {{\n  input = "{"x" * 4000}"\n}}\n'

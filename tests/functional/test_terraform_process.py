@@ -12,8 +12,7 @@ import pytest
 
 from gridbyoc.errors import TerraformTimeoutError
 from gridbyoc.terraform import Binary, ResourceEvent, find_binary
-from gridbyoc.terraform.interrupts import Interrupts
-from gridbyoc.terraform.process import Cause, Command, Ended, NotStartedError, Stream, run
+from gridbyoc.terraform.process import Cause, Command, Ended, Interrupts, NotStartedError, Stream, run
 from tests.functional.terraform_kit import (
     Recorder,
     drive,

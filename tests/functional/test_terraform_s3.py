@@ -11,7 +11,7 @@ from moto.server import ThreadedMotoServer
 
 from gridbyoc.errors import OutputMissingError, StateLockedError, TerraformError, TerraformWrapperError
 from gridbyoc.stack.rules.context import Context
-from gridbyoc.stack.rules.state import kms_key_fault
+from gridbyoc.stack.rules.terraform import kms_key_fault
 from gridbyoc.terraform import Binary, find_binary
 from gridbyoc.terraform.state import backend_of
 from tests.functional.terraform_kit import (

@@ -34,7 +34,7 @@ ROLE_ACCEPTS = (
         ("Rotation.under_way", "return False", "return None"),
     ),
     *_each(
-        "aws/role.py",
+        "aws/trust.py",
         "unit/test_verify_live_role.py unit/test_bootstrap.py",
         ("_trouble", 'role["Arn"] != role_arn', "False"),
         ("_judged", '"denied"', '"nothing"'),
@@ -42,14 +42,14 @@ ROLE_ACCEPTS = (
         ("_judged", "(external_id.reveal(),)", "()"),
     ),
     *_each(
-        "aws/accepted.py",
+        "aws/trust.py",
         "unit/test_overlap.py unit/test_adopt.py unit/test_rotation.py",
         ("_accepted", 'statement.get("Effect") != "Allow"', "False"),
         ("_accepted", "action_matches(actions, ASSUME).holds is False", "False"),
         ("_accepted", " if EXTERNAL_ID_FORM.fullmatch(each)", ""),
     ),
     *_each(
-        "steps/replacement.py",
+        "steps/bootstrap.py",
         "unit/test_rotation.py",
         ("_drop", "plan.destroys and not may_destroy", "False"),
         ("_may_go", "return may_destroy and not users", "return may_destroy"),
@@ -97,15 +97,15 @@ APPROVAL = (
     *_each(
         "steps/bootstrap.py", "unit/test_exclusive.py", ("_refuse_more_detaches", "    if more:\n", "    if False:\n")
     ),
-    *_each("steps/replacement.py", "unit/test_exclusive.py", ("_losable", "not run.stack.role.exclusive", "True")),
+    *_each("steps/bootstrap.py", "unit/test_exclusive.py", ("_losable", "not run.stack.role.exclusive", "True")),
     *_each(
-        "steps/protection.py",
+        "steps/destroy.py",
         "unit/test_protection.py",
         ("refuse_if_protected", "    if place:\n", "    if False:\n"),
         ("protection", 'str(run.stack.file or "the stack file")', '""'),
     ),
     *_each(
-        "steps/replacement.py",
+        "steps/bootstrap.py",
         "unit/test_protection.py unit/test_rotation.py",
         ("_may_go", " and not run.stack.protect", ""),
         (
@@ -131,7 +131,7 @@ APPROVAL = (
         ("make_plan", "    keep_standing_role(run.stack, site.standing)\n", ""),
     ),
     *_each(
-        "steps/replacement.py",
+        "steps/bootstrap.py",
         "unit/test_vendor_defaults.py",
         ("replace_role", "    keep_standing_role(run.stack, site.standing)\n", ""),
     ),
@@ -176,12 +176,12 @@ ACCOUNTS = (
         ("open_account", "    guard_account(caller, run.stack.aws.account_id)\n", ""),
     ),
     *_each(
-        "steps/preflight/flight.py",
+        "steps/preflight/examine.py",
         "unit/test_account_guards.py",
         ("_basics", "    guard_account(caller, run.stack.aws.account_id)\n", ""),
     ),
     *_each(
-        "steps/state_init.py",
+        "steps/state_migrate.py",
         "unit/test_account_guards.py",
         ("_wanted", "    guard_account(caller, stack.aws.account_id)\n", ""),
     ),
@@ -215,7 +215,7 @@ ACCOUNTS = (
         ("rerender", "account_id=site.preflight.caller.account_id", "account_id=None"),
     ),
     *_each(
-        "render/values.py",
+        "render/root.py",
         "unit/test_render_root.py",
         ("root_values", "stack.aws.account_id or account_id", "stack.aws.account_id"),
         ("root_values", "stack.aws.account_id or account_id", "account_id or stack.aws.account_id"),
@@ -230,7 +230,7 @@ ACCOUNTS = (
 
 VERDICTS = (
     *_each(
-        "steps/preflight/boundary_rule.py",
+        "steps/preflight/permissions.py",
         "unit/test_permission_answers.py",
         ("_may_be_a_rule", 'answer.by in ("scp", "no boundary")', "False"),
         ("_may_be_a_rule", "answer.need.condition is not None or ", ""),
@@ -255,7 +255,7 @@ VERDICTS = (
         ("TrustCase.further", "self.subject.undeclared if under_way is False else ", ""),
     ),
     *_each(
-        "steps/verify_principals.py",
+        "steps/verify_trust.py",
         "unit/test_verify.py",
         ("_other", "name in trust.declared", "True"),
         ("_other", 'entry.value == "*"', "False"),
@@ -335,7 +335,7 @@ POLICIES = (
         ("_null", '"false" if values else "true"', '"true" if values else "false"'),
     ),
     *_each(
-        "aws/policy/principals.py",
+        "aws/policy/evaluate.py",
         "unit/test_policy_table.py",
         ("principals_match", "    if principals.negated:\n", "    if False:\n"),
         ("entry_covers", "mine[4] == entry.value", "True"),
@@ -345,7 +345,7 @@ POLICIES = (
         ("_same_account", "_role_of(named) == _session_role(mine)", "True"),
     ),
     *_each(
-        "aws/policy/operators.py",
+        "aws/policy/conditions.py",
         "unit/test_policy_table.py",
         ("_string_equals", "==", "in"),
         ("_arn_like", "len(patterns) != 6 or parts is None", "parts is None"),
@@ -353,12 +353,12 @@ POLICIES = (
         ("_sign", "actual[1] < limit[0]", "actual[0] < limit[0]"),
     ),
     *_each(
-        "aws/policy/match.py",
+        "aws/policy/conditions.py",
         "unit/test_policy_table.py",
         ("Match.negated", "None if self.holds is None else not self.holds", "not self.holds"),
         ("every", "match.holds is None and result.holds", "False"),
     ),
-    *_each("aws/policy/digest.py", "unit/test_policy_parse.py", ("redact", "== EXTERNAL_ID", "== ''")),
+    *_each("aws/policy/model.py", "unit/test_policy_parse.py", ("redact", "== EXTERNAL_ID", "== ''")),
 )
 
 FINGERPRINT = (
@@ -382,7 +382,7 @@ FINGERPRINT = (
         ("_read", "_ROLE_ARN.fullmatch(record.role_arn)", "True"),
     ),
     *_each(
-        "steps/converged_state.py",
+        "steps/converged.py",
         "unit/test_converged_state.py",
         ("stands_as_in_state", '_same_role(facts["role"], roles[0])', "True"),
         ("stands_as_in_state", "all(_same_policy(live[arn], policy) for arn, policy in policies.items())", "True"),
@@ -391,7 +391,7 @@ FINGERPRINT = (
         ("_same_role", '(boundary or "") == (kept["permissions_boundary"] or "")', "True"),
     ),
     *_each(
-        "steps/converged_state.py",
+        "steps/converged.py",
         "unit/test_converged.py",
         ("facts_of", "    if role.unknown:\n", "    if False:\n"),
     ),
@@ -399,7 +399,7 @@ FINGERPRINT = (
 
 BUNDLES = (
     *_each(
-        "steps/bundle/basis.py",
+        "steps/bundle/file.py",
         "unit/test_bundle_basis.py",
         ("moved", "    yield from other_account(then.account_id, now.account_id)\n", ""),
         ("moved", "then.control_plane != now.control_plane", "False"),
@@ -445,7 +445,7 @@ BUNDLES = (
         ("_members", "!= [HEADER_NAME, PAYLOAD_NAME]", "== []"),
     ),
     *_each(
-        "steps/bundle/sealing.py",
+        "steps/bundle/file.py",
         "unit/test_bundle_file.py",
         ("unseal", "decrypt(nonce, sealed, header)", "decrypt(nonce, sealed, None)"),
         ("unseal", "!= [CIPHER, KDF, N, R, P]", "== []"),
@@ -478,7 +478,7 @@ STATE = (
         ("_check_account", "        guard_account(caller_identity(session), run.stack.aws.account_id)\n", ""),
     ),
     *_each(
-        "steps/state_push.py",
+        "steps/state_migrate.py",
         "unit/test_state_push.py",
         ("_refuse_conflict", "there.lineage == errored.lineage and there.serial < errored.serial", "True"),
         (
@@ -499,7 +499,7 @@ STATE = (
         ("prepare", "    runner.refuse_errored()\n", ""),
     ),
     *_each(
-        "terraform/errored.py",
+        "terraform/state_recovery.py",
         "unit/test_unsaved_state.py",
         ("_is_state", "return whole or", "return True or"),
         ("_is_state", 'bool(found.get("lineage")) and ', ""),
@@ -513,26 +513,26 @@ STATE = (
         ("UnsavedState.where", "    if self.place is not None:\n", "    if True:\n"),
     ),
     *_each(
-        "terraform/transcript.py",
+        "terraform/events.py",
         "unit/test_terraform_events.py unit/test_unsaved_state.py",
         ("Transcript.line", "        if holds_state(text):\n", "        if False:\n"),
     ),
     *_each(
-        "terraform/execution.py",
+        "terraform/runner.py",
         "unit/test_unsaved_state.py",
         ("Execution._rescue", "self.learn(sensitive_values(outputs) if isinstance(outputs, dict) else ())", "pass"),
         ("Execution._failure", "self._unsaved or unsaved_state(", "unsaved_state("),
     ),
     *_each("steps/state_place.py", "unit/test_bootstrap.py", ("init_in_place", "same_place(place, wanted)", "True")),
     *_each(
-        "terraform/places.py",
+        "terraform/backend_history.py",
         "unit/test_state_snapshot.py",
         ("same_place", '("bucket", "key")', '("bucket",)'),
         ("same_place", '("bucket", "key")', '("key",)'),
         ("local_state", 'state.get("version") == 4 or ', "True or "),
     ),
     *_each(
-        "terraform/snapshot.py",
+        "terraform/state.py",
         "unit/test_state_snapshot.py",
         ("Snapshot.same_content", "self.digest == other.digest and ", ""),
         ("snapshot_of", "not instances and not outputs", "not instances"),
@@ -550,7 +550,7 @@ STATE = (
     ),
     *_each("steps/lock.py", "unit/test_run_parts.py", ("_taken", "lock.acquire(timeout=wait)", "None")),
     *_each(
-        "terraform/torn.py",
+        "terraform/state_recovery.py",
         "unit/test_adopt.py",
         ("put_back", "not state_file.exists() or read_json(state_file)", "not state_file.exists()"),
         ("put_back", "    if not has_resources(read_json(copy)):\n        return False\n", ""),
@@ -642,9 +642,7 @@ SECRETS = (
         ("_forms", ", by_go", ""),
         ("_forms", ', quote(value), quote(value, safe="")', ""),
     ),
-    *_each(
-        "terraform/outputs.py", "unit/test_terraform_parts.py", ("sensitive_values", 'name == "external_id" or ', "")
-    ),
+    *_each("terraform/state.py", "unit/test_terraform_parts.py", ("sensitive_values", 'name == "external_id" or ', "")),
     *_each(
         "terraform/environment.py",
         "unit/test_terraform_parts.py",
@@ -654,7 +652,7 @@ SECRETS = (
         ("_SET", '    "TF_WORKSPACE": "default",', "    "),
     ),
     *_each(
-        "errors/cards/secrets.py",
+        "errors/cards/model.py",
         "unit/test_failure_cards.py",
         ("without_secrets", 'match["name"] + _MASK', "match[0]"),
         ("without_session_token", 'match["name"] + _MASK', "match[0]"),
@@ -747,7 +745,7 @@ ADDRESSES = _each(
 )
 
 TERRAFORM = _each(
-    "terraform/agreement.py",
+    "terraform/failures.py",
     "functional/test_terraform_wrappers.py",
     ("unheeded_errors", 'said.kept(Diagnostic) if each.severity == "error"', "said.kept(Diagnostic) if False"),
     ("contradiction", "    if not heard:\n", "    if False:\n"),

@@ -10,7 +10,7 @@ from gridbyoc.control_plane.changes import being_deleted, differences, refuse_ch
 from gridbyoc.control_plane.create import Calls, Wanted, create_once
 from gridbyoc.control_plane.failures import LostAnswerError
 from gridbyoc.control_plane.model import Cluster, Created, FieldChange, Grant, OfferedInstanceType, Phase
-from gridbyoc.control_plane.rules import check_cluster
+from gridbyoc.control_plane.settings import check_cluster
 from gridbyoc.control_plane.wire import pick
 from gridbyoc.errors import ClusterNotFoundError, ControlPlaneError, ControlPlaneUnreachableError
 from gridbyoc.stack.model import ClusterSpec

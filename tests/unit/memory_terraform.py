@@ -16,9 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.terraform.child import Command, LineSink
-from gridbyoc.terraform.interrupts import Interrupts
-from gridbyoc.terraform.process import Cause, Ended
+from gridbyoc.terraform.process import Cause, Command, Ended, Interrupts, LineSink
 
 Attributes = dict[str, Any]
 Happens = Callable[[str], None]

@@ -17,9 +17,7 @@ from gridbyoc.show.page.html import page_html
 from gridbyoc.stack.model import Aws, ClusterSpec, ControlPlane, InstanceType, Role, Stack, TerraformSettings
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.drift import Drift, DriftFound
-from gridbyoc.steps.page.granted import live_grant
-from gridbyoc.steps.page.history import past_runs
-from gridbyoc.steps.page.model import Page, Reading
+from gridbyoc.steps.page import Page, Reading, live_grant, past_runs
 from gridbyoc.steps.preflight.model import Finding, Kind
 from gridbyoc.steps.status import Status
 from gridbyoc.steps.verify import Proof, verify

@@ -9,12 +9,9 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from gridbyoc.sandbox.api.access import AccessLog, Doorkeeper
-from gridbyoc.sandbox.api.app import Context, create_app
-from gridbyoc.sandbox.api.record import Timing
-from gridbyoc.sandbox.api.service import ControlPlane
-from gridbyoc.sandbox.api.spec import RoleGrant
-from gridbyoc.sandbox.api.store import Store
+from gridbyoc.sandbox.api.app import AccessLog, Context, Doorkeeper, create_app
+from gridbyoc.sandbox.api.service import ControlPlane, Store
+from gridbyoc.sandbox.api.spec import RoleGrant, Timing
 from gridbyoc.stack.secret import Secret
 
 KEY = "key-of-the-test"

@@ -16,7 +16,7 @@ from gridbyoc.stack.model import Aws, S3Backend, TerraformSettings
 from gridbyoc.steps.leftovers import open_account
 from gridbyoc.steps.prepare import prepare
 from gridbyoc.steps.run import Run
-from gridbyoc.steps.state_init import Asked, init_state
+from gridbyoc.steps.state_migrate import Asked, init_state
 from gridbyoc.steps.state_unlock import find_lock
 from gridbyoc.steps.verify import prove
 from tests.unit.memory_aws import ACCOUNT

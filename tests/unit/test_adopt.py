@@ -18,7 +18,7 @@ from gridbyoc.errors import AwsError, TerraformError
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.adopt import cut_off_since
-from gridbyoc.terraform.torn import put_back
+from gridbyoc.terraform.state_recovery import put_back
 from tests.unit.world import KilledError, World, a_stack
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)

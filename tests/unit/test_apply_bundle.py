@@ -13,8 +13,8 @@ from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import GridbyocError, StalePlanError
 from gridbyoc.stack.model import PolicyStatement, S3Backend, Stack, TerraformSettings
 from gridbyoc.steps.bundle.apply import apply_bundle
+from gridbyoc.steps.bundle.file import Bundle
 from gridbyoc.steps.bundle.make import make_bundle, read_bundle
-from gridbyoc.steps.bundle.model import Bundle
 from gridbyoc.steps.plan import make_plan
 from gridbyoc.steps.prepare import prepare
 from gridbyoc.steps.report import Report

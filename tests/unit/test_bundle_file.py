@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from gridbyoc.errors import BundleError, BundleKeyError
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.bundle import file as bundle_file
-from gridbyoc.steps.bundle.file import HEADER_NAME, PAYLOAD_NAME, pack, read_header, unpack
+from gridbyoc.steps.bundle.file import HEADER_NAME, KEY_VARIABLE, PAYLOAD_NAME, bundle_key, pack, read_header, unpack
 from gridbyoc.steps.bundle.make import read_bundle
-from gridbyoc.steps.bundle.sealing import KEY_VARIABLE, bundle_key
 
 CANARY = "canary-5b1d-external-id"
 KEY = Secret("a passphrase of some length")

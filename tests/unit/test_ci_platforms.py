@@ -20,10 +20,19 @@ from gridbyoc.cli.plan import plan
 from gridbyoc.cli.reporting import LEFT_OUT, Reporting, platform_of
 from gridbyoc.cli.stackfile import validate
 from gridbyoc.errors import FileError, GridbyocError, Problem, StackError, TerraformError, UsageError
-from gridbyoc.show.ci.github import annotation, finding_annotation, mask_command, output_lines, problem_annotation
-from gridbyoc.show.ci.gitlab import CODE_QUALITY, code_quality, terraform_report
-from gridbyoc.show.ci.rules import SECTIONS, rule_of
-from gridbyoc.show.ci.sarif import sarif
+from gridbyoc.show.ci import (
+    CODE_QUALITY,
+    SECTIONS,
+    annotation,
+    code_quality,
+    finding_annotation,
+    mask_command,
+    output_lines,
+    problem_annotation,
+    rule_of,
+    sarif,
+    terraform_report,
+)
 from gridbyoc.stack.schema import schema_text
 from gridbyoc.stack.words import plain_text
 from gridbyoc.steps.changes import ClusterChange

@@ -12,15 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbyoc.control_plane.edit_spec import edited_spec, hidden_fields, spec_text
+from gridbyoc.control_plane.edit import edited_spec, hidden_fields, spec_text
+from gridbyoc.control_plane.model import Cleaner
 from gridbyoc.control_plane.parse import cluster as parsed
-from gridbyoc.control_plane.words import Cleaner
 from gridbyoc.errors import ControlPlaneError, FileError, UnsupportedByDialectError, UsageError
-from gridbyoc.stack.cluster_text import entry_text, type_data
+from gridbyoc.stack.edit import entry_text, type_data
 from gridbyoc.stack.load import load
 from gridbyoc.stack.model import ClusterSpec, InstanceType, Stack
-from gridbyoc.steps.create import spec_named
-from gridbyoc.steps.edit import Draft, cost_after, file_change, open_draft, spec_after, unchanged_since
+from gridbyoc.steps.clusters import Draft, cost_after, file_change, open_draft, spec_after, spec_named, unchanged_since
 from tests.unit.fakes import GRANT, ROLE, MemoryRegistrar, stack
 
 CANARY = GRANT.external_id.reveal()

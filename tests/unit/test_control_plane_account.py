@@ -12,8 +12,9 @@ import pytest
 
 from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.credentials import Credentials, Username, resolve_credentials
-from gridbyoc.control_plane.rules import check_grant, check_unique
 from gridbyoc.control_plane.settings import (
+    check_grant,
+    check_unique,
     credentials_path,
     read_user_file,
     resolve_url,

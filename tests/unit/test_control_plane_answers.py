@@ -12,17 +12,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbyoc.control_plane.authorization import Authorization, basic
 from gridbyoc.control_plane.changes import differences
-from gridbyoc.control_plane.exchange import Call, NoAnswerError, is_loopback, proxies_for, within
 from gridbyoc.control_plane.failures import Answer, retry_after, server_words
 from gridbyoc.control_plane.grid import Grid, merged
-from gridbyoc.control_plane.http import Http, Patience, Timing, base_url, is_transient
+from gridbyoc.control_plane.http import (
+    Authorization,
+    Call,
+    Http,
+    NoAnswerError,
+    Patience,
+    Timing,
+    base_url,
+    basic,
+    is_loopback,
+    is_transient,
+    proxies_for,
+    within,
+)
 from gridbyoc.control_plane.lightning import Lightning
 from gridbyoc.control_plane.lightning import merged as merged_lightning
-from gridbyoc.control_plane.model import Cluster, Grant, Phase
+from gridbyoc.control_plane.model import Cleaner, Cluster, Grant, Phase
 from gridbyoc.control_plane.parse import cluster, moment, offered_types, price, snake
-from gridbyoc.control_plane.words import Cleaner
 from gridbyoc.errors import ControlPlaneError, GridbyocError, UsageError
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 from gridbyoc.stack.secret import Secret

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.stack.model import Role
-from gridbyoc.steps.converged_state import stands_as_in_state
+from gridbyoc.steps.converged import stands_as_in_state
 from gridbyoc.steps.role_policies import normal_form
 
 ROLE = "arn:aws:iam::123456789012:role/grid"

@@ -8,10 +8,9 @@ from pathlib import Path
 from gridbyoc.show.drift import NONE, drift_lines, drift_markdown, drift_object, drift_rows
 from gridbyoc.show.fleet import advice_lines
 from gridbyoc.steps.drift import Drift, DriftFound
-from gridbyoc.steps.fleet.carry_out import FleetReport
-from gridbyoc.steps.fleet.detail import detail_of
-from gridbyoc.steps.fleet.model import Member, Result
-from gridbyoc.steps.review.details import AttributeChange
+from gridbyoc.steps.fleet.model import Member, Result, detail_of
+from gridbyoc.steps.fleet.run import FleetReport
+from gridbyoc.steps.review.review import AttributeChange
 from gridbyoc.steps.review.words import Name, RoleSentence
 
 HOURS = AttributeChange("max_session_duration", "3600", "43200")

@@ -15,12 +15,11 @@ import gridbyoc
 from gridbyoc import errors
 from gridbyoc.aws.policy.parse import PolicyDocumentError
 from gridbyoc.cli.app import App, Format
-from gridbyoc.cli.explain import explain
-from gridbyoc.cli.explanations import EXPLANATIONS
+from gridbyoc.cli.explain import EXPLANATIONS, explain
 from gridbyoc.errors import GridbyocError, UsageError
 from gridbyoc.errors.cards import CARDS
 from gridbyoc.steps.preflight.catalogue import KINDS
-from gridbyoc.steps.verify_catalogue import QUESTIONS
+from gridbyoc.steps.verify import QUESTIONS
 
 
 def said(*args: str, form: Format = "text") -> str:

@@ -15,13 +15,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from gridbyoc.errors import FileError, UsageError
-from gridbyoc.show.fleet import JsonFleet, PlainFleet, advice_lines, fleet_rows, fleet_summary, fleet_view
-from gridbyoc.show.fleet_live import LiveFleet
-from gridbyoc.steps.fleet.capacity import PER_STACK, RESERVE, available_memory, default_jobs
-from gridbyoc.steps.fleet.carry_out import FleetReport, Surroundings, Wanted, carry_out, remembering
-from gridbyoc.steps.fleet.child import Listener, child_argv, child_environ
-from gridbyoc.steps.fleet.detail import problem_words
-from gridbyoc.steps.fleet.find import find_members, refuse_unreadable
+from gridbyoc.show.fleet import JsonFleet, LiveFleet, PlainFleet, advice_lines, fleet_rows, fleet_summary, fleet_view
+from gridbyoc.steps.fleet.find import (
+    balanced,
+    durations,
+    find_members,
+    last_change,
+    longest_first,
+    recent_seconds,
+    refuse_unreadable,
+)
 from gridbyoc.steps.fleet.model import (
     FleetEvent,
     FleetNote,
@@ -32,9 +35,20 @@ from gridbyoc.steps.fleet.model import (
     MemberStarted,
     Result,
     fleet_status,
+    problem_words,
 )
-from gridbyoc.steps.fleet.order import balanced, durations, last_change, longest_first, recent_seconds
+from gridbyoc.steps.fleet.providers import PER_STACK, RESERVE, available_memory, default_jobs
 from gridbyoc.steps.fleet.record import Record
+from gridbyoc.steps.fleet.run import (
+    FleetReport,
+    Listener,
+    Surroundings,
+    Wanted,
+    carry_out,
+    child_argv,
+    child_environ,
+    remembering,
+)
 
 STACK = "version: 1\nname: {}\nclusters: [{{name: x}}]\n"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.stack.document import read_document
+from gridbyoc.stack.extends import Gallery, sources
 from gridbyoc.stack.load import load
 from gridbyoc.stack.scan import Scan, by_lines, in_full, scan
-from gridbyoc.stack.sources import Gallery, sources
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 PLAIN = """\

@@ -28,7 +28,7 @@ from gridbyoc.stack.files import (
     work_root_of,
     write_atomic,
 )
-from gridbyoc.steps.fleet.order import runs_of
+from gridbyoc.steps.fleet.find import runs_of
 from gridbyoc.steps.journal import JOURNAL, Journal, read_journal
 from gridbyoc.steps.local_files import check_work_dir, refuse_state_left_behind, remove_local_files
 from gridbyoc.steps.lock import HOLDER, LOCK, hold

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.github_log import GithubLog, log_of
-from gridbyoc.show.ci.github import mask_command
+from gridbyoc.show.ci import mask_command
 
 GITHUB = {"GITHUB_ACTIONS": "true"}
 PIECES = st.sampled_from(

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.fmt import fmt
-from gridbyoc.cli.stackfile import schema
+from gridbyoc.cli.stackfile import fmt, schema
 from gridbyoc.errors import FileError, StackError
-from gridbyoc.stack.layout import laid_out
+from gridbyoc.stack.edit import laid_out
 from gridbyoc.stack.schema import schema_text
 from gridbyoc.stack.starter import Starter, starter_text
 

@@ -20,8 +20,16 @@ from gridbyoc.show.leftovers import age, leftover_notes, leftover_rows, leftover
 from gridbyoc.stack.model import ClusterSpec, S3Backend, TerraformSettings
 from gridbyoc.steps.events import Note, ResourceProgress
 from gridbyoc.steps.journal import JOURNAL, Journal, parse_record
-from gridbyoc.steps.leftovers import Found, Wanted, delete_leftovers, find_leftovers, mark_data, parse_tag, parse_tags
-from gridbyoc.steps.past import past_clusters
+from gridbyoc.steps.leftovers import (
+    Found,
+    Wanted,
+    delete_leftovers,
+    find_leftovers,
+    mark_data,
+    parse_tag,
+    parse_tags,
+    past_clusters,
+)
 from gridbyoc.steps.run import Choices, Outside, Run
 from tests.unit.fakes import MemoryRegistrar, Time, cluster, stack
 from tests.unit.leftover_fakes import NOW, OWNED, FakeAws, refused

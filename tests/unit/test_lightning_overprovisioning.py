@@ -9,8 +9,8 @@ import pytest
 
 from gridbyoc.control_plane.changes import type_differences
 from gridbyoc.control_plane.lightning import merged
+from gridbyoc.control_plane.model import Cleaner
 from gridbyoc.control_plane.parse import cluster
-from gridbyoc.control_plane.words import Cleaner
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 from tests.unit.fakes import GRANT, ROLE
 

@@ -12,14 +12,14 @@ import pytest
 from filelock import FileLock
 
 from gridbyoc.aws import AwsSession, Caller, accepted_external_ids
-from gridbyoc.aws.accepted import external_ids_in, external_ids_written
+from gridbyoc.aws.trust import external_ids_in, external_ids_written
 from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.errors import AwsError, ControlPlaneError
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.journal import Journal
 from gridbyoc.steps.lock import LOCK
 from gridbyoc.steps.overlap import Rotation, ids_to_keep, rotation_of
-from gridbyoc.steps.preflight.flight import Preflight
+from gridbyoc.steps.preflight.examine import Preflight
 from gridbyoc.steps.prepare import Site
 from gridbyoc.steps.run import Choices, Outside, Run, utc_now
 from tests.unit.fakes import ROLE, MemoryRegistrar, Time, cluster, stack

@@ -16,12 +16,10 @@ from hypothesis import strategies as st
 
 from gridbyoc.aws.live_role import LiveDocument
 from gridbyoc.control_plane.model import Cluster, Phase
-from gridbyoc.show.page.data import page_object
-from gridbyoc.show.page.html import is_page
+from gridbyoc.show.page.html import is_page, page_object
 from gridbyoc.stack.model import ControlPlane
 from gridbyoc.steps.drift import DriftFound
-from gridbyoc.steps.page.granted import declared_grant, live_grant
-from gridbyoc.steps.page.model import PastRun, Reading
+from gridbyoc.steps.page import PastRun, Reading, declared_grant, live_grant
 from gridbyoc.steps.status import Status
 from tests.unit.page_kit import (
     AUDIT,

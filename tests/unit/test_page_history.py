@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from gridbyoc.errors import AwsError
 from gridbyoc.steps.background import Background
-from gridbyoc.steps.page.gather import reading
-from gridbyoc.steps.page.history import past_runs
+from gridbyoc.steps.page import past_runs, reading
 from tests.unit.page_kit import JOURNAL
 
 json_values = st.recursive(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gridbyoc.cli.path_variables import FILES, LISTS, absolute_paths
+from gridbyoc.cli.main import FILES, LISTS, absolute_paths
 
 HERE = Path("/here")
 HOME = {"HOME": "/home/ada", "PLACE": "there"}

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from gridbyoc.aws import Caller
-from gridbyoc.aws.managed_policies import likely_boundaries
+from gridbyoc.aws.live_role import likely_boundaries
 from gridbyoc.aws.permissions import Need, simulate
 from gridbyoc.aws.permissions.simulate import ACTIONS_A_CALL
 from gridbyoc.stack.model import Role
 from gridbyoc.steps.preflight.examine import blocks
-from gridbyoc.steps.preflight.model import Finding
+from gridbyoc.steps.preflight.model import Finding, Scene, Shared
 from gridbyoc.steps.preflight.permissions import CHECKS
-from gridbyoc.steps.preflight.scene import Scene, Shared
 from tests.unit.preflight_kit import refusal, results, scene_of
 from tests.unit.render_stacks import REGISTRY, S3, stack
 

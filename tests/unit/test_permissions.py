@@ -30,11 +30,11 @@ from gridbyoc.aws.permissions import (
     split_document,
 )
 from gridbyoc.aws.permissions.model import example_of, literal
-from gridbyoc.aws.permissions.terraform import ROWS
+from gridbyoc.aws.permissions.needs import ROWS
 from gridbyoc.aws.policy import ask, evaluate, parse_policy
 from gridbyoc.render import data_dir
+from gridbyoc.stack.defaults import NAME_PREFIX
 from gridbyoc.stack.model import PolicyStatement, Role, S3Backend, Stack
-from gridbyoc.stack.role_defaults import NAME_PREFIX
 from gridbyoc.vendors import facts_of
 from tests.unit.preflight_kit import scene_of
 from tests.unit.render_stacks import REGISTRY, S3, stack

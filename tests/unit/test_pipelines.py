@@ -15,8 +15,8 @@ from ruamel.yaml import YAML
 
 import gridbyoc
 from gridbyoc.errors import UsageError
-from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, is_ours, quoting, render_pipeline
-from gridbyoc.render.pipelines.engines import object_name
+from gridbyoc.render import quoting
+from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, is_ours, object_name, render_pipeline
 from tests.e2e.github_runner import Expression
 from tests.e2e.gitlab_runner import holds
 

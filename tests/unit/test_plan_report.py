@@ -12,10 +12,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from gridbyoc.control_plane.model import FieldChange, Grant
-from gridbyoc.show.applied import report_markdown
 from gridbyoc.show.markdown import LIMIT, code, details, fence, fitted, prose
-from gridbyoc.show.plan import plan_lines, review_object
-from gridbyoc.show.review import review_markdown
+from gridbyoc.show.plan import plan_lines, report_markdown, review_markdown, review_object
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.changes import ClusterChange

@@ -15,8 +15,7 @@ from gridbyoc.steps.review.permissions import (
     permission_changes,
     standing_trust,
 )
-from gridbyoc.steps.review.secrets import secrets_in
-from gridbyoc.steps.review.words import plain_sentence
+from gridbyoc.steps.review.words import plain_sentence, secrets_in
 
 CANARY = "canary-9c4e-external-id"
 MODULE = "module.gridbyoc"

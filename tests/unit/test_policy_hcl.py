@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gridbyoc.errors import UsageError
-from gridbyoc.render.policy import github_trust, policy_hcl
+from gridbyoc.render.module import github_trust, policy_hcl
 
 DOCUMENT = {
     "Version": "2012-10-17",

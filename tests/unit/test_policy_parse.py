@@ -21,8 +21,8 @@ from gridbyoc.aws.policy import (
     unreadable,
 )
 from gridbyoc.aws.policy.conditions import operator_form
+from gridbyoc.aws.policy.evaluate import entry_covers, principals_match
 from gridbyoc.aws.policy.model import Principals
-from gridbyoc.aws.policy.principals import entry_covers, principals_match
 from gridbyoc.stack.secret import Secret
 
 CANARY = "canary-external-id"

@@ -22,7 +22,7 @@ from gridbyoc.aws.policy import (
     principal,
     some_principal_of,
 )
-from gridbyoc.aws.policy.patterns import ANY, ONE, glob, read_pattern
+from gridbyoc.aws.policy.model import ANY, ONE, glob, read_pattern
 from gridbyoc.stack.secret import Secret
 
 ACTIONS = st.sampled_from(

@@ -17,10 +17,8 @@ from gridbyoc.show.plain import Plain, describe
 from gridbyoc.show.preflight import finding_object, preflight_markdown, preflight_object, preflight_rows
 from gridbyoc.steps.events import FindingMade
 from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
-from gridbyoc.steps.preflight.examine import blocks, examine
-from gridbyoc.steps.preflight.model import Check, Finding, Kind
-from gridbyoc.steps.preflight.scene import Machine, Scene, Shared, set_scene
-from gridbyoc.steps.preflight.selection import selection
+from gridbyoc.steps.preflight.examine import blocks, examine, selection
+from gridbyoc.steps.preflight.model import Check, Finding, Kind, Machine, Scene, Shared, set_scene
 
 A = Kind("GBY-A901", "first", "alpha", "is looked at", "https://example.com/a")
 B = Kind("GBY-B902", "second", "beta", "is looked at")

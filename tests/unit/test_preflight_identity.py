@@ -20,12 +20,11 @@ from gridbyoc.aws.credential_source import CredentialSource
 from gridbyoc.aws.reach import clock_skew
 from gridbyoc.errors import AwsCredentialsError, AwsError
 from gridbyoc.stack.model import Aws, ModuleSource, TerraformSettings
-from gridbyoc.steps.preflight.clock import CHECKS as CLOCK
-from gridbyoc.steps.preflight.clock import judged_clock
-from gridbyoc.steps.preflight.disk import CHECKS as DISK
-from gridbyoc.steps.preflight.disk import MEGABYTE, free_bytes, judged_disk
 from gridbyoc.steps.preflight.identity import CHECKS, judged_source
-from gridbyoc.steps.preflight.scene import Scene, Shared
+from gridbyoc.steps.preflight.machine import CLOCK_CHECKS as CLOCK
+from gridbyoc.steps.preflight.machine import DISK_CHECKS as DISK
+from gridbyoc.steps.preflight.machine import MEGABYTE, free_bytes, judged_clock, judged_disk
+from gridbyoc.steps.preflight.model import Scene, Shared
 from tests.unit.fakes import stack
 from tests.unit.preflight_kit import NOW, results, scene_of, verdicts
 

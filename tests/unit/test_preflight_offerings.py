@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from gridbyoc.errors import StackError
 from gridbyoc.stack.load import read
 from gridbyoc.stack.model import Aws, ClusterSpec, ControlPlane, InstanceType
-from gridbyoc.steps.preflight.alternatives import Alternatives, likely_facts, nearest_type
-from gridbyoc.steps.preflight.offerings import CHECKS
-from gridbyoc.steps.preflight.scene import Scene, Shared
+from gridbyoc.steps.preflight.model import Scene, Shared
+from gridbyoc.steps.preflight.offerings import CHECKS, Alternatives, likely_facts, nearest_type
 from tests.unit.fakes import cluster, stack
 from tests.unit.preflight_kit import Ec2, results, scene_of, verdicts
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gridbyoc.stack.model import Aws, ClusterSpec, ModuleSource, PolicyStatement, Role, TerraformSettings
+from gridbyoc.steps.preflight.model import Scene
 from gridbyoc.steps.preflight.policies import CHECKS, own_policy, policy_arns
-from gridbyoc.steps.preflight.scene import Scene
 from gridbyoc.vendors import facts_of
 from tests.unit.fakes import stack
 from tests.unit.preflight_kit import refusal, results, scene_of, verdicts

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from gridbyoc.show.preflight_terminal import write_preflight
-from gridbyoc.show.table import write_table
+from gridbyoc.show.markdown import write_table
+from gridbyoc.show.preflight import write_preflight
 from gridbyoc.steps.preflight.model import Finding, Kind
 
 ONE = Kind("GBY-A901", "tools", "alpha", "Looks.")

@@ -12,7 +12,7 @@ from gridbyoc.errors import ControlPlaneError, ProtectedStackError
 from gridbyoc.stack.load import read
 from gridbyoc.stack.model import PolicyStatement, Stack
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.protection import protection, refuse_if_protected
+from gridbyoc.steps.destroy import protection, refuse_if_protected
 from gridbyoc.steps.run import Run
 from tests.unit.fakes import Time
 from tests.unit.test_run_parts import make_run

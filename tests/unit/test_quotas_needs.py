@@ -12,18 +12,21 @@ from hypothesis import strategies as st
 from gridbyoc.aws.quotas import AccountQuotas, Limit, QuotaReading, Use
 from gridbyoc.stack.model import ClusterSpec, InstanceType, PolicyStatement, Role
 from gridbyoc.stack.service_quotas import quota_by_code
-from gridbyoc.steps.quotas.needs import (
+from gridbyoc.steps.quotas.review import (
     FIXED,
     NOTHING,
     Need,
+    QuotaRow,
+    fix_words,
     fixed_needs,
+    needed_words,
     per_role_need,
     quotas_of,
+    read_words,
+    review,
     types_of,
     vcpu_needs,
 )
-from gridbyoc.steps.quotas.review import QuotaRow, review
-from gridbyoc.steps.quotas.words import fix_words, needed_words, read_words
 from gridbyoc.vendors import facts_of
 from tests.unit.quota_fakes import VCPUS
 

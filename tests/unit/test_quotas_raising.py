@@ -12,21 +12,17 @@ from typing import Any
 import pytest
 
 from gridbyoc.aws.quotas import Increase, Limit, QuotaReading, Use
-from gridbyoc.cli.quota_requests import untold_of
+from gridbyoc.cli.quotas import untold_of
 from gridbyoc.control_plane.model import Phase
 from gridbyoc.errors import AwsCredentialsError, ControlPlaneUnreachableError
 from gridbyoc.show.quotas import ask_table, asks_object, quota_advice
 from gridbyoc.stack.model import Aws, ClusterSpec, InstanceType, ModuleSource, Stack, TerraformSettings
 from gridbyoc.stack.service_quotas import quota_by_code, quota_codes
 from gridbyoc.steps.preflight.examine import examine
-from gridbyoc.steps.preflight.model import Finding
-from gridbyoc.steps.preflight.quota_kinds import KINDS
-from gridbyoc.steps.preflight.quotas import CHECKS
-from gridbyoc.steps.preflight.scene import Machine, Scene, Shared, set_scene
-from gridbyoc.steps.quotas.needs import Need
+from gridbyoc.steps.preflight.model import Finding, Machine, Scene, Shared, set_scene
+from gridbyoc.steps.preflight.quotas import CHECKS, KINDS
 from gridbyoc.steps.quotas.raising import Ask, Patience, asks, file, follow, granted, look_up
-from gridbyoc.steps.quotas.review import QuotaRow
-from gridbyoc.steps.quotas.scene import quota_rows, without_quota
+from gridbyoc.steps.quotas.review import Need, QuotaRow, quota_rows, without_quota
 from tests.unit.fakes import MemoryRegistrar, Time, cluster, stack
 from tests.unit.leftover_fakes import refused
 from tests.unit.preflight_kit import CALLER

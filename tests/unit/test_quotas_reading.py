@@ -9,13 +9,22 @@ from typing import Any
 
 import pytest
 
-from gridbyoc.aws.quotas import Limit, Use, list_requests, open_request, read_limit, read_quotas, request_increase
-from gridbyoc.aws.quotas.counting import COUNTS
-from gridbyoc.aws.quotas.machines import Machines, read_machines
+from gridbyoc.aws.quotas import (
+    COUNTS,
+    Limit,
+    Machines,
+    Use,
+    list_requests,
+    open_request,
+    read_limit,
+    read_machines,
+    read_quotas,
+    request_increase,
+)
 from gridbyoc.aws.readers import Readers
 from gridbyoc.errors import AwsCredentialsError, AwsError
 from gridbyoc.stack.service_quotas import quota_by_code, quota_codes
-from gridbyoc.steps.quotas.needs import quotas_of
+from gridbyoc.steps.quotas.review import quotas_of
 from tests.unit.leftover_fakes import refused
 from tests.unit.quota_fakes import QuotaAws, machine
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from types import MappingProxyType
 
-from gridbyoc.render.values import root_values
+from gridbyoc.render.root import root_values
 from gridbyoc.stack.model import (
     Aws,
     ControlPlane,

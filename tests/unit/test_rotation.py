@@ -11,7 +11,7 @@ import pytest
 
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import GridbyocError
-from gridbyoc.show.applied import report_markdown
+from gridbyoc.show.plan import report_markdown
 from gridbyoc.show.report import report_lines
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from gridbyoc.sandbox.api.access import shown_query
+from gridbyoc.sandbox.api.app import shown_query
 from tests.unit.sandbox_kit import BASIC, EXTERNAL_ID, KEY, USER_ID, Plane, grid_body
 
 

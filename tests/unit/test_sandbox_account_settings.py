@@ -8,7 +8,7 @@ import pytest
 
 from gridbyoc.errors import UsageError
 from gridbyoc.sandbox import SandboxSettings, settings_from_environ
-from gridbyoc.sandbox.quota_settings import read_quota_names, read_quotas
+from gridbyoc.sandbox.settings import read_quota_names, read_quotas
 
 
 def test_quotas_are_read_from_what_is_typed() -> None:

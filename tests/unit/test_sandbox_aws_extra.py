@@ -11,10 +11,7 @@ from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
 from botocore.session import get_session
 
-from gridbyoc.sandbox.aws_extra.answer import AwsError, answer_with
-from gridbyoc.sandbox.aws_extra.call import Call
-from gridbyoc.sandbox.aws_extra.caller import Caller
-from gridbyoc.sandbox.aws_extra.services import model_name
+from gridbyoc.sandbox.aws_extra.call import AwsError, Call, Caller, answer_with, model_name
 from gridbyoc.stack.service_quotas import quota_codes
 from tests.unit.aws_kit import ACCOUNT, LocalAws, allow, policy
 

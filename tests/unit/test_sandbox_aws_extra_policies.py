@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from gridbyoc.aws.policy import ask as request_of_the_product
 from gridbyoc.aws.policy import evaluate as evaluate_as_the_product_does
 from gridbyoc.aws.policy import parse_policy
-from gridbyoc.sandbox.aws_extra.decision import Powers, decide
-from gridbyoc.sandbox.aws_extra.policy import ALLOWED, EXPLICIT, IMPLICIT, Policy, Request, evaluate
+from gridbyoc.sandbox.aws_extra.policy import ALLOWED, EXPLICIT, IMPLICIT, Policy, Powers, Request, decide, evaluate
 from tests.unit.aws_kit import ACCOUNT, LocalAws, allow, deny, policy
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/grid-x"

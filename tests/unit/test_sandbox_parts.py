@@ -10,11 +10,16 @@ from hypothesis import strategies as st
 
 from gridbyoc.errors import UsageError
 from gridbyoc.sandbox import SandboxSettings, settings_from_environ
-from gridbyoc.sandbox.api.record import Record, Timing, is_due, phase_at
-from gridbyoc.sandbox.environment import aws_variables, cleaned, control_plane_variables
-from gridbyoc.sandbox.instance_types import known_types
-from gridbyoc.sandbox.keys import api_key_for, make_tls_files
-from gridbyoc.sandbox.running import require_extra
+from gridbyoc.sandbox.api.spec import Record, Timing, is_due, phase_at
+from gridbyoc.sandbox.running import (
+    api_key_for,
+    aws_variables,
+    cleaned,
+    control_plane_variables,
+    make_tls_files,
+    require_extra,
+)
+from gridbyoc.sandbox.settings import known_types
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import facts_of
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbyoc.sandbox.api.role import missing_policies
-from gridbyoc.sandbox.api.trust import matches, trust_problem
+from gridbyoc.sandbox.api.role import matches, missing_policies, trust_problem
 from gridbyoc.vendors import facts_of
 
 ACCOUNT = "302180240179"

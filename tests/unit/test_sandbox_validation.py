@@ -12,10 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gridbyoc.sandbox.api.failures import ApiError
-from gridbyoc.sandbox.api.fields import camel, normalised
-from gridbyoc.sandbox.api.names import check_external_id, check_instance_type, check_name
-from gridbyoc.sandbox.api.spec import accepted
-from gridbyoc.sandbox.instance_types import known_types
+from gridbyoc.sandbox.api.spec import accepted, camel, check_external_id, check_instance_type, check_name, normalised
+from gridbyoc.sandbox.settings import known_types
 from tests.unit.sandbox_kit import Plane, direct_body, grid_body
 
 ALLOWED = "abcdefghijklmnopqrstuvwxyz0123456789-"

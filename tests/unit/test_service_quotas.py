@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from gridbyoc.stack.botocore_data import known_types
+from gridbyoc.stack.regions import known_types
 from gridbyoc.stack.service_quotas import (
     ON_DEMAND,
     SPOT,

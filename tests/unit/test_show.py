@@ -9,12 +9,11 @@ from dataclasses import replace
 import pytest
 
 from gridbyoc.show import renderer
-from gridbyoc.show.applied import report_markdown
 from gridbyoc.show.live import Live
+from gridbyoc.show.markdown import plain_table, write_table
 from gridbyoc.show.plain import Plain, duration
-from gridbyoc.show.plan import plan_lines, plan_object, summary
+from gridbyoc.show.plan import plan_lines, plan_object, report_markdown, summary
 from gridbyoc.show.report import report_lines
-from gridbyoc.show.table import plain_table, write_table
 from gridbyoc.steps.changes import ClusterChange
 from gridbyoc.steps.events import Asking, ClusterProgress, Event, Note, ResourceProgress, StepFinished, StepStarted
 from gridbyoc.steps.plan import Plan

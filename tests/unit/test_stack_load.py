@@ -12,7 +12,7 @@ import pytest
 from gridbyoc.errors import StackError
 from gridbyoc.stack.document import read_document
 from gridbyoc.stack.findings import Findings
-from gridbyoc.stack.load import load, read
+from gridbyoc.stack.load import check_siblings, load, read
 from gridbyoc.stack.model import (
     Aws,
     ClusterSpec,
@@ -26,7 +26,6 @@ from gridbyoc.stack.model import (
     Stack,
     TerraformSettings,
 )
-from gridbyoc.stack.siblings import check_siblings
 from tests.unit.stack_helpers import CLUSTERS, HEAD, NOWHERE, loaded, problems_of, stack_of
 
 WHOLE = """\

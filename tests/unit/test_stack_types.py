@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gridbyoc.stack.botocore_data import data_directories, known_types, partitions
-from gridbyoc.stack.instance_types import amd64_sibling, instance_type_fault, is_arm
-from gridbyoc.stack.regions import partition_of, region_fault, regions
+from gridbyoc.stack.regions import data_directories, known_types, partition_of, partitions, region_fault, regions
+from gridbyoc.stack.service_quotas import amd64_sibling, instance_type_fault, is_arm
 
 ARM = """
 a1 t4g m6g m6gd c6g c6gd c6gn r6g r6gd x2gd im4gn is4gen g5g hpc7g c7g c7gd c7gn m7g m7gd r7g r7gd i4g

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbyoc.aws.bucket_policy import SID, policy_with_tls, requires_tls
+from gridbyoc.aws.state_bucket import SID, policy_with_tls, requires_tls
 from gridbyoc.errors import AwsError
 
 ARN = "arn:aws:s3:::b"

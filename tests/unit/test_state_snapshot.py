@@ -29,8 +29,8 @@ from gridbyoc.terraform import (
     snapshot_of,
     standing_places,
 )
-from gridbyoc.terraform.places import local_state
-from gridbyoc.terraform.snapshot import seed_of, whole
+from gridbyoc.terraform.backend_history import local_state
+from gridbyoc.terraform.state import seed_of, whole
 
 S3 = Backend("s3", {"bucket": "b", "key": "k", "region": "r"})
 

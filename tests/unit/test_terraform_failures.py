@@ -23,13 +23,12 @@ from gridbyoc.errors import (
 )
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform import Diagnostic, Log, TerraformEvent
-from gridbyoc.terraform.errored import UnsavedState
+from gridbyoc.terraform.events import Transcript, diagnostics_in, plan_summary
 from gridbyoc.terraform.failures import Failure, failed
 from gridbyoc.terraform.logs import Logs
 from gridbyoc.terraform.process import Cause, Ended
 from gridbyoc.terraform.redaction import Redactor
-from gridbyoc.terraform.summary import plan_summary
-from gridbyoc.terraform.transcript import Transcript, diagnostics_in
+from gridbyoc.terraform.state_recovery import UnsavedState
 
 LOCK_DETAIL = """Error message: resource temporarily unavailable
 Lock Info:

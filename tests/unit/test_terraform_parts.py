@@ -17,15 +17,13 @@ from hypothesis import strategies as st
 from gridbyoc.errors import FileError, OutputMissingError, TerraformError
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform import Binary, Outputs, check_mirror
-from gridbyoc.terraform.command_line import FLAG, TerraformCommandLine
-from gridbyoc.terraform.environment import child_environment
-from gridbyoc.terraform.init_record import InitRecord
-from gridbyoc.terraform.interrupts import Interrupts
+from gridbyoc.terraform.backend_history import InitRecord
+from gridbyoc.terraform.environment import child_environment, write_cli_config
 from gridbyoc.terraform.logs import KEPT, Logs
-from gridbyoc.terraform.mirror import write_cli_config
-from gridbyoc.terraform.outputs import read_outputs, sensitive_values
+from gridbyoc.terraform.process import Interrupts
 from gridbyoc.terraform.redaction import Redactor
-from gridbyoc.terraform.state import Backend, backend_of, has_resources, read_json
+from gridbyoc.terraform.runner import FLAG, TerraformCommandLine
+from gridbyoc.terraform.state import Backend, backend_of, has_resources, read_json, read_outputs, sensitive_values
 
 BINARY = Binary(("/bin/terraform",), "terraform", (1, 11, 4), "/bin/terraform")
 EMBEDDED = Binary(("python", "embedded.py"), "embedded", (1, 15, 5), "gridbyoc-terraform")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gridbyoc.cli.cluster_table import cluster_rows
+from gridbyoc.cli.clusters import cluster_rows
 from gridbyoc.cli.status import status_lines
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.show.bundle import bundle_lines

@@ -13,11 +13,11 @@ import pytest
 
 from gridbyoc.errors import TerraformError
 from gridbyoc.terraform import Binary, Runner
-from gridbyoc.terraform.errored import ERRORED, UnsavedState, refuse_errored, rescue, rescued, unsaved_state
+from gridbyoc.terraform.events import Transcript
 from gridbyoc.terraform.logs import Logs
 from gridbyoc.terraform.process import Command, Ended
 from gridbyoc.terraform.redaction import Redactor
-from gridbyoc.terraform.transcript import Transcript
+from gridbyoc.terraform.state_recovery import ERRORED, UnsavedState, refuse_errored, rescue, rescued, unsaved_state
 
 STATE = {"version": 4, "serial": 1, "lineage": "a", "outputs": {}, "resources": []}
 

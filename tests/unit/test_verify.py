@@ -20,11 +20,9 @@ from gridbyoc.show.verify import verify_object, verify_rows, verify_summary
 from gridbyoc.stack.model import Role
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import enumerated
-from gridbyoc.steps.attestation import attestation, write_attestation
 from gridbyoc.steps.overlap import Rotation
 from gridbyoc.steps.verdict import worst
-from gridbyoc.steps.verify import Proof, verify
-from gridbyoc.steps.verify_catalogue import QUESTIONS
+from gridbyoc.steps.verify import QUESTIONS, Proof, attestation, verify, write_attestation
 from gridbyoc.steps.verify_model import Subject, VerifyFinding, policy_of
 from gridbyoc.vendors import facts_of
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gridbyoc.errors import FileError
-from gridbyoc.stack.write_back import changed_text, write_back
+from gridbyoc.stack.edit import changed_text, write_back
 
 TEXT = """\
 # the production stack

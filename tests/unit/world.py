@@ -24,7 +24,7 @@ from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.files import make_private_dir
 from gridbyoc.stack.model import Aws, ClusterSpec, ControlPlane, InstanceType, Role, Stack, TerraformSettings
 from gridbyoc.steps.bootstrap import bootstrap
-from gridbyoc.steps.create import CreatedOne, create_cluster
+from gridbyoc.steps.clusters import CreatedOne, create_cluster
 from gridbyoc.steps.destroy import Destroyed, Doomed, destroy
 from gridbyoc.steps.events import Event, Note, StepFinished
 from gridbyoc.steps.journal import JOURNAL, Journal, read_journal

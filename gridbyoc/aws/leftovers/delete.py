@@ -10,10 +10,9 @@ from typing import Literal
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from gridbyoc.aws.leftovers.api import Api, is_gone
 from gridbyoc.aws.leftovers.find import BY_HAND, UNSURE, Ground, prove_again, survey
 from gridbyoc.aws.leftovers.kinds import BY_NAME
-from gridbyoc.aws.leftovers.model import Key, Leftover, NotYetError, Resource, Search
+from gridbyoc.aws.leftovers.model import Api, Key, Leftover, NotYetError, Resource, Search, is_gone
 from gridbyoc.aws.session import CREDENTIAL_CODES, AwsSession, domain_errors, error_code
 from gridbyoc.errors import AwsError
 

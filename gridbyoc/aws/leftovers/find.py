@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gridbyoc.aws.leftovers.api import Api, tags_of
 from gridbyoc.aws.leftovers.evidence import Judge, Proof, judge_of, tag_keys
 from gridbyoc.aws.leftovers.kinds import BY_NAME, KINDS, ORDER, PARENTS
-from gridbyoc.aws.leftovers.model import Key, Kind, Ledger, Leftover, Resource, Scope, Search, Unknown
+from gridbyoc.aws.leftovers.model import Api, Key, Kind, Ledger, Leftover, Resource, Scope, Search, Unknown, tags_of
 from gridbyoc.aws.readers import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors
 from gridbyoc.errors import AwsCredentialsError, AwsError

@@ -7,8 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from gridbyoc.aws.leftovers.api import Api, is_gone, tags_of
-from gridbyoc.aws.leftovers.model import Kind, Ours, Place, Resource, Scope
+from gridbyoc.aws.leftovers.model import Api, Kind, Ours, Place, Resource, Scope, is_gone, tags_of
 
 SERVICE_PATH = "/aws-service-role/"
 """AWS's own: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridbyoc.aws.leftovers import balancers, identity, machines, messaging, network, storage
+from gridbyoc.aws.leftovers import identity, machines, network, storage
 from gridbyoc.aws.leftovers.model import Kind
 
 KINDS: tuple[Kind, ...] = (
@@ -10,9 +10,9 @@ KINDS: tuple[Kind, ...] = (
     machines.EKS_CLUSTER,
     machines.SCALING_GROUP,
     machines.INSTANCE,
-    balancers.CLASSIC_LOAD_BALANCER,
-    balancers.LOAD_BALANCER,
-    balancers.TARGET_GROUP,
+    network.CLASSIC_LOAD_BALANCER,
+    network.LOAD_BALANCER,
+    network.TARGET_GROUP,
     machines.LAUNCH_TEMPLATE,
     network.NAT_GATEWAY,
     network.VPC_ENDPOINT,
@@ -28,14 +28,14 @@ KINDS: tuple[Kind, ...] = (
     network.VPC,
     storage.LOG_GROUP,
     storage.BUCKET,
-    messaging.QUEUE,
-    messaging.TOPIC,
-    messaging.REPOSITORY,
+    storage.QUEUE,
+    storage.TOPIC,
+    storage.REPOSITORY,
     identity.INSTANCE_PROFILE,
     identity.ROLE,
     identity.POLICY,
     identity.OIDC_PROVIDER,
-    messaging.OTHER_RESOURCE,
+    storage.OTHER_RESOURCE,
 )
 
 PARENTS: tuple[Kind, ...] = (machines.EKS_CLUSTER, network.VPC)

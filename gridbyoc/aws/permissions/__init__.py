@@ -1,9 +1,19 @@
 """What the tool and Terraform call in AWS, as needs, and the policy that allows just that."""
 
-from gridbyoc.aws.permissions.document import MANAGED_POLICY_LIMIT, policy_document, policy_size, split_document
-from gridbyoc.aws.permissions.model import MANDATORY, PHASES, Need, Phase, Place
+from gridbyoc.aws.permissions.model import (
+    MANAGED_POLICY_LIMIT,
+    MANDATORY,
+    PHASES,
+    Need,
+    Phase,
+    Place,
+    Principal,
+    policy_document,
+    policy_size,
+    principal_of,
+    split_document,
+)
 from gridbyoc.aws.permissions.needs import USES, needs_of, phases_of
-from gridbyoc.aws.permissions.principal import Principal, principal_of
 from gridbyoc.aws.permissions.simulate import WITHOUT_BOUNDARY, Answer, makes_role_without_boundary, simulate
 
 __all__ = [

@@ -2,20 +2,394 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from gridbyoc.aws.permissions.model import Need, Phase, Place
-from gridbyoc.aws.permissions.ours import (
-    increase_needs,
-    leftover_needs,
-    preflight_needs,
-    quota_needs,
-    resume_needs,
-    verify_needs,
-)
-from gridbyoc.aws.permissions.state import bucket_needs, state_needs
-from gridbyoc.aws.permissions.terraform import terraform_needs
+from gridbyoc.aws.permissions.model import REQUESTED_REGION, Need, Phase, Place, literal
+from gridbyoc.stack.defaults import managed_policies_of, name_pattern_of, statements_of
 from gridbyoc.stack.model import Role, S3Backend, Stack
+
+BOUNDARY = "iam:PermissionsBoundary"
+POLICY_ARN = "iam:PolicyARN"
+_BY_HAND = "only where the role has an inline policy, which nobody but another hand puts there; provider's role.go"
+_PROFILE = "only where somebody put the role into an instance profile; provider's role.go"
+_TAG_ON_CREATE = "IAM asks for it when something is made with tags; the call is the creation"
+_STRAY = "only where the role has a policy that is not listed; provider's role_polic*_exclusive.go"
+_CHANGED = "only when the trusted account in the description changes; provider's role.go"
+_SESSION = "only when the session's length changes; provider's role.go"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A kind of change of a type of resource. ``on`` is whose ARN the action is asked on; ``unseen`` as in ``Need``."""
+
+    type: str
+    change: str
+    action: str
+    phases: tuple[Phase, ...]
+    on: str = "role"
+    feature: str = ""
+    unseen: str = ""
+
+
+PLAN: tuple[Phase, ...] = ("plan",)
+APPLY: tuple[Phase, ...] = ("apply",)
+DESTROY: tuple[Phase, ...] = ("destroy",)
+BOTH: tuple[Phase, ...] = ("apply", "destroy")
+ROWS = (
+    Row("aws_iam_role", "read", "iam:GetRole", PLAN),
+    Row("aws_iam_role", "read", "iam:ListRolePolicies", PLAN),
+    Row("aws_iam_role", "read", "iam:GetRolePolicy", PLAN, unseen=_BY_HAND),
+    Row("aws_iam_role", "read", "iam:ListAttachedRolePolicies", PLAN),
+    Row("aws_iam_role", "create", "iam:CreateRole", APPLY, feature="boundary?"),
+    Row("aws_iam_role", "create with tags", "iam:TagRole", APPLY, unseen=_TAG_ON_CREATE),
+    Row("aws_iam_role", "update of the tags", "iam:UntagRole", APPLY),
+    Row("aws_iam_role", "update of the trust policy", "iam:UpdateAssumeRolePolicy", APPLY),
+    Row("aws_iam_role", "update of the session's length", "iam:UpdateRole", APPLY, unseen=_SESSION),
+    Row("aws_iam_role", "update of the description", "iam:UpdateRoleDescription", APPLY, unseen=_CHANGED),
+    Row("aws_iam_role", "update of the boundary", "iam:PutRolePermissionsBoundary", APPLY, feature="boundary"),
+    Row("aws_iam_role", "delete, replace", "iam:ListInstanceProfilesForRole", DESTROY),
+    Row("aws_iam_role", "delete, replace", "iam:RemoveRoleFromInstanceProfile", DESTROY, "profile", unseen=_PROFILE),
+    Row("aws_iam_role", "delete, replace", "iam:DeleteRolePolicy", DESTROY, unseen=_BY_HAND),
+    Row("aws_iam_role", "delete, replace", "iam:DeleteRole", DESTROY),
+    Row("aws_iam_policy", "read", "iam:GetPolicy", PLAN, "policy", "statements"),
+    Row("aws_iam_policy", "read", "iam:GetPolicyVersion", PLAN, "policy", "statements"),
+    Row("aws_iam_policy", "create", "iam:CreatePolicy", APPLY, "policy", "statements"),
+    Row("aws_iam_policy", "create with tags", "iam:TagPolicy", APPLY, "policy", "statements", _TAG_ON_CREATE),
+    Row("aws_iam_policy", "update of the tags", "iam:UntagPolicy", APPLY, "policy", "statements"),
+    Row("aws_iam_policy", "update, delete", "iam:ListPolicyVersions", BOTH, "policy", "statements"),
+    Row("aws_iam_policy", "update", "iam:CreatePolicyVersion", APPLY, "policy", "statements"),
+    Row("aws_iam_policy", "update, delete", "iam:DeletePolicyVersion", BOTH, "policy", "statements"),
+    Row("aws_iam_policy", "delete, replace", "iam:DeletePolicy", DESTROY, "policy", "statements"),
+    Row("aws_iam_role_policy_attachment", "create", "iam:AttachRolePolicy", APPLY, feature="attached"),
+    Row("aws_iam_role_policy_attachment", "delete, replace", "iam:DetachRolePolicy", BOTH),
+    Row("aws_iam_role_policies_exclusive", "create, update", "iam:ListRolePolicies", APPLY, feature="exclusive"),
+    Row("aws_iam_role_policies_exclusive", "create, update", "iam:DeleteRolePolicy", APPLY, feature="exclusive",
+        unseen=_STRAY),
+    Row("aws_iam_role_policy_attachments_exclusive", "create, update", "iam:ListAttachedRolePolicies", APPLY,
+        feature="exclusive"),
+    Row("aws_iam_role_policy_attachments_exclusive", "create, update", "iam:DetachRolePolicy", APPLY,
+        feature="exclusive", unseen=_STRAY),
+)  # fmt: skip
+"""``feature``: only where the stack has it. ``aws_partition`` and ``terraform_data`` ask AWS nothing; the provider asks
+``sts:GetCallerIdentity``, which needs no permission:
+https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+
+``iam:DeleteRolePermissionsBoundary`` is left out on purpose: who may take a boundary away is not bounded by it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The ARNs of what the module makes."""
+
+    role: str
+    policy: str
+    profile: str
+
+
+def names_of(role: Role, place: Place) -> Names:
+    """The ARNs of the stack's role and of its own policy, which has the same name and path."""
+    path = literal(role.path or "/")
+    name = name_pattern_of(role)
+    return Names(place.iam(f"role{path}{name}"), place.iam(f"policy{path}{name}"), place.iam("instance-profile/*"))
+
+
+def attached_policies(role: Role, place: Place) -> tuple[str, ...]:
+    """The ARN of every policy that the module attaches, its own among them."""
+    managed = managed_policies_of(role)
+    arns = [named if named.startswith("arn:") else place.aws_policy(named) for named in managed]
+    own = [names_of(role, place).policy] if has_statements(role) else []
+    return tuple(dict.fromkeys((*own, *arns)))
+
+
+def has_statements(role: Role) -> bool:
+    """Whether the module makes a policy of the role's own."""
+    return bool(statements_of(role))
+
+
+def terraform_needs(role: Role, place: Place, *, narrow: bool = True) -> Iterator[Need]:
+    """What the module's resources need. ``narrow`` ``False``: any policy may be attached, any boundary set."""
+    names = names_of(role, place)
+    arns = {"role": names.role, "policy": names.policy, "profile": names.profile}
+    for row in ROWS:
+        if row.feature == "statements" and not has_statements(role):
+            continue
+        if row.feature == "boundary" and narrow and role.permissions_boundary is None:
+            continue
+        if row.feature == "exclusive" and not role.exclusive:
+            continue
+        conditions = _conditions(row, role, place) if narrow else (None,)
+        for phase, condition in itertools.product(row.phases, conditions):
+            yield Need(row.action, arns[row.on], f"{row.type}: {row.change}", phase, condition, row.unseen)
+
+
+def _conditions(row: Row, role: Role, place: Place) -> tuple[tuple[str, str] | None, ...]:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html"""
+    if row.feature in ("boundary", "boundary?") and role.permissions_boundary:
+        return ((BOUNDARY, role.permissions_boundary),)
+    if row.feature == "attached":
+        return tuple((POLICY_ARN, arn) for arn in attached_policies(role, place))
+    return (None,)
+
+
+QUOTAS = (
+    "autoscaling:DescribeAccountLimits",
+    "ec2:DescribeAddresses",
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstances",
+    "ec2:DescribeNatGateways",
+    "ec2:DescribeRegions",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "eks:ListClusters",
+    "iam:GetAccountSummary",
+    "s3:ListAllMyBuckets",
+    "servicequotas:GetAWSDefaultServiceQuota",
+    "servicequotas:GetServiceQuota",
+    "servicequotas:ListRequestedServiceQuotaChangeHistoryByQuota",
+)
+
+ASKING = (
+    "servicequotas:GetRequestedServiceQuotaChange",
+    "servicequotas:ListRequestedServiceQuotaChangeHistory",
+    "servicequotas:RequestServiceQuotaIncrease",
+)
+
+FINDING = (
+    "autoscaling:DescribeAutoScalingGroups",
+    "ec2:DescribeAddresses",
+    "ec2:DescribeInstances",
+    "ec2:DescribeInternetGateways",
+    "ec2:DescribeLaunchTemplates",
+    "ec2:DescribeNatGateways",
+    "ec2:DescribeNetworkAcls",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSnapshots",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVolumes",
+    "ec2:DescribeVpcEndpoints",
+    "ec2:DescribeVpcs",
+    "ecr:DescribeImages",
+    "ecr:DescribeRepositories",
+    "ecr:ListTagsForResource",
+    "eks:DescribeCluster",
+    "eks:DescribeNodegroup",
+    "eks:ListClusters",
+    "eks:ListNodegroups",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTags",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "iam:GetAccountAuthorizationDetails",
+    "iam:GetInstanceProfile",
+    "iam:GetOpenIDConnectProvider",
+    "iam:GetPolicy",
+    "iam:GetRole",
+    "iam:ListInstanceProfiles",
+    "iam:ListOpenIDConnectProviders",
+    "iam:ListPolicies",
+    "logs:DescribeLogGroups",
+    "logs:ListTagsForResource",
+    "s3:GetBucketTagging",
+    "s3:ListAllMyBuckets",
+    "s3:ListBucketVersions",
+    "sns:ListTagsForResource",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+    "sqs:ListQueueTags",
+    "tag:GetResources",
+)
+
+CLEANING = {
+    "autoscaling": ("DeleteAutoScalingGroup",),
+    "ec2": (
+        "DeleteInternetGateway", "DeleteLaunchTemplate", "DeleteNatGateway", "DeleteNetworkAcl",
+        "DeleteNetworkInterface", "DeleteRouteTable", "DeleteSecurityGroup", "DeleteSnapshot", "DeleteSubnet",
+        "DeleteVolume", "DeleteVpc", "DeleteVpcEndpoints", "DetachInternetGateway", "DisassociateRouteTable",
+        "ReleaseAddress", "RevokeSecurityGroupEgress", "RevokeSecurityGroupIngress", "TerminateInstances",
+    ),
+    "ecr": ("DeleteRepository",),
+    "eks": ("DeleteCluster", "DeleteNodegroup"),
+    "elasticloadbalancing": ("DeleteLoadBalancer", "DeleteTargetGroup"),
+    "logs": ("DeleteLogGroup",),
+    "sns": ("DeleteTopic",),
+    "sqs": ("DeleteQueue",),
+}  # fmt: skip
+"""What a cluster's network, machines and messages are deleted with, all of it in the stack's region."""
+
+CLEANING_IAM = {
+    "instance-profile/*": ("DeleteInstanceProfile", "RemoveRoleFromInstanceProfile"),
+    "oidc-provider/*": ("DeleteOpenIDConnectProvider",),
+    "policy/*": ("DeletePolicy", "DeletePolicyVersion", "ListEntitiesForPolicy", "ListPolicyVersions"),
+    "role/*": (
+        "DeleteRole", "DeleteRolePolicy", "DetachRolePolicy", "ListAttachedRolePolicies", "ListRolePolicies",
+    ),
+}  # fmt: skip
+
+CLEANING_S3 = (
+    "AbortMultipartUpload",
+    "DeleteBucket",
+    "DeleteObject",
+    "DeleteObjectVersion",
+    "ListBucketMultipartUploads",
+    "ListBucketVersions",
+)
+
+
+def preflight_needs(role: Role, place: Place, principal: str | None) -> Iterator[Need]:
+    """What the look before a run asks of IAM. ``principal``: the ARN of the user or role that runs the tool."""
+    for arn in (principal,) if principal else (place.iam("role/*"), place.iam("user/*")):
+        yield Need("iam:SimulatePrincipalPolicy", arn, "preflight: what the caller may do", "preflight")
+        if ":role/" in arn:
+            yield Need("iam:GetRole", arn, "preflight: the role behind the caller's session", "preflight")
+    for arn in _managed(role, place):
+        yield Need("iam:GetPolicy", arn, "preflight: a policy that will be attached", "preflight")
+    if role.permissions_boundary:
+        yield Need("iam:GetPolicy", role.permissions_boundary, "preflight: the boundary", "preflight")
+
+
+def quota_needs() -> Iterator[Need]:
+    """What the account's room is read with."""
+    for action in QUOTAS:
+        yield Need(action, "*", "doctor: quotas, what is used of them, and offerings", "quotas")
+
+
+def increase_needs(place: Place) -> Iterator[Need]:
+    """What asking AWS for more needs; the first request in an account makes the service's own role.
+
+    https://docs.aws.amazon.com/servicequotas/latest/userguide/using-service-linked-roles.html
+    """
+    for action in ASKING:
+        yield Need(action, "*", "quotas: asking for more", "increase")
+    role = place.iam("role/aws-service-role/servicequotas.amazonaws.com/*")
+    yield Need("iam:CreateServiceLinkedRole", role, "quotas: the first request of an account", "increase")
+
+
+def verify_needs(role: Role, place: Place) -> Iterator[Need]:
+    """What reading the live role and its documents needs."""
+    names = names_of(role, place)
+    for action in ("GetRole", "GetRolePolicy", "ListAttachedRolePolicies", "ListRolePolicies"):
+        yield Need(f"iam:{action}", names.role, "verify: the role", "verify")
+    own = [names.policy] if has_statements(role) else []
+    boundary = [role.permissions_boundary] if role.permissions_boundary else []
+    for arn in dict.fromkeys((*own, *_managed(role, place), *boundary)):
+        for action in ("GetPolicy", "GetPolicyVersion"):
+            yield Need(f"iam:{action}", arn, "verify: a policy's document", "verify")
+
+
+def resume_needs(role: Role, place: Place) -> Iterator[Need]:
+    """What finding a role needs that a run made and could not write down."""
+    names = names_of(role, place)
+    yield Need("iam:ListRoles", "*", _RESUME, "resume")
+    yield Need("iam:ListRoleTags", names.role, _RESUME, "resume")
+    yield Need("iam:GetPolicy", names.policy, _RESUME, "resume")
+    aws_owned, *others = _managed(role, place)
+    yield Need("iam:GetPolicyVersion", aws_owned, "plan, bootstrap: what a policy allows", "resume")
+    for arn in others:
+        for action in ("GetPolicy", "GetPolicyVersion"):
+            yield Need(f"iam:{action}", arn, "bootstrap: whether a policy has changed since the last run", "resume")
+
+
+_RESUME = "bootstrap: a role that no state knows"
+
+
+def leftover_needs(place: Place) -> Iterator[Need]:
+    """What finding and deleting a gone cluster's resources needs. They have names of their own, so it reaches wide."""
+    for action in FINDING:
+        yield Need(action, "*", "leftovers: finding them", "leftovers")
+    here = None if place.region == "*" else (REQUESTED_REGION, place.region)
+    for service, names in CLEANING.items():
+        yield from _cleaning(service, names, "*", here)
+    for kind, names in CLEANING_IAM.items():
+        yield from _cleaning("iam", names, place.iam(kind))
+    yield from _cleaning("s3", CLEANING_S3, place.s3("*"))
+
+
+def _cleaning(
+    service: str, names: tuple[str, ...], resource: str, condition: tuple[str, str] | None = None
+) -> Iterator[Need]:
+    for name in names:
+        yield Need(f"{service}:{name}", resource, "leftovers: deleting them", "cleanup", condition)
+
+
+def _managed(role: Role, place: Place) -> tuple[str, ...]:
+    """AWS's own policies as one pattern, since their paths vary; the account's one by one."""
+    attached = attached_policies(role, place)
+    aws_owned = place.aws_policy("*")
+    others = (arn for arn in attached if ":iam::aws:policy/" not in arn and arn != names_of(role, place).policy)
+    return (aws_owned, *others)
+
+
+_KMS = "S3 asks KMS for it on the caller's behalf; nobody calls it"
+
+
+def state_needs(backend: S3Backend, place: Place, *, native_lock: bool = True) -> Iterator[Need]:
+    """Reading, writing and locking the state. ``native_lock``: by an object beside it (Terraform 1.10 and later)."""
+    bucket, key = place.s3(backend.bucket), place.s3(f"{backend.bucket}/{literal(backend.key)}")
+    # Terraform goes on where it may not list; but S3 says 403 then, and not 404, of a state that is not there yet:
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    yield Need("s3:ListBucket", bucket, "the state: looking for it", "state")
+    yield Need("s3:GetObject", key, "the state: reading it", "state")
+    yield Need("s3:PutObject", key, "the state: writing it", "apply")
+    yield Need("s3:PutObject", key, "the state: writing it", "destroy")
+    yield Need(
+        "s3:GetBucketPolicy", bucket, "preflight: whether the bucket's policy allows what is missing", "preflight"
+    )
+    if native_lock:
+        for action, what in (("Get", "reading who holds it"), ("Put", "taking it"), ("Delete", "giving it back")):
+            yield Need(f"s3:{action}Object", f"{key}.tflock", f"the state's lock: {what}", "state")
+    if backend.dynamodb_table:
+        yield from _table_needs(backend, backend.dynamodb_table, place)
+    if backend.kms_key_id:
+        arn = _key_arn(backend, backend.kms_key_id, place)
+        # Terraform's page names kms:Encrypt, too; S3 does not ask for it:
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#require-sse-kms
+        for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+            yield Need(action, arn, "the state: its encryption", "state", unseen=_KMS)
+
+
+def bucket_needs(bucket: str, place: Place) -> Iterator[Need]:
+    """What ``state init`` reads and writes of a bucket (``*``: any name)."""
+    arn = place.s3(bucket)
+    reads = ("s3:ListBucket", *(f"s3:Get{name}" for name in _PROPERTIES))
+    for action in (*reads, "s3:CreateBucket", *(f"s3:Put{name}" for name in _PROPERTIES)):
+        yield Need(action, arn, "the state's bucket: making it, and putting it right", "bucket")
+
+
+_PROPERTIES = (
+    "BucketOwnershipControls",
+    "BucketPolicy",
+    "BucketPublicAccessBlock",
+    "BucketTagging",
+    "BucketVersioning",
+    "EncryptionConfiguration",
+)
+"""In the words of IAM, which are not the API's: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html"""
+
+
+def _table_needs(backend: S3Backend, table: str, place: Place) -> Iterator[Need]:
+    arn = table if table.startswith("arn:") else place.regional("dynamodb", f"table/{table}", backend.region)
+    # Terraform's page names DescribeTable, too; its client never calls it (internal/backend/remote-state/s3/client.go).
+    for action in ("GetItem", "PutItem", "DeleteItem"):
+        yield Need(f"dynamodb:{action}", arn, "the state's lock in DynamoDB", "state")
+
+
+def _key_arn(backend: S3Backend, key: str, place: Place) -> str:
+    """A key's ARN; behind an alias is any key of the alias's account and region, because a policy cannot name aliases.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+    """
+    if key.startswith("arn:"):
+        owner, _, alias = key.partition(":alias/")
+        return f"{owner}:key/*" if alias else key
+    name = "*" if key.startswith("alias/") else key
+    return place.regional("kms", f"key/{name}", backend.region)
+
 
 USES: dict[str, tuple[Phase, ...]] = {
     "plan": ("state", "plan", "preflight", "quotas", "resume"),

@@ -5,16 +5,106 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import zip_longest
 
-from gridbyoc.aws.policy.conditions import conditions_hold
-from gridbyoc.aws.policy.match import NO, YES, Match, some
-from gridbyoc.aws.policy.model import Decision, Effect, Policy, Selection, Statement
-from gridbyoc.aws.policy.patterns import ANY, ONE, Lookup, Pattern, glob, read_pattern, split_arn, split_tokens
-from gridbyoc.aws.policy.principals import principals_match
-from gridbyoc.aws.policy.request import Request
+from gridbyoc.aws.policy.conditions import NO, OPERATORS, YES, Match, conditions_hold, operator_form, some
+from gridbyoc.aws.policy.model import (
+    ANY,
+    ONE,
+    Actor,
+    Condition,
+    Decision,
+    Effect,
+    Lookup,
+    Pattern,
+    Policy,
+    PrincipalEntry,
+    Principals,
+    Request,
+    Selection,
+    Statement,
+    ask,
+    glob,
+    read_pattern,
+    split_arn,
+    split_tokens,
+    text_of,
+)
+
+ACCOUNT = re.compile(r"[0-9]{12}")
+UNIQUE_ID = re.compile(r"A[A-Z0-9]{15,}")
+"""What IAM shows in the place of a user or role that was deleted; it means nobody any more."""
+
+PRINCIPAL_ARN = re.compile(
+    r"arn:[a-z0-9-]+:(?:iam::[0-9]{12}:(?:root|user/.+|role/.+)"
+    r"|sts::[0-9]{12}:(?:assumed-role/[^/]+/[^/]+|federated-user/.+))"
+)
+"""The forms of an AWS principal's ARN."""
+
+KINDS = {"service": "Service", "federated": "Federated", "canonical": "CanonicalUser"}
+
+
+def principals_match(principals: Principals, actor: Actor) -> Match:
+    """``Principal``: any entry means the actor. What ``NotPrincipal`` does cannot be told.
+
+    AWS says that role trust policies do not support it. Where it is supported, a Deny may hit a principal that it
+    lists, too: unless account, role and session are listed, or if the principal has a permissions boundary.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
+    """
+    if principals.negated:
+        return Match(None, "it uses NotPrincipal, which AWS does not support in a trust policy")
+    return some(entry_covers(entry, actor) for entry in principals.entries)
+
+
+def entry_covers(entry: PrincipalEntry, actor: Actor) -> Match:
+    """Whether one entry means the actor. A root ARN, like an account id, means every principal of the account."""
+    if entry.kind == "Unknown":
+        return Match(None, f"its kind of principal ({entry}) is not known here")
+    if entry.kind == "AWS" and entry.value == "*":
+        return YES
+    named = split_arn(entry.value)
+    mine = split_arn(actor.value) if actor.kind in ("account", "principal") else None
+    if named and mine and ACCOUNT.fullmatch(named[4]) and named[4] != mine[4]:
+        return NO
+    if "*" in entry.value or "?" in entry.value:
+        return Match(None, f"IAM takes no wildcard within a principal such as {entry}")
+    if entry.kind != "AWS" or mine is None:
+        return Match(KINDS.get(actor.kind) == entry.kind and entry.value == actor.value)
+    if ACCOUNT.fullmatch(entry.value):
+        return Match(mine[4] == entry.value)
+    if UNIQUE_ID.fullmatch(entry.value):
+        return NO
+    if named is None or not PRINCIPAL_ARN.fullmatch(entry.value):
+        return Match(None, "a principal of it has a form that IAM does not document")
+    return _same_account(entry, named, actor, mine)
+
+
+def _same_account(entry: PrincipalEntry, named: tuple[str, ...], actor: Actor, mine: tuple[str, ...]) -> Match:
+    if named[1] != mine[1]:  # another partition
+        return NO
+    if named[5] == "root" or entry.value == actor.value:
+        return YES
+    if actor.kind == "account":
+        return Match(None, f"{entry.value} is one principal of the account, maybe not the one that asks")
+    if _session_role(named) is not None and _session_role(named) == _role_of(mine):
+        return Match(None, f"{entry.value} is one session of the role, maybe not the one that asks")
+    return Match(_role_of(named) is not None and _role_of(named) == _session_role(mine))
+
+
+def _role_of(parts: tuple[str, ...]) -> str | None:
+    """A role ARN's role name: unique in its account whatever the path."""
+    what, _, rest = parts[5].partition("/")
+    return rest.rsplit("/", 1)[-1] if parts[2] == "iam" and what == "role" else None
+
+
+def _session_role(parts: tuple[str, ...]) -> str | None:
+    """The name of the role that a session belongs to."""
+    what, _, rest = parts[5].partition("/")
+    return rest.split("/", 1)[0] if parts[2] == "sts" and what == "assumed-role" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +253,63 @@ def _one_resource(pattern: Pattern, resource: str, negated: bool) -> Match:
         return YES
     ends = all(after in (":", None) for token, after in zip_longest(tokens, tokens[1:]) if token == ANY)
     return YES if ends and ONE not in tokens else Match(None, "a wildcard in its resource reaches over a colon")
+
+
+ASSUME = "sts:AssumeRole"
+FEDERATED = ("sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
+"""How a provider's users assume a role; no external id goes with these."""
+
+EXTERNAL_ID = "sts:ExternalId"
+
+
+def assume_request(
+    role_arn: str,
+    actor: Actor,
+    external_ids: Sequence[str] = (),
+    now: datetime | None = None,
+    *,
+    action: str = ASSUME,
+) -> Request:
+    """``actor`` assumes the role with that external id (none where ``external_ids`` is empty).
+
+    What else a statement may look at (addresses, organisations, tags) is not known here and makes the answer unknown;
+    the time is where ``now`` is given, and that the call comes over TLS.
+    """
+    context: dict[str, str | Sequence[str]] = {EXTERNAL_ID: external_ids, "aws:SecureTransport": "true"}
+    if now is not None:
+        context |= {"aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "aws:EpochTime": str(int(now.timestamp()))}
+    return ask(action, actor=actor, resource=role_arn, context=context, others_unknown=True)
+
+
+def may_assume(statement: Statement) -> bool:
+    """Whether it is, or may be, about assuming the role (not, say, about tagging a session alone)."""
+    return action_matches(statement.actions, ASSUME).holds is not False
+
+
+def id_conditions(statement: Statement) -> tuple[Condition, ...]:
+    """Its conditions on the external id."""
+    return tuple(each for each in statement.conditions if each.key.lower() == EXTERNAL_ID.lower())
+
+
+def id_patterns(condition: Condition, lookup: Lookup | None) -> tuple[Pattern, ...]:
+    """The texts of a condition, as its operator reads them; ``lookup`` fills in variables (``None``: none there)."""
+    form = operator_form(condition.operator)
+    known = OPERATORS.get(form.base) if form else None
+    wildcards, variables = known is not None and known.wildcards, known is not None and known.variables
+    texts = condition.values
+    return tuple(read_pattern(each, wildcards=wildcards, lookup=lookup if variables else None) for each in texts)
+
+
+def external_ids_named(policy: Policy, request: Request) -> tuple[str, ...]:
+    """External ids that the policy itself names, each once: its texts, with variables filled in as ``request`` does.
+
+    A wildcard becomes a letter, and ``*`` nothing at all as well.
+    """
+    return tuple(dict.fromkeys(_named(policy, request.values if policy.has_variables else None)))
+
+
+def _named(policy: Policy, lookup: Lookup | None) -> Iterator[str]:
+    for condition in (each for statement in policy.statements for each in id_conditions(statement)):
+        for pattern in id_patterns(condition, lookup):
+            tokens = pattern.tokens or ()
+            yield from (text_of([{ANY: fill, ONE: "x"}.get(each, each) for each in tokens]) for fill in ("x", ""))

@@ -3,7 +3,6 @@
 Data and matching over text, without any input or output. What matches no card passes through as it was.
 """
 
-from gridbyoc.errors.cards.carrying import carrying
 from gridbyoc.errors.cards.catalogue import (
     AWS_CARDS,
     CARDS,
@@ -14,9 +13,8 @@ from gridbyoc.errors.cards.catalogue import (
     card_for_aws,
     card_for_reason,
 )
-from gridbyoc.errors.cards.model import AFTER_FIX, LATER, UNSAID, Card
-from gridbyoc.errors.cards.network import ENDPOINTS
-from gridbyoc.errors.cards.secrets import without_secrets, without_session_token
+from gridbyoc.errors.cards.model import AFTER_FIX, LATER, UNSAID, Card, carrying, without_secrets, without_session_token
+from gridbyoc.errors.cards.terraform import ENDPOINTS
 
 __all__ = [
     "AFTER_FIX",

@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from gridbyoc.errors.cards.access import ACCESS
-from gridbyoc.errors.cards.backends import BACKENDS, LOCK_TABLE, LOCKS
+from gridbyoc.errors.cards.aws import ACCESS, CREDENTIALS, RESOURCES
 from gridbyoc.errors.cards.control_plane import ANSWERS, REASONS
-from gridbyoc.errors.cards.credentials import CREDENTIALS
-from gridbyoc.errors.cards.facts import facts_in
-from gridbyoc.errors.cards.model import Card
-from gridbyoc.errors.cards.network import NETWORK
-from gridbyoc.errors.cards.providers import PROVIDERS
-from gridbyoc.errors.cards.resources import RESOURCES
+from gridbyoc.errors.cards.model import Card, facts_in
+from gridbyoc.errors.cards.terraform import BACKENDS, LOCK_TABLE, LOCKS, NETWORK, PROVIDERS
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _LONGEST = 20_000  # characters of a text that are looked at: a reason stands near the beginning

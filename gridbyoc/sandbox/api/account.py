@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from flask import Flask, request
+from flask import Flask, redirect, request
+from graphql import ExecutionResult, GraphQLSchema, build_schema, graphql_sync
+from werkzeug.wrappers import Response
 
-from gridbyoc.sandbox.api.access import Doorkeeper
 from gridbyoc.sandbox.api.answers import rfc3339
-from gridbyoc.sandbox.api.app import Context, body
-from gridbyoc.sandbox.api.failures import NOT_FOUND, ApiError
-from gridbyoc.sandbox.api.fields import camel
+from gridbyoc.sandbox.api.app import Context, Doorkeeper, body
+from gridbyoc.sandbox.api.failures import NOT_FOUND, ApiError, invalid
+from gridbyoc.sandbox.api.spec import camel
 
 PROJECT_ID = "project-ada-0001"
 FIRST_NAME, LAST_NAME = "Ada", "Lovelace"
@@ -89,3 +92,87 @@ def _membership(door: Doorkeeper) -> Answer:
         "roles": [],
         "createdAt": rfc3339(0),
     }
+
+
+PAGES = {
+    "/cli-login-successful": "You are logged in to the sandbox. This page can be closed.",
+    "/cli-login-failed": "The login to the sandbox failed.",
+    "/me/apps": "You are logged in to the sandbox. This page can be closed.",
+}
+
+
+def add_browser_routes(app: Flask, context: Context) -> None:
+    """Open to anyone, as loopback is: there is one user, and nothing behind the key but this sandbox."""
+
+    def sign_in() -> Response:
+        target = urlsplit(request.args.get("redirectTo", ""))
+        if target.scheme != "http" or target.hostname not in ("localhost", "127.0.0.1"):
+            raise invalid("redirectTo must be an address on this machine, such as http://localhost:8000/login-complete")
+        given = {"token": context.door.new_token(), "key": context.door.key().reveal(), "userID": context.door.user_id}
+        query = urlencode(parse_qsl(target.query) + list(given.items()))
+        return redirect(urlunsplit((target.scheme, target.netloc, target.path, query, "")))
+
+    def page() -> str:
+        return f"<!doctype html><title>gridbyoc sandbox</title><p>{PAGES[request.path]}</p>"
+
+    app.get("/sign-in")(sign_in)
+    for path in PAGES:
+        app.add_url_rule(path, f"page {path}", page)
+
+
+_SCHEMA = """
+directive @deprecated(reason: String = "No longer supported") on FIELD_DEFINITION | ENUM_VALUE
+type User {
+  userId: String username: String firstName: String lastName: String email: String
+  isVerified: Boolean completedSignup: Boolean isBlocked: Boolean
+}
+type Member { id: String username: String firstName: String lastName: String }
+type Team { id: String name: String createdAt: String role: String members: [Member] }
+type TeamsResult { success: Boolean message: String teams: [Team] }
+type Query { getUser: User getUserTeams: TeamsResult }
+"""
+# @deprecated is declared because graphql-core adds locations to it that clients of 2022 do not know and stop at.
+
+
+def add_graph_routes(app: Flask, context: Context) -> None:
+    """Authenticated by the two headers that the GraphQL clients send, or as everywhere else."""
+
+    def answer() -> dict[str, Any]:
+        _check(context)
+        query = body().get("query")
+        if not isinstance(query, str):
+            raise invalid("query is required")
+        variables, operation = body().get("variables"), body().get("operationName")
+        result: ExecutionResult = graphql_sync(
+            _schema(), query, _root(context), variable_values=variables, operation_name=operation
+        )
+        return dict(result.formatted)
+
+    app.post("/graphql")(answer)
+
+
+def _check(context: Context) -> None:
+    headers = request.headers
+    if "X-Grid-User" in headers:
+        context.door.check_pair(headers["X-Grid-User"], headers.get("X-Grid-Key", ""))
+    else:
+        context.door.check(headers.get("Authorization", ""))
+
+
+@lru_cache(maxsize=1)
+def _schema() -> GraphQLSchema:
+    return build_schema(_SCHEMA)
+
+
+def _root(context: Context) -> dict[str, Any]:
+    user = {
+        "userId": context.door.user_id,
+        "username": context.door.username,
+        "firstName": FIRST_NAME,
+        "lastName": LAST_NAME,
+        "email": EMAIL,
+        "isVerified": True,
+        "completedSignup": True,
+        "isBlocked": False,
+    }
+    return {"getUser": user, "getUserTeams": {"success": True, "message": "", "teams": []}}

@@ -7,10 +7,9 @@ import hashlib
 from datetime import datetime, timezone
 from typing import Any
 
-from gridbyoc.sandbox.api.record import CONFIGURING, FAILED, PENDING, RUNNING, Record
 from gridbyoc.sandbox.api.service import Seen
-from gridbyoc.sandbox.api.spec import aws_section, is_direct
-from gridbyoc.sandbox.instance_types import known_types
+from gridbyoc.sandbox.api.spec import CONFIGURING, FAILED, PENDING, RUNNING, Record, aws_section, is_direct
+from gridbyoc.sandbox.settings import known_types
 
 GRIDLET_VERSION = "sandbox"
 

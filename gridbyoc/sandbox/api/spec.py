@@ -3,20 +3,181 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from gridbyoc.sandbox.api.failures import invalid
-from gridbyoc.sandbox.api.fields import normalised
-from gridbyoc.sandbox.api.names import (
-    check_accelerator,
-    check_external_id,
-    check_instance_type,
-    check_region,
-    check_role_arn,
-)
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import VendorType, facts_of
+
+_STRINGS = """
+authToken bastionAmiOverride bucketEndpoint bucketName builderAmiNameOverride builderAmiOverride
+builderNodeInstanceType clusterCorednsVersion clusterKubeproxyVersion clusterType clusterVpcCniVersion costFactor
+cpuAmiOverride cpuImageOverride cpuLimits cpuRequest desiredState ec2CpuAmi ec2CpuAmiCloudSpace ec2GpuAmi
+ec2GpuAmiCloudSpace externalId gpuAmiOverride gpuImageOverride gridletVersion instanceType internalGcTtl key kmsKeyId
+kubernetesVersion lokiBucketName managementNodeInstanceType memoryLimits memoryRequest name namespace
+originalClusterName paddingFactor performanceProfile primaryRegion region resourceType roleArn rootDomainName
+subnetCIDRPrefix tensorboardNodeInstanceType userId value amiOwnerId
+"""
+_INTEGERS = """
+abortIncompleteDatastoreNumDays count datastoreTransitionToIntelligentTieringNumDays
+experimentTransitionToIntelligentTieringNumDays maxCpu maximumCount minimumCount overprovisionedOndemandCount
+rootVolumeSize shmSizeMb storageRetentionPeriodDays volumeSize xMultiAzCount
+"""
+_BOOLEANS = """
+cloudFormationDisabled containersNonPrivileged deleteArtifacts deleteFilesystems deleteSystemLogs
+disableAutomaticAmiUpdates disablePublicIp efsEnabled enableDatastoreTransitionToIntelligentTiering enableDnsFirewall
+enableExperimentTransitionToIntelligentTiering encryptClusterBucket encryptInstanceVolumes fsxEnabled
+guarddutyIntegration internalTestCluster isSpot kubernetesOnlyMode pauseAutomation privateSshGateway
+protectInstanceMetadata rootlessDocker supportLocalAvailabilityZones tagBucketObjects
+tagInstancesWithTeamspaceName tagInstancesWithUsername tagInstancesWithWorkloadName useLaunchTemplates
+"""
+_LISTS = """
+availableAccelerators availableInstanceTypes azNames azSkipIds customTags instanceTypes overprovisioning regions
+secondaryRegions sourceCidrIps
+"""
+_OBJECTS = """
+aws awsV1 azure azureV1 byom defaultLightningFlowComputeConfig defaultLightningWorkComputeConfig deletionOptions
+external extraGridletEnvVar googleCloudV1 gridletResources kubeconfig kubernetes kubernetesV1 logService resources
+s3proxyResources securityOptions slurm slurmV1 taggingOptions
+"""
+_EITHER = "driver"  # an object until 2025, the provider's name since
+
+_FREE_KEYS = {"extraGridletEnvVar", "external", "resources"}
+_KINDS: dict[str, tuple[str, type | tuple[type, ...]]] = {
+    **dict.fromkeys(_STRINGS.split(), ("a string", str)),
+    **dict.fromkeys(_INTEGERS.split(), ("a whole number", int)),
+    **dict.fromkeys(_BOOLEANS.split(), ("true or false", bool)),
+    **dict.fromkeys(_LISTS.split(), ("a list", list)),
+    **dict.fromkeys(_OBJECTS.split(), ("an object", dict)),
+    _EITHER: ("an object or the provider's name", (dict, str)),
+}
+_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_CAMEL: dict[str, str] = {_BOUNDARY.sub("_", name).lower(): name for name in _KINDS}
+_DIGITS = re.compile(r"-?[0-9]{1,18}")
+
+
+def camel(name: str) -> str:
+    """``name`` in lowerCamelCase, where it is one of a request or of its query."""
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
+def normalised(value: dict[str, Any], path: str = "spec") -> dict[str, Any]:
+    """``value`` with known names in lowerCamelCase, nulls left out and types checked (``ApiError`` 400)."""
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        name: str = _CAMEL.get(key, key)
+        if item is None:
+            continue
+        if name in result:
+            raise invalid(f"{path}: {name} is given twice, as {name} and in snake_case")
+        result[name] = _field(name, item, f"{path}.{name}")
+    return result
+
+
+def _field(name: str, item: object, path: str) -> object:
+    if name not in _KINDS:
+        return item
+    words, kind = _KINDS[name]
+    if kind is int and isinstance(item, str) and _DIGITS.fullmatch(item):
+        item = int(item)  # protobuf's JSON mapping takes numbers in quotes, and 1.0 for 1
+    if kind is int and isinstance(item, float) and item.is_integer():
+        item = int(item)
+    if not isinstance(item, kind) or (kind is int and isinstance(item, bool)):
+        raise invalid(f"{path} must be {words}")
+    return item if name in _FREE_KEYS else _inner(item, path)
+
+
+def _inner(item: object, path: str) -> object:
+    if isinstance(item, list):
+        return [_inner(each, f"{path}[{index}]") for index, each in enumerate(item)]
+    return normalised(item, path) if isinstance(item, dict) else item
+
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_ROLE_ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12}):role/[A-Za-z0-9+=,.@_/-]{1,576}")
+_EXTERNAL_ID = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}")
+_INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]{0,31}\.[a-z0-9-]{1,31}")
+_ACCELERATOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# Arm families: a1, and those with a g among the letters after the generation (t4g, m7gd, im4gn, x2gd, hpc7g).
+_ARM = re.compile(r"(a1|[a-z]+[0-9]+[a-z]*g[a-z]*)\.")
+
+
+def check_name(name: object) -> str:
+    """The cluster name, if it is one. A line feed at the end is refused as well: the clients let it pass."""
+    if not isinstance(name, str) or not name:
+        raise invalid("name is required")
+    if not _NAME.fullmatch(name):
+        raise invalid(
+            f"name {name[:80]!r} is not valid: 1 to 63 lower-case letters, digits and hyphens, no hyphen at either end"
+        )
+    return name
+
+
+def check_role_arn(value: object, path: str) -> None:
+    """An IAM role's ARN, in any partition."""
+    if not isinstance(value, str) or not value:
+        raise invalid(f"{path} is required: the ARN of the role that admits this control plane")
+    if not _ROLE_ARN.fullmatch(value):
+        raise invalid(f"{path} {value[:200]!r} is not the ARN of an IAM role")
+
+
+def check_external_id(value: object, path: str) -> None:
+    """IAM's own form. The value is not put into the message."""
+    if not isinstance(value, str) or not value:
+        raise invalid(f"{path} is required: the external id that the role's trust policy asks for")
+    if not _EXTERNAL_ID.fullmatch(value):
+        raise invalid(f"{path} is not valid: 2 to 1224 letters, digits and characters of _+=,.@:/-")
+
+
+def check_region(value: object, path: str) -> None:
+    """A region that botocore knows; a zone is named as such."""
+    if not value or not isinstance(value, str):
+        raise invalid(f"{path} is required")
+    if value in known_regions():
+        return
+    if value[-1].isalpha() and value[:-1] in known_regions():
+        raise invalid(f"{path} {value!r} is a zone; its region is {value[:-1]}")
+    raise invalid(f"{path} {value[:80]!r} is not an AWS region")
+
+
+def check_instance_type(value: object, path: str) -> None:
+    """The form of an EC2 instance type, of an x86-64 family."""
+    if not isinstance(value, str) or not _INSTANCE_TYPE.fullmatch(value):
+        raise invalid(f"{path} {str(value)[:80]!r} is not an instance type; one looks like t3.large")
+    _check_architecture(value, path)
+
+
+def check_accelerator(value: object, path: str) -> None:
+    """An accelerator of today's Lightning: an instance type, or a name of its own."""
+    if not isinstance(value, str) or not _ACCELERATOR.fullmatch(value):
+        raise invalid(f"{path} {str(value)[:80]!r} is not an instance type or accelerator")
+    _check_architecture(value, path)
+
+
+def _check_architecture(value: str, path: str) -> None:
+    if _ARM.match(value):
+        raise invalid(f"{path} {value[:80]!r} has an Arm processor; only x86-64 instance types are supported")
+
+
+def account_of(role_arn: str) -> str:
+    """The account in a role's ARN."""
+    match = _ROLE_ARN.fullmatch(role_arn)
+    return match["account"] if match else ""
+
+
+@lru_cache(maxsize=1)
+def known_regions() -> frozenset[str]:
+    """Every region of every partition, from botocore's data."""
+    import botocore.session
+
+    session = botocore.session.Session()
+    partitions = session.get_available_partitions()
+    return frozenset(name for part in partitions for name in session.get_available_regions("ec2", part))
+
 
 _BYOC = "CLUSTER_TYPE_BYOC"
 _PROFILE = "CLUSTER_PERFORMANCE_PROFILE_"
@@ -147,3 +308,60 @@ def _check_direct(spec: dict[str, Any], aws: dict[str, Any]) -> None:
 def _bucket_name(name: str, role_arn: str) -> str:
     """A bucket's name of at most 63 characters; the hash stands for S3's one name space for all accounts."""
     return f"grid-{name[:45].rstrip('-')}-{hashlib.sha256(role_arn.encode()).hexdigest()[:12]}"
+
+
+QUEUED = "QUEUED"
+PENDING = "PENDING"
+CONFIGURING = "CONFIGURING"
+RUNNING = "RUNNING"
+FAILED = "FAILED"
+DELETED = "DELETED"
+
+_QUEUED_SHARE = 0.2
+_CONFIGURING_SHARE = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things take, in seconds."""
+
+    create_seconds: float
+    delete_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One cluster. Times are seconds since the epoch; ``started_at`` is when its making last began.
+
+    ``verdict`` is what came of looking at the role: ``None`` not looked yet, empty good, else what is wrong.
+    ``revision`` counts the updates, so that a verdict on an older spec is not kept.
+    """
+
+    id: str
+    name: str
+    spec: dict[str, Any]
+    created_at: float
+    started_at: float
+    deleted_at: float | None = None
+    verdict: str | None = None
+    revision: int = 0
+
+
+def phase_at(record: Record, now: float, timing: Timing) -> str:
+    """The phase, from the times alone. A deletion is never FAILED: clients would take that for its outcome."""
+    if record.deleted_at is not None:
+        return DELETED if now >= record.deleted_at + timing.delete_seconds else PENDING
+    if record.verdict is None:
+        return QUEUED
+    if record.verdict:
+        return FAILED
+    elapsed = now - record.started_at
+    if elapsed >= timing.create_seconds:
+        return RUNNING
+    return CONFIGURING if elapsed >= timing.create_seconds * _CONFIGURING_SHARE else PENDING
+
+
+def is_due(record: Record, now: float, timing: Timing) -> bool:
+    """Whether it is to go on from QUEUED, so that the role must be looked at."""
+    waited = now - record.started_at
+    return record.deleted_at is None and record.verdict is None and waited >= timing.create_seconds * _QUEUED_SHARE

@@ -6,13 +6,49 @@ Shape: the protocols of https://smithy.io/2.0/aws/protocols/ as moto's own route
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import io
 import re
+import secrets
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from gridbyoc.sandbox.aws_extra.services import model_name
+from gridbyoc.sandbox.api.role import matches
+
+_MODELS = {
+    "servicequotas": "service-quotas",
+    "tagging": "resourcegroupstaggingapi",
+    "monitoring": "cloudwatch",
+    "email": "ses",
+    "elasticfilesystem": "efs",
+    "states": "stepfunctions",
+}
+_BY_VERSION = {("elasticloadbalancing", "2012-06-01"): "elb", ("elasticloadbalancing", "2015-12-01"): "elbv2"}
+_PREFIXES = {"monitoring": "cloudwatch", "tagging": "tag", "email": "ses"}
+
+
+def model_name(signed_for: str, version: str = "") -> str:
+    """botocore's name of a service; empty where it has none of that name."""
+    name = _BY_VERSION.get((signed_for, version)) or _MODELS.get(signed_for, signed_for)
+    return name if name in _known() else ""
+
+
+def iam_prefix(signed_for: str) -> str:
+    """What stands before the colon of the service's actions."""
+    return _PREFIXES.get(signed_for, signed_for)
+
+
+@functools.cache
+def _known() -> frozenset[str]:
+    spec = importlib.util.find_spec("botocore")
+    places = (spec.submodule_search_locations if spec else None) or ()
+    return frozenset(child.name for place in places for child in (Path(place) / "data").iterdir() if child.is_dir())
+
 
 Environ = dict[str, Any]
 
@@ -159,3 +195,160 @@ def _form(environ: Environ) -> dict[str, str]:
     if not str(environ.get("CONTENT_TYPE", "")).startswith(_FORM):
         return {}
     return dict(parse_qsl(_body(environ).decode(errors="replace")))
+
+
+class AwsError(Exception):
+    """What AWS answers instead of a result."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, ready to be sent."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def answer_with(call: Call, result: Mapping[str, Any] | AwsError, request_id: str = "") -> Answer:
+    """``result`` in the form that ``call`` asked for. What the model does not know is left out."""
+    from moto.core.serialize import SerializationContext, get_serializer_class
+
+    operation = _operation_model(call)
+    protocol = call.protocol or str(operation.service_model.protocol)
+    context = SerializationContext(request_id or secrets.token_hex(16))
+    serializer = get_serializer_class(operation.service_model.service_name, protocol)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # AccessDenied and its like are in no service's model
+        written = serializer(operation, context=context).serialize(result)
+    body = written["body"]
+    status = result.status if isinstance(result, AwsError) else written["status_code"]
+    headers = {**written["headers"], "x-amzn-RequestId": context.request_id}
+    return Answer(status, body.encode() if isinstance(body, str) else body, headers)
+
+
+def _operation_model(call: Call) -> Any:  # noqa: ANN401 -- botocore's model, in moto's facade
+    from moto.core.model import OperationModel
+    from moto.core.utils import get_service_model
+
+    model = get_service_model(model_name(call.service) or "iam")
+    return (
+        model.operation_model(call.operation) if call.operation in model.operation_names else OperationModel({}, model)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """``arn`` is empty where the key belongs to nobody."""
+
+    account_id: str
+    region: str
+    arn: str
+
+
+Handler = Callable[[Caller, Mapping[str, Any]], dict[str, Any]]
+
+
+def page_of(name: str, items: Sequence[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The page that ``given`` asks for, under ``name``, with a token where more follows."""
+    size = int(given.get("MaxResults") or 100)
+    start = position(given.get("NextToken"), "InvalidPaginationTokenException", "Invalid input was provided.")
+    page: dict[str, Any] = {name: list(items[start : start + size])}
+    return page | {"NextToken": str(start + size)} if start + size < len(items) else page
+
+
+def position(token: str | None, code: str, message: str) -> int:
+    """Where the page begins that a token asks for; raises ``AwsError`` for a token that is none of ours."""
+    if not token:
+        return 0
+    if not token.isascii() or not token.isdigit():
+        raise AwsError(code, message)
+    return int(token)
+
+
+ALWAYS_ON = frozenset(
+    ("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+     "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1",
+     "us-east-2", "us-west-1", "us-west-2")
+)  # fmt: skip
+"""Regions of before March 2019: https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html"""
+
+
+def describe_regions(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The regions that are enabled, or all of them."""
+    names = given.get("RegionNames") or []
+    regions = [_region(region, caller.region) for region in _ec2(caller).regions]
+    unknown = sorted(set(names) - {region["RegionName"] for region in regions})
+    if unknown:
+        raise AwsError("InvalidParameterValue", f"Invalid region names: {', '.join(unknown)}")
+    chosen = [
+        region
+        for region in chosen_by(regions, given.get("Filters"), _REGION_FILTERS)
+        if region["RegionName"] in names or (not names and (given.get("AllRegions") or region["OptInStatus"] != _OFF))
+    ]
+    return {"Regions": chosen}
+
+
+def describe_availability_zones(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The region's zones, which moto knows, with whether they are enabled."""
+    found = _ec2(caller).describe_availability_zones(None, given.get("ZoneNames"), given.get("ZoneIds"))
+    return {"AvailabilityZones": chosen_by([_zone(zone) for zone in found], given.get("Filters"), _ZONE_FILTERS)}
+
+
+def chosen_by(items: Sequence[dict[str, Any]], filters: Any, names: Mapping[str, str]) -> list[dict[str, Any]]:  # noqa: ANN401 -- as parsed
+    """Those that EC2's ``Filters`` let through; ``names`` maps a filter to the member that it looks at."""
+    wanted = {each["Name"]: each.get("Values") or [] for each in filters or []}
+    if unknown := sorted(set(wanted) - set(names)):
+        raise AwsError("InvalidParameterValue", f"The filter '{unknown[0]}' is invalid")
+    return [
+        item
+        for item in items
+        if all(any(matches(value, item[names[name]]) for value in values) for name, values in wanted.items())
+    ]
+
+
+_OFF = "not-opted-in"
+_REGION_FILTERS = {"endpoint": "Endpoint", "opt-in-status": "OptInStatus", "region-name": "RegionName"}
+_ZONE_FILTERS = {
+    "group-name": "GroupName",
+    "opt-in-status": "OptInStatus",
+    "region-name": "RegionName",
+    "state": "State",
+    "zone-id": "ZoneId",
+    "zone-name": "ZoneName",
+    "zone-type": "ZoneType",
+}
+
+
+def _region(region: Any, here: str) -> dict[str, Any]:  # noqa: ANN401 -- moto's object
+    status = "opt-in-not-required" if region.name in ALWAYS_ON else "opted-in" if region.name == here else _OFF
+    return {"RegionName": region.name, "Endpoint": region.endpoint, "OptInStatus": status}
+
+
+def _zone(zone: Any) -> dict[str, Any]:  # noqa: ANN401 -- moto's object
+    return {
+        "RegionName": zone.region_name,
+        "ZoneName": zone.name,
+        "ZoneId": zone.zone_id,
+        "ZoneType": zone.zone_type,
+        "State": zone.state,
+        "Messages": [],
+        "OptInStatus": "opt-in-not-required",
+        "GroupName": f"{zone.region_name}-zg-1",
+        "NetworkBorderGroup": zone.region_name,
+    }
+
+
+def _ec2(caller: Caller) -> Any:  # noqa: ANN401 -- moto's backend
+    from moto.ec2.models import ec2_backends
+
+    try:
+        return ec2_backends[caller.account_id][caller.region]
+    except KeyError:  # AWS has no endpoint for such a region
+        raise AwsError("InvalidParameterValue", f"Invalid region names: {caller.region}") from None

@@ -10,15 +10,166 @@ evaluator is the one that ``policy`` tells of. Signatures are not checked, and r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from gridbyoc.sandbox.aws_extra.actions import action_of, needs_of
-from gridbyoc.sandbox.aws_extra.answer import AwsError
-from gridbyoc.sandbox.aws_extra.call import Call
-from gridbyoc.sandbox.aws_extra.context import context_of
-from gridbyoc.sandbox.aws_extra.decision import decide, refusal
-from gridbyoc.sandbox.aws_extra.policy import ALLOWED, Request
-from gridbyoc.sandbox.aws_extra.principals import Principal
+from gridbyoc.sandbox.aws_extra.call import AwsError, Call, iam_prefix
+from gridbyoc.sandbox.aws_extra.policy import ALLOWED, Request, decide, refusal
+from gridbyoc.sandbox.aws_extra.principals import Principal, resource_of
+
+_READING = {"GetObject": ("Decrypt",), "HeadObject": ()}
+_WRITING = {
+    "CopyObject": ("GenerateDataKey",),
+    "CreateMultipartUpload": ("GenerateDataKey", "Decrypt"),
+    "PutObject": ("GenerateDataKey",),
+}
+
+
+def object_needs(call: Call, account_id: str) -> list[tuple[str, str]]:
+    """Every further action that it needs, each with its resource."""
+    bucket = _bucket(call, account_id) if call.service == "s3" else None
+    if bucket is None:
+        return []
+    if call.operation in _READING:
+        found = _object(bucket, call)
+        if found is None:
+            return [("s3:ListBucket", f"arn:aws:s3:::{call.parameters['Bucket']}")]
+        return _on_key(_READING[call.operation], found.encryption, found.kms_key_id, account_id, bucket)
+    kind, key = _to_write_with(bucket, call)
+    return _on_key(_WRITING.get(call.operation, ()), kind, key, account_id, bucket)
+
+
+def _bucket(call: Call, account_id: str) -> Any:  # noqa: ANN401 -- moto's objects
+    from moto.s3.models import s3_backends
+    from moto.utilities.utils import get_partition
+
+    return s3_backends[account_id][get_partition(call.region)].buckets.get(str(call.parameters.get("Bucket")))
+
+
+def _object(bucket: Any, call: Call) -> Any:  # noqa: ANN401 -- moto's objects
+    """The version that is asked for, else the newest; ``None`` also for one that is deleted."""
+    version = call.parameters.get("VersionId")
+    versions = bucket.keys.getlist(str(call.parameters.get("Key")), [])
+    found = next((each for each in reversed(versions) if version in (None, each.version_id)), None)
+    return found if hasattr(found, "encryption") else None
+
+
+def _to_write_with(bucket: Any, call: Call) -> tuple[object, object]:  # noqa: ANN401 -- moto's objects
+    """What the request says, else what the bucket says: the kind of encryption, and the key."""
+    rule = ((bucket.encryption or {}).get("Rule") or {}).get("ApplyServerSideEncryptionByDefault") or {}
+    kind = call.parameters.get("ServerSideEncryption") or rule.get("SSEAlgorithm")
+    return kind, call.parameters.get("SSEKMSKeyId") or rule.get("KMSMasterKeyID")
+
+
+def _on_key(
+    actions: tuple[str, ...],
+    kind: object,
+    key: object,
+    account_id: str,
+    bucket: Any,  # noqa: ANN401 -- moto's objects
+) -> list[tuple[str, str]]:
+    if not key or not str(kind).startswith("aws:kms"):
+        return []
+    arn = str(key)
+    if "alias/" in arn or not arn.startswith("arn:"):
+        arn = f"arn:aws:kms:{bucket.region_name}:{account_id}:key/{'*' if 'alias/' in arn else arn}"
+    return [(f"kms:{action}", arn) for action in actions]
+
+
+_S3 = {
+    "CompleteMultipartUpload": "PutObject",
+    "CopyObject": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "DeleteBucketCors": "PutBucketCORS",
+    "DeleteBucketEncryption": "PutEncryptionConfiguration",
+    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
+    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
+    "DeleteBucketReplication": "PutReplicationConfiguration",
+    "DeleteBucketTagging": "PutBucketTagging",
+    "DeleteObjects": "DeleteObject",
+    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+    "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
+    "GetBucketCors": "GetBucketCORS",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "GetBucketLifecycle": "GetLifecycleConfiguration",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "GetBucketNotificationConfiguration": "GetBucketNotification",
+    "GetBucketReplication": "GetReplicationConfiguration",
+    "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "HeadBucket": "ListBucket",
+    "HeadObject": "GetObject",
+    "ListBuckets": "ListAllMyBuckets",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListParts": "ListMultipartUploadParts",
+    "PutBucketAccelerateConfiguration": "PutAccelerateConfiguration",
+    "PutBucketCors": "PutBucketCORS",
+    "PutBucketEncryption": "PutEncryptionConfiguration",
+    "PutBucketLifecycle": "PutLifecycleConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "PutBucketNotificationConfiguration": "PutBucketNotification",
+    "PutBucketReplication": "PutReplicationConfiguration",
+    "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
+    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
+}
+_TAGGED = {"CreateRole", "CreatePolicy", "CreateUser", "CreateInstanceProfile"}
+"""IAM's operations that need a second action where they are given tags."""
+
+_PASSED = {("eks", "CreateCluster"): ("roleArn",), ("eks", "CreateNodegroup"): ("nodeRole",)}
+"""The members with a role that the service is to use."""
+
+_OF_A_VERSION = {"GetObject", "DeleteObject", "GetObjectAcl", "GetObjectTagging", "PutObjectAcl", "PutObjectTagging"}
+
+
+def action_of(call: Call) -> str:
+    """``iam:CreateRole``; empty for a request that is no operation of its service."""
+    if not call.operation:
+        return ""
+    name = call.operation
+    if call.service == "s3":
+        name = _S3.get(name, name)
+        if call.parameters.get("VersionId") and name in _OF_A_VERSION:
+            name = name.replace("Object", "ObjectVersion", 1)
+    return f"{iam_prefix(call.service)}:{name}"
+
+
+def needs_of(call: Call, account_id: str) -> list[tuple[str, str]]:
+    """Every action that it needs, each with its resource: its own, tagging what it makes, passing a role on, S3's."""
+    resource = resource_of(call, account_id)
+    needed = [(action_of(call) or f"{iam_prefix(call.service)}:Unknown", resource)]
+    if call.operation in _TAGGED and call.parameters.get("Tags"):
+        needed.append((f"iam:{call.operation.replace('Create', 'Tag')}", resource))
+    for member in _PASSED.get((call.service, call.operation), ()):
+        needed.append(("iam:PassRole", str(call.parameters.get(member))))
+    return needed + object_needs(call, account_id)
+
+
+_IAM = {
+    "PermissionsBoundary": "iam:permissionsboundary",
+    "PolicyArn": "iam:policyarn",
+    "AWSServiceName": "iam:awsservicename",
+}
+
+
+def context_of(call: Call, principal: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """The values of each key; keys in lower case."""
+    context = {**principal, "aws:requestedregion": [call.region], "aws:securetransport": ["false"]}
+    if call.service == "iam":
+        context |= {key: [str(call.parameters[name])] for name, key in _IAM.items() if call.parameters.get(name)}
+    if call.service == "sts" and call.parameters.get("ExternalId"):
+        context["sts:externalid"] = [str(call.parameters["ExternalId"])]
+    tags = call.parameters.get("Tags")
+    named = [tag for tag in tags if isinstance(tag, dict) and "Key" in tag] if isinstance(tags, list) else []
+    if named:
+        context["aws:tagkeys"] = [str(tag["Key"]) for tag in named]
+        context |= {f"aws:requesttag/{str(tag['Key']).lower()}": [str(tag.get("Value", ""))] for tag in named}
+    return context
+
 
 _ALWAYS = {"sts:GetCallerIdentity"}
 _UNSIGNED = {"AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"}

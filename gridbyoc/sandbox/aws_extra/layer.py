@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
-from gridbyoc.sandbox.aws_extra.answer import Answer, AwsError, answer_with
-from gridbyoc.sandbox.aws_extra.call import Call, Environ, read_call, signed_for
-from gridbyoc.sandbox.aws_extra.call_log import CallLog
-from gridbyoc.sandbox.aws_extra.caller import Caller, Handler
-from gridbyoc.sandbox.aws_extra.enforcement import authorize
-from gridbyoc.sandbox.aws_extra.principals import Principal, principal_of_key
+from gridbyoc.sandbox.aws_extra.call import (
+    Answer,
+    AwsError,
+    Call,
+    Caller,
+    Environ,
+    Handler,
+    answer_with,
+    read_call,
+    signed_for,
+)
+from gridbyoc.sandbox.aws_extra.enforcement import action_of, authorize
+from gridbyoc.sandbox.aws_extra.principals import Principal, principal_of_key, resource_of
+from gridbyoc.sandbox.settings import AWS_ACCOUNT_ID
+
+
+class CallLog:
+    """Appends to ``path``, which the parent has made; ``now`` gives seconds since the epoch."""
+
+    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+        self._path = path
+        self._now = now
+        self._lock = threading.Lock()
+
+    def __call__(self, call: Call, principal: Principal | None, status: int) -> None:
+        """Write one line. ``principal`` is ``null`` where the key is nobody's or there is none."""
+        entry = {
+            "time": datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="milliseconds"),
+            "service": call.service,
+            "operation": call.operation,
+            "action": action_of(call),
+            "principal": principal.arn if principal else None,
+            "resource": resource_of(call, principal.account_id if principal else AWS_ACCOUNT_ID),
+            "region": call.region,
+            "status": status,
+            "agent": call.agent,
+        }
+        line = json.dumps(entry, ensure_ascii=False) + "\n"
+        with self._lock, self._path.open("a", encoding="utf-8") as file:
+            file.write(line)
+
 
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]

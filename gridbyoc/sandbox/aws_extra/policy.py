@@ -9,12 +9,82 @@ NotResource, or reasons.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gridbyoc.sandbox.api.trust import as_list, matches, statements_of
-from gridbyoc.sandbox.aws_extra.conditions import Context, judge, with_variables
+from gridbyoc.sandbox.api.role import as_list, matches, statements_of
+
+Context = Mapping[str, Sequence[str]]
+"""The values of each condition key; keys in lower case."""
+
+_TESTS: dict[str, Callable[[str, str], bool]] = {
+    "stringequals": lambda wanted, value: wanted == value,
+    "stringequalsignorecase": lambda wanted, value: wanted.lower() == value.lower(),
+    "stringlike": matches,
+    "arnequals": matches,  # as AWS has it: the two ARN operators behave alike
+    "arnlike": matches,
+    "bool": lambda wanted, value: wanted.lower() == value.lower(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether all conditions hold, and the keys that they ask for and the request did not bring."""
+
+    holds: bool
+    missing: tuple[str, ...]
+
+
+def judge(condition: object, context: Context) -> Verdict:
+    """A statement's ``Condition`` element, or ``None``."""
+    tests = [
+        (operator, key, [_text(value) for value in as_list(wanted)])
+        for operator, keys in (condition.items() if isinstance(condition, dict) else ())
+        for key, wanted in (keys.items() if isinstance(keys, dict) else ())
+    ]
+    missing = tuple(dict.fromkeys(key for operator, key, _ in tests if not _has(context, key) and not _null(operator)))
+    return Verdict(all(_holds(operator, wanted, context.get(key.lower())) for operator, key, wanted in tests), missing)
+
+
+def with_variables(text: str, context: Context) -> str:
+    """``${aws:username}`` and its like replaced; one whose value is unknown stays, and matches nothing that exists."""
+    for key, values in context.items():
+        start = text.lower().find("${" + key + "}")
+        while start >= 0 and len(values) == 1:
+            text = text[:start] + values[0] + text[start + len(key) + 3 :]
+            start = text.lower().find("${" + key + "}", start + len(values[0]))
+    return text.replace("${$}", "$")
+
+
+def _holds(operator: str, wanted: list[str], values: Sequence[str] | None) -> bool:
+    qualifier, _, name = operator.lower().rpartition(":")
+    if name == "null":
+        return any((value.lower() == "true") == (values is None) for value in wanted)
+    if_exists = name.endswith("ifexists")
+    name = name.removesuffix("ifexists")
+    negated = "not" in name
+    test = _TESTS.get(name.replace("not", ""))
+    if test is None:
+        return False
+    if values is None:
+        return if_exists or negated or qualifier == "forallvalues"
+    each = [any(test(pattern, value) for pattern in wanted) != negated for value in values]
+    # Without a qualifier a key has one value; AWS refuses nothing and takes any of several.
+    return all(each) if qualifier == "forallvalues" or negated else any(each)
+
+
+def _has(context: Context, key: str) -> bool:
+    return key.lower() in context
+
+
+def _null(operator: str) -> bool:
+    return operator.lower().rpartition(":")[2] == "null"
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 -- JSON
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
 
 ALLOWED, EXPLICIT, IMPLICIT = "allowed", "explicitDeny", "implicitDeny"
 
@@ -89,3 +159,56 @@ def _action_matches(patterns: Sequence[Any], request: Request) -> bool:
 
 def _resource_matches(patterns: Sequence[Any], request: Request) -> bool:
     return any(matches(with_variables(str(pattern), request.context), request.resource) for pattern in patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class Powers:
+    """What is attached to a principal. ``boundary`` ``None``: it has none. ``administrator``: everything is allowed."""
+
+    policies: tuple[Policy, ...] = ()
+    boundary: tuple[Policy, ...] | None = None
+    administrator: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """``by_boundary`` is ``None`` without a boundary, ``by_organization`` outside an organization."""
+
+    decision: str
+    identity: Outcome
+    by_boundary: Outcome | None = None
+    by_organization: bool | None = None
+
+
+def decide(powers: Powers, request: Request, denied_by_scp: Sequence[str] = ()) -> Decision:
+    """``denied_by_scp`` are patterns of actions that the organization denies; any makes the account a member of one."""
+    identity = Outcome(ALLOWED, (), ()) if powers.administrator else evaluate(powers.policies, request)
+    boundary = None if powers.boundary is None else evaluate(powers.boundary, request)
+    organization = not _denied(denied_by_scp, request.action) if denied_by_scp else None
+    decisions = {identity.decision, boundary.decision if boundary else ALLOWED}
+    if EXPLICIT in decisions or organization is False:
+        return Decision(EXPLICIT, identity, boundary, organization)
+    return Decision(IMPLICIT if IMPLICIT in decisions else ALLOWED, identity, boundary, organization)
+
+
+def refusal(decision: Decision, arn: str, action: str, resource: str = "") -> str:
+    """AWS's sentence about a denial; ``resource`` as the service names it, empty where it names none."""
+    about = f"{action} on resource: {resource}" if resource else action
+    return f"User: {arn} is not authorized to perform: {about} {_reason(decision, action)}"
+
+
+def _reason(decision: Decision, action: str) -> str:
+    boundary = decision.by_boundary.decision if decision.by_boundary else ALLOWED
+    if decision.by_organization is False:
+        return "with an explicit deny in a service control policy"
+    if decision.identity.decision == EXPLICIT:
+        return "with an explicit deny in an identity-based policy"
+    if boundary == EXPLICIT:
+        return "with an explicit deny in a permissions boundary"
+    if decision.identity.decision == IMPLICIT:
+        return f"because no identity-based policy allows the {action} action"
+    return f"because no permissions boundary allows the {action} action"
+
+
+def _denied(patterns: Sequence[str], action: str) -> bool:
+    return any(matches(pattern.lower(), action.lower()) for pattern in patterns)

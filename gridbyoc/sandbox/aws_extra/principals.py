@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gridbyoc.sandbox.aws_extra.answer import AwsError
-from gridbyoc.sandbox.aws_extra.decision import Powers
-from gridbyoc.sandbox.aws_extra.policy import Policy, read_document
+from gridbyoc.sandbox.aws_extra.call import AwsError, Call
+from gridbyoc.sandbox.aws_extra.policy import Policy, Powers, read_document
 from gridbyoc.sandbox.settings import AWS_ACCOUNT_ID
 
 ADMINISTRATOR_KEY = "test"
@@ -134,3 +133,61 @@ def _boundary(arn: str | None, iam: Any) -> tuple[Policy, ...] | None:  # noqa: 
         return None
     managed = iam.managed_policies.get(arn)
     return (_managed(arn, managed),) if managed else ()
+
+
+_IAM_NAMES = (
+    # Before the role that goes into a profile or out of it: the profile is what is changed.
+    ("InstanceProfileName", "instance-profile"),
+    ("RoleName", "role"),
+    ("UserName", "user"),
+    ("GroupName", "group"),
+)
+_ARNS = ("PolicySourceArn", "PolicyArn", "RoleArn", "OpenIDConnectProviderArn", "SAMLProviderArn", "ResourceARN",
+         "resourceArn", "TopicArn", "SecretId")  # fmt: skip
+
+
+def resource_of(call: Call, account_id: str) -> str:
+    """The ARN. In IAM a role, user or group is meant before a policy that is attached to it."""
+    if call.service == "iam":
+        return _iam(call, account_id)
+    if call.service == "s3":
+        return _s3(call.parameters)
+    if call.service == "eks" and (name := call.parameters.get("clusterName") or _eks_name(call)):
+        return f"arn:aws:eks:{call.region}:{account_id}:cluster/{name}"
+    if call.service == "dynamodb" and (table := call.parameters.get("TableName")):
+        return f"arn:aws:dynamodb:{call.region}:{account_id}:table/{table}"
+    return _named_arn(call.parameters)
+
+
+def _iam(call: Call, account_id: str) -> str:
+    given = call.parameters
+    path = str(given.get("Path") or "/")
+    for member, kind in _IAM_NAMES:
+        if name := given.get(member):
+            known = _existing(account_id, kind, str(name), call.region)
+            return known or f"arn:aws:iam::{account_id}:{kind}{path}{name}"
+    if name := given.get("PolicyName"):
+        return f"arn:aws:iam::{account_id}:policy{path}{name}"
+    return _named_arn(given)
+
+
+def _existing(account_id: str, kind: str, name: str, region: str) -> str:
+    """The ARN of one that exists: its path is part of it, and not of most requests."""
+
+    return entity_arn(account_id, kind, name, region) if kind in {"role", "user", "group"} else ""
+
+
+def _s3(given: Mapping[str, Any]) -> str:
+    bucket, key = given.get("Bucket"), given.get("Key")
+    if not bucket:
+        return "*"
+    return f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"
+
+
+def _eks_name(call: Call) -> str:
+    return str(call.parameters.get("name") or "") if "Cluster" in call.operation else ""
+
+
+def _named_arn(given: Mapping[str, Any]) -> str:
+    found = (str(given[name]) for name in _ARNS if str(given.get(name) or "").startswith("arn:"))
+    return next(found, "*")

@@ -2,20 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import markupsafe
 
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.show.attributes import terminal_lines
 from gridbyoc.show.markdown import one_line
-from gridbyoc.show.page.cells import Cell, Table, code, mark, table
 from gridbyoc.show.plain import duration
 from gridbyoc.stack.model import ClusterSpec, InstanceType, Stack
+from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import instant, minute
-from gridbyoc.steps.cost import dollars_a_day, standing_cost
+from gridbyoc.steps.changes import dollars_a_day, standing_cost
 from gridbyoc.steps.drift import Drift, DriftFound
-from gridbyoc.steps.page.model import Granted, GrantedPolicy, PastRun
+from gridbyoc.steps.page import Granted, GrantedPolicy, PastRun
 from gridbyoc.steps.preflight.model import Finding
 from gridbyoc.steps.verify_model import VerifyFinding
+
+Kind = Literal["text", "number", "code", "label", "mark", "bar"]
+MARKS = ("pass", "warn", "fail", "unknown", "wait", "none")
+"""Each is a drawn sign of its own shape in the page, beside a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell. A ``label`` is a code of ours, which stays on one line. ``mark`` is one of ``MARKS``, ``note`` a second
+    line, ``bar`` begin and length, of 100.
+    """
+
+    text: str
+    kind: Kind = "text"
+    mark: str = ""
+    note: str = ""
+    href: str = ""
+    bar: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``caption`` is for those who hear the page. The first cell of a row is its heading; ``numbers``: columns."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    numbers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One line of the overview: what, how it stands, its mark, and the section (an id) that says more."""
+
+    name: str
+    text: str
+    mark: str
+    section: str
+    note: str = ""
+
+
+def table(
+    caption: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, numbers: Sequence[int] = ()
+) -> Table:
+    """A table of these rows."""
+    return Table(caption, tuple(columns), tuple(tuple(row) for row in rows), tuple(numbers))
+
+
+def code(text: str, note: str = "") -> Cell:
+    """A name of a machine's."""
+    return Cell(text, "code", note=note)
+
+
+def mark(word: str, sign: str) -> Cell:
+    """A sign with its word."""
+    return Cell(word, "mark", mark=sign if sign in MARKS else "unknown")
+
 
 PHASES = {"running": "pass", "failed": "fail", "offline": "warn", "terminating": "warn", "deleted": "none"}
 OUTCOMES = {"done": "pass", "skipped": "none", "failed": "fail", "killed": "warn"}
@@ -194,3 +255,55 @@ def ended(run: PastRun) -> tuple[str, str]:
 
 def _verdict(verdict: str) -> Cell:
     return mark("not known" if verdict == "unknown" else verdict, verdict)
+
+
+T = TypeVar("T")
+LONGEST = 2000
+"""Characters of one text; the rest is counted."""
+
+
+def redacted(text: str, secrets: Sequence[Secret]) -> str:
+    """Without the secrets; one that is too short would be part of ordinary words, and is left."""
+    for secret in sorted(secrets, key=lambda each: len(each.reveal()), reverse=True):
+        text = secret.hidden_in(text)
+    return text
+
+
+def shown(secrets: Sequence[Secret]) -> Callable[[object], object]:
+    """What every printed value goes through before it is escaped: markup of our own templates stays as it is."""
+
+    def visible(value: object) -> object:
+        if isinstance(value, markupsafe.Markup) or not isinstance(value, str):
+            return value
+        return one_line(redacted(value, secrets), longest=LONGEST)
+
+    return visible
+
+
+def without_secrets(value: object, secrets: Sequence[Secret]) -> object:
+    """The same of a JSON value, keys and all, in full length; what UTF-8 cannot carry becomes a question mark."""
+    if isinstance(value, str):
+        return redacted(value, secrets).encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {redacted(str(key), secrets): without_secrets(each, secrets) for key, each in value.items()}
+    return [without_secrets(each, secrets) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def shortened(text: str, longest: int) -> str:
+    """At most ``longest`` characters: an ARN without its first parts, then without its middle."""
+    line = one_line(text, longest=LONGEST)
+    if len(line) <= longest:
+        return line
+    parts = line.split(":", 4)
+    if len(parts) == 5 and parts[0] == "arn":
+        line = parts[4]
+    if len(line) <= longest:
+        return line
+    tail = (longest - 1) * 2 // 3
+    return f"{line[: longest - 1 - tail]}…{line[-tail:]}"
+
+
+def cut(text: str, longest: int) -> str:
+    """At most ``longest`` characters, the first ones."""
+    line = one_line(text, longest=LONGEST)
+    return line if len(line) <= longest else f"{line[: longest - 1].rstrip(' ,')}…"

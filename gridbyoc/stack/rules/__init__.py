@@ -6,17 +6,133 @@ wrong types are reported with the shape.
 
 from __future__ import annotations
 
-from gridbyoc.stack.findings import Findings
-from gridbyoc.stack.rules.clusters import check_clusters
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from gridbyoc.stack.findings import Fault, Findings
 from gridbyoc.stack.rules.context import Context
-from gridbyoc.stack.rules.control_plane import check_control_plane
-from gridbyoc.stack.rules.iam import check_role
-from gridbyoc.stack.rules.place import check_aws, check_stack_name
-from gridbyoc.stack.rules.policies import check_policies
-from gridbyoc.stack.rules.principals import check_principals
-from gridbyoc.stack.rules.state import check_backend
-from gridbyoc.stack.rules.tags import check_tags
-from gridbyoc.stack.rules.terraform import check_terraform
+from gridbyoc.stack.rules.role import check_policies, check_principals, check_role, check_tags
+from gridbyoc.stack.rules.terraform import check_aws, check_backend, check_stack_name, check_terraform
+from gridbyoc.stack.service_quotas import instance_type_fault
+from gridbyoc.stack.words import Place, show
+
+NAME_RULE = "1 to 63 of a-z, 0-9 and `-`, with no `-` at either end"
+"""Of both dialects: every client of the service checks it before it sends a name."""
+_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+
+
+def cluster_name_fault(name: str, dialect: str) -> Fault | None:
+    """The control plane's rule; ``dialect`` is only named."""
+    if _NAME.fullmatch(name):
+        return None
+    if len(name) > 63:
+        return Fault(f"has {len(name)} characters; at most 63 are allowed")
+    better = re.sub(r"[_. ]", "-", name.strip().lower()).strip("-")
+    suggestion = f"; for instance `{better}`" if _NAME.fullmatch(better) else ""
+    message = f"{show(name)} cannot be a cluster's name on a control plane of type `{dialect}`"
+    return Fault(message, f"allowed: {NAME_RULE}{suggestion}")
+
+
+def check_clusters(findings: Findings, _context: Context) -> None:
+    """Names, each once; instance types, each once in a cluster."""
+    clusters = findings.document.at("clusters")
+    dialect = findings.document.text("control_plane", "type") or "grid"
+    first: dict[str, int] = {}
+    for index in range(len(clusters) if isinstance(clusters, list) else 0):
+        name = findings.document.text("clusters", index, "name")
+        if name is not None:
+            place: Place = ("clusters", index, "name")
+            findings.fault(place, cluster_name_fault(name, dialect))
+            other = first.setdefault(name, index)
+            if other != index:
+                findings.problem(place, f"{show(name)} is the name of clusters[{other}] as well", "names are unique")
+        _check_types(findings, index)
+
+
+def _check_types(findings: Findings, cluster: int) -> None:
+    place: Place = ("clusters", cluster, "instance_types")
+    types = findings.document.at(*place)
+    seen: set[str] = set()
+    for index, item in enumerate(types if isinstance(types, list) else []):
+        name = item.get("name") if isinstance(item, dict) else item
+        if not isinstance(name, str):
+            continue
+        where: Place = (*place, index, "name") if isinstance(item, dict) else (*place, index)
+        findings.type_fault(where, instance_type_fault(name))
+        if name in seen:
+            findings.problem(where, f"{show(name)} stands here twice", "remove one of them")
+        seen.add(name)
+
+
+_FORM = "such as `https://platform.grid.ai`"
+
+
+def url_fault(url: str) -> Fault | None:
+    """An http(s) address of a host; no user, password, query or fragment. An address with a user is never shown."""
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        return Fault("is not an http(s) address" if "@" in url else f"{show(url)} is not an http(s) address", _FORM)
+    if "@" in parts.netloc:
+        return Fault("holds a user or password", "credentials come from `gridbyoc login` or the environment")
+    if parts.query or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
+        return Fault("holds more than scheme, host and path", _FORM)
+    return None
+
+
+def is_clear_text(url: str) -> bool:
+    """Whether keys would travel unencrypted over a network: http to anything but this machine."""
+    parts = _split(url)
+    if parts is None or parts.scheme != "http":
+        return False
+    host = parts.hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost" and not host.endswith(".localhost")
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port is None or parts.port > 0 else None
+    except ValueError:
+        return None
+
+
+def check_control_plane(findings: Findings, context: Context) -> None:
+    """Address, CA bundle, and settings that the type does not have."""
+    url = findings.document.text("control_plane", "url")
+    if url is not None:
+        findings.fault(("control_plane", "url"), url_fault(url))
+        if is_clear_text(url):
+            findings.warning(("control_plane", "url"), "is http: the API key would travel unencrypted", "use https")
+    bundle = findings.document.text("control_plane", "ca_bundle")
+    if bundle is not None:
+        findings.fault(("control_plane", "ca_bundle"), _bundle_fault(bundle, context))
+    if findings.document.at("control_plane", "type") == "lightning":
+        _check_lightning(findings)
+    elif findings.document.at("control_plane", "org_id") is not None:
+        message = "a control plane of type `grid` has no organizations"
+        findings.problem(("control_plane", "org_id"), message, "remove it, or write `type: lightning`")
+
+
+def _bundle_fault(text: str, context: Context) -> Fault | None:
+    if not text.strip() or "\0" in text:
+        return Fault("is not a path", "give a PEM file, or remove the key")
+    if context.is_dir(text):
+        return Fault(f"{show(str(context.path(text)))} is a directory", "give one PEM file")
+    missing = Fault(f"there is no file {show(str(context.path(text)))}", "paths are relative to the stack file")
+    return None if context.is_file(text) else missing
+
+
+def _check_lightning(findings: Findings) -> None:
+    clusters = findings.document.at("clusters")
+    for index in range(len(clusters) if isinstance(clusters, list) else 0):
+        place = ("clusters", index, "performance_profile")
+        if findings.document.at(*place) is not None:
+            findings.problem(place, "a control plane of type `lightning` has no performance profiles", "remove it")
+
 
 RULES = (
     check_stack_name,
@@ -36,6 +152,3 @@ def check_rules(findings: Findings, context: Context) -> None:
     """Run them all."""
     for rule in RULES:
         rule(findings, context)
-
-
-__all__ = ["RULES", "Context", "check_rules"]

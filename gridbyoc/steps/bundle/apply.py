@@ -16,9 +16,8 @@ from gridbyoc.stack.files import write_atomic
 from gridbyoc.stack.words import counted, instant
 from gridbyoc.steps.adopt import adopt_strays
 from gridbyoc.steps.bootstrap import carry_out
-from gridbyoc.steps.bundle.basis import LOCAL, basis_of, moved, other_account
+from gridbyoc.steps.bundle.file import LOCAL, Bundle, MadeFrom, PlannedCluster, basis_of, moved, other_account
 from gridbyoc.steps.bundle.make import LOCK_FILE, environment_digest, made_from
-from gridbyoc.steps.bundle.model import Bundle, MadeFrom, PlannedCluster
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.lock import SAVED_PLAN

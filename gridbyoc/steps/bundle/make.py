@@ -15,13 +15,11 @@ from typing import Any
 from gridbyoc import __version__
 from gridbyoc.errors import SAFE_NOTHING_DONE, BundleError, UsageError
 from gridbyoc.render import file_digest, module_digest, root_digest
+from gridbyoc.stack.extends import files_of
 from gridbyoc.stack.files import read_private, require_place
-from gridbyoc.stack.made_of import files_of
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.bundle.basis import Basis, basis_of
-from gridbyoc.steps.bundle.file import pack, unpack
-from gridbyoc.steps.bundle.model import Bundle, MadeFrom, PlannedCluster, summary_of_json
+from gridbyoc.steps.bundle.file import Basis, Bundle, MadeFrom, PlannedCluster, basis_of, pack, summary_of_json, unpack
 from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.prepare import Site
 from gridbyoc.steps.run import Run

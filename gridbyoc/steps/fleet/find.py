@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import glob
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import statistics
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
-from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
-from gridbyoc.stack.files import work_root_of
-from gridbyoc.stack.model import no_values
-from gridbyoc.stack.sources import Gallery, Glance
-from gridbyoc.stack.words import escaped
-from gridbyoc.steps.fleet.model import Member
+from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, ForeignFileError, Problem, StackError, UsageError
+from gridbyoc.stack.extends import Gallery, Glance
+from gridbyoc.stack.files import open_private, work_root_of
+from gridbyoc.stack.load import Loaded, load, read
+from gridbyoc.stack.model import S3Backend, Stack, no_values
+from gridbyoc.stack.overrides import OverrideError, parse_override
+from gridbyoc.stack.words import escaped, place_text
+from gridbyoc.steps.fleet.model import EmitFleet, Member, MemberFinished, Outcome, Result, detail_of
+from gridbyoc.steps.journal import JOURNAL, parse_record
+from gridbyoc.terraform.process import Interrupts
 
 SUFFIXES = (".yaml", ".yml")
 NOTHING_SET: Mapping[str, str] = no_values()
@@ -136,3 +144,201 @@ def _refuse_shared(members: Iterable[Member]) -> None:
 
 def _usage(what: str, fix: str) -> UsageError:
     return UsageError(what, fix=fix, rerun=SAFE_NOTHING_DONE)
+
+
+T = TypeVar("T")
+_TAIL = 256 * 1024
+RECENT = 5
+"""Runs that are looked back at."""
+_READS = frozenset({"plan", "render"})
+"""Verbs that hold the lock, and are in the journal, yet change nothing outside of the work_dir."""
+
+
+def runs_of(work_dir: Path | None) -> tuple[dict[str, Any], ...]:
+    """The begins and ends of the newest runs in a stack's journal (its last 256 KiB), oldest first."""
+    if work_dir is None:
+        return ()
+    records = (parse_record(line) for line in _tail(work_dir / JOURNAL) if b'"run_' in line)
+    return tuple(record for record in records if record.get("type") in {"run_started", "run_ended"})
+
+
+def _tail(path: Path) -> list[bytes]:
+    try:
+        with os.fdopen(open_private(path, os.O_RDONLY), "rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
+            return stream.read().splitlines()
+    except (OSError, ForeignFileError):  # the stack's own run says that it is one
+        return []
+
+
+def recent_seconds(records: Iterable[Mapping[str, Any]], verb: str) -> float | None:
+    """The longest of the last runs of ``verb`` that went well; ``None`` where there is none.
+
+    The last one alone would tell little: a run that finds nothing to do is over in a second.
+    """
+    began: dict[object, datetime] = {}
+    found: deque[float] = deque(maxlen=RECENT)
+    for record in records:
+        when = _time(record)
+        if when is None or record.get("verb") != verb:
+            continue
+        if record.get("type") == "run_started":
+            began[record.get("run")] = when
+        elif record.get("code") is None and record.get("run") in began:
+            found.append(max(0.0, (when - began[record.get("run")]).total_seconds()))
+    return max(found, default=None)
+
+
+def last_change(records: Iterable[Mapping[str, Any]]) -> str | None:
+    """The id of the newest run that may have changed something outside: of a long one only the end may be at hand."""
+    changes = [each for each in records if each.get("verb") not in _READS]
+    return str(changes[-1].get("run")) if changes else None
+
+
+def _time(record: Mapping[str, Any]) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(record.get("time")))
+    except ValueError:
+        return None
+
+
+def durations(members: Sequence[Member], verb: str) -> dict[Member, float]:
+    """Seconds that ``verb`` takes for each member; for one that nobody knows of, the others' median."""
+    known = {member: recent_seconds(runs_of(member.work_dir), verb) for member in members}
+    told = [seconds for seconds in known.values() if seconds is not None]
+    median = statistics.median(told) if told else 1.0
+    return {member: median if seconds is None else seconds for member, seconds in known.items()}
+
+
+def longest_first(members: Sequence[Member], seconds: Mapping[Member, float]) -> tuple[Member, ...]:
+    """By duration, then in the order they came."""
+    return tuple(sorted(members, key=lambda member: -seconds[member]))
+
+
+def balanced(items: Sequence[tuple[T, float]], shards: int) -> tuple[tuple[T, ...], ...]:
+    """Spread items, with what each takes, over shards of about the same length; no shard is empty.
+
+    Each goes to the shard that has least so far, the longest first (LPT), which is at most 4/3 of the best there is:
+    https://doi.org/10.1137/0117039.
+    """
+    count = max(1, min(shards, len(items)))
+    filled: list[list[T]] = [[] for _ in range(count)]
+    loads = [0.0] * count
+    for item, takes in sorted(items, key=lambda pair: -pair[1]):
+        least = min(range(count), key=lambda index: (loads[index], len(filled[index])))
+        filled[least].append(item)
+        loads[least] += takes
+    return tuple(map(tuple, filled)) if items else ()
+
+
+OWN_KEY = "give each stack file a terraform.backend.s3.key of its own"
+
+
+def refuse_one_name(overrides: Sequence[str]) -> None:
+    """Raise ``UsageError`` where ``--set`` names the stacks: all of them, alike."""
+    for text in overrides:
+        try:
+            place = parse_override(text).place
+        except OverrideError:
+            continue  # each stack's own run says what is wrong
+        if place == ("name",):
+            raise UsageError(
+                "A fleet's stacks cannot be named with --set.",
+                why="All would have one name, and so one work_dir.",
+                fix="Leave it out, or run the single verb for one stack file.",
+                rerun=SAFE_NOTHING_DONE,
+            )
+
+
+@dataclass(slots=True)
+class States:
+    """Where the stacks that were looked at keep their state."""
+
+    _seen: dict[tuple[str, str], Member] = field(default_factory=dict)
+
+    def other(self, member: Member, stack: Stack) -> tuple[Member, str] | None:
+        """The one looked at before that has the same state as ``member``, and where that lies."""
+        backend = stack.terraform.backend
+        if not isinstance(backend, S3Backend):
+            return None
+        other = self._seen.setdefault((backend.bucket, backend.key), member)
+        return None if other is member else (other, f"s3://{backend.bucket}/{backend.key}")
+
+
+def refuse_one_state(
+    members: Sequence[Member], overrides: Sequence[str], environ: Mapping[str, str], home: Path
+) -> None:
+    """Raise ``UsageError`` where two stacks keep their state in one object, as a base that gives the key makes them.
+
+    Reads every file in full; one that is not valid is left to its own run.
+    """
+    states = States()
+    for member in members if len(members) > 1 else ():
+        try:
+            found = states.other(member, load(member.file, overrides=overrides, environ=environ, home=home))
+        except StackError:
+            continue
+        if found is not None:
+            raise UsageError(
+                f"{found[0].shown} and {member.shown} have one state: {found[1]}.",
+                why="Each would take the other's role and clusters for its own.",
+                fix=f"{OWN_KEY.capitalize()}.",
+                rerun=SAFE_NOTHING_DONE,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What each stack file is read with; see ``stack.load.read``."""
+
+    overrides: tuple[str, ...]
+    environ: Mapping[str, str]
+    cwd: Path
+    home: Path
+    clock: Callable[[], float]
+
+
+def validate_members(
+    members: Sequence[Member], reading: Reading, emit: EmitFleet, interrupts: Interrupts, *, fail_fast: bool = False
+) -> tuple[Result, ...]:
+    """A result for every member, in their order, with its problems as ``gridbyoc validate --format json`` has them."""
+    results: list[Result] = []
+    waiting, states = deque(members), States()
+    with interrupts.listening():
+        while waiting and not interrupts.asked and not (fail_fast and results and results[-1].outcome == "failed"):
+            results.append(_validated(waiting.popleft(), reading, states))
+            emit(MemberFinished(results[-1]))
+    for member in waiting:
+        results.append(Result(member, "not started"))
+        emit(MemberFinished(results[-1]))
+    return tuple(results)
+
+
+def _validated(member: Member, reading: Reading, states: States) -> Result:
+    began = reading.clock()
+    try:
+        loaded = read(
+            member.shown, overrides=reading.overrides, environ=reading.environ, cwd=reading.cwd, home=reading.home
+        )
+        shared = list(_objects(_shared(member, loaded, states), "error"))
+        problems = [*shared, *_objects(loaded.warnings, "warning")]
+        status = ExitStatus.USAGE if shared else ExitStatus.DONE
+    except StackError as error:
+        status, problems = ExitStatus.USAGE, list(_objects(error.problems, "error"))
+    said = {"document": {"document": problems}}
+    outcome: Outcome = "failed" if status else "done"
+    return Result(member, outcome, int(status), reading.clock() - began, detail_of("validate", said), None, said)
+
+
+def _shared(member: Member, loaded: Loaded, states: States) -> list[Problem]:
+    found = states.other(member, loaded.stack)
+    if found is None:
+        return []
+    place = ("terraform", "backend", "s3", "key")
+    file, line = loaded.origin(place)
+    return [Problem(file, line, place_text(place), f"{found[0].shown} has the same state: {found[1]}", OWN_KEY)]
+
+
+def _objects(problems: Sequence[Problem], level: str) -> Iterator[dict[str, Any]]:
+    for problem in problems:
+        yield {"level": level, **asdict(problem)}

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gridbyoc.errors import ExitStatus
 from gridbyoc.stack.files import home_of
+from gridbyoc.stack.words import counted, escaped
 
 Verb = Literal["validate", "plan", "bootstrap", "drift", "verify", "status", "destroy"]
 Outcome = Literal["done", "changes", "failed", "interrupted", "skipped", "not started"]
@@ -107,3 +108,125 @@ def fleet_status(results: Iterable[Result], *, interrupted: bool = False) -> int
         return int(ExitStatus.CHANGES_PENDING) if statuses else int(ExitStatus.DONE)
     (one, *others) = failed
     return int(ExitStatus.FAILED) if others else one
+
+
+_SHORT = 80
+Said = Mapping[str, Mapping[str, Any]]
+
+
+def detail_of(verb: Verb, said: Said) -> str:
+    """From the objects of its JSON output, by type; empty where they do not tell."""
+    if "error" in said:
+        error = said["error"]
+        problems = error.get("problems") or ()
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return f"{problem_words(problems[0])}{more}" if problems else str(error.get("what", ""))
+    if "document" in said:
+        document = said["document"].get("document")
+        return _proof(document) if verb == "verify" else _document(document)
+    teller = {"plan": _plan, "bootstrap": _report, "drift": _drift, "destroy": _destroyed}.get(verb)
+    return teller(said) if teller else ""
+
+
+def progress_of(data: Mapping[str, Any]) -> str | None:
+    """What a run is at, from one of its events; ``None`` where that does not change."""
+    kind = data.get("type")
+    if kind == "step_started":
+        return str(data.get("step", ""))
+    if kind == "cluster_progress":
+        return f"cluster {data.get('name')}: {data.get('status')}"
+    if kind == "resource_progress" and data.get("state") == "started" and data.get("action") not in {"refresh", "read"}:
+        return f"{data.get('address')}: {data.get('action')}"
+    return None
+
+
+def problem_words(problem: Mapping[str, Any], *, hints: bool = False) -> str:
+    """``file:line: path: message``, with ``hints`` what would be right as well."""
+    where = ":".join(escaped(str(problem[key])) for key in ("file", "line") if problem.get(key))
+    text = ": ".join(str(part) for part in (where, problem.get("path"), problem.get("message")) if part)
+    return f"{text} ({problem['hint']})" if hints and problem.get("hint") else text
+
+
+def _document(document: object) -> str:
+    if isinstance(document, list):  # validate's problems
+        if not document:
+            return "valid"
+        more = f" (and {len(document) - 1} more)" if len(document) > 1 else ""
+        return f"{document[0].get('level', '')}: {problem_words(document[0])}{more}"
+    return str(document.get("next", "")) if isinstance(document, Mapping) else ""
+
+
+def _plan(said: Said) -> str:
+    plan = said.get("plan", {})
+    if not plan:
+        return ""
+    policies = _policies(plan.get("policies"))
+    if not plan.get("has_changes"):
+        return "; ".join((*policies, "no changes"))
+    terraform, clusters = plan.get("terraform") or {}, plan.get("clusters") or ()
+    counts = [f"{terraform[key]} to {key}" for key in ("add", "change", "destroy") if terraform.get(key)]
+    if terraform.get("add") is None:
+        counts = ["a new role"]
+    acts = [f"{each.get('action')} cluster {each.get('name')}" for each in clusters if each.get("action") != "none"]
+    return "; ".join(filter(None, (*policies, ", ".join(counts), ", ".join(acts))))
+
+
+def _report(said: Said) -> str:
+    report = said.get("report", {})
+    clusters = ", ".join(f"{each.get('name')}: {each.get('status')}" for each in report.get("clusters") or ())
+    if not report:
+        return ""
+    unchanged = "" if report.get("changed") else "nothing changed"
+    return "; ".join(filter(None, (unchanged, *_policies(report.get("policies")), clusters)))
+
+
+def _policies(found: object) -> list[str]:
+    """What the stack file does not list of a role's policies, and what is not known of them."""
+    if not isinstance(found, Mapping):
+        return []
+    undeclared = found.get("undeclared") or {}
+    names = [*(undeclared.get("attached") or ()), *(undeclared.get("inline") or ())]
+    listed = [f"not in the stack file: {', '.join(map(str, names))}"] if names else []
+    return [*listed, *(f"not known: {reason}" for reason in found.get("unknown") or ())]
+
+
+def _drift(said: Said) -> str:
+    drift, unknown = said.get("drift", {}).get("drift"), said.get("drift", {}).get("unknown") or ()
+    if not isinstance(drift, list):
+        return ""
+    first = f": {drift[0].get('side')}: {drift[0].get('subject')}{_attribute(drift[0])}" if drift else ""
+    words = [f"{len(drift)} drifted{first}"] if drift else []
+    return "; ".join([*words, *(f"not known: {reason}" for reason in unknown)]) or "no drift"
+
+
+def _attribute(drift: Mapping[str, Any]) -> str:
+    """The first attribute that differs, as it is and as it should be; those of several lines by their name alone."""
+    for each in drift.get("attributes") or ():
+        before, after = (each.get(side) or "(none)" for side in ("before", "after"))
+        values = f": {before} -> {after}"
+        short = len(values) < _SHORT and "\n" not in values
+        return f": {each.get('name')}{values if short else ''}"
+    return ""
+
+
+def _proof(document: object) -> str:
+    """The findings that do not pass, counted, and the codes of those that fail."""
+    findings = document.get("findings") if isinstance(document, Mapping) else None
+    if not isinstance(findings, list):
+        return ""
+    verdicts = [str(each.get("verdict")) for each in findings]
+    counts = [f"{verdicts.count(word)} {word}" for word in ("fail", "unknown", "warn") if word in verdicts]
+    failed = ", ".join(str(each.get("code")) for each in findings if each.get("verdict") == "fail")
+    return ", ".join(counts) + (f": {failed}" if failed else "") or "proven"
+
+
+def _destroyed(said: Said) -> str:
+    gone = said.get("destroyed", {})
+    if not gone:
+        return ""
+    left = gone.get("left") or {}
+    words = (
+        f"{counted(len(gone.get('clusters') or ()), 'cluster')}, {counted(gone.get('resources', 0), 'resource')} gone"
+    )
+    count = len(left.get("leftovers") or ())
+    return f"{words}; {count} left over" if count else words

@@ -31,8 +31,8 @@ from gridbyoc.stack.files import (
     write_atomic,
 )
 from gridbyoc.stack.model import no_values
+from gridbyoc.steps.fleet.find import last_change, runs_of
 from gridbyoc.steps.fleet.model import Member, Verb
-from gridbyoc.steps.fleet.order import last_change, runs_of
 
 DIRECTORY = "_fleet"
 VALID = timedelta(days=1)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from gridbyoc.steps.preflight.clock import CHECKS as CLOCK
 from gridbyoc.steps.preflight.control_plane import CHECKS as CONTROL_PLANE
-from gridbyoc.steps.preflight.disk import CHECKS as DISK
 from gridbyoc.steps.preflight.identity import CHECKS as IDENTITY
+from gridbyoc.steps.preflight.machine import CLOCK_CHECKS, DISK_CHECKS, TERRAFORM_CHECKS
 from gridbyoc.steps.preflight.model import Check, Kind
 from gridbyoc.steps.preflight.offerings import CHECKS as OFFERINGS
 from gridbyoc.steps.preflight.permissions import CHECKS as PERMISSIONS
 from gridbyoc.steps.preflight.policies import CHECKS as POLICIES
 from gridbyoc.steps.preflight.quotas import CHECKS as QUOTAS
-from gridbyoc.steps.preflight.tools import CHECKS as TOOLS
 
 CHECKS: tuple[Check, ...] = (
-    *TOOLS,
-    *DISK,
-    *CLOCK,
+    *TERRAFORM_CHECKS,
+    *DISK_CHECKS,
+    *CLOCK_CHECKS,
     *IDENTITY,
     *PERMISSIONS,
     *POLICIES,

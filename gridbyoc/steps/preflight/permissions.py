@@ -6,9 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from gridbyoc.aws.managed_policies import likely_boundaries
+from gridbyoc.aws import Caller
+from gridbyoc.aws.live_role import likely_boundaries
 from gridbyoc.aws.permissions import (
     PHASES,
+    WITHOUT_BOUNDARY,
     Answer,
     Need,
     Phase,
@@ -18,17 +20,165 @@ from gridbyoc.aws.permissions import (
     principal_of,
     simulate,
 )
-from gridbyoc.aws.permissions.resource_policies import doubted
-from gridbyoc.aws.permissions.terraform import BOUNDARY
+from gridbyoc.aws.permissions.needs import BOUNDARY
+from gridbyoc.aws.permissions.simulate import doubted
+from gridbyoc.aws.readers import Readers
+from gridbyoc.aws.state_bucket import state_version
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.model import S3Backend
 from gridbyoc.stack.regions import HOME_REGIONS
 from gridbyoc.stack.words import Place
-from gridbyoc.steps.preflight.boundary_rule import unnamed_boundary, with_boundary_rules
-from gridbyoc.steps.preflight.certainty import of_the_state, other_credentials, verdict_on
-from gridbyoc.steps.preflight.model import Check, Finding
-from gridbyoc.steps.preflight.permission_kinds import ALLOWED, LOOKING, ORGANIZATION, SIMULATION
-from gridbyoc.steps.preflight.scene import Scene, Shared
+from gridbyoc.steps.preflight.model import Check, Finding, Kind, Scene, Shared
+from gridbyoc.steps.verdict import Verdict
+
+MAKES_ROLE = "iam:CreateRole"
+SIDE_BY_SIDE = 4
+NOT_LISTED = (
+    "; whether it demands a certain permissions boundary on new roles cannot be told: the caller may not call "
+    "iam:ListPolicies"
+)
+
+Ask = Callable[[Need, str], Answer]
+"""The simulator's answer to a need whose request carries this ``iam:PermissionsBoundary``."""
+
+
+def unnamed_boundary(caller: Caller) -> str:
+    """A boundary that a rule accepts only if it accepts any."""
+    return f"arn:{caller.partition}:iam::{caller.account_id}:policy/boundary-that-no-rule-names"
+
+
+def with_boundary_rules(
+    answers: Sequence[Answer], ask: Ask, unnamed: str, own: Callable[[], tuple[str, ...] | None]
+) -> tuple[Answer, ...]:
+    """The answers; a denial of a new role that a boundary would lift says so, and names the boundaries that do.
+
+    ``unnamed``: a boundary that no rule names. ``own``: ARNs of the account's policies, the likely ones first;
+    ``None`` where IAM does not list them.
+    """
+    changed = {answer.need: _with_rule(answer, ask, unnamed, own) for answer in answers if _may_be_a_rule(answer)}
+    return tuple(changed.get(answer.need, answer) for answer in answers)
+
+
+def _may_be_a_rule(answer: Answer) -> bool:
+    """Of the caller's own policies the simulator says whether they ask for a boundary that the request lacks."""
+    new_role = answer.effect == "denied" and answer.need.action == MAKES_ROLE
+    return new_role and (answer.need.condition is not None or answer.by in ("scp", "no boundary"))
+
+
+def _with_rule(answer: Answer, ask: Ask, unnamed: str, own: Callable[[], tuple[str, ...] | None]) -> Answer:
+    given = answer.need.condition[1] if answer.need.condition else ""
+    new_role = replace(answer.need, condition=None)
+
+    def lifts(boundary: str) -> bool:
+        return ask(new_role, boundary).effect == "allowed"
+
+    if not given and lifts(unnamed):
+        return replace(answer, by="no boundary", why=WITHOUT_BOUNDARY)
+    listed = own()
+    tried = [arn for arn in listed or () if arn != given]
+    lifting = Readers(SIDE_BY_SIDE).map(lifts, tried)
+    accepted = tuple(arn for arn, lifted in zip(tried, lifting, strict=True) if lifted)
+    if accepted and given:
+        why = f"a policy demands another permissions boundary on new roles than the stack's, {given}"
+        return replace(answer, by="other boundary", why=why, boundaries=accepted)
+    if accepted:
+        return replace(answer, by="no boundary", why=WITHOUT_BOUNDARY, boundaries=accepted)
+    if answer.by == "scp" and listed is None:
+        return replace(answer, effect="unknown", why=answer.why + NOT_LISTED)
+    return answer
+
+
+def verdict_on(scene: Scene, denied: Iterable[Answer]) -> Verdict:
+    """``fail`` where the run calls one of them for certain, ``warn`` where it may come to that; ``unknown``: none is.
+
+    What the simulator says of service control policies is no proof, and only warns: it leaves their conditions out, or
+    evaluates them with nothing known, and denies what AWS allows (https://github.com/aws/aws-sdk/issues/102).
+    """
+    denied = tuple(denied)
+    proven = [answer.need for answer in denied if answer.by != "scp"]
+    if not proven:
+        return "warn" if denied else "unknown"
+    stands = anything_stands(scene) if any(need.phase in ("plan", "apply") for need in proven) else None
+    return "fail" if any(_called(need, stands, reads_only=scene.reads_only) for need in proven) else "warn"
+
+
+def anything_stands(scene: Scene) -> bool | None:
+    """Whether the stack has been made before; ``None``: that cannot be told.
+
+    A state in S3 is looked for (``s3:HeadObject``), unless it is read with other credentials.
+    """
+    backend = scene.stack.terraform.backend if scene.stack else None
+    if not isinstance(backend, S3Backend):
+        return scene.has_role
+    if other_credentials(scene):
+        return None
+    try:
+        return state_version(scene.session(), backend.bucket, backend.key) is not None
+    except GridbyocError:
+        return None
+
+
+def other_credentials(scene: Scene) -> bool:
+    """Whether the state is read with another profile than the one that is asked about."""
+    if scene.stack is None or not isinstance(scene.stack.terraform.backend, S3Backend):
+        return False
+    return scene.stack.terraform.backend.profile not in (None, scene.stack.aws.profile)
+
+
+def of_the_state(need: Need) -> bool:
+    """Whether a need of plan, apply or destroy is one of the state: all others of these are IAM's."""
+    return need.mandatory and not need.action.startswith("iam:")
+
+
+def _called(need: Need, stands: bool | None, *, reads_only: bool) -> bool:
+    """A role that stands is read, one that does not is made and read, and none is deleted unless it is replaced."""
+    if need.phase == "apply":
+        return stands is False and not reads_only and (of_the_state(need) or ": create" in need.purpose)
+    if need.phase == "plan":
+        return not need.unseen and (stands is True or not reads_only)
+    return need.phase == "state"
+
+
+_SIMULATOR = "https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html"
+
+SIMULATION = Kind(
+    "GBY-P001",
+    "permissions",
+    "simulation",
+    """IAM tells what the caller may do (`iam:SimulatePrincipalPolicy`, and `iam:GetRole` for a session's role). Unknown
+    where the caller may not ask, where IAM is too busy, and for federated users; the run goes on then.""",
+    _SIMULATOR,
+)
+ALLOWED = Kind(
+    "GBY-P002",
+    "permissions",
+    "permission",
+    """What plan, apply and destroy of this stack call in AWS is allowed, and what its state needs. Fails for
+    each action that is proven to be denied and that the run ahead calls for certain: no policy allows it, one
+    denies it, the caller's boundary does not let it through, or a rule demands a permissions boundary on new
+    roles and `role.permissions_boundary` is not set, or to another one. Warns for what is called only where
+    something has to be made, changed or deleted: before a `plan`, for a role that may stand already, and for all
+    that only a destroy needs. Unknown where a condition or a resource's own policy may decide otherwise.""",
+    "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
+)
+LOOKING = Kind(
+    "GBY-P003",
+    "permissions",
+    "permission to look",
+    """What only doctor, verify, resuming and leftovers need is allowed. Warns where it is not: a bootstrap works, and
+    something will be unknown, or not be cleaned up.""",
+    _SIMULATOR,
+)
+ORGANIZATION = Kind(
+    "GBY-P004",
+    "permissions",
+    "organization",
+    """No service control policy (SCP) of the organization denies what plan, apply and destroy of this stack call. Warns
+    for each action that the simulator says one denies, and never fails: of SCPs with conditions the simulator says so
+    of what AWS allows (https://github.com/aws/aws-sdk/issues/102, https://github.com/aws/aws-cli/issues/10525).""",
+    "https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps.html",
+)
+
 
 CALL = "iam:SimulatePrincipalPolicy"
 WITH_MFA = {"aws:MultiFactorAuthPresent": "true"}

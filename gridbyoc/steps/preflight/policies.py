@@ -7,15 +7,14 @@ from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import Any
 
-from gridbyoc.aws.managed_policies import ManagedPolicy, managed_policies, policies_per_role
-from gridbyoc.aws.permissions.document import MANAGED_POLICY_LIMIT, policy_size
+from gridbyoc.aws.live_role import ManagedPolicy, managed_policies, policies_per_role
+from gridbyoc.aws.permissions.model import MANAGED_POLICY_LIMIT, policy_size
+from gridbyoc.stack.defaults import managed_policies_of, statements_of
 from gridbyoc.stack.model import PolicyStatement, Role
 from gridbyoc.stack.regions import partition_of
-from gridbyoc.stack.role_defaults import managed_policies_of, statements_of
-from gridbyoc.stack.rules.policies import SUCCESSORS
+from gridbyoc.stack.rules.role import SUCCESSORS
 from gridbyoc.stack.words import Place, nearest
-from gridbyoc.steps.preflight.model import Check, Finding, Kind
-from gridbyoc.steps.preflight.scene import Scene
+from gridbyoc.steps.preflight.model import Check, Finding, Kind, Scene
 from gridbyoc.steps.verdict import Verdict
 from gridbyoc.vendors import VENDORS, facts_of
 

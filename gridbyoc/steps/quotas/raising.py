@@ -9,8 +9,7 @@ from typing import Literal
 from gridbyoc.aws import AwsSession
 from gridbyoc.aws.quotas import Increase, open_request, read_limit, read_request, request_increase
 from gridbyoc.errors import AwsCredentialsError, AwsError
-from gridbyoc.steps.quotas.needs import RECOMMENDED_VCPUS
-from gridbyoc.steps.quotas.review import QuotaRow
+from gridbyoc.steps.quotas.review import RECOMMENDED_VCPUS, QuotaRow
 
 LONGEST_PAUSE = 60.0
 GROWTH = 1.5

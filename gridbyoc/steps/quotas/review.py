@@ -2,14 +2,167 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from gridbyoc.aws.quotas import AccountQuotas, QuotaReading
+from gridbyoc.aws import AwsSession
+from gridbyoc.aws.quotas import AccountQuotas, QuotaReading, open_request, read_quotas
 from gridbyoc.aws.quotas import Increase as Increase  # what draws the rows gets it here
-from gridbyoc.stack.service_quotas import QuotaCode, console_link
-from gridbyoc.steps.quotas.needs import NOTHING, RECOMMENDED, RECOMMENDED_VCPUS, ROOM, Need
+from gridbyoc.errors import AwsError
+from gridbyoc.stack.defaults import INSTANCE_TYPES, managed_policies_of, statements_of
+from gridbyoc.stack.model import ClusterSpec, DialectName, InstanceType, Role, Stack
+from gridbyoc.stack.service_quotas import ON_DEMAND, SPOT, QuotaCode, console_link, quota_by_code, vcpu_quota
+from gridbyoc.stack.words import minute
+from gridbyoc.steps.background import Background
+from gridbyoc.steps.preflight.model import Scene
 from gridbyoc.steps.verdict import Verdict
+from gridbyoc.vendors import facts_of
+
+GROUPS, LAUNCH_CONFIGURATIONS = "L-CDE20ADC", "L-6B80B8FA"
+ROLES, POLICIES, PER_ROLE = "L-FE177D64", "L-E95E4862", "L-0DA4ABF3"
+VPCS, ADDRESSES, GATEWAYS = "L-F678F1CE", "L-0263D0A3", "L-FE5A380F"
+BUCKETS, EKS = "L-DC2B2D3D", "L-1194D53C"
+FIXED = (GROUPS, LAUNCH_CONFIGURATIONS, ROLES, POLICIES, PER_ROLE, VPCS, ADDRESSES, GATEWAYS, EKS, BUCKETS)
+"""The quotas that every cluster needs, whatever its instance types."""
+
+MARKETS = (ON_DEMAND, SPOT)
+RECOMMENDED_VCPUS = 1000
+RECOMMENDED = {GROUPS: 800}
+ROOM = {VPCS: 5, BUCKETS: 5}
+"""The service's guide: limits of "1000+" for every instance family and of 800 Auto Scaling groups; room for 5 VPCs and
+5 buckets."""
+
+PER_CLUSTER = {ROLES: 15, POLICIES: 15, VPCS: 1, ADDRESSES: 1, GATEWAYS: 1, EKS: 1, BUCKETS: 1}
+"""Of each new cluster. Roles and policies as in the guide; one VPC, EKS cluster and bucket are what one cluster is made
+of; one NAT gateway with its address is the least that a VPC with private subnets has, and only the least is proven."""
+
+
+OWN_LIST = ", of the control plane's own list, which works without"
+
+OFFERED = "`gridbyoc doctor --only offerings` names types that can be had."
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What must be free of a quota. ``words`` say what for; ``soft`` is a need whose shortage only warns.
+
+    ``unsure`` says why it may be more than ``headroom``, which is then the least it can be; ``advice`` what to do then.
+    """
+
+    headroom: int = 0
+    words: str = ""
+    soft: bool = False
+    unsure: str = ""
+    advice: str = ""
+
+
+NOTHING = Need()
+
+
+def types_of(spec: ClusterSpec, dialect: DialectName) -> tuple[InstanceType, ...]:
+    """A cluster's instance types; the control plane's own list where none is named (Lightning's is not known)."""
+    if spec.instance_types:
+        return spec.instance_types
+    return tuple(InstanceType(name) for name in facts_of(dialect).default_instance_types)
+
+
+def quotas_of(types: Iterable[str]) -> tuple[QuotaCode, ...]:
+    """The quotas to look at for clusters of these instance types: the fixed ones, then theirs by market."""
+    named = [vcpu_quota(name, market) for market in MARKETS for name in types]
+    return (*(quota_by_code(code) for code in FIXED), *dict.fromkeys(quota for quota in named if quota))
+
+
+def fixed_needs(clusters: Sequence[ClusterSpec], dialect: DialectName, has_role: bool | None) -> dict[str, Need]:
+    """Of the quotas in ``FIXED``, for ``clusters``, none of which stands yet.
+
+    ``has_role`` ``False``: the stack's role is to be made, too (the guide's 15 hold it); ``None``: that is not known,
+    and a shortage only warns.
+    """
+    count = len(clusters)
+    needs = {
+        code: Need(each * count, f"{each * count} for {_clusters(count)}")
+        for code, each in PER_CLUSTER.items()
+        if count
+    }
+    groups = sum(len(types_of(spec, dialect)) * len(MARKETS) for spec in clusters)
+    if groups:
+        needs[GROUPS] = Need(groups, f"one for each instance type and market of {_clusters(count)}", soft=True)
+    if not count and has_role is not True:
+        role = Need(1, "the stack's role", soft=has_role is None)
+        needs |= {ROLES: role, POLICIES: role}
+    return needs
+
+
+def per_role_need(role: Role, has_role: bool | None) -> Need:
+    """How many managed policies the stack's role is given: those listed, and its own."""
+    if has_role:
+        return NOTHING
+    return Need(
+        len(managed_policies_of(role)) + bool(statements_of(role)),
+        "the policies of the stack's role",
+        soft=has_role is None,
+    )
+
+
+def vcpu_needs(
+    clusters: Sequence[ClusterSpec], dialect: DialectName, vcpus: Mapping[str, int] | None, why: str = ""
+) -> dict[str, Need]:
+    """By quota code. Each cluster must be able to start the largest of its types in every family group and market.
+
+    On-demand, what it keeps running (``overprovisioned_ondemand_count``) comes on top. Without ``vcpus`` one vCPU is
+    the least there can be, and ``why`` says why they are not known. A cluster that names no types works without some of
+    the control plane's own: these needs are soft.
+    """
+    parts: dict[str, list[Need]] = {}
+    for spec in clusters:
+        for market in MARKETS:
+            for code, types in _by_quota(types_of(spec, dialect), market).items():
+                need = _cluster_need(types, market, vcpus, why)
+                named = need if spec.instance_types else replace(need, words=f"{need.words}{OWN_LIST}", soft=True)
+                parts.setdefault(code, []).append(named)
+    return {code: _sum(needs) for code, needs in parts.items()}
+
+
+def _by_quota(types: Iterable[InstanceType], market: str) -> dict[str, list[InstanceType]]:
+    found: dict[str, list[InstanceType]] = {}
+    for item in types:
+        quota = vcpu_quota(item.name, market)
+        if quota:
+            found.setdefault(quota.code, []).append(item)
+    return found
+
+
+def _cluster_need(types: Sequence[InstanceType], market: str, vcpus: Mapping[str, int] | None, why: str) -> Need:
+    names = ", ".join(item.name for item in types)
+    if vcpus is None:
+        return Need(1, names, unsure=f"The vCPUs of {names} could not be read: {why}")
+    offered = [item for item in types if item.name in vcpus]
+    if not offered:
+        return Need(0, names, unsure=f"The region does not offer {names}.", advice=OFFERED)
+    largest = max(offered, key=lambda item: vcpus[item.name])
+    kept = [item for item in offered if item.overprovisioned_ondemand_count and market == ON_DEMAND]
+    more = sum(item.overprovisioned_ondemand_count * vcpus[item.name] for item in kept)
+    words = [f"{largest.name} {vcpus[largest.name]}"]
+    words += [f"{item.overprovisioned_ondemand_count} {item.name} kept running" for item in kept]
+    return Need(vcpus[largest.name] + more, ", ".join(words))
+
+
+def _sum(every: Sequence[Need]) -> Need:
+    """Of what clusters name, all of it; what is soft counts where nothing else does."""
+    needs = [need for need in every if not need.soft] or every
+    return Need(
+        sum(need.headroom for need in needs),
+        ", ".join(dict.fromkeys(need.words for need in needs)) + (f", {len(needs)} clusters" if len(needs) > 1 else ""),
+        soft=all(need.soft for need in needs),
+        unsure=" ".join(dict.fromkeys(need.unsure for need in needs if need.unsure)),
+        advice=" ".join(dict.fromkeys(need.advice for need in needs if need.advice)),
+    )
+
+
+def _clusters(count: int) -> str:
+    return "the new cluster" if count == 1 else f"{count} new clusters"
+
 
 UNITS = {
     "L-CDE20ADC": ("group", "groups"),
@@ -116,3 +269,162 @@ def _renamed(row: QuotaRow) -> QuotaRow:
         return row
     why = f"AWS calls {row.quota.code} {name!r} now; it was {row.quota.name!r}."
     return replace(row, verdict="warn" if row.verdict == "pass" else row.verdict, why=f"{row.why} {why}".strip())
+
+
+def quota_rows(scene: Scene) -> tuple[QuotaRow, ...]:
+    """A row for every quota that the scene's clusters run into; raises only where there are no AWS credentials.
+
+    Without a stack file nothing is needed: the rows tell what there is, for the instance types of a starter.
+    """
+    session = scene.session()
+    names = wanted_types(scene)
+    reading = Background(lambda: read_quotas(session, quotas_of(names), names))
+    scene.listed()  # asked meanwhile
+    account = reading.result()
+    if scene.stack is None:
+        return tuple(_numbers(row) for row in review(account, {}))
+    rows = review(account, _needs(scene, scene.stack, account))
+    return _with_pending(session, (_spot_alone(row, rows, names) for row in rows))
+
+
+def _needs(scene: Scene, stack: Stack, account: AccountQuotas) -> dict[str, Need]:
+    """By quota code. Where a cluster may stand already that the control plane cannot be asked about, all is soft.
+
+    Without a role of the stack none can.
+    """
+    new, dialect = scene.new_clusters(), stack.control_plane.type
+    needs = fixed_needs(new, dialect, scene.has_role)
+    needs |= vcpu_needs(new, dialect, account.vcpus, account.vcpus_why)
+    if scene.listed() is None and scene.has_role is not False:
+        needs = {code: replace(need, soft=True) for code, need in needs.items()}
+    if stack.terraform.module is None:  # another module gives the role what it likes
+        needs[PER_ROLE] = per_role_need(stack.role, scene.has_role)
+    return needs
+
+
+def _spot_alone(row: QuotaRow, rows: Iterable[QuotaRow], names: Iterable[str]) -> QuotaRow:
+    """A shortage on the spot market alone: a cluster works without, where its machines can be started on demand."""
+    if row.verdict != "fail" or row.quota.market != SPOT:
+        return row
+    counterparts = {vcpu_quota(name) for name in names if vcpu_quota(name, SPOT) == row.quota}
+    if any(other.quota in counterparts and other.verdict == "fail" for other in rows):
+        return row
+    return replace(row, verdict="warn", why=f"{row.why} Such machines start on demand, and not as spot.".strip())
+
+
+def wanted_types(scene: Scene) -> tuple[str, ...]:
+    """The instance types of every cluster of the scene, each once."""
+    if scene.stack is None:
+        return INSTANCE_TYPES
+    dialect: DialectName = scene.stack.control_plane.type
+    return tuple(dict.fromkeys(item.name for spec in scene.wanted for item in types_of(spec, dialect)))
+
+
+def without_quota(scene: Scene) -> tuple[tuple[str, str], ...]:
+    """The instance types of the stack file that AWS names no vCPU quota for, each with the market."""
+    names = wanted_types(scene) if scene.stack else ()
+    return tuple((name, market) for name in names for market in MARKETS if vcpu_quota(name, market) is None)
+
+
+def _numbers(row: QuotaRow) -> QuotaRow:
+    """Where nothing is needed the numbers are all there is: what could not be read is unknown."""
+    why = row.reading.limit.why if row.limit is None else row.reading.use.why
+    return replace(row, verdict="unknown", why=why) if row.limit is None or row.in_use is None else row
+
+
+def _with_pending(session: AwsSession, rows: Iterable[QuotaRow]) -> tuple[QuotaRow, ...]:
+    """What is short, with the request for it that is open already."""
+    found = tuple(rows)
+    short = [row for row in found if row.verdict == "fail"]
+    if not short:
+        return found
+    looking = {row.quota.code: Background(partial(_pending, session, row)) for row in short}
+    pending = {code: look.result() for code, look in looking.items()}
+    return tuple(replace(row, pending=pending.get(row.quota.code)) for row in found)
+
+
+def _pending(session: AwsSession, row: QuotaRow) -> Increase | None:
+    """Whether a request is open is beside the point of the row: where it cannot be told, nothing is said."""
+    try:
+        return open_request(session, row.quota)
+    except AwsError:
+        return None
+
+
+NO_QUOTA = "Look for it among EC2's quotas in the console of Service Quotas."
+
+
+def no_quota_words(instance_type: str, market: str) -> str:
+    """That nothing can be said about a type."""
+    return f"AWS names no {market} quota that {instance_type} counts against"
+
+
+def read_words(row: QuotaRow) -> str:
+    """``limit 5 vCPUs, 0 in use``; what could not be read says so, and why."""
+    limit = f"limit {row.amount(row.limit)}" if row.limit is not None else "limit not known"
+    use = f"{row.in_use} in use" if row.in_use is not None else "use not known"
+    return f"{limit}, {use}" + (f". {row.why}" if row.why else "")
+
+
+def needed_words(row: QuotaRow) -> str:
+    """``8 vCPUs (g4dn.xlarge 4, 1 g4dn.xlarge kept running)``, and the guide's advice where it is more."""
+    if not row.need.headroom:
+        return "nothing more"
+    at_least = "at least " if row.needed is None or row.need.unsure else ""
+    amount = row.amount(row.need.headroom) + " free" if row.needed is None else row.amount(row.needed)
+    advice = ""
+    if row.recommended and row.recommended > max(row.needed or 0, row.limit or 0):
+        advice = f"; the guide recommends {row.recommended}"
+    return f"{at_least}{amount} ({row.need.words}){advice}"
+
+
+def fix_words(row: QuotaRow) -> str:
+    """What to do about a shortage, with both commands; that a request is open already, if one is."""
+    if row.verdict == "unknown":
+        return (
+            row.need.advice
+            or "Allow the call, or run again where it was throttled; `gridbyoc quotas` shows the numbers."
+        )
+    if row.pending is not None:
+        return pending_words(row.pending, row.needed)
+    if row.needed is None or row.limit is None or row.needed <= row.limit or not row.need.headroom:
+        return "" if row.verdict == "pass" else f"Look at {row.console} whether it still counts the same."
+    if row.reading.limit.adjustable is False:
+        return f"AWS does not raise this quota ({row.console}): free some of it, or take another account or region."
+    return f"`gridbyoc quotas request --code {row.quota.code}`, or `{aws_command(row, row.needed)}`; {row.console}"
+
+
+def aws_command(row: QuotaRow, desired: int) -> str:
+    """The AWS CLI's command that asks for ``desired``."""
+    return (
+        f"aws service-quotas request-service-quota-increase --service-code {row.quota.service} "
+        f"--quota-code {row.quota.code} --desired-value {desired} --region {row.region}"
+    )
+
+
+def pending_words(request: Increase, needed: int | None) -> str:
+    """An open request, and whether it is enough."""
+    case = f", case {request.case_id}" if request.case_id else ""
+    since = f" since {minute(request.created)}" if request.created else ""
+    words = f"A request for {whole(request.desired)} is open{since} ({request.status}{case})"
+    if needed is not None and request.desired < needed:
+        return f"{words}, which is not enough: once it is decided, ask again with `gridbyoc quotas request`."
+    return f"{words}; `gridbyoc quotas status` shows it."
+
+
+def quota_facts(row: QuotaRow) -> dict[str, object]:
+    """The numbers of a row, for JSON."""
+    return {
+        "service": row.quota.service,
+        "quota_code": row.quota.code,
+        "quota_name": row.reading.limit.name or row.quota.name,
+        "region": row.region,
+        "limit": row.limit,
+        "in_use": row.in_use,
+        "headroom": row.need.headroom,
+        "needed": row.needed,
+        "recommended": row.recommended,
+        "adjustable": row.reading.limit.adjustable,
+        "pending": row.pending.id if row.pending else None,
+        "console": row.console,
+    }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import visible
 
 Change = Mapping[str, Any]
@@ -130,3 +133,98 @@ def drifted(shown: Mapping[str, Any]) -> tuple[Change, ...]:
 def _body(change: Change) -> Mapping[str, Any]:
     found = change.get("change")
     return found if isinstance(found, dict) else {}
+
+
+def changed_outside(shown: Mapping[str, Any]) -> tuple[str, ...]:
+    """The addresses, from ``terraform show -json`` of a saved plan.
+
+    Terraform also reports as drift what only it computes (a policy's count of attachments, after each apply). So an
+    attribute counts that has moved and that the plan sets, or a resource that is gone.
+    """
+    moved = {str(each.get("address")): each for each in drifted(shown)}
+    planned = ((str(change.get("address")), change) for change in resource_changes(shown))
+    return tuple(at for at, change in planned if at in moved and _undoes(moved[at], change))
+
+
+def _undoes(drift: Change, planned: Change) -> bool:
+    return "delete" in actions_of(drift) or bool(_moved(drift) & _moved(planned))
+
+
+def _moved(change: Change) -> set[str]:
+    before, after = before_of(change), after_of(change)
+    moved = {name for name in {*before, *after} if _value(before.get(name)) != _value(after.get(name))}
+    return moved - unknowns(change)
+
+
+def _value(value: object) -> object:
+    """Tags that are none are ``null`` in the state of the apply that made them, and ``{}`` when they are read."""
+    return None if value in ("", [], {}) else value
+
+
+SENSITIVE = "(sensitive)"
+SHORTEST = 4
+"""Characters. A shorter text cannot be told from a word; it is masked only where it stands as an external id."""
+_NOT_A_LETTER = re.compile(r"[^a-z]")
+
+
+def names_external_id(key: str) -> bool:
+    """Whether a key is one of an external id: ``sts:ExternalId``, ``external_id``, ``previous_external_ids``."""
+    return "externalid" in _NOT_A_LETTER.sub("", key.lower())
+
+
+def masked(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """``value`` with every external id in it masked, also in documents that stand in it as text."""
+    if isinstance(value, dict):
+        return {key: SENSITIVE if names_external_id(key) else masked(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [masked(inner) for inner in value]
+    found = document_in(value)
+    return value if found is None else json.dumps(masked(found), ensure_ascii=False)
+
+
+def document_in(value: object) -> Any:  # noqa: ANN401 - any JSON value
+    """The JSON object or list that a text holds; ``None`` for any other value."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+
+
+def secrets_in(shown: Mapping[str, Any]) -> list[Secret]:
+    """Sensitive outputs, and every external id of any resource, from ``terraform show -json`` of a saved plan."""
+    changes = (*all_changes(shown), *drifted(shown))
+    texts = {text for change in changes for side in (before_of, after_of) for text in _ids(side(change))}
+    texts |= set(_sensitive_outputs(shown))
+    return [Secret(text) for text in sorted(texts) if len(text) >= SHORTEST]
+
+
+def _ids(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts(inner) if names_external_id(str(key)) else _ids(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _ids(inner)
+    elif (found := document_in(value)) is not None:
+        yield from _ids(found)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def _sensitive_outputs(shown: Mapping[str, Any]) -> Iterator[str]:
+    outputs = shown.get("output_changes")
+    for name, change in outputs.items() if isinstance(outputs, dict) else ():
+        for side in ("before", "after"):
+            value = change.get(side) if isinstance(change, dict) else None
+            if isinstance(value, str) and (names_external_id(name) or change.get(f"{side}_sensitive")):
+                yield value

@@ -1,0 +1,186 @@
+"""Which external ids a role's trust policy accepts, and whether AWS lets the control plane assume the role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from botocore.exceptions import ClientError
+
+from gridbyoc.aws.live_role import DENIED_CODES, decoded
+from gridbyoc.aws.policy import assume_request, evaluate, parse_policy, some_principal_of
+from gridbyoc.aws.policy.evaluate import ASSUME, EXTERNAL_ID, action_matches
+from gridbyoc.aws.policy.model import Selection
+from gridbyoc.aws.policy.parse import PolicyDocumentError
+from gridbyoc.aws.session import AwsSession, domain_errors, error_code
+from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError, TrustError
+from gridbyoc.stack.external_id import EXTERNAL_ID_FORM
+from gridbyoc.stack.secret import Secret
+
+
+def accepted_external_ids(session: AwsSession, role_arn: str) -> frozenset[Secret]:
+    """Every external id that the live trust policy accepts (``iam:GetRole``); none without a role.
+
+    Raises ``AwsError``, also where the caller may not read the role, or its trust policy is not a JSON object.
+    """
+    name = role_arn.rsplit("/", 1)[-1]
+    with domain_errors(f"The role {name} could not be read"):
+        try:
+            document: Any = session.iam().get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+        except ClientError as error:
+            if error_code(error) == "NoSuchEntity":
+                return frozenset()
+            raise
+    try:
+        return frozenset(_accepted(decoded(document)))
+    except ValueError:
+        raise AwsError(
+            f"Which external ids the role {name} accepts could not be read.",
+            why="Its trust policy is not a JSON object.",
+            fix="Look at it in the IAM console, and put it right.",
+            rerun=SAFE_NOTHING_DONE,
+        ) from None
+
+
+def external_ids_in(document: object) -> frozenset[Secret]:
+    """Every external id that a trust policy accepts, in the forms that botocore hands it over; none of anything else.
+
+    Accepted is what an Allow of ``sts:AssumeRole`` asks for with ``StringEquals``, letter by letter: a policy variable
+    or a wildcard is no external id, whoever says that a cluster holds it.
+    """
+    try:
+        return frozenset(_accepted(decoded(document)))
+    except ValueError:
+        return frozenset()
+
+
+def external_ids_written(document: object) -> frozenset[Secret]:
+    """Every text that stands under ``sts:ExternalId`` anywhere in a document, accepted or not: for hiding it."""
+    if isinstance(document, Mapping):
+        own = (
+            each
+            for key, values in document.items()
+            if str(key).lower() == EXTERNAL_ID.lower()
+            for each in _listed(values)
+        )
+        inner = (each for value in document.values() for each in external_ids_written(value))
+        return frozenset((*(Secret(each) for each in own if isinstance(each, str)), *inner))
+    return (
+        frozenset(each for value in document for each in external_ids_written(value))
+        if isinstance(document, list)
+        else frozenset()
+    )
+
+
+def _accepted(policy: Mapping[str, Any]) -> Iterator[Secret]:
+    for statement in _listed(policy.get("Statement")):
+        if not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
+            continue
+        actions = Selection(tuple(map(str, _listed(statement.get("Action")))))
+        if action_matches(actions, ASSUME).holds is False:
+            continue
+        equals = _object(_object(statement.get("Condition")).get("StringEquals"))
+        for key, values in equals.items():
+            if str(key).lower() == EXTERNAL_ID.lower():
+                texts = (str(each) for each in _listed(values) if isinstance(each, (str, int)))
+                yield from (Secret(each) for each in texts if EXTERNAL_ID_FORM.fullmatch(each))
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: object) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What was found: ``admitted``, or ``unknown`` where the caller may not read the role or it cannot be told."""
+
+    verdict: Literal["admitted", "unknown"]
+    detail: str
+
+
+def await_trust(
+    session: AwsSession,
+    role_arn: str,
+    external_id: Secret,
+    trusted_account_id: str,
+    *,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+    timeout: float = 60.0,
+) -> Trust:
+    """Read the role (``iam:GetRole``) until its trust policy admits ``trusted_account_id`` with ``external_id``.
+
+    A new role takes seconds to be visible everywhere, so it is asked again with growing pauses for ``timeout``
+    seconds; then ``TrustError``. A caller that may not read the role gets ``unknown``, and so does a policy that looks
+    at what is not known here (an address, an organisation): only proof blocks.
+    """
+    began = clock()
+    pause = 0.5
+    while True:
+        trouble = _trouble(session, role_arn, external_id, trusted_account_id)
+        if isinstance(trouble, Trust):
+            return trouble
+        if clock() - began + pause > timeout:
+            raise TrustError(
+                f"The role {role_arn} does not admit the control plane.",
+                why=trouble,
+                fix="Run `gridbyoc plan` to see what differs from the stack file, then `gridbyoc bootstrap`.",
+            )
+        sleep(pause)
+        pause = min(pause * 2, 8.0)
+
+
+def role_is_gone(session: AwsSession, role_arn: str) -> bool:
+    """Whether IAM knows no role of that name any more (``iam:GetRole``); false for a caller that may not look.
+
+    Raises ``AwsError`` where AWS cannot be asked.
+    """
+    name = role_arn.rsplit("/", 1)[-1]
+    with domain_errors(f"The role {name} could not be read"):
+        try:
+            session.iam().get_role(RoleName=name)
+        except ClientError as error:
+            if error_code(error) == "NoSuchEntity":
+                return True
+            if error_code(error) not in DENIED_CODES:
+                raise
+    return False
+
+
+def _trouble(session: AwsSession, role_arn: str, external_id: Secret, account_id: str) -> Trust | str:
+    name = role_arn.rsplit("/", 1)[-1]
+    with domain_errors(f"The role {name} could not be read"):
+        try:
+            role = session.iam().get_role(RoleName=name)["Role"]
+        except ClientError as error:
+            if error_code(error) == "NoSuchEntity":
+                return "IAM does not know the role (yet)."
+            if error_code(error) in DENIED_CODES:
+                return Trust("unknown", "the caller may not read the role (iam:GetRole)")
+            raise
+    if role["Arn"] != role_arn:
+        return f"IAM knows this name as {role['Arn']}."
+    return _judged(role["AssumeRolePolicyDocument"], role_arn, external_id, account_id)
+
+
+def _judged(document: object, role_arn: str, external_id: Secret, account_id: str) -> Trust | str:
+    try:
+        policy = parse_policy(decoded(document), name="the trust policy", kind="trust")
+    except ValueError:
+        return "Its trust policy is not a JSON object."
+    except PolicyDocumentError as error:
+        return error.what
+    actor = some_principal_of(account_id, role_arn.split(":")[1])
+    decision = evaluate((policy,), assume_request(role_arn, actor, (external_id.reveal(),)))
+    if decision.effect == "denied":
+        return f"Account {account_id} may not assume it with the external id. {decision.why}"
+    if decision.effect == "unknown":
+        return Trust("unknown", decision.why)
+    return Trust("admitted", f"account {account_id} may assume it with the external id")

@@ -1,0 +1,224 @@
+"""Pipelines for CI engines that run gridbyoc as a team would by hand. Text only."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.render import quoting
+from gridbyoc.render.module import AUDIENCES
+from gridbyoc.render.templates import data_dir, template_environment
+from gridbyoc.stack.model import DialectName
+from gridbyoc.stack.regions import partition_of
+from gridbyoc.vendors import facts_of
+
+_PATH = re.compile(r"(?!-)[A-Za-z0-9._/@+=,:-]+")
+"""The same as `gridbyoc fleet matrix` hands to jobs: a word of a shell as it is."""
+_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
+_BRANCH = re.compile(r"(?!.*(//|\.\.|/\.|\.lock(/|$)))[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}(?<![./])")
+"""A branch's name without what is a wildcard in a filter: https://git-scm.com/docs/git-check-ref-format"""
+_WORDS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_CRON_FIELD = r"(\*|[0-9]{1,2}(-[0-9]{1,2})?)(/[0-9]{1,2})?"
+_CRON = re.compile(rf"{_CRON_FIELD}(,{_CRON_FIELD})*( {_CRON_FIELD}(,{_CRON_FIELD})*){{4}}")
+_CLAUSE = r"(==|>=|<=|~=|!=|<|>)[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?"
+_VERSIONS = re.compile(rf"{_CLAUSE}(,{_CLAUSE})*")
+_PYTHON = re.compile(r"3\.[1-9][0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineStack:
+    """One stack as a pipeline sees it: ``file`` is its path from the repository's root, with ``/``.
+
+    ``own_address``: the stack file names a control plane that is not the service's own. The jobs may send the key
+    there only where a setting of the engine, which no pull request changes, names it as well.
+    """
+
+    name: str
+    file: str
+    region: str
+    control_plane: DialectName = "grid"
+    own_address: bool = False
+
+    @property
+    def slug(self) -> str:
+        """The name as a part of a job's id: letters, digits and ``-`` alone."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name)
+
+    @property
+    def audience(self) -> str:
+        """What a job's token is made out for: STS in the partition of the stack's region."""
+        return AUDIENCES.get(partition_of(self.region) or "aws", "sts.amazonaws.com")
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """The inputs of every engine's template. ``runner`` is the label of the machines that run the jobs, empty for the
+    engine's own default; ``fleet`` are the paths of ``gridbyoc fleet matrix`` where the stacks are looked up each time.
+
+    ``UsageError`` for a value that could be read as anything but itself.
+    """
+
+    stacks: tuple[PipelineStack, ...]
+    version_spec: str
+    branch: str = "main"
+    environment: str = "production"
+    runner: str = ""
+    drift_schedule: str = "23 3 * * *"
+    python_version: str = "3.13"
+    fleet: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check each value once, here, for all engines."""
+        _check(_VERSIONS, "--version-spec", self.version_spec, "a version, such as ==1.2.3, or >=1.2,<2")
+        _check(_BRANCH, "--branch", self.branch, "a branch's name, such as main, without wildcards")
+        _check(_WORDS, "--environment", self.environment, "letters, digits, `_`, `.` and `-`, such as production")
+        _check(_CRON, "--drift-schedule", self.drift_schedule, "five fields of cron in digits, such as '23 3 * * *'")
+        _check(_PYTHON, "--python-version", self.python_version, "a version of Python, such as 3.13")
+        if self.runner:
+            _check(_WORDS, "--runner", self.runner, "one label: letters, digits, `_`, `.` and `-`")
+        for path in self.fleet:
+            _check(_PATH, "The path", path, "letters, digits and `._/@+=,:-`")
+        for stack in self.stacks:
+            _check_stack(stack)
+        _check_unique([stack.slug for stack in self.stacks], [stack.name for stack in self.stacks])
+
+    @property
+    def requirement(self) -> str:
+        """What pip installs: the tool with its own Terraform, so that the jobs need no other."""
+        return f"gridbyoc[embedded]{self.version_spec}"
+
+
+def check_path(path: str) -> None:
+    """``UsageError`` for a path that a job's script would not read as one word, or that leaves the repository."""
+    _check(_PATH, "The path", path, "letters, digits and `._/@+=,:-`")
+    if path.startswith("/") or ".." in path.split("/"):
+        raise _wrong(f"The path {path!r} leaves the current directory.", "Run this at the repository's root.")
+
+
+def _check_stack(stack: PipelineStack) -> None:
+    check_path(stack.file)
+    _check(_NAME, "The stack's name", stack.name, "what the stack file's schema allows")
+    _check(_REGION, "The region", stack.region, "an AWS region")
+
+
+def _check_unique(slugs: list[str], names: list[str]) -> None:
+    twice = [names[i] for i, slug in enumerate(slugs) if Counter(slugs)[slug] > 1]
+    if twice:
+        raise _wrong(f"The names of these stacks are too much alike: {', '.join(twice)}.", "Rename one of them.")
+
+
+def _check(form: re.Pattern[str], what: str, value: str, wanted: str) -> None:
+    if form.fullmatch(value) is None:
+        raise _wrong(f"{what} {value!r} cannot stand in a pipeline.", f"Give {wanted}.")
+
+
+def _wrong(what: str, fix: str) -> UsageError:
+    return UsageError(what, fix=fix, rerun=SAFE_NOTHING_DONE)
+
+
+EngineName = Literal["github", "gitlab", "make", "jenkins", "argo"]
+CREDENTIALS = {"grid": "GRID", "lightning": "LIGHTNING"}
+"""Dialect → how the names of its two credentials in the environment begin: ``..._USER_ID`` and ``..._API_KEY``."""
+LONGEST_CRON_NAME = 52
+"""Characters of a CronWorkflow's name: its workflows get a time behind it.
+https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#cron-job-limitations"""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A CI engine: where its file lies in a repository, what to do with it, and the sign that begins a comment there.
+
+    ``ignores`` are the settings that mean nothing to it.
+    """
+
+    name: EngineName
+    path: str
+    next: str
+    ignores: frozenset[str] = frozenset()
+    mark: str = "#"
+
+    @property
+    def first_line(self) -> str:
+        """How the first line of a file of ours begins."""
+        return f"{self.mark} Written by `gridbyoc pipeline {self.name}`"
+
+
+_ALL_BUT_STACKS = frozenset(
+    {"fleet", "runner", "branch", "environment", "drift_schedule", "python_version", "version_spec"}
+)
+ENGINES: dict[str, Engine] = {
+    engine.name: engine
+    for engine in (
+        Engine("github", ".github/workflows/gridbyoc.yml", "Make its three environments", frozenset({"fleet"})),
+        Engine("gitlab", ".gitlab-ci.gridbyoc.yml", "Include it in .gitlab-ci.yml", frozenset({"fleet"})),
+        Engine("make", "make/gridbyoc.mk", "Add `include make/gridbyoc.mk` to your Makefile", _ALL_BUT_STACKS),
+        Engine("jenkins", "Jenkinsfile.gridbyoc", "Make a multibranch job of it", frozenset({"fleet"}), "//"),
+        Engine("argo", "argo/gridbyoc.yaml", "Make what it names, then apply it", frozenset({"runner"})),
+    )
+}
+
+
+def render_pipeline(engine: Engine, settings: PipelineSettings, again: Sequence[str] = ()) -> str:
+    """The pipeline's text, its end a line feed. ``again``: the command line that writes it again, for its head.
+
+    ``UsageError`` for a value that the engine's language has no form for.
+    """
+    environment = template_environment(
+        finalize=quoting.only_quoted,
+        filters={name: getattr(quoting, name) for name in _FILTERS},
+        # Jinja's own braces are GitHub's, GitLab's and Argo's as well.
+        syntax={
+            **{"variable_start_string": "[[", "variable_end_string": "]]"},
+            **{"block_start_string": "[%", "block_end_string": "%]"},
+            **{"comment_start_string": "[#", "comment_end_string": "#]"},
+        },
+    )
+    environment.globals |= {"script": script, "object_name": object_name, "ids": CREDENTIALS, "address": address}
+    template = environment.get_template(f"pipelines/{engine.name}.j2")
+    files = [stack.file for stack in settings.stacks] or ["gridbyoc.yaml"]
+    try:
+        return head(engine, again) + template.render(settings=settings, stacks=settings.stacks, files=files)
+    except ValueError as error:
+        text = f"This cannot be written for {engine.name}: {error}."
+        raise UsageError(text, fix="Rename the file.", rerun=SAFE_NOTHING_DONE) from None
+
+
+_FILTERS = ("yaml", "github", "literal", "gitlab", "argo", "groovy", "make", "comment", "word")
+
+
+def head(engine: Engine, again: Sequence[str]) -> str:
+    """The first lines: whose file this is, and how to write it again. ``is_ours`` knows a file by them."""
+    command = quoting.comment(shlex.join(["gridbyoc", "pipeline", engine.name, *again]))
+    return f"{engine.first_line}: change its options, not this file.\n{engine.mark} Again: {command}\n"
+
+
+def is_ours(engine: Engine, text: str) -> bool:
+    """Whether a file was written by this."""
+    return text.startswith(engine.first_line)
+
+
+def script(name: str, indent: int) -> quoting.Quoted:
+    """A Python program out of the templates' directory, each line but the first moved ``indent`` blanks in."""
+    text = (data_dir("templates") / "pipelines" / name).read_text(encoding="utf-8").rstrip("\n")
+    return quoting.Quoted(text.replace("\n", "\n" + " " * indent).replace(" " * indent + "\n", "\n"))
+
+
+def address(stack: PipelineStack) -> str:
+    """The variable that names the control plane's address."""
+    return facts_of(stack.control_plane).address.variable
+
+
+def object_name(text: str) -> str:
+    """A Kubernetes object's name made of ``text``, short enough for a CronWorkflow."""
+    name = f"gridbyoc-{text}"
+    if len(name) <= LONGEST_CRON_NAME:
+        return name
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{name[: LONGEST_CRON_NAME - 9].rstrip('-')}-{digest}"

@@ -1,0 +1,188 @@
+"""What a pipeline's platform reads: workflow commands and files, each in the form that the platform documents."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from gridbyoc.errors import Problem, StackError
+from gridbyoc.stack.words import plain_text, printable
+from gridbyoc.steps.events import FindingMade
+
+if TYPE_CHECKING:
+    from gridbyoc.steps.plan import Plan
+
+
+SECTIONS = {
+    "file": "The file as a whole: YAML, unknown keys at the top.",
+    "version": "The format's version.",
+    "name": "The stack's name.",
+    "protect": "Whether the stack may be destroyed.",
+    "aws": "Where the role is made.",
+    "role": "The IAM role: trust, policies, boundary, tags.",
+    "clusters": "The clusters and their instance types.",
+    "control_plane": "The control plane's address and dialect.",
+    "terraform": "State, module and provider.",
+}
+"""Section → what its rules are about."""
+
+
+def rule_of(level: str, problem: Problem) -> str:
+    """``GBY-S001.clusters``; a warning is ``GBY-S001.clusters.warning``."""
+    section = problem.path.partition(".")[0].partition("[")[0]
+    found = section if section in SECTIONS else "file"
+    return f"{StackError.code}.{found}{'' if level == 'error' else '.warning'}"
+
+
+def finding_text(finding: FindingMade) -> str:
+    """A preflight finding in a sentence or two: what was found, and what to do."""
+    return f"{finding.check}: {finding.read}. {finding.fix}".strip()
+
+
+def mask_command(value: str) -> str:
+    """The command that hides ``value`` in the job's log from here on. It shows the value itself to the runner."""
+    return f"::add-mask::{_data(value)}"
+
+
+def annotation(level: str, message: str, *, file: str = "", line: int | None = None, title: str = "") -> str:
+    """An annotation: ``level`` is error, warning or notice."""
+    given = {"file": file, "line": str(line) if line and file else "", "title": title}
+    properties = ",".join(f"{name}={_property(value)}" for name, value in given.items() if value)
+    return f"::{level}{' ' if properties else ''}{properties}::{_shown(message)}"
+
+
+def problem_annotation(level: str, problem: Problem, path: str) -> str:
+    """A stack problem at its line; ``path`` is the file from the repository's root, empty where it is in none."""
+    where = f"{problem.path}: " if problem.path else ""
+    hint = f" ({problem.hint})" if problem.hint else ""
+    return annotation(level, f"{where}{problem.message}{hint}", file=path, line=problem.line, title="gridbyoc validate")
+
+
+def level_of(finding: FindingMade) -> str:
+    """The level of a finding's annotation."""
+    return {"fail": "error", "warn": "warning"}.get(finding.verdict, "notice")
+
+
+def finding_annotation(finding: FindingMade, path: str) -> str:
+    """A preflight finding at the line of the stack file that it is about; ``path`` as for a problem."""
+    return annotation(level_of(finding), finding_text(finding), file=path, line=finding.line, title=finding.code)
+
+
+def output_lines(values: Mapping[str, str], *, delimiter: Callable[[], str] = lambda: uuid.uuid4().hex) -> str:
+    """Job outputs for ``$GITHUB_OUTPUT``, in the form whose end no value can fake: a delimiter made anew each time."""
+    text = ""
+    for name, value in values.items():
+        mark = f"gridbyoc_{delimiter()}"
+        while mark in value:
+            mark = f"gridbyoc_{delimiter()}"
+        text += f"{name}<<{mark}\n{value}\n{mark}\n"
+    return text
+
+
+def _shown(text: str) -> str:
+    """What a person reads: nothing in it steers a terminal, or reorders the text on a page."""
+    return _data(plain_text(text))
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _shown(text).replace(":", "%3A").replace(",", "%2C")
+
+
+TERRAFORM_REPORT = "gridbyoc-terraform-report.json"
+"""``artifacts: reports: terraform``"""
+CODE_QUALITY = "gridbyoc-code-quality.json"
+"""``artifacts: reports: codequality``"""
+
+
+def terraform_report(plan: Plan) -> dict[str, int]:
+    """How much would be created, updated and deleted, on both sides; a replacement is a deletion and a creation."""
+    terraform = plan.terraform
+    clusters = [change.action for change in plan.clusters]
+    return {
+        "create": (terraform.add if terraform else 0) + clusters.count("create"),
+        "update": (terraform.change if terraform else 0) + clusters.count("update"),
+        "delete": (terraform.destroy if terraform else 0) + clusters.count("delete"),
+    }
+
+
+def code_quality(problems: Sequence[tuple[str, Problem, str]]) -> list[dict[str, Any]]:
+    """An issue for each problem: its level, the problem, and the file from the repository's root."""
+    return [
+        {
+            "description": printable(f"{f'{problem.path}: ' if problem.path else ''}{problem.message}"),
+            "check_name": rule_of(level, problem),
+            "fingerprint": fingerprint(problem, path),
+            "severity": "blocker" if level == "error" else "minor",
+            "location": {"path": path or problem.file, "lines": {"begin": problem.line or 1}},
+        }
+        for level, problem, path in problems
+    ]
+
+
+def finding_issues(findings: Sequence[tuple[FindingMade, str]]) -> list[dict[str, Any]]:
+    """The same for preflight findings: each with its file from the repository's root. A check is its code."""
+    return [
+        {
+            "description": printable(finding_text(finding)),
+            "check_name": finding.code,
+            "fingerprint": _digest(path, finding.path, finding.code, finding.check),
+            "severity": {"fail": "blocker", "warn": "minor"}.get(finding.verdict, "info"),
+            "location": {"path": path or finding.file, "lines": {"begin": finding.line or 1}},
+        }
+        for finding, path in findings
+    ]
+
+
+def fingerprint(problem: Problem, path: str) -> str:
+    """The same for the same problem, wherever in the file it has moved to."""
+    return _digest(path, problem.path, problem.message)
+
+
+def _digest(*parts: str) -> str:
+    text = "\0".join(parts)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+
+def sarif(problems: Sequence[tuple[str, Problem, str]], *, version: str) -> dict[str, Any]:
+    """A log with one run. A problem: its level (error, warning), itself, and its file from the repository's root."""
+    used = sorted({rule_of(level, problem) for level, problem, _ in problems})
+    driver = {
+        "name": "gridbyoc",
+        "semanticVersion": version,
+        "rules": [{"id": rule, "shortDescription": {"text": SECTIONS[rule.split(".")[1]]}} for rule in used],
+    }
+    results = [_result(level, problem, path, used) for level, problem, path in problems]
+    return {
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
+    }
+
+
+def _result(level: str, problem: Problem, path: str, rules: Sequence[str]) -> dict[str, Any]:
+    rule = rule_of(level, problem)
+    where = f"{problem.path}: " if problem.path else ""
+    hint = f" ({problem.hint})" if problem.hint else ""
+    place: dict[str, Any] = {
+        "artifactLocation": {"uri": quote((path or problem.file).encode("utf-8", "surrogateescape"))}
+    }
+    if problem.line:
+        place["region"] = {"startLine": problem.line}
+    return {
+        "ruleId": rule,
+        "ruleIndex": rules.index(rule),
+        "level": level,
+        "message": {"text": printable(f"{where}{problem.message}{hint}")},
+        "locations": [{"physicalLocation": place}],
+        "partialFingerprints": {"gridbyocProblem/v1": fingerprint(problem, path)},
+    }
