@@ -76,7 +76,7 @@ Variables = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class FeedRequest:
     """Whose credentials are wanted: ``profile`` is the stack's, ``backend`` the one that the backend names itself."""
 
     profile: str | None = None
@@ -97,7 +97,7 @@ class CredentialFeed:
         self,
         environ: Mapping[str, str],
         home: Path,
-        asked: Asked,
+        asked: FeedRequest,
         open_session: Callable[[str | None], AwsSession],
     ) -> None:
         self._environ = environ

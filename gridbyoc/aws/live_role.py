@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
-from gridbyoc.aws.readers import Readers
+from gridbyoc.aws.concurrency import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 from gridbyoc.errors import SAFE_NOTHING_DONE, TrustError
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from gridbyoc.aws.concurrency import Readers
 from gridbyoc.aws.offerings import type_facts
-from gridbyoc.aws.readers import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 from gridbyoc.errors import AwsError
 from gridbyoc.stack.service_quotas import (

@@ -27,7 +27,7 @@ from botocore.exceptions import (
 
 from gridbyoc.aws.credential_process import BoundedProcess, process_timeout
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, AwsError
-from gridbyoc.errors.cards import AWS_CARDS, ENDPOINTS, card_for, carrying, without_secrets
+from gridbyoc.errors.cards import AWS_CARDS, ENDPOINTS, card_for, with_known_failure, without_secrets
 
 if TYPE_CHECKING:
     import boto3
@@ -195,7 +195,7 @@ def retrieving(core: CoreSession | None, method: str = "") -> Iterator[None]:
             raise AwsError(f"{what}.", why=without_secrets(str(error)), fix=fix, rerun=SAFE_NOTHING_DONE) from None
         why, fix = explained(error, looked)
         found = AwsCredentialsError(f"{what}.", why=without_secrets(why), fix=fix, rerun=SAFE_NOTHING_DONE)
-        raise carrying(found, card_for(f"{error} {why}", AWS_CARDS), keep=True) from None
+        raise with_known_failure(found, card_for(f"{error} {why}", AWS_CARDS), keep=True) from None
 
 
 def _looked(core: CoreSession | None, method: str) -> Looked:
@@ -226,7 +226,7 @@ def _not_given(what: str, error: ClientError, looked: Looked) -> AwsError:
     said = without_secrets(f"{code}: {error.response.get('Error', {}).get('Message', '')}")
     why, fix = (said, help_for_code(code)) if code in CREDENTIAL_CODES else refused_role(looked, said)
     found = AwsCredentialsError(f"{what}.", why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
-    return carrying(found, card_for(said, AWS_CARDS), keep=True)
+    return with_known_failure(found, card_for(said, AWS_CARDS), keep=True)
 
 
 @contextmanager
@@ -257,7 +257,7 @@ def _unparsable(error: Exception) -> bool:
 def _with_card(error: AwsError, operation: str = "") -> AwsError:
     """The error under its card; a fix that fits botocore's own error stays."""
     error.why = without_secrets(error.why)
-    return carrying(error, card_for(error.why, AWS_CARDS, known={"action": operation}), keep=not operation)
+    return with_known_failure(error, card_for(error.why, AWS_CARDS, known={"action": operation}), keep=not operation)
 
 
 def _unanswered(what: str, error: Exception) -> AwsError:

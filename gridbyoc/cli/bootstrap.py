@@ -15,10 +15,10 @@ from gridbyoc.cli.running import brief_option, choices_options, open_run, prefli
 
 if TYPE_CHECKING:
     from gridbyoc.stack.model import Stack
+    from gridbyoc.steps.options import BootstrapOptions, EditBody
     from gridbyoc.steps.report import Report
     from gridbyoc.steps.review.review import Review
     from gridbyoc.steps.run import Checks, Choices
-    from gridbyoc.steps.wishes import EditBody, Wishes
 
 
 class Yes(NamedTuple):
@@ -60,11 +60,13 @@ def bootstrap(
     sides and the file are as the last run left them, it is done in about a second. STACK_FILE is $GRIDBYOC_STACK or
     gridbyoc.yaml where none is given; - reads standard input.
     """
-    from gridbyoc.steps.wishes import Wishes
+    from gridbyoc.steps.options import BootstrapOptions
 
     editor = _editor(app) if edit_before_creation else None
     choices = replace(choices, checks=checks, refresh=refresh)
-    carry_out(app, stack_file, overrides, choices, Yes(yes, yes_destroy), Wishes(editor, rollback), brief=brief)
+    carry_out(
+        app, stack_file, overrides, choices, Yes(yes, yes_destroy), BootstrapOptions(editor, rollback), brief=brief
+    )
 
 
 def carry_out(
@@ -73,14 +75,14 @@ def carry_out(
     overrides: tuple[str, ...],
     choices: Choices,
     yes: Yes,
-    wishes: Wishes,
+    wishes: BootstrapOptions,
     *,
     brief: bool = False,
     alter: Callable[[Stack], Stack] | None = None,
     verb: str = "bootstrap",
 ) -> None:
     """Run a bootstrap of ``stack_file`` (as ``alter`` makes it) under its lock, as ``verb``, and show its report."""
-    from gridbyoc.steps.wishes import Approval
+    from gridbyoc.steps.options import Approval
 
     approval = Approval(yes.create_and_change, yes.destroy, lambda review: ask(app, review, brief=brief))
     with open_run(app, stack_file, overrides, verb, choices) as run:

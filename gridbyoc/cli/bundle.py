@@ -55,7 +55,7 @@ def apply(
     from gridbyoc.steps.bundle.apply import apply_bundle
     from gridbyoc.steps.bundle.file import bundle_key
     from gridbyoc.steps.bundle.make import read_bundle
-    from gridbyoc.steps.wishes import Approval
+    from gridbyoc.steps.options import Approval
 
     bundle = read_bundle(read_file(app, file), bundle_key(app.environ))
     approval = Approval(yes, yes_destroy, lambda review: ask(app, review, brief=brief))

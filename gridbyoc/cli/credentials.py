@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gridbyoc.aws import AwsSession, Caller
     from gridbyoc.aws.credential_source import CredentialSource
     from gridbyoc.stack.model import Stack
-    from gridbyoc.steps.credentials import Asked, Doomed, Found
+    from gridbyoc.steps.credentials import Found, UserArguments, UserDeletion
 
 
 USES = ("all", "plan", "bootstrap", "destroy", "doctor", "verify", "leftovers", "state-init")
@@ -148,7 +148,7 @@ def delete_user(
     asked = _asked(name, options)
     session, _, caller = _account(app, stack_file, profile, asked)
 
-    def approve(doomed: Doomed) -> bool:
+    def approve(doomed: UserDeletion) -> bool:
         _tell(app, "This would be done, for good:", doomed.lines)
         return yes_destroy or app.confirm("Delete this?", flag="--yes-destroy")
 
@@ -175,7 +175,7 @@ def _session(app: App, stack_file: str | None, profile: str | None, new: str = "
 
 
 def _account(
-    app: App, stack_file: str | None, profile: str | None, asked: Asked
+    app: App, stack_file: str | None, profile: str | None, asked: UserArguments
 ) -> tuple[AwsSession, Stack | None, Caller]:
     from gridbyoc.aws import caller_identity, guard_account
     from gridbyoc.steps.credentials import check
@@ -187,8 +187,8 @@ def _account(
     return session, stack, caller
 
 
-def _asked(name: str, options: Mapping[str, Any]) -> Asked:
-    from gridbyoc.steps.credentials import Asked
+def _asked(name: str, options: Mapping[str, Any]) -> UserArguments:
+    from gridbyoc.steps.credentials import UserArguments
 
     uses, full_access = options.get("uses", ()), options.get("iam_full_access", False)
     if uses and full_access:
@@ -197,7 +197,7 @@ def _asked(name: str, options: Mapping[str, Any]) -> Asked:
     wrong = next((key for key, separator, _ in tags if not separator), None)
     if wrong is not None:
         raise UsageError(f"--tag {wrong}: there is no =.", fix="Write KEY=VALUE.", rerun=SAFE_NOTHING_DONE)
-    return Asked(
+    return UserArguments(
         name,
         path=options["path"],
         tags={key: value for key, _, value in tags},

@@ -12,7 +12,7 @@ from gridbyoc.cli.running import choices_options, open_run
 from gridbyoc.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.destroy import Destroyed, Doomed
+    from gridbyoc.steps.destroy import Destroyed, DestroyPlan
     from gridbyoc.steps.run import Choices
 
 
@@ -59,7 +59,7 @@ def _show(app: App, stack: str, done: Destroyed) -> None:
     show_found(app, stack, done.left)
 
 
-def _ask(app: App, stack: str, doomed: Doomed) -> bool:
+def _ask(app: App, stack: str, doomed: DestroyPlan) -> bool:
     from gridbyoc.show.leftovers import leftover_rows
     from gridbyoc.show.markdown import plain_table
 

@@ -17,7 +17,7 @@ from gridbyoc.aws.policy.parse import PolicyDocumentError
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, pass_app
 from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError, UsageError
-from gridbyoc.errors.cards import CARDS, Card
+from gridbyoc.errors.cards import CARDS, KnownFailure
 from gridbyoc.steps.preflight.catalogue import KINDS
 from gridbyoc.steps.preflight.model import Kind
 from gridbyoc.steps.verify import QUESTIONS, Question
@@ -104,7 +104,7 @@ VERIFY_REMEDY = (
 )
 
 
-def of_card(card: Card) -> Explanation:
+def of_card(card: KnownFailure) -> Explanation:
     """A failure card, with words in capitals where a message would tell the names."""
     known = card.filled({})
     return Explanation(card.code, "failure", known.title, known.cause, known.fix, card.rerun)

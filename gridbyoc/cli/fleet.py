@@ -16,7 +16,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, Interrupte
 
 if TYPE_CHECKING:
     from gridbyoc.steps.fleet.model import Member, Verb
-    from gridbyoc.steps.fleet.run import FleetReport, Wanted
+    from gridbyoc.steps.fleet.run import FleetOptions, FleetReport
 
 
 @command("matrix", short_help="Write the shards of a CI engine's matrix.")
@@ -131,10 +131,10 @@ def _command(verb: str) -> click.Command:
     return Command(verb, params=[*_own(verb), *taken], callback=callback, help=_help(verb, line), short_help=line)
 
 
-def _wanted(verb: str, options: tuple[str, ...], given: Mapping[str, Any]) -> Wanted:
-    from gridbyoc.steps.fleet.run import Wanted
+def _wanted(verb: str, options: tuple[str, ...], given: Mapping[str, Any]) -> FleetOptions:
+    from gridbyoc.steps.fleet.run import FleetOptions
 
-    return Wanted(
+    return FleetOptions(
         _verb(verb),
         options,
         jobs=given["jobs"],
@@ -219,7 +219,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 - as above
     return f"{value:.3f}s" if isinstance(value, float) else str(value)
 
 
-def _run(app: App, paths: tuple[str, ...], wanted: Wanted) -> int:
+def _run(app: App, paths: tuple[str, ...], wanted: FleetOptions) -> int:
     import time
 
     from gridbyoc.cli.running import now

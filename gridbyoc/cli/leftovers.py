@@ -15,7 +15,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, ExitStatus
 
 if TYPE_CHECKING:
     from gridbyoc.aws.leftovers import Leftover, Patience
-    from gridbyoc.steps.leftovers import Found, Wanted
+    from gridbyoc.steps.leftovers import Found, LeftoversRequest
     from gridbyoc.steps.run import Run
 
 
@@ -65,13 +65,13 @@ def leftovers(
 
     Without --delete it only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
-    from gridbyoc.steps.leftovers import Wanted, parse_tags
+    from gridbyoc.steps.leftovers import LeftoversRequest, parse_tags
     from gridbyoc.steps.run import Choices
 
     if (delete_data or yes_destroy) and not delete_:
         raise UsageError("--delete-data and --yes-destroy need --delete.", rerun=SAFE_NOTHING_DONE)
     pairs, keys = parse_tags(tags)
-    wanted = Wanted(names=_checked(names), tags=pairs, keys=keys)
+    wanted = LeftoversRequest(names=_checked(names), tags=pairs, keys=keys)
     with open_run(app, stack_file, overrides, "leftovers", Choices(url=url), lock=delete_) as run:
         patience = _patience(timeout, poll_interval) if delete_ else None
         found = _work(app, run, wanted, patience, yes_destroy=yes_destroy, delete_data=delete_data)
@@ -80,7 +80,7 @@ def leftovers(
 
 
 def _work(
-    app: App, run: Run, wanted: Wanted, patience: Patience | None, *, yes_destroy: bool, delete_data: bool
+    app: App, run: Run, wanted: LeftoversRequest, patience: Patience | None, *, yes_destroy: bool, delete_data: bool
 ) -> Found:
     """Find; with ``patience`` show, ask and delete as well."""
     from gridbyoc.steps.leftovers import delete_leftovers, find_leftovers, mark_data, open_account

@@ -85,7 +85,7 @@ def plan(
     if unencrypted and not out:
         raise UsageError("--unencrypted is about a bundle, and no --out says where.", rerun=SAFE_NOTHING_DONE)
     key = key_for(app, unencrypted=unencrypted) if out else None
-    asked = Asked(out, stack_file, url, overrides, key, reporting, brief)
+    asked = PlanOutputs(out, stack_file, url, overrides, key, reporting, brief)
     reading = replace(checks, reads_only=True) if checks else None
     with open_run(app, stack_file, overrides, "plan", Choices(terraform_bin, url, checks=reading)) as run:
         found = _made(app, asked.reporting.watching(run), asked)
@@ -93,7 +93,7 @@ def plan(
     return int(ExitStatus.CHANGES_PENDING) if exit_code and found.plan.has_changes else int(ExitStatus.DONE)
 
 
-class Asked(NamedTuple):
+class PlanOutputs(NamedTuple):
     """What a plan shall leave behind: a bundle in ``out``, reports; and of which stack file."""
 
     out: str | None
@@ -105,7 +105,7 @@ class Asked(NamedTuple):
     brief: bool
 
 
-def _made(app: App, run: Run, asked: Asked) -> Review:
+def _made(app: App, run: Run, asked: PlanOutputs) -> Review:
     """Plan, and while the saved plan is there: look into it, put it into a bundle."""
     from gridbyoc.stack.files import remove, write_atomic
     from gridbyoc.stack.model import LocalBackend
@@ -131,7 +131,7 @@ def _made(app: App, run: Run, asked: Asked) -> Review:
             remove(made.saved)
 
 
-def _show(app: App, found: Review, asked: Asked) -> None:
+def _show(app: App, found: Review, asked: PlanOutputs) -> None:
     from gridbyoc.show.markdown import width_of
     from gridbyoc.show.plan import plan_lines, review_object
 

@@ -28,7 +28,7 @@ from gridbyoc.errors import (
 if TYPE_CHECKING:
     from gridbyoc.aws.quotas import Increase
     from gridbyoc.steps.events import Emit
-    from gridbyoc.steps.preflight.model import Scene
+    from gridbyoc.steps.preflight.model import PreflightContext
     from gridbyoc.steps.quotas.raising import Ask, Patience
     from gridbyoc.steps.quotas.review import QuotaRow
 
@@ -126,14 +126,14 @@ def _count(requests: Sequence[Increase]) -> str:
     return counted(len(requests), "request") if requests else "no requests"
 
 
-def _scene(app: App, stack_file: str | None, url: str | None) -> Scene:
+def _scene(app: App, stack_file: str | None, url: str | None) -> PreflightContext:
     """``gridbyoc quotas --stack FILE request`` means the same as with the option at the end."""
     parent = click.get_current_context().parent
     before = parent.params if parent else {}
     return open_scene(app, stack_file or before.get("stack_file"), url=url or before.get("url"))
 
 
-def _guarded(scene: Scene) -> str:
+def _guarded(scene: PreflightContext) -> str:
     """The caller's account; it must be the one that the stack is for."""
     from gridbyoc.aws import guard_account
 
@@ -142,13 +142,13 @@ def _guarded(scene: Scene) -> str:
     return caller.account_id
 
 
-def _read(scene: Scene) -> tuple[str, tuple[QuotaRow, ...]]:
+def _read(scene: PreflightContext) -> tuple[str, tuple[QuotaRow, ...]]:
     from gridbyoc.steps.quotas.review import quota_rows
 
     return _guarded(scene), quota_rows(scene)
 
 
-def _show_rows(app: App, scene: Scene, account: str, rows: Sequence[QuotaRow], *, blocked: bool) -> None:
+def _show_rows(app: App, scene: PreflightContext, account: str, rows: Sequence[QuotaRow], *, blocked: bool) -> None:
     from gridbyoc.show.quotas import quota_advice, quota_table, quotas_object
     from gridbyoc.steps.quotas.review import without_quota
 
@@ -186,7 +186,7 @@ STATUS = "`gridbyoc quotas status` shows where the requests stand."
 
 
 def planned(
-    app: App, scene: Scene, rows: Sequence[QuotaRow], codes: Sequence[str], *, recommended: bool
+    app: App, scene: PreflightContext, rows: Sequence[QuotaRow], codes: Sequence[str], *, recommended: bool
 ) -> tuple[Ask, ...]:
     """What is to be asked for, with the requests that are open already; what is left out is said on stderr."""
     from gridbyoc.steps.quotas.raising import asks, look_up
@@ -213,7 +213,7 @@ def untold_of(rows: Sequence[QuotaRow], codes: Sequence[str]) -> tuple[str, ...]
     return tuple(row.quota.code for row in chosen if row.verdict == "unknown")
 
 
-def filed(app: App, scene: Scene, asks: Sequence[Ask], *, yes: bool) -> tuple[Ask, ...]:
+def filed(app: App, scene: PreflightContext, asks: Sequence[Ask], *, yes: bool) -> tuple[Ask, ...]:
     """The asks with what AWS said to each; ``ApprovalRequiredError`` where nobody approves."""
     from gridbyoc.steps.quotas.raising import file
 
@@ -245,7 +245,12 @@ def _approved(app: App) -> bool:
 
 
 def finish(
-    app: App, scene: Scene, account: str, asks: Sequence[Ask], patience: Patience | None, untold: Sequence[str] = ()
+    app: App,
+    scene: PreflightContext,
+    account: str,
+    asks: Sequence[Ask],
+    patience: Patience | None,
+    untold: Sequence[str] = (),
 ) -> None:
     """Wait, where there is ``patience`` to; show what came of it; ``QuotaRefusedError``, ``QuotaUndecidedError``.
 
@@ -274,7 +279,7 @@ def finish(
         tell_next(app, "quotas request" if waiting else "quotas granted")
 
 
-def _refuse(scene: Scene, asks: Sequence[Ask]) -> None:
+def _refuse(scene: PreflightContext, asks: Sequence[Ask]) -> None:
     """Raise for what AWS did not take, cannot raise, or has decided against."""
     from gridbyoc.steps.quotas.raising import granted
 
@@ -294,7 +299,7 @@ def _refuse(scene: Scene, asks: Sequence[Ask]) -> None:
     )
 
 
-def _followed(app: App, scene: Scene, asks: Sequence[Ask], patience: Patience) -> tuple[Ask, ...]:
+def _followed(app: App, scene: PreflightContext, asks: Sequence[Ask], patience: Patience) -> tuple[Ask, ...]:
     """The asks with their requests as they stand in the end; an interrupt leaves them to AWS."""
     from gridbyoc.show import renderer
     from gridbyoc.steps.events import Note

@@ -55,12 +55,12 @@ def report(
 
     Only reads, needs no lock, and leaves nothing behind but the page (docs/reading.md).
     """
-    from gridbyoc.steps.page import Wanted, gather
+    from gridbyoc.steps.page import PageOptions, gather
     from gridbyoc.steps.run import Choices
 
     with open_run(app, stack_file, overrides, "report", Choices(terraform_bin, url), lock=False) as run:
         target = _target(app, out or f"gridbyoc-{run.stack.name}.html", force=force)
-        page = gather(run, Wanted(not no_checks, deadline))
+        page = gather(run, PageOptions(not no_checks, deadline))
     if app.json:
         from gridbyoc.show.page.html import page_object
 

@@ -45,16 +45,16 @@ def rotate(
     goes once no cluster runs through it. Whatever else the file has pending is carried out as well, as the plan shows.
     Killed anywhere, `rotate` or `bootstrap` goes on.
     """
-    from gridbyoc.steps.wishes import Wishes
+    from gridbyoc.steps.options import BootstrapOptions
 
     approved = Yes(yes, yes_destroy)
     if role:
-        wishes = Wishes(new_role=True)
+        wishes = BootstrapOptions(new_role=True)
         carry_out(app, stack_file, overrides, choices, approved, wishes, brief=brief, verb="rotate")
         return
     file = _rotatable_file(load_stack(app, stack_file, overrides))
     mark = now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    wishes = Wishes(needs_role=True, approved=lambda: _record(app, file, mark))
+    wishes = BootstrapOptions(needs_role=True, on_approved=lambda: _record(app, file, mark))
     carry_out(
         app, stack_file, overrides, choices, approved, wishes,
         brief=brief, alter=lambda stack: _marked(stack, mark), verb="rotate",

@@ -19,7 +19,7 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.options import default_stack_file, read_stack, url_option
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.preflight.model import Scene
+    from gridbyoc.steps.preflight.model import PreflightContext
     from gridbyoc.steps.run import Checks, Choices, Run
 
 
@@ -167,7 +167,7 @@ def open_run(
     from gridbyoc.stack.files import make_private_dir
     from gridbyoc.steps.journal import JOURNAL, Journal
     from gridbyoc.steps.lock import hold
-    from gridbyoc.steps.run import Outside, Run
+    from gridbyoc.steps.run import Environment, Run
 
     loaded = read_stack(app, stack_file, overrides)
     # Loads what renders a root; a stack file that is refused does without.
@@ -182,11 +182,11 @@ def open_run(
     if work_dir.exists():
         check_work_dir(work_dir)
     view = renderer(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
-    outside = Outside(app.environ, app.home, view, time.monotonic, time.sleep)
+    outside = Environment(app.environ, app.home, view, time.monotonic, time.sleep)
     journal = Journal(work_dir / JOURNAL, now, uuid.uuid4().hex[:12])
     run = Run(stack, work_dir, outside, choices, journal, origin=loaded.origin)
     if not lock:
-        from gridbyoc.steps.scratch import scratch_run
+        from gridbyoc.steps.private_copy import scratch_run
 
         with view, scratch_run(run) as reading:
             yield reading
@@ -201,7 +201,9 @@ def now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def open_scene(app: App, stack_file: str | None, *, url: str | None, terraform_bin: str | None = None) -> Scene:
+def open_scene(
+    app: App, stack_file: str | None, *, url: str | None, terraform_bin: str | None = None
+) -> PreflightContext:
     """A scene in which nothing has been asked yet; ``StackError`` for a stack file that is not valid."""
     from gridbyoc.control_plane import connect
     from gridbyoc.stack.model import ControlPlane

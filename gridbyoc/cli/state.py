@@ -50,9 +50,9 @@ def init(
     is there already is put right, and nothing in it that is in order is touched. Moves no state: `state migrate` does.
     """
     from gridbyoc.steps.run import Choices
-    from gridbyoc.steps.state_migrate import Asked, init_state
+    from gridbyoc.steps.state_migrate import BucketRequest, init_state
 
-    asked = Asked(bucket, key, region, kms_key_id)
+    asked = BucketRequest(bucket, key, region, kms_key_id)
     with open_run(app, stack_file, overrides, "state init", Choices()) as run:
         ready = init_state(run, asked, lambda proposal: yes or _ask_init(app, proposal))
     show_ready(app, stack_file, ready)

@@ -33,7 +33,7 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ClusterIdentity:
     """What the cluster must be to be ours."""
 
     name: str
@@ -41,7 +41,7 @@ class Wanted:
     secrets: tuple[Secret, ...] = ()
 
 
-def create_once(api: Calls, wanted: Wanted, sleep: Callable[[float], None]) -> Created:
+def create_once(api: Calls, wanted: ClusterIdentity, sleep: Callable[[float], None]) -> Created:
     """Look the name up, send, and after an unclear answer look again before anything is sent a second time.
 
     Raises ``ClusterConflictError`` (somebody else's), ``ControlPlaneError`` (refused, or its name is still being
@@ -62,7 +62,7 @@ def create_once(api: Calls, wanted: Wanted, sleep: Callable[[float], None]) -> C
     raise _given_up(lost, wanted)
 
 
-def _post(api: Calls, wanted: Wanted, *, first: bool) -> Created | ControlPlaneError:
+def _post(api: Calls, wanted: ClusterIdentity, *, first: bool) -> Created | ControlPlaneError:
     """The cluster, or the error that leaves open whether there is one; what is refused for good is raised."""
     try:
         return Created(api.post(), adopted=False)
@@ -79,7 +79,9 @@ def _post(api: Calls, wanted: Wanted, *, first: bool) -> Created | ControlPlaneE
     raise _name_taken(wanted, failure) if failure.http_status == 409 else failure
 
 
-def _look(api: Calls, wanted: Wanted, failure: ControlPlaneError, sleep: Callable[[float], None]) -> Cluster | None:
+def _look(
+    api: Calls, wanted: ClusterIdentity, failure: ControlPlaneError, sleep: Callable[[float], None]
+) -> Cluster | None:
     """Our cluster, or ``None`` once it is clear that there is none; ``UnclearAnswerError`` if no look succeeded."""
     pauses = LOOKS_AFTER_LOST_ANSWER if _may_have_arrived(failure) else LOOKS_AFTER_LOST_ANSWER[1:2]
     clear = False
@@ -93,7 +95,7 @@ def _look(api: Calls, wanted: Wanted, failure: ControlPlaneError, sleep: Callabl
 
 
 def _looks(
-    api: Calls, wanted: Wanted, pauses: tuple[float, ...], sleep: Callable[[float], None]
+    api: Calls, wanted: ClusterIdentity, pauses: tuple[float, ...], sleep: Callable[[float], None]
 ) -> Iterator[Cluster | ControlPlaneError | None]:
     for pause in pauses:
         sleep(pause)
@@ -114,7 +116,7 @@ def _may_have_arrived(failure: ControlPlaneError) -> bool:
     return isinstance(failure, LostAnswerError) or not isinstance(failure, ControlPlaneUnreachableError)
 
 
-def _ours(cluster: Cluster | None, wanted: Wanted) -> Cluster | None:
+def _ours(cluster: Cluster | None, wanted: ClusterIdentity) -> Cluster | None:
     """``cluster`` if it may be adopted; ``None`` if the name is free; raises if it is taken."""
     if cluster is None or cluster.phase is Phase.DELETED:
         return None
@@ -131,7 +133,7 @@ def _ours(cluster: Cluster | None, wanted: Wanted) -> Cluster | None:
     return cluster
 
 
-def _name_taken(wanted: Wanted, failure: ControlPlaneError) -> ClusterConflictError:
+def _name_taken(wanted: ClusterIdentity, failure: ControlPlaneError) -> ClusterConflictError:
     return ClusterConflictError(
         f"The control plane says that the name {wanted.name} is taken, by a cluster that this account does not see.",
         http_status=failure.http_status,
@@ -141,7 +143,7 @@ def _name_taken(wanted: Wanted, failure: ControlPlaneError) -> ClusterConflictEr
     )
 
 
-def _given_up(failure: ControlPlaneError | None, wanted: Wanted) -> ControlPlaneError:
+def _given_up(failure: ControlPlaneError | None, wanted: ClusterIdentity) -> ControlPlaneError:
     if failure is not None and not _may_have_arrived(failure):
         return failure
     return UnclearAnswerError(

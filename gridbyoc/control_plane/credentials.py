@@ -173,7 +173,7 @@ class LoggedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class DefaultCluster:
     """The default cluster set; ``overridden_by`` is what ``GRID_CLUSTER_ID`` says, where it says something else."""
 
     cluster: Cluster
@@ -273,7 +273,7 @@ LOGIN_QUERY: Mapping[DialectName, tuple[tuple[str, str], ...]] = {
 """What the guide's client asks for while it logs in, recorded; today's API has no such filters."""
 
 
-def set_context(registrar: Registrar, name: str, *, environ: Mapping[str, str], home: Path) -> Context:
+def set_context(registrar: Registrar, name: str, *, environ: Mapping[str, str], home: Path) -> DefaultCluster:
     """Make the cluster of that name the default one: its id goes into ``~/.grid/settings.json`` (other keys kept).
 
     ``ClusterNotFoundError`` where there is none, ``ControlPlaneError`` where it is being deleted.
@@ -289,7 +289,7 @@ def set_context(registrar: Registrar, name: str, *, environ: Mapping[str, str], 
         raise ControlPlaneError(f"Cluster {name} is being deleted.", fix="Choose another.", rerun=SAFE_NOTHING_DONE)
     update_user_file(settings_path(home), {"context": cluster.id})
     winner = environ.get(CONTEXT_VARIABLE) or None
-    return Context(cluster, settings_path(home), winner if winner != cluster.id else None)
+    return DefaultCluster(cluster, settings_path(home), winner if winner != cluster.id else None)
 
 
 def current_context(environ: Mapping[str, str], home: Path) -> str | None:

@@ -18,7 +18,7 @@ from gridbyoc.errors import (
     ControlPlaneError,
     ControlPlaneUnreachableError,
 )
-from gridbyoc.errors.cards import card_for_answer, carrying
+from gridbyoc.errors.cards import card_for_answer, with_known_failure
 from gridbyoc.stack.secret import Secret
 
 JsonObject = dict[str, Any]
@@ -33,7 +33,7 @@ class LostAnswerError(ControlPlaneUnreachableError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """One HTTP answer, read to its end. Header names are in lower case."""
 
     status: int
@@ -47,7 +47,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestContext:
     """What was asked, for the words of an error. ``cluster_id``: the call was about that one cluster."""
 
     url: str
@@ -72,7 +72,7 @@ def json_object(body: bytes) -> JsonObject | None:
     return value if isinstance(value, dict) else None
 
 
-def not_the_api(answer: Answer, asked: Asked) -> LostAnswerError:
+def not_the_api(answer: HttpAnswer, asked: RequestContext) -> LostAnswerError:
     """The answer is not JSON, or not the JSON that this call is answered with."""
     kind = asked.show(answer.content_type)
     error = LostAnswerError(
@@ -81,10 +81,10 @@ def not_the_api(answer: Answer, asked: Asked) -> LostAnswerError:
         why="A proxy's or a web site's page, or an answer that was cut short.",
         fix=CHECK_ADDRESS,
     )
-    return carrying(error, card_for_answer(answer.status, is_api=False), keep=True)
+    return with_known_failure(error, card_for_answer(answer.status, is_api=False), keep=True)
 
 
-def redirected(answer: Answer, asked: Asked) -> ControlPlaneUnreachableError:
+def redirected(answer: HttpAnswer, asked: RequestContext) -> ControlPlaneUnreachableError:
     """A redirect: never followed, since the Authorization header would go along or a POST would turn into a GET."""
     target = asked.show(answer.headers.get("location", "")).split("?")[0] or "nowhere"
     return ControlPlaneUnreachableError(
@@ -95,15 +95,15 @@ def redirected(answer: Answer, asked: Asked) -> ControlPlaneUnreachableError:
     )
 
 
-def error_for(answer: Answer, asked: Asked) -> ControlPlaneError:
+def error_for(answer: HttpAnswer, asked: RequestContext) -> ControlPlaneError:
     """The error that a status outside 2xx stands for, in the server's words where it has some, under its card."""
     error = _error_for(answer, asked)
     if isinstance(error, LostAnswerError):
         return error
-    return carrying(error, card_for_answer(answer.status, error.why or error.what), keep=True)
+    return with_known_failure(error, card_for_answer(answer.status, error.why or error.what), keep=True)
 
 
-def _error_for(answer: Answer, asked: Asked) -> ControlPlaneError:
+def _error_for(answer: HttpAnswer, asked: RequestContext) -> ControlPlaneError:
     if 300 <= answer.status < 400:
         return redirected(answer, asked)
     body = json_object(answer.body)
@@ -130,7 +130,7 @@ def server_words(body: Mapping[str, Any]) -> str:
     return "; ".join(dict.fromkeys(part for part in parts if isinstance(part, str) and part.strip()))
 
 
-def _not_authenticated(asked: Asked, said: str) -> AuthenticationError:
+def _not_authenticated(asked: RequestContext, said: str) -> AuthenticationError:
     return AuthenticationError(
         f"The control plane at {asked.url} does not accept the credentials.",
         http_status=HTTPStatus.UNAUTHORIZED,
@@ -139,7 +139,7 @@ def _not_authenticated(asked: Asked, said: str) -> AuthenticationError:
     )
 
 
-def _forbidden(asked: Asked, said: str) -> AuthenticationError:
+def _forbidden(asked: RequestContext, said: str) -> AuthenticationError:
     return AuthenticationError(
         f"The control plane at {asked.url} does not permit this to the account.",
         http_status=HTTPStatus.FORBIDDEN,
@@ -148,7 +148,7 @@ def _forbidden(asked: Asked, said: str) -> AuthenticationError:
     )
 
 
-def _no_such_cluster(asked: Asked, said: str) -> ClusterNotFoundError:
+def _no_such_cluster(asked: RequestContext, said: str) -> ClusterNotFoundError:
     return ClusterNotFoundError(
         f"The control plane at {asked.url} has no cluster with the id {asked.show(asked.cluster_id or '')}.",
         http_status=HTTPStatus.NOT_FOUND,
@@ -157,7 +157,7 @@ def _no_such_cluster(asked: Asked, said: str) -> ClusterNotFoundError:
     )
 
 
-def _server_error(answer: Answer, asked: Asked, said: str) -> ControlPlaneError:
+def _server_error(answer: HttpAnswer, asked: RequestContext, said: str) -> ControlPlaneError:
     return ControlPlaneError(
         f"The control plane at {asked.url} answered {status_words(answer.status)}.",
         http_status=answer.status,
@@ -166,7 +166,7 @@ def _server_error(answer: Answer, asked: Asked, said: str) -> ControlPlaneError:
     )
 
 
-def _refused(answer: Answer, asked: Asked, said: str) -> ControlPlaneError:
+def _refused(answer: HttpAnswer, asked: RequestContext, said: str) -> ControlPlaneError:
     fix = _come_back(answer) if answer.status == HTTPStatus.TOO_MANY_REQUESTS else ""
     if not said:
         return ControlPlaneError(
@@ -177,7 +177,7 @@ def _refused(answer: Answer, asked: Asked, said: str) -> ControlPlaneError:
     return ControlPlaneError(f"The control plane refused the request: {said}", http_status=answer.status, fix=fix)
 
 
-def retry_after(answer: Answer) -> float | None:
+def retry_after(answer: HttpAnswer) -> float | None:
     """Seconds that ``Retry-After`` (seconds or an HTTP date) asks for; ``None`` without one that can be read."""
     value = answer.headers.get("retry-after", "")
     try:
@@ -186,7 +186,7 @@ def retry_after(answer: Answer) -> float | None:
         return None
 
 
-def _come_back(answer: Answer) -> str:
+def _come_back(answer: HttpAnswer) -> str:
     seconds = retry_after(answer)
     return f"It asks to wait {seconds:.0f} s; try again then." if seconds else "Try again in some minutes."
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from gridbyoc.control_plane import changes, parse
-from gridbyoc.control_plane.create import Calls, Wanted, create_once
+from gridbyoc.control_plane.create import Calls, ClusterIdentity, create_once
 from gridbyoc.control_plane.failures import JsonObject
 from gridbyoc.control_plane.http import Http, cluster_path, read_object
 from gridbyoc.control_plane.model import Cluster, Created, FieldChange, Grant, OfferedInstanceType
@@ -135,7 +135,7 @@ class Grid:
         self._http.call("PUT", path, read_object, body=body, cluster_id=cluster.id, secrets=secrets)
         return self.get(cluster.id)
 
-    def _post(self, body: Mapping[str, Any], wanted: Wanted) -> Cluster:
+    def _post(self, body: Mapping[str, Any], wanted: ClusterIdentity) -> Cluster:
         return self._http.call(
             "POST",
             CLUSTERS,

@@ -23,10 +23,10 @@ from urllib3.util import Retry
 from gridbyoc import __version__
 from gridbyoc.control_plane.failures import (
     CHECK_ADDRESS,
-    Answer,
-    Asked,
+    HttpAnswer,
     JsonObject,
     LostAnswerError,
+    RequestContext,
     error_for,
     json_object,
     not_the_api,
@@ -35,7 +35,7 @@ from gridbyoc.control_plane.failures import (
 from gridbyoc.control_plane.model import Clean, Cleaner
 from gridbyoc.control_plane.parse import MalformedError
 from gridbyoc.errors import ClusterNotFoundError, ControlPlaneError, ControlPlaneUnreachableError, UsageError
-from gridbyoc.errors.cards import card_for_answer, carrying
+from gridbyoc.errors.cards import card_for_answer, with_known_failure
 from gridbyoc.stack.secret import Secret
 
 
@@ -74,7 +74,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HttpRequest:
     """One request. ``path`` starts with ``/`` and is percent-encoded; ``body`` is secret-bearing."""
 
     method: str
@@ -97,7 +97,7 @@ class NoAnswerError(Exception):
 class Exchange(Protocol):
     """Carries one call to the server."""
 
-    def __call__(self, call: Call, seconds: float) -> Answer:
+    def __call__(self, call: HttpRequest, seconds: float) -> HttpAnswer:
         """The answer, within ``seconds``; ``NoAnswerError``."""
 
 
@@ -119,7 +119,7 @@ class RequestsExchange:
         self._network = network
         self._session = self._new_session()
 
-    def __call__(self, call: Call, seconds: float) -> Answer:
+    def __call__(self, call: HttpRequest, seconds: float) -> HttpAnswer:
         """In a thread of its own: name resolution and a trickling server know no time-out of requests'."""
         answer = within(seconds, lambda: self._outcome(call, seconds))
         if answer is None:
@@ -129,7 +129,7 @@ class RequestsExchange:
             raise answer
         return answer
 
-    def _outcome(self, call: Call, seconds: float) -> Answer | NoAnswerError:
+    def _outcome(self, call: HttpRequest, seconds: float) -> HttpAnswer | NoAnswerError:
         try:
             return self._exchange(call, seconds)
         except NoAnswerError as error:
@@ -138,7 +138,7 @@ class RequestsExchange:
             # Returned, not raised from: requests' errors carry the request with its headers.
             return _in_words(error)
 
-    def _exchange(self, call: Call, seconds: float) -> Answer:
+    def _exchange(self, call: HttpRequest, seconds: float) -> HttpAnswer:
         limits = (min(self._network.connect_timeout, seconds), min(self._network.read_timeout, seconds))
         response = self._session.request(
             call.method,
@@ -153,7 +153,7 @@ class RequestsExchange:
         )
         with response:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, headers, _whole_body(response.iter_content(65536)))
+            return HttpAnswer(response.status_code, headers, _whole_body(response.iter_content(65536)))
 
     def _new_session(self) -> requests.Session:
         session = requests.Session()
@@ -338,8 +338,8 @@ class Http:
         within: float | None = None,
     ) -> T:
         """``path`` is percent-encoded; ``secrets`` are what an error must not show of ``body``; ``within`` seconds."""
-        asked = Asked(self.url, method, self.clean, cluster_id, secrets)
-        answer = self._answer(Call(method, path, query, body, auth or self._auth()), asked, within)
+        asked = RequestContext(self.url, method, self.clean, cluster_id, secrets)
+        answer = self._answer(HttpRequest(method, path, query, body, auth or self._auth()), asked, within)
         if not 200 <= answer.status < 300:
             raise error_for(answer, asked)
         value = json_object(answer.body)
@@ -347,7 +347,7 @@ class Http:
             raise not_the_api(answer, asked)
         return _understood(value, read, asked)
 
-    def _answer(self, call: Call, asked: Asked, within: float | None) -> Answer:
+    def _answer(self, call: HttpRequest, asked: RequestContext, within: float | None) -> HttpAnswer:
         """The last answer there is: tried again as the policy allows, until the deadline."""
         deadline = self.timing.clock() + (self._patience.total if within is None else min(within, self._patience.total))
         tried = 0
@@ -363,13 +363,13 @@ class Http:
             raise _unreachable(outcome, asked)
         return outcome
 
-    def _one_try(self, call: Call, deadline: float) -> Answer | NoAnswerError:
+    def _one_try(self, call: HttpRequest, deadline: float) -> HttpAnswer | NoAnswerError:
         try:
             return self._exchange(call, deadline - self.timing.clock())
         except NoAnswerError as error:
             return error
 
-    def _pause(self, outcome: Answer | NoAnswerError, tried: int) -> float:
+    def _pause(self, outcome: HttpAnswer | NoAnswerError, tried: int) -> float:
         """What the server asks for (``Retry-After``), else the doubled pause, half of it by chance."""
         asked_for = None if isinstance(outcome, NoAnswerError) else retry_after(outcome)
         if asked_for is not None:
@@ -378,13 +378,13 @@ class Http:
         return pause * (0.5 + 0.5 * self.timing.jitter())
 
 
-def _may_repeat(method: str, outcome: Answer | NoAnswerError) -> bool:
+def _may_repeat(method: str, outcome: HttpAnswer | NoAnswerError) -> bool:
     if isinstance(outcome, NoAnswerError):
         return method in (POLICY.allowed_methods or ())
     return POLICY.is_retry(method, outcome.status)
 
 
-def _understood(value: JsonObject, read: Callable[[JsonObject], T], asked: Asked) -> T:
+def _understood(value: JsonObject, read: Callable[[JsonObject], T], asked: RequestContext) -> T:
     try:
         return read(value)
     except MalformedError as error:
@@ -396,10 +396,10 @@ def _understood(value: JsonObject, read: Callable[[JsonObject], T], asked: Asked
     )
 
 
-def _unreachable(error: NoAnswerError, asked: Asked) -> ControlPlaneUnreachableError:
+def _unreachable(error: NoAnswerError, asked: RequestContext) -> ControlPlaneUnreachableError:
     kind = LostAnswerError if error.sent else ControlPlaneUnreachableError
     what = f"The control plane at {asked.url} cannot be reached: {error.words}."
-    return carrying(kind(what, fix=error.fix or CHECK_ADDRESS), card_for_answer(0, error.words), keep=True)
+    return with_known_failure(kind(what, fix=error.fix or CHECK_ADDRESS), card_for_answer(0, error.words), keep=True)
 
 
 def cluster_path(cluster_id: str, *rest: str) -> str:

@@ -17,7 +17,7 @@ from gridbyoc.errors import (
     ControlPlaneError,
     WaitTimedOutError,
 )
-from gridbyoc.errors.cards import card_for_reason, carrying
+from gridbyoc.errors.cards import card_for_reason, with_known_failure
 
 Target = Literal["running", "deleted"]
 LONGEST_PAUSE = 60.0
@@ -155,7 +155,7 @@ def _failed(cluster: Cluster, rules: Rules) -> ClusterFailedError:
         else "Put right what the reason names, then delete it again.",
         rerun=SAFE_RESUMES,
     )
-    return carrying(error, card_for_reason(cluster.reason))
+    return with_known_failure(error, card_for_reason(cluster.reason))
 
 
 def _on_its_way_out(cluster: Cluster) -> ClusterFailedError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gridbyoc.control_plane import parse
-from gridbyoc.control_plane.create import Wanted
+from gridbyoc.control_plane.create import ClusterIdentity
 from gridbyoc.control_plane.http import Http, cluster_path, read_object
 from gridbyoc.control_plane.model import Clean, Cluster, Grant, Phase
 from gridbyoc.control_plane.parse import MalformedError
@@ -40,7 +40,7 @@ def pick(clusters: tuple[Cluster, ...], name: str) -> Cluster | None:
     return min(named, key=lambda item: item.status in {"terminating", "deleted"}, default=None)
 
 
-def wanted_of(body: Mapping[str, Any]) -> Wanted:
+def wanted_of(body: Mapping[str, Any]) -> ClusterIdentity:
     """Name, role and secrets of a create request, which may have been edited; ``UsageError`` if one is not there."""
     try:
         place = parse.aws_place(parse.child(body, "spec"))
@@ -51,7 +51,7 @@ def wanted_of(body: Mapping[str, Any]) -> Wanted:
     name, role_arn, secret = found
     if not name or not role_arn or not secret:
         raise UsageError(f"The create request cannot be sent: {problem}.", rerun=SAFE_NOTHING_DONE)
-    return Wanted(name, role_arn, (Secret(secret),))
+    return ClusterIdentity(name, role_arn, (Secret(secret),))
 
 
 def cluster_secrets(cluster: Cluster, grant: Grant | None = None) -> tuple[Secret, ...]:

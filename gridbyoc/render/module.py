@@ -139,7 +139,7 @@ class GithubTrust:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RenderedPolicy:
     """A policy in Terraform: the resource's name, the policy's, and the document."""
 
     resource: str
@@ -196,7 +196,7 @@ def policy_hcl(documents: Sequence[Mapping[str, Any]], name: str, github: Github
     The first is called ``name``, the others ``name-2`` and so on (in Terraform ``gridbyoc``, ``gridbyoc_2``).
     """
     policies = [
-        Policy(
+        RenderedPolicy(
             "gridbyoc" if number == 1 else f"gridbyoc_{number}", name if number == 1 else f"{name}-{number}", document
         )
         for number, document in enumerate(documents, start=1)

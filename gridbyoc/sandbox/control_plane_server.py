@@ -9,7 +9,7 @@ from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from gridbyoc.sandbox.api.app import AccessLog, Context, Doorkeeper, create_app
+from gridbyoc.sandbox.api.app import AccessLog, ApiContext, Doorkeeper, create_app
 from gridbyoc.sandbox.api.role import RoleInspector
 from gridbyoc.sandbox.api.service import ControlPlane, Store
 from gridbyoc.sandbox.api.spec import RoleGrant, Timing, known_regions
@@ -54,7 +54,7 @@ def _make_server(config: dict[str, Any], inspector: LateInspector) -> BaseWSGISe
     timing = Timing(config["create_seconds"], config["delete_seconds"])
     plane = ControlPlane(store, inspector, time.time, timing, USER_ID)
     door = Doorkeeper(store, time.time, USERNAME, USER_ID, Secret(config["api_key"]))
-    context = Context(plane, door, config["trusted_account_id"] or facts_of("grid").trusted_account.account_id)
+    context = ApiContext(plane, door, config["trusted_account_id"] or facts_of("grid").trusted_account.account_id)
     app = create_app(context, AccessLog(Path(config["access_log"])))
     tls = tuple(config["tls"]) if config["tls"] else None
     return make_server("127.0.0.1", config["port"], app, threaded=True, ssl_context=tls)

@@ -108,7 +108,7 @@ _FORM = "a path relative to this file, such as `../base.yaml`, or a list of such
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedBase:
     """One base, as ``place`` of a document names it: where it lies, and how it is called in problems."""
 
     place: Place
@@ -151,7 +151,7 @@ def take_bases(document: Document, file: Path | None, directory: Path, environ: 
     return tuple(dict.fromkeys(gatherer.found))
 
 
-def named_bases(document: Document, file: Path, faults: list[Problem]) -> Iterator[Named]:
+def named_bases(document: Document, file: Path, faults: list[Problem]) -> Iterator[NamedBase]:
     """The bases that ``document`` (of ``file``) names itself, in its own order; what is no path goes to ``faults``."""
     value = document.data.get(EXTENDS) if isinstance(document.data, dict) else None
     if value is None:
@@ -165,7 +165,7 @@ def named_bases(document: Document, file: Path, faults: list[Problem]) -> Iterat
             faults.append(_problem(document, place, *(fault or ("must be text", _FORM))))
             continue
         shown = os.path.normpath(Path(document.file).parent / item) if document.file != STDIN else item
-        yield Named(place, Path(os.path.normpath(file.parent / item)), str(shown))
+        yield NamedBase(place, Path(os.path.normpath(file.parent / item)), str(shown))
 
 
 def path_fault(item: object) -> tuple[str, str] | None:
@@ -210,7 +210,7 @@ class _Gatherer:
                 merge_under(document, below)
         return broken
 
-    def _read(self, document: Document, named: Named, chain: tuple[str, ...]) -> Document | None:
+    def _read(self, document: Document, named: NamedBase, chain: tuple[str, ...]) -> Document | None:
         self._count += 1
         self.found.append(named.path)
         fault = self._fault(named, chain)
@@ -224,7 +224,7 @@ class _Gatherer:
         with_anchored_paths(base, named.path.parent, self._directory)
         return None if broken else base
 
-    def _fault(self, named: Named, chain: tuple[str, ...]) -> tuple[str, str] | None:
+    def _fault(self, named: NamedBase, chain: tuple[str, ...]) -> tuple[str, str] | None:
         if self._count > MOST_FILES:
             return f"more than {MOST_FILES} base files make up this stack", "put what they share into fewer files"
         if not self._bounds.hold(named.path):
@@ -235,7 +235,7 @@ class _Gatherer:
             return f"{show(named.shown)} extends itself, by way of this file", "take one of the two out"
         return missing(named)
 
-    def _parsed(self, document: Document, named: Named) -> Document | None:
+    def _parsed(self, document: Document, named: NamedBase) -> Document | None:
         try:
             text = decode(read_source(named.path, named.shown), named.shown)
         except StackError as error:
@@ -261,7 +261,7 @@ def is_stack_files(document: Document, text: str) -> bool:
     return document.data is None or (isinstance(document.data, dict) and is_part(document.data))
 
 
-def missing(named: Named) -> tuple[str, str] | None:
+def missing(named: NamedBase) -> tuple[str, str] | None:
     """Message and hint where a base is no regular file (a pipe could hang, a directory says nothing)."""
     hint = "paths are relative to the file that names them"
     try:
@@ -293,7 +293,7 @@ _UNREADABLE = {errno.EACCES, errno.EPERM, errno.EIO}
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class StackFileInfo:
     """A stack file as it looks from outside: its keys, its name, itself and its bases, its module's directory.
 
     ``sources`` begins with the file; a base that is missing is in it, too. ``modules`` are directories.
@@ -307,7 +307,7 @@ class Glance:
 
 
 @dataclass(slots=True)
-class Gallery:
+class StackFileIndex:
     """Looks at many stack files and reads each file once. Paths are absolute."""
 
     _scans: dict[Path, Scan] = field(default_factory=dict)
@@ -323,13 +323,13 @@ class Gallery:
         named = (item for item in self.scan(file).extends if path_fault(item) is None)
         return tuple(Path(os.path.normpath(file.parent / item)) for item in named)
 
-    def glance(self, file: Path) -> Glance:
+    def glance(self, file: Path) -> StackFileInfo:
         """Look at a stack file and all its bases."""
         sources = self._sources(file)
         scans = [(source, self.scan(source)) for source in sources]
         modules = [_module(source.parent, text) for source, one in scans for text in one.modules]
         keys = frozenset().union(*(one.keys for _, one in scans))
-        return Glance(file, keys, self._name(sources), tuple(sources), tuple(dict.fromkeys(modules)))
+        return StackFileInfo(file, keys, self._name(sources), tuple(sources), tuple(dict.fromkeys(modules)))
 
     def _sources(self, file: Path) -> list[Path]:
         """The file, then its bases, those that win first, each before what it yields to; one that comes twice once."""
@@ -352,7 +352,7 @@ def sources(stack_file: Path) -> tuple[Path, ...]:
 
     Absolute paths as they are written, links not resolved; also those that are missing. Raises nothing.
     """
-    return Gallery().glance(Path(os.path.abspath(stack_file))).sources  # noqa: PTH100 - `..` is taken as written
+    return StackFileIndex().glance(Path(os.path.abspath(stack_file))).sources  # noqa: PTH100 - `..` is taken as written
 
 
 def _scanned(file: Path) -> Scan:
@@ -387,4 +387,4 @@ def _module(directory: Path, source: str) -> Path:
 
 def files_of(stack: Stack) -> tuple[Path, ...]:
     """The stack file, then every base that it extends; none where it came from standard input."""
-    return Gallery().glance(stack.file).sources if stack.file else ()
+    return StackFileIndex().glance(stack.file).sources if stack.file else ()

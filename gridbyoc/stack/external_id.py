@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from gridbyoc.stack.files import read_regular
 from gridbyoc.stack.findings import Findings
-from gridbyoc.stack.rules.context import Context
+from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import Place, show
 
@@ -41,7 +41,7 @@ _NEIGHBOURS = frozenset(
 _ALLOWED = "an external id has 2 to 1224 letters, digits and `_+=,.@:/-`"
 
 
-def read_external_id(findings: Findings, context: Context, environ: Mapping[str, str]) -> Secret | None:
+def read_external_id(findings: Findings, context: RuleContext, environ: Mapping[str, str]) -> Secret | None:
     """The external id that ``role.external_id_from`` points to, without the line feed at its end.
 
     ``None`` where the stack has none, or with a problem where it cannot be had. No problem shows any of it.
@@ -96,7 +96,7 @@ def _may_hold_another_secret(name: str) -> bool:
     return _SECRET.search(name.upper()) is not None and _OURS.search(name.upper()) is None
 
 
-def _from_file(findings: Findings, name: str, context: Context) -> Secret | None:
+def _from_file(findings: Findings, name: str, context: RuleContext) -> Secret | None:
     place = (*_PLACE, "file")
     shown = show(str(context.path(name)))
     if context.is_dir(name):

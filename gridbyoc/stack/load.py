@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from gridbyoc.errors import Problem, StackError
 from gridbyoc.stack import defaults
 from gridbyoc.stack.document import STDIN, Document, Origin, broken, decode, read_document, read_source, read_stdin
-from gridbyoc.stack.extends import Bounds, Gallery, is_stack_files, take_bases
+from gridbyoc.stack.extends import Bounds, StackFileIndex, is_stack_files, take_bases
 from gridbyoc.stack.external_id import read_external_id
 from gridbyoc.stack.files import work_root_of
 from gridbyoc.stack.findings import Findings, in_order
@@ -33,7 +33,7 @@ from gridbyoc.stack.model import (
 )
 from gridbyoc.stack.overrides import apply_overrides
 from gridbyoc.stack.rules import check_rules
-from gridbyoc.stack.rules.context import Context
+from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.rules.terraform import is_path
 from gridbyoc.stack.schema import check_shape, leftovers
 from gridbyoc.stack.secret import Secret
@@ -51,7 +51,7 @@ _LISTS = {
 
 
 def build_stack(
-    data: Data, context: Context, external_id: Secret | None, file: Path | None, work_root: Path | None = None
+    data: Data, context: RuleContext, external_id: Secret | None, file: Path | None, work_root: Path | None = None
 ) -> Stack:
     """The stack of a file that has no problems; ``data`` is complete (``with_defaults``)."""
     return Stack(
@@ -100,7 +100,7 @@ def _instance_type(item: str | Data) -> InstanceType:
     return InstanceType(**fields)
 
 
-def _control_plane(data: Data, context: Context) -> ControlPlane:
+def _control_plane(data: Data, context: RuleContext) -> ControlPlane:
     fields = dict(data)
     if "url" in fields:
         fields["url"] = fields["url"].rstrip("/")
@@ -109,7 +109,7 @@ def _control_plane(data: Data, context: Context) -> ControlPlane:
     return ControlPlane(**fields)
 
 
-def _terraform(data: Data, context: Context) -> TerraformSettings:
+def _terraform(data: Data, context: RuleContext) -> TerraformSettings:
     fields = dict(data)
     s3 = fields.pop("backend", {}).get("s3")
     if "provider_mirror" in fields:
@@ -119,7 +119,7 @@ def _terraform(data: Data, context: Context) -> TerraformSettings:
     return TerraformSettings(backend=S3Backend(**s3) if s3 else LocalBackend(), **fields)
 
 
-def _module(data: Data, context: Context) -> ModuleSource:
+def _module(data: Data, context: RuleContext) -> ModuleSource:
     source = data["source"]
     if is_path(source):
         # what stands before `//` is the package, what stands after it the module in it
@@ -139,7 +139,7 @@ def check_siblings(findings: Findings, file: Path | None) -> None:
     name = findings.document.text("name")
     if file is None or name is None:
         return
-    gallery = Gallery()
+    gallery = StackFileIndex()
     for other in _yaml_files(file.parent):
         if _stack_name(other, file, gallery) == name and not _is_mere_base(other, file, gallery):
             message = f"{show(other.name)} has the same stack name: both would work in `.gridbyoc/{name}`"
@@ -155,7 +155,7 @@ def _yaml_files(directory: Path) -> list[Path]:
     return sorted(found)[:_MOST_FILES]
 
 
-def _stack_name(other: Path, file: Path, gallery: Gallery) -> str | None:
+def _stack_name(other: Path, file: Path, gallery: StackFileIndex) -> str | None:
     """The name that ``other`` gives its stack, hardly parsed; ``None`` where it is no other stack file."""
     try:
         if other.samefile(file):
@@ -170,7 +170,7 @@ def _stack_name(other: Path, file: Path, gallery: Gallery) -> str | None:
     return match[1].decode() if extends or _VERSION.search(head) else None
 
 
-def _is_mere_base(other: Path, file: Path, gallery: Gallery) -> bool:
+def _is_mere_base(other: Path, file: Path, gallery: StackFileIndex) -> bool:
     """Whether ``other`` only serves ``file`` as a base: its name is the one that ``file`` has from it."""
     return other in gallery.glance(file).sources and not gallery.scan(other).whole
 
@@ -264,7 +264,7 @@ def _checked(
     if isinstance(document.data, dict):
         findings.problems += apply_overrides(document, overrides)
         defaults.drop_empty_sections(document)
-    context = Context.of(document, where.base, where.home, defaults.REGION)
+    context = RuleContext.of(document, where.base, where.home, defaults.REGION)
     rest = check_shape(findings)
     check_rules(findings, context)
     external_id = read_external_id(findings, context, environ)

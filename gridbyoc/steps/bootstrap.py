@@ -14,26 +14,26 @@ from gridbyoc.stack.defaults import trusted_account_of
 from gridbyoc.stack.files import remove
 from gridbyoc.stack.model import ClusterSpec
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.adopt import adopt_strays
+from gridbyoc.steps.accepted_ids import external_ids_to_accept, hide_their_id
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
 from gridbyoc.steps.converged import remember_converged, unchanged
 from gridbyoc.steps.destroy import protection, refuse_if_protected
 from gridbyoc.steps.events import Note
+from gridbyoc.steps.import_orphans import import_orphans
 from gridbyoc.steps.lock import SAVED_PLAN
-from gridbyoc.steps.overlap import hide_their_id, ids_to_keep
+from gridbyoc.steps.options import Approval, BootstrapOptions, EditBody
 from gridbyoc.steps.plan import Plan, make_plan, users_of
-from gridbyoc.steps.prepare import MODULE, PREVIOUS_MODULE, Site, current_grant, grant_of, prepare, rerender
+from gridbyoc.steps.prepare import MODULE, PREVIOUS_MODULE, PreparedStack, current_grant, grant_of, prepare, rerender
 from gridbyoc.steps.report import Report, report_of
 from gridbyoc.steps.role_policies import RolePolicies, read_role
-from gridbyoc.steps.rollback import Made, compensating
+from gridbyoc.steps.rollback import CreatedResources, compensating
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.vendor_defaults import keep_standing_role
 from gridbyoc.steps.wait import delete_and_wait, wait_for
-from gridbyoc.steps.wishes import Approval, EditBody, Wishes
 from gridbyoc.terraform import NOTHING_DONE, ApplySummary
 
 
-def replace_role(run: Run, site: Site) -> Site:
+def replace_role(run: Run, site: PreparedStack) -> PreparedStack:
     """Keep the role that stands as the previous one, so that the next apply makes a new one beside it.
 
     A replacement that is under way already is gone on with. ``UsageError`` where there is no role yet, the module is
@@ -64,7 +64,13 @@ def replace_role(run: Run, site: Site) -> Site:
 
 
 def finish_replacement(
-    run: Run, site: Site, kept_ids: tuple[Secret, ...], grant: Grant, *, may_destroy: bool, may_plan: bool = True
+    run: Run,
+    site: PreparedStack,
+    kept_ids: tuple[Secret, ...],
+    grant: Grant,
+    *,
+    may_destroy: bool,
+    may_plan: bool = True,
 ) -> ApplySummary:
     """Once no cluster holds an old external id or runs through the old role any more, both go; what that changed.
 
@@ -81,7 +87,7 @@ def finish_replacement(
     done = site
     if site.previous_role is not None and _may_go(run, site, may_destroy=may_destroy):
         done = replace(site, previous_role=None, previous_arn=None)
-    kept = ids_to_keep(done, grant, clusters)
+    kept = external_ids_to_accept(done, grant, clusters)
     stay = _tell_who_needs_old_ids(run, clusters, done.roles(grant), set(kept) - {grant.external_id})
     if done is site and set(kept_ids) <= {grant.external_id, *kept}:
         return NOTHING_DONE
@@ -112,7 +118,7 @@ def _tell_who_needs_old_ids(
     return bool(old)
 
 
-def _drop(run: Run, site: Site, grant: Grant, users: tuple[str, ...], *, may_destroy: bool) -> ApplySummary:
+def _drop(run: Run, site: PreparedStack, grant: Grant, users: tuple[str, ...], *, may_destroy: bool) -> ApplySummary:
     """Planned anew, for the wait was long: what nobody was shown may be in the plan by now, and is not destroyed."""
     saved = run.work_dir / SAVED_PLAN
     try:
@@ -132,14 +138,14 @@ def _drop(run: Run, site: Site, grant: Grant, users: tuple[str, ...], *, may_des
         remove(saved)
 
 
-def _losable(run: Run, site: Site, grant: Grant) -> RolePolicies | None:
+def _losable(run: Run, site: PreparedStack, grant: Grant) -> RolePolicies | None:
     """The policies on an exclusive role, of which an apply takes off what is not listed."""
     if not run.stack.role.exclusive:
         return None
     return read_role(site.preflight.session, grant.role_arn).policies(run.stack, grant.external_id)
 
 
-def _may_go(run: Run, site: Site, *, may_destroy: bool) -> bool:
+def _may_go(run: Run, site: PreparedStack, *, may_destroy: bool) -> bool:
     listed = site.preflight.registrar.list()
     users = [cluster.name for cluster in listed if cluster.role_arn and cluster.role_arn == site.previous_arn]
     if users:
@@ -151,10 +157,10 @@ def _may_go(run: Run, site: Site, *, may_destroy: bool) -> bool:
     return may_destroy and not users and not run.stack.protect
 
 
-NO_WISHES = Wishes()
+NO_WISHES = BootstrapOptions()
 
 
-def bootstrap(run: Run, approval: Approval, wishes: Wishes = NO_WISHES) -> Report:
+def bootstrap(run: Run, approval: Approval, wishes: BootstrapOptions = NO_WISHES) -> Report:
     """Make both sides what the stack file asks for, and wait until the clusters run.
 
     A fresh role needs no plan to be approved by ``--yes``: nothing exists that it could destroy. Everything else is
@@ -177,17 +183,19 @@ def bootstrap(run: Run, approval: Approval, wishes: Wishes = NO_WISHES) -> Repor
     return _bootstrap(run, approval, wishes)
 
 
-def _bootstrap(run: Run, approval: Approval, wishes: Wishes) -> Report:
-    made = Made()
+def _bootstrap(run: Run, approval: Approval, wishes: BootstrapOptions) -> Report:
+    made = CreatedResources()
     run = made.watching(run)
     site = prepare(run)
-    site = adopt_strays(run, site)
+    site = import_orphans(run, site)
     site = replace_role(run, site) if wishes.new_role else site
     plan = make_plan(run, site, with_terraform=not (site.fresh and approval.create_and_change))
     return carry_out(run, site, plan, approval, wishes, made)
 
 
-def carry_out(run: Run, site: Site, plan: Plan, approval: Approval, wishes: Wishes, made: Made) -> Report:
+def carry_out(
+    run: Run, site: PreparedStack, plan: Plan, approval: Approval, wishes: BootstrapOptions, made: CreatedResources
+) -> Report:
     """Approve and apply a plan, prove the trust, register, wait, delete what the file lists no more."""
     done = _approve_and_apply(run, site, plan, approval, wishes, made)
     with run.step("output"):
@@ -210,24 +218,24 @@ def carry_out(run: Run, site: Site, plan: Plan, approval: Approval, wishes: Wish
 
 
 def _approve_and_apply(
-    run: Run, site: Site, plan: Plan, approval: Approval, wishes: Wishes, made: Made
+    run: Run, site: PreparedStack, plan: Plan, approval: Approval, wishes: BootstrapOptions, made: CreatedResources
 ) -> ApplySummary:
     """Approve the plan and apply it; the saved one is gone afterwards, whatever came of it."""
     try:
         if wishes.needs_role and plan.grant is None:
             raise UsageError("There is no role yet.", fix="Run `gridbyoc bootstrap` first.", rerun=SAFE_NOTHING_DONE)
         _approve(run, site, plan, approval)
-        if wishes.approved is not None:
-            wishes.approved()
+        if wishes.on_approved is not None:
+            wishes.on_approved()
         if wishes.rollback:
-            made.begin(site)
+            made.snapshot(site)
         return _apply(run, site, plan)
     finally:
         if plan.saved:
             remove(plan.saved)
 
 
-def _approve(run: Run, site: Site, plan: Plan, approval: Approval) -> None:
+def _approve(run: Run, site: PreparedStack, plan: Plan, approval: Approval) -> None:
     if not plan.has_changes or approval.create_and_change:
         for warning in plan.warnings:
             run.outside.emit(Note(warning, "warning"))
@@ -255,7 +263,7 @@ def _approve(run: Run, site: Site, plan: Plan, approval: Approval) -> None:
         raise ApprovalRequiredError("The plan was not approved.", rerun=SAFE_NOTHING_DONE)
 
 
-def _apply(run: Run, site: Site, plan: Plan) -> ApplySummary:
+def _apply(run: Run, site: PreparedStack, plan: Plan) -> ApplySummary:
     with run.step("apply") as step:
         if plan.terraform is not None and not plan.terraform.has_changes:
             step.skipped = True
@@ -268,7 +276,7 @@ def _apply(run: Run, site: Site, plan: Plan) -> ApplySummary:
         return done
 
 
-def _refuse_more_detaches(run: Run, site: Site, plan: Plan) -> None:
+def _refuse_more_detaches(run: Run, site: PreparedStack, plan: Plan) -> None:
     """Right before the apply, an exclusive role has no policy but those that the plan knew of; ``StalePlanError``.
 
     Terraform takes off whatever is there at that time, whether or not it stood in the plan.
@@ -294,7 +302,7 @@ def _refuse_more_detaches(run: Run, site: Site, plan: Plan) -> None:
         )
 
 
-def prove_trust(run: Run, site: Site, grant: Grant) -> None:
+def prove_trust(run: Run, site: PreparedStack, grant: Grant) -> None:
     """The trust step: the live role admits the control plane with this external id, else ``TrustError``."""
     with run.step("trust") as step:
         trust = await_trust(
@@ -310,7 +318,7 @@ def prove_trust(run: Run, site: Site, grant: Grant) -> None:
         run.outside.emit(Note(f"The role's trust could not be proven: {trust.detail}.", "warning"))
 
 
-def _final_changes(run: Run, site: Site, plan: Plan, grant: Grant) -> tuple[ClusterChange, ...]:
+def _final_changes(run: Run, site: PreparedStack, plan: Plan, grant: Grant) -> tuple[ClusterChange, ...]:
     if plan.grant == grant:
         return plan.clusters
     preflight = site.preflight
@@ -322,7 +330,12 @@ def _final_changes(run: Run, site: Site, plan: Plan, grant: Grant) -> tuple[Clus
 
 
 def register_clusters(
-    run: Run, site: Site, changes: tuple[ClusterChange, ...], grant: Grant, edit: EditBody | None, made: Made
+    run: Run,
+    site: PreparedStack,
+    changes: tuple[ClusterChange, ...],
+    grant: Grant,
+    edit: EditBody | None,
+    made: CreatedResources,
 ) -> tuple[Cluster, ...]:
     """The register step: create and update what ``changes`` say; the stack's clusters, in its order."""
     clusters = []
@@ -337,12 +350,18 @@ def register_clusters(
 
 
 def _register_one(
-    run: Run, site: Site, change: ClusterChange, spec: ClusterSpec, grant: Grant, edit: EditBody | None, made: Made
+    run: Run,
+    site: PreparedStack,
+    change: ClusterChange,
+    spec: ClusterSpec,
+    grant: Grant,
+    edit: EditBody | None,
+    made: CreatedResources,
 ) -> Cluster:
     registrar = site.preflight.registrar
     if change.cluster is not None and change.action == "none":
         return change.cluster
-    with run.effect(change.action, cluster=spec.name) as came_of_it:
+    with run.effect(change.action, cluster=spec.name) as result:
         if change.cluster is not None:
             cluster = registrar.update(change.cluster, spec, grant)
         else:
@@ -355,7 +374,7 @@ def _register_one(
                 cluster = registrar.update(cluster, spec, grant)
             else:
                 made.clusters.append(cluster)
-        came_of_it |= {"id": cluster.id, "bucket": cluster.bucket_name}
+        result |= {"id": cluster.id, "bucket": cluster.bucket_name}
     return cluster
 
 
@@ -364,7 +383,7 @@ def _edited(run: Run, edit: EditBody, spec: ClusterSpec, body: dict[str, Any]) -
         return edit(spec, body)
 
 
-def _delete_unlisted(run: Run, site: Site, changes: tuple[ClusterChange, ...]) -> None:
+def _delete_unlisted(run: Run, site: PreparedStack, changes: tuple[ClusterChange, ...]) -> None:
     """Read again first: the wait was long, and a cluster may have been given another role meanwhile."""
     doomed = {change.cluster.id: change.cluster for change in changes if change.action == "delete" and change.cluster}
     if not doomed:

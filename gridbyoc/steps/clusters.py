@@ -19,11 +19,11 @@ from gridbyoc.stack.words import did_you_mean, listed
 from gridbyoc.steps.bootstrap import prove_trust, register_clusters
 from gridbyoc.steps.changes import ClusterChange, cluster_changes, standing_cost
 from gridbyoc.steps.events import Note
-from gridbyoc.steps.prepare import Site, current_grant, prepare
-from gridbyoc.steps.rollback import Made
+from gridbyoc.steps.options import EditBody
+from gridbyoc.steps.prepare import PreparedStack, current_grant, prepare
+from gridbyoc.steps.rollback import CreatedResources
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import wait_for
-from gridbyoc.steps.wishes import EditBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def create_cluster(run: Run, name: str, *, edit: EditBody | None = None) -> Crea
     grant = _grant(run, site)
     prove_trust(run, site, grant)
     change = _change(run, site, spec, grant)
-    clusters = register_clusters(run, site, (change,), grant, edit, Made())
+    clusters = register_clusters(run, site, (change,), grant, edit, CreatedResources())
     cluster = wait_for(run, site.preflight.registrar, clusters)[0]
     return CreatedOne(cluster, change.action == "create")
 
@@ -66,7 +66,7 @@ def spec_named(stack: Stack, name: str) -> ClusterSpec:
     )
 
 
-def _grant(run: Run, site: Site) -> Grant:
+def _grant(run: Run, site: PreparedStack) -> Grant:
     with run.step("output"):
         grant = current_grant(run, site)
         if grant is None:
@@ -79,7 +79,7 @@ def _grant(run: Run, site: Site) -> Grant:
     return grant
 
 
-def _change(run: Run, site: Site, spec: ClusterSpec, grant: Grant) -> ClusterChange:
+def _change(run: Run, site: PreparedStack, spec: ClusterSpec, grant: Grant) -> ClusterChange:
     """What this one cluster needs; one that is there already is left as it is."""
     alone = replace(run.stack, clusters=(spec,))
     ours = site.roles(grant)

@@ -29,7 +29,7 @@ from gridbyoc.stack.model import Role, S3Backend
 from gridbyoc.steps.background import Background
 from gridbyoc.steps.changes import Action
 from gridbyoc.steps.events import Note
-from gridbyoc.steps.prepare import Site
+from gridbyoc.steps.prepare import PreparedStack
 from gridbyoc.steps.report import Report
 from gridbyoc.steps.role_policies import RolePolicies, compare_policies, normal_form
 from gridbyoc.steps.run import Run
@@ -179,7 +179,7 @@ def unchanged(run: Run) -> Report | None:
     return Report(run.stack.name, record.account_id, *role, False, UNCHANGED, clusters, actions, seconds, policies)
 
 
-def remember_converged(run: Run, site: Site, grant: Grant, report: Report, role: LiveRole | None) -> None:
+def remember_converged(run: Run, site: PreparedStack, grant: Grant, report: Report, role: LiveRole | None) -> None:
     """Keep the fingerprint of a run that came to its end, for the next one; without one where it is not covered.
 
     ``role`` is the live role as it was read just now; beside policies that the stack file does not list, and where
@@ -202,7 +202,9 @@ def remember_converged(run: Run, site: Site, grant: Grant, report: Report, role:
             write_atomic(path, json.dumps({**asdict(record), "key": record.key.hex()}, indent=2) + "\n")
 
 
-def _fingerprint(run: Run, site: Site, grant: Grant, report: Report, live: Mapping[str, Any]) -> Converged | None:
+def _fingerprint(
+    run: Run, site: PreparedStack, grant: Grant, report: Report, live: Mapping[str, Any]
+) -> Converged | None:
     """What is live counts only where it is what state and stack file say: the wait was long, and others act too."""
     flight, key = site.preflight, secrets.token_bytes(32)
     state = _state(run)

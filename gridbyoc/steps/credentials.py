@@ -47,7 +47,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredErr
 from gridbyoc.stack.findings import Fault
 from gridbyoc.stack.model import Stack, no_values
 from gridbyoc.stack.regions import partition_of
-from gridbyoc.stack.rules.context import Context
+from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.rules.role import path_fault, policy_arn_fault, role_name_fault, tag_text_fault
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import minute
@@ -56,7 +56,7 @@ Sleep = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class UserRequest:
     """The user, its policies, and the profile ``profile`` in ``file`` that holds its access key.
 
     ``replaced`` are the ARNs of policies that an earlier call may have attached, and that go where they are not wanted.
@@ -77,7 +77,7 @@ class Found:
     user: User | None
     stale: tuple[str, ...]
     stored: StoredProfile | None
-    wanted: Wanted
+    wanted: UserRequest
 
     @property
     def key(self) -> AccessKey | None:
@@ -120,11 +120,11 @@ class Found:
 class Ready:
     """The user as it is now, and what was done for it (nothing: it was there already)."""
 
-    wanted: Wanted
+    wanted: UserRequest
     changes: tuple[str, ...]
 
 
-def create_user(session: AwsSession, wanted: Wanted, *, approve: Callable[[Found], bool], sleep: Sleep) -> Ready:
+def create_user(session: AwsSession, wanted: UserRequest, *, approve: Callable[[Found], bool], sleep: Sleep) -> Ready:
     """Make what is missing: user, policies, access key, profile. Killed anywhere, the next call goes on.
 
     ``approve`` is asked where anything is to be done; ``sleep`` takes seconds. A user, a policy or a profile of that
@@ -149,7 +149,7 @@ def create_user(session: AwsSession, wanted: Wanted, *, approve: Callable[[Found
     return Ready(wanted, found.changes)
 
 
-def look(session: AwsSession, wanted: Wanted) -> Found:
+def look(session: AwsSession, wanted: UserRequest) -> Found:
     """How it stands; refuses what is not ours."""
     stored = read_profile(wanted.file, wanted.profile)
     user = look_at_user(session, wanted.user.name)
@@ -234,7 +234,7 @@ _SOURCES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class UserArguments:
     """What the command line says. ``uses`` are commands that the user is for, as in ``phases_of``."""
 
     name: str
@@ -252,13 +252,13 @@ class Asked:
         return self.profile or PREFIX + self.name
 
 
-def check(asked: Asked, region: str) -> None:
+def check(asked: UserArguments, region: str) -> None:
     """What can be told from the command line alone; ``UsageError``."""
     _refuse("NAME", role_name_fault(asked.name, 64))
     _refuse("--profile-name", role_name_fault(asked.profile_name, 128))
     _refuse("--path", path_fault(asked.path))
     if asked.boundary is not None:
-        context = Context(Path(), Path(), partition_of(region))
+        context = RuleContext(Path(), Path(), partition_of(region))
         _refuse("--permissions-boundary", policy_arn_fault(asked.boundary, context))
     for key, value in asked.tags.items():
         _refuse("--tag", (tag_text_fault(key, 128) if key else Fault("a key is empty")) or tag_text_fault(value, 256))
@@ -279,7 +279,9 @@ def policy_arns(caller: Caller, name: str, path: str) -> tuple[str, ...]:
     return (start, *(f"{start}-{number}" for number in range(2, MOST_POLICIES + 1)))
 
 
-def wanted_of(asked: Asked, caller: Caller, stack: Stack | None, environ: Mapping[str, str], home: Path) -> Wanted:
+def wanted_of(
+    asked: UserArguments, caller: Caller, stack: Stack | None, environ: Mapping[str, str], home: Path
+) -> UserRequest:
     """Everything that is wanted; ``stack`` narrows the policy to what it needs. ``FileError``, ``UsageError``."""
     tags = {STACK: stack.name} if stack else {}
     arn = user_arn(caller, asked.name, asked.path)
@@ -293,7 +295,9 @@ def wanted_of(asked: Asked, caller: Caller, stack: Stack | None, environ: Mappin
         policies = tuple(WantedPolicy(own_arn, document, asked.name) for own_arn, document in parts)
     _require_free_config(asked.profile_name, environ, home)
     user = WantedUser(asked.name, asked.path, asked.boundary, {**tags, **asked.tags})
-    return Wanted(user, arn, policies, (*own, full), asked.profile_name, credentials_file(environ, home, asked.file))
+    return UserRequest(
+        user, arn, policies, (*own, full), asked.profile_name, credentials_file(environ, home, asked.file)
+    )
 
 
 def fitting(document: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -333,7 +337,7 @@ def _require_free_config(profile: str, environ: Mapping[str, str], home: Path) -
 
 
 @dataclass(frozen=True, slots=True)
-class Doomed:
+class UserDeletion:
     """What is there of a user of ours. ``policies`` are ours and go; others' are detached from it and stay."""
 
     name: str
@@ -362,12 +366,12 @@ class Doomed:
 def delete_user(
     session: AwsSession,
     caller: Caller,
-    asked: Asked,
+    asked: UserArguments,
     *,
     environ: Mapping[str, str],
     home: Path,
-    approve: Callable[[Doomed], bool],
-) -> Doomed:
+    approve: Callable[[UserDeletion], bool],
+) -> UserDeletion:
     """Delete what carries our tag, and nothing else; what was there. Killed anywhere, the next call goes on.
 
     Raises ``AwsError`` for a user that is not ours.
@@ -390,7 +394,7 @@ def delete_user(
     return doomed
 
 
-def find_doomed(session: AwsSession, caller: Caller, asked: Asked, file: Path) -> Doomed:
+def find_doomed(session: AwsSession, caller: Caller, asked: UserArguments, file: Path) -> UserDeletion:
     """The user, its policies (also those that an earlier run detached already), and the profile that is its own."""
     user = look_at_user(session, asked.name)
     require_ours(user, asked.name)
@@ -399,4 +403,4 @@ def find_doomed(session: AwsSession, caller: Caller, asked: Asked, file: Path) -
     stored = read_profile(file, asked.profile_name)
     owned = stored is not None and stored.owner == user_arn(caller, asked.name, path)
     known = stored is not None and user is not None and stored.access_key_id in {key.id for key in user.keys}
-    return Doomed(asked.name, user, policies, asked.profile_name if owned or known else None, file)
+    return UserDeletion(asked.name, user, policies, asked.profile_name if owned or known else None, file)

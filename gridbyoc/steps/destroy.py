@@ -15,13 +15,13 @@ from gridbyoc.errors import (
     ProtectedStackError,
 )
 from gridbyoc.stack.words import counted
-from gridbyoc.steps.adopt import adopt_strays
 from gridbyoc.steps.events import Note
+from gridbyoc.steps.import_orphans import import_orphans
 from gridbyoc.steps.journal import JOURNAL
-from gridbyoc.steps.leftovers import Found, Wanted, delete_leftovers, find_leftovers, mark_data
+from gridbyoc.steps.leftovers import Found, LeftoversRequest, delete_leftovers, find_leftovers, mark_data
 from gridbyoc.steps.local_files import remove_local_files
 from gridbyoc.steps.lock import HOLDER, LOCK
-from gridbyoc.steps.prepare import MODULE, Site, current_grant, prepare
+from gridbyoc.steps.prepare import MODULE, PreparedStack, current_grant, prepare
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait
 from gridbyoc.terraform import module_in
@@ -54,7 +54,7 @@ KEPT_FILES = frozenset({JOURNAL, LOCK, HOLDER})
 
 
 @dataclass(frozen=True, slots=True)
-class Doomed:
+class DestroyPlan:
     """What a destroy would take away: clusters that run through the role, the role, and leftovers of past clusters."""
 
     clusters: tuple[Cluster, ...]
@@ -79,7 +79,7 @@ class Destroyed:
     left: Found
 
 
-def destroy(run: Run, approve: Callable[[Doomed], bool], *, delete_data: bool = False) -> Destroyed:
+def destroy(run: Run, approve: Callable[[DestroyPlan], bool], *, delete_data: bool = False) -> Destroyed:
     """Delete the stack's clusters and wait until they are gone, then their leftovers, then the role and local files.
 
     The control plane needs the role to take a cluster down, so the role goes after the clusters, and not at all while
@@ -88,7 +88,7 @@ def destroy(run: Run, approve: Callable[[Doomed], bool], *, delete_data: bool = 
     """
     refuse_if_protected(run, "destroy its clusters and its role")
     site = prepare(run)
-    site = adopt_strays(run, site)
+    site = import_orphans(run, site)
     doomed = _doomed(run, site)
     with run.asking():
         approved = doomed.nothing or approve(doomed)
@@ -109,7 +109,7 @@ def destroy(run: Run, approve: Callable[[Doomed], bool], *, delete_data: bool = 
     return Destroyed(tuple(cluster.name for cluster in doomed.clusters), resources, doomed.role_arn, left)
 
 
-def _doomed(run: Run, site: Site) -> Doomed:
+def _doomed(run: Run, site: PreparedStack) -> DestroyPlan:
     grant = current_grant(run, site)
     # Outputs may be missing where an apply or destroy was cut off; the role is in the state for all that.
     role_arn = grant.role_arn if grant else module_in(site.runner.state(), MODULE).role_arn
@@ -122,16 +122,16 @@ def _doomed(run: Run, site: Site) -> Doomed:
             run.outside.emit(
                 Note(f"The cluster {cluster.name} runs through another role: it is left alone.", "warning")
             )
-    return Doomed(ours, role_arn, site.runner.has_state(), _find(run, site, (), role_arn), roles)
+    return DestroyPlan(ours, role_arn, site.runner.has_state(), _find(run, site, (), role_arn), roles)
 
 
-def _find(run: Run, site: Site, clusters: tuple[Cluster, ...], role_arn: str | None) -> Found:
+def _find(run: Run, site: PreparedStack, clusters: tuple[Cluster, ...], role_arn: str | None) -> Found:
     flight = site.preflight
-    wanted = Wanted(clusters=clusters, roles=(role_arn,) if role_arn else ())
+    wanted = LeftoversRequest(clusters=clusters, roles=(role_arn,) if role_arn else ())
     return find_leftovers(run, flight.session, flight.caller, flight.registrar, wanted)
 
 
-def _take_leftovers(run: Run, site: Site, doomed: Doomed, *, delete_data: bool) -> Found:
+def _take_leftovers(run: Run, site: PreparedStack, doomed: DestroyPlan, *, delete_data: bool) -> Found:
     found = _find(run, site, doomed.clusters, doomed.role_arn) if doomed.clusters else doomed.found
     if not found.ledger.leftovers:
         return found
@@ -142,7 +142,7 @@ def _take_leftovers(run: Run, site: Site, doomed: Doomed, *, delete_data: bool) 
     return Found(found.search, rest, found.live)
 
 
-def _refuse_while_needed(site: Site, doomed: Doomed) -> None:
+def _refuse_while_needed(site: PreparedStack, doomed: DestroyPlan) -> None:
     """The list is read again: a cluster that came up meanwhile needs the role as well."""
     listed = site.preflight.registrar.list()
     needing = [c.name for c in listed if c.role_arn in doomed.roles]

@@ -11,11 +11,12 @@ from gridbyoc.control_plane.model import Grant, Phase
 from gridbyoc.errors import ClusterConflictError, TrustError
 from gridbyoc.render import KnownPolicies
 from gridbyoc.stack.defaults import trusted_account_of
+from gridbyoc.steps.accepted_ids import external_ids_to_accept
 from gridbyoc.steps.changes import cluster_changes
 from gridbyoc.steps.lock import SAVED_PLAN
-from gridbyoc.steps.overlap import ids_to_keep
 from gridbyoc.steps.plan import known_on, policies_read, role_reading
-from gridbyoc.steps.prepare import Site, current_grant, prepare, rerender
+from gridbyoc.steps.prepare import PreparedStack, current_grant, prepare, rerender
+from gridbyoc.steps.private_copy import scratch_run
 from gridbyoc.steps.review.review import (
     AttributeChange,
     output_details,
@@ -26,7 +27,6 @@ from gridbyoc.steps.review.review import (
 from gridbyoc.steps.review.words import RoleSentence, changed_outside
 from gridbyoc.steps.role_policies import NOT_COMPARED, RolePolicies
 from gridbyoc.steps.run import Run
-from gridbyoc.steps.scratch import scratch_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ def find_drift(run: Run) -> DriftFound:
         return found
 
 
-def _terraform(run: Run, site: Site, grant: Grant, known: KnownPolicies | None, found: DriftFound) -> None:
-    kept = ids_to_keep(site, grant, site.preflight.clusters)
+def _terraform(run: Run, site: PreparedStack, grant: Grant, known: KnownPolicies | None, found: DriftFound) -> None:
+    kept = external_ids_to_accept(site, grant, site.preflight.clusters)
     rerender(run, site, kept, known)
     with run.step("plan") as step:
         saved = run.work_dir / SAVED_PLAN
@@ -112,7 +112,7 @@ def _policies(compared: RolePolicies | None, found: DriftFound) -> None:
     found.remarks += (f"Accepted on the role by the stack file: {name}." for name in compared.accepted)
 
 
-def _trust(run: Run, site: Site, grant: Grant, found: DriftFound) -> None:
+def _trust(run: Run, site: PreparedStack, grant: Grant, found: DriftFound) -> None:
     with run.step("trust") as step:
         try:
             trust = await_trust(
@@ -133,7 +133,7 @@ def _trust(run: Run, site: Site, grant: Grant, found: DriftFound) -> None:
         found.remarks.append(f"Whether the role admits the control plane could not be told: {trust.detail}.")
 
 
-def _control_plane(run: Run, site: Site, grant: Grant) -> Iterator[Drift]:
+def _control_plane(run: Run, site: PreparedStack, grant: Grant) -> Iterator[Drift]:
     listed = site.preflight.clusters
     try:
         changes = cluster_changes(site.preflight.registrar, run.stack, listed, grant, our_roles=site.roles(grant))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbyoc.aws import AwsSession, Caller, caller_identity, guard_account
-from gridbyoc.aws.leftovers import HOLDS_DATA, Ledger, Leftover, PastCluster, Patience, Place, Search, State
+from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, Ledger, Leftover, Patience, Place, Search, State
 from gridbyoc.aws.leftovers import delete as delete_in_aws
 from gridbyoc.aws.leftovers import find as find_in_aws
 from gridbyoc.control_plane.model import Cluster, Phase, Registrar
@@ -19,13 +19,13 @@ from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.run import Run
 
 
-def past_clusters(records: Iterable[Mapping[str, Any]]) -> tuple[PastCluster, ...]:
+def past_clusters(records: Iterable[Mapping[str, Any]]) -> tuple[DeletedCluster, ...]:
     """Every cluster that a journal names, with the ids and buckets it had."""
-    found: dict[str, PastCluster] = {}
+    found: dict[str, DeletedCluster] = {}
     for record in records:
         name = record.get("cluster")
         if isinstance(name, str) and name:
-            before = found.get(name, PastCluster(name))
+            before = found.get(name, DeletedCluster(name))
             ids = _more(before.ids, record.get("id"))
             found[name] = replace(before, ids=ids, bucket_names=_more(before.bucket_names, record.get("bucket")))
     return tuple(found.values())
@@ -37,23 +37,23 @@ def _more(before: tuple[str, ...], value: object) -> tuple[str, ...]:
 
 def stacks_past(
     stack: Stack, work_dir: Path, names: tuple[str, ...], clusters: tuple[Cluster, ...]
-) -> tuple[PastCluster, ...]:
+) -> tuple[DeletedCluster, ...]:
     """Every cluster that the stack has or had: by file, by journal, and by ``names`` and ``clusters``; one a name."""
-    named = [PastCluster(name) for name in (*(spec.name for spec in stack.clusters), *names)]
-    merged: dict[str, PastCluster] = {}
+    named = [DeletedCluster(name) for name in (*(spec.name for spec in stack.clusters), *names)]
+    merged: dict[str, DeletedCluster] = {}
     for one in (*named, *past_clusters(read_journal(work_dir / JOURNAL)), *map(_as_past, clusters)):
-        before = merged.get(one.name, PastCluster(one.name))
+        before = merged.get(one.name, DeletedCluster(one.name))
         ids = tuple(dict.fromkeys((*before.ids, *one.ids)))
         buckets = tuple(dict.fromkeys((*before.bucket_names, *one.bucket_names)))
-        merged[one.name] = PastCluster(one.name, ids, buckets)
+        merged[one.name] = DeletedCluster(one.name, ids, buckets)
     return tuple(merged.values())
 
 
-def _as_past(cluster: Cluster) -> PastCluster:
-    return PastCluster(cluster.name, (cluster.id,))
+def _as_past(cluster: Cluster) -> DeletedCluster:
+    return DeletedCluster(cluster.name, (cluster.id,))
 
 
-def with_records(registrar: Registrar, past: PastCluster, given: tuple[Cluster, ...]) -> PastCluster:
+def with_records(registrar: Registrar, past: DeletedCluster, given: tuple[Cluster, ...]) -> DeletedCluster:
     """What is known of a deleted cluster, from the caller or because the control plane still remembers it: its bucket.
 
     Its creation counts only where every id is known: an earlier cluster of the name may have made the bucket.
@@ -77,7 +77,7 @@ __all__ = [
     "Found",
     "Ledger",
     "Leftover",
-    "Wanted",
+    "LeftoversRequest",
     "delete_leftovers",
     "find_leftovers",
     "mark_data",
@@ -87,7 +87,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LeftoversRequest:
     """What the caller asks for. ``clusters``: gone ones, as the control plane had them when it still did.
 
     ``names`` are past clusters beside those of the stack file and the journal; ``tags`` are pairs that prove ownership,
@@ -111,14 +111,14 @@ class Found:
 
 
 def find_leftovers(
-    run: Run, session: AwsSession, caller: Caller, registrar: Registrar, wanted: Wanted | None = None
+    run: Run, session: AwsSession, caller: Caller, registrar: Registrar, wanted: LeftoversRequest | None = None
 ) -> Found:
     """What is left in AWS of the stack's past clusters: those of the stack file, the journal, and ``wanted``.
 
     A cluster that the control plane still has is no past one; naming it in ``wanted.names`` is a ``UsageError``.
     Reads only. Raises ``ControlPlaneError`` kinds and ``AwsCredentialsError``; what else AWS refuses is ``unknown``.
     """
-    asked = wanted or Wanted()
+    asked = wanted or LeftoversRequest()
     live = _live(registrar)
     _refuse_live(asked.names, live)
     every, in_use = stacks_past(run.stack, run.work_dir, asked.names, asked.clusters), _identities(live)
@@ -218,7 +218,7 @@ def _refuse_live(names: tuple[str, ...], live: tuple[Cluster, ...]) -> None:
             )
 
 
-def _spared(run: Run, place: Place, wanted: Wanted, live: tuple[Cluster, ...]) -> frozenset[str]:
+def _spared(run: Run, place: Place, wanted: LeftoversRequest, live: tuple[Cluster, ...]) -> frozenset[str]:
     """ARNs that are in use or Terraform's own: roles, the buckets of live clusters, the bucket of the state."""
     arns = {*wanted.roles, *(cluster.role_arn for cluster in live if cluster.role_arn)}
     buckets = {cluster.bucket_name for cluster in live if cluster.bucket_name}

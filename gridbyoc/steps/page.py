@@ -26,7 +26,7 @@ from gridbyoc.steps.drift import DriftFound, find_drift
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.preflight.catalogue import CHECKS
 from gridbyoc.steps.preflight.examine import examine
-from gridbyoc.steps.preflight.model import Finding, scene_of
+from gridbyoc.steps.preflight.model import Finding, preflight_context
 from gridbyoc.steps.prepare import read_outputs
 from gridbyoc.steps.role_policies import RolePolicies, compare_policies, own_policy_arn
 from gridbyoc.steps.run import Run
@@ -363,14 +363,14 @@ NOT_ASKED = "it was left out (--no-checks)"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PageOptions:
     """What is asked for; ``deadline`` are seconds for everything together."""
 
     checks: bool = True
     deadline: float = DEADLINE
 
 
-def gather(run: Run, wanted: Wanted) -> Page:
+def gather(run: Run, wanted: PageOptions) -> Page:
     """Read everything; nothing is changed on either side. What cannot be read is in the page with the reason.
 
     Raises nothing of its own: a stack that was never applied, services out of reach and a damaged journal are pages.
@@ -447,10 +447,10 @@ def _end(drift: Background[DriftFound], stop: Event) -> None:
     drift.ended(PATIENCE)
 
 
-def _findings(run: Run, wanted: Wanted) -> tuple[Finding, ...]:
+def _findings(run: Run, wanted: PageOptions) -> tuple[Finding, ...]:
     if not wanted.checks:
         return ()
-    return examine(scene_of(run, find_binary=run.find_binary, connect=run.connect, reads_only=True), CHECKS)
+    return examine(preflight_context(run, find_binary=run.find_binary, connect=run.connect, reads_only=True), CHECKS)
 
 
 def _granted(run: Run, proven: Reading[Proof]) -> Granted:

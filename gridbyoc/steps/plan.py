@@ -12,11 +12,11 @@ from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.render import KnownPolicies
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.accepted_ids import external_ids_to_accept
 from gridbyoc.steps.background import Background
 from gridbyoc.steps.changes import ClusterChange, cluster_changes, standing_cost
 from gridbyoc.steps.lock import SAVED_PLAN
-from gridbyoc.steps.overlap import ids_to_keep
-from gridbyoc.steps.prepare import MODULE, Site, current_grant, rerender
+from gridbyoc.steps.prepare import MODULE, PreparedStack, current_grant, rerender
 from gridbyoc.steps.role_policies import RolePolicies, RoleReading, own_policy_arn, read_role
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.vendor_defaults import keep_standing_role
@@ -126,12 +126,12 @@ class Plan:
         return change.reason == "tainted" and ".aws_iam_" in change.address and not in_use
 
 
-def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
+def make_plan(run: Run, site: PreparedStack, *, with_terraform: bool = True) -> Plan:
     """Plan both sides. The saved plan lies in the work_dir until it is applied or dropped."""
     keep_standing_role(run.stack, site.standing)
     grant = current_grant(run, site)
     reading = role_reading(run, site, grant)
-    kept = ids_to_keep(site, grant, site.preflight.clusters)
+    kept = external_ids_to_accept(site, grant, site.preflight.clusters)
     rerender(run, site, kept, known_on(run, reading))
     with run.step("plan") as step:
         # First what may refuse: a saved plan holds secrets, and must not be left behind.
@@ -149,14 +149,14 @@ def make_plan(run: Run, site: Site, *, with_terraform: bool = True) -> Plan:
     return Plan(summary, changes, costs_of(run.stack, changes), grant, kept, saved, policies, users)
 
 
-def users_of(site: Site, grant: Grant | None, clusters: Iterable[Cluster]) -> tuple[str, ...]:
+def users_of(site: PreparedStack, grant: Grant | None, clusters: Iterable[Cluster]) -> tuple[str, ...]:
     """Which of these clusters run through a role of the stack, also one that is being replaced or has no outputs."""
     roles = site.roles(grant) | {site.standing.role_arn}
     live = (cluster for cluster in clusters if cluster.phase is not Phase.DELETED)
     return tuple(cluster.name for cluster in live if cluster.role_arn is not None and cluster.role_arn in roles)
 
 
-def role_reading(run: Run, site: Site, grant: Grant | None) -> Background[RoleReading] | None:
+def role_reading(run: Run, site: PreparedStack, grant: Grant | None) -> Background[RoleReading] | None:
     """The live role, read beside what goes on; ``None`` where there is none yet.
 
     A first apply that was cut off may have left a role without outputs. An exclusive one is read: it loses policies.

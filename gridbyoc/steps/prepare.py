@@ -14,7 +14,7 @@ from gridbyoc.stack.model import LocalBackend, S3Backend
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import counted
 from gridbyoc.steps.events import Emit, Note, ResourceProgress
-from gridbyoc.steps.preflight.examine import Preflight, take_off
+from gridbyoc.steps.preflight.examine import Preflight, start_preflight
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.state_place import init_in_place, is_in_place, settle_local_state
 from gridbyoc.terraform import (
@@ -55,7 +55,7 @@ NOTHING_STANDS = ModuleInState()
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class PreparedStack:
     """A rendered, initialised work_dir and both services. ``fresh``: no resource is in the state, provably.
 
     ``previous_role``: a role that is being replaced and still stands. ``previous_arn``: its ARN, also where AWS has the
@@ -100,10 +100,10 @@ def open_runner(run: Run) -> tuple[Runner, Binary]:
 
 def _credentials(run: Run) -> CredentialFeed:
     """Terraform gets those of the run's own sessions, for the provider and for a backend with a profile of its own."""
-    from gridbyoc.aws.credential_feed import Asked, CredentialFeed  # here: a run that changes nothing needs none
+    from gridbyoc.aws.credential_feed import CredentialFeed, FeedRequest  # here: a run that changes nothing needs none
 
     backend = run.stack.terraform.backend
-    asked = Asked(run.stack.aws.profile, backend.profile if isinstance(backend, S3Backend) else None)
+    asked = FeedRequest(run.stack.aws.profile, backend.profile if isinstance(backend, S3Backend) else None)
     outside = run.outside
     return CredentialFeed(outside.environ, outside.home, asked, lambda profile: run.open_session(profile=profile))
 
@@ -119,7 +119,7 @@ def render_stack(run: Run, *, s3_native_lock: bool) -> Rendered:
     return rendered
 
 
-def prepare(run: Run) -> Site:
+def prepare(run: Run) -> PreparedStack:
     """Render; init with the preflight beside it. With remote state the account is checked before it is touched."""
     runner, binary = open_runner(run)
     # The state that could not be saved may be the only record of what there is.
@@ -130,20 +130,20 @@ def prepare(run: Run) -> Site:
     rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
     run.journal.write("tools", terraform=runner.version(), flavour=binary.flavour, root=rendered.digest)
     local = isinstance(run.stack.terraform.backend, LocalBackend)
-    with take_off(run, registrar, binary) as flight:
+    with start_preflight(run, registrar, binary) as flight:
         if not local:
             flight.basics()
         _init(run, runner, rendered.digest)
         if local:
             settle_local_state(run)
-        site = Site(runner, binary, flight.landed(), fresh=local and not runner.has_state())
+        site = PreparedStack(runner, binary, flight.wait(), fresh=local and not runner.has_state())
     _refuse_other_account(run, site)
     if standing_account(run.work_dir) != site.preflight.caller.account_id:
         rerender(run, site)
     return _with_previous_role(run, site)
 
 
-def _refuse_other_account(run: Run, site: Site) -> None:
+def _refuse_other_account(run: Run, site: PreparedStack) -> None:
     """The state's role is in the caller's account. In another one Terraform would not find it and make a second role.
 
     A stack file that names the caller's account has decided. Another module may make roles in several accounts.
@@ -164,7 +164,7 @@ def _refuse_other_account(run: Run, site: Site) -> None:
 
 
 def rerender(
-    run: Run, site: Site, kept_ids: tuple[Secret, ...] | None = None, known: KnownPolicies | None = None
+    run: Run, site: PreparedStack, kept_ids: tuple[Secret, ...] | None = None, known: KnownPolicies | None = None
 ) -> None:
     """Write the root again, as the site stands now; initialise again where that takes it (a module came or went).
 
@@ -183,7 +183,7 @@ def rerender(
         _init(run, site.runner, rendered.digest)
 
 
-def _with_previous_role(run: Run, site: Site) -> Site:
+def _with_previous_role(run: Run, site: PreparedStack) -> PreparedStack:
     """A replacement of the role that was broken off is taken up: its state says so, whatever this work_dir holds."""
     if site.fresh or run.stack.terraform.module is not None:
         return site
@@ -229,7 +229,7 @@ def read_outputs(run: Run) -> Outputs:
     return runner.output()
 
 
-def current_grant(run: Run, site: Site) -> Grant | None:
+def current_grant(run: Run, site: PreparedStack) -> Grant | None:
     """The grant that stands in the state, or ``None`` before the first apply."""
     if site.fresh:
         return None

@@ -8,7 +8,7 @@ from typing import Any
 
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.steps.changes import Action, ClusterChange
-from gridbyoc.steps.prepare import Site
+from gridbyoc.steps.prepare import PreparedStack
 from gridbyoc.steps.role_policies import RolePolicies
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import ApplySummary, Outputs
@@ -57,7 +57,7 @@ class Report:
 
 def report_of(
     run: Run,
-    site: Site,
+    site: PreparedStack,
     outputs: Outputs,
     applies: Iterable[ApplySummary],
     changes: tuple[ClusterChange, ...],

@@ -10,14 +10,14 @@ from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import ControlPlaneError
 from gridbyoc.stack.words import counted
 from gridbyoc.steps.events import Event, Note, ResourceProgress
-from gridbyoc.steps.prepare import Site
+from gridbyoc.steps.prepare import PreparedStack
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.wait import delete_and_wait
 from gridbyoc.terraform import snapshot_of
 
 
 @dataclass(slots=True)
-class Made:
+class CreatedResources:
     """What this run created: resource addresses, as Terraform reported them, and clusters that it did not take on.
 
     ``before``: addresses that the state had already; what is made anew there takes the place of something.
@@ -28,11 +28,11 @@ class Made:
     before: frozenset[str] = frozenset()
 
     @property
-    def new(self) -> list[str]:
+    def created(self) -> list[str]:
         """The addresses that were not there before."""
         return [address for address in self.addresses if address not in self.before]
 
-    def begin(self, site: Site) -> None:
+    def snapshot(self, site: PreparedStack) -> None:
         """Note what there is, before anything is applied."""
         self.before = frozenset() if site.fresh else snapshot_of(site.runner.state()).addresses
 
@@ -49,7 +49,9 @@ class Made:
 
 
 @contextmanager
-def compensating(run: Run, site: Site, grant: Grant, made: Made, *, rollback: bool) -> Iterator[None]:
+def compensating(
+    run: Run, site: PreparedStack, grant: Grant, made: CreatedResources, *, rollback: bool
+) -> Iterator[None]:
     """Around a registration: a refusal for good (4xx) rolls back where that was asked for, else says how to go on."""
     try:
         yield
@@ -71,25 +73,25 @@ def _for_good(error: ControlPlaneError) -> bool:
     return 400 <= error.http_status < 500 and error.http_status not in {408, 425, 429}
 
 
-def _roll_back(run: Run, site: Site, made: Made) -> str:
+def _roll_back(run: Run, site: PreparedStack, made: CreatedResources) -> str:
     """Empty, or what stays and why."""
     run.outside.emit(Note("The registration was refused: taking back what this run created.", "warning"))
     delete_and_wait(run, site.preflight.registrar, made.clusters)
-    if not made.new:
+    if not made.created:
         return ""
     with run.step("destroy") as step:
-        others = () if site.fresh else _hanging_on(site, made.new)
+        others = () if site.fresh else _dependents(site, made.created)
         if others:
             step.skipped = True
             step.detail = "left as it is"
             return f"What this run created in AWS stays, for {', '.join(others)} would go with it; a re-run is safe."
         with run.effect("destroy", role="what this run created"):
-            done = site.runner.destroy(() if site.fresh else made.new)
+            done = site.runner.destroy(() if site.fresh else made.created)
         step.detail = f"{counted(done.destroy, 'resource')} of this run destroyed"
     return ""
 
 
-def _hanging_on(site: Site, targets: Sequence[str]) -> tuple[str, ...]:
+def _dependents(site: PreparedStack, targets: Sequence[str]) -> tuple[str, ...]:
     """What else Terraform would destroy with these: everything that depends on them, however old it is."""
     planned = site.runner.plan(destroy=True, targets=targets)
     return tuple(change.address for change in planned.changes if change.address not in targets)

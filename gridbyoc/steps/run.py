@@ -101,7 +101,7 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class Environment:
     """The machine as a run sees it. ``clock`` is monotonic seconds; ``emit`` takes every event.
 
     ``services`` open Terraform, AWS and the control plane.
@@ -190,7 +190,7 @@ class Run:
 
     stack: Stack
     work_dir: Path
-    outside: Outside
+    outside: Environment
     choices: Choices
     journal: Journal
     seconds: dict[StepName, float] = field(default_factory=dict)
@@ -210,7 +210,7 @@ class Run:
             return self.choices.wait_timeout
         return wait_limit(self.stack.control_plane.type)
 
-    def until(self, over: Callable[[], bool]) -> Run:
+    def muted_when(self, over: Callable[[], bool]) -> Run:
         """The same run for work beside it: once ``over`` is so, that neither shows nor records anything any more."""
 
         def emit(event: Event) -> None:
@@ -268,9 +268,9 @@ class Run:
         A record that began and never ended is where a killed run may have left something.
         """
         self.journal.write("effect_started", effect=name, **fields)
-        came_of_it: dict[str, str | int | None] = {}
-        yield came_of_it
-        self.journal.write("effect_done", effect=name, **{**fields, **came_of_it})
+        result: dict[str, str | int | None] = {}
+        yield result
+        self.journal.write("effect_done", effect=name, **{**fields, **result})
 
     @contextmanager
     def step(self, name: StepName, detail: str = "") -> Iterator[StepRecord]:

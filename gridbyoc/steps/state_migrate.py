@@ -32,7 +32,7 @@ from gridbyoc.stack.files import put_aside, read_json
 from gridbyoc.stack.findings import Fault
 from gridbyoc.stack.model import LocalBackend, S3Backend
 from gridbyoc.stack.regions import region_fault
-from gridbyoc.stack.rules.context import Context
+from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.rules.terraform import bucket_fault, key_fault, kms_key_fault
 from gridbyoc.steps.prepare import open_runner, render_stack
 from gridbyoc.steps.run import Run
@@ -41,12 +41,12 @@ from gridbyoc.terraform import (
     Backend,
     Runner,
     Snapshot,
+    earlier_backends,
     forget_record,
     place_words,
     remember,
     same_place,
     snapshot_of,
-    standing_places,
 )
 from gridbyoc.terraform.state_recovery import ERRORED, is_torn, unsaved_state
 
@@ -107,7 +107,7 @@ def _check_account(run: Run, backend: LocalBackend | S3Backend) -> None:
 
 def _source(run: Run, runner: Runner, target: Backend) -> Backend:
     """The first place with a state in it; the target itself where there is none."""
-    for place in standing_places(run.work_dir):
+    for place in earlier_backends(run.work_dir):
         if same_place(place, target) or not snapshot_of(runner.pull(place)).empty:
             return place
     return target
@@ -279,7 +279,7 @@ def _refuse_push(run: Run, runner: Runner, words: str, errored: Snapshot, there:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class BucketRequest:
     """What the command line says of the bucket; ``None``: the stack file's, else a proposal."""
 
     bucket: str | None = None
@@ -315,7 +315,7 @@ class Ready:
     state_left_in: str | None
 
 
-def init_state(run: Run, asked: Asked, approve: Callable[[Proposal], bool]) -> Ready:
+def init_state(run: Run, asked: BucketRequest, approve: Callable[[Proposal], bool]) -> Ready:
     """Make the bucket what it must be and point the stack at it; nothing that is in order is touched.
 
     Raises ``UsageError`` for names that no bucket can have, ``AccountMismatchError``, ``AwsError``.
@@ -334,7 +334,7 @@ def init_state(run: Run, asked: Asked, approve: Callable[[Proposal], bool]) -> R
     return Ready(proposal, settings is None, done, point_at(run.stack, backend), _left(run, backend))
 
 
-def _wanted(run: Run, asked: Asked) -> tuple[S3Backend, AwsSession, StateBucket]:
+def _wanted(run: Run, asked: BucketRequest) -> tuple[S3Backend, AwsSession, StateBucket]:
     stack = run.stack
     found = stack.terraform.backend
     old = found if isinstance(found, S3Backend) else S3Backend("", "", "")
@@ -349,7 +349,7 @@ def _wanted(run: Run, asked: Asked) -> tuple[S3Backend, AwsSession, StateBucket]
     _check("--bucket", bucket_fault(name))
     _check("--key", key_fault(key))
     if kms_key_id:
-        _check("--kms-key-id", kms_key_fault(kms_key_id, Context(Path(), Path(), caller.partition)))
+        _check("--kms-key-id", kms_key_fault(kms_key_id, RuleContext(Path(), Path(), caller.partition)))
     backend = replace(old, bucket=name, key=key, region=region, kms_key_id=kms_key_id)
     over_tls = reached_over_tls(session)
     return backend, session, StateBucket(name, region, caller.account_id, caller.partition, kms_key_id, over_tls)
@@ -363,7 +363,7 @@ def _check(option: str, fault: Fault | None) -> None:
 def _left(run: Run, backend: S3Backend) -> str | None:
     """Where a state still lies that is to be moved to the bucket."""
     wanted = Backend("s3", {"bucket": backend.bucket, "key": backend.key})
-    for place in standing_places(run.work_dir):
+    for place in earlier_backends(run.work_dir):
         if same_place(place, wanted):
             return None
         if place.remote:

@@ -19,15 +19,15 @@ from gridbyoc.steps.run import Run
 from gridbyoc.terraform import (
     Backend,
     Runner,
+    earlier_backends,
     locally_held,
     place_words,
     recorded_backend,
     remember,
     same_place,
     snapshot_of,
-    standing_places,
 )
-from gridbyoc.terraform.state_recovery import is_torn, put_back
+from gridbyoc.terraform.state_recovery import is_torn, restore_backup
 
 
 def wanted_backend(stack: Stack, backend: LocalBackend | S3Backend, *, native_lock: bool) -> Backend:
@@ -45,7 +45,7 @@ def stack_words(stack: Stack) -> str:
 def is_in_place(run: Run, runner: Runner) -> bool:
     """Whether the work_dir is set up for the place that the stack file names, or there is no state yet."""
     wanted = wanted_backend(run.stack, run.stack.terraform.backend, native_lock=runner.binary.s3_native_lock)
-    return all(same_place(place, wanted) for place in standing_places(run.work_dir)[:1])
+    return all(same_place(place, wanted) for place in earlier_backends(run.work_dir)[:1])
 
 
 def init_in_place(run: Run, runner: Runner, digest: str) -> None:
@@ -55,7 +55,7 @@ def init_in_place(run: Run, runner: Runner, digest: str) -> None:
     question. A state that lies elsewhere raises ``StateMovedError``: going on would make every resource again.
     """
     wanted = wanted_backend(run.stack, run.stack.terraform.backend, native_lock=runner.binary.s3_native_lock)
-    for place in standing_places(run.work_dir):
+    for place in earlier_backends(run.work_dir):
         if same_place(place, wanted):
             break
         _refuse_unless_empty(run, runner, place, wanted)
@@ -140,7 +140,7 @@ def settle_local_state(run: Run) -> None:
             return
         run.outside.sleep(LOOK)
     try:
-        if put_back(state):
+        if restore_backup(state):
             text = f"{state} had been cut off in the middle of a write: it is put back as it was before that run."
             run.outside.emit(Note(text, "warning"))
         elif is_torn(state) and _first_apply_was_cut_off(run):

@@ -17,7 +17,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
 from gridbyoc.stack.defaults import trusted_account_of
 from gridbyoc.stack.files import write_atomic
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.overlap import NO_ROTATION, Rotation, rotation_of
+from gridbyoc.steps.accepted_ids import NO_ROTATION, Rotation, rotation_of
 from gridbyoc.steps.prepare import open_runner, read_outputs
 from gridbyoc.steps.run import Run, utc_now
 from gridbyoc.steps.verdict import Verdict, worst

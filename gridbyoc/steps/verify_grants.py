@@ -11,12 +11,12 @@ from gridbyoc.stack.defaults import statements_of
 from gridbyoc.stack.words import enumerated
 from gridbyoc.steps.role_policies import RolePolicies, compare_policies, declared_arns, own_policy_arn
 from gridbyoc.steps.verify_model import Subject, VerifyFinding, policy_of
-from gridbyoc.vendors import Need, facts_of, needs_of
+from gridbyoc.vendors import ActionNeeded, facts_of, needs_of
 
 OWN = "the role's own policy"
 
 
-def need_request(need: Need, subject: Subject, *, anywhere: bool = False) -> Request:
+def need_request(need: ActionNeeded, subject: Subject, *, anywhere: bool = False) -> Request:
     """The request as the role would make it in the stack's region; ``anywhere``: on whatever resource is allowed.
 
     What a policy may look at besides (tags, networks, organisations) is not known here.
@@ -50,8 +50,8 @@ class Grants:
 
     subject: Subject
     compared: RolePolicies
-    own: tuple[tuple[Need, Decision], ...]
-    boundary: tuple[tuple[Need, Decision], ...]
+    own: tuple[tuple[ActionNeeded, Decision], ...]
+    boundary: tuple[tuple[ActionNeeded, Decision], ...]
 
 
 def grants_of(subject: Subject) -> Grants:
@@ -68,7 +68,7 @@ def grants_of(subject: Subject) -> Grants:
     )
 
 
-def _decide(subject: Subject, need: Need, policies: tuple[Policy, ...]) -> Decision:
+def _decide(subject: Subject, need: ActionNeeded, policies: tuple[Policy, ...]) -> Decision:
     """A need that no statement allows on the example may be allowed on the resources that are really meant."""
     decision = evaluate(policies, need_request(need, subject))
     if decision.effect != "denied" or decision.statement is not None:
@@ -209,18 +209,18 @@ def session_length(grants: Grants) -> VerifyFinding:
     return VerifyFinding("GBY-V026", "session length", "warn", f"{said}, the stack file says {wanted} h", APPLY)
 
 
-def _or_unknown(code: str, check: str, unsure: list[tuple[Need, Decision]], good: str) -> VerifyFinding:
+def _or_unknown(code: str, check: str, unsure: list[tuple[ActionNeeded, Decision]], good: str) -> VerifyFinding:
     if not unsure:
         return VerifyFinding(code, check, "pass", good)
     detail = f"it cannot be told whether {_actions(unsure)} is allowed: {unsure[0][1].why}"
     return VerifyFinding(code, check, "unknown", detail, "Look at that statement yourself.", _statements(unsure))
 
 
-def _actions(found: Iterable[tuple[Need, Decision]]) -> str:
+def _actions(found: Iterable[tuple[ActionNeeded, Decision]]) -> str:
     return enumerated(need.action for need, _ in found)
 
 
-def _statements(found: Iterable[tuple[Need, Decision]]) -> tuple[str, ...]:
+def _statements(found: Iterable[tuple[ActionNeeded, Decision]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(decision.statement) for _, decision in found if decision.statement))
 
 

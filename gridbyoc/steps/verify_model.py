@@ -10,7 +10,7 @@ from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.aws.policy import Policy, PolicyDocumentError, parse_policy, unreadable
 from gridbyoc.stack.model import Role
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.overlap import NO_ROTATION, Rotation
+from gridbyoc.steps.accepted_ids import NO_ROTATION, Rotation
 from gridbyoc.steps.verdict import Verdict
 
 

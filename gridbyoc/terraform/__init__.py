@@ -1,12 +1,12 @@
 """Terraform as this program drives it: find a binary, run its verbs, hear its events, read its outputs."""
 
 from gridbyoc.terraform.backend_history import (
+    earlier_backends,
     forget_record,
     place_words,
     recorded_backend,
     remember,
     same_place,
-    standing_places,
 )
 from gridbyoc.terraform.binary import Binary, find_binary
 from gridbyoc.terraform.environment import check_mirror, provider_settings
@@ -65,6 +65,7 @@ __all__ = [
     "TerraformEvent",
     "Version",
     "check_mirror",
+    "earlier_backends",
     "find_binary",
     "forget_record",
     "local_lock",
@@ -78,7 +79,6 @@ __all__ = [
     "remember",
     "same_place",
     "snapshot_of",
-    "standing_places",
     "standing_role",
     "standing_roles",
 ]

@@ -65,7 +65,7 @@ REMEMBERED = ".gridbyoc-state.json"
 """Our own note of the backend of the last good init: ``.terraform`` may be deleted by anybody at any time."""
 
 
-def standing_places(work_dir: Path) -> tuple[Backend, ...]:
+def earlier_backends(work_dir: Path) -> tuple[Backend, ...]:
     """Where the state may lie, the likeliest first: by Terraform's record, by our note, in a file that holds one."""
     places: list[Backend] = []
     for note in (read_json(work_dir / RECORD).get("backend"), read_json(work_dir / REMEMBERED)):
@@ -86,7 +86,7 @@ def _holds_something(file: Path) -> bool:
 
 def recorded_backend(work_dir: Path) -> Backend | None:
     """The backend that Terraform itself was initialised with here."""
-    return standing_places(work_dir)[0] if isinstance(read_json(work_dir / RECORD).get("backend"), dict) else None
+    return earlier_backends(work_dir)[0] if isinstance(read_json(work_dir / RECORD).get("backend"), dict) else None
 
 
 def forget_record(work_dir: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Final, Literal
 from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformNotFoundError, TerraformTimeoutError, TerraformTooOldError
 from gridbyoc.terraform.environment import child_environment
 from gridbyoc.terraform.failures import interrupted, numbers_of, wrapper_error
-from gridbyoc.terraform.process import Cause, Command, Ended, Interrupts, NotStartedError, Stream, run
+from gridbyoc.terraform.process import Cause, Command, ExitInfo, Interrupts, NotStartedError, Stream, run
 
 Flavour = Literal["terraform", "tofu", "embedded"]
 EMBEDDED: Final = "embedded"
@@ -243,7 +243,7 @@ def nearest_directory(directory: Path) -> Path:
     return next((each for each in (directory, *directory.parents) if each.is_dir()), directory)
 
 
-def _heard(answer: _Answer, ended: Ended, path: str, timeout: float) -> _Answer:
+def _heard(answer: _Answer, ended: ExitInfo, path: str, timeout: float) -> _Answer:
     if ended.cause is Cause.INTERRUPT:
         raise interrupted("version", killed=ended.killed)
     if ended.cause is Cause.TIMEOUT:

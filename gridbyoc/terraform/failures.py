@@ -20,10 +20,10 @@ from gridbyoc.errors import (
     TerraformTimeoutError,
     TerraformWrapperError,
 )
-from gridbyoc.errors.cards import AFTER_FIX, LOCK_CODES, Card, card_for, carrying
+from gridbyoc.errors.cards import AFTER_FIX, LOCK_CODES, KnownFailure, card_for, with_known_failure
 from gridbyoc.stack.words import counted
 from gridbyoc.terraform.events import ChangeSummary, Diagnostic, OutputsEvent, PlannedChange, Transcript, Version
-from gridbyoc.terraform.process import Cause, Ended
+from gridbyoc.terraform.process import Cause, ExitInfo
 from gridbyoc.terraform.state_recovery import ERRORED, UnsavedState
 
 CommandLine = Callable[..., str]
@@ -33,7 +33,9 @@ _ROLE = re.compile(r"\bRole with name (\S+) already exists")
 _POLICY = re.compile(r"\bA policy called (\S+) already exists")
 
 
-def cards_for(errors: Iterable[Diagnostic], words: str, command: CommandLine, profile: str = "") -> tuple[Card, ...]:
+def cards_for(
+    errors: Iterable[Diagnostic], words: str, command: CommandLine, profile: str = ""
+) -> tuple[KnownFailure, ...]:
     """A card for each diagnostic that one is about, each once; without diagnostics, for the last ``words``.
 
     ``command`` writes a command line for the work_dir; ``profile`` is the AWS profile of the run, empty for none.
@@ -44,12 +46,12 @@ def cards_for(errors: Iterable[Diagnostic], words: str, command: CommandLine, pr
     return tuple(dict.fromkeys(card for card in found if card is not None))
 
 
-def causes_of(cards: Iterable[Card]) -> str:
+def causes_of(cards: Iterable[KnownFailure]) -> str:
     """Why it failed, by the cards."""
     return " ".join(dict.fromkeys(card.cause for card in cards))
 
 
-def fixes_of(cards: Iterable[Card]) -> str:
+def fixes_of(cards: Iterable[KnownFailure]) -> str:
     """What to do about it, by the cards."""
     return " ".join(dict.fromkeys(card.fix for card in cards))
 
@@ -87,7 +89,7 @@ class Failure:
     """
 
     verb: str
-    ended: Ended
+    ended: ExitInfo
     errors: tuple[Diagnostic, ...]
     text: tuple[str, ...]
     command: CommandLine
@@ -145,7 +147,7 @@ def _interrupted(failure: Failure) -> TerraformInterruptedError:
             fix=_save(failure) or "Run the same command again.",
             rerun=_rerun(failure),
         )
-    why = "second interrupt" if failure.ended.insisted else f"did not end within {failure.grace:g} s"
+    why = "second interrupt" if failure.ended.second_interrupt else f"did not end within {failure.grace:g} s"
     return TerraformInterruptedError(
         f"terraform {failure.verb} was interrupted and then killed ({why}).",
         killed=True,
@@ -187,7 +189,7 @@ def _locked(failure: Failure, error: Diagnostic) -> StateLockedError:
         rerun=SAFE_NOTHING_DONE,
     )
     locked.diagnostics = tuple(map(str, failure.errors))
-    return carrying(locked, card, keep=True)
+    return with_known_failure(locked, card, keep=True)
 
 
 def _wait(failure: Failure, lock_id: str) -> str:
@@ -207,7 +209,7 @@ def _stale(failure: Failure) -> StalePlanError:
         fix="Run the same command again: it plans anew, from what the other run made.",
         rerun=SAFE_NOTHING_DONE,
     )
-    return carrying(stale, card_for(_STALE[0]), keep=True)
+    return with_known_failure(stale, card_for(_STALE[0]), keep=True)
 
 
 def _refused(failure: Failure) -> TerraformError:
@@ -232,7 +234,7 @@ def _refused(failure: Failure) -> TerraformError:
         ),
         rerun=_rerun(failure, cards),
     )
-    return carrying(error, cards[0] if cards else None, keep=True)
+    return with_known_failure(error, cards[0] if cards else None, keep=True)
 
 
 def _reason(failure: Failure) -> str:
@@ -283,7 +285,7 @@ def _save(failure: Failure) -> str:
     return failure.unsaved.fix(failure.command("state", "push", ERRORED)) if failure.unsaved else ""
 
 
-def _rerun(failure: Failure, cards: tuple[Card, ...] = ()) -> str:
+def _rerun(failure: Failure, cards: tuple[KnownFailure, ...] = ()) -> str:
     if failure.unsaved:
         return failure.unsaved.rerun
     safe = SAFE_RESUMES if failure.writes else SAFE_NOTHING_DONE

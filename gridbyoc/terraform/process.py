@@ -30,7 +30,7 @@ kill -KILL "-$1" 2>/dev/null
 """
 
 
-class Leash:
+class ParentWatchdog:
     """Holds one child; ``release()`` when it has ended."""
 
     def __init__(self, pid: int, stdout: int, stderr: int) -> None:
@@ -122,7 +122,7 @@ class Child:
         out, err = self._process.stdout, self._process.stderr
         assert out is not None  # noqa: S101 - both are pipes, as asked for above
         assert err is not None  # noqa: S101
-        self._leash = Leash(self._process.pid, out.fileno(), err.fileno())
+        self._leash = ParentWatchdog(self._process.pid, out.fileno(), err.fileno())
         self._selector = selectors.DefaultSelector()
         self._splitters = (_Splitter("stdout"), _Splitter("stderr"))
         for pipe, splitter in zip((out, err), self._splitters, strict=True):
@@ -224,8 +224,8 @@ _BOUNCE = 0.3  # seconds; `uv run`, `make` and the like pass on a Ctrl-C that th
 class Interrupts:
     """What was asked for while a command runs.
 
-    ``asked`` is true after the first SIGINT or SIGTERM, or a ``request()``; ``insisted`` after a second SIGINT. A
-    SIGTERM that follows does not insist: CI services send SIGINT first and SIGTERM some seconds later.
+    ``asked`` is true after the first SIGINT or SIGTERM, or a ``request()``; ``second_interrupt`` after a second SIGINT.
+    A SIGTERM that follows is none: CI services send SIGINT first and SIGTERM some seconds later.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -233,7 +233,7 @@ class Interrupts:
         self._requested = threading.Event()
         self._must_end = threading.Event()
         self._first: float | None = None
-        self._insisted = False
+        self._second_interrupt = False
 
     @property
     def asked(self) -> bool:
@@ -246,9 +246,9 @@ class Interrupts:
         return self._requested.is_set()
 
     @property
-    def insisted(self) -> bool:
+    def second_interrupt(self) -> bool:
         """Ctrl-C was pressed again: no more waiting."""
-        return self._insisted or self._must_end.is_set()
+        return self._second_interrupt or self._must_end.is_set()
 
     def request(self) -> None:
         """Stop this command and every later one; from any thread."""
@@ -264,12 +264,12 @@ class Interrupts:
         if self._first is None:
             self._first = self._clock()
         elif number == signal.SIGINT and self._clock() - self._first >= _BOUNCE:
-            self._insisted = True
+            self._second_interrupt = True
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Take SIGINT and SIGTERM for the time of one command; a no-op outside of the main thread."""
-        self._first, self._insisted = None, False
+        self._first, self._second_interrupt = None, False
         before = dict(self._take_over()) if threading.current_thread() is threading.main_thread() else {}
         try:
             yield
@@ -286,7 +286,7 @@ class Interrupts:
                 signal.signal(number, self.signalled)
 
 
-__all__ = ["Cause", "Command", "Ended", "NotStartedError", "RunCommand", "Stream", "run"]
+__all__ = ["Cause", "Command", "ExitInfo", "NotStartedError", "RunCommand", "Stream", "run"]
 
 
 class Cause(Enum):
@@ -298,14 +298,14 @@ class Cause(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ExitInfo:
     """How it ended. ``code`` is the exit status, or minus the signal that ended it."""
 
     code: int
     seconds: float
     cause: Cause = Cause.EXIT
     killed: bool = False
-    insisted: bool = False
+    second_interrupt: bool = False
 
 
 def say_nothing(_cause: Cause) -> None:
@@ -323,7 +323,7 @@ class RunCommand(Protocol):
         interrupts: Interrupts,
         clock: Clock = time.monotonic,
         on_stop: Callable[[Cause], None] = say_nothing,
-    ) -> Ended:
+    ) -> ExitInfo:
         """Hand every line to ``on_line``; how it ended."""
 
 
@@ -334,7 +334,7 @@ def run(
     interrupts: Interrupts,
     clock: Clock = time.monotonic,
     on_stop: Callable[[Cause], None] = say_nothing,
-) -> Ended:
+) -> ExitInfo:
     """Run it to its end. Every line goes to ``on_line`` as it comes, in this thread.
 
     Own session (a Ctrl-C of the terminal reaches us alone), standard input closed. An interrupt or the time-out
@@ -354,7 +354,7 @@ def run(
             raise
         if interrupts.asked:
             watch.cause = Cause.INTERRUPT
-        return Ended(child.code, clock() - started, watch.cause, watch.killed, interrupts.insisted)
+        return ExitInfo(child.code, clock() - started, watch.cause, watch.killed, interrupts.second_interrupt)
 
 
 class _Watch:
@@ -373,7 +373,7 @@ class _Watch:
         self._deadline = started + command.timeout
         self._grace = command.grace
         self._patience = command.patience
-        self._insisted = False
+        self._second_interrupt = False
         self._on_stop = on_stop
         self._kill_at: float | None = None
         self.cause = Cause.EXIT
@@ -400,8 +400,8 @@ class _Watch:
                 self.stop(child, Cause.INTERRUPT if self._interrupts.asked else Cause.TIMEOUT)
                 self._on_stop(self.cause)
             return
-        if self._interrupts.insisted and not self._insisted:
-            self._insisted = True
+        if self._interrupts.second_interrupt and not self._second_interrupt:
+            self._second_interrupt = True
             self._kill_at = min(self._kill_at, now + self._patience)
             if self._patience:
                 child.interrupt()

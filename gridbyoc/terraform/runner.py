@@ -48,7 +48,7 @@ from gridbyoc.terraform.failures import (
     wrapper_error,
 )
 from gridbyoc.terraform.logs import Logs
-from gridbyoc.terraform.process import Cause, Clock, Command, Ended, Interrupts, NotStartedError, RunCommand, run
+from gridbyoc.terraform.process import Cause, Clock, Command, ExitInfo, Interrupts, NotStartedError, RunCommand, run
 from gridbyoc.terraform.redaction import Redactor
 from gridbyoc.terraform.state import (
     Backend,
@@ -118,7 +118,7 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CommandSpec:
     """How one verb is run: its name in logs and messages, the statuses that are no failure, what stdout is.
 
     ``events``: the stream of ``-json``; ``document``: one JSON object; neither: text for people. ``may_be_empty``:
@@ -134,7 +134,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CommandResult:
     """A command that did not fail: what it said, and its exit status."""
 
     transcript: Transcript
@@ -174,12 +174,12 @@ class Execution:
         if self._redactor.learn(secrets):
             self._logs.scrub()
 
-    def __call__(self, call: Call, cmd: str, *args: str, **options: object) -> Said:
+    def __call__(self, call: CommandSpec, cmd: str, *args: str, **options: object) -> CommandResult:
         """Run ``terraform cmd args``, options in python-terraform's form. Raises ``TerraformError`` and its kinds."""
         line = TerraformCommandLine(self._set.binary, self._set.work_dir, lambda argv: self._run(call, argv))
         return line.cmd(cmd, *args, **options)
 
-    def _run(self, call: Call, argv: tuple[str, ...]) -> Said:
+    def _run(self, call: CommandSpec, argv: tuple[str, ...]) -> CommandResult:
         if self.interrupts.requested:
             raise interrupted(call.verb, killed=False)
         backend = backend_of(self._set.work_dir)
@@ -192,7 +192,7 @@ class Execution:
         transcript = Transcript(log, self._redactor, self._set.on_event, document=call.document, on_state=self._rescue)
         ended = self._process(call, argv, transcript)
         if ended.cause is Cause.EXIT and self._came_to_its_end(call, ended.code, transcript):
-            return Said(transcript, ended.code)
+            return CommandResult(transcript, ended.code)
         raise failed(self._failure(call, ended, transcript, log.path, remote=backend.remote))
 
     def _rescue(self, state: Mapping[str, Any]) -> None:
@@ -201,7 +201,7 @@ class Execution:
         self.learn(sensitive_values(outputs) if isinstance(outputs, dict) else ())
         self._unsaved = rescue(state, self._set.work_dir, self._set.environ)
 
-    def _came_to_its_end(self, call: Call, code: int, said: Transcript) -> bool:
+    def _came_to_its_end(self, call: CommandSpec, code: int, said: Transcript) -> bool:
         """Whether it is done by status and output alike; ``TerraformWrapperError`` where they contradict each other."""
         if code not in call.good:
             words = "" if said.errors() else complete_failure(call.verb, code, said)
@@ -218,13 +218,13 @@ class Execution:
             raise wrapper_error(self._set.binary.path, words, rerun=rerun)
         return code in call.good
 
-    def _unreadable(self, call: Call, said: Transcript) -> str:
+    def _unreadable(self, call: CommandSpec, said: Transcript) -> str:
         if said.document() is None:
             return f"{call.verb} ended with status 0 and answered with what is not a JSON object alone"
         empty = not said.stdout.strip() and not call.may_be_empty
         return f"{call.verb} ended with status 0 and nothing of its answer arrived" if empty else ""
 
-    def _process(self, call: Call, argv: tuple[str, ...], transcript: Transcript) -> Ended:
+    def _process(self, call: CommandSpec, argv: tuple[str, ...], transcript: Transcript) -> ExitInfo:
         how = "not run to its end"
         try:
             with self._set.credentials.offered(acting=call.verb in _ACTING) as offered:
@@ -243,7 +243,7 @@ class Execution:
             transcript.end(how)
         return ended
 
-    def _command(self, call: Call, argv: tuple[str, ...], offered: Mapping[str, str | None]) -> Command:
+    def _command(self, call: CommandSpec, argv: tuple[str, ...], offered: Mapping[str, str | None]) -> Command:
         config = write_cli_config(self._set.mirror, self._set.work_dir) if self._set.mirror else None
         environ = child_environment(self._set.environ, config, offered)
         # Files are for their owner alone; but what init puts into a shared plugin cache is for whoever shares it.
@@ -256,12 +256,12 @@ class Execution:
             cwd = nearest_directory(self._set.stands_in_for)
         return Command(argv, environ, cwd, self._timeout(call), self._set.grace, umask)
 
-    def _stopping(self, call: Call, cause: Cause) -> str:
+    def _stopping(self, call: CommandSpec, cause: Cause) -> str:
         why = "Interrupted" if cause is Cause.INTERRUPT else f"No end after {self._timeout(call):g} s"
         again = " Ctrl-C again kills it." if cause is Cause.INTERRUPT else ""
         return f"{why}: Terraform was asked to stop and has {self._set.grace:g} s to do so.{again}"
 
-    def _timeout(self, call: Call) -> float:
+    def _timeout(self, call: CommandSpec) -> float:
         return TIMEOUTS.get(call.verb, _TIMEOUT) if self._set.timeout is None else self._set.timeout
 
     def _not_started(self, error: NotStartedError) -> TerraformNotFoundError:
@@ -272,7 +272,7 @@ class Execution:
             rerun=SAFE_NOTHING_DONE,
         )
 
-    def _failure(self, call: Call, ended: Ended, said: Transcript, log: Path, *, remote: bool) -> Failure:
+    def _failure(self, call: CommandSpec, ended: ExitInfo, said: Transcript, log: Path, *, remote: bool) -> Failure:
         work_dir, binary = self._set.work_dir, self._set.binary
         shown, passing = self._set.stands_in_for or work_dir, self._set.stands_in_for is not None
         return Failure(
@@ -297,14 +297,14 @@ class Execution:
         return asked if isinstance(asked, str) else environ.get("AWS_DEFAULT_PROFILE") or environ.get("AWS_PROFILE", "")
 
 
-def document_of(said: Said) -> Mapping[str, Any]:
+def document_of(said: CommandResult) -> Mapping[str, Any]:
     """The JSON object on the stdout of a command that answers with one; empty where it printed nothing."""
     return said.transcript.document() or {}
 
 
 LOCK_TIMEOUT = "10s"
-_PULL = Call("state pull", document=True, may_be_empty=True)
-_OUTPUT = Call("output", document=True)
+_PULL = CommandSpec("state pull", document=True, may_be_empty=True)
+_OUTPUT = CommandSpec("output", document=True)
 
 
 def ignore(_event: TerraformEvent) -> None:
@@ -395,7 +395,7 @@ class Runner:
         """Install providers and modules, set up the backend. A good one is remembered under ``digest``."""
         self._record.forget()
         self._verb(
-            Call("init", events=self.binary.init_json),
+            CommandSpec("init", events=self.binary.init_json),
             "init",
             no_color=FLAG,
             input=False,
@@ -408,7 +408,7 @@ class Runner:
 
     def validate(self) -> tuple[Diagnostic, ...]:
         """Check the root module; the warnings. An invalid one is a ``TerraformError``."""
-        return self._verb(Call("validate", document=True), "validate", json=FLAG).transcript.in_document()
+        return self._verb(CommandSpec("validate", document=True), "validate", json=FLAG).transcript.in_document()
 
     def plan(
         self,
@@ -425,7 +425,7 @@ class Runner:
         """
         try:
             said = self._writing(
-                Call("plan", good=(0, 2), events=True),
+                CommandSpec("plan", good=(0, 2), events=True),
                 "plan",
                 detailed_exitcode=FLAG,
                 out=str(out.absolute()) if out else None,
@@ -443,19 +443,19 @@ class Runner:
     def apply(self, plan: Path | None = None) -> ApplySummary:
         """Apply a saved plan, exactly as it was shown; without one, plan and apply at once, without a question."""
         saved = (str(plan.absolute()),) if plan else ()
-        said = self._writing(Call("apply", events=True), "apply", *saved, auto_approve=None if plan else FLAG)
+        said = self._writing(CommandSpec("apply", events=True), "apply", *saved, auto_approve=None if plan else FLAG)
         return apply_summary(said.transcript)
 
     def destroy(self, targets: Sequence[str] = ()) -> ApplySummary:
         """Destroy all that is in the state, or ``targets`` (addresses) and what hangs on them; the caller has asked."""
-        call = Call("destroy", events=True)
+        call = CommandSpec("destroy", events=True)
         said = self._writing(call, "apply", destroy=FLAG, auto_approve=FLAG, target=list(targets) or None)
         return apply_summary(said.transcript)
 
     def show(self, plan: Path | None = None) -> Mapping[str, Any]:
         """The state, or a saved plan, as ``show -json`` has it. It holds secrets: for reading, not for a log."""
         saved = (str(plan.absolute()),) if plan else ()
-        return document_of(self._verb(Call("show", document=True), "show", *saved, json=FLAG))
+        return document_of(self._verb(CommandSpec("show", document=True), "show", *saved, json=FLAG))
 
     def output(self) -> Outputs:
         """The module's outputs; ``OutputMissingError`` before the first apply."""
@@ -471,7 +471,7 @@ class Runner:
         """Take what exists in AWS as ``ident`` (Terraform's import id of its kind) into the state, at ``address``."""
         self.refuse_errored()
         flags = {"no_color": FLAG, "input": False, "lock_timeout": self._lock_timeout}
-        self._verb(Call("import"), "import", address, ident, **flags)
+        self._verb(CommandSpec("import"), "import", address, ident, **flags)
 
     def has_state(self) -> bool:
         """Whether any resource is in the state."""
@@ -510,12 +510,12 @@ class Runner:
         with self._at(backend) as place:
             for document in (seed_of(state), state) if new else (state,):
                 write_atomic(place / "pushed.json", json.dumps(document))
-                call = Call("state push", may_be_empty=True, cwd=place)
+                call = CommandSpec("state push", may_be_empty=True, cwd=place)
                 self._execute(call, "state push", "pushed.json", lock_timeout=self._lock_timeout)
 
     def move(self, source: str, destination: str) -> None:
         """Give a resource or module of the state another address; nothing outside the state changes."""
-        self._verb(Call("state mv"), "state mv", source, destination, lock_timeout=self._lock_timeout)
+        self._verb(CommandSpec("state mv"), "state mv", source, destination, lock_timeout=self._lock_timeout)
 
     def refuse_errored(self) -> None:
         """Raise ``TerraformError`` while a state lies in the work_dir that an earlier run could not save."""
@@ -524,13 +524,13 @@ class Runner:
 
     def force_unlock(self, lock_id: str) -> None:
         """Take away a lock that a dead run left on the state."""
-        self._verb(Call("force-unlock"), "force-unlock", lock_id, force=FLAG)
+        self._verb(CommandSpec("force-unlock"), "force-unlock", lock_id, force=FLAG)
 
     @contextmanager
     def _at(self, backend: Backend) -> Iterator[Path]:
         """A directory that is initialised with nothing but this backend."""
         with blank_directory(self.work_dir, backend) as blank:
-            self._execute(Call("init", cwd=blank), "init", no_color=FLAG, input=False)
+            self._execute(CommandSpec("init", cwd=blank), "init", no_color=FLAG, input=False)
             yield blank
 
     def _no_state(self, outputs: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -541,7 +541,7 @@ class Runner:
         self._hears_documents = True  # once is enough
         return {}
 
-    def _from_state(self, backend: Backend, call: Call, **options: object) -> Mapping[str, Any]:
+    def _from_state(self, backend: Backend, call: CommandSpec, **options: object) -> Mapping[str, Any]:
         """Run a command that needs the state alone: the short way first, the plain one if that does not work."""
         try:
             with bare_directory(self.work_dir, backend) as bare:
@@ -552,11 +552,11 @@ class Runner:
                 raise
         return document_of(self._verb(call, call.verb, **(options | {"state": None})))
 
-    def _writing(self, call: Call, cmd: str, *args: str, **options: object) -> Said:
+    def _writing(self, call: CommandSpec, cmd: str, *args: str, **options: object) -> CommandResult:
         self.refuse_errored()
         return self._verb(call, cmd, *args, json=FLAG, input=False, lock_timeout=self._lock_timeout, **options)
 
-    def _verb(self, call: Call, cmd: str, *args: str, **options: object) -> Said:
+    def _verb(self, call: CommandSpec, cmd: str, *args: str, **options: object) -> CommandResult:
         try:
             return self._execute(call, cmd, *args, **options)
         except TerraformError as error:

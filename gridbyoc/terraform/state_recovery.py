@@ -159,7 +159,7 @@ def _names(paths: tuple[Path, ...]) -> str:
     return " and ".join(path.name for path in paths)
 
 
-def put_back(state_file: Path) -> bool:
+def restore_backup(state_file: Path) -> bool:
     """Put ``terraform.tfstate.backup`` in the place of a state that is empty or torn; whether that was so.
 
     The copy is of the moment when the Terraform that was cut off began. Nothing is done to a state that can be read,

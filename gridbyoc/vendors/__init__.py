@@ -55,7 +55,7 @@ class Permissions:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class ActionNeeded:
     """An action that the control plane needs. ``policy`` would allow it; ``None``: the role's own policy.
 
     ``resource`` is an example: what follows ``arn:PARTITION:``, with ``{region}`` and ``{account}`` to be put in; ``*``
@@ -138,7 +138,7 @@ def wait_limit(vendor: VendorType) -> float:
 
 
 @cache
-def needs_of(vendor: VendorType) -> tuple[Need, ...]:
+def needs_of(vendor: VendorType) -> tuple[ActionNeeded, ...]:
     """What the control plane needs the role for: an action or two of each policy. The second document of the file."""
     _facts, needs = _documents(vendor)
     return tuple(_need(each) for each in needs)
@@ -156,6 +156,6 @@ def _source(fact: Mapping[str, Any]) -> Source:
     return Source(fact["source"], str(fact["date"]))
 
 
-def _need(each: Mapping[str, Any]) -> Need:
+def _need(each: Mapping[str, Any]) -> ActionNeeded:
     context = tuple((key, value) for key, value in each.get("context", {}).items())
-    return Need(each["action"], each.get("policy"), each.get("resource", "*"), context)
+    return ActionNeeded(each["action"], each.get("policy"), each.get("resource", "*"), context)

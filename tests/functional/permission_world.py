@@ -16,7 +16,7 @@ from gridbyoc.aws.permissions import Need, policy_document
 from gridbyoc.sandbox import Sandbox
 from gridbyoc.stack.model import Stack
 from gridbyoc.steps.preflight.examine import examine
-from gridbyoc.steps.preflight.model import Finding, Scene, Shared
+from gridbyoc.steps.preflight.model import Finding, PreflightContext, Shared
 from gridbyoc.steps.preflight.permissions import CHECKS
 from tests.unit.preflight_kit import scene_of
 
@@ -76,12 +76,12 @@ def new_runner(box: Sandbox, name: str, directory: Path) -> Runner:
     return Runner(box, name, made["AccessKeyId"], made["SecretAccessKey"], directory)
 
 
-def scene_as(session: AwsSession, stack: Stack) -> Scene:
+def scene_as(session: AwsSession, stack: Stack) -> PreflightContext:
     """The preflight's view of a stack, with this session's caller."""
     return replace(scene_of(stack), session=Shared(lambda: session), caller=Shared(lambda: caller_identity(session)))
 
 
-def permissions(scene: Scene) -> list[Finding]:
+def permissions(scene: PreflightContext) -> list[Finding]:
     """What the group ``permissions`` finds."""
     return list(examine(scene, CHECKS))
 

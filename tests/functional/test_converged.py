@@ -29,7 +29,7 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.converged import FORMAT, RECORD, unchanged
 from gridbyoc.steps.events import Event, StepFinished
 from gridbyoc.steps.journal import JOURNAL, Journal
-from gridbyoc.steps.run import Choices, Outside, Run
+from gridbyoc.steps.run import Choices, Environment, Run
 from tests.e2e.attached_provider import running_provider
 from tests.e2e.conftest import Tool
 from tests.unit.world import World
@@ -78,7 +78,7 @@ class Site:
         """Whether a run would end without Terraform, and in the tool's words why not."""
         said: list[Event] = []
         environ = {**self.box.env, **choices.pop("environ", {})}
-        outside = Outside(environ, self.directory, said.append, time.monotonic, time.sleep)
+        outside = Environment(environ, self.directory, said.append, time.monotonic, time.sleep)
         journal = Journal(self.work_dir / JOURNAL, lambda: datetime.now(timezone.utc), "test")
         report = unchanged(Run(stack or self.stack(), self.work_dir, outside, Choices(**choices), journal))
         details = [e.detail for e in said if isinstance(e, StepFinished) and e.step == "compare"]

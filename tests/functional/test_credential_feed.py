@@ -27,7 +27,7 @@ from botocore.credentials import CredentialProvider, RefreshableCredentials
 from moto.server import ThreadedMotoServer
 
 from gridbyoc.aws import AwsSession, caller_identity, open_session
-from gridbyoc.aws.credential_feed import HELPER, Asked, CredentialFeed
+from gridbyoc.aws.credential_feed import HELPER, CredentialFeed, FeedRequest
 from gridbyoc.errors import AccountMismatchError, AwsCredentialsError, GridbyocError, TerraformError
 from gridbyoc.terraform import Binary, find_binary
 from tests.functional.short_lived import ShortLived, short_lived
@@ -124,8 +124,8 @@ class Scene:
             self.environ[name] = value
             self.setenv(name, value)  # botocore reads the process's own environment
 
-    def feed(self, asked: Asked | None = None, session: AwsSession | None = None) -> CredentialFeed:
-        asked = asked or Asked()
+    def feed(self, asked: FeedRequest | None = None, session: AwsSession | None = None) -> CredentialFeed:
+        asked = asked or FeedRequest()
         sessions: dict[str | None, AwsSession] = {None: session} if session else {}
 
         def opened(profile: str | None) -> AwsSession:
@@ -175,7 +175,7 @@ class Source:
 
     key: str
     environ: Mapping[str, str]
-    asked: Asked = field(default_factory=Asked)
+    asked: FeedRequest = field(default_factory=FeedRequest)
     terraform: str = ""
 
 
@@ -188,7 +188,7 @@ SOURCES = {
     "web identity of the environment": Source("web", WEB),
     "SSO": Source("sso", {"AWS_PROFILE": "sso"}),
     "default profile": Source("default", {}),
-    "aws.profile over a key in the environment": Source("process", KEY, Asked("process")),
+    "aws.profile over a key in the environment": Source("process", KEY, FeedRequest("process")),
     "two variables": Source("static", {"AWS_DEFAULT_PROFILE": "static", "AWS_PROFILE": "process"}),
     "two variables, the other way": Source("process", {"AWS_DEFAULT_PROFILE": "process", "AWS_PROFILE": "static"}),
     "a key that boto3 does not read": Source(
@@ -197,8 +197,8 @@ SOURCES = {
     "a profile with SSO and a key": Source("sso", {"AWS_PROFILE": "both"}),
     "a profile's role over web identity": Source("role", {"AWS_PROFILE": "role", **WEB}),
     "a key over a profile and web identity": Source("env", {"AWS_PROFILE": "role", **WEB, **KEY}),
-    "a backend with a profile of its own": Source("env", KEY, Asked(None, "process"), terraform="process"),
-    "a backend and a stack with profiles": Source("sso", {}, Asked("sso", "role"), terraform="role"),
+    "a backend with a profile of its own": Source("env", KEY, FeedRequest(None, "process"), terraform="process"),
+    "a backend and a stack with profiles": Source("sso", {}, FeedRequest("sso", "role"), terraform="role"),
 }
 
 
@@ -276,7 +276,7 @@ def console_login(scene: Scene) -> AwsSession:
 
 def test_a_source_that_terraform_cannot_read_reaches_it(scene: Scene) -> None:
     session = console_login(scene)
-    scene.runner(scene.feed(Asked("console"), session), "console", backend='profile = "console"').init()
+    scene.runner(scene.feed(FeedRequest("console"), session), "console", backend='profile = "console"').init()
     assert scene.service.sources() == {"login"}
 
 
@@ -323,7 +323,7 @@ def test_what_the_process_prints_and_what_lies_on_the_disk(scene: Scene) -> None
 
 def test_what_terraform_starts_finds_no_other_credentials_and_no_other_profile(scene: Scene) -> None:
     scene.set(**KEY, **WEB, AWS_SESSION_TOKEN="t", AWS_DEFAULT_PROFILE="static", AWS_PROFILE="sso", AWS_ACCESS_KEY="x")
-    with offered(scene.feed(Asked("process"))) as variables:
+    with offered(scene.feed(FeedRequest("process"))) as variables:
         assert variables["AWS_PROFILE"] == "process"
         gone = {*KEY, *WEB, "AWS_SESSION_TOKEN", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY", "AWS_SECRET_KEY"}
         assert {name for name in gone if variables[name] is None} == gone

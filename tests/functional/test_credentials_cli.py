@@ -21,7 +21,16 @@ from gridbyoc.aws.profile_file import read_profile
 from gridbyoc.errors import AwsError, FileError, UsageError
 from gridbyoc.sandbox import Sandbox, running_sandbox
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.credentials import Asked, Doomed, Ready, check, create_user, delete_user, fitting, wanted_of
+from gridbyoc.steps.credentials import (
+    Ready,
+    UserArguments,
+    UserDeletion,
+    check,
+    create_user,
+    delete_user,
+    fitting,
+    wanted_of,
+)
 from tests.functional.leftover_world import session_at
 from tests.unit.fakes import Time
 
@@ -75,12 +84,12 @@ class Account:
     def file(self) -> Path:
         return self.home / ".aws" / "credentials"
 
-    def create(self, asked: Asked, session: AwsSession | None = None, **environ: str) -> Ready:
+    def create(self, asked: UserArguments, session: AwsSession | None = None, **environ: str) -> Ready:
         session = session or self.session
         wanted = wanted_of(asked, caller_identity(self.session), None, environ, self.home)
         return create_user(session, wanted, approve=lambda _found: True, sleep=Time().sleep)
 
-    def delete(self, asked: Asked, session: AwsSession | None = None) -> Doomed:
+    def delete(self, asked: UserArguments, session: AwsSession | None = None) -> UserDeletion:
         caller, session = caller_identity(self.session), session or self.session
         return delete_user(session, caller, asked, environ={}, home=self.home, approve=lambda _doomed: True)
 
@@ -117,11 +126,11 @@ def account(sandbox: Sandbox, tmp_path: Path) -> Account:
 
 
 def test_made_whole_and_left_alone_the_second_time(account: Account) -> None:
-    ready = account.create(Asked("once", tags={"team": "ml"}))
+    ready = account.create(UserArguments("once", tags={"team": "ml"}))
     assert len(ready.changes) == 3
     assert account.faults("once") == []
     before = account.file.read_bytes()
-    assert account.create(Asked("once", tags={"team": "ml"})).changes == ()
+    assert account.create(UserArguments("once", tags={"team": "ml"})).changes == ()
     assert account.file.read_bytes() == before
     tags = {tag["Key"]: tag["Value"] for tag in account.session.iam().list_user_tags(UserName="once")["Tags"]}
     stored = read_profile(account.file, "gridbyoc-once")
@@ -136,14 +145,14 @@ def test_killed_after_every_change_the_next_run_converges(account: Account) -> N
         name = f"kill-{after}"
         session, client = account.dying(after)
         try:
-            account.create(Asked(name), session)
+            account.create(UserArguments(name), session)
         except Killed:
             killed += 1
         else:
             break
-        account.create(Asked(name))
+        account.create(UserArguments(name))
         assert account.faults(name) == [], client.changes
-        assert account.create(Asked(name)).changes == ()
+        assert account.create(UserArguments(name)).changes == ()
     assert killed == len(client.changes) == 5  # user, policy, attachment, key, tag
     assert account.file.read_text().count("[gridbyoc-") == killed + 1
 
@@ -152,45 +161,45 @@ def test_killed_while_it_deletes_the_next_run_finishes(account: Account) -> None
     killed = 0
     for after in range(1, 50):
         name = f"doomed-{after}"
-        account.create(Asked(name))
-        account.create(Asked(name, uses=("plan",)))  # a second version of the policy
+        account.create(UserArguments(name))
+        account.create(UserArguments(name, uses=("plan",)))  # a second version of the policy
         session, client = account.dying(after)
         try:
-            account.delete(Asked(name), session)
+            account.delete(UserArguments(name), session)
         except Killed:
             killed += 1
         else:
             break
-        account.delete(Asked(name))
+        account.delete(UserArguments(name))
         assert account.left(name) == [], client.changes
     assert killed == len(client.changes) == 5  # detached, version, policy, key, user
     assert account.left(name) == []
     assert account.file.read_bytes() == b""
-    assert account.delete(Asked(name)).lines == ()
+    assert account.delete(UserArguments(name)).lines == ()
 
 
 def test_a_key_whose_answer_was_lost_is_not_left_behind(account: Account) -> None:
     session, client = account.dying(99, lose="create_access_key")
-    account.create(Asked("twice"), session)
+    account.create(UserArguments("twice"), session)
     assert account.faults("twice") == []
     assert client.changes[-3:] == ["create_access_key", "delete_access_key", "tag_user"]
 
 
 def test_a_key_that_another_run_makes_at_the_same_time_is_left_to_it(account: Account) -> None:
-    account.create(Asked("pair"))
+    account.create(UserArguments("pair"))
     user = look_at_user(account.session, "pair")
     assert user is not None
     with pytest.raises(AwsError, match="Another run"):
         make_key(account.session, replace(user, keys=()))
     assert account.faults("pair") == []
-    account.delete(Asked("pair"))
+    account.delete(UserArguments("pair"))
 
 
 def test_a_key_that_was_used_is_never_thrown_away(account: Account) -> None:
-    account.create(Asked("used"))
+    account.create(UserArguments("used"))
     account.file.unlink()
     with pytest.raises(AwsError, match="an access key that is not in the profile") as caught:
-        account.create(Asked("used"))
+        account.create(UserArguments("used"))
     assert "aws iam delete-access-key --user-name used" in caught.value.fix
     user = look_at_user(account.session, "used")
     assert user is not None
@@ -200,29 +209,29 @@ def test_a_key_that_was_used_is_never_thrown_away(account: Account) -> None:
 def test_a_key_that_lies_in_another_profile_is_not_lost_though_nobody_used_it_yet(account: Account) -> None:
     session, client = account.dying(5)
     with pytest.raises(Killed):
-        account.create(Asked("new"), session)
+        account.create(UserArguments("new"), session)
     assert client.changes[-1] == "tag_user"
     with pytest.raises(AwsError, match="an access key that is not in the profile") as caught:
-        account.create(Asked("new", profile="elsewhere"))
+        account.create(UserArguments("new", profile="elsewhere"))
     assert "was kept in another profile" in caught.value.why
-    assert account.create(Asked("new")).changes == ()
+    assert account.create(UserArguments("new")).changes == ()
 
 
 def test_a_file_that_cannot_be_written_leaves_no_key(account: Account) -> None:
     (account.home / ".aws").write_text("a file")
     with pytest.raises(FileError):
-        account.create(Asked("nowhere"))
+        account.create(UserArguments("nowhere"))
     assert look_at_user(account.session, "nowhere") is None
 
 
 def test_an_inactive_key_is_told(account: Account) -> None:
-    account.create(Asked("idle"))
+    account.create(UserArguments("idle"))
     stored = read_profile(account.file, "gridbyoc-idle")
     assert stored is not None
     iam = account.session.iam()
     iam.update_access_key(UserName="idle", AccessKeyId=str(stored.access_key_id), Status="Inactive")
     with pytest.raises(AwsError, match="inactive"):
-        account.create(Asked("idle"))
+        account.create(UserArguments("idle"))
 
 
 def test_what_is_not_ours_is_not_touched(account: Account) -> None:
@@ -230,13 +239,13 @@ def test_what_is_not_ours_is_not_touched(account: Account) -> None:
     iam.create_user(UserName="boss")
     for call in (account.create, account.delete):
         with pytest.raises(AwsError, match="not made by gridbyoc"):
-            call(Asked("boss"))
+            call(UserArguments("boss"))
     document = json.dumps(EMPTY)
     arn = iam.create_policy(PolicyName="gridbyoc-eve", PolicyDocument=document)["Policy"]["Arn"]
     with pytest.raises(AwsError, match="policy"):
-        account.create(Asked("eve"))
+        account.create(UserArguments("eve"))
     assert look_at_user(account.session, "eve") is None
-    assert account.delete(Asked("eve")).lines == ()
+    assert account.delete(UserArguments("eve")).lines == ()
     assert iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"] == 0
 
 
@@ -245,78 +254,78 @@ def test_a_profile_of_somebody_elses_is_not_overwritten(account: Account) -> Non
     theirs = "[gridbyoc-rob]\naws_access_key_id = AKIATHEIRS\naws_secret_access_key = theirs\n"
     account.file.write_text(theirs)
     with pytest.raises(FileError, match="somebody else's"):
-        account.create(Asked("rob"))
-    account.delete(Asked("rob"))
+        account.create(UserArguments("rob"))
+    account.delete(UserArguments("rob"))
     assert account.file.read_text() == theirs
     config = account.home / ".aws" / "config"
     config.write_text("[profile mine]\nrole_arn = arn:aws:iam::123456789012:role/x\n[profile plain]\nregion = x\n")
     with pytest.raises(FileError, match="exists in"):
-        account.create(Asked("rob", profile="mine"))
+        account.create(UserArguments("rob", profile="mine"))
     assert look_at_user(account.session, "rob") is None
-    account.create(Asked("rob", profile="plain"))
-    assert account.delete(Asked("rob", profile="plain")).lines[-1].startswith("take the profile plain")
+    account.create(UserArguments("rob", profile="plain"))
+    assert account.delete(UserArguments("rob", profile="plain")).lines[-1].startswith("take the profile plain")
     assert account.file.read_text().startswith(theirs)
 
 
 def test_a_profile_that_cannot_be_written_is_refused_before_anything_is_made(account: Account) -> None:
     """What stands in [DEFAULT] is part of every profile, for every program that reads the file as botocore does."""
     with pytest.raises(FileError, match="written in a way that cannot be changed"):
-        account.create(Asked("una", profile="DEFAULT"))
+        account.create(UserArguments("una", profile="DEFAULT"))
     loop = account.home / "loop"
     loop.symlink_to("loop")
     with pytest.raises(FileError, match="Cannot follow"):
-        account.create(Asked("una", file=loop))
+        account.create(UserArguments("una", file=loop))
     assert account.left("una") == []
 
 
 def test_an_attached_policy_of_somebody_elses_is_detached_and_stays(account: Account) -> None:
-    account.create(Asked("ivy"))
+    account.create(UserArguments("ivy"))
     iam = account.session.iam()
     document = json.dumps(EMPTY)
     arn = iam.create_policy(PolicyName="theirs", PolicyDocument=document)["Policy"]["Arn"]
     iam.attach_user_policy(UserName="ivy", PolicyArn=arn)
-    account.create(Asked("ivy", uses=("plan",)))
+    account.create(UserArguments("ivy", uses=("plan",)))
     user = look_at_user(account.session, "ivy")
     assert user is not None
     assert arn in user.attached
-    account.delete(Asked("ivy"))
+    account.delete(UserArguments("ivy"))
     assert account.left("ivy") == []
     assert iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"] == 0
 
 
 def test_a_user_called_as_the_others_second_policy_is_another_user(account: Account) -> None:
     """The second policy of `sam` would be `gridbyoc-sam-2`, and that is the first one of `sam-2`."""
-    account.create(Asked("sam"))
-    account.create(Asked("sam-2"))
-    lines = account.delete(Asked("sam")).lines
+    account.create(UserArguments("sam"))
+    account.create(UserArguments("sam-2"))
+    lines = account.delete(UserArguments("sam")).lines
     assert not [line for line in lines if "sam-2" in line]
     assert account.faults("sam-2") == []
     arn = look_at_user(account.session, "sam-2").attached[0]  # type: ignore[union-attr]  # it is there
     with pytest.raises(AwsError, match="made for another user"):
         put_policies(account.session, User("sam", "/", "arn", ours=True), [WantedPolicy(arn, EMPTY, "sam")], [])
-    account.delete(Asked("sam-2"))
+    account.delete(UserArguments("sam-2"))
     assert account.left("sam-2") == []
 
 
 def test_what_somebody_gave_the_user_is_told_before_it_goes(account: Account) -> None:
-    account.create(Asked("kim"))
+    account.create(UserArguments("kim"))
     iam = account.session.iam()
     iam.create_group(GroupName="crew")
     iam.add_user_to_group(GroupName="crew", UserName="kim")
     iam.put_user_policy(UserName="kim", PolicyName="extra", PolicyDocument=json.dumps(EMPTY))
-    lines = account.delete(Asked("kim")).lines
+    lines = account.delete(UserArguments("kim")).lines
     assert {"take it out of the group crew", "delete its inline policy extra"} <= set(lines)
     assert look_at_user(account.session, "kim") is None
 
 
 def test_full_access_and_back(account: Account) -> None:
-    account.create(Asked("wide", full_access=True))
+    account.create(UserArguments("wide", full_access=True))
     user = look_at_user(account.session, "wide")
     assert user is not None
     assert user.attached == ("arn:aws:iam::aws:policy/IAMFullAccess",)
-    account.create(Asked("wide"))
+    account.create(UserArguments("wide"))
     assert account.faults("wide") == []
-    assert account.create(Asked("wide", full_access=True)).changes == (
+    assert account.create(UserArguments("wide", full_access=True)).changes == (
         "attach the policy arn:aws:iam::aws:policy/IAMFullAccess",
         "take away the policy arn:aws:iam::123456789012:policy/gridbyoc-wide",
     )
@@ -325,10 +334,12 @@ def test_full_access_and_back(account: Account) -> None:
 
 def test_a_boundary_is_set_and_changed(account: Account) -> None:
     first, second = (f"arn:aws:iam::aws:policy/{name}" for name in ("PowerUserAccess", "ReadOnlyAccess"))
-    account.create(Asked("held", boundary=first))
-    assert account.create(Asked("held", boundary=first)).changes == ()
-    assert account.create(Asked("held")).changes == ()
-    assert account.create(Asked("held", boundary=second)).changes == (f"set its permissions boundary to {second}",)
+    account.create(UserArguments("held", boundary=first))
+    assert account.create(UserArguments("held", boundary=first)).changes == ()
+    assert account.create(UserArguments("held")).changes == ()
+    assert account.create(UserArguments("held", boundary=second)).changes == (
+        f"set its permissions boundary to {second}",
+    )
     user = look_at_user(account.session, "held")
     assert user is not None
     assert user.boundary == second
@@ -336,7 +347,7 @@ def test_a_boundary_is_set_and_changed(account: Account) -> None:
 
 def test_many_edits_of_the_policy_keep_within_its_five_versions(account: Account) -> None:
     for use in ("plan", "bootstrap", "destroy", "doctor", "verify", "leftovers", "all"):
-        account.create(Asked("edits", uses=(use,)))
+        account.create(UserArguments("edits", uses=(use,)))
     arn = "arn:aws:iam::123456789012:policy/gridbyoc-edits"
     versions = account.session.iam().list_policy_versions(PolicyArn=arn)["Versions"]
     assert [version["VersionId"] for version in versions if version["IsDefaultVersion"]] == ["v7"]
@@ -378,17 +389,17 @@ def test_a_new_key_is_waited_for_and_not_for_ever(account: Account) -> None:
 @pytest.mark.parametrize(
     "asked, word",
     [
-        (Asked("a b"), "NAME"),
-        (Asked("x" * 65), "NAME"),
-        (Asked("a", profile="p]"), "--profile-name"),
-        (Asked("a", path="team"), "--path"),
-        (Asked("a", boundary="x"), "--permissions-boundary"),
-        (Asked("a", tags={"aws:x": "y"}), "--tag"),
-        (Asked("a", tags={"gridbyoc:purpose": "y"}), "--tag"),
-        (Asked("a", tags={str(number): "" for number in range(49)}), "--tag"),
+        (UserArguments("a b"), "NAME"),
+        (UserArguments("x" * 65), "NAME"),
+        (UserArguments("a", profile="p]"), "--profile-name"),
+        (UserArguments("a", path="team"), "--path"),
+        (UserArguments("a", boundary="x"), "--permissions-boundary"),
+        (UserArguments("a", tags={"aws:x": "y"}), "--tag"),
+        (UserArguments("a", tags={"gridbyoc:purpose": "y"}), "--tag"),
+        (UserArguments("a", tags={str(number): "" for number in range(49)}), "--tag"),
     ],
 )
-def test_what_the_command_line_alone_tells(asked: Asked, word: str) -> None:
+def test_what_the_command_line_alone_tells(asked: UserArguments, word: str) -> None:
     with pytest.raises(UsageError, match=word):
         check(asked, "us-east-1")
 

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from gridbyoc.aws import AwsSession
-from gridbyoc.aws.leftovers import HOLDS_DATA, Ledger, Leftover, PastCluster, Patience, Search, delete, find
+from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, Ledger, Leftover, Patience, Search, delete, find
 from gridbyoc.aws.leftovers.delete import PROOF_GONE
 from gridbyoc.aws.leftovers.kinds import BY_NAME, KINDS
 from gridbyoc.aws.leftovers.model import Api
@@ -56,7 +56,7 @@ def owned(name: str) -> dict[str, str]:
 
 
 def search(*names: str, **fields: Any) -> Search:
-    return Search(PLACE, tuple(PastCluster(name) for name in names), **fields)
+    return Search(PLACE, tuple(DeletedCluster(name) for name in names), **fields)
 
 
 def keys(ledger: Ledger) -> set[tuple[str, str]]:
@@ -148,14 +148,14 @@ def test_buckets_by_name_and_by_age(world: World, session: AwsSession, name: str
         world.s3.create_bucket(Bucket=bucket)
     later = datetime(2100, 1, 1, tzinfo=timezone.utc)
 
-    def found(*clusters: PastCluster, spared: tuple[str, ...] = ()) -> set[str]:
+    def found(*clusters: DeletedCluster, spared: tuple[str, ...] = ()) -> set[str]:
         wanted = Search(PLACE, clusters, spared=frozenset(f"arn:aws:s3:::{bucket}" for bucket in spared))
         return {one.id for one in find(session, wanted, now).leftovers}
 
-    assert found(PastCluster(name, bucket_names=(f"grid-{name}-1", "gone"))) == {f"grid-{name}-1"}
-    assert found(PastCluster(name, bucket_names=(f"grid-{name}-1",), created_at=now())) == {f"grid-{name}-1"}
-    assert found(PastCluster(name, bucket_names=(f"grid-{name}-1",), created_at=later)) == set()
-    assert found(PastCluster(name, bucket_names=("state",)), spared=("state",)) == set()
+    assert found(DeletedCluster(name, bucket_names=(f"grid-{name}-1", "gone"))) == {f"grid-{name}-1"}
+    assert found(DeletedCluster(name, bucket_names=(f"grid-{name}-1",), created_at=now())) == {f"grid-{name}-1"}
+    assert found(DeletedCluster(name, bucket_names=(f"grid-{name}-1",), created_at=later)) == set()
+    assert found(DeletedCluster(name, bucket_names=("state",)), spared=("state",)) == set()
 
 
 def test_a_log_group_is_found_by_the_exact_name(world: World, session: AwsSession, name: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from gridbyoc.errors import TerraformTimeoutError
 from gridbyoc.terraform import Binary, ResourceEvent, find_binary
-from gridbyoc.terraform.process import Cause, Command, Ended, Interrupts, NotStartedError, Stream, run
+from gridbyoc.terraform.process import Cause, Command, ExitInfo, Interrupts, NotStartedError, Stream, run
 from tests.functional.terraform_kit import (
     Recorder,
     drive,
@@ -32,7 +32,7 @@ def binary(request: pytest.FixtureRequest) -> Binary:
     return find_binary(request.param, environment())
 
 
-def shell(text: str, cwd: Path, timeout: float = 20.0, grace: float = 5.0) -> tuple[Ended, list[tuple[Stream, str]]]:
+def shell(text: str, cwd: Path, timeout: float = 20.0, grace: float = 5.0) -> tuple[ExitInfo, list[tuple[Stream, str]]]:
     lines: list[tuple[Stream, str]] = []
     command = Command(("/bin/sh", "-c", text), environment(), cwd, timeout, grace)
     ended = run(command, lambda stream, line: lines.append((stream, line)), interrupts=Interrupts())

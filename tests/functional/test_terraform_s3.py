@@ -10,7 +10,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from gridbyoc.errors import OutputMissingError, StateLockedError, TerraformError, TerraformWrapperError
-from gridbyoc.stack.rules.context import Context
+from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.rules.terraform import kms_key_fault
 from gridbyoc.terraform import Binary, find_binary
 from gridbyoc.terraform.state import backend_of
@@ -184,4 +184,4 @@ def test_a_kms_key_that_terraform_refuses_is_refused_in_the_stack_file(
         runner.init()
     except TerraformError as error:
         refusal = error.what
-    assert ("KMS Key" in refusal) == (kms_key_fault(key, Context(tmp_path, tmp_path, "aws")) is not None), refusal
+    assert ("KMS Key" in refusal) == (kms_key_fault(key, RuleContext(tmp_path, tmp_path, "aws")) is not None), refusal

@@ -9,13 +9,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from gridbyoc.aws.leftovers import Ledger, Leftover, PastCluster, Patience, Place, Search, delete, find
+from gridbyoc.aws.leftovers import DeletedCluster, Ledger, Leftover, Patience, Place, Search, delete, find
 from tests.unit.fakes import Time
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 PLACE = Place("aws-us-gov", "123456789012", "us-gov-west-1")
 OWNED = [{"Key": "kubernetes.io/cluster/demo", "Value": "owned"}]
-DEMO = Search(PLACE, (PastCluster("demo"),))
+DEMO = Search(PLACE, (DeletedCluster("demo"),))
 
 
 def refused(code: str, message: str = "no", status: int = 400) -> ClientError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gridbyoc.control_plane.changes import being_deleted, differences, refuse_change, refuse_impossible
-from gridbyoc.control_plane.create import Calls, Wanted, create_once
+from gridbyoc.control_plane.create import Calls, ClusterIdentity, create_once
 from gridbyoc.control_plane.failures import LostAnswerError
 from gridbyoc.control_plane.model import Cluster, Created, FieldChange, Grant, OfferedInstanceType, Phase
 from gridbyoc.control_plane.settings import check_cluster
@@ -78,7 +78,7 @@ class MemoryPlane:
 
     def create(self, spec: ClusterSpec, grant: Grant, *, body: Mapping[str, Any] | None = None) -> Created:
         self.check(spec)
-        wanted = Wanted(str(body["name"]) if body else spec.name, grant.role_arn)
+        wanted = ClusterIdentity(str(body["name"]) if body else spec.name, grant.role_arn)
         return create_once(Calls(self.find, lambda: self._post(wanted.name, spec, grant)), wanted, self.time.sleep)
 
     def diff(self, cluster: Cluster, spec: ClusterSpec, grant: Grant | None) -> tuple[FieldChange, ...]:

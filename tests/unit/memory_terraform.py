@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.terraform.process import Cause, Command, Ended, Interrupts, LineSink
+from gridbyoc.terraform.process import Cause, Command, ExitInfo, Interrupts, LineSink
 
 Attributes = dict[str, Any]
 Happens = Callable[[str], None]
@@ -212,7 +212,7 @@ class MemoryTerraform:
         interrupts: Interrupts,
         clock: Callable[[], float] = lambda: 0.0,
         on_stop: Callable[[Cause], None] = lambda _cause: None,
-    ) -> Ended:
+    ) -> ExitInfo:
         """As ``gridbyoc.terraform.process.run``."""
         words, cwd = command.argv[1:], command.cwd
         assert cwd is not None
@@ -226,8 +226,8 @@ class MemoryTerraform:
             cause = Cause.INTERRUPT if self.faults.interrupt.pop(call.verb, None) is not None else Cause.TIMEOUT
             self.faults.timeout.pop(call.verb, None)
             on_stop(cause)
-            return Ended(1, 0.0, cause)
-        return Ended(code, 0.0)
+            return ExitInfo(1, 0.0, cause)
+        return ExitInfo(code, 0.0)
 
 
 class _Call:

@@ -16,7 +16,7 @@ from gridbyoc.aws import AwsSession, Caller
 from gridbyoc.errors import ControlPlaneUnreachableError, GridbyocError, TerraformNotFoundError
 from gridbyoc.stack.model import Stack
 from gridbyoc.steps.preflight.examine import examine
-from gridbyoc.steps.preflight.model import Check, Finding, Machine, Scene, Shared, set_scene
+from gridbyoc.steps.preflight.model import Check, Finding, Machine, PreflightContext, Shared, set_scene
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 CALLER = Caller("123456789012", "arn:aws:iam::123456789012:user/ada")
@@ -32,7 +32,7 @@ def scene_of(
     work_dir: Path = Path("/nowhere"),
     registrar: Any = None,
     **clients: Any,
-) -> Scene:
+) -> PreflightContext:
     """A scene with these parts; ``clients`` are those of the AWS session, by the service's name."""
 
     def connect() -> Any:
@@ -49,7 +49,7 @@ def scene_of(
     return replace(scene, session=Shared(lambda: session), caller=Shared(lambda: CALLER))
 
 
-def results(scene: Scene, checks: tuple[Check, ...]) -> dict[str, list[Finding]]:
+def results(scene: PreflightContext, checks: tuple[Check, ...]) -> dict[str, list[Finding]]:
     """What the checks find, by code."""
     found: dict[str, list[Finding]] = {}
     for finding in examine(scene, checks):

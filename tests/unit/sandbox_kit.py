@@ -9,7 +9,7 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from gridbyoc.sandbox.api.app import AccessLog, Context, Doorkeeper, create_app
+from gridbyoc.sandbox.api.app import AccessLog, ApiContext, Doorkeeper, create_app
 from gridbyoc.sandbox.api.service import ControlPlane, Store
 from gridbyoc.sandbox.api.spec import RoleGrant, Timing
 from gridbyoc.stack.secret import Secret
@@ -35,7 +35,7 @@ class Plane:
         store = Store(directory / "plane.sqlite")
         self.service = ControlPlane(store, self._look, self._clock, Timing(create_seconds, delete_seconds), USER_ID)
         door = Doorkeeper(store, self._clock, "ada", USER_ID, Secret(KEY))
-        app = create_app(Context(self.service, door, "302180240179"), AccessLog(self.access_log))
+        app = create_app(ApiContext(self.service, door, "302180240179"), AccessLog(self.access_log))
         self.client: FlaskClient = app.test_client()
 
     def call(self, method: str, path: str, body: Any = None, agent: str = GRID_AGENT, **headers: str) -> TestResponse:

@@ -16,7 +16,7 @@ from gridbyoc.stack.model import Aws, S3Backend, TerraformSettings
 from gridbyoc.steps.leftovers import open_account
 from gridbyoc.steps.prepare import prepare
 from gridbyoc.steps.run import Run
-from gridbyoc.steps.state_migrate import Asked, init_state
+from gridbyoc.steps.state_migrate import BucketRequest, init_state
 from gridbyoc.steps.state_unlock import find_lock
 from gridbyoc.steps.verify import prove
 from tests.unit.memory_aws import ACCOUNT
@@ -62,7 +62,7 @@ OPERATIONS: dict[str, Callable[[World], object]] = {
     "verify": do(prove),
     "leftovers": do(open_account),
     "state unlock": do(find_lock),
-    "state init": do(lambda run: init_state(run, Asked(), lambda _proposal: True)),
+    "state init": do(lambda run: init_state(run, BucketRequest(), lambda _proposal: True)),
     "bootstrap": lambda world: world.bootstrap(GUARDED),
     "destroy": lambda world: world.destroy(GUARDED),
 }

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from gridbyoc.aws.stray import Sought, policy_tags, stray_roles
+from gridbyoc.aws.orphans import OrphanQuery, policy_tags, stray_roles
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import AwsError, TerraformError
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.adopt import cut_off_since
-from gridbyoc.terraform.state_recovery import put_back
+from gridbyoc.steps.import_orphans import cut_off_since
+from gridbyoc.terraform.state_recovery import restore_backup
 from tests.unit.world import KilledError, World, a_stack
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
@@ -94,7 +94,7 @@ class Iam:
             raise ClientError({"Error": {"Code": self.error}}, "ListRoles")
 
 
-SOUGHT = Sought("mine", "/", prefix="grid-", external_id=Secret("own"), since=NOON)
+SOUGHT = OrphanQuery("mine", "/", prefix="grid-", external_id=Secret("own"), since=NOON)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ SOUGHT = Sought("mine", "/", prefix="grid-", external_id=Secret("own"), since=NO
         (Iam([], error="NoSuchEntity"), replace(SOUGHT, name="fixed"), ()),
     ],
 )
-def test_which_role_is_the_stacks(iam: Any, sought: Sought, found: tuple[str, ...]) -> None:
+def test_which_role_is_the_stacks(iam: Any, sought: OrphanQuery, found: tuple[str, ...]) -> None:
     assert stray_roles(iam, sought) == found
 
 
@@ -154,7 +154,7 @@ def test_a_state_that_was_cut_off_is_put_back(tmp_path: Path, state: str | None,
     for path, text in ((file, state), (tmp_path / "terraform.tfstate.backup", copy)):
         if text is not None:
             path.write_text(text)
-    assert put_back(file) is put
+    assert restore_backup(file) is put
     if put:
         assert file.read_text() == STATE
         assert file.stat().st_mode & 0o777 == 0o600

@@ -421,7 +421,7 @@ def another_apply(world: World) -> Callable[[], None]:
 def test_a_plan_that_has_gone_stale_is_made_anew_once(world: World) -> None:
     world.bootstrap(STACK)
     acts = iter([another_apply(world), lambda: None])
-    report = world.bootstrap(NARROWER, approved=lambda: next(acts)())
+    report = world.bootstrap(NARROWER, on_approved=lambda: next(acts)())
     assert report.changed
     assert world.effects == ["CreatePolicyVersion"]
     assert world.notes() == ["Another run has changed the stack meanwhile: planning anew."]
@@ -432,7 +432,7 @@ def test_a_plan_that_stays_stale_ends_with_9_and_nothing_is_done(world: World, o
     world.bootstrap(STACK)
     act = another_apply(world)
     with pytest.raises(GridbyocError) as caught:
-        world.bootstrap(NARROWER, approved=act, **options)
+        world.bootstrap(NARROWER, on_approved=act, **options)
     assert int(caught.value.exit_status) == 9
     assert world.effects == []
     assert len(world.asked) == (1 if options else 0)

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.control_plane.changes import differences
-from gridbyoc.control_plane.failures import Answer, retry_after, server_words
+from gridbyoc.control_plane.failures import HttpAnswer, retry_after, server_words
 from gridbyoc.control_plane.grid import Grid, merged
 from gridbyoc.control_plane.http import (
     Authorization,
-    Call,
     Http,
+    HttpRequest,
     NoAnswerError,
     Patience,
     Timing,
@@ -60,12 +60,12 @@ CLUSTERISH = st.recursive(
 class Scripted:
     """An exchange that answers from a list, the last for ever; ``None`` is no answer."""
 
-    def __init__(self, *answers: Answer | None) -> None:
+    def __init__(self, *answers: HttpAnswer | None) -> None:
         self.answers = list(answers)
-        self.calls: list[Call] = []
+        self.calls: list[HttpRequest] = []
         self.seconds: list[float] = []
 
-    def __call__(self, call: Call, seconds: float) -> Answer:
+    def __call__(self, call: HttpRequest, seconds: float) -> HttpAnswer:
         self.calls.append(call)
         self.seconds.append(seconds)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -74,14 +74,14 @@ class Scripted:
         return answer
 
 
-def http(*answers: Answer | None, time: Time | None = None, **patience: Any) -> tuple[Http, Scripted]:
+def http(*answers: HttpAnswer | None, time: Time | None = None, **patience: Any) -> tuple[Http, Scripted]:
     exchange, time = Scripted(*answers), time or Time()
     timing = Timing(time.clock, time.sleep, lambda: 0.0)
     return Http("http://cp", exchange, timing, patience=Patience(**patience)), exchange
 
 
-def as_answer(value: object, status: int = 200) -> Answer:
-    return Answer(status, {}, json.dumps(value).encode())
+def as_answer(value: object, status: int = 200) -> HttpAnswer:
+    return HttpAnswer(status, {}, json.dumps(value).encode())
 
 
 def error_of(call: Callable[[], object]) -> GridbyocError | None:
@@ -118,13 +118,13 @@ def test_any_json_is_understood_or_an_error_of_ours(value: Any, status: int, whi
 
 @given(st.binary(max_size=60), st.integers(100, 599))
 def test_any_bytes_and_status_are_an_answer_or_an_error_of_ours(body: bytes, status: int) -> None:
-    client, _ = http(Answer(status, {"content-type": "text/html"}, body))
+    client, _ = http(HttpAnswer(status, {"content-type": "text/html"}, body))
     error = error_of(Grid(client).list)
     assert isinstance(error, ControlPlaneError) or (error is None and 200 <= status < 300)
 
 
 def test_json_that_is_nested_without_end() -> None:
-    client, _ = http(Answer(200, {}, b"[" * 200_000))
+    client, _ = http(HttpAnswer(200, {}, b"[" * 200_000))
     with pytest.raises(ControlPlaneError, match="not the control plane's API"):
         Grid(client).list()
 
@@ -197,8 +197,8 @@ def test_names_in_snake_case() -> None:
 
 
 @pytest.mark.parametrize("method, tries", [("GET", 4), ("PUT", 4), ("DELETE", 4), ("POST", 1)])
-@pytest.mark.parametrize("answer", [None, Answer(503), Answer(429)])
-def test_only_idempotent_calls_are_repeated(method: str, tries: int, answer: Answer | None) -> None:
+@pytest.mark.parametrize("answer", [None, HttpAnswer(503), HttpAnswer(429)])
+def test_only_idempotent_calls_are_repeated(method: str, tries: int, answer: HttpAnswer | None) -> None:
     client, exchange = http(answer, tries=4)
     with pytest.raises(ControlPlaneError):
         client.call(method, "/x", dict)
@@ -207,7 +207,7 @@ def test_only_idempotent_calls_are_repeated(method: str, tries: int, answer: Ans
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 501])
 def test_what_is_refused_is_not_repeated(status: int) -> None:
-    client, exchange = http(Answer(status))
+    client, exchange = http(HttpAnswer(status))
     with pytest.raises(ControlPlaneError) as caught:
         client.call("GET", "/x", dict)
     assert len(exchange.calls) == 1
@@ -219,7 +219,7 @@ def test_what_is_refused_is_not_repeated(status: int) -> None:
 )
 def test_a_call_ends_within_its_deadline(script: list[int | None], within: float, tries: int) -> None:
     time = Time()
-    client, exchange = http(*(None if s is None else Answer(s) for s in script), time=time, tries=tries)
+    client, exchange = http(*(None if s is None else HttpAnswer(s) for s in script), time=time, tries=tries)
     error_of(lambda: client.call("GET", "/x", dict, within=within))
     assert time.now < within
     assert len(exchange.calls) <= tries
@@ -228,7 +228,7 @@ def test_a_call_ends_within_its_deadline(script: list[int | None], within: float
 
 def test_pauses_double_up_to_a_longest_one() -> None:
     time = Time()
-    client, _ = http(Answer(500), time=time, tries=8, longest_pause=4.0)
+    client, _ = http(HttpAnswer(500), time=time, tries=8, longest_pause=4.0)
     with pytest.raises(ControlPlaneError):
         client.call("GET", "/x", dict)
     assert time.naps == [0.25, 0.5, 1.0, 2.0, 2.0, 2.0, 2.0]
@@ -240,7 +240,7 @@ def test_pauses_double_up_to_a_longest_one() -> None:
      ("Wed, 21 Oct 2015 07:28:00 GMT", 0)],
 )  # fmt: skip
 def test_retry_after(value: str, seconds: float | None) -> None:
-    assert retry_after(Answer(503, {"retry-after": value})) == seconds
+    assert retry_after(HttpAnswer(503, {"retry-after": value})) == seconds
 
 
 def test_the_words_of_an_error_body() -> None:
@@ -292,7 +292,7 @@ def test_work_within_a_time_returns_raises_or_is_left_behind() -> None:
 def test_an_authorization_does_not_show_itself() -> None:
     assert repr(basic("u", Secret("the-key"))) == "Authorization(Basic)"
     assert repr(Authorization()) == "Authorization(none)"
-    assert "the-key" not in repr(Call("POST", "/", body={"apiKey": "the-key"}))
+    assert "the-key" not in repr(HttpRequest("POST", "/", body={"apiKey": "the-key"}))
 
 
 SPECS = st.builds(

@@ -8,7 +8,7 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbyoc.control_plane.create import Calls, Wanted, create_once
+from gridbyoc.control_plane.create import Calls, ClusterIdentity, create_once
 from gridbyoc.control_plane.failures import LostAnswerError
 from gridbyoc.control_plane.model import Cluster, Created, Phase
 from gridbyoc.errors import (
@@ -22,7 +22,7 @@ from tests.unit.fakes import ROLE, Time, cluster
 
 Fate = Literal["answered", "kept unanswered", "kept 500", "lost", "refused connection", "429", "400", "late"]
 FATES: list[Fate] = ["answered", "kept unanswered", "kept 500", "lost", "refused connection", "429", "400", "late"]
-WANTED = Wanted("ml", ROLE)
+WANTED = ClusterIdentity("ml", ROLE)
 
 
 @dataclass

@@ -160,7 +160,7 @@ MOVED = [
     Moved("a file of others that Terraform reads", leaves("by-hand.tf", "# mine\n")),
     Moved("a lock that a Terraform left", leaves(".terraform.tfstate.lock.info", "{}")),
     Moved("Terraform is asked for", nothing, options={"choices": replace(FAST, refresh=True)}),
-    Moved("somebody wants to hear of the approval", nothing, options={"approved": lambda: None}),
+    Moved("somebody wants to hear of the approval", nothing, options={"on_approved": lambda: None}),
     Moved("a role is asked for", nothing, options={"needs_role": True}),
 ]  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 
 from gridbyoc.errors import TerraformWrapperError
 from gridbyoc.stack.model import PolicyStatement
-from gridbyoc.terraform.process import Ended
+from gridbyoc.terraform.process import ExitInfo
 from tests.unit.memory_terraform import MemoryTerraform
 from tests.unit.world import World, a_stack
 
@@ -26,7 +26,7 @@ class Wrapper(MemoryTerraform):
     statuses: dict[int, int] | None = None
     lost: str = "\0"
 
-    def __call__(self, command: Any, on_line: Any, **options: Any) -> Ended:
+    def __call__(self, command: Any, on_line: Any, **options: Any) -> ExitInfo:
         def heard(stream: Any, line: str) -> None:
             if self.lost not in line:
                 on_line(stream, line)

@@ -10,9 +10,9 @@ import pytest
 from gridbyoc.errors import ApprovalRequiredError, ProtectedStackError, StalePlanError, TerraformError
 from gridbyoc.stack.model import Stack
 from gridbyoc.steps.bootstrap import bootstrap
+from gridbyoc.steps.options import Approval, BootstrapOptions
 from gridbyoc.steps.plan import Plan
 from gridbyoc.steps.role_policies import RolePolicies
-from gridbyoc.steps.wishes import Approval, Wishes
 from gridbyoc.terraform import PlanSummary, ResourceChange
 from tests.unit.fakes import GRANT
 from tests.unit.world import World, a_stack, spec
@@ -136,7 +136,7 @@ def asked_while(world: World, *names: str, stack: Stack = EXCLUSIVE) -> None:
         return True
 
     with world.run(stack, "bootstrap") as run:
-        bootstrap(run, Approval(False, False, ask), Wishes())
+        bootstrap(run, Approval(False, False, ask), BootstrapOptions())
 
 
 def test_what_comes_between_the_plan_and_the_apply_is_not_taken_off_unseen(world: World) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gridbyoc.errors import Problem, StackError, UsageError
 from gridbyoc.stack.document import Document
 from gridbyoc.stack.edit import write_back
-from gridbyoc.stack.extends import MOST_FILES, PATHS, Gallery, merge_under, standing_elsewhere
+from gridbyoc.stack.extends import MOST_FILES, PATHS, StackFileIndex, merge_under, standing_elsewhere
 from gridbyoc.stack.load import load
 from gridbyoc.stack.model import LocalBackend, S3Backend, Stack
 from gridbyoc.stack.scan import KEYS, is_part
@@ -190,7 +190,7 @@ def test_nothing_is_shown_of_a_file_that_is_no_part_of_a_stack_file(tmp_path: Pa
 
 
 def sources_name(file: Path) -> str | None:
-    return Gallery().glance(file).name
+    return StackFileIndex().glance(file).name
 
 
 def test_bases_lie_in_the_repository_or_where_the_user_says(tmp_path: Path) -> None:

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 
 from gridbyoc import errors
 from gridbyoc.aws.session import domain_errors
-from gridbyoc.control_plane.failures import Answer, Asked, error_for, not_the_api
+from gridbyoc.control_plane.failures import HttpAnswer, RequestContext, error_for, not_the_api
 from gridbyoc.errors import AwsError, ExitStatus, GridbyocError, StateLockedError
 from gridbyoc.errors.cards import (
     CARDS,
     UNSAID,
-    Card,
+    KnownFailure,
     card_for,
     card_for_answer,
     card_for_aws,
     card_for_reason,
-    carrying,
+    with_known_failure,
     without_secrets,
 )
 from gridbyoc.steps.preflight.catalogue import KINDS
@@ -72,13 +72,13 @@ def test_codes_are_unique_over_errors_cards_and_kinds() -> None:
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.code)
-def test_a_card_is_whole(card: Card) -> None:
+def test_a_card_is_whole(card: KnownFailure) -> None:
     fields = {name for _, name, _, _ in string.Formatter().parse(card.title + card.cause + card.fix) if name}
     assert fields <= set(UNSAID)
     assert card.cause.endswith((".", "?"))
     assert card.fix.endswith((".", "?"))
     assert "re-run is safe" in card.rerun
-    assert card.signs
+    assert card.patterns
 
 
 def test_a_policy_that_aws_does_not_name_leaves_no_gap() -> None:
@@ -231,25 +231,25 @@ def test_named_secrets_are_taken_out(text: str) -> None:
     assert "canary" not in without_secrets(text)
 
 
-def asked() -> Asked:
-    return Asked("https://plane.example", "GET", lambda text, *_: text, cluster_id="c-1")
+def asked() -> RequestContext:
+    return RequestContext("https://plane.example", "GET", lambda text, *_: text, cluster_id="c-1")
 
 
 def test_answers_keep_the_words_of_the_server_and_the_statuses_of_their_kind() -> None:
-    error = error_for(Answer(401, {}, b'{"message": "unknown key"}'), asked())
+    error = error_for(HttpAnswer(401, {}, b'{"message": "unknown key"}'), asked())
     assert (error.code, error.why, error.http_status) == ("GBY-C103", "unknown key", 401)
     assert "gridbyoc login" in error.fix
-    busy = error_for(Answer(429, {"retry-after": "7"}, b'{"message": "slow"}'), asked())
+    busy = error_for(HttpAnswer(429, {"retry-after": "7"}, b'{"message": "slow"}'), asked())
     assert busy.code == "GBY-C108"
     assert "7 s" in busy.fix
-    page = not_the_api(Answer(200, {"content-type": "text/html"}, b"<html>"), asked())
+    page = not_the_api(HttpAnswer(200, {"content-type": "text/html"}, b"<html>"), asked())
     assert page.code == "GBY-C110"
-    assert error_for(Answer(418, {}, b'{"message": "teapot"}'), asked()).code == "GBY-C001"
+    assert error_for(HttpAnswer(418, {}, b'{"message": "teapot"}'), asked()).code == "GBY-C001"
 
 
 def test_without_a_card_an_error_stays_as_it_is() -> None:
     error = AwsError("No.", why="w", fix="f")
-    assert carrying(error, None) is error
+    assert with_known_failure(error, None) is error
     assert (error.code, error.why, error.fix) == ("GBY-A001", "w", "f")
     assert AwsError.code == "GBY-A001"
 

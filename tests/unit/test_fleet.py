@@ -40,10 +40,10 @@ from gridbyoc.steps.fleet.model import (
 from gridbyoc.steps.fleet.providers import PER_STACK, RESERVE, available_memory, default_jobs
 from gridbyoc.steps.fleet.record import Record
 from gridbyoc.steps.fleet.run import (
+    FleetOptions,
     FleetReport,
     Listener,
     Surroundings,
-    Wanted,
     carry_out,
     child_argv,
     child_environ,
@@ -321,7 +321,7 @@ def test_where_nothing_can_be_noted_nothing_begins_and_nothing_is_broken_off(tmp
     (tmp_path / ".gridbyoc").write_text("in the way")
     said: list[FleetEvent] = []
     with pytest.raises(FileError, match="Cannot make the directory"):
-        carry_out([one], Wanted("bootstrap"), Surroundings(tmp_path, tmp_path, {}, said.append, lambda: NOW))
+        carry_out([one], FleetOptions("bootstrap"), Surroundings(tmp_path, tmp_path, {}, said.append, lambda: NOW))
     assert said == []
     remembering(Record(tmp_path, "bootstrap", lambda: NOW), (), said.append)(Result(one, "done", 0))
     (note,) = said
@@ -586,7 +586,7 @@ def test_what_failed_is_told_in_full(tmp_path: Path) -> None:
 def validated(top: Path, **given: Any) -> tuple[list[str], FleetReport]:
     shown: list[FleetEvent] = []
     outside = Surroundings(top, top, {}, shown.append, lambda: NOW, lambda: 0.0)
-    report = carry_out(find_members(["."], top), Wanted("validate", **given), outside)
+    report = carry_out(find_members(["."], top), FleetOptions("validate", **given), outside)
     return [event.result.member.label for event in shown if isinstance(event, MemberFinished)], report
 
 
@@ -621,7 +621,7 @@ def test_two_stacks_that_share_a_state_are_refused(tmp_path: Path) -> None:
     put(tmp_path, "broken.yaml", "version: 1\nname: x\nclusters: []\nextends: base.yaml\n")
     outside = Surroundings(tmp_path, tmp_path, {}, lambda _event: None, lambda: NOW)
     with pytest.raises(UsageError, match=r"a.yaml and b.yaml have one state: s3://acme/shared.tfstate"):
-        carry_out(find_members(["."], tmp_path), Wanted("plan"), outside)
+        carry_out(find_members(["."], tmp_path), FleetOptions("plan"), outside)
     (_, two, _) = validated(tmp_path)[1].results
     assert two.status == 2
     assert two.detail == (

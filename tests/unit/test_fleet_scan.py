@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.stack.document import read_document
-from gridbyoc.stack.extends import Gallery, sources
+from gridbyoc.stack.extends import StackFileIndex, sources
 from gridbyoc.stack.load import load
 from gridbyoc.stack.scan import Scan, by_lines, in_full, scan
 
@@ -149,7 +149,7 @@ def test_sources_are_every_file_missing_ones_too(tmp_path: Path) -> None:
     (tmp_path / "y.yaml").write_text("extends: [gone.yaml, a/stack.yaml, /etc/passwd]\n")
     wanted = [tmp_path / name for name in ("a/stack.yaml", "y.yaml", "gone.yaml", "x.yaml")]
     assert sources(tmp_path / "a/stack.yaml") == tuple(wanted)
-    glance = Gallery().glance(tmp_path / "a/stack.yaml")
+    glance = StackFileIndex().glance(tmp_path / "a/stack.yaml")
     assert (glance.name, glance.modules) == ("of-x", (tmp_path / "mod",))
     assert glance.keys >= {"version", "clusters", "name"}
 
@@ -161,11 +161,11 @@ def test_the_name_at_a_glance_is_the_one_that_wins_when_all_is_read(tmp_path: Pa
     (tmp_path / "near.yaml").write_text("extends: below.yaml\n")
     (tmp_path / "below.yaml").write_text("name: below\n")
     assert load(tmp_path / "stack.yaml", environ={}).name == "below"
-    assert Gallery().glance(tmp_path / "stack.yaml").name == "below"
+    assert StackFileIndex().glance(tmp_path / "stack.yaml").name == "below"
 
 
 def test_what_is_no_file_says_nothing_and_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"version: 1\0")
     for name in ("pipe.yaml", "binary.yaml", "gone.yaml", "."):
-        assert Gallery().scan(tmp_path / name) == Scan()
+        assert StackFileIndex().scan(tmp_path / name) == Scan()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.parsers import ResponseParserError
 
-from gridbyoc.aws.leftovers import HOLDS_DATA, PastCluster, Search
+from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, Search
 from gridbyoc.errors import AwsCredentialsError
 from tests.unit.leftover_fakes import DEMO, NOW, OWNED, PLACE, FakeAws, found, refused, run_delete
 
@@ -214,7 +214,7 @@ def test_an_endpoint_that_aws_keeps_says_why() -> None:
     assert [(one.kept, one.costs_money) for one in run.rest] == [("still in use", False)]
 
 
-BUCKET = Search(PLACE, (PastCluster("demo", bucket_names=("data",)),))
+BUCKET = Search(PLACE, (DeletedCluster("demo", bucket_names=("data",)),))
 
 
 def test_objects_that_may_not_go_keep_their_bucket() -> None:

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbyoc.aws.leftovers.evidence import OWNER_TAGS, Judge, claims, judge_of, tag_keys
-from gridbyoc.aws.leftovers.model import PastCluster, Place, Resource, Search
+from gridbyoc.aws.leftovers.evidence import OWNER_TAGS, OwnershipRules, claims, judge_of, tag_keys
+from gridbyoc.aws.leftovers.model import DeletedCluster, Place, Resource, Search
 
 PLACE = Place("aws", "123456789012", "us-east-1")
 BORN = datetime(2026, 11, 1, tzinfo=timezone.utc)
 
 
-def judge(**fields: object) -> Judge:
-    clusters = (PastCluster("demo", ("id-1",), ("demo-bucket",)), PastCluster("ml"))
+def judge(**fields: object) -> OwnershipRules:
+    clusters = (DeletedCluster("demo", ("id-1",), ("demo-bucket",)), DeletedCluster("ml"))
     search = replace(Search(PLACE, clusters), **fields)  # type: ignore[arg-type]
     return judge_of(search)
 
@@ -97,7 +97,7 @@ def test_names_prove_only_when_exact_and_not_older_than_the_cluster() -> None:
     assert judge().judge(resource("log group", "/aws/eks/id-1/cluster"))
     assert judge().judge(resource("log group", "/aws/eks/id-1/clusters")) is None
     for age, proven in ((timedelta(minutes=30), True), (timedelta(hours=2), False)):
-        clusters = (PastCluster("demo", (), ("demo-bucket",), BORN + age),)
+        clusters = (DeletedCluster("demo", (), ("demo-bucket",), BORN + age),)
         assert bool(judge_of(Search(PLACE, clusters)).judge(bucket)) is proven
 
 
@@ -131,7 +131,7 @@ def test_the_users_word_proves_for_what_nobody_else_claims() -> None:
     assert proof
     assert (proof.cluster, proof.evidence) == ("", "tag team=grid, given with --tag")
     assert said.judge(resource(tags={"team": "grid", "eks:cluster-name": "other"})) is None
-    one = judge_of(Search(PLACE, (PastCluster("demo"),), (("team", "grid"),)))
+    one = judge_of(Search(PLACE, (DeletedCluster("demo"),), (("team", "grid"),)))
     assert one.judge(resource(tags={"team": "grid"})).cluster == "demo"  # type: ignore[union-attr]
 
 
@@ -141,7 +141,7 @@ def test_what_is_spared_is_never_ours() -> None:
 
 
 def test_every_tag_that_can_prove_is_asked_for() -> None:
-    search = Search(PLACE, (PastCluster("demo", ("id-1",)),), (("team", "grid"),))
+    search = Search(PLACE, (DeletedCluster("demo", ("id-1",)),), (("team", "grid"),))
     keys = tag_keys(search)
     assert {"kubernetes.io/cluster/demo", "kubernetes.io/cluster/id-1", "team"} <= set(keys)
     assert {tag.key for tag in OWNER_TAGS} <= set(keys)

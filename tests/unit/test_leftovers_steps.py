@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.aws import Caller
-from gridbyoc.aws.leftovers import HOLDS_DATA, Ledger, Leftover, PastCluster, Patience, Place, Search, Unknown
+from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, Ledger, Leftover, Patience, Place, Search, Unknown
 from gridbyoc.control_plane.model import Phase
 from gridbyoc.errors import UsageError
 from gridbyoc.show.leftovers import age, leftover_notes, leftover_rows, leftovers_object, size, summary
@@ -22,7 +22,7 @@ from gridbyoc.steps.events import Note, ResourceProgress
 from gridbyoc.steps.journal import JOURNAL, Journal, parse_record
 from gridbyoc.steps.leftovers import (
     Found,
-    Wanted,
+    LeftoversRequest,
     delete_leftovers,
     find_leftovers,
     mark_data,
@@ -30,7 +30,7 @@ from gridbyoc.steps.leftovers import (
     parse_tags,
     past_clusters,
 )
-from gridbyoc.steps.run import Choices, Outside, Run
+from gridbyoc.steps.run import Choices, Environment, Run
 from tests.unit.fakes import MemoryRegistrar, Time, cluster, stack
 from tests.unit.leftover_fakes import NOW, OWNED, FakeAws, refused
 
@@ -41,13 +41,13 @@ OLD = datetime(2026, 1, 1, tzinfo=timezone.utc)
 def make_run(tmp_path: Path, *names: str, **fields: Any) -> tuple[Run, list[Any]]:
     events: list[Any] = []
     time = Time()
-    outside = Outside({}, tmp_path, events.append, time.clock, time.sleep)
+    outside = Environment({}, tmp_path, events.append, time.clock, time.sleep)
     journal = Journal(tmp_path / JOURNAL, lambda: NOW, "run-1")
     specs = tuple(ClusterSpec(name) for name in names)
     return Run(stack(*specs, **fields), tmp_path, outside, Choices(), journal), events
 
 
-def find(run: Run, registrar: Any, aws: FakeAws | None = None, wanted: Wanted | None = None) -> Found:
+def find(run: Run, registrar: Any, aws: FakeAws | None = None, wanted: LeftoversRequest | None = None) -> Found:
     session: Any = aws or FakeAws()
     return find_leftovers(run, session, CALLER, registrar, wanted)
 
@@ -59,7 +59,7 @@ def test_past_clusters_are_those_of_file_journal_and_caller(tmp_path: Path) -> N
     deleted = cluster("given", bucket_name="given-bucket", created_at=OLD)
     registrar = MemoryRegistrar({"live": cluster("live", bucket_name="live-bucket"), "x": cluster("journal2")})
 
-    found = find(run, registrar, wanted=Wanted(clusters=(deleted,), names=("asked",)))
+    found = find(run, registrar, wanted=LeftoversRequest(clusters=(deleted,), names=("asked",)))
 
     assert found.search.place == Place("aws-cn", "123456789012", "us-east-1")
     assert found.live == ("live",)
@@ -86,7 +86,7 @@ def test_buckets_and_roles_in_use_are_spared(tmp_path: Path) -> None:
     backend = TerraformSettings(S3Backend("state", "key", "us-east-1"))
     run, _ = make_run(tmp_path, "past", terraform=backend)
     live = cluster("live", role_arn="arn:live", bucket_name="live-bucket")
-    spared = find(run, MemoryRegistrar({"live": live}), wanted=Wanted(roles=("arn:stack",))).search.spared
+    spared = find(run, MemoryRegistrar({"live": live}), wanted=LeftoversRequest(roles=("arn:stack",))).search.spared
     assert {"arn:live", "arn:stack", "arn:aws-cn:s3:::state", "arn:aws-cn:s3:::live-bucket"} <= spared
 
 
@@ -96,7 +96,7 @@ def test_a_live_cluster_is_refused(tmp_path: Path, phase: Phase) -> None:
     registrar = MemoryRegistrar({"live": cluster("live", phase=phase)})
     for name in ("live", "id-live"):
         with pytest.raises(UsageError, match="The cluster live is not deleted"):
-            find(run, registrar, wanted=Wanted(names=(name,)))
+            find(run, registrar, wanted=LeftoversRequest(names=(name,)))
 
 
 def test_a_stack_without_a_past_has_nothing_left(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_the_table() -> None:
 
 
 def test_the_json() -> None:
-    search = Search(Place("aws", "1", "us-east-1"), (PastCluster("demo"),))
+    search = Search(Place("aws", "1", "us-east-1"), (DeletedCluster("demo"),))
     shown = leftovers_object("ml", Found(search, LEDGER, ("live",)))
     assert json.loads(json.dumps(shown)) == shown
     assert shown["clusters"] == ["demo"]

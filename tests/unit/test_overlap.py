@@ -16,12 +16,12 @@ from gridbyoc.aws.trust import external_ids_in, external_ids_written
 from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.errors import AwsError, ControlPlaneError
 from gridbyoc.stack.secret import Secret
+from gridbyoc.steps.accepted_ids import Rotation, external_ids_to_accept, rotation_of
 from gridbyoc.steps.journal import Journal
 from gridbyoc.steps.lock import LOCK
-from gridbyoc.steps.overlap import Rotation, ids_to_keep, rotation_of
 from gridbyoc.steps.preflight.examine import Preflight
-from gridbyoc.steps.prepare import Site
-from gridbyoc.steps.run import Choices, Outside, Run, utc_now
+from gridbyoc.steps.prepare import PreparedStack
+from gridbyoc.steps.run import Choices, Environment, Run, utc_now
 from tests.unit.fakes import ROLE, MemoryRegistrar, Time, cluster, stack
 
 PREVIOUS = "arn:aws:iam::123456789012:role/grid-cloud-previous"
@@ -49,8 +49,11 @@ def kept(iam: Iam, *clusters: Cluster, previous: str | None = None, external_id:
     caller = Caller("123456789012", "arn:aws:iam::123456789012:user/ada")
     preflight = Preflight(session, caller, MemoryRegistrar(), clusters)
     unused: Any = None
-    site = Site(unused, unused, preflight, fresh=False, previous_arn=previous)
-    return tuple(value.reveal() for value in ids_to_keep(site, Grant(ROLE, Secret(external_id), "us-east-1"), clusters))
+    site = PreparedStack(unused, unused, preflight, fresh=False, previous_arn=previous)
+    return tuple(
+        value.reveal()
+        for value in external_ids_to_accept(site, Grant(ROLE, Secret(external_id), "us-east-1"), clusters)
+    )
 
 
 def holding(external_id: str | None, name: str = "ml", **fields: Any) -> Cluster:
@@ -97,7 +100,7 @@ def test_the_live_role_is_not_read_where_every_cluster_holds_the_states_own_id()
 
 def test_nothing_is_kept_before_there_is_a_role() -> None:
     unused: Any = None
-    assert ids_to_keep(Site(unused, unused, unused, fresh=True), None, ()) == ()
+    assert external_ids_to_accept(PreparedStack(unused, unused, unused, fresh=True), None, ()) == ()
 
 
 def allow(operator: str = "StringEquals", key: str = "sts:ExternalId", ids: Any = OWN, **more: Any) -> dict[str, Any]:
@@ -178,7 +181,7 @@ def rotation(tmp_path: Path, registrar: Any, kept: list[str] | None = None, prev
     if kept is not None:
         (tmp_path / "terraform.tfvars.json").write_text(json.dumps({"previous_external_ids": kept}))
     time, services, state = Time(), Services(registrar), State(previous)
-    outside = Outside({}, tmp_path, lambda _: None, time.clock, time.sleep, services=services)  # type: ignore[arg-type]
+    outside = Environment({}, tmp_path, lambda _: None, time.clock, time.sleep, services=services)  # type: ignore[arg-type]
     run = Run(stack(), tmp_path, outside, Choices(), Journal(tmp_path / "journal", utc_now, "a-run"))
     return rotation_of(run, state, ROLE)  # type: ignore[arg-type]
 

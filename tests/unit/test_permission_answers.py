@@ -14,7 +14,7 @@ from gridbyoc.aws.permissions import Need, simulate
 from gridbyoc.aws.permissions.simulate import ACTIONS_A_CALL
 from gridbyoc.stack.model import Role
 from gridbyoc.steps.preflight.examine import blocks
-from gridbyoc.steps.preflight.model import Finding, Scene, Shared
+from gridbyoc.steps.preflight.model import Finding, PreflightContext, Shared
 from gridbyoc.steps.preflight.permissions import CHECKS
 from tests.unit.preflight_kit import refusal, results, scene_of
 from tests.unit.render_stacks import REGISTRY, S3, stack
@@ -92,11 +92,11 @@ class S3Client:
         return {"Policy": "{}"}
 
 
-def found(scene: Scene) -> list[Finding]:
+def found(scene: PreflightContext) -> list[Finding]:
     return [finding for findings in results(scene, CHECKS).values() for finding in findings]
 
 
-def as_caller(scene: Scene, arn: str) -> Scene:
+def as_caller(scene: PreflightContext, arn: str) -> PreflightContext:
     return replace(scene, caller=Shared(lambda: Caller(ACCOUNT, arn)))
 
 

@@ -10,7 +10,7 @@ import pytest
 from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.steps.changes import ClusterChange
 from gridbyoc.steps.plan import Plan, users_of
-from gridbyoc.steps.prepare import Site
+from gridbyoc.steps.prepare import PreparedStack
 from gridbyoc.steps.role_policies import RolePolicies
 from gridbyoc.terraform import ModuleInState, PlanSummary, ResourceChange
 from tests.unit.fakes import GRANT, cluster
@@ -83,7 +83,7 @@ def test_who_runs_through_the_stacks_roles(
     grant: Grant | None, standing: str | None, previous: str | None, found: Cluster, users: tuple[str, ...]
 ) -> None:
     unused: Any = None
-    site = Site(unused, unused, unused, False, previous_arn=previous, standing=ModuleInState(True, standing))
+    site = PreparedStack(unused, unused, unused, False, previous_arn=previous, standing=ModuleInState(True, standing))
     assert users_of(site, grant, (found,)) == users
 
 

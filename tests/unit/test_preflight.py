@@ -18,7 +18,7 @@ from gridbyoc.show.preflight import finding_object, preflight_markdown, prefligh
 from gridbyoc.steps.events import FindingMade
 from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
 from gridbyoc.steps.preflight.examine import blocks, examine, selection
-from gridbyoc.steps.preflight.model import Check, Finding, Kind, Machine, Scene, Shared, set_scene
+from gridbyoc.steps.preflight.model import Check, Finding, Kind, Machine, PreflightContext, Shared, set_scene
 
 A = Kind("GBY-A901", "first", "alpha", "is looked at", "https://example.com/a")
 B = Kind("GBY-B902", "second", "beta", "is looked at")
@@ -29,13 +29,13 @@ def absent() -> Any:
     raise TerraformNotFoundError("There is no terraform.", fix="Install one.")
 
 
-def a_scene(**environ: str) -> Scene:
+def a_scene(**environ: str) -> PreflightContext:
     machine = Machine(environ, Path("/nowhere"), time.monotonic, lambda _seconds: None, lambda: NOW)
     return set_scene(None, machine, work_dir=Path("/nowhere"), find_binary=absent, connect=absent)
 
 
 def check(*findings: Finding, kinds: tuple[Kind, ...] = (), error: GridbyocError | None = None) -> Check:
-    def look(_scene: Scene) -> Iterator[Finding]:
+    def look(_scene: PreflightContext) -> Iterator[Finding]:
         yield from findings
         if error:
             raise error
@@ -61,7 +61,7 @@ def test_what_a_check_could_not_tell_is_unknown_and_what_it_told_stays() -> None
 
 
 def test_a_fault_of_a_checks_own_stops_no_run() -> None:
-    def look(_scene: Scene) -> Iterator[Finding]:
+    def look(_scene: PreflightContext) -> Iterator[Finding]:
         yield Finding(A, "pass", "told")
         raise TypeError("int() argument must be a string: s3cret")
 

@@ -16,15 +16,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from gridbyoc.aws import AwsSession, Caller
+from gridbyoc.aws.connectivity import clock_skew
 from gridbyoc.aws.credential_source import CredentialSource
-from gridbyoc.aws.reach import clock_skew
 from gridbyoc.errors import AwsCredentialsError, AwsError
 from gridbyoc.stack.model import Aws, ModuleSource, TerraformSettings
 from gridbyoc.steps.preflight.identity import CHECKS, judged_source
 from gridbyoc.steps.preflight.machine import CLOCK_CHECKS as CLOCK
 from gridbyoc.steps.preflight.machine import DISK_CHECKS as DISK
 from gridbyoc.steps.preflight.machine import MEGABYTE, free_bytes, judged_clock, judged_disk
-from gridbyoc.steps.preflight.model import Scene, Shared
+from gridbyoc.steps.preflight.model import PreflightContext, Shared
 from tests.unit.fakes import stack
 from tests.unit.preflight_kit import NOW, results, scene_of, verdicts
 
@@ -72,7 +72,7 @@ class Regions:
 def world(
     region: str = "us-east-1", *, sts: Sts | None = None, home: Sts | None = None, regions: Regions | None = None,
     account_id: str | None = None,
-) -> Scene:  # fmt: skip
+) -> PreflightContext:  # fmt: skip
     """A scene in ``region``; ``home`` is the STS of us-east-1, where that is another one."""
     core = botocore.session.Session()
     core.set_credentials("AKIACANARY", "canary-secret")

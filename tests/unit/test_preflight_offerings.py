@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gridbyoc.errors import StackError
 from gridbyoc.stack.load import read
 from gridbyoc.stack.model import Aws, ClusterSpec, ControlPlane, InstanceType
-from gridbyoc.steps.preflight.model import Scene, Shared
+from gridbyoc.steps.preflight.model import PreflightContext, Shared
 from gridbyoc.steps.preflight.offerings import CHECKS, Alternatives, likely_facts, nearest_type
 from tests.unit.fakes import cluster, stack
 from tests.unit.preflight_kit import Ec2, results, scene_of, verdicts
@@ -41,7 +41,7 @@ def ec2(*, without: tuple[str, ...] = (), zone: str = "us-west-1a", **types: Map
     return Ec2(everything, {zone: [name for name in everything if name not in without]}, everything)
 
 
-def looking_at(*names: str, at: Ec2 | None = None, **fields: Any) -> Scene:
+def looking_at(*names: str, at: Ec2 | None = None, **fields: Any) -> PreflightContext:
     spec = ClusterSpec("ml", tuple(InstanceType(name) for name in names))
     return scene_of(stack(spec, aws=Aws("us-west-1"), **fields), ec2=at or ec2())
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gridbyoc.stack.model import Aws, ClusterSpec, ModuleSource, PolicyStatement, Role, TerraformSettings
-from gridbyoc.steps.preflight.model import Scene
+from gridbyoc.steps.preflight.model import PreflightContext
 from gridbyoc.steps.preflight.policies import CHECKS, own_policy, policy_arns
 from gridbyoc.vendors import facts_of
 from tests.unit.fakes import stack
@@ -45,7 +45,9 @@ class Iam:
         return {"SummaryMap": self.summary}
 
 
-def looking_at(role: Role | None = None, iam: Iam | None = None, *, region: str = "us-east-1", **fields: Any) -> Scene:
+def looking_at(
+    role: Role | None = None, iam: Iam | None = None, *, region: str = "us-east-1", **fields: Any
+) -> PreflightContext:
     it = stack(ClusterSpec("ml"), role=role or Role(), aws=Aws(region), **fields)
     return scene_of(it, iam=iam or Iam())
 

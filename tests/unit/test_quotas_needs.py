@@ -15,7 +15,7 @@ from gridbyoc.stack.service_quotas import quota_by_code
 from gridbyoc.steps.quotas.review import (
     FIXED,
     NOTHING,
-    Need,
+    QuotaNeed,
     QuotaRow,
     fix_words,
     fixed_needs,
@@ -79,7 +79,7 @@ def test_only_what_clusters_name_is_proof_of_a_shortage() -> None:
 
 def test_without_vcpus_one_is_the_least_there_can_be() -> None:
     need = vcpu_needs((KEPT,), "grid", None, "denied")[GPU]
-    assert need == Need(1, "g4dn.xlarge", unsure="The vCPUs of g4dn.xlarge could not be read: denied")
+    assert need == QuotaNeed(1, "g4dn.xlarge", unsure="The vCPUs of g4dn.xlarge could not be read: denied")
 
 
 def test_a_type_that_the_region_lacks_is_passed_over_beside_one_that_it_has() -> None:
@@ -101,8 +101,8 @@ def test_what_every_new_cluster_needs_of_the_fixed_quotas() -> None:
 
 def test_where_only_the_role_is_missing_one_role_and_one_policy_are_needed() -> None:
     assert fixed_needs((), "grid", False) == {
-        "L-FE177D64": Need(1, "the stack's role"),
-        "L-E95E4862": Need(1, "the stack's role"),
+        "L-FE177D64": QuotaNeed(1, "the stack's role"),
+        "L-E95E4862": QuotaNeed(1, "the stack's role"),
     }
     unsure = fixed_needs((), "grid", None)
     assert [need.soft for need in unsure.values()] == [True, True]
@@ -130,7 +130,7 @@ def test_the_quotas_to_look_at_are_the_fixed_ones_and_those_of_the_types() -> No
 
 
 def row(
-    need: Need = NOTHING, limit: float | None = 10, use: Use | None = None, code: str = GPU, **more: Any
+    need: QuotaNeed = NOTHING, limit: float | None = 10, use: Use | None = None, code: str = GPU, **more: Any
 ) -> QuotaRow:
     quota = quota_by_code(code)
     found = Limit(limit, **{"name": quota.name, "why": "" if limit is not None else "denied", **more})
@@ -142,25 +142,25 @@ def row(
 @pytest.mark.parametrize(
     ("need", "limit", "use", "verdict"),
     [
-        (Need(8), 10, Use(2), "pass"),
-        (Need(9), 10, Use(2), "fail"),
-        (Need(9, soft=True), 10, Use(2), "warn"),
-        (Need(8), None, Use(2), "unknown"),
-        (Need(8), 10, Use(None, why="denied"), "unknown"),
-        (Need(11), 10, Use(None, why="denied"), "fail"),  # it does not fit, whatever is in use
-        (Need(1), 0, Use(None, why="denied"), "fail"),
+        (QuotaNeed(8), 10, Use(2), "pass"),
+        (QuotaNeed(9), 10, Use(2), "fail"),
+        (QuotaNeed(9, soft=True), 10, Use(2), "warn"),
+        (QuotaNeed(8), None, Use(2), "unknown"),
+        (QuotaNeed(8), 10, Use(None, why="denied"), "unknown"),
+        (QuotaNeed(11), 10, Use(None, why="denied"), "fail"),  # it does not fit, whatever is in use
+        (QuotaNeed(1), 0, Use(None, why="denied"), "fail"),
         (NOTHING, None, Use(None), "pass"),
         (NOTHING, 0, Use(5), "pass"),
-        (Need(0, unsure="The region does not offer it."), 10, Use(2), "unknown"),
-        (Need(1, unsure="could not be read"), 10, Use(2), "unknown"),
-        (Need(1, unsure="could not be read"), 0, Use(0), "fail"),
-        (Need(1), 5, Use(5, least=0), "warn"),
-        (Need(1), 5, Use(5, least=5), "fail"),
-        (Need(1), 5, Use(4, least=0), "pass"),
-        (Need(1), 5.5, Use(4), "pass"),
+        (QuotaNeed(0, unsure="The region does not offer it."), 10, Use(2), "unknown"),
+        (QuotaNeed(1, unsure="could not be read"), 10, Use(2), "unknown"),
+        (QuotaNeed(1, unsure="could not be read"), 0, Use(0), "fail"),
+        (QuotaNeed(1), 5, Use(5, least=0), "warn"),
+        (QuotaNeed(1), 5, Use(5, least=5), "fail"),
+        (QuotaNeed(1), 5, Use(4, least=0), "pass"),
+        (QuotaNeed(1), 5.5, Use(4), "pass"),
     ],
 )
-def test_only_a_proven_shortage_fails(need: Need, limit: float | None, use: Use, verdict: str) -> None:
+def test_only_a_proven_shortage_fails(need: QuotaNeed, limit: float | None, use: Use, verdict: str) -> None:
     assert row(need, limit, use).verdict == verdict
 
 
@@ -175,7 +175,7 @@ def test_a_failure_is_always_proven_and_a_pass_always_has_room(
     headroom: int, limit: int | None, use: int | None, soft: bool, unsure: str
 ) -> None:
     verdict = row(
-        Need(headroom, soft=soft, unsure=unsure), limit, Use(use, why="" if use is not None else "no")
+        QuotaNeed(headroom, soft=soft, unsure=unsure), limit, Use(use, why="" if use is not None else "no")
     ).verdict
     if verdict == "fail":
         assert limit is not None
@@ -189,18 +189,18 @@ def test_a_failure_is_always_proven_and_a_pass_always_has_room(
 
 
 def test_a_quota_that_aws_calls_otherwise_is_worth_a_warning_and_no_more() -> None:
-    found = row(Need(1), name="Something else")
+    found = row(QuotaNeed(1), name="Something else")
     assert found.verdict == "warn"
     assert "'Something else'" in found.why
     assert fix_words(found) == f"Look at {found.console} whether it still counts the same."
-    assert row(Need(1), name="running on-demand g and vt INSTANCES").verdict == "pass"
-    short = row(Need(99), name="Something else")
+    assert row(QuotaNeed(1), name="running on-demand g and vt INSTANCES").verdict == "pass"
+    short = row(QuotaNeed(99), name="Something else")
     assert short.verdict == "fail"
     assert "'Something else'" in read_words(short)
 
 
 def test_a_shortage_in_words() -> None:
-    found = row(Need(8, "g4dn.xlarge 4, 1 g4dn.xlarge kept running"), 5, Use(0))
+    found = row(QuotaNeed(8, "g4dn.xlarge 4, 1 g4dn.xlarge kept running"), 5, Use(0))
     assert read_words(found) == "limit 5 vCPUs, 0 in use"
     assert needed_words(found) == "8 vCPUs (g4dn.xlarge 4, 1 g4dn.xlarge kept running); the guide recommends 1000"
     assert "`gridbyoc quotas request --code L-DB2E81BA`" in fix_words(found)
@@ -214,13 +214,13 @@ def test_a_shortage_in_words() -> None:
 
 
 def test_a_quota_that_cannot_be_raised_says_so() -> None:
-    found = row(Need(9), adjustable=False)
+    found = row(QuotaNeed(9), adjustable=False)
     assert "does not raise this quota" in fix_words(found)
     assert "request" not in fix_words(found)
 
 
 def test_what_is_not_known_in_words() -> None:
-    found = row(Need(8, "g4dn.2xlarge 8"), None, Use(None, why="denied"))
+    found = row(QuotaNeed(8, "g4dn.2xlarge 8"), None, Use(None, why="denied"))
     assert read_words(found) == "limit not known, use not known. denied"
     assert needed_words(found) == "at least 8 vCPUs free (g4dn.2xlarge 8); the guide recommends 1000"
 
@@ -230,6 +230,6 @@ def test_what_is_not_known_in_words() -> None:
     [("L-F678F1CE", 3, 8), ("L-CDE20ADC", 3, 800), (GPU, 3, 1000), ("L-1194D53C", 3, None), ("L-F678F1CE", None, None)],
 )
 def test_the_guides_advice_is_shown_and_never_required(code: str, use: int | None, expected: int | None) -> None:
-    found = row(Need(1), 10, Use(use), code)
+    found = row(QuotaNeed(1), 10, Use(use), code)
     assert found.recommended == expected
     assert found.verdict != "fail"

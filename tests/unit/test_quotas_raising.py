@@ -19,10 +19,10 @@ from gridbyoc.show.quotas import ask_table, asks_object, quota_advice
 from gridbyoc.stack.model import Aws, ClusterSpec, InstanceType, ModuleSource, Stack, TerraformSettings
 from gridbyoc.stack.service_quotas import quota_by_code, quota_codes
 from gridbyoc.steps.preflight.examine import examine
-from gridbyoc.steps.preflight.model import Finding, Machine, Scene, Shared, set_scene
+from gridbyoc.steps.preflight.model import Finding, Machine, PreflightContext, Shared, set_scene
 from gridbyoc.steps.preflight.quotas import CHECKS, KINDS
 from gridbyoc.steps.quotas.raising import Ask, Patience, asks, file, follow, granted, look_up
-from gridbyoc.steps.quotas.review import Need, QuotaRow, quota_rows, without_quota
+from gridbyoc.steps.quotas.review import QuotaNeed, QuotaRow, quota_rows, without_quota
 from tests.unit.fakes import MemoryRegistrar, Time, cluster, stack
 from tests.unit.leftover_fakes import refused
 from tests.unit.preflight_kit import CALLER
@@ -41,7 +41,7 @@ def change(status: str = "PENDING", code: str = GPU, desired: float = 8.0, **fie
 
 def row(code: str = GPU, *, limit: float | None = 4, headroom: int = 8, verdict: Any = "fail", **more: Any) -> QuotaRow:
     reading = QuotaReading(quota_by_code(code), "us-west-2", Limit(limit, **more), Use(0))
-    return QuotaRow(reading, Need(headroom), headroom, verdict)
+    return QuotaRow(reading, QuotaNeed(headroom), headroom, verdict)
 
 
 def increase(status: str, code: str = GPU) -> Increase:
@@ -151,7 +151,9 @@ SPEC = ClusterSpec("demo", (InstanceType("t2.medium"), InstanceType("g4dn.xlarge
 ROOMY = {quota.code: 100.0 for quota in quota_codes()} | {"L-0DA4ABF3": 20.0}
 
 
-def scene(aws: QuotaAws, found: Stack | None, registrar: Callable[[], Any], *, has_role: bool | None = False) -> Scene:
+def scene(
+    aws: QuotaAws, found: Stack | None, registrar: Callable[[], Any], *, has_role: bool | None = False
+) -> PreflightContext:
     machine = Machine({}, Path("/nowhere"), time.monotonic, lambda _seconds: None, lambda: NOW)
     made = set_scene(found, machine, work_dir=Path("/nowhere"), find_binary=lambda: None, connect=registrar)
     return replace(made, session=Shared(lambda: aws.session), caller=Shared(lambda: CALLER), has_role=has_role)

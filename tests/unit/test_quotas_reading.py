@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gridbyoc.aws.concurrency import Readers
 from gridbyoc.aws.quotas import (
     COUNTS,
     Limit,
@@ -21,7 +22,6 @@ from gridbyoc.aws.quotas import (
     read_quotas,
     request_increase,
 )
-from gridbyoc.aws.readers import Readers
 from gridbyoc.errors import AwsCredentialsError, AwsError
 from gridbyoc.stack.service_quotas import quota_by_code, quota_codes
 from gridbyoc.steps.quotas.review import quotas_of

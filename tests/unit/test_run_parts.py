@@ -15,7 +15,7 @@ from gridbyoc.steps.background import Background
 from gridbyoc.steps.events import Event, StepFinished, StepStarted
 from gridbyoc.steps.journal import Journal
 from gridbyoc.steps.lock import HOLDER, LOCK, SAVED_PLAN, hold
-from gridbyoc.steps.run import Choices, Outside, Run
+from gridbyoc.steps.run import Choices, Environment, Run
 from tests.unit.fakes import Time, stack
 
 
@@ -24,7 +24,7 @@ def noon() -> datetime:
 
 
 def make_run(directory: Path, events: list[Event], time: Time) -> Run:
-    outside = Outside({}, directory, events.append, time.clock, time.sleep)
+    outside = Environment({}, directory, events.append, time.clock, time.sleep)
     return Run(stack(), directory, outside, Choices(), Journal(directory / "journal.jsonl", noon, "r1"))
 
 
@@ -59,7 +59,7 @@ def test_a_failed_step_is_told_by_its_code_and_goes_on_raising(tmp_path: Path) -
 def test_work_beside_a_run_that_is_over_neither_shows_nor_records(tmp_path: Path) -> None:
     events: list[Event] = []
     over = threading.Event()
-    beside = make_run(tmp_path, events, Time()).until(over.is_set)
+    beside = make_run(tmp_path, events, Time()).muted_when(over.is_set)
 
     def end_late() -> None:
         over.set()

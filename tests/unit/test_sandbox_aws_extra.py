@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
 from botocore.session import get_session
 
-from gridbyoc.sandbox.aws_extra.call import AwsError, Call, Caller, answer_with, model_name
+from gridbyoc.sandbox.aws_extra.call import AwsCall, AwsError, Caller, answer_with, model_name
 from gridbyoc.stack.service_quotas import quota_codes
 from tests.unit.aws_kit import ACCOUNT, LocalAws, allow, policy
 
@@ -73,7 +73,7 @@ def test_every_answer_is_what_botocore_reads_out_of_it_again() -> None:
             given = {"RequestId": filed}
         result = aws.extras.operations[service, name](caller, given)
         filed = result.get("RequestedQuota", {}).get("Id", filed)
-        answer = answer_with(Call(service, name, "us-east-1", "test", given), result)
+        answer = answer_with(AwsCall(service, name, "us-east-1", "test", given), result)
         if name == "DescribeInstanceTypes":  # what moto knows of a type, which may be more than an old botocore reads
             result = only_known(result, output_of(service, name))
         assert read_again(service, name, answer.body) == result, name
@@ -103,7 +103,7 @@ def read_again(service: str, name: str, body: bytes) -> Any:
 @pytest.mark.parametrize("service", ["servicequotas", "iam", "ec2", "autoscaling", "eks", "s3", "sts"])
 def test_every_error_is_read_by_botocore(service: str) -> None:
     model = get_session().get_service_model(model_name(service))
-    call = Call(service, next(iter(model.operation_names)), "us-east-1", "x", {})
+    call = AwsCall(service, next(iter(model.operation_names)), "us-east-1", "x", {})
     answer = answer_with(call, AwsError("AccessDenied", "User: <x> & y", 403))
     raw = {"body": answer.body, "headers": dict(answer.headers), "status_code": answer.status}
     read = create_parser(model.protocol).parse(raw, None)

@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from gridbyoc.aws.policy import ask as request_of_the_product
 from gridbyoc.aws.policy import evaluate as evaluate_as_the_product_does
 from gridbyoc.aws.policy import parse_policy
-from gridbyoc.sandbox.aws_extra.policy import ALLOWED, EXPLICIT, IMPLICIT, Policy, Powers, Request, decide, evaluate
+from gridbyoc.sandbox.aws_extra.policy import (
+    ALLOWED,
+    EXPLICIT,
+    IMPLICIT,
+    AttachedPolicy,
+    Powers,
+    Request,
+    decide,
+    evaluate,
+)
 from tests.unit.aws_kit import ACCOUNT, LocalAws, allow, deny, policy
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/grid-x"
@@ -28,8 +37,8 @@ def decided(*statements: dict[str, Any], action: str = "iam:GetRole", resource: 
     return evaluate([of(*statements)], Request(action, resource, keys)).decision
 
 
-def of(*statements: dict[str, Any]) -> Policy:
-    return Policy("p", "user", json.loads(policy(*statements)))
+def of(*statements: dict[str, Any]) -> AttachedPolicy:
+    return AttachedPolicy("p", "user", json.loads(policy(*statements)))
 
 
 @pytest.mark.parametrize(

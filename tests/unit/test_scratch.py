@@ -13,8 +13,8 @@ import pytest
 from gridbyoc.errors import FileError
 from gridbyoc.steps.events import Event, Note
 from gridbyoc.steps.journal import JOURNAL, Journal
-from gridbyoc.steps.run import Choices, Outside, Run
-from gridbyoc.steps.scratch import STATE, scratch_run
+from gridbyoc.steps.private_copy import STATE, scratch_run
+from gridbyoc.steps.run import Choices, Environment, Run
 from tests.unit.fakes import Time, stack
 
 
@@ -22,7 +22,7 @@ def run_in(
     work_dir: Path, emit: Callable[[Event], None] = lambda _event: None, sleep: Callable[[float], None] | None = None
 ) -> Run:
     time = Time()
-    outside = Outside({}, work_dir, emit, time.clock, sleep or time.sleep)
+    outside = Environment({}, work_dir, emit, time.clock, sleep or time.sleep)
     journal = Journal(work_dir / JOURNAL, lambda: datetime(2026, 1, 1, tzinfo=timezone.utc), "run-1")
     return Run(stack(), work_dir, outside, Choices(), journal)
 

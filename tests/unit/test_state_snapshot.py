@@ -18,6 +18,7 @@ from gridbyoc.errors import TerraformError
 from gridbyoc.terraform import (
     Backend,
     LockInfo,
+    earlier_backends,
     forget_record,
     local_lock,
     locally_held,
@@ -27,7 +28,6 @@ from gridbyoc.terraform import (
     remember,
     same_place,
     snapshot_of,
-    standing_places,
 )
 from gridbyoc.terraform.backend_history import local_state
 from gridbyoc.terraform.state import seed_of, whole
@@ -144,28 +144,28 @@ def record(work_dir: Path, backend: Backend) -> None:
 
 
 def test_places_are_told_by_terraform_then_by_us_then_by_a_file(tmp_path: Path) -> None:
-    assert standing_places(tmp_path) == ()
+    assert earlier_backends(tmp_path) == ()
     assert recorded_backend(tmp_path) is None
     (tmp_path / "terraform.tfstate").write_text(json.dumps(document()))
-    assert standing_places(tmp_path) == ()
+    assert earlier_backends(tmp_path) == ()
     (tmp_path / "terraform.tfstate").write_text(json.dumps(document(resource())))
-    assert standing_places(tmp_path) == (Backend(),)
+    assert earlier_backends(tmp_path) == (Backend(),)
     remember(tmp_path, S3)
-    assert standing_places(tmp_path) == (S3, Backend())
+    assert earlier_backends(tmp_path) == (S3, Backend())
     record(tmp_path, Backend())
-    assert standing_places(tmp_path) == (Backend(), S3, Backend())
+    assert earlier_backends(tmp_path) == (Backend(), S3, Backend())
     assert recorded_backend(tmp_path) == Backend()
     forget_record(tmp_path)
-    assert standing_places(tmp_path) == (S3, Backend())
+    assert earlier_backends(tmp_path) == (S3, Backend())
 
 
 def test_a_file_that_cannot_be_read_may_still_be_a_state(tmp_path: Path) -> None:
     (tmp_path / "terraform.tfstate").write_text("{ cut off")
-    assert standing_places(tmp_path) == (Backend(),)
+    assert earlier_backends(tmp_path) == (Backend(),)
     with pytest.raises(TerraformError, match="no state that can be read"):
         local_state(tmp_path, Backend())
     (tmp_path / "terraform.tfstate").write_text("")
-    assert standing_places(tmp_path) == ()
+    assert earlier_backends(tmp_path) == ()
     assert local_state(tmp_path, Backend()) == {}
 
 

@@ -14,8 +14,8 @@ from gridbyoc.errors import ApprovalRequiredError
 from gridbyoc.stack.model import ClusterSpec, InstanceType, Role, Stack
 from gridbyoc.steps.journal import JOURNAL, Journal
 from gridbyoc.steps.lock import hold
-from gridbyoc.steps.run import Choices, Outside, Run
-from gridbyoc.steps.scratch import scratch_run
+from gridbyoc.steps.private_copy import scratch_run
+from gridbyoc.steps.run import Choices, Environment, Run
 from gridbyoc.steps.status import Status, stack_status
 from tests.unit.command_lines import named_in, values_of
 from tests.unit.fakes import stack
@@ -30,7 +30,7 @@ ROLE = "grid-cloud-1"
 def look(world: World, asked: Stack = STACK) -> Status:
     """What ``gridbyoc status`` reads, on a copy of the work_dir as the command line makes one."""
     work_dir = world.work_dir(asked)
-    outside = Outside(
+    outside = Environment(
         world.environ,
         world.directory,
         lambda _event: None,

@@ -26,7 +26,7 @@ from gridbyoc.terraform import Diagnostic, Log, TerraformEvent
 from gridbyoc.terraform.events import Transcript, diagnostics_in, plan_summary
 from gridbyoc.terraform.failures import Failure, failed
 from gridbyoc.terraform.logs import Logs
-from gridbyoc.terraform.process import Cause, Ended
+from gridbyoc.terraform.process import Cause, ExitInfo
 from gridbyoc.terraform.redaction import Redactor
 from gridbyoc.terraform.state_recovery import UnsavedState
 
@@ -45,7 +45,9 @@ by multiple users at the same time."""
 
 
 def failure(verb: str = "apply", code: int = 1, **more: Any) -> Failure:
-    ended = Ended(code, 1.0, more.pop("cause", Cause.EXIT), more.pop("killed", False), more.pop("insisted", False))
+    ended = ExitInfo(
+        code, 1.0, more.pop("cause", Cause.EXIT), more.pop("killed", False), more.pop("second_interrupt", False)
+    )
     given_values: dict[str, Any] = {
         "errors": (), "text": (), "log": Path("/w/logs/x.log"), "remote_state": False, "unsaved": None,
         "grace": 60.0, "timeout": 600.0, "command": lambda *words: shlex.join(("terraform", "-chdir=/w", *words)),
@@ -138,16 +140,16 @@ def test_an_interrupt_of_a_plan_changed_nothing() -> None:
     assert "Nothing was created" in error.rerun
 
 
-@pytest.mark.parametrize("insisted, why", [(True, "second interrupt"), (False, "did not end within 60 s")])
-def test_a_kill_says_what_may_be_left(insisted: bool, why: str) -> None:
-    error = failed(failure(cause=Cause.INTERRUPT, killed=True, insisted=insisted, remote_state=True))
+@pytest.mark.parametrize("second_interrupt, why", [(True, "second interrupt"), (False, "did not end within 60 s")])
+def test_a_kill_says_what_may_be_left(second_interrupt: bool, why: str) -> None:
+    error = failed(failure(cause=Cause.INTERRUPT, killed=True, second_interrupt=second_interrupt, remote_state=True))
     assert isinstance(error, TerraformInterruptedError)
     assert error.killed
     assert why in error.what
     assert "lock" in error.why
     assert "not in the state" in error.why
     assert "terraform -chdir=/w force-unlock LOCK_ID" in error.fix
-    local = failed(failure(cause=Cause.INTERRUPT, killed=True, insisted=insisted))
+    local = failed(failure(cause=Cause.INTERRUPT, killed=True, second_interrupt=second_interrupt))
     assert "lock of the remote state" not in local.why
 
 

@@ -166,17 +166,17 @@ class Clock:
 def test_a_second_ctrl_c_insists_but_an_echo_of_the_first_does_not() -> None:
     clock = Clock()
     interrupts = Interrupts(clock)
-    assert [interrupts.asked, interrupts.insisted] == [False, False]
+    assert [interrupts.asked, interrupts.second_interrupt] == [False, False]
     interrupts.signalled(signal.SIGINT)
-    assert [interrupts.asked, interrupts.insisted] == [True, False]
+    assert [interrupts.asked, interrupts.second_interrupt] == [True, False]
     clock.time = 0.1
     interrupts.signalled(signal.SIGINT)
-    assert not interrupts.insisted
+    assert not interrupts.second_interrupt
     clock.time = 8.0
     interrupts.signalled(signal.SIGTERM)
-    assert not interrupts.insisted
+    assert not interrupts.second_interrupt
     interrupts.signalled(signal.SIGINT)
-    assert interrupts.insisted
+    assert interrupts.second_interrupt
 
 
 def test_signals_are_forgotten_with_the_next_command_but_a_request_is_not() -> None:

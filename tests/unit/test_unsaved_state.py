@@ -15,7 +15,7 @@ from gridbyoc.errors import TerraformError
 from gridbyoc.terraform import Binary, Runner
 from gridbyoc.terraform.events import Transcript
 from gridbyoc.terraform.logs import Logs
-from gridbyoc.terraform.process import Command, Ended
+from gridbyoc.terraform.process import Command, ExitInfo
 from gridbyoc.terraform.redaction import Redactor
 from gridbyoc.terraform.state_recovery import ERRORED, UnsavedState, refuse_errored, rescue, rescued, unsaved_state
 
@@ -132,13 +132,13 @@ def test_what_a_printed_state_holds_is_a_secret_of_the_whole_run_and_its_place_i
     outputs = {"external_id": {"value": secret, "type": "string", "sensitive": True}}
     heard: list[object] = []
 
-    def terraform(_command: Command, on_line: Any, **_: Any) -> Ended:
+    def terraform(_command: Command, on_line: Any, **_: Any) -> ExitInfo:
         (work_dir / ERRORED).mkdir()
         on_line("stdout", json.dumps({"@message": "Emergency state dump", "state": {**STATE, "outputs": outputs}}))
         (work_dir / ERRORED).rmdir()
         error = {"severity": "error", "summary": f"it was {secret}", "detail": ""}
         on_line("stdout", json.dumps({"type": "diagnostic", "@message": "Error", "diagnostic": error}))
-        return Ended(1, 0.0)
+        return ExitInfo(1, 0.0)
 
     binary = Binary(("terraform",), "terraform", (1, 11, 4), "terraform")
     runner = Runner(binary, work_dir, environ=environ, on_event=heard.append, run_command=terraform)

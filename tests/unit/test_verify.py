@@ -20,7 +20,7 @@ from gridbyoc.show.verify import verify_object, verify_rows, verify_summary
 from gridbyoc.stack.model import Role
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import enumerated
-from gridbyoc.steps.overlap import Rotation
+from gridbyoc.steps.accepted_ids import Rotation
 from gridbyoc.steps.verdict import worst
 from gridbyoc.steps.verify import QUESTIONS, Proof, attestation, verify, write_attestation
 from gridbyoc.steps.verify_model import Subject, VerifyFinding, policy_of

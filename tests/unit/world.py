@@ -25,14 +25,14 @@ from gridbyoc.stack.files import make_private_dir
 from gridbyoc.stack.model import Aws, ClusterSpec, ControlPlane, InstanceType, Role, Stack, TerraformSettings
 from gridbyoc.steps.bootstrap import bootstrap
 from gridbyoc.steps.clusters import CreatedOne, create_cluster
-from gridbyoc.steps.destroy import Destroyed, Doomed, destroy
+from gridbyoc.steps.destroy import Destroyed, DestroyPlan, destroy
 from gridbyoc.steps.events import Event, Note, StepFinished
 from gridbyoc.steps.journal import JOURNAL, Journal, read_journal
 from gridbyoc.steps.lock import SAVED_PLAN, hold
+from gridbyoc.steps.options import Approval, BootstrapOptions
 from gridbyoc.steps.report import Report
 from gridbyoc.steps.review.review import Review
-from gridbyoc.steps.run import Choices, Outside, Run
-from gridbyoc.steps.wishes import Approval, Wishes
+from gridbyoc.steps.run import Choices, Environment, Run
 from gridbyoc.terraform import Binary
 from gridbyoc.terraform.process import RunCommand
 from tests.unit.fakes import Time, stack
@@ -73,7 +73,7 @@ class World:
     log: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     asked: list[Review] = field(default_factory=list)
-    doomed: list[Doomed] = field(default_factory=list)
+    doomed: list[DestroyPlan] = field(default_factory=list)
     meanwhile: dict[str, Callable[[], object]] = field(default_factory=dict)
     on_instant: Callable[[], object] = lambda: None
     dies_at: int | None = None
@@ -121,14 +121,14 @@ class World:
     ) -> Report:
         """Run it under the stack's lock. ``answer`` is given to the question; without one it must not be asked."""
         with self.run(stack, "bootstrap", choices) as run:
-            return bootstrap(run, self.approval(yes, yes_destroy, answer), Wishes(**wishes))
+            return bootstrap(run, self.approval(yes, yes_destroy, answer), BootstrapOptions(**wishes))
 
     def destroy(
         self, stack: Stack, *, yes: bool = True, delete_data: bool = False, choices: Choices = FAST
     ) -> Destroyed:
         """Run it under the stack's lock, with this answer."""
 
-        def approve(doomed: Doomed) -> bool:
+        def approve(doomed: DestroyPlan) -> bool:
             self.doomed.append(doomed)
             return yes
 
@@ -179,7 +179,7 @@ class World:
                 self.events.append(event)
 
         journal = Journal(work_dir / JOURNAL, self.now, f"run-{self.runs}", lambda: life.over)
-        outside = Outside(self.environ, self.directory, emit, self.time.clock, self._sleep, self.now, services=self)
+        outside = Environment(self.environ, self.directory, emit, self.time.clock, self._sleep, self.now, services=self)
         run = Run(stack, work_dir, outside, choices, journal)
         try:
             with hold(work_dir, verb=verb, now=self.now, wait=0.0), journal.of_run(verb, __version__):

@@ -2,14 +2,14 @@
 
 from gridbyoc.aws.leftovers.delete import HOLDS_DATA, OnEvent, Patience, State, delete
 from gridbyoc.aws.leftovers.find import find
-from gridbyoc.aws.leftovers.model import Ledger, Leftover, PastCluster, Place, Search, Unknown
+from gridbyoc.aws.leftovers.model import DeletedCluster, Ledger, Leftover, Place, Search, Unknown
 
 __all__ = [
     "HOLDS_DATA",
+    "DeletedCluster",
     "Ledger",
     "Leftover",
     "OnEvent",
-    "PastCluster",
     "Patience",
     "Place",
     "Search",

@@ -10,7 +10,7 @@ from typing import Literal
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from gridbyoc.aws.leftovers.find import BY_HAND, UNSURE, Ground, prove_again, survey
+from gridbyoc.aws.leftovers.find import BY_HAND, UNSURE, ScanContext, prove_again, survey
 from gridbyoc.aws.leftovers.kinds import BY_NAME
 from gridbyoc.aws.leftovers.model import Api, Key, Leftover, NotYetError, Resource, Search, is_gone
 from gridbyoc.aws.session import CREDENTIAL_CODES, AwsSession, domain_errors, error_code
@@ -65,7 +65,7 @@ class Deletion:
 
     api: Api
     search: Search
-    ground: Ground
+    ground: ScanContext
     ours: frozenset[Key]
     delete_data: bool
     patience: Patience

@@ -92,7 +92,7 @@ def claims(tags: Mapping[str, str], keys: Iterable[str] = ()) -> Iterator[Claim]
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NameRule:
     """A resource whose exact name proves it; ``born`` is its cluster's creation, before which it cannot be made."""
 
     proof: Proof
@@ -100,7 +100,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class OwnershipRules:
     """Says whose a resource is. ``identities``: names and ids → the cluster's name. ``keys`` are the search's.
 
     ``contested`` names are also those of an EKS cluster that is not ours: EKS's tags prove nothing there.
@@ -108,7 +108,7 @@ class Judge:
     """
 
     identities: Mapping[str, str]
-    names: Mapping[Key, Named]
+    names: Mapping[Key, NameRule]
     tags: tuple[tuple[str, str], ...]
     spared: frozenset[str]
     keys: tuple[str, ...] = ()
@@ -155,10 +155,10 @@ class Judge:
         return {self.identities[name] for name in self.contested}
 
 
-def judge_of(search: Search) -> Judge:
+def judge_of(search: Search) -> OwnershipRules:
     """The judge of a search, before anything is known of contested names and parents."""
     identities = {ident: cluster.name for cluster in search.clusters for ident in (*cluster.ids, cluster.name)}
-    return Judge(identities, _names(search), search.tags, search.spared, search.keys)
+    return OwnershipRules(identities, _names(search), search.tags, search.spared, search.keys)
 
 
 def tag_keys(search: Search) -> tuple[str, ...]:
@@ -173,14 +173,14 @@ def bucket_arn(place: Place, name: str) -> str:
     return place.arn("s3", name, region=False, account=False)
 
 
-def _names(search: Search) -> dict[Key, Named]:
-    named: dict[Key, Named] = {}
+def _names(search: Search) -> dict[Key, NameRule]:
+    named: dict[Key, NameRule] = {}
     for cluster in search.clusters:
         for bucket in cluster.bucket_names:
             proof = Proof(cluster.name, "the cluster's bucket at the control plane")
-            named["bucket", bucket] = Named(proof, cluster.created_at)
+            named["bucket", bucket] = NameRule(proof, cluster.created_at)
         for ident in (*cluster.ids, cluster.name):
             for pattern in LOG_GROUPS:
                 proof = Proof(cluster.name, f"the log group's name for the EKS cluster {ident}", True)
-                named["log group", pattern.format(name=ident)] = Named(proof, cluster.created_at)
+                named["log group", pattern.format(name=ident)] = NameRule(proof, cluster.created_at)
     return named

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gridbyoc.aws.leftovers.evidence import Judge, Proof, judge_of, tag_keys
+from gridbyoc.aws.concurrency import Readers
+from gridbyoc.aws.leftovers.evidence import OwnershipRules, Proof, judge_of, tag_keys
 from gridbyoc.aws.leftovers.kinds import BY_NAME, KINDS, ORDER, PARENTS
 from gridbyoc.aws.leftovers.model import Api, Key, Kind, Ledger, Leftover, Resource, Scope, Search, Unknown, tags_of
-from gridbyoc.aws.readers import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors
 from gridbyoc.errors import AwsCredentialsError, AwsError
 
@@ -21,10 +21,10 @@ BY_HAND = "gridbyoc does not delete this kind: delete it by hand"
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class ScanContext:
     """What is known before a resource is judged: the judge with its parents, and what could not be read of them."""
 
-    judge: Judge
+    judge: OwnershipRules
     scope: Scope
     parents: tuple[Resource, ...]
     unknown: tuple[Unknown, ...]
@@ -52,7 +52,7 @@ def find(session: AwsSession, search: Search, now: Callable[[], datetime]) -> Le
     return Ledger(tuple(entries), tuple(unknown), ground.notes)
 
 
-def survey(api: Api, search: Search) -> Ground:
+def survey(api: Api, search: Search) -> ScanContext:
     """Read what proves other things: tagged ARNs, the EKS clusters, the VPCs."""
     judge = judge_of(search)
     tagged, unknown = _tagged(api, search)
@@ -64,10 +64,10 @@ def survey(api: Api, search: Search) -> Ground:
     judge = replace(judge, parents=proven)
     scope = replace(scope, parents=frozenset(proven))
     notes = tuple(_contested_note(name) for name in sorted(contested))
-    return Ground(judge, scope, tuple(one for one in found if one.key in proven), (*unknown, *failed), notes)
+    return ScanContext(judge, scope, tuple(one for one in found if one.key in proven), (*unknown, *failed), notes)
 
 
-def contested_names(judge: Judge, found: Iterable[Resource]) -> frozenset[str]:
+def contested_names(judge: OwnershipRules, found: Iterable[Resource]) -> frozenset[str]:
     """The names of ours that an EKS cluster bears which is not proven to be ours."""
     clusters = (one for one in found if one.kind == "EKS cluster" and one.id in judge.identities)
     return frozenset(one.id for one in clusters if judge.judge(one) is None)
@@ -117,7 +117,7 @@ def _tagged(api: Api, search: Search) -> tuple[Mapping[str, Mapping[str, str]], 
     return found, ()
 
 
-def _entry(ground: Ground, resource: Resource, at: datetime) -> Leftover | None:
+def _entry(ground: ScanContext, resource: Resource, at: datetime) -> Leftover | None:
     proof = ground.judge.judge(resource)
     if proof is None:
         return None
@@ -139,13 +139,13 @@ def _entry(ground: Ground, resource: Resource, at: datetime) -> Leftover | None:
     )
 
 
-def _kept(ground: Ground, resource: Resource, proof: Proof) -> str:
+def _kept(ground: ScanContext, resource: Resource, proof: Proof) -> str:
     if BY_NAME[resource.kind].delete is None:
         return BY_HAND
     return UNSURE if proof.eks and not ground.sure_of_eks else ""
 
 
-def prove_again(api: Api, search: Search, ground: Ground, leftover: Key) -> tuple[Resource | None, Proof | None]:
+def prove_again(api: Api, search: Search, ground: ScanContext, leftover: Key) -> tuple[Resource | None, Proof | None]:
     """Look a resource up and judge it as it is now, with its parents as they are now."""
     resource = BY_NAME[leftover[0]].look(api, search.place, leftover[1])
     if resource is None:

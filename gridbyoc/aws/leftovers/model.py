@@ -83,7 +83,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class PastCluster:
+class DeletedCluster:
     """A cluster that is gone: its name, its ids at the control plane, its bucket there, when it was first created."""
 
     name: str
@@ -100,7 +100,7 @@ class Search:
     """
 
     place: Place
-    clusters: tuple[PastCluster, ...]
+    clusters: tuple[DeletedCluster, ...]
     tags: tuple[tuple[str, str], ...] = ()
     keys: tuple[str, ...] = ()
     spared: frozenset[str] = frozenset()

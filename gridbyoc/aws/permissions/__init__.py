@@ -14,7 +14,7 @@ from gridbyoc.aws.permissions.model import (
     split_document,
 )
 from gridbyoc.aws.permissions.needs import USES, needs_of, phases_of
-from gridbyoc.aws.permissions.simulate import WITHOUT_BOUNDARY, Answer, makes_role_without_boundary, simulate
+from gridbyoc.aws.permissions.simulate import WITHOUT_BOUNDARY, SimulationResult, makes_role_without_boundary, simulate
 
 __all__ = [
     "MANAGED_POLICY_LIMIT",
@@ -22,11 +22,11 @@ __all__ = [
     "PHASES",
     "USES",
     "WITHOUT_BOUNDARY",
-    "Answer",
     "Need",
     "Phase",
     "Place",
     "Principal",
+    "SimulationResult",
     "makes_role_without_boundary",
     "needs_of",
     "phases_of",

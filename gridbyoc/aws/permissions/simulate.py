@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
+from gridbyoc.aws.concurrency import Readers
 from gridbyoc.aws.live_role import DENIED_CODES, PASSING_CODES
 from gridbyoc.aws.permissions.model import Need, example_of
 from gridbyoc.aws.permissions.needs import BOUNDARY
-from gridbyoc.aws.readers import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 
 Effect = Literal["allowed", "denied", "unknown"]
@@ -36,7 +36,7 @@ NOT_SIMULATED = frozenset({"InvalidInput", "NoSuchEntity", "PolicyEvaluation", "
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SimulationResult:
     """What one action on one resource came to. ``why`` is in words; ``policies`` are those that an explicit deny is in.
 
     ``by`` is the kind of policy that denies; ``no boundary``: a condition on the boundary that a new role is given, and
@@ -67,7 +67,7 @@ def simulate(
     principal_arn: str,
     needs: Sequence[Need],
     context: Callable[[Need], Mapping[str, str]] = lambda _need: {},
-) -> tuple[Answer, ...]:
+) -> tuple[SimulationResult, ...]:
     """Ask ``iam:SimulatePrincipalPolicy`` about every need, an answer each, in their order.
 
     ``context``: the context keys that a request for the need carries, beside its own condition. What IAM refuses to
@@ -93,7 +93,7 @@ def _batches(needs: Sequence[Need], context: Callable[[Need], Mapping[str, str]]
     ]
 
 
-def _ask(session: AwsSession, principal_arn: str, batch: _Batch) -> list[Answer]:
+def _ask(session: AwsSession, principal_arn: str, batch: _Batch) -> list[SimulationResult]:
     with domain_errors("IAM did not simulate the caller's policies"):
         try:
             found = {str(one["EvalActionName"]).lower(): one for one in _results(session, principal_arn, batch)}
@@ -121,39 +121,43 @@ def _results(session: AwsSession, principal_arn: str, batch: _Batch) -> Iterator
         yield from page["EvaluationResults"]
 
 
-def _untold(need: Need, error: ClientError) -> Answer:
+def _untold(need: Need, error: ClientError) -> SimulationResult:
     code = error_code(error)
     denied = "the caller may not call iam:SimulatePrincipalPolicy"
     why = denied if code in DENIED_CODES else f"iam:SimulatePrincipalPolicy answered {code}"
-    return Answer(need, "unknown", why=why, untold=True)
+    return SimulationResult(need, "unknown", why=why, untold=True)
 
 
-def _judged(need: Need, result: Mapping[str, Any] | None) -> Answer:
+def _judged(need: Need, result: Mapping[str, Any] | None) -> SimulationResult:
     """A denial that hangs on a context key which was not given is none: a real request may carry it."""
     if result is None:
-        return Answer(need, "unknown", why="iam:SimulatePrincipalPolicy left it out of its answer", untold=True)
+        return SimulationResult(
+            need, "unknown", why="iam:SimulatePrincipalPolicy left it out of its answer", untold=True
+        )
     decision = str(result["EvalDecision"])
     if decision == "allowed":
-        return Answer(need, "allowed")
+        return SimulationResult(need, "allowed")
     if result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations") is False:
         why = "IAM's simulator says that a service control policy of the organization denies it"
-        return Answer(need, "denied", "scp", why)
+        return SimulationResult(need, "denied", "scp", why)
     missing = _missing(result)
     if makes_role_without_boundary(need) and BOUNDARY.lower() in map(str.lower, missing):
         missing = tuple(key for key in missing if key.lower() != BOUNDARY.lower())
         if not missing:
             # The request will not carry the key: what is denied without it is denied.
-            return Answer(need, "denied", "no boundary", WITHOUT_BOUNDARY)
+            return SimulationResult(need, "denied", "no boundary", WITHOUT_BOUNDARY)
     if missing:
         why = f"it is denied unless the request has the right {', '.join(missing)}, which is not known before"
-        return Answer(need, "unknown", why=why)
+        return SimulationResult(need, "unknown", why=why)
     if result.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary") is False:
-        return Answer(need, "denied", "boundary", "the caller's permissions boundary does not allow it")
+        return SimulationResult(need, "denied", "boundary", "the caller's permissions boundary does not allow it")
     if decision == "explicitDeny":
         names = _denying(result)
         named = f": {', '.join(names)}" if names else ""
-        return Answer(need, "denied", "explicit", f"a policy of the caller denies it explicitly{named}", names)
-    return Answer(need, "denied", "identity", "no policy of the caller allows it")
+        return SimulationResult(
+            need, "denied", "explicit", f"a policy of the caller denies it explicitly{named}", names
+        )
+    return SimulationResult(need, "denied", "identity", "no policy of the caller allows it")
 
 
 def makes_role_without_boundary(need: Need) -> bool:
@@ -178,7 +182,7 @@ _OWN_POLICY = {
 }
 
 
-def doubted(session: AwsSession, answers: tuple[Answer, ...], region: str) -> tuple[Answer, ...]:
+def doubted(session: AwsSession, answers: tuple[SimulationResult, ...], region: str) -> tuple[SimulationResult, ...]:
     """The answers, in which a denial that a resource's own policy may lift has become ``unknown``.
 
     A bucket's policy is looked for (``s3:GetBucketPolicy``); a bucket without one lifts nothing. Raises ``AwsError``
@@ -190,13 +194,13 @@ def doubted(session: AwsSession, answers: tuple[Answer, ...], region: str) -> tu
     return tuple(_doubt(answer, reasons) if answer in implicit else answer for answer in answers)
 
 
-def _doubt(answer: Answer, reasons: dict[str, str]) -> Answer:
+def _doubt(answer: SimulationResult, reasons: dict[str, str]) -> SimulationResult:
     service = answer.need.action.split(":", 1)[0]
     reason = reasons.get(_bucket(answer), "") if service == "s3" else _OWN_POLICY.get(service, "")
     return replace(answer, effect="unknown", why=f"{answer.why}; {reason}") if reason else answer
 
 
-def _bucket(answer: Answer) -> str:
+def _bucket(answer: SimulationResult) -> str:
     return answer.need.resource.split(":", 5)[-1].split("/", 1)[0]
 
 

@@ -13,7 +13,15 @@ from gridbyoc.errors.cards.catalogue import (
     card_for_aws,
     card_for_reason,
 )
-from gridbyoc.errors.cards.model import AFTER_FIX, LATER, UNSAID, Card, carrying, without_secrets, without_session_token
+from gridbyoc.errors.cards.model import (
+    AFTER_FIX,
+    LATER,
+    UNSAID,
+    KnownFailure,
+    with_known_failure,
+    without_secrets,
+    without_session_token,
+)
 from gridbyoc.errors.cards.terraform import ENDPOINTS
 
 __all__ = [
@@ -25,12 +33,12 @@ __all__ = [
     "LOCK_CODES",
     "TERRAFORM_CARDS",
     "UNSAID",
-    "Card",
+    "KnownFailure",
     "card_for",
     "card_for_answer",
     "card_for_aws",
     "card_for_reason",
-    "carrying",
+    "with_known_failure",
     "without_secrets",
     "without_session_token",
 ]

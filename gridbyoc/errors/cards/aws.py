@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridbyoc.errors.cards.model import LATER, Card
+from gridbyoc.errors.cards.model import LATER, KnownFailure
 
 _WHO = "{principal} may not do {action} on {resource}"
 _POLICY = r"(?:[:,]? (?P<policy>arn:[\w-]{1,20}:[^\s,;)\"]{1,400}))?"
@@ -16,7 +16,7 @@ def _deny(kind: str) -> str:
     return rf"with an explicit deny in an? {kind}{_POLICY}"
 
 
-ENCODED = Card(
+ENCODED = KnownFailure(
     "GBY-A110",
     "EC2 refuses an operation, in an encoded message",
     "EC2 does not permit {action} to the caller, and its reasons are in the encoded message.",
@@ -26,7 +26,7 @@ ENCODED = Card(
     # asquarezone/TerraformZone#1; where the message says the reason in clear too, that is the better card
     (r"^(?!.*is not authorized to perform: ).*Encoded authorization failure message",),
 )
-SCP = Card(
+SCP = KnownFailure(
     "GBY-A111",
     "Denied by a service control policy",
     f"{_WHO}: a service control policy of the organization denies it, whatever the account itself allows.",
@@ -35,14 +35,14 @@ SCP = Card(
     "name that in role.permissions_boundary. `gridbyoc policy` prints every action that is needed.",
     (_deny("service control policy"), _because("service control policy")),
 )
-RCP = Card(
+RCP = KnownFailure(
     "GBY-A112",
     "Denied by a resource control policy",
     f"{_WHO}: a resource control policy of the organization denies it, whatever the account itself allows.",
     "Only who manages the organization can change that: ask for {action} on {resource} to be allowed{by_policy}.",
     (_deny("resource control policy"), _because("resource control policy")),
 )
-BOUNDARY = Card(
+BOUNDARY = KnownFailure(
     "GBY-A113",
     "Denied by a permissions boundary",
     f"{_WHO}: the caller's permissions boundary does not allow it, and what it does not allow no other policy can.",
@@ -50,7 +50,7 @@ BOUNDARY = Card(
     "boundary too, name it in role.permissions_boundary. `gridbyoc policy` prints every action that is needed.",
     (_deny("permissions boundary"), _because("permissions boundary")),
 )
-SESSION = Card(
+SESSION = KnownFailure(
     "GBY-A114",
     "Denied by a session policy",
     f"{_WHO}: the policy that was given when the role was assumed does not allow it.",
@@ -58,14 +58,14 @@ SESSION = Card(
     "credentials (CI, `credential_process`, a permission set). `gridbyoc policy` prints every action that is needed.",
     (_deny("session policy"), _because("session policy")),
 )
-ENDPOINT = Card(
+ENDPOINT = KnownFailure(
     "GBY-A115",
     "Denied by a VPC endpoint's policy",
     f"{_WHO}: the request went through a VPC endpoint, and its policy does not allow it.",
     "Have {action} allowed in the endpoint's policy{by_policy}, or run from a network that does not use the endpoint.",
     (_deny("VPC endpoint policy"), _because("VPC endpoint policy")),
 )
-RESOURCE = Card(
+RESOURCE = KnownFailure(
     "GBY-A116",
     "Denied by the resource's own policy",
     f"{_WHO}: the policy of the resource itself (a bucket's, a key's, a role's trust policy) does not allow it.",
@@ -78,7 +78,7 @@ RESOURCE = Card(
         r"is not authorized to perform: (?P<action>sts:AssumeRole\w*) on resource: arn:[^\s,]{1,400}(?! because)",
     ),
 )
-IDENTITY_DENY = Card(
+IDENTITY_DENY = KnownFailure(
     "GBY-A117",
     "Explicitly denied by the caller's policy",
     f"{_WHO}: a Deny in a policy of the caller says so, and a Deny wins over every Allow.",
@@ -87,7 +87,7 @@ IDENTITY_DENY = Card(
     "permissions boundary, name that in role.permissions_boundary.",
     (_deny("identity-based policy"), r"with an explicit deny(?! in)"),
 )
-IDENTITY = Card(
+IDENTITY = KnownFailure(
     "GBY-A118",
     "Action is not allowed to the caller",
     f"{_WHO}: no policy of the caller allows it.",
@@ -101,7 +101,7 @@ IDENTITY = Card(
         r"\bUnauthorizedOperation\b",
     ),
 )
-PLAIN = Card(
+PLAIN = KnownFailure(
     "GBY-A119",
     "Access denied, without a reason",
     "AWS does not permit {action} to the caller, and says neither why nor on what. S3 does that: the caller's "
@@ -119,7 +119,7 @@ PLAIN = Card(
 ACCESS = (ENCODED, SCP, RCP, BOUNDARY, SESSION, ENDPOINT, RESOURCE, IDENTITY_DENY, IDENTITY, PLAIN)
 
 
-SSO_OVER = Card(
+SSO_OVER = KnownFailure(
     "GBY-A101",
     "SSO session expired",
     "The login of IAM Identity Center that the profile uses is over, or was never made on this machine.",
@@ -139,7 +139,7 @@ SSO_OVER = Card(
         r"UnauthorizedException: Session token not found or invalid",
     ),
 )
-NONE = Card(
+NONE = KnownFailure(
     "GBY-A102",
     "No AWS credentials",
     "No source of credentials gave any: no environment variables, no profile, no login, no role of the machine.",
@@ -160,7 +160,7 @@ NONE = Card(
         r"\bMissingAuthenticationToken(?:Exception)?\b",
     ),
 )
-EXPIRED = Card(
+EXPIRED = KnownFailure(
     "GBY-A103",
     "AWS session expired",
     "The temporary credentials were valid once and their time is over.",
@@ -176,7 +176,7 @@ EXPIRED = Card(
         r"refreshed credentials are still expired",
     ),
 )
-CLOCK = Card(
+CLOCK = KnownFailure(
     "GBY-A104",
     "Clock of this machine is wrong",
     "AWS takes a signed request for a few minutes only, and by this machine's clock it was signed at another time.",
@@ -194,7 +194,7 @@ CLOCK = Card(
         r"request reached the service more than 15 minutes (?:after|before)",
     ),
 )
-SECRET = Card(
+SECRET = KnownFailure(
     "GBY-A105",
     "Secret key does not match",
     "AWS knows the access key id, and the request was signed with another secret than the one that belongs to it.",
@@ -207,7 +207,7 @@ SECRET = Card(
         r"\bIncompleteSignature(?:Exception)?\b",
     ),
 )
-PARTITION = Card(
+PARTITION = KnownFailure(
     "GBY-A106",
     "Wrong AWS partition",
     "The commercial regions, China and GovCloud are partitions of their own: a key of one is unknown in the others, "
@@ -227,7 +227,7 @@ PARTITION = Card(
         r"ARN arn:(?P<partition>aws(?:-cn|-us-gov)?):[^\s]{1,300} is not valid\b",
     ),
 )
-OPT_IN = Card(
+OPT_IN = KnownFailure(
     "GBY-A107",
     "Region is not enabled in the account",
     "The account has not opted in to the region {region}, or the service is not active for the account there.",
@@ -243,7 +243,7 @@ OPT_IN = Card(
         r"\bInvalidRegionException\b|The .{0,60}region is not enabled",
     ),
 )
-UNKNOWN_KEY = Card(
+UNKNOWN_KEY = KnownFailure(
     "GBY-A108",
     "AWS does not know the access key",
     "The access key was deleted, is inactive or misspelt; or it belongs to another partition (China, GovCloud); or "
@@ -261,7 +261,7 @@ UNKNOWN_KEY = Card(
         r"\bAuthFailure\b|not able to validate the provided access credentials",
     ),
 )
-PROFILE = Card(
+PROFILE = KnownFailure(
     "GBY-A109",
     "AWS profile does not exist",
     "The AWS configuration on this machine has no profile {profile}.",
@@ -279,7 +279,7 @@ CREDENTIALS = (SSO_OVER, PROFILE, CLOCK, EXPIRED, PARTITION, OPT_IN, SECRET, UNK
 """The certain ones first: an expired SSO session is also "no valid credential sources found"."""
 
 
-ROLE_EXISTS = Card(
+ROLE_EXISTS = KnownFailure(
     "GBY-A120",
     "Role exists already",
     "A role called {name} is in the account and not in this stack's state: made by hand, by another stack, or by a "
@@ -291,7 +291,7 @@ ROLE_EXISTS = Card(
         r"EntityAlreadyExists(?:Exception)?: Role with name (?P<name>[\w+=,.@-]{1,64}) already exists",
     ),
 )
-POLICY_EXISTS = Card(
+POLICY_EXISTS = KnownFailure(
     "GBY-A121",
     "Policy exists already",
     "A policy called {name} is in the account and not in this stack's state: made by hand, by another stack, or by a "
@@ -304,7 +304,7 @@ POLICY_EXISTS = Card(
         r"EntityAlreadyExists(?:Exception)?: A policy called (?P<name>[\w+=,.@-]{1,128}) already exists",
     ),
 )
-SUCCESSOR = Card(
+SUCCESSOR = KnownFailure(
     "GBY-A122",
     "AWS has retired the managed policy",
     "AmazonGuardDutyFullAccess is deprecated since 2025-08-26: it cannot be attached to a role any more.",
@@ -315,7 +315,7 @@ SUCCESSOR = Card(
         r"Policy (?P<policy>arn:[\w-]+:iam::aws:policy/AmazonGuardDutyFullAccess) (?:does not exist|is not attachable)",
     ),
 )
-NO_POLICY = Card(
+NO_POLICY = KnownFailure(
     "GBY-A123",
     "Managed policy cannot be attached",
     "There is no policy {policy} in this partition, its path is missing (service-role/…), or AWS has retired it.",
@@ -327,7 +327,7 @@ NO_POLICY = Card(
         r"Policy (?P<policy>arn:[\w-]+:iam::(?:aws|\d{12}):policy/[^\s]{1,300}) (?:does not exist|was not found)",
     ),
 )
-NO_BOUNDARY = Card(
+NO_BOUNDARY = KnownFailure(
     "GBY-A124",
     "Permissions boundary does not exist",
     "The policy {policy} that is to be the permissions boundary does not exist in this account, or cannot be one.",
@@ -336,7 +336,7 @@ NO_BOUNDARY = Card(
     # IAM CreateRole and PutRolePermissionsBoundary
     (r"Scope ARN: (?P<policy>arn:[^\s]{1,300}) does not exist or is not attachable",),
 )
-POLICY_SIZE = Card(
+POLICY_SIZE = KnownFailure(
     "GBY-A125",
     "Policy is too long",
     "A managed policy may have 6,144 characters, a trust policy as many as the quota ACLSizePerRole says (blanks do "
@@ -350,7 +350,7 @@ POLICY_SIZE = Card(
         r"Maximum policy size of \d+ bytes exceeded for role",
     ),
 )
-IAM_QUOTA = Card(
+IAM_QUOTA = KnownFailure(
     "GBY-A126",
     "IAM quota is used up",
     "The account has reached the quota {quota} of IAM.",
@@ -362,7 +362,7 @@ IAM_QUOTA = Card(
         r"\bLimitExceeded(?:Exception)?\b",
     ),
 )
-QUOTA = Card(
+QUOTA = KnownFailure(
     "GBY-A127",
     "AWS quota is used up",
     "The account has no room left for what was asked{named_quota}.",
@@ -379,7 +379,7 @@ QUOTA = Card(
         r"You have requested more (?P<quota>vCPU capacity|instances) .{0,40}than your current",
     ),
 )
-THROTTLED = Card(
+THROTTLED = KnownFailure(
     "GBY-A128",
     "AWS throttles",
     "Too many requests in a short time, of this account as a whole, and the retries did not suffice.",
@@ -393,7 +393,7 @@ THROTTLED = Card(
     ),
     LATER,
 )
-NO_PRINCIPAL = Card(
+NO_PRINCIPAL = KnownFailure(
     "GBY-A129",
     "Trust policy names a principal that does not exist",
     "IAM looks every principal of a trust policy up, and this account, role or user does not exist (any more): "
@@ -406,7 +406,7 @@ NO_PRINCIPAL = Card(
         r"\"(?P<principal>[^\"\s]{1,300})\")?",
     ),
 )
-MALFORMED = Card(
+MALFORMED = KnownFailure(
     "GBY-A130",
     "IAM does not take the policy",
     "A policy document that was made from the stack file is not one by IAM's rules; AWS says which rule.",
@@ -415,7 +415,7 @@ MALFORMED = Card(
     # hashicorp/terraform-provider-aws#10419
     (r"\bMalformedPolicyDocument(?:Exception)?\b",),
 )
-NO_ROLE = Card(
+NO_ROLE = KnownFailure(
     "GBY-A131",
     "Role is gone",
     "The role {name} is in the state or the stack and not in the account: it was deleted by hand meanwhile, or is so "
@@ -428,7 +428,7 @@ NO_ROLE = Card(
     ),
     LATER,
 )
-AWS_DOWN = Card(
+AWS_DOWN = KnownFailure(
     "GBY-A132",
     "AWS has trouble",
     "AWS itself could not answer.",
@@ -440,7 +440,7 @@ AWS_DOWN = Card(
     LATER,
 )
 
-CAPACITY = Card(
+CAPACITY = KnownFailure(
     "GBY-A133",
     "AWS has no such machine free",
     "The account may start the instance, and AWS has none of its type left in that zone now. No quota helps.",
@@ -453,7 +453,7 @@ CAPACITY = Card(
     ),
     LATER,
 )
-NOT_OFFERED = Card(
+NOT_OFFERED = KnownFailure(
     "GBY-A134",
     "Instance type is not offered there",
     "The zone or the region does not offer the instance type.",
@@ -466,7 +466,7 @@ NOT_OFFERED = Card(
         r"The following supplied instance types do not exist",
     ),
 )
-OTHER_ACCOUNT = Card(
+OTHER_ACCOUNT = KnownFailure(
     "GBY-A135",
     "Terraform's credentials are of another account",
     "The stack is for one AWS account, and the credentials that Terraform found are of {account}.",

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from gridbyoc.errors.cards.aws import ACCESS, CREDENTIALS, RESOURCES
 from gridbyoc.errors.cards.control_plane import ANSWERS, REASONS
-from gridbyoc.errors.cards.model import Card, facts_in
+from gridbyoc.errors.cards.model import KnownFailure, facts_in
 from gridbyoc.errors.cards.terraform import BACKENDS, LOCK_TABLE, LOCKS, NETWORK, PROVIDERS
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -19,14 +19,16 @@ AWS_CARDS = (*NETWORK, *CREDENTIALS, *RESOURCES, *ACCESS)
 TERRAFORM_CARDS = (*LOCKS, *BACKENDS, *PROVIDERS, *AWS_CARDS, LOCK_TABLE)
 """What Terraform says, of itself and of AWS."""
 
-CARDS: tuple[Card, ...] = tuple(sorted((*TERRAFORM_CARDS, *ANSWERS, *REASONS), key=lambda card: card.code))
+CARDS: tuple[KnownFailure, ...] = tuple(sorted((*TERRAFORM_CARDS, *ANSWERS, *REASONS), key=lambda card: card.code))
 """Every card there is, by code."""
 
 LOCK_CODES = frozenset(card.code for card in (*LOCKS, LOCK_TABLE))
 """The codes of a state that another run holds."""
 
 
-def card_for(text: str, cards: Iterable[Card] = TERRAFORM_CARDS, *, known: Mapping[str, str] = _NOTHING) -> Card | None:
+def card_for(
+    text: str, cards: Iterable[KnownFailure] = TERRAFORM_CARDS, *, known: Mapping[str, str] = _NOTHING
+) -> KnownFailure | None:
     """The card that a text is about, its placeholders filled; ``None`` where no card is.
 
     Args:
@@ -42,12 +44,14 @@ def card_for(text: str, cards: Iterable[Card] = TERRAFORM_CARDS, *, known: Mappi
     return None
 
 
-def card_for_aws(code: str, message: str, *, operation: str = "") -> Card | None:
+def card_for_aws(code: str, message: str, *, operation: str = "") -> KnownFailure | None:
     """The card for AWS's error code and message, as botocore has them; ``operation`` such as ``CreateRole``."""
     return card_for(f"api error {code}: {message}", AWS_CARDS, known={"action": operation})
 
 
-def card_for_answer(status: int, words: str = "", *, content_type: str = "", is_api: bool = True) -> Card | None:
+def card_for_answer(
+    status: int, words: str = "", *, content_type: str = "", is_api: bool = True
+) -> KnownFailure | None:
     """The card for a control plane's HTTP answer; ``status`` 0 where there was none, ``words`` then say why.
 
     ``is_api`` is false where the body is not what the API answers with: a page of HTML.
@@ -57,6 +61,6 @@ def card_for_answer(status: int, words: str = "", *, content_type: str = "", is_
     return card_for(f"HTTP {status}: {words}" if status else words, ANSWERS)
 
 
-def card_for_reason(reason: str) -> Card | None:
+def card_for_reason(reason: str) -> KnownFailure | None:
     """The card for the reason that a control plane gives for a cluster that FAILED."""
     return card_for(reason, (*REASONS, *AWS_CARDS))

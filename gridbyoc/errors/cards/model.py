@@ -42,10 +42,10 @@ UNSAID: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class KnownFailure:
     """One known failure. ``cause``, ``fix`` and ``title`` may hold placeholders such as ``{action}`` (see ``UNSAID``).
 
-    ``signs`` are regular expressions, searched in the text with its white space made single blanks; their named
+    ``patterns`` are regular expressions, searched in the text with its white space made single blanks; their named
     groups fill the placeholders. One that matches is enough.
     """
 
@@ -53,10 +53,10 @@ class Card:
     title: str
     cause: str
     fix: str
-    signs: tuple[str, ...]
+    patterns: tuple[str, ...]
     rerun: str = AFTER_FIX
 
-    def filled(self, facts: Mapping[str, str]) -> Card:
+    def filled(self, facts: Mapping[str, str]) -> KnownFailure:
         """The card with its placeholders replaced by ``facts``, and by what ``UNSAID`` has where they say nothing."""
         known = {**UNSAID, **_parts(facts), **{name: value for name, value in facts.items() if value}}
         return replace(
@@ -68,8 +68,8 @@ class Card:
 
     def read(self, text: str) -> Mapping[str, str] | None:
         """The facts of a text that this card is about; ``None`` where it is about something else."""
-        for sign in self.signs:
-            match = _compiled(sign).search(text)
+        for pattern in self.patterns:
+            match = _compiled(pattern).search(text)
             if match:
                 return {name: value for name, value in match.groupdict().items() if value}
         return None
@@ -82,8 +82,8 @@ def _parts(facts: Mapping[str, str]) -> Mapping[str, str]:
 
 
 @cache
-def _compiled(sign: str) -> re.Pattern[str]:
-    return re.compile(sign)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
 
 
 # IAM's common form: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
@@ -150,7 +150,7 @@ def without_session_token(text: str) -> str:
 E = TypeVar("E", bound=GridbyocError)
 
 
-def carrying(error: E, card: Card | None, *, keep: bool = False) -> E:
+def with_known_failure(error: E, card: KnownFailure | None, *, keep: bool = False) -> E:
     """``error`` with the card's code, cause and fix; as it was without a card. The exit status stays its kind's.
 
     The cause is put behind what ``why`` says already. With ``keep`` a ``why`` and a ``fix`` that are there stay.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridbyoc.errors.cards.model import LATER, Card
+from gridbyoc.errors.cards.model import LATER, KnownFailure
 
 _BUCKET = r"S3 bucket \(?\"?(?P<bucket>[a-z0-9][a-z0-9.-]{1,62})\"?\)?"
 _HELD = (
@@ -11,7 +11,7 @@ _HELD = (
     "`{unlock_command}`."
 )
 
-LOCK_S3 = Card(
+LOCK_S3 = KnownFailure(
     "GBY-T120",
     "State is locked in S3",
     "Another run holds the lock, which is an object beside the state (KEY.tflock), or a run that was killed left it.",
@@ -19,7 +19,7 @@ LOCK_S3 = Card(
     # Terraform 1.10 on and OpenTofu 1.10 on, use_lockfile: opentofu/opentofu#4405
     (r"Error acquiring the state lock.{0,600}(?:PreconditionFailed|StatusCode: 412)",),
 )
-LOCK_DYNAMODB = Card(
+LOCK_DYNAMODB = KnownFailure(
     "GBY-T121",
     "State is locked in DynamoDB",
     "Another run holds the lock, an item in the DynamoDB table of the backend, or a run that was killed left it.",
@@ -27,7 +27,7 @@ LOCK_DYNAMODB = Card(
     # Genaker/TerraformMagentoCloud#22, hashicorp/terraform#32690
     (r"ConditionalCheckFailedException",),
 )
-LOCK_LOCAL = Card(
+LOCK_LOCAL = KnownFailure(
     "GBY-T122",
     "State is locked on this machine",
     "Another Terraform works on the local state file. The lock ends with that process.",
@@ -39,14 +39,14 @@ LOCK_LOCAL = Card(
         r"The process cannot access the file)",
     ),
 )
-LOCK_TABLE = Card(
+LOCK_TABLE = KnownFailure(
     "GBY-T123",
     "Lock could not be taken",
     "Terraform wanted the lock of the state and did not get it, for the reason that it names.",
     "Look at that reason. Where another run holds the lock, `gridbyoc state unlock` tells whether it is alive.",
     (r"Error acquiring the state lock",),
 )
-NO_BUCKET = Card(
+NO_BUCKET = KnownFailure(
     "GBY-T130",
     "Bucket of the state does not exist",
     "The backend names the S3 bucket {bucket}, and there is none of that name in this account's partition.",
@@ -58,7 +58,7 @@ NO_BUCKET = Card(
         r"\bNoSuchBucket\b",
     ),
 )
-OTHER_REGION = Card(
+OTHER_REGION = KnownFailure(
     "GBY-T131",
     "Bucket of the state is in another region",
     "The backend names {region}, and the bucket {bucket} lies in another region.",
@@ -75,7 +75,7 @@ OTHER_REGION = Card(
         r"BucketRegionError: incorrect region",
     ),
 )
-KMS_DISABLED = Card(
+KMS_DISABLED = KnownFailure(
     "GBY-T132",
     "Key of the state is disabled",
     "The KMS key that the state is encrypted with is disabled, being deleted or gone.",
@@ -88,7 +88,7 @@ KMS_DISABLED = Card(
         r"\bKMSInvalidStateException\b",
     ),
 )
-KMS_DENIED = Card(
+KMS_DENIED = KnownFailure(
     "GBY-T133",
     "Key of the state is not permitted",
     "{principal} may not do {action} with the KMS key that the state is encrypted with ({resource}).",
@@ -97,7 +97,7 @@ KMS_DENIED = Card(
     # hashicorp/terraform#29063; IAM's common form
     (r"not authorized to perform: (?P<action>kms:\w+)",),
 )
-STATE_DENIED = Card(
+STATE_DENIED = KnownFailure(
     "GBY-T134",
     "State cannot be read: access denied",
     "S3 does not permit {action} on the state's bucket {bucket} to the caller. S3 says the same of a bucket that "
@@ -114,7 +114,7 @@ STATE_DENIED = Card(
         r"(?:AccessDenied|Access Denied|Forbidden)",
     ),
 )
-NEWER_STATE = Card(
+NEWER_STATE = KnownFailure(
     "GBY-T135",
     "State was written by a newer Terraform",
     "The state has a format that this Terraform does not know; a newer one wrote it ({version}).",
@@ -127,7 +127,7 @@ NEWER_STATE = Card(
         r"state snapshot was created by (?:Terraform|OpenTofu) v?(?P<version>[\d.]+\d)",
     ),
 )
-MOVED = Card(
+MOVED = KnownFailure(
     "GBY-T136",
     "Backend configuration changed",
     "The work_dir was initialised with another backend than the one that the stack file names now.",
@@ -140,14 +140,14 @@ MOVED = Card(
         r"Can't ask approval for state migration",
     ),
 )
-STALE = Card(
+STALE = KnownFailure(
     "GBY-T137",
     "Saved plan is stale",
     "Terraform applies a saved plan only to the very state that it was made from.",
     "Run the same command again: it plans anew, from what the other run made.",
     (r"Saved plan is stale", r"Saved plan does not match the given state"),  # Terraform 1.5 to 1.11, OpenTofu
 )
-NO_INIT = Card(
+NO_INIT = KnownFailure(
     "GBY-T138",
     "work_dir is not initialised",
     "The work_dir lacks its backend, a provider or a module, or has ones that the configuration does not ask for.",
@@ -171,7 +171,7 @@ BACKENDS = (
 _MIRROR = "An air-gapped machine wants a provider mirror: `terraform providers mirror DIR` makes one, and " \
     "GRIDBYOC_PROVIDER_MIRROR or terraform.provider_mirror names it."  # fmt: skip
 
-MIRROR_DOWN = Card(
+MIRROR_DOWN = KnownFailure(
     "GBY-T101",
     "Provider mirror cannot be reached",
     "The CLI configuration names a network mirror for providers, and it does not answer as one ({host}).",
@@ -180,7 +180,7 @@ MIRROR_DOWN = Card(
     (r"failed to query provider mirror https?://(?P<host>[\w.-]{1,253}(?::\d{1,5})?)",),  # Terraform 1.11
     LATER,
 )
-REGISTRY = Card(
+REGISTRY = KnownFailure(
     "GBY-T102",
     "Provider registry cannot be reached",
     "Terraform asked the registry for the provider's versions and got no answer.",
@@ -195,7 +195,7 @@ REGISTRY = Card(
     ),
     LATER,
 )
-NO_VERSION = Card(
+NO_VERSION = KnownFailure(
     "GBY-T103",
     "No version of the provider fits",
     "Neither registry nor mirror has a version of {provider} that all constraints allow.",
@@ -208,7 +208,7 @@ NO_VERSION = Card(
         r"does not match configured version constraint",
     ),
 )
-CHECKSUM = Card(
+CHECKSUM = KnownFailure(
     "GBY-T104",
     "Provider does not match the lock file",
     "The provider's package has none of the checksums in .terraform.lock.hcl: the file was written on another "
@@ -222,7 +222,7 @@ CHECKSUM = Card(
         r"archive has incorrect checksum",
     ),
 )
-DISK = Card(
+DISK = KnownFailure(
     "GBY-T105",
     "Disk is full",
     "There is no space left where Terraform writes: the AWS provider alone needs about 800 MB while it is installed.",
@@ -230,7 +230,7 @@ DISK = Card(
     "one copy of the provider for all stacks.",
     (r"no space left on device|[Dd]isk quota exceeded|There is not enough space on the disk",),  # errno ENOSPC, EDQUOT
 )
-DOWNLOAD = Card(
+DOWNLOAD = KnownFailure(
     "GBY-T106",
     "Provider could not be downloaded",
     "The registry answered, and the package or its checksums could not be fetched.",
@@ -245,7 +245,7 @@ DOWNLOAD = Card(
     ),
     LATER,
 )
-PLATFORM = Card(
+PLATFORM = KnownFailure(
     "GBY-T107",
     "Provider has no package for this platform",
     "The version that is asked for is not there for {platform}, in the registry or in the mirror.",
@@ -257,7 +257,7 @@ PLATFORM = Card(
         r"Incompatible provider version",
     ),
 )
-NOT_STARTED = Card(
+NOT_STARTED = KnownFailure(
     "GBY-T108",
     "Provider cannot be started",
     "The provider's file is there and does not run: of another platform, damaged, not executable, or on a disk that "
@@ -270,7 +270,7 @@ NOT_STARTED = Card(
         r"timeout while waiting for plugin to start",
     ),
 )
-CRASHED = Card(
+CRASHED = KnownFailure(
     "GBY-T109",
     "Provider crashed",
     "The provider ended in the middle of its work: a fault of the provider, or it was killed for want of memory.",
@@ -285,7 +285,7 @@ CRASHED = Card(
     ),
     LATER,
 )
-MEMORY = Card(
+MEMORY = KnownFailure(
     "GBY-T110",
     "Killed, as when memory runs out",
     "The operating system ended the process (SIGKILL), which it does to the largest one when memory runs out.",
@@ -307,7 +307,7 @@ PROVIDERS = (
 # On a machine that is none of EC2's, looking for the machine's role there fails so too, and means: no credentials.
 _SENT = r"^(?!.*no EC2 IMDS role found).*(?:request send failed|sending request|Could not connect to the endpoint URL)"
 
-PROXY = Card(
+PROXY = KnownFailure(
     "GBY-A140",
     "Proxy does not work",
     "The request was to go through a proxy (HTTPS_PROXY, HTTP_PROXY), and the proxy did not take it.",
@@ -320,7 +320,7 @@ PROXY = Card(
         _SENT + r".{0,300}\bProxy Authentication Required\b",
     ),
 )
-TLS = Card(
+TLS = KnownFailure(
     "GBY-A141",
     "TLS certificate on the way to AWS is not trusted",
     "What answers for AWS shows a certificate that this machine does not trust: a proxy that opens TLS, mostly.",
@@ -333,7 +333,7 @@ TLS = Card(
         r"CERTIFICATE_VERIFY_FAILED",
     ),
 )
-DNS = Card(
+DNS = KnownFailure(
     "GBY-A142",
     "Name of an AWS endpoint does not resolve",
     "The name {host} is not known to this machine's resolver: no network, a misspelt region, or an endpoint that is "
@@ -348,7 +348,7 @@ DNS = Card(
     ),
     LATER,
 )
-CONNECTION = Card(
+CONNECTION = KnownFailure(
     "GBY-A143",
     "AWS cannot be reached",
     "No connection to {host}: a firewall, a network without a way out, or an endpoint that nothing listens on.",
@@ -366,7 +366,7 @@ CONNECTION = Card(
     LATER,
 )
 
-FIPS = Card(
+FIPS = KnownFailure(
     "GBY-A144",
     "FIPS endpoint does not exist",
     "AWS_USE_FIPS_ENDPOINT (in a profile: use_fips_endpoint) asks for FIPS endpoints, and AWS has none at {host}.",
@@ -382,7 +382,7 @@ FIPS = Card(
         r"Partition does not support FIPS",
     ),
 )
-DUAL_STACK = Card(
+DUAL_STACK = KnownFailure(
     "GBY-A145",
     "Dual-stack endpoint does not exist",
     "AWS_USE_DUALSTACK_ENDPOINT (in a profile: use_dualstack_endpoint) asks for endpoints with IPv6, and AWS has none "

@@ -11,7 +11,7 @@ from graphql import ExecutionResult, GraphQLSchema, build_schema, graphql_sync
 from werkzeug.wrappers import Response
 
 from gridbyoc.sandbox.api.answers import rfc3339
-from gridbyoc.sandbox.api.app import Context, Doorkeeper, body
+from gridbyoc.sandbox.api.app import ApiContext, Doorkeeper, body
 from gridbyoc.sandbox.api.failures import NOT_FOUND, ApiError, invalid
 from gridbyoc.sandbox.api.spec import camel
 
@@ -22,7 +22,7 @@ EMAIL = "ada@example.com"
 Answer = dict[str, Any]
 
 
-def add_routes(app: Flask, context: Context) -> None:
+def add_routes(app: Flask, context: ApiContext) -> None:
     """Only the login itself is open to anyone."""
     routes = _Routes(context)
     app.post("/v1/auth/login")(routes.login)
@@ -34,7 +34,7 @@ def add_routes(app: Flask, context: Context) -> None:
 
 
 class _Routes:
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ApiContext) -> None:
         self._door = context.door
 
     def login(self) -> Answer:
@@ -101,7 +101,7 @@ PAGES = {
 }
 
 
-def add_browser_routes(app: Flask, context: Context) -> None:
+def add_browser_routes(app: Flask, context: ApiContext) -> None:
     """Open to anyone, as loopback is: there is one user, and nothing behind the key but this sandbox."""
 
     def sign_in() -> Response:
@@ -134,7 +134,7 @@ type Query { getUser: User getUserTeams: TeamsResult }
 # @deprecated is declared because graphql-core adds locations to it that clients of 2022 do not know and stop at.
 
 
-def add_graph_routes(app: Flask, context: Context) -> None:
+def add_graph_routes(app: Flask, context: ApiContext) -> None:
     """Authenticated by the two headers that the GraphQL clients send, or as everywhere else."""
 
     def answer() -> dict[str, Any]:
@@ -151,7 +151,7 @@ def add_graph_routes(app: Flask, context: Context) -> None:
     app.post("/graphql")(answer)
 
 
-def _check(context: Context) -> None:
+def _check(context: ApiContext) -> None:
     headers = request.headers
     if "X-Grid-User" in headers:
         context.door.check_pair(headers["X-Grid-User"], headers.get("X-Grid-Key", ""))
@@ -164,7 +164,7 @@ def _schema() -> GraphQLSchema:
     return build_schema(_SCHEMA)
 
 
-def _root(context: Context) -> dict[str, Any]:
+def _root(context: ApiContext) -> dict[str, Any]:
     user = {
         "userId": context.door.user_id,
         "username": context.door.username,

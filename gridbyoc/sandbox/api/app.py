@@ -116,7 +116,7 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class ApiContext:
     """What the routes work with. ``account_id`` is the AWS account that assumes the customers' roles."""
 
     plane: ControlPlane
@@ -124,7 +124,7 @@ class Context:
     account_id: str
 
 
-def create_app(context: Context, log: AccessLog) -> Flask:
+def create_app(context: ApiContext, log: AccessLog) -> Flask:
     """The whole interface, every dialect on one port."""
     from gridbyoc.sandbox.api import account, clusters
 

@@ -14,7 +14,7 @@ from simple_websocket import ConnectionClosed, Server
 
 from gridbyoc.sandbox.api.account import PROJECT_ID
 from gridbyoc.sandbox.api.answers import accelerators_json, cluster_json, instance_types_json, phase_name, rfc3339
-from gridbyoc.sandbox.api.app import Context, body, flag
+from gridbyoc.sandbox.api.app import ApiContext, body, flag
 from gridbyoc.sandbox.api.failures import ALREADY_EXISTS, NOT_FOUND, ApiError, invalid
 from gridbyoc.sandbox.api.service import GLOBAL_CLUSTER, Seen
 from gridbyoc.sandbox.api.spec import DELETED, RUNNING, camel
@@ -93,7 +93,7 @@ def _values(name: str, allowed: set[str]) -> frozenset[str]:
 Answer = dict[str, Any]
 
 
-def add_routes(app: Flask, context: Context) -> None:
+def add_routes(app: Flask, context: ApiContext) -> None:
     """All of them need authentication."""
     routes = _Routes(context)
     for base in ("/v1/core", "/v1/projects/<project_id>"):
@@ -112,7 +112,7 @@ def add_routes(app: Flask, context: Context) -> None:
             app.add_url_rule(base + path, f"{base} {method} {path}", _guarded(context, view), methods=[method])
 
 
-def _guarded(context: Context, view: Callable[..., Answer]) -> Callable[..., Answer]:
+def _guarded(context: ApiContext, view: Callable[..., Answer]) -> Callable[..., Answer]:
     def guarded(project_id: str = PROJECT_ID, **arguments: str) -> Answer:
         context.door.check(request.headers.get("Authorization", ""))
         if project_id != PROJECT_ID:
@@ -123,7 +123,7 @@ def _guarded(context: Context, view: Callable[..., Answer]) -> Callable[..., Ans
 
 
 class _Routes:
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ApiContext) -> None:
         self._plane = context.plane
         self._account_id = context.account_id
 
@@ -189,7 +189,7 @@ LINGER_SECONDS = 5.0
 MAX_ENTRIES = 5000
 
 
-def add_log_routes(app: Flask, context: Context) -> None:
+def add_log_routes(app: Flask, context: ApiContext) -> None:
     """The token is in the query: a login's, or a whole Basic header. Refusals come before the handshake."""
 
     def logs(cluster_id: str) -> Response:
@@ -228,7 +228,7 @@ def _window() -> _Window:
     return _Window(_number("start", 0.0), _number("end", 1e12), _number("limit", MAX_ENTRIES), flag("follow"))
 
 
-def _send(context: Context, cluster_id: str, websocket: Server, window: _Window) -> None:
+def _send(context: ApiContext, cluster_id: str, websocket: Server, window: _Window) -> None:
     sent = 0
     for entry in _entries(context, cluster_id, websocket, follow=window.follow):
         wanted = entry["at"] >= window.start and (window.follow or entry["at"] <= window.end)
@@ -250,7 +250,7 @@ def _number(name: str, default: float) -> float:
         raise invalid(f"parsing field {name!r}: not a number") from None
 
 
-def _entries(context: Context, cluster_id: str, websocket: Server, *, follow: bool) -> Iterator[dict[str, Any]]:
+def _entries(context: ApiContext, cluster_id: str, websocket: Server, *, follow: bool) -> Iterator[dict[str, Any]]:
     """What is known by now; then, if it is to be followed, what comes, until the client or the cluster is gone."""
     told = 0
     while True:

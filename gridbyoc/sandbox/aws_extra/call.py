@@ -57,7 +57,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class AwsCall:
     """``service`` is the name it was signed for; ``operation`` is botocore's name, empty where none fits.
 
     ``access_key`` is empty for a request that nobody signed, ``agent`` is the client's own name. ``parameters`` are
@@ -90,7 +90,7 @@ def signed_region(environ: Environ) -> str:
     return signed["region"] if signed else "us-east-1"
 
 
-def read_call(environ: Environ) -> Call:
+def read_call(environ: Environ) -> AwsCall:
     """The call that a WSGI request makes. Its body can be read again afterwards."""
     signed = _credential(environ)
     service, region = (signed["service"].lower(), signed["region"]) if signed else ("", "us-east-1")
@@ -98,10 +98,10 @@ def read_call(environ: Environ) -> Call:
     agent = str(environ.get("HTTP_USER_AGENT", ""))
     found = _operation(environ, service)
     if found is None:
-        return Call(service, _named(environ), region, key, {}, agent=agent)
+        return AwsCall(service, _named(environ), region, key, {}, agent=agent)
     operation, path = found
     protocol, parameters = _parameters(environ, operation, path)
-    return Call(service, str(operation.name), region, key, parameters, protocol, agent)
+    return AwsCall(service, str(operation.name), region, key, parameters, protocol, agent)
 
 
 def load_model(service: str) -> None:
@@ -208,7 +208,7 @@ class AwsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AwsAnswer:
     """An HTTP answer, ready to be sent."""
 
     status: int
@@ -216,7 +216,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def answer_with(call: Call, result: Mapping[str, Any] | AwsError, request_id: str = "") -> Answer:
+def answer_with(call: AwsCall, result: Mapping[str, Any] | AwsError, request_id: str = "") -> AwsAnswer:
     """``result`` in the form that ``call`` asked for. What the model does not know is left out."""
     from moto.core.serialize import SerializationContext, get_serializer_class
 
@@ -230,10 +230,10 @@ def answer_with(call: Call, result: Mapping[str, Any] | AwsError, request_id: st
     body = written["body"]
     status = result.status if isinstance(result, AwsError) else written["status_code"]
     headers = {**written["headers"], "x-amzn-RequestId": context.request_id}
-    return Answer(status, body.encode() if isinstance(body, str) else body, headers)
+    return AwsAnswer(status, body.encode() if isinstance(body, str) else body, headers)
 
 
-def _operation_model(call: Call) -> Any:  # noqa: ANN401 -- botocore's model, in moto's facade
+def _operation_model(call: AwsCall) -> Any:  # noqa: ANN401 -- botocore's model, in moto's facade
     from moto.core.model import OperationModel
     from moto.core.utils import get_service_model
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gridbyoc.sandbox.aws_extra.call import AwsError, Call, iam_prefix
+from gridbyoc.sandbox.aws_extra.call import AwsCall, AwsError, iam_prefix
 from gridbyoc.sandbox.aws_extra.policy import ALLOWED, Request, decide, refusal
 from gridbyoc.sandbox.aws_extra.principals import Principal, resource_of
 
@@ -25,7 +25,7 @@ _WRITING = {
 }
 
 
-def object_needs(call: Call, account_id: str) -> list[tuple[str, str]]:
+def object_needs(call: AwsCall, account_id: str) -> list[tuple[str, str]]:
     """Every further action that it needs, each with its resource."""
     bucket = _bucket(call, account_id) if call.service == "s3" else None
     if bucket is None:
@@ -39,14 +39,14 @@ def object_needs(call: Call, account_id: str) -> list[tuple[str, str]]:
     return _on_key(_WRITING.get(call.operation, ()), kind, key, account_id, bucket)
 
 
-def _bucket(call: Call, account_id: str) -> Any:  # noqa: ANN401 -- moto's objects
+def _bucket(call: AwsCall, account_id: str) -> Any:  # noqa: ANN401 -- moto's objects
     from moto.s3.models import s3_backends
     from moto.utilities.utils import get_partition
 
     return s3_backends[account_id][get_partition(call.region)].buckets.get(str(call.parameters.get("Bucket")))
 
 
-def _object(bucket: Any, call: Call) -> Any:  # noqa: ANN401 -- moto's objects
+def _object(bucket: Any, call: AwsCall) -> Any:  # noqa: ANN401 -- moto's objects
     """The version that is asked for, else the newest; ``None`` also for one that is deleted."""
     version = call.parameters.get("VersionId")
     versions = bucket.keys.getlist(str(call.parameters.get("Key")), [])
@@ -54,7 +54,7 @@ def _object(bucket: Any, call: Call) -> Any:  # noqa: ANN401 -- moto's objects
     return found if hasattr(found, "encryption") else None
 
 
-def _to_write_with(bucket: Any, call: Call) -> tuple[object, object]:  # noqa: ANN401 -- moto's objects
+def _to_write_with(bucket: Any, call: AwsCall) -> tuple[object, object]:  # noqa: ANN401 -- moto's objects
     """What the request says, else what the bucket says: the kind of encryption, and the key."""
     rule = ((bucket.encryption or {}).get("Rule") or {}).get("ApplyServerSideEncryptionByDefault") or {}
     kind = call.parameters.get("ServerSideEncryption") or rule.get("SSEAlgorithm")
@@ -126,7 +126,7 @@ _PASSED = {("eks", "CreateCluster"): ("roleArn",), ("eks", "CreateNodegroup"): (
 _OF_A_VERSION = {"GetObject", "DeleteObject", "GetObjectAcl", "GetObjectTagging", "PutObjectAcl", "PutObjectTagging"}
 
 
-def action_of(call: Call) -> str:
+def action_of(call: AwsCall) -> str:
     """``iam:CreateRole``; empty for a request that is no operation of its service."""
     if not call.operation:
         return ""
@@ -138,7 +138,7 @@ def action_of(call: Call) -> str:
     return f"{iam_prefix(call.service)}:{name}"
 
 
-def needs_of(call: Call, account_id: str) -> list[tuple[str, str]]:
+def needs_of(call: AwsCall, account_id: str) -> list[tuple[str, str]]:
     """Every action that it needs, each with its resource: its own, tagging what it makes, passing a role on, S3's."""
     resource = resource_of(call, account_id)
     needed = [(action_of(call) or f"{iam_prefix(call.service)}:Unknown", resource)]
@@ -156,7 +156,7 @@ _IAM = {
 }
 
 
-def context_of(call: Call, principal: Mapping[str, list[str]]) -> dict[str, list[str]]:
+def context_of(call: AwsCall, principal: Mapping[str, list[str]]) -> dict[str, list[str]]:
     """The values of each key; keys in lower case."""
     context = {**principal, "aws:requestedregion": [call.region], "aws:securetransport": ["false"]}
     if call.service == "iam":
@@ -177,7 +177,7 @@ _JSON = {"json": 400, "rest-json": 403}
 """The protocols whose error codes end in Exception, with the status of a refusal."""
 
 
-def authorize(call: Call, principal: Principal | None, denied_by_scp: Sequence[str]) -> None:
+def authorize(call: AwsCall, principal: Principal | None, denied_by_scp: Sequence[str]) -> None:
     """Raise ``AwsError`` unless the principal (``None``: the key is nobody's) may do it."""
     if not call.access_key:
         if call.operation not in _UNSIGNED:
@@ -194,7 +194,7 @@ def authorize(call: Call, principal: Principal | None, denied_by_scp: Sequence[s
             raise _denied(call, refusal(decision, principal.arn, action, _resource_words(call, resource)))
 
 
-def _denied(call: Call, said: str) -> AwsError:
+def _denied(call: AwsCall, said: str) -> AwsError:
     if call.protocol == "ec2":
         return AwsError("UnauthorizedOperation", f"You are not authorized to perform this operation. {said}", 403)
     if call.protocol in _JSON:
@@ -202,7 +202,7 @@ def _denied(call: Call, said: str) -> AwsError:
     return AwsError("AccessDenied", said, 403)
 
 
-def _unknown_key(call: Call) -> AwsError:
+def _unknown_key(call: AwsCall) -> AwsError:
     if call.protocol == "ec2":
         return AwsError("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
     if call.service == "s3":
@@ -212,7 +212,7 @@ def _unknown_key(call: Call) -> AwsError:
     return AwsError(code, "The security token included in the request is invalid.", _JSON.get(call.protocol, 403))
 
 
-def _resource_words(call: Call, resource: str) -> str:
+def _resource_words(call: AwsCall, resource: str) -> str:
     """IAM names its own by kind and name; EC2 and S3 name nothing where they mean everything."""
     if call.service == "iam" and ":iam::" in resource:
         kind, _, path = resource.split(":", 5)[5].partition("/")

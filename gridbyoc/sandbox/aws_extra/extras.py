@@ -18,7 +18,7 @@ from gridbyoc.sandbox.aws_extra.call import (
     position,
 )
 from gridbyoc.sandbox.aws_extra.layer import CallLog, Extras
-from gridbyoc.sandbox.aws_extra.policy import ALLOWED, Decision, Policy, Powers, Request, decide, read_document
+from gridbyoc.sandbox.aws_extra.policy import ALLOWED, AttachedPolicy, Decision, Powers, Request, decide, read_document
 from gridbyoc.sandbox.aws_extra.principals import principal_of_arn
 from gridbyoc.sandbox.aws_extra.service_quotas import QuotaBook, QuotaSettings, ServiceQuotas
 from gridbyoc.stack.service_quotas import home_region, quota_by_code
@@ -161,11 +161,11 @@ def _entries(given: Mapping[str, Any]) -> dict[str, list[str]]:
     }
 
 
-def _given(given: Mapping[str, Any], name: str) -> tuple[Policy, ...]:
+def _given(given: Mapping[str, Any], name: str) -> tuple[AttachedPolicy, ...]:
     policies = []
     for number, text in enumerate(given.get(name) or [], 1):
         try:
-            policies.append(Policy(f"{name}.{number}", "none", read_document(text)))
+            policies.append(AttachedPolicy(f"{name}.{number}", "none", read_document(text)))
         except ValueError:
             raise AwsError("InvalidInput", f"The policy {name}.{number} is not in the valid JSON format.") from None
     return tuple(policies)

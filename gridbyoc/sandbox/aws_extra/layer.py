@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from gridbyoc.sandbox.aws_extra.call import (
-    Answer,
+    AwsAnswer,
+    AwsCall,
     AwsError,
-    Call,
     Caller,
     Environ,
     Handler,
@@ -36,7 +36,7 @@ class CallLog:
         self._now = now
         self._lock = threading.Lock()
 
-    def __call__(self, call: Call, principal: Principal | None, status: int) -> None:
+    def __call__(self, call: AwsCall, principal: Principal | None, status: int) -> None:
         """Write one line. ``principal`` is ``null`` where the key is nobody's or there is none."""
         entry = {
             "time": datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="milliseconds"),
@@ -103,7 +103,7 @@ class ExtraLayer:
                 self._extras.log(call, principal, noted.status)
 
     def _answered(
-        self, environ: Environ, start_response: _Noted, call: Call, principal: Principal | None
+        self, environ: Environ, start_response: _Noted, call: AwsCall, principal: Principal | None
     ) -> Iterable[bytes]:
         extras, caller = self._extras, _caller(call, principal)
         handler = _dry_run if call.is_dry_run else extras.operations.get((call.service, call.operation))
@@ -118,7 +118,7 @@ class ExtraLayer:
             return start_response.send(answer_with(call, _error(error)))
         return self._from_moto(environ, start_response, call, caller)
 
-    def _from_moto(self, environ: Environ, start_response: _Noted, call: Call, caller: Caller) -> Iterable[bytes]:
+    def _from_moto(self, environ: Environ, start_response: _Noted, call: AwsCall, caller: Caller) -> Iterable[bytes]:
         try:
             body = self._moto(environ, start_response)
         except NotImplementedError:
@@ -141,7 +141,7 @@ class _Noted:
         self.status = int(status.split()[0])
         return self._start_response(status, *rest)
 
-    def send(self, answer: Answer) -> Iterable[bytes]:
+    def send(self, answer: AwsAnswer) -> Iterable[bytes]:
         """Send an answer of ours."""
         headers = [*answer.headers.items(), ("Content-Length", str(len(answer.body)))]
         self(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
@@ -164,7 +164,7 @@ def _error(error: Exception) -> AwsError:
     return AwsError("InternalFailure", f"The sandbox failed: {type(error).__name__}", 500)
 
 
-def _caller(call: Call, principal: Principal | None) -> Caller:
+def _caller(call: AwsCall, principal: Principal | None) -> Caller:
     from moto.iam.models import get_account_id_from
 
     account_id = principal.account_id if principal else str(get_account_id_from(call.access_key))

@@ -90,7 +90,7 @@ ALLOWED, EXPLICIT, IMPLICIT = "allowed", "explicitDeny", "implicitDeny"
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class AttachedPolicy:
     """One policy; ``kind`` is where it stands: user, group, role, aws-managed, user-managed, none."""
 
     name: str
@@ -112,13 +112,13 @@ class Outcome:
     """``matched`` are the policies whose statements decided, ``missing`` the condition keys that had no value."""
 
     decision: str
-    matched: tuple[Policy, ...]
+    matched: tuple[AttachedPolicy, ...]
     missing: tuple[str, ...]
 
 
-def evaluate(policies: Iterable[Policy], request: Request) -> Outcome:
+def evaluate(policies: Iterable[AttachedPolicy], request: Request) -> Outcome:
     """An explicit denial wins; without anything that allows it is denied implicitly."""
-    found: dict[str, list[Policy]] = {"Allow": [], "Deny": []}
+    found: dict[str, list[AttachedPolicy]] = {"Allow": [], "Deny": []}
     missing: dict[str, None] = {}
     for policy in policies:
         for statement in statements_of(policy.document):
@@ -165,8 +165,8 @@ def _resource_matches(patterns: Sequence[Any], request: Request) -> bool:
 class Powers:
     """What is attached to a principal. ``boundary`` ``None``: it has none. ``administrator``: everything is allowed."""
 
-    policies: tuple[Policy, ...] = ()
-    boundary: tuple[Policy, ...] | None = None
+    policies: tuple[AttachedPolicy, ...] = ()
+    boundary: tuple[AttachedPolicy, ...] | None = None
     administrator: bool = False
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gridbyoc.sandbox.aws_extra.call import AwsError, Call
-from gridbyoc.sandbox.aws_extra.policy import Policy, Powers, read_document
+from gridbyoc.sandbox.aws_extra.call import AwsCall, AwsError
+from gridbyoc.sandbox.aws_extra.policy import AttachedPolicy, Powers, read_document
 from gridbyoc.sandbox.settings import AWS_ACCOUNT_ID
 
 ADMINISTRATOR_KEY = "test"
@@ -114,20 +114,20 @@ def _of_role(role: Any, iam: Any) -> Powers:  # noqa: ANN401 -- moto's objects
     return Powers(tuple(_attached(role, "role")), _boundary(role.permissions_boundary_arn, iam))
 
 
-def _attached(entity: Any, kind: str) -> Iterable[Policy]:  # noqa: ANN401 -- moto's objects
+def _attached(entity: Any, kind: str) -> Iterable[AttachedPolicy]:  # noqa: ANN401 -- moto's objects
     for name, text in list(entity.policies.items()):
-        yield Policy(name, kind, read_document(text))
+        yield AttachedPolicy(name, kind, read_document(text))
     for arn, managed in list(entity.managed_policies.items()):
         yield _managed(arn, managed)
 
 
-def _managed(arn: str, managed: Any) -> Policy:  # noqa: ANN401 -- moto's objects
+def _managed(arn: str, managed: Any) -> AttachedPolicy:  # noqa: ANN401 -- moto's objects
     version = next(version for version in managed.versions if version.is_default)
     kind = "aws-managed" if ":iam::aws:" in arn else "user-managed"
-    return Policy(managed.name, kind, read_document(version.document))
+    return AttachedPolicy(managed.name, kind, read_document(version.document))
 
 
-def _boundary(arn: str | None, iam: Any) -> tuple[Policy, ...] | None:  # noqa: ANN401 -- moto's objects
+def _boundary(arn: str | None, iam: Any) -> tuple[AttachedPolicy, ...] | None:  # noqa: ANN401 -- moto's objects
     """A boundary that has been deleted allows nothing."""
     if not arn:
         return None
@@ -146,7 +146,7 @@ _ARNS = ("PolicySourceArn", "PolicyArn", "RoleArn", "OpenIDConnectProviderArn", 
          "resourceArn", "TopicArn", "SecretId")  # fmt: skip
 
 
-def resource_of(call: Call, account_id: str) -> str:
+def resource_of(call: AwsCall, account_id: str) -> str:
     """The ARN. In IAM a role, user or group is meant before a policy that is attached to it."""
     if call.service == "iam":
         return _iam(call, account_id)
@@ -159,7 +159,7 @@ def resource_of(call: Call, account_id: str) -> str:
     return _named_arn(call.parameters)
 
 
-def _iam(call: Call, account_id: str) -> str:
+def _iam(call: AwsCall, account_id: str) -> str:
     given = call.parameters
     path = str(given.get("Path") or "/")
     for member, kind in _IAM_NAMES:
@@ -184,7 +184,7 @@ def _s3(given: Mapping[str, Any]) -> str:
     return f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"
 
 
-def _eks_name(call: Call) -> str:
+def _eks_name(call: AwsCall) -> str:
     return str(call.parameters.get("name") or "") if "Cluster" in call.operation else ""
 
 

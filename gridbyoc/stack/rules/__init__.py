@@ -1,7 +1,7 @@
 """What a stack file may say, beyond its shape. Every rule runs, whatever the others found.
 
-A rule takes the ``Findings`` (with the document in it) and the ``Context``, and looks only at values of the right type:
-wrong types are reported with the shape.
+A rule takes the ``Findings`` (with the document in it) and the ``RuleContext``, and looks only at values of the right
+type: wrong types are reported with the shape.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from gridbyoc.stack.findings import Fault, Findings
-from gridbyoc.stack.rules.context import Context
+from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.rules.role import check_policies, check_principals, check_role, check_tags
 from gridbyoc.stack.rules.terraform import check_aws, check_backend, check_stack_name, check_terraform
 from gridbyoc.stack.service_quotas import instance_type_fault
@@ -34,7 +34,7 @@ def cluster_name_fault(name: str, dialect: str) -> Fault | None:
     return Fault(message, f"allowed: {NAME_RULE}{suggestion}")
 
 
-def check_clusters(findings: Findings, _context: Context) -> None:
+def check_clusters(findings: Findings, _context: RuleContext) -> None:
     """Names, each once; instance types, each once in a cluster."""
     clusters = findings.document.at("clusters")
     dialect = findings.document.text("control_plane", "type") or "grid"
@@ -100,7 +100,7 @@ def _split(url: str) -> SplitResult | None:
         return None
 
 
-def check_control_plane(findings: Findings, context: Context) -> None:
+def check_control_plane(findings: Findings, context: RuleContext) -> None:
     """Address, CA bundle, and settings that the type does not have."""
     url = findings.document.text("control_plane", "url")
     if url is not None:
@@ -117,7 +117,7 @@ def check_control_plane(findings: Findings, context: Context) -> None:
         findings.problem(("control_plane", "org_id"), message, "remove it, or write `type: lightning`")
 
 
-def _bundle_fault(text: str, context: Context) -> Fault | None:
+def _bundle_fault(text: str, context: RuleContext) -> Fault | None:
     if not text.strip() or "\0" in text:
         return Fault("is not a path", "give a PEM file, or remove the key")
     if context.is_dir(text):
@@ -148,7 +148,7 @@ RULES = (
 )
 
 
-def check_rules(findings: Findings, context: Context) -> None:
+def check_rules(findings: Findings, context: RuleContext) -> None:
     """Run them all."""
     for rule in RULES:
         rule(findings, context)

@@ -11,7 +11,7 @@ from gridbyoc.stack.regions import partition_of
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class RuleContext:
     """``base`` is the directory that paths are relative to, ``partition`` the one that ARNs must be of, if known."""
 
     base: Path
@@ -20,10 +20,10 @@ class Context:
     account_id: str | None = None
 
     @staticmethod
-    def of(document: Document, base: Path, home: Path, default_region: str) -> Context:
+    def of(document: Document, base: Path, home: Path, default_region: str) -> RuleContext:
         """The context that a document gives."""
         region = document.text("aws", "region") or default_region
-        return Context(base, home, partition_of(region), document.text("aws", "account_id"))
+        return RuleContext(base, home, partition_of(region), document.text("aws", "account_id"))
 
     def path(self, text: str) -> Path:
         """A path as the stack file writes it, made absolute: ``~/`` is the home, the rest is relative to the file."""

@@ -7,7 +7,7 @@ import unicodedata
 
 from gridbyoc.stack.findings import Fault, Findings
 from gridbyoc.stack.regions import Arn, parse_arn
-from gridbyoc.stack.rules.context import Context
+from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.words import Place, show
 
 # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
@@ -37,7 +37,7 @@ def path_fault(path: str) -> Fault | None:
     return Fault(f"{show(path)} is not an IAM path: it begins and ends with `/` and holds no spaces", hint)
 
 
-def partition_fault(partition: str, context: Context) -> Fault | None:
+def partition_fault(partition: str, context: RuleContext) -> Fault | None:
     """An ARN of another partition than the region's cannot be used there."""
     if context.partition in (None, partition):
         return None
@@ -45,7 +45,7 @@ def partition_fault(partition: str, context: Context) -> Fault | None:
     return Fault(message, f"its ARN begins with `arn:{context.partition}:`")
 
 
-def policy_arn_fault(text: str, context: Context) -> Fault | None:
+def policy_arn_fault(text: str, context: RuleContext) -> Fault | None:
     """An ARN of a policy, in the region's partition, AWS's own or in the stack's account."""
     form = f"such as `arn:{context.partition or 'aws'}:iam::{context.account_id or '123456789012'}:policy/boundary`"
     arn = parse_arn(text)
@@ -59,7 +59,7 @@ def policy_arn_fault(text: str, context: Context) -> Fault | None:
     return partition_fault(arn.partition, context)
 
 
-def check_role(findings: Findings, context: Context) -> None:
+def check_role(findings: Findings, context: RuleContext) -> None:
     """Name or prefix, path, boundary."""
     name, prefix = findings.document.text("role", "name"), findings.document.text("role", "name_prefix")
     if name is not None:
@@ -105,7 +105,7 @@ https://docs.aws.amazon.com/guardduty/latest/ug/security-iam-awsmanpol.html
 """
 
 
-def managed_policy_fault(text: str, context: Context) -> Fault | None:
+def managed_policy_fault(text: str, context: RuleContext) -> Fault | None:
     """The name of an AWS managed policy (with its path, if it has one), or the ARN of any policy."""
     name = text.rpartition("/")[2]
     if name in SUCCESSORS and (not text.startswith("arn:") or ":iam::aws:" in text):
@@ -118,7 +118,7 @@ def managed_policy_fault(text: str, context: Context) -> Fault | None:
     return Fault(f"{show(text)} is not a policy", "give the name of an AWS managed policy, or a policy's ARN")
 
 
-def resource_fault(text: str, context: Context) -> Fault | None:
+def resource_fault(text: str, context: RuleContext) -> Fault | None:
     """``*`` or an ARN, which may hold wildcards."""
     if text == "*":
         return None
@@ -129,7 +129,7 @@ def resource_fault(text: str, context: Context) -> Fault | None:
     return partition_fault(arn.partition, context) if literal else None
 
 
-def check_policies(findings: Findings, context: Context) -> None:
+def check_policies(findings: Findings, context: RuleContext) -> None:
     """The lists of policies, and the statements."""
     _check_managed(findings, context)
     _check_known(findings, context)
@@ -148,7 +148,7 @@ def check_policies(findings: Findings, context: Context) -> None:
         sids.add(sid)
 
 
-def _check_managed(findings: Findings, context: Context) -> None:
+def _check_managed(findings: Findings, context: RuleContext) -> None:
     place: Place = ("role", "managed_policies")
     listed = findings.document.at(*place)
     if isinstance(listed, list) and len(listed) > 20:
@@ -162,11 +162,11 @@ def _check_managed(findings: Findings, context: Context) -> None:
         seen.add(arn)
 
 
-def _arn(text: str, context: Context) -> str:
+def _arn(text: str, context: RuleContext) -> str:
     return text if text.startswith("arn:") else f"arn:{context.partition or 'aws'}:iam::aws:policy/{text}"
 
 
-def _check_known(findings: Findings, context: Context) -> None:
+def _check_known(findings: Findings, context: RuleContext) -> None:
     """A policy that is attached beside the stack's is named by its whole ARN: a name alone may be anybody's."""
     place: Place = ("role", "known_policies")
     managed = {_arn(text, context) for _, text in findings.document.texts("role", "managed_policies")}
@@ -192,7 +192,7 @@ def _check_twice(findings: Findings, place: Place) -> None:
         seen.add(text)
 
 
-def _check_statement(findings: Findings, place: Place, context: Context) -> None:
+def _check_statement(findings: Findings, place: Place, context: RuleContext) -> None:
     for item, text in findings.document.texts(*place, "actions"):
         if not _ACTION.fullmatch(text):
             findings.problem(item, f"{show(text)} is not an action", "written service:Action, such as `eks:*`")
@@ -203,7 +203,7 @@ def _check_statement(findings: Findings, place: Place, context: Context) -> None
 _WITH, _WITHOUT = "trusted_principals", "trusted_principals_without_external_id"
 
 
-def principal_fault(text: str, context: Context) -> Fault | None:
+def principal_fault(text: str, context: RuleContext) -> Fault | None:
     """The ARN of an IAM role, an IAM user or an account's root, without wildcards."""
     partition = context.partition or "aws"
     allowed = f"allowed: the ARN of a role, a user or a root, such as `arn:{partition}:iam::123456789012:role/ci`"
@@ -227,7 +227,7 @@ def _role_of_session(arn: Arn) -> str:
     return f"write `arn:{arn.partition}:iam::{arn.account}:role/{match[1]}`" if match else ""
 
 
-def check_principals(findings: Findings, context: Context) -> None:
+def check_principals(findings: Findings, context: RuleContext) -> None:
     """Each of both lists; and nobody twice."""
     first_at: dict[str, Place] = {}
     for key in (_WITH, _WITHOUT):
@@ -259,7 +259,7 @@ def _allowed(char: str) -> bool:
     return char in "_.:/=+-@" or unicodedata.category(char)[0] in "LZN"
 
 
-def check_tags(findings: Findings, _context: Context) -> None:
+def check_tags(findings: Findings, _context: RuleContext) -> None:
     """Number, keys (which differ in more than case), values."""
     tags = findings.document.mapping("role", "tags")
     if len(tags) > 50:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from gridbyoc.stack.findings import Fault, Findings
 from gridbyoc.stack.regions import parse_arn, region_fault
-from gridbyoc.stack.rules.context import Context
+from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.words import Place, show
 
 _TERM = re.compile(r"\s*(=|!=|>=|<=|~>|>|<)?\s*([0-9]+)(\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?\s*")
@@ -38,7 +38,7 @@ def is_registry(source: str) -> bool:
     return not is_path(source) and not _REMOTE.match(source) and bool(_REGISTRY.fullmatch(source))
 
 
-def source_fault(source: str, context: Context) -> Fault | None:
+def source_fault(source: str, context: RuleContext) -> Fault | None:
     """A registry address, an existing directory, or a remote address that Terraform understands."""
     if "\0" in source or not source.isprintable():
         return Fault("holds characters that cannot be printed")
@@ -55,11 +55,11 @@ def source_fault(source: str, context: Context) -> Fault | None:
     return Fault(f"{show(source)} is not a module source", hint)
 
 
-def _no_directory(text: str, context: Context) -> Fault:
+def _no_directory(text: str, context: RuleContext) -> Fault:
     return Fault(f"there is no directory {show(str(context.path(text)))}", "paths are relative to the stack file")
 
 
-def check_terraform(findings: Findings, context: Context) -> None:
+def check_terraform(findings: Findings, context: RuleContext) -> None:
     """Provider version, mirror, module."""
     version = findings.document.text("terraform", "aws_provider_version")
     if version is not None:
@@ -95,7 +95,7 @@ def _reaches(operator: str, version: list[int], floor: tuple[int, int]) -> bool:
     return operator in ("!=", ">=", ">") or (major, minor) >= floor
 
 
-def _check_source(findings: Findings, context: Context) -> None:
+def _check_source(findings: Findings, context: RuleContext) -> None:
     source, version = findings.document.text(*_MODULE, "source"), findings.document.at(*_MODULE, "version")
     if isinstance(version, str):
         findings.fault((*_MODULE, "version"), constraint_fault(version))
@@ -162,7 +162,7 @@ _KEY_FORM = (
 )
 
 
-def kms_key_fault(text: str, context: Context) -> Fault | None:
+def kms_key_fault(text: str, context: RuleContext) -> Fault | None:
     """The ARN of a key or of an alias, or a key's id."""
     arn = parse_arn(text)
     if arn:
@@ -174,7 +174,7 @@ def kms_key_fault(text: str, context: Context) -> Fault | None:
     return Fault(f"{show(text)} is not a KMS key", form)
 
 
-def check_backend(findings: Findings, context: Context) -> None:
+def check_backend(findings: Findings, context: RuleContext) -> None:
     """Bucket, key, region, KMS key, DynamoDB table."""
     text = findings.document.text
     rules: dict[str, Callable[[str], Fault | None]] = {
@@ -218,14 +218,14 @@ def account_id_fault(text: str) -> Fault | None:
     return Fault(f"{show(text)} is not an AWS account id", hint)
 
 
-def check_stack_name(findings: Findings, _context: Context) -> None:
+def check_stack_name(findings: Findings, _context: RuleContext) -> None:
     """The name rule."""
     name = findings.document.text("name")
     if name is not None:
         findings.fault(("name",), stack_name_fault(name))
 
 
-def check_aws(findings: Findings, _context: Context) -> None:
+def check_aws(findings: Findings, _context: RuleContext) -> None:
     """Region, profile, account ids (the control plane's, too)."""
     region = findings.document.text("aws", "region")
     if region is not None:

@@ -14,22 +14,22 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, StalePlanError
 from gridbyoc.render import root_digest
 from gridbyoc.stack.files import write_atomic
 from gridbyoc.stack.words import counted, instant
-from gridbyoc.steps.adopt import adopt_strays
+from gridbyoc.steps.accepted_ids import external_ids_to_accept
 from gridbyoc.steps.bootstrap import carry_out
 from gridbyoc.steps.bundle.file import LOCAL, Bundle, MadeFrom, PlannedCluster, basis_of, moved, other_account
 from gridbyoc.steps.bundle.make import LOCK_FILE, environment_digest, made_from
 from gridbyoc.steps.changes import ClusterChange, cluster_changes
+from gridbyoc.steps.import_orphans import import_orphans
 from gridbyoc.steps.journal import JOURNAL, read_journal
 from gridbyoc.steps.lock import SAVED_PLAN
-from gridbyoc.steps.overlap import ids_to_keep
+from gridbyoc.steps.options import Approval, BootstrapOptions
 from gridbyoc.steps.plan import Plan, costs_of, known_on, policies_read, role_reading, users_of
-from gridbyoc.steps.prepare import Site, current_grant, open_runner, prepare, rerender
+from gridbyoc.steps.prepare import PreparedStack, current_grant, open_runner, prepare, rerender
 from gridbyoc.steps.report import Report
-from gridbyoc.steps.rollback import Made
+from gridbyoc.steps.rollback import CreatedResources
 from gridbyoc.steps.run import Run
-from gridbyoc.steps.wishes import Approval, Wishes
 
-ONLY_PLANNED = Wishes(only_planned=True)
+ONLY_PLANNED = BootstrapOptions(only_planned=True)
 TAKEN = "bundle_taken"
 """The journal's record of a run that carries out a bundle; ``bundle`` is the run that planned it."""
 TAKEN_UP = "what a run that was cut off had left in AWS was not in the state: it has been taken into it now"
@@ -43,13 +43,13 @@ def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
     Raises ``StalePlanError`` with a line for each difference. The caller holds the stack's lock.
     """
     _refuse(bundle, chain(_checkout_moved(run, bundle), _account_moved(run, bundle)))
-    made = Made()
+    made = CreatedResources()
     run = made.watching(run)
     _put_lock_file(run.work_dir, bundle)
     site = prepare(run)
     grant = current_grant(run, site)
     _refuse(bundle, moved(bundle.basis, basis_of(run, site, grant)))
-    if adopt_strays(run, site) is not site:
+    if import_orphans(run, site) is not site:
         # Not before: that writes the state, which a refusal must have left alone.
         raise _stale(bundle, (TAKEN_UP,), rerun="The state alone was changed; a re-run is safe.")
     plan = _planned(run, site, bundle, grant)
@@ -61,10 +61,10 @@ def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
         raise _stale(bundle, error.diagnostics) from None
 
 
-def _planned(run: Run, site: Site, bundle: Bundle, grant: Grant | None) -> Plan:
+def _planned(run: Run, site: PreparedStack, bundle: Bundle, grant: Grant | None) -> Plan:
     """The plan that the bundle holds, in its place; what is worked out again must come out as it did then."""
     reading = role_reading(run, site, grant)
-    kept = ids_to_keep(site, grant, site.preflight.clusters)
+    kept = external_ids_to_accept(site, grant, site.preflight.clusters)
     rerender(run, site, kept, known_on(run, reading))
     flight = site.preflight
     changes = cluster_changes(flight.registrar, run.stack, flight.clusters, grant, our_roles=site.roles(grant))

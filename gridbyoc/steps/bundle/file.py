@@ -22,7 +22,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, BundleError, BundleKeyError
 from gridbyoc.stack.model import LocalBackend
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.changes import Action, ClusterChange
-from gridbyoc.steps.prepare import Site
+from gridbyoc.steps.prepare import PreparedStack
 from gridbyoc.steps.run import Run
 from gridbyoc.steps.state_place import wanted_backend
 from gridbyoc.terraform import PlanSummary, ResourceChange, place_words, snapshot_of
@@ -366,7 +366,7 @@ class Basis:
         return cls(found["account_id"], found["region"], found["control_plane"], state, clusters)
 
 
-def basis_of(run: Run, site: Site, grant: Grant | None) -> Basis:
+def basis_of(run: Run, site: PreparedStack, grant: Grant | None) -> Basis:
     """What there is now. Reads the state once more; the clusters are those that the preflight has seen."""
     state = snapshot_of({} if site.fresh else site.runner.state())
     flight = site.preflight
@@ -427,7 +427,7 @@ def _clusters_moved(then: tuple[ClusterMark, ...], now: tuple[ClusterMark, ...])
             yield f"the cluster {mark.name} ({mark.id}) has appeared"
 
 
-def _place(run: Run, site: Site) -> str:
+def _place(run: Run, site: PreparedStack) -> str:
     backend = run.stack.terraform.backend
     if isinstance(backend, LocalBackend):
         return LOCAL

@@ -21,7 +21,7 @@ from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.bundle.file import Basis, Bundle, MadeFrom, PlannedCluster, basis_of, pack, summary_of_json, unpack
 from gridbyoc.steps.plan import Plan
-from gridbyoc.steps.prepare import Site
+from gridbyoc.steps.prepare import PreparedStack
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import Binary, PlanSummary, provider_settings
 
@@ -49,7 +49,7 @@ def check_bundleable(stack: Stack, out: Path) -> None:
         )
 
 
-def make_bundle(run: Run, site: Site, plan: Plan, *, overrides: Sequence[str], key: Secret | None) -> bytes:
+def make_bundle(run: Run, site: PreparedStack, plan: Plan, *, overrides: Sequence[str], key: Secret | None) -> bytes:
     """The bundle of a plan that was just made and is still saved; encrypted where there is a ``key``."""
     if plan.saved is None or plan.terraform is None:
         raise UsageError("There is no saved plan to put into a bundle.", rerun=SAFE_NOTHING_DONE)

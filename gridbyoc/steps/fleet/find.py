@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, ForeignFileError, Problem, StackError, UsageError
-from gridbyoc.stack.extends import Gallery, Glance
+from gridbyoc.stack.extends import StackFileIndex, StackFileInfo
 from gridbyoc.stack.files import open_private, work_root_of
 from gridbyoc.stack.load import Loaded, load, read
 from gridbyoc.stack.model import S3Backend, Stack, no_values
@@ -37,7 +37,7 @@ def find_members(
     out. ``environ`` says where work_dirs lie. Raises ``UsageError`` for a path that leads nowhere, for two that share a
     work_dir, and for no stack at all (unless there ``may_be_none``).
     """
-    gallery = Gallery()
+    gallery = StackFileIndex()
     glances = [gallery.glance(file) for file in _files(paths, cwd, gallery)]
     bases = {base for glance in glances for base in glance.sources[1:]}
     kept = [glance for glance in glances if glance.file not in bases or {"name", "clusters"} <= glance.keys]
@@ -50,7 +50,7 @@ def find_members(
     return members
 
 
-def _files(paths: Sequence[str], cwd: Path, gallery: Gallery) -> list[Path]:
+def _files(paths: Sequence[str], cwd: Path, gallery: StackFileIndex) -> list[Path]:
     found: dict[tuple[str, str], Path] = {}
     real = _RealDirectories()
     for file in (file for path in paths for file in _expanded(path, cwd, gallery)):
@@ -58,7 +58,7 @@ def _files(paths: Sequence[str], cwd: Path, gallery: Gallery) -> list[Path]:
     return sorted(found.values())
 
 
-def _expanded(path: str, cwd: Path, gallery: Gallery) -> Iterator[Path]:
+def _expanded(path: str, cwd: Path, gallery: StackFileIndex) -> Iterator[Path]:
     place = Path(os.path.normpath(cwd / path))
     if os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises for over-long names
         yield from _below(place, gallery)
@@ -72,14 +72,14 @@ def _expanded(path: str, cwd: Path, gallery: Gallery) -> Iterator[Path]:
             yield from _matched(Path(os.path.normpath(cwd / match)), gallery)
 
 
-def _matched(place: Path, gallery: Gallery) -> Iterator[Path]:
+def _matched(place: Path, gallery: StackFileIndex) -> Iterator[Path]:
     if place.is_dir():
         yield from _below(place, gallery)
     elif place.name.endswith(SUFFIXES) and ("version" in gallery.glance(place).keys or _is_stack(place, gallery)):
         yield place
 
 
-def _below(directory: Path, gallery: Gallery) -> Iterator[Path]:
+def _below(directory: Path, gallery: StackFileIndex) -> Iterator[Path]:
     for root, directories, names in os.walk(directory, onerror=refuse_unreadable):
         directories[:] = sorted(name for name in directories if not name.startswith("."))
         for name in names:
@@ -96,7 +96,7 @@ def refuse_unreadable(error: OSError) -> None:
     raise _usage(what, "Give yourself the rights, or name the stack files.") from None
 
 
-def _is_stack(file: Path, gallery: Gallery) -> bool:
+def _is_stack(file: Path, gallery: StackFileIndex) -> bool:
     """A base that gives the version may be missing: that is for the stack's own run to say."""
     if gallery.scan(file).is_stack:
         return True
@@ -115,7 +115,7 @@ class _RealDirectories:
         return self._known[directory]
 
 
-def _members(glances: Sequence[Glance], cwd: Path, work_root: Path | None) -> tuple[Member, ...]:
+def _members(glances: Sequence[StackFileInfo], cwd: Path, work_root: Path | None) -> tuple[Member, ...]:
     names = Counter(glance.name for glance in glances)
     made = []
     for glance in glances:
@@ -288,7 +288,7 @@ def refuse_one_state(
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadOptions:
     """What each stack file is read with; see ``stack.load.read``."""
 
     overrides: tuple[str, ...]
@@ -299,7 +299,7 @@ class Reading:
 
 
 def validate_members(
-    members: Sequence[Member], reading: Reading, emit: EmitFleet, interrupts: Interrupts, *, fail_fast: bool = False
+    members: Sequence[Member], reading: ReadOptions, emit: EmitFleet, interrupts: Interrupts, *, fail_fast: bool = False
 ) -> tuple[Result, ...]:
     """A result for every member, in their order, with its problems as ``gridbyoc validate --format json`` has them."""
     results: list[Result] = []
@@ -314,7 +314,7 @@ def validate_members(
     return tuple(results)
 
 
-def _validated(member: Member, reading: Reading, states: States) -> Result:
+def _validated(member: Member, reading: ReadOptions, states: States) -> Result:
     began = reading.clock()
     try:
         loaded = read(

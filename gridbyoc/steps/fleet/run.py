@@ -19,7 +19,7 @@ from typing import Any
 
 from gridbyoc.errors import ExitStatus, FileError
 from gridbyoc.steps.fleet.find import (
-    Reading,
+    ReadOptions,
     durations,
     longest_first,
     refuse_one_name,
@@ -43,7 +43,7 @@ from gridbyoc.steps.fleet.model import (
 )
 from gridbyoc.steps.fleet.providers import Provision, available_memory, default_jobs, provision, usable_cores
 from gridbyoc.steps.fleet.record import Record
-from gridbyoc.terraform.process import Command, Ended, Interrupts, NotStartedError, run
+from gridbyoc.terraform.process import Command, ExitInfo, Interrupts, NotStartedError, run
 
 _LAST_WORDS = 5
 _ONE_FOR_ALL = frozenset({"GITHUB_OUTPUT", "GITLAB_CI"})
@@ -162,7 +162,7 @@ class _Running:
     listener: Listener = field(default_factory=Listener)
 
 
-_Message = tuple[_Running, "tuple[str, str] | Ended | NotStartedError"]
+_Message = tuple[_Running, "tuple[str, str] | ExitInfo | NotStartedError"]
 
 
 def run_members(work: Work, members: Sequence[Member], emit: EmitFleet, interrupts: Interrupts) -> tuple[Result, ...]:
@@ -201,7 +201,7 @@ class _Fleet:
         self._messages: SimpleQueue[_Message] = SimpleQueue()
         self._running: list[_Running] = []
         self._results: list[Result] = []
-        self._stopping = self._interrupted = self._insisted = False
+        self._stopping = self._interrupted = self._second_interrupt = False
 
     def to_the_end(self) -> tuple[Result, ...]:
         try:
@@ -253,7 +253,7 @@ class _Fleet:
         self._running.remove(one)
         self._end(self._result(one, message))
 
-    def _result(self, one: _Running, ended: Ended | NotStartedError) -> Result:
+    def _result(self, one: _Running, ended: ExitInfo | NotStartedError) -> Result:
         if isinstance(ended, NotStartedError):
             return Result(one.member, "failed", 1, 0.0, f"cannot be started: {ended}")
         asked = one.interrupts.asked
@@ -267,13 +267,13 @@ class _Fleet:
             self._stopping = True
 
     def _pass_on(self) -> None:
-        """Ours to theirs: once asked, once insisted."""
+        """Ours to theirs: once asked, once second_interrupt."""
         if self._interrupts.asked and not self._interrupted:
             self._stopping = self._interrupted = True
             for one in self._running:
                 one.interrupts.request()
-        if self._interrupts.insisted and not self._insisted:
-            self._insisted = True
+        if self._interrupts.second_interrupt and not self._second_interrupt:
+            self._second_interrupt = True
             for one in self._running:
                 one.interrupts.insist()
 
@@ -287,7 +287,7 @@ class _Fleet:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class FleetOptions:
     """What the command line asks for. ``options`` go to each stack's run; ``jobs`` ``None``: what the machine bears.
 
     ``overrides`` are the ``--set`` among them.
@@ -361,7 +361,7 @@ def result_object(result: Result) -> dict[str, Any]:
     }
 
 
-def carry_out(members: Sequence[Member], wanted: Wanted, outside: Surroundings) -> FleetReport:
+def carry_out(members: Sequence[Member], wanted: FleetOptions, outside: Surroundings) -> FleetReport:
     """Run the verb for each member.
 
     Raises ``UsageError`` for stacks that would share a name or a state, ``FileError`` where nothing can be noted.
@@ -394,17 +394,17 @@ def carry_out(members: Sequence[Member], wanted: Wanted, outside: Surroundings) 
 
 
 def _results(
-    left: Sequence[Member], wanted: Wanted, outside: Surroundings, supply: Provision, record: Record | None
+    left: Sequence[Member], wanted: FleetOptions, outside: Surroundings, supply: Provision, record: Record | None
 ) -> tuple[Result, ...]:
     emit, interrupts = outside.emit, outside.interrupts
     if wanted.verb == "validate":
-        reading = Reading(wanted.overrides, outside.environ, outside.cwd, outside.home, outside.clock)
+        reading = ReadOptions(wanted.overrides, outside.environ, outside.cwd, outside.home, outside.clock)
         return validate_members(left, reading, emit, interrupts, fail_fast=wanted.fail_fast)
     ordered = longest_first(left, durations(left, wanted.verb))
     return run_members(_work(wanted, outside, supply, record), ordered, emit, interrupts)
 
 
-def _done_before(record: Record | None, members: Sequence[Member], wanted: Wanted) -> tuple[Member, ...]:
+def _done_before(record: Record | None, members: Sequence[Member], wanted: FleetOptions) -> tuple[Member, ...]:
     if record is None:
         return ()
     record.require_writable()
@@ -414,7 +414,7 @@ def _done_before(record: Record | None, members: Sequence[Member], wanted: Wante
     return record.done(members, wanted.options)
 
 
-def _supply(left: Sequence[Member], wanted: Wanted, outside: Surroundings) -> Provision:
+def _supply(left: Sequence[Member], wanted: FleetOptions, outside: Surroundings) -> Provision:
     if wanted.verb == "validate":
         return Provision(lambda _member: outside.environ, 1)
     jobs = wanted.jobs or default_jobs(wanted.verb, len(left), cores=usable_cores(), available=available_memory())
@@ -422,7 +422,7 @@ def _supply(left: Sequence[Member], wanted: Wanted, outside: Surroundings) -> Pr
     return provision(left, jobs, environ=outside.environ, terraform_bin=wanted.terraform_bin, **place)
 
 
-def _work(wanted: Wanted, outside: Surroundings, supply: Provision, record: Record | None) -> Work:
+def _work(wanted: FleetOptions, outside: Surroundings, supply: Provision, record: Record | None) -> Work:
     work = Work(wanted.verb, wanted.options, outside.cwd, supply.environ, supply.jobs, wanted.fail_fast)
     return work if record is None else replace(work, finished=remembering(record, wanted.options, outside.emit))
 

@@ -19,7 +19,7 @@ from gridbyoc.stack.model import LocalBackend, Stack
 from gridbyoc.stack.regions import partition_of
 from gridbyoc.stack.words import Place, counted
 from gridbyoc.steps.preflight.examine import guarded
-from gridbyoc.steps.preflight.model import Check, Finding, Kind, Scene
+from gridbyoc.steps.preflight.model import Check, Finding, Kind, PreflightContext
 from gridbyoc.steps.verdict import Verdict
 from gridbyoc.terraform import standing_roles
 from gridbyoc.vendors import VENDORS, facts_of
@@ -73,7 +73,7 @@ TRUSTED_PLACE: Place = ("role", "trusted_account_id")
 NOT_TOLD = "the control plane did not say: GBY-K001 and GBY-K002 have the reason"
 
 
-def _reached(scene: Scene) -> Iterator[Finding]:
+def _reached(scene: PreflightContext) -> Iterator[Finding]:
     try:
         count = len(scene.clusters())
     except AuthenticationError as error:
@@ -92,7 +92,7 @@ def _reached(scene: Scene) -> Iterator[Finding]:
         yield Finding(KEY, "pass", f"they are taken; {counted(count, 'cluster')} listed", source="GET clusters")
 
 
-def _carried(scene: Scene) -> Iterator[Finding]:
+def _carried(scene: PreflightContext) -> Iterator[Finding]:
     registrar, fine = scene.registrar(), []
     for index, spec in enumerate(scene.wanted):
         try:
@@ -105,7 +105,7 @@ def _carried(scene: Scene) -> Iterator[Finding]:
         yield Finding(CARRIES, "pass", ", ".join(fine))
 
 
-def _names(scene: Scene) -> Iterator[Finding]:
+def _names(scene: PreflightContext) -> Iterator[Finding]:
     if scene.stack is None:
         return
     clusters = scene.listed()
@@ -137,7 +137,7 @@ def _live(clusters: tuple[Cluster, ...]) -> list[Cluster]:
     return sorted(clusters, key=lambda cluster: cluster.status != "terminating")
 
 
-def _name(scene: Scene, name: str, cluster: Cluster | None, ours: frozenset[str] | None) -> Finding:
+def _name(scene: PreflightContext, name: str, cluster: Cluster | None, ours: frozenset[str] | None) -> Finding:
     if cluster is None:
         return Finding(NAMES, "pass", "free", subject=name)
     through = cluster.role_arn or "a role that the control plane does not show"
@@ -160,7 +160,7 @@ def _account_of(role_arn: str) -> str:
     return parts[4] if len(parts) > 5 else ""
 
 
-def _told(scene: Scene) -> Iterator[Finding]:
+def _told(scene: PreflightContext) -> Iterator[Finding]:
     """What the control plane says of the account it comes from and of its types, by way of a cluster of its."""
     if scene.stack is None:
         return
@@ -244,7 +244,7 @@ def _of_another_partition(stack: Stack) -> Finding | None:
     return Finding(ACCOUNT, "fail", read, f"an account of partition {partition}", fix, facts=facts, at=TRUSTED_PLACE)
 
 
-def _types(registrar: Registrar, ident: str, scene: Scene) -> Iterator[Finding]:
+def _types(registrar: Registrar, ident: str, scene: PreflightContext) -> Iterator[Finding]:
     wanted = dict.fromkeys(item.name for spec in scene.wanted for item in spec.instance_types)
     offered = {item.name for item in registrar.instance_types(ident)} if wanted else set()
     missing = [name for name in wanted if name not in offered]

@@ -15,7 +15,7 @@ from gridbyoc.stack.words import counted, nearest, place_text
 from gridbyoc.steps.background import Background
 from gridbyoc.steps.events import FindingMade, Note
 from gridbyoc.steps.preflight.identity import CALLER
-from gridbyoc.steps.preflight.model import Check, Finding, Kind, Scene, Shared, scene_of
+from gridbyoc.steps.preflight.model import Check, Finding, Kind, PreflightContext, Shared, preflight_context
 from gridbyoc.steps.run import Checks, Run
 from gridbyoc.steps.verdict import WORST
 from gridbyoc.terraform import Binary
@@ -30,7 +30,7 @@ Wanted = Callable[[str], bool]
 
 
 def examine(
-    scene: Scene, checks: Sequence[Check], *, wanted: Wanted = lambda _code: True, deadline: float = DEADLINE
+    scene: PreflightContext, checks: Sequence[Check], *, wanted: Wanted = lambda _code: True, deadline: float = DEADLINE
 ) -> tuple[Finding, ...]:
     """Carry out every check that gives a wanted code; findings in the order of their codes.
 
@@ -68,7 +68,7 @@ def guarded(kinds: Iterable[Kind], part: Iterable[Finding]) -> Iterator[Finding]
         yield from (_untold(kind, error) for kind in kinds)
 
 
-def _findings(scene: Scene, check: Check) -> tuple[Finding, ...]:
+def _findings(scene: PreflightContext, check: Check) -> tuple[Finding, ...]:
     found: list[Finding] = []
     try:
         found.extend(check.look(scene))
@@ -149,7 +149,7 @@ class Flight:
     _work: Background[Preflight]
     _over: threading.Event
 
-    def landed(self) -> Preflight:
+    def wait(self) -> Preflight:
         """Wait for all of it; ``PreflightBlockedError`` where a finding blocks."""
         return self._work.result()
 
@@ -162,16 +162,16 @@ class Flight:
         self._over.set()
 
 
-def take_off(run: Run, registrar: Registrar, binary: Binary) -> Flight:
+def start_preflight(run: Run, registrar: Registrar, binary: Binary) -> Flight:
     """Begin, beside the main thread."""
     over = threading.Event()
-    run = run.until(over.is_set)
+    run = run.muted_when(over.is_set)
     checks = run.choices.checks
     reads_only = checks is not None and checks.reads_only
-    scene = scene_of(run, find_binary=lambda: binary, connect=lambda: registrar, reads_only=reads_only)
+    scene = preflight_context(run, find_binary=lambda: binary, connect=lambda: registrar, reads_only=reads_only)
     basics = Shared(lambda: _basics(run, scene))
 
-    def fly() -> Preflight:
+    def run_checks() -> Preflight:
         with run.step("preflight") as step:
             found = basics()
             step.detail = f"account {found.caller.account_id}, control plane {found.registrar.url}"
@@ -184,16 +184,16 @@ def take_off(run: Run, registrar: Registrar, binary: Binary) -> Flight:
                 _stop(findings, checks)
         return found
 
-    return Flight(basics, Background(fly), over)
+    return Flight(basics, Background(run_checks), over)
 
 
-def _basics(run: Run, scene: Scene) -> Preflight:
+def _basics(run: Run, scene: PreflightContext) -> Preflight:
     caller = scene.caller()
     guard_account(caller, run.stack.aws.account_id)
     return Preflight(scene.session(), caller, scene.registrar(), scene.clusters())
 
 
-def _tell(run: Run, scene: Scene, findings: Sequence[Finding]) -> None:
+def _tell(run: Run, scene: PreflightContext, findings: Sequence[Finding]) -> None:
     for f in findings:
         file, line = scene.where(f.at)
         path = place_text(f.at) if f.at else ""

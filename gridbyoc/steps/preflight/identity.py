@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from gridbyoc.aws import Caller
+from gridbyoc.aws.connectivity import NOT_ENABLED_OR_WRONG, ask_sts, region_status
 from gridbyoc.aws.credential_source import CredentialSource, credential_source
-from gridbyoc.aws.reach import NOT_ENABLED_OR_WRONG, ask_sts, region_status
 from gridbyoc.errors import AwsCredentialsError, GridbyocError
 from gridbyoc.stack.regions import HOME_REGIONS, partition_of
 from gridbyoc.stack.words import Place, minute
-from gridbyoc.steps.preflight.model import Check, Finding, Kind, Scene
+from gridbyoc.steps.preflight.model import Check, Finding, Kind, PreflightContext
 
 CALLER = Kind(
     "GBY-I001",
@@ -79,7 +79,7 @@ _CALL = "sts:GetCallerIdentity"
 REGION_PLACE: Place = ("aws", "region")
 
 
-def _who(scene: Scene) -> tuple[Caller, str]:
+def _who(scene: PreflightContext) -> tuple[Caller, str]:
     """The caller, and where STS said so: the region's endpoint, or one that knows keys the region does not know.
 
     A region that is not enabled, and one of another partition, call valid keys invalid.
@@ -97,7 +97,7 @@ def _who(scene: Scene) -> tuple[Caller, str]:
         raise
 
 
-def _caller(scene: Scene) -> Iterator[Finding]:
+def _caller(scene: PreflightContext) -> Iterator[Finding]:
     try:
         caller, _ = _who(scene)
     except AwsCredentialsError as error:
@@ -117,7 +117,7 @@ def _root(caller: Caller) -> Finding:
     return Finding(ROOT, "pass", "not the root user", source=_CALL)
 
 
-def _guard(scene: Scene, caller: Caller) -> Finding:
+def _guard(scene: PreflightContext, caller: Caller) -> Finding:
     wanted = scene.stack.aws.account_id if scene.stack else None
     if wanted is None:
         advice = f'account {caller.account_id}; no guard (aws.account_id: "{caller.account_id}" would be one)'
@@ -129,7 +129,7 @@ def _guard(scene: Scene, caller: Caller) -> Finding:
     return Finding(GUARD, "fail", f"account {caller.account_id}", f"account {wanted}", fix, _CALL, at=at)
 
 
-def _partition(scene: Scene, caller: Caller) -> Finding:
+def _partition(scene: PreflightContext, caller: Caller) -> Finding:
     wanted = partition_of(scene.region)
     if wanted is None:
         fix = "A newer botocore may know it: `pip install -U botocore`."
@@ -141,7 +141,7 @@ def _partition(scene: Scene, caller: Caller) -> Finding:
     return Finding(PARTITION, "fail", read, f"partition {wanted}", fix, _CALL, at=REGION_PLACE)
 
 
-def _source(scene: Scene) -> Iterator[Finding]:
+def _source(scene: PreflightContext) -> Iterator[Finding]:
     machine = scene.machine
     try:
         found = credential_source(scene.session(), machine.environ, machine.home)
@@ -191,7 +191,7 @@ def _minutes(span: timedelta) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 
-def _region(scene: Scene) -> Iterator[Finding]:
+def _region(scene: PreflightContext) -> Iterator[Finding]:
     partition = partition_of(scene.region) or "aws"
     found = region_status(scene.session(), scene.region, partition)
     call, needed = "ec2:DescribeRegions", "opted-in or opt-in-not-required"
@@ -205,7 +205,7 @@ def _region(scene: Scene) -> Iterator[Finding]:
         yield Finding(ENABLED, "pass", f"{scene.region}: {found.opt_in}", needed, source=call)
 
 
-def _sts(scene: Scene) -> Iterator[Finding]:
+def _sts(scene: PreflightContext) -> Iterator[Finding]:
     try:
         _, endpoint = ask_sts(scene.session(), scene.region)
     except AwsCredentialsError as error:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from gridbyoc.aws.reach import clock_skew
+from gridbyoc.aws.connectivity import clock_skew
 from gridbyoc.errors import GridbyocError
-from gridbyoc.steps.preflight.model import Check, Finding, Kind, Scene
+from gridbyoc.steps.preflight.model import Check, Finding, Kind, PreflightContext
 from gridbyoc.terraform import check_mirror
 
 MEGABYTE = 1024 * 1024
@@ -37,11 +37,11 @@ def free_bytes(place: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def _disk(scene: Scene) -> Iterator[Finding]:
+def _disk(scene: PreflightContext) -> Iterator[Finding]:
     yield judged_disk(scene, free_bytes)
 
 
-def judged_disk(scene: Scene, free: FreeBytes) -> Finding:
+def judged_disk(scene: PreflightContext, free: FreeBytes) -> Finding:
     """Where the provider goes, and whether it fits there."""
     environ, asked = scene.machine.environ, scene.stack.terraform.provider_mirror if scene.stack else None
     mirror = check_mirror(asked, environ)
@@ -68,7 +68,7 @@ def _has_provider(directory: Path) -> bool:
         return False
 
 
-def _is_the_usual_one(scene: Scene) -> bool:
+def _is_the_usual_one(scene: PreflightContext) -> bool:
     """Older versions are half as large, and another module may need no AWS provider at all."""
     chosen = scene.stack.terraform if scene.stack else None
     if chosen and (chosen.module or chosen.aws_provider_version):
@@ -76,7 +76,7 @@ def _is_the_usual_one(scene: Scene) -> bool:
     return not (scene.work_dir / ".terraform.lock.hcl").exists()
 
 
-def _implied_mirrors(scene: Scene) -> tuple[Path, ...]:
+def _implied_mirrors(scene: PreflightContext) -> tuple[Path, ...]:
     """Where Terraform looks first by itself.
 
     https://developer.hashicorp.com/terraform/cli/config/config-file#implied-local-mirror-directories
@@ -87,7 +87,7 @@ def _implied_mirrors(scene: Scene) -> tuple[Path, ...]:
     return (*own, *(place / "terraform" / "plugins" for place in shared))
 
 
-def _own_cli_config(scene: Scene) -> bool:
+def _own_cli_config(scene: PreflightContext) -> bool:
     """A configuration of the user's may name a cache or a mirror elsewhere, so that nothing is proven.
 
     https://developer.hashicorp.com/terraform/cli/config/config-file#locations
@@ -116,7 +116,7 @@ MIRROR = Kind(
 )
 
 
-def _terraform(scene: Scene) -> Iterator[Finding]:
+def _terraform(scene: PreflightContext) -> Iterator[Finding]:
     try:
         binary = scene.binary()
     except GridbyocError as error:
@@ -126,7 +126,7 @@ def _terraform(scene: Scene) -> Iterator[Finding]:
     yield Finding(TERRAFORM, "pass", f"{binary.flavour} {version} at {binary.path}", "1.5 or newer", source="version")
 
 
-def _mirror(scene: Scene) -> Iterator[Finding]:
+def _mirror(scene: PreflightContext) -> Iterator[Finding]:
     asked = scene.stack.terraform.provider_mirror if scene.stack else None
     try:
         mirror = check_mirror(asked, scene.machine.environ)
@@ -153,7 +153,7 @@ CLOCK = Kind(
 )
 
 
-def _clock(scene: Scene) -> Iterator[Finding]:
+def _clock(scene: PreflightContext) -> Iterator[Finding]:
     yield judged_clock(clock_skew(scene.session(), scene.machine.now))
 
 

@@ -74,7 +74,7 @@ class Check:
     """
 
     kinds: tuple[Kind, ...]
-    look: Callable[[Scene], Iterable[Finding]]
+    look: Callable[[PreflightContext], Iterable[Finding]]
 
 
 T = TypeVar("T")
@@ -115,7 +115,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class PreflightContext:
     """One preflight's view. ``stack`` ``None``: there is no stack file, the environment's settings are looked at.
 
     ``work_dir`` is where the run's files would lie. ``has_role`` is whether this stack's role is known to stand
@@ -168,12 +168,12 @@ def set_scene(
     connect: Callable[[], Registrar],
     open_session: Callable[[str, str | None], AwsSession] = open_session,
     origin: Origin | None = None,
-) -> Scene:
+) -> PreflightContext:
     """A scene in which nothing has been asked yet. Without a stack its region is the environment's."""
     region = stack.aws.region if stack else own_region(machine.environ) or REGION
     session = Shared(lambda: open_session(region, stack.aws.profile if stack else None))
     registrar = Shared(connect)
-    return Scene(
+    return PreflightContext(
         stack=stack,
         machine=machine,
         work_dir=work_dir,
@@ -188,9 +188,9 @@ def set_scene(
     )
 
 
-def scene_of(
+def preflight_context(
     run: Run, *, find_binary: Callable[[], Binary], connect: Callable[[], Registrar], reads_only: bool = False
-) -> Scene:
+) -> PreflightContext:
     """The scene of a run, in which nothing has been asked yet."""
     outside = run.outside
     scene = set_scene(

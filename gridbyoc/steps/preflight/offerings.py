@@ -16,7 +16,7 @@ from gridbyoc.stack.regions import known_types
 from gridbyoc.stack.service_quotas import amd64_sibling, family_group, instance_type_fault, is_arm
 from gridbyoc.stack.words import Place, place_text
 from gridbyoc.steps.preflight.examine import guarded
-from gridbyoc.steps.preflight.model import Check, Finding, Kind, Scene, Shared
+from gridbyoc.steps.preflight.model import Check, Finding, Kind, PreflightContext, Shared
 from gridbyoc.steps.verdict import Verdict
 from gridbyoc.vendors import facts_of
 
@@ -179,7 +179,7 @@ SOURCES = ((EXISTS, LISTED), (AMD64, DESCRIBED), (REGION, LISTED), (ZONE, LISTED
 class Types:
     """The stack's instance types, each with the place where it stands first, and what to take in their place."""
 
-    scene: Scene
+    scene: PreflightContext
     places: Mapping[str, Place]
     instead: Alternatives
 
@@ -221,7 +221,7 @@ def _names(types: Sequence[InstanceType], name: str) -> bool:
     return any(item.name == name for item in types)
 
 
-def _look(scene: Scene) -> Iterator[Finding]:
+def _look(scene: PreflightContext) -> Iterator[Finding]:
     types = Types(scene, _places(scene), _alternatives(scene))
     told: set[str] = set()
     bad: set[str] = set()
@@ -251,7 +251,7 @@ def _trouble(types: Types) -> Iterator[Finding]:
         yield from guarded((AMD64, CURRENT), _kind_trouble(types, there))
 
 
-def _places(scene: Scene) -> dict[str, Place]:
+def _places(scene: PreflightContext) -> dict[str, Place]:
     found: dict[str, Place] = {}
     for number, spec in enumerate(scene.wanted):
         for index, item in enumerate(spec.instance_types):
@@ -259,7 +259,7 @@ def _places(scene: Scene) -> dict[str, Place]:
     return found
 
 
-def _alternatives(scene: Scene) -> Alternatives:
+def _alternatives(scene: PreflightContext) -> Alternatives:
     def everything() -> frozenset[str]:
         session = scene.session()
         return offered_types(session, zone=f"{scene.region}a") or offered_types(session)
@@ -267,7 +267,7 @@ def _alternatives(scene: Scene) -> Alternatives:
     return Alternatives(Shared(everything), lambda names: type_facts(scene.session(), names))
 
 
-def _anything_at_all(scene: Scene) -> None:
+def _anything_at_all(scene: PreflightContext) -> None:
     """An endpoint that knows no offerings proves nothing about ours."""
     if not offered_types(scene.session()):
         what = f"EC2 lists no instance type at all for {scene.region}."
@@ -321,7 +321,7 @@ def _kind_trouble(types: Types, there: Sequence[str]) -> Iterator[Finding]:
             yield replace(found, fix=f"{other} is the nearest of today's." if other else LOOK)
 
 
-def _default_types(scene: Scene) -> Iterator[Finding]:
+def _default_types(scene: PreflightContext) -> Iterator[Finding]:
     """A cluster without instance types gets the list of the service's own client; Lightning chooses by itself."""
     defaults = facts_of(scene.stack.control_plane.type).default_instance_types if scene.stack else ()
     if not defaults:

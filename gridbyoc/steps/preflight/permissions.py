@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from gridbyoc.aws import Caller
+from gridbyoc.aws.concurrency import Readers
 from gridbyoc.aws.live_role import likely_boundaries
 from gridbyoc.aws.permissions import (
     PHASES,
     WITHOUT_BOUNDARY,
-    Answer,
     Need,
     Phase,
     Principal,
+    SimulationResult,
     makes_role_without_boundary,
     needs_of,
     principal_of,
@@ -22,13 +23,12 @@ from gridbyoc.aws.permissions import (
 )
 from gridbyoc.aws.permissions.needs import BOUNDARY
 from gridbyoc.aws.permissions.simulate import doubted
-from gridbyoc.aws.readers import Readers
 from gridbyoc.aws.state_bucket import state_version
 from gridbyoc.errors import GridbyocError
 from gridbyoc.stack.model import S3Backend
 from gridbyoc.stack.regions import HOME_REGIONS
 from gridbyoc.stack.words import Place
-from gridbyoc.steps.preflight.model import Check, Finding, Kind, Scene, Shared
+from gridbyoc.steps.preflight.model import Check, Finding, Kind, PreflightContext, Shared
 from gridbyoc.steps.verdict import Verdict
 
 MAKES_ROLE = "iam:CreateRole"
@@ -38,7 +38,7 @@ NOT_LISTED = (
     "iam:ListPolicies"
 )
 
-Ask = Callable[[Need, str], Answer]
+Ask = Callable[[Need, str], SimulationResult]
 """The simulator's answer to a need whose request carries this ``iam:PermissionsBoundary``."""
 
 
@@ -48,8 +48,8 @@ def unnamed_boundary(caller: Caller) -> str:
 
 
 def with_boundary_rules(
-    answers: Sequence[Answer], ask: Ask, unnamed: str, own: Callable[[], tuple[str, ...] | None]
-) -> tuple[Answer, ...]:
+    answers: Sequence[SimulationResult], ask: Ask, unnamed: str, own: Callable[[], tuple[str, ...] | None]
+) -> tuple[SimulationResult, ...]:
     """The answers; a denial of a new role that a boundary would lift says so, and names the boundaries that do.
 
     ``unnamed``: a boundary that no rule names. ``own``: ARNs of the account's policies, the likely ones first;
@@ -59,13 +59,15 @@ def with_boundary_rules(
     return tuple(changed.get(answer.need, answer) for answer in answers)
 
 
-def _may_be_a_rule(answer: Answer) -> bool:
+def _may_be_a_rule(answer: SimulationResult) -> bool:
     """Of the caller's own policies the simulator says whether they ask for a boundary that the request lacks."""
     new_role = answer.effect == "denied" and answer.need.action == MAKES_ROLE
     return new_role and (answer.need.condition is not None or answer.by in ("scp", "no boundary"))
 
 
-def _with_rule(answer: Answer, ask: Ask, unnamed: str, own: Callable[[], tuple[str, ...] | None]) -> Answer:
+def _with_rule(
+    answer: SimulationResult, ask: Ask, unnamed: str, own: Callable[[], tuple[str, ...] | None]
+) -> SimulationResult:
     given = answer.need.condition[1] if answer.need.condition else ""
     new_role = replace(answer.need, condition=None)
 
@@ -88,7 +90,7 @@ def _with_rule(answer: Answer, ask: Ask, unnamed: str, own: Callable[[], tuple[s
     return answer
 
 
-def verdict_on(scene: Scene, denied: Iterable[Answer]) -> Verdict:
+def verdict_on(scene: PreflightContext, denied: Iterable[SimulationResult]) -> Verdict:
     """``fail`` where the run calls one of them for certain, ``warn`` where it may come to that; ``unknown``: none is.
 
     What the simulator says of service control policies is no proof, and only warns: it leaves their conditions out, or
@@ -102,7 +104,7 @@ def verdict_on(scene: Scene, denied: Iterable[Answer]) -> Verdict:
     return "fail" if any(_called(need, stands, reads_only=scene.reads_only) for need in proven) else "warn"
 
 
-def anything_stands(scene: Scene) -> bool | None:
+def anything_stands(scene: PreflightContext) -> bool | None:
     """Whether the stack has been made before; ``None``: that cannot be told.
 
     A state in S3 is looked for (``s3:HeadObject``), unless it is read with other credentials.
@@ -118,7 +120,7 @@ def anything_stands(scene: Scene) -> bool | None:
         return None
 
 
-def other_credentials(scene: Scene) -> bool:
+def other_credentials(scene: PreflightContext) -> bool:
     """Whether the state is read with another profile than the one that is asked about."""
     if scene.stack is None or not isinstance(scene.stack.terraform.backend, S3Backend):
         return False
@@ -199,7 +201,7 @@ _FIXES = {
 }
 
 
-def _permissions(scene: Scene) -> Iterator[Finding]:
+def _permissions(scene: PreflightContext) -> Iterator[Finding]:
     caller = scene.caller()
     principal = principal_of(scene.session(), caller)
     if principal.arn is None:
@@ -217,7 +219,7 @@ def _permissions(scene: Scene) -> Iterator[Finding]:
         needs = tuple(need for need in needs if not of_the_state(need))
     arn, session = principal.arn, scene.session()
 
-    def ask(some: Sequence[Need], **more: str) -> tuple[Answer, ...]:
+    def ask(some: Sequence[Need], **more: str) -> tuple[SimulationResult, ...]:
         return simulate(session, arn, some, lambda need: {**_context(scene, need, caller.partition), **more})
 
     answers = _unless_with_mfa(ask(needs), lambda some: ask(some, **WITH_MFA))
@@ -231,8 +233,8 @@ def _permissions(scene: Scene) -> Iterator[Finding]:
 
 
 def _unless_with_mfa(
-    answers: Sequence[Answer], ask: Callable[[Sequence[Need]], Sequence[Answer]]
-) -> tuple[Answer, ...]:
+    answers: Sequence[SimulationResult], ask: Callable[[Sequence[Need]], Sequence[SimulationResult]]
+) -> tuple[SimulationResult, ...]:
     """A denial that MFA lifts is none: whether a session has it, nobody tells, and the usual condition
     (``BoolIfExists``) denies where it is not said. https://github.com/aws-containers/amazon-ecs-exec-checker/issues/68
     """
@@ -245,7 +247,7 @@ def _unless_with_mfa(
     )
 
 
-def judged(scene: Scene, principal: Principal, answers: Sequence[Answer]) -> Iterator[Finding]:
+def judged(scene: PreflightContext, principal: Principal, answers: Sequence[SimulationResult]) -> Iterator[Finding]:
     """The findings that the simulator's answers come to."""
     told = [answer for answer in answers if not answer.untold]
     yield _simulation(principal, [answer for answer in answers if answer.untold], len(answers))
@@ -256,7 +258,7 @@ def judged(scene: Scene, principal: Principal, answers: Sequence[Answer]) -> Ite
     yield from _not_seen_phases(advisory) if _any(advisory) else _all_seen(advisory, complete)
 
 
-def _simulation(principal: Principal, untold: Sequence[Answer], asked: int) -> Finding:
+def _simulation(principal: Principal, untold: Sequence[SimulationResult], asked: int) -> Finding:
     if untold:
         reasons = "; ".join(_unique(answer.why for answer in untold))
         read = f"{reasons} ({len(untold)} of {asked} questions)" + (f"; {principal.why}" if principal.why else "")
@@ -271,20 +273,20 @@ def _not_simulated(principal: Principal) -> Finding:
     return Finding(SIMULATION, "unknown", principal.why, "a user or a role", "Use an IAM role, or a user.", CALL)
 
 
-def _any(answers: Iterable[Answer]) -> bool:
+def _any(answers: Iterable[SimulationResult]) -> bool:
     return any(answer.effect != "allowed" for answer in answers)
 
 
-def _denied_actions(scene: Scene, answers: Sequence[Answer]) -> Iterator[Finding]:
+def _denied_actions(scene: PreflightContext, answers: Sequence[SimulationResult]) -> Iterator[Finding]:
     """A finding for each action that is denied or may be."""
-    by_action: dict[str, list[Answer]] = defaultdict(list)
+    by_action: dict[str, list[SimulationResult]] = defaultdict(list)
     for answer in answers:
         if answer.effect != "allowed":
             by_action[answer.need.action].append(answer)
     return (_denied(scene, action, found) for action, found in sorted(by_action.items()))
 
 
-def _denied(scene: Scene, action: str, found: Sequence[Answer]) -> Finding:
+def _denied(scene: PreflightContext, action: str, found: Sequence[SimulationResult]) -> Finding:
     denied = [answer for answer in found if answer.effect == "denied"]
     first = min(denied or found, key=lambda answer: answer.by == "scp")  # what is proven goes first
     resources = _unique(answer.need.resource for answer in denied or found)
@@ -311,16 +313,16 @@ def _denied(scene: Scene, action: str, found: Sequence[Answer]) -> Finding:
     return Finding(kind, verdict_on(scene, denied), read, needed, fix, CALL, subject=action, facts=facts, at=at)
 
 
-def _not_seen_phases(answers: Sequence[Answer]) -> Iterator[Finding]:
+def _not_seen_phases(answers: Sequence[SimulationResult]) -> Iterator[Finding]:
     """A finding for each part of the tool that would not see or do something."""
-    by_phase: dict[Phase, list[Answer]] = defaultdict(list)
+    by_phase: dict[Phase, list[SimulationResult]] = defaultdict(list)
     for answer in answers:
         if answer.effect != "allowed":
             by_phase[answer.need.phase].append(answer)
     return (_not_seen(phase, found) for phase, found in by_phase.items())
 
 
-def _not_seen(phase: Phase, found: Sequence[Answer]) -> Finding:
+def _not_seen(phase: Phase, found: Sequence[SimulationResult]) -> Finding:
     denied = [answer for answer in found if answer.effect == "denied"]
     actions = _unique(answer.need.action for answer in denied or found)
     reasons = "; ".join(_unique(answer.why for answer in denied or found))
@@ -332,7 +334,7 @@ def _not_seen(phase: Phase, found: Sequence[Answer]) -> Finding:
     )
 
 
-def _all_allowed(scene: Scene, answers: Sequence[Answer], complete: bool) -> Iterator[Finding]:
+def _all_allowed(scene: PreflightContext, answers: Sequence[SimulationResult], complete: bool) -> Iterator[Finding]:
     """One for all of them; none where IAM did not answer for some."""
     if answers and complete:
         module = scene.stack.terraform.module if scene.stack else None
@@ -340,17 +342,17 @@ def _all_allowed(scene: Scene, answers: Sequence[Answer], complete: bool) -> Ite
         yield Finding(ALLOWED, "pass", f"{_some(answers)}, all allowed{known}", source=CALL, facts=_counts(answers))
 
 
-def _all_seen(answers: Sequence[Answer], complete: bool) -> Iterator[Finding]:
+def _all_seen(answers: Sequence[SimulationResult], complete: bool) -> Iterator[Finding]:
     if answers and complete:
         yield Finding(LOOKING, "pass", f"{_some(answers)}, all allowed", source=CALL, facts=_counts(answers))
 
 
-def _some(answers: Sequence[Answer]) -> str:
+def _some(answers: Sequence[SimulationResult]) -> str:
     counts = _counts(answers)
     return f"{counts['actions']} actions on {counts['resources']} resources"
 
 
-def _counts(answers: Sequence[Answer]) -> Mapping[str, int]:
+def _counts(answers: Sequence[SimulationResult]) -> Mapping[str, int]:
     needs = [answer.need for answer in answers]
     return {"actions": len({need.action for need in needs}), "resources": len({need.resource for need in needs})}
 
@@ -359,7 +361,7 @@ def _unique(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))
 
 
-def _context(scene: Scene, need: Need, partition: str) -> Mapping[str, str]:
+def _context(scene: PreflightContext, need: Need, partition: str) -> Mapping[str, str]:
     """What every request carries, as far as it is known before: IAM is asked in its partition's first region.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
@@ -370,12 +372,12 @@ def _context(scene: Scene, need: Need, partition: str) -> Mapping[str, str]:
     return {"aws:RequestedRegion": region, "aws:SecureTransport": "true"}
 
 
-def _state_region(scene: Scene) -> str:
+def _state_region(scene: PreflightContext) -> str:
     backend = scene.stack.terraform.backend if scene.stack else None
     return backend.region if isinstance(backend, S3Backend) else scene.region
 
 
-def _native_lock(scene: Scene) -> bool:
+def _native_lock(scene: PreflightContext) -> bool:
     try:
         return scene.binary().s3_native_lock
     except GridbyocError:

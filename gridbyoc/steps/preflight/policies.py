@@ -14,7 +14,7 @@ from gridbyoc.stack.model import PolicyStatement, Role
 from gridbyoc.stack.regions import partition_of
 from gridbyoc.stack.rules.role import SUCCESSORS
 from gridbyoc.stack.words import Place, nearest
-from gridbyoc.steps.preflight.model import Check, Finding, Kind, Scene
+from gridbyoc.steps.preflight.model import Check, Finding, Kind, PreflightContext
 from gridbyoc.steps.verdict import Verdict
 from gridbyoc.vendors import VENDORS, facts_of
 
@@ -55,7 +55,7 @@ MISSPELT = 0.95
 """How like a name must be: AmazonSESFullAccess and AmazonSQSFullAccess come to 0.947."""
 
 
-def role_of(scene: Scene) -> Role | None:
+def role_of(scene: PreflightContext) -> Role | None:
     """The role whose policies we know: none without a stack file, none where another module makes it."""
     stack = scene.stack
     return stack.role if stack and stack.terraform.module is None else None
@@ -68,11 +68,11 @@ def policy_arns(role: Role, partition: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name if name.startswith("arn:") else own + name for name in names))
 
 
-def _arns(scene: Scene, role: Role) -> tuple[str, ...]:
+def _arns(scene: PreflightContext, role: Role) -> tuple[str, ...]:
     return policy_arns(role, partition_of(scene.region) or scene.caller().partition)
 
 
-def _managed(scene: Scene) -> Iterator[Finding]:
+def _managed(scene: PreflightContext) -> Iterator[Finding]:
     role = role_of(scene)
     if role is None:
         return
@@ -88,7 +88,7 @@ def _managed(scene: Scene) -> Iterator[Finding]:
         yield Finding(MANAGED, "pass", read, source=READ, facts={"arns": list(arns)})
 
 
-def _boundary(scene: Scene) -> Iterator[Finding]:
+def _boundary(scene: PreflightContext) -> Iterator[Finding]:
     role = role_of(scene)
     if role is None:
         return
@@ -141,7 +141,7 @@ def _unread(policy: ManagedPolicy, kind: Kind) -> Finding:
     return Finding(kind, "unknown", policy.unread, fix=fix, source=READ, subject=policy.name)
 
 
-def _count(scene: Scene) -> Iterator[Finding]:
+def _count(scene: PreflightContext) -> Iterator[Finding]:
     role = role_of(scene)
     if role is None:
         return
@@ -157,7 +157,7 @@ def _count(scene: Scene) -> Iterator[Finding]:
     yield Finding(COUNT, "pass" if count <= limit else "fail", read, f"at most {limit}", fix, source, facts=facts)
 
 
-def _size(scene: Scene) -> Iterator[Finding]:
+def _size(scene: PreflightContext) -> Iterator[Finding]:
     role = role_of(scene)
     if role is None:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gridbyoc.stack.service_quotas import ON_DEMAND, SPOT, quota_by_code
-from gridbyoc.steps.preflight.model import Check, Finding, Kind, Scene
+from gridbyoc.steps.preflight.model import Check, Finding, Kind, PreflightContext
 from gridbyoc.steps.quotas.review import (
     NO_QUOTA,
     QuotaRow,
@@ -94,7 +94,7 @@ BY_CODE = {
 KINDS = (*VCPUS.values(), *BY_CODE.values())
 
 
-def _look(scene: Scene) -> Iterator[Finding]:
+def _look(scene: PreflightContext) -> Iterator[Finding]:
     rows = quota_rows(scene)
     if all(row.limit is None and row.in_use is None for row in rows):
         scene.caller()  # where there are no credentials, that is what there is to say

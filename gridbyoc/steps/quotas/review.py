@@ -15,7 +15,7 @@ from gridbyoc.stack.model import ClusterSpec, DialectName, InstanceType, Role, S
 from gridbyoc.stack.service_quotas import ON_DEMAND, SPOT, QuotaCode, console_link, quota_by_code, vcpu_quota
 from gridbyoc.stack.words import minute
 from gridbyoc.steps.background import Background
-from gridbyoc.steps.preflight.model import Scene
+from gridbyoc.steps.preflight.model import PreflightContext
 from gridbyoc.steps.verdict import Verdict
 from gridbyoc.vendors import facts_of
 
@@ -44,7 +44,7 @@ OFFERED = "`gridbyoc doctor --only offerings` names types that can be had."
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class QuotaNeed:
     """What must be free of a quota. ``words`` say what for; ``soft`` is a need whose shortage only warns.
 
     ``unsure`` says why it may be more than ``headroom``, which is then the least it can be; ``advice`` what to do then.
@@ -57,7 +57,7 @@ class Need:
     advice: str = ""
 
 
-NOTHING = Need()
+NOTHING = QuotaNeed()
 
 
 def types_of(spec: ClusterSpec, dialect: DialectName) -> tuple[InstanceType, ...]:
@@ -73,7 +73,7 @@ def quotas_of(types: Iterable[str]) -> tuple[QuotaCode, ...]:
     return (*(quota_by_code(code) for code in FIXED), *dict.fromkeys(quota for quota in named if quota))
 
 
-def fixed_needs(clusters: Sequence[ClusterSpec], dialect: DialectName, has_role: bool | None) -> dict[str, Need]:
+def fixed_needs(clusters: Sequence[ClusterSpec], dialect: DialectName, has_role: bool | None) -> dict[str, QuotaNeed]:
     """Of the quotas in ``FIXED``, for ``clusters``, none of which stands yet.
 
     ``has_role`` ``False``: the stack's role is to be made, too (the guide's 15 hold it); ``None``: that is not known,
@@ -81,24 +81,24 @@ def fixed_needs(clusters: Sequence[ClusterSpec], dialect: DialectName, has_role:
     """
     count = len(clusters)
     needs = {
-        code: Need(each * count, f"{each * count} for {_clusters(count)}")
+        code: QuotaNeed(each * count, f"{each * count} for {_clusters(count)}")
         for code, each in PER_CLUSTER.items()
         if count
     }
     groups = sum(len(types_of(spec, dialect)) * len(MARKETS) for spec in clusters)
     if groups:
-        needs[GROUPS] = Need(groups, f"one for each instance type and market of {_clusters(count)}", soft=True)
+        needs[GROUPS] = QuotaNeed(groups, f"one for each instance type and market of {_clusters(count)}", soft=True)
     if not count and has_role is not True:
-        role = Need(1, "the stack's role", soft=has_role is None)
+        role = QuotaNeed(1, "the stack's role", soft=has_role is None)
         needs |= {ROLES: role, POLICIES: role}
     return needs
 
 
-def per_role_need(role: Role, has_role: bool | None) -> Need:
+def per_role_need(role: Role, has_role: bool | None) -> QuotaNeed:
     """How many managed policies the stack's role is given: those listed, and its own."""
     if has_role:
         return NOTHING
-    return Need(
+    return QuotaNeed(
         len(managed_policies_of(role)) + bool(statements_of(role)),
         "the policies of the stack's role",
         soft=has_role is None,
@@ -107,14 +107,14 @@ def per_role_need(role: Role, has_role: bool | None) -> Need:
 
 def vcpu_needs(
     clusters: Sequence[ClusterSpec], dialect: DialectName, vcpus: Mapping[str, int] | None, why: str = ""
-) -> dict[str, Need]:
+) -> dict[str, QuotaNeed]:
     """By quota code. Each cluster must be able to start the largest of its types in every family group and market.
 
     On-demand, what it keeps running (``overprovisioned_ondemand_count``) comes on top. Without ``vcpus`` one vCPU is
     the least there can be, and ``why`` says why they are not known. A cluster that names no types works without some of
     the control plane's own: these needs are soft.
     """
-    parts: dict[str, list[Need]] = {}
+    parts: dict[str, list[QuotaNeed]] = {}
     for spec in clusters:
         for market in MARKETS:
             for code, types in _by_quota(types_of(spec, dialect), market).items():
@@ -133,25 +133,25 @@ def _by_quota(types: Iterable[InstanceType], market: str) -> dict[str, list[Inst
     return found
 
 
-def _cluster_need(types: Sequence[InstanceType], market: str, vcpus: Mapping[str, int] | None, why: str) -> Need:
+def _cluster_need(types: Sequence[InstanceType], market: str, vcpus: Mapping[str, int] | None, why: str) -> QuotaNeed:
     names = ", ".join(item.name for item in types)
     if vcpus is None:
-        return Need(1, names, unsure=f"The vCPUs of {names} could not be read: {why}")
+        return QuotaNeed(1, names, unsure=f"The vCPUs of {names} could not be read: {why}")
     offered = [item for item in types if item.name in vcpus]
     if not offered:
-        return Need(0, names, unsure=f"The region does not offer {names}.", advice=OFFERED)
+        return QuotaNeed(0, names, unsure=f"The region does not offer {names}.", advice=OFFERED)
     largest = max(offered, key=lambda item: vcpus[item.name])
     kept = [item for item in offered if item.overprovisioned_ondemand_count and market == ON_DEMAND]
     more = sum(item.overprovisioned_ondemand_count * vcpus[item.name] for item in kept)
     words = [f"{largest.name} {vcpus[largest.name]}"]
     words += [f"{item.overprovisioned_ondemand_count} {item.name} kept running" for item in kept]
-    return Need(vcpus[largest.name] + more, ", ".join(words))
+    return QuotaNeed(vcpus[largest.name] + more, ", ".join(words))
 
 
-def _sum(every: Sequence[Need]) -> Need:
+def _sum(every: Sequence[QuotaNeed]) -> QuotaNeed:
     """Of what clusters name, all of it; what is soft counts where nothing else does."""
     needs = [need for need in every if not need.soft] or every
-    return Need(
+    return QuotaNeed(
         sum(need.headroom for need in needs),
         ", ".join(dict.fromkeys(need.words for need in needs)) + (f", {len(needs)} clusters" if len(needs) > 1 else ""),
         soft=all(need.soft for need in needs),
@@ -187,7 +187,7 @@ class QuotaRow:
     """
 
     reading: QuotaReading
-    need: Need
+    need: QuotaNeed
     needed: int | None
     verdict: Verdict
     why: str = ""
@@ -240,12 +240,12 @@ def whole(value: float) -> int | float:
     return int(value) if float(value).is_integer() else value
 
 
-def review(account: AccountQuotas, needs: Mapping[str, Need]) -> tuple[QuotaRow, ...]:
+def review(account: AccountQuotas, needs: Mapping[str, QuotaNeed]) -> tuple[QuotaRow, ...]:
     """A row for each reading, in their order; what nothing is needed of passes."""
     return tuple(_renamed(_row(reading, needs.get(code, NOTHING))) for code, reading in account.readings.items())
 
 
-def _row(reading: QuotaReading, need: Need) -> QuotaRow:
+def _row(reading: QuotaReading, need: QuotaNeed) -> QuotaRow:
     limit, use = reading.limit.value, reading.use
     needed = None if use.value is None else use.value + need.headroom
     if not need.headroom:
@@ -271,7 +271,7 @@ def _renamed(row: QuotaRow) -> QuotaRow:
     return replace(row, verdict="warn" if row.verdict == "pass" else row.verdict, why=f"{row.why} {why}".strip())
 
 
-def quota_rows(scene: Scene) -> tuple[QuotaRow, ...]:
+def quota_rows(scene: PreflightContext) -> tuple[QuotaRow, ...]:
     """A row for every quota that the scene's clusters run into; raises only where there are no AWS credentials.
 
     Without a stack file nothing is needed: the rows tell what there is, for the instance types of a starter.
@@ -287,7 +287,7 @@ def quota_rows(scene: Scene) -> tuple[QuotaRow, ...]:
     return _with_pending(session, (_spot_alone(row, rows, names) for row in rows))
 
 
-def _needs(scene: Scene, stack: Stack, account: AccountQuotas) -> dict[str, Need]:
+def _needs(scene: PreflightContext, stack: Stack, account: AccountQuotas) -> dict[str, QuotaNeed]:
     """By quota code. Where a cluster may stand already that the control plane cannot be asked about, all is soft.
 
     Without a role of the stack none can.
@@ -312,7 +312,7 @@ def _spot_alone(row: QuotaRow, rows: Iterable[QuotaRow], names: Iterable[str]) -
     return replace(row, verdict="warn", why=f"{row.why} Such machines start on demand, and not as spot.".strip())
 
 
-def wanted_types(scene: Scene) -> tuple[str, ...]:
+def wanted_types(scene: PreflightContext) -> tuple[str, ...]:
     """The instance types of every cluster of the scene, each once."""
     if scene.stack is None:
         return INSTANCE_TYPES
@@ -320,7 +320,7 @@ def wanted_types(scene: Scene) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.name for spec in scene.wanted for item in types_of(spec, dialect)))
 
 
-def without_quota(scene: Scene) -> tuple[tuple[str, str], ...]:
+def without_quota(scene: PreflightContext) -> tuple[tuple[str, str], ...]:
     """The instance types of the stack file that AWS names no vCPU quota for, each with the market."""
     names = wanted_types(scene) if scene.stack else ()
     return tuple((name, market) for name in names for market in MARKETS if vcpu_quota(name, market) is None)

@@ -17,7 +17,7 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.changes import standing_cost
 from gridbyoc.steps.destroy import protection
 from gridbyoc.steps.plan import Plan
-from gridbyoc.steps.prepare import Site
+from gridbyoc.steps.prepare import PreparedStack
 from gridbyoc.steps.review.permissions import (
     NO_DOCUMENTS,
     Documents,
@@ -180,14 +180,14 @@ class Review:
     trust: tuple[RoleSentence, ...] = ()
 
 
-def review_of(run: Run, site: Site, plan: Plan, warnings: Sequence[str] = ()) -> Review:
+def review_of(run: Run, site: PreparedStack, plan: Plan, warnings: Sequence[str] = ()) -> Review:
     """The review of a plan that was just made; its saved plan is read once more where anything would change."""
     shown = site.runner.show(plan.saved) if plan.saved and plan.has_changes else {}
     found = review(run.stack, plan, shown, warnings, _documents(site, attached_arns(shown)))
     return replace(found, protected=protection(run) if plan.destroys else "")
 
 
-def _documents(site: Site, arns: tuple[str, ...]) -> Documents:
+def _documents(site: PreparedStack, arns: tuple[str, ...]) -> Documents:
     """What these managed policies say; a review does without those that cannot be read, and says so."""
     try:
         read = read_managed(site.preflight.session, arns)

@@ -11,13 +11,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from gridbyoc.aws.stray import STACK_TAG, Sought, policy_tags, stray_roles
+from gridbyoc.aws.orphans import STACK_TAG, OrphanQuery, policy_tags, stray_roles
 from gridbyoc.errors import TerraformError
 from gridbyoc.stack.defaults import NAME_PREFIX
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.events import Note
 from gridbyoc.steps.journal import cut_off_since, read_journal
-from gridbyoc.steps.prepare import MODULE, Site
+from gridbyoc.steps.prepare import MODULE, PreparedStack
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import snapshot_of
 
@@ -27,7 +27,7 @@ SKEW = timedelta(minutes=5)
 """By how much our clock may be ahead of AWS's: signed requests bear no more."""
 
 
-def adopt_strays(run: Run, site: Site) -> Site:
+def import_orphans(run: Run, site: PreparedStack) -> PreparedStack:
     """Import the role, and its policy, where AWS has them and the state has not; the site as it is then.
 
     Where nothing was to be imported, it is ``site`` itself.
@@ -52,7 +52,7 @@ def adopt_strays(run: Run, site: Site) -> Site:
     return replace(site, fresh=False) if _adopt_policy(run, site, state) else site
 
 
-def _stray_role(run: Run, site: Site, sought: Sought) -> str | None:
+def _stray_role(run: Run, site: PreparedStack, sought: OrphanQuery) -> str | None:
     if sought.external_id is None and sought.since is None:
         return None
     found = stray_roles(site.preflight.session, sought)
@@ -62,7 +62,7 @@ def _stray_role(run: Run, site: Site, sought: Sought) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _adopt_policy(run: Run, site: Site, state: Mapping[str, Any]) -> bool:
+def _adopt_policy(run: Run, site: PreparedStack, state: Mapping[str, Any]) -> bool:
     """The policy is called like the role and has its path, so that one ARN follows from the other."""
     role_arn = _attributes(state, "aws_iam_role").get("arn")
     if not role_arn or POLICY in _addresses(state) or run.stack.role.statements == ():
@@ -75,7 +75,7 @@ def _adopt_policy(run: Run, site: Site, state: Mapping[str, Any]) -> bool:
     return True
 
 
-def _import(run: Run, site: Site, address: str, ident: str) -> None:
+def _import(run: Run, site: PreparedStack, address: str, ident: str) -> None:
     run.outside.emit(Note(f"{ident} was left by a run that was cut off: it is taken into the state.", "warning"))
     with run.effect("import", address=address, ident=ident):
         try:
@@ -86,7 +86,7 @@ def _import(run: Run, site: Site, address: str, ident: str) -> None:
                 raise
 
 
-def _sought(run: Run, site: Site, state: Mapping[str, Any], cut_off: datetime | None) -> Sought:
+def _sought(run: Run, site: PreparedStack, state: Mapping[str, Any], cut_off: datetime | None) -> OrphanQuery:
     """A role that is being replaced is known to the state under another address."""
     role = run.stack.role
     known = (
@@ -95,7 +95,7 @@ def _sought(run: Run, site: Site, state: Mapping[str, Any], cut_off: datetime | 
         for each in resource.get("instances") or []
         if resource.get("type") == "aws_iam_role"
     )
-    return Sought(
+    return OrphanQuery(
         stack=run.stack.name,
         path=role.path or "/",
         name=role.name,

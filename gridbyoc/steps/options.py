@@ -24,10 +24,10 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class BootstrapOptions:
     """What is not always wanted. ``edit``: each new cluster's request goes through it. ``rollback``: where the control
     plane refuses for good, what this run created is destroyed again. ``new_role``: the role itself is replaced.
-    ``needs_role``: refuse where there is no role yet. ``approved`` is called once the plan is, before it is applied.
+    ``needs_role``: refuse where there is no role yet. ``on_approved`` is called once the plan is, before it is applied.
     ``only_planned``: nothing is planned and applied beyond what was shown, such as the end of a rotation.
     """
 
@@ -35,10 +35,10 @@ class Wishes:
     rollback: bool = False
     new_role: bool = False
     needs_role: bool = False
-    approved: Callable[[], None] | None = None
+    on_approved: Callable[[], None] | None = None
     only_planned: bool = False
 
     @property
     def nothing_new(self) -> bool:
         """Whether a stack that is as its file asks needs nothing done."""
-        return not self.new_role and not self.needs_role and self.approved is None
+        return not self.new_role and not self.needs_role and self.on_approved is None

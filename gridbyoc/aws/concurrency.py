@@ -15,7 +15,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-class Answer(Generic[T]):
+class PendingAnswer(Generic[T]):
     """What a call will have given."""
 
     def __init__(self, work: Callable[[], T], turn: threading.Semaphore) -> None:
@@ -47,14 +47,14 @@ class Readers:
     def __init__(self, at_once: int) -> None:
         self._turn = threading.Semaphore(at_once)
 
-    def submit(self, work: Callable[[], T]) -> Answer[T]:
+    def submit(self, work: Callable[[], T]) -> PendingAnswer[T]:
         """Begin, as soon as it is the call's turn."""
-        return Answer(work, self._turn)
+        return PendingAnswer(work, self._turn)
 
     def map(self, work: Callable[[U], T], items: Iterable[U]) -> list[T]:
         """Do it for each of them, and wait; results in their order, or the first exception."""
         return [answer.result() for answer in self.submit_all(work, items)]
 
-    def submit_all(self, work: Callable[[U], T], items: Iterable[U]) -> list[Answer[T]]:
+    def submit_all(self, work: Callable[[U], T], items: Iterable[U]) -> list[PendingAnswer[T]]:
         """Begin to do it for each of them, each as soon as it is its turn."""
         return [self.submit(partial(work, item)) for item in items]

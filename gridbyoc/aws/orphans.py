@@ -21,7 +21,7 @@ STACK_TAG = "gridbyoc:stack"
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class OrphanQuery:
     """How a stray role is known: called ``name``, else anything that starts with ``prefix``, and not one of ``known``.
 
     It is the stack's if its trust policy names ``external_id``, which was made by chance and nobody else knows; or if
@@ -38,7 +38,7 @@ class Sought:
     used: frozenset[str] = frozenset()
 
 
-def stray_roles(session: AwsSession, sought: Sought) -> tuple[str, ...]:
+def stray_roles(session: AwsSession, sought: OrphanQuery) -> tuple[str, ...]:
     """The names of the roles that are meant (``iam:GetRole``, ``iam:ListRoles``, ``iam:ListRoleTags``).
 
     One that names the id settles it alone. Empty where there is none, or the caller may not look. Raises ``AwsError``
@@ -69,7 +69,7 @@ def policy_tags(session: AwsSession, arn: str) -> dict[str, str] | None:
             raise
 
 
-def _called(iam: IAMClient, sought: Sought) -> Iterator[Any]:
+def _called(iam: IAMClient, sought: OrphanQuery) -> Iterator[Any]:
     if sought.name:
         yield iam.get_role(RoleName=sought.name)["Role"]
         return
@@ -77,7 +77,7 @@ def _called(iam: IAMClient, sought: Sought) -> Iterator[Any]:
         yield from (role for role in page["Roles"] if role["RoleName"].startswith(sought.prefix))
 
 
-def _made_since(iam: IAMClient, role: Any, sought: Sought) -> bool:  # noqa: ANN401 - botocore's two kinds of role
+def _made_since(iam: IAMClient, role: Any, sought: OrphanQuery) -> bool:  # noqa: ANN401 - botocore's two kinds of role
     if sought.since is None or role["CreateDate"] < sought.since or role["RoleName"] in sought.used:
         return False
     return _tags(iam.list_role_tags(RoleName=role["RoleName"])["Tags"]).get(STACK_TAG) == sought.stack

@@ -16,7 +16,7 @@ from gridbyoc.errors import GridbyocError
 from gridbyoc.render import standing_ids
 from gridbyoc.stack.secret import Secret
 from gridbyoc.steps.lock import holder_of
-from gridbyoc.steps.prepare import PREVIOUS_MODULE, Site
+from gridbyoc.steps.prepare import PREVIOUS_MODULE, PreparedStack
 from gridbyoc.steps.run import Run
 from gridbyoc.terraform import Runner, module_in
 
@@ -37,7 +37,9 @@ def hide_their_id(clusters: Iterable[Cluster], roles: Collection[str]) -> tuple[
     return tuple(cluster.name for cluster in live if cluster.external_id is None)
 
 
-def ids_to_keep(site: Site, grant: Grant | None, clusters: Collection[Cluster]) -> tuple[Secret, ...]:
+def external_ids_to_accept(
+    site: PreparedStack, grant: Grant | None, clusters: Collection[Cluster]
+) -> tuple[Secret, ...]:
     """What the role must go on to accept: ids that these clusters hold and that it accepts already.
 
     An id other than the state's own must stand in the live trust policy, so that nobody who can write to the control
