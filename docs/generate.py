@@ -16,10 +16,10 @@ from gridbyoc.aws.permissions import PHASES, needs_of
 from gridbyoc.cli.explain import of_error
 from gridbyoc.cli.main import cli
 from gridbyoc.errors.cards import CARDS
+from gridbyoc.operations.preflight.catalogue import CHECKS, KINDS
+from gridbyoc.operations.verify import QUESTIONS
 from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, render_pipeline
 from gridbyoc.stack.model import Aws, ControlPlane, Role, S3Backend, Stack, TerraformSettings
-from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
-from gridbyoc.steps.verify import QUESTIONS
 
 ROOT = Path(gridbyoc.__file__).parent.parent
 

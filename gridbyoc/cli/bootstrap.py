@@ -14,11 +14,11 @@ from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
 from gridbyoc.cli.running import brief_option, choices_options, open_run, preflight_options
 
 if TYPE_CHECKING:
+    from gridbyoc.operations.options import BootstrapOptions, EditBody
+    from gridbyoc.operations.report import Report
+    from gridbyoc.operations.review.review import Review
+    from gridbyoc.operations.run import Checks, Choices
     from gridbyoc.stack.model import Stack
-    from gridbyoc.steps.options import BootstrapOptions, EditBody
-    from gridbyoc.steps.report import Report
-    from gridbyoc.steps.review.review import Review
-    from gridbyoc.steps.run import Checks, Choices
 
 
 class Yes(NamedTuple):
@@ -60,7 +60,7 @@ def bootstrap(
     sides and the file are as the last run left them, it is done in about a second. STACK_FILE is $GRIDBYOC_STACK or
     gridbyoc.yaml where none is given; - reads standard input.
     """
-    from gridbyoc.steps.options import BootstrapOptions
+    from gridbyoc.operations.options import BootstrapOptions
 
     editor = _editor(app) if edit_before_creation else None
     choices = replace(choices, checks=checks, refresh=refresh)
@@ -82,11 +82,11 @@ def carry_out(
     verb: str = "bootstrap",
 ) -> None:
     """Run a bootstrap of ``stack_file`` (as ``alter`` makes it) under its lock, as ``verb``, and show its report."""
-    from gridbyoc.steps.options import Approval
+    from gridbyoc.operations.options import Approval
 
     approval = Approval(yes.create_and_change, yes.destroy, lambda review: ask(app, review, brief=brief))
     with open_run(app, stack_file, overrides, verb, choices) as run:
-        from gridbyoc.steps.bootstrap import bootstrap as run_bootstrap
+        from gridbyoc.operations.bootstrap import bootstrap as run_bootstrap
 
         altered = replace(run, stack=alter(run.stack)) if alter else run
         report = run_bootstrap(altered, approval, wishes)

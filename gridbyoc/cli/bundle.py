@@ -18,8 +18,8 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, BundleKeyError, FileError
 
 if TYPE_CHECKING:
     from gridbyoc.cli.reporting import Reporting
+    from gridbyoc.operations.run import Checks, Choices
     from gridbyoc.stack.secret import Secret
-    from gridbyoc.steps.run import Checks, Choices
 
 LARGEST = 256 * 1024 * 1024
 """Bytes: more is not read, whatever it is."""
@@ -52,10 +52,10 @@ def apply(
     Where anything has moved since (stack file, module, state, clusters, account, tool), nothing is done: status 9, and
     a line for each difference. GRIDBYOC_BUNDLE_KEY is the key of an encrypted bundle.
     """
-    from gridbyoc.steps.bundle.apply import apply_bundle
-    from gridbyoc.steps.bundle.file import bundle_key
-    from gridbyoc.steps.bundle.make import read_bundle
-    from gridbyoc.steps.options import Approval
+    from gridbyoc.operations.bundle.apply import apply_bundle
+    from gridbyoc.operations.bundle.file import bundle_key
+    from gridbyoc.operations.bundle.make import read_bundle
+    from gridbyoc.operations.options import Approval
 
     bundle = read_bundle(read_file(app, file), bundle_key(app.environ))
     approval = Approval(yes, yes_destroy, lambda review: ask(app, review, brief=brief))
@@ -81,8 +81,8 @@ def show(app: App, file: str) -> None:
 
     What it says is only believed by `apply`, which has the key to tell whether the bundle was tampered with.
     """
+    from gridbyoc.operations.bundle.file import read_header
     from gridbyoc.show.bundle import bundle_lines, bundle_object
-    from gridbyoc.steps.bundle.file import read_header
 
     header = read_header(read_file(app, file))
     if app.json:
@@ -111,7 +111,7 @@ def key_for(app: App, *, unencrypted: bool) -> Secret | None:
 
     A saved plan holds the external id and every variable in clear.
     """
-    from gridbyoc.steps.bundle.file import KEY_VARIABLE, bundle_key
+    from gridbyoc.operations.bundle.file import KEY_VARIABLE, bundle_key
 
     key = bundle_key(app.environ)
     if key is None and not unencrypted:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from gridbyoc.control_plane.edit import Edited
     from gridbyoc.control_plane.model import Cluster, Created, Grant, Registrar
     from gridbyoc.control_plane.wait import Target
+    from gridbyoc.operations.clusters import Draft, FileChange
+    from gridbyoc.operations.run import Choices
     from gridbyoc.stack.model import ClusterSpec, ControlPlane, DialectName, Stack
     from gridbyoc.stack.secret import Secret
-    from gridbyoc.steps.clusters import Draft, FileChange
-    from gridbyoc.steps.run import Choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ def _refuse_blind(app: App, *, yes: bool) -> None:
 
 
 def _subject(app: App, name: str, stack_file: str | None, url: str | None, dialect: DialectName | None) -> Subject:
+    from gridbyoc.operations.clusters import open_draft
     from gridbyoc.stack.model import ControlPlane
-    from gridbyoc.steps.clusters import open_draft
 
     found = default_stack_file(app, stack_file)
     stack: Stack | None = load_stack(app, found) if found else None
@@ -150,8 +150,8 @@ def _edited(app: App, subject: Subject) -> Edited:
 
 def _file_change(app: App, subject: Subject, edited: Edited) -> FileChange | None:
     """What the stack file becomes; ``None`` where what was edited has no place in it."""
+    from gridbyoc.operations.clusters import file_change
     from gridbyoc.stack.load import load
-    from gridbyoc.steps.clusters import file_change
 
     stack = subject.stack
     if stack is None or stack.file is None:
@@ -167,7 +167,7 @@ def _file_change(app: App, subject: Subject, edited: Edited) -> FileChange | Non
 
 
 def _ask(app: App, subject: Subject, edited: Edited, change: FileChange | None, *, yes: bool) -> None:
-    from gridbyoc.steps.clusters import cost_after
+    from gridbyoc.operations.clusters import cost_after
 
     cost = cost_after(subject.draft.cluster, subject.draft.after(edited), subject.plane.type)
     if cost:
@@ -179,8 +179,8 @@ def _ask(app: App, subject: Subject, edited: Edited, change: FileChange | None, 
 
 def _carry_out(app: App, subject: Subject, edited: Edited, change: FileChange | None, url: str | None) -> Cluster:
     """The cluster first: what the control plane refuses is not written. Under the lock of the stack that lists it."""
-    from gridbyoc.steps.clusters import unchanged_since
-    from gridbyoc.steps.run import Choices
+    from gridbyoc.operations.clusters import unchanged_since
+    from gridbyoc.operations.run import Choices
 
     registrar, stack = subject.registrar, subject.stack
     if stack is None or stack.file is None or subject.spec is None:
@@ -197,8 +197,8 @@ def _carry_out(app: App, subject: Subject, edited: Edited, change: FileChange | 
 
 
 def _tell(app: App, cluster: Cluster, edited: Edited, change: FileChange | None) -> None:
+    from gridbyoc.operations.report import cluster_object
     from gridbyoc.stack.words import counted
-    from gridbyoc.steps.report import cluster_object
 
     changes = [{"field": each.field, "before": each.before, "after": each.after} for each in edited.changes]
     if app.json:
@@ -236,7 +236,7 @@ def clusters() -> None:
 @pass_app
 def list_(app: App, stack_file: str | None, url: str | None, dialect: DialectName | None) -> None:
     """Show every cluster that is not deleted: id, name, type, status, created (UTC)."""
-    from gridbyoc.steps.report import cluster_object
+    from gridbyoc.operations.report import cluster_object
 
     found = registrar_of(app, plane_of(app, stack_file, dialect), url).list()
     if app.json:
@@ -316,7 +316,7 @@ def create(app: App, name: str, stack_file: str | None, edit_before_creation: bo
     a cluster of that name and role is left as it is.
     """
     from gridbyoc.cli.editing import edit_request
-    from gridbyoc.steps.clusters import create_cluster
+    from gridbyoc.operations.clusters import create_cluster
 
     editor = (lambda _spec, body: edit_request(app, body)) if edit_before_creation else None
     found = default_stack_file(app, stack_file) or "gridbyoc.yaml"
@@ -331,7 +331,7 @@ def create(app: App, name: str, stack_file: str | None, edit_before_creation: bo
 
 def show_cluster(app: App, cluster: Cluster, *, one_line: bool = False) -> None:
     """A cluster as a JSON object (on ``one_line`` after events), or field by field; the external id stays masked."""
-    from gridbyoc.steps.report import cluster_object
+    from gridbyoc.operations.report import cluster_object
 
     fields = cluster_object(cluster)
     if app.json and one_line:

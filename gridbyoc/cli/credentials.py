@@ -20,8 +20,8 @@ from gridbyoc.stack.words import minute
 if TYPE_CHECKING:
     from gridbyoc.aws import AwsSession, Caller
     from gridbyoc.aws.credential_source import CredentialSource
+    from gridbyoc.operations.credentials import Found, UserArguments, UserDeletion
     from gridbyoc.stack.model import Stack
-    from gridbyoc.steps.credentials import Found, UserArguments, UserDeletion
 
 
 USES = ("all", "plan", "bootstrap", "destroy", "doctor", "verify", "leftovers", "state-init")
@@ -102,8 +102,8 @@ def create_user(
     you can have them: `aws configure sso`, or a role.
     """
     from gridbyoc.aws.profile_file import readable_by_others
-    from gridbyoc.steps.credentials import create_user as create
-    from gridbyoc.steps.credentials import wanted_of
+    from gridbyoc.operations.credentials import create_user as create
+    from gridbyoc.operations.credentials import wanted_of
 
     asked = _asked(name, options)
     session, stack, caller = _account(app, stack_file, profile, asked)
@@ -143,7 +143,7 @@ def delete_user(
 
     Only what carries gridbyoc's tag is touched. Killed anywhere, run it again.
     """
-    from gridbyoc.steps.credentials import delete_user as delete
+    from gridbyoc.operations.credentials import delete_user as delete
 
     asked = _asked(name, options)
     session, _, caller = _account(app, stack_file, profile, asked)
@@ -178,7 +178,7 @@ def _account(
     app: App, stack_file: str | None, profile: str | None, asked: UserArguments
 ) -> tuple[AwsSession, Stack | None, Caller]:
     from gridbyoc.aws import caller_identity, guard_account
-    from gridbyoc.steps.credentials import check
+    from gridbyoc.operations.credentials import check
 
     session, stack = _session(app, stack_file, profile, asked.profile_name)
     check(asked, session.region)
@@ -188,7 +188,7 @@ def _account(
 
 
 def _asked(name: str, options: Mapping[str, Any]) -> UserArguments:
-    from gridbyoc.steps.credentials import UserArguments
+    from gridbyoc.operations.credentials import UserArguments
 
     uses, full_access = options.get("uses", ()), options.get("iam_full_access", False)
     if uses and full_access:

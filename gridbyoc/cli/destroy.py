@@ -12,8 +12,8 @@ from gridbyoc.cli.running import choices_options, open_run
 from gridbyoc.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.destroy import Destroyed, DestroyPlan
-    from gridbyoc.steps.run import Choices
+    from gridbyoc.operations.destroy import Destroyed, DestroyPlan
+    from gridbyoc.operations.run import Choices
 
 
 @command("destroy")
@@ -32,7 +32,7 @@ def destroy(
     --delete-data. On a terminal, it asks for the stack's name. Ends with status 7 while anything of a cluster is left
     in AWS.
     """
-    from gridbyoc.steps.destroy import destroy as run_destroy
+    from gridbyoc.operations.destroy import destroy as run_destroy
 
     with open_run(app, stack_file, overrides, "destroy", choices) as run:
         name = run.stack.name

@@ -15,7 +15,7 @@ from gridbyoc.errors import ExitStatus
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gridbyoc.steps.preflight.model import Finding
+    from gridbyoc.operations.preflight.model import Finding
 
 
 @command("doctor", formats=("table", "json", "markdown"))
@@ -44,8 +44,8 @@ def doctor(
 
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
-    from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
-    from gridbyoc.steps.preflight.examine import blocks, examine, selection
+    from gridbyoc.operations.preflight.catalogue import CHECKS, KINDS
+    from gridbyoc.operations.preflight.examine import blocks, examine, selection
 
     wanted = selection(KINDS, only, skip)
     scene = open_scene(app, stack_file, url=url, terraform_bin=terraform_bin)

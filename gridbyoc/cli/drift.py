@@ -23,9 +23,9 @@ def drift(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin: 
 
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
+    from gridbyoc.operations.drift import find_drift
+    from gridbyoc.operations.run import Choices
     from gridbyoc.show.drift import drift_lines, drift_markdown, drift_object, drift_rows
-    from gridbyoc.steps.drift import find_drift
-    from gridbyoc.steps.run import Choices
 
     with open_run(app, stack_file, overrides, "drift", Choices(terraform_bin, url), lock=False) as run:
         found = find_drift(run)

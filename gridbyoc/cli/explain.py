@@ -18,9 +18,9 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, pass_app
 from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError, UsageError
 from gridbyoc.errors.cards import CARDS, KnownFailure
-from gridbyoc.steps.preflight.catalogue import KINDS
-from gridbyoc.steps.preflight.model import Kind
-from gridbyoc.steps.verify import QUESTIONS, Question
+from gridbyoc.operations.preflight.catalogue import KINDS
+from gridbyoc.operations.preflight.model import Kind
+from gridbyoc.operations.verify import QUESTIONS, Question
 
 
 @command("explain", formats=("text", "json"))

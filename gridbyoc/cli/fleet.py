@@ -15,8 +15,8 @@ from gridbyoc.cli.options import Command, Group, command, pass_app
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.fleet.model import Member, Verb
-    from gridbyoc.steps.fleet.run import FleetOptions, FleetReport
+    from gridbyoc.operations.fleet.model import Member, Verb
+    from gridbyoc.operations.fleet.run import FleetOptions, FleetReport
 
 
 @command("matrix", short_help="Write the shards of a CI engine's matrix.")
@@ -50,9 +50,9 @@ def matrix(
     A stack has changed where its file, a base that it extends, or a file of its module has, in the working tree as in
     commits. Stack files that were deleted are told on stderr: nothing is destroyed for them.
     """
+    from gridbyoc.operations.fleet.matrix import Since, make_matrix
     from gridbyoc.show.fleet import matrix_text
     from gridbyoc.stack.words import escaped
-    from gridbyoc.steps.fleet.matrix import Since, make_matrix
 
     if untracked and since is None:
         raise UsageError("--untracked needs --since.", fix="Give both, or none of them.", rerun=SAFE_NOTHING_DONE)
@@ -132,7 +132,7 @@ def _command(verb: str) -> click.Command:
 
 
 def _wanted(verb: str, options: tuple[str, ...], given: Mapping[str, Any]) -> FleetOptions:
-    from gridbyoc.steps.fleet.run import FleetOptions
+    from gridbyoc.operations.fleet.run import FleetOptions
 
     return FleetOptions(
         _verb(verb),
@@ -149,7 +149,7 @@ def _wanted(verb: str, options: tuple[str, ...], given: Mapping[str, Any]) -> Fl
 def _verb(verb: str) -> Verb:
     from typing import get_args
 
-    from gridbyoc.steps.fleet.model import Verb as Verbs
+    from gridbyoc.operations.fleet.model import Verb as Verbs
 
     found: Verb = next(each for each in get_args(Verbs) if each == verb)
     return found
@@ -223,9 +223,9 @@ def _run(app: App, paths: tuple[str, ...], wanted: FleetOptions) -> int:
     import time
 
     from gridbyoc.cli.running import now
+    from gridbyoc.operations.fleet.find import find_members
+    from gridbyoc.operations.fleet.run import Surroundings, carry_out
     from gridbyoc.show.fleet import fleet_view
-    from gridbyoc.steps.fleet.find import find_members
-    from gridbyoc.steps.fleet.run import Surroundings, carry_out
 
     members = find_members(paths or (".",), app.cwd, environ=app.environ)
     if wanted.verb == "destroy" and _YES_DESTROY not in wanted.options:

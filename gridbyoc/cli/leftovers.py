@@ -15,8 +15,8 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, ExitStatus
 
 if TYPE_CHECKING:
     from gridbyoc.aws.leftovers import Leftover, Patience
-    from gridbyoc.steps.leftovers import Found, LeftoversRequest
-    from gridbyoc.steps.run import Run
+    from gridbyoc.operations.leftovers import Found, LeftoversRequest
+    from gridbyoc.operations.run import Run
 
 
 @command("leftovers")
@@ -65,8 +65,8 @@ def leftovers(
 
     Without --delete it only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
-    from gridbyoc.steps.leftovers import LeftoversRequest, parse_tags
-    from gridbyoc.steps.run import Choices
+    from gridbyoc.operations.leftovers import LeftoversRequest, parse_tags
+    from gridbyoc.operations.run import Choices
 
     if (delete_data or yes_destroy) and not delete_:
         raise UsageError("--delete-data and --yes-destroy need --delete.", rerun=SAFE_NOTHING_DONE)
@@ -83,7 +83,7 @@ def _work(
     app: App, run: Run, wanted: LeftoversRequest, patience: Patience | None, *, yes_destroy: bool, delete_data: bool
 ) -> Found:
     """Find; with ``patience`` show, ask and delete as well."""
-    from gridbyoc.steps.leftovers import delete_leftovers, find_leftovers, mark_data, open_account
+    from gridbyoc.operations.leftovers import delete_leftovers, find_leftovers, mark_data, open_account
 
     session, caller, registrar = open_account(run)
     found = find_leftovers(run, session, caller, registrar, wanted)

@@ -18,8 +18,8 @@ from gridbyoc.cli.options import DEFAULT_STACK
 if TYPE_CHECKING:
     from gridbyoc.aws.leftovers import Ledger
     from gridbyoc.control_plane.model import Cluster
-    from gridbyoc.steps.fleet.run import FleetReport
-    from gridbyoc.steps.report import Report
+    from gridbyoc.operations.fleet.run import FleetReport
+    from gridbyoc.operations.report import Report
 
 FOLLOWING: Mapping[str, tuple[str, str]] = {
     "login": ("doctor", "checks what a bootstrap needs"),

@@ -24,8 +24,8 @@ def outputs(
 
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
-    from gridbyoc.steps.prepare import read_outputs
-    from gridbyoc.steps.run import Choices
+    from gridbyoc.operations.prepare import read_outputs
+    from gridbyoc.operations.run import Choices
 
     with open_run(app, stack_file, overrides, "outputs", Choices(terraform_bin), lock=False) as run:
         found = read_outputs(run)

@@ -17,9 +17,9 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from gridbyoc.cli.reporting import Reporting
+    from gridbyoc.operations.review.review import Review
+    from gridbyoc.operations.run import Checks, Run
     from gridbyoc.stack.secret import Secret
-    from gridbyoc.steps.review.review import Review
-    from gridbyoc.steps.run import Checks, Run
 
 
 @command("render")
@@ -33,8 +33,8 @@ def render(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin:
     A person can go there and run terraform by hand.
     """
     from gridbyoc.errors import TerraformNotFoundError
-    from gridbyoc.steps.prepare import render_stack
-    from gridbyoc.steps.run import Choices
+    from gridbyoc.operations.prepare import render_stack
+    from gridbyoc.operations.run import Choices
 
     with open_run(app, stack_file, overrides, "render", Choices(terraform_bin)) as run:
         try:
@@ -80,7 +80,7 @@ def plan(
     ends the plan with status 4. With --out, exactly what was shown can be applied by another job; the bundle is
     encrypted with the key in GRIDBYOC_BUNDLE_KEY.
     """
-    from gridbyoc.steps.run import Choices
+    from gridbyoc.operations.run import Choices
 
     if unencrypted and not out:
         raise UsageError("--unencrypted is about a bundle, and no --out says where.", rerun=SAFE_NOTHING_DONE)
@@ -107,12 +107,12 @@ class PlanOutputs(NamedTuple):
 
 def _made(app: App, run: Run, asked: PlanOutputs) -> Review:
     """Plan, and while the saved plan is there: look into it, put it into a bundle."""
+    from gridbyoc.operations.bundle.make import check_bundleable, make_bundle
+    from gridbyoc.operations.plan import make_plan
+    from gridbyoc.operations.prepare import prepare
+    from gridbyoc.operations.review.review import review_of
     from gridbyoc.stack.files import remove, write_atomic
     from gridbyoc.stack.model import LocalBackend
-    from gridbyoc.steps.bundle.make import check_bundleable, make_bundle
-    from gridbyoc.steps.plan import make_plan
-    from gridbyoc.steps.prepare import prepare
-    from gridbyoc.steps.review.review import review_of
 
     if asked.out:
         check_bundleable(run.stack, app.cwd / asked.out)

@@ -27,9 +27,9 @@ from gridbyoc.errors import (
 if TYPE_CHECKING:
     from gridbyoc.control_plane.model import Cluster, Registrar
     from gridbyoc.control_plane.wait import Target
+    from gridbyoc.operations.events import Emit
     from gridbyoc.stack.model import ControlPlane, DialectName
     from gridbyoc.stack.secret import Secret
-    from gridbyoc.steps.events import Emit
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -148,8 +148,8 @@ def watch(
 
 @contextmanager
 def _drawn(app: App, name: str) -> Iterator[Emit]:
+    from gridbyoc.operations.events import StepFinished, StepStarted
     from gridbyoc.show import renderer
-    from gridbyoc.steps.events import StepFinished, StepStarted
 
     began = time.monotonic()
     with renderer(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic) as view:
@@ -173,7 +173,7 @@ def _interrupted(name: str) -> InterruptedRunError:
 
 
 def _progress(view: Emit, name: str) -> Callable[[Cluster | None, float], None]:
-    from gridbyoc.steps.events import ClusterProgress
+    from gridbyoc.operations.events import ClusterProgress
 
     def report(cluster: Cluster | None, seconds: float) -> None:
         status, reason = (cluster.status, cluster.reason) if cluster else ("not listed", "")
@@ -183,7 +183,7 @@ def _progress(view: Emit, name: str) -> Callable[[Cluster | None, float], None]:
 
 
 def _trouble(view: Emit) -> Callable[[ControlPlaneError, float], None]:
-    from gridbyoc.steps.events import Note
+    from gridbyoc.operations.events import Note
 
     def report(error: ControlPlaneError, _seconds: float) -> None:
         view(Note(f"{error.what} Looking again.", "warning"))

@@ -27,10 +27,10 @@ from gridbyoc.errors import (
 
 if TYPE_CHECKING:
     from gridbyoc.aws.quotas import Increase
-    from gridbyoc.steps.events import Emit
-    from gridbyoc.steps.preflight.model import PreflightContext
-    from gridbyoc.steps.quotas.raising import Ask, Patience
-    from gridbyoc.steps.quotas.review import QuotaRow
+    from gridbyoc.operations.events import Emit
+    from gridbyoc.operations.preflight.model import PreflightContext
+    from gridbyoc.operations.quotas.raising import Ask, Patience
+    from gridbyoc.operations.quotas.review import QuotaRow
 
 
 @click.group("quotas", cls=ActingGroup)
@@ -87,7 +87,7 @@ def request(
     A quota with a request that AWS has yet to decide is reported, and never asked for twice. AWS decides about small
     increases in minutes and about large ones in days. Ends with status 1 where AWS says no, 6 where --wait ran out.
     """
-    from gridbyoc.steps.quotas.raising import Patience
+    from gridbyoc.operations.quotas.raising import Patience
 
     scene = _scene(app, stack_file, url)
     wanted = _known_codes(codes)
@@ -143,14 +143,14 @@ def _guarded(scene: PreflightContext) -> str:
 
 
 def _read(scene: PreflightContext) -> tuple[str, tuple[QuotaRow, ...]]:
-    from gridbyoc.steps.quotas.review import quota_rows
+    from gridbyoc.operations.quotas.review import quota_rows
 
     return _guarded(scene), quota_rows(scene)
 
 
 def _show_rows(app: App, scene: PreflightContext, account: str, rows: Sequence[QuotaRow], *, blocked: bool) -> None:
+    from gridbyoc.operations.quotas.review import without_quota
     from gridbyoc.show.quotas import quota_advice, quota_table, quotas_object
-    from gridbyoc.steps.quotas.review import without_quota
 
     if app.json:
         app.object(quotas_object(rows, account=account, region=scene.region, blocked=blocked))
@@ -189,8 +189,8 @@ def planned(
     app: App, scene: PreflightContext, rows: Sequence[QuotaRow], codes: Sequence[str], *, recommended: bool
 ) -> tuple[Ask, ...]:
     """What is to be asked for, with the requests that are open already; what is left out is said on stderr."""
-    from gridbyoc.steps.quotas.raising import asks, look_up
-    from gridbyoc.steps.quotas.review import read_words
+    from gridbyoc.operations.quotas.raising import asks, look_up
+    from gridbyoc.operations.quotas.review import read_words
 
     chosen = asks(rows, codes=codes, recommended=recommended)
     asked = {ask.row.quota.code for ask in chosen}
@@ -215,7 +215,7 @@ def untold_of(rows: Sequence[QuotaRow], codes: Sequence[str]) -> tuple[str, ...]
 
 def filed(app: App, scene: PreflightContext, asks: Sequence[Ask], *, yes: bool) -> tuple[Ask, ...]:
     """The asks with what AWS said to each; ``ApprovalRequiredError`` where nobody approves."""
-    from gridbyoc.steps.quotas.raising import file
+    from gridbyoc.operations.quotas.raising import file
 
     if not any(ask.result == "to file" for ask in asks):
         return tuple(asks)
@@ -281,7 +281,7 @@ def finish(
 
 def _refuse(scene: PreflightContext, asks: Sequence[Ask]) -> None:
     """Raise for what AWS did not take, cannot raise, or has decided against."""
-    from gridbyoc.steps.quotas.raising import granted
+    from gridbyoc.operations.quotas.raising import granted
 
     refused = [ask for ask in asks if ask.result in ("refused", "not adjustable")]
     decided = [ask for ask in asks if ask.request is not None and not ask.request.open]
@@ -301,9 +301,9 @@ def _refuse(scene: PreflightContext, asks: Sequence[Ask]) -> None:
 
 def _followed(app: App, scene: PreflightContext, asks: Sequence[Ask], patience: Patience) -> tuple[Ask, ...]:
     """The asks with their requests as they stand in the end; an interrupt leaves them to AWS."""
+    from gridbyoc.operations.events import Note
+    from gridbyoc.operations.quotas.raising import follow
     from gridbyoc.show import renderer
-    from gridbyoc.steps.events import Note
-    from gridbyoc.steps.quotas.raising import follow
 
     requests = [ask.request for ask in asks if ask.request is not None]
     with renderer(app.json, app.stdout, app.stderr, environ=app.environ, clock=patience.clock) as view:
@@ -322,7 +322,7 @@ def _followed(app: App, scene: PreflightContext, asks: Sequence[Ask], patience: 
 
 def _telling(view: Emit) -> Callable[[Increase, float], None]:
     """A line for each change of a request's status."""
-    from gridbyoc.steps.events import Note
+    from gridbyoc.operations.events import Note
 
     told: dict[str, str] = {}
 

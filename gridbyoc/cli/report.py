@@ -13,7 +13,7 @@ from gridbyoc.cli.running import Duration, open_run, terraform_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, UsageError
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.page import Page
+    from gridbyoc.operations.page import Page
 
 BEGINNING = 4096
 """Bytes of a file that tell whether it is a page of ours."""
@@ -55,8 +55,8 @@ def report(
 
     Only reads, needs no lock, and leaves nothing behind but the page (docs/reading.md).
     """
-    from gridbyoc.steps.page import PageOptions, gather
-    from gridbyoc.steps.run import Choices
+    from gridbyoc.operations.page import PageOptions, gather
+    from gridbyoc.operations.run import Choices
 
     with open_run(app, stack_file, overrides, "report", Choices(terraform_bin, url), lock=False) as run:
         target = _target(app, out or f"gridbyoc-{run.stack.name}.html", force=force)
@@ -95,12 +95,12 @@ def _target(app: App, out: str, *, force: bool) -> Path | None:
 
 
 def _write(app: App, page: Page, target: Path | None) -> None:
+    from gridbyoc.operations.page import NOT_ASKED
     from gridbyoc.render import data_dir
     from gridbyoc.show.page.html import page_html
     from gridbyoc.show.page.tables import redacted
     from gridbyoc.stack.files import write_atomic
     from gridbyoc.stack.words import minute
-    from gridbyoc.steps.page import NOT_ASKED
 
     text = page_html(page, data_dir("templates"))
     if target is None:

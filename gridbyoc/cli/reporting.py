@@ -17,22 +17,22 @@ from gridbyoc.cli.app import App
 from gridbyoc.errors import SAFE_NOTHING_DONE, GridbyocError, Problem, StackError, TerraformError, UsageError
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.events import Event, FindingMade
-    from gridbyoc.steps.report import Report
-    from gridbyoc.steps.review.review import Review
-    from gridbyoc.steps.run import Run
+    from gridbyoc.operations.events import Event, FindingMade
+    from gridbyoc.operations.report import Report
+    from gridbyoc.operations.review.review import Review
+    from gridbyoc.operations.run import Run
 
 
 def placed_finding(event: Event) -> FindingMade | None:
     """What the preflight did not let pass, and belongs to the stack file."""
-    from gridbyoc.steps.events import FindingMade
+    from gridbyoc.operations.events import FindingMade
 
     return event if isinstance(event, FindingMade) and event.path and event.verdict != "pass" else None
 
 
 def warning_of(event: Event) -> str:
     """What an event warns of, in a line; empty for one that does not."""
-    from gridbyoc.steps.events import FindingMade, Note
+    from gridbyoc.operations.events import FindingMade, Note
 
     if isinstance(event, Note):
         return event.message if event.level == "warning" else ""

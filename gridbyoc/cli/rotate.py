@@ -15,8 +15,8 @@ from gridbyoc.cli.running import brief_option, choices_options, now
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 
 if TYPE_CHECKING:
+    from gridbyoc.operations.run import Choices
     from gridbyoc.stack.model import Stack
-    from gridbyoc.steps.run import Choices
 
 
 @command("rotate")
@@ -45,7 +45,7 @@ def rotate(
     goes once no cluster runs through it. Whatever else the file has pending is carried out as well, as the plan shows.
     Killed anywhere, `rotate` or `bootstrap` goes on.
     """
-    from gridbyoc.steps.options import BootstrapOptions
+    from gridbyoc.operations.options import BootstrapOptions
 
     approved = Yes(yes, yes_destroy)
     if role:

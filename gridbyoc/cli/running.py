@@ -19,8 +19,8 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.options import default_stack_file, read_stack, url_option
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.preflight.model import PreflightContext
-    from gridbyoc.steps.run import Checks, Choices, Run
+    from gridbyoc.operations.preflight.model import PreflightContext
+    from gridbyoc.operations.run import Checks, Choices, Run
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -98,7 +98,7 @@ def choices_options(function: F) -> F:
 
     @functools.wraps(function)
     def with_choices(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the command takes and returns
-        from gridbyoc.steps.run import Choices
+        from gridbyoc.operations.run import Choices
 
         names = {"terraform_bin", "url", "wait_timeout", "poll_interval", "failed_grace", "lock_timeout"}
         chosen = {name: options.pop(name) for name in names}
@@ -129,12 +129,12 @@ def preflight_options(function: F) -> F:
 
 
 def _checks(only: tuple[str, ...], skip: tuple[str, ...], *, strict: bool) -> Checks:
-    from gridbyoc.steps.run import Checks
+    from gridbyoc.operations.run import Checks
 
     if not (only or skip):
         return Checks(strict=strict)
-    from gridbyoc.steps.preflight.catalogue import KINDS
-    from gridbyoc.steps.preflight.examine import selection
+    from gridbyoc.operations.preflight.catalogue import KINDS
+    from gridbyoc.operations.preflight.examine import selection
 
     return Checks(selection(KINDS, only, skip), strict)
 
@@ -163,15 +163,15 @@ def open_run(
 
     Without ``lock`` the verb only reads: the run works on a private copy of the work_dir, and writes nothing there.
     """
+    from gridbyoc.operations.journal import JOURNAL, Journal
+    from gridbyoc.operations.lock import hold
+    from gridbyoc.operations.run import Environment, Run
     from gridbyoc.show import renderer
     from gridbyoc.stack.files import make_private_dir
-    from gridbyoc.steps.journal import JOURNAL, Journal
-    from gridbyoc.steps.lock import hold
-    from gridbyoc.steps.run import Environment, Run
 
     loaded = read_stack(app, stack_file, overrides)
     # Loads what renders a root; a stack file that is refused does without.
-    from gridbyoc.steps.local_files import check_work_dir, refuse_state_left_behind
+    from gridbyoc.operations.local_files import check_work_dir, refuse_state_left_behind
 
     stack = loaded.stack
     base = app.cwd if stack.file is None else None
@@ -186,7 +186,7 @@ def open_run(
     journal = Journal(work_dir / JOURNAL, now, uuid.uuid4().hex[:12])
     run = Run(stack, work_dir, outside, choices, journal, origin=loaded.origin)
     if not lock:
-        from gridbyoc.steps.private_copy import scratch_run
+        from gridbyoc.operations.private_copy import scratch_run
 
         with view, scratch_run(run) as reading:
             yield reading
@@ -206,8 +206,8 @@ def open_scene(
 ) -> PreflightContext:
     """A scene in which nothing has been asked yet; ``StackError`` for a stack file that is not valid."""
     from gridbyoc.control_plane import connect
+    from gridbyoc.operations.preflight.model import Machine, set_scene
     from gridbyoc.stack.model import ControlPlane
-    from gridbyoc.steps.preflight.model import Machine, set_scene
     from gridbyoc.terraform import find_binary
 
     found = default_stack_file(app, stack_file)

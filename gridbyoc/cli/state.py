@@ -15,9 +15,9 @@ from gridbyoc.cli.running import lock_option, now, open_run, terraform_options
 from gridbyoc.errors import UsageError
 
 if TYPE_CHECKING:
+    from gridbyoc.operations.state_migrate import Move, Moved, Proposal, Pushed, Ready
+    from gridbyoc.operations.state_unlock import Lock
     from gridbyoc.stack.model import LocalBackend, S3Backend
-    from gridbyoc.steps.state_migrate import Move, Moved, Proposal, Pushed, Ready
-    from gridbyoc.steps.state_unlock import Lock
 
 
 @group("state")
@@ -49,8 +49,8 @@ def init(
     Versioned, encrypted, closed to the public, over TLS only, its objects owned by the bucket's owner. A bucket that
     is there already is put right, and nothing in it that is in order is touched. Moves no state: `state migrate` does.
     """
-    from gridbyoc.steps.run import Choices
-    from gridbyoc.steps.state_migrate import BucketRequest, init_state
+    from gridbyoc.operations.run import Choices
+    from gridbyoc.operations.state_migrate import BucketRequest, init_state
 
     asked = BucketRequest(bucket, key, region, kms_key_id)
     with open_run(app, stack_file, overrides, "state init", Choices()) as run:
@@ -87,10 +87,10 @@ def migrate(
     Copied, compared (lineage, serial, every instance, the outputs), and only then is the old one set aside: a local
     file is renamed, an object in S3 stays. A target that holds another state is refused. Killed anywhere, run it again.
     """
+    from gridbyoc.operations.run import Choices
+    from gridbyoc.operations.state_migrate import migrate as run_migrate
+    from gridbyoc.operations.state_place import point_at
     from gridbyoc.stack.model import LocalBackend
-    from gridbyoc.steps.run import Choices
-    from gridbyoc.steps.state_migrate import migrate as run_migrate
-    from gridbyoc.steps.state_place import point_at
 
     choices = Choices(terraform_bin, lock_timeout=lock_timeout)
     with open_run(app, stack_file, overrides, "state migrate", choices) as run:
@@ -125,8 +125,8 @@ def push(
 
     Refused where the state is of another lineage, or has moved on since.
     """
-    from gridbyoc.steps.run import Choices
-    from gridbyoc.steps.state_migrate import push_errored
+    from gridbyoc.operations.run import Choices
+    from gridbyoc.operations.state_migrate import push_errored
 
     choices = Choices(terraform_bin, lock_timeout=lock_timeout)
     with open_run(app, stack_file, overrides, "state push", choices) as run:
@@ -149,8 +149,8 @@ def unlock(
     Never breaks it silently: a lock of a run in this work_dir that is provably over with --yes, any other only with
     --force and its id, and the lock of a live process never. Ends with status 8 while the state stays locked.
     """
-    from gridbyoc.steps.run import Choices
-    from gridbyoc.steps.state_unlock import break_lock, find_lock, refusal
+    from gridbyoc.operations.run import Choices
+    from gridbyoc.operations.state_unlock import break_lock, find_lock, refusal
 
     with open_run(app, stack_file, overrides, "state unlock", Choices(terraform_bin)) as run:
         lock = find_lock(run)
@@ -292,7 +292,7 @@ def _document(app: App, value: object) -> None:
 
 
 def _paste(app: App, backend: LocalBackend | S3Backend) -> None:
-    from gridbyoc.steps.state_place import snippet
+    from gridbyoc.operations.state_place import snippet
 
     app.line("Put this into the stack file:")
     for line in snippet(backend).splitlines():

@@ -12,8 +12,8 @@ from gridbyoc.cli.running import now, open_run, terraform_options
 from gridbyoc.stack.words import instant
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.role_policies import RolePolicies
-    from gridbyoc.steps.status import Status
+    from gridbyoc.operations.role_policies import RolePolicies
+    from gridbyoc.operations.status import Status
 
 
 @command("status")
@@ -27,9 +27,9 @@ def status(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin:
 
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
-    from gridbyoc.steps.report import cluster_object
-    from gridbyoc.steps.run import Choices
-    from gridbyoc.steps.status import stack_status
+    from gridbyoc.operations.report import cluster_object
+    from gridbyoc.operations.run import Choices
+    from gridbyoc.operations.status import stack_status
 
     with open_run(app, stack_file, overrides, "status", Choices(terraform_bin, url), lock=False) as run:
         found = stack_status(run)

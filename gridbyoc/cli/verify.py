@@ -14,7 +14,7 @@ from gridbyoc.cli.running import open_run, terraform_options
 from gridbyoc.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.verify import Proof
+    from gridbyoc.operations.verify import Proof
 
 
 @command("verify")
@@ -39,13 +39,13 @@ def verify(
 
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
-    from gridbyoc.steps.run import Choices
-    from gridbyoc.steps.verify import prove
+    from gridbyoc.operations.run import Choices
+    from gridbyoc.operations.verify import prove
 
     with open_run(app, stack_file, overrides, "verify", Choices(terraform_bin), lock=False) as run:
         proof = prove(run)
     if attestation is not None:
-        from gridbyoc.steps.verify import write_attestation
+        from gridbyoc.operations.verify import write_attestation
 
         write_attestation(Path(app.cwd, attestation), proof)
         app.note(f"The attestation is in {attestation}.")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol, TextIO
 
-from gridbyoc.steps.events import Event
+from gridbyoc.operations.events import Event
 
 
 class Renderer(Protocol):

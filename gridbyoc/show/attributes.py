@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
+from gridbyoc.operations.review.review import UNKNOWN, AttributeChange
 from gridbyoc.stack.words import visible
-from gridbyoc.steps.review.review import UNKNOWN, AttributeChange
 
 LONGEST_VALUE = 4000
 """Characters of one value; the rest is counted."""

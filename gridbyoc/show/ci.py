@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from gridbyoc.errors import Problem, StackError
+from gridbyoc.operations.events import FindingMade
 from gridbyoc.stack.words import plain_text, printable
-from gridbyoc.steps.events import FindingMade
 
 if TYPE_CHECKING:
-    from gridbyoc.steps.plan import Plan
+    from gridbyoc.operations.plan import Plan
 
 
 SECTIONS = {

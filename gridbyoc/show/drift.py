@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from gridbyoc.operations.drift import Drift, DriftFound
+from gridbyoc.operations.review.words import plain_sentence
 from gridbyoc.show.attributes import diff_lines, terminal_lines
 from gridbyoc.show.markdown import code, fence, fitted, prose
 from gridbyoc.show.plan import role_sentence
 from gridbyoc.stack.words import counted
-from gridbyoc.steps.drift import Drift, DriftFound
-from gridbyoc.steps.review.words import plain_sentence
 
 NONE = "No drift: AWS, the live role and the control plane are as the stack file asks."
 LEFT_OUT = "*{count} more sections are left out. `gridbyoc drift` shows all of them.*"

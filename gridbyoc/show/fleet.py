@@ -16,11 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
-from gridbyoc.show.attributes import terminal_lines
-from gridbyoc.show.plain import duration
-from gridbyoc.stack.words import counted, escaped, json_text, plain_text, visible
-from gridbyoc.steps.fleet.matrix import Matrix, Shard
-from gridbyoc.steps.fleet.model import (
+from gridbyoc.operations.fleet.matrix import Matrix, Shard
+from gridbyoc.operations.fleet.model import (
     FleetEvent,
     FleetNote,
     FleetStarted,
@@ -31,8 +28,11 @@ from gridbyoc.steps.fleet.model import (
     problem_words,
     progress_of,
 )
-from gridbyoc.steps.fleet.run import FleetReport, result_object
-from gridbyoc.steps.review.review import AttributeChange
+from gridbyoc.operations.fleet.run import FleetReport, result_object
+from gridbyoc.operations.review.review import AttributeChange
+from gridbyoc.show.attributes import terminal_lines
+from gridbyoc.show.plain import duration
+from gridbyoc.stack.words import counted, escaped, json_text, plain_text, visible
 
 _ADVICE = (("why:", "why"), ("do: ", "fix"), ("    ", "rerun"))
 COLUMNS = ("stack", "file", "outcome", "took", "detail")

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import TextIO
 
+from gridbyoc.operations.events import Asking, Event
 from gridbyoc.stack.words import json_text
-from gridbyoc.steps.events import Asking, Event
 
 
 class JsonLines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from gridbyoc.steps.leftovers import Found, Ledger, Leftover
+from gridbyoc.operations.leftovers import Found, Ledger, Leftover
 
 COLUMNS = ("order", "kind", "arn", "cluster", "age", "size", "costs", "data", "because")
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")

@@ -12,10 +12,18 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from gridbyoc.operations.events import (
+    ClusterProgress,
+    Event,
+    FindingMade,
+    Note,
+    ResourceProgress,
+    StepFinished,
+    StepStarted,
+)
 from gridbyoc.show.markdown import STYLES
 from gridbyoc.show.plain import describe, duration
 from gridbyoc.stack.words import plain_text
-from gridbyoc.steps.events import ClusterProgress, Event, FindingMade, Note, ResourceProgress, StepFinished, StepStarted
 
 OUTCOMES = {"done": ("✔", "green"), "skipped": ("-", "dim"), "failed": ("✘", "red")}
 

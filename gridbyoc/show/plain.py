@@ -5,8 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TextIO
 
-from gridbyoc.stack.words import plain_text
-from gridbyoc.steps.events import (
+from gridbyoc.operations.events import (
     Asking,
     ClusterProgress,
     Event,
@@ -15,6 +14,7 @@ from gridbyoc.steps.events import (
     StepFinished,
     StepStarted,
 )
+from gridbyoc.stack.words import plain_text
 
 
 def duration(seconds: float) -> str:

@@ -8,15 +8,15 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
+from gridbyoc.operations.changes import ClusterChange
+from gridbyoc.operations.plan import Plan
+from gridbyoc.operations.report import Report
+from gridbyoc.operations.review.review import ResourceDetail, Review
+from gridbyoc.operations.review.words import RoleSentence, plain_sentence
 from gridbyoc.show.attributes import diff_lines, terminal_lines
 from gridbyoc.show.markdown import code, details, fence, fitted, prose
 from gridbyoc.show.plain import duration
 from gridbyoc.show.report import DONE, unchanged
-from gridbyoc.steps.changes import ClusterChange
-from gridbyoc.steps.plan import Plan
-from gridbyoc.steps.report import Report
-from gridbyoc.steps.review.review import ResourceDetail, Review
-from gridbyoc.steps.review.words import RoleSentence, plain_sentence
 
 SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "-/+", "read": "<=", "none": " "}
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TextIO
 
+from gridbyoc.operations.preflight.model import Finding
 from gridbyoc.show.markdown import STYLES, is_drawn, write_table
 from gridbyoc.stack.words import plain_text
-from gridbyoc.steps.preflight.model import Finding
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gridbyoc.stack.words import minute
-from gridbyoc.steps.quotas.raising import Ask
-from gridbyoc.steps.quotas.review import (
+from gridbyoc.operations.quotas.raising import Ask
+from gridbyoc.operations.quotas.review import (
     NO_QUOTA,
     Increase,
     QuotaRow,
@@ -18,6 +17,7 @@ from gridbyoc.steps.quotas.review import (
     read_words,
     whole,
 )
+from gridbyoc.stack.words import minute
 
 COLUMNS = ("code", "name", "region", "limit", "in use", "needed", "verdict")
 ASK_COLUMNS = ("code", "name", "region", "from", "to", "state")

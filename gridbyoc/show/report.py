@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gridbyoc.operations.report import Report
 from gridbyoc.show.plain import duration
-from gridbyoc.steps.report import Report
 
 DONE = {"add": "added", "change": "changed", "destroy": "destroyed"}
 """Terraform's words for what a plan would do → for what was done."""

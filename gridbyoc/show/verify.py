@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gridbyoc.steps.verify import Proof, finding_object
+from gridbyoc.operations.verify import Proof, finding_object
 
 COLUMNS = ("code", "check", "verdict", "found")
 

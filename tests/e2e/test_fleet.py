@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gridbyoc.steps.journal import JOURNAL, read_journal
+from gridbyoc.operations.journal import JOURNAL, read_journal
 from tests.e2e.conftest import Tool, World, stack_text
 from tests.e2e.fast_stack import FastStack, fast_stack
 from tests.e2e.gates import Gates

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from gridbyoc.operations.state_unlock import working_in
 from gridbyoc.sandbox import Sandbox
-from gridbyoc.steps.state_unlock import working_in
 from tests.e2e.conftest import Tool, World
 from tests.e2e.fast_stack import FastStack, fast_stack, keys_of, s3_of, without_aws_provider
 

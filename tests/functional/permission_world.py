@@ -13,11 +13,11 @@ import botocore.session
 
 from gridbyoc.aws import AwsSession, caller_identity
 from gridbyoc.aws.permissions import Need, policy_document
+from gridbyoc.operations.preflight.examine import examine
+from gridbyoc.operations.preflight.model import Finding, PreflightContext, Shared
+from gridbyoc.operations.preflight.permissions import CHECKS
 from gridbyoc.sandbox import Sandbox
 from gridbyoc.stack.model import Stack
-from gridbyoc.steps.preflight.examine import examine
-from gridbyoc.steps.preflight.model import Finding, PreflightContext, Shared
-from gridbyoc.steps.preflight.permissions import CHECKS
 from tests.unit.preflight_kit import scene_of
 
 ACCOUNT = "123456789012"

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from gridbyoc.operations.preflight.examine import examine
+from gridbyoc.operations.preflight.identity import CHECKS
+from gridbyoc.operations.preflight.model import Finding, Machine, set_scene
 from gridbyoc.stack.model import Aws
-from gridbyoc.steps.preflight.examine import examine
-from gridbyoc.steps.preflight.identity import CHECKS
-from gridbyoc.steps.preflight.model import Finding, Machine, set_scene
 from tests.unit.fakes import stack as demo
 
 ROLE = "role_arn = arn:aws:iam::123456789012:role/r\n"

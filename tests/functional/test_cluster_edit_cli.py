@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from gridbyoc.errors import ApprovalRequiredError, ControlPlaneError, FileError, LockedError, UsageError
-from gridbyoc.steps.journal import read_journal
-from gridbyoc.steps.lock import hold
+from gridbyoc.operations.journal import read_journal
+from gridbyoc.operations.lock import hold
 from tests.functional.test_control_plane_cli import CANARY, KEY, ROLE, Tool, editor, tool
 
 __all__ = ["tool"]

@@ -23,13 +23,13 @@ import boto3
 import pytest
 import requests
 
+from gridbyoc.operations.converged import FORMAT, RECORD, unchanged
+from gridbyoc.operations.events import Event, StepFinished
+from gridbyoc.operations.journal import JOURNAL, Journal
+from gridbyoc.operations.run import Choices, Environment, Run
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from gridbyoc.stack.model import InstanceType, ModuleSource, PolicyStatement, Stack
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.converged import FORMAT, RECORD, unchanged
-from gridbyoc.steps.events import Event, StepFinished
-from gridbyoc.steps.journal import JOURNAL, Journal
-from gridbyoc.steps.run import Choices, Environment, Run
 from tests.e2e.attached_provider import running_provider
 from tests.e2e.conftest import Tool
 from tests.unit.world import World

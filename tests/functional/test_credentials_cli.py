@@ -19,9 +19,7 @@ from gridbyoc.aws import AwsSession, caller_identity
 from gridbyoc.aws.iam_user import User, WantedPolicy, look_at_user, make_key, put_policies
 from gridbyoc.aws.profile_file import read_profile
 from gridbyoc.errors import AwsError, FileError, UsageError
-from gridbyoc.sandbox import Sandbox, running_sandbox
-from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.credentials import (
+from gridbyoc.operations.credentials import (
     Ready,
     UserArguments,
     UserDeletion,
@@ -31,6 +29,8 @@ from gridbyoc.steps.credentials import (
     fitting,
     wanted_of,
 )
+from gridbyoc.sandbox import Sandbox, running_sandbox
+from gridbyoc.stack.secret import Secret
 from tests.functional.leftover_world import session_at
 from tests.unit.fakes import Time
 

@@ -17,8 +17,8 @@ from ruamel.yaml import YAML
 from gridbyoc.cli.app import App
 from gridbyoc.cli.fleet import matrix
 from gridbyoc.errors import UsageError
-from gridbyoc.steps.fleet.matrix import Changes, Shipped
-from gridbyoc.steps.fleet.model import Member
+from gridbyoc.operations.fleet.matrix import Changes, Shipped
+from gridbyoc.operations.fleet.model import Member
 
 
 class Repository:

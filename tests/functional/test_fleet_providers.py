@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gridbyoc.steps.fleet.find import find_members
-from gridbyoc.steps.fleet.providers import CACHE, MIRROR, Provision, provision
+from gridbyoc.operations.fleet.find import find_members
+from gridbyoc.operations.fleet.providers import CACHE, MIRROR, Provision, provision
 from gridbyoc.terraform import Runner, find_binary
 
 STACK = "version: 1\nname: {}\nclusters: [{{name: x}}]\n"

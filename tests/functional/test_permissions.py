@@ -16,11 +16,11 @@ import pytest
 from gridbyoc.aws import AwsSession
 from gridbyoc.aws.permissions import MANDATORY, Need, needs_of, phases_of, policy_document
 from gridbyoc.aws.permissions.model import example_of
+from gridbyoc.operations.preflight.examine import blocks
+from gridbyoc.operations.preflight.permissions import LOOKED_AT
 from gridbyoc.render import render
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from gridbyoc.stack.model import PolicyStatement, Role, S3Backend, Stack
-from gridbyoc.steps.preflight.examine import blocks
-from gridbyoc.steps.preflight.permissions import LOOKED_AT
 from tests.functional.permission_world import (
     ACCOUNT,
     REGION,

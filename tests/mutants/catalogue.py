@@ -16,7 +16,7 @@ def _each(file: str, tests: str, *changes: tuple[str, str, str]) -> tuple[Mutant
 
 ROLE_ACCEPTS = (
     *_each(
-        "steps/accepted_ids.py",
+        "operations/accepted_ids.py",
         "unit/test_overlap.py",
         ("external_ids_to_accept", "accepted & set(used)", "set(used)"),
         ("external_ids_to_accept", "accepted if hidden else", "set() if hidden else"),
@@ -26,7 +26,7 @@ ROLE_ACCEPTS = (
         ("hide_their_id", "cluster.external_id is None", "False"),
     ),
     *_each(
-        "steps/accepted_ids.py",
+        "operations/accepted_ids.py",
         "unit/test_verify_rotation.py",
         ("Rotation.under_way", "return True if kept else None", "return True"),
         ("Rotation.under_way", "self.holder or (", "("),
@@ -49,7 +49,7 @@ ROLE_ACCEPTS = (
         ("_accepted", " if EXTERNAL_ID_FORM.fullmatch(each)", ""),
     ),
     *_each(
-        "steps/bootstrap.py",
+        "operations/bootstrap.py",
         "unit/test_rotation.py",
         ("_drop", "plan.destroys and not may_destroy", "False"),
         ("_may_go", "return may_destroy and not users", "return may_destroy"),
@@ -62,7 +62,7 @@ ROLE_ACCEPTS = (
 
 APPROVAL = (
     *_each(
-        "steps/plan.py",
+        "operations/plan.py",
         "unit/test_plan.py",
         ("Plan._half_made", " and not in_use", ""),
         ("Plan._half_made", 'change.reason == "tainted" and ', ""),
@@ -73,7 +73,7 @@ APPROVAL = (
         ("_real", "not any(", "any("),
     ),
     *_each(
-        "steps/bootstrap.py",
+        "operations/bootstrap.py",
         "unit/test_bootstrap.py",
         ("_approve", "plan.destroys and not approval.destroy and approval.create_and_change", "False"),
         ("_approve", "if not approved:", "if False:"),
@@ -85,7 +85,7 @@ APPROVAL = (
         ("carry_out", "    prove_trust(run, site, grant)\n", ""),
     ),
     *_each(
-        "steps/plan.py",
+        "operations/plan.py",
         "unit/test_exclusive.py",
         ("Plan.destroys", "            *self.detaches,\n", ""),
         ("Plan.detaches", "for arn in left.attached if", "for arn in () if"),
@@ -95,17 +95,19 @@ APPROVAL = (
         ("Plan._taken_off", 'change.action in {"delete", "replace"}', "True"),
     ),
     *_each(
-        "steps/bootstrap.py", "unit/test_exclusive.py", ("_refuse_more_detaches", "    if more:\n", "    if False:\n")
+        "operations/bootstrap.py",
+        "unit/test_exclusive.py",
+        ("_refuse_more_detaches", "    if more:\n", "    if False:\n"),
     ),
-    *_each("steps/bootstrap.py", "unit/test_exclusive.py", ("_losable", "not run.stack.role.exclusive", "True")),
+    *_each("operations/bootstrap.py", "unit/test_exclusive.py", ("_losable", "not run.stack.role.exclusive", "True")),
     *_each(
-        "steps/destroy.py",
+        "operations/destroy.py",
         "unit/test_protection.py",
         ("refuse_if_protected", "    if place:\n", "    if False:\n"),
         ("protection", 'str(run.stack.file or "the stack file")', '""'),
     ),
     *_each(
-        "steps/bootstrap.py",
+        "operations/bootstrap.py",
         "unit/test_protection.py unit/test_rotation.py",
         ("_may_go", " and not run.stack.protect", ""),
         (
@@ -115,7 +117,7 @@ APPROVAL = (
         ),
     ),
     *_each(
-        "steps/vendor_defaults.py",
+        "operations/vendor_defaults.py",
         "unit/test_vendor_defaults.py",
         ("keep_standing_role", "    if not kept:\n", "    if True:\n"),
         ("keep_standing_role", "stack.terraform.module is not None or ", ""),
@@ -126,17 +128,17 @@ APPROVAL = (
         ("_trusted_accounts", ' and statement.effect == "Allow"', ""),
     ),
     *_each(
-        "steps/plan.py",
+        "operations/plan.py",
         "unit/test_vendor_defaults.py",
         ("make_plan", "    keep_standing_role(run.stack, site.standing)\n", ""),
     ),
     *_each(
-        "steps/bootstrap.py",
+        "operations/bootstrap.py",
         "unit/test_vendor_defaults.py",
         ("replace_role", "    keep_standing_role(run.stack, site.standing)\n", ""),
     ),
     *_each(
-        "steps/destroy.py",
+        "operations/destroy.py",
         "unit/test_destroy.py",
         ("destroy", '    refuse_if_protected(run, "destroy its clusters and its role")\n', ""),
         ("destroy", "doomed.nothing or approve(doomed)", "True"),
@@ -146,14 +148,14 @@ APPROVAL = (
         ("_refuse_while_needed", "c.role_arn in doomed.roles", "False"),
     ),
     *_each(
-        "steps/changes.py",
+        "operations/changes.py",
         "unit/test_changes.py",
         ("cluster_changes", "cluster.role_arn in ours and ", ""),
         ("_wanted", "if cluster.role_arn not in ours:", "if False:"),
         ("_wanted", 'cluster.status == "terminating"', "False"),
     ),
     *_each(
-        "steps/rollback.py",
+        "operations/rollback.py",
         "unit/test_rollback.py",
         ("CreatedResources.created", " if address not in self.before", ""),
         ("_for_good", "400 <= error.http_status", "0 <= error.http_status"),
@@ -171,27 +173,27 @@ ACCOUNTS = (
         ("guard_account", "caller.account_id != account_id", "not caller.account_id.startswith(account_id)"),
     ),
     *_each(
-        "steps/leftovers.py",
+        "operations/leftovers.py",
         "unit/test_account_guards.py",
         ("open_account", "    guard_account(caller, run.stack.aws.account_id)\n", ""),
     ),
     *_each(
-        "steps/preflight/examine.py",
+        "operations/preflight/examine.py",
         "unit/test_account_guards.py",
         ("_basics", "    guard_account(caller, run.stack.aws.account_id)\n", ""),
     ),
     *_each(
-        "steps/state_migrate.py",
+        "operations/state_migrate.py",
         "unit/test_account_guards.py",
         ("_wanted", "    guard_account(caller, stack.aws.account_id)\n", ""),
     ),
     *_each(
-        "steps/state_unlock.py",
+        "operations/state_unlock.py",
         "unit/test_account_guards.py",
         ("find_lock", "    guard_account(caller_identity(session), run.stack.aws.account_id)\n", ""),
     ),
     *_each(
-        "steps/verify.py",
+        "operations/verify.py",
         "unit/test_account_guards.py unit/test_verify.py",
         ("_guard_role", "caller.account_id != account", "False"),
         ("prove", "    guard_account(caller, run.stack.aws.account_id)\n", ""),
@@ -203,13 +205,13 @@ ACCOUNTS = (
         ("_mine", ', "ExpectedBucketOwner": bucket.account_id', ""),
     ),
     *_each(
-        "steps/prepare.py",
+        "operations/prepare.py",
         "unit/test_bootstrap.py",
         ("_refuse_other_account", "account != caller.account_id", "False"),
         ("prepare", "        if not local:\n", "        if False:\n"),
     ),
     *_each(
-        "steps/prepare.py",
+        "operations/prepare.py",
         "unit/test_account_guards.py",
         ("prepare", "standing_account(run.work_dir) != site.preflight.caller.account_id", "False"),
         ("rerender", "account_id=site.preflight.caller.account_id", "account_id=None"),
@@ -230,7 +232,7 @@ ACCOUNTS = (
 
 VERDICTS = (
     *_each(
-        "steps/preflight/permissions.py",
+        "operations/preflight/permissions.py",
         "unit/test_permission_answers.py",
         ("_may_be_a_rule", 'answer.by in ("scp", "no boundary")', "False"),
         ("_may_be_a_rule", "answer.need.condition is not None or ", ""),
@@ -241,7 +243,7 @@ VERDICTS = (
         ("_with_rule", "listed is None", "True"),
     ),
     *_each(
-        "steps/verify_trust.py",
+        "operations/verify_trust.py",
         "unit/test_verify.py",
         ("admission", "(trust.subject.external_id.reveal(),)", "()"),
         ("TrustCase.exempt", "self.without_id - {self.control_plane}", "self.declared"),
@@ -255,7 +257,7 @@ VERDICTS = (
         ("TrustCase.further", "self.subject.undeclared if under_way is False else ", ""),
     ),
     *_each(
-        "steps/verify_trust.py",
+        "operations/verify_trust.py",
         "unit/test_verify.py",
         ("_other", "name in trust.declared", "True"),
         ("_other", 'entry.value == "*"', "False"),
@@ -270,7 +272,7 @@ VERDICTS = (
         ("_finding", "    if unread:\n", "    if False:\n"),
     ),
     *_each(
-        "steps/verify_grants.py",
+        "operations/verify_grants.py",
         "unit/test_verify.py",
         ("needs", "    if missing:\n", "    if False:\n"),
         ("explicit_denials", "    if denied:\n", "    if False:\n"),
@@ -282,7 +284,7 @@ VERDICTS = (
         ("_or_unknown", "    if not unsure:\n", "    if True:\n"),
     ),
     *_each(
-        "steps/role_policies.py",
+        "operations/role_policies.py",
         "unit/test_role_policies.py",
         ("compare_policies", "if arn not in live)", "if False)"),
         ("compare_policies", "if arn not in known)", "if False)"),
@@ -302,7 +304,7 @@ VERDICTS = (
         ("unread_reason", "    raise error", '    return ""'),
     ),
     *_each(
-        "steps/drift.py",
+        "operations/drift.py",
         "unit/test_drift.py",
         ("_control_plane", 'if change.action != "none":', "if False:"),
         ("_trust", "found.differences.append(", "str("),
@@ -363,7 +365,7 @@ POLICIES = (
 
 FINGERPRINT = (
     *_each(
-        "steps/converged.py",
+        "operations/converged.py",
         "unit/test_converged.py",
         ("_compare", "!= record.inputs", "== ''"),
         ("_compare", "caller.result().account_id != record.account_id", "False"),
@@ -382,7 +384,7 @@ FINGERPRINT = (
         ("_read", "_ROLE_ARN.fullmatch(record.role_arn)", "True"),
     ),
     *_each(
-        "steps/converged.py",
+        "operations/converged.py",
         "unit/test_converged_state.py",
         ("stands_as_in_state", '_same_role(facts["role"], roles[0])', "True"),
         ("stands_as_in_state", "all(_same_policy(live[arn], policy) for arn, policy in policies.items())", "True"),
@@ -391,7 +393,7 @@ FINGERPRINT = (
         ("_same_role", '(boundary or "") == (kept["permissions_boundary"] or "")', "True"),
     ),
     *_each(
-        "steps/converged.py",
+        "operations/converged.py",
         "unit/test_converged.py",
         ("facts_of", "    if role.unknown:\n", "    if False:\n"),
     ),
@@ -399,7 +401,7 @@ FINGERPRINT = (
 
 BUNDLES = (
     *_each(
-        "steps/bundle/file.py",
+        "operations/bundle/file.py",
         "unit/test_bundle_basis.py",
         ("moved", "    yield from other_account(then.account_id, now.account_id)\n", ""),
         ("moved", "then.control_plane != now.control_plane", "False"),
@@ -415,7 +417,7 @@ BUNDLES = (
         ("_spec_digest", "[cluster.desired_state.value, spec]", "[cluster.desired_state.value]"),
     ),
     *_each(
-        "steps/bundle/apply.py",
+        "operations/bundle/apply.py",
         "unit/test_bundle_basis.py",
         ("made_moved", "then.module != now.module", "False"),
         ("made_moved", "then.tool != now.tool", "False"),
@@ -426,7 +428,7 @@ BUNDLES = (
         ("used_up", 'record.get("effect") == "destroy"', "False"),
     ),
     *_each(
-        "steps/bundle/apply.py",
+        "operations/bundle/apply.py",
         "unit/test_bundle_apply.py",
         ("_decisions_moved", "root_digest(run.work_dir) != bundle.root", "False"),
         ("_decisions_moved", "then not in now", "False"),
@@ -436,7 +438,7 @@ BUNDLES = (
         ("_checkout_moved", "    if local and not any(", "    if False and not any("),
     ),
     *_each(
-        "steps/bundle/file.py",
+        "operations/bundle/file.py",
         "unit/test_bundle_file.py",
         ("unpack", "lock is None and key is not None", "False"),
         ("unpack", 'hashlib.sha256(sealed).hexdigest() == header.get("payload_sha256")', "True"),
@@ -445,7 +447,7 @@ BUNDLES = (
         ("_members", "!= [HEADER_NAME, PAYLOAD_NAME]", "== []"),
     ),
     *_each(
-        "steps/bundle/file.py",
+        "operations/bundle/file.py",
         "unit/test_bundle_file.py",
         ("unseal", "decrypt(nonce, sealed, header)", "decrypt(nonce, sealed, None)"),
         ("unseal", "!= [CIPHER, KDF, N, R, P]", "== []"),
@@ -455,7 +457,7 @@ BUNDLES = (
 
 STATE = (
     *_each(
-        "steps/state_migrate.py",
+        "operations/state_migrate.py",
         "unit/test_state_migrate.py",
         ("_refuse_conflict", "there.lineage == before.lineage and there.serial <= before.serial", "True"),
         (
@@ -478,7 +480,7 @@ STATE = (
         ("_check_account", "        guard_account(caller_identity(session), run.stack.aws.account_id)\n", ""),
     ),
     *_each(
-        "steps/state_migrate.py",
+        "operations/state_migrate.py",
         "unit/test_state_push.py",
         ("_refuse_push", "there.lineage == errored.lineage and there.serial < errored.serial", "True"),
         (
@@ -494,7 +496,7 @@ STATE = (
         ("_push", "not after.same_content(errored)", "False"),
     ),
     *_each(
-        "steps/prepare.py",
+        "operations/prepare.py",
         "unit/test_destroy.py",
         ("prepare", "    runner.refuse_errored()\n", ""),
     ),
@@ -523,7 +525,9 @@ STATE = (
         ("Execution._rescue", "self.learn(sensitive_values(outputs) if isinstance(outputs, dict) else ())", "pass"),
         ("Execution._failure", "self._unsaved or unsaved_state(", "unsaved_state("),
     ),
-    *_each("steps/state_place.py", "unit/test_bootstrap.py", ("init_in_place", "same_place(place, wanted)", "True")),
+    *_each(
+        "operations/state_place.py", "unit/test_bootstrap.py", ("init_in_place", "same_place(place, wanted)", "True")
+    ),
     *_each(
         "terraform/backend_history.py",
         "unit/test_state_snapshot.py",
@@ -539,7 +543,7 @@ STATE = (
         ("whole", 'state.get("lineage") or str(uuid.uuid4())', '""'),
     ),
     *_each(
-        "steps/state_unlock.py",
+        "operations/state_unlock.py",
         "unit/test_state_lock.py",
         ("judge", "info.who != here", "False"),
         ("judge", "    if found is None:\n", "    if False:\n"),
@@ -548,7 +552,7 @@ STATE = (
         ("_bad_steps", 'end.get("code") not in _REFUSED', "True"),
         ("_step_of", "began <= info.created <= ", "info.created <= "),
     ),
-    *_each("steps/lock.py", "unit/test_run_parts.py", ("_taken", "lock.acquire(timeout=wait)", "None")),
+    *_each("operations/lock.py", "unit/test_run_parts.py", ("_taken", "lock.acquire(timeout=wait)", "None")),
     *_each(
         "terraform/state_recovery.py",
         "unit/test_adopt.py",
@@ -556,7 +560,7 @@ STATE = (
         ("restore_backup", "    if not has_resources(read_json(copy)):\n        return False\n", ""),
     ),
     *_each(
-        "steps/import_orphans.py",
+        "operations/import_orphans.py",
         "unit/test_adopt.py",
         ("_adopt_policy", "not tags or tags.get(STACK_TAG) != run.stack.name", "not tags"),
         ("_stray_role", "if len(found) == 1 else None", "if found else None"),
@@ -564,7 +568,9 @@ STATE = (
         ("_sought", "used=frozenset(", "used=frozenset() and frozenset("),
     ),
     *_each(
-        "steps/journal.py", "unit/test_adopt.py", ("cut_off_since", "began = None\n        elif", "pass\n        elif")
+        "operations/journal.py",
+        "unit/test_adopt.py",
+        ("cut_off_since", "began = None\n        elif", "pass\n        elif"),
     ),
     *_each(
         "aws/orphans.py",
@@ -610,7 +616,7 @@ LEFTOVERS = (
         ("prove_again", "replace(ground.judge, parents={})", "ground.judge"),
     ),
     *_each(
-        "steps/leftovers.py",
+        "operations/leftovers.py",
         "unit/test_leftovers_steps.py",
         ("find_leftovers", "    _refuse_live(asked.names, live)\n", ""),
         ("find_leftovers", " if one.name not in in_use", ""),
@@ -788,7 +794,7 @@ FILES = (
         ("missing", "stat.S_ISREG(mode)", "True"),
     ),
     *_each(
-        "steps/private_copy.py",
+        "operations/private_copy.py",
         "unit/test_scratch.py",
         ("scratch_run", "work_dir=directory, ", ""),
         ("scratch_run", ", journal=copy", ""),
@@ -800,7 +806,7 @@ FILES = (
         ("_remove", 'run.outside.emit(Note(message, "warning"))', "pass"),
     ),
     *_each(
-        "steps/local_files.py",
+        "operations/local_files.py",
         "unit/test_foreign_files.py unit/test_destroy.py",
         ("remove_local_files", '"kept" if name in kept else made(name)', "made(name)"),
         ("_cleared", 'if whose in {"another\'s", "kept"}:', "if False:"),

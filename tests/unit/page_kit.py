@@ -12,16 +12,16 @@ from typing import Any
 from gridbyoc.aws import Caller
 from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.control_plane.model import Cluster, Phase
+from gridbyoc.operations.drift import Drift, DriftFound
+from gridbyoc.operations.page import Page, Reading, live_grant, past_runs
+from gridbyoc.operations.preflight.model import Finding, Kind
+from gridbyoc.operations.status import Status
+from gridbyoc.operations.verify import Proof, verify
+from gridbyoc.operations.verify_model import Subject
 from gridbyoc.render import data_dir
 from gridbyoc.show.page.html import page_html
 from gridbyoc.stack.model import Aws, ClusterSpec, ControlPlane, InstanceType, Role, Stack, TerraformSettings
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.drift import Drift, DriftFound
-from gridbyoc.steps.page import Page, Reading, live_grant, past_runs
-from gridbyoc.steps.preflight.model import Finding, Kind
-from gridbyoc.steps.status import Status
-from gridbyoc.steps.verify import Proof, verify
-from gridbyoc.steps.verify_model import Subject
 
 CANARY = "canary-0123456789abcdef"
 HOME = "123456789012"

@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError
 
 from gridbyoc.aws import AwsSession, Caller
 from gridbyoc.errors import ControlPlaneUnreachableError, GridbyocError, TerraformNotFoundError
+from gridbyoc.operations.preflight.examine import examine
+from gridbyoc.operations.preflight.model import Check, Finding, Machine, PreflightContext, Shared, set_scene
 from gridbyoc.stack.model import Stack
-from gridbyoc.steps.preflight.examine import examine
-from gridbyoc.steps.preflight.model import Check, Finding, Machine, PreflightContext, Shared, set_scene
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 CALLER = Caller("123456789012", "arn:aws:iam::123456789012:user/ada")

@@ -12,13 +12,13 @@ import pytest
 
 from gridbyoc.aws import Caller, StateBucket, guard_account, look_at_bucket, make_bucket
 from gridbyoc.errors import AccountMismatchError
+from gridbyoc.operations.leftovers import open_account
+from gridbyoc.operations.prepare import prepare
+from gridbyoc.operations.run import Run
+from gridbyoc.operations.state_migrate import BucketRequest, init_state
+from gridbyoc.operations.state_unlock import find_lock
+from gridbyoc.operations.verify import prove
 from gridbyoc.stack.model import Aws, S3Backend, TerraformSettings
-from gridbyoc.steps.leftovers import open_account
-from gridbyoc.steps.prepare import prepare
-from gridbyoc.steps.run import Run
-from gridbyoc.steps.state_migrate import BucketRequest, init_state
-from gridbyoc.steps.state_unlock import find_lock
-from gridbyoc.steps.verify import prove
 from tests.unit.memory_aws import ACCOUNT
 from tests.unit.world import World, a_stack
 

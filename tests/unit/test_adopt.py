@@ -15,9 +15,9 @@ from botocore.exceptions import ClientError
 from gridbyoc.aws.orphans import OrphanQuery, policy_tags, stray_roles
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import AwsError, TerraformError
+from gridbyoc.operations.import_orphans import cut_off_since
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.import_orphans import cut_off_since
 from gridbyoc.terraform.state_recovery import restore_backup
 from tests.unit.world import KilledError, World, a_stack
 

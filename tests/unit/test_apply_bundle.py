@@ -11,13 +11,13 @@ import pytest
 
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import GridbyocError, StalePlanError
+from gridbyoc.operations.bundle.apply import apply_bundle
+from gridbyoc.operations.bundle.file import Bundle
+from gridbyoc.operations.bundle.make import make_bundle, read_bundle
+from gridbyoc.operations.plan import make_plan
+from gridbyoc.operations.prepare import prepare
+from gridbyoc.operations.report import Report
 from gridbyoc.stack.model import PolicyStatement, S3Backend, Stack, TerraformSettings
-from gridbyoc.steps.bundle.apply import apply_bundle
-from gridbyoc.steps.bundle.file import Bundle
-from gridbyoc.steps.bundle.make import make_bundle, read_bundle
-from gridbyoc.steps.plan import make_plan
-from gridbyoc.steps.prepare import prepare
-from gridbyoc.steps.report import Report
 from gridbyoc.terraform import Binary
 from tests.unit.world import CREATES, HUGE, KilledError, World, a_stack, spec
 

@@ -11,14 +11,14 @@ import pytest
 
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import StalePlanError
+from gridbyoc.operations.bundle.apply import apply_bundle
+from gridbyoc.operations.bundle.make import make_bundle, read_bundle
+from gridbyoc.operations.plan import make_plan
+from gridbyoc.operations.prepare import prepare
+from gridbyoc.operations.report import Report
 from gridbyoc.stack.files import remove
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.bundle.apply import apply_bundle
-from gridbyoc.steps.bundle.make import make_bundle, read_bundle
-from gridbyoc.steps.plan import make_plan
-from gridbyoc.steps.prepare import prepare
-from gridbyoc.steps.report import Report
 from tests.unit.world import HUGE, World, a_stack, spec
 
 UP = a_stack(external_id=Secret("external-id-given"))

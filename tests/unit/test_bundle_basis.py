@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.control_plane.model import Phase
-from gridbyoc.steps.bundle.apply import TAKEN, made_moved, used_up
-from gridbyoc.steps.bundle.file import Basis, ClusterMark, MadeFrom, StateMark, cluster_marks, moved
+from gridbyoc.operations.bundle.apply import TAKEN, made_moved, used_up
+from gridbyoc.operations.bundle.file import Basis, ClusterMark, MadeFrom, StateMark, cluster_marks, moved
 from tests.unit.fakes import ROLE, cluster
 
 STATE = StateMark("s3://states/demo", "f1e2", 5)

@@ -10,11 +10,11 @@ import pytest
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bundle import key_for, read_file
 from gridbyoc.errors import BundleKeyError, FileError, UsageError
+from gridbyoc.operations.bundle.file import pack, read_header
+from gridbyoc.operations.bundle.make import check_bundleable, environment_digest
 from gridbyoc.show.bundle import bundle_lines, bundle_object
 from gridbyoc.stack.load import load
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.bundle.file import pack, read_header
-from gridbyoc.steps.bundle.make import check_bundleable, environment_digest
 from tests.unit.fakes import stack
 from tests.unit.test_bundle_file import HEADER, KEY, PAYLOAD
 

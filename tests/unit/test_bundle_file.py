@@ -13,10 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.errors import BundleError, BundleKeyError
+from gridbyoc.operations.bundle import file as bundle_file
+from gridbyoc.operations.bundle.file import (
+    HEADER_NAME,
+    KEY_VARIABLE,
+    PAYLOAD_NAME,
+    bundle_key,
+    pack,
+    read_header,
+    unpack,
+)
+from gridbyoc.operations.bundle.make import read_bundle
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.bundle import file as bundle_file
-from gridbyoc.steps.bundle.file import HEADER_NAME, KEY_VARIABLE, PAYLOAD_NAME, bundle_key, pack, read_header, unpack
-from gridbyoc.steps.bundle.make import read_bundle
 
 CANARY = "canary-5b1d-external-id"
 KEY = Secret("a passphrase of some length")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from gridbyoc.control_plane.model import Phase
 from gridbyoc.errors import ClusterConflictError
+from gridbyoc.operations.changes import cluster_changes, standing_cost
 from gridbyoc.stack.model import ClusterSpec, InstanceType
-from gridbyoc.steps.changes import cluster_changes, standing_cost
 from tests.unit.fakes import GRANT, ROLE, MemoryRegistrar, cluster, stack
 
 T2 = InstanceType("t2.medium")

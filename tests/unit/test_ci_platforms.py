@@ -20,6 +20,10 @@ from gridbyoc.cli.plan import plan
 from gridbyoc.cli.reporting import LEFT_OUT, Reporting, platform_of
 from gridbyoc.cli.stackfile import validate
 from gridbyoc.errors import FileError, GridbyocError, Problem, StackError, TerraformError, UsageError
+from gridbyoc.operations.changes import ClusterChange
+from gridbyoc.operations.events import FindingMade, Note
+from gridbyoc.operations.plan import Plan
+from gridbyoc.operations.review.review import review
 from gridbyoc.show.ci import (
     CODE_QUALITY,
     SECTIONS,
@@ -35,10 +39,6 @@ from gridbyoc.show.ci import (
 )
 from gridbyoc.stack.schema import schema_text
 from gridbyoc.stack.words import plain_text
-from gridbyoc.steps.changes import ClusterChange
-from gridbyoc.steps.events import FindingMade, Note
-from gridbyoc.steps.plan import Plan
-from gridbyoc.steps.review.review import review
 from gridbyoc.terraform import PlanSummary, ResourceChange
 from tests.unit.fakes import Time, stack
 from tests.unit.test_run_parts import make_run

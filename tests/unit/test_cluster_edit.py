@@ -16,10 +16,18 @@ from gridbyoc.control_plane.edit import edited_spec, hidden_fields, spec_text
 from gridbyoc.control_plane.model import Cleaner
 from gridbyoc.control_plane.parse import cluster as parsed
 from gridbyoc.errors import ControlPlaneError, FileError, UnsupportedByDialectError, UsageError
+from gridbyoc.operations.clusters import (
+    Draft,
+    cost_after,
+    file_change,
+    open_draft,
+    spec_after,
+    spec_named,
+    unchanged_since,
+)
 from gridbyoc.stack.edit import entry_text, type_data
 from gridbyoc.stack.load import load
 from gridbyoc.stack.model import ClusterSpec, InstanceType, Stack
-from gridbyoc.steps.clusters import Draft, cost_after, file_change, open_draft, spec_after, spec_named, unchanged_since
 from tests.unit.fakes import GRANT, ROLE, MemoryRegistrar, stack
 
 CANARY = GRANT.external_id.reveal()

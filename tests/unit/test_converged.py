@@ -13,8 +13,8 @@ import pytest
 from gridbyoc import __version__
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import GridbyocError
+from gridbyoc.operations.converged import FORMAT, RECORD, _inputs
 from gridbyoc.stack.model import S3Backend, Stack, TerraformSettings
-from gridbyoc.steps.converged import FORMAT, RECORD, _inputs
 from tests.unit.world import FAST, HUGE, World, a_stack, spec
 
 UP = a_stack(spec(), spec("more"))

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridbyoc.operations.converged import stands_as_in_state
+from gridbyoc.operations.role_policies import normal_form
 from gridbyoc.stack.model import Role
-from gridbyoc.steps.converged import stands_as_in_state
-from gridbyoc.steps.role_policies import normal_form
 
 ROLE = "arn:aws:iam::123456789012:role/grid"
 OWN = "arn:aws:iam::123456789012:policy/grid"

@@ -23,7 +23,7 @@ from gridbyoc.aws.credential_source import CredentialSource, credential_source
 from gridbyoc.aws.credential_words import help_for, help_for_code
 from gridbyoc.aws.session import domain_errors
 from gridbyoc.errors import AwsCredentialsError, UsageError
-from gridbyoc.steps.preflight.identity import judged_source
+from gridbyoc.operations.preflight.identity import judged_source
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 LATER = NOW + timedelta(hours=1)

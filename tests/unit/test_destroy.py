@@ -10,8 +10,8 @@ import pytest
 
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import GridbyocError
+from gridbyoc.operations.journal import JOURNAL
 from gridbyoc.stack.model import Aws, S3Backend, Stack, TerraformSettings
-from gridbyoc.steps.journal import JOURNAL
 from tests.unit.memory_aws import refusal
 from tests.unit.world import FAST, KilledError, World, a_stack, phases, spec
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from gridbyoc.control_plane.model import Cluster, Phase
+from gridbyoc.operations.drift import DriftFound, find_drift
 from gridbyoc.stack.model import Stack
-from gridbyoc.steps.drift import DriftFound, find_drift
 from tests.unit.memory_aws import MANAGED
 from tests.unit.world import HUGE, World, a_stack, phases, spec
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from gridbyoc.operations.drift import Drift, DriftFound
+from gridbyoc.operations.fleet.model import Member, Result, detail_of
+from gridbyoc.operations.fleet.run import FleetReport
+from gridbyoc.operations.review.review import AttributeChange
+from gridbyoc.operations.review.words import Name, RoleSentence
 from gridbyoc.show.drift import NONE, drift_lines, drift_markdown, drift_object, drift_rows
 from gridbyoc.show.fleet import advice_lines
-from gridbyoc.steps.drift import Drift, DriftFound
-from gridbyoc.steps.fleet.model import Member, Result, detail_of
-from gridbyoc.steps.fleet.run import FleetReport
-from gridbyoc.steps.review.review import AttributeChange
-from gridbyoc.steps.review.words import Name, RoleSentence
 
 HOURS = AttributeChange("max_session_duration", "3600", "43200")
 TRUST = AttributeChange("assume_role_policy", "(sensitive)", "(sensitive)")

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from gridbyoc.errors import ApprovalRequiredError, ProtectedStackError, StalePlanError, TerraformError
+from gridbyoc.operations.bootstrap import bootstrap
+from gridbyoc.operations.options import Approval, BootstrapOptions
+from gridbyoc.operations.plan import Plan
+from gridbyoc.operations.role_policies import RolePolicies
 from gridbyoc.stack.model import Stack
-from gridbyoc.steps.bootstrap import bootstrap
-from gridbyoc.steps.options import Approval, BootstrapOptions
-from gridbyoc.steps.plan import Plan
-from gridbyoc.steps.role_policies import RolePolicies
 from gridbyoc.terraform import PlanSummary, ResourceChange
 from tests.unit.fakes import GRANT
 from tests.unit.world import World, a_stack, spec

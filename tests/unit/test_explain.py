@@ -18,8 +18,8 @@ from gridbyoc.cli.app import App, Format
 from gridbyoc.cli.explain import EXPLANATIONS, explain
 from gridbyoc.errors import GridbyocError, UsageError
 from gridbyoc.errors.cards import CARDS
-from gridbyoc.steps.preflight.catalogue import KINDS
-from gridbyoc.steps.verify import QUESTIONS
+from gridbyoc.operations.preflight.catalogue import KINDS
+from gridbyoc.operations.verify import QUESTIONS
 
 
 def said(*args: str, form: Format = "text") -> str:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.errors import Problem, StackError, UsageError
+from gridbyoc.operations.state_place import point_at
 from gridbyoc.stack.document import Document
 from gridbyoc.stack.edit import write_back
 from gridbyoc.stack.extends import MOST_FILES, PATHS, StackFileIndex, merge_under, standing_elsewhere
@@ -19,7 +20,6 @@ from gridbyoc.stack.load import load
 from gridbyoc.stack.model import LocalBackend, S3Backend, Stack
 from gridbyoc.stack.scan import KEYS, is_part
 from gridbyoc.stack.schema import schema, schemas_at
-from gridbyoc.steps.state_place import point_at
 
 STACK = "version: 1\nextends: base.yaml\nname: ml\nclusters: [{name: ml}]\n"
 BUCKET = "terraform: {backend: {s3: {bucket: shared-state, key: k}}}\n"

@@ -25,7 +25,7 @@ from gridbyoc.errors.cards import (
     with_known_failure,
     without_secrets,
 )
-from gridbyoc.steps.preflight.catalogue import KINDS
+from gridbyoc.operations.preflight.catalogue import KINDS
 from gridbyoc.terraform import Diagnostic
 from gridbyoc.terraform.failures import failed
 from gridbyoc.terraform.redaction import Redactor

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from gridbyoc.errors import FileError, UsageError
-from gridbyoc.show.fleet import JsonFleet, LiveFleet, PlainFleet, advice_lines, fleet_rows, fleet_summary, fleet_view
-from gridbyoc.steps.fleet.find import (
+from gridbyoc.operations.fleet.find import (
     balanced,
     durations,
     find_members,
@@ -25,7 +24,7 @@ from gridbyoc.steps.fleet.find import (
     recent_seconds,
     refuse_unreadable,
 )
-from gridbyoc.steps.fleet.model import (
+from gridbyoc.operations.fleet.model import (
     FleetEvent,
     FleetNote,
     FleetStarted,
@@ -37,9 +36,9 @@ from gridbyoc.steps.fleet.model import (
     fleet_status,
     problem_words,
 )
-from gridbyoc.steps.fleet.providers import PER_STACK, RESERVE, available_memory, default_jobs
-from gridbyoc.steps.fleet.record import Record
-from gridbyoc.steps.fleet.run import (
+from gridbyoc.operations.fleet.providers import PER_STACK, RESERVE, available_memory, default_jobs
+from gridbyoc.operations.fleet.record import Record
+from gridbyoc.operations.fleet.run import (
     FleetOptions,
     FleetReport,
     Listener,
@@ -49,6 +48,7 @@ from gridbyoc.steps.fleet.run import (
     child_environ,
     remembering,
 )
+from gridbyoc.show.fleet import JsonFleet, LiveFleet, PlainFleet, advice_lines, fleet_rows, fleet_summary, fleet_view
 
 STACK = "version: 1\nname: {}\nclusters: [{{name: x}}]\n"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)

@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 from gridbyoc.errors import ExitStatus, FileError, ForeignFileError, StateMovedError, UsageError
+from gridbyoc.operations.fleet.find import runs_of
+from gridbyoc.operations.journal import JOURNAL, Journal, read_journal
+from gridbyoc.operations.local_files import check_work_dir, refuse_state_left_behind, remove_local_files
+from gridbyoc.operations.lock import HOLDER, LOCK, hold
 from gridbyoc.render import render
 from gridbyoc.stack.files import (
     home_of,
@@ -28,10 +32,6 @@ from gridbyoc.stack.files import (
     work_root_of,
     write_atomic,
 )
-from gridbyoc.steps.fleet.find import runs_of
-from gridbyoc.steps.journal import JOURNAL, Journal, read_journal
-from gridbyoc.steps.local_files import check_work_dir, refuse_state_left_behind, remove_local_files
-from gridbyoc.steps.lock import HOLDER, LOCK, hold
 from gridbyoc.terraform.logs import Logs
 from gridbyoc.terraform.redaction import Redactor
 from tests.unit.fakes import stack

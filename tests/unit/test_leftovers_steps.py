@@ -16,11 +16,9 @@ from gridbyoc.aws import Caller
 from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, Ledger, Leftover, Patience, Place, Search, Unknown
 from gridbyoc.control_plane.model import Phase
 from gridbyoc.errors import UsageError
-from gridbyoc.show.leftovers import age, leftover_notes, leftover_rows, leftovers_object, size, summary
-from gridbyoc.stack.model import ClusterSpec, S3Backend, TerraformSettings
-from gridbyoc.steps.events import Note, ResourceProgress
-from gridbyoc.steps.journal import JOURNAL, Journal, parse_record
-from gridbyoc.steps.leftovers import (
+from gridbyoc.operations.events import Note, ResourceProgress
+from gridbyoc.operations.journal import JOURNAL, Journal, parse_record
+from gridbyoc.operations.leftovers import (
     Found,
     LeftoversRequest,
     delete_leftovers,
@@ -30,7 +28,9 @@ from gridbyoc.steps.leftovers import (
     parse_tags,
     past_clusters,
 )
-from gridbyoc.steps.run import Choices, Environment, Run
+from gridbyoc.operations.run import Choices, Environment, Run
+from gridbyoc.show.leftovers import age, leftover_notes, leftover_rows, leftovers_object, size, summary
+from gridbyoc.stack.model import ClusterSpec, S3Backend, TerraformSettings
 from tests.unit.fakes import MemoryRegistrar, Time, cluster, stack
 from tests.unit.leftover_fakes import NOW, OWNED, FakeAws, refused
 

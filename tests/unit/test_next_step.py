@@ -31,10 +31,10 @@ from gridbyoc.cli.options import command, set_option, stack_argument, stack_opti
 from gridbyoc.cli.running import terraform_options
 from gridbyoc.cli.stackfile import new
 from gridbyoc.control_plane.model import Cluster, Phase
-from gridbyoc.steps.bundle.file import pack
-from gridbyoc.steps.fleet.model import Member, Outcome, Result
-from gridbyoc.steps.fleet.run import FleetReport
-from gridbyoc.steps.report import Report
+from gridbyoc.operations.bundle.file import pack
+from gridbyoc.operations.fleet.model import Member, Outcome, Result
+from gridbyoc.operations.fleet.run import FleetReport
+from gridbyoc.operations.report import Report
 from tests.unit.command_lines import named_in, values_of
 from tests.unit.test_bundle_file import HEADER, PAYLOAD
 

@@ -15,13 +15,13 @@ from gridbyoc.aws import AwsSession, Caller, accepted_external_ids
 from gridbyoc.aws.trust import external_ids_in, external_ids_written
 from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.errors import AwsError, ControlPlaneError
+from gridbyoc.operations.accepted_ids import Rotation, external_ids_to_accept, rotation_of
+from gridbyoc.operations.journal import Journal
+from gridbyoc.operations.lock import LOCK
+from gridbyoc.operations.preflight.examine import Preflight
+from gridbyoc.operations.prepare import PreparedStack
+from gridbyoc.operations.run import Choices, Environment, Run, utc_now
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.accepted_ids import Rotation, external_ids_to_accept, rotation_of
-from gridbyoc.steps.journal import Journal
-from gridbyoc.steps.lock import LOCK
-from gridbyoc.steps.preflight.examine import Preflight
-from gridbyoc.steps.prepare import PreparedStack
-from gridbyoc.steps.run import Choices, Environment, Run, utc_now
 from tests.unit.fakes import ROLE, MemoryRegistrar, Time, cluster, stack
 
 PREVIOUS = "arn:aws:iam::123456789012:role/grid-cloud-previous"

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from gridbyoc.aws.live_role import LiveDocument
 from gridbyoc.control_plane.model import Cluster, Phase
+from gridbyoc.operations.drift import DriftFound
+from gridbyoc.operations.page import PastRun, Reading, declared_grant, live_grant
+from gridbyoc.operations.status import Status
 from gridbyoc.show.page.html import is_page, page_object
 from gridbyoc.stack.model import ControlPlane
-from gridbyoc.steps.drift import DriftFound
-from gridbyoc.steps.page import PastRun, Reading, declared_grant, live_grant
-from gridbyoc.steps.status import Status
 from tests.unit.page_kit import (
     AUDIT,
     CANARY,

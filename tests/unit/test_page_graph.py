@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbyoc.aws.live_role import LiveDocument
+from gridbyoc.operations.page import Admitted, Granted, GrantedPolicy, declared_grant, live_grant
 from gridbyoc.show.page.graph import MOST_POLICIES, MOST_PRINCIPALS, Box, Drawing, narrow, wide
 from gridbyoc.show.page.tables import cut, shortened
 from gridbyoc.stack.model import PolicyStatement, Role
 from gridbyoc.stack.words import instant
-from gridbyoc.steps.page import Admitted, Granted, GrantedPolicy, declared_grant, live_grant
 from tests.unit.page_kit import AUDIT, CANARY, CONTROL_PLANE, HOME, STACK, document, live_role, subject_of, trust
 
 PLANE = "the control plane's account"

@@ -12,10 +12,10 @@ from gridbyoc.aws import Caller
 from gridbyoc.aws.live_role import likely_boundaries
 from gridbyoc.aws.permissions import Need, simulate
 from gridbyoc.aws.permissions.simulate import ACTIONS_A_CALL
+from gridbyoc.operations.preflight.examine import blocks
+from gridbyoc.operations.preflight.model import Finding, PreflightContext, Shared
+from gridbyoc.operations.preflight.permissions import CHECKS
 from gridbyoc.stack.model import Role
-from gridbyoc.steps.preflight.examine import blocks
-from gridbyoc.steps.preflight.model import Finding, PreflightContext, Shared
-from gridbyoc.steps.preflight.permissions import CHECKS
 from tests.unit.preflight_kit import refusal, results, scene_of
 from tests.unit.render_stacks import REGISTRY, S3, stack
 

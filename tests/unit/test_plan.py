@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from gridbyoc.control_plane.model import Cluster, Grant, Phase
-from gridbyoc.steps.changes import ClusterChange
-from gridbyoc.steps.plan import Plan, users_of
-from gridbyoc.steps.prepare import PreparedStack
-from gridbyoc.steps.role_policies import RolePolicies
+from gridbyoc.operations.changes import ClusterChange
+from gridbyoc.operations.plan import Plan, users_of
+from gridbyoc.operations.prepare import PreparedStack
+from gridbyoc.operations.role_policies import RolePolicies
 from gridbyoc.terraform import ModuleInState, PlanSummary, ResourceChange
 from tests.unit.fakes import GRANT, cluster
 

@@ -12,14 +12,14 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from gridbyoc.control_plane.model import FieldChange, Grant
+from gridbyoc.operations.changes import ClusterChange
+from gridbyoc.operations.plan import Plan
+from gridbyoc.operations.report import Report
+from gridbyoc.operations.review.review import Review, review
 from gridbyoc.show.markdown import LIMIT, code, details, fence, fitted, prose
 from gridbyoc.show.plan import plan_lines, report_markdown, review_markdown, review_object
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.changes import ClusterChange
-from gridbyoc.steps.plan import Plan
-from gridbyoc.steps.report import Report
-from gridbyoc.steps.review.review import Review, review
 from gridbyoc.terraform import PlanSummary, ResourceChange
 from tests.unit.fakes import ROLE, cluster, stack
 

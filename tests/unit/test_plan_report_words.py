@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from gridbyoc.aws.policy import parse_policy
-from gridbyoc.steps.review.permissions import (
+from gridbyoc.operations.review.permissions import (
     Documents,
     Trusted,
     attached_arns,
     permission_changes,
     standing_trust,
 )
-from gridbyoc.steps.review.words import plain_sentence, secrets_in
+from gridbyoc.operations.review.words import plain_sentence, secrets_in
 
 CANARY = "canary-9c4e-external-id"
 MODULE = "module.gridbyoc"

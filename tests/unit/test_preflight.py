@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from gridbyoc.errors import AwsError, GridbyocError, TerraformNotFoundError, UsageError
+from gridbyoc.operations.events import FindingMade
+from gridbyoc.operations.preflight.catalogue import CHECKS, KINDS
+from gridbyoc.operations.preflight.examine import blocks, examine, selection
+from gridbyoc.operations.preflight.model import Check, Finding, Kind, Machine, PreflightContext, Shared, set_scene
 from gridbyoc.show.plain import Plain, describe
 from gridbyoc.show.preflight import finding_object, preflight_markdown, preflight_object, preflight_rows
-from gridbyoc.steps.events import FindingMade
-from gridbyoc.steps.preflight.catalogue import CHECKS, KINDS
-from gridbyoc.steps.preflight.examine import blocks, examine, selection
-from gridbyoc.steps.preflight.model import Check, Finding, Kind, Machine, PreflightContext, Shared, set_scene
 
 A = Kind("GBY-A901", "first", "alpha", "is looked at", "https://example.com/a")
 B = Kind("GBY-B902", "second", "beta", "is looked at")

@@ -17,6 +17,7 @@ from gridbyoc.errors import (
     FileError,
     UnsupportedByDialectError,
 )
+from gridbyoc.operations.preflight.control_plane import CHECKS
 from gridbyoc.stack.defaults import trusted_account_of
 from gridbyoc.stack.model import (
     Aws,
@@ -28,7 +29,6 @@ from gridbyoc.stack.model import (
     S3Backend,
     TerraformSettings,
 )
-from gridbyoc.steps.preflight.control_plane import CHECKS
 from tests.unit.fakes import ROLE, MemoryRegistrar, cluster, stack
 from tests.unit.preflight_kit import results, scene_of, verdicts
 

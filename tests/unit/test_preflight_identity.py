@@ -19,12 +19,12 @@ from gridbyoc.aws import AwsSession, Caller
 from gridbyoc.aws.connectivity import clock_skew
 from gridbyoc.aws.credential_source import CredentialSource
 from gridbyoc.errors import AwsCredentialsError, AwsError
+from gridbyoc.operations.preflight.identity import CHECKS, judged_source
+from gridbyoc.operations.preflight.machine import CLOCK_CHECKS as CLOCK
+from gridbyoc.operations.preflight.machine import DISK_CHECKS as DISK
+from gridbyoc.operations.preflight.machine import MEGABYTE, free_bytes, judged_clock, judged_disk
+from gridbyoc.operations.preflight.model import PreflightContext, Shared
 from gridbyoc.stack.model import Aws, ModuleSource, TerraformSettings
-from gridbyoc.steps.preflight.identity import CHECKS, judged_source
-from gridbyoc.steps.preflight.machine import CLOCK_CHECKS as CLOCK
-from gridbyoc.steps.preflight.machine import DISK_CHECKS as DISK
-from gridbyoc.steps.preflight.machine import MEGABYTE, free_bytes, judged_clock, judged_disk
-from gridbyoc.steps.preflight.model import PreflightContext, Shared
 from tests.unit.fakes import stack
 from tests.unit.preflight_kit import NOW, results, scene_of, verdicts
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.errors import StackError
+from gridbyoc.operations.preflight.model import PreflightContext, Shared
+from gridbyoc.operations.preflight.offerings import CHECKS, Alternatives, likely_facts, nearest_type
 from gridbyoc.stack.load import read
 from gridbyoc.stack.model import Aws, ClusterSpec, ControlPlane, InstanceType
-from gridbyoc.steps.preflight.model import PreflightContext, Shared
-from gridbyoc.steps.preflight.offerings import CHECKS, Alternatives, likely_facts, nearest_type
 from tests.unit.fakes import cluster, stack
 from tests.unit.preflight_kit import Ec2, results, scene_of, verdicts
 

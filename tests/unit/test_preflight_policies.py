@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from gridbyoc.operations.preflight.model import PreflightContext
+from gridbyoc.operations.preflight.policies import CHECKS, own_policy, policy_arns
 from gridbyoc.stack.model import Aws, ClusterSpec, ModuleSource, PolicyStatement, Role, TerraformSettings
-from gridbyoc.steps.preflight.model import PreflightContext
-from gridbyoc.steps.preflight.policies import CHECKS, own_policy, policy_arns
 from gridbyoc.vendors import facts_of
 from tests.unit.fakes import stack
 from tests.unit.preflight_kit import refusal, results, scene_of, verdicts

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
+from gridbyoc.operations.preflight.model import Finding, Kind
 from gridbyoc.show.markdown import write_table
 from gridbyoc.show.preflight import write_preflight
-from gridbyoc.steps.preflight.model import Finding, Kind
 
 ONE = Kind("GBY-A901", "tools", "alpha", "Looks.")
 TWO = Kind("GBY-B901", "quotas", "beta", "Looks.")

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from gridbyoc.errors import ControlPlaneError, ProtectedStackError
+from gridbyoc.operations.destroy import protection, refuse_if_protected
+from gridbyoc.operations.run import Run
 from gridbyoc.stack.load import read
 from gridbyoc.stack.model import PolicyStatement, Stack
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.destroy import protection, refuse_if_protected
-from gridbyoc.steps.run import Run
 from tests.unit.fakes import Time
 from tests.unit.test_run_parts import make_run
 from tests.unit.world import HUGE, World, a_stack, spec

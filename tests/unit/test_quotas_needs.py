@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.aws.quotas import AccountQuotas, Limit, QuotaReading, Use
-from gridbyoc.stack.model import ClusterSpec, InstanceType, PolicyStatement, Role
-from gridbyoc.stack.service_quotas import quota_by_code
-from gridbyoc.steps.quotas.review import (
+from gridbyoc.operations.quotas.review import (
     FIXED,
     NOTHING,
     QuotaNeed,
@@ -27,6 +25,8 @@ from gridbyoc.steps.quotas.review import (
     types_of,
     vcpu_needs,
 )
+from gridbyoc.stack.model import ClusterSpec, InstanceType, PolicyStatement, Role
+from gridbyoc.stack.service_quotas import quota_by_code
 from gridbyoc.vendors import facts_of
 from tests.unit.quota_fakes import VCPUS
 

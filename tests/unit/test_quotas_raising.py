@@ -15,14 +15,14 @@ from gridbyoc.aws.quotas import Increase, Limit, QuotaReading, Use
 from gridbyoc.cli.quotas import untold_of
 from gridbyoc.control_plane.model import Phase
 from gridbyoc.errors import AwsCredentialsError, ControlPlaneUnreachableError
+from gridbyoc.operations.preflight.examine import examine
+from gridbyoc.operations.preflight.model import Finding, Machine, PreflightContext, Shared, set_scene
+from gridbyoc.operations.preflight.quotas import CHECKS, KINDS
+from gridbyoc.operations.quotas.raising import Ask, Patience, asks, file, follow, granted, look_up
+from gridbyoc.operations.quotas.review import QuotaNeed, QuotaRow, quota_rows, without_quota
 from gridbyoc.show.quotas import ask_table, asks_object, quota_advice
 from gridbyoc.stack.model import Aws, ClusterSpec, InstanceType, ModuleSource, Stack, TerraformSettings
 from gridbyoc.stack.service_quotas import quota_by_code, quota_codes
-from gridbyoc.steps.preflight.examine import examine
-from gridbyoc.steps.preflight.model import Finding, Machine, PreflightContext, Shared, set_scene
-from gridbyoc.steps.preflight.quotas import CHECKS, KINDS
-from gridbyoc.steps.quotas.raising import Ask, Patience, asks, file, follow, granted, look_up
-from gridbyoc.steps.quotas.review import QuotaNeed, QuotaRow, quota_rows, without_quota
 from tests.unit.fakes import MemoryRegistrar, Time, cluster, stack
 from tests.unit.leftover_fakes import refused
 from tests.unit.preflight_kit import CALLER

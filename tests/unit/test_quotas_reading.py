@@ -23,8 +23,8 @@ from gridbyoc.aws.quotas import (
     request_increase,
 )
 from gridbyoc.errors import AwsCredentialsError, AwsError
+from gridbyoc.operations.quotas.review import quotas_of
 from gridbyoc.stack.service_quotas import quota_by_code, quota_codes
-from gridbyoc.steps.quotas.review import quotas_of
 from tests.unit.leftover_fakes import refused
 from tests.unit.quota_fakes import QuotaAws, machine
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbyoc.steps.review.grants import MARKS, marks_of, overlap
+from gridbyoc.operations.review.grants import MARKS, marks_of, overlap
 
 PRINCIPALS, SPENDS, DELETES, READS = (mark.words for mark in MARKS)
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from gridbyoc.aws.live_role import NOT_ASKED, LiveDocument, LiveRole
+from gridbyoc.operations.role_policies import RolePolicies, compare_policies, own_policy_arn
 from gridbyoc.stack.model import PolicyStatement, Role
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.role_policies import RolePolicies, compare_policies, own_policy_arn
 from gridbyoc.vendors import facts_of
 
 MANAGED_POLICIES = facts_of("grid").permissions.managed_policies

@@ -11,11 +11,11 @@ import pytest
 
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import GridbyocError
+from gridbyoc.operations.events import StepFinished
 from gridbyoc.show.plan import report_markdown
 from gridbyoc.show.report import report_lines
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.events import StepFinished
 from tests.unit.world import CREATES, FAST, World, a_stack, spec
 
 UP = a_stack(spec(), spec("more"))

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from gridbyoc.errors import FileError, LockedError, UsageError
-from gridbyoc.steps.background import Background
-from gridbyoc.steps.events import Event, StepFinished, StepStarted
-from gridbyoc.steps.journal import Journal
-from gridbyoc.steps.lock import HOLDER, LOCK, SAVED_PLAN, hold
-from gridbyoc.steps.run import Choices, Environment, Run
+from gridbyoc.operations.background import Background
+from gridbyoc.operations.events import Event, StepFinished, StepStarted
+from gridbyoc.operations.journal import Journal
+from gridbyoc.operations.lock import HOLDER, LOCK, SAVED_PLAN, hold
+from gridbyoc.operations.run import Choices, Environment, Run
 from tests.unit.fakes import Time, stack
 
 

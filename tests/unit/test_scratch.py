@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from gridbyoc.errors import FileError
-from gridbyoc.steps.events import Event, Note
-from gridbyoc.steps.journal import JOURNAL, Journal
-from gridbyoc.steps.private_copy import STATE, scratch_run
-from gridbyoc.steps.run import Choices, Environment, Run
+from gridbyoc.operations.events import Event, Note
+from gridbyoc.operations.journal import JOURNAL, Journal
+from gridbyoc.operations.private_copy import STATE, scratch_run
+from gridbyoc.operations.run import Choices, Environment, Run
 from tests.unit.fakes import Time, stack
 
 

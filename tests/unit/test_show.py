@@ -8,18 +8,18 @@ from dataclasses import replace
 
 import pytest
 
+from gridbyoc.operations.changes import ClusterChange
+from gridbyoc.operations.events import Asking, ClusterProgress, Event, Note, ResourceProgress, StepFinished, StepStarted
+from gridbyoc.operations.plan import Plan
+from gridbyoc.operations.report import Report
+from gridbyoc.operations.review.review import review
+from gridbyoc.operations.role_policies import RolePolicies
 from gridbyoc.show import renderer
 from gridbyoc.show.live import Live
 from gridbyoc.show.markdown import plain_table, write_table
 from gridbyoc.show.plain import Plain, duration
 from gridbyoc.show.plan import plan_lines, plan_object, report_markdown, summary
 from gridbyoc.show.report import report_lines
-from gridbyoc.steps.changes import ClusterChange
-from gridbyoc.steps.events import Asking, ClusterProgress, Event, Note, ResourceProgress, StepFinished, StepStarted
-from gridbyoc.steps.plan import Plan
-from gridbyoc.steps.report import Report
-from gridbyoc.steps.review.review import review
-from gridbyoc.steps.role_policies import RolePolicies
 from tests.unit.fakes import ROLE, Time, cluster, stack
 
 STORY: tuple[Event, ...] = (

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gridbyoc.operations.state_place import backend_changes, point_at, snippet
 from gridbyoc.stack.load import load
 from gridbyoc.stack.model import LocalBackend, S3Backend, Stack
-from gridbyoc.steps.state_place import backend_changes, point_at, snippet
 from tests.unit.fakes import stack
 
 S3 = S3Backend("states", "k", "us-west-2")

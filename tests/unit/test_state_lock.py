@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from gridbyoc.cli.app import App
 from gridbyoc.cli.state import _may_break
 from gridbyoc.errors import UsageError
-from gridbyoc.steps.journal import Journal
-from gridbyoc.steps.state_unlock import Lock, Process, Verdict, judge, refusal, user_name, working_in
+from gridbyoc.operations.journal import Journal
+from gridbyoc.operations.state_unlock import Lock, Process, Verdict, judge, refusal, user_name, working_in
 from gridbyoc.terraform import LockInfo
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)

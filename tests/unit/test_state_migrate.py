@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from gridbyoc.errors import ApprovalRequiredError, GridbyocError, StateConflictError
+from gridbyoc.operations.state_migrate import Move, Moved, migrate
 from gridbyoc.stack.model import Aws, LocalBackend, S3Backend, TerraformSettings
-from gridbyoc.steps.state_migrate import Move, Moved, migrate
 from tests.unit.world import World, a_stack
 
 STACK = a_stack()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gridbyoc.errors import StateConflictError
-from gridbyoc.steps.state_migrate import Pushed, push_errored
+from gridbyoc.operations.state_migrate import Pushed, push_errored
 from tests.unit.world import World, a_stack
 
 STACK = a_stack()

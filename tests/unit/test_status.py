@@ -11,12 +11,12 @@ import pytest
 
 from gridbyoc.control_plane.model import Phase
 from gridbyoc.errors import ApprovalRequiredError
+from gridbyoc.operations.journal import JOURNAL, Journal
+from gridbyoc.operations.lock import hold
+from gridbyoc.operations.private_copy import scratch_run
+from gridbyoc.operations.run import Choices, Environment, Run
+from gridbyoc.operations.status import Status, stack_status
 from gridbyoc.stack.model import ClusterSpec, InstanceType, Role, Stack
-from gridbyoc.steps.journal import JOURNAL, Journal
-from gridbyoc.steps.lock import hold
-from gridbyoc.steps.private_copy import scratch_run
-from gridbyoc.steps.run import Choices, Environment, Run
-from gridbyoc.steps.status import Status, stack_status
 from tests.unit.command_lines import named_in, values_of
 from tests.unit.fakes import stack
 from tests.unit.test_vendor_defaults import GRID, KEPT, LIGHTNING

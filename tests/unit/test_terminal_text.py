@@ -15,14 +15,14 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.main import error_lines
 from gridbyoc.control_plane.model import Cleaner
 from gridbyoc.errors import Problem, TerraformError
+from gridbyoc.operations.events import ClusterProgress, Event, FindingMade, Note, StepFinished
+from gridbyoc.operations.journal import Journal
 from gridbyoc.show import renderer
 from gridbyoc.show.ci import annotation, code_quality, sarif
 from gridbyoc.show.live import Live
 from gridbyoc.show.markdown import write_table
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import json_escaped, json_text, plain_text, printable, visible
-from gridbyoc.steps.events import ClusterProgress, Event, FindingMade, Note, StepFinished
-from gridbyoc.steps.journal import Journal
 from gridbyoc.terraform.events import Diagnostic, Log, Transcript, parse_event
 from gridbyoc.terraform.logs import Logs
 from gridbyoc.terraform.redaction import Redactor

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gridbyoc.errors import DefaultChangedError, ExitStatus
+from gridbyoc.operations.vendor_defaults import keep_standing_role
 from gridbyoc.stack.model import ControlPlane, ModuleSource, PolicyStatement, Role, TerraformSettings
-from gridbyoc.steps.vendor_defaults import keep_standing_role
 from gridbyoc.terraform import ModuleInState, module_in
 from gridbyoc.vendors import VENDORS, facts_of
 from tests.unit.fakes import stack

@@ -10,10 +10,10 @@ import pytest
 from ruamel.yaml import YAML
 
 import gridbyoc
+from gridbyoc.operations.changes import standing_cost
 from gridbyoc.render.root import root_values
 from gridbyoc.stack.defaults import managed_policies_of, statements_of, trusted_account_of
 from gridbyoc.stack.model import ClusterSpec, Stack
-from gridbyoc.steps.changes import standing_cost
 from gridbyoc.vendors import VENDORS, VendorType, facts_of, needs_of
 from tests.unit.stack_helpers import CLUSTERS, HEAD
 from tests.unit.stack_helpers import stack_of as stack_from

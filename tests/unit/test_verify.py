@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from gridbyoc.aws import Caller
 from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.aws.policy import Actor, ask, evaluate, principal
+from gridbyoc.operations.accepted_ids import Rotation
+from gridbyoc.operations.verdict import worst
+from gridbyoc.operations.verify import QUESTIONS, Proof, attestation, verify, write_attestation
+from gridbyoc.operations.verify_model import Subject, VerifyFinding, policy_of
 from gridbyoc.show.verify import verify_object, verify_rows, verify_summary
 from gridbyoc.stack.model import Role
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import enumerated
-from gridbyoc.steps.accepted_ids import Rotation
-from gridbyoc.steps.verdict import worst
-from gridbyoc.steps.verify import QUESTIONS, Proof, attestation, verify, write_attestation
-from gridbyoc.steps.verify_model import Subject, VerifyFinding, policy_of
 from gridbyoc.vendors import facts_of
 
 MANAGED_POLICIES = facts_of("grid").permissions.managed_policies

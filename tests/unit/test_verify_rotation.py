@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from gridbyoc.control_plane.model import Cluster, Phase
+from gridbyoc.operations.accepted_ids import Rotation
+from gridbyoc.operations.verify import prove
+from gridbyoc.operations.verify_model import VerifyFinding
 from gridbyoc.stack.model import S3Backend, Stack, TerraformSettings
 from gridbyoc.stack.secret import Secret
-from gridbyoc.steps.accepted_ids import Rotation
-from gridbyoc.steps.verify import prove
-from gridbyoc.steps.verify_model import VerifyFinding
 from tests.unit.world import SECRET_MARK, KilledError, World, a_stack, spec
 
 UP = a_stack(spec(), spec("more"))

@@ -21,18 +21,18 @@ from gridbyoc import __version__
 from gridbyoc.aws import AwsSession
 from gridbyoc.control_plane.model import Phase, Registrar
 from gridbyoc.errors import GridbyocError
+from gridbyoc.operations.bootstrap import bootstrap
+from gridbyoc.operations.clusters import CreatedOne, create_cluster
+from gridbyoc.operations.destroy import Destroyed, DestroyPlan, destroy
+from gridbyoc.operations.events import Event, Note, StepFinished
+from gridbyoc.operations.journal import JOURNAL, Journal, read_journal
+from gridbyoc.operations.lock import SAVED_PLAN, hold
+from gridbyoc.operations.options import Approval, BootstrapOptions
+from gridbyoc.operations.report import Report
+from gridbyoc.operations.review.review import Review
+from gridbyoc.operations.run import Choices, Environment, Run
 from gridbyoc.stack.files import make_private_dir
 from gridbyoc.stack.model import Aws, ClusterSpec, ControlPlane, InstanceType, Role, Stack, TerraformSettings
-from gridbyoc.steps.bootstrap import bootstrap
-from gridbyoc.steps.clusters import CreatedOne, create_cluster
-from gridbyoc.steps.destroy import Destroyed, DestroyPlan, destroy
-from gridbyoc.steps.events import Event, Note, StepFinished
-from gridbyoc.steps.journal import JOURNAL, Journal, read_journal
-from gridbyoc.steps.lock import SAVED_PLAN, hold
-from gridbyoc.steps.options import Approval, BootstrapOptions
-from gridbyoc.steps.report import Report
-from gridbyoc.steps.review.review import Review
-from gridbyoc.steps.run import Choices, Environment, Run
 from gridbyoc.terraform import Binary
 from gridbyoc.terraform.process import RunCommand
 from tests.unit.fakes import Time, stack

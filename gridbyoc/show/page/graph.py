@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from gridbyoc.operations.page import Admitted, Granted, GrantedPolicy
 from gridbyoc.show.page.tables import cut, shortened
-from gridbyoc.steps.page import Admitted, Granted, GrantedPolicy
 
 MOST_PRINCIPALS, MOST_POLICIES = 12, 24
 """More boxes than these are counted in one."""

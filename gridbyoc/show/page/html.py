@@ -12,6 +12,9 @@ from typing import Any, TypeVar, cast
 
 import jinja2
 
+from gridbyoc.operations.page import Page, PastRun, Reading
+from gridbyoc.operations.report import cluster_object
+from gridbyoc.operations.status import Status
 from gridbyoc.show.page import tables
 from gridbyoc.show.page.graph import narrow, wide
 from gridbyoc.show.page.tables import Tile, cost_sentences, cut, daily, ended, shown, without_secrets
@@ -19,9 +22,6 @@ from gridbyoc.show.plain import duration
 from gridbyoc.show.preflight import finding_object
 from gridbyoc.show.verify import verify_object
 from gridbyoc.stack.words import counted, instant, minute
-from gridbyoc.steps.page import Page, PastRun, Reading
-from gridbyoc.steps.report import cluster_object
-from gridbyoc.steps.status import Status
 
 NOT_READ = "could not be read"
 LONGEST = 60

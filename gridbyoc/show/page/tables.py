@@ -9,17 +9,17 @@ from typing import Literal, TypeVar
 import markupsafe
 
 from gridbyoc.control_plane.model import Cluster
+from gridbyoc.operations.changes import dollars_a_day, standing_cost
+from gridbyoc.operations.drift import Drift, DriftFound
+from gridbyoc.operations.page import Granted, GrantedPolicy, PastRun
+from gridbyoc.operations.preflight.model import Finding
+from gridbyoc.operations.verify_model import VerifyFinding
 from gridbyoc.show.attributes import terminal_lines
 from gridbyoc.show.markdown import one_line
 from gridbyoc.show.plain import duration
 from gridbyoc.stack.model import ClusterSpec, InstanceType, Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import instant, minute
-from gridbyoc.steps.changes import dollars_a_day, standing_cost
-from gridbyoc.steps.drift import Drift, DriftFound
-from gridbyoc.steps.page import Granted, GrantedPolicy, PastRun
-from gridbyoc.steps.preflight.model import Finding
-from gridbyoc.steps.verify_model import VerifyFinding
 
 Kind = Literal["text", "number", "code", "label", "mark", "bar"]
 MARKS = ("pass", "warn", "fail", "unknown", "wait", "none")

@@ -1,0 +1,401 @@
+"""From a stack file to running clusters: the order of things, idempotent and resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from gridbyoc.aws import await_trust
+from gridbyoc.control_plane.model import Cluster, Grant
+from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, StalePlanError, UsageError
+from gridbyoc.operations.accepted_ids import external_ids_to_accept, hide_their_id
+from gridbyoc.operations.changes import ClusterChange, cluster_changes
+from gridbyoc.operations.converged import remember_converged, unchanged
+from gridbyoc.operations.destroy import protection, refuse_if_protected
+from gridbyoc.operations.events import Note
+from gridbyoc.operations.import_orphans import import_orphans
+from gridbyoc.operations.lock import SAVED_PLAN
+from gridbyoc.operations.options import Approval, BootstrapOptions, EditBody
+from gridbyoc.operations.plan import Plan, make_plan, users_of
+from gridbyoc.operations.prepare import (
+    MODULE,
+    PREVIOUS_MODULE,
+    PreparedStack,
+    current_grant,
+    grant_of,
+    prepare,
+    rerender,
+)
+from gridbyoc.operations.report import Report, report_of
+from gridbyoc.operations.role_policies import RolePolicies, read_role
+from gridbyoc.operations.rollback import CreatedResources, compensating
+from gridbyoc.operations.run import Run
+from gridbyoc.operations.vendor_defaults import keep_standing_role
+from gridbyoc.operations.wait import delete_and_wait, wait_for
+from gridbyoc.render import PreviousRole
+from gridbyoc.stack.defaults import trusted_account_of
+from gridbyoc.stack.files import remove
+from gridbyoc.stack.model import ClusterSpec
+from gridbyoc.stack.secret import Secret
+from gridbyoc.terraform import NOTHING_DONE, ApplySummary
+
+
+def replace_role(run: Run, site: PreparedStack) -> PreparedStack:
+    """Keep the role that stands as the previous one, so that the next apply makes a new one beside it.
+
+    A replacement that is under way already is gone on with. ``UsageError`` where there is no role yet, the module is
+    another one, or the name is fixed and the same.
+    """
+    if site.replacing:
+        return site
+    keep_standing_role(run.stack, site.standing)
+    grant = current_grant(run, site)
+    found = site.standing
+    if grant is None or found.role_name is None or run.stack.terraform.module is not None:
+        raise UsageError(
+            "There is no role of the gridbyoc module to replace.", fix="Run `gridbyoc bootstrap` first.",
+            rerun=SAFE_NOTHING_DONE,
+        )  # fmt: skip
+    if run.stack.role.name == found.role_name:
+        raise UsageError(
+            f"The new role cannot be named {found.role_name}, as the one it replaces.",
+            fix="Change role.name in the stack file (or take it out: then a name is made), and run this again.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    previous = PreviousRole.of(found.role_name, grant.role_arn)
+    begun = replace(site, previous_role=previous, previous_arn=grant.role_arn)
+    with run.effect("move", role=grant.role_arn):
+        site.runner.move(MODULE, PREVIOUS_MODULE)
+    rerender(run, begun)
+    return begun
+
+
+def finish_replacement(
+    run: Run,
+    site: PreparedStack,
+    kept_ids: tuple[Secret, ...],
+    grant: Grant,
+    *,
+    may_destroy: bool,
+    may_plan: bool = True,
+) -> ApplySummary:
+    """Once no cluster holds an old external id or runs through the old role any more, both go; what that changed.
+
+    That takes a plan and an apply of its own: without ``may_plan`` it is left to the next bootstrap.
+    """
+    old_ids = any(value != grant.external_id for value in kept_ids)
+    if not old_ids and site.previous_role is None:
+        return NOTHING_DONE
+    if not run.choices.wait or not may_plan:
+        alike = "" if site.previous_role or may_plan else ", or the next plan that is applied,"
+        run.outside.emit(Note(f"The old grant is still accepted; the next bootstrap{alike} drops it.", "warning"))
+        return NOTHING_DONE
+    clusters = site.preflight.registrar.list()
+    done = site
+    if site.previous_role is not None and _may_go(run, site, may_destroy=may_destroy):
+        done = replace(site, previous_role=None, previous_arn=None)
+    kept = external_ids_to_accept(done, grant, clusters)
+    stay = _tell_who_needs_old_ids(run, clusters, done.roles(grant), set(kept) - {grant.external_id})
+    if done is site and set(kept_ids) <= {grant.external_id, *kept}:
+        return NOTHING_DONE
+    rerender(run, done, kept)
+    with run.step("apply") as step:
+        dropped = _drop(run, site, grant, users_of(site, grant, clusters), may_destroy=may_destroy)
+        if done.previous_role is not None:
+            outcome = "the new role accepts no old external id any more; the old role stays"
+        elif stay:
+            outcome = "the old external id is accepted for those clusters alone"
+        else:
+            outcome = "the old grant is not accepted any more"
+        step.detail = f"{dropped}; {outcome}"
+    return dropped
+
+
+def _tell_who_needs_old_ids(
+    run: Run, clusters: Collection[Cluster], roles: Collection[str], old: Collection[Secret]
+) -> bool:
+    """Warn of the clusters for which old external ids stay accepted; whether there are any."""
+    hidden = hide_their_id(clusters, roles)
+    holders = tuple(c.name for c in clusters if c.role_arn in roles and c.external_id in old)
+    if old and hidden:
+        why = f"The control plane does not show which external id {', '.join(hidden)} holds"
+        run.outside.emit(Note(f"{why}: the old stays accepted.", "warning"))
+    elif holders:
+        run.outside.emit(Note(f"The old external id stays accepted: {', '.join(holders)} still holds it.", "warning"))
+    return bool(old)
+
+
+def _drop(run: Run, site: PreparedStack, grant: Grant, users: tuple[str, ...], *, may_destroy: bool) -> ApplySummary:
+    """Planned anew, for the wait was long: what nobody was shown may be in the plan by now, and is not destroyed."""
+    saved = run.work_dir / SAVED_PLAN
+    try:
+        plan = Plan(site.runner.plan(out=saved), (), (), grant, policies=_losable(run, site, grant), users=users)
+        if plan.destroys:
+            refuse_if_protected(run, f"destroy {', '.join(plan.destroys)}", rerun=SAFE_RESUMES)
+        if plan.destroys and not may_destroy:
+            raise ApprovalRequiredError(
+                f"Dropping the old grant would by now destroy: {', '.join(plan.destroys)}.",
+                why="Something has changed since the plan that was approved.",
+                fix="Look at `gridbyoc plan`, then run `gridbyoc bootstrap` again.",
+                rerun=SAFE_RESUMES,
+            )
+        with run.effect("apply", planned="drop the old grant"):
+            return site.runner.apply(saved)
+    finally:
+        remove(saved)
+
+
+def _losable(run: Run, site: PreparedStack, grant: Grant) -> RolePolicies | None:
+    """The policies on an exclusive role, of which an apply takes off what is not listed."""
+    if not run.stack.role.exclusive:
+        return None
+    return read_role(site.preflight.session, grant.role_arn).policies(run.stack, grant.external_id)
+
+
+def _may_go(run: Run, site: PreparedStack, *, may_destroy: bool) -> bool:
+    listed = site.preflight.registrar.list()
+    users = [cluster.name for cluster in listed if cluster.role_arn and cluster.role_arn == site.previous_arn]
+    if users:
+        run.outside.emit(Note(f"The old role stays: {', '.join(users)} still runs through it.", "warning"))
+    elif place := protection(run):
+        run.outside.emit(Note(f"The old role stays: the stack is protected ({place}).", "warning"))
+    elif not may_destroy:
+        run.outside.emit(Note("The old role stays until its destruction is approved (--yes-destroy).", "warning"))
+    return may_destroy and not users and not run.stack.protect
+
+
+NO_WISHES = BootstrapOptions()
+
+
+def bootstrap(run: Run, approval: Approval, wishes: BootstrapOptions = NO_WISHES) -> Report:
+    """Make both sides what the stack file asks for, and wait until the clusters run.
+
+    A fresh role needs no plan to be approved by ``--yes``: nothing exists that it could destroy. Everything else is
+    planned, approved, and exactly that plan is applied; where another machine's apply came in between, a run that
+    asks nobody plans once more. Where nothing has moved since the last good run, it is done without Terraform
+    (``choices.refresh``: not so). The caller holds the stack's lock.
+    """
+    if wishes.new_role:
+        refuse_if_protected(run, "replace its role")
+    if wishes.nothing_new and not run.choices.refresh:
+        report = unchanged(run)
+        if report is not None:
+            return report
+    try:
+        return _bootstrap(run, approval, wishes)
+    except StalePlanError:
+        if not approval.create_and_change:
+            raise
+    run.outside.emit(Note("Another run has changed the stack meanwhile: planning anew.", "warning"))
+    return _bootstrap(run, approval, wishes)
+
+
+def _bootstrap(run: Run, approval: Approval, wishes: BootstrapOptions) -> Report:
+    made = CreatedResources()
+    run = made.watching(run)
+    site = prepare(run)
+    site = import_orphans(run, site)
+    site = replace_role(run, site) if wishes.new_role else site
+    plan = make_plan(run, site, with_terraform=not (site.fresh and approval.create_and_change))
+    return carry_out(run, site, plan, approval, wishes, made)
+
+
+def carry_out(
+    run: Run, site: PreparedStack, plan: Plan, approval: Approval, wishes: BootstrapOptions, made: CreatedResources
+) -> Report:
+    """Approve and apply a plan, prove the trust, register, wait, delete what the file lists no more."""
+    done = _approve_and_apply(run, site, plan, approval, wishes, made)
+    with run.step("output"):
+        outputs = site.runner.output()
+    grant = grant_of(run, outputs)
+    prove_trust(run, site, grant)
+    changes = _final_changes(run, site, plan, grant)
+    with compensating(run, site, grant, made, rollback=wishes.rollback):
+        clusters = register_clusters(run, site, changes, grant, wishes.edit, made)
+    clusters = wait_for(run, site.preflight.registrar, clusters)
+    # Before the old grant goes: a cluster that is deleted needs what it was given until it is gone.
+    _delete_unlisted(run, site, changes)
+    may_plan = not wishes.only_planned
+    last = finish_replacement(run, site, plan.kept_ids, grant, may_destroy=approval.destroy, may_plan=may_plan)
+    reading = read_role(site.preflight.session, grant.role_arn)
+    policies = reading.policies(run.stack, grant.external_id)
+    report = report_of(run, site, outputs, (done, last), changes, clusters, policies)
+    remember_converged(run, site, grant, report, reading.role)
+    return report
+
+
+def _approve_and_apply(
+    run: Run, site: PreparedStack, plan: Plan, approval: Approval, wishes: BootstrapOptions, made: CreatedResources
+) -> ApplySummary:
+    """Approve the plan and apply it; the saved one is gone afterwards, whatever came of it."""
+    try:
+        if wishes.needs_role and plan.grant is None:
+            raise UsageError("There is no role yet.", fix="Run `gridbyoc bootstrap` first.", rerun=SAFE_NOTHING_DONE)
+        _approve(run, site, plan, approval)
+        if wishes.on_approved is not None:
+            wishes.on_approved()
+        if wishes.rollback:
+            made.snapshot(site)
+        return _apply(run, site, plan)
+    finally:
+        if plan.saved:
+            remove(plan.saved)
+
+
+def _approve(run: Run, site: PreparedStack, plan: Plan, approval: Approval) -> None:
+    if not plan.has_changes or approval.create_and_change:
+        for warning in plan.warnings:
+            run.outside.emit(Note(warning, "warning"))
+    if not plan.has_changes:
+        return
+    if plan.destroys:
+        refuse_if_protected(run, f"destroy or replace {', '.join(plan.destroys)}")
+    if plan.destroys and not approval.destroy and approval.create_and_change:
+        raise ApprovalRequiredError(
+            f"This would destroy: {', '.join(plan.destroys)}.",
+            why="--yes approves creation and change, never destruction.",
+            fix="Look at `gridbyoc plan`; if it is meant, run again with --yes-destroy as well.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    if approval.create_and_change:
+        for cost in plan.costs:
+            run.outside.emit(Note(cost))
+        return
+    from gridbyoc.operations.review.review import review_of  # here: a run that asks nobody does without it
+
+    found = review_of(run, site, plan)
+    with run.asking():
+        approved = approval.ask(found)
+    if not approved:
+        raise ApprovalRequiredError("The plan was not approved.", rerun=SAFE_NOTHING_DONE)
+
+
+def _apply(run: Run, site: PreparedStack, plan: Plan) -> ApplySummary:
+    with run.step("apply") as step:
+        if plan.terraform is not None and not plan.terraform.has_changes:
+            step.skipped = True
+            step.detail = "nothing to change"
+            return NOTHING_DONE
+        _refuse_more_detaches(run, site, plan)
+        with run.effect("apply", planned="saved" if plan.saved else "fresh"):
+            done = site.runner.apply(plan.saved)
+        step.detail = str(done)
+        return done
+
+
+def _refuse_more_detaches(run: Run, site: PreparedStack, plan: Plan) -> None:
+    """Right before the apply, an exclusive role has no policy but those that the plan knew of; ``StalePlanError``.
+
+    Terraform takes off whatever is there at that time, whether or not it stood in the plan.
+    """
+    if plan.policies is None or not plan.exclusive:
+        return
+    reading = read_role(site.preflight.session, plan.policies.role_arn)
+    now = reading.policies(run.stack, plan.grant.external_id if plan.grant else Secret(""))
+    if now is None:
+        return
+    then = {*plan.policies.undeclared, *plan.policies.accepted}
+    more = [
+        f"the apply would take off the role: {name}" for name in (*now.undeclared, *now.accepted) if name not in then
+    ]
+    more += [f"it is not known any more: {why}" for why in now.unknown if why not in plan.policies.unknown]
+    if more:
+        raise StalePlanError(
+            "The role is not known to have only the policies that it had when this was planned.",
+            diagnostics=tuple(more),
+            why="role.exclusive takes off every policy that is not listed; none is taken off that was not shown.",
+            fix="Plan again.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+
+def prove_trust(run: Run, site: PreparedStack, grant: Grant) -> None:
+    """The trust step: the live role admits the control plane with this external id, else ``TrustError``."""
+    with run.step("trust") as step:
+        trust = await_trust(
+            site.preflight.session,
+            grant.role_arn,
+            grant.external_id,
+            trusted_account_of(run.stack.role),
+            sleep=run.outside.sleep,
+            clock=run.outside.clock,
+        )
+        step.detail = trust.detail
+    if trust.verdict == "unknown":
+        run.outside.emit(Note(f"The role's trust could not be proven: {trust.detail}.", "warning"))
+
+
+def _final_changes(run: Run, site: PreparedStack, plan: Plan, grant: Grant) -> tuple[ClusterChange, ...]:
+    if plan.grant == grant:
+        return plan.clusters
+    preflight = site.preflight
+    ours = site.roles(plan.grant)
+    changes = cluster_changes(preflight.registrar, run.stack, preflight.clusters, grant, our_roles=ours)
+    # A role that was there before may have clusters of others: what no plan has shown is not deleted.
+    shown = {change.name for change in plan.clusters if change.action == "delete"}
+    return tuple(change for change in changes if change.action != "delete" or change.name in shown)
+
+
+def register_clusters(
+    run: Run,
+    site: PreparedStack,
+    changes: tuple[ClusterChange, ...],
+    grant: Grant,
+    edit: EditBody | None,
+    made: CreatedResources,
+) -> tuple[Cluster, ...]:
+    """The register step: create and update what ``changes`` say; the stack's clusters, in its order."""
+    clusters = []
+    with run.step("register") as step:
+        for change in changes:
+            if change.spec is not None:
+                clusters.append(_register_one(run, site, change, change.spec, grant, edit, made))
+        counts = {action: sum(c.action == action for c in changes) for action in ("create", "update", "none")}
+        step.skipped = not counts["create"] and not counts["update"]
+        step.detail = f"{counts['create']} created, {counts['update']} updated, {counts['none']} unchanged"
+    return tuple(clusters)
+
+
+def _register_one(
+    run: Run,
+    site: PreparedStack,
+    change: ClusterChange,
+    spec: ClusterSpec,
+    grant: Grant,
+    edit: EditBody | None,
+    made: CreatedResources,
+) -> Cluster:
+    registrar = site.preflight.registrar
+    if change.cluster is not None and change.action == "none":
+        return change.cluster
+    with run.effect(change.action, cluster=spec.name) as result:
+        if change.cluster is not None:
+            cluster = registrar.update(change.cluster, spec, grant)
+        else:
+            body = _edited(run, edit, spec, registrar.request(spec, grant)) if edit else None
+            created = registrar.create(spec, grant, body=body)
+            cluster = created.cluster
+            if created.adopted:
+                run.outside.emit(Note(f"The cluster {spec.name} existed already with this role: it is taken on."))
+                # Made by a run that was cut off, it may still hold another external id or what the file said then.
+                cluster = registrar.update(cluster, spec, grant)
+            else:
+                made.clusters.append(cluster)
+        result |= {"id": cluster.id, "bucket": cluster.bucket_name}
+    return cluster
+
+
+def _edited(run: Run, edit: EditBody, spec: ClusterSpec, body: dict[str, Any]) -> Mapping[str, Any]:
+    with run.asking():
+        return edit(spec, body)
+
+
+def _delete_unlisted(run: Run, site: PreparedStack, changes: tuple[ClusterChange, ...]) -> None:
+    """Read again first: the wait was long, and a cluster may have been given another role meanwhile."""
+    doomed = {change.cluster.id: change.cluster for change in changes if change.action == "delete" and change.cluster}
+    if not doomed:
+        return
+    listed = site.preflight.registrar.list()
+    still = tuple(c for c in listed if c.id in doomed and c.role_arn == doomed[c.id].role_arn)
+    delete_and_wait(run, site.preflight.registrar, still)

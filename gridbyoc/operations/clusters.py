@@ -1,0 +1,286 @@
+"""Creating and editing clusters outside a run of bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gridbyoc.control_plane.changes import refuse_change
+from gridbyoc.control_plane.edit import Edited, differences, edited_spec, hidden_fields, spec_text
+from gridbyoc.control_plane.model import Cleaner, Cluster, Grant, Registrar
+from gridbyoc.control_plane.parse import child
+from gridbyoc.control_plane.parse import cluster as parsed_cluster
+from gridbyoc.errors import SAFE_NOTHING_DONE, ControlPlaneError, FileError, OutputMissingError, StackError, UsageError
+from gridbyoc.operations.bootstrap import prove_trust, register_clusters
+from gridbyoc.operations.changes import ClusterChange, cluster_changes, standing_cost
+from gridbyoc.operations.events import Note
+from gridbyoc.operations.options import EditBody
+from gridbyoc.operations.prepare import PreparedStack, current_grant, prepare
+from gridbyoc.operations.rollback import CreatedResources
+from gridbyoc.operations.run import Run
+from gridbyoc.operations.wait import wait_for
+from gridbyoc.stack.edit import changed_text, entry_text, flow, type_data
+from gridbyoc.stack.files import file_error, write_atomic
+from gridbyoc.stack.model import ClusterSpec, DialectName, InstanceType, PerformanceProfile, Stack
+from gridbyoc.stack.words import did_you_mean, listed
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedOne:
+    """What came of it. ``created`` is false for a cluster that was there already, through this stack's role."""
+
+    cluster: Cluster
+    created: bool
+
+
+def create_cluster(run: Run, name: str, *, edit: EditBody | None = None) -> CreatedOne:
+    """Create the cluster ``name`` of the stack file through the role in its state, and wait until it runs.
+
+    Nothing else of the stack is touched. Raises ``UsageError`` for a name that the file does not have,
+    ``OutputMissingError`` before the first apply, ``ClusterConflictError`` where the name runs through another role.
+    The caller holds the stack's lock.
+    """
+    spec = spec_named(run.stack, name)
+    site = prepare(run)
+    grant = _grant(run, site)
+    prove_trust(run, site, grant)
+    change = _change(run, site, spec, grant)
+    clusters = register_clusters(run, site, (change,), grant, edit, CreatedResources())
+    cluster = wait_for(run, site.preflight.registrar, clusters)[0]
+    return CreatedOne(cluster, change.action == "create")
+
+
+def spec_named(stack: Stack, name: str) -> ClusterSpec:
+    """The stack's cluster of that name; ``UsageError`` with the nearest one."""
+    found = next((spec for spec in stack.clusters if spec.name == name), None)
+    if found is not None:
+        return found
+    names = [spec.name for spec in stack.clusters]
+    near = did_you_mean(name, names)
+    raise UsageError(
+        f"The stack {stack.name} has no cluster named {name!r}.",
+        why=f"{stack.file or 'The stack file'} lists {listed(names)}.",
+        fix=f"{near[0].upper()}{near[1:]}" if near else "Add it to the stack file, or name one of these.",
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def _grant(run: Run, site: PreparedStack) -> Grant:
+    with run.step("output"):
+        grant = current_grant(run, site)
+        if grant is None:
+            raise OutputMissingError(
+                f"The role of the stack {run.stack.name} is not there yet: a cluster cannot be created through it.",
+                why="Nothing has been applied in this state.",
+                fix="Run `gridbyoc bootstrap` first: it makes the role, and the stack's clusters with it.",
+                rerun=SAFE_NOTHING_DONE,
+            )
+    return grant
+
+
+def _change(run: Run, site: PreparedStack, spec: ClusterSpec, grant: Grant) -> ClusterChange:
+    """What this one cluster needs; one that is there already is left as it is."""
+    alone = replace(run.stack, clusters=(spec,))
+    ours = site.roles(grant)
+    found = cluster_changes(site.preflight.registrar, alone, site.preflight.clusters, grant, our_roles=ours)
+    change = next(change for change in found if change.spec is not None)
+    if change.cluster is None:
+        run.outside.emit(Note(standing_cost(spec, run.stack.control_plane.type)))
+        return change
+    run.outside.emit(Note(f"The cluster {spec.name} exists already and runs through this stack's role."))
+    if change.fields:
+        fields = "; ".join(f"{field.field}: {field.before} -> {field.after}" for field in change.fields)
+        run.outside.emit(Note(f"It is left as it is; `gridbyoc bootstrap` would change {fields}.", "warning"))
+    return replace(change, action="none")
+
+
+_PROFILES: Mapping[str, PerformanceProfile] = {"default": "default", "cost-saving": "cost-saving"}
+LoadText = Callable[[str], Stack]
+"""Reads a stack file's text as if it stood in the file's place; ``StackError``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A cluster as it was read, as a text to edit; ``hidden`` are the places of what the text does not show."""
+
+    cluster: Cluster
+    text: str
+    hidden: tuple[str, ...]
+
+    def edited(self, text: str) -> Edited:
+        """The whole spec after the edit, and what it changes; see ``edited_spec`` for what is refused."""
+        return edited_spec(text, child(self.cluster.raw, "spec"))
+
+    def after(self, edited: Edited) -> Cluster:
+        """The cluster as it would be."""
+        return parsed_cluster({**self.cluster.raw, "spec": edited.body}, Cleaner())
+
+
+def open_draft(registrar: Registrar, cluster_id: str, dialect: DialectName) -> Draft:
+    """Read the cluster anew. Raises ``ControlPlaneError`` for one that cannot be changed."""
+    cluster = registrar.get(cluster_id)
+    refuse_change(cluster, direct=dialect == "lightning")
+    if cluster.role_arn is None:
+        raise ControlPlaneError(
+            f"Cluster {cluster.name} cannot be edited: it is not one in an account of yours.",
+            why=f"It is of the type {cluster.cluster_type} and names no role.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    spec = child(cluster.raw, "spec")
+    return Draft(cluster, spec_text(spec), hidden_fields(spec))
+
+
+def unchanged_since(registrar: Registrar, draft: Draft) -> Cluster:
+    """The cluster read once more; ``ControlPlaneError`` if it is not as it was, so that nobody's change is undone."""
+    now = registrar.get(draft.cluster.id)
+    before, there = child(draft.cluster.raw, "spec"), child(now.raw, "spec")
+    if there != before:
+        fields = ", ".join(change.field for change in differences(before, there))
+        raise ControlPlaneError(
+            f"The cluster {now.name} was changed at the control plane while it was edited here.",
+            why=f"Changed over there: {fields or 'the order of a list'}.",
+            fix="Run this again: it begins with the cluster as it is now.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return now
+
+
+def cost_after(before: Cluster, after: Cluster, dialect: DialectName) -> str | None:
+    """The standing cost after an edit, where it touches what costs: the profile, or instances kept ready."""
+    spec = spec_after(ClusterSpec(before.name), before, after)
+    if spec == ClusterSpec(before.name):
+        return None
+    profile = _PROFILES.get(after.performance_profile or "")
+    return standing_cost(ClusterSpec(after.name, after.instance_types, profile), dialect)
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A stack file before and after; ``said`` is what it says of the cluster then."""
+
+    file: Path
+    before: str
+    after: str
+    said: ClusterSpec
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to write: not everything that can be edited has a place in a stack file."""
+        return self.after != self.before
+
+    def check(self) -> None:
+        """Raises ``FileError`` where the file is not any more as it was read."""
+        if _read(self.file) != self.before:
+            raise _changed_meanwhile(self.file)
+
+    def write(self) -> None:
+        """Replace the file (not a link to it), with its own mode. Raises ``FileError``."""
+        file = self.file.resolve()
+        try:
+            write_atomic(file, self.after, mode=file.stat().st_mode & 0o777)
+        except (OSError, FileError) as error:
+            reason = error.why if isinstance(error, FileError) else f"{error.strerror}."
+        else:
+            return
+        raise FileError(
+            f"The cluster {self.said.name} was changed, but the change could not be written into {file}.",
+            why=reason,
+            fix=f"Write it there before the next bootstrap, which would change it back: {said_words(self.said)}.",
+        )
+
+
+def file_change(stack: Stack, file: Path, before: Cluster, after: Cluster, load: LoadText) -> FileChange:
+    """What ``file``, which ``stack`` was read from, becomes when it says what the edit changed.
+
+    Comments and everything else in it stay. What comes of it is loaded again and must say that and nothing else;
+    where no such text can be made ``UsageError`` says what to write. ``FileError`` if it is not the file that was read.
+    """
+    index = next(index for index, spec in enumerate(stack.clusters) if spec.name == before.name)
+    said = spec_after(stack.clusters[index], before, after)
+    clusters = (*stack.clusters[:index], said, *stack.clusters[index + 1 :])
+    wanted, text = replace(stack, clusters=clusters, file=None), _read(file)
+    if not _says(text, replace(stack, file=None), load):
+        raise _changed_meanwhile(file)
+    if said == stack.clusters[index]:
+        return FileChange(file, text, text, said)
+    for way in (_cut, _dumped):
+        new = way(text, index, said)
+        if new is not None and _says(new, wanted, load):
+            return FileChange(file, text, new, said)
+    raise UsageError(
+        f"The change cannot be written into {file}.",
+        why="Its entry of the cluster is written in a way that cannot be changed by itself.",
+        fix=f"Write it there by hand, then run `gridbyoc bootstrap`: {said_words(said)}.",
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def _changed_meanwhile(file: Path) -> FileError:
+    return FileError(
+        f"{file} was changed while the cluster was edited.", fix="Run this again.", rerun=SAFE_NOTHING_DONE
+    )
+
+
+def said_words(spec: ClusterSpec) -> str:
+    """What a stack file is to say of a cluster, in its own words."""
+    types = flow(type_data(spec.instance_types)) if spec.instance_types else "none"
+    return f"performance_profile: {spec.performance_profile or 'none'}, instance_types: {types}"
+
+
+def spec_after(spec: ClusterSpec, before: Cluster, after: Cluster) -> ClusterSpec:
+    """``spec`` with what changed between ``before`` and ``after``; what the edit left alone, the file keeps too."""
+    changed = replace(spec, instance_types=_types_after(spec.instance_types, before, after))
+    if before.performance_profile == after.performance_profile:
+        return changed
+    return replace(changed, performance_profile=_PROFILES.get(after.performance_profile or ""))
+
+
+def _types_after(said: tuple[InstanceType, ...], before: Cluster, after: Cluster) -> tuple[InstanceType, ...]:
+    old = {item.name: item for item in before.instance_types}
+    new = {item.name: item for item in after.instance_types}
+    if old == new:
+        return said
+    if not said:
+        return after.instance_types
+    names = {item.name for item in said}
+    kept = [_type_after(item, old.get(item.name), new.get(item.name)) for item in said]
+    added = [item for name, item in new.items() if name not in names and old.get(name) != item]
+    return (*(item for item in kept if item is not None), *added)
+
+
+def _type_after(said: InstanceType, old: InstanceType | None, new: InstanceType | None) -> InstanceType | None:
+    """``None`` for one that was taken out; a root volume that the file leaves open stays so unless it was edited."""
+    if new is None or old == new:
+        return said if old == new else None
+    open_size = said.root_volume_size is None and old is not None and old.root_volume_size == new.root_volume_size
+    return replace(new, root_volume_size=None) if open_size else new
+
+
+def _cut(text: str, index: int, said: ClusterSpec) -> str | None:
+    try:
+        return entry_text(text, index, said)
+    except ValueError:
+        return None
+
+
+def _dumped(text: str, index: int, said: ClusterSpec) -> str:
+    """The plainer way, for an entry that other places of the file share."""
+    entry = ("clusters", index)
+    types, profile = type_data(said.instance_types) or None, said.performance_profile
+    return changed_text(text, {(*entry, "performance_profile"): profile, (*entry, "instance_types"): types})
+
+
+def _says(text: str, wanted: Stack, load: LoadText) -> bool:
+    try:
+        return replace(load(text), file=None) == wanted
+    except StackError:
+        return False
+
+
+def _read(file: Path) -> str:
+    """The text as it is, line ends included."""
+    try:
+        return file.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise file_error("Cannot read", file, error) from None

@@ -1,0 +1,161 @@
+"""Tear a stack down, and finish: its clusters, what they left behind, the role, the local files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gridbyoc.aws.leftovers import Patience
+from gridbyoc.control_plane.model import Cluster, Phase
+from gridbyoc.errors import (
+    SAFE_NOTHING_DONE,
+    SAFE_RESUMES,
+    ApprovalRequiredError,
+    ClusterConflictError,
+    ProtectedStackError,
+)
+from gridbyoc.operations.events import Note
+from gridbyoc.operations.import_orphans import import_orphans
+from gridbyoc.operations.journal import JOURNAL
+from gridbyoc.operations.leftovers import Found, LeftoversRequest, delete_leftovers, find_leftovers, mark_data
+from gridbyoc.operations.local_files import remove_local_files
+from gridbyoc.operations.lock import HOLDER, LOCK
+from gridbyoc.operations.prepare import MODULE, PreparedStack, current_grant, prepare
+from gridbyoc.operations.run import Run
+from gridbyoc.operations.wait import delete_and_wait
+from gridbyoc.stack.words import counted
+from gridbyoc.terraform import module_in
+
+PLACE = ("protect",)
+
+
+def protection(run: Run) -> str:
+    """Where the stack file says so, as ``FILE:LINE``; empty where it does not."""
+    if not run.stack.protect:
+        return ""
+    file, line = run.origin(PLACE) if run.origin else (str(run.stack.file or "the stack file"), None)
+    return f"{file}:{line}" if line else file
+
+
+def refuse_if_protected(run: Run, would: str, *, rerun: str = SAFE_NOTHING_DONE) -> None:
+    """Raise ``ProtectedStackError`` for a protected stack. ``would``: what would be done, as `destroy the role`."""
+    place = protection(run)
+    if place:
+        raise ProtectedStackError(
+            f"The stack {run.stack.name} is protected: this would {would}.",
+            why=f"`protect: true` stands in {place}.",
+            fix="If it is meant, take that line out of the stack file (through review, as any change), then run again.",
+            rerun=rerun,
+        )
+
+
+KEPT_FILES = frozenset({JOURNAL, LOCK, HOLDER})
+"""What stays of a work_dir: the journal, which knows the stack's past clusters, and the lock that is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyPlan:
+    """What a destroy would take away: clusters that run through the role, the role, and leftovers of past clusters."""
+
+    clusters: tuple[Cluster, ...]
+    role_arn: str | None
+    has_resources: bool
+    found: Found
+    roles: frozenset[str] = frozenset()
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing to destroy, on either side."""
+        return not self.clusters and not self.has_resources and not self.found.ledger.leftovers
+
+
+@dataclass(frozen=True, slots=True)
+class Destroyed:
+    """What a destroy took away, and what of the clusters is left (``left.ledger.clear``: provably nothing)."""
+
+    clusters: tuple[str, ...]
+    resources: int
+    role_arn: str | None
+    left: Found
+
+
+def destroy(run: Run, approve: Callable[[DestroyPlan], bool], *, delete_data: bool = False) -> Destroyed:
+    """Delete the stack's clusters and wait until they are gone, then their leftovers, then the role and local files.
+
+    The control plane needs the role to take a cluster down, so the role goes after the clusters, and not at all while
+    one is still there. What holds data stays unless ``delete_data``. The caller holds the lock. A protected stack is
+    refused before anything is looked at.
+    """
+    refuse_if_protected(run, "destroy its clusters and its role")
+    site = prepare(run)
+    site = import_orphans(run, site)
+    doomed = _doomed(run, site)
+    with run.asking():
+        approved = doomed.nothing or approve(doomed)
+    if not approved:
+        raise ApprovalRequiredError("The destruction was not approved.", rerun=SAFE_NOTHING_DONE)
+    delete_and_wait(run, site.preflight.registrar, doomed.clusters)
+    left = _take_leftovers(run, site, doomed, delete_data=delete_data)
+    _refuse_while_needed(site, doomed)
+    resources = 0
+    with run.step("destroy") as step:
+        step.skipped = not doomed.has_resources
+        if doomed.has_resources:
+            with run.effect("destroy", role=doomed.role_arn):
+                resources = site.runner.destroy().destroy
+        step.detail = f"{counted(resources, 'resource')} destroyed"
+    if left.ledger.clear:
+        _remove_local_files(run)
+    return Destroyed(tuple(cluster.name for cluster in doomed.clusters), resources, doomed.role_arn, left)
+
+
+def _doomed(run: Run, site: PreparedStack) -> DestroyPlan:
+    grant = current_grant(run, site)
+    # Outputs may be missing where an apply or destroy was cut off; the role is in the state for all that.
+    role_arn = grant.role_arn if grant else module_in(site.runner.state(), MODULE).role_arn
+    roles = site.roles(grant) | ({role_arn} if role_arn else set())
+    live = [cluster for cluster in site.preflight.clusters if cluster.phase is not Phase.DELETED]
+    ours = tuple(cluster for cluster in live if cluster.role_arn in roles)
+    names = {spec.name for spec in run.stack.clusters}
+    for cluster in live:
+        if cluster.name in names and cluster not in ours:
+            run.outside.emit(
+                Note(f"The cluster {cluster.name} runs through another role: it is left alone.", "warning")
+            )
+    return DestroyPlan(ours, role_arn, site.runner.has_state(), _find(run, site, (), role_arn), roles)
+
+
+def _find(run: Run, site: PreparedStack, clusters: tuple[Cluster, ...], role_arn: str | None) -> Found:
+    flight = site.preflight
+    wanted = LeftoversRequest(clusters=clusters, roles=(role_arn,) if role_arn else ())
+    return find_leftovers(run, flight.session, flight.caller, flight.registrar, wanted)
+
+
+def _take_leftovers(run: Run, site: PreparedStack, doomed: DestroyPlan, *, delete_data: bool) -> Found:
+    found = _find(run, site, doomed.clusters, doomed.role_arn) if doomed.clusters else doomed.found
+    if not found.ledger.leftovers:
+        return found
+    shown = found if delete_data else mark_data(found)
+    flight = site.preflight
+    patience = Patience(min(run.choices.poll_interval, 20.0), deleting=run.wait_timeout)
+    rest = delete_leftovers(run, flight.session, flight.registrar, shown, delete_data=delete_data, patience=patience)
+    return Found(found.search, rest, found.live)
+
+
+def _refuse_while_needed(site: PreparedStack, doomed: DestroyPlan) -> None:
+    """The list is read again: a cluster that came up meanwhile needs the role as well."""
+    listed = site.preflight.registrar.list()
+    needing = [c.name for c in listed if c.role_arn in doomed.roles]
+    if needing:
+        raise ClusterConflictError(
+            f"The role stays: {', '.join(needing)} still needs it.",
+            why="Without its role the control plane cannot take a cluster down, and its resources would stay for ever.",
+            fix="Wait until `gridbyoc clusters list` shows it no more, then run destroy again.",
+            rerun=SAFE_RESUMES,
+        )
+
+
+def _remove_local_files(run: Run) -> None:
+    """All but the journal, the lock, and what somebody put there by hand."""
+    for path in remove_local_files(run.work_dir, KEPT_FILES):
+        run.outside.emit(Note(f"{path} was not made by gridbyoc: it stays."))

@@ -1,0 +1,151 @@
+"""Two-sided drift: what differs from the stack file in AWS, in the live role, and at the control plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from gridbyoc.aws import await_trust
+from gridbyoc.control_plane.model import Grant, Phase
+from gridbyoc.errors import ClusterConflictError, TrustError
+from gridbyoc.operations.accepted_ids import external_ids_to_accept
+from gridbyoc.operations.changes import cluster_changes
+from gridbyoc.operations.lock import SAVED_PLAN
+from gridbyoc.operations.plan import known_on, policies_read, role_reading
+from gridbyoc.operations.prepare import PreparedStack, current_grant, prepare, rerender
+from gridbyoc.operations.private_copy import scratch_run
+from gridbyoc.operations.review.review import (
+    AttributeChange,
+    output_details,
+    permission_sentences,
+    redactor_of,
+    resource_details,
+)
+from gridbyoc.operations.review.words import RoleSentence, changed_outside
+from gridbyoc.operations.role_policies import NOT_COMPARED, RolePolicies
+from gridbyoc.operations.run import Run
+from gridbyoc.render import KnownPolicies
+from gridbyoc.stack.defaults import trusted_account_of
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One difference: on which side, of what, and in words.
+
+    ``attributes``: what differs in it, ``before`` as it is, ``after`` as the stack file asks; nothing secret.
+    """
+
+    side: Literal["terraform", "role", "control plane"]
+    subject: str
+    detail: str
+    attributes: tuple[AttributeChange, ...] = ()
+
+
+@dataclass(slots=True)
+class DriftFound:
+    """What a comparison came to. ``permissions``: how bootstrap would change the role's rights. ``unknown``: what could
+    not be read, with the reason; ``remarks``: what is accepted or not compared, in a sentence each.
+    """
+
+    differences: list[Drift] = field(default_factory=list)
+    permissions: list[RoleSentence] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def none(self) -> bool:
+        """Whether all was read and nothing differs."""
+        return not self.differences and not self.unknown
+
+
+def find_drift(run: Run) -> DriftFound:
+    """Compare the stack file with all three. Reads only, on a copy: it works while another run holds the lock."""
+    found = DriftFound()
+    with scratch_run(run) as reading:
+        site = prepare(reading)
+        grant = current_grant(reading, site)
+        if grant is None:
+            found.differences.append(Drift("terraform", "role", "nothing has been applied yet"))
+            return found
+        roles = {arn: role_reading(reading, site, replace(grant, role_arn=arn)) for arn in sorted(site.roles(grant))}
+        _terraform(reading, site, grant, known_on(reading, roles[grant.role_arn]), found)
+        _trust(reading, site, grant, found)
+        for role in roles.values():
+            _policies(policies_read(reading, role, grant), found)
+        found.differences += _control_plane(reading, site, grant)
+        return found
+
+
+def _terraform(run: Run, site: PreparedStack, grant: Grant, known: KnownPolicies | None, found: DriftFound) -> None:
+    kept = external_ids_to_accept(site, grant, site.preflight.clusters)
+    rerender(run, site, kept, known)
+    with run.step("plan") as step:
+        saved = run.work_dir / SAVED_PLAN
+        plan = site.runner.plan(out=saved, lock=False)
+        step.detail = f"{plan.add} to add, {plan.change} to change, {plan.destroy} to destroy"
+    if not plan.changes and not plan.outputs:
+        return
+    shown = site.runner.show(saved)
+    redactor = redactor_of(run.stack, grant, kept, shown)
+    outside = changed_outside(shown)
+    details = {detail.address: detail.attributes for detail in resource_details(shown, redactor)}
+    for change in plan.changes:
+        cause = "was changed outside; " if change.address in outside else ""
+        text = f"{cause}bootstrap would {change.action} it"
+        found.differences.append(Drift("terraform", change.address, text, details.get(change.address, ())))
+    outputs = output_details(shown, redactor)
+    for name in plan.outputs:
+        found.differences.append(
+            Drift("terraform", f"output {name}", "bootstrap would change it", outputs.get(name, ()))
+        )
+    found.permissions += permission_sentences(run.stack, shown, redactor)
+
+
+def _policies(compared: RolePolicies | None, found: DriftFound) -> None:
+    """The policies of the role, or of one that is being replaced."""
+    if compared is None:
+        found.remarks += () if NOT_COMPARED in found.remarks else (NOT_COMPARED,)
+        return
+    found.differences += (Drift("role", subject, detail) for subject, detail in compared.differences())
+    found.unknown += compared.unknown
+    found.remarks += (f"Accepted on the role by the stack file: {name}." for name in compared.accepted)
+
+
+def _trust(run: Run, site: PreparedStack, grant: Grant, found: DriftFound) -> None:
+    with run.step("trust") as step:
+        try:
+            trust = await_trust(
+                site.preflight.session,
+                grant.role_arn,
+                grant.external_id,
+                trusted_account_of(run.stack.role),
+                sleep=run.outside.sleep,
+                clock=run.outside.clock,
+                timeout=0.0,
+            )
+        except TrustError as error:
+            step.detail = "not admitted"
+            found.differences.append(Drift("role", grant.role_arn, error.why))
+            return
+        step.detail = trust.detail
+    if trust.verdict == "unknown":
+        found.remarks.append(f"Whether the role admits the control plane could not be told: {trust.detail}.")
+
+
+def _control_plane(run: Run, site: PreparedStack, grant: Grant) -> Iterator[Drift]:
+    listed = site.preflight.clusters
+    try:
+        changes = cluster_changes(site.preflight.registrar, run.stack, listed, grant, our_roles=site.roles(grant))
+    except ClusterConflictError as error:
+        yield Drift("control plane", "clusters", f"{error.what} {error.why}".strip())
+        return
+    if site.previous_arn is not None:
+        yield Drift("role", site.previous_arn, "is being replaced, and still stands")
+    words = {"create": "is missing", "update": "differs", "delete": "is not in the stack file"}
+    for change in changes:
+        fields = tuple(AttributeChange(each.field, each.before, each.after) for each in change.fields)
+        if change.action != "none":
+            yield Drift("control plane", f"cluster {change.name}", words[change.action], fields)
+        elif change.cluster is not None and change.cluster.phase is Phase.FAILED:
+            yield Drift("control plane", f"cluster {change.name}", f"has failed: {change.cluster.reason}")

@@ -1,0 +1,87 @@
+"""What happens during a run, as typed events: ``show`` renders them, the journal keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from gridbyoc.operations.verdict import Verdict
+
+StepName = Literal["preflight", "render", "init", "plan", "apply", "output", "trust", "register", "wait",
+                   "delete", "destroy", "migrate", "push", "compare"]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step begins."""
+
+    step: StepName
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """A step ended; ``seconds`` is its wall time, ``detail`` what came of it."""
+
+    step: StepName
+    seconds: float
+    outcome: Literal["done", "skipped", "failed"] = "done"
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceProgress:
+    """Terraform works on a resource."""
+
+    address: str
+    action: str
+    state: Literal["started", "progress", "done", "failed"]
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterProgress:
+    """A cluster, as last seen."""
+
+    name: str
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FindingMade:
+    """A preflight check came out so; ``code`` is its stable code.
+
+    ``path``, ``file`` and ``line`` say what it is about in the stack file; empty and ``None`` where that is nothing.
+    """
+
+    code: str
+    check: str
+    verdict: Verdict
+    read: str
+    needed: str = ""
+    fix: str = ""
+    path: str = ""
+    file: str = ""
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth a line."""
+
+    message: str
+    level: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Somebody is asked, or an editor is open: whoever draws stands back until ``over``."""
+
+    over: bool = False
+
+
+Event = StepStarted | StepFinished | ResourceProgress | ClusterProgress | FindingMade | Note | Asking
+Emit = Callable[[Event], None]

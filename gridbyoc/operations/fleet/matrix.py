@@ -1,0 +1,267 @@
+"""The shards of a CI engine's matrix: which stacks, and how they are spread."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.operations.fleet.find import balanced, durations, find_members, longest_first, shown_path
+from gridbyoc.operations.fleet.model import Member
+from gridbyoc.render.templates import data_dir
+from gridbyoc.stack.scan import scan
+from gridbyoc.stack.words import printable
+
+_TIMEOUT = 60.0
+LONGEST_ADVICE = 1000
+# A pull request must not be able to run a program through the repository's own settings, nor to page or colour.
+_SETTINGS = ("-c", "core.fsmonitor=false", "-c", "core.quotepath=off", "--no-pager", "--no-optional-locks")
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """The directory of the gridbyoc module, and the templates of the root module."""
+
+    module: Path
+    templates: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The repository's top directory (links resolved), what changed in it, and the stack files that are gone.
+
+    ``shipped`` are this program's modules and templates, which may lie in the repository, too.
+    """
+
+    top: Path
+    paths: frozenset[str]
+    deleted: tuple[str, ...]
+    shipped: Shipped | None = None
+    _real: dict[Path, str] = field(default_factory=dict)
+
+    def touch(self, member: Member) -> bool:
+        """Whether any file that the stack is made of changed: its own, a base, its module's. Links are followed."""
+        if any(self._changed(path) for path in member.sources):
+            return True
+        return any(self._below(module) for module in member.modules) or self._program_changed(member)
+
+    def _program_changed(self, member: Member) -> bool:
+        """In a repository that holds this very program, what each stack is rendered from."""
+        if self.shipped is None:
+            return False
+        ours = not member.modules and self._below(self.shipped.module)
+        return ours or any(self._changed(path) for path in self.shipped.templates)
+
+    def holds(self, file: Path) -> bool:
+        """Whether a file lies in the repository."""
+        return self._place(file).startswith(f"{self.top}/")
+
+    def _place(self, path: Path) -> str:
+        """With the links of its directory resolved."""
+        if path.parent not in self._real:
+            self._real[path.parent] = os.path.realpath(path.parent)
+        return f"{self._real[path.parent]}/{path.name}"
+
+    def _changed(self, path: Path) -> bool:
+        """A link counts itself, and so does what it leads to."""
+        here = self._place(path)
+        places = (here, os.path.realpath(here)) if os.path.islink(here) else (here,)  # noqa: PTH114 - text is quicker
+        top = f"{self.top}/"
+        return any(place.startswith(top) and self._listed(place[len(top) :]) for place in places)
+
+    def _listed(self, path: str) -> bool:
+        """By itself, or in a submodule, of which Git lists the directory alone."""
+        return path in self.paths or any(str(parent) in self.paths for parent in PurePosixPath(path).parents)
+
+    def _below(self, directory: Path) -> bool:
+        place = Path(os.path.realpath(directory))
+        if not place.is_relative_to(self.top):
+            return False
+        inside = "" if place == self.top else place.relative_to(self.top).as_posix()
+        return self._listed(inside) or any(path.startswith(f"{inside}/" if inside else "") for path in self.paths)
+
+
+def changes_since(
+    revision: str, cwd: Path, environ: Mapping[str, str], *, untracked: bool = False, shipped: Shipped | None = None
+) -> Changes:
+    """What the working tree of ``cwd``'s repository changed since it parted from ``revision``.
+
+    That is the merge base of ``revision`` and HEAD, so that what others did there meanwhile does not count; where
+    there is none (a shallow clone) it is ``revision`` itself. ``untracked`` takes in files that Git does not know yet.
+    Raises ``UsageError`` without Git, outside of a repository, and for a revision that is not there.
+    """
+    git = _Git(cwd, environ)
+    top = Path(os.path.realpath(git("rev-parse", "--show-toplevel").rstrip("\n")))
+    base = git.commit(revision)
+    diff = _names(git("diff", "--name-only", "--no-renames", "-z", base, "--", cwd=top))
+    gone = _names(git("diff", "--name-only", "--no-renames", "--diff-filter=D", "-z", base, "--", cwd=top))
+    fresh = _names(git("ls-files", "--others", "--exclude-standard", "-z", cwd=top)) if untracked else ()
+    stacks = tuple(path for path in gone if path.endswith((".yaml", ".yml")) and not _hidden(path))
+    return Changes(top, frozenset((*diff, *fresh)), git.stacks_among(base, stacks, top), shipped)
+
+
+def _hidden(path: str) -> bool:
+    return any(part.startswith(".") for part in path.split("/"))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split("\0") if name)
+
+
+class _Git:
+    """Runs Git, never through a shell, with a time-out and without asking."""
+
+    def __init__(self, cwd: Path, environ: Mapping[str, str]) -> None:
+        self._cwd = cwd
+        self._environ = {**environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+
+    def __call__(self, *args: str, cwd: Path | None = None, stdin: bytes = b"") -> str:
+        done = self._run(args, cwd or self._cwd, stdin)
+        if done.returncode:
+            said = [printable(line) for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+            why, *advice = said or [f"It ended with {done.returncode}."]
+            # Such as the `git config --global --add safe.directory …` for a checkout of another user.
+            raise _refused(f"`git {args[0]}` failed.", why, " ".join(advice)[:LONGEST_ADVICE])
+        return os.fsdecode(done.stdout)
+
+    def _run(self, args: Iterable[str], cwd: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        command = ["git", *_SETTINGS, *args]
+        try:
+            return subprocess.run(
+                command, cwd=cwd, env=self._environ, input=stdin, capture_output=True, timeout=_TIMEOUT, check=False
+            )
+        except FileNotFoundError:
+            raise _refused("There is no git.", "It tells which stacks changed.", "Install it.") from None
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise _refused("git could not be run to its end.", str(error)) from None
+
+    def commit(self, revision: str) -> str:
+        """Where HEAD parted from the revision."""
+        asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        found = self._run(asked, self._cwd)
+        if found.returncode:
+            fix = "Name a commit, branch or tag that is there; a shallow clone needs more history (`fetch-depth: 0`)."
+            raise _refused(f"There is no revision {revision} in this repository.", "", fix)
+        commit = found.stdout.decode().strip()
+        parted = self._run(("merge-base", commit, "HEAD"), self._cwd)
+        return parted.stdout.decode().split("\n")[0] if parted.returncode == 0 else commit
+
+    def stacks_among(self, commit: str, paths: tuple[str, ...], top: Path) -> tuple[str, ...]:
+        """Those that were stack files in ``commit``."""
+        if not paths:
+            return ()
+        asked = b"".join(f"{commit}:".encode() + os.fsencode(path) + b"\0" for path in paths)
+        answer = self._run(("cat-file", "--batch", "-z"), top, asked)
+        if answer.returncode:  # Git before 2.38 knows no -z
+            asked = b"".join(f"{commit}:".encode() + os.fsencode(path) + b"\n" for path in paths if "\n" not in path)
+            answer = self._run(("cat-file", "--batch"), top, asked)
+        texts = _blobs(answer.stdout)
+        return tuple(path for path, text in zip(paths, texts, strict=False) if scan(text).is_stack)
+
+
+def _blobs(data: bytes) -> list[str]:
+    """The contents in an answer of ``git cat-file --batch``; empty for what it does not have."""
+    found, position = [], 0
+    while position < len(data):
+        end = data.index(b"\n", position)
+        head = data[position:end].split(b" ")
+        position = end + 1
+        if head[-1] == b"missing":
+            found.append("")
+            continue
+        size = int(head[-1])
+        found.append(data[position : position + size].decode(errors="replace"))
+        position += size + 1
+    return found
+
+
+def _refused(what: str, why: str, fix: str = "") -> UsageError:
+    return UsageError(what, why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What one job of the engine runs; ``seconds`` is what that took the last time, or is thought to take."""
+
+    name: str
+    members: tuple[Member, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """``revision`` to compare with; ``untracked``: files that Git does not know yet count as changed."""
+
+    revision: str
+    untracked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """The shards, the longest first; ``total`` stacks were looked at, ``deleted`` stack files are gone since then."""
+
+    shards: tuple[Shard, ...]
+    total: int
+    deleted: tuple[str, ...]
+
+
+def make_matrix(
+    paths: Sequence[str],
+    cwd: Path,
+    environ: Mapping[str, str],
+    *,
+    since: Since | None = None,
+    shards: int | None = None,
+    verb: str = "bootstrap",
+) -> Matrix:
+    """Find the stacks, keep those that changed, and spread them; without ``shards`` each is one of its own.
+
+    Raises ``UsageError`` for paths that lead to no stack, and for what Git refuses.
+    """
+    members = find_members(paths, cwd, environ=environ, may_be_none=since is not None)
+    changes = _changes(since, cwd, environ) if since else None
+    kept = [member for member in members if changes is None or changes.touch(member)]
+    _refuse_elsewhere(changes, members)
+    seconds = durations(kept, verb)
+    ordered = longest_first(kept, seconds)
+    if shards is None:
+        made = tuple(Shard(member.label, (member,), seconds[member]) for member in ordered)
+    else:
+        spread = balanced([(member, seconds[member]) for member in ordered], shards)
+        made = tuple(_numbered(index, len(spread), each, seconds) for index, each in enumerate(spread))
+    return Matrix(made, len(members), _gone(changes, paths, cwd))
+
+
+def _changes(since: Since, cwd: Path, environ: Mapping[str, str]) -> Changes:
+    shipped = Shipped(data_dir("modules") / "gridbyoc", tuple(data_dir("templates").glob("*.tf.j2")))
+    return changes_since(since.revision, cwd, environ, untracked=since.untracked, shipped=shipped)
+
+
+def _numbered(index: int, count: int, members: tuple[Member, ...], seconds: Mapping[Member, float]) -> Shard:
+    return Shard(f"{index + 1} of {count}", members, sum(seconds[member] for member in members))
+
+
+def _refuse_elsewhere(changes: Changes | None, members: Sequence[Member]) -> None:
+    """Stacks of another repository would all count as unchanged."""
+    if changes and members and not any(changes.holds(member.file) for member in members):
+        raise UsageError(
+            f"None of the stacks lies in the Git repository {changes.top}.",
+            fix="Run this in the repository that holds them, or without --since.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+
+def _gone(changes: Changes | None, paths: Sequence[str], cwd: Path) -> tuple[str, ...]:
+    """Deleted stack files that the paths would have led to."""
+    here = cwd.resolve()
+    places = [os.path.normpath(here / path) for path in paths]
+    gone = [changes.top / path for path in changes.deleted] if changes else []
+    return tuple(shown_path(file, here) for file in gone if any(_leads(place, file) for place in places))
+
+
+def _leads(place: str, file: Path) -> bool:
+    return file.is_relative_to(place) or fnmatch.fnmatchcase(str(file), place)

@@ -1,0 +1,441 @@
+"""A fleet's run: so many stacks at once, each a process of its own, until all have come to an end."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from gridbyoc.errors import ExitStatus, FileError
+from gridbyoc.operations.fleet.find import (
+    ReadOptions,
+    durations,
+    longest_first,
+    refuse_one_name,
+    refuse_one_state,
+    validate_members,
+)
+from gridbyoc.operations.fleet.model import (
+    WRITING,
+    EmitFleet,
+    FleetNote,
+    FleetStarted,
+    Member,
+    MemberFinished,
+    MemberSaid,
+    MemberStarted,
+    Outcome,
+    Result,
+    Verb,
+    detail_of,
+    fleet_status,
+)
+from gridbyoc.operations.fleet.providers import Provision, available_memory, default_jobs, provision, usable_cores
+from gridbyoc.operations.fleet.record import Record
+from gridbyoc.terraform.process import Command, ExitInfo, Interrupts, NotStartedError, run
+
+_LAST_WORDS = 5
+_ONE_FOR_ALL = frozenset({"GITHUB_OUTPUT", "GITLAB_CI"})
+
+
+def child_argv(verb: Verb, member: Member, options: Sequence[str]) -> tuple[str, ...]:
+    """``gridbyoc VERB FILE OPTIONS --format json``, by this very Python."""
+    # without -P, `-m` looks for the package in the current directory first
+    safe = ("-P",) if sys.version_info >= (3, 11) else ()
+    return (sys.executable, *safe, "-m", "gridbyoc", verb, member.shown, *options, "--format", "json")
+
+
+def child_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """``environ`` without what has one place for a whole job: the last stack's word would stand there for all.
+
+    That are GitHub's outputs, and GitLab's report files (which are written where GitLab says that it is there).
+    """
+    return {name: value for name, value in environ.items() if name not in _ONE_FOR_ALL}
+
+
+class Listener:
+    """Takes the lines of a run: JSON events at once, a document of several lines at the end, stderr for a crash."""
+
+    def __init__(self) -> None:
+        self._rest: list[str] = []
+        self._words: deque[str] = deque(maxlen=_LAST_WORDS)
+        self._said: dict[str, Mapping[str, Any]] = {}
+
+    def line(self, stream: str, line: str) -> Mapping[str, Any] | None:
+        """An event that the line is, if it is one."""
+        if stream == "stderr":
+            self._words.append(line)
+            return None
+        event = _event(line)
+        if event is None:
+            self._rest.append(line)
+        else:
+            self._said[str(event["type"])] = event
+        return event
+
+    def documents(self) -> list[Any]:
+        """What was written over several lines, such as a status."""
+        return list(_documents("\n".join(self._rest)))
+
+    def result(self, verb: Verb, member: Member, code: int, seconds: float, *, asked: bool) -> Result:
+        """How it came out. ``code`` is minus the signal that ended it; ``asked``: it was asked to stop."""
+        documents = self.documents()
+        said = {**self._said, **({"document": {"document": documents[-1]}} if documents else {})}
+        error = said.get("error", {})
+        outcome: Outcome = "done" if code == 0 else "changes" if code == int(ExitStatus.CHANGES_PENDING) else "failed"
+        status = int(ExitStatus.FAILED) if code < 0 else code
+        if asked and outcome == "failed":
+            outcome, status = "interrupted", int(ExitStatus.INTERRUPTED)
+        detail = detail_of(verb, said) or (f"ended by signal {-code}" if code < 0 else "")
+        if outcome == "failed" and not detail:
+            detail = " ".join(word.strip() for word in self._words)[:300]
+        named = error.get("code")
+        return Result(member, outcome, status, seconds, detail, named if isinstance(named, str) else None, said)
+
+
+def _event(line: str) -> Mapping[str, Any] | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("type"), str) else None
+
+
+def _documents(text: str) -> Iterator[Any]:
+    """Every JSON value in a text, up to one that is none."""
+    decoder, position = json.JSONDecoder(), 0
+    while (position := _behind_blanks(text, position)) < len(text):
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            return
+        yield value
+
+
+def _behind_blanks(text: str, position: int) -> int:
+    while position < len(text) and text[position].isspace():
+        position += 1
+    return position
+
+
+GRACE = 90.0
+"""Seconds from an interrupt until a stack's run is killed: it gives Terraform 60 of its own."""
+PATIENCE = 10.0
+"""Seconds from a second Ctrl-C, on which a run kills its Terraform and says what may be locked, until it is killed."""
+_KEEP_UMASK = -1
+_TICK = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What to run for each stack, and how. ``finished`` is called in this thread with each result, before its event."""
+
+    verb: Verb
+    options: tuple[str, ...]
+    cwd: Path
+    environ: Callable[[Member], Mapping[str, str]]
+    jobs: int
+    fail_fast: bool = False
+    grace: float = GRACE
+    finished: Callable[[Result], None] = lambda _result: None
+
+
+@dataclass(slots=True)
+class _Running:
+    """A stack's run. Its thread reads; all else happens in the main thread."""
+
+    member: Member
+    interrupts: Interrupts = field(default_factory=Interrupts)
+    listener: Listener = field(default_factory=Listener)
+
+
+_Message = tuple[_Running, "tuple[str, str] | ExitInfo | NotStartedError"]
+
+
+def run_members(work: Work, members: Sequence[Member], emit: EmitFleet, interrupts: Interrupts) -> tuple[Result, ...]:
+    """Run the verb for each of ``members``, in their order, ``work.jobs`` at once; a result for every one.
+
+    A stack that fails stops no other; with ``fail_fast`` no new one is begun after it. The first SIGINT or SIGTERM
+    is passed on to each run as SIGINT, and so is a second SIGINT, on which they kill. Nothing new is begun either way.
+    """
+    with interrupts.listening(), _hearing_children():
+        return _Fleet(work, members, emit, interrupts).to_the_end()
+
+
+@contextmanager
+def _hearing_children() -> Iterator[None]:
+    """Where SIGINT is ignored (`&` in a script, nohup), it would be in every run as well: they could not be stopped.
+
+    A handler that does nothing ignores it just as well, and is not inherited.
+    """
+    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if not deaf or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class _Fleet:
+    def __init__(self, work: Work, members: Sequence[Member], emit: EmitFleet, interrupts: Interrupts) -> None:
+        self._work = work
+        self._waiting = deque(members)
+        self._emit = emit
+        self._interrupts = interrupts
+        self._messages: SimpleQueue[_Message] = SimpleQueue()
+        self._running: list[_Running] = []
+        self._results: list[Result] = []
+        self._stopping = self._interrupted = self._second_interrupt = False
+
+    def to_the_end(self) -> tuple[Result, ...]:
+        try:
+            while self._running or (self._waiting and not self._stopping):
+                self._begin()
+                self._listen()
+                self._pass_on()
+        except BaseException:
+            self._abandon()
+            raise
+        for member in self._waiting:
+            self._end(Result(member, "not started"))
+        return tuple(self._results)
+
+    def _begin(self) -> None:
+        while self._waiting and not self._stopping and len(self._running) < self._work.jobs:
+            one = _Running(self._waiting.popleft())
+            self._running.append(one)
+            self._emit(MemberStarted(one.member))
+            threading.Thread(target=self._watch, args=(one,), daemon=True).start()
+
+    def _watch(self, one: _Running) -> None:
+        """In a thread of its own: every line becomes a message, and so does the end."""
+        work = self._work
+        argv = child_argv(work.verb, one.member, work.options)
+        environ = child_environ(work.environ(one.member))
+        command = Command(argv, environ, work.cwd, math.inf, work.grace, _KEEP_UMASK, PATIENCE)
+        try:
+            ended = run(
+                command,
+                lambda stream, line: self._messages.put((one, (stream, line))),
+                interrupts=one.interrupts,
+            )
+        except Exception as error:  # whatever it is: the main thread waits for a last word
+            self._messages.put((one, NotStartedError(str(error) or type(error).__name__)))
+        else:
+            self._messages.put((one, ended))
+
+    def _listen(self) -> None:
+        try:
+            one, message = self._messages.get(timeout=_TICK)
+        except Empty:
+            return
+        if isinstance(message, tuple):
+            event = one.listener.line(*message)
+            if event is not None:
+                self._emit(MemberSaid(one.member, event))
+            return
+        self._running.remove(one)
+        self._end(self._result(one, message))
+
+    def _result(self, one: _Running, ended: ExitInfo | NotStartedError) -> Result:
+        if isinstance(ended, NotStartedError):
+            return Result(one.member, "failed", 1, 0.0, f"cannot be started: {ended}")
+        asked = one.interrupts.asked
+        return one.listener.result(self._work.verb, one.member, ended.code, ended.seconds, asked=asked)
+
+    def _end(self, result: Result) -> None:
+        self._results.append(result)
+        self._work.finished(result)
+        self._emit(MemberFinished(result))
+        if self._work.fail_fast and result.outcome == "failed":
+            self._stopping = True
+
+    def _pass_on(self) -> None:
+        """Ours to theirs: once asked, once second_interrupt."""
+        if self._interrupts.asked and not self._interrupted:
+            self._stopping = self._interrupted = True
+            for one in self._running:
+                one.interrupts.request()
+        if self._interrupts.second_interrupt and not self._second_interrupt:
+            self._second_interrupt = True
+            for one in self._running:
+                one.interrupts.insist()
+
+    def _abandon(self) -> None:
+        """A fault of ours, such as a full disk, leaves no run behind: each is stopped properly, and waited for."""
+        for one in self._running:
+            one.interrupts.request()
+        left = len(self._running)
+        while left:
+            left -= not isinstance(self._messages.get()[1], tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions:
+    """What the command line asks for. ``options`` go to each stack's run; ``jobs`` ``None``: what the machine bears.
+
+    ``overrides`` are the ``--set`` among them.
+
+    ``again``: also those that the last run, broken off, has done. ``pending``: whether pending changes make the
+    exit status 3.
+    """
+
+    verb: Verb
+    options: tuple[str, ...] = ()
+    jobs: int | None = None
+    fail_fast: bool = False
+    again: bool = False
+    pending: bool = True
+    terraform_bin: str | None = None
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a fleet's run gets from outside. ``clock`` is monotonic seconds, ``now`` the time in UTC."""
+
+    cwd: Path
+    home: Path
+    environ: Mapping[str, str]
+    emit: EmitFleet
+    now: Callable[[], datetime]
+    clock: Callable[[], float] = time.monotonic
+    interrupts: Interrupts = field(default_factory=Interrupts)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetReport:
+    """How a fleet's run came out; ``results`` in the order of the files."""
+
+    verb: Verb
+    jobs: int
+    seconds: float
+    results: tuple[Result, ...]
+    interrupted: bool
+    pending: bool = True
+
+    @property
+    def status(self) -> int:
+        """The exit status; see ``fleet_status``."""
+        status = fleet_status(self.results, interrupted=self.interrupted)
+        return 0 if status == int(ExitStatus.CHANGES_PENDING) and not self.pending else status
+
+    def counts(self) -> dict[str, int]:
+        """How many came out how, without what did not occur."""
+        outcomes = [result.outcome for result in self.results]
+        return {outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as the last object of ``--format json``."""
+        head = {"type": "fleet", "verb": self.verb, "status": self.status, "interrupted": self.interrupted}
+        stacks = [result_object(result) for result in self.results]
+        return head | {"jobs": self.jobs, "seconds": round(self.seconds, 3), "counts": self.counts(), "stacks": stacks}
+
+
+def result_object(result: Result) -> dict[str, Any]:
+    """One stack's result as JSON."""
+    return {
+        "stack": result.member.label,
+        "file": result.member.shown,
+        "outcome": result.outcome,
+        "status": result.status,
+        "seconds": round(result.seconds, 3),
+        "detail": result.detail,
+        "code": result.code,
+    }
+
+
+def carry_out(members: Sequence[Member], wanted: FleetOptions, outside: Surroundings) -> FleetReport:
+    """Run the verb for each member.
+
+    Raises ``UsageError`` for stacks that would share a name or a state, ``FileError`` where nothing can be noted.
+    """
+    began = outside.clock()
+    refuse_one_name(wanted.overrides)
+    if wanted.verb != "validate":  # which reads every file anyway, and tells
+        refuse_one_state(members, wanted.overrides, outside.environ, outside.home)
+    record = Record(outside.cwd, wanted.verb, outside.now, outside.environ) if wanted.verb in WRITING else None
+    done = _done_before(record, members, wanted)
+    left = [member for member in members if member not in done]
+    supply = _supply(left, wanted, outside)
+    outside.emit(FleetStarted(wanted.verb, tuple(members), supply.jobs, done))
+    for note in supply.notes:
+        outside.emit(note)
+    if done:
+        outside.emit(FleetNote(f"{len(done)} done already by the run before; --all runs them again."))
+    skipped = [Result(member, "skipped", 0, detail="done in the run before") for member in done]
+    for result in skipped:
+        outside.emit(MemberFinished(result))
+    results = [*skipped, *_results(left, wanted, outside, supply, record)]
+    place = {member: index for index, member in enumerate(members)}
+    results.sort(key=lambda result: place[result.member])
+    interrupted = outside.interrupts.asked
+    report = FleetReport(wanted.verb, supply.jobs, outside.clock() - began, tuple(results), interrupted, wanted.pending)
+    if record is not None and report.status == 0:
+        with suppress(FileError):  # all is done, and the report counts more than a note of a day
+            record.clear(members)
+    return report
+
+
+def _results(
+    left: Sequence[Member], wanted: FleetOptions, outside: Surroundings, supply: Provision, record: Record | None
+) -> tuple[Result, ...]:
+    emit, interrupts = outside.emit, outside.interrupts
+    if wanted.verb == "validate":
+        reading = ReadOptions(wanted.overrides, outside.environ, outside.cwd, outside.home, outside.clock)
+        return validate_members(left, reading, emit, interrupts, fail_fast=wanted.fail_fast)
+    ordered = longest_first(left, durations(left, wanted.verb))
+    return run_members(_work(wanted, outside, supply, record), ordered, emit, interrupts)
+
+
+def _done_before(record: Record | None, members: Sequence[Member], wanted: FleetOptions) -> tuple[Member, ...]:
+    if record is None:
+        return ()
+    record.require_writable()
+    if wanted.again:
+        record.clear(members)
+        return ()
+    return record.done(members, wanted.options)
+
+
+def _supply(left: Sequence[Member], wanted: FleetOptions, outside: Surroundings) -> Provision:
+    if wanted.verb == "validate":
+        return Provision(lambda _member: outside.environ, 1)
+    jobs = wanted.jobs or default_jobs(wanted.verb, len(left), cores=usable_cores(), available=available_memory())
+    place = {"cwd": outside.cwd, "home": outside.home}
+    return provision(left, jobs, environ=outside.environ, terraform_bin=wanted.terraform_bin, **place)
+
+
+def _work(wanted: FleetOptions, outside: Surroundings, supply: Provision, record: Record | None) -> Work:
+    work = Work(wanted.verb, wanted.options, outside.cwd, supply.environ, supply.jobs, wanted.fail_fast)
+    return work if record is None else replace(work, finished=remembering(record, wanted.options, outside.emit))
+
+
+def remembering(record: Record, options: Sequence[str], emit: EmitFleet) -> Callable[[Result], None]:
+    """What notes each stack that is done. A note that fails (a full disk) must not break off the runs of others."""
+
+    def remember(result: Result) -> None:
+        if result.outcome != "done":
+            return
+        try:
+            record.add(result.member, options)
+        except FileError as error:
+            emit(FleetNote(f"warning: {result.member.label} is done; that could not be noted: {error}"))
+
+    return remember

@@ -1,0 +1,125 @@
+"""What a run made in AWS and could not write into the state is taken into it, before anything is planned.
+
+A Terraform that is killed (or whose answer is lost) while it makes the role leaves one that no state knows. Left alone,
+the next run would make a second one, or fail for ever where role and policy have a fixed name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from gridbyoc.aws.orphans import STACK_TAG, OrphanQuery, policy_tags, stray_roles
+from gridbyoc.errors import TerraformError
+from gridbyoc.operations.events import Note
+from gridbyoc.operations.journal import cut_off_since, read_journal
+from gridbyoc.operations.prepare import MODULE, PreparedStack
+from gridbyoc.operations.run import Run
+from gridbyoc.stack.defaults import NAME_PREFIX
+from gridbyoc.stack.secret import Secret
+from gridbyoc.terraform import snapshot_of
+
+ROLE = f"{MODULE}.aws_iam_role.this"
+POLICY = f"{MODULE}.aws_iam_policy.this[0]"
+SKEW = timedelta(minutes=5)
+"""By how much our clock may be ahead of AWS's: signed requests bear no more."""
+
+
+def import_orphans(run: Run, site: PreparedStack) -> PreparedStack:
+    """Import the role, and its policy, where AWS has them and the state has not; the site as it is then.
+
+    Where nothing was to be imported, it is ``site`` itself.
+
+    A role is the stack's if its live trust policy names the external id that the state holds, which nobody else knows;
+    or, where a run was cut off before that was written, if it has the stack's tag, was made since that run began, and
+    no cluster runs through it. A policy is, if it has the role's name and path and the stack's tags. Nothing in AWS is
+    changed.
+    """
+    if run.stack.terraform.module is not None:
+        return site
+    cut_off = cut_off_since(read_journal(run.journal.path))
+    if site.fresh and cut_off is None:
+        return site
+    state = site.runner.state()
+    if ROLE not in _addresses(state):
+        role = _stray_role(run, site, _sought(run, site, state, cut_off))
+        if role is None:
+            return site
+        _import(run, site, ROLE, role)
+        state, site = site.runner.state(), replace(site, fresh=False)
+    return replace(site, fresh=False) if _adopt_policy(run, site, state) else site
+
+
+def _stray_role(run: Run, site: PreparedStack, sought: OrphanQuery) -> str | None:
+    if sought.external_id is None and sought.since is None:
+        return None
+    found = stray_roles(site.preflight.session, sought)
+    if len(found) > 1:
+        text = f"Any of {', '.join(found)} may be a role that a run left that was cut off; they are left alone."
+        run.outside.emit(Note(text, "warning"))
+    return found[0] if len(found) == 1 else None
+
+
+def _adopt_policy(run: Run, site: PreparedStack, state: Mapping[str, Any]) -> bool:
+    """The policy is called like the role and has its path, so that one ARN follows from the other."""
+    role_arn = _attributes(state, "aws_iam_role").get("arn")
+    if not role_arn or POLICY in _addresses(state) or run.stack.role.statements == ():
+        return False
+    arn = str(role_arn).replace(":role/", ":policy/", 1)
+    tags = policy_tags(site.preflight.session, arn)
+    if not tags or tags.get(STACK_TAG) != run.stack.name:
+        return False
+    _import(run, site, POLICY, arn)
+    return True
+
+
+def _import(run: Run, site: PreparedStack, address: str, ident: str) -> None:
+    run.outside.emit(Note(f"{ident} was left by a run that was cut off: it is taken into the state.", "warning"))
+    with run.effect("import", address=address, ident=ident):
+        try:
+            site.runner.import_(address, ident)
+        except TerraformError:
+            # The Terraform of the run before may have been about to end, and have written it itself.
+            if address not in _addresses(site.runner.state()):
+                raise
+
+
+def _sought(run: Run, site: PreparedStack, state: Mapping[str, Any], cut_off: datetime | None) -> OrphanQuery:
+    """A role that is being replaced is known to the state under another address."""
+    role = run.stack.role
+    known = (
+        (each.get("attributes") or {}).get("name", "")
+        for resource in state.get("resources") or []
+        for each in resource.get("instances") or []
+        if resource.get("type") == "aws_iam_role"
+    )
+    return OrphanQuery(
+        stack=run.stack.name,
+        path=role.path or "/",
+        name=role.name,
+        prefix=role.name_prefix or NAME_PREFIX,
+        known=frozenset(known),
+        external_id=_generated_id(state),
+        since=cut_off - SKEW if cut_off else None,
+        used=frozenset(str(cluster.role_arn).rsplit("/", 1)[-1] for cluster in site.preflight.clusters),
+    )
+
+
+def _generated_id(state: Mapping[str, Any]) -> Secret | None:
+    """It is made before the role. One that the user gives proves nothing: several stacks may have it."""
+    found = _attributes(state, "terraform_data").get("triggers_replace")
+    value = found.get("value") if isinstance(found, dict) else found
+    return Secret(value) if isinstance(value, str) and value else None
+
+
+def _addresses(state: Mapping[str, Any]) -> frozenset[str]:
+    return snapshot_of(state).addresses
+
+
+def _attributes(state: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    for resource in state.get("resources") or []:
+        if (resource.get("module"), resource.get("type"), resource.get("name")) == (MODULE, kind, "this"):
+            return next((each.get("attributes") or {} for each in resource.get("instances") or []), {})
+    return {}

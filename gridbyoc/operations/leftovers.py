@@ -1,0 +1,250 @@
+"""Leftovers of a stack: which clusters are past, what is left of them, and its deletion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gridbyoc.aws import AwsSession, Caller, caller_identity, guard_account
+from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, Ledger, Leftover, Patience, Place, Search, State
+from gridbyoc.aws.leftovers import delete as delete_in_aws
+from gridbyoc.aws.leftovers import find as find_in_aws
+from gridbyoc.control_plane.model import Cluster, Phase, Registrar
+from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterNotFoundError, UsageError
+from gridbyoc.operations.events import Note, ResourceProgress
+from gridbyoc.operations.journal import JOURNAL, read_journal
+from gridbyoc.operations.run import Run
+from gridbyoc.stack.model import S3Backend, Stack
+
+
+def past_clusters(records: Iterable[Mapping[str, Any]]) -> tuple[DeletedCluster, ...]:
+    """Every cluster that a journal names, with the ids and buckets it had."""
+    found: dict[str, DeletedCluster] = {}
+    for record in records:
+        name = record.get("cluster")
+        if isinstance(name, str) and name:
+            before = found.get(name, DeletedCluster(name))
+            ids = _more(before.ids, record.get("id"))
+            found[name] = replace(before, ids=ids, bucket_names=_more(before.bucket_names, record.get("bucket")))
+    return tuple(found.values())
+
+
+def _more(before: tuple[str, ...], value: object) -> tuple[str, ...]:
+    return (*before, value) if isinstance(value, str) and value and value not in before else before
+
+
+def stacks_past(
+    stack: Stack, work_dir: Path, names: tuple[str, ...], clusters: tuple[Cluster, ...]
+) -> tuple[DeletedCluster, ...]:
+    """Every cluster that the stack has or had: by file, by journal, and by ``names`` and ``clusters``; one a name."""
+    named = [DeletedCluster(name) for name in (*(spec.name for spec in stack.clusters), *names)]
+    merged: dict[str, DeletedCluster] = {}
+    for one in (*named, *past_clusters(read_journal(work_dir / JOURNAL)), *map(_as_past, clusters)):
+        before = merged.get(one.name, DeletedCluster(one.name))
+        ids = tuple(dict.fromkeys((*before.ids, *one.ids)))
+        buckets = tuple(dict.fromkeys((*before.bucket_names, *one.bucket_names)))
+        merged[one.name] = DeletedCluster(one.name, ids, buckets)
+    return tuple(merged.values())
+
+
+def _as_past(cluster: Cluster) -> DeletedCluster:
+    return DeletedCluster(cluster.name, (cluster.id,))
+
+
+def with_records(registrar: Registrar, past: DeletedCluster, given: tuple[Cluster, ...]) -> DeletedCluster:
+    """What is known of a deleted cluster, from the caller or because the control plane still remembers it: its bucket.
+
+    Its creation counts only where every id is known: an earlier cluster of the name may have made the bucket.
+    """
+    records = {cluster.id: cluster for cluster in given}
+    known = [records.get(ident) or _remembered(registrar, ident) for ident in past.ids]
+    buckets = [cluster.bucket_name for cluster in known if cluster and cluster.bucket_name]
+    created = [cluster.created_at for cluster in known if cluster and cluster.created_at]
+    born = min(created) if created and len(created) == len(past.ids) else None
+    return replace(past, bucket_names=tuple(dict.fromkeys((*past.bucket_names, *buckets))), created_at=born)
+
+
+def _remembered(registrar: Registrar, ident: str) -> Cluster | None:
+    try:
+        return registrar.get(ident)
+    except ClusterNotFoundError:
+        return None
+
+
+__all__ = [
+    "Found",
+    "Ledger",
+    "Leftover",
+    "LeftoversRequest",
+    "delete_leftovers",
+    "find_leftovers",
+    "mark_data",
+    "open_account",
+    "parse_tags",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftoversRequest:
+    """What the caller asks for. ``clusters``: gone ones, as the control plane had them when it still did.
+
+    ``names`` are past clusters beside those of the stack file and the journal; ``tags`` are pairs that prove ownership,
+    ``keys`` tags whose value is the cluster's name; ``roles`` are ARNs that are never a leftover.
+    """
+
+    clusters: tuple[Cluster, ...] = ()
+    names: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    keys: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A ledger, and the search that it answers; ``live`` clusters were left out, because they use what they have."""
+
+    search: Search
+    ledger: Ledger
+    live: tuple[str, ...] = ()
+
+
+def find_leftovers(
+    run: Run, session: AwsSession, caller: Caller, registrar: Registrar, wanted: LeftoversRequest | None = None
+) -> Found:
+    """What is left in AWS of the stack's past clusters: those of the stack file, the journal, and ``wanted``.
+
+    A cluster that the control plane still has is no past one; naming it in ``wanted.names`` is a ``UsageError``.
+    Reads only. Raises ``ControlPlaneError`` kinds and ``AwsCredentialsError``; what else AWS refuses is ``unknown``.
+    """
+    asked = wanted or LeftoversRequest()
+    live = _live(registrar)
+    _refuse_live(asked.names, live)
+    every, in_use = stacks_past(run.stack, run.work_dir, asked.names, asked.clusters), _identities(live)
+    used = sorted({one.name for one in every} & in_use)
+    known = tuple(with_records(registrar, one, asked.clusters) for one in every if one.name not in in_use)
+    place = Place(caller.partition, caller.account_id, run.stack.aws.region)
+    search = Search(place, known, asked.tags, asked.keys, _spared(run, place, asked, live))
+    notes = tuple(f"The cluster {name} is not deleted: what it uses is no leftover." for name in used)
+    if not known and not asked.tags:
+        return Found(search, Ledger(notes=(*notes, "No past cluster of this stack is known.")), tuple(used))
+    ledger = find_in_aws(session, search, run.journal.now)
+    return Found(search, replace(ledger, notes=(*notes, *ledger.notes)), tuple(used))
+
+
+def delete_leftovers(
+    run: Run, session: AwsSession, registrar: Registrar, found: Found, *, delete_data: bool, patience: Patience
+) -> Ledger:
+    """Delete what ``found`` shows, in order, then look again; returns the ledger of what is left, with the reasons.
+
+    Holds the step ``delete``. What holds data stays unless ``delete_data``. Nothing is deleted of a cluster that the
+    control plane has (again) by now: ``UsageError``.
+    """
+    _refuse_live(tuple(cluster.name for cluster in found.search.clusters), _live(registrar))
+    with run.step("delete") as step:
+        rest = delete_in_aws(
+            session,
+            found.search,
+            found.ledger.leftovers,
+            delete_data=delete_data,
+            patience=patience,
+            clock=run.outside.clock,
+            sleep=run.outside.sleep,
+            on_event=_recorder(run),
+        )
+        gone = len(found.ledger.leftovers) - len(rest)
+        step.detail = f"{gone} deleted, {len(rest)} left"
+        step.skipped = not found.ledger.leftovers
+    return _with_reasons(find_in_aws(session, found.search, run.journal.now), rest)
+
+
+def open_account(run: Run) -> tuple[AwsSession, Caller, Registrar]:
+    """Both sides: the account (guarded by the stack's ``aws.account_id``) and the control plane."""
+    session = run.open_session()
+    caller = caller_identity(session)
+    guard_account(caller, run.stack.aws.account_id)
+    return session, caller, run.connect()
+
+
+def mark_data(found: Found) -> Found:
+    """The same, with what holds data marked as staying."""
+    entries = tuple(
+        replace(one, kept=HOLDS_DATA) if one.holds_data and not one.kept else one for one in found.ledger.leftovers
+    )
+    return replace(found, ledger=replace(found.ledger, leftovers=entries))
+
+
+def parse_tags(texts: Iterable[str]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """``KEY=VALUE`` as pairs, ``KEY`` as keys; ``UsageError`` for what cannot prove anything."""
+    pairs = tuple(parse_tag(text) for text in texts if "=" in text)
+    keys = tuple(text.strip() for text in texts if "=" not in text)
+    if "" in keys:
+        raise UsageError("--tag is empty.", fix="Write --tag KEY or --tag KEY=VALUE.", rerun=SAFE_NOTHING_DONE)
+    return pairs, keys
+
+
+def parse_tag(text: str) -> tuple[str, str]:
+    """``KEY=VALUE`` as a pair; ``UsageError`` for what cannot prove anything."""
+    key, _, value = text.partition("=")
+    if not key.strip() or not value.strip():
+        fix = "Write --tag KEY=VALUE, or --tag KEY if the value is the cluster's name."
+        raise UsageError(f"--tag {text!r} is not KEY=VALUE.", fix=fix, rerun=SAFE_NOTHING_DONE)
+    if key.startswith("kubernetes.io/cluster/") and value != "owned":
+        raise UsageError(
+            f"--tag {text!r} proves nothing.",
+            why="Only kubernetes.io/cluster/NAME=owned says that a resource goes with its cluster.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return key, value
+
+
+def _live(registrar: Registrar) -> tuple[Cluster, ...]:
+    return tuple(cluster for cluster in registrar.list() if cluster.phase is not Phase.DELETED)
+
+
+def _identities(clusters: Iterable[Cluster]) -> set[str]:
+    return {ident for cluster in clusters for ident in (cluster.name, cluster.id)}
+
+
+def _refuse_live(names: tuple[str, ...], live: tuple[Cluster, ...]) -> None:
+    for cluster in live:
+        if cluster.name in names or cluster.id in names:
+            raise UsageError(
+                f"The cluster {cluster.name} is not deleted: it is {cluster.status}.",
+                why="What a cluster uses is no leftover.",
+                fix="Delete the cluster first (`gridbyoc destroy`, or take it out of the stack file and bootstrap).",
+                rerun=SAFE_NOTHING_DONE,
+            )
+
+
+def _spared(run: Run, place: Place, wanted: LeftoversRequest, live: tuple[Cluster, ...]) -> frozenset[str]:
+    """ARNs that are in use or Terraform's own: roles, the buckets of live clusters, the bucket of the state."""
+    arns = {*wanted.roles, *(cluster.role_arn for cluster in live if cluster.role_arn)}
+    buckets = {cluster.bucket_name for cluster in live if cluster.bucket_name}
+    backend = run.stack.terraform.backend
+    if isinstance(backend, S3Backend):
+        buckets.add(backend.bucket)
+    return frozenset(arns | {place.arn("s3", bucket, region=False, account=False) for bucket in buckets})
+
+
+def _recorder(run: Run) -> Callable[[Leftover, State, str, float], None]:
+    """Each deletion as an event, and in the journal before and after."""
+
+    def record(leftover: Leftover, state: State, detail: str, seconds: float) -> None:
+        if state in {"started", "done"}:
+            kind = "effect_started" if state == "started" else "effect_done"
+            run.journal.write(kind, step="delete", resource=leftover.arn)
+        if detail != HOLDS_DATA:
+            run.outside.emit(ResourceProgress(f"{leftover.kind} {leftover.id}", "delete", state, seconds))
+        if state == "failed":
+            text = f"The {leftover.kind} {leftover.id} stays: {detail}."
+            run.outside.emit(Note(text, "info" if detail == HOLDS_DATA else "warning"))
+
+    return record
+
+
+def _with_reasons(ledger: Ledger, rest: tuple[Leftover, ...]) -> Ledger:
+    reasons = {one.key: one.kept for one in rest}
+    entries = tuple(replace(one, kept=reasons.get(one.key, one.kept)) for one in ledger.leftovers)
+    return replace(ledger, leftovers=entries)

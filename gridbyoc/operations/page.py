@@ -1,0 +1,479 @@
+"""What a page about a stack shows: gathered from both sides, side by side, and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from threading import Event
+from typing import Any, Generic, TypeVar
+
+import gridbyoc
+from gridbyoc.aws.live_role import LiveDocument, LiveRole
+from gridbyoc.aws.policy import Policy, PrincipalEntry, Statement
+from gridbyoc.aws.policy.evaluate import id_conditions, may_assume
+from gridbyoc.aws.trust import external_ids_written
+from gridbyoc.errors import GridbyocError, InterruptedRunError
+from gridbyoc.operations import events
+from gridbyoc.operations.background import Background
+from gridbyoc.operations.drift import DriftFound, find_drift
+from gridbyoc.operations.journal import JOURNAL, read_journal
+from gridbyoc.operations.preflight.catalogue import CHECKS
+from gridbyoc.operations.preflight.examine import examine
+from gridbyoc.operations.preflight.model import Finding, preflight_context
+from gridbyoc.operations.prepare import read_outputs
+from gridbyoc.operations.role_policies import RolePolicies, compare_policies, own_policy_arn
+from gridbyoc.operations.run import Run
+from gridbyoc.operations.status import Status, stack_status
+from gridbyoc.operations.verdict import Verdict, worst
+from gridbyoc.operations.verify import Proof, prove
+from gridbyoc.operations.verify_model import Subject, policy_of
+from gridbyoc.operations.verify_trust import TrustCase, id_remark, trust_of
+from gridbyoc.render import standing_ids
+from gridbyoc.stack.defaults import managed_policies_of, statements_of, trusted_account_of
+from gridbyoc.stack.model import Role, Stack
+from gridbyoc.stack.secret import Secret
+from gridbyoc.stack.words import enumerated
+from gridbyoc.terraform import Outputs
+from gridbyoc.vendors import facts_of
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """A piece of the page: its ``value``, or ``None`` and ``why`` it could not be read."""
+
+    value: T | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Somebody whom a trust policy names. ``who`` is what they are to the stack, ``terms`` on what they get in."""
+
+    name: str
+    who: str
+    terms: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedPolicy:
+    """A policy of the role, or its boundary. ``name`` is an ARN or a name; ``allows`` a few words on what it says."""
+
+    name: str
+    kind: str
+    allows: str
+    verdict: Verdict = "pass"
+    remark: str = ""
+
+    @property
+    def short(self) -> str:
+        """The name without its path."""
+        return self.name.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What is granted to whom. ``live``: as AWS has it now; otherwise only as the stack file asks."""
+
+    role_name: str
+    role_arn: str
+    session_hours: float | None
+    admitted: tuple[Admitted, ...]
+    policies: tuple[GrantedPolicy, ...]
+    boundary: GrantedPolicy | None
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PastStep:
+    """A step of a run. ``after`` are seconds since the run began; ``outcome`` is done, skipped, failed or killed."""
+
+    name: str
+    outcome: str
+    after: float
+    seconds: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run of the journal. ``seconds`` is ``None``, and ``code`` ``killed``, where it never wrote its end.
+
+    ``code`` is the error's that it ended with, empty where it ended well.
+    """
+
+    ident: str
+    verb: str
+    began: str
+    seconds: float | None
+    code: str
+    version: str
+    steps: tuple[PastStep, ...]
+
+    @property
+    def last_step(self) -> str:
+        """The step that it came to."""
+        return self.steps[-1].name if self.steps else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything, as it stood at ``made`` (UTC). ``secrets`` are for redaction alone; they never show."""
+
+    stack: Stack
+    made: datetime
+    version: str
+    granted: Granted
+    status: Reading[Status]
+    proof: Reading[Proof]
+    drift: Reading[DriftFound]
+    findings: Reading[tuple[Finding, ...]]
+    history: tuple[PastRun, ...]
+    secrets: tuple[Secret, ...]
+
+    @property
+    def unread(self) -> dict[str, str]:
+        """The pieces that could not be read, each with the reason."""
+        readings: dict[str, Reading[Any]] = {
+            "status": self.status,
+            "verify": self.proof,
+            "drift": self.drift,
+            "preflight": self.findings,
+        }
+        return {name: each.why for name, each in readings.items() if each.value is None}
+
+
+WITH_ID, WITHOUT_ID = "with the external id", "without an external id"
+CONTROL_PLANE = "the control plane's account"
+EXTERNAL_ID = "sts:externalid"
+
+
+def live_grant(subject: Subject) -> Granted:
+    """What AWS has now."""
+    role = subject.role
+    trust = trust_of(subject)
+    seconds = role.max_session_seconds
+    boundary = None if role.boundary is None else _boundary(role.boundary, subject.declared)
+    return Granted(
+        role.name,
+        role.arn,
+        None if seconds is None else seconds / 3600,
+        tuple(dict.fromkeys(_admitted(trust))),
+        tuple(_policies(role, subject)),
+        boundary,
+        live=True,
+    )
+
+
+def declared_grant(stack: Stack) -> Granted:
+    """What the stack file asks for, where the role itself cannot be read."""
+    role = stack.role
+    admitted = [Admitted(trusted_account_of(role), CONTROL_PLANE, WITH_ID, "unknown")]
+    admitted += [Admitted(arn, "declared in the stack file", WITH_ID, "unknown") for arn in role.trusted_principals]
+    exempt = role.trusted_principals_without_external_id
+    admitted += [Admitted(arn, "declared in the stack file", WITHOUT_ID, "unknown") for arn in exempt]
+    names = managed_policies_of(role)
+    allowed = [action for each in statements_of(role) if each.effect == "Allow" for action in each.actions]
+    own = GrantedPolicy("the role's own policy", "own", enumerated(allowed, limit=3), "unknown")
+    policies = [GrantedPolicy(name, "managed", "", "unknown") for name in names]
+    limit = role.permissions_boundary
+    return Granted(
+        role.name or "a generated name",
+        "",
+        float(role.max_session_hours or facts_of(role.vendor).session_hours),
+        tuple(admitted),
+        (*policies, own) if statements_of(role) else tuple(policies),
+        GrantedPolicy(limit, "boundary", "", "unknown") if limit else None,
+        live=False,
+    )
+
+
+def _admitted(trust: TrustCase) -> Iterator[Admitted]:
+    for statement in trust.policy.statements:
+        if statement.name.number == 0:
+            if statement.effect == "Allow":
+                yield Admitted("the trust policy could not be read", "", statement.strange, "unknown")
+        elif may_assume(statement) and statement.principals is not None:
+            for entry in statement.principals.entries:
+                yield _principal(trust, statement, entry, negated=statement.principals.negated)
+
+
+def _principal(trust: TrustCase, statement: Statement, entry: PrincipalEntry, *, negated: bool) -> Admitted:
+    name, terms = trust.named(entry), _terms(statement)
+    if statement.effect == "Deny":
+        refused = f"refused {terms}".strip()
+        return Admitted(f"all but {name}" if negated else name, "a Deny", refused, "unknown" if negated else "pass")
+    if negated:
+        return Admitted(f"all but {name}", "a NotPrincipal", terms, "fail")
+    declared = entry.kind == "AWS" and name in trust.declared
+    who = "declared in the stack file" if declared else "not in the stack file"
+    who = CONTROL_PLANE if name == trust.control_plane else "everybody" if entry.value == "*" else who
+    return Admitted(str(entry) if entry.kind != "AWS" else name, who, terms, _verdict(trust, statement, name, declared))
+
+
+def _verdict(trust: TrustCase, statement: Statement, name: str, declared: bool) -> Verdict:
+    if not declared:
+        return "fail" if "*" in name else trust.subject.undeclared
+    if name in trust.without_id and not _asks_for_id(statement):
+        return "warn"
+    remark = id_remark(trust, statement)
+    ids = {text for each in id_conditions(statement) for text in each.values} & trust.literal_ids
+    further = [trust.further(text) for text in ids - {trust.subject.external_id.reveal()}]
+    return worst([*further, remark.verdict] if remark else further)
+
+
+def _asks_for_id(statement: Statement) -> bool:
+    return any(condition.key.lower() == EXTERNAL_ID for condition in statement.conditions)
+
+
+def _terms(statement: Statement) -> str:
+    """The conditions without their values: the external id is one."""
+    ids = {v for c in statement.conditions if c.key.lower() == EXTERNAL_ID for v in c.values}
+    with_id = f"with one of {len(ids)} external ids" if len(ids) > 1 else WITH_ID
+    terms = with_id if _asks_for_id(statement) else WITHOUT_ID
+    others = [condition.key for condition in statement.conditions if condition.key.lower() != EXTERNAL_ID]
+    terms = "" if statement.effect == "Deny" and terms == WITHOUT_ID else terms
+    return f"{terms}, depending on {enumerated(others)}" if others else terms
+
+
+def _policies(role: LiveRole, subject: Subject) -> Iterator[GrantedPolicy]:
+    compared = compare_policies(role, subject.declared, own_module=subject.own_module)
+    for document in role.policies:
+        yield _policy(document, *_judged(document, compared, subject))
+    if role.unlisted:
+        yield GrantedPolicy("policies that could not be listed", "unknown", role.unlisted, "unknown")
+
+
+def _judged(document: LiveDocument, compared: RolePolicies, subject: Subject) -> tuple[str, Verdict, str]:
+    """Which kind of policy it is, how it is judged, and a remark."""
+    undeclared, known = (
+        (compared.inline, compared.known_inline) if document.kind == "inline" else (compared.attached, compared.known)
+    )
+    own = document.kind == "attached" and document.name == own_policy_arn(compared.role_arn)
+    kind = "own" if own else {"attached": "managed"}.get(document.kind, document.kind)
+    if document.name in undeclared:
+        return kind, subject.undeclared, "not in the stack file"
+    if document.name in known:
+        return kind, "pass", "known: the stack file accepts it and does not manage it"
+    if own and compared.content:
+        return kind, "fail", "; ".join(compared.content)
+    return kind, "pass", f"version {document.version}" if document.version else ""
+
+
+def _boundary(document: LiveDocument, declared: Role) -> GrantedPolicy:
+    named = document.name == declared.permissions_boundary
+    version = f"version {document.version}" if document.version else ""
+    return _policy(document, "boundary", "pass" if named else "warn", version if named else "not in the stack file")
+
+
+def _policy(document: LiveDocument, kind: str, verdict: Verdict, remark: str) -> GrantedPolicy:
+    policy = policy_of(document)
+    unread = next((each.strange for each in policy.statements if each.name.number == 0), "")
+    if unread:
+        return GrantedPolicy(
+            document.name, kind, unread, worst((verdict, "unknown")), "" if verdict == "pass" else remark
+        )
+    return GrantedPolicy(document.name, kind, _allows(policy), verdict, remark)
+
+
+def _allows(policy: Policy) -> str:
+    """``ec2:*, s3:* and 3 more; denies ...``: the patterns, without what they are limited to."""
+    parts = []
+    for effect, verb in (("Allow", ""), ("Deny", "denies ")):
+        statements = [each for each in policy.statements if each.effect == effect]
+        patterns = [text for each in statements if not each.actions.negated for text in each.actions.patterns]
+        patterns += [f"all but {enumerated(each.actions.patterns)}" for each in statements if each.actions.negated]
+        if patterns:
+            said = "everything" if "*" in patterns else enumerated(patterns, limit=3)
+            parts.append(verb + said)
+    return "; ".join(parts) or "nothing"
+
+
+KILLED = "killed"
+Record = Mapping[str, Any]
+
+
+def past_runs(records: Iterable[Record]) -> tuple[PastRun, ...]:
+    """Every run that wrote its beginning, the newest first. Whatever a damaged journal holds is text, or nothing."""
+    of_run: dict[str, list[Record]] = {}
+    for record in records:
+        of_run.setdefault(str(record.get("run")), []).append(record)
+    found = [_run(ident, mine) for ident, mine in of_run.items() if any(r.get("type") == "run_started" for r in mine)]
+    return tuple(reversed(found))
+
+
+def _run(ident: str, records: Sequence[Record]) -> PastRun:
+    begin = next(record for record in records if record.get("type") == "run_started")
+    end = next((record for record in records if record.get("type") == "run_ended"), None)
+    code = KILLED if end is None else str(end.get("code") or "")
+    return PastRun(
+        ident,
+        str(begin.get("verb")),
+        str(begin.get("time")),
+        None if end is None else _between(begin, end),
+        code,
+        str(begin.get("version") or ""),
+        tuple(_steps(begin, records)),
+    )
+
+
+def _steps(begin: Record, records: Sequence[Record]) -> list[PastStep]:
+    steps: list[PastStep] = []
+    open_at: dict[str, int] = {}
+    for record in records:
+        kind, name = str(record.get("type")), str(record.get("step"))
+        if kind == "step_started":
+            open_at[name] = len(steps)
+            steps.append(PastStep(name, KILLED, _between(begin, record), 0.0, ""))
+        elif kind.startswith("step_") and name in open_at:
+            place = open_at.pop(name)
+            steps[place] = _ended(steps[place], kind.removeprefix("step_"), record)
+    return steps
+
+
+def _ended(step: PastStep, outcome: str, record: Record) -> PastStep:
+    seconds = record.get("seconds")
+    took = float(seconds) if isinstance(seconds, (int, float)) and 0 <= seconds < 1e9 else 0.0
+    said = str(record.get("code") or record.get("detail") or "")
+    return PastStep(step.name, outcome, step.after, took, said)
+
+
+def _between(first: Record, second: Record) -> float:
+    try:
+        gap = datetime.fromisoformat(str(second.get("time"))) - datetime.fromisoformat(str(first.get("time")))
+    except (ValueError, TypeError):
+        return 0.0
+    return max(gap.total_seconds(), 0.0)
+
+
+DEADLINE = 120.0
+"""Seconds for all of it: Terraform's plan, which drift needs, is the slowest piece."""
+
+PATIENCE = 10.0
+"""Seconds for a Terraform that is to stop, after the deadline or Ctrl-C."""
+
+SECRET_NAMES = ("SECRET", "TOKEN", "API_KEY", "PASSWORD", "EXTERNAL_ID", "ACCESS_KEY")
+"""What the name of a variable holds whose value must not show."""
+
+NOT_ASKED = "it was left out (--no-checks)"
+
+
+@dataclass(frozen=True, slots=True)
+class PageOptions:
+    """What is asked for; ``deadline`` are seconds for everything together."""
+
+    checks: bool = True
+    deadline: float = DEADLINE
+
+
+def gather(run: Run, wanted: PageOptions) -> Page:
+    """Read everything; nothing is changed on either side. What cannot be read is in the page with the reason.
+
+    Raises nothing of its own: a stack that was never applied, services out of reach and a damaged journal are pages.
+    """
+    quiet = replace(run, outside=replace(run.outside, emit=_say_nothing))
+    clock, ends = run.outside.clock, run.outside.clock() + wanted.deadline
+    with ExitStack() as leaving:
+        outputs = Background(lambda: read_outputs(quiet))
+        status = Background(lambda: _after(outputs, lambda: stack_status(quiet)))
+        proof = Background(lambda: _after(outputs, lambda: prove(quiet, now=run.outside.now)))
+        drift = _drifting(quiet, leaving)
+        findings = Background(lambda: _findings(quiet, wanted))
+
+        def read(work: Background[T]) -> Reading[T]:
+            return reading(work, max(ends - clock(), 0.0), wanted.deadline)
+
+        proven = read(proof)
+        return Page(
+            run.stack,
+            run.outside.now(),
+            gridbyoc.__version__,
+            _granted(run, proven),
+            read(status),
+            proven,
+            read(drift),
+            read(findings) if wanted.checks else Reading(None, NOT_ASKED),
+            past_runs(read_journal(run.work_dir / JOURNAL)),
+            _secrets(run, proven, read(outputs)),
+        )
+
+
+def reading(work: Background[T], seconds: float, deadline: float) -> Reading[T]:
+    """What a piece of work came to within ``seconds``; ``deadline`` is for the words."""
+    if not work.ended(seconds):
+        return Reading(None, f"no answer within {deadline:g} s")
+    try:
+        return Reading(work.result())
+    except GridbyocError as error:
+        return Reading(None, f"{error.what} {error.why}".strip())
+    except Exception as error:  # a fault in one piece must not cost the others
+        return Reading(None, f"gridbyoc ran into a fault of its own ({type(error).__name__})")
+
+
+def _say_nothing(_event: events.Event) -> None:
+    """Steps run beside each other here: nobody could follow them on a terminal."""
+
+
+def _after(outputs: Background[Outputs], look: Callable[[], T]) -> T:
+    """Terraform meets a remote state once, before two of us read it; ``look`` says itself what is wrong there."""
+    with suppress(GridbyocError):
+        outputs.result()
+    return look()
+
+
+def _drift(run: Run, stop: Event) -> DriftFound:
+    def listen(_event: events.Event) -> None:
+        # Terraform is stopped by whoever raises at one of its lines.
+        if stop.is_set():
+            raise InterruptedRunError("Nobody waits for it any more.")
+
+    return find_drift(replace(run, outside=replace(run.outside, emit=listen)))
+
+
+def _drifting(run: Run, leaving: ExitStack) -> Background[DriftFound]:
+    stop = Event()
+    drift = Background(lambda: _drift(run, stop))
+    leaving.callback(_end, drift, stop)
+    return drift
+
+
+def _end(drift: Background[DriftFound], stop: Event) -> None:
+    """Stop it, and its Terraform, before the copy that they work on is removed."""
+    stop.set()
+    drift.ended(PATIENCE)
+
+
+def _findings(run: Run, wanted: PageOptions) -> tuple[Finding, ...]:
+    if not wanted.checks:
+        return ()
+    return examine(preflight_context(run, find_binary=run.find_binary, connect=run.connect, reads_only=True), CHECKS)
+
+
+def _granted(run: Run, proven: Reading[Proof]) -> Granted:
+    proof = proven.value
+    if proof is None:
+        return declared_grant(run.stack)
+    stack = run.stack
+    own_module = stack.terraform.module is None
+    subject = Subject(proof.role, proof.external_id, stack.role, stack.aws.region, proof.time, own_module)
+    return live_grant(replace(subject, rotation=proof.rotation))
+
+
+def _secrets(run: Run, proven: Reading[Proof], outputs: Reading[Outputs]) -> tuple[Secret, ...]:
+    """Every external id that is known on our side or in the live trust policy, and the environment's keys."""
+    proof, override = proven.value, run.stack.role.external_id
+    found = [*((override,) if override else ()), *standing_ids(run.work_dir), *_environ(run.outside.environ)]
+    found += [outputs.value.external_id] if outputs.value else []
+    if proof is not None:
+        found += [proof.external_id, *(external_ids_written(proof.role.trust.document))]
+    return tuple(dict.fromkeys(found))
+
+
+def _environ(environ: Mapping[str, str]) -> Iterator[Secret]:
+    for name, value in environ.items():
+        if value and any(word in name.upper() for word in SECRET_NAMES) and not name.endswith("_FILE"):
+            yield Secret(value)

@@ -1,0 +1,211 @@
+"""What a preflight is made of: kinds of findings with stable codes, findings, and the checks that give them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from gridbyoc.aws import AwsSession, Caller, caller_identity, open_session
+from gridbyoc.aws.identity import own_region
+from gridbyoc.control_plane.model import Cluster, Phase, Registrar
+from gridbyoc.errors import GridbyocError
+from gridbyoc.operations.run import Run
+from gridbyoc.operations.verdict import Verdict
+from gridbyoc.stack.defaults import REGION
+from gridbyoc.stack.document import Origin
+from gridbyoc.stack.model import ClusterSpec, LocalBackend, Stack, no_values
+from gridbyoc.stack.words import Place
+from gridbyoc.terraform import Binary, standing_role
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a code stands for. ``meaning`` is for the documentation: what is looked at, and what fails or warns.
+
+    ``group`` is the word that ``--only`` and ``--skip`` take for all codes of a kind; ``link`` is a page about it.
+    """
+
+    code: str
+    group: str
+    title: str
+    meaning: str
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One result. ``read`` is what was found, ``source`` the call it comes from (``ec2:DescribeVpcs``).
+
+    ``needed`` is what would pass, ``fix`` what to do, with the command. ``facts`` are the numbers behind it, for JSON;
+    ``subject`` tells findings of one kind apart (an instance type, an action); ``at`` is the place in the stack file
+    that it is about.
+    """
+
+    kind: Kind
+    verdict: Verdict
+    read: str
+    needed: str = ""
+    fix: str = ""
+    source: str = ""
+    subject: str = ""
+    facts: Mapping[str, Any] = field(default_factory=no_values)
+    at: Place | None = None
+
+    @property
+    def code(self) -> str:
+        """The kind's stable code."""
+        return self.kind.code
+
+    @property
+    def title(self) -> str:
+        """What was looked at, in a few words."""
+        return f"{self.kind.title}: {self.subject}" if self.subject else self.kind.title
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One look at the outside, which gives findings of ``kinds``.
+
+    ``look`` may raise: every kind it has not told about is then unknown, with the words of a ``GridbyocError``.
+    """
+
+    kinds: tuple[Kind, ...]
+    look: Callable[[PreflightContext], Iterable[Finding]]
+
+
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    """A value that several checks need and the first one fetches; its ``GridbyocError`` is raised to each of them."""
+
+    def __init__(self, fetch: Callable[[], T]) -> None:
+        self._fetch = fetch
+        self._lock = threading.Lock()
+        self._value: list[T] = []
+        self._error: GridbyocError | None = None
+
+    def __call__(self) -> T:
+        """The value; fetched by whoever comes first, while the others wait."""
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            if not self._value:
+                try:
+                    self._value.append(self._fetch())
+                except GridbyocError as error:
+                    self._error = error
+                    raise
+            return self._value[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The outside of a preflight. ``clock`` is monotonic seconds, ``now`` the time in UTC."""
+
+    environ: Mapping[str, str]
+    home: Path
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightContext:
+    """One preflight's view. ``stack`` ``None``: there is no stack file, the environment's settings are looked at.
+
+    ``work_dir`` is where the run's files would lie. ``has_role`` is whether this stack's role is known to stand
+    already (``None``: cannot be told before the state is read). ``clusters`` are the control plane's, all of them.
+    ``origin`` knows the lines of the stack file, where it was read for this preflight. ``reads_only``: it is for a run
+    that changes nothing.
+    """
+
+    stack: Stack | None
+    machine: Machine
+    work_dir: Path
+    region: str
+    has_role: bool | None
+    binary: Shared[Binary]
+    session: Shared[AwsSession]
+    caller: Shared[Caller]
+    registrar: Shared[Registrar]
+    clusters: Shared[tuple[Cluster, ...]]
+    origin: Origin | None = None
+    reads_only: bool = False
+
+    @property
+    def wanted(self) -> tuple[ClusterSpec, ...]:
+        """The clusters of the stack file; none without one."""
+        return self.stack.clusters if self.stack else ()
+
+    def where(self, place: Place | None) -> tuple[str, int | None]:
+        """File and line of a place in the stack file; nothing for none, and where the file was not read for this."""
+        return self.origin(place) if self.origin and place is not None else ("", None)
+
+    def listed(self) -> tuple[Cluster, ...] | None:
+        """The control plane's clusters that are not deleted; ``None`` where it cannot be asked."""
+        try:
+            return tuple(cluster for cluster in self.clusters() if cluster.phase is not Phase.DELETED)
+        except GridbyocError:
+            return None
+
+    def new_clusters(self) -> tuple[ClusterSpec, ...]:
+        """Those of ``wanted`` that the control plane does not list yet; all of them where it cannot be asked."""
+        there = {cluster.name for cluster in self.listed() or ()}
+        return tuple(spec for spec in self.wanted if spec.name not in there)
+
+
+def set_scene(
+    stack: Stack | None,
+    machine: Machine,
+    *,
+    work_dir: Path,
+    find_binary: Callable[[], Binary],
+    connect: Callable[[], Registrar],
+    open_session: Callable[[str, str | None], AwsSession] = open_session,
+    origin: Origin | None = None,
+) -> PreflightContext:
+    """A scene in which nothing has been asked yet. Without a stack its region is the environment's."""
+    region = stack.aws.region if stack else own_region(machine.environ) or REGION
+    session = Shared(lambda: open_session(region, stack.aws.profile if stack else None))
+    registrar = Shared(connect)
+    return PreflightContext(
+        stack=stack,
+        machine=machine,
+        work_dir=work_dir,
+        region=region,
+        has_role=_has_role(stack, work_dir),
+        binary=Shared(find_binary),
+        session=session,
+        caller=Shared(lambda: caller_identity(session())),
+        registrar=registrar,
+        clusters=Shared(lambda: registrar().list()),
+        origin=origin,
+    )
+
+
+def preflight_context(
+    run: Run, *, find_binary: Callable[[], Binary], connect: Callable[[], Registrar], reads_only: bool = False
+) -> PreflightContext:
+    """The scene of a run, in which nothing has been asked yet."""
+    outside = run.outside
+    scene = set_scene(
+        run.stack,
+        Machine(outside.environ, outside.home, outside.clock, outside.sleep, outside.now),
+        work_dir=run.work_dir,
+        find_binary=find_binary,
+        connect=connect,
+        open_session=run.open_session,
+        origin=run.origin,
+    )
+    return replace(scene, reads_only=reads_only)
+
+
+def _has_role(stack: Stack | None, work_dir: Path) -> bool | None:
+    if stack is None:
+        return False
+    return standing_role(work_dir) if isinstance(stack.terraform.backend, LocalBackend) else None

@@ -1,0 +1,391 @@
+"""May the caller do what the run will do? IAM's simulator says so, before Terraform starts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from gridbyoc.aws import Caller
+from gridbyoc.aws.concurrency import Readers
+from gridbyoc.aws.live_role import likely_boundaries
+from gridbyoc.aws.permissions import (
+    PHASES,
+    WITHOUT_BOUNDARY,
+    Need,
+    Phase,
+    Principal,
+    SimulationResult,
+    makes_role_without_boundary,
+    needs_of,
+    principal_of,
+    simulate,
+)
+from gridbyoc.aws.permissions.needs import BOUNDARY
+from gridbyoc.aws.permissions.simulate import doubted
+from gridbyoc.aws.state_bucket import state_version
+from gridbyoc.errors import GridbyocError
+from gridbyoc.operations.preflight.model import Check, Finding, Kind, PreflightContext, Shared
+from gridbyoc.operations.verdict import Verdict
+from gridbyoc.stack.model import S3Backend
+from gridbyoc.stack.regions import HOME_REGIONS
+from gridbyoc.stack.words import Place
+
+MAKES_ROLE = "iam:CreateRole"
+SIDE_BY_SIDE = 4
+NOT_LISTED = (
+    "; whether it demands a certain permissions boundary on new roles cannot be told: the caller may not call "
+    "iam:ListPolicies"
+)
+
+Ask = Callable[[Need, str], SimulationResult]
+"""The simulator's answer to a need whose request carries this ``iam:PermissionsBoundary``."""
+
+
+def unnamed_boundary(caller: Caller) -> str:
+    """A boundary that a rule accepts only if it accepts any."""
+    return f"arn:{caller.partition}:iam::{caller.account_id}:policy/boundary-that-no-rule-names"
+
+
+def with_boundary_rules(
+    answers: Sequence[SimulationResult], ask: Ask, unnamed: str, own: Callable[[], tuple[str, ...] | None]
+) -> tuple[SimulationResult, ...]:
+    """The answers; a denial of a new role that a boundary would lift says so, and names the boundaries that do.
+
+    ``unnamed``: a boundary that no rule names. ``own``: ARNs of the account's policies, the likely ones first;
+    ``None`` where IAM does not list them.
+    """
+    changed = {answer.need: _with_rule(answer, ask, unnamed, own) for answer in answers if _may_be_a_rule(answer)}
+    return tuple(changed.get(answer.need, answer) for answer in answers)
+
+
+def _may_be_a_rule(answer: SimulationResult) -> bool:
+    """Of the caller's own policies the simulator says whether they ask for a boundary that the request lacks."""
+    new_role = answer.effect == "denied" and answer.need.action == MAKES_ROLE
+    return new_role and (answer.need.condition is not None or answer.by in ("scp", "no boundary"))
+
+
+def _with_rule(
+    answer: SimulationResult, ask: Ask, unnamed: str, own: Callable[[], tuple[str, ...] | None]
+) -> SimulationResult:
+    given = answer.need.condition[1] if answer.need.condition else ""
+    new_role = replace(answer.need, condition=None)
+
+    def lifts(boundary: str) -> bool:
+        return ask(new_role, boundary).effect == "allowed"
+
+    if not given and lifts(unnamed):
+        return replace(answer, by="no boundary", why=WITHOUT_BOUNDARY)
+    listed = own()
+    tried = [arn for arn in listed or () if arn != given]
+    lifting = Readers(SIDE_BY_SIDE).map(lifts, tried)
+    accepted = tuple(arn for arn, lifted in zip(tried, lifting, strict=True) if lifted)
+    if accepted and given:
+        why = f"a policy demands another permissions boundary on new roles than the stack's, {given}"
+        return replace(answer, by="other boundary", why=why, boundaries=accepted)
+    if accepted:
+        return replace(answer, by="no boundary", why=WITHOUT_BOUNDARY, boundaries=accepted)
+    if answer.by == "scp" and listed is None:
+        return replace(answer, effect="unknown", why=answer.why + NOT_LISTED)
+    return answer
+
+
+def verdict_on(scene: PreflightContext, denied: Iterable[SimulationResult]) -> Verdict:
+    """``fail`` where the run calls one of them for certain, ``warn`` where it may come to that; ``unknown``: none is.
+
+    What the simulator says of service control policies is no proof, and only warns: it leaves their conditions out, or
+    evaluates them with nothing known, and denies what AWS allows (https://github.com/aws/aws-sdk/issues/102).
+    """
+    denied = tuple(denied)
+    proven = [answer.need for answer in denied if answer.by != "scp"]
+    if not proven:
+        return "warn" if denied else "unknown"
+    stands = anything_stands(scene) if any(need.phase in ("plan", "apply") for need in proven) else None
+    return "fail" if any(_called(need, stands, reads_only=scene.reads_only) for need in proven) else "warn"
+
+
+def anything_stands(scene: PreflightContext) -> bool | None:
+    """Whether the stack has been made before; ``None``: that cannot be told.
+
+    A state in S3 is looked for (``s3:HeadObject``), unless it is read with other credentials.
+    """
+    backend = scene.stack.terraform.backend if scene.stack else None
+    if not isinstance(backend, S3Backend):
+        return scene.has_role
+    if other_credentials(scene):
+        return None
+    try:
+        return state_version(scene.session(), backend.bucket, backend.key) is not None
+    except GridbyocError:
+        return None
+
+
+def other_credentials(scene: PreflightContext) -> bool:
+    """Whether the state is read with another profile than the one that is asked about."""
+    if scene.stack is None or not isinstance(scene.stack.terraform.backend, S3Backend):
+        return False
+    return scene.stack.terraform.backend.profile not in (None, scene.stack.aws.profile)
+
+
+def of_the_state(need: Need) -> bool:
+    """Whether a need of plan, apply or destroy is one of the state: all others of these are IAM's."""
+    return need.mandatory and not need.action.startswith("iam:")
+
+
+def _called(need: Need, stands: bool | None, *, reads_only: bool) -> bool:
+    """A role that stands is read, one that does not is made and read, and none is deleted unless it is replaced."""
+    if need.phase == "apply":
+        return stands is False and not reads_only and (of_the_state(need) or ": create" in need.purpose)
+    if need.phase == "plan":
+        return not need.unseen and (stands is True or not reads_only)
+    return need.phase == "state"
+
+
+_SIMULATOR = "https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html"
+
+SIMULATION = Kind(
+    "GBY-P001",
+    "permissions",
+    "simulation",
+    """IAM tells what the caller may do (`iam:SimulatePrincipalPolicy`, and `iam:GetRole` for a session's role). Unknown
+    where the caller may not ask, where IAM is too busy, and for federated users; the run goes on then.""",
+    _SIMULATOR,
+)
+ALLOWED = Kind(
+    "GBY-P002",
+    "permissions",
+    "permission",
+    """What plan, apply and destroy of this stack call in AWS is allowed, and what its state needs. Fails for
+    each action that is proven to be denied and that the run ahead calls for certain: no policy allows it, one
+    denies it, the caller's boundary does not let it through, or a rule demands a permissions boundary on new
+    roles and `role.permissions_boundary` is not set, or to another one. Warns for what is called only where
+    something has to be made, changed or deleted: before a `plan`, for a role that may stand already, and for all
+    that only a destroy needs. Unknown where a condition or a resource's own policy may decide otherwise.""",
+    "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
+)
+LOOKING = Kind(
+    "GBY-P003",
+    "permissions",
+    "permission to look",
+    """What only doctor, verify, resuming and leftovers need is allowed. Warns where it is not: a bootstrap works, and
+    something will be unknown, or not be cleaned up.""",
+    _SIMULATOR,
+)
+ORGANIZATION = Kind(
+    "GBY-P004",
+    "permissions",
+    "organization",
+    """No service control policy (SCP) of the organization denies what plan, apply and destroy of this stack call. Warns
+    for each action that the simulator says one denies, and never fails: of SCPs with conditions the simulator says so
+    of what AWS allows (https://github.com/aws/aws-sdk/issues/102, https://github.com/aws/aws-cli/issues/10525).""",
+    "https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps.html",
+)
+
+
+CALL = "iam:SimulatePrincipalPolicy"
+WITH_MFA = {"aws:MultiFactorAuthPresent": "true"}
+LOOKED_AT: tuple[Phase, ...] = tuple(phase for phase in PHASES if phase not in ("bucket", "increase"))
+"""``state init`` and a request for quotas are seldom run, and say themselves what they may not do."""
+SHOWN = 5
+"""Actions that a line names; ``facts`` have all of them."""
+_ASK = "Allow the caller iam:SimulatePrincipalPolicy on itself; `gridbyoc policy` prints a policy that does."
+_ADD = "Add it to the caller's policy: `gridbyoc policy` prints one that allows what is needed."
+_FIXES = {
+    "boundary": "Have it added to the caller's permissions boundary, or use another caller.",
+    "explicit": "Have the statement that denies it changed, or use another caller.",
+    "no boundary": "Name the boundary that the rule demands in role.permissions_boundary (the ARN of a policy); who "
+    "looks after the account knows which one.",
+    "scp": "Ask who looks after the organization's service control policies (SCPs) for an exception, or use another "
+    "account. It does not block: the simulator does not know what the conditions of an SCP come to, so it may be "
+    "allowed all the same.",
+}
+
+
+def _permissions(scene: PreflightContext) -> Iterator[Finding]:
+    caller = scene.caller()
+    principal = principal_of(scene.session(), caller)
+    if principal.arn is None:
+        yield _not_simulated(principal)
+        return
+    needs = needs_of(
+        scene.stack,
+        caller.partition,
+        caller.account_id,
+        phases=LOOKED_AT,
+        principal=_in_iam(principal.arn),
+        native_lock=_native_lock(scene),
+    )
+    if other_credentials(scene):
+        needs = tuple(need for need in needs if not of_the_state(need))
+    arn, session = principal.arn, scene.session()
+
+    def ask(some: Sequence[Need], **more: str) -> tuple[SimulationResult, ...]:
+        return simulate(session, arn, some, lambda need: {**_context(scene, need, caller.partition), **more})
+
+    answers = _unless_with_mfa(ask(needs), lambda some: ask(some, **WITH_MFA))
+    answers = with_boundary_rules(
+        answers,
+        lambda need, boundary: ask([need], **{BOUNDARY: boundary})[0],
+        unnamed_boundary(caller),
+        Shared(lambda: likely_boundaries(session)),
+    )
+    yield from judged(scene, principal, doubted(session, answers, _state_region(scene)))
+
+
+def _unless_with_mfa(
+    answers: Sequence[SimulationResult], ask: Callable[[Sequence[Need]], Sequence[SimulationResult]]
+) -> tuple[SimulationResult, ...]:
+    """A denial that MFA lifts is none: whether a session has it, nobody tells, and the usual condition
+    (``BoolIfExists``) denies where it is not said. https://github.com/aws-containers/amazon-ecs-exec-checker/issues/68
+    """
+    denied = [answer.need for answer in answers if answer.effect == "denied" and answer.by in ("explicit", "boundary")]
+    lifted = {answer.need for answer in (ask(denied) if denied else ()) if answer.effect != "denied"}
+    why = ", unless the session was made with MFA, which is not known before"
+    return tuple(
+        replace(answer, effect="unknown", why=answer.why + why) if answer.need in lifted else answer
+        for answer in answers
+    )
+
+
+def judged(scene: PreflightContext, principal: Principal, answers: Sequence[SimulationResult]) -> Iterator[Finding]:
+    """The findings that the simulator's answers come to."""
+    told = [answer for answer in answers if not answer.untold]
+    yield _simulation(principal, [answer for answer in answers if answer.untold], len(answers))
+    mandatory = [answer for answer in told if answer.need.mandatory]
+    advisory = [answer for answer in told if not answer.need.mandatory]
+    complete = len(told) == len(answers)
+    yield from _denied_actions(scene, mandatory) if _any(mandatory) else _all_allowed(scene, mandatory, complete)
+    yield from _not_seen_phases(advisory) if _any(advisory) else _all_seen(advisory, complete)
+
+
+def _simulation(principal: Principal, untold: Sequence[SimulationResult], asked: int) -> Finding:
+    if untold:
+        reasons = "; ".join(_unique(answer.why for answer in untold))
+        read = f"{reasons} ({len(untold)} of {asked} questions)" + (f"; {principal.why}" if principal.why else "")
+        return Finding(SIMULATION, "unknown", read, "an answer", _ASK, CALL)
+    note = f" ({principal.why})" if principal.why else ""
+    return Finding(SIMULATION, "pass", f"asked for the {principal.kind} {principal.arn}{note}", source=CALL)
+
+
+def _not_simulated(principal: Principal) -> Finding:
+    if principal.kind == "root":
+        return Finding(SIMULATION, "pass", f"not needed: {principal.why}")
+    return Finding(SIMULATION, "unknown", principal.why, "a user or a role", "Use an IAM role, or a user.", CALL)
+
+
+def _any(answers: Iterable[SimulationResult]) -> bool:
+    return any(answer.effect != "allowed" for answer in answers)
+
+
+def _denied_actions(scene: PreflightContext, answers: Sequence[SimulationResult]) -> Iterator[Finding]:
+    """A finding for each action that is denied or may be."""
+    by_action: dict[str, list[SimulationResult]] = defaultdict(list)
+    for answer in answers:
+        if answer.effect != "allowed":
+            by_action[answer.need.action].append(answer)
+    return (_denied(scene, action, found) for action, found in sorted(by_action.items()))
+
+
+def _denied(scene: PreflightContext, action: str, found: Sequence[SimulationResult]) -> Finding:
+    denied = [answer for answer in found if answer.effect == "denied"]
+    first = min(denied or found, key=lambda answer: answer.by == "scp")  # what is proven goes first
+    resources = _unique(answer.need.resource for answer in denied or found)
+    purposes = _unique(answer.need.purpose for answer in denied or found)
+    facts = {
+        "action": action,
+        "resources": list(resources),
+        "needed_by": list(purposes),
+        "phases": list(_unique(answer.need.phase for answer in found)),
+        "denied_by": first.by,
+        "policies": list(first.policies),
+        "boundaries": list(first.boundaries),
+    }
+    kind = ORGANIZATION if first.by == "scp" else ALLOWED
+    read = f"{first.why} (on {', '.join(resources)})"
+    fix = _FIXES.get(first.by, _ADD)
+    if first.boundaries:
+        one = "the boundary" if len(first.boundaries) == 1 else "one of the boundaries"
+        fix = f"Set role.permissions_boundary to {one} that the rule accepts: {', '.join(first.boundaries[:SHOWN])}."
+    if first.by == "scp" and makes_role_without_boundary(first.need):
+        fix += " If the SCP demands a permissions boundary on new roles, name it in role.permissions_boundary."
+    needed = f"for {'; '.join(purposes)}"
+    at: Place | None = ("role", "permissions_boundary") if first.by in ("no boundary", "other boundary") else None
+    return Finding(kind, verdict_on(scene, denied), read, needed, fix, CALL, subject=action, facts=facts, at=at)
+
+
+def _not_seen_phases(answers: Sequence[SimulationResult]) -> Iterator[Finding]:
+    """A finding for each part of the tool that would not see or do something."""
+    by_phase: dict[Phase, list[SimulationResult]] = defaultdict(list)
+    for answer in answers:
+        if answer.effect != "allowed":
+            by_phase[answer.need.phase].append(answer)
+    return (_not_seen(phase, found) for phase, found in by_phase.items())
+
+
+def _not_seen(phase: Phase, found: Sequence[SimulationResult]) -> Finding:
+    denied = [answer for answer in found if answer.effect == "denied"]
+    actions = _unique(answer.need.action for answer in denied or found)
+    reasons = "; ".join(_unique(answer.why for answer in denied or found))
+    facts = {"phase": phase, "actions": list(actions), "reasons": reasons}
+    more = f" and {len(actions) - SHOWN} more" if len(actions) > SHOWN else ""
+    read = f"{reasons}: {', '.join(actions[:SHOWN])}{more}"
+    return Finding(
+        LOOKING, "warn" if denied else "unknown", read, f"for {PHASES[phase]}", _ADD, CALL, subject=phase, facts=facts
+    )
+
+
+def _all_allowed(scene: PreflightContext, answers: Sequence[SimulationResult], complete: bool) -> Iterator[Finding]:
+    """One for all of them; none where IAM did not answer for some."""
+    if answers and complete:
+        module = scene.stack.terraform.module if scene.stack else None
+        known = f"; what the module {module.source} needs is not known" if module else ""
+        yield Finding(ALLOWED, "pass", f"{_some(answers)}, all allowed{known}", source=CALL, facts=_counts(answers))
+
+
+def _all_seen(answers: Sequence[SimulationResult], complete: bool) -> Iterator[Finding]:
+    if answers and complete:
+        yield Finding(LOOKING, "pass", f"{_some(answers)}, all allowed", source=CALL, facts=_counts(answers))
+
+
+def _some(answers: Sequence[SimulationResult]) -> str:
+    counts = _counts(answers)
+    return f"{counts['actions']} actions on {counts['resources']} resources"
+
+
+def _counts(answers: Sequence[SimulationResult]) -> Mapping[str, int]:
+    needs = [answer.need for answer in answers]
+    return {"actions": len({need.action for need in needs}), "resources": len({need.resource for need in needs})}
+
+
+def _unique(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
+def _context(scene: PreflightContext, need: Need, partition: str) -> Mapping[str, str]:
+    """What every request carries, as far as it is known before: IAM is asked in its partition's first region.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    """
+    region = HOME_REGIONS.get(partition, scene.region) if need.action.startswith("iam:") else scene.region
+    if need.phase == "state":
+        region = _state_region(scene)
+    return {"aws:RequestedRegion": region, "aws:SecureTransport": "true"}
+
+
+def _state_region(scene: PreflightContext) -> str:
+    backend = scene.stack.terraform.backend if scene.stack else None
+    return backend.region if isinstance(backend, S3Backend) else scene.region
+
+
+def _native_lock(scene: PreflightContext) -> bool:
+    try:
+        return scene.binary().s3_native_lock
+    except GridbyocError:
+        return True
+
+
+def _in_iam(arn: str) -> str:
+    return arn.replace(":sts:", ":iam:", 1)
+
+
+CHECKS = (Check((SIMULATION, ALLOWED, LOOKING, ORGANIZATION), _permissions),)

@@ -1,0 +1,239 @@
+"""What every verb that reaches out begins with: render, init, and beside it the checks that must not fail late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from gridbyoc.aws import role_is_gone
+from gridbyoc.control_plane.model import Grant
+from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError, OutputMissingError
+from gridbyoc.operations.events import Emit, Note, ResourceProgress
+from gridbyoc.operations.preflight.examine import Preflight, start_preflight
+from gridbyoc.operations.run import Run
+from gridbyoc.operations.state_place import init_in_place, is_in_place, settle_local_state
+from gridbyoc.render import KnownPolicies, PreviousRole, Rendered, render, standing_account, standing_ids
+from gridbyoc.stack.model import LocalBackend, S3Backend
+from gridbyoc.stack.secret import Secret
+from gridbyoc.stack.words import counted
+from gridbyoc.terraform import (
+    LOCK_TIMEOUT,
+    Binary,
+    Log,
+    ModuleInState,
+    Outputs,
+    ResourceEvent,
+    Runner,
+    TerraformEvent,
+    module_in,
+)
+
+if TYPE_CHECKING:
+    from gridbyoc.aws.credential_feed import CredentialFeed
+
+
+def resource_progress(emit: Emit) -> Callable[[TerraformEvent], None]:
+    """A listener for the Runner that passes on what happens to resources, and warnings."""
+
+    def listen(event: TerraformEvent) -> None:
+        if isinstance(event, ResourceEvent):
+            emit(ResourceProgress(event.address, event.action, event.state, event.seconds))
+        elif isinstance(event, Log) and event.level == "warn":
+            emit(Note(event.message, "warning"))
+
+    return listen
+
+
+MODULE = "module.gridbyoc"
+"""Where the state keeps the stack's role."""
+PREVIOUS_MODULE = "module.gridbyoc_previous"
+"""Where the state keeps a role that is being replaced."""
+
+
+NOTHING_STANDS = ModuleInState()
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedStack:
+    """A rendered, initialised work_dir and both services. ``fresh``: no resource is in the state, provably.
+
+    ``previous_role``: a role that is being replaced and still stands. ``previous_arn``: its ARN, also where AWS has the
+    role no more. ``replacing``: the state holds anything of such a role. ``standing``: what the state had of the
+    stack's module when the run began.
+    """
+
+    runner: Runner
+    binary: Binary
+    preflight: Preflight
+    fresh: bool
+    previous_role: PreviousRole | None = None
+    previous_arn: str | None = None
+    replacing: bool = False
+    standing: ModuleInState = NOTHING_STANDS
+
+    def roles(self, grant: Grant | None) -> frozenset[str]:
+        """The ARNs that make a cluster ours: the grant's role, and one that is being replaced."""
+        return frozenset(arn for arn in (grant.role_arn if grant else None, self.previous_arn) if arn)
+
+
+def open_runner(run: Run) -> tuple[Runner, Binary]:
+    """The Runner on the stack's work_dir, with the binary that was found; ``TerraformNotFoundError``."""
+    binary = run.find_binary()
+    mirror = run.stack.terraform.provider_mirror
+    override = run.stack.role.external_id
+    patience = run.choices.lock_timeout
+    runner = Runner(
+        binary,
+        run.work_dir,
+        environ=run.terraform_environ,
+        provider_mirror=mirror,
+        on_event=resource_progress(run.outside.emit),
+        secrets=(*((override,) if override else ()), *standing_ids(run.work_dir)),
+        lock_timeout=LOCK_TIMEOUT if patience is None else f"{patience:.3f}s",
+        run_command=run.outside.services.run_command,
+        stands_in_for=run.read_from,
+        credentials=_credentials(run),
+    )
+    return runner, binary
+
+
+def _credentials(run: Run) -> CredentialFeed:
+    """Terraform gets those of the run's own sessions, for the provider and for a backend with a profile of its own."""
+    from gridbyoc.aws.credential_feed import CredentialFeed, FeedRequest  # here: a run that changes nothing needs none
+
+    backend = run.stack.terraform.backend
+    asked = FeedRequest(run.stack.aws.profile, backend.profile if isinstance(backend, S3Backend) else None)
+    outside = run.outside
+    return CredentialFeed(outside.environ, outside.home, asked, lambda profile: run.open_session(profile=profile))
+
+
+def render_stack(run: Run, *, s3_native_lock: bool) -> Rendered:
+    """The render step: write the root module, and say what is worth a warning."""
+    with run.step("render") as step:
+        rendered = render(run.stack, run.work_dir, s3_native_lock=s3_native_lock)
+        changed = len(rendered.changed) + len(rendered.removed)
+        step.detail = f"{counted(changed, 'file')} changed" if changed else "unchanged"
+    for warning in rendered.warnings:
+        run.outside.emit(Note(warning, "warning"))
+    return rendered
+
+
+def prepare(run: Run) -> PreparedStack:
+    """Render; init with the preflight beside it. With remote state the account is checked before it is touched."""
+    runner, binary = open_runner(run)
+    # The state that could not be saved may be the only record of what there is.
+    runner.refuse_errored()
+    registrar = run.connect(on_warning=lambda text: run.outside.emit(Note(text, "warning")))
+    for spec in run.stack.clusters:
+        registrar.check(spec)
+    rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
+    run.journal.write("tools", terraform=runner.version(), flavour=binary.flavour, root=rendered.digest)
+    local = isinstance(run.stack.terraform.backend, LocalBackend)
+    with start_preflight(run, registrar, binary) as flight:
+        if not local:
+            flight.basics()
+        _init(run, runner, rendered.digest)
+        if local:
+            settle_local_state(run)
+        site = PreparedStack(runner, binary, flight.wait(), fresh=local and not runner.has_state())
+    _refuse_other_account(run, site)
+    if standing_account(run.work_dir) != site.preflight.caller.account_id:
+        rerender(run, site)
+    return _with_previous_role(run, site)
+
+
+def _refuse_other_account(run: Run, site: PreparedStack) -> None:
+    """The state's role is in the caller's account. In another one Terraform would not find it and make a second role.
+
+    A stack file that names the caller's account has decided. Another module may make roles in several accounts.
+    """
+    if site.fresh or run.stack.terraform.module is not None or run.stack.aws.account_id is not None:
+        return
+    caller = site.preflight.caller
+    role_arn = module_in(site.runner.state(), MODULE).role_arn
+    account = role_arn.split(":")[4] if role_arn else caller.account_id
+    if account != caller.account_id:
+        raise AccountMismatchError(
+            f"The AWS credentials belong to account {caller.account_id}, the stack's role is in account {account}.",
+            why=f"The state holds {role_arn}; the caller is {caller.arn}.",
+            fix=f"Use credentials of account {account}. To leave that role behind and make one in account "
+            f'{caller.account_id}, write aws.account_id: "{caller.account_id}" in the stack file.',
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+
+def rerender(
+    run: Run, site: PreparedStack, kept_ids: tuple[Secret, ...] | None = None, known: KnownPolicies | None = None
+) -> None:
+    """Write the root again, as the site stands now; initialise again where that takes it (a module came or went).
+
+    The provider may work in the caller's account alone, whether or not the stack file names it.
+    """
+    rendered = render(
+        run.stack,
+        run.work_dir,
+        s3_native_lock=site.binary.s3_native_lock,
+        previous_external_ids=kept_ids,
+        previous_role=site.previous_role,
+        account_id=site.preflight.caller.account_id,
+        known=known,
+    )
+    if site.runner.init_needed(rendered.digest):
+        _init(run, site.runner, rendered.digest)
+
+
+def _with_previous_role(run: Run, site: PreparedStack) -> PreparedStack:
+    """A replacement of the role that was broken off is taken up: its state says so, whatever this work_dir holds."""
+    if site.fresh or run.stack.terraform.module is not None:
+        return site
+    state = site.runner.state()
+    found = module_in(state, PREVIOUS_MODULE)
+    site = replace(site, standing=module_in(state, MODULE), replacing=found.present)
+    if found.role_name is None:
+        # Also where the role is gone already and a rest of its module is not: the next apply takes that away.
+        return site
+    if found.role_arn and role_is_gone(site.preflight.session, found.role_arn):
+        # Destroyed by a run that was killed before its state said so. It is not made again: see above.
+        return replace(site, previous_arn=found.role_arn)
+    previous = PreviousRole.of(found.role_name, found.role_arn)
+    resumed = replace(site, previous_role=previous, previous_arn=found.role_arn)
+    rerender(run, resumed)
+    return resumed
+
+
+def _init(run: Run, runner: Runner, digest: str) -> None:
+    with run.step("init") as step:
+        if runner.init_needed(digest):
+            init_in_place(run, runner, digest)
+        else:
+            step.skipped = True
+            step.detail = "nothing it depends on has changed"
+
+
+def grant_of(run: Run, outputs: Outputs) -> Grant:
+    """The module's outputs as what the control plane is given."""
+    return Grant(outputs.role_arn, outputs.external_id, run.stack.aws.region)
+
+
+def read_outputs(run: Run) -> Outputs:
+    """The outputs in the stack's state; remote state is initialised first where this work_dir has not met it yet.
+
+    Raises ``StateMovedError`` if the state lies elsewhere than the stack file says.
+    """
+    runner, binary = open_runner(run)
+    unmet = not isinstance(run.stack.terraform.backend, LocalBackend) and not (run.work_dir / ".terraform").exists()
+    if unmet or not is_in_place(run, runner):
+        rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
+        _init(run, runner, rendered.digest)
+    return runner.output()
+
+
+def current_grant(run: Run, site: PreparedStack) -> Grant | None:
+    """The grant that stands in the state, or ``None`` before the first apply."""
+    if site.fresh:
+        return None
+    try:
+        return grant_of(run, site.runner.output())
+    except OutputMissingError:
+        return None

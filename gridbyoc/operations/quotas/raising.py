@@ -1,0 +1,130 @@
+"""Asking AWS for more: what to ask for, the requests, and their end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gridbyoc.aws import AwsSession
+from gridbyoc.aws.quotas import Increase, open_request, read_limit, read_request, request_increase
+from gridbyoc.errors import AwsCredentialsError, AwsError
+from gridbyoc.operations.quotas.review import RECOMMENDED_VCPUS, QuotaRow
+
+LONGEST_PAUSE = 60.0
+GROWTH = 1.5
+
+Result = Literal["to file", "filed", "pending", "refused", "not adjustable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """More of one quota: up to ``desired``. ``request`` is AWS's record of it, ``why`` what AWS said against it."""
+
+    row: QuotaRow
+    desired: int
+    result: Result = "to file"
+    request: Increase | None = None
+    why: str = ""
+
+
+def asks(rows: Iterable[QuotaRow], *, codes: Collection[str] = (), recommended: bool = False) -> tuple[Ask, ...]:
+    """What is to be asked for: every proven shortage, as much as is needed.
+
+    ``codes`` restricts them, and asks for what merely may be short as well; ``recommended`` asks for the guide's 1000
+    vCPUs in every family group and market that has less.
+    """
+    found = []
+    for row in rows:
+        desired = _desired(row, named=row.quota.code in codes, recommended=recommended)
+        if desired is not None and (not codes or row.quota.code in codes):
+            found.append(Ask(row, desired, "not adjustable" if row.reading.limit.adjustable is False else "to file"))
+    return tuple(found)
+
+
+def _desired(row: QuotaRow, *, named: bool, recommended: bool) -> int | None:
+    if row.limit is None:
+        return None
+    short = row.verdict == "fail" or (named and row.needed is not None and row.needed > row.limit)
+    needed = row.needed or 0 if short else 0
+    if recommended and row.quota.family_group:
+        needed = max(needed, RECOMMENDED_VCPUS)
+    return needed if needed > row.limit else None
+
+
+def look_up(session: AwsSession, ask: Ask) -> Ask:
+    """The ask, with the request for the same quota that is open already, if one is; ``AwsError``."""
+    if ask.result != "to file":
+        return ask
+    found = open_request(session, ask.row.quota)
+    return ask if found is None else Ask(ask.row, ask.desired, "pending", found)
+
+
+def file(session: AwsSession, ask: Ask) -> Ask:
+    """File it, unless a request is open; what AWS says no to is told in the answer. ``AwsCredentialsError``."""
+    try:
+        looked = look_up(session, ask)
+        if looked.result != "to file":
+            return looked
+        made = request_increase(session, ask.row.quota, ask.desired)
+        if made is None:  # somebody else filed one in between
+            return Ask(ask.row, ask.desired, "pending", open_request(session, ask.row.quota))
+        return Ask(ask.row, ask.desired, "filed", made)
+    except AwsCredentialsError:
+        raise
+    except AwsError as error:
+        return Ask(ask.row, ask.desired, "refused", why=error.why or error.what)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for AWS's decisions, and the first pause between looks, in seconds; with what clock."""
+
+    timeout: float
+    poll_interval: float
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+def follow(
+    session: AwsSession,
+    requests: Sequence[Increase],
+    patience: Patience,
+    *,
+    on_progress: Callable[[Increase, float], None],
+    on_trouble: Callable[[AwsError, float], None],
+) -> tuple[Increase, ...]:
+    """Look at the requests until AWS has decided each, or the time is over; as last seen, in their order.
+
+    A look that fails is no end, unless the credentials do not hold (``AwsCredentialsError``).
+    """
+    began, pause = patience.clock(), min(patience.poll_interval, LONGEST_PAUSE)
+    seen = list(requests)
+    while True:
+        for place, request in enumerate(seen):
+            if request.open:
+                seen[place] = _look(session, request, lambda error: on_trouble(error, patience.clock() - began))
+            on_progress(seen[place], patience.clock() - began)
+        left = patience.timeout - (patience.clock() - began)
+        if left <= 0 or not any(request.open for request in seen):
+            return tuple(seen)
+        patience.sleep(min(pause, left))
+        pause = min(pause * GROWTH, LONGEST_PAUSE)
+
+
+def _look(session: AwsSession, request: Increase, on_trouble: Callable[[AwsError], None]) -> Increase:
+    try:
+        return read_request(session, request)
+    except AwsCredentialsError:
+        raise
+    except AwsError as error:
+        on_trouble(error)
+        return request
+
+
+def granted(session: AwsSession, request: Increase) -> bool:
+    """Whether the account has what was asked for. A closed case says nothing about its end: the limit does."""
+    if request.status == "CASE_CLOSED":
+        limit = read_limit(session, request.quota).value
+        return limit is not None and limit >= request.desired
+    return request.status == "APPROVED"

@@ -1,0 +1,108 @@
+"""What a run came to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gridbyoc.control_plane.model import Cluster
+from gridbyoc.operations.changes import Action, ClusterChange
+from gridbyoc.operations.prepare import PreparedStack
+from gridbyoc.operations.role_policies import RolePolicies
+from gridbyoc.operations.run import Run
+from gridbyoc.terraform import ApplySummary, Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The end of a bootstrap. ``changed`` is false where nothing had to be changed on either side.
+
+    ``resources`` counts what every apply of the run did, also the last one of a rotation or a replacement.
+
+    ``policies``: those of the live role, compared with the stack file; ``None`` where another module makes it.
+    """
+
+    stack: str
+    account_id: str
+    role_arn: str
+    role_name: str | None
+    changed: bool
+    resources: Mapping[str, int]
+    clusters: tuple[Cluster, ...]
+    actions: Mapping[str, Action]
+    seconds: Mapping[str, float]
+    policies: RolePolicies | None = None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """A sentence for what is not as the stack file says though nothing had to be changed."""
+        return self.policies.warnings(put_right=False) if self.policies else ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as the last object of ``--format json``; it names no secret."""
+        return {
+            "type": "report",
+            "stack": self.stack,
+            "account_id": self.account_id,
+            "role_arn": self.role_arn,
+            "role_name": self.role_name,
+            "changed": self.changed,
+            "resources": dict(self.resources),
+            "clusters": [cluster_object(c) | {"action": self.actions.get(c.name, "none")} for c in self.clusters],
+            "seconds": {step: round(took, 3) for step, took in self.seconds.items()},
+            "policies": self.policies.as_json() if self.policies else None,
+        }
+
+
+def report_of(
+    run: Run,
+    site: PreparedStack,
+    outputs: Outputs,
+    applies: Iterable[ApplySummary],
+    changes: tuple[ClusterChange, ...],
+    clusters: tuple[Cluster, ...],
+    policies: RolePolicies | None,
+) -> Report:
+    """What a run that is over has come to; ``applies`` are those that it made."""
+    resources = dict.fromkeys(("add", "change", "destroy"), 0)
+    for done in applies:
+        resources = {name: count + getattr(done, name) for name, count in resources.items()}
+    actions: dict[str, Action] = {change.name: change.action for change in changes}
+    changed = any(resources.values()) or any(action != "none" for action in actions.values())
+    return Report(
+        run.stack.name,
+        site.preflight.caller.account_id,
+        outputs.role_arn,
+        outputs.role_name,
+        changed,
+        resources,
+        clusters,
+        actions,
+        {str(step): took for step, took in run.seconds.items()},
+        policies,
+    )
+
+
+def cluster_object(cluster: Cluster) -> dict[str, Any]:
+    """A cluster as JSON, without its external id."""
+    return {
+        "id": cluster.id,
+        "name": cluster.name,
+        "type": cluster.cluster_type,
+        "status": cluster.status,
+        "reason": cluster.reason,
+        "created": cluster.created_at.isoformat() if cluster.created_at else None,
+        "region": cluster.region,
+        "role_arn": cluster.role_arn,
+        "performance_profile": cluster.performance_profile,
+        "instance_types": [
+            {
+                "name": kind.name,
+                "overprovisioned_ondemand_count": kind.overprovisioned_ondemand_count,
+                "root_volume_size": kind.root_volume_size,
+            }
+            for kind in cluster.instance_types
+        ],
+        "bucket_name": cluster.bucket_name,
+    }

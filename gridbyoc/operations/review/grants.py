@@ -1,0 +1,455 @@
+"""What a policy document grants, as a set that can be compared; and the difference of two, in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from gridbyoc.aws.policy import Policy, Statement
+from gridbyoc.aws.policy.model import Condition, Selection, glob, read_pattern
+from gridbyoc.operations.review.words import GrantChange, Name, RoleSentence, Sentence, Verb, names
+from gridbyoc.stack.words import counted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mark:
+    """``verbs`` are patterns of action names of any service that ``services`` does not list."""
+
+    words: str
+    verbs: tuple[str, ...]
+    services: Mapping[str, tuple[str, ...]]
+
+
+PRINCIPALS = Mark(
+    "creates principals",
+    (),
+    {
+        "iam": (
+            "Add*ToGroup", "AddClientIDToOpenIDConnectProvider", "AddRoleToInstanceProfile", "Attach*Policy",
+            "ChangePassword", "CreateAccessKey", "CreateGroup", "CreateInstanceProfile", "CreateLoginProfile",
+            "CreateOpenIDConnectProvider", "CreatePolicy*", "CreateRole", "CreateSAMLProvider",
+            "CreateService*", "CreateUser", "CreateVirtualMFADevice", "Delete*PermissionsBoundary", "DeleteRolePolicy",
+            "DeleteUserPolicy", "DetachRolePolicy", "DetachUserPolicy", "EnableMFADevice", "PassRole",
+            "Put*PermissionsBoundary", "Put*Policy", "ResetServiceSpecificCredential", "SetDefaultPolicyVersion",
+            "UpdateAccessKey", "UpdateAssumeRolePolicy", "UpdateLoginProfile", "UpdateOpenIDConnectProviderThumbprint",
+            "UpdateSAMLProvider", "Upload*",
+        ),
+        "sts": ("AssumeRole*", "AssumeRoot", "GetFederationToken"),
+        "eks": ("AssociateAccessPolicy", "AssociateIdentityProviderConfig", "CreateAccessEntry",
+                "CreatePodIdentityAssociation", "UpdateAccessEntry", "UpdatePodIdentityAssociation"),
+        "identitystore": ("Create*",),
+        "organizations": ("AcceptHandshake", "CreateAccount", "CreateGovCloudAccount", "InviteAccountToOrganization"),
+        "rolesanywhere": ("Create*", "Enable*", "Import*", "Update*"),
+        "sso": ("Attach*", "Create*", "Provision*", "Put*", "Update*"),
+        "sso-directory": ("Add*", "Create*"),
+    },
+)  # fmt: skip
+"""Makes a user, a role, a key or an identity provider, changes what one may do, or acts as another."""
+
+SPENDS = Mark(
+    "spends money",
+    ("Allocate*", "Create*", "Launch*", "Provision*", "Purchase*", "Request*", "Restore*", "Run*", "Start*",
+     "Subscribe*"),
+    {
+        "access-analyzer": (),
+        "autoscaling": ("CreateAutoScalingGroup", "SetDesiredCapacity", "StartInstanceRefresh",
+                        "UpdateAutoScalingGroup", "PutScalingPolicy", "PutWarmPool"),
+        "cloudwatch": ("Put*",),
+        "ec2": ("Accept*", "AllocateAddress", "AllocateHosts", "CopyImage", "CopySnapshot", "CreateCapacity*",
+                "CreateClientVpnEndpoint", "CreateFleet", "CreateFlowLogs", "CreateImage", "CreateIpam*",
+                "CreateNatGateway", "CreateNetworkInsights*", "CreateSnapshot*", "CreateTrafficMirror*",
+                "CreateTransitGateway*", "CreateVerifiedAccess*", "CreateVolume", "CreateVpcEndpoint",
+                "CreateVpnConnection", "EnableFastSnapshotRestores", "ImportImage", "ImportSnapshot", "ModifyFleet",
+                "ModifyInstanceAttribute", "ModifySpotFleetRequest", "ModifyVolume", "Purchase*", "RequestSpot*",
+                "RunInstances", "RunScheduledInstances", "StartInstances"),
+        "ecr": ("CreatePullThroughCacheRule", "CreateRepository", "PutImage", "StartImageScan"),
+        "eks": ("CreateAddon", "CreateCluster", "CreateEksAnywhereSubscription", "CreateFargateProfile",
+                "CreateNodegroup", "UpdateClusterConfig", "UpdateNodegroupConfig"),
+        "elasticloadbalancing": ("CreateLoadBalancer",),
+        "events": ("CreateArchive", "PutEvents", "StartReplay"),
+        "health": (),
+        "iam": (),
+        "kms": ("CreateKey", "ReplicateKey"),
+        "logs": ("CreateDelivery", "CreateExportTask", "CreateLogAnomalyDetector", "PutLogEvents", "StartLiveTail",
+                 "StartQuery"),
+        "organizations": (),
+        "resource-groups": (),
+        "s3": ("CreateBucket", "CreateJob", "PutObject", "PutReplicationConfiguration", "ReplicateObject",
+               "RestoreObject"),
+        "servicequotas": (),
+        "sns": ("Publish",),
+        "sqs": ("SendMessage",),
+        "sso": (),
+        "sts": (),
+        "tag": (),
+    },
+)  # fmt: skip
+"""Starts or enlarges something that AWS bills."""
+
+_DELETING = ("AdminDelete*", "BatchDelete*", "BulkDelete*", "Delete*", "Deregister*", "Destroy*", "Drop*", "Empty*",
+             "ForceDelete*", "Purge*", "Release*", "Terminate*")  # fmt: skip
+DELETES = Mark(
+    "deletes",
+    _DELETING,
+    {
+        "kms": (*_DELETING, "ScheduleKeyDeletion"),
+        "logs": (*_DELETING, "PutRetentionPolicy"),
+        "s3": (*_DELETING, "PutLifecycleConfiguration", "PutObject", "ReplicateDelete"),
+    },
+)
+"""Destroys something, or overwrites it."""
+
+READS = Mark(
+    "reads data",
+    ("BatchGet*", "Download*", "Export*", "Get*", "Query*", "Read*", "Receive*", "Retrieve*", "Scan*", "Search*",
+     "Select*"),
+    {
+        "access-analyzer": (),
+        "autoscaling": (),
+        "cloudwatch": (),
+        "ec2": ("CreateInstanceExportTask", "CreateStoreImageTask", "ExportImage", "GetConsole*", "GetPasswordData",
+                "ModifyImageAttribute", "ModifySnapshotAttribute"),
+        "ec2-instance-connect": ("*",),
+        "ecr": ("BatchGetImage", "GetDownloadUrlForLayer"),
+        "eks": ("AccessKubernetesApi",),
+        "elasticloadbalancing": (),
+        "events": (),
+        "guardduty": (),
+        "health": (),
+        "iam": (),
+        "kms": ("CreateGrant", "Decrypt", "ReEncrypt*"),
+        "lambda": ("GetFunction", "GetLayerVersion"),
+        "logs": ("CreateExportTask", "FilterLogEvents", "Get*Events", "GetLogObject", "GetLogRecord", "GetQueryResults",
+                 "PutSubscriptionFilter", "StartLiveTail", "StartQuery", "Unmask"),
+        "organizations": (),
+        "resource-groups": (),
+        "route53resolver": (),
+        "s3": ("CreateJob", "GetObject*", "PutBucketAcl", "PutBucketPolicy", "PutObjectAcl",
+               "PutReplicationConfiguration"),
+        "servicequotas": (),
+        "sns": ("AddPermission", "SetTopicAttributes", "Subscribe"),
+        "sqs": ("AddPermission", "ReceiveMessage", "SetQueueAttributes"),
+        "ssm": ("GetParameter*", "SendCommand", "StartSession", "GetCommandInvocation", "StartAutomationExecution"),
+        "sso": (),
+        "sts": (),
+        "tag": (),
+    },
+)  # fmt: skip
+"""Hands out what somebody has stored (objects, messages, logs, secrets), or lets others read it."""
+
+MARKS = (PRINCIPALS, SPENDS, DELETES, READS)
+
+
+def marks_of(patterns: Iterable[str], *, everything_but: bool = False) -> tuple[str, ...]:
+    """The words of each mark that these action patterns (``s3:Get*``) have, in the order of ``MARKS``.
+
+    ``everything_but``: the patterns are those of ``NotAction``.
+    """
+    listed = tuple(patterns)
+    has = _allows_outside if everything_but else _allows
+    return tuple(mark.words for mark in MARKS if has(mark, listed))
+
+
+def _allows(mark: Mark, patterns: tuple[str, ...]) -> bool:
+    return any(_has(mark, *_split(pattern)) for pattern in patterns)
+
+
+def _allows_outside(mark: Mark, patterns: tuple[str, ...]) -> bool:
+    """Whether an action with the mark is not among the patterns."""
+    listed = [f"{service}:{action}" for service, actions in mark.services.items() for action in actions]
+    names = [*listed, *(f"*:{verb}" for verb in mark.verbs)]
+    return not all(any(matches(pattern, name) for pattern in patterns) for name in names)
+
+
+def _split(pattern: str) -> tuple[str, str]:
+    service, colon, action = pattern.lower().partition(":")
+    return (service, action) if colon else ("*", service)
+
+
+@cache
+def _has(mark: Mark, service: str, action: str) -> bool:
+    if service in mark.services:
+        return _meets(mark.services[service], action)
+    if "*" in service or "?" in service:
+        listed = (each for name, each in mark.services.items() if overlap(service, name))
+        return _meets(mark.verbs, action) or any(_meets(each, action) for each in listed)
+    return _meets(mark.verbs, action)
+
+
+def _meets(wanted: tuple[str, ...], action: str) -> bool:
+    if "*" in action or "?" in action:
+        return any(overlap(action, each) for each in wanted)
+    return _regex(wanted).fullmatch(action) is not None
+
+
+@cache
+def _regex(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    parts = (re.escape(each.lower()).replace(r"\*", ".*").replace(r"\?", ".") for each in patterns)
+    return re.compile("|".join(parts) if patterns else r"(?!)")
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether ``pattern`` matches every text that ``text``, read as a pattern, does. Actions know no case."""
+    return glob(read_pattern(pattern.lower()).tokens or (), text.lower())
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether some text matches both patterns."""
+    first, second = one.lower(), other.lower()
+    reach = {0}
+    reach = _skip(second, reach)
+    for char in first:
+        if char == "*":
+            reach = set(range(min(reach), len(second) + 1)) if reach else reach
+        else:
+            reach = _skip(second, {here for at in reach for here in _step(second, at, char)})
+    return len(second) in reach
+
+
+def _step(pattern: str, at: int, char: str) -> Iterable[int]:
+    """The places in ``pattern`` after one character that ``char`` (or ``?``) stands for."""
+    if at < len(pattern) and pattern[at] == "*":
+        yield at
+    elif at < len(pattern) and ("?" in (pattern[at], char) or pattern[at] == char):
+        yield at + 1
+
+
+def _skip(pattern: str, places: set[int]) -> set[int]:
+    """These places, and those behind a ``*`` that stands for nothing."""
+    found = set(places)
+    for at in sorted(places):
+        while at < len(pattern) and pattern[at] == "*":
+            at += 1
+            found.add(at)
+    return found
+
+
+EXTERNAL_ID = "sts:externalid"
+ACCOUNT = re.compile(r"(?:arn:[a-z-]+:iam::)?([0-9]{12})(?::root)?")
+MOST_NAMES = 6
+"""Names in one sentence; the JSON of a plan has all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """On what, and under which conditions."""
+
+    effect: str
+    resources: frozenset[str]
+    but: bool
+    conditions: frozenset[Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """One pattern of actions in one scope; ``but``: every action except these."""
+
+    actions: frozenset[str]
+    but: bool
+    scope: Scope
+
+
+def granted(policy: Policy | None) -> frozenset[Granted]:
+    """Everything that a policy says, an action pattern each, so that moving one between statements is no change."""
+    return frozenset(each for statement in (policy.statements if policy else ()) for each in _of(statement))
+
+
+def _of(statement: Statement) -> Iterator[Granted]:
+    resources = statement.resources or Selection(("*",))
+    patterns = frozenset({"*"}) if "*" in resources.patterns else frozenset(resources.patterns)
+    scope = Scope(statement.effect, patterns, resources.negated, frozenset(statement.conditions))
+    if statement.actions.negated:
+        yield Granted(frozenset(statement.actions.patterns), True, scope)
+    else:
+        for pattern in statement.actions.patterns:
+            yield Granted(frozenset({pattern}), False, scope)
+
+
+def difference(subject: Sentence, before: frozenset[Granted], after: frozenset[Granted]) -> Iterator[RoleSentence]:
+    """A sentence for each service and scope in which something was gained or lost; what is gained comes first.
+
+    What is covered by something wider that the role has as well is neither a gain nor a loss.
+    """
+    gained, lost = _widest(after - before, before & after), _widest(before - after, after)
+    for found, more in ((gained, True), (lost, False)):
+        changes = sorted(_by_service(found, more), key=_weight)
+        yield from (_sentence(subject, change) for change in changes)
+
+
+def _widest(found: frozenset[Granted], kept: frozenset[Granted]) -> frozenset[Granted]:
+    """Those that neither what is kept nor a wider one of them covers; of two that mean the same, one."""
+    among, cover = _Cover(found), _Cover(kept)
+    left = set()
+    for each in sorted(found, key=str):
+        if not among.holds(each, strictly=True) and not cover.holds(each):
+            left.add(each)
+            cover.add(each)
+    return frozenset(left)
+
+
+class _Cover:
+    """What covers a grant: equal ones by their text, wider ones by their wildcards."""
+
+    def __init__(self, found: Iterable[Granted]) -> None:
+        self._equal: dict[str, list[Granted]] = {}
+        self._wide: list[Granted] = []
+        for each in found:
+            self.add(each)
+
+    def add(self, each: Granted) -> None:
+        self._equal.setdefault(_key(each), []).append(each)
+        if any("*" in action or "?" in action for action in each.actions) and not each.but:
+            self._wide.append(each)
+
+    def holds(self, narrow: Granted, *, strictly: bool = False) -> bool:
+        """Whether one of them allows (or denies) all that ``narrow`` does; ``strictly``: and more."""
+        near = [*self._equal.get(_key(narrow), ()), *self._wide]
+        return any(_covers(each, narrow) and not (strictly and _covers(narrow, each)) for each in near)
+
+
+def _key(each: Granted) -> str:
+    return f"{each.but} {sorted(action.lower() for action in each.actions)}"
+
+
+def _covers(wide: Granted, narrow: Granted) -> bool:
+    if wide.scope.effect != narrow.scope.effect or not wide.scope.conditions <= narrow.scope.conditions:
+        return False
+    if _key(wide) != _key(narrow):
+        if wide.but or narrow.but:
+            return wide.actions == {"*"} and not wide.but and _on_all_of(wide.scope, narrow.scope)
+        if not all(any(matches(pattern, action) for pattern in wide.actions) for action in narrow.actions):
+            return False
+    return _on_all_of(wide.scope, narrow.scope)
+
+
+def _on_all_of(wide: Scope, narrow: Scope) -> bool:
+    if wide.but or narrow.but:
+        return (wide.but, wide.resources) == (narrow.but, narrow.resources) or (not wide.but and "*" in wide.resources)
+    return "*" in wide.resources or narrow.resources <= wide.resources
+
+
+def _by_service(found: Iterable[Granted], more: bool) -> Iterator[GrantChange]:
+    groups: dict[tuple[str, Scope, frozenset[str]], set[str]] = {}
+    for each in found:
+        if each.but:
+            groups[("*", each.scope, each.actions)] = set(each.actions)
+        else:
+            for action in each.actions:
+                service = action.lower().partition(":")[0] if ":" in action else "*"
+                groups.setdefault((service, each.scope, frozenset()), set()).add(action)
+    verbs: dict[tuple[str, bool], Verb] = {("Allow", True): "gains", ("Allow", False): "loses"}
+    verbs |= {("Deny", True): "is now denied", ("Deny", False): "is no longer denied"}
+    for (service, scope, but), actions in groups.items():
+        yield GrantChange(
+            verbs[scope.effect, more],
+            service,
+            tuple(sorted(actions, key=lambda action: (not marks_of((action,)), action))),
+            tuple(sorted(scope.resources)),
+            tuple(sorted({condition.key for condition in scope.conditions})),
+            everything_but=bool(but),
+            all_resources_but=scope.but,
+            marks=marks_of(actions, everything_but=bool(but)),
+        )
+
+
+def _weight(change: GrantChange) -> tuple[object, ...]:
+    """What creates principals first, what has no mark last."""
+    marks = [place for place, mark in enumerate(MARKS) if mark.words in change.marks]
+    return (not change.widens, not marks, marks, change.service, change.actions, change.resources, change.conditions)
+
+
+def _sentence(subject: Sentence, change: GrantChange) -> RoleSentence:
+    but: Sentence = ("everything but ",) if change.everything_but else ()
+    where: Sentence = ("all resources",) if "*" in change.resources else _some(change.resources)
+    where = ("all resources but ", *_some(change.resources)) if change.all_resources_but else where
+    under: Sentence = (", under a condition on ", *names(change.conditions)) if change.conditions else ()
+    marks: Sentence = (f" ({', '.join(change.marks)})",) if change.marks else ()
+    says: Sentence = (f"{change.verb} ", *but, *_some(change.actions), " on ", *where, *under, *marks)
+    return RoleSentence(subject, says, change, alarming=change.widens and bool(change.marks))
+
+
+def _some(texts: Sequence[str]) -> Sentence:
+    """The first few in their order, and how many more there are."""
+    shown: list[str | Name] = []
+    for text in texts[:MOST_NAMES]:
+        shown += [", ", Name(text)] if shown else [Name(text)]
+    more = len(texts) - MOST_NAMES
+    return (*shown, f" and {more} more") if more > 0 else tuple(shown)
+
+
+def assumers(policy: Policy | None) -> frozenset[tuple[str, str, frozenset[str]]]:
+    """Who a trust policy speaks of: the effect, the principal (``everybody but …``), and the keys of the conditions."""
+    found = set()
+    for statement in policy.statements if policy else ():
+        keys = frozenset(condition.key.lower() for condition in statement.conditions)
+        principals = statement.principals
+        listed = [str(entry) for entry in principals.entries] if principals else []
+        negated = principals is not None and principals.negated
+        who = [f"everybody but {', '.join(listed)}"] if negated else [meaning(each) for each in listed]
+        found |= {(statement.effect, each, keys) for each in who}
+    return frozenset(found)
+
+
+def meaning(principal: str) -> str:
+    """An account's root ARN, and its bare number, as what they mean; any other principal as it is.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    match = ACCOUNT.fullmatch(principal)
+    return f"any principal of account {match[1]}" if match else principal
+
+
+def external_ids(policy: Policy | None) -> frozenset[str]:
+    """The external ids that a trust policy accepts. For counting and for hiding, never for showing."""
+    return frozenset(
+        value
+        for statement in (policy.statements if policy else ())
+        for condition in statement.conditions
+        if condition.key.lower() == EXTERNAL_ID
+        for value in condition.values
+    )
+
+
+def trust_difference(subject: Sentence, before: Policy | None, after: Policy | None) -> Iterator[RoleSentence]:
+    """Who may assume the role from now on, and who may not any more."""
+    was, now = assumers(before), assumers(after)
+    for found, allow, deny, more in (
+        (now - was, "may now be assumed by ", "now denies being assumed to ", True),
+        (was - now, "may no longer be assumed by ", "no longer denies being assumed to ", False),
+    ):
+        for effect, who, keys in _ordered(found):
+            widens = (effect == "Allow") is more
+            says: Sentence = (allow if effect == "Allow" else deny, Name(who), *_with(keys))
+            yield RoleSentence(subject, says, alarming=widens and _is_open(who, keys))
+    if before is not None and after is not None:
+        new, fewer = external_ids(after) - external_ids(before), external_ids(before) - external_ids(after)
+        if new:
+            says = (f"accepts {counted(len(new), 'external id')} that it did not accept before",)
+            yield RoleSentence(subject, says)
+        if fewer:
+            yield RoleSentence(subject, (f"no longer accepts {counted(len(fewer), 'external id')}",))
+
+
+def kept_assumers(subject: Sentence, kept: Iterable[tuple[str, str, frozenset[str]]]) -> Iterator[RoleSentence]:
+    """Who may assume the role, before and after."""
+    for effect, who, keys in _ordered(kept):
+        if effect == "Allow":
+            says = ("may be assumed by ", Name(who), *_with(keys), ", as before")
+            yield RoleSentence(subject, says, alarming=_is_open(who, keys))
+
+
+def _ordered(found: Iterable[tuple[str, str, frozenset[str]]]) -> list[tuple[str, str, frozenset[str]]]:
+    return sorted(found, key=lambda each: (each[0], each[1], sorted(each[2])))
+
+
+def _is_open(who: str, keys: frozenset[str]) -> bool:
+    """Without a condition anybody who is named gets in, or simply anybody."""
+    return not keys or "*" in who or who.startswith("everybody but")
+
+
+def _with(keys: frozenset[str]) -> Sentence:
+    others = keys - {EXTERNAL_ID}
+    external = "with the external id" if EXTERNAL_ID in keys else "without the external id"
+    return (f" ({external}", *((", under a condition on ", *names(others)) if others else ()), ")")

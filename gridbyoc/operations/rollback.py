@@ -1,0 +1,97 @@
+"""Compensation: when the control plane refuses a registration for good, take back what this run made, and only that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from gridbyoc.control_plane.model import Cluster, Grant
+from gridbyoc.errors import ControlPlaneError
+from gridbyoc.operations.events import Event, Note, ResourceProgress
+from gridbyoc.operations.prepare import PreparedStack
+from gridbyoc.operations.run import Run
+from gridbyoc.operations.wait import delete_and_wait
+from gridbyoc.stack.words import counted
+from gridbyoc.terraform import snapshot_of
+
+
+@dataclass(slots=True)
+class CreatedResources:
+    """What this run created: resource addresses, as Terraform reported them, and clusters that it did not take on.
+
+    ``before``: addresses that the state had already; what is made anew there takes the place of something.
+    """
+
+    addresses: list[str] = field(default_factory=list)
+    clusters: list[Cluster] = field(default_factory=list)
+    before: frozenset[str] = frozenset()
+
+    @property
+    def created(self) -> list[str]:
+        """The addresses that were not there before."""
+        return [address for address in self.addresses if address not in self.before]
+
+    def snapshot(self, site: PreparedStack) -> None:
+        """Note what there is, before anything is applied."""
+        self.before = frozenset() if site.fresh else snapshot_of(site.runner.state()).addresses
+
+    def watching(self, run: Run) -> Run:
+        """The same run, with its created resources noted here."""
+        emit = run.outside.emit
+
+        def listen(event: Event) -> None:
+            if isinstance(event, ResourceProgress) and (event.action, event.state) == ("create", "done"):
+                self.addresses.append(event.address)
+            emit(event)
+
+        return replace(run, outside=replace(run.outside, emit=listen))
+
+
+@contextmanager
+def compensating(
+    run: Run, site: PreparedStack, grant: Grant, made: CreatedResources, *, rollback: bool
+) -> Iterator[None]:
+    """Around a registration: a refusal for good (4xx) rolls back where that was asked for, else says how to go on."""
+    try:
+        yield
+    except ControlPlaneError as error:
+        if not _for_good(error):
+            raise
+        if rollback:
+            stays = _roll_back(run, site, made)
+            error.rerun = stays or "What this run created was destroyed again, and nothing else; a re-run is safe."
+        else:
+            error.rerun = (
+                f"The role {grant.role_arn} stays. Mend what was refused and run `gridbyoc bootstrap` again: it goes "
+                "on from there. Or take the role away with `gridbyoc destroy`."
+            )
+        raise
+
+
+def _for_good(error: ControlPlaneError) -> bool:
+    return 400 <= error.http_status < 500 and error.http_status not in {408, 425, 429}
+
+
+def _roll_back(run: Run, site: PreparedStack, made: CreatedResources) -> str:
+    """Empty, or what stays and why."""
+    run.outside.emit(Note("The registration was refused: taking back what this run created.", "warning"))
+    delete_and_wait(run, site.preflight.registrar, made.clusters)
+    if not made.created:
+        return ""
+    with run.step("destroy") as step:
+        others = () if site.fresh else _dependents(site, made.created)
+        if others:
+            step.skipped = True
+            step.detail = "left as it is"
+            return f"What this run created in AWS stays, for {', '.join(others)} would go with it; a re-run is safe."
+        with run.effect("destroy", role="what this run created"):
+            done = site.runner.destroy(() if site.fresh else made.created)
+        step.detail = f"{counted(done.destroy, 'resource')} of this run destroyed"
+    return ""
+
+
+def _dependents(site: PreparedStack, targets: Sequence[str]) -> tuple[str, ...]:
+    """What else Terraform would destroy with these: everything that depends on them, however old it is."""
+    planned = site.runner.plan(destroy=True, targets=targets)
+    return tuple(change.address for change in planned.changes if change.address not in targets)

@@ -1,0 +1,294 @@
+"""One run of one stack: what it works on, what it gets from outside, and how a step is timed and recorded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from gridbyoc.errors import GridbyocError
+from gridbyoc.operations.events import Asking, Emit, Event, StepFinished, StepName, StepStarted
+from gridbyoc.operations.journal import Journal
+from gridbyoc.stack.document import Origin
+from gridbyoc.stack.model import ControlPlane, Stack
+from gridbyoc.vendors import wait_limit
+
+if TYPE_CHECKING:
+    from gridbyoc.aws import AwsSession
+    from gridbyoc.control_plane.model import Registrar
+    from gridbyoc.terraform import Binary
+    from gridbyoc.terraform.process import RunCommand
+
+
+class Services(Protocol):
+    """What a run works with. Tests hand in services that need no process and no socket."""
+
+    @property
+    def run_command(self) -> RunCommand:
+        """Runs one command of Terraform to its end."""
+
+    def find_binary(self, asked: str | None, environ: Mapping[str, str], *, directory: Path) -> Binary:
+        """The Terraform to use in ``directory``, as ``gridbyoc.terraform.find_binary``."""
+
+    def open_session(self, region: str, profile: str | None) -> AwsSession:
+        """An AWS session, as ``gridbyoc.aws.open_session``."""
+
+    def connect(
+        self,
+        control_plane: ControlPlane,
+        *,
+        environ: Mapping[str, str],
+        home: Path,
+        url: str | None,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        on_warning: Callable[[str], None] | None = None,
+    ) -> Registrar:
+        """The control plane's client, as ``gridbyoc.control_plane.connect``."""
+
+
+class RealServices:
+    """Processes and sockets."""
+
+    @property
+    def run_command(self) -> RunCommand:
+        """A child process."""
+        from gridbyoc.terraform.process import run
+
+        return run
+
+    def find_binary(self, asked: str | None, environ: Mapping[str, str], *, directory: Path) -> Binary:
+        """A program on this machine."""
+        from gridbyoc.terraform import find_binary
+
+        return find_binary(asked, environ, directory=directory)
+
+    def open_session(self, region: str, profile: str | None) -> AwsSession:
+        """boto3's own chain."""
+        from gridbyoc.aws import open_session
+
+        return open_session(region, profile)
+
+    def connect(
+        self,
+        control_plane: ControlPlane,
+        *,
+        environ: Mapping[str, str],
+        home: Path,
+        url: str | None,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        on_warning: Callable[[str], None] | None = None,
+    ) -> Registrar:
+        """HTTP."""
+        from gridbyoc.control_plane import connect
+
+        return connect(
+            control_plane, environ=environ, home=home, url=url, clock=clock, sleep=sleep, on_warning=on_warning
+        )
+
+
+REAL: Services = RealServices()
+
+
+def utc_now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The machine as a run sees it. ``clock`` is monotonic seconds; ``emit`` takes every event.
+
+    ``services`` open Terraform, AWS and the control plane.
+    """
+
+    environ: Mapping[str, str]
+    home: Path
+    emit: Emit
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    now: Callable[[], datetime] = utc_now
+    services: Services = REAL
+
+
+def every(_code: str) -> bool:
+    """All checks."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """Which preflight checks a run carries out: those whose code is ``wanted``.
+
+    ``strict``: what warns, and what cannot be told, blocks too. ``reads_only``: the run changes nothing, so that what
+    only a change needs does not block.
+    """
+
+    wanted: Callable[[str], bool] = every
+    strict: bool = False
+    reads_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the command line chose: the Terraform binary, the control plane's address, how to wait.
+
+    ``refresh``: let Terraform look, also where nothing seems to have moved. ``checks`` ``None``: no preflight beyond
+    who we are and which clusters there are. ``wait_timeout``, ``poll_interval``, ``failed_grace`` and ``lock_timeout``
+    are seconds; ``wait_timeout`` and ``failed_grace`` ``None`` are the control plane's own, ``lock_timeout``
+    ``None`` is each lock's own.
+    """
+
+    terraform_bin: str | None = None
+    url: str | None = None
+    wait: bool = True
+    wait_timeout: float | None = None
+    poll_interval: float = 5.0
+    failed_grace: float | None = None
+    lock_timeout: float | None = None
+    checks: Checks | None = None
+    refresh: bool = False
+
+
+class Sessions:
+    """The AWS sessions of a run, each opened once; from any thread."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str | None], AwsSession] = {}
+        self._opening = threading.Lock()
+
+    def get(
+        self, region: str, profile: str | None, open_session: Callable[[str, str | None], AwsSession]
+    ) -> AwsSession:
+        """The session, opened by whoever comes first while the others wait."""
+        with self._opening:
+            if (region, profile) not in self._open:
+                self._open[region, profile] = open_session(region, profile)
+            return self._open[region, profile]
+
+
+@dataclass(slots=True)
+class StepRecord:
+    """What a step may say of itself while it runs."""
+
+    detail: str = ""
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stack, its work_dir, the outside, the choices, the journal; ``seconds`` collects each step's wall time.
+
+    ``origin`` knows the lines of the stack file. ``sessions`` are those that were opened in AWS.
+    ``read_from``: the stack's own work_dir, if ``work_dir`` is a passing copy of it.
+    """
+
+    stack: Stack
+    work_dir: Path
+    outside: Environment
+    choices: Choices
+    journal: Journal
+    seconds: dict[StepName, float] = field(default_factory=dict)
+    origin: Origin | None = None
+    read_from: Path | None = None
+    sessions: Sessions = field(default_factory=Sessions, repr=False)
+
+    @property
+    def own_work_dir(self) -> Path:
+        """The stack's own work_dir, also while the run works on a copy of it."""
+        return self.read_from or self.work_dir
+
+    @property
+    def wait_timeout(self) -> float:
+        """Seconds to wait for clusters: as chosen, else the limit of the stack's control plane."""
+        if self.choices.wait_timeout is not None:
+            return self.choices.wait_timeout
+        return wait_limit(self.stack.control_plane.type)
+
+    def muted_when(self, over: Callable[[], bool]) -> Run:
+        """The same run for work beside it: once ``over`` is so, that neither shows nor records anything any more."""
+
+        def emit(event: Event) -> None:
+            if not over():
+                self.outside.emit(event)
+
+        return replace(self, outside=replace(self.outside, emit=emit), journal=replace(self.journal, over=over))
+
+    def find_binary(self) -> Binary:
+        """The Terraform that the command line or the environment names; ``TerraformNotFoundError``."""
+        find = self.outside.services.find_binary
+        return find(self.choices.terraform_bin, self.terraform_environ, directory=self.own_work_dir)
+
+    @property
+    def terraform_environ(self) -> Mapping[str, str]:
+        """The caller's environment without the variable that holds the external id: any module could read it."""
+        variable = self.stack.role.external_id_variable
+        return {name: value for name, value in self.outside.environ.items() if name != variable}
+
+    def open_session(self, region: str | None = None, profile: str | None = None) -> AwsSession:
+        """The run's AWS session for a region and a profile (default: the stack's); ``AwsCredentialsError``.
+
+        It is the same one each time: what is shown and what acts have the same credentials.
+        """
+        return self.sessions.get(
+            region or self.stack.aws.region, profile or self.stack.aws.profile, self.outside.services.open_session
+        )
+
+    def connect(self, on_warning: Callable[[str], None] | None = None) -> Registrar:
+        """The client of the stack's control plane; nothing is sent yet. Raises as the real ``connect`` does."""
+        outside = self.outside
+        return outside.services.connect(
+            self.stack.control_plane,
+            environ=outside.environ,
+            home=outside.home,
+            url=self.choices.url,
+            clock=outside.clock,
+            sleep=outside.sleep,
+            on_warning=on_warning,
+        )
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """While inside, the terminal belongs to a question or an editor."""
+        self.outside.emit(Asking())
+        try:
+            yield
+        finally:
+            self.outside.emit(Asking(over=True))
+
+    @contextmanager
+    def effect(self, name: str, **fields: str | int | None) -> Iterator[dict[str, str | int | None]]:
+        """Record an outside effect before it begins and after it is done; what is put into the dict goes along.
+
+        A record that began and never ended is where a killed run may have left something.
+        """
+        self.journal.write("effect_started", effect=name, **fields)
+        result: dict[str, str | int | None] = {}
+        yield result
+        self.journal.write("effect_done", effect=name, **{**fields, **result})
+
+    @contextmanager
+    def step(self, name: StepName, detail: str = "") -> Iterator[StepRecord]:
+        """Time a step, emit its start and end, and keep both in the journal."""
+        record = StepRecord()
+        began = self.outside.clock()
+        self.outside.emit(StepStarted(name, detail))
+        self.journal.write("step_started", step=name)
+        try:
+            yield record
+        except BaseException as error:
+            took = self.outside.clock() - began
+            code = error.code if isinstance(error, GridbyocError) else type(error).__name__
+            self.journal.write("step_failed", step=name, seconds=round(took, 3), code=code)
+            self.outside.emit(StepFinished(name, took, "failed", code))
+            raise
+        took = self.outside.clock() - began
+        self.seconds[name] = self.seconds.get(name, 0.0) + took
+        outcome = "skipped" if record.skipped else "done"
+        self.journal.write(f"step_{outcome}", step=name, seconds=round(took, 3), detail=record.detail)
+        self.outside.emit(StepFinished(name, took, "skipped" if record.skipped else "done", record.detail))

@@ -1,0 +1,318 @@
+"""Where a stack stands: from the journal, and from both sides live."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gridbyoc.aws import await_trust, caller_identity, guard_account
+from gridbyoc.control_plane.model import Cluster
+from gridbyoc.errors import DefaultChangedError, GridbyocError, OutputMissingError, StateMovedError, TrustError
+from gridbyoc.operations.journal import JOURNAL, read_journal
+from gridbyoc.operations.lock import holder_of
+from gridbyoc.operations.prepare import MODULE, NOTHING_STANDS, grant_of, open_runner, read_outputs
+from gridbyoc.operations.role_policies import RolePolicies, read_role
+from gridbyoc.operations.run import Run
+from gridbyoc.operations.vendor_defaults import keep_standing_role
+from gridbyoc.render import values_differ
+from gridbyoc.stack.defaults import trusted_account_of
+from gridbyoc.terraform import ModuleInState, Outputs, module_in
+from gridbyoc.terraform.state_recovery import UnsavedState, unsaved_state
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The newest run in the journal. ``code`` is its error's, or ``killed`` where it never wrote its end;
+    ``under way`` while a run holds the stack.
+    """
+
+    verb: str
+    began: str
+    code: str | None
+    last_step: str
+    open_effects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What was found; a side that could not be read is named in ``unknown`` with the reason.
+
+    ``policies``: the role's, compared with the stack file; ``None`` where there is no role, or another module makes it.
+    """
+
+    last_run: LastRun | None
+    holder: str | None
+    role_arn: str | None
+    trust: str
+    clusters: tuple[Cluster, ...]
+    unknown: Mapping[str, str]
+    errored_state: bool
+    next_step: str
+    policies: RolePolicies | None = None
+
+
+UNDER_WAY = "under way"
+ROLE_GONE = "IAM does not know the role"
+CHANGING = ("bootstrap", "apply", "rotate", "destroy")
+
+
+@dataclass(slots=True)
+class _Look:
+    """What is read, and what the next step is chosen by.
+
+    ``failures``: what reading a side ended with. ``standing``: what the state has of the module; ``emptied``: there is
+    a state, and nothing in it. ``edited``: where the file asks for something else than the last render and the control
+    plane's record say.
+    """
+
+    run: Run
+    last: LastRun | None
+    holder: str | None
+    unsaved: UnsavedState | None
+    outputs: Outputs | None = None
+    standing: ModuleInState = NOTHING_STANDS
+    emptied: bool = False
+    trust: str = "no role yet"
+    policies: RolePolicies | None = None
+    clusters: tuple[Cluster, ...] = ()
+    edited: list[str] = field(default_factory=list)
+    unknown: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, GridbyocError] = field(default_factory=dict)
+
+    def failed(self, side: str, error: GridbyocError) -> None:
+        """Keep why a side could not be read."""
+        self.unknown[side] = f"{error.what} {error.why}".strip()
+        self.failures[side] = error
+
+    @property
+    def file(self) -> str:
+        """The stack file as it is typed after a command, relative to the current directory; empty for the default."""
+        file = self.run.stack.file
+        if file is None or (file.name == "gridbyoc.yaml" and file.parent == Path.cwd()):
+            return ""
+        near = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+        return shlex.quote(str(near))
+
+    def command(self, verb: str, option: str = "") -> str:
+        """``gridbyoc VERB FILE``, or ``VERB OPTION FILE``, as it can be typed."""
+        words = ("gridbyoc", verb, *((option, self.file) if self.file else ()))
+        return f"`{' '.join(filter(None, words))}`"
+
+
+def stack_status(run: Run) -> Status:
+    """Read the journal, the lock, the state, the live role and the control plane; nothing is changed."""
+    holder = holder_of(run.own_work_dir)
+    look = _Look(
+        run,
+        _last_run(read_journal(run.work_dir / JOURNAL), under_way=holder is not None),
+        holder,
+        unsaved_state(run.own_work_dir, run.outside.environ),
+    )
+    _read_state(look)
+    if look.outputs is not None:
+        _read_role(look, look.outputs)
+        look.edited += ["role"] if values_differ(run.stack, run.work_dir) else []
+    _read_clusters(look)
+    return Status(
+        look.last,
+        look.holder,
+        look.outputs.role_arn if look.outputs else None,
+        look.trust,
+        look.clusters,
+        look.unknown,
+        look.unsaved is not None,
+        _next_step(look),
+        look.policies,
+    )
+
+
+def _last_run(records: tuple[dict[str, Any], ...], *, under_way: bool) -> LastRun | None:
+    starts = [record for record in records if record.get("type") == "run_started"]
+    if not starts:
+        return None
+    begin = starts[-1]
+    mine = [record for record in records if record.get("run") == begin.get("run")]
+    ends = [record for record in mine if record.get("type") == "run_ended"]
+    steps = [str(record.get("step")) for record in mine if "step" in record]
+    begun = [_effect(record) for record in mine if record.get("type") == "effect_started"]
+    done = {_effect(record) for record in mine if record.get("type") == "effect_done"}
+    code = ends[-1].get("code") if ends else UNDER_WAY if under_way else "killed"
+    left = tuple(effect for effect in begun if effect not in done)
+    return LastRun(str(begin.get("verb")), str(begin.get("time")), code, steps[-1] if steps else "none", left)
+
+
+def _effect(record: Mapping[str, Any]) -> str:
+    return " ".join(str(record[key]) for key in ("effect", "cluster") if record.get(key))
+
+
+def _read_state(look: _Look) -> None:
+    try:
+        look.outputs = read_outputs(look.run)
+        look.standing = module_in(open_runner(look.run)[0].state(), MODULE)
+    except OutputMissingError:
+        with suppress(GridbyocError):
+            state = open_runner(look.run)[0].state()
+            look.emptied = bool(state.get("lineage")) and not state.get("resources")
+    except GridbyocError as error:
+        look.failed("state", error)
+
+
+def _read_role(look: _Look, outputs: Outputs) -> None:
+    """Whether the role admits the control plane, in words; its policies, compared with the stack file."""
+    run = look.run
+    try:
+        session = run.open_session()
+        guard_account(caller_identity(session), run.stack.aws.account_id)
+        found = await_trust(
+            session, outputs.role_arn, outputs.external_id, trusted_account_of(run.stack.role),
+            sleep=run.outside.sleep, clock=run.outside.clock, timeout=0.0,
+        )  # fmt: skip
+    except GridbyocError as error:
+        look.failed("role", error)
+        look.trust = ROLE_GONE if isinstance(error, TrustError) and error.why.startswith(ROLE_GONE) else "not proven"
+        return
+    look.trust = found.detail
+    look.policies = read_role(session, outputs.role_arn).policies(run.stack, outputs.external_id)
+    if look.policies is not None and look.policies.unknown:
+        look.unknown["role's policies"] = "; ".join(look.policies.unknown)
+
+
+def _read_clusters(look: _Look) -> None:
+    """The stack's clusters, and where the file asks for something else."""
+    run, outputs = look.run, look.outputs
+    try:
+        registrar = run.connect()
+        listed = registrar.list()
+    except GridbyocError as error:
+        look.failed("control plane", error)
+        return
+    names = {spec.name for spec in run.stack.clusters}
+    role_arn = outputs.role_arn if outputs else None
+    look.clusters = tuple(c for c in listed if c.name in names or (role_arn is not None and c.role_arn == role_arn))
+    if outputs is None:
+        return
+    there = {cluster.name: cluster for cluster in look.clusters if cluster.role_arn == role_arn}
+    for spec in run.stack.clusters:
+        cluster = there.pop(spec.name, None)
+        if cluster is None or registrar.diff(cluster, spec, grant_of(run, outputs)):
+            look.edited.append(f"cluster {spec.name}")
+    look.edited += [f"cluster {name}" for name in there]
+
+
+def _next_step(look: _Look) -> str:
+    """The first that applies, with a command that works as it is typed."""
+    return next(filter(None, (step(look) for step in _STEPS)))
+
+
+def _under_way(look: _Look) -> str:
+    return "Wait for the run that is under way." if look.holder else ""
+
+
+def _unsaved_state(look: _Look) -> str:
+    return f"{look.unsaved.where} {look.unsaved.fix(file=look.file)}" if look.unsaved else ""
+
+
+def _default_changed(look: _Look) -> str:
+    """A default that is not what the role has: bootstrap refuses until the file says which of both it shall be."""
+    try:
+        keep_standing_role(look.run.stack, look.standing)
+    except DefaultChangedError as error:
+        return f"{error.fix} Then look at {look.command('plan')}."
+    return ""
+
+
+def _state_elsewhere(look: _Look) -> str:
+    if not isinstance(look.failures.get("state"), StateMovedError):
+        return ""
+    return f"The state lies elsewhere. Run {look.command('state migrate')}, or put terraform.backend back as it was."
+
+
+def _not_trusted(look: _Look) -> str:
+    if not isinstance(look.failures.get("role"), TrustError):
+        return ""
+    if look.trust == ROLE_GONE:
+        return f"The role was deleted outside of gridbyoc. Run {look.command('bootstrap')}: it makes the role again."
+    return (
+        f"The role does not admit the control plane: {look.command('verify')} shows why. "
+        f"{look.command('bootstrap')} puts the trust policy back."
+    )
+
+
+def _unread(look: _Look) -> str:
+    if not look.unknown:
+        return ""
+    sides = ", ".join(look.unknown)
+    return f"Mend what could not be read ({sides}): {look.command('doctor', '--stack')} names what to do."
+
+
+def _undeclared(look: _Look) -> str:
+    if look.policies is None or not look.policies.undeclared:
+        return ""
+    return look.policies.remedy.replace("`gridbyoc bootstrap`", look.command("bootstrap"))
+
+
+def _never_run_or_destroyed(look: _Look) -> str:
+    if look.outputs is not None or (look.last is not None and look.last.open_effects):
+        return ""
+    destroyed = look.last is not None and look.last.verb == "destroy" and look.last.code is None
+    if look.emptied or destroyed:
+        return f"Nothing is left of the stack: it was destroyed. {look.command('bootstrap')} makes it again."
+    if look.last is None:
+        return f"The stack was never run here: look at {look.command('plan')}, then run {look.command('bootstrap')}."
+    return ""
+
+
+def _cut_off(look: _Look) -> str:
+    if look.last is None or look.last.code is None or look.last.verb not in CHANGING:
+        return ""
+    again = "destroy" if look.last.verb == "destroy" else "bootstrap"
+    ended = "was killed, or could not record its end" if look.last.code == "killed" else f"ended with {look.last.code}"
+    return f"The last {look.last.verb} {ended}. Run {look.command(again)}: it goes on from what exists."
+
+
+def _edited(look: _Look) -> str:
+    if not look.edited:
+        return ""
+    return (
+        f"The stack file asks for something else than what stands ({', '.join(look.edited)}): look at "
+        f"{look.command('plan')}, then run {look.command('bootstrap')}."
+    )
+
+
+def _failed_or_waiting(look: _Look) -> str:
+    """Of the stack's own clusters that are there and do not run."""
+    names = {spec.name for spec in look.run.stack.clusters}
+    there = [cluster for cluster in look.clusters if cluster.name in names and cluster.status != "running"]
+    failed = [cluster.name for cluster in there if cluster.status == "failed"]
+    if failed:
+        return f"Mend the reason why {', '.join(failed)} failed, then run {look.command('bootstrap')}."
+    coming = [cluster.name for cluster in there if cluster.status in ("queued", "pending", "configuring")]
+    return f"Wait: {look.command(f'clusters wait {shlex.quote(coming[0])}', '--stack')}." if coming else ""
+
+
+def _all_is_well(look: _Look) -> str:
+    running = {cluster.name for cluster in look.clusters if cluster.status == "running"}
+    differs = look.policies is not None and look.policies.differs
+    if look.outputs and not differs and all(spec.name in running for spec in look.run.stack.clusters):
+        return f"Nothing: the stack is up. {look.command('drift')} looks closer."
+    return f"Run {look.command('bootstrap')}: it goes on from what exists."
+
+
+_STEPS: tuple[Callable[[_Look], str], ...] = (
+    _under_way,
+    _unsaved_state,
+    _state_elsewhere,
+    _default_changed,
+    _not_trusted,
+    _unread,
+    _undeclared,
+    _never_run_or_destroyed,
+    _cut_off,
+    _edited,
+    _failed_or_waiting,
+    _all_is_well,
+)

@@ -1,0 +1,237 @@
+"""The role's permissions put to the test: what the control plane needs, and what limits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from gridbyoc.aws.policy import Decision, Policy, Request, ask, evaluate, principal
+from gridbyoc.operations.role_policies import RolePolicies, compare_policies, declared_arns, own_policy_arn
+from gridbyoc.operations.verify_model import Subject, VerifyFinding, policy_of
+from gridbyoc.stack.defaults import statements_of
+from gridbyoc.stack.words import enumerated
+from gridbyoc.vendors import ActionNeeded, facts_of, needs_of
+
+OWN = "the role's own policy"
+
+
+def need_request(need: ActionNeeded, subject: Subject, *, anywhere: bool = False) -> Request:
+    """The request as the role would make it in the stack's region; ``anywhere``: on whatever resource is allowed.
+
+    What a policy may look at besides (tags, networks, organisations) is not known here.
+    """
+    role = subject.role
+    resource = need.resource.format(region=subject.region, account=role.account_id)
+    context = {
+        "aws:RequestedRegion": subject.region,
+        "aws:SecureTransport": "true",
+        "aws:CurrentTime": subject.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **dict(need.context),
+    }
+    return ask(
+        need.action,
+        actor=principal(role.arn),
+        resource=None if anywhere else "*" if resource == "*" else f"arn:{role.partition}:{resource}",
+        context=context,
+        others_unknown=True,
+    )
+
+
+APPLY = "`gridbyoc bootstrap` puts the role back to what the stack file says."
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What each need comes to, by the role's policies and by its boundary, each taken by itself.
+
+    ``compared``: the role's policies against those of the stack file.
+    """
+
+    subject: Subject
+    compared: RolePolicies
+    own: tuple[tuple[ActionNeeded, Decision], ...]
+    boundary: tuple[tuple[ActionNeeded, Decision], ...]
+
+
+def grants_of(subject: Subject) -> Grants:
+    """Put every need to the policies and to the boundary."""
+    policies = tuple(policy_of(document) for document in subject.role.policies)
+    limit = () if subject.role.boundary is None else (policy_of(subject.role.boundary),)
+    decide = partial(_decide, subject)
+    needs = needs_of(subject.declared.vendor)
+    return Grants(
+        subject,
+        compare_policies(subject.role, subject.declared, own_module=subject.own_module),
+        tuple((need, decide(need, policies)) for need in needs),
+        tuple((need, decide(need, limit)) for need in needs if limit),
+    )
+
+
+def _decide(subject: Subject, need: ActionNeeded, policies: tuple[Policy, ...]) -> Decision:
+    """A need that no statement allows on the example may be allowed on the resources that are really meant."""
+    decision = evaluate(policies, need_request(need, subject))
+    if decision.effect != "denied" or decision.statement is not None:
+        return decision
+    elsewhere = evaluate(policies, need_request(need, subject, anywhere=True))
+    if elsewhere.effect == "denied":
+        return elsewhere if elsewhere.statement is None else decision
+    return Decision("unknown", elsewhere.statement, f"{elsewhere.statement} allows it on certain resources only.")
+
+
+def needs(grants: Grants) -> VerifyFinding:
+    """The role's policies allow what the control plane needs."""
+    missing = [(n, d) for n, d in grants.own if d.effect == "denied" and d.statement is None]
+    unlisted = grants.subject.role.unlisted
+    if missing and unlisted:
+        detail = f"not every policy could be listed ({unlisted}); those that could do not allow {_actions(missing)}"
+        return VerifyFinding("GBY-V021", "needed actions", "unknown", detail, "Run it as somebody who may.")
+    if missing:
+        policies = enumerated((need.policy or OWN for need, _ in missing), limit=10)
+        detail = f"no policy of the role allows {_actions(missing)}; {policies} would"
+        return VerifyFinding("GBY-V021", "needed actions", "fail", detail, f"Attach what is missing. {APPLY}")
+    unsure = [(n, d) for n, d in grants.own if d.effect == "unknown"]
+    good = f"all {len(grants.own)} actions put to the test are allowed"
+    return _or_unknown("GBY-V021", "needed actions", unsure, good)
+
+
+def explicit_denials(grants: Grants) -> VerifyFinding:
+    """No statement of the role's policies denies what the control plane needs."""
+    denied = [(n, d) for n, d in grants.own if d.effect == "denied" and d.statement is not None]
+    if denied:
+        detail = f"{_actions(denied)} denied: {denied[0][1].why}"
+        return VerifyFinding(
+            "GBY-V022", "explicit denials", "fail", detail, f"Take the Deny out. {APPLY}", _statements(denied)
+        )
+    unread = [document for document in grants.subject.role.policies if document.document is None]
+    if unread or grants.subject.role.unlisted:
+        why = grants.subject.role.unlisted or f"{unread[0].title}: {unread[0].unread}"
+        detail = f"not every policy could be read ({why}); one of them may deny something"
+        return VerifyFinding("GBY-V022", "explicit denials", "unknown", detail, "Run it as somebody who may read them.")
+    return VerifyFinding("GBY-V022", "explicit denials", "pass", "no policy of the role denies a needed action")
+
+
+def boundary(grants: Grants) -> VerifyFinding:
+    """The permissions boundary leaves room for what the control plane needs."""
+    subject = grants.subject
+    if subject.role.unread:
+        detail = f"whether it has one could not be read: {subject.role.unread}"
+        return VerifyFinding("GBY-V023", "boundary", "unknown", detail, "Run it as somebody who may read the role.")
+    if subject.role.boundary is None:
+        return VerifyFinding("GBY-V023", "boundary", "pass", "the role has no permissions boundary")
+    denied = [(need, decision) for need, decision in grants.boundary if decision.effect == "denied"]
+    if denied:
+        detail = f"{subject.role.boundary.name} forbids {_actions(denied)}: {denied[0][1].why}"
+        fix = "Widen the boundary, or agree with its owners on another one for this role."
+        return VerifyFinding("GBY-V023", "boundary", "fail", detail, fix, _statements(denied))
+    unsure = [(need, decision) for need, decision in grants.boundary if decision.effect == "unknown"]
+    return _or_unknown(
+        "GBY-V023", "boundary", unsure, f"{subject.role.boundary.name} allows every action put to the test"
+    )
+
+
+def declared_boundary(grants: Grants) -> VerifyFinding:
+    """The boundary is the one that the stack file names."""
+    subject = grants.subject
+    if subject.role.unread:
+        return VerifyFinding("GBY-V024", "declared boundary", "unknown", f"not read: {subject.role.unread}")
+    live = subject.role.boundary.name if subject.role.boundary else None
+    wanted = subject.declared.permissions_boundary
+    if live == wanted:
+        detail = f"as the stack file says: {live or 'none'}"
+        return VerifyFinding("GBY-V024", "declared boundary", "pass", detail)
+    detail = f"the role has {live or 'no boundary'}, the stack file {f'names {wanted}' if wanted else 'names none'}"
+    return VerifyFinding("GBY-V024", "declared boundary", subject.undeclared if wanted else "warn", detail, APPLY)
+
+
+def attached(grants: Grants) -> VerifyFinding:
+    """Every policy that the stack file (or the guide) lists is attached, and the role's own one: by its whole ARN."""
+    subject = grants.subject
+    missing = grants.compared.missing
+    if subject.role.unlisted_attached:
+        detail = f"not listed: {subject.role.unlisted_attached}"
+        return VerifyFinding("GBY-V020", "attached policies", "unknown", detail, "Run it as somebody who may.")
+    if missing:
+        detail = f"not attached: {enumerated(missing, limit=20)}"
+        return VerifyFinding("GBY-V020", "attached policies", subject.undeclared, detail, APPLY)
+    count = len(declared_arns(subject.declared, subject.role.partition))
+    return VerifyFinding("GBY-V020", "attached policies", "pass", f"all {count} managed policies are attached")
+
+
+def undeclared(grants: Grants) -> VerifyFinding:
+    """Policies that the stack file neither lists nor accepts."""
+    subject, compared = grants.subject, grants.compared
+    if compared.undeclared:
+        detail = f"besides what the stack file lists, the role has {enumerated(compared.undeclared, limit=20)}"
+        return VerifyFinding("GBY-V025", "further policies", subject.undeclared, detail, compared.remedy)
+    if subject.role.unlisted:
+        detail = f"not listed: {subject.role.unlisted}"
+        return VerifyFinding("GBY-V025", "further policies", "unknown", detail, "Run it as somebody who may.")
+    known = enumerated(compared.accepted, limit=20)
+    further = f"; the stack file accepts {known}" if known else ""
+    detail = f"the role has no policy besides those of the stack file{further}"
+    return VerifyFinding("GBY-V025", "further policies", "pass", detail)
+
+
+def own_policy(grants: Grants) -> VerifyFinding:
+    """The role's own policy says, in its default version, what the stack file's statements say.
+
+    Asked of the gridbyoc module's role only: what another module's policies shall say is not in the stack file.
+    """
+    subject, compared = grants.subject, grants.compared
+    check, arn = "own policy", own_policy_arn(subject.role.arn)
+    if compared.content:
+        detail = f"{arn}: {'; '.join(compared.content)}"
+        return VerifyFinding("GBY-V027", check, "fail", detail, APPLY)
+    if not statements_of(subject.declared):
+        return VerifyFinding("GBY-V027", check, "pass", "the stack file asks for none")
+    live = next((each for each in subject.role.policies if (each.kind, each.name) == ("attached", arn)), None)
+    if live is None:
+        unlisted = subject.role.unlisted_attached
+        detail = f"not listed: {unlisted}" if unlisted else f"{arn} is not attached"
+        return VerifyFinding("GBY-V027", check, "unknown" if unlisted else "fail", detail, "" if unlisted else APPLY)
+    if live.document is None:
+        fix = "Run it as somebody who may read it."
+        return VerifyFinding("GBY-V027", check, "unknown", f"{arn} could not be read: {live.unread}", fix)
+    version = f"its version {live.version}" if live.version else "it"
+    return VerifyFinding("GBY-V027", check, "pass", f"{version} says what the stack file says")
+
+
+def session_length(grants: Grants) -> VerifyFinding:
+    """How long a session of the role may last."""
+    seconds = grants.subject.role.max_session_seconds
+    wanted = grants.subject.declared.max_session_hours or facts_of(grants.subject.declared.vendor).session_hours
+    if seconds is None:
+        return VerifyFinding("GBY-V026", "session length", "unknown", "it could not be read")
+    said = f"a session may last {seconds / 3600:g} h"
+    if seconds == wanted * 3600:
+        return VerifyFinding("GBY-V026", "session length", "pass", said)
+    return VerifyFinding("GBY-V026", "session length", "warn", f"{said}, the stack file says {wanted} h", APPLY)
+
+
+def _or_unknown(code: str, check: str, unsure: list[tuple[ActionNeeded, Decision]], good: str) -> VerifyFinding:
+    if not unsure:
+        return VerifyFinding(code, check, "pass", good)
+    detail = f"it cannot be told whether {_actions(unsure)} is allowed: {unsure[0][1].why}"
+    return VerifyFinding(code, check, "unknown", detail, "Look at that statement yourself.", _statements(unsure))
+
+
+def _actions(found: Iterable[tuple[ActionNeeded, Decision]]) -> str:
+    return enumerated(need.action for need, _ in found)
+
+
+def _statements(found: Iterable[tuple[ActionNeeded, Decision]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(decision.statement) for _, decision in found if decision.statement))
+
+
+GRANTS: tuple[Callable[[Grants], VerifyFinding], ...] = (
+    attached,
+    needs,
+    explicit_denials,
+    boundary,
+    declared_boundary,
+    undeclared,
+    session_length,
+    own_policy,
+)
+"""In the order of their codes."""

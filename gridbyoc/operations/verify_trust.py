@@ -1,0 +1,526 @@
+"""The trust policy put to the test: who gets in, with which external id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gridbyoc.aws.policy import (
+    ANONYMOUS,
+    Actor,
+    Decision,
+    Policy,
+    PrincipalEntry,
+    Statement,
+    assume_request,
+    evaluate,
+    principal,
+    some_principal_of,
+)
+from gridbyoc.aws.policy.conditions import Match, conditions_hold, operator_form
+from gridbyoc.aws.policy.evaluate import (
+    ACCOUNT,
+    ASSUME,
+    FEDERATED,
+    UNIQUE_ID,
+    external_ids_named,
+    id_conditions,
+    id_patterns,
+    may_assume,
+)
+from gridbyoc.aws.policy.model import ANY, ONE, ActorKind, Condition, Pattern, split_arn
+from gridbyoc.operations.verdict import Verdict, worst
+from gridbyoc.operations.verify_model import Subject, VerifyFinding, policy_of
+from gridbyoc.stack.defaults import trusted_account_of
+from gridbyoc.stack.external_id import EXTERNAL_ID_FORM, can_be_guessed
+from gridbyoc.stack.secret import Secret
+from gridbyoc.stack.words import counted, enumerated
+
+ANOTHER_ID = "gridbyoc-verify.an-id-that-nobody-gave"
+APPLY = "`gridbyoc bootstrap` puts the trust policy back to what the stack file says."
+
+
+@dataclass(frozen=True, slots=True)
+class TrustCase:
+    """The trust policy beside what the stack file declares; ``with_id`` and ``without_id`` are root or other ARNs."""
+
+    subject: Subject
+    policy: Policy
+    control_plane: str
+    with_id: frozenset[str]
+    without_id: frozenset[str]
+
+    @property
+    def declared(self) -> frozenset[str]:
+        """Every principal that the stack file names, the control plane's account among them."""
+        return self.with_id | self.without_id | {self.control_plane}
+
+    def named(self, entry: PrincipalEntry) -> str:
+        """An account id as its root ARN; any other name as it is."""
+        return self.root(entry.value) if ACCOUNT.fullmatch(entry.value) else entry.value
+
+    def root(self, account_id: str) -> str:
+        """An account's root ARN in the role's partition."""
+        return f"arn:{self.subject.role.partition}:iam::{account_id}:root"
+
+    @property
+    def stranger(self) -> str:
+        """An account id that nothing in the policy names."""
+        conditions = [each.values for statement in self.policy.statements for each in statement.conditions]
+        named = f"{self.policy.statements} {self.declared} {conditions} {self.subject.role.arn}"
+        return next(str(number) for number in range(999999999999, 0, -1) if str(number) not in named)
+
+    def exempt(self, statement: Statement) -> bool:
+        """An Allow for nobody but principals that the stack file lets in without an external id."""
+        named = statement.principals
+        return (
+            statement.effect == "Allow"
+            and named is not None
+            and not named.negated
+            and all(e.kind == "AWS" and self.named(e) in self.without_id - {self.control_plane} for e in named.entries)
+        )
+
+    def asked(self, actor: Actor, ids: Sequence[str], *, exemptions: bool = False, action: str = ASSUME) -> Decision:
+        """What the policy answers ``actor`` with these external ids; the declared exemptions are looked at apart."""
+        kept = self.policy.statements if exemptions else [s for s in self.policy.statements if not self.exempt(s)]
+        request = assume_request(self.subject.role.arn, actor, ids, self.subject.now, action=action)
+        return evaluate((replace(self.policy, statements=tuple(kept)),), request)
+
+    def named_ids(self, actor: Actor) -> tuple[str, ...]:
+        """The external ids that the policy itself names, as ``actor`` fills in its variables."""
+        return external_ids_named(self.policy, assume_request(self.subject.role.arn, actor, (), self.subject.now))
+
+    @property
+    def literal_ids(self) -> frozenset[str]:
+        """Every text that stands in a condition on the external id and is one, letter by letter."""
+        conditions = [each for statement in self.policy.statements for each in id_conditions(statement)]
+        return frozenset(text for each in conditions for text in each.values if EXTERNAL_ID_FORM.fullmatch(text))
+
+    def further(self, external_id: str) -> Verdict:
+        """How bad it is that this id is accepted besides the stack's own: it may belong to a rotation under way."""
+        under_way = self.subject.rotation.under_way(Secret(external_id))
+        return self.subject.undeclared if under_way is False else "unknown" if under_way is None else "warn"
+
+
+def trust_of(subject: Subject) -> TrustCase:
+    """Read the role's trust policy, and what the stack file says about it."""
+    role = subject.declared
+    control_plane = f"arn:{subject.role.partition}:iam::{trusted_account_of(role)}:root"
+    return TrustCase(
+        subject,
+        policy_of(subject.role.trust),
+        control_plane,
+        frozenset(role.trusted_principals),
+        frozenset(role.trusted_principals_without_external_id),
+    )
+
+
+def actor_of(arn: str) -> Actor:
+    """Who a declared principal's ARN stands for: a root ARN for some principal of its account."""
+    parts = arn.split(":")
+    return some_principal_of(parts[4], parts[1]) if parts[-1] == "root" else principal(arn)
+
+
+def admission(trust: TrustCase) -> VerifyFinding:
+    """The control plane gets in with the external id."""
+    account = trusted_account_of(trust.subject.declared)
+    decision = trust.asked(actor_of(trust.control_plane), (trust.subject.external_id.reveal(),))
+    verdicts: dict[str, Verdict] = {"allowed": "pass", "denied": "fail", "unknown": "unknown"}
+    said = {"allowed": f"account {account} may assume the role with the external id: {decision.why}"}
+    return VerifyFinding(
+        "GBY-V001",
+        "control plane admitted",
+        verdicts[decision.effect],
+        said.get(decision.effect, f"account {account} with the external id: {decision.why}"),
+        "" if decision.effect == "allowed" else APPLY,
+        _names((decision,)),
+    )
+
+
+def without_id(trust: TrustCase) -> VerifyFinding:
+    """Nobody who needs the external id gets in without one."""
+    return _refused(trust, "GBY-V002", "no external id", "without an external id", lambda _: [()])
+
+
+def another_id(trust: TrustCase) -> VerifyFinding:
+    """Nor with another one: a stranger's, one that the policy names, a longer, a shorter, in another case, a wildcard.
+
+    Further ids that a rotation keeps, or may keep, are told by GBY-V011.
+    """
+    own = trust.subject.external_id.reveal()
+    others = [ANOTHER_ID, f"{own}x", f"x{own}", own[:-1], own[1:], own.swapcase(), "*", "?" * len(own)]
+    apart = {each for each in trust.literal_ids - {own} if trust.further(each) != "fail"}
+
+    def guesses(actor: Actor) -> list[tuple[str, ...]]:
+        tried = dict.fromkeys([*others, *trust.named_ids(actor)])
+        return [(other,) for other in tried if other not in {"", own, *apart}]
+
+    found = _refused(trust, "GBY-V003", "another external id", "with another external id", guesses)
+    return (
+        replace(found, detail=f"{found.detail}, those of GBY-V011 apart")
+        if apart and found.verdict == "pass"
+        else found
+    )
+
+
+def empty_id(trust: TrustCase) -> VerifyFinding:
+    """Nor with an empty one."""
+    return _refused(trust, "GBY-V004", "empty external id", "with an empty external id", lambda _: [("",)])
+
+
+def strangers(trust: TrustCase) -> VerifyFinding:
+    """Nobody else's account gets in: not with the right external id, not with any that the policy names.
+
+    The accounts are one that the policy does not name, and those that it names in a condition.
+    """
+    partition, own = trust.subject.role.partition, trust.subject.external_id.reveal()
+    people = [ANONYMOUS]
+    for account in (trust.stranger, *_accounts_in_conditions(trust)):
+        somebody = (principal(f"arn:{partition}:iam::{account}:{what}") for what in ("role/a", "user/a", "root"))
+        people += [*somebody, some_principal_of(account, partition)]
+    answers = [
+        trust.asked(actor, each) for actor in people for each in ((own,), (), *((i,) for i in trust.named_ids(actor)))
+    ]
+    found = _all_denied("GBY-V005", "another account", "a stranger", answers)
+    tried = ": without an external id, with the stack's, and with each that the policy names"
+    return replace(found, detail=found.detail + tried) if found.verdict == "pass" else found
+
+
+def _refused(
+    trust: TrustCase, code: str, check: str, said: str, ids: Callable[[Actor], Iterable[tuple[str, ...]]]
+) -> VerifyFinding:
+    wanted = [actor_of(arn) for arn in (trust.control_plane, *sorted(trust.with_id - trust.without_id))]
+    answers = [trust.asked(actor, each) for actor in wanted for each in ids(actor)]
+    return _all_denied(code, check, f"whoever comes {said}", answers)
+
+
+def _all_denied(code: str, check: str, who: str, answers: Sequence[Decision]) -> VerifyFinding:
+    allowed = [answer for answer in answers if answer.effect == "allowed"]
+    unsure = [answer for answer in answers if answer.effect == "unknown"]
+    if allowed:
+        return VerifyFinding(code, check, "fail", f"{who} is admitted: {allowed[0].why}", APPLY, _names(allowed))
+    if unsure:
+        detail = f"it cannot be told whether {who} is refused: {unsure[0].why}"
+        return VerifyFinding(code, check, "unknown", detail, "Look at that statement yourself.", _names(unsure))
+    return VerifyFinding(code, check, "pass", f"{who} is refused")
+
+
+def _names(decisions: Iterable[Decision]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(decision.statement) for decision in decisions if decision.statement))
+
+
+def _accounts_in_conditions(trust: TrustCase) -> list[str]:
+    """Accounts that only a condition names: strangers, too. Those that a Principal names are told by GBY-V006."""
+    statements = trust.policy.statements
+    entries = [entry.value for each in statements if each.principals for entry in each.principals.entries]
+    known = {trust.subject.role.account_id, *re.findall(r"[0-9]{12}", f"{entries} {trust.declared}")}
+    conditions = [
+        each for statement in statements for each in statement.conditions if each not in id_conditions(statement)
+    ]
+    found = [account for each in conditions for value in each.values for account in re.findall(r"\b[0-9]{12}\b", value)]
+    return [account for account in dict.fromkeys(found) if account not in known]
+
+
+ADMISSIONS: tuple[Callable[[TrustCase], VerifyFinding], ...] = (admission, without_id, another_id, empty_id, strangers)
+"""The questions, in the order of their codes."""
+
+
+FURTHER_ACTIONS = {
+    "sts:tagsession": "may pass session tags, which override the role's own tags of the same key",
+    "sts:setsourceidentity": "may set a source identity, which stays for the session and the roles assumed from it",
+}
+"""What else whoever assumes the role may do then, as AWS's documentation says:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html and
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html"""
+
+IAM_USER = re.compile(r"arn:[^:]+:(?:iam::[0-9]{12}:user/|sts::[0-9]{12}:federated-user/).+")
+"""A user, or the session that one has opened with its own keys."""
+
+ACTORS: Mapping[str, ActorKind] = {"Service": "service", "Federated": "federated", "CanonicalUser": "canonical"}
+"""Who comes as a principal of that kind."""
+
+NEGATED = "everybody but those whom its NotPrincipal lists"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something about one statement."""
+
+    verdict: Verdict
+    statement: Statement
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.statement.name} {self.text}"
+
+
+def others(trust: TrustCase) -> VerifyFinding:
+    """Principals beside those that the stack file names."""
+    remarks = [remark for statement, entry in _entries(trust) if (remark := _other(trust, statement, entry))]
+    remarks += [Remark("fail", statement, f"trusts {NEGATED}") for statement in _allows(trust) if _negated(statement)]
+    good = "nobody is named but the control plane's account and the principals of the stack file"
+    return _finding(trust, "GBY-V006", "extra principals", remarks, good, f"Take them out, or declare them. {APPLY}")
+
+
+def _other(trust: TrustCase, statement: Statement, entry: PrincipalEntry) -> Remark | None:
+    name = trust.named(entry)
+    if entry.kind == "AWS" and name in trust.declared:
+        return None
+    if entry.value == "*":
+        return Remark("fail", statement, f"trusts {entry}: everybody, whom the stack file does not declare")
+    if entry.kind == "AWS" and UNIQUE_ID.fullmatch(entry.value):
+        return Remark("warn", statement, f"trusts {entry}, a principal that has been deleted")
+    parts = split_arn(name)
+    account = trusted_account_of(trust.subject.declared)
+    if entry.kind == "AWS" and parts and (parts[1], parts[4]) == (trust.subject.role.partition, account):
+        return Remark("warn", statement, f"trusts {entry}, one principal of the control plane's account")
+    return Remark(trust.subject.undeclared, statement, f"trusts {entry}, which the stack file does not declare")
+
+
+def unguarded(trust: TrustCase) -> VerifyFinding:
+    """Principals that get in without an external id: those of the stack file are worth a word, others fail."""
+    remarks = [
+        remark
+        for statement in _allows(trust)
+        for who, actor in _who(trust, statement)
+        if (remark := _without_id(trust, statement, who, actor))
+    ]
+    good = "no principal besides the control plane's account gets in without an external id"
+    return _finding(trust, "GBY-V007", "principals without external id", remarks, good, APPLY)
+
+
+def _who(trust: TrustCase, statement: Statement) -> Iterator[tuple[str, Actor | None]]:
+    """Whom an Allow means besides the control plane's account; ``None`` where it cannot be told who that is."""
+    if _negated(statement):
+        yield NEGATED, None
+        return
+    for entry in statement.principals.entries if statement.principals else ():
+        name = trust.named(entry)
+        if entry.kind == "AWS" and (name == trust.control_plane or UNIQUE_ID.fullmatch(name)):
+            continue
+        if entry.kind == "AWS" and name == "*":
+            yield "everybody", some_principal_of(trust.stranger, trust.subject.role.partition)
+        elif entry.kind == "AWS":
+            yield str(entry), actor_of(name) if name.startswith("arn:") else None
+        elif entry.kind in ACTORS and entry.value != "*":
+            yield str(entry), Actor(ACTORS[entry.kind], entry.value)
+        else:
+            yield str(entry), None
+
+
+def _without_id(trust: TrustCase, statement: Statement, who: str, actor: Actor | None) -> Remark | None:
+    if actor is None:
+        return Remark("unknown", statement, f"may admit {who} without an external id")
+    actions = FEDERATED if actor.kind == "federated" else (ASSUME,)
+    answers = [trust.asked(actor, (), exemptions=True, action=action) for action in actions]
+    if any(answer.effect == "allowed" and answer.statement == statement.name for answer in answers):
+        said = f"admits {who} without an external id"
+        if trust.named(PrincipalEntry("AWS", who)) in trust.without_id:
+            return Remark("warn", statement, f"{said}, as the stack file declares")
+        # A provider's users never bring one: whether they may come at all is the stack file's question.
+        return Remark(trust.subject.undeclared if actor.kind == "federated" else "fail", statement, said)
+    if any(answer.effect == "unknown" for answer in answers):
+        return Remark("unknown", statement, f"may admit {who} without an external id")
+    return None
+
+
+def wildcards(trust: TrustCase) -> VerifyFinding:
+    """``*`` where a name belongs: among the principals, or in the external id that is asked for."""
+    remarks = [
+        Remark("fail", statement, f"trusts {entry}: " + ("everybody" if entry.value == "*" else "a pattern"))
+        for statement, entry in _entries(trust)
+        if "*" in entry.value or "?" in entry.value
+    ]
+    remarks += [
+        Remark("fail", statement, f"takes any external id that looks like a pattern ({condition.operator})")
+        for statement in _allows(trust)
+        for condition in id_conditions(statement)
+        if any(_is_pattern(each) for each in _id_texts(trust, condition))
+    ]
+    good = "neither a principal nor an external id is a pattern"
+    return _finding(trust, "GBY-V008", "wildcards", remarks, good, f"Name whom you trust. {APPLY}")
+
+
+def conditions(trust: TrustCase) -> VerifyFinding:
+    """Every statement that admits somebody asks for the external id, and by StringEquals."""
+    asking = [statement for statement in _allows(trust) if may_assume(statement) and not trust.exempt(statement)]
+    remarks = [remark for statement in asking if (remark := id_remark(trust, statement))]
+    good = "every statement asks for the external id with StringEquals"
+    return _finding(trust, "GBY-V009", "external id condition", remarks, good, APPLY)
+
+
+def id_remark(trust: TrustCase, statement: Statement) -> Remark | None:
+    """How a statement asks for the external id, where that is not the way the module writes it."""
+    found = id_conditions(statement)
+    if any((form := operator_form(each.operator)) and form.base == "StringEquals" and form.plain for each in found):
+        return None
+    if not found:
+        return Remark("fail", statement, "has no condition on sts:ExternalId")
+    said = f"asks for the external id with {enumerated(each.operator for each in found)}"
+    met = [_met(trust, found, ids) for ids in ((), (ANOTHER_ID,))]
+    if any(each.holds for each in met):
+        return Remark("fail", statement, f"{said}, which an absent or another id meets")
+    unsure = [each.why for each in met if each.holds is None]
+    if unsure:
+        return Remark("unknown", statement, f"{said}, and whether an absent or another id meets that cannot be told")
+    return Remark("warn", statement, f"{said}; StringEquals is exact")
+
+
+def _met(trust: TrustCase, found: Sequence[Condition], ids: Sequence[str]) -> Match:
+    request = assume_request(trust.subject.role.arn, actor_of(trust.control_plane), ids, trust.subject.now)
+    return conditions_hold(tuple(found), request, variables=trust.policy.has_variables)
+
+
+def negations(trust: TrustCase) -> VerifyFinding:
+    """``NotPrincipal`` and ``NotAction``: they mean all the rest."""
+    remarks = [
+        Remark("fail" if statement.effect == "Allow" else "warn", statement, f"uses {element}: all the rest is meant")
+        for statement in trust.policy.statements
+        for element, used in (("NotPrincipal", _negated(statement)), ("NotAction", statement.actions.negated))
+        if used
+    ]
+    good = "no statement uses NotPrincipal or NotAction"
+    return _finding(trust, "GBY-V010", "negations", remarks, good, f"Name whom and what you mean. {APPLY}")
+
+
+def further_ids(trust: TrustCase) -> VerifyFinding:
+    """External ids that are accepted besides the stack's: they fail unless a rotation that is under way keeps them."""
+    remarks = [
+        remark
+        for statement in _allows(trust)
+        for remark in _further(trust, statement, [each for each in id_conditions(statement) if _positive(each)])
+    ]
+    good = "the stack's external id is the only one"
+    fix = "`gridbyoc bootstrap` finishes a rotation, and takes out what no cluster holds."
+    return _finding(trust, "GBY-V011", "further external ids", remarks, good, fix)
+
+
+def _further(trust: TrustCase, statement: Statement, positive: Sequence[Condition]) -> Iterator[Remark]:
+    texts = [
+        (text, pattern)
+        for condition in positive
+        for text, pattern in zip(condition.values, _id_texts(trust, condition), strict=True)
+        if not _is_pattern(pattern)
+    ]
+    variables = {text: pattern for text, pattern in texts if trust.policy.has_variables and "${" in text}
+    if any(pattern.tokens is None for pattern in variables.values()):
+        yield Remark("unknown", statement, "asks for an external id in a form that AWS does not document")
+    elif variables:
+        yield Remark("fail", statement, "takes what a policy variable stands for as the external id")
+    plain = {text for text, _ in texts} - {*variables, trust.subject.external_id.reveal()}
+    for verdict in ("fail", "unknown", "warn"):
+        ids = [Secret(text) for text in sorted(plain) if trust.further(text) == verdict]
+        if ids:
+            text = f"accepts {counted(len(ids), 'external id')} besides the stack's{_cause(trust, ids[0])}"
+            yield Remark(trust.further(ids[0].reveal()), statement, text)
+
+
+def _cause(trust: TrustCase, external_id: Secret) -> str:
+    rotation = trust.subject.rotation
+    under_way = rotation.under_way(external_id)
+    if under_way:
+        return ": a rotation is under way"
+    if not trust.subject.own_module:
+        return ", which the stack file does not declare"
+    if under_way is None:
+        return f"; whether for a rotation cannot be told: {rotation.doubt(external_id)}"
+    return f", for no rotation that is under way: {rotation.doubt(external_id)}"
+
+
+def _positive(condition: Condition) -> bool:
+    """Whether its texts are ids that are accepted."""
+    form = operator_form(condition.operator)
+    return form is not None and form.base in {"StringEquals", "StringLike", "StringEqualsIgnoreCase"}
+
+
+def _id_texts(trust: TrustCase, condition: Condition) -> tuple[Pattern, ...]:
+    """The texts of a condition on the external id, with some letter for each variable."""
+    return id_patterns(condition, (lambda _: ("x",)) if trust.policy.has_variables else None)
+
+
+def _is_pattern(text: Pattern) -> bool:
+    return not {ANY, ONE}.isdisjoint(text.tokens or ())
+
+
+def actions(trust: TrustCase) -> VerifyFinding:
+    """Actions besides ``sts:AssumeRole``, and what they let somebody do who assumes the role."""
+    remarks = [
+        Remark("warn", statement, f"allows {text}" + (f": whoever assumes the role {then}" if then else ""))
+        for statement in _allows(trust)
+        if not statement.actions.negated
+        for text in statement.actions.patterns
+        if text.lower() != ASSUME.lower()
+        for then in (FURTHER_ACTIONS.get(text.lower(), ""),)
+    ]
+    good = "nothing but sts:AssumeRole is allowed"
+    fix = f"sts:AssumeRole is enough, unless the control plane passes session tags or a source identity. {APPLY}"
+    return _finding(trust, "GBY-V012", "trusted actions", remarks, good, fix)
+
+
+def users(trust: TrustCase) -> VerifyFinding:
+    """Trusted IAM users: their access keys do not expire, a role's credentials do."""
+    remarks = [
+        Remark("warn", statement, f"trusts {entry}, an IAM user: its access keys may be long-lived")
+        for statement, entry in _entries(trust)
+        if entry.kind == "AWS" and IAM_USER.fullmatch(entry.value)
+    ]
+    good = "no IAM user is trusted by name"
+    return _finding(trust, "GBY-V013", "trusted users", remarks, good, "Trust a role in the user's place.")
+
+
+def guessable(trust: TrustCase) -> VerifyFinding:
+    """Whether the stack's own external id can be guessed. Which sign of it there is would be half of the answer."""
+    code, check, subject = "GBY-V014", "strength of the external id", trust.subject
+    role = subject.role
+    names = (*subject.names, role.name, role.account_id, trusted_account_of(subject.declared))
+    if not can_be_guessed(subject.external_id, names):
+        return VerifyFinding(code, check, "pass", "nothing says that it can be guessed")
+    detail = "it can be guessed or is shared: it is short, or made of names, words or a pattern"
+    fix = "Take `role.external_id_from` out, or give it a random value of 32 characters; then run `gridbyoc bootstrap`."
+    return VerifyFinding(code, check, "warn", detail, fix)
+
+
+def _allows(trust: TrustCase) -> list[Statement]:
+    return [statement for statement in trust.policy.statements if statement.effect == "Allow"]
+
+
+def _negated(statement: Statement) -> bool:
+    return statement.principals is not None and statement.principals.negated
+
+
+def _entries(trust: TrustCase) -> list[tuple[Statement, PrincipalEntry]]:
+    """Every principal that an Allow names."""
+    return [
+        (statement, entry)
+        for statement in _allows(trust)
+        if statement.principals is not None and not statement.principals.negated
+        for entry in statement.principals.entries
+    ]
+
+
+def _finding(trust: TrustCase, code: str, check: str, remarks: Iterable[Remark], good: str, fix: str) -> VerifyFinding:
+    unread = [statement for statement in trust.policy.statements if statement.name.number == 0]
+    if unread:
+        fix = "Run it as somebody who may read the role, or put its trust policy right."
+        return VerifyFinding(code, check, "unknown", f"{trust.policy.name}: {unread[0].strange}", fix)
+    found: Sequence[Remark] = list(remarks)
+    if not found:
+        return VerifyFinding(code, check, "pass", good)
+    names = tuple(dict.fromkeys(str(remark.statement.name) for remark in found))
+    verdict = worst(remark.verdict for remark in found)
+    return VerifyFinding(code, check, verdict, "; ".join(dict.fromkeys(map(str, found))), fix, names)
+
+
+READINGS: tuple[Callable[[TrustCase], VerifyFinding], ...] = (
+    others,
+    unguarded,
+    wildcards,
+    conditions,
+    negations,
+    further_ids,
+    actions,
+    users,
+    guessable,
+)
+"""In the order of their codes."""
