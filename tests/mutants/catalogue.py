@@ -600,7 +600,7 @@ LEFTOVERS = (
     ),
     *_each(
         "aws/leftovers/delete.py",
-        "unit/test_leftovers_delete.py",
+        "unit/test_leftovers_delete.py functional/test_leftovers.py",
         ("Deletion._try", "    if proof is None:\n", "    if False:\n"),
         ("Deletion._try", "proof.eks and not self.ground.sure_of_eks", "False"),
         ("Deletion._try", "resource.holds_data and not self.delete_data", "False"),
@@ -610,7 +610,7 @@ LEFTOVERS = (
     ),
     *_each(
         "aws/leftovers/find.py",
-        "unit/test_leftovers_evidence.py unit/test_leftovers_delete.py unit/test_leftovers_steps.py",
+        "unit/test_leftovers_evidence.py functional/test_leftovers.py",
         ("contested_names", "if judge.judge(one) is None", "if False"),
         ("ScanContext.sure_of_eks", "not any(", "True or any("),
         ("prove_again", "replace(ground.judge, parents={})", "ground.judge"),
@@ -747,7 +747,7 @@ ADDRESSES = _each(
     "control_plane/settings.py",
     "unit/test_control_plane_account.py",
     ("resolve_url", "_without_default_port(wanted) not in _named_by_the_user(dialect, environ, home)", "False"),
-    ("_named_by_the_user", "found = {address.url}", "found = {address.url, 'http://somewhere.test'}"),
+    ("_named_by_the_user", "found = {address.url}", "found = {address.url, 'https://evil.example'}"),
 )
 
 TERRAFORM = _each(

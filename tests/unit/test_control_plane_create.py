@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,6 +103,23 @@ def test_what_is_there_is_adopted_without_a_request(fate: Fate) -> None:
     server = Server(Time(), [fate], [], [cluster("ml")])
     assert outcome(server) == Created(cluster("ml"), adopted=True)
     assert server.fates == [fate]
+
+
+@pytest.mark.parametrize("status", [400, 409])
+@pytest.mark.parametrize("role", [ROLE, "arn:aws:iam::999999999999:role/x"])
+def test_what_another_run_made_meanwhile_is_adopted_if_it_is_ours(status: int, role: str) -> None:
+    server = Server(Time(), [], [])
+
+    def post() -> Cluster:
+        server.there.append(cluster("ml", role_arn=role))
+        raise ControlPlaneError("exists", http_status=status)
+
+    server.post = post  # type: ignore[method-assign]  # between the look and the request another run was quicker
+    found = outcome(server)
+    if role == ROLE:
+        assert found == Created(cluster("ml"), adopted=True)
+    else:
+        assert isinstance(found, ClusterConflictError)
 
 
 def test_a_deleted_cluster_does_not_hold_its_name() -> None:

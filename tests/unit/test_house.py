@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -94,3 +95,13 @@ def test_nothing_below_the_command_line_prints() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert prints == []
+
+
+def test_the_files_that_the_architecture_names_are_there() -> None:
+    """Files of the package, and tests (``*`` stands for more than one)."""
+    text = (ROOT.parent / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`([a-z_0-9]+/[a-z_0-9/*]+\.(?:py|json|yaml))`", text)
+    assert len(named) > 30
+    for name in named:
+        top = ROOT.parent / "tests" if name.startswith(("unit/", "functional/", "e2e/")) else ROOT
+        assert list(top.glob(name)), name
