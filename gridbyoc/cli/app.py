@@ -20,7 +20,8 @@ Format = Literal["text", "table", "json", "markdown", "sarif"]
 class App:
     """The outside world of one command. Commands take it with ``@pass_app`` and print only through it.
 
-    ``interactive`` is whether somebody can be asked (stdin and stderr are terminals and ``--no-input`` was not given).
+    ``interactive`` is whether somebody can be asked (stdin and stderr are terminals and ``--no-input`` was not given);
+    ``profile`` is ``--profile``.
     """
 
     environ: Mapping[str, str]
@@ -32,6 +33,7 @@ class App:
     format: Format = "text"
     debug: bool = False
     interactive: bool = False
+    profile: str | None = None
 
     @property
     def json(self) -> bool:

@@ -10,7 +10,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import after_report
-from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
+from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument
 from gridbyoc.cli.running import brief_option, choices_options, open_run, preflight_options
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Yes(NamedTuple):
 @command("bootstrap")
 @stack_argument
 @set_option
+@profile_option
 @click.option("--yes", "-y", is_flag=True, help="Approve creation and change (never destruction).")
 @click.option("--yes-destroy", is_flag=True, help="Approve destruction and replacement as well.")
 @click.option("--rollback", is_flag=True, help="Where the registration is refused, destroy what this run created.")

@@ -11,7 +11,7 @@ import click
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bootstrap import ask, show_report
 from gridbyoc.cli.next_step import after_bundle, after_report
-from gridbyoc.cli.options import command, group, pass_app, stack_argument
+from gridbyoc.cli.options import command, group, pass_app, profile_option, stack_argument
 from gridbyoc.cli.reporting import report_options
 from gridbyoc.cli.running import brief_option, choices_options, open_run, preflight_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, BundleKeyError, FileError
@@ -28,6 +28,7 @@ LARGEST = 256 * 1024 * 1024
 @command("apply", formats=("text", "json", "markdown"))
 @click.argument("file", type=str)
 @stack_argument
+@profile_option
 @click.option("--yes", "-y", is_flag=True, help="Approve creation and change (never destruction).")
 @click.option("--yes-destroy", is_flag=True, help="Approve destruction and replacement as well.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for the clusters to run.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
+from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument
 from gridbyoc.cli.running import choices_options, open_run
 from gridbyoc.errors import ExitStatus
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @command("destroy")
 @stack_argument
 @set_option
+@profile_option
 @click.option("--yes-destroy", is_flag=True, help="Approve the destruction.")
 @click.option("--delete-data", is_flag=True, help="Delete leftover buckets and volumes that hold data as well.")
 @choices_options

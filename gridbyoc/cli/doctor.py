@@ -8,7 +8,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import tell_next
-from gridbyoc.cli.options import command, pass_app, stack_option, url_option
+from gridbyoc.cli.options import command, pass_app, profile_option, stack_option, url_option
 from gridbyoc.cli.running import open_scene, terraform_options
 from gridbyoc.errors import ExitStatus
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 @command("doctor", formats=("table", "json", "markdown"))
 @stack_option
+@profile_option
 @click.option("--only", multiple=True, metavar="CODE", help="Only these checks: a code, its beginning, or a group.")
 @click.option("--skip", multiple=True, metavar="CODE", help="All but these checks.")
 @click.option("--strict", is_flag=True, help="What is worth a warning, and what cannot be told, blocks too.")

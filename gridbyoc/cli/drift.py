@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import tell_next
-from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
+from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument, url_option
 from gridbyoc.cli.running import open_run, terraform_options
 from gridbyoc.errors import ExitStatus
 
@@ -12,6 +12,7 @@ from gridbyoc.errors import ExitStatus
 @command("drift", formats=("text", "json", "markdown"))
 @stack_argument
 @set_option
+@profile_option
 @terraform_options
 @url_option
 @pass_app

@@ -75,7 +75,18 @@ VERBS = {
 }
 FORWARDED = frozenset(
     {
-        *("overrides", "exit_code", "terraform_bin", "url", "yes", "yes_destroy", "rollback", "refresh", "no_wait"),
+        *(
+            "overrides",
+            "profile",
+            "exit_code",
+            "terraform_bin",
+            "url",
+            "yes",
+            "yes_destroy",
+            "rollback",
+            "refresh",
+            "no_wait",
+        ),
         *("delete_data", "wait_timeout", "poll_interval", "failed_grace", "lock_timeout"),
         *("only", "skip", "strict", "skip_preflight"),
     }
@@ -196,7 +207,7 @@ def _options(context: click.Context, taken: list[click.Parameter], given: dict[s
         text
         for param in taken
         if context.get_parameter_source(str(param.name)) is source
-        for text in _written(param, given[str(param.name)])
+        for text in _written(param, given.get(str(param.name), context.obj.profile))
     ]
     if any(param.name == "lock_timeout" for param in taken) and not any(
         t.startswith("--lock-timeout") for t in written

@@ -9,7 +9,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import after_leftovers
-from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
+from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument, url_option
 from gridbyoc.cli.running import Duration, open_run
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, ExitStatus, UsageError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @command("leftovers")
 @stack_argument
 @set_option
+@profile_option
 @click.option("--cluster", "names", multiple=True, metavar="NAME", help="A past cluster to look for besides.")
 @click.option(
     "--tag",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.stack.words import nearest
 
 if TYPE_CHECKING:
     from gridbyoc.stack.load import Loaded
@@ -72,6 +73,18 @@ class Group(click.Group):
 
     command_class = Command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; the error for an unknown command names the nearest one, also of those that are not loaded."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            near = nearest(args[0], self.list_commands(ctx))
+            if near is None:
+                raise
+        raise click.UsageError(f"No such command '{args[0]}'. Did you mean '{near}'?", ctx)
+
 
 class ActingGroup(Group):
     """A group that does something itself where none of its commands is named; it has a command's options, too."""
@@ -91,14 +104,49 @@ group = functools.partial(click.group, cls=Group)
 DEFAULT_STACK = "gridbyoc.yaml"
 
 
+_STACK = f"{__name__}.stack"
+"""Where a command's context keeps what ``--stack`` named."""
+
+
 def stack_argument(function: F) -> F:
-    """``[STACK_FILE]``: default ``$GRIDBYOC_STACK``, then ``gridbyoc.yaml``; ``-`` is standard input."""
-    return click.argument("stack_file", envvar="GRIDBYOC_STACK", default=DEFAULT_STACK, type=str)(function)
+    """``[STACK_FILE]`` or ``-f FILE``: default ``$GRIDBYOC_STACK``, then ``gridbyoc.yaml``; ``-`` is standard input."""
+    return stack_file_argument(default=DEFAULT_STACK)(function)
+
+
+def stack_file_argument(default: str | None) -> Callable[[F], F]:
+    """The same with another default; ``UsageError`` where argument and option name two files."""
+
+    def decorate(function: F) -> F:
+        with_argument = click.argument(
+            "stack_file", envvar="GRIDBYOC_STACK", default=default, required=False, type=str, callback=_one_stack_file
+        )
+        with_option = click.option(
+            "-f", "--stack", "stack", expose_value=False, is_eager=True, metavar="FILE", callback=_keep_stack,
+            help="The same as STACK_FILE.",
+        )  # fmt: skip
+        return with_argument(with_option(function))
+
+    return decorate
+
+
+def _keep_stack(context: click.Context, _param: click.Parameter, value: str | None) -> None:
+    context.meta[_STACK] = value
+
+
+def _one_stack_file(context: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    named: str | None = context.meta.get(_STACK)
+    if named is None:
+        return value
+    typed = context.get_parameter_source(str(param.name)) is click.core.ParameterSource.COMMANDLINE
+    if typed and value != named:
+        raise click.UsageError(f"Two stack files are named: {value} and --stack {named}.")
+    return named
 
 
 def stack_option(function: F) -> F:
     """``--stack FILE`` for commands whose argument is something else; ``None`` where neither is given."""
     return click.option(
+        "-f",
         "--stack",
         "stack_file",
         envvar="GRIDBYOC_STACK",
@@ -117,6 +165,17 @@ def set_option(function: F) -> F:
         multiple=True,
         metavar="PATH=VALUE",
         help="Override a value of the stack file, e.g. aws.region=eu-west-1; may be given many times.",
+    )(function)
+
+
+def profile_option(function: F) -> F:
+    """``--profile NAME``: the AWS profile of every session and of Terraform, as ``--set aws.profile=NAME`` sets it."""
+    return click.option(
+        "--profile",
+        expose_value=False,
+        metavar="NAME",
+        callback=_set("profile"),
+        help="The AWS profile to act with (wins over stack file and environment).",
     )(function)
 
 
@@ -146,6 +205,9 @@ def read_stack(
     """The same, with where its values stand; ``any_instance_type``: types that no cluster can run on pass."""
     from gridbyoc.stack.load import read
 
+    if app.profile:
+        overrides = (*overrides, f"aws.profile={app.profile}")
+        app.note(f"AWS profile: {app.profile} (--profile)")
     loaded = read(
         stack_file,
         overrides=overrides,

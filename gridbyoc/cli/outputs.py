@@ -6,13 +6,14 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import tell_next
-from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
+from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument
 from gridbyoc.cli.running import open_run, terraform_options
 
 
 @command("outputs")
 @stack_argument
 @set_option
+@profile_option
 @click.option("--reveal", is_flag=True, help="Show the external id (masked in a GitHub job's log).")
 @click.option("--name", type=click.Choice(["role_arn", "role_name", "external_id"]), help="Only this one, bare.")
 @terraform_options

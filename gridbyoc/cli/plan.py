@@ -10,7 +10,7 @@ import click
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bundle import key_for
 from gridbyoc.cli.next_step import tell_next
-from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
+from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument, url_option
 from gridbyoc.cli.reporting import report_options
 from gridbyoc.cli.running import brief_option, open_run, preflight_options, terraform_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
@@ -52,6 +52,7 @@ def render(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin:
 @command("plan", formats=("text", "json", "markdown"))
 @stack_argument
 @set_option
+@profile_option
 @click.option("--exit-code", is_flag=True, help="End with status 3 where changes are pending.")
 @click.option("--out", default=None, metavar="FILE", help="Write a bundle, which `gridbyoc apply FILE` carries out.")
 @click.option("--unencrypted", is_flag=True, help="Let the bundle hold its secrets in clear.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.options import command, default_stack_file, load_stack, pass_app, set_option
+from gridbyoc.cli.options import command, default_stack_file, load_stack, pass_app, set_option, stack_file_argument
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Jobs:
 
 
 @command("policy")
-@click.argument("stack_file", envvar="GRIDBYOC_STACK", required=False)
+@stack_file_argument(default=None)
 @set_option
 @click.option("--for", "uses", type=click.Choice(USES), multiple=True, help="For these commands only (default: all).")
 @click.option(

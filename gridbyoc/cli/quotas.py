@@ -11,7 +11,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import tell_next
-from gridbyoc.cli.options import ActingGroup, pass_app, stack_option, url_option
+from gridbyoc.cli.options import ActingGroup, pass_app, profile_option, stack_option, url_option
 from gridbyoc.cli.running import Duration, open_scene
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 @click.group("quotas", cls=ActingGroup)
 @stack_option
+@profile_option
 @url_option
 @click.pass_context
 def quotas(context: click.Context, stack_file: str | None, url: str | None) -> int:
@@ -56,6 +57,7 @@ def quotas(context: click.Context, stack_file: str | None, url: str | None) -> i
 
 @quotas.command("request")
 @stack_option
+@profile_option
 @url_option
 @click.option("--code", "codes", multiple=True, metavar="CODE", help="Only this quota, e.g. L-DB2E81BA; many times.")
 @click.option("--recommended", is_flag=True, help="Ask for the guide's 1000 vCPUs of every family group in the stack.")
@@ -99,6 +101,7 @@ def request(
 
 @quotas.command("status")
 @stack_option
+@profile_option
 @url_option
 @pass_app
 def status(app: App, stack_file: str | None, url: str | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
+from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument, url_option
 from gridbyoc.cli.running import Duration, open_run, terraform_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, UsageError
 
@@ -22,6 +22,7 @@ BEGINNING = 4096
 @command("report")
 @stack_argument
 @set_option
+@profile_option
 @click.option("--out", metavar="FILE", default=None, help="Where to (default: gridbyoc-NAME.html; - is stdout).")
 @click.option("--force", is_flag=True, help="Overwrite a file that is not such a report.")
 @click.option("--no-checks", is_flag=True, help="Leave the preflight checks out.")

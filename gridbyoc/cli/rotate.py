@@ -10,7 +10,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bootstrap import Yes, carry_out
-from gridbyoc.cli.options import command, load_stack, pass_app, set_option, stack_argument
+from gridbyoc.cli.options import command, load_stack, pass_app, profile_option, set_option, stack_argument
 from gridbyoc.cli.running import brief_option, choices_options, now
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @command("rotate")
 @stack_argument
 @set_option
+@profile_option
 @click.option("--role", is_flag=True, help="Replace the role itself, not only the external id.")
 @click.option("--yes", "-y", is_flag=True, help="Approve creation and change, as for bootstrap.")
 @click.option("--yes-destroy", is_flag=True, help="Approve that the old role is destroyed at the end (--role).")

@@ -205,6 +205,7 @@ def open_scene(
     app: App, stack_file: str | None, *, url: str | None, terraform_bin: str | None = None
 ) -> PreflightContext:
     """A scene in which nothing has been asked yet; ``StackError`` for a stack file that is not valid."""
+    from gridbyoc.aws import open_session
     from gridbyoc.control_plane import connect
     from gridbyoc.operations.preflight.model import Machine, set_scene
     from gridbyoc.stack.model import ControlPlane
@@ -221,6 +222,7 @@ def open_scene(
     return set_scene(
         stack,
         machine,
+        open_session=lambda region, profile: open_session(region, profile or app.profile),
         work_dir=work_dir,
         find_binary=lambda: find_binary(terraform_bin, environ, directory=work_dir),
         connect=lambda: connect(plane, environ=app.environ, home=app.home, url=url),

@@ -10,7 +10,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import tell_next
-from gridbyoc.cli.options import command, group, pass_app, set_option, stack_argument
+from gridbyoc.cli.options import command, group, pass_app, profile_option, set_option, stack_argument
 from gridbyoc.cli.running import lock_option, now, open_run, terraform_options
 from gridbyoc.errors import UsageError
 
@@ -28,6 +28,7 @@ def state() -> None:
 @command("init")
 @stack_argument
 @set_option
+@profile_option
 @click.option("--bucket", metavar="NAME", help="The bucket (default: the stack's, else gridbyoc-state-ACCOUNT-REGION).")
 @click.option("--key", metavar="KEY", help="The state's key in it (default: the stack's, else gridbyoc/NAME.tfstate).")
 @click.option("--region", metavar="REGION", help="The bucket's region (default: the stack's).")
@@ -68,6 +69,7 @@ def _ask_init(app: App, proposal: Proposal) -> bool:
 @command("migrate")
 @stack_argument
 @set_option
+@profile_option
 @click.option("--to", "to", type=click.Choice(["s3", "local"]), help="Where to (default: where STACK_FILE puts it).")
 @click.option("--yes", "-y", is_flag=True, help="Approve the move.")
 @lock_option
@@ -115,6 +117,7 @@ def _ask_move(app: App, move: Move) -> bool:
 @command("push")
 @stack_argument
 @set_option
+@profile_option
 @lock_option
 @terraform_options
 @pass_app
@@ -137,6 +140,7 @@ def push(
 @command("unlock")
 @stack_argument
 @set_option
+@profile_option
 @click.option("--yes", "-y", is_flag=True, help="Break a lock whose holder is provably dead.")
 @click.option("--force", metavar="LOCK_ID", help="Break this lock on your word that its holder is dead.")
 @terraform_options

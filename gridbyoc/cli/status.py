@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.options import command, pass_app, set_option, stack_argument, url_option
+from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument, url_option
 from gridbyoc.cli.running import now, open_run, terraform_options
 from gridbyoc.stack.words import instant
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @command("status")
 @stack_argument
 @set_option
+@profile_option
 @terraform_options
 @url_option
 @pass_app

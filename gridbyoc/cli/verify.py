@@ -9,7 +9,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import tell_next
-from gridbyoc.cli.options import command, pass_app, set_option, stack_argument
+from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument
 from gridbyoc.cli.running import open_run, terraform_options
 from gridbyoc.errors import ExitStatus
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @command("verify")
 @stack_argument
 @set_option
+@profile_option
 @click.option("--attestation", metavar="FILE", default=None, help="Also write the proof as a JSON document to file.")
 @click.option("--strict", is_flag=True, help="Warnings, and what cannot be told, fail too.")
 @terraform_options

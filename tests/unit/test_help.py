@@ -71,3 +71,33 @@ def test_help_and_page_name_the_same_commands_that_only_read() -> None:
         if "docs/reading.md" in CliRunner().invoke(cli, [name, "--help"], terminal_width=200).output
     }
     assert in_help == on_the_page
+
+
+def options_of(command: click.Command) -> set[str]:
+    return {option for param in command.params for option in param.opts}
+
+
+READS_A_STACK = [each for each in leaves(cli, "") if any(param.name == "stack_file" for param in each[1].params)]
+WITHOUT_AWS = {"validate", "render", "policy", "context", "login", "register"}
+"""Verbs that read a stack file and ask AWS nothing; those of ``clusters`` besides."""
+
+
+@pytest.mark.parametrize("path,command", READS_A_STACK, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_verb_that_reads_a_stack_file_takes_it_as_an_option_and_a_profile_for_aws(
+    path: str, command: click.Command
+) -> None:
+    assert {"-f", "--stack"} <= options_of(command)
+    assert ("--profile" in options_of(command)) is (path not in WITHOUT_AWS and not path.startswith("clusters "))
+
+
+@pytest.mark.parametrize("typed,near", [("bootstap", "bootstrap"), ("fleet plam", "plan"), ("clusters lst", "list")])
+def test_the_error_for_an_unknown_command_names_the_nearest(typed: str, near: str) -> None:
+    found = CliRunner().invoke(cli, typed.split(), standalone_mode=False)
+    assert isinstance(found.exception, click.UsageError)
+    assert f"Did you mean '{near}'?" in found.exception.format_message()
+
+
+def test_a_command_that_is_like_no_other_is_only_refused() -> None:
+    found = CliRunner().invoke(cli, ["xyzzy"], standalone_mode=False)
+    assert isinstance(found.exception, click.UsageError)
+    assert "Did you mean" not in found.exception.format_message()

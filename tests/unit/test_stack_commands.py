@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.options import read_stack
 from gridbyoc.cli.stackfile import new, schema, validate
 from gridbyoc.errors import GridbyocError, StackError, UsageError
 from gridbyoc.stack.load import load
@@ -53,6 +54,30 @@ class Outside:
 @pytest.fixture
 def outside(tmp_path: Path) -> Outside:
     return Outside(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "named", [("one.yaml",), ("-f", "one.yaml"), ("--stack", "one.yaml"), ("one.yaml", "-f", "one.yaml")]
+)
+def test_a_stack_file_is_named_by_position_or_option(outside: Outside, named: tuple[str, ...]) -> None:
+    (outside.cwd / "one.yaml").write_text(f"{HEAD}{CLUSTERS}")
+    assert outside.run(validate, *named).exception is None
+    assert "one.yaml" in outside.out.getvalue()
+
+
+def test_two_stack_files_are_refused(outside: Outside) -> None:
+    with pytest.raises(click.UsageError, match=r"Two stack files are named: a\.yaml and --stack b\.yaml\."):
+        outside.run(validate, "a.yaml", "-f", "b.yaml")
+
+
+@pytest.mark.parametrize("written", ["", "aws: {region: us-east-1, profile: file}\n"])
+def test_a_profile_of_the_command_line_wins_over_the_file_and_is_shown(outside: Outside, written: str) -> None:
+    head = HEAD if not written else "version: 1\nname: demo\n" + written
+    (outside.cwd / "one.yaml").write_text(f"{head}{CLUSTERS}")
+    told = io.StringIO()
+    app = App({}, outside.cwd, outside.cwd, io.StringIO(), io.StringIO(), told, profile="123")
+    assert read_stack(app, "one.yaml", ("aws.profile=set",)).stack.aws.profile == "123"
+    assert "AWS profile: 123 (--profile)" in told.getvalue()
 
 
 def test_new_writes_a_starter_that_is_valid_as_it_is(outside: Outside) -> None:
