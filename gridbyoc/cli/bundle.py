@@ -71,7 +71,7 @@ def apply(
 
 @group("bundle")
 def bundle() -> None:
-    """Look into a bundle, as `plan --out` writes it."""
+    """Inspect a plan bundle, as `plan --out` writes it."""
 
 
 @command("show")

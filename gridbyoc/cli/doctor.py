@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @profile_option
 @click.option("--only", multiple=True, metavar="CODE", help="Only these checks: a code, its beginning, or a group.")
 @click.option("--skip", multiple=True, metavar="CODE", help="All but these checks.")
-@click.option("--strict", is_flag=True, help="What is worth a warning, and what cannot be told, blocks too.")
+@click.option("--strict", is_flag=True, help="Warnings and unknown findings block, too.")
 @terraform_options
 @url_option
 @pass_app
@@ -40,8 +40,8 @@ def doctor(
     plane.
 
     With a stack file its region, account guard, instance types and control plane are looked at; without one, the
-    environment's. Ends with status 4 where a finding fails; what cannot be told does not block,
-    unless with --strict. docs/preflight.md explains every code.
+    environment's. Ends with status 4 if a finding fails. Checks that could not be completed do not block, except with
+    --strict. docs/preflight.md explains every code.
 
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """

@@ -48,7 +48,7 @@ def matrix(
     """Write the shards of a CI engine's matrix: the stacks in PATHS (default: here), the longest first.
 
     A stack has changed where its file, a base that it extends, or a file of its module has, in the working tree as in
-    commits. Stack files that were deleted are told on stderr: nothing is destroyed for them.
+    commits. Deleted stack files are reported on stderr: nothing is destroyed for them.
     """
     from gridbyoc.operations.fleet.matrix import Since, make_matrix
     from gridbyoc.show.fleet import matrix_text

@@ -163,7 +163,7 @@ def _show_rows(app: App, scene: PreflightContext, account: str, rows: Sequence[Q
     for line in quota_advice(rows, without_quota(scene)):
         app.line(line)
     short = sum(row.verdict == "fail" for row in rows)
-    what = f"{short} of {len(rows)} short" if short else "nothing is proven to be short"
+    what = f"{short} of {len(rows)} short" if short else "no quota is too low"
     app.line(f"Account {account}, region {scene.region}: {what}.")
     if short:
         tell_next(app, "quotas")
@@ -267,7 +267,7 @@ def finish(
     elif done:
         app.table(*ask_table(done))
     else:
-        short = f"nothing is proven to be short; {', '.join(untold)} cannot be told"
+        short = f"no quota is known to be too low; {', '.join(untold)} cannot be told"
         known = short if untold else "nothing to ask for"
         app.line(f"Account {account}, region {scene.region}: {known}.")
     _refuse(scene, done)

@@ -146,7 +146,7 @@ def _with(options: Sequence[Callable[[Any], Any]], function: Callable[..., Any])
 
 
 PREFLIGHT_OPTIONS = (
-    click.option("--strict", is_flag=True, help="Preflight: warnings, and what cannot be told, block too."),
+    click.option("--strict", is_flag=True, help="Preflight: warnings and unknown findings block, too."),
     click.option("--skip", multiple=True, metavar="CODE", help="Preflight: all but these checks."),
     click.option("--only", multiple=True, metavar="CODE", help="Preflight: only these checks (a code or a group)."),
     click.option(

@@ -330,7 +330,7 @@ def _state(stack: Stack, cwd: Path) -> str:
 @click.option("--check", is_flag=True, help="Write nothing; end with status 3 where a file would change.")
 @pass_app
 def fmt(app: App, files: tuple[str, ...], check: bool) -> int:
-    """Lay out stack FILES (default: gridbyoc.yaml) in one way: indentation, blank lines, the end of the file.
+    """Format stack FILES (default: gridbyoc.yaml): indentation, blank lines, the end of the file.
 
     Comments, order, quotes and values stay as they are. Prints the names of the files that were (or would be) changed.
     """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @set_option
 @profile_option
 @click.option("--attestation", metavar="FILE", default=None, help="Also write the proof as a JSON document to file.")
-@click.option("--strict", is_flag=True, help="Warnings, and what cannot be told, fail too.")
+@click.option("--strict", is_flag=True, help="Warnings and unknown findings fail, too.")
 @terraform_options
 @pass_app
 def verify(

@@ -205,7 +205,7 @@ def remember_converged(run: Run, site: PreparedStack, grant: Grant, report: Repo
 def _fingerprint(
     run: Run, site: PreparedStack, grant: Grant, report: Report, live: Mapping[str, Any]
 ) -> Converged | None:
-    """What is live counts only where it is what state and stack file say: the wait was long, and others act too."""
+    """``None`` unless the live role still matches state and stack file: someone may have changed it while we waited."""
     flight, key = site.preflight, secrets.token_bytes(32)
     state = _state(run)
     clusters = _ours(flight.registrar.list(), report.role_arn)

@@ -85,7 +85,7 @@ def parse_record(line: str | bytes) -> dict[str, Any]:
 
 
 def cut_off_since(records: Iterable[Mapping[str, Any]]) -> datetime | None:
-    """When the first apply began that was not carried to its end, with none after it that was; ``None``: all were."""
+    """Start time of the oldest apply not followed by a completed one; ``None`` if there is none."""
     began: datetime | None = None
     for record in records:
         if record.get("effect") in {"apply", "destroy"} and record.get("type") == "effect_done":

@@ -125,7 +125,7 @@ def every(_code: str) -> bool:
 class Checks:
     """Which preflight checks a run carries out: those whose code is ``wanted``.
 
-    ``strict``: what warns, and what cannot be told, blocks too. ``reads_only``: the run changes nothing, so that what
+    ``strict``: warnings and unknown findings block, too. ``reads_only``: the run changes nothing, so that what
     only a change needs does not block.
     """
 

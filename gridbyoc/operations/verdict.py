@@ -7,7 +7,7 @@ from typing import Literal
 
 Verdict = Literal["pass", "warn", "fail", "unknown"]
 WORST: tuple[Verdict, ...] = ("fail", "unknown", "warn", "pass")
-"""From the worst on: what cannot be told is worse than what is merely worth a word."""
+"""From the worst to the best: unknown is worse than a warning."""
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

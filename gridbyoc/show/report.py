@@ -17,8 +17,8 @@ def report_lines(report: Report) -> list[str]:
         "",
         f"stack     {report.stack} in account {report.account_id}",
         f"role      {report.role_arn}",
-        f"role side {f'resources: {made}' if made else 'nothing changed'}",
-        f"clusters  {', '.join(acted) if acted else 'nothing changed'}",
+        f"IAM role  {f'resources: {made}' if made else 'unchanged'}",
+        f"clusters  {', '.join(acted) if acted else 'unchanged'}",
         f"steps     {'  '.join(f'{step} {duration(took)}' for step, took in report.seconds.items())}",
     ]
     lines += [f"accepted  {name}, which the stack file does not manage" for name in accepted(report)]

@@ -159,7 +159,7 @@ def test_what_the_end_of_a_rotation_or_a_replacement_changes_counts(world: World
     assert (report.as_json()["changed"], report.as_json()["resources"]) == (True, report.resources)
     told = "\n".join((*report_lines(report), report_markdown(report)))
     assert "Nothing changed" not in told
-    assert "role side nothing changed" not in told
+    assert "IAM role  unchanged" not in told
     assert "AWS nothing changed" not in told
     assert [each for each in world.journal(UP) if each.get("step") == "apply"][-1]["detail"] == ending.says
     assert not world.bootstrap(ending.before["stack"]).changed

@@ -133,7 +133,7 @@ def test_a_report_says_when_nothing_changed() -> None:
     assert f"role      {ROLE}" in lines
     assert kept.as_json()["clusters"][0]["status"] == "running"
     made = Report("demo", "1", ROLE, "grid", True, {"add": 3}, (cluster("a"),), {"a": "create"}, {"init": 0.5})
-    assert "role side resources: 3 added" in report_lines(made)
+    assert "IAM role  resources: 3 added" in report_lines(made)
     assert "clusters  a: created" in report_lines(made)
 
 

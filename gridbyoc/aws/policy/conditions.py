@@ -36,7 +36,7 @@ class Match:
     why: str = ""
 
     def negated(self) -> Match:
-        """The opposite; what cannot be told stays so."""
+        """The opposite; unknown stays unknown."""
         return Match(None if self.holds is None else not self.holds, self.why)
 
 

@@ -178,7 +178,7 @@ def _nothing_allows(allows: Sequence[_Judged]) -> str:
 
 
 def _judge(statement: Statement, request: Request, *, variables: bool) -> _Judged:
-    """Action, principal, resource, conditions: the first that fails ends it, what cannot be told is kept."""
+    """Action, principal, resource, conditions: the first that fails ends it; unknown ones are kept."""
     lookup = request.values if variables else None
     unsure = Match(None, statement.strange) if statement.strange else YES
     parts: tuple[Callable[[], Match], ...] = (

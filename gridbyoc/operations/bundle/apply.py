@@ -138,7 +138,7 @@ def _account_moved(run: Run, bundle: Bundle) -> Iterator[str]:
 
 
 def made_moved(then: MadeFrom, now: MadeFrom) -> Iterator[str]:
-    """A line for each version or file that is another one; a lock file that is not there yet is none."""
+    """One line per changed version or file. A missing lock file does not count."""
     for name in dict.fromkeys([*then.stack_files, *now.stack_files]):
         before, after = then.stack_files.get(name), now.stack_files.get(name)
         if before is None:

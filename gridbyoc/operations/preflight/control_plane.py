@@ -89,7 +89,7 @@ def _reached(scene: PreflightContext) -> Iterator[Finding]:
         yield Finding(KEY, "unknown", "not asked")
     else:
         yield Finding(ANSWERS, "pass", f"{scene.registrar().url} answers", source="GET clusters")
-        yield Finding(KEY, "pass", f"they are taken; {counted(count, 'cluster')} listed", source="GET clusters")
+        yield Finding(KEY, "pass", f"credentials accepted; {counted(count, 'cluster')} listed", source="GET clusters")
 
 
 def _carried(scene: PreflightContext) -> Iterator[Finding]:

@@ -189,7 +189,7 @@ class Types:
         return f"{self.scene.region}a"
 
     def of_what_stands(self, finding: Finding) -> Finding:
-        """The finding; a warning where only clusters name the type that stand with it: they need nothing new.
+        """The finding; a warning if only existing clusters use the type: they need nothing new.
 
         So does a cluster whose types the control plane does not tell.
         """

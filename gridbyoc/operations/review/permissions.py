@@ -233,7 +233,7 @@ def _policies(
 
 
 def _collect(change: Change, subject: Sentence, sides: _Sides) -> Iterator[RoleSentence]:
-    """Put what one resource grants on either side; a sentence for what cannot be told."""
+    """Put what one resource grants on either side; a sentence for each unknown resource."""
     stays = actions_of(change) == ("forget",)
     before, after = before_of(change), before_of(change) if stays else after_of(change)
     address = Name(str(change.get("address")))
