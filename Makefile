@@ -14,7 +14,7 @@ export GRIDBYOC_PROVIDER_MIRROR
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-lowest mutants lint fmt docs screenshots build validate render plan bootstrap outputs clusters destroy sandbox bench clean
+.PHONY: help install demo test unit test-lowest mutants lint fmt docs screenshots build validate render plan bootstrap outputs clusters destroy sandbox bench clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z ]+:.*## /{n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-10s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ demo: install ## From nothing to a running cluster, on a local AWS and a local c
 test: install lint ## Lint, types, formatting and the whole suite with coverage
 	$(BIN)/coverage erase
 	PATH="$(TEST_PATH)" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=95 $(PYTEST_ARGS)
+
+unit: install ## The unit tests alone: no process, no socket
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit $(PYTEST_ARGS)
 
 LOWEST := .venv-lowest
 test-lowest: ## The unit tests with the lowest versions of the dependencies that pyproject.toml allows

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import settings
 
 # how long an example takes is the machine's affair, not a property of the code
-settings.register_profile("gridbyoc", deadline=None)
-settings.load_profile("gridbyoc")
+settings.register_profile("gridbyoc", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gridbyoc"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -68,6 +68,7 @@ def tell_next(app: App, after: str, *arguments: str, stack_file: str | None = No
     typed = dict(_typed(click.get_current_context()))
     typed |= {"stack_file": stack_file} if stack_file else {}
     typed |= {"overrides": tuple(sets)} if sets else {}
+    typed |= {"profile": app.profile} if app.profile else {}
     if typed.get("stack_file") == "-":
         return
     command, does = FOLLOWING[after]

@@ -140,6 +140,7 @@ def _one_stack_file(context: click.Context, param: click.Parameter, value: str |
     typed = context.get_parameter_source(str(param.name)) is click.core.ParameterSource.COMMANDLINE
     if typed and value != named:
         raise click.UsageError(f"Two stack files are named: {value} and --stack {named}.")
+    context.set_parameter_source(str(param.name), click.core.ParameterSource.COMMANDLINE)  # as if it were typed there
     return named
 
 

@@ -253,3 +253,8 @@ def told_in_the_code() -> Iterator[str]:
 def test_each_step_is_told_somewhere() -> None:
     fleet = {f"fleet {verb}" for verb in ("validate", "plan", "bootstrap", "verify", "drift")}
     assert set(told_in_the_code()) | fleet == set(FOLLOWING)
+
+
+def test_a_stack_file_that_was_an_option_and_a_profile_are_named_again(tmp_path: Path) -> None:
+    told = after(tmp_path, lambda app: tell_next(app, "validate"), "-f", "my team.yaml", profile="ops")
+    assert "`gridbyoc plan 'my team.yaml' --profile ops`" in told
