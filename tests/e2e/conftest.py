@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from tests.e2e import warm_python
 from tests.unit.command_lines import named_in, values_of
 
 if TYPE_CHECKING:
@@ -59,10 +60,7 @@ class Tool:
     def __call__(self, *args: str, stdin: str = "", status: int | None = 0, **env: str | None) -> Done:
         """Run it; ``status`` ``None`` takes any. No command ever shows a traceback, whatever it is given."""
         merged = {name: value for name, value in {**self.env, **env}.items() if value is not None}
-        ran = subprocess.run(
-            self.argv(*args), cwd=self.directory, env=merged, input=stdin, capture_output=True, text=True, timeout=170
-        )
-        done = Done(ran.returncode, ran.stdout, ran.stderr)
+        done = Done(*warm_python.run(args, self.directory, merged, stdin=stdin, timeout=170))
         if "--debug" not in args:
             assert "Traceback" not in done.text, done.text
         check_next_commands(done.err, self.directory)
