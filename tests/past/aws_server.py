@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from gridbyoc.sandbox.warm_up import settle_moto
-
-from gridbyoc.sandbox.aws_server import main
+from gridbyoc.sandbox.aws_server import main, settle_moto
 from gridbyoc.sandbox.settings import AWS_ACCOUNT_ID
 from tests.past import DATA
 
