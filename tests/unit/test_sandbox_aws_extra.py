@@ -10,8 +10,11 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
 from botocore.session import get_session
+from werkzeug.test import Client
 
 from gridbyoc.sandbox.aws_extra.call import AwsCall, AwsError, Caller, answer_with, model_name
+from gridbyoc.sandbox.aws_extra.extras import make_extras
+from gridbyoc.sandbox.aws_extra.layer import ExtraLayer
 from gridbyoc.stack.service_quotas import quota_codes
 from tests.unit.aws_kit import ACCOUNT, LocalAws, allow, policy
 
@@ -268,3 +271,19 @@ def test_a_dry_run_changes_nothing() -> None:
 
 def test_an_operation_that_moto_lacks_is_said_to_be_lacking() -> None:
     assert code_of(LocalAws().client("ec2").describe_capacity_reservations) == "NotImplemented"
+
+
+def test_a_fault_of_motos_is_an_error_that_clients_know() -> None:
+    """botocore takes Flask's page for an answer that was cut off, and does not ask again."""
+
+    def broken(_environ: Any, start_response: Any) -> list[bytes]:
+        page = b"<!doctype html>\n<html lang=en>\n<title>500 Internal Server Error</title>"
+        start_response("500 INTERNAL SERVER ERROR", [("Content-Type", "text/html; charset=utf-8")])
+        return [page]
+
+    answer = Client(ExtraLayer(broken, make_extras({}))).post("/", data="Action=ListRoles&Version=2010-05-08")
+    assert (answer.status_code, answer.data) == (500, b"")
+    model = get_session().get_service_model("iam").operation_model("ListRoles")
+    parser = create_parser(model.service_model.protocol)
+    read = parser.parse({"status_code": 500, "headers": {}, "body": answer.data}, model.output_shape)
+    assert read["Error"]["Code"] == "500"

@@ -86,7 +86,7 @@ class ExtraLayer:
     """``moto`` is the application that everything else goes to."""
 
     def __init__(self, moto: WsgiApp, extras: Extras) -> None:
-        self._moto = moto
+        self._moto = _without_pages(moto)
         self._extras = extras
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -128,6 +128,25 @@ class ExtraLayer:
         if after and start_response.status < HTTPStatus.MULTIPLE_CHOICES:
             after(caller, call.parameters)
         return body
+
+
+def _without_pages(moto: WsgiApp) -> WsgiApp:
+    """Send Flask's page about a fault of moto's without the page: every client knows that as an error, and asks again.
+
+    moto reads its dictionaries while other requests change them. botocore cannot parse the page, and does not retry it.
+    """
+
+    def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        held: list[tuple[str, list[tuple[str, str]]]] = []
+        body = moto(environ, lambda status, headers, *_rest: held.append((status, headers)))
+        ((status, headers),) = held
+        page = any(name.lower() == "content-type" and value.startswith("text/html") for name, value in headers)
+        if status.startswith("500") and page:
+            headers, body = [("Content-Length", "0")], [b""]
+        start_response(status, headers)
+        return body
+
+    return application
 
 
 class _Noted:
