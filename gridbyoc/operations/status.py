@@ -167,15 +167,19 @@ def _read_role(look: _Look, outputs: Outputs) -> None:
     try:
         session = run.open_session()
         guard_account(caller_identity(session), run.stack.aws.account_id)
-        found = await_trust(
+        look.trust = await_trust(
             session, outputs.role_arn, outputs.external_id, trusted_account_of(run.stack.role),
             sleep=run.outside.sleep, clock=run.outside.clock, timeout=0.0,
-        )  # fmt: skip
+        ).detail  # fmt: skip
+    except TrustError as error:
+        look.failures["role"] = error
+        look.trust = ROLE_GONE if error.why.startswith(ROLE_GONE) else f"refused: {error.why or error.what}"
+        if look.trust == ROLE_GONE:
+            return
     except GridbyocError as error:
         look.failed("role", error)
-        look.trust = ROLE_GONE if isinstance(error, TrustError) and error.why.startswith(ROLE_GONE) else "not proven"
+        look.trust = "not proven"
         return
-    look.trust = found.detail
     look.policies = read_role(session, outputs.role_arn).policies(run.stack, outputs.external_id)
     if look.policies is not None and look.policies.unknown:
         look.unknown["role's policies"] = "; ".join(look.policies.unknown)

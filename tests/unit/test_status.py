@@ -188,3 +188,11 @@ def test_a_default_that_would_change_the_grant_is_named_with_the_lines_that_deci
     assert f'trusted_account_id: "{LIGHTNING.trusted_account.account_id}"' in text
     assert text.endswith("Then look at `gridbyoc plan`.")
     assert "bootstrap" not in text
+
+
+def test_a_trust_that_is_refused_is_no_side_that_is_unknown(world: World) -> None:
+    untrusted(world)
+    found = look(world)
+    assert found.trust.startswith("refused: Account 302180240179 may not assume it")
+    assert "role" not in found.unknown
+    assert found.policies is not None
