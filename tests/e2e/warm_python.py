@@ -25,15 +25,17 @@ from functools import cache
 from pathlib import Path
 
 LENGTH = struct.Struct("!i")
-AT_START = ("PYTHON", "LC_", "LANG", "COVERAGE_PROCESS_")
+AT_START = ("PYTHON", "LC_", "LANG")
 """Beginnings of the variables that Python itself reads when it starts."""
+MEASURED = "COVERAGE_PROCESS_"
+"""Such a variable has coverage measure a process that starts."""
 
 
 def run(
     argv: Sequence[str], directory: Path, env: Mapping[str, str], *, stdin: str, timeout: float
 ) -> tuple[int, str, str]:
     """``python -m gridbyoc ARGV``: its exit status and what it wrote. Raises ``subprocess.TimeoutExpired``."""
-    if _read_at_start(env) != _read_at_start(os.environ):
+    if _read_at_start(env) != _read_at_start(os.environ) or any(name.startswith(MEASURED) for name in env):
         command = [sys.executable, "-m", "gridbyoc", *argv]
         ran = subprocess.run(
             command, cwd=directory, env=dict(env), input=stdin, capture_output=True, text=True, timeout=timeout
