@@ -87,10 +87,14 @@ def carry_out(
 
     approval = Approval(yes.create_and_change, yes.destroy, lambda review: ask(app, review, brief=brief))
     with open_run(app, stack_file, overrides, verb, choices) as run:
-        from gridbyoc.operations.bootstrap import bootstrap as run_bootstrap
+        from gridbyoc.operations.converged import short_way
 
         altered = replace(run, stack=alter(run.stack)) if alter else run
-        report = run_bootstrap(altered, approval, wishes)
+        report = short_way(altered, wishes)
+        if report is None:
+            from gridbyoc.operations.bootstrap import long_way  # here: the short way does without what it loads
+
+            report = long_way(altered, approval, wishes)
     show_report(app, report)
     after_report(app, report)
 

@@ -11,7 +11,7 @@ from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, StalePlanError, UsageError
 from gridbyoc.operations.accepted_ids import external_ids_to_accept, hide_their_id
 from gridbyoc.operations.changes import ClusterChange, cluster_changes
-from gridbyoc.operations.converged import remember_converged, unchanged
+from gridbyoc.operations.converged import remember_converged, short_way
 from gridbyoc.operations.destroy import protection, refuse_if_protected
 from gridbyoc.operations.events import Note
 from gridbyoc.operations.import_orphans import import_orphans
@@ -176,12 +176,13 @@ def bootstrap(run: Run, approval: Approval, wishes: BootstrapOptions = NO_WISHES
     asks nobody plans once more. Where nothing has moved since the last good run, it is done without Terraform
     (``choices.refresh``: not so). The caller holds the stack's lock.
     """
+    return short_way(run, wishes) or long_way(run, approval, wishes)
+
+
+def long_way(run: Run, approval: Approval, wishes: BootstrapOptions = NO_WISHES) -> Report:
+    """The same with Terraform, whether or not anything has moved."""
     if wishes.new_role:
         refuse_if_protected(run, "replace its role")
-    if wishes.nothing_new and not run.choices.refresh:
-        report = unchanged(run)
-        if report is not None:
-            return report
     try:
         return _bootstrap(run, approval, wishes)
     except StalePlanError:

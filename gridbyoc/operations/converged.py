@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gridbyoc import __version__
 from gridbyoc.aws import caller_identity, guard_account
@@ -26,7 +26,6 @@ from gridbyoc.errors import GridbyocError
 from gridbyoc.operations.background import Background
 from gridbyoc.operations.changes import Action
 from gridbyoc.operations.events import Note
-from gridbyoc.operations.prepare import PreparedStack
 from gridbyoc.operations.report import Report
 from gridbyoc.operations.role_policies import RolePolicies, compare_policies, normal_form
 from gridbyoc.operations.run import Run
@@ -34,6 +33,10 @@ from gridbyoc.render import render, standing_ids, strange_files, terraform_files
 from gridbyoc.stack.files import file_error, json_object, read_json, read_private, remove, write_atomic
 from gridbyoc.stack.model import Role, S3Backend
 from gridbyoc.terraform import Backend, provider_settings
+
+if TYPE_CHECKING:
+    from gridbyoc.operations.options import BootstrapOptions
+    from gridbyoc.operations.prepare import PreparedStack
 
 MODULE = "module.gridbyoc"
 ROLE = {
@@ -153,6 +156,11 @@ class Converged:
     live: str
     clusters: str
     key: bytes = field(repr=False)
+
+
+def short_way(run: Run, wishes: BootstrapOptions) -> Report | None:
+    """``unchanged``, where nothing is asked for that needs Terraform."""
+    return unchanged(run) if wishes.nothing_new and not run.choices.refresh else None
 
 
 def unchanged(run: Run) -> Report | None:

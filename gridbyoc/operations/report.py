@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.operations.changes import Action, ClusterChange
-from gridbyoc.operations.prepare import PreparedStack
 from gridbyoc.operations.role_policies import RolePolicies
 from gridbyoc.operations.run import Run
 from gridbyoc.terraform import ApplySummary, Outputs
+
+if TYPE_CHECKING:
+    from gridbyoc.operations.prepare import PreparedStack
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from gridbyoc.control_plane.changes import differences
 from gridbyoc.control_plane.failures import HttpAnswer, retry_after, server_words
 from gridbyoc.control_plane.grid import Grid, merged
 from gridbyoc.control_plane.http import (
+    cluster_path,
     Authorization,
     Http,
     HttpRequest,
@@ -33,7 +34,7 @@ from gridbyoc.control_plane.lightning import Lightning
 from gridbyoc.control_plane.lightning import merged as merged_lightning
 from gridbyoc.control_plane.model import Cleaner, Cluster, Grant, Phase
 from gridbyoc.control_plane.parse import cluster, moment, offered_types, price, snake
-from gridbyoc.errors import ControlPlaneError, GridbyocError, UsageError
+from gridbyoc.errors import ClusterNotFoundError, ControlPlaneError, GridbyocError, UsageError
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 from gridbyoc.stack.secret import Secret
 from tests.unit.fakes import GRANT, ROLE, Time
@@ -337,3 +338,13 @@ def test_differences_in_words() -> None:
         "instance_types[new.large]": ("(absent)", "offered"),
     }
     assert differences(found, ClusterSpec("ml"), None) == ()
+
+
+@pytest.mark.parametrize("ident", ["", ".", ".."])
+def test_an_id_that_would_leave_the_path_is_no_clusters(ident: str) -> None:
+    with pytest.raises(ClusterNotFoundError):
+        cluster_path(ident)
+
+
+def test_an_id_is_one_part_of_the_path() -> None:
+    assert cluster_path("a/../b?c", "logs") == "/v1/core/clusters/a%2F..%2Fb%3Fc/logs"

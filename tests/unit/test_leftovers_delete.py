@@ -301,6 +301,25 @@ def test_a_policy_is_detached_from_our_own_roles_only() -> None:
     assert {arguments["RoleName"] for name, arguments in aws.calls if "detach" in name} == {"gone"}
 
 
+@pytest.mark.parametrize("shown", [False, True])
+def test_a_policy_stays_on_a_role_that_was_not_shown_or_is_proven_no_more(shown: bool) -> None:
+    """Made since the list was shown: nobody approved its change. Untagged since: it may be somebody else's by now."""
+    arn = "arn:aws-us-gov:iam::123456789012:policy/extra"
+    role = {"RoleName": "node", "Arn": "arn:aws-us-gov:iam::123456789012:role/node", "Path": "/"}
+    aws = FakeAws({
+        "iam.get_account_authorization_details": {"RoleDetailList": [{**role, "Tags": OWNED}] if shown else []},
+        "iam.get_role": {"Role": {**role, "Tags": [] if shown else OWNED}},
+        "iam.list_policies": {"Policies": [{"Arn": arn}]},
+        "iam.get_policy": {"Policy": {"Arn": arn, "PolicyName": "extra", "Tags": OWNED}},
+        "iam.list_entities_for_policy": {"PolicyRoles": [{"RoleName": "node"}]},
+        "iam.delete_policy": refused("DeleteConflict", "attached"),
+    })  # fmt: skip
+    kept = {one.kind: one.kept for one in run_delete(aws).rest}
+    assert kept.pop("policy") == "DeleteConflict: attached"
+    assert list(kept) == (["role"] if shown else [])
+    assert aws.names("detach_role_policy") == []
+
+
 def test_nothing_of_aws_itself_is_listed() -> None:
     aws = FakeAws({
         "iam.get_account_authorization_details": {"RoleDetailList": [
