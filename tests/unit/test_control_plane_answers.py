@@ -16,7 +16,6 @@ from gridbyoc.control_plane.changes import differences
 from gridbyoc.control_plane.failures import HttpAnswer, retry_after, server_words
 from gridbyoc.control_plane.grid import Grid, merged
 from gridbyoc.control_plane.http import (
-    cluster_path,
     Authorization,
     Http,
     HttpRequest,
@@ -25,6 +24,7 @@ from gridbyoc.control_plane.http import (
     Timing,
     base_url,
     basic,
+    cluster_path,
     is_loopback,
     is_transient,
     proxies_for,
