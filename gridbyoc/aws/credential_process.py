@@ -76,17 +76,17 @@ class BoundedProcess:
 
 
 class Waited:
-    """What botocore uses of a ``Popen``."""
+    """The part of ``Popen`` that botocore calls."""
 
     def __init__(self, process: Any, wait: Callable[[Any], tuple[bytes, bytes]]) -> None:  # noqa: ANN401 - Popen's
         self._process = process
         self._wait = wait
 
     def communicate(self) -> tuple[bytes, bytes]:
-        """What it printed on stdout and on stderr."""
+        """Wait for the process; return its stdout and stderr. Raises the error of ``too_slow`` after the limit."""
         return self._wait(self._process)
 
     @property
     def returncode(self) -> int:
-        """What it ended with."""
+        """The exit status."""
         return int(self._process.returncode)

@@ -49,7 +49,7 @@ class Api:
 
 
 def is_gone(error: ClientError) -> bool:
-    """Whether the error says that the resource is not there."""
+    """Return whether the error means that the resource does not exist."""
     code = error_code(error)
     return code == "404" or any(word in code for word in GONE_WORDS)
 

@@ -162,7 +162,7 @@ def _scan(service: str, look: Look) -> Callable[[Api, Scope], Iterator[Resource]
 
 
 def is_other(arn: str) -> bool:
-    """Whether no kind of this tool covers the ARN."""
+    """Return whether no known kind of leftovers covers the ARN."""
     parts = arn.split(":", 5)
     if len(parts) < 6 or parts[2] not in COVERED:
         return True

@@ -105,12 +105,12 @@ def attached_policies(role: Role, place: Place) -> tuple[str, ...]:
 
 
 def has_statements(role: Role) -> bool:
-    """Whether the module makes a policy of the role's own."""
+    """Return whether the module creates an own policy for the role."""
     return bool(statements_of(role))
 
 
 def terraform_needs(role: Role, place: Place, *, narrow: bool = True) -> Iterator[Need]:
-    """What the module's resources need. ``narrow`` ``False``: any policy may be attached, any boundary set."""
+    """Permissions for the module's resources; if ``narrow`` is false, with any policy and any boundary."""
     names = names_of(role, place)
     arns = {"role": names.role, "policy": names.policy, "profile": names.profile}
     for row in ROWS:
@@ -220,7 +220,7 @@ CLEANING = {
     "sns": ("DeleteTopic",),
     "sqs": ("DeleteQueue",),
 }  # fmt: skip
-"""What a cluster's network, machines and messages are deleted with, all of it in the stack's region."""
+"""Actions that delete a cluster's network, machines and messages; all act in the stack's region."""
 
 CLEANING_IAM = {
     "instance-profile/*": ("DeleteInstanceProfile", "RemoveRoleFromInstanceProfile"),
@@ -242,7 +242,7 @@ CLEANING_S3 = (
 
 
 def preflight_needs(role: Role, place: Place, principal: str | None) -> Iterator[Need]:
-    """What the look before a run asks of IAM. ``principal``: the ARN of the user or role that runs the tool."""
+    """IAM permissions of the preflight. ``principal`` is the ARN of the user or role that runs the tool."""
     for arn in (principal,) if principal else (place.iam("role/*"), place.iam("user/*")):
         yield Need("iam:SimulatePrincipalPolicy", arn, "preflight: what the caller may do", "preflight")
         if ":role/" in arn:

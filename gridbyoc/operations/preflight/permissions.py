@@ -155,12 +155,12 @@ ALLOWED = Kind(
     "GBY-P002",
     "permissions",
     "permission",
-    """What plan, apply and destroy of this stack call in AWS is allowed, and what its state needs. Fails for
-    each action that is proven to be denied and that the run ahead calls for certain: no policy allows it, one
-    denies it, the caller's boundary does not let it through, or a rule demands a permissions boundary on new
-    roles and `role.permissions_boundary` is not set, or to another one. Warns for what is called only where
-    something has to be made, changed or deleted: before a `plan`, for a role that may stand already, and for all
-    that only a destroy needs. Unknown where a condition or a resource's own policy may decide otherwise.""",
+    """May the caller call what plan, apply and destroy of this stack call in AWS, and what its state needs? Fails for
+    each action that is proven to be denied and that the run ahead is certain to call: no policy allows it, a policy
+    denies it, the caller's boundary does not allow it, or a rule demands a permissions boundary on new roles that
+    `role.permissions_boundary` does not name. Warns for actions that the run calls only if something has to be made,
+    changed or deleted: before a `plan`, for a role that may exist already, and for all that only a destroy needs.
+    Unknown if a condition or a resource's own policy may decide otherwise.""",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
 )
 LOOKING = Kind(
