@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, AwsError
+from gridbyoc.stack.clock import backoff
 from gridbyoc.stack.model import no_values
 from gridbyoc.stack.secret import Secret
 
@@ -268,10 +269,12 @@ def await_key(session: AwsSession, key_id: str, secret: Secret, *, arn: str, sle
 
 def _pauses() -> Iterator[float]:
     """1, 2, 4, 8, 8, ... seconds, ``PATIENCE`` in all."""
-    left, pause = PATIENCE, 1.0
-    while left > 0:
+    left = PATIENCE
+    for pause in backoff(1.0, 2.0, 8.0):
+        if left <= 0:
+            return
         yield min(pause, left)
-        left, pause = left - pause, min(pause * 2, 8.0)
+        left -= pause
 
 
 MOST_VERSIONS = 5

@@ -13,9 +13,9 @@ from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
-from gridbyoc.aws.concurrency import Readers
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 from gridbyoc.errors import SAFE_NOTHING_DONE, TrustError
+from gridbyoc.stack.background import Readers
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient

@@ -11,10 +11,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from gridbyoc.aws.concurrency import Readers
 from gridbyoc.aws.offerings import type_facts
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 from gridbyoc.errors import AwsError
+from gridbyoc.stack.background import Readers
 from gridbyoc.stack.service_quotas import (
     ON_DEMAND,
     SPOT,

@@ -15,6 +15,7 @@ from gridbyoc.aws.policy.model import Selection
 from gridbyoc.aws.policy.parse import PolicyDocumentError
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError, TrustError
+from gridbyoc.stack.clock import backoff
 from gridbyoc.stack.external_id import EXTERNAL_ID_FORM
 from gridbyoc.stack.secret import Secret
 
@@ -122,11 +123,12 @@ def await_trust(
     at what is not known here (an address, an organisation): only proof blocks.
     """
     began = clock()
-    pause = 0.5
+    pauses = backoff(0.5, 2.0, 8.0)
     while True:
         trouble = _trouble(session, role_arn, external_id, trusted_account_id)
         if isinstance(trouble, Trust):
             return trouble
+        pause = next(pauses)
         if clock() - began + pause > timeout:
             raise TrustError(
                 f"The role {role_arn} does not admit the control plane.",
@@ -134,7 +136,6 @@ def await_trust(
                 fix="Run `gridbyoc plan` to see what differs from the stack file, then `gridbyoc bootstrap`.",
             )
         sleep(pause)
-        pause = min(pause * 2, 8.0)
 
 
 def role_is_gone(session: AwsSession, role_arn: str) -> bool:

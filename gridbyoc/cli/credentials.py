@@ -13,8 +13,8 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, default_stack_file, group, load_stack, pass_app, stack_option
-from gridbyoc.cli.running import now
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, UsageError
+from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.words import minute
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def show(app: App, stack_file: str | None, profile: str | None) -> None:
     if app.json:
         app.object(source_object(source, caller))
     else:
-        for line in source_lines(source, caller, now()):
+        for line in source_lines(source, caller, utc_now()):
             app.line(line)
     if stack and stack.aws.account_id not in (None, caller.account_id):
         app.note(f"warning: The stack is for account {stack.aws.account_id}: no run goes on with these credentials.")

@@ -233,10 +233,10 @@ def _text(value: Any) -> str:  # noqa: ANN401 - as above
 def _run(app: App, paths: tuple[str, ...], wanted: FleetOptions) -> int:
     import time
 
-    from gridbyoc.cli.running import now
     from gridbyoc.operations.fleet.find import find_members
     from gridbyoc.operations.fleet.run import Surroundings, carry_out
     from gridbyoc.show.fleet import fleet_view
+    from gridbyoc.stack.clock import utc_now
 
     members = find_members(paths or (".",), app.cwd, environ=app.environ)
     if wanted.verb == "destroy" and _YES_DESTROY not in wanted.options:
@@ -244,7 +244,7 @@ def _run(app: App, paths: tuple[str, ...], wanted: FleetOptions) -> int:
         wanted = replace(wanted, options=(*wanted.options, _YES_DESTROY))
     view = fleet_view(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
     with view:
-        report = carry_out(members, wanted, Surroundings(app.cwd, app.home, app.environ, view, now))
+        report = carry_out(members, wanted, Surroundings(app.cwd, app.home, app.environ, view, utc_now))
     _show(app, report)
     if report.interrupted:
         raise _interrupted(report)

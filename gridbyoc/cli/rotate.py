@@ -11,8 +11,9 @@ import click
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bootstrap import Yes, carry_out
 from gridbyoc.cli.options import command, load_stack, pass_app, profile_option, set_option, stack_argument
-from gridbyoc.cli.running import brief_option, choices_options, now
+from gridbyoc.cli.running import brief_option, choices_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.stack.clock import utc_now
 
 if TYPE_CHECKING:
     from gridbyoc.operations.run import Choices
@@ -54,7 +55,7 @@ def rotate(
         carry_out(app, stack_file, overrides, choices, approved, wishes, brief=brief, verb="rotate")
         return
     file = _rotatable_file(load_stack(app, stack_file, overrides))
-    mark = now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    mark = utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
     wishes = BootstrapOptions(needs_role=True, on_approved=lambda: _record(app, file, mark))
     carry_out(
         app, stack_file, overrides, choices, approved, wishes,

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -17,6 +16,7 @@ import click
 from gridbyoc import __version__
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import default_stack_file, read_stack, url_option
+from gridbyoc.stack.clock import utc_now
 
 if TYPE_CHECKING:
     from gridbyoc.operations.preflight.model import PreflightContext
@@ -183,7 +183,7 @@ def open_run(
         check_work_dir(work_dir)
     view = renderer(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
     outside = Environment(app.environ, app.home, view, time.monotonic, time.sleep)
-    journal = Journal(work_dir / JOURNAL, now, uuid.uuid4().hex[:12])
+    journal = Journal(work_dir / JOURNAL, utc_now, uuid.uuid4().hex[:12])
     run = Run(stack, work_dir, outside, choices, journal, origin=loaded.origin)
     if not lock:
         from gridbyoc.operations.private_copy import scratch_run
@@ -192,13 +192,8 @@ def open_run(
             yield reading
         return
     patience = {} if choices.lock_timeout is None else {"wait": choices.lock_timeout}
-    with hold(work_dir, verb=verb, now=now, **patience), journal.of_run(verb, __version__), view:
+    with hold(work_dir, verb=verb, now=utc_now, **patience), journal.of_run(verb, __version__), view:
         yield run
-
-
-def now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(timezone.utc)
 
 
 def open_scene(
@@ -214,7 +209,7 @@ def open_scene(
     found = default_stack_file(app, stack_file)
     loaded = read_stack(app, found, any_instance_type=True) if found else None
     stack = loaded.stack if loaded else None
-    machine = Machine(app.environ, app.home, time.monotonic, time.sleep, now)
+    machine = Machine(app.environ, app.home, time.monotonic, time.sleep, utc_now)
     work_dir = stack.work_dir(app.cwd if stack.file is None else None) if stack else app.cwd
     plane = stack.control_plane if stack else ControlPlane()
     secret = stack.role.external_id_variable if stack else None

@@ -11,8 +11,9 @@ import click
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import command, group, pass_app, profile_option, set_option, stack_argument
-from gridbyoc.cli.running import lock_option, now, open_run, terraform_options
+from gridbyoc.cli.running import lock_option, open_run, terraform_options
 from gridbyoc.errors import UsageError
+from gridbyoc.stack.clock import utc_now
 
 if TYPE_CHECKING:
     from gridbyoc.operations.state_migrate import Move, Moved, Proposal, Pushed, Ready
@@ -103,7 +104,7 @@ def migrate(
                 fix=f"Run `gridbyoc state init {shlex.quote(stack_file)}` first: it makes one.",
             )
         wanted = LocalBackend() if to == "local" else backend
-        moved = run_migrate(run, wanted, approve=lambda move: yes or _ask_move(app, move), now=now)
+        moved = run_migrate(run, wanted, approve=lambda move: yes or _ask_move(app, move), now=utc_now)
         pointed = point_at(run.stack, wanted)
     snippet_of = wanted if wanted != backend and not pointed else None
     show_moved(app, moved, stack_file if pointed else None, snippet_of)
@@ -133,7 +134,7 @@ def push(
 
     choices = Choices(terraform_bin, lock_timeout=lock_timeout)
     with open_run(app, stack_file, overrides, "state push", choices) as run:
-        pushed = push_errored(run, now=now)
+        pushed = push_errored(run, now=utc_now)
     show_pushed(app, pushed)
 
 

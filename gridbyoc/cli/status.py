@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument, url_option
-from gridbyoc.cli.running import now, open_run, terraform_options
+from gridbyoc.cli.running import open_run, terraform_options
+from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.words import instant
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def status(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin:
         policies = found.policies.as_json() if found.policies else None
         app.object({"last_run": last, **rest, "policies": policies, "clusters": clusters, "next": found.next_step})
         return
-    for line in status_lines(found, now()):
+    for line in status_lines(found, utc_now()):
         app.line(line)
 
 

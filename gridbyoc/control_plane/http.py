@@ -7,7 +7,6 @@ import ipaddress
 import json
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -36,6 +35,8 @@ from gridbyoc.control_plane.model import Clean, Cleaner
 from gridbyoc.control_plane.parse import MalformedError
 from gridbyoc.errors import ClusterNotFoundError, ControlPlaneError, ControlPlaneUnreachableError, UsageError
 from gridbyoc.errors.cards import card_for_answer, with_known_failure
+from gridbyoc.stack.background import within
+from gridbyoc.stack.clock import backoff
 from gridbyoc.stack.secret import Secret
 
 
@@ -169,27 +170,6 @@ class RequestsExchange:
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(max_retries=0))
         return session
-
-
-def within(seconds: float, work: Callable[[], T]) -> T | None:
-    """What ``work`` returns (or raises); ``None`` once ``seconds`` are over: it then stays behind."""
-    results: list[T] = []
-    errors: list[Exception] = []
-    done = threading.Event()
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except Exception as error:
-            errors.append(error)
-        finally:
-            done.set()
-
-    threading.Thread(target=run, daemon=True, name="gridbyoc-http").start()
-    done.wait(max(seconds, 0.0))
-    if errors:
-        raise errors[0]
-    return results[0] if results else None
 
 
 def _whole_body(chunks: Iterator[bytes]) -> bytes:
@@ -350,11 +330,10 @@ class Http:
     def _answer(self, call: HttpRequest, asked: RequestContext, within: float | None) -> HttpAnswer:
         """The last answer there is: tried again as the policy allows, until the deadline."""
         deadline = self.timing.clock() + (self._patience.total if within is None else min(within, self._patience.total))
-        tried = 0
-        while True:
+        doubled = backoff(self._patience.first_pause, 2.0, self._patience.longest_pause)
+        for tried, pause in enumerate(doubled, 1):
             outcome = self._one_try(call, deadline)
-            tried += 1
-            pause = self._pause(outcome, tried)
+            pause = self._pause(outcome, pause)
             in_time = self.timing.clock() + pause < deadline
             if not _may_repeat(call.method, outcome) or tried >= self._patience.tries or not in_time:
                 break
@@ -369,12 +348,11 @@ class Http:
         except NoAnswerError as error:
             return error
 
-    def _pause(self, outcome: HttpAnswer | NoAnswerError, tried: int) -> float:
-        """What the server asks for (``Retry-After``), else the doubled pause, half of it by chance."""
+    def _pause(self, outcome: HttpAnswer | NoAnswerError, pause: float) -> float:
+        """What the server asks for (``Retry-After``), else ``pause``, half of it by chance."""
         asked_for = None if isinstance(outcome, NoAnswerError) else retry_after(outcome)
         if asked_for is not None:
             return asked_for
-        pause = min(self._patience.first_pause * 2.0 ** (tried - 1), self._patience.longest_pause)
         return pause * (0.5 + 0.5 * self.timing.jitter())
 
 

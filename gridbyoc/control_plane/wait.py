@@ -18,6 +18,7 @@ from gridbyoc.errors import (
     WaitTimedOutError,
 )
 from gridbyoc.errors.cards import card_for_reason, with_known_failure
+from gridbyoc.stack.clock import backoff
 
 Target = Literal["running", "deleted"]
 LONGEST_PAUSE = 60.0
@@ -105,8 +106,8 @@ def wait_until(
     """
     rules = Rules(target, failed_grace, unlisted_grace)
     began = clock()
-    watch, pause = Watch(cluster), min(poll_interval, LONGEST_PAUSE)
-    while True:
+    watch = Watch(cluster)
+    for pause in backoff(poll_interval, GROWTH, LONGEST_PAUSE, least=0.1):
         left = timeout - (clock() - began)
         found = _look(registrar, cluster.id, max(left, LAST_LOOK))
         passed = clock() - began
@@ -119,9 +120,9 @@ def wait_until(
             if is_over(watch, rules, passed):
                 return watch.cluster
         if passed >= timeout:
-            raise _timed_out(watch, rules, timeout)
+            break
         sleep(min(pause * (0.9 + 0.2 * jitter()), max(timeout - passed, 0.0)))
-        pause = min(max(pause, 0.1) * GROWTH, LONGEST_PAUSE)
+    raise _timed_out(watch, rules, timeout)
 
 
 def _look(registrar: Registrar, cluster_id: str, within: float) -> Cluster | ControlPlaneError | None:

@@ -23,13 +23,13 @@ from gridbyoc.aws.live_role import LiveRole, read_live_role
 from gridbyoc.aws.state_bucket import state_version
 from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.errors import GridbyocError
-from gridbyoc.operations.background import Background
 from gridbyoc.operations.changes import Action
 from gridbyoc.operations.events import Note
 from gridbyoc.operations.report import Report
 from gridbyoc.operations.role_policies import RolePolicies, compare_policies, normal_form
 from gridbyoc.operations.run import Run
 from gridbyoc.render import render, standing_ids, strange_files, terraform_files
+from gridbyoc.stack.background import Background
 from gridbyoc.stack.files import file_error, json_object, read_json, read_private, remove, write_atomic
 from gridbyoc.stack.model import Role, S3Backend
 from gridbyoc.terraform import Backend, provider_settings

@@ -16,7 +16,6 @@ from gridbyoc.aws.policy.evaluate import id_conditions, may_assume
 from gridbyoc.aws.trust import external_ids_written
 from gridbyoc.errors import GridbyocError, InterruptedRunError
 from gridbyoc.operations import events
-from gridbyoc.operations.background import Background
 from gridbyoc.operations.drift import DriftFound, find_drift
 from gridbyoc.operations.journal import JOURNAL, read_journal
 from gridbyoc.operations.preflight.catalogue import CHECKS
@@ -31,6 +30,7 @@ from gridbyoc.operations.verify import Proof, prove
 from gridbyoc.operations.verify_model import Subject, policy_of
 from gridbyoc.operations.verify_trust import TrustCase, id_remark, trust_of
 from gridbyoc.render import standing_ids
+from gridbyoc.stack.background import Background
 from gridbyoc.stack.defaults import managed_policies_of, statements_of, trusted_account_of
 from gridbyoc.stack.model import Role, Stack
 from gridbyoc.stack.secret import Secret

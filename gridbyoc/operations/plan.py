@@ -10,7 +10,6 @@ from pathlib import Path
 
 from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.operations.accepted_ids import external_ids_to_accept
-from gridbyoc.operations.background import Background
 from gridbyoc.operations.changes import ClusterChange, cluster_changes, standing_cost
 from gridbyoc.operations.lock import SAVED_PLAN
 from gridbyoc.operations.prepare import MODULE, PreparedStack, current_grant, rerender
@@ -18,6 +17,7 @@ from gridbyoc.operations.role_policies import RolePolicies, RoleReading, own_pol
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.vendor_defaults import keep_standing_role
 from gridbyoc.render import KnownPolicies
+from gridbyoc.stack.background import Background
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform import PlanSummary, ResourceChange, module_in

@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from gridbyoc.errors import GridbyocError
 from gridbyoc.operations.events import Asking, Emit, Event, StepFinished, StepName, StepStarted
 from gridbyoc.operations.journal import Journal
+from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.document import Origin
 from gridbyoc.stack.model import ControlPlane, Stack
 from gridbyoc.vendors import wait_limit
@@ -93,11 +94,6 @@ class RealServices:
 
 
 REAL: Services = RealServices()
-
-
-def utc_now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ from gridbyoc.aws.trust import external_ids_in, external_ids_written
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
 from gridbyoc.operations.accepted_ids import NO_ROTATION, Rotation, rotation_of
 from gridbyoc.operations.prepare import open_runner, read_outputs
-from gridbyoc.operations.run import Run, utc_now
+from gridbyoc.operations.run import Run
 from gridbyoc.operations.verdict import Verdict, worst
 from gridbyoc.operations.verify_grants import GRANTS, grants_of, own_policy
 from gridbyoc.operations.verify_model import Subject, VerifyFinding
 from gridbyoc.operations.verify_trust import ADMISSIONS, READINGS, trust_of
+from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.defaults import trusted_account_of
 from gridbyoc.stack.files import write_atomic
 from gridbyoc.stack.secret import Secret

@@ -22,6 +22,7 @@ from typing import Any
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, SandboxStartError, SandboxStoppedError, UsageError
 from gridbyoc.sandbox.settings import USER_ID, USERNAME, SandboxSettings, new_api_key
+from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.files import write_atomic
 from gridbyoc.stack.secret import Secret
 
@@ -207,7 +208,7 @@ def make_tls_files(directory: Path) -> TlsFiles:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gridbyoc sandbox")])
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = utc_now()
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 from python_terraform import IsFlagged, Terraform
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, FileError, TerraformError, TerraformNotFoundError
+from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.files import read_json, write_atomic
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform.backend_history import InitRecord, local_state
@@ -110,11 +111,6 @@ TIMEOUTS: Mapping[str, float] = {"init": 600.0, "plan": 1800.0, "apply": 3600.0,
 _TIMEOUT = 300.0  # every other verb
 _ACTING = frozenset({"plan", "apply", "destroy", "import"})
 _KEEP_UMASK = -1
-
-
-def utc_now() -> datetime:
-    """The time that a log is named after."""
-    return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,13 @@ from gridbyoc.control_plane.http import (
     is_loopback,
     is_transient,
     proxies_for,
-    within,
 )
 from gridbyoc.control_plane.lightning import Lightning
 from gridbyoc.control_plane.lightning import merged as merged_lightning
 from gridbyoc.control_plane.model import Cleaner, Cluster, Grant, Phase
 from gridbyoc.control_plane.parse import cluster, moment, offered_types, price, snake
 from gridbyoc.errors import ClusterNotFoundError, ControlPlaneError, GridbyocError, UsageError
+from gridbyoc.stack.background import within
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 from gridbyoc.stack.secret import Secret
 from tests.unit.fakes import GRANT, ROLE, Time

@@ -20,7 +20,8 @@ from gridbyoc.operations.journal import Journal
 from gridbyoc.operations.lock import LOCK
 from gridbyoc.operations.preflight.examine import Preflight
 from gridbyoc.operations.prepare import PreparedStack
-from gridbyoc.operations.run import Choices, Environment, Run, utc_now
+from gridbyoc.operations.run import Choices, Environment, Run
+from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.secret import Secret
 from tests.unit.fakes import ROLE, MemoryRegistrar, Time, cluster, stack
 

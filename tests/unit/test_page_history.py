@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbyoc.errors import AwsError
-from gridbyoc.operations.background import Background
 from gridbyoc.operations.page import past_runs, reading
+from gridbyoc.stack.background import Background
 from tests.unit.page_kit import JOURNAL
 
 json_values = st.recursive(

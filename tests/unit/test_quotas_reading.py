@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from gridbyoc.aws.concurrency import Readers
 from gridbyoc.aws.quotas import (
     COUNTS,
     Limit,
@@ -24,6 +23,7 @@ from gridbyoc.aws.quotas import (
 )
 from gridbyoc.errors import AwsCredentialsError, AwsError
 from gridbyoc.operations.quotas.review import quotas_of
+from gridbyoc.stack.background import Readers
 from gridbyoc.stack.service_quotas import quota_by_code, quota_codes
 from tests.unit.leftover_fakes import refused
 from tests.unit.quota_fakes import QuotaAws, machine

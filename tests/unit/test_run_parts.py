@@ -6,16 +6,18 @@ import json
 import resource
 import threading
 from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from gridbyoc.errors import FileError, LockedError, UsageError
-from gridbyoc.operations.background import Background
 from gridbyoc.operations.events import Event, StepFinished, StepStarted
 from gridbyoc.operations.journal import Journal
 from gridbyoc.operations.lock import HOLDER, LOCK, SAVED_PLAN, hold
 from gridbyoc.operations.run import Choices, Environment, Run
+from gridbyoc.stack.background import Background
+from gridbyoc.stack.clock import backoff
 from tests.unit.fakes import Time, stack
 
 
@@ -143,6 +145,23 @@ def test_the_background_hands_on_values_and_errors() -> None:
     failing = Background(lambda: {}["x"])
     with pytest.raises(KeyError):
         failing.result()
+
+
+@pytest.mark.parametrize(
+    "arguments, pauses",
+    [
+        ((1.0, 2.0, 8.0), [1, 2, 4, 8, 8]),
+        ((5.0, 1.5, 10.0), [5, 7.5, 10, 10, 10]),
+        ((90.0, 1.5, 60.0), [60, 60, 60, 60, 60]),
+        ((0.0, 2.0, 1.0), [0, 0, 0, 0, 0]),
+    ],
+)
+def test_pauses_grow_up_to_the_longest(arguments: tuple[float, float, float], pauses: list[float]) -> None:
+    assert list(islice(backoff(*arguments), 5)) == pauses
+
+
+def test_pauses_that_begin_with_none_grow_from_the_least() -> None:
+    assert list(islice(backoff(0.0, 2.0, 0.5, least=0.1), 5)) == [0, 0.2, 0.4, 0.5, 0.5]
 
 
 def test_a_disk_that_takes_a_part_of_a_line_leaves_no_torn_one(tmp_path: Path) -> None:

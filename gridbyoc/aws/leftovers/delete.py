@@ -15,6 +15,7 @@ from gridbyoc.aws.leftovers.kinds import BY_NAME
 from gridbyoc.aws.leftovers.model import Api, Key, Leftover, NotYetError, Resource, Search, is_gone
 from gridbyoc.aws.session import CREDENTIAL_CODES, AwsSession, domain_errors, error_code
 from gridbyoc.errors import AwsError
+from gridbyoc.stack.clock import backoff
 
 State = Literal["started", "progress", "done", "failed"]
 OnEvent = Callable[[Leftover, State, str, float], None]
@@ -79,14 +80,14 @@ class Deletion:
     def run_kind(self, leftovers: Iterable[Leftover]) -> None:
         """Delete everything of one kind, in rounds, until all are gone or the patience is over."""
         pending = list(leftovers)
-        began, pause = self.clock(), self.patience.pause
+        began, pauses = self.clock(), backoff(self.patience.pause, 1.6, self.patience.longest)
         while pending:
+            pause = next(pauses)
             pending, moving = self._round(pending, began)
             limit = self.patience.deleting if moving else self._refusal_limit()
             if not pending or self.clock() - began + pause > limit:
                 break
             self.sleep(pause)
-            pause = min(pause * 1.6, self.patience.longest)
         for one in pending:
             self.stuck = True
             self.on_event(one, "failed", self.reasons[one.key], self.clock() - began)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gridbyoc.aws.concurrency import Readers
 from gridbyoc.aws.leftovers.evidence import OwnershipRules, Proof, judge_of, tag_keys
 from gridbyoc.aws.leftovers.kinds import BY_NAME, KINDS, ORDER, PARENTS
 from gridbyoc.aws.leftovers.model import Api, Key, Kind, Ledger, Leftover, Resource, Scope, Search, Unknown, tags_of
 from gridbyoc.aws.session import AwsSession, domain_errors
 from gridbyoc.errors import AwsCredentialsError, AwsError
+from gridbyoc.stack.background import Readers
 
 AT_ONCE = 8
 """Kinds read side by side: EC2 throttles by the second, and every client retries."""

@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
-from gridbyoc.aws.concurrency import Readers
 from gridbyoc.aws.live_role import DENIED_CODES, PASSING_CODES
 from gridbyoc.aws.permissions.model import Need, example_of
 from gridbyoc.aws.permissions.needs import BOUNDARY
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
+from gridbyoc.stack.background import Readers
 
 Effect = Literal["allowed", "denied", "unknown"]
 DeniedBy = Literal["", "identity", "explicit", "boundary", "scp", "no boundary", "other boundary"]

@@ -10,12 +10,12 @@ from types import TracebackType
 from gridbyoc.aws import AwsSession, Caller, guard_account
 from gridbyoc.control_plane.model import Cluster, Registrar
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, GridbyocError, PreflightBlockedError, UsageError
-from gridbyoc.operations.background import Background
 from gridbyoc.operations.events import FindingMade, Note
 from gridbyoc.operations.preflight.identity import CALLER
 from gridbyoc.operations.preflight.model import Check, Finding, Kind, PreflightContext, Shared, preflight_context
 from gridbyoc.operations.run import Checks, Run
 from gridbyoc.operations.verdict import WORST
+from gridbyoc.stack.background import Background
 from gridbyoc.stack.model import no_values
 from gridbyoc.stack.words import counted, nearest, place_text
 from gridbyoc.terraform import Binary

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from gridbyoc.aws import Caller
-from gridbyoc.aws.concurrency import Readers
 from gridbyoc.aws.live_role import likely_boundaries
 from gridbyoc.aws.permissions import (
     PHASES,
@@ -27,6 +26,7 @@ from gridbyoc.aws.state_bucket import state_version
 from gridbyoc.errors import GridbyocError
 from gridbyoc.operations.preflight.model import Check, Finding, Kind, PreflightContext, Shared
 from gridbyoc.operations.verdict import Verdict
+from gridbyoc.stack.background import Readers
 from gridbyoc.stack.model import S3Backend
 from gridbyoc.stack.regions import HOME_REGIONS
 from gridbyoc.stack.words import Place

@@ -10,6 +10,7 @@ from gridbyoc.aws import AwsSession
 from gridbyoc.aws.quotas import Increase, open_request, read_limit, read_request, request_increase
 from gridbyoc.errors import AwsCredentialsError, AwsError
 from gridbyoc.operations.quotas.review import RECOMMENDED_VCPUS, QuotaRow
+from gridbyoc.stack.clock import backoff
 
 LONGEST_PAUSE = 60.0
 GROWTH = 1.5
@@ -98,18 +99,17 @@ def follow(
 
     A look that fails is no end, unless the credentials do not hold (``AwsCredentialsError``).
     """
-    began, pause = patience.clock(), min(patience.poll_interval, LONGEST_PAUSE)
-    seen = list(requests)
-    while True:
+    began, seen = patience.clock(), list(requests)
+    for pause in backoff(patience.poll_interval, GROWTH, LONGEST_PAUSE):
         for place, request in enumerate(seen):
             if request.open:
                 seen[place] = _look(session, request, lambda error: on_trouble(error, patience.clock() - began))
             on_progress(seen[place], patience.clock() - began)
         left = patience.timeout - (patience.clock() - began)
         if left <= 0 or not any(request.open for request in seen):
-            return tuple(seen)
+            break
         patience.sleep(min(pause, left))
-        pause = min(pause * GROWTH, LONGEST_PAUSE)
+    return tuple(seen)
 
 
 def _look(session: AwsSession, request: Increase, on_trouble: Callable[[AwsError], None]) -> Increase:

@@ -10,9 +10,9 @@ from gridbyoc.aws import AwsSession
 from gridbyoc.aws.quotas import AccountQuotas, QuotaReading, open_request, read_quotas
 from gridbyoc.aws.quotas import Increase as Increase  # what draws the rows gets it here
 from gridbyoc.errors import AwsError
-from gridbyoc.operations.background import Background
 from gridbyoc.operations.preflight.model import PreflightContext
 from gridbyoc.operations.verdict import Verdict
+from gridbyoc.stack.background import Background
 from gridbyoc.stack.defaults import INSTANCE_TYPES, managed_policies_of, statements_of
 from gridbyoc.stack.model import ClusterSpec, DialectName, InstanceType, Role, Stack
 from gridbyoc.stack.service_quotas import ON_DEMAND, SPOT, QuotaCode, console_link, quota_by_code, vcpu_quota
