@@ -17,7 +17,7 @@ from gridbyoc.operations.events import Note
 from gridbyoc.operations.journal import cut_off_since, read_journal
 from gridbyoc.operations.prepare import MODULE, PreparedStack
 from gridbyoc.operations.run import Run
-from gridbyoc.stack.defaults import NAME_PREFIX
+from gridbyoc.stack.defaults import NAME_PREFIX, own_policy_arn
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform import snapshot_of
 
@@ -63,11 +63,11 @@ def _stray_role(run: Run, site: PreparedStack, sought: OrphanQuery) -> str | Non
 
 
 def _adopt_policy(run: Run, site: PreparedStack, state: Mapping[str, Any]) -> bool:
-    """The policy is called like the role and has its path, so that one ARN follows from the other."""
+    """Import the role's own policy, whose ARN follows from the role's and the stack file."""
     role_arn = _attributes(state, "aws_iam_role").get("arn")
     if not role_arn or POLICY in _addresses(state) or run.stack.role.statements == ():
         return False
-    arn = str(role_arn).replace(":role/", ":policy/", 1)
+    arn = own_policy_arn(str(role_arn), run.stack.role)
     tags = policy_tags(site.preflight.session, arn)
     if not tags or tags.get(STACK_TAG) != run.stack.name:
         return False

@@ -22,7 +22,7 @@ from gridbyoc.operations.preflight.catalogue import CHECKS
 from gridbyoc.operations.preflight.examine import examine
 from gridbyoc.operations.preflight.model import Finding, preflight_context
 from gridbyoc.operations.prepare import read_outputs
-from gridbyoc.operations.role_policies import RolePolicies, compare_policies, own_policy_arn
+from gridbyoc.operations.role_policies import RolePolicies, compare_policies
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.status import Status, stack_status
 from gridbyoc.operations.verdict import Verdict, worst
@@ -31,12 +31,11 @@ from gridbyoc.operations.verify_model import Subject, policy_of
 from gridbyoc.operations.verify_trust import TrustCase, id_remark, trust_of
 from gridbyoc.render import standing_ids
 from gridbyoc.stack.background import Background
-from gridbyoc.stack.defaults import managed_policies_of, statements_of, trusted_account_of
+from gridbyoc.stack.defaults import managed_policies_of, session_seconds_of, statements_of, trusted_account_of
 from gridbyoc.stack.model import Role, Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import enumerated
 from gridbyoc.terraform import Outputs
-from gridbyoc.vendors import facts_of
 
 T = TypeVar("T")
 
@@ -184,7 +183,7 @@ def declared_grant(stack: Stack) -> Granted:
     return Granted(
         role.name or "a generated name",
         "",
-        float(role.max_session_hours or facts_of(role.vendor).session_hours),
+        session_seconds_of(role) / 3600,
         tuple(admitted),
         (*policies, own) if statements_of(role) else tuple(policies),
         GrantedPolicy(limit, "boundary", "", "unknown") if limit else None,
@@ -253,7 +252,7 @@ def _judged(document: LiveDocument, compared: RolePolicies, subject: Subject) ->
     undeclared, known = (
         (compared.inline, compared.known_inline) if document.kind == "inline" else (compared.attached, compared.known)
     )
-    own = document.kind == "attached" and document.name == own_policy_arn(compared.role_arn)
+    own = document.kind == "attached" and document.name == compared.own_arn
     kind = "own" if own else {"attached": "managed"}.get(document.kind, document.kind)
     if document.name in undeclared:
         return kind, subject.undeclared, "not in the stack file"

@@ -13,7 +13,7 @@ from gridbyoc.operations.accepted_ids import external_ids_to_accept
 from gridbyoc.operations.changes import ClusterChange, cluster_changes, standing_cost
 from gridbyoc.operations.lock import SAVED_PLAN
 from gridbyoc.operations.prepare import MODULE, PreparedStack, current_grant, rerender
-from gridbyoc.operations.role_policies import RolePolicies, RoleReading, own_policy_arn, read_role
+from gridbyoc.operations.role_policies import RolePolicies, RoleReading, read_role
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.vendor_defaults import keep_standing_role
 from gridbyoc.render import KnownPolicies
@@ -111,7 +111,7 @@ class Plan:
         gone = {change.address for change in changes if change.action in {"delete", "replace"}}
         if ROLE in gone:
             return None
-        own = {own_policy_arn(self.policies.role_arn)} if self.policies and OWN_ATTACHMENT in gone else set()
+        own = {self.policies.own_arn} if self.policies and OWN_ATTACHMENT in gone else set()
         return frozenset(own | {found[1] for found in map(_MANAGED.fullmatch, gone) if found})
 
     @property

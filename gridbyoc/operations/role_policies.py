@@ -13,7 +13,7 @@ from typing import Any
 from gridbyoc.aws import AwsSession
 from gridbyoc.aws.live_role import LiveDocument, LiveRole, read_live_role
 from gridbyoc.errors import GridbyocError, TrustError
-from gridbyoc.stack.defaults import managed_policies_of, statements_of
+from gridbyoc.stack.defaults import managed_policies_of, own_policy_arn, statements_of
 from gridbyoc.stack.model import PolicyStatement, Role, Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import enumerated
@@ -38,7 +38,7 @@ NOT_COMPARED = (
 
 @dataclass(frozen=True, slots=True)
 class RolePolicies:
-    """What differs between a live role's policies and the stack file. ARNs are whole.
+    """What differs between a live role's policies and the stack file. ARNs are whole; ``own_arn`` is its own policy's.
 
     ``missing``: listed, not attached. ``attached`` and ``inline``: on the role, not listed. ``known`` and
     ``known_inline``: on the role, not listed, accepted by the stack file. ``content``: what differs in the role's own
@@ -47,6 +47,7 @@ class RolePolicies:
     """
 
     role_arn: str
+    own_arn: str = ""
     missing: tuple[str, ...] = ()
     attached: tuple[str, ...] = ()
     inline: tuple[str, ...] = ()
@@ -107,7 +108,7 @@ class RolePolicies:
             (_inline_title(name), "is on the role, and the stack file does not list it") for name in self.inline
         )
         yield from ((arn, "is listed in the stack file, and is not attached") for arn in self.missing)
-        yield from ((own_policy_arn(self.role_arn), clause) for clause in self.content)
+        yield from ((self.own_arn, clause) for clause in self.content)
         if self.boundary:
             yield "permissions boundary", self.boundary
 
@@ -119,6 +120,7 @@ class RolePolicies:
 
         return RolePolicies(
             self.role_arn,
+            self.own_arn,
             missing=hidden(self.missing),
             attached=hidden(self.attached),
             inline=hidden(self.inline),
@@ -150,7 +152,7 @@ def compare_policies(role: LiveRole, declared: Role, *, own_module: bool = True)
     ``own_module`` ``False``: another module makes the role, and what its own policy and boundary shall be is not in
     the stack file. That they differ is not said then.
     """
-    own = own_policy_arn(role.arn)
+    own = own_policy_arn(role.arn, declared)
     wanted = (*((own,) if own_module and statements_of(declared) else ()), *declared_arns(declared, role.partition))
     live = {each.name: each for each in role.policies if each.kind == "attached"}
     inline = [each.name for each in role.policies if each.kind == "inline"]
@@ -159,6 +161,7 @@ def compare_policies(role: LiveRole, declared: Role, *, own_module: bool = True)
     compared = own_module and own in wanted and own in live
     return RolePolicies(
         role.arn,
+        own,
         missing=() if role.unlisted_attached else tuple(arn for arn in wanted if arn not in live),
         attached=tuple(arn for arn in further if arn not in known),
         inline=tuple(name for name in inline if name not in known_inline),
@@ -191,7 +194,8 @@ class RoleReading:
             return None
         if self.role is None:
             unknown = (self.why,) if self.why else ()
-            return RolePolicies(self.arn, unknown=unknown, exclusive=stack.role.exclusive).hiding(external_id)
+            own = own_policy_arn(self.arn, stack.role)
+            return RolePolicies(self.arn, own, unknown=unknown, exclusive=stack.role.exclusive).hiding(external_id)
         return compare_policies(self.role, stack.role).hiding(external_id)
 
 
@@ -203,11 +207,6 @@ def read_role(session: AwsSession, role_arn: str) -> RoleReading:
         return RoleReading(role_arn, None)
     except GridbyocError as error:
         return RoleReading(role_arn, None, f"{error.what} {error.why}".strip())
-
-
-def own_policy_arn(role_arn: str) -> str:
-    """The ARN of the policy that the gridbyoc module makes for a role: it has the role's name and path."""
-    return role_arn.replace(":role/", ":policy/", 1)
 
 
 def declared_arns(declared: Role, partition: str) -> tuple[str, ...]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from gridbyoc.aws.policy import Decision, Policy, Request, ask, evaluate, principal
-from gridbyoc.operations.role_policies import RolePolicies, compare_policies, declared_arns, own_policy_arn
+from gridbyoc.operations.role_policies import RolePolicies, compare_policies, declared_arns
 from gridbyoc.operations.verify_model import Subject, VerifyFinding, policy_of
-from gridbyoc.stack.defaults import statements_of
+from gridbyoc.stack.defaults import own_policy_arn, session_seconds_of, statements_of
 from gridbyoc.stack.words import enumerated
-from gridbyoc.vendors import ActionNeeded, facts_of, needs_of
+from gridbyoc.vendors import ActionNeeded, needs_of
 
 OWN = "the role's own policy"
 
@@ -179,7 +179,7 @@ def own_policy(grants: Grants) -> VerifyFinding:
     Asked of the gridbyoc module's role only: what another module's policies shall say is not in the stack file.
     """
     subject, compared = grants.subject, grants.compared
-    check, arn = "own policy", own_policy_arn(subject.role.arn)
+    check, arn = "own policy", own_policy_arn(subject.role.arn, subject.declared)
     if compared.content:
         detail = f"{arn}: {'; '.join(compared.content)}"
         return VerifyFinding("GBY-V027", check, "fail", detail, APPLY)
@@ -200,13 +200,15 @@ def own_policy(grants: Grants) -> VerifyFinding:
 def session_length(grants: Grants) -> VerifyFinding:
     """How long a session of the role may last."""
     seconds = grants.subject.role.max_session_seconds
-    wanted = grants.subject.declared.max_session_hours or facts_of(grants.subject.declared.vendor).session_hours
+    wanted = session_seconds_of(grants.subject.declared)
     if seconds is None:
         return VerifyFinding("GBY-V026", "session length", "unknown", "it could not be read")
     said = f"a session may last {seconds / 3600:g} h"
-    if seconds == wanted * 3600:
+    if seconds == wanted:
         return VerifyFinding("GBY-V026", "session length", "pass", said)
-    return VerifyFinding("GBY-V026", "session length", "warn", f"{said}, the stack file says {wanted} h", APPLY)
+    return VerifyFinding(
+        "GBY-V026", "session length", "warn", f"{said}, the stack file says {wanted / 3600:g} h", APPLY
+    )
 
 
 def _or_unknown(code: str, check: str, unsure: list[tuple[ActionNeeded, Decision]], good: str) -> VerifyFinding:

@@ -14,7 +14,7 @@ from gridbyoc.errors import StackError
 from gridbyoc.render.hcl import align, is_identifier
 from gridbyoc.render.module import CalledModule, File
 from gridbyoc.render.templates import template_environment
-from gridbyoc.stack.defaults import managed_policies_of, statements_of, trusted_account_of
+from gridbyoc.stack.defaults import managed_policies_of, session_seconds_of, statements_of, trusted_account_of
 from gridbyoc.stack.model import PolicyStatement, Role, S3Backend, Stack
 from gridbyoc.stack.rules.terraform import EXCLUSIVE_SINCE
 from gridbyoc.stack.secret import Secret
@@ -65,7 +65,7 @@ def root_values(
 
 def _default_tags(stack: Stack) -> dict[str, str]:
     """Who made a resource. A tag of the user's with the same key wins (IAM's keys know no case), and needs its room."""
-    ours = {"gridbyoc:stack": stack.name, "managed-by": "gridbyoc"}
+    ours = {"gridbyoc:stack": stack.name, "managed-by": "gridbyoc"} if stack.aws.default_tags else {}
     theirs = {key.lower() for key in stack.role.tags}
     tags = {key: value for key, value in ours.items() if key not in theirs}
     if len(tags) + len(theirs) > TAGS_PER_ROLE:
@@ -78,12 +78,15 @@ def _role_values(role: Role, previous: Sequence[Secret]) -> dict[str, Any]:
     module_default = facts_of(role.vendor).permissions == facts_of("grid").permissions
     unset_policies = role.managed_policies is None and module_default
     unset_statements = role.statements is None and module_default
+    session_is_set = role.max_session_hours is not None or role.max_session_seconds is not None
     return {
         "role_name": role.name,
         "role_name_prefix": role.name_prefix,
         "path": role.path,
         "permissions_boundary": role.permissions_boundary,
-        "max_session_duration": None if role.max_session_hours is None else role.max_session_hours * 3600,
+        "description": role.description,
+        "max_session_duration": session_seconds_of(role) if session_is_set else None,
+        "force_detach_policies": None if role.force_detach_policies else False,
         "trusted_account_id": trusted_account_of(role),
         "external_id": role.external_id.reveal() if role.external_id else None,
         "previous_external_ids": [each.reveal() for each in previous] or None,
@@ -92,6 +95,10 @@ def _role_values(role: Role, previous: Sequence[Secret]) -> dict[str, Any]:
         "trusted_principals_without_external_id": list(role.trusted_principals_without_external_id) or None,
         "managed_policies": None if unset_policies else list(managed_policies_of(role)),
         "policy_statements": None if unset_statements else [_statement(each) for each in statements_of(role)],
+        "policy_name": role.policy.name,
+        "policy_path": role.policy.path,
+        "policy_description": role.policy.description,
+        "policy_tags": None if role.policy.tags is None else dict(role.policy.tags),
         "tags": dict(role.tags) or None,
     }
 

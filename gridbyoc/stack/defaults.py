@@ -63,6 +63,20 @@ def statements_of(role: Role) -> tuple[PolicyStatement, ...]:
     return tuple(PolicyStatement(actions) for actions in facts_of(role.vendor).permissions.statements)
 
 
+def session_seconds_of(role: Role) -> int:
+    """How long a session of it may last, in seconds."""
+    hours = role.max_session_hours or facts_of(role.vendor).session_hours
+    return role.max_session_seconds or hours * 3600
+
+
+def own_policy_arn(role_arn: str, role: Role) -> str:
+    """The ARN of its own policy: the role's path and name, where the stack file gives no others."""
+    head, _, path_and_name = role_arn.partition(":role/")
+    path, _, name = path_and_name.rpartition("/")
+    own_path = role.policy.path if role.policy.path is not None else f"/{path}/" if path else "/"
+    return f"{head}:policy{own_path}{role.policy.name or name}"
+
+
 def name_pattern_of(role: Role) -> str:
     """Its name, or the prefix of the name that is made for it, with a ``*``."""
     return role.name or f"{role.name_prefix or NAME_PREFIX}*"

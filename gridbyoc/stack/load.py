@@ -25,6 +25,7 @@ from gridbyoc.stack.model import (
     InstanceType,
     LocalBackend,
     ModuleSource,
+    OwnPolicy,
     PolicyStatement,
     Role,
     S3Backend,
@@ -73,13 +74,21 @@ def _role(data: Data, external_id: Secret | None, control_plane: Data) -> Role:
         fields[key] = tuple(fields[key])
     if "statements" in fields:
         fields["statements"] = tuple(_statement(item) for item in fields["statements"])
-    if "max_session_hours" in fields:
-        fields["max_session_hours"] = int(fields["max_session_hours"])
+    for key in ("max_session_hours", "max_session_seconds"):
+        if key in fields:
+            fields[key] = int(fields[key])
     if "tags" in fields:
         fields["tags"] = MappingProxyType(dict(fields["tags"]))
+    if "policy" in fields:
+        fields["policy"] = _own_policy(fields["policy"])
     variable = data.get("external_id_from", {}).get("env")
     vendor = control_plane.get("type", "grid")
     return Role(external_id=external_id, external_id_variable=variable, vendor=vendor, **fields)
+
+
+def _own_policy(data: Data) -> OwnPolicy:
+    tags = {"tags": MappingProxyType(dict(data["tags"]))} if "tags" in data else {}
+    return OwnPolicy(**{**data, **tags})
 
 
 def _statement(data: Data) -> PolicyStatement:

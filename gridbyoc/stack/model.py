@@ -23,11 +23,15 @@ def no_values() -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Aws:
-    """Where the role is made. ``account_id`` guards: the tool refuses to run in any other account."""
+    """Where the role is made. ``account_id`` guards: the tool refuses to run in any other account.
+
+    ``default_tags``: whether the tool's own tags stand on what Terraform makes.
+    """
 
     region: str
     profile: str | None = None
     account_id: str | None = None
+    default_tags: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,16 @@ class PolicyStatement:
     resources: tuple[str, ...] = ("*",)
     effect: Literal["Allow", "Deny"] = "Allow"
     sid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPolicy:
+    """What the role's own policy is called; ``None`` is the role's name, path or tags, or the module's description."""
+
+    name: str | None = None
+    path: str | None = None
+    description: str | None = None
+    tags: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +69,11 @@ class Role:
     name: str | None = None
     name_prefix: str | None = None
     path: str | None = None
+    description: str | None = None
     permissions_boundary: str | None = None
     max_session_hours: int | None = None
+    max_session_seconds: int | None = None
+    force_detach_policies: bool = True
     trusted_account_id: str | None = None
     external_id: Secret | None = None
     external_id_variable: str | None = None
@@ -68,6 +85,7 @@ class Role:
     known_inline_policies: tuple[str, ...] = ()
     exclusive: bool = False
     statements: tuple[PolicyStatement, ...] | None = None
+    policy: OwnPolicy = OwnPolicy()
     tags: Mapping[str, str] = field(default_factory=no_values)
     vendor: VendorType = "grid"
 

@@ -49,10 +49,10 @@ resource "aws_iam_role" "this" {
   name                  = var.role_name
   name_prefix           = var.role_name == null ? var.role_name_prefix : null
   path                  = var.path
-  description           = "Lets the control plane in account ${var.trusted_account_id} run clusters in this account."
+  description           = var.description == null ? "Lets the control plane in account ${var.trusted_account_id} run clusters in this account." : var.description
   max_session_duration  = var.max_session_duration
   permissions_boundary  = var.permissions_boundary
-  force_detach_policies = true
+  force_detach_policies = var.force_detach_policies
   tags                  = var.tags
 
   assume_role_policy = jsonencode({
@@ -61,14 +61,14 @@ resource "aws_iam_role" "this" {
   })
 }
 
-# Named after the role, so that the two are found together.
+# Named after the role, so that the two are found together; only an adopted role's policy has a name of its own.
 resource "aws_iam_policy" "this" {
   count = length(var.policy_statements) > 0 ? 1 : 0
 
-  name        = aws_iam_role.this.name
-  path        = var.path
-  description = "What the role ${aws_iam_role.this.name} may do besides its managed policies."
-  tags        = var.tags
+  name        = coalesce(var.policy_name, aws_iam_role.this.name)
+  path        = coalesce(var.policy_path, var.path)
+  description = var.policy_description == null ? "What the role ${aws_iam_role.this.name} may do besides its managed policies." : var.policy_description
+  tags        = var.policy_tags == null ? var.tags : var.policy_tags
 
   policy = jsonencode({
     Version   = "2012-10-17"

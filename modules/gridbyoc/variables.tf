@@ -33,6 +33,17 @@ variable "path" {
   }
 }
 
+variable "description" {
+  description = "Description of the role, up to 1000 characters. Null: one that names the trusted account."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.description == null || try(length(var.description) <= 1000, false)
+    error_message = "description must have at most 1000 characters."
+  }
+}
+
 variable "permissions_boundary" {
   description = "ARN of the policy that bounds what the role may ever do. Null: no boundary."
   type        = string
@@ -253,6 +264,67 @@ variable "tags" {
 
   validation {
     condition     = length(distinct([for key in keys(var.tags) : lower(key)])) == length(var.tags)
+    error_message = "Tag keys must differ in more than upper and lower case: IAM takes such keys for the same."
+  }
+}
+
+variable "force_detach_policies" {
+  description = "Whether Terraform detaches every policy, also those that others attached, before it destroys the role."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "policy_name" {
+  description = "Name of the role's own policy, 1 to 128 characters. Null: the role's name."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.policy_name == null || can(regex("^[a-zA-Z0-9_+=,.@-]{1,128}$", var.policy_name))
+    error_message = "policy_name must have 1 to 128 characters: letters, digits and _+=,.@- are allowed."
+  }
+}
+
+variable "policy_path" {
+  description = "IAM path of the role's own policy. Null: the role's path."
+  type        = string
+  default     = null
+
+  validation {
+    condition = (
+      var.policy_path == null ||
+      try(length(var.policy_path) <= 512 && can(regex("^/([\\x21-\\x7E]+/)?$", var.policy_path)), false)
+    )
+    error_message = "policy_path must start and end with /, such as / or /platform/, hold no spaces, and have at most 512 characters."
+  }
+}
+
+variable "policy_description" {
+  description = "Description of the role's own policy, up to 1000 characters. Null: one that names the role. AWS never changes it: another one replaces the policy."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.policy_description == null || try(length(var.policy_description) <= 1000, false)
+    error_message = "policy_description must have at most 1000 characters."
+  }
+}
+
+variable "policy_tags" {
+  description = "Tags of the role's own policy. Null: those of the role."
+  type        = map(string)
+  default     = null
+
+  validation {
+    condition     = var.policy_tags == null || try(length(var.policy_tags) <= 50, false)
+    error_message = "policy_tags must hold at most 50 tags."
+  }
+
+  validation {
+    condition = var.policy_tags == null || try(
+      length(distinct([for key in keys(var.policy_tags) : lower(key)])) == length(var.policy_tags), false
+    )
     error_message = "Tag keys must differ in more than upper and lower case: IAM takes such keys for the same."
   }
 }

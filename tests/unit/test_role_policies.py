@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from gridbyoc.aws.live_role import NOT_ASKED, LiveDocument, LiveRole
-from gridbyoc.operations.role_policies import RolePolicies, compare_policies, own_policy_arn
-from gridbyoc.stack.model import PolicyStatement, Role
+from gridbyoc.operations.role_policies import RolePolicies, compare_policies
+from gridbyoc.stack.defaults import own_policy_arn
+from gridbyoc.stack.model import OwnPolicy, PolicyStatement, Role
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import facts_of
 
@@ -227,6 +228,18 @@ def test_the_external_id_is_hidden_in_names() -> None:
     assert compared(live).hiding(Secret("x")).inline == (value, "x")
 
 
-def test_the_own_policys_arn_follows_the_roles() -> None:
-    assert own_policy_arn(ROLE) == OWN
-    assert own_policy_arn("arn:aws-cn:iam::1:role/a:role/b") == "arn:aws-cn:iam::1:policy/a:role/b"
+def test_the_own_policys_arn_follows_the_roles_and_the_stack_file() -> None:
+    assert own_policy_arn(ROLE, Role()) == OWN
+    assert own_policy_arn("arn:aws-cn:iam::1:role/a:role/b", Role()) == "arn:aws-cn:iam::1:policy/a:role/b"
+    assert own_policy_arn(ROLE, Role(policy=OwnPolicy(name="own"))) == f"arn:aws:iam::{HOME}:policy/team/own"
+    assert own_policy_arn(ROLE, Role(policy=OwnPolicy("own", "/"))) == f"arn:aws:iam::{HOME}:policy/own"
+    assert own_policy_arn(f"arn:aws:iam::{HOME}:role/grid", Role()) == f"arn:aws:iam::{HOME}:policy/grid"
+
+
+def test_an_own_policy_with_a_name_of_its_own_is_the_own_policy() -> None:
+    arn, named = f"arn:aws:iam::{HOME}:policy/by-hand", OwnPolicy("by-hand", "/")
+    live = role(own(arn=arn), *attached(*GUIDE))
+    assert compared(live, policy=named).as_declared
+    assert compared(live).undeclared == (arn,)
+    edited = compared(role(own(document(ALL), arn), *attached(*GUIDE)), policy=named)
+    assert {subject for subject, _ in edited.differences()} == {arn}

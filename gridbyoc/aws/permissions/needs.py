@@ -90,10 +90,11 @@ class Names:
 
 
 def names_of(role: Role, place: Place) -> Names:
-    """The ARNs of the stack's role and of its own policy, which has the same name and path."""
-    path = literal(role.path or "/")
-    name = name_pattern_of(role)
-    return Names(place.iam(f"role{path}{name}"), place.iam(f"policy{path}{name}"), place.iam("instance-profile/*"))
+    """The ARNs of the stack's role and of its own policy."""
+    path, name = literal(role.path or "/"), name_pattern_of(role)
+    own_path = path if role.policy.path is None else literal(role.policy.path)
+    policy = f"policy{own_path}{role.policy.name or name}"
+    return Names(place.iam(f"role{path}{name}"), place.iam(policy), place.iam("instance-profile/*"))
 
 
 def attached_policies(role: Role, place: Place) -> tuple[str, ...]:

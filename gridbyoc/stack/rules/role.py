@@ -60,7 +60,7 @@ def policy_arn_fault(text: str, context: RuleContext) -> Fault | None:
 
 
 def check_role(findings: Findings, context: RuleContext) -> None:
-    """Name or prefix, path, boundary."""
+    """Name or prefix, path, boundary, session, own policy."""
     name, prefix = findings.document.text("role", "name"), findings.document.text("role", "name_prefix")
     if name is not None:
         findings.fault(("role", "name"), role_name_fault(name, 64))
@@ -74,6 +74,12 @@ def check_role(findings: Findings, context: RuleContext) -> None:
     boundary = findings.document.text("role", "permissions_boundary")
     if boundary is not None:
         findings.fault(("role", "permissions_boundary"), policy_arn_fault(boundary, context))
+    own_path = findings.document.text("role", "policy", "path")
+    if own_path is not None:
+        findings.fault(("role", "policy", "path"), path_fault(own_path))
+    role = findings.document.mapping("role")
+    if "max_session_hours" in role and "max_session_seconds" in role:
+        findings.problem(("role", "max_session_seconds"), "stands beside `max_session_hours`", "keep one of the two")
     _check_rotation(findings)
     _check_module(findings)
 
@@ -260,13 +266,18 @@ def _allowed(char: str) -> bool:
 
 
 def check_tags(findings: Findings, _context: RuleContext) -> None:
-    """Number, keys (which differ in more than case), values."""
-    tags = findings.document.mapping("role", "tags")
+    """Of the role and of its own policy: number, keys (which differ in more than case), values."""
+    _check_tags(findings, ("role", "tags"))
+    _check_tags(findings, ("role", "policy", "tags"))
+
+
+def _check_tags(findings: Findings, tags_at: Place) -> None:
+    tags = findings.document.mapping(*tags_at)
     if len(tags) > 50:
-        findings.problem(("role", "tags"), f"holds {len(tags)} tags; at most 50 are allowed")
+        findings.problem(tags_at, f"holds {len(tags)} tags; at most 50 are allowed")
     first: dict[str, str] = {}
     for key, value in tags.items():
-        place = ("role", "tags", key)
+        place = (*tags_at, key)
         fault = tag_text_fault(key, 128) if key else Fault("a tag's key is empty")
         if fault:
             findings.problem(place, f"the key {fault.message}" if key else fault.message, fault.hint)

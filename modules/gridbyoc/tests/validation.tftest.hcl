@@ -23,9 +23,19 @@ run "refused_1" {
     managed_policies                       = ["two words"]
     policy_statements                      = [{ effect = "Maybe", actions = ["eks:*"] }]
     tags                                   = { for i in range(51) : "key${i}" => "value" }
+    description                            = join("", [for i in range(1001) : "x"])
+    policy_name                            = "two words"
+    policy_path                            = "platform/"
+    policy_description                     = join("", [for i in range(1001) : "x"])
+    policy_tags                            = { for i in range(51) : "key${i}" => "value" }
   }
 
   expect_failures = [
+    var.description,
+    var.policy_name,
+    var.policy_path,
+    var.policy_description,
+    var.policy_tags,
     var.role_name,
     var.role_name_prefix,
     var.path,

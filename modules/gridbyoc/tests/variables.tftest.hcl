@@ -107,14 +107,49 @@ run "everything_set" {
   }
 }
 
+run "own_policy_and_description" {
+  command = plan
+
+  variables {
+    role_name             = "grid"
+    path                  = "/platform/"
+    description           = "Made by hand."
+    force_detach_policies = false
+    policy_name           = "by-hand"
+    policy_path           = "/"
+    policy_description    = ""
+    policy_tags           = {}
+    tags                  = { team = "ml" }
+  }
+
+  assert {
+    condition     = aws_iam_role.this.description == "Made by hand." && !aws_iam_role.this.force_detach_policies
+    error_message = "The role must take the description, and leave policies of others attached."
+  }
+
+  assert {
+    condition = (
+      aws_iam_policy.this[0].name == "by-hand" && aws_iam_policy.this[0].path == "/" &&
+      aws_iam_policy.this[0].description == "" && length(aws_iam_policy.this[0].tags) == 0
+    )
+    error_message = "The own policy must take its own name, path, description and tags."
+  }
+}
+
 run "prefix_and_nothing_attached" {
   command = plan
 
   variables {
-    role_name_prefix     = "acme-"
-    external_id_rotation = null
-    managed_policies     = []
-    policy_statements    = []
+    role_name_prefix      = "acme-"
+    external_id_rotation  = null
+    managed_policies      = []
+    policy_statements     = []
+    description           = null
+    force_detach_policies = null
+    policy_name           = null
+    policy_path           = null
+    policy_description    = null
+    policy_tags           = null
   }
 
   assert {
