@@ -18,7 +18,7 @@ from gridbyoc.operations.prepare import PREVIOUS_MODULE, PreparedStack
 from gridbyoc.operations.run import Run
 from gridbyoc.render import standing_ids
 from gridbyoc.stack.secret import Secret
-from gridbyoc.terraform import Runner, module_in
+from gridbyoc.terraform import Runner
 
 
 def ids_in_use(clusters: Iterable[Cluster], roles: Collection[str]) -> tuple[Secret, ...]:
@@ -113,7 +113,7 @@ def rotation_of(run: Run, runner: Runner, role_arn: str) -> Rotation:
     """Ask the control plane and the work_dir which external ids a rotation keeps; the role that is replaced counts."""
     kept, holder = frozenset(standing_ids(run.work_dir)), holder_of(run.own_work_dir) or ""
     try:
-        previous = module_in(runner.state(), PREVIOUS_MODULE).role_arn
+        previous = runner.state().module(PREVIOUS_MODULE).role_arn
         clusters = run.connect().list()
     except GridbyocError as error:
         return Rotation(None, kept, unread=error.what, holder=holder)

@@ -32,7 +32,7 @@ from gridbyoc.render import render, standing_ids, strange_files, terraform_files
 from gridbyoc.stack.background import Background
 from gridbyoc.stack.files import file_error, json_object, read_json, read_private, remove, write_atomic
 from gridbyoc.stack.model import Role, S3Backend
-from gridbyoc.terraform import Backend, provider_settings
+from gridbyoc.terraform import Backend, State, provider_settings
 
 if TYPE_CHECKING:
     from gridbyoc.operations.options import BootstrapOptions
@@ -60,7 +60,7 @@ KNOWN = {
         "aws_partition",
         "terraform_data",
     )
-} | {(None, kind) for kind in EXCLUSIVE}
+} | {("", kind) for kind in EXCLUSIVE}
 """What the gridbyoc module is made of; its ``terraform_data`` lie in the state alone."""
 
 
@@ -85,17 +85,17 @@ def facts_of(role: LiveRole) -> dict[str, Any] | None:
     }
 
 
-def stands_as_in_state(facts: Mapping[str, Any], state: Mapping[str, Any], declared: Role) -> bool:
+def stands_as_in_state(facts: Mapping[str, Any], state: State, declared: Role) -> bool:
     """Whether role, own policy and attachments are live what they are in the state, attribute by attribute.
 
     The state is what Terraform saw when it last looked; somebody may have changed the role since. Beside what Terraform
     made, the role may have policies that the stack file accepts (``declared``), and no others.
     """
-    if any((each.get("module"), each.get("type")) not in KNOWN for each in state.get("resources") or ()):
+    if not state.kinds <= KNOWN:
         return False  # nobody here looks at it
-    roles = list(_of(state, "aws_iam_role"))
-    policies = {each["arn"]: each for each in _of(state, "aws_iam_policy")}
-    attached = {str(each["policy_arn"]) for each in _of(state, "aws_iam_role_policy_attachment")}
+    roles = state.of("aws_iam_role", MODULE)
+    policies = {each["arn"]: each for each in state.of("aws_iam_policy", MODULE)}
+    attached = {str(each["policy_arn"]) for each in state.of("aws_iam_role_policy_attachment", MODULE)}
     live = {each["Arn"]: each for each in facts["policies"]}
     return (
         len(roles) == 1
@@ -105,12 +105,6 @@ def stands_as_in_state(facts: Mapping[str, Any], state: Mapping[str, Any], decla
         and policies.keys() <= live.keys()
         and all(_same_policy(live[arn], policy) for arn, policy in policies.items())
     )
-
-
-def _of(state: Mapping[str, Any], kind: str) -> Iterator[Mapping[str, Any]]:
-    for resource in state.get("resources") or ():
-        if (resource.get("module"), resource.get("type"), resource.get("mode")) == (MODULE, kind, "managed"):
-            yield from (instance["attributes"] for instance in resource["instances"])
 
 
 def _same_role(live: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:

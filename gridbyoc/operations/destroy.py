@@ -24,7 +24,6 @@ from gridbyoc.operations.prepare import MODULE, PreparedStack, current_grant, pr
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.wait import delete_and_wait
 from gridbyoc.stack.words import counted
-from gridbyoc.terraform import module_in
 
 PLACE = ("protect",)
 
@@ -112,7 +111,7 @@ def destroy(run: Run, approve: Callable[[DestroyPlan], bool], *, delete_data: bo
 def _doomed(run: Run, site: PreparedStack) -> DestroyPlan:
     grant = current_grant(run, site)
     # Outputs may be missing where an apply or destroy was cut off; the role is in the state for all that.
-    role_arn = grant.role_arn if grant else module_in(site.runner.state(), MODULE).role_arn
+    role_arn = grant.role_arn if grant else site.runner.state().module(MODULE).role_arn
     roles = site.roles(grant) | ({role_arn} if role_arn else set())
     live = [cluster for cluster in site.preflight.clusters if cluster.phase is not Phase.DELETED]
     ours = tuple(cluster for cluster in live if cluster.role_arn in roles)

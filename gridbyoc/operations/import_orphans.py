@@ -6,10 +6,8 @@ the next run would make a second one, or fail for ever where role and policy hav
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from gridbyoc.aws.orphans import STACK_TAG, OrphanQuery, policy_tags, stray_roles
 from gridbyoc.errors import TerraformError
@@ -19,10 +17,11 @@ from gridbyoc.operations.prepare import MODULE, PreparedStack
 from gridbyoc.operations.run import Run
 from gridbyoc.stack.defaults import NAME_PREFIX, own_policy_arn
 from gridbyoc.stack.secret import Secret
-from gridbyoc.terraform import snapshot_of
+from gridbyoc.terraform import State
 
 ROLE = f"{MODULE}.aws_iam_role.this"
 POLICY = f"{MODULE}.aws_iam_policy.this[0]"
+EXTERNAL_ID = f"{MODULE}.terraform_data.this"
 SKEW = timedelta(minutes=5)
 """By how much our clock may be ahead of AWS's: signed requests bear no more."""
 
@@ -43,7 +42,7 @@ def import_orphans(run: Run, site: PreparedStack) -> PreparedStack:
     if site.fresh and cut_off is None:
         return site
     state = site.runner.state()
-    if ROLE not in _addresses(state):
+    if ROLE not in state.addresses:
         role = _stray_role(run, site, _sought(run, site, state, cut_off))
         if role is None:
             return site
@@ -62,10 +61,10 @@ def _stray_role(run: Run, site: PreparedStack, sought: OrphanQuery) -> str | Non
     return found[0] if len(found) == 1 else None
 
 
-def _adopt_policy(run: Run, site: PreparedStack, state: Mapping[str, Any]) -> bool:
+def _adopt_policy(run: Run, site: PreparedStack, state: State) -> bool:
     """Import the role's own policy, whose ARN follows from the role's and the stack file."""
-    role_arn = _attributes(state, "aws_iam_role").get("arn")
-    if not role_arn or POLICY in _addresses(state) or run.stack.role.statements == ():
+    role_arn = state.at(ROLE).get("arn")
+    if not role_arn or POLICY in state.addresses or run.stack.role.statements == ():
         return False
     arn = own_policy_arn(str(role_arn), run.stack.role)
     tags = policy_tags(site.preflight.session, arn)
@@ -82,44 +81,27 @@ def _import(run: Run, site: PreparedStack, address: str, ident: str) -> None:
             site.runner.import_(address, ident)
         except TerraformError:
             # The Terraform of the run before may have been about to end, and have written it itself.
-            if address not in _addresses(site.runner.state()):
+            if address not in site.runner.state().addresses:
                 raise
 
 
-def _sought(run: Run, site: PreparedStack, state: Mapping[str, Any], cut_off: datetime | None) -> OrphanQuery:
+def _sought(run: Run, site: PreparedStack, state: State, cut_off: datetime | None) -> OrphanQuery:
     """A role that is being replaced is known to the state under another address."""
     role = run.stack.role
-    known = (
-        (each.get("attributes") or {}).get("name", "")
-        for resource in state.get("resources") or []
-        for each in resource.get("instances") or []
-        if resource.get("type") == "aws_iam_role"
-    )
     return OrphanQuery(
         stack=run.stack.name,
         path=role.path or "/",
         name=role.name,
         prefix=role.name_prefix or NAME_PREFIX,
-        known=frozenset(known),
+        known=frozenset(each.attributes.get("name", "") for each in state.instances if each.type == "aws_iam_role"),
         external_id=_generated_id(state),
         since=cut_off - SKEW if cut_off else None,
         used=frozenset(str(cluster.role_arn).rsplit("/", 1)[-1] for cluster in site.preflight.clusters),
     )
 
 
-def _generated_id(state: Mapping[str, Any]) -> Secret | None:
+def _generated_id(state: State) -> Secret | None:
     """It is made before the role. One that the user gives proves nothing: several stacks may have it."""
-    found = _attributes(state, "terraform_data").get("triggers_replace")
+    found = state.at(EXTERNAL_ID).get("triggers_replace")
     value = found.get("value") if isinstance(found, dict) else found
     return Secret(value) if isinstance(value, str) and value else None
-
-
-def _addresses(state: Mapping[str, Any]) -> frozenset[str]:
-    return snapshot_of(state).addresses
-
-
-def _attributes(state: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    for resource in state.get("resources") or []:
-        if (resource.get("module"), resource.get("type"), resource.get("name")) == (MODULE, kind, "this"):
-            return next((each.get("attributes") or {} for each in resource.get("instances") or []), {})
-    return {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbyoc.aws import AwsSession, Caller, caller_identity, guard_account
-from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, Ledger, Leftover, Patience, Place, Search, State
+from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, DeletionStage, Ledger, Leftover, Patience, Place, Search
 from gridbyoc.aws.leftovers import delete as delete_in_aws
 from gridbyoc.aws.leftovers import find as find_in_aws
 from gridbyoc.control_plane.model import Cluster, Phase, Registrar
@@ -228,10 +228,10 @@ def _spared(run: Run, place: Place, wanted: LeftoversRequest, live: tuple[Cluste
     return frozenset(arns | {place.arn("s3", bucket, region=False, account=False) for bucket in buckets})
 
 
-def _recorder(run: Run) -> Callable[[Leftover, State, str, float], None]:
+def _recorder(run: Run) -> Callable[[Leftover, DeletionStage, str, float], None]:
     """Each deletion as an event, and in the journal before and after."""
 
-    def record(leftover: Leftover, state: State, detail: str, seconds: float) -> None:
+    def record(leftover: Leftover, state: DeletionStage, detail: str, seconds: float) -> None:
         if state in {"started", "done"}:
             kind = "effect_started" if state == "started" else "effect_done"
             run.journal.write(kind, step="delete", resource=leftover.arn)

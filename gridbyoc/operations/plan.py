@@ -20,7 +20,7 @@ from gridbyoc.render import KnownPolicies
 from gridbyoc.stack.background import Background
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
-from gridbyoc.terraform import PlanSummary, ResourceChange, module_in
+from gridbyoc.terraform import PlanSummary, ResourceChange
 
 ATTACHMENTS_EXCLUSIVE = "aws_iam_role_policy_attachments_exclusive"
 INLINE_EXCLUSIVE = "aws_iam_role_policies_exclusive"
@@ -163,7 +163,7 @@ def role_reading(run: Run, site: PreparedStack, grant: Grant | None) -> Backgrou
     """
     arn = grant.role_arn if grant else None
     if arn is None and run.stack.role.exclusive and not site.fresh:
-        arn = module_in(site.runner.state(), MODULE).role_arn
+        arn = site.runner.state().module(MODULE).role_arn
     session = site.preflight.session
     return Background(partial(read_role, session, arn)) if arn else None
 

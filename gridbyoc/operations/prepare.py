@@ -26,7 +26,6 @@ from gridbyoc.terraform import (
     ResourceEvent,
     Runner,
     TerraformEvent,
-    module_in,
 )
 
 if TYPE_CHECKING:
@@ -151,7 +150,7 @@ def _refuse_other_account(run: Run, site: PreparedStack) -> None:
     if site.fresh or run.stack.terraform.module is not None or run.stack.aws.account_id is not None:
         return
     caller = site.preflight.caller
-    role_arn = module_in(site.runner.state(), MODULE).role_arn
+    role_arn = site.runner.state().module(MODULE).role_arn
     account = role_arn.split(":")[4] if role_arn else caller.account_id
     if account != caller.account_id:
         raise AccountMismatchError(
@@ -188,8 +187,8 @@ def _with_previous_role(run: Run, site: PreparedStack) -> PreparedStack:
     if site.fresh or run.stack.terraform.module is not None:
         return site
     state = site.runner.state()
-    found = module_in(state, PREVIOUS_MODULE)
-    site = replace(site, standing=module_in(state, MODULE), replacing=found.present)
+    found = state.module(PREVIOUS_MODULE)
+    site = replace(site, standing=state.module(MODULE), replacing=found.present)
     if found.role_name is None:
         # Also where the role is gone already and a rest of its module is not: the next apply takes that away.
         return site

@@ -13,7 +13,6 @@ from gridbyoc.operations.prepare import PreparedStack
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.wait import delete_and_wait
 from gridbyoc.stack.words import counted
-from gridbyoc.terraform import snapshot_of
 
 
 @dataclass(slots=True)
@@ -34,7 +33,7 @@ class CreatedResources:
 
     def snapshot(self, site: PreparedStack) -> None:
         """Note what there is, before anything is applied."""
-        self.before = frozenset() if site.fresh else snapshot_of(site.runner.state()).addresses
+        self.before = frozenset() if site.fresh else site.runner.state().addresses
 
     def watching(self, run: Run) -> Run:
         """The same run, with its created resources noted here."""

@@ -40,13 +40,12 @@ from gridbyoc.stack.rules.terraform import bucket_fault, key_fault, kms_key_faul
 from gridbyoc.terraform import (
     Backend,
     Runner,
-    Snapshot,
+    State,
     earlier_backends,
     forget_record,
     place_words,
     remember,
     same_place,
-    snapshot_of,
 )
 from gridbyoc.terraform.state_recovery import ERRORED, is_torn, unsaved_state
 
@@ -108,7 +107,7 @@ def _check_account(run: Run, backend: LocalBackend | S3Backend) -> None:
 def _source(run: Run, runner: Runner, target: Backend) -> Backend:
     """The first place with a state in it; the target itself where there is none."""
     for place in earlier_backends(run.work_dir):
-        if same_place(place, target) or not snapshot_of(runner.pull(place)).empty:
+        if same_place(place, target) or not runner.pull(place).empty:
             return place
     return target
 
@@ -119,13 +118,12 @@ def _copy(
     places: tuple[Backend, Backend],
     words: tuple[str, str],
     approve: Callable[[Move], bool],
-) -> Snapshot:
+) -> State:
     source, target = places
-    there = snapshot_of(runner.pull(target))
+    there = runner.pull(target)
     if same_place(source, target):
         return there
-    document = runner.pull(source)
-    before = snapshot_of(document)
+    before = runner.pull(source)
     if not there.empty and there.same_content(before):
         return there  # a killed run's copy, or one that was made by hand: Terraform's own has another lineage
     _refuse_conflict(words, before, there)
@@ -134,13 +132,13 @@ def _copy(
     if not approved:
         raise ApprovalRequiredError("The move of the state was not approved.", rerun=SAFE_NOTHING_DONE)
     with run.effect("state_push", source=words[0], target=words[1], serial=before.serial, digest=before.digest[:16]):
-        runner.push(target, document)
-    after = snapshot_of(runner.pull(target))
-    _verify(words, before, after, snapshot_of(runner.pull(source)))
+        runner.push(target, before)
+    after = runner.pull(target)
+    _verify(words, before, after, runner.pull(source))
     return after
 
 
-def _refuse_conflict(words: tuple[str, str], before: Snapshot, there: Snapshot) -> None:
+def _refuse_conflict(words: tuple[str, str], before: State, there: State) -> None:
     if there.empty or (there.lineage == before.lineage and there.serial <= before.serial):
         return
     newer = there.lineage == before.lineage
@@ -154,7 +152,7 @@ def _refuse_conflict(words: tuple[str, str], before: Snapshot, there: Snapshot) 
     )
 
 
-def _verify(words: tuple[str, str], before: Snapshot, after: Snapshot, source_now: Snapshot) -> None:
+def _verify(words: tuple[str, str], before: State, after: State, source_now: State) -> None:
     if source_now.serial != before.serial or not source_now.same_content(before):
         raise StateConflictError(
             f"Another run has changed the state in {words[0]} while it was copied.",
@@ -173,13 +171,13 @@ def _verify(words: tuple[str, str], before: Snapshot, after: Snapshot, source_no
     )
 
 
-def _settle(run: Run, runner: Runner, target: Backend, state: Snapshot, now: Callable[[], datetime]) -> Path | None:
+def _settle(run: Run, runner: Runner, target: Backend, state: State, now: Callable[[], datetime]) -> Path | None:
     """From here on the state is the target's. Our note says so first: killed at any line, the next run goes on.
 
     The old file goes aside before ``init``, which would ask what to do with it even with ``-reconfigure``.
     """
     old = Backend().state_file(run.work_dir)
-    held = snapshot_of(runner.pull(Backend())) if target.remote else snapshot_of({})
+    held = runner.pull(Backend()) if target.remote else State()
     if (
         not held.empty
         and not held.same_content(state)
@@ -245,15 +243,14 @@ def _settle_local(run: Run, now: Callable[[], datetime]) -> None:
         put_aside(state, "torn", now())
 
 
-def _push(run: Run, runner: Runner, place: Backend, words: str) -> tuple[Snapshot, bool]:
-    document = runner.pull(Backend("local", {"path": ERRORED}))
-    errored, there = snapshot_of(document), snapshot_of(runner.pull(place))
+def _push(run: Run, runner: Runner, place: Backend, words: str) -> tuple[State, bool]:
+    errored, there = runner.pull(Backend("local", {"path": ERRORED})), runner.pull(place)
     if there.same_content(errored) and not there.empty:
         return there, True
     _refuse_push(run, runner, words, errored, there)
     with run.effect("state_push", source=ERRORED, target=words, serial=errored.serial, digest=errored.digest[:16]):
-        runner.push(place, document)
-    after = snapshot_of(runner.pull(place))
+        runner.push(place, errored)
+    after = runner.pull(place)
     if not after.same_content(errored):
         raise StateConflictError(
             f"What {words} holds after the push is not what {ERRORED} holds; the file stays.",
@@ -262,7 +259,7 @@ def _push(run: Run, runner: Runner, place: Backend, words: str) -> tuple[Snapsho
     return after, False
 
 
-def _refuse_push(run: Run, runner: Runner, words: str, errored: Snapshot, there: Snapshot) -> None:
+def _refuse_push(run: Run, runner: Runner, words: str, errored: State, there: State) -> None:
     if there.empty or (there.lineage == errored.lineage and there.serial < errored.serial):
         return
     moved_on = there.lineage == errored.lineage
@@ -368,6 +365,6 @@ def _left(run: Run, backend: S3Backend) -> str | None:
             return None
         if place.remote:
             return f"s3://{place.config.get('bucket')}/{place.config.get('key')}"
-        if not snapshot_of(read_json(place.state_file(run.work_dir))).empty:
+        if not State(read_json(place.state_file(run.work_dir))).empty:
             return str(place.state_file(run.work_dir))
     return None

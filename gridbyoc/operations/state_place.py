@@ -25,7 +25,6 @@ from gridbyoc.terraform import (
     recorded_backend,
     remember,
     same_place,
-    snapshot_of,
 )
 from gridbyoc.terraform.state_recovery import is_torn, restore_backup
 
@@ -67,7 +66,7 @@ def init_in_place(run: Run, runner: Runner, digest: str) -> None:
 def _refuse_unless_empty(run: Run, runner: Runner, standing: Backend, wanted: Backend) -> None:
     here, there = place_words(standing, run.work_dir), place_words(wanted, run.work_dir)
     try:
-        if snapshot_of(runner.pull(standing)).empty:
+        if runner.pull(standing).empty:
             return
         found = f"The state is in {here}."
     except TerraformError as error:

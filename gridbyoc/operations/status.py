@@ -20,7 +20,7 @@ from gridbyoc.operations.run import Run
 from gridbyoc.operations.vendor_defaults import keep_standing_role
 from gridbyoc.render import values_differ
 from gridbyoc.stack.defaults import trusted_account_of
-from gridbyoc.terraform import ModuleInState, Outputs, module_in
+from gridbyoc.terraform import ModuleInState, Outputs
 from gridbyoc.terraform.state_recovery import UnsavedState, unsaved_state
 
 
@@ -152,11 +152,11 @@ def _effect(record: Mapping[str, Any]) -> str:
 def _read_state(look: _Look) -> None:
     try:
         look.outputs = read_outputs(look.run)
-        look.standing = module_in(open_runner(look.run)[0].state(), MODULE)
+        look.standing = open_runner(look.run)[0].state().module(MODULE)
     except OutputMissingError:
         with suppress(GridbyocError):
             state = open_runner(look.run)[0].state()
-            look.emptied = bool(state.get("lineage")) and not state.get("resources")
+            look.emptied = bool(state.lineage) and not state.kinds
     except GridbyocError as error:
         look.failed("state", error)
 

@@ -12,7 +12,7 @@ from typing import Any
 from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, TerraformError
 from gridbyoc.stack.files import read_json, read_regular, remove, write_atomic
 from gridbyoc.terraform.binary import Binary
-from gridbyoc.terraform.state import RECORD, Backend, snapshot_of
+from gridbyoc.terraform.state import RECORD, Backend, State
 
 _FILE = ".gridbyoc-init.json"
 _LOCK_FILE = ".terraform.lock.hcl"
@@ -81,7 +81,7 @@ def _holds_something(file: Path) -> bool:
     if not file.exists() or not file.stat().st_size:
         return False
     state = read_json(file)  # nothing where it cannot be read: what it holds may still be a state
-    return not state or not snapshot_of(state).empty
+    return not state or not State(state).empty
 
 
 def recorded_backend(work_dir: Path) -> Backend | None:

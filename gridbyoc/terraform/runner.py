@@ -54,14 +54,12 @@ from gridbyoc.terraform.redaction import Redactor
 from gridbyoc.terraform.state import (
     Backend,
     Outputs,
+    State,
     backend_of,
     bare_directory,
     blank_directory,
-    has_resources,
     read_outputs,
-    seed_of,
     sensitive_values,
-    whole,
 )
 from gridbyoc.terraform.state_recovery import ERRORED, PRINTED, UnsavedState, refuse_errored, rescue, unsaved_state
 
@@ -471,41 +469,41 @@ class Runner:
 
     def has_state(self) -> bool:
         """Whether any resource is in the state."""
-        return has_resources(self.state())
+        return self.state().has_resources
 
-    def state(self) -> Mapping[str, Any]:
-        """The state document; empty where there is none. It holds secrets: for reading, not for a log."""
+    def state(self) -> State:
+        """The state; empty where there is none."""
         backend = backend_of(self.work_dir)
         if backend.remote:
             found = self._from_state(backend, _PULL)
-            return found or self._no_state(lambda: self._from_state(backend, _OUTPUT, json=FLAG))
+            return State(found or self._no_state(lambda: self._from_state(backend, _OUTPUT, json=FLAG)))
         file = backend.state_file(self.work_dir)
         state = read_json(file)
         if "resources" in state or not file.exists() or not file.stat().st_size:
-            return state
+            return State(state)
         # Encrypted (OpenTofu), or damaged, which Terraform will say in its own words.
-        return document_of(self._verb(_PULL, "state pull"))
+        return State(document_of(self._verb(_PULL, "state pull")))
 
-    def pull(self, backend: Backend) -> Mapping[str, Any]:
+    def pull(self, backend: Backend) -> State:
         """The state at a backend, also one that this work_dir was never initialised with; empty where there is none."""
         if not backend.remote:
-            return local_state(self.work_dir, backend)
+            return State(local_state(self.work_dir, backend))
         with self._at(backend) as place:
             found = document_of(self._execute(replace(_PULL, cwd=place), "state pull"))
             call = replace(_OUTPUT, cwd=place)
-            return found or self._no_state(lambda: document_of(self._execute(call, "output", json=FLAG)))
+            return State(found or self._no_state(lambda: document_of(self._execute(call, "output", json=FLAG))))
 
-    def push(self, backend: Backend, state: Mapping[str, Any]) -> None:
+    def push(self, backend: Backend, state: State) -> None:
         """Write a state to a backend, under its lock. Terraform refuses to write over another lineage or a newer one.
 
         Into nothing at all Terraform writes a lineage of its own making (1.11, 1.15). An empty state, pushed first,
         keeps the lineage: over an empty one it takes whatever comes.
         """
-        state = whole(state)
-        new = backend.remote and not self.pull(backend).get("lineage")
+        state = state.whole()
+        new = backend.remote and not self.pull(backend).lineage
         with self._at(backend) as place:
-            for document in (seed_of(state), state) if new else (state,):
-                write_atomic(place / "pushed.json", json.dumps(document))
+            for each in (state.seed(), state) if new else (state,):
+                write_atomic(place / "pushed.json", json.dumps(each.document))
                 call = CommandSpec("state push", may_be_empty=True, cwd=place)
                 self._execute(call, "state push", "pushed.json", lock_timeout=self._lock_timeout)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,6 @@ def backend_of(work_dir: Path) -> Backend:
     return Backend()
 
 
-def has_resources(state: Mapping[str, Any]) -> bool:
-    """A state with a resource in it; data sources do not count."""
-    resources = state.get("resources")
-    found = resources if isinstance(resources, list) else []
-    return any(isinstance(item, dict) and item.get("mode") == "managed" and item.get("instances") for item in found)
-
-
 def standing_role(work_dir: Path) -> bool:
     """Whether the local state of ``work_dir`` holds an IAM role; the file alone is read, no Terraform is started."""
     return bool(standing_roles(work_dir))
@@ -72,11 +66,8 @@ def standing_role(work_dir: Path) -> bool:
 
 def standing_roles(work_dir: Path) -> frozenset[str]:
     """The ARNs of the IAM roles that the local state of ``work_dir`` holds, also of one that is being replaced."""
-    resources = read_json(backend_of(work_dir).state_file(work_dir)).get("resources")
-    found = [item for item in resources if isinstance(item, dict)] if isinstance(resources, list) else []
-    roles = [item for item in found if item.get("mode") == "managed" and item.get("type") == "aws_iam_role"]
-    instances = [instance for role in roles for instance in role.get("instances") or ()]
-    arns = [(instance.get("attributes") or {}).get("arn") for instance in instances if isinstance(instance, dict)]
+    roles = State(read_json(backend_of(work_dir).state_file(work_dir))).of("aws_iam_role")
+    arns = (role.get("arn") for role in roles)
     return frozenset(arn for arn in arns if isinstance(arn, str))
 
 
@@ -96,30 +87,139 @@ class ModuleInState:
     attached: frozenset[str] = frozenset()
 
 
-def module_in(state: Mapping[str, Any], address: str) -> ModuleInState:
-    """The managed resources of the module ``address`` (``module.NAME``) in a state, as far as they matter here."""
-    resources = state.get("resources")
-    found = [item for item in resources if isinstance(item, dict)] if isinstance(resources, list) else []
-    mine = [r for r in found if r.get("module") == address and r.get("mode") == "managed" and r.get("instances")]
-    roles = _attributes(mine, "aws_iam_role")
-    role = roles[0] if roles else {}
-    attached = (each.get("policy_arn") for each in _attributes(mine, "aws_iam_role_policy_attachment"))
-    return ModuleInState(
-        bool(mine),
-        role.get("arn"),
-        role.get("name"),
-        _document(role.get("assume_role_policy")),
-        tuple(_document(each.get("policy")) for each in _attributes(mine, "aws_iam_policy")),
-        frozenset(arn for arn in attached if isinstance(arn, str)),
-    )
+@dataclass(frozen=True, slots=True)
+class StateInstance:
+    """One instance of a resource. ``module`` is the module's address (``module.NAME``), empty in the root module.
+
+    ``content`` is what the state holds of it, and a secret may be in it: its attributes, in every format that there is.
+    """
+
+    address: str
+    module: str
+    mode: str
+    type: str
+    content: object = field(repr=False)
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """Its attributes; empty where it has none."""
+        return self.content if isinstance(self.content, Mapping) else {}
 
 
-def _attributes(resources: list[dict[str, Any]], kind: str) -> list[Mapping[str, Any]]:
-    instances = [each for resource in resources if resource.get("type") == kind for each in resource["instances"]]
-    return [each.get("attributes") or {} for each in instances if isinstance(each, dict)]
+@dataclass(frozen=True)
+class State:
+    """A state document (version 4, as ``state pull`` prints it); an empty mapping is a state that is not there.
+
+    The document holds secrets: for reading, not for a log.
+    """
+
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def lineage(self) -> str:
+        """What all versions of one state have in common; empty where there is none."""
+        return str(self.document.get("lineage") or "")
+
+    @property
+    def serial(self) -> int:
+        """The number of this version."""
+        serial = self.document.get("serial")
+        return serial if isinstance(serial, int) else 0
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """The outputs of the root module, as the document has them."""
+        outputs = self.document.get("outputs")
+        return outputs if isinstance(outputs, dict) else {}
+
+    @cached_property
+    def kinds(self) -> frozenset[tuple[str, str]]:
+        """Module and type of every resource, data sources and those without an instance among them."""
+        return frozenset((str(each.get("module") or ""), str(each.get("type"))) for each in self._resources())
+
+    @cached_property
+    def instances(self) -> tuple[StateInstance, ...]:
+        """The instances of all resources and data sources."""
+        return tuple(self._instances())
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """The addresses of all instances."""
+        return frozenset(each.address for each in self.instances)
+
+    @property
+    def empty(self) -> bool:
+        """Neither an instance nor an output."""
+        return not self.instances and not self.outputs
+
+    @property
+    def has_resources(self) -> bool:
+        """Whether there is a resource in it; data sources do not count."""
+        return any(each.get("mode") == "managed" and each.get("instances") for each in self._resources())
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the instances' attributes and of the outputs: no secret can be read back, it is for comparing."""
+        instances = {each.address: each.content for each in self.instances}
+        content = json.dumps([instances, self.outputs], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def same_content(self, other: State) -> bool:
+        """Both hold the same instances with the same attributes, and the same outputs."""
+        return self.digest == other.digest and self.addresses == other.addresses
+
+    def of(self, kind: str, module: str | None = None) -> tuple[Mapping[str, Any], ...]:
+        """The attributes of each managed instance of a type, of that module or (``None``) of any."""
+        found = (each for each in self.instances if (each.mode, each.type) == ("managed", kind))
+        return tuple(each.attributes for each in found if module is None or each.module == module)
+
+    def at(self, address: str) -> Mapping[str, Any]:
+        """The attributes of the instance at that address; empty where there is none."""
+        return next((each.attributes for each in self.instances if each.address == address), {})
+
+    def module(self, address: str) -> ModuleInState:
+        """The managed resources of the module ``address`` (``module.NAME``), as far as they matter here."""
+        roles = self.of("aws_iam_role", address)
+        role = roles[0] if roles else {}
+        attached = (each.get("policy_arn") for each in self.of("aws_iam_role_policy_attachment", address))
+        return ModuleInState(
+            any((each.module, each.mode) == (address, "managed") for each in self.instances),
+            role.get("arn"),
+            role.get("name"),
+            _policy(role.get("assume_role_policy")),
+            tuple(_policy(each.get("policy")) for each in self.of("aws_iam_policy", address)),
+            frozenset(arn for arn in attached if isinstance(arn, str)),
+        )
+
+    def seed(self) -> State:
+        """An empty state of the same lineage, older than any: what a remote place is given before its first state."""
+        kept = {name: self.document[name] for name in ("version", "terraform_version", "lineage")}
+        return State({**kept, "serial": 0, "outputs": {}, "resources": []})
+
+    def whole(self) -> State:
+        """With a lineage, whatever else it says: one without would be written over any other."""
+        needed = {"version": 4, "terraform_version": "1.5.0", "serial": 1, "outputs": {}, "resources": []}
+        return State({**needed, **self.document, "lineage": self.document.get("lineage") or str(uuid.uuid4())})
+
+    def _resources(self) -> Iterator[Mapping[str, Any]]:
+        # https://developer.hashicorp.com/terraform/language/state (its format: Terraform's statefile/version4.go)
+        resources = self.document.get("resources")
+        yield from (each for each in (resources if isinstance(resources, list) else ()) if isinstance(each, dict))
+
+    def _instances(self) -> Iterator[StateInstance]:
+        for resource in self._resources():
+            module, mode, kind = (str(resource.get(name) or "") for name in ("module", "mode", "type"))
+            parts = (module, "data" if mode == "data" else "", kind, str(resource.get("name") or ""))
+            address = ".".join(part for part in parts if part)
+            for instance in resource.get("instances") or ():
+                if isinstance(instance, dict):
+                    key = instance.get("index_key")
+                    marks = ("" if key is None else f"[{json.dumps(key)}]") + str(instance.get("deposed") or "")
+                    content = instance.get("attributes", instance.get("attributes_flat"))
+                    yield StateInstance(address + marks, module, mode, kind, content)
 
 
-def _document(text: object) -> Mapping[str, Any]:
+def _policy(text: object) -> Mapping[str, Any]:
     """A policy document; empty where there is none that can be read."""
     return json_object(str(text)) or {}
 
@@ -181,67 +281,6 @@ def _backend_json(backend: Backend) -> str:
 
 def _literal(value: object) -> object:
     return value.replace("${", "$${").replace("%{", "%%{") if isinstance(value, str) else value
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Lineage, serial, the addresses of all instances, and a SHA-256 of their attributes and of the outputs.
-
-    The digest holds no secret that could be read back, and is for comparing only.
-    """
-
-    lineage: str
-    serial: int
-    addresses: frozenset[str]
-    digest: str
-    empty: bool
-
-    def same_content(self, other: Snapshot) -> bool:
-        """Both hold the same instances with the same attributes, and the same outputs."""
-        return self.digest == other.digest and self.addresses == other.addresses
-
-
-def snapshot_of(document: Mapping[str, Any]) -> Snapshot:
-    """A state document (version 4, as ``state pull`` prints it); an empty mapping is a state that is not there."""
-    instances = dict(_instances(document))
-    outputs = document.get("outputs")
-    outputs = outputs if isinstance(outputs, dict) else {}
-    content = json.dumps([instances, outputs], sort_keys=True, separators=(",", ":"))
-    serial = document.get("serial")
-    return Snapshot(
-        lineage=str(document.get("lineage") or ""),
-        serial=serial if isinstance(serial, int) else 0,
-        addresses=frozenset(instances),
-        digest=hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest(),
-        empty=not instances and not outputs,
-    )
-
-
-def seed_of(state: Mapping[str, Any]) -> dict[str, Any]:
-    """An empty state of the same lineage, older than any: what a remote place is given before its first state."""
-    kept = {name: state[name] for name in ("version", "terraform_version", "lineage")}
-    return {**kept, "serial": 0, "outputs": {}, "resources": []}
-
-
-def whole(state: Mapping[str, Any]) -> dict[str, Any]:
-    """A state with a lineage, whatever else it says: one without would be written over any other."""
-    needed = {"version": 4, "terraform_version": "1.5.0", "serial": 1, "outputs": {}, "resources": []}
-    return {**needed, **state, "lineage": state.get("lineage") or str(uuid.uuid4())}
-
-
-def _instances(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    # https://developer.hashicorp.com/terraform/language/state (its format: Terraform's statefile/version4.go)
-    resources = document.get("resources")
-    for resource in resources if isinstance(resources, list) else []:
-        if not isinstance(resource, dict):
-            continue
-        parts = [resource.get("module"), "data" if resource.get("mode") == "data" else None]
-        parts += [resource.get("type"), resource.get("name")]
-        address = ".".join(str(part) for part in parts if part)
-        for instance in resource.get("instances") or []:
-            key = instance.get("index_key")
-            marks = ("" if key is None else f"[{json.dumps(key)}]") + str(instance.get("deposed") or "")
-            yield address + marks, instance.get("attributes", instance.get("attributes_flat"))
 
 
 @dataclass(frozen=True, slots=True)

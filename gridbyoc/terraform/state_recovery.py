@@ -16,7 +16,7 @@ from typing import Any
 
 from gridbyoc.errors import GridbyocError, TerraformError
 from gridbyoc.stack.files import json_object, read_json, read_private, read_regular, write_atomic
-from gridbyoc.terraform.state import backend_of, has_resources
+from gridbyoc.terraform.state import State, backend_of
 
 ERRORED = "errored.tfstate"
 PRINTED = "Failed to persist state to backend"
@@ -131,7 +131,7 @@ def _left(work_dir: Path, place: Path | None) -> UnsavedState:
     if not backend.remote:
         state = backend.state_file(work_dir)
         copy = state.with_name(f"{state.name}.backup")
-        if state.exists() and not _is_state(state) and not has_resources(read_json(copy)):
+        if state.exists() and not _is_state(state) and not State(read_json(copy)).has_resources:
             torn.append(state)
     return UnsavedState(work_dir, None, tuple(torn))
 
@@ -169,7 +169,7 @@ def restore_backup(state_file: Path) -> bool:
     if not state_file.exists() or read_json(state_file):
         return False
     copy = state_file.with_name(f"{state_file.name}.backup")
-    if not has_resources(read_json(copy)):
+    if not State(read_json(copy)).has_resources:
         return False
     write_atomic(state_file, read_private(copy))
     return True

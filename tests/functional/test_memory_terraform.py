@@ -179,7 +179,7 @@ class Teller:
 
     def state(self) -> Any:
         """What of the state does not hang on chance."""
-        found = self.runner.state()
+        found = self.runner.state().document
         instances = [
             (resource.get("module"), resource["type"], resource["name"], instance.get("index_key"),
              instance.get("status"), sorted(instance.get("dependencies") or ()))
@@ -204,9 +204,9 @@ def story(teller: Teller) -> list[Any]:
     teller.write()
     tell("apply it again", lambda: teller.apply(saved))
     tell("outputs", teller.outputs)
-    serial = runner.state()["serial"]
+    serial = runner.state().serial
     tell("nothing to plan", lambda: teller.plan(out=saved))
-    tell("nothing to apply", lambda: (teller.apply(saved), runner.state()["serial"] == serial))
+    tell("nothing to apply", lambda: (teller.apply(saved), runner.state().serial == serial))
     teller.write(value="b", script="false")
     tell("plan a change", lambda: teller.plan(out=saved))
     tell("show the change", lambda: teller.show(saved))

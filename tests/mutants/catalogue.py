@@ -474,7 +474,7 @@ STATE = (
         ("_verify", " and after.same_content(before)", ""),
         ("_verify", "after.lineage == before.lineage and ", ""),
         ("_copy", "    if not approved:\n", "    if False:\n"),
-        ("_copy", "    _verify(words, before, after, snapshot_of(runner.pull(source)))\n", ""),
+        ("_copy", "    _verify(words, before, after, runner.pull(source))\n", ""),
         ("_settle", "held.lineage != state.lineage or held.serial > state.serial", "False"),
         ("migrate", "    runner.refuse_errored()", "    runner"),
         ("_check_account", "        guard_account(caller_identity(session), run.stack.aws.account_id)\n", ""),
@@ -538,9 +538,9 @@ STATE = (
     *_each(
         "terraform/state.py",
         "unit/test_state_snapshot.py",
-        ("Snapshot.same_content", "self.digest == other.digest and ", ""),
-        ("snapshot_of", "not instances and not outputs", "not instances"),
-        ("whole", 'state.get("lineage") or str(uuid.uuid4())', '""'),
+        ("State.same_content", "self.digest == other.digest and ", ""),
+        ("State.empty", "not self.instances and not self.outputs", "not self.instances"),
+        ("State.whole", 'self.document.get("lineage") or str(uuid.uuid4())', '""'),
     ),
     *_each(
         "operations/state_unlock.py",
@@ -557,7 +557,7 @@ STATE = (
         "terraform/state_recovery.py",
         "unit/test_adopt.py",
         ("restore_backup", "not state_file.exists() or read_json(state_file)", "not state_file.exists()"),
-        ("restore_backup", "    if not has_resources(read_json(copy)):\n        return False\n", ""),
+        ("restore_backup", "    if not State(read_json(copy)).has_resources:\n        return False\n", ""),
     ),
     *_each(
         "operations/import_orphans.py",

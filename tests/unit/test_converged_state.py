@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gridbyoc.operations.converged import stands_as_in_state
 from gridbyoc.operations.role_policies import normal_form
 from gridbyoc.stack.model import Role
+from gridbyoc.terraform import State
 
 ROLE = "arn:aws:iam::123456789012:role/grid"
 OWN = "arn:aws:iam::123456789012:policy/grid"
@@ -64,7 +65,7 @@ def state() -> dict[str, Any]:
 
 
 def test_the_same() -> None:
-    assert stands_as_in_state(facts(), state(), Role())
+    assert stands_as_in_state(facts(), State(state()), Role())
 
 
 def test_what_terraform_would_not_touch_is_no_difference() -> None:
@@ -72,7 +73,7 @@ def test_what_terraform_would_not_touch_is_no_difference() -> None:
     found["role"]["trust"]["Statement"] = found["role"]["trust"]["Statement"][0]
     found["role"]["trust"]["Statement"]["Principal"] = {"AWS": "a"}
     found["policies"][0]["document"]["Statement"][0] |= {"Action": ["ecr:*", "eks:*"], "Resource": "*"}
-    assert stands_as_in_state(found, state(), Role())
+    assert stands_as_in_state(found, State(state()), Role())
 
 
 def test_policies_beside_those_of_terraform_are_a_difference_unless_the_stack_file_accepts_them() -> None:
@@ -82,11 +83,11 @@ def test_policies_beside_those_of_terraform_are_a_difference_unless_the_stack_fi
     inline["inline"] = {"x": {}}
     known = Role(known_policies=(read_only,), known_inline_policies=("x",))
     for found in (beside, inline):
-        assert not stands_as_in_state(found, state(), Role())
-        assert stands_as_in_state(found, state(), known)
-    assert stands_as_in_state(facts(), state(), known)
+        assert not stands_as_in_state(found, State(state()), Role())
+        assert stands_as_in_state(found, State(state()), known)
+    assert stands_as_in_state(facts(), State(state()), known)
     beside["attached"].append(read_only.replace("policy/", "policy/x/"))
-    assert not stands_as_in_state(beside, state(), known)
+    assert not stands_as_in_state(beside, State(state()), known)
 
 
 @pytest.mark.parametrize("name", ["Arn", "RoleId", "Path", "Description", "MaxSessionDuration", "PermissionsBoundary"])
@@ -94,14 +95,14 @@ def test_each_attribute_of_the_role(name: str) -> None:
     for other in (None, "other"):
         found = facts()
         found["role"][name] = {"PermissionsBoundaryArn": other} if name == "PermissionsBoundary" else other
-        assert not stands_as_in_state(found, state(), Role())
+        assert not stands_as_in_state(found, State(state()), Role())
 
 
 @pytest.mark.parametrize("name", ["Arn", "PolicyId", "Path", "Description"])
 def test_each_attribute_of_the_policy(name: str) -> None:
     found = facts()
     found["policies"][0][name] = "other"
-    assert not stands_as_in_state(found, state(), Role())
+    assert not stands_as_in_state(found, State(state()), Role())
 
 
 def test_documents_tags_attachments_and_what_is_missing() -> None:
@@ -120,9 +121,9 @@ def test_documents_tags_attachments_and_what_is_missing() -> None:
         lambda f: f["policies"].clear(),
     ]
     for number, edit in enumerate(edits):
-        assert not stands_as_in_state(edited(edit), state(), Role()), number
-    assert not stands_as_in_state(facts(), {}, Role())
-    assert not stands_as_in_state(facts(), {"resources": [resource("aws_iam_role")]}, Role())
+        assert not stands_as_in_state(edited(edit), State(state()), Role()), number
+    assert not stands_as_in_state(facts(), State(), Role())
+    assert not stands_as_in_state(facts(), State({"resources": [resource("aws_iam_role")]}), Role())
 
 
 texts = st.text(max_size=3)
@@ -152,6 +153,6 @@ def test_what_nobody_looks_at_here_is_never_taken_for_standing() -> None:
     for more in (foreign, {**foreign, "module": "module.gridbyoc"}, {**foreign, "type": "aws_iam_role"}):
         found = state()
         found["resources"].append(more)
-        assert not stands_as_in_state(facts(), found, Role())
+        assert not stands_as_in_state(facts(), State(found), Role())
     found["resources"][-1] = {"module": "module.gridbyoc", "mode": "data", "type": "aws_partition", "instances": []}
-    assert stands_as_in_state(facts(), found, Role())
+    assert stands_as_in_state(facts(), State(found), Role())

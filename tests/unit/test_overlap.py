@@ -23,6 +23,7 @@ from gridbyoc.operations.prepare import PreparedStack
 from gridbyoc.operations.run import Choices, Environment, Run
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.secret import Secret
+from gridbyoc.terraform import State
 from tests.unit.fakes import ROLE, MemoryRegistrar, Time, cluster, stack
 
 PREVIOUS = "arn:aws:iam::123456789012:role/grid-cloud-previous"
@@ -166,7 +167,7 @@ class Services:
         return self._registrar
 
 
-class State:
+class StateReader:
     """A Runner as far as the state is read."""
 
     def __init__(self, previous: str | None = None) -> None:
@@ -174,14 +175,14 @@ class State:
         attributes = {"arn": previous, "name": "grid-cloud-previous"}
         self._resources = [{**role, "instances": [{"attributes": attributes}]}] if previous else []
 
-    def state(self) -> dict[str, Any]:
-        return {"resources": self._resources}
+    def state(self) -> State:
+        return State({"resources": self._resources})
 
 
 def rotation(tmp_path: Path, registrar: Any, kept: list[str] | None = None, previous: str | None = None) -> Rotation:
     if kept is not None:
         (tmp_path / "terraform.tfvars.json").write_text(json.dumps({"previous_external_ids": kept}))
-    time, services, state = Time(), Services(registrar), State(previous)
+    time, services, state = Time(), Services(registrar), StateReader(previous)
     outside = Environment({}, tmp_path, lambda _: None, time.clock, time.sleep, services=services)  # type: ignore[arg-type]
     run = Run(stack(), tmp_path, outside, Choices(), Journal(tmp_path / "journal", utc_now, "a-run"))
     return rotation_of(run, state, ROLE)  # type: ignore[arg-type]

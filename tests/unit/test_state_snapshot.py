@@ -18,6 +18,7 @@ from gridbyoc.errors import TerraformError
 from gridbyoc.terraform import (
     Backend,
     LockInfo,
+    State,
     earlier_backends,
     forget_record,
     local_lock,
@@ -27,10 +28,8 @@ from gridbyoc.terraform import (
     recorded_backend,
     remember,
     same_place,
-    snapshot_of,
 )
 from gridbyoc.terraform.backend_history import local_state
-from gridbyoc.terraform.state import seed_of, whole
 
 S3 = Backend("s3", {"bucket": "b", "key": "k", "region": "r"})
 
@@ -45,7 +44,7 @@ def document(*resources: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def test_addresses_are_terraforms_own() -> None:
-    found = snapshot_of(
+    found = State(
         document(
             resource(),
             resource("b", module="module.m"),
@@ -60,34 +59,33 @@ def test_addresses_are_terraforms_own() -> None:
 
 @pytest.mark.parametrize("odd", [{}, {"resources": None, "outputs": None}, {"resources": [3], "serial": "x"}])
 def test_a_state_that_is_not_there_or_says_nothing_is_empty(odd: dict[str, Any]) -> None:
-    assert snapshot_of(odd).empty
-    assert snapshot_of(odd).serial == 0
+    assert State(odd).empty
+    assert State(odd).serial == 0
 
 
 def test_a_state_with_outputs_alone_is_one() -> None:
-    assert not snapshot_of(document(outputs={"o": {"value": 1}})).empty
-    assert not snapshot_of(document(resource())).empty
+    assert not State(document(outputs={"o": {"value": 1}})).empty
+    assert not State(document(resource())).empty
 
 
 def test_content_is_attributes_and_outputs_and_nothing_else() -> None:
-    one = snapshot_of(document(resource()))
-    assert one.same_content(snapshot_of(document(resource(), serial=9, lineage="M", terraform_version="1.12.0")))
-    assert not one.same_content(snapshot_of(document(resource(instance={"attributes": {"id": "other"}}))))
-    assert not one.same_content(snapshot_of(document(resource(), outputs={"o": {"value": 1}})))
-    assert not one.same_content(snapshot_of(document(resource(), resource("b"))))
+    one = State(document(resource()))
+    assert one.same_content(State(document(resource(), serial=9, lineage="M", terraform_version="1.12.0")))
+    assert not one.same_content(State(document(resource(instance={"attributes": {"id": "other"}}))))
+    assert not one.same_content(State(document(resource(), outputs={"o": {"value": 1}})))
+    assert not one.same_content(State(document(resource(), resource("b"))))
 
 
 @given(st.lists(st.text(), unique=True), st.integers(0))
 def test_the_order_of_resources_does_not_matter(names: list[str], serial: int) -> None:
     resources = [resource(name) for name in names]
     forward, backward = document(*resources), document(*reversed(resources), serial=serial)
-    assert snapshot_of(forward).same_content(snapshot_of(backward))
+    assert State(forward).same_content(State(backward))
 
 
 def test_a_state_is_never_pushed_without_a_lineage() -> None:
-    made = whole({"resources": []})
-    assert len(made["lineage"]) == 36
-    assert seed_of(whole(document(resource()))) == document(serial=0) | {"terraform_version": "1.5.0"}
+    assert len(State({"resources": []}).whole().lineage) == 36
+    assert State(document(resource())).whole().seed().document == document(serial=0) | {"terraform_version": "1.5.0"}
 
 
 @given(st.datetimes(timezones=st.just(timezone.utc)), st.integers(0, 999))

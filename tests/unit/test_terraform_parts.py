@@ -23,7 +23,7 @@ from gridbyoc.terraform.logs import KEPT, Logs
 from gridbyoc.terraform.process import Interrupts
 from gridbyoc.terraform.redaction import Redactor
 from gridbyoc.terraform.runner import FLAG, TerraformCommandLine
-from gridbyoc.terraform.state import Backend, backend_of, has_resources, read_json, read_outputs, sensitive_values
+from gridbyoc.terraform.state import Backend, State, backend_of, read_json, read_outputs, sensitive_values
 
 BINARY = Binary(("/bin/terraform",), "terraform", (1, 11, 4), "/bin/terraform")
 EMBEDDED = Binary(("python", "embedded.py"), "embedded", (1, 15, 5), "gridbyoc-terraform")
@@ -345,7 +345,7 @@ def test_a_damaged_record_is_no_record(tmp_path: Path, content: str) -> None:
     ],
 )
 def test_resources_in_a_state(state: dict[str, Any], expected: bool) -> None:
-    assert has_resources(state) is expected
+    assert State(state).has_resources is expected
 
 
 def test_json_that_is_not_there(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from gridbyoc.errors import DefaultChangedError, ExitStatus
 from gridbyoc.operations.vendor_defaults import keep_standing_role
 from gridbyoc.stack.model import ControlPlane, ModuleSource, PolicyStatement, Role, TerraformSettings
-from gridbyoc.terraform import ModuleInState, module_in
+from gridbyoc.terraform import ModuleInState, State
 from gridbyoc.vendors import VENDORS, facts_of
 from tests.unit.fakes import stack
 from tests.unit.world import World, a_stack
@@ -48,7 +48,7 @@ def standing(
         resource("aws_iam_policy", "this", {"policy": json.dumps(own)}),
         resource("aws_iam_role_policy_attachment", "managed", *({"policy_arn": arn} for arn in arns)),
     ]
-    return module_in({"resources": resources}, "module.gridbyoc")
+    return State({"resources": resources}).module("module.gridbyoc")
 
 
 OTHERS = standing("111122223333")

@@ -17,8 +17,8 @@ from gridbyoc.aws.session import CREDENTIAL_CODES, AwsSession, domain_errors, er
 from gridbyoc.errors import AwsError
 from gridbyoc.stack.clock import backoff
 
-State = Literal["started", "progress", "done", "failed"]
-OnEvent = Callable[[Leftover, State, str, float], None]
+DeletionStage = Literal["started", "progress", "done", "failed"]
+OnEvent = Callable[[Leftover, DeletionStage, str, float], None]
 """Takes the leftover, what happens to it, why, and for how many seconds its kind has been worked on."""
 
 HOLDS_DATA = "it holds data: give --delete-data to delete it"

@@ -25,7 +25,7 @@ from gridbyoc.operations.run import Run
 from gridbyoc.operations.state_place import wanted_backend
 from gridbyoc.stack.model import LocalBackend
 from gridbyoc.stack.secret import Secret
-from gridbyoc.terraform import PlanSummary, ResourceChange, place_words, snapshot_of
+from gridbyoc.terraform import PlanSummary, ResourceChange, State, place_words
 from gridbyoc.terraform.events import in_order
 
 KEY_VARIABLE = "GRIDBYOC_BUNDLE_KEY"
@@ -368,7 +368,7 @@ class Basis:
 
 def basis_of(run: Run, site: PreparedStack, grant: Grant | None) -> Basis:
     """What there is now. Reads the state once more; the clusters are those that the preflight has seen."""
-    state = snapshot_of({} if site.fresh else site.runner.state())
+    state = State() if site.fresh else site.runner.state()
     flight = site.preflight
     names = {spec.name for spec in run.stack.clusters}
     marks = cluster_marks(flight.clusters, site.roles(grant), names)
