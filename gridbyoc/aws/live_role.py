@@ -171,15 +171,47 @@ def decoded(document: object) -> Mapping[str, Any]:
     return found
 
 
-def _role(iam: IAMClient, role_arn: str) -> dict[str, Any]:
+def find_role(iam: IAMClient, name: str) -> Mapping[str, Any] | None:
+    """What ``iam:GetRole`` says of a role; ``None`` where IAM knows none of that name. Raises ``ClientError``."""
+    try:
+        return {**iam.get_role(RoleName=name)["Role"]}
+    except ClientError as error:
+        if error_code(error) == "NoSuchEntity":
+            return None
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class RoleLook:
+    """What a look at a role by name found. ``role`` is in IAM's words, ``None`` where there is none.
+
+    ``refused``: the caller may not call ``iam:GetRole`` on it, so that neither is known.
+    """
+
+    role: Mapping[str, Any] | None = field(default=None, repr=False)
+    refused: bool = False
+
+
+def look_at_role(session: AwsSession, name: str) -> RoleLook:
+    """Look a role up by its name, without its path; ``AwsError`` where IAM cannot be asked."""
+    with domain_errors(f"The role {name} could not be read"):
+        try:
+            return RoleLook(find_role(session.iam(), name))
+        except ClientError as error:
+            if error_code(error) in DENIED_CODES:
+                return RoleLook(refused=True)
+            raise
+
+
+def _role(iam: IAMClient, role_arn: str) -> Mapping[str, Any]:
     """What ``iam:GetRole`` says, or ``unread``: why it could not be asked. A missing role ends here."""
     name = role_arn.rsplit("/", 1)[-1]
     try:
-        role: dict[str, Any] = {**iam.get_role(RoleName=name)["Role"]}
+        role = find_role(iam, name)
     except ClientError as error:
-        if error_code(error) == "NoSuchEntity":
-            raise _missing(role_arn, f"IAM knows no role {name} in the caller's account.") from None
         return {"unread": unread_reason(error)}
+    if role is None:
+        raise _missing(role_arn, f"IAM knows no role {name} in the caller's account.")
     if role["Arn"] != role_arn:
         raise _missing(role_arn, f"IAM knows the name {name} as {role['Arn']}.")
     return role

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from gridbyoc.aws.live_role import DENIED_CODES
+from gridbyoc.aws.live_role import DENIED_CODES, find_role
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 from gridbyoc.aws.trust import external_ids_in
 from gridbyoc.stack.secret import Secret
@@ -71,7 +71,8 @@ def policy_tags(session: AwsSession, arn: str) -> dict[str, str] | None:
 
 def _called(iam: IAMClient, sought: OrphanQuery) -> Iterator[Any]:
     if sought.name:
-        yield iam.get_role(RoleName=sought.name)["Role"]
+        role = find_role(iam, sought.name)
+        yield from (role,) if role else ()
         return
     for page in iam.get_paginator("list_roles").paginate(PathPrefix=sought.path):
         yield from (role for role in page["Roles"] if role["RoleName"].startswith(sought.prefix))

@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from botocore.exceptions import ClientError
-
-from gridbyoc.aws.live_role import DENIED_CODES, decoded
+from gridbyoc.aws.live_role import decoded, find_role, look_at_role
 from gridbyoc.aws.policy import assume_request, evaluate, parse_policy, some_principal_of
 from gridbyoc.aws.policy.evaluate import ASSUME, EXTERNAL_ID, action_matches
 from gridbyoc.aws.policy.model import Selection
 from gridbyoc.aws.policy.parse import PolicyDocumentError
-from gridbyoc.aws.session import AwsSession, domain_errors, error_code
+from gridbyoc.aws.session import AwsSession, domain_errors
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError, TrustError
 from gridbyoc.stack.clock import backoff
 from gridbyoc.stack.external_id import EXTERNAL_ID_FORM
@@ -27,14 +25,11 @@ def accepted_external_ids(session: AwsSession, role_arn: str) -> frozenset[Secre
     """
     name = role_arn.rsplit("/", 1)[-1]
     with domain_errors(f"The role {name} could not be read"):
-        try:
-            document: Any = session.iam().get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
-        except ClientError as error:
-            if error_code(error) == "NoSuchEntity":
-                return frozenset()
-            raise
+        role = find_role(session.iam(), name)
+    if role is None:
+        return frozenset()
     try:
-        return frozenset(_accepted(decoded(document)))
+        return frozenset(_accepted(decoded(role["AssumeRolePolicyDocument"])))
     except ValueError:
         raise AwsError(
             f"Which external ids the role {name} accepts could not be read.",
@@ -143,29 +138,17 @@ def role_is_gone(session: AwsSession, role_arn: str) -> bool:
 
     Raises ``AwsError`` where AWS cannot be asked.
     """
-    name = role_arn.rsplit("/", 1)[-1]
-    with domain_errors(f"The role {name} could not be read"):
-        try:
-            session.iam().get_role(RoleName=name)
-        except ClientError as error:
-            if error_code(error) == "NoSuchEntity":
-                return True
-            if error_code(error) not in DENIED_CODES:
-                raise
-    return False
+    look = look_at_role(session, role_arn.rsplit("/", 1)[-1])
+    return look.role is None and not look.refused
 
 
 def _trouble(session: AwsSession, role_arn: str, external_id: Secret, account_id: str) -> Trust | str:
-    name = role_arn.rsplit("/", 1)[-1]
-    with domain_errors(f"The role {name} could not be read"):
-        try:
-            role = session.iam().get_role(RoleName=name)["Role"]
-        except ClientError as error:
-            if error_code(error) == "NoSuchEntity":
-                return "IAM does not know the role (yet)."
-            if error_code(error) in DENIED_CODES:
-                return Trust("unknown", "the caller may not read the role (iam:GetRole)")
-            raise
+    look = look_at_role(session, role_arn.rsplit("/", 1)[-1])
+    if look.refused:
+        return Trust("unknown", "the caller may not read the role (iam:GetRole)")
+    role = look.role
+    if role is None:
+        return "IAM does not know the role (yet)."
     if role["Arn"] != role_arn:
         return f"IAM knows this name as {role['Arn']}."
     return _judged(role["AssumeRolePolicyDocument"], role_arn, external_id, account_id)

@@ -9,12 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from botocore.exceptions import ClientError
-
 from gridbyoc.aws.identity import Caller
-from gridbyoc.aws.live_role import DENIED_CODES
+from gridbyoc.aws.live_role import look_at_role
 from gridbyoc.aws.policy.model import glob, read_pattern
-from gridbyoc.aws.session import AwsSession, domain_errors, error_code
+from gridbyoc.aws.session import AwsSession
 
 Phase = Literal[
     "state",
@@ -160,12 +158,9 @@ def _role(session: AwsSession, caller: Caller, name: str) -> Principal:
 
     https://docs.aws.amazon.com/singlesignon/latest/userguide/referencingpermissionsets.html
     """
-    with domain_errors(f"The role {name} could not be read"):
-        try:
-            return Principal("role", session.iam().get_role(RoleName=name)["Role"]["Arn"])
-        except ClientError as error:
-            if error_code(error) not in DENIED_CODES | {"NoSuchEntity"}:
-                raise
+    look = look_at_role(session, name)
+    if look.role:
+        return Principal("role", look.role["Arn"])
     guessed = f"arn:{caller.partition}:iam::{caller.account_id}:role/{name}"
     return Principal("role", guessed, f"the caller may not call iam:GetRole on {name}, so its path is not known")
 
