@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from gridbyoc.aws.leftovers.model import Api, Kind, Ours, Place, Resource, Scope, is_gone, tags_of
+from gridbyoc.aws.leftovers.model import Api, Kind, Ours, Place, Resource, Scope, none_if_gone, tags_of
+from gridbyoc.aws.live_role import find_role
 
 SERVICE_PATH = "/aws-service-role/"
 """AWS's own: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html"""
@@ -21,15 +20,11 @@ def _roles(api: Api, _scope: Scope) -> Iterator[Resource]:
 
 
 def _look_role(api: Api, _place: Place, name: str) -> Resource | None:
-    try:
-        return _role(api.call("iam", "get_role", RoleName=name)["Role"])
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
+    role = find_role(api.client("iam"), name)
+    return _role(role) if role else None
 
 
-def _role(item: dict[str, Any]) -> Resource:
+def _role(item: Mapping[str, Any]) -> Resource:
     name = str(item["RoleName"])
     return Resource("role", name, item["Arn"], name, tags_of(item.get("Tags")), created_at=item.get("CreateDate"))
 
@@ -51,13 +46,9 @@ def _profiles(api: Api, scope: Scope) -> Iterator[Resource]:
             yield found
 
 
+@none_if_gone
 def _look_profile(api: Api, _place: Place, name: str) -> Resource | None:
-    try:
-        item = api.call("iam", "get_instance_profile", InstanceProfileName=name)["InstanceProfile"]
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
+    item = api.call("iam", "get_instance_profile", InstanceProfileName=name)["InstanceProfile"]
     made = item.get("CreateDate")
     return Resource("instance profile", name, item["Arn"], name, tags_of(item.get("Tags")), created_at=made)
 
@@ -76,13 +67,9 @@ def _policies(api: Api, scope: Scope) -> Iterator[Resource]:
             yield found
 
 
+@none_if_gone
 def _look_policy(api: Api, _place: Place, arn: str) -> Resource | None:
-    try:
-        item = api.call("iam", "get_policy", PolicyArn=arn)["Policy"]
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
+    item = api.call("iam", "get_policy", PolicyArn=arn)["Policy"]
     tags = tags_of(item.get("Tags"))
     return Resource("policy", arn, arn, str(item["PolicyName"]), tags, created_at=item.get("CreateDate"))
 
@@ -105,13 +92,9 @@ def _issuers(api: Api, scope: Scope) -> Iterator[Resource]:
             yield found
 
 
+@none_if_gone
 def _look_issuer(api: Api, _place: Place, arn: str) -> Resource | None:
-    try:
-        item = api.call("iam", "get_open_id_connect_provider", OpenIDConnectProviderArn=arn)
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
+    item = api.call("iam", "get_open_id_connect_provider", OpenIDConnectProviderArn=arn)
     made = item.get("CreateDate")
     return Resource("OIDC provider", arn, arn, str(item.get("Url", "")), tags_of(item.get("Tags")), created_at=made)
 

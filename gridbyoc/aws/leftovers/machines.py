@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from gridbyoc.aws.leftovers.model import Api, Kind, Ours, Place, Resource, Scope, is_gone, tags_of
+from gridbyoc.aws.leftovers.model import Api, Kind, Ours, Place, Resource, Scope, none_if_gone, tags_of
 from gridbyoc.aws.leftovers.network import GIB, Item, Row, ec2_kind
 
 
+@none_if_gone
 def _cluster(api: Api, _place: Place, name: str) -> Resource | None:
-    try:
-        found = api.call("eks", "describe_cluster", name=name)["cluster"]
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
+    found = api.call("eks", "describe_cluster", name=name)["cluster"]
     return Resource(
         "EKS cluster", name, found["arn"], name, tags_of(found.get("tags")),
         created_at=found.get("createdAt"), costs_money=True, busy=found.get("status") == "DELETING",
@@ -31,14 +25,10 @@ def _clusters(api: Api, scope: Scope) -> Iterator[Resource]:
             yield found
 
 
+@none_if_gone
 def _node_group(api: Api, _place: Place, ident: str) -> Resource | None:
     cluster, name = ident.split("/", 1)
-    try:
-        found = api.call("eks", "describe_nodegroup", clusterName=cluster, nodegroupName=name)["nodegroup"]
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
+    found = api.call("eks", "describe_nodegroup", clusterName=cluster, nodegroupName=name)["nodegroup"]
     return Resource(
         "node group", ident, found["nodegroupArn"], name, tags_of(found.get("tags")), (("EKS cluster", cluster),),
         created_at=found.get("createdAt"), busy=found.get("status") == "DELETING",

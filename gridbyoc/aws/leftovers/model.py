@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import wraps
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from botocore.exceptions import ClientError
 
 from gridbyoc.aws.session import AwsSession, error_code
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 GONE_WORDS = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist")
 """AWS has a code of its own for nearly every kind; all that say "it is not there" hold one of these."""
@@ -22,36 +25,45 @@ class Api:
 
     def __init__(self, session: AwsSession) -> None:
         self._session = session
-        self._clients: dict[str, Any] = {}
-        self._lock = threading.Lock()
 
     def call(self, service: str, operation: str, **arguments: object) -> dict[str, Any]:
         """One call, in snake_case: ``call("ec2", "delete_vpc", VpcId=…)``."""
-        answer: dict[str, Any] = getattr(self._client(service), operation)(**arguments)
+        answer: dict[str, Any] = getattr(self.client(service), operation)(**arguments)
         return answer
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - a dozen services' clients, called by name
+        """The session's client, in its region."""
+        return self._session.client(service)
 
     def pages(self, service: str, operation: str, key: str, **arguments: object) -> Iterator[Any]:
         """Every element of the list ``key``, over all pages; one call where the operation has no pages."""
-        client = self._client(service)
+        client = self.client(service)
         if not client.can_paginate(operation):
             yield from self.call(service, operation, **arguments).get(key) or ()
             return
         for page in client.get_paginator(operation).paginate(**arguments):
             yield from page.get(key) or ()
 
-    def _client(self, service: str) -> Any:  # noqa: ANN401 - a dozen services' clients, called by name
-        # Creating clients from one session is not thread-safe; using them is:
-        # https://docs.aws.amazon.com/boto3/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients
-        with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self._session.client(service)
-            return self._clients[service]
-
 
 def is_gone(error: ClientError) -> bool:
     """Return whether the error means that the resource does not exist."""
     code = error_code(error)
     return code == "404" or any(word in code for word in GONE_WORDS)
+
+
+def none_if_gone(look: Callable[P, T | None]) -> Callable[P, T | None]:
+    """``look``, that returns ``None`` where AWS answers that the resource does not exist."""
+
+    @wraps(look)
+    def looked(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return look(*args, **kwargs)
+        except ClientError as error:
+            if is_gone(error):
+                return None
+            raise
+
+    return looked
 
 
 def tags_of(pairs: object) -> dict[str, str]:

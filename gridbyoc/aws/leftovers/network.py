@@ -6,9 +6,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from gridbyoc.aws.leftovers.model import Api, Key, Kind, NotYetError, Ours, Place, Resource, Scope, is_gone, tags_of
+from gridbyoc.aws.leftovers.model import (
+    Api,
+    Key,
+    Kind,
+    NotYetError,
+    Ours,
+    Place,
+    Resource,
+    Scope,
+    none_if_gone,
+    tags_of,
+)
 
 Item = Mapping[str, Any]
 GIB = 1024**3
@@ -51,13 +60,9 @@ def ec2_kind(row: Row, delete: Callable[[Api, Resource, Ours], None]) -> Kind:
                         seen.add(found.id)
                         yield found
 
+    @none_if_gone
     def look(api: Api, place: Place, ident: str) -> Resource | None:
-        try:
-            return next(_listed(api, row, place, **{row.ids: [ident]}), None)
-        except ClientError as error:
-            if is_gone(error):
-                return None
-            raise
+        return next(_listed(api, row, place, **{row.ids: [ident]}), None)
 
     return Kind(row.kind, scan, look, delete)
 
@@ -282,13 +287,9 @@ def _groups(api: Api, **arguments: object) -> Iterator[Resource]:
         yield Resource("target group", arn, arn, name, tags)
 
 
+@none_if_gone
 def _first(found: Iterator[Resource]) -> Resource | None:
-    try:
-        return next(found, None)
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
+    return next(found, None)
 
 
 def _delete_classic(api: Api, resource: Resource, _ours: Ours) -> None:

@@ -9,7 +9,18 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from gridbyoc.aws.leftovers.evidence import bucket_arn
-from gridbyoc.aws.leftovers.model import Api, Kind, NotYetError, Ours, Place, Resource, Scope, is_gone, tags_of
+from gridbyoc.aws.leftovers.model import (
+    Api,
+    Kind,
+    NotYetError,
+    Ours,
+    Place,
+    Resource,
+    Scope,
+    is_gone,
+    none_if_gone,
+    tags_of,
+)
 from gridbyoc.aws.session import error_code
 
 DELETE_BATCH = 1000
@@ -175,15 +186,11 @@ def _queue_url(api: Api, arn: str) -> str:
     return str(api.call("sqs", "get_queue_url", QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])
 
 
+@none_if_gone
 def _queue(api: Api, _place: Place, arn: str) -> Resource | None:
-    try:
-        url = _queue_url(api, arn)
-        tags = tags_of(api.call("sqs", "list_queue_tags", QueueUrl=url).get("Tags"))
-        answer = api.call("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["CreatedTimestamp"])
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
+    url = _queue_url(api, arn)
+    tags = tags_of(api.call("sqs", "list_queue_tags", QueueUrl=url).get("Tags"))
+    answer = api.call("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["CreatedTimestamp"])
     made = datetime.fromtimestamp(float(answer["Attributes"]["CreatedTimestamp"]), timezone.utc)
     return Resource("queue", arn, arn, arn.rsplit(":", 1)[-1], tags, created_at=made)
 
@@ -192,13 +199,9 @@ def _delete_queue(api: Api, resource: Resource, _ours: Ours) -> None:
     api.call("sqs", "delete_queue", QueueUrl=_queue_url(api, resource.arn))
 
 
+@none_if_gone
 def _topic(api: Api, _place: Place, arn: str) -> Resource | None:
-    try:
-        tags = tags_of(api.call("sns", "list_tags_for_resource", ResourceArn=arn).get("Tags"))
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
+    tags = tags_of(api.call("sns", "list_tags_for_resource", ResourceArn=arn).get("Tags"))
     return Resource("topic", arn, arn, arn.rsplit(":", 1)[-1], tags)
 
 
@@ -206,16 +209,12 @@ def _delete_topic(api: Api, resource: Resource, _ours: Ours) -> None:
     api.call("sns", "delete_topic", TopicArn=resource.arn)
 
 
+@none_if_gone
 def _repository(api: Api, _place: Place, arn: str) -> Resource | None:
     name = arn.split(":repository/", 1)[-1]
-    try:
-        item = api.call("ecr", "describe_repositories", repositoryNames=[name])["repositories"][0]
-        tags = tags_of(api.call("ecr", "list_tags_for_resource", resourceArn=arn).get("tags"))
-        images = list(api.pages("ecr", "describe_images", "imageDetails", repositoryName=name))
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
+    item = api.call("ecr", "describe_repositories", repositoryNames=[name])["repositories"][0]
+    tags = tags_of(api.call("ecr", "list_tags_for_resource", resourceArn=arn).get("tags"))
+    images = list(api.pages("ecr", "describe_images", "imageDetails", repositoryName=name))
     size = sum(int(image.get("imageSizeInBytes") or 0) for image in images)
     return Resource(
         "repository", arn, arn, name, tags,
