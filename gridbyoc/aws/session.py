@@ -135,7 +135,10 @@ def open_session(region: str, profile: str | None = None) -> AwsSession:
     from botocore.credentials import ProcessProvider
     from botocore.session import Session
 
+    from gridbyoc.aws.service_models import SmallModels
+
     core = Session(profile=profile)
+    core.get_component("data_loader").file_loader = SmallModels()
     # Those that botocore makes for itself, to fetch credentials of SSO, a login and a role, wait no longer than ours.
     core.set_default_client_config(AwsSession.config())
     seconds = process_timeout(os.environ)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import (
@@ -13,7 +15,9 @@ from botocore.exceptions import (
     NoCredentialsError,
     ProfileNotFound,
 )
+from botocore.loaders import JSONFileLoader, Loader
 
+from gridbyoc.aws.service_models import LazyMembers, SmallModels, read_model
 from gridbyoc.aws.session import domain_errors, open_session
 from gridbyoc.errors import AwsCredentialsError, AwsError
 
@@ -71,3 +75,53 @@ def test_no_mfa_code_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     session = open_session("us-east-1", "mfa")
     with pytest.raises(AwsCredentialsError, match="MFA"), domain_errors("It did not work"):
         session.sts().get_caller_identity()
+
+
+SERVICES = [
+    "autoscaling",
+    "dynamodb",
+    "ec2",
+    "efs",
+    "eks",
+    "elb",
+    "elbv2",
+    "iam",
+    "logs",
+    "s3",
+    "service-quotas",
+    "sso",
+    "sts",
+]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_model_read_in_part_is_the_whole_one(service: str) -> None:
+    def documented(found: dict[str, Any]) -> dict[str, Any]:
+        return found | {"documentation": ""} if isinstance(found.get("documentation"), str) else found
+
+    loader = Loader()
+    path = Path(loader.BUILTIN_DATA_PATH, service, loader.determine_latest_version(service, "service-2"), "service-2")
+    found, whole = SmallModels().load_file(str(path)), JSONFileLoader().load_file(str(path))
+    assert list(found) == list(whole)
+    for section in whole.keys() - {"documentation"}:
+        read = found[section]
+        if section in {"operations", "shapes"}:
+            assert isinstance(read, LazyMembers)
+            read = {name: read[name] for name in read}
+        assert json.loads(json.dumps(read), object_hook=documented) == json.loads(
+            json.dumps(whole[section]), object_hook=documented
+        )
+
+
+def test_models_of_another_layout_and_of_a_user_are_read_as_a_whole(tmp_path: Path) -> None:
+    model = {"operations": {"A": {"documentation": "x"}}, "shapes": {"B": {"type": "string"}}}
+    (tmp_path / "service-2.json").write_text(json.dumps(model, indent=1))
+    assert SmallModels().load_file(str(tmp_path / "service-2")) == model
+    assert SmallModels().load_file(str(tmp_path / "none-2")) is None
+    with pytest.raises(ValueError, match="another layout"):
+        read_model(b'{\n  "shapes":{\n  "B":{\n    "type":"string"\n  }\n  }\n}\n'.splitlines(keepends=True))
+
+
+def test_a_session_reads_the_models_in_part() -> None:
+    operations = open_session("us-east-1").boto._session.get_service_model("ec2")._service_description["operations"]
+    assert isinstance(operations, LazyMembers)
