@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from gridbyoc.aws.live_role import DENIED_CODES, find_role
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
-from gridbyoc.aws.trust import external_ids_in
+from gridbyoc.aws.trust import accepted_in
 from gridbyoc.stack.secret import Secret
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def stray_roles(session: AwsSession, sought: OrphanQuery) -> tuple[str, ...]:
     with domain_errors("The roles of the account could not be read"):
         try:
             roles = [role for role in _called(iam, sought) if role["RoleName"] not in sought.known]
-            named = [role for role in roles if sought.external_id in external_ids_in(role["AssumeRolePolicyDocument"])]
+            named = [role for role in roles if sought.external_id in accepted_in(role["AssumeRolePolicyDocument"])]
             found = named or [role for role in roles if _made_since(iam, role, sought)]
         except ClientError as error:
             if error_code(error) in DENIED_CODES | {"NoSuchEntity"}:

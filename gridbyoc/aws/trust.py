@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from gridbyoc.aws.live_role import decoded, find_role, look_at_role
 from gridbyoc.aws.policy import assume_request, evaluate, parse_policy, some_principal_of
-from gridbyoc.aws.policy.evaluate import ASSUME, EXTERNAL_ID, action_matches
-from gridbyoc.aws.policy.model import Selection
+from gridbyoc.aws.policy.evaluate import ASSUME, action_matches
+from gridbyoc.aws.policy.model import Selection, is_external_id
 from gridbyoc.aws.policy.parse import PolicyDocumentError
 from gridbyoc.aws.session import AwsSession, domain_errors
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError, TrustError
@@ -39,7 +39,7 @@ def accepted_external_ids(session: AwsSession, role_arn: str) -> frozenset[Secre
         ) from None
 
 
-def external_ids_in(document: object) -> frozenset[Secret]:
+def accepted_in(document: object) -> frozenset[Secret]:
     """Every external id that a trust policy accepts, in the forms that botocore hands it over; none of anything else.
 
     Accepted is what an Allow of ``sts:AssumeRole`` asks for with ``StringEquals``, letter by letter: a policy variable
@@ -54,12 +54,7 @@ def external_ids_in(document: object) -> frozenset[Secret]:
 def external_ids_written(document: object) -> frozenset[Secret]:
     """Every text that stands under ``sts:ExternalId`` anywhere in a document, accepted or not: for hiding it."""
     if isinstance(document, Mapping):
-        own = (
-            each
-            for key, values in document.items()
-            if str(key).lower() == EXTERNAL_ID.lower()
-            for each in _listed(values)
-        )
+        own = (each for key, values in document.items() if is_external_id(str(key)) for each in _listed(values))
         inner = (each for value in document.values() for each in external_ids_written(value))
         return frozenset((*(Secret(each) for each in own if isinstance(each, str)), *inner))
     return (
@@ -78,7 +73,7 @@ def _accepted(policy: Mapping[str, Any]) -> Iterator[Secret]:
             continue
         equals = _object(_object(statement.get("Condition")).get("StringEquals"))
         for key, values in equals.items():
-            if str(key).lower() == EXTERNAL_ID.lower():
+            if is_external_id(str(key)):
                 texts = (str(each) for each in _listed(values) if isinstance(each, (str, int)))
                 yield from (Secret(each) for each in texts if EXTERNAL_ID_FORM.fullmatch(each))
 

@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar
 import gridbyoc
 from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.aws.policy import Policy, PrincipalEntry, Statement
-from gridbyoc.aws.policy.evaluate import id_conditions, may_assume
+from gridbyoc.aws.policy.evaluate import external_ids_in, id_conditions, may_assume
+from gridbyoc.aws.policy.model import is_external_id
 from gridbyoc.aws.trust import external_ids_written
 from gridbyoc.errors import GridbyocError, InterruptedRunError
 from gridbyoc.operations import events
@@ -148,7 +149,6 @@ class Page:
 
 WITH_ID, WITHOUT_ID = "with the external id", "without an external id"
 CONTROL_PLANE = "the control plane's account"
-EXTERNAL_ID = "sts:externalid"
 
 
 def live_grant(subject: Subject) -> Granted:
@@ -217,24 +217,20 @@ def _principal(trust: TrustCase, statement: Statement, entry: PrincipalEntry, *,
 def _verdict(trust: TrustCase, statement: Statement, name: str, declared: bool) -> Verdict:
     if not declared:
         return "fail" if "*" in name else trust.subject.undeclared
-    if name in trust.without_id and not _asks_for_id(statement):
+    if name in trust.without_id and not id_conditions(statement):
         return "warn"
     remark = id_remark(trust, statement)
-    ids = {text for each in id_conditions(statement) for text in each.values} & trust.literal_ids
+    ids = external_ids_in(statement) & trust.literal_ids
     further = [trust.further(text) for text in ids - {trust.subject.external_id.reveal()}]
     return worst([*further, remark.verdict] if remark else further)
 
 
-def _asks_for_id(statement: Statement) -> bool:
-    return any(condition.key.lower() == EXTERNAL_ID for condition in statement.conditions)
-
-
 def _terms(statement: Statement) -> str:
     """The conditions without their values: the external id is one."""
-    ids = {v for c in statement.conditions if c.key.lower() == EXTERNAL_ID for v in c.values}
+    ids = external_ids_in(statement)
     with_id = f"with one of {len(ids)} external ids" if len(ids) > 1 else WITH_ID
-    terms = with_id if _asks_for_id(statement) else WITHOUT_ID
-    others = [condition.key for condition in statement.conditions if condition.key.lower() != EXTERNAL_ID]
+    terms = with_id if id_conditions(statement) else WITHOUT_ID
+    others = [condition.key for condition in statement.conditions if not is_external_id(condition.key)]
     terms = "" if statement.effect == "Deny" and terms == WITHOUT_ID else terms
     return f"{terms}, depending on {enumerated(others)}" if others else terms
 

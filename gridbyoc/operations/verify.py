@@ -12,7 +12,7 @@ import gridbyoc
 from gridbyoc.aws import Caller, caller_identity, guard_account
 from gridbyoc.aws.live_role import LiveDocument, LiveRole, read_live_role
 from gridbyoc.aws.policy import digest
-from gridbyoc.aws.trust import external_ids_in, external_ids_written
+from gridbyoc.aws.trust import accepted_in, external_ids_written
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
 from gridbyoc.operations.accepted_ids import NO_ROTATION, Rotation, rotation_of
 from gridbyoc.operations.prepare import open_runner, read_outputs
@@ -65,7 +65,7 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     stack, time = run.stack, now()
     own_module = stack.terraform.module is None
     # Only where another id is accepted: a proof needs no control plane otherwise.
-    others = external_ids_in(role.trust.document) - {outputs.external_id}
+    others = accepted_in(role.trust.document) - {outputs.external_id}
     rotation = rotation_of(run, open_runner(run)[0], outputs.role_arn) if others and own_module else NO_ROTATION
     names = (stack.name, stack.aws.region, *(cluster.name for cluster in stack.clusters))
     subject = Subject(

@@ -24,6 +24,7 @@ from gridbyoc.aws.policy.evaluate import (
     ASSUME,
     FEDERATED,
     UNIQUE_ID,
+    external_ids_in,
     external_ids_named,
     id_conditions,
     id_patterns,
@@ -94,8 +95,7 @@ class TrustCase:
     @property
     def literal_ids(self) -> frozenset[str]:
         """Every text that stands in a condition on the external id and is one, letter by letter."""
-        conditions = [each for statement in self.policy.statements for each in id_conditions(statement)]
-        return frozenset(text for each in conditions for text in each.values if EXTERNAL_ID_FORM.fullmatch(text))
+        return frozenset(filter(EXTERNAL_ID_FORM.fullmatch, external_ids_in(*self.policy.statements)))
 
     def further(self, external_id: str) -> Verdict:
         """How bad it is that this id is accepted besides the stack's own: it may belong to a rotation under way."""

@@ -360,7 +360,7 @@ POLICIES = (
         ("Match.negated", "None if self.holds is None else not self.holds", "not self.holds"),
         ("every", "match.holds is None and result.holds", "False"),
     ),
-    *_each("aws/policy/model.py", "unit/test_policy_parse.py", ("redact", "== EXTERNAL_ID", "== ''")),
+    *_each("aws/policy/model.py", "unit/test_policy_parse.py", ("is_external_id", "== EXTERNAL_ID.lower()", "== ''")),
 )
 
 FINGERPRINT = (

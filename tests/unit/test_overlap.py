@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 
 from gridbyoc.aws import AwsSession, Caller, accepted_external_ids
-from gridbyoc.aws.trust import external_ids_in, external_ids_written
+from gridbyoc.aws.trust import accepted_in, external_ids_written
 from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.errors import AwsError, ControlPlaneError
 from gridbyoc.operations.accepted_ids import Rotation, external_ids_to_accept, rotation_of
@@ -131,7 +131,7 @@ def allow(operator: str = "StringEquals", key: str = "sts:ExternalId", ids: Any 
 def test_what_is_an_accepted_id(statements: Any, accepted: set[str]) -> None:
     document = {"Version": "2012-10-17", "Statement": statements}
     for form in (document, quote(json.dumps(document))):
-        assert {value.reveal() for value in external_ids_in(form)} == accepted
+        assert {value.reveal() for value in accepted_in(form)} == accepted
 
 
 def test_every_id_that_is_written_is_hidden() -> None:
@@ -149,7 +149,7 @@ def test_a_trust_policy_that_is_no_object_accepts_nothing_and_stops_a_run(docume
         def get_role(self, RoleName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
             return {"Role": {"AssumeRolePolicyDocument": document}}
 
-    assert external_ids_in(document) == frozenset()
+    assert accepted_in(document) == frozenset()
     session = AwsSession(boto3.session.Session(), "us-east-1", _clients={("iam", "us-east-1"): Broken({})})
     with pytest.raises(AwsError) as caught:
         accepted_external_ids(session, ROLE)

@@ -14,6 +14,7 @@ from itertools import zip_longest
 from gridbyoc.aws.policy.conditions import NO, OPERATORS, YES, Match, conditions_hold, operator_form, some
 from gridbyoc.aws.policy.model import (
     ANY,
+    EXTERNAL_ID,
     ONE,
     Actor,
     Condition,
@@ -29,6 +30,7 @@ from gridbyoc.aws.policy.model import (
     Statement,
     ask,
     glob,
+    is_external_id,
     read_pattern,
     split_arn,
     split_tokens,
@@ -259,8 +261,6 @@ ASSUME = "sts:AssumeRole"
 FEDERATED = ("sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
 """How a provider's users assume a role; no external id goes with these."""
 
-EXTERNAL_ID = "sts:ExternalId"
-
 
 def assume_request(
     role_arn: str,
@@ -288,7 +288,12 @@ def may_assume(statement: Statement) -> bool:
 
 def id_conditions(statement: Statement) -> tuple[Condition, ...]:
     """Its conditions on the external id."""
-    return tuple(each for each in statement.conditions if each.key.lower() == EXTERNAL_ID.lower())
+    return tuple(each for each in statement.conditions if is_external_id(each.key))
+
+
+def external_ids_in(*statements: Statement) -> frozenset[str]:
+    """Every text that stands in their conditions on the external id, accepted or not. For counting and for hiding."""
+    return frozenset(text for statement in statements for each in id_conditions(statement) for text in each.values)
 
 
 def id_patterns(condition: Condition, lookup: Lookup | None) -> tuple[Pattern, ...]:

@@ -346,7 +346,12 @@ def _identity_facts(actor: Actor, parts: tuple[str, ...]) -> Facts:
 
 
 REDACTED = "[secret]"
-EXTERNAL_ID = "sts:externalid"
+EXTERNAL_ID = "sts:ExternalId"
+
+
+def is_external_id(key: str) -> bool:
+    """Whether a condition's key is the external id; keys know no case."""
+    return key.lower() == EXTERNAL_ID.lower()
 
 
 def redact(document: object, external_id: Secret | None = None) -> object:
@@ -356,9 +361,7 @@ def redact(document: object, external_id: Secret | None = None) -> object:
     """
     if isinstance(document, Mapping):
         return {
-            _text(str(key), external_id): _values(value)
-            if str(key).lower() == EXTERNAL_ID
-            else redact(value, external_id)
+            _text(str(key), external_id): _values(value) if is_external_id(str(key)) else redact(value, external_id)
             for key, value in document.items()
         }
     if isinstance(document, (list, tuple)):

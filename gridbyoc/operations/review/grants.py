@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from gridbyoc.aws.policy import Policy, Statement
-from gridbyoc.aws.policy.model import Condition, Selection, glob, read_pattern
+from gridbyoc.aws.policy.evaluate import external_ids_in
+from gridbyoc.aws.policy.model import EXTERNAL_ID, Condition, Selection, glob, read_pattern
 from gridbyoc.operations.review.words import GrantChange, Name, RoleSentence, Sentence, Verb, names
 from gridbyoc.stack.words import counted
 
@@ -226,7 +227,7 @@ def _skip(pattern: str, places: set[int]) -> set[int]:
     return found
 
 
-EXTERNAL_ID = "sts:externalid"
+EXTERNAL_ID_KEY = EXTERNAL_ID.lower()
 ACCOUNT = re.compile(r"(?:arn:[a-z-]+:iam::)?([0-9]{12})(?::root)?")
 MOST_NAMES = 6
 """Names in one sentence; the JSON of a plan has all of them."""
@@ -401,17 +402,6 @@ def meaning(principal: str) -> str:
     return f"any principal of account {match[1]}" if match else principal
 
 
-def external_ids(policy: Policy | None) -> frozenset[str]:
-    """The external ids that a trust policy accepts. For counting and for hiding, never for showing."""
-    return frozenset(
-        value
-        for statement in (policy.statements if policy else ())
-        for condition in statement.conditions
-        if condition.key.lower() == EXTERNAL_ID
-        for value in condition.values
-    )
-
-
 def trust_difference(subject: Sentence, before: Policy | None, after: Policy | None) -> Iterator[RoleSentence]:
     """Who may assume the role from now on, and who may not any more."""
     was, now = assumers(before), assumers(after)
@@ -424,7 +414,8 @@ def trust_difference(subject: Sentence, before: Policy | None, after: Policy | N
             says: Sentence = (allow if effect == "Allow" else deny, Name(who), *_with(keys))
             yield RoleSentence(subject, says, alarming=widens and _is_open(who, keys))
     if before is not None and after is not None:
-        new, fewer = external_ids(after) - external_ids(before), external_ids(before) - external_ids(after)
+        had, has = external_ids_in(*before.statements), external_ids_in(*after.statements)
+        new, fewer = has - had, had - has
         if new:
             says = (f"accepts {counted(len(new), 'external id')} that it did not accept before",)
             yield RoleSentence(subject, says)
@@ -450,6 +441,6 @@ def _is_open(who: str, keys: frozenset[str]) -> bool:
 
 
 def _with(keys: frozenset[str]) -> Sentence:
-    others = keys - {EXTERNAL_ID}
-    external = "with the external id" if EXTERNAL_ID in keys else "without the external id"
+    others = keys - {EXTERNAL_ID_KEY}
+    external = "with the external id" if EXTERNAL_ID_KEY in keys else "without the external id"
     return (f" ({external}", *((", under a condition on ", *names(others)) if others else ()), ")")

@@ -11,7 +11,7 @@ from typing import Any
 from gridbyoc.aws.policy import Policy, PolicyDocumentError, parse_policy
 from gridbyoc.aws.policy.parse import PolicyKind
 from gridbyoc.operations.review.grants import (
-    EXTERNAL_ID,
+    EXTERNAL_ID_KEY,
     Granted,
     assumers,
     difference,
@@ -72,7 +72,7 @@ def standing_trust(shown: Mapping[str, Any], trusted: Sequence[Trusted] = ()) ->
             found += _unreadable(subject, bad, "trust policy")
         elif unknown(change, "assume_role_policy"):
             now = {each.plain() for each in trusted}
-            kept = [each for each in assumers(was) if Trusted(each[1], EXTERNAL_ID in each[2]) in now]
+            kept = [each for each in assumers(was) if Trusted(each[1], EXTERNAL_ID_KEY in each[2]) in now]
             found += kept_assumers(subject, kept)
         else:
             now_policy, _ = _read(after_of(change).get("assume_role_policy"), "trust")
@@ -178,7 +178,7 @@ def _to_be_trusted(subject: Sentence, before: Policy | None, trusted: Sequence[T
         yield RoleSentence(subject, (later,), alarming=True)
         return
     allowed = (each for each in assumers(before) if each[0] == "Allow")
-    was = {Trusted(who, EXTERNAL_ID in keys) for _, who, keys in allowed}
+    was = {Trusted(who, EXTERNAL_ID_KEY in keys) for _, who, keys in allowed}
     now = {each.plain() for each in trusted}
     for found, verb in ((now - was, "may now"), (was - now, "may no longer")):
         for each in sorted(found, key=lambda one: (not one.external_id, one.principal)):
