@@ -27,7 +27,8 @@ from botocore.exceptions import (
 
 from gridbyoc.aws.credential_process import BoundedProcess, process_timeout
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, AwsError
-from gridbyoc.errors.cards import AWS_CARDS, ENDPOINTS, card_for, with_known_failure, without_secrets
+from gridbyoc.errors.cards import AWS_CARDS, ENDPOINTS, card_for, with_known_failure
+from gridbyoc.stack.redaction import without_secrets
 
 if TYPE_CHECKING:
     import boto3

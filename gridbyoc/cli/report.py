@@ -99,8 +99,8 @@ def _write(app: App, page: Page, target: Path | None) -> None:
     from gridbyoc.operations.page import NOT_ASKED
     from gridbyoc.render import data_dir
     from gridbyoc.show.page.html import page_html
-    from gridbyoc.show.page.tables import redacted
     from gridbyoc.stack.files import write_atomic
+    from gridbyoc.stack.redaction import redacted
     from gridbyoc.stack.words import minute
 
     text = page_html(page, data_dir("templates"))

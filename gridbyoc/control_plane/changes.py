@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from gridbyoc.control_plane.model import REDACTED, Cluster, FieldChange, Grant
+from gridbyoc.control_plane.model import Cluster, FieldChange, Grant
 from gridbyoc.control_plane.parse import child, is_direct, present
 from gridbyoc.errors import SAFE_NOTHING_DONE, ControlPlaneError, UnsupportedByDialectError
 from gridbyoc.stack.model import ClusterSpec, InstanceType
+from gridbyoc.stack.secret import MASK
 
 ABSENT = "(absent)"
 
@@ -26,7 +27,7 @@ def grant_differences(cluster: Cluster, grant: Grant | None) -> tuple[FieldChang
     if cluster.role_arn != grant.role_arn:
         found.append(FieldChange("role_arn", cluster.role_arn or ABSENT, grant.role_arn))
     if cluster.external_id is not None and cluster.external_id != grant.external_id:
-        found.append(FieldChange("external_id", REDACTED, REDACTED))
+        found.append(FieldChange("external_id", MASK, MASK))
     if cluster.region is not None and cluster.region != grant.region:
         found.append(FieldChange("region", cluster.region, grant.region))
     return tuple(found)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gridbyoc.control_plane.changes import ABSENT, set_field
-from gridbyoc.control_plane.model import REDACTED, FieldChange
+from gridbyoc.control_plane.model import FieldChange
 from gridbyoc.control_plane.parse import (
     PROFILES,
     SHAPES,
@@ -29,7 +29,7 @@ from gridbyoc.control_plane.parse import (
 from gridbyoc.control_plane.settings import check_name, check_types, check_unique
 from gridbyoc.control_plane.wire import wanted_of
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
-from gridbyoc.stack.secret import Secret
+from gridbyoc.stack.secret import MASK, Secret
 from gridbyoc.stack.words import printable
 
 SECRET_FIELDS = frozenset({"externalId", "kubeconfig"})
@@ -54,7 +54,7 @@ def to_text(body: Mapping[str, Any]) -> str:
 def opened(value: object, kind: Kind, name: str = "") -> object:
     """``value`` as it is shown: the fields of its kind and no others, secret texts masked."""
     if kind == "text" and name in SECRET_FIELDS and value is not None:
-        return REDACTED
+        return MASK
     if isinstance(kind, Fields) and isinstance(value, Mapping):
         return {snake(key): opened(member(value, key), kind.of[key], key) for key in sorted(kind.of)}
     if isinstance(kind, Many) and isinstance(value, list):
@@ -134,7 +134,7 @@ def check_plain(value: object, kind: Plain, path: str) -> None:
 def _close_fields(value: object, kind: Fields, path: str, before: Mapping[str, Any]) -> dict[str, Any]:
     closed: dict[str, Any] = {}
     for key, (where, item) in fields_of(value, kind, path).items():
-        masked = key in SECRET_FIELDS and item == REDACTED
+        masked = key in SECRET_FIELDS and item == MASK
         closed[key] = member(before, key) if masked else _close(item, kind.of[key], where, member(before, key))
     return {key: item for key, item in sorted(closed.items()) if item is not None}
 
@@ -290,7 +290,7 @@ def _over(value: object, before: object, kind: Kind, path: str, name: str = "") 
         return _fields_over(value, before if isinstance(before, Mapping) else {}, kind, path)
     if isinstance(kind, Many):
         return _items_over(value, before if isinstance(before, list) else [], kind.of, path)
-    if name in SECRET_FIELDS and value == REDACTED:
+    if name in SECRET_FIELDS and value == MASK:
         return before
     check_plain(value, kind, path)
     return value

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
-from urllib.parse import quote
 
 from gridbyoc.stack.model import ClusterSpec, InstanceType
+from gridbyoc.stack.redaction import Redactor
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import printable
 
@@ -139,7 +139,6 @@ class Registrar(Protocol):
         """The AWS account that assumes the customer's role; ``None`` where the dialect cannot tell."""
 
 
-REDACTED = "[secret]"
 TEXT_LIMIT = 500
 
 
@@ -163,14 +162,5 @@ class Cleaner:
 
     def __call__(self, text: str, *also: Secret) -> str:
         """Redacted before it is cut, so that no half of a secret is left at the end."""
-        shown = redact(printable(text), (*self._secrets, *also))
+        shown = Redactor((*self._secrets, *also)).clean(printable(text))
         return shown if len(shown) <= self._limit else shown[: self._limit].rstrip() + " ..."
-
-
-def redact(text: str, secrets: Iterable[Secret]) -> str:
-    """``text`` with every secret replaced, in the forms a server may echo it: plain, URL-quoted, JSON-escaped."""
-    for value in sorted((secret.reveal() for secret in secrets), key=len, reverse=True):
-        for form in (value, quote(value, safe=""), value.replace("/", "\\/")):
-            if form:
-                text = text.replace(form, REDACTED)
-    return text

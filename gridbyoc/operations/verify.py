@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from gridbyoc.operations.verify_trust import ADMISSIONS, READINGS, trust_of
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.defaults import trusted_account_of
 from gridbyoc.stack.files import write_atomic
+from gridbyoc.stack.redaction import redacted
 from gridbyoc.stack.secret import Secret
 
 
@@ -98,12 +99,10 @@ def _guard_role(caller: Caller, role_arn: str) -> None:
         )
 
 
-def _finished(finding: VerifyFinding, secrets: Iterable[Secret]) -> VerifyFinding:
+def _finished(finding: VerifyFinding, secrets: Collection[Secret]) -> VerifyFinding:
     """Nothing quotes a condition's value; should somebody have put an id into a ``Sid`` or a name, it goes too."""
-    detail, statements = finding.detail.rstrip("."), finding.statements
-    for secret in secrets:
-        detail, statements = secret.hidden_in(detail), tuple(map(secret.hidden_in, statements))
-    return replace(finding, detail=detail, statements=statements)
+    detail, *statements = (redacted(text, secrets) for text in (finding.detail.rstrip("."), *finding.statements))
+    return replace(finding, detail=detail, statements=tuple(statements))
 
 
 FORMAT = "gridbyoc-attestation/1"

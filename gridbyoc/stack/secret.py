@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+MASK = "[secret]"
+"""What stands in a secret's place."""
+
 SHORTEST_TO_HIDE = 8
 """Characters. A shorter secret is part of too many ordinary words to be taken out of them."""
 
@@ -22,15 +25,15 @@ class Secret:
 
     def hidden_in(self, text: str) -> str:
         """``text`` with ``[secret]`` in the secret's place; one that is shorter than ``SHORTEST_TO_HIDE`` is left."""
-        return text if len(self._value) < SHORTEST_TO_HIDE else text.replace(self._value, str(self))
+        return text if len(self._value) < SHORTEST_TO_HIDE else text.replace(self._value, MASK)
 
     def __repr__(self) -> str:
-        return "[secret]"
+        return MASK
 
     __str__ = __repr__
 
     def __format__(self, spec: str) -> str:
-        return format("[secret]", spec)
+        return format(MASK, spec)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._value == self._value

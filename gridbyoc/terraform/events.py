@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from gridbyoc.stack.files import json_object
+from gridbyoc.stack.redaction import Redactor
 from gridbyoc.stack.words import plain_text, printable
 from gridbyoc.terraform.logs import RunLog
 from gridbyoc.terraform.process import Stream
-from gridbyoc.terraform.redaction import Redactor
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from typing import TextIO
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, FileError
 from gridbyoc.stack.files import make_private_dir, open_private, read_private, remove
+from gridbyoc.stack.redaction import Redactor
 from gridbyoc.stack.words import json_escaped
-from gridbyoc.terraform.redaction import Redactor
 
 KEPT = 50
 Now = Callable[[], datetime]

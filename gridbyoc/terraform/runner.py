@@ -16,6 +16,7 @@ from python_terraform import IsFlagged, Terraform
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, FileError, TerraformError, TerraformNotFoundError
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.files import read_json, write_atomic
+from gridbyoc.stack.redaction import Redactor
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform.backend_history import InitRecord, local_state
 from gridbyoc.terraform.binary import Binary, nearest_directory
@@ -50,7 +51,6 @@ from gridbyoc.terraform.failures import (
 )
 from gridbyoc.terraform.logs import Logs
 from gridbyoc.terraform.process import Cause, Clock, Command, ExitInfo, Interrupts, NotStartedError, RunCommand, run
-from gridbyoc.terraform.redaction import Redactor
 from gridbyoc.terraform.state import (
     Backend,
     Outputs,

@@ -23,12 +23,11 @@ from gridbyoc.errors.cards import (
     card_for_aws,
     card_for_reason,
     with_known_failure,
-    without_secrets,
 )
 from gridbyoc.operations.preflight.catalogue import KINDS
+from gridbyoc.stack.redaction import Redactor, without_secrets
 from gridbyoc.terraform import Diagnostic
 from gridbyoc.terraform.failures import failed
-from gridbyoc.terraform.redaction import Redactor
 from tests.unit.failure_texts import ANSWERS, REASONS, TEXTS, UNKNOWN
 from tests.unit.test_terraform_failures import failure
 

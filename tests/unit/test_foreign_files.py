@@ -32,8 +32,8 @@ from gridbyoc.stack.files import (
     work_root_of,
     write_atomic,
 )
+from gridbyoc.stack.redaction import Redactor
 from gridbyoc.terraform.logs import Logs
-from gridbyoc.terraform.redaction import Redactor
 from tests.unit.fakes import stack
 
 DEEP = "[" * 100_000

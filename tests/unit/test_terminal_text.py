@@ -21,11 +21,11 @@ from gridbyoc.show import renderer
 from gridbyoc.show.ci import annotation, code_quality, sarif
 from gridbyoc.show.live import Live
 from gridbyoc.show.markdown import write_table
+from gridbyoc.stack.redaction import Redactor
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import json_escaped, json_text, plain_text, printable, visible
 from gridbyoc.terraform.events import Diagnostic, Log, Transcript, parse_event
 from gridbyoc.terraform.logs import Logs
-from gridbyoc.terraform.redaction import Redactor
 from tests.unit.fakes import Time
 
 HOSTILE = {

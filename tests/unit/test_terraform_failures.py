@@ -21,13 +21,13 @@ from gridbyoc.errors import (
     TerraformInterruptedError,
     TerraformTimeoutError,
 )
+from gridbyoc.stack.redaction import Redactor
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform import Diagnostic, Log, TerraformEvent
 from gridbyoc.terraform.events import Transcript, diagnostics_in, plan_summary
 from gridbyoc.terraform.failures import Failure, failed
 from gridbyoc.terraform.logs import Logs
 from gridbyoc.terraform.process import Cause, ExitInfo
-from gridbyoc.terraform.redaction import Redactor
 from gridbyoc.terraform.state_recovery import UnsavedState
 
 LOCK_DETAIL = """Error message: resource temporarily unavailable

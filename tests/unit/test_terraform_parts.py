@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.errors import FileError, OutputMissingError, TerraformError
+from gridbyoc.stack.redaction import Redactor
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform import Binary, Outputs, check_mirror
 from gridbyoc.terraform.backend_history import InitRecord
 from gridbyoc.terraform.environment import child_environment, write_cli_config
 from gridbyoc.terraform.logs import KEPT, Logs
 from gridbyoc.terraform.process import Interrupts
-from gridbyoc.terraform.redaction import Redactor
 from gridbyoc.terraform.runner import FLAG, TerraformCommandLine
 from gridbyoc.terraform.state import Backend, State, backend_of, read_json, read_outputs, sensitive_values
 

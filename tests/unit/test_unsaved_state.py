@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from gridbyoc.errors import TerraformError
+from gridbyoc.stack.redaction import Redactor
 from gridbyoc.terraform import Binary, Runner
 from gridbyoc.terraform.events import Transcript
 from gridbyoc.terraform.logs import Logs
 from gridbyoc.terraform.process import Command, ExitInfo
-from gridbyoc.terraform.redaction import Redactor
 from gridbyoc.terraform.state_recovery import ERRORED, UnsavedState, refuse_errored, rescue, rescued, unsaved_state
 
 STATE = {"version": 4, "serial": 1, "lineage": "a", "outputs": {}, "resources": []}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from gridbyoc.stack.secret import Secret
+from gridbyoc.stack.secret import MASK, Secret
 
 Effect = Literal["Allow", "Deny"]
 PrincipalKind = Literal["AWS", "Service", "Federated", "CanonicalUser", "Unknown"]
@@ -345,7 +345,6 @@ def _identity_facts(actor: Actor, parts: tuple[str, ...]) -> Facts:
     }
 
 
-REDACTED = "[secret]"
 EXTERNAL_ID = "sts:ExternalId"
 
 
@@ -370,11 +369,11 @@ def redact(document: object, external_id: Secret | None = None) -> object:
 
 
 def _values(value: object) -> object:
-    return [REDACTED for _ in value] if isinstance(value, (list, tuple)) else REDACTED
+    return [MASK for _ in value] if isinstance(value, (list, tuple)) else MASK
 
 
 def _text(text: str, external_id: Secret | None) -> str:
-    return REDACTED if external_id is not None and external_id.reveal() == text else text
+    return MASK if external_id is not None and external_id.reveal() == text else text
 
 
 def canonical(document: object) -> str:

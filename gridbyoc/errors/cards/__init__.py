@@ -19,8 +19,6 @@ from gridbyoc.errors.cards.model import (
     UNSAID,
     KnownFailure,
     with_known_failure,
-    without_secrets,
-    without_session_token,
 )
 from gridbyoc.errors.cards.terraform import ENDPOINTS
 
@@ -39,6 +37,4 @@ __all__ = [
     "card_for_aws",
     "card_for_reason",
     "with_known_failure",
-    "without_secrets",
-    "without_session_token",
 ]

@@ -42,8 +42,8 @@ from gridbyoc.operations.review.words import (
 from gridbyoc.operations.run import Run
 from gridbyoc.stack.defaults import trusted_account_of
 from gridbyoc.stack.model import ClusterSpec, PerformanceProfile, Stack
+from gridbyoc.stack.redaction import Redactor
 from gridbyoc.stack.secret import Secret
-from gridbyoc.terraform.redaction import Redactor
 
 UNKNOWN = "(known after apply)"
 TRUST = "assume_role_policy"

@@ -17,7 +17,7 @@ from gridbyoc.operations.report import cluster_object
 from gridbyoc.operations.status import Status
 from gridbyoc.show.page import tables
 from gridbyoc.show.page.graph import narrow, wide
-from gridbyoc.show.page.tables import Tile, cost_sentences, cut, daily, ended, shown, without_secrets
+from gridbyoc.show.page.tables import Tile, cost_sentences, cut, daily, ended, redacted_value, shown
 from gridbyoc.show.plain import duration
 from gridbyoc.show.preflight import finding_object
 from gridbyoc.show.verify import verify_object
@@ -204,7 +204,7 @@ def page_object(page: Page) -> dict[str, Any]:
         "history": [asdict(run) for run in page.history],
         "unread": page.unread,
     }
-    return cast(dict[str, Any], without_secrets(found, page.secrets))
+    return cast(dict[str, Any], redacted_value(found, page.secrets))
 
 
 def _read(reading: Reading[T], write: Callable[[T], Any]) -> Any:  # noqa: ANN401 - a piece's own JSON

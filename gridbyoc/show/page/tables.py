@@ -18,6 +18,7 @@ from gridbyoc.show.attributes import terminal_lines
 from gridbyoc.show.markdown import one_line
 from gridbyoc.show.plain import duration
 from gridbyoc.stack.model import ClusterSpec, InstanceType, Stack
+from gridbyoc.stack.redaction import redacted
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import instant, minute
 
@@ -262,13 +263,6 @@ LONGEST = 2000
 """Characters of one text; the rest is counted."""
 
 
-def redacted(text: str, secrets: Sequence[Secret]) -> str:
-    """Without the secrets; one that is too short would be part of ordinary words, and is left."""
-    for secret in sorted(secrets, key=lambda each: len(each.reveal()), reverse=True):
-        text = secret.hidden_in(text)
-    return text
-
-
 def shown(secrets: Sequence[Secret]) -> Callable[[object], object]:
     """What every printed value goes through before it is escaped: markup of our own templates stays as it is."""
 
@@ -280,13 +274,13 @@ def shown(secrets: Sequence[Secret]) -> Callable[[object], object]:
     return visible
 
 
-def without_secrets(value: object, secrets: Sequence[Secret]) -> object:
+def redacted_value(value: object, secrets: Sequence[Secret]) -> object:
     """The same of a JSON value, keys and all, in full length; what UTF-8 cannot carry becomes a question mark."""
     if isinstance(value, str):
         return redacted(value, secrets).encode("utf-8", "replace").decode()
     if isinstance(value, dict):
-        return {redacted(str(key), secrets): without_secrets(each, secrets) for key, each in value.items()}
-    return [without_secrets(each, secrets) for each in value] if isinstance(value, (list, tuple)) else value
+        return {redacted(str(key), secrets): redacted_value(each, secrets) for key, each in value.items()}
+    return [redacted_value(each, secrets) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def shortened(text: str, longest: int) -> str:
