@@ -6,6 +6,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def called_module(stack: Stack) -> CalledModule:
     return CalledModule(named.source, named.version, {})
 
 
+@cache
 def _ours() -> CalledModule:
     directory = data_dir("modules") / "gridbyoc"
     paths = [*sorted(directory.glob("*.tf")), directory / "README.md"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -18,6 +19,7 @@ from gridbyoc.stack.files import (
     read_json,
     read_private,
     remove,
+    write_all,
     write_atomic,
 )
 from gridbyoc.stack.model import Role, S3Backend, Stack
@@ -81,7 +83,7 @@ def render(
     before = rendered_files(work_dir)
     _remember(work_dir, before | files.keys())
     removed = tuple(name for name in sorted(before - files.keys()) if _remove(work_dir, name))
-    changed = tuple(name for name in sorted(files) if _write(work_dir, name, files[name]))
+    changed = _write(work_dir, files)
     _remember(work_dir, files.keys())
     warnings = (*module.warnings, *_stack_warnings(stack, s3_native_lock), *_strangers(work_dir, files))
     return Rendered(work_dir, changed, removed, warnings, _digest(files))
@@ -120,10 +122,17 @@ def standing_account(work_dir: Path) -> str | None:
     return found if isinstance(found, str) and _ACCOUNT_ID.fullmatch(found) else None
 
 
-def _write(work_dir: Path, name: str, file: File) -> bool:
-    for parent in reversed(PurePosixPath(name).parents[:-1]):
-        make_private_dir(work_dir / parent)
-    return write_atomic(work_dir / name, file.content, mode=file.mode)
+def _write(work_dir: Path, files: Mapping[str, File]) -> tuple[str, ...]:
+    """Write the files that differ, with their directories; their names, sorted."""
+    by_directory: dict[PurePosixPath, dict[str, tuple[bytes, int]]] = {}
+    for path, file in sorted((PurePosixPath(name), file) for name, file in files.items()):
+        by_directory.setdefault(path.parent, {})[path.name] = (file.content, file.mode)
+    above = {parent for directory in by_directory for parent in (directory, *directory.parents) if parent.name}
+    for directory in sorted(above):
+        make_private_dir(work_dir / directory)
+    changed = (directory / name for directory, all_of_it in by_directory.items()
+               for name in write_all(work_dir / directory, all_of_it))  # fmt: skip
+    return tuple(sorted(path.as_posix() for path in changed))
 
 
 def _remove(work_dir: Path, name: str) -> bool:
@@ -194,10 +203,16 @@ def _strangers(work_dir: Path, files: Mapping[str, File]) -> Iterator[str]:
 def strange_files(work_dir: Path, ours: Collection[str] | None = None) -> Iterator[Path]:
     """Files that Terraform reads and that no render wrote (``ours``: what it wrote, else the last one's own list)."""
     names = rendered_files(work_dir) if ours is None else ours
-    for path in sorted([*work_dir.iterdir(), *(work_dir / "modules").rglob("*")]):
-        name = path.relative_to(work_dir).as_posix()
-        if name not in names and read_by_terraform(name):
-            yield path
+    found = (name for name in _below(work_dir) if name not in names and read_by_terraform(name))
+    yield from sorted(work_dir / name for name in found)
+
+
+def _below(work_dir: Path) -> Iterator[str]:
+    """What lies in the work_dir itself and anywhere in its modules, as paths from the work_dir; links not followed."""
+    yield from (path.name for path in work_dir.iterdir())
+    for directory, inner, files in os.walk(work_dir / "modules"):
+        prefix = Path(directory).relative_to(work_dir).as_posix()
+        yield from (f"{prefix}/{name}" for name in (*inner, *files))
 
 
 def read_by_terraform(name: str) -> bool:

@@ -194,7 +194,7 @@ def make_private_dir(path: Path) -> None:
     above, below = _split(path)
     try:
         if below:
-            above.mkdir(parents=True, exist_ok=True)
+            Path(above).mkdir(parents=True, exist_ok=True)
             with _directory(path, make=True):
                 return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -212,14 +212,28 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600) -> bool:
     file's place is replaced, and not followed. Raises ``FileError``.
     """
     content = data.encode(errors="surrogateescape") if isinstance(data, str) else data
+    return bool(write_all(path.parent, {path.name: (content, mode)}))
+
+
+def write_all(directory: Path, files: Mapping[str, tuple[bytes, int]]) -> list[str]:
+    """``write_atomic`` for several files (content and mode by name) of one directory; the names of those that changed.
+
+    Each file is whole at any time; all of them are durable at the end. Raises ``FileError``.
+    """
+    changed: list[str] = []
+    at = next(iter(files), "")
     try:
-        with _directory(path.parent) as directory:
-            if _holds(directory, path.name, content, mode):
-                return False
-            _replace(directory, path.name, content, mode)
+        with _directory(directory) as descriptor:
+            for at, (content, mode) in files.items():
+                if not _holds(descriptor, at, content, mode):
+                    _replace(descriptor, at, content, mode)
+                    changed.append(at)
+            if changed:
+                # fsync(2): a new name is durable only once the directory is, which is a file of its own
+                os.fsync(descriptor)
     except OSError as error:
-        raise file_error("Cannot write", path, error) from None
-    return True
+        raise file_error("Cannot write", directory / at, error) from None
+    return changed
 
 
 def _holds(directory: int, name: str, content: bytes, mode: int) -> bool:
@@ -255,8 +269,6 @@ def _replace(directory: int, name: str, content: bytes, mode: int) -> None:
         with suppress(OSError):
             os.unlink(temporary, dir_fd=directory)
         raise
-    # fsync(2): the new name is durable only once the directory is, which is a file of its own
-    os.fsync(directory)
 
 
 def remove(path: Path) -> bool:
@@ -336,13 +348,13 @@ def _entries(directory: Path, prefix: str) -> list[tuple[str, os.stat_result]]:
     return found
 
 
-def _split(path: Path) -> tuple[Path, tuple[str, ...]]:
+def _split(path: Path) -> tuple[str, list[str]]:
     """The directory that holds ``.gridbyoc``, and the components from there on; none where ``path`` is elsewhere."""
-    parts = path.absolute().parts
-    if HOME not in parts:
-        return path, ()
-    start = len(parts) - 1 - parts[::-1].index(HOME)
-    return Path(*parts[:start]), parts[start:]
+    whole = str(path.absolute())
+    start = f"{whole}/".rfind(f"/{HOME}/")
+    if start < 0:
+        return str(path), []
+    return whole[:start] or "/", whole[start + 1 :].split("/")
 
 
 @contextmanager
@@ -358,8 +370,8 @@ def _directory(path: Path, *, make: bool = False) -> Iterator[int]:
     try:
         place = above
         for name in below:
-            place = place / name
-            inner = _inner_directory(descriptor, place, make=make)
+            place = os.path.join(place, name)  # noqa: PTH118 - as above
+            inner = _inner_directory(descriptor, name, place, make=make)
             os.close(descriptor)
             descriptor = inner
         yield descriptor
@@ -367,16 +379,17 @@ def _directory(path: Path, *, make: bool = False) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _inner_directory(above: int, place: Path, *, make: bool) -> int:
+def _inner_directory(above: int, name: str, place: str, *, make: bool) -> int:
+    """A descriptor of ``name`` in the directory ``above``; ``place`` is its path, for the errors."""
     try:
         if make:
             with suppress(FileExistsError):
-                os.mkdir(place.name, 0o700, dir_fd=above)
-        descriptor = os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=above)
+                os.mkdir(name, 0o700, dir_fd=above)
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=above)
     except OSError as error:
-        if error.errno in {errno.ENOTDIR, *_LINK} and _is_link(above, place.name):
-            raise _foreign(place, "link") from None
-        raise OSError(error.errno, error.strerror, str(place)) from None
+        if error.errno in {errno.ENOTDIR, *_LINK} and _is_link(above, name):
+            raise _foreign(Path(place), "link") from None
+        raise OSError(error.errno, error.strerror, place) from None
     try:
         status = os.fstat(descriptor)
         _check_owner(place, status)
@@ -395,10 +408,10 @@ def _is_link(above: int, name: str) -> bool:
         return False
 
 
-def _check_owner(place: Path, status: os.stat_result) -> None:
+def _check_owner(place: Path | str, status: os.stat_result) -> None:
     """A container's root works in the directories of a checkout's user: those are refused that third ones can write."""
     if shared_by_another(status, os.geteuid()):
-        raise _foreign(place, "shared")
+        raise _foreign(Path(place), "shared")
 
 
 def shared_by_another(status: os.stat_result, user: int) -> bool:

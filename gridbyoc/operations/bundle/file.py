@@ -59,10 +59,14 @@ def bundle_key(environ: Mapping[str, str]) -> Secret | None:
     return Secret(text)
 
 
-def new_lock(key: Secret) -> dict[str, Any]:
-    """What the header says of the encryption: the parameters, a fresh salt and nonce, and how to tell a wrong key."""
+def new_lock(key: Secret) -> tuple[dict[str, Any], bytes]:
+    """What the header says of the encryption, and the cipher's key.
+
+    The header has the parameters, a fresh salt and nonce, and how to tell a wrong key.
+    """
     salt = os.urandom(_SALT)
-    return {
+    keys = _derive(key, salt)
+    lock = {
         "cipher": CIPHER,
         "kdf": KDF,
         "n": N,
@@ -70,17 +74,16 @@ def new_lock(key: Secret) -> dict[str, Any]:
         "p": P,
         "salt": _text(salt),
         "nonce": _text(os.urandom(_NONCE)),
-        "key_check": _derive(key, salt).check,
+        "key_check": keys.check,
     }
+    return lock, keys.cipher
 
 
-def seal(payload: bytes, key: Secret, lock: Mapping[str, Any], header: bytes) -> bytes:
-    """Encrypt ``payload`` under the ``lock`` that stands in ``header``."""
+def seal(payload: bytes, cipher: bytes, lock: Mapping[str, Any], header: bytes) -> bytes:
+    """Encrypt ``payload`` with the key and under the ``lock`` of ``new_lock``; the ``lock`` stands in ``header``."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    return AESGCM(_derive(key, _bytes(lock, "salt", _SALT)).cipher).encrypt(
-        _bytes(lock, "nonce", _NONCE), payload, header
-    )
+    return AESGCM(cipher).encrypt(_bytes(lock, "nonce", _NONCE), payload, header)
 
 
 def unseal(sealed: bytes, key: Secret | None, lock: Mapping[str, Any], header: bytes) -> bytes:
@@ -225,13 +228,13 @@ _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 def pack(header: Mapping[str, Any], payload: Mapping[str, Any], key: Secret | None) -> bytes:
     """The file's bytes. ``header`` stays readable for anybody; ``payload`` is encrypted where there is a ``key``."""
-    lock = new_lock(key) if key else None
+    lock, cipher = new_lock(key) if key else (None, b"")
     plain = json.dumps(payload, ensure_ascii=False, sort_keys=True).encode()
     full = {"kind": KIND, "format": FORMAT, **header, "encryption": lock}
     if lock is None:
         full["payload_sha256"] = hashlib.sha256(plain).hexdigest()
     head = json.dumps(full, ensure_ascii=False, indent=2, sort_keys=True).encode()
-    sealed = seal(plain, key, lock, head) if key and lock else plain
+    sealed = seal(plain, cipher, lock, head) if lock else plain
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for name, content in ((HEADER_NAME, head), (PAYLOAD_NAME, sealed)):
