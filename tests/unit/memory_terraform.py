@@ -13,6 +13,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -274,7 +275,7 @@ class _Call:
 
     def _plan(self) -> int:
         self._check_ready()
-        state, root = self._state(), self._root()
+        state, root = self._state(), self._root
         destroy, targets = "-destroy" in self._flags, self._options("-target")
         engine = _Engine(self, state, self._terraform.configure(root))
         changes = engine.plan(destroy=destroy, targets=targets)
@@ -296,7 +297,7 @@ class _Call:
 
     def _applied(self, *, destroy: bool) -> int:
         self._check_ready()
-        state, root, targets = self._state(), self._root(), self._options("-target")
+        state, root, targets = self._state(), self._root, self._options("-target")
         if self._args:
             saved = json.loads(Path(self._args[0]).read_text())
             if (saved["serial"], saved["exists"]) != (state.serial, state.exists) or (
@@ -322,13 +323,13 @@ class _Call:
         return 0
 
     def _output(self) -> int:
-        self._print(json.dumps(self._state().outputs, indent=2))
+        self._print(json.dumps(self._state().outputs))
         return 0
 
     def _state_pull(self) -> int:
         state = self._state()
         if state.exists:
-            self._print(json.dumps(state.document(), indent=2))
+            self._print(json.dumps(state.document()))
         return 0
 
     def _state_push(self) -> int:
@@ -368,7 +369,7 @@ class _Call:
     def _import(self) -> int:
         self._check_ready("OperationTypeImport")
         address, ident = self._args
-        state, configuration = self._state(), self._terraform.configure(self._root())
+        state, configuration = self._state(), self._terraform.configure(self._root)
         resource = next((each for each in configuration.resources if each.address == address), None)
         if resource is None:
             raise ProviderError(f'resource address "{address}" does not exist in the configuration.')
@@ -424,7 +425,7 @@ class _Call:
         self._terraform.happens(f"state {state.serial}")
 
     def _write_state(self, state: State) -> None:
-        text = json.dumps(state.document(), indent=2)
+        text = json.dumps(state.document())
         place = self._place()
         if isinstance(place, Path):
             _write(place, text)
@@ -476,12 +477,13 @@ class _Call:
             )
             raise ProviderError("Error acquiring the state lock", detail)
 
+    @cached_property
     def _root(self) -> dict[str, str]:
-        paths = sorted([*self._cwd.glob("*.tf"), *self._cwd.glob("*.tfvars.json")])
+        paths = sorted(path for path in self._cwd.iterdir() if path.name.endswith((".tf", ".tfvars.json")))
         return {path.name: path.read_text() for path in paths}
 
     def _text(self) -> str:
-        return "\n".join(text for name, text in self._root().items() if name.endswith(".tf"))
+        return "\n".join(text for name, text in self._root.items() if name.endswith(".tf"))
 
     def _called_modules(self) -> list[str]:
         return re.findall(r'^module "(\w+)"', self._text(), re.MULTILINE)

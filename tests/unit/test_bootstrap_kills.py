@@ -6,7 +6,6 @@ had written to the disk by then is there for the next run, and nothing that it w
 
 from __future__ import annotations
 
-import itertools
 import os
 import tempfile
 from collections.abc import Callable
@@ -57,24 +56,12 @@ KILLS = [
 ]
 
 
-def instants(world: World, kill: Kill) -> int:
-    """How many there are at which the run can be killed."""
-    world.bootstrap(kill.stack, yes_destroy=True, **kill.wishes)
-    return world.instants
-
-
 @pytest.mark.parametrize("kill", KILLS, ids=lambda kill: kill.name)
-def test_killed_at_every_instant(world: World, memory_path: Path, kill: Kill) -> None:
+def test_killed_at_every_instant(world: World, kill: Kill) -> None:
     if kill.before is not None:
         world.bootstrap(kill.before)
-    places = (memory_path / str(number) for number in itertools.count())
-    for instant in range(1, 1 + instants(world.fork(next(places)), kill)):
-        one = world.fork(next(places))
-        one.dies_at = instant
-        with pytest.raises(KilledError):
-            one.bootstrap(kill.stack, yes_destroy=True, **kill.wishes)
+    for one in world.killed_everywhere(lambda run: run.bootstrap(kill.stack, yes_destroy=True, **kill.wishes)):
         where = one.log[-1:]
-        one.dies_at = None
         one.converge(kill.stack, yes_destroy=True, **kill.then)
         assert len(one.iam.policies) == (kill.stack.role.statements != ()), where
         assert one.locked_out == [], where

@@ -326,14 +326,7 @@ def test_remote_state_goes_as_well(world: World) -> None:
 def test_killed_at_every_instant(world: World, cluster_seconds: float) -> None:
     world.bootstrap(UP)
     world.plane.delete_seconds = cluster_seconds
-    whole = world.fork(world.directory / "whole")
-    whole.destroy(UP)
-    for instant in range(1, 1 + whole.instants):
-        one = world.fork(world.directory / str(instant))
-        one.dies_at = instant
-        with pytest.raises(KilledError):
-            one.destroy(UP)
-        one.dies_at = None
+    for one in world.killed_everywhere(lambda run: run.destroy(UP)):
         one.destroy(UP, choices=FAST)
         assert (one.iam.roles, one.iam.policies, one.plane.held()) == ({}, {}, {})
         assert one.locked_out == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from gridbyoc.operations.verify import prove
 from gridbyoc.operations.verify_model import VerifyFinding
 from gridbyoc.stack.model import S3Backend, Stack, TerraformSettings
 from gridbyoc.stack.secret import Secret
-from tests.unit.world import SECRET_MARK, KilledError, World, a_stack, spec
+from tests.unit.world import SECRET_MARK, World, a_stack, spec
 
 UP = a_stack(spec(), spec("more"))
 ROTATED = replace(UP, role=replace(UP.role, rotation="2026-11"))
@@ -117,18 +116,10 @@ def test_an_id_belongs_to_a_rotation_where_both_sides_say_so(rotation: Rotation,
     assert under_way or rotation.doubt(Secret("old"))
 
 
-def test_a_rotation_that_is_killed_at_any_instant(world: World, memory_path: Path) -> None:
+def test_a_rotation_that_is_killed_at_any_instant(world: World) -> None:
     world.bootstrap(UP)
-    places = (memory_path / str(number) for number in itertools.count())
-    whole = world.fork(next(places))
-    whole.bootstrap(ROTATED)
     seen = set()
-    for instant in range(1, 1 + whole.instants):
-        one = world.fork(next(places))
-        one.dies_at = instant
-        with pytest.raises(KilledError):
-            one.bootstrap(ROTATED)
-        one.dies_at = None
+    for one in world.killed_everywhere(lambda run: run.bootstrap(ROTATED)):
         arn, accepted = only_role(one)
         own = one.terraform_state(ROTATED)["outputs"]["external_id"]["value"]
         kept = json.loads((one.work_dir(ROTATED) / "terraform.tfvars.json").read_text())["previous_external_ids"]

@@ -8,6 +8,7 @@ plan that stays; a live cluster whose role does not accept the id that the clust
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -198,10 +199,51 @@ class World:
         """This world a second time, with its files below ``directory``: what happens in one is not so in the other."""
         values = (*self.plane.clusters.values(), *self.events, *self.asked, *self.doomed)
         twin = copy.deepcopy(self, {id(each): each for each in values})  # frozen, and a Secret is never copied
-        twin.directory = directory
+        twin.directory, twin.on_instant = directory, lambda: None
         if (self.directory / ".gridbyoc").exists():
             shutil.copytree(self.directory / ".gridbyoc", directory / ".gridbyoc", symlinks=True)
         return twin
+
+    def killed_everywhere(self, run: Callable[[World], object]) -> Iterator[World]:
+        """This world as the run leaves it that is killed at its first instant, its second, ... and its last.
+
+        A copy at the instant is what a kill leaves: the disk as it is, and nothing of what the process does on its way
+        out. That is left to ``dies_at``. Of instants between which nothing came to differ, one is taken.
+        """
+        places = (self.directory / "killed" / str(number) for number in itertools.count())
+        whole = self.fork(next(places))
+        left: dict[str, World] = {}
+
+        def look() -> None:
+            left_behind = whole._left_behind()
+            if left_behind not in left:
+                left[left_behind] = whole.fork(next(places))
+
+        whole.on_instant = look
+        run(whole)
+        assert left
+        yield from left.values()
+
+    def _left_behind(self) -> str:
+        """All that a later run works from; the logs are for people alone."""
+        files = {
+            path.relative_to(self.directory): path.read_bytes()
+            for path in sorted((self.directory / ".gridbyoc").rglob("*"))
+            if path.is_file() and path.parent.name != "logs"
+        }
+        plane = self.plane
+        held = {ident: (each, plane.held().get(ident)) for ident, each in plane.clusters.items()}
+        outside = (
+            self.iam,
+            self.objects,
+            held,
+            plane._since,
+            plane.answers,
+            self.module,
+            self.time,
+            self.terraform.faults,
+        )
+        return repr((files, outside))
 
     # --- what a test looks at
 
