@@ -139,6 +139,13 @@ class ProtectedStackError(GridbyocError):
     exit_status = ExitStatus.PREFLIGHT_BLOCKED
 
 
+class NotAdoptableError(PreflightBlockedError):
+    """The role cannot be adopted as it is; ``findings`` has each reason, and what to do about it."""
+
+    code = "GBY-R005"
+    remedy = "Do what each reason names, and run `gridbyoc adopt` again."
+
+
 class InterruptedRunError(GridbyocError):
     """The user pressed Ctrl-C; says what is left and how to go on."""
 

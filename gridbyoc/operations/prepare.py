@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -163,7 +163,11 @@ def _refuse_other_account(run: Run, site: PreparedStack) -> None:
 
 
 def rerender(
-    run: Run, site: PreparedStack, kept_ids: tuple[Secret, ...] | None = None, known: KnownPolicies | None = None
+    run: Run,
+    site: PreparedStack,
+    kept_ids: tuple[Secret, ...] | None = None,
+    known: KnownPolicies | None = None,
+    imports: Mapping[str, str] | None = None,
 ) -> None:
     """Write the root again, as the site stands now; initialise again where that takes it (a module came or went).
 
@@ -177,6 +181,7 @@ def rerender(
         previous_role=site.previous_role,
         account_id=site.preflight.caller.account_id,
         known=known,
+        imports=imports,
     )
     if site.runner.init_needed(rendered.digest):
         _init(run, site.runner, rendered.digest)

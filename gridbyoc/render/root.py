@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 
 from gridbyoc.errors import StackError
-from gridbyoc.render.hcl import align, is_identifier
+from gridbyoc.render.hcl import align, hcl, is_identifier
 from gridbyoc.render.module import CalledModule, File
 from gridbyoc.render.templates import template_environment
 from gridbyoc.stack.defaults import managed_policies_of, session_seconds_of, statements_of, trusted_account_of
@@ -122,6 +122,8 @@ def _plain(value: object) -> object:
 
 
 VALUES = "terraform.tfvars.json"
+IMPORTS = "imports.tf"
+_HEADER = "# Written by gridbyoc for the run that adopts the role; the next render removes it.\n"
 AWS_PROVIDER = ">= 5.0, < 7.0"
 _NATIVE_LOCK_SINCE = ">= 1.10"
 _FLOOR = ">= 1.5"
@@ -154,8 +156,12 @@ def root_files(
     previous_role: PreviousRole | None = None,
     account_id: str | None = None,
     known: KnownPolicies = NONE_KNOWN,
+    imports: Mapping[str, str] | None = None,
 ) -> dict[str, File]:
-    """Every file of the root module by its name. Raises ``StackError`` for module inputs that cannot be written."""
+    """Every file of the root module by its name. Raises ``StackError`` for module inputs that cannot be written.
+
+    ``imports``: the import id of each address that the next apply takes into the state.
+    """
     values = root_values(stack, previous, account_id, known)
     if previous_role is not None:
         values |= {"previous_role_name": previous_role.name, "previous_role_path": previous_role.path}
@@ -179,6 +185,9 @@ def root_files(
     except ValueError as error:
         raise StackError("The root module cannot be written.", why=f"{error}.", fix="Correct the stack file.") from None
     files = {name: File(align(text).encode()) for name, text in texts.items()}
+    if imports:
+        blocks = (f"\nimport {{\n  to = {address}\n  id = {hcl(ident)}\n}}\n" for address, ident in imports.items())
+        files[IMPORTS] = File(align(_HEADER + "".join(blocks)).encode())
     files[VALUES] = File((json.dumps(values, indent=2, sort_keys=True) + "\n").encode())
     return files
 

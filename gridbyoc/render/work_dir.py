@@ -57,6 +57,7 @@ def render(
     previous_role: PreviousRole | None = None,
     account_id: str | None = None,
     known: KnownPolicies | None = None,
+    imports: Mapping[str, str] | None = None,
 ) -> Rendered:
     """Write the root module of ``stack`` into ``work_dir``: only what differs, atomically, readable by the owner only.
 
@@ -64,7 +65,8 @@ def render(
     role goes on to accept beside its own; ``None`` leaves those that stand there. ``previous_role`` keeps a role that
     is being replaced. ``account_id`` is the only account that the provider may work in where the stack file names
     none; ``None`` is the one that the last render wrote. ``known``: the known policies on an exclusive role;
-    ``None`` leaves those that stand there. State, lock file, ``.terraform``, journal and logs are
+    ``None`` leaves those that stand there. ``imports``: what the next apply takes into the state, import ids by their
+    addresses. State, lock file, ``.terraform``, journal and logs are
     never touched. Raises ``FileError``, and ``StackError`` for what Terraform could not read.
     """
     module = called_module(stack)
@@ -77,6 +79,7 @@ def render(
         previous_role=previous_role,
         account_id=account_id or standing_account(work_dir),
         known=_standing_known(stack, work_dir) if known is None else known,
+        imports=imports,
     )
     files = root | dict(module.files)
     make_private_dir(work_dir)

@@ -116,7 +116,8 @@ class CommandSpec:
     """How one verb is run: its name in logs and messages, the statuses that are no failure, what stdout is.
 
     ``events``: the stream of ``-json``; ``document``: one JSON object; neither: text for people. ``may_be_empty``:
-    it may print nothing and have done what it was asked.
+    it may print nothing and have done what it was asked. ``variables``: secret values of input variables, which go to
+    Terraform in its environment (``TF_VAR_name``) and stand in no file.
     """
 
     verb: str
@@ -125,6 +126,7 @@ class CommandSpec:
     document: bool = False
     may_be_empty: bool = False
     cwd: Path | None = None
+    variables: Mapping[str, Secret] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,7 @@ class Execution:
     def _command(self, call: CommandSpec, argv: tuple[str, ...], offered: Mapping[str, str | None]) -> Command:
         config = write_cli_config(self._set.mirror, self._set.work_dir) if self._set.mirror else None
         environ = child_environment(self._set.environ, config, offered)
+        environ |= {f"TF_VAR_{name}": value.reveal() for name, value in call.variables.items()}
         # Files are for their owner alone; but what init puts into a shared plugin cache is for whoever shares it.
         shared = call.verb == "init" and "TF_PLUGIN_CACHE_DIR" in environ
         umask = _KEEP_UMASK if shared else 0o077
@@ -412,14 +415,17 @@ class Runner:
         targets: Sequence[str] = (),
         refresh_only: bool = False,
         lock: bool = True,
+        variables: Mapping[str, Secret] | None = None,
     ) -> PlanSummary:
         """Plan; ``out`` saves the plan (mode 0600: it holds secrets) for ``apply``. Changes are no failure.
 
+        ``variables`` are input variables that no file may hold; a saved plan has them in it.
         Without ``lock`` it only reads, also while another run holds the state's lock.
         """
+        self._execute.learn((variables or {}).values())
         try:
             said = self._writing(
-                CommandSpec("plan", good=(0, 2), events=True),
+                CommandSpec("plan", good=(0, 2), events=True, variables=variables or {}),
                 "plan",
                 detailed_exitcode=FLAG,
                 out=str(out.absolute()) if out else None,

@@ -33,7 +33,7 @@ locals {
 # Holds the generated external id. It lies in `triggers_replace` because that attribute has no computed twin: the value
 # of `input` comes back as `output`, which Terraform does not mark sensitive and prints when it plans to replace it.
 resource "terraform_data" "this" {
-  triggers_replace = sensitive(replace(uuid(), "-", ""))
+  triggers_replace = sensitive(coalesce(var.adopted_external_id, replace(uuid(), "-", "")))
 
   lifecycle {
     ignore_changes       = [triggers_replace]

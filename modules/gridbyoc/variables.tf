@@ -328,3 +328,18 @@ variable "policy_tags" {
     error_message = "Tag keys must differ in more than upper and lower case: IAM takes such keys for the same."
   }
 }
+
+variable "adopted_external_id" {
+  description = "External id of a role that is imported, for the apply that imports it: it is kept in the state as a generated one is. Later applies leave it out."
+  type        = string
+  default     = null
+  sensitive   = true
+
+  # The upper bound stands apart: a regex repeat count above 1000 is refused.
+  validation {
+    condition = var.adopted_external_id == null || (
+      can(regex("^[a-zA-Z0-9_+=,.@:/-]{2,}$", var.adopted_external_id)) && try(length(var.adopted_external_id) <= 1224, false)
+    )
+    error_message = "adopted_external_id must have 2 to 1224 characters: letters, digits and _+=,.@:/- are allowed."
+  }
+}

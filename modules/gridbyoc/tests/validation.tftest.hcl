@@ -24,6 +24,7 @@ run "refused_1" {
     policy_statements                      = [{ effect = "Maybe", actions = ["eks:*"] }]
     tags                                   = { for i in range(51) : "key${i}" => "value" }
     description                            = join("", [for i in range(1001) : "x"])
+    adopted_external_id                    = "x"
     policy_name                            = "two words"
     policy_path                            = "platform/"
     policy_description                     = join("", [for i in range(1001) : "x"])
@@ -32,6 +33,7 @@ run "refused_1" {
 
   expect_failures = [
     var.description,
+    var.adopted_external_id,
     var.policy_name,
     var.policy_path,
     var.policy_description,

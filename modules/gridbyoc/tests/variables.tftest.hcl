@@ -107,6 +107,23 @@ run "everything_set" {
   }
 }
 
+run "adopted_external_id" {
+  command = plan
+
+  variables {
+    external_id         = null
+    adopted_external_id = "an-adopted-id"
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition.StringEquals["sts:ExternalId"] ==
+      ["an-adopted-id"]
+    )
+    error_message = "The trust policy must name the adopted id, known when planning."
+  }
+}
+
 run "own_policy_and_description" {
   command = plan
 
@@ -150,6 +167,7 @@ run "prefix_and_nothing_attached" {
     policy_path           = null
     policy_description    = null
     policy_tags           = null
+    adopted_external_id   = null
   }
 
   assert {

@@ -1,0 +1,193 @@
+"""Take a role that exists, and the clusters that run through it, into a stack: nothing in AWS is changed.
+
+Terraform imports the role, its own policy and every attachment in one apply. The plan of that apply is refused unless
+all it does is to import, and to keep the external id in the state. How the id gets there: docs/decisions/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gridbyoc.aws import AwsSession
+from gridbyoc.aws.live_role import LiveRole, read_live_role
+from gridbyoc.aws.session import domain_errors
+from gridbyoc.control_plane.model import Cluster, Grant, Phase
+from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, NotAdoptableError
+from gridbyoc.operations.adoptable import AdoptableRole, AdoptionRequest, Reason, Trust, adoptable_role
+from gridbyoc.operations.changes import cluster_changes
+from gridbyoc.operations.lock import SAVED_PLAN
+from gridbyoc.operations.prepare import MODULE, PreparedStack, prepare, rerender
+from gridbyoc.operations.run import Run
+from gridbyoc.stack.defaults import managed_policies_of, own_policy_arn, statements_of
+from gridbyoc.stack.files import remove
+from gridbyoc.stack.model import Role
+from gridbyoc.terraform import PlanSummary
+from gridbyoc.terraform.state import module_in, snapshot_of
+
+ROLE = f"{MODULE}.aws_iam_role.this"
+POLICY = f"{MODULE}.aws_iam_policy.this[0]"
+OWN_ATTACHMENT = f"{MODULE}.aws_iam_role_policy_attachment.this[0]"
+_IN_STATE_ONLY = frozenset({f"{MODULE}.terraform_data.this", f"{MODULE}.terraform_data.rotation"})
+"""What an adoption creates: the external id's place in the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What would be adopted: ``imports`` are import ids by address, without those that the state holds already."""
+
+    role_arn: str
+    trust: Trust
+    imports: Mapping[str, str]
+    clusters: tuple[Cluster, ...]
+
+
+def read_adoptable(session: AwsSession, asked: AdoptionRequest) -> AdoptableRole:
+    """Read and judge the role. ``TrustError`` where there is none, ``AwsError`` where AWS cannot be asked."""
+    role = read_live_role(session, asked.role_arn, every_document=False)
+    return adoptable_role(role, asked, _shared(session, role))
+
+
+def _shared(session: AwsSession, role: LiveRole) -> frozenset[str]:
+    """The role's customer policies that something else has, too (``iam:GetPolicy``, AttachmentCount)."""
+    iam = session.iam()
+    own = [each for each in role.policies if each.kind == "attached" and each.document is not None]
+    with domain_errors("The role's policies could not be read"):
+        counts = {each.name: iam.get_policy(PolicyArn=each.name)["Policy"].get("AttachmentCount") for each in own}
+    return frozenset(arn for arn, count in counts.items() if count != 1)
+
+
+def refuse_unadoptable(found: AdoptableRole, further: tuple[Reason, ...] = ()) -> Trust:
+    """The role's trust, where all can be adopted; else ``NotAdoptableError`` with every reason."""
+    reasons = (*found.reasons, *further)
+    if found.trust is None or reasons:
+        raise NotAdoptableError(
+            f"The role {found.role.arn} cannot be adopted as it is.",
+            findings=tuple(f"{reason.what} {reason.fix}" for reason in reasons),
+        )
+    return found.trust
+
+
+def clusters_through(clusters: tuple[Cluster, ...], role_arn: str) -> tuple[Cluster, ...]:
+    """The clusters that run through the role and are not being deleted."""
+    live = (each for each in clusters if each.phase is not Phase.DELETED and each.status != "terminating")
+    return tuple(each for each in live if each.role_arn == role_arn)
+
+
+def cluster_reasons(clusters: tuple[Cluster, ...], trust: Trust | None, region: str) -> Iterator[Reason]:
+    """Why clusters cannot go on as they are under a stack of this role."""
+    for cluster in clusters:
+        if trust is not None and cluster.external_id != trust.external_id:
+            fix = "Give the cluster the role's external id (`gridbyoc clusters edit`), or the role the cluster's."
+            yield Reason(f"The cluster {cluster.name} presents another external id than the role asks for.", fix)
+        if cluster.region not in (None, region):
+            fix = f"Give --region {cluster.region}, and a stack of its own to clusters of other regions."
+            yield Reason(f"The cluster {cluster.name} runs in {cluster.region}, the stack in {region}.", fix)
+
+
+def adopt(run: Run, role_arn: str, trust: Trust, approve: Callable[[Adoption], bool]) -> Adoption:
+    """Import the role into the stack's state, and nothing else. The caller holds the stack's lock.
+
+    A run that was killed in between is gone on with: what the state holds already is not imported again. Raises
+    ``NotAdoptableError`` where the plan would do more than import, ``ApprovalRequiredError`` without a yes.
+    """
+    site = prepare(run)
+    clusters = clusters_through(site.preflight.clusters, role_arn)
+    _refuse_cluster_changes(run, site, role_arn, trust, clusters)
+    adoption = Adoption(role_arn, trust, _imports(run, site, role_arn), clusters)
+    if not adoption.imports:
+        return adoption
+    saved = run.work_dir / SAVED_PLAN
+    rerender(run, site, imports=adoption.imports)
+    try:
+        with run.step("plan") as step:
+            plan = site.runner.plan(out=saved, variables={"adopted_external_id": trust.external_id})
+            step.detail = f"{plan.imported} to import, {plan.change} to change, {plan.destroy} to destroy"
+        _refuse_more_than_imports(plan, role_arn, site.runner.show(saved))
+        with run.asking():
+            approved = approve(adoption)
+        if not approved:
+            raise ApprovalRequiredError("The adoption was not approved.", rerun=SAFE_NOTHING_DONE)
+        with run.step("apply") as step, run.effect("adopt", role=role_arn):
+            done = site.runner.apply(saved)
+            step.detail = f"{done.imported} imported, {done.change} changed, {done.destroy} destroyed"
+    finally:
+        remove(saved)
+        rerender(run, site)
+    return adoption
+
+
+def _imports(run: Run, site: PreparedStack, role_arn: str) -> dict[str, str]:
+    """What is to be imported; ``NotAdoptableError`` where the state holds something else."""
+    state = site.runner.state()
+    standing = module_in(state, MODULE).role_arn
+    held = snapshot_of(state).addresses
+    wanted = imports_of(run.stack.role, role_arn)
+    strangers = sorted(held - wanted.keys() - _IN_STATE_ONLY)
+    if standing not in (None, role_arn) or strangers:
+        raise NotAdoptableError(
+            f"The state of the stack {run.stack.name} is not empty: it cannot take in {role_arn}.",
+            why=f"It holds {standing or ', '.join(strangers)}.",
+            fix="Give the adopted role a stack of its own: another name, and another key in S3.",
+        )
+    return {address: ident for address, ident in wanted.items() if address not in held}
+
+
+def imports_of(role: Role, role_arn: str) -> dict[str, str]:
+    """The import id of each resource of the module (https://registry.terraform.io/providers/hashicorp/aws)."""
+    partition, name = role_arn.split(":")[1], role_arn.rpartition("/")[2]
+    found = {ROLE: name}
+    if statements_of(role):
+        own = own_policy_arn(role_arn, role)
+        found |= {POLICY: own, OWN_ATTACHMENT: f"{name}/{own}"}
+    prefix = f"arn:{partition}:iam::aws:policy/"
+    for policy in managed_policies_of(role):
+        key = policy.removeprefix(prefix)
+        arn = key if key.startswith("arn:") else prefix + key
+        found[f'{MODULE}.aws_iam_role_policy_attachment.managed["{key}"]'] = f"{name}/{arn}"
+    return found
+
+
+def _refuse_more_than_imports(plan: PlanSummary, role_arn: str, shown: Mapping[str, Any]) -> None:
+    """An adoption creates two values in the state and imports the rest: nothing is changed, replaced or destroyed."""
+    more = [change for change in plan.changes if change.address not in _IN_STATE_ONLY and change.action != "no-op"]
+    if not more and not plan.change and not plan.destroy and plan.add <= len(_IN_STATE_ONLY):
+        return
+    raise NotAdoptableError(
+        f"The stack file does not say what {role_arn} is: Terraform would change it.",
+        findings=tuple(f"{change.address}: {change.action}{_attributes(shown, change.address)}" for change in more),
+        why="An adoption changes nothing in AWS.",
+        fix="Correct the stack file where it differs, or remove it: `gridbyoc adopt` writes one anew.",
+    )
+
+
+def _attributes(shown: Mapping[str, Any], address: str) -> str:
+    """The names of the attributes that differ; their values may be secret."""
+    for resource in shown.get("resource_changes") or ():
+        if resource.get("address") == address:
+            change = resource.get("change") or {}
+            before, after = change.get("before") or {}, change.get("after") or {}
+            names = sorted(name for name in after if before.get(name) != after.get(name))
+            return f" ({', '.join(names)})" if before and names else ""
+    return ""
+
+
+def _refuse_cluster_changes(
+    run: Run, site: PreparedStack, role_arn: str, trust: Trust, clusters: tuple[Cluster, ...]
+) -> None:
+    grant = Grant(role_arn, trust.external_id, run.stack.aws.region)
+    changes = cluster_changes(site.preflight.registrar, run.stack, clusters, grant)
+    differing = [change for change in changes if change.action != "none"]
+    if differing:
+        words = (
+            f"cluster {change.name}: {change.action}"
+            + "".join(f"; {each.field}: {each.before} -> {each.after}" for each in change.fields)
+            for change in differing
+        )
+        raise NotAdoptableError(
+            "The stack file does not say what the control plane has.",
+            findings=tuple(words),
+            why="An adoption changes nothing at the control plane either.",
+            fix="Correct the stack file where it differs, or remove it: `gridbyoc adopt` writes one anew.",
+        )
