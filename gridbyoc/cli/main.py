@@ -97,6 +97,7 @@ COMMANDS = {
     "plan": ("plan", "Show what bootstrap would change, on both sides."),
     "apply": ("bundle", "Carry out a bundle that plan --out wrote."),
     "bundle": ("bundle", "Inspect a plan bundle."),
+    "adopt": ("adopt", "Take a role that exists into a stack."),
     "bootstrap": ("bootstrap", "From a stack file to a running cluster."),
     "status": ("status", "Where a stack stands, and what to do next."),
     "drift": ("drift", "Where both sides differ from the stack file."),

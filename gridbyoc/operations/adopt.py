@@ -6,16 +6,17 @@ all it does is to import, and to keep the external id in the state. How the id g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gridbyoc.aws import AwsSession
+from gridbyoc.aws.identity import Caller, caller_identity
 from gridbyoc.aws.live_role import LiveRole, read_live_role
 from gridbyoc.aws.session import domain_errors
-from gridbyoc.control_plane.model import Cluster, Grant, Phase
+from gridbyoc.control_plane.model import Cluster, Grant, Phase, Registrar
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, NotAdoptableError
-from gridbyoc.operations.adoptable import AdoptableRole, AdoptionRequest, Reason, Trust, adoptable_role
+from gridbyoc.operations.adoptable import AdoptionRequest, Reason, Trust, adoptable_role, spec_of, stack_text
 from gridbyoc.operations.changes import cluster_changes
 from gridbyoc.operations.lock import SAVED_PLAN
 from gridbyoc.operations.prepare import MODULE, PreparedStack, prepare, rerender
@@ -23,8 +24,7 @@ from gridbyoc.operations.run import Run
 from gridbyoc.stack.defaults import managed_policies_of, own_policy_arn, statements_of
 from gridbyoc.stack.files import remove
 from gridbyoc.stack.model import Role
-from gridbyoc.terraform import PlanSummary
-from gridbyoc.terraform.state import module_in, snapshot_of
+from gridbyoc.vendors import VendorType
 
 ROLE = f"{MODULE}.aws_iam_role.this"
 POLICY = f"{MODULE}.aws_iam_policy.this[0]"
@@ -43,10 +43,43 @@ class Adoption:
     clusters: tuple[Cluster, ...]
 
 
-def read_adoptable(session: AwsSession, asked: AdoptionRequest) -> AdoptableRole:
-    """Read and judge the role. ``TrustError`` where there is none, ``AwsError`` where AWS cannot be asked."""
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A role that can be adopted: its trust, and the stack file that says what there is."""
+
+    trust: Trust
+    stack_text: str
+
+
+def look(session: AwsSession, asked: AdoptionRequest, connect: Callable[[VendorType], Registrar]) -> Looked:
+    """Read the role and the clusters that run through it, and judge both; nothing is written.
+
+    ``connect`` opens the control plane whose account the role trusts. Raises ``NotAdoptableError`` with every reason,
+    ``TrustError`` where there is no such role, ``AwsError`` and ``ControlPlaneError`` where one cannot be asked.
+    """
+    _refuse_other_account(caller_identity(session), asked.role_arn)
     role = read_live_role(session, asked.role_arn, every_document=False)
-    return adoptable_role(role, asked, _shared(session, role))
+    found = adoptable_role(role, asked, _shared(session, role))
+    clusters = clusters_through(connect(found.vendor).list(), asked.role_arn)
+    reasons = (*found.reasons, *_cluster_reasons(clusters, found.trust, asked.region))
+    if found.trust is None or reasons:
+        raise NotAdoptableError(
+            f"The role {asked.role_arn} cannot be adopted as it is.",
+            findings=tuple(f"{reason.what} {reason.fix}" for reason in reasons),
+        )
+    text = stack_text(found, found.trust, asked, tuple(map(spec_of, clusters)))
+    return Looked(found.trust, text)
+
+
+def _refuse_other_account(caller: Caller, role_arn: str) -> None:
+    partition, account = role_arn.split(":")[1], role_arn.split(":")[4]
+    if (partition, account) != (caller.partition, caller.account_id):
+        raise NotAdoptableError(
+            f"The role is in account {account} ({partition}), the AWS credentials belong to account "
+            f"{caller.account_id} ({caller.partition}).",
+            why=f"The caller is {caller.arn}.",
+            fix=f"Use credentials of account {account}.",
+        )
 
 
 def _shared(session: AwsSession, role: LiveRole) -> frozenset[str]:
@@ -58,24 +91,13 @@ def _shared(session: AwsSession, role: LiveRole) -> frozenset[str]:
     return frozenset(arn for arn, count in counts.items() if count != 1)
 
 
-def refuse_unadoptable(found: AdoptableRole, further: tuple[Reason, ...] = ()) -> Trust:
-    """The role's trust, where all can be adopted; else ``NotAdoptableError`` with every reason."""
-    reasons = (*found.reasons, *further)
-    if found.trust is None or reasons:
-        raise NotAdoptableError(
-            f"The role {found.role.arn} cannot be adopted as it is.",
-            findings=tuple(f"{reason.what} {reason.fix}" for reason in reasons),
-        )
-    return found.trust
-
-
-def clusters_through(clusters: tuple[Cluster, ...], role_arn: str) -> tuple[Cluster, ...]:
+def clusters_through(clusters: Iterable[Cluster], role_arn: str) -> tuple[Cluster, ...]:
     """The clusters that run through the role and are not being deleted."""
     live = (each for each in clusters if each.phase is not Phase.DELETED and each.status != "terminating")
     return tuple(each for each in live if each.role_arn == role_arn)
 
 
-def cluster_reasons(clusters: tuple[Cluster, ...], trust: Trust | None, region: str) -> Iterator[Reason]:
+def _cluster_reasons(clusters: tuple[Cluster, ...], trust: Trust | None, region: str) -> Iterator[Reason]:
     """Why clusters cannot go on as they are under a stack of this role."""
     for cluster in clusters:
         if trust is not None and cluster.external_id != trust.external_id:
@@ -103,15 +125,15 @@ def adopt(run: Run, role_arn: str, trust: Trust, approve: Callable[[Adoption], b
     try:
         with run.step("plan") as step:
             plan = site.runner.plan(out=saved, variables={"adopted_external_id": trust.external_id})
-            step.detail = f"{plan.imported} to import, {plan.change} to change, {plan.destroy} to destroy"
-        _refuse_more_than_imports(plan, role_arn, site.runner.show(saved))
+            _refuse_more_than_imports(site.runner.show(saved), role_arn)
+            step.detail = f"{plan.imported} to import, nothing to change"
         with run.asking():
             approved = approve(adoption)
         if not approved:
             raise ApprovalRequiredError("The adoption was not approved.", rerun=SAFE_NOTHING_DONE)
         with run.step("apply") as step, run.effect("adopt", role=role_arn):
             done = site.runner.apply(saved)
-            step.detail = f"{done.imported} imported, {done.change} changed, {done.destroy} destroyed"
+            step.detail = f"{done.imported} imported"
     finally:
         remove(saved)
         rerender(run, site)
@@ -121,8 +143,7 @@ def adopt(run: Run, role_arn: str, trust: Trust, approve: Callable[[Adoption], b
 def _imports(run: Run, site: PreparedStack, role_arn: str) -> dict[str, str]:
     """What is to be imported; ``NotAdoptableError`` where the state holds something else."""
     state = site.runner.state()
-    standing = module_in(state, MODULE).role_arn
-    held = snapshot_of(state).addresses
+    standing, held = state.module(MODULE).role_arn, state.addresses
     wanted = imports_of(run.stack.role, role_arn)
     strangers = sorted(held - wanted.keys() - _IN_STATE_ONLY)
     if standing not in (None, role_arn) or strangers:
@@ -149,28 +170,33 @@ def imports_of(role: Role, role_arn: str) -> dict[str, str]:
     return found
 
 
-def _refuse_more_than_imports(plan: PlanSummary, role_arn: str, shown: Mapping[str, Any]) -> None:
-    """An adoption creates two values in the state and imports the rest: nothing is changed, replaced or destroyed."""
-    more = [change for change in plan.changes if change.address not in _IN_STATE_ONLY and change.action != "no-op"]
-    if not more and not plan.change and not plan.destroy and plan.add <= len(_IN_STATE_ONLY):
-        return
-    raise NotAdoptableError(
-        f"The stack file does not say what {role_arn} is: Terraform would change it.",
-        findings=tuple(f"{change.address}: {change.action}{_attributes(shown, change.address)}" for change in more),
-        why="An adoption changes nothing in AWS.",
-        fix="Correct the stack file where it differs, or remove it: `gridbyoc adopt` writes one anew.",
-    )
+def _refuse_more_than_imports(shown: Mapping[str, Any], role_arn: str) -> None:
+    """An adoption creates two values in the state and imports the rest: nothing is changed, replaced or destroyed.
+
+    ``shown`` is the saved plan. Terraform calls it an update as well where an attribute is only marked sensitive from
+    now on: before and after are the same then, and the apply calls nothing.
+    """
+    more = [words for change in shown.get("resource_changes") or () if (words := _beyond_import(change))]
+    if more:
+        raise NotAdoptableError(
+            f"The stack file does not say what {role_arn} is: Terraform would change it.",
+            findings=tuple(more),
+            why="An adoption changes nothing in AWS.",
+            fix="Correct the stack file where it differs, or remove it: `gridbyoc adopt` writes one anew.",
+        )
 
 
-def _attributes(shown: Mapping[str, Any], address: str) -> str:
-    """The names of the attributes that differ; their values may be secret."""
-    for resource in shown.get("resource_changes") or ():
-        if resource.get("address") == address:
-            change = resource.get("change") or {}
-            before, after = change.get("before") or {}, change.get("after") or {}
-            names = sorted(name for name in after if before.get(name) != after.get(name))
-            return f" ({', '.join(names)})" if before and names else ""
-    return ""
+def _beyond_import(resource: Mapping[str, Any]) -> str:
+    """What a planned change does beyond an import; empty where that is nothing. Values may be secret: names alone."""
+    address, change = str(resource.get("address")), resource.get("change") or {}
+    actions = list(change.get("actions") or ())
+    if actions in (["no-op"], ["read"]) or (address in _IN_STATE_ONLY and actions == ["create"]):
+        return ""
+    before, after, unknown = (change.get(key) or {} for key in ("before", "after", "after_unknown"))
+    names = sorted(name for name in {*after, *unknown} if unknown.get(name) or before.get(name) != after.get(name))
+    if actions == ["update"] and not names:
+        return ""
+    return f"{address}: {' and '.join(actions)}" + (f" ({', '.join(names)})" if names and before else "")
 
 
 def _refuse_cluster_changes(

@@ -51,7 +51,6 @@ BAD = [
     ("version: true\nname: ml\n" + CLUSTERS, 1, "version", "must be a whole number, not a boolean"),
     (HEAD + CLUSTERS + "clutsers: []\n", 4, "clutsers", "did you mean `clusters`?"),
     (HEAD + CLUSTERS + "zzz: 1\n", 4, "zzz", "allowed: version, name, protect, aws"),
-    (HEAD + "clusters: []\n", 3, "clusters", "is empty"),
     (HEAD + "clusters: {name: ml}\n", 3, "clusters", "must be a list, not a mapping"),
     (HEAD + "clusters:\n", 3, "clusters", "is empty; it must be a list"),
     (HEAD + "clusters: [ml]\n", 3, "clusters[0]", "must be a mapping, not text"),

@@ -1,0 +1,191 @@
+"""``gridbyoc adopt``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gridbyoc.cli.app import App
+from gridbyoc.cli.next_step import tell_next
+from gridbyoc.cli.options import command, pass_app, profile_option, read_stack, stack_argument
+from gridbyoc.cli.running import choices_options, open_run
+from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+
+if TYPE_CHECKING:
+    from gridbyoc.operations.adopt import Adoption
+    from gridbyoc.operations.adoptable import AdoptionRequest, Trust
+    from gridbyoc.operations.report import Report
+    from gridbyoc.operations.review.review import Review
+    from gridbyoc.operations.run import Choices, Run
+    from gridbyoc.stack.model import S3Backend, Stack
+    from gridbyoc.vendors import VendorType
+
+_ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:role/([\x21-\x7e]+/)?([A-Za-z0-9_+=,.@-]{1,64})")
+_STATE = re.compile(r"s3://([a-z0-9.-]{3,63})/(.+)")
+
+
+@command("adopt")
+@click.argument("role_arn")
+@stack_argument
+@click.option("--name", default=None, help="The stack's name (default: the role's, made fit for one).")
+@click.option("--region", default=None, help="The region that the clusters run in (default: us-east-1).")
+@click.option(
+    "--type", "dialect", type=click.Choice(["grid", "lightning"]), default=None, help="The control plane's API."
+)
+@click.option("--state", default=None, metavar="s3://BUCKET/KEY", help="Keep the state in S3 (default: the work_dir).")
+@click.option(
+    "--accept", multiple=True, metavar="POLICY", help="A policy (ARN, or name of an inline one) that stays unmanaged."
+)
+@click.option("--yes", "-y", is_flag=True, help="Approve the adoption.")
+@profile_option
+@choices_options
+@pass_app
+def adopt(
+    app: App,
+    role_arn: str,
+    stack_file: str,
+    name: str | None,
+    region: str | None,
+    dialect: VendorType | None,
+    state: str | None,
+    accept: tuple[str, ...],
+    yes: bool,
+    choices: Choices,
+) -> None:
+    """Take the role ROLE_ARN, made by hand, and its clusters into a stack.
+
+    Reads the live role and the control plane's clusters that run through it, writes the STACK_FILE that says the same,
+    shows what Terraform would import, and imports it. Nothing in AWS and nothing at the control plane is changed, and
+    the external id stays. A STACK_FILE that is there already is taken as it is. A role that cannot be adopted as it is
+    ends with status 4 and every reason.
+    """
+    from gridbyoc.operations.adopt import adopt as run_adopt
+
+    if not _ROLE_ARN.fullmatch(role_arn):
+        raise UsageError(
+            f"{role_arn} is not the ARN of an IAM role.",
+            fix="Such as arn:aws:iam::123456789012:role/grid-ml; `aws iam get-role --role-name NAME` shows it.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    if stack_file == "-":
+        raise UsageError("The stack file is written to a file.", fix="Name one.", rerun=SAFE_NOTHING_DONE)
+    file = app.cwd / stack_file
+    standing = read_stack(app, stack_file, ()).stack if file.exists() else None
+    asked = _request(app, role_arn, standing, name, region, dialect, _backend(state, region), accept)
+    trust = _look(app, asked, standing, file, choices)
+    with open_run(app, stack_file, (), "adopt", choices) as run:
+        adoption = run_adopt(run, role_arn, trust, lambda found: yes or _ask(app, run.stack, found))
+        report = _prove_unchanged(run)
+    _show(app, report, adoption)
+
+
+def _request(
+    app: App,
+    role_arn: str,
+    standing: Stack | None,
+    name: str | None,
+    region: str | None,
+    dialect: VendorType | None,
+    backend: S3Backend | None,
+    accept: tuple[str, ...],
+) -> AdoptionRequest:
+    from gridbyoc.operations.adoptable import AdoptionRequest
+    from gridbyoc.stack.defaults import REGION
+
+    if standing is not None:
+        role = standing.role
+        accepted = frozenset({*role.known_policies, *role.known_inline_policies, *accept})
+        return AdoptionRequest(
+            role_arn, standing.name, standing.aws.region, standing.control_plane.type, accepted=accepted
+        )
+    usual = re.sub(r"[^a-z0-9._-]+", "-", role_arn.rpartition("/")[2].lower()).strip("._-")[:63].rstrip("._-")
+    return AdoptionRequest(
+        role_arn,
+        name or usual or "adopted",
+        region or REGION,
+        dialect,
+        app.profile or None,
+        backend,
+        frozenset(accept),
+    )
+
+
+def _backend(state: str | None, region: str | None) -> S3Backend | None:
+    from gridbyoc.stack.defaults import REGION
+    from gridbyoc.stack.model import S3Backend
+
+    if state is None:
+        return None
+    match = _STATE.fullmatch(state)
+    if match is None:
+        raise UsageError(f"{state} is not of the form s3://BUCKET/KEY.", rerun=SAFE_NOTHING_DONE)
+    return S3Backend(match[1], match[2], region or REGION)
+
+
+def _look(app: App, asked: AdoptionRequest, standing: Stack | None, file: Path, choices: Choices) -> Trust:
+    """Judge the role, write the stack file where there is none, and hand on the trust."""
+    from gridbyoc.aws import open_session
+    from gridbyoc.cli.plane import registrar_of
+    from gridbyoc.operations.adopt import look
+    from gridbyoc.stack.files import write_atomic
+    from gridbyoc.stack.model import ControlPlane
+
+    session = open_session(asked.region, app.profile or (standing.aws.profile if standing else None))
+    found = look(
+        session,
+        asked,
+        lambda vendor: registrar_of(app, standing.control_plane if standing else ControlPlane(vendor), choices.url),
+    )
+    if standing is None:
+        write_atomic(file, found.stack_text, mode=0o644)
+        app.note(f"Wrote {file.name}: it says what the role {asked.role_arn} is.")
+    return found.trust
+
+
+def _ask(app: App, stack: Stack, found: Adoption) -> bool:
+    for line in adoption_lines(stack.name, found):
+        app.note(line)
+    return app.confirm("Adopt the role?", flag="--yes")
+
+
+def adoption_lines(stack: str, found: Adoption) -> list[str]:
+    """What an adoption would do, for the question."""
+    trust = found.trust
+    lines = [
+        f"The stack {stack} takes in the role {found.role_arn}:",
+        f"  account {trust.account_id} may assume it with the external id, which stays",
+    ]
+    lines += [f"  {arn} may assume it with the external id" for arn in trust.principals]
+    lines += [f"  {arn} may assume it without an external id" for arn in trust.without_external_id]
+    lines += [f"  import {address} <- {ident}" for address, ident in found.imports.items()]
+    lines += [f"  cluster {cluster.name} ({cluster.status}) stays as it is" for cluster in found.clusters]
+    return [*lines, "Nothing in AWS and nothing at the control plane is changed."]
+
+
+def _prove_unchanged(run: Run) -> Report:
+    """A bootstrap that may change nothing: it ends the adoption, and later runs are compared with it."""
+    from gridbyoc.errors import NotAdoptableError
+    from gridbyoc.operations.bootstrap import long_way
+    from gridbyoc.operations.options import Approval
+
+    def refuse(_review: Review) -> bool:
+        raise NotAdoptableError(
+            "The role was imported, and the stack file does not say all that it is: nothing was changed.",
+            fix="`gridbyoc plan` shows the difference; correct the stack file.",
+        )
+
+    return long_way(run, Approval(create_and_change=False, destroy=False, ask=refuse))
+
+
+def _show(app: App, report: Report, adoption: Adoption) -> None:
+    from gridbyoc.cli.bootstrap import show_report
+    from gridbyoc.stack.words import counted
+
+    imported = counted(len(adoption.imports), "resource")
+    show_report(app, report)
+    if not app.json:
+        app.line(f"Adopted: {imported} imported, the role and its external id are as they were.")
+        tell_next(app, "bootstrap")
