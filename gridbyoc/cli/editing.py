@@ -12,6 +12,7 @@ from typing import Any
 
 from gridbyoc.cli.app import App
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, FileError, UsageError
+from gridbyoc.stack.files import write_atomic
 
 
 def edit_request(app: App, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -39,8 +40,7 @@ def edited_text(app: App, text: str, *, otherwise: str) -> str:
     """
     with tempfile.TemporaryDirectory(prefix="gridbyoc-") as directory:
         path = Path(directory, "request.json")
-        path.touch(mode=0o600)
-        path.write_text(text, encoding="utf-8")
+        write_atomic(path, text)
         _run_editor(app, path, otherwise)
         try:
             return path.read_text(encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -32,6 +31,7 @@ from gridbyoc.sandbox.api.spec import (
     updated,
 )
 from gridbyoc.sandbox.settings import known_types
+from gridbyoc.stack.files import touch_private
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS clusters (
@@ -50,7 +50,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        touch_private(path)
         with self._connected() as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(_SCHEMA)
