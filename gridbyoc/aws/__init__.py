@@ -3,7 +3,7 @@
 from gridbyoc.aws.identity import Caller, caller_identity, guard_account
 from gridbyoc.aws.session import AwsSession, open_session
 from gridbyoc.aws.state_bucket import (
-    Setting,
+    BucketSetting,
     StateBucket,
     look_at_bucket,
     make_bucket,
@@ -14,8 +14,8 @@ from gridbyoc.aws.trust import Trust, accepted_external_ids, await_trust, role_i
 
 __all__ = [
     "AwsSession",
+    "BucketSetting",
     "Caller",
-    "Setting",
     "StateBucket",
     "Trust",
     "accepted_external_ids",

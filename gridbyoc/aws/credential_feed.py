@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from gridbyoc.aws.credential_source import Credentials, current_credentials
+from gridbyoc.aws.credential_source import AwsKeys, current_credentials
 from gridbyoc.aws.identity import caller_identity
 from gridbyoc.aws.profile_file import DEFAULT, ProfileSection, SharedFiles, profile_in, read_shared_files
 from gridbyoc.aws.session import AwsSession
@@ -156,7 +156,7 @@ class CredentialFeed:
             return f"error\n{error.what} {error.why}\n"
 
 
-def _same_account(session: AwsSession) -> Credentials:
+def _same_account(session: AwsSession) -> AwsKeys:
     """The session's credentials now; after a renewal they are of the account that the run has shown."""
     found = current_credentials(session)
     caller = session.callers.get(found.access_key_id) or caller_identity(session)
@@ -179,7 +179,7 @@ def _ca_bundle(environ: Mapping[str, str], profile: ProfileSection) -> str | Non
     return os.path.abspath(named) if named else None  # noqa: PTH100 - a path of the user's, not to be tidied
 
 
-def _document(found: Credentials) -> str:
+def _document(found: AwsKeys) -> str:
     """https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html#feature-process-credentials-output"""
     fields: dict[str, str | int] = {
         "Version": 1,

@@ -77,7 +77,7 @@ class CredentialSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class AwsKeys:
     """An access key as it is now; ``expires`` (UTC) is when it ends, ``None``: never, or not known."""
 
     access_key_id: str
@@ -86,14 +86,14 @@ class Credentials:
     expires: datetime | None
 
 
-def current_credentials(session: AwsSession) -> Credentials:
+def current_credentials(session: AwsSession) -> AwsKeys:
     """What ``session`` signs with now; renewed if they are about to end.
 
     Raises ``AwsCredentialsError``, and ``AwsError`` where nobody could be asked.
     """
     found, _, expires = _fetched(session)
     token = Secret(found.token) if found.token else None
-    return Credentials(str(found.access_key), Secret(str(found.secret_key)), token, expires)
+    return AwsKeys(str(found.access_key), Secret(str(found.secret_key)), token, expires)
 
 
 def _fetched(session: AwsSession) -> tuple[ReadOnlyCredentials, str, datetime | None]:

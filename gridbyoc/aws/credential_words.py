@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from botocore import exceptions
 
 from gridbyoc.aws.credential_process import TIMEOUT
-from gridbyoc.aws.profile_file import DEFAULT, PROFILE_VARIABLES, ProfileSection, Setting, SharedFiles
+from gridbyoc.aws.profile_file import DEFAULT, PROFILE_VARIABLES, ProfileSection, ProfileSetting, SharedFiles
 
 SSO_OVER = (exceptions.SSOTokenLoadError, exceptions.UnauthorizedSSOTokenError, exceptions.TokenRetrievalError)
 
@@ -56,7 +56,7 @@ class Looked:
             names.append(source.value)
         return tuple(names)
 
-    def found(self, setting: str) -> tuple[str, Setting] | None:
+    def found(self, setting: str) -> tuple[str, ProfileSetting] | None:
         """The profile of the chain that has this setting, the last one of them, and the setting."""
         for name in reversed(self.chain()):
             if setting in self.files.profiles.get(name, {}):
@@ -64,7 +64,7 @@ class Looked:
         return None
 
 
-def _source(profile: ProfileSection) -> Setting | None:
+def _source(profile: ProfileSection) -> ProfileSetting | None:
     """As botocore's assume-role provider: without a role, and with web identity, ``source_profile`` does not count."""
     return profile.get("source_profile") if "role_arn" in profile and TOKEN_FILE not in profile else None
 
@@ -323,7 +323,7 @@ def _flag(profile: str) -> str:
     return "" if profile == DEFAULT else f" --profile {shlex.quote(profile)}"
 
 
-def _edit(setting: Setting) -> str:
+def _edit(setting: ProfileSetting) -> str:
     return f'`"${{EDITOR:-vi}}" +{setting.line} {shlex.quote(str(setting.file))}`'
 
 
@@ -332,7 +332,7 @@ def _run_it(profile: str) -> str:
     return f'`sh -c "$(aws configure get {PROCESS}{_flag(profile)})"`'
 
 
-def _program(setting: Setting) -> str:
+def _program(setting: ProfileSetting) -> str:
     try:
         return shlex.split(setting.value)[0]
     except (ValueError, IndexError):

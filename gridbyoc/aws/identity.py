@@ -23,6 +23,34 @@ class Caller:
         return self.arn.split(":")[1]
 
 
+@dataclass(frozen=True, slots=True)
+class AccountRegion:
+    """Where resources are: the partition (``aws``, ``aws-cn``, ...), the account, the region. ARNs are built from it.
+
+    ``account_id`` ``*`` and ``region`` ``*`` stand for any one.
+    """
+
+    partition: str = "aws"
+    account_id: str = "*"
+    region: str = "*"
+
+    def iam(self, resource: str) -> str:
+        """The ARN of something in IAM: ``role/platform/x``."""
+        return f"arn:{self.partition}:iam::{self.account_id}:{resource}"
+
+    def aws_policy(self, name: str) -> str:
+        """The ARN of one of AWS's own managed policies."""
+        return f"arn:{self.partition}:iam::aws:policy/{name}"
+
+    def s3(self, resource: str) -> str:
+        """The ARN of a bucket, or of an object in it."""
+        return f"arn:{self.partition}:s3:::{resource}"
+
+    def regional(self, service: str, resource: str, region: str | None = None) -> str:
+        """The ARN of something in a region."""
+        return f"arn:{self.partition}:{service}:{region or self.region}:{self.account_id}:{resource}"
+
+
 def caller_identity(session: AwsSession) -> Caller:
     """Ask STS who we are, once for each access key; ``AwsCredentialsError`` without valid credentials, ``AwsError``
     without an answer.

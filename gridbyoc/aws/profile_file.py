@@ -221,11 +221,11 @@ _SECTION = re.compile(r"\[(.+)\]")
 _OPTION = re.compile(r"(?P<name>[^\s:=#;][^:=]*?)\s*[:=]")
 _BOM = "\ufeff"
 
-ProfileSection = Mapping[str, "Setting"]
+ProfileSection = Mapping[str, "ProfileSetting"]
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class ProfileSetting:
     """A value as it is written, which may be a secret, and where it stands."""
 
     value: str = field(repr=False)
@@ -267,8 +267,8 @@ class SharedFiles:
     profiles: Mapping[str, ProfileSection]
     sso_sessions: Mapping[str, ProfileSection]
     services: Mapping[str, ProfileSection]
-    headers: Mapping[str, Setting]
-    unprefixed: Mapping[str, Setting]
+    headers: Mapping[str, ProfileSetting]
+    unprefixed: Mapping[str, ProfileSetting]
     faults: tuple[FileFault, ...] = ()
 
 
@@ -282,11 +282,11 @@ def read_shared_files(environ: Mapping[str, str], home: Path) -> SharedFiles:
     config = Path(environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config")
     credentials = Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws" / "credentials")
     faults: list[FileFault] = []
-    profiles: dict[str, dict[str, Setting]] = {}
-    sessions: dict[str, dict[str, Setting]] = {}
-    services: dict[str, dict[str, Setting]] = {}
-    headers: dict[str, Setting] = {}
-    unprefixed: dict[str, Setting] = {}
+    profiles: dict[str, dict[str, ProfileSetting]] = {}
+    sessions: dict[str, dict[str, ProfileSetting]] = {}
+    services: dict[str, dict[str, ProfileSetting]] = {}
+    headers: dict[str, ProfileSetting] = {}
+    unprefixed: dict[str, ProfileSetting] = {}
     kinds = {"profile": profiles, "sso-session": sessions, "services": services}
     for header, settings in _sections(config, faults):
         kind, name = _kind_and_name(header.value)
@@ -312,7 +312,7 @@ def _kind_and_name(header: str) -> tuple[str, str]:
     return (words[0], words[1]) if len(words) == 2 else ("", header if len(words) == 1 else "")
 
 
-def _sections(file: Path, faults: list[FileFault]) -> Iterator[tuple[Setting, dict[str, Setting]]]:
+def _sections(file: Path, faults: list[FileFault]) -> Iterator[tuple[ProfileSetting, dict[str, ProfileSetting]]]:
     """Each section's header and its settings; nothing of a file that botocore refuses, which goes into ``faults``."""
     try:
         text = file.read_bytes().decode()
@@ -334,8 +334,10 @@ def _sections(file: Path, faults: list[FileFault]) -> Iterator[tuple[Setting, di
         return
     lines = _lines(text)
     for name in parser.sections():
-        header = Setting(name, file, lines.get((name, ""), 0))
-        options = {key: Setting(value, file, lines.get((name, key), header.line)) for key, value in parser.items(name)}
+        header = ProfileSetting(name, file, lines.get((name, ""), 0))
+        options = {
+            key: ProfileSetting(value, file, lines.get((name, key), header.line)) for key, value in parser.items(name)
+        }
         yield header, options
 
 

@@ -114,7 +114,7 @@ class StateBucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class BucketSetting:
     """One property of the bucket in words, and whether it is as it should be."""
 
     name: str
@@ -138,7 +138,7 @@ def reached_over_tls(session: AwsSession) -> bool:
     return not str(session.client("s3").meta.endpoint_url).startswith("http://")
 
 
-def look_at_bucket(session: AwsSession, bucket: StateBucket) -> tuple[Setting, ...] | None:
+def look_at_bucket(session: AwsSession, bucket: StateBucket) -> tuple[BucketSetting, ...] | None:
     """Each property as it is now; ``None`` where there is no such bucket. Reads only.
 
     Raises ``AwsError`` where the bucket is somebody else's, or in another region. ``session`` is in its region.
@@ -146,10 +146,10 @@ def look_at_bucket(session: AwsSession, bucket: StateBucket) -> tuple[Setting, .
     client = session.client("s3")
     if not _exists(client, bucket):
         return None
-    return tuple(Setting(rule.name, rule.wanted(bucket), good) for rule, _, good in _looked(client, bucket))
+    return tuple(BucketSetting(rule.name, rule.wanted(bucket), good) for rule, _, good in _looked(client, bucket))
 
 
-def make_bucket(session: AwsSession, bucket: StateBucket) -> tuple[Setting, ...]:
+def make_bucket(session: AwsSession, bucket: StateBucket) -> tuple[BucketSetting, ...]:
     """Make the bucket where there is none, and put right what is not as it should be, nothing else.
 
     The answer tells of each property whether it was in order before. Killed anywhere, a second call goes on.
@@ -162,7 +162,7 @@ def make_bucket(session: AwsSession, bucket: StateBucket) -> tuple[Setting, ...]
         if not good:
             with domain_errors(f"The {rule.name} of the bucket {bucket.name} could not be set"):
                 rule.write(client, bucket, found)
-        settings.append(Setting(rule.name, rule.wanted(bucket), good))
+        settings.append(BucketSetting(rule.name, rule.wanted(bucket), good))
     return tuple(settings)
 
 

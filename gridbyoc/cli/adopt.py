@@ -16,7 +16,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 
 if TYPE_CHECKING:
     from gridbyoc.operations.adopt import Adoption
-    from gridbyoc.operations.adoptable import AdoptionRequest, Trust
+    from gridbyoc.operations.adoptable import AdoptionRequest, TrustTerms
     from gridbyoc.operations.report import Report
     from gridbyoc.operations.review.review import Review
     from gridbyoc.operations.run import Choices, Run
@@ -125,7 +125,7 @@ def _backend(state: str | None, region: str | None) -> S3Backend | None:
     return S3Backend(match[1], match[2], region or REGION)
 
 
-def _look(app: App, asked: AdoptionRequest, standing: Stack | None, file: Path, choices: Choices) -> Trust:
+def _look(app: App, asked: AdoptionRequest, standing: Stack | None, file: Path, choices: Choices) -> TrustTerms:
     """Judge the role, write the stack file where there is none, and hand on the trust."""
     from gridbyoc.aws import open_session
     from gridbyoc.cli.plane import registrar_of

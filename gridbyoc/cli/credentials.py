@@ -20,7 +20,7 @@ from gridbyoc.stack.words import minute
 if TYPE_CHECKING:
     from gridbyoc.aws import AwsSession, Caller
     from gridbyoc.aws.credential_source import CredentialSource
-    from gridbyoc.operations.credentials import Found, UserArguments, UserDeletion
+    from gridbyoc.operations.credentials import UserArguments, UserDeletion, UserReview
     from gridbyoc.stack.model import Stack
 
 
@@ -209,7 +209,7 @@ def _asked(name: str, options: Mapping[str, Any]) -> UserArguments:
     )
 
 
-def _approve(app: App, found: Found, *, yes: bool) -> bool:
+def _approve(app: App, found: UserReview, *, yes: bool) -> bool:
 
     for line in RECOMMENDATION if found.user is None else ():
         app.note(line)

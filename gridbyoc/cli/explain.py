@@ -19,7 +19,7 @@ from gridbyoc.cli.options import command, pass_app
 from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError, UsageError
 from gridbyoc.errors.cards import CARDS, KnownFailure
 from gridbyoc.operations.preflight.catalogue import KINDS
-from gridbyoc.operations.preflight.model import Kind
+from gridbyoc.operations.preflight.model import FindingKind
 from gridbyoc.operations.verify import QUESTIONS, Question
 
 
@@ -116,7 +116,7 @@ def of_error(error: type[errors.GridbyocError]) -> Explanation:
     return Explanation(error.code, "error", meaning, fix=error.remedy, exit_status=int(error.exit_status))
 
 
-def of_kind(kind: Kind) -> Explanation:
+def of_kind(kind: FindingKind) -> Explanation:
     """A check of the preflight."""
     meaning = " ".join(kind.meaning.split())
     return Explanation(kind.code, "check", kind.title, meaning, CHECK_REMEDY.format(kind), link=kind.link)

@@ -14,8 +14,8 @@ from gridbyoc.cli.running import Duration, open_run
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from gridbyoc.aws.leftovers import Leftover, Patience
-    from gridbyoc.operations.leftovers import Found, LeftoversRequest
+    from gridbyoc.aws.leftovers import DeletionPatience, Leftover
+    from gridbyoc.operations.leftovers import FoundLeftovers, LeftoversRequest
     from gridbyoc.operations.run import Run
 
 
@@ -81,8 +81,14 @@ def leftovers(
 
 
 def _work(
-    app: App, run: Run, wanted: LeftoversRequest, patience: Patience | None, *, yes_destroy: bool, delete_data: bool
-) -> Found:
+    app: App,
+    run: Run,
+    wanted: LeftoversRequest,
+    patience: DeletionPatience | None,
+    *,
+    yes_destroy: bool,
+    delete_data: bool,
+) -> FoundLeftovers:
     """Find; with ``patience`` show, ask and delete as well."""
     from gridbyoc.operations.leftovers import delete_leftovers, find_leftovers, mark_data, open_account
 
@@ -100,7 +106,7 @@ def _work(
     return replace(found, ledger=rest)
 
 
-def _announce(app: App, found: Found) -> bool:
+def _announce(app: App, found: FoundLeftovers) -> bool:
     """Show what would be deleted; whether that is nothing at all, so that there is nothing to ask."""
     from gridbyoc.show.leftovers import leftover_rows
     from gridbyoc.show.markdown import plain_table
@@ -112,10 +118,10 @@ def _announce(app: App, found: Found) -> bool:
     return not doomed
 
 
-def _patience(timeout: float, poll_interval: float) -> Patience:
-    from gridbyoc.aws.leftovers import Patience
+def _patience(timeout: float, poll_interval: float) -> DeletionPatience:
+    from gridbyoc.aws.leftovers import DeletionPatience
 
-    return Patience(min(poll_interval, 20.0), 20.0, refused=min(300.0, timeout), deleting=timeout)
+    return DeletionPatience(min(poll_interval, 20.0), 20.0, refused=min(300.0, timeout), deleting=timeout)
 
 
 def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -124,7 +130,7 @@ def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def show_found(app: App, stack: str, found: Found) -> None:
+def show_found(app: App, stack: str, found: FoundLeftovers) -> None:
     from gridbyoc.show.leftovers import leftover_notes, leftover_rows, leftovers_object, summary
 
     if app.json:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gridbyoc.aws.quotas import Increase
     from gridbyoc.operations.events import Emit
     from gridbyoc.operations.preflight.model import PreflightContext
-    from gridbyoc.operations.quotas.raising import Ask, Patience
+    from gridbyoc.operations.quotas.raising import Ask, DecisionPatience
     from gridbyoc.operations.quotas.review import QuotaRow
 
 
@@ -89,13 +89,13 @@ def request(
     A quota with a request that AWS has yet to decide is reported, and never asked for twice. AWS decides about small
     increases in minutes and about large ones in days. Ends with status 1 where AWS says no, 6 where --wait ran out.
     """
-    from gridbyoc.operations.quotas.raising import Patience
+    from gridbyoc.operations.quotas.raising import DecisionPatience
 
     scene = _scene(app, stack_file, url)
     wanted = _known_codes(codes)
     account, rows = _read(scene)
     asks = planned(app, scene, rows, wanted, recommended=recommended)
-    patience = Patience(timeout, poll_interval, time.monotonic, time.sleep) if wait_ else None
+    patience = DecisionPatience(timeout, poll_interval, time.monotonic, time.sleep) if wait_ else None
     finish(app, scene, account, filed(app, scene, asks, yes=yes), patience, untold_of(rows, wanted))
 
 
@@ -252,7 +252,7 @@ def finish(
     scene: PreflightContext,
     account: str,
     asks: Sequence[Ask],
-    patience: Patience | None,
+    patience: DecisionPatience | None,
     untold: Sequence[str] = (),
 ) -> None:
     """Wait, where there is ``patience`` to; show what came of it; ``QuotaRefusedError``, ``QuotaUndecidedError``.
@@ -302,7 +302,7 @@ def _refuse(scene: PreflightContext, asks: Sequence[Ask]) -> None:
     )
 
 
-def _followed(app: App, scene: PreflightContext, asks: Sequence[Ask], patience: Patience) -> tuple[Ask, ...]:
+def _followed(app: App, scene: PreflightContext, asks: Sequence[Ask], patience: DecisionPatience) -> tuple[Ask, ...]:
     """The asks with their requests as they stand in the end; an interrupt leaves them to AWS."""
     from gridbyoc.operations.events import Note
     from gridbyoc.operations.quotas.raising import follow

@@ -16,7 +16,7 @@ from gridbyoc.errors import UsageError
 from gridbyoc.stack.clock import utc_now
 
 if TYPE_CHECKING:
-    from gridbyoc.operations.state_migrate import Move, Moved, Proposal, Pushed, Ready
+    from gridbyoc.operations.state_migrate import Move, Moved, Proposal, Pushed, ReadyBucket
     from gridbyoc.operations.state_unlock import Lock
     from gridbyoc.stack.model import LocalBackend, S3Backend
 
@@ -202,7 +202,7 @@ def proposal_lines(proposal: Proposal) -> Iterator[str]:
         yield f"~ terraform.backend of the stack file: s3://{proposal.backend.bucket}/{proposal.backend.key}"
 
 
-def show_ready(app: App, stack_file: str, ready: Ready) -> None:
+def show_ready(app: App, stack_file: str, ready: ReadyBucket) -> None:
     """What `state init` did."""
     bucket, backend = ready.proposal.bucket, ready.proposal.backend
     to_paste = not ready.pointed and not ready.proposal.points_already

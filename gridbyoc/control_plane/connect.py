@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gridbyoc.control_plane.credentials import Credentials, LazyLogin, LoggedIn, Username, login, resolve_credentials
+from gridbyoc.control_plane.credentials import ApiCredentials, LazyLogin, LoggedIn, Username, login, resolve_credentials
 from gridbyoc.control_plane.grid import Grid
 from gridbyoc.control_plane.http import (
     Authorization,
     Http,
     Network,
-    Patience,
     RequestsExchange,
+    RetryPatience,
     Timing,
     basic,
     basic_token,
@@ -29,7 +29,7 @@ from gridbyoc.stack.model import ControlPlane
 from gridbyoc.stack.secret import Secret
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-DEFAULT_PATIENCE = Patience()
+DEFAULT_PATIENCE = RetryPatience()
 _JITTER = random.SystemRandom().random
 
 
@@ -39,7 +39,7 @@ class Limits:
 
     connect: float = 10.0
     read: float = 30.0
-    patience: Patience = DEFAULT_PATIENCE
+    patience: RetryPatience = DEFAULT_PATIENCE
 
 
 DEFAULT_LIMITS = Limits()
@@ -99,7 +99,9 @@ def log_in(
     return login(control_plane.type, http, clean, username=username, api_key=api_key, home=home, environ=environ)
 
 
-def _authorization(credentials: Credentials | Username, unsigned: Http, clean: Cleaner) -> Callable[[], Authorization]:
+def _authorization(
+    credentials: ApiCredentials | Username, unsigned: Http, clean: Cleaner
+) -> Callable[[], Authorization]:
     if isinstance(credentials, Username):
         return LazyLogin(unsigned, credentials, clean)
     if credentials.user_id is None:
@@ -127,8 +129,8 @@ def _ca_bundle(stacks: Path | None, environ: Mapping[str, str]) -> str | None:
     return path
 
 
-def _warnings(address: str, credentials: Credentials | Username) -> tuple[str, ...]:
-    loose = credentials.warnings if isinstance(credentials, Credentials) else ()
+def _warnings(address: str, credentials: ApiCredentials | Username) -> tuple[str, ...]:
+    loose = credentials.warnings if isinstance(credentials, ApiCredentials) else ()
     if address.startswith("http:") and not is_loopback(address):
         return (*loose, f"{address} is not https: the API key travels unencrypted.")
     return loose

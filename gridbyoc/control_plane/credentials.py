@@ -28,7 +28,7 @@ LOG_IN = "Log in with `gridbyoc login`, or set {id} and {key}."
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class ApiCredentials:
     """A user id and an API key; ``source`` says where they came from, ``warnings`` what is wrong with that place.
 
     Without ``user_id`` the key is a token, sent as ``Bearer``, as lightning-sdk 2026.10.13 does.
@@ -78,7 +78,7 @@ NAMES: Mapping[DialectName, _Names] = {
 }
 
 
-def resolve_credentials(dialect: DialectName, environ: Mapping[str, str], home: Path) -> Credentials | Username:
+def resolve_credentials(dialect: DialectName, environ: Mapping[str, str], home: Path) -> ApiCredentials | Username:
     """The environment wins over the file, as in the service's clients; half an environment is an error.
 
     ``GRID_USER_ID`` or ``GRID_USERNAME`` with ``GRID_API_KEY``; ``LIGHTNING_AUTH_TOKEN``, or ``LIGHTNING_API_KEY`` with
@@ -90,13 +90,13 @@ def resolve_credentials(dialect: DialectName, environ: Mapping[str, str], home: 
     username = environ.get(names.username, "").strip() if names.username else ""
     token = environ.get(names.bearer, "").strip() if names.bearer else ""
     if token:
-        return Credentials(None, Secret(token), str(names.bearer))
+        return ApiCredentials(None, Secret(token), str(names.bearer))
     if key and user_id:
-        return Credentials(_plain(user_id, names.id), Secret(key), f"{names.id} and {names.key}")
+        return ApiCredentials(_plain(user_id, names.id), Secret(key), f"{names.id} and {names.key}")
     if key and username:
         return Username(username, Secret(key), f"{names.username} and {names.key}")
     if key and names.bearer:
-        return Credentials(None, Secret(key), names.key)
+        return ApiCredentials(None, Secret(key), names.key)
     if key or user_id:
         raise _half(names, missing=names.id if key else names.key, there=names.key if key else names.id)
     return _from_file(names, credentials_path(dialect, home, environ))
@@ -111,7 +111,7 @@ def _half(names: _Names, *, missing: str, there: str) -> AuthenticationError:
     )
 
 
-def _from_file(names: _Names, path: Path) -> Credentials:
+def _from_file(names: _Names, path: Path) -> ApiCredentials:
     found = read_user_file(path)
     problem = found.problem or _incomplete(names, found)
     if problem:
@@ -125,8 +125,8 @@ def _from_file(names: _Names, path: Path) -> Credentials:
     loose = loose_warning(path, found)
     token, user_id, key = (_value(found, name) for name in (names.file_bearer, names.file_id, names.file_key))
     if token or not user_id:
-        return Credentials(None, Secret(token or key), str(path), loose)
-    return Credentials(_plain(user_id, str(path)), Secret(key), str(path), loose)
+        return ApiCredentials(None, Secret(token or key), str(path), loose)
+    return ApiCredentials(_plain(user_id, str(path)), Secret(key), str(path), loose)
 
 
 def _incomplete(names: _Names, found: UserFile) -> str:

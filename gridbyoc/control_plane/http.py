@@ -256,7 +256,7 @@ POLICY = Retry(
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPatience:
     """How often and how long one call is tried; seconds. Pauses double from ``first_pause`` up to ``longest_pause``."""
 
     total: float = 120.0
@@ -295,14 +295,14 @@ class Http:
         *,
         auth: Callable[[], Authorization] = lambda: NO_AUTHORIZATION,
         clean: Clean | None = None,
-        patience: Patience | None = None,
+        patience: RetryPatience | None = None,
     ) -> None:
         self.url = url
         self.clean: Clean = clean or Cleaner()
         self.timing = timing
         self._exchange = exchange
         self._auth = auth
-        self._patience = patience or Patience()
+        self._patience = patience or RetryPatience()
 
     def call(
         self,

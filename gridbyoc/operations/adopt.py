@@ -16,7 +16,7 @@ from gridbyoc.aws.live_role import LiveRole, read_live_role
 from gridbyoc.aws.session import domain_errors
 from gridbyoc.control_plane.model import Cluster, Grant, Phase, Registrar
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, NotAdoptableError
-from gridbyoc.operations.adoptable import AdoptionRequest, Reason, Trust, adoptable_role, spec_of, stack_text
+from gridbyoc.operations.adoptable import AdoptionRequest, Reason, TrustTerms, adoptable_role, spec_of, stack_text
 from gridbyoc.operations.changes import cluster_changes
 from gridbyoc.operations.lock import SAVED_PLAN
 from gridbyoc.operations.prepare import MODULE, PreparedStack, prepare, rerender
@@ -38,20 +38,20 @@ class Adoption:
     """What would be adopted: ``imports`` are import ids by address, without those that the state holds already."""
 
     role_arn: str
-    trust: Trust
+    trust: TrustTerms
     imports: Mapping[str, str]
     clusters: tuple[Cluster, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class AdoptionProposal:
     """A role that can be adopted: its trust, and the stack file that says what there is."""
 
-    trust: Trust
+    trust: TrustTerms
     stack_text: str
 
 
-def look(session: AwsSession, asked: AdoptionRequest, connect: Callable[[VendorType], Registrar]) -> Looked:
+def look(session: AwsSession, asked: AdoptionRequest, connect: Callable[[VendorType], Registrar]) -> AdoptionProposal:
     """Read the role and the clusters that run through it, and judge both; nothing is written.
 
     ``connect`` opens the control plane whose account the role trusts. Raises ``NotAdoptableError`` with every reason,
@@ -68,7 +68,7 @@ def look(session: AwsSession, asked: AdoptionRequest, connect: Callable[[VendorT
             findings=tuple(f"{reason.what} {reason.fix}" for reason in reasons),
         )
     text = stack_text(found, found.trust, asked, tuple(map(spec_of, clusters)))
-    return Looked(found.trust, text)
+    return AdoptionProposal(found.trust, text)
 
 
 def _refuse_other_account(caller: Caller, role_arn: str) -> None:
@@ -97,7 +97,7 @@ def clusters_through(clusters: Iterable[Cluster], role_arn: str) -> tuple[Cluste
     return tuple(each for each in live if each.role_arn == role_arn)
 
 
-def _cluster_reasons(clusters: tuple[Cluster, ...], trust: Trust | None, region: str) -> Iterator[Reason]:
+def _cluster_reasons(clusters: tuple[Cluster, ...], trust: TrustTerms | None, region: str) -> Iterator[Reason]:
     """Why clusters cannot go on as they are under a stack of this role."""
     for cluster in clusters:
         if trust is not None and cluster.external_id != trust.external_id:
@@ -108,7 +108,7 @@ def _cluster_reasons(clusters: tuple[Cluster, ...], trust: Trust | None, region:
             yield Reason(f"The cluster {cluster.name} runs in {cluster.region}, the stack in {region}.", fix)
 
 
-def adopt(run: Run, role_arn: str, trust: Trust, approve: Callable[[Adoption], bool]) -> Adoption:
+def adopt(run: Run, role_arn: str, trust: TrustTerms, approve: Callable[[Adoption], bool]) -> Adoption:
     """Import the role into the stack's state, and nothing else. The caller holds the stack's lock.
 
     A run that was killed in between is gone on with: what the state holds already is not imported again. Raises
@@ -200,7 +200,7 @@ def _beyond_import(resource: Mapping[str, Any]) -> str:
 
 
 def _refuse_cluster_changes(
-    run: Run, site: PreparedStack, role_arn: str, trust: Trust, clusters: tuple[Cluster, ...]
+    run: Run, site: PreparedStack, role_arn: str, trust: TrustTerms, clusters: tuple[Cluster, ...]
 ) -> None:
     grant = Grant(role_arn, trust.external_id, run.stack.aws.region)
     changes = cluster_changes(site.preflight.registrar, run.stack, clusters, grant)

@@ -41,7 +41,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class TrustTerms:
     """The trust policy in the stack file's terms."""
 
     account_id: str
@@ -76,7 +76,7 @@ class AdoptableRole:
 
     role: LiveRole = field(repr=False)
     vendor: VendorType
-    trust: Trust | None
+    trust: TrustTerms | None
     own_policy: LiveDocument | None
     managed: tuple[str, ...]
     reasons: tuple[Reason, ...]
@@ -95,7 +95,7 @@ def adoptable_role(role: LiveRole, asked: AdoptionRequest, shared: Collection[st
     return AdoptableRole(role, vendor, trust, own, managed, tuple(reasons))
 
 
-def _vendor_of(trust: Trust | None) -> VendorType:
+def _vendor_of(trust: TrustTerms | None) -> VendorType:
     lightning = facts_of("lightning").trusted_account.account_id
     return "lightning" if trust is not None and trust.account_id == lightning else "grid"
 
@@ -189,7 +189,7 @@ def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _trust(document: LiveDocument, asked: AdoptionRequest) -> tuple[Trust | None, list[Reason]]:
+def _trust(document: LiveDocument, asked: AdoptionRequest) -> tuple[TrustTerms | None, list[Reason]]:
     """The trust policy in the stack file's terms, or every reason why it cannot be said there."""
     if document.document is None:
         return None, []  # told as what could not be read
@@ -217,7 +217,7 @@ def _trust(document: LiveDocument, asked: AdoptionRequest) -> tuple[Trust | None
 
 def _one_trust(
     with_id: list[tuple[list[str], list[Any]]], without: list[list[str]], asked: AdoptionRequest
-) -> tuple[Trust | None, list[Reason]]:
+) -> tuple[TrustTerms | None, list[Reason]]:
     if not with_id:
         fix = (
             "Add a condition on sts:ExternalId to the trust policy, give the control plane that id, and adopt it then."
@@ -246,7 +246,7 @@ def _one_trust(
     if twice:
         fix = "Take it out of the statement with the external id; it has no effect there."
         return None, [Reason(f"{enumerated(twice)} may assume it with and without an external id.", fix)]
-    return Trust(account, Secret(str(ids[0])), further, exempt), []
+    return TrustTerms(account, Secret(str(ids[0])), further, exempt), []
 
 
 def _is_root(principal: str, account: str) -> bool:
@@ -306,7 +306,9 @@ def spec_of(cluster: Cluster) -> ClusterSpec:
     return ClusterSpec(cluster.name, cluster.instance_types, profiles.get(cluster.performance_profile or ""))
 
 
-def stack_text(found: AdoptableRole, trust: Trust, asked: AdoptionRequest, clusters: tuple[ClusterSpec, ...]) -> str:
+def stack_text(
+    found: AdoptableRole, trust: TrustTerms, asked: AdoptionRequest, clusters: tuple[ClusterSpec, ...]
+) -> str:
     """The stack file that says what is there; comments say what it cannot. There are no ``reasons``."""
     lines = [
         f"# Written by `gridbyoc adopt`: the role {found.role.arn} as it was found.",
@@ -340,7 +342,9 @@ def _has_own_tags(found: AdoptableRole, asked: AdoptionRequest) -> bool:
     return all(ours.items() <= tags.items() for tags in holders)
 
 
-def _role_lines(found: AdoptableRole, trust: Trust, asked: AdoptionRequest, tags: Mapping[str, str]) -> Iterator[str]:
+def _role_lines(
+    found: AdoptableRole, trust: TrustTerms, asked: AdoptionRequest, tags: Mapping[str, str]
+) -> Iterator[str]:
     role, attributes = found.role, found.role.attributes
     yield f"  name: {_scalar(role.name)}"
     if (attributes.get("Path") or "/") != "/":

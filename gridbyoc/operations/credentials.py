@@ -71,7 +71,7 @@ class UserRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class UserReview:
     """How it stands: the user, the policies that are not as wanted, the profile of that name."""
 
     user: User | None
@@ -117,14 +117,16 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ReadyUser:
     """The user as it is now, and what was done for it (nothing: it was there already)."""
 
     wanted: UserRequest
     changes: tuple[str, ...]
 
 
-def create_user(session: AwsSession, wanted: UserRequest, *, approve: Callable[[Found], bool], sleep: Sleep) -> Ready:
+def create_user(
+    session: AwsSession, wanted: UserRequest, *, approve: Callable[[UserReview], bool], sleep: Sleep
+) -> ReadyUser:
     """Make what is missing: user, policies, access key, profile. Killed anywhere, the next call goes on.
 
     ``approve`` is asked where anything is to be done; ``sleep`` takes seconds. A user, a policy or a profile of that
@@ -146,10 +148,10 @@ def create_user(session: AwsSession, wanted: UserRequest, *, approve: Callable[[
     if user is not None:
         note_key(session, user, key_id)
     await_key(session, key_id, secret, arn=wanted.arn, sleep=sleep)
-    return Ready(wanted, found.changes)
+    return ReadyUser(wanted, found.changes)
 
 
-def look(session: AwsSession, wanted: UserRequest) -> Found:
+def look(session: AwsSession, wanted: UserRequest) -> UserReview:
     """How it stands; refuses what is not ours."""
     stored = read_profile(wanted.file, wanted.profile)
     user = look_at_user(session, wanted.user.name)
@@ -160,13 +162,13 @@ def look(session: AwsSession, wanted: UserRequest) -> Found:
             fix=f"Give --path {user.path}, or delete it first: `gridbyoc credentials delete-user {user.name}`.",
             rerun=SAFE_NOTHING_DONE,
         )
-    found = Found(user, policies_to_change(session, wanted.policies, user), stored, wanted)
+    found = UserReview(user, policies_to_change(session, wanted.policies, user), stored, wanted)
     _require_our_profile(found)
     _require_no_used_key(found)
     return found
 
 
-def _require_our_profile(found: Found) -> None:
+def _require_our_profile(found: UserReview) -> None:
     if found.stored is None or found.stored.owner == found.wanted.arn or found.key is not None:
         return
     raise FileError(
@@ -177,7 +179,7 @@ def _require_our_profile(found: Found) -> None:
     )
 
 
-def _require_no_used_key(found: Found) -> None:
+def _require_no_used_key(found: UserReview) -> None:
     """A key that was used has its secret somewhere, and a second one would only be one more to lose."""
     name = found.wanted.user.name
     kept = found.user.tags.get(KEY) if found.user else None
@@ -201,7 +203,7 @@ def _require_no_used_key(found: Found) -> None:
         )
 
 
-def _key(session: AwsSession, found: Found, user: User | None) -> tuple[str, Secret]:
+def _key(session: AwsSession, found: UserReview, user: User | None) -> tuple[str, Secret]:
     stored = found.stored
     if found.key is not None and stored is not None and stored.secret_access_key is not None:
         return found.key.id, stored.secret_access_key

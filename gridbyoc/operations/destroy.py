@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gridbyoc.aws.leftovers import Patience
+from gridbyoc.aws.leftovers import DeletionPatience
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
@@ -17,7 +17,7 @@ from gridbyoc.errors import (
 from gridbyoc.operations.events import Note
 from gridbyoc.operations.import_orphans import import_orphans
 from gridbyoc.operations.journal import JOURNAL
-from gridbyoc.operations.leftovers import Found, LeftoversRequest, delete_leftovers, find_leftovers, mark_data
+from gridbyoc.operations.leftovers import FoundLeftovers, LeftoversRequest, delete_leftovers, find_leftovers, mark_data
 from gridbyoc.operations.local_files import remove_local_files
 from gridbyoc.operations.lock import HOLDER, LOCK
 from gridbyoc.operations.prepare import MODULE, PreparedStack, current_grant, prepare
@@ -59,7 +59,7 @@ class DestroyPlan:
     clusters: tuple[Cluster, ...]
     role_arn: str | None
     has_resources: bool
-    found: Found
+    found: FoundLeftovers
     roles: frozenset[str] = frozenset()
 
     @property
@@ -75,7 +75,7 @@ class Destroyed:
     clusters: tuple[str, ...]
     resources: int
     role_arn: str | None
-    left: Found
+    left: FoundLeftovers
 
 
 def destroy(run: Run, approve: Callable[[DestroyPlan], bool], *, delete_data: bool = False) -> Destroyed:
@@ -124,21 +124,21 @@ def _doomed(run: Run, site: PreparedStack) -> DestroyPlan:
     return DestroyPlan(ours, role_arn, site.runner.has_state(), _find(run, site, (), role_arn), roles)
 
 
-def _find(run: Run, site: PreparedStack, clusters: tuple[Cluster, ...], role_arn: str | None) -> Found:
+def _find(run: Run, site: PreparedStack, clusters: tuple[Cluster, ...], role_arn: str | None) -> FoundLeftovers:
     flight = site.preflight
     wanted = LeftoversRequest(clusters=clusters, roles=(role_arn,) if role_arn else ())
     return find_leftovers(run, flight.session, flight.caller, flight.registrar, wanted)
 
 
-def _take_leftovers(run: Run, site: PreparedStack, doomed: DestroyPlan, *, delete_data: bool) -> Found:
+def _take_leftovers(run: Run, site: PreparedStack, doomed: DestroyPlan, *, delete_data: bool) -> FoundLeftovers:
     found = _find(run, site, doomed.clusters, doomed.role_arn) if doomed.clusters else doomed.found
     if not found.ledger.leftovers:
         return found
     shown = found if delete_data else mark_data(found)
     flight = site.preflight
-    patience = Patience(min(run.choices.poll_interval, 20.0), deleting=run.wait_timeout)
+    patience = DeletionPatience(min(run.choices.poll_interval, 20.0), deleting=run.wait_timeout)
     rest = delete_leftovers(run, flight.session, flight.registrar, shown, delete_data=delete_data, patience=patience)
-    return Found(found.search, rest, found.live)
+    return FoundLeftovers(found.search, rest, found.live)
 
 
 def _refuse_while_needed(site: PreparedStack, doomed: DestroyPlan) -> None:

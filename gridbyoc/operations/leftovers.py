@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gridbyoc.aws import AwsSession, Caller, caller_identity, guard_account
-from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, DeletionStage, Ledger, Leftover, Patience, Place, Search
+from gridbyoc.aws.identity import AccountRegion
+from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, DeletionPatience, DeletionStage, Ledger, Leftover, Search
 from gridbyoc.aws.leftovers import delete as delete_in_aws
 from gridbyoc.aws.leftovers import find as find_in_aws
 from gridbyoc.control_plane.model import Cluster, Phase, Registrar
@@ -74,7 +75,7 @@ def _remembered(registrar: Registrar, ident: str) -> Cluster | None:
 
 
 __all__ = [
-    "Found",
+    "FoundLeftovers",
     "Ledger",
     "Leftover",
     "LeftoversRequest",
@@ -102,7 +103,7 @@ class LeftoversRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundLeftovers:
     """A ledger, and the search that it answers; ``live`` clusters were left out, because they use what they have."""
 
     search: Search
@@ -112,7 +113,7 @@ class Found:
 
 def find_leftovers(
     run: Run, session: AwsSession, caller: Caller, registrar: Registrar, wanted: LeftoversRequest | None = None
-) -> Found:
+) -> FoundLeftovers:
     """What is left in AWS of the stack's past clusters: those of the stack file, the journal, and ``wanted``.
 
     A cluster that the control plane still has is no past one; naming it in ``wanted.names`` is a ``UsageError``.
@@ -124,17 +125,23 @@ def find_leftovers(
     every, in_use = stacks_past(run.stack, run.work_dir, asked.names, asked.clusters), _identities(live)
     used = sorted({one.name for one in every} & in_use)
     known = tuple(with_records(registrar, one, asked.clusters) for one in every if one.name not in in_use)
-    place = Place(caller.partition, caller.account_id, run.stack.aws.region)
+    place = AccountRegion(caller.partition, caller.account_id, run.stack.aws.region)
     search = Search(place, known, asked.tags, asked.keys, _spared(run, place, asked, live))
     notes = tuple(f"The cluster {name} is not deleted: what it uses is no leftover." for name in used)
     if not known and not asked.tags:
-        return Found(search, Ledger(notes=(*notes, "No past cluster of this stack is known.")), tuple(used))
+        return FoundLeftovers(search, Ledger(notes=(*notes, "No past cluster of this stack is known.")), tuple(used))
     ledger = find_in_aws(session, search, run.journal.now)
-    return Found(search, replace(ledger, notes=(*notes, *ledger.notes)), tuple(used))
+    return FoundLeftovers(search, replace(ledger, notes=(*notes, *ledger.notes)), tuple(used))
 
 
 def delete_leftovers(
-    run: Run, session: AwsSession, registrar: Registrar, found: Found, *, delete_data: bool, patience: Patience
+    run: Run,
+    session: AwsSession,
+    registrar: Registrar,
+    found: FoundLeftovers,
+    *,
+    delete_data: bool,
+    patience: DeletionPatience,
 ) -> Ledger:
     """Delete what ``found`` shows, in order, then look again; returns the ledger of what is left, with the reasons.
 
@@ -167,7 +174,7 @@ def open_account(run: Run) -> tuple[AwsSession, Caller, Registrar]:
     return session, caller, run.connect()
 
 
-def mark_data(found: Found) -> Found:
+def mark_data(found: FoundLeftovers) -> FoundLeftovers:
     """The same, with what holds data marked as staying."""
     entries = tuple(
         replace(one, kept=HOLDS_DATA) if one.holds_data and not one.kept else one for one in found.ledger.leftovers
@@ -218,14 +225,14 @@ def _refuse_live(names: tuple[str, ...], live: tuple[Cluster, ...]) -> None:
             )
 
 
-def _spared(run: Run, place: Place, wanted: LeftoversRequest, live: tuple[Cluster, ...]) -> frozenset[str]:
+def _spared(run: Run, place: AccountRegion, wanted: LeftoversRequest, live: tuple[Cluster, ...]) -> frozenset[str]:
     """ARNs that are in use or Terraform's own: roles, the buckets of live clusters, the bucket of the state."""
     arns = {*wanted.roles, *(cluster.role_arn for cluster in live if cluster.role_arn)}
     buckets = {cluster.bucket_name for cluster in live if cluster.bucket_name}
     backend = run.stack.terraform.backend
     if isinstance(backend, S3Backend):
         buckets.add(backend.bucket)
-    return frozenset(arns | {place.arn("s3", bucket, region=False, account=False) for bucket in buckets})
+    return frozenset(arns | {place.s3(bucket) for bucket in buckets})
 
 
 def _recorder(run: Run) -> Callable[[Leftover, DeletionStage, str, float], None]:

@@ -28,7 +28,7 @@ from gridbyoc.operations.run import Run
 from gridbyoc.operations.status import Status, stack_status
 from gridbyoc.operations.verdict import Verdict, worst
 from gridbyoc.operations.verify import Proof, prove
-from gridbyoc.operations.verify_model import Subject, policy_of
+from gridbyoc.operations.verify_model import RoleSubject, policy_of
 from gridbyoc.operations.verify_trust import TrustCase, id_remark, trust_of
 from gridbyoc.render import standing_ids
 from gridbyoc.stack.background import Background
@@ -76,7 +76,7 @@ class GrantedPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class RoleGrants:
     """What is granted to whom. ``live``: as AWS has it now; otherwise only as the stack file asks."""
 
     role_name: str
@@ -127,7 +127,7 @@ class Page:
     stack: Stack
     made: datetime
     version: str
-    granted: Granted
+    granted: RoleGrants
     status: Reading[Status]
     proof: Reading[Proof]
     drift: Reading[DriftFound]
@@ -151,13 +151,13 @@ WITH_ID, WITHOUT_ID = "with the external id", "without an external id"
 CONTROL_PLANE = "the control plane's account"
 
 
-def live_grant(subject: Subject) -> Granted:
+def live_grant(subject: RoleSubject) -> RoleGrants:
     """What AWS has now."""
     role = subject.role
     trust = trust_of(subject)
     seconds = role.max_session_seconds
     boundary = None if role.boundary is None else _boundary(role.boundary, subject.declared)
-    return Granted(
+    return RoleGrants(
         role.name,
         role.arn,
         None if seconds is None else seconds / 3600,
@@ -168,7 +168,7 @@ def live_grant(subject: Subject) -> Granted:
     )
 
 
-def declared_grant(stack: Stack) -> Granted:
+def declared_grant(stack: Stack) -> RoleGrants:
     """What the stack file asks for, where the role itself cannot be read."""
     role = stack.role
     admitted = [Admitted(trusted_account_of(role), CONTROL_PLANE, WITH_ID, "unknown")]
@@ -180,7 +180,7 @@ def declared_grant(stack: Stack) -> Granted:
     own = GrantedPolicy("the role's own policy", "own", enumerated(allowed, limit=3), "unknown")
     policies = [GrantedPolicy(name, "managed", "", "unknown") for name in names]
     limit = role.permissions_boundary
-    return Granted(
+    return RoleGrants(
         role.name or "a generated name",
         "",
         session_seconds_of(role) / 3600,
@@ -235,7 +235,7 @@ def _terms(statement: Statement) -> str:
     return f"{terms}, depending on {enumerated(others)}" if others else terms
 
 
-def _policies(role: LiveRole, subject: Subject) -> Iterator[GrantedPolicy]:
+def _policies(role: LiveRole, subject: RoleSubject) -> Iterator[GrantedPolicy]:
     compared = compare_policies(role, subject.declared, own_module=subject.own_module)
     for document in role.policies:
         yield _policy(document, *_judged(document, compared, subject))
@@ -243,7 +243,7 @@ def _policies(role: LiveRole, subject: Subject) -> Iterator[GrantedPolicy]:
         yield GrantedPolicy("policies that could not be listed", "unknown", role.unlisted, "unknown")
 
 
-def _judged(document: LiveDocument, compared: RolePolicies, subject: Subject) -> tuple[str, Verdict, str]:
+def _judged(document: LiveDocument, compared: RolePolicies, subject: RoleSubject) -> tuple[str, Verdict, str]:
     """Which kind of policy it is, how it is judged, and a remark."""
     undeclared, known = (
         (compared.inline, compared.known_inline) if document.kind == "inline" else (compared.attached, compared.known)
@@ -448,13 +448,13 @@ def _findings(run: Run, wanted: PageOptions) -> tuple[Finding, ...]:
     return examine(preflight_context(run, find_binary=run.find_binary, connect=run.connect, reads_only=True), CHECKS)
 
 
-def _granted(run: Run, proven: Reading[Proof]) -> Granted:
+def _granted(run: Run, proven: Reading[Proof]) -> RoleGrants:
     proof = proven.value
     if proof is None:
         return declared_grant(run.stack)
     stack = run.stack
     own_module = stack.terraform.module is None
-    subject = Subject(proof.role, proof.external_id, stack.role, stack.aws.region, proof.time, own_module)
+    subject = RoleSubject(proof.role, proof.external_id, stack.role, stack.aws.region, proof.time, own_module)
     return live_grant(replace(subject, rotation=proof.rotation))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gridbyoc.aws import (
     AwsSession,
-    Setting,
+    BucketSetting,
     StateBucket,
     caller_identity,
     guard_account,
@@ -291,7 +291,7 @@ class Proposal:
 
     bucket: StateBucket
     backend: S3Backend
-    settings: tuple[Setting, ...] | None
+    settings: tuple[BucketSetting, ...] | None
     points_already: bool
 
     @property
@@ -302,17 +302,17 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ReadyBucket:
     """What was done: ``made`` the bucket, each setting as it was, and what is left for the user to do."""
 
     proposal: Proposal
     made: bool
-    settings: tuple[Setting, ...]
+    settings: tuple[BucketSetting, ...]
     pointed: bool
     state_left_in: str | None
 
 
-def init_state(run: Run, asked: BucketRequest, approve: Callable[[Proposal], bool]) -> Ready:
+def init_state(run: Run, asked: BucketRequest, approve: Callable[[Proposal], bool]) -> ReadyBucket:
     """Make the bucket what it must be and point the stack at it; nothing that is in order is touched.
 
     Raises ``UsageError`` for names that no bucket can have, ``AccountMismatchError``, ``AwsError``.
@@ -321,14 +321,14 @@ def init_state(run: Run, asked: BucketRequest, approve: Callable[[Proposal], boo
     settings = look_at_bucket(session, bucket)
     proposal = Proposal(bucket, backend, settings, not backend_changes(run.stack.terraform.backend, backend))
     if settings is not None and proposal.nothing_to_do:
-        return Ready(proposal, False, settings, False, _left(run, backend))
+        return ReadyBucket(proposal, False, settings, False, _left(run, backend))
     with run.asking():
         approved = approve(proposal)
     if not approved:
         raise ApprovalRequiredError("The bucket was not approved.", rerun=SAFE_NOTHING_DONE)
     with run.effect("state_bucket", bucket=bucket.name, region=bucket.region):
         done = make_bucket(session, bucket)
-    return Ready(proposal, settings is None, done, point_at(run.stack, backend), _left(run, backend))
+    return ReadyBucket(proposal, settings is None, done, point_at(run.stack, backend), _left(run, backend))
 
 
 def _wanted(run: Run, asked: BucketRequest) -> tuple[S3Backend, AwsSession, StateBucket]:

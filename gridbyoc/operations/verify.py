@@ -19,7 +19,7 @@ from gridbyoc.operations.prepare import open_runner, read_outputs
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.verdict import Verdict, worst
 from gridbyoc.operations.verify_grants import GRANTS, grants_of, own_policy
-from gridbyoc.operations.verify_model import Subject, VerifyFinding
+from gridbyoc.operations.verify_model import RoleSubject, VerifyFinding
 from gridbyoc.operations.verify_trust import ADMISSIONS, READINGS, trust_of
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.defaults import trusted_account_of
@@ -69,7 +69,7 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     others = accepted_in(role.trust.document) - {outputs.external_id}
     rotation = rotation_of(run, open_runner(run)[0], outputs.role_arn) if others and own_module else NO_ROTATION
     names = (stack.name, stack.aws.region, *(cluster.name for cluster in stack.clusters))
-    subject = Subject(
+    subject = RoleSubject(
         role, outputs.external_id, stack.role, stack.aws.region, time, own_module, rotation=rotation, names=names
     )
     findings = verify(subject)
@@ -77,7 +77,7 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     return Proof(stack.name, role, caller, trusted, outputs.external_id, findings, time, rotation)
 
 
-def verify(subject: Subject) -> tuple[VerifyFinding, ...]:
+def verify(subject: RoleSubject) -> tuple[VerifyFinding, ...]:
     """Judge a live role against the stack file's ``role`` section. Pure: everything has been read."""
     trust = trust_of(subject)
     grants = grants_of(subject)

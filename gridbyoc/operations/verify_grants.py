@@ -8,7 +8,7 @@ from functools import partial
 
 from gridbyoc.aws.policy import Decision, Policy, Request, ask, evaluate, principal
 from gridbyoc.operations.role_policies import RolePolicies, compare_policies, declared_arns
-from gridbyoc.operations.verify_model import Subject, VerifyFinding, policy_of
+from gridbyoc.operations.verify_model import RoleSubject, VerifyFinding, policy_of
 from gridbyoc.stack.defaults import own_policy_arn, session_seconds_of, statements_of
 from gridbyoc.stack.words import enumerated
 from gridbyoc.vendors import ActionNeeded, needs_of
@@ -16,7 +16,7 @@ from gridbyoc.vendors import ActionNeeded, needs_of
 OWN = "the role's own policy"
 
 
-def need_request(need: ActionNeeded, subject: Subject, *, anywhere: bool = False) -> Request:
+def need_request(need: ActionNeeded, subject: RoleSubject, *, anywhere: bool = False) -> Request:
     """The request as the role would make it in the stack's region; ``anywhere``: on whatever resource is allowed.
 
     What a policy may look at besides (tags, networks, organisations) is not known here.
@@ -48,13 +48,13 @@ class Grants:
     ``compared``: the role's policies against those of the stack file.
     """
 
-    subject: Subject
+    subject: RoleSubject
     compared: RolePolicies
     own: tuple[tuple[ActionNeeded, Decision], ...]
     boundary: tuple[tuple[ActionNeeded, Decision], ...]
 
 
-def grants_of(subject: Subject) -> Grants:
+def grants_of(subject: RoleSubject) -> Grants:
     """Put every need to the policies and to the boundary."""
     policies = tuple(policy_of(document) for document in subject.role.policies)
     limit = () if subject.role.boundary is None else (policy_of(subject.role.boundary),)
@@ -68,7 +68,7 @@ def grants_of(subject: Subject) -> Grants:
     )
 
 
-def _decide(subject: Subject, need: ActionNeeded, policies: tuple[Policy, ...]) -> Decision:
+def _decide(subject: RoleSubject, need: ActionNeeded, policies: tuple[Policy, ...]) -> Decision:
     """A need that no statement allows on the example may be allowed on the resources that are really meant."""
     decision = evaluate(policies, need_request(need, subject))
     if decision.effect != "denied" or decision.statement is not None:

@@ -27,7 +27,7 @@ class VerifyFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class RoleSubject:
     """What is judged: the live role, and the stack file's word on it.
 
     ``own_module`` is whether the role is made by the gridbyoc module, so that what the stack file does not name is not

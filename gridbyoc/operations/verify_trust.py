@@ -32,7 +32,7 @@ from gridbyoc.aws.policy.evaluate import (
 )
 from gridbyoc.aws.policy.model import ANY, ONE, ActorKind, Condition, Pattern, split_arn
 from gridbyoc.operations.verdict import Verdict, worst
-from gridbyoc.operations.verify_model import Subject, VerifyFinding, policy_of
+from gridbyoc.operations.verify_model import RoleSubject, VerifyFinding, policy_of
 from gridbyoc.stack.defaults import trusted_account_of
 from gridbyoc.stack.external_id import EXTERNAL_ID_FORM, can_be_guessed
 from gridbyoc.stack.secret import Secret
@@ -46,7 +46,7 @@ APPLY = "`gridbyoc bootstrap` puts the trust policy back to what the stack file 
 class TrustCase:
     """The trust policy beside what the stack file declares; ``with_id`` and ``without_id`` are root or other ARNs."""
 
-    subject: Subject
+    subject: RoleSubject
     policy: Policy
     control_plane: str
     with_id: frozenset[str]
@@ -103,7 +103,7 @@ class TrustCase:
         return self.subject.undeclared if under_way is False else "unknown" if under_way is None else "warn"
 
 
-def trust_of(subject: Subject) -> TrustCase:
+def trust_of(subject: RoleSubject) -> TrustCase:
     """Read the role's trust policy, and what the stack file says about it."""
     role = subject.declared
     control_plane = f"arn:{subject.role.partition}:iam::{trusted_account_of(role)}:root"

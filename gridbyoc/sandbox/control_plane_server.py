@@ -11,8 +11,8 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from gridbyoc.sandbox.api.app import AccessLog, ApiContext, Doorkeeper, create_app
 from gridbyoc.sandbox.api.role import RoleInspector
-from gridbyoc.sandbox.api.service import ControlPlane, Store
-from gridbyoc.sandbox.api.spec import RoleGrant, Timing, known_regions
+from gridbyoc.sandbox.api.service import ControlPlaneService, Store
+from gridbyoc.sandbox.api.spec import ClusterTiming, RoleGrant, known_regions
 from gridbyoc.sandbox.lifeline import in_background, read_config, serve
 from gridbyoc.sandbox.settings import USER_ID, USERNAME
 from gridbyoc.stack.secret import Secret
@@ -51,8 +51,8 @@ def main() -> None:
 
 def _make_server(config: dict[str, Any], inspector: LateInspector) -> BaseWSGIServer:
     store = Store(Path(config["database"]))
-    timing = Timing(config["create_seconds"], config["delete_seconds"])
-    plane = ControlPlane(store, inspector, time.time, timing, USER_ID)
+    timing = ClusterTiming(config["create_seconds"], config["delete_seconds"])
+    plane = ControlPlaneService(store, inspector, time.time, timing, USER_ID)
     door = Doorkeeper(store, time.time, USERNAME, USER_ID, Secret(config["api_key"]))
     context = ApiContext(plane, door, config["trusted_account_id"] or facts_of("grid").trusted_account.account_id)
     app = create_app(context, AccessLog(Path(config["access_log"])))

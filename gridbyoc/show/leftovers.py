@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from gridbyoc.operations.leftovers import Found, Ledger, Leftover
+from gridbyoc.operations.leftovers import FoundLeftovers, Ledger, Leftover
 
 COLUMNS = ("order", "kind", "arn", "cluster", "age", "size", "costs", "data", "because")
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -46,7 +46,7 @@ def summary(ledger: Ledger) -> str:
     return f"{text}; {blind}." if blind else f"{text}."
 
 
-def leftovers_object(stack: str, found: Found) -> dict[str, Any]:
+def leftovers_object(stack: str, found: FoundLeftovers) -> dict[str, Any]:
     """The ledger as the last object of ``--format json``. Ages are seconds, sizes bytes, ``null`` is not known."""
     ledger = found.ledger
     return {

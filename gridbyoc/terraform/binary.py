@@ -16,7 +16,7 @@ from typing import Final, Literal
 from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformNotFoundError, TerraformTimeoutError, TerraformTooOldError
 from gridbyoc.terraform.environment import child_environment
 from gridbyoc.terraform.failures import interrupted, numbers_of, wrapper_error
-from gridbyoc.terraform.process import Cause, Command, ExitInfo, Interrupts, NotStartedError, Stream, run
+from gridbyoc.terraform.process import Cause, ExitInfo, Interrupts, NotStartedError, ProcessCommand, Stream, run
 
 Flavour = Literal["terraform", "tofu", "embedded"]
 EMBEDDED: Final = "embedded"
@@ -187,7 +187,7 @@ class _Probe:
 
     def ask(self, *words: str) -> _Answer:
         answer = _Answer()
-        command = Command(
+        command = ProcessCommand(
             (*self.argv, *words), child_environment(self.environ), cwd=self.directory, timeout=self.timeout, grace=1.0
         )
         try:

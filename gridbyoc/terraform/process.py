@@ -72,7 +72,7 @@ class NotStartedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ProcessCommand:
     """What to run. Times in seconds: ``timeout`` until it is asked to stop, ``grace`` from there until it is killed.
 
     A second Ctrl-C kills it at once; with ``patience`` it gets that signal, too, and so long to end by itself.
@@ -87,7 +87,7 @@ class Command:
     patience: float = 0.0
 
 
-def _start(command: Command) -> subprocess.Popen[bytes]:
+def _start(command: ProcessCommand) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             command.argv,
@@ -107,7 +107,7 @@ def _start(command: Command) -> subprocess.Popen[bytes]:
 class Child:
     """A running process and its two pipes."""
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: ProcessCommand) -> None:
         self._process = _start(command)
         self._gone_at: float | None = None
         self._lines: deque[tuple[Stream, str]] = deque()
@@ -286,7 +286,7 @@ class Interrupts:
                 signal.signal(number, self.signalled)
 
 
-__all__ = ["Cause", "Command", "ExitInfo", "NotStartedError", "RunCommand", "Stream", "run"]
+__all__ = ["Cause", "ExitInfo", "NotStartedError", "ProcessCommand", "RunCommand", "Stream", "run"]
 
 
 class Cause(Enum):
@@ -317,7 +317,7 @@ class RunCommand(Protocol):
 
     def __call__(
         self,
-        command: Command,
+        command: ProcessCommand,
         on_line: LineSink,
         *,
         interrupts: Interrupts,
@@ -328,7 +328,7 @@ class RunCommand(Protocol):
 
 
 def run(
-    command: Command,
+    command: ProcessCommand,
     on_line: LineSink,
     *,
     interrupts: Interrupts,
@@ -362,7 +362,7 @@ class _Watch:
 
     def __init__(
         self,
-        command: Command,
+        command: ProcessCommand,
         interrupts: Interrupts,
         clock: Clock,
         started: float,

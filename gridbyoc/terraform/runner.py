@@ -50,7 +50,16 @@ from gridbyoc.terraform.failures import (
     wrapper_error,
 )
 from gridbyoc.terraform.logs import Logs
-from gridbyoc.terraform.process import Cause, Clock, Command, ExitInfo, Interrupts, NotStartedError, RunCommand, run
+from gridbyoc.terraform.process import (
+    Cause,
+    Clock,
+    ExitInfo,
+    Interrupts,
+    NotStartedError,
+    ProcessCommand,
+    RunCommand,
+    run,
+)
 from gridbyoc.terraform.state import (
     Backend,
     Outputs,
@@ -239,7 +248,7 @@ class Execution:
             transcript.end(how)
         return ended
 
-    def _command(self, call: CommandSpec, argv: tuple[str, ...], offered: Mapping[str, str | None]) -> Command:
+    def _command(self, call: CommandSpec, argv: tuple[str, ...], offered: Mapping[str, str | None]) -> ProcessCommand:
         config = write_cli_config(self._set.mirror, self._set.work_dir) if self._set.mirror else None
         environ = child_environment(self._set.environ, config, offered)
         environ |= {f"TF_VAR_{name}": value.reveal() for name, value in call.variables.items()}
@@ -251,7 +260,7 @@ class Execution:
             count = len(self._set.binary.argv)
             argv = (*argv[:count], f"-chdir={cwd}", *argv[count:])
             cwd = nearest_directory(self._set.stands_in_for)
-        return Command(argv, environ, cwd, self._timeout(call), self._set.grace, umask)
+        return ProcessCommand(argv, environ, cwd, self._timeout(call), self._set.grace, umask)
 
     def _stopping(self, call: CommandSpec, cause: Cause) -> str:
         why = "Interrupted" if cause is Cause.INTERRUPT else f"No end after {self._timeout(call):g} s"

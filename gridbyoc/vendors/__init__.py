@@ -77,7 +77,7 @@ class OwnershipTag:
 
 
 @dataclass(frozen=True, slots=True)
-class Duration:
+class ClusterDuration:
     """How long a cluster takes: the guide's words; the limit of a wait; how long FAILED may last (seconds)."""
 
     usual: str
@@ -101,7 +101,7 @@ class VendorFacts:
     session_hours: int
     ownership_tags: tuple[OwnershipTag, ...]
     dollars_a_day: Mapping[str, int]
-    duration: Duration
+    duration: ClusterDuration
     default_instance_types: tuple[str, ...]
 
 
@@ -125,7 +125,7 @@ def facts_of(vendor: VendorType) -> VendorFacts:
         session_hours=data["session"]["hours"],
         ownership_tags=tuple(OwnershipTag(each["key"], _source(each)) for each in data["ownership_tags"]),
         dollars_a_day=data["cost"]["dollars_a_day"],
-        duration=Duration(
+        duration=ClusterDuration(
             duration["usual"], duration["wait_limit_minutes"], duration["failed_grace_seconds"], _source(duration)
         ),
         default_instance_types=tuple(data["default_instance_types"]["names"]),

@@ -12,12 +12,12 @@ import boto3
 import botocore.session
 
 from gridbyoc.aws import AwsSession
-from gridbyoc.aws.leftovers import Place
+from gridbyoc.aws.identity import AccountRegion
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 IMAGE = "ami-12c6146b"
-PLACE = Place("aws", ACCOUNT, REGION)
+PLACE = AccountRegion("aws", ACCOUNT, REGION)
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
                     "Principal": {"Service": "ec2.amazonaws.com"}}]})  # fmt: skip
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})

@@ -13,7 +13,7 @@ import pytest
 
 from gridbyoc.control_plane import connect, current_context, log_in, set_context
 from gridbyoc.control_plane.connect import Limits
-from gridbyoc.control_plane.http import Patience
+from gridbyoc.control_plane.http import RetryPatience
 from gridbyoc.control_plane.model import Grant, Phase, Registrar
 from gridbyoc.control_plane.settings import credentials_path, settings_path
 from gridbyoc.errors import (
@@ -38,7 +38,7 @@ GRANT = Grant(ROLE, Secret(CANARY), "us-east-1")
 SPEC = ClusterSpec("ml-prod", (InstanceType("t2.medium"), InstanceType("g4dn.xlarge", 3, 200)))
 KEY = "key-canary-0123456789"
 ENV = {"GRID_USER_ID": "user-1", "GRID_API_KEY": KEY, "LIGHTNING_USER_ID": "user-1", "LIGHTNING_API_KEY": KEY}
-QUICK = Limits(connect=1.0, read=0.3, patience=Patience(total=3.0, tries=2, first_pause=0.001))
+QUICK = Limits(connect=1.0, read=0.3, patience=RetryPatience(total=3.0, tries=2, first_pause=0.001))
 DIALECTS: tuple[DialectName, ...] = ("grid", "lightning")
 
 

@@ -14,7 +14,7 @@ from gridbyoc import __version__
 from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.connect import Limits
 from gridbyoc.control_plane.failures import LostAnswerError
-from gridbyoc.control_plane.http import Patience
+from gridbyoc.control_plane.http import RetryPatience
 from gridbyoc.control_plane.model import Registrar
 from gridbyoc.errors import (
     AuthenticationError,
@@ -31,7 +31,7 @@ from tests.functional.fault_server import DROP, HTML, Reply, serving
 KEY = "canary-api-key-0123456789"
 ENV = {"GRID_USER_ID": "user-1", "GRID_API_KEY": KEY}
 EMPTY = Reply({"clusters": []})
-QUICK = Limits(connect=1.0, read=1.0, patience=Patience(total=5.0, tries=3, first_pause=0.001))
+QUICK = Limits(connect=1.0, read=1.0, patience=RetryPatience(total=5.0, tries=3, first_pause=0.001))
 
 
 def client(
@@ -63,7 +63,7 @@ def test_idempotent_calls_are_repeated(fault: Reply, tmp_path: Path) -> None:
 def test_retry_after_is_honoured_and_bounded_by_the_deadline(tmp_path: Path) -> None:
     naps: list[float] = []
     wait = Reply({"message": "slow down"}, 503, {"Retry-After": "7"})
-    limits = Limits(patience=Patience(total=10.0, tries=5))
+    limits = Limits(patience=RetryPatience(total=10.0, tries=5))
     with serving([wait, EMPTY]) as server:
         connect(ControlPlane(), url=server.url, environ=ENV, home=tmp_path, limits=limits, sleep=naps.append).list()
     assert naps == [7.0]
@@ -96,7 +96,7 @@ def test_a_server_that_takes_no_connection(tmp_path: Path) -> None:
         for client_socket in waiting:
             client_socket.setblocking(False)
             client_socket.connect_ex(address)
-        limits = Limits(connect=0.2, patience=Patience(tries=1))
+        limits = Limits(connect=0.2, patience=RetryPatience(tries=1))
         with pytest.raises(ControlPlaneUnreachableError, match="no connection in time") as caught:
             client(f"http://127.0.0.1:{address[1]}", tmp_path, limits=limits).list()
         for client_socket in waiting:
@@ -117,7 +117,9 @@ def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:
 @pytest.mark.parametrize("reply", [Reply(delay=30.0), Reply(cut="trickle")])
 def test_the_deadline_holds_where_the_server_hangs_or_trickles(reply: Reply, tmp_path: Path) -> None:
     with serving([reply]) as server:
-        registrar = client(server.url, tmp_path, limits=Limits(connect=1.0, read=20.0, patience=Patience(total=20.0)))
+        registrar = client(
+            server.url, tmp_path, limits=Limits(connect=1.0, read=20.0, patience=RetryPatience(total=20.0))
+        )
         began = time.monotonic()
         with pytest.raises(LostAnswerError, match="no answer in time"):
             registrar.get("id-1", within=0.4)
@@ -125,7 +127,7 @@ def test_the_deadline_holds_where_the_server_hangs_or_trickles(reply: Reply, tmp
 
 
 def test_the_read_time_out(tmp_path: Path) -> None:
-    limits = Limits(connect=1.0, read=0.2, patience=Patience(total=5.0, tries=2, first_pause=0.001))
+    limits = Limits(connect=1.0, read=0.2, patience=RetryPatience(total=5.0, tries=2, first_pause=0.001))
     with serving([Reply(delay=1.0)]) as server, pytest.raises(LostAnswerError, match="no answer in time"):
         client(server.url, tmp_path, limits=limits).list()
     assert len(server.requests) == 2

@@ -20,7 +20,7 @@ from gridbyoc.aws.iam_user import User, WantedPolicy, look_at_user, make_key, pu
 from gridbyoc.aws.profile_file import read_profile
 from gridbyoc.errors import AwsError, FileError, UsageError
 from gridbyoc.operations.credentials import (
-    Ready,
+    ReadyUser,
     UserArguments,
     UserDeletion,
     check,
@@ -84,7 +84,7 @@ class Account:
     def file(self) -> Path:
         return self.home / ".aws" / "credentials"
 
-    def create(self, asked: UserArguments, session: AwsSession | None = None, **environ: str) -> Ready:
+    def create(self, asked: UserArguments, session: AwsSession | None = None, **environ: str) -> ReadyUser:
         session = session or self.session
         wanted = wanted_of(asked, caller_identity(self.session), None, environ, self.home)
         return create_user(session, wanted, approve=lambda _found: True, sleep=Time().sleep)

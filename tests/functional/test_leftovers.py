@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from gridbyoc.aws import AwsSession
-from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, Ledger, Leftover, Patience, Search, delete, find
+from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, DeletionPatience, Ledger, Leftover, Search, delete, find
 from gridbyoc.aws.leftovers.delete import PROOF_GONE
 from gridbyoc.aws.leftovers.kinds import BY_NAME, KINDS
 from gridbyoc.aws.leftovers.model import Api
@@ -22,7 +22,7 @@ from tests.functional.leftover_world import PLACE, World, session_at
 UNSEEN = {"repository"}
 """The local AWS's tagging service does not know it; the unit tests cover it."""
 NUMBERS = itertools.count(1)
-QUICK = Patience(pause=0.05, longest=0.2, refused=1.0, deleting=5.0)
+QUICK = DeletionPatience(pause=0.05, longest=0.2, refused=1.0, deleting=5.0)
 
 
 @pytest.fixture(scope="module")

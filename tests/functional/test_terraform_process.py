@@ -12,7 +12,7 @@ import pytest
 
 from gridbyoc.errors import TerraformTimeoutError
 from gridbyoc.terraform import Binary, ResourceEvent, find_binary
-from gridbyoc.terraform.process import Cause, Command, ExitInfo, Interrupts, NotStartedError, Stream, run
+from gridbyoc.terraform.process import Cause, ExitInfo, Interrupts, NotStartedError, ProcessCommand, Stream, run
 from tests.functional.terraform_kit import (
     Recorder,
     drive,
@@ -34,7 +34,7 @@ def binary(request: pytest.FixtureRequest) -> Binary:
 
 def shell(text: str, cwd: Path, timeout: float = 20.0, grace: float = 5.0) -> tuple[ExitInfo, list[tuple[Stream, str]]]:
     lines: list[tuple[Stream, str]] = []
-    command = Command(("/bin/sh", "-c", text), environment(), cwd, timeout, grace)
+    command = ProcessCommand(("/bin/sh", "-c", text), environment(), cwd, timeout, grace)
     ended = run(command, lambda stream, line: lines.append((stream, line)), interrupts=Interrupts())
     return ended, lines
 
@@ -79,7 +79,7 @@ def test_a_child_that_closes_its_output_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_program_that_is_not_there_is_not_started(tmp_path: Path) -> None:
-    command = Command((str(tmp_path / "gone"),), {}, tmp_path)
+    command = ProcessCommand((str(tmp_path / "gone"),), {}, tmp_path)
     with pytest.raises(NotStartedError, match="No such file"):
         run(command, lambda *_: None, interrupts=Interrupts())
 
@@ -109,7 +109,7 @@ def test_what_raises_in_a_line_stops_the_child_first(tmp_path: Path) -> None:
 
     text = "trap 'echo bye; exit' INT; printf 'one\\ntwo\\nthree\\n'; while :; do sleep 0.05; done"
     with pytest.raises(LookupError):
-        run(Command(("/bin/sh", "-c", text), environment(), tmp_path), on_line, interrupts=Interrupts())
+        run(ProcessCommand(("/bin/sh", "-c", text), environment(), tmp_path), on_line, interrupts=Interrupts())
     assert seen == ["one", "two", "three", "bye"]
 
 
@@ -129,7 +129,7 @@ def test_an_interrupt_asked_for_in_this_process(tmp_path: Path) -> None:
     def on_line(_stream: Stream, _line: str) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    command = Command(("/bin/sh", "-c", "echo up; exec sleep 30"), environment(), tmp_path)
+    command = ProcessCommand(("/bin/sh", "-c", "echo up; exec sleep 30"), environment(), tmp_path)
     ended = run(command, on_line, interrupts=Interrupts())
     assert (ended.code, ended.cause) == (-2, Cause.INTERRUPT)
 

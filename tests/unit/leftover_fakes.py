@@ -9,11 +9,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from gridbyoc.aws.leftovers import DeletedCluster, Ledger, Leftover, Patience, Place, Search, delete, find
+from gridbyoc.aws.identity import AccountRegion
+from gridbyoc.aws.leftovers import DeletedCluster, DeletionPatience, Ledger, Leftover, Search, delete, find
 from tests.unit.fakes import Time
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
-PLACE = Place("aws-us-gov", "123456789012", "us-gov-west-1")
+PLACE = AccountRegion("aws-us-gov", "123456789012", "us-gov-west-1")
 OWNED = [{"Key": "kubernetes.io/cluster/demo", "Value": "owned"}]
 DEMO = Search(PLACE, (DeletedCluster("demo"),))
 
@@ -82,7 +83,7 @@ def run_delete(aws: FakeAws, *, search: Search = DEMO, delete_data: bool = True)
     time, events = Time(), []
     rest = delete(
         session, search, found(aws, search).leftovers, delete_data=delete_data,
-        patience=Patience(pause=1, longest=10, refused=60, deleting=600), clock=time.clock, sleep=time.sleep,
+        patience=DeletionPatience(pause=1, longest=10, refused=60, deleting=600), clock=time.clock, sleep=time.sleep,
         on_event=lambda one, state, why, _seconds: events.append((one.id, state, why)),
     )  # fmt: skip
     return Run(rest, events, time)

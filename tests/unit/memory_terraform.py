@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.terraform.process import Cause, Command, ExitInfo, Interrupts, LineSink
+from gridbyoc.terraform.process import Cause, ExitInfo, Interrupts, LineSink, ProcessCommand
 
 Attributes = dict[str, Any]
 Happens = Callable[[str], None]
@@ -207,7 +207,7 @@ class MemoryTerraform:
 
     def __call__(
         self,
-        command: Command,
+        command: ProcessCommand,
         on_line: LineSink,
         *,
         interrupts: Interrupts,

@@ -14,10 +14,10 @@ from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.operations.drift import Drift, DriftFound
 from gridbyoc.operations.page import Page, Reading, live_grant, past_runs
-from gridbyoc.operations.preflight.model import Finding, Kind
+from gridbyoc.operations.preflight.model import Finding, FindingKind
 from gridbyoc.operations.status import Status
 from gridbyoc.operations.verify import Proof, verify
-from gridbyoc.operations.verify_model import Subject
+from gridbyoc.operations.verify_model import RoleSubject
 from gridbyoc.render import data_dir
 from gridbyoc.show.page.html import page_html
 from gridbyoc.stack.model import Aws, ClusterSpec, ControlPlane, InstanceType, Role, Stack, TerraformSettings
@@ -31,7 +31,7 @@ AUDIT = f"arn:aws:iam::{HOME}:role/audit"
 NOON = datetime(2026, 11, 2, 12, tzinfo=timezone.utc)
 TEMPLATES = data_dir("templates")
 STYLES = (TEMPLATES / "report" / "page.css").read_text()
-KIND = Kind("GBY-X901", "tools", "a check", "Looks.", "https://docs.aws.amazon.com/x")
+KIND = FindingKind("GBY-X901", "tools", "a check", "Looks.", "https://docs.aws.amazon.com/x")
 STACK = Stack(
     "ml",
     Aws("us-east-1", account_id=HOME),
@@ -75,14 +75,14 @@ def live_role(*statements: Any, policies: tuple[LiveDocument, ...] | None = None
     return replace(made, **fields)
 
 
-def subject_of(role: LiveRole, stack: Stack = STACK) -> Subject:
-    return Subject(role, Secret(CANARY), stack.role, stack.aws.region, NOON)
+def subject_of(role: LiveRole, stack: Stack = STACK) -> RoleSubject:
+    return RoleSubject(role, Secret(CANARY), stack.role, stack.aws.region, NOON)
 
 
 def a_page(role: LiveRole | None = None, *, secrets: tuple[str, ...] = (CANARY,), **fields: Any) -> Page:
     """A page of which every part could be read, a warning in most."""
     found = role or live_role()
-    findings = verify(Subject(found, Secret(CANARY), STACK.role, "us-east-1", NOON))
+    findings = verify(RoleSubject(found, Secret(CANARY), STACK.role, "us-east-1", NOON))
     proof = Proof("ml", found, Caller(HOME, AUDIT), "302180240179", Secret(CANARY), findings, NOON)
     clusters = (Cluster("id-1", "ml", Phase.RUNNING, role_arn=ROLE, created_at=NOON),)
     page = Page(

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from gridbyoc.sandbox.api.app import AccessLog, ApiContext, Doorkeeper, create_app
-from gridbyoc.sandbox.api.service import ControlPlane, Store
-from gridbyoc.sandbox.api.spec import RoleGrant, Timing
+from gridbyoc.sandbox.api.service import ControlPlaneService, Store
+from gridbyoc.sandbox.api.spec import ClusterTiming, RoleGrant
 from gridbyoc.stack.secret import Secret
 
 KEY = "key-of-the-test"
@@ -33,7 +33,9 @@ class Plane:
         self.looked: list[RoleGrant] = []
         self.access_log = directory / "access.log"
         store = Store(directory / "plane.sqlite")
-        self.service = ControlPlane(store, self._look, self._clock, Timing(create_seconds, delete_seconds), USER_ID)
+        self.service = ControlPlaneService(
+            store, self._look, self._clock, ClusterTiming(create_seconds, delete_seconds), USER_ID
+        )
         door = Doorkeeper(store, self._clock, "ada", USER_ID, Secret(KEY))
         app = create_app(ApiContext(self.service, door, "302180240179"), AccessLog(self.access_log))
         self.client: FlaskClient = app.test_client()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gridbyoc.control_plane import connect
-from gridbyoc.control_plane.credentials import Credentials, Username, resolve_credentials
+from gridbyoc.control_plane.credentials import ApiCredentials, Username, resolve_credentials
 from gridbyoc.control_plane.settings import (
     check_grant,
     check_unique,
@@ -44,41 +44,41 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     grid_file(tmp_path)
     env = {"GRID_USER_ID": "env-id", "GRID_API_KEY": "env-key", "GRID_USERNAME": "ada"}
     found = resolve_credentials("grid", env, tmp_path)
-    assert found == Credentials("env-id", Secret("env-key"), "GRID_USER_ID and GRID_API_KEY")
+    assert found == ApiCredentials("env-id", Secret("env-key"), "GRID_USER_ID and GRID_API_KEY")
     named = resolve_credentials("grid", {"GRID_USERNAME": "ada", "GRID_API_KEY": "env-key"}, tmp_path)
     assert named == Username("ada", Secret("env-key"), "GRID_USERNAME and GRID_API_KEY")
     found = resolve_credentials("lightning", {"LIGHTNING_USER_ID": "l", "LIGHTNING_API_KEY": "k"}, tmp_path)
-    assert isinstance(found, Credentials)
+    assert isinstance(found, ApiCredentials)
     assert found.user_id == "l"
 
 
 def test_the_files_of_both_clients(tmp_path: Path) -> None:
     path = grid_file(tmp_path)
-    assert resolve_credentials("grid", {"GRID_USERNAME": "ada"}, tmp_path) == Credentials(
+    assert resolve_credentials("grid", {"GRID_USERNAME": "ada"}, tmp_path) == ApiCredentials(
         "file-id", Secret(CANARY), str(path)
     )
     put(credentials_path("lightning", tmp_path), {"username": "ada", "user_id": "l-id", "api_key": "k\n"})
     found = resolve_credentials("lightning", {}, tmp_path)
-    assert found == Credentials("l-id", Secret("k"), str(credentials_path("lightning", tmp_path)))
+    assert found == ApiCredentials("l-id", Secret("k"), str(credentials_path("lightning", tmp_path)))
     assert CANARY not in repr(resolve_credentials("grid", {}, tmp_path))
 
 
 @pytest.mark.parametrize(
     ("env", "file", "found"),
     [
-        ({"LIGHTNING_API_KEY": "k"}, None, Credentials(None, Secret("k"), "LIGHTNING_API_KEY")),
+        ({"LIGHTNING_API_KEY": "k"}, None, ApiCredentials(None, Secret("k"), "LIGHTNING_API_KEY")),
         (
             {"LIGHTNING_USER_ID": "u", "LIGHTNING_API_KEY": "k", "LIGHTNING_AUTH_TOKEN": "t"}, None,
-            Credentials(None, Secret("t"), "LIGHTNING_AUTH_TOKEN"),
+            ApiCredentials(None, Secret("t"), "LIGHTNING_AUTH_TOKEN"),
         ),
-        ({}, {"user_id": "", "api_key": "k"}, Credentials(None, Secret("k"), "FILE")),
-        ({}, {"user_id": "u", "api_key": "k", "auth_token": "t"}, Credentials(None, Secret("t"), "FILE")),
-        ({}, {"user_id": "u", "api_key": "k", "auth_token": ""}, Credentials("u", Secret("k"), "FILE")),
-        ({"LIGHTNING_CREDENTIAL_PATH": "kept.json"}, None, Credentials("there", Secret("k"), "KEPT")),
+        ({}, {"user_id": "", "api_key": "k"}, ApiCredentials(None, Secret("k"), "FILE")),
+        ({}, {"user_id": "u", "api_key": "k", "auth_token": "t"}, ApiCredentials(None, Secret("t"), "FILE")),
+        ({}, {"user_id": "u", "api_key": "k", "auth_token": ""}, ApiCredentials("u", Secret("k"), "FILE")),
+        ({"LIGHTNING_CREDENTIAL_PATH": "kept.json"}, None, ApiCredentials("there", Secret("k"), "KEPT")),
     ],
 )  # fmt: skip
 def test_lightnings_tokens_as_its_own_client_takes_them(
-    env: dict[str, str], file: dict[str, str] | None, found: Credentials, tmp_path: Path
+    env: dict[str, str], file: dict[str, str] | None, found: ApiCredentials, tmp_path: Path
 ) -> None:
     kept = put(tmp_path / "kept.json", {"user_id": "there", "api_key": "k"})
     path = credentials_path("lightning", tmp_path)
@@ -93,7 +93,7 @@ def test_a_file_that_others_can_read_is_a_warning(mode: int, warned: bool, tmp_p
     path = grid_file(tmp_path)
     path.chmod(mode)
     found = resolve_credentials("grid", {}, tmp_path)
-    assert isinstance(found, Credentials)
+    assert isinstance(found, ApiCredentials)
     assert bool(found.warnings) is warned
     told: list[str] = []
     connect(ControlPlane(), url="http://example.com", environ={}, home=tmp_path, on_warning=told.append)

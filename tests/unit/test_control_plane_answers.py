@@ -20,7 +20,7 @@ from gridbyoc.control_plane.http import (
     Http,
     HttpRequest,
     NoAnswerError,
-    Patience,
+    RetryPatience,
     Timing,
     base_url,
     basic,
@@ -78,7 +78,7 @@ class Scripted:
 def http(*answers: HttpAnswer | None, time: Time | None = None, **patience: Any) -> tuple[Http, Scripted]:
     exchange, time = Scripted(*answers), time or Time()
     timing = Timing(time.clock, time.sleep, lambda: 0.0)
-    return Http("http://cp", exchange, timing, patience=Patience(**patience)), exchange
+    return Http("http://cp", exchange, timing, patience=RetryPatience(**patience)), exchange
 
 
 def as_answer(value: object, status: int = 200) -> HttpAnswer:

@@ -37,7 +37,7 @@ from gridbyoc.operations.fleet.model import (
     problem_words,
 )
 from gridbyoc.operations.fleet.providers import PER_STACK, RESERVE, available_memory, default_jobs
-from gridbyoc.operations.fleet.record import Record
+from gridbyoc.operations.fleet.record import FleetRecord
 from gridbyoc.operations.fleet.run import (
     FleetOptions,
     FleetReport,
@@ -256,12 +256,12 @@ def test_shards_hold_all_once_and_none_is_far_too_long(seconds: list[float], cou
 
 def test_a_record_holds_while_nothing_changed(tmp_path: Path) -> None:
     clock = [NOW]
-    record = Record(tmp_path, "bootstrap", lambda: clock[0])
+    record = FleetRecord(tmp_path, "bootstrap", lambda: clock[0])
     one, two = member(tmp_path, "one", run_records("1", "bootstrap", 1)), member(tmp_path, "two")
     record.add(one, ("--yes",))
     assert record.done((one, two), ("--yes",)) == (one,)
     assert record.done((one,), ("--yes", "--no-wait")) == ()
-    assert Record(tmp_path, "destroy", lambda: NOW).done((one,), ("--yes",)) == ()
+    assert FleetRecord(tmp_path, "destroy", lambda: NOW).done((one,), ("--yes",)) == ()
     clock[0] = NOW + timedelta(days=1)
     assert record.done((one,), ("--yes",)) == ()
     clock[0] = NOW + timedelta(hours=1)
@@ -272,7 +272,7 @@ def test_a_record_holds_while_nothing_changed(tmp_path: Path) -> None:
 
 
 def test_a_record_sees_the_stacks_files_and_is_private(tmp_path: Path) -> None:
-    record = Record(tmp_path, "bootstrap", lambda: NOW)
+    record = FleetRecord(tmp_path, "bootstrap", lambda: NOW)
     put(tmp_path, "mod/main.tf", "# 1")
     base = put(tmp_path, "base.yaml", "role: {}")
     plain = member(tmp_path, "one")
@@ -295,10 +295,10 @@ def test_a_record_of_another_account_or_control_plane_is_none(tmp_path: Path) ->
     one = member(tmp_path, "one")
 
     def done(**environ: str) -> bool:
-        return Record(tmp_path, "bootstrap", lambda: NOW, environ).done((one,), ()) == (one,)
+        return FleetRecord(tmp_path, "bootstrap", lambda: NOW, environ).done((one,), ()) == (one,)
 
     base = {"AWS_PROFILE": "staging", "AWS_ACCESS_KEY_ID": "ASIA1", "GRID_API_KEY": "k", "PATH": "/x"}
-    Record(tmp_path, "bootstrap", lambda: NOW, base).add(one, ())
+    FleetRecord(tmp_path, "bootstrap", lambda: NOW, base).add(one, ())
     assert done(**base)
     assert done(**base | {"AWS_ACCESS_KEY_ID": "ASIA2", "GRID_API_KEY": "l", "PATH": "/y"})
     for name, value in {
@@ -309,7 +309,7 @@ def test_a_record_of_another_account_or_control_plane_is_none(tmp_path: Path) ->
 
 
 def test_a_stack_whose_external_id_comes_from_elsewhere_is_never_taken_for_done(tmp_path: Path) -> None:
-    record, one = Record(tmp_path, "bootstrap", lambda: NOW), member(tmp_path, "one")
+    record, one = FleetRecord(tmp_path, "bootstrap", lambda: NOW), member(tmp_path, "one")
     record.add(one, ("--set=role.external_id_from.env=X",))
     one.file.write_text(one.file.read_text() + "role: {external_id_from: {env: X}}\n")
     record.add(one, ())
@@ -323,7 +323,7 @@ def test_where_nothing_can_be_noted_nothing_begins_and_nothing_is_broken_off(tmp
     with pytest.raises(FileError, match="Cannot make the directory"):
         carry_out([one], FleetOptions("bootstrap"), Surroundings(tmp_path, tmp_path, {}, said.append, lambda: NOW))
     assert said == []
-    remembering(Record(tmp_path, "bootstrap", lambda: NOW), (), said.append)(Result(one, "done", 0))
+    remembering(FleetRecord(tmp_path, "bootstrap", lambda: NOW), (), said.append)(Result(one, "done", 0))
     (note,) = said
     assert isinstance(note, FleetNote)
     assert "one is done; that could not be noted: Cannot make the directory" in note.message

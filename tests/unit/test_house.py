@@ -97,6 +97,15 @@ def test_nothing_below_the_command_line_prints() -> None:
     assert prints == []
 
 
+def test_a_class_name_means_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for path in sources():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
 def test_the_files_that_the_architecture_names_are_there() -> None:
     """Files of the package, and tests (``*`` stands for more than one)."""
     text = (ROOT.parent / "docs" / "architecture.md").read_text()

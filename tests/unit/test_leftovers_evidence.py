@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridbyoc.aws.identity import AccountRegion
 from gridbyoc.aws.leftovers.evidence import OWNER_TAGS, OwnershipRules, claims, judge_of, tag_keys
-from gridbyoc.aws.leftovers.model import DeletedCluster, Place, Resource, Search
+from gridbyoc.aws.leftovers.model import DeletedCluster, Resource, Search
 
-PLACE = Place("aws", "123456789012", "us-east-1")
+PLACE = AccountRegion("aws", "123456789012", "us-east-1")
 BORN = datetime(2026, 11, 1, tzinfo=timezone.utc)
 
 
@@ -23,7 +24,7 @@ def judge(**fields: object) -> OwnershipRules:
 
 
 def resource(kind: str = "volume", ident: str = "vol-1", **fields: object) -> Resource:
-    base = Resource(kind, ident, PLACE.arn("ec2", f"{kind}/{ident}"), ident)
+    base = Resource(kind, ident, PLACE.regional("ec2", f"{kind}/{ident}"), ident)
     return replace(base, **fields)  # type: ignore[arg-type]
 
 

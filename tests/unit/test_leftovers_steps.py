@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.aws import Caller
-from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, Ledger, Leftover, Patience, Place, Search, Unknown
+from gridbyoc.aws.identity import AccountRegion
+from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, DeletionPatience, Ledger, Leftover, Search, Unknown
 from gridbyoc.control_plane.model import Phase
 from gridbyoc.errors import UsageError
 from gridbyoc.operations.events import Note, ResourceProgress
 from gridbyoc.operations.journal import JOURNAL, Journal, parse_record
 from gridbyoc.operations.leftovers import (
-    Found,
+    FoundLeftovers,
     LeftoversRequest,
     delete_leftovers,
     find_leftovers,
@@ -47,7 +48,9 @@ def make_run(tmp_path: Path, *names: str, **fields: Any) -> tuple[Run, list[Any]
     return Run(stack(*specs, **fields), tmp_path, outside, Choices(), journal), events
 
 
-def find(run: Run, registrar: Any, aws: FakeAws | None = None, wanted: LeftoversRequest | None = None) -> Found:
+def find(
+    run: Run, registrar: Any, aws: FakeAws | None = None, wanted: LeftoversRequest | None = None
+) -> FoundLeftovers:
     session: Any = aws or FakeAws()
     return find_leftovers(run, session, CALLER, registrar, wanted)
 
@@ -61,7 +64,7 @@ def test_past_clusters_are_those_of_file_journal_and_caller(tmp_path: Path) -> N
 
     found = find(run, registrar, wanted=LeftoversRequest(clusters=(deleted,), names=("asked",)))
 
-    assert found.search.place == Place("aws-cn", "123456789012", "us-east-1")
+    assert found.search.place == AccountRegion("aws-cn", "123456789012", "us-east-1")
     assert found.live == ("live",)
     assert {one.name: (one.ids, one.bucket_names, one.created_at) for one in found.search.clusters} == {
         "file": ((), (), None),
@@ -133,7 +136,7 @@ def test_a_deletion_is_recorded_before_and_after_and_looked_at_again(tmp_path: P
     marked = mark_data(found).ledger.leftovers
     assert [(one.kept, one.age) for one in marked] == [(HOLDS_DATA, timedelta(days=n)) for n in (1, 2, 3)]
 
-    rest = delete_leftovers(run, session, MemoryRegistrar(), found, delete_data=True, patience=Patience())
+    rest = delete_leftovers(run, session, MemoryRegistrar(), found, delete_data=True, patience=DeletionPatience())
 
     assert [(one.id, one.kept) for one in rest.leftovers] == [("vol-3", "UnauthorizedOperation: not you")]
     assert [one["VolumeId"] for one in there] == ["vol-3"]
@@ -155,7 +158,7 @@ def test_a_cluster_that_is_there_again_loses_nothing(tmp_path: Path) -> None:
     found = find(run, MemoryRegistrar(), aws)
     again = MemoryRegistrar({"demo": cluster("demo")})
     with pytest.raises(UsageError, match="demo is not deleted"):
-        delete_leftovers(run, session, again, found, delete_data=True, patience=Patience())
+        delete_leftovers(run, session, again, found, delete_data=True, patience=DeletionPatience())
     assert aws.names("delete") == []
 
 
@@ -202,8 +205,8 @@ def test_the_table() -> None:
 
 
 def test_the_json() -> None:
-    search = Search(Place("aws", "1", "us-east-1"), (DeletedCluster("demo"),))
-    shown = leftovers_object("ml", Found(search, LEDGER, ("live",)))
+    search = Search(AccountRegion("aws", "1", "us-east-1"), (DeletedCluster("demo"),))
+    shown = leftovers_object("ml", FoundLeftovers(search, LEDGER, ("live",)))
     assert json.loads(json.dumps(shown)) == shown
     assert shown["clusters"] == ["demo"]
     assert (shown["clear"], shown["live"], shown["unknown"]) == (

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbyoc.aws.live_role import LiveDocument
-from gridbyoc.operations.page import Admitted, Granted, GrantedPolicy, declared_grant, live_grant
+from gridbyoc.operations.page import Admitted, GrantedPolicy, RoleGrants, declared_grant, live_grant
 from gridbyoc.show.page.graph import MOST_POLICIES, MOST_PRINCIPALS, Box, Drawing, narrow, wide
 from gridbyoc.show.page.tables import cut, shortened
 from gridbyoc.stack.model import PolicyStatement, Role
@@ -23,7 +23,7 @@ verdicts = st.sampled_from(["pass", "warn", "fail", "unknown"])
 admitted = st.builds(Admitted, names, names, names, verdicts)
 policies = st.builds(GrantedPolicy, names, st.sampled_from(["managed", "own", "inline"]), names, verdicts, names)
 grants = st.builds(
-    Granted, names, st.sampled_from(["", f"arn:aws:iam::{HOME}:role/x"]), st.none() | st.just(12.0),
+    RoleGrants, names, st.sampled_from(["", f"arn:aws:iam::{HOME}:role/x"]), st.none() | st.just(12.0),
     st.lists(admitted, max_size=MOST_PRINCIPALS + 3).map(tuple),
     st.lists(policies, max_size=MOST_POLICIES + 3).map(tuple),
     st.none() | policies, st.booleans(),
@@ -41,7 +41,7 @@ def overlap(one: Box, other: Box) -> bool:
 
 @given(grants)
 @settings(max_examples=60, deadline=None)
-def test_boxes_stand_inside_and_never_on_each_other(granted: Granted) -> None:
+def test_boxes_stand_inside_and_never_on_each_other(granted: RoleGrants) -> None:
     for drawing in (wide(granted), narrow(granted)):
         for box in drawing.boxes:
             assert box.x >= 0
@@ -54,7 +54,7 @@ def test_boxes_stand_inside_and_never_on_each_other(granted: Granted) -> None:
 
 @given(grants)
 @settings(max_examples=30, deadline=None)
-def test_text_fits_into_its_box(granted: Granted) -> None:
+def test_text_fits_into_its_box(granted: RoleGrants) -> None:
     for drawing in (wide(granted), narrow(granted)):
         for box in drawing.boxes:
             assert all(len(line.text) * 5.5 <= box.width - 14 for line in box.lines)

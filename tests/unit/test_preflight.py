@@ -16,12 +16,20 @@ from gridbyoc.errors import AwsError, GridbyocError, TerraformNotFoundError, Usa
 from gridbyoc.operations.events import FindingMade
 from gridbyoc.operations.preflight.catalogue import CHECKS, KINDS
 from gridbyoc.operations.preflight.examine import blocks, examine, selection
-from gridbyoc.operations.preflight.model import Check, Finding, Kind, Machine, PreflightContext, Shared, set_scene
+from gridbyoc.operations.preflight.model import (
+    Check,
+    Finding,
+    FindingKind,
+    Machine,
+    PreflightContext,
+    Shared,
+    set_scene,
+)
 from gridbyoc.show.plain import Plain, describe
 from gridbyoc.show.preflight import finding_object, preflight_markdown, preflight_object, preflight_rows
 
-A = Kind("GBY-A901", "first", "alpha", "is looked at", "https://example.com/a")
-B = Kind("GBY-B902", "second", "beta", "is looked at")
+A = FindingKind("GBY-A901", "first", "alpha", "is looked at", "https://example.com/a")
+B = FindingKind("GBY-B902", "second", "beta", "is looked at")
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 
 
@@ -34,7 +42,7 @@ def a_scene(**environ: str) -> PreflightContext:
     return set_scene(None, machine, work_dir=Path("/nowhere"), find_binary=absent, connect=absent)
 
 
-def check(*findings: Finding, kinds: tuple[Kind, ...] = (), error: GridbyocError | None = None) -> Check:
+def check(*findings: Finding, kinds: tuple[FindingKind, ...] = (), error: GridbyocError | None = None) -> Check:
     def look(_scene: PreflightContext) -> Iterator[Finding]:
         yield from findings
         if error:
@@ -84,7 +92,7 @@ def test_one_that_does_not_end_is_unknown_and_holds_nobody_up() -> None:
 def test_checks_run_side_by_side() -> None:
     met = threading.Barrier(2, timeout=10)
 
-    def both(kind: Kind) -> Check:
+    def both(kind: FindingKind) -> Check:
         return Check((kind,), lambda _scene: [Finding(kind, "pass", f"met {met.wait() >= 0}")])
 
     assert [f.read for f in examine(a_scene(), (both(A), both(B)))] == ["met True", "met True"]

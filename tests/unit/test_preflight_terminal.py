@@ -7,12 +7,12 @@ import re
 
 import pytest
 
-from gridbyoc.operations.preflight.model import Finding, Kind
+from gridbyoc.operations.preflight.model import Finding, FindingKind
 from gridbyoc.show.markdown import write_table
 from gridbyoc.show.preflight import write_preflight
 
-ONE = Kind("GBY-A901", "tools", "alpha", "Looks.")
-TWO = Kind("GBY-B901", "quotas", "beta", "Looks.")
+ONE = FindingKind("GBY-A901", "tools", "alpha", "Looks.")
+TWO = FindingKind("GBY-B901", "quotas", "beta", "Looks.")
 FINDINGS = (
     Finding(ONE, "pass", "p" * 300, "not shown", "nor this"),
     Finding(TWO, "fail", "limit 5", "8 vCPUs", "Ask for [bold]more[/bold]", subject="vCPUs"),
@@ -63,7 +63,7 @@ def test_a_pipe_gets_a_line_for_each_finding_in_full() -> None:
 
 
 def test_what_fails_says_where_it_was_read_and_where_there_is_more() -> None:
-    kind = Kind("GBY-A902", "tools", "alpha", "Looks.", "https://example.com/a")
+    kind = FindingKind("GBY-A902", "tools", "alpha", "Looks.", "https://example.com/a")
     stream = Terminal()
     found = (
         Finding(kind, "fail", "0", source="ec2:DescribeVpcs"),

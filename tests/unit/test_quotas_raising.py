@@ -18,7 +18,7 @@ from gridbyoc.errors import AwsCredentialsError, ControlPlaneUnreachableError
 from gridbyoc.operations.preflight.examine import examine
 from gridbyoc.operations.preflight.model import Finding, Machine, PreflightContext, Shared, set_scene
 from gridbyoc.operations.preflight.quotas import CHECKS, KINDS
-from gridbyoc.operations.quotas.raising import Ask, Patience, asks, file, follow, granted, look_up
+from gridbyoc.operations.quotas.raising import Ask, DecisionPatience, asks, file, follow, granted, look_up
 from gridbyoc.operations.quotas.review import QuotaNeed, QuotaRow, quota_rows, without_quota
 from gridbyoc.show.quotas import ask_table, asks_object, quota_advice
 from gridbyoc.stack.model import Aws, ClusterSpec, InstanceType, ModuleSource, Stack, TerraformSettings
@@ -118,7 +118,7 @@ def follow_with(statuses: list[Any], *, timeout: float = 100.0) -> tuple[tuple[I
     seen = follow(
         QuotaAws({GET: answer}).session,
         [increase("PENDING"), increase("APPROVED", VPCS)],
-        Patience(timeout, 5.0, watch.clock, watch.sleep),
+        DecisionPatience(timeout, 5.0, watch.clock, watch.sleep),
         on_progress=lambda request, seconds: told.append(f"{request.quota.code} {request.status} {seconds:g}"),
         on_trouble=lambda error, seconds: told.append(f"trouble {seconds:g}"),
     )

@@ -12,7 +12,7 @@ from botocore.parsers import create_parser
 from botocore.session import get_session
 from werkzeug.test import Client
 
-from gridbyoc.sandbox.aws_extra.call import AwsCall, AwsError, Caller, answer_with, model_name
+from gridbyoc.sandbox.aws_extra.call import AwsAnswerError, AwsCall, CallContext, answer_with, model_name
 from gridbyoc.sandbox.aws_extra.extras import make_extras
 from gridbyoc.sandbox.aws_extra.layer import ExtraLayer
 from gridbyoc.stack.service_quotas import quota_codes
@@ -69,7 +69,7 @@ def test_every_answer_is_what_botocore_reads_out_of_it_again() -> None:
     aws.client("iam").create_user(UserName="ada")
     aws.client("iam").create_policy(PolicyName="limit", PolicyDocument=policy(allow("*")))
     assert set(EXAMPLES) == set(aws.extras.operations)
-    caller = Caller(ACCOUNT, "us-east-1", ADMINISTRATOR)
+    caller = CallContext(ACCOUNT, "us-east-1", ADMINISTRATOR)
     filed = ""
     for (service, name), given in EXAMPLES.items():
         if name == "GetRequestedServiceQuotaChange":
@@ -107,7 +107,7 @@ def read_again(service: str, name: str, body: bytes) -> Any:
 def test_every_error_is_read_by_botocore(service: str) -> None:
     model = get_session().get_service_model(model_name(service))
     call = AwsCall(service, next(iter(model.operation_names)), "us-east-1", "x", {})
-    answer = answer_with(call, AwsError("AccessDenied", "User: <x> & y", 403))
+    answer = answer_with(call, AwsAnswerError("AccessDenied", "User: <x> & y", 403))
     raw = {"body": answer.body, "headers": dict(answer.headers), "status_code": answer.status}
     read = create_parser(model.protocol).parse(raw, None)
     assert read["Error"]["Code"] == "AccessDenied"

@@ -19,9 +19,9 @@ from gridbyoc.sandbox.aws_extra.policy import (
     ALLOWED,
     EXPLICIT,
     IMPLICIT,
+    AccessRequest,
     AttachedPolicy,
     Powers,
-    Request,
     decide,
     evaluate,
 )
@@ -34,7 +34,7 @@ TRUST = policy({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AW
 
 def decided(*statements: dict[str, Any], action: str = "iam:GetRole", resource: str = ROLE, **context: str) -> str:
     keys = {key.replace("__", ":").lower(): [value] for key, value in context.items()}
-    return evaluate([of(*statements)], Request(action, resource, keys)).decision
+    return evaluate([of(*statements)], AccessRequest(action, resource, keys)).decision
 
 
 def of(*statements: dict[str, Any]) -> AttachedPolicy:
@@ -101,7 +101,7 @@ def test_conditions(condition: dict[str, Any], holds: bool, missing: list[str]) 
         "aws:tagkeys": ["team", "env"],
         "aws:securetransport": ["false"],
     }
-    outcome = evaluate([of(allow("*", Condition=condition))], Request("iam:GetRole", ROLE, context))
+    outcome = evaluate([of(allow("*", Condition=condition))], AccessRequest("iam:GetRole", ROLE, context))
     assert outcome.decision == (ALLOWED if holds else IMPLICIT)
     assert list(outcome.missing) == missing
 
@@ -127,7 +127,7 @@ def test_a_variable_stands_for_its_value_and_for_nothing_where_it_has_none() -> 
 )
 def test_a_boundary_allows_nothing_by_itself(own: list[Any], limit: list[Any], expected: str) -> None:
     powers = Powers((of(*own),), (of(*limit),))
-    assert decide(powers, Request("iam:GetRole", ROLE, {})).decision == expected
+    assert decide(powers, AccessRequest("iam:GetRole", ROLE, {})).decision == expected
 
 
 ACTIONS = st.sampled_from(["iam:GetRole", "iam:CreateRole", "s3:GetObject", "iam:*", "*", "s3:Get*", "IAM:getrole"])
@@ -143,14 +143,14 @@ STATEMENTS = st.builds(
     st.lists(RESOURCES, min_size=1, max_size=2),
 )  # fmt: skip
 REQUESTS = st.builds(
-    lambda action, resource: Request(action, resource, {}),
+    lambda action, resource: AccessRequest(action, resource, {}),
     st.sampled_from(["iam:GetRole", "s3:GetObject", "ec2:RunInstances"]),
     st.sampled_from([ROLE, "arn:aws:s3:::b/k", "*"]),
 )
 
 
 @given(st.lists(STATEMENTS, max_size=4), REQUESTS)
-def test_a_denial_wins_and_an_allowance_takes_nothing_away(statements: list[Any], request: Request) -> None:
+def test_a_denial_wins_and_an_allowance_takes_nothing_away(statements: list[Any], request: AccessRequest) -> None:
     before = evaluate([of(*statements)], request).decision
     assert evaluate([of(*statements), of(deny("*"))], request).decision == EXPLICIT
     after = evaluate([of(*statements), of(allow("*"))], request).decision
@@ -158,7 +158,7 @@ def test_a_denial_wins_and_an_allowance_takes_nothing_away(statements: list[Any]
 
 
 @given(st.lists(STATEMENTS, min_size=1, max_size=4), REQUESTS)
-def test_it_agrees_with_the_evaluator_that_the_product_has(statements: list[Any], request: Request) -> None:
+def test_it_agrees_with_the_evaluator_that_the_product_has(statements: list[Any], request: AccessRequest) -> None:
     theirs = evaluate_as_the_product_does(
         [parse_policy(policy(*statements), name="p", kind="identity")],
         request_of_the_product(request.action, resource=request.resource),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gridbyoc.errors import UsageError
 from gridbyoc.sandbox import SandboxSettings, settings_from_environ
-from gridbyoc.sandbox.api.spec import Record, Timing, is_due, phase_at
+from gridbyoc.sandbox.api.spec import ClusterRecord, ClusterTiming, is_due, phase_at
 from gridbyoc.sandbox.running import (
     api_key_for,
     aws_variables,
@@ -117,8 +117,8 @@ ORDER = ["QUEUED", "PENDING", "CONFIGURING", "RUNNING"]
 
 @given(st.floats(0, 100), st.lists(st.floats(0, 200), min_size=1, max_size=8))
 def test_time_only_moves_a_cluster_forward(create_seconds: float, times: list[float]) -> None:
-    timing = Timing(create_seconds, 1)
-    record = Record("a", "a", {}, created_at=0, started_at=0, verdict="")
+    timing = ClusterTiming(create_seconds, 1)
+    record = ClusterRecord("a", "a", {}, created_at=0, started_at=0, verdict="")
     seen = [ORDER.index(phase_at(record, now, timing)) for now in sorted(times)]
     assert seen == sorted(seen)
     assert phase_at(record, create_seconds, timing) == "RUNNING"
@@ -128,8 +128,8 @@ def test_time_only_moves_a_cluster_forward(create_seconds: float, times: list[fl
 def test_a_deleted_cluster_ends_deleted_whatever_it_was(
     deleted_at: float, now: float, verdict: str | None, delete_seconds: float
 ) -> None:
-    record = Record("a", "a", {}, 0, 0, deleted_at=deleted_at, verdict=verdict)
-    timing = Timing(10, delete_seconds)
+    record = ClusterRecord("a", "a", {}, 0, 0, deleted_at=deleted_at, verdict=verdict)
+    timing = ClusterTiming(10, delete_seconds)
     over = now >= deleted_at + delete_seconds
     assert phase_at(record, now, timing) == ("DELETED" if over else "PENDING")
     assert not is_due(record, now, timing)

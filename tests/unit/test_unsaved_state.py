@@ -16,7 +16,7 @@ from gridbyoc.stack.redaction import Redactor
 from gridbyoc.terraform import Binary, Runner
 from gridbyoc.terraform.events import Transcript
 from gridbyoc.terraform.logs import Logs
-from gridbyoc.terraform.process import Command, ExitInfo
+from gridbyoc.terraform.process import ExitInfo, ProcessCommand
 from gridbyoc.terraform.state_recovery import ERRORED, UnsavedState, refuse_errored, rescue, rescued, unsaved_state
 
 STATE = {"version": 4, "serial": 1, "lineage": "a", "outputs": {}, "resources": []}
@@ -132,7 +132,7 @@ def test_what_a_printed_state_holds_is_a_secret_of_the_whole_run_and_its_place_i
     outputs = {"external_id": {"value": secret, "type": "string", "sensitive": True}}
     heard: list[object] = []
 
-    def terraform(_command: Command, on_line: Any, **_: Any) -> ExitInfo:
+    def terraform(_command: ProcessCommand, on_line: Any, **_: Any) -> ExitInfo:
         (work_dir / ERRORED).mkdir()
         on_line("stdout", json.dumps({"@message": "Emergency state dump", "state": {**STATE, "outputs": outputs}}))
         (work_dir / ERRORED).rmdir()

@@ -19,7 +19,7 @@ from gridbyoc.aws.policy import Actor, ask, evaluate, principal
 from gridbyoc.operations.accepted_ids import Rotation
 from gridbyoc.operations.verdict import worst
 from gridbyoc.operations.verify import QUESTIONS, Proof, attestation, verify, write_attestation
-from gridbyoc.operations.verify_model import Subject, VerifyFinding, policy_of
+from gridbyoc.operations.verify_model import RoleSubject, VerifyFinding, policy_of
 from gridbyoc.show.verify import verify_object, verify_rows, verify_summary
 from gridbyoc.stack.model import Role
 from gridbyoc.stack.secret import Secret
@@ -96,7 +96,7 @@ def boundary(body: dict[str, Any] | None, **more: Any) -> LiveDocument:
 
 def findings(live: LiveRole, declared: Role | None = None, **more: Any) -> dict[str, VerifyFinding]:
     external_id = more.pop("external_id", ID)
-    found = verify(Subject(live, Secret(external_id), declared or Role(), "us-east-1", NOON, **more))
+    found = verify(RoleSubject(live, Secret(external_id), declared or Role(), "us-east-1", NOON, **more))
     assert not any(external_id in repr(finding) or OLD in repr(finding) for finding in found)
     return {finding.code: finding for finding in found}
 
@@ -656,7 +656,7 @@ def test_session_length() -> None:
 
 def proof(live: LiveRole, external_id: str = ID) -> Proof:
     caller = Caller(HOME, f"arn:aws:iam::{HOME}:user/ada")
-    found = verify(Subject(live, Secret(external_id), Role(), "us-east-1", NOON))
+    found = verify(RoleSubject(live, Secret(external_id), Role(), "us-east-1", NOON))
     return Proof("ml-prod", live, caller, GRID_ACCOUNT_ID, Secret(external_id), found, NOON)
 
 

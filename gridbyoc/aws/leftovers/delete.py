@@ -32,7 +32,7 @@ RETRY_WORDS = ("DependencyViolation", "InUse", "DeleteConflict", "OperationAbort
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class DeletionPatience:
     """Seconds: the first pause and the longest; for one kind how long a refusal is retried, and a deletion awaited."""
 
     pause: float = 1.0
@@ -69,7 +69,7 @@ class Deletion:
     ground: ScanContext
     ours: frozenset[Key]
     delete_data: bool
-    patience: Patience
+    patience: DeletionPatience
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     on_event: OnEvent
@@ -171,7 +171,7 @@ def delete(
     leftovers: tuple[Leftover, ...],
     *,
     delete_data: bool,
-    patience: Patience,
+    patience: DeletionPatience,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
     on_event: OnEvent,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from gridbyoc.aws.leftovers.model import Key, Place, Resource, Search
+from gridbyoc.aws.identity import AccountRegion
+from gridbyoc.aws.leftovers.model import Key, Resource, Search
 from gridbyoc.vendors import VENDORS, facts_of
 
 
@@ -60,7 +61,7 @@ SLACK = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class OwnershipProof:
     """Whose it is, and what says so. ``eks``: it rests on EKS's own tags or names alone."""
 
     cluster: str
@@ -95,7 +96,7 @@ def claims(tags: Mapping[str, str], keys: Iterable[str] = ()) -> Iterator[Claim]
 class NameRule:
     """A resource whose exact name proves it; ``born`` is its cluster's creation, before which it cannot be made."""
 
-    proof: Proof
+    proof: OwnershipProof
     born: datetime | None
 
 
@@ -113,9 +114,9 @@ class OwnershipRules:
     spared: frozenset[str]
     keys: tuple[str, ...] = ()
     contested: frozenset[str] = frozenset()
-    parents: Mapping[Key, Proof] = field(default_factory=lambda: MappingProxyType({}))
+    parents: Mapping[Key, OwnershipProof] = field(default_factory=lambda: MappingProxyType({}))
 
-    def judge(self, resource: Resource) -> Proof | None:
+    def judge(self, resource: Resource) -> OwnershipProof | None:
         """The proof that it is a past cluster's, or ``None``: foreign, or not proven, which is the same."""
         if resource.arn in self.spared or STACK_TAG in resource.tags:
             return None
@@ -124,31 +125,31 @@ class OwnershipRules:
             return None  # shared, or (also) somebody else's
         return self._by_tag(found) or self._by_word(resource) or self._by_name(resource) or self._by_parent(resource)
 
-    def _by_tag(self, found: tuple[Claim, ...]) -> Proof | None:
+    def _by_tag(self, found: tuple[Claim, ...]) -> OwnershipProof | None:
         for claim in sorted(found, key=lambda one: one.eks):
             if not (claim.eks and claim.name in self.contested):
-                return Proof(self.identities[claim.name], f"tag {claim.tag}", claim.eks)
+                return OwnershipProof(self.identities[claim.name], f"tag {claim.tag}", claim.eks)
         return None
 
-    def _by_word(self, resource: Resource) -> Proof | None:
+    def _by_word(self, resource: Resource) -> OwnershipProof | None:
         for key, value in self.tags:
             if resource.tags.get(key) == value:
                 owners = sorted(set(self.identities.values()))
-                return Proof(owners[0] if len(owners) == 1 else "", f"tag {key}={value}, given with --tag")
+                return OwnershipProof(owners[0] if len(owners) == 1 else "", f"tag {key}={value}, given with --tag")
         return None
 
-    def _by_name(self, resource: Resource) -> Proof | None:
+    def _by_name(self, resource: Resource) -> OwnershipProof | None:
         named = self.names.get(resource.key)
         if named is None or (named.proof.eks and named.proof.cluster in self._contested_clusters()):
             return None
         older = named.born is not None and resource.created_at is not None and resource.created_at < named.born - SLACK
         return None if older else named.proof
 
-    def _by_parent(self, resource: Resource) -> Proof | None:
+    def _by_parent(self, resource: Resource) -> OwnershipProof | None:
         for key in resource.parents:
             if key in self.parents:
                 parent = self.parents[key]
-                return Proof(parent.cluster, f"in the {key[0]} {key[1]} ({parent.evidence})", parent.eks)
+                return OwnershipProof(parent.cluster, f"in the {key[0]} {key[1]} ({parent.evidence})", parent.eks)
         return None
 
     def _contested_clusters(self) -> set[str]:
@@ -168,19 +169,19 @@ def tag_keys(search: Search) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*names, *(tag.key for tag in OWNER_TAGS), *given]))
 
 
-def bucket_arn(place: Place, name: str) -> str:
+def bucket_arn(place: AccountRegion, name: str) -> str:
     """S3's ARNs name neither region nor account."""
-    return place.arn("s3", name, region=False, account=False)
+    return place.s3(name)
 
 
 def _names(search: Search) -> dict[Key, NameRule]:
     named: dict[Key, NameRule] = {}
     for cluster in search.clusters:
         for bucket in cluster.bucket_names:
-            proof = Proof(cluster.name, "the cluster's bucket at the control plane")
+            proof = OwnershipProof(cluster.name, "the cluster's bucket at the control plane")
             named["bucket", bucket] = NameRule(proof, cluster.created_at)
         for ident in (*cluster.ids, cluster.name):
             for pattern in LOG_GROUPS:
-                proof = Proof(cluster.name, f"the log group's name for the EKS cluster {ident}", True)
+                proof = OwnershipProof(cluster.name, f"the log group's name for the EKS cluster {ident}", True)
                 named["log group", pattern.format(name=ident)] = NameRule(proof, cluster.created_at)
     return named

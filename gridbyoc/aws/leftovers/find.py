@@ -6,9 +6,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gridbyoc.aws.leftovers.evidence import OwnershipRules, Proof, judge_of, tag_keys
+from gridbyoc.aws.leftovers.evidence import OwnershipProof, OwnershipRules, judge_of, tag_keys
 from gridbyoc.aws.leftovers.kinds import BY_NAME, KINDS, ORDER, PARENTS
-from gridbyoc.aws.leftovers.model import Api, Key, Kind, Ledger, Leftover, Resource, Scope, Search, Unknown, tags_of
+from gridbyoc.aws.leftovers.model import (
+    Api,
+    Key,
+    Ledger,
+    Leftover,
+    Resource,
+    ResourceKind,
+    ScanScope,
+    Search,
+    Unknown,
+    tags_of,
+)
 from gridbyoc.aws.session import AwsSession, domain_errors
 from gridbyoc.errors import AwsCredentialsError, AwsError
 from gridbyoc.stack.background import Readers
@@ -25,7 +36,7 @@ class ScanContext:
     """What is known before a resource is judged: the judge with its parents, and what could not be read of them."""
 
     judge: OwnershipRules
-    scope: Scope
+    scope: ScanScope
     parents: tuple[Resource, ...]
     unknown: tuple[Unknown, ...]
     notes: tuple[str, ...]
@@ -56,7 +67,7 @@ def survey(api: Api, search: Search) -> ScanContext:
     """Read what proves other things: tagged ARNs, the EKS clusters, the VPCs."""
     judge = judge_of(search)
     tagged, unknown = _tagged(api, search)
-    scope = Scope(search.place, tag_keys(search), frozenset(judge.names), tagged=tagged)
+    scope = ScanScope(search.place, tag_keys(search), frozenset(judge.names), tagged=tagged)
     found, failed = _scan_all(api, PARENTS, scope)
     contested = contested_names(judge, found)
     judge = replace(judge, contested=contested)
@@ -80,13 +91,13 @@ def _contested_note(name: str) -> str:
     )
 
 
-def _scan_all(api: Api, kinds: tuple[Kind, ...], scope: Scope) -> tuple[list[Resource], list[Unknown]]:
+def _scan_all(api: Api, kinds: tuple[ResourceKind, ...], scope: ScanScope) -> tuple[list[Resource], list[Unknown]]:
     results = Readers(AT_ONCE).map(lambda kind: _scan(api, kind, scope), kinds)
     found = [one for result in results if not isinstance(result, Unknown) for one in result]
     return found, [result for result in results if isinstance(result, Unknown)]
 
 
-def _scan(api: Api, kind: Kind, scope: Scope) -> list[Resource] | Unknown:
+def _scan(api: Api, kind: ResourceKind, scope: ScanScope) -> list[Resource] | Unknown:
     try:
         with domain_errors(f"Reading every {kind.name} failed"):
             return list(kind.scan(api, scope))
@@ -139,19 +150,21 @@ def _entry(ground: ScanContext, resource: Resource, at: datetime) -> Leftover | 
     )
 
 
-def _kept(ground: ScanContext, resource: Resource, proof: Proof) -> str:
+def _kept(ground: ScanContext, resource: Resource, proof: OwnershipProof) -> str:
     if BY_NAME[resource.kind].delete is None:
         return BY_HAND
     return UNSURE if proof.eks and not ground.sure_of_eks else ""
 
 
-def prove_again(api: Api, search: Search, ground: ScanContext, leftover: Key) -> tuple[Resource | None, Proof | None]:
+def prove_again(
+    api: Api, search: Search, ground: ScanContext, leftover: Key
+) -> tuple[Resource | None, OwnershipProof | None]:
     """Look a resource up and judge it as it is now, with its parents as they are now."""
     resource = BY_NAME[leftover[0]].look(api, search.place, leftover[1])
     if resource is None:
         return None, None
     judge = replace(ground.judge, parents={})
-    parents: dict[Key, Proof] = {}
+    parents: dict[Key, OwnershipProof] = {}
     for key in resource.parents:
         parent = BY_NAME[key[0]].look(api, search.place, key[1]) if key in ground.judge.parents else None
         proof = judge.judge(parent) if parent else None

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gridbyoc.aws.leftovers.model import Api, Kind, Ours, Place, Resource, Scope, none_if_gone, tags_of
+from gridbyoc.aws.identity import AccountRegion
+from gridbyoc.aws.leftovers.model import Api, Ours, Resource, ResourceKind, ScanScope, none_if_gone, tags_of
 from gridbyoc.aws.live_role import find_role
 
 SERVICE_PATH = "/aws-service-role/"
 """AWS's own: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html"""
 
 
-def _roles(api: Api, _scope: Scope) -> Iterator[Resource]:
+def _roles(api: Api, _scope: ScanScope) -> Iterator[Resource]:
     # One list with tags; ListRoles leaves them out.
     for item in api.pages("iam", "get_account_authorization_details", "RoleDetailList", Filter=["Role"]):
         if not str(item["Path"]).startswith(SERVICE_PATH):
             yield _role(item)
 
 
-def _look_role(api: Api, _place: Place, name: str) -> Resource | None:
+def _look_role(api: Api, _place: AccountRegion, name: str) -> Resource | None:
     role = find_role(api.client("iam"), name)
     return _role(role) if role else None
 
@@ -39,7 +40,7 @@ def _delete_role(api: Api, resource: Resource, _ours: Ours) -> None:
     api.call("iam", "delete_role", RoleName=name)
 
 
-def _profiles(api: Api, scope: Scope) -> Iterator[Resource]:
+def _profiles(api: Api, scope: ScanScope) -> Iterator[Resource]:
     for item in api.pages("iam", "list_instance_profiles", "InstanceProfiles"):
         found = _look_profile(api, scope.place, item["InstanceProfileName"])
         if found:
@@ -47,7 +48,7 @@ def _profiles(api: Api, scope: Scope) -> Iterator[Resource]:
 
 
 @none_if_gone
-def _look_profile(api: Api, _place: Place, name: str) -> Resource | None:
+def _look_profile(api: Api, _place: AccountRegion, name: str) -> Resource | None:
     item = api.call("iam", "get_instance_profile", InstanceProfileName=name)["InstanceProfile"]
     made = item.get("CreateDate")
     return Resource("instance profile", name, item["Arn"], name, tags_of(item.get("Tags")), created_at=made)
@@ -60,7 +61,7 @@ def _delete_profile(api: Api, resource: Resource, _ours: Ours) -> None:
     api.call("iam", "delete_instance_profile", InstanceProfileName=resource.id)
 
 
-def _policies(api: Api, scope: Scope) -> Iterator[Resource]:
+def _policies(api: Api, scope: ScanScope) -> Iterator[Resource]:
     for item in api.pages("iam", "list_policies", "Policies", Scope="Local"):
         found = _look_policy(api, scope.place, item["Arn"])
         if found:
@@ -68,7 +69,7 @@ def _policies(api: Api, scope: Scope) -> Iterator[Resource]:
 
 
 @none_if_gone
-def _look_policy(api: Api, _place: Place, arn: str) -> Resource | None:
+def _look_policy(api: Api, _place: AccountRegion, arn: str) -> Resource | None:
     item = api.call("iam", "get_policy", PolicyArn=arn)["Policy"]
     tags = tags_of(item.get("Tags"))
     return Resource("policy", arn, arn, str(item["PolicyName"]), tags, created_at=item.get("CreateDate"))
@@ -85,7 +86,7 @@ def _delete_policy(api: Api, resource: Resource, ours: Ours) -> None:
     api.call("iam", "delete_policy", PolicyArn=resource.id)
 
 
-def _issuers(api: Api, scope: Scope) -> Iterator[Resource]:
+def _issuers(api: Api, scope: ScanScope) -> Iterator[Resource]:
     for item in api.pages("iam", "list_open_id_connect_providers", "OpenIDConnectProviderList"):
         found = _look_issuer(api, scope.place, item["Arn"])
         if found:
@@ -93,7 +94,7 @@ def _issuers(api: Api, scope: Scope) -> Iterator[Resource]:
 
 
 @none_if_gone
-def _look_issuer(api: Api, _place: Place, arn: str) -> Resource | None:
+def _look_issuer(api: Api, _place: AccountRegion, arn: str) -> Resource | None:
     item = api.call("iam", "get_open_id_connect_provider", OpenIDConnectProviderArn=arn)
     made = item.get("CreateDate")
     return Resource("OIDC provider", arn, arn, str(item.get("Url", "")), tags_of(item.get("Tags")), created_at=made)
@@ -103,7 +104,7 @@ def _delete_issuer(api: Api, resource: Resource, _ours: Ours) -> None:
     api.call("iam", "delete_open_id_connect_provider", OpenIDConnectProviderArn=resource.id)
 
 
-ROLE = Kind("role", _roles, _look_role, _delete_role)
-INSTANCE_PROFILE = Kind("instance profile", _profiles, _look_profile, _delete_profile)
-POLICY = Kind("policy", _policies, _look_policy, _delete_policy)
-OIDC_PROVIDER = Kind("OIDC provider", _issuers, _look_issuer, _delete_issuer)
+ROLE = ResourceKind("role", _roles, _look_role, _delete_role)
+INSTANCE_PROFILE = ResourceKind("instance profile", _profiles, _look_profile, _delete_profile)
+POLICY = ResourceKind("policy", _policies, _look_policy, _delete_policy)
+OIDC_PROVIDER = ResourceKind("OIDC provider", _issuers, _look_issuer, _delete_issuer)

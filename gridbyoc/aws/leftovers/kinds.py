@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gridbyoc.aws.leftovers import identity, machines, network, storage
-from gridbyoc.aws.leftovers.model import Kind
+from gridbyoc.aws.leftovers.model import ResourceKind
 
-KINDS: tuple[Kind, ...] = (
+KINDS: tuple[ResourceKind, ...] = (
     machines.NODE_GROUP,
     machines.EKS_CLUSTER,
     machines.SCALING_GROUP,
@@ -38,7 +38,7 @@ KINDS: tuple[Kind, ...] = (
     storage.OTHER_RESOURCE,
 )
 
-PARENTS: tuple[Kind, ...] = (machines.EKS_CLUSTER, network.VPC)
+PARENTS: tuple[ResourceKind, ...] = (machines.EKS_CLUSTER, network.VPC)
 """Kinds that prove what lies in them."""
 
 ORDER = {kind.name: number for number, kind in enumerate(KINDS, start=1)}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gridbyoc.aws.leftovers.model import Api, Kind, Ours, Place, Resource, Scope, none_if_gone, tags_of
-from gridbyoc.aws.leftovers.network import GIB, Item, Row, ec2_kind
+from gridbyoc.aws.identity import AccountRegion
+from gridbyoc.aws.leftovers.model import Api, Ours, Resource, ResourceKind, ScanScope, none_if_gone, tags_of
+from gridbyoc.aws.leftovers.network import GIB, Ec2Row, Item, ec2_kind
 
 
 @none_if_gone
-def _cluster(api: Api, _place: Place, name: str) -> Resource | None:
+def _cluster(api: Api, _place: AccountRegion, name: str) -> Resource | None:
     found = api.call("eks", "describe_cluster", name=name)["cluster"]
     return Resource(
         "EKS cluster", name, found["arn"], name, tags_of(found.get("tags")),
@@ -18,7 +19,7 @@ def _cluster(api: Api, _place: Place, name: str) -> Resource | None:
     )  # fmt: skip
 
 
-def _clusters(api: Api, scope: Scope) -> Iterator[Resource]:
+def _clusters(api: Api, scope: ScanScope) -> Iterator[Resource]:
     for name in api.pages("eks", "list_clusters", "clusters"):
         found = _cluster(api, scope.place, name)
         if found:
@@ -26,7 +27,7 @@ def _clusters(api: Api, scope: Scope) -> Iterator[Resource]:
 
 
 @none_if_gone
-def _node_group(api: Api, _place: Place, ident: str) -> Resource | None:
+def _node_group(api: Api, _place: AccountRegion, ident: str) -> Resource | None:
     cluster, name = ident.split("/", 1)
     found = api.call("eks", "describe_nodegroup", clusterName=cluster, nodegroupName=name)["nodegroup"]
     return Resource(
@@ -35,7 +36,7 @@ def _node_group(api: Api, _place: Place, ident: str) -> Resource | None:
     )  # fmt: skip
 
 
-def _node_groups(api: Api, scope: Scope) -> Iterator[Resource]:
+def _node_groups(api: Api, scope: ScanScope) -> Iterator[Resource]:
     for cluster in scope.of("EKS cluster"):
         for name in api.pages("eks", "list_nodegroups", "nodegroups", clusterName=cluster):
             found = _node_group(api, scope.place, f"{cluster}/{name}")
@@ -60,13 +61,13 @@ def _scaling_group(item: Mapping[str, Any]) -> Resource:
     )  # fmt: skip
 
 
-def _scaling_groups(api: Api, scope: Scope) -> Iterator[Resource]:
+def _scaling_groups(api: Api, scope: ScanScope) -> Iterator[Resource]:
     narrowed = [{"Name": "tag-key", "Values": list(scope.tag_keys)}]
     for item in api.pages("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", Filters=narrowed):
         yield _scaling_group(item)
 
 
-def _look_scaling_group(api: Api, _place: Place, name: str) -> Resource | None:
+def _look_scaling_group(api: Api, _place: AccountRegion, name: str) -> Resource | None:
     found = api.pages("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", AutoScalingGroupNames=[name])
     return next((_scaling_group(item) for item in found), None)
 
@@ -122,23 +123,23 @@ def _delete_snapshot(api: Api, resource: Resource, _ours: Ours) -> None:
     api.call("ec2", "delete_snapshot", SnapshotId=resource.id)
 
 
-NODE_GROUP = Kind("node group", _node_groups, _node_group, _delete_node_group)
-EKS_CLUSTER = Kind("EKS cluster", _clusters, _cluster, _delete_cluster)
-SCALING_GROUP = Kind("Auto Scaling group", _scaling_groups, _look_scaling_group, _delete_scaling_group)
+NODE_GROUP = ResourceKind("node group", _node_groups, _node_group, _delete_node_group)
+EKS_CLUSTER = ResourceKind("EKS cluster", _clusters, _cluster, _delete_cluster)
+SCALING_GROUP = ResourceKind("Auto Scaling group", _scaling_groups, _look_scaling_group, _delete_scaling_group)
 INSTANCE = ec2_kind(
-    Row("instance", "describe_instances", "Reservations", "InstanceId", "InstanceIds", "instance", _instance),
+    Ec2Row("instance", "describe_instances", "Reservations", "InstanceId", "InstanceIds", "instance", _instance),
     _terminate,
 )
 LAUNCH_TEMPLATE = ec2_kind(
-    Row("launch template", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId", "LaunchTemplateIds",
+    Ec2Row("launch template", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId", "LaunchTemplateIds",
         "launch-template", _template),
     _delete_template,
 )  # fmt: skip
 VOLUME = ec2_kind(
-    Row("volume", "describe_volumes", "Volumes", "VolumeId", "VolumeIds", "volume", _volume), _delete_volume
+    Ec2Row("volume", "describe_volumes", "Volumes", "VolumeId", "VolumeIds", "volume", _volume), _delete_volume
 )
 SNAPSHOT = ec2_kind(
-    Row("snapshot", "describe_snapshots", "Snapshots", "SnapshotId", "SnapshotIds", "snapshot", _snapshot,
+    Ec2Row("snapshot", "describe_snapshots", "Snapshots", "SnapshotId", "SnapshotIds", "snapshot", _snapshot,
         more=(("OwnerIds", ["self"]),)),
     _delete_snapshot,
 )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from botocore.exceptions import ClientError
 
+from gridbyoc.aws.identity import AccountRegion
 from gridbyoc.aws.session import AwsSession, error_code
 
 P = ParamSpec("P")
@@ -81,20 +82,6 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the stack is; ARNs are built from it."""
-
-    partition: str
-    account_id: str
-    region: str
-
-    def arn(self, service: str, resource: str, *, region: bool = True, account: bool = True) -> str:
-        """An ARN; ``region`` and ``account`` false leave that part empty, as IAM and S3 do."""
-        where = f"{self.region if region else ''}:{self.account_id if account else ''}"
-        return f"arn:{self.partition}:{service}:{where}:{resource}"
-
-
-@dataclass(frozen=True, slots=True)
 class DeletedCluster:
     """A cluster that is gone: its name, its ids at the control plane, its bucket there, when it was first created."""
 
@@ -111,7 +98,7 @@ class Search:
     ``spared`` ARNs are never a leftover.
     """
 
-    place: Place
+    place: AccountRegion
     clusters: tuple[DeletedCluster, ...]
     tags: tuple[tuple[str, str], ...] = ()
     keys: tuple[str, ...] = ()
@@ -197,13 +184,13 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ScanScope:
     """What narrows a scan: tag keys to ask for, parents that are ours, names and tagged ARNs that are candidates.
 
     ``tagged`` is what the tagging service answered, ARN → tags.
     """
 
-    place: Place
+    place: AccountRegion
     tag_keys: tuple[str, ...]
     names: frozenset[Key] = frozenset()
     parents: frozenset[Key] = frozenset()
@@ -228,7 +215,7 @@ Ours = Callable[[Key], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ResourceKind:
     """How one kind of resource is found, looked up again, and deleted.
 
     ``scan`` yields candidates, ours or not. ``look`` gives one by id as it is now, ``None`` when it is gone. ``delete``
@@ -237,7 +224,7 @@ class Kind:
     """
 
     name: str
-    scan: Callable[[Api, Scope], Iterable[Resource]]
-    look: Callable[[Api, Place, str], Resource | None]
+    scan: Callable[[Api, ScanScope], Iterable[Resource]]
+    look: Callable[[Api, AccountRegion, str], Resource | None]
     delete: Callable[[Api, Resource, Ours], None] | None
     needs_tagging: bool = False

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gridbyoc.aws.identity import AccountRegion
 from gridbyoc.aws.leftovers.model import (
     Api,
     Key,
-    Kind,
     NotYetError,
     Ours,
-    Place,
     Resource,
-    Scope,
+    ResourceKind,
+    ScanScope,
     none_if_gone,
     tags_of,
 )
@@ -26,7 +26,7 @@ BATCH = 150
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Ec2Row:
     """How EC2 lists a kind. ``read`` gives what a ``Resource`` has besides id, ARN, name and tags; ``None``: skip it.
 
     ``vpc_filter`` is the filter that lists what lies in a VPC. What is skipped is gone, or goes with its parent.
@@ -44,10 +44,10 @@ class Row:
     more: tuple[tuple[str, object], ...] = ()
 
 
-def ec2_kind(row: Row, delete: Callable[[Api, Resource, Ours], None]) -> Kind:
-    """The ``Kind`` of a row."""
+def ec2_kind(row: Ec2Row, delete: Callable[[Api, Resource, Ours], None]) -> ResourceKind:
+    """The ``ResourceKind`` of a row."""
 
-    def scan(api: Api, scope: Scope) -> Iterator[Resource]:
+    def scan(api: Api, scope: ScanScope) -> Iterator[Resource]:
         wanted = [("tag-key", scope.tag_keys)]
         if row.vpc_filter:
             wanted.append((row.vpc_filter, scope.of("VPC")))
@@ -61,20 +61,20 @@ def ec2_kind(row: Row, delete: Callable[[Api, Resource, Ours], None]) -> Kind:
                         yield found
 
     @none_if_gone
-    def look(api: Api, place: Place, ident: str) -> Resource | None:
+    def look(api: Api, place: AccountRegion, ident: str) -> Resource | None:
         return next(_listed(api, row, place, **{row.ids: [ident]}), None)
 
-    return Kind(row.kind, scan, look, delete)
+    return ResourceKind(row.kind, scan, look, delete)
 
 
-def _listed(api: Api, row: Row, place: Place, **arguments: object) -> Iterator[Resource]:
+def _listed(api: Api, row: Ec2Row, place: AccountRegion, **arguments: object) -> Iterator[Resource]:
     for item in _flat(api.pages("ec2", row.list, row.items, **arguments)):
         read = row.read(item)
         if read is not None:
             tags = tags_of(item.get("Tags") or item.get("TagSet"))
             name = str(read.pop("name", "") or tags.get("Name", ""))
             ident = str(item[row.id])
-            arn = place.arn("ec2", f"{row.arn}/{ident}")
+            arn = place.regional("ec2", f"{row.arn}/{ident}")
             yield Resource(row.kind, ident, arn, name, tags, **read)
 
 
@@ -202,49 +202,49 @@ def _delete_endpoint(api: Api, resource: Resource, _ours: Ours) -> None:
 
 
 NAT_GATEWAY = ec2_kind(
-    Row("NAT gateway", "describe_nat_gateways", "NatGateways", "NatGatewayId", "NatGatewayIds", "natgateway", _nat,
+    Ec2Row("NAT gateway", "describe_nat_gateways", "NatGateways", "NatGatewayId", "NatGatewayIds", "natgateway", _nat,
         "vpc-id", filters="Filter"),
     _simple("delete_nat_gateway", "NatGatewayId"),
 )  # fmt: skip
 ELASTIC_IP = ec2_kind(
-    Row("Elastic IP", "describe_addresses", "Addresses", "AllocationId", "AllocationIds", "elastic-ip", _address),
+    Ec2Row("Elastic IP", "describe_addresses", "Addresses", "AllocationId", "AllocationIds", "elastic-ip", _address),
     _simple("release_address", "AllocationId"),
 )
 VPC_ENDPOINT = ec2_kind(
-    Row("VPC endpoint", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId", "VpcEndpointIds", "vpc-endpoint",
+    Ec2Row("VPC endpoint", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId", "VpcEndpointIds", "vpc-endpoint",
         _endpoint, "vpc-id"),
     _delete_endpoint,
 )  # fmt: skip
 NETWORK_INTERFACE = ec2_kind(
-    Row("network interface", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId",
+    Ec2Row("network interface", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId",
         "NetworkInterfaceIds", "network-interface", _interface, "vpc-id"),
     _delete_interface,
 )  # fmt: skip
 SECURITY_GROUP = ec2_kind(
-    Row("security group", "describe_security_groups", "SecurityGroups", "GroupId", "GroupIds", "security-group",
+    Ec2Row("security group", "describe_security_groups", "SecurityGroups", "GroupId", "GroupIds", "security-group",
         _group, "vpc-id"),
     _delete_group,
 )  # fmt: skip
 SUBNET = ec2_kind(
-    Row("subnet", "describe_subnets", "Subnets", "SubnetId", "SubnetIds", "subnet", _inside, "vpc-id"),
+    Ec2Row("subnet", "describe_subnets", "Subnets", "SubnetId", "SubnetIds", "subnet", _inside, "vpc-id"),
     _simple("delete_subnet", "SubnetId"),
 )
 ROUTE_TABLE = ec2_kind(
-    Row("route table", "describe_route_tables", "RouteTables", "RouteTableId", "RouteTableIds", "route-table",
+    Ec2Row("route table", "describe_route_tables", "RouteTables", "RouteTableId", "RouteTableIds", "route-table",
         _table, "vpc-id"),
     _delete_table,
 )  # fmt: skip
 NETWORK_ACL = ec2_kind(
-    Row("network ACL", "describe_network_acls", "NetworkAcls", "NetworkAclId", "NetworkAclIds", "network-acl",
+    Ec2Row("network ACL", "describe_network_acls", "NetworkAcls", "NetworkAclId", "NetworkAclIds", "network-acl",
         _acl, "vpc-id"),
     _simple("delete_network_acl", "NetworkAclId"),
 )  # fmt: skip
 INTERNET_GATEWAY = ec2_kind(
-    Row("internet gateway", "describe_internet_gateways", "InternetGateways", "InternetGatewayId",
+    Ec2Row("internet gateway", "describe_internet_gateways", "InternetGateways", "InternetGatewayId",
         "InternetGatewayIds", "internet-gateway", _gateway, "attachment.vpc-id"),
     _release_gateway,
 )  # fmt: skip
-VPC = ec2_kind(Row("VPC", "describe_vpcs", "Vpcs", "VpcId", "VpcIds", "vpc", _vpc), _simple("delete_vpc", "VpcId"))
+VPC = ec2_kind(Ec2Row("VPC", "describe_vpcs", "Vpcs", "VpcId", "VpcIds", "vpc", _vpc), _simple("delete_vpc", "VpcId"))
 
 
 TAG_BATCH = 20
@@ -263,11 +263,11 @@ def _tagged(api: Api, service: str, argument: str, key: str, items: Iterable[Ite
                 yield batch[ident], tags_of(one.get("Tags"))
 
 
-def _classic(api: Api, place: Place, **arguments: object) -> Iterator[Resource]:
+def _classic(api: Api, place: AccountRegion, **arguments: object) -> Iterator[Resource]:
     found = api.pages("elb", "describe_load_balancers", "LoadBalancerDescriptions", **arguments)
     for item, tags in _tagged(api, "elb", "LoadBalancerNames", "LoadBalancerName", found):
         name = str(item["LoadBalancerName"])
-        arn = place.arn("elasticloadbalancing", f"loadbalancer/{name}")
+        arn = place.regional("elasticloadbalancing", f"loadbalancer/{name}")
         yield Resource(
             "classic load balancer", name, arn, name, tags, created_at=item.get("CreatedTime"), costs_money=True
         )
@@ -304,22 +304,22 @@ def _delete_target_group(api: Api, resource: Resource, _ours: Ours) -> None:
     api.call("elbv2", "delete_target_group", TargetGroupArn=resource.id)
 
 
-def _scan_classic(api: Api, scope: Scope) -> Iterator[Resource]:
+def _scan_classic(api: Api, scope: ScanScope) -> Iterator[Resource]:
     return _classic(api, scope.place)
 
 
-def _look_classic(api: Api, place: Place, name: str) -> Resource | None:
+def _look_classic(api: Api, place: AccountRegion, name: str) -> Resource | None:
     return _first(_classic(api, place, LoadBalancerNames=[name]))
 
 
-CLASSIC_LOAD_BALANCER = Kind("classic load balancer", _scan_classic, _look_classic, _delete_classic)
-LOAD_BALANCER = Kind(
+CLASSIC_LOAD_BALANCER = ResourceKind("classic load balancer", _scan_classic, _look_classic, _delete_classic)
+LOAD_BALANCER = ResourceKind(
     "load balancer",
     lambda api, _scope: _modern(api),
     lambda api, _place, arn: _first(_modern(api, LoadBalancerArns=[arn])),
     _delete_modern,
 )
-TARGET_GROUP = Kind(
+TARGET_GROUP = ResourceKind(
     "target group",
     lambda api, _scope: _groups(api),
     lambda api, _place, arn: _first(_groups(api, TargetGroupArns=[arn])),

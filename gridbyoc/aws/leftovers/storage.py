@@ -8,15 +8,15 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from gridbyoc.aws.identity import AccountRegion
 from gridbyoc.aws.leftovers.evidence import bucket_arn
 from gridbyoc.aws.leftovers.model import (
     Api,
-    Kind,
     NotYetError,
     Ours,
-    Place,
     Resource,
-    Scope,
+    ResourceKind,
+    ScanScope,
     is_gone,
     none_if_gone,
     tags_of,
@@ -29,12 +29,12 @@ BATCHES_A_TURN = 50
 """So that a large bucket leaves the run able to stop, and says that it goes on."""
 
 
-def _named(scope: Scope, kind: str) -> set[str]:
+def _named(scope: ScanScope, kind: str) -> set[str]:
     """The exact names of this kind that the search knows."""
     return {ident for name, ident in scope.names if name == kind}
 
 
-def _tagged(scope: Scope, service: str) -> Iterator[str]:
+def _tagged(scope: ScanScope, service: str) -> Iterator[str]:
     """The resource part of every tagged ARN of a service."""
     for arn in scope.tagged:
         parts = arn.split(":", 5)
@@ -42,7 +42,7 @@ def _tagged(scope: Scope, service: str) -> Iterator[str]:
             yield parts[5]
 
 
-def _buckets(api: Api, scope: Scope) -> Iterator[Resource]:
+def _buckets(api: Api, scope: ScanScope) -> Iterator[Resource]:
     wanted = _named(scope, "bucket") | {name for name in _tagged(scope, "s3") if "/" not in name}
     if wanted:
         for item in api.pages("s3", "list_buckets", "Buckets"):
@@ -50,7 +50,7 @@ def _buckets(api: Api, scope: Scope) -> Iterator[Resource]:
                 yield _read_bucket(api, scope.place, item["Name"], item.get("CreationDate"))
 
 
-def _look_bucket(api: Api, place: Place, name: str) -> Resource | None:
+def _look_bucket(api: Api, place: AccountRegion, name: str) -> Resource | None:
     # S3's names are the whole world's: only the caller's own list proves that it is (still) this account's.
     for item in api.pages("s3", "list_buckets", "Buckets"):
         if item["Name"] == name:
@@ -58,7 +58,7 @@ def _look_bucket(api: Api, place: Place, name: str) -> Resource | None:
     return None
 
 
-def _read_bucket(api: Api, place: Place, name: str, created_at: datetime | None) -> Resource:
+def _read_bucket(api: Api, place: AccountRegion, name: str, created_at: datetime | None) -> Resource:
     owner = place.account_id
     try:
         tags = tags_of(api.call("s3", "get_bucket_tagging", Bucket=name, ExpectedBucketOwner=owner).get("TagSet"))
@@ -100,7 +100,7 @@ def _delete_objects(api: Api, bucket: dict[str, str], found: list[Any]) -> None:
         raise NotYetError(f"{len(refused)} of its objects cannot be deleted: {why}")
 
 
-def _log_groups(api: Api, scope: Scope) -> Iterator[Resource]:
+def _log_groups(api: Api, scope: ScanScope) -> Iterator[Resource]:
     tagged = (part.removeprefix("log-group:").removesuffix(":*") for part in _tagged(scope, "logs"))
     for name in sorted(_named(scope, "log group") | set(tagged)):
         found = _look_log_group(api, scope.place, name)
@@ -108,10 +108,10 @@ def _log_groups(api: Api, scope: Scope) -> Iterator[Resource]:
             yield found
 
 
-def _look_log_group(api: Api, place: Place, name: str) -> Resource | None:
+def _look_log_group(api: Api, place: AccountRegion, name: str) -> Resource | None:
     for item in api.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=name):
         if item["logGroupName"] == name:
-            arn = place.arn("logs", f"log-group:{name}")
+            arn = place.regional("logs", f"log-group:{name}")
             size = int(item.get("storedBytes") or 0)
             made = datetime.fromtimestamp(int(item["creationTime"]) / 1000, timezone.utc)
             tags = _log_tags(api, arn)
@@ -132,11 +132,11 @@ def _delete_log_group(api: Api, resource: Resource, _ours: Ours) -> None:
     api.call("logs", "delete_log_group", logGroupName=resource.id)
 
 
-BUCKET = Kind("bucket", _buckets, _look_bucket, _delete_bucket, needs_tagging=True)
-LOG_GROUP = Kind("log group", _log_groups, _look_log_group, _delete_log_group, needs_tagging=True)
+BUCKET = ResourceKind("bucket", _buckets, _look_bucket, _delete_bucket, needs_tagging=True)
+LOG_GROUP = ResourceKind("log group", _log_groups, _look_log_group, _delete_log_group, needs_tagging=True)
 
 
-Look = Callable[[Api, Place, str], Resource | None]
+Look = Callable[[Api, AccountRegion, str], Resource | None]
 
 OTHER = "other resource"
 
@@ -159,10 +159,10 @@ COVERED = {
 """Service → kinds of resource that are found otherwise or vanish with what they belong to; ``""`` is all of them."""
 
 
-def _scan(service: str, look: Look) -> Callable[[Api, Scope], Iterator[Resource]]:
+def _scan(service: str, look: Look) -> Callable[[Api, ScanScope], Iterator[Resource]]:
     """Look at every tagged ARN of a service."""
 
-    def scan(api: Api, scope: Scope) -> Iterator[Resource]:
+    def scan(api: Api, scope: ScanScope) -> Iterator[Resource]:
         for arn in scope.tagged:
             if arn.split(":")[2] == service and not is_other(arn):
                 found = look(api, scope.place, arn)
@@ -187,7 +187,7 @@ def _queue_url(api: Api, arn: str) -> str:
 
 
 @none_if_gone
-def _queue(api: Api, _place: Place, arn: str) -> Resource | None:
+def _queue(api: Api, _place: AccountRegion, arn: str) -> Resource | None:
     url = _queue_url(api, arn)
     tags = tags_of(api.call("sqs", "list_queue_tags", QueueUrl=url).get("Tags"))
     answer = api.call("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["CreatedTimestamp"])
@@ -200,7 +200,7 @@ def _delete_queue(api: Api, resource: Resource, _ours: Ours) -> None:
 
 
 @none_if_gone
-def _topic(api: Api, _place: Place, arn: str) -> Resource | None:
+def _topic(api: Api, _place: AccountRegion, arn: str) -> Resource | None:
     tags = tags_of(api.call("sns", "list_tags_for_resource", ResourceArn=arn).get("Tags"))
     return Resource("topic", arn, arn, arn.rsplit(":", 1)[-1], tags)
 
@@ -210,7 +210,7 @@ def _delete_topic(api: Api, resource: Resource, _ours: Ours) -> None:
 
 
 @none_if_gone
-def _repository(api: Api, _place: Place, arn: str) -> Resource | None:
+def _repository(api: Api, _place: AccountRegion, arn: str) -> Resource | None:
     name = arn.split(":repository/", 1)[-1]
     item = api.call("ecr", "describe_repositories", repositoryNames=[name])["repositories"][0]
     tags = tags_of(api.call("ecr", "list_tags_for_resource", resourceArn=arn).get("tags"))
@@ -227,13 +227,13 @@ def _delete_repository(api: Api, resource: Resource, _ours: Ours) -> None:
     api.call("ecr", "delete_repository", repositoryName=resource.name, force=resource.holds_data)
 
 
-def _others(_api: Api, scope: Scope) -> Iterator[Resource]:
+def _others(_api: Api, scope: ScanScope) -> Iterator[Resource]:
     for arn, tags in scope.tagged.items():
         if is_other(arn):
             yield _other(arn, tags)
 
 
-def _look_other(api: Api, _place: Place, arn: str) -> Resource | None:
+def _look_other(api: Api, _place: AccountRegion, arn: str) -> Resource | None:
     found = api.call("resourcegroupstaggingapi", "get_resources", ResourceARNList=[arn])["ResourceTagMappingList"]
     return next((_other(arn, tags_of(one.get("Tags"))) for one in found), None)
 
@@ -242,7 +242,7 @@ def _other(arn: str, tags: Mapping[str, str]) -> Resource:
     return Resource(OTHER, arn, arn, arn.split(":", 5)[-1], tags)
 
 
-QUEUE = Kind("queue", _scan("sqs", _queue), _queue, _delete_queue, needs_tagging=True)
-TOPIC = Kind("topic", _scan("sns", _topic), _topic, _delete_topic, needs_tagging=True)
-REPOSITORY = Kind("repository", _scan("ecr", _repository), _repository, _delete_repository, needs_tagging=True)
-OTHER_RESOURCE = Kind(OTHER, _others, _look_other, None, needs_tagging=True)
+QUEUE = ResourceKind("queue", _scan("sqs", _queue), _queue, _delete_queue, needs_tagging=True)
+TOPIC = ResourceKind("topic", _scan("sns", _topic), _topic, _delete_topic, needs_tagging=True)
+REPOSITORY = ResourceKind("repository", _scan("ecr", _repository), _repository, _delete_repository, needs_tagging=True)
+OTHER_RESOURCE = ResourceKind(OTHER, _others, _look_other, None, needs_tagging=True)

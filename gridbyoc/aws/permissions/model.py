@@ -96,39 +96,11 @@ def example_of(pattern: str) -> str:
     return re.sub(r"\$\{([*?$])\}|\*", lambda match: match[1] or _TERRAFORM_SUFFIX, pattern)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the needs are: the partition (``aws``, ``aws-cn``, ...), the account, the stack's region.
-
-    ``account_id`` ``*`` and ``region`` ``*`` stand for any.
-    """
-
-    partition: str = "aws"
-    account_id: str = "*"
-    region: str = "*"
-
-    def iam(self, resource: str) -> str:
-        """The ARN of something in IAM: ``role/platform/x``."""
-        return f"arn:{self.partition}:iam::{self.account_id}:{resource}"
-
-    def aws_policy(self, name: str) -> str:
-        """The ARN of one of AWS's own managed policies."""
-        return f"arn:{self.partition}:iam::aws:policy/{name}"
-
-    def s3(self, resource: str) -> str:
-        """The ARN of a bucket, or of an object in it."""
-        return f"arn:{self.partition}:s3:::{resource}"
-
-    def regional(self, service: str, resource: str, region: str | None = None) -> str:
-        """The ARN of something in a region."""
-        return f"arn:{self.partition}:{service}:{region or self.region}:{self.account_id}:{resource}"
-
-
 CallerKind = Literal["user", "role", "root", "federated user", "other"]
 
 
 @dataclass(frozen=True, slots=True)
-class Principal:
+class SimulatedPrincipal:
     """``arn`` is what IAM simulates, ``None`` where it cannot; ``why`` says why not, or what is uncertain about it."""
 
     kind: CallerKind
@@ -136,33 +108,35 @@ class Principal:
     why: str = ""
 
 
-def principal_of(session: AwsSession, caller: Caller) -> Principal:
+def principal_of(session: AwsSession, caller: Caller) -> SimulatedPrincipal:
     """The user or role behind ``sts:GetCallerIdentity``'s ARN; a role's path comes from ``iam:GetRole``.
 
     Raises ``AwsError`` where IAM cannot be reached.
     """
     what, _, rest = caller.arn.split(":", 5)[5].partition("/")
     if what == "root":
-        return Principal("root", None, "no policy of the account limits the root user")
+        return SimulatedPrincipal("root", None, "no policy of the account limits the root user")
     if what == "user":
-        return Principal("user", caller.arn)
+        return SimulatedPrincipal("user", caller.arn)
     if what == "assumed-role":
         return _role(session, caller, rest.split("/", 1)[0])
     if what == "federated-user":
-        return Principal("federated user", None, "IAM does not simulate a federated user's session")
-    return Principal("other", None, f"IAM does not simulate {caller.arn}")
+        return SimulatedPrincipal("federated user", None, "IAM does not simulate a federated user's session")
+    return SimulatedPrincipal("other", None, f"IAM does not simulate {caller.arn}")
 
 
-def _role(session: AwsSession, caller: Caller, name: str) -> Principal:
+def _role(session: AwsSession, caller: Caller, name: str) -> SimulatedPrincipal:
     """A session's ARN lacks the role's path, and roles of IAM Identity Center have one.
 
     https://docs.aws.amazon.com/singlesignon/latest/userguide/referencingpermissionsets.html
     """
     look = look_at_role(session, name)
     if look.role:
-        return Principal("role", look.role["Arn"])
+        return SimulatedPrincipal("role", look.role["Arn"])
     guessed = f"arn:{caller.partition}:iam::{caller.account_id}:role/{name}"
-    return Principal("role", guessed, f"the caller may not call iam:GetRole on {name}, so its path is not known")
+    return SimulatedPrincipal(
+        "role", guessed, f"the caller may not call iam:GetRole on {name}, so its path is not known"
+    )
 
 
 MANAGED_POLICY_LIMIT = 6144

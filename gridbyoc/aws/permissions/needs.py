@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gridbyoc.aws.permissions.model import REQUESTED_REGION, Need, Phase, Place, literal
+from gridbyoc.aws.identity import AccountRegion
+from gridbyoc.aws.permissions.model import REQUESTED_REGION, Need, Phase, literal
 from gridbyoc.stack.defaults import managed_policies_of, name_pattern_of, statements_of
 from gridbyoc.stack.model import Role, S3Backend, Stack
 
@@ -21,7 +22,7 @@ _SESSION = "only when the session's length changes; provider's role.go"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class NeedRow:
     """A kind of change of a type of resource. ``on`` is whose ARN the action is asked on; ``unseen`` as in ``Need``."""
 
     type: str
@@ -38,38 +39,40 @@ APPLY: tuple[Phase, ...] = ("apply",)
 DESTROY: tuple[Phase, ...] = ("destroy",)
 BOTH: tuple[Phase, ...] = ("apply", "destroy")
 ROWS = (
-    Row("aws_iam_role", "read", "iam:GetRole", PLAN),
-    Row("aws_iam_role", "read", "iam:ListRolePolicies", PLAN),
-    Row("aws_iam_role", "read", "iam:GetRolePolicy", PLAN, unseen=_BY_HAND),
-    Row("aws_iam_role", "read", "iam:ListAttachedRolePolicies", PLAN),
-    Row("aws_iam_role", "create", "iam:CreateRole", APPLY, feature="boundary?"),
-    Row("aws_iam_role", "create with tags", "iam:TagRole", APPLY, unseen=_TAG_ON_CREATE),
-    Row("aws_iam_role", "update of the tags", "iam:UntagRole", APPLY),
-    Row("aws_iam_role", "update of the trust policy", "iam:UpdateAssumeRolePolicy", APPLY),
-    Row("aws_iam_role", "update of the session's length", "iam:UpdateRole", APPLY, unseen=_SESSION),
-    Row("aws_iam_role", "update of the description", "iam:UpdateRoleDescription", APPLY, unseen=_CHANGED),
-    Row("aws_iam_role", "update of the boundary", "iam:PutRolePermissionsBoundary", APPLY, feature="boundary"),
-    Row("aws_iam_role", "delete, replace", "iam:ListInstanceProfilesForRole", DESTROY),
-    Row("aws_iam_role", "delete, replace", "iam:RemoveRoleFromInstanceProfile", DESTROY, "profile", unseen=_PROFILE),
-    Row("aws_iam_role", "delete, replace", "iam:DeleteRolePolicy", DESTROY, unseen=_BY_HAND),
-    Row("aws_iam_role", "delete, replace", "iam:DeleteRole", DESTROY),
-    Row("aws_iam_policy", "read", "iam:GetPolicy", PLAN, "policy", "statements"),
-    Row("aws_iam_policy", "read", "iam:GetPolicyVersion", PLAN, "policy", "statements"),
-    Row("aws_iam_policy", "create", "iam:CreatePolicy", APPLY, "policy", "statements"),
-    Row("aws_iam_policy", "create with tags", "iam:TagPolicy", APPLY, "policy", "statements", _TAG_ON_CREATE),
-    Row("aws_iam_policy", "update of the tags", "iam:UntagPolicy", APPLY, "policy", "statements"),
-    Row("aws_iam_policy", "update, delete", "iam:ListPolicyVersions", BOTH, "policy", "statements"),
-    Row("aws_iam_policy", "update", "iam:CreatePolicyVersion", APPLY, "policy", "statements"),
-    Row("aws_iam_policy", "update, delete", "iam:DeletePolicyVersion", BOTH, "policy", "statements"),
-    Row("aws_iam_policy", "delete, replace", "iam:DeletePolicy", DESTROY, "policy", "statements"),
-    Row("aws_iam_role_policy_attachment", "create", "iam:AttachRolePolicy", APPLY, feature="attached"),
-    Row("aws_iam_role_policy_attachment", "delete, replace", "iam:DetachRolePolicy", BOTH),
-    Row("aws_iam_role_policies_exclusive", "create, update", "iam:ListRolePolicies", APPLY, feature="exclusive"),
-    Row("aws_iam_role_policies_exclusive", "create, update", "iam:DeleteRolePolicy", APPLY, feature="exclusive",
+    NeedRow("aws_iam_role", "read", "iam:GetRole", PLAN),
+    NeedRow("aws_iam_role", "read", "iam:ListRolePolicies", PLAN),
+    NeedRow("aws_iam_role", "read", "iam:GetRolePolicy", PLAN, unseen=_BY_HAND),
+    NeedRow("aws_iam_role", "read", "iam:ListAttachedRolePolicies", PLAN),
+    NeedRow("aws_iam_role", "create", "iam:CreateRole", APPLY, feature="boundary?"),
+    NeedRow("aws_iam_role", "create with tags", "iam:TagRole", APPLY, unseen=_TAG_ON_CREATE),
+    NeedRow("aws_iam_role", "update of the tags", "iam:UntagRole", APPLY),
+    NeedRow("aws_iam_role", "update of the trust policy", "iam:UpdateAssumeRolePolicy", APPLY),
+    NeedRow("aws_iam_role", "update of the session's length", "iam:UpdateRole", APPLY, unseen=_SESSION),
+    NeedRow("aws_iam_role", "update of the description", "iam:UpdateRoleDescription", APPLY, unseen=_CHANGED),
+    NeedRow("aws_iam_role", "update of the boundary", "iam:PutRolePermissionsBoundary", APPLY, feature="boundary"),
+    NeedRow("aws_iam_role", "delete, replace", "iam:ListInstanceProfilesForRole", DESTROY),
+    NeedRow(
+        "aws_iam_role", "delete, replace", "iam:RemoveRoleFromInstanceProfile", DESTROY, "profile", unseen=_PROFILE
+    ),
+    NeedRow("aws_iam_role", "delete, replace", "iam:DeleteRolePolicy", DESTROY, unseen=_BY_HAND),
+    NeedRow("aws_iam_role", "delete, replace", "iam:DeleteRole", DESTROY),
+    NeedRow("aws_iam_policy", "read", "iam:GetPolicy", PLAN, "policy", "statements"),
+    NeedRow("aws_iam_policy", "read", "iam:GetPolicyVersion", PLAN, "policy", "statements"),
+    NeedRow("aws_iam_policy", "create", "iam:CreatePolicy", APPLY, "policy", "statements"),
+    NeedRow("aws_iam_policy", "create with tags", "iam:TagPolicy", APPLY, "policy", "statements", _TAG_ON_CREATE),
+    NeedRow("aws_iam_policy", "update of the tags", "iam:UntagPolicy", APPLY, "policy", "statements"),
+    NeedRow("aws_iam_policy", "update, delete", "iam:ListPolicyVersions", BOTH, "policy", "statements"),
+    NeedRow("aws_iam_policy", "update", "iam:CreatePolicyVersion", APPLY, "policy", "statements"),
+    NeedRow("aws_iam_policy", "update, delete", "iam:DeletePolicyVersion", BOTH, "policy", "statements"),
+    NeedRow("aws_iam_policy", "delete, replace", "iam:DeletePolicy", DESTROY, "policy", "statements"),
+    NeedRow("aws_iam_role_policy_attachment", "create", "iam:AttachRolePolicy", APPLY, feature="attached"),
+    NeedRow("aws_iam_role_policy_attachment", "delete, replace", "iam:DetachRolePolicy", BOTH),
+    NeedRow("aws_iam_role_policies_exclusive", "create, update", "iam:ListRolePolicies", APPLY, feature="exclusive"),
+    NeedRow("aws_iam_role_policies_exclusive", "create, update", "iam:DeleteRolePolicy", APPLY, feature="exclusive",
         unseen=_STRAY),
-    Row("aws_iam_role_policy_attachments_exclusive", "create, update", "iam:ListAttachedRolePolicies", APPLY,
+    NeedRow("aws_iam_role_policy_attachments_exclusive", "create, update", "iam:ListAttachedRolePolicies", APPLY,
         feature="exclusive"),
-    Row("aws_iam_role_policy_attachments_exclusive", "create, update", "iam:DetachRolePolicy", APPLY,
+    NeedRow("aws_iam_role_policy_attachments_exclusive", "create, update", "iam:DetachRolePolicy", APPLY,
         feature="exclusive", unseen=_STRAY),
 )  # fmt: skip
 """``feature``: only where the stack has it. ``aws_partition`` and ``terraform_data`` ask AWS nothing; the provider asks
@@ -89,7 +92,7 @@ class Names:
     profile: str
 
 
-def names_of(role: Role, place: Place) -> Names:
+def names_of(role: Role, place: AccountRegion) -> Names:
     """The ARNs of the stack's role and of its own policy."""
     path, name = literal(role.path or "/"), name_pattern_of(role)
     own_path = path if role.policy.path is None else literal(role.policy.path)
@@ -97,7 +100,7 @@ def names_of(role: Role, place: Place) -> Names:
     return Names(place.iam(f"role{path}{name}"), place.iam(policy), place.iam("instance-profile/*"))
 
 
-def attached_policies(role: Role, place: Place) -> tuple[str, ...]:
+def attached_policies(role: Role, place: AccountRegion) -> tuple[str, ...]:
     """The ARN of every policy that the module attaches, its own among them."""
     managed = managed_policies_of(role)
     arns = [named if named.startswith("arn:") else place.aws_policy(named) for named in managed]
@@ -110,7 +113,7 @@ def has_statements(role: Role) -> bool:
     return bool(statements_of(role))
 
 
-def terraform_needs(role: Role, place: Place, *, narrow: bool = True) -> Iterator[Need]:
+def terraform_needs(role: Role, place: AccountRegion, *, narrow: bool = True) -> Iterator[Need]:
     """Permissions for the module's resources; if ``narrow`` is false, with any policy and any boundary."""
     names = names_of(role, place)
     arns = {"role": names.role, "policy": names.policy, "profile": names.profile}
@@ -126,7 +129,7 @@ def terraform_needs(role: Role, place: Place, *, narrow: bool = True) -> Iterato
             yield Need(row.action, arns[row.on], f"{row.type}: {row.change}", phase, condition, row.unseen)
 
 
-def _conditions(row: Row, role: Role, place: Place) -> tuple[tuple[str, str] | None, ...]:
+def _conditions(row: NeedRow, role: Role, place: AccountRegion) -> tuple[tuple[str, str] | None, ...]:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html"""
     if row.feature in ("boundary", "boundary?") and role.permissions_boundary:
         return ((BOUNDARY, role.permissions_boundary),)
@@ -242,7 +245,7 @@ CLEANING_S3 = (
 )
 
 
-def preflight_needs(role: Role, place: Place, principal: str | None) -> Iterator[Need]:
+def preflight_needs(role: Role, place: AccountRegion, principal: str | None) -> Iterator[Need]:
     """IAM permissions of the preflight. ``principal`` is the ARN of the user or role that runs the tool."""
     for arn in (principal,) if principal else (place.iam("role/*"), place.iam("user/*")):
         yield Need("iam:SimulatePrincipalPolicy", arn, "preflight: what the caller may do", "preflight")
@@ -260,7 +263,7 @@ def quota_needs() -> Iterator[Need]:
         yield Need(action, "*", "doctor: quotas, what is used of them, and offerings", "quotas")
 
 
-def increase_needs(place: Place) -> Iterator[Need]:
+def increase_needs(place: AccountRegion) -> Iterator[Need]:
     """What asking AWS for more needs; the first request in an account makes the service's own role.
 
     https://docs.aws.amazon.com/servicequotas/latest/userguide/using-service-linked-roles.html
@@ -271,7 +274,7 @@ def increase_needs(place: Place) -> Iterator[Need]:
     yield Need("iam:CreateServiceLinkedRole", role, "quotas: the first request of an account", "increase")
 
 
-def verify_needs(role: Role, place: Place) -> Iterator[Need]:
+def verify_needs(role: Role, place: AccountRegion) -> Iterator[Need]:
     """What reading the live role and its documents needs."""
     names = names_of(role, place)
     for action in ("GetRole", "GetRolePolicy", "ListAttachedRolePolicies", "ListRolePolicies"):
@@ -283,7 +286,7 @@ def verify_needs(role: Role, place: Place) -> Iterator[Need]:
             yield Need(f"iam:{action}", arn, "verify: a policy's document", "verify")
 
 
-def resume_needs(role: Role, place: Place) -> Iterator[Need]:
+def resume_needs(role: Role, place: AccountRegion) -> Iterator[Need]:
     """What finding a role needs that a run made and could not write down."""
     names = names_of(role, place)
     yield Need("iam:ListRoles", "*", _RESUME, "resume")
@@ -299,7 +302,7 @@ def resume_needs(role: Role, place: Place) -> Iterator[Need]:
 _RESUME = "bootstrap: a role that no state knows"
 
 
-def leftover_needs(place: Place) -> Iterator[Need]:
+def leftover_needs(place: AccountRegion) -> Iterator[Need]:
     """What finding and deleting a gone cluster's resources needs. They have names of their own, so it reaches wide."""
     for action in FINDING:
         yield Need(action, "*", "leftovers: finding them", "leftovers")
@@ -318,7 +321,7 @@ def _cleaning(
         yield Need(f"{service}:{name}", resource, "leftovers: deleting them", "cleanup", condition)
 
 
-def _managed(role: Role, place: Place) -> tuple[str, ...]:
+def _managed(role: Role, place: AccountRegion) -> tuple[str, ...]:
     """AWS's own policies as one pattern, since their paths vary; the account's one by one."""
     attached = attached_policies(role, place)
     aws_owned = place.aws_policy("*")
@@ -329,7 +332,7 @@ def _managed(role: Role, place: Place) -> tuple[str, ...]:
 _KMS = "S3 asks KMS for it on the caller's behalf; nobody calls it"
 
 
-def state_needs(backend: S3Backend, place: Place, *, native_lock: bool = True) -> Iterator[Need]:
+def state_needs(backend: S3Backend, place: AccountRegion, *, native_lock: bool = True) -> Iterator[Need]:
     """Reading, writing and locking the state. ``native_lock``: by an object beside it (Terraform 1.10 and later)."""
     bucket, key = place.s3(backend.bucket), place.s3(f"{backend.bucket}/{literal(backend.key)}")
     # Terraform goes on where it may not list; but S3 says 403 then, and not 404, of a state that is not there yet:
@@ -354,7 +357,7 @@ def state_needs(backend: S3Backend, place: Place, *, native_lock: bool = True) -
             yield Need(action, arn, "the state: its encryption", "state", unseen=_KMS)
 
 
-def bucket_needs(bucket: str, place: Place) -> Iterator[Need]:
+def bucket_needs(bucket: str, place: AccountRegion) -> Iterator[Need]:
     """What ``state init`` reads and writes of a bucket (``*``: any name)."""
     arn = place.s3(bucket)
     reads = ("s3:ListBucket", *(f"s3:Get{name}" for name in _PROPERTIES))
@@ -373,14 +376,14 @@ _PROPERTIES = (
 """In the words of IAM, which are not the API's: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html"""
 
 
-def _table_needs(backend: S3Backend, table: str, place: Place) -> Iterator[Need]:
+def _table_needs(backend: S3Backend, table: str, place: AccountRegion) -> Iterator[Need]:
     arn = table if table.startswith("arn:") else place.regional("dynamodb", f"table/{table}", backend.region)
     # Terraform's page names DescribeTable, too; its client never calls it (internal/backend/remote-state/s3/client.go).
     for action in ("GetItem", "PutItem", "DeleteItem"):
         yield Need(f"dynamodb:{action}", arn, "the state's lock in DynamoDB", "state")
 
 
-def _key_arn(backend: S3Backend, key: str, place: Place) -> str:
+def _key_arn(backend: S3Backend, key: str, place: AccountRegion) -> str:
     """A key's ARN; behind an alias is any key of the alias's account and region, because a policy cannot name aliases.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
@@ -423,7 +426,7 @@ def needs_of(
     """
     guard = stack.aws.account_id if stack else None
     region = stack.aws.region if stack else "*"
-    place = Place(partition, account_id or guard or "*", region)
+    place = AccountRegion(partition, account_id or guard or "*", region)
     wanted = frozenset(phases) if phases is not None else None
     every = _every(stack, place, principal, native_lock=native_lock)
     return tuple(dict.fromkeys(need for need in every if wanted is None or need.phase in wanted))
@@ -436,7 +439,7 @@ def phases_of(uses: Iterable[str]) -> frozenset[Phase]:
     return frozenset(phase for phases in chosen.values() for phase in phases)
 
 
-def _every(stack: Stack | None, place: Place, principal: str | None, *, native_lock: bool) -> Iterator[Need]:
+def _every(stack: Stack | None, place: AccountRegion, principal: str | None, *, native_lock: bool) -> Iterator[Need]:
     role = stack.role if stack else Role()
     if stack is None or stack.terraform.module is None:
         yield from terraform_needs(role, place, narrow=stack is not None)

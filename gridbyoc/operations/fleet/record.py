@@ -94,7 +94,7 @@ def _content(path: Path) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class FleetRecord:
     """The record of one verb in one directory; several fleets may write it at the same time."""
 
     cwd: Path

@@ -42,8 +42,8 @@ from gridbyoc.operations.fleet.model import (
     fleet_status,
 )
 from gridbyoc.operations.fleet.providers import Provision, available_memory, default_jobs, provision, usable_cores
-from gridbyoc.operations.fleet.record import Record
-from gridbyoc.terraform.process import Command, ExitInfo, Interrupts, NotStartedError, run
+from gridbyoc.operations.fleet.record import FleetRecord
+from gridbyoc.terraform.process import ExitInfo, Interrupts, NotStartedError, ProcessCommand, run
 
 _LAST_WORDS = 5
 _ONE_FOR_ALL = frozenset({"GITHUB_OUTPUT", "GITLAB_CI"})
@@ -228,7 +228,7 @@ class _Fleet:
         work = self._work
         argv = child_argv(work.verb, one.member, work.options)
         environ = child_environ(work.environ(one.member))
-        command = Command(argv, environ, work.cwd, math.inf, work.grace, _KEEP_UMASK, PATIENCE)
+        command = ProcessCommand(argv, environ, work.cwd, math.inf, work.grace, _KEEP_UMASK, PATIENCE)
         try:
             ended = run(
                 command,
@@ -370,7 +370,7 @@ def carry_out(members: Sequence[Member], wanted: FleetOptions, outside: Surround
     refuse_one_name(wanted.overrides)
     if wanted.verb != "validate":  # which reads every file anyway, and tells
         refuse_one_state(members, wanted.overrides, outside.environ, outside.home)
-    record = Record(outside.cwd, wanted.verb, outside.now, outside.environ) if wanted.verb in WRITING else None
+    record = FleetRecord(outside.cwd, wanted.verb, outside.now, outside.environ) if wanted.verb in WRITING else None
     done = _done_before(record, members, wanted)
     left = [member for member in members if member not in done]
     supply = _supply(left, wanted, outside)
@@ -394,7 +394,7 @@ def carry_out(members: Sequence[Member], wanted: FleetOptions, outside: Surround
 
 
 def _results(
-    left: Sequence[Member], wanted: FleetOptions, outside: Surroundings, supply: Provision, record: Record | None
+    left: Sequence[Member], wanted: FleetOptions, outside: Surroundings, supply: Provision, record: FleetRecord | None
 ) -> tuple[Result, ...]:
     emit, interrupts = outside.emit, outside.interrupts
     if wanted.verb == "validate":
@@ -404,7 +404,7 @@ def _results(
     return run_members(_work(wanted, outside, supply, record), ordered, emit, interrupts)
 
 
-def _done_before(record: Record | None, members: Sequence[Member], wanted: FleetOptions) -> tuple[Member, ...]:
+def _done_before(record: FleetRecord | None, members: Sequence[Member], wanted: FleetOptions) -> tuple[Member, ...]:
     if record is None:
         return ()
     record.require_writable()
@@ -422,12 +422,12 @@ def _supply(left: Sequence[Member], wanted: FleetOptions, outside: Surroundings)
     return provision(left, jobs, environ=outside.environ, terraform_bin=wanted.terraform_bin, **place)
 
 
-def _work(wanted: FleetOptions, outside: Surroundings, supply: Provision, record: Record | None) -> Work:
+def _work(wanted: FleetOptions, outside: Surroundings, supply: Provision, record: FleetRecord | None) -> Work:
     work = Work(wanted.verb, wanted.options, outside.cwd, supply.environ, supply.jobs, wanted.fail_fast)
     return work if record is None else replace(work, finished=remembering(record, wanted.options, outside.emit))
 
 
-def remembering(record: Record, options: Sequence[str], emit: EmitFleet) -> Callable[[Result], None]:
+def remembering(record: FleetRecord, options: Sequence[str], emit: EmitFleet) -> Callable[[Result], None]:
     """What notes each stack that is done. A note that fails (a full disk) must not break off the runs of others."""
 
     def remember(result: Result) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gridbyoc.operations.preflight.control_plane import CHECKS as CONTROL_PLANE
 from gridbyoc.operations.preflight.identity import CHECKS as IDENTITY
 from gridbyoc.operations.preflight.machine import CLOCK_CHECKS, DISK_CHECKS, TERRAFORM_CHECKS
-from gridbyoc.operations.preflight.model import Check, Kind
+from gridbyoc.operations.preflight.model import Check, FindingKind
 from gridbyoc.operations.preflight.offerings import CHECKS as OFFERINGS
 from gridbyoc.operations.preflight.permissions import CHECKS as PERMISSIONS
 from gridbyoc.operations.preflight.policies import CHECKS as POLICIES
@@ -24,4 +24,6 @@ CHECKS: tuple[Check, ...] = (
 )
 """In the order of a run: the machine, who we are, what we may, what the account has room for, the control plane."""
 
-KINDS: tuple[Kind, ...] = tuple(sorted((kind for check in CHECKS for kind in check.kinds), key=lambda kind: kind.code))
+KINDS: tuple[FindingKind, ...] = tuple(
+    sorted((kind for check in CHECKS for kind in check.kinds), key=lambda kind: kind.code)
+)

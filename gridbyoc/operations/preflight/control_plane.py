@@ -15,7 +15,7 @@ from gridbyoc.errors import (
     UnsupportedByDialectError,
 )
 from gridbyoc.operations.preflight.examine import guarded
-from gridbyoc.operations.preflight.model import Check, Finding, Kind, PreflightContext
+from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext
 from gridbyoc.operations.verdict import Verdict
 from gridbyoc.stack.defaults import trusted_account_of
 from gridbyoc.stack.model import LocalBackend, Stack
@@ -25,33 +25,33 @@ from gridbyoc.terraform import standing_roles
 from gridbyoc.vendors import VENDORS, facts_of
 
 GROUP = "control-plane"
-ANSWERS = Kind(
+ANSWERS = FindingKind(
     "GBY-K001",
     GROUP,
     "control plane",
     "The control plane answers as one. Fails where it cannot be reached, or something else answers; is unknown while "
     "it has an error of its own.",
 )
-KEY = Kind(
+KEY = FindingKind(
     "GBY-K002",
     GROUP,
     "control-plane credentials",
     "There are credentials, and the control plane takes them. Fails without any, and where it refuses them.",
 )
-CARRIES = Kind(
+CARRIES = FindingKind(
     "GBY-K003",
     GROUP,
     "what the clusters ask for",
     "The control plane's API can carry each cluster of the stack: its name, its types, its profile. Fails where not.",
 )
-NAMES = Kind(
+NAMES = FindingKind(
     "GBY-K004",
     GROUP,
     "cluster names",
     "Each name is free, or that of a cluster which runs through this stack's role. Fails for one that runs through "
     "another role or is being deleted; with remote state a role of this account counts as ours until it is read.",
 )
-ACCOUNT = Kind(
+ACCOUNT = FindingKind(
     "GBY-K005",
     GROUP,
     "trusted account",
@@ -61,7 +61,7 @@ ACCOUNT = Kind(
     "is then the vendor's default of an old guide.",
     "https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html",
 )
-TYPES = Kind(
+TYPES = FindingKind(
     "GBY-K006",
     GROUP,
     "instance types of the control plane",

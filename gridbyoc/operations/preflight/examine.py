@@ -12,7 +12,7 @@ from gridbyoc.control_plane.model import Cluster, Registrar
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, GridbyocError, PreflightBlockedError, UsageError
 from gridbyoc.operations.events import FindingMade, Note
 from gridbyoc.operations.preflight.identity import CALLER
-from gridbyoc.operations.preflight.model import Check, Finding, Kind, PreflightContext, Shared, preflight_context
+from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext, Shared, preflight_context
 from gridbyoc.operations.run import Checks, Run
 from gridbyoc.operations.verdict import WORST
 from gridbyoc.stack.background import Background
@@ -60,7 +60,7 @@ def blocks(findings: Iterable[Finding], *, strict: bool = False) -> bool:
     return any(f.verdict != "pass" if strict else f.verdict == "fail" for f in findings)
 
 
-def guarded(kinds: Iterable[Kind], part: Iterable[Finding]) -> Iterator[Finding]:
+def guarded(kinds: Iterable[FindingKind], part: Iterable[Finding]) -> Iterator[Finding]:
     """One part of a check: where it ends with an error, ``kinds`` are unknown, and the other parts go on."""
     try:
         yield from part
@@ -78,7 +78,7 @@ def _findings(scene: PreflightContext, check: Check) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _untold(kind: Kind, error: Exception) -> Finding:
+def _untold(kind: FindingKind, error: Exception) -> Finding:
     if isinstance(error, GridbyocError):
         facts = BECAUSE if isinstance(error, AwsCredentialsError) else no_values()
         return Finding(kind, "unknown", f"{error.what} {error.why}".strip(), fix=error.fix, facts=facts)
@@ -86,7 +86,7 @@ def _untold(kind: Kind, error: Exception) -> Finding:
     return Finding(kind, "unknown", read, fix="Please report it, with `gridbyoc version`; the other checks stand.")
 
 
-def _too_late(kinds: Iterable[Kind], deadline: float) -> list[Finding]:
+def _too_late(kinds: Iterable[FindingKind], deadline: float) -> list[Finding]:
     fix = "Run `gridbyoc doctor` again; if it stays so, check the network and the proxy."
     return [Finding(kind, "unknown", f"no answer within {deadline:g} s", fix=fix) for kind in kinds]
 
@@ -95,7 +95,7 @@ def _order(finding: Finding) -> tuple[str, int, str]:
     return finding.code, WORST.index(finding.verdict), finding.subject
 
 
-def selection(kinds: Sequence[Kind], only: Sequence[str], skip: Sequence[str]) -> Callable[[str], bool]:
+def selection(kinds: Sequence[FindingKind], only: Sequence[str], skip: Sequence[str]) -> Callable[[str], bool]:
     """Whether a code is among ``only`` (all, where it is empty) and not among ``skip``.
 
     A word is a code (``GBY-Q001``), what several begin with (``GBY-Q``), or a group (``quotas``), in any case of
@@ -106,7 +106,7 @@ def selection(kinds: Sequence[Kind], only: Sequence[str], skip: Sequence[str]) -
     return lambda code: code in chosen and code not in left_out
 
 
-def _codes(kinds: Sequence[Kind], words: Sequence[str]) -> set[str]:
+def _codes(kinds: Sequence[FindingKind], words: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for word in words:
         meant = {k.code for k in kinds if k.group == word.lower() or k.code.startswith(word.upper())}
@@ -116,7 +116,7 @@ def _codes(kinds: Sequence[Kind], words: Sequence[str]) -> set[str]:
     return found
 
 
-def _unknown(kinds: Sequence[Kind], word: str) -> UsageError:
+def _unknown(kinds: Sequence[FindingKind], word: str) -> UsageError:
     groups = list(dict.fromkeys(kind.group for kind in kinds))
     close = nearest(word, [*groups, *(kind.code for kind in kinds)])
     return UsageError(

@@ -10,11 +10,11 @@ from gridbyoc.aws import Caller
 from gridbyoc.aws.connectivity import NOT_ENABLED_OR_WRONG, ask_sts, region_status
 from gridbyoc.aws.credential_source import CredentialSource, credential_source
 from gridbyoc.errors import AwsCredentialsError, GridbyocError
-from gridbyoc.operations.preflight.model import Check, Finding, Kind, PreflightContext
+from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext
 from gridbyoc.stack.regions import HOME_REGIONS, partition_of
 from gridbyoc.stack.words import Place, minute
 
-CALLER = Kind(
+CALLER = FindingKind(
     "GBY-I001",
     "identity",
     "caller",
@@ -23,7 +23,7 @@ CALLER = Kind(
     boto3 cannot read), with the file, the line and the command that helps. Unknown where nobody could be asked.""",
     "https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html",
 )
-SOURCE = Kind(
+SOURCE = FindingKind(
     "GBY-I002",
     "identity",
     "credentials",
@@ -33,28 +33,28 @@ SOURCE = Kind(
     environment that do not say when they end (`AWS_CREDENTIAL_EXPIRATION`).""",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#bp-workloads-use-roles",
 )
-ROOT = Kind(
+ROOT = FindingKind(
     "GBY-I003",
     "identity",
     "root user",
     "Warns where the caller is the account's root user, whom no policy limits.",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/root-user-best-practices.html",
 )
-GUARD = Kind(
+GUARD = FindingKind(
     "GBY-I004",
     "identity",
     "account guard",
     "The caller's account is the stack's `aws.account_id`, where it has one. Fails where it is another account.",
     "https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-identifiers.html",
 )
-ENABLED = Kind(
+ENABLED = FindingKind(
     "GBY-I005",
     "identity",
     "region enabled",
     "The account has enabled the region, or need not. Fails where it has not, with the command that does.",
     "https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html",
 )
-STS = Kind(
+STS = FindingKind(
     "GBY-I006",
     "identity",
     "STS endpoint",
@@ -62,7 +62,7 @@ STS = Kind(
     that another region accepts: the region, or STS in it, is not active.""",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html",
 )
-PARTITION = Kind(
+PARTITION = FindingKind(
     "GBY-I007",
     "identity",
     "partition",

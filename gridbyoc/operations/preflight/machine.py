@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gridbyoc.aws.connectivity import clock_skew
 from gridbyoc.errors import GridbyocError
-from gridbyoc.operations.preflight.model import Check, Finding, Kind, PreflightContext
+from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext
 from gridbyoc.terraform import check_mirror
 
 MEGABYTE = 1024 * 1024
@@ -20,7 +20,7 @@ TIGHT = 2 * PROVIDER
 
 FreeBytes = Callable[[Path], int]
 
-DISK = Kind(
+DISK = FindingKind(
     "GBY-D003",
     "tools",
     "disk space",
@@ -100,14 +100,14 @@ def _own_cli_config(scene: PreflightContext) -> bool:
 DISK_CHECKS = (Check((DISK,), _disk),)
 
 
-TERRAFORM = Kind(
+TERRAFORM = FindingKind(
     "GBY-D001",
     "tools",
     "Terraform",
     "A terraform or tofu of 1.5 or newer, or the embedded one, is found and answers. Fails without one.",
     "https://developer.hashicorp.com/terraform/install",
 )
-MIRROR = Kind(
+MIRROR = FindingKind(
     "GBY-D002",
     "tools",
     "provider mirror",
@@ -143,7 +143,7 @@ TERRAFORM_CHECKS = (Check((TERRAFORM,), _terraform), Check((MIRROR,), _mirror))
 REFUSED = timedelta(minutes=5)
 TOO_FAR = timedelta(minutes=1)
 
-CLOCK = Kind(
+CLOCK = FindingKind(
     "GBY-D004",
     "tools",
     "clock",

@@ -23,7 +23,7 @@ from gridbyoc.terraform import Binary, standing_role
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FindingKind:
     """What a code stands for. ``meaning`` is for the documentation: what is looked at, and what fails or warns.
 
     ``group`` is the word that ``--only`` and ``--skip`` take for all codes of a kind; ``link`` is a page about it.
@@ -45,7 +45,7 @@ class Finding:
     that it is about.
     """
 
-    kind: Kind
+    kind: FindingKind
     verdict: Verdict
     read: str
     needed: str = ""
@@ -73,7 +73,7 @@ class Check:
     ``look`` may raise: every kind it has not told about is then unknown, with the words of a ``GridbyocError``.
     """
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[FindingKind, ...]
     look: Callable[[PreflightContext], Iterable[Finding]]
 
 

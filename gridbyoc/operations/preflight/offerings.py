@@ -11,7 +11,7 @@ from pathlib import Path
 from gridbyoc.aws.offerings import TypeFacts, offered_types, type_facts, zone_names
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError, GridbyocError
 from gridbyoc.operations.preflight.examine import guarded
-from gridbyoc.operations.preflight.model import Check, Finding, Kind, PreflightContext, Shared
+from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext, Shared
 from gridbyoc.operations.verdict import Verdict
 from gridbyoc.stack.findings import Fault
 from gridbyoc.stack.model import InstanceType
@@ -131,7 +131,7 @@ class Alternatives:
 
 
 GROUP = "offerings"
-EXISTS = Kind(
+EXISTS = FindingKind(
     "GBY-O001",
     GROUP,
     "instance types exist",
@@ -139,14 +139,14 @@ EXISTS = Kind(
     "knows.",
     "https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-types.html",
 )
-AMD64 = Kind(
+AMD64 = FindingKind(
     "GBY-O002",
     GROUP,
     "instance types are amd64",
     "Each instance type runs x86_64 images, by its name and by what EC2 says of it. Fails for an Arm type.",
     "https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html",
 )
-REGION = Kind(
+REGION = FindingKind(
     "GBY-O003",
     GROUP,
     "instance types in the region",
@@ -154,7 +154,7 @@ REGION = Kind(
     "which a cluster without instance types gets, has some.",
     "https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-regions.html",
 )
-ZONE = Kind(
+ZONE = FindingKind(
     "GBY-O004",
     GROUP,
     "instance types in zone a",
@@ -162,7 +162,7 @@ ZONE = Kind(
     "warns where the account has no such zone, and for Lightning, whose zones are not known.",
     "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html",
 )
-CURRENT = Kind(
+CURRENT = FindingKind(
     "GBY-O005",
     GROUP,
     "instance types are current",
@@ -201,7 +201,15 @@ class Types:
         return replace(finding, verdict="warn") if old else finding
 
     def finding(
-        self, kind: Kind, verdict: Verdict, name: str, said: str, *, needed: str, other: str | None, source: str = ""
+        self,
+        kind: FindingKind,
+        verdict: Verdict,
+        name: str,
+        said: str,
+        *,
+        needed: str,
+        other: str | None,
+        source: str = "",
     ) -> Finding:
         """A finding about one type: where it stands, what is wrong with it, and what to take instead."""
         place = self.places[name]

@@ -13,7 +13,7 @@ from gridbyoc.aws.permissions import (
     WITHOUT_BOUNDARY,
     Need,
     Phase,
-    Principal,
+    SimulatedPrincipal,
     SimulationResult,
     makes_role_without_boundary,
     needs_of,
@@ -24,7 +24,7 @@ from gridbyoc.aws.permissions.needs import BOUNDARY
 from gridbyoc.aws.permissions.simulate import doubted
 from gridbyoc.aws.state_bucket import state_version
 from gridbyoc.errors import GridbyocError
-from gridbyoc.operations.preflight.model import Check, Finding, Kind, PreflightContext, Shared
+from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext, Shared
 from gridbyoc.operations.verdict import Verdict
 from gridbyoc.stack.background import Readers
 from gridbyoc.stack.model import S3Backend
@@ -143,7 +143,7 @@ def _called(need: Need, stands: bool | None, *, reads_only: bool) -> bool:
 
 _SIMULATOR = "https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html"
 
-SIMULATION = Kind(
+SIMULATION = FindingKind(
     "GBY-P001",
     "permissions",
     "simulation",
@@ -151,7 +151,7 @@ SIMULATION = Kind(
     where the caller may not ask, where IAM is too busy, and for federated users; the run goes on then.""",
     _SIMULATOR,
 )
-ALLOWED = Kind(
+ALLOWED = FindingKind(
     "GBY-P002",
     "permissions",
     "permission",
@@ -163,7 +163,7 @@ ALLOWED = Kind(
     Unknown if a condition or a resource's own policy may decide otherwise.""",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
 )
-LOOKING = Kind(
+LOOKING = FindingKind(
     "GBY-P003",
     "permissions",
     "permission to look",
@@ -171,7 +171,7 @@ LOOKING = Kind(
     something will be unknown, or not be cleaned up.""",
     _SIMULATOR,
 )
-ORGANIZATION = Kind(
+ORGANIZATION = FindingKind(
     "GBY-P004",
     "permissions",
     "organization",
@@ -247,7 +247,9 @@ def _unless_with_mfa(
     )
 
 
-def judged(scene: PreflightContext, principal: Principal, answers: Sequence[SimulationResult]) -> Iterator[Finding]:
+def judged(
+    scene: PreflightContext, principal: SimulatedPrincipal, answers: Sequence[SimulationResult]
+) -> Iterator[Finding]:
     """The findings that the simulator's answers come to."""
     told = [answer for answer in answers if not answer.untold]
     yield _simulation(principal, [answer for answer in answers if answer.untold], len(answers))
@@ -258,7 +260,7 @@ def judged(scene: PreflightContext, principal: Principal, answers: Sequence[Simu
     yield from _not_seen_phases(advisory) if _any(advisory) else _all_seen(advisory, complete)
 
 
-def _simulation(principal: Principal, untold: Sequence[SimulationResult], asked: int) -> Finding:
+def _simulation(principal: SimulatedPrincipal, untold: Sequence[SimulationResult], asked: int) -> Finding:
     if untold:
         reasons = "; ".join(_unique(answer.why for answer in untold))
         read = f"{reasons} ({len(untold)} of {asked} questions)" + (f"; {principal.why}" if principal.why else "")
@@ -267,7 +269,7 @@ def _simulation(principal: Principal, untold: Sequence[SimulationResult], asked:
     return Finding(SIMULATION, "pass", f"asked for the {principal.kind} {principal.arn}{note}", source=CALL)
 
 
-def _not_simulated(principal: Principal) -> Finding:
+def _not_simulated(principal: SimulatedPrincipal) -> Finding:
     if principal.kind == "root":
         return Finding(SIMULATION, "pass", f"not needed: {principal.why}")
     return Finding(SIMULATION, "unknown", principal.why, "a user or a role", "Use an IAM role, or a user.", CALL)

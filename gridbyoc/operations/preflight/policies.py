@@ -9,7 +9,7 @@ from typing import Any
 
 from gridbyoc.aws.live_role import ManagedPolicy, managed_policies, policies_per_role
 from gridbyoc.aws.permissions.model import MANAGED_POLICY_LIMIT, policy_size
-from gridbyoc.operations.preflight.model import Check, Finding, Kind, PreflightContext
+from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext
 from gridbyoc.operations.verdict import Verdict
 from gridbyoc.stack.defaults import managed_policies_of, statements_of
 from gridbyoc.stack.model import PolicyStatement, Role
@@ -19,7 +19,7 @@ from gridbyoc.stack.words import Place, nearest
 from gridbyoc.vendors import VENDORS, facts_of
 
 GROUP = "policies"
-MANAGED = Kind(
+MANAGED = FindingKind(
     "GBY-M001",
     GROUP,
     "managed policies",
@@ -28,21 +28,21 @@ MANAGED = Kind(
     "already: it stays attached.",
     "https://docs.aws.amazon.com/aws-managed-policy/latest/reference/about-managed-policy-reference.html",
 )
-BOUNDARY = Kind(
+BOUNDARY = FindingKind(
     "GBY-M002",
     GROUP,
     "permissions boundary",
     "The policy that `role.permissions_boundary` names is there. Fails where IAM does not know it.",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html",
 )
-COUNT = Kind(
+COUNT = FindingKind(
     "GBY-M003",
     GROUP,
     "number of policies",
     "The role's managed policies and its own are no more than the account allows on one role. Fails where they are.",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html",
 )
-SIZE = Kind(
+SIZE = FindingKind(
     "GBY-M004",
     GROUP,
     "size of the own policy",
@@ -109,7 +109,7 @@ def _place(role: Role, name: str) -> Place:
     return ("role", "managed_policies", *([named.index(name)] if name in named else []))
 
 
-def _gone(policy: ManagedPolicy, kind: Kind, verdict: Verdict = "fail") -> Finding:
+def _gone(policy: ManagedPolicy, kind: FindingKind, verdict: Verdict = "fail") -> Finding:
     """A policy that is not there, or can no longer be attached."""
     read = "it can no longer be attached" if policy.exists else "IAM does not know it"
     mine = ":iam::aws:" not in policy.arn
@@ -136,7 +136,7 @@ def _guides_policies() -> tuple[str, ...]:
     return tuple(name for vendor in VENDORS for name in facts_of(vendor).permissions.managed_policies)
 
 
-def _unread(policy: ManagedPolicy, kind: Kind) -> Finding:
+def _unread(policy: ManagedPolicy, kind: FindingKind) -> Finding:
     fix = f"Allow {READ}, or look at {policy.arn} yourself."
     return Finding(kind, "unknown", policy.unread, fix=fix, source=READ, subject=policy.name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gridbyoc.operations.preflight.model import Check, Finding, Kind, PreflightContext
+from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext
 from gridbyoc.operations.quotas.review import (
     NO_QUOTA,
     QuotaRow,
@@ -19,8 +19,8 @@ from gridbyoc.operations.quotas.review import (
 from gridbyoc.stack.service_quotas import ON_DEMAND, SPOT, quota_by_code
 
 
-def _kind(number: int, title: str, meaning: str, code: str) -> Kind:
-    return Kind(f"GBY-Q{number:03}", "quotas", title, meaning, quota_by_code(code).source)
+def _kind(number: int, title: str, meaning: str, code: str) -> FindingKind:
+    return FindingKind(f"GBY-Q{number:03}", "quotas", title, meaning, quota_by_code(code).source)
 
 
 VCPUS = {

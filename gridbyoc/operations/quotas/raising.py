@@ -78,7 +78,7 @@ def file(session: AwsSession, ask: Ask) -> Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class DecisionPatience:
     """How long to wait for AWS's decisions, and the first pause between looks, in seconds; with what clock."""
 
     timeout: float
@@ -90,7 +90,7 @@ class Patience:
 def follow(
     session: AwsSession,
     requests: Sequence[Increase],
-    patience: Patience,
+    patience: DecisionPatience,
     *,
     on_progress: Callable[[Increase, float], None],
     on_trouble: Callable[[AwsError, float], None],

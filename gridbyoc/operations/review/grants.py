@@ -234,7 +234,7 @@ MOST_NAMES = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class GrantScope:
     """On what, and under which conditions."""
 
     effect: str
@@ -244,31 +244,33 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class GrantedAction:
     """One pattern of actions in one scope; ``but``: every action except these."""
 
     actions: frozenset[str]
     but: bool
-    scope: Scope
+    scope: GrantScope
 
 
-def granted(policy: Policy | None) -> frozenset[Granted]:
+def granted(policy: Policy | None) -> frozenset[GrantedAction]:
     """Everything that a policy says, an action pattern each, so that moving one between statements is no change."""
     return frozenset(each for statement in (policy.statements if policy else ()) for each in _of(statement))
 
 
-def _of(statement: Statement) -> Iterator[Granted]:
+def _of(statement: Statement) -> Iterator[GrantedAction]:
     resources = statement.resources or Selection(("*",))
     patterns = frozenset({"*"}) if "*" in resources.patterns else frozenset(resources.patterns)
-    scope = Scope(statement.effect, patterns, resources.negated, frozenset(statement.conditions))
+    scope = GrantScope(statement.effect, patterns, resources.negated, frozenset(statement.conditions))
     if statement.actions.negated:
-        yield Granted(frozenset(statement.actions.patterns), True, scope)
+        yield GrantedAction(frozenset(statement.actions.patterns), True, scope)
     else:
         for pattern in statement.actions.patterns:
-            yield Granted(frozenset({pattern}), False, scope)
+            yield GrantedAction(frozenset({pattern}), False, scope)
 
 
-def difference(subject: Sentence, before: frozenset[Granted], after: frozenset[Granted]) -> Iterator[RoleSentence]:
+def difference(
+    subject: Sentence, before: frozenset[GrantedAction], after: frozenset[GrantedAction]
+) -> Iterator[RoleSentence]:
     """A sentence for each service and scope in which something was gained or lost; what is gained comes first.
 
     What is covered by something wider that the role has as well is neither a gain nor a loss.
@@ -279,7 +281,7 @@ def difference(subject: Sentence, before: frozenset[Granted], after: frozenset[G
         yield from (_sentence(subject, change) for change in changes)
 
 
-def _widest(found: frozenset[Granted], kept: frozenset[Granted]) -> frozenset[Granted]:
+def _widest(found: frozenset[GrantedAction], kept: frozenset[GrantedAction]) -> frozenset[GrantedAction]:
     """Those that neither what is kept nor a wider one of them covers; of two that mean the same, one."""
     among, cover = _Cover(found), _Cover(kept)
     left = set()
@@ -293,28 +295,28 @@ def _widest(found: frozenset[Granted], kept: frozenset[Granted]) -> frozenset[Gr
 class _Cover:
     """What covers a grant: equal ones by their text, wider ones by their wildcards."""
 
-    def __init__(self, found: Iterable[Granted]) -> None:
-        self._equal: dict[str, list[Granted]] = {}
-        self._wide: list[Granted] = []
+    def __init__(self, found: Iterable[GrantedAction]) -> None:
+        self._equal: dict[str, list[GrantedAction]] = {}
+        self._wide: list[GrantedAction] = []
         for each in found:
             self.add(each)
 
-    def add(self, each: Granted) -> None:
+    def add(self, each: GrantedAction) -> None:
         self._equal.setdefault(_key(each), []).append(each)
         if any("*" in action or "?" in action for action in each.actions) and not each.but:
             self._wide.append(each)
 
-    def holds(self, narrow: Granted, *, strictly: bool = False) -> bool:
+    def holds(self, narrow: GrantedAction, *, strictly: bool = False) -> bool:
         """Whether one of them allows (or denies) all that ``narrow`` does; ``strictly``: and more."""
         near = [*self._equal.get(_key(narrow), ()), *self._wide]
         return any(_covers(each, narrow) and not (strictly and _covers(narrow, each)) for each in near)
 
 
-def _key(each: Granted) -> str:
+def _key(each: GrantedAction) -> str:
     return f"{each.but} {sorted(action.lower() for action in each.actions)}"
 
 
-def _covers(wide: Granted, narrow: Granted) -> bool:
+def _covers(wide: GrantedAction, narrow: GrantedAction) -> bool:
     if wide.scope.effect != narrow.scope.effect or not wide.scope.conditions <= narrow.scope.conditions:
         return False
     if _key(wide) != _key(narrow):
@@ -325,14 +327,14 @@ def _covers(wide: Granted, narrow: Granted) -> bool:
     return _on_all_of(wide.scope, narrow.scope)
 
 
-def _on_all_of(wide: Scope, narrow: Scope) -> bool:
+def _on_all_of(wide: GrantScope, narrow: GrantScope) -> bool:
     if wide.but or narrow.but:
         return (wide.but, wide.resources) == (narrow.but, narrow.resources) or (not wide.but and "*" in wide.resources)
     return "*" in wide.resources or narrow.resources <= wide.resources
 
 
-def _by_service(found: Iterable[Granted], more: bool) -> Iterator[GrantChange]:
-    groups: dict[tuple[str, Scope, frozenset[str]], set[str]] = {}
+def _by_service(found: Iterable[GrantedAction], more: bool) -> Iterator[GrantChange]:
+    groups: dict[tuple[str, GrantScope, frozenset[str]], set[str]] = {}
     for each in found:
         if each.but:
             groups[("*", each.scope, each.actions)] = set(each.actions)

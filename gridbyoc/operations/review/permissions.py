@@ -12,7 +12,7 @@ from gridbyoc.aws.policy import Policy, PolicyDocumentError, parse_policy
 from gridbyoc.aws.policy.parse import PolicyKind
 from gridbyoc.operations.review.grants import (
     EXTERNAL_ID_KEY,
-    Granted,
+    GrantedAction,
     assumers,
     difference,
     granted,
@@ -204,8 +204,8 @@ def _boundary(subject: Sentence, before: object, after: object) -> Iterator[Role
 class _Sides:
     """What a role is granted before and after; which managed policies it gets, loses and keeps."""
 
-    before: set[Granted] = field(default_factory=set)
-    after: set[Granted] = field(default_factory=set)
+    before: set[GrantedAction] = field(default_factory=set)
+    after: set[GrantedAction] = field(default_factory=set)
     arns: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
 
     @property

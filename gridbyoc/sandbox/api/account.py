@@ -24,7 +24,7 @@ Answer = dict[str, Any]
 
 def add_routes(app: Flask, context: ApiContext) -> None:
     """Only the login itself is open to anyone."""
-    routes = _Routes(context)
+    routes = _AccountRoutes(context)
     app.post("/v1/auth/login")(routes.login)
     app.post("/v1/auth/refresh")(routes.refresh)
     app.post("/v1/auth/logout")(routes.logout)
@@ -33,7 +33,7 @@ def add_routes(app: Flask, context: ApiContext) -> None:
     app.get("/v1/projects/<project_id>/appinstances")(routes.apps)
 
 
-class _Routes:
+class _AccountRoutes:
     def __init__(self, context: ApiContext) -> None:
         self._door = context.door
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from gridbyoc.sandbox.api.service import Seen
-from gridbyoc.sandbox.api.spec import CONFIGURING, FAILED, PENDING, RUNNING, Record, aws_section, is_direct
+from gridbyoc.sandbox.api.spec import CONFIGURING, FAILED, PENDING, RUNNING, ClusterRecord, aws_section, is_direct
 from gridbyoc.sandbox.settings import known_types
 
 GRIDLET_VERSION = "sandbox"
@@ -38,7 +38,7 @@ def rfc3339(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def instance_types_json(record: Record) -> list[dict[str, Any]]:
+def instance_types_json(record: ClusterRecord) -> list[dict[str, Any]]:
     """Two rows for each type of the cluster: on demand and spot. One that is not known comes without a price."""
     rows: list[dict[str, Any]] = []
     for entry in _instance_types(record):
@@ -52,7 +52,7 @@ def instance_types_json(record: Record) -> list[dict[str, Any]]:
     return rows
 
 
-def accelerators_json(record: Record) -> list[dict[str, Any]]:
+def accelerators_json(record: ClusterRecord) -> list[dict[str, Any]]:
     """The same for the clients that ask for accelerators."""
     types = known_types()
     names = [entry["name"] for entry in _instance_types(record)]
@@ -75,7 +75,7 @@ def accelerators_json(record: Record) -> list[dict[str, Any]]:
     ]
 
 
-def _instance_types(record: Record) -> list[dict[str, Any]]:
+def _instance_types(record: ClusterRecord) -> list[dict[str, Any]]:
     if not is_direct(record.spec):
         found: list[dict[str, Any]] = aws_section(record.spec)["instanceTypes"]
         return found
@@ -102,7 +102,7 @@ def _status(seen: Seen, *, configuring: bool) -> dict[str, Any]:
     return status
 
 
-def _kubernetes_status(record: Record) -> dict[str, Any]:
+def _kubernetes_status(record: ClusterRecord) -> dict[str, Any]:
     """Things that a running cluster has, made up from its name. The certificates must be base64."""
     digest = hashlib.sha256(record.id.encode()).hexdigest()
     region = aws_section(record.spec)["region"]

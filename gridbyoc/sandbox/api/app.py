@@ -27,7 +27,7 @@ from gridbyoc.sandbox.api.failures import (
     ApiError,
     invalid,
 )
-from gridbyoc.sandbox.api.service import ControlPlane, Store
+from gridbyoc.sandbox.api.service import ControlPlaneService, Store
 from gridbyoc.stack.secret import Secret
 
 TOKEN_SECONDS = 24 * 3600.0
@@ -119,7 +119,7 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 class ApiContext:
     """What the routes work with. ``account_id`` is the AWS account that assumes the customers' roles."""
 
-    plane: ControlPlane
+    plane: ControlPlaneService
     door: Doorkeeper
     account_id: str
 

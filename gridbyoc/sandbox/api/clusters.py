@@ -95,7 +95,7 @@ Answer = dict[str, Any]
 
 def add_routes(app: Flask, context: ApiContext) -> None:
     """All of them need authentication."""
-    routes = _Routes(context)
+    routes = _ClusterRoutes(context)
     for base in ("/v1/core", "/v1/projects/<project_id>"):
         for method, path, view in (
             ("GET", "/clusters", routes.listing),
@@ -122,7 +122,7 @@ def _guarded(context: ApiContext, view: Callable[..., Answer]) -> Callable[..., 
     return guarded
 
 
-class _Routes:
+class _ClusterRoutes:
     def __init__(self, context: ApiContext) -> None:
         self._plane = context.plane
         self._account_id = context.account_id

@@ -20,9 +20,9 @@ from gridbyoc.sandbox.api.failures import (
 from gridbyoc.sandbox.api.spec import (
     DELETED,
     RUNNING,
-    Record,
+    ClusterRecord,
+    ClusterTiming,
     RoleGrant,
-    Timing,
     accepted,
     check_name,
     grant_of,
@@ -55,18 +55,18 @@ class Store:
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(_SCHEMA)
 
-    def clusters(self) -> list[Record]:
+    def clusters(self) -> list[ClusterRecord]:
         """All of them, deleted ones included, oldest first."""
         with self._connected() as db:
             return [_record(row) for row in db.execute(f"{_SELECT} ORDER BY created_at, id")]
 
-    def cluster(self, cluster_id: str) -> Record | None:
+    def cluster(self, cluster_id: str) -> ClusterRecord | None:
         """The one with that id."""
         with self._connected() as db:
             row = db.execute(f"{_SELECT} WHERE id = ?", (cluster_id,)).fetchone()
         return _record(row) if row else None
 
-    def add(self, record: Record, deleted_before: float) -> bool:
+    def add(self, record: ClusterRecord, deleted_before: float) -> bool:
         """Keep a new one; ``False`` if its id is taken by one that was not deleted before that time."""
         with self._connected() as db:
             gone = "DELETE FROM clusters WHERE id = ? AND deleted_at IS NOT NULL AND deleted_at <= ?"
@@ -77,12 +77,12 @@ class Store:
                 return False
         return True
 
-    def replace(self, record: Record) -> None:
+    def replace(self, record: ClusterRecord) -> None:
         """Put a changed one in the place of the last; last writer wins, as in the service."""
         with self._connected() as db:
             db.execute(f"REPLACE {_INTO}", _row(record))
 
-    def judge(self, record: Record, verdict: str) -> None:
+    def judge(self, record: ClusterRecord, verdict: str) -> None:
         """Keep what came of looking at the role, unless the cluster has been updated or deleted since."""
         with self._connected() as db:
             change = "UPDATE clusters SET verdict = ? WHERE id = ? AND revision = ? AND created_at = ?"
@@ -117,15 +117,15 @@ class Store:
                 yield db
 
 
-def _row(record: Record) -> tuple[object, ...]:
+def _row(record: ClusterRecord) -> tuple[object, ...]:
     spec = json.dumps(record.spec)
     return (record.id, record.name, spec, record.created_at, record.started_at,
             record.deleted_at, record.verdict, record.revision)  # fmt: skip
 
 
-def _record(row: tuple[str, str, str, float, float, float | None, str | None, int]) -> Record:
+def _record(row: tuple[str, str, str, float, float, float | None, str | None, int]) -> ClusterRecord:
     cluster_id, name, spec, created_at, started_at, deleted_at, verdict, revision = row
-    return Record(cluster_id, name, json.loads(spec), created_at, started_at, deleted_at, verdict, revision)
+    return ClusterRecord(cluster_id, name, json.loads(spec), created_at, started_at, deleted_at, verdict, revision)
 
 
 GLOBAL_CLUSTER = "grid-cloud"
@@ -136,15 +136,20 @@ GLOBAL_CLUSTER = "grid-cloud"
 class Seen:
     """A cluster as it is now."""
 
-    record: Record
+    record: ClusterRecord
     phase: str
 
 
-class ControlPlane:
+class ControlPlaneService:
     """``look`` tells what is wrong with a role (empty: nothing); ``clock`` gives seconds since the epoch."""
 
     def __init__(
-        self, store: Store, look: Callable[[RoleGrant], str], clock: Callable[[], float], timing: Timing, user_id: str
+        self,
+        store: Store,
+        look: Callable[[RoleGrant], str],
+        clock: Callable[[], float],
+        timing: ClusterTiming,
+        user_id: str,
     ) -> None:
         self._store = store
         self._look = look
@@ -157,7 +162,7 @@ class ControlPlane:
         now = self._clock()
         cluster_id = check_name(name)
         checked = accepted(spec, cluster_id, self._user_id)
-        record = Record(cluster_id, cluster_id, checked, created_at=now, started_at=now)
+        record = ClusterRecord(cluster_id, cluster_id, checked, created_at=now, started_at=now)
         if cluster_id == GLOBAL_CLUSTER or not self._store.add(record, now - self._timing.delete_seconds):
             raise ApiError(ALREADY_EXISTS, f"a cluster named {name} exists already")
         return Seen(record, phase_at(record, now, self._timing))
@@ -221,7 +226,7 @@ class ControlPlane:
             "driver": {"kubernetes": {"aws": aws}},
             "performanceProfile": "CLUSTER_PERFORMANCE_PROFILE_DEFAULT",
         }
-        return Seen(Record(GLOBAL_CLUSTER, GLOBAL_CLUSTER, spec, 0.0, 0.0, verdict=""), RUNNING)
+        return Seen(ClusterRecord(GLOBAL_CLUSTER, GLOBAL_CLUSTER, spec, 0.0, 0.0, verdict=""), RUNNING)
 
     def _changeable(self, cluster_id: str) -> Seen:
         seen = self.cluster(cluster_id)
@@ -229,7 +234,7 @@ class ControlPlane:
             raise ApiError(PERMISSION_DENIED, f"cluster {cluster_id} belongs to the service and cannot be changed")
         return seen
 
-    def _observed(self, record: Record) -> Seen:
+    def _observed(self, record: ClusterRecord) -> Seen:
         """As it is now; when it is to leave QUEUED its role is looked at, and the outcome is kept."""
         now = self._clock()
         if is_due(record, now, self._timing):

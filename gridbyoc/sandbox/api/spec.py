@@ -322,7 +322,7 @@ _CONFIGURING_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class ClusterTiming:
     """How long things take, in seconds."""
 
     create_seconds: float
@@ -330,7 +330,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ClusterRecord:
     """One cluster. Times are seconds since the epoch; ``started_at`` is when its making last began.
 
     ``verdict`` is what came of looking at the role: ``None`` not looked yet, empty good, else what is wrong.
@@ -347,7 +347,7 @@ class Record:
     revision: int = 0
 
 
-def phase_at(record: Record, now: float, timing: Timing) -> str:
+def phase_at(record: ClusterRecord, now: float, timing: ClusterTiming) -> str:
     """The phase, from the times alone. A deletion is never FAILED: clients would take that for its outcome."""
     if record.deleted_at is not None:
         return DELETED if now >= record.deleted_at + timing.delete_seconds else PENDING
@@ -361,7 +361,7 @@ def phase_at(record: Record, now: float, timing: Timing) -> str:
     return CONFIGURING if elapsed >= timing.create_seconds * _CONFIGURING_SHARE else PENDING
 
 
-def is_due(record: Record, now: float, timing: Timing) -> bool:
+def is_due(record: ClusterRecord, now: float, timing: ClusterTiming) -> bool:
     """Whether it is to go on from QUEUED, so that the role must be looked at."""
     waited = now - record.started_at
     return record.deleted_at is None and record.verdict is None and waited >= timing.create_seconds * _QUEUED_SHARE

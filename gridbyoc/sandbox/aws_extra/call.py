@@ -197,7 +197,7 @@ def _form(environ: Environ) -> dict[str, str]:
     return dict(parse_qsl(_body(environ).decode(errors="replace")))
 
 
-class AwsError(Exception):
+class AwsAnswerError(Exception):
     """What AWS answers instead of a result."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
@@ -216,7 +216,7 @@ class AwsAnswer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def answer_with(call: AwsCall, result: Mapping[str, Any] | AwsError, request_id: str = "") -> AwsAnswer:
+def answer_with(call: AwsCall, result: Mapping[str, Any] | AwsAnswerError, request_id: str = "") -> AwsAnswer:
     """``result`` in the form that ``call`` asked for. What the model does not know is left out."""
     from moto.core.serialize import SerializationContext, get_serializer_class
 
@@ -228,7 +228,7 @@ def answer_with(call: AwsCall, result: Mapping[str, Any] | AwsError, request_id:
         warnings.simplefilter("ignore")  # AccessDenied and its like are in no service's model
         written = serializer(operation, context=context).serialize(result)
     body = written["body"]
-    status = result.status if isinstance(result, AwsError) else written["status_code"]
+    status = result.status if isinstance(result, AwsAnswerError) else written["status_code"]
     headers = {**written["headers"], "x-amzn-RequestId": context.request_id}
     return AwsAnswer(status, body.encode() if isinstance(body, str) else body, headers)
 
@@ -244,7 +244,7 @@ def _operation_model(call: AwsCall) -> Any:  # noqa: ANN401 -- botocore's model,
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class CallContext:
     """``arn`` is empty where the key belongs to nobody."""
 
     account_id: str
@@ -252,7 +252,7 @@ class Caller:
     arn: str
 
 
-Handler = Callable[[Caller, Mapping[str, Any]], dict[str, Any]]
+Handler = Callable[[CallContext, Mapping[str, Any]], dict[str, Any]]
 
 
 def page_of(name: str, items: Sequence[Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -264,11 +264,11 @@ def page_of(name: str, items: Sequence[Any], given: Mapping[str, Any]) -> dict[s
 
 
 def position(token: str | None, code: str, message: str) -> int:
-    """Where the page begins that a token asks for; raises ``AwsError`` for a token that is none of ours."""
+    """Where the page begins that a token asks for; raises ``AwsAnswerError`` for a token that is none of ours."""
     if not token:
         return 0
     if not token.isascii() or not token.isdigit():
-        raise AwsError(code, message)
+        raise AwsAnswerError(code, message)
     return int(token)
 
 
@@ -280,13 +280,13 @@ ALWAYS_ON = frozenset(
 """Regions of before March 2019: https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html"""
 
 
-def describe_regions(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+def describe_regions(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
     """The regions that are enabled, or all of them."""
     names = given.get("RegionNames") or []
     regions = [_region(region, caller.region) for region in _ec2(caller).regions]
     unknown = sorted(set(names) - {region["RegionName"] for region in regions})
     if unknown:
-        raise AwsError("InvalidParameterValue", f"Invalid region names: {', '.join(unknown)}")
+        raise AwsAnswerError("InvalidParameterValue", f"Invalid region names: {', '.join(unknown)}")
     chosen = [
         region
         for region in chosen_by(regions, given.get("Filters"), _REGION_FILTERS)
@@ -295,7 +295,7 @@ def describe_regions(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]
     return {"Regions": chosen}
 
 
-def describe_availability_zones(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+def describe_availability_zones(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
     """The region's zones, which moto knows, with whether they are enabled."""
     found = _ec2(caller).describe_availability_zones(None, given.get("ZoneNames"), given.get("ZoneIds"))
     return {"AvailabilityZones": chosen_by([_zone(zone) for zone in found], given.get("Filters"), _ZONE_FILTERS)}
@@ -305,7 +305,7 @@ def chosen_by(items: Sequence[dict[str, Any]], filters: Any, names: Mapping[str,
     """Those that EC2's ``Filters`` let through; ``names`` maps a filter to the member that it looks at."""
     wanted = {each["Name"]: each.get("Values") or [] for each in filters or []}
     if unknown := sorted(set(wanted) - set(names)):
-        raise AwsError("InvalidParameterValue", f"The filter '{unknown[0]}' is invalid")
+        raise AwsAnswerError("InvalidParameterValue", f"The filter '{unknown[0]}' is invalid")
     return [
         item
         for item in items
@@ -345,10 +345,10 @@ def _zone(zone: Any) -> dict[str, Any]:  # noqa: ANN401 -- moto's object
     }
 
 
-def _ec2(caller: Caller) -> Any:  # noqa: ANN401 -- moto's backend
+def _ec2(caller: CallContext) -> Any:  # noqa: ANN401 -- moto's backend
     from moto.ec2.models import ec2_backends
 
     try:
         return ec2_backends[caller.account_id][caller.region]
     except KeyError:  # AWS has no endpoint for such a region
-        raise AwsError("InvalidParameterValue", f"Invalid region names: {caller.region}") from None
+        raise AwsAnswerError("InvalidParameterValue", f"Invalid region names: {caller.region}") from None

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gridbyoc.sandbox.aws_extra.call import AwsCall, AwsError, iam_prefix
-from gridbyoc.sandbox.aws_extra.policy import ALLOWED, Request, decide, refusal
-from gridbyoc.sandbox.aws_extra.principals import Principal, resource_of
+from gridbyoc.sandbox.aws_extra.call import AwsAnswerError, AwsCall, iam_prefix
+from gridbyoc.sandbox.aws_extra.policy import ALLOWED, AccessRequest, decide, refusal
+from gridbyoc.sandbox.aws_extra.principals import CallingPrincipal, resource_of
 
 _READING = {"GetObject": ("Decrypt",), "HeadObject": ()}
 _WRITING = {
@@ -177,11 +177,11 @@ _JSON = {"json": 400, "rest-json": 403}
 """The protocols whose error codes end in Exception, with the status of a refusal."""
 
 
-def authorize(call: AwsCall, principal: Principal | None, denied_by_scp: Sequence[str]) -> None:
-    """Raise ``AwsError`` unless the principal (``None``: the key is nobody's) may do it."""
+def authorize(call: AwsCall, principal: CallingPrincipal | None, denied_by_scp: Sequence[str]) -> None:
+    """Raise ``AwsAnswerError`` unless the principal (``None``: the key is nobody's) may do it."""
     if not call.access_key:
         if call.operation not in _UNSIGNED:
-            raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
+            raise AwsAnswerError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
         return
     if principal is None:
         raise _unknown_key(call)
@@ -189,27 +189,27 @@ def authorize(call: AwsCall, principal: Principal | None, denied_by_scp: Sequenc
         return
     context = context_of(call, principal.context)
     for action, resource in needs_of(call, principal.account_id):
-        decision = decide(principal.powers, Request(action, resource, context), denied_by_scp)
+        decision = decide(principal.powers, AccessRequest(action, resource, context), denied_by_scp)
         if decision.decision != ALLOWED:
             raise _denied(call, refusal(decision, principal.arn, action, _resource_words(call, resource)))
 
 
-def _denied(call: AwsCall, said: str) -> AwsError:
+def _denied(call: AwsCall, said: str) -> AwsAnswerError:
     if call.protocol == "ec2":
-        return AwsError("UnauthorizedOperation", f"You are not authorized to perform this operation. {said}", 403)
+        return AwsAnswerError("UnauthorizedOperation", f"You are not authorized to perform this operation. {said}", 403)
     if call.protocol in _JSON:
-        return AwsError("AccessDeniedException", said, _JSON[call.protocol])
-    return AwsError("AccessDenied", said, 403)
+        return AwsAnswerError("AccessDeniedException", said, _JSON[call.protocol])
+    return AwsAnswerError("AccessDenied", said, 403)
 
 
-def _unknown_key(call: AwsCall) -> AwsError:
+def _unknown_key(call: AwsCall) -> AwsAnswerError:
     if call.protocol == "ec2":
-        return AwsError("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
+        return AwsAnswerError("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
     if call.service == "s3":
         said = "The AWS Access Key Id you provided does not exist in our records."
-        return AwsError("InvalidAccessKeyId", said, 403)
+        return AwsAnswerError("InvalidAccessKeyId", said, 403)
     code = "UnrecognizedClientException" if call.protocol in _JSON else "InvalidClientTokenId"
-    return AwsError(code, "The security token included in the request is invalid.", _JSON.get(call.protocol, 403))
+    return AwsAnswerError(code, "The security token included in the request is invalid.", _JSON.get(call.protocol, 403))
 
 
 def _resource_words(call: AwsCall, resource: str) -> str:

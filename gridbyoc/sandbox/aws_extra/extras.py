@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gridbyoc.sandbox.aws_extra.call import (
-    AwsError,
-    Caller,
+    AwsAnswerError,
+    CallContext,
     Handler,
     chosen_by,
     describe_availability_zones,
@@ -18,7 +18,15 @@ from gridbyoc.sandbox.aws_extra.call import (
     position,
 )
 from gridbyoc.sandbox.aws_extra.layer import CallLog, Extras
-from gridbyoc.sandbox.aws_extra.policy import ALLOWED, AttachedPolicy, Decision, Powers, Request, decide, read_document
+from gridbyoc.sandbox.aws_extra.policy import (
+    ALLOWED,
+    AccessDecision,
+    AccessRequest,
+    AttachedPolicy,
+    Powers,
+    decide,
+    read_document,
+)
 from gridbyoc.sandbox.aws_extra.principals import principal_of_arn
 from gridbyoc.sandbox.aws_extra.service_quotas import QuotaBook, QuotaSettings, ServiceQuotas
 from gridbyoc.stack.service_quotas import home_region, quota_by_code
@@ -36,7 +44,7 @@ class AccountLimits:
     def __init__(self, book: QuotaBook) -> None:
         self._book = book
 
-    def describe_account_limits(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    def describe_account_limits(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
         """Auto Scaling groups and launch configurations: how many there may be, and how many there are."""
         from moto.autoscaling.models import autoscaling_backends
 
@@ -48,7 +56,7 @@ class AccountLimits:
             "NumberOfLaunchConfigurations": len(backend.launch_configurations),
         }
 
-    def get_account_summary(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    def get_account_summary(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
         """moto's, with our quotas."""
         from moto.iam.models import iam_backends
         from moto.utilities.utils import get_partition
@@ -58,14 +66,14 @@ class AccountLimits:
         quotas = {name: self._value(code, caller, home) for name, code in _IN_SUMMARY.items()}
         return {"SummaryMap": {**summary, **quotas}}
 
-    def _value(self, code: str, caller: Caller, region: str) -> int:
+    def _value(self, code: str, caller: CallContext, region: str) -> int:
         return int(self._book.value(quota_by_code(code), caller.account_id, region))
 
 
 _OFFERING_FILTERS = {"location": "Location", "instance-type": "InstanceType"}
 
 
-def describe_instance_types(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+def describe_instance_types(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
     """The region's types, or those that are named. An unknown name is an error, as it is in EC2."""
     from moto.ec2.models import ec2_backends
     from moto.ec2.models.instance_types import INSTANCE_TYPES
@@ -73,7 +81,7 @@ def describe_instance_types(caller: Caller, given: Mapping[str, Any]) -> dict[st
     names = set(given.get("InstanceTypes") or [])
     offered = {each["InstanceType"] for each in _offerings(caller.region, "region")}
     if unknown := sorted(names - offered):
-        raise AwsError(
+        raise AwsAnswerError(
             "InvalidInstanceType", f"The following supplied instance types do not exist: [{', '.join(unknown)}]"
         )
     filters = {each["Name"]: each.get("Values") or [] for each in given.get("Filters") or []}
@@ -82,7 +90,7 @@ def describe_instance_types(caller: Caller, given: Mapping[str, Any]) -> dict[st
     return page_of("InstanceTypes", [INSTANCE_TYPES[name] for name in chosen], given)
 
 
-def describe_instance_type_offerings(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+def describe_instance_type_offerings(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
     """Where types are offered: the region, its zones, or its zones by id. Filters take wildcards."""
     offerings = _offerings(caller.region, str(given.get("LocationType") or "region"))
     chosen = chosen_by(offerings, given.get("Filters"), _OFFERING_FILTERS)
@@ -93,7 +101,7 @@ def _offerings(region: str, location_type: str) -> list[dict[str, Any]]:
     from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
 
     if location_type not in INSTANCE_TYPE_OFFERINGS:
-        raise AwsError("InvalidParameterValue", f"Invalid value '{location_type}' for LocationType")
+        raise AwsAnswerError("InvalidParameterValue", f"Invalid value '{location_type}' for LocationType")
     known: list[dict[str, Any]] | None = INSTANCE_TYPE_OFFERINGS[location_type].get(region)
     if known is not None:
         return known
@@ -110,7 +118,7 @@ class Simulator:
         """By botocore's name."""
         return {"SimulatePrincipalPolicy": self.principal, "SimulateCustomPolicy": self.custom}
 
-    def principal(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    def principal(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
         """What a user, group or role may do, with policies added to its own."""
         source = principal_of_arn(given["PolicySourceArn"], caller.region)
         boundary = _given(given, "PermissionsBoundaryPolicyInputList")
@@ -120,7 +128,7 @@ class Simulator:
         )  # fmt: skip
         return self._results(powers, given, source.context)
 
-    def custom(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    def custom(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
         """What the given policies allow."""
         boundary = _given(given, "PermissionsBoundaryPolicyInputList")
         return self._results(Powers(_given(given, "PolicyInputList"), boundary or None), given, {})
@@ -128,7 +136,7 @@ class Simulator:
     def _results(self, powers: Powers, given: Mapping[str, Any], context: Mapping[str, list[str]]) -> dict[str, Any]:
         context = {**context, **_entries(given)}
         requests = [
-            Request(action, resource, context)
+            AccessRequest(action, resource, context)
             for action in given["ActionNames"]
             for resource in given.get("ResourceArns") or ["*"]
         ]
@@ -139,7 +147,7 @@ class Simulator:
         return {"EvaluationResults": page, "IsTruncated": more} | ({"Marker": str(start + size)} if more else {})
 
 
-def _result(decision: Decision, request: Request) -> dict[str, Any]:
+def _result(decision: AccessDecision, request: AccessRequest) -> dict[str, Any]:
     matched = [{"SourcePolicyId": policy.name, "SourcePolicyType": policy.kind} for policy in decision.identity.matched]
     missing = [*decision.identity.missing, *(decision.by_boundary.missing if decision.by_boundary else ())]
     details: dict[str, Any] = {"MatchedStatements": matched, "MissingContextValues": list(dict.fromkeys(missing))}
@@ -167,58 +175,62 @@ def _given(given: Mapping[str, Any], name: str) -> tuple[AttachedPolicy, ...]:
         try:
             policies.append(AttachedPolicy(f"{name}.{number}", "none", read_document(text)))
         except ValueError:
-            raise AwsError("InvalidInput", f"The policy {name}.{number} is not in the valid JSON format.") from None
+            raise AwsAnswerError(
+                "InvalidInput", f"The policy {name}.{number} is not in the valid JSON format."
+            ) from None
     return tuple(policies)
 
 
-def put_user_permissions_boundary(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+def put_user_permissions_boundary(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
     """Set it."""
     _set(caller, given["UserName"], given["PermissionsBoundary"])
     return {}
 
 
-def delete_user_permissions_boundary(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+def delete_user_permissions_boundary(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
     """Take it away."""
     user = _user(caller, given["UserName"])
     if not getattr(user, "permissions_boundary", None):
-        raise AwsError("NoSuchEntity", f"The user with name {given['UserName']} has no permissions boundary.", 404)
+        raise AwsAnswerError(
+            "NoSuchEntity", f"The user with name {given['UserName']} has no permissions boundary.", 404
+        )
     user.permissions_boundary = None
     return {}
 
 
-def before_create_user(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+def before_create_user(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
     """No user is made with a boundary that there is not."""
     if arn := given.get("PermissionsBoundary"):
         _require(caller, arn)
     return {}
 
 
-def after_create_user(caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+def after_create_user(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
     """moto has made the user; the boundary that it overlooked is set."""
     if given.get("PermissionsBoundary"):
         _set(caller, given["UserName"], given["PermissionsBoundary"])
     return {}
 
 
-def _set(caller: Caller, name: str, arn: str) -> None:
+def _set(caller: CallContext, name: str, arn: str) -> None:
     user = _user(caller, name)
     _require(caller, arn)
     user.permissions_boundary = {"PermissionsBoundaryType": "PermissionsBoundaryPolicy", "PermissionsBoundaryArn": arn}
 
 
-def _require(caller: Caller, arn: str) -> None:
+def _require(caller: CallContext, arn: str) -> None:
     if arn not in _iam(caller).managed_policies:
-        raise AwsError("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", 404)
+        raise AwsAnswerError("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", 404)
 
 
-def _user(caller: Caller, name: str) -> Any:  # noqa: ANN401 -- moto's object
+def _user(caller: CallContext, name: str) -> Any:  # noqa: ANN401 -- moto's object
     user = _iam(caller).users.get(name)
     if user is None:
-        raise AwsError("NoSuchEntity", f"The user with name {name} cannot be found.", 404)
+        raise AwsAnswerError("NoSuchEntity", f"The user with name {name} cannot be found.", 404)
     return user
 
 
-def _iam(caller: Caller) -> Any:  # noqa: ANN401 -- moto's backend
+def _iam(caller: CallContext) -> Any:  # noqa: ANN401 -- moto's backend
     from moto.iam.models import iam_backends
     from moto.utilities.utils import get_partition
 

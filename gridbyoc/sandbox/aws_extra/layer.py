@@ -14,9 +14,9 @@ from typing import Any
 
 from gridbyoc.sandbox.aws_extra.call import (
     AwsAnswer,
+    AwsAnswerError,
     AwsCall,
-    AwsError,
-    Caller,
+    CallContext,
     Environ,
     Handler,
     answer_with,
@@ -24,7 +24,7 @@ from gridbyoc.sandbox.aws_extra.call import (
     signed_for,
 )
 from gridbyoc.sandbox.aws_extra.enforcement import action_of, authorize
-from gridbyoc.sandbox.aws_extra.principals import Principal, principal_of_key, resource_of
+from gridbyoc.sandbox.aws_extra.principals import CallingPrincipal, principal_of_key, resource_of
 from gridbyoc.sandbox.settings import AWS_ACCOUNT_ID
 
 
@@ -36,7 +36,7 @@ class CallLog:
         self._now = now
         self._lock = threading.Lock()
 
-    def __call__(self, call: AwsCall, principal: Principal | None, status: int) -> None:
+    def __call__(self, call: AwsCall, principal: CallingPrincipal | None, status: int) -> None:
         """Write one line. ``principal`` is ``null`` where the key is nobody's or there is none."""
         entry = {
             "time": datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="milliseconds"),
@@ -63,8 +63,8 @@ MOTOS_OWN = ("/moto-api", "/favicon.ico")
 class Extras:
     """``operations``: what is answered here, by the service that a request is signed for and botocore's operation.
 
-    ``before`` is called before moto answers such an operation, and refuses it with an ``AwsError``; ``after`` once moto
-    has answered it without an error. ``log`` gets every request.
+    ``before`` is called before moto answers such an operation, and refuses it with an ``AwsAnswerError``; ``after``
+    once moto has answered it without an error. ``log`` gets every request.
     """
 
     operations: Mapping[tuple[str, str], Handler]
@@ -103,7 +103,7 @@ class ExtraLayer:
                 self._extras.log(call, principal, noted.status)
 
     def _answered(
-        self, environ: Environ, start_response: _Noted, call: AwsCall, principal: Principal | None
+        self, environ: Environ, start_response: _Noted, call: AwsCall, principal: CallingPrincipal | None
     ) -> Iterable[bytes]:
         extras, caller = self._extras, _caller(call, principal)
         handler = _dry_run if call.is_dry_run else extras.operations.get((call.service, call.operation))
@@ -118,12 +118,14 @@ class ExtraLayer:
             return start_response.send(answer_with(call, _error(error)))
         return self._from_moto(environ, start_response, call, caller)
 
-    def _from_moto(self, environ: Environ, start_response: _Noted, call: AwsCall, caller: Caller) -> Iterable[bytes]:
+    def _from_moto(
+        self, environ: Environ, start_response: _Noted, call: AwsCall, caller: CallContext
+    ) -> Iterable[bytes]:
         try:
             body = self._moto(environ, start_response)
         except NotImplementedError:
             said = f"The sandbox's AWS has no {call.service}:{call.operation}."
-            return start_response.send(answer_with(call, AwsError("NotImplemented", said, 501)))
+            return start_response.send(answer_with(call, AwsAnswerError("NotImplemented", said, 501)))
         after = self._extras.after.get((call.service, call.operation))
         if after and start_response.status < HTTPStatus.MULTIPLE_CHOICES:
             after(caller, call.parameters)
@@ -167,24 +169,24 @@ class _Noted:
         return [answer.body]
 
 
-def _dry_run(_caller: Caller, _given: Mapping[str, Any]) -> dict[str, Any]:
+def _dry_run(_caller: CallContext, _given: Mapping[str, Any]) -> dict[str, Any]:
     """Of most of EC2's operations moto overlooks that they are not to be carried out."""
-    raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
+    raise AwsAnswerError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
 
 
-def _error(error: Exception) -> AwsError:
+def _error(error: Exception) -> AwsAnswerError:
     """moto's own errors carry what AWS would say; anything else is a fault of ours, and goes into the log."""
-    if isinstance(error, AwsError):
+    if isinstance(error, AwsAnswerError):
         return error
     code, message = getattr(error, "code", None) or getattr(error, "error_type", None), getattr(error, "message", None)
     if type(error).__module__.startswith("moto.") and isinstance(code, str) and message:
-        return AwsError(code, str(message))
+        return AwsAnswerError(code, str(message))
     traceback.print_exception(error)
-    return AwsError("InternalFailure", f"The sandbox failed: {type(error).__name__}", 500)
+    return AwsAnswerError("InternalFailure", f"The sandbox failed: {type(error).__name__}", 500)
 
 
-def _caller(call: AwsCall, principal: Principal | None) -> Caller:
+def _caller(call: AwsCall, principal: CallingPrincipal | None) -> CallContext:
     from moto.iam.models import get_account_id_from
 
     account_id = principal.account_id if principal else str(get_account_id_from(call.access_key))
-    return Caller(account_id, call.region, principal.arn if principal else "")
+    return CallContext(account_id, call.region, principal.arn if principal else "")

@@ -99,7 +99,7 @@ class AttachedPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class AccessRequest:
     """``context`` holds the values of condition keys; the keys are in lower case."""
 
     action: str
@@ -116,7 +116,7 @@ class Outcome:
     missing: tuple[str, ...]
 
 
-def evaluate(policies: Iterable[AttachedPolicy], request: Request) -> Outcome:
+def evaluate(policies: Iterable[AttachedPolicy], request: AccessRequest) -> Outcome:
     """An explicit denial wins; without anything that allows it is denied implicitly."""
     found: dict[str, list[AttachedPolicy]] = {"Allow": [], "Deny": []}
     missing: dict[str, None] = {}
@@ -140,24 +140,24 @@ def read_document(text: str) -> dict[str, Any]:
     return document
 
 
-def _speaks_of(statement: dict[str, Any], request: Request) -> bool:
+def _speaks_of(statement: dict[str, Any], request: AccessRequest) -> bool:
     return _covers(statement, "Action", request, _action_matches) and (
         # A trust policy's statement has no resource: it is about its own role.
         not {"Resource", "NotResource"} & set(statement) or _covers(statement, "Resource", request, _resource_matches)
     )
 
 
-def _covers(statement: dict[str, Any], element: str, request: Request, matching: Any) -> bool:  # noqa: ANN401 -- two of them
+def _covers(statement: dict[str, Any], element: str, request: AccessRequest, matching: Any) -> bool:  # noqa: ANN401 -- two of them
     if f"Not{element}" in statement:
         return not matching(as_list(statement[f"Not{element}"]), request)
     return bool(matching(as_list(statement.get(element)), request))
 
 
-def _action_matches(patterns: Sequence[Any], request: Request) -> bool:
+def _action_matches(patterns: Sequence[Any], request: AccessRequest) -> bool:
     return any(matches(str(pattern).lower(), request.action.lower()) for pattern in patterns)
 
 
-def _resource_matches(patterns: Sequence[Any], request: Request) -> bool:
+def _resource_matches(patterns: Sequence[Any], request: AccessRequest) -> bool:
     return any(matches(with_variables(str(pattern), request.context), request.resource) for pattern in patterns)
 
 
@@ -171,7 +171,7 @@ class Powers:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class AccessDecision:
     """``by_boundary`` is ``None`` without a boundary, ``by_organization`` outside an organization."""
 
     decision: str
@@ -180,24 +180,24 @@ class Decision:
     by_organization: bool | None = None
 
 
-def decide(powers: Powers, request: Request, denied_by_scp: Sequence[str] = ()) -> Decision:
+def decide(powers: Powers, request: AccessRequest, denied_by_scp: Sequence[str] = ()) -> AccessDecision:
     """``denied_by_scp`` are patterns of actions that the organization denies; any makes the account a member of one."""
     identity = Outcome(ALLOWED, (), ()) if powers.administrator else evaluate(powers.policies, request)
     boundary = None if powers.boundary is None else evaluate(powers.boundary, request)
     organization = not _denied(denied_by_scp, request.action) if denied_by_scp else None
     decisions = {identity.decision, boundary.decision if boundary else ALLOWED}
     if EXPLICIT in decisions or organization is False:
-        return Decision(EXPLICIT, identity, boundary, organization)
-    return Decision(IMPLICIT if IMPLICIT in decisions else ALLOWED, identity, boundary, organization)
+        return AccessDecision(EXPLICIT, identity, boundary, organization)
+    return AccessDecision(IMPLICIT if IMPLICIT in decisions else ALLOWED, identity, boundary, organization)
 
 
-def refusal(decision: Decision, arn: str, action: str, resource: str = "") -> str:
+def refusal(decision: AccessDecision, arn: str, action: str, resource: str = "") -> str:
     """AWS's sentence about a denial; ``resource`` as the service names it, empty where it names none."""
     about = f"{action} on resource: {resource}" if resource else action
     return f"User: {arn} is not authorized to perform: {about} {_reason(decision, action)}"
 
 
-def _reason(decision: Decision, action: str) -> str:
+def _reason(decision: AccessDecision, action: str) -> str:
     boundary = decision.by_boundary.decision if decision.by_boundary else ALLOWED
     if decision.by_organization is False:
         return "with an explicit deny in a service control policy"

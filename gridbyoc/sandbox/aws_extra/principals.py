@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gridbyoc.sandbox.aws_extra.call import AwsCall, AwsError
+from gridbyoc.sandbox.aws_extra.call import AwsAnswerError, AwsCall
 from gridbyoc.sandbox.aws_extra.policy import AttachedPolicy, Powers, read_document
 from gridbyoc.sandbox.settings import AWS_ACCOUNT_ID
 
@@ -22,7 +22,7 @@ _ADMINISTRATOR = re.compile(r"arn:aws[a-z-]*:(iam|sts)::\d{12}:(user/moto|root)"
 
 
 @dataclass(frozen=True, slots=True)
-class Principal:
+class CallingPrincipal:
     """``arn`` as AWS names it in messages; ``context`` holds the condition keys that come from the principal."""
 
     arn: str
@@ -31,7 +31,7 @@ class Principal:
     context: Mapping[str, list[str]]
 
 
-def principal_of_key(access_key: str, region: str) -> Principal | None:
+def principal_of_key(access_key: str, region: str) -> CallingPrincipal | None:
     """The user or the assumed role whose key it is; ``None`` where it is nobody's."""
     from moto.iam.models import get_account_id_from
 
@@ -50,14 +50,14 @@ def principal_of_key(access_key: str, region: str) -> Principal | None:
     return None if user is None else _principal(user.arn, account_id, _of_user(user, iam), user.name)
 
 
-def administrator() -> Principal:
+def administrator() -> CallingPrincipal:
     """Whom moto's test credentials stand for."""
     arn = f"arn:aws:sts::{AWS_ACCOUNT_ID}:user/moto"
     return _principal(arn, AWS_ACCOUNT_ID, Powers(administrator=True), "moto")
 
 
-def principal_of_arn(arn: str, region: str) -> Principal:
-    """The user, group or role of an ARN. Raises ``AwsError`` as IAM does: NoSuchEntity, or InvalidInput."""
+def principal_of_arn(arn: str, region: str) -> CallingPrincipal:
+    """The user, group or role of an ARN. Raises ``AwsAnswerError`` as IAM does: NoSuchEntity, or InvalidInput."""
     found = _ENTITY.fullmatch(arn)
     name = found["path"].rpartition("/")[2] if found else ""
     if found:
@@ -69,8 +69,8 @@ def principal_of_arn(arn: str, region: str) -> Principal:
     if _ADMINISTRATOR.fullmatch(arn):
         return administrator()
     if not found:
-        raise AwsError("InvalidInput", f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
-    raise AwsError("NoSuchEntity", f"The {found['kind']} with name {name} cannot be found.", 404)
+        raise AwsAnswerError("InvalidInput", f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
+    raise AwsAnswerError("NoSuchEntity", f"The {found['kind']} with name {name} cannot be found.", 404)
 
 
 def entity_arn(account_id: str, kind: str, name: str, region: str) -> str:
@@ -92,11 +92,11 @@ def _backends(account_id: str, region: str) -> tuple[Any, Any]:
     return iam_backends[account_id][partition], sts_backends[account_id][partition]
 
 
-def _principal(arn: str, account_id: str, powers: Powers, username: str = "") -> Principal:
+def _principal(arn: str, account_id: str, powers: Powers, username: str = "") -> CallingPrincipal:
     context = {"aws:principalarn": [arn], "aws:principalaccount": [account_id]}
     if username:
         context["aws:username"] = [username]
-    return Principal(arn, account_id, powers, context)
+    return CallingPrincipal(arn, account_id, powers, context)
 
 
 def _of_user(user: Any, iam: Any) -> Powers:  # noqa: ANN401 -- moto's objects

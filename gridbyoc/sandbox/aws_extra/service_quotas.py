@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from gridbyoc.sandbox.aws_extra.call import AwsError, Caller, Handler, page_of
+from gridbyoc.sandbox.aws_extra.call import AwsAnswerError, CallContext, Handler, page_of
 from gridbyoc.stack.regions import partition_of
 from gridbyoc.stack.service_quotas import QuotaCode, home_region, quota_codes
 
@@ -157,18 +157,18 @@ class ServiceQuotas:
             "ListRequestedServiceQuotaChangeHistoryByQuota": self.list_requests,
         }
 
-    def get_service_quota(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    def get_service_quota(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
         """The applied value; ``NoSuchResourceException`` where the account has none of its own."""
         quota = self._find(caller, given)
         if self._book.applied(quota, caller.account_id, caller.region) is None:
             raise _no_such()
         return {"Quota": self._applied(quota, caller)}
 
-    def get_default(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    def get_default(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
         """AWS's own value."""
         return {"Quota": self._default(self._find(caller, given), caller)}
 
-    def list_service_quotas(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    def list_service_quotas(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
         """Those that have an applied value; a quota without one is left out, as AWS does."""
         quotas = [
             self._applied(quota, caller)
@@ -177,39 +177,39 @@ class ServiceQuotas:
         ]
         return page_of("Quotas", quotas, given)
 
-    def list_defaults(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    def list_defaults(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
         """AWS's own values of a service."""
         return page_of("Quotas", [self._default(quota, caller) for quota in self._of_service(caller, given)], given)
 
-    def list_services(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    def list_services(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
         """The services that have quotas here."""
         services = [{"ServiceCode": code, "ServiceName": name} for code, name in _SERVICES.items()]
         return page_of("Services", services, given)
 
-    def request_increase(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    def request_increase(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
         """File a request: for more than there is, and one at a time."""
         quota = self._find(caller, given)
         desired = float(given["DesiredValue"])
         if desired <= self._book.value(quota, caller.account_id, caller.region):
-            raise AwsError(
+            raise AwsAnswerError(
                 "IllegalArgumentException", "You must provide a quota value greater than the current quota value."
             )
         requester = json.dumps({"accountId": caller.account_id, "callerArn": caller.arn})
         request = self._book.ask(quota, caller.account_id, caller.region, desired, requester)
         if request is None:
-            raise AwsError(
+            raise AwsAnswerError(
                 "ResourceAlreadyExistsException", "Only one open service quota increase request is allowed per quota."
             )
         return {"RequestedQuota": self._change(request)}
 
-    def get_request(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    def get_request(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
         """One request by its id."""
         for request in self._book.requests(caller.account_id, caller.region):
             if request.id == given.get("RequestId"):
                 return {"RequestedQuota": self._change(request)}
         raise _no_such()
 
-    def list_requests(self, caller: Caller, given: Mapping[str, Any]) -> dict[str, Any]:
+    def list_requests(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
         """The account's requests, newest first; of one service, of one quota, in one status."""
         if "QuotaCode" in given:
             self._find(caller, given)
@@ -218,27 +218,27 @@ class ServiceQuotas:
         chosen = [change for change in changes if all(change[name] == value for name, value in wanted.items())]
         return page_of("RequestedQuotas", chosen, given)
 
-    def _of_service(self, caller: Caller, given: Mapping[str, Any]) -> list[QuotaCode]:
+    def _of_service(self, caller: CallContext, given: Mapping[str, Any]) -> list[QuotaCode]:
         service = given.get("ServiceCode", "")
         if service not in {quota.service for quota in quota_codes()}:
             raise _no_such()
         code = given.get("QuotaCode")
         return [quota for quota in self._book.quotas(service, caller.region) if code in (None, quota.code)]
 
-    def _find(self, caller: Caller, given: Mapping[str, Any]) -> QuotaCode:
+    def _find(self, caller: CallContext, given: Mapping[str, Any]) -> QuotaCode:
         found = self._of_service(caller, given)
         if len(found) != 1:
             raise _no_such()
         return found[0]
 
-    def _applied(self, quota: QuotaCode, caller: Caller) -> dict[str, Any]:
+    def _applied(self, quota: QuotaCode, caller: CallContext) -> dict[str, Any]:
         value = self._book.value(quota, caller.account_id, caller.region)
         return self._described(quota, caller.account_id, caller.region) | {
             "Value": value,
             "QuotaAppliedAtLevel": "ACCOUNT",
         }
 
-    def _default(self, quota: QuotaCode, caller: Caller) -> dict[str, Any]:
+    def _default(self, quota: QuotaCode, caller: CallContext) -> dict[str, Any]:
         return self._described(quota, "", caller.region) | {"Value": self._book.default(quota)}
 
     def _described(self, quota: QuotaCode, account_id: str, region: str) -> dict[str, Any]:
@@ -292,5 +292,7 @@ def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, timezone.utc)
 
 
-def _no_such() -> AwsError:
-    return AwsError("NoSuchResourceException", "The request failed because the specified resource does not exist.")
+def _no_such() -> AwsAnswerError:
+    return AwsAnswerError(
+        "NoSuchResourceException", "The request failed because the specified resource does not exist."
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gridbyoc.operations.page import Admitted, Granted, GrantedPolicy
+from gridbyoc.operations.page import Admitted, GrantedPolicy, RoleGrants
 from gridbyoc.show.page.tables import cut, shortened
 
 MOST_PRINCIPALS, MOST_POLICIES = 12, 24
@@ -78,7 +78,7 @@ class Drawing:
 HEADS = ("Who may assume it", "The role", "What it may do")
 
 
-def wide(granted: Granted) -> Drawing:
+def wide(granted: RoleGrants) -> Drawing:
     """Three columns."""
     left, middle, right = COLUMNS
     who, what = _people(granted), _policies(granted)
@@ -101,7 +101,7 @@ def wide(granted: Granted) -> Drawing:
     )
 
 
-def narrow(granted: Granted) -> Drawing:
+def narrow(granted: RoleGrants) -> Drawing:
     """One column, 340 pixels wide, with a rail on its left."""
     place, top = (22.0, 318.0), 0.0
     people = list(_column(_people(granted, terms=True), place, TALL + 18, top + HEAD))
@@ -128,7 +128,7 @@ class _Content:
     third: str = ""
 
 
-def _people(granted: Granted, *, terms: bool = False) -> list[_Content]:
+def _people(granted: RoleGrants, *, terms: bool = False) -> list[_Content]:
     found = [_person(each, terms=terms) for each in granted.admitted[:MOST_PRINCIPALS]]
     more = len(granted.admitted) - len(found)
     return (
@@ -142,7 +142,7 @@ def _person(each: Admitted, *, terms: bool) -> _Content:
     return _Content(title, each.who, each.name, "principal", mark=mark, third=each.terms if terms else "")
 
 
-def _policies(granted: Granted) -> list[_Content]:
+def _policies(granted: RoleGrants) -> list[_Content]:
     found = [_policy(each) for each in granted.policies[:MOST_POLICIES]]
     more = len(granted.policies) - len(found)
     return (
@@ -177,7 +177,7 @@ def _box(each: _Content, x: float, y: float, width: float, height: float) -> Box
     return Box(x, y, width, height, each.kind, each.title, tuple(lines), each.tag, each.mark)
 
 
-def _role(granted: Granted, x: float, y: float, width: float) -> Box:
+def _role(granted: RoleGrants, x: float, y: float, width: float) -> Box:
     hours = "" if granted.session_hours is None else f"sessions of at most {granted.session_hours:g} h"
     account = granted.role_arn.split(":")[4] if granted.role_arn.count(":") >= 5 else ""
     lines = (
@@ -188,7 +188,7 @@ def _role(granted: Granted, x: float, y: float, width: float) -> Box:
     return Box(x, y, width, 92, "role", granted.role_arn or granted.role_name, lines)
 
 
-def _boundary(granted: Granted, x: float, y: float, width: float) -> tuple[Box, ...]:
+def _boundary(granted: RoleGrants, x: float, y: float, width: float) -> tuple[Box, ...]:
     limit = granted.boundary
     if limit is None:
         return ()
@@ -202,7 +202,7 @@ def _boundary(granted: Granted, x: float, y: float, width: float) -> tuple[Box, 
     return (Box(x, y, width, 64, "boundary", f"{limit.name}: {limit.allows}", lines, mark=mark),)
 
 
-def _numbered(people: Sequence[Box], granted: Granted) -> Iterator[tuple[int, tuple[Box, Admitted]]]:
+def _numbered(people: Sequence[Box], granted: RoleGrants) -> Iterator[tuple[int, tuple[Box, Admitted]]]:
     return enumerate(zip(people, granted.admitted, strict=False))
 
 

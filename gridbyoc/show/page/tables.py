@@ -11,7 +11,7 @@ import markupsafe
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.operations.changes import dollars_a_day, standing_cost
 from gridbyoc.operations.drift import Drift, DriftFound
-from gridbyoc.operations.page import Granted, GrantedPolicy, PastRun
+from gridbyoc.operations.page import GrantedPolicy, PastRun, RoleGrants
 from gridbyoc.operations.preflight.model import Finding
 from gridbyoc.operations.verify_model import VerifyFinding
 from gridbyoc.show.attributes import terminal_lines
@@ -85,13 +85,13 @@ MOST_RUNS = 40
 """Runs of the history; earlier ones are counted."""
 
 
-def people_table(granted: Granted) -> Table:
+def people_table(granted: RoleGrants) -> Table:
     """Whom the trust policy names."""
     rows = [(code(each.name), Cell(each.who), Cell(each.terms), _verdict(each.verdict)) for each in granted.admitted]
     return table("Who may assume the role", ("principal", "is", "gets in", "judged"), rows)
 
 
-def policy_table(granted: Granted) -> Table:
+def policy_table(granted: RoleGrants) -> Table:
     """The role's policies, its boundary last."""
     limit = () if granted.boundary is None else (granted.boundary,)
     rows = [
