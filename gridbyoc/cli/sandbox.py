@@ -23,13 +23,13 @@ CHECK_SECONDS = 0.5
 
 
 def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that both subcommands have."""
+    """The options that both subcommands have; hidden are those that only tests need."""
     seconds = click.FloatRange(0, 86_400)
     options = (
         click.option("--create-seconds", type=seconds, envvar="GRIDBYOC_SANDBOX_CREATE_SECONDS", default=2.0,
-                     show_default=True, help="From a create to RUNNING; 0: at once."),
+                     hidden=True, help="From a create to RUNNING; 0: at once."),
         click.option("--delete-seconds", type=seconds, envvar="GRIDBYOC_SANDBOX_DELETE_SECONDS", default=1.0,
-                     show_default=True, help="From a delete to DELETED."),
+                     hidden=True, help="From a delete to DELETED."),
         click.option("--region", default="us-east-1", show_default=True, help="The AWS region that is set."),
         click.option("--state", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
                      help="Keep the control plane's clusters and key here for the next time."),
@@ -52,11 +52,11 @@ def _account_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--quota", "quotas", multiple=True, metavar="SERVICE/CODE=VALUE",
                      help="One quota's value; can be repeated."),
         click.option("--quota-name", "quota_names", multiple=True, metavar="SERVICE/CODE=NAME",
-                     help="Answer one quota under another name; can be repeated."),
-        click.option("--quota-seconds", type=click.FloatRange(0, 86_400), default=5.0, show_default=True,
+                     hidden=True, help="Answer one quota under another name; can be repeated."),
+        click.option("--quota-seconds", type=click.FloatRange(0, 86_400), default=5.0, hidden=True,
                      help="How long a request for more quota stays open."),
         click.option("--quota-outcome", type=click.Choice(["approved", "denied"]), default="approved",
-                     show_default=True, help="What becomes of it."),
+                     hidden=True, help="What becomes of it."),
         click.option("--enforce-iam", is_flag=True, envvar="GRIDBYOC_SANDBOX_ENFORCE_IAM",
                      help="Hold every AWS key but 'test' to its policies."),
         click.option("--deny-by-scp", "denied_by_scp", multiple=True, metavar="ACTION",

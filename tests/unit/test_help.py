@@ -56,6 +56,16 @@ def test_every_leaf_takes_the_common_options_and_documents_all(path: str, comman
     assert undocumented == []
 
 
+@pytest.mark.parametrize("verb", ["up", "run"])
+def test_switches_of_the_sandbox_that_only_tests_need_are_not_listed(verb: str) -> None:
+    text = CliRunner().invoke(cli, ["sandbox", verb, "--help"]).output + (ROOT / "docs" / "sandbox.md").read_text()
+    known = {name for param in dict(leaves(cli, ""))[f"sandbox {verb}"].params for name in param.opts}
+    for name in ("--create-seconds", "--delete-seconds", "--quota-name", "--quota-seconds", "--quota-outcome"):
+        assert name in known
+        assert name not in text
+    assert "--account" in text
+
+
 def test_the_exit_statuses_are_documented() -> None:
     text = (ROOT / "docs" / "exit-status.md").read_text()
     for status in ExitStatus:
