@@ -8,7 +8,10 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
+
+import jinja2
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.render import quoting
@@ -170,6 +173,18 @@ def render_pipeline(engine: Engine, settings: PipelineSettings, again: Sequence[
 
     ``UsageError`` for a value that the engine's language has no form for.
     """
+    template = _environment().get_template(f"pipelines/{engine.name}.j2")
+    files = [stack.file for stack in settings.stacks] or ["gridbyoc.yaml"]
+    try:
+        return head(engine, again) + template.render(settings=settings, stacks=settings.stacks, files=files)
+    except ValueError as error:
+        text = f"This cannot be written for {engine.name}: {error}."
+        raise UsageError(text, fix="Rename the file.", rerun=SAFE_NOTHING_DONE) from None
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Kept, because Jinja compiles each template once per environment."""
     environment = template_environment(
         finalize=quoting.only_quoted,
         filters={name: getattr(quoting, name) for name in _FILTERS},
@@ -181,13 +196,7 @@ def render_pipeline(engine: Engine, settings: PipelineSettings, again: Sequence[
         },
     )
     environment.globals |= {"script": script, "object_name": object_name, "ids": CREDENTIALS, "address": address}
-    template = environment.get_template(f"pipelines/{engine.name}.j2")
-    files = [stack.file for stack in settings.stacks] or ["gridbyoc.yaml"]
-    try:
-        return head(engine, again) + template.render(settings=settings, stacks=settings.stacks, files=files)
-    except ValueError as error:
-        text = f"This cannot be written for {engine.name}: {error}."
-        raise UsageError(text, fix="Rename the file.", rerun=SAFE_NOTHING_DONE) from None
+    return environment
 
 
 _FILTERS = ("yaml", "github", "literal", "gitlab", "argo", "groovy", "make", "comment", "word")

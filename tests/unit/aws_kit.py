@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from botocore.session import Session, get_session
+from botocore.session import get_session
 from moto.backends import get_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.test import Client
@@ -19,7 +20,10 @@ from gridbyoc.sandbox.aws_extra.extras import make_extras
 from gridbyoc.sandbox.aws_extra.layer import ExtraLayer
 
 ACCOUNT = "123456789012"
-LOADER = get_session().get_component("data_loader")
+SESSION = get_session()
+BOTO3 = boto3.Session(botocore_session=SESSION)
+"""One for all: it keeps the models that it has read."""
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # as the sandbox has it: see ``settle_moto``
 MOTO = DomainDispatcherApplication(create_backend_app)
 
 
@@ -35,11 +39,15 @@ class LocalAws:
 
     def client(self, service: str, key: str = "test", region: str = "us-east-1", token: str | None = None) -> Any:
         """A boto3 client, signed with that key."""
-        inner = Session()
-        inner.register_component("data_loader", LOADER)  # it keeps the models that it has read
-        session = boto3.Session(key, "secret", token, region_name=region, botocore_session=inner)
-        config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-        client = session.client(service, endpoint_url="http://127.0.0.1:1", config=config)  # type: ignore[call-overload]
+        client = BOTO3.client(  # type: ignore[call-overload]  # any service
+            service,
+            region,
+            endpoint_url="http://127.0.0.1:1",
+            aws_access_key_id=key,
+            aws_secret_access_key="secret",
+            aws_session_token=token,
+            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+        )
         client.meta.events.register("before-send", self._send)
         return client
 

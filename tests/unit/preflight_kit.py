@@ -18,6 +18,8 @@ from gridbyoc.operations.preflight.examine import examine
 from gridbyoc.operations.preflight.model import Check, Finding, Machine, PreflightContext, Shared, set_scene
 from gridbyoc.stack.model import Stack
 
+SESSION = boto3.session.Session()
+"""One for all: making it takes longer than a test."""
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 CALLER = Caller("123456789012", "arn:aws:iam::123456789012:user/ada")
 
@@ -45,7 +47,7 @@ def scene_of(
     machine = Machine({}, Path("/nowhere"), time.monotonic, lambda _seconds: None, lambda: NOW)
     scene = set_scene(stack, machine, work_dir=work_dir, find_binary=_absent, connect=connect)
     made = {(name, scene.region): client for name, client in clients.items()}
-    session = AwsSession(boto3.session.Session(), scene.region, _clients=made)
+    session = AwsSession(SESSION, scene.region, _clients=made)
     return replace(scene, session=Shared(lambda: session), caller=Shared(lambda: CALLER))
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import boto3
 import pytest
 from filelock import FileLock
 
@@ -25,6 +24,7 @@ from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform import State
 from tests.unit.fakes import ROLE, MemoryRegistrar, Time, cluster, stack
+from tests.unit.preflight_kit import SESSION
 
 PREVIOUS = "arn:aws:iam::123456789012:role/grid-cloud-previous"
 THEIRS = "arn:aws:iam::123456789012:role/somebody-else"
@@ -47,7 +47,7 @@ class Iam:
 
 def kept(iam: Iam, *clusters: Cluster, previous: str | None = None, external_id: str = OWN) -> tuple[str, ...]:
     """The ids to keep for a stack whose state holds ``external_id``."""
-    session = AwsSession(boto3.session.Session(), "us-east-1", _clients={("iam", "us-east-1"): iam})
+    session = AwsSession(SESSION, "us-east-1", _clients={("iam", "us-east-1"): iam})
     caller = Caller("123456789012", "arn:aws:iam::123456789012:user/ada")
     preflight = Preflight(session, caller, MemoryRegistrar(), clusters)
     unused: Any = None
@@ -150,7 +150,7 @@ def test_a_trust_policy_that_is_no_object_accepts_nothing_and_stops_a_run(docume
             return {"Role": {"AssumeRolePolicyDocument": document}}
 
     assert accepted_in(document) == frozenset()
-    session = AwsSession(boto3.session.Session(), "us-east-1", _clients={("iam", "us-east-1"): Broken({})})
+    session = AwsSession(SESSION, "us-east-1", _clients={("iam", "us-east-1"): Broken({})})
     with pytest.raises(AwsError) as caught:
         accepted_external_ids(session, ROLE)
     assert caught.value.what == "Which external ids the role grid-cloud-x accepts could not be read."

@@ -232,8 +232,13 @@ def snake_case(operation: str) -> str:
 
 
 @functools.cache
+def botocore_session() -> botocore.session.Session:
+    return botocore.session.get_session()
+
+
+@functools.cache
 def operations(service: str) -> tuple[str, ...]:
-    return tuple(botocore.session.get_session().get_service_model(service).operation_names)
+    return tuple(botocore_session().get_service_model(service).operation_names)
 
 
 def action_of(service: str, operation: str) -> str:

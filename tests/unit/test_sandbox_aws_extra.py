@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
-from botocore.session import get_session
 from werkzeug.test import Client
 
 from gridbyoc.sandbox.aws_extra.call import AwsAnswerError, AwsCall, CallContext, answer_with, model_name
 from gridbyoc.sandbox.aws_extra.extras import make_extras
 from gridbyoc.sandbox.aws_extra.layer import ExtraLayer
 from gridbyoc.stack.service_quotas import quota_codes
-from tests.unit.aws_kit import ACCOUNT, LocalAws, allow, policy
+from tests.unit.aws_kit import ACCOUNT, SESSION, LocalAws, allow, policy
 
 STANDARD, ROLES = "L-1216C47A", "L-FE177D64"
 ADMINISTRATOR = f"arn:aws:sts::{ACCOUNT}:user/moto"
@@ -84,7 +83,7 @@ def test_every_answer_is_what_botocore_reads_out_of_it_again() -> None:
 
 
 def output_of(service: str, name: str) -> Any:
-    return get_session().get_service_model(model_name(service)).operation_model(name).output_shape
+    return SESSION.get_service_model(model_name(service)).operation_model(name).output_shape
 
 
 def only_known(value: Any, shape: Any) -> Any:
@@ -95,7 +94,7 @@ def only_known(value: Any, shape: Any) -> Any:
 
 
 def read_again(service: str, name: str, body: bytes) -> Any:
-    model = get_session().get_service_model(model_name(service))
+    model = SESSION.get_service_model(model_name(service))
     shape = output_of(service, name)
     raw = {"body": body, "headers": {}, "status_code": 200}
     parsed = create_parser(model.protocol).parse(raw, shape)
@@ -105,7 +104,7 @@ def read_again(service: str, name: str, body: bytes) -> Any:
 
 @pytest.mark.parametrize("service", ["servicequotas", "iam", "ec2", "autoscaling", "eks", "s3", "sts"])
 def test_every_error_is_read_by_botocore(service: str) -> None:
-    model = get_session().get_service_model(model_name(service))
+    model = SESSION.get_service_model(model_name(service))
     call = AwsCall(service, next(iter(model.operation_names)), "us-east-1", "x", {})
     answer = answer_with(call, AwsAnswerError("AccessDenied", "User: <x> & y", 403))
     raw = {"body": answer.body, "headers": dict(answer.headers), "status_code": answer.status}
@@ -283,7 +282,7 @@ def test_a_fault_of_motos_is_an_error_that_clients_know() -> None:
 
     answer = Client(ExtraLayer(broken, make_extras({}))).post("/", data="Action=ListRoles&Version=2010-05-08")
     assert (answer.status_code, answer.data) == (500, b"")
-    model = get_session().get_service_model("iam").operation_model("ListRoles")
+    model = SESSION.get_service_model("iam").operation_model("ListRoles")
     parser = create_parser(model.service_model.protocol)
     read = parser.parse({"status_code": 500, "headers": {}, "body": answer.data}, model.output_shape)
     assert read["Error"]["Code"] == "500"

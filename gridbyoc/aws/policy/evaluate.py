@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import zip_longest
 
 from gridbyoc.aws.policy.conditions import NO, OPERATORS, YES, Match, conditions_hold, operator_form, some
@@ -210,11 +211,17 @@ def _one_action(text: str, action: str) -> Match:
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
     """
-    if not glob(read_pattern(text.lower()).tokens or (), action.lower()):
+    if not glob(_action_tokens(text), action.lower()):
         return NO
     prefix, colon, _ = text.partition(":")
     documented = text == "*" or (colon and text.isascii() and not {"*", "?"} & {*prefix})
     return YES if documented else Match(None, "it has a wildcard in an action's service, of which AWS does not speak")
+
+
+@lru_cache(maxsize=1024)
+def _action_tokens(text: str) -> tuple[str, ...]:
+    """Kept: each action that is asked about meets every pattern of every policy."""
+    return read_pattern(text.lower()).tokens or ()
 
 
 def _principal(statement: Statement, request: Request) -> Match:

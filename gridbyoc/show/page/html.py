@@ -108,6 +108,23 @@ LATEST = 3
 """Runs whose steps are shown."""
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """The templates' compiled code, kept in memory: each page has an environment of its own, for its secrets."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 def page_html(page: Page, templates: Path) -> str:
     """The page as text; ``templates`` is the directory of the program's templates. Holds none of ``page.secrets``."""
     environment = jinja2.Environment(
@@ -115,6 +132,7 @@ def page_html(page: Page, templates: Path) -> str:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=shown(page.secrets),
+        bytecode_cache=_COMPILED,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
