@@ -51,26 +51,17 @@ def test_a_wrong_login(plane: Plane, body: object) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        "",
-        "Basic",
-        "Basic !!!",
-        "Basic /w==",
-        basic(USER_ID, "wrong"),
-        basic("ada", KEY),
-        basic("", ""),
-        "Bearer nothing",
-        "Bearer ",
-        KEY,
-        basic(USER_ID, "ключ"),
-    ],
-)
+WRONG_HEADERS = (
+    "", "Basic", "Basic !!!", "Basic /w==", basic(USER_ID, "wrong"), basic("ada", KEY), basic("", ""), "Bearer nothing",
+    "Bearer ", KEY, basic(USER_ID, "ключ"),
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("path", ["/v1/core/clusters", "/v1/memberships", "/v1/auth/user", "/v1/core/clusters/x/logs"])
-def test_without_the_right_header_there_is_401(plane: Plane, header: str, path: str) -> None:
-    answer = plane.call("GET", path, Authorization=header)
-    assert (answer.status_code, answer.json["code"], answer.json["details"]) == (401, 16, [])
+def test_without_the_right_header_there_is_401(plane: Plane, path: str) -> None:
+    for header in WRONG_HEADERS:
+        answer = plane.call("GET", path, Authorization=header)
+        assert (answer.status_code, answer.json["code"], answer.json["details"]) == (401, 16, []), header
 
 
 def test_a_key_without_a_user_id_is_a_bearer_token(plane: Plane) -> None:
@@ -102,10 +93,10 @@ def test_paths_and_methods_that_are_not_there_are_refused_in_the_same_form(plane
     assert (answer.status_code, answer.json["code"]) == (501, 12)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '"x"', "nul", '{"name": NaN}', "[" * 20_000, b"\xff"])
-def test_a_body_that_is_no_object(plane: Plane, text: str) -> None:
-    answer = plane.client.post("/v1/core/clusters", data=text, headers={"Authorization": BASIC})
-    assert (answer.status_code, answer.json["code"], answer.json["details"]) == (400, 3, [])
+def test_a_body_that_is_no_object(plane: Plane) -> None:
+    for text in ("{", "[]", '"x"', "nul", '{"name": NaN}', "[" * 20_000, b"\xff"):
+        answer = plane.client.post("/v1/core/clusters", data=text, headers={"Authorization": BASIC})
+        assert (answer.status_code, answer.json["code"], answer.json["details"]) == (400, 3, []), text[:20]
 
 
 def test_a_body_that_is_too_large(plane: Plane) -> None:

@@ -49,9 +49,10 @@ def test_a_name_that_is_no_text_is_refused(name: object) -> None:
     assert not is_taken(name)
 
 
-@pytest.mark.parametrize("name", sorted(known_types()))
-def test_every_type_that_is_offered_is_taken(name: str) -> None:
-    check_instance_type(name, "x")
+def test_every_type_that_is_offered_is_taken() -> None:
+    assert len(known_types()) > 100
+    for name in known_types():
+        check_instance_type(name, "x")
 
 
 @pytest.mark.parametrize(

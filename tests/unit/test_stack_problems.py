@@ -348,6 +348,7 @@ def test_bad_file(text: str, line: int | None, path: str, words: str) -> None:
     ]
     assert ("<stdin>", line, path) in told, [str(problem) for problem in problems]
     assert "CANARY" not in "".join(map(str, problems))
+    assert len(set(problems)) == len(problems)  # each is told once
 
 
 @pytest.mark.parametrize(
@@ -396,12 +397,6 @@ def test_what_cannot_be_printed_is_not_printed() -> None:
 def test_long_values_are_cut() -> None:
     (problem,) = problems_of("version: 1\nname: " + "A" * 5000 + "\n" + CLUSTERS)
     assert len(str(problem)) < 400
-
-
-def test_a_thing_is_told_once() -> None:
-    for text in (row[0] for row in BAD):
-        found = problems_of(text)
-        assert len(set(found)) == len(found)
 
 
 @pytest.mark.parametrize(

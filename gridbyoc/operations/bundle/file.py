@@ -15,6 +15,7 @@ import os
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
 from gridbyoc.control_plane.model import Cluster, FieldChange, Grant, Phase
@@ -129,7 +130,9 @@ def _right_key(key: Secret | None, lock: Mapping[str, Any]) -> bytes:
     return keys.cipher
 
 
+@lru_cache(maxsize=4)
 def _derive(key: Secret, salt: bytes) -> _Keys:
+    """Slow by design, so kept. The process has the key itself in its environment anyway."""
     made = hashlib.scrypt(key.reveal().encode(), salt=salt, n=N, r=R, p=P, maxmem=_MEMORY, dklen=48)
     return _Keys(made[:32], made[32:].hex())
 
