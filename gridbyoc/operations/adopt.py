@@ -143,13 +143,14 @@ def adopt(run: Run, role_arn: str, trust: TrustTerms, approve: Callable[[Adoptio
 def _imports(run: Run, site: PreparedStack, role_arn: str) -> dict[str, str]:
     """What is to be imported; ``NotAdoptableError`` where the state holds something else."""
     state = site.runner.state()
-    standing, held = state.module(MODULE).role_arn, state.addresses
+    standing = state.module(MODULE).role_arn
+    held = frozenset(each.address for each in state.instances if each.mode == "managed")
     wanted = imports_of(run.stack.role, role_arn)
     strangers = sorted(held - wanted.keys() - _IN_STATE_ONLY)
     if standing not in (None, role_arn) or strangers:
         raise NotAdoptableError(
             f"The state of the stack {run.stack.name} is not empty: it cannot take in {role_arn}.",
-            why=f"It holds {standing or ', '.join(strangers)}.",
+            why=f"It holds {', '.join(strangers) or standing}.",
             fix="Give the adopted role a stack of its own: another name, and another key in S3.",
         )
     return {address: ident for address, ident in wanted.items() if address not in held}

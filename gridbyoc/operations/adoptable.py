@@ -202,17 +202,25 @@ def _trust(document: LiveDocument, asked: AdoptionRequest) -> tuple[TrustTerms |
     for number, statement in enumerate(_list(document.document.get("Statement")), 1):
         found = list(_statement_reasons(statement, f"Statement {number} of its trust policy"))
         reasons += found
-        if found:
-            continue
-        principals = [str(each) for each in _list(statement["Principal"]["AWS"])]
-        condition = statement.get("Condition") or {}
-        if condition:
-            with_id.append((principals, _list(next(iter(condition["StringEquals"].values())))))
-        else:
+        principals, ids = _read_statement(statement)
+        if ids is not None:
+            with_id.append((principals, ids))
+        elif not found:
             without.append(principals)
-    if reasons:
-        return None, reasons
-    return _one_trust(with_id, without, asked)
+    if with_id or not reasons:
+        trust, more = _one_trust(with_id, without, asked)
+        reasons += more
+    return None if reasons else trust, reasons
+
+
+def _read_statement(statement: object) -> tuple[list[str], list[Any] | None]:
+    """The AWS principals, and the external ids that are asked for; ``None``: it asks in no form that can be said."""
+    found = statement if isinstance(statement, Mapping) else {}
+    principal, condition = found.get("Principal"), found.get("Condition")
+    principals = [str(each) for each in _list(principal.get("AWS"))] if isinstance(principal, Mapping) else []
+    if not isinstance(condition, Mapping) or not _asks_for_external_id(condition):
+        return principals, None
+    return principals, _list(next(iter(condition["StringEquals"].values())))
 
 
 def _one_trust(

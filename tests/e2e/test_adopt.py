@@ -1,0 +1,210 @@
+"""A role that was made by hand comes into a stack: nothing in AWS or at the control plane changes, no id shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+
+from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from gridbyoc.vendors import facts_of
+from tests.e2e.attached_provider import AttachedProvider, running_provider
+from tests.e2e.conftest import Tool, World
+
+CANARY = "canary-external-id-of-a-role-made-by-hand"
+GRID = facts_of("grid")
+READING = ("Get", "List", "Describe", "Simulate")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A sandbox that logs each call to AWS, and a provider that works in it."""
+
+    sandbox: Sandbox
+    provider: AttachedProvider
+    log: Path
+
+    def written(self, since: int) -> list[str]:
+        """The calls since line ``since`` of the log that change anything, but for the state's own objects."""
+        calls = [json.loads(line)["action"] for line in self.log.read_text().splitlines()[since:]]
+        return [call for call in calls if not call.split(":")[1].startswith(READING) and not call.startswith("s3:")]
+
+    def lines(self) -> int:
+        return len(self.log.read_text().splitlines())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path | None) -> Iterator[Place]:
+    log = tmp_path_factory.mktemp("log") / "aws.jsonl"
+    with (
+        running_sandbox(SandboxSettings(create_seconds=0.0, delete_seconds=0.0, aws_log=log)) as sandbox,
+        running_provider(sandbox.env, tmp_path_factory.mktemp("provider"), provider_mirror) as provider,
+    ):
+        yield Place(sandbox, provider, log)
+
+
+@pytest.fixture
+def sandbox(place: Place) -> Sandbox:
+    return place.sandbox
+
+
+@pytest.fixture
+def tool(place: Place, tool: Tool) -> Tool:
+    return place.provider.attach(tool)
+
+
+def by_hand(world: World, name: str, **changed: Any) -> str:
+    """A role as the guide's own module makes it, with boto3; its ARN."""
+    iam = world.iam()
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{GRID.trusted_account.account_id}:root"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": CANARY}},
+    }
+    trust = {"Version": "2012-10-17", "Statement": [{**statement, **changed}]}
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust), MaxSessionDuration=43200)
+    for policy in GRID.permissions.managed_policies:
+        iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
+    document = {"Effect": "Allow", "Action": ["eks:*", "ecr:*", "events:*"], "Resource": "*"}
+    body = json.dumps({"Version": "2012-10-17", "Statement": [document]})
+    own = iam.create_policy(PolicyName=name, PolicyDocument=body)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=name, PolicyArn=own)
+    return str(made["Role"]["Arn"])
+
+
+def cluster_by_http(sandbox: Sandbox, name: str, role_arn: str) -> None:
+    aws = {"externalId": CANARY, "instanceTypes": [{"name": "t2.medium"}], "region": "us-east-1", "roleArn": role_arn}
+    spec = {
+        "clusterType": "CLUSTER_TYPE_BYOC",
+        "driver": {"kubernetes": {"aws": aws}},
+        "performanceProfile": "CLUSTER_PERFORMANCE_PROFILE_COST_SAVING",
+    }
+    auth = (sandbox.env["GRID_USER_ID"], sandbox.env["GRID_API_KEY"])
+    address = f"{sandbox.control_plane_url}/v1/core/clusters"
+    requests.post(address, json={"name": name, "spec": spec}, auth=auth, timeout=10).raise_for_status()
+
+
+def as_it_is(world: World, name: str) -> dict[str, Any]:
+    """The role, what is attached to it, and its cluster."""
+    found = world.iam().get_role(RoleName=name)["Role"]
+    kept = {key: found.get(key) for key in ("Arn", "RoleId", "AssumeRolePolicyDocument", "Tags", "MaxSessionDuration")}
+    cluster = world.cluster(name)
+    return {**kept, "attached": world.attached(name), "cluster": cluster and (cluster["id"], cluster["spec"])}
+
+
+def holders(directory: Path) -> set[str]:
+    """The names of the files that hold the external id."""
+    files = (path for path in directory.rglob("*") if path.is_file() and not path.is_symlink())
+    return {path.name for path in files if CANARY.encode() in path.read_bytes()}
+
+
+def test_a_role_and_its_cluster_are_adopted_unchanged(place: Place, tool: Tool, world: World) -> None:
+    arn = by_hand(world, "by-hand")
+    cluster_by_http(place.sandbox, "by-hand", arn)
+    before, since = as_it_is(world, "by-hand"), place.lines()
+
+    refused = tool("adopt", arn, status=2)
+    assert "import module.gridbyoc.aws_iam_role.this <- by-hand" in refused.err
+    assert "cluster by-hand (running) stays as it is" in refused.err
+    done = tool("adopt", arn, "--yes")
+    assert "Nothing changed" in done.out
+    assert "Adopted: 12 resources imported" in done.out
+    again = tool("bootstrap", "--yes")
+    assert "nothing has moved since the last run" in again.err
+    assert "No drift" in tool("drift").out
+    assert place.written(since) == []
+    assert as_it_is(world, "by-hand") == before
+
+    assert CANARY not in refused.text + done.text + again.text
+    assert holders(tool.directory) == {"terraform.tfstate", "terraform.tfvars.json"}
+    tool("adopt", arn, "--yes")
+    assert place.written(since) == []
+
+    tool("rotate", "--yes")
+    now = as_it_is(world, "by-hand")
+    assert CANARY not in json.dumps(now["AssumeRolePolicyDocument"])
+    assert (now["RoleId"], now["cluster"][0]) == (before["RoleId"], before["cluster"][0])
+    assert "No drift" in tool("drift").out
+
+
+@pytest.mark.parametrize("instant", ['"effect_started", "effect": "adopt"', '"effect_done", "effect": "adopt"'])
+def test_killed_half_way_it_is_finished_by_the_same_command(
+    place: Place, tool: Tool, world: World, instant: str
+) -> None:
+    name = f"killed-{'done' in instant:d}"
+    arn = by_hand(world, name)
+    before, since = as_it_is(world, name), place.lines()
+    running = tool.start("adopt", arn, "--yes")
+    journal = tool.directory / ".gridbyoc" / name / "journal.jsonl"
+    until = time.monotonic() + 100
+    while not journal.exists() or instant not in journal.read_text().replace('"type": ', ""):
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate()
+    assert "Nothing changed" in tool("adopt", arn, "--yes", "--lock-timeout", "30s").out
+    assert place.written(since) == []
+    assert as_it_is(world, name) == before
+    assert "clusters: []" in (tool.directory / "gridbyoc.yaml").read_text()
+
+
+def test_a_stack_file_that_says_something_else_is_refused(place: Place, tool: Tool, world: World) -> None:
+    arn = by_hand(world, "other")
+    tool.write(
+        "version: 1\nname: other\nrole: {name: other, force_detach_policies: false, description: '', "
+        "max_session_hours: 1, policy: {description: ''}}\naws: {default_tags: false}\nclusters: []\n"
+    )
+    since = place.lines()
+    refused = tool("adopt", arn, "--yes", status=4)
+    assert "aws_iam_role.this: update (max_session_duration)" in refused.err
+    assert place.written(since) == []
+    assert not (tool.directory / ".gridbyoc" / "other" / "imports.tf").exists()
+    tool.write((tool.directory / "gridbyoc.yaml").read_text().replace("max_session_hours: 1, ", ""))
+    tool("adopt", arn, "--yes")
+    assert place.written(since) == []
+
+
+def test_what_cannot_be_adopted_is_explained_before_anything_is_written(tool: Tool, world: World) -> None:
+    statement = {"Condition": {"StringEquals": {"sts:ExternalId": [CANARY, "another-id"]}}, "Sid": "Grid"}
+    arn = by_hand(world, "many", **statement)
+    world.iam().put_role_policy(
+        RoleName="many", PolicyName="late", PolicyDocument='{"Version":"2012-10-17","Statement":[]}'
+    )
+    refused = tool("adopt", arn, "--yes", status=4)
+    for words in ("has a Sid", "2 external ids", "inline policy late", "--accept late"):
+        assert words in refused.err
+    assert CANARY not in refused.text
+    assert list(tool.directory.iterdir()) == []
+    assert "is not the ARN of an IAM role" in tool("adopt", "many", status=2).err
+    other = arn.replace("123456789012", "210987654321")
+    assert "The role is in account 210987654321" in tool("adopt", other, status=4).err
+    assert "does not exist" in tool("adopt", arn + "x", status=1).err
+
+
+def test_state_in_s3_goes_on_from_a_fresh_clone(place: Place, tool: Tool, world: World, tmp_path: Path) -> None:
+    arn = by_hand(world, "in-s3")
+    s3 = boto3.client(
+        "s3", endpoint_url=place.sandbox.aws_url, region_name="us-east-1",
+        aws_access_key_id="test", aws_secret_access_key="test",
+    )  # fmt: skip
+    s3.create_bucket(Bucket="adopted-states")
+    since = place.lines()
+    tool("adopt", arn, "--yes", "--state", "s3://adopted-states/in-s3/state")
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    (clone / "gridbyoc.yaml").write_text((tool.directory / "gridbyoc.yaml").read_text())
+    done = Tool(clone, tool.env)("bootstrap", "--yes")
+    assert "Nothing changed" in done.out
+    assert place.written(since) == []
+    assert holders(tool.directory) <= {"terraform.tfvars.json"}
