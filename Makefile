@@ -39,8 +39,9 @@ test: install lint ## Lint, types, formatting and the whole suite with coverage
 	$(BIN)/coverage erase
 	PATH="$(TEST_PATH)" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=95 $(PYTEST_ARGS)
 
+# What pytest compiles is kept whatever the caller's environment says: without it each worker compiles all tests again.
 unit: install ## The unit tests alone: no process, no socket
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit $(PYTEST_ARGS)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist worksteal tests/unit $(PYTEST_ARGS)
 
 LOWEST := .venv-lowest
 test-lowest: ## The unit tests with the lowest versions of the dependencies that pyproject.toml allows

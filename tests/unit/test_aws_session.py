@@ -17,8 +17,9 @@ from botocore.exceptions import (
 )
 from botocore.loaders import JSONFileLoader, Loader
 
+from gridbyoc.aws import open_session
 from gridbyoc.aws.service_models import LazyMembers, SmallModels, read_model
-from gridbyoc.aws.session import domain_errors, open_session
+from gridbyoc.aws.session import domain_errors
 from gridbyoc.errors import AwsCredentialsError, AwsError
 
 TOKEN = "canary-session-token"

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridbyoc.control_plane import wait_until
 from gridbyoc.control_plane.model import Cluster, Phase
-from gridbyoc.control_plane.wait import LONGEST_PAUSE, Target, wait_until
+from gridbyoc.control_plane.wait import LONGEST_PAUSE, Target
 from gridbyoc.errors import (
     AuthenticationError,
     ClusterFailedError,

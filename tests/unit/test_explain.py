@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 import gridbyoc
 from gridbyoc import errors
-from gridbyoc.aws.policy.parse import PolicyDocumentError
+from gridbyoc.aws.policy import PolicyDocumentError
 from gridbyoc.cli.app import App, Format
 from gridbyoc.cli.explain import EXPLANATIONS, explain
 from gridbyoc.errors import GridbyocError, UsageError

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.aws.identity import AccountRegion
+from gridbyoc.aws.leftovers import DeletedCluster, Search
 from gridbyoc.aws.leftovers.evidence import OWNER_TAGS, OwnershipRules, claims, judge_of, tag_keys
-from gridbyoc.aws.leftovers.model import DeletedCluster, Resource, Search
+from gridbyoc.aws.leftovers.model import Resource
 
 PLACE = AccountRegion("aws", "123456789012", "us-east-1")
 BORN = datetime(2026, 11, 1, tzinfo=timezone.utc)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbyoc.render.hcl import Hcl, align, hcl, identifier, is_identifier, only_hcl
+from gridbyoc.render import hcl
+from gridbyoc.render.hcl import Hcl, align, identifier, is_identifier, only_hcl
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from gridbyoc.show.markdown import write_table
 from gridbyoc.stack.redaction import Redactor
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import json_escaped, json_text, plain_text, printable, visible
-from gridbyoc.terraform.events import Diagnostic, Log, Transcript, parse_event
+from gridbyoc.terraform import Diagnostic, Log, parse_event
+from gridbyoc.terraform.events import Transcript
 from gridbyoc.terraform.logs import Logs
 from tests.unit.fakes import Time
 

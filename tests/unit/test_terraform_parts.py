@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from gridbyoc.errors import FileError, OutputMissingError, TerraformError
 from gridbyoc.stack.redaction import Redactor
 from gridbyoc.stack.secret import Secret
-from gridbyoc.terraform import Binary, Outputs, check_mirror
+from gridbyoc.terraform import Backend, Binary, Outputs, State, check_mirror
 from gridbyoc.terraform.backend_history import InitRecord
 from gridbyoc.terraform.environment import child_environment, write_cli_config
 from gridbyoc.terraform.logs import KEPT, Logs
 from gridbyoc.terraform.process import Interrupts
 from gridbyoc.terraform.runner import FLAG, TerraformCommandLine
-from gridbyoc.terraform.state import Backend, State, backend_of, read_json, read_outputs, sensitive_values
+from gridbyoc.terraform.state import backend_of, read_json, read_outputs, sensitive_values
 
 BINARY = Binary(("/bin/terraform",), "terraform", (1, 11, 4), "/bin/terraform")
 EMBEDDED = Binary(("python", "embedded.py"), "embedded", (1, 15, 5), "gridbyoc-terraform")

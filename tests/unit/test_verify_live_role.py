@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from gridbyoc.aws import await_trust
 from gridbyoc.aws.live_role import NOT_ASKED, read_live_role
-from gridbyoc.aws.trust import await_trust
 from gridbyoc.errors import AwsError, TrustError
 from gridbyoc.stack.secret import Secret
 from tests.unit.fakes import Time
