@@ -11,18 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    NodeEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-)
+from ruamel.yaml.events import AliasEvent, Event, StreamEndEvent
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from gridbyoc.errors import Problem, StackError
 from gridbyoc.stack.files import read_regular
@@ -40,38 +32,16 @@ class YamlFault(Exception):  # noqa: N818 - it becomes a problem, it is no error
         self.message, self.line, self.hint = message, line, hint
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """A text; ``plain`` where it stands without quotes and may be a number, a boolean or null."""
+def compose(text: str) -> Node | None:
+    """The one document in ``text`` as nodes, with marks, styles and aliases; ``None`` where there is nothing in it.
 
-    text: str
-    plain: bool
-    line: int
-
-
-@dataclass(slots=True)
-class Sequence:
-    """A list."""
-
-    line: int
-    items: list[Node] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Mapping:
-    """A mapping, in the order of the text; keys are not checked here."""
-
-    line: int
-    pairs: list[tuple[Node, Node]] = field(default_factory=list)
-
-
-Node = Scalar | Sequence | Mapping
-
-
-def parse(text: str) -> Node | None:
-    """The one document in ``text``, ``None`` where there is nothing but comments. Raises ``YamlFault``."""
+    Raises ``YamlFault``, also for more values, levels and kinds of YAML than a stack file may have.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Composer
     try:
-        return _Composer(YAML(typ="safe", pure=True).parse(text)).document()
+        node: Node | None = yaml.compose(text)
+        return node
     except YamlFault:
         raise
     except MarkedYAMLError as error:
@@ -92,70 +62,58 @@ def _in_words(error: MarkedYAMLError) -> YamlFault:
     return YamlFault(f"is not valid YAML: {problem}", line, hint)
 
 
-class _Composer:
-    """Events → nodes, with anchors."""
+class _Composer(Composer):
+    """ruamel's own, within the limits of a stack file."""
 
-    def __init__(self, events: Iterator[Event]) -> None:
-        self._events = events
-        self._anchors: dict[str, Node] = {}
-        self._count = 0
+    def __init__(self, loader: Any = None) -> None:  # noqa: ANN401 - ruamel's own signature
+        super().__init__(loader)
+        self.warn_double_anchors = False
+        self._count = self._level = 0
 
-    def document(self) -> Node | None:
-        root: Node | None = None
-        documents = 0
-        for event in self._events:
-            if isinstance(event, DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    raise YamlFault("holds more than one document", _line(event), "one stack, one file: remove `---`")
-            elif isinstance(event, NodeEvent):
-                root = self._node(event, 0)
-        return root
+    @property
+    def parser(self) -> Any:  # noqa: ANN401 - ruamel's own signature
+        """The parser, without the checks that ruamel's own property makes at every event."""
+        return self.loader._parser
 
-    def _node(self, event: Event, depth: int) -> Node:
+    def get_single_node(self) -> Any:  # noqa: ANN401 - ruamel's own signature
+        """The document's node; a second document is refused."""
+        self.parser.get_event()
+        node = None if self.parser.check_event(StreamEndEvent) else self.compose_document()
+        if not self.parser.check_event(StreamEndEvent):
+            line = _line(self.parser.peek_event())
+            raise YamlFault("holds more than one document", line, "one stack, one file: remove `---`")
+        return node
+
+    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - ruamel's own signature
+        """The next node, unless it is one too many, too deep, or of a kind that is not allowed."""
+        event = self.parser.peek_event()
         self._count += 1
         if self._count > 2 * MOST_VALUES:  # keys count as well
             raise YamlFault(f"holds more than {MOST_VALUES} values", _line(event))
-        if depth > DEEPEST:
+        if self._level > DEEPEST:
             raise YamlFault(f"is nested more than {DEEPEST} levels deep", _line(event))
         if isinstance(event, AliasEvent):
-            if event.anchor not in self._anchors:
-                raise YamlFault(
-                    f"uses the alias {show('*' + str(event.anchor))}, which has no anchor before it", _line(event)
-                )
-            return self._anchors[event.anchor]
-        if getattr(event, "tag", None) is not None:
+            if event.anchor not in self.anchors:
+                alias = show("*" + str(event.anchor))
+                raise YamlFault(f"uses the alias {alias}, which has no anchor before it", _line(event))
+        elif getattr(event, "tag", None) is not None:
             raise YamlFault("uses a YAML tag (`!…`), which a stack file may not", _line(event), "remove the tag")
-        node = self._start(event)
-        if isinstance(event, NodeEvent) and event.anchor:
-            self._anchors[event.anchor] = node
-        if isinstance(node, Sequence):
-            self._fill_sequence(node, depth)
-        elif isinstance(node, Mapping):
-            self._fill_mapping(node, depth)
+        self._level += 1
+        node = super().compose_node(parent, index)
+        self._level -= 1
         return node
 
-    def _start(self, event: Event) -> Node:
-        if isinstance(event, SequenceStartEvent):
-            return Sequence(_line(event))
-        if isinstance(event, MappingStartEvent):
-            return Mapping(_line(event))
-        if not isinstance(event, ScalarEvent):
-            raise YamlFault("cannot be read as YAML", _line(event))
-        return Scalar(event.value, not event.style, _line(event))
-
-    def _fill_sequence(self, node: Sequence, depth: int) -> None:
-        while not isinstance(event := next(self._events), SequenceEndEvent):
-            node.items.append(self._node(event, depth + 1))
-
-    def _fill_mapping(self, node: Mapping, depth: int) -> None:
-        while not isinstance(event := next(self._events), MappingEndEvent):
-            key = self._node(event, depth + 1)
-            node.pairs.append((key, self._node(next(self._events), depth + 1)))
+    def compose_scalar_node(self, anchor: Any) -> Any:  # noqa: ANN401 - ruamel's own signature
+        """A text without a tag: ``scalar`` says what it is."""
+        event = self.parser.get_event()
+        node = ScalarNode(None, event.value, event.start_mark, event.end_mark, style=event.style, anchor=anchor)
+        if anchor is not None:
+            self.anchors[anchor] = node
+        return node
 
 
-def _line(event: Event) -> int:
-    return int(event.start_mark.line) + 1
+def _line(place: Event | Node) -> int:
+    return int(place.start_mark.line) + 1
 
 
 OVERRIDE = "--set"
@@ -234,7 +192,7 @@ def read_document(text: str, file: str) -> Document:
     """Parse ``text``; raises nothing: what is wrong with it as YAML stands in ``faults``."""
     document = Document(file)
     try:
-        node = parse(text)
+        node = compose(text)
         if node is not None:
             document.data = _Reader(document).value(node, ())
     except YamlFault as fault:
@@ -243,18 +201,21 @@ def read_document(text: str, file: str) -> Document:
     return document
 
 
-def scalar(node: Scalar) -> Any:  # noqa: ANN401 - text, number, boolean or null
-    """A scalar's value by YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema), decimal only."""
-    if not node.plain or len(node.text) > 100:
-        return node.text
-    if _NULL.fullmatch(node.text):
+def scalar(text: str) -> Any:  # noqa: ANN401 - text, number, boolean or null
+    """What an unquoted scalar says, by YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema).
+
+    Numbers are decimal only.
+    """
+    if len(text) > 100:
+        return text
+    if _NULL.fullmatch(text):
         return None
-    if _TRUE.fullmatch(node.text) or _FALSE.fullmatch(node.text):
-        return node.text.lower() == "true"
-    if _INTEGER.fullmatch(node.text):
-        return int(node.text)
-    number = float(node.text) if _FLOAT.fullmatch(node.text) else None
-    return node.text if number is None or math.isinf(number) else number
+    if _TRUE.fullmatch(text) or _FALSE.fullmatch(text):
+        return text.lower() == "true"
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    number = float(text) if _FLOAT.fullmatch(text) else None
+    return text if number is None or math.isinf(number) else number
 
 
 class _Reader:
@@ -268,61 +229,61 @@ class _Reader:
     def value(self, node: Node, place: Place) -> Any:  # noqa: ANN401 - any YAML value
         self._count += 1
         if self._count > MOST_VALUES:
-            raise YamlFault(f"holds more than {MOST_VALUES} values (aliases included)", node.line)
+            raise YamlFault(f"holds more than {MOST_VALUES} values (aliases included)", _line(node))
         if any(node is other for other in self._open):
-            raise YamlFault("an alias stands for something that holds the alias itself", node.line)
-        self._document.lines.setdefault(place, node.line)
-        if isinstance(node, Scalar):
+            raise YamlFault("an alias stands for something that holds the alias itself", _line(node))
+        self._document.lines.setdefault(place, _line(node))
+        if isinstance(node, ScalarNode):
             _check_text(node)
-            if node.plain:
-                self._document.written[place] = node.text
-            return scalar(node)
+            if not node.style:
+                self._document.written[place] = node.value
+            return node.value if node.style else scalar(node.value)
         self._open.append(node)
-        inner = self._items(node, place) if isinstance(node, Sequence) else self._pairs(node, place)
+        inner = self._pairs(node, place) if isinstance(node, MappingNode) else self._items(node, place)
         self._open.pop()
         return inner
 
-    def _items(self, node: Sequence, place: Place) -> list[Any]:
-        return [self.value(item, (*place, index)) for index, item in enumerate(node.items)]
+    def _items(self, node: Node, place: Place) -> list[Any]:
+        return [self.value(item, (*place, index)) for index, item in enumerate(node.value)]
 
-    def _pairs(self, node: Mapping, place: Place) -> dict[str, Any]:
+    def _pairs(self, node: MappingNode, place: Place) -> dict[str, Any]:
         found: dict[str, Any] = {}
         merged: list[Node] = []
-        for key, value in node.pairs:
-            if not isinstance(key, Scalar):
-                raise YamlFault("a key must be text", key.line)
+        for key, value in node.value:
+            if not isinstance(key, ScalarNode):
+                raise YamlFault("a key must be text", _line(key))
             _check_text(key)
-            if key.plain and key.text == "<<":
-                merged += value.items if isinstance(value, Sequence) else [value]
+            if not key.style and key.value == "<<":
+                merged += value.value if isinstance(value, SequenceNode) else [value]
                 continue
-            if key.text in found:
-                self._duplicate(key, (*place, key.text))
+            if key.value in found:
+                self._duplicate(key, (*place, key.value))
                 continue
-            self._document.lines[(*place, key.text)] = key.line
-            found[key.text] = self.value(value, (*place, key.text))
+            self._document.lines[(*place, key.value)] = _line(key)
+            found[key.value] = self.value(value, (*place, key.value))
         for other in merged:
             self._merge(other, place, found)
         return found
 
     def _merge(self, other: Node, place: Place, found: dict[str, Any]) -> None:
         """``<<: *other``: what the mapping itself says wins."""
-        if not isinstance(other, Mapping):
-            raise YamlFault("`<<` takes a mapping or a list of mappings", other.line)
-        for key, value in other.pairs:
-            if isinstance(key, Scalar) and key.text != "<<" and key.text not in found:
-                found[key.text] = self.value(value, (*place, key.text))
+        if not isinstance(other, MappingNode):
+            raise YamlFault("`<<` takes a mapping or a list of mappings", _line(other))
+        for key, value in other.value:
+            if isinstance(key, ScalarNode) and key.value != "<<" and key.value not in found:
+                found[key.value] = self.value(value, (*place, key.value))
 
-    def _duplicate(self, key: Scalar, place: Place) -> None:
+    def _duplicate(self, key: ScalarNode, place: Place) -> None:
         first = self._document.lines[place]
-        message = f"the key {show(key.text)} stands here twice, first in line {first}"
-        problem = Problem(self._document.file, key.line, place_text(place), message, "keep one of them")
+        message = f"the key {show(key.value)} stands here twice, first in line {first}"
+        problem = Problem(self._document.file, _line(key), place_text(place), message, "keep one of them")
         self._document.faults.append(problem)
 
 
-def _check_text(node: Scalar) -> None:
+def _check_text(node: ScalarNode) -> None:
     """An escape such as ``"\\ud800"`` makes half a character, which no file and no request can carry."""
-    if any("\ud800" <= char <= "\udfff" for char in node.text):
-        raise YamlFault("holds half a character (a lone surrogate)", node.line)
+    if any("\ud800" <= char <= "\udfff" for char in node.value):
+        raise YamlFault("holds half a character (a lone surrogate)", _line(node))
 
 
 LARGEST = 1024 * 1024

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from ruamel.yaml.util import load_yaml_guess_indent
 
+from gridbyoc.stack.document import compose, read_document
 from gridbyoc.stack.files import file_error, write_atomic
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 
@@ -35,7 +35,7 @@ def entry_text(text: str, index: int, spec: ClusterSpec) -> str:
     ``text`` is a valid stack file. Where it shares the entry (an alias), or is written in a way that cannot be cut,
     the result may say something else or be no YAML: load it again. Raises ``ValueError`` where no entry is found.
     """
-    entry = _at(_at(YAML(typ="safe", pure=True).compose(text), "clusters"), index)
+    entry = _at(_at(compose(text), "clusters"), index)
     if not isinstance(entry, MappingNode):
         raise ValueError(f"clusters[{index}] is no mapping")
     page = _Page(text)
@@ -293,8 +293,6 @@ def _once(text: str) -> str:
 
 
 def _values(text: str) -> Any:  # noqa: ANN401 - whatever YAML holds
-    """What a text says, without its layout; ``None`` for what is no YAML."""
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError, RecursionError):
-        return None
+    """What a text says, without its layout; ``None`` for what is no YAML, or holds a key twice."""
+    document = read_document(text, "")
+    return None if document.faults else document.data
