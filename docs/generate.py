@@ -1,24 +1,38 @@
-"""Write what is generated from the code: the shipped help, the README's copy of it, the tables of codes.
+"""Write what is generated from the code: the shipped help, the README's copy of it, the tables of codes, the schemas
+of the JSON outputs.
 
 Run with ``make docs``; the suite fails where the files differ from what this writes.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import json
+import pkgutil
 import re
+import types
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from click.testing import CliRunner
 
 import gridbyoc
+import gridbyoc.cli
+import gridbyoc.show
 from gridbyoc import errors
 from gridbyoc.aws.permissions import PHASES, needs_of
 from gridbyoc.cli.explain import of_error
 from gridbyoc.cli.main import cli
 from gridbyoc.errors.cards import CARDS
+from gridbyoc.operations import events
+from gridbyoc.operations.fleet.model import RESULTS
 from gridbyoc.operations.preflight.catalogue import CHECKS, KINDS
 from gridbyoc.operations.verify import QUESTIONS
 from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, render_pipeline
+from gridbyoc.show.fleet import FleetStartedLine, StackFinishedLine, StackStartedLine
+from gridbyoc.show.output import Output
 from gridbyoc.stack.model import Aws, ControlPlane, Role, S3Backend, Stack, TerraformSettings
 
 ROOT = Path(gridbyoc.__file__).parent.parent
@@ -118,6 +132,124 @@ def pipelines() -> dict[Path, str]:
     return {**found, ROOT / ENGINES["make"].path: render_pipeline(ENGINES["make"], PipelineSettings((), "==0"))}
 
 
+Schema = dict[str, Any]
+Hint = Any
+"""A type, as an annotation names it."""
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+STACK: Mapping[str, Schema] = {
+    "named": {"type": "string"},
+    "optional": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+}
+IN_A_FLEET = {*RESULTS.values(), "error"} - {"validate"}
+"""Documents that a fleet passes on, each with the stack's name and its file."""
+PLAIN: Mapping[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
+
+
+def schemas() -> dict[Path, str]:
+    """The JSON Schema of each output, and of each event of ``--format jsonl``."""
+    found = {output.type: output_schema(output) for output in outputs()}
+    found |= {event.type: event_schema(event) for event in vars(events).values() if hasattr(event, "type")}
+    lines = (FleetStartedLine, StackStartedLine, StackFinishedLine)
+    found |= {get_args(get_type_hints(line)["type"])[0]: line_schema(line) for line in lines}
+    place = ROOT / "gridbyoc" / "show" / "schemas"
+    return {place / f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in found.items()}
+
+
+def outputs() -> Iterator[Output[Any]]:
+    """Every output of the package."""
+    for package in (gridbyoc.show, gridbyoc.cli):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            values = vars(importlib.import_module(module.name)).values()
+            yield from (value for value in values if isinstance(value, Output))
+
+
+def output_schema(output: Output[Any]) -> Schema:
+    """An output's document."""
+    defs: dict[str, Schema] = {}
+    body = output.json.__globals__[output.json.__annotations__["return"]]  # type: ignore[attr-defined]  # a function
+    about = {"stack": STACK[output.stack]} if output.stack != "none" else {}
+    schema = _object_schema(body, defs, {"type": {"const": output.type}, **about})
+    if output.type in IN_A_FLEET:
+        schema["properties"] |= {
+            name: {"type": "string"} for name in ("stack", "file") if name not in schema["properties"]
+        }
+    return _whole(body, schema, defs)
+
+
+def event_schema(event: type) -> Schema:
+    """An event's line. ``stack`` and ``file``: in the stream of a fleet."""
+    defs: dict[str, Schema] = {}
+    schema = _object_schema(event, defs, {"type": {"const": event.type}})  # type: ignore[attr-defined]  # of an event
+    schema["properties"] |= {name: {"type": "string"} for name in ("stack", "file") if name not in schema["properties"]}
+    return _whole(event, schema, defs)
+
+
+def line_schema(line: type) -> Schema:
+    """A line of a fleet's own."""
+    defs: dict[str, Schema] = {}
+    return _whole(line, _object_schema(line, defs, {}), defs)
+
+
+def _whole(body: type, schema: Schema, defs: Mapping[str, Schema]) -> Schema:
+    text = _words(body)
+    title = re.split(r"(?<=\.)\s|(?<!:):\s|;\s", text, maxsplit=1)[0].rstrip(".")
+    more = {"$defs": {name: defs[name] for name in sorted(defs)}} if defs else {}
+    return {"$schema": DRAFT, "title": title, "description": text, **schema, **more}
+
+
+def _object_schema(kind: type, defs: dict[str, Schema], first: Mapping[str, Schema]) -> Schema:
+    """A ``TypedDict`` or a dataclass: its keys, no others, and those that are required."""
+    hints = {name: hint for name, hint in get_type_hints(kind, include_extras=True).items() if not _of_class(hint)}
+    required = kind.__required_keys__ if is_typeddict(kind) else hints  # type: ignore[attr-defined]  # of a TypedDict
+    properties = {**first, **{name: _schema(hint, defs) for name, hint in hints.items()}}
+    needed = [name for name in properties if name in required or name in first]
+    return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
+
+
+def _of_class(hint: object) -> bool:
+    return get_origin(hint) is ClassVar
+
+
+def _schema(hint: Hint, defs: dict[str, Schema]) -> Schema:
+    origin, args = get_origin(hint), get_args(hint)
+    if hasattr(hint, "__metadata__"):
+        (what,) = hint.__metadata__
+        return _reference(what, defs)
+    if hint in PLAIN:
+        return {"type": PLAIN[hint]}
+    if hint is Any:
+        return {}
+    if origin is Literal:
+        return {"enum": list(args)}
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [_schema(each, defs) for each in args]}
+    if origin in (dict, Mapping):
+        return {"type": "object", "additionalProperties": _schema(args[1], defs)}
+    if origin in (list, tuple, Sequence):
+        return {"type": "array", "items": _schema(args[0], defs)}
+    if is_typeddict(hint) or dataclasses.is_dataclass(hint):
+        return _reference(hint, defs)
+    raise TypeError(f"no schema for {hint}")
+
+
+def _reference(what: Hint, defs: dict[str, Schema]) -> Schema:
+    """To a definition: of a ``TypedDict``, of what ``asdict`` makes of a dataclass, or of an output's document."""
+    name = what.type if isinstance(what, Output) else what.__name__
+    if name not in defs:
+        defs[name] = {}  # one that holds itself ends here
+        if isinstance(what, Output):
+            whole = output_schema(what)
+            defs.update(whole.pop("$defs", {}))
+            defs[name] = {key: value for key, value in whole.items() if key != "$schema"}
+        else:
+            defs[name] = {"description": _words(what), **_object_schema(what, defs, {})}
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _words(kind: type) -> str:
+    return " ".join((kind.__doc__ or "").split()).replace("``", "`")
+
+
 def between(text: str, name: str, content: str) -> str:
     """``text`` with what stands between the two ``name`` markers replaced."""
     pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
@@ -139,6 +271,7 @@ def generated() -> dict[Path, str]:
         permissions: between(permissions.read_text(), "needs", needs_page()),
         status: between(status.read_text(), "codes", error_table()),
         **pipelines(),
+        **schemas(),
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -11,10 +12,71 @@ from gridbyoc.cli.next_step import after_login
 from gridbyoc.cli.options import command, default_stack_file, pass_app
 from gridbyoc.cli.plane import plane_of, plane_options, registrar_of, secret_from_file
 from gridbyoc.errors import SAFE_NOTHING_DONE, UnsupportedByDialectError, UsageError
+from gridbyoc.show.output import Output, Screen
 
 if TYPE_CHECKING:
     from gridbyoc.stack.model import DialectName
     from gridbyoc.stack.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLogin:
+    """Who is logged in, and where id and key are kept."""
+
+    name: str
+    user_id: str
+    default_cluster: str | None
+    files: list[str]
+
+
+class LoginBody(TypedDict):
+    """The account's id, its default cluster, and the files that hold id and key."""
+
+    user_id: str
+    default_cluster: str | None
+    files: list[str]
+
+
+def _login_json(done: StoredLogin) -> LoginBody:
+    return {"user_id": done.user_id, "default_cluster": done.default_cluster, "files": done.files}
+
+
+def _write_login(done: StoredLogin, screen: Screen) -> None:
+    screen.line(f"Logged in as {done.name} ({done.user_id}); kept in {', '.join(done.files)}.")
+
+
+LOGIN = Output("login", _login_json, _write_login, stack="none")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The default cluster's id; its name and the file that keeps it where it was just set."""
+
+    id: str | None
+    name: str | None = None
+    file: str | None = None
+
+
+class ContextBody(TypedDict):
+    """The default cluster's id, ``null`` where none is set; ``name`` and ``file`` where it was set by this command."""
+
+    context: str | None
+    name: str | None
+    file: str | None
+
+
+def _context_json(found: Context) -> ContextBody:
+    return {"context": found.id, "name": found.name, "file": found.file}
+
+
+def _write_context(found: Context, screen: Screen) -> None:
+    if found.file:
+        screen.line(f"The default cluster is {found.name} ({found.id}); kept in {found.file}.")
+    else:
+        screen.line(found.id or "No default cluster is set.")
+
+
+CONTEXT = Output("context", _context_json, _write_context, stack="none")
 
 
 @command("login")
@@ -47,11 +109,8 @@ def login(
     name = username or app.environ.get("GRID_USERNAME", "").strip() or _asked(app, "User name", "--username")
     key = _key(app, "-" if key_stdin else key_file, variable)
     done = log_in(plane, username=name, api_key=key, environ=app.environ, home=app.home, url=url)
-    if app.json:
-        files = [str(path) for path in done.files]
-        app.object({"user_id": done.user_id, "default_cluster": done.default_cluster_id, "files": files})
-    else:
-        app.line(f"Logged in as {name} ({done.user_id}); kept in {', '.join(str(path) for path in done.files)}.")
+    files = [str(path) for path in done.files]
+    app.show(LOGIN, StoredLogin(name, done.user_id, done.default_cluster_id, files))
     if app.environ.get(variable) and app.environ.get(variable.replace("API_KEY", "USER_ID")):
         app.note(f"warning: {variable} and the user id beside it in the environment win over what was just kept.")
     after_login(app, default_stack_file(app, stack_file))
@@ -98,13 +157,9 @@ def context(app: App, name: str | None, stack_file: str | None, url: str | None,
             rerun=SAFE_NOTHING_DONE,
         )
     if name is None:
-        shown = current_context(app.environ, app.home)
-        app.object({"context": shown}) if app.json else app.line(shown or "No default cluster is set.")
+        app.show(CONTEXT, Context(current_context(app.environ, app.home)))
         return
     done = set_context(registrar_of(app, plane, url), name, environ=app.environ, home=app.home)
-    if app.json:
-        app.object({"context": done.cluster.id, "name": done.cluster.name, "file": str(done.file)})
-    else:
-        app.line(f"The default cluster is {done.cluster.name} ({done.cluster.id}); kept in {done.file}.")
+    app.show(CONTEXT, Context(done.cluster.id, done.cluster.name, str(done.file)))
     if done.overridden_by:
         app.note(f"warning: GRID_CLUSTER_ID={done.overridden_by} in the environment wins over it.")

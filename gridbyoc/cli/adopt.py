@@ -181,11 +181,11 @@ def _prove_unchanged(run: Run) -> Report:
 
 
 def _show(app: App, report: Report, adoption: Adoption) -> None:
-    from gridbyoc.cli.bootstrap import show_report
+    from gridbyoc.show.report import REPORT
     from gridbyoc.stack.words import counted
 
     imported = counted(len(adoption.imports), "resource")
-    show_report(app, report)
-    if not app.json:
+    app.show(REPORT, report, report.stack)
+    if app.drawn:
         app.line(f"Adopted: {imported} imported, the role and its external id are as they were.")
-        tell_next(app, "bootstrap")
+    tell_next(app, "bootstrap")

@@ -1,19 +1,30 @@
-"""What a command gets from outside, and the one writer for text and JSON."""
+"""What a command gets from outside, and the one writer of its result."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from gridbyoc.cli.github_log import GithubLog
 from gridbyoc.errors import ApprovalRequiredError
 from gridbyoc.stack.words import json_text, plain_text
 
-Format = Literal["text", "table", "json", "markdown", "sarif"]
-"""``table`` is text; a command names those it takes (``@command(..., formats=...)``)."""
+if TYPE_CHECKING:
+    from gridbyoc.show import Renderer
+    from gridbyoc.show.output import Format, Output
+
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class Held:
+    """The one document of ``--format json``: kept until the command is over, because an error takes it in."""
+
+    document: Mapping[str, Any] | None = None
+    written: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +45,43 @@ class App:
     debug: bool = False
     interactive: bool = False
     profile: str | None = None
+    held: Held = field(default_factory=Held)
+
+    def show(self, output: Output[R], result: R, stack: str | None = None) -> None:
+        """Write a command's result in the format that was asked for.
+
+        With ``--format json`` it is the one document on stdout, written at the end (``deliver``); with ``jsonl`` it is
+        a line behind those of the events.
+        """
+        if self.format == "json":
+            self.held.document = output.document(result, stack)
+        elif self.format == "jsonl":
+            self.document(json_text(output.document(result, stack)))
+        elif self.format in output.others:
+            self.document(output.others[self.format](result, stack or "").rstrip("\n"))
+        else:
+            output.text(result, self)
+
+    def deliver(self) -> None:
+        """Write the document of ``--format json``, on one line; nothing where there is none, or it is written."""
+        document, self.held.document = self.held.document, None
+        if document is not None:
+            self.document(json_text(document))
+            self.held.written = True
+
+    def renderer(self) -> Renderer:
+        """What shows the events of a run: JSON lines on stdout with ``jsonl``, else progress on stderr."""
+        import time
+
+        from gridbyoc.show import renderer
+
+        as_lines = self.format == "jsonl"
+        return renderer(as_lines, self.stdout, self.stderr, environ=self.environ, clock=time.monotonic)
 
     @property
-    def json(self) -> bool:
-        """Whether the command was asked for JSON."""
-        return self.format == "json"
+    def drawn(self) -> bool:
+        """Whether the result is text for a person."""
+        return self.format in ("text", "table")
 
     def line(self, text: str = "") -> None:
         """A line of the command's result, on stdout; what came from elsewhere steers no terminal there."""
@@ -59,14 +102,6 @@ class App:
         write = self.stderr.command if isinstance(self.stderr, GithubLog) else self.stderr.write
         write(text + "\n")
         self.stderr.flush()
-
-    def object(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """One JSON document on stdout, for ``--format json``."""
-        self.document(json_text(value, indent=2))
-
-    def record(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """One JSON document on one line of stdout, for ``--format json`` of a command that writes events."""
-        self.document(json_text(value))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on stdout: rich on a terminal, aligned plain text elsewhere."""

@@ -15,7 +15,6 @@ from gridbyoc.cli.running import brief_option, choices_options, open_run, prefli
 
 if TYPE_CHECKING:
     from gridbyoc.operations.options import BootstrapOptions, EditBody
-    from gridbyoc.operations.report import Report
     from gridbyoc.operations.review.review import Review
     from gridbyoc.operations.run import Checks, Choices
     from gridbyoc.stack.model import Stack
@@ -95,7 +94,9 @@ def carry_out(
             from gridbyoc.operations.bootstrap import long_way  # here: the short way does without what it loads
 
             report = long_way(altered, approval, wishes)
-    show_report(app, report)
+    from gridbyoc.show.report import REPORT
+
+    app.show(REPORT, report, report.stack)
     after_report(app, report)
 
 
@@ -113,19 +114,3 @@ def _editor(app: App) -> EditBody:
     from gridbyoc.cli.editing import edit_request
 
     return lambda _spec, body: edit_request(app, body)
-
-
-def show_report(app: App, report: Report) -> None:
-    """A run's report, as text or as the last object of ``--format json``."""
-    from gridbyoc.show.report import report_lines
-
-    if app.json:
-        app.record(report.as_json())
-        return
-    for line in report_lines(report):
-        app.line(line)
-    from gridbyoc.cli.clusters import cluster_rows
-
-    if report.clusters:
-        app.line()
-        app.table(*cluster_rows(report.clusters))

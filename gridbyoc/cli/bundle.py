@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.bootstrap import ask, show_report
+from gridbyoc.cli.bootstrap import ask
 from gridbyoc.cli.next_step import after_bundle, after_report
-from gridbyoc.cli.options import command, group, pass_app, profile_option, stack_argument
+from gridbyoc.cli.options import FORMATS, command, group, pass_app, profile_option, stack_argument
 from gridbyoc.cli.reporting import report_options
 from gridbyoc.cli.running import brief_option, choices_options, open_run, preflight_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, BundleKeyError, FileError
@@ -25,7 +25,7 @@ LARGEST = 256 * 1024 * 1024
 """Bytes: more is not read, whatever it is."""
 
 
-@command("apply", formats=("text", "json", "markdown"))
+@command("apply", formats=(*FORMATS, "markdown"))
 @click.argument("file", type=str)
 @stack_argument
 @profile_option
@@ -57,14 +57,15 @@ def apply(
     from gridbyoc.operations.bundle.file import bundle_key
     from gridbyoc.operations.bundle.make import read_bundle
     from gridbyoc.operations.options import Approval
+    from gridbyoc.show.report import report_output
 
     bundle = read_bundle(read_file(app, file), bundle_key(app.environ))
     approval = Approval(yes, yes_destroy, lambda review: ask(app, review, brief=brief))
     chosen = replace(choices, checks=checks)
     with open_run(app, stack_file, bundle.overrides, "apply", chosen) as run:
         report = apply_bundle(reporting.watching(run), bundle, approval)
-    if app.format != "markdown":  # and first: a report file that cannot be written must not hide what was done
-        show_report(app, report)
+    # first: a report file that cannot be written must not hide what was done
+    app.show(report_output(reporting.warnings), report, report.stack)
     reporting.applied(report)
     after_report(app, report, sets=bundle.overrides)
 
@@ -83,14 +84,10 @@ def show(app: App, file: str) -> None:
     What it says is only believed by `apply`, which has the key to tell whether the bundle was tampered with.
     """
     from gridbyoc.operations.bundle.file import read_header
-    from gridbyoc.show.bundle import bundle_lines, bundle_object
+    from gridbyoc.show.bundle import BUNDLE
 
     header = read_header(read_file(app, file))
-    if app.json:
-        app.object(bundle_object(header))
-        return
-    for line in bundle_lines(header):
-        app.line(line)
+    app.show(BUNDLE, header, header["stack"])
     after_bundle(app, file, tuple(header["digests"]["stack_files"]))
 
 

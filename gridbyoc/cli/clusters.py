@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from gridbyoc.cli.options import command, default_stack_file, group, load_stack,
 from gridbyoc.cli.plane import cluster_named, plane_of, plane_options, registrar_of, secret_from_env, secret_from_file
 from gridbyoc.cli.running import choices_options, open_run, wait_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, GridbyocError, UsageError
-from gridbyoc.stack.words import minute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,14 +64,14 @@ def edit(
         _refuse_write(app, subject)
     edited = _edited(app, subject)
     if not edited.changes:
-        _tell(app, subject.draft.cluster, edited, None)
+        _tell(app, subject, subject.draft.cluster, edited, None)
         return
     for field in edited.changes:
         app.note(f"  ~ {field.field}: {field.before} -> {field.after}")
     change = _file_change(app, subject, edited) if write else None
     _ask(app, subject, edited, change, yes=yes)
     cluster = _carry_out(app, subject, edited, change, url)
-    _tell(app, cluster, edited, change)
+    _tell(app, subject, cluster, edited, change)
     _warn(app, subject, cluster, change, write=write)
     after_cluster(app, cluster)
 
@@ -196,20 +195,12 @@ def _carry_out(app: App, subject: Subject, edited: Edited, change: FileChange | 
     return cluster
 
 
-def _tell(app: App, cluster: Cluster, edited: Edited, change: FileChange | None) -> None:
-    from gridbyoc.operations.report import cluster_object
-    from gridbyoc.stack.words import counted
+def _tell(app: App, subject: Subject, cluster: Cluster, edited: Edited, change: FileChange | None) -> None:
+    from gridbyoc.show.clusters import EDITED, EditedCluster
 
-    changes = [{"field": each.field, "before": each.before, "after": each.after} for each in edited.changes]
-    if app.json:
-        file = str(change.file) if change else None
-        told = {"type": "edited", "changed": bool(changes), "changes": changes, "file": file}
-        app.record(told | {"cluster": cluster_object(cluster)})
-        return
-    count = counted(len(changes), "field")
-    app.line(f"The cluster {cluster.name} was changed ({count})." if changes else f"{cluster.name} is unchanged.")
-    if change:
-        app.line(f"{change.file} says so too; commit it.")
+    file = str(change.file) if change else None
+    stack = subject.stack.name if subject.stack and subject.spec else None
+    app.show(EDITED, EditedCluster(cluster, tuple(edited.changes), file), stack)
 
 
 def _warn(app: App, subject: Subject, cluster: Cluster, change: FileChange | None, *, write: bool) -> None:
@@ -236,15 +227,9 @@ def clusters() -> None:
 @pass_app
 def list_(app: App, stack_file: str | None, url: str | None, dialect: DialectName | None) -> None:
     """Show every cluster that is not deleted: id, name, type, status, created (UTC)."""
-    from gridbyoc.operations.report import cluster_object
+    from gridbyoc.show.clusters import CLUSTERS
 
-    found = registrar_of(app, plane_of(app, stack_file, dialect), url).list()
-    if app.json:
-        app.object([cluster_object(cluster) for cluster in found])
-    elif found:
-        app.table(*cluster_rows(found))
-    else:
-        app.note("There are no clusters.")
+    app.show(CLUSTERS, registrar_of(app, plane_of(app, stack_file, dialect), url).list())
 
 
 @command("get")
@@ -253,7 +238,9 @@ def list_(app: App, stack_file: str | None, url: str | None, dialect: DialectNam
 @pass_app
 def get(app: App, name: str, stack_file: str | None, url: str | None, dialect: DialectName | None) -> None:
     """Show one cluster, NAME being its name or id."""
-    show_cluster(app, cluster_named(registrar_of(app, plane_of(app, stack_file, dialect), url), name))
+    from gridbyoc.show.clusters import CLUSTER
+
+    app.show(CLUSTER, cluster_named(registrar_of(app, plane_of(app, stack_file, dialect), url), name))
 
 
 @command("wait")
@@ -286,6 +273,7 @@ def wait(
     """
     from gridbyoc.cli.plane import WaitChoices, watch
     from gridbyoc.errors import ClusterNotFoundError
+    from gridbyoc.show.clusters import CLUSTER
 
     plane = plane_of(app, stack_file, dialect)
     registrar = registrar_of(app, plane, url)
@@ -295,11 +283,11 @@ def wait(
         if target == "running":
             raise
         app.note(f"There is no cluster named {name}.")
+        app.show(CLUSTER, None)
         return
     choices = WaitChoices(wait_timeout, poll_interval, failed_grace)
     last = watch(app, registrar, cluster, dialect=plane.type, target=target, choices=choices)
-    if target == "running":
-        show_cluster(app, last, one_line=True)
+    app.show(CLUSTER, last if target == "running" else None)
 
 
 @command("create")
@@ -317,48 +305,18 @@ def create(app: App, name: str, stack_file: str | None, edit_before_creation: bo
     """
     from gridbyoc.cli.editing import edit_request
     from gridbyoc.operations.clusters import create_cluster
+    from gridbyoc.show.clusters import CREATED
 
     editor = (lambda _spec, body: edit_request(app, body)) if edit_before_creation else None
     found = default_stack_file(app, stack_file) or "gridbyoc.yaml"
     with open_run(app, found, (), "clusters create", choices) as run:
         done = create_cluster(run, name, edit=editor)
-    if app.json:
-        show_cluster(app, done.cluster, one_line=True)
-    else:
-        app.table(*cluster_rows([done.cluster]))
-        after_cluster(app, done.cluster)
-
-
-def show_cluster(app: App, cluster: Cluster, *, one_line: bool = False) -> None:
-    """A cluster as a JSON object (on ``one_line`` after events), or field by field; the external id stays masked."""
-    from gridbyoc.operations.report import cluster_object
-
-    fields = cluster_object(cluster)
-    if app.json and one_line:
-        app.record({"type": "cluster", "cluster": fields})
-    elif app.json:
-        app.object(fields)
-    else:
-        from gridbyoc.control_plane.changes import type_words
-        from gridbyoc.stack.words import minute
-
-        types = [f"{item.name} ({type_words(item)})" for item in cluster.instance_types]
-        for key, value in fields.items():
-            shown = {"instance_types": ", ".join(types), "created": minute(cluster.created_at)}.get(key, value)
-            app.line(f"{key} = {'' if shown is None else shown}")
-        app.line(f"external_id = {cluster.external_id or ''}")
+    app.show(CREATED, done.cluster, run.stack.name)
+    after_cluster(app, done.cluster)
 
 
 for _command in (list_, get, create, edit, wait):
     clusters.add_command(_command)
-
-
-COLUMNS = ("id", "name", "type", "status", "created")
-
-
-def cluster_rows(clusters: Iterable[Cluster]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows: id, name, type, status (``terminating`` while a deletion is under way), created (UTC)."""
-    return COLUMNS, [(c.id, c.name, c.cluster_type, c.status, minute(c.created_at)) for c in clusters]
 
 
 @command("register")
@@ -403,6 +361,7 @@ def register(
     """
     from gridbyoc.cli.plane import WaitChoices, watch
     from gridbyoc.control_plane.model import Grant
+    from gridbyoc.show.clusters import CLUSTER
 
     spec = _spec(name, instance_types, cost_savings)
     grant = Grant(role_arn, _external_id(app, external_id_file, external_id_env), region)
@@ -413,7 +372,7 @@ def register(
     if wait:
         choices = WaitChoices(wait_timeout, poll_interval, failed_grace)
         cluster = watch(app, registrar, cluster, dialect=plane.type, target="running", choices=choices)
-    show_cluster(app, cluster, one_line=True)
+    app.show(CLUSTER, cluster)
     after_cluster(app, cluster)
 
 
@@ -448,6 +407,7 @@ def _external_id(app: App, path: str | None, variable: str | None) -> Secret:
 
 def _create(app: App, registrar: Registrar, spec: ClusterSpec, grant: Grant, *, edit: bool) -> Created:
     from gridbyoc.control_plane.settings import check_grant
+    from gridbyoc.operations.events import Note
 
     check_grant(grant.role_arn, grant.external_id, grant.region)
     registrar.check(spec)
@@ -457,17 +417,18 @@ def _create(app: App, registrar: Registrar, spec: ClusterSpec, grant: Grant, *, 
 
         body = edit_request(app, registrar.request(spec, grant))
     created = registrar.create(spec, grant, body=body)
-    if created.adopted:
-        _say(app, f"The cluster {created.cluster.name} existed already with this role: it is taken as it is.")
-        for change in registrar.diff(created.cluster, spec, grant) if body is None else ():
-            _say(app, f"It differs from what was asked for: {change.field}: {change.before} -> {change.after}.")
-    else:
-        _say(app, f"The cluster {created.cluster.name} ({created.cluster.id}) was created.")
+    with app.renderer() as view:
+        for line in _created_lines(registrar, created, spec, grant, edited=body is not None):
+            view(Note(line))
     return created
 
 
-def _say(app: App, text: str) -> None:
-    if app.json:
-        app.record({"type": "note", "message": text, "level": "info"})
-    else:
-        app.note(text)
+def _created_lines(
+    registrar: Registrar, created: Created, spec: ClusterSpec, grant: Grant, *, edited: bool
+) -> Iterator[str]:
+    if not created.adopted:
+        yield f"The cluster {created.cluster.name} ({created.cluster.id}) was created."
+        return
+    yield f"The cluster {created.cluster.name} existed already with this role: it is taken as it is."
+    for change in () if edited else registrar.diff(created.cluster, spec, grant):
+        yield f"It differs from what was asked for: {change.field}: {change.before} -> {change.after}."

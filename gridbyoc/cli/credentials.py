@@ -5,15 +5,17 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, default_stack_file, group, load_stack, pass_app, stack_option
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, UsageError
+from gridbyoc.show.output import Output, Screen
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.words import minute
 
@@ -59,11 +61,7 @@ def show(app: App, stack_file: str | None, profile: str | None) -> None:
     session, stack = _session(app, stack_file, profile)
     source = credential_source(session, app.environ, app.home)
     caller = caller_identity(session)
-    if app.json:
-        app.object(source_object(source, caller))
-    else:
-        for line in source_lines(source, caller, utc_now()):
-            app.line(line)
+    app.show(CREDENTIALS, InUse(source, caller, utc_now()))
     if stack and stack.aws.account_id not in (None, caller.account_id):
         app.note(f"warning: The stack is for account {stack.aws.account_id}: no run goes on with these credentials.")
     if source.ignored:
@@ -112,17 +110,17 @@ def create_user(
     if readable_by_others(wanted.file):
         app.note(f"warning: {wanted.file} can be read by others: `chmod 600 {shlex.quote(str(wanted.file))}`.")
     use = use_lines(wanted.profile, wanted.file, app.environ, app.home)
-    if app.json:
-        fields = {"type": "user", "name": name, "arn": wanted.arn, "account_id": caller.account_id}
-        files = {"profile": wanted.profile, "credentials_file": str(wanted.file)}
-        policies = [policy.arn for policy in wanted.policies]
-        app.object({**fields, "policies": policies, **files, "changes": list(ready.changes), "use": list(use)})
-        return
-    done = "is ready" if ready.changes else "was ready before; nothing was changed"
-    app.line(f"The user {wanted.arn} {done}. Its access key works.")
-    app.line(f"Use the profile {wanted.profile} (in {wanted.file}):")
-    for line in use:
-        app.line(f"  {line}")
+    user: UserBody = {
+        "name": name,
+        "arn": wanted.arn,
+        "account_id": caller.account_id,
+        "policies": [policy.arn for policy in wanted.policies],
+        "profile": wanted.profile,
+        "credentials_file": str(wanted.file),
+        "changes": list(ready.changes),
+        "use": list(use),
+    }
+    app.show(USER, user)
     if app.environ.get("AWS_ACCESS_KEY_ID"):
         app.note("AWS_ACCESS_KEY_ID in the environment wins over AWS_PROFILE; aws.profile and --profile win over both.")
 
@@ -153,12 +151,7 @@ def delete_user(
         return yes_destroy or app.confirm("Delete this?", flag="--yes-destroy")
 
     doomed = delete(session, caller, asked, environ=app.environ, home=app.home, approve=approve)
-    if app.json:
-        app.object({"type": "user", "name": name, "account_id": caller.account_id, "changes": list(doomed.lines)})
-    else:
-        app.line(
-            f"The user {name} is gone." if doomed.lines else f"Nothing to delete: there is no user {name} of ours."
-        )
+    app.show(DELETED_USER, DeletedUserBody(name=name, account_id=caller.account_id, changes=list(doomed.lines)))
 
 
 def _session(app: App, stack_file: str | None, profile: str | None, new: str = "") -> tuple[AwsSession, Stack | None]:
@@ -247,10 +240,31 @@ RECOMMENDATION = (
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
-def source_object(source: CredentialSource, caller: Caller) -> dict[str, Any]:
-    """The credentials in use as JSON; no keys."""
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """The credentials in use, whose they are, and the time that ``source_lines`` counts from."""
+
+    source: CredentialSource
+    caller: Caller
+    now: datetime
+
+
+class CredentialsBody(TypedDict):
+    """The credentials in use, without the keys. ``expires`` (UTC): ``null`` is never, or not known."""
+
+    source: str
+    profile: str | None
+    account_id: str
+    arn: str
+    partition: str
+    temporary: bool
+    expires: str | None
+    renews: bool
+
+
+def _credentials_json(found: InUse) -> CredentialsBody:
+    source, caller = found.source, found.caller
     return {
-        "type": "credentials",
         "source": source.kind,
         "profile": source.profile,
         "account_id": caller.account_id,
@@ -260,6 +274,66 @@ def source_object(source: CredentialSource, caller: Caller) -> dict[str, Any]:
         "expires": source.expires.isoformat() if source.expires else None,
         "renews": source.renews,
     }
+
+
+def _write_credentials(found: InUse, screen: Screen) -> None:
+    for line in source_lines(found.source, found.caller, found.now):
+        screen.line(line)
+
+
+CREDENTIALS = Output("credentials", _credentials_json, _write_credentials, stack="none")
+
+
+class UserBody(TypedDict):
+    """An IAM user that is ready, the profile that holds its access key, and how it is used; ``changes``: what was
+    made.
+    """
+
+    name: str
+    arn: str
+    account_id: str
+    policies: list[str]
+    profile: str
+    credentials_file: str
+    changes: list[str]
+    use: list[str]
+
+
+def _user_json(user: UserBody) -> UserBody:
+    return user
+
+
+def _write_user(user: UserBody, screen: Screen) -> None:
+    done = "is ready" if user["changes"] else "was ready before; nothing was changed"
+    screen.line(f"The user {user['arn']} {done}. Its access key works.")
+    screen.line(f"Use the profile {user['profile']} (in {user['credentials_file']}):")
+    for line in user["use"]:
+        screen.line(f"  {line}")
+
+
+USER = Output("user", _user_json, _write_user, stack="none")
+
+
+class DeletedUserBody(TypedDict):
+    """An IAM user that is gone; ``changes``: what was deleted."""
+
+    name: str
+    account_id: str
+    changes: list[str]
+
+
+def _deleted_user_json(user: DeletedUserBody) -> DeletedUserBody:
+    return user
+
+
+def _write_deleted_user(user: DeletedUserBody, screen: Screen) -> None:
+    name = user["name"]
+    screen.line(
+        f"The user {name} is gone." if user["changes"] else f"Nothing to delete: there is no user {name} of ours."
+    )
+
+
+DELETED_USER = Output("deleted_user", _deleted_user_json, _write_deleted_user, stack="none")
 
 
 def source_lines(source: CredentialSource, caller: Caller, now: datetime) -> Iterator[str]:

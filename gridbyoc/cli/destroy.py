@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.next_step import after_leftovers
 from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument
 from gridbyoc.cli.running import choices_options, open_run
 from gridbyoc.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from gridbyoc.operations.destroy import Destroyed, DestroyPlan
+    from gridbyoc.operations.destroy import DestroyPlan
     from gridbyoc.operations.run import Choices
 
 
@@ -34,30 +35,14 @@ def destroy(
     in AWS.
     """
     from gridbyoc.operations.destroy import destroy as run_destroy
+    from gridbyoc.show.leftovers import DESTROYED
 
     with open_run(app, stack_file, overrides, "destroy", choices) as run:
         name = run.stack.name
         done = run_destroy(run, lambda doomed: yes_destroy or _ask(app, name, doomed), delete_data=delete_data)
-    _show(app, run.stack.name, done)
+    app.show(DESTROYED, done, done.stack)
+    after_leftovers(app, done.left.ledger)
     return int(ExitStatus.DONE) if done.left.ledger.clear else int(ExitStatus.LEFTOVERS)
-
-
-def _show(app: App, stack: str, done: Destroyed) -> None:
-    from gridbyoc.cli.leftovers import show_found
-    from gridbyoc.show.leftovers import leftovers_object
-    from gridbyoc.stack.words import counted
-
-    if app.json:
-        gone = {"type": "destroyed", "clusters": list(done.clusters), "resources": done.resources}
-        left = {"role_arn": done.role_arn, "left": leftovers_object(stack, done.left)}
-        app.record(gone | left)
-        return
-    if done.clusters or done.resources:
-        names, resources = ", ".join(done.clusters) or "none", counted(done.resources, "resource")
-        app.line(f"Destroyed: clusters {names}; {resources} of the role.")
-    else:
-        app.line("Nothing to destroy: the state is empty and no cluster runs through this stack's role.")
-    show_found(app, stack, done.left)
 
 
 def _ask(app: App, stack: str, doomed: DestroyPlan) -> bool:

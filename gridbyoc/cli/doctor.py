@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from gridbyoc.cli.app import App
@@ -12,13 +10,8 @@ from gridbyoc.cli.options import command, pass_app, profile_option, stack_option
 from gridbyoc.cli.running import open_scene, terraform_options
 from gridbyoc.errors import ExitStatus
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from gridbyoc.operations.preflight.model import Finding
-
-
-@command("doctor", formats=("table", "json", "markdown"))
+@command("doctor", formats=("table", "json", "jsonl", "markdown"))
 @stack_option
 @profile_option
 @click.option("--only", multiple=True, metavar="CODE", help="Only these checks: a code, its beginning, or a group.")
@@ -47,6 +40,7 @@ def doctor(
     """
     from gridbyoc.operations.preflight.catalogue import CHECKS, KINDS
     from gridbyoc.operations.preflight.examine import blocks, examine, selection
+    from gridbyoc.show.preflight import PREFLIGHT, Examined
 
     wanted = selection(KINDS, only, skip)
     scene = open_scene(app, stack_file, url=url, terraform_bin=terraform_bin)
@@ -54,21 +48,7 @@ def doctor(
     blocked = blocks(findings, strict=strict)
     if not findings and scene.stack is None:
         app.note("Without a stack file there are no policies and no instance types to look at: name one with --stack.")
-    _show(app, findings, scene.region, blocked=blocked)
+    app.show(PREFLIGHT, Examined(findings, scene.region, blocked), scene.stack.name if scene.stack else None)
     if not blocked:
         tell_next(app, "doctor" if scene.stack else "doctor without a stack")
     return int(ExitStatus.PREFLIGHT_BLOCKED) if blocked else int(ExitStatus.DONE)
-
-
-def _show(app: App, findings: Sequence[Finding], region: str, *, blocked: bool) -> None:
-    from gridbyoc.show.preflight import preflight_markdown, preflight_object, preflight_summary, write_preflight
-
-    if app.json:
-        app.object(preflight_object(findings, region=region, blocked=blocked))
-    elif app.format == "markdown":
-        for line in preflight_markdown(findings, region=region):
-            app.line(line)
-    else:
-        write_preflight(app.stdout, findings, environ=app.environ)
-        app.line()
-        app.line(preflight_summary(findings, region=region))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import tell_next
-from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument, url_option
+from gridbyoc.cli.options import FORMATS, command, pass_app, profile_option, set_option, stack_argument, url_option
 from gridbyoc.cli.running import open_run, terraform_options
 from gridbyoc.errors import ExitStatus
 
 
-@command("drift", formats=("text", "json", "markdown"))
+@command("drift", formats=(*FORMATS, "markdown"))
 @stack_argument
 @set_option
 @profile_option
@@ -26,19 +26,11 @@ def drift(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin: 
     """
     from gridbyoc.operations.drift import find_drift
     from gridbyoc.operations.run import Choices
-    from gridbyoc.show.drift import drift_lines, drift_markdown, drift_object, drift_rows
+    from gridbyoc.show.drift import DRIFT
 
     with open_run(app, stack_file, overrides, "drift", Choices(terraform_bin, url), lock=False) as run:
         found = find_drift(run)
-    if app.json:
-        app.record(drift_object(found))
-    elif app.format == "markdown":
-        app.document(drift_markdown(run.stack.name, found).rstrip("\n"))
-    else:
-        if found.differences:
-            app.table(("side", "subject", "drift"), drift_rows(found))
-        for line in drift_lines(found):
-            app.line(line)
+    app.show(DRIFT, found, run.stack.name)
     if found.differences:
         tell_next(app, "drift")
         return int(ExitStatus.CHANGES_PENDING)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypedDict, cast
 
 import click
 from click.shell_completion import get_completion_class
@@ -21,9 +21,10 @@ from gridbyoc.errors.cards import CARDS, KnownFailure
 from gridbyoc.operations.preflight.catalogue import KINDS
 from gridbyoc.operations.preflight.model import FindingKind
 from gridbyoc.operations.verify import QUESTIONS, Question
+from gridbyoc.show.output import Output, Screen
 
 
-@command("explain", formats=("text", "json"))
+@command("explain")
 @click.argument("code", required=False)
 @pass_app
 def explain(app: App, code: str | None) -> None:
@@ -34,24 +35,12 @@ def explain(app: App, code: str | None) -> None:
     """
 
     if code is None:
-        _list(app)
+        app.show(EXPLAINED_CODES, tuple(EXPLANATIONS.values()))
         return
     found = EXPLANATIONS.get(code.upper())
     if found is None:
         raise _unknown(code)
-    if app.json:
-        app.object(found.fields())
-        return
-    for line in found.lines():
-        app.line(line)
-
-
-def _list(app: App) -> None:
-
-    if app.json:
-        app.object([found.fields() for found in EXPLANATIONS.values()])
-        return
-    app.table(("code", "kind", "means"), [(code, one.kind, one.title) for code, one in EXPLANATIONS.items()])
+    app.show(EXPLANATION, found)
 
 
 def _unknown(code: str) -> UsageError:
@@ -65,24 +54,21 @@ def _unknown(code: str) -> UsageError:
     )
 
 
+Kinds = Literal["failure", "error", "check"]
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What a code stands for; ``cause``, ``fix``, ``rerun`` and ``link`` are empty where there is nothing to say."""
 
     code: str
-    kind: Literal["failure", "error", "check"]
+    kind: Kinds
     title: str
     cause: str = ""
     fix: str = ""
     rerun: str = ""
     exit_status: int | None = None
     link: str = ""
-
-    def fields(self) -> Mapping[str, str | int]:
-        """As a JSON object, without what is empty."""
-        named = {name: getattr(self, name) for name in ("code", "kind", "title", "cause", "fix", "rerun", "link")}
-        status = {} if self.exit_status is None else {"exit_status": self.exit_status}
-        return {name: value for name, value in {**named, **status}.items() if value != ""}
 
     def lines(self) -> list[str]:
         """For a person: the form of an error's words."""
@@ -92,6 +78,51 @@ class Explanation:
         lines += [f"  exit status: {self.exit_status}"] if self.exit_status is not None else []
         lines += [f"  more: {self.link}"] if self.link else []
         return [*lines, f"  {self.rerun}"] if self.rerun else lines
+
+
+class _ExplanationDetails(TypedDict, total=False):
+    cause: str
+    fix: str
+    rerun: str
+    link: str
+    exit_status: int
+
+
+class ExplanationBody(_ExplanationDetails):
+    """What a code stands for. What there is nothing to say of is left out."""
+
+    code: str
+    kind: Kinds
+    title: str
+
+
+def _explanation_json(one: Explanation) -> ExplanationBody:
+    return cast(ExplanationBody, {name: value for name, value in asdict(one).items() if value not in ("", None)})
+
+
+def _write_explanation(one: Explanation, screen: Screen) -> None:
+    for line in one.lines():
+        screen.line(line)
+
+
+EXPLANATION = Output("explanation", _explanation_json, _write_explanation, stack="none")
+
+
+class ExplainedCodesBody(TypedDict):
+    """Every code of failures, errors and checks."""
+
+    codes: list[ExplanationBody]
+
+
+def _codes_json(found: Sequence[Explanation]) -> ExplainedCodesBody:
+    return {"codes": [_explanation_json(one) for one in found]}
+
+
+def _write_codes(found: Sequence[Explanation], screen: Screen) -> None:
+    screen.table(("code", "kind", "means"), [(one.code, one.kind, one.title) for one in found])
+
+
+EXPLAINED_CODES = Output("explanations", _codes_json, _write_codes, stack="none")
 
 
 CHECK_REMEDY = (
@@ -144,6 +175,26 @@ EXPLANATIONS: Mapping[str, Explanation] = MappingProxyType(
 """By code, in the order of the codes."""
 
 
+class VersionBody(TypedDict):
+    """The versions that are used."""
+
+    gridbyoc: str
+    python: str
+    terraform: str
+
+
+def _version_json(versions: VersionBody) -> VersionBody:
+    return versions
+
+
+def _write_versions(versions: VersionBody, screen: Screen) -> None:
+    for name, value in versions.items():
+        screen.line(f"{name:<10} {value}")
+
+
+VERSION = Output("version", _version_json, _write_versions, stack="none")
+
+
 @command("version")
 @pass_app
 def version(app: App) -> None:
@@ -155,12 +206,22 @@ def version(app: App) -> None:
         terraform = f"{'.'.join(map(str, binary.version))} ({binary.flavour}, {binary.path})"
     except TerraformError as error:
         terraform = f"none: {error.what}"
-    versions = {"gridbyoc": gridbyoc.__version__, "python": platform.python_version(), "terraform": terraform}
-    if app.json:
-        app.object(versions)
-        return
-    for name, value in versions.items():
-        app.line(f"{name:<10} {value}")
+    versions = VersionBody(gridbyoc=gridbyoc.__version__, python=platform.python_version(), terraform=terraform)
+    app.show(VERSION, versions)
+
+
+class CompletionBody(TypedDict):
+    """A completion script."""
+
+    shell: str
+    script: str
+
+
+def _completion_json(made: CompletionBody) -> CompletionBody:
+    return made
+
+
+COMPLETION = Output("completion", _completion_json, lambda made, screen: screen.document(made["script"]), stack="none")
 
 
 @command("completion")
@@ -179,4 +240,5 @@ def completion(app: App, shell: str) -> None:
     found = get_completion_class(shell)
     if found is None:
         raise UsageError(f"There is no completion for {shell}.")
-    app.document(found(cli, {}, "gridbyoc", "_GRIDBYOC_COMPLETE").source().rstrip("\n"))
+    script = found(cli, {}, "gridbyoc", "_GRIDBYOC_COMPLETE").source().rstrip("\n")
+    app.show(COMPLETION, CompletionBody(shell=shell, script=script))

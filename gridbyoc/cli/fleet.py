@@ -17,6 +17,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, Interrupte
 if TYPE_CHECKING:
     from gridbyoc.operations.fleet.model import Member, Verb
     from gridbyoc.operations.fleet.run import FleetOptions, FleetReport
+    from gridbyoc.show.fleet import Engine
 
 
 @command("matrix", short_help="Write the shards of a CI engine's matrix.")
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 )
 @pass_app
 def matrix(
-    app: App, paths: tuple[str, ...], since: str | None, untracked: bool, shards: int | None, engine: str, verb: str
+    app: App, paths: tuple[str, ...], since: str | None, untracked: bool, shards: int | None, engine: Engine, verb: str
 ) -> None:
     """Write the shards of a CI engine's matrix: the stacks in PATHS (default: here), the longest first.
 
@@ -51,7 +52,7 @@ def matrix(
     commits. Deleted stack files are reported on stderr: nothing is destroyed for them.
     """
     from gridbyoc.operations.fleet.matrix import Since, make_matrix
-    from gridbyoc.show.fleet import matrix_text
+    from gridbyoc.show.fleet import matrix_output
     from gridbyoc.stack.words import escaped
 
     if untracked and since is None:
@@ -61,7 +62,7 @@ def matrix(
     for path in made.deleted:
         gone = f"{escaped(path)} was deleted, and with it nothing in AWS"
         app.note(f"warning: {gone}: destroy its stack from a revision that has it.")
-    app.document(matrix_text(made, engine, verb))  # type: ignore[arg-type]  # click has checked the choice
+    app.show(matrix_output(engine, verb), made)
 
 
 VERBS = {
@@ -235,17 +236,17 @@ def _run(app: App, paths: tuple[str, ...], wanted: FleetOptions) -> int:
 
     from gridbyoc.operations.fleet.find import find_members
     from gridbyoc.operations.fleet.run import Surroundings, carry_out
-    from gridbyoc.show.fleet import fleet_view
+    from gridbyoc.show.fleet import FLEET, fleet_view
     from gridbyoc.stack.clock import utc_now
 
     members = find_members(paths or (".",), app.cwd, environ=app.environ)
     if wanted.verb == "destroy" and _YES_DESTROY not in wanted.options:
         _ask(app, members)
         wanted = replace(wanted, options=(*wanted.options, _YES_DESTROY))
-    view = fleet_view(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
+    view = fleet_view(app.format == "jsonl", app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
     with view:
         report = carry_out(members, wanted, Surroundings(app.cwd, app.home, app.environ, view, utc_now))
-    _show(app, report)
+    app.show(FLEET, report)
     if report.interrupted:
         raise _interrupted(report)
     after_fleet(app, report)
@@ -264,19 +265,6 @@ def _ask(app: App, members: Sequence[Member]) -> None:
     name = members[0].label if len(members) == 1 else counted(len(members), "stack")
     if not app.confirm_name("Destroy all of this?", name, flag=_YES_DESTROY):
         raise ApprovalRequiredError("The destruction was not approved.", rerun=SAFE_NOTHING_DONE)
-
-
-def _show(app: App, report: FleetReport) -> None:
-
-    from gridbyoc.show.fleet import advice_lines, fleet_rows, fleet_summary
-
-    if app.json:
-        app.record(report.as_json())
-        return
-    app.table(*fleet_rows(report))
-    for line in advice_lines(report):
-        app.note(line)
-    app.line(fleet_summary(report))
 
 
 def _interrupted(report: FleetReport) -> InterruptedRunError:

@@ -68,6 +68,7 @@ def leftovers(
     """
     from gridbyoc.operations.leftovers import LeftoversRequest, parse_tags
     from gridbyoc.operations.run import Choices
+    from gridbyoc.show.leftovers import LEFTOVERS
 
     if (delete_data or yes_destroy) and not delete_:
         raise UsageError("--delete-data and --yes-destroy need --delete.", rerun=SAFE_NOTHING_DONE)
@@ -76,7 +77,8 @@ def leftovers(
     with open_run(app, stack_file, overrides, "leftovers", Choices(url=url), lock=delete_) as run:
         patience = _patience(timeout, poll_interval) if delete_ else None
         found = _work(app, run, wanted, patience, yes_destroy=yes_destroy, delete_data=delete_data)
-    show_found(app, run.stack.name, found)
+    app.show(LEFTOVERS, found, run.stack.name)
+    after_leftovers(app, found.ledger)
     return int(ExitStatus.DONE) if found.ledger.clear else int(ExitStatus.LEFTOVERS)
 
 
@@ -128,17 +130,3 @@ def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
     if any(not name.strip() for name in names):
         raise UsageError("--cluster needs a name.", rerun=SAFE_NOTHING_DONE)
     return names
-
-
-def show_found(app: App, stack: str, found: FoundLeftovers) -> None:
-    from gridbyoc.show.leftovers import leftover_notes, leftover_rows, leftovers_object, summary
-
-    if app.json:
-        app.record(leftovers_object(stack, found))
-        return
-    if found.ledger.leftovers:
-        app.table(*leftover_rows(found.ledger))
-    for note in leftover_notes(found.ledger):
-        app.note(note)
-    app.line(summary(found.ledger))
-    after_leftovers(app, found.ledger)

@@ -10,15 +10,13 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import click
 
 import gridbyoc
-from gridbyoc.cli.app import App
+from gridbyoc.cli.app import App, Held
 from gridbyoc.cli.github_log import log_of
 from gridbyoc.cli.options import Group
 from gridbyoc.errors import (
@@ -27,9 +25,6 @@ from gridbyoc.errors import (
     FileError,
     GridbyocError,
     InterruptedRunError,
-    PreflightBlockedError,
-    StackError,
-    TerraformError,
     UsageError,
 )
 from gridbyoc.stack.words import json_text, plain_text
@@ -162,7 +157,7 @@ def cli() -> None:
     """
 
 
-def _outside(cwd: Path) -> App:
+def _outside(cwd: Path, held: Held) -> App:
     """The machine as it is. Paths in the environment are absolute from here on, also for boto3, which reads it."""
     os.environ.update(absolute_paths(os.environ, cwd))
     return App(
@@ -173,6 +168,7 @@ def _outside(cwd: Path) -> App:
         stdout=log_of(sys.stdout, os.environ),
         stderr=log_of(sys.stderr, os.environ),
         interactive=sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty(),
+        held=held,
     )
 
 
@@ -202,17 +198,18 @@ def _terminate(_signum: int, _frame: FrameType | None) -> None:
 def run(args: Sequence[str]) -> int:
     """Run one command line and return its exit status; nothing but ``SystemExit``-worthy bugs of Python escape."""
     debug = "--debug" in args or bool(os.environ.get("GRIDBYOC_DEBUG"))
-    as_json = "--format=json" in args or any(pair == ("--format", "json") for pair in pairwise(args))
+    held = Held()
+    machine = _format_in(args)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        app = _outside(_cwd())
+        app = _outside(_cwd(), held)
         result = cli.main(args=list(args), prog_name="gridbyoc", standalone_mode=False, obj=app)
         sys.stdout.flush()
         return int(result) if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        return _tell_usage(error, as_json=as_json)
+        return _tell_usage(error, machine, held)
     except BrokenPipeError:
         # the reader has gone (`| head`): nobody to tell, and the flush at exit must not complain either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -221,7 +218,20 @@ def run(args: Sequence[str]) -> int:
         # click's own end where the reader of its output has gone
         return stop.code if isinstance(stop.code, int) else int(ExitStatus.FAILED)
     except BaseException as error:
-        return _tell(_in_words(error), error, debug=debug, as_json=as_json)
+        return _tell(_in_words(error), error, machine, held, debug=debug)
+
+
+def _format_in(args: Sequence[str]) -> str:
+    """``json`` or ``jsonl`` where the command line asks for it, also where click did not get to read it; else empty."""
+    asked = ""
+    for place, word in enumerate(args):
+        if word == "--":
+            break
+        if word == "--format":
+            asked = args[place + 1] if place + 1 < len(args) else ""
+        elif word.startswith("--format="):
+            asked = word.removeprefix("--format=")
+    return asked if asked in ("json", "jsonl") else ""
 
 
 def _in_words(error: BaseException) -> GridbyocError:
@@ -255,60 +265,32 @@ def _in_words(error: BaseException) -> GridbyocError:
     )
 
 
-def error_object(error: GridbyocError) -> dict[str, Any]:
-    """An error as the JSON object that ``--format json`` ends with."""
-    fields: dict[str, Any] = {
-        "type": "error",
-        "code": error.code,
-        "exit_status": int(error.exit_status),
-        "what": error.what,
-        "why": error.why,
-        "fix": error.fix,
-        "rerun": error.rerun,
-    }
-    if isinstance(error, StackError):
-        fields["problems"] = [
-            {"file": p.file, "line": p.line, "path": p.path, "message": p.message, "hint": p.hint}
-            for p in error.problems
-        ]
-    if isinstance(error, PreflightBlockedError):
-        fields["findings"] = list(error.findings)
-    if isinstance(error, TerraformError):
-        fields["diagnostics"] = list(error.diagnostics)
-    return fields
-
-
-def error_lines(error: GridbyocError) -> list[str]:
-    """An error as lines for a person: what, each detail, why, what to do, is a re-run safe."""
-    problems = error.problems if isinstance(error, StackError) else ()
-    lines = [f"error[{error.code}]: {error.what}", *(f"  {problem}" for problem in problems)]
-    if isinstance(error, PreflightBlockedError):
-        lines += [f"  {finding}" for finding in error.findings]
-    if isinstance(error, TerraformError):
-        lines += [f"  {line}" for text in error.diagnostics for line in text.splitlines()]
-    lines += [f"  why: {error.why}"] if error.why else []
-    lines += [f"  do:  {error.fix}"] if error.fix else []
-    return [*lines, f"  {error.rerun}"] if error.rerun else lines
-
-
-def _tell_usage(error: click.ClickException, *, as_json: bool) -> int:
-    if as_json:
-        _write_object(UsageError(error.format_message(), rerun=SAFE_NOTHING_DONE))
+def _tell_usage(error: click.ClickException, machine: str, held: Held) -> int:
+    if machine:
+        _write_document(UsageError(error.format_message(), rerun=SAFE_NOTHING_DONE), machine, held)
     with suppress(OSError):
         error.show(file=sys.stderr)
     return int(ExitStatus.USAGE)
 
 
-def _write_object(error: GridbyocError) -> None:
-    """Where stdout takes no more (a full disk), stderr still says it."""
+def _write_document(error: GridbyocError, machine: str, held: Held) -> None:
+    """The one document of ``json``, or the last line of ``jsonl``. Where stdout takes no more (a full disk), stderr
+    still says it.
+    """
+    from gridbyoc.show.error import ERROR, FailedCommand
+
+    if machine == "json" and held.written:  # what was written is the one document; the status and stderr say the rest
+        return
     with suppress(OSError):
         out = log_of(sys.stdout, os.environ)
-        print(json_text(error_object(error)), flush=True, file=out)
+        print(json_text(ERROR.document(FailedCommand(error, held.document))), flush=True, file=out)
 
 
-def _tell(error: GridbyocError, cause: BaseException, *, debug: bool, as_json: bool) -> int:
-    if as_json:
-        _write_object(error)
+def _tell(error: GridbyocError, cause: BaseException, machine: str, held: Held, *, debug: bool) -> int:
+    from gridbyoc.show.error import error_lines
+
+    if machine:
+        _write_document(error, machine, held)
     try:
         err = log_of(sys.stderr, os.environ)
         print(plain_text("\n".join(error_lines(error))), file=err)

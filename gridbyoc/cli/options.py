@@ -41,7 +41,7 @@ def _common_options(formats: Sequence[str]) -> list[click.Parameter]:
             default=None,
             expose_value=False,
             callback=_set("format"),
-            help=f"How results are written (default: {formats[0]}).",
+            help=f"How results are written (default: {formats[0]}); json: one document, jsonl: events as they happen.",
         ),
         click.Option(
             ["--no-input"], is_flag=True, expose_value=False, callback=_set("interactive"), help="Never ask anything."
@@ -50,6 +50,9 @@ def _common_options(formats: Sequence[str]) -> list[click.Parameter]:
             ["--debug"], is_flag=True, expose_value=False, callback=_set("debug"), help="Show tracebacks of errors."
         ),
     ]
+
+
+FORMATS = ("text", "json", "jsonl")
 
 
 class Command(click.Command):
@@ -61,11 +64,15 @@ class Command(click.Command):
     def __init__(
         self,
         *args: Any,  # noqa: ANN401 - click's own signature
-        formats: Sequence[str] = ("text", "json"),
+        formats: Sequence[str] = FORMATS,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(*args, **kwargs)
         self.params.extend(_common_options(formats))
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - whatever the command returns
+        """Run it, then write the document of ``--format json``: an error on the way takes it in instead."""
+        return _delivered(ctx, super().invoke(ctx))
 
 
 class Group(click.Group):
@@ -91,7 +98,17 @@ class ActingGroup(Group):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own signature
         super().__init__(*args, **{"invoke_without_command": True, **kwargs})
-        self.params.extend(_common_options(("text", "json")))
+        self.params.extend(_common_options(FORMATS))
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - whatever the command returns
+        """As a command does."""
+        return _delivered(ctx, super().invoke(ctx))
+
+
+def _delivered(context: click.Context, result: Any) -> Any:  # noqa: ANN401 - as above
+    if isinstance(context.obj, App):
+        context.obj.deliver()
+    return result
 
 
 command = functools.partial(click.command, cls=Command)

@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypedDict
+
 import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument
 from gridbyoc.cli.running import open_run, terraform_options
+from gridbyoc.show.output import Output, Screen
+
+OutputName = Literal["role_arn", "role_name", "external_id"]
+
+
+class OutputsBody(TypedDict):
+    """What the state hands on; the external id is ``[secret]`` without --reveal."""
+
+    role_arn: str
+    role_name: str
+    external_id: str
+
+
+class OutputBody(TypedDict):
+    """One of them (``outputs --name``)."""
+
+    name: OutputName
+    value: str
+
+
+def _write(values: OutputsBody, screen: Screen) -> None:
+    for name, value in values.items():
+        screen.line(f"{name} = {value}")
+
+
+def _outputs_json(values: OutputsBody) -> OutputsBody:
+    return values
+
+
+def _output_json(one: OutputBody) -> OutputBody:
+    return one
+
+
+OUTPUTS = Output("outputs", _outputs_json, _write)
+OUTPUT = Output("output", _output_json, lambda one, screen: screen.line(one["value"]))
 
 
 @command("outputs")
@@ -19,7 +56,12 @@ from gridbyoc.cli.running import open_run, terraform_options
 @terraform_options
 @pass_app
 def outputs(
-    app: App, stack_file: str, overrides: tuple[str, ...], reveal: bool, name: str | None, terraform_bin: str | None
+    app: App,
+    stack_file: str,
+    overrides: tuple[str, ...],
+    reveal: bool,
+    name: OutputName | None,
+    terraform_bin: str | None,
 ) -> None:
     """Show what STACK_FILE's state hands on: role ARN, role name, and external id ([secret] unless --reveal).
 
@@ -38,12 +80,13 @@ def outputs(
         from gridbyoc.show.ci import mask_command
 
         app.command(mask_command(external_id))
-    values = {"role_arn": found.role_arn, "role_name": found.role_name or "", "external_id": external_id}
+    values: OutputsBody = {
+        "role_arn": found.role_arn,
+        "role_name": found.role_name or "",
+        "external_id": external_id,
+    }
     if name:
-        app.line(values[name])
-    elif app.json:
-        app.object(values)
+        app.show(OUTPUT, OutputBody(name=name, value=values[name]), run.stack.name)
     else:
-        for key, value in values.items():
-            app.line(f"{key} = {value}")
+        app.show(OUTPUTS, values, run.stack.name)
         tell_next(app, "outputs")

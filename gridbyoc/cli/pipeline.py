@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
@@ -15,6 +15,7 @@ from gridbyoc import __version__
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, load_stack, pass_app
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
+from gridbyoc.show.output import Output, Screen
 
 if TYPE_CHECKING:
     from gridbyoc.render.pipelines import Engine, PipelineSettings, PipelineStack
@@ -23,6 +24,71 @@ if TYPE_CHECKING:
 LARGEST = 16 * 1024 * 1024
 _NOT_REPEATED = frozenset({"engine", "paths", "out", "check", "force"})
 _SETTINGS = ("branch", "environment", "runner", "drift_schedule", "python_version", "version_spec")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A pipeline's file, ``None`` where its ``text`` goes to standard output; ``advice`` is what to do next."""
+
+    file: str | None
+    changed: bool = False
+    text: str | None = None
+    advice: str = ""
+
+
+class PipelineBody(TypedDict):
+    """The file that was written, and whether that changed it; with --out -, no file but the text."""
+
+    file: str | None
+    changed: bool
+    text: str | None
+
+
+def _pipeline_json(done: Written) -> PipelineBody:
+    return {"file": done.file, "changed": done.changed, "text": done.text}
+
+
+def _write_pipeline(done: Written, screen: Screen) -> None:
+    if done.text is not None:
+        screen.document(done.text.rstrip("\n"))
+        return
+    did = "Wrote" if done.changed else "Nothing has changed in"
+    screen.line(f"{did} {done.file}. {done.advice}: docs/pipelines.md says how.")
+
+
+PIPELINE = Output("pipeline", _pipeline_json, _write_pipeline, stack="none")
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A pipeline's file as it is, and as it would be written."""
+
+    file: str
+    present: str
+    text: str
+
+
+class PipelineCheckBody(TypedDict):
+    """Whether a pipeline's file differs from what would be written."""
+
+    file: str
+    differs: bool
+
+
+def _check_json(found: Compared) -> PipelineCheckBody:
+    return {"file": found.file, "differs": found.present != found.text}
+
+
+def _write_check(found: Compared, screen: Screen) -> None:
+    before, after = found.present.splitlines(), found.text.splitlines()
+    title = f"{found.file} (as it would be written)"
+    for line in difflib.unified_diff(before, after, found.file, title, lineterm=""):
+        screen.line(line)
+    if found.present == found.text:
+        screen.line(f"{found.file} is as it would be written.")
+
+
+PIPELINE_CHECK = Output("pipeline_check", _check_json, _write_check, stack="none")
 
 
 @command("pipeline", short_help="Write a pipeline for a CI engine.")
@@ -69,7 +135,7 @@ def pipeline(
     settings = _settings(app, chosen, paths, given)
     text = render_pipeline(chosen, settings, _again(paths))
     if out == "-":
-        app.document(text.rstrip("\n"))
+        app.show(PIPELINE, Written(None, text=text))
         return int(ExitStatus.DONE)
     target = _target(app, chosen, out)
     present = read_text(target, LARGEST)
@@ -163,19 +229,8 @@ def _target(app: App, engine: Engine, out: str | None) -> Path:
 
 def _compare(app: App, name: str, present: str | None, text: str) -> int:
     differs = present != text
-    if app.json:
-        app.object({"type": "pipeline", "file": name, "differs": differs})
-    else:
-        for line in _diff(name, present or "", text):
-            app.line(line)
-        if not differs:
-            app.line(f"{name} is as it would be written.")
+    app.show(PIPELINE_CHECK, Compared(name, present or "", text))
     return int(ExitStatus.CHANGES_PENDING) if differs else int(ExitStatus.DONE)
-
-
-def _diff(name: str, present: str, text: str) -> Iterator[str]:
-    before, after = present.splitlines(), text.splitlines()
-    return difflib.unified_diff(before, after, name, f"{name} (as it would be written)", lineterm="")
 
 
 def _write(app: App, engine: Engine, target: Path, present: str | None, text: str, *, force: bool) -> None:
@@ -193,10 +248,7 @@ def _write(app: App, engine: Engine, target: Path, present: str | None, text: st
     except OSError as error:
         raise file_error("Cannot make the directory", target.parent, error) from None
     changed = write_atomic(target, text, mode=0o644)
-    if app.json:
-        app.object({"type": "pipeline", "file": name, "changed": changed})
-        return
-    app.line(f"{'Wrote' if changed else 'Nothing has changed in'} {name}. {engine.next}: docs/pipelines.md says how.")
+    app.show(PIPELINE, Written(name, changed=changed, advice=engine.next))
 
 
 def _shown(app: App, target: Path) -> str:

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bundle import key_for
 from gridbyoc.cli.next_step import tell_next
-from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument, url_option
+from gridbyoc.cli.options import FORMATS, command, pass_app, profile_option, set_option, stack_argument, url_option
 from gridbyoc.cli.reporting import report_options
 from gridbyoc.cli.running import brief_option, open_run, preflight_options, terraform_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
+from gridbyoc.show.output import Output
 
 if TYPE_CHECKING:
     from gridbyoc.cli.reporting import Reporting
     from gridbyoc.operations.review.review import Review
     from gridbyoc.operations.run import Checks, Run
+    from gridbyoc.render.work_dir import Rendered
     from gridbyoc.stack.secret import Secret
+
+
+class RenderBody(TypedDict):
+    """Where the root module lies, and which of its files were written and removed."""
+
+    work_dir: str
+    changed: list[str]
+    removed: list[str]
+
+
+def _render_json(rendered: Rendered) -> RenderBody:
+    return {
+        "work_dir": str(rendered.work_dir),
+        "changed": list(rendered.changed),
+        "removed": list(rendered.removed),
+    }
+
+
+RENDER: Output[Rendered] = Output("render", _render_json, lambda done, screen: screen.line(str(done.work_dir)))
 
 
 @command("render")
@@ -42,14 +63,11 @@ def render(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin:
         except TerraformNotFoundError:
             native_lock = True
         rendered = render_stack(run, s3_native_lock=native_lock)
-    if app.json:
-        app.object({"work_dir": str(run.work_dir), "changed": rendered.changed, "removed": rendered.removed})
-        return
-    app.line(str(run.work_dir))
+    app.show(RENDER, rendered, run.stack.name)
     tell_next(app, "render")
 
 
-@command("plan", formats=("text", "json", "markdown"))
+@command("plan", formats=(*FORMATS, "markdown"))
 @stack_argument
 @set_option
 @profile_option
@@ -133,15 +151,10 @@ def _made(app: App, run: Run, asked: PlanOutputs) -> Review:
 
 
 def _show(app: App, found: Review, asked: PlanOutputs) -> None:
-    from gridbyoc.show.markdown import width_of
-    from gridbyoc.show.plan import plan_lines, review_object
+    from gridbyoc.show.plan import plan_output
 
     asked.reporting.planned(found, bundle=asked.out or "", brief=asked.brief)
-    if app.json:
-        app.record(review_object(found))
-    elif app.format == "text":
-        for line in plan_lines(found, brief=asked.brief, width=width_of(app.stdout)):
-            app.line(line)
+    app.show(plan_output(brief=asked.brief), found, found.stack)
     if asked.out:
         app.note(f"Wrote {asked.out}.")
         tell_next(app, "plan --out", asked.out)

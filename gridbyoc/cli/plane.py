@@ -149,10 +149,9 @@ def watch(
 @contextmanager
 def _drawn(app: App, name: str) -> Iterator[Emit]:
     from gridbyoc.operations.events import StepFinished, StepStarted
-    from gridbyoc.show import renderer
 
     began = time.monotonic()
-    with renderer(app.json, app.stdout, app.stderr, environ=app.environ, clock=time.monotonic) as view:
+    with app.renderer() as view:
         view(StepStarted("wait"))
         try:
             yield view

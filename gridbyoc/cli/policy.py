@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, default_stack_file, load_stack, pass_app, set_option, stack_file_argument
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.show.output import Output, Screen
+from gridbyoc.stack.words import json_text
 
 if TYPE_CHECKING:
     from gridbyoc.aws.permissions import Need
@@ -28,6 +31,50 @@ class Jobs:
     branches: tuple[str, ...]
     environments: tuple[str, ...]
     new_provider: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """An IAM policy, what each action of it is needed for, and the same as Terraform where that was asked for."""
+
+    policy: dict[str, Any]
+    needs: Sequence[Need]
+    terraform: str | None
+
+
+class NeedBody(TypedDict):
+    """An action that must be allowed, and why."""
+
+    action: str
+    resource: str
+    purpose: str
+    phase: str
+
+
+class PolicyBody(TypedDict):
+    """The least that whoever runs gridbyoc must be allowed in AWS; ``terraform``: with --as terraform or github."""
+
+    policy: dict[str, Any]
+    needs: list[NeedBody]
+    terraform: str | None
+
+
+def _policy_json(found: Needed) -> PolicyBody:
+    return {
+        "policy": found.policy,
+        "needs": [
+            {"action": need.action, "resource": need.resource, "purpose": need.purpose, "phase": need.phase}
+            for need in found.needs
+        ],
+        "terraform": found.terraform,
+    }
+
+
+def _write(found: Needed, screen: Screen) -> None:
+    screen.document(found.terraform or json_text(found.policy, indent=2))
+
+
+POLICY = Output("policy", _policy_json, _write, stack="optional")
 
 
 @command("policy")
@@ -84,23 +131,20 @@ def policy(
     needs = needs_of(stack, place, account, phases=phases_of(uses or ("all",)), principal=principal)
     document = policy_document(needs)
     _advise_on_module(app, stack)
+    text = None
     if written_as == "json":
         _advise_on_size(app, document)
-        app.object(document if not app.json else _explained(document, needs))
-        return
-    jobs = Jobs(repository, branches, environments, new_provider) if written_as == "github" else None
-    _print_terraform(app, document, wanted, place, jobs)
+    else:
+        jobs = Jobs(repository, branches, environments, new_provider) if written_as == "github" else None
+        text = _terraform(document, wanted, place, jobs)
+    app.show(POLICY, Needed(document, needs, text), stack.name if stack else None)
 
 
-def _print_terraform(app: App, document: dict[str, Any], name: str, partition: str, jobs: Jobs | None) -> None:
+def _terraform(document: dict[str, Any], name: str, partition: str, jobs: Jobs | None) -> str:
     from gridbyoc.aws.permissions import split_document
     from gridbyoc.render.module import policy_hcl
 
-    text = policy_hcl(split_document(document), name, _trust(jobs, partition) if jobs else None).rstrip("\n")
-    if app.json:
-        app.object({"type": "policy", "terraform": text})
-    else:
-        app.document(text)
+    return policy_hcl(split_document(document), name, _trust(jobs, partition) if jobs else None).rstrip("\n")
 
 
 def _trust(jobs: Jobs, partition: str) -> GithubTrust:
@@ -114,14 +158,6 @@ def _trust(jobs: Jobs, partition: str) -> GithubTrust:
     return github_trust(
         jobs.repository, jobs.branches, jobs.environments, partition=partition, new_provider=jobs.new_provider
     )
-
-
-def _explained(document: dict[str, Any], needs: tuple[Need, ...]) -> dict[str, Any]:
-    reasons = [
-        {"action": need.action, "resource": need.resource, "purpose": need.purpose, "phase": need.phase}
-        for need in needs
-    ]
-    return {"type": "policy", "policy": document, "needs": reasons}
 
 
 def _advise_on_size(app: App, document: dict[str, Any]) -> None:

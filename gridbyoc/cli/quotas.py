@@ -47,12 +47,18 @@ def quotas(context: click.Context, stack_file: str | None, url: str | None) -> i
     """
     if context.invoked_subcommand is not None:
         return int(ExitStatus.DONE)
+    from gridbyoc.operations.quotas.review import without_quota
+    from gridbyoc.show.quotas import QUOTAS, QuotasFound
+
     app: App = context.obj
     scene = open_scene(app, stack_file, url=url)
     account, rows = _read(scene)
-    blocked = any(row.verdict == "fail" for row in rows)
-    _show_rows(app, scene, account, rows, blocked=blocked)
-    return int(ExitStatus.PREFLIGHT_BLOCKED) if blocked else int(ExitStatus.DONE)
+    found = QuotasFound(account, scene.region, rows, without_quota(scene))
+    app.show(QUOTAS, found, _stack(scene))
+    if not found.blocked:
+        return int(ExitStatus.DONE)
+    tell_next(app, "quotas")
+    return int(ExitStatus.PREFLIGHT_BLOCKED)
 
 
 @quotas.command("request")
@@ -107,26 +113,18 @@ def request(
 def status(app: App, stack_file: str | None, url: str | None) -> None:
     """List the requests for more of these quotas, with state, case and time."""
     from gridbyoc.aws.quotas import list_requests
-    from gridbyoc.show.quotas import request_object, request_table
+    from gridbyoc.show.quotas import QUOTA_HISTORY, History
     from gridbyoc.stack.service_quotas import home_region
 
     scene = _scene(app, stack_file, url)
     account = _guarded(scene)
     regions = dict.fromkeys((scene.region, home_region(scene.region)))
     requests = [each for region in regions for each in list_requests(scene.session(), region)]
-    if app.json:
-        listed = [request_object(each) for each in requests]
-        app.object({"type": "quota_history", "account_id": account, "regions": list(regions), "requests": listed})
-        return
-    if requests:
-        app.table(*request_table(requests))
-    app.line(f"Account {account}, {' and '.join(regions)}: {_count(requests)}.")
+    app.show(QUOTA_HISTORY, History(account, tuple(regions), requests), _stack(scene))
 
 
-def _count(requests: Sequence[Increase]) -> str:
-    from gridbyoc.stack.words import counted
-
-    return counted(len(requests), "request") if requests else "no requests"
+def _stack(scene: PreflightContext) -> str | None:
+    return scene.stack.name if scene.stack else None
 
 
 def _scene(app: App, stack_file: str | None, url: str | None) -> PreflightContext:
@@ -149,24 +147,6 @@ def _read(scene: PreflightContext) -> tuple[str, tuple[QuotaRow, ...]]:
     from gridbyoc.operations.quotas.review import quota_rows
 
     return _guarded(scene), quota_rows(scene)
-
-
-def _show_rows(app: App, scene: PreflightContext, account: str, rows: Sequence[QuotaRow], *, blocked: bool) -> None:
-    from gridbyoc.operations.quotas.review import without_quota
-    from gridbyoc.show.quotas import quota_advice, quota_table, quotas_object
-
-    if app.json:
-        app.object(quotas_object(rows, account=account, region=scene.region, blocked=blocked))
-        return
-    app.table(*quota_table(rows))
-    app.line()
-    for line in quota_advice(rows, without_quota(scene)):
-        app.line(line)
-    short = sum(row.verdict == "fail" for row in rows)
-    what = f"{short} of {len(rows)} short" if short else "no quota is too low"
-    app.line(f"Account {account}, region {scene.region}: {what}.")
-    if short:
-        tell_next(app, "quotas")
 
 
 def _known_codes(codes: Sequence[str]) -> tuple[str, ...]:
@@ -259,17 +239,10 @@ def finish(
 
     ``untold`` are the codes of which nothing is known.
     """
-    from gridbyoc.show.quotas import ask_table, asks_object
+    from gridbyoc.show.quotas import QUOTA_REQUESTS, Asked
 
     done = _followed(app, scene, asks, patience) if patience else tuple(asks)
-    if app.json:
-        app.record(asks_object(done, untold, account=account, region=scene.region))
-    elif done:
-        app.table(*ask_table(done))
-    else:
-        short = f"no quota is known to be too low; {', '.join(untold)} cannot be told"
-        known = short if untold else "nothing to ask for"
-        app.line(f"Account {account}, region {scene.region}: {known}.")
+    app.show(QUOTA_REQUESTS, Asked(account, scene.region, done, untold), _stack(scene))
     _refuse(scene, done)
     waiting = [ask for ask in done if ask.request is not None and ask.request.open]
     if waiting and patience:
@@ -306,10 +279,9 @@ def _followed(app: App, scene: PreflightContext, asks: Sequence[Ask], patience: 
     """The asks with their requests as they stand in the end; an interrupt leaves them to AWS."""
     from gridbyoc.operations.events import Note
     from gridbyoc.operations.quotas.raising import follow
-    from gridbyoc.show import renderer
 
     requests = [ask.request for ask in asks if ask.request is not None]
-    with renderer(app.json, app.stdout, app.stderr, environ=app.environ, clock=patience.clock) as view:
+    with app.renderer() as view:
 
         def trouble(error: AwsError, _seconds: float) -> None:
             view(Note(f"{error.what} {error.why}".strip(), "warning"))

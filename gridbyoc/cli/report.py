@@ -58,26 +58,32 @@ def report(
     """
     from gridbyoc.operations.page import PageOptions, gather
     from gridbyoc.operations.run import Choices
+    from gridbyoc.render import data_dir
+    from gridbyoc.show.page.html import page_output
 
     with open_run(app, stack_file, overrides, "report", Choices(terraform_bin, url), lock=False) as run:
-        target = _target(app, out or f"gridbyoc-{run.stack.name}.html", force=force)
+        target = _target(app, out, run.stack.name, force=force)
         page = gather(run, PageOptions(not no_checks, deadline))
-    if app.json:
-        from gridbyoc.show.page.html import page_object
-
-        app.object(page_object(page))
-    if not app.json or out:
+    if target is None or not app.drawn:
+        app.show(page_output(data_dir("templates")), page, page.stack.name)
+    if target is not None:
         _write(app, page, target)
+    _tell_unread(app, page)
 
 
-def _target(app: App, out: str, *, force: bool) -> Path | None:
-    """Where to write, ``None`` for stdout; refused before anything is read."""
+def _target(app: App, out: str | None, stack: str, *, force: bool) -> Path | None:
+    """The file to write, ``None`` where there is none; refused before anything is read."""
     from gridbyoc.show.page.html import is_page
 
     if out == "-":
-        if app.json:
-            raise UsageError("--format json has stdout already.", fix="Give --out a file.", rerun=SAFE_NOTHING_DONE)
+        if not app.drawn:
+            fix = "Give --out a file."
+            raise UsageError(f"--format {app.format} has stdout already.", fix=fix, rerun=SAFE_NOTHING_DONE)
         return None
+    if out is None:
+        if not app.drawn:
+            return None
+        out = f"gridbyoc-{stack}.html"
     path = Path(app.cwd, out)
     if not path.parent.is_dir():
         raise FileError(f"There is no directory {path.parent}.", fix="Make it first.", rerun=SAFE_NOTHING_DONE)
@@ -95,20 +101,21 @@ def _target(app: App, out: str, *, force: bool) -> Path | None:
     return path
 
 
-def _write(app: App, page: Page, target: Path | None) -> None:
-    from gridbyoc.operations.page import NOT_ASKED
+def _write(app: App, page: Page, target: Path) -> None:
     from gridbyoc.render import data_dir
     from gridbyoc.show.page.html import page_html
     from gridbyoc.stack.files import write_atomic
-    from gridbyoc.stack.redaction import redacted
     from gridbyoc.stack.words import minute
 
     text = page_html(page, data_dir("templates"))
-    if target is None:
-        app.document(text.rstrip("\n"))
-    else:
-        write_atomic(target, text.encode("utf-8", "replace"))
-        app.note(f"{target}: as of {minute(page.made)}, {len(text) // 1024} KiB.")
+    write_atomic(target, text.encode("utf-8", "replace"))
+    app.note(f"{target}: as of {minute(page.made)}, {len(text) // 1024} KiB.")
+
+
+def _tell_unread(app: App, page: Page) -> None:
+    from gridbyoc.operations.page import NOT_ASKED
+    from gridbyoc.stack.redaction import redacted
+
     for name, why in page.unread.items():
         if why != NOT_ASKED:
             app.note(f"warning: {name} could not be read: {redacted(why, page.secrets)}")

@@ -99,12 +99,12 @@ class Reporting:
         return replace(run, outside=replace(run.outside, emit=listen))
 
     def planned(self, found: Review, *, bundle: str = "", brief: bool = False) -> None:
-        """Hand on a plan's review: report files, stdout in Markdown, the platform. ``brief``: no resources."""
+        """Hand on a plan's review: report files, the platform. ``brief``: no resources."""
         from gridbyoc.show import ci
-        from gridbyoc.show.plan import review_markdown, review_object
+        from gridbyoc.show.plan import PLAN, review_markdown
 
         text = review_markdown(found, brief=brief)
-        self._hand_on(text, review_object(found))
+        self._hand_on(text, PLAN.document(found, found.stack))
         if self.platform == "github":
             self._github(text, plan_outputs(found, bundle))
         elif self.platform == "gitlab":
@@ -113,10 +113,10 @@ class Reporting:
 
     def applied(self, report: Report) -> None:
         """The same for a run that is over."""
-        from gridbyoc.show.plan import report_markdown
+        from gridbyoc.show.report import REPORT, report_markdown
 
         text = report_markdown(report, self.warnings)
-        self._hand_on(text, report.as_json())
+        self._hand_on(text, REPORT.document(report, report.stack))
         if self.platform == "github":
             self._github(text, {"changed": truth(report.changed), "role_arn": report.role_arn})
 
@@ -217,8 +217,6 @@ class Reporting:
         for name in self.files:
             as_json = name.endswith(".json")
             self._write(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n" if as_json else text)
-        if self.app.format == "markdown":
-            self.app.document(text.rstrip("\n"))
 
     def _github(self, text: str, outputs: Mapping[str, str]) -> None:
         from gridbyoc.show.ci import output_lines

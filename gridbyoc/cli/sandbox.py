@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, group, pass_app
+from gridbyoc.show.output import Output, Screen
 
 if TYPE_CHECKING:
     from gridbyoc.sandbox import SandboxSettings
@@ -97,19 +98,30 @@ def up(app: App, /, port: int, aws_port: int, **options: object) -> None:
     _on_signals(stop)
     settings = replace(_settings(options), port=port, aws_port=aws_port)
     with running_sandbox(settings) as running:
-        _tell(app, running.env)
+        app.show(SANDBOX, running.env)
+        app.deliver()
         while not stop.wait(CHECK_SECONDS):
             running.check()
     app.note("The sandbox has stopped.")
 
 
-def _tell(app: App, env: Mapping[str, str]) -> None:
-    if app.json:
-        app.record({"type": "sandbox", "env": dict(env)})
-        return
-    app.line("# The sandbox is up. Ctrl-C stops it.")
+class SandboxBody(TypedDict):
+    """The environment that leads to the sandbox."""
+
+    env: dict[str, str]
+
+
+def _sandbox_json(env: Mapping[str, str]) -> SandboxBody:
+    return {"env": dict(env)}
+
+
+def _write(env: Mapping[str, str], screen: Screen) -> None:
+    screen.line("# The sandbox is up. Ctrl-C stops it.")
     for name, value in env.items():
-        app.line(f"export {name}={shlex.quote(value)}")
+        screen.line(f"export {name}={shlex.quote(value)}")
+
+
+SANDBOX = Output("sandbox", _sandbox_json, _write, stack="none")
 
 
 @command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gridbyoc import __version__
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import tell_next
-from gridbyoc.cli.options import DEFAULT_STACK, command, pass_app, set_option, stack_argument
+from gridbyoc.cli.options import DEFAULT_STACK, FORMATS, command, pass_app, set_option, stack_argument
 from gridbyoc.cli.reporting import ci_option
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, FileError, StackError, UsageError
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from gridbyoc.cli.reporting import Reporting
     from gridbyoc.errors import Problem
     from gridbyoc.stack.findings import Fault
-    from gridbyoc.stack.model import ClusterSpec, Stack
     from gridbyoc.stack.starter import Starter
 
 
@@ -65,6 +62,7 @@ def new(
     On a terminal it asks for what the options do not say; elsewhere it takes the defaults. It replaces nothing
     without --force.
     """
+    from gridbyoc.show.stackfile import NEW, Starting
     from gridbyoc.stack.files import write_atomic
     from gridbyoc.stack.load import load
     from gridbyoc.stack.starter import starter_text
@@ -79,10 +77,10 @@ def new(
     except StackError as error:
         raise StackError("The choices do not make a valid stack file.", problems=_named(error, file)) from None
     if file == "-":
-        app.document(text.rstrip("\n"))
+        app.show(NEW, Starting(None, text))
         return
     write_atomic(path, text, mode=0o644)
-    _tell_next(app, file)
+    app.show(NEW, Starting(file))
 
 
 def _check_target(path: Path, file: str, force: bool) -> None:
@@ -109,19 +107,7 @@ def _named(error: StackError, file: str) -> tuple[Problem, ...]:
     return tuple(replace(problem, file=file) for problem in error.problems)
 
 
-def _tell_next(app: App, file: str) -> None:
-    named = "" if file == "gridbyoc.yaml" else f" {shlex.quote(file)}"
-    if app.json:
-        app.object({"file": file})
-        return
-    app.line(f"Wrote {file}. Next:")
-    app.line(f"  gridbyoc validate{named}")
-    app.line(f"  gridbyoc sandbox run -- gridbyoc bootstrap --yes{named}   # try it, without an AWS account")
-    app.line(f"  gridbyoc plan{named}                                      # what it would do in your account")
-    app.line(f"  gridbyoc bootstrap{named}")
-
-
-@command("validate", formats=("text", "json", "sarif"))
+@command("validate", formats=(*FORMATS, "sarif"))
 @stack_argument
 @set_option
 @ci_option
@@ -129,11 +115,11 @@ def _tell_next(app: App, file: str) -> None:
 def validate(app: App, stack_file: str, overrides: tuple[str, ...], reporting: Reporting) -> int:
     """List every problem of STACK_FILE: file, line, path, what is allowed. Asks neither AWS nor the control plane.
 
-    Ends with status 2 where there are problems. With --format json it writes a list, empty where all is well; with
-    --format sarif a SARIF 2.1.0 log for code scanning.
+    Ends with status 2 where there are problems. --format sarif writes a SARIF 2.1.0 log for code scanning.
 
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
+    from gridbyoc.show.stackfile import VALIDATE, Validated
     from gridbyoc.stack.load import read
 
     try:
@@ -141,63 +127,69 @@ def validate(app: App, stack_file: str, overrides: tuple[str, ...], reporting: R
     except StackError as error:
         if app.format == "text":
             raise
-        _list(app, reporting, [("error", problem) for problem in error.problems])
+        found = [("error", problem) for problem in error.problems]
+        reporting.problems(found)
+        app.show(VALIDATE, Validated(stack_file, app.cwd, None, found, reporting.placed))
         return int(ExitStatus.USAGE)
-    if app.format != "text":
-        _list(app, reporting, [("warning", problem) for problem in loaded.warnings])
-        return int(ExitStatus.DONE)
-    reporting.problems([("warning", problem) for problem in loaded.warnings])
-    for problem in loaded.warnings:
-        app.note(f"warning: {problem}")
-    for line in summary(loaded.stack, stack_file, app.cwd):
-        app.line(line)
+    found = [("warning", problem) for problem in loaded.warnings]
+    reporting.problems(found)
+    app.show(VALIDATE, Validated(stack_file, app.cwd, loaded.stack, found, reporting.placed), loaded.stack.name)
     tell_next(app, "validate")
     return int(ExitStatus.DONE)
 
 
-def _list(app: App, reporting: Reporting, found: Sequence[tuple[str, Problem]]) -> None:
-    """The problems, each with its level, in the format that was asked for; annotations beside it."""
-    from gridbyoc.show.ci import sarif
-
-    reporting.problems(found)
-    if app.json:
-        app.object([_object(problem, level) for level, problem in found])
-    else:
-        app.object(sarif(reporting.placed(found), version=__version__))
-
-
-def _object(problem: Problem, level: str) -> dict[str, Any]:
-    return {
-        "level": level,
-        "file": problem.file,
-        "line": problem.line,
-        "path": problem.path,
-        "message": problem.message,
-        "hint": problem.hint,
-    }
-
-
 @command("schema")
 @click.option("--check", "file", metavar="FILE", default=None, help="End with status 3 where FILE holds another one.")
+@click.option(
+    "--output",
+    "output",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[NAME]",
+    help="The schema of a command's JSON output instead; without NAME: list them.",
+)
 @pass_app
-def schema(app: App, file: str | None) -> int:
+def schema(app: App, file: str | None, output: str | None) -> int:
     """Print the stack file's JSON Schema (2020-12), for editors and other tools.
 
-    With --check it prints nothing but whether the FILE that was written from it is still the same.
+    With --check it prints nothing but whether the FILE that was written from it is still the same. With --output NAME
+    it prints the schema of what a command writes with --format json or jsonl; NAME is the document's `type`.
     """
+    from gridbyoc.show.stackfile import SCHEMA, SCHEMA_CHECK, SCHEMAS, Schema, SchemaCompared, output_schemas
     from gridbyoc.stack.schema import schema_text
 
+    if output is not None and file is not None:
+        raise UsageError("--check and --output cannot go together.", rerun=SAFE_NOTHING_DONE)
+    if output == "":
+        app.show(SCHEMAS, output_schemas())
+        return int(ExitStatus.DONE)
+    if output is not None:
+        app.show(SCHEMA, Schema(output, _output_schema(output)))
+        return int(ExitStatus.DONE)
     text = schema_text().rstrip("\n")
     if file is None:
-        app.document(text)
+        app.show(SCHEMA, Schema("stack_file", text))
         return int(ExitStatus.DONE)
     differs = _held(app, file).rstrip("\n") != text
-    if app.json:
-        app.object({"type": "schema", "file": file, "differs": differs})
-    else:
-        fix = f"not the schema of this version: `gridbyoc schema > {shlex.quote(file)}`"
-        app.line(f"{file} is {fix if differs else 'the schema of this version.'}")
+    app.show(SCHEMA_CHECK, SchemaCompared(file, differs))
     return int(ExitStatus.CHANGES_PENDING) if differs else int(ExitStatus.DONE)
+
+
+def _output_schema(name: str) -> str:
+    from gridbyoc.show.stackfile import output_schema, output_schemas
+    from gridbyoc.stack.words import nearest
+
+    text = output_schema(name)
+    if text is None:
+        close = nearest(name, output_schemas())
+        near = f"Did you mean {close}? " if close else ""
+        raise UsageError(
+            f"There is no output {name[:80]!r}.",
+            fix=f"{near}`gridbyoc schema --output` lists them.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return text
 
 
 def _held(app: App, file: str) -> str:
@@ -284,47 +276,6 @@ def _types_fault(text: str) -> Fault | None:
     return next(filter(None, map(instance_type_fault, _split(text))), None)
 
 
-def summary(stack: Stack, name: str, cwd: Path) -> Iterator[str]:
-    """What ``validate`` says of a valid file."""
-    guard = f", account {stack.aws.account_id} only" if stack.aws.account_id else ""
-    profile = f", profile {stack.aws.profile}" if stack.aws.profile else ""
-    yield f"{'Standard input' if name == '-' else name} is valid."
-    yield f"  stack          {stack.name}"
-    yield f"  region         {stack.aws.region}{profile}{guard}"
-    yield f"  role           {_role(stack)}"
-    if stack.protect:
-        yield "  protected      nothing of it is destroyed or replaced"
-    for cluster in stack.clusters:
-        yield f"  cluster        {_cluster(cluster)}"
-    yield f"  control plane  {', '.join(filter(None, (stack.control_plane.type, stack.control_plane.url)))}"
-    yield f"  state          {_state(stack, cwd)}"
-
-
-def _role(stack: Stack) -> str:
-    if stack.terraform.module:
-        return f"made by the module {stack.terraform.module.source}"
-    return stack.role.name or f"a generated name{f' after {stack.role.name_prefix}' if stack.role.name_prefix else ''}"
-
-
-def _cluster(cluster: ClusterSpec) -> str:
-    types = [
-        item.name + (f" ({item.overprovisioned_ondemand_count} kept ready)" * bool(item.overprovisioned_ondemand_count))
-        for item in cluster.instance_types
-    ]
-    profile = f" ({cluster.performance_profile})" if cluster.performance_profile else ""
-    return f"{cluster.name}{profile}: {', '.join(types) or 'the instance types of the control plane'}"
-
-
-def _state(stack: Stack, cwd: Path) -> str:
-    from gridbyoc.stack.model import S3Backend
-
-    backend = stack.terraform.backend
-    if isinstance(backend, S3Backend):
-        return f"s3://{backend.bucket}/{backend.key} ({backend.region})"
-    work_dir = stack.work_dir() if stack.file else stack.work_dir(cwd)
-    return f"local, in {work_dir.relative_to(cwd) if work_dir.is_relative_to(cwd) else work_dir}"
-
-
 @command("fmt")
 @click.argument("files", nargs=-1, type=str)
 @click.option("--check", is_flag=True, help="Write nothing; end with status 3 where a file would change.")
@@ -334,12 +285,10 @@ def fmt(app: App, files: tuple[str, ...], check: bool) -> int:
 
     Comments, order, quotes and values stay as they are. Prints the names of the files that were (or would be) changed.
     """
+    from gridbyoc.show.stackfile import FMT
+
     changed = tuple(_changed(app, files or (DEFAULT_STACK,), check=check))
-    if app.json:
-        app.object({"type": "fmt", "changed": list(changed)})
-    else:
-        for name in changed:
-            app.line(name)
+    app.show(FMT, changed)
     return int(ExitStatus.CHANGES_PENDING) if check and changed else int(ExitStatus.DONE)
 
 

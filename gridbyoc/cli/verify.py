@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -12,9 +11,6 @@ from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument
 from gridbyoc.cli.running import open_run, terraform_options
 from gridbyoc.errors import ExitStatus
-
-if TYPE_CHECKING:
-    from gridbyoc.operations.verify import Proof
 
 
 @command("verify")
@@ -42,6 +38,7 @@ def verify(
     """
     from gridbyoc.operations.run import Choices
     from gridbyoc.operations.verify import prove
+    from gridbyoc.show.verify import VERIFY
 
     with open_run(app, stack_file, overrides, "verify", Choices(terraform_bin), lock=False) as run:
         proof = prove(run)
@@ -50,18 +47,7 @@ def verify(
 
         write_attestation(Path(app.cwd, attestation), proof)
         app.note(f"The attestation is in {attestation}.")
-    _show(app, proof)
+    app.show(VERIFY, proof, proof.stack)
     if proof.holds(strict=strict):
         tell_next(app, "verify")
     return int(ExitStatus.DONE if proof.holds(strict=strict) else ExitStatus.PREFLIGHT_BLOCKED)
-
-
-def _show(app: App, proof: Proof) -> None:
-    from gridbyoc.show.verify import verify_object, verify_rows, verify_summary
-
-    if app.json:
-        app.object(verify_object(proof))
-        return
-    app.table(*verify_rows(proof))
-    app.line()
-    app.line(verify_summary(proof))

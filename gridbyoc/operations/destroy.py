@@ -72,6 +72,7 @@ class DestroyPlan:
 class Destroyed:
     """What a destroy took away, and what of the clusters is left (``left.ledger.clear``: provably nothing)."""
 
+    stack: str
     clusters: tuple[str, ...]
     resources: int
     role_arn: str | None
@@ -105,7 +106,8 @@ def destroy(run: Run, approve: Callable[[DestroyPlan], bool], *, delete_data: bo
         step.detail = f"{counted(resources, 'resource')} destroyed"
     if left.ledger.clear:
         _remove_local_files(run)
-    return Destroyed(tuple(cluster.name for cluster in doomed.clusters), resources, doomed.role_arn, left)
+    names = tuple(cluster.name for cluster in doomed.clusters)
+    return Destroyed(run.stack.name, names, resources, doomed.role_arn, left)
 
 
 def _doomed(run: Run, site: PreparedStack) -> DestroyPlan:

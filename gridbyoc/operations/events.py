@@ -1,10 +1,13 @@
-"""What happens during a run, as typed events: ``show`` renders them, the journal keeps them."""
+"""What happens during a run, as typed events: ``show`` renders them, the journal keeps them.
+
+``type`` is what ``--format jsonl`` calls an event; readers rely on it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from gridbyoc.operations.verdict import Verdict
 
@@ -16,6 +19,8 @@ StepName = Literal["preflight", "render", "init", "plan", "apply", "output", "tr
 class StepStarted:
     """A step begins."""
 
+    type: ClassVar[str] = "step_started"
+
     step: StepName
     detail: str = ""
 
@@ -23,6 +28,8 @@ class StepStarted:
 @dataclass(frozen=True, slots=True)
 class StepFinished:
     """A step ended; ``seconds`` is its wall time, ``detail`` what came of it."""
+
+    type: ClassVar[str] = "step_finished"
 
     step: StepName
     seconds: float
@@ -34,6 +41,8 @@ class StepFinished:
 class ResourceProgress:
     """Terraform works on a resource."""
 
+    type: ClassVar[str] = "resource_progress"
+
     address: str
     action: str
     state: Literal["started", "progress", "done", "failed"]
@@ -43,6 +52,8 @@ class ResourceProgress:
 @dataclass(frozen=True, slots=True)
 class ClusterProgress:
     """A cluster, as last seen."""
+
+    type: ClassVar[str] = "cluster_progress"
 
     name: str
     status: str
@@ -56,6 +67,8 @@ class FindingMade:
 
     ``path``, ``file`` and ``line`` say what it is about in the stack file; empty and ``None`` where that is nothing.
     """
+
+    type: ClassVar[str] = "finding_made"
 
     code: str
     check: str
@@ -71,6 +84,8 @@ class FindingMade:
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something worth a line."""
+
+    type: ClassVar[str] = "note"
 
     message: str
     level: Literal["info", "warning"] = "info"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.operations.changes import Action, ClusterChange
@@ -41,21 +41,6 @@ class Report:
         """A sentence for what is not as the stack file says though nothing had to be changed."""
         return self.policies.warnings(put_right=False) if self.policies else ()
 
-    def as_json(self) -> dict[str, Any]:
-        """The report as the last object of ``--format json``; it names no secret."""
-        return {
-            "type": "report",
-            "stack": self.stack,
-            "account_id": self.account_id,
-            "role_arn": self.role_arn,
-            "role_name": self.role_name,
-            "changed": self.changed,
-            "resources": dict(self.resources),
-            "clusters": [cluster_object(c) | {"action": self.actions.get(c.name, "none")} for c in self.clusters],
-            "seconds": {step: round(took, 3) for step, took in self.seconds.items()},
-            "policies": self.policies.as_json() if self.policies else None,
-        }
-
 
 def report_of(
     run: Run,
@@ -84,27 +69,3 @@ def report_of(
         {str(step): took for step, took in run.seconds.items()},
         policies,
     )
-
-
-def cluster_object(cluster: Cluster) -> dict[str, Any]:
-    """A cluster as JSON, without its external id."""
-    return {
-        "id": cluster.id,
-        "name": cluster.name,
-        "type": cluster.cluster_type,
-        "status": cluster.status,
-        "reason": cluster.reason,
-        "created": cluster.created_at.isoformat() if cluster.created_at else None,
-        "region": cluster.region,
-        "role_arn": cluster.role_arn,
-        "performance_profile": cluster.performance_profile,
-        "instance_types": [
-            {
-                "name": kind.name,
-                "overprovisioned_ondemand_count": kind.overprovisioned_ondemand_count,
-                "root_volume_size": kind.root_volume_size,
-            }
-            for kind in cluster.instance_types
-        ],
-        "bucket_name": cluster.bucket_name,
-    }

@@ -132,19 +132,6 @@ class RolePolicies:
             exclusive=self.exclusive,
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """The comparison as a JSON object; it holds no secret where ``hiding`` was asked."""
-        return {
-            "role_arn": self.role_arn,
-            "as_declared": self.as_declared,
-            "undeclared": {"attached": list(self.attached), "inline": list(self.inline)},
-            "missing": list(self.missing),
-            "known": {"attached": list(self.known), "inline": list(self.known_inline)},
-            "own_policy": list(self.content),
-            "permissions_boundary": self.boundary,
-            "unknown": list(self.unknown),
-        }
-
 
 def compare_policies(role: LiveRole, declared: Role, *, own_module: bool = True) -> RolePolicies:
     """Compare what is live with the stack file's ``role``. Pure: everything has been read.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ def attestation(proof: Proof) -> dict[str, Any]:
         "trusted_account_id": proof.trusted_account_id,
         "external_id_checked": any(f.code == "GBY-V001" and f.verdict in ("pass", "fail") for f in proof.findings),
         "verdict": proof.verdict,
-        "findings": [finding_object(finding) for finding in proof.findings],
+        "findings": [asdict(finding) for finding in proof.findings],
         "digests": DIGESTS,
         "trust_policy": _document(role.trust, proof.external_id),
         "policies": [_document(document, proof.external_id) for document in role.policies],
@@ -147,18 +147,6 @@ def write_attestation(path: Path, proof: Proof) -> None:
     import json
 
     write_atomic(path, json.dumps(attestation(proof), indent=2, ensure_ascii=False) + "\n")
-
-
-def finding_object(finding: VerifyFinding) -> dict[str, Any]:
-    """A finding as a JSON object."""
-    return {
-        "code": finding.code,
-        "check": finding.check,
-        "verdict": finding.verdict,
-        "detail": finding.detail,
-        "fix": finding.fix,
-        "statements": list(finding.statements),
-    }
 
 
 def _document(document: LiveDocument, external_id: Secret) -> dict[str, Any]:

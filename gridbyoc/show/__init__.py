@@ -25,7 +25,7 @@ class Renderer(Protocol):
 
 
 def renderer(
-    as_json: bool,
+    as_lines: bool,
     stdout: TextIO,
     stderr: TextIO,
     *,
@@ -33,7 +33,7 @@ def renderer(
     clock: Callable[[], float],
 ) -> Renderer:
     """The renderer for this output: JSON lines on stdout, a live view on a terminal's stderr, else plain lines."""
-    if as_json:
+    if as_lines:
         from gridbyoc.show.json_lines import JsonLines
 
         return JsonLines(stdout)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
+from gridbyoc.show.output import Output, Screen
 from gridbyoc.stack.words import instant, visible
 
 
@@ -28,8 +29,77 @@ def bundle_lines(header: Mapping[str, Any]) -> list[str]:
     return [visible(line) for line in lines]
 
 
-def bundle_object(header: Mapping[str, Any]) -> dict[str, Any]:
-    """The header as the object of ``--format json``, without the parameters of the encryption."""
-    left_out = {"kind", "payload_sha256", "encryption"}
-    kept = {name: value for name, value in header.items() if name not in left_out}
-    return {"type": "bundle", **kept, "encrypted": header["encryption"] is not None}
+class TerraformPlanned(TypedDict):
+    """How many resources Terraform would add, change and destroy."""
+
+    add: int
+    change: int
+    destroy: int
+
+
+class BundleSummary(TypedDict):
+    """What a bundle would do; ``clusters`` counts them by action."""
+
+    has_changes: bool
+    terraform: TerraformPlanned
+    clusters: dict[str, int]
+    destroys: list[str]
+
+
+class BundleDigests(TypedDict):
+    """SHA-256 of what a bundle was made from, by the files' names."""
+
+    stack_files: dict[str, str]
+    module: str
+    lock_file: str
+
+
+class BundleTerraform(TypedDict):
+    """The binary that a bundle was planned with."""
+
+    flavour: str
+    version: str
+
+
+class BundleBody(TypedDict):
+    """The plain header of a bundle, without the parameters of its encryption."""
+
+    format: int
+    created: str
+    tool: str
+    terraform: BundleTerraform
+    digests: BundleDigests
+    summary: BundleSummary
+    encrypted: bool
+
+
+def bundle_json(header: Mapping[str, Any]) -> BundleBody:
+    """The header, without the parameters of the encryption."""
+    terraform, summary, digests = header["terraform"], header["summary"], header["digests"]
+    counts = summary["terraform"]
+    return {
+        "format": header["format"],
+        "created": header["created"],
+        "tool": header["tool"],
+        "terraform": {"flavour": terraform["flavour"], "version": terraform["version"]},
+        "digests": {
+            "stack_files": digests["stack_files"],
+            "module": digests["module"],
+            "lock_file": digests["lock_file"],
+        },
+        "summary": {
+            "has_changes": summary["has_changes"],
+            "terraform": {"add": counts["add"], "change": counts["change"], "destroy": counts["destroy"]},
+            "clusters": summary["clusters"],
+            "destroys": summary["destroys"],
+        },
+        "encrypted": header["encryption"] is not None,
+    }
+
+
+def _write(header: Mapping[str, Any], screen: Screen) -> None:
+    for line in bundle_lines(header):
+        screen.line(line)
+
+
+BUNDLE = Output("bundle", bundle_json, _write)

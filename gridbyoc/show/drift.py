@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from gridbyoc.operations.drift import Drift, DriftFound
 from gridbyoc.operations.review.words import plain_sentence
 from gridbyoc.show.attributes import diff_lines, terminal_lines
 from gridbyoc.show.markdown import code, fence, fitted, prose
+from gridbyoc.show.output import Output, Screen
 from gridbyoc.show.plan import role_sentence
 from gridbyoc.stack.words import counted
 
@@ -49,10 +50,20 @@ def drift_markdown(stack: str, found: DriftFound) -> str:
     return fitted(blocks, left_out=LEFT_OUT)
 
 
-def drift_object(found: DriftFound) -> dict[str, Any]:
-    """The object of ``--format json``: ``before`` is as it is, ``after`` as the stack file asks."""
+class DriftBody(TypedDict):
+    """Each difference (of an attribute, ``before`` is as it is and ``after`` as the stack file asks); sentences on what
+    ``bootstrap`` would change of the role's rights; what could not be read; remarks.
+    """
+
+    drift: list[Annotated[dict[str, Any], Drift]]
+    permissions: list[str]
+    unknown: list[str]
+    remarks: list[str]
+
+
+def drift_json(found: DriftFound) -> DriftBody:
+    """What differs; nothing secret."""
     return {
-        "type": "drift",
         "drift": [asdict(each) for each in found.differences],
         "permissions": [plain_sentence(sentence.whole) for sentence in found.permissions],
         "unknown": found.unknown,
@@ -72,3 +83,13 @@ def _difference(each: Drift) -> str:
 def _list(title: str, items: Iterator[str]) -> list[str]:
     listed = "\n".join(f"- {item}" for item in items)
     return [f"**{title}**\n\n{listed}"] if listed else []
+
+
+def _write(found: DriftFound, screen: Screen) -> None:
+    if found.differences:
+        screen.table(("side", "subject", "drift"), drift_rows(found))
+    for line in drift_lines(found):
+        screen.line(line)
+
+
+DRIFT = Output("drift", drift_json, _write, others={"markdown": lambda found, stack: drift_markdown(stack, found)})

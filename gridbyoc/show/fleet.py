@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Literal, Protocol, TextIO
+from typing import Any, Literal, Protocol, TextIO, TypedDict
 
 from rich.console import Console, Group
 from rich.live import Live as RichLive
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.operations.events import ClusterProgress, Note, StepStarted
 from gridbyoc.operations.fleet.matrix import Matrix, Shard
 from gridbyoc.operations.fleet.model import (
     FleetEvent,
@@ -24,13 +25,16 @@ from gridbyoc.operations.fleet.model import (
     MemberFinished,
     MemberSaid,
     MemberStarted,
+    Outcome,
     Result,
+    Verb,
     problem_words,
     progress_of,
 )
-from gridbyoc.operations.fleet.run import FleetReport, result_object
+from gridbyoc.operations.fleet.run import FleetReport
 from gridbyoc.operations.review.review import AttributeChange
 from gridbyoc.show.attributes import terminal_lines
+from gridbyoc.show.output import Output, Screen
 from gridbyoc.show.plain import duration
 from gridbyoc.stack.words import counted, escaped, json_text, plain_text, visible
 
@@ -54,10 +58,10 @@ class FleetView(Protocol):
 
 
 def fleet_view(
-    as_json: bool, stdout: TextIO, stderr: TextIO, *, environ: Mapping[str, str], clock: Callable[[], float]
+    as_lines: bool, stdout: TextIO, stderr: TextIO, *, environ: Mapping[str, str], clock: Callable[[], float]
 ) -> FleetView:
     """The view for this output: JSON lines on stdout, a table on a terminal's stderr, else plain lines there."""
-    if as_json:
+    if as_lines:
         return JsonFleet(stdout)
     if stderr.isatty() and environ.get("TERM") != "dumb":
         return LiveFleet(stderr, environ=environ, clock=clock)
@@ -84,7 +88,7 @@ def advice_lines(report: FleetReport) -> list[str]:
     """
     lines: list[str] = []
     for result in report.results:
-        error, document = result.said.get("error"), result.said.get("document", {}).get("document")
+        error, problems = result.said.get("error"), result.said.get("validate", {}).get("problems")
         if error:
             lines.append(f"{result.member.label}: error[{error.get('code')}]: {error.get('what')}")
             lines += [f"  {problem_words(problem, hints=True)}" for problem in error.get("problems") or ()]
@@ -92,8 +96,8 @@ def advice_lines(report: FleetReport) -> list[str]:
             lines += [f"  {word} {error[key]}" for word, key in _ADVICE if error.get(key)]
         elif "drift" in result.said:
             lines += _drift_lines(result.member.label, result.said["drift"])
-        elif result.outcome == "failed" and isinstance(document, list):
-            lines += [f"{result.member.label}: {problem_words(problem, hints=True)}" for problem in document]
+        elif result.outcome == "failed" and problems:
+            lines += [f"{result.member.label}: {problem_words(problem, hints=True)}" for problem in problems]
     return lines
 
 
@@ -156,11 +160,11 @@ class PlainFleet(_Lines):
 
     def _said(self, event: MemberSaid) -> None:
         label, now = event.member.label, progress_of(event.data)
-        steps = event.data.get("type") in {"step_started", "cluster_progress"}
+        steps = event.data.get("type") in {StepStarted.type, ClusterProgress.type}
         if now and steps and self._at.get(label) != now:
             self._at[label] = now
             self.write(f"{label}: {now}")
-        elif event.data.get("type") == "note" and event.data.get("level") == "warning":
+        elif event.data.get("type") == Note.type and event.data.get("level") == "warning":
             self.write(f"{label}: warning: {event.data.get('message')}")
 
     def __enter__(self) -> PlainFleet:
@@ -172,24 +176,144 @@ class JsonFleet(_Lines):
 
     def __call__(self, event: FleetEvent) -> None:
         """Write the event's line."""
-        if isinstance(event, FleetStarted):
-            names = [member.label for member in event.members]
-            self._object({"type": "fleet_started", "verb": event.verb, "jobs": event.jobs, "stacks": names})
-        elif isinstance(event, FleetNote):
-            self._object({"type": "note", "message": event.message, "level": "info"})
-        elif isinstance(event, MemberStarted):
-            self._object({"type": "stack_started", "stack": event.member.label, "file": event.member.shown})
-        elif isinstance(event, MemberSaid):
-            self._object({**event.data, "stack": event.member.label, "file": event.member.shown})
-        elif isinstance(event, MemberFinished):
-            document = event.result.said.get("document", {})
-            self._object({"type": "stack_finished", **result_object(event.result), **document})
-
-    def _object(self, value: Mapping[str, object]) -> None:
-        self.write(json_text(value))
+        self.write(json_text(fleet_line(event)))
 
     def __enter__(self) -> JsonFleet:
         return self
+
+
+def fleet_line(event: FleetEvent) -> Mapping[str, Any]:
+    """An event of a fleet as ``--format jsonl`` has it."""
+    if isinstance(event, FleetStarted):
+        return started_line(event)
+    if isinstance(event, FleetNote):
+        return {"type": event.type, "message": event.message, "level": "info"}
+    if isinstance(event, MemberStarted):
+        return stack_started_line(event)
+    if isinstance(event, MemberSaid):
+        return {**event.data, "stack": event.member.label, "file": event.member.shown}
+    return stack_finished_line(event)
+
+
+class FleetStartedLine(TypedDict):
+    """A fleet's run begins: its verb, how many stacks run at once, and their names."""
+
+    type: Literal["fleet_started"]
+    verb: Verb
+    jobs: int
+    stacks: list[str]
+
+
+def started_line(event: FleetStarted) -> FleetStartedLine:
+    """The first line."""
+    names = [member.label for member in event.members]
+    return {"type": "fleet_started", "verb": event.verb, "jobs": event.jobs, "stacks": names}
+
+
+class StackStartedLine(TypedDict):
+    """A stack's run begins."""
+
+    type: Literal["stack_started"]
+    stack: str
+    file: str
+
+
+def stack_started_line(event: MemberStarted) -> StackStartedLine:
+    """A stack's first line."""
+    return {"type": "stack_started", "stack": event.member.label, "file": event.member.shown}
+
+
+class StackResult(TypedDict):
+    """How a stack's run came out. ``status`` is its exit status, ``null`` if it was not run; ``code`` its error's."""
+
+    stack: str
+    file: str
+    outcome: Outcome
+    status: int | None
+    seconds: float
+    detail: str
+    code: str | None
+
+
+class _StackDocument(TypedDict, total=False):
+    document: dict[str, Any]
+
+
+class StackFinishedLine(StackResult, _StackDocument):
+    """A stack's run ended. ``document``: what ``validate``, ``verify`` and ``status`` came to."""
+
+    type: Literal["stack_finished"]
+
+
+WITH_DOCUMENT = ("validate", "verify", "status")
+
+
+def stack_finished_line(event: MemberFinished) -> StackFinishedLine:
+    """A stack's last line."""
+    document = next((event.result.said[name] for name in WITH_DOCUMENT if name in event.result.said), None)
+    told: _StackDocument = {} if document is None else {"document": dict(document)}
+    return {"type": "stack_finished", **result_json(event.result), **told}
+
+
+def result_json(result: Result) -> StackResult:
+    """One stack's result."""
+    return {
+        "stack": result.member.label,
+        "file": result.member.shown,
+        "outcome": result.outcome,
+        "status": result.status,
+        "seconds": round(result.seconds, 3),
+        "detail": result.detail,
+        "code": result.code,
+    }
+
+
+class FleetStack(StackResult):
+    """How a stack's run came out; ``document`` is what it wrote: its result or its error, ``null`` where it was killed
+    or not run.
+    """
+
+    document: dict[str, Any] | None
+
+
+class FleetBody(TypedDict):
+    """How a fleet's run came out. ``status`` is the exit status; ``counts``: how many stacks came out how."""
+
+    verb: Verb
+    status: int
+    interrupted: bool
+    jobs: int
+    seconds: float
+    counts: dict[str, int]
+    stacks: list[FleetStack]
+
+
+def fleet_json(report: FleetReport) -> FleetBody:
+    """The report."""
+    return {
+        "verb": report.verb,
+        "status": report.status,
+        "interrupted": report.interrupted,
+        "jobs": report.jobs,
+        "seconds": round(report.seconds, 3),
+        "counts": report.counts(),
+        "stacks": [{**result_json(each), "document": _document(each, report.verb)} for each in report.results],
+    }
+
+
+def _document(result: Result, verb: Verb) -> dict[str, Any] | None:
+    found = result.document(verb)
+    return None if found is None else dict(found)
+
+
+def _write_fleet(report: FleetReport, screen: Screen) -> None:
+    screen.table(*fleet_rows(report))
+    for line in advice_lines(report):
+        screen.note(line)
+    screen.line(fleet_summary(report))
+
+
+FLEET = Output("fleet", fleet_json, _write_fleet, stack="none")
 
 
 MARKS = {
@@ -274,27 +398,69 @@ def matrix_text(matrix: Matrix, engine: Engine, verb: str) -> str:
     Raises ``UsageError`` for more jobs than the engine takes, and for a path that a shell would not read as one word.
     """
     if engine == "json":
-        return json_text(matrix_object(matrix), indent=2)
+        return json_text(MATRIX.document(matrix), indent=2)
     _check(matrix, engine)
     return {"github": _github, "gitlab": _gitlab, "argo": _argo}[engine](matrix, verb)
 
 
-def matrix_object(matrix: Matrix) -> dict[str, Any]:
-    """All that is known, as JSON."""
-    shards = [
-        {"name": shard.name, "seconds": round(shard.seconds, 3), "stacks": [_stack(shard, i) for i in _range(shard)]}
-        for shard in matrix.shards
-    ]
-    stacks = sum(len(shard.members) for shard in matrix.shards)
-    head = {"type": "matrix", "total": matrix.total, "stacks": stacks}
-    return head | {"deleted": list(matrix.deleted), "shards": shards}
+class MatrixStack(TypedDict):
+    """A stack's name and its file."""
+
+    name: str
+    stack: str
+
+
+class MatrixShard(TypedDict):
+    """What one job runs, and how long that is thought to take."""
+
+    name: str
+    seconds: float
+    stacks: list[MatrixStack]
+
+
+class MatrixBody(TypedDict):
+    """The shards of a matrix, the longest first; ``total`` stacks were looked at, ``stacks`` are in the shards."""
+
+    total: int
+    stacks: int
+    deleted: list[str]
+    shards: list[MatrixShard]
+
+
+def matrix_json(matrix: Matrix) -> MatrixBody:
+    """All that is known."""
+    return {
+        "total": matrix.total,
+        "stacks": sum(len(shard.members) for shard in matrix.shards),
+        "deleted": list(matrix.deleted),
+        "shards": [
+            {
+                "name": shard.name,
+                "seconds": round(shard.seconds, 3),
+                "stacks": [_stack(shard, i) for i in _range(shard)],
+            }
+            for shard in matrix.shards
+        ],
+    }
+
+
+def matrix_output(engine: Engine, verb: str) -> Output[Matrix]:
+    """A matrix: as text, what ``engine`` reads."""
+
+    def write(matrix: Matrix, screen: Screen) -> None:
+        screen.document(matrix_text(matrix, engine, verb))
+
+    return Output("matrix", matrix_json, write, stack="none")
+
+
+MATRIX = matrix_output("json", "")
 
 
 def _range(shard: Shard) -> range:
     return range(len(shard.members))
 
 
-def _stack(shard: Shard, index: int) -> dict[str, str]:
+def _stack(shard: Shard, index: int) -> MatrixStack:
     return {"name": shard.members[index].label, "stack": shard.members[index].shown}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from types import TracebackType
 from typing import TextIO
@@ -18,12 +17,11 @@ class JsonLines:
         self._stream = stream
 
     def __call__(self, event: Event) -> None:
-        """Write the event's line; ``type`` is the event's name in snake_case."""
+        """Write the event's line."""
         if isinstance(event, Asking):
             return
-        kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
         fields = {key: round(value, 3) if isinstance(value, float) else value for key, value in asdict(event).items()}
-        self._stream.write(json_text({"type": kind, **fields}) + "\n")
+        self._stream.write(json_text({"type": event.type, **fields}) + "\n")
         self._stream.flush()
 
     def __enter__(self) -> JsonLines:

@@ -1,11 +1,14 @@
-"""A ledger of leftovers, as a table and as JSON."""
+"""A ledger of leftovers, and what a destroy came to, as text and as JSON."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
+from gridbyoc.operations.destroy import Destroyed
 from gridbyoc.operations.leftovers import FoundLeftovers, Ledger, Leftover
+from gridbyoc.show.output import Output, Screen
+from gridbyoc.stack.words import counted
 
 COLUMNS = ("order", "kind", "arn", "cluster", "age", "size", "costs", "data", "because")
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -46,18 +49,55 @@ def summary(ledger: Ledger) -> str:
     return f"{text}; {blind}." if blind else f"{text}."
 
 
-def leftovers_object(stack: str, found: FoundLeftovers) -> dict[str, Any]:
-    """The ledger as the last object of ``--format json``. Ages are seconds, sizes bytes, ``null`` is not known."""
+class LeftoverBody(TypedDict):
+    """An AWS resource that is provably a past cluster's. ``null`` is not known; ``kept`` says why it stays."""
+
+    order: int
+    kind: str
+    id: str
+    arn: str
+    name: str
+    cluster: str
+    evidence: str
+    created: str | None
+    age_seconds: int | None
+    size_bytes: int | None
+    costs_money: bool
+    monthly_estimate_usd: float | None
+    holds_data: bool
+    kept: str
+
+
+class UnknownBody(TypedDict):
+    """A kind of resource that could not be read."""
+
+    kind: str
+    why: str
+
+
+class LeftoversBody(TypedDict):
+    """What outlived the clusters in AWS, in the order of deletion. ``clear``: it is proven that nothing is left."""
+
+    account_id: str
+    region: str
+    clusters: list[str]
+    live: list[str]
+    clear: bool
+    leftovers: list[LeftoverBody]
+    unknown: list[UnknownBody]
+    notes: list[str]
+
+
+def leftovers_json(found: FoundLeftovers) -> LeftoversBody:
+    """The ledger."""
     ledger = found.ledger
     return {
-        "type": "leftovers",
-        "stack": stack,
         "account_id": found.search.place.account_id,
         "region": found.search.place.region,
         "clusters": [cluster.name for cluster in found.search.clusters],
         "live": list(found.live),
         "clear": ledger.clear,
-        "leftovers": [_object(one) for one in ledger.leftovers],
+        "leftovers": [_leftover(one) for one in ledger.leftovers],
         "unknown": [{"kind": one.kind, "why": one.why} for one in ledger.unknown],
         "notes": list(ledger.notes),
     }
@@ -83,7 +123,7 @@ def size(value: int | None) -> str:
     return f"{amount:.1f}".removesuffix(".0") + f" {UNITS[unit]}"
 
 
-def _object(one: Leftover) -> dict[str, Any]:
+def _leftover(one: Leftover) -> LeftoverBody:
     return {
         "order": one.order,
         "kind": one.kind,
@@ -100,3 +140,46 @@ def _object(one: Leftover) -> dict[str, Any]:
         "holds_data": one.holds_data,
         "kept": one.kept,
     }
+
+
+def write_leftovers(found: FoundLeftovers, screen: Screen) -> None:
+    """The table, what could not be read, and the sentence."""
+    if found.ledger.leftovers:
+        screen.table(*leftover_rows(found.ledger))
+    for note in leftover_notes(found.ledger):
+        screen.note(note)
+    screen.line(summary(found.ledger))
+
+
+LEFTOVERS = Output("leftovers", leftovers_json, write_leftovers)
+
+
+class DestroyedBody(TypedDict):
+    """The clusters and the number of the role's resources that were deleted, and what the clusters left in AWS."""
+
+    clusters: list[str]
+    resources: int
+    role_arn: str | None
+    left: Annotated[dict[str, Any], LEFTOVERS]
+
+
+def destroyed_json(done: Destroyed) -> DestroyedBody:
+    """What a destroy came to."""
+    return {
+        "clusters": list(done.clusters),
+        "resources": done.resources,
+        "role_arn": done.role_arn,
+        "left": LEFTOVERS.document(done.left, done.stack),
+    }
+
+
+def _write_destroyed(done: Destroyed, screen: Screen) -> None:
+    if done.clusters or done.resources:
+        names, resources = ", ".join(done.clusters) or "none", counted(done.resources, "resource")
+        screen.line(f"Destroyed: clusters {names}; {resources} of the role.")
+    else:
+        screen.line("Nothing to destroy: the state is empty and no cluster runs through this stack's role.")
+    write_leftovers(done.left, screen)
+
+
+DESTROYED = Output("destroyed", destroyed_json, _write_destroyed)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import chain
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
-from gridbyoc.operations.changes import ClusterChange
+from gridbyoc.control_plane.model import FieldChange
+from gridbyoc.operations.changes import Action, ClusterChange
 from gridbyoc.operations.plan import Plan
-from gridbyoc.operations.report import Report
 from gridbyoc.operations.review.review import ResourceDetail, Review
-from gridbyoc.operations.review.words import RoleSentence, plain_sentence
+from gridbyoc.operations.review.words import GrantChange, RoleSentence, Verb, plain_sentence
 from gridbyoc.show.attributes import diff_lines, terminal_lines
-from gridbyoc.show.markdown import code, details, fence, fitted, prose
-from gridbyoc.show.plain import duration
-from gridbyoc.show.report import DONE, unchanged
+from gridbyoc.show.markdown import code, details, fence, fitted, prose, width_of
+from gridbyoc.show.output import Output, Screen
+from gridbyoc.show.role_policies import PoliciesBody, policies_json
 
 SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "-/+", "read": "<=", "none": " "}
 
@@ -112,11 +112,78 @@ def summary(plan: Plan) -> str:
     return f"Plan: AWS {role}; clusters " + ", ".join(f"{count} to {word}" for word, count in counts.items()) + "."
 
 
-def plan_object(plan: Plan) -> dict[str, Any]:
-    """The plan as the last object of ``--format json``; it holds no secret."""
+class ResourceAction(TypedDict):
+    """What Terraform would do to one resource."""
+
+    address: str
+    action: str
+
+
+class TerraformCounts(TypedDict):
+    """Terraform's half of a plan; ``null`` where a fresh role is made without planning it first."""
+
+    add: int | None
+    change: int | None
+    destroy: int | None
+    changes: list[ResourceAction]
+
+
+class ClusterChangeBody(TypedDict):
+    """What one cluster needs."""
+
+    name: str
+    action: Action
+    fields: list[Annotated[dict[str, Any], FieldChange]]
+
+
+class StandingCost(TypedDict):
+    """A sentence for each cluster, as it is and as it would be."""
+
+    before: list[str]
+    after: list[str]
+
+
+class GrantBody(TypedDict):
+    """What a role gains or loses in one service. ``everything_but``: ``actions`` are those that are left out."""
+
+    role: str
+    verb: Verb
+    service: str
+    actions: list[str]
+    resources: list[str]
+    conditions: list[str]
+    everything_but: bool
+    all_resources_but: bool
+    marks: list[str]
+
+
+class PlanBody(TypedDict):
+    """What bootstrap would change on both sides, with the sentences of the text. ``destroys``: resource addresses and
+    clusters; ``changed_outside``: what was changed outside of Terraform; ``protected``: where the stack file says so.
+    """
+
+    has_changes: bool
+    terraform: TerraformCounts
+    clusters: list[ClusterChangeBody]
+    destroys: list[str]
+    costs: list[str]
+    policies: PoliciesBody | None
+    resources: list[Annotated[dict[str, Any], ResourceDetail]]
+    permissions: list[str]
+    grants: list[GrantBody]
+    trust: list[str]
+    standing_cost: StandingCost
+    handed_on: list[str]
+    warnings: list[str]
+    changed_outside: list[str]
+    protected: str | None
+
+
+def plan_json(review: Review) -> PlanBody:
+    """The plan with everything that the terminal and the comment say beside it; it holds no secret."""
+    plan = review.plan
     terraform = plan.terraform
     return {
-        "type": "plan",
         "has_changes": plan.has_changes,
         "terraform": {
             "add": terraform.add if terraform else None,
@@ -134,51 +201,47 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         ],
         "destroys": list(plan.destroys),
         "costs": list(plan.costs),
-        "policies": plan.policies.as_json() if plan.policies else None,
-    }
-
-
-def review_object(review: Review) -> dict[str, Any]:
-    """The plan's object with everything that the terminal and the comment say beside it."""
-    return plan_object(review.plan) | {
-        "stack": review.stack,
+        "policies": policies_json(plan.policies),
         "resources": [asdict(detail) for detail in review.resources],
         "permissions": [plain_sentence(each.whole) for each in review.permissions],
-        "grants": [
-            {"role": plain_sentence(each.subject)} | asdict(each.grant) for each in review.permissions if each.grant
-        ],
+        "grants": [_grant(plain_sentence(each.subject), each.grant) for each in review.permissions if each.grant],
         "trust": [plain_sentence(each.whole) for each in review.trust],
         "standing_cost": {"before": list(review.before), "after": list(review.after)},
-        "handed_on": list(review.plan.handed_on),
+        "handed_on": list(plan.handed_on),
         "warnings": list(review.warnings),
         "changed_outside": list(review.outside),
         "protected": review.protected or None,
     }
 
 
-def report_markdown(report: Report, warnings: Sequence[str] = ()) -> str:
-    """What changed on either side, what was warned of, the clusters, and how long each step took."""
-    made = ", ".join(f"{count} {DONE.get(word, word)}" for word, count in report.resources.items() if count)
-    outcome = unchanged(report).rstrip(":")
-    if report.changed:
-        outcome = f"Applied: AWS {made or 'nothing changed'}; clusters {_acted(report)}."
-    blocks = [
-        f"<!-- gridbyoc apply {report.stack} -->\n### Apply of {code(report.stack)}",
-        f"**{outcome}**",
-        f"- account {code(report.account_id)}\n- role {code(report.role_arn)}",
-    ]
-    told = tuple(dict.fromkeys((*warnings, *report.remarks)))
-    if told:
-        blocks.append("**Warnings**\n\n" + "\n".join(f"- {prose(text)}" for text in told))
-    if report.clusters:
-        blocks.append("\n".join(f"- cluster {code(c.name)}: {code(c.status)} ({code(c.id)})" for c in report.clusters))
-    steps = ", ".join(f"{step} {duration(took)}" for step, took in report.seconds.items())
-    return fitted([*blocks, f"Steps: {steps}"], left_out="*{count} more sections are left out.*")
+def _grant(role: str, grant: GrantChange) -> GrantBody:
+    return {
+        "role": role,
+        "verb": grant.verb,
+        "service": grant.service,
+        "actions": list(grant.actions),
+        "resources": list(grant.resources),
+        "conditions": list(grant.conditions),
+        "everything_but": grant.everything_but,
+        "all_resources_but": grant.all_resources_but,
+        "marks": list(grant.marks),
+    }
 
 
-def _acted(report: Report) -> str:
-    counts = {word: list(report.actions.values()).count(word) for word in ("create", "update", "delete")}
-    return ", ".join(f"{count} {word}d" for word, count in counts.items() if count) or "nothing changed"
+def plan_output(*, brief: bool) -> Output[Review]:
+    """A plan. ``brief``: as text and Markdown, the sentences only. Sentences fit the terminal's width."""
+
+    def write(review: Review, screen: Screen) -> None:
+        for line in plan_lines(review, brief=brief, width=width_of(screen.stdout)):
+            screen.line(line)
+
+    def markdown(review: Review, _stack: str) -> str:
+        return review_markdown(review, brief=brief)
+
+    return Output("plan", plan_json, write, others={"markdown": markdown})
+
+
+PLAN = plan_output(brief=False)
 
 
 MOST_LINES = 400

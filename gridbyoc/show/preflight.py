@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypedDict
 
 from gridbyoc.operations.preflight.model import Finding
+from gridbyoc.operations.verdict import Verdict
 from gridbyoc.show.markdown import STYLES, is_drawn, write_table
+from gridbyoc.show.output import Output, Screen
 from gridbyoc.stack.words import plain_text
 
 if TYPE_CHECKING:
@@ -29,8 +32,43 @@ def preflight_summary(findings: Sequence[Finding], *, region: str) -> str:
     return f"Region {region}: {parts}."
 
 
-def finding_object(finding: Finding) -> dict[str, Any]:
-    """A finding as JSON; the keys are a promise."""
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The findings of a preflight in ``region``; ``blocked``: a bootstrap would not begin."""
+
+    findings: Sequence[Finding]
+    region: str
+    blocked: bool
+
+
+class FindingBody(TypedDict):
+    """One finding: what was ``read``, by which call (``source``), what would pass, and what to do. ``facts`` are the
+    numbers behind it.
+    """
+
+    code: str
+    group: str
+    check: str
+    subject: str
+    verdict: Verdict
+    read: str
+    source: str
+    needed: str
+    fix: str
+    link: str
+    facts: dict[str, Any]
+
+
+class PreflightBody(TypedDict):
+    """What a bootstrap needs, checked. ``blocked``: a bootstrap would not begin."""
+
+    region: str
+    blocked: bool
+    findings: list[FindingBody]
+
+
+def finding_json(finding: Finding) -> FindingBody:
+    """One finding."""
     return {
         "code": finding.code,
         "group": finding.kind.group,
@@ -46,13 +84,12 @@ def finding_object(finding: Finding) -> dict[str, Any]:
     }
 
 
-def preflight_object(findings: Sequence[Finding], *, region: str, blocked: bool) -> dict[str, Any]:
-    """The whole preflight as one JSON object."""
+def preflight_json(examined: Examined) -> PreflightBody:
+    """The whole preflight."""
     return {
-        "type": "preflight",
-        "region": region,
-        "blocked": blocked,
-        "findings": [finding_object(finding) for finding in findings],
+        "region": examined.region,
+        "blocked": examined.blocked,
+        "findings": [finding_json(finding) for finding in examined.findings],
     }
 
 
@@ -140,3 +177,16 @@ def _write(console: Console, finding: Finding, width: int) -> None:
         if text and not passes:
             words = Text.assemble((word, "dim"), plain_text(text), overflow="fold")
             console.print(Padding(words, (0, 0, 0, VERDICT + CODE + 4)))
+
+
+def _write_all(examined: Examined, screen: Screen) -> None:
+    write_preflight(screen.stdout, examined.findings, environ=screen.environ)
+    screen.line()
+    screen.line(preflight_summary(examined.findings, region=examined.region))
+
+
+def _markdown(examined: Examined, _stack: str) -> str:
+    return plain_text("\n".join(preflight_markdown(examined.findings, region=examined.region)))
+
+
+PREFLIGHT = Output("preflight", preflight_json, _write_all, stack="optional", others={"markdown": _markdown})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TypedDict
 
-from gridbyoc.operations.quotas.raising import Ask
+from gridbyoc.operations.quotas.raising import Ask, Result
 from gridbyoc.operations.quotas.review import (
     NO_QUOTA,
     Increase,
+    QuotaFacts,
     QuotaRow,
     fix_words,
     needed_words,
@@ -17,7 +19,9 @@ from gridbyoc.operations.quotas.review import (
     read_words,
     whole,
 )
-from gridbyoc.stack.words import minute
+from gridbyoc.operations.verdict import Verdict
+from gridbyoc.show.output import Output, Screen
+from gridbyoc.stack.words import counted, minute
 
 COLUMNS = ("code", "name", "region", "limit", "in use", "needed", "verdict")
 ASK_COLUMNS = ("code", "name", "region", "from", "to", "state")
@@ -55,18 +59,61 @@ def _advice(row: QuotaRow) -> str:
     return ". ".join(part.rstrip(".") for part in (read_words(row), fix_words(row)) if part)
 
 
-def quotas_object(rows: Sequence[QuotaRow], *, account: str, region: str, blocked: bool) -> dict[str, Any]:
-    """All of it as one JSON object; the keys are a promise."""
+@dataclass(frozen=True, slots=True)
+class QuotasFound:
+    """The quotas of an account. ``without``: see ``quota_advice``."""
+
+    account_id: str
+    region: str
+    rows: Sequence[QuotaRow]
+    without: Sequence[tuple[str, str]] = ()
+
+    @property
+    def blocked(self) -> bool:
+        """Whether something is proven to be short."""
+        return any(row.verdict == "fail" for row in self.rows)
+
+
+QuotaVerdict = TypedDict("QuotaVerdict", {"verdict": Verdict, "why": str, "for": str, "fix": str})
+
+
+class QuotaBody(QuotaFacts, QuotaVerdict):
+    """One quota, judged; ``for`` says what needs it."""
+
+
+class QuotasBody(TypedDict):
+    """What the account may have, what is in use, what the stack's new clusters need. ``blocked``: one is too low."""
+
+    account_id: str
+    region: str
+    blocked: bool
+    quotas: list[QuotaBody]
+
+
+def quotas_json(found: QuotasFound) -> QuotasBody:
+    """All quotas."""
     return {
-        "type": "quotas",
-        "account_id": account,
-        "region": region,
-        "blocked": blocked,
+        "account_id": found.account_id,
+        "region": found.region,
+        "blocked": found.blocked,
         "quotas": [
             {**quota_facts(row), "verdict": row.verdict, "why": row.why, "for": row.need.words, "fix": fix_words(row)}
-            for row in rows
+            for row in found.rows
         ],
     }
+
+
+def _write_quotas(found: QuotasFound, screen: Screen) -> None:
+    screen.table(*quota_table(found.rows))
+    screen.line()
+    for line in quota_advice(found.rows, found.without):
+        screen.line(line)
+    short = sum(row.verdict == "fail" for row in found.rows)
+    what = f"{short} of {len(found.rows)} short" if short else "no quota is too low"
+    screen.line(f"Account {found.account_id}, region {found.region}: {what}.")
+
+
+QUOTAS = Output("quotas", quotas_json, _write_quotas, stack="optional")
 
 
 def ask_table(asks: Sequence[Ask]) -> Table:
@@ -87,27 +134,79 @@ def _result(ask: Ask) -> str:
     return f"{result}{amount}: {request.status}{case}"
 
 
-def asks_object(asks: Sequence[Ask], untold: Sequence[str] = (), *, account: str, region: str) -> dict[str, Any]:
-    """What was asked for and what came of it, as one JSON object; the keys are a promise.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What AWS was asked for, and what came of it. ``untold`` are the codes of quotas that could not be read."""
 
-    ``untold`` are the codes of quotas that could not be read.
-    """
+    account_id: str
+    region: str
+    asks: Sequence[Ask]
+    untold: Sequence[str] = ()
+
+
+class IncreaseBody(TypedDict):
+    """A request as AWS has it; times are ISO 8601 in UTC."""
+
+    id: str
+    service: str
+    quota_code: str
+    quota_name: str
+    region: str
+    desired: float
+    status: str
+    open: bool
+    case_id: str | None
+    created: str | None
+    updated: str | None
+
+
+class AskBody(QuotaFacts):
+    """More of one quota, asked for."""
+
+    desired: int
+    result: Result
+    why: str
+    request: IncreaseBody | None
+
+
+class AskedBody(TypedDict):
+    """What AWS was asked for, and what came of it."""
+
+    account_id: str
+    region: str
+    untold: list[str]
+    requests: list[AskBody]
+
+
+def asked_json(asked: Asked) -> AskedBody:
+    """What was asked for."""
     return {
-        "type": "quota_requests",
-        "account_id": account,
-        "region": region,
-        "untold": list(untold),
+        "account_id": asked.account_id,
+        "region": asked.region,
+        "untold": list(asked.untold),
         "requests": [
             {
                 **quota_facts(ask.row),
                 "desired": ask.desired,
                 "result": ask.result,
                 "why": ask.why,
-                "request": request_object(ask.request) if ask.request else None,
+                "request": increase_json(ask.request) if ask.request else None,
             }
-            for ask in asks
+            for ask in asked.asks
         ],
     }
+
+
+def _write_asked(asked: Asked, screen: Screen) -> None:
+    if asked.asks:
+        screen.table(*ask_table(asked.asks))
+        return
+    short = f"no quota is known to be too low; {', '.join(asked.untold)} cannot be told"
+    known = short if asked.untold else "nothing to ask for"
+    screen.line(f"Account {asked.account_id}, region {asked.region}: {known}.")
+
+
+QUOTA_REQUESTS = Output("quota_requests", asked_json, _write_asked, stack="optional")
 
 
 def request_table(requests: Sequence[Increase]) -> Table:
@@ -127,8 +226,8 @@ def request_table(requests: Sequence[Increase]) -> Table:
     ]
 
 
-def request_object(request: Increase) -> dict[str, Any]:
-    """A request as JSON; times are ISO 8601 in UTC."""
+def increase_json(request: Increase) -> IncreaseBody:
+    """A request."""
     return {
         "id": request.id,
         "service": request.quota.service,
@@ -142,6 +241,39 @@ def request_object(request: Increase) -> dict[str, Any]:
         "created": request.created.isoformat() if request.created else None,
         "updated": request.updated.isoformat() if request.updated else None,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The requests that an account has made, in the regions where quotas are raised."""
+
+    account_id: str
+    regions: Sequence[str]
+    requests: Sequence[Increase]
+
+
+class HistoryBody(TypedDict):
+    """The requests for more of these quotas that the account has made."""
+
+    account_id: str
+    regions: list[str]
+    requests: list[IncreaseBody]
+
+
+def history_json(found: History) -> HistoryBody:
+    """The requests."""
+    listed = [increase_json(each) for each in found.requests]
+    return {"account_id": found.account_id, "regions": list(found.regions), "requests": listed}
+
+
+def _write_history(found: History, screen: Screen) -> None:
+    if found.requests:
+        screen.table(*request_table(found.requests))
+    count = counted(len(found.requests), "request") if found.requests else "no requests"
+    screen.line(f"Account {found.account_id}, {' and '.join(found.regions)}: {count}.")
+
+
+QUOTA_HISTORY = Output("quota_history", history_json, _write_history, stack="optional")
 
 
 def _text(value: float | None) -> str:

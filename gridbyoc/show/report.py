@@ -1,9 +1,17 @@
-"""A run's report as lines of text."""
+"""A run's report, as text, as JSON and as Markdown."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypedDict
+
+from gridbyoc.operations.changes import Action
 from gridbyoc.operations.report import Report
+from gridbyoc.show.clusters import ClusterFields, cluster_json, cluster_rows
+from gridbyoc.show.markdown import code, fitted, prose
+from gridbyoc.show.output import Output, Screen
 from gridbyoc.show.plain import duration
+from gridbyoc.show.role_policies import PoliciesBody, policies_json
 
 DONE = {"add": "added", "change": "changed", "destroy": "destroyed"}
 """Terraform's words for what a plan would do → for what was done."""
@@ -36,3 +44,90 @@ def unchanged(report: Report) -> str:
     if report.remarks:
         return "Nothing was changed, and not everything is as the stack file says:"
     return "Nothing changed: both sides were already as the stack file asks."
+
+
+def report_markdown(report: Report, warnings: Sequence[str] = ()) -> str:
+    """What changed on either side, what was warned of, the clusters, and how long each step took."""
+    made = ", ".join(f"{count} {DONE.get(word, word)}" for word, count in report.resources.items() if count)
+    outcome = unchanged(report).rstrip(":")
+    if report.changed:
+        outcome = f"Applied: AWS {made or 'nothing changed'}; clusters {_acted(report)}."
+    blocks = [
+        f"<!-- gridbyoc apply {report.stack} -->\n### Apply of {code(report.stack)}",
+        f"**{outcome}**",
+        f"- account {code(report.account_id)}\n- role {code(report.role_arn)}",
+    ]
+    told = tuple(dict.fromkeys((*warnings, *report.remarks)))
+    if told:
+        blocks.append("**Warnings**\n\n" + "\n".join(f"- {prose(text)}" for text in told))
+    if report.clusters:
+        blocks.append("\n".join(f"- cluster {code(c.name)}: {code(c.status)} ({code(c.id)})" for c in report.clusters))
+    steps = ", ".join(f"{step} {duration(took)}" for step, took in report.seconds.items())
+    return fitted([*blocks, f"Steps: {steps}"], left_out="*{count} more sections are left out.*")
+
+
+def _acted(report: Report) -> str:
+    counts = {word: list(report.actions.values()).count(word) for word in ("create", "update", "delete")}
+    return ", ".join(f"{count} {word}d" for word, count in counts.items() if count) or "nothing changed"
+
+
+class ResourceCounts(TypedDict):
+    """How many AWS resources Terraform added, changed and destroyed."""
+
+    add: int
+    change: int
+    destroy: int
+
+
+class ReportCluster(ClusterFields):
+    """A cluster of the stack, and what the run did to it."""
+
+    action: Action
+
+
+class ReportBody(TypedDict):
+    """What a run came to: ``changed`` is false where both sides were as the stack file asks. ``seconds``: by step."""
+
+    account_id: str
+    role_arn: str
+    role_name: str | None
+    changed: bool
+    resources: ResourceCounts
+    clusters: list[ReportCluster]
+    seconds: dict[str, float]
+    policies: PoliciesBody | None
+
+
+def report_json(report: Report) -> ReportBody:
+    """The report; it names no secret."""
+    counts = report.resources
+    return {
+        "account_id": report.account_id,
+        "role_arn": report.role_arn,
+        "role_name": report.role_name,
+        "changed": report.changed,
+        "resources": {"add": counts["add"], "change": counts["change"], "destroy": counts["destroy"]},
+        "clusters": [{**cluster_json(c), "action": report.actions.get(c.name, "none")} for c in report.clusters],
+        "seconds": {step: round(took, 3) for step, took in report.seconds.items()},
+        "policies": policies_json(report.policies),
+    }
+
+
+def _write(report: Report, screen: Screen) -> None:
+    for line in report_lines(report):
+        screen.line(line)
+    if report.clusters:
+        screen.line()
+        screen.table(*cluster_rows(report.clusters))
+
+
+def report_output(warnings: Sequence[str] = ()) -> Output[Report]:
+    """A run's report; Markdown names the ``warnings`` that the run gave."""
+
+    def markdown(report: Report, _stack: str) -> str:
+        return report_markdown(report, warnings)
+
+    return Output("report", report_json, _write, others={"markdown": markdown})
+
+
+REPORT = report_output()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any, TypedDict
 
-from gridbyoc.operations.verify import Proof, finding_object
+from gridbyoc.operations.verdict import Verdict
+from gridbyoc.operations.verify import Proof
+from gridbyoc.operations.verify_model import VerifyFinding
+from gridbyoc.show.output import Output, Screen
 
 COLUMNS = ("code", "check", "verdict", "found")
 
@@ -30,11 +34,27 @@ def verify_summary(proof: Proof) -> str:
     return f"{outcome}: {proof.role.arn}, {', '.join(parts)}."
 
 
-def verify_object(proof: Proof) -> dict[str, Any]:
-    """The proof as the JSON object of ``--format json``; it holds no secret."""
+class VerifyBody(TypedDict):
+    """What the role grants, judged by IAM's own rules; ``verdict`` is the worst of the findings."""
+
+    role_arn: str
+    verdict: Verdict
+    findings: list[Annotated[dict[str, Any], VerifyFinding]]
+
+
+def verify_json(proof: Proof) -> VerifyBody:
+    """The proof; it holds no secret."""
     return {
-        "type": "verify",
         "role_arn": proof.role.arn,
         "verdict": proof.verdict,
-        "findings": [finding_object(finding) for finding in proof.findings],
+        "findings": [asdict(finding) for finding in proof.findings],
     }
+
+
+def _write(proof: Proof, screen: Screen) -> None:
+    screen.table(*verify_rows(proof))
+    screen.line()
+    screen.line(verify_summary(proof))
+
+
+VERIFY = Output("verify", verify_json, _write)

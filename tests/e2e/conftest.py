@@ -18,6 +18,7 @@ import requests
 
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from tests.e2e import warm_python
+from tests.json_outputs import check_outputs
 from tests.unit.command_lines import named_in, values_of
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Tool:
         if "--debug" not in args:
             assert "Traceback" not in done.text, done.text
         check_next_commands(done.err, self.directory)
+        check_outputs(args, done.out)
         assert status is None or done.status == status, f"{args}: {done.status}\n{done.text}"
         return done
 

@@ -91,7 +91,7 @@ def test_what_needs_nothing(tool: Tool) -> None:
     schema = json.loads(tool("schema", **bare).out)
     jsonschema.Draft202012Validator.check_schema(schema)
     versions = json.loads(tool("version", "--format", "json", **bare).out)
-    assert set(versions) == {"gridbyoc", "python", "terraform"}
+    assert set(versions) == {"type", "gridbyoc", "python", "terraform"}
     assert versions["gridbyoc"] in tool("--version", **bare).out
 
 

@@ -58,7 +58,7 @@ def test_the_canary_stays_where_it_belongs(tool: Tool, world: World) -> None:
     with Watch() as watch:
         run(tool, "validate")
         run(tool, "plan", "--debug")
-        run(tool, "bootstrap", "--yes", "--debug", "--format", "json")
+        run(tool, "bootstrap", "--yes", "--debug", "--format", "jsonl")
         run(tool, "bootstrap", "--yes")
         run(tool, "outputs", "--format", "json")
         run(tool, "clusters", "list", "--format", "json")
@@ -97,7 +97,7 @@ def test_failures_do_not_show_it_either(tool: Tool) -> None:
 def test_a_generated_id_does_not_leak_either(tool: Tool, aws_provider: AttachedProvider) -> None:
     tool = aws_provider.attach(tool)
     tool.write(stack_text("generated"))
-    shown = tool("bootstrap", "--yes", "--debug", "--format", "json").text
+    shown = tool("bootstrap", "--yes", "--debug", "--format", "jsonl").text
     external_id = tool("outputs", "--reveal", "--name", "external_id").out.strip()
     assert external_id not in shown
     logs = list((tool.directory / ".gridbyoc" / "generated" / "logs").iterdir())

@@ -20,10 +20,10 @@ import boto3
 import pytest
 
 from gridbyoc.aws.permissions import MANDATORY, Need, needs_of
-from gridbyoc.cli.main import error_lines
 from gridbyoc.errors import GridbyocError
 from gridbyoc.render import render
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from gridbyoc.show.error import error_lines
 from gridbyoc.stack.load import load
 from gridbyoc.stack.model import Stack
 from gridbyoc.terraform import Runner, find_binary

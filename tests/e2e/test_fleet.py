@@ -21,7 +21,7 @@ from tests.e2e.test_interrupts import end
 
 pytestmark = pytest.mark.usefixtures("measured")
 
-BOOTSTRAP = ("fleet", "bootstrap", ".", "--yes", "--format", "json", "--skip-preflight")
+BOOTSTRAP = ("fleet", "bootstrap", ".", "--yes", "--format", "jsonl", "--skip-preflight")
 
 
 @pytest.fixture
@@ -159,6 +159,7 @@ def test_the_verbs_that_look_and_the_one_that_takes_down(quick: Tool, world: Wor
     a, b = stacks(quick, world, "verbs", a="true", b="true")
     planned = quick("fleet", "plan", "--format", "json", ".", "--exit-code", status=3).objects[-1]
     assert outcomes(planned) == ["changes"] * 2
+    assert [each["document"]["type"] for each in planned["stacks"]] == ["plan", "plan"]
     quick(*BOOTSTRAP, "--set", "role.tags.team=fleet")
     gone = quick("fleet", "destroy", ".", "--yes-destroy", "--format", "json").objects[-1]
     assert outcomes(gone) == ["done"] * 2

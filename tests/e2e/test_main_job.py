@@ -77,7 +77,13 @@ def test_state_live_role_and_control_plane_agree(tool: Tool, world: World) -> No
     assert (aws["roleArn"], aws["externalId"]) == (outputs["role_arn"], outputs["external_id"])
     assert len(world.attached(outputs["role_name"])) == 10
     shown = json.loads(tool("outputs", "--format", "json").out)
-    assert shown == {"role_arn": outputs["role_arn"], "role_name": outputs["role_name"], "external_id": "[secret]"}
+    assert shown == {
+        "type": "outputs",
+        "stack": shown["stack"],
+        "role_arn": outputs["role_arn"],
+        "role_name": outputs["role_name"],
+        "external_id": "[secret]",
+    }
     assert tool("outputs", "--reveal", "--name", "external_id").out.strip() == outputs["external_id"]
     masked = tool("outputs", "--reveal", "--name", "external_id", GITHUB_ACTIONS="true")
     assert masked.err.splitlines() == [f"::add-mask::{outputs['external_id']}"]

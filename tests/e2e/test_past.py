@@ -99,6 +99,8 @@ def goes_on(past: Past, stack: str) -> None:
     assert "Nothing: the stack is up" in past("status", file).out
     assert "Proven" in past("verify", file).out
     outputs = json.loads(past("outputs", file, "--format", "json", "--reveal").out)
+    assert outputs.pop("type") == "outputs"
+    assert outputs.pop("stack") == stack
     assert outputs == {name: each["value"] for name, each in state[1].items()}
     stale = past("apply", f"{stack}.bundle", file, "--yes", status=9)
     assert "gridbyoc is " in stale.err

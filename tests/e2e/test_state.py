@@ -256,7 +256,7 @@ def test_a_lock_left_by_a_dead_run_is_explained_and_broken_on_word_only(tool: To
     # another directory with the same state cannot know whether the holder lives
     other = fast_stack(tool, world, "deadlock", place="other", backend=in_s3("deadlock"))
     unsure = tool("state", "unlock", str(other.file), "--yes", "--format", "json", status=8)
-    lock = json.loads(unsure.out.splitlines()[0])["lock"]
+    lock = json.loads(unsure.out)["result"]["lock"]
     assert lock["verdict"] == "unknown"
     assert f"--force {lock['id']}" in unsure.err
     assert "not wrong-id" in tool("state", "unlock", str(other.file), "--force", "wrong-id", status=2).err

@@ -32,6 +32,7 @@ from gridbyoc.errors import (
 )
 from tests.functional.fault_server import HTML, Reply, Server, serving
 from tests.functional.plane import Plane
+from tests.json_outputs import check_outputs
 
 KEY = "key-canary-98765"
 CANARY = "canary-external-id-77"
@@ -67,6 +68,7 @@ class Tool:
             assert CANARY not in text
         if result.exception:
             raise result.exception
+        check_outputs(args, self.out)
 
     def fails(self, kind: type[BaseException], *args: str, **given: Any) -> Any:
         with pytest.raises(kind) as caught:
@@ -129,20 +131,23 @@ def test_register_list_get_and_wait(tool: Tool) -> None:
 
 
 def test_json_everywhere(tool: Tool) -> None:
-    tool(*REGISTER, "--wait", "--format", "json")
+    tool(*REGISTER, "--wait", "--format", "jsonl")
     lines = [json.loads(line) for line in tool.out.splitlines()]
     assert lines[0]["type"] == "note"
     assert lines[-1]["cluster"]["status"] == "running"
+    tool(*REGISTER, "--wait", "--format", "json")
+    assert json.loads(tool.out) == lines[-1]
+    assert "existed already" in tool.err
     tool("clusters", "list", "--format", "json")
-    assert [cluster["name"] for cluster in json.loads(tool.out)] == ["ml"]
+    assert [cluster["name"] for cluster in json.loads(tool.out)["clusters"]] == ["ml"]
     tool("clusters", "get", "ml", "--format", "json")
-    assert json.loads(tool.out)["role_arn"] == ROLE
+    assert json.loads(tool.out)["cluster"]["role_arn"] == ROLE
     tool("clusters", "wait", "ml", "--format", "json")
-    assert json.loads(tool.out.splitlines()[-1])["cluster"]["id"] == "id-1"
+    assert json.loads(tool.out)["cluster"]["id"] == "id-1"
     tool("context", "ml", "--format", "json")
     assert json.loads(tool.out)["context"] == "id-1"
     tool("context", "--format", "json")
-    assert json.loads(tool.out) == {"context": "id-1"}
+    assert json.loads(tool.out) == {"type": "context", "context": "id-1", "name": None, "file": None}
     tool("login", "--username", "ada", "--format", "json")
     assert json.loads(tool.out)["user_id"] == "user-1"
 

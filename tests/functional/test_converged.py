@@ -87,7 +87,7 @@ class Site:
     def bootstrap(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Run it; ``meanwhile`` once it waits for the cluster."""
         environ = {**self.box.environ(os.environ), "HOME": str(self.directory)}
-        argv = [sys.executable, "-m", "gridbyoc", "bootstrap", "--yes", "--poll-interval", "0.1s", "--format", "json"]
+        argv = [sys.executable, "-m", "gridbyoc", "bootstrap", "--yes", "--poll-interval", "0.1s", "--format", "jsonl"]
         with subprocess.Popen(argv, cwd=self.directory, env=environ, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             for line in process.stdout:

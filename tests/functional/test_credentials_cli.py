@@ -32,6 +32,7 @@ from gridbyoc.operations.credentials import (
 from gridbyoc.sandbox import Sandbox, running_sandbox
 from gridbyoc.stack.secret import Secret
 from tests.functional.leftover_world import session_at
+from tests.json_outputs import check_outputs
 from tests.unit.fakes import Time
 
 pytestmark = pytest.mark.usefixtures("measured")
@@ -424,6 +425,7 @@ class Tool:
         merged = {**self.env, **env}
         done = subprocess.run(argv, cwd=self.directory, env=merged, capture_output=True, text=True, timeout=120)
         assert done.returncode == status, f"{done.returncode}\n{done.stdout}{done.stderr}"
+        check_outputs(args, done.stdout)
         assert "Traceback" not in done.stderr
         return done
 

@@ -20,6 +20,7 @@ from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from gridbyoc.stack.model import ClusterSpec, ControlPlane, InstanceType
 from gridbyoc.stack.secret import Secret
 from tests.functional.leftover_world import ACCOUNT, World
+from tests.json_outputs import check_outputs
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,12 @@ class Tool:
         text = done.stdout + done.stderr
         assert done.returncode == status, f"{done.returncode}\n{text}"
         assert "Traceback" not in text
+        check_outputs(args, done.stdout)
         return done.stdout if "json" in args else text
 
     def listed(self, *args: str, status: int) -> dict[str, Any]:
-        """The last object of ``--format json``."""
-        found: dict[str, Any] = json.loads(self(*args, "--format", "json", status=status).splitlines()[-1])
+        """The document of ``--format json``."""
+        found: dict[str, Any] = json.loads(self(*args, "--format", "json", status=status))
         assert found["type"] == "leftovers"
         return found
 

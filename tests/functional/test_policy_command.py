@@ -14,6 +14,7 @@ import pytest
 from gridbyoc.aws.policy import ask, evaluate, parse_policy
 from tests.functional.terraform_cli import TerraformCli
 from tests.functional.terraform_kit import environment
+from tests.json_outputs import check_outputs
 
 pytestmark = pytest.mark.usefixtures("measured")
 
@@ -40,6 +41,7 @@ def command(tmp_path: Path) -> Command:
         )  # fmt: skip
         assert ran.returncode == status, ran.stdout + ran.stderr
         assert "Traceback" not in ran.stderr
+        check_outputs(args, ran.stdout)
         return ran
 
     return run

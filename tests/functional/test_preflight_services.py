@@ -18,6 +18,7 @@ from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from gridbyoc.stack.model import ClusterSpec, ControlPlane
 from gridbyoc.stack.secret import Secret
+from tests.json_outputs import check_outputs
 
 GROUPS = ("offerings", "policies", "control-plane")
 
@@ -41,7 +42,8 @@ class Doctor:
             env={**self.box.environ(os.environ), "HOME": str(self.directory), **env},
         )  # fmt: skip
         assert "Traceback" not in done.stderr
-        return done.returncode, json.loads(done.stdout)["findings"] if done.stdout else []
+        found = json.loads(check_outputs(("--format=json",), done.stdout))
+        return done.returncode, found.get("findings", [])
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import pytest
 
 from gridbyoc.terraform.binary import embedded_argv
 from tests.functional.terraform_kit import environment, root, thing
+from tests.json_outputs import check_outputs
 
 TOOL = (sys.executable, "-m", "gridbyoc")
 IGNORED_CHILDREN = "signal.signal(signal.SIGCHLD, signal.SIG_IGN)"
@@ -104,7 +105,7 @@ def test_a_long_output_on_a_pipe_that_does_not_block_is_whole(tmp_path: Path) ->
     with os.fdopen(reading, encoding="utf-8") as stream:
         text = stream.read()
     assert process.wait(20) == 0
-    assert text.rstrip().endswith("]")
+    assert check_outputs(("--format=json",), text)
 
 
 def test_an_ignored_interrupt_stays_ignored(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from tests.functional.leftover_world import IMAGE
+from tests.json_outputs import check_outputs
 
 pytestmark = pytest.mark.usefixtures("measured")
 
@@ -42,7 +43,7 @@ class Tool:
         done = subprocess.run(argv, cwd=self.directory, env=env, capture_output=True, text=True, timeout=120)
         assert done.returncode == status, f"{done.returncode}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr
-        return done.stdout, done.stderr
+        return check_outputs(args, done.stdout), done.stderr
 
     def json(self, *args: str, status: int) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self(*args, "--format", "json", status=status)[0])
@@ -103,8 +104,13 @@ def test_what_is_short_is_named_asked_for_once_and_never_twice(new_account: Tool
     ]
     assert len(tool.filed()) == 2
     out, err = tool("quotas", "request", "--wait", "--timeout", "0.3s", "--format", "json", status=6)
-    again, error = [json.loads(line) for line in out.splitlines() if "quota_requests" in line or "GBY-A006" in line]
-    assert [(r["quota_code"], r["result"]) for r in again["requests"]] == [(GPU, "pending"), (GPU_SPOT, "pending")]
+    error = json.loads(out)
+    again = error["result"]
+    assert again["type"] == "quota_requests"
+    assert [(r["quota_code"], r["result"]) for r in again["requests"]] == [
+        (GPU, "pending"),
+        (GPU_SPOT, "pending"),
+    ]
     assert error["exit_status"] == 6
     assert len(tool.filed()) == 2
 

@@ -12,7 +12,7 @@ from gridbyoc.cli.bundle import key_for, read_file
 from gridbyoc.errors import BundleKeyError, FileError, UsageError
 from gridbyoc.operations.bundle.file import pack, read_header
 from gridbyoc.operations.bundle.make import check_bundleable, environment_digest
-from gridbyoc.show.bundle import bundle_lines, bundle_object
+from gridbyoc.show.bundle import bundle_json, bundle_lines
 from gridbyoc.stack.load import load
 from gridbyoc.stack.secret import Secret
 from tests.unit.fakes import stack
@@ -67,7 +67,7 @@ def test_a_header_is_shown(key: Secret | None, word: str) -> None:
     text = "\n".join(bundle_lines(header))
     assert f"encrypted  {word}" in text
     assert "1 to add, 0 to change, 0 to destroy" in text
-    found = bundle_object(header)
+    found = bundle_json(header)
     assert found["encrypted"] is (key is not None)
     assert "encryption" not in found
 

@@ -10,7 +10,7 @@ from gridbyoc.operations.fleet.model import Member, Result, detail_of
 from gridbyoc.operations.fleet.run import FleetReport
 from gridbyoc.operations.review.review import AttributeChange
 from gridbyoc.operations.review.words import Name, RoleSentence
-from gridbyoc.show.drift import NONE, drift_lines, drift_markdown, drift_object, drift_rows
+from gridbyoc.show.drift import NONE, drift_json, drift_lines, drift_markdown, drift_rows
 from gridbyoc.show.fleet import advice_lines
 
 HOURS = AttributeChange("max_session_duration", "3600", "43200")
@@ -68,12 +68,12 @@ def test_markdown_and_json_say_the_same() -> None:
     )
     assert "  - max_session_duration: 3600\n  + max_session_duration: 43200\n" in text
     assert "- The role may no longer be assumed by `arn:x`" in text
-    first = drift_object(FOUND)["drift"][0]
+    first = drift_json(FOUND)["drift"][0]
     assert first["attributes"][0] == {"name": "max_session_duration", "before": "3600", "after": "43200"}
 
 
 def test_a_fleet_says_which_attribute() -> None:
-    said = {"drift": json.loads(json.dumps(drift_object(FOUND)))}
+    said = {"drift": json.loads(json.dumps(drift_json(FOUND)))}
     assert detail_of("drift", said) == "4 drifted: terraform: aws_iam_role.this: max_session_duration: 3600 -> 43200"
     member = Member("demo", Path("demo.yaml"), "demo.yaml", "demo")
     lines = advice_lines(FleetReport("drift", 1, 0.0, (Result(member, "changes", 3, said=said),), interrupted=False))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from gridbyoc import errors
-from gridbyoc.cli.main import error_lines, error_object
 from gridbyoc.errors import ExitStatus, GridbyocError, Problem, StackError, TerraformError
+from gridbyoc.show.error import FailedCommand, error_json, error_lines
 
 
 def kinds() -> list[type[GridbyocError]]:
@@ -29,7 +29,7 @@ def test_an_error_is_told_whole() -> None:
         assert "  why: Because." in error_lines(error), kind
         assert "  do:  Mend it." in error_lines(error), kind
         assert "re-run is safe" in error_lines(error)[-1], kind
-        assert json.loads(json.dumps(error_object(error)))["exit_status"] == int(kind.exit_status), kind
+        assert json.loads(json.dumps(error_json(FailedCommand(error))))["exit_status"] == int(kind.exit_status), kind
 
 
 def test_problems_and_diagnostics_are_listed() -> None:
@@ -37,7 +37,7 @@ def test_problems_and_diagnostics_are_listed() -> None:
     stack = StackError("Invalid.", problems=(problem, Problem("s.yaml", None, "", "is empty")))
     assert "  s.yaml:3: aws.region: is a zone (write us-west-2)" in error_lines(stack)
     assert "  s.yaml: is empty" in error_lines(stack)
-    assert error_object(stack)["problems"][0]["line"] == 3
+    assert error_json(FailedCommand(stack))["problems"][0]["line"] == 3
     terraform = TerraformError("No.", diagnostics=("one\n  two",))
     assert error_lines(terraform)[1:3] == ["  one", "    two"]
-    assert error_object(terraform)["diagnostics"] == ["one\n  two"]
+    assert error_json(FailedCommand(terraform))["diagnostics"] == ["one\n  two"]

@@ -14,12 +14,14 @@ from click.testing import CliRunner
 import gridbyoc
 from gridbyoc import errors
 from gridbyoc.aws.policy import PolicyDocumentError
-from gridbyoc.cli.app import App, Format
+from gridbyoc.cli.app import App
 from gridbyoc.cli.explain import EXPLANATIONS, explain
 from gridbyoc.errors import GridbyocError, UsageError
 from gridbyoc.errors.cards import CARDS
 from gridbyoc.operations.preflight.catalogue import KINDS
 from gridbyoc.operations.verify import QUESTIONS
+from gridbyoc.show.output import Format
+from tests.json_outputs import check_outputs
 
 
 def said(*args: str, form: Format = "text") -> str:
@@ -28,7 +30,7 @@ def said(*args: str, form: Format = "text") -> str:
     found = CliRunner().invoke(explain, list(args), obj=app, standalone_mode=False)
     if found.exception is not None:
         raise found.exception
-    return out.getvalue()
+    return check_outputs((f"--format={form}",), out.getvalue())
 
 
 def test_nothing_that_has_a_code_is_missing() -> None:
@@ -77,9 +79,9 @@ def test_a_finding_of_verify_is_told_with_its_question() -> None:
 def test_json_has_the_same_fields() -> None:
     one: dict[str, Any] = json.loads(said("GBY-C103", form="json"))
     assert one["kind"] == "failure"
-    assert set(one) == {"code", "kind", "title", "cause", "fix", "rerun"}
+    assert set(one) == {"type", "code", "kind", "title", "cause", "fix", "rerun"}
     assert json.loads(said("GBY-R001", form="json"))["exit_status"] == 8
-    every: list[dict[str, Any]] = json.loads(said(form="json"))
+    every: list[dict[str, Any]] = json.loads(said(form="json"))["codes"]
     assert [each["code"] for each in every] == list(EXPLANATIONS)
 
 

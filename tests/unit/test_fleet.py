@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,17 @@ from gridbyoc.operations.fleet.run import (
     child_environ,
     remembering,
 )
-from gridbyoc.show.fleet import JsonFleet, LiveFleet, PlainFleet, advice_lines, fleet_rows, fleet_summary, fleet_view
+from gridbyoc.show.fleet import (
+    JsonFleet,
+    LiveFleet,
+    PlainFleet,
+    advice_lines,
+    fleet_json,
+    fleet_rows,
+    fleet_summary,
+    fleet_view,
+)
+from tests.json_outputs import check_outputs
 
 STACK = "version: 1\nname: {}\nclusters: [{{name: x}}]\n"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
@@ -427,36 +436,34 @@ PROBLEMS = [{"level": "error", "file": "f", "line": 3, "path": "a.b", "message":
             "failed",
             "1 cluster, 9 resources gone; 1 left over",
         ),
-        ("verify", {"findings": [{"code": "V1", "verdict": "pass"}]}, 0, "done", "proven"),
+        ("verify", {"type": "verify", "findings": [{"code": "V1", "verdict": "pass"}]}, 0, "done", "proven"),
         (
             "verify",
             {
+                "type": "verify",
                 "findings": [
                     {"code": f"V{n}", "verdict": word} for n, word in enumerate(("pass", "fail", "warn", "fail"))
-                ]
+                ],
             },
             4,
             "failed",
             "2 fail, 1 warn: V1, V3",
         ),
-        ("verify", {"findings": [{"code": "V1", "verdict": "unknown"}]}, 0, "done", "1 unknown"),
-        ("validate", [], 0, "done", "valid"),
-        ("validate", PROBLEMS, 2, "failed", "error: f:3: a.b: is wrong (and 1 more)"),
-        ("status", {"last_run": None, "next": "Nothing."}, 0, "done", "Nothing."),
+        ("verify", {"type": "verify", "findings": [{"code": "V1", "verdict": "unknown"}]}, 0, "done", "1 unknown"),
+        ("validate", {"type": "validate", "problems": []}, 0, "done", "valid"),
+        ("validate", {"type": "validate", "problems": PROBLEMS}, 2, "failed", "error: f:3: a.b: is wrong (and 1 more)"),
+        ("status", {"type": "status", "last_run": None, "next": "Nothing."}, 0, "done", "Nothing."),
         ("bootstrap", {"type": "report"}, 0, "done", ""),
     ],
 )
-@pytest.mark.parametrize("indent", [None, 2])
 def test_what_a_run_says_in_a_few_words(
-    tmp_path: Path, verb: Any, said: Any, code: int, outcome: str, detail: str, indent: int | None
+    tmp_path: Path, verb: Any, said: Any, code: int, outcome: str, detail: str
 ) -> None:
     event = json.dumps({"type": "step_started", "step": "init", "detail": ""})
-    typed = isinstance(said, Mapping) and "type" in said
-    result = heard(
-        tmp_path, verb, f"{event}\nnoise\n" * typed + json.dumps(said, indent=None if typed else indent), code
-    )
+    result = heard(tmp_path, verb, f"{event}\nnoise\n{json.dumps(said)}", code)
     assert (result.outcome, result.detail, result.status) == (outcome, detail or result.detail, code)
-    assert result.code == (said.get("code") if typed else None)
+    assert result.code == said.get("code")
+    assert result.document(verb) == said
 
 
 def test_what_is_nested_without_end_breaks_off_no_fleet(tmp_path: Path) -> None:
@@ -481,7 +488,7 @@ def test_a_run_that_ends_without_a_word(tmp_path: Path) -> None:
 
 def test_the_command_line_of_a_run(tmp_path: Path) -> None:
     argv = child_argv("plan", member(tmp_path, "one"), ("--exit-code",))
-    assert argv[-5:] == ("plan", "one/stack.yaml", "--exit-code", "--format", "json")
+    assert argv[-5:] == ("plan", "one/stack.yaml", "--exit-code", "--format", "jsonl")
 
 
 def events(one: Member, two: Member) -> list[FleetEvent]:
@@ -490,10 +497,12 @@ def events(one: Member, two: Member) -> list[FleetEvent]:
         FleetNote("1 done already"),
         MemberFinished(Result(two, "skipped", 0)),
         MemberStarted(one),
-        MemberSaid(one, {"type": "step_started", "step": "init"}),
-        MemberSaid(one, {"type": "resource_progress", "address": "a.b", "action": "create", "state": "started"}),
-        MemberSaid(one, {"type": "cluster_progress", "name": "c", "status": "pending"}),
-        MemberSaid(one, {"type": "cluster_progress", "name": "c", "status": "pending"}),
+        MemberSaid(one, {"type": "step_started", "step": "init", "detail": ""}),
+        MemberSaid(
+            one, {"type": "resource_progress", "address": "a.b", "action": "create", "state": "started", "seconds": 0.0}
+        ),
+        MemberSaid(one, {"type": "cluster_progress", "name": "c", "status": "pending", "reason": "", "seconds": 0.0}),
+        MemberSaid(one, {"type": "cluster_progress", "name": "c", "status": "pending", "reason": "", "seconds": 0.0}),
         MemberSaid(one, {"type": "note", "level": "warning", "message": "mind"}),
         MemberFinished(Result(one, "failed", 1, 2.0, "no", "GBY-T001", {"error": ERROR})),
     ]
@@ -521,7 +530,7 @@ def test_json_lines_carry_the_stack(tmp_path: Path) -> None:
         assert isinstance(view, JsonFleet)
         for event in events(member(tmp_path, "one"), member(tmp_path, "two")):
             view(event)
-    found = [json.loads(line) for line in stream.getvalue().splitlines()]
+    found = [json.loads(line) for line in check_outputs(("--format=jsonl",), stream.getvalue()).splitlines()]
     assert [each["type"] for each in found[:4]] == ["fleet_started", "note", "stack_finished", "stack_started"]
     assert {(each["stack"], each["file"]) for each in found[3:]} == {("one", "one/stack.yaml")}
 
@@ -551,7 +560,7 @@ def test_the_summary(tmp_path: Path) -> None:
         ("two", "two/stack.yaml", "not started", "-", ""),
     ]
     assert fleet_summary(report) == "plan of 2 stacks in 1m15s: 1 failed, 1 not started."
-    assert report.as_json()["counts"] == {"failed": 1, "not started": 1}
+    assert fleet_json(report)["counts"] == {"failed": 1, "not started": 1}
 
 
 def test_what_failed_is_told_in_full(tmp_path: Path) -> None:
@@ -567,8 +576,8 @@ def test_what_failed_is_told_in_full(tmp_path: Path) -> None:
     results = (
         Result(member(tmp_path, "one"), "failed", 1, said={"error": error}),
         Result(member(tmp_path, "two"), "failed", 2, said={"error": broken}),
-        Result(member(tmp_path, "three"), "failed", 2, said={"document": {"document": PROBLEMS[:1]}}),
-        Result(member(tmp_path, "four"), "done", 0, said={"document": {"document": PROBLEMS[:1]}}),
+        Result(member(tmp_path, "three"), "failed", 2, said={"validate": {"problems": PROBLEMS[:1]}}),
+        Result(member(tmp_path, "four"), "done", 0, said={"validate": {"problems": PROBLEMS[:1]}}),
     )
     assert advice_lines(FleetReport("plan", 1, 1.0, results, interrupted=False)) == [
         "one: error[GBY-T001]: Terraform said no.",
@@ -598,7 +607,7 @@ def test_validate_reads_every_file_in_this_process(tmp_path: Path) -> None:
     assert (shown, report.status, report.counts()) == (["a", "b", "c"], 2, {"done": 2, "failed": 1})
     failed = report.results[1]
     assert failed.detail == "error: b.yaml:3: clusters: is empty (and 1 more)"
-    assert {problem["level"] for problem in failed.said["document"]["document"]} == {"error"}
+    assert {problem["level"] for problem in failed.said["validate"]["problems"]} == {"error"}
     assert validated(tmp_path, fail_fast=True)[1].counts() == {"done": 1, "failed": 1, "not started": 1}
     assert validated(tmp_path, overrides=("aws.region=eu-west-1", "clusters=[{name: x}]"))[1].status == 0
     assert not (tmp_path / ".gridbyoc").exists()

@@ -30,7 +30,7 @@ from gridbyoc.operations.leftovers import (
     past_clusters,
 )
 from gridbyoc.operations.run import Choices, Environment, Run
-from gridbyoc.show.leftovers import age, leftover_notes, leftover_rows, leftovers_object, size, summary
+from gridbyoc.show.leftovers import LEFTOVERS, age, leftover_notes, leftover_rows, size, summary
 from gridbyoc.stack.model import ClusterSpec, S3Backend, TerraformSettings
 from tests.unit.fakes import MemoryRegistrar, Time, cluster, stack
 from tests.unit.leftover_fakes import NOW, OWNED, FakeAws, refused
@@ -206,7 +206,7 @@ def test_the_table() -> None:
 
 def test_the_json() -> None:
     search = Search(AccountRegion("aws", "1", "us-east-1"), (DeletedCluster("demo"),))
-    shown = leftovers_object("ml", FoundLeftovers(search, LEDGER, ("live",)))
+    shown = LEFTOVERS.document(FoundLeftovers(search, LEDGER, ("live",)), "ml")
     assert json.loads(json.dumps(shown)) == shown
     assert shown["clusters"] == ["demo"]
     assert (shown["clear"], shown["live"], shown["unknown"]) == (

@@ -19,8 +19,9 @@ from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.operations.drift import DriftFound
 from gridbyoc.operations.page import PastRun, Reading, declared_grant, live_grant
 from gridbyoc.operations.status import Status
-from gridbyoc.show.page.html import is_page, page_object
+from gridbyoc.show.page.html import PAGE, is_page, page_json
 from gridbyoc.stack.model import ControlPlane
+from tests.json_outputs import check_document
 from tests.unit.page_kit import (
     AUDIT,
     CANARY,
@@ -122,7 +123,7 @@ def test_the_external_id_shows_nowhere() -> None:
     )
     run = replace(page.history[0], code="key-of-the-plane", steps=())
     page = replace(page, history=(run, *page.history))
-    for made in (html(page), json.dumps(page_object(page))):
+    for made in (html(page), json.dumps(page_json(page))):
         assert CANARY not in made
         assert "key-of-the-plane" not in made
         assert "[secret]" in made
@@ -219,7 +220,7 @@ def test_what_could_not_be_read_is_said_and_costs_nothing_else() -> None:
         "The stack file asks for no clusters",
     ):
         assert words in text
-    data = page_object(page)
+    data = page_json(page)
     assert data["unread"] == dict.fromkeys(("status", "verify", "drift", "preflight"), "no answer <within> 2 s")
     assert data["status"] is None
 
@@ -238,7 +239,7 @@ def test_drift_that_is_not_known_is_not_none() -> None:
     assert "the attached policies: denied" in text
     assert "A remark." in text
     assert "are as the stack file asks" not in text
-    assert page_object(page)["drift_unknown"] == ["the attached policies: denied"]
+    assert page_json(page)["drift_unknown"] == ["the attached policies: denied"]
 
 
 def test_lightning_has_no_price() -> None:
@@ -255,7 +256,8 @@ def test_the_same_page_is_the_same_file_and_known_as_ours() -> None:
 
 
 def test_data_is_json_and_holds_every_part() -> None:
-    data = json.loads(json.dumps(page_object(a_page())))
+    data = json.loads(json.dumps(PAGE.document(a_page(), "demo")))
+    check_document(data)
     assert data["type"] == "page"
     assert data["granted"]["admitted"][0]["terms"] == "with the external id"
     assert [run["verb"] for run in data["history"]] == ["rotate", "bootstrap"]
@@ -265,7 +267,7 @@ def test_data_is_json_and_holds_every_part() -> None:
 
 def test_data_can_always_be_written() -> None:
     status = replace(a_page().status.value, holder="a\ud800", unknown={"side": "\udfff"})
-    written = json.dumps(page_object(a_page(status=Reading(status))), ensure_ascii=False).encode()
+    written = json.dumps(page_json(a_page(status=Reading(status))), ensure_ascii=False).encode()
     assert b'"a?"' in written
 
 

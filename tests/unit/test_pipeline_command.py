@@ -69,11 +69,11 @@ def test_where_the_file_goes_and_what_its_head_says(outside: Outside) -> None:
     for out, file in ((None, ".github/workflows/gridbyoc.yml"), ("dir", "dir/.github/workflows/gridbyoc.yml"),
                       ("new/", "new/.github/workflows/gridbyoc.yml"), ("deep/er/x.yml", "deep/er/x.yml")):  # fmt: skip
         outside.run(pipeline, "github", "--branch", "trunk", "--format", "json", *(["--out", out] if out else []))
-        assert outside.json() == {"type": "pipeline", "file": file, "changed": True}
+        assert outside.json() == {"type": "pipeline", "file": file, "changed": True, "text": None}
         head = (outside.cwd / file).read_text().splitlines()[1]
         assert head == "# Again: gridbyoc pipeline github --branch=trunk"
     outside.run(pipeline, "github", "--branch", "trunk", "--check", "--out", "deep/er/x.yml", "--format", "json")
-    assert outside.json() == {"type": "pipeline", "file": "deep/er/x.yml", "differs": False}
+    assert outside.json() == {"type": "pipeline_check", "file": "deep/er/x.yml", "differs": False}
 
 
 def test_a_file_that_cannot_be_read_or_made_is_told(outside: Outside) -> None:

@@ -17,7 +17,8 @@ from gridbyoc.operations.plan import Plan
 from gridbyoc.operations.report import Report
 from gridbyoc.operations.review.review import Review, review
 from gridbyoc.show.markdown import LIMIT, code, details, fence, fitted, prose
-from gridbyoc.show.plan import plan_lines, report_markdown, review_markdown, review_object
+from gridbyoc.show.plan import plan_json, plan_lines, review_markdown
+from gridbyoc.show.report import report_markdown
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform import PlanSummary, ResourceChange
@@ -95,7 +96,7 @@ def test_a_secret_that_nobody_marked_is_taken_out_all_the_same() -> None:
         "own": {"before": None, "after": CANARY + "2", "after_sensitive": True},
     }
     found = of(document, a_plan(grant=grant), warnings=[f"beware of {CANARY}"])
-    assert CANARY not in review_markdown(found) + json.dumps(review_object(found)) + repr(found)
+    assert CANARY not in review_markdown(found) + json.dumps(plan_json(found)) + repr(found)
     assert "[secret]" in review_markdown(found)
 
 
@@ -128,7 +129,7 @@ def test_an_external_id_is_masked_wherever_it_stands(name: str, before: Any, aft
     assert found == name
     assert new is not None
     assert new == says or (says in new and says != "(sensitive)")
-    text = review_markdown(of(document)) + json.dumps(review_object(of(document)))
+    text = review_markdown(of(document)) + json.dumps(plan_json(of(document)))
     assert CANARY not in text
     assert not any(word in text for word in ('"ab"', '"cd"', "`ab`", ": ab", ": cd"))
 
@@ -170,7 +171,7 @@ def test_clusters_costs_and_warnings() -> None:
         r"- before: b: about \$50 a day standing (default profile)",
         r"- after: a: about \$10 a day standing (cost-saving profile)",
     ]
-    assert review_object(found)["standing_cost"]["after"] == ["a: about $10 a day standing (cost-saving profile)"]
+    assert plan_json(found)["standing_cost"]["after"] == ["a: about $10 a day standing (cost-saving profile)"]
 
 
 def test_what_was_changed_outside_is_named() -> None:
@@ -185,7 +186,7 @@ def test_what_was_changed_outside_is_named() -> None:
     ]
     found = of(document)
     assert "**Changed outside of Terraform**\n\n- `x.y`\n" in review_markdown(found)
-    assert review_object(found)["changed_outside"] == ["x.y"]
+    assert plan_json(found)["changed_outside"] == ["x.y"]
     document["resource_drift"][0]["change"] = {"actions": ["delete"], "before": {"tags": {}}, "after": None}
     assert of(document).outside == ("x.y",)
 
@@ -242,7 +243,7 @@ def test_the_report_is_in_the_order_of_addresses() -> None:
     reviews = [of({"resource_changes": found}) for found in (changes, changes[::-1])]
     assert [detail.address for detail in reviews[0].resources] == ["x.a", "x.b"]
     assert review_markdown(reviews[0]) == review_markdown(reviews[1])
-    assert review_object(reviews[0]) == review_object(reviews[1])
+    assert plan_json(reviews[0]) == plan_json(reviews[1])
 
 
 def test_very_many_permissions_and_clusters_are_cut_with_words() -> None:

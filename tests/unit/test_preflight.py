@@ -26,7 +26,8 @@ from gridbyoc.operations.preflight.model import (
     set_scene,
 )
 from gridbyoc.show.plain import Plain, describe
-from gridbyoc.show.preflight import finding_object, preflight_markdown, preflight_object, preflight_rows
+from gridbyoc.show.preflight import PREFLIGHT, Examined, finding_json, preflight_markdown, preflight_rows
+from tests.json_outputs import check_document
 
 A = FindingKind("GBY-A901", "first", "alpha", "is looked at", "https://example.com/a")
 B = FindingKind("GBY-B902", "second", "beta", "is looked at")
@@ -161,7 +162,7 @@ def test_without_terraform_the_tools_fail_with_what_to_do() -> None:
 
 def test_what_passes_needs_nothing_done_in_json_either() -> None:
     verdicts = ("pass", "warn")
-    assert [finding_object(Finding(A, each, "x", fix="Do."))["fix"] for each in verdicts] == ["", "Do."]
+    assert [finding_json(Finding(A, each, "x", fix="Do."))["fix"] for each in verdicts] == ["", "Do."]
 
 
 def test_shown_as_rows_objects_and_markdown() -> None:
@@ -173,8 +174,9 @@ def test_shown_as_rows_objects_and_markdown() -> None:
         ("GBY-A901", "alpha: vpc", "fail", "5 | 3", "8", "Ask for `more`"),
         ("GBY-B902", "beta", "pass", "fine", "", ""),
     ]
-    assert finding_object(bad)["facts"] == {"limit": 5}
-    whole = preflight_object((bad, good), region="us-east-1", blocked=True)
+    assert finding_json(bad)["facts"] == {"limit": 5}
+    whole = PREFLIGHT.document(Examined((bad, good), "us-east-1", True))
+    check_document(whole)
     assert (whole["type"], whole["region"], whole["blocked"], len(whole["findings"])) == (
         "preflight",
         "us-east-1",

@@ -20,7 +20,7 @@ from gridbyoc.operations.preflight.model import Finding, Machine, PreflightConte
 from gridbyoc.operations.preflight.quotas import CHECKS, KINDS
 from gridbyoc.operations.quotas.raising import Ask, DecisionPatience, asks, file, follow, granted, look_up
 from gridbyoc.operations.quotas.review import QuotaNeed, QuotaRow, quota_rows, without_quota
-from gridbyoc.show.quotas import ask_table, asks_object, quota_advice
+from gridbyoc.show.quotas import Asked, ask_table, asked_json, quota_advice
 from gridbyoc.stack.model import Aws, ClusterSpec, InstanceType, ModuleSource, Stack, TerraformSettings
 from gridbyoc.stack.service_quotas import quota_by_code, quota_codes
 from tests.unit.fakes import MemoryRegistrar, Time, cluster, stack
@@ -257,7 +257,7 @@ def test_what_cannot_be_told_is_not_said_to_have_room() -> None:
     rows = quota_rows(scene(all_denied(), stack(SPEC), MemoryRegistrar))
     assert "L-DB2E81BA" in untold_of(rows, ())
     assert untold_of(rows, ("L-F678F1CE",)) == ("L-F678F1CE",)
-    assert asks_object((), ("L-F678F1CE",), account="1", region="us-west-2")["untold"] == ["L-F678F1CE"]
+    assert asked_json(Asked("1", "us-west-2", (), ("L-F678F1CE",)))["untold"] == ["L-F678F1CE"]
 
 
 def test_without_credentials_the_fix_is_to_log_in_and_not_to_allow_a_call() -> None:

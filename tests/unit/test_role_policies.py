@@ -9,6 +9,7 @@ import pytest
 
 from gridbyoc.aws.live_role import NOT_ASKED, LiveDocument, LiveRole
 from gridbyoc.operations.role_policies import RolePolicies, compare_policies
+from gridbyoc.show.role_policies import policies_json
 from gridbyoc.stack.defaults import own_policy_arn
 from gridbyoc.stack.model import OwnPolicy, PolicyStatement, Role
 from gridbyoc.stack.secret import Secret
@@ -221,10 +222,10 @@ def test_the_external_id_is_hidden_in_names() -> None:
     live = replace(live, policies=(*live.policies, inline(value), inline("x")), unlisted_inline=value)
     found = compared(live, known_inline_policies=(value,), permissions_boundary=value).hiding(Secret(value))
     assert value not in str(found)
-    assert value not in str(found.as_json())
+    assert value not in str(policies_json(found))
     assert found.inline == ("x",)
     assert found.accepted == ("inline policy [secret]",)
-    assert found.as_json()["undeclared"]["inline"] == ["x"]
+    assert policies_json(found)["undeclared"]["inline"] == ["x"]
     assert compared(live).hiding(Secret("x")).inline == (value, "x")
 
 

@@ -12,8 +12,7 @@ import pytest
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import GridbyocError
 from gridbyoc.operations.events import StepFinished
-from gridbyoc.show.plan import report_markdown
-from gridbyoc.show.report import report_lines
+from gridbyoc.show.report import report_json, report_lines, report_markdown
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
 from tests.unit.world import CREATES, FAST, World, a_stack, spec
@@ -156,7 +155,7 @@ def test_what_the_end_of_a_rotation_or_a_replacement_changes_counts(world: World
     assert report.changed
     assert report.resources == applied(world)
     assert any(report.resources.values())
-    assert (report.as_json()["changed"], report.as_json()["resources"]) == (True, report.resources)
+    assert (report_json(report)["changed"], report_json(report)["resources"]) == (True, report.resources)
     told = "\n".join((*report_lines(report), report_markdown(report)))
     assert "Nothing changed" not in told
     assert "IAM role  unchanged" not in told

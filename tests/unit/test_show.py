@@ -18,8 +18,8 @@ from gridbyoc.show import renderer
 from gridbyoc.show.live import Live
 from gridbyoc.show.markdown import plain_table, write_table
 from gridbyoc.show.plain import Plain, duration
-from gridbyoc.show.plan import plan_lines, plan_object, report_markdown, summary
-from gridbyoc.show.report import report_lines
+from gridbyoc.show.plan import plan_json, plan_lines, summary
+from gridbyoc.show.report import report_json, report_lines, report_markdown
 from tests.unit.fakes import ROLE, Time, cluster, stack
 
 STORY: tuple[Event, ...] = (
@@ -123,15 +123,28 @@ def test_a_plan_shows_both_sides() -> None:
     assert "  + cluster a" in lines
     assert "  - cluster b" in lines
     assert lines[-1] == "Plan: AWS a new role; clusters 1 to create, 0 to update, 1 to delete."
-    assert plan_object(plan)["destroys"] == ["cluster b"]
+    assert plan_json(review(stack(), plan, {}))["destroys"] == ["cluster b"]
+
+
+NOTHING = {"add": 0, "change": 0, "destroy": 0}
 
 
 def test_a_report_says_when_nothing_changed() -> None:
-    kept = Report("demo", "1", ROLE, "grid", False, {"add": 0}, (cluster("a"),), {"a": "none"}, {"init": 0.5})
+    kept = Report(
+        "demo",
+        "1",
+        ROLE,
+        "grid",
+        False,
+        {"add": 0, "change": 0, "destroy": 0},
+        (cluster("a"),),
+        {"a": "none"},
+        {"init": 0.5},
+    )
     lines = report_lines(kept)
     assert lines[-1].startswith("Nothing changed")
     assert f"role      {ROLE}" in lines
-    assert kept.as_json()["clusters"][0]["status"] == "running"
+    assert report_json(kept)["clusters"][0]["status"] == "running"
     made = Report("demo", "1", ROLE, "grid", True, {"add": 3}, (cluster("a"),), {"a": "create"}, {"init": 0.5})
     assert "IAM role  resources: 3 added" in report_lines(made)
     assert "clusters  a: created" in report_lines(made)
@@ -141,7 +154,7 @@ STRAY = RolePolicies(ROLE, attached=("arn:aws:iam::aws:policy/AdministratorAcces
 
 
 def test_a_report_names_what_the_stack_file_does_not_list() -> None:
-    kept = Report("demo", "1", ROLE, "grid", False, {"add": 0}, (), {}, {"init": 0.5}, STRAY)
+    kept = Report("demo", "1", ROLE, "grid", False, NOTHING, (), {}, {"init": 0.5}, STRAY)
     text = "\n".join(report_lines(kept))
     assert "Nothing was changed, and not everything is as the stack file says:\nThe role has what the" in text
     assert "accepted  arn:known, which the stack file does not manage" in text
@@ -150,7 +163,7 @@ def test_a_report_names_what_the_stack_file_does_not_list() -> None:
     markdown = report_markdown(kept, kept.remarks)
     assert markdown.count("AdministratorAccess") == 1
     assert "Nothing changed" not in markdown
-    assert kept.as_json()["policies"]["undeclared"]["attached"] == list(STRAY.attached)
+    assert report_json(kept)["policies"]["undeclared"]["attached"] == list(STRAY.attached)
     listed = replace(kept, policies=RolePolicies(ROLE, known=("arn:known",)))
     assert report_lines(listed)[-1].startswith("Nothing changed: both sides")
 
@@ -167,5 +180,5 @@ def test_the_summary_of_no_changes() -> None:
     lines = plan_lines(review(stack(), stray, {}))
     assert "both sides" not in lines[-1]
     assert lines[lines.index("Not as the stack file says, and left so:") + 1].startswith("  The role has what")
-    assert plan_object(stray)["policies"]["as_declared"] is False
+    assert plan_json(review(stack(), stray, {}))["policies"]["as_declared"] is False
     assert review(stack(), stray, {}, ["x"]).warnings == (*stray.warnings, "x")

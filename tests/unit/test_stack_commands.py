@@ -21,6 +21,7 @@ from gridbyoc.errors import GridbyocError, StackError, UsageError
 from gridbyoc.stack.load import load
 from gridbyoc.stack.schema import schema_text
 from gridbyoc.stack.starter import Starter, starter_text
+from tests.json_outputs import check_outputs
 from tests.unit.stack_helpers import CLUSTERS, HEAD, NOWHERE, problems_of
 
 
@@ -45,6 +46,8 @@ class Outside:
         result = CliRunner().invoke(command, list(args), obj=app, input=answers or "", standalone_mode=False)
         if result.exception and not isinstance(result.exception, GridbyocError):
             raise result.exception
+        if result.exception is None:
+            check_outputs(args, self.out.getvalue())
         return result
 
     def json(self) -> Any:
@@ -144,7 +147,7 @@ def test_new_to_standard_output(outside: Outside) -> None:
 
 def test_new_in_json(outside: Outside) -> None:
     outside.run(new, "--format", "json")
-    assert outside.json() == {"file": "gridbyoc.yaml"}
+    assert outside.json() == {"type": "new", "file": "gridbyoc.yaml", "text": None}
 
 
 def test_new_asks_on_a_terminal_until_the_answer_is_allowed(outside: Outside) -> None:
@@ -184,7 +187,8 @@ def test_validate_a_good_file(outside: Outside) -> None:
     assert "us-east-1, profile p, account 123456789012 only" in outside.out.getvalue()
     assert "local, in .gridbyoc/my-stack" in outside.out.getvalue()
     assert outside.run(validate, "--format", "json").return_value == 0
-    assert outside.json() == []
+    found = outside.json()
+    assert (found["stack"], found["valid"], found["problems"]) == ("my-stack", True, [])
 
 
 def test_validate_tells_what_is_in_the_file(outside: Outside) -> None:
@@ -204,7 +208,7 @@ def test_validate_a_bad_file(outside: Outside) -> None:
     assert isinstance(result.exception, StackError)
     result = outside.run(validate, "a.yaml", "--set", "aws.region=us-west-2a", "--format", "json")
     assert result.return_value == 2
-    first, second = outside.json()
+    first, second = outside.json()["problems"]
     assert first == {
         "level": "error",
         "file": "a.yaml",
@@ -221,7 +225,7 @@ def test_validate_shows_warnings(outside: Outside) -> None:
     assert outside.run(validate, "-", stdin=text).return_value == 0
     assert "warning: <stdin>:4: control_plane.url" in outside.err.getvalue()
     outside.run(validate, "-", "--format", "json", stdin=text)
-    assert [item["level"] for item in outside.json()] == ["warning"]
+    assert [item["level"] for item in outside.json()["problems"]] == ["warning"]
 
 
 def test_schema_prints_the_schema(outside: Outside) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -12,15 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.main import error_lines
 from gridbyoc.control_plane.model import Cleaner
 from gridbyoc.errors import Problem, TerraformError
 from gridbyoc.operations.events import ClusterProgress, Event, FindingMade, Note, StepFinished
 from gridbyoc.operations.journal import Journal
 from gridbyoc.show import renderer
 from gridbyoc.show.ci import annotation, code_quality, sarif
+from gridbyoc.show.error import error_lines
 from gridbyoc.show.live import Live
 from gridbyoc.show.markdown import write_table
+from gridbyoc.show.output import Output
 from gridbyoc.stack.redaction import Redactor
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import json_escaped, json_text, plain_text, printable, visible
@@ -121,15 +123,17 @@ def test_what_is_printed(tmp_path: Path, text: str) -> None:
         FindingMade("GBY-O005", text, "warn", text, text, text, "clusters", "x.yaml", 1),
     )  # fmt: skip
     out, err = io.StringIO(), io.StringIO()
-    for as_json in (True, False):
-        with renderer(as_json, out, err, environ={}, clock=Time().clock) as show:
+    for as_lines in (True, False):
+        with renderer(as_lines, out, err, environ={}, clock=Time().clock) as show:
             for event in events:
                 show(event)
     app = App({}, tmp_path, tmp_path, io.StringIO(), out, err)
     app.line(text)
     app.note(text)
-    app.object({"a": text})
-    app.record({"a": text})
+    for format_ in ("json", "jsonl"):
+        machine = replace(app, format=format_)
+        machine.show(Output("a", lambda value: {"a": value}, lambda _value, _screen: None), text)
+        machine.deliver()
     write_table(out, ("a", "b"), [(text, text)], environ={})
     error = TerraformError(text, diagnostics=(f"{text}\n{text}",), why=text, fix=text)
     out.write(plain_text("\n".join(error_lines(error))))

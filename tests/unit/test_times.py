@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from gridbyoc.cli.clusters import cluster_rows
-from gridbyoc.cli.status import status_lines
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.operations.bundle.file import pack, read_header
 from gridbyoc.operations.lock import HOLDER, hold, holder_of
 from gridbyoc.operations.status import LastRun, Status
 from gridbyoc.show.bundle import bundle_lines
+from gridbyoc.show.clusters import cluster_rows
+from gridbyoc.show.status import status_lines
 from gridbyoc.stack.words import ago, instant, minute
 from gridbyoc.terraform import LockInfo
 from tests.unit.test_bundle_file import HEADER, PAYLOAD

@@ -20,7 +20,7 @@ from gridbyoc.operations.accepted_ids import Rotation
 from gridbyoc.operations.verdict import worst
 from gridbyoc.operations.verify import QUESTIONS, Proof, attestation, verify, write_attestation
 from gridbyoc.operations.verify_model import RoleSubject, VerifyFinding, policy_of
-from gridbyoc.show.verify import verify_object, verify_rows, verify_summary
+from gridbyoc.show.verify import verify_json, verify_rows, verify_summary
 from gridbyoc.stack.model import Role
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import enumerated
@@ -663,7 +663,7 @@ def proof(live: LiveRole, external_id: str = ID) -> Proof:
 def test_the_external_id_is_hidden_even_in_a_sid() -> None:
     live = role(admit(), admit("666666666666", Sid=ID))
     made = proof(live)
-    shown = repr(made) + json.dumps(attestation(made)) + str(verify_rows(made)) + json.dumps(verify_object(made))
+    shown = repr(made) + json.dumps(attestation(made)) + str(verify_rows(made)) + json.dumps(verify_json(made))
     assert ID not in shown
     assert "Sid [secret]" in shown
     short = proof(role(admit(ids="ok")), "ok")
@@ -685,7 +685,7 @@ def test_the_proof_is_shown() -> None:
     assert verify_summary(bad) == f"The proof fails: {ROLE}, 18 pass, 4 fail."
     assert "bootstrap" in {row[0]: row[3] for row in verify_rows(bad)[1]}["GBY-V002"]
     assert not bad.holds(strict=False)
-    assert verify_object(bad)["verdict"] == "fail"
+    assert verify_json(bad)["verdict"] == "fail"
     unsure = proof(role(max_session_seconds=None))
     assert verify_summary(unsure).startswith("Not all could be proven: ")
     assert unsure.holds(strict=False)

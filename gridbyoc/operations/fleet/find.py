@@ -301,7 +301,7 @@ class ReadOptions:
 def validate_members(
     members: Sequence[Member], reading: ReadOptions, emit: EmitFleet, interrupts: Interrupts, *, fail_fast: bool = False
 ) -> tuple[Result, ...]:
-    """A result for every member, in their order, with its problems as ``gridbyoc validate --format json`` has them."""
+    """A result for every member, in their order, with the document that ``gridbyoc validate --format json`` writes."""
     results: list[Result] = []
     waiting, states = deque(members), States()
     with interrupts.listening():
@@ -316,6 +316,7 @@ def validate_members(
 
 def _validated(member: Member, reading: ReadOptions, states: States) -> Result:
     began = reading.clock()
+    name: str | None
     try:
         loaded = read(
             member.shown, overrides=reading.overrides, environ=reading.environ, cwd=reading.cwd, home=reading.home
@@ -323,9 +324,11 @@ def _validated(member: Member, reading: ReadOptions, states: States) -> Result:
         shared = list(_objects(_shared(member, loaded, states), "error"))
         problems = [*shared, *_objects(loaded.warnings, "warning")]
         status = ExitStatus.USAGE if shared else ExitStatus.DONE
+        name = None if shared else loaded.stack.name
     except StackError as error:
-        status, problems = ExitStatus.USAGE, list(_objects(error.problems, "error"))
-    said = {"document": {"document": problems}}
+        status, name, problems = ExitStatus.USAGE, None, list(_objects(error.problems, "error"))
+    document = {"type": "validate", "stack": name, "file": member.shown, "valid": not status, "problems": problems}
+    said = {"validate": document}
     outcome: Outcome = "failed" if status else "done"
     return Result(member, outcome, int(status), reading.clock() - began, detail_of("validate", said), None, said)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from gridbyoc.errors import ExitStatus
+from gridbyoc.operations.events import ClusterProgress, ResourceProgress, StepStarted
 from gridbyoc.stack.files import home_of
 from gridbyoc.stack.words import counted, escaped
 
@@ -38,9 +39,24 @@ class Member:
         return home_of(self.file.parent, self.work_root) / self.name if self.name else None
 
 
+RESULTS: Mapping[Verb, str] = {
+    "validate": "validate",
+    "plan": "plan",
+    "bootstrap": "report",
+    "drift": "drift",
+    "verify": "verify",
+    "status": "status",
+    "destroy": "destroyed",
+}
+"""Verb → the ``type`` of the document that its run ends with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a stack's run came out. ``status`` is its exit status, ``None`` where it was never run; no secret in it."""
+    """How a stack's run came out. ``status`` is its exit status, ``None`` where it was never run; no secret in it.
+
+    ``said``: its JSON documents and its last event of each kind, by their ``type``.
+    """
 
     member: Member
     outcome: Outcome
@@ -50,10 +66,16 @@ class Result:
     code: str | None = None
     said: Mapping[str, Any] = field(default_factory=dict)
 
+    def document(self, verb: Verb) -> Mapping[str, Any] | None:
+        """Its error, else what it came to; ``None`` where it was not run, or was killed."""
+        return self.said.get("error") or self.said.get(RESULTS[verb])
+
 
 @dataclass(frozen=True, slots=True)
 class FleetStarted:
     """A fleet's run begins: how many stacks will be run at once, and those that need not be run again."""
+
+    type: ClassVar[str] = "fleet_started"
 
     verb: Verb
     members: tuple[Member, ...]
@@ -64,6 +86,8 @@ class FleetStarted:
 @dataclass(frozen=True, slots=True)
 class MemberStarted:
     """A stack's run begins."""
+
+    type: ClassVar[str] = "stack_started"
 
     member: Member
 
@@ -80,12 +104,16 @@ class MemberSaid:
 class MemberFinished:
     """A stack's run ended, or will not begin."""
 
+    type: ClassVar[str] = "stack_finished"
+
     result: Result
 
 
 @dataclass(frozen=True, slots=True)
 class FleetNote:
     """Something worth a line."""
+
+    type: ClassVar[str] = "note"
 
     message: str
 
@@ -121,21 +149,30 @@ def detail_of(verb: Verb, said: Said) -> str:
         problems = error.get("problems") or ()
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return f"{problem_words(problems[0])}{more}" if problems else str(error.get("what", ""))
-    if "document" in said:
-        document = said["document"].get("document")
-        return _proof(document) if verb == "verify" else _document(document)
-    teller = {"plan": _plan, "bootstrap": _report, "drift": _drift, "destroy": _destroyed}.get(verb)
-    return teller(said) if teller else ""
+    tellers = {
+        "validate": _validated,
+        "plan": _plan,
+        "bootstrap": _report,
+        "drift": _drift,
+        "verify": _proof,
+        "status": lambda said: str(said.get("status", {}).get("next", "")),
+        "destroy": _destroyed,
+    }
+    return tellers[verb](said)
 
 
 def progress_of(data: Mapping[str, Any]) -> str | None:
     """What a run is at, from one of its events; ``None`` where that does not change."""
     kind = data.get("type")
-    if kind == "step_started":
+    if kind == StepStarted.type:
         return str(data.get("step", ""))
-    if kind == "cluster_progress":
+    if kind == ClusterProgress.type:
         return f"cluster {data.get('name')}: {data.get('status')}"
-    if kind == "resource_progress" and data.get("state") == "started" and data.get("action") not in {"refresh", "read"}:
+    if (
+        kind == ResourceProgress.type
+        and data.get("state") == "started"
+        and data.get("action") not in {"refresh", "read"}
+    ):
         return f"{data.get('address')}: {data.get('action')}"
     return None
 
@@ -147,13 +184,14 @@ def problem_words(problem: Mapping[str, Any], *, hints: bool = False) -> str:
     return f"{text} ({problem['hint']})" if hints and problem.get("hint") else text
 
 
-def _document(document: object) -> str:
-    if isinstance(document, list):  # validate's problems
-        if not document:
-            return "valid"
-        more = f" (and {len(document) - 1} more)" if len(document) > 1 else ""
-        return f"{document[0].get('level', '')}: {problem_words(document[0])}{more}"
-    return str(document.get("next", "")) if isinstance(document, Mapping) else ""
+def _validated(said: Said) -> str:
+    problems = said.get("validate", {}).get("problems")
+    if not isinstance(problems, list):
+        return ""
+    if not problems:
+        return "valid"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{problems[0].get('level', '')}: {problem_words(problems[0])}{more}"
 
 
 def _plan(said: Said) -> str:
@@ -209,9 +247,9 @@ def _attribute(drift: Mapping[str, Any]) -> str:
     return ""
 
 
-def _proof(document: object) -> str:
+def _proof(said: Said) -> str:
     """The findings that do not pass, counted, and the codes of those that fail."""
-    findings = document.get("findings") if isinstance(document, Mapping) else None
+    findings = said.get("verify", {}).get("findings")
     if not isinstance(findings, list):
         return ""
     verdicts = [str(each.get("verdict")) for each in findings]

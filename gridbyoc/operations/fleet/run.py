@@ -50,10 +50,10 @@ _ONE_FOR_ALL = frozenset({"GITHUB_OUTPUT", "GITLAB_CI"})
 
 
 def child_argv(verb: Verb, member: Member, options: Sequence[str]) -> tuple[str, ...]:
-    """``gridbyoc VERB FILE OPTIONS --format json``, by this very Python."""
+    """``gridbyoc VERB FILE OPTIONS --format jsonl``, by this very Python."""
     # without -P, `-m` looks for the package in the current directory first
     safe = ("-P",) if sys.version_info >= (3, 11) else ()
-    return (sys.executable, *safe, "-m", "gridbyoc", verb, member.shown, *options, "--format", "json")
+    return (sys.executable, *safe, "-m", "gridbyoc", verb, member.shown, *options, "--format", "jsonl")
 
 
 def child_environ(environ: Mapping[str, str]) -> dict[str, str]:
@@ -65,33 +65,25 @@ def child_environ(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class Listener:
-    """Takes the lines of a run: JSON events at once, a document of several lines at the end, stderr for a crash."""
+    """Takes the lines of a run: its events and its result, and stderr for a crash."""
 
     def __init__(self) -> None:
-        self._rest: list[str] = []
         self._words: deque[str] = deque(maxlen=_LAST_WORDS)
         self._said: dict[str, Mapping[str, Any]] = {}
 
     def line(self, stream: str, line: str) -> Mapping[str, Any] | None:
-        """An event that the line is, if it is one."""
+        """What the line says, if it is an event, a result or an error."""
         if stream == "stderr":
             self._words.append(line)
             return None
-        event = _event(line)
-        if event is None:
-            self._rest.append(line)
-        else:
-            self._said[str(event["type"])] = event
-        return event
-
-    def documents(self) -> list[Any]:
-        """What was written over several lines, such as a status."""
-        return list(_documents("\n".join(self._rest)))
+        found = _document(line)
+        if found is not None:
+            self._said[str(found["type"])] = found
+        return found
 
     def result(self, verb: Verb, member: Member, code: int, seconds: float, *, asked: bool) -> Result:
         """How it came out. ``code`` is minus the signal that ended it; ``asked``: it was asked to stop."""
-        documents = self.documents()
-        said = {**self._said, **({"document": {"document": documents[-1]}} if documents else {})}
+        said = dict(self._said)
         error = said.get("error", {})
         outcome: Outcome = "done" if code == 0 else "changes" if code == int(ExitStatus.CHANGES_PENDING) else "failed"
         status = int(ExitStatus.FAILED) if code < 0 else code
@@ -104,7 +96,7 @@ class Listener:
         return Result(member, outcome, status, seconds, detail, named if isinstance(named, str) else None, said)
 
 
-def _event(line: str) -> Mapping[str, Any] | None:
+def _document(line: str) -> Mapping[str, Any] | None:
     if not line.startswith("{"):
         return None
     try:
@@ -112,23 +104,6 @@ def _event(line: str) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and isinstance(found.get("type"), str) else None
-
-
-def _documents(text: str) -> Iterator[Any]:
-    """Every JSON value in a text, up to one that is none."""
-    decoder, position = json.JSONDecoder(), 0
-    while (position := _behind_blanks(text, position)) < len(text):
-        try:
-            value, position = decoder.raw_decode(text, position)
-        except (ValueError, RecursionError):
-            return
-        yield value
-
-
-def _behind_blanks(text: str, position: int) -> int:
-    while position < len(text) and text[position].isspace():
-        position += 1
-    return position
 
 
 GRACE = 90.0
@@ -340,25 +315,6 @@ class FleetReport:
         """How many came out how, without what did not occur."""
         outcomes = [result.outcome for result in self.results]
         return {outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}
-
-    def as_json(self) -> dict[str, Any]:
-        """The report as the last object of ``--format json``."""
-        head = {"type": "fleet", "verb": self.verb, "status": self.status, "interrupted": self.interrupted}
-        stacks = [result_object(result) for result in self.results]
-        return head | {"jobs": self.jobs, "seconds": round(self.seconds, 3), "counts": self.counts(), "stacks": stacks}
-
-
-def result_object(result: Result) -> dict[str, Any]:
-    """One stack's result as JSON."""
-    return {
-        "stack": result.member.label,
-        "file": result.member.shown,
-        "outcome": result.outcome,
-        "status": result.status,
-        "seconds": round(result.seconds, 3),
-        "detail": result.detail,
-        "code": result.code,
-    }
 
 
 def carry_out(members: Sequence[Member], wanted: FleetOptions, outside: Surroundings) -> FleetReport:

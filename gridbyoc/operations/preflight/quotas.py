@@ -117,7 +117,7 @@ def quota_finding(row: QuotaRow) -> Finding:
         fix_words(row),
         source=", ".join(dict.fromkeys(filter(None, (row.reading.limit.source, quota.counted)))),
         subject=quota.family_group,
-        facts=quota_facts(row),
+        facts=dict(quota_facts(row)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypedDict
 
 from gridbyoc.aws import AwsSession
 from gridbyoc.aws.quotas import AccountQuotas, QuotaReading, open_request, read_quotas
@@ -412,7 +413,24 @@ def pending_words(request: Increase, needed: int | None) -> str:
     return f"{words}; `gridbyoc quotas status` shows it."
 
 
-def quota_facts(row: QuotaRow) -> dict[str, object]:
+class QuotaFacts(TypedDict):
+    """The numbers of one quota; ``null`` is not known. ``pending`` is the id of a request that AWS has not decided."""
+
+    service: str
+    quota_code: str
+    quota_name: str
+    region: str
+    limit: float | None
+    in_use: int | None
+    headroom: int
+    needed: int | None
+    recommended: int | None
+    adjustable: bool | None
+    pending: str | None
+    console: str
+
+
+def quota_facts(row: QuotaRow) -> QuotaFacts:
     """The numbers of a row, for JSON."""
     return {
         "service": row.quota.service,

@@ -8,19 +8,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypedDict, TypeVar, cast
 
 import jinja2
 
-from gridbyoc.operations.page import Page, PastRun, Reading
-from gridbyoc.operations.report import cluster_object
-from gridbyoc.operations.status import Status
+from gridbyoc.operations.drift import Drift
+from gridbyoc.operations.page import Page, PastRun, Reading, RoleGrants
+from gridbyoc.show.output import Output
 from gridbyoc.show.page import tables
 from gridbyoc.show.page.graph import narrow, wide
 from gridbyoc.show.page.tables import Tile, cost_sentences, cut, daily, ended, redacted_value, shown
 from gridbyoc.show.plain import duration
-from gridbyoc.show.preflight import finding_object
-from gridbyoc.show.verify import verify_object
+from gridbyoc.show.preflight import FindingBody, finding_json
+from gridbyoc.show.status import STATUS
+from gridbyoc.show.verify import VERIFY
 from gridbyoc.stack.words import counted, instant, minute
 
 NOT_READ = "could not be read"
@@ -202,40 +203,53 @@ def _run(run: PastRun) -> dict[str, Any]:
 
 
 T = TypeVar("T")
+J = TypeVar("J")
 
 
-def page_object(page: Page) -> dict[str, Any]:
-    """The page as JSON; a piece that could not be read is ``null``, and ``unread`` says why."""
-    found = {
-        "type": "page",
-        "stack": page.stack.name,
+class PageBody(TypedDict):
+    """The page about a stack; a piece that could not be read is ``null``, and ``unread`` says why."""
+
+    region: str
+    made: str
+    version: str
+    granted: Annotated[dict[str, Any], RoleGrants]
+    status: Annotated[dict[str, Any], STATUS] | None
+    verify: Annotated[dict[str, Any], VERIFY] | None
+    drift: list[Annotated[dict[str, Any], Drift]] | None
+    drift_unknown: list[str] | None
+    preflight: list[FindingBody] | None
+    standing_cost: list[str]
+    history: list[Annotated[dict[str, Any], PastRun]]
+    unread: dict[str, str]
+
+
+def page_json(page: Page) -> PageBody:
+    """The page, without secrets."""
+    stack = page.stack.name
+    found: PageBody = {
         "region": page.stack.aws.region,
         "made": page.made.isoformat(timespec="seconds"),
         "version": page.version,
         "granted": asdict(page.granted),
-        "status": _read(page.status, _status),
-        "verify": _read(page.proof, verify_object),
+        "status": _read(page.status, lambda found: STATUS.document(found, stack)),
+        "verify": _read(page.proof, lambda found: VERIFY.document(found, stack)),
         "drift": _read(page.drift, lambda found: [asdict(each) for each in found.differences]),
         "drift_unknown": _read(page.drift, lambda found: found.unknown),
-        "preflight": _read(page.findings, lambda found: [finding_object(each) for each in found]),
+        "preflight": _read(page.findings, lambda found: [finding_json(each) for each in found]),
         "standing_cost": cost_sentences(page.stack),
         "history": [asdict(run) for run in page.history],
         "unread": page.unread,
     }
-    return cast(dict[str, Any], redacted_value(found, page.secrets))
+    return cast(PageBody, redacted_value(found, page.secrets))
 
 
-def _read(reading: Reading[T], write: Callable[[T], Any]) -> Any:  # noqa: ANN401 - a piece's own JSON
+def _read(reading: Reading[T], write: Callable[[T], J]) -> J | None:
     return None if reading.value is None else write(reading.value)
 
 
-def _status(status: Status) -> dict[str, Any]:
-    return {
-        "role_arn": status.role_arn,
-        "trust": status.trust,
-        "holder": status.holder,
-        "unknown": dict(status.unknown),
-        "policies": status.policies.as_json() if status.policies else None,
-        "clusters": [cluster_object(cluster) for cluster in status.clusters],
-        "next": status.next_step,
-    }
+def page_output(templates: Path) -> Output[Page]:
+    """The page: HTML where text is asked for, from ``templates``."""
+    return Output("page", page_json, lambda page, screen: screen.document(page_html(page, templates).rstrip("\n")))
+
+
+PAGE = page_output(Path())

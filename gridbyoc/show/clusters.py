@@ -1,0 +1,156 @@
+"""Clusters, as text and as JSON, without their external ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypedDict
+
+from gridbyoc.control_plane.model import Cluster, FieldChange
+from gridbyoc.show.output import Output, Screen
+from gridbyoc.stack.words import counted, minute
+
+COLUMNS = ("id", "name", "type", "status", "created")
+
+
+def cluster_rows(clusters: Iterable[Cluster]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns and rows: id, name, type, status (``terminating`` while a deletion is under way), created (UTC)."""
+    return COLUMNS, [(c.id, c.name, c.cluster_type, c.status, minute(c.created_at)) for c in clusters]
+
+
+class InstanceTypeBody(TypedDict):
+    """An instance type that the cluster may use."""
+
+    name: str
+    overprovisioned_ondemand_count: int | None
+    root_volume_size: int | None
+
+
+class ClusterFields(TypedDict):
+    """A cluster as the control plane has it; ``null`` is what it does not say."""
+
+    id: str
+    name: str
+    type: str
+    status: str
+    reason: str
+    created: str | None
+    region: str | None
+    role_arn: str | None
+    performance_profile: str | None
+    instance_types: list[InstanceTypeBody]
+    bucket_name: str | None
+
+
+def cluster_json(cluster: Cluster) -> ClusterFields:
+    """A cluster, without its external id."""
+    return {
+        "id": cluster.id,
+        "name": cluster.name,
+        "type": cluster.cluster_type,
+        "status": cluster.status,
+        "reason": cluster.reason,
+        "created": cluster.created_at.isoformat() if cluster.created_at else None,
+        "region": cluster.region,
+        "role_arn": cluster.role_arn,
+        "performance_profile": cluster.performance_profile,
+        "instance_types": [
+            {
+                "name": kind.name,
+                "overprovisioned_ondemand_count": kind.overprovisioned_ondemand_count,
+                "root_volume_size": kind.root_volume_size,
+            }
+            for kind in cluster.instance_types
+        ],
+        "bucket_name": cluster.bucket_name,
+    }
+
+
+class ClusterBody(TypedDict):
+    """One cluster; ``null`` where it is gone."""
+
+    cluster: ClusterFields | None
+
+
+def _write_cluster(cluster: Cluster | None, screen: Screen) -> None:
+    """Field by field; the external id stays masked."""
+    from gridbyoc.control_plane.changes import type_words
+
+    if cluster is None:
+        return
+    types = [f"{item.name} ({type_words(item)})" for item in cluster.instance_types]
+    shown = {"instance_types": ", ".join(types), "created": minute(cluster.created_at)}
+    for key, value in {**cluster_json(cluster), **shown}.items():
+        screen.line(f"{key} = {'' if value is None else value}")
+    screen.line(f"external_id = {cluster.external_id or ''}")
+
+
+def _one_json(cluster: Cluster | None) -> ClusterBody:
+    return {"cluster": cluster_json(cluster) if cluster else None}
+
+
+CLUSTER: Output[Cluster | None] = Output("cluster", _one_json, _write_cluster, stack="optional")
+
+
+def _write_created(cluster: Cluster, screen: Screen) -> None:
+    screen.table(*cluster_rows([cluster]))
+
+
+CREATED = Output("cluster", _one_json, _write_created, stack="optional")
+"""A cluster that was created: the same document, a table as text."""
+
+
+class ClustersBody(TypedDict):
+    """Every cluster of the control plane that is not deleted."""
+
+    clusters: list[ClusterFields]
+
+
+def clusters_json(clusters: Sequence[Cluster]) -> ClustersBody:
+    """A list of clusters."""
+    return {"clusters": [cluster_json(cluster) for cluster in clusters]}
+
+
+def _write_clusters(clusters: Sequence[Cluster], screen: Screen) -> None:
+    if clusters:
+        screen.table(*cluster_rows(clusters))
+    else:
+        screen.note("There are no clusters.")
+
+
+CLUSTERS = Output("clusters", clusters_json, _write_clusters, stack="none")
+
+
+@dataclass(frozen=True, slots=True)
+class EditedCluster:
+    """What an edit changed of ``cluster``; ``file`` is the stack file that says so too."""
+
+    cluster: Cluster
+    changes: tuple[FieldChange, ...]
+    file: str | None
+
+
+class EditedBody(TypedDict):
+    """What was changed of a cluster; ``file``: the stack file that was changed as well, ``null`` where none was."""
+
+    changed: bool
+    changes: list[Annotated[dict[str, Any], FieldChange]]
+    file: str | None
+    cluster: ClusterFields
+
+
+def edited_json(edited: EditedCluster) -> EditedBody:
+    """What an edit came to."""
+    changes = [{"field": each.field, "before": each.before, "after": each.after} for each in edited.changes]
+    cluster = cluster_json(edited.cluster)
+    return {"changed": bool(changes), "changes": changes, "file": edited.file, "cluster": cluster}
+
+
+def _write_edited(edited: EditedCluster, screen: Screen) -> None:
+    name, count = edited.cluster.name, counted(len(edited.changes), "field")
+    screen.line(f"The cluster {name} was changed ({count})." if edited.changes else f"{name} is unchanged.")
+    if edited.file:
+        screen.line(f"{edited.file} says so too; commit it.")
+
+
+EDITED = Output("edited", edited_json, _write_edited, stack="optional")

@@ -1,0 +1,79 @@
+"""Where a stack stands, as text and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any, TypedDict
+
+from gridbyoc.operations.role_policies import RolePolicies
+from gridbyoc.operations.status import LastRun, Status
+from gridbyoc.show.clusters import ClusterFields, cluster_json
+from gridbyoc.show.output import Output, Screen
+from gridbyoc.show.role_policies import PoliciesBody, policies_json
+from gridbyoc.stack.words import instant
+
+
+def status_lines(found: Status, now: datetime) -> list[str]:
+    """What was found, a line for each fact, the next step last; ``now`` tells how long ago the last run was."""
+    last = found.last_run
+    lines = ["last run  none"]
+    if last:
+        ended = "done" if last.code is None else last.code
+        lines = [f"last run  {last.verb} at {instant(last.began, now)}: {ended} (last step: {last.last_step})"]
+        lines += [f"          begun and not known to be done: {effect}" for effect in last.open_effects]
+    lines += [f"lock      {found.holder}"] if found.holder else []
+    lines += [f"role      {found.role_arn or 'none'}", f"trust     {found.trust}"]
+    lines += _policies(found.policies) if found.policies else []
+    lines += [f"cluster   {c.name}: {c.status}" + (f" ({c.reason})" if c.reason else "") for c in found.clusters]
+    lines += [] if found.clusters else ["cluster   none"]
+    lines += [f"unknown   {side}: {reason}" for side, reason in found.unknown.items()]
+    return [*lines, f"next      {found.next_step}"]
+
+
+def _policies(found: RolePolicies) -> list[str]:
+    lines = [f"policy    {subject} {detail}" for subject, detail in found.differences()]
+    lines += [f"policy    {name} is accepted by the stack file" for name in found.accepted]
+    return lines or ([] if found.unknown else ["policies  as the stack file lists them"])
+
+
+class StatusBody(TypedDict):
+    """Where a stack stands. ``holder``: who holds its lock; ``unknown``: the sides that could not be read, with the
+    reason; ``next``: what to do.
+    """
+
+    last_run: Annotated[dict[str, Any], LastRun] | None
+    role_arn: str | None
+    trust: str
+    holder: str | None
+    unknown: dict[str, str]
+    policies: PoliciesBody | None
+    clusters: list[ClusterFields]
+    next: str
+
+
+def status_json(found: Status) -> StatusBody:
+    """What was found."""
+    return {
+        "last_run": asdict(found.last_run) if found.last_run else None,
+        "role_arn": found.role_arn,
+        "trust": found.trust,
+        "holder": found.holder,
+        "unknown": dict(found.unknown),
+        "policies": policies_json(found.policies),
+        "clusters": [cluster_json(cluster) for cluster in found.clusters],
+        "next": found.next_step,
+    }
+
+
+def status_output(now: datetime) -> Output[Status]:
+    """A status; text says how long before ``now`` the last run was."""
+
+    def write(found: Status, screen: Screen) -> None:
+        for line in status_lines(found, now):
+            screen.line(line)
+
+    return Output("status", status_json, write)
+
+
+STATUS = status_output(datetime.min)
