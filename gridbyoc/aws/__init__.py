@@ -5,10 +5,14 @@ from gridbyoc.aws.session import AwsSession, open_session
 from gridbyoc.aws.state_bucket import (
     BucketSetting,
     StateBucket,
+    StateObjects,
     look_at_bucket,
     make_bucket,
     reached_over_tls,
     read_state_lock,
+    read_version,
+    remove_state_objects,
+    state_objects,
 )
 from gridbyoc.aws.trust import Trust, accepted_external_ids, await_trust, role_is_gone
 
@@ -17,6 +21,7 @@ __all__ = [
     "BucketSetting",
     "Caller",
     "StateBucket",
+    "StateObjects",
     "Trust",
     "accepted_external_ids",
     "await_trust",
@@ -27,5 +32,8 @@ __all__ = [
     "open_session",
     "reached_over_tls",
     "read_state_lock",
+    "read_version",
+    "remove_state_objects",
     "role_is_gone",
+    "state_objects",
 ]

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from botocore.exceptions import ClientError
 
-from gridbyoc.aws.session import AwsSession, domain_errors, error_code
-from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError
+from gridbyoc.aws.session import BUSY, AwsSession, domain_errors, error_code
+from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, AwsError
 from gridbyoc.stack.files import json_object
 
 SID = "DenyRequestsWithoutTls"
@@ -85,6 +85,8 @@ def _listed(value: object) -> list[Any]:
 
 
 S3: TypeAlias = Any  # boto3 makes its clients at run time
+LOCK_SUFFIX = ".tflock"
+"""https://developer.hashicorp.com/terraform/language/backend/s3#state-locking"""
 TAG = ("gridbyoc:purpose", "terraform-state")
 _NOT_THERE = {"404", "NoSuchBucket"}
 _UNSET = {
@@ -327,7 +329,7 @@ def read_state_lock(session: AwsSession, bucket: str, key: str, *, table: str | 
     # https://developer.hashicorp.com/terraform/language/backend/s3#state-locking
     with domain_errors(f"The lock of s3://{bucket}/{key} could not be read"):
         try:
-            return bytes(session.client("s3").get_object(Bucket=bucket, Key=f"{key}.tflock")["Body"].read())
+            return bytes(session.client("s3").get_object(Bucket=bucket, Key=f"{key}{LOCK_SUFFIX}")["Body"].read())
         except ClientError as error:
             if error_code(error) not in {"NoSuchKey", "404"}:
                 raise
@@ -338,3 +340,118 @@ def _in_table(session: AwsSession, table: str, lock: str) -> bytes | None:
     found = session.client("dynamodb").get_item(TableName=table, Key={"LockID": {"S": lock}}, ConsistentRead=True)
     note = found.get("Item", {}).get("Info", {}).get("S")
     return note.encode() if note else None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """One version of an object. ``latest``: the one that a reader gets; ``marker``: it says that the object is deleted.
+
+    The id is ``null`` in a bucket without versioning.
+    """
+
+    key: str
+    ident: str
+    latest: bool
+    marker: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StateObjects:
+    """All that AWS keeps of one state: the versions of its object and of its lock, oldest first and those that readers
+    get last; ``digest``: the item in the DynamoDB ``table`` that Terraform checks the object against.
+    """
+
+    bucket: str
+    key: str
+    table: str | None
+    versions: tuple[ObjectVersion, ...]
+    digest: bool
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing of the state."""
+        return not self.versions and not self.digest
+
+    @property
+    def deleted_state(self) -> ObjectVersion | None:
+        """The newest version of a state that somebody has deleted, which a reader gets no more."""
+        own = [each for each in self.versions if each.key == self.key]
+        if any(each.latest and not each.marker for each in own):
+            return None
+        return next((each for each in reversed(own) if not each.marker), None)
+
+
+def state_objects(session: AwsSession, bucket: str, key: str, *, table: str | None = None) -> StateObjects:
+    """What there is of a state, and of no other key (``s3:ListBucketVersions``, ``dynamodb:GetItem``); ``AwsError``."""
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html: newest first, markers apart
+    found: list[ObjectVersion] = []
+    with domain_errors(f"The versions of s3://{bucket}/{key} could not be listed"):
+        for page in session.client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
+            for kind in ("Versions", "DeleteMarkers"):
+                found += (
+                    ObjectVersion(each["Key"], each["VersionId"], bool(each["IsLatest"]), kind == "DeleteMarkers")
+                    for each in page.get(kind) or ()
+                    if each["Key"] in (key, f"{key}{LOCK_SUFFIX}")
+                )
+    with domain_errors(f"The digest of s3://{bucket}/{key} could not be looked for in {table}"):
+        digest = table is not None and "Item" in session.client("dynamodb").get_item(
+            TableName=table, Key=_digest_key(bucket, key), ConsistentRead=True
+        )
+    found.reverse()
+    return StateObjects(bucket, key, table, tuple(sorted(found, key=lambda each: each.latest)), digest)
+
+
+def _digest_key(bucket: str, key: str) -> dict[str, Any]:
+    """https://developer.hashicorp.com/terraform/language/backend/s3#dynamodb-state-locking"""
+    return {"LockID": {"S": f"{bucket}/{key}-md5"}}
+
+
+def read_version(session: AwsSession, bucket: str, version: ObjectVersion) -> bytes:
+    """The content of one version (``s3:GetObjectVersion``); ``AwsError``."""
+    with domain_errors(f"The version {version.ident} of s3://{bucket}/{version.key} could not be read"):
+        answer = session.client("s3").get_object(Bucket=bucket, Key=version.key, VersionId=version.ident)
+        return bytes(answer["Body"].read())
+
+
+def remove_state_objects(session: AwsSession, doomed: StateObjects) -> None:
+    """Remove exactly these versions and the digest, for good; ``AwsError`` at the first that AWS refuses.
+
+    The digest goes first: Terraform refuses to read a state that is gone while there is one. What readers get goes
+    last: without it the version before it, a state of what is gone or a lock that was given back, would be read again.
+    So the state stays readable and empty until the end, and a second call goes on.
+    """
+    if doomed.digest:
+        with domain_errors(f"The digest of s3://{doomed.bucket}/{doomed.key} could not be removed"):
+            session.client("dynamodb").delete_item(TableName=doomed.table, Key=_digest_key(doomed.bucket, doomed.key))
+    client = session.client("s3")
+    for count, version in enumerate(doomed.versions):
+        what = (
+            f"The version {version.ident} of s3://{doomed.bucket}/{version.key} could not be removed "
+            f"({count} of {len(doomed.versions)} are)"
+        )
+        with domain_errors(what):
+            try:
+                client.delete_object(Bucket=doomed.bucket, Key=version.key, VersionId=version.ident)
+            except ClientError as error:
+                if fix := _why_it_stays(error):
+                    why = f"{error_code(error)}: {error.response['Error'].get('Message', '')}"
+                    raise AwsError(f"{what}.", why=why, fix=fix, rerun=SAFE_RESUMES) from None
+                raise
+
+
+def _why_it_stays(error: ClientError) -> str:
+    """What to do about a version that S3 does not remove; empty where AWS's own words are all that there is.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
+    """
+    code = error_code(error)
+    if "object lock" in str(error).lower():
+        return "Object Lock retains it. Run the same command again when the retention has ended."
+    if code in {"AccessDenied", "403"}:
+        return (
+            "Get s3:DeleteObjectVersion on the state and its lock (`gridbyoc policy --for destroy-with-state`). If you "
+            "have it, the version may be under a retention of Object Lock, or the bucket asks for MFA to delete."
+        )
+    if code in BUSY or code in {"SlowDown", "ServiceUnavailable", "InternalError"}:
+        return "S3 is busy. Run the same command again in a moment."
+    return ""

@@ -60,9 +60,10 @@ def adopt(
     Reads the live role and the control plane's clusters that run through it, writes the STACK_FILE that says the same,
     shows what Terraform would import, and imports it. Nothing in AWS and nothing at the control plane is changed, and
     the external id stays. A STACK_FILE that is there already is taken as it is. A role that cannot be adopted as it is
-    ends with status 4 and every reason.
+    ends with status 4 and every reason. Takes back a stack that `gridbyoc release` has released.
     """
     from gridbyoc.operations.adopt import adopt as run_adopt
+    from gridbyoc.operations.release import take_back
 
     if not _ROLE_ARN.fullmatch(role_arn):
         raise UsageError(
@@ -75,11 +76,34 @@ def adopt(
     file = app.cwd / stack_file
     standing = read_stack(app, stack_file, ()).stack if file.exists() else None
     asked = _request(app, role_arn, standing, name, region, dialect, _backend(state, region), accept)
+    if standing is not None and _took_back(app, stack_file, role_arn, standing, choices):
+        return
     trust = _look(app, asked, standing, file, choices)
     with open_run(app, stack_file, (), "adopt", choices) as run:
         adoption = run_adopt(run, role_arn, trust, lambda found: yes or _ask(app, run.stack, found))
-        report = _prove_unchanged(run)
+        report = _prove_unchanged(app, run, "The role was imported, and the stack file does not say all that it is")
+        take_back(run)
     _show(app, report, adoption)
+
+
+def _took_back(app: App, stack_file: str, role_arn: str, standing: Stack, choices: Choices) -> bool:
+    """End a release of this role whose state holds it still: it is compared, and nothing is imported."""
+    from gridbyoc.operations.release import holds_released_role, take_back
+    from gridbyoc.operations.release_marker import read_marker
+    from gridbyoc.show.report import REPORT
+
+    if read_marker(standing.work_dir(app.cwd if standing.file is None else None)) is None:
+        return False
+    with open_run(app, stack_file, (), "adopt", choices) as run:
+        if not holds_released_role(run, role_arn):
+            return False
+        report = _prove_unchanged(app, run, "The stack file does not say what there is since the release")
+        take_back(run)
+    app.show(REPORT, report, report.stack)
+    if app.drawn:
+        app.line(f"Taken back: the stack {standing.name}. The role and its external id are as they were.")
+    tell_next(app, "bootstrap")
+    return True
 
 
 def _request(
@@ -165,16 +189,24 @@ def adoption_lines(stack: str, found: Adoption) -> list[str]:
     return [*lines, "Nothing in AWS and nothing at the control plane is changed."]
 
 
-def _prove_unchanged(run: Run) -> Report:
-    """A bootstrap that may change nothing: it ends the adoption, and later runs are compared with it."""
+def _prove_unchanged(app: App, run: Run, otherwise: str) -> Report:
+    """A bootstrap that may change nothing: it ends the adoption, and later runs are compared with it.
+
+    Raises ``NotAdoptableError``, which says ``otherwise``, where it would change anything.
+    """
     from gridbyoc.errors import NotAdoptableError
     from gridbyoc.operations.bootstrap import long_way
     from gridbyoc.operations.options import Approval
 
-    def refuse(_review: Review) -> bool:
+    def refuse(review: Review) -> bool:
+        from gridbyoc.show.markdown import width_of
+        from gridbyoc.show.plan import plan_lines
+
+        for line in plan_lines(review, width=width_of(app.stderr)):
+            app.note(line)
         raise NotAdoptableError(
-            "The role was imported, and the stack file does not say all that it is: nothing was changed.",
-            fix="`gridbyoc plan` shows the difference; correct the stack file.",
+            f"{otherwise}: nothing was changed.",
+            fix="Correct the stack file where it differs, then run the same command again.",
         )
 
     return long_way(run, Approval(create_and_change=False, destroy=False, ask=refuse))

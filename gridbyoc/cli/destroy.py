@@ -10,9 +10,10 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import after_leftovers
 from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument
 from gridbyoc.cli.running import choices_options, open_run
-from gridbyoc.errors import ExitStatus
+from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
 
 if TYPE_CHECKING:
+    from gridbyoc.aws import StateObjects
     from gridbyoc.operations.destroy import DestroyPlan
     from gridbyoc.operations.run import Choices
 
@@ -23,23 +24,39 @@ if TYPE_CHECKING:
 @profile_option
 @click.option("--yes-destroy", is_flag=True, help="Approve the destruction.")
 @click.option("--delete-data", is_flag=True, help="Delete leftover buckets and volumes that hold data as well.")
+@click.option("--with-state", is_flag=True, help="Remove the state from S3 as well, with all its versions.")
+@click.option("--yes-with-state", is_flag=True, help="Approve the removal of the state (--with-state).")
 @choices_options
 @pass_app
 def destroy(
-    app: App, stack_file: str, overrides: tuple[str, ...], yes_destroy: bool, delete_data: bool, choices: Choices
+    app: App,
+    stack_file: str,
+    overrides: tuple[str, ...],
+    yes_destroy: bool,
+    delete_data: bool,
+    with_state: bool,
+    yes_with_state: bool,
+    choices: Choices,
 ) -> int:
     """Delete STACK_FILE's clusters, wait until they are gone, then their leftovers, the role and the local files.
 
     The role goes after the clusters: the control plane needs it to take them down. What holds data stays unless
     --delete-data. On a terminal, it asks for the stack's name. Ends with status 7 while anything of a cluster is left
-    in AWS.
+    in AWS. The state stays in S3, empty, unless --with-state, which asks for the state's key.
     """
     from gridbyoc.operations.destroy import destroy as run_destroy
     from gridbyoc.show.leftovers import DESTROYED
 
+    if yes_with_state and not with_state:
+        raise UsageError("--yes-with-state approves what --with-state asks for.", rerun=SAFE_NOTHING_DONE)
     with open_run(app, stack_file, overrides, "destroy", choices) as run:
         name = run.stack.name
-        done = run_destroy(run, lambda doomed: yes_destroy or _ask(app, name, doomed), delete_data=delete_data)
+        done = run_destroy(
+            run,
+            lambda doomed: yes_destroy or _ask(app, name, doomed),
+            delete_data=delete_data,
+            with_state=(lambda found: yes_with_state or _ask_state(app, found)) if with_state else None,
+        )
     app.show(DESTROYED, done, done.stack)
     after_leftovers(app, done.left.ledger)
     return int(ExitStatus.DONE) if done.left.ledger.clear else int(ExitStatus.LEFTOVERS)
@@ -59,3 +76,13 @@ def _ask(app: App, stack: str, doomed: DestroyPlan) -> bool:
         for line in plain_table(*leftover_rows(doomed.found.ledger)).splitlines():
             app.note(f"      {line}")
     return app.confirm_name("Destroy all of this?", stack, flag="--yes-destroy")
+
+
+def _ask_state(app: App, found: StateObjects) -> bool:
+    from gridbyoc.stack.words import counted
+
+    versions = counted(len(found.versions), "version")
+    app.note(f"This removes s3://{found.bucket}/{found.key} and its lock, for good: {versions}, no copy stays.")
+    if found.digest:
+        app.note(f"Its digest goes from the DynamoDB table {found.table}, too.")
+    return app.confirm_name("Remove the state after all else is gone?", found.key, flag="--yes-with-state")

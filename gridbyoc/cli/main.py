@@ -93,6 +93,7 @@ COMMANDS = {
     "apply": ("bundle", "Carry out a bundle that plan --out wrote."),
     "bundle": ("bundle", "Inspect a plan bundle."),
     "adopt": ("adopt", "Take a role that exists into a stack."),
+    "release": ("release", "Leave a stack to Terraform by hand; nothing changes."),
     "bootstrap": ("bootstrap", "From a stack file to a running cluster."),
     "status": ("status", "Where a stack stands, and what to do next."),
     "drift": ("drift", "Where both sides differ from the stack file."),

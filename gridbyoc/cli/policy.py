@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from gridbyoc.render.module import GithubTrust
     from gridbyoc.stack.model import Stack
 
-USES = ("all", "plan", "bootstrap", "destroy", "doctor", "quotas", "verify", "leftovers", "state-init")
+USES = (
+    *("all", "plan", "bootstrap", "destroy", "destroy-with-state", "doctor", "quotas", "verify", "leftovers"),
+    "state-init",
+)
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc")
 
 

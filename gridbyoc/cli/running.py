@@ -159,7 +159,7 @@ PREFLIGHT_OPTIONS = (
 def open_run(
     app: App, stack_file: str, overrides: tuple[str, ...], verb: str, choices: Choices, *, lock: bool = True
 ) -> Iterator[Run]:
-    """Load the stack, hold its lock, draw events while inside.
+    """Load the stack, hold its lock, draw events while inside. Raises ``ReleasedStackError`` for a released stack.
 
     Without ``lock`` the verb only reads: the run works on a private copy of the work_dir, and writes nothing there.
     """
@@ -171,6 +171,7 @@ def open_run(
     loaded = read_stack(app, stack_file, overrides)
     # Loads what renders a root; a stack file that is refused does without.
     from gridbyoc.operations.local_files import check_work_dir, refuse_state_left_behind
+    from gridbyoc.operations.release_marker import ALLOWED, refuse_released
 
     stack = loaded.stack
     base = app.cwd if stack.file is None else None
@@ -191,8 +192,11 @@ def open_run(
             yield reading
         return
     patience = {} if choices.lock_timeout is None else {"wait": choices.lock_timeout}
-    with hold(work_dir, verb=verb, now=utc_now, **patience), journal.of_run(verb, __version__), view:
-        yield run
+    with hold(work_dir, verb=verb, now=utc_now, **patience):
+        if verb not in ALLOWED:
+            refuse_released(stack, work_dir)
+        with journal.of_run(verb, __version__), view:
+            yield run
 
 
 def open_scene(

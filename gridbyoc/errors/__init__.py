@@ -75,7 +75,10 @@ class ApprovalRequiredError(UsageError):
     """A change waits for a yes and there is no terminal to ask on."""
 
     code = "GBY-U002"
-    remedy = "Look at `gridbyoc plan`. Without a terminal, approve with --yes, and a destruction with --yes-destroy."
+    remedy = (
+        "Look at `gridbyoc plan`. Without a terminal, approve with --yes, a destruction with --yes-destroy, and the "
+        "removal of the state with --yes-with-state."
+    )
 
 
 class StackError(GridbyocError):
@@ -144,6 +147,14 @@ class NotAdoptableError(PreflightBlockedError):
 
     code = "GBY-R005"
     remedy = "Do what each reason names, and run `gridbyoc adopt` again."
+
+
+class ReleasedStackError(GridbyocError):
+    """The stack was released (`gridbyoc release`): no run changes it until it is adopted again."""
+
+    code = "GBY-R006"
+    remedy = "`gridbyoc adopt ROLE_ARN STACK_FILE` takes the stack back. Otherwise go on with Terraform by hand."
+    exit_status = ExitStatus.PREFLIGHT_BLOCKED
 
 
 class InterruptedRunError(GridbyocError):

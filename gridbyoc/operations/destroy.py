@@ -22,6 +22,7 @@ from gridbyoc.operations.local_files import remove_local_files
 from gridbyoc.operations.lock import HOLDER, LOCK
 from gridbyoc.operations.prepare import MODULE, PreparedStack, current_grant, prepare
 from gridbyoc.operations.run import Run
+from gridbyoc.operations.state_removal import ApproveRemoval, approve_removal, remove_state
 from gridbyoc.operations.wait import delete_and_wait
 from gridbyoc.stack.words import counted
 
@@ -70,20 +71,31 @@ class DestroyPlan:
 
 @dataclass(frozen=True, slots=True)
 class Destroyed:
-    """What a destroy took away, and what of the clusters is left (``left.ledger.clear``: provably nothing)."""
+    """What a destroy took away, and what of the clusters is left (``left.ledger.clear``: provably nothing).
+
+    ``state_versions``: how many versions of the state went from S3; ``None`` where none was to go.
+    """
 
     stack: str
     clusters: tuple[str, ...]
     resources: int
     role_arn: str | None
     left: FoundLeftovers
+    state_versions: int | None = None
 
 
-def destroy(run: Run, approve: Callable[[DestroyPlan], bool], *, delete_data: bool = False) -> Destroyed:
+def destroy(
+    run: Run,
+    approve: Callable[[DestroyPlan], bool],
+    *,
+    delete_data: bool = False,
+    with_state: ApproveRemoval | None = None,
+) -> Destroyed:
     """Delete the stack's clusters and wait until they are gone, then their leftovers, then the role and local files.
 
     The control plane needs the role to take a cluster down, so the role goes after the clusters, and not at all while
-    one is still there. What holds data stays unless ``delete_data``. The caller holds the lock. A protected stack is
+    one is still there. What holds data stays unless ``delete_data``. ``with_state`` is asked whether the state goes
+    from S3 as well, which is removed once all else is provably gone. The caller holds the lock. A protected stack is
     refused before anything is looked at.
     """
     refuse_if_protected(run, "destroy its clusters and its role")
@@ -94,6 +106,9 @@ def destroy(run: Run, approve: Callable[[DestroyPlan], bool], *, delete_data: bo
         approved = doomed.nothing or approve(doomed)
     if not approved:
         raise ApprovalRequiredError("The destruction was not approved.", rerun=SAFE_NOTHING_DONE)
+    if with_state:
+        approve_removal(run, with_state)
+    lineage = site.runner.state().lineage if with_state else ""
     delete_and_wait(run, site.preflight.registrar, doomed.clusters)
     left = _take_leftovers(run, site, doomed, delete_data=delete_data)
     _refuse_while_needed(site, doomed)
@@ -104,10 +119,14 @@ def destroy(run: Run, approve: Callable[[DestroyPlan], bool], *, delete_data: bo
             with run.effect("destroy", role=doomed.role_arn):
                 resources = site.runner.destroy().destroy
         step.detail = f"{counted(resources, 'resource')} destroyed"
+    versions = None
     if left.ledger.clear:
+        versions = remove_state(run, site.runner, lineage) if with_state else None
         _remove_local_files(run)
+    elif with_state:
+        run.outside.emit(Note("The state stays: what clusters left behind is not gone yet.", "warning"))
     names = tuple(cluster.name for cluster in doomed.clusters)
-    return Destroyed(run.stack.name, names, resources, doomed.role_arn, left)
+    return Destroyed(run.stack.name, names, resources, doomed.role_arn, left, versions)
 
 
 def _doomed(run: Run, site: PreparedStack) -> DestroyPlan:

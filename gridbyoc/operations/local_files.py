@@ -22,7 +22,7 @@ _WRITTEN = re.compile(
 )
 """Records, locks and states, which are written in place; states that were set aside or copied by Terraform."""
 _REPLACED = re.compile(
-    rf"converged\.json|gridbyoc\.tfplan|\.gridbyoc(\.tfrc|-(init|state|rendered)\.json){_HALF_WRITTEN}"
+    rf"(converged|released)\.json|gridbyoc\.tfplan|\.gridbyoc(\.tfrc|-(init|state|rendered)\.json){_HALF_WRITTEN}"
     r"|\.gridbyoc-[^/]+\.tmp|logs"
 )
 _PASSING = re.compile(r"\.gridbyoc-\d+-[^/]+|\.reading-[^/]+")

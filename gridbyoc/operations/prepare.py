@@ -228,9 +228,14 @@ def read_outputs(run: Run) -> Outputs:
     runner, binary = open_runner(run)
     unmet = not isinstance(run.stack.terraform.backend, LocalBackend) and not (run.work_dir / ".terraform").exists()
     if unmet or not is_in_place(run, runner):
-        rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
-        _init(run, runner, rendered.digest)
+        initialise(run, runner, binary)
     return runner.output()
+
+
+def initialise(run: Run, runner: Runner, binary: Binary) -> None:
+    """Render the root, and ``terraform init`` where it takes that; raises as ``read_outputs``."""
+    rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
+    _init(run, runner, rendered.digest)
 
 
 def current_grant(run: Run, site: PreparedStack) -> Grant | None:

@@ -15,6 +15,7 @@ from gridbyoc.errors import DefaultChangedError, GridbyocError, OutputMissingErr
 from gridbyoc.operations.journal import JOURNAL, read_journal
 from gridbyoc.operations.lock import holder_of
 from gridbyoc.operations.prepare import MODULE, NOTHING_STANDS, grant_of, open_runner, read_outputs
+from gridbyoc.operations.release_marker import Marker, adopt_command, read_marker
 from gridbyoc.operations.role_policies import RolePolicies, read_role
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.vendor_defaults import keep_standing_role
@@ -53,6 +54,7 @@ class Status:
     errored_state: bool
     next_step: str
     policies: RolePolicies | None = None
+    released: Marker | None = None
 
 
 UNDER_WAY = "under way"
@@ -82,6 +84,7 @@ class _Look:
     edited: list[str] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
     failures: dict[str, GridbyocError] = field(default_factory=dict)
+    released: Marker | None = None
 
     def failed(self, side: str, error: GridbyocError) -> None:
         """Keep why a side could not be read."""
@@ -111,6 +114,7 @@ def stack_status(run: Run) -> Status:
         _last_run(read_journal(run.work_dir / JOURNAL), under_way=holder is not None),
         holder,
         unsaved_state(run.own_work_dir, run.outside.environ),
+        released=read_marker(run.own_work_dir),
     )
     _read_state(look)
     if look.outputs is not None:
@@ -127,6 +131,7 @@ def stack_status(run: Run) -> Status:
         look.unsaved is not None,
         _next_step(look),
         look.policies,
+        look.released,
     )
 
 
@@ -214,6 +219,12 @@ def _next_step(look: _Look) -> str:
 
 def _under_way(look: _Look) -> str:
     return "Wait for the run that is under way." if look.holder else ""
+
+
+def _released(look: _Look) -> str:
+    if look.released is None:
+        return ""
+    return f"The stack was released: `{adopt_command(look.released, look.file)}` takes it back."
 
 
 def _unsaved_state(look: _Look) -> str:
@@ -308,6 +319,7 @@ def _all_is_well(look: _Look) -> str:
 
 _STEPS: tuple[Callable[[_Look], str], ...] = (
     _under_way,
+    _released,
     _unsaved_state,
     _state_elsewhere,
     _default_changed,

@@ -155,12 +155,16 @@ LEFTOVERS = Output("leftovers", leftovers_json, write_leftovers)
 
 
 class DestroyedBody(TypedDict):
-    """The clusters and the number of the role's resources that were deleted, and what the clusters left in AWS."""
+    """The clusters and the number of the role's resources that were deleted, and what the clusters left in AWS.
+
+    ``state_versions_removed``: how many versions of the state went from S3; ``null`` where none was to go.
+    """
 
     clusters: list[str]
     resources: int
     role_arn: str | None
     left: Annotated[dict[str, Any], LEFTOVERS]
+    state_versions_removed: int | None
 
 
 def destroyed_json(done: Destroyed) -> DestroyedBody:
@@ -170,6 +174,7 @@ def destroyed_json(done: Destroyed) -> DestroyedBody:
         "resources": done.resources,
         "role_arn": done.role_arn,
         "left": LEFTOVERS.document(done.left, done.stack),
+        "state_versions_removed": done.state_versions,
     }
 
 
@@ -180,6 +185,9 @@ def _write_destroyed(done: Destroyed, screen: Screen) -> None:
     else:
         screen.line("Nothing to destroy: the state is empty and no cluster runs through this stack's role.")
     write_leftovers(done.left, screen)
+    if done.state_versions is not None:
+        versions = counted(done.state_versions, "version")
+        screen.line(f"The state is gone from S3: {versions}." if done.state_versions else "No state is left.")
 
 
 DESTROYED = Output("destroyed", destroyed_json, _write_destroyed)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, TypedDict
 
+from gridbyoc.operations.release_marker import Marker
 from gridbyoc.operations.role_policies import RolePolicies
 from gridbyoc.operations.status import LastRun, Status
 from gridbyoc.show.clusters import ClusterFields, cluster_json
@@ -23,6 +24,7 @@ def status_lines(found: Status, now: datetime) -> list[str]:
         lines = [f"last run  {last.verb} at {instant(last.began, now)}: {ended} (last step: {last.last_step})"]
         lines += [f"          begun and not known to be done: {effect}" for effect in last.open_effects]
     lines += [f"lock      {found.holder}"] if found.holder else []
+    lines += [f"released  since {found.released.since}: no run changes the stack"] if found.released else []
     lines += [f"role      {found.role_arn or 'none'}", f"trust     {found.trust}"]
     lines += _policies(found.policies) if found.policies else []
     lines += [f"cluster   {c.name}: {c.status}" + (f" ({c.reason})" if c.reason else "") for c in found.clusters]
@@ -38,14 +40,15 @@ def _policies(found: RolePolicies) -> list[str]:
 
 
 class StatusBody(TypedDict):
-    """Where a stack stands. ``holder``: who holds its lock; ``unknown``: the sides that could not be read, with the
-    reason; ``next``: what to do.
+    """Where a stack stands. ``holder``: who holds its lock; ``released``: when and with which role it was released;
+    ``unknown``: the sides that could not be read, with the reason; ``next``: what to do.
     """
 
     last_run: Annotated[dict[str, Any], LastRun] | None
     role_arn: str | None
     trust: str
     holder: str | None
+    released: Annotated[dict[str, Any], Marker] | None
     unknown: dict[str, str]
     policies: PoliciesBody | None
     clusters: list[ClusterFields]
@@ -59,6 +62,7 @@ def status_json(found: Status) -> StatusBody:
         "role_arn": found.role_arn,
         "trust": found.trust,
         "holder": found.holder,
+        "released": asdict(found.released) if found.released else None,
         "unknown": dict(found.unknown),
         "policies": policies_json(found.policies),
         "clusters": [cluster_json(cluster) for cluster in found.clusters],

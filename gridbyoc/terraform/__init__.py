@@ -9,7 +9,7 @@ from gridbyoc.terraform.backend_history import (
     same_place,
 )
 from gridbyoc.terraform.binary import Binary, find_binary
-from gridbyoc.terraform.environment import check_mirror, provider_settings
+from gridbyoc.terraform.environment import CLI_CONFIG_FILE, check_mirror, provider_settings
 from gridbyoc.terraform.events import (
     NOTHING_DONE,
     ApplySummary,
@@ -41,6 +41,7 @@ from gridbyoc.terraform.state import (
 )
 
 __all__ = [
+    "CLI_CONFIG_FILE",
     "LOCK_TIMEOUT",
     "NOTHING_DONE",
     "ApplySummary",

@@ -51,10 +51,14 @@ class Binary:
         """``init`` speaks JSON."""
         return self.version >= _INIT_JSON
 
+    @property
+    def program(self) -> str:
+        """What a person types to start it."""
+        return "gridbyoc-terraform" if self.flavour == EMBEDDED else self.path
+
     def command(self, work_dir: Path, *words: str) -> str:
         """A command line that a person can type to run ``words`` in the work_dir."""
-        program = "gridbyoc-terraform" if self.flavour == EMBEDDED else self.path
-        return shlex.join((program, f"-chdir={work_dir}", *words))
+        return shlex.join((self.program, f"-chdir={work_dir}", *words))
 
 
 def find_binary(

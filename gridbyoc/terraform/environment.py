@@ -14,7 +14,8 @@ from gridbyoc.stack.files import write_atomic
 
 CLI_CONFIG = "TF_CLI_CONFIG_FILE"
 _VARIABLE = "GRIDBYOC_PROVIDER_MIRROR"
-_FILE = ".gridbyoc.tfrc"
+CLI_CONFIG_FILE = ".gridbyoc.tfrc"
+"""The CLI configuration for a provider mirror, in the work_dir."""
 
 
 def check_mirror(asked: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -46,7 +47,7 @@ def write_cli_config(mirror: Path, work_dir: Path) -> Path:
     no other: https://developer.hashicorp.com/terraform/cli/config/config-file#explicit-installation-method-configuration
     """
     names = json.dumps(_providers(mirror))
-    path = work_dir / _FILE
+    path = work_dir / CLI_CONFIG_FILE
     text = (
         "provider_installation {\n"
         f"  filesystem_mirror {{\n    path    = {_quoted(str(mirror))}\n    include = {names}\n  }}\n"

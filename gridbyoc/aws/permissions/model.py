@@ -27,6 +27,7 @@ Phase = Literal[
     "leftovers",
     "cleanup",
     "bucket",
+    "state-removal",
 ]
 
 PHASES: dict[Phase, str] = {
@@ -42,6 +43,7 @@ PHASES: dict[Phase, str] = {
     "leftovers": "leftovers, destroy: finding what outlived a cluster",
     "cleanup": "leftovers --delete, destroy: deleting it",
     "bucket": "state init: making the bucket of the state",
+    "state-removal": "destroy --with-state: removing the state from S3",
 }
 """Each phase in words, in the order of a stack's life."""
 

@@ -357,6 +357,20 @@ def state_needs(backend: S3Backend, place: AccountRegion, *, native_lock: bool =
             yield Need(action, arn, "the state: its encryption", "state", unseen=_KMS)
 
 
+def state_removal_needs(backend: S3Backend, place: AccountRegion) -> Iterator[Need]:
+    """What ``destroy --with-state`` needs beyond ``state_needs``, which has the table with the digest."""
+    bucket, key = place.s3(backend.bucket), place.s3(f"{backend.bucket}/{literal(backend.key)}")
+    yield Need("s3:ListBucketVersions", bucket, "the state's removal: its versions", "state-removal")
+    for each in (key, f"{key}.tflock"):
+        yield Need("s3:DeleteObjectVersion", each, "the state's removal", "state-removal")
+    yield Need(
+        "s3:GetObjectVersion", key, "the state's removal: whether it is empty", "state-removal", unseen=_DELETED_STATE
+    )
+
+
+_DELETED_STATE = "only where somebody has deleted the state's object before"
+
+
 def bucket_needs(bucket: str, place: AccountRegion) -> Iterator[Need]:
     """What ``state init`` reads and writes of a bucket (``*``: any name)."""
     arn = place.s3(bucket)
@@ -399,6 +413,7 @@ USES: dict[str, tuple[Phase, ...]] = {
     "plan": ("state", "plan", "preflight", "quotas", "resume"),
     "bootstrap": ("state", "plan", "apply", "destroy", "preflight", "quotas", "resume"),
     "destroy": ("state", "plan", "destroy", "leftovers", "cleanup"),
+    "destroy-with-state": ("state", "plan", "destroy", "leftovers", "cleanup", "state-removal"),
     "doctor": ("preflight", "quotas"),
     "quotas": ("quotas", "increase"),
     "verify": ("verify",),
@@ -448,6 +463,7 @@ def _every(stack: Stack | None, place: AccountRegion, principal: str | None, *, 
     backend = stack.terraform.backend if stack else None
     if isinstance(backend, S3Backend):
         yield from state_needs(backend, place, native_lock=native_lock)
+        yield from state_removal_needs(backend, place)
     yield from preflight_needs(role, place, principal)
     yield from quota_needs()
     yield from increase_needs(place)

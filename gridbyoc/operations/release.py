@@ -1,0 +1,149 @@
+"""Take a stack out of the tool's hands: role, clusters, state and work_dir stay, and no run changes them any more."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gridbyoc.control_plane.model import Cluster
+from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, GridbyocError, OutputMissingError
+from gridbyoc.operations.adopt import clusters_through
+from gridbyoc.operations.prepare import MODULE, initialise, open_runner, read_outputs
+from gridbyoc.operations.release_marker import (
+    Marker,
+    adopt_command,
+    file_words,
+    read_marker,
+    remove_marker,
+    write_marker,
+)
+from gridbyoc.operations.run import Run
+from gridbyoc.operations.state_place import wanted_backend
+from gridbyoc.terraform import CLI_CONFIG_FILE, Outputs, Runner, check_mirror, place_words
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What stays where, and how Terraform goes on by hand.
+
+    ``policies`` are the ARNs that the state has as attached. ``clusters`` ``None``: the control plane could not be
+    asked, ``unknown`` says why. ``cd`` and ``setting`` (of the provider mirror) stand before each command. ``pending``:
+    what `terraform plan` would change now; empty where it says that there are no changes.
+    """
+
+    role_arn: str
+    policies: tuple[str, ...]
+    clusters: tuple[Cluster, ...] | None
+    unknown: str
+    state: str
+    cd: str
+    setting: str
+    program: str
+    flavour: str
+    version: str
+    pending: str
+
+    def command(self, *words: str) -> str:
+        """A command of Terraform's in the work_dir, as it can be typed."""
+        return f"{self.cd} && {self.setting}{shlex.join((self.program, *words))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A stack that is released; ``left`` ``None``: it was so already. ``adopt``: the command that takes it back."""
+
+    marker: Marker
+    adopt: str
+    left: Left | None = None
+
+
+def release(run: Run, approve: Callable[[Left], bool]) -> Released:
+    """Write the marker, and leave all else as it is; nothing in AWS, at the control plane or in the state is changed.
+
+    The caller holds the stack's lock. Raises ``OutputMissingError`` where the state holds no role,
+    ``ApprovalRequiredError`` without a yes.
+    """
+    standing = read_marker(run.work_dir)
+    if standing is not None:
+        return Released(standing, adopt_command(standing, file_words(run.stack)))
+    left = _look(run)
+    with run.asking():
+        approved = approve(left)
+    if not approved:
+        raise ApprovalRequiredError("The release was not approved.", rerun=SAFE_NOTHING_DONE)
+    marker = Marker(run.outside.now().isoformat(timespec="seconds"), left.role_arn)
+    write_marker(run.work_dir, run.stack, marker)
+    run.journal.write("released", role=marker.role_arn)
+    return Released(marker, adopt_command(marker, file_words(run.stack)), left)
+
+
+def holds_released_role(run: Run, role_arn: str) -> bool:
+    """Whether the stack was released with this role, and its state holds that role still: nothing is to be imported."""
+    marker = read_marker(run.work_dir)
+    if marker is None or marker.role_arn != role_arn:
+        return False
+    try:
+        return read_outputs(run).role_arn == role_arn
+    except OutputMissingError:
+        return False
+
+
+def take_back(run: Run) -> None:
+    """End the release, where there is one: a run has proven that all is as the stack file says. ``FileError``."""
+    if remove_marker(run.work_dir):
+        run.journal.write("taken_back")
+
+
+def _look(run: Run) -> Left:
+    runner, binary = open_runner(run)
+    runner.refuse_errored()
+    outputs = _outputs(run)
+    if not (run.work_dir / ".terraform").exists():
+        initialise(run, runner, binary)
+    clusters, unknown = _clusters(run, outputs.role_arn)
+    backend = wanted_backend(run.stack, run.stack.terraform.backend, native_lock=binary.s3_native_lock)
+    mirror = check_mirror(run.stack.terraform.provider_mirror, run.terraform_environ)
+    config = shlex.quote(str(run.work_dir / CLI_CONFIG_FILE))
+    return Left(
+        role_arn=outputs.role_arn,
+        policies=tuple(sorted(runner.state().module(MODULE).attached)),
+        clusters=clusters,
+        unknown=unknown,
+        state=place_words(backend, run.work_dir),
+        cd=f"cd {shlex.quote(str(run.work_dir))}",
+        setting=f"TF_CLI_CONFIG_FILE={config} " if mirror else "",
+        program=binary.program,
+        flavour=binary.flavour,
+        version=runner.version(),
+        pending=_pending(run, runner),
+    )
+
+
+def _outputs(run: Run) -> Outputs:
+    try:
+        return read_outputs(run)
+    except OutputMissingError as error:
+        raise OutputMissingError(
+            f"There is nothing to release: the state of the stack {run.stack.name} holds no role.",
+            why=error.why,
+            fix="If the stack was destroyed or never bootstrapped, delete its stack file.",
+            rerun=SAFE_NOTHING_DONE,
+        ) from None
+
+
+def _clusters(run: Run, role_arn: str) -> tuple[tuple[Cluster, ...] | None, str]:
+    try:
+        return clusters_through(run.connect().list(), role_arn), ""
+    except GridbyocError as error:
+        return None, f"{error.what} {error.why}".strip()
+
+
+def _pending(run: Run, runner: Runner) -> str:
+    """What Terraform by hand would see. The plan takes no lock, so that nothing is written."""
+    with run.step("plan") as step:
+        plan = runner.plan(lock=False)
+        counts = ((plan.add, "add"), (plan.change, "change"), (plan.destroy, "destroy"))
+        words = ", ".join(f"{count} to {verb}" for count, verb in counts if count) or "outputs change"
+        step.detail = words if plan.has_changes else "no changes"
+    return words if plan.has_changes else ""
