@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -12,6 +11,7 @@ from botocore.exceptions import ClientError
 from gridbyoc.aws.identity import AccountRegion
 from gridbyoc.aws.leftovers import DeletedCluster, DeletionPatience, Ledger, Leftover, Search, delete, find
 from tests.unit.fakes import Time
+from tests.unit.memory_aws import Client
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 PLACE = AccountRegion("aws-us-gov", "123456789012", "us-gov-west-1")
@@ -33,7 +33,7 @@ class FakeAws:
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def client(self, service: str) -> Any:
-        return FakeClient(self, service)
+        return Client(lambda operation, arguments: self.answer(f"{service}.{operation}", arguments))
 
     def answer(self, name: str, arguments: dict[str, Any]) -> Any:
         self.calls.append((name, arguments))
@@ -47,20 +47,6 @@ class FakeAws:
     def names(self, *parts: str) -> list[str]:
         """The operations called whose name holds one of ``parts``."""
         return [name for name, _ in self.calls if any(part in name for part in parts)]
-
-
-@dataclass
-class FakeClient:
-    """One service of it; it has no pages."""
-
-    aws: FakeAws
-    service: str
-
-    def can_paginate(self, _operation: str) -> bool:
-        return False
-
-    def __getattr__(self, operation: str) -> Callable[..., Any]:
-        return lambda **arguments: self.aws.answer(f"{self.service}.{operation}", arguments)
 
 
 def found(aws: FakeAws, search: Search = DEMO) -> Ledger:

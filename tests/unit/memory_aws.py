@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 
 import boto3
@@ -168,7 +169,7 @@ class MemoryAws:
 
     def client(self, service: str, **_: Any) -> Any:
         """What boto3's session has of that name."""
-        return _Client(self, service)
+        return Client(partial(self.answer, service))
 
     def answer(self, service: str, operation: str, arguments: dict[str, Any]) -> Any:
         """One call."""
@@ -197,26 +198,25 @@ class MemoryAws:
 
 
 @dataclass
-class _Client:
-    """One service's client: operations by name, lists in one page."""
+class Client:
+    """A service's client: ``answer`` is given each operation and its arguments. A list is an answer in pages."""
 
-    aws: MemoryAws
-    service: str
+    answer: Callable[[str, dict[str, Any]], Any]
 
     def can_paginate(self, _operation: str) -> bool:
         return False
 
     def get_paginator(self, operation: str) -> _Pages:
-        return _Pages(self, operation)
+        return _Pages(partial(self.answer, operation))
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
-        return lambda **arguments: self.aws.answer(self.service, operation, arguments)
+        return lambda **arguments: self.answer(operation, arguments)
 
 
 @dataclass
 class _Pages:
-    client: _Client
-    operation: str
+    answer: Callable[[dict[str, Any]], Any]
 
     def paginate(self, **arguments: Any) -> Iterator[Any]:
-        yield self.client.aws.answer(self.client.service, self.operation, arguments)
+        found = self.answer(arguments)
+        yield from found if isinstance(found, list) else [found]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from gridbyoc.aws import AwsSession
 from tests.unit.leftover_fakes import refused
+from tests.unit.memory_aws import Client
 
 NOT_APPLIED = refused("NoSuchResourceException", "The request failed because the specified resource does not exist.")
 
@@ -31,7 +33,7 @@ class QuotaAws:
         return found
 
     def client(self, service: str, region: str | None = None) -> Any:
-        return _Client(self, service, region or self.region)
+        return Client(partial(self.answer, service, region or self.region))
 
     def answer(self, service: str, region: str, operation: str, given: dict[str, Any]) -> Any:
         with self._lock:
@@ -99,28 +101,3 @@ def quota_answer(value: Any) -> Any:
 def machine(kind: str, **fields: Any) -> dict[str, Any]:
     """A running instance."""
     return {"InstanceType": kind, "Placement": {"Tenancy": "default"}, **fields}
-
-
-@dataclass
-class _Client:
-    aws: QuotaAws
-    service: str
-    region: str
-
-    def __getattr__(self, operation: str) -> Callable[..., Any]:
-        return lambda **given: self.aws.answer(self.service, self.region, operation, given)
-
-    def get_paginator(self, operation: str) -> Any:
-        return _Pages(self, operation)
-
-
-@dataclass
-class _Pages:
-    """An answer that is a list is several pages."""
-
-    client: _Client
-    operation: str
-
-    def paginate(self, **given: Any) -> Iterator[Any]:
-        found = getattr(self.client, self.operation)(**given)
-        yield from found if isinstance(found, list) else [found]
