@@ -34,11 +34,28 @@ def measured(process_coverage: dict[str, str]) -> Iterator[None]:
         del os.environ[name]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def without_ca_bundle() -> None:
+    """The tests' services speak plain HTTP; told of certificates, a provider could not be lent twice."""
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        os.environ.pop(name, None)
+
+
 @pytest.fixture(scope="session")
-def provider_mirror() -> Path | None:
+def real_provider_mirror() -> Path | None:
     """An unpacked filesystem mirror of providers: named by the environment, or found; ``None``: Terraform downloads."""
     named = os.environ.get("GRIDBYOC_PROVIDER_MIRROR")
     if named:
         return Path(named)
     found = sorted(Path("/opt").glob("*/registry.terraform.io"))
     return found[0].parent if found else None
+
+
+@pytest.fixture(scope="session")
+def provider_mirror(real_provider_mirror: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A mirror whose AWS provider starts at once (``shared_provider``): for all but how Terraform gets a provider."""
+    from tests.shared_provider import installed_provider, shared_provider
+
+    program = installed_provider(real_provider_mirror, tmp_path_factory.mktemp("provider"))
+    with shared_provider(program) as mirror:
+        yield mirror

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
@@ -21,8 +21,7 @@ from tests.e2e import warm_python
 from tests.json_outputs import check_outputs
 from tests.unit.command_lines import named_in, values_of
 
-if TYPE_CHECKING:
-    from tests.e2e.attached_provider import AttachedProvider
+Started = warm_python.Command | subprocess.Popen[str]
 
 
 @dataclass(frozen=True)
@@ -73,12 +72,9 @@ class Tool:
     def argv(*args: str) -> list[str]:
         return [sys.executable, "-m", "gridbyoc", *args]
 
-    def start(self, *args: str, **env: str) -> subprocess.Popen[str]:
+    def start(self, *args: str, **env: str) -> Started:
         """Start it as a shell starts a foreground job: in a process group (here: a session) of its own."""
-        return subprocess.Popen(
-            self.argv(*args), cwd=self.directory, env={**self.env, **env}, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+        return warm_python.start(args, self.directory, {**self.env, **env})
 
     def write(self, text: str, name: str = "gridbyoc.yaml") -> Path:
         path = self.directory / name
@@ -155,7 +151,7 @@ def world(sandbox: Sandbox) -> World:
 
 
 @pytest.fixture
-def tool(sandbox: Sandbox, tmp_path: Path, provider_mirror: Path | None) -> Tool:
+def tool(sandbox: Sandbox, tmp_path: Path, provider_mirror: Path) -> Tool:
     """gridbyoc with the sandbox's environment, a HOME of its own and quick polling.
 
     Without the preflight's checks, which are not what most tests are about: ``GRIDBYOC_SKIP_PREFLIGHT=""`` brings them.
@@ -166,19 +162,8 @@ def tool(sandbox: Sandbox, tmp_path: Path, provider_mirror: Path | None) -> Tool
     directory.mkdir()
     env = {**sandbox.environ(os.environ), "HOME": str(home), "GRIDBYOC_POLL_INTERVAL": "0.2s"}
     env["GRIDBYOC_SKIP_PREFLIGHT"] = "1"
-    if provider_mirror:
-        env["GRIDBYOC_PROVIDER_MIRROR"] = str(provider_mirror)
+    env["GRIDBYOC_PROVIDER_MIRROR"] = str(provider_mirror)
     return Tool(directory, env)
-
-
-@pytest.fixture(scope="session")
-def aws_provider(
-    sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path | None
-) -> Iterator[AttachedProvider]:
-    from tests.e2e.attached_provider import running_provider
-
-    with running_provider(sandbox.env, tmp_path_factory.mktemp("provider"), provider_mirror) as running:
-        yield running
 
 
 def stack_text(name: str, *, types: str = "[t2.medium]", role: str = "{}", extra: str = "") -> str:

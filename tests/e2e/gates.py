@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tests.e2e.conftest import Started
 from tests.e2e.fault_proxy import Proxy
 
 When = Literal["before", "after"]
@@ -155,7 +155,7 @@ def group_of(leader: int) -> list[int]:
     return found
 
 
-def kill_at(held: Held, process: subprocess.Popen[str], who: Literal["tool", "terraform", "both"]) -> tuple[int, str]:
+def kill_at(held: Held, process: Started, who: Literal["tool", "terraform", "both"]) -> tuple[int, str]:
     """Wait until the run is where it is to be killed, and do it; its status, and what it could still say."""
     until(lambda: held.reached() or process.poll() is not None, "the place to be killed at")
     if process.poll() is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.e2e.attached_provider import running_provider
 from tests.e2e.conftest import Done, Tool, World
 from tests.e2e.fast_stack import fast_stack
 from tests.e2e.fault_proxy import Proxy, proxy_of
@@ -87,22 +85,6 @@ def scene_of(tool: Tool, world: World, name: str, *, fast: bool = False, **env: 
         own = replace(tool, directory=directory, env={**tool.env, **services, **env})
         witness = fast_stack(own, world, name, place=".", role=f"role-{name}").witness if fast else None
         yield Scene(name, own, world, gates, aws, plane, witness)
-
-
-@contextmanager
-def attached(scene: Scene, mirror: Path | None) -> Iterator[Scene]:
-    """The same scene, attached to a provider of its own, which outlives each Terraform that is killed."""
-    directory = scene.tool.directory / "provider"
-    directory.mkdir()
-    aws = {name: value for name, value in scene.tool.env.items() if name.startswith("AWS_")}
-    with running_provider({**scene.world.sandbox.env, **aws}, directory, mirror) as provider:
-        tool = provider.attach(replace(scene.tool, directory=directory))
-        yield replace(scene, tool=replace(tool, directory=scene.tool.directory))
-
-
-def detach(scene: Scene) -> None:
-    """Let the next run of a stack, that was attached to a provider until now, get its own."""
-    shutil.rmtree(scene.work_dir / ".terraform")
 
 
 def faults_of(scene: Scene, *, roles: str | None = None) -> list[str]:

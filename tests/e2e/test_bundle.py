@@ -15,7 +15,6 @@ import pytest
 import requests
 
 from gridbyoc.sandbox import Sandbox
-from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Done, Tool, World, stack_text
 from tests.e2e.fast_stack import EXTERNAL_ID, FastStack, fast_stack, s3_of
 
@@ -23,11 +22,6 @@ BUCKET = "bundle-states"
 KEY = "a key that both jobs have"
 LOCK_FILE = ".terraform.lock.hcl"
 ENV = {"GRIDBYOC_BUNDLE_KEY": KEY}
-
-
-@pytest.fixture
-def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
-    return aws_provider.attach(tool)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,7 +6,6 @@ import subprocess
 import threading
 from pathlib import Path
 
-from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Done, Tool, World, stack_text
 
 CANARY = "canary-7f3a-external-id"
@@ -94,8 +93,7 @@ def test_failures_do_not_show_it_either(tool: Tool) -> None:
     assert "TF_IN_AUTOMATION=1" in environment.read_text()
 
 
-def test_a_generated_id_does_not_leak_either(tool: Tool, aws_provider: AttachedProvider) -> None:
-    tool = aws_provider.attach(tool)
+def test_a_generated_id_does_not_leak_either(tool: Tool) -> None:
     tool.write(stack_text("generated"))
     shown = tool("bootstrap", "--yes", "--debug", "--format", "jsonl").text
     external_id = tool("outputs", "--reveal", "--name", "external_id").out.strip()

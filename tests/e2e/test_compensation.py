@@ -6,17 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World, stack_text
 from tests.e2e.fault_proxy import Fault, Proxy, proxy_of
 
 REFUSED = b'{"code": 3, "message": "this account may not create clusters", "details": []}'
 CREATE = "POST /v1/core/clusters"
-
-
-@pytest.fixture
-def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
-    return aws_provider.attach(tool)
 
 
 @pytest.fixture

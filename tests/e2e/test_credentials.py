@@ -18,7 +18,6 @@ import boto3
 import certifi
 import pytest
 
-from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World
 from tests.e2e.fast_stack import fast_stack, s3_of, without_aws_provider
 from tests.e2e.scene import show
@@ -152,11 +151,8 @@ def test_files_that_the_environment_names_are_the_same_for_both(
     show(f"files as {' and '.join(forms)}", rows)
 
 
-def test_plan_and_apply_in_two_jobs_each_with_its_own_files(
-    tool: Tool, world: World, aws_provider: AttachedProvider
-) -> None:
+def test_plan_and_apply_in_two_jobs_each_with_its_own_files(tool: Tool, world: World) -> None:
     """The bundle names the stack's profile and nothing of the run that made it."""
-    tool = aws_provider.attach(tool)
     s3_of(world).create_bucket(Bucket="two-jobs")
     stack = fast_stack(
         tool, world, "jobs", place="one", backend="s3: {bucket: two-jobs, key: k, region: us-east-1, profile: state}"

@@ -27,7 +27,6 @@ from gridbyoc.show.error import error_lines
 from gridbyoc.stack.load import load
 from gridbyoc.stack.model import Stack
 from gridbyoc.terraform import Runner, find_binary
-from tests.e2e.attached_provider import running_provider
 from tests.e2e.conftest import Tool, stack_text
 from tests.e2e.deployment_user import granted, taken_away
 from tests.e2e.other_hand import READ_S3, changed, leave_things
@@ -133,7 +132,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, provider_mirror: Path | None) -> Iterator[Scene]:
+def scene(tmp_path: Path, provider_mirror: Path) -> Iterator[Scene]:
     with running_sandbox(SandboxSettings(enforce_iam=True)) as sandbox:
         Account(sandbox).prepare()
         keys = {"HOME": str(tmp_path), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials")}
@@ -145,11 +144,9 @@ def scene(tmp_path: Path, provider_mirror: Path | None) -> Iterator[Scene]:
         stack = load(file, environ={})
         work_dir = render(stack, tmp_path / "work").work_dir
         environ = {name: value for name, value in sandbox.env.items() if name not in OWN_KEY} | keys
-        (tmp_path / "provider").mkdir()
-        with running_provider(environ, tmp_path / "provider", provider_mirror) as provider:
-            attached = provider.attach(Tool(tool.directory, {"PATH": os.environ["PATH"], **environ})).env
-            binary = find_binary(None, attached)
-            yield Scene(Account(sandbox), stack, Runner(binary, work_dir, environ=attached))
+        environ["PATH"] = os.environ["PATH"]
+        runner = Runner(find_binary(None, environ), work_dir, environ=environ, provider_mirror=provider_mirror)
+        yield Scene(Account(sandbox), stack, runner)
 
 
 @pytest.mark.timeout(400)  # forty runs in one world, because each goes on from where the last one stopped

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from tests.e2e.conftest import Done, Tool, World, stack_text
 from tests.e2e.fault_proxy import Fault
-from tests.e2e.scene import CREATE, LIST, Scene, attached, faults_of, scene_of, show, side_by_side
+from tests.e2e.scene import CREATE, LIST, Scene, faults_of, scene_of, show, side_by_side
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -249,12 +248,11 @@ def test_with_a_stack_that_is_up(tool: Tool, world: World) -> None:
     assert_nothing_lost("on a stack that is up", [line for life in lives for line in life])
 
 
-def test_while_a_real_role_is_made(tool: Tool, world: World, provider_mirror: Path | None) -> None:
+def test_while_a_real_role_is_made(tool: Tool, world: World) -> None:
     def a_fault(numbered: tuple[int, Row]) -> tuple[str, ...]:
         number, row = numbered
         # Terraform would try an unreadable answer 25 times, for minutes.
-        of_its_own = scene_of(tool, world, f"faults-role-{number}", AWS_MAX_ATTEMPTS="4")
-        with of_its_own as own, attached(own, provider_mirror) as scene:
+        with scene_of(tool, world, f"faults-role-{number}", AWS_MAX_ATTEMPTS="4") as scene:
             roles = f"{scene.name}-"
             scene.tool.write(stack_text(scene.name, role=f"{{name_prefix: {roles}}}"))
             return suffered(scene, row, roles=roles)

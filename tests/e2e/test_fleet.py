@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gridbyoc.operations.journal import JOURNAL, read_journal
-from tests.e2e.conftest import Tool, World, stack_text
+from tests.e2e.conftest import Started, Tool, World, stack_text
 from tests.e2e.fast_stack import FastStack, fast_stack
 from tests.e2e.gates import Gates
 from tests.e2e.test_interrupts import end
@@ -48,7 +48,7 @@ def runs(stack: FastStack, verb: str = "bootstrap") -> int:
     )
 
 
-def until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def until(true: Callable[[], bool], process: Started) -> None:
     limit = time.monotonic() + 90
     while not true():
         if time.monotonic() > limit or process.poll() is not None:

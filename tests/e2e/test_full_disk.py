@@ -18,7 +18,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Done, Tool, World, stack_text
 from tests.e2e.fast_stack import EXTERNAL_ID, fast_stack, without_aws_provider
 from tests.e2e.gates import until
@@ -66,10 +65,7 @@ def test_the_state_that_terraform_printed_is_pushed(tool: Tool, world: World) ->
     assert stack.made == 1
 
 
-def test_with_both_files_torn_the_role_is_found_in_aws(
-    tool: Tool, world: World, aws_provider: AttachedProvider
-) -> None:
-    tool = aws_provider.attach(tool)
+def test_with_both_files_torn_the_role_is_found_in_aws(tool: Tool, world: World) -> None:
     tool.write(stack_text("torn", role="{name_prefix: grid-torn-}"))
     done = on_a_full_disk(tool, "--format", "json", when="aws_iam_role")
     work_dir = tool.directory / ".gridbyoc" / "torn"
@@ -95,9 +91,8 @@ def test_with_both_files_torn_the_role_is_found_in_aws(
     assert "No drift" in tool("drift").out
 
 
-def test_a_first_state_that_was_cut_off_is_set_aside(tool: Tool, world: World, aws_provider: AttachedProvider) -> None:
+def test_a_first_state_that_was_cut_off_is_set_aside(tool: Tool, world: World) -> None:
     """No errored.tfstate: both were killed in the middle of the write."""
-    tool = aws_provider.attach(tool)
     tool.write(stack_text("half", role="{name_prefix: grid-half-}"))
     on_a_full_disk(tool, when="aws_iam_role")
     work_dir = tool.directory / ".gridbyoc" / "half"

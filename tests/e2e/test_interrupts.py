@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
-from tests.e2e.attached_provider import AttachedProvider
-from tests.e2e.conftest import Tool, World, stack_text
+from tests.e2e.conftest import Started, Tool, World, stack_text
 
 
-@pytest.fixture
-def attached(tool: Tool, aws_provider: AttachedProvider) -> Tool:
-    """For what comes after Terraform has ended."""
-    return aws_provider.attach(tool)
-
-
-def read_until(process: subprocess.Popen[str], text: str) -> str:
+def read_until(process: Started, text: str) -> str:
     """Read the tool's standard error until it says ``text``."""
     seen = ""
     assert process.stderr is not None
@@ -31,7 +21,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     raise AssertionError(f"{text!r} was never said:\n{seen}")
 
 
-def end(process: subprocess.Popen[str]) -> tuple[int, str]:
+def end(process: Started) -> tuple[int, str]:
     out, err = process.communicate(timeout=90)
     assert "Traceback" not in out + err
     return process.returncode, out + err
@@ -57,9 +47,9 @@ def test_ctrl_c_during_apply_ends_terraform_cleanly(tool: Tool, world: World) ->
     assert world.cluster("stopped") is not None
 
 
-def test_ctrl_c_during_wait_leaves_everything_as_it_is(attached: Tool, world: World) -> None:
-    attached.write(stack_text("waiting", role="{name: grid-waiting}"))
-    process = attached.start("bootstrap", "--yes", "--poll-interval", "60s")
+def test_ctrl_c_during_wait_leaves_everything_as_it_is(tool: Tool, world: World) -> None:
+    tool.write(stack_text("waiting", role="{name: grid-waiting}"))
+    process = tool.start("bootstrap", "--yes", "--poll-interval", "60s")
     read_until(process, "cluster waiting:")
     os.killpg(process.pid, signal.SIGINT)
     status, text = end(process)
@@ -67,7 +57,7 @@ def test_ctrl_c_during_wait_leaves_everything_as_it_is(attached: Tool, world: Wo
     assert "gridbyoc clusters wait waiting" in text
     before = world.cluster("waiting")
     assert before is not None
-    done = attached("bootstrap", "--yes")
+    done = tool("bootstrap", "--yes")
     assert "Nothing changed" in done.out
     after = world.cluster("waiting")
     assert after is not None
@@ -93,20 +83,20 @@ def test_ctrl_c_twice_says_what_may_be_left(tool: Tool) -> None:
     assert "force-unlock" in text
 
 
-def test_sigterm_is_an_interrupt(attached: Tool) -> None:
-    attached.write(stack_text("terminated"))
-    process = attached.start("bootstrap", "--yes", "--poll-interval", "60s")
+def test_sigterm_is_an_interrupt(tool: Tool) -> None:
+    tool.write(stack_text("terminated"))
+    process = tool.start("bootstrap", "--yes", "--poll-interval", "60s")
     read_until(process, "cluster terminated:")
     process.send_signal(signal.SIGTERM)
     status, text = end(process)
     assert status == 130, text
 
 
-def test_two_runs_of_one_stack_do_not_meet(attached: Tool) -> None:
-    attached.write(stack_text("solitary"))
-    process = attached.start("bootstrap", "--yes", "--poll-interval", "60s")
+def test_two_runs_of_one_stack_do_not_meet(tool: Tool) -> None:
+    tool.write(stack_text("solitary"))
+    process = tool.start("bootstrap", "--yes", "--poll-interval", "60s")
     read_until(process, "cluster solitary:")
-    refused = attached("bootstrap", "--yes", status=8)
+    refused = tool("bootstrap", "--yes", status=8)
     assert f"process {process.pid}" in refused.err
     process.send_signal(signal.SIGINT)
     assert end(process)[0] == 130

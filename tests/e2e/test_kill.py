@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -18,7 +17,7 @@ import pytest
 from tests.e2e.conftest import Tool, World, stack_text
 from tests.e2e.fault_proxy import Fault
 from tests.e2e.gates import Stop, kill_at
-from tests.e2e.scene import CREATE, LIST, Scene, attached, faults_of, scene_of, seconds_since, show, side_by_side
+from tests.e2e.scene import CREATE, LIST, Scene, faults_of, scene_of, seconds_since, show, side_by_side
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -134,15 +133,12 @@ GOES = 3
 GOING = Row("destroy", Stop("aws", "DeleteRole", "after"), "both")
 
 
-def test_a_real_role(tool: Tool, world: World, provider_mirror: Path | None) -> None:
+def test_a_real_role(tool: Tool, world: World) -> None:
     """While Terraform works in AWS: the tool is killed, or Terraform under it, or both. One of the roles goes again."""
 
     def a_life(numbered: tuple[int, Row]) -> list[tuple[str, ...]]:
         number, row = numbered
-        with ExitStack() as scenes:
-            scene = scenes.enter_context(scene_of(tool, world, f"killed-role-{number}"))
-            if row.who == "tool":  # else a provider of its own is to die with a Terraform
-                scene = scenes.enter_context(attached(scene, provider_mirror))
+        with scene_of(tool, world, f"killed-role-{number}") as scene:
             # With a name of its own a role that nobody knows of is in the way; without one it is one too many.
             kind = "name" if number % 2 else "name_prefix"
             roles = f"{scene.name}-"

@@ -17,7 +17,6 @@ from gridbyoc.aws.permissions import MANDATORY, needs_of
 from gridbyoc.aws.profile_file import read_profile
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from gridbyoc.stack.load import load
-from tests.e2e.attached_provider import running_provider
 from tests.e2e.conftest import Done, Tool, World, stack_text
 from tests.e2e.deployment_user import granted, taken_away
 from tests.e2e.scene import show
@@ -61,22 +60,20 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def ada(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path | None) -> Iterator[Ada]:
+def ada(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path) -> Ada:
     """The user, made once; each test leaves it with its whole policy."""
     home = tmp_path_factory.mktemp("home")
     file = home / "keys" / "credentials"
     own = {"HOME": str(home), "AWS_SHARED_CREDENTIALS_FILE": str(file), "GRIDBYOC_POLL_INTERVAL": "0.2s"}
-    mirror = {"GRIDBYOC_PROVIDER_MIRROR": str(provider_mirror)} if provider_mirror else {}
+    mirror = {"GRIDBYOC_PROVIDER_MIRROR": str(provider_mirror)}
     off = {"GRIDBYOC_SKIP_PREFLIGHT": "1"}  # it would stop before Terraform does; its own tests are elsewhere
     tool = Tool(home / "stack", {**sandbox.environ(os.environ), **own, **mirror, **off})
     tool.directory.mkdir()
     text = stack_text("least").replace("region: us-east-1", f"region: us-east-1, profile: gridbyoc-{USER}")
     tool.write(text)
-    environ = {name: value for name, value in {**sandbox.env, **own}.items() if name not in OWN_KEY}
-    with running_provider(environ, tmp_path_factory.mktemp("provider"), provider_mirror) as provider:
-        found = Ada(provider.attach(tool), World(sandbox), file, [])
-        found.administrator("create-user", "--yes", "--debug")
-        yield found
+    found = Ada(tool, World(sandbox), file, [])
+    found.administrator("create-user", "--yes", "--debug")
+    return found
 
 
 def test_without_all_that_is_not_mandatory_it_runs_too(ada: Ada) -> None:

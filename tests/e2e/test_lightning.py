@@ -5,18 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from gridbyoc.vendors import VendorType, facts_of
-from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World, stack_text
 
 PLANE = "control_plane: {type: lightning}\n"
-
-
-@pytest.fixture
-def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
-    return aws_provider.attach(tool)
 
 
 def text(types: str) -> str:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import pytest
-
-from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World, stack_text
 from tests.e2e.fault_proxy import Fault, Proxy, proxy_of
 
@@ -18,11 +15,6 @@ DENIED = (
     b"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
 )
 KNOWN = f"known_policies: ['{ADMIN}'], known_inline_policies: [by-hand]"
-
-
-@pytest.fixture
-def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
-    return aws_provider.attach(tool)
 
 
 def named(text: str) -> None:

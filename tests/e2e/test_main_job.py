@@ -6,15 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-import pytest
-
-from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World, stack_text
-
-
-@pytest.fixture
-def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
-    return aws_provider.attach(tool)
 
 
 def test_the_starter_bootstraps_as_it_is(tool: Tool, world: World) -> None:

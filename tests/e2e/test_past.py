@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.attached_provider import AttachedProvider, running_provider
 from tests.e2e.conftest import Done, Tool, World
 from tests.e2e.fast_stack import s3_of
 from tests.e2e.scene import accepted
 from tests.past import BUCKET, BUNDLE_KEY, BY_HAND
-from tests.past.open import past_sandbox, put_stacks
+from tests.past.open import LOCK_FILE, past_sandbox, put_stacks
+from tests.shared_provider import installed_provider
 
 READS = ("Get", "List", "Head", "Describe", "Simulate")
 SHORT_WAY = "nothing has moved since the last run"
@@ -56,36 +57,32 @@ class Past:
         found = json.loads(text)
         return [found[name] for name in ("lineage", "outputs", "resources")]
 
-    def attached(self, provider: AttachedProvider) -> Past:
-        return replace(self, tool=provider.attach(self.tool))
-
 
 @pytest.fixture(scope="module")
-def past(tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path | None) -> Iterator[Past]:
+def past(tmp_path_factory: pytest.TempPathFactory, real_provider_mirror: Path | None) -> Iterator[Past]:
     place = tmp_path_factory.mktemp("past")
     stacks, home = place / "stacks", place / "home"
     home.mkdir()
-    put_stacks(stacks, provider_mirror)
+    put_stacks(stacks, real_provider_mirror)
     with past_sandbox(place, place / "aws.log") as sandbox:
         env = {**sandbox.environ(os.environ), "HOME": str(home), "GRIDBYOC_POLL_INTERVAL": "0.2s"}
         env |= {"GRIDBYOC_SKIP_PREFLIGHT": "1", "GRIDBYOC_BUNDLE_KEY": BUNDLE_KEY}
-        if provider_mirror:
-            env["GRIDBYOC_PROVIDER_MIRROR"] = str(provider_mirror)
+        if real_provider_mirror:
+            env["GRIDBYOC_PROVIDER_MIRROR"] = str(real_provider_mirror)
         yield Past(Tool(stacks, env), World(sandbox), place / "aws.log")
 
 
 @pytest.fixture(scope="module")
-def provider(
-    past: Past, tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path | None
-) -> Iterator[AttachedProvider]:
-    with running_provider(past.world.sandbox.env, tmp_path_factory.mktemp("provider"), provider_mirror) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def quick(past: Past, provider: AttachedProvider) -> Past:
-    """The same, with Terraform attached to a provider that runs."""
-    return past.attached(provider)
+def quick(past: Past, tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path) -> Past:
+    """The same with the provider that starts at once, whose hash the lock files know, too."""
+    directory = tmp_path_factory.mktemp("lock")
+    installed_provider(provider_mirror, directory)
+    (known,) = re.findall('"h1:.+"', (directory / LOCK_FILE).read_text())
+    for path in past.tool.directory.glob(f".gridbyoc/*/{LOCK_FILE}"):
+        path.write_text(path.read_text().replace("hashes = [", f"hashes = [{known},"))
+    return replace(
+        past, tool=replace(past.tool, env={**past.tool.env, "GRIDBYOC_PROVIDER_MIRROR": str(provider_mirror)})
+    )
 
 
 def goes_on(past: Past, stack: str) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
-from tests.e2e.attached_provider import running_provider
 from tests.e2e.conftest import Tool, World, stack_text
 from tests.functional.permission_world import Runner, new_runner
 
@@ -27,40 +26,26 @@ def runner(strict: Sandbox, tmp_path: Path) -> Runner:
 
 
 @pytest.fixture
-def tool(strict: Sandbox, runner: Runner, tmp_path: Path, provider_mirror: Path | None) -> Tool:
+def tool(strict: Sandbox, runner: Runner, tmp_path: Path, provider_mirror: Path) -> Tool:
     return tool_of(strict, runner, tmp_path, provider_mirror)
 
 
-def tool_of(box: Sandbox, runner: Runner, home: Path, provider_mirror: Path | None) -> Tool:
+def tool_of(box: Sandbox, runner: Runner, home: Path, provider_mirror: Path) -> Tool:
     directory = home / "stack"
     directory.mkdir()
     env = {**box.environ(os.environ), **runner.environ(), "HOME": str(home), "GRIDBYOC_POLL_INTERVAL": "0.2s"}
-    if provider_mirror:
-        env["GRIDBYOC_PROVIDER_MIRROR"] = str(provider_mirror)
+    env["GRIDBYOC_PROVIDER_MIRROR"] = str(provider_mirror)
     return Tool(directory, env)
 
 
-@pytest.fixture
-def attached(
-    strict: Sandbox, runner: Runner, tool: Tool, tmp_path: Path, provider_mirror: Path | None
-) -> Iterator[Tool]:
-    """The tool, attached to a provider that has the same user's key."""
-    directory = tmp_path / "provider"
-    directory.mkdir()
-    with running_provider({**strict.env, **runner.environ()}, directory, provider_mirror) as provider:
-        yield provider.attach(tool)
-
-
-def test_the_printed_policy_is_enough_from_bootstrap_to_destroy(
-    strict: Sandbox, runner: Runner, attached: Tool
-) -> None:
-    attached.write(stack_text("ml"))
-    runner.has(json.loads(attached("policy").out))
-    assert attached("doctor", "--only", "permissions", "--strict").status == 0
-    attached("bootstrap", "--yes")
+def test_the_printed_policy_is_enough_from_bootstrap_to_destroy(strict: Sandbox, runner: Runner, tool: Tool) -> None:
+    tool.write(stack_text("ml"))
+    runner.has(json.loads(tool("policy").out))
+    assert tool("doctor", "--only", "permissions", "--strict").status == 0
+    tool("bootstrap", "--yes")
     assert World(strict).cluster("ml") is not None
-    attached("verify", status=None)
-    attached("destroy", "--yes-destroy")
+    tool("verify", status=None)
+    tool("destroy", "--yes-destroy")
     assert World(strict).roles("grid-cloud") == []
 
 
@@ -77,9 +62,7 @@ def test_what_is_missing_is_named_before_terraform_starts(strict: Sandbox, runne
     assert World(strict).clusters() == []
 
 
-def test_what_an_organization_denies_is_shown_as_such_before_and_after(
-    tmp_path: Path, provider_mirror: Path | None
-) -> None:
+def test_what_an_organization_denies_is_shown_as_such_before_and_after(tmp_path: Path, provider_mirror: Path) -> None:
     """The simulator's word is no proof, so the run goes on; AWS's is."""
     with running_sandbox(SandboxSettings(enforce_iam=True, denied_by_scp=("iam:CreateRole",))) as box:
         runner = new_runner(box, "member", tmp_path)

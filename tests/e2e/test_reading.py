@@ -7,17 +7,9 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World, stack_text
 from tests.e2e.fast_stack import s3_of
 from tests.e2e.test_interrupts import end, read_until
-
-
-@pytest.fixture
-def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
-    return aws_provider.attach(tool)
 
 
 def test_status_and_drift_before_during_and_after(tool: Tool, world: World) -> None:

@@ -8,17 +8,11 @@ import stat
 import pytest
 
 from gridbyoc.show.page.html import is_page
-from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World
 from tests.e2e.fast_stack import EXTERNAL_ID, fast_stack, policy
 from tests.unit.page_kit import read
 
 pytestmark = pytest.mark.usefixtures("measured")
-
-
-@pytest.fixture
-def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
-    return aws_provider.attach(tool)
 
 
 def test_a_standing_stack_on_one_page(tool: Tool, world: World) -> None:

@@ -6,15 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World, stack_text
 
 pytestmark = pytest.mark.usefixtures("measured")
-
-
-@pytest.fixture
-def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
-    return aws_provider.attach(tool)
 
 
 def accepted(world: World, role: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,6 @@ from tests.e2e.gates import Stop, kill_at
 from tests.e2e.scene import (
     Scene,
     accepted,
-    attached,
-    detach,
     faults_of,
     scene_of,
     seconds_since,
@@ -129,11 +126,11 @@ LIVES = (
 )
 
 
-def rotated(scene: Scene, tool: Tool, row: Row, command: tuple[str, ...], then: tuple[str, ...]) -> tuple[str, ...]:
-    """Kill a rotation by ``tool`` there, run ``then``, and see what is wrong: a line of the table."""
+def rotated(scene: Scene, row: Row, command: tuple[str, ...], then: tuple[str, ...]) -> tuple[str, ...]:
+    """Kill a rotation there, run ``then``, and see what is wrong: a line of the table."""
     began = time.monotonic()
     with Watch(scene) as watch:
-        kill_at(scene.held(row.stop), tool.start(*command), row.who)
+        kill_at(scene.held(row.stop), scene.tool.start(*command), row.who)
         done = scene.run(*then)
     wrong = [f"status {done.status}: {done.text}"] if done.status else []
     wrong += watch.refused[:3] + faults_of(scene, roles=scene.name)
@@ -142,22 +139,20 @@ def rotated(scene: Scene, tool: Tool, row: Row, command: tuple[str, ...], then: 
     return row.step, row.who, str(row.stop), then[0], seconds_since(began), verdict
 
 
-def a_life(tool: Tool, world: World, mirror: Path | None, number: int) -> list[tuple[str, ...]]:
+def a_life(tool: Tool, world: World, number: int) -> list[tuple[str, ...]]:
     life = LIVES[number]
-    with scene_of(tool, world, f"turning-{number}") as scene, attached(scene, mirror) as quick:
+    with scene_of(tool, world, f"turning-{number}") as scene:
         scene.tool.write(stack_text(scene.name, role=f"{{{life.role}: {scene.name}-}}"))
-        quick.run(*BOOTSTRAP, status=0)
+        scene.run(*BOOTSTRAP, status=0)
         lines = []
         for row, then in life.kills:
-            if row.who != "tool":  # its own provider is to die with a Terraform
-                detach(scene)
-            lines.append(rotated(quick, (quick if row.who == "tool" else scene).tool, row, life.command, then))
+            lines.append(rotated(scene, row, life.command, then))
         return lines
 
 
 @pytest.mark.timeout(600)
-def test_the_control_plane_can_always_assume_the_role(tool: Tool, world: World, provider_mirror: Path | None) -> None:
-    lives = side_by_side(lambda number: a_life(tool, world, provider_mirror, number), range(len(LIVES)))
+def test_the_control_plane_can_always_assume_the_role(tool: Tool, world: World) -> None:
+    lives = side_by_side(lambda number: a_life(tool, world, number), range(len(LIVES)))
     table = [HEAD, *(line for life in lives for line in life)]
     show("rotations killed", table)
     assert [line for line in table[1:] if not line[-1].startswith("one id")] == []

@@ -16,7 +16,7 @@ import pytest
 
 from gridbyoc.operations.state_unlock import working_in
 from gridbyoc.sandbox import Sandbox
-from tests.e2e.conftest import Tool, World
+from tests.e2e.conftest import Started, Tool, World
 from tests.e2e.fast_stack import FastStack, fast_stack, keys_of, s3_of, without_aws_provider
 
 pytestmark = pytest.mark.usefixtures("measured")
@@ -228,7 +228,7 @@ def test_a_state_that_could_not_be_saved_is_pushed_back(tool: Tool, world: World
     assert (stack.work_dir / "errored.tfstate").exists()
 
 
-def kill_all_of(process: subprocess.Popen[str], directory: Path) -> None:
+def kill_all_of(process: Started, directory: Path) -> None:
     """Kill the tool, its Terraform, and what watches over it."""
     for pid in (*_children(process.pid), process.pid):
         with suppress(ProcessLookupError):  # a short-lived one of theirs

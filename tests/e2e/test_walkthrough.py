@@ -10,17 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.attached_provider import AttachedProvider
 from tests.e2e.conftest import Tool, World
 
 pytestmark = pytest.mark.usefixtures("measured")
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "gitops" / "walkthrough.sh"
-
-
-@pytest.fixture
-def tool(tool: Tool, aws_provider: AttachedProvider) -> Tool:
-    return aws_provider.attach(tool)
 
 
 @pytest.mark.timeout(500)

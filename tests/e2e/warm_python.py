@@ -1,16 +1,17 @@
 """A Python that has loaded the libraries of the tool, and forks a process for each command.
 
-To load them costs half a second of CPU time, and the suite runs a thousand commands. Nothing of gridbyoc is loaded
-before the fork; the process has the environment, the directory and the streams of the command, and ends as Python does.
-Commands that are interrupted or killed are started as real processes (``Tool.start``).
+To load them and the tool's own modules costs more CPU time than most commands, and the suite runs a thousand. The
+process has the environment, the directory and the streams of the command, is measured where that asks for it, and ends
+as Python does. What commands load and when is for other tests, which start a Python (``test_startup``).
 """
 
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
-import runpy
+import pkgutil
 import select
 import signal
 import socket
@@ -19,58 +20,127 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import TextIO
 
+PYTHON = (sys.executable, "-m", "gridbyoc")
 LENGTH = struct.Struct("!i")
 AT_START = ("PYTHON", "LC_", "LANG")
 """Beginnings of the variables that Python itself reads when it starts."""
+NOT_LOADED = ("gridbyoc.__main__", "gridbyoc.sandbox")
+"""What runs as itself, and what commands of a user do not load."""
 MEASURED = "COVERAGE_PROCESS_"
 """Such a variable has coverage measure a process that starts."""
+
+
+class Command:
+    """A command that runs, in a session of its own, with what the tests need of ``subprocess.Popen``."""
+
+    def __init__(self, argv: Sequence[str], directory: Path, env: Mapping[str, str], stdin: int) -> None:
+        self.args = argv
+        self.returncode: int | None = None
+        self._readers: list[threading.Thread] = []
+        self._read_so_far: dict[str, str] = {}
+        (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe()
+        self.stdout, self.stderr = os.fdopen(ours_out, encoding="utf-8"), os.fdopen(ours_err, encoding="utf-8")
+        self._connection = socket.socket(socket.AF_UNIX)
+        self._connection.connect(str(_server()))
+        request = json.dumps([list(argv), str(directory), dict(env)]).encode()
+        socket.send_fds(self._connection, [LENGTH.pack(len(request))], [stdin, theirs_out, theirs_err])
+        self._connection.sendall(request)
+        os.close(theirs_out)
+        os.close(theirs_err)
+        (self.pid,) = LENGTH.unpack(_exactly(self._connection, LENGTH.size))
+
+    def poll(self) -> int | None:
+        """Its exit status once it has ended."""
+        if self.returncode is None and select.select([self._connection], [], [], 0)[0]:
+            return self.wait()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status, when it ends. Raises ``subprocess.TimeoutExpired``."""
+        if self.returncode is None:
+            if timeout is not None and not select.select([self._connection], [], [], max(timeout, 0))[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout)
+            (self.returncode,) = LENGTH.unpack(_exactly(self._connection, LENGTH.size))
+            self._connection.close()
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """The rest of what it writes; it has ended then. Raises ``subprocess.TimeoutExpired``, and can be called again
+        if it ends soon after that.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        if not self._readers:
+            for name, stream in (("out", self.stdout), ("err", self.stderr)):
+                self._readers.append(threading.Thread(target=self._read, args=(name, stream), daemon=True))
+                self._readers[-1].start()
+        for reader in self._readers:
+            reader.join(None if end is None else max(end - time.monotonic(), 0))
+            if reader.is_alive():
+                raise subprocess.TimeoutExpired(self.args, timeout or 0, self._read_so_far.get("out"))
+        self.wait(None if end is None else end - time.monotonic())
+        return self._read_so_far["out"], self._read_so_far["err"]
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Send it SIGKILL, unless it has ended."""
+        self.send_signal(signal.SIGKILL)
+
+    def _read(self, name: str, stream: TextIO) -> None:
+        with stream:
+            self._read_so_far[name] = stream.read()
+
+
+def start(argv: Sequence[str], directory: Path, env: Mapping[str, str]) -> Command | subprocess.Popen[str]:
+    """``python -m gridbyoc ARGV`` as a shell starts a foreground job, without an input."""
+    if _read_at_start(env) != _read_at_start(os.environ):
+        return subprocess.Popen(
+            [*PYTHON, *argv], cwd=directory, env=dict(env), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+    with open(os.devnull) as nothing:  # noqa: PTH123 - it is no file
+        return Command(argv, directory, env, nothing.fileno())
 
 
 def run(
     argv: Sequence[str], directory: Path, env: Mapping[str, str], *, stdin: str, timeout: float
 ) -> tuple[int, str, str]:
     """``python -m gridbyoc ARGV``: its exit status and what it wrote. Raises ``subprocess.TimeoutExpired``."""
-    if _read_at_start(env) != _read_at_start(os.environ) or any(name.startswith(MEASURED) for name in env):
-        command = [sys.executable, "-m", "gridbyoc", *argv]
+    if _read_at_start(env) != _read_at_start(os.environ):
         ran = subprocess.run(
-            command, cwd=directory, env=dict(env), input=stdin, capture_output=True, text=True, timeout=timeout
+            [*PYTHON, *argv], cwd=directory, env=dict(env), input=stdin, capture_output=True, text=True, timeout=timeout
         )
         return ran.returncode, ran.stdout, ran.stderr
-    (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe(), os.pipe()
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(_server()))
-        request = json.dumps([list(argv), str(directory), dict(env)]).encode()
-        socket.send_fds(connection, [LENGTH.pack(len(request))], [theirs_in, theirs_out, theirs_err])
-        connection.sendall(request)
-        for descriptor in (theirs_in, theirs_out, theirs_err):
-            os.close(descriptor)
-        (pid,) = LENGTH.unpack(_exactly(connection, LENGTH.size))
-        late = threading.Event()
+    theirs, ours = os.pipe()
+    command = Command(argv, directory, env, theirs)
+    os.close(theirs)
+    threading.Thread(target=_write, args=(ours, stdin), daemon=True).start()
+    try:
+        out, err = command.communicate(timeout)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(command.pid, signal.SIGKILL)
+        command.communicate()
+        raise
+    return command.wait(), out, err
 
-        def kill() -> None:
-            late.set()
-            with suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
 
-        timer = threading.Timer(timeout, kill)
-        timer.start()
-        texts: dict[int, str] = {}
-        readers = [threading.Thread(target=_read, args=(each, texts)) for each in (ours_out, ours_err)]
-        for reader in readers:
-            reader.start()
-        _write(ours_in, stdin)
-        for reader in readers:
-            reader.join()
-        (status,) = LENGTH.unpack(_exactly(connection, LENGTH.size))
-        timer.cancel()
-    if late.is_set():
-        raise subprocess.TimeoutExpired(list(argv), timeout, texts[ours_out], texts[ours_err])
-    return status, texts[ours_out], texts[ours_err]
+def completed(
+    argv: Sequence[str], directory: Path, env: Mapping[str, str], *, stdin: str = "", timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """The same as ``subprocess.run`` tells it."""
+    return subprocess.CompletedProcess(argv, *run(argv, directory, env, stdin=stdin, timeout=timeout))
 
 
 def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:
@@ -80,11 +150,6 @@ def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:
 def _write(descriptor: int, text: str) -> None:
     with suppress(BrokenPipeError), os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text)
-
-
-def _read(descriptor: int, texts: dict[int, str]) -> None:
-    with os.fdopen(descriptor, encoding="utf-8") as stream:
-        texts[descriptor] = stream.read()
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:
@@ -102,8 +167,9 @@ def _server() -> Path:
     """The socket of this process's server, which ends with it: its standard input is a pipe of ours."""
     directory = tempfile.mkdtemp(prefix="warm-")
     path = Path(directory, "socket")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", MEASURED))}
     server = subprocess.Popen(
-        [sys.executable, __file__, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, str(path)], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"
@@ -146,7 +212,7 @@ def _command(connection: socket.socket) -> tuple[list[str], str]:
         _, status = os.waitpid(child, 0)
         connection.sendall(LENGTH.pack(os.waitstatus_to_exitcode(status)))
         os._exit(0)
-    os.setpgid(0, 0)
+    os.setsid()
     connection.close()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
@@ -162,23 +228,42 @@ def _command(connection: socket.socket) -> tuple[list[str], str]:
     return argv, directory
 
 
-def _main() -> None:
-    # for their imports alone: what the tool's commands load
+def _load() -> Callable[[], int]:
+    """Load what commands load; their entry point."""
     import boto3.session  # noqa: F401
-    import click  # noqa: F401
+    import coverage  # noqa: F401
     import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401
-    import filelock  # noqa: F401
-    import jinja2  # noqa: F401
-    import jsonschema  # noqa: F401
-    import requests  # noqa: F401
-    import rich.console
     import rich.table  # noqa: F401
-    import ruamel.yaml  # noqa: F401
+    from botocore.session import Session
 
+    import gridbyoc
+    from gridbyoc.aws.session import service_models
+    from gridbyoc.cli import main  # before its submodule of that name
+
+    for module in pkgutil.walk_packages(gridbyoc.__path__, "gridbyoc."):
+        if not module.name.startswith(NOT_LOADED):
+            import_module(module.name)
+    # The modules that a client loads when it is made, and the models of the services.
+    core = Session()
+    core.register_component("data_loader", service_models(None))
+    core.set_credentials("test", "test")
+    for service in ("sts", "iam", "s3", "ec2", "eks"):
+        core.create_client(service, region_name="us-east-1")
+    return main
+
+
+def _main() -> None:
+    main = _load()
+    gc.collect()
+    gc.freeze()
     argv, directory = _serve(sys.argv[1])
+    if any(name.startswith(MEASURED) for name in os.environ):
+        import coverage
+
+        coverage.process_startup()
     sys.argv = ["gridbyoc", *argv]
     sys.path[0] = directory
-    runpy.run_module("gridbyoc", run_name="__main__", alter_sys=True)
+    sys.exit(main())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -30,8 +29,6 @@ from gridbyoc.operations.run import Choices, Environment, Run
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from gridbyoc.stack.model import InstanceType, ModuleSource, PolicyStatement, Stack
 from gridbyoc.stack.secret import Secret
-from tests.e2e.attached_provider import running_provider
-from tests.e2e.conftest import Tool
 from tests.unit.world import World
 
 ROLE = "grid-converged"
@@ -115,31 +112,20 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path | None) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path) -> Iterator[Site]:
     directory = tmp_path_factory.mktemp("converged")
     (directory / "gridbyoc.yaml").write_text(STACK)
     settings = SandboxSettings(create_seconds=1.5, delete_seconds=0)
-    own = tmp_path_factory.mktemp("provider")
-    with (
-        running_sandbox(settings) as box,
-        running_provider(box.env, own, provider_mirror) as provider,
-        pytest.MonkeyPatch.context() as environment,
-    ):
-        attached = provider.attach(Tool(own, dict(os.environ)))
-        environment.setenv("PATH", attached.env["PATH"])
+    with running_sandbox(settings) as box, pytest.MonkeyPatch.context() as environment:
         for name, value in box.env.items():
             environment.setenv(name, value)  # botocore reads the process's own environment
-        if provider_mirror:
-            environment.setenv("GRIDBYOC_PROVIDER_MIRROR", str(provider_mirror))
+        environment.setenv("GRIDBYOC_PROVIDER_MIRROR", str(provider_mirror))
         made = Site(box, directory)
         allow_all = json.dumps(
             {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
         )
         for name in ("boundary", "other-boundary"):
             made.iam().create_policy(PolicyName=name, PolicyDocument=allow_all)
-        made.work_dir.mkdir(parents=True, mode=0o700)
-        # as an earlier run would have left it: attached, Terraform writes none
-        shutil.copy(own / ".terraform.lock.hcl", made.work_dir)
         made.bootstrap()
         yield made
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from gridbyoc.operations.credentials import (
 )
 from gridbyoc.sandbox import Sandbox, running_sandbox
 from gridbyoc.stack.secret import Secret
+from tests.e2e import warm_python
 from tests.functional.leftover_world import session_at
 from tests.json_outputs import check_outputs
 from tests.unit.fakes import Time
@@ -421,9 +421,7 @@ class Tool:
     env: dict[str, str]
 
     def __call__(self, *args: str, status: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-m", "gridbyoc", "credentials", *args]
-        merged = {**self.env, **env}
-        done = subprocess.run(argv, cwd=self.directory, env=merged, capture_output=True, text=True, timeout=120)
+        done = warm_python.completed(("credentials", *args), self.directory, {**self.env, **env})
         assert done.returncode == status, f"{done.returncode}\n{done.stdout}{done.stderr}"
         check_outputs(args, done.stdout)
         assert "Traceback" not in done.stderr

@@ -15,13 +15,15 @@ STACK = "version: 1\nname: {}\nclusters: [{{name: x}}]\n"
 
 
 @pytest.fixture
-def environ(tmp_path: Path, provider_mirror: Path | None) -> dict[str, str]:
+def environ(tmp_path: Path, real_provider_mirror: Path | None) -> dict[str, str]:
     """A machine without a named mirror; where there is one, Terraform's own configuration leads to it."""
     plain = {name: value for name, value in os.environ.items() if name not in {MIRROR, CACHE}}
-    if provider_mirror is None:
+    if real_provider_mirror is None:
         return plain
     config = tmp_path / "terraform.rc"
-    config.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{provider_mirror}"\n  }}\n}}\n')
+    config.write_text(
+        f'provider_installation {{\n  filesystem_mirror {{\n    path = "{real_provider_mirror}"\n  }}\n}}\n'
+    )
     return {**plain, "TF_CLI_CONFIG_FILE": str(config)}
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from gridbyoc.control_plane.model import Cluster, Grant, Phase
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from gridbyoc.stack.model import ClusterSpec, ControlPlane, InstanceType
 from gridbyoc.stack.secret import Secret
+from tests.e2e import warm_python
 from tests.functional.leftover_world import ACCOUNT, World
 from tests.json_outputs import check_outputs
 
@@ -32,8 +31,7 @@ class Tool:
 
     def __call__(self, *args: str, status: int) -> str:
         env = {**self.sandbox.environ(os.environ), "HOME": str(self.directory), "GRIDBYOC_POLL_INTERVAL": "0.1s"}
-        argv = [sys.executable, "-m", "gridbyoc", "leftovers", *args]
-        done = subprocess.run(argv, cwd=self.directory, env=env, capture_output=True, text=True, timeout=120)
+        done = warm_python.completed(("leftovers", *args), self.directory, env)
         text = done.stdout + done.stderr
         assert done.returncode == status, f"{done.returncode}\n{text}"
         assert "Traceback" not in text

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.e2e import warm_python
 
 CONFIG = "[default]\nregion = eu-central-1\n\n[profile north]\nregion = eu-north-1\n\n[profile bare]\noutput = json\n"
 
@@ -29,9 +29,6 @@ def test_doctor_looks_at_the_region_that_the_aws_command_would(
     config = tmp_path / "config"
     config.write_text(CONFIG)
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    ran = subprocess.run(
-        [sys.executable, "-m", "gridbyoc", "doctor", "--only", "GBY-D001", "--format", "json"],
-        env={**own, "HOME": str(tmp_path), "AWS_CONFIG_FILE": str(config), **env},
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+    environ = {**own, "HOME": str(tmp_path), "AWS_CONFIG_FILE": str(config), **env}
+    ran = warm_python.completed(("doctor", "--only", "GBY-D001", "--format", "json"), tmp_path, environ)
     assert json.loads(ran.stdout)["region"] == region, ran.stderr

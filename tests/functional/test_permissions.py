@@ -99,7 +99,7 @@ def touch_by_hand(box: Sandbox) -> None:
 
 
 def test_terraform_calls_what_the_list_says_and_nothing_else(
-    box: Sandbox, log: Path, runner: Runner, tmp_path: Path, provider_mirror: Path | None
+    box: Sandbox, log: Path, runner: Runner, tmp_path: Path, provider_mirror: Path
 ) -> None:
     """A whole life of the role, carried out by a user who has the mandatory needs' policy and not a letter more."""
     first = replace(ML, terraform=replace(ML.terraform, backend=STATE))

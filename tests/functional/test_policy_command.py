@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from gridbyoc.aws.policy import ask, evaluate, parse_policy
+from tests.e2e import warm_python
 from tests.functional.terraform_cli import TerraformCli
 from tests.functional.terraform_kit import environment
 from tests.json_outputs import check_outputs
@@ -35,10 +35,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
     def run(*args: str, stdin: str = "", status: int = 0) -> subprocess.CompletedProcess[str]:
-        ran = subprocess.run(
-            [sys.executable, "-m", "gridbyoc", "policy", *args],
-            cwd=tmp_path, env=environment(HOME=str(tmp_path)), input=stdin, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        ran = warm_python.completed(("policy", *args), tmp_path, environment(HOME=str(tmp_path)), stdin=stdin)
         assert ran.returncode == status, ran.stdout + ran.stderr
         assert "Traceback" not in ran.stderr
         check_outputs(args, ran.stdout)
@@ -47,7 +44,7 @@ def command(tmp_path: Path) -> Command:
     return run
 
 
-def test_terraform_takes_it_as_it_is(command: Command, tmp_path: Path, provider_mirror: Path | None) -> None:
+def test_terraform_takes_it_as_it_is(command: Command, tmp_path: Path, provider_mirror: Path) -> None:
     """One root calls all of them, so that one init does; a name of a branch is the worst that Git allows."""
     jobs = ("--as", "github", "--repository", "acme/platform.infra", "--branch", BRANCH)
     texts = {

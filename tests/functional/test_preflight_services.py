@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from gridbyoc.stack.model import ClusterSpec, ControlPlane
 from gridbyoc.stack.secret import Secret
+from tests.e2e import warm_python
 from tests.json_outputs import check_outputs
 
 GROUPS = ("offerings", "policies", "control-plane")
@@ -36,11 +35,8 @@ class Doctor:
         """Its status, and the findings of these groups."""
         (self.directory / "gridbyoc.yaml").write_text(stack)
         chosen = [word for group in only or GROUPS for word in ("--only", group)]
-        done = subprocess.run(
-            [sys.executable, "-m", "gridbyoc", "doctor", "--format", "json", *chosen, *args],
-            cwd=self.directory, capture_output=True, text=True, timeout=120,
-            env={**self.box.environ(os.environ), "HOME": str(self.directory), **env},
-        )  # fmt: skip
+        environ = {**self.box.environ(os.environ), "HOME": str(self.directory), **env}
+        done = warm_python.completed(("doctor", "--format", "json", *chosen, *args), self.directory, environ)
         assert "Traceback" not in done.stderr
         found = json.loads(check_outputs(("--format=json",), done.stdout))
         return done.returncode, found.get("findings", [])
@@ -86,8 +82,7 @@ def test_three_bad_types_are_three_findings_and_the_file_is_refused_elsewhere(do
     assert failing["p3.2xlarge"]["facts"]["alternative"] == "g4dn.2xlarge"
     assert failing["m99.large"]["facts"]["alternative"].startswith("m")
     assert {each["facts"]["line"] for each in failing.values()} == {6}
-    argv = [sys.executable, "-m", "gridbyoc", "validate"]
-    assert subprocess.run(argv, cwd=doctor.directory, capture_output=True, check=False).returncode == 2
+    assert warm_python.completed(("validate",), doctor.directory, os.environ).returncode == 2
 
 
 def test_a_policy_that_iam_does_not_know_blocks(doctor: Doctor) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ import boto3
 import pytest
 
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from tests.e2e import warm_python
 from tests.functional.leftover_world import IMAGE
 from tests.json_outputs import check_outputs
 
@@ -39,8 +38,7 @@ class Tool:
 
     def __call__(self, *args: str, status: int) -> tuple[str, str]:
         env = {**self.sandbox.environ(os.environ), "HOME": str(self.directory), "GRIDBYOC_POLL_INTERVAL": "0.1s"}
-        argv = [sys.executable, "-m", "gridbyoc", *args]
-        done = subprocess.run(argv, cwd=self.directory, env=env, capture_output=True, text=True, timeout=120)
+        done = warm_python.completed(args, self.directory, env)
         assert done.returncode == status, f"{done.returncode}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr
         return check_outputs(args, done.stdout), done.stderr

@@ -40,7 +40,7 @@ STRINGS = st.lists(st.sampled_from(NASTY) | st.characters(exclude_categories=["C
 
 
 @pytest.fixture(scope="session")
-def terraform(tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path | None) -> TerraformCli:
+def terraform(tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path) -> TerraformCli:
     return TerraformCli(tmp_path_factory.mktemp("home"), provider_mirror, {})
 
 

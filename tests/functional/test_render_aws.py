@@ -58,7 +58,7 @@ def ready(url: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def terraform(tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path | None, endpoint: str) -> TerraformCli:
+def terraform(tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path, endpoint: str) -> TerraformCli:
     environ = CREDENTIALS | {"AWS_ENDPOINT_URL": endpoint}
     return TerraformCli(tmp_path_factory.mktemp("home"), provider_mirror, environ)
 

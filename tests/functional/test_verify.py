@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from gridbyoc.sandbox import Sandbox, running_sandbox
 from gridbyoc.stack.model import ClusterSpec, ControlPlane
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import facts_of
+from tests.e2e import warm_python
 from tests.json_outputs import check_outputs
 
 MANAGED_POLICIES = facts_of("grid").permissions.managed_policies
@@ -85,9 +84,8 @@ class Site:
 
     def __call__(self, *args: str, status: int, **env: str) -> str:
         """Run it; the answer never holds the external id nor a traceback."""
-        argv = [sys.executable, "-m", "gridbyoc", "verify", *args]
         environ = {**self.box.environ(os.environ), "HOME": str(self.directory), **env}
-        ran = subprocess.run(argv, cwd=self.directory, env=environ, capture_output=True, text=True, timeout=120)
+        ran = warm_python.completed(("verify", *args), self.directory, environ)
         text = ran.stdout + ran.stderr
         assert ran.returncode == status, text
         assert ID not in text
