@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.e2e import warm_python
 from tests.e2e.shell_steps import Ledger
 
 SHIM = """#!/bin/sh
@@ -48,7 +49,7 @@ class Machine:
         programs.mkdir(parents=True)
         for name in ("python", "python3"):
             self.program(name, SHIM.format(root=self.root, python=sys.executable))
-        self.program("gridbyoc", f'#!/bin/sh\nexec "{sys.executable}" -m gridbyoc "$@"\n')
+        warm_python.write_program(programs / "gridbyoc")
         # the suite may itself run as a job of one of the engines
         own = ("GITHUB_", "GITLAB_", "CI_", "RUNNER_")
         self.env = {name: value for name, value in self.env.items() if not name.startswith(own)}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import warm_python
 from tests.e2e.conftest import Tool, World
 
 pytestmark = pytest.mark.usefixtures("measured")
@@ -19,8 +20,8 @@ SCRIPT = Path(__file__).parents[2] / "examples" / "gitops" / "walkthrough.sh"
 
 @pytest.mark.timeout(500)
 def test_the_walk_through_git(tool: Tool, world: World) -> None:
-    program = tool.write(f'#!/bin/sh\nexec {sys.executable} -m gridbyoc "$@"\n', "gridbyoc")
-    program.chmod(0o755)
+    program = tool.directory / "gridbyoc"
+    warm_python.write_program(program)
     path = os.pathsep.join((str(tool.directory), tool.env["PATH"]))
     env = {**tool.env, "PATH": path, "PYTHON": sys.executable, "TMPDIR": str(tool.directory)}
     ran = subprocess.run([SCRIPT], cwd=tool.directory, env=env, capture_output=True, text=True, timeout=450)

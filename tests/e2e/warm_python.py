@@ -34,6 +34,22 @@ AT_START = ("PYTHON", "LC_", "LANG")
 """Beginnings of the variables that Python itself reads when it starts."""
 NOT_LOADED = ("gridbyoc.__main__", "gridbyoc.sandbox")
 """What runs as itself, and what commands of a user do not load."""
+PROGRAM = """#!/bin/sh
+exec '{python}' -I -S -c '
+import json, os, signal, socket, struct, sys
+server = socket.socket(socket.AF_UNIX)
+server.connect("{server}")
+request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+socket.send_fds(server, [struct.pack("!i", len(request))], [0, 1, 2])
+server.sendall(request)
+numbers = struct.Struct("!i")
+(command,) = numbers.unpack(server.recv(4))
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda number, _: os.kill(command, number))
+(status,) = numbers.unpack(server.recv(4))
+sys.exit(status if status >= 0 else 128 - status)
+' "$@"
+"""
 MEASURED = "COVERAGE_PROCESS_"
 """Such a variable has coverage measure a process that starts."""
 
@@ -134,6 +150,12 @@ def run(
         command.communicate()
         raise
     return command.wait(), out, err
+
+
+def write_program(path: Path) -> None:
+    """A ``gridbyoc`` for shells: it has itself run so, with its own streams, and ends as that does."""
+    path.write_text(PROGRAM.format(python=sys.executable, server=_server()))
+    path.chmod(0o755)
 
 
 def completed(
