@@ -29,8 +29,6 @@ WARM = {
 EC2 reads its types and where they are offered then, IAM 1,500 policies; each takes part of a second."""
 
 OURS = "servicequotas"
-ELSEWHERE = "iam elsewhere"
-"""IAM outside of the partition ``aws``."""
 WARM_UP_SECONDS = 10.0
 _LOADS_POLICIES = "MOTO_IAM_LOAD_MANAGED_POLICIES"
 
@@ -40,14 +38,26 @@ class Gate:
 
     def __init__(self, app: WsgiApp) -> None:
         self._app = app
-        self._warm = {name: threading.Event() for name in (*WARM, OURS, ELSEWHERE)}
+        self._warm = {name: threading.Event() for name in (*WARM, OURS)}
+        self._elsewhere = threading.Lock()
+        self._has_policies_elsewhere = False
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; what fails to warm up answers for itself."""
-        event = self._warm.get(_waited_for(environ))
+        service = signed_for(environ)
+        event = self._warm.get(service)
         if event is not None:
             event.wait(WARM_UP_SECONDS)
+        if service == "iam" and _is_elsewhere(environ):
+            self._fill_iam_elsewhere()
         return self._app(environ, start_response)
+
+    def _fill_iam_elsewhere(self) -> None:
+        """Load AWS's policies of the other partitions once somebody asks for one: hardly anybody does."""
+        with self._elsewhere:
+            if not self._has_policies_elsewhere:
+                _make_iam_elsewhere(policies=True)
+                self._has_policies_elsewhere = True
 
     def open_when_warm(self, moto: Callable[..., Any]) -> None:
         """Warm up all of it, asked of moto itself, not through a layer: nobody's log is to show it."""
@@ -68,11 +78,11 @@ def settle_moto() -> None:
     os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
 
-def _waited_for(environ: Environ) -> str:
+def _is_elsewhere(environ: Environ) -> bool:
+    """Whether a request is to another partition than ``aws``."""
     from moto.utilities.utils import get_partition
 
-    service = signed_for(environ)
-    return ELSEWHERE if service == "iam" and get_partition(signed_region(environ)) != "aws" else service
+    return bool(get_partition(signed_region(environ)) != "aws")
 
 
 def _warm_up(moto: Callable[..., Any], warm: Mapping[str, threading.Event]) -> None:
@@ -97,7 +107,6 @@ def _warm_up(moto: Callable[..., Any], warm: Mapping[str, threading.Event]) -> N
         warm[service].set()
     load_model(OURS)
     warm[OURS].set()
-    _make_iam_elsewhere(policies=True)
 
 
 def _make_iam_elsewhere(*, policies: bool) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from gridbyoc.operations.run import Choices, Environment, Run
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from gridbyoc.stack.model import InstanceType, ModuleSource, PolicyStatement, Stack
 from gridbyoc.stack.secret import Secret
+from tests.e2e import warm_python
 from tests.unit.world import World
 
 ROLE = "grid-converged"
@@ -84,13 +84,14 @@ class Site:
     def bootstrap(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Run it; ``meanwhile`` once it waits for the cluster."""
         environ = {**self.box.environ(os.environ), "HOME": str(self.directory)}
-        argv = [sys.executable, "-m", "gridbyoc", "bootstrap", "--yes", "--poll-interval", "0.1s", "--format", "jsonl"]
-        with subprocess.Popen(argv, cwd=self.directory, env=environ, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if '"step": "wait"' in line and "started" in line:
-                    meanwhile()
-        assert process.returncode == 0
+        argv = ("bootstrap", "--yes", "--poll-interval", "0.1s", "--format", "jsonl")
+        process = warm_python.start(argv, self.directory, environ)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if '"step": "wait"' in line and "started" in line:
+                meanwhile()
+        _, said = process.communicate()
+        assert process.returncode == 0, said
 
     def settle(self) -> None:
         """Wait until everything is as it was: a cluster that was changed takes its time."""
