@@ -8,10 +8,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from botocore.loaders import JSONFileLoader, Loader
+from botocore.loaders import JSONFileLoader, Loader, create_loader
 
 _SECTION = re.compile(rb'  "(operations|shapes)": ?\{\n')
 _DOCUMENTATION = b'"documentation":'
@@ -40,6 +41,17 @@ class SmallModels(JSONFileLoader):
             with suppress(OSError, ValueError), Path(f"{file_path}.json").open("rb") as plain:
                 return json.load(plain)
         return super().load_file(file_path)
+
+
+@cache
+def models_of(data_path: str | None) -> Loader:
+    """The loader for all sessions of this process; botocore's sessions would each read every file anew.
+
+    ``data_path`` is botocore's setting of that name.
+    """
+    loader = create_loader(data_path)
+    loader.file_loader = SmallModels()
+    return loader
 
 
 def read_model(lines: Iterable[bytes]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
     from botocore.credentials import Credentials
-    from botocore.loaders import Loader
     from botocore.session import Session as CoreSession
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_sts import STSClient
@@ -138,15 +136,14 @@ def open_session(region: str, profile: str | None = None) -> AwsSession:
     from botocore.credentials import ProcessProvider
     from botocore.session import Session
 
-    from gridbyoc.aws.service_models import SmallModels
+    from gridbyoc.aws.service_models import models_of
 
     core = Session(profile=profile)
-    core.get_component("data_loader").file_loader = SmallModels()
     # Those that botocore makes for itself, to fetch credentials of SSO, a login and a role, wait no longer than ours.
     core.set_default_client_config(AwsSession.config())
     seconds = process_timeout(os.environ)
     with retrieving(core):
-        core.register_component("data_loader", service_models(core.get_config_variable("data_path")))
+        core.register_component("data_loader", models_of(core.get_config_variable("data_path")))
         chain = core.get_component("credential_provider")
         role = chain.get_provider("assume-role")
         start = BoundedProcess(seconds, lambda: _too_slow(core, role, seconds))
@@ -156,17 +153,6 @@ def open_session(region: str, profile: str | None = None) -> AwsSession:
             profile_name, lambda: core.full_config, start
         )
         return AwsSession(boto3.session.Session(botocore_session=core, region_name=region), region)
-
-
-@cache
-def service_models(data_path: str | None) -> Loader:
-    """Reads botocore's description of each service, for all sessions of this process; a session's own reads anew.
-
-    ``data_path`` is botocore's setting of that name.
-    """
-    from botocore.loaders import create_loader
-
-    return create_loader(data_path)
 
 
 def _too_slow(core: CoreSession, role: Any, seconds: float) -> AwsCredentialsError:  # noqa: ANN401 - of botocore, untyped

@@ -17,7 +17,6 @@ import requests
 
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from gridbyoc.vendors import facts_of
-from tests.e2e.attached_provider import AttachedProvider, running_provider
 from tests.e2e.conftest import Tool, World
 
 CANARY = "canary-external-id-of-a-role-made-by-hand"
@@ -27,10 +26,9 @@ READING = ("Get", "List", "Describe", "Simulate")
 
 @dataclass(frozen=True)
 class Place:
-    """A sandbox that logs each call to AWS, and a provider that works in it."""
+    """A sandbox that logs each call to AWS."""
 
     sandbox: Sandbox
-    provider: AttachedProvider
     log: Path
 
     def written(self, since: int) -> list[str]:
@@ -43,23 +41,15 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path | None) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     log = tmp_path_factory.mktemp("log") / "aws.jsonl"
-    with (
-        running_sandbox(SandboxSettings(create_seconds=0.0, delete_seconds=0.0, aws_log=log)) as sandbox,
-        running_provider(sandbox.env, tmp_path_factory.mktemp("provider"), provider_mirror) as provider,
-    ):
-        yield Place(sandbox, provider, log)
+    with running_sandbox(SandboxSettings(create_seconds=0.0, delete_seconds=0.0, aws_log=log)) as sandbox:
+        yield Place(sandbox, log)
 
 
 @pytest.fixture
 def sandbox(place: Place) -> Sandbox:
     return place.sandbox
-
-
-@pytest.fixture
-def tool(place: Place, tool: Tool) -> Tool:
-    return place.provider.attach(tool)
 
 
 def by_hand(world: World, name: str, **changed: Any) -> str:

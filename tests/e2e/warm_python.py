@@ -259,7 +259,7 @@ def _load() -> Callable[[], int]:
     from botocore.session import Session
 
     import gridbyoc
-    from gridbyoc.aws.session import service_models
+    from gridbyoc.aws.service_models import models_of
     from gridbyoc.cli import main  # before its submodule of that name
 
     for module in pkgutil.walk_packages(gridbyoc.__path__, "gridbyoc."):
@@ -267,7 +267,7 @@ def _load() -> Callable[[], int]:
             import_module(module.name)
     # The modules that a client loads when it is made, and the models of the services.
     core = Session()
-    core.register_component("data_loader", service_models(None))
+    core.register_component("data_loader", models_of(None))
     core.set_credentials("test", "test")
     for service in ("sts", "iam", "s3", "ec2", "eks"):
         core.create_client(service, region_name="us-east-1")
