@@ -94,7 +94,7 @@ def steps(stack: FastStack) -> set[str]:
 def test_a_stack_that_fails_stops_no_other_unless_that_is_asked_for(quick: Tool, world: World) -> None:
     a, b = stacks(quick, world, "failing", a="exit 7", b="true")
     (quick.directory / "c").mkdir()
-    (quick.directory / "c/broken.yaml").write_text("version: 1\nname: failing-c\nclusters: []\n")
+    (quick.directory / "c/broken.yaml").write_text("version: 1\nname: failing-c\nclusters: none\n")
     fast = quick(*BOOTSTRAP, "--jobs", "1", "--fail-fast", status=1).objects
     assert outcomes(fast[-1]) == ["failed", "not started", "not started"]
     done = quick(*BOOTSTRAP, "--jobs", "1", status=1)
