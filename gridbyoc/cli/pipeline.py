@@ -18,7 +18,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
 from gridbyoc.show.output import Output, Screen
 
 if TYPE_CHECKING:
-    from gridbyoc.render.pipelines import Engine, PipelineSettings, PipelineStack
+    from gridbyoc.render.pipelines import PipelineEngine, PipelineSettings, PipelineStack
     from gridbyoc.stack.model import Stack
 
 LARGEST = 16 * 1024 * 1024
@@ -145,7 +145,7 @@ def pipeline(
     return int(ExitStatus.DONE)
 
 
-def _check_options(engine: Engine, given: dict[str, Any], *, check: bool, out: str | None) -> None:
+def _check_options(engine: PipelineEngine, given: dict[str, Any], *, check: bool, out: str | None) -> None:
     context = click.get_current_context()
     source = click.core.ParameterSource.COMMANDLINE
     unused = [name for name in given if name in engine.ignores and context.get_parameter_source(name) is source]
@@ -155,7 +155,7 @@ def _check_options(engine: Engine, given: dict[str, Any], *, check: bool, out: s
         raise _wrong("There is nothing to check on standard output.", "Name a file with --out, or leave it out.")
 
 
-def _settings(app: App, engine: Engine, paths: tuple[str, ...], given: dict[str, Any]) -> PipelineSettings:
+def _settings(app: App, engine: PipelineEngine, paths: tuple[str, ...], given: dict[str, Any]) -> PipelineSettings:
     from gridbyoc.render.pipelines import PipelineSettings
 
     chosen = {name: given[name] for name in _SETTINGS}
@@ -169,7 +169,7 @@ def _settings(app: App, engine: Engine, paths: tuple[str, ...], given: dict[str,
     return PipelineSettings(stacks=stacks, **chosen)
 
 
-def _stack(app: App, engine: Engine, path: str) -> PipelineStack:
+def _stack(app: App, engine: PipelineEngine, path: str) -> PipelineStack:
     from gridbyoc.render.pipelines import PipelineStack
     from gridbyoc.vendors import facts_of
 
@@ -220,7 +220,7 @@ def _again(paths: tuple[str, ...]) -> list[str]:
     return [*(name if value is True else f"{name}={value}" for name, value in values), *paths]
 
 
-def _target(app: App, engine: Engine, out: str | None) -> Path:
+def _target(app: App, engine: PipelineEngine, out: str | None) -> Path:
     if out is None:
         return app.cwd / engine.path
     path = Path(app.cwd, out)
@@ -233,7 +233,7 @@ def _compare(app: App, name: str, present: str | None, text: str) -> int:
     return int(ExitStatus.CHANGES_PENDING) if differs else int(ExitStatus.DONE)
 
 
-def _write(app: App, engine: Engine, target: Path, present: str | None, text: str, *, force: bool) -> None:
+def _write(app: App, engine: PipelineEngine, target: Path, present: str | None, text: str, *, force: bool) -> None:
     from gridbyoc.render.pipelines import is_ours
     from gridbyoc.stack.files import file_error, write_atomic
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gridbyoc.aws.quotas import Increase
     from gridbyoc.operations.events import Emit
     from gridbyoc.operations.preflight.model import PreflightContext
-    from gridbyoc.operations.quotas.raising import Ask, DecisionPatience
+    from gridbyoc.operations.quotas.raising import DecisionPatience, PlannedIncrease
     from gridbyoc.operations.quotas.review import QuotaRow
 
 
@@ -170,7 +170,7 @@ STATUS = "`gridbyoc quotas status` shows where the requests stand."
 
 def planned(
     app: App, scene: PreflightContext, rows: Sequence[QuotaRow], codes: Sequence[str], *, recommended: bool
-) -> tuple[Ask, ...]:
+) -> tuple[PlannedIncrease, ...]:
     """What is to be asked for, with the requests that are open already; what is left out is said on stderr."""
     from gridbyoc.operations.quotas.raising import asks, look_up
     from gridbyoc.operations.quotas.review import read_words
@@ -196,7 +196,9 @@ def untold_of(rows: Sequence[QuotaRow], codes: Sequence[str]) -> tuple[str, ...]
     return tuple(row.quota.code for row in chosen if row.verdict == "unknown")
 
 
-def filed(app: App, scene: PreflightContext, asks: Sequence[Ask], *, yes: bool) -> tuple[Ask, ...]:
+def filed(
+    app: App, scene: PreflightContext, asks: Sequence[PlannedIncrease], *, yes: bool
+) -> tuple[PlannedIncrease, ...]:
     """The asks with what AWS said to each; ``ApprovalRequiredError`` where nobody approves."""
     from gridbyoc.operations.quotas.raising import file
 
@@ -208,7 +210,7 @@ def filed(app: App, scene: PreflightContext, asks: Sequence[Ask], *, yes: bool) 
     return tuple(file(scene.session(), ask) if ask.result == "to file" else ask for ask in asks)
 
 
-def _announce(app: App, asks: Sequence[Ask], account: str) -> None:
+def _announce(app: App, asks: Sequence[PlannedIncrease], account: str) -> None:
     from gridbyoc.show.markdown import plain_table
     from gridbyoc.show.quotas import ask_table
 
@@ -231,7 +233,7 @@ def finish(
     app: App,
     scene: PreflightContext,
     account: str,
-    asks: Sequence[Ask],
+    asks: Sequence[PlannedIncrease],
     patience: DecisionPatience | None,
     untold: Sequence[str] = (),
 ) -> None:
@@ -255,7 +257,7 @@ def finish(
         tell_next(app, "quotas request" if waiting else "quotas granted")
 
 
-def _refuse(scene: PreflightContext, asks: Sequence[Ask]) -> None:
+def _refuse(scene: PreflightContext, asks: Sequence[PlannedIncrease]) -> None:
     """Raise for what AWS did not take, cannot raise, or has decided against."""
     from gridbyoc.operations.quotas.raising import granted
 
@@ -275,7 +277,9 @@ def _refuse(scene: PreflightContext, asks: Sequence[Ask]) -> None:
     )
 
 
-def _followed(app: App, scene: PreflightContext, asks: Sequence[Ask], patience: DecisionPatience) -> tuple[Ask, ...]:
+def _followed(
+    app: App, scene: PreflightContext, asks: Sequence[PlannedIncrease], patience: DecisionPatience
+) -> tuple[PlannedIncrease, ...]:
     """The asks with their requests as they stand in the end; an interrupt leaves them to AWS."""
     from gridbyoc.operations.events import Note
     from gridbyoc.operations.quotas.raising import follow
@@ -309,5 +313,5 @@ def _telling(view: Emit) -> Callable[[Increase, float], None]:
     return tell
 
 
-def _codes(asks: Sequence[Ask]) -> str:
+def _codes(asks: Sequence[PlannedIncrease]) -> str:
     return ", ".join(ask.row.quota.code for ask in asks)

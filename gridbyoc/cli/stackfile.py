@@ -156,7 +156,7 @@ def schema(app: App, file: str | None, output: str | None) -> int:
     With --check it prints nothing but whether the FILE that was written from it is still the same. With --output NAME
     it prints the schema of what a command writes with --format json or jsonl; NAME is the document's `type`.
     """
-    from gridbyoc.show.stackfile import SCHEMA, SCHEMA_CHECK, SCHEMAS, Schema, SchemaCompared, output_schemas
+    from gridbyoc.show.stackfile import SCHEMA, SCHEMA_CHECK, SCHEMAS, SchemaCompared, SchemaDocument, output_schemas
     from gridbyoc.stack.schema import schema_text
 
     if output is not None and file is not None:
@@ -165,11 +165,11 @@ def schema(app: App, file: str | None, output: str | None) -> int:
         app.show(SCHEMAS, output_schemas())
         return int(ExitStatus.DONE)
     if output is not None:
-        app.show(SCHEMA, Schema(output, _output_schema(output)))
+        app.show(SCHEMA, SchemaDocument(output, _output_schema(output)))
         return int(ExitStatus.DONE)
     text = schema_text().rstrip("\n")
     if file is None:
-        app.show(SCHEMA, Schema("stack_file", text))
+        app.show(SCHEMA, SchemaDocument("stack_file", text))
         return int(ExitStatus.DONE)
     differs = _held(app, file).rstrip("\n") != text
     app.show(SCHEMA_CHECK, SchemaCompared(file, differs))
@@ -201,7 +201,7 @@ def _held(app: App, file: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-Check = Callable[[str], "Fault | None"]
+TextCheck = Callable[[str], "Fault | None"]
 
 
 def ask_starter(app: App, given: Mapping[str, str | None]) -> Starter:
@@ -226,7 +226,7 @@ def _answers(app: App, chosen: Mapping[str, Any]) -> dict[str, str]:
 
     known: dict[str, Any] = dict(chosen)
 
-    def ask(key: str, question: str, default: str, check: Check) -> None:
+    def ask(key: str, question: str, default: str, check: TextCheck) -> None:
         if key not in known and (answer := _ask(app, question, default, check)):
             known[key] = answer
 
@@ -245,7 +245,7 @@ def _answers(app: App, chosen: Mapping[str, Any]) -> dict[str, str]:
     return known
 
 
-def _ask(app: App, question: str, default: str, check: Check) -> str:
+def _ask(app: App, question: str, default: str, check: TextCheck) -> str:
     """Ask until the answer is allowed."""
     while True:
         answer = app.prompt(question, default=default).strip()

@@ -14,10 +14,10 @@ from gridbyoc.control_plane.model import FieldChange
 from gridbyoc.control_plane.parse import (
     PROFILES,
     SHAPES,
+    FieldKind,
     Fields,
-    Kind,
     Many,
-    Plain,
+    PlainKind,
     aws_place,
     children,
     dialect_of,
@@ -51,7 +51,7 @@ def to_text(body: Mapping[str, Any]) -> str:
     return json.dumps(opened(body, SHAPES[dialect_of(body)]), indent=2, ensure_ascii=False) + "\n"
 
 
-def opened(value: object, kind: Kind, name: str = "") -> object:
+def opened(value: object, kind: FieldKind, name: str = "") -> object:
     """``value`` as it is shown: the fields of its kind and no others, secret texts masked."""
     if kind == "text" and name in SECRET_FIELDS and value is not None:
         return MASK
@@ -108,7 +108,7 @@ def _no_constant(text: str) -> object:
     raise _RefusedError(f"{text} is no JSON value.")
 
 
-def _close(value: object, kind: Kind, path: str, before: object) -> Any:  # noqa: ANN401 - any JSON value
+def _close(value: object, kind: FieldKind, path: str, before: object) -> Any:  # noqa: ANN401 - any JSON value
     """``value`` checked and in the wire's spelling; unset fields and emptied ones are left out."""
     if isinstance(kind, Fields):
         return _close_fields(value, kind, path, before if isinstance(before, Mapping) else {})
@@ -120,7 +120,7 @@ def _close(value: object, kind: Kind, path: str, before: object) -> Any:  # noqa
     return value
 
 
-def check_plain(value: object, kind: Plain, path: str) -> None:
+def check_plain(value: object, kind: PlainKind, path: str) -> None:
     """Refuse a value of another type; the whole numbers of this API count or measure, so none is below 0."""
     if kind == "any":
         return
@@ -250,7 +250,7 @@ def hidden_fields(spec: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(printable(place) for place in _hidden(spec, _shape(spec), "")))
 
 
-def _hidden(value: object, kind: Kind, path: str) -> Iterator[str]:
+def _hidden(value: object, kind: FieldKind, path: str) -> Iterator[str]:
     if isinstance(kind, Fields) and isinstance(value, Mapping):
         known = {spelling: key for key in kind.of for spelling in (key, snake(key))}
         for key, item in value.items():
@@ -278,11 +278,11 @@ def edited_spec(edited: str, spec: Mapping[str, Any]) -> Edited:
     return Edited(whole, changes)
 
 
-def _shape(spec: Mapping[str, Any]) -> Kind:
+def _shape(spec: Mapping[str, Any]) -> FieldKind:
     return SHAPES[dialect_of({"spec": spec})].of["spec"]
 
 
-def _over(value: object, before: object, kind: Kind, path: str, name: str = "") -> Any:  # noqa: ANN401 - JSON
+def _over(value: object, before: object, kind: FieldKind, path: str, name: str = "") -> Any:  # noqa: ANN401 - JSON
     """``value`` over what it was made from; whatever was not touched stays as it is, of the expected type or not."""
     if before is not None and _as_json(value) == _as_json(opened(before, kind, name)):
         return before
@@ -308,7 +308,7 @@ def _fields_over(value: object, before: Mapping[str, Any], kind: Fields, path: s
     return whole
 
 
-def _items_over(value: object, before: list[Any], kind: Kind, path: str) -> list[Any]:
+def _items_over(value: object, before: list[Any], kind: FieldKind, path: str) -> list[Any]:
     if not isinstance(value, list):
         raise refused(f"{path} must be a list.")
     pairs = zip(value, _counterparts(value, before), strict=True)

@@ -229,29 +229,29 @@ def price(source: Object, name: str) -> float | None:
         return None
 
 
-Plain = Literal["text", "whole", "yesno", "any"]
+PlainKind = Literal["text", "whole", "yesno", "any"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
     """An object with these fields and no others; names in lowerCamelCase."""
 
-    of: Mapping[str, Kind]
+    of: Mapping[str, FieldKind]
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
     """A list."""
 
-    of: Kind
+    of: FieldKind
 
 
-Kind = Plain | Fields | Many
+FieldKind = PlainKind | Fields | Many
 
 
-def _fields(whole: str = "", yesno: str = "", text: str = "", **others: Kind) -> Fields:
+def _fields(whole: str = "", yesno: str = "", text: str = "", **others: FieldKind) -> Fields:
     """Fields from names written in a row, by type."""
-    rows: tuple[tuple[str, Kind], ...] = ((text, "text"), (whole, "whole"), (yesno, "yesno"))
+    rows: tuple[tuple[str, FieldKind], ...] = ((text, "text"), (whole, "whole"), (yesno, "yesno"))
     return Fields({name: kind for row, kind in rows for name in row.split()} | others)
 
 

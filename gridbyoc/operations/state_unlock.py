@@ -71,7 +71,7 @@ def user_name() -> str:
         return ""
 
 
-Verdict = Literal["alive", "dead", "unknown"]
+HolderState = Literal["alive", "dead", "unknown"]
 _TAKEN_WITHIN = timedelta(seconds=90)  # from a step's start until Terraform has the lock: provider start, lock time-out
 _REFUSED = LOCK_CODES | {StateLockedError.code}  # a step that ended so never had the lock
 
@@ -81,7 +81,7 @@ class Lock:
     """A lock and the judgement on it. ``command`` is the line that breaks it, empty where none is needed."""
 
     info: LockInfo
-    verdict: Verdict
+    verdict: HolderState
     reason: str
     command: str
 
@@ -124,7 +124,7 @@ def judge(
     *,
     here: str | None = None,
     workers: Callable[[Path], tuple[Process, ...] | None] = working_in,
-) -> tuple[Verdict, str]:
+) -> tuple[HolderState, str]:
     """Whether a lock's holder lives. ``dead`` only where it is proven: a step of ours, on this machine, that is over.
 
     ``here`` is our ``user@host``. We hold the work_dir's own lock, so no other run is under way in it; what may still

@@ -135,7 +135,7 @@ https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#cron-job-li
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class PipelineEngine:
     """A CI engine: where its file lies in a repository, what to do with it, and the sign that begins a comment there.
 
     ``ignores`` are the settings that mean nothing to it.
@@ -156,19 +156,19 @@ class Engine:
 _ALL_BUT_STACKS = frozenset(
     {"fleet", "runner", "branch", "environment", "drift_schedule", "python_version", "version_spec"}
 )
-ENGINES: dict[str, Engine] = {
+ENGINES: dict[str, PipelineEngine] = {
     engine.name: engine
     for engine in (
-        Engine("github", ".github/workflows/gridbyoc.yml", "Make its three environments", frozenset({"fleet"})),
-        Engine("gitlab", ".gitlab-ci.gridbyoc.yml", "Include it in .gitlab-ci.yml", frozenset({"fleet"})),
-        Engine("make", "make/gridbyoc.mk", "Add `include make/gridbyoc.mk` to your Makefile", _ALL_BUT_STACKS),
-        Engine("jenkins", "Jenkinsfile.gridbyoc", "Make a multibranch job of it", frozenset({"fleet"}), "//"),
-        Engine("argo", "argo/gridbyoc.yaml", "Make what it names, then apply it", frozenset({"runner"})),
+        PipelineEngine("github", ".github/workflows/gridbyoc.yml", "Make its three environments", frozenset({"fleet"})),
+        PipelineEngine("gitlab", ".gitlab-ci.gridbyoc.yml", "Include it in .gitlab-ci.yml", frozenset({"fleet"})),
+        PipelineEngine("make", "make/gridbyoc.mk", "Add `include make/gridbyoc.mk` to your Makefile", _ALL_BUT_STACKS),
+        PipelineEngine("jenkins", "Jenkinsfile.gridbyoc", "Make a multibranch job of it", frozenset({"fleet"}), "//"),
+        PipelineEngine("argo", "argo/gridbyoc.yaml", "Make what it names, then apply it", frozenset({"runner"})),
     )
 }
 
 
-def render_pipeline(engine: Engine, settings: PipelineSettings, again: Sequence[str] = ()) -> str:
+def render_pipeline(engine: PipelineEngine, settings: PipelineSettings, again: Sequence[str] = ()) -> str:
     """The pipeline's text, its end a line feed. ``again``: the command line that writes it again, for its head.
 
     ``UsageError`` for a value that the engine's language has no form for.
@@ -202,13 +202,13 @@ def _environment() -> jinja2.Environment:
 _FILTERS = ("yaml", "github", "literal", "gitlab", "argo", "groovy", "make", "comment", "word")
 
 
-def head(engine: Engine, again: Sequence[str]) -> str:
+def head(engine: PipelineEngine, again: Sequence[str]) -> str:
     """The first lines: whose file this is, and how to write it again. ``is_ours`` knows a file by them."""
     command = quoting.comment(shlex.join(["gridbyoc", "pipeline", engine.name, *again]))
     return f"{engine.first_line}: change its options, not this file.\n{engine.mark} Again: {command}\n"
 
 
-def is_ours(engine: Engine, text: str) -> bool:
+def is_ours(engine: PipelineEngine, text: str) -> bool:
     """Whether a file was written by this."""
     return text.startswith(engine.first_line)
 

@@ -12,7 +12,7 @@ from gridbyoc.control_plane.model import FieldChange
 from gridbyoc.operations.changes import Action, ClusterChange
 from gridbyoc.operations.plan import Plan
 from gridbyoc.operations.review.review import ResourceDetail, Review
-from gridbyoc.operations.review.words import GrantChange, RoleSentence, Verb, plain_sentence
+from gridbyoc.operations.review.words import GrantChange, GrantVerb, RoleSentence, plain_sentence
 from gridbyoc.show.attributes import diff_lines, terminal_lines
 from gridbyoc.show.markdown import code, details, fence, fitted, prose, width_of
 from gridbyoc.show.output import Output, Screen
@@ -147,7 +147,7 @@ class GrantBody(TypedDict):
     """What a role gains or loses in one service. ``everything_but``: ``actions`` are those that are left out."""
 
     role: str
-    verb: Verb
+    verb: GrantVerb
     service: str
     actions: list[str]
     resources: list[str]

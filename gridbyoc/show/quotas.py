@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from gridbyoc.operations.quotas.raising import Ask, Result
+from gridbyoc.operations.quotas.raising import PlannedIncrease, RequestResult
 from gridbyoc.operations.quotas.review import (
     NO_QUOTA,
     Increase,
@@ -27,10 +27,10 @@ COLUMNS = ("code", "name", "region", "limit", "in use", "needed", "verdict")
 ASK_COLUMNS = ("code", "name", "region", "from", "to", "state")
 REQUEST_COLUMNS = ("code", "name", "region", "to", "status", "case", "filed", "changed")
 
-Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+QuotaTable = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 
-def quota_table(rows: Sequence[QuotaRow]) -> Table:
+def quota_table(rows: Sequence[QuotaRow]) -> QuotaTable:
     """A row for each quota."""
     return COLUMNS, [
         (
@@ -116,7 +116,7 @@ def _write_quotas(found: QuotasFound, screen: Screen) -> None:
 QUOTAS = Output("quotas", quotas_json, _write_quotas, stack="optional")
 
 
-def ask_table(asks: Sequence[Ask]) -> Table:
+def ask_table(asks: Sequence[PlannedIncrease]) -> QuotaTable:
     """A row for each quota that is asked for."""
     return ASK_COLUMNS, [
         (ask.row.quota.code, ask.row.quota.name, ask.row.region, _text(ask.row.limit), str(ask.desired), _result(ask))
@@ -124,7 +124,7 @@ def ask_table(asks: Sequence[Ask]) -> Table:
     ]
 
 
-def _result(ask: Ask) -> str:
+def _result(ask: PlannedIncrease) -> str:
     request = ask.request
     result = "asked before" if ask.result == "pending" else ask.result  # AWS may have decided meanwhile
     if request is None:
@@ -140,7 +140,7 @@ class Asked:
 
     account_id: str
     region: str
-    asks: Sequence[Ask]
+    asks: Sequence[PlannedIncrease]
     untold: Sequence[str] = ()
 
 
@@ -164,7 +164,7 @@ class AskBody(QuotaFacts):
     """More of one quota, asked for."""
 
     desired: int
-    result: Result
+    result: RequestResult
     why: str
     request: IncreaseBody | None
 
@@ -209,7 +209,7 @@ def _write_asked(asked: Asked, screen: Screen) -> None:
 QUOTA_REQUESTS = Output("quota_requests", asked_json, _write_asked, stack="optional")
 
 
-def request_table(requests: Sequence[Increase]) -> Table:
+def request_table(requests: Sequence[Increase]) -> QuotaTable:
     """A row for each request."""
     return REQUEST_COLUMNS, [
         (

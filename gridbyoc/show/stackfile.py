@@ -184,7 +184,7 @@ FMT = Output("fmt", _fmt_json, _write_fmt, stack="none")
 
 
 @dataclass(frozen=True, slots=True)
-class Schema:
+class SchemaDocument:
     """A JSON Schema, as text."""
 
     name: str
@@ -198,7 +198,7 @@ class SchemaBody(TypedDict):
     schema: dict[str, Any]
 
 
-def _schema_json(found: Schema) -> SchemaBody:
+def _schema_json(found: SchemaDocument) -> SchemaBody:
     return {"name": found.name, "schema": json.loads(found.text)}
 
 

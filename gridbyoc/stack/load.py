@@ -184,7 +184,7 @@ def _is_mere_base(other: Path, file: Path, gallery: StackFileIndex) -> bool:
     return other in gallery.glance(file).sources and not gallery.scan(other).whole
 
 
-Source = Path | str
+StackSource = Path | str
 Stdin = TextIO | str | bytes | None
 
 
@@ -198,7 +198,7 @@ class Loaded:
 
 
 def load(
-    source: Source,
+    source: StackSource,
     *,
     overrides: Sequence[str] = (),
     environ: Mapping[str, str],
@@ -211,7 +211,7 @@ def load(
 
 
 def read(
-    source: Source,
+    source: StackSource,
     *,
     overrides: Sequence[str] = (),
     environ: Mapping[str, str],

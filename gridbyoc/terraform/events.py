@@ -114,11 +114,11 @@ class Log:
 TerraformEvent = (
     Version | PlannedChange | ResourceDrift | ResourceEvent | Diagnostic | ChangeSummary | OutputsEvent | Log
 )
-Clean = Callable[[str], str]
+CleanText = Callable[[str], str]
 _Object = Mapping[str, Any]
 
 
-def parse_event(line: str | bytes, clean: Clean = plain_text) -> TerraformEvent | None:
+def parse_event(line: str | bytes, clean: CleanText = plain_text) -> TerraformEvent | None:
     """Read one line of the stream; ``None`` when it is no JSON object. Never raises.
 
     ``clean`` is applied to every text meant for people (message, summary, detail), to take secrets out, after what
@@ -154,7 +154,7 @@ def parse_state_dump(line: str) -> dict[str, Any] | None:
     return state if isinstance(state, dict) and state else None
 
 
-def parse_diagnostic(body: object, clean: Clean = plain_text) -> Diagnostic:
+def parse_diagnostic(body: object, clean: CleanText = plain_text) -> Diagnostic:
     """A diagnostic object, as the stream and ``validate -json`` both have it."""
     given = _object(body)
     where = _object(given.get("range"))
@@ -172,7 +172,7 @@ def parse_diagnostic(body: object, clean: Clean = plain_text) -> Diagnostic:
     )
 
 
-def _version(message: _Object, _clean: Clean) -> Version:
+def _version(message: _Object, _clean: CleanText) -> Version:
     return Version(_text(message.get("terraform")) or _text(message.get("tofu")), _text(message.get("ui")))
 
 
@@ -182,16 +182,16 @@ def _change(message: _Object) -> ResourceChange:
     return ResourceChange(address, _text(change.get("action")), _text(change.get("reason")))
 
 
-def _planned(message: _Object, _clean: Clean) -> PlannedChange:
+def _planned(message: _Object, _clean: CleanText) -> PlannedChange:
     return PlannedChange(_change(message))
 
 
-def _drift(message: _Object, _clean: Clean) -> ResourceDrift:
+def _drift(message: _Object, _clean: CleanText) -> ResourceDrift:
     return ResourceDrift(_change(message))
 
 
-def _resource(state: Literal["started", "progress", "done", "failed"]) -> Callable[[_Object, Clean], ResourceEvent]:
-    def read(message: _Object, _clean: Clean) -> ResourceEvent:
+def _resource(state: Literal["started", "progress", "done", "failed"]) -> Callable[[_Object, CleanText], ResourceEvent]:
+    def read(message: _Object, _clean: CleanText) -> ResourceEvent:
         hook = _object(message.get("hook"))
         address = _text(_object(hook.get("resource")).get("addr"))
         return ResourceEvent(
@@ -201,28 +201,28 @@ def _resource(state: Literal["started", "progress", "done", "failed"]) -> Callab
     return read
 
 
-def _diagnostic(message: _Object, clean: Clean) -> Diagnostic:
+def _diagnostic(message: _Object, clean: CleanText) -> Diagnostic:
     return parse_diagnostic(message.get("diagnostic"), clean)
 
 
-def _summary(message: _Object, _clean: Clean) -> ChangeSummary:
+def _summary(message: _Object, _clean: CleanText) -> ChangeSummary:
     counts = _object(message.get("changes"))
     add, change, remove, imported = (_count(counts.get(key)) for key in ("add", "change", "remove", "import"))
     return ChangeSummary(add, change, remove, imported, _text(counts.get("operation")) or "plan")
 
 
-def _outputs(message: _Object, _clean: Clean) -> OutputsEvent:
+def _outputs(message: _Object, _clean: CleanText) -> OutputsEvent:
     outputs = _object(message.get("outputs"))
     changed = (name for name, value in outputs.items() if _object(value).get("action") not in (None, "noop"))
     return OutputsEvent(tuple(outputs), tuple(changed))
 
 
-def _log(message: _Object, clean: Clean) -> Log | None:
+def _log(message: _Object, clean: CleanText) -> Log | None:
     text = clean(plain_text(_text(message.get("@message")))).strip()
     return Log(_text(message.get("@level")) or "info", text) if text else None
 
 
-_READERS: Mapping[str, Callable[[_Object, Clean], TerraformEvent]] = {
+_READERS: Mapping[str, Callable[[_Object, CleanText], TerraformEvent]] = {
     "version": _version,
     "planned_change": _planned,
     "resource_drift": _drift,

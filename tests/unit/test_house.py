@@ -97,12 +97,23 @@ def test_nothing_below_the_command_line_prints() -> None:
     assert prints == []
 
 
-def test_a_class_name_means_one_thing() -> None:
+def types_of(tree: ast.Module) -> set[str]:
+    """The classes of a file, and what it calls a type; variables of types (``T``) are everywhere."""
+    assigned = {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and not target.id.isupper() and target.id[0].isupper()
+    }
+    return assigned | {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+
+
+def test_the_name_of_a_type_means_one_thing() -> None:
     places: dict[str, list[str]] = {}
     for path in sources():
-        for node in ast.walk(tree_of(path)):
-            if isinstance(node, ast.ClassDef):
-                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+        for name in types_of(tree_of(path)):
+            places.setdefault(name, []).append(str(path.relative_to(ROOT)))
     assert {name: files for name, files in places.items() if len(files) > 1} == {}
 
 

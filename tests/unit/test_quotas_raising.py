@@ -18,7 +18,7 @@ from gridbyoc.errors import AwsCredentialsError, ControlPlaneUnreachableError
 from gridbyoc.operations.preflight.examine import examine
 from gridbyoc.operations.preflight.model import Finding, Machine, PreflightContext, Shared, set_scene
 from gridbyoc.operations.preflight.quotas import CHECKS, KINDS
-from gridbyoc.operations.quotas.raising import Ask, DecisionPatience, asks, file, follow, granted, look_up
+from gridbyoc.operations.quotas.raising import DecisionPatience, PlannedIncrease, asks, file, follow, granted, look_up
 from gridbyoc.operations.quotas.review import QuotaNeed, QuotaRow, quota_rows, without_quota
 from gridbyoc.show.quotas import Asked, ask_table, asked_json, quota_advice
 from gridbyoc.stack.model import Aws, ClusterSpec, InstanceType, ModuleSource, Stack, TerraformSettings
@@ -81,7 +81,7 @@ def test_a_quota_that_cannot_be_raised_is_not_asked_for() -> None:
 
 def test_an_open_request_is_reported_and_none_filed() -> None:
     aws = QuotaAws({LIST: {"RequestedQuotas": [change("CASE_OPENED", CaseId="123")]}})
-    found = file(aws.session, Ask(row(), 8))
+    found = file(aws.session, PlannedIncrease(row(), 8))
     assert found.result == "pending"
     assert found.request is not None
     assert (found.request.case_id, found.request.created) == ("123", NOW)
@@ -91,20 +91,20 @@ def test_an_open_request_is_reported_and_none_filed() -> None:
 def test_a_request_that_another_one_was_faster_with_is_pending_too() -> None:
     answers = iter([{"RequestedQuotas": []}, {"RequestedQuotas": [change()]}])
     aws = QuotaAws({LIST: lambda **_: next(answers), REQUEST: refused("ResourceAlreadyExistsException")})
-    found = file(aws.session, Ask(row(), 8))
+    found = file(aws.session, PlannedIncrease(row(), 8))
     assert found.result == "pending"
     assert found.request is not None
 
 
 def test_a_request_is_filed_and_a_refusal_told() -> None:
     aws = QuotaAws({REQUEST: {"RequestedQuota": change()}})
-    assert file(aws.session, Ask(row(), 8)).result == "filed"
+    assert file(aws.session, PlannedIncrease(row(), 8)).result == "filed"
     assert [given["DesiredValue"] for _, given in aws.named(REQUEST)] == [8.0]
-    no = file(QuotaAws({REQUEST: refused("QuotaExceededException", "20 are open")}).session, Ask(row(), 8))
+    no = file(QuotaAws({REQUEST: refused("QuotaExceededException", "20 are open")}).session, PlannedIncrease(row(), 8))
     assert no.result == "refused"
     assert "20 are open" in no.why
     with pytest.raises(AwsCredentialsError):
-        file(QuotaAws({LIST: refused("ExpiredToken")}).session, Ask(row(), 8))
+        file(QuotaAws({LIST: refused("ExpiredToken")}).session, PlannedIncrease(row(), 8))
 
 
 def follow_with(statuses: list[Any], *, timeout: float = 100.0) -> tuple[tuple[Increase, ...], Time, list[str]]:
@@ -289,7 +289,9 @@ def test_a_type_that_no_quota_names_is_unknown() -> None:
 
 
 def test_what_was_asked_for_before_is_not_called_pending_once_it_is_decided() -> None:
-    asked = Ask(row(), 8, "pending", Increase("r-1", quota_by_code(GPU), "us-west-2", 8.0, "APPROVED", "42"))
+    asked = PlannedIncrease(
+        row(), 8, "pending", Increase("r-1", quota_by_code(GPU), "us-west-2", 8.0, "APPROVED", "42")
+    )
     columns, (cells,) = ask_table((asked,))
     assert cells[columns.index("state")] == "asked before: APPROVED, case 42"
 

@@ -17,7 +17,7 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.state import _may_break
 from gridbyoc.errors import UsageError
 from gridbyoc.operations.journal import Journal
-from gridbyoc.operations.state_unlock import Lock, Process, Verdict, judge, refusal, user_name, working_in
+from gridbyoc.operations.state_unlock import HolderState, Lock, Process, judge, refusal, user_name, working_in
 from gridbyoc.terraform import LockInfo
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
@@ -151,7 +151,7 @@ def answered(found: Lock, typed: str) -> bool:
     "verdict, typed, breaks",
     [("dead", "y", True), ("dead", "", False), ("unknown", "the-id", True), ("unknown", "y", False)],
 )
-def test_a_person_is_asked_for_a_yes_or_for_the_id(verdict: Verdict, typed: str, breaks: bool) -> None:
+def test_a_person_is_asked_for_a_yes_or_for_the_id(verdict: HolderState, typed: str, breaks: bool) -> None:
     assert answered(Lock(lock(), verdict, "because", "terraform force-unlock the-id"), typed) is breaks
 
 

@@ -1,6 +1,6 @@
 """What outlives a deleted cluster: the ledger of it, and its deletion."""
 
-from gridbyoc.aws.leftovers.delete import HOLDS_DATA, DeletionPatience, DeletionStage, OnEvent, delete
+from gridbyoc.aws.leftovers.delete import HOLDS_DATA, DeletionPatience, DeletionStage, OnDeletion, delete
 from gridbyoc.aws.leftovers.find import find
 from gridbyoc.aws.leftovers.model import DeletedCluster, Ledger, Leftover, Search, Unknown
 
@@ -11,7 +11,7 @@ __all__ = [
     "DeletionStage",
     "Ledger",
     "Leftover",
-    "OnEvent",
+    "OnDeletion",
     "Search",
     "Unknown",
     "delete",

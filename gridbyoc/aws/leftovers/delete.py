@@ -18,7 +18,7 @@ from gridbyoc.errors import AwsError
 from gridbyoc.stack.clock import backoff
 
 DeletionStage = Literal["started", "progress", "done", "failed"]
-OnEvent = Callable[[Leftover, DeletionStage, str, float], None]
+OnDeletion = Callable[[Leftover, DeletionStage, str, float], None]
 """Takes the leftover, what happens to it, why, and for how many seconds its kind has been worked on."""
 
 HOLDS_DATA = "it holds data: give --delete-data to delete it"
@@ -57,7 +57,7 @@ class Stays:
 
 
 GONE = None
-Outcome = Waiting | Stays | None
+DeletionOutcome = Waiting | Stays | None
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class Deletion:
     patience: DeletionPatience
     clock: Callable[[], float]
     sleep: Callable[[float], None]
-    on_event: OnEvent
+    on_event: OnDeletion
     reasons: dict[Key, str] = field(default_factory=dict)
     started: set[Key] = field(default_factory=set)
     stuck: bool = False
@@ -116,7 +116,7 @@ class Deletion:
         # What depends on something that stays will not go either: no use in waiting long for it.
         return self.patience.refused / 10 if self.stuck else self.patience.refused
 
-    def _attempt(self, leftover: Leftover) -> Outcome:
+    def _attempt(self, leftover: Leftover) -> DeletionOutcome:
         what = f"Deleting the {leftover.kind} {leftover.id} failed"
         try:
             with domain_errors(what):
@@ -134,7 +134,7 @@ class Deletion:
             error.rerun = RERUN
             raise
 
-    def _try(self, leftover: Leftover) -> Outcome:
+    def _try(self, leftover: Leftover) -> DeletionOutcome:
         resource, proof = prove_again(self.api, self.search, self.ground, leftover.key)
         if resource is None:
             return GONE
@@ -174,7 +174,7 @@ def delete(
     patience: DeletionPatience,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
-    on_event: OnEvent,
+    on_event: OnDeletion,
 ) -> tuple[Leftover, ...]:
     """Delete what was shown, in order; returns what is left, each with the reason in ``kept``.
 
@@ -199,7 +199,7 @@ def delete(
     return tuple(replace(one, kept=run.reasons[one.key]) for one in leftovers if one.key in run.reasons)
 
 
-def _refusal(error: ClientError) -> Outcome:
+def _refusal(error: ClientError) -> DeletionOutcome:
     code = error_code(error)
     text = f"{code}: {error.response.get('Error', {}).get('Message', '')}".rstrip(": ")
     if is_gone(error):

@@ -14,7 +14,7 @@ from gridbyoc.aws.live_role import look_at_role
 from gridbyoc.aws.policy.model import glob, read_pattern
 from gridbyoc.aws.session import AwsSession
 
-Phase = Literal[
+NeedPhase = Literal[
     "state",
     "plan",
     "apply",
@@ -30,7 +30,7 @@ Phase = Literal[
     "state-removal",
 ]
 
-PHASES: dict[Phase, str] = {
+PHASES: dict[NeedPhase, str] = {
     "state": "every run that has its state in S3",
     "plan": "plan, and every other run that refreshes the state",
     "apply": "bootstrap, rotate: what Terraform makes and changes",
@@ -47,7 +47,7 @@ PHASES: dict[Phase, str] = {
 }
 """Each phase in words, in the order of a stack's life."""
 
-MANDATORY: frozenset[Phase] = frozenset({"state", "plan", "apply", "destroy"})
+MANDATORY: frozenset[NeedPhase] = frozenset({"state", "plan", "apply", "destroy"})
 """Without these plan, apply or destroy ends in the middle; without the others something is unknown or not done."""
 
 REQUESTED_REGION = "aws:RequestedRegion"
@@ -68,7 +68,7 @@ class Need:
     action: str
     resource: str
     purpose: str
-    phase: Phase
+    phase: NeedPhase
     condition: tuple[str, str] | None = None
     unseen: str = ""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gridbyoc.aws.identity import AccountRegion
-from gridbyoc.aws.permissions.model import REQUESTED_REGION, Need, Phase, literal
+from gridbyoc.aws.permissions.model import REQUESTED_REGION, Need, NeedPhase, literal
 from gridbyoc.stack.defaults import managed_policies_of, name_pattern_of, statements_of
 from gridbyoc.stack.model import Role, S3Backend, Stack
 
@@ -28,16 +28,16 @@ class NeedRow:
     type: str
     change: str
     action: str
-    phases: tuple[Phase, ...]
+    phases: tuple[NeedPhase, ...]
     on: str = "role"
     feature: str = ""
     unseen: str = ""
 
 
-PLAN: tuple[Phase, ...] = ("plan",)
-APPLY: tuple[Phase, ...] = ("apply",)
-DESTROY: tuple[Phase, ...] = ("destroy",)
-BOTH: tuple[Phase, ...] = ("apply", "destroy")
+PLAN: tuple[NeedPhase, ...] = ("plan",)
+APPLY: tuple[NeedPhase, ...] = ("apply",)
+DESTROY: tuple[NeedPhase, ...] = ("destroy",)
+BOTH: tuple[NeedPhase, ...] = ("apply", "destroy")
 ROWS = (
     NeedRow("aws_iam_role", "read", "iam:GetRole", PLAN),
     NeedRow("aws_iam_role", "read", "iam:ListRolePolicies", PLAN),
@@ -409,7 +409,7 @@ def _key_arn(backend: S3Backend, key: str, place: AccountRegion) -> str:
     return place.regional("kms", f"key/{name}", backend.region)
 
 
-USES: dict[str, tuple[Phase, ...]] = {
+USES: dict[str, tuple[NeedPhase, ...]] = {
     "plan": ("state", "plan", "preflight", "quotas", "resume"),
     "bootstrap": ("state", "plan", "apply", "destroy", "preflight", "quotas", "resume"),
     "destroy": ("state", "plan", "destroy", "leftovers", "cleanup"),
@@ -428,7 +428,7 @@ def needs_of(
     partition: str = "aws",
     account_id: str | None = None,
     *,
-    phases: Iterable[Phase] | None = None,
+    phases: Iterable[NeedPhase] | None = None,
     principal: str | None = None,
     native_lock: bool = True,
 ) -> tuple[Need, ...]:
@@ -447,7 +447,7 @@ def needs_of(
     return tuple(dict.fromkeys(need for need in every if wanted is None or need.phase in wanted))
 
 
-def phases_of(uses: Iterable[str]) -> frozenset[Phase]:
+def phases_of(uses: Iterable[str]) -> frozenset[NeedPhase]:
     """The phases of commands (keys of ``USES``), or of ``all``."""
     named = set(uses)
     chosen = USES if "all" in named else {use: USES[use] for use in named}

@@ -20,7 +20,7 @@ from gridbyoc.aws.permissions.needs import BOUNDARY
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 from gridbyoc.stack.background import Readers
 
-Effect = Literal["allowed", "denied", "unknown"]
+SimulatedEffect = Literal["allowed", "denied", "unknown"]
 DeniedBy = Literal["", "identity", "explicit", "boundary", "scp", "no boundary", "other boundary"]
 
 AT_ONCE = 6
@@ -45,7 +45,7 @@ class SimulationResult:
     """
 
     need: Need
-    effect: Effect
+    effect: SimulatedEffect
     by: DeniedBy = ""
     why: str = ""
     policies: tuple[str, ...] = ()

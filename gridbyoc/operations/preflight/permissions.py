@@ -12,7 +12,7 @@ from gridbyoc.aws.permissions import (
     PHASES,
     WITHOUT_BOUNDARY,
     Need,
-    Phase,
+    NeedPhase,
     SimulatedPrincipal,
     SimulationResult,
     makes_role_without_boundary,
@@ -38,7 +38,7 @@ NOT_LISTED = (
     "iam:ListPolicies"
 )
 
-Ask = Callable[[Need, str], SimulationResult]
+Simulate = Callable[[Need, str], SimulationResult]
 """The simulator's answer to a need whose request carries this ``iam:PermissionsBoundary``."""
 
 
@@ -48,7 +48,7 @@ def unnamed_boundary(caller: Caller) -> str:
 
 
 def with_boundary_rules(
-    answers: Sequence[SimulationResult], ask: Ask, unnamed: str, own: Callable[[], tuple[str, ...] | None]
+    answers: Sequence[SimulationResult], ask: Simulate, unnamed: str, own: Callable[[], tuple[str, ...] | None]
 ) -> tuple[SimulationResult, ...]:
     """The answers; a denial of a new role that a boundary would lift says so, and names the boundaries that do.
 
@@ -66,7 +66,7 @@ def _may_be_a_rule(answer: SimulationResult) -> bool:
 
 
 def _with_rule(
-    answer: SimulationResult, ask: Ask, unnamed: str, own: Callable[[], tuple[str, ...] | None]
+    answer: SimulationResult, ask: Simulate, unnamed: str, own: Callable[[], tuple[str, ...] | None]
 ) -> SimulationResult:
     given = answer.need.condition[1] if answer.need.condition else ""
     new_role = replace(answer.need, condition=None)
@@ -184,7 +184,7 @@ ORGANIZATION = FindingKind(
 
 CALL = "iam:SimulatePrincipalPolicy"
 WITH_MFA = {"aws:MultiFactorAuthPresent": "true"}
-LOOKED_AT: tuple[Phase, ...] = tuple(phase for phase in PHASES if phase not in ("bucket", "increase"))
+LOOKED_AT: tuple[NeedPhase, ...] = tuple(phase for phase in PHASES if phase not in ("bucket", "increase"))
 """``state init`` and a request for quotas are seldom run, and say themselves what they may not do."""
 SHOWN = 5
 """Actions that a line names; ``facts`` have all of them."""
@@ -317,14 +317,14 @@ def _denied(scene: PreflightContext, action: str, found: Sequence[SimulationResu
 
 def _not_seen_phases(answers: Sequence[SimulationResult]) -> Iterator[Finding]:
     """A finding for each part of the tool that would not see or do something."""
-    by_phase: dict[Phase, list[SimulationResult]] = defaultdict(list)
+    by_phase: dict[NeedPhase, list[SimulationResult]] = defaultdict(list)
     for answer in answers:
         if answer.effect != "allowed":
             by_phase[answer.need.phase].append(answer)
     return (_not_seen(phase, found) for phase, found in by_phase.items())
 
 
-def _not_seen(phase: Phase, found: Sequence[SimulationResult]) -> Finding:
+def _not_seen(phase: NeedPhase, found: Sequence[SimulationResult]) -> Finding:
     denied = [answer for answer in found if answer.effect == "denied"]
     actions = _unique(answer.need.action for answer in denied or found)
     reasons = "; ".join(_unique(answer.why for answer in denied or found))

@@ -15,21 +15,23 @@ from gridbyoc.stack.clock import backoff
 LONGEST_PAUSE = 60.0
 GROWTH = 1.5
 
-Result = Literal["to file", "filed", "pending", "refused", "not adjustable"]
+RequestResult = Literal["to file", "filed", "pending", "refused", "not adjustable"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PlannedIncrease:
     """More of one quota: up to ``desired``. ``request`` is AWS's record of it, ``why`` what AWS said against it."""
 
     row: QuotaRow
     desired: int
-    result: Result = "to file"
+    result: RequestResult = "to file"
     request: Increase | None = None
     why: str = ""
 
 
-def asks(rows: Iterable[QuotaRow], *, codes: Collection[str] = (), recommended: bool = False) -> tuple[Ask, ...]:
+def asks(
+    rows: Iterable[QuotaRow], *, codes: Collection[str] = (), recommended: bool = False
+) -> tuple[PlannedIncrease, ...]:
     """What is to be asked for: every proven shortage, as much as is needed.
 
     ``codes`` restricts them, and asks for what merely may be short as well; ``recommended`` asks for the guide's 1000
@@ -39,7 +41,9 @@ def asks(rows: Iterable[QuotaRow], *, codes: Collection[str] = (), recommended: 
     for row in rows:
         desired = _desired(row, named=row.quota.code in codes, recommended=recommended)
         if desired is not None and (not codes or row.quota.code in codes):
-            found.append(Ask(row, desired, "not adjustable" if row.reading.limit.adjustable is False else "to file"))
+            found.append(
+                PlannedIncrease(row, desired, "not adjustable" if row.reading.limit.adjustable is False else "to file")
+            )
     return tuple(found)
 
 
@@ -53,15 +57,15 @@ def _desired(row: QuotaRow, *, named: bool, recommended: bool) -> int | None:
     return needed if needed > row.limit else None
 
 
-def look_up(session: AwsSession, ask: Ask) -> Ask:
+def look_up(session: AwsSession, ask: PlannedIncrease) -> PlannedIncrease:
     """The ask, with the request for the same quota that is open already, if one is; ``AwsError``."""
     if ask.result != "to file":
         return ask
     found = open_request(session, ask.row.quota)
-    return ask if found is None else Ask(ask.row, ask.desired, "pending", found)
+    return ask if found is None else PlannedIncrease(ask.row, ask.desired, "pending", found)
 
 
-def file(session: AwsSession, ask: Ask) -> Ask:
+def file(session: AwsSession, ask: PlannedIncrease) -> PlannedIncrease:
     """File it, unless a request is open; what AWS says no to is told in the answer. ``AwsCredentialsError``."""
     try:
         looked = look_up(session, ask)
@@ -69,12 +73,12 @@ def file(session: AwsSession, ask: Ask) -> Ask:
             return looked
         made = request_increase(session, ask.row.quota, ask.desired)
         if made is None:  # somebody else filed one in between
-            return Ask(ask.row, ask.desired, "pending", open_request(session, ask.row.quota))
-        return Ask(ask.row, ask.desired, "filed", made)
+            return PlannedIncrease(ask.row, ask.desired, "pending", open_request(session, ask.row.quota))
+        return PlannedIncrease(ask.row, ask.desired, "filed", made)
     except AwsCredentialsError:
         raise
     except AwsError as error:
-        return Ask(ask.row, ask.desired, "refused", why=error.why or error.what)
+        return PlannedIncrease(ask.row, ask.desired, "refused", why=error.why or error.what)
 
 
 @dataclass(frozen=True, slots=True)

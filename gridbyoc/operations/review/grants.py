@@ -10,7 +10,7 @@ from functools import cache
 from gridbyoc.aws.policy import Policy, Statement
 from gridbyoc.aws.policy.evaluate import external_ids_in
 from gridbyoc.aws.policy.model import EXTERNAL_ID, Condition, Selection, glob, read_pattern
-from gridbyoc.operations.review.words import GrantChange, Name, RoleSentence, Sentence, Verb, names
+from gridbyoc.operations.review.words import GrantChange, GrantVerb, Name, RoleSentence, Sentence, names
 from gridbyoc.stack.words import counted
 
 
@@ -342,7 +342,7 @@ def _by_service(found: Iterable[GrantedAction], more: bool) -> Iterator[GrantCha
             for action in each.actions:
                 service = action.lower().partition(":")[0] if ":" in action else "*"
                 groups.setdefault((service, each.scope, frozenset()), set()).add(action)
-    verbs: dict[tuple[str, bool], Verb] = {("Allow", True): "gains", ("Allow", False): "loses"}
+    verbs: dict[tuple[str, bool], GrantVerb] = {("Allow", True): "gains", ("Allow", False): "loses"}
     verbs |= {("Deny", True): "is now denied", ("Deny", False): "is no longer denied"}
     for (service, scope, but), actions in groups.items():
         yield GrantChange(

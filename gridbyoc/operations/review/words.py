@@ -25,7 +25,7 @@ class Name:
 Sentence = tuple[str | Name, ...]
 
 
-Verb = Literal["gains", "loses", "is now denied", "is no longer denied"]
+GrantVerb = Literal["gains", "loses", "is now denied", "is no longer denied"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class GrantChange:
     ``marks`` are the words of ``marks.MARKS``.
     """
 
-    verb: Verb
+    verb: GrantVerb
     service: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]

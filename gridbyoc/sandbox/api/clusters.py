@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask, Response, request
 from simple_websocket import ConnectionClosed, Server
 
-from gridbyoc.sandbox.api.account import PROJECT_ID
+from gridbyoc.sandbox.api.account import PROJECT_ID, Answer
 from gridbyoc.sandbox.api.answers import accelerators_json, cluster_json, instance_types_json, phase_name, rfc3339
 from gridbyoc.sandbox.api.app import ApiContext, body, flag
 from gridbyoc.sandbox.api.failures import ALREADY_EXISTS, NOT_FOUND, ApiError, invalid
@@ -88,9 +88,6 @@ def _values(name: str, allowed: set[str]) -> frozenset[str]:
         if value not in allowed:
             raise invalid(f"parsing list {name!r}: {value[:80]!r} is not a name of that kind")
     return frozenset(found)
-
-
-Answer = dict[str, Any]
 
 
 def add_routes(app: Flask, context: ApiContext) -> None:

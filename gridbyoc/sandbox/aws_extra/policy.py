@@ -15,7 +15,7 @@ from typing import Any
 
 from gridbyoc.sandbox.api.role import as_list, matches, statements_of
 
-Context = Mapping[str, Sequence[str]]
+RequestContextKeys = Mapping[str, Sequence[str]]
 """The values of each condition key; keys in lower case."""
 
 _TESTS: dict[str, Callable[[str, str], bool]] = {
@@ -29,14 +29,14 @@ _TESTS: dict[str, Callable[[str, str], bool]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ConditionVerdict:
     """Whether all conditions hold, and the keys that they ask for and the request did not bring."""
 
     holds: bool
     missing: tuple[str, ...]
 
 
-def judge(condition: object, context: Context) -> Verdict:
+def judge(condition: object, context: RequestContextKeys) -> ConditionVerdict:
     """A statement's ``Condition`` element, or ``None``."""
     tests = [
         (operator, key, [_text(value) for value in as_list(wanted)])
@@ -44,10 +44,12 @@ def judge(condition: object, context: Context) -> Verdict:
         for key, wanted in (keys.items() if isinstance(keys, dict) else ())
     ]
     missing = tuple(dict.fromkeys(key for operator, key, _ in tests if not _has(context, key) and not _null(operator)))
-    return Verdict(all(_holds(operator, wanted, context.get(key.lower())) for operator, key, wanted in tests), missing)
+    return ConditionVerdict(
+        all(_holds(operator, wanted, context.get(key.lower())) for operator, key, wanted in tests), missing
+    )
 
 
-def with_variables(text: str, context: Context) -> str:
+def with_variables(text: str, context: RequestContextKeys) -> str:
     """``${aws:username}`` and its like replaced; one whose value is unknown stays, and matches nothing that exists."""
     for key, values in context.items():
         start = text.lower().find("${" + key + "}")
@@ -74,7 +76,7 @@ def _holds(operator: str, wanted: list[str], values: Sequence[str] | None) -> bo
     return all(each) if qualifier == "forallvalues" or negated else any(each)
 
 
-def _has(context: Context, key: str) -> bool:
+def _has(context: RequestContextKeys, key: str) -> bool:
     return key.lower() in context
 
 
@@ -104,11 +106,11 @@ class AccessRequest:
 
     action: str
     resource: str
-    context: Context
+    context: RequestContextKeys
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PolicyOutcome:
     """``matched`` are the policies whose statements decided, ``missing`` the condition keys that had no value."""
 
     decision: str
@@ -116,7 +118,7 @@ class Outcome:
     missing: tuple[str, ...]
 
 
-def evaluate(policies: Iterable[AttachedPolicy], request: AccessRequest) -> Outcome:
+def evaluate(policies: Iterable[AttachedPolicy], request: AccessRequest) -> PolicyOutcome:
     """An explicit denial wins; without anything that allows it is denied implicitly."""
     found: dict[str, list[AttachedPolicy]] = {"Allow": [], "Deny": []}
     missing: dict[str, None] = {}
@@ -129,7 +131,7 @@ def evaluate(policies: Iterable[AttachedPolicy], request: AccessRequest) -> Outc
             if verdict.holds:
                 found.setdefault(str(statement.get("Effect")), []).append(policy)
     decision = EXPLICIT if found["Deny"] else ALLOWED if found["Allow"] else IMPLICIT
-    return Outcome(decision, tuple(found["Deny"] or found["Allow"]), tuple(missing))
+    return PolicyOutcome(decision, tuple(found["Deny"] or found["Allow"]), tuple(missing))
 
 
 def read_document(text: str) -> dict[str, Any]:
@@ -175,14 +177,14 @@ class AccessDecision:
     """``by_boundary`` is ``None`` without a boundary, ``by_organization`` outside an organization."""
 
     decision: str
-    identity: Outcome
-    by_boundary: Outcome | None = None
+    identity: PolicyOutcome
+    by_boundary: PolicyOutcome | None = None
     by_organization: bool | None = None
 
 
 def decide(powers: Powers, request: AccessRequest, denied_by_scp: Sequence[str] = ()) -> AccessDecision:
     """``denied_by_scp`` are patterns of actions that the organization denies; any makes the account a member of one."""
-    identity = Outcome(ALLOWED, (), ()) if powers.administrator else evaluate(powers.policies, request)
+    identity = PolicyOutcome(ALLOWED, (), ()) if powers.administrator else evaluate(powers.policies, request)
     boundary = None if powers.boundary is None else evaluate(powers.boundary, request)
     organization = not _denied(denied_by_scp, request.action) if denied_by_scp else None
     decisions = {identity.decision, boundary.decision if boundary else ALLOWED}

@@ -22,7 +22,7 @@ from gridbyoc.stack.redaction import redacted
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import instant, minute
 
-Kind = Literal["text", "number", "code", "label", "mark", "bar"]
+ColumnKind = Literal["text", "number", "code", "label", "mark", "bar"]
 MARKS = ("pass", "warn", "fail", "unknown", "wait", "none")
 """Each is a drawn sign of its own shape in the page, beside a word."""
 
@@ -34,7 +34,7 @@ class Cell:
     """
 
     text: str
-    kind: Kind = "text"
+    kind: ColumnKind = "text"
     mark: str = ""
     note: str = ""
     href: str = ""
