@@ -67,11 +67,12 @@ def outputs(
 
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
-    from gridbyoc.operations.prepare import read_outputs
+    from gridbyoc.operations.prepare import read_state
     from gridbyoc.operations.run import Choices
+    from gridbyoc.terraform import read_outputs
 
     with open_run(app, stack_file, overrides, "outputs", Choices(terraform_bin), lock=False) as run:
-        found = read_outputs(run)
+        found = read_outputs(read_state(run).outputs)
     external_id = found.external_id.reveal() if reveal else str(found.external_id)
     if reveal and app.environ.get("GITHUB_ACTIONS") == "true":
         # GitHub hides the value in the log from here on. On stderr, which it reads too: `X=$(gridbyoc outputs ...)` and

@@ -18,7 +18,7 @@ from gridbyoc.operations.prepare import PREVIOUS_MODULE, PreparedStack
 from gridbyoc.operations.run import Run
 from gridbyoc.render import standing_ids
 from gridbyoc.stack.secret import Secret
-from gridbyoc.terraform import Runner
+from gridbyoc.terraform import State
 
 
 def ids_in_use(clusters: Iterable[Cluster], roles: Collection[str]) -> tuple[Secret, ...]:
@@ -109,15 +109,14 @@ NO_ROTATION = Rotation(frozenset(), frozenset())
 """No cluster holds another id, and no render keeps one."""
 
 
-def rotation_of(run: Run, runner: Runner, role_arn: str) -> Rotation:
+def rotation_of(run: Run, state: State, role_arn: str) -> Rotation:
     """Ask the control plane and the work_dir which external ids a rotation keeps; the role that is replaced counts."""
     kept, holder = frozenset(standing_ids(run.work_dir)), holder_of(run.own_work_dir) or ""
     try:
-        previous = runner.state().module(PREVIOUS_MODULE).role_arn
         clusters = run.connect().list()
     except GridbyocError as error:
         return Rotation(None, kept, unread=error.what, holder=holder)
-    roles = {arn for arn in (role_arn, previous) if arn}
+    roles = {arn for arn in (role_arn, state.module(PREVIOUS_MODULE).role_arn) if arn}
     live = [each for each in clusters if each.role_arn in roles and each.phase is not Phase.DELETED]
     return Rotation(
         held=frozenset(ids_in_use(live, roles)),

@@ -47,7 +47,7 @@ def replace_role(run: Run, site: PreparedStack) -> PreparedStack:
     A replacement that is under way already is gone on with. ``UsageError`` where there is no role yet, the module is
     another one, or the name is fixed and the same.
     """
-    if site.replacing:
+    if site.state.module(PREVIOUS_MODULE).present:
         return site
     keep_standing_role(run.stack, site.standing)
     grant = current_grant(run, site)
@@ -64,11 +64,9 @@ def replace_role(run: Run, site: PreparedStack) -> PreparedStack:
             rerun=SAFE_NOTHING_DONE,
         )
     previous = PreviousRole.of(found.role_name, grant.role_arn)
-    begun = replace(site, previous_role=previous, previous_arn=grant.role_arn)
     with run.effect("move", role=grant.role_arn):
         site.runner.move(MODULE, PREVIOUS_MODULE)
-    rerender(run, begun)
-    return begun
+    return replace(site, previous_role=previous, previous_arn=grant.role_arn, state=site.runner.state())
 
 
 def finish_replacement(
@@ -93,7 +91,7 @@ def finish_replacement(
         return NOTHING_DONE
     clusters = site.preflight.registrar.list()
     done = site
-    if site.previous_role is not None and _may_go(run, site, may_destroy=may_destroy):
+    if site.previous_role is not None and _may_go(run, site, clusters, may_destroy=may_destroy):
         done = replace(site, previous_role=None, previous_arn=None)
     kept = external_ids_to_accept(done, grant, clusters)
     stay = _tell_who_needs_old_ids(run, clusters, done.roles(grant), set(kept) - {grant.external_id})
@@ -153,9 +151,8 @@ def _losable(run: Run, site: PreparedStack, grant: Grant) -> RolePolicies | None
     return read_role(site.preflight.session, grant.role_arn).policies(run.stack, grant.external_id)
 
 
-def _may_go(run: Run, site: PreparedStack, *, may_destroy: bool) -> bool:
-    listed = site.preflight.registrar.list()
-    users = [cluster.name for cluster in listed if cluster.role_arn and cluster.role_arn == site.previous_arn]
+def _may_go(run: Run, site: PreparedStack, clusters: Collection[Cluster], *, may_destroy: bool) -> bool:
+    users = [cluster.name for cluster in clusters if cluster.role_arn and cluster.role_arn == site.previous_arn]
     if users:
         run.outside.emit(Note(f"The old role stays: {', '.join(users)} still runs through it.", "warning"))
     elif place := protection(run):
@@ -207,8 +204,10 @@ def carry_out(
 ) -> Report:
     """Approve and apply a plan, prove the trust, register, wait, delete what the file lists no more."""
     done = _approve_and_apply(run, site, plan, approval, wishes, made)
-    with run.step("output"):
-        outputs = site.runner.output()
+    with run.step("output") as step:
+        # Nothing was applied, and nobody was asked meanwhile: they are still what was read.
+        step.skipped = plan.terraform is not None and not plan.has_changes and site.outputs is not None
+        outputs = site.outputs if step.skipped and site.outputs else site.runner.output()
     grant = grant_of(run, outputs)
     prove_trust(run, site, grant)
     changes = _final_changes(run, site, plan, grant)

@@ -20,7 +20,7 @@ from gridbyoc.operations.journal import JOURNAL
 from gridbyoc.operations.leftovers import FoundLeftovers, LeftoversRequest, delete_leftovers, find_leftovers, mark_data
 from gridbyoc.operations.local_files import remove_local_files
 from gridbyoc.operations.lock import HOLDER, LOCK
-from gridbyoc.operations.prepare import MODULE, PreparedStack, current_grant, prepare
+from gridbyoc.operations.prepare import PreparedStack, current_grant, prepare, rerender
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.state_removal import ApproveRemoval, approve_removal, remove_state
 from gridbyoc.operations.wait import delete_and_wait
@@ -101,6 +101,7 @@ def destroy(
     refuse_if_protected(run, "destroy its clusters and its role")
     site = prepare(run)
     site = import_orphans(run, site)
+    rerender(run, site)
     doomed = _doomed(run, site)
     with run.asking():
         approved = doomed.nothing or approve(doomed)
@@ -132,7 +133,7 @@ def destroy(
 def _doomed(run: Run, site: PreparedStack) -> DestroyPlan:
     grant = current_grant(run, site)
     # Outputs may be missing where an apply or destroy was cut off; the role is in the state for all that.
-    role_arn = grant.role_arn if grant else site.runner.state().module(MODULE).role_arn
+    role_arn = grant.role_arn if grant else site.standing.role_arn
     roles = site.roles(grant) | ({role_arn} if role_arn else set())
     live = [cluster for cluster in site.preflight.clusters if cluster.phase is not Phase.DELETED]
     ours = tuple(cluster for cluster in live if cluster.role_arn in roles)
@@ -142,7 +143,7 @@ def _doomed(run: Run, site: PreparedStack) -> DestroyPlan:
             run.outside.emit(
                 Note(f"The cluster {cluster.name} runs through another role: it is left alone.", "warning")
             )
-    return DestroyPlan(ours, role_arn, site.runner.has_state(), _find(run, site, (), role_arn), roles)
+    return DestroyPlan(ours, role_arn, site.state.has_resources, _find(run, site, (), role_arn), roles)
 
 
 def _find(run: Run, site: PreparedStack, clusters: tuple[Cluster, ...], role_arn: str | None) -> FoundLeftovers:

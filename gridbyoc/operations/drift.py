@@ -9,11 +9,10 @@ from typing import Literal
 from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Grant, Phase
 from gridbyoc.errors import ClusterConflictError, TrustError
-from gridbyoc.operations.accepted_ids import external_ids_to_accept
 from gridbyoc.operations.changes import cluster_changes
 from gridbyoc.operations.lock import SAVED_PLAN
-from gridbyoc.operations.plan import known_on, policies_read, role_reading
-from gridbyoc.operations.prepare import PreparedStack, current_grant, prepare, rerender
+from gridbyoc.operations.plan import policies_read, render_for_plan, role_reading
+from gridbyoc.operations.prepare import PreparedStack, current_grant, prepare
 from gridbyoc.operations.private_copy import scratch_run
 from gridbyoc.operations.review.review import (
     AttributeChange,
@@ -25,8 +24,8 @@ from gridbyoc.operations.review.review import (
 from gridbyoc.operations.review.words import RoleSentence, changed_outside
 from gridbyoc.operations.role_policies import NOT_COMPARED, RolePolicies
 from gridbyoc.operations.run import Run
-from gridbyoc.render import KnownPolicies
 from gridbyoc.stack.defaults import trusted_account_of
+from gridbyoc.stack.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,8 @@ def find_drift(run: Run) -> DriftFound:
             found.differences.append(Drift("terraform", "role", "nothing has been applied yet"))
             return found
         roles = {arn: role_reading(reading, site, replace(grant, role_arn=arn)) for arn in sorted(site.roles(grant))}
-        _terraform(reading, site, grant, known_on(reading, roles[grant.role_arn]), found)
+        kept = render_for_plan(reading, site, grant, roles[grant.role_arn])
+        _terraform(reading, site, grant, kept, found)
         _trust(reading, site, grant, found)
         for role in roles.values():
             _policies(policies_read(reading, role, grant), found)
@@ -77,9 +77,7 @@ def find_drift(run: Run) -> DriftFound:
         return found
 
 
-def _terraform(run: Run, site: PreparedStack, grant: Grant, known: KnownPolicies | None, found: DriftFound) -> None:
-    kept = external_ids_to_accept(site, grant, site.preflight.clusters)
-    rerender(run, site, kept, known)
+def _terraform(run: Run, site: PreparedStack, grant: Grant, kept: tuple[Secret, ...], found: DriftFound) -> None:
     with run.step("plan") as step:
         saved = run.work_dir / SAVED_PLAN
         plan = site.runner.plan(out=saved, lock=False)

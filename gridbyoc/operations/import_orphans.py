@@ -13,7 +13,7 @@ from gridbyoc.aws.orphans import STACK_TAG, OrphanQuery, policy_tags, stray_role
 from gridbyoc.errors import TerraformError
 from gridbyoc.operations.events import Note
 from gridbyoc.operations.journal import cut_off_since, read_journal
-from gridbyoc.operations.prepare import MODULE, PreparedStack
+from gridbyoc.operations.prepare import MODULE, PreparedStack, rerender
 from gridbyoc.operations.run import Run
 from gridbyoc.stack.defaults import NAME_PREFIX, own_policy_arn
 from gridbyoc.stack.secret import Secret
@@ -41,14 +41,13 @@ def import_orphans(run: Run, site: PreparedStack) -> PreparedStack:
     cut_off = cut_off_since(read_journal(run.journal.path))
     if site.fresh and cut_off is None:
         return site
-    state = site.runner.state()
-    if ROLE not in state.addresses:
-        role = _stray_role(run, site, _sought(run, site, state, cut_off))
+    if ROLE not in site.state.addresses:
+        role = _stray_role(run, site, _sought(run, site, cut_off))
         if role is None:
             return site
-        _import(run, site, ROLE, role)
-        state, site = site.runner.state(), replace(site, fresh=False)
-    return replace(site, fresh=False) if _adopt_policy(run, site, state) else site
+        site = _import(run, site, ROLE, role)
+    policy = _own_policy(run, site)
+    return _import(run, site, POLICY, policy) if policy else site
 
 
 def _stray_role(run: Run, site: PreparedStack, sought: OrphanQuery) -> str | None:
@@ -61,40 +60,41 @@ def _stray_role(run: Run, site: PreparedStack, sought: OrphanQuery) -> str | Non
     return found[0] if len(found) == 1 else None
 
 
-def _adopt_policy(run: Run, site: PreparedStack, state: State) -> bool:
-    """Import the role's own policy, whose ARN follows from the role's and the stack file."""
-    role_arn = state.at(ROLE).get("arn")
-    if not role_arn or POLICY in state.addresses or run.stack.role.statements == ():
-        return False
+def _own_policy(run: Run, site: PreparedStack) -> str | None:
+    """The role's own policy, where AWS has it and the state has not; its ARN follows from the role's and the file."""
+    role_arn = site.standing.role_arn
+    if not role_arn or POLICY in site.state.addresses or run.stack.role.statements == ():
+        return None
     arn = own_policy_arn(str(role_arn), run.stack.role)
     tags = policy_tags(site.preflight.session, arn)
-    if not tags or tags.get(STACK_TAG) != run.stack.name:
-        return False
-    _import(run, site, POLICY, arn)
-    return True
+    return arn if tags and tags.get(STACK_TAG) == run.stack.name else None
 
 
-def _import(run: Run, site: PreparedStack, address: str, ident: str) -> None:
+def _import(run: Run, site: PreparedStack, address: str, ident: str) -> PreparedStack:
+    """The site with the state that then is."""
     run.outside.emit(Note(f"{ident} was left by a run that was cut off: it is taken into the state.", "warning"))
     with run.effect("import", address=address, ident=ident):
+        rerender(run, site)
         try:
             site.runner.import_(address, ident)
         except TerraformError:
             # The Terraform of the run before may have been about to end, and have written it itself.
             if address not in site.runner.state().addresses:
                 raise
+    return replace(site, state=site.runner.state(), fresh=False)
 
 
-def _sought(run: Run, site: PreparedStack, state: State, cut_off: datetime | None) -> OrphanQuery:
+def _sought(run: Run, site: PreparedStack, cut_off: datetime | None) -> OrphanQuery:
     """A role that is being replaced is known to the state under another address."""
     role = run.stack.role
+    roles = (each.attributes for each in site.state.instances if each.type == "aws_iam_role")
     return OrphanQuery(
         stack=run.stack.name,
         path=role.path or "/",
         name=role.name,
         prefix=role.name_prefix or NAME_PREFIX,
-        known=frozenset(each.attributes.get("name", "") for each in state.instances if each.type == "aws_iam_role"),
-        external_id=_generated_id(state),
+        known=frozenset(each.get("name", "") for each in roles),
+        external_id=_generated_id(site.state),
         since=cut_off - SKEW if cut_off else None,
         used=frozenset(str(cluster.role_arn).rsplit("/", 1)[-1] for cluster in site.preflight.clusters),
     )

@@ -22,7 +22,7 @@ from gridbyoc.operations.journal import JOURNAL, read_journal
 from gridbyoc.operations.preflight.catalogue import CHECKS
 from gridbyoc.operations.preflight.examine import examine
 from gridbyoc.operations.preflight.model import Finding, preflight_context
-from gridbyoc.operations.prepare import read_outputs
+from gridbyoc.operations.prepare import read_state
 from gridbyoc.operations.role_policies import RolePolicies, compare_policies
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.status import Status, stack_status
@@ -36,7 +36,7 @@ from gridbyoc.stack.defaults import managed_policies_of, session_seconds_of, sta
 from gridbyoc.stack.model import Role, Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import enumerated
-from gridbyoc.terraform import Outputs
+from gridbyoc.terraform import Outputs, read_outputs
 
 T = TypeVar("T")
 
@@ -373,7 +373,7 @@ def gather(run: Run, wanted: PageOptions) -> Page:
     quiet = replace(run, outside=replace(run.outside, emit=_say_nothing))
     clock, ends = run.outside.clock, run.outside.clock() + wanted.deadline
     with ExitStack() as leaving:
-        outputs = Background(lambda: read_outputs(quiet))
+        outputs = Background(lambda: read_outputs(read_state(quiet).outputs))
         status = Background(lambda: _after(outputs, lambda: stack_status(quiet)))
         proof = Background(lambda: _after(outputs, lambda: prove(quiet, now=run.outside.now)))
         drift = _drifting(quiet, leaving)

@@ -131,8 +131,7 @@ def make_plan(run: Run, site: PreparedStack, *, with_terraform: bool = True) -> 
     keep_standing_role(run.stack, site.standing)
     grant = current_grant(run, site)
     reading = role_reading(run, site, grant)
-    kept = external_ids_to_accept(site, grant, site.preflight.clusters)
-    rerender(run, site, kept, known_on(run, reading))
+    kept = render_for_plan(run, site, grant, reading)
     with run.step("plan") as step:
         # First what may refuse: a saved plan holds secrets, and must not be left behind.
         changes = cluster_changes(
@@ -149,6 +148,15 @@ def make_plan(run: Run, site: PreparedStack, *, with_terraform: bool = True) -> 
     return Plan(summary, changes, costs_of(run.stack, changes), grant, kept, saved, policies, users)
 
 
+def render_for_plan(
+    run: Run, site: PreparedStack, grant: Grant | None, reading: Background[RoleReading] | None
+) -> tuple[Secret, ...]:
+    """Bring the root up to date with all that was read, once it was; the external ids that it goes on to accept."""
+    kept = external_ids_to_accept(site, grant, site.preflight.clusters)
+    rerender(run, site, kept, known_on(run, reading))
+    return kept
+
+
 def users_of(site: PreparedStack, grant: Grant | None, clusters: Iterable[Cluster]) -> tuple[str, ...]:
     """Which of these clusters run through a role of the stack, also one that is being replaced or has no outputs."""
     roles = site.roles(grant) | {site.standing.role_arn}
@@ -163,7 +171,7 @@ def role_reading(run: Run, site: PreparedStack, grant: Grant | None) -> Backgrou
     """
     arn = grant.role_arn if grant else None
     if arn is None and run.stack.role.exclusive and not site.fresh:
-        arn = site.runner.state().module(MODULE).role_arn
+        arn = site.standing.role_arn
     session = site.preflight.session
     return Background(partial(read_role, session, arn)) if arn else None
 

@@ -13,7 +13,7 @@ from gridbyoc.operations.events import Emit, Note, ResourceProgress
 from gridbyoc.operations.preflight.examine import Preflight, start_preflight
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.state_place import init_in_place, is_in_place, settle_local_state
-from gridbyoc.render import KnownPolicies, PreviousRole, Rendered, render, standing_account, standing_ids
+from gridbyoc.render import NO_PREVIOUS_ROLE, KnownPolicies, PreviousRole, Rendered, render, standing_ids
 from gridbyoc.stack.model import LocalBackend, S3Backend
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import counted
@@ -25,7 +25,9 @@ from gridbyoc.terraform import (
     Outputs,
     ResourceEvent,
     Runner,
+    State,
     TerraformEvent,
+    read_outputs,
 )
 
 if TYPE_CHECKING:
@@ -50,26 +52,35 @@ PREVIOUS_MODULE = "module.gridbyoc_previous"
 """Where the state keeps a role that is being replaced."""
 
 
-NOTHING_STANDS = ModuleInState()
-
-
 @dataclass(frozen=True, slots=True)
 class PreparedStack:
-    """A rendered, initialised work_dir and both services. ``fresh``: no resource is in the state, provably.
+    """An initialised work_dir, the state and both services, as they were before anything is changed.
 
+    ``fresh``: no resource is in the state, provably. ``state``: read once; whoever changes it puts the new one here.
     ``previous_role``: a role that is being replaced and still stands. ``previous_arn``: its ARN, also where AWS has the
-    role no more. ``replacing``: the state holds anything of such a role. ``standing``: what the state had of the
-    stack's module when the run began.
+    role no more.
     """
 
     runner: Runner
     binary: Binary
     preflight: Preflight
     fresh: bool
+    state: State
     previous_role: PreviousRole | None = None
     previous_arn: str | None = None
-    replacing: bool = False
-    standing: ModuleInState = NOTHING_STANDS
+
+    @property
+    def standing(self) -> ModuleInState:
+        """What the state has of the stack's module."""
+        return self.state.module(MODULE)
+
+    @property
+    def outputs(self) -> Outputs | None:
+        """The module's outputs in the state; ``None`` before the first apply."""
+        try:
+            return None if self.fresh else read_outputs(self.state.outputs)
+        except OutputMissingError:
+            return None
 
     def roles(self, grant: Grant | None) -> frozenset[str]:
         """The ARNs that make a cluster ours: the grant's role, and one that is being replaced."""
@@ -119,7 +130,12 @@ def render_stack(run: Run, *, s3_native_lock: bool) -> Rendered:
 
 
 def prepare(run: Run) -> PreparedStack:
-    """Render; init with the preflight beside it. With remote state the account is checked before it is touched."""
+    """Render what init needs; init with the preflight beside it; read the state.
+
+    The values that hang on what is read here (account, external ids to keep, known policies) are as the last render
+    left them, until ``rerender`` brings them up to date. With remote state the account is checked before the state is
+    touched.
+    """
     runner, binary = open_runner(run)
     # The state that could not be saved may be the only record of what there is.
     runner.refuse_errored()
@@ -135,10 +151,10 @@ def prepare(run: Run) -> PreparedStack:
         _init(run, runner, rendered.digest)
         if local:
             settle_local_state(run)
-        site = PreparedStack(runner, binary, flight.wait(), fresh=local and not runner.has_state())
+        preflight = flight.wait()
+    state = runner.state()
+    site = PreparedStack(runner, binary, preflight, fresh=local and not state.has_resources, state=state)
     _refuse_other_account(run, site)
-    if standing_account(run.work_dir) != site.preflight.caller.account_id:
-        rerender(run, site)
     return _with_previous_role(run, site)
 
 
@@ -150,7 +166,7 @@ def _refuse_other_account(run: Run, site: PreparedStack) -> None:
     if site.fresh or run.stack.terraform.module is not None or run.stack.aws.account_id is not None:
         return
     caller = site.preflight.caller
-    role_arn = site.runner.state().module(MODULE).role_arn
+    role_arn = site.standing.role_arn
     account = role_arn.split(":")[4] if role_arn else caller.account_id
     if account != caller.account_id:
         raise AccountMismatchError(
@@ -171,14 +187,15 @@ def rerender(
 ) -> None:
     """Write the root again, as the site stands now; initialise again where that takes it (a module came or went).
 
-    The provider may work in the caller's account alone, whether or not the stack file names it.
+    Before the first Terraform command that works with the configuration: a plan, an import, a destroy. The provider may
+    work in the caller's account alone, whether or not the stack file names it.
     """
     rendered = render(
         run.stack,
         run.work_dir,
         s3_native_lock=site.binary.s3_native_lock,
         previous_external_ids=kept_ids,
-        previous_role=site.previous_role,
+        previous_role=site.previous_role or NO_PREVIOUS_ROLE,
         account_id=site.preflight.caller.account_id,
         known=known,
         imports=imports,
@@ -191,9 +208,7 @@ def _with_previous_role(run: Run, site: PreparedStack) -> PreparedStack:
     """A replacement of the role that was broken off is taken up: its state says so, whatever this work_dir holds."""
     if site.fresh or run.stack.terraform.module is not None:
         return site
-    state = site.runner.state()
-    found = state.module(PREVIOUS_MODULE)
-    site = replace(site, standing=state.module(MODULE), replacing=found.present)
+    found = site.state.module(PREVIOUS_MODULE)
     if found.role_name is None:
         # Also where the role is gone already and a rest of its module is not: the next apply takes that away.
         return site
@@ -201,9 +216,7 @@ def _with_previous_role(run: Run, site: PreparedStack) -> PreparedStack:
         # Destroyed by a run that was killed before its state said so. It is not made again: see above.
         return replace(site, previous_arn=found.role_arn)
     previous = PreviousRole.of(found.role_name, found.role_arn)
-    resumed = replace(site, previous_role=previous, previous_arn=found.role_arn)
-    rerender(run, resumed)
-    return resumed
+    return replace(site, previous_role=previous, previous_arn=found.role_arn)
 
 
 def _init(run: Run, runner: Runner, digest: str) -> None:
@@ -220,8 +233,8 @@ def grant_of(run: Run, outputs: Outputs) -> Grant:
     return Grant(outputs.role_arn, outputs.external_id, run.stack.aws.region)
 
 
-def read_outputs(run: Run) -> Outputs:
-    """The outputs in the stack's state; remote state is initialised first where this work_dir has not met it yet.
+def read_state(run: Run) -> State:
+    """The stack's state; remote state is initialised first where this work_dir has not met it yet.
 
     Raises ``StateMovedError`` if the state lies elsewhere than the stack file says.
     """
@@ -229,20 +242,15 @@ def read_outputs(run: Run) -> Outputs:
     unmet = not isinstance(run.stack.terraform.backend, LocalBackend) and not (run.work_dir / ".terraform").exists()
     if unmet or not is_in_place(run, runner):
         initialise(run, runner, binary)
-    return runner.output()
+    return runner.state()
 
 
 def initialise(run: Run, runner: Runner, binary: Binary) -> None:
-    """Render the root, and ``terraform init`` where it takes that; raises as ``read_outputs``."""
+    """Render the root, and ``terraform init`` where it takes that; raises as ``read_state``."""
     rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
     _init(run, runner, rendered.digest)
 
 
 def current_grant(run: Run, site: PreparedStack) -> Grant | None:
     """The grant that stands in the state, or ``None`` before the first apply."""
-    if site.fresh:
-        return None
-    try:
-        return grant_of(run, site.runner.output())
-    except OutputMissingError:
-        return None
+    return grant_of(run, site.outputs) if site.outputs else None

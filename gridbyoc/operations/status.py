@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,14 @@ from gridbyoc.control_plane.model import Cluster
 from gridbyoc.errors import DefaultChangedError, GridbyocError, OutputMissingError, StateMovedError, TrustError
 from gridbyoc.operations.journal import JOURNAL, read_journal
 from gridbyoc.operations.lock import holder_of
-from gridbyoc.operations.prepare import MODULE, NOTHING_STANDS, grant_of, open_runner, read_outputs
+from gridbyoc.operations.prepare import MODULE, grant_of, read_state
 from gridbyoc.operations.release_marker import Marker, adopt_command, read_marker
 from gridbyoc.operations.role_policies import RolePolicies, read_role
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.vendor_defaults import keep_standing_role
 from gridbyoc.render import values_differ
 from gridbyoc.stack.defaults import trusted_account_of
-from gridbyoc.terraform import ModuleInState, Outputs
+from gridbyoc.terraform import Outputs, State, read_outputs
 from gridbyoc.terraform.state_recovery import UnsavedState, unsaved_state
 
 
@@ -66,18 +65,16 @@ CHANGING = ("bootstrap", "apply", "rotate", "destroy")
 class _Look:
     """What is read, and what the next step is chosen by.
 
-    ``failures``: what reading a side ended with. ``standing``: what the state has of the module; ``emptied``: there is
-    a state, and nothing in it. ``edited``: where the file asks for something else than the last render and the control
-    plane's record say.
+    ``failures``: what reading a side ended with. ``edited``: where the file asks for something else than the last
+    render and the control plane's record say.
     """
 
     run: Run
     last: LastRun | None
     holder: str | None
     unsaved: UnsavedState | None
+    state: State = field(default_factory=State)
     outputs: Outputs | None = None
-    standing: ModuleInState = NOTHING_STANDS
-    emptied: bool = False
     trust: str = "no role yet"
     policies: RolePolicies | None = None
     clusters: tuple[Cluster, ...] = ()
@@ -156,12 +153,10 @@ def _effect(record: Mapping[str, Any]) -> str:
 
 def _read_state(look: _Look) -> None:
     try:
-        look.outputs = read_outputs(look.run)
-        look.standing = open_runner(look.run)[0].state().module(MODULE)
+        look.state = read_state(look.run)
+        look.outputs = read_outputs(look.state.outputs)
     except OutputMissingError:
-        with suppress(GridbyocError):
-            state = open_runner(look.run)[0].state()
-            look.emptied = bool(state.lineage) and not state.kinds
+        return
     except GridbyocError as error:
         look.failed("state", error)
 
@@ -234,7 +229,7 @@ def _unsaved_state(look: _Look) -> str:
 def _default_changed(look: _Look) -> str:
     """A default that is not what the role has: bootstrap refuses until the file says which of both it shall be."""
     try:
-        keep_standing_role(look.run.stack, look.standing)
+        keep_standing_role(look.run.stack, look.state.module(MODULE))
     except DefaultChangedError as error:
         return f"{error.fix} Then look at {look.command('plan')}."
     return ""
@@ -274,7 +269,8 @@ def _never_run_or_destroyed(look: _Look) -> str:
     if look.outputs is not None or (look.last is not None and look.last.open_effects):
         return ""
     destroyed = look.last is not None and look.last.verb == "destroy" and look.last.code is None
-    if look.emptied or destroyed:
+    emptied = bool(look.state.lineage) and not look.state.kinds
+    if emptied or destroyed:
         return f"Nothing is left of the stack: it was destroyed. {look.command('bootstrap')} makes it again."
     if look.last is None:
         return f"The stack was never run here: look at {look.command('plan')}, then run {look.command('bootstrap')}."

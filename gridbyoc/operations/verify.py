@@ -15,7 +15,7 @@ from gridbyoc.aws.policy import digest
 from gridbyoc.aws.trust import accepted_in, external_ids_written
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
 from gridbyoc.operations.accepted_ids import NO_ROTATION, Rotation, rotation_of
-from gridbyoc.operations.prepare import open_runner, read_outputs
+from gridbyoc.operations.prepare import read_state
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.verdict import Verdict, worst
 from gridbyoc.operations.verify_grants import GRANTS, grants_of, own_policy
@@ -26,6 +26,7 @@ from gridbyoc.stack.defaults import trusted_account_of
 from gridbyoc.stack.files import write_atomic
 from gridbyoc.stack.redaction import redacted
 from gridbyoc.stack.secret import Secret
+from gridbyoc.terraform import read_outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     Raises ``OutputMissingError`` before the first apply, ``AccountMismatchError`` for credentials of another account,
     ``TrustError`` where there is no such role, ``AwsError`` where AWS cannot be reached.
     """
-    outputs = read_outputs(run)
+    state = read_state(run)
+    outputs = read_outputs(state.outputs)
     session = run.open_session()
     caller = caller_identity(session)
     guard_account(caller, run.stack.aws.account_id)
@@ -67,7 +69,7 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     own_module = stack.terraform.module is None
     # Only where another id is accepted: a proof needs no control plane otherwise.
     others = accepted_in(role.trust.document) - {outputs.external_id}
-    rotation = rotation_of(run, open_runner(run)[0], outputs.role_arn) if others and own_module else NO_ROTATION
+    rotation = rotation_of(run, state, outputs.role_arn) if others and own_module else NO_ROTATION
     names = (stack.name, stack.aws.region, *(cluster.name for cluster in stack.clusters))
     subject = RoleSubject(
         role, outputs.external_id, stack.role, stack.aws.region, time, own_module, rotation=rotation, names=names

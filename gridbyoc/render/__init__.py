@@ -1,7 +1,7 @@
 """Stack → work_dir: the root module from the templates, its module, and the values."""
 
 from gridbyoc.render.hcl import hcl
-from gridbyoc.render.root import KnownPolicies, PreviousRole, s3_settings
+from gridbyoc.render.root import NO_PREVIOUS_ROLE, KnownPolicies, PreviousRole, s3_settings
 from gridbyoc.render.templates import data_dir
 from gridbyoc.render.work_dir import (
     Rendered,
@@ -19,6 +19,7 @@ from gridbyoc.render.work_dir import (
 )
 
 __all__ = [
+    "NO_PREVIOUS_ROLE",
     "KnownPolicies",
     "PreviousRole",
     "Rendered",

@@ -140,11 +140,19 @@ class PreviousRole:
     name: str
     path: str = "/"
 
+    def __bool__(self) -> bool:
+        """Whether there is one: ``NO_PREVIOUS_ROLE`` has no name."""
+        return bool(self.name)
+
     @classmethod
     def of(cls, name: str, arn: str | None) -> PreviousRole:
         """From its name and its ARN, which holds the path (``...:role/platform/NAME``)."""
         _, _, found = (arn or "").partition(":role/")
         return cls(name, f"/{found.removesuffix(name)}")
+
+
+NO_PREVIOUS_ROLE = PreviousRole("")
+"""No role is being replaced."""
 
 
 def root_files(

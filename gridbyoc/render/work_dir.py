@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 
 from gridbyoc.render.module import File, called_module
-from gridbyoc.render.root import VALUES, KnownPolicies, PreviousRole, root_files, root_values
+from gridbyoc.render.root import NO_PREVIOUS_ROLE, VALUES, KnownPolicies, PreviousRole, root_files, root_values
 from gridbyoc.stack.files import (
     file_error,
     json_object,
@@ -62,12 +62,12 @@ def render(
     """Write the root module of ``stack`` into ``work_dir``: only what differs, atomically, readable by the owner only.
 
     ``s3_native_lock``: the Terraform that will run can lock state in S3 by itself. ``previous_external_ids``: what the
-    role goes on to accept beside its own; ``None`` leaves those that stand there. ``previous_role`` keeps a role that
-    is being replaced. ``account_id`` is the only account that the provider may work in where the stack file names
-    none; ``None`` is the one that the last render wrote. ``known``: the known policies on an exclusive role;
-    ``None`` leaves those that stand there. ``imports``: what the next apply takes into the state, import ids by their
-    addresses. State, lock file, ``.terraform``, journal and logs are
-    never touched. Raises ``FileError``, and ``StackError`` for what Terraform could not read.
+    role goes on to accept beside its own. ``previous_role``: a role that is being replaced, which stays; or
+    ``NO_PREVIOUS_ROLE``. ``account_id``: the only account that the provider may work in where the stack file names
+    none. ``known``: the known policies on an exclusive role. Each of the four, where it is ``None``, stays what the
+    last render wrote. ``imports``: what the next apply takes into the state, import ids by their addresses. State,
+    lock file, ``.terraform``, journal and logs are never touched. Raises ``FileError``, and ``StackError`` for what
+    Terraform could not read.
     """
     module = called_module(stack)
     previous = standing_ids(work_dir) if previous_external_ids is None else previous_external_ids
@@ -76,7 +76,7 @@ def render(
         module,
         s3_native_lock=s3_native_lock,
         previous=previous,
-        previous_role=previous_role,
+        previous_role=(_standing_role(work_dir) if previous_role is None else previous_role) or None,
         account_id=account_id or standing_account(work_dir),
         known=_standing_known(stack, work_dir) if known is None else known,
         imports=imports,
@@ -96,6 +96,13 @@ def standing_ids(work_dir: Path) -> tuple[Secret, ...]:
     """The previous external ids that the last render wrote; none where there is none, or it cannot be read."""
     found = read_json(work_dir / VALUES).get("previous_external_ids")
     return tuple(Secret(str(value)) for value in found) if isinstance(found, list) else ()
+
+
+def _standing_role(work_dir: Path) -> PreviousRole:
+    """The role being replaced that the last render kept."""
+    found = read_json(work_dir / VALUES)
+    name, path = found.get("previous_role_name"), found.get("previous_role_path")
+    return PreviousRole(name, path) if isinstance(name, str) and isinstance(path, str) else NO_PREVIOUS_ROLE
 
 
 def _standing_known(stack: Stack, work_dir: Path) -> KnownPolicies:

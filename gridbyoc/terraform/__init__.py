@@ -36,6 +36,7 @@ from gridbyoc.terraform.state import (
     local_lock,
     locally_held,
     parse_lock,
+    read_outputs,
     standing_role,
     standing_roles,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "parse_lock",
     "place_words",
     "provider_settings",
+    "read_outputs",
     "recorded_backend",
     "remember",
     "same_place",

@@ -482,22 +482,23 @@ class Runner:
         flags = {"no_color": FLAG, "input": False, "lock_timeout": self._lock_timeout}
         self._verb(CommandSpec("import"), "import", address, ident, **flags)
 
-    def has_state(self) -> bool:
-        """Whether any resource is in the state."""
-        return self.state().has_resources
-
     def state(self) -> State:
-        """The state; empty where there is none."""
+        """The state; empty where there is none. Its sensitive outputs are kept out of every log from now on."""
+        state = State(self._state())
+        self._execute.learn(sensitive_values(state.outputs))
+        return state
+
+    def _state(self) -> Mapping[str, Any]:
         backend = backend_of(self.work_dir)
         if backend.remote:
             found = self._from_state(backend, _PULL)
-            return State(found or self._no_state(lambda: self._from_state(backend, _OUTPUT, json=FLAG)))
+            return found or self._no_state(lambda: self._from_state(backend, _OUTPUT, json=FLAG))
         file = backend.state_file(self.work_dir)
         state = read_json(file)
         if "resources" in state or not file.exists() or not file.stat().st_size:
-            return State(state)
+            return state
         # Encrypted (OpenTofu), or damaged, which Terraform will say in its own words.
-        return State(document_of(self._verb(_PULL, "state pull")))
+        return document_of(self._verb(_PULL, "state pull"))
 
     def pull(self, backend: Backend) -> State:
         """The state at a backend, also one that this work_dir was never initialised with; empty where there is none."""

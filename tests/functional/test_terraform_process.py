@@ -152,7 +152,7 @@ def test_ctrl_c_ends_terraform_cleanly_and_the_next_run_goes_on(binary: Binary, 
     assert not (work_dir / ".terraform.tfstate.lock.info").exists()
     flag.touch()
     runner = make_runner(binary, work_dir)
-    assert runner.has_state()
+    assert runner.state().has_resources
     # a was made and is kept; b was tainted by the interrupt and is made again
     assert runner.apply().add == 1
 

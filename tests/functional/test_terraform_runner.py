@@ -72,7 +72,7 @@ def test_the_whole_way(binary: Binary, tmp_path: Path) -> None:
     runner.init(digest="digest")
     assert not runner.init_needed("digest")
     assert runner.validate() == ()
-    assert not runner.has_state()
+    assert not runner.state().has_resources
     with pytest.raises(OutputMissingError):
         runner.output()
     plan = runner.plan(out=work_dir / "saved.tfplan")
@@ -82,13 +82,13 @@ def test_the_whole_way(binary: Binary, tmp_path: Path) -> None:
     assert runner.show(work_dir / "saved.tfplan")["resource_changes"][0]["address"] == "terraform_data.a"
     assert runner.apply(work_dir / "saved.tfplan") == ApplySummary(1, 0, 0)
     assert runner.output() == Outputs(ROLE_ARN, Secret(CANARY))
-    assert runner.has_state()
+    assert runner.state().has_resources
     assert runner.show()["values"]["outputs"]["external_id"]["value"] == CANARY
     assert not runner.plan().has_changes
     assert runner.apply() == ApplySummary(0, 0, 0)
     assert runner.plan(destroy=True).destroy == 1
     assert runner.destroy() == ApplySummary(0, 0, 1)
-    assert not runner.has_state()
+    assert not runner.state().has_resources
     assert runner.version() == ".".join(map(str, binary.version))
     assert Version(runner.version(), heard.events[0].ui if isinstance(heard.events[0], Version) else "") in heard
     assert PlannedChange(ResourceChange("terraform_data.a", "create")) in heard
@@ -328,7 +328,7 @@ def test_answers_that_are_no_json(tmp_path: Path) -> None:
         runner.show()
     (tmp_path / "w" / "terraform.tfstate").write_text('{"encrypted_data": "x"}')
     with pytest.raises(TerraformError, match="not a JSON object"):
-        runner.has_state()
+        runner.state()
 
 
 def test_force_unlock_of_a_lock_that_is_not_there(terraform: Binary, tmp_path: Path) -> None:
@@ -398,7 +398,7 @@ def test_a_damaged_local_state_is_told_by_terraform(terraform: Binary, tmp_path:
     work_dir = root(tmp_path / "w", OUTPUTS)
     (work_dir / "terraform.tfstate").write_text("{}}")
     runner = make_runner(terraform, work_dir)
-    for verb in (runner.output, runner.has_state):
+    for verb in (runner.output, runner.state):
         with pytest.raises(TerraformError) as caught:
             verb()
         assert re.search("not .*JSON|after top-level value", caught.value.why + "".join(caught.value.diagnostics))

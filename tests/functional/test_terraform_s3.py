@@ -70,14 +70,14 @@ def test_outputs_come_from_the_bucket_without_the_providers(
     runner = make_runner(binary, work_dir, environ=environ)
     runner.init(digest="d")
     assert not runner.init_needed("d")
-    assert not runner.has_state()
+    assert not runner.state().has_resources
     with pytest.raises(OutputMissingError):
         runner.output()
     assert runner.apply().add == 1
     assert not (work_dir / "terraform.tfstate").exists()
     root(work_dir, backend, OUTPUTS, "provider that cannot be read")
     assert runner.output().role_arn == ROLE_ARN
-    assert runner.has_state()
+    assert runner.state().has_resources
     assert [path.name for path in work_dir.iterdir() if path.name.startswith(".gridbyoc-")] == [".gridbyoc-init.json"]
     assert CANARY not in "".join(path.read_text() for path in (work_dir / "logs").iterdir())
 
@@ -98,7 +98,7 @@ def test_where_the_short_way_fails_the_plain_one_answers(environ: dict[str, str]
 def test_without_an_init_it_is_not_taken_for_empty(environ: dict[str, str], backend: str, tmp_path: Path) -> None:
     real = find_binary("terraform", environ)
     runner = make_runner(real, root(tmp_path / "w", backend, OUTPUTS), environ=environ)
-    for verb in (runner.output, runner.has_state):
+    for verb in (runner.output, runner.state):
         with pytest.raises(TerraformError, match="Backend initialization required") as caught:
             verb()
         assert type(caught.value) is TerraformError
@@ -124,7 +124,7 @@ def test_a_state_that_does_not_arrive_is_not_taken_for_none(
     program = str(script(tmp_path / "quiet", text))
     quiet = make_runner(Binary((program,), "terraform", real.version, program), tmp_path / "w", environ=environ)
     with pytest.raises(TerraformWrapperError, match=words):
-        quiet.has_state()
+        quiet.state()
     standing = backend_of(tmp_path / "w")
     with pytest.raises(TerraformWrapperError, match=words):
         quiet.pull(standing)

@@ -136,7 +136,7 @@ def test_a_destroy_that_fails(tmp_path: Path) -> None:
     with pytest.raises(TerraformError) as caught:
         runner.destroy()
     refused(tmp_path, caught.value, TerraformError, "terraform destroy failed: local-exec provisioner error")
-    assert runner.has_state()
+    assert runner.state().has_resources
 
 
 @pytest.mark.parametrize("verb", [Runner.apply, Runner.destroy])

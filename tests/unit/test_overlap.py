@@ -51,7 +51,7 @@ def kept(iam: Iam, *clusters: Cluster, previous: str | None = None, external_id:
     caller = Caller("123456789012", "arn:aws:iam::123456789012:user/ada")
     preflight = Preflight(session, caller, MemoryRegistrar(), clusters)
     unused: Any = None
-    site = PreparedStack(unused, unused, preflight, fresh=False, previous_arn=previous)
+    site = PreparedStack(unused, unused, preflight, fresh=False, state=State(), previous_arn=previous)
     return tuple(
         value.reveal()
         for value in external_ids_to_accept(site, Grant(ROLE, Secret(external_id), "us-east-1"), clusters)
@@ -102,7 +102,7 @@ def test_the_live_role_is_not_read_where_every_cluster_holds_the_states_own_id()
 
 def test_nothing_is_kept_before_there_is_a_role() -> None:
     unused: Any = None
-    assert external_ids_to_accept(PreparedStack(unused, unused, unused, fresh=True), None, ()) == ()
+    assert external_ids_to_accept(PreparedStack(unused, unused, unused, fresh=True, state=State()), None, ()) == ()
 
 
 def allow(operator: str = "StringEquals", key: str = "sts:ExternalId", ids: Any = OWN, **more: Any) -> dict[str, Any]:
@@ -167,25 +167,19 @@ class Services:
         return self._registrar
 
 
-class StateReader:
-    """A Runner as far as the state is read."""
-
-    def __init__(self, previous: str | None = None) -> None:
-        role = {"module": "module.gridbyoc_previous", "mode": "managed", "type": "aws_iam_role"}
-        attributes = {"arn": previous, "name": "grid-cloud-previous"}
-        self._resources = [{**role, "instances": [{"attributes": attributes}]}] if previous else []
-
-    def state(self) -> State:
-        return State({"resources": self._resources})
+def state_with(previous: str | None) -> State:
+    role = {"module": "module.gridbyoc_previous", "mode": "managed", "type": "aws_iam_role"}
+    attributes = {"arn": previous, "name": "grid-cloud-previous"}
+    return State({"resources": [{**role, "instances": [{"attributes": attributes}]}] if previous else []})
 
 
 def rotation(tmp_path: Path, registrar: Any, kept: list[str] | None = None, previous: str | None = None) -> Rotation:
     if kept is not None:
         (tmp_path / "terraform.tfvars.json").write_text(json.dumps({"previous_external_ids": kept}))
-    time, services, state = Time(), Services(registrar), StateReader(previous)
+    time, services = Time(), Services(registrar)
     outside = Environment({}, tmp_path, lambda _: None, time.clock, time.sleep, services=services)  # type: ignore[arg-type]
     run = Run(stack(), tmp_path, outside, Choices(), Journal(tmp_path / "journal", utc_now, "a-run"))
-    return rotation_of(run, state, ROLE)  # type: ignore[arg-type]
+    return rotation_of(run, state_with(previous), ROLE)
 
 
 def test_a_rotation_is_read_from_the_clusters_of_the_role_and_from_the_last_render(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from gridbyoc.operations.changes import ClusterChange
 from gridbyoc.operations.plan import Plan, users_of
 from gridbyoc.operations.prepare import PreparedStack
 from gridbyoc.operations.role_policies import RolePolicies
-from gridbyoc.terraform import ModuleInState, PlanSummary, ResourceChange
+from gridbyoc.terraform import PlanSummary, ResourceChange, State
 from tests.unit.fakes import GRANT, cluster
 
 ROLE = "module.gridbyoc.aws_iam_role.this"
@@ -83,7 +83,9 @@ def test_who_runs_through_the_stacks_roles(
     grant: Grant | None, standing: str | None, previous: str | None, found: Cluster, users: tuple[str, ...]
 ) -> None:
     unused: Any = None
-    site = PreparedStack(unused, unused, unused, False, previous_arn=previous, standing=ModuleInState(True, standing))
+    role = {"module": MODULE, "mode": "managed", "type": "aws_iam_role", "name": "this"}
+    state = State({"resources": [{**role, "instances": [{"attributes": {"arn": standing}}]}]})
+    site = PreparedStack(unused, unused, unused, False, state=state, previous_arn=previous)
     assert users_of(site, grant, (found,)) == users
 
 

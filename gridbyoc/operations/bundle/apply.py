@@ -11,7 +11,6 @@ from typing import Any
 from gridbyoc.aws import caller_identity
 from gridbyoc.control_plane.model import Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, StalePlanError
-from gridbyoc.operations.accepted_ids import external_ids_to_accept
 from gridbyoc.operations.bootstrap import carry_out
 from gridbyoc.operations.bundle.file import LOCAL, Bundle, MadeFrom, PlannedCluster, basis_of, moved, other_account
 from gridbyoc.operations.bundle.make import LOCK_FILE, environment_digest, made_from
@@ -20,8 +19,8 @@ from gridbyoc.operations.import_orphans import import_orphans
 from gridbyoc.operations.journal import JOURNAL, read_journal
 from gridbyoc.operations.lock import SAVED_PLAN
 from gridbyoc.operations.options import Approval, BootstrapOptions
-from gridbyoc.operations.plan import Plan, costs_of, known_on, policies_read, role_reading, users_of
-from gridbyoc.operations.prepare import PreparedStack, current_grant, open_runner, prepare, rerender
+from gridbyoc.operations.plan import Plan, costs_of, policies_read, render_for_plan, role_reading, users_of
+from gridbyoc.operations.prepare import PreparedStack, current_grant, open_runner, prepare
 from gridbyoc.operations.report import Report
 from gridbyoc.operations.rollback import CreatedResources
 from gridbyoc.operations.run import Run
@@ -64,8 +63,7 @@ def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
 def _planned(run: Run, site: PreparedStack, bundle: Bundle, grant: Grant | None) -> Plan:
     """The plan that the bundle holds, in its place; what is worked out again must come out as it did then."""
     reading = role_reading(run, site, grant)
-    kept = external_ids_to_accept(site, grant, site.preflight.clusters)
-    rerender(run, site, kept, known_on(run, reading))
+    kept = render_for_plan(run, site, grant, reading)
     flight = site.preflight
     changes = cluster_changes(flight.registrar, run.stack, flight.clusters, grant, our_roles=site.roles(grant))
     policies = policies_read(run, reading, grant)

@@ -373,8 +373,8 @@ class Basis:
 
 
 def basis_of(run: Run, site: PreparedStack, grant: Grant | None) -> Basis:
-    """What there is now. Reads the state once more; the clusters are those that the preflight has seen."""
-    state = State() if site.fresh else site.runner.state()
+    """What there is: the state that the run has read, the clusters that the preflight has seen."""
+    state = State() if site.fresh else site.state
     flight = site.preflight
     names = {spec.name for spec in run.stack.clusters}
     marks = cluster_marks(flight.clusters, site.roles(grant), names)
