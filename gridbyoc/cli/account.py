@@ -11,7 +11,7 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import after_login
 from gridbyoc.cli.options import command, default_stack_file, pass_app
 from gridbyoc.cli.plane import plane_of, plane_options, registrar_of, secret_from_file
-from gridbyoc.errors import SAFE_NOTHING_DONE, UnsupportedByDialectError, UsageError
+from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.show.output import Output, Screen
 
 if TYPE_CHECKING:
@@ -101,18 +101,20 @@ def login(
     ($LIGHTNING_API_KEY), or a question without echo; never from the command line, where others could see it.
     """
     from gridbyoc.control_plane import log_in
+    from gridbyoc.vendors import facts_of
 
     plane = plane_of(app, stack_file, dialect)
     if key_file and key_stdin:
         raise UsageError("--key-file and --key-stdin cannot go together.", rerun=SAFE_NOTHING_DONE)
-    variable = "GRID_API_KEY" if plane.type == "grid" else "LIGHTNING_API_KEY"
-    name = username or app.environ.get("GRID_USERNAME", "").strip() or _asked(app, "User name", "--username")
-    key = _key(app, "-" if key_stdin else key_file, variable)
+    names = facts_of(plane.type).client.variables
+    given = app.environ.get(names.username or "GRID_USERNAME", "").strip()
+    name = username or given or _asked(app, "User name", "--username")
+    key = _key(app, "-" if key_stdin else key_file, names.api_key)
     done = log_in(plane, username=name, api_key=key, environ=app.environ, home=app.home, url=url)
     files = [str(path) for path in done.files]
     app.show(LOGIN, StoredLogin(name, done.user_id, done.default_cluster_id, files))
-    if app.environ.get(variable) and app.environ.get(variable.replace("API_KEY", "USER_ID")):
-        app.note(f"warning: {variable} and the user id beside it in the environment win over what was just kept.")
+    if app.environ.get(names.api_key) and app.environ.get(names.user_id):
+        app.note(f"warning: {names.api_key} and the user id beside it in the environment win over what was just kept.")
     after_login(app, default_stack_file(app, stack_file))
 
 
@@ -147,19 +149,14 @@ def context(app: App, name: str | None, stack_file: str | None, url: str | None,
 
     Its id is kept in ~/.grid/settings.json. GRID_CLUSTER_ID in the environment wins over it.
     """
-    from gridbyoc.control_plane import current_context, set_context
+    from gridbyoc.control_plane import context_of, current_context, set_context
 
     plane = plane_of(app, stack_file, dialect)
-    if plane.type != "grid":
-        raise UnsupportedByDialectError(
-            "This control plane has no default cluster to set.",
-            why="The context is a setting of the grid client.",
-            rerun=SAFE_NOTHING_DONE,
-        )
+    kept = context_of(plane.type, app.home)
     if name is None:
-        app.show(CONTEXT, Context(current_context(app.environ, app.home)))
+        app.show(CONTEXT, Context(current_context(kept, app.environ)))
         return
-    done = set_context(registrar_of(app, plane, url), name, environ=app.environ, home=app.home)
+    done = set_context(registrar_of(app, plane, url), kept, name, environ=app.environ)
     app.show(CONTEXT, Context(done.cluster.id, done.cluster.name, str(done.file)))
     if done.overridden_by:
-        app.note(f"warning: GRID_CLUSTER_ID={done.overridden_by} in the environment wins over it.")
+        app.note(f"warning: {kept.variable}={done.overridden_by} in the environment wins over it.")

@@ -23,6 +23,7 @@ from gridbyoc.errors import (
     InterruptedRunError,
     UsageError,
 )
+from gridbyoc.vendors import VENDORS
 
 if TYPE_CHECKING:
     from gridbyoc.control_plane.model import Cluster, Registrar
@@ -41,7 +42,7 @@ def plane_options(function: F) -> F:
     dialect = click.option(
         "--control-plane",
         "dialect",
-        type=click.Choice(["grid", "lightning"]),
+        type=click.Choice(VENDORS),
         default=None,
         help="The control plane's API (default: the stack file's, else grid).",
     )

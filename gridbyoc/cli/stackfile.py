@@ -13,6 +13,7 @@ from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import DEFAULT_STACK, FORMATS, command, pass_app, set_option, stack_argument
 from gridbyoc.cli.reporting import ci_option
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, FileError, StackError, UsageError
+from gridbyoc.vendors import DEFAULT_VENDOR, VENDORS
 
 if TYPE_CHECKING:
     from gridbyoc.cli.reporting import Reporting
@@ -29,9 +30,7 @@ _CHOICES = (
     click.option("--region", default=None, help="The AWS region (default: us-east-1)."),
     click.option("--profile", default=None, help="The AWS profile to use (default: boto3's own chain)."),
     click.option("--account-id", default=None, metavar="ID", help="Refuse to run in any other AWS account."),
-    click.option(
-        "--type", "type_", type=click.Choice(["grid", "lightning"]), default=None, help="The control plane's API."
-    ),
+    click.option("--type", "type_", type=click.Choice(VENDORS), default=None, help="The control plane's API."),
     click.option("--cluster", default=None, metavar="NAME", help="The cluster's name (default: the stack's)."),
     click.option("--instance-types", default=None, metavar="A,B", help="Instance types, separated by commas."),
     click.option(
@@ -223,6 +222,7 @@ def _answers(app: App, chosen: Mapping[str, Any]) -> dict[str, str]:
     from gridbyoc.stack.rules import cluster_name_fault
     from gridbyoc.stack.rules.terraform import account_id_fault, stack_name_fault
     from gridbyoc.stack.starter import cluster_name
+    from gridbyoc.vendors import facts_of
 
     known: dict[str, Any] = dict(chosen)
 
@@ -234,10 +234,10 @@ def _answers(app: App, chosen: Mapping[str, Any]) -> dict[str, str]:
     ask("region", "AWS region", defaults.REGION, region_fault)
     ask("profile", "AWS profile (empty: the usual credentials)", "", _anything)
     ask("account_id", "AWS account id, as a guard (empty: none)", "", lambda text: account_id_fault(text))
-    ask("type", "Control plane (grid, lightning)", "grid", lambda text: _one_of(text, ("grid", "lightning")))
+    ask("type", f"Control plane ({', '.join(VENDORS)})", DEFAULT_VENDOR, lambda text: _one_of(text, VENDORS))
     dialect = known["type"]
     ask("cluster", "Cluster name", cluster_name(known["name"]), lambda text: cluster_name_fault(text, dialect))
-    if dialect == "grid":
+    if facts_of(dialect).has_profiles:
         profiles = ("cost-saving", "default")
         question = "Performance profile (cost-saving: about $10 a day, default: about $50)"
         ask("performance_profile", question, profiles[0], lambda text: _one_of(text, profiles))

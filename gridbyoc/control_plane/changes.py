@@ -6,17 +6,20 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from gridbyoc.control_plane.model import Cluster, FieldChange, Grant
-from gridbyoc.control_plane.parse import child, is_direct, present
+from gridbyoc.control_plane.parse import dialect_of, present
 from gridbyoc.errors import SAFE_NOTHING_DONE, ControlPlaneError, UnsupportedByDialectError
-from gridbyoc.stack.model import ClusterSpec, InstanceType
+from gridbyoc.stack.model import ClusterSpec, DialectName, InstanceType
 from gridbyoc.stack.secret import MASK
 
 ABSENT = "(absent)"
 
 
-def differences(cluster: Cluster, spec: ClusterSpec, grant: Grant | None) -> tuple[FieldChange, ...]:
+def differences(
+    cluster: Cluster, spec: ClusterSpec, grant: Grant | None, *, has_profiles: bool = True
+) -> tuple[FieldChange, ...]:
     """Everything in which ``cluster`` is not as asked for. What the stack file does not say is left as it is."""
-    return (*grant_differences(cluster, grant), *_profile_difference(cluster, spec), *type_differences(cluster, spec))
+    profile = _profile_difference(cluster, spec) if has_profiles else ()
+    return (*grant_differences(cluster, grant), *profile, *type_differences(cluster, spec))
 
 
 def grant_differences(cluster: Cluster, grant: Grant | None) -> tuple[FieldChange, ...]:
@@ -73,9 +76,9 @@ def type_words(item: InstanceType | None, kept: InstanceType | None = None) -> s
     return ", ".join(words)
 
 
-def refuse_impossible(cluster: Cluster, grant: Grant, *, direct: bool) -> None:
+def refuse_impossible(cluster: Cluster, grant: Grant, dialect: DialectName) -> None:
     """What no update can do: move a cluster to another region, change one that is being deleted; ``refuse_change``."""
-    refuse_change(cluster, direct=direct)
+    refuse_change(cluster, dialect)
     if cluster.region is not None and cluster.region != grant.region:
         raise UnsupportedByDialectError(
             f"The region of cluster {cluster.name} cannot be changed from {cluster.region} to {grant.region}.",
@@ -85,15 +88,13 @@ def refuse_impossible(cluster: Cluster, grant: Grant, *, direct: bool) -> None:
         )
 
 
-def refuse_change(cluster: Cluster, *, direct: bool) -> None:
-    """A cluster that no PUT of ours may change: made in the other form, or being deleted.
-
-    ``direct``: the form of spec that the dialect writes; a cluster made in the other form is not rewritten.
-    """
-    if is_direct(child(cluster.raw, "spec")) is not direct:
+def refuse_change(cluster: Cluster, dialect: DialectName) -> None:
+    """A cluster that no PUT of ours may change: being deleted, or with a spec in another form than the dialect's."""
+    made_by = dialect_of(cluster.raw)
+    if made_by != dialect:
         raise UnsupportedByDialectError(
             f"Cluster {cluster.name} was made through the other dialect of the control plane's API.",
-            fix=f"Set control_plane.type to {'grid' if direct else 'lightning'} to change it.",
+            fix=f"Set control_plane.type to {made_by} to change it.",
             rerun=SAFE_NOTHING_DONE,
         )
     if cluster.status in {"terminating", "deleted"}:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gridbyoc.control_plane.credentials import ApiCredentials, LazyLogin, LoggedIn, Username, login, resolve_credentials
-from gridbyoc.control_plane.grid import Grid
 from gridbyoc.control_plane.http import (
     Authorization,
     Http,
@@ -21,12 +20,13 @@ from gridbyoc.control_plane.http import (
     basic_token,
     is_loopback,
 )
-from gridbyoc.control_plane.lightning import Lightning
 from gridbyoc.control_plane.model import Cleaner, Registrar
+from gridbyoc.control_plane.registrar import ClusterRegistrar
 from gridbyoc.control_plane.settings import resolve_url
 from gridbyoc.errors import FileError
 from gridbyoc.stack.model import ControlPlane
 from gridbyoc.stack.secret import Secret
+from gridbyoc.vendors import facts_of
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 DEFAULT_PATIENCE = RetryPatience()
@@ -76,7 +76,7 @@ def connect(
         return Http(address, exchange, timing, auth=auth, clean=clean, patience=limits.patience)
 
     signed = http(_authorization(credentials, http(Authorization), clean))
-    return Grid(signed) if control_plane.type == "grid" else Lightning(signed, org_id=control_plane.org_id)
+    return ClusterRegistrar(signed, facts_of(control_plane.type), org_id=control_plane.org_id)
 
 
 def log_in(

@@ -20,9 +20,16 @@ from gridbyoc.control_plane.settings import (
     update_user_file,
 )
 from gridbyoc.control_plane.wire import CLUSTERS, listing, pick
-from gridbyoc.errors import SAFE_NOTHING_DONE, AuthenticationError, ClusterNotFoundError, ControlPlaneError
+from gridbyoc.errors import (
+    SAFE_NOTHING_DONE,
+    AuthenticationError,
+    ClusterNotFoundError,
+    ControlPlaneError,
+    UnsupportedByDialectError,
+)
 from gridbyoc.stack.model import DialectName
 from gridbyoc.stack.secret import Secret
+from gridbyoc.vendors import Client, ClientFile, Variables, facts_of
 
 LOG_IN = "Log in with `gridbyoc login`, or set {id} and {key}."
 
@@ -49,61 +56,35 @@ class Username:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """The names that a dialect's client uses in the environment and in its file.
-
-    ``bearer`` and ``file_bearer``: a token that wins over the key. Then a key needs no id, either.
-    """
-
-    id: str
-    key: str
-    file_id: str
-    file_key: str
-    username: str | None = None
-    bearer: str | None = None
-    file_bearer: str | None = None
-
-
-NAMES: Mapping[DialectName, _Names] = {
-    "grid": _Names("GRID_USER_ID", "GRID_API_KEY", "UserID", "APIKey", username="GRID_USERNAME"),
-    "lightning": _Names(
-        "LIGHTNING_USER_ID",
-        "LIGHTNING_API_KEY",
-        "user_id",
-        "api_key",
-        bearer="LIGHTNING_AUTH_TOKEN",
-        file_bearer="auth_token",
-    ),
-}
-
-
 def resolve_credentials(dialect: DialectName, environ: Mapping[str, str], home: Path) -> ApiCredentials | Username:
     """The environment wins over the file, as in the service's clients; half an environment is an error.
 
     ``GRID_USER_ID`` or ``GRID_USERNAME`` with ``GRID_API_KEY``; ``LIGHTNING_AUTH_TOKEN``, or ``LIGHTNING_API_KEY`` with
     or without ``LIGHTNING_USER_ID``; ``~/.grid/credentials.json``, ``~/.lightning/credentials.json`` or what
-    ``LIGHTNING_CREDENTIAL_PATH`` names. Raises ``AuthenticationError``.
+    ``LIGHTNING_CREDENTIAL_PATH`` names (``gridbyoc/vendors``). Raises ``AuthenticationError``.
     """
-    names = NAMES[dialect]
-    user_id, key = (environ.get(name, "").strip() for name in (names.id, names.key))
-    username = environ.get(names.username, "").strip() if names.username else ""
-    token = environ.get(names.bearer, "").strip() if names.bearer else ""
+    client = facts_of(dialect).client
+    names = client.variables
+    user_id, key, username, token = (
+        environ.get(name or "", "").strip() for name in (names.user_id, names.api_key, names.username, names.token)
+    )
     if token:
-        return ApiCredentials(None, Secret(token), str(names.bearer))
+        return ApiCredentials(None, Secret(token), str(names.token))
     if key and user_id:
-        return ApiCredentials(_plain(user_id, names.id), Secret(key), f"{names.id} and {names.key}")
+        return ApiCredentials(_plain(user_id, names.user_id), Secret(key), f"{names.user_id} and {names.api_key}")
     if key and username:
-        return Username(username, Secret(key), f"{names.username} and {names.key}")
-    if key and names.bearer:
-        return ApiCredentials(None, Secret(key), names.key)
-    if key or user_id:
-        raise _half(names, missing=names.id if key else names.key, there=names.key if key else names.id)
-    return _from_file(names, credentials_path(dialect, home, environ))
+        return Username(username, Secret(key), f"{names.username} and {names.api_key}")
+    if key and names.token:
+        return ApiCredentials(None, Secret(key), names.api_key)
+    if key:
+        raise _half(names, missing=names.user_id, there=names.api_key)
+    if user_id:
+        raise _half(names, missing=names.api_key, there=names.user_id)
+    return _from_file(client, credentials_path(dialect, home, environ))
 
 
-def _half(names: _Names, *, missing: str, there: str) -> AuthenticationError:
-    or_name = f" (nor {names.username})" if names.username and missing == names.id else ""
+def _half(names: Variables, *, missing: str, there: str) -> AuthenticationError:
+    or_name = f" (nor {names.username})" if names.username and missing == names.user_id else ""
     return AuthenticationError(
         f"The environment sets {there}, but not {missing}{or_name}.",
         fix=f"Set both, or neither: then the file that `gridbyoc login` wrote is used. {missing} is missing.",
@@ -111,28 +92,29 @@ def _half(names: _Names, *, missing: str, there: str) -> AuthenticationError:
     )
 
 
-def _from_file(names: _Names, path: Path) -> ApiCredentials:
+def _from_file(client: Client, path: Path) -> ApiCredentials:
     found = read_user_file(path)
-    problem = found.problem or _incomplete(names, found)
+    problem = found.problem or _incomplete(client.credentials, found)
     if problem:
         what = "There are no credentials for the control plane." if found.missing else f"{path} cannot be used."
         raise AuthenticationError(
             what,
             why=f"{path}: {problem}.",
-            fix=LOG_IN.format(id=names.id, key=names.key),
+            fix=LOG_IN.format(id=client.variables.user_id, key=client.variables.api_key),
             rerun=SAFE_NOTHING_DONE,
         )
     loose = loose_warning(path, found)
-    token, user_id, key = (_value(found, name) for name in (names.file_bearer, names.file_id, names.file_key))
+    names = client.credentials
+    token, user_id, key = (_value(found, name) for name in (names.token, names.user_id, names.api_key))
     if token or not user_id:
         return ApiCredentials(None, Secret(token or key), str(path), loose)
     return ApiCredentials(_plain(user_id, str(path)), Secret(key), str(path), loose)
 
 
-def _incomplete(names: _Names, found: UserFile) -> str:
-    if _value(found, names.file_bearer):
+def _incomplete(names: ClientFile, found: UserFile) -> str:
+    if _value(found, names.token):
         return ""
-    needed = (names.file_key,) if names.file_bearer else (names.file_id, names.file_key)
+    needed = (names.api_key,) if names.token else (names.user_id, names.api_key)
     return next((f"{name} is missing in it" for name in needed if not _value(found, name)), "")
 
 
@@ -160,9 +142,6 @@ def _plain(user_id: str, source: str) -> str:
     return user_id
 
 
-CONTEXT_VARIABLE = "GRID_CLUSTER_ID"
-
-
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
     """What a login came to: the account's id, its default cluster (``None``: has none), the files written."""
@@ -174,7 +153,7 @@ class LoggedIn:
 
 @dataclass(frozen=True, slots=True)
 class DefaultCluster:
-    """The default cluster set; ``overridden_by`` is what ``GRID_CLUSTER_ID`` says, where it says something else."""
+    """The default cluster set; ``overridden_by`` is what the environment says, where it says something else."""
 
     cluster: Cluster
     file: Path
@@ -244,37 +223,52 @@ def login(
 ) -> LoggedIn:
     """Log in and keep the credentials in the dialect's own file and format (0600, its other keys kept).
 
-    The address is kept beside them: the key may go there. For ``grid`` that is ``~/.grid/settings.json``, which also
-    gets the default cluster where the account has one, as the guide's client does. Nothing is written unless the
-    control plane accepts the credentials.
+    The address is kept beside them, or in the client's file of settings: the key may go there. That file also gets the
+    default cluster where the account has one, as the guide's client does. Nothing is written unless the control plane
+    accepts the credentials.
     """
     user_id = user_id_of(http, username, api_key, clean)
-    auth = basic(user_id, api_key)
-    found = http.call("GET", CLUSTERS, lambda raw: listing(raw, clean), query=LOGIN_QUERY[dialect], auth=auth)
-    path = credentials_path(dialect, home, environ)
-    if dialect == "lightning":
-        kept = {"username": username, "user_id": user_id, "api_key": api_key.reveal()}
+    facts = facts_of(dialect)
+    query = facts.api.login_query
+    found = http.call("GET", CLUSTERS, lambda raw: listing(raw, clean), query=query, auth=basic(user_id, api_key))
+    path, names, settings = credentials_path(dialect, home, environ), facts.client.credentials, facts.client.settings
+    values = {names.username: username, names.user_id: user_id, names.api_key: api_key.reveal()}
+    kept = {name: value for name, value in values.items() if name is not None}
+    if settings is None:
         remember_url(dialect, home, environ, http.url, kept)
         return LoggedIn(user_id, found.default_id, (path,))
-    update_user_file(path, {"UserID": user_id, "APIKey": api_key.reveal()})
-    context = {"context": found.default_id} if found.default_id else {}
-    settings = remember_url(dialect, home, environ, http.url, context)
-    return LoggedIn(user_id, found.default_id, (path, settings))
+    update_user_file(path, kept)
+    context = {settings.cluster: found.default_id} if settings.cluster and found.default_id else {}
+    return LoggedIn(user_id, found.default_id, (path, remember_url(dialect, home, environ, http.url, context)))
 
 
-LOGIN_QUERY: Mapping[DialectName, tuple[tuple[str, str], ...]] = {
-    "grid": (
-        ("phaseNotIn", "CLUSTER_STATE_DELETED"),
-        ("clusterTypeIn", "CLUSTER_TYPE_GLOBAL"),
-        ("clusterTypeIn", "CLUSTER_TYPE_BYOC"),
-    ),
-    "lightning": (),
-}
-"""What the guide's client asks for while it logs in, recorded; today's API has no such filters."""
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where the dialect's own client keeps the id of the default cluster; an environment ``variable`` wins over it."""
+
+    file: Path
+    key: str
+    variable: str
+
+    def overriding(self, environ: Mapping[str, str]) -> str | None:
+        """What the environment says."""
+        return environ.get(self.variable) or None
 
 
-def set_context(registrar: Registrar, name: str, *, environ: Mapping[str, str], home: Path) -> DefaultCluster:
-    """Make the cluster of that name the default one: its id goes into ``~/.grid/settings.json`` (other keys kept).
+def context_of(dialect: DialectName, home: Path) -> Context:
+    """Raises ``UnsupportedByDialectError`` for a dialect whose client has no default cluster."""
+    client, file = facts_of(dialect).client, settings_path(dialect, home)
+    if file is None or client.settings is None or client.settings.cluster is None or client.variables.cluster is None:
+        raise UnsupportedByDialectError(
+            "This control plane has no default cluster to set.",
+            why="The context is a setting of the grid client.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return Context(file, client.settings.cluster, client.variables.cluster)
+
+
+def set_context(registrar: Registrar, context: Context, name: str, *, environ: Mapping[str, str]) -> DefaultCluster:
+    """Make the cluster of that name the default one: its id goes into the client's own file (other keys kept).
 
     ``ClusterNotFoundError`` where there is none, ``ControlPlaneError`` where it is being deleted.
     """
@@ -287,12 +281,12 @@ def set_context(registrar: Registrar, name: str, *, environ: Mapping[str, str], 
         )
     if cluster.status == "terminating":
         raise ControlPlaneError(f"Cluster {name} is being deleted.", fix="Choose another.", rerun=SAFE_NOTHING_DONE)
-    update_user_file(settings_path(home), {"context": cluster.id})
-    winner = environ.get(CONTEXT_VARIABLE) or None
-    return DefaultCluster(cluster, settings_path(home), winner if winner != cluster.id else None)
+    update_user_file(context.file, {context.key: cluster.id})
+    winner = context.overriding(environ)
+    return DefaultCluster(cluster, context.file, winner if winner != cluster.id else None)
 
 
-def current_context(environ: Mapping[str, str], home: Path) -> str | None:
-    """The id of the default cluster: ``GRID_CLUSTER_ID``, else what ``~/.grid/settings.json`` has."""
-    stored = read_user_file(settings_path(home)).values.get("context")
-    return environ.get(CONTEXT_VARIABLE) or (stored if isinstance(stored, str) and stored else None)
+def current_context(context: Context, environ: Mapping[str, str]) -> str | None:
+    """The id of the default cluster: the environment's, else the one in the client's own file."""
+    stored = read_user_file(context.file).values.get(context.key)
+    return context.overriding(environ) or (stored if isinstance(stored, str) and stored else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -92,6 +92,14 @@ class OfferedInstanceType:
     spot_hourly: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list of clusters, without the deleted ones; ``default_id``: the one that the account's commands go to."""
+
+    clusters: tuple[Cluster, ...]
+    default_id: str | None = None
+
+
 class Registrar(Protocol):
     """Our client of one control plane's cluster-creation API. Every method raises ``ControlPlaneError`` kinds."""
 
@@ -102,11 +110,11 @@ class Registrar(Protocol):
     def check(self, spec: ClusterSpec) -> None:
         """Refuse, before any call, what this dialect cannot carry (``UnsupportedByDialectError``)."""
 
+    def listing(self) -> Listing:
+        """Every cluster that is not deleted, and the default one."""
+
     def list(self) -> tuple[Cluster, ...]:
         """Every cluster that is not deleted."""
-
-    def default_cluster_id(self) -> str | None:
-        """The id of the cluster that the account's commands go to by default, if any."""
 
     def get(self, cluster_id: str, *, within: float | None = None) -> Cluster:
         """One cluster by id, in at most ``within`` seconds with all retries; ``ClusterNotFoundError``."""
@@ -147,6 +155,17 @@ class Clean(Protocol):
 
     def __call__(self, text: str, *also: Secret) -> str:
         """``text`` without control characters and without the secrets known, ``also`` among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecForm:
+    """How one API writes a cluster's spec: a ``new`` one, its own one with ours ``merged`` into it (all other fields
+    survive), and what the answer to a request for instance types has ``offered``. Specs are secret-bearing.
+    """
+
+    new: Callable[[ClusterSpec, Grant], dict[str, Any]]
+    merged: Callable[[Mapping[str, Any], ClusterSpec, Grant], dict[str, Any]]
+    offered: Callable[[Mapping[str, Any], Clean], tuple[OfferedInstanceType, ...]]
 
 
 class Cleaner:

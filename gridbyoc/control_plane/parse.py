@@ -325,5 +325,5 @@ SHAPES: Mapping[DialectName, Fields] = {"grid": GRID, "lightning": LIGHTNING}
 
 
 def dialect_of(body: Mapping[str, Any]) -> DialectName:
-    """The dialect that ``body`` is a create request of."""
+    """The dialect in whose form ``body``, a create request or a cluster, has its spec."""
     return "lightning" if is_direct(child(body, "spec")) else "grid"

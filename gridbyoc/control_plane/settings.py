@@ -36,20 +36,17 @@ class UserFile:
     readable_by_others: bool = False
 
 
-CREDENTIAL_PATH = "LIGHTNING_CREDENTIAL_PATH"
-"""Where Lightning's client keeps its credentials, if not below the home (read in lightning-sdk 2026.10.13)."""
-
-
 def credentials_path(dialect: DialectName, home: Path, environ: Mapping[str, str] = MappingProxyType({})) -> Path:
     """Where the dialect's own client keeps user id and key."""
-    if dialect == "lightning" and environ.get(CREDENTIAL_PATH):
-        return Path(environ[CREDENTIAL_PATH]).expanduser()
-    return home / (".grid" if dialect == "grid" else ".lightning") / "credentials.json"
+    client = facts_of(dialect).client
+    named = environ.get(client.variables.credentials_file or "")
+    return Path(named).expanduser() if named else home / client.credentials.file
 
 
-def settings_path(home: Path) -> Path:
-    """Where the guide's client keeps the default cluster (``context``) and the address (``grid_url``)."""
-    return home / ".grid" / "settings.json"
+def settings_path(dialect: DialectName, home: Path) -> Path | None:
+    """Where the dialect's own client keeps the default cluster and the address; ``None``: it has no such file."""
+    settings = facts_of(dialect).client.settings
+    return home / settings.file if settings else None
 
 
 def read_user_file(path: Path) -> UserFile:
@@ -141,19 +138,21 @@ def _untrusted(dialect: DialectName, url: str, environ: Mapping[str, str]) -> Un
 
 def _stored_at(dialect: DialectName, home: Path, environ: Mapping[str, str]) -> tuple[Path, str]:
     """The file and the key under which ``gridbyoc login`` keeps the address, beside the credentials."""
-    if dialect == "grid":
-        return settings_path(home), "grid_url"
-    return credentials_path(dialect, home, environ), "url"
+    client = facts_of(dialect).client
+    settings = settings_path(dialect, home)
+    name = (client.settings or client.credentials).address
+    return settings or credentials_path(dialect, home, environ), str(name)
 
 
 def _stored_url(dialect: DialectName, home: Path, environ: Mapping[str, str]) -> str | None:
     path, name = _stored_at(dialect, home, environ)
     found = read_user_file(path)
     # A file of credentials is refused where those are read: who has them from the environment needs none of it.
-    if found.problem and not found.missing and path == settings_path(home):
+    if found.problem and not found.missing and path == settings_path(dialect, home):
         raise FileError(
             f"The address of the control plane cannot be taken from {path}: {found.problem}.",
-            fix="Repair or remove the file, or give the address: --url, control_plane.url or GRID_URL.",
+            fix="Repair or remove the file, or give the address: --url, control_plane.url or "
+            f"{facts_of(dialect).address.variable}.",
         )
     value = found.values.get(name)
     return value if isinstance(value, str) and value else None

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gridbyoc.control_plane import parse
 from gridbyoc.control_plane.create import ClusterIdentity
 from gridbyoc.control_plane.http import Http, cluster_path, read_object
-from gridbyoc.control_plane.model import Clean, Cluster, Grant, Phase
+from gridbyoc.control_plane.model import Clean, Cluster, Grant, Listing, Phase
 from gridbyoc.control_plane.parse import MalformedError
 from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterNotFoundError, UsageError
 from gridbyoc.stack.secret import Secret
 
 CLUSTERS = "/v1/core/clusters"
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A list answer."""
-
-    clusters: tuple[Cluster, ...]
-    default_id: str | None
 
 
 def listing(raw: Mapping[str, Any], clean: Clean) -> Listing:

@@ -120,7 +120,7 @@ class Draft:
 def open_draft(registrar: Registrar, cluster_id: str, dialect: DialectName) -> Draft:
     """Read the cluster anew. Raises ``ControlPlaneError`` for one that cannot be changed."""
     cluster = registrar.get(cluster_id)
-    refuse_change(cluster, direct=dialect == "lightning")
+    refuse_change(cluster, dialect)
     if cluster.role_arn is None:
         raise ControlPlaneError(
             f"Cluster {cluster.name} cannot be edited: it is not one in an account of yours.",

@@ -16,9 +16,9 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, DefaultChangedError
 from gridbyoc.stack.defaults import managed_policies_of, statements_of, trusted_account_of
 from gridbyoc.stack.model import Role, Stack
 from gridbyoc.terraform import ModuleInState
-from gridbyoc.vendors import facts_of
+from gridbyoc.vendors import DEFAULT_VENDOR, facts_of
 
-EARLIER = Role(vendor="grid")
+EARLIER = Role(vendor=DEFAULT_VENDOR)
 """Before each control plane had facts of its own, the module's defaults, which are Grid's, stood for all of them."""
 
 

@@ -19,7 +19,7 @@ from gridbyoc.render.module import AUDIENCES
 from gridbyoc.render.templates import data_dir, template_environment
 from gridbyoc.stack.model import DialectName
 from gridbyoc.stack.regions import partition_of
-from gridbyoc.vendors import facts_of
+from gridbyoc.vendors import DEFAULT_VENDOR, Variables, facts_of
 
 _PATH = re.compile(r"(?!-)[A-Za-z0-9._/@+=,:-]+")
 """The same as `gridbyoc fleet matrix` hands to jobs: a word of a shell as it is."""
@@ -46,7 +46,7 @@ class PipelineStack:
     name: str
     file: str
     region: str
-    control_plane: DialectName = "grid"
+    control_plane: DialectName = DEFAULT_VENDOR
     own_address: bool = False
 
     @property
@@ -127,8 +127,6 @@ def _wrong(what: str, fix: str) -> UsageError:
 
 
 EngineName = Literal["github", "gitlab", "make", "jenkins", "argo"]
-CREDENTIALS = {"grid": "GRID", "lightning": "LIGHTNING"}
-"""Dialect → how the names of its two credentials in the environment begin: ``..._USER_ID`` and ``..._API_KEY``."""
 LONGEST_CRON_NAME = 52
 """Characters of a CronWorkflow's name: its workflows get a time behind it.
 https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#cron-job-limitations"""
@@ -195,7 +193,7 @@ def _environment() -> jinja2.Environment:
             **{"comment_start_string": "[#", "comment_end_string": "#]"},
         },
     )
-    environment.globals |= {"script": script, "object_name": object_name, "ids": CREDENTIALS, "address": address}
+    environment.globals |= {"script": script, "object_name": object_name, "variables": variables, "address": address}
     return environment
 
 
@@ -217,6 +215,11 @@ def script(name: str, indent: int) -> quoting.Quoted:
     """A Python program out of the templates' directory, each line but the first moved ``indent`` blanks in."""
     text = (data_dir("templates") / "pipelines" / name).read_text(encoding="utf-8").rstrip("\n")
     return quoting.Quoted(text.replace("\n", "\n" + " " * indent).replace(" " * indent + "\n", "\n"))
+
+
+def variables(stack: PipelineStack) -> Variables:
+    """The variables of the control plane's credentials."""
+    return facts_of(stack.control_plane).client.variables
 
 
 def address(stack: PipelineStack) -> str:

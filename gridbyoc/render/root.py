@@ -18,7 +18,7 @@ from gridbyoc.stack.defaults import managed_policies_of, session_seconds_of, sta
 from gridbyoc.stack.model import PolicyStatement, Role, S3Backend, Stack
 from gridbyoc.stack.rules.terraform import EXCLUSIVE_SINCE
 from gridbyoc.stack.secret import Secret
-from gridbyoc.vendors import facts_of
+from gridbyoc.vendors import DEFAULT_VENDOR, facts_of
 
 TAGS_PER_ROLE = 50
 """How many tags IAM takes on a role (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)."""
@@ -75,7 +75,7 @@ def _default_tags(stack: Stack) -> dict[str, str]:
 
 def _role_values(role: Role, previous: Sequence[Secret]) -> dict[str, Any]:
     # The module's own defaults are Grid's: they stay unset, so that the root of an earlier version is the same.
-    module_default = facts_of(role.vendor).permissions == facts_of("grid").permissions
+    module_default = facts_of(role.vendor).permissions == facts_of(DEFAULT_VENDOR).permissions
     unset_policies = role.managed_policies is None and module_default
     unset_statements = role.statements is None and module_default
     session_is_set = role.max_session_hours is not None or role.max_session_seconds is not None

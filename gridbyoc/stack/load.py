@@ -39,6 +39,7 @@ from gridbyoc.stack.rules.terraform import is_path
 from gridbyoc.stack.schema import check_shape, leftovers
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import counted, show
+from gridbyoc.vendors import DEFAULT_VENDOR
 
 Data = dict[str, Any]
 _LISTS = {
@@ -82,7 +83,7 @@ def _role(data: Data, external_id: Secret | None, control_plane: Data) -> Role:
     if "policy" in fields:
         fields["policy"] = _own_policy(fields["policy"])
     variable = data.get("external_id_from", {}).get("env")
-    vendor = control_plane.get("type", "grid")
+    vendor = control_plane.get("type", DEFAULT_VENDOR)
     return Role(external_id=external_id, external_id_variable=variable, vendor=vendor, **fields)
 
 

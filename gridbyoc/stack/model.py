@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from gridbyoc.stack.files import home_of
 from gridbyoc.stack.secret import Secret
-from gridbyoc.vendors import VendorType
+from gridbyoc.vendors import DEFAULT_VENDOR, VendorType
 
 PerformanceProfile = Literal["default", "cost-saving"]
 DialectName = VendorType
@@ -87,7 +87,7 @@ class Role:
     statements: tuple[PolicyStatement, ...] | None = None
     policy: OwnPolicy = OwnPolicy()
     tags: Mapping[str, str] = field(default_factory=no_values)
-    vendor: VendorType = "grid"
+    vendor: VendorType = DEFAULT_VENDOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class ControlPlane:
     The key goes to ``url`` only where the user has named that address as well.
     """
 
-    type: DialectName = "grid"
+    type: DialectName = DEFAULT_VENDOR
     url: str | None = None
     ca_bundle: Path | None = None
     org_id: str | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gridbyoc.stack import defaults
 from gridbyoc.stack.model import DialectName, PerformanceProfile
 from gridbyoc.stack.words import escaped
-from gridbyoc.vendors import VendorFacts, facts_of
+from gridbyoc.vendors import DEFAULT_VENDOR, VendorFacts, facts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Starter:
     region: str = defaults.REGION
     profile: str | None = None
     account_id: str | None = None
-    type: DialectName = "grid"
+    type: DialectName = DEFAULT_VENDOR
     cluster: str | None = None
     instance_types: tuple[str, ...] = defaults.INSTANCE_TYPES
     performance_profile: PerformanceProfile | None = None
@@ -76,7 +76,7 @@ def _trusted(facts: VendorFacts) -> str:
 
 
 def _performance(choices: Starter) -> str:
-    if choices.type == "lightning":
+    if not facts_of(choices.type).has_profiles:
         return ""
     profile = choices.performance_profile or "cost-saving"
     return f"\n    performance_profile: {_scalar(profile)}  # about $10 a day; `default` is always ready, about $50"

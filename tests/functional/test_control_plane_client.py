@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from gridbyoc.control_plane import connect, current_context, log_in, set_context
+from gridbyoc.control_plane import connect, context_of, current_context, log_in, set_context
 from gridbyoc.control_plane.connect import Limits
 from gridbyoc.control_plane.http import RetryPatience
 from gridbyoc.control_plane.model import Grant, Phase, Registrar
-from gridbyoc.control_plane.settings import credentials_path, settings_path
+from gridbyoc.control_plane.settings import credentials_path
 from gridbyoc.errors import (
     AuthenticationError,
     ClusterConflictError,
@@ -347,13 +347,13 @@ def test_offers_account_and_default(tmp_path: Path) -> None:
         (offer,) = w.registrar.instance_types(cluster.id)
         assert (offer.name, offer.on_demand_hourly, offer.spot_hourly) == ("t3.large", 0.08, 0.03)
         assert w.registrar.cloud_account_id(cluster.id) == "302180240179"
-        assert w.registrar.default_cluster_id() == "id-9"
+        assert w.registrar.listing().default_id == "id-9"
     with world(tmp_path, "lightning") as w:
         cluster = w.registrar.create(SPEC, GRANT).cluster
         (offer,) = w.registrar.instance_types(cluster.id)
         assert (offer.name, offer.cpu, offer.on_demand_hourly, offer.spot_hourly) == ("g4dn.xlarge", "4", 0.5, 0.2)
         assert w.registrar.cloud_account_id(cluster.id) is None
-        assert w.registrar.default_cluster_id() is None
+        assert w.registrar.listing().default_id is None
 
 
 @pytest.mark.parametrize("cluster_id", ["", ".", ".."])
@@ -397,7 +397,7 @@ def test_the_canary_is_in_no_error_and_no_repr(tmp_path: Path) -> None:
 def test_login_keeps_id_and_key_as_the_guides_client_does(tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / ".grid").mkdir(parents=True)
-    settings_path(home).write_text('{"other": 1, "context": "old"}')
+    (home / ".grid/settings.json").write_text('{"other": 1, "context": "old"}')
     plane = Plane(default="id-7")
     with serving(plane) as server:
         done = log_in(ControlPlane(), username="ada", api_key=Secret(KEY), environ={}, home=home, url=server.url + "/")
@@ -413,8 +413,8 @@ def test_login_keeps_id_and_key_as_the_guides_client_does(tmp_path: Path) -> Non
         assert path.stat().st_mode & 0o777 == 0o600
         assert path.parent.stat().st_mode & 0o777 == 0o700
         assert '"UserID": "user-1"' in path.read_text()
-        assert '"other": 1' in settings_path(home).read_text()
-        assert current_context({}, home) == "id-7"
+        assert '"other": 1' in (home / ".grid/settings.json").read_text()
+        assert current_context(context_of("grid", home), {}) == "id-7"
         # nothing but the files is needed from here on
         registrar = connect(ControlPlane(), environ={}, home=home, limits=QUICK)
         assert registrar.url == server.url
@@ -465,13 +465,13 @@ def test_a_user_name_in_the_environment_is_exchanged_at_the_first_call_once(tmp_
 def test_context(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         with pytest.raises(ClusterNotFoundError, match="no cluster named ml-prod") as caught:
-            set_context(w.registrar, "ml-prod", environ={}, home=tmp_path)
+            set_context(w.registrar, context_of("grid", tmp_path), "ml-prod", environ={})
         assert "none at all" in caught.value.why
         cluster = w.registrar.create(SPEC, GRANT).cluster
-        done = set_context(w.registrar, "ml-prod", environ={"GRID_CLUSTER_ID": "other"}, home=tmp_path)
+        done = set_context(w.registrar, context_of("grid", tmp_path), "ml-prod", environ={"GRID_CLUSTER_ID": "other"})
         assert (done.cluster.id, done.overridden_by) == (cluster.id, "other")
-        assert current_context({}, tmp_path) == cluster.id
-        assert current_context({"GRID_CLUSTER_ID": "other"}, tmp_path) == "other"
+        assert current_context(context_of("grid", tmp_path), {}) == cluster.id
+        assert current_context(context_of("grid", tmp_path), {"GRID_CLUSTER_ID": "other"}) == "other"
         w.registrar.delete(cluster.id)
         with pytest.raises(ControlPlaneError, match="being deleted"):
-            set_context(w.registrar, "ml-prod", environ={}, home=tmp_path)
+            set_context(w.registrar, context_of("grid", tmp_path), "ml-prod", environ={})

@@ -11,6 +11,7 @@ from gridbyoc.control_plane.model import (
     Created,
     FieldChange,
     Grant,
+    Listing,
     OfferedInstanceType,
     Phase,
 )
@@ -55,15 +56,16 @@ class MemoryRegistrar:
     clusters: dict[str, Cluster] = field(default_factory=dict)
     url: str = "http://127.0.0.1"
     calls: list[str] = field(default_factory=list)
+    default: str | None = None
 
     def check(self, spec: ClusterSpec) -> None:
         self.calls.append(f"check {spec.name}")
 
     def list(self) -> tuple[Cluster, ...]:
-        return tuple(self.clusters.values())
+        return tuple(each for each in self.clusters.values() if each.phase is not Phase.DELETED)
 
-    def default_cluster_id(self) -> str | None:
-        return None
+    def listing(self) -> Listing:
+        return Listing(self.list(), self.default)
 
     def get(self, cluster_id: str, *, within: float | None = None) -> Cluster:
         for found in self.clusters.values():

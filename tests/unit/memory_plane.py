@@ -9,7 +9,7 @@ from typing import Any
 from gridbyoc.control_plane.changes import being_deleted, differences, refuse_change, refuse_impossible
 from gridbyoc.control_plane.create import Calls, ClusterIdentity, create_once
 from gridbyoc.control_plane.failures import LostAnswerError
-from gridbyoc.control_plane.model import Cluster, Created, FieldChange, Grant, OfferedInstanceType, Phase
+from gridbyoc.control_plane.model import Cluster, Created, FieldChange, Grant, Listing, OfferedInstanceType, Phase
 from gridbyoc.control_plane.settings import check_cluster
 from gridbyoc.control_plane.wire import pick
 from gridbyoc.errors import ClusterNotFoundError, ControlPlaneError, ControlPlaneUnreachableError
@@ -59,8 +59,8 @@ class MemoryPlane:
         self._answered("LIST")
         return tuple(each for each in map(self._now, self.clusters) if each.phase is not Phase.DELETED)
 
-    def default_cluster_id(self) -> str | None:
-        return None
+    def listing(self) -> Listing:
+        return Listing(self.list())
 
     def get(self, cluster_id: str, *, within: float | None = None) -> Cluster:
         self._answered("GET")
@@ -86,7 +86,7 @@ class MemoryPlane:
 
     def update(self, cluster: Cluster, spec: ClusterSpec, grant: Grant) -> Cluster:
         current = self.get(cluster.id)
-        refuse_impossible(current, grant, direct=False)
+        refuse_impossible(current, grant, "grid")
         if not self.diff(current, spec, grant):
             return current
         lost = self._write("PUT", cluster.name)
@@ -96,7 +96,7 @@ class MemoryPlane:
 
     def replace(self, cluster: Cluster, spec: Mapping[str, Any]) -> Cluster:
         current = self.get(cluster.id)
-        refuse_change(current, direct=False)
+        refuse_change(current, "grid")
         lost = self._write("PUT", cluster.name)
         self.clusters[cluster.id] = replace(self.clusters[cluster.id], raw={"spec": dict(spec)})
         self._done("PUT", cluster.name, lost)

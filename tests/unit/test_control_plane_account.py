@@ -18,7 +18,6 @@ from gridbyoc.control_plane.settings import (
     credentials_path,
     read_user_file,
     resolve_url,
-    settings_path,
     update_user_file,
 )
 from gridbyoc.errors import AuthenticationError, ExitStatus, FileError, UntrustedAddressError, UsageError
@@ -149,7 +148,7 @@ def test_an_id_that_would_change_the_header(user_id: str, tmp_path: Path) -> Non
 def test_where_the_address_comes_from(tmp_path: Path) -> None:
     assert resolve_url("grid", None, None, {}, tmp_path) == "https://platform.grid.ai"
     assert resolve_url("lightning", None, None, {}, tmp_path) == "https://lightning.ai"
-    put(settings_path(tmp_path), {"grid_url": "https://settings/"})
+    put(tmp_path / ".grid/settings.json", {"grid_url": "https://settings/"})
     assert resolve_url("grid", None, None, {}, tmp_path) == "https://settings"
     assert resolve_url("lightning", None, None, {"GRID_URL": "https://no"}, tmp_path) == "https://lightning.ai"
     env = {"GRID_URL": "https://env/", "LIGHTNING_CLOUD_URL": "https://cloud"}
@@ -169,7 +168,7 @@ def test_a_stack_files_address_gets_the_key_only_where_the_user_names_it_too(
         "grid": ("https://platform.grid.ai", "GRID_URL"),
         "lightning": ("https://lightning.ai", "LIGHTNING_CLOUD_URL"),
     }[dialect]
-    stored = settings_path(tmp_path) if dialect == "grid" else credentials_path(dialect, tmp_path)
+    stored = (tmp_path / ".grid/settings.json") if dialect == "grid" else credentials_path(dialect, tmp_path)
     name = "grid_url" if dialect == "grid" else "url"
 
     def told(url: str, **env: str) -> str:
@@ -208,10 +207,10 @@ def test_an_address_that_cannot_be_used_says_where_it_came_from(tmp_path: Path) 
     ):
         with pytest.raises(UsageError, match=words):
             resolve_url("grid", flag, stack, env, tmp_path)
-    put(settings_path(tmp_path), {"grid_url": "x"})
+    put(tmp_path / ".grid/settings.json", {"grid_url": "x"})
     with pytest.raises(UsageError, match=r"settings\.json"):
         resolve_url("grid", None, None, {}, tmp_path)
-    put(settings_path(tmp_path), b"{")
+    put(tmp_path / ".grid/settings.json", b"{")
     with pytest.raises(FileError, match="not valid JSON"):
         resolve_url("grid", None, None, {}, tmp_path)
     assert resolve_url("grid", "https://flag", None, {}, tmp_path) == "https://flag"
@@ -230,8 +229,8 @@ def test_other_keys_of_a_file_survive_and_a_corrupt_one_is_written_anew(tmp_path
 def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
     blocked = put(tmp_path / "home", b"a file")
     with pytest.raises(FileError):
-        update_user_file(settings_path(blocked), {})
-    directory = settings_path(tmp_path)
+        update_user_file((blocked / ".grid/settings.json"), {})
+    directory = tmp_path / ".grid/settings.json"
     directory.mkdir(parents=True)
     with pytest.raises(FileError, match="cannot be read"):
         update_user_file(directory, {})

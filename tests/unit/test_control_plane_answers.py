@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from gridbyoc.control_plane.changes import differences
 from gridbyoc.control_plane.failures import HttpAnswer, retry_after, server_words
-from gridbyoc.control_plane.grid import Grid, merged
 from gridbyoc.control_plane.http import (
     Authorization,
     Http,
@@ -29,14 +28,14 @@ from gridbyoc.control_plane.http import (
     is_transient,
     proxies_for,
 )
-from gridbyoc.control_plane.lightning import Lightning
-from gridbyoc.control_plane.lightning import merged as merged_lightning
 from gridbyoc.control_plane.model import Cleaner, Cluster, Grant, Phase
 from gridbyoc.control_plane.parse import cluster, moment, offered_types, price, snake
+from gridbyoc.control_plane.registrar import FORMS, ClusterRegistrar
 from gridbyoc.errors import ClusterNotFoundError, ControlPlaneError, GridbyocError, UsageError
 from gridbyoc.stack.background import within
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 from gridbyoc.stack.secret import Secret
+from gridbyoc.vendors import VENDORS, VendorType, facts_of
 from tests.unit.fakes import GRANT, ROLE, Time
 
 JSON = st.recursive(
@@ -94,11 +93,11 @@ def error_of(call: Callable[[], object]) -> GridbyocError | None:
     return None
 
 
-def calls(registrar: Grid | Lightning) -> list[Any]:
+def calls(registrar: ClusterRegistrar) -> list[Any]:
     spec = ClusterSpec("ml", (InstanceType("t3.large", 1, 10),))
     return [
         registrar.list,
-        registrar.default_cluster_id,
+        registrar.listing,
         lambda: registrar.get("id"),
         lambda: registrar.find("x"),
         lambda: registrar.create(spec, GRANT),
@@ -109,25 +108,27 @@ def calls(registrar: Grid | Lightning) -> list[Any]:
     ]
 
 
-@given(CLUSTERISH | JSON, st.sampled_from([200, 200, 200, 400, 404, 409, 503]), st.integers(0, 8), st.booleans())
-def test_any_json_is_understood_or_an_error_of_ours(value: Any, status: int, which: int, grid: bool) -> None:
+@given(
+    CLUSTERISH | JSON, st.sampled_from([200, 200, 200, 400, 404, 409, 503]), st.integers(0, 8), st.sampled_from(VENDORS)
+)
+def test_any_json_is_understood_or_an_error_of_ours(value: Any, status: int, which: int, vendor: VendorType) -> None:
     for wrapped in (value, {"clusters": [value]}, {"clusters": value, "instanceTypes": value, "accelerator": value}):
         client, _ = http(as_answer(wrapped, status))
-        error = error_of(calls(Grid(client) if grid else Lightning(client))[which])
+        error = error_of(calls(ClusterRegistrar(client, facts_of(vendor)))[which])
         assert error is None or isinstance(error, ControlPlaneError | UsageError)
 
 
 @given(st.binary(max_size=60), st.integers(100, 599))
 def test_any_bytes_and_status_are_an_answer_or_an_error_of_ours(body: bytes, status: int) -> None:
     client, _ = http(HttpAnswer(status, {"content-type": "text/html"}, body))
-    error = error_of(Grid(client).list)
+    error = error_of(ClusterRegistrar(client, facts_of("grid")).list)
     assert isinstance(error, ControlPlaneError) or (error is None and 200 <= status < 300)
 
 
 def test_json_that_is_nested_without_end() -> None:
     client, _ = http(HttpAnswer(200, {}, b"[" * 200_000))
     with pytest.raises(ControlPlaneError, match="not the control plane's API"):
-        Grid(client).list()
+        ClusterRegistrar(client, facts_of("grid")).list()
 
 
 @given(st.text(min_size=2, max_size=20), st.text(max_size=40), st.text(max_size=40))
@@ -179,7 +180,7 @@ def test_both_spellings_and_both_kinds_of_driver_are_read() -> None:
 )  # fmt: skip
 def test_fields_of_a_wrong_type_are_named(raw: Any, where: str) -> None:
     with pytest.raises(ControlPlaneError, match=where):
-        Grid(http(as_answer(raw))[0]).get("id")
+        ClusterRegistrar(http(as_answer(raw))[0], facts_of("grid")).get("id")
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00+99:00", None, 7, []])
@@ -312,7 +313,8 @@ SPECS = st.builds(
 def test_after_an_update_nothing_differs_and_nothing_unknown_is_lost(
     before: ClusterSpec, after: ClusterSpec, unknown: dict[str, Any]
 ) -> None:
-    for registrar, merge in ((Grid(http(None)[0]), merged), (Lightning(http(None)[0]), merged_lightning)):
+    for facts in map(facts_of, VENDORS):
+        registrar, merge = ClusterRegistrar(http(None)[0], facts), FORMS[facts.api.spec].merged
         old = registrar.request(before, Grant(ROLE + "-old", Secret("old"), GRANT.region))["spec"] | unknown
         new = merge(old, after, GRANT)
         found = cluster({"id": "i", "name": "ml", "spec": new}, Cleaner())

@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.control_plane.edit import from_text, to_text
-from gridbyoc.control_plane.grid import Grid
-from gridbyoc.control_plane.lightning import Lightning
 from gridbyoc.control_plane.parse import snake
+from gridbyoc.control_plane.registrar import ClusterRegistrar
 from gridbyoc.errors import GridbyocError, UnsupportedByDialectError, UsageError
 from gridbyoc.stack.model import ClusterSpec, InstanceType
+from gridbyoc.vendors import facts_of
 from tests.unit.fakes import GRANT
 from tests.unit.test_control_plane_answers import CLUSTERISH, http
 
 SPEC = ClusterSpec("ml-prod", (InstanceType("t2.medium"), InstanceType("g4dn.xlarge", 3)))
-GRID = Grid(http(None)[0]).request(SPEC, GRANT)
-LIGHTNING = Lightning(http(None)[0], org_id="org-1").request(SPEC, GRANT)
+GRID = ClusterRegistrar(http(None)[0], facts_of("grid")).request(SPEC, GRANT)
+LIGHTNING = ClusterRegistrar(http(None)[0], facts_of("lightning"), org_id="org-1").request(SPEC, GRANT)
 CANARY = GRANT.external_id.reveal()
 
 

@@ -57,9 +57,6 @@ class Plane(MemoryRegistrar):
         if not self.carries:
             raise UnsupportedByDialectError(f"{spec.name} cannot be.", fix="Rename it.")
 
-    def default_cluster_id(self) -> str | None:
-        return self.default
-
     def cloud_account_id(self, cluster_id: str) -> str | None:
         if self.account == "refused":
             raise ControlPlaneError("It refused the request.", http_status=404)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridbyoc.control_plane.model import Listing
 from gridbyoc.errors import StackError
 from gridbyoc.operations.preflight.model import PreflightContext, Shared
 from gridbyoc.operations.preflight.offerings import CHECKS, Alternatives, likely_facts, nearest_type
@@ -159,7 +160,7 @@ def test_a_type_that_a_standing_cluster_has_already_only_warns() -> None:
     assert verdicts(results(scene, CHECKS))["GBY-O004"] == "fail"
     has, lacks = (replace(cluster("ml"), instance_types=(InstanceType(name),)) for name in ("t2.medium", "t3.medium"))
     for there, verdict in ((has, "warn"), (cluster("ml"), "warn"), (lacks, "fail"), (cluster("other"), "fail")):
-        standing = replace(scene, clusters=Shared(lambda there=there: (there,)))
+        standing = replace(scene, listing=Shared(lambda there=there: Listing((there,))))
         assert verdicts(results(standing, CHECKS))["GBY-O004"] == verdict
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from gridbyoc.stack.files import (
     write_atomic,
 )
 from gridbyoc.stack.model import no_values
+from gridbyoc.vendors import VENDORS, facts_of
 
 DIRECTORY = "_fleet"
 VALID = timedelta(days=1)
@@ -43,7 +44,6 @@ _LOCK_SECONDS = 30.0
 _OUTSIDE = "external_id_from"
 _NAMES = ("AWS_CONFIG_FILE", "AWS_DEFAULT_PROFILE", "AWS_PROFILE", "AWS_ROLE_ARN", "AWS_SHARED_CREDENTIALS_FILE")
 _PREFIXES = ("AWS_ENDPOINT_URL", "TF_AWS_")
-_URL = re.compile(r"(GRID|LIGHTNING)(_CLOUD)?_(URL|USER_ID|USERNAME)")
 _KEY_ID, _PASSING = "AWS_ACCESS_KEY_ID", "ASIA"
 """A key that begins so passes in hours: a fleet that it broke off goes on with the next one.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids"""
@@ -63,7 +63,15 @@ def _tells(name: str, environ: Mapping[str, str]) -> bool:
     """Whether a variable says which account or control plane is meant. None of them is a secret."""
     if name == _KEY_ID:
         return not environ[name].startswith(_PASSING)
-    return name in _NAMES or name.startswith(_PREFIXES) or _URL.fullmatch(name) is not None
+    return name in _NAMES or name.startswith(_PREFIXES) or name in _of_control_planes()
+
+
+@cache
+def _of_control_planes() -> frozenset[str]:
+    """The variables that say where a control plane is, and who we are there."""
+    facts = [facts_of(vendor) for vendor in VENDORS]
+    names = ((each.address.variable, each.client.variables.user_id, each.client.variables.username) for each in facts)
+    return frozenset(name for row in names for name in row if name)
 
 
 def _reads_elsewhere(member: Member, options: Sequence[str]) -> bool:

@@ -168,8 +168,7 @@ def _told(scene: PreflightContext) -> Iterator[Finding]:
     if clusters is None:
         yield from (Finding(kind, "unknown", NOT_TOLD) for kind in (ACCOUNT, TYPES))
         return
-    registrar = scene.registrar()
-    default = registrar.default_cluster_id()
+    registrar, default = scene.registrar(), scene.listing().default_id
     yield from guarded((ACCOUNT,), _account(registrar, _global(clusters, default), scene.stack))
     ident = default or next((cluster.id for cluster in clusters), None)
     if ident is None:

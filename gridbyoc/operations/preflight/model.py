@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from gridbyoc.aws import AwsSession, Caller, caller_identity, open_session
 from gridbyoc.aws.identity import own_region
-from gridbyoc.control_plane.model import Cluster, Phase, Registrar
+from gridbyoc.control_plane.model import Cluster, Listing, Registrar
 from gridbyoc.errors import GridbyocError
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.verdict import Verdict
@@ -119,7 +119,7 @@ class PreflightContext:
     """One preflight's view. ``stack`` ``None``: there is no stack file, the environment's settings are looked at.
 
     ``work_dir`` is where the run's files would lie. ``has_role`` is whether this stack's role is known to stand
-    already (``None``: cannot be told before the state is read). ``clusters`` are the control plane's, all of them.
+    already (``None``: cannot be told before the state is read). ``listing`` is the control plane's.
     ``origin`` knows the lines of the stack file, where it was read for this preflight. ``reads_only``: it is for a run
     that changes nothing.
     """
@@ -133,7 +133,7 @@ class PreflightContext:
     session: Shared[AwsSession]
     caller: Shared[Caller]
     registrar: Shared[Registrar]
-    clusters: Shared[tuple[Cluster, ...]]
+    listing: Shared[Listing]
     origin: Origin | None = None
     reads_only: bool = False
 
@@ -142,14 +142,18 @@ class PreflightContext:
         """The clusters of the stack file; none without one."""
         return self.stack.clusters if self.stack else ()
 
+    def clusters(self) -> tuple[Cluster, ...]:
+        """The control plane's clusters; raises what asking it raises."""
+        return self.listing().clusters
+
     def where(self, place: Place | None) -> tuple[str, int | None]:
         """File and line of a place in the stack file; nothing for none, and where the file was not read for this."""
         return self.origin(place) if self.origin and place is not None else ("", None)
 
     def listed(self) -> tuple[Cluster, ...] | None:
-        """The control plane's clusters that are not deleted; ``None`` where it cannot be asked."""
+        """The control plane's clusters; ``None`` where it cannot be asked."""
         try:
-            return tuple(cluster for cluster in self.clusters() if cluster.phase is not Phase.DELETED)
+            return self.clusters()
         except GridbyocError:
             return None
 
@@ -183,7 +187,7 @@ def set_scene(
         session=session,
         caller=Shared(lambda: caller_identity(session())),
         registrar=registrar,
-        clusters=Shared(lambda: registrar().list()),
+        listing=Shared(lambda: registrar().listing()),
         origin=origin,
     )
 

@@ -311,7 +311,7 @@ def _zone_trouble(types: Types, there: Sequence[str]) -> Iterator[Finding]:
         yield Finding(ZONE, "warn", read, types.zone, fix, "ec2:DescribeAvailabilityZones", facts={"zones": zones})
         return
     stack = types.scene.stack
-    verdict: Verdict = "warn" if stack and stack.control_plane.type == "lightning" else "fail"
+    verdict: Verdict = "warn" if stack and facts_of(stack.control_plane.type).zone is None else "fail"
     for name in (each for each in there if each not in offered):
         said, other = f"{types.zone} does not offer it, other zones do", types.instead.to(name)
         needed = f"offered in {types.zone}"

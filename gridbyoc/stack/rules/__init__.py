@@ -16,6 +16,7 @@ from gridbyoc.stack.rules.role import check_policies, check_principals, check_ro
 from gridbyoc.stack.rules.terraform import check_aws, check_backend, check_stack_name, check_terraform
 from gridbyoc.stack.service_quotas import instance_type_fault
 from gridbyoc.stack.words import Place, show
+from gridbyoc.vendors import DEFAULT_VENDOR, VENDORS, facts_of
 
 NAME_RULE = "1 to 63 of a-z, 0-9 and `-`, with no `-` at either end"
 """Of both dialects: every client of the service checks it before it sends a name."""
@@ -37,7 +38,7 @@ def cluster_name_fault(name: str, dialect: str) -> Fault | None:
 def check_clusters(findings: Findings, _context: RuleContext) -> None:
     """Names, each once; instance types, each once in a cluster."""
     clusters = findings.document.at("clusters")
-    dialect = findings.document.text("control_plane", "type") or "grid"
+    dialect = findings.document.text("control_plane", "type") or DEFAULT_VENDOR
     first: dict[str, int] = {}
     for index in range(len(clusters) if isinstance(clusters, list) else 0):
         name = findings.document.text("clusters", index, "name")
@@ -110,11 +111,14 @@ def check_control_plane(findings: Findings, context: RuleContext) -> None:
     bundle = findings.document.text("control_plane", "ca_bundle")
     if bundle is not None:
         findings.fault(("control_plane", "ca_bundle"), _bundle_fault(bundle, context))
-    if findings.document.at("control_plane", "type") == "lightning":
-        _check_lightning(findings)
-    elif findings.document.at("control_plane", "org_id") is not None:
-        message = "a control plane of type `grid` has no organizations"
-        findings.problem(("control_plane", "org_id"), message, "remove it, or write `type: lightning`")
+    named = findings.document.at("control_plane", "type")
+    facts = facts_of(named if named in VENDORS else DEFAULT_VENDOR)
+    if not facts.has_profiles:
+        _refuse_profiles(findings, facts.type)
+    if not facts.api.organizations and findings.document.at("control_plane", "org_id") is not None:
+        message = f"a control plane of type `{facts.type}` has no organizations"
+        others = " or ".join(f"`type: {each}`" for each in VENDORS if facts_of(each).api.organizations)
+        findings.problem(("control_plane", "org_id"), message, f"remove it, or write {others}")
 
 
 def _bundle_fault(text: str, context: RuleContext) -> Fault | None:
@@ -126,12 +130,12 @@ def _bundle_fault(text: str, context: RuleContext) -> Fault | None:
     return None if context.is_file(text) else missing
 
 
-def _check_lightning(findings: Findings) -> None:
+def _refuse_profiles(findings: Findings, dialect: str) -> None:
     clusters = findings.document.at("clusters")
     for index in range(len(clusters) if isinstance(clusters, list) else 0):
         place = ("clusters", index, "performance_profile")
         if findings.document.at(*place) is not None:
-            findings.problem(place, "a control plane of type `lightning` has no performance profiles", "remove it")
+            findings.problem(place, f"a control plane of type `{dialect}` has no performance profiles", "remove it")
 
 
 RULES = (

@@ -1,0 +1,139 @@
+"""Our client of a control plane's cluster API. Services differ in data (``gridbyoc/vendors``) and ``SpecForm``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from gridbyoc.control_plane import changes, grid, lightning, parse
+from gridbyoc.control_plane.create import Calls, ClusterIdentity, create_once
+from gridbyoc.control_plane.failures import JsonObject
+from gridbyoc.control_plane.http import Http, cluster_path, read_object
+from gridbyoc.control_plane.model import Cluster, Created, FieldChange, Grant, Listing, OfferedInstanceType, SpecForm
+from gridbyoc.control_plane.settings import check_cluster, check_name
+from gridbyoc.control_plane.wire import CLUSTERS, cluster_secrets, delete_cluster, listing, pick, wanted_of
+from gridbyoc.errors import SAFE_NOTHING_DONE, UnsupportedByDialectError
+from gridbyoc.stack.model import ClusterSpec
+from gridbyoc.stack.secret import Secret
+from gridbyoc.vendors import VendorFacts
+
+FORMS: Mapping[str, SpecForm] = {"kubernetes": grid.FORM, "direct": lightning.FORM}
+"""By ``Api.spec``."""
+
+
+class ClusterRegistrar:
+    """``Registrar`` over HTTP, for the service of ``facts``. Everything it raises is a ``ControlPlaneError``.
+
+    ``org_id`` names the organization, where the service has any; ``None`` is the account's own.
+    """
+
+    def __init__(self, http: Http, facts: VendorFacts, *, org_id: str | None = None) -> None:
+        self._http = http
+        self._facts = facts
+        self._form = FORMS[facts.api.spec]
+        self._org = (("orgId", org_id),) if org_id and facts.api.organizations else ()
+
+    @property
+    def url(self) -> str:
+        """The control plane's base address."""
+        return self._http.url
+
+    def check(self, spec: ClusterSpec) -> None:
+        """Name rule, instance types, and a performance profile only where the API has any. Nothing is sent."""
+        check_cluster(spec, self._facts.type)
+        if spec.performance_profile is not None and not self._facts.has_profiles:
+            raise UnsupportedByDialectError(
+                f"Cluster {spec.name} asks for a performance profile; this control plane has none.",
+                why=f"The {self._facts.type} API has no such field any more.",
+                fix="Take performance_profile out of the stack file.",
+                rerun=SAFE_NOTHING_DONE,
+            )
+
+    def listing(self) -> Listing:
+        """Every cluster that is not deleted, and the id of the account's default cluster."""
+        query = (*self._facts.api.list_query, *self._org)
+        return self._http.call("GET", CLUSTERS, lambda raw: listing(raw, self._http.clean), query=query)
+
+    def list(self) -> tuple[Cluster, ...]:
+        """Every cluster that is not deleted."""
+        return self.listing().clusters
+
+    def get(self, cluster_id: str, *, within: float | None = None) -> Cluster:
+        """One cluster by id."""
+        path = cluster_path(cluster_id)
+        return self._http.call("GET", path, self._cluster, query=self._org, cluster_id=cluster_id, within=within)
+
+    def find(self, name: str) -> Cluster | None:
+        """The live cluster of that name, else one that is being deleted."""
+        return pick(self.list(), name)
+
+    def request(self, spec: ClusterSpec, grant: Grant) -> dict[str, Any]:
+        """The body of the create, key for key as the service's own client sends it. Secret-bearing."""
+        return {"name": spec.name, **dict(self._org), "spec": self._form.new(spec, grant)}
+
+    def create(self, spec: ClusterSpec, grant: Grant, *, body: Mapping[str, Any] | None = None) -> Created:
+        """Create once; ``body`` is an edited ``request``. See ``create_once``."""
+        self.check(spec)
+        sent = dict(body) if body is not None else self.request(spec, grant)
+        wanted = wanted_of(sent)
+        check_name(wanted.name, self._facts.type)
+        return create_once(Calls(self.find, partial(self._post, sent, wanted)), wanted, self._http.timing.sleep)
+
+    def diff(self, cluster: Cluster, spec: ClusterSpec, grant: Grant | None) -> tuple[FieldChange, ...]:
+        """What an update would change."""
+        return changes.differences(cluster, spec, grant, has_profiles=self._facts.has_profiles)
+
+    def update(self, cluster: Cluster, spec: ClusterSpec, grant: Grant) -> Cluster:
+        """Read, merge, PUT; nothing is sent where nothing changes. The region cannot be changed."""
+        self.check(spec)
+        current = self.get(cluster.id)
+        changes.refuse_impossible(current, grant, self._facts.type)
+        if not self.diff(current, spec, grant):
+            return current
+        spec_after = self._form.merged(parse.child(current.raw, "spec"), spec, grant)
+        return self._put(current, spec_after, cluster_secrets(current, grant))
+
+    def replace(self, cluster: Cluster, spec: Mapping[str, Any]) -> Cluster:
+        """PUT ``spec``, a whole one, in the place of the cluster's own."""
+        changes.refuse_change(cluster, self._facts.type)
+        return self._put(cluster, spec, cluster_secrets(cluster))
+
+    def delete(self, cluster_id: str, *, force: bool = False) -> None:
+        """Ask for deletion. ``force`` makes the control plane forget the cluster and leave its resources behind."""
+        delete_cluster(self._http, cluster_id, (("force", str(force)), *self._org))
+
+    def instance_types(self, cluster_id: str) -> tuple[OfferedInstanceType, ...]:
+        """What the cluster offers, with prices."""
+        return self._http.call(
+            "GET",
+            cluster_path(cluster_id, self._facts.api.instance_types),
+            lambda raw: self._form.offered(raw, self._http.clean),
+            query=self._org,
+            cluster_id=cluster_id,
+        )
+
+    def cloud_account_id(self, cluster_id: str) -> str | None:
+        """The AWS account that assumes the customer's role; ``None`` where the API does not tell."""
+        if self._facts.api.cloud_account is None:
+            return None
+        path = cluster_path(cluster_id, self._facts.api.cloud_account)
+        return self._http.call("GET", path, lambda raw: parse.text(raw, "accountId") or None, cluster_id=cluster_id)
+
+    def _put(self, cluster: Cluster, spec: Mapping[str, Any], secrets: tuple[Secret, ...]) -> Cluster:
+        body = {"name": getattr(cluster, self._facts.api.update_by), **dict(self._org), "spec": spec}
+        path = cluster_path(cluster.id)
+        self._http.call("PUT", path, read_object, body=body, cluster_id=cluster.id, secrets=secrets)
+        return self.get(cluster.id)
+
+    def _post(self, body: Mapping[str, Any], wanted: ClusterIdentity) -> Cluster:
+        return self._http.call(
+            "POST",
+            CLUSTERS,
+            lambda raw: parse.created_cluster(raw, self._http.clean),
+            body=body,
+            secrets=wanted.secrets,
+        )
+
+    def _cluster(self, raw: JsonObject) -> Cluster:
+        return parse.cluster(raw, self._http.clean)
