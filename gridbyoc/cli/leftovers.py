@@ -92,9 +92,10 @@ def _work(
     delete_data: bool,
 ) -> FoundLeftovers:
     """Find; with ``patience`` show, ask and delete as well."""
-    from gridbyoc.operations.leftovers import delete_leftovers, find_leftovers, mark_data, open_account
+    from gridbyoc.operations.leftovers import delete_leftovers, find_leftovers, mark_data
 
-    session, caller, registrar = open_account(run)
+    session, caller = run.account()
+    registrar = run.registrar()
     found = find_leftovers(run, session, caller, registrar, wanted)
     if patience is None or not found.ledger.leftovers:
         return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gridbyoc.control_plane.changes import being_deleted
 from gridbyoc.control_plane.failures import LostAnswerError
 from gridbyoc.control_plane.http import is_transient
-from gridbyoc.control_plane.model import Cluster, Created, Phase
+from gridbyoc.control_plane.model import Cluster, Created
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
     SAFE_RESUMES,
@@ -118,7 +118,7 @@ def _may_have_arrived(failure: ControlPlaneError) -> bool:
 
 def _ours(cluster: Cluster | None, wanted: ClusterIdentity) -> Cluster | None:
     """``cluster`` if it may be adopted; ``None`` if the name is free; raises if it is taken."""
-    if cluster is None or cluster.phase is Phase.DELETED:
+    if cluster is None:
         return None
     if cluster.role_arn != wanted.role_arn:
         role = cluster.role_arn or "a role that the control plane does not show"

@@ -120,7 +120,7 @@ class Registrar(Protocol):
         """One cluster by id, in at most ``within`` seconds with all retries; ``ClusterNotFoundError``."""
 
     def find(self, name: str) -> Cluster | None:
-        """The live cluster of that name (deleted and terminating ones included only if nothing else)."""
+        """The live cluster of that name, else one that is being deleted."""
 
     def request(self, spec: ClusterSpec, grant: Grant) -> dict[str, Any]:
         """The body a create would send. It carries the external id: for an editor or the wire, not for a log."""

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from gridbyoc.aws import accepted_external_ids
-from gridbyoc.control_plane.model import Cluster, Grant, Phase
+from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import GridbyocError
 from gridbyoc.operations.lock import holder_of
 from gridbyoc.operations.prepare import PREVIOUS_MODULE, PreparedStack
@@ -23,18 +23,13 @@ from gridbyoc.terraform import State
 
 def ids_in_use(clusters: Iterable[Cluster], roles: Collection[str]) -> tuple[Secret, ...]:
     """The external ids that live clusters hold for these roles, each once, in a stable order."""
-    held = {
-        cluster.external_id.reveal()
-        for cluster in clusters
-        if cluster.external_id and cluster.role_arn in roles and cluster.phase is not Phase.DELETED
-    }
+    held = {cluster.external_id.reveal() for cluster in clusters if cluster.external_id and cluster.role_arn in roles}
     return tuple(Secret(value) for value in sorted(held))
 
 
 def hide_their_id(clusters: Iterable[Cluster], roles: Collection[str]) -> tuple[str, ...]:
     """The live clusters on these roles of which the control plane does not show the external id."""
-    live = (cluster for cluster in clusters if cluster.phase is not Phase.DELETED and cluster.role_arn in roles)
-    return tuple(cluster.name for cluster in live if cluster.external_id is None)
+    return tuple(each.name for each in clusters if each.role_arn in roles and each.external_id is None)
 
 
 def external_ids_to_accept(
@@ -113,11 +108,11 @@ def rotation_of(run: Run, state: State, role_arn: str) -> Rotation:
     """Ask the control plane and the work_dir which external ids a rotation keeps; the role that is replaced counts."""
     kept, holder = frozenset(standing_ids(run.work_dir)), holder_of(run.own_work_dir) or ""
     try:
-        clusters = run.connect().list()
+        clusters = run.registrar().list()
     except GridbyocError as error:
         return Rotation(None, kept, unread=error.what, holder=holder)
     roles = {arn for arn in (role_arn, state.module(PREVIOUS_MODULE).role_arn) if arn}
-    live = [each for each in clusters if each.role_arn in roles and each.phase is not Phase.DELETED]
+    live = [each for each in clusters if each.role_arn in roles]
     return Rotation(
         held=frozenset(ids_in_use(live, roles)),
         kept=kept,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from gridbyoc.control_plane.model import Cluster, FieldChange, Grant, Phase, Registrar
+from gridbyoc.control_plane.model import Cluster, FieldChange, Grant, Registrar
 from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterConflictError
 from gridbyoc.stack.model import ClusterSpec, DialectName, Stack
 from gridbyoc.vendors import facts_of
@@ -40,9 +40,8 @@ def cluster_changes(
     name that runs through somebody else's role or is still being deleted.
     """
     ours = our_roles | ({grant.role_arn} if grant else set())
-    there = (cluster for cluster in clusters if cluster.phase is not Phase.DELETED)
     # One that is being deleted counts only where no other has its name.
-    live = {cluster.name: cluster for cluster in sorted(there, key=lambda cluster: cluster.status != "terminating")}
+    live = {cluster.name: cluster for cluster in sorted(clusters, key=lambda cluster: cluster.status != "terminating")}
     wanted = tuple(_wanted(registrar, spec, live.get(spec.name), grant, ours) for spec in stack.clusters)
     listed = {spec.name for spec in stack.clusters}
     gone = tuple(

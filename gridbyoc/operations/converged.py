@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gridbyoc import __version__
-from gridbyoc.aws import caller_identity, guard_account
 from gridbyoc.aws.live_role import LiveRole, read_live_role
 from gridbyoc.aws.state_bucket import state_version
-from gridbyoc.control_plane.model import Cluster, Grant, Phase
+from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import GridbyocError
 from gridbyoc.operations.changes import Action
 from gridbyoc.operations.events import Note
@@ -246,15 +245,15 @@ def _compare(run: Run, record: Converged) -> tuple[tuple[Cluster, ...], RolePoli
     if _digest(record.key, list(_inputs(run))) != record.inputs:
         return "the stack file, the module or the tool has changed"
     session = run.open_session()
-    caller = Background(lambda: caller_identity(session))
+    account = Background(run.account)
     live = Background(lambda: read_live_role(session, record.role_arn, every_document=False))
     state = Background(lambda: _state(run))
-    registrar = run.connect()
+    registrar = run.registrar()
     for spec in run.stack.clusters:
         registrar.check(spec)
     listed = registrar.list()
-    guard_account(caller.result(), run.stack.aws.account_id)
-    if caller.result().account_id != record.account_id:
+    _, caller = account.result()
+    if caller.account_id != record.account_id:
         return "the credentials belong to another account"
     if _digest(record.key, state.result()) != record.state:
         return "the state has changed"
@@ -281,8 +280,8 @@ def _same_clusters(run: Run, record: Converged, listed: tuple[Cluster, ...]) -> 
 
 
 def _ours(listed: tuple[Cluster, ...], role_arn: str) -> tuple[Cluster, ...]:
-    live = (c for c in listed if c.phase is not Phase.DELETED and c.role_arn == role_arn)
-    return tuple(sorted(live, key=lambda cluster: cluster.id))
+    ours = (cluster for cluster in listed if cluster.role_arn == role_arn)
+    return tuple(sorted(ours, key=lambda cluster: cluster.id))
 
 
 def _specs(clusters: tuple[Cluster, ...]) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gridbyoc.aws.leftovers import DeletionPatience
-from gridbyoc.control_plane.model import Cluster, Phase
+from gridbyoc.control_plane.model import Cluster
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
     SAFE_RESUMES,
@@ -135,10 +135,10 @@ def _doomed(run: Run, site: PreparedStack) -> DestroyPlan:
     # Outputs may be missing where an apply or destroy was cut off; the role is in the state for all that.
     role_arn = grant.role_arn if grant else site.standing.role_arn
     roles = site.roles(grant) | ({role_arn} if role_arn else set())
-    live = [cluster for cluster in site.preflight.clusters if cluster.phase is not Phase.DELETED]
-    ours = tuple(cluster for cluster in live if cluster.role_arn in roles)
+    clusters = site.preflight.clusters
+    ours = tuple(cluster for cluster in clusters if cluster.role_arn in roles)
     names = {spec.name for spec in run.stack.clusters}
-    for cluster in live:
+    for cluster in clusters:
         if cluster.name in names and cluster not in ours:
             run.outside.emit(
                 Note(f"The cluster {cluster.name} runs through another role: it is left alone.", "warning")

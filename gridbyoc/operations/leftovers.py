@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.aws import AwsSession, Caller, caller_identity, guard_account
+from gridbyoc.aws import AwsSession, Caller
 from gridbyoc.aws.identity import AccountRegion
 from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, DeletionPatience, DeletionStage, Ledger, Leftover, Search
 from gridbyoc.aws.leftovers import delete as delete_in_aws
 from gridbyoc.aws.leftovers import find as find_in_aws
-from gridbyoc.control_plane.model import Cluster, Phase, Registrar
+from gridbyoc.control_plane.model import Cluster, Registrar
 from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterNotFoundError, UsageError
 from gridbyoc.operations.events import Note, ResourceProgress
 from gridbyoc.operations.journal import JOURNAL, read_journal
@@ -82,7 +82,6 @@ __all__ = [
     "delete_leftovers",
     "find_leftovers",
     "mark_data",
-    "open_account",
     "parse_tags",
 ]
 
@@ -120,7 +119,7 @@ def find_leftovers(
     Reads only. Raises ``ControlPlaneError`` kinds and ``AwsCredentialsError``; what else AWS refuses is ``unknown``.
     """
     asked = wanted or LeftoversRequest()
-    live = _live(registrar)
+    live = registrar.list()
     _refuse_live(asked.names, live)
     every, in_use = stacks_past(run.stack, run.work_dir, asked.names, asked.clusters), _identities(live)
     used = sorted({one.name for one in every} & in_use)
@@ -148,7 +147,7 @@ def delete_leftovers(
     Holds the step ``delete``. What holds data stays unless ``delete_data``. Nothing is deleted of a cluster that the
     control plane has (again) by now: ``UsageError``.
     """
-    _refuse_live(tuple(cluster.name for cluster in found.search.clusters), _live(registrar))
+    _refuse_live(tuple(cluster.name for cluster in found.search.clusters), registrar.list())
     with run.step("delete") as step:
         rest = delete_in_aws(
             session,
@@ -164,14 +163,6 @@ def delete_leftovers(
         step.detail = f"{gone} deleted, {len(rest)} left"
         step.skipped = not found.ledger.leftovers
     return _with_reasons(find_in_aws(session, found.search, run.journal.now), rest)
-
-
-def open_account(run: Run) -> tuple[AwsSession, Caller, Registrar]:
-    """Both sides: the account (guarded by the stack's ``aws.account_id``) and the control plane."""
-    session = run.open_session()
-    caller = caller_identity(session)
-    guard_account(caller, run.stack.aws.account_id)
-    return session, caller, run.connect()
 
 
 def mark_data(found: FoundLeftovers) -> FoundLeftovers:
@@ -204,10 +195,6 @@ def parse_tag(text: str) -> tuple[str, str]:
             rerun=SAFE_NOTHING_DONE,
         )
     return key, value
-
-
-def _live(registrar: Registrar) -> tuple[Cluster, ...]:
-    return tuple(cluster for cluster in registrar.list() if cluster.phase is not Phase.DELETED)
 
 
 def _identities(clusters: Iterable[Cluster]) -> set[str]:

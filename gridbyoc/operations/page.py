@@ -445,7 +445,7 @@ def _end(drift: Background[DriftFound], stop: Event) -> None:
 def _findings(run: Run, wanted: PageOptions) -> tuple[Finding, ...]:
     if not wanted.checks:
         return ()
-    return examine(preflight_context(run, find_binary=run.find_binary, connect=run.connect, reads_only=True), CHECKS)
+    return examine(preflight_context(run, find_binary=run.find_binary, connect=run.registrar, reads_only=True), CHECKS)
 
 
 def _granted(run: Run, proven: Reading[Proof]) -> RoleGrants:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from gridbyoc.control_plane.model import Cluster, Grant, Phase
+from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.operations.accepted_ids import external_ids_to_accept
 from gridbyoc.operations.changes import ClusterChange, cluster_changes, standing_cost
 from gridbyoc.operations.lock import SAVED_PLAN
@@ -160,8 +160,7 @@ def render_for_plan(
 def users_of(site: PreparedStack, grant: Grant | None, clusters: Iterable[Cluster]) -> tuple[str, ...]:
     """Which of these clusters run through a role of the stack, also one that is being replaced or has no outputs."""
     roles = site.roles(grant) | {site.standing.role_arn}
-    live = (cluster for cluster in clusters if cluster.phase is not Phase.DELETED)
-    return tuple(cluster.name for cluster in live if cluster.role_arn is not None and cluster.role_arn in roles)
+    return tuple(cluster.name for cluster in clusters if cluster.role_arn is not None and cluster.role_arn in roles)
 
 
 def role_reading(run: Run, site: PreparedStack, grant: Grant | None) -> Background[RoleReading] | None:

@@ -139,7 +139,7 @@ def prepare(run: Run) -> PreparedStack:
     runner, binary = open_runner(run)
     # The state that could not be saved may be the only record of what there is.
     runner.refuse_errored()
-    registrar = run.connect(on_warning=lambda text: run.outside.emit(Note(text, "warning")))
+    registrar = run.registrar(on_warning=lambda text: run.outside.emit(Note(text, "warning")))
     for spec in run.stack.clusters:
         registrar.check(spec)
     rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)

@@ -19,7 +19,7 @@ from gridbyoc.stack.model import ControlPlane, Stack
 from gridbyoc.vendors import wait_limit
 
 if TYPE_CHECKING:
-    from gridbyoc.aws import AwsSession
+    from gridbyoc.aws import AwsSession, Caller
     from gridbyoc.control_plane.model import Registrar
     from gridbyoc.terraform import Binary
     from gridbyoc.terraform.process import RunCommand
@@ -151,21 +151,30 @@ class Choices:
     refresh: bool = False
 
 
-class Sessions:
-    """The AWS sessions of a run, each opened once; from any thread."""
+class Connections:
+    """The AWS sessions of a run and its client of the control plane, each opened once; from any thread."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, str | None], AwsSession] = {}
+        self._sessions: dict[tuple[str, str | None], AwsSession] = {}
+        self._registrar: tuple[Registrar, list[str]] | None = None
         self._opening = threading.Lock()
 
-    def get(
+    def session(
         self, region: str, profile: str | None, open_session: Callable[[str, str | None], AwsSession]
     ) -> AwsSession:
         """The session, opened by whoever comes first while the others wait."""
         with self._opening:
-            if (region, profile) not in self._open:
-                self._open[region, profile] = open_session(region, profile)
-            return self._open[region, profile]
+            if (region, profile) not in self._sessions:
+                self._sessions[region, profile] = open_session(region, profile)
+            return self._sessions[region, profile]
+
+    def registrar(self, connect: Callable[[Callable[[str], None]], Registrar]) -> tuple[Registrar, list[str]]:
+        """The client, made by whoever comes first, and what its making warned of."""
+        with self._opening:
+            if self._registrar is None:
+                warnings: list[str] = []
+                self._registrar = connect(warnings.append), warnings
+            return self._registrar
 
 
 @dataclass(slots=True)
@@ -180,7 +189,7 @@ class StepRecord:
 class Run:
     """A stack, its work_dir, the outside, the choices, the journal; ``seconds`` collects each step's wall time.
 
-    ``origin`` knows the lines of the stack file. ``sessions`` are those that were opened in AWS.
+    ``origin`` knows the lines of the stack file. ``connections`` are those to AWS and to the control plane.
     ``read_from``: the stack's own work_dir, if ``work_dir`` is a passing copy of it.
     """
 
@@ -192,7 +201,7 @@ class Run:
     seconds: dict[StepName, float] = field(default_factory=dict)
     origin: Origin | None = None
     read_from: Path | None = None
-    sessions: Sessions = field(default_factory=Sessions, repr=False)
+    connections: Connections = field(default_factory=Connections, repr=False)
 
     @property
     def own_work_dir(self) -> Path:
@@ -231,22 +240,42 @@ class Run:
 
         It is the same one each time: what is shown and what acts have the same credentials.
         """
-        return self.sessions.get(
+        return self.connections.session(
             region or self.stack.aws.region, profile or self.stack.aws.profile, self.outside.services.open_session
         )
 
-    def connect(self, on_warning: Callable[[str], None] | None = None) -> Registrar:
-        """The client of the stack's control plane; nothing is sent yet. Raises as the real ``connect`` does."""
+    def account(self, region: str | None = None, profile: str | None = None) -> tuple[AwsSession, Caller]:
+        """``open_session``, and who we are in it: in the account that the stack file names, if it names one.
+
+        Raises ``AwsCredentialsError``, ``AccountMismatchError``.
+        """
+        from gridbyoc.aws import caller_identity, guard_account
+
+        session = self.open_session(region, profile)
+        caller = caller_identity(session)
+        guard_account(caller, self.stack.aws.account_id)
+        return session, caller
+
+    def registrar(self, on_warning: Callable[[str], None] = lambda _text: None) -> Registrar:
+        """The client of the stack's control plane; nothing is sent yet. Raises as the real ``connect`` does.
+
+        It is the same one each time. ``on_warning`` gets what its address and credentials are to be warned of.
+        """
         outside = self.outside
-        return outside.services.connect(
-            self.stack.control_plane,
-            environ=outside.environ,
-            home=outside.home,
-            url=self.choices.url,
-            clock=outside.clock,
-            sleep=outside.sleep,
-            on_warning=on_warning,
+        registrar, warnings = self.connections.registrar(
+            lambda warn: outside.services.connect(
+                self.stack.control_plane,
+                environ=outside.environ,
+                home=outside.home,
+                url=self.choices.url,
+                clock=outside.clock,
+                sleep=outside.sleep,
+                on_warning=warn,
+            )
         )
+        for text in warnings:
+            on_warning(text)
+        return registrar
 
     @contextmanager
     def asking(self) -> Iterator[None]:

@@ -16,8 +16,6 @@ from gridbyoc.aws import (
     AwsSession,
     BucketSetting,
     StateBucket,
-    caller_identity,
-    guard_account,
     look_at_bucket,
     make_bucket,
     reached_over_tls,
@@ -100,8 +98,7 @@ def migrate(
 
 def _check_account(run: Run, backend: LocalBackend | S3Backend) -> None:
     if isinstance(backend, S3Backend):
-        session = run.open_session(backend.region, backend.profile)
-        guard_account(caller_identity(session), run.stack.aws.account_id)
+        run.account(backend.region, backend.profile)
 
 
 def _source(run: Run, runner: Runner, target: Backend) -> Backend:
@@ -337,9 +334,7 @@ def _wanted(run: Run, asked: BucketRequest) -> tuple[S3Backend, AwsSession, Stat
     old = found if isinstance(found, S3Backend) else S3Backend("", "", "")
     region = asked.region or old.region or stack.aws.region
     _check("--region", region_fault(region))
-    session = run.outside.services.open_session(region, old.profile or stack.aws.profile)
-    caller = caller_identity(session)
-    guard_account(caller, stack.aws.account_id)
+    session, caller = run.account(region, old.profile)
     name = asked.bucket or old.bucket or f"gridbyoc-state-{caller.account_id}-{region}"
     key = asked.key or old.key or f"gridbyoc/{stack.name}.tfstate"
     kms_key_id = asked.kms_key_id or old.kms_key_id

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from gridbyoc.aws import caller_identity, guard_account, read_state_lock
+from gridbyoc.aws import read_state_lock
 from gridbyoc.errors import SAFE_NOTHING_DONE, StateLockedError
 from gridbyoc.errors.cards import LOCK_CODES
 from gridbyoc.operations.journal import JOURNAL, read_journal
@@ -96,8 +96,7 @@ def find_lock(run: Run) -> Lock | None:
     backend = run.stack.terraform.backend
     if not isinstance(backend, S3Backend):
         return _local(run)
-    session = run.open_session(backend.region, backend.profile)
-    guard_account(caller_identity(session), run.stack.aws.account_id)
+    session, _ = run.account(backend.region, backend.profile)
     note = read_state_lock(session, backend.bucket, backend.key, table=backend.dynamodb_table)
     if note is None:
         return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.aws import await_trust, caller_identity, guard_account
+from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.errors import DefaultChangedError, GridbyocError, OutputMissingError, StateMovedError, TrustError
 from gridbyoc.operations.journal import JOURNAL, read_journal
@@ -165,8 +165,7 @@ def _read_role(look: _Look, outputs: Outputs) -> None:
     """Whether the role admits the control plane, in words; its policies, compared with the stack file."""
     run = look.run
     try:
-        session = run.open_session()
-        guard_account(caller_identity(session), run.stack.aws.account_id)
+        session, _ = run.account()
         look.trust = await_trust(
             session, outputs.role_arn, outputs.external_id, trusted_account_of(run.stack.role),
             sleep=run.outside.sleep, clock=run.outside.clock, timeout=0.0,
@@ -189,7 +188,7 @@ def _read_clusters(look: _Look) -> None:
     """The stack's clusters, and where the file asks for something else."""
     run, outputs = look.run, look.outputs
     try:
-        registrar = run.connect()
+        registrar = run.registrar()
         listed = registrar.list()
     except GridbyocError as error:
         look.failed("control plane", error)

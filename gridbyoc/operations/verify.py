@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gridbyoc
-from gridbyoc.aws import Caller, caller_identity, guard_account
+from gridbyoc.aws import Caller
 from gridbyoc.aws.live_role import LiveDocument, LiveRole, read_live_role
 from gridbyoc.aws.policy import digest
 from gridbyoc.aws.trust import accepted_in, external_ids_written
@@ -60,9 +60,7 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     """
     state = read_state(run)
     outputs = read_outputs(state.outputs)
-    session = run.open_session()
-    caller = caller_identity(session)
-    guard_account(caller, run.stack.aws.account_id)
+    session, caller = run.account()
     _guard_role(caller, outputs.role_arn)
     role = read_live_role(session, outputs.role_arn)
     stack, time = run.stack, now()

@@ -12,7 +12,6 @@ import pytest
 
 from gridbyoc.aws import Caller, StateBucket, guard_account, look_at_bucket, make_bucket
 from gridbyoc.errors import AccountMismatchError
-from gridbyoc.operations.leftovers import open_account
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.state_migrate import BucketRequest, init_state
 from gridbyoc.operations.state_unlock import find_lock
@@ -59,7 +58,7 @@ def do(operation: Callable[[Run], object]) -> Callable[[World], object]:
 
 OPERATIONS: dict[str, Callable[[World], object]] = {
     "verify": do(prove),
-    "leftovers": do(open_account),
+    "leftovers": do(Run.account),
     "state unlock": do(find_lock),
     "state init": do(lambda run: init_state(run, BucketRequest(), lambda _proposal: True)),
     "bootstrap": lambda world: world.bootstrap(GUARDED),

@@ -34,15 +34,10 @@ def test_our_cluster_that_the_file_names_no_more_is_a_deletion() -> None:
     assert actions(ClusterSpec("a", (T2,)), has=(cluster("old"),)) == {"a": "create", "old": "delete"}
 
 
-def test_what_is_deleted_or_going_or_foreign_is_not_deleted_again() -> None:
-    gone = cluster("gone", phase=Phase.DELETED)
+def test_what_is_going_or_foreign_is_not_deleted_again() -> None:
     going = cluster("going", desired_state=Phase.DELETED)
     foreign = cluster("foreign", role_arn=ROLE + "-other")
-    assert actions(has=(gone, going, foreign)) == {}
-
-
-def test_a_deleted_cluster_frees_its_name() -> None:
-    assert actions(ClusterSpec("a"), has=(cluster("a", phase=Phase.DELETED),)) == {"a": "create"}
+    assert actions(has=(going, foreign)) == {}
 
 
 def test_a_name_that_is_going_and_made_again_is_the_new_one() -> None:

@@ -28,7 +28,7 @@ from gridbyoc.control_plane.http import (
     is_transient,
     proxies_for,
 )
-from gridbyoc.control_plane.model import Cleaner, Cluster, Grant, Phase
+from gridbyoc.control_plane.model import Cleaner, Cluster, Grant, Listing, Phase
 from gridbyoc.control_plane.parse import cluster, moment, offered_types, price, snake
 from gridbyoc.control_plane.registrar import FORMS, ClusterRegistrar
 from gridbyoc.errors import ClusterNotFoundError, ControlPlaneError, GridbyocError, UsageError
@@ -123,6 +123,22 @@ def test_any_bytes_and_status_are_an_answer_or_an_error_of_ours(body: bytes, sta
     client, _ = http(HttpAnswer(status, {"content-type": "text/html"}, body))
     error = error_of(ClusterRegistrar(client, facts_of("grid")).list)
     assert isinstance(error, ControlPlaneError) or (error is None and 200 <= status < 300)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_deleted_cluster_is_in_no_list_and_holds_no_name(vendor: VendorType) -> None:
+    """Whoever asks for clusters gets none that is deleted: nobody has to leave it out again."""
+    states = {"gone": "DELETED", "up": "RUNNING", "going": "RUNNING"}
+    raw: list[dict[str, Any]] = [
+        {"id": f"id-{name}", "name": name, "status": {"phase": f"CLUSTER_STATE_{state}"}}
+        for name, state in states.items()
+    ]
+    raw[2]["spec"] = {"desiredState": "CLUSTER_STATE_DELETED"}
+    registrar = ClusterRegistrar(http(as_answer({"clusters": raw, "defaultCluster": "id-up"}))[0], facts_of(vendor))
+    assert [each.name for each in registrar.list()] == ["up", "going"]
+    assert registrar.listing() == Listing(registrar.list(), "id-up")
+    assert registrar.find("gone") is None
+    assert registrar.find("going") is not None
 
 
 def test_json_that_is_nested_without_end() -> None:

@@ -122,12 +122,6 @@ def test_what_another_run_made_meanwhile_is_adopted_if_it_is_ours(status: int, r
         assert isinstance(found, ClusterConflictError)
 
 
-def test_a_deleted_cluster_does_not_hold_its_name() -> None:
-    server = Server(Time(), [], [], [cluster("ml", phase=Phase.DELETED)])
-    server.post = lambda: cluster("ml", phase=Phase.QUEUED)  # type: ignore[method-assign]  # a server that reuses names
-    assert isinstance(outcome(server), Created)
-
-
 def test_somebody_elses_and_a_terminating_one() -> None:
     for role in ("arn:aws:iam::999999999999:role/x", None):
         error = outcome(Server(Time(), [], [], [cluster("ml", role_arn=role)]))

@@ -75,7 +75,6 @@ def holding(external_id: str | None, name: str = "ml", **fields: Any) -> Cluster
         # No live cluster holds an old id any more.
         ([OWN, OLD], [holding(OWN)], (OWN,)),
         ([OWN, OLD], [], ()),
-        ([OWN, OLD], [holding(OLD, phase=Phase.DELETED)], ()),
         ([OWN, OLD], [holding(OLD, role_arn=THEIRS)], ()),
         # A cluster that hides its id may hold any accepted one, and none that is not.
         ([OWN, OLD], [holding(None)], (OWN, OLD)),

@@ -70,7 +70,6 @@ OLD = "arn:aws:iam::123456789012:role/grid-cloud-old"
         (GRANT, ROLE_ARN, None, cluster("ml"), ("ml",)),
         (GRANT, ROLE_ARN, None, cluster("ml", desired_state=Phase.DELETED), ("ml",)),
         (GRANT, ROLE_ARN, None, cluster("ml", phase=Phase.FAILED), ("ml",)),
-        (GRANT, ROLE_ARN, None, cluster("ml", phase=Phase.DELETED), ()),
         (GRANT, ROLE_ARN, None, cluster("ml", role_arn=THEIRS), ()),
         (GRANT, ROLE_ARN, None, cluster("ml", role_arn=None), ()),
         (GRANT, ROLE_ARN, OLD, cluster("ml", role_arn=OLD), ("ml",)),

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
-from gridbyoc.control_plane.model import Cluster, FieldChange, Grant, Phase
+from gridbyoc.control_plane.model import Cluster, FieldChange, Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, BundleError, BundleKeyError
 from gridbyoc.operations.changes import Action, ClusterChange
 from gridbyoc.operations.prepare import PreparedStack
@@ -386,8 +386,7 @@ def cluster_marks(
     clusters: Iterable[Cluster], our_roles: Collection[str], names: Collection[str]
 ) -> tuple[ClusterMark, ...]:
     """The live clusters that matter to a stack: those of its roles, and those of the names that it asks for."""
-    live = (cluster for cluster in clusters if cluster.phase is not Phase.DELETED)
-    ours = (cluster for cluster in live if cluster.role_arn in our_roles or cluster.name in names)
+    ours = (cluster for cluster in clusters if cluster.role_arn in our_roles or cluster.name in names)
     return tuple(ClusterMark(c.id, c.name, _spec_digest(c)) for c in sorted(ours, key=lambda each: each.id))
 
 
