@@ -22,8 +22,12 @@ ROLE_ACCEPTS = (
         ("external_ids_to_accept", "accepted if hidden else", "set() if hidden else"),
         ("external_ids_to_accept", "(grant.external_id, *others)", "tuple(others)"),
         ("ids_in_use", " and cluster.role_arn in roles", ""),
-        ("ids_in_use", " and cluster.phase is not Phase.DELETED", ""),
-        ("hide_their_id", "cluster.external_id is None", "False"),
+        ("hide_their_id", "each.external_id is None", "False"),
+    ),
+    *_each(
+        "control_plane/wire.py",
+        "unit/test_control_plane_answers.py",
+        ("listing", "item.phase is not Phase.DELETED", "True"),
     ),
     *_each(
         "operations/accepted_ids.py",
@@ -173,9 +177,9 @@ ACCOUNTS = (
         ("guard_account", "caller.account_id != account_id", "not caller.account_id.startswith(account_id)"),
     ),
     *_each(
-        "operations/leftovers.py",
+        "operations/run.py",
         "unit/test_account_guards.py",
-        ("open_account", "    guard_account(caller, run.stack.aws.account_id)\n", ""),
+        ("Run.account", "        guard_account(caller, self.stack.aws.account_id)\n", ""),
     ),
     *_each(
         "operations/preflight/examine.py",
@@ -183,20 +187,14 @@ ACCOUNTS = (
         ("_basics", "    guard_account(caller, run.stack.aws.account_id)\n", ""),
     ),
     *_each(
-        "operations/state_migrate.py",
-        "unit/test_account_guards.py",
-        ("_wanted", "    guard_account(caller, stack.aws.account_id)\n", ""),
-    ),
-    *_each(
         "operations/state_unlock.py",
         "unit/test_account_guards.py",
-        ("find_lock", "    guard_account(caller_identity(session), run.stack.aws.account_id)\n", ""),
+        ("find_lock", "session, _ = run.account(", "session = run.open_session("),
     ),
     *_each(
         "operations/verify.py",
         "unit/test_account_guards.py unit/test_verify.py",
         ("_guard_role", "caller.account_id != account", "False"),
-        ("prove", "    guard_account(caller, run.stack.aws.account_id)\n", ""),
         ("Proof.holds", '== "pass" if strict', '!= "fail" if strict'),
     ),
     *_each(
@@ -213,8 +211,17 @@ ACCOUNTS = (
     *_each(
         "operations/prepare.py",
         "unit/test_account_guards.py",
-        ("prepare", "standing_account(run.work_dir) != site.preflight.caller.account_id", "False"),
         ("rerender", "account_id=site.preflight.caller.account_id", "account_id=None"),
+    ),
+    *_each(
+        "operations/destroy.py",
+        "unit/test_account_guards.py",
+        ("destroy", "    rerender(run, site)\n", ""),
+    ),
+    *_each(
+        "operations/bootstrap.py",
+        "unit/test_rotation.py",
+        ("carry_out", "not plan.has_changes and", ""),
     ),
     *_each(
         "render/root.py",
@@ -368,7 +375,7 @@ FINGERPRINT = (
         "operations/converged.py",
         "unit/test_converged.py",
         ("_compare", "!= record.inputs", "== ''"),
-        ("_compare", "caller.result().account_id != record.account_id", "False"),
+        ("_compare", "caller.account_id != record.account_id", "False"),
         ("_compare", "!= record.state", "== ''"),
         ("_compare", "!= record.live", "== ''"),
         ("_compare", "if not policies.as_declared:", "if False:"),
@@ -477,7 +484,7 @@ STATE = (
         ("_copy", "    _verify(words, before, after, runner.pull(source))\n", ""),
         ("_settle", "held.lineage != state.lineage or held.serial > state.serial", "False"),
         ("migrate", "    runner.refuse_errored()", "    runner"),
-        ("_check_account", "        guard_account(caller_identity(session), run.stack.aws.account_id)\n", ""),
+        ("_check_account", "run.account(", "run.open_session("),
     ),
     *_each(
         "operations/state_migrate.py",
@@ -562,7 +569,7 @@ STATE = (
     *_each(
         "operations/import_orphans.py",
         "unit/test_adopt.py",
-        ("_adopt_policy", "not tags or tags.get(STACK_TAG) != run.stack.name", "not tags"),
+        ("_own_policy", "tags and tags.get(STACK_TAG) == run.stack.name", "tags"),
         ("_stray_role", "if len(found) == 1 else None", "if found else None"),
         ("_sought", "cut_off - SKEW if cut_off else None", "cut_off"),
         ("_sought", "used=frozenset(", "used=frozenset() and frozenset("),
@@ -621,7 +628,7 @@ LEFTOVERS = (
         ("find_leftovers", " if one.name not in in_use", ""),
         (
             "delete_leftovers",
-            "    _refuse_live(tuple(cluster.name for cluster in found.search.clusters), _live(registrar))\n",
+            "    _refuse_live(tuple(cluster.name for cluster in found.search.clusters), registrar.list())\n",
             "",
         ),
         ("_spared", "        buckets.add(backend.bucket)\n", "        pass\n"),
