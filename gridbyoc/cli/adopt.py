@@ -13,6 +13,7 @@ from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import command, pass_app, profile_option, read_stack, stack_argument
 from gridbyoc.cli.running import choices_options, open_run
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
+from gridbyoc.vendors import VENDORS
 
 if TYPE_CHECKING:
     from gridbyoc.operations.adopt import Adoption
@@ -32,9 +33,7 @@ _STATE = re.compile(r"s3://([a-z0-9.-]{3,63})/(.+)")
 @stack_argument
 @click.option("--name", default=None, help="The stack's name (default: the role's, made fit for one).")
 @click.option("--region", default=None, help="The region that the clusters run in (default: us-east-1).")
-@click.option(
-    "--type", "dialect", type=click.Choice(["grid", "lightning"]), default=None, help="The control plane's API."
-)
+@click.option("--type", "dialect", type=click.Choice(VENDORS), default=None, help="The control plane's API.")
 @click.option("--state", default=None, metavar="s3://BUCKET/KEY", help="Keep the state in S3 (default: the work_dir).")
 @click.option(
     "--accept", multiple=True, metavar="POLICY", help="A policy (ARN, or name of an inline one) that stays unmanaged."

@@ -19,7 +19,7 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import VendorFacts
 
 FORMS: Mapping[str, SpecForm] = {"kubernetes": grid.FORM, "direct": lightning.FORM}
-"""By ``Api.spec``."""
+"""By ``ClusterApi.spec``."""
 
 
 class ClusterRegistrar:

@@ -142,9 +142,8 @@ def adopt(run: Run, role_arn: str, trust: TrustTerms, approve: Callable[[Adoptio
 
 def _imports(run: Run, site: PreparedStack, role_arn: str) -> dict[str, str]:
     """What is to be imported; ``NotAdoptableError`` where the state holds something else."""
-    state = site.runner.state()
-    standing = state.module(MODULE).role_arn
-    held = frozenset(each.address for each in state.instances if each.mode == "managed")
+    standing = site.standing.role_arn
+    held = frozenset(each.address for each in site.state.instances if each.mode == "managed")
     wanted = imports_of(run.stack.role, role_arn)
     strangers = sorted(held - wanted.keys() - _IN_STATE_ONLY)
     if standing not in (None, role_arn) or strangers:

@@ -19,7 +19,7 @@ from gridbyoc.stack.model import ClusterSpec, PerformanceProfile, Role, S3Backen
 from gridbyoc.stack.rules.role import SUCCESSORS
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import counted, enumerated, escaped
-from gridbyoc.vendors import VendorType, facts_of
+from gridbyoc.vendors import DEFAULT_VENDOR, VENDORS, VendorType, facts_of
 
 _OWN_TAGS = ("gridbyoc:stack", "managed-by")
 _ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
@@ -96,8 +96,8 @@ def adoptable_role(role: LiveRole, asked: AdoptionRequest, shared: Collection[st
 
 
 def _vendor_of(trust: TrustTerms | None) -> VendorType:
-    lightning = facts_of("lightning").trusted_account.account_id
-    return "lightning" if trust is not None and trust.account_id == lightning else "grid"
+    accounts = {facts_of(vendor).trusted_account.account_id: vendor for vendor in VENDORS}
+    return accounts.get(trust.account_id, DEFAULT_VENDOR) if trust is not None else DEFAULT_VENDOR
 
 
 def _role_reasons(role: LiveRole, asked: AdoptionRequest) -> Iterator[Reason]:
@@ -239,7 +239,7 @@ def _one_trust(
         what = f"Its trust policy accepts {counted(len(set(ids)), 'external id')}; the stack's role has one."
         return None, [Reason(what, "Leave the one that the control plane's clusters use, and adopt it then.")]
     accounts = [match[1] for match in map(_ROOT.fullmatch, principals) if match]
-    known = [facts_of(vendor).trusted_account.account_id for vendor in ("grid", "lightning")]
+    known = [facts_of(vendor).trusted_account.account_id for vendor in VENDORS]
     trusted = [each for each in accounts if each in known] or accounts
     if not trusted:
         fix = "Trust the control plane's account (its root) with the external id, as its guide says."
@@ -334,7 +334,7 @@ def stack_text(
         lines += ["  default_tags: false  # the tool's own tags are not on the role"]
     lines += ["", "role:", *_role_lines(found, trust, asked, tags)]
     lines += ["", *_cluster_lines(clusters)]
-    if found.vendor != "grid":
+    if found.vendor != DEFAULT_VENDOR:
         lines += ["", "control_plane:", f"  type: {found.vendor}"]
     if asked.backend is not None:
         backend = asked.backend

@@ -82,7 +82,7 @@ Query = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Api:
+class ClusterApi:
     """The cluster API: its form of ``spec``, and what its requests name.
 
     ``update_by``: what an update sends as the name. ``instance_types`` and ``cloud_account`` follow a cluster's path;
@@ -161,7 +161,7 @@ class VendorFacts:
     title: str
     address: Address
     client: Client
-    api: Api
+    api: ClusterApi
     trusted_account: TrustedAccount
     permissions: Permissions
     zone: str | None
@@ -239,8 +239,8 @@ def _client(data: Mapping[str, Any]) -> Client:
     )
 
 
-def _api(data: Mapping[str, Any]) -> Api:
-    return Api(
+def _api(data: Mapping[str, Any]) -> ClusterApi:
+    return ClusterApi(
         spec=data["spec"],
         update_by=data["update_by"],
         organizations=data["organizations"],
