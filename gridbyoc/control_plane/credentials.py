@@ -243,7 +243,7 @@ def login(
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class ContextSetting:
     """Where the dialect's own client keeps the id of the default cluster; an environment ``variable`` wins over it."""
 
     file: Path
@@ -255,7 +255,7 @@ class Context:
         return environ.get(self.variable) or None
 
 
-def context_of(dialect: DialectName, home: Path) -> Context:
+def context_of(dialect: DialectName, home: Path) -> ContextSetting:
     """Raises ``UnsupportedByDialectError`` for a dialect whose client has no default cluster."""
     client, file = facts_of(dialect).client, settings_path(dialect, home)
     if file is None or client.settings is None or client.settings.cluster is None or client.variables.cluster is None:
@@ -264,10 +264,12 @@ def context_of(dialect: DialectName, home: Path) -> Context:
             why="The context is a setting of the grid client.",
             rerun=SAFE_NOTHING_DONE,
         )
-    return Context(file, client.settings.cluster, client.variables.cluster)
+    return ContextSetting(file, client.settings.cluster, client.variables.cluster)
 
 
-def set_context(registrar: Registrar, context: Context, name: str, *, environ: Mapping[str, str]) -> DefaultCluster:
+def set_context(
+    registrar: Registrar, context: ContextSetting, name: str, *, environ: Mapping[str, str]
+) -> DefaultCluster:
     """Make the cluster of that name the default one: its id goes into the client's own file (other keys kept).
 
     ``ClusterNotFoundError`` where there is none, ``ControlPlaneError`` where it is being deleted.
@@ -286,7 +288,7 @@ def set_context(registrar: Registrar, context: Context, name: str, *, environ: M
     return DefaultCluster(cluster, context.file, winner if winner != cluster.id else None)
 
 
-def current_context(context: Context, environ: Mapping[str, str]) -> str | None:
+def current_context(context: ContextSetting, environ: Mapping[str, str]) -> str | None:
     """The id of the default cluster: the environment's, else the one in the client's own file."""
     stored = read_user_file(context.file).values.get(context.key)
     return context.overriding(environ) or (stored if isinstance(stored, str) and stored else None)

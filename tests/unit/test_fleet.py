@@ -602,11 +602,11 @@ def validated(top: Path, **given: Any) -> tuple[list[str], FleetReport]:
 def test_validate_reads_every_file_in_this_process(tmp_path: Path) -> None:
     for name in ("a", "c"):
         put(tmp_path, f"{name}.yaml")
-    put(tmp_path, "b.yaml", "version: 1\nname: b\nclusters: []\naws: {region: x}\n")
+    put(tmp_path, "b.yaml", "version: 1\nname: b\nclusters: [{}]\naws: {region: x}\n")
     shown, report = validated(tmp_path)
     assert (shown, report.status, report.counts()) == (["a", "b", "c"], 2, {"done": 2, "failed": 1})
     failed = report.results[1]
-    assert failed.detail == "error: b.yaml:3: clusters: is empty (and 1 more)"
+    assert failed.detail == "error: b.yaml:3: clusters[0]: `name` is missing (and 1 more)"
     assert {problem["level"] for problem in failed.said["validate"]["problems"]} == {"error"}
     assert validated(tmp_path, fail_fast=True)[1].counts() == {"done": 1, "failed": 1, "not started": 1}
     assert validated(tmp_path, overrides=("aws.region=eu-west-1", "clusters=[{name: x}]"))[1].status == 0
