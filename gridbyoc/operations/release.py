@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, GridbyocError, OutputMissingError
 from gridbyoc.operations.adopt import clusters_through
-from gridbyoc.operations.prepare import MODULE, initialise, open_runner, read_outputs
+from gridbyoc.operations.prepare import MODULE, initialise, open_runner, read_state
 from gridbyoc.operations.release_marker import (
     Marker,
     adopt_command,
@@ -20,7 +20,7 @@ from gridbyoc.operations.release_marker import (
 )
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.state_place import wanted_backend
-from gridbyoc.terraform import CLI_CONFIG_FILE, Outputs, Runner, check_mirror, place_words
+from gridbyoc.terraform import CLI_CONFIG_FILE, Outputs, Runner, State, check_mirror, place_words, read_outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def holds_released_role(run: Run, role_arn: str) -> bool:
     if marker is None or marker.role_arn != role_arn:
         return False
     try:
-        return read_outputs(run).role_arn == role_arn
+        return read_outputs(read_state(run).outputs).role_arn == role_arn
     except OutputMissingError:
         return False
 
@@ -98,7 +98,8 @@ def take_back(run: Run) -> None:
 def _look(run: Run) -> Left:
     runner, binary = open_runner(run)
     runner.refuse_errored()
-    outputs = _outputs(run)
+    state = read_state(run)
+    outputs = _outputs(run, state)
     if not (run.work_dir / ".terraform").exists():
         initialise(run, runner, binary)
     clusters, unknown = _clusters(run, outputs.role_arn)
@@ -107,7 +108,7 @@ def _look(run: Run) -> Left:
     config = shlex.quote(str(run.work_dir / CLI_CONFIG_FILE))
     return Left(
         role_arn=outputs.role_arn,
-        policies=tuple(sorted(runner.state().module(MODULE).attached)),
+        policies=tuple(sorted(state.module(MODULE).attached)),
         clusters=clusters,
         unknown=unknown,
         state=place_words(backend, run.work_dir),
@@ -120,9 +121,9 @@ def _look(run: Run) -> Left:
     )
 
 
-def _outputs(run: Run) -> Outputs:
+def _outputs(run: Run, state: State) -> Outputs:
     try:
-        return read_outputs(run)
+        return read_outputs(state.outputs)
     except OutputMissingError as error:
         raise OutputMissingError(
             f"There is nothing to release: the state of the stack {run.stack.name} holds no role.",
@@ -134,7 +135,7 @@ def _outputs(run: Run) -> Outputs:
 
 def _clusters(run: Run, role_arn: str) -> tuple[tuple[Cluster, ...] | None, str]:
     try:
-        return clusters_through(run.connect().list(), role_arn), ""
+        return clusters_through(run.registrar().list(), role_arn), ""
     except GridbyocError as error:
         return None, f"{error.what} {error.why}".strip()
 
