@@ -29,7 +29,7 @@ from gridbyoc.errors import (
 )
 from gridbyoc.stack.model import DialectName
 from gridbyoc.stack.secret import Secret
-from gridbyoc.vendors import Client, ClientFile, Variables, facts_of
+from gridbyoc.vendors import Client, ClientFile, ClientVariables, facts_of
 
 LOG_IN = "Log in with `gridbyoc login`, or set {id} and {key}."
 
@@ -83,7 +83,7 @@ def resolve_credentials(dialect: DialectName, environ: Mapping[str, str], home: 
     return _from_file(client, credentials_path(dialect, home, environ))
 
 
-def _half(names: Variables, *, missing: str, there: str) -> AuthenticationError:
+def _half(names: ClientVariables, *, missing: str, there: str) -> AuthenticationError:
     or_name = f" (nor {names.username})" if names.username and missing == names.user_id else ""
     return AuthenticationError(
         f"The environment sets {there}, but not {missing}{or_name}.",

@@ -19,7 +19,7 @@ from gridbyoc.render.module import AUDIENCES
 from gridbyoc.render.templates import data_dir, template_environment
 from gridbyoc.stack.model import DialectName
 from gridbyoc.stack.regions import partition_of
-from gridbyoc.vendors import DEFAULT_VENDOR, Variables, facts_of
+from gridbyoc.vendors import DEFAULT_VENDOR, ClientVariables, facts_of
 
 _PATH = re.compile(r"(?!-)[A-Za-z0-9._/@+=,:-]+")
 """The same as `gridbyoc fleet matrix` hands to jobs: a word of a shell as it is."""
@@ -217,7 +217,7 @@ def script(name: str, indent: int) -> quoting.Quoted:
     return quoting.Quoted(text.replace("\n", "\n" + " " * indent).replace(" " * indent + "\n", "\n"))
 
 
-def variables(stack: PipelineStack) -> Variables:
+def variables(stack: PipelineStack) -> ClientVariables:
     """The variables of the control plane's credentials."""
     return facts_of(stack.control_plane).client.variables
 

@@ -38,7 +38,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Variables:
+class ClientVariables:
     """The variables that the service's own client reads; ``None``: it has none for it.
 
     A ``token`` wins over the key; then a key needs no user id, either. ``credentials_file`` names another file of
@@ -72,7 +72,7 @@ class Client:
     address lies beside the credentials, and there is no default cluster.
     """
 
-    variables: Variables
+    variables: ClientVariables
     credentials: ClientFile
     settings: ClientFile | None
     source: Source
@@ -232,7 +232,7 @@ def _documents(vendor: VendorType) -> Iterator[Any]:
 def _client(data: Mapping[str, Any]) -> Client:
     settings = data.get("settings")
     return Client(
-        Variables(**data["variables"]),
+        ClientVariables(**data["variables"]),
         ClientFile(**data["credentials"]),
         ClientFile(**settings) if settings else None,
         _source(data),
