@@ -18,7 +18,7 @@ from gridbyoc.vendors import DEFAULT_VENDOR, VENDORS
 if TYPE_CHECKING:
     from gridbyoc.cli.reporting import Reporting
     from gridbyoc.errors import Problem
-    from gridbyoc.stack.findings import Fault
+    from gridbyoc.stack.document import Fault
     from gridbyoc.stack.starter import Starter
 
 
@@ -264,7 +264,7 @@ def _anything(_text: str) -> None:
 
 
 def _one_of(text: str, allowed: tuple[str, ...]) -> Fault | None:
-    from gridbyoc.stack.findings import Fault
+    from gridbyoc.stack.document import Fault
     from gridbyoc.stack.words import did_you_mean, listed
 
     return None if text in allowed else Fault(f"must be {listed(allowed)}", did_you_mean(text, allowed))

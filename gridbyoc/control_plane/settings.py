@@ -16,8 +16,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from gridbyoc.control_plane.http import base_url
 from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, UnsupportedByDialectError, UntrustedAddressError, UsageError
+from gridbyoc.stack.document import Fault
 from gridbyoc.stack.files import make_private_dir, write_atomic
-from gridbyoc.stack.findings import Fault
 from gridbyoc.stack.model import ClusterSpec, DialectName
 from gridbyoc.stack.regions import region_fault
 from gridbyoc.stack.rules import cluster_name_fault

@@ -44,7 +44,7 @@ from gridbyoc.aws.profile_file import (
 )
 from gridbyoc.aws.session import domain_errors
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, AwsError, FileError, UsageError
-from gridbyoc.stack.findings import Fault
+from gridbyoc.stack.document import Fault
 from gridbyoc.stack.model import Stack, no_values
 from gridbyoc.stack.regions import partition_of
 from gridbyoc.stack.rules.context import RuleContext

@@ -29,8 +29,8 @@ from gridbyoc.errors import (
 from gridbyoc.operations.prepare import open_runner, render_stack
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.state_place import backend_changes, init_in_place, point_at, settle_local_state, wanted_backend
+from gridbyoc.stack.document import Fault
 from gridbyoc.stack.files import put_aside, read_json
-from gridbyoc.stack.findings import Fault
 from gridbyoc.stack.model import LocalBackend, S3Backend
 from gridbyoc.stack.regions import region_fault
 from gridbyoc.stack.rules.context import RuleContext

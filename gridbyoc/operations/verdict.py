@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 Verdict = Literal["pass", "warn", "fail", "unknown"]
@@ -14,3 +15,9 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """The worst of them; ``pass`` of none."""
     found = set(verdicts)
     return next((verdict for verdict in WORST if verdict in found), "pass")
+
+
+def tally(verdicts: Iterable[str], order: Sequence[str] = ("pass", "warn", "fail", "unknown")) -> str:
+    """The number of each in ``order``, as in ``12 pass, 1 warn``; empty where there are none."""
+    counts = Counter(verdicts)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in order if counts[verdict])

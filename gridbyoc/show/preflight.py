@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, TextIO, TypedDict
 
 from gridbyoc.operations.preflight.model import Finding
-from gridbyoc.operations.verdict import Verdict
+from gridbyoc.operations.verdict import WORST, Verdict, tally
 from gridbyoc.show.markdown import STYLES, is_drawn, write_table
 from gridbyoc.show.output import Output, Screen
 from gridbyoc.stack.words import plain_text
@@ -27,9 +27,7 @@ def preflight_rows(findings: Sequence[Finding]) -> tuple[tuple[str, ...], list[t
 
 def preflight_summary(findings: Sequence[Finding], *, region: str) -> str:
     """One sentence: where, and how many came out how."""
-    counts = {word: sum(f.verdict == word for f in findings) for word in ("pass", "warn", "fail", "unknown")}
-    parts = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing was looked at"
-    return f"Region {region}: {parts}."
+    return f"Region {region}: {tally(f.verdict for f in findings) or 'nothing was looked at'}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +142,12 @@ def write_preflight(
         found = list(members)
         if number:
             console.print()
-        console.print(Text.assemble((group.capitalize(), "bold"), (f"  {_tally(found)}", "dim")))
+        console.print(
+            Text.assemble((group.capitalize(), "bold"), (f"  {tally((each.verdict for each in found), WORST)}", "dim"))
+        )
         for each in found:
             _write(console, each, room)
     stream.flush()
-
-
-def _tally(findings: Sequence[Finding]) -> str:
-    counts = {word: sum(each.verdict == word for each in findings) for word in ("fail", "unknown", "warn", "pass")}
-    return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
 
 def _write(console: Console, finding: Finding, width: int) -> None:

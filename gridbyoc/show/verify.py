@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any, TypedDict
 
-from gridbyoc.operations.verdict import Verdict
+from gridbyoc.operations.verdict import Verdict, tally
 from gridbyoc.operations.verify import Proof
 from gridbyoc.operations.verify_model import VerifyFinding
 from gridbyoc.show.output import Output, Screen
@@ -23,15 +23,13 @@ def verify_rows(proof: Proof) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 def verify_summary(proof: Proof) -> str:
     """One sentence: what was judged and how it came out."""
-    counts = {word: sum(f.verdict == word for f in proof.findings) for word in ("pass", "warn", "fail", "unknown")}
-    parts = [f"{count} {word}" for word, count in counts.items() if count]
     outcome = {
         "pass": "Proven",
         "warn": "Proven, with remarks",
         "unknown": "Not all could be proven",
         "fail": "The proof fails",
     }[proof.verdict]
-    return f"{outcome}: {proof.role.arn}, {', '.join(parts)}."
+    return f"{outcome}: {proof.role.arn}, {tally(f.verdict for f in proof.findings)}."
 
 
 class VerifyBody(TypedDict):

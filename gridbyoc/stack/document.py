@@ -125,6 +125,14 @@ _INTEGER = re.compile(r"[-+]?[0-9]{1,40}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?[0-9]{1,3})?")
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one value, and what would be right. It becomes a ``Problem`` where the value stands."""
+
+    message: str
+    hint: str = ""
+
+
 @dataclass(slots=True)
 class Document:
     """The data of one stack file; ``broken`` where the text is no YAML, so that there is none.
@@ -150,6 +158,11 @@ class Document:
             if place[:length] in self.lines:
                 return self.files.get(place[:length], self.file), self.lines[place[:length]]
         return self.file, None
+
+    def problem(self, place: Place, fault: Fault) -> Problem:
+        """What is wrong with the value at ``place``, with its file and line."""
+        file, line = self.origin(place)
+        return Problem(file, line, place_text(place), fault.message, fault.hint)
 
     def override(self, place: Place) -> None:
         """Note that the value at ``place`` is no longer the file's."""

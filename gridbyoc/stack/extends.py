@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbyoc.errors import Problem, StackError
-from gridbyoc.stack.document import LARGEST, STDIN, Document, decode, read_document, read_source
+from gridbyoc.stack.document import LARGEST, STDIN, Document, Fault, decode, read_document, read_source
 from gridbyoc.stack.files import directory_in
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.rules.terraform import is_path
@@ -158,27 +158,27 @@ def named_bases(document: Document, file: Path, faults: list[Problem]) -> Iterat
         return
     items = [((EXTENDS,), value)] if not isinstance(value, list) else [((EXTENDS, i), v) for i, v in enumerate(value)]
     if not items:
-        faults.append(_problem(document, (EXTENDS,), "is empty", "name a file, or remove the key"))
+        faults.append(document.problem((EXTENDS,), Fault("is empty", "name a file, or remove the key")))
     for place, item in items:
         fault = path_fault(item)
         if fault or not isinstance(item, str):
-            faults.append(_problem(document, place, *(fault or ("must be text", _FORM))))
+            faults.append(document.problem(place, fault or Fault("must be text", _FORM)))
             continue
         shown = os.path.normpath(Path(document.file).parent / item) if document.file != STDIN else item
         yield NamedBase(place, Path(os.path.normpath(file.parent / item)), str(shown))
 
 
-def path_fault(item: object) -> tuple[str, str] | None:
-    """Message and hint where ``item`` is no path that may be followed: only relative ones are, as they are written.
+def path_fault(item: object) -> Fault | None:
+    """Why ``item`` is no path that may be followed: only relative ones are, as they are written.
 
     A stack file means the same on every machine, and what it is made of is seen in the repository.
     """
     if not isinstance(item, str):
-        return "must be the path of a file", _FORM
+        return Fault("must be the path of a file", _FORM)
     if not item.strip() or "\0" in item or not item.isprintable():
-        return "is not a path", _FORM
+        return Fault("is not a path", _FORM)
     if item.startswith(("/", "~")):
-        return f"{show(item)} is not relative to this file", _FORM
+        return Fault(f"{show(item)} is not relative to this file", _FORM)
     return None
 
 
@@ -215,7 +215,7 @@ class _Gatherer:
         self.found.append(named.path)
         fault = self._fault(named, chain)
         if fault:
-            self._faults.append(_problem(document, named.place, *fault))
+            self._faults.append(document.problem(named.place, fault))
             return None
         base = self._parsed(document, named)
         if base is None:
@@ -224,15 +224,17 @@ class _Gatherer:
         with_anchored_paths(base, named.path.parent, self._directory)
         return None if broken else base
 
-    def _fault(self, named: NamedBase, chain: tuple[str, ...]) -> tuple[str, str] | None:
+    def _fault(self, named: NamedBase, chain: tuple[str, ...]) -> Fault | None:
         if self._count > MOST_FILES:
-            return f"more than {MOST_FILES} base files make up this stack", "put what they share into fewer files"
+            return Fault(
+                f"more than {MOST_FILES} base files make up this stack", "put what they share into fewer files"
+            )
         if not self._bounds.hold(named.path):
             there = shlex.quote(os.path.dirname(os.path.realpath(named.path)))  # noqa: PTH120 - text from text
             hint = f"bases lie in the stack's repository; to allow another directory: `export {EXTENDS_ROOT}={there}`"
-            return f"{show(named.shown)} lies outside of `{escaped(str(self._bounds.roots[0]))}`", hint
+            return Fault(f"{show(named.shown)} lies outside of `{escaped(str(self._bounds.roots[0]))}`", hint)
         if os.path.realpath(named.path) in chain:
-            return f"{show(named.shown)} extends itself, by way of this file", "take one of the two out"
+            return Fault(f"{show(named.shown)} extends itself, by way of this file", "take one of the two out")
         return missing(named)
 
     def _parsed(self, document: Document, named: NamedBase) -> Document | None:
@@ -245,7 +247,7 @@ class _Gatherer:
         if not is_stack_files(base, text):
             hint = f"a base has keys of a stack file: {listed(sorted(KEYS - {'version', 'name', 'protect'}))}"
             message = f"{show(named.shown)} is no part of a stack file"
-            self._faults.append(_problem(document, named.place, message, hint))
+            self._faults.append(document.problem(named.place, Fault(message, hint)))
             return None
         self._faults.extend(base.faults)
         if base.data is None:
@@ -261,16 +263,16 @@ def is_stack_files(document: Document, text: str) -> bool:
     return document.data is None or (isinstance(document.data, dict) and is_part(document.data))
 
 
-def missing(named: NamedBase) -> tuple[str, str] | None:
-    """Message and hint where a base is no regular file (a pipe could hang, a directory says nothing)."""
+def missing(named: NamedBase) -> Fault | None:
+    """Why a base is no regular file (a pipe could hang, a directory says nothing)."""
     hint = "paths are relative to the file that names them"
     try:
         mode = named.path.stat().st_mode
     except (OSError, ValueError):
-        return f"there is no file {show(named.shown)}", hint
+        return Fault(f"there is no file {show(named.shown)}", hint)
     if stat.S_ISDIR(mode):
-        return f"{show(named.shown)} is a directory", "name a file in it"
-    return None if stat.S_ISREG(mode) else (f"{show(named.shown)} is no regular file", hint)
+        return Fault(f"{show(named.shown)} is a directory", "name a file in it")
+    return None if stat.S_ISREG(mode) else Fault(f"{show(named.shown)} is no regular file", hint)
 
 
 def standing_elsewhere(file: Path, place: Place, environ: Mapping[str, str]) -> Problem | None:
@@ -279,11 +281,6 @@ def standing_elsewhere(file: Path, place: Place, environ: Mapping[str, str]) -> 
     take_bases(document, file, file.parent, environ)
     where, line = document.origin(place)
     return None if where == document.file else Problem(where, line, place_text(place), "stands in a base file")
-
-
-def _problem(document: Document, place: Place, message: str, hint: str) -> Problem:
-    file, line = document.origin(place)
-    return Problem(file, line, place_text(place), message, hint)
 
 
 NOTHING = Scan()

@@ -5,16 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gridbyoc.errors import Problem
-from gridbyoc.stack.document import Document
-from gridbyoc.stack.words import Place, place_text
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with one value, and what would be right."""
-
-    message: str
-    hint: str = ""
+from gridbyoc.stack.document import Document, Fault
+from gridbyoc.stack.words import Place
 
 
 @dataclass(slots=True)
@@ -30,7 +22,7 @@ class Findings:
     def problem(self, place: Place, message: str, hint: str = "") -> None:
         """Something at ``place`` is wrong."""
         self._places.add(place)
-        self.problems.append(self._at(place, message, hint))
+        self.problems.append(self.document.problem(place, Fault(message, hint)))
 
     def fault(self, place: Place, fault: Fault | None) -> None:
         """The same, for a rule that judges one value; ``None`` is no fault."""
@@ -50,15 +42,11 @@ class Findings:
 
     def warning(self, place: Place, message: str, hint: str = "") -> None:
         """Something at ``place`` works, and is worth a word."""
-        self.warnings.append(self._at(place, message, hint))
+        self.warnings.append(self.document.problem(place, Fault(message, hint)))
 
     def known_at(self, place: Place) -> bool:
         """Whether a problem was found at ``place``, or in what it holds, already."""
         return any(found[: len(place)] == place for found in self._places)
-
-    def _at(self, place: Place, message: str, hint: str) -> Problem:
-        file, line = self.document.origin(place)
-        return Problem(file, line, place_text(place), message, hint)
 
 
 def in_order(problems: list[Problem], file: str) -> tuple[Problem, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.stack.findings import Fault
+from gridbyoc.stack.document import Fault
 from gridbyoc.stack.words import nearest, show
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gridbyoc.stack.findings import Fault
+from gridbyoc.stack.document import Fault
 from gridbyoc.stack.regions import HOME_REGIONS, known_types, partition_of
 from gridbyoc.stack.words import nearest, show
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from gridbyoc.errors import ExitStatus
 from gridbyoc.operations.events import ClusterProgress, ResourceProgress, StepStarted
+from gridbyoc.operations.verdict import WORST, tally
 from gridbyoc.stack.files import home_of
 from gridbyoc.stack.words import counted, escaped
 
@@ -253,9 +254,8 @@ def _proof(said: Said) -> str:
     if not isinstance(findings, list):
         return ""
     verdicts = [str(each.get("verdict")) for each in findings]
-    counts = [f"{verdicts.count(word)} {word}" for word in ("fail", "unknown", "warn") if word in verdicts]
     failed = ", ".join(str(each.get("code")) for each in findings if each.get("verdict") == "fail")
-    return ", ".join(counts) + (f": {failed}" if failed else "") or "proven"
+    return tally(verdicts, WORST[:-1]) + (f": {failed}" if failed else "") or "proven"
 
 
 def _destroyed(said: Said) -> str:

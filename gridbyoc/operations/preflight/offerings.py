@@ -13,7 +13,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError, GridbyocError
 from gridbyoc.operations.preflight.examine import guarded
 from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext, Shared
 from gridbyoc.operations.verdict import Verdict
-from gridbyoc.stack.findings import Fault
+from gridbyoc.stack.document import Fault
 from gridbyoc.stack.model import InstanceType
 from gridbyoc.stack.regions import known_types
 from gridbyoc.stack.service_quotas import amd64_sibling, family_group, instance_type_fault, is_arm

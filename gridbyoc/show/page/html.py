@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ import jinja2
 
 from gridbyoc.operations.drift import Drift
 from gridbyoc.operations.page import Page, PastRun, Reading, RoleGrants
+from gridbyoc.operations.verdict import WORST, tally
 from gridbyoc.show.output import Output
 from gridbyoc.show.page import tables
 from gridbyoc.show.page.graph import narrow, wide
@@ -70,10 +70,9 @@ def _preflight(page: Page) -> Tile:
 
 
 def _verdicts(found: Iterable[str]) -> tuple[str, str]:
-    counts = Counter(found)
-    words = [f"{counts[word]} {word}" for word in ("fail", "unknown", "warn", "pass") if counts[word]]
-    sign = next((word for word in ("fail", "unknown", "warn", "pass") if counts[word]), "none")
-    return ", ".join(words) or "nothing was looked at", sign
+    verdicts = tuple(found)
+    sign = next((word for word in WORST if word in verdicts), "none")
+    return tally(verdicts, WORST) or "nothing was looked at", sign
 
 
 def _drift(page: Page) -> Tile:

@@ -10,7 +10,8 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from gridbyoc.stack.findings import Fault, Findings
+from gridbyoc.stack.document import Fault
+from gridbyoc.stack.findings import Findings
 from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.rules.role import check_policies, check_principals, check_role, check_tags
 from gridbyoc.stack.rules.terraform import check_aws, check_backend, check_stack_name, check_terraform

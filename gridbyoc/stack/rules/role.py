@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from gridbyoc.stack.findings import Fault, Findings
+from gridbyoc.stack.document import Fault
+from gridbyoc.stack.findings import Findings
 from gridbyoc.stack.regions import Arn, parse_arn
 from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.words import Place, show
