@@ -109,7 +109,6 @@ def destroy(
         raise ApprovalRequiredError("The destruction was not approved.", rerun=SAFE_NOTHING_DONE)
     if with_state:
         approve_removal(run, with_state)
-    lineage = site.runner.state().lineage if with_state else ""
     delete_and_wait(run, site.preflight.registrar, doomed.clusters)
     left = _take_leftovers(run, site, doomed, delete_data=delete_data)
     _refuse_while_needed(site, doomed)
@@ -122,7 +121,7 @@ def destroy(
         step.detail = f"{counted(resources, 'resource')} destroyed"
     versions = None
     if left.ledger.clear:
-        versions = remove_state(run, site.runner, lineage) if with_state else None
+        versions = remove_state(run, site.runner, site.state.lineage) if with_state else None
         _remove_local_files(run)
     elif with_state:
         run.outside.emit(Note("The state stays: what clusters left behind is not gone yet.", "warning"))

@@ -79,9 +79,8 @@ def release(run: Run, approve: Callable[[Left], bool]) -> Released:
 
 
 def holds_released_role(run: Run, role_arn: str) -> bool:
-    """Whether the stack was released with this role, and its state holds that role still: nothing is to be imported."""
-    marker = read_marker(run.work_dir)
-    if marker is None or marker.role_arn != role_arn:
+    """Whether the stack was released, and its state holds this role still: nothing is to be imported."""
+    if read_marker(run.work_dir) is None:
         return False
     try:
         return read_outputs(read_state(run).outputs).role_arn == role_arn

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import requests
 
 from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
 from gridbyoc.vendors import facts_of
-from tests.e2e.conftest import Tool, World
+from tests.e2e.conftest import Tool, World, stack_text
+from tests.e2e.fast_stack import s3_of
 
 CANARY = "canary-external-id-of-a-role-made-by-hand"
 GRID = facts_of("grid")
@@ -184,11 +185,7 @@ def test_what_cannot_be_adopted_is_explained_before_anything_is_written(tool: To
 
 def test_state_in_s3_goes_on_from_a_fresh_clone(place: Place, tool: Tool, world: World, tmp_path: Path) -> None:
     arn = by_hand(world, "in-s3")
-    s3 = boto3.client(
-        "s3", endpoint_url=place.sandbox.aws_url, region_name="us-east-1",
-        aws_access_key_id="test", aws_secret_access_key="test",
-    )  # fmt: skip
-    s3.create_bucket(Bucket="adopted-states")
+    s3_of(world).create_bucket(Bucket="adopted-states")
     since = place.lines()
     tool("adopt", arn, "--yes", "--state", "s3://adopted-states/in-s3/state")
     clone = tmp_path / "clone"
@@ -198,3 +195,44 @@ def test_state_in_s3_goes_on_from_a_fresh_clone(place: Place, tool: Tool, world:
     assert "Nothing changed" in done.out
     assert place.written(since) == []
     assert holders(tool.directory) <= {"terraform.tfvars.json"}
+
+
+def test_released_it_is_terraforms_until_it_is_adopted_again(place: Place, tool: Tool, world: World) -> None:
+    backend = "terraform: {backend: {s3: {bucket: released-states, key: state, region: us-east-1}}}\n"
+    tool.write(stack_text("released", extra=backend, role="{name: released}"))
+    s3_of(world).create_bucket(Bucket="released-states")
+    tool("bootstrap", "--yes")
+    before, since = as_it_is(world, "released"), place.lines()
+    arn = before["Arn"]
+
+    assert "--yes" in tool("release", status=2).err
+    done = json.loads(tool("release", "--yes", "--format", "json").out)
+    assert (done["role_arn"], done["left"]["by_hand"]["pending"]) == (arn, "")
+    assert [each["name"] for each in done["left"]["clusters"]] == ["released"]
+    by_hand = done["left"]["by_hand"]
+    planned = by_shell(tool, f"{by_hand['plan']} -detailed-exitcode -no-color")
+    assert "No changes" in planned
+    external_id = by_shell(tool, by_hand["external_id"])
+    assert external_id in json.dumps(before["AssumeRolePolicyDocument"])
+
+    for line in ("bootstrap --yes", "destroy --yes-destroy"):
+        refused = tool(*line.split(), status=4)
+        assert "error[GBY-R006]" in refused.err
+        assert f"gridbyoc adopt {arn} " in refused.err
+    assert f"The stack was released: `gridbyoc adopt {arn}` takes it back." in tool("status").out
+    assert "released already" in tool("release").out
+
+    back = tool("adopt", arn, "gridbyoc.yaml", "--yes")
+    assert "Nothing changed" in back.out
+    assert "Taken back" in back.out
+    assert "nothing has moved since the last run" in tool("bootstrap", "--yes").err
+    assert place.written(since) == []
+    assert as_it_is(world, "released") == before
+    assert external_id not in repr(done) + back.text
+
+
+def by_shell(tool: Tool, line: str) -> str:
+    """What a person's shell prints for it; it must end well."""
+    done = subprocess.run(["/bin/sh", "-c", line], env=tool.env, capture_output=True, text=True)
+    assert done.returncode == 0, done
+    return done.stdout

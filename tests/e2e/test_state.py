@@ -310,6 +310,41 @@ def test_a_local_lock_ends_with_its_holder(tool: Tool, world: World) -> None:
     assert "The state is not locked." in tool("state", "unlock", str(stack.file)).out
 
 
+def kept(world: World, bucket: str) -> list[tuple[str, str]]:
+    """Key and id of every version and delete marker."""
+    found = s3_of(world).list_object_versions(Bucket=bucket)
+    each = [*found.get("Versions", []), *found.get("DeleteMarkers", [])]
+    return sorted((one["Key"], one["VersionId"]) for one in each)
+
+
+def test_a_destroyed_stacks_state_goes_with_all_its_versions(tool: Tool, world: World) -> None:
+    s3, bucket = s3_of(world), "versioned-states"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("going2", "going.tflock2"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"theirs")
+    theirs = kept(world, bucket)
+    stack = fast_stack(tool, world, "going", backend=f"s3: {{bucket: {bucket}, key: going, region: us-east-1}}")
+    tool("bootstrap", str(stack.file), "--yes")
+
+    destroy = ("destroy", str(stack.file), "--yes-destroy")
+    assert "--with-state" in tool(*destroy, "--yes-with-state", status=2).err
+    asked = tool(*destroy, "--with-state", status=2)
+    assert f"removes s3://{bucket}/going and its lock" in asked.err
+    assert "--yes-with-state" in asked.err
+    assert world.cluster("going") is not None
+    tool(*destroy)
+    assert len(kept(world, bucket)) > len(theirs) + 2, "the state stays without the option"
+
+    done = tool(*destroy, "--with-state", "--yes-with-state")
+    assert "Nothing to destroy" in done.out
+    assert "The state is gone from S3" in done.out
+    assert kept(world, bucket) == theirs
+    again = json.loads(tool(*destroy, "--with-state", "--yes-with-state", "--format", "json").out)
+    assert again["state_versions_removed"] == 0
+    assert kept(world, bucket) == theirs
+
+
 def test_standard_input_is_told_what_to_paste(tool: Tool, world: World) -> None:
     text = "version: 1\nname: piped-state\nclusters: [{name: piped-state}]\n"
     done = tool("state", "init", "-", "--bucket", "states", "--yes", stdin=text)

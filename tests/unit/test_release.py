@@ -68,6 +68,7 @@ def test_nothing_but_the_marker_is_written(world: World, stack: Stack) -> None:
     assert set(left.policies) == set(world.iam.roles[arn.rpartition("/")[2]]["Attached"])
     assert [each.name for each in left.clusters or ()] == ["ml"]
     assert (left.pending, left.version) == ("", "1.11.4")
+    assert ["-lock=false" in words for words in world.terraform.commands if "plan" in words][-1]
     assert [record["type"] for record in world.journal(stack)][-2:] == ["released", "run_ended"]
     where = "s3://acme-state/demo.tfstate" if stack is IN_S3 else str(world.work_dir(stack) / "terraform.tfstate")
     assert left.state == where
