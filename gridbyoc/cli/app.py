@@ -13,9 +13,10 @@ from gridbyoc.errors import ApprovalRequiredError
 from gridbyoc.stack.words import json_text, plain_text
 
 if TYPE_CHECKING:
-    from gridbyoc.show import Renderer
     from gridbyoc.show.output import Format, Output
+    from gridbyoc.show.view import View, Views
 
+E = TypeVar("E")
 R = TypeVar("R")
 
 
@@ -69,14 +70,14 @@ class App:
             self.document(json_text(document))
             self.held.written = True
 
-    def renderer(self) -> Renderer:
-        """What shows the events of a run: JSON lines on stdout with ``jsonl``, else progress on stderr."""
+    def view(self, views: Views[E]) -> View[E]:
+        """What shows events as they happen: JSON lines on stdout with ``jsonl``, else progress on stderr."""
         import time
 
-        from gridbyoc.show import renderer
+        from gridbyoc.show.view import view_of
 
         as_lines = self.format == "jsonl"
-        return renderer(as_lines, self.stdout, self.stderr, environ=self.environ, clock=time.monotonic)
+        return view_of(views, as_lines, self.stdout, self.stderr, environ=self.environ, clock=time.monotonic)
 
     @property
     def drawn(self) -> bool:

@@ -408,6 +408,7 @@ def _external_id(app: App, path: str | None, variable: str | None) -> Secret:
 def _create(app: App, registrar: Registrar, spec: ClusterSpec, grant: Grant, *, edit: bool) -> Created:
     from gridbyoc.control_plane.settings import check_grant
     from gridbyoc.operations.events import Note
+    from gridbyoc.show.run import RUN
 
     check_grant(grant.role_arn, grant.external_id, grant.region)
     registrar.check(spec)
@@ -417,7 +418,7 @@ def _create(app: App, registrar: Registrar, spec: ClusterSpec, grant: Grant, *, 
 
         body = edit_request(app, registrar.request(spec, grant))
     created = registrar.create(spec, grant, body=body)
-    with app.renderer() as view:
+    with app.view(RUN) as view:
         for line in _created_lines(registrar, created, spec, grant, edited=body is not None):
             view(Note(line))
     return created

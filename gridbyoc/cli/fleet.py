@@ -232,19 +232,16 @@ def _text(value: Any) -> str:  # noqa: ANN401 - as above
 
 
 def _run(app: App, paths: tuple[str, ...], wanted: FleetOptions) -> int:
-    import time
-
     from gridbyoc.operations.fleet.find import find_members
     from gridbyoc.operations.fleet.run import Surroundings, carry_out
-    from gridbyoc.show.fleet import FLEET, fleet_view
+    from gridbyoc.show.fleet import FLEET, FLEET_RUN
     from gridbyoc.stack.clock import utc_now
 
     members = find_members(paths or (".",), app.cwd, environ=app.environ)
     if wanted.verb == "destroy" and _YES_DESTROY not in wanted.options:
         _ask(app, members)
         wanted = replace(wanted, options=(*wanted.options, _YES_DESTROY))
-    view = fleet_view(app.format == "jsonl", app.stdout, app.stderr, environ=app.environ, clock=time.monotonic)
-    with view:
+    with app.view(FLEET_RUN) as view:
         report = carry_out(members, wanted, Surroundings(app.cwd, app.home, app.environ, view, utc_now))
     app.show(FLEET, report)
     if report.interrupted:

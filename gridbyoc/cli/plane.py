@@ -150,9 +150,10 @@ def watch(
 @contextmanager
 def _drawn(app: App, name: str) -> Iterator[Emit]:
     from gridbyoc.operations.events import StepFinished, StepStarted
+    from gridbyoc.show.run import RUN
 
     began = time.monotonic()
-    with app.renderer() as view:
+    with app.view(RUN) as view:
         view(StepStarted("wait"))
         try:
             yield view

@@ -283,9 +283,10 @@ def _followed(
     """The asks with their requests as they stand in the end; an interrupt leaves them to AWS."""
     from gridbyoc.operations.events import Note
     from gridbyoc.operations.quotas.raising import follow
+    from gridbyoc.show.run import RUN
 
     requests = [ask.request for ask in asks if ask.request is not None]
-    with app.renderer() as view:
+    with app.view(RUN) as view:
 
         def trouble(error: AwsError, _seconds: float) -> None:
             view(Note(f"{error.what} {error.why}".strip(), "warning"))

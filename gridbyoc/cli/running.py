@@ -166,6 +166,7 @@ def open_run(
     from gridbyoc.operations.journal import JOURNAL, Journal
     from gridbyoc.operations.lock import hold
     from gridbyoc.operations.run import Environment, Run
+    from gridbyoc.show.run import RUN
     from gridbyoc.stack.files import make_private_dir
 
     loaded = read_stack(app, stack_file, overrides)
@@ -181,7 +182,7 @@ def open_run(
         make_private_dir(work_dir)
     if work_dir.exists():
         check_work_dir(work_dir)
-    view = app.renderer()
+    view = app.view(RUN)
     outside = Environment(app.environ, app.home, view, time.monotonic, time.sleep)
     journal = Journal(work_dir / JOURNAL, utc_now, uuid.uuid4().hex[:12])
     run = Run(stack, work_dir, outside, choices, journal, origin=loaded.origin)

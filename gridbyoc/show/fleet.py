@@ -1,19 +1,11 @@
-"""A fleet's run: a table that fills in on a terminal, plain lines elsewhere, JSON lines where asked for."""
+"""A fleet's run: how its events look, its report, and the matrix of a CI engine."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
-from typing import Any, Literal, Protocol, TextIO, TypedDict
-
-from rich.console import Console, Group
-from rich.live import Live as RichLive
-from rich.spinner import Spinner
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.operations.events import ClusterProgress, Note, StepStarted
@@ -30,42 +22,21 @@ from gridbyoc.operations.fleet.model import (
     Verb,
     problem_words,
     progress_of,
+    words_of,
 )
 from gridbyoc.operations.fleet.run import FleetReport
 from gridbyoc.operations.review.review import AttributeChange
 from gridbyoc.show.attributes import terminal_lines
 from gridbyoc.show.output import Output, Screen
-from gridbyoc.show.plain import duration
-from gridbyoc.stack.words import counted, escaped, json_text, plain_text, visible
+from gridbyoc.show.run import duration
+from gridbyoc.show.view import Views
+from gridbyoc.stack.words import counted, escaped, json_text, visible
+
+if TYPE_CHECKING:
+    from gridbyoc.show.live import FleetBoard
 
 _ADVICE = (("why:", "why"), ("do: ", "fix"), ("    ", "rerun"))
 COLUMNS = ("stack", "file", "outcome", "took", "detail")
-
-
-class FleetView(Protocol):
-    """Takes a fleet's events as they happen; a context manager, so that the terminal is left as it was."""
-
-    def __call__(self, event: FleetEvent) -> None:
-        """Show one event."""
-
-    def __enter__(self) -> FleetView:
-        """Begin."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop drawing."""
-
-
-def fleet_view(
-    as_lines: bool, stdout: TextIO, stderr: TextIO, *, environ: Mapping[str, str], clock: Callable[[], float]
-) -> FleetView:
-    """The view for this output: JSON lines on stdout, a table on a terminal's stderr, else plain lines there."""
-    if as_lines:
-        return JsonFleet(stdout)
-    if stderr.isatty() and environ.get("TERM") != "dumb":
-        return LiveFleet(stderr, environ=environ, clock=clock)
-    return PlainFleet(stderr)
 
 
 def fleet_rows(report: FleetReport) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -74,11 +45,6 @@ def fleet_rows(report: FleetReport) -> tuple[tuple[str, ...], list[tuple[str, ..
         (r.member.label, escaped(r.member.shown), r.outcome, duration(r.seconds) if r.seconds else "-", words_of(r))
         for r in report.results
     ]
-
-
-def words_of(result: Result) -> str:
-    """The detail, behind the error's code where there is one."""
-    return f"{result.code}: {result.detail}" if result.code else result.detail
 
 
 def advice_lines(report: FleetReport) -> list[str]:
@@ -118,68 +84,37 @@ def fleet_summary(report: FleetReport) -> str:
     return f"{report.verb} of {counted(len(report.results), 'stack')} in {duration(report.seconds)}: {counts}."
 
 
-class _Lines:
-    """A view that writes lines and draws nothing."""
+class FleetWords:
+    """A fleet's lines of text: when a stack begins, gets to its next step, and ends; each begins with the stack."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, line: str) -> None:
-        self._stream.write(plain_text(line) + "\n")
-        self._stream.flush()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stream.flush()
-
-
-class PlainFleet(_Lines):
-    """A line when a stack begins, gets to its next step, and ends; each begins with the stack."""
-
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
+    def __init__(self) -> None:
         self._at: dict[str, str] = {}
         self._quiet = False
 
-    def __call__(self, event: FleetEvent) -> None:
-        """Write the event's line, if it has one."""
+    def __call__(self, event: FleetEvent) -> Iterator[str]:
+        """The event's line, if it has one."""
         if isinstance(event, FleetStarted):
             left = len(event.members) - len(event.skipped)
             self._quiet = event.verb == "validate"  # which may be of thousands, in a moment: the table names them all
-            self.write(f"{event.verb}: {counted(left, 'stack')}, {min(event.jobs, max(left, 1))} at once")
+            yield f"{event.verb}: {counted(left, 'stack')}, {min(event.jobs, max(left, 1))} at once"
         elif isinstance(event, FleetNote):
-            self.write(event.message)
+            yield event.message
         elif isinstance(event, MemberStarted):
-            self.write(f"{event.member.label}: begins")
+            yield f"{event.member.label}: begins"
         elif isinstance(event, MemberSaid):
-            self._said(event)
+            yield from self._said(event)
         elif event.result.outcome != "skipped" and not self._quiet:
             words, took = words_of(event.result), duration(event.result.seconds)
-            self.write(f"{event.result.member.label}: {event.result.outcome} in {took}{f': {words}' if words else ''}")
+            yield f"{event.result.member.label}: {event.result.outcome} in {took}{f': {words}' if words else ''}"
 
-    def _said(self, event: MemberSaid) -> None:
+    def _said(self, event: MemberSaid) -> Iterator[str]:
         label, now = event.member.label, progress_of(event.data)
         steps = event.data.get("type") in {StepStarted.type, ClusterProgress.type}
         if now and steps and self._at.get(label) != now:
             self._at[label] = now
-            self.write(f"{label}: {now}")
+            yield f"{label}: {now}"
         elif event.data.get("type") == Note.type and event.data.get("level") == "warning":
-            self.write(f"{label}: warning: {event.data.get('message')}")
-
-    def __enter__(self) -> PlainFleet:
-        return self
-
-
-class JsonFleet(_Lines):
-    """Each line is an object with ``stack`` and ``file``; what a stack's run writes is passed on with them."""
-
-    def __call__(self, event: FleetEvent) -> None:
-        """Write the event's line."""
-        self.write(json_text(fleet_line(event)))
-
-    def __enter__(self) -> JsonFleet:
-        return self
+            yield f"{label}: warning: {event.data.get('message')}"
 
 
 def fleet_line(event: FleetEvent) -> Mapping[str, Any]:
@@ -316,72 +251,13 @@ def _write_fleet(report: FleetReport, screen: Screen) -> None:
 FLEET = Output("fleet", fleet_json, _write_fleet, stack="none")
 
 
-MARKS = {
-    "done": ("✔", "green"),
-    "changes": ("~", "yellow"),
-    "failed": ("✘", "red"),
-    "interrupted": ("!", "yellow"),
-    "skipped": ("-", "dim"),
-    "not started": ("-", "dim"),
-}
+def _board(clock: Callable[[], float]) -> FleetBoard:
+    from gridbyoc.show.live import FleetBoard
+
+    return FleetBoard(clock)
 
 
-class LiveFleet:
-    """A stack that has ended scrolls by as a line; those that run are redrawn below, with how many still wait."""
-
-    def __init__(self, stream: TextIO, *, environ: Mapping[str, str], clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._console = Console(file=stream, no_color="NO_COLOR" in environ, highlight=False)
-        self._running: dict[str, tuple[float, str]] = {}
-        self._outcomes: Counter[str] = Counter()
-        self._total = 0
-        self._spinner = Spinner("dots")
-        self._live = RichLive(console=self._console, get_renderable=self.drawn, refresh_per_second=8, transient=True)
-
-    def __call__(self, event: FleetEvent) -> None:
-        """Take an event: what ends becomes a line, the rest changes what is drawn."""
-        if isinstance(event, FleetStarted):
-            self._total = len(event.members)
-        elif isinstance(event, FleetNote):
-            self._console.print(Text(plain_text(event.message)))
-        elif isinstance(event, MemberStarted):
-            self._running[event.member.label] = (self._clock(), "")
-        elif isinstance(event, MemberSaid):
-            now = progress_of(event.data)
-            began, before = self._running.get(event.member.label, (self._clock(), ""))
-            self._running[event.member.label] = (began, now or before)
-        else:
-            self._end(event.result)
-
-    def _end(self, result: Result) -> None:
-        self._running.pop(result.member.label, None)
-        self._outcomes[result.outcome] += 1
-        mark, style = MARKS[result.outcome]
-        took = duration(result.seconds) if result.seconds else ""
-        line = Text.assemble((mark, style), f" {result.member.label:<24}", (f"{took:>7}  ", "dim"))
-        self._console.print(line.append(plain_text(words_of(result)) or result.outcome))
-
-    def drawn(self) -> Group:
-        """What runs now, and how many have ended and still wait."""
-        now = self._clock()
-        rows = Table.grid(padding=(0, 1))
-        for label, (began, at) in self._running.items():
-            took = Text(duration(now - began), style="dim")
-            rows.add_row(self._spinner, Text(label), took, Text(plain_text(at), style="dim"))
-        ended = sum(self._outcomes.values())
-        counts = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
-        waiting = self._total - ended - len(self._running)
-        words = f"{ended} of {self._total}{f': {counts}' if counts else ''}{f'; {waiting} wait' if waiting else ''}"
-        return Group(rows, Text(words, style="dim"))
-
-    def __enter__(self) -> LiveFleet:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
+FLEET_RUN: Views[FleetEvent] = Views(fleet_line, FleetWords, _board)
 
 
 Engine = Literal["github", "gitlab", "argo", "json"]

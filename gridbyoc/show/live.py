@@ -1,10 +1,11 @@
-"""The live view on a terminal: steps with elapsed time, the resource at work, each cluster's phase."""
+"""The live view on a terminal: what has ended scrolls by as lines, what is going on is redrawn below them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import TextIO
+from typing import Generic, Protocol, TextIO, TypeVar
 
 from rich.console import Console, Group
 from rich.live import Live as RichLive
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gridbyoc.operations.events import (
+    Asking,
     ClusterProgress,
     Event,
     FindingMade,
@@ -21,31 +23,95 @@ from gridbyoc.operations.events import (
     StepFinished,
     StepStarted,
 )
+from gridbyoc.operations.fleet.model import (
+    FleetEvent,
+    FleetNote,
+    FleetStarted,
+    MemberSaid,
+    MemberStarted,
+    Result,
+    progress_of,
+    words_of,
+)
 from gridbyoc.show.markdown import STYLES
-from gridbyoc.show.plain import describe, duration
+from gridbyoc.show.run import describe, duration
 from gridbyoc.stack.words import plain_text
 
-OUTCOMES = {"done": ("✔", "green"), "skipped": ("-", "dim"), "failed": ("✘", "red")}
+E = TypeVar("E")
+Taken = TypeVar("Taken", contravariant=True)
+
+OUTCOMES = {
+    "done": ("✔", "green"),
+    "changes": ("~", "yellow"),
+    "failed": ("✘", "red"),
+    "interrupted": ("!", "yellow"),
+    "skipped": ("-", "dim"),
+    "not started": ("-", "dim"),
+}
+"""Of a step, and of a stack: its mark and its colour."""
 
 
-class Live:
-    """Finished steps scroll by as lines; what is going on is redrawn below them eight times a second."""
+class Board(Protocol[Taken]):
+    """What is drawn: takes events, and knows what is going on."""
 
-    def __init__(self, stream: TextIO, *, environ: Mapping[str, str], clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def take(self, event: Taken) -> Iterator[Text]:
+        """Take an event; the lines that scroll by for it."""
+
+    def drawn(self) -> Group:
+        """What is going on."""
+
+
+class Live(Generic[E]):
+    """Redraws a board eight times a second; stands back while somebody is asked."""
+
+    def __init__(self, stream: TextIO, board: Board[E], *, environ: Mapping[str, str]) -> None:
         self._console = Console(file=stream, no_color="NO_COLOR" in environ, highlight=False)
+        self._board = board
+        self._live = RichLive(console=self._console, get_renderable=board.drawn, refresh_per_second=8, transient=True)
+
+    def __call__(self, event: E) -> None:
+        """Take an event: what has ended becomes a line, the rest changes what is drawn."""
+        if not isinstance(event, Asking):
+            for line in self._board.take(event):
+                self._console.print(line)
+        elif event.over:
+            self._live.start()
+        else:
+            self._live.stop()
+
+    def __enter__(self) -> Live[E]:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+
+def _ended(outcome: str, name: str, took: str, words: str) -> Text:
+    mark, style = OUTCOMES[outcome]
+    return Text.assemble((mark, style), f" {name}", (f"{took:>7}  ", "dim")).append(plain_text(words))
+
+
+class RunBoard:
+    """Steps with elapsed time, the resource at work, each cluster's phase."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._running: dict[str, tuple[float, str]] = {}
         self._resources: dict[str, str] = {}
         self._clusters: dict[str, ClusterProgress] = {}
         self._spinner = Spinner("dots")
-        self._live = RichLive(console=self._console, get_renderable=self._draw, refresh_per_second=8, transient=True)
 
-    def __call__(self, event: Event) -> None:
-        """Take an event: a finished step or a note becomes a line, the rest changes what is drawn."""
+    def take(self, event: Event) -> Iterator[Text]:
+        """Finished steps and notes are lines."""
         if isinstance(event, StepStarted):
             self._running[event.step] = (self._clock(), event.detail)
         elif isinstance(event, StepFinished):
-            self._finish(event)
+            self._running.pop(event.step, None)
+            self._resources.clear()
+            yield _ended(event.outcome, f"{event.step:<10}", duration(event.seconds), event.detail)
         elif isinstance(event, ResourceProgress):
             if event.state in {"started", "progress"}:
                 self._resources[event.address] = event.action
@@ -54,50 +120,64 @@ class Live:
         elif isinstance(event, ClusterProgress):
             self._clusters[event.name] = event
         elif isinstance(event, Note | FindingMade):
-            self._note(event)
-        elif event.over:
-            self._live.start()
-        else:
-            self._live.stop()
+            line = describe(event)
+            if line is not None:
+                yield Text(plain_text(line), style="yellow" if line.startswith("warning") else "")
 
-    def _finish(self, event: StepFinished) -> None:
-        self._running.pop(event.step, None)
-        self._resources.clear()
-        mark, style = OUTCOMES[event.outcome]
-        line = Text.assemble((mark, style), f" {event.step:<10}", (f"{duration(event.seconds):>7}  ", "dim"))
-        self._console.print(line.append(plain_text(event.detail)))
-
-    def _note(self, event: Note | FindingMade) -> None:
-        line = describe(event)
-        if line is not None:
-            self._console.print(Text(plain_text(line), style="yellow" if line.startswith("warning") else ""))
-
-    def _draw(self) -> Group:
+    def drawn(self) -> Group:
+        """The steps that run, and the clusters as last seen."""
         now = self._clock()
         rows = Table.grid(padding=(0, 1))
         for step, (began, detail) in self._running.items():
             busy = next(iter(self._resources), "")
-            rows.add_row(
-                self._spinner,
-                Text(step),
-                Text(duration(now - began), style="dim"),
-                Text(plain_text(detail or busy), style="dim"),
-            )
+            took, at = Text(duration(now - began), style="dim"), Text(plain_text(detail or busy), style="dim")
+            rows.add_row(self._spinner, Text(step), took, at)
         for cluster in self._clusters.values():
-            style = STYLES.get(cluster.status, "")
-            rows.add_row(
-                "",
-                Text(plain_text(cluster.name)),
-                Text(plain_text(cluster.status), style=style),
-                Text(plain_text(cluster.reason), style="dim"),
-            )
+            status = Text(plain_text(cluster.status), style=STYLES.get(cluster.status, ""))
+            rows.add_row("", Text(plain_text(cluster.name)), status, Text(plain_text(cluster.reason), style="dim"))
         return Group(rows)
 
-    def __enter__(self) -> Live:
-        self._live.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
+class FleetBoard:
+    """The stacks that run, with how many have ended and still wait."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._running: dict[str, tuple[float, str]] = {}
+        self._outcomes: Counter[str] = Counter()
+        self._total = 0
+        self._spinner = Spinner("dots")
+
+    def take(self, event: FleetEvent) -> Iterator[Text]:
+        """Stacks that ended and notes are lines."""
+        if isinstance(event, FleetStarted):
+            self._total = len(event.members)
+        elif isinstance(event, FleetNote):
+            yield Text(plain_text(event.message))
+        elif isinstance(event, MemberStarted):
+            self._running[event.member.label] = (self._clock(), "")
+        elif isinstance(event, MemberSaid):
+            now = progress_of(event.data)
+            began, before = self._running.get(event.member.label, (self._clock(), ""))
+            self._running[event.member.label] = (began, now or before)
+        else:
+            yield self._end(event.result)
+
+    def _end(self, result: Result) -> Text:
+        self._running.pop(result.member.label, None)
+        self._outcomes[result.outcome] += 1
+        took = duration(result.seconds) if result.seconds else ""
+        return _ended(result.outcome, f"{result.member.label:<24}", took, words_of(result) or result.outcome)
+
+    def drawn(self) -> Group:
+        """What runs now, and how many have ended and still wait."""
+        now = self._clock()
+        rows = Table.grid(padding=(0, 1))
+        for label, (began, at) in self._running.items():
+            took = Text(duration(now - began), style="dim")
+            rows.add_row(self._spinner, Text(label), took, Text(plain_text(at), style="dim"))
+        ended = sum(self._outcomes.values())
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
+        waiting = self._total - ended - len(self._running)
+        words = f"{ended} of {self._total}{f': {counts}' if counts else ''}{f'; {waiting} wait' if waiting else ''}"
+        return Group(rows, Text(words, style="dim"))

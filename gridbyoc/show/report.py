@@ -10,8 +10,8 @@ from gridbyoc.operations.report import Report
 from gridbyoc.show.clusters import ClusterFields, cluster_json, cluster_rows
 from gridbyoc.show.markdown import code, fitted, prose
 from gridbyoc.show.output import Output, Screen
-from gridbyoc.show.plain import duration
 from gridbyoc.show.role_policies import PoliciesBody, policies_json
+from gridbyoc.show.run import duration
 
 DONE = {"add": "added", "change": "changed", "destroy": "destroyed"}
 """Terraform's words for what a plan would do → for what was done."""

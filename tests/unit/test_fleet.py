@@ -48,15 +48,14 @@ from gridbyoc.operations.fleet.run import (
     remembering,
 )
 from gridbyoc.show.fleet import (
-    JsonFleet,
-    LiveFleet,
-    PlainFleet,
+    FLEET_RUN,
     advice_lines,
     fleet_json,
     fleet_rows,
     fleet_summary,
-    fleet_view,
 )
+from gridbyoc.show.live import FleetBoard, Live
+from gridbyoc.show.view import plain, view_of
 from tests.json_outputs import check_outputs
 
 STACK = "version: 1\nname: {}\nclusters: [{{name: x}}]\n"
@@ -510,7 +509,7 @@ def events(one: Member, two: Member) -> list[FleetEvent]:
 
 def test_plain_lines_begin_with_the_stack(tmp_path: Path) -> None:
     stream = io.StringIO()
-    with PlainFleet(stream) as view:
+    with plain(FLEET_RUN, stream) as view:
         for event in events(member(tmp_path, "one"), member(tmp_path, "two")):
             view(event)
     assert stream.getvalue().splitlines() == [
@@ -526,8 +525,7 @@ def test_plain_lines_begin_with_the_stack(tmp_path: Path) -> None:
 
 def test_json_lines_carry_the_stack(tmp_path: Path) -> None:
     stream = io.StringIO()
-    with fleet_view(True, stream, io.StringIO(), environ={}, clock=lambda: 0.0) as view:
-        assert isinstance(view, JsonFleet)
+    with view_of(FLEET_RUN, True, stream, io.StringIO(), environ={}, clock=lambda: 0.0) as view:
         for event in events(member(tmp_path, "one"), member(tmp_path, "two")):
             view(event)
     found = [json.loads(line) for line in check_outputs(("--format=jsonl",), stream.getvalue()).splitlines()]
@@ -537,12 +535,13 @@ def test_json_lines_carry_the_stack(tmp_path: Path) -> None:
 
 def test_the_live_table_shows_what_runs_and_what_waits(tmp_path: Path) -> None:
     stream = io.StringIO()
-    view = LiveFleet(stream, environ={"NO_COLOR": "1"}, clock=lambda: 0.0)
+    board = FleetBoard(lambda: 0.0)
+    view = Live(stream, board, environ={"NO_COLOR": "1"})
     one, two = member(tmp_path, "one"), member(tmp_path, "two")
     for event in events(one, two)[:-1]:
         view(event)
     drawn = io.StringIO()
-    Console(file=drawn, width=80).print(view.drawn())
+    Console(file=drawn, width=80).print(board.drawn())
     assert "cluster c: pending" in drawn.getvalue()
     assert "1 of 2: 1 skipped" in drawn.getvalue()
     view(events(one, two)[-1])

@@ -20,6 +20,7 @@ from gridbyoc.errors import QuotaUndecidedError, UsageError
 from gridbyoc.operations.events import Note
 from gridbyoc.show.error import ERROR, FailedCommand
 from gridbyoc.show.output import Format, Output
+from gridbyoc.show.run import RUN
 from gridbyoc.show.stackfile import output_schema, output_schemas
 from tests.json_outputs import check_document, check_outputs
 
@@ -38,7 +39,7 @@ GREETING: Output[str] = Output(
 @click.option("--fail", is_flag=True)
 @pass_app
 def greet(app: App, fail: bool) -> None:
-    with app.renderer() as view:
+    with app.view(RUN) as view:
         view(Note("by the way"))
     app.show(GREETING, "ada", "demo")
     if fail:

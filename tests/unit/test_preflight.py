@@ -25,8 +25,9 @@ from gridbyoc.operations.preflight.model import (
     Shared,
     set_scene,
 )
-from gridbyoc.show.plain import Plain, describe
 from gridbyoc.show.preflight import PREFLIGHT, Examined, finding_json, preflight_markdown, preflight_rows
+from gridbyoc.show.run import RUN, describe
+from gridbyoc.show.view import plain
 from tests.json_outputs import check_document
 
 A = FindingKind("GBY-A901", "first", "alpha", "is looked at", "https://example.com/a")
@@ -197,5 +198,5 @@ def test_a_run_shows_what_is_worth_a_word() -> None:
     assert describe(warning) == "warning: alpha: only 2 left. Ask for more. (GBY-A901)"
     stream = io.StringIO()
     for verdict in ("pass", "unknown", "fail"):
-        Plain(stream)(FindingMade("GBY-A901", "alpha", verdict, "x"))
+        plain(RUN, stream)(FindingMade("GBY-A901", "alpha", verdict, "x"))
     assert stream.getvalue() == ""

@@ -14,12 +14,12 @@ from gridbyoc.operations.plan import Plan
 from gridbyoc.operations.report import Report
 from gridbyoc.operations.review.review import review
 from gridbyoc.operations.role_policies import RolePolicies
-from gridbyoc.show import renderer
-from gridbyoc.show.live import Live
+from gridbyoc.show.live import Live, RunBoard
 from gridbyoc.show.markdown import plain_table, write_table
-from gridbyoc.show.plain import Plain, duration
 from gridbyoc.show.plan import plan_json, plan_lines, summary
 from gridbyoc.show.report import report_json, report_lines, report_markdown
+from gridbyoc.show.run import RUN, duration
+from gridbyoc.show.view import Lines, plain, view_of
 from tests.unit.fakes import ROLE, Time, cluster, stack
 
 STORY: tuple[Event, ...] = (
@@ -54,7 +54,7 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_plain_lines_say_each_thing_once() -> None:
     stream = io.StringIO()
-    with Plain(stream) as show:
+    with plain(RUN, stream) as show:
         for event in STORY:
             show(event)
     assert stream.getvalue().splitlines() == [
@@ -71,7 +71,7 @@ def test_plain_lines_say_each_thing_once() -> None:
 
 def test_json_lines_are_one_object_an_event() -> None:
     stream = io.StringIO()
-    with renderer(True, stream, io.StringIO(), environ={}, clock=Time().clock) as show:
+    with view_of(RUN, True, stream, io.StringIO(), environ={}, clock=Time().clock) as show:
         for event in STORY:
             show(event)
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -84,15 +84,15 @@ def test_json_lines_are_one_object_an_event() -> None:
 
 def test_the_live_view_is_for_terminals_that_can_draw() -> None:
     clock = Time().clock
-    assert isinstance(renderer(False, io.StringIO(), Terminal(), environ={}, clock=clock), Live)
-    assert isinstance(renderer(False, io.StringIO(), Terminal(), environ={"TERM": "dumb"}, clock=clock), Plain)
-    assert isinstance(renderer(False, io.StringIO(), io.StringIO(), environ={}, clock=clock), Plain)
+    assert isinstance(view_of(RUN, False, io.StringIO(), Terminal(), environ={}, clock=clock), Live)
+    assert isinstance(view_of(RUN, False, io.StringIO(), Terminal(), environ={"TERM": "dumb"}, clock=clock), Lines)
+    assert isinstance(view_of(RUN, False, io.StringIO(), io.StringIO(), environ={}, clock=clock), Lines)
 
 
 @pytest.mark.parametrize("environ,coloured", [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_the_live_view_keeps_finished_steps_and_honours_no_color(environ: dict, coloured: bool) -> None:
     stream = Terminal()
-    with Live(stream, environ={**environ, "TERM": "xterm"}, clock=Time().clock) as show:
+    with Live(stream, RunBoard(Time().clock), environ={**environ, "TERM": "xterm"}) as show:
         for event in STORY:
             show(event)
     text = stream.getvalue()

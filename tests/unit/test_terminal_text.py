@@ -17,12 +17,13 @@ from gridbyoc.control_plane.model import Cleaner
 from gridbyoc.errors import Problem, TerraformError
 from gridbyoc.operations.events import ClusterProgress, Event, FindingMade, Note, StepFinished
 from gridbyoc.operations.journal import Journal
-from gridbyoc.show import renderer
 from gridbyoc.show.ci import annotation, code_quality, sarif
 from gridbyoc.show.error import error_lines
-from gridbyoc.show.live import Live
+from gridbyoc.show.live import Live, RunBoard
 from gridbyoc.show.markdown import write_table
 from gridbyoc.show.output import Output
+from gridbyoc.show.run import RUN
+from gridbyoc.show.view import view_of
 from gridbyoc.stack.redaction import Redactor
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import json_escaped, json_text, plain_text, printable, visible
@@ -124,7 +125,7 @@ def test_what_is_printed(tmp_path: Path, text: str) -> None:
     )  # fmt: skip
     out, err = io.StringIO(), io.StringIO()
     for as_lines in (True, False):
-        with renderer(as_lines, out, err, environ={}, clock=Time().clock) as show:
+        with view_of(RUN, as_lines, out, err, environ={}, clock=Time().clock) as show:
             for event in events:
                 show(event)
     app = App({}, tmp_path, tmp_path, io.StringIO(), out, err)
@@ -143,7 +144,7 @@ def test_what_is_printed(tmp_path: Path, text: str) -> None:
     for written in (out.getvalue(), err.getvalue(), journal.path.read_text()):
         assert harmless(written)
     drawn = Terminal()
-    with Live(drawn, environ={"NO_COLOR": "1", "TERM": "xterm"}, clock=Time().clock) as live:
+    with Live(drawn, RunBoard(Time().clock), environ={"NO_COLOR": "1", "TERM": "xterm"}) as live:
         for event in events:
             live(event)
     write_table(drawn, ("a", "b"), [(text, text)], environ={"NO_COLOR": "1", "TERM": "xterm"})

@@ -162,6 +162,11 @@ def detail_of(verb: Verb, said: Said) -> str:
     return tellers[verb](said)
 
 
+def words_of(result: Result) -> str:
+    """The detail, behind the error's code where there is one."""
+    return f"{result.code}: {result.detail}" if result.code else result.detail
+
+
 def progress_of(data: Mapping[str, Any]) -> str | None:
     """What a run is at, from one of its events; ``None`` where that does not change."""
     kind = data.get("type")

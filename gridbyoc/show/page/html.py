@@ -18,8 +18,8 @@ from gridbyoc.show.output import Output
 from gridbyoc.show.page import tables
 from gridbyoc.show.page.graph import narrow, wide
 from gridbyoc.show.page.tables import Tile, cost_sentences, cut, daily, ended, redacted_value, shown
-from gridbyoc.show.plain import duration
 from gridbyoc.show.preflight import FindingBody, finding_json
+from gridbyoc.show.run import duration
 from gridbyoc.show.status import STATUS
 from gridbyoc.show.verify import VERIFY
 from gridbyoc.stack.words import counted, instant, minute

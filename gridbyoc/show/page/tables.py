@@ -16,7 +16,7 @@ from gridbyoc.operations.preflight.model import Finding
 from gridbyoc.operations.verify_model import VerifyFinding
 from gridbyoc.show.attributes import terminal_lines
 from gridbyoc.show.markdown import one_line
-from gridbyoc.show.plain import duration
+from gridbyoc.show.run import duration
 from gridbyoc.stack.model import ClusterSpec, InstanceType, Stack
 from gridbyoc.stack.redaction import redacted
 from gridbyoc.stack.secret import Secret

@@ -1,9 +1,10 @@
-"""Plain lines, for logs, pipelines and terminals that draw nothing."""
+"""How a run's events look: as lines of text, and as JSON."""
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import TextIO
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from gridbyoc.operations.events import (
     Asking,
@@ -14,7 +15,10 @@ from gridbyoc.operations.events import (
     StepFinished,
     StepStarted,
 )
-from gridbyoc.stack.words import plain_text
+from gridbyoc.show.view import Views
+
+if TYPE_CHECKING:
+    from gridbyoc.show.live import RunBoard
 
 
 def duration(seconds: float) -> str:
@@ -59,28 +63,35 @@ def finding_line(finding: FindingMade) -> str:
     return f"warning: {finding.check}: {'. '.join(filter(None, (finding.read, finding.fix)))} ({finding.code})"
 
 
-class Plain:
-    """Writes a line for each event that changes something; a cluster's unchanged status is not repeated."""
+class RunWords:
+    """A run's lines of text: one for each event that changes something; a cluster's status is said once."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self) -> None:
         self._seen: dict[str, tuple[str, str]] = {}
 
-    def __call__(self, event: Event) -> None:
-        """Write the event's line."""
+    def __call__(self, event: Event) -> Iterator[str]:
+        """The event's line, if it has one."""
         if isinstance(event, ClusterProgress):
             if self._seen.get(event.name) == (event.status, event.reason):
                 return
             self._seen[event.name] = (event.status, event.reason)
         line = describe(event)
         if line is not None:
-            self._stream.write(plain_text(line) + "\n")
-            self._stream.flush()
+            yield line
 
-    def __enter__(self) -> Plain:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stream.flush()
+def event_document(event: Event) -> Mapping[str, Any] | None:
+    """The event as ``--format jsonl`` has it; a question is none."""
+    if isinstance(event, Asking):
+        return None
+    fields = {key: round(value, 3) if isinstance(value, float) else value for key, value in asdict(event).items()}
+    return {"type": event.type, **fields}
+
+
+def _board(clock: Callable[[], float]) -> RunBoard:
+    from gridbyoc.show.live import RunBoard
+
+    return RunBoard(clock)
+
+
+RUN: Views[Event] = Views(event_document, RunWords, _board)

@@ -1,0 +1,99 @@
+"""How what happens is shown while it happens: drawn on a terminal, plain lines elsewhere, JSON lines where asked for.
+
+``Views`` says how the events of one kind look (``show.run``: a run's; ``show.fleet``: a fleet's).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TextIO, TypeVar
+
+from gridbyoc.stack.words import json_text, plain_text
+
+if TYPE_CHECKING:
+    from gridbyoc.show.live import Board
+
+E = TypeVar("E")
+Taken = TypeVar("Taken", contravariant=True)
+
+
+class View(Protocol[Taken]):
+    """Takes events as they happen; a context manager, so that the terminal is left as it was."""
+
+    def __call__(self, event: Taken) -> None:
+        """Show one event."""
+
+    def __enter__(self) -> View[Taken]:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop drawing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Views(Generic[E]):
+    """How events of one kind look.
+
+    ``document``: an event's JSON, ``None`` for one that is not written. ``words`` begins a log: what it returns makes
+    each event's lines of text. ``board`` begins a drawing, with a clock in seconds.
+    """
+
+    document: Callable[[E], Mapping[str, Any] | None]
+    words: Callable[[], Callable[[E], Iterable[str]]]
+    board: Callable[[Callable[[], float]], Board[E]]
+
+
+class Lines(Generic[E]):
+    """Writes an event's lines as it happens."""
+
+    def __init__(self, stream: TextIO, lines: Callable[[E], Iterable[str]]) -> None:
+        self._stream = stream
+        self._lines = lines
+
+    def __call__(self, event: E) -> None:
+        """Write the event's lines, if it has some."""
+        for line in self._lines(event):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    def __enter__(self) -> Lines[E]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.flush()
+
+
+def plain(views: Views[E], stream: TextIO) -> Lines[E]:
+    """Lines of text, for logs, pipelines and terminals that draw nothing."""
+    words = views.words()
+    return Lines(stream, lambda event: map(plain_text, words(event)))
+
+
+def json_lines(views: Views[E], stream: TextIO) -> Lines[E]:
+    """One JSON document a line."""
+    return Lines(stream, lambda event: [json_text(found)] if (found := views.document(event)) is not None else [])
+
+
+def view_of(
+    views: Views[E],
+    as_lines: bool,
+    stdout: TextIO,
+    stderr: TextIO,
+    *,
+    environ: Mapping[str, str],
+    clock: Callable[[], float],
+) -> View[E]:
+    """The view for this output: JSON lines on stdout, a drawing on a terminal's stderr, else plain lines there."""
+    if as_lines:
+        return json_lines(views, stdout)
+    if stderr.isatty() and environ.get("TERM") != "dumb":
+        from gridbyoc.show.live import Live
+
+        return Live(stderr, views.board(clock), environ=environ)
+    return plain(views, stderr)
