@@ -38,7 +38,7 @@ from gridbyoc.show.run import describe, duration
 from gridbyoc.stack.words import plain_text
 
 E = TypeVar("E")
-Taken = TypeVar("Taken", contravariant=True)
+C = TypeVar("C", contravariant=True)
 
 OUTCOMES = {
     "done": ("✔", "green"),
@@ -51,10 +51,10 @@ OUTCOMES = {
 """Of a step, and of a stack: its mark and its colour."""
 
 
-class Board(Protocol[Taken]):
+class Board(Protocol[C]):
     """What is drawn: takes events, and knows what is going on."""
 
-    def take(self, event: Taken) -> Iterator[Text]:
+    def take(self, event: C) -> Iterator[Text]:
         """Take an event; the lines that scroll by for it."""
 
     def drawn(self) -> Group:

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from gridbyoc.show.live import Board
 
 E = TypeVar("E")
-Taken = TypeVar("Taken", contravariant=True)
+C = TypeVar("C", contravariant=True)
 
 
-class View(Protocol[Taken]):
+class View(Protocol[C]):
     """Takes events as they happen; a context manager, so that the terminal is left as it was."""
 
-    def __call__(self, event: Taken) -> None:
+    def __call__(self, event: C) -> None:
         """Show one event."""
 
-    def __enter__(self) -> View[Taken]:
+    def __enter__(self) -> View[C]:
         """Begin."""
 
     def __exit__(
