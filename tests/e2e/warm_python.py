@@ -161,8 +161,11 @@ def write_program(path: Path) -> None:
 def completed(
     argv: Sequence[str], directory: Path, env: Mapping[str, str], *, stdin: str = "", timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:
-    """The same as ``subprocess.run`` tells it."""
-    return subprocess.CompletedProcess(argv, *run(argv, directory, env, stdin=stdin, timeout=timeout))
+    """The same as ``subprocess.run`` tells it; JSON on standard output is as its schema says."""
+    from tests.json_outputs import check_outputs  # here: what forks needs nothing of it
+
+    status, out, err = run(argv, directory, env, stdin=stdin, timeout=timeout)
+    return subprocess.CompletedProcess(argv, status, check_outputs(argv, out), err)
 
 
 def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:

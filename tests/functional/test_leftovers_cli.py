@@ -19,7 +19,6 @@ from gridbyoc.stack.model import ClusterSpec, ControlPlane, InstanceType
 from gridbyoc.stack.secret import Secret
 from tests.e2e import warm_python
 from tests.functional.leftover_world import ACCOUNT, World
-from tests.json_outputs import check_outputs
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,6 @@ class Tool:
         text = done.stdout + done.stderr
         assert done.returncode == status, f"{done.returncode}\n{text}"
         assert "Traceback" not in text
-        check_outputs(args, done.stdout)
         return done.stdout if "json" in args else text
 
     def listed(self, *args: str, status: int) -> dict[str, Any]:
