@@ -169,9 +169,8 @@ def test_a_stack_file_that_says_something_else_is_refused(place: Place, tool: To
 def test_what_cannot_be_adopted_is_explained_before_anything_is_written(tool: Tool, world: World) -> None:
     statement = {"Condition": {"StringEquals": {"sts:ExternalId": [CANARY, "another-id"]}}, "Sid": "Grid"}
     arn = by_hand(world, "many", **statement)
-    world.iam().put_role_policy(
-        RoleName="many", PolicyName="late", PolicyDocument='{"Version":"2012-10-17","Statement":[]}'
-    )
+    late = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    world.iam().put_role_policy(RoleName="many", PolicyName="late", PolicyDocument=json.dumps(late))
     refused = tool("adopt", arn, "--yes", status=4)
     for words in ("has a Sid", "2 external ids", "inline policy late", "--accept late"):
         assert words in refused.err
