@@ -11,7 +11,7 @@ import click
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bootstrap import Yes, carry_out
 from gridbyoc.cli.options import command, load_stack, pass_app, profile_option, set_option, stack_argument
-from gridbyoc.cli.running import brief_option, choices_options
+from gridbyoc.cli.running import brief_option, choices_options, no_control_plane_option
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.stack.clock import utc_now
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--yes-destroy", is_flag=True, help="Approve that the old role is destroyed at the end (--role).")
 @brief_option
 @choices_options
+@no_control_plane_option
 @pass_app
 def rotate(
     app: App,

@@ -102,10 +102,17 @@ def choices_options(function: F) -> F:
 
         names = {"terraform_bin", "url", "wait_timeout", "poll_interval", "failed_grace", "lock_timeout"}
         chosen = {name: options.pop(name) for name in names}
+        chosen["no_control_plane"] = options.pop("no_control_plane", False)
         wait = not options.pop("no_wait", False)
         return function(*args, choices=Choices(wait=wait, **chosen), **options)
 
     return cast(F, wait_options(terraform_options(lock_option(url_option(with_choices)))))
+
+
+no_control_plane_option = click.option(
+    "--no-control-plane", is_flag=True, help="No cluster runs through the role: do without a key, which cannot tell."
+)
+"""``--no-control-plane``, for what a stack without clusters does not do where nobody can be asked."""
 
 
 def brief_option(function: F) -> F:
@@ -224,6 +231,12 @@ def open_scene(
         open_session=lambda region, profile: open_session(region, profile or app.profile),
         work_dir=work_dir,
         find_binary=lambda: find_binary(terraform_bin, environ, directory=work_dir),
-        connect=lambda: connect(plane, environ=app.environ, home=app.home, url=url),
+        connect=lambda: connect(
+            plane,
+            environ=app.environ,
+            home=app.home,
+            url=url,
+            without_key="refused" if stack is None or stack.clusters else "unknown",
+        ),
         origin=loaded.origin if loaded else None,
     )

@@ -20,10 +20,10 @@ from gridbyoc.control_plane.http import (
     basic_token,
     is_loopback,
 )
-from gridbyoc.control_plane.model import Cleaner, Registrar
-from gridbyoc.control_plane.registrar import ClusterRegistrar
+from gridbyoc.control_plane.model import Cleaner, Registrar, WithoutKey
+from gridbyoc.control_plane.registrar import ClusterRegistrar, KeylessRegistrar
 from gridbyoc.control_plane.settings import resolve_url
-from gridbyoc.errors import FileError
+from gridbyoc.errors import AuthenticationError, FileError
 from gridbyoc.stack.model import ControlPlane
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import facts_of
@@ -56,15 +56,26 @@ def connect(
     jitter: Callable[[], float] = _JITTER,
     limits: Limits = DEFAULT_LIMITS,
     on_warning: Callable[[str], None] | None = None,
+    without_key: WithoutKey = "refused",
 ) -> Registrar:
     """The ``Registrar`` of ``control_plane``. Nothing is sent yet. ``url`` is the flag's and wins.
 
+    ``without_key``: what a lack of any credentials means. ``unknown``: the client lists nothing and its ``unasked``
+    says why; ``nothing``: the user says that there is nothing to list. Everything else that it is asked raises.
     Raises ``UsageError`` (a URL that cannot be used), ``UntrustedAddressError`` (the stack file alone names it),
     ``AuthenticationError`` (no credentials), ``FileError``.
     ``on_warning`` gets what is worth a line: a key that others can read, or that would travel unencrypted.
     """
     address = resolve_url(control_plane.type, url, control_plane.url, environ, home)
-    credentials = resolve_credentials(control_plane.type, environ, home)
+    facts = facts_of(control_plane.type)
+    try:
+        credentials = resolve_credentials(control_plane.type, environ, home)
+    except AuthenticationError as error:
+        if without_key == "refused" or not error.none_given:
+            raise
+        unsigned = _unsigned(address, control_plane, environ, limits, Timing(clock, sleep, jitter), error)
+        why = "there is no key for the control plane" if without_key == "unknown" else ""
+        return KeylessRegistrar(unsigned, facts, org_id=control_plane.org_id, unasked=why)
     for warning in _warnings(address, credentials):
         if on_warning is not None:
             on_warning(warning)
@@ -76,7 +87,24 @@ def connect(
         return Http(address, exchange, timing, auth=auth, clean=clean, patience=limits.patience)
 
     signed = http(_authorization(credentials, http(Authorization), clean))
-    return ClusterRegistrar(signed, facts_of(control_plane.type), org_id=control_plane.org_id)
+    return ClusterRegistrar(signed, facts, org_id=control_plane.org_id)
+
+
+def _unsigned(
+    address: str,
+    control_plane: ControlPlane,
+    environ: Mapping[str, str],
+    limits: Limits,
+    timing: Timing,
+    error: AuthenticationError,
+) -> Http:
+    """A connection that sends nothing: it has no key, and each request raises ``error``."""
+
+    def refuse() -> Authorization:
+        raise error
+
+    exchange = RequestsExchange(address, _network(control_plane, address, environ, limits))
+    return Http(address, exchange, timing, auth=refuse, clean=Cleaner(), patience=limits.patience)
 
 
 def log_in(

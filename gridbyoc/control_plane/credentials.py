@@ -97,12 +97,14 @@ def _from_file(client: Client, path: Path) -> ApiCredentials:
     problem = found.problem or _incomplete(client.credentials, found)
     if problem:
         what = "There are no credentials for the control plane." if found.missing else f"{path} cannot be used."
-        raise AuthenticationError(
+        error = AuthenticationError(
             what,
             why=f"{path}: {problem}.",
             fix=LOG_IN.format(id=client.variables.user_id, key=client.variables.api_key),
             rerun=SAFE_NOTHING_DONE,
         )
+        error.none_given = found.missing
+        raise error
     loose = loose_warning(path, found)
     names = client.credentials
     token, user_id, key = (_value(found, name) for name in (names.token, names.user_id, names.api_key))

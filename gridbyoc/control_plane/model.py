@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from gridbyoc.stack.model import ClusterSpec, InstanceType
 from gridbyoc.stack.redaction import Redactor
@@ -100,12 +100,20 @@ class Listing:
     default_id: str | None = None
 
 
+WithoutKey = Literal["refused", "unknown", "nothing"]
+"""What a lack of credentials means: an error; nothing is known; there is nothing, as the user says."""
+
+
 class Registrar(Protocol):
     """Our client of one control plane's cluster-creation API. Every method raises ``ControlPlaneError`` kinds."""
 
     @property
     def url(self) -> str:
         """The control plane's base address."""
+
+    @property
+    def unasked(self) -> str:
+        """Why the control plane is not asked, so that what it has is unknown; empty where it is."""
 
     def check(self, spec: ClusterSpec) -> None:
         """Refuse, before any call, what this dialect cannot carry (``UnsupportedByDialectError``)."""

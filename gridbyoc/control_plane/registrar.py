@@ -10,10 +10,19 @@ from gridbyoc.control_plane import changes, grid, lightning, parse
 from gridbyoc.control_plane.create import Calls, ClusterIdentity, create_once
 from gridbyoc.control_plane.failures import JsonObject
 from gridbyoc.control_plane.http import Http, cluster_path, read_object
-from gridbyoc.control_plane.model import Cluster, Created, FieldChange, Grant, Listing, OfferedInstanceType, SpecForm
+from gridbyoc.control_plane.model import (
+    Cluster,
+    Created,
+    FieldChange,
+    Grant,
+    Listing,
+    OfferedInstanceType,
+    Registrar,
+    SpecForm,
+)
 from gridbyoc.control_plane.settings import check_cluster, check_name
 from gridbyoc.control_plane.wire import CLUSTERS, cluster_secrets, delete_cluster, listing, pick, wanted_of
-from gridbyoc.errors import SAFE_NOTHING_DONE, UnsupportedByDialectError
+from gridbyoc.errors import SAFE_NOTHING_DONE, UnaskedControlPlaneError, UnsupportedByDialectError
 from gridbyoc.stack.model import ClusterSpec
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import VendorFacts
@@ -38,6 +47,11 @@ class ClusterRegistrar:
     def url(self) -> str:
         """The control plane's base address."""
         return self._http.url
+
+    @property
+    def unasked(self) -> str:
+        """Empty: it is asked."""
+        return ""
 
     def check(self, spec: ClusterSpec) -> None:
         """Name rule, instance types, and a performance profile only where the API has any. Nothing is sent."""
@@ -137,3 +151,31 @@ class ClusterRegistrar:
 
     def _cluster(self, raw: JsonObject) -> Cluster:
         return parse.cluster(raw, self._http.clean)
+
+
+class KeylessRegistrar(ClusterRegistrar):
+    """The client of a stack without clusters where there is no key: it lists nothing, and every request raises."""
+
+    def __init__(self, http: Http, facts: VendorFacts, *, org_id: str | None = None, unasked: str) -> None:
+        super().__init__(http, facts, org_id=org_id)
+        self._unasked = unasked
+
+    @property
+    def unasked(self) -> str:
+        """Why what the control plane has is unknown; empty where the user says that it has nothing."""
+        return self._unasked
+
+    def listing(self) -> Listing:
+        """Nothing is known of."""
+        return Listing(())
+
+
+def refuse_unasked(registrar: Registrar, doing: str) -> None:
+    """Raise ``UnaskedControlPlaneError`` where clusters that nobody asked for may lose what they need."""
+    if registrar.unasked:
+        raise UnaskedControlPlaneError(
+            f"This would {doing}, and whether clusters run through the role is unknown: {registrar.unasked}.",
+            fix="Give the key (`gridbyoc login`). If no cluster runs through the role, `destroy` and `rotate` take "
+            "--no-control-plane.",
+            rerun=SAFE_NOTHING_DONE,
+        )

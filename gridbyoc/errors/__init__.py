@@ -283,6 +283,16 @@ class AuthenticationError(ControlPlaneError):
 
     code = "GBY-C003"
     remedy = "Log in with `gridbyoc login`, or set user id and API key in the environment."
+    none_given = False
+    """Whether there are no credentials at all, neither in the environment nor in a file."""
+
+
+class UnaskedControlPlaneError(ControlPlaneError):
+    """Whether clusters run through the role is unknown, for there is no key to ask the control plane with."""
+
+    code = "GBY-C011"
+    remedy = "Log in with `gridbyoc login`; --no-control-plane says that no cluster runs through the role."
+    exit_status = ExitStatus.PREFLIGHT_BLOCKED
 
 
 class ClusterNotFoundError(ControlPlaneError):

@@ -39,13 +39,14 @@ def external_ids_to_accept(
 
     An id other than the state's own must stand in the live trust policy, so that nobody who can write to the control
     plane's record can widen the trust. The state's own is kept beside them: the request that hands it to a cluster may
-    still be under way, sent by a run that was killed. Where a cluster's id is not shown, every accepted one is kept.
+    still be under way, sent by a run that was killed. Where a cluster's id is not shown, or the control plane is not
+    asked, every accepted one is kept.
     """
     if grant is None:
         return ()
     roles = site.roles(grant)
     used = ids_in_use(clusters, roles)
-    hidden = hide_their_id(clusters, roles)
+    hidden = hide_their_id(clusters, roles) or site.preflight.registrar.unasked
     if not hidden and all(value == grant.external_id for value in used):
         return used
     accepted = {value for role in roles for value in accepted_external_ids(site.preflight.session, role)}

@@ -8,6 +8,7 @@ from typing import Any
 
 from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Cluster, Grant
+from gridbyoc.control_plane.registrar import refuse_unasked
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, StalePlanError, UsageError
 from gridbyoc.operations.accepted_ids import external_ids_to_accept, hide_their_id
 from gridbyoc.operations.changes import ClusterChange, cluster_changes
@@ -88,6 +89,9 @@ def finish_replacement(
     if not run.choices.wait or not may_plan:
         alike = "" if site.previous_role or may_plan else ", or the next plan that is applied,"
         run.outside.emit(Note(f"The old grant is still accepted; the next bootstrap{alike} drops it.", "warning"))
+        return NOTHING_DONE
+    if unasked := site.preflight.registrar.unasked:
+        run.outside.emit(Note(f"The old grant is still accepted: who uses it is unknown, for {unasked}.", "warning"))
         return NOTHING_DONE
     clusters = site.preflight.registrar.list()
     done = site
@@ -193,6 +197,8 @@ def _bootstrap(run: Run, approval: Approval, wishes: BootstrapOptions) -> Report
     made = CreatedResources()
     run = made.watching(run)
     site = prepare(run)
+    if wishes.new_role or wishes.needs_role:
+        refuse_unasked(site.preflight.registrar, "rotate the grant")
     site = import_orphans(run, site)
     site = replace_role(run, site) if wishes.new_role else site
     plan = make_plan(run, site, with_terraform=not (site.fresh and approval.create_and_change))
@@ -251,6 +257,7 @@ def _approve(run: Run, site: PreparedStack, plan: Plan, approval: Approval) -> N
         return
     if plan.destroys:
         refuse_if_protected(run, f"destroy or replace {', '.join(plan.destroys)}")
+        refuse_unasked(site.preflight.registrar, f"destroy or replace {', '.join(plan.destroys)}")
     if plan.destroys and not approval.destroy and approval.create_and_change:
         raise ApprovalRequiredError(
             f"This would destroy: {', '.join(plan.destroys)}.",

@@ -177,7 +177,10 @@ def unchanged(run: Run) -> Report | None:
     actions: dict[str, Action] = {cluster.name: "none" for cluster in clusters}
     seconds = {str(name): took for name, took in run.seconds.items()}
     role = (record.role_arn, record.role_name)
-    return Report(run.stack.name, record.account_id, *role, False, UNCHANGED, clusters, actions, seconds, policies)
+    unasked = run.registrar().unasked
+    return Report(
+        run.stack.name, record.account_id, *role, False, UNCHANGED, clusters, actions, seconds, policies, unasked
+    )  # fmt: skip
 
 
 def remember_converged(run: Run, site: PreparedStack, grant: Grant, report: Report, role: LiveRole | None) -> None:

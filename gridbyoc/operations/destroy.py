@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gridbyoc.aws.leftovers import DeletionPatience
 from gridbyoc.control_plane.model import Cluster
+from gridbyoc.control_plane.registrar import refuse_unasked
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
     SAFE_RESUMES,
@@ -100,6 +101,7 @@ def destroy(
     """
     refuse_if_protected(run, "destroy its clusters and its role")
     site = prepare(run)
+    refuse_unasked(site.preflight.registrar, "destroy the role")
     site = import_orphans(run, site)
     rerender(run, site)
     doomed = _doomed(run, site)

@@ -44,13 +44,15 @@ class Drift:
 @dataclass(slots=True)
 class DriftFound:
     """What a comparison came to. ``permissions``: how bootstrap would change the role's rights. ``unknown``: what could
-    not be read, with the reason; ``remarks``: what is accepted or not compared, in a sentence each.
+    not be read, with the reason; ``remarks``: what is accepted or not compared, in a sentence each. ``unasked``: why
+    the control plane was not asked, for a stack without clusters.
     """
 
     differences: list[Drift] = field(default_factory=list)
     permissions: list[RoleSentence] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    unasked: str = ""
 
     @property
     def none(self) -> bool:
@@ -74,6 +76,9 @@ def find_drift(run: Run) -> DriftFound:
         for role in roles.values():
             _policies(policies_read(reading, role, grant), found)
         found.differences += _control_plane(reading, site, grant)
+        if unasked := site.preflight.registrar.unasked:
+            found.unasked = unasked
+            found.remarks.append(f"What the control plane has is unknown: {unasked}.")
         return found
 
 

@@ -13,6 +13,7 @@ from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, DeletionPatience,
 from gridbyoc.aws.leftovers import delete as delete_in_aws
 from gridbyoc.aws.leftovers import find as find_in_aws
 from gridbyoc.control_plane.model import Cluster, Registrar
+from gridbyoc.control_plane.registrar import refuse_unasked
 from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterNotFoundError, UsageError
 from gridbyoc.operations.events import Note, ResourceProgress
 from gridbyoc.operations.journal import JOURNAL, read_journal
@@ -119,6 +120,7 @@ def find_leftovers(
     Reads only. Raises ``ControlPlaneError`` kinds and ``AwsCredentialsError``; what else AWS refuses is ``unknown``.
     """
     asked = wanted or LeftoversRequest()
+    refuse_unasked(registrar, "look for what deleted clusters left")
     live = registrar.list()
     _refuse_live(asked.names, live)
     every, in_use = stacks_past(run.stack, run.work_dir, asked.names, asked.clusters), _identities(live)

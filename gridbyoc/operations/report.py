@@ -23,6 +23,7 @@ class Report:
     ``resources`` counts what every apply of the run did, also the last one of a rotation or a replacement.
 
     ``policies``: those of the live role, compared with the stack file; ``None`` where another module makes it.
+    ``unasked``: why the control plane of a stack without clusters was not asked.
     """
 
     stack: str
@@ -35,6 +36,7 @@ class Report:
     actions: Mapping[str, Action]
     seconds: Mapping[str, float]
     policies: RolePolicies | None = None
+    unasked: str = ""
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -68,4 +70,5 @@ def report_of(
         actions,
         {str(step): took for step, took in run.seconds.items()},
         policies,
+        site.preflight.registrar.unasked,
     )

@@ -20,7 +20,7 @@ from gridbyoc.vendors import wait_limit
 
 if TYPE_CHECKING:
     from gridbyoc.aws import AwsSession, Caller
-    from gridbyoc.control_plane.model import Registrar
+    from gridbyoc.control_plane.model import Registrar, WithoutKey
     from gridbyoc.terraform import Binary
     from gridbyoc.terraform.process import RunCommand
 
@@ -48,6 +48,7 @@ class Services(Protocol):
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         on_warning: Callable[[str], None] | None = None,
+        without_key: WithoutKey = "refused",
     ) -> Registrar:
         """The control plane's client, as ``gridbyoc.control_plane.connect``."""
 
@@ -84,13 +85,15 @@ class RealServices:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         on_warning: Callable[[str], None] | None = None,
+        without_key: WithoutKey = "refused",
     ) -> Registrar:
         """HTTP."""
         from gridbyoc.control_plane import connect
 
         return connect(
-            control_plane, environ=environ, home=home, url=url, clock=clock, sleep=sleep, on_warning=on_warning
-        )
+            control_plane, environ=environ, home=home, url=url, clock=clock, sleep=sleep, on_warning=on_warning,
+            without_key=without_key,
+        )  # fmt: skip
 
 
 REAL: Services = RealServices()
@@ -137,7 +140,8 @@ class Choices:
     ``refresh``: let Terraform look, also where nothing seems to have moved. ``checks`` ``None``: no preflight beyond
     who we are and which clusters there are. ``wait_timeout``, ``poll_interval``, ``failed_grace`` and ``lock_timeout``
     are seconds; ``wait_timeout`` and ``failed_grace`` ``None`` are the control plane's own, ``lock_timeout``
-    ``None`` is each lock's own.
+    ``None`` is each lock's own. ``no_control_plane``: the user says that no cluster runs through the role, so that
+    nobody has to be asked where there is no key.
     """
 
     terraform_bin: str | None = None
@@ -149,6 +153,7 @@ class Choices:
     lock_timeout: float | None = None
     checks: Checks | None = None
     refresh: bool = False
+    no_control_plane: bool = False
 
 
 class Connections:
@@ -256,6 +261,13 @@ class Run:
         guard_account(caller, self.stack.aws.account_id)
         return session, caller
 
+    @property
+    def without_key(self) -> WithoutKey:
+        """What it means that there is no key for the control plane: a stack of a role alone does without."""
+        if self.stack.clusters:
+            return "refused"
+        return "nothing" if self.choices.no_control_plane else "unknown"
+
     def registrar(self, on_warning: Callable[[str], None] = lambda _text: None) -> Registrar:
         """The client of the stack's control plane; nothing is sent yet. Raises as the real ``connect`` does.
 
@@ -271,6 +283,7 @@ class Run:
                 clock=outside.clock,
                 sleep=outside.sleep,
                 on_warning=warn,
+                without_key=self.without_key,
             )
         )
         for text in warnings:

@@ -42,6 +42,7 @@ class Status:
     """What was found; a side that could not be read is named in ``unknown`` with the reason.
 
     ``policies``: the role's, compared with the stack file; ``None`` where there is no role, or another module makes it.
+    ``unasked``: why the control plane of a stack without clusters was not asked.
     """
 
     last_run: LastRun | None
@@ -54,6 +55,7 @@ class Status:
     next_step: str
     policies: RolePolicies | None = None
     released: Marker | None = None
+    unasked: str = ""
 
 
 UNDER_WAY = "under way"
@@ -82,6 +84,7 @@ class _Look:
     unknown: dict[str, str] = field(default_factory=dict)
     failures: dict[str, GridbyocError] = field(default_factory=dict)
     released: Marker | None = None
+    unasked: str = ""
 
     def failed(self, side: str, error: GridbyocError) -> None:
         """Keep why a side could not be read."""
@@ -129,6 +132,7 @@ def stack_status(run: Run) -> Status:
         _next_step(look),
         look.policies,
         look.released,
+        unasked=look.unasked,
     )
 
 
@@ -193,6 +197,7 @@ def _read_clusters(look: _Look) -> None:
     except GridbyocError as error:
         look.failed("control plane", error)
         return
+    look.unasked = registrar.unasked
     names = {spec.name for spec in run.stack.clusters}
     role_arn = outputs.role_arn if outputs else None
     look.clusters = tuple(c for c in listed if c.name in names or (role_arn is not None and c.role_arn == role_arn))
@@ -308,6 +313,8 @@ def _all_is_well(look: _Look) -> str:
     running = {cluster.name for cluster in look.clusters if cluster.status == "running"}
     differs = look.policies is not None and look.policies.differs
     if look.outputs and not differs and all(spec.name in running for spec in look.run.stack.clusters):
+        if look.unasked:
+            return f"Nothing: the role is up, and no cluster is asked for. {look.command('drift')} looks closer."
         return f"Nothing: the stack is up. {look.command('drift')} looks closer."
     return f"Run {look.command('bootstrap')}: it goes on from what exists."
 

@@ -26,7 +26,7 @@ def report_lines(report: Report) -> list[str]:
         f"stack     {report.stack} in account {report.account_id}",
         f"role      {report.role_arn}",
         f"IAM role  {f'resources: {made}' if made else 'unchanged'}",
-        f"clusters  {', '.join(acted) if acted else 'unchanged'}",
+        f"clusters  {', '.join(acted) or _no_act(report)}",
         f"steps     {'  '.join(f'{step} {duration(took)}' for step, took in report.seconds.items())}",
     ]
     lines += [f"accepted  {name}, which the stack file does not manage" for name in accepted(report)]
@@ -43,7 +43,15 @@ def unchanged(report: Report) -> str:
     """What is said of a run that had nothing to change."""
     if report.remarks:
         return "Nothing was changed, and not everything is as the stack file says:"
+    if report.unasked:
+        return "Nothing changed: the role was already as the stack file asks."
     return "Nothing changed: both sides were already as the stack file asks."
+
+
+def _no_act(report: Report) -> str:
+    if report.unasked:
+        return f"none asked for; what the control plane has is unknown: {report.unasked}"
+    return "unchanged" if report.clusters else "none asked for"
 
 
 def report_markdown(report: Report, warnings: Sequence[str] = ()) -> str:
@@ -86,7 +94,9 @@ class ReportCluster(ClusterFields):
 
 
 class ReportBody(TypedDict):
-    """What a run came to: ``changed`` is false where both sides were as the stack file asks. ``seconds``: by step."""
+    """What a run came to: ``changed`` is false where both sides were as the stack file asks. ``seconds``: by step.
+    ``unasked``: why the control plane of a stack without clusters was not asked; else empty.
+    """
 
     account_id: str
     role_arn: str
@@ -94,6 +104,7 @@ class ReportBody(TypedDict):
     changed: bool
     resources: ResourceCounts
     clusters: list[ReportCluster]
+    unasked: str
     seconds: dict[str, float]
     policies: PoliciesBody | None
 
@@ -108,6 +119,7 @@ def report_json(report: Report) -> ReportBody:
         "changed": report.changed,
         "resources": {"add": counts["add"], "change": counts["change"], "destroy": counts["destroy"]},
         "clusters": [{**cluster_json(c), "action": report.actions.get(c.name, "none")} for c in report.clusters],
+        "unasked": report.unasked,
         "seconds": {step: round(took, 3) for step, took in report.seconds.items()},
         "policies": policies_json(report.policies),
     }

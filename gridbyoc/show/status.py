@@ -28,7 +28,8 @@ def status_lines(found: Status, now: datetime) -> list[str]:
     lines += [f"role      {found.role_arn or 'none'}", f"trust     {found.trust}"]
     lines += _policies(found.policies) if found.policies else []
     lines += [f"cluster   {c.name}: {c.status}" + (f" ({c.reason})" if c.reason else "") for c in found.clusters]
-    lines += [] if found.clusters else ["cluster   none"]
+    none = f"cluster   unknown: {found.unasked}" if found.unasked else "cluster   none"
+    lines += [] if found.clusters else [none]
     lines += [f"unknown   {side}: {reason}" for side, reason in found.unknown.items()]
     return [*lines, f"next      {found.next_step}"]
 
@@ -63,7 +64,7 @@ def status_json(found: Status) -> StatusBody:
         "trust": found.trust,
         "holder": found.holder,
         "released": asdict(found.released) if found.released else None,
-        "unknown": dict(found.unknown),
+        "unknown": dict(found.unknown) | ({"control plane": found.unasked} if found.unasked else {}),
         "policies": policies_json(found.policies),
         "clusters": [cluster_json(cluster) for cluster in found.clusters],
         "next": found.next_step,

@@ -41,6 +41,7 @@ class MemoryPlane:
     happens: Callable[[str], None] = lambda _what: None
     clusters: dict[str, Cluster] = field(default_factory=dict)
     answers: dict[str, list[str]] = field(default_factory=dict)
+    unasked: str = ""
     story: tuple[tuple[float, Phase, str], ...] = ((0.0, Phase.PENDING, ""), (60.0, Phase.RUNNING, ""))
     delete_seconds: float = 60.0
     shows_ids: bool = True

@@ -69,6 +69,7 @@ TYPES = FindingKind(
 )
 
 
+WITHOUT_KEY = "To know whether clusters run through the role, log in with `gridbyoc login`."
 TRUSTED_PLACE: Place = ("role", "trusted_account_id")
 NOT_TOLD = "the control plane did not say: GBY-K001 and GBY-K002 have the reason"
 
@@ -76,6 +77,10 @@ NOT_TOLD = "the control plane did not say: GBY-K001 and GBY-K002 have the reason
 def _reached(scene: PreflightContext) -> Iterator[Finding]:
     try:
         count = len(scene.clusters())
+        if unasked := scene.registrar().unasked:
+            yield Finding(ANSWERS, "unknown", "not asked")
+            yield Finding(KEY, "unknown", f"{unasked}; a stack without clusters does without", fix=WITHOUT_KEY)
+            return
     except AuthenticationError as error:
         answers = error.http_status != 0
         yield Finding(ANSWERS, "pass" if answers else "unknown", "it answers" if answers else "not asked")
