@@ -22,7 +22,7 @@ from gridbyoc.control_plane.model import (
 )
 from gridbyoc.control_plane.settings import check_cluster, check_name
 from gridbyoc.control_plane.wire import CLUSTERS, cluster_secrets, delete_cluster, listing, pick, wanted_of
-from gridbyoc.errors import SAFE_NOTHING_DONE, UnaskedControlPlaneError, UnsupportedByDialectError
+from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterNotFoundError, UnaskedControlPlaneError, UnsupportedByDialectError
 from gridbyoc.stack.model import ClusterSpec
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import VendorFacts
@@ -168,6 +168,12 @@ class KeylessRegistrar(ClusterRegistrar):
     def listing(self) -> Listing:
         """Nothing is known of."""
         return Listing(())
+
+    def get(self, cluster_id: str, *, within: float | None = None) -> Cluster:
+        """Raise: no key, or no such cluster, as the user says."""
+        if self._unasked:
+            return super().get(cluster_id, within=within)
+        raise ClusterNotFoundError(f"There is no cluster {cluster_id}: --no-control-plane says so.")
 
 
 def refuse_unasked(registrar: Registrar, doing: str) -> None:

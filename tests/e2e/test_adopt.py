@@ -1,4 +1,4 @@
-"""A role that was made by hand comes into a stack: nothing in AWS or at the control plane changes, no id shows."""
+"""A role that was made by hand comes into a stack without a change, and no id shows; a stack of the role alone."""
 
 from __future__ import annotations
 
@@ -235,3 +235,35 @@ def by_shell(tool: Tool, line: str) -> str:
     done = subprocess.run(["/bin/sh", "-c", line], env=tool.env, capture_output=True, text=True)
     assert done.returncode == 0, done
     return done.stdout
+
+
+def test_the_role_alone_needs_no_key(place: Place, tool: Tool, world: World) -> None:
+    text = "version: 1\nname: alone\nrole: {name: alone}\nclusters: "
+    tool.write(text + "[]\n")
+    keyless = Tool(tool.directory, {k: v for k, v in tool.env.items() if k not in ("GRID_USER_ID", "GRID_API_KEY")})
+    unknown = "what the control plane has is unknown: there is no key for the control plane"
+    assert unknown in keyless("bootstrap", "--yes").out
+    again = keyless("bootstrap", "--yes")
+    assert "Nothing changed: the role was already as the stack file asks." in again.out
+    report = json.loads(keyless("bootstrap", "--yes", "--format", "json").out)
+    assert report["unasked"] == "there is no key for the control plane"
+    assert "Proven" in keyless("verify", "--strict").out
+    drift = keyless("drift").out
+    assert "No drift of the role" in drift
+    assert "control plane are as" not in drift
+    assert "cluster   unknown: there is no key" in keyless("status").out
+    for refused in (("destroy", "--yes-destroy"), ("rotate", "--yes"), ("leftovers",)):
+        assert "GBY-C011" in keyless(*refused, status=4).err
+    role = as_it_is(world, "alone")
+
+    tool.write(text + "[{name: alone, performance_profile: cost-saving, instance_types: [t2.medium]}]\n")
+    assert "There are no credentials" in keyless("plan", status=1).err
+    tool("bootstrap", "--yes")
+    tool.write(text + "[]\n")
+    assert "is not in the stack file" in tool("drift", status=3).out
+    assert "This would destroy: cluster alone" in tool("bootstrap", "--yes", status=2).err
+    tool("bootstrap", "--yes", "--yes-destroy")
+    assert as_it_is(world, "alone") == role
+    keyless("rotate", "--yes", "--no-control-plane")
+    keyless("destroy", "--yes-destroy", "--no-control-plane")
+    assert world.roles("alone") == []
