@@ -55,6 +55,7 @@ class MemoryRegistrar:
 
     clusters: dict[str, Cluster] = field(default_factory=dict)
     url: str = "http://127.0.0.1"
+    unasked: str = ""
     calls: list[str] = field(default_factory=list)
     default: str | None = None
 
