@@ -40,8 +40,8 @@ READ_BY_PROVIDER = re.compile("AWS_.*|TF_AWS_.*|TF_APPEND_USER_AGENT|HOME|(?i:ht
 """https://registry.terraform.io/providers/hashicorp/aws/latest/docs#environment-variables"""
 FILES = ("HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 """Variables that name a file or a directory: the provider is told of links, so that it can be lent to others."""
-IDLE = 3
-"""So many providers (of 300 MB each) wait at most."""
+IDLE = 2
+"""So many providers (of 300 to 500 MB each) wait at most."""
 # It asks for a provider, tells Terraform where that listens, and stays until either side has had enough.
 PROGRAM = """#!/bin/sh
 trap '' INT
