@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tests.e2e.conftest import Tool, World, stack_text
 from tests.e2e.fault_proxy import Fault, Proxy, proxy_of
+from tests.functional.terraform_kit import script
 
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
@@ -72,7 +73,9 @@ def test_policies_that_the_stack_file_does_not_list(tool: Tool, world: World) ->
 
     exclusive(tool, world)
     with proxy_of(world.sandbox.aws_url) as aws:
-        unread(replace(tool, env={**tool.env, "AWS_ENDPOINT_URL": aws.url}), aws)
+        terraform = f"export AWS_ENDPOINT_URL='{world.sandbox.aws_url}'\nexec terraform \"$@\""
+        around = {"GRIDBYOC_TERRAFORM_BIN": str(script(tool.directory / "terraform", terraform))}
+        unread(replace(tool, env={**tool.env, **around, "AWS_ENDPOINT_URL": aws.url}), aws)
 
 
 def exclusive(tool: Tool, world: World) -> None:
