@@ -20,6 +20,8 @@ from gridbyoc.stack.words import counted
 from gridbyoc.terraform import LockInfo, Runner, State, parse_lock
 
 ApproveRemoval = Callable[[StateObjects], bool]
+REMOVAL = "remove state"
+"""The effect in the journal."""
 
 
 def approve_removal(run: Run, approve: ApproveRemoval) -> None:
@@ -50,7 +52,7 @@ def remove_state(run: Run, runner: Runner, lineage: str) -> int:
         return 0
     _refuse_locked(session, backend)
     _refuse_other(session, found, runner.state(), lineage)
-    with run.effect("remove state", place=_place(backend)):
+    with run.effect(REMOVAL, place=_place(backend)):
         remove_state_objects(session, found)
     if not _found(session, backend).nothing:
         raise StateConflictError(

@@ -17,6 +17,7 @@ from gridbyoc.operations.prepare import MODULE, grant_of, read_state
 from gridbyoc.operations.release_marker import Marker, adopt_command, read_marker
 from gridbyoc.operations.role_policies import RolePolicies, read_role
 from gridbyoc.operations.run import Run
+from gridbyoc.operations.state_removal import REMOVAL
 from gridbyoc.operations.vendor_defaults import keep_standing_role
 from gridbyoc.render import values_differ
 from gridbyoc.stack.defaults import trusted_account_of
@@ -285,6 +286,7 @@ def _cut_off(look: _Look) -> str:
     if look.last is None or look.last.code is None or look.last.verb not in CHANGING:
         return ""
     again = "destroy" if look.last.verb == "destroy" else "bootstrap"
+    again += " --with-state" if REMOVAL in look.last.open_effects else ""
     ended = "was killed, or could not record its end" if look.last.code == "killed" else f"ended with {look.last.code}"
     return f"The last {look.last.verb} {ended}. Run {look.command(again)}: it goes on from what exists."
 

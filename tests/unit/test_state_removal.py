@@ -24,7 +24,8 @@ from gridbyoc.operations.prepare import prepare
 from gridbyoc.operations.state_removal import remove_state
 from gridbyoc.stack.model import S3Backend, TerraformSettings
 from tests.unit.memory_aws import refusal
-from tests.unit.world import World, a_stack, spec
+from tests.unit.test_status import look
+from tests.unit.world import KilledError, World, a_stack, spec
 
 BUCKET, KEY, TABLE = "acme-state", "demo.tfstate", "locks"
 STACK = replace(a_stack(spec()), terraform=TerraformSettings(S3Backend(BUCKET, KEY, "us-east-1", dynamodb_table=TABLE)))
@@ -327,6 +328,13 @@ def test_who_may_not_list_versions_is_told_before_anything_is_destroyed(up: Worl
     with pytest.raises(AwsError, match="could not be listed"):
         destroyed(up)
     assert up.effects == []
+
+
+def test_killed_in_the_removal_status_names_the_command_that_goes_on(up: World) -> None:
+    up.meanwhile["s3.delete_object"] = lambda: setattr(up, "dies_at", up.instants)
+    with pytest.raises(KilledError):
+        destroyed(up)
+    assert "Run `gridbyoc destroy --with-state`: it goes on" in look(up, STACK).next_step
 
 
 def test_killed_at_every_instant_a_second_run_finishes(up: World) -> None:
