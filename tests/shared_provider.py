@@ -33,7 +33,7 @@ from gridbyoc.render.root import AWS_PROVIDER
 from tests.functional.terraform_cli import TerraformCli
 
 ROOM = Path(__file__).parents[1]
-TYPES = (b"aws_iam_", b"aws_partition")
+TYPES = (b"aws_iam_", b"aws_partition", b"aws_caller_identity")
 """How the names begin of the resources and data sources that Terraform is told of."""
 ROOT = f'terraform {{\n  required_providers {{\n    aws = {{ version = "{AWS_PROVIDER}" }}\n  }}\n}}\n'
 READ_BY_PROVIDER = re.compile("AWS_.*|TF_AWS_.*|TF_APPEND_USER_AGENT|HOME|(?i:https?_proxy|no_proxy)|SSL_CERT_.*")

@@ -12,8 +12,8 @@ from tests.functional.terraform_cli import TerraformCli
 
 
 @pytest.fixture(scope="module")
-def terraform(tmp_path_factory: pytest.TempPathFactory, real_provider_mirror: Path | None) -> TerraformCli:
-    return TerraformCli(tmp_path_factory.mktemp("home"), real_provider_mirror, {})
+def terraform(tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path) -> TerraformCli:
+    return TerraformCli(tmp_path_factory.mktemp("home"), provider_mirror, {})
 
 
 @pytest.fixture(scope="module")
