@@ -14,6 +14,7 @@ from typing import Any
 from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.operations.role_policies import VERSION, declared_arns
+from gridbyoc.stack.defaults import own_policy_description
 from gridbyoc.stack.edit import type_data
 from gridbyoc.stack.model import ClusterSpec, PerformanceProfile, Role, S3Backend
 from gridbyoc.stack.rules.role import SUCCESSORS
@@ -408,7 +409,7 @@ def _own_policy_lines(found: AdoptableRole, asked: AdoptionRequest, own: LiveDoc
     path, role_path = own.attributes.get("Path") or "/", found.role.attributes.get("Path") or "/"
     if path != role_path:
         said.append(f"    path: {_scalar(path)}")
-    usual = f"What the role {found.role.name} may do besides its managed policies."
+    usual = own_policy_description(found.role.name)
     if (own.attributes.get("Description") or "") != usual:
         said.append(f"    description: {_scalar(own.attributes.get('Description') or '')}")
     tags, role_tags = own.attributes.get("tags") or {}, found.role.attributes.get("tags") or {}

@@ -64,7 +64,15 @@ def replace_role(run: Run, site: PreparedStack) -> PreparedStack:
             fix="Change role.name in the stack file (or take it out: then a name is made), and run this again.",
             rerun=SAFE_NOTHING_DONE,
         )
-    previous = PreviousRole.of(found.role_name, grant.role_arn)
+    own = found.own_policy.get("name")
+    if own is not None and run.stack.role.policy.name == own:
+        raise UsageError(
+            f"The new role's own policy cannot be named {own}, as that of the role that it replaces.",
+            fix="Change role.policy.name in the stack file (or take role.policy out: then it is named after the new "
+            "role), and run this again.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    previous = PreviousRole.of(found.role_name, grant.role_arn, found.own_policy)
     with run.effect("move", role=grant.role_arn):
         site.runner.move(MODULE, PREVIOUS_MODULE)
     return replace(site, previous_role=previous, previous_arn=grant.role_arn, state=site.runner.state())

@@ -215,7 +215,7 @@ def _with_previous_role(run: Run, site: PreparedStack) -> PreparedStack:
     if found.role_arn and role_is_gone(site.preflight.session, found.role_arn):
         # Destroyed by a run that was killed before its state said so. It is not made again: see above.
         return replace(site, previous_arn=found.role_arn)
-    previous = PreviousRole.of(found.role_name, found.role_arn)
+    previous = PreviousRole.of(found.role_name, found.role_arn, found.own_policy)
     return replace(site, previous_role=previous, previous_arn=found.role_arn)
 
 

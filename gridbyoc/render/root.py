@@ -14,7 +14,13 @@ from gridbyoc.errors import StackError
 from gridbyoc.render.hcl import align, hcl, is_identifier
 from gridbyoc.render.module import CalledModule, File
 from gridbyoc.render.templates import template_environment
-from gridbyoc.stack.defaults import managed_policies_of, session_seconds_of, statements_of, trusted_account_of
+from gridbyoc.stack.defaults import (
+    managed_policies_of,
+    own_policy_description,
+    session_seconds_of,
+    statements_of,
+    trusted_account_of,
+)
 from gridbyoc.stack.model import PolicyStatement, Role, S3Backend, Stack
 from gridbyoc.stack.rules.terraform import EXCLUSIVE_SINCE
 from gridbyoc.stack.secret import Secret
@@ -134,21 +140,41 @@ _META_ARGUMENTS = {"source", "version", "count", "for_each", "providers", "depen
 class PreviousRole:
     """A role that is being replaced, as it is called; the state has it in ``module.gridbyoc_previous``.
 
-    Another path than its own would make Terraform replace it, with the clusters that still run through it.
+    Another path than its own would make Terraform replace it, with the clusters that still run through it. So would
+    another name, path or description of its own policy; ``None`` is what the module makes of the role's name and path.
     """
 
     name: str
     path: str = "/"
+    policy_name: str | None = None
+    policy_path: str | None = None
+    policy_description: str | None = None
 
     def __bool__(self) -> bool:
         """Whether there is one: ``NO_PREVIOUS_ROLE`` has no name."""
         return bool(self.name)
 
     @classmethod
-    def of(cls, name: str, arn: str | None) -> PreviousRole:
-        """From its name and its ARN, which holds the path (``...:role/platform/NAME``)."""
+    def of(cls, name: str, arn: str | None, own_policy: Mapping[str, Any]) -> PreviousRole:
+        """From its name, its ARN (``...:role/platform/NAME``), and the attributes of its own policy."""
         _, _, found = (arn or "").partition(":role/")
-        return cls(name, f"/{found.removesuffix(name)}")
+        path = f"/{found.removesuffix(name)}"
+        usual = {"name": name, "path": path, "description": own_policy_description(name)}
+        given = {key: own_policy.get(key) for key in usual}
+        own = {key: value if value not in (None, usual[key]) else None for key, value in given.items()}
+        return cls(name, path, own["name"], own["path"], own["description"])
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The variables of the root module that keep it."""
+        found = {
+            "previous_role_name": self.name,
+            "previous_role_path": self.path,
+            "previous_policy_name": self.policy_name,
+            "previous_policy_path": self.policy_path,
+            "previous_policy_description": self.policy_description,
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
 
 NO_PREVIOUS_ROLE = PreviousRole("")
@@ -172,7 +198,7 @@ def root_files(
     """
     values = root_values(stack, previous, account_id, known)
     if previous_role is not None:
-        values |= {"previous_role_name": previous_role.name, "previous_role_path": previous_role.path}
+        values |= previous_role.values
     _check_inputs(values.get("module_inputs", {}))
     backend = stack.terraform.backend
     settings = s3_settings(backend, stack.aws.profile, s3_native_lock) if isinstance(backend, S3Backend) else None

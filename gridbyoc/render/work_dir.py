@@ -102,7 +102,10 @@ def _standing_role(work_dir: Path) -> PreviousRole:
     """The role being replaced that the last render kept."""
     found = read_json(work_dir / VALUES)
     name, path = found.get("previous_role_name"), found.get("previous_role_path")
-    return PreviousRole(name, path) if isinstance(name, str) and isinstance(path, str) else NO_PREVIOUS_ROLE
+    if not isinstance(name, str) or not isinstance(path, str):
+        return NO_PREVIOUS_ROLE
+    own = (found.get(f"previous_policy_{key}") for key in ("name", "path", "description"))
+    return PreviousRole(name, path, *(value if isinstance(value, str) else None for value in own))
 
 
 def _standing_known(stack: Stack, work_dir: Path) -> KnownPolicies:
@@ -122,7 +125,9 @@ def values_differ(stack: Stack, work_dir: Path) -> bool:
     """
     written = read_json(work_dir / VALUES)
     asked = root_values(stack, standing_ids(work_dir), standing_account(work_dir), _standing_known(stack, work_dir))
-    kept = {name: value for name, value in written.items() if name not in ("previous_role_name", "previous_role_path")}
+    kept = {
+        name: value for name, value in written.items() if not name.startswith(("previous_role_", "previous_policy_"))
+    }
     return bool(written) and kept != json.loads(json.dumps(asked))
 
 

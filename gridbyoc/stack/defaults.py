@@ -77,6 +77,11 @@ def own_policy_arn(role_arn: str, role: Role) -> str:
     return f"{head}:policy{own_path}{role.policy.name or name}"
 
 
+def own_policy_description(role_name: str) -> str:
+    """How the module describes the role's own policy (modules/gridbyoc/main.tf)."""
+    return f"What the role {role_name} may do besides its managed policies."
+
+
 def name_pattern_of(role: Role) -> str:
     """Its name, or the prefix of the name that is made for it, with a ``*``."""
     return role.name or f"{role.name_prefix or NAME_PREFIX}*"

@@ -85,6 +85,7 @@ class ModuleInState:
     trust: Mapping[str, Any] = field(default_factory=dict, repr=False)
     policies: tuple[Mapping[str, Any], ...] = ()
     attached: frozenset[str] = frozenset()
+    own_policy: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,7 @@ class State:
             _policy(role.get("assume_role_policy")),
             tuple(_policy(each.get("policy")) for each in self.of("aws_iam_policy", address)),
             frozenset(arn for arn in attached if isinstance(arn, str)),
+            next(iter(self.of("aws_iam_policy", address)), {}),
         )
 
     def seed(self) -> State:

@@ -56,6 +56,7 @@ class GridbyocModule:
             own = values
             if module == "gridbyoc_previous":
                 own = {**values, "role_name": values["previous_role_name"], "path": values["previous_role_path"]}
+                own |= {name: values.get(f"previous_{name}") for name in ("policy_name", "policy_path")}
             resources += self._resources(f"module.{module}", own)
         main = "module.gridbyoc"
         role = f"{main}.aws_iam_role.this"
@@ -95,7 +96,8 @@ class GridbyocModule:
                 Resource(
                     module, "aws_iam_policy", "this", self._policy(values),
                     lambda look: {
-                        "name": look(role, "name"), "path": path, "tags": tags or None,
+                        "name": values.get("policy_name") or look(role, "name"),
+                        "path": values.get("policy_path") or path, "tags": tags or None,
                         "description": _filled(described, look(role, "name")), "policy": _policy_text(statements),
                     },
                     key=0, forces=frozenset({"name", "path", "description"}), needs=(role,),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -274,9 +275,30 @@ def test_a_directory_that_is_more_than_a_module_is_refused(tmp_path: Path) -> No
     ],
 )
 def test_a_role_that_is_being_replaced_keeps_name_and_path(tmp_path: Path, arn: str | None, path: str) -> None:
-    render(stack(role=Role(name="new", path="/new/")), tmp_path, previous_role=PreviousRole.of("old", arn))
+    render(stack(role=Role(name="new", path="/new/")), tmp_path, previous_role=PreviousRole.of("old", arn, {}))
     values = json.loads((tmp_path / "terraform.tfvars.json").read_bytes())
     assert (values["previous_role_name"], values["previous_role_path"]) == ("old", path)
     _, _, previous = (tmp_path / "main.tf").read_text().partition('module "gridbyoc_previous"')
     assert "var.previous_role_path" in previous
     assert "var.path" not in previous
+    assert "policy_name" not in previous
+
+
+def test_the_own_policy_of_a_role_that_is_being_replaced_keeps_what_differs(tmp_path: Path) -> None:
+    arn = "arn:aws:iam::123456789012:role/platform/old"
+    usual = {
+        "name": "old",
+        "path": "/platform/",
+        "description": "What the role old may do besides its managed policies.",
+    }
+    assert PreviousRole.of("old", arn, usual) == PreviousRole("old", "/platform/")
+    found = PreviousRole.of("old", arn, {"name": "by-hand", "path": "/", "description": ""})
+    assert found == PreviousRole("old", "/platform/", "by-hand", "/", "")
+    render(stack(role=Role(name="new")), tmp_path, previous_role=found)
+    values = json.loads((tmp_path / "terraform.tfvars.json").read_bytes())
+    assert (values["previous_policy_name"], values["previous_policy_description"]) == ("by-hand", "")
+    _, _, previous = (tmp_path / "main.tf").read_text().partition('module "gridbyoc_previous"')
+    assert re.search(r"policy_name += var.previous_policy_name", previous)
+    assert "var.policy_name" not in previous
+    again = render(stack(role=Role(name="new")), tmp_path)
+    assert again.changed == ()

@@ -13,7 +13,7 @@ from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import GridbyocError
 from gridbyoc.operations.events import StepFinished
 from gridbyoc.show.report import report_json, report_lines, report_markdown
-from gridbyoc.stack.model import Stack
+from gridbyoc.stack.model import OwnPolicy, Stack
 from gridbyoc.stack.secret import Secret
 from tests.unit.world import CREATES, FAST, World, a_stack, spec
 
@@ -239,6 +239,7 @@ def test_a_role_that_was_tainted_meanwhile_is_not_replaced_with_the_old_grant(
     "stack, says",
     [
         (a_stack(name="grid-fixed"), "cannot be named grid-fixed"),
+        (a_stack(policy=OwnPolicy("by-hand")), "own policy cannot be named by-hand"),
         (a_stack(), ""),
     ],
 )
@@ -250,6 +251,18 @@ def test_a_new_role_needs_a_name_of_its_own(world: World, stack: Stack, says: st
     with pytest.raises(GridbyocError, match=says):
         world.bootstrap(stack, **NEW)
     assert world.effects == []
+
+
+def test_the_old_roles_own_policy_keeps_its_name_while_it_is_replaced(world: World) -> None:
+    """An adopted role's own policy has a name and a path of its own, which the stack file names no more by then."""
+    world.bootstrap(a_stack(name="by-hand", policy=OwnPolicy("by-hand-policy", "/own/")))
+    (before,) = world.iam.policies
+    world.bootstrap(UP, **NEW)
+    assert world.log.count("DeletePolicy") == 1
+    assert world.log.index("PUT ml") < world.log.index("DeletePolicy")
+    assert before not in world.iam.policies
+    assert len(world.iam.policies) == 1
+    assert len(world.iam.roles) == 1
 
 
 def test_a_new_role_where_there_is_none_is_refused(world: World) -> None:
