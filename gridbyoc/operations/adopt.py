@@ -61,7 +61,7 @@ def look(session: AwsSession, asked: AdoptionRequest, connect: Callable[[VendorT
     role = read_live_role(session, asked.role_arn, every_document=False)
     found = adoptable_role(role, asked, _shared(session, role))
     clusters = clusters_through(connect(found.vendor).list(), asked.role_arn)
-    reasons = (*found.reasons, *_cluster_reasons(clusters, found.trust, asked.region))
+    reasons = (*found.reasons, *cluster_reasons(clusters, found.trust, asked.region))
     if found.trust is None or reasons:
         raise NotAdoptableError(
             f"The role {asked.role_arn} cannot be adopted as it is.",
@@ -97,7 +97,7 @@ def clusters_through(clusters: Iterable[Cluster], role_arn: str) -> tuple[Cluste
     return tuple(each for each in live if each.role_arn == role_arn)
 
 
-def _cluster_reasons(clusters: tuple[Cluster, ...], trust: TrustTerms | None, region: str) -> Iterator[Reason]:
+def cluster_reasons(clusters: tuple[Cluster, ...], trust: TrustTerms | None, region: str) -> Iterator[Reason]:
     """Why clusters cannot go on as they are under a stack of this role."""
     for cluster in clusters:
         if trust is not None and cluster.external_id != trust.external_id:
@@ -125,7 +125,7 @@ def adopt(run: Run, role_arn: str, trust: TrustTerms, approve: Callable[[Adoptio
     try:
         with run.step("plan") as step:
             plan = site.runner.plan(out=saved, variables={"adopted_external_id": trust.external_id})
-            _refuse_more_than_imports(site.runner.show(saved), role_arn)
+            refuse_more_than_imports(site.runner.show(saved), role_arn)
             step.detail = f"{plan.imported} to import, nothing to change"
         with run.asking():
             approved = approve(adoption)
@@ -170,7 +170,7 @@ def imports_of(role: Role, role_arn: str) -> dict[str, str]:
     return found
 
 
-def _refuse_more_than_imports(shown: Mapping[str, Any], role_arn: str) -> None:
+def refuse_more_than_imports(shown: Mapping[str, Any], role_arn: str) -> None:
     """An adoption creates two values in the state and imports the rest: nothing is changed, replaced or destroyed.
 
     ``shown`` is the saved plan. Terraform calls it an update as well where an attribute is only marked sensitive from

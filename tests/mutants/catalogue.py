@@ -864,6 +864,65 @@ FILES = (
     ),
 )
 
+ADOPTION: tuple[Mutant, ...] = (
+    *_each(
+        "operations/adoptable.py",
+        "unit/test_adoptable.py",
+        ("_role_reasons", "stack is not None and stack != asked.name", "False"),
+        ("_role_reasons", "    if owner:\n", "    if False:\n"),
+        ("_policy_reasons", " and each.name not in asked.accepted]", " and False]"),
+        ("_own_policy", "and each.name not in shared\n", "and True\n"),
+        ("_own_policy", "and each.name not in asked.accepted\n", "and True\n"),
+        ("_statement", '<= {"Sid", "Effect", "Action", "Resource"}', "<= {*statement}"),
+        ("_one_trust", "len(set(ids)) != 1 or ", ""),
+        ("_one_trust", "    if not with_id:\n", "    if False:\n"),
+        ("_statement_reasons", 'statement.get("Effect") != "Allow" or other', "other"),
+        ("_statement_reasons", "condition and not _asks_for_external_id(condition)", "False"),
+        ("_statement_reasons", '!= ["sts:assumerole"]', "== []"),
+        ("_principal_reasons", 'or principal.keys() - {"AWS"}', "or False"),
+        ("_asks_for_external_id", '[*condition] != ["StringEquals"]', "not condition"),
+        ("_has_own_tags", "return all(", "return any("),
+    ),
+    *_each(
+        "operations/adopt.py",
+        "unit/test_adoptable.py",
+        ("_beyond_import", "address in _IN_STATE_ONLY and ", ""),
+        ("_beyond_import", "unknown.get(name) or ", ""),
+        ("_beyond_import", 'actions == ["update"] and not names', "not names"),
+        ("cluster_reasons", "cluster.external_id != trust.external_id", "False"),
+        ("clusters_through", "each.role_arn == role_arn", "True"),
+    ),
+    *_each(
+        "operations/bootstrap.py",
+        "unit/test_role_alone.py unit/test_rotation.py",
+        ("_bootstrap", "wishes.new_role or wishes.needs_role", "False"),
+        ("_approve", "        refuse_unasked(", "        (lambda *_: None)("),
+        ("finish_replacement", "if unasked := site.preflight.registrar.unasked:", "if unasked := '':"),
+        ("replace_role", "own is not None and run.stack.role.policy.name == own", "False"),
+    ),
+    *_each(
+        "operations/destroy.py",
+        "unit/test_role_alone.py",
+        ("destroy", "    refuse_unasked(", "    (lambda *_: None)("),
+    ),
+    *_each(
+        "operations/leftovers.py",
+        "unit/test_role_alone.py",
+        ("find_leftovers", "    refuse_unasked(", "    (lambda *_: None)("),
+    ),
+    *_each(
+        "operations/accepted_ids.py",
+        "unit/test_role_alone.py",
+        ("external_ids_to_accept", " or site.preflight.registrar.unasked", ""),
+    ),
+    *_each(
+        "control_plane/connect.py",
+        "unit/test_role_alone.py",
+        ("connect", "or not error.none_given", ""),
+        ("connect", 'without_key == "refused" or ', ""),
+    ),
+)
+
 MUTANTS: tuple[Mutant, ...] = (
     *ROLE_ACCEPTS,
     *APPROVAL,
@@ -880,4 +939,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *ADDRESSES,
     *TERRAFORM,
     *FILES,
+    *ADOPTION,
 )

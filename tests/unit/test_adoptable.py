@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from gridbyoc.aws.live_role import LiveDocument, LiveRole
-from gridbyoc.operations.adopt import imports_of
+from gridbyoc.control_plane.model import Cluster, Phase
+from gridbyoc.errors import NotAdoptableError
+from gridbyoc.operations.adopt import cluster_reasons, clusters_through, imports_of, refuse_more_than_imports
 from gridbyoc.operations.adoptable import AdoptableRole, AdoptionRequest, adoptable_role, stack_text
 from gridbyoc.stack.load import load
 from gridbyoc.stack.model import ClusterSpec, InstanceType, OwnPolicy, Role, S3Backend, Stack
@@ -217,3 +219,66 @@ def test_the_id_shows_nowhere() -> None:
     assert found.trust is not None
     assert found.trust.external_id == Secret(CANARY)
     assert CANARY not in repr(found)
+
+
+def change(address: str, *actions: str, **fields: Any) -> dict[str, Any]:
+    return {"address": f"module.gridbyoc.{address}", "change": {"actions": list(actions), **fields}}
+
+
+@pytest.mark.parametrize(
+    "planned,told",
+    [
+        (change("aws_iam_role.this", "no-op"), ""),
+        (change("data.aws_partition.current", "read"), ""),
+        (change("terraform_data.this", "create", after={}), ""),
+        # marked sensitive from now on, and nothing else
+        (change("aws_iam_role.this", "update", before={"a": "1"}, after={"a": "1"}, after_unknown={}), ""),
+        (change("aws_iam_role.this", "update", before={"a": "1"}, after={"a": "2"}), "update (a)"),
+        (change("aws_iam_role.this", "update", before={"a": "1"}, after={"a": "1"}, after_unknown={"b": True}), "(b)"),
+        (change("aws_iam_role.this", "delete", "create", before={"a": "1"}, after={"a": "2"}), "delete and create (a)"),
+        (change("aws_iam_policy.this[0]", "create", after={"a": "2"}), "create"),
+        (change("terraform_data.this", "delete", "create", before={"x": "1"}, after={"x": "2"}), "delete and create"),
+        (change("aws_iam_role.this", "delete", before={"a": "1"}), "delete"),
+        (change("aws_iam_role.this"), "aws_iam_role.this: "),
+    ],
+)
+def test_a_plan_that_does_more_than_import_is_refused(planned: dict[str, Any], told: str) -> None:
+    calm = change("aws_iam_role_policy_attachment.this[0]", "no-op")
+    shown = {"resource_changes": [calm, planned]}
+    if not told:
+        refuse_more_than_imports(shown, ARN)
+        return
+    with pytest.raises(NotAdoptableError) as caught:
+        refuse_more_than_imports(shown, ARN)
+    (finding,) = caught.value.findings
+    assert told in finding
+
+
+def test_a_value_that_differs_is_not_shown() -> None:
+    before, after = {"assume_role_policy": CANARY}, {"assume_role_policy": "another"}
+    planned = change("aws_iam_role.this", "update", before=before, after=after)
+    with pytest.raises(NotAdoptableError) as caught:
+        refuse_more_than_imports({"resource_changes": [planned]}, ARN)
+    assert CANARY not in str(caught.value.findings)
+
+
+@pytest.mark.parametrize(
+    "changed,words",
+    [
+        ({}, ()),
+        ({"external_id": Secret("another-id")}, ("another external id",)),
+        ({"external_id": None}, ("another external id",)),
+        ({"region": "eu-west-1"}, ("runs in eu-west-1",)),
+        ({"region": None}, ()),
+    ],
+)
+def test_a_cluster_that_could_not_go_on_as_it_is(changed: dict[str, Any], words: tuple[str, ...]) -> None:
+    usual = {"role_arn": ARN, "external_id": Secret(CANARY), "region": "us-east-1"}
+    cluster = Cluster("id", "ml", Phase.RUNNING, **{**usual, **changed})
+    found = judged(role())
+    reasons = tuple(cluster_reasons((cluster,), found.trust, "us-east-1"))
+    assert len(reasons) == len(words)
+    assert all(word in reason.what for word, reason in zip(words, reasons, strict=True))
+    other = replace(cluster, role_arn=f"{ARN}-2")
+    going = replace(cluster, desired_state=Phase.DELETED)
+    assert clusters_through((cluster, other, going), ARN) == (cluster,)
