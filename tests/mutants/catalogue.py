@@ -598,7 +598,7 @@ STATE = (
         "operations/destroy.py",
         "unit/test_state_removal.py",
         ("destroy", "        approve_removal(run, with_state)\n", "        pass\n"),
-        ("destroy", "site.runner.state().lineage if with_state", "'' if with_state"),
+        ("destroy", "site.state.lineage) if with_state", "'') if with_state"),
     ),
     *_each(
         "aws/state_bucket.py",
