@@ -139,6 +139,8 @@ def test_the_tools_own_tags_stand_for_themselves(tmp_path: Path) -> None:
     stack = stack_of(ours, tmp_path)
     assert (stack.aws.default_tags, dict(stack.role.tags)) == (True, {"team": "ml"})
     assert stack.role.policy.tags == {}
+    half = stack_of(role(own(), *managed(*USUAL), attributes={"tags": tags}), tmp_path)
+    assert (half.aws.default_tags, dict(half.role.tags), half.role.policy.tags) == (False, tags, {})
 
 
 def test_a_policy_that_statements_cannot_say_is_listed_by_its_arn(tmp_path: Path) -> None:
@@ -157,6 +159,8 @@ def test_what_is_accepted_or_deprecated_stays_and_is_not_managed(tmp_path: Path)
     assert set(stack.role.known_policies) == {company, "arn:aws:iam::aws:policy/AmazonGuardDutyFullAccess"}
     assert stack.role.known_inline_policies == ("audit",)
     assert stack.role.managed_policies == ("AmazonS3FullAccess",)
+    alone = stack_of(role(own(), *managed(*USUAL)), tmp_path, accepted=frozenset({OWN}))
+    assert (alone.role.known_policies, alone.role.statements, alone.role.managed_policies) == ((OWN,), (), None)
 
 
 @pytest.mark.parametrize(

@@ -184,8 +184,9 @@ ORGANIZATION = FindingKind(
 
 CALL = "iam:SimulatePrincipalPolicy"
 WITH_MFA = {"aws:MultiFactorAuthPresent": "true"}
-LOOKED_AT: tuple[NeedPhase, ...] = tuple(phase for phase in PHASES if phase not in ("bucket", "increase"))
-"""``state init`` and a request for quotas are seldom run, and say themselves what they may not do."""
+SELDOM = ("bucket", "increase", "state-removal")
+"""``state init``, a request for quotas and ``destroy --with-state`` say themselves what they may not do."""
+LOOKED_AT: tuple[NeedPhase, ...] = tuple(phase for phase in PHASES if phase not in SELDOM)
 SHOWN = 5
 """Actions that a line names; ``facts`` have all of them."""
 _ASK = "Allow the caller iam:SimulatePrincipalPolicy on itself; `gridbyoc policy` prints a policy that does."
