@@ -26,6 +26,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +219,16 @@ class Calls:
                 lambda asked, context: _until_it_ends(self._channel.stream_stream(method)(asked), context)
             )
         one = {SCHEMA: self._schema, SHUTDOWN: self._shut_down}.get(method)
-        return grpc.unary_unary_rpc_method_handler(one or (lambda asked, _: self._passed_on(method, asked)))
+        return grpc.unary_unary_rpc_method_handler(one or partial(self._answered, method))
+
+    def _answered(self, method: str, asked: bytes, context: Any) -> Any:
+        """The provider's answer, or the status that it refused with: a newer Terraform asks for more."""
+        import grpc
+
+        try:
+            return self._passed_on(method, asked)
+        except grpc.RpcError as error:
+            context.abort(error.code(), error.details())
 
     def _passed_on(self, method: str, asked: bytes) -> Any:
         self.configured |= method == CONFIGURE
