@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gridbyoc.errors import TerraformError
-from gridbyoc.terraform import Backend, Binary, Log, find_binary
+from gridbyoc.terraform import Backend, Binary, Log, State, find_binary
 from gridbyoc.terraform.state_recovery import ERRORED, UnsavedState, unsaved_state
 from tests.functional.terraform_kit import CANARY, OUTPUTS, Recorder, drive, environment, make_runner, root, script
 
@@ -64,7 +64,7 @@ def test_a_printed_state_is_saved_and_can_be_pushed(tmp_path: Path, real: Binary
     with pytest.raises(TerraformError, match="could not save its state"):
         runner.plan()
     (work_dir / "terraform.tfstate").unlink()
-    runner.push(Backend(), state)
+    runner.push(Backend(), State(state))
     errored.unlink()
     assert not runner.plan().has_changes
 
