@@ -57,13 +57,15 @@ def drift_markdown(stack: str, found: DriftFound) -> str:
 
 class DriftBody(TypedDict):
     """Each difference (of an attribute, ``before`` is as it is and ``after`` as the stack file asks); sentences on what
-    ``bootstrap`` would change of the role's rights; what could not be read; remarks.
+    ``bootstrap`` would change of the role's rights; what could not be read; remarks; why the control plane of a stack
+    without clusters was not asked, else empty.
     """
 
     drift: list[Annotated[dict[str, Any], Drift]]
     permissions: list[str]
     unknown: list[str]
     remarks: list[str]
+    unasked: str
 
 
 def drift_json(found: DriftFound) -> DriftBody:
@@ -73,6 +75,7 @@ def drift_json(found: DriftFound) -> DriftBody:
         "permissions": [plain_sentence(sentence.whole) for sentence in found.permissions],
         "unknown": found.unknown,
         "remarks": found.remarks,
+        "unasked": found.unasked,
     }
 
 

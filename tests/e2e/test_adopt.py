@@ -248,6 +248,7 @@ def test_the_role_alone_needs_no_key(place: Place, tool: Tool, world: World) -> 
     report = json.loads(keyless("bootstrap", "--yes", "--format", "json").out)
     assert report["unasked"] == "there is no key for the control plane"
     assert "Proven" in keyless("verify", "--strict").out
+    assert "no drift of the role; what the control plane has is unknown" in keyless("fleet", "drift").out
     drift = keyless("drift").out
     assert "No drift of the role" in drift
     assert "control plane are as" not in drift

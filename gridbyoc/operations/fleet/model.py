@@ -240,7 +240,9 @@ def _drift(said: Said) -> str:
         return ""
     first = f": {drift[0].get('side')}: {drift[0].get('subject')}{_attribute(drift[0])}" if drift else ""
     words = [f"{len(drift)} drifted{first}"] if drift else []
-    return "; ".join([*words, *(f"not known: {reason}" for reason in unknown)]) or "no drift"
+    unasked = said.get("drift", {}).get("unasked")
+    none = f"no drift of the role; what the control plane has is unknown: {unasked}" if unasked else "no drift"
+    return "; ".join([*words, *(f"not known: {reason}" for reason in unknown)]) or none
 
 
 def _attribute(drift: Mapping[str, Any]) -> str:
