@@ -82,6 +82,8 @@ def _drift(page: Page) -> Tile:
     if page.drift.value.unknown:
         words = f"{counted(count, 'difference')}, not all compared" if count else "not all compared"
         return Tile("Drift", words, "warn" if count else "unknown", "drift")
+    if page.drift.value.unasked and not count:
+        return Tile("Drift", "none of the role; control plane not asked", "unknown", "drift")
     return Tile("Drift", counted(count, "difference") if count else "none", "warn" if count else "pass", "drift")
 
 
