@@ -1,4 +1,4 @@
-"""What the source looks like in numbers: `python benchmarks/house.py [DIRECTORY]`, also of an older checkout.
+"""Count files, lines, importers and repetitions of the source: `python benchmarks/house.py [CHECKOUT]`.
 
 A number is no limit: it says where to look. Lines of code are those that are not blank, not an import, not a comment
 and not part of a docstring. Runs that stand twice are six or more such lines, the same but for their indentation.

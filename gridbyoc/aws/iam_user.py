@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 PURPOSE = ("gridbyoc:purpose", "deployment-user")
 """The tag of what `create-user` makes: user and policies."""
-STACK = "gridbyoc:stack"
 OWNER = "gridbyoc:user"
 """Whose a policy is: the user ``ada-2`` has one that is called as the second one of ``ada`` would be."""
 KEY = "gridbyoc:access-key"

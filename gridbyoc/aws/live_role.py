@@ -183,9 +183,9 @@ def find_role(iam: IAMClient, name: str) -> Mapping[str, Any] | None:
 
 @dataclass(frozen=True, slots=True)
 class RoleLook:
-    """What a look at a role by name found. ``role`` is in IAM's words, ``None`` where there is none.
+    """The answer to ``iam:GetRole``: ``role`` as IAM describes it, or ``None`` if no role has that name.
 
-    ``refused``: the caller may not call ``iam:GetRole`` on it, so that neither is known.
+    ``refused``: IAM did not allow the call. Whether the role exists is unknown then.
     """
 
     role: Mapping[str, Any] | None = field(default=None, repr=False)

@@ -12,12 +12,11 @@ from botocore.exceptions import ClientError
 from gridbyoc.aws.live_role import DENIED_CODES, find_role
 from gridbyoc.aws.session import AwsSession, domain_errors, error_code
 from gridbyoc.aws.trust import accepted_in
+from gridbyoc.stack.defaults import STACK_TAG
 from gridbyoc.stack.secret import Secret
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
-
-STACK_TAG = "gridbyoc:stack"
 
 
 @dataclass(frozen=True, slots=True)

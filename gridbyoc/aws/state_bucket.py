@@ -369,7 +369,7 @@ class StateObjects:
 
     @property
     def nothing(self) -> bool:
-        """Whether there is nothing of the state."""
+        """Return whether S3 and DynamoDB hold no part of the state."""
         return not self.versions and not self.digest
 
     @property
@@ -382,7 +382,10 @@ class StateObjects:
 
 
 def state_objects(session: AwsSession, bucket: str, key: str, *, table: str | None = None) -> StateObjects:
-    """What there is of a state, and of no other key (``s3:ListBucketVersions``, ``dynamodb:GetItem``); ``AwsError``."""
+    """List the versions, lock and digest of exactly this key (``s3:ListBucketVersions``, ``dynamodb:GetItem``).
+
+    Raises ``AwsError``.
+    """
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html: newest first, markers apart
     found: list[ObjectVersion] = []
     with domain_errors(f"The versions of s3://{bucket}/{key} could not be listed"):

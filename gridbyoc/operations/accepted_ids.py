@@ -109,9 +109,12 @@ def rotation_of(run: Run, state: State, role_arn: str) -> Rotation:
     """Ask the control plane and the work_dir which external ids a rotation keeps; the role that is replaced counts."""
     kept, holder = frozenset(standing_ids(run.work_dir)), holder_of(run.own_work_dir) or ""
     try:
-        clusters = run.registrar().list()
+        registrar = run.registrar()
+        clusters = registrar.list()
     except GridbyocError as error:
         return Rotation(None, kept, unread=error.what, holder=holder)
+    if registrar.unasked:
+        return Rotation(None, kept, unread=registrar.unasked, holder=holder)
     roles = {arn for arn in (role_arn, state.module(PREVIOUS_MODULE).role_arn) if arn}
     live = [each for each in clusters if each.role_arn in roles]
     return Rotation(

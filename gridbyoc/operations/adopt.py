@@ -18,17 +18,17 @@ from gridbyoc.control_plane.model import Cluster, Grant, Phase, Registrar
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, NotAdoptableError
 from gridbyoc.operations.adoptable import AdoptionRequest, Reason, TrustTerms, adoptable_role, spec_of, stack_text
 from gridbyoc.operations.changes import cluster_changes
+from gridbyoc.operations.import_orphans import POLICY
 from gridbyoc.operations.lock import SAVED_PLAN
+from gridbyoc.operations.plan import OWN_ATTACHMENT, ROLE
 from gridbyoc.operations.prepare import MODULE, PreparedStack, prepare, rerender
+from gridbyoc.operations.role_policies import declared_arns
 from gridbyoc.operations.run import Run
-from gridbyoc.stack.defaults import managed_policies_of, own_policy_arn, statements_of
+from gridbyoc.stack.defaults import own_policy_arn, statements_of
 from gridbyoc.stack.files import remove
 from gridbyoc.stack.model import Role
 from gridbyoc.vendors import VendorType
 
-ROLE = f"{MODULE}.aws_iam_role.this"
-POLICY = f"{MODULE}.aws_iam_policy.this[0]"
-OWN_ATTACHMENT = f"{MODULE}.aws_iam_role_policy_attachment.this[0]"
 _IN_STATE_ONLY = frozenset({f"{MODULE}.terraform_data.this", f"{MODULE}.terraform_data.rotation"})
 """What an adoption creates: the external id's place in the state."""
 
@@ -100,7 +100,13 @@ def clusters_through(clusters: Iterable[Cluster], role_arn: str) -> tuple[Cluste
 def cluster_reasons(clusters: tuple[Cluster, ...], trust: TrustTerms | None, region: str) -> Iterator[Reason]:
     """Why clusters cannot go on as they are under a stack of this role."""
     for cluster in clusters:
-        if trust is not None and cluster.external_id != trust.external_id:
+        if cluster.external_id is None:
+            fix = (
+                "Ask the control plane's operator; a role can be adopted once its clusters are known to present its id."
+            )
+            what = f"The control plane does not show which external id the cluster {cluster.name} presents."
+            yield Reason(what, fix)
+        elif trust is not None and cluster.external_id != trust.external_id:
             fix = "Give the cluster the role's external id (`gridbyoc clusters edit`), or the role the cluster's."
             yield Reason(f"The cluster {cluster.name} presents another external id than the role asks for.", fix)
         if cluster.region not in (None, region):
@@ -125,7 +131,7 @@ def adopt(run: Run, role_arn: str, trust: TrustTerms, approve: Callable[[Adoptio
     try:
         with run.step("plan") as step:
             plan = site.runner.plan(out=saved, variables={"adopted_external_id": trust.external_id})
-            refuse_more_than_imports(site.runner.show(saved), role_arn)
+            refuse_more_than_imports(site.runner.show(saved), role_arn, adoption.imports)
             step.detail = f"{plan.imported} to import, nothing to change"
         with run.asking():
             approved = approve(adoption)
@@ -163,20 +169,23 @@ def imports_of(role: Role, role_arn: str) -> dict[str, str]:
         own = own_policy_arn(role_arn, role)
         found |= {POLICY: own, OWN_ATTACHMENT: f"{name}/{own}"}
     prefix = f"arn:{partition}:iam::aws:policy/"
-    for policy in managed_policies_of(role):
-        key = policy.removeprefix(prefix)
-        arn = key if key.startswith("arn:") else prefix + key
+    for arn in declared_arns(role, partition):
+        key = arn.removeprefix(prefix)
         found[f'{MODULE}.aws_iam_role_policy_attachment.managed["{key}"]'] = f"{name}/{arn}"
     return found
 
 
-def refuse_more_than_imports(shown: Mapping[str, Any], role_arn: str) -> None:
+def refuse_more_than_imports(shown: Mapping[str, Any], role_arn: str, imports: Mapping[str, str]) -> None:
     """An adoption creates two values in the state and imports the rest: nothing is changed, replaced or destroyed.
 
-    ``shown`` is the saved plan. Terraform calls it an update as well where an attribute is only marked sensitive from
-    now on: before and after are the same then, and the apply calls nothing.
+    ``shown`` is the saved plan; each of ``imports`` must be in it, by address and import id. Terraform calls it an
+    update as well where an attribute is only marked sensitive from now on: before and after are the same then, and the
+    apply calls nothing.
     """
-    more = [words for change in shown.get("resource_changes") or () if (words := _beyond_import(change))]
+    changes = shown.get("resource_changes") or ()
+    more = [words for change in changes if (words := _beyond_import(change))]
+    planned = {str(each.get("address")): (each["change"].get("importing") or {}).get("id") for each in changes}
+    more += [f"{address}: is not imported" for address, ident in imports.items() if planned.get(address) != ident]
     if more:
         raise NotAdoptableError(
             f"The stack file does not say what {role_arn} is: Terraform would change it.",

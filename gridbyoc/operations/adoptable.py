@@ -14,23 +14,21 @@ from typing import Any
 from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.operations.role_policies import VERSION, declared_arns
-from gridbyoc.stack.defaults import own_policy_description
+from gridbyoc.stack.defaults import STACK_TAG, own_policy_description, own_tags
 from gridbyoc.stack.edit import type_data
+from gridbyoc.stack.external_id import EXTERNAL_ID_FORM
 from gridbyoc.stack.model import ClusterSpec, PerformanceProfile, Role, S3Backend
-from gridbyoc.stack.rules.role import SUCCESSORS
+from gridbyoc.stack.rules.role import ACTION, SUCCESSORS
 from gridbyoc.stack.secret import Secret
+from gridbyoc.stack.starter import quoted, scalar
 from gridbyoc.stack.words import counted, enumerated, escaped
 from gridbyoc.vendors import DEFAULT_VENDOR, VENDORS, VendorType, facts_of
 
-_OWN_TAGS = ("gridbyoc:stack", "managed-by")
-_ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
 _RESOURCE = re.compile(r"\*|arn:.+")
 _SID = re.compile(r"[A-Za-z0-9]*")
-_EXTERNAL_ID = re.compile(r"[a-zA-Z0-9_+=,.@:/-]{2,1224}")
 _PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:(root|(role|user)/[\x21-\x29\x2b-\x3e\x40-\x7e]+)")
 _ROOT = re.compile(r"(?:arn:[a-z-]+:iam::)?([0-9]{12})(?::root)?")
 MOST_POLICIES = 20
-_YAML_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +109,10 @@ def _role_reasons(role: LiveRole, asked: AdoptionRequest) -> Iterator[Reason]:
     if owner:
         fix = "Take it out of that stack first, with DeletionPolicy: Retain, so that the role stays."
         yield Reason(f"The CloudFormation stack {owner} made it and would change it back.", fix)
-    stack = tags.get(_OWN_TAGS[0])
+    stack = tags.get(STACK_TAG)
     if stack is not None and stack != asked.name:
-        fix = f"Run `gridbyoc release` there and remove the tag {_OWN_TAGS[0]}, or adopt it as --name {stack}."
-        yield Reason(f"Its tag {_OWN_TAGS[0]} says that it belongs to the stack {stack}.", fix)
+        fix = f"Run `gridbyoc release` there and remove the tag {STACK_TAG}, or adopt it as --name {stack}."
+        yield Reason(f"Its tag {STACK_TAG} says that it belongs to the stack {stack}.", fix)
 
 
 def _policy_reasons(role: LiveRole, asked: AdoptionRequest, count: int) -> Iterator[Reason]:
@@ -175,7 +173,7 @@ def _statement(statement: object) -> dict[str, Any] | None:
         statement.get("Effect") in ("Allow", "Deny")
         and actions
         and resources
-        and all(isinstance(each, str) and _ACTION.fullmatch(each) for each in actions)
+        and all(isinstance(each, str) and ACTION.fullmatch(each) for each in actions)
         and all(isinstance(each, str) and _RESOURCE.fullmatch(each) for each in resources)
         and _SID.fullmatch(str(statement.get("Sid") or ""))
     )
@@ -236,7 +234,7 @@ def _one_trust(
         fix = "Put the principals of statements that ask for the same into one statement."
         return None, [Reason("Its trust policy has several statements that ask for the same kind of thing.", fix)]
     principals, ids = with_id[0]
-    if len(set(ids)) != 1 or not _EXTERNAL_ID.fullmatch(str(ids[0])):
+    if len(set(ids)) != 1 or not EXTERNAL_ID_FORM.fullmatch(str(ids[0])):
         what = f"Its trust policy accepts {counted(len(set(ids)), 'external id')}; the stack's role has one."
         return None, [Reason(what, "Leave the one that the control plane's clusters use, and adopt it then.")]
     accounts = [match[1] for match in map(_ROOT.fullmatch, principals) if match]
@@ -345,7 +343,7 @@ def stack_text(
 
 
 def _has_own_tags(found: AdoptableRole, asked: AdoptionRequest) -> bool:
-    ours = {_OWN_TAGS[0]: asked.name, _OWN_TAGS[1]: "gridbyoc"}
+    ours = own_tags(asked.name)
     holders = [found.role.attributes.get("tags") or {}]
     holders += [found.own_policy.attributes.get("tags") or {}] if found.own_policy else []
     return all(ours.items() <= tags.items() for tags in holders)
@@ -374,7 +372,7 @@ def _role_lines(
     yield from _listed("trusted_principals", trust.principals)
     yield from _listed("trusted_principals_without_external_id", trust.without_external_id)
     yield from _policy_lines(found, asked)
-    own = _OWN_TAGS if _has_own_tags(found, asked) else ()
+    own = own_tags(asked.name) if _has_own_tags(found, asked) else ()
     kept = {key: value for key, value in tags.items() if key not in own and not key.lower().startswith("aws:")}
     yield from _mapping("tags", kept)
 
@@ -414,7 +412,7 @@ def _own_policy_lines(found: AdoptableRole, asked: AdoptionRequest, own: LiveDoc
         said.append(f"    description: {_scalar(own.attributes.get('Description') or '')}")
     tags, role_tags = own.attributes.get("tags") or {}, found.role.attributes.get("tags") or {}
     if tags != role_tags:
-        ours = _OWN_TAGS if _has_own_tags(found, asked) else ()
+        ours = own_tags(asked.name) if _has_own_tags(found, asked) else ()
         said.append(f"    tags: {_scalar({key: value for key, value in tags.items() if key not in ours})}")
     if said:
         yield "  policy:"
@@ -446,16 +444,9 @@ def _listed(key: str, values: Collection[str], *, empty: bool = False) -> Iterat
 def _mapping(key: str, values: Mapping[str, str]) -> Iterator[str]:
     if values:
         yield f"  {key}:"
-        yield from (
-            f"    {_scalar(name)}: {escaped(json.dumps(value, ensure_ascii=False))}" for name, value in values.items()
-        )
+        yield from (f"    {_scalar(name)}: {quoted(value)}" for name, value in values.items())
 
 
 def _scalar(value: object) -> str:
-    """A value on one line: plain where YAML reads that as text, else as JSON, which is YAML."""
-    plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9._/-]*", value)
-    return (
-        str(value)
-        if plain and str(value).lower() not in _YAML_WORDS
-        else escaped(json.dumps(value, ensure_ascii=False))
-    )
+    """A value on one line, in YAML: what is no text as JSON, which is YAML."""
+    return scalar(value) if isinstance(value, str) else escaped(json.dumps(value, ensure_ascii=False))

@@ -13,7 +13,6 @@ from botocore.configloader import load_config
 from gridbyoc.aws import AwsSession, Caller
 from gridbyoc.aws.iam_user import (
     KEY,
-    STACK,
     AccessKey,
     User,
     WantedPolicy,
@@ -44,6 +43,7 @@ from gridbyoc.aws.profile_file import (
 )
 from gridbyoc.aws.session import domain_errors
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, AwsError, FileError, UsageError
+from gridbyoc.stack.defaults import STACK_TAG
 from gridbyoc.stack.document import Fault
 from gridbyoc.stack.model import Stack, no_values
 from gridbyoc.stack.regions import partition_of
@@ -285,7 +285,7 @@ def wanted_of(
     asked: UserArguments, caller: Caller, stack: Stack | None, environ: Mapping[str, str], home: Path
 ) -> UserRequest:
     """Everything that is wanted; ``stack`` narrows the policy to what it needs. ``FileError``, ``UsageError``."""
-    tags = {STACK: stack.name} if stack else {}
+    tags = {STACK_TAG: stack.name} if stack else {}
     arn = user_arn(caller, asked.name, asked.path)
     own = policy_arns(caller, asked.name, asked.path)
     full = f"arn:{caller.partition}:iam::aws:policy/IAMFullAccess"

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from gridbyoc.aws.orphans import STACK_TAG, OrphanQuery, policy_tags, stray_roles
+from gridbyoc.aws.orphans import OrphanQuery, policy_tags, stray_roles
 from gridbyoc.errors import TerraformError
 from gridbyoc.operations.events import Note
 from gridbyoc.operations.journal import cut_off_since, read_journal
 from gridbyoc.operations.prepare import MODULE, PreparedStack, rerender
 from gridbyoc.operations.run import Run
-from gridbyoc.stack.defaults import NAME_PREFIX, own_policy_arn
+from gridbyoc.stack.defaults import NAME_PREFIX, STACK_TAG, own_policy_arn
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform import State
 

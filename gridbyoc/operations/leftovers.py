@@ -18,6 +18,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterNotFoundError, UsageError
 from gridbyoc.operations.events import Note, ResourceProgress
 from gridbyoc.operations.journal import JOURNAL, read_journal
 from gridbyoc.operations.run import Run
+from gridbyoc.stack.defaults import own_policy_arn
 from gridbyoc.stack.model import S3Backend, Stack
 
 
@@ -215,8 +216,15 @@ def _refuse_live(names: tuple[str, ...], live: tuple[Cluster, ...]) -> None:
 
 
 def _spared(run: Run, place: AccountRegion, wanted: LeftoversRequest, live: tuple[Cluster, ...]) -> frozenset[str]:
-    """ARNs that are in use or Terraform's own: roles, the buckets of live clusters, the bucket of the state."""
+    """ARNs that are in use or Terraform's own: roles, the buckets of live clusters, the bucket of the state.
+
+    A role that the stack file names, and its own policy: an adopted one does not have the tag that would tell.
+    """
     arns = {*wanted.roles, *(cluster.role_arn for cluster in live if cluster.role_arn)}
+    role = run.stack.role
+    if role.name:
+        named = place.iam(f"role{role.path or '/'}{role.name}")
+        arns |= {named, own_policy_arn(named, role)}
     buckets = {cluster.bucket_name for cluster in live if cluster.bucket_name}
     backend = run.stack.terraform.backend
     if isinstance(backend, S3Backend):

@@ -35,7 +35,7 @@ class Plan:
 
     ``policies``: those of the live role, compared with the stack file; ``None`` where there is no role yet, or another
     module makes it. ``users``: the clusters that run through the stack's roles, also those that are being deleted: that
-    takes the role as well.
+    takes the role as well. ``unasked``: why nobody was asked which they are.
     """
 
     terraform: PlanSummary | None
@@ -46,6 +46,7 @@ class Plan:
     saved: Path | None = None
     policies: RolePolicies | None = None
     users: tuple[str, ...] = ()
+    unasked: str = ""
 
     @property
     def has_changes(self) -> bool:
@@ -121,8 +122,8 @@ class Plan:
         return tuple(name for name in ("role_arn", "external_id") if name in changed)
 
     def _half_made(self, change: ResourceChange) -> bool:
-        """Tainted: its making was cut off, and it is made again. Not a role with clusters, nor what may hold data."""
-        in_use = ".aws_iam_role." in change.address and bool(self.users)
+        """Tainted: its making was cut off, and it is made again. Not a role that clusters use, as far as is known."""
+        in_use = ".aws_iam_role." in change.address and bool(self.users or self.unasked)
         return change.reason == "tainted" and ".aws_iam_" in change.address and not in_use
 
 
@@ -145,7 +146,8 @@ def make_plan(run: Run, site: PreparedStack, *, with_terraform: bool = True) -> 
             step.detail = "a new role"
     policies = policies_read(run, reading, grant)
     users = users_of(site, grant, site.preflight.clusters)
-    return Plan(summary, changes, costs_of(run.stack, changes), grant, kept, saved, policies, users)
+    unasked = site.preflight.registrar.unasked
+    return Plan(summary, changes, costs_of(run.stack, changes), grant, kept, saved, policies, users, unasked)
 
 
 def render_for_plan(

@@ -134,9 +134,11 @@ def _outputs(run: Run, state: State) -> Outputs:
 
 def _clusters(run: Run, role_arn: str) -> tuple[tuple[Cluster, ...] | None, str]:
     try:
-        return clusters_through(run.registrar().list(), role_arn), ""
+        registrar = run.registrar()
+        found = clusters_through(registrar.list(), role_arn)
     except GridbyocError as error:
         return None, f"{error.what} {error.why}".strip()
+    return (None, registrar.unasked) if registrar.unasked else (found, "")
 
 
 def _pending(run: Run, runner: Runner) -> str:

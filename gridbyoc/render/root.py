@@ -17,6 +17,7 @@ from gridbyoc.render.templates import template_environment
 from gridbyoc.stack.defaults import (
     managed_policies_of,
     own_policy_description,
+    own_tags,
     session_seconds_of,
     statements_of,
     trusted_account_of,
@@ -71,7 +72,7 @@ def root_values(
 
 def _default_tags(stack: Stack) -> dict[str, str]:
     """Who made a resource. A tag of the user's with the same key wins (IAM's keys know no case), and needs its room."""
-    ours = {"gridbyoc:stack": stack.name, "managed-by": "gridbyoc"} if stack.aws.default_tags else {}
+    ours = own_tags(stack.name) if stack.aws.default_tags else {}
     theirs = {key.lower() for key in stack.role.tags}
     tags = {key: value for key, value in ours.items() if key not in theirs}
     if len(tags) + len(theirs) > TAGS_PER_ROLE:

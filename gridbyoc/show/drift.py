@@ -35,18 +35,21 @@ def drift_lines(found: DriftFound) -> list[str]:
         lines += ["", "What bootstrap would change of the role's rights:"]
         lines += [f"  {plain_sentence(sentence.whole)}" for sentence in found.permissions]
     lines += [""] if lines and (found.unknown or found.remarks) else []
-    lines += [_none(found)] if found.none else []
+    lines += [no_drift(found)] if found.none else []
     return [*lines, *(f"Not known: {reason}." for reason in found.unknown), *found.remarks]
 
 
-def _none(found: DriftFound) -> str:
+def no_drift(found: DriftFound) -> str:
+    """The sentence for a comparison in which nothing differs: it names what was compared."""
     return NONE_OF_THE_ROLE if found.unasked else NONE
 
 
 def drift_markdown(stack: str, found: DriftFound) -> str:
     """A comment or an issue; it begins with a mark (``<!-- gridbyoc drift NAME -->``)."""
     count = counted(len(found.differences), "difference")
-    head = _none(found) if found.none else f"{count} from the stack file." if found.differences else "Not all is known."
+    head = (
+        no_drift(found) if found.none else f"{count} from the stack file." if found.differences else "Not all is known."
+    )
     blocks = [f"<!-- gridbyoc drift {stack} -->\n### Drift of {code(stack)}", f"**{head}**"]
     blocks += [_difference(each) for each in found.differences]
     blocks += _list("What bootstrap would change of the role's rights", map(role_sentence, found.permissions))

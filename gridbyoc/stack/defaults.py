@@ -63,6 +63,15 @@ def statements_of(role: Role) -> tuple[PolicyStatement, ...]:
     return tuple(PolicyStatement(actions) for actions in facts_of(role.vendor).permissions.statements)
 
 
+STACK_TAG = "gridbyoc:stack"
+"""The tag on what Terraform makes for a stack; its value is the stack's name."""
+
+
+def own_tags(stack_name: str) -> dict[str, str]:
+    """The tool's own tags, on what Terraform makes for a stack."""
+    return {STACK_TAG: stack_name, "managed-by": "gridbyoc"}
+
+
 def session_seconds_of(role: Role) -> int:
     """How long a session of it may last, in seconds."""
     hours = role.max_session_hours or facts_of(role.vendor).session_hours

@@ -30,13 +30,13 @@ def starter_text(choices: Starter) -> str:
     """The file's text; it may be invalid where the choices are (``load`` tells)."""
     facts = facts_of(choices.type)
     values = {
-        "name": _scalar(choices.name),
-        "region": _scalar(choices.region),
+        "name": scalar(choices.name),
+        "region": scalar(choices.region),
         "profile": _optional("profile", choices.profile, "platform-admin", "otherwise the usual AWS credentials"),
         "account_id": _optional("account_id", choices.account_id, "123456789012", "refuse to run anywhere else", True),
-        "cluster": _scalar(choices.cluster or cluster_name(choices.name)),
+        "cluster": scalar(choices.cluster or cluster_name(choices.name)),
         "performance": _performance(choices),
-        "types": "\n".join(f"      - {_scalar(name)}" for name in choices.instance_types),
+        "types": "\n".join(f"      - {scalar(name)}" for name in choices.instance_types),
         "type": choices.type,
         "trusted": _trusted(facts),
         "url": facts.address.url,
@@ -50,26 +50,27 @@ def cluster_name(stack_name: str) -> str:
     return re.sub(r"[^a-z0-9-]+", "-", stack_name.lower()).strip("-")[:63].rstrip("-") or "cluster"
 
 
-def _scalar(text: str) -> str:
+def scalar(text: str) -> str:
     """Text as YAML: as it is where that is safe, else in double quotes (JSON's are YAML's)."""
     safe = re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", text) and text.lower() not in _WORDS
-    return text if safe else _quoted(text)
+    return text if safe else quoted(text)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Text in double quotes (JSON's are YAML's)."""
     return escaped(json.dumps(text, ensure_ascii=False))
 
 
-def _optional(key: str, value: str | None, example: str, comment: str, quoted: bool = False) -> str:
+def _optional(key: str, value: str | None, example: str, comment: str, in_quotes: bool = False) -> str:
     shown = example if value is None else value
-    written = _quoted(shown) if quoted else _scalar(shown)
+    written = quoted(shown) if in_quotes else scalar(shown)
     return f"  {'# ' if value is None else ''}{key}: {written}  # {comment}"
 
 
 def _trusted(facts: VendorFacts) -> str:
     """The account, and where to check it if the source may be out of date."""
     account = facts.trusted_account
-    line = f"trusted_account_id: {_quoted(account.account_id)}  # {facts.title}'s AWS account"
+    line = f"trusted_account_id: {quoted(account.account_id)}  # {facts.title}'s AWS account"
     if account.check is None:
         return f"  {line}"
     return f"  # From a guide of {account.source.date}. Check it: {account.check}.\n  {line}"
@@ -79,7 +80,7 @@ def _performance(choices: Starter) -> str:
     if not facts_of(choices.type).has_profiles:
         return ""
     profile = choices.performance_profile or "cost-saving"
-    return f"\n    performance_profile: {_scalar(profile)}  # about $10 a day; `default` is always ready, about $50"
+    return f"\n    performance_profile: {scalar(profile)}  # about $10 a day; `default` is always ready, about $50"
 
 
 _WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")

@@ -891,6 +891,9 @@ ADOPTION: tuple[Mutant, ...] = (
         ("_beyond_import", 'actions == ["update"] and not names', "not names"),
         ("cluster_reasons", "cluster.external_id != trust.external_id", "False"),
         ("clusters_through", "each.role_arn == role_arn", "True"),
+        ("refuse_more_than_imports", "if planned.get(address) != ident", "if False"),
+        ("refuse_more_than_imports", "planned.get(address) != ident", "address not in planned"),
+        ("cluster_reasons", "if cluster.external_id is None:", "if False:"),
     ),
     *_each(
         "operations/bootstrap.py",
@@ -906,6 +909,22 @@ ADOPTION: tuple[Mutant, ...] = (
         ("destroy", "    refuse_unasked(", "    (lambda *_: None)("),
     ),
     *_each(
+        "operations/plan.py",
+        "unit/test_role_alone.py",
+        ("Plan._half_made", " or self.unasked", ""),
+        ("make_plan", "site.preflight.registrar.unasked", "''"),
+    ),
+    *_each(
+        "operations/release.py",
+        "unit/test_release.py",
+        ("_clusters", '(None, registrar.unasked) if registrar.unasked else (found, "")', '(found, "")'),
+    ),
+    *_each(
+        "operations/leftovers.py",
+        "unit/test_leftovers_steps.py",
+        ("_spared", "    if role.name:\n", "    if False:\n"),
+    ),
+    *_each(
         "operations/leftovers.py",
         "unit/test_role_alone.py",
         ("find_leftovers", "    refuse_unasked(", "    (lambda *_: None)("),
@@ -914,6 +933,11 @@ ADOPTION: tuple[Mutant, ...] = (
         "operations/accepted_ids.py",
         "unit/test_role_alone.py",
         ("external_ids_to_accept", " or site.preflight.registrar.unasked", ""),
+    ),
+    *_each(
+        "operations/accepted_ids.py",
+        "unit/test_overlap.py",
+        ("rotation_of", "if registrar.unasked:", "if False:"),
     ),
     *_each(
         "control_plane/connect.py",

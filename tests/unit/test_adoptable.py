@@ -250,10 +250,10 @@ def test_a_plan_that_does_more_than_import_is_refused(planned: dict[str, Any], t
     calm = change("aws_iam_role_policy_attachment.this[0]", "no-op")
     shown = {"resource_changes": [calm, planned]}
     if not told:
-        refuse_more_than_imports(shown, ARN)
+        refuse_more_than_imports(shown, ARN, {})
         return
     with pytest.raises(NotAdoptableError) as caught:
-        refuse_more_than_imports(shown, ARN)
+        refuse_more_than_imports(shown, ARN, {})
     (finding,) = caught.value.findings
     assert told in finding
 
@@ -262,8 +262,20 @@ def test_a_value_that_differs_is_not_shown() -> None:
     before, after = {"assume_role_policy": CANARY}, {"assume_role_policy": "another"}
     planned = change("aws_iam_role.this", "update", before=before, after=after)
     with pytest.raises(NotAdoptableError) as caught:
-        refuse_more_than_imports({"resource_changes": [planned]}, ARN)
+        refuse_more_than_imports({"resource_changes": [planned]}, ARN, {})
     assert CANARY not in str(caught.value.findings)
+
+
+@pytest.mark.parametrize("planned", [{}, {"importing": {"id": "other"}}, {"importing": None}, None])
+def test_a_plan_that_does_not_import_what_was_asked_is_refused(planned: dict[str, Any] | None) -> None:
+    """By address and import id: a plan that says nothing of a resource has not looked at it."""
+    address = "module.gridbyoc.aws_iam_role.this"
+    whole = {"resource_changes": [change("aws_iam_role.this", "no-op", importing={"id": "grid"})]}
+    refuse_more_than_imports(whole, ARN, {address: "grid"})
+    shown = {} if planned is None else {"resource_changes": [change("aws_iam_role.this", "no-op", **planned)]}
+    with pytest.raises(NotAdoptableError) as caught:
+        refuse_more_than_imports(shown, ARN, {address: "grid"})
+    assert caught.value.findings == (f"{address}: is not imported",)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +283,7 @@ def test_a_value_that_differs_is_not_shown() -> None:
     [
         ({}, ()),
         ({"external_id": Secret("another-id")}, ("another external id",)),
-        ({"external_id": None}, ("another external id",)),
+        ({"external_id": None}, ("does not show which external id",)),
         ({"region": "eu-west-1"}, ("runs in eu-west-1",)),
         ({"region": None}, ()),
     ],

@@ -10,7 +10,7 @@ from gridbyoc.operations.fleet.model import Member, Result, detail_of
 from gridbyoc.operations.fleet.run import FleetReport
 from gridbyoc.operations.review.review import AttributeChange
 from gridbyoc.operations.review.words import Name, RoleSentence
-from gridbyoc.show.drift import NONE, drift_json, drift_lines, drift_markdown, drift_rows
+from gridbyoc.show.drift import NONE, NONE_OF_THE_ROLE, drift_json, drift_lines, drift_markdown, drift_rows
 from gridbyoc.show.fleet import advice_lines
 
 HOURS = AttributeChange("max_session_duration", "3600", "43200")
@@ -59,6 +59,9 @@ def test_no_drift_is_said_where_all_is_known_alone() -> None:
     unknown = DriftFound(unknown=["the attached policies: denied"])
     assert drift_lines(unknown) == ["Not known: the attached policies: denied."]
     assert NONE not in drift_markdown("demo", unknown)
+    unasked = DriftFound(unasked="there is no key")
+    assert drift_lines(unasked) == [NONE_OF_THE_ROLE]
+    assert NONE not in drift_markdown("demo", unasked)
 
 
 def test_markdown_and_json_say_the_same() -> None:

@@ -406,6 +406,13 @@ PROBLEMS = [{"level": "error", "file": "f", "line": 3, "path": "a.b", "message":
             "1 drifted: AWS: r",
         ),
         ("drift", {"type": "drift", "drift": []}, 0, "done", "no drift"),
+        (
+            "drift",
+            {"type": "drift", "drift": [], "unasked": "no key"},
+            0,
+            "done",
+            "no drift of the role; what the control plane has is unknown: no key",
+        ),
         ("drift", {"type": "drift", "drift": [], "unknown": ["x: denied"]}, 4, "failed", "not known: x: denied"),
         (
             "drift",

@@ -31,7 +31,7 @@ from gridbyoc.operations.leftovers import (
 )
 from gridbyoc.operations.run import Choices, Environment, Run
 from gridbyoc.show.leftovers import LEFTOVERS, age, leftover_notes, leftover_rows, size, summary
-from gridbyoc.stack.model import ClusterSpec, S3Backend, TerraformSettings
+from gridbyoc.stack.model import ClusterSpec, OwnPolicy, S3Backend, TerraformSettings
 from tests.unit.fakes import MemoryRegistrar, Time, cluster, stack
 from tests.unit.leftover_fakes import NOW, OWNED, FakeAws, refused
 
@@ -91,6 +91,18 @@ def test_buckets_and_roles_in_use_are_spared(tmp_path: Path) -> None:
     live = cluster("live", role_arn="arn:live", bucket_name="live-bucket")
     spared = find(run, MemoryRegistrar({"live": live}), wanted=LeftoversRequest(roles=("arn:stack",))).search.spared
     assert {"arn:live", "arn:stack", "arn:aws-cn:s3:::state", "arn:aws-cn:s3:::live-bucket"} <= spared
+
+
+def test_a_role_that_the_stack_file_names_is_spared_with_its_own_policy(tmp_path: Path) -> None:
+    """An adopted role does not have the tag that tells what Terraform manages."""
+    run, _ = make_run(tmp_path, "past")
+    named = replace(run.stack.role, name="by-hand", path="/teams/", policy=OwnPolicy("own", "/"))
+    run = replace(run, stack=replace(run.stack, role=named))
+    spared = find(run, MemoryRegistrar()).search.spared
+    assert spared == {
+        "arn:aws-cn:iam::123456789012:role/teams/by-hand",
+        "arn:aws-cn:iam::123456789012:policy/own",
+    }
 
 
 @pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.FAILED, Phase.PENDING])

@@ -208,6 +208,12 @@ def test_a_control_plane_that_cannot_be_asked_says_why(tmp_path: Path) -> None:
     assert found == Rotation(None, frozenset({Secret(OLD)}), unread="The control plane did not answer.")
 
 
+def test_a_control_plane_that_nobody_has_a_key_for_is_not_asked(tmp_path: Path) -> None:
+    found = rotation(tmp_path, MemoryRegistrar(unasked="there is no key"), [OLD])
+    assert found == Rotation(None, frozenset({Secret(OLD)}), unread="there is no key")
+    assert found.under_way(Secret(OLD)) is None
+
+
 def test_another_run_on_the_stack_is_told(tmp_path: Path) -> None:
     with FileLock(tmp_path / LOCK, mode=0o600):
         found = rotation(tmp_path, MemoryRegistrar())

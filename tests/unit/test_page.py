@@ -242,6 +242,16 @@ def test_drift_that_is_not_known_is_not_none() -> None:
     assert page_json(page)["drift_unknown"] == ["the attached policies: denied"]
 
 
+def test_a_control_plane_that_nobody_asked_is_not_said_to_be_as_the_stack_file_asks() -> None:
+    remark = "What the control plane has is unknown: there is no key."
+    page = a_page(drift=Reading(DriftFound(unasked="there is no key", remarks=[remark])))
+    text = read(html(page)).text
+    assert "none of the role; control plane not asked" in text
+    assert "No drift of the role: AWS and the live role are as the stack file asks." in text
+    assert "the control plane are as" not in text
+    assert remark in text
+
+
 def test_lightning_has_no_price() -> None:
     text = read(html(a_page(stack=replace(STACK, control_plane=ControlPlane("lightning"))))).text
     assert "no performance profile to price" in text

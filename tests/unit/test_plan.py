@@ -60,6 +60,11 @@ def test_what_needs_the_approval_of_a_destruction(
     assert plan(change, users=users).destroys == destroys
 
 
+def test_a_tainted_role_whose_users_are_unknown_needs_the_approval_too() -> None:
+    half_made = plan(ResourceChange(ROLE, "replace", "tainted"))
+    assert replace(half_made, unasked="there is no key").destroys == (ROLE,)
+
+
 THEIRS = "arn:aws:iam::123456789012:role/somebody-else"
 OLD = "arn:aws:iam::123456789012:role/grid-cloud-old"
 

@@ -51,6 +51,14 @@ def files_of(world: World, stack: Stack) -> dict[str, bytes]:
     return {str(path.relative_to(work_dir)): path.read_bytes() for path in found if path.parent.name != "logs"}
 
 
+def test_without_a_key_the_clusters_are_unknown(world: World) -> None:
+    alone = replace(UP, clusters=())
+    world.bootstrap(alone)
+    world.plane.unasked = "there is no key"
+    _, (left,) = released(world, alone)
+    assert (left.clusters, left.unknown) == (None, "there is no key")
+
+
 @pytest.mark.parametrize("stack", [UP, IN_S3])
 def test_nothing_but_the_marker_is_written(world: World, stack: Stack) -> None:
     world.bootstrap(stack)

@@ -79,6 +79,21 @@ def test_without_a_key_nothing_is_destroyed_rotated_or_replaced(world: World) ->
     assert not world.iam.roles
 
 
+def test_without_a_key_a_tainted_role_is_not_replaced(world: World) -> None:
+    """Where nobody knows whether clusters run through it, it may be in use; where all is known, it is made again."""
+    fixed = replace(ALONE, role=replace(ALONE.role, name="grid-fixed"))
+    world.converge(fixed)
+    world.taint(fixed)
+    world.plane.unasked = "there is no key"
+    for approved in (False, True):
+        with pytest.raises(UnaskedControlPlaneError, match=r"destroy or replace module\.gridbyoc\.aws_iam_role\.this"):
+            world.bootstrap(fixed, yes_destroy=approved)
+    assert world.made_roles == 1
+    world.plane.unasked = ""
+    world.converge(fixed)
+    assert world.made_roles == 2
+
+
 def test_without_a_key_an_id_that_an_unknown_cluster_may_hold_stays_accepted(world: World) -> None:
     """A rotation by the file alone: nobody can say who still holds the old id."""
     world.converge(ALONE)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from gridbyoc.aws.identity import AccountRegion
 from gridbyoc.aws.leftovers.model import Key, Resource, Search
+from gridbyoc.stack.defaults import STACK_TAG
 from gridbyoc.vendors import VENDORS, facts_of
 
 
@@ -45,8 +46,6 @@ OWNER_TAGS = (
     OwnerTag("cluster.k8s.amazonaws.com/name", True, "https://github.com/aws/amazon-vpc-cni-k8s#cluster_name"),
 )
 
-STACK_TAG = "gridbyoc:stack"
-"""The module's tag on what Terraform manages: the role and its policy leave with ``destroy``, never as leftovers."""
 
 LOG_GROUPS = ("/aws/eks/{name}/cluster", *(
     f"/aws/containerinsights/{{name}}/{part}" for part in ("application", "dataplane", "host", "performance")
@@ -118,6 +117,7 @@ class OwnershipRules:
 
     def judge(self, resource: Resource) -> OwnershipProof | None:
         """The proof that it is a past cluster's, or ``None``: foreign, or not proven, which is the same."""
+        # What Terraform manages has the stack's tag: it leaves with `destroy`, never as a leftover.
         if resource.arn in self.spared or STACK_TAG in resource.tags:
             return None
         found = tuple(claims(resource.tags, self.keys))

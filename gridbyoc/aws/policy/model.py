@@ -349,7 +349,7 @@ EXTERNAL_ID = "sts:ExternalId"
 
 
 def is_external_id(key: str) -> bool:
-    """Whether a condition's key is the external id; keys know no case."""
+    """Return whether a condition key is ``sts:ExternalId``, in any case."""
     return key.lower() == EXTERNAL_ID.lower()
 
 

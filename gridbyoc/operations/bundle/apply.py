@@ -68,7 +68,8 @@ def _planned(run: Run, site: PreparedStack, bundle: Bundle, grant: Grant | None)
     changes = cluster_changes(flight.registrar, run.stack, flight.clusters, grant, our_roles=site.roles(grant))
     policies = policies_read(run, reading, grant)
     users = users_of(site, grant, flight.clusters)
-    plan = Plan(bundle.terraform, changes, costs_of(run.stack, changes), grant, kept, None, policies, users)
+    costs, unasked = costs_of(run.stack, changes), flight.registrar.unasked
+    plan = Plan(bundle.terraform, changes, costs, grant, kept, None, policies, users, unasked)
     _refuse(bundle, chain(_decisions_moved(run, bundle, changes), _detaches_moved(bundle, plan)))
     saved = run.work_dir / SAVED_PLAN
     write_atomic(saved, bundle.plan)

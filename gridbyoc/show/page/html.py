@@ -14,6 +14,7 @@ import jinja2
 from gridbyoc.operations.drift import Drift
 from gridbyoc.operations.page import Page, PastRun, Reading, RoleGrants
 from gridbyoc.operations.verdict import WORST, tally
+from gridbyoc.show.drift import no_drift
 from gridbyoc.show.output import Output
 from gridbyoc.show.page import tables
 from gridbyoc.show.page.graph import narrow, wide
@@ -173,6 +174,7 @@ def _content(page: Page) -> dict[str, Any]:
         "costs": tables.cost_sentences(stack),
         "runs": [_run(run) for run in page.history[:LATEST]],
         **_findings(page),
+        "no_drift": no_drift(page.drift.value) if page.drift.value else "",
         "drift": tables.drift_table(page.drift.value) if page.drift.value and not page.drift.value.none else None,
         "history": tables.history_table(page.history),
         "earlier": max(len(page.history) - tables.MOST_RUNS, 0),

@@ -104,7 +104,7 @@ def _check_module(findings: Findings) -> None:
 _NAME = re.compile(r"([\x21-\x39\x3b-\x7e]+/)?[A-Za-z0-9_+=,.@-]{1,128}")
 _INLINE_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,128}")
 """https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html"""
-_ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
+ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
 SUCCESSORS = {"AmazonGuardDutyFullAccess": "AmazonGuardDutyFullAccess_v2"}
 """AWS managed policies that cannot be attached any more, and what took their place.
 
@@ -201,7 +201,7 @@ def _check_twice(findings: Findings, place: Place) -> None:
 
 def _check_statement(findings: Findings, place: Place, context: RuleContext) -> None:
     for item, text in findings.document.texts(*place, "actions"):
-        if not _ACTION.fullmatch(text):
+        if not ACTION.fullmatch(text):
             findings.problem(item, f"{show(text)} is not an action", "written service:Action, such as `eks:*`")
     for item, text in findings.document.texts(*place, "resources"):
         findings.fault(item, resource_fault(text, context))
