@@ -271,8 +271,9 @@ def wait(
 
     Ends with status 5 where the cluster fails and 6 where the time is over.
     """
-    from gridbyoc.cli.plane import WaitChoices, watch
+    from gridbyoc.cli.plane import watch
     from gridbyoc.errors import ClusterNotFoundError
+    from gridbyoc.operations.wait import wait_limits
     from gridbyoc.show.clusters import CLUSTER
 
     plane = plane_of(app, stack_file, dialect)
@@ -285,8 +286,8 @@ def wait(
         app.note(f"There is no cluster named {name}.")
         app.show(CLUSTER, None)
         return
-    choices = WaitChoices(wait_timeout, poll_interval, failed_grace)
-    last = watch(app, registrar, cluster, dialect=plane.type, target=target, choices=choices)
+    limits = wait_limits(plane.type, wait_timeout, poll_interval, failed_grace)
+    last = watch(app, registrar, cluster, target, limits)
     app.show(CLUSTER, last if target == "running" else None)
 
 
@@ -359,8 +360,9 @@ def register(
     The external id comes from --external-id-file, --external-id-env or a question without echo; never from the
     command line, where others could see it. Safe to run again: a cluster of that name and role is taken as it is.
     """
-    from gridbyoc.cli.plane import WaitChoices, watch
+    from gridbyoc.cli.plane import watch
     from gridbyoc.control_plane.model import Grant
+    from gridbyoc.operations.wait import wait_limits
     from gridbyoc.show.clusters import CLUSTER
 
     spec = _spec(name, instance_types, cost_savings)
@@ -370,8 +372,8 @@ def register(
     created = _create(app, registrar, spec, grant, edit=edit_before_creation)
     cluster = created.cluster
     if wait:
-        choices = WaitChoices(wait_timeout, poll_interval, failed_grace)
-        cluster = watch(app, registrar, cluster, dialect=plane.type, target="running", choices=choices)
+        limits = wait_limits(plane.type, wait_timeout, poll_interval, failed_grace)
+        cluster = watch(app, registrar, cluster, "running", limits)
     app.show(CLUSTER, cluster)
     after_cluster(app, cluster)
 

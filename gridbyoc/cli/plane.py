@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,11 +15,8 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.options import default_stack_file, load_stack, stack_option, url_option
 from gridbyoc.errors import (
     SAFE_NOTHING_DONE,
-    SAFE_RESUMES,
     ClusterNotFoundError,
-    ControlPlaneError,
     FileError,
-    InterruptedRunError,
     UsageError,
 )
 from gridbyoc.vendors import VENDORS
@@ -29,6 +25,7 @@ if TYPE_CHECKING:
     from gridbyoc.control_plane.model import Cluster, Registrar
     from gridbyoc.control_plane.wait import Target
     from gridbyoc.operations.events import Emit
+    from gridbyoc.operations.wait import WaitLimits
     from gridbyoc.stack.model import ControlPlane, DialectName
     from gridbyoc.stack.secret import Secret
 
@@ -111,44 +108,16 @@ def secret_from_env(app: App, name: str, what: str) -> Secret:
     return Secret(value)
 
 
-@dataclass(frozen=True, slots=True)
-class WaitChoices:
-    """``wait_options``, in seconds; ``None`` is the control plane's own."""
-
-    timeout: float | None
-    poll_interval: float
-    failed_grace: float | None
-
-
-def watch(
-    app: App,
-    registrar: Registrar,
-    cluster: Cluster,
-    *,
-    dialect: DialectName,
-    target: Target,
-    choices: WaitChoices,
-) -> Cluster:
+def watch(app: App, registrar: Registrar, cluster: Cluster, target: Target, limits: WaitLimits) -> Cluster:
     """Wait until ``target``, with events drawn; an interrupt says how to go on."""
-    from gridbyoc.control_plane import wait_until
-    from gridbyoc.vendors import facts_of, wait_limit
+    from gridbyoc.operations.wait import watch_cluster
 
-    grace = facts_of(dialect).duration.failed_grace_seconds
-    with _drawn(app, cluster.name) as view:
-        return wait_until(
-            registrar,
-            cluster,
-            target=target,
-            timeout=wait_limit(dialect) if choices.timeout is None else choices.timeout,
-            failed_grace=grace if choices.failed_grace is None else choices.failed_grace,
-            poll_interval=choices.poll_interval,
-            on_progress=_progress(view, cluster.name),
-            on_trouble=_trouble(view),
-        )
+    with _drawn(app) as view:
+        return watch_cluster(registrar, cluster, target, limits, emit=view, clock=time.monotonic, sleep=time.sleep)
 
 
 @contextmanager
-def _drawn(app: App, name: str) -> Iterator[Emit]:
+def _drawn(app: App) -> Iterator[Emit]:
     from gridbyoc.operations.events import StepFinished, StepStarted
     from gridbyoc.show.run import RUN
 
@@ -157,36 +126,7 @@ def _drawn(app: App, name: str) -> Iterator[Emit]:
         view(StepStarted("wait"))
         try:
             yield view
-        except BaseException as error:
+        except BaseException:
             view(StepFinished("wait", time.monotonic() - began, "failed"))
-            if isinstance(error, KeyboardInterrupt):
-                raise _interrupted(name) from None
             raise
         view(StepFinished("wait", time.monotonic() - began))
-
-
-def _interrupted(name: str) -> InterruptedRunError:
-    return InterruptedRunError(
-        f"Interrupted while waiting for the cluster {name}; the control plane goes on by itself.",
-        fix=f"Go on with `gridbyoc clusters wait {name}`.",
-        rerun=SAFE_RESUMES,
-    )
-
-
-def _progress(view: Emit, name: str) -> Callable[[Cluster | None, float], None]:
-    from gridbyoc.operations.events import ClusterProgress
-
-    def report(cluster: Cluster | None, seconds: float) -> None:
-        status, reason = (cluster.status, cluster.reason) if cluster else ("not listed", "")
-        view(ClusterProgress(name, status, reason, seconds))
-
-    return report
-
-
-def _trouble(view: Emit) -> Callable[[ControlPlaneError, float], None]:
-    from gridbyoc.operations.events import Note
-
-    def report(error: ControlPlaneError, _seconds: float) -> None:
-        view(Note(f"{error.what} Looking again.", "warning"))
-
-    return report

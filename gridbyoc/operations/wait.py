@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from gridbyoc.control_plane import wait_until
 from gridbyoc.control_plane.model import Cluster, Phase, Registrar
-from gridbyoc.errors import InterruptedRunError
-from gridbyoc.operations.events import ClusterProgress, Note
+from gridbyoc.errors import SAFE_RESUMES, InterruptedRunError
+from gridbyoc.operations.events import ClusterProgress, Emit, Note
 from gridbyoc.operations.run import Run
-from gridbyoc.vendors import facts_of
+from gridbyoc.stack.model import DialectName
+from gridbyoc.vendors import facts_of, wait_limit
 
 
 def wait_for(run: Run, registrar: Registrar, clusters: tuple[Cluster, ...]) -> tuple[Cluster, ...]:
@@ -47,33 +49,74 @@ def delete_and_wait(run: Run, registrar: Registrar, clusters: Iterable[Cluster])
 def _wait_one(
     run: Run, registrar: Registrar, cluster: Cluster, target: Literal["running", "deleted"], began: float
 ) -> Cluster:
-    grace = run.choices.failed_grace
-    default_grace = facts_of(run.stack.control_plane.type).duration.failed_grace_seconds
+    outside, choices = run.outside, run.choices
+    left = max(0.0, run.wait_timeout - (outside.clock() - began))
+    limits = wait_limits(run.stack.control_plane.type, left, choices.poll_interval, choices.failed_grace)
+    return watch_cluster(
+        registrar,
+        cluster,
+        target,
+        limits,
+        emit=outside.emit,
+        clock=outside.clock,
+        sleep=outside.sleep,
+        verb="bootstrap" if target == "running" else "destroy",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WaitLimits:
+    """How long to wait for a cluster, how often to look, and how long FAILED may last; seconds."""
+
+    timeout: float
+    poll_interval: float
+    failed_grace: float
+
+
+def wait_limits(
+    dialect: DialectName, timeout: float | None, poll_interval: float, failed_grace: float | None
+) -> WaitLimits:
+    """The limits as chosen; ``None`` takes the control plane's own."""
+    return WaitLimits(
+        wait_limit(dialect) if timeout is None else timeout,
+        poll_interval,
+        facts_of(dialect).duration.failed_grace_seconds if failed_grace is None else failed_grace,
+    )
+
+
+def watch_cluster(
+    registrar: Registrar,
+    cluster: Cluster,
+    target: Literal["running", "deleted"],
+    limits: WaitLimits,
+    *,
+    emit: Emit,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+    verb: str = "",
+) -> Cluster:
+    """``wait_until``, with an event for each look; an interrupt names the command that goes on (``verb``: one more)."""
+
+    def progress(found: Cluster | None, seconds: float) -> None:
+        status, reason = (found.status, found.reason) if found else ("not listed yet", "")
+        emit(ClusterProgress(cluster.name, status, reason, seconds))
+
     try:
         return wait_until(
             registrar,
             cluster,
             target=target,
-            timeout=max(0.0, run.wait_timeout - (run.outside.clock() - began)),
-            failed_grace=default_grace if grace is None else grace,
-            poll_interval=run.choices.poll_interval,
-            clock=run.outside.clock,
-            sleep=run.outside.sleep,
-            on_progress=_progress(run, cluster.name),
-            on_trouble=lambda error, _seconds: run.outside.emit(Note(f"{error.what} {error.why}".strip(), "warning")),
+            timeout=limits.timeout,
+            failed_grace=limits.failed_grace,
+            poll_interval=limits.poll_interval,
+            clock=clock,
+            sleep=sleep,
+            on_progress=progress,
+            on_trouble=lambda error, _seconds: emit(Note(f"{error.what} {error.why}".strip(), "warning")),
         )
     except KeyboardInterrupt:
-        way_on = "`gridbyoc bootstrap`" if target == "running" else "`gridbyoc destroy`"
         raise InterruptedRunError(
             f"Interrupted while waiting for the cluster {cluster.name}; the control plane goes on by itself.",
-            fix=f"Go on with `gridbyoc clusters wait {cluster.name}` or {way_on}.",
-            rerun="A re-run is safe: it goes on from what exists.",
+            fix=f"Go on with `gridbyoc clusters wait {cluster.name}`{f' or `gridbyoc {verb}`' if verb else ''}.",
+            rerun=SAFE_RESUMES,
         ) from None
-
-
-def _progress(run: Run, name: str) -> Callable[[Cluster | None, float], None]:
-    def report(cluster: Cluster | None, seconds: float) -> None:
-        status, reason = (cluster.status, cluster.reason) if cluster else ("not listed yet", "")
-        run.outside.emit(ClusterProgress(name, status, reason, seconds))
-
-    return report
