@@ -24,7 +24,6 @@ from gridbyoc.errors import (
     ExitStatus,
     FileError,
     GridbyocError,
-    InterruptedRunError,
     UnsupportedByDialectError,
     UntrustedAddressError,
     UsageError,
@@ -186,15 +185,6 @@ def test_trouble_while_waiting_is_a_line_and_no_end(tool: Tool) -> None:
     assert "warning: http://127.0.0.1" in tool.err
     assert "text/html" in tool.err
     assert "status = running" in tool.out
-
-
-def test_an_interrupt_says_how_to_go_on(tool: Tool) -> None:
-    from gridbyoc.cli.plane import _drawn
-
-    app = App(tool.env, tool.directory, tool.directory, io.StringIO(), io.StringIO(), io.StringIO())
-    with pytest.raises(InterruptedRunError, match="waiting for the cluster ml") as caught, _drawn(app, "ml"):
-        raise KeyboardInterrupt
-    assert "gridbyoc clusters wait ml" in caught.value.fix
 
 
 @pytest.mark.parametrize(

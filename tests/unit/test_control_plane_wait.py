@@ -20,8 +20,11 @@ from gridbyoc.errors import (
     ControlPlaneUnreachableError,
     ExitStatus,
     GridbyocError,
+    InterruptedRunError,
     WaitTimedOutError,
 )
+from gridbyoc.operations.events import Event, Note
+from gridbyoc.operations.wait import wait_limits, watch_cluster
 from tests.unit.fakes import MemoryRegistrar, Time, cluster
 
 ML = cluster("ml", phase=Phase.PENDING)
@@ -189,3 +192,26 @@ def test_whatever_is_seen_it_ends_in_time_and_for_a_reason(
         assert error is not MISSING
         assert last is MISSING
         assert target == "running"
+
+
+@pytest.mark.parametrize("verb, ways_on", [("", "`gridbyoc clusters wait ml`."), ("destroy", "or `gridbyoc destroy`.")])
+def test_an_interrupt_of_a_watch_says_how_to_go_on_and_trouble_is_shown(verb: str, ways_on: str) -> None:
+    plane, events = Plane(sights=[BUSY, ML]), list[Event]()
+
+    def interrupt(_seconds: float) -> None:
+        if len(plane.looks) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedRunError, match="waiting for the cluster ml") as caught:
+        watch_cluster(
+            plane,
+            ML,
+            "running",
+            wait_limits("grid", None, 1.0, None),
+            emit=events.append,
+            clock=plane.time.clock,
+            sleep=interrupt,
+            verb=verb,
+        )
+    assert caught.value.fix.endswith(ways_on)
+    assert events[0] == Note("busy", "warning")
