@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from gridbyoc.aws.live_role import decoded, find_role, look_at_role
-from gridbyoc.aws.policy import assume_request, evaluate, parse_policy, some_principal_of
+from gridbyoc.aws.policy import actor_of, assume_request, evaluate, parse_policy
 from gridbyoc.aws.policy.evaluate import ASSUME, action_matches
 from gridbyoc.aws.policy.model import Selection, is_external_id
 from gridbyoc.aws.policy.parse import PolicyDocumentError
@@ -100,13 +100,15 @@ def await_trust(
     session: AwsSession,
     role_arn: str,
     external_id: Secret,
-    trusted_account_id: str,
+    principals: Sequence[str],
     *,
     sleep: Callable[[float], None],
     clock: Callable[[], float],
     timeout: float = 60.0,
 ) -> Trust:
-    """Read the role (``iam:GetRole``) until its trust policy admits ``trusted_account_id`` with ``external_id``.
+    """Read the role (``iam:GetRole``) until its trust policy admits each of ``principals`` with ``external_id``.
+
+    ``principals`` are ARNs; an account's root stands for some principal of that account.
 
     A new role takes seconds to be visible everywhere, so it is asked again with growing pauses for ``timeout``
     seconds; then ``TrustError``. A caller that may not read the role gets ``unknown``, and so does a policy that looks
@@ -115,7 +117,7 @@ def await_trust(
     began = clock()
     pauses = backoff(0.5, 2.0, 8.0)
     while True:
-        trouble = _trouble(session, role_arn, external_id, trusted_account_id)
+        trouble = _trouble(session, role_arn, external_id, principals)
         if isinstance(trouble, Trust):
             return trouble
         pause = next(pauses)
@@ -137,7 +139,7 @@ def role_is_gone(session: AwsSession, role_arn: str) -> bool:
     return look.role is None and not look.refused
 
 
-def _trouble(session: AwsSession, role_arn: str, external_id: Secret, account_id: str) -> Trust | str:
+def _trouble(session: AwsSession, role_arn: str, external_id: Secret, principals: Sequence[str]) -> Trust | str:
     look = look_at_role(session, role_arn.rsplit("/", 1)[-1])
     if look.refused:
         return Trust("unknown", "the caller may not read the role (iam:GetRole)")
@@ -146,20 +148,35 @@ def _trouble(session: AwsSession, role_arn: str, external_id: Secret, account_id
         return "IAM does not know the role (yet)."
     if role["Arn"] != role_arn:
         return f"IAM knows this name as {role['Arn']}."
-    return _judged(role["AssumeRolePolicyDocument"], role_arn, external_id, account_id)
+    return _judged(role["AssumeRolePolicyDocument"], role_arn, external_id, principals)
 
 
-def _judged(document: object, role_arn: str, external_id: Secret, account_id: str) -> Trust | str:
+def _judged(document: object, role_arn: str, external_id: Secret, principals: Sequence[str]) -> Trust | str:
+    """One who is refused is worse than one of whom it cannot be told, and nobody is proven by another's proof."""
     try:
         policy = parse_policy(decoded(document), name="the trust policy", kind="trust")
     except ValueError:
         return "Its trust policy is not a JSON object."
     except PolicyDocumentError as error:
         return error.what
-    actor = some_principal_of(account_id, role_arn.split(":")[1])
-    decision = evaluate((policy,), assume_request(role_arn, actor, (external_id.reveal(),)))
-    if decision.effect == "denied":
-        return f"Account {account_id} may not assume it with the external id. {decision.why}"
-    if decision.effect == "unknown":
-        return Trust("unknown", decision.why)
-    return Trust("admitted", f"account {account_id} may assume it with the external id")
+    ids = (external_id.reveal(),)
+    asked = [(arn, evaluate((policy,), assume_request(role_arn, actor_of(arn), ids))) for arn in principals]
+    for arn, decision in asked:
+        if decision.effect == "denied":
+            who = principal_words(arn).replace("account ", "Account ")
+            return f"{who} may not assume it with the external id. {decision.why}"
+    unsure = [decision for _, decision in asked if decision.effect == "unknown"]
+    if unsure or not asked:
+        return Trust("unknown", unsure[0].why if unsure else "nobody is named who has to get in")
+    return Trust("admitted", f"{listed_principals(principals)} may assume it with the external id")
+
+
+def principal_words(arn: str) -> str:
+    """``account ID`` for an account's root, else the ARN."""
+    return f"account {arn.split(':')[4]}" if arn.endswith(":root") else arn
+
+
+def listed_principals(principals: Sequence[str]) -> str:
+    """All of them in words."""
+    words = [principal_words(arn) for arn in principals]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -106,7 +106,7 @@ def login(
     plane = plane_of(app, stack_file, dialect)
     if key_file and key_stdin:
         raise UsageError("--key-file and --key-stdin cannot go together.", rerun=SAFE_NOTHING_DONE)
-    names = facts_of(plane.type).client.variables
+    names = facts_of(plane.api).client.variables
     given = app.environ.get(names.username or "GRID_USERNAME", "").strip()
     name = username or given or _asked(app, "User name", "--username")
     key = _key(app, "-" if key_stdin else key_file, names.api_key)
@@ -152,7 +152,7 @@ def context(app: App, name: str | None, stack_file: str | None, url: str | None,
     from gridbyoc.control_plane import context_of, current_context, set_context
 
     plane = plane_of(app, stack_file, dialect)
-    kept = context_of(plane.type, app.home)
+    kept = context_of(plane.api, app.home)
     if name is None:
         app.show(CONTEXT, Context(current_context(kept, app.environ)))
         return

@@ -119,6 +119,13 @@ def _request(
     from gridbyoc.stack.defaults import REGION
 
     if standing is not None:
+        if standing.control_plane.type == "manual":
+            raise UsageError(
+                "gridbyoc cannot adopt a role for a vendor without an API.",
+                why="It takes over what it can judge by the facts of a control plane, and of this one it knows none.",
+                fix="Take this stack's role over with `terraform import` in the rendered root (`gridbyoc render`).",
+                rerun=SAFE_NOTHING_DONE,
+            )
         role = standing.role
         accepted = frozenset({*role.known_policies, *role.known_inline_policies, *accept})
         return AdoptionRequest(

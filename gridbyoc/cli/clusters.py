@@ -96,7 +96,7 @@ def _subject(app: App, name: str, stack_file: str | None, url: str | None, diale
     if dialect is not None and dialect != plane.type:
         plane = ControlPlane(type=dialect)
     registrar = registrar_of(app, plane, url)
-    draft = open_draft(registrar, cluster_named(registrar, name).id, plane.type)
+    draft = open_draft(registrar, cluster_named(registrar, name).id, plane.api)
     spec = next((spec for spec in stack.clusters if spec.name == draft.cluster.name), None) if stack else None
     return Subject(registrar, plane, draft, stack, spec)
 
@@ -168,7 +168,7 @@ def _file_change(app: App, subject: Subject, edited: Edited) -> FileChange | Non
 def _ask(app: App, subject: Subject, edited: Edited, change: FileChange | None, *, yes: bool) -> None:
     from gridbyoc.operations.clusters import cost_after
 
-    cost = cost_after(subject.draft.cluster, subject.draft.after(edited), subject.plane.type)
+    cost = cost_after(subject.draft.cluster, subject.draft.after(edited), subject.plane.api)
     if cost:
         app.note(cost)
     where = f" and {change.file}" if change else ""
@@ -286,7 +286,7 @@ def wait(
         app.note(f"There is no cluster named {name}.")
         app.show(CLUSTER, None)
         return
-    limits = wait_limits(plane.type, wait_timeout, poll_interval, failed_grace)
+    limits = wait_limits(plane.api, wait_timeout, poll_interval, failed_grace)
     last = watch(app, registrar, cluster, target, limits)
     app.show(CLUSTER, last if target == "running" else None)
 
@@ -372,7 +372,7 @@ def register(
     created = _create(app, registrar, spec, grant, edit=edit_before_creation)
     cluster = created.cluster
     if wait:
-        limits = wait_limits(plane.type, wait_timeout, poll_interval, failed_grace)
+        limits = wait_limits(plane.api, wait_timeout, poll_interval, failed_grace)
         cluster = watch(app, registrar, cluster, "running", limits)
     app.show(CLUSTER, cluster)
     after_cluster(app, cluster)

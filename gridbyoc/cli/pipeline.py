@@ -178,6 +178,8 @@ def _stack(app: App, engine: PipelineEngine, path: str) -> PipelineStack:
     if engine.name != "make":
         _check_for_jobs(app, stack, file)
     plane = stack.control_plane
+    if plane.type == "manual":
+        return PipelineStack(stack.name, file, stack.aws.region, None, own_address=False)
     own_address = plane.url is not None and plane.url != facts_of(plane.type).address.url
     return PipelineStack(stack.name, file, stack.aws.region, plane.type, own_address)
 

@@ -56,9 +56,14 @@ def plane_of(app: App, stack_file: str | None, dialect: DialectName | None) -> C
 
 
 def registrar_of(app: App, plane: ControlPlane, url: str | None) -> Registrar:
-    """A connection with the environment's or the stored credentials; warnings go to stderr."""
+    """A connection with the environment's or the stored credentials; warnings go to stderr.
+
+    Raises ``UnsupportedByDialectError`` for a vendor without an API: whoever calls this wants an answer.
+    """
     from gridbyoc.control_plane import connect
 
+    if plane.type == "manual":
+        raise plane.without_api()
     return connect(
         plane, environ=app.environ, home=app.home, url=url, on_warning=lambda text: app.note(f"warning: {text}")
     )

@@ -23,6 +23,7 @@ from gridbyoc.control_plane.http import (
 from gridbyoc.control_plane.model import Cleaner, Registrar, WithoutKey
 from gridbyoc.control_plane.registrar import ClusterRegistrar, KeylessRegistrar
 from gridbyoc.control_plane.settings import resolve_url
+from gridbyoc.control_plane.without_api import VendorWithoutApi
 from gridbyoc.errors import AuthenticationError, FileError
 from gridbyoc.stack.model import ControlPlane
 from gridbyoc.stack.secret import Secret
@@ -64,8 +65,11 @@ def connect(
     says why; ``nothing``: the user says that there is nothing to list. Everything else that it is asked raises.
     Raises ``UsageError`` (a URL that cannot be used), ``UntrustedAddressError`` (the stack file alone names it),
     ``AuthenticationError`` (no credentials), ``FileError``.
+    For a vendor without an API the client needs no key, and lists nothing either.
     ``on_warning`` gets what is worth a line: a key that others can read, or that would travel unencrypted.
     """
+    if control_plane.type == "manual":
+        return VendorWithoutApi(control_plane, told=without_key == "nothing")
     address = resolve_url(control_plane.type, url, control_plane.url, environ, home)
     facts = facts_of(control_plane.type)
     try:
@@ -120,11 +124,11 @@ def log_in(
     limits: Limits = DEFAULT_LIMITS,
 ) -> LoggedIn:
     """``login`` at the address that ``connect`` would take. Raises the same, and ``AuthenticationError``."""
-    address = resolve_url(control_plane.type, url, control_plane.url, environ, home)
+    address = resolve_url(control_plane.api, url, control_plane.url, environ, home)
     clean = Cleaner(api_key)
     exchange = RequestsExchange(address, _network(control_plane, address, environ, limits))
     http = Http(address, exchange, Timing(clock, sleep, _JITTER), clean=clean, patience=limits.patience)
-    return login(control_plane.type, http, clean, username=username, api_key=api_key, home=home, environ=environ)
+    return login(control_plane.api, http, clean, username=username, api_key=api_key, home=home, environ=environ)
 
 
 def _authorization(

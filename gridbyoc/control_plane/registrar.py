@@ -178,6 +178,13 @@ class KeylessRegistrar(ClusterRegistrar):
 
 def refuse_unasked(registrar: Registrar, doing: str) -> None:
     """Raise ``UnaskedControlPlaneError`` where clusters that nobody asked for may lose what they need."""
+    if registrar.unasked and not registrar.url:
+        raise UnaskedControlPlaneError(
+            f"This would {doing}, and whether the vendor still works through the role is unknown: {registrar.unasked}.",
+            fix="Let the vendor take down what it runs in the account, and wait for its word. Then `destroy` and "
+            "`rotate` take --no-control-plane, which says that nothing runs through the role.",
+            rerun=SAFE_NOTHING_DONE,
+        )
     if registrar.unasked:
         raise UnaskedControlPlaneError(
             f"This would {doing}, and whether clusters run through the role is unknown: {registrar.unasked}.",

@@ -35,7 +35,7 @@ from gridbyoc.operations.run import Run
 from gridbyoc.operations.vendor_defaults import keep_standing_role
 from gridbyoc.operations.wait import delete_and_wait, wait_for
 from gridbyoc.render import PreviousRole
-from gridbyoc.stack.defaults import trusted_account_of
+from gridbyoc.stack.defaults import proven_principals
 from gridbyoc.stack.files import remove
 from gridbyoc.stack.model import ClusterSpec
 from gridbyoc.stack.secret import Secret
@@ -332,7 +332,7 @@ def prove_trust(run: Run, site: PreparedStack, grant: Grant) -> None:
             site.preflight.session,
             grant.role_arn,
             grant.external_id,
-            trusted_account_of(run.stack.role),
+            proven_principals(run.stack.role, grant.role_arn.split(":")[1]),
             sleep=run.outside.sleep,
             clock=run.outside.clock,
         )

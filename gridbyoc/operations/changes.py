@@ -8,7 +8,7 @@ from typing import Literal
 
 from gridbyoc.control_plane.model import Cluster, FieldChange, Grant, Registrar
 from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterConflictError
-from gridbyoc.stack.model import ClusterSpec, DialectName, Stack
+from gridbyoc.stack.model import ClusterSpec, ControlPlaneType, Stack
 from gridbyoc.vendors import facts_of
 
 Action = Literal["create", "update", "delete", "none"]
@@ -76,12 +76,14 @@ def _wanted(
     return ClusterChange("update" if fields else "none", spec.name, spec, cluster, fields)
 
 
-def dollars_a_day(spec: ClusterSpec, dialect: DialectName) -> int | None:
+def dollars_a_day(spec: ClusterSpec, dialect: ControlPlaneType) -> int | None:
     """The standing cost by the vendor's guide; ``None`` where it names none."""
+    if dialect == "manual":
+        return None
     return facts_of(dialect).dollars_a_day.get(spec.performance_profile or "default")
 
 
-def standing_cost(spec: ClusterSpec, dialect: DialectName) -> str:
+def standing_cost(spec: ClusterSpec, dialect: ControlPlaneType) -> str:
     """One sentence on the standing cost of a cluster; prices of overprovisioned instances are AWS's own."""
     kept = [f"{t.overprovisioned_ondemand_count} x {t.name}" for t in spec.instance_types]
     kept = [text for text, t in zip(kept, spec.instance_types, strict=True) if t.overprovisioned_ondemand_count]

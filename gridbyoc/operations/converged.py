@@ -27,6 +27,7 @@ from gridbyoc.operations.events import Note
 from gridbyoc.operations.report import Report
 from gridbyoc.operations.role_policies import RolePolicies, compare_policies, normal_form
 from gridbyoc.operations.run import Run
+from gridbyoc.operations.vendor_handover import handover_of
 from gridbyoc.render import render, standing_ids, strange_files, terraform_files
 from gridbyoc.stack.background import Background
 from gridbyoc.stack.files import file_error, json_object, read_json, read_private, remove, write_atomic
@@ -178,8 +179,10 @@ def unchanged(run: Run) -> Report | None:
     seconds = {str(name): took for name, took in run.seconds.items()}
     role = (record.role_arn, record.role_name)
     unasked = run.registrar().unasked
+    handover = handover_of(run.stack, record.account_id, {"role": record.role_arn})
     return Report(
-        run.stack.name, record.account_id, *role, False, UNCHANGED, clusters, actions, seconds, policies, unasked
+        run.stack.name, record.account_id, *role, False, UNCHANGED, clusters, actions, seconds, policies, unasked,
+        handover,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from gridbyoc.operations.review.review import (
 from gridbyoc.operations.review.words import RoleSentence, changed_outside
 from gridbyoc.operations.role_policies import NOT_COMPARED, RolePolicies
 from gridbyoc.operations.run import Run
-from gridbyoc.stack.defaults import trusted_account_of
+from gridbyoc.stack.defaults import proven_principals
 from gridbyoc.stack.secret import Secret
 
 
@@ -122,7 +122,7 @@ def _trust(run: Run, site: PreparedStack, grant: Grant, found: DriftFound) -> No
                 site.preflight.session,
                 grant.role_arn,
                 grant.external_id,
-                trusted_account_of(run.stack.role),
+                proven_principals(run.stack.role, grant.role_arn.split(":")[1]),
                 sleep=run.outside.sleep,
                 clock=run.outside.clock,
                 timeout=0.0,

@@ -171,7 +171,8 @@ def live_grant(subject: RoleSubject) -> RoleGrants:
 def declared_grant(stack: Stack) -> RoleGrants:
     """What the stack file asks for, where the role itself cannot be read."""
     role = stack.role
-    admitted = [Admitted(trusted_account_of(role), CONTROL_PLANE, WITH_ID, "unknown")]
+    account = trusted_account_of(role)
+    admitted = [Admitted(account, CONTROL_PLANE, WITH_ID, "unknown")] if account else []
     admitted += [Admitted(arn, "declared in the stack file", WITH_ID, "unknown") for arn in role.trusted_principals]
     exempt = role.trusted_principals_without_external_id
     admitted += [Admitted(arn, "declared in the stack file", WITHOUT_ID, "unknown") for arn in exempt]

@@ -10,6 +10,7 @@ from gridbyoc.control_plane.model import Cluster
 from gridbyoc.operations.changes import Action, ClusterChange
 from gridbyoc.operations.role_policies import RolePolicies
 from gridbyoc.operations.run import Run
+from gridbyoc.operations.vendor_handover import VendorHandover, handover_of
 from gridbyoc.terraform import ApplySummary, Outputs
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ class Report:
     ``resources`` counts what every apply of the run did, also the last one of a rotation or a replacement.
 
     ``policies``: those of the live role, compared with the stack file; ``None`` where another module makes it.
-    ``unasked``: why the control plane of a stack without clusters was not asked.
+    ``unasked``: why the control plane of a stack without clusters was not asked. ``handover``: what to send to a vendor
+    without an API.
     """
 
     stack: str
@@ -37,6 +39,7 @@ class Report:
     seconds: Mapping[str, float]
     policies: RolePolicies | None = None
     unasked: str = ""
+    handover: VendorHandover | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -71,4 +74,5 @@ def report_of(
         {str(step): took for step, took in run.seconds.items()},
         policies,
         site.preflight.registrar.unasked,
+        handover_of(run.stack, site.preflight.caller.account_id, {"role": outputs.role_arn}),
     )

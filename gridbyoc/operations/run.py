@@ -218,7 +218,7 @@ class Run:
         """Seconds to wait for clusters: as chosen, else the limit of the stack's control plane."""
         if self.choices.wait_timeout is not None:
             return self.choices.wait_timeout
-        return wait_limit(self.stack.control_plane.type)
+        return wait_limit(self.stack.control_plane.api)
 
     def muted_when(self, over: Callable[[], bool]) -> Run:
         """The same run for work beside it: once ``over`` is so, that neither shows nor records anything any more."""

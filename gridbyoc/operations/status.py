@@ -20,7 +20,7 @@ from gridbyoc.operations.run import Run
 from gridbyoc.operations.state_removal import REMOVAL
 from gridbyoc.operations.vendor_defaults import keep_standing_role
 from gridbyoc.render import values_differ
-from gridbyoc.stack.defaults import trusted_account_of
+from gridbyoc.stack.defaults import proven_principals
 from gridbyoc.terraform import Outputs, State, read_outputs
 from gridbyoc.terraform.state_recovery import UnsavedState, unsaved_state
 
@@ -172,7 +172,8 @@ def _read_role(look: _Look, outputs: Outputs) -> None:
     try:
         session, _ = run.account()
         look.trust = await_trust(
-            session, outputs.role_arn, outputs.external_id, trusted_account_of(run.stack.role),
+            session, outputs.role_arn, outputs.external_id,
+            proven_principals(run.stack.role, outputs.role_arn.split(":")[1]),
             sleep=run.outside.sleep, clock=run.outside.clock, timeout=0.0,
         ).detail  # fmt: skip
     except TrustError as error:

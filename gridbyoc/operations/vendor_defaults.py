@@ -27,8 +27,8 @@ def keep_standing_role(stack: Stack, standing: ModuleInState) -> None:
 
     Nothing is applied then. What the stack file itself says is never refused here.
     """
-    if stack.terraform.module is not None or standing.role_arn is None:
-        return
+    if stack.role.vendor is None or stack.terraform.module is not None or standing.role_arn is None:
+        return  # a vendor without an API has no defaults
     kept = dict(_differing(stack.role, standing))
     if not kept:
         return

@@ -18,7 +18,7 @@ from gridbyoc.operations.accepted_ids import NO_ROTATION, Rotation, rotation_of
 from gridbyoc.operations.prepare import read_state
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.verdict import Verdict, worst
-from gridbyoc.operations.verify_grants import GRANTS, grants_of, own_policy
+from gridbyoc.operations.verify_grants import GRANTS, NEEDS, Grants, attached, grants_of, own_policy
 from gridbyoc.operations.verify_model import RoleSubject, VerifyFinding
 from gridbyoc.operations.verify_trust import ADMISSIONS, READINGS, trust_of
 from gridbyoc.stack.clock import utc_now
@@ -36,7 +36,7 @@ class Proof:
     stack: str
     role: LiveRole
     caller: Caller
-    trusted_account_id: str
+    trusted_account_id: str | None
     external_id: Secret
     findings: tuple[VerifyFinding, ...]
     time: datetime
@@ -83,9 +83,16 @@ def verify(subject: RoleSubject) -> tuple[VerifyFinding, ...]:
     grants = grants_of(subject)
     found = [question(trust) for question in ADMISSIONS]
     found += [reading(trust) for reading in READINGS]
-    found += [check(grants) for check in GRANTS if subject.own_module or check is not own_policy]
+    found += [check(grants) for check in GRANTS if _is_told(subject, check)]
     secrets = (subject.external_id, *external_ids_written(subject.role.trust.document))
     return tuple(_finished(finding, secrets) for finding in found)
+
+
+def _is_told(subject: RoleSubject, check: Callable[[Grants], VerifyFinding]) -> bool:
+    """Whether anything says what the role should have: the stack file, or the facts of its control plane."""
+    if not subject.own_module and (check is own_policy or (check is attached and subject.declared.vendor is None)):
+        return False
+    return subject.declared.vendor is not None or check not in NEEDS
 
 
 def _guard_role(caller: Caller, role_arn: str) -> None:

@@ -59,7 +59,7 @@ def grants_of(subject: RoleSubject) -> Grants:
     policies = tuple(policy_of(document) for document in subject.role.policies)
     limit = () if subject.role.boundary is None else (policy_of(subject.role.boundary),)
     decide = partial(_decide, subject)
-    needs = needs_of(subject.declared.vendor)
+    needs = needs_of(subject.declared.vendor) if subject.declared.vendor else ()
     return Grants(
         subject,
         compare_policies(subject.role, subject.declared, own_module=subject.own_module),
@@ -237,3 +237,5 @@ GRANTS: tuple[Callable[[Grants], VerifyFinding], ...] = (
     own_policy,
 )
 """In the order of their codes."""
+NEEDS = (needs, explicit_denials, boundary)
+"""Those that put what the control plane needs to the test: nobody knows that of a vendor without an API."""

@@ -49,6 +49,11 @@ class RoleSubject:
         """How bad something is that the stack file does not name."""
         return "fail" if self.own_module else "warn"
 
+    @property
+    def untrusted(self) -> Verdict:
+        """How bad a principal is that the stack file does not name: that of a vendor without an API names them all."""
+        return "fail" if self.declared.vendor is None else self.undeclared
+
 
 def policy_of(document: LiveDocument) -> Policy:
     """The document as a ``Policy``; one that could not be read, or not be understood, may allow and deny anything."""

@@ -13,6 +13,7 @@ from gridbyoc.aws.policy import (
     Policy,
     PrincipalEntry,
     Statement,
+    actor_of,
     assume_request,
     evaluate,
     principal,
@@ -31,9 +32,10 @@ from gridbyoc.aws.policy.evaluate import (
     may_assume,
 )
 from gridbyoc.aws.policy.model import ANY, ONE, ActorKind, Condition, Pattern, split_arn
+from gridbyoc.aws.trust import listed_principals, principal_words
 from gridbyoc.operations.verdict import Verdict, worst
 from gridbyoc.operations.verify_model import RoleSubject, VerifyFinding, policy_of
-from gridbyoc.stack.defaults import trusted_account_of
+from gridbyoc.stack.defaults import proven_principals, trusted_account_of
 from gridbyoc.stack.external_id import EXTERNAL_ID_FORM, can_be_guessed
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import counted, enumerated
@@ -44,18 +46,23 @@ APPLY = "`gridbyoc bootstrap` puts the trust policy back to what the stack file 
 
 @dataclass(frozen=True, slots=True)
 class TrustCase:
-    """The trust policy beside what the stack file declares; ``with_id`` and ``without_id`` are root or other ARNs."""
+    """The trust policy beside what the stack file declares; ``with_id`` and ``without_id`` are root or other ARNs.
+
+    ``control_plane``: the root ARN of the control plane's account; ``None`` where only principals are trusted.
+    ``proven``: who must get in with the external id.
+    """
 
     subject: RoleSubject
     policy: Policy
-    control_plane: str
+    control_plane: str | None
+    proven: tuple[str, ...]
     with_id: frozenset[str]
     without_id: frozenset[str]
 
     @property
     def declared(self) -> frozenset[str]:
         """Every principal that the stack file names, the control plane's account among them."""
-        return self.with_id | self.without_id | {self.control_plane}
+        return self.with_id | self.without_id | ({self.control_plane} if self.control_plane else set())
 
     def named(self, entry: PrincipalEntry) -> str:
         """An account id as its root ARN; any other name as it is."""
@@ -106,36 +113,30 @@ class TrustCase:
 def trust_of(subject: RoleSubject) -> TrustCase:
     """Read the role's trust policy, and what the stack file says about it."""
     role = subject.declared
-    control_plane = f"arn:{subject.role.partition}:iam::{trusted_account_of(role)}:root"
+    account = trusted_account_of(role)
     return TrustCase(
         subject,
         policy_of(subject.role.trust),
-        control_plane,
+        f"arn:{subject.role.partition}:iam::{account}:root" if account else None,
+        proven_principals(role, subject.role.partition),
         frozenset(role.trusted_principals),
         frozenset(role.trusted_principals_without_external_id),
     )
 
 
-def actor_of(arn: str) -> Actor:
-    """Who a declared principal's ARN stands for: a root ARN for some principal of its account."""
-    parts = arn.split(":")
-    return some_principal_of(parts[4], parts[1]) if parts[-1] == "root" else principal(arn)
-
-
 def admission(trust: TrustCase) -> VerifyFinding:
-    """The control plane gets in with the external id."""
-    account = trusted_account_of(trust.subject.declared)
-    decision = trust.asked(actor_of(trust.control_plane), (trust.subject.external_id.reveal(),))
-    verdicts: dict[str, Verdict] = {"allowed": "pass", "denied": "fail", "unknown": "unknown"}
-    said = {"allowed": f"account {account} may assume the role with the external id: {decision.why}"}
-    return VerifyFinding(
-        "GBY-V001",
-        "control plane admitted",
-        verdicts[decision.effect],
-        said.get(decision.effect, f"account {account} with the external id: {decision.why}"),
-        "" if decision.effect == "allowed" else APPLY,
-        _names((decision,)),
-    )
+    """Everybody who must get in does, with the external id: the worst of the answers counts."""
+    code, check, ids = "GBY-V001", "control plane admitted", (trust.subject.external_id.reveal(),)
+    asked = [(principal_words(arn), trust.asked(actor_of(arn), ids)) for arn in trust.proven]
+    verdicts: tuple[tuple[str, Verdict], ...] = (("denied", "fail"), ("unknown", "unknown"))
+    for effect, verdict in verdicts:
+        found = [(who, decision) for who, decision in asked if decision.effect == effect]
+        if found:
+            detail = "; ".join(f"{who} with the external id: {decision.why.rstrip('.')}" for who, decision in found)
+            return VerifyFinding(code, check, verdict, detail, APPLY, _names(decision for _, decision in found))
+    whys = "; ".join(dict.fromkeys(decision.why.rstrip(".") for _, decision in asked))
+    detail = f"{listed_principals(trust.proven)} may assume the role with the external id: {whys}"
+    return VerifyFinding(code, check, "pass", detail, "", _names(decision for _, decision in asked))
 
 
 def without_id(trust: TrustCase) -> VerifyFinding:
@@ -190,7 +191,8 @@ def strangers(trust: TrustCase) -> VerifyFinding:
 def _refused(
     trust: TrustCase, code: str, check: str, said: str, ids: Callable[[Actor], Iterable[tuple[str, ...]]]
 ) -> VerifyFinding:
-    wanted = [actor_of(arn) for arn in (trust.control_plane, *sorted(trust.with_id - trust.without_id))]
+    arns = dict.fromkeys((*trust.proven, *sorted(trust.with_id - trust.without_id)))
+    wanted = [actor_of(arn) for arn in arns]
     answers = [trust.asked(actor, each) for actor in wanted for each in ids(actor)]
     return _all_denied(code, check, f"whoever comes {said}", answers)
 
@@ -273,9 +275,10 @@ def _other(trust: TrustCase, statement: Statement, entry: PrincipalEntry) -> Rem
         return Remark("warn", statement, f"trusts {entry}, a principal that has been deleted")
     parts = split_arn(name)
     account = trusted_account_of(trust.subject.declared)
-    if entry.kind == "AWS" and parts and (parts[1], parts[4]) == (trust.subject.role.partition, account):
+    theirs = account is not None and parts and (parts[1], parts[4]) == (trust.subject.role.partition, account)
+    if entry.kind == "AWS" and theirs:
         return Remark("warn", statement, f"trusts {entry}, one principal of the control plane's account")
-    return Remark(trust.subject.undeclared, statement, f"trusts {entry}, which the stack file does not declare")
+    return Remark(trust.subject.untrusted, statement, f"trusts {entry}, which the stack file does not declare")
 
 
 def unguarded(trust: TrustCase) -> VerifyFinding:
@@ -368,7 +371,7 @@ def id_remark(trust: TrustCase, statement: Statement) -> Remark | None:
 
 
 def _met(trust: TrustCase, found: Sequence[Condition], ids: Sequence[str]) -> Match:
-    request = assume_request(trust.subject.role.arn, actor_of(trust.control_plane), ids, trust.subject.now)
+    request = assume_request(trust.subject.role.arn, actor_of(trust.proven[0]), ids, trust.subject.now)
     return conditions_hold(tuple(found), request, variables=trust.policy.has_variables)
 
 
@@ -473,7 +476,8 @@ def guessable(trust: TrustCase) -> VerifyFinding:
     """Whether the stack's own external id can be guessed. Which sign of it there is would be half of the answer."""
     code, check, subject = "GBY-V014", "strength of the external id", trust.subject
     role = subject.role
-    names = (*subject.names, role.name, role.account_id, trusted_account_of(subject.declared))
+    account = trusted_account_of(subject.declared)
+    names = (*subject.names, role.name, role.account_id, *((account,) if account else ()))
     if not can_be_guessed(subject.external_id, names):
         return VerifyFinding(code, check, "pass", "nothing says that it can be guessed")
     detail = "it can be guessed or is shared: it is short, or made of names, words or a pattern"

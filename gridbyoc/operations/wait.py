@@ -51,7 +51,7 @@ def _wait_one(
 ) -> Cluster:
     outside, choices = run.outside, run.choices
     left = max(0.0, run.wait_timeout - (outside.clock() - began))
-    limits = wait_limits(run.stack.control_plane.type, left, choices.poll_interval, choices.failed_grace)
+    limits = wait_limits(run.stack.control_plane.api, left, choices.poll_interval, choices.failed_grace)
     return watch_cluster(
         registrar,
         cluster,

@@ -41,12 +41,13 @@ class PipelineStack:
 
     ``own_address``: the stack file names a control plane that is not the service's own. The jobs may send the key
     there only where a setting of the engine, which no pull request changes, names it as well.
+    ``control_plane`` ``None``: the vendor has no API, and the jobs need no key.
     """
 
     name: str
     file: str
     region: str
-    control_plane: DialectName = DEFAULT_VENDOR
+    control_plane: DialectName | None = DEFAULT_VENDOR
     own_address: bool = False
 
     @property
@@ -218,13 +219,13 @@ def script(name: str, indent: int) -> quoting.Quoted:
 
 
 def variables(stack: PipelineStack) -> ClientVariables:
-    """The variables of the control plane's credentials."""
-    return facts_of(stack.control_plane).client.variables
+    """The variables of the control plane's credentials; a template asks where there is an API only."""
+    return facts_of(stack.control_plane or DEFAULT_VENDOR).client.variables
 
 
 def address(stack: PipelineStack) -> str:
-    """The variable that names the control plane's address."""
-    return facts_of(stack.control_plane).address.variable
+    """The variable that names the control plane's address, as ``variables``."""
+    return facts_of(stack.control_plane or DEFAULT_VENDOR).address.variable
 
 
 def object_name(text: str) -> str:

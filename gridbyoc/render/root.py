@@ -15,6 +15,8 @@ from gridbyoc.render.hcl import align, hcl, is_identifier
 from gridbyoc.render.module import CalledModule, File
 from gridbyoc.render.templates import template_environment
 from gridbyoc.stack.defaults import (
+    MANUAL_DESCRIPTION,
+    MANUAL_NAME_PREFIX,
     managed_policies_of,
     own_policy_description,
     own_tags,
@@ -82,19 +84,23 @@ def _default_tags(stack: Stack) -> dict[str, str]:
 
 def _role_values(role: Role, previous: Sequence[Secret]) -> dict[str, Any]:
     # The module's own defaults are Grid's: they stay unset, so that the root of an earlier version is the same.
-    module_default = facts_of(role.vendor).permissions == facts_of(DEFAULT_VENDOR).permissions
+    # A vendor without an API never gets them, whatever its stack file leaves out.
+    manual = role.vendor is None
+    of_module = facts_of(DEFAULT_VENDOR).permissions
+    module_default = role.vendor is not None and facts_of(role.vendor).permissions == of_module
     unset_policies = role.managed_policies is None and module_default
     unset_statements = role.statements is None and module_default
     session_is_set = role.max_session_hours is not None or role.max_session_seconds is not None
     return {
         "role_name": role.name,
-        "role_name_prefix": role.name_prefix,
+        "role_name_prefix": role.name_prefix or (MANUAL_NAME_PREFIX if manual else None),
         "path": role.path,
         "permissions_boundary": role.permissions_boundary,
-        "description": role.description,
+        "description": MANUAL_DESCRIPTION if manual and role.description is None else role.description,
         "max_session_duration": session_seconds_of(role) if session_is_set else None,
         "force_detach_policies": None if role.force_detach_policies else False,
         "trusted_account_id": trusted_account_of(role),
+        "trust_account_root": False if trusted_account_of(role) is None else None,
         "external_id": role.external_id.reveal() if role.external_id else None,
         "previous_external_ids": [each.reveal() for each in previous] or None,
         "external_id_rotation": role.rotation,

@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from gridbyoc.operations.changes import Action
 from gridbyoc.operations.report import Report
+from gridbyoc.operations.vendor_handover import THEN, VendorHandover
 from gridbyoc.show.clusters import ClusterFields, cluster_json, cluster_rows
 from gridbyoc.show.markdown import code, fitted, prose
 from gridbyoc.show.output import Output, Screen
@@ -31,7 +32,14 @@ def report_lines(report: Report) -> list[str]:
     ]
     lines += [f"accepted  {name}, which the stack file does not manage" for name in accepted(report)]
     lines += [] if report.changed else [unchanged(report)]
-    return [*lines, *report.remarks]
+    return [*lines, *report.remarks, *(handover_lines(report.handover) if report.handover else ())]
+
+
+def handover_lines(handover: VendorHandover) -> list[str]:
+    """What to send to the vendor, and how."""
+    roles = [f"  {name:<9} {arn}" for name, arn in handover.roles.items()]
+    place = [f"  account   {handover.account_id}", f"  region    {handover.region}"]
+    return ["", f"Send to {handover.vendor}:", *roles, *place, handover.external_id, THEN]
 
 
 def accepted(report: Report) -> tuple[str, ...]:
@@ -49,6 +57,8 @@ def unchanged(report: Report) -> str:
 
 
 def _no_act(report: Report) -> str:
+    if report.handover:
+        return f"those of {report.handover.vendor}, which it makes itself"
     if report.unasked:
         return f"none asked for; what the control plane has is unknown: {report.unasked}"
     return "unchanged" if report.clusters else "none asked for"
@@ -70,6 +80,9 @@ def report_markdown(report: Report, warnings: Sequence[str] = ()) -> str:
         blocks.append("**Warnings**\n\n" + "\n".join(f"- {prose(text)}" for text in told))
     if report.clusters:
         blocks.append("\n".join(f"- cluster {code(c.name)}: {code(c.status)} ({code(c.id)})" for c in report.clusters))
+    if report.handover:
+        title, *lines = handover_lines(report.handover)[1:]
+        blocks.append(f"**{prose(title.rstrip(':'))}**\n\n" + "\n".join(f"- {prose(line.strip())}" for line in lines))
     steps = ", ".join(f"{step} {duration(took)}" for step, took in report.seconds.items())
     return fitted([*blocks, f"Steps: {steps}"], left_out="*{count} more sections are left out.*")
 
@@ -93,9 +106,22 @@ class ReportCluster(ClusterFields):
     action: Action
 
 
+class HandoverBody(TypedDict):
+    """What to send to a vendor without an API: each role's ARN by its name, the AWS account, the region. The external
+    id is no part of it; ``external_id`` says how the vendor gets it.
+    """
+
+    vendor: str
+    roles: dict[str, str]
+    account_id: str
+    region: str
+    external_id: str
+
+
 class ReportBody(TypedDict):
     """What a run came to: ``changed`` is false where both sides were as the stack file asks. ``seconds``: by step.
-    ``unasked``: why the control plane of a stack without clusters was not asked; else empty.
+    ``unasked``: why the control plane of a stack without clusters was not asked; else empty. ``handover``: what to send
+    to a vendor without an API.
     """
 
     account_id: str
@@ -107,6 +133,20 @@ class ReportBody(TypedDict):
     unasked: str
     seconds: dict[str, float]
     policies: PoliciesBody | None
+    handover: HandoverBody | None
+
+
+def handover_json(handover: VendorHandover | None) -> HandoverBody | None:
+    """What to send; nothing secret."""
+    if handover is None:
+        return None
+    return {
+        "vendor": handover.vendor,
+        "roles": dict(handover.roles),
+        "account_id": handover.account_id,
+        "region": handover.region,
+        "external_id": handover.external_id,
+    }
 
 
 def report_json(report: Report) -> ReportBody:
@@ -122,6 +162,7 @@ def report_json(report: Report) -> ReportBody:
         "unasked": report.unasked,
         "seconds": {step: round(took, 3) for step, took in report.seconds.items()},
         "policies": policies_json(report.policies),
+        "handover": handover_json(report.handover),
     }
 
 

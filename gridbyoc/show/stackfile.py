@@ -136,7 +136,8 @@ def summary(stack: Stack, name: str, cwd: Path) -> Iterator[str]:
         yield "  protected      nothing of it is destroyed or replaced"
     for cluster in stack.clusters:
         yield f"  cluster        {_cluster(cluster)}"
-    yield f"  control plane  {', '.join(filter(None, (stack.control_plane.type, stack.control_plane.url)))}"
+    plane = stack.control_plane
+    yield f"  control plane  {', '.join(filter(None, (plane.type, plane.url, plane.vendor)))}"
     yield f"  state          {_state(stack, cwd)}"
 
 

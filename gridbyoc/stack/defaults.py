@@ -30,6 +30,12 @@ def drop_empty_sections(document: Document) -> None:
                 del holder[key]
 
 
+def complete_manual(document: Document) -> None:
+    """A vendor without an API has no clusters, so that its stack file need not say so."""
+    if document.text("control_plane", "type") == "manual" and isinstance(document.data, dict):
+        document.data.setdefault("clusters", [])
+
+
 def with_defaults(data: dict[str, Any]) -> dict[str, Any]:
     """The data of a valid file with what it leaves out: the region, and the state bucket's region."""
     aws = {"region": REGION, **data.get("aws", {})}
@@ -44,22 +50,44 @@ NAME_PREFIX = "grid-cloud-"
 """The default of the module's ``role_name_prefix`` (modules/gridbyoc/variables.tf)."""
 
 
-def trusted_account_of(role: Role) -> str:
-    """The AWS account that may assume it with the external id: the control plane's."""
-    return role.trusted_account_id or facts_of(role.vendor).trusted_account.account_id
+MANUAL_NAME_PREFIX = "byoc-"
+"""The same for the role of a vendor without an API."""
+MANUAL_DESCRIPTION = "Lets the principals of its trust policy, a vendor's, work in this account."
+
+
+def trusted_account_of(role: Role) -> str | None:
+    """The AWS account that may assume it with the external id: the control plane's.
+
+    ``None``: only ``role.trusted_principals`` may, which a stack of a vendor without an API can say.
+    """
+    if role.trusted_account_id is not None or role.vendor is None:
+        return role.trusted_account_id
+    return facts_of(role.vendor).trusted_account.account_id
+
+
+def proven_principals(role: Role, partition: str) -> tuple[str, ...]:
+    """The ARNs that must get in with the external id for the role to be of use: the control plane's account.
+
+    For a vendor without an API, every principal that the stack file trusts with the id.
+    """
+    account = trusted_account_of(role)
+    roots = (f"arn:{partition}:iam::{account}:root",) if account else ()
+    return roots if role.vendor is not None else tuple(dict.fromkeys((*roots, *role.trusted_principals)))
 
 
 def managed_policies_of(role: Role) -> tuple[str, ...]:
     """The managed policies that are attached to it: names of AWS's, or ARNs."""
     if role.managed_policies is not None:
         return role.managed_policies
-    return facts_of(role.vendor).permissions.managed_policies
+    return () if role.vendor is None else facts_of(role.vendor).permissions.managed_policies
 
 
 def statements_of(role: Role) -> tuple[PolicyStatement, ...]:
     """The statements of its own policy; none: it has no such policy."""
     if role.statements is not None:
         return role.statements
+    if role.vendor is None:
+        return ()
     return tuple(PolicyStatement(actions) for actions in facts_of(role.vendor).permissions.statements)
 
 
@@ -72,10 +100,14 @@ def own_tags(stack_name: str) -> dict[str, str]:
     return {STACK_TAG: stack_name, "managed-by": "gridbyoc"}
 
 
+MANUAL_SESSION_HOURS = 12
+"""The module's default: no source says how long a session of a vendor without an API has to last."""
+
+
 def session_seconds_of(role: Role) -> int:
     """How long a session of it may last, in seconds."""
-    hours = role.max_session_hours or facts_of(role.vendor).session_hours
-    return role.max_session_seconds or hours * 3600
+    default = MANUAL_SESSION_HOURS if role.vendor is None else facts_of(role.vendor).session_hours
+    return role.max_session_seconds or (role.max_session_hours or default) * 3600
 
 
 def own_policy_arn(role_arn: str, role: Role) -> str:
@@ -93,4 +125,5 @@ def own_policy_description(role_name: str) -> str:
 
 def name_pattern_of(role: Role) -> str:
     """Its name, or the prefix of the name that is made for it, with a ``*``."""
-    return role.name or f"{role.name_prefix or NAME_PREFIX}*"
+    prefix = NAME_PREFIX if role.vendor is not None else MANUAL_NAME_PREFIX
+    return role.name or f"{role.name_prefix or prefix}*"

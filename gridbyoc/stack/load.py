@@ -83,7 +83,8 @@ def _role(data: Data, external_id: Secret | None, control_plane: Data) -> Role:
     if "policy" in fields:
         fields["policy"] = _own_policy(fields["policy"])
     variable = data.get("external_id_from", {}).get("env")
-    vendor = control_plane.get("type", DEFAULT_VENDOR)
+    named = control_plane.get("type", DEFAULT_VENDOR)
+    vendor = None if named == "manual" else named
     return Role(external_id=external_id, external_id_variable=variable, vendor=vendor, **fields)
 
 
@@ -274,6 +275,7 @@ def _checked(
     if isinstance(document.data, dict):
         findings.problems += apply_overrides(document, overrides)
         defaults.drop_empty_sections(document)
+        defaults.complete_manual(document)
     context = RuleContext.of(document, where.base, where.home, defaults.REGION)
     rest = check_shape(findings)
     check_rules(findings, context)

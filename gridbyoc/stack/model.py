@@ -8,12 +8,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from gridbyoc.errors import SAFE_NOTHING_DONE, UnsupportedByDialectError
 from gridbyoc.stack.files import home_of
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import DEFAULT_VENDOR, VendorType
 
 PerformanceProfile = Literal["default", "cost-saving"]
 DialectName = VendorType
+"""A control plane whose API this tool speaks."""
+ControlPlaneType = VendorType | Literal["manual"]
+"""``manual``: a vendor without an API. A person sends it the role; nobody can be asked what runs through it."""
 
 
 def no_values() -> Mapping[str, Any]:
@@ -63,7 +67,8 @@ class Role:
     ``exclusive``: Terraform takes every other policy off the role.
 
     ``vendor`` is the stack's control plane: its facts stand for the trusted account, the managed policies and the
-    statements that the file leaves out (``role_defaults``).
+    statements that the file leaves out (``gridbyoc.stack.defaults``). ``None``: a vendor without an API, of which no
+    facts are known: what the file leaves out is nothing.
     """
 
     name: str | None = None
@@ -87,7 +92,7 @@ class Role:
     statements: tuple[PolicyStatement, ...] | None = None
     policy: OwnPolicy = OwnPolicy()
     tags: Mapping[str, str] = field(default_factory=no_values)
-    vendor: VendorType = DEFAULT_VENDOR
+    vendor: VendorType | None = DEFAULT_VENDOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +117,36 @@ class ClusterSpec:
 class ControlPlane:
     """Which service, and where. ``url`` ``None``: the environment's, else the dialect's own address.
 
-    The key goes to ``url`` only where the user has named that address as well.
+    The key goes to ``url`` only where the user has named that address as well. ``vendor``: the name of a vendor without
+    an API (type ``manual``), one printable line.
     """
 
-    type: DialectName = DEFAULT_VENDOR
+    type: ControlPlaneType = DEFAULT_VENDOR
     url: str | None = None
     ca_bundle: Path | None = None
     org_id: str | None = None
+    vendor: str = ""
+
+    @property
+    def api(self) -> DialectName:
+        """The API that requests speak. Raises ``UnsupportedByDialectError`` for a vendor without one."""
+        if self.type == "manual":
+            raise self.without_api()
+        return self.type
+
+    def without_api(self) -> UnsupportedByDialectError:
+        """The error of whoever wants an answer of a vendor without an API."""
+        return UnsupportedByDialectError(
+            f"This needs a control plane with an API: {self.no_api}.",
+            why="The stack file says `control_plane.type: manual`.",
+            fix=f"Ask {self.vendor}, which does this itself.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+    @property
+    def no_api(self) -> str:
+        """Why a vendor of type ``manual`` is not asked, as a clause."""
+        return f"{self.vendor} has no API that could be asked"
 
 
 @dataclass(frozen=True, slots=True)

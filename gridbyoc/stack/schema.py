@@ -57,9 +57,10 @@ def sections() -> Iterator[Place]:
 
 
 def _sections(node: Schema, place: Place) -> Iterator[Place]:
+    required = (*node.get("required", ()), *node.get("else", {}).get("required", ()))
     for key, inner in node.get("properties", {}).items():
         child = resolved(inner)
-        if child.get("type") in {"object", "array"} and key not in node.get("required", ()):
+        if child.get("type") in {"object", "array"} and key not in required:
             yield (*place, key)
             yield from _sections(child, (*place, key))
 

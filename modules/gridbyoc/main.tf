@@ -7,18 +7,27 @@ locals {
   external_id  = sensitive(coalesce(var.external_id, terraform_data.this.triggers_replace))
   external_ids = distinct(concat([local.external_id], var.previous_external_ids))
 
+  account_root = var.trust_account_root ? ["${local.arn_prefix}:${var.trusted_account_id}:root"] : []
+  with_id      = distinct(concat(local.account_root, var.trusted_principals))
+
   trust_statements = concat(
-    [{
+    [for principals in [local.with_id] : {
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
-      Principal = { AWS = distinct(concat(["${local.arn_prefix}:${var.trusted_account_id}:root"], var.trusted_principals)) }
+      Principal = { AWS = principals }
       Condition = { StringEquals = { "sts:ExternalId" = local.external_ids } }
-    }],
+    } if length(principals) > 0],
     [for principals in [distinct(var.trusted_principals_without_external_id)] : {
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
       Principal = { AWS = principals }
     } if length(principals) > 0],
+  )
+
+  default_description = (
+    var.trust_account_root
+    ? "Lets the control plane in account ${var.trusted_account_id} run clusters in this account."
+    : "Lets the principals of its trust policy work in this account."
   )
 
   policy_statements = [for s in var.policy_statements : merge(
@@ -49,7 +58,7 @@ resource "aws_iam_role" "this" {
   name                  = var.role_name
   name_prefix           = var.role_name == null ? var.role_name_prefix : null
   path                  = var.path
-  description           = var.description == null ? "Lets the control plane in account ${var.trusted_account_id} run clusters in this account." : var.description
+  description           = var.description == null ? local.default_description : var.description
   max_session_duration  = var.max_session_duration
   permissions_boundary  = var.permissions_boundary
   force_detach_policies = var.force_detach_policies
@@ -59,6 +68,13 @@ resource "aws_iam_role" "this" {
     Version   = "2012-10-17"
     Statement = local.trust_statements
   })
+
+  lifecycle {
+    precondition {
+      condition     = length(local.with_id) + length(var.trusted_principals_without_external_id) > 0
+      error_message = "Nobody could assume the role: name trusted_principals, or let trust_account_root be true."
+    }
+  }
 }
 
 # Named after the role, so that the two are found together; only an adopted role's policy has a name of its own.

@@ -86,6 +86,13 @@ variable "trusted_account_id" {
   }
 }
 
+variable "trust_account_root" {
+  description = "Whether the whole account `trusted_account_id` may assume the role. False: only the principals that are named may."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "external_id" {
   description = "External id that the control plane must present. Null: one is generated and kept."
   type        = string

@@ -313,7 +313,9 @@ def _role(look: Look, module: str, values: Mapping[str, Any]) -> Attributes:
     return {
         **own,
         "path": values.get("path", "/"),
-        "description": f"Lets the control plane in account {account} run clusters in this account.",
+        "description": values.get(
+            "description", f"Lets the control plane in account {account} run clusters in this account."
+        ),
         "max_session_duration": values.get("max_session_duration", 43200),
         "permissions_boundary": values.get("permissions_boundary", ""),
         "force_detach_policies": True,
@@ -324,7 +326,8 @@ def _role(look: Look, module: str, values: Mapping[str, Any]) -> Attributes:
 
 def _trust(values: Mapping[str, Any], account: str, external_id: str) -> str:
     accepted = list(dict.fromkeys([external_id, *values.get("previous_external_ids", ())]))
-    principals = [f"arn:aws:iam::{account}:root", *values.get("trusted_principals", ())]
+    root = [f"arn:aws:iam::{account}:root"] if values.get("trust_account_root", True) else []
+    principals = [*root, *values.get("trusted_principals", ())]
     statements: list[dict[str, Any]] = [
         {
             "Action": "sts:AssumeRole",

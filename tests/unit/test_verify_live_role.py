@@ -183,7 +183,7 @@ def test_no_network_is_told() -> None:
 
 def awaited(iam: MemoryIam, time: Time, **more: Any) -> Any:
     session: Any = MemorySession(iam)
-    return await_trust(session, ROLE, ID, GRID, sleep=time.sleep, clock=time.clock, **more)
+    return await_trust(session, ROLE, ID, [f"arn:aws:iam::{GRID}:root"], sleep=time.sleep, clock=time.clock, **more)
 
 
 def test_trust_is_awaited() -> None:

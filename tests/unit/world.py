@@ -20,6 +20,7 @@ from typing import Any
 
 from gridbyoc import __version__
 from gridbyoc.aws import AwsSession
+from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.model import Phase, Registrar
 from gridbyoc.errors import GridbyocError
 from gridbyoc.operations.bootstrap import bootstrap
@@ -105,8 +106,8 @@ class World:
     def open_session(self, region: str, profile: str | None) -> AwsSession:
         return self.aws.session(region, profile)
 
-    def connect(self, _control_plane: ControlPlane, **_: Any) -> Registrar:
-        return self.plane
+    def connect(self, control_plane: ControlPlane, **given: Any) -> Registrar:
+        return connect(control_plane, **given) if control_plane.type == "manual" else self.plane
 
     # --- the operations
 

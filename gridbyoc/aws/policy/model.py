@@ -256,6 +256,12 @@ def principal(arn: str, role_arn: str | None = None) -> Actor:
     return Actor("principal", arn, role_arn)
 
 
+def actor_of(arn: str) -> Actor:
+    """Who the ARN in a trust policy stands for: an account's root for some principal of its account."""
+    parts = arn.split(":")
+    return some_principal_of(parts[4], parts[1]) if parts[-1] == "root" else principal(arn)
+
+
 def _nothing() -> Mapping[str, tuple[str, ...]]:
     return MappingProxyType({})
 

@@ -74,7 +74,14 @@ TRUSTED_PLACE: Place = ("role", "trusted_account_id")
 NOT_TOLD = "the control plane did not say: GBY-K001 and GBY-K002 have the reason"
 
 
+def _without_api(scene: PreflightContext) -> bool:
+    """Whether the stack's vendor has no API: then there is nothing to look at here, and no finding."""
+    return scene.stack is not None and scene.stack.control_plane.type == "manual"
+
+
 def _reached(scene: PreflightContext) -> Iterator[Finding]:
+    if _without_api(scene):
+        return
     try:
         count = len(scene.clusters())
         if unasked := scene.registrar().unasked:
@@ -111,7 +118,7 @@ def _carried(scene: PreflightContext) -> Iterator[Finding]:
 
 
 def _names(scene: PreflightContext) -> Iterator[Finding]:
-    if scene.stack is None:
+    if scene.stack is None or _without_api(scene):
         return
     clusters = scene.listed()
     if clusters is None:
@@ -167,7 +174,7 @@ def _account_of(role_arn: str) -> str:
 
 def _told(scene: PreflightContext) -> Iterator[Finding]:
     """What the control plane says of the account it comes from and of its types, by way of a cluster of its."""
-    if scene.stack is None:
+    if scene.stack is None or _without_api(scene):
         return
     clusters = scene.listed()
     if clusters is None:
@@ -201,6 +208,8 @@ def _account(registrar: Registrar, ident: str | None, stack: Stack) -> Iterator[
         yield elsewhere
         return
     trusted = trusted_account_of(stack.role)
+    if trusted is None:
+        return
     account = None if ident is None else registrar.cloud_account_id(ident)
     if account is None:
         yield _not_told(stack, trusted)
@@ -217,7 +226,7 @@ def _account(registrar: Registrar, ident: str | None, stack: Stack) -> Iterator[
 
 def _not_told(stack: Stack, trusted: str) -> Finding:
     """Nothing is proven. A default that may be out of date is a warning, with the place to check it."""
-    fact = facts_of(stack.control_plane.type).trusted_account
+    fact = facts_of(stack.control_plane.api).trusted_account
     if stack.role.trusted_account_id is not None or fact.check is None:
         fix = f"Ask the control plane's operator which AWS account it uses, and compare it with {trusted}."
         return Finding(ACCOUNT, "unknown", f"this control plane does not say; the role trusts {trusted}", fix=fix)

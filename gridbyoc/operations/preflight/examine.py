@@ -174,7 +174,7 @@ def start_preflight(run: Run, registrar: Registrar, binary: Binary) -> Flight:
     def run_checks() -> Preflight:
         with run.step("preflight") as step:
             found = basics()
-            plane = "not asked" if found.registrar.unasked else found.registrar.url
+            plane = "not asked" if found.registrar.unasked else found.registrar.url or "none"
             step.detail = f"account {found.caller.account_id}, control plane {plane}"
             if checks:
                 from gridbyoc.operations.preflight.catalogue import CHECKS  # here, beside the main thread

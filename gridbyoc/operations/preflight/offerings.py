@@ -311,7 +311,7 @@ def _zone_trouble(types: Types, there: Sequence[str]) -> Iterator[Finding]:
         yield Finding(ZONE, "warn", read, types.zone, fix, "ec2:DescribeAvailabilityZones", facts={"zones": zones})
         return
     stack = types.scene.stack
-    verdict: Verdict = "warn" if stack and facts_of(stack.control_plane.type).zone is None else "fail"
+    verdict: Verdict = "warn" if stack and facts_of(stack.control_plane.api).zone is None else "fail"
     for name in (each for each in there if each not in offered):
         said, other = f"{types.zone} does not offer it, other zones do", types.instead.to(name)
         needed = f"offered in {types.zone}"
@@ -331,7 +331,8 @@ def _kind_trouble(types: Types, there: Sequence[str]) -> Iterator[Finding]:
 
 def _default_types(scene: PreflightContext) -> Iterator[Finding]:
     """A cluster without instance types gets the list of the service's own client; Lightning chooses by itself."""
-    defaults = facts_of(scene.stack.control_plane.type).default_instance_types if scene.stack else ()
+    plane = scene.stack.control_plane if scene.stack else None
+    defaults = facts_of(plane.type).default_instance_types if plane and plane.type != "manual" else ()
     if not defaults:
         return
     offered = offered_types(scene.session(), defaults)

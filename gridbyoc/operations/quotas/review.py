@@ -294,8 +294,10 @@ def _needs(scene: PreflightContext, stack: Stack, account: AccountQuotas) -> dic
     Without a role of the stack none can.
     """
     new, dialect = scene.new_clusters(), stack.control_plane.type
-    needs = fixed_needs(new, dialect, scene.has_role)
-    needs |= vcpu_needs(new, dialect, account.vcpus, account.vcpus_why)
+    needs: dict[str, QuotaNeed] = {}
+    if dialect != "manual":  # what its vendor runs is not known here
+        needs |= fixed_needs(new, dialect, scene.has_role)
+        needs |= vcpu_needs(new, dialect, account.vcpus, account.vcpus_why)
     if scene.listed() is None and scene.has_role is not False:
         needs = {code: replace(need, soft=True) for code, need in needs.items()}
     if stack.terraform.module is None:  # another module gives the role what it likes
@@ -317,7 +319,9 @@ def wanted_types(scene: PreflightContext) -> tuple[str, ...]:
     """The instance types of every cluster of the scene, each once."""
     if scene.stack is None:
         return INSTANCE_TYPES
-    dialect: DialectName = scene.stack.control_plane.type
+    dialect = scene.stack.control_plane.type
+    if dialect == "manual":
+        return ()
     return tuple(dict.fromkeys(item.name for spec in scene.wanted for item in types_of(spec, dialect)))
 
 

@@ -243,7 +243,8 @@ def _trusted(stack: Stack) -> tuple[Trusted, ...]:
     role = stack.role
     if stack.terraform.module is not None:
         return ()
-    with_id = (trusted_account_of(role), *role.trusted_principals)
+    account = trusted_account_of(role)
+    with_id = (*((account,) if account else ()), *role.trusted_principals)
     without = role.trusted_principals_without_external_id
     return (*(Trusted(who, True) for who in with_id), *(Trusted(who, False) for who in without))
 

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from gridbyoc.stack.document import Fault
 from gridbyoc.stack.findings import Findings
 from gridbyoc.stack.rules.context import RuleContext
+from gridbyoc.stack.rules.manual import check_manual
 from gridbyoc.stack.rules.role import check_policies, check_principals, check_role, check_tags
 from gridbyoc.stack.rules.terraform import check_aws, check_backend, check_stack_name, check_terraform
 from gridbyoc.stack.service_quotas import instance_type_fault
@@ -113,6 +114,8 @@ def check_control_plane(findings: Findings, context: RuleContext) -> None:
     if bundle is not None:
         findings.fault(("control_plane", "ca_bundle"), _bundle_fault(bundle, context))
     named = findings.document.at("control_plane", "type")
+    if named == "manual":
+        return  # check_manual refuses what needs an API
     facts = facts_of(named if named in VENDORS else DEFAULT_VENDOR)
     if not facts.has_profiles:
         _refuse_profiles(findings, facts.type)
@@ -148,6 +151,7 @@ RULES = (
     check_tags,
     check_clusters,
     check_control_plane,
+    check_manual,
     check_backend,
     check_terraform,
 )

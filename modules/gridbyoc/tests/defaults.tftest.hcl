@@ -152,6 +152,7 @@ run "rotated_and_nulls_mean_defaults" {
     permissions_boundary                   = null
     max_session_duration                   = null
     trusted_account_id                     = null
+    trust_account_root                     = null
     external_id                            = null
     external_id_rotation                   = "2026-11"
     previous_external_ids                  = null

@@ -183,3 +183,44 @@ run "prefix_and_nothing_attached" {
     error_message = "No policy must be made and none attached."
   }
 }
+
+run "principals_without_the_accounts_root" {
+  command = plan
+
+  variables {
+    trust_account_root = false
+    trusted_principals = [
+      "arn:aws-us-gov:iam::808407022534:role/vendor",
+      "arn:aws-us-gov:iam::808407022534:user/operator",
+    ]
+    managed_policies  = []
+    policy_statements = []
+  }
+
+  assert {
+    condition = jsondecode(nonsensitive(aws_iam_role.this.assume_role_policy)).Statement == [{
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "sts:ExternalId" = ["an-external-id"] } }
+      Effect    = "Allow"
+      Principal = {
+        AWS = ["arn:aws-us-gov:iam::808407022534:role/vendor", "arn:aws-us-gov:iam::808407022534:user/operator"]
+      }
+    }]
+    error_message = "Only the named principals must get in, with the external id."
+  }
+
+  assert {
+    condition     = aws_iam_role.this.description == "Lets the principals of its trust policy work in this account."
+    error_message = "The description must not name an account that is not trusted."
+  }
+}
+
+run "nobody_at_all_is_refused" {
+  command = plan
+
+  variables {
+    trust_account_root = false
+  }
+
+  expect_failures = [aws_iam_role.this]
+}

@@ -1,0 +1,41 @@
+"""What a person sends to a vendor without an API, once the role stands and is proven."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gridbyoc.stack.model import Stack
+
+SEND_ID = (
+    "The external id goes into the vendor's console form, or through a link that opens once: never by mail, chat or "
+    "ticket. `gridbyoc outputs --reveal` shows it."
+)
+SEND_OWN_ID = (
+    "The external id is the one that role.external_id_from points to. If the vendor does not have it yet, it goes into "
+    "the vendor's console form, or through a link that opens once: never by mail, chat or ticket."
+)
+THEN = "Never send keys. The vendor's word that it works is the last step: nothing here can ask for it."
+
+
+@dataclass(frozen=True, slots=True)
+class VendorHandover:
+    """Whom to send it to, and what: the ARN of each role by its name, the AWS account, the region.
+
+    The external id is no part of it. ``external_id`` says how the vendor gets it.
+    """
+
+    vendor: str
+    roles: Mapping[str, str]
+    account_id: str
+    region: str
+    external_id: str
+
+
+def handover_of(stack: Stack, account_id: str, roles: Mapping[str, str]) -> VendorHandover | None:
+    """For a stack whose vendor has no API; ``None`` for others, whose control plane is given the role by a request."""
+    plane = stack.control_plane
+    if plane.type != "manual":
+        return None
+    how = SEND_OWN_ID if stack.role.external_id is not None else SEND_ID
+    return VendorHandover(plane.vendor, dict(roles), account_id, stack.aws.region, how)
