@@ -1,7 +1,7 @@
-"""Work in threads that nobody has to wait for, beside the main thread, which stays free for signals.
+"""Work in daemon threads, so that the main thread stays free for signals.
 
-An executor's threads are waited for when the program ends: a run that is interrupted, or out of time, would wait for a
-slow answer. https://docs.python.org/3/library/concurrent.futures.html#threadpoolexecutor
+The program waits for an executor's threads before it ends, so an interrupted or timed-out run would wait for a slow
+answer. https://docs.python.org/3/library/concurrent.futures.html#threadpoolexecutor
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ U = TypeVar("U")
 
 
 class Background(Generic[T]):
-    """Runs ``work`` in a daemon thread, within ``turn``; ``result()`` hands on what it returned or raised."""
+    """Runs ``work`` in a daemon thread while holding ``turn``; ``result()`` returns its value or raises its error."""
 
     def __init__(self, work: Callable[[], T], turn: AbstractContextManager[object] | None = None) -> None:
         self._work = work
@@ -35,12 +35,12 @@ class Background(Generic[T]):
                 self._error = error
 
     def ended(self, seconds: float) -> bool:
-        """Wait ``seconds`` at most; whether it has come to its end."""
+        """Wait at most ``seconds``; return whether the work ended."""
         self._thread.join(max(seconds, 0.0))
         return not self._thread.is_alive()
 
     def result(self) -> T:
-        """Wait for the end; the value of the work, or its exception raised here."""
+        """Wait for the end; return the work's value or raise its exception."""
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -48,25 +48,25 @@ class Background(Generic[T]):
 
 
 def within(seconds: float, work: Callable[[], T]) -> T | None:
-    """What ``work`` returns (or raises); ``None`` once ``seconds`` are over: it then stays behind."""
+    """Return what ``work`` returns or raise what it raises; ``None`` after ``seconds``, while its thread runs on."""
     pending = Background(work)
     return pending.result() if pending.ended(seconds) else None
 
 
 class Readers:
-    """Carries out ``at_once`` calls at a time."""
+    """Runs at most ``at_once`` calls at a time."""
 
     def __init__(self, at_once: int) -> None:
         self._turn = threading.Semaphore(at_once)
 
     def submit(self, work: Callable[[], T]) -> Background[T]:
-        """Begin, as soon as it is the call's turn."""
+        """Start ``work`` as soon as fewer than ``at_once`` calls run."""
         return Background(work, self._turn)
 
     def map(self, work: Callable[[U], T], items: Iterable[U]) -> list[T]:
-        """Do it for each of them, and wait; results in their order, or the first exception."""
+        """Call ``work`` for each item and wait; return the results in the items' order, or raise the first error."""
         return [answer.result() for answer in self.submit_all(work, items)]
 
     def submit_all(self, work: Callable[[U], T], items: Iterable[U]) -> list[Background[T]]:
-        """Begin to do it for each of them, each as soon as it is its turn."""
+        """``submit`` one call of ``work`` per item."""
         return [self.submit(partial(work, item)) for item in items]

@@ -1,4 +1,4 @@
-"""The time in UTC, and the pauses between tries."""
+"""The current time in UTC, and the pauses between retries."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import datetime, timezone
 
 
 def utc_now() -> datetime:
-    """The time, in UTC."""
+    """The current time, with UTC as its zone."""
     return datetime.now(timezone.utc)
 
 
 def backoff(first: float, factor: float, longest: float, *, least: float = 0.0) -> Iterator[float]:
-    """Pauses in seconds, without end: ``first``, then each ``factor`` times the one before, up to ``longest``.
+    """Yield pauses in seconds, endlessly: ``first``, then each ``factor`` times the previous one, up to ``longest``.
 
-    The second is made of at least ``least``: where ``first`` is 0, the pauses still grow.
+    The second pause is at least ``least`` times ``factor``, so the pauses grow even if ``first`` is 0.
     """
     pause = min(first, longest)
     while True:

@@ -1,4 +1,4 @@
-"""A stack file as plain data that knows where each value came from."""
+"""A stack file as plain data, with the file and line of each value."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ DEEPEST = 40
 MOST_VALUES = 10_000
 
 
-class YamlFault(Exception):  # noqa: N818 - it becomes a problem, it is no error of ours
-    """The text is not YAML that a stack file may hold; ``line`` counts from 1."""
+class YamlFault(Exception):  # noqa: N818 - becomes a Problem; never shown as an error of its own
+    """The text is not YAML, or uses YAML that a stack file may not use; ``line`` counts from 1."""
 
     def __init__(self, message: str, line: int | None = None, hint: str = "") -> None:
         super().__init__(message)
@@ -33,9 +33,9 @@ class YamlFault(Exception):  # noqa: N818 - it becomes a problem, it is no error
 
 
 def compose(text: str) -> Node | None:
-    """The one document in ``text`` as nodes, with marks, styles and aliases; ``None`` where there is nothing in it.
+    """The document in ``text`` as nodes, with marks, styles and aliases; ``None`` if it is empty.
 
-    Raises ``YamlFault``, also for more values, levels and kinds of YAML than a stack file may have.
+    Raises ``YamlFault``, also for too many values or levels and for YAML features that a stack file may not use.
     """
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _Composer
@@ -45,25 +45,25 @@ def compose(text: str) -> Node | None:
     except YamlFault:
         raise
     except MarkedYAMLError as error:
-        raise _in_words(error) from None
+        raise _yaml_fault(error) from None
     except YAMLError:
         raise YamlFault("holds a character that YAML does not allow", hint="save it as plain UTF-8 text") from None
     except Exception as error:  # ruamel answers some malformed texts with bare Python errors
         raise YamlFault(f"cannot be read as YAML ({type(error).__name__})") from None
 
 
-def _in_words(error: MarkedYAMLError) -> YamlFault:
+def _yaml_fault(error: MarkedYAMLError) -> YamlFault:
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else None
     problem = str(error.problem or "malformed")
     if "\\t" in problem:
-        return YamlFault("a tab is used for indentation", line, "YAML wants spaces")
+        return YamlFault("a tab is used for indentation", line, "YAML allows only spaces")
     hint = "quote a value that holds `: `" if "mapping values are not allowed" in problem else ""
     return YamlFault(f"is not valid YAML: {problem}", line, hint)
 
 
 class _Composer(Composer):
-    """ruamel's own, within the limits of a stack file."""
+    """ruamel's composer, with the limits of a stack file."""
 
     def __init__(self, loader: Any = None) -> None:  # noqa: ANN401 - ruamel's own signature
         super().__init__(loader)
@@ -72,11 +72,11 @@ class _Composer(Composer):
 
     @property
     def parser(self) -> Any:  # noqa: ANN401 - ruamel's own signature
-        """The parser, without the checks that ruamel's own property makes at every event."""
+        """The parser, without the checks that ruamel's own property repeats at every event."""
         return self.loader._parser
 
     def get_single_node(self) -> Any:  # noqa: ANN401 - ruamel's own signature
-        """The document's node; a second document is refused."""
+        """The document's node. Raises ``YamlFault`` if there is a second document."""
         self.parser.get_event()
         node = None if self.parser.check_event(StreamEndEvent) else self.compose_document()
         if not self.parser.check_event(StreamEndEvent):
@@ -85,7 +85,7 @@ class _Composer(Composer):
         return node
 
     def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - ruamel's own signature
-        """The next node, unless it is one too many, too deep, or of a kind that is not allowed."""
+        """The next node. Raises ``YamlFault`` if there are too many, it is too deep or its kind is not allowed."""
         event = self.parser.peek_event()
         self._count += 1
         if self._count > 2 * MOST_VALUES:  # keys count as well
@@ -104,7 +104,7 @@ class _Composer(Composer):
         return node
 
     def compose_scalar_node(self, anchor: Any) -> Any:  # noqa: ANN401 - ruamel's own signature
-        """A text without a tag: ``scalar`` says what it is."""
+        """A scalar without a tag; ``scalar`` decides its type."""
         event = self.parser.get_event()
         node = ScalarNode(None, event.value, event.start_mark, event.end_mark, style=event.style, anchor=anchor)
         if anchor is not None:
@@ -118,7 +118,7 @@ def _line(place: Event | Node) -> int:
 
 OVERRIDE = "--set"
 Origin = Callable[[Place], tuple[str, int | None]]
-"""The file and the line that the value at a place comes from."""
+"""Returns the file and the line of the value at a place."""
 _NULL = re.compile(r"|~|null|Null|NULL")
 _TRUE, _FALSE = re.compile(r"true|True|TRUE"), re.compile(r"false|False|FALSE")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,40}")
@@ -127,7 +127,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with one value, and what would be right. It becomes a ``Problem`` where the value stands."""
+    """What is wrong with one value, and how to correct it. With the value's file and line it becomes a ``Problem``."""
 
     message: str
     hint: str = ""
@@ -135,10 +135,10 @@ class Fault:
 
 @dataclass(slots=True)
 class Document:
-    """The data of one stack file; ``broken`` where the text is no YAML, so that there is none.
+    """The data of one stack file; ``broken`` if the text is not YAML, in which case there is no data.
 
-    ``written`` holds unquoted values as they were written (``0123``, ``1.10``); ``faults`` what the text itself has;
-    ``files`` the file of each value that stands in a base (``extends``).
+    ``written`` holds unquoted values as they were written (``0123``, ``1.10``), ``faults`` the problems of the YAML
+    text, and ``files`` the file of each value that comes from a base (``extends``).
     """
 
     file: str
@@ -151,7 +151,7 @@ class Document:
     broken: bool = False
 
     def origin(self, place: Place) -> tuple[str, int | None]:
-        """File and line of the value at ``place``, or of the nearest thing around it that is there."""
+        """File and line of the value at ``place``; if there is none, those of the nearest enclosing value."""
         for length in range(len(place), -1, -1):
             if place[:length] in self.overridden:
                 return OVERRIDE, None
@@ -160,19 +160,19 @@ class Document:
         return self.file, None
 
     def problem(self, place: Place, fault: Fault) -> Problem:
-        """What is wrong with the value at ``place``, with its file and line."""
+        """``fault`` as a problem with the file and line of the value at ``place``."""
         file, line = self.origin(place)
         return Problem(file, line, place_text(place), fault.message, fault.hint)
 
     def override(self, place: Place) -> None:
-        """Note that the value at ``place`` is no longer the file's."""
+        """Record that the value at ``place`` comes from ``--set``, not from the file."""
         size = len(place)
         self.lines = {known: line for known, line in self.lines.items() if known[:size] != place}
         self.written = {known: text for known, text in self.written.items() if known[:size] != place}
         self.overridden.add(place)
 
     def at(self, *place: str | int) -> Any:  # noqa: ANN401 - any YAML value
-        """The value at a place, ``None`` where there is none."""
+        """The value at a place, ``None`` if there is none."""
         value = self.data
         for part in place:
             if isinstance(part, str) and isinstance(value, dict):
@@ -184,17 +184,17 @@ class Document:
         return value
 
     def text(self, *place: str | int) -> str | None:
-        """The value at a place where it is text, else ``None`` (its type is reported elsewhere)."""
+        """The value at a place if it is text, else ``None`` (a wrong type is reported elsewhere)."""
         value = self.at(*place)
         return value if isinstance(value, str) else None
 
     def mapping(self, *place: str | int) -> dict[str, Any]:
-        """The mapping at a place, empty where there is none."""
+        """The mapping at a place, empty if there is none."""
         value = self.at(*place)
         return value if isinstance(value, dict) else {}
 
     def texts(self, *place: str | int) -> Iterator[tuple[Place, str]]:
-        """The items of the list at a place that are text, each with its own place."""
+        """The text items of the list at a place, each with its own place."""
         value = self.at(*place)
         for index, item in enumerate(value if isinstance(value, list) else []):
             if isinstance(item, str):
@@ -202,7 +202,7 @@ class Document:
 
 
 def read_document(text: str, file: str) -> Document:
-    """Parse ``text``; raises nothing: what is wrong with it as YAML stands in ``faults``."""
+    """Parse ``text``. Never raises: YAML errors go to ``faults``."""
     document = Document(file)
     try:
         node = compose(text)
@@ -215,7 +215,7 @@ def read_document(text: str, file: str) -> Document:
 
 
 def scalar(text: str) -> Any:  # noqa: ANN401 - text, number, boolean or null
-    """What an unquoted scalar says, by YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema).
+    """The value of an unquoted scalar, by YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema).
 
     Numbers are decimal only.
     """
@@ -232,7 +232,7 @@ def scalar(text: str) -> Any:  # noqa: ANN401 - text, number, boolean or null
 
 
 class _Reader:
-    """Nodes → data; counts, so that aliases of aliases stay small."""
+    """Converts nodes to data. It counts values, because aliases of aliases can expand a small text enormously."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -244,7 +244,7 @@ class _Reader:
         if self._count > MOST_VALUES:
             raise YamlFault(f"holds more than {MOST_VALUES} values (aliases included)", _line(node))
         if any(node is other for other in self._open):
-            raise YamlFault("an alias stands for something that holds the alias itself", _line(node))
+            raise YamlFault("an alias refers to a value that contains the alias itself", _line(node))
         self._document.lines.setdefault(place, _line(node))
         if isinstance(node, ScalarNode):
             _check_text(node)
@@ -279,7 +279,7 @@ class _Reader:
         return found
 
     def _merge(self, other: Node, place: Place, found: dict[str, Any]) -> None:
-        """``<<: *other``: what the mapping itself says wins."""
+        """``<<: *other``: the mapping's own keys win."""
         if not isinstance(other, MappingNode):
             raise YamlFault("`<<` takes a mapping or a list of mappings", _line(other))
         for key, value in other.value:
@@ -288,13 +288,13 @@ class _Reader:
 
     def _duplicate(self, key: ScalarNode, place: Place) -> None:
         first = self._document.lines[place]
-        message = f"the key {show(key.value)} stands here twice, first in line {first}"
+        message = f"the key {show(key.value)} appears twice, first in line {first}"
         problem = Problem(self._document.file, _line(key), place_text(place), message, "keep one of them")
         self._document.faults.append(problem)
 
 
 def _check_text(node: ScalarNode) -> None:
-    """An escape such as ``"\\ud800"`` makes half a character, which no file and no request can carry."""
+    """Refuse half a character: an escape such as ``"\\ud800"`` cannot be encoded in a file or a request."""
     if any("\ud800" <= char <= "\udfff" for char in node.value):
         raise YamlFault("holds half a character (a lone surrogate)", _line(node))
 
@@ -309,30 +309,30 @@ class _Reading(Protocol):
 
 
 def read_source(path: Path, shown: str) -> bytes:
-    """The bytes of a file, one more than the most; ``StackError`` where it is missing, a directory or unreadable.
+    """Up to ``LARGEST`` + 1 bytes of a file; ``StackError`` if it is missing, a directory or unreadable.
 
-    A pipe or a device, which could hold the run up, is read only where the caller itself has opened it and hands it
-    over by its number, as a shell's ``<(…)`` does.
+    A pipe or a device could block the run. It is read only if the caller opened it and passed its descriptor number,
+    as a shell's ``<(…)`` does.
     """
     try:
         if str(path).startswith(_OPENED):
             with path.open("rb") as stream:
                 return stream.read(LARGEST + 1)
         if stat.S_ISFIFO(path.stat().st_mode) or stat.S_ISCHR(path.stat().st_mode):
-            raise broken(shown, "is no regular file", f"`- < {shown}` reads a pipe")
+            raise broken(shown, "is not a regular file", f"`- < {shown}` reads a pipe")
         return read_regular(path, LARGEST + 1)
     except FileNotFoundError:
         command = "gridbyoc new" if shown == "gridbyoc.yaml" else f"gridbyoc new {shown}"
         raise broken(shown, "there is no such file", f"{show(command)} writes a starter") from None
     except IsADirectoryError:
-        raise broken(shown, "is a directory", "name the stack file in it") from None
+        raise broken(shown, "is a directory", "give the path of the stack file in it") from None
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else "") or "not a path"
         raise broken(shown, f"cannot be read: {reason}", "check the path and its permissions") from None
 
 
 def read_stdin(stdin: TextIO | str | bytes | None) -> bytes:
-    """The bytes of standard input (a text stream with a buffer below gives its bytes)."""
+    """The bytes of standard input; for a text stream, those of its underlying buffer."""
     if isinstance(stdin, bytes):
         return stdin
     if isinstance(stdin, str):
@@ -343,12 +343,12 @@ def read_stdin(stdin: TextIO | str | bytes | None) -> bytes:
     try:
         data = stream.read(LARGEST + 1)
     except (OSError, ValueError):
-        raise broken(STDIN, "cannot be read", "give the stack file on standard input, or name a file") from None
+        raise broken(STDIN, "cannot be read", "pipe the stack file to standard input, or give its path") from None
     return data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
 
 
 def decode(data: bytes, file: str) -> str:
-    """Bytes → text; ``StackError`` where they are too many or no UTF-8 text. A byte order mark is dropped."""
+    """Decode UTF-8 and drop a byte order mark; ``StackError`` if the bytes are too many or not UTF-8 text."""
     if len(data) > LARGEST:
         raise broken(file, "is larger than 1 MB", "a stack file is small: is it the right file?")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -363,6 +363,6 @@ def decode(data: bytes, file: str) -> str:
 
 
 def broken(file: str, message: str, hint: str = "", line: int | None = None) -> StackError:
-    """The error of a file that cannot be looked into; it has one problem."""
+    """The error for a stack file that cannot be read at all; it holds one problem."""
     problem = Problem(file, line, "", message, hint)
     return StackError(f"The stack file {show(file)} cannot be used.", problems=(problem,))

@@ -1,4 +1,4 @@
-"""Editing the text of a stack file: comments, order and values that are not touched stay."""
+"""Edit the text of a stack file. Comments, order and untouched values stay."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEP = "  "
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """``text`` takes the place of what stands from ``start`` to ``end``."""
+    """Replace the characters from ``start`` to ``end`` with ``text``."""
 
     start: int
     end: int
@@ -30,14 +30,14 @@ class Cut:
 
 
 def entry_text(text: str, index: int, spec: ClusterSpec) -> str:
-    """``text`` with ``clusters[index]`` saying what ``spec`` says: performance profile and instance types.
+    """``text`` with the performance profile and instance types of ``clusters[index]`` set to those of ``spec``.
 
-    ``text`` is a valid stack file. Where it shares the entry (an alias), or is written in a way that cannot be cut,
-    the result may say something else or be no YAML: load it again. Raises ``ValueError`` where no entry is found.
+    ``text`` is a valid stack file. If the entry is shared (an alias) or its layout cannot be edited, the result may be
+    wrong or not YAML: load it again to check. Raises ``ValueError`` if there is no such entry.
     """
     entry = _at(_at(compose(text), "clusters"), index)
     if not isinstance(entry, MappingNode):
-        raise ValueError(f"clusters[{index}] is no mapping")
+        raise ValueError(f"clusters[{index}] is not a mapping")
     page = _Page(text)
     page.set(entry, "performance_profile", spec.performance_profile, behind="name")
     types = _find(entry, "instance_types")
@@ -49,7 +49,7 @@ def entry_text(text: str, index: int, spec: ClusterSpec) -> str:
 
 
 def type_data(types: Iterable[InstanceType]) -> list[Any]:
-    """Instance types as a stack file writes them: a bare name where there is nothing else to say."""
+    """Instance types as a stack file writes them: just the name if the type has no other settings."""
     return [_settings(item) if len(_settings(item)) > 1 else item.name for item in types]
 
 
@@ -63,7 +63,7 @@ def _settings(item: InstanceType) -> dict[str, Any]:
 
 
 class _Page:
-    """A text and the cuts to be made in it."""
+    """A text and the cuts to make in it."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -71,7 +71,7 @@ class _Page:
         self._cuts: list[Cut] = []
 
     def changed(self) -> str:
-        """The text after all cuts, made from its end; what is put in at one place keeps its order."""
+        """The text after all cuts, applied from its end; insertions at one position keep their order."""
         text = self._text
         numbered = sorted(enumerate(self._cuts), key=lambda each: (each[1].start, each[1].end, each[0]), reverse=True)
         for _, cut in numbered:
@@ -79,7 +79,7 @@ class _Page:
         return text
 
     def set(self, entry: MappingNode, key: str, value: object, *, behind: str = "") -> None:
-        """Give ``key`` a value: replaced, added (behind a key, else at the end), or (``None``) taken out."""
+        """Replace the value of ``key``, add it (after the key ``behind``, else at the end), or remove it (``None``)."""
         names = [name.value for name, _ in entry.value]
         node = _find(entry, key)
         if node is None:
@@ -91,7 +91,7 @@ class _Page:
             self._replace(node, value)
 
     def set_types(self, types: SequenceNode, wanted: tuple[InstanceType, ...]) -> None:
-        """Each type by its name: changed where it stands, taken out, or added at the end."""
+        """Match the types by name: change them in place, remove them, or add them at the end."""
         left = {item.name: item for item in wanted}
         kept = [item for item in types.value if _name(item) in left]
         if not kept:
@@ -146,7 +146,7 @@ class _Page:
     def _drop(
         self, holder: MappingNode | SequenceNode, spans: list[tuple[int, int]], index: int, *, first: bool = False
     ) -> None:
-        """In a block, the lines that it stands on; in a row, also the comma before it (behind it: ``first``)."""
+        """Remove an item: its lines in block style; in flow style also the comma before it (after it if ``first``)."""
         start, end = spans[index]
         if not holder.flow_style:
             start, end = self._text.rfind("\n", 0, start) + 1, self._line_end(end)
@@ -157,13 +157,13 @@ class _Page:
         self._cuts.append(Cut(start, end, ""))
 
     def _line_end(self, position: int) -> int:
-        """Behind the line's end."""
+        """The position after the end of the line."""
         found = self._text.find("\n", position)
         return len(self._text) if found < 0 else found + 1
 
 
 def flow(value: object) -> str:
-    """Names, numbers, and lists and mappings of them, on one line; none of them needs quotes."""
+    """Names, numbers, and lists and mappings of these, in YAML flow style on one line; none of them needs quotes."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
@@ -189,20 +189,20 @@ def _name(node: Node) -> str:
 
 
 def _instance_type(node: Node) -> InstanceType:
-    """What the item says; a number written in another way than in digits counts as not said."""
+    """The instance type of an item; a number not written in plain digits counts as absent."""
     said = {name.value: _data(value) for name, value in node.value} if isinstance(node, MappingNode) else {}
     count, size = (said.get(key) for key in ("overprovisioned_ondemand_count", "root_volume_size"))
     return InstanceType(_name(node), count if isinstance(count, int) else 0, size if isinstance(size, int) else None)
 
 
 def _data(node: Node) -> object:
-    """What a scalar says, a whole number as such."""
+    """A scalar's value; digits become an ``int``."""
     value = node.value
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
 
 
 def _end(node: Node) -> int:
-    """Where the node's own text ends; a block's mark lies behind the comments that follow it."""
+    """The end of the node's own text. A block node's end mark lies after the comments that follow it."""
     if isinstance(node, (MappingNode, SequenceNode)) and not node.flow_style and node.value:
         last = node.value[-1]
         return _end(last[1] if isinstance(node, MappingNode) else last)
@@ -214,10 +214,9 @@ KeyPath = Sequence[str | int]
 
 
 def write_back(file: Path, changes: Mapping[tuple[str | int, ...], Any]) -> str:
-    """Set each key path of the YAML ``file`` to its value (``None``: take it out); return the new text.
+    """Set each key path of the YAML ``file`` to its value (``None`` removes it); return the new text.
 
-    Mappings on the way are made where they are missing. Written atomically, with the file's own mode. Raises
-    ``FileError``.
+    Missing mappings on the path are created. The file is written atomically and keeps its mode. Raises ``FileError``.
     """
     file = file.resolve()  # a link to the stack file stays a link
     try:
@@ -232,7 +231,7 @@ def write_back(file: Path, changes: Mapping[tuple[str | int, ...], Any]) -> str:
 
 
 def changed_text(text: str, changes: Mapping[tuple[str | int, ...], Any]) -> str:
-    """``text`` with each key path set to its value. The text is valid YAML: it has been loaded before."""
+    """``text`` with each key path set to its value. The caller has already loaded the text, so it is valid YAML."""
     _, indent, offset = load_yaml_guess_indent(text)
     yaml = YAML()
     yaml.preserve_quotes = True
@@ -263,10 +262,10 @@ _ROUNDS = 3
 
 
 def laid_out(text: str) -> str | None:
-    """``text`` with two blanks for each level, lists four, no blanks at line ends, one line feed at the end.
+    """``text`` indented by two spaces a level, lists by four, without trailing spaces, with one line feed at the end.
 
-    ``None`` where that cannot be done without changing what it says: it is no YAML mapping, or has parts (several
-    documents, texts over several lines with blanks at their ends) that a new layout would not keep.
+    ``None`` if that would change its values: it is not a YAML mapping, or has parts that a new layout does not keep
+    (several documents, multi-line texts with trailing spaces).
     """
     found = text.replace("\r\n", "\n")
     before = _values(found)
@@ -293,6 +292,6 @@ def _once(text: str) -> str:
 
 
 def _values(text: str) -> Any:  # noqa: ANN401 - whatever YAML holds
-    """What a text says, without its layout; ``None`` for what is no YAML, or holds a key twice."""
+    """The data of a text; ``None`` if it is not YAML or has a duplicate key."""
     document = read_document(text, "")
     return None if document.faults else document.data

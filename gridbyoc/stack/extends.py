@@ -1,4 +1,4 @@
-"""``extends``: what a stack file takes from base files, merged so that every value still knows where it stands."""
+"""``extends``: merge base files into a stack file; every value keeps its own file and line."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ PATHS: tuple[Place, ...] = (
     ("terraform", "provider_mirror"),
     _MODULE_SOURCE,
 )
-"""The values of a stack file that are paths, relative to the file that they stand in."""
+"""The values of a stack file that are paths, relative to the file that contains them."""
 
 
 def merge_under(near: Document, base: Document) -> None:
-    """Give ``near`` what ``base`` says and it does not.
+    """Add to ``near`` the values of ``base`` that it does not set itself.
 
-    Mappings are merged, lists and single values are not. A mapping of which one key is to be chosen (a backend) is
-    taken from one side. An empty section counts as absent, as it does without a base; an empty single value takes
-    the base's away.
+    Mappings are merged; lists and single values are not. A mapping that allows only one key (a backend) is taken whole
+    from one side. An empty section counts as absent, as it does without a base. An empty single value removes the
+    base's value.
     """
     _Merge(near, base).mappings((), near.data, base.data)
 
@@ -75,13 +75,13 @@ class _Merge:
 
 
 def _chosen(place: Place, near: dict[str, Any], base: dict[str, Any]) -> bool:
-    """Whether the two made different choices where the schema allows one."""
+    """Whether the schema allows one key only and the two mappings choose different ones."""
     one_of = any(node.get("maxProperties") == 1 for node in schemas_at(place))
     return one_of and bool(near) and set(near) != set(base)
 
 
 def with_anchored_paths(base: Document, directory: Path, stack_directory: Path) -> None:
-    """Make the relative paths of a base in another ``directory`` absolute: they are relative to where they stand."""
+    """Make the relative paths of a base in another ``directory`` absolute; they are relative to the base's own."""
     if directory == stack_directory:
         return
     for *outer, key in PATHS:
@@ -100,16 +100,16 @@ def _relative(text: str, *, module: bool) -> bool:
 
 EXTENDS = "extends"
 EXTENDS_ROOT = "GRIDBYOC_EXTENDS_ROOT"
-"""A directory that bases may lie in as well, an absolute path."""
+"""Environment variable: a further directory that may hold bases, an absolute path."""
 MOST_FILES = 50
-"""How many base files a stack may be made of, each counted as often as it is named."""
+"""The most base files of one stack; a base counts as often as it is named."""
 
 _FORM = "a path relative to this file, such as `../base.yaml`, or a list of such paths"
 
 
 @dataclass(frozen=True, slots=True)
 class NamedBase:
-    """One base, as ``place`` of a document names it: where it lies, and how it is called in problems."""
+    """One base, named at ``place`` of a document: its path, and the name that problems show."""
 
     place: Place
     path: Path
@@ -118,14 +118,14 @@ class NamedBase:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The directories that a stack's bases may lie in, links resolved; the first is its repository's own."""
+    """The directories that may hold a stack's bases, links resolved; the first is the root of its repository."""
 
     roots: tuple[Path, ...]
 
     @staticmethod
     def of(directory: Path, environ: Mapping[str, str]) -> Bounds:
-        """Those of the stack files in ``directory``: the Git repository that holds it, without one its parent; and
-        ``GRIDBYOC_EXTENDS_ROOT``. Raises ``UsageError`` where that is not absolute.
+        """The bounds of the stack files in ``directory``: its Git repository (its parent if there is none), and
+        ``GRIDBYOC_EXTENDS_ROOT``. Raises ``UsageError`` if that variable is not an absolute path.
         """
         here = Path(os.path.realpath(directory))
         top = next((each for each in (here, *here.parents) if os.path.lexists(each / ".git")), here.parent)
@@ -133,17 +133,17 @@ class Bounds:
         return Bounds((top, Path(os.path.realpath(wider))) if wider else (top,))
 
     def hold(self, path: Path) -> bool:
-        """Whether the file that ``path`` leads to, links followed, lies in them."""
+        """Whether ``path``, links followed, lies in one of the directories."""
         real = Path(os.path.realpath(path))
         return any(real.is_relative_to(root) for root in self.roots)
 
 
 def take_bases(document: Document, file: Path | None, directory: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Put what the bases say under what ``document`` says; the base files, each once.
+    """Merge the bases into ``document``; return the base files, each once.
 
-    Mappings are merged, lists replaced; of several bases the later wins, and the document wins over all of them. What
-    is wrong with a base (missing, outside of the bounds, a cycle, no YAML) is a fault of the document, with the file
-    and line of the value. Nothing is shown of a file that is no part of a stack file.
+    Mappings are merged, lists replaced. A later base wins over an earlier one, and the document wins over all bases. A
+    problem of a base (missing, out of bounds, a cycle, not YAML) becomes a fault of the document, with the file and
+    line of the value. No content of a file is shown unless it looks like part of a stack file.
     """
     gatherer = _Gatherer(document.faults, directory, Bounds.of(directory, environ))
     broken = gatherer.gather(document, file or directory / STDIN, (os.path.realpath(file),) if file else ())
@@ -152,13 +152,13 @@ def take_bases(document: Document, file: Path | None, directory: Path, environ: 
 
 
 def named_bases(document: Document, file: Path, faults: list[Problem]) -> Iterator[NamedBase]:
-    """The bases that ``document`` (of ``file``) names itself, in its own order; what is no path goes to ``faults``."""
+    """The bases that ``document`` (of ``file``) names directly, in order; invalid paths go to ``faults``."""
     value = document.data.get(EXTENDS) if isinstance(document.data, dict) else None
     if value is None:
         return
     items = [((EXTENDS,), value)] if not isinstance(value, list) else [((EXTENDS, i), v) for i, v in enumerate(value)]
     if not items:
-        faults.append(document.problem((EXTENDS,), Fault("is empty", "name a file, or remove the key")))
+        faults.append(document.problem((EXTENDS,), Fault("is empty", "give the path of a file, or remove the key")))
     for place, item in items:
         fault = path_fault(item)
         if fault or not isinstance(item, str):
@@ -169,9 +169,9 @@ def named_bases(document: Document, file: Path, faults: list[Problem]) -> Iterat
 
 
 def path_fault(item: object) -> Fault | None:
-    """Why ``item`` is no path that may be followed: only relative ones are, as they are written.
+    """Why ``item`` is not an allowed base path. Only relative paths are allowed.
 
-    A stack file means the same on every machine, and what it is made of is seen in the repository.
+    A stack file then means the same on every machine, and all its parts are visible in the repository.
     """
     if not isinstance(item, str):
         return Fault("must be the path of a file", _FORM)
@@ -183,7 +183,7 @@ def path_fault(item: object) -> Fault | None:
 
 
 class _Gatherer:
-    """Reads bases below bases, and keeps what is wrong with them."""
+    """Reads bases recursively and collects their faults."""
 
     def __init__(self, faults: list[Problem], directory: Path, bounds: Bounds) -> None:
         self._faults = faults
@@ -193,7 +193,7 @@ class _Gatherer:
         self.found: list[Path] = []
 
     def gather(self, document: Document, file: Path, chain: tuple[str, ...]) -> bool:
-        """Merge the bases of ``document`` into it; whether any of them cannot be read at all."""
+        """Merge the bases of ``document`` into it; return whether any of them is unreadable."""
         broken, below = False, None
         for named in named_bases(document, file, self._faults):
             base = self._read(document, named, chain)
@@ -232,9 +232,9 @@ class _Gatherer:
         if not self._bounds.hold(named.path):
             there = shlex.quote(os.path.dirname(os.path.realpath(named.path)))  # noqa: PTH120 - text from text
             hint = f"bases lie in the stack's repository; to allow another directory: `export {EXTENDS_ROOT}={there}`"
-            return Fault(f"{show(named.shown)} lies outside of `{escaped(str(self._bounds.roots[0]))}`", hint)
+            return Fault(f"{show(named.shown)} lies outside `{escaped(str(self._bounds.roots[0]))}`", hint)
         if os.path.realpath(named.path) in chain:
-            return Fault(f"{show(named.shown)} extends itself, by way of this file", "take one of the two out")
+            return Fault(f"{show(named.shown)} extends itself through this file", "remove one of the two references")
         return missing(named)
 
     def _parsed(self, document: Document, named: NamedBase) -> Document | None:
@@ -246,7 +246,7 @@ class _Gatherer:
         base = read_document(text, named.shown)
         if not is_stack_files(base, text):
             hint = f"a base has keys of a stack file: {listed(sorted(KEYS - {'version', 'name', 'protect'}))}"
-            message = f"{show(named.shown)} is no part of a stack file"
+            message = f"{show(named.shown)} is not part of a stack file"
             self._faults.append(document.problem(named.place, Fault(message, hint)))
             return None
         self._faults.extend(base.faults)
@@ -256,7 +256,7 @@ class _Gatherer:
 
 
 def is_stack_files(document: Document, text: str) -> bool:
-    """Whether a file looks like a part of a stack file, so that problems may quote it."""
+    """Whether a file looks like part of a stack file; only then may problems quote it."""
     if document.broken:
         keys = guessed(text).keys
         return bool(keys) and is_part(keys)
@@ -264,36 +264,36 @@ def is_stack_files(document: Document, text: str) -> bool:
 
 
 def missing(named: NamedBase) -> Fault | None:
-    """Why a base is no regular file (a pipe could hang, a directory says nothing)."""
+    """The fault of a base that is missing or not a regular file; reading a pipe could block."""
     hint = "paths are relative to the file that names them"
     try:
         mode = named.path.stat().st_mode
     except (OSError, ValueError):
         return Fault(f"there is no file {show(named.shown)}", hint)
     if stat.S_ISDIR(mode):
-        return Fault(f"{show(named.shown)} is a directory", "name a file in it")
-    return None if stat.S_ISREG(mode) else Fault(f"{show(named.shown)} is no regular file", hint)
+        return Fault(f"{show(named.shown)} is a directory", "give the path of a file in it")
+    return None if stat.S_ISREG(mode) else Fault(f"{show(named.shown)} is not a regular file", hint)
 
 
 def standing_elsewhere(file: Path, place: Place, environ: Mapping[str, str]) -> Problem | None:
-    """Where the value at ``place`` of a stack file stands, if that is in a base of it; ``None``: in the file itself."""
+    """File and line of the value at ``place`` if it comes from a base; ``None`` if the stack file itself sets it."""
     document = read_document(decode(read_source(file, str(file)), str(file)), str(file))
     take_bases(document, file, file.parent, environ)
     where, line = document.origin(place)
-    return None if where == document.file else Problem(where, line, place_text(place), "stands in a base file")
+    return None if where == document.file else Problem(where, line, place_text(place), "is set in a base file")
 
 
 NOTHING = Scan()
 UNREADABLE = Scan(frozenset({"version", "name", "clusters"}))
-"""What may be a stack counts as one: its own run says that it cannot be read."""
+"""An unreadable file counts as a stack: a run of that stack then reports that it cannot be read."""
 _UNREADABLE = {errno.EACCES, errno.EPERM, errno.EIO}
 
 
 @dataclass(frozen=True, slots=True)
 class StackFileInfo:
-    """A stack file as it looks from outside: its keys, its name, itself and its bases, its module's directory.
+    """Keys, name, bases and module directories of a stack file, read without validating it.
 
-    ``sources`` begins with the file; a base that is missing is in it, too. ``modules`` are directories.
+    ``sources`` starts with the file itself and includes missing bases. ``modules`` are directories.
     """
 
     file: Path
@@ -305,23 +305,23 @@ class StackFileInfo:
 
 @dataclass(slots=True)
 class StackFileIndex:
-    """Looks at many stack files and reads each file once. Paths are absolute."""
+    """Scans many stack files and reads each file once. Paths are absolute."""
 
     _scans: dict[Path, Scan] = field(default_factory=dict)
 
     def scan(self, file: Path) -> Scan:
-        """What one file says by itself; nothing where it is gone, is no text or no regular file."""
+        """The scan of one file without its bases; empty if it is missing, not text or not a regular file."""
         if file not in self._scans:
             self._scans[file] = _scanned(file)
         return self._scans[file]
 
     def bases(self, file: Path) -> tuple[Path, ...]:
-        """The bases that a file names itself, in its order; what may not be followed is left out."""
+        """The bases that a file names directly, in order, without those whose path is not allowed."""
         named = (item for item in self.scan(file).extends if path_fault(item) is None)
         return tuple(Path(os.path.normpath(file.parent / item)) for item in named)
 
     def glance(self, file: Path) -> StackFileInfo:
-        """Look at a stack file and all its bases."""
+        """The summary of a stack file and all its bases."""
         sources = self._sources(file)
         scans = [(source, self.scan(source)) for source in sources]
         modules = [_module(source.parent, text) for source, one in scans for text in one.modules]
@@ -329,7 +329,7 @@ class StackFileIndex:
         return StackFileInfo(file, keys, self._name(sources), tuple(sources), tuple(dict.fromkeys(modules)))
 
     def _sources(self, file: Path) -> list[Path]:
-        """The file, then its bases, those that win first, each before what it yields to; one that comes twice once."""
+        """The file, then its bases by falling precedence, each once."""
         found: list[Path] = []
         ahead = [file]
         while ahead and len(found) <= MOST_FILES:
@@ -345,43 +345,43 @@ class StackFileIndex:
 
 
 def sources(stack_file: Path) -> tuple[Path, ...]:
-    """Every file that a stack is made of: the stack file, then what it extends, directly or by way of another base.
+    """Every file of a stack: the stack file, then its direct and indirect bases, missing ones included.
 
-    Absolute paths as they are written, links not resolved; also those that are missing. Raises nothing.
+    Paths are absolute, as they are written; links are not resolved. Never raises.
     """
     return StackFileIndex().glance(Path(os.path.abspath(stack_file))).sources  # noqa: PTH100 - `..` is taken as written
 
 
 def _scanned(file: Path) -> Scan:
     try:
-        with open(file, "rb", opener=_quietly) as stream:
+        with open(file, "rb", opener=_non_blocking) as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 return NOTHING
-            return _looked_at(stream.read(LARGEST + 1))
+            return _scanned_bytes(stream.read(LARGEST + 1))
     except OSError as error:
         return UNREADABLE if error.errno in _UNREADABLE else NOTHING
     except ValueError:
         return NOTHING
 
 
-def _looked_at(data: bytes) -> Scan:
+def _scanned_bytes(data: bytes) -> Scan:
     try:
         return scan(decode(data, ""))
     except StackError:
         return NOTHING if b"\0" in data else guessed(data.decode(errors="replace"))
 
 
-def _quietly(path: str, flags: int) -> int:
-    """A pipe that nobody writes to must not hold us up."""
+def _non_blocking(path: str, flags: int) -> int:
+    """Open without blocking on a pipe that has no writer."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _module(directory: Path, source: str) -> Path:
-    """The whole directory that is copied: what stands before ``//``."""
+    """The directory that is copied whole: the part of ``source`` before ``//``."""
     top = source.partition("//")[0] if not source.startswith("//") else source
     return Path(os.path.normpath(directory / Path(top).expanduser()))
 
 
 def files_of(stack: Stack) -> tuple[Path, ...]:
-    """The stack file, then every base that it extends; none where it came from standard input."""
+    """The stack file, then every base that it extends; empty if it came from standard input."""
     return StackFileIndex().glance(stack.file).sources if stack.file else ()

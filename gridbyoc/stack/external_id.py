@@ -1,6 +1,6 @@
-"""An external id of the user's own: from an environment variable or a file, never from the stack file.
+"""Read a user's own external id from an environment variable or a file, never from the stack file.
 
-And whether an external id, whoever made it, can be guessed.
+Also judge whether any external id can be guessed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _SECRET = re.compile(
     r"TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|PRIVATE|COOKIE|API_?KEY|ACCESS_?KEY|CONNECTION_?STRING"
     r"|(^|_)(KEY|KEYS|PASS|PWD|PAT|JWT|AUTH|DSN|URL|URI)$"
 )
-"""Names of variables that hold secrets of other things; an address may hold a password."""
+"""Names of variables that hold other secrets. URLs are included because an address may hold a password."""
 _OURS = re.compile(r"EXTERNAL_?ID")
 _PLACE: Place = ("role", "external_id_from")
 LEAST = 16
-"""Characters. What is shorter, or is once names and words are taken out, can be guessed."""
+"""Characters. A shorter external id can be guessed, and so can one that is shorter without its names and words."""
 
 _WORDS = (
     "customer", "external", "production", "changeme", "company", "cluster", "default", "example", "gridbyoc",
@@ -42,9 +42,9 @@ _ALLOWED = "an external id has 2 to 1224 letters, digits and `_+=,.@:/-`"
 
 
 def read_external_id(findings: Findings, context: RuleContext, environ: Mapping[str, str]) -> Secret | None:
-    """The external id that ``role.external_id_from`` points to, without the line feed at its end.
+    """The external id that ``role.external_id_from`` points to, without its final line feed.
 
-    ``None`` where the stack has none, or with a problem where it cannot be had. No problem shows any of it.
+    ``None`` if the stack has none, or, with a problem, if it cannot be read. No problem shows any part of it.
     """
     variable, file = findings.document.text(*_PLACE, "env"), findings.document.text(*_PLACE, "file")
     if findings.known_at(_PLACE) or (variable is None and file is None):
@@ -63,24 +63,25 @@ def read_external_id(findings: Findings, context: RuleContext, environ: Mapping[
 
 
 def _fault(text: str) -> str:
-    """What is wrong, without a character of the value."""
+    """The problem's message; it contains no character of the value."""
     if not text:
         return "points to an empty value"
     if text != text.strip():
         return "points to a value with white space around it"
-    return "points to a value that is no external id" + (f": it has {len(text)} characters" if len(text) > 1224 else "")
+    reason = f": it has {len(text)} characters" if len(text) > 1224 else ""
+    return f"points to a value that is not an external id{reason}"
 
 
 def _from_env(findings: Findings, name: str, environ: Mapping[str, str]) -> Secret | None:
     place = (*_PLACE, "env")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        # it may be the value itself, so it is not repeated
+        # do not repeat it: it may be the external id itself
         findings.problem(place, "is not the name of an environment variable", "give the name, not the value")
         return None
     if _may_hold_another_secret(name):
-        message = f"{show(name)} is the name of another secret: it is not read"
+        message = f"{show(name)} looks like the name of another secret: gridbyoc does not read it"
         own = f'export GRID_EXTERNAL_ID="${name}"'
-        findings.problem(place, message, f"if it does hold the external id: `{own}`, and name GRID_EXTERNAL_ID here")
+        findings.problem(place, message, f"if it does hold the external id: `{own}`, and write GRID_EXTERNAL_ID here")
         return None
     if name not in environ:
         findings.problem(place, f"the environment variable {show(name)} is not set", "set it, or remove the key")
@@ -89,9 +90,9 @@ def _from_env(findings: Findings, name: str, environ: Mapping[str, str]) -> Secr
 
 
 def _may_hold_another_secret(name: str) -> bool:
-    """By its name: a stack file, which may be somebody else's, must not pick a key or token as the external id.
+    """Judge a variable by its name: a foreign stack file must not pass a key or token off as the external id.
 
-    The external id goes to the control plane and into the role's trust policy.
+    gridbyoc sends the external id to the control plane and writes it to the role's trust policy.
     """
     return _SECRET.search(name.upper()) is not None and _OURS.search(name.upper()) is None
 
@@ -100,12 +101,12 @@ def _from_file(findings: Findings, name: str, context: RuleContext) -> Secret | 
     place = (*_PLACE, "file")
     shown = show(str(context.path(name)))
     if context.is_dir(name):
-        findings.problem(place, f"{shown} is a directory", "give a file that holds the external id and nothing else")
+        findings.problem(place, f"{shown} is a directory", "give a file that holds only the external id")
         return None
     try:
         return Secret(read_regular(context.path(name), 8192).decode("ascii"))
     except UnicodeError:
-        findings.problem(place, "points to a value that is no external id", _ALLOWED)
+        findings.problem(place, "points to a value that is not an external id", _ALLOWED)
     except ValueError:
         findings.problem(place, "is not a path", "paths are relative to the stack file")
     except OSError as error:
@@ -115,9 +116,9 @@ def _from_file(findings: Findings, name: str, context: RuleContext) -> Secret | 
 
 
 def can_be_guessed(external_id: Secret, names: Iterable[str] = ()) -> bool:
-    """Whether it is short, or made of ``names`` that others know, of words, or of a pattern (``1234…``, ``abab…``).
+    """Whether it is short, or consists of ``names`` that others know, of words, or of a pattern (``1234…``, ``abab…``).
 
-    An external id that several customers of a vendor share is of this kind: a name, or a word.
+    An external id that several customers of a vendor share is usually a name or a word.
     """
     text = external_id.reveal().lower()
     kept = "".join(filter(str.isalnum, text))
@@ -136,7 +137,7 @@ def can_be_guessed(external_id: Secret, names: Iterable[str] = ()) -> bool:
 
 
 def _is_words(text: str) -> bool:
-    """A few words: no digit, and each run of letters could be spoken."""
+    """Whether the text is a few words: no digit, and every run of letters is pronounceable."""
     parts = re.findall(r"[a-z]+", text)
     spoken = all(
         re.search(r"[aeiouy]", part) and not re.search(r"[^aeiouy]{5}", part) for part in parts if len(part) > 2

@@ -1,7 +1,7 @@
-"""Private files: the one place that opens what lies in a work_dir, and that writes a file whole or not at all.
+"""Private files: only this module opens files in a work_dir; it writes each file completely or not at all.
 
-A ``.gridbyoc`` directory may have come with a repository that is not ours. A link in it could make a run read,
-overwrite or delete a file that lies elsewhere: no component of a path from ``.gridbyoc`` on is followed if it is one.
+A ``.gridbyoc`` directory may come with someone else's repository. A link in it could make a run read, overwrite or
+delete a file elsewhere. So from ``.gridbyoc`` on, no component of a path may be a link.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, ForeignFileError, Usag
 HOME = ".gridbyoc"
 """The directory beside the stack file that holds every stack's work_dir."""
 WORK_ROOT = "GRIDBYOC_WORK_ROOT"
-"""Where the user wants every ``.gridbyoc`` directory to lie, an absolute path."""
+"""Environment variable: the directory for all ``.gridbyoc`` directories, an absolute path."""
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _WRONG_KIND = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 _LINK = {errno.ELOOP, errno.EMLINK}
-"""What ``open`` answers for a link that it must not follow: Linux and macOS, FreeBSD."""
+"""The errors of ``open`` with ``O_NOFOLLOW`` for a link: on Linux and macOS, and on FreeBSD."""
 _NO_FILE = {errno.ENXIO}
-"""A pipe or socket that is opened for writing."""
+"""The error of ``open`` for writing to a pipe without a reader, or to a socket."""
 _QUIET = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-"""A pipe that nobody writes to must not hold us up."""
+"""``O_NONBLOCK``: ``open`` must not wait for the writer of a pipe."""
 _ONLY_PASSED = getattr(os, "O_PATH", os.O_RDONLY)
-"""For a directory that is passed through and not read: it need not be readable."""
+"""Opens a directory that is only passed through, so it does not have to be readable."""
 
 
 def file_error(what: str, path: Path, error: OSError) -> FileError:
-    """Put an ``OSError`` into words. ``what`` is the verb and the noun, as in ``"Cannot write"``."""
+    """The ``FileError`` for an ``OSError``. ``what`` starts its message, as in ``"Cannot write"``."""
     named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else path
     place = named if named.is_absolute() else path
     if error.errno in _NO_ROOM:
         fix = f"Free some space on the file system of {path}, then run the command again."
     elif error.errno in _NOT_ALLOWED:
-        fix = f"Give yourself the rights that {place} needs, or use another directory."
+        fix = f"Give yourself permission to use {place}, or use another directory."
     elif error.errno in _WRONG_KIND:
-        fix = f"Move {place} out of the way: it is not of the kind that is needed there (file or directory)."
+        fix = f"Move {place} away: it is a file where a directory is needed, or the reverse."
     else:
-        fix = f"See what is wrong with {place}, then run the command again."
+        fix = f"Check {place}, then run the command again."
     return FileError(f"{what} {path}.", why=f"{error.strerror or type(error).__name__} ({place}).", fix=fix)
 
 
 def home_of(directory: Path, work_root: Path | None) -> Path:
     """The ``.gridbyoc`` directory of the stack files in ``directory``.
 
-    Below ``work_root`` each directory has one of its own, under its whole path: two repositories may use one name.
+    Below ``work_root`` it lies under the whole path of ``directory``, because two repositories may use the same name.
     """
     if work_root is None:
         return directory / HOME
@@ -65,12 +65,12 @@ def home_of(directory: Path, work_root: Path | None) -> Path:
 
 
 def work_root_of(environ: Mapping[str, str]) -> Path | None:
-    """``GRIDBYOC_WORK_ROOT``; ``None`` where it is not set. Raises ``UsageError`` for a relative path."""
+    """``GRIDBYOC_WORK_ROOT``, or ``None`` if it is not set. Raises ``UsageError`` for a relative path."""
     return directory_in(environ, WORK_ROOT)
 
 
 def directory_in(environ: Mapping[str, str], variable: str) -> Path | None:
-    """The directory that the user names in a variable; ``None`` where it is not set. ``UsageError``: relative path."""
+    """The directory in a variable, or ``None`` if it is not set. Raises ``UsageError`` for a relative path."""
     named = environ.get(variable)
     if not named:
         return None
@@ -87,14 +87,14 @@ def directory_in(environ: Mapping[str, str], variable: str) -> Path | None:
 
 
 def open_private(path: Path, flags: int, mode: int = 0o600) -> int:
-    """A descriptor of the regular file ``path``; from ``.gridbyoc`` on nothing on the way is a link.
+    """A descriptor of the regular file ``path``; from ``.gridbyoc`` on, no component of the path may be a link.
 
-    A file that is opened for writing has one name only: what is written to a hard link is written to the other name's
-    file, too. Raises ``ForeignFileError`` and ``OSError``.
+    A file opened for writing must have one name only, because a write to a hard link changes the other file, too.
+    Raises ``ForeignFileError`` and ``OSError``.
     """
     with _directory(path.parent) as directory:
         try:
-            # it is emptied once it is known to be ours
+            # truncated only after the checks below
             descriptor = os.open(path.name, flags & ~os.O_TRUNC | _QUIET, mode, dir_fd=directory)
         except OSError as error:
             if error.errno in _LINK:
@@ -122,13 +122,13 @@ def _check_file(path: Path, status: os.stat_result, *, written: bool) -> None:
 
 
 def read_private(path: Path) -> bytes:
-    """The bytes of a file that ``open_private`` would open. Raises the same."""
+    """The bytes of a file, opened and checked by ``open_private``. Raises the same errors."""
     with os.fdopen(open_private(path, os.O_RDONLY), "rb") as stream:
         return stream.read()
 
 
 def json_object(text: str | bytes) -> dict[str, Any] | None:
-    """The JSON object in a text; ``None`` for anything else, also for one that is nested too deeply to be ours."""
+    """The JSON object in a text; ``None`` for anything else, and for an object that is nested too deeply to parse."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -137,21 +137,21 @@ def json_object(text: str | bytes) -> dict[str, Any] | None:
 
 
 def touch_private(path: Path) -> None:
-    """Make the file where it is not there yet: for whoever opens it by its name next. Raises as ``open_private``."""
+    """Create the file if it does not exist, for another program to open by name. Raises as ``open_private``."""
     os.close(open_private(path, os.O_RDWR | os.O_CREAT))
 
 
 def read_regular(path: Path, most: int = -1) -> bytes:
-    """Up to ``most`` bytes of a regular file, links followed. ``OSError`` also for a pipe or a device."""
+    """Up to ``most`` bytes of a regular file, links followed. Raises ``OSError``, also for a pipe or a device."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.ENXIO, "no regular file", str(path))
+            raise OSError(errno.ENXIO, "not a regular file", str(path))
         return stream.read(most)
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file; empty where there is none that can be read. Raises ``ForeignFileError``."""
+    """The JSON object in a file; empty if it is missing, unreadable or not an object. Raises ``ForeignFileError``."""
     try:
         return json_object(read_private(path)) or {}
     except OSError:
@@ -159,17 +159,17 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def require_place(path: Path) -> None:
-    """Raise ``FileError`` where no file can be written at ``path``: before the work whose result goes there."""
+    """Raise ``FileError`` if no file can be written at ``path``; call it before the work that produces the file."""
     if not path.parent.is_dir():
-        raise FileError(f"There is no directory {path.parent}.", fix="Make it first.", rerun=SAFE_NOTHING_DONE)
+        raise FileError(f"There is no directory {path.parent}.", fix="Create it first.", rerun=SAFE_NOTHING_DONE)
     if path.is_dir():
-        raise FileError(f"{path} is a directory.", fix="Name a file.", rerun=SAFE_NOTHING_DONE)
+        raise FileError(f"{path} is a directory.", fix="Give the path of a file.", rerun=SAFE_NOTHING_DONE)
 
 
 def read_text(path: Path, most: int) -> str | None:
-    """Up to ``most`` bytes of a file as text, what is no UTF-8 replaced; ``None`` where it is not there.
+    """Up to ``most`` bytes of a file as text, invalid UTF-8 replaced; ``None`` if the file does not exist.
 
-    Raises ``FileError`` where it cannot be read.
+    Raises ``FileError`` if it cannot be read.
     """
     try:
         return read_regular(path, most).decode("utf-8", "replace")
@@ -183,10 +183,10 @@ def read_text(path: Path, most: int) -> str | None:
 
 
 def make_private_dir(path: Path) -> None:
-    """Make the directory, with its parents, and close it to everybody else (0700). Raises ``FileError``.
+    """Create the directory and its parents; make it private to its owner (0700). Raises ``FileError``.
 
-    A directory that is there already is closed, too. Other parents get the usual permissions; ``.gridbyoc`` and what
-    lies below it is private as well, and it holds a ``.gitignore``, so that nothing in it is committed by accident.
+    An existing directory becomes private, too. ``.gridbyoc`` and the directories below it are private as well; other
+    parents get the usual permissions. ``.gridbyoc`` holds a ``.gitignore``, so that nobody commits it by accident.
     """
     if path.parent.name == HOME:
         make_private_dir(path.parent)
@@ -202,23 +202,23 @@ def make_private_dir(path: Path) -> None:
         if stat.S_IMODE(path.stat().st_mode) != 0o700:
             path.chmod(0o700)
     except OSError as error:
-        raise file_error("Cannot make the directory", path, error) from None
+        raise file_error("Cannot create the directory", path, error) from None
 
 
 def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600) -> bool:
-    """Put ``data`` (text as UTF-8) into the file, all or nothing, durably; return whether its content changed.
+    """Write ``data`` (text as UTF-8) to the file atomically and durably; return whether its content changed.
 
-    A file that holds the same already is left as it is, its time too; only its mode is put right. A link in the
-    file's place is replaced, and not followed. Raises ``FileError``.
+    A file with the same content keeps its content and time; only its mode is corrected. A link at the path is
+    replaced, not followed. Raises ``FileError``.
     """
     content = data.encode(errors="surrogateescape") if isinstance(data, str) else data
     return bool(write_all(path.parent, {path.name: (content, mode)}))
 
 
 def write_all(directory: Path, files: Mapping[str, tuple[bytes, int]]) -> list[str]:
-    """``write_atomic`` for several files (content and mode by name) of one directory; the names of those that changed.
+    """``write_atomic`` for files (content and mode by name) of one directory; return the names of changed files.
 
-    Each file is whole at any time; all of them are durable at the end. Raises ``FileError``.
+    Each file is complete at any time; all files are durable at the end. Raises ``FileError``.
     """
     changed: list[str] = []
     at = next(iter(files), "")
@@ -229,7 +229,7 @@ def write_all(directory: Path, files: Mapping[str, tuple[bytes, int]]) -> list[s
                     _replace(descriptor, at, content, mode)
                     changed.append(at)
             if changed:
-                # fsync(2): a new name is durable only once the directory is, which is a file of its own
+                # fsync(2): a new name is durable only after an fsync of its directory
                 os.fsync(descriptor)
     except OSError as error:
         raise file_error("Cannot write", directory / at, error) from None
@@ -237,7 +237,7 @@ def write_all(directory: Path, files: Mapping[str, tuple[bytes, int]]) -> list[s
 
 
 def _holds(directory: int, name: str, content: bytes, mode: int) -> bool:
-    """Whether a plain file of one name holds the content; its mode is put right then."""
+    """Whether a regular file without hard links has the content; if so, correct its mode."""
     try:
         descriptor = os.open(name, os.O_RDONLY | _QUIET, dir_fd=directory)
     except OSError as error:
@@ -272,7 +272,7 @@ def _replace(directory: int, name: str, content: bytes, mode: int) -> None:
 
 
 def remove(path: Path) -> bool:
-    """Remove a file, or a link itself; whether there was one. Raises ``ForeignFileError`` and ``OSError``."""
+    """Remove a file, or the link itself; return whether it existed. Raises ``ForeignFileError`` and ``OSError``."""
     try:
         with _directory(path.parent) as directory:
             os.unlink(path.name, dir_fd=directory)
@@ -284,13 +284,13 @@ def remove(path: Path) -> bool:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory and all that is in it; links in it are removed, and not followed. Raises as ``remove``."""
+    """Remove a directory and its contents; links in it are removed, not followed. Raises as ``remove``."""
     with _directory(path.parent):
         shutil.rmtree(path)
 
 
 def put_aside(file: Path, why: str, when: datetime) -> Path:
-    """Rename a state file to ``<name>.<why>-<UTC>``, for its owner alone; ``FileError``."""
+    """Rename a state file to ``<name>.<why>-<UTC>``, readable by its owner only. Raises ``FileError``."""
     aside = file.with_name(f"{file.name}.{why}-{when:%Y%m%dT%H%M%SZ}")
     try:
         descriptor = open_private(file, os.O_RDWR)
@@ -298,24 +298,24 @@ def put_aside(file: Path, why: str, when: datetime) -> Path:
         os.close(descriptor)
         file.rename(aside)
     except OSError as error:
-        raise file_error("Cannot put aside", file, error) from None
+        raise file_error("Cannot rename", file, error) from None
     return aside
 
 
-# --- whose it is -----------------------------------------------------------------------------------------------------
+# --- ownership -------------------------------------------------------------------------------------------------------
 
 
 Standing = Literal["another's", "terraform", "replaced", "written"]
-"""Whose a file in a work_dir is: somebody else's, who put it there; Terraform's alone, also where it is a link; ours,
-replaced as a whole; or one that we or Terraform write in place.
+"""Who owns a file in a work_dir. ``another's``: someone else put it there. ``terraform``: Terraform's alone, even if it
+is a link. ``replaced``: ours, always replaced as a whole. ``written``: we or Terraform write it in place.
 """
 
 
 def check_plain(directory: Path, standing: Callable[[str], Standing]) -> None:
-    """Raise ``ForeignFileError`` where a file that a run opens, or Terraform in its place, is not a plain one.
+    """Raise ``ForeignFileError`` if a file that gridbyoc or Terraform opens is a link, hard-linked or not regular.
 
-    ``standing`` is asked with each path relative to ``directory``. What is another's is left alone; a directory of
-    Terraform's must be plain itself, and is not looked into.
+    ``standing`` is called with each path relative to ``directory``. Other people's files are ignored. A directory of
+    Terraform's must not be a link; its contents are not checked.
     """
     ahead = [""]
     while ahead:
@@ -335,7 +335,7 @@ def check_plain(directory: Path, standing: Callable[[str], Standing]) -> None:
 
 
 def _entries(directory: Path, prefix: str) -> list[tuple[str, os.stat_result]]:
-    """What is in a directory, without what another run removes meanwhile."""
+    """The entries of a directory, without those that another run removes meanwhile."""
     found = []
     try:
         for entry in sorted((directory / prefix).iterdir()):
@@ -349,7 +349,7 @@ def _entries(directory: Path, prefix: str) -> list[tuple[str, os.stat_result]]:
 
 
 def _split(path: Path) -> tuple[str, list[str]]:
-    """The directory that holds ``.gridbyoc``, and the components from there on; none where ``path`` is elsewhere."""
+    """The directory that holds ``.gridbyoc``, and the components from there on; none if ``path`` is elsewhere."""
     whole = str(path.absolute())
     start = f"{whole}/".rfind(f"/{HOME}/")
     if start < 0:
@@ -359,10 +359,9 @@ def _split(path: Path) -> tuple[str, list[str]]:
 
 @contextmanager
 def _directory(path: Path, *, make: bool = False) -> Iterator[int]:
-    """A descriptor of a directory; from ``.gridbyoc`` on no component is a link, or another user's that others write.
+    """A directory's descriptor. From ``.gridbyoc`` on, no component may be a link or another user's shared directory.
 
-    ``make`` makes the components from there on, and closes them to everybody else. Raises ``ForeignFileError`` and
-    ``OSError``.
+    ``make`` creates the components from there on, private to their owner. Raises ``ForeignFileError`` and ``OSError``.
     """
     above, below = _split(path)
     flags = os.O_DIRECTORY | os.O_CLOEXEC
@@ -409,13 +408,13 @@ def _is_link(above: int, name: str) -> bool:
 
 
 def _check_owner(place: Path | str, status: os.stat_result) -> None:
-    """A container's root works in the directories of a checkout's user: those are refused that third ones can write."""
+    """Refuse another user's directory only if more users can write to it: root in a container uses the checkout's."""
     if shared_by_another(status, os.geteuid()):
         raise _foreign(Path(place), "shared")
 
 
 def shared_by_another(status: os.stat_result, user: int) -> bool:
-    """Whether a directory is another user's than ``user``, and others than its owner may write in it."""
+    """Whether a directory does not belong to ``user`` and not only its owner may write to it."""
     return status.st_uid != user and bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
@@ -424,24 +423,24 @@ def _foreign(path: Path, kind: Literal["link", "hard link", "no file", "shared"]
     elsewhere = f"To keep work_dirs elsewhere: `export {WORK_ROOT}=/an/absolute/directory`."
     what, why, fix = {
         "link": (
-            f"{path} is a symbolic link: gridbyoc follows none in its own directory.",
-            "A run would read, overwrite or delete the file that it leads to. Such a link can come with a repository.",
-            f"Look where it leads (`ls -ld {quoted}`), then remove it: `rm {quoted}`. {elsewhere}",
+            f"{path} is a symbolic link: gridbyoc follows no links in its own directory.",
+            "A run would read, overwrite or delete the file that it points to. A repository can contain such a link.",
+            f"Check where it points (`ls -ld {quoted}`), then remove it: `rm {quoted}`. {elsewhere}",
         ),
         "hard link": (
             f"{path} has a second name elsewhere (a hard link): gridbyoc does not write to it.",
-            "What a run writes would stand in the other file, too.",
+            "A run would change the other file, too.",
             f"Make it a file of its own: `cp -p {quoted} {quoted}.copy && mv {quoted}.copy {quoted}`.",
         ),
         "no file": (
-            f"{path} is no regular file.",
-            "A pipe or a device in its place would hold the run up, or give it what is not a record of it.",
+            f"{path} is not a regular file.",
+            "A pipe or a device in its place could block the run, or give it data that gridbyoc did not write.",
             f"Remove it: `rm {quoted}`.",
         ),
         "shared": (
-            f"The directory {path} belongs to another user, and others than its owner may write in it.",
+            f"The directory {path} belongs to another user, and not only its owner may write to it.",
             "They could put files and links there that a run takes for its own.",
-            f"If you trust what is in it: `chmod go-w {quoted}`, as its owner or root. {elsewhere}",
+            f"If you trust its contents: `chmod go-w {quoted}`, as its owner or root. {elsewhere}",
         ),
     }[kind]
     return ForeignFileError(what, why=why, fix=fix, rerun=SAFE_NOTHING_DONE)

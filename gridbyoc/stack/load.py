@@ -1,4 +1,4 @@
-"""Stack file → ``Stack``, or every problem at once."""
+"""Load a stack file: return a ``Stack``, or raise every problem at once."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _LISTS = {
 def build_stack(
     data: Data, context: RuleContext, external_id: Secret | None, file: Path | None, work_root: Path | None = None
 ) -> Stack:
-    """The stack of a file that has no problems; ``data`` is complete (``with_defaults``)."""
+    """The stack of a file without problems; ``data`` includes the defaults (``with_defaults``)."""
     return Stack(
         name=data["name"],
         aws=Aws(**data["aws"]),
@@ -106,7 +106,7 @@ def _cluster(data: Data) -> ClusterSpec:
 def _instance_type(item: str | Data) -> InstanceType:
     if isinstance(item, str):
         return InstanceType(item)
-    # JSON Schema takes 3.0 for a whole number, too
+    # JSON Schema accepts 3.0 as a whole number
     fields: Data = {key: value if key == "name" else int(value) for key, value in item.items()}
     return InstanceType(**fields)
 
@@ -133,7 +133,7 @@ def _terraform(data: Data, context: RuleContext) -> TerraformSettings:
 def _module(data: Data, context: RuleContext) -> ModuleSource:
     source = data["source"]
     if is_path(source):
-        # what stands before `//` is the package, what stands after it the module in it
+        # `PACKAGE//MODULE`: the package's directory, and the module's directory in it
         base, _, inner = source.partition("//")
         source = f"{context.path(base)}//{inner}" if inner else str(context.path(source))
     return ModuleSource(source, data.get("version"), MappingProxyType(dict(data.get("inputs", {}))))
@@ -146,14 +146,14 @@ _VERSION = re.compile(rb"^version:[ \t]*1[ \t]*(?:#.*)?\r?$", re.MULTILINE)
 
 
 def check_siblings(findings: Findings, file: Path | None) -> None:
-    """Warn where another stack file beside ``file`` has the same name."""
+    """Warn if another stack file in the directory of ``file`` has the same name."""
     name = findings.document.text("name")
     if file is None or name is None:
         return
-    gallery = StackFileIndex()
+    index = StackFileIndex()
     for other in _yaml_files(file.parent):
-        if _stack_name(other, file, gallery) == name and not _is_mere_base(other, file, gallery):
-            message = f"{show(other.name)} has the same stack name: both would work in `.gridbyoc/{name}`"
+        if _stack_name(other, file, index) == name and not _is_mere_base(other, file, index):
+            message = f"{show(other.name)} has the same stack name: both would use the work_dir `.gridbyoc/{name}`"
             findings.warning(("name",), message, "give each stack a name of its own")
 
 
@@ -166,8 +166,8 @@ def _yaml_files(directory: Path) -> list[Path]:
     return sorted(found)[:_MOST_FILES]
 
 
-def _stack_name(other: Path, file: Path, gallery: StackFileIndex) -> str | None:
-    """The name that ``other`` gives its stack, hardly parsed; ``None`` where it is no other stack file."""
+def _stack_name(other: Path, file: Path, index: StackFileIndex) -> str | None:
+    """The stack name in ``other``, read without a full parse; ``None`` if it is ``file`` itself or not a stack file."""
     try:
         if other.samefile(file):
             return None
@@ -177,13 +177,13 @@ def _stack_name(other: Path, file: Path, gallery: StackFileIndex) -> str | None:
         return None
     match, extends = _NAME.search(head), _EXTENDS.search(head)
     if match is None:
-        return gallery.glance(other).name if extends else None
+        return index.glance(other).name if extends else None
     return match[1].decode() if extends or _VERSION.search(head) else None
 
 
-def _is_mere_base(other: Path, file: Path, gallery: StackFileIndex) -> bool:
-    """Whether ``other`` only serves ``file`` as a base: its name is the one that ``file`` has from it."""
-    return other in gallery.glance(file).sources and not gallery.scan(other).whole
+def _is_mere_base(other: Path, file: Path, index: StackFileIndex) -> bool:
+    """Whether ``other`` is a base of ``file`` and not a stack of its own: then ``file`` inherits its name from it."""
+    return other in index.glance(file).sources and not index.scan(other).whole
 
 
 StackSource = Path | str
@@ -192,7 +192,7 @@ Stdin = TextIO | str | bytes | None
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid stack, what is worth a word about its file, and where its values stand."""
+    """A valid stack, the warnings about its file, and the file and line of each value."""
 
     stack: Stack
     warnings: tuple[Problem, ...]
@@ -208,7 +208,7 @@ def load(
     cwd: Path | None = None,
     home: Path | None = None,
 ) -> Stack:
-    """The stack of a file: ``read`` without its warnings."""
+    """``read``, reduced to the stack."""
     return read(source, overrides=overrides, environ=environ, stdin=stdin, cwd=cwd, home=home).stack
 
 
@@ -224,14 +224,14 @@ def read(
 ) -> Loaded:
     """Read and check a stack file (YAML 1.2, so JSON as well).
 
-    ``source`` is a path, or ``-`` for standard input: ``stdin`` is then a stream or the text itself. ``overrides`` are
-    ``PATH=VALUE``. What the file ``extends`` is merged in. ``environ`` answers ``role.external_id_from.env``, and says
-    where work_dirs lie; ``home``
-    (default: its ``HOME``) is what ``~/`` means; ``cwd`` is where a relative ``source`` lies, and what paths in a file
-    from stdin are relative to.
-    ``any_instance_type`` lets types pass that no cluster can run on, for whoever looks at them otherwise; a file with
-    another problem is refused with all of them. Raises ``StackError`` with every problem: file, line, path, what is
-    allowed.
+    ``source`` is a path, or ``-`` for standard input; ``stdin`` is then a stream or the text itself. ``overrides`` are
+    ``PATH=VALUE``. The bases that the file ``extends`` are merged in. ``environ`` supplies the variable of
+    ``role.external_id_from.env`` and the root of work_dirs. ``home`` (default: ``HOME`` in ``environ``) replaces
+    ``~/``. ``cwd`` is the directory for a relative ``source`` and for paths in a file from stdin.
+
+    ``any_instance_type`` accepts instance types that no cluster can run on, for callers that check them themselves; if
+    the file has any other problem, all problems are raised. Raises ``StackError`` with every problem: file, line,
+    path, what is allowed.
     """
     here = cwd or Path.cwd()
     file = None if str(source) == "-" else Path(os.path.normpath(here / source))
@@ -254,8 +254,8 @@ def _document(file: Path | None, name: str, stdin: Stdin, bounds: Bounds) -> Doc
     text = decode(read_source(file, shown) if file else read_stdin(stdin), shown)
     document = read_document(text, shown)
     if file and file.is_symlink() and not bounds.hold(file) and not is_stack_files(document, text):
-        # a link in a repository that is not ours: problems would show lines of whatever it leads to
-        raise broken(shown, "is a link to a file that is no stack file", "name the stack file itself")
+        # someone else's repository may contain the link: problems would show lines of an arbitrary file
+        raise broken(shown, "is a link to a file that is not a stack file", "give the path of the stack file itself")
     if document.data is None and not document.broken:
         raise broken(shown, "is empty", "`gridbyoc new` writes a starter")
     return document

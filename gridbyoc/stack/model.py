@@ -1,4 +1,4 @@
-"""The stack file as frozen dataclasses: what ``load`` hands to everything else."""
+"""The stack file as frozen dataclasses; ``load`` returns them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ ControlPlaneType = VendorType | Literal["manual"]
 
 
 def no_values() -> Mapping[str, Any]:
-    """An empty mapping that nobody can fill."""
+    """An empty, read-only mapping."""
     return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Aws:
-    """Where the role is made. ``account_id`` guards: the tool refuses to run in any other account.
+    """Where the role is created. ``account_id`` is a guard: the tool refuses to run in any other account.
 
-    ``default_tags``: whether the tool's own tags stand on what Terraform makes.
+    ``default_tags``: whether the resources that Terraform creates get the tool's own tags.
     """
 
     region: str
@@ -50,7 +50,10 @@ class PolicyStatement:
 
 @dataclass(frozen=True, slots=True)
 class OwnPolicy:
-    """What the role's own policy is called; ``None`` is the role's name, path or tags, or the module's description."""
+    """Name, path, description and tags of the role's own policy.
+
+    ``None`` means the role's name, path or tags, or the module's description.
+    """
 
     name: str | None = None
     path: str | None = None
@@ -60,15 +63,15 @@ class OwnPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """The IAM role; ``None`` (or empty) leaves a thing to the module's default. ``external_id`` is an override,
-    and ``external_id_variable`` the environment variable that holds it, if one does.
+    """The IAM role. For ``None`` or an empty value the module's default applies.
 
-    ``known_policies`` (whole ARNs) and ``known_inline_policies`` (names) are accepted on the role and never managed.
-    ``exclusive``: Terraform takes every other policy off the role.
+    ``external_id`` overrides the generated one; ``external_id_variable`` is the environment variable that holds it, if
+    any. ``known_policies`` (whole ARNs) and ``known_inline_policies`` (names) are accepted on the role and never
+    managed. ``exclusive``: Terraform removes every other policy from the role.
 
-    ``vendor`` is the stack's control plane: its facts stand for the trusted account, the managed policies and the
-    statements that the file leaves out (``gridbyoc.stack.defaults``). ``None``: a vendor without an API, of which no
-    facts are known: what the file leaves out is nothing.
+    ``vendor`` is the stack's control plane. Its facts are the defaults for the trusted account, the managed policies
+    and the statements (``gridbyoc.stack.defaults``). ``None``: a vendor without an API, which has no facts and so no
+    such defaults.
     """
 
     name: str | None = None
@@ -97,7 +100,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class InstanceType:
-    """An EC2 type the cluster may start; ``root_volume_size`` in GiB, ``None`` is the control plane's default."""
+    """An EC2 instance type of a cluster; ``root_volume_size`` in GiB, ``None`` means the control plane's default."""
 
     name: str
     overprovisioned_ondemand_count: int = 0
@@ -106,7 +109,7 @@ class InstanceType:
 
 @dataclass(frozen=True, slots=True)
 class ClusterSpec:
-    """A cluster as the stack file asks for it. ``performance_profile`` is ``None`` where the file says nothing."""
+    """A cluster as the stack file declares it. ``performance_profile`` is ``None`` if the file does not set it."""
 
     name: str
     instance_types: tuple[InstanceType, ...] = ()
@@ -115,10 +118,10 @@ class ClusterSpec:
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """Which service, and where. ``url`` ``None``: the environment's, else the dialect's own address.
+    """The control plane's type and address. ``url`` ``None``: the environment's address, else the type's default.
 
-    The key goes to ``url`` only where the user has named that address as well. ``vendor``: the name of a vendor without
-    an API (type ``manual``), one printable line.
+    The API key is sent to ``url`` only if the user has configured that address, too. ``vendor``: the name of a vendor
+    without an API (type ``manual``), one printable line.
     """
 
     type: ControlPlaneType = DEFAULT_VENDOR
@@ -156,7 +159,7 @@ class LocalBackend:
 
 @dataclass(frozen=True, slots=True)
 class S3Backend:
-    """State in S3, with Terraform's own names for the settings."""
+    """State in S3; the settings have Terraform's names."""
 
     bucket: str
     key: str
@@ -169,7 +172,7 @@ class S3Backend:
 
 @dataclass(frozen=True, slots=True)
 class ModuleSource:
-    """Another module in the gridbyoc module's place: registry address and version, or a path; its own inputs."""
+    """A module that replaces the gridbyoc module: registry address and version, or a path; and its inputs."""
 
     source: str
     version: str | None = None
@@ -188,10 +191,10 @@ class TerraformSettings:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One stack file, read and valid. ``file`` is ``None`` for standard input; paths in it are absolute.
+    """A valid stack file. ``file`` is ``None`` for standard input; all paths are absolute.
 
-    ``protect``: nothing of the stack may be destroyed or replaced. ``work_root`` is where the user keeps work_dirs;
-    ``None``: beside the stack file.
+    ``protect``: nothing of the stack may be destroyed or replaced. ``work_root`` is the root of all work_dirs;
+    ``None``: they lie beside the stack file.
     """
 
     name: str
@@ -207,7 +210,7 @@ class Stack:
     def work_dir(self, base: Path | None = None) -> Path:
         """``.gridbyoc/<name>`` beside the stack file (or below ``base``, or the current directory for stdin).
 
-        Below ``work_root`` that directory has its place under its whole path.
+        With ``work_root``, it lies below that directory, under its whole path.
         """
         beside = base or (self.file.parent if self.file else Path.cwd())
         return home_of(beside, self.work_root) / self.name

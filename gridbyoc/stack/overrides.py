@@ -1,4 +1,4 @@
-"""``--set PATH=VALUE``: what a pipeline changes in a stack file without editing it."""
+"""``--set PATH=VALUE``: change values of a stack file for one run without editing it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _FORM = 'written PATH=VALUE, such as `clusters[0].name=ml-prod` or `role.tags["c
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One ``--set``: the value's text stands for itself, it is read where it is put."""
+    """One ``--set``. ``text`` is not parsed yet: its type depends on the place."""
 
     place: Place
     text: str
 
 
 class OverrideError(ValueError):
-    """An override that cannot be read or carried out; its message holds nothing of the value."""
+    """An override that cannot be parsed or applied; its message contains no part of the value."""
 
     def __init__(self, path: str, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ def parse_override(text: str) -> Override:
 
 
 def apply_overrides(document: Document, overrides: Sequence[str]) -> list[Problem]:
-    """Put each into the document, in order; return those that could not be."""
+    """Apply each override to the document, in order; return the problems of those that could not be applied."""
     problems: list[Problem] = []
     for text in overrides:
         try:
@@ -85,9 +85,9 @@ def _apply(document: Document, override: Override) -> None:
 
 def _refuse_place(place: Place) -> None:
     if place[0] == "extends":
-        raise OverrideError("extends", "what a stack is made of stands in its file", "set the values themselves")
+        raise OverrideError("extends", "only the stack file can name its bases", "set the values themselves")
     if place[0] == "protect":
-        raise OverrideError("protect", "only the stack file protects a stack, or stops doing so", "change it there")
+        raise OverrideError("protect", "only the stack file can turn protection on or off", "change it there")
     if place[:2] == ("role", "tags"):
         return
     for part in place:
@@ -98,7 +98,7 @@ def _refuse_place(place: Place) -> None:
 
 
 def _value(override: Override) -> Any:  # noqa: ANN401 - any YAML value
-    """The text as YAML; where the stack file wants text, an unquoted value is text whatever it looks like."""
+    """The text parsed as YAML. If the stack file expects text here, an unquoted value stays text."""
     if not override.text.strip():
         return override.text
     parsed = read_document(override.text, OVERRIDE)
@@ -112,7 +112,7 @@ def _value(override: Override) -> Any:  # noqa: ANN401 - any YAML value
 
 
 def _enter(holder: Any, place: Place, depth: int, part: str | int) -> Any:  # noqa: ANN401 - any YAML value
-    """Go one step in; what is missing on the way is made."""
+    """The value of ``part`` in ``holder``; a missing mapping or list is created."""
     if isinstance(holder, dict) and isinstance(part, str):
         if holder.get(part) is None:
             holder[part] = _container(place[depth + 1])
@@ -128,7 +128,7 @@ def _container(part: str | int) -> dict[str, Any] | list[Any]:
 
 
 def _put(holder: Any, key: str | int, value: Any, place: Place) -> None:  # noqa: ANN401 - any YAML value
-    """Set the value; ``null`` removes a key."""
+    """Set the value; ``null`` removes the key."""
     if isinstance(holder, dict) and isinstance(key, str):
         if value is None:
             holder.pop(key, None)
@@ -144,7 +144,7 @@ def _put(holder: Any, key: str | int, value: Any, place: Place) -> None:  # noqa
 def _check_index(holder: Any, part: str | int, place: Place) -> None:  # noqa: ANN401 - any YAML value
     if isinstance(holder, list) and isinstance(part, int):
         if part > len(holder):
-            message = f"the list has {len(holder)} items: [{len(holder)}] would add one, [{part}] is beyond"
+            message = f"the list has {len(holder)} items: [{len(holder)}] would add one, [{part}] is out of range"
             raise OverrideError(place_text(place), message)
         return
     around = place_text(place[:-1]) or "the stack file"

@@ -1,4 +1,4 @@
-"""Takes secrets out of text: known ones by their value, others by the name that stands beside them."""
+"""Remove secrets from text: known secrets by their value, others by the name beside them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from gridbyoc.stack.secret import MASK, Secret
 
 
 class Redactor:
-    """Replaces every known secret by ``[secret]``, also where it stands JSON-escaped or percent-encoded.
+    """Replaces every known secret with ``[secret]``, also if it is JSON-escaped or percent-encoded.
 
-    However short it is: for texts of Terraform and of services, where ``redacted`` is for our own words.
+    It replaces short secrets, too. Use it for text of Terraform and of services, and ``redacted`` for our own text.
     """
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
@@ -21,15 +21,15 @@ class Redactor:
         self.learn(secrets)
 
     def learn(self, secrets: Iterable[Secret]) -> bool:
-        """Know these too; true when one of them is new. An empty one is no secret."""
+        """Add secrets; return whether one of them is new. Empty secrets are ignored."""
         before = set(self._forms)
         known = before.union(*(_forms(secret.reveal()) for secret in secrets))
-        # Longest first: a secret may be part of another one.
+        # Longest first: a secret may be part of another secret.
         self._forms = tuple(sorted(known, key=lambda form: (-len(form), form)))
         return known != before
 
     def clean(self, text: str) -> str:
-        """The text without any of them, and without a session token that AWS quotes."""
+        """The text without the known secrets and without a session token that AWS quotes."""
         for form in self._forms:
             text = text.replace(form, MASK)
         return without_session_token(text)
@@ -41,18 +41,18 @@ def _forms(value: str) -> set[str]:
     escaped = json.dumps(value, ensure_ascii=False)[1:-1]
     by_go = escaped
     for sign in "<>&":
-        by_go = by_go.replace(sign, f"\\u{ord(sign):04x}")  # encoding/json escapes these for the sake of HTML
+        by_go = by_go.replace(sign, f"\\u{ord(sign):04x}")  # Go's encoding/json escapes these for use in HTML
     return {value, escaped, by_go, value.replace("/", "\\/"), quote(value), quote(value, safe="")}
 
 
 def redacted(text: str, secrets: Iterable[Secret]) -> str:
-    """Without the secrets; one that is too short would be part of ordinary words, and is left."""
+    """The text without the secrets. Secrets that are too short stay: they could be part of ordinary words."""
     for secret in sorted(secrets, key=lambda each: len(each.reveal()), reverse=True):
         text = secret.hidden_in(text)
     return text
 
 
-# A signature that does not match is answered with the whole canonical request, session token included:
+# For a signature mismatch, AWS returns the whole canonical request, session token included:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html
 _SECRETS = re.compile(
     r"(?P<name>x-amz-security-token\s*[:=]\s*|(?:aws_)?session_?token\"?\s*[:=]\s*\"?|secret_?access_?key\"?\s*[:=]\s*\"?|"
@@ -64,10 +64,10 @@ _TOKEN = re.compile(r"(?P<name>x-amz-security-token\s*[:=]\s*)[^\s\"'&,;<>\]\\]+
 
 
 def without_secrets(text: str) -> str:
-    """The text without session tokens, signatures and external ids, as far as their names stand beside them."""
+    """The text without those session tokens, signatures and external ids that follow their names."""
     return _SECRETS.sub(lambda match: match["name"] + MASK, text)
 
 
 def without_session_token(text: str) -> str:
-    """The text without the session token of a request that AWS quotes; all else stays, also inside JSON."""
+    """The text without the session token of a request that AWS quotes; everything else stays, and JSON stays valid."""
     return _TOKEN.sub(lambda match: match["name"] + MASK, text)

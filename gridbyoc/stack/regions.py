@@ -1,4 +1,4 @@
-"""AWS regions and partitions, from the data that botocore ships: no network, and botocore is not imported for it."""
+"""AWS regions and partitions, from botocore's data files, without the network and without importing botocore."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from gridbyoc.stack.words import nearest, show
 
 
 def data_directories() -> tuple[Path, ...]:
-    """Where the installed botocore keeps its data; none where there is no botocore."""
+    """The data directories of the installed botocore; empty if it is not installed."""
     spec = importlib.util.find_spec("botocore")
     return tuple(Path(place, "data") for place in (spec.submodule_search_locations if spec else None) or ())
 
 
 def partitions(directories: tuple[Path, ...] | None = None) -> list[dict[str, Any]]:
-    """The AWS partitions with their regions; empty where the directories (default: botocore's) have no such data."""
+    """The AWS partitions with their regions; empty if the directories (default: botocore's) do not have them."""
     for directory in data_directories() if directories is None else directories:
         file = directory / "partitions.json"
         if file.is_file():
@@ -33,7 +33,7 @@ def partitions(directories: tuple[Path, ...] | None = None) -> list[dict[str, An
 
 @functools.cache
 def known_types(directories: tuple[Path, ...] | None = None) -> frozenset[str]:
-    """The EC2 instance types of botocore's model: for suggestions only, as it may be older than EC2 itself."""
+    """The EC2 instance types of botocore's model. For suggestions only: the model may be older than EC2 itself."""
     for directory in data_directories() if directories is None else directories:
         for model in sorted(directory.glob("ec2/*/service-2.json.gz"), reverse=True):
             with gzip.open(model) as stream:
@@ -47,7 +47,7 @@ HOME_REGIONS: Mapping[str, str] = {
     "aws-us-gov": "us-gov-west-1",
     "aws-eusc": "eusc-de-east-1",
 }
-"""The region of each partition that keeps its global services (IAM), and that no account has to enable.
+"""The region of each partition that hosts its global services (IAM); it is enabled in every account.
 
 https://docs.aws.amazon.com/servicequotas/latest/userguide/intro.html
 """
@@ -57,7 +57,7 @@ _DIRECTIONS = {"north": "n", "south": "s", "east": "e", "west": "w", "central": 
 
 @functools.cache
 def regions() -> Mapping[str, str]:
-    """Region → partition (``us-west-2`` → ``aws``), as botocore knows them; empty where its data is not to be found."""
+    """Region → partition (``us-west-2`` → ``aws``), as botocore knows them; empty if its data is missing."""
     found: dict[str, str] = {}
     for partition in partitions():
         found |= {name: partition["id"] for name in partition["regions"] if not name.endswith("-global")}
@@ -65,12 +65,12 @@ def regions() -> Mapping[str, str]:
 
 
 def partition_of(region: str) -> str | None:
-    """The partition a region is in, ``None`` for an unknown region."""
+    """The partition of a region, ``None`` for an unknown region."""
     return regions().get(region)
 
 
 def region_fault(region: str) -> Fault | None:
-    """A zone, a zone id or an unknown region; nothing where the region is known."""
+    """The fault of a zone, a zone id or an unknown region; ``None`` for a known region."""
     known = regions()
     if not known or region in known:
         return None
@@ -80,7 +80,7 @@ def region_fault(region: str) -> Fault | None:
     if region.lower() in known:
         return Fault(f"{show(region)} is not a region: they are written in lower case", f"write `{region.lower()}`")
     close = nearest(region, known)
-    newer = "regions newer than the installed botocore need a newer one"
+    newer = "if the region is newer than the installed botocore, upgrade botocore"
     return Fault(f"{show(region)} is not a known AWS region", f"did you mean `{close}`?" if close else newer)
 
 
@@ -96,7 +96,7 @@ def _region_of_zone(text: str) -> str | None:
 
 
 def _zone_id_start(region: str) -> str:
-    """``us-northeast-2`` → ``usne2``: how the ids of a region's zones begin."""
+    """``us-northeast-2`` → ``usne2``: the prefix of the region's zone ids."""
     *area, direction, number = region.split("-")
     for word, letter in _DIRECTIONS.items():
         direction = direction.replace(word, letter)
@@ -118,6 +118,6 @@ class Arn:
 
 
 def parse_arn(text: str) -> Arn | None:
-    """The parts of an ARN, ``None`` where ``text`` has not its form."""
+    """The parts of an ARN, ``None`` if ``text`` is not an ARN."""
     match = _ARN.fullmatch(text)
     return Arn(*match.groups()) if match else None

@@ -1,7 +1,7 @@
-"""A quick look at a stack file: its name, what it extends, its module; for those who must look at a thousand.
+"""Read name, bases and module of a stack file quickly, for commands that read a thousand files.
 
-A full read costs two milliseconds or more a file. Most stack files are plain block YAML: of these, only the blocks of
-the keys that are wanted here are read; whatever is written in another way is read in full.
+Fully parsing a file takes two milliseconds or more. Most stack files are plain block YAML: this module parses only the
+blocks of the keys it needs. Any other layout is parsed in full.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*):(?:[ \t]+(.*))?$")
 _LIKE_A_KEY = re.compile(r"""^["']?([A-Za-z_][A-Za-z0-9_-]*)["']?[ \t]*:(?=\s|$)""", re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|[ \t])#.*")
 _ITEM_OR_INNER = re.compile(r"[ \t]|-(?:[ \t]|$)")
-_UNLIKE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029\ufeff]")
+_NOT_PLAIN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029\ufeff]")
 _WORD = re.compile(r"[a-z]+:[ \t]+([A-Za-z0-9._/][A-Za-z0-9._/@+-]*)\s*")
-"""A key with one unquoted word, as most stacks have their name and their base: it needs no parser."""
+"""A key with one unquoted word, as in most names and bases; it needs no parser."""
 _MAY_NAME_A_SOURCE = re.compile(r"source|[\\*]")
-_OF_ANOTHER_BLOCK = re.compile(r"[&*]|<<")
-"""An anchor, an alias, a merge: what they stand for may be elsewhere."""
+_REFERENCE = re.compile(r"[&*]|<<")
+"""An anchor, an alias or a merge; it may refer to another block."""
 
 
 KEYS = frozenset({"version", "extends", "name", "protect", "aws", "role", "clusters", "control_plane", "terraform"})
@@ -30,16 +30,16 @@ KEYS = frozenset({"version", "extends", "name", "protect", "aws", "role", "clust
 
 
 def is_part(keys: Collection[str]) -> bool:
-    """Whether a mapping with these keys at its top may be a part of a stack file: half of them are known.
+    """Whether at least half of these top-level keys are keys of a stack file.
 
-    What is none may be anybody's file, and nothing of it is shown. One without keys has nothing to show.
+    Otherwise it may be any file, and its content must not be shown. A file without keys has nothing to show.
     """
     return 2 * len(KEYS.intersection(keys)) >= len(keys)
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a look finds: the keys at the top, the name, the bases and the module's path as they are written."""
+    """Top-level keys, name, bases and module path of a stack file, as they are written."""
 
     keys: frozenset[str] = frozenset()
     name: str | None = None
@@ -53,18 +53,18 @@ class Scan:
 
     @property
     def whole(self) -> bool:
-        """Whether it could stand alone as a stack, and not only serve as others' base."""
+        """Whether the file can be a stack of its own, not only a base of others."""
         return {"version", "name", "clusters"} <= self.keys
 
 
 def scan(text: str) -> Scan:
-    """Look at a text; one that is no mapping has no keys. Raises nothing."""
+    """Scan a text; if it is not a mapping, it has no keys. Never raises."""
     found = by_lines(text.replace("\r\n", "\n"))
     return found if found is not None else in_full(text)
 
 
 def in_full(text: str) -> Scan:
-    """By a full read, of any YAML."""
+    """Scan any YAML by parsing it in full."""
     document = read_document(text, "")
     if document.broken:
         return guessed(text)
@@ -86,13 +86,13 @@ def _of(document: Document, keys: frozenset[str]) -> Scan:
 
 
 def guessed(text: str) -> Scan:
-    """Of what is no YAML, its keys as somebody sees them: a stack file with a slip in it must not be passed over."""
+    """Guess the keys of a text that is not valid YAML, so that a stack file with a syntax error is not skipped."""
     return Scan(frozenset(_LIKE_A_KEY.findall(text)))
 
 
 def by_lines(text: str) -> Scan | None:
-    """By the blocks of its keys, of which three at most are read; ``None`` where they are not plain enough."""
-    if _UNLIKE.search(text):
+    """Split the text into top-level blocks and parse at most three of them; ``None`` if the layout is not plain."""
+    if _NOT_PLAIN.search(text):
         return None
     blocks: dict[str, list[str]] = {}
     for line in text.split("\n"):
@@ -115,7 +115,7 @@ def by_lines(text: str) -> Scan | None:
 
 
 def _closed(code: str) -> bool:
-    """Whether nothing that is opened on the line is left open: what follows could stand anywhere."""
+    """Whether every bracket and quote that the line opens is closed on it, so that the next line starts afresh."""
     pairs = all(code.count(one) == code.count(other) for one, other in ("{}", "[]"))
     return pairs and not code.count('"') % 2 and not code.count("'") % 2
 
@@ -125,12 +125,12 @@ def _of_blocks(blocks: dict[str, list[str]]) -> Scan | None:
     words = {key: match[1] for key, text in texts.items() if (match := _WORD.fullmatch(_COMMENT.sub("", text)))}
     part = "\n".join(text for key, text in texts.items() if key not in words and _is_wanted(key, text))
     document = read_document(part, "") if part else Document("")
-    if document.faults or _OF_ANOTHER_BLOCK.search(part):
+    if document.faults or _REFERENCE.search(part):
         return None
     document.data = {**(document.data or {}), **{key: scalar(word) for key, word in words.items()}}
     return _of(document, frozenset(blocks))
 
 
 def _is_wanted(key: str, text: str) -> bool:
-    """Of ``terraform``, only a module's source is."""
+    """Whether the block must be parsed; ``terraform`` only if it may contain a module source."""
     return key != "terraform" or _MAY_NAME_A_SOURCE.search(text) is not None

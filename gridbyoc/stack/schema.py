@@ -1,4 +1,4 @@
-"""The stack file's JSON Schema (2020-12), as it is shipped and printed, and walks through it."""
+"""The stack file's JSON Schema (2020-12): load it, look up places in it, and report its errors as problems."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Schema = dict[str, Any]
 
 
 def schema_text() -> str:
-    """The schema as shipped: JSON, ending in a line feed."""
+    """The schema file's text: JSON that ends with a line feed."""
     return Path(__file__).with_name("schema.json").read_text(encoding="utf-8")
 
 
 @functools.cache
 def schema() -> Schema:
-    """The schema as data; not to be changed."""
+    """The schema as data; do not modify it."""
     loaded: Schema = json.loads(schema_text())
     return loaded
 
 
 def resolved(node: Schema) -> Schema:
-    """A schema with its ``$ref`` followed; what stands beside the ``$ref`` wins."""
+    """A schema with its ``$ref`` resolved; keys beside the ``$ref`` win."""
     while "$ref" in node:
         target = schema()["$defs"][node["$ref"].rpartition("/")[2]]
         node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
@@ -38,7 +38,7 @@ def resolved(node: Schema) -> Schema:
 
 
 def schemas_at(place: Place) -> list[Schema]:
-    """Every schema that a value at ``place`` may meet; none where the file knows no such place."""
+    """Every schema that applies to a value at ``place``; empty if a stack file has no such place."""
     found = [schema()]
     for part in place:
         found = [inner for node in found for inner in _step(node, part)]
@@ -46,13 +46,13 @@ def schemas_at(place: Place) -> list[Schema]:
 
 
 def takes_text(place: Place) -> bool:
-    """Whether the value at ``place`` is text and nothing else."""
+    """Whether the value at ``place`` must be text."""
     found = schemas_at(place)
     return bool(found) and all(node.get("type") == "string" for node in found)
 
 
 def sections() -> Iterator[Place]:
-    """The places, outermost first, that hold a mapping or a list and may be left empty (lists are not entered)."""
+    """The places of optional mappings and lists, outermost first; places inside lists are not included."""
     yield from _sections(schema(), ())
 
 
@@ -83,7 +83,7 @@ EXTERNAL_ID_ADVICE = (
 _SECRETS = "secrets do not belong in a stack file: credentials come from the environment or a login"
 _ADVICE = {
     "external_id": EXTERNAL_ID_ADVICE,
-    "role_arn": "a stack makes its role; for a role that is there already use `gridbyoc register --role-arn`",
+    "role_arn": "a stack creates its role; for an existing role use `gridbyoc register --role-arn`",
     "cost_savings": "write `performance_profile: cost-saving`",
     "workspace": "Terraform workspaces are not used: one stack, one state",
     **dict.fromkeys(("api_key", "token", "password", "secret", "secret_key", "access_key"), _SECRETS),
@@ -105,27 +105,27 @@ _EXAMPLES: dict[tuple[str, ...], str] = {
 
 
 def check_shape(findings: Findings) -> list[ValidationError]:
-    """Report the errors of shape; return the schema's other errors, for ``leftovers``."""
+    """Report errors of type, key and range; return the schema's other errors, for ``leftovers``."""
     others: list[ValidationError] = []
     for error in _errors(findings.document.data):
-        teller = _TELLERS.get(str(error.validator))
-        if teller:
-            teller(findings, _place(error), error)
+        report = _REPORTERS.get(str(error.validator))
+        if report:
+            report(findings, _place(error), error)
         else:
             others.append(error)
     return others
 
 
 def leftovers(findings: Findings, errors: list[ValidationError]) -> None:
-    """Report those errors that no rule has put into better words."""
+    """Report the errors for which no rule has reported a problem with a better message."""
     for error in errors:
         place = _place(error)
         if not findings.known_at(place):
-            findings.problem(place, "is not of the form that is allowed here", _schema_of(error).get("description", ""))
+            findings.problem(place, "does not have the form required here", _schema_of(error).get("description", ""))
 
 
 def secret_advice(key: str) -> str | None:
-    """What to do in place of a key that would hold a secret; ``None`` for other keys."""
+    """The advice for a key that would hold a secret; ``None`` for other keys."""
     advice = _ADVICE.get(key.lower().replace("-", "_"))
     return advice if advice in (EXTERNAL_ID_ADVICE, _SECRETS) else None
 
@@ -136,7 +136,7 @@ def _errors(data: Any) -> Iterator[ValidationError]:  # noqa: ANN401 - any YAML 
 
 
 def _branches(error: ValidationError) -> Iterator[ValidationError]:
-    """An ``anyOf`` is judged by the branch of the value's own type: its errors, or none of the types."""
+    """Replace an ``anyOf`` error with the errors of the branches that match the value's type, if any do."""
     if error.validator != "anyOf":
         yield error
         return
@@ -158,7 +158,7 @@ def _mapping(error: ValidationError) -> dict[str, Any]:
 
 
 def _keys(place: Place) -> tuple[str, ...]:
-    """A place without positions in lists."""
+    """A place without its list positions."""
     return tuple(part for part in place if isinstance(part, str))
 
 
@@ -171,7 +171,7 @@ def _unknown_keys(findings: Findings, place: Place, error: ValidationError) -> N
     allowed = f"allowed: {', '.join(known)}" if known else "nothing is allowed here"
     for key in (key for key in _mapping(error) if key not in known):
         if place == _EXTERNAL_ID_FROM and not nearest(key, known):
-            # it may be the external id itself, so it is not repeated
+            # do not repeat it: it may be the external id itself
             findings.problem(place, "holds an unknown key", allowed)
             continue
         hint = _ADVICE.get(key.lower().replace("-", "_")) or did_you_mean(key, known, allowed)
@@ -189,7 +189,7 @@ def _missing(findings: Findings, place: Place, error: ValidationError) -> None:
 def _wrong_type(findings: Findings, place: Place, error: ValidationError) -> None:
     wanted = str(error.validator_value)
     if "enum" in _schema_of(error):
-        return  # that error says it all
+        return  # the error of `enum` says it all
     if not place:
         findings.problem(place, f"must be a mapping, not {_noun(error.instance)}", "begin with `version: 1`")
         return
@@ -224,7 +224,7 @@ def _not_allowed(findings: Findings, place: Place, error: ValidationError) -> No
 
 
 def _not_the_version(findings: Findings, place: Place, error: ValidationError) -> None:
-    message = f"must be `{error.validator_value}`: this gridbyoc reads that version of the stack file only"
+    message = f"must be `{error.validator_value}`: this gridbyoc reads only that version of the stack file"
     if not findings.known_at(place):
         findings.problem(place, message, "write `version: 1`, or install the gridbyoc that the file was written for")
 
@@ -243,7 +243,7 @@ def _too_few(findings: Findings, place: Place, error: ValidationError) -> None:
 def _too_many(findings: Findings, place: Place, error: ValidationError) -> None:
     known = list(_schema_of(error).get("properties", {}))
     if known and all(key in known for key in _mapping(error)):
-        findings.problem(place, f"holds more than one; allowed is one of {listed(known)}", "keep one")
+        findings.problem(place, f"holds more than one key; allowed is one of {listed(known)}", "keep one")
 
 
 def _out_of_range(findings: Findings, place: Place, error: ValidationError) -> None:
@@ -252,7 +252,7 @@ def _out_of_range(findings: Findings, place: Place, error: ValidationError) -> N
     findings.problem(place, f"is {error.instance}; allowed is {allowed}")
 
 
-_TELLERS: Mapping[str, Callable[[Findings, Place, ValidationError], None]] = {
+_REPORTERS: Mapping[str, Callable[[Findings, Place, ValidationError], None]] = {
     "additionalProperties": _unknown_keys,
     "required": _missing,
     "type": _wrong_type,

@@ -1,18 +1,18 @@
-"""A value that does not show itself."""
+"""A wrapper for a secret value that hides it from logs, reprs and JSON."""
 
 from __future__ import annotations
 
 from typing import NoReturn
 
 MASK = "[secret]"
-"""What stands in a secret's place."""
+"""The text that replaces a secret."""
 
 SHORTEST_TO_HIDE = 8
-"""Characters. A shorter secret is part of too many ordinary words to be taken out of them."""
+"""Characters. A shorter secret may be part of ordinary words, so it is not replaced in text."""
 
 
 class Secret:
-    """Holds text that must not reach a log, a traceback, a repr or JSON; only ``reveal()`` hands it out."""
+    """Text that must not reach a log, a traceback, a repr or JSON; only ``reveal()`` returns it."""
 
     __slots__ = ("_value",)
 
@@ -20,11 +20,11 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The text itself. Call it where the value leaves for its destination, nowhere else."""
+        """The text itself. Call it only where the value is sent to its destination."""
         return self._value
 
     def hidden_in(self, text: str) -> str:
-        """``text`` with ``[secret]`` in the secret's place; one that is shorter than ``SHORTEST_TO_HIDE`` is left."""
+        """``text`` with the secret replaced by ``[secret]``; unchanged if it is shorter than ``SHORTEST_TO_HIDE``."""
         return text if len(self._value) < SHORTEST_TO_HIDE else text.replace(self._value, MASK)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""AWS's quotas that clusters run into: their codes and names, and which one an instance type counts against."""
+"""The AWS quotas that limit clusters: their codes and names, and the quota that each instance type counts against."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _CONSOLE = {
 }
 
 WITHOUT_QUOTA = ("mac", "mac-", "cc", "cg", "cr", "hi", "hs")
-"""How families begin that no quota by vCPU names: Macs run on dedicated hosts only, which have quotas of their own
+"""Prefixes of families without a vCPU quota. Macs run on dedicated hosts only, which have their own quotas
 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-mac-instances.html); the rest are retired."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaCode:
-    """One quota. ``name`` is AWS's own name of it, ``aws_default`` what an account begins with (``None``: read it).
+    """One quota. ``name`` is AWS's name, ``aws_default`` a new account's value (``None``: read it from the account).
 
-    ``family_group`` and ``market`` (``on-demand``, ``spot``) are set where it limits vCPUs, and ``families`` is then
-    how the type names that count against it begin. ``region`` is ``region``, or ``home`` for a quota that is kept in
-    one region of its partition (``home_region``). ``counted`` is the call that tells the use (``service:Operation``).
-    ``source`` is AWS's page about it; ``provenance`` says where code and name were read.
+    A vCPU quota has ``family_group`` and ``market`` (``on-demand``, ``spot``), and ``families``: the prefixes of the
+    instance types that count against it. ``region`` is ``region``, or ``home`` if AWS keeps the quota in one region
+    of the partition (``home_region``). ``counted`` is the call that returns the usage (``service:Operation``).
+    ``source`` is AWS's page about the quota; ``provenance`` is the kind of source of code and name.
     """
 
     service: str
@@ -52,7 +52,7 @@ class QuotaCode:
 
 @functools.cache
 def quota_codes() -> tuple[QuotaCode, ...]:
-    """Every quota of the data file beside this module, in its order."""
+    """Every quota of ``service_quotas.csv``, in the file's order."""
     with Path(__file__).with_name("service_quotas.csv").open(newline="", encoding="utf-8") as file:
         return tuple(_quota_code(row) for row in csv.DictReader(file))
 
@@ -65,12 +65,12 @@ def _quota_code(row: dict[str, str]) -> QuotaCode:
 
 @functools.cache
 def quota_by_code(code: str) -> QuotaCode:
-    """The quota of a code (``L-DB2E81BA``); ``KeyError`` for one that is not in the data."""
+    """The quota with a code (``L-DB2E81BA``). Raises ``KeyError`` if the data does not have it."""
     return {quota.code: quota for quota in quota_codes()}[code]
 
 
 def group_quota(family_group: str, market: str) -> QuotaCode | None:
-    """The quota of a family group in a market; ``None`` where AWS has none (High Memory has no spot)."""
+    """The quota of a family group in a market; ``None`` if AWS has none (High Memory has no spot quota)."""
     chosen = (q for q in quota_codes() if (q.family_group, q.market) == (family_group, market))
     return next(chosen, None)
 
@@ -78,8 +78,8 @@ def group_quota(family_group: str, market: str) -> QuotaCode | None:
 def vcpu_quota(instance_type: str, market: str = ON_DEMAND) -> QuotaCode | None:
     """The quota that an instance type (``g4dn.xlarge``) counts against in a market.
 
-    Decided by the longest beginning of the family's name (``trn1`` is Trn and not T), and by whole letters: ``dl1`` is
-    DL and not D. ``None`` where no quota is named for it: P6 has no spot quota that AWS's pages agree on.
+    The longest matching prefix of the family decides (``trn1`` is Trn, not T), and all its letters must match (``dl1``
+    is DL, not D). ``None`` if no quota is known for it: AWS's pages disagree about a spot quota for P6.
     """
     family = instance_type.partition(".")[0]
     named = [
@@ -93,29 +93,29 @@ def vcpu_quota(instance_type: str, market: str = ON_DEMAND) -> QuotaCode | None:
 
 
 def family_group(instance_type: str) -> str | None:
-    """The family group of an instance type (``Standard``, ``G-VT``, …); ``None`` for those of ``WITHOUT_QUOTA``."""
+    """The family group of an instance type (``Standard``, ``G-VT``, …); ``None`` for families in ``WITHOUT_QUOTA``."""
     quota = vcpu_quota(instance_type)
     return quota.family_group if quota else None
 
 
 def _letters(family: str) -> str:
-    """``g4dn`` → ``g``, ``u-6tb1`` → ``u-``: what stands before the generation."""
+    """The letters before the generation: ``g4dn`` → ``g``, ``u-6tb1`` → ``u-``."""
     found = re.match(r"[a-z]+-?(?=[0-9])|[a-z]+-?", family)
     return found[0] if found else ""
 
 
 def home_region(region: str) -> str:
-    """The region that keeps the global services' quotas (IAM, S3) in ``region``'s partition."""
+    """The region that holds the quotas of global services (IAM, S3) in the partition of ``region``."""
     return HOME_REGIONS.get(partition_of(region) or "aws", region)
 
 
 def quota_region(quota: QuotaCode, region: str) -> str:
-    """Where a quota is read and raised for clusters in ``region``."""
+    """The region in which to read and raise a quota for clusters in ``region``."""
     return home_region(region) if quota.region == "home" else region
 
 
 def console_link(quota: QuotaCode, region: str) -> str:
-    """The quota's page in the AWS console, in the partition that ``region`` is in."""
+    """The quota's page in the AWS console of the partition of ``region``."""
     where = quota_region(quota, region)
     domain = _CONSOLE.get(partition_of(where) or "aws", "console.aws.amazon.com")
     return f"https://{where}.{domain}/servicequotas/home/services/{quota.service}/quotas/{quota.code}"
@@ -124,7 +124,7 @@ def console_link(quota: QuotaCode, region: str) -> str:
 _FORM = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
 _SIZES = ("nano", "micro", "small", "medium", "large", "xlarge", "metal")
 _SIZE = re.compile(r"nano|micro|small|medium|large|[0-9]{0,3}xlarge|metal(-[0-9]{1,3}xl)?")
-# Graviton families carry a g right after the generation (m6g, c7gn, x2gd, im4gn); a1 came before that rule.
+# Graviton families have a g right after the generation (m6g, c7gn, x2gd, im4gn); a1 is older than that rule.
 # https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
 # Grace CPUs (p6e-gb200) and Apple silicon (mac2, mac-m4) are Arm as well.
 _ARM = re.compile(r"a1|[a-z]+[0-9]+g[a-z-]*|[a-z0-9]+-g[bh][0-9]+|mac(?!1$)[a-z0-9-]*")
@@ -145,14 +145,14 @@ def is_arm(instance_type: str) -> bool:
 
 
 def instance_type_fault(name: str) -> Fault | None:
-    """Not of the form ``family.size``, or an Arm type: the control planes run amd64 images only."""
+    """The fault of a name that is not ``family.size``, or is an Arm type: control planes run only amd64 images."""
     if not _FORM.fullmatch(name):
         return _malformed(name)
     family, _, size = name.partition(".")
     if is_arm(name):
         sibling = amd64_sibling(name)
         advice = f"the nearest amd64 type is `{sibling}`" if sibling else "choose a type of an Intel or AMD family"
-        return Fault(f"`{name}` is an Arm type: clusters run amd64 only", advice)
+        return Fault(f"`{name}` is an Arm type: clusters run only amd64", advice)
     if not _SIZE.fullmatch(size):
         close = nearest(size, [*_SIZES, *(f"{count}xlarge" for count in (2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 32, 48))])
         hint = f"did you mean `{family}.{close}`?" if close else "sizes are `medium`, `xlarge`, `8xlarge`, `metal`, …"
@@ -170,7 +170,7 @@ def _malformed(name: str) -> Fault:
 
 
 def amd64_sibling(name: str) -> str | None:
-    """The amd64 type nearest to an Arm one (``t4g.medium`` → ``t3.medium``); ``None`` where none is near."""
+    """The amd64 type nearest to an Arm type (``t4g.medium`` → ``t3.medium``); ``None`` if there is none."""
     family, _, size = name.partition(".")
     known = known_types()
     for candidate in _sibling_families(family):
@@ -193,7 +193,7 @@ def _sibling_families(family: str) -> Iterator[str]:
 
 
 def _rank(name: str) -> tuple[int, int]:
-    """An order of sizes: nano < … < xlarge < 2xlarge < … < metal."""
+    """A sort key for sizes: nano < … < xlarge < 2xlarge < … < metal."""
     size = name.partition(".")[2]
     count = re.match(r"[0-9]+", size)
     word = "xlarge" if count else size.partition("-")[0]

@@ -1,4 +1,4 @@
-"""The stack file that ``gridbyoc new`` writes: small, commented, valid as it is."""
+"""The stack file that ``gridbyoc new`` writes: small, commented and valid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gridbyoc.vendors import DEFAULT_VENDOR, VendorFacts, facts_of
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """The choices of a starter. ``cluster`` ``None``: the stack's name, made fit for a cluster."""
+    """The values of a starter file. ``cluster`` ``None``: a cluster name made from the stack's name."""
 
     name: str = defaults.STACK_NAME
     region: str = defaults.REGION
@@ -27,7 +27,7 @@ class Starter:
 
 
 def starter_text(choices: Starter) -> str:
-    """The file's text; it may be invalid where the choices are (``load`` tells)."""
+    """The file's text. If a choice is invalid, so is the file; ``load`` reports it."""
     facts = facts_of(choices.type)
     values = {
         "name": scalar(choices.name),
@@ -46,18 +46,18 @@ def starter_text(choices: Starter) -> str:
 
 
 def cluster_name(stack_name: str) -> str:
-    """A cluster's name that every control plane takes, from a stack's."""
+    """A cluster name that every control plane accepts, made from a stack's name."""
     return re.sub(r"[^a-z0-9-]+", "-", stack_name.lower()).strip("-")[:63].rstrip("-") or "cluster"
 
 
 def scalar(text: str) -> str:
-    """Text as YAML: as it is where that is safe, else in double quotes (JSON's are YAML's)."""
+    """Text as a YAML scalar: unquoted if that is safe, else in double quotes."""
     safe = re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*", text) and text.lower() not in _WORDS
     return text if safe else quoted(text)
 
 
 def quoted(text: str) -> str:
-    """Text in double quotes (JSON's are YAML's)."""
+    """Text in double quotes; a JSON string is valid YAML."""
     return escaped(json.dumps(text, ensure_ascii=False))
 
 
@@ -68,7 +68,7 @@ def _optional(key: str, value: str | None, example: str, comment: str, in_quotes
 
 
 def _trusted(facts: VendorFacts) -> str:
-    """The account, and where to check it if the source may be out of date."""
+    """The trusted account; if its source may be out of date, also where to check it."""
     account = facts.trusted_account
     line = f"trusted_account_id: {quoted(account.account_id)}  # {facts.title}'s AWS account"
     if account.check is None:
@@ -84,11 +84,11 @@ def _performance(choices: Starter) -> str:
 
 
 _WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
-"""What YAML, or an older YAML in somebody's editor, takes for something else than text."""
+"""Words that YAML 1.2, or YAML 1.1 in an editor, does not read as text."""
 
 _TEMPLATE = """\
-# A gridbyoc stack file: one IAM role in one AWS account, and the clusters that run through it.
-# Nothing secret belongs here; it is safe to commit.
+# A gridbyoc stack file: one IAM role in one AWS account, and the clusters that use it.
+# It holds no secrets; it is safe to commit.
 #
 # Completion in your editor: `gridbyoc schema > gridbyoc.schema.json`, and make this the first line:
 #   yaml-language-server: $schema=gridbyoc.schema.json
@@ -118,7 +118,7 @@ control_plane:
   type: {type}
   # url: {url}  # otherwise ${variable}, otherwise the service's own
 
-# Where Terraform keeps its state. Otherwise below .gridbyoc/, beside this file.
+# Where Terraform keeps its state. Otherwise in .gridbyoc/, beside this file.
 # terraform:
 #   backend:
 #     s3: {{bucket: acme-tf-state, key: gridbyoc/{name}.tfstate, region: {region}}}

@@ -1,7 +1,7 @@
 """Facts of each control plane: one YAML file each, with the source and the date of every fact.
 
-Defaults of the stack file, module inputs, the needs that ``verify`` puts to the test, the tags that prove ownership,
-costs and wait limits are read here, and nowhere else.
+Only these files hold the defaults of the stack file, module inputs, the needs that ``verify`` tests, the tags that
+prove ownership, costs and wait limits.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any, Final, Literal
 VendorType = Literal["grid", "lightning"]
 VENDORS: Final[tuple[VendorType, ...]] = ("grid", "lightning")
 DEFAULT_VENDOR: Final[VendorType] = "grid"
-"""Of a stack file that names none; the defaults of the Terraform module are this one's as well."""
+"""The vendor of a stack file that names none. The Terraform module's defaults are this vendor's as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a fact comes from; ``date`` is the day, month or year of the source, not of the reading."""
+    """The source of a fact; ``date`` is the day, month or year of the source, not when it was read."""
 
     text: str
     date: str
@@ -30,7 +30,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The service's own base URL, and the environment variable with which its client takes another one."""
+    """The service's base URL, and the environment variable that overrides it in the service's client."""
 
     url: str
     variable: str
@@ -39,10 +39,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class ClientVariables:
-    """The variables that the service's own client reads; ``None``: it has none for it.
+    """The environment variables that the service's own client reads; ``None`` if it has no such variable.
 
-    A ``token`` wins over the key; then a key needs no user id, either. ``credentials_file`` names another file of
-    credentials, ``cluster`` the default cluster.
+    A ``token`` wins over the API key. A client with a ``token`` variable also accepts a key without a user id.
+    ``credentials_file`` is the path of another credentials file, ``cluster`` the default cluster.
     """
 
     user_id: str
@@ -55,7 +55,7 @@ class ClientVariables:
 
 @dataclass(frozen=True, slots=True)
 class ClientFile:
-    """A JSON file of the service's own client, below the home directory, and its keys; ``None``: it has none for it."""
+    """A JSON file of the service's own client in the home directory, and its keys; ``None`` if it has no such key."""
 
     file: str
     user_id: str | None = None
@@ -68,8 +68,9 @@ class ClientFile:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What the service's own client goes by. ``settings``: where it keeps address and default cluster; ``None``: the
-    address lies beside the credentials, and there is no default cluster.
+    """The configuration of the service's own client. ``settings`` is the file with address and default cluster.
+
+    ``settings`` ``None``: the address is in the credentials file, and there is no default cluster.
     """
 
     variables: ClientVariables
@@ -83,10 +84,10 @@ Query = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class ClusterApi:
-    """The cluster API: its form of ``spec``, and what its requests name.
+    """The cluster API: its form of ``spec``, and the parameters of its requests.
 
-    ``update_by``: what an update sends as the name. ``instance_types`` and ``cloud_account`` follow a cluster's path;
-    ``None``: the API does not tell. ``organizations``: requests may name one.
+    ``update_by``: what an update sends as the cluster's name. ``instance_types`` and ``cloud_account`` are appended to
+    a cluster's path; ``None`` if the API does not return them. ``organizations``: requests may name an organization.
     """
 
     spec: Literal["kubernetes", "direct"]
@@ -101,7 +102,7 @@ class ClusterApi:
 
 @dataclass(frozen=True, slots=True)
 class TrustedAccount:
-    """The AWS account that assumes the role. ``check`` says where to look it up, if the source may be out of date."""
+    """The AWS account that assumes the role. ``check`` says where to verify it if the source may be out of date."""
 
     account_id: str
     check: str | None
@@ -110,7 +111,7 @@ class TrustedAccount:
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What the vendor's guide grants the role: names of AWS's policies; the actions of each statement, on ``*``."""
+    """What the vendor's guide grants the role: names of AWS managed policies, and each statement's actions on ``*``."""
 
     managed_policies: tuple[str, ...]
     statements: tuple[tuple[str, ...], ...]
@@ -119,10 +120,10 @@ class Permissions:
 
 @dataclass(frozen=True, slots=True)
 class ActionNeeded:
-    """An action that the control plane needs. ``policy`` would allow it; ``None``: the role's own policy.
+    """An action that the control plane needs. ``policy`` allows it; ``None``: the role's own policy does.
 
-    ``resource`` is an example: what follows ``arn:PARTITION:``, with ``{region}`` and ``{account}`` to be put in; ``*``
-    is for actions that know no resource. ``context`` is what the request carries besides.
+    ``resource`` is an example ARN without ``arn:PARTITION:``, with placeholders ``{region}`` and ``{account}``; ``*``
+    is for actions without resources. ``context`` holds the request's condition keys.
     """
 
     action: str
@@ -133,7 +134,7 @@ class ActionNeeded:
 
 @dataclass(frozen=True, slots=True)
 class OwnershipTag:
-    """A tag whose value is the name of the cluster that the control plane made the resource for."""
+    """A tag whose value is the name of the cluster for which the control plane created the resource."""
 
     key: str
     source: Source
@@ -141,7 +142,7 @@ class OwnershipTag:
 
 @dataclass(frozen=True, slots=True)
 class ClusterDuration:
-    """How long a cluster takes: the guide's words; the limit of a wait; how long FAILED may last (seconds)."""
+    """How long creating a cluster takes: the guide's words, the wait limit, and how long FAILED may last (seconds)."""
 
     usual: str
     wait_limit_minutes: int
@@ -151,10 +152,11 @@ class ClusterDuration:
 
 @dataclass(frozen=True, slots=True)
 class VendorFacts:
-    """What is known of one control plane. ``dollars_a_day``: standing cost by performance profile; empty: no profiles.
+    """The facts of one control plane.
 
-    ``default_instance_types``: what a cluster gets whose stack file names none; empty: the control plane chooses.
-    ``zone``: the letter of the zone in which it places its work, where a source tells.
+    ``dollars_a_day``: standing cost by performance profile; empty if it has no profiles. ``default_instance_types``
+    apply if the stack file names none; empty if the control plane chooses. ``zone``: the letter of the zone in which
+    it runs workloads, if a source names it.
     """
 
     type: VendorType
@@ -208,20 +210,20 @@ def facts_of(vendor: VendorType) -> VendorFacts:
 
 
 def wait_limit(vendor: VendorType) -> float:
-    """Seconds after which waiting for a cluster ends, where nobody chose another limit."""
+    """The default limit of waiting for a cluster, in seconds."""
     return facts_of(vendor).duration.wait_limit_minutes * 60.0
 
 
 @cache
 def needs_of(vendor: VendorType) -> tuple[ActionNeeded, ...]:
-    """What the control plane needs the role for: an action or two of each policy. The second document of the file."""
+    """The actions that the control plane needs, one or two per policy, from the second document of the file."""
     _facts, needs = _documents(vendor)
     return tuple(_need(each) for each in needs)
 
 
 def _documents(vendor: VendorType) -> Iterator[Any]:
-    """One document at a time: every run needs the facts, only ``verify`` the needs, and YAML takes its time."""
-    from importlib.resources import files  # both here: a command line that is wrong needs no facts
+    """Yield one document at a time: every run needs the facts, only ``verify`` the needs, and parsing YAML is slow."""
+    from importlib.resources import files  # both imported late: a wrong command line needs no facts
 
     from ruamel.yaml import YAML
 

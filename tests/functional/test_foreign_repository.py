@@ -102,7 +102,7 @@ def test_a_checkout_of_another_user_works_for_root(checkout: Checkout) -> None:
     done = checkout.run("render")
     assert done.returncode == (4 if root else 0)
     if root:
-        assert "belongs to another user, and others than its owner may write in it" in done.stderr
+        assert "belongs to another user, and not only its owner may write to it" in done.stderr
         assert f"`chmod go-w {checkout.work_dir}`" in done.stderr
 
 

@@ -359,7 +359,7 @@ def test_line_ends_and_a_missing_last_one_are_kept() -> None:
 
 @pytest.mark.parametrize("text", ["a: 1\n", "clusters: [x]\n", "clusters: {}\n", "[]\n"])
 def test_a_text_without_the_entry_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match="is no mapping"):
+    with pytest.raises(ValueError, match="is not a mapping"):
         entry_text(text, 0, spec(T2))
 
 

@@ -122,7 +122,7 @@ def test_a_problem_of_the_stack_file_keeps_its_own_line(tmp_path: Path) -> None:
     [
         ("gone.yaml", "there is no file"), ("[]", "is empty"), ("[base.yaml, 3]", "must be the path of a file"),
         ("/etc/passwd", "is not relative"), ("~/base.yaml", "is not relative"), ("mod", "is a directory"),
-        ("{a: b}", "must be the path of a file"), ('"a\\0b"', "is not a path"), ("pipe", "is no regular file"),
+        ("{a: b}", "must be the path of a file"), ('"a\\0b"', "is not a path"), ("pipe", "is not a regular file"),
         ("stack.yaml", "extends itself"),
     ],
 )  # fmt: skip
@@ -181,11 +181,11 @@ CANARY = "canary-of-another-file"
 def test_nothing_is_shown_of_a_file_that_is_no_part_of_a_stack_file(tmp_path: Path, text: str) -> None:
     """Not its keys, its values or its lines; where it is extended, and where a link in the stack file's place is."""
     (found,) = problems(tmp_path / "repo" / "in", stack=STACK, base=text)
-    assert (found.file, found.line, found.message) == ("stack.yaml", 2, "`base.yaml` is no part of a stack file")
+    assert (found.file, found.line, found.message) == ("stack.yaml", 2, "`base.yaml` is not part of a stack file")
     (tmp_path / "secret").write_text(text)
     (tmp_path / "repo" / "in" / "link.yaml").symlink_to(tmp_path / "secret")
     (linked,) = problems(tmp_path / "repo" / "in", "link.yaml")
-    assert linked.message == "is a link to a file that is no stack file"
+    assert linked.message == "is a link to a file that is not a stack file"
     assert CANARY not in f"{found}{linked}{sources_name(tmp_path / 'repo' / 'in' / 'stack.yaml')}"
 
 
@@ -207,7 +207,7 @@ def test_bases_lie_in_the_repository_or_where_the_user_says(tmp_path: Path) -> N
             profile(path, **environ)
         (problem,) = caught.value.problems
         assert (problem.line, problem.path) == (2, "extends")
-        assert problem.message == f"`{path}` lies outside of `{root}`"
+        assert problem.message == f"`{path}` lies outside `{root}`"
         return problem.hint
 
     # without Git: below the parent of the stack file's directory
@@ -245,9 +245,9 @@ def test_a_pipe_holds_nobody_up(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "device").symlink_to("/dev/zero")
     (found,) = problems(tmp_path, name)
-    assert (found.message, "`- <" in found.hint) == ("is no regular file", True)
+    assert (found.message, "`- <" in found.hint) == ("is not a regular file", True)
     (based,) = problems(tmp_path, stack=STACK.replace("base.yaml", name))
-    assert "is no regular file" in based.message or "lies outside" in based.message
+    assert "is not a regular file" in based.message or "lies outside" in based.message
 
 
 def test_what_the_caller_has_opened_itself_is_read(tmp_path: Path) -> None:

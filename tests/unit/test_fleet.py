@@ -328,13 +328,13 @@ def test_where_nothing_can_be_noted_nothing_begins_and_nothing_is_broken_off(tmp
     one = member(tmp_path, "one", run_records("1", "bootstrap", 1))
     (tmp_path / ".gridbyoc").write_text("in the way")
     said: list[FleetEvent] = []
-    with pytest.raises(FileError, match="Cannot make the directory"):
+    with pytest.raises(FileError, match="Cannot create the directory"):
         carry_out([one], FleetOptions("bootstrap"), Surroundings(tmp_path, tmp_path, {}, said.append, lambda: NOW))
     assert said == []
     remembering(FleetRecord(tmp_path, "bootstrap", lambda: NOW), (), said.append)(Result(one, "done", 0))
     (note,) = said
     assert isinstance(note, FleetNote)
-    assert "one is done; that could not be noted: Cannot make the directory" in note.message
+    assert "one is done; that could not be noted: Cannot create the directory" in note.message
 
 
 @pytest.mark.parametrize(

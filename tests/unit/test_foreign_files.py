@@ -290,7 +290,7 @@ def test_a_regular_file_is_read_through_links_and_nothing_else_is(tmp_path: Path
     os.mkfifo(tmp_path / "pipe")
     assert read_regular(tmp_path / "link", 2) == b"te"
     for name in ("pipe", "/dev/zero"):
-        with pytest.raises(OSError, match="no regular file"):
+        with pytest.raises(OSError, match="not a regular file"):
             read_regular(tmp_path / name)
 
 

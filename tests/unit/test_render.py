@@ -136,7 +136,7 @@ def test_a_work_dir_that_is_a_file_is_an_error_in_words(tmp_path: Path) -> None:
     (tmp_path / "w").touch()
     with pytest.raises(FileError) as caught:
         render(stack(), tmp_path / "w")
-    assert caught.value.what == f"Cannot make the directory {tmp_path / 'w'}."
+    assert caught.value.what == f"Cannot create the directory {tmp_path / 'w'}."
     assert caught.value.fix
 
 

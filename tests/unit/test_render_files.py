@@ -95,7 +95,7 @@ def test_a_file_in_the_way_of_a_directory_is_named(tmp_path: Path) -> None:
         with pytest.raises(FileError) as caught:
             make_private_dir(path)
         assert str(tmp_path / "file") in caught.value.why
-        assert "out of the way" in caught.value.fix
+        assert "away: it is a file where a directory is needed" in caught.value.fix
 
 
 @pytest.mark.parametrize(
@@ -103,10 +103,10 @@ def test_a_file_in_the_way_of_a_directory_is_named(tmp_path: Path) -> None:
     [
         (errno.ENOSPC, "Free some space"),
         (errno.EDQUOT, "Free some space"),
-        (errno.EROFS, "rights"),
-        (errno.EACCES, "rights"),
-        (errno.ENOTDIR, "out of the way"),
-        (errno.EIO, "See what is wrong"),
+        (errno.EROFS, "permission to use"),
+        (errno.EACCES, "permission to use"),
+        (errno.ENOTDIR, "away: it is a file"),
+        (errno.EIO, "Check "),
     ],
 )
 def test_an_error_says_what_why_and_what_to_do(number: int, fix: str) -> None:

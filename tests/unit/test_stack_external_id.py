@@ -36,12 +36,12 @@ def test_it_does_not_show_in_the_stack() -> None:
 BAD_VALUES = [
     ("", "an empty value"),
     ("\n", "an empty value"),
-    ("x", "no external id"),
+    ("x", "not an external id"),
     (f" {CANARY}", "white space"),
     (f"{CANARY}\n\n", "white space"),
-    (f"{CANARY} {CANARY}", "no external id"),
-    (f"{CANARY}é", "no external id"),
-    (f"{CANARY}٣", "no external id"),
+    (f"{CANARY} {CANARY}", "not an external id"),
+    (f"{CANARY}é", "not an external id"),
+    (f"{CANARY}٣", "not an external id"),
     (CANARY * 100, "it has 1500 characters"),
 ]
 
@@ -72,7 +72,7 @@ def test_a_variable_that_is_named_like_another_secret_is_not_read(name: str) -> 
     for environ in ({name: CANARY}, {}):
         (problem,) = problems_of(text, environ=environ)
         assert problem.path == "role.external_id_from.env"
-        assert problem.message == f"`{name}` is the name of another secret: it is not read"
+        assert problem.message == f"`{name}` looks like the name of another secret: gridbyoc does not read it"
         assert f'`export GRID_EXTERNAL_ID="${name}"`' in problem.hint
         assert CANARY not in str(problem)
 
@@ -87,7 +87,7 @@ def test_other_names_are_read(name: str) -> None:
 def test_a_pipe_holds_nobody_up(tmp_path: Path, kind: str) -> None:
     os.mkfifo(tmp_path / "id") if kind == "pipe" else (tmp_path / "id").symlink_to("/dev/zero")
     (problem,) = problems_of(FROM_FILE, cwd=tmp_path)
-    assert "no regular file" in problem.message
+    assert "not a regular file" in problem.message
 
 
 @settings(deadline=None)

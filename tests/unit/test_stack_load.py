@@ -294,7 +294,7 @@ def test_a_sibling_of_the_same_name_is_worth_a_warning(tmp_path: Path) -> None:
     (tmp_path / "dir.yaml").mkdir()
     (tmp_path / "unreadable.yaml").symlink_to("/proc/self/mem")
     (warning,) = read("a.yaml", environ={}, cwd=tmp_path).warnings
-    assert "`b.yml` has the same stack name: both would work in `.gridbyoc/ml`" in warning.message
+    assert "`b.yml` has the same stack name: both would use the work_dir `.gridbyoc/ml`" in warning.message
     assert read("other.yaml", environ={}, cwd=tmp_path).warnings == ()
 
 

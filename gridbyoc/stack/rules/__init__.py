@@ -1,7 +1,7 @@
-"""What a stack file may say, beyond its shape. Every rule runs, whatever the others found.
+"""Rules for a stack file's values, beyond the JSON Schema. Every rule runs, whatever the others find.
 
-A rule takes the ``Findings`` (with the document in it) and the ``RuleContext``, and looks only at values of the right
-type: wrong types are reported with the shape.
+A rule takes the ``Findings`` (which hold the document) and the ``RuleContext``. It checks only values of the right
+type; the schema reports wrong types.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from gridbyoc.stack.words import Place, show
 from gridbyoc.vendors import DEFAULT_VENDOR, VENDORS, facts_of
 
 NAME_RULE = "1 to 63 of a-z, 0-9 and `-`, with no `-` at either end"
-"""Of both dialects: every client of the service checks it before it sends a name."""
+"""The rule of every control plane; their own clients check it before they send a name."""
 _NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 
 
 def cluster_name_fault(name: str, dialect: str) -> Fault | None:
-    """The control plane's rule; ``dialect`` is only named."""
+    """The fault of a cluster name; ``dialect`` is only for the message."""
     if _NAME.fullmatch(name):
         return None
     if len(name) > 63:
@@ -38,7 +38,7 @@ def cluster_name_fault(name: str, dialect: str) -> Fault | None:
 
 
 def check_clusters(findings: Findings, _context: RuleContext) -> None:
-    """Names, each once; instance types, each once in a cluster."""
+    """Check that cluster names are valid and unique, and instance types valid and unique in each cluster."""
     clusters = findings.document.at("clusters")
     dialect = findings.document.text("control_plane", "type") or DEFAULT_VENDOR
     first: dict[str, int] = {}
@@ -64,7 +64,7 @@ def _check_types(findings: Findings, cluster: int) -> None:
         where: Place = (*place, index, "name") if isinstance(item, dict) else (*place, index)
         findings.type_fault(where, instance_type_fault(name))
         if name in seen:
-            findings.problem(where, f"{show(name)} stands here twice", "remove one of them")
+            findings.problem(where, f"{show(name)} appears twice", "remove one of them")
         seen.add(name)
 
 
@@ -72,19 +72,22 @@ _FORM = "such as `https://platform.grid.ai`"
 
 
 def url_fault(url: str) -> Fault | None:
-    """An http(s) address of a host; no user, password, query or fragment. An address with a user is never shown."""
+    """The fault of an address. Required: http(s) and a host, without user, password, query or fragment.
+
+    An address with a user is never shown.
+    """
     parts = _split(url)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         return Fault("is not an http(s) address" if "@" in url else f"{show(url)} is not an http(s) address", _FORM)
     if "@" in parts.netloc:
-        return Fault("holds a user or password", "credentials come from `gridbyoc login` or the environment")
+        return Fault("contains a user or password", "credentials come from `gridbyoc login` or the environment")
     if parts.query or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
-        return Fault("holds more than scheme, host and path", _FORM)
+        return Fault("contains more than scheme, host and path", _FORM)
     return None
 
 
 def is_clear_text(url: str) -> bool:
-    """Whether keys would travel unencrypted over a network: http to anything but this machine."""
+    """Whether keys would cross a network unencrypted: http to any host but this machine."""
     parts = _split(url)
     if parts is None or parts.scheme != "http":
         return False
@@ -104,7 +107,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 def check_control_plane(findings: Findings, context: RuleContext) -> None:
-    """Address, CA bundle, and settings that the type does not have."""
+    """Check address and CA bundle; refuse settings that the control plane's type does not have."""
     url = findings.document.text("control_plane", "url")
     if url is not None:
         findings.fault(("control_plane", "url"), url_fault(url))
@@ -158,6 +161,6 @@ RULES = (
 
 
 def check_rules(findings: Findings, context: RuleContext) -> None:
-    """Run them all."""
+    """Run every rule in ``RULES``."""
     for rule in RULES:
         rule(findings, context)

@@ -1,4 +1,4 @@
-"""A vendor without an API (``control_plane.type: manual``): nothing that such a vendor gets has a default."""
+"""Rules for a vendor without an API (``control_plane.type: manual``), which has no defaults for trust and grants."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _FORM = "one line of up to 100 printable characters, such as `vendor: LangSmith`
 
 
 def vendor_fault(name: str) -> Fault | None:
-    """One printable line. It is shown to people and goes nowhere else."""
+    """The fault of a vendor's name that is not one printable line; the name is only shown to people."""
     if not name.strip():
         return Fault("is empty", _FORM)
     if len(name) > LONGEST_NAME:
         return Fault(f"has {len(name)} characters; at most {LONGEST_NAME} are allowed")
-    return None if name.isprintable() else Fault("holds characters that cannot be printed, or a second line", _FORM)
+    return None if name.isprintable() else Fault("contains characters that cannot be printed, or a second line", _FORM)
 
 
 def check_manual(findings: Findings, _context: RuleContext) -> None:
-    """The vendor's name, whom the role trusts and what it grants are said; what needs an API is not."""
+    """Check that name, trust and grants are set, and refuse keys that need an API."""
     document = findings.document
     name = document.at("control_plane", "vendor")
     if document.text("control_plane", "type") != "manual":
@@ -39,7 +39,7 @@ def check_manual(findings: Findings, _context: RuleContext) -> None:
         if document.at("control_plane", key) is not None:
             findings.problem(("control_plane", key), "a vendor without an API has no address to ask", "remove it")
     if document.at("clusters"):
-        message = "a vendor without an API makes its clusters itself: gridbyoc cannot create, change or delete them"
+        message = "a vendor without an API creates its clusters itself: gridbyoc cannot create, change or delete them"
         findings.problem(("clusters",), message, "remove `clusters`, or write `clusters: []`")
     _check_role(findings)
 
@@ -48,7 +48,7 @@ def _check_role(findings: Findings) -> None:
     role = findings.document.mapping("role")
     place: Place = ("role",) if role else ()
     if not role.get("trusted_account_id") and not role.get("trusted_principals"):
-        message = "nobody is named who may assume the role, and a vendor without an API has no default"
+        message = "names nobody who may assume the role, and a vendor without an API has no default"
         advice = (
             "write `role.trusted_principals` (ARNs of the vendor's roles), or `role.trusted_account_id` for its whole "
             "account"
@@ -56,6 +56,6 @@ def _check_role(findings: Findings) -> None:
         findings.problem(place, message, advice)
     granted = {"managed_policies", "statements"} & role.keys()
     if findings.document.at("terraform", "module") is None and not granted:
-        message = "nothing is named that the role may do, and a vendor without an API has no default"
+        message = "grants the role nothing, and a vendor without an API has no default"
         advice = "write `role.managed_policies`, `role.statements` or both, as the vendor's documentation asks"
         findings.problem(place, message, advice)

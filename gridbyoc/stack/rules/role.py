@@ -15,11 +15,11 @@ from gridbyoc.stack.words import Place, show
 _ROLE_CHARACTERS = "letters, digits and `_+=,.@-`"
 _PATH = re.compile(r"/([\x21-\x7e]+/)?")
 KEPT_WITH_MODULE = ("trusted_account_id", "tags", "known_policies", "known_inline_policies")
-"""The keys of ``role`` that mean something beside ``terraform.module``: checks and the provider use them."""
+"""The keys of ``role`` that still apply with ``terraform.module``: the checks and the provider use them."""
 
 
 def role_name_fault(name: str, longest: int) -> Fault | None:
-    """The rule of IAM for names of roles (64 characters) and for a prefix (38: 26 more are generated)."""
+    """The fault of a role name by IAM's rule (64 characters), or of a prefix (38, because 26 more are generated)."""
     if re.fullmatch(rf"[A-Za-z0-9_+=,.@-]{{1,{longest}}}", name):
         return None
     if len(name) > longest:
@@ -28,26 +28,26 @@ def role_name_fault(name: str, longest: int) -> Fault | None:
 
 
 def path_fault(path: str) -> Fault | None:
-    """Begins and ends with ``/``, at most 512 printable ASCII characters, no spaces."""
+    """The fault of an IAM path. Required: ``/`` at both ends, at most 512 printable ASCII characters, no spaces."""
     if len(path) > 512:
         return Fault(f"has {len(path)} characters; at most 512 are allowed")
     if _PATH.fullmatch(path):
         return None
     better = "/" + path.strip("/ ") + "/"
     hint = f"write `{better}`" if _PATH.fullmatch(better) and path.strip("/ ") else "such as `/` or `/platform/`"
-    return Fault(f"{show(path)} is not an IAM path: it begins and ends with `/` and holds no spaces", hint)
+    return Fault(f"{show(path)} is not an IAM path: a path begins and ends with `/` and has no spaces", hint)
 
 
 def partition_fault(partition: str, context: RuleContext) -> Fault | None:
-    """An ARN of another partition than the region's cannot be used there."""
+    """The fault of an ARN that is not in the region's partition, where it cannot be used."""
     if context.partition in (None, partition):
         return None
-    message = f"is in the partition `{partition}`, the region is in `{context.partition}`"
-    return Fault(message, f"its ARN begins with `arn:{context.partition}:`")
+    message = f"is in the partition `{partition}`, but the region is in `{context.partition}`"
+    return Fault(message, f"its ARN must begin with `arn:{context.partition}:`")
 
 
 def policy_arn_fault(text: str, context: RuleContext) -> Fault | None:
-    """An ARN of a policy, in the region's partition, AWS's own or in the stack's account."""
+    """The fault of a policy's ARN. It must be in the region's partition, and AWS managed or in the stack's account."""
     form = f"such as `arn:{context.partition or 'aws'}:iam::{context.account_id or '123456789012'}:policy/boundary`"
     arn = parse_arn(text)
     if not arn:
@@ -56,19 +56,19 @@ def policy_arn_fault(text: str, context: RuleContext) -> Fault | None:
     if not well_formed or not re.fullmatch(r"policy/[\x21-\x29\x2b-\x7e]+", arn.resource):
         return Fault(f"{show(text)} is not the ARN of a policy", form)
     if context.account_id and arn.account not in ("aws", context.account_id):
-        return Fault(f"is a policy of account {arn.account}, the stack's account is {show(context.account_id)}")
+        return Fault(f"is a policy of account {arn.account}, but the stack's account is {show(context.account_id)}")
     return partition_fault(arn.partition, context)
 
 
 def check_role(findings: Findings, context: RuleContext) -> None:
-    """Name or prefix, path, boundary, session, own policy."""
+    """Check name or prefix, paths, permissions boundary, session duration, rotation, and use with another module."""
     name, prefix = findings.document.text("role", "name"), findings.document.text("role", "name_prefix")
     if name is not None:
         findings.fault(("role", "name"), role_name_fault(name, 64))
     if prefix is not None:
         findings.fault(("role", "name_prefix"), role_name_fault(prefix, 38))
         if name is not None:
-            findings.problem(("role", "name_prefix"), "stands beside `name`", "keep one of the two")
+            findings.problem(("role", "name_prefix"), "cannot be used together with `name`", "keep one of the two")
     path = findings.document.text("role", "path")
     if path is not None:
         findings.fault(("role", "path"), path_fault(path))
@@ -80,7 +80,8 @@ def check_role(findings: Findings, context: RuleContext) -> None:
         findings.fault(("role", "policy", "path"), path_fault(own_path))
     role = findings.document.mapping("role")
     if "max_session_hours" in role and "max_session_seconds" in role:
-        findings.problem(("role", "max_session_seconds"), "stands beside `max_session_hours`", "keep one of the two")
+        message = "cannot be used together with `max_session_hours`"
+        findings.problem(("role", "max_session_seconds"), message, "keep one of the two")
     _check_rotation(findings)
     _check_module(findings)
 
@@ -88,8 +89,8 @@ def check_role(findings: Findings, context: RuleContext) -> None:
 def _check_rotation(findings: Findings) -> None:
     role = findings.document.mapping("role")
     if "rotation" in role and "external_id_from" in role:
-        advice = "to rotate an external id of your own, change what `external_id_from` points to"
-        findings.warning(("role", "rotation"), "has no effect beside `external_id_from`", advice)
+        advice = "to rotate an external id of your own, change the value that `external_id_from` points to"
+        findings.warning(("role", "rotation"), "has no effect together with `external_id_from`", advice)
 
 
 def _check_module(findings: Findings) -> None:
@@ -97,7 +98,7 @@ def _check_module(findings: Findings) -> None:
         return
     for key in findings.document.mapping("role"):
         if key not in KEPT_WITH_MODULE and not findings.known_at(("role", key)):
-            advice = "remove it, and give the module what it takes under `terraform.module.inputs`"
+            advice = "remove it, and set the module's inputs under `terraform.module.inputs`"
             findings.problem(("role", key), "is a setting of the gridbyoc module; this stack uses another one", advice)
 
 
@@ -106,18 +107,18 @@ _INLINE_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,128}")
 """https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html"""
 ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
 SUCCESSORS = {"AmazonGuardDutyFullAccess": "AmazonGuardDutyFullAccess_v2"}
-"""AWS managed policies that cannot be attached any more, and what took their place.
+"""AWS managed policies that can no longer be attached, and their replacements.
 
 https://docs.aws.amazon.com/guardduty/latest/ug/security-iam-awsmanpol.html
 """
 
 
 def managed_policy_fault(text: str, context: RuleContext) -> Fault | None:
-    """The name of an AWS managed policy (with its path, if it has one), or the ARN of any policy."""
+    """The fault of a policy that is neither a name of an AWS managed policy (with its path, if any) nor an ARN."""
     name = text.rpartition("/")[2]
     if name in SUCCESSORS and (not text.startswith("arn:") or ":iam::aws:" in text):
         better = text[: -len(name)] + SUCCESSORS[name]
-        return Fault(f"`{name}` is deprecated by AWS: it cannot be attached to a role any more", f"write `{better}`")
+        return Fault(f"`{name}` is deprecated by AWS: it can no longer be attached to a role", f"write `{better}`")
     if text.startswith("arn:"):
         return policy_arn_fault(text, context)
     if _NAME.fullmatch(text):
@@ -126,18 +127,18 @@ def managed_policy_fault(text: str, context: RuleContext) -> Fault | None:
 
 
 def resource_fault(text: str, context: RuleContext) -> Fault | None:
-    """``*`` or an ARN, which may hold wildcards."""
+    """The fault of a resource that is neither ``*`` nor an ARN (which may contain wildcards)."""
     if text == "*":
         return None
     arn = parse_arn(text)
     if not arn:
-        return Fault(f"{show(text)} is not a resource", "give an ARN (it may hold `*`), or `*`")
+        return Fault(f"{show(text)} is not a resource", "give an ARN (it may contain `*`), or `*`")
     literal = not re.search(r"[*?$]", arn.partition)
     return partition_fault(arn.partition, context) if literal else None
 
 
 def check_policies(findings: Findings, context: RuleContext) -> None:
-    """The lists of policies, and the statements."""
+    """Check the lists of policies, and the statements."""
     _check_managed(findings, context)
     _check_known(findings, context)
     statements = findings.document.at("role", "statements")
@@ -151,7 +152,7 @@ def check_policies(findings: Findings, context: RuleContext) -> None:
         if not re.fullmatch(r"[A-Za-z0-9]+", sid):
             findings.problem((*place, "sid"), f"{show(sid)} is not a statement id", "letters and digits only")
         if sid in sids:
-            findings.problem((*place, "sid"), f"{show(sid)} stands here twice", "statement ids are unique")
+            findings.problem((*place, "sid"), f"{show(sid)} appears twice", "statement ids are unique")
         sids.add(sid)
 
 
@@ -165,7 +166,7 @@ def _check_managed(findings: Findings, context: RuleContext) -> None:
         findings.fault(item, managed_policy_fault(text, context))
         arn = _arn(text, context)
         if arn in seen:
-            findings.problem(item, f"{show(text)} stands here twice", "remove one of them")
+            findings.problem(item, f"{show(text)} appears twice", "remove one of them")
         seen.add(arn)
 
 
@@ -174,15 +175,15 @@ def _arn(text: str, context: RuleContext) -> str:
 
 
 def _check_known(findings: Findings, context: RuleContext) -> None:
-    """A policy that is attached beside the stack's is named by its whole ARN: a name alone may be anybody's."""
+    """Check known policies. Managed ones need a whole ARN, because a name alone can belong to several policies."""
     place: Place = ("role", "known_policies")
     managed = {_arn(text, context) for _, text in findings.document.texts("role", "managed_policies")}
     _check_twice(findings, place)
     for item, text in findings.document.texts(*place):
         findings.fault(item, policy_arn_fault(text, context))
         if text in managed:
-            advice = "keep it in one of the two: there it is attached, here only accepted"
-            findings.problem(item, f"{show(text)} stands in `role.managed_policies` as well", advice)
+            advice = "keep it in one of the two: there Terraform attaches it, here it is only accepted"
+            findings.problem(item, f"{show(text)} is in `role.managed_policies` as well", advice)
     inline: Place = ("role", "known_inline_policies")
     _check_twice(findings, inline)
     for item, text in findings.document.texts(*inline):
@@ -195,7 +196,7 @@ def _check_twice(findings: Findings, place: Place) -> None:
     seen: set[str] = set()
     for item, text in findings.document.texts(*place):
         if text in seen:
-            findings.problem(item, f"{show(text)} stands here twice", "remove one of them")
+            findings.problem(item, f"{show(text)} appears twice", "remove one of them")
         seen.add(text)
 
 
@@ -211,11 +212,11 @@ _WITH, _WITHOUT = "trusted_principals", "trusted_principals_without_external_id"
 
 
 def principal_fault(text: str, context: RuleContext) -> Fault | None:
-    """The ARN of an IAM role, an IAM user or an account's root, without wildcards."""
+    """The fault of a principal that is not the ARN of an IAM role, user or account root, or that has wildcards."""
     partition = context.partition or "aws"
     allowed = f"allowed: the ARN of a role, a user or a root, such as `arn:{partition}:iam::123456789012:role/ci`"
     if "*" in text or "?" in text:
-        return Fault(f"{show(text)} would admit anybody who fits: no wildcards here", allowed)
+        return Fault(f"{show(text)} would trust every principal that matches: no wildcards here", allowed)
     if re.fullmatch(r"[0-9]{12}", text):
         return Fault(f"{show(text)} is an account id", f"write `arn:{partition}:iam::{text}:root`")
     arn = parse_arn(text)
@@ -235,7 +236,7 @@ def _role_of_session(arn: Arn) -> str:
 
 
 def check_principals(findings: Findings, context: RuleContext) -> None:
-    """Each of both lists; and nobody twice."""
+    """Check the principals of both lists, and that each appears only once."""
     first_at: dict[str, Place] = {}
     for key in (_WITH, _WITHOUT):
         for place, text in findings.document.texts("role", key):
@@ -243,9 +244,9 @@ def check_principals(findings: Findings, context: RuleContext) -> None:
             if text not in first_at:
                 first_at[text] = place
             elif first_at[text][1] == key:
-                findings.problem(place, f"{show(text)} stands here twice", "remove one of them")
+                findings.problem(place, f"{show(text)} appears twice", "remove one of them")
             else:
-                message = f"{show(text)} stands in `{_WITH}` as well, where it would need the external id"
+                message = f"{show(text)} is in `{_WITH}` as well, where it would need the external id"
                 findings.problem(place, message, "keep one of the two")
 
 
@@ -253,13 +254,13 @@ _ALLOWED = "letters, digits, spaces and `_.:/=+-@`"
 
 
 def tag_text_fault(text: str, longest: int) -> Fault | None:
-    """The rule for keys (128 characters) and values (256)."""
+    """The fault of a tag's key (at most 128 characters) or value (256)."""
     if len(text) > longest:
         return Fault(f"has {len(text)} characters; at most {longest} are allowed")
     wrong = sorted({char for char in text if not _allowed(char)})
     if wrong:
-        return Fault(f"holds {', '.join(show(char) for char in wrong[:5])}", f"allowed: {_ALLOWED}")
-    return Fault("begins with `aws:`, which AWS keeps for itself") if text.lower().startswith("aws:") else None
+        return Fault(f"contains {', '.join(show(char) for char in wrong[:5])}", f"allowed: {_ALLOWED}")
+    return Fault("begins with `aws:`, which AWS reserves") if text.lower().startswith("aws:") else None
 
 
 def _allowed(char: str) -> bool:
@@ -267,7 +268,7 @@ def _allowed(char: str) -> bool:
 
 
 def check_tags(findings: Findings, _context: RuleContext) -> None:
-    """Of the role and of its own policy: number, keys (which differ in more than case), values."""
+    """Check the tags of the role and of its own policy: number, keys (also equal but for case) and values."""
     _check_tags(findings, ("role", "tags"))
     _check_tags(findings, ("role", "policy", "tags"))
 
@@ -286,4 +287,4 @@ def _check_tags(findings: Findings, tags_at: Place) -> None:
             findings.fault(place, tag_text_fault(value, 256))
         other = first.setdefault(key.lower(), key)
         if other != key:
-            findings.problem(place, f"differs from {show(other)} in case only; IAM takes the two for the same")
+            findings.problem(place, f"differs from {show(other)} only in case; IAM treats the two as the same key")

@@ -1,4 +1,4 @@
-"""Terraform's own settings: versions, mirror, another module."""
+"""Rules of the stack file's ``terraform`` and ``aws``: versions, mirror, module, backend, names and accounts."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _META = ("source", "version", "providers", "count", "for_each", "depends_on", "lifecycle", "locals")
 _MODULE: Place = ("terraform", "module")
 EXCLUSIVE_SINCE = (5, 72)
-"""The AWS provider that has both ``aws_iam_role_policies_exclusive`` (5.68) and ``…_policy_attachments_exclusive``."""
+"""The first AWS provider that has ``aws_iam_role_policies_exclusive`` (5.68) and ``…_policy_attachments_exclusive``."""
 
 
 def constraint_fault(text: str) -> Fault | None:
-    """A version constraint of Terraform: ``~> 5.100``, ``>= 5.0, < 7.0``."""
+    """The fault of a text that is not a Terraform version constraint, such as ``~> 5.100`` or ``>= 5.0, < 7.0``."""
     if all(_TERM.fullmatch(term) for term in text.split(",")):
         return None
     return Fault(f"{show(text)} is not a version constraint", "such as `~> 5.100` or `>= 5.0, < 7.0`")
 
 
 def is_path(source: str) -> bool:
-    """Whether a module source is a path: Terraform wants such to begin with ``./``, ``../`` or ``/``."""
+    """Whether a module source is a path: Terraform requires ``./``, ``../`` or ``/`` at its start."""
     return source.startswith(("./", "../", "/", "~/")) or source in (".", "..")
 
 
@@ -40,16 +40,17 @@ def is_registry(source: str) -> bool:
 
 
 def source_fault(source: str, context: RuleContext) -> Fault | None:
-    """A registry address, an existing directory, or a remote address that Terraform understands."""
+    """The fault of a source that is not a registry address, an existing directory or a remote Terraform address."""
     if "\0" in source or not source.isprintable():
-        return Fault("holds characters that cannot be printed")
+        return Fault("contains characters that cannot be printed")
     if is_path(source):
         base, _, inner = source.partition("//")
         whole = f"{base}/{inner}" if inner else source
         return None if context.is_dir(whole) else _no_directory(whole, context)
     if _REMOTE.match(source):
         secret = re.search(r"://[^/]*:[^/]*@|https?://[^/]*@", source)
-        return Fault("holds a user or password", "give Terraform its credentials apart") if secret else None
+        advice = "configure Terraform's credentials outside the stack file"
+        return Fault("contains a user or password", advice) if secret else None
     if is_registry(source):
         return None
     hint = "give a registry address (`namespace/name/provider`), or a path that begins with `./` or `../`"
@@ -61,7 +62,7 @@ def _no_directory(text: str, context: RuleContext) -> Fault:
 
 
 def check_terraform(findings: Findings, context: RuleContext) -> None:
-    """Provider version, mirror, module."""
+    """Check provider version, provider mirror, module and module inputs."""
     version = findings.document.text("terraform", "aws_provider_version")
     if version is not None:
         findings.fault(("terraform", "aws_provider_version"), constraint_fault(version) or _too_old(findings, version))
@@ -73,7 +74,7 @@ def check_terraform(findings: Findings, context: RuleContext) -> None:
 
 
 def _too_old(findings: Findings, text: str) -> Fault | None:
-    """The gridbyoc module needs provider 5.0, ``role.exclusive`` 5.72; a constraint below would fail in init."""
+    """The fault of a constraint that would fail in init: the gridbyoc module needs 5.0, ``role.exclusive`` 5.72."""
     if findings.document.at(*_MODULE) is not None:
         return None
     exclusive = findings.document.at("role", "exclusive") is True
@@ -81,15 +82,15 @@ def _too_old(findings: Findings, text: str) -> Fault | None:
     for match in filter(None, map(_TERM.fullmatch, text.split(","))):
         if not _reaches(match[1] or "=", [int(part) for part in re.findall(r"[0-9]+", match[0].split("-")[0])], floor):
             needs = f"it needs {floor[0]}.{floor[1]} or newer"
-            return Fault(f"{show(text)} admits no version that {what} can use", needs)
+            return Fault(f"{show(text)} allows no version that {what} can use", needs)
     return None
 
 
 def _reaches(operator: str, version: list[int], floor: tuple[int, int]) -> bool:
-    """Whether one term of a constraint leaves room for a version that is ``floor`` or newer."""
+    """Whether one term of a constraint allows a version that is ``floor`` or newer."""
     major, minor = version[0], version[1] if len(version) > 1 else 0
     if operator == "~>":
-        # the last number given may grow: https://developer.hashicorp.com/terraform/language/expressions/version-constraints
+        # only the rightmost number may increase: https://developer.hashicorp.com/terraform/language/expressions/version-constraints
         return (major, minor) >= floor if len(version) == 3 else major >= floor[0]
     if operator == "<":
         return (*version, 0, 0)[:3] > (*floor, 0)
@@ -113,9 +114,9 @@ def _check_inputs(findings: Findings) -> None:
     for key in findings.document.mapping(*_MODULE, "inputs"):
         place = (*_MODULE, "inputs", key)
         if key == "external_id":
-            findings.problem(place, "an external id never stands in the stack file", "let the module generate it")
+            findings.problem(place, "the stack file must not contain an external id", "let the module generate it")
         elif key in _META:
-            findings.problem(place, f"`{key}` is a word of Terraform's own and no input of a module")
+            findings.problem(place, f"`{key}` is a Terraform meta-argument, not an input of a module")
         elif not _IDENTIFIER.fullmatch(key):
             findings.problem(place, f"{show(key)} is not a Terraform identifier", "letters, digits, `_` and `-`")
 
@@ -129,42 +130,42 @@ _KEPT_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 
 def bucket_fault(name: str) -> Fault | None:
-    """The naming rules of general purpose buckets."""
+    """The fault of a bucket name by the naming rules of general purpose buckets."""
     if name.startswith("s3://"):
-        return Fault(f"{show(name)} is an address, not a bucket", "the bucket's name stands alone, `key` is apart")
+        return Fault(f"{show(name)} is an address, not a bucket", "write only the bucket's name; the key goes to `key`")
     if not _BUCKET.fullmatch(name):
         return Fault(f"{show(name)} is not a bucket's name", f"allowed: {_BUCKET_RULE}")
     if ".." in name or re.fullmatch(r"[0-9]+(\.[0-9]+){3}", name):
         return Fault(f"{show(name)} is not a bucket's name", "no two dots in a row, and no IP address")
     if name.startswith(_KEPT_STARTS) or name.endswith(_KEPT_ENDS):
-        return Fault(f"{show(name)} begins or ends with what AWS keeps for itself")
+        return Fault(f"{show(name)} has a prefix or suffix that AWS reserves")
     return None
 
 
 def key_fault(key: str) -> Fault | None:
-    """1 to 1024 bytes, no ``/`` at either end (Terraform refuses those)."""
+    """The fault of an object key. Required: 1 to 1024 bytes, no ``/`` at either end (Terraform refuses it)."""
     if not key.strip():
         return Fault("is empty", "such as `gridbyoc/ml-prod.tfstate`")
     if len(key.encode("utf-8", "surrogatepass")) > 1024:
         return Fault("is longer than the 1024 bytes that S3 allows")
     if key.startswith("/") or key.endswith("/"):
         return Fault(f"{show(key)} begins or ends with `/`", f"write {show(key.strip('/'))}" if key.strip("/") else "")
-    return None if key.isprintable() else Fault(f"{show(key)} holds characters that cannot be printed")
+    return None if key.isprintable() else Fault(f"{show(key)} contains characters that cannot be printed")
 
 
 _KEY_ID = "[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}"
 _ALIAS = "alias/[A-Za-z0-9/_-]+"
-"""Just what Terraform's S3 backend takes (``validateKMSKey``):
+"""Exactly what Terraform's S3 backend accepts (``validateKMSKey``):
 https://github.com/hashicorp/terraform/blob/main/internal/backend/remote-state/s3/validate.go
 """
 _KEY_FORM = (
-    "Terraform takes a key's id as a UUID in lower case (third group from 1 to 5, fourth from 8 to b), as "
-    "mrk- and 32 digits, or an alias as alias/NAME; `aws kms list-keys` shows them"
+    "Terraform accepts a key's id as a lower-case UUID (third group from 1 to 5, fourth from 8 to b) or as mrk- and "
+    "32 digits, and an alias as alias/NAME; `aws kms list-keys` shows the ids"
 )
 
 
 def kms_key_fault(text: str, context: RuleContext) -> Fault | None:
-    """The ARN of a key or of an alias, or a key's id."""
+    """The fault of a text that is not the ARN of a KMS key or alias, a key's id or an alias."""
     arn = parse_arn(text)
     if arn:
         named = arn.service == "kms" and re.fullmatch(f"key/({_KEY_ID})|{_ALIAS}", arn.resource)
@@ -176,7 +177,7 @@ def kms_key_fault(text: str, context: RuleContext) -> Fault | None:
 
 
 def check_backend(findings: Findings, context: RuleContext) -> None:
-    """Bucket, key, region, KMS key, DynamoDB table."""
+    """Check bucket, key, region, KMS key and DynamoDB table; warn of an unencrypted state."""
     text = findings.document.text
     rules: dict[str, Callable[[str], Fault | None]] = {
         "bucket": bucket_fault,
@@ -192,7 +193,7 @@ def check_backend(findings: Findings, context: RuleContext) -> None:
     if table is not None:
         if not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", table):
             findings.problem((*_S3, "dynamodb_table"), f"{show(table)} is not a table's name")
-        advice = "from Terraform 1.10 on the lock is kept in S3 itself: remove the key"
+        advice = "Terraform 1.10 and newer keep the lock in S3 itself: remove the key"
         findings.warning((*_S3, "dynamodb_table"), "locking with DynamoDB is deprecated by Terraform", advice)
     if findings.document.at(*_S3, "encrypt") is False:
         findings.warning((*_S3, "encrypt"), "the state holds the external id and would be stored unencrypted")
@@ -204,14 +205,14 @@ _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
 
 def stack_name_fault(name: str) -> Fault | None:
-    """The name is a directory's name as well: safe on every file system."""
+    """The fault of a stack's name; it is also the name of a directory, so it must be safe on every file system."""
     if _STACK_NAME.fullmatch(name):
         return None
     return Fault(f"{show(name)} cannot be a stack's name", f"allowed: {STACK_NAME_RULE}")
 
 
 def account_id_fault(text: str) -> Fault | None:
-    """12 digits."""
+    """The fault of a text that is not 12 digits."""
     if _ACCOUNT_ID.fullmatch(text):
         return None
     joined = re.sub(r"[\s-]", "", text)
@@ -220,14 +221,14 @@ def account_id_fault(text: str) -> Fault | None:
 
 
 def check_stack_name(findings: Findings, _context: RuleContext) -> None:
-    """The name rule."""
+    """Check the stack's name."""
     name = findings.document.text("name")
     if name is not None:
         findings.fault(("name",), stack_name_fault(name))
 
 
 def check_aws(findings: Findings, _context: RuleContext) -> None:
-    """Region, profile, account ids (the control plane's, too)."""
+    """Check region, profiles and account ids (also the trusted account's)."""
     region = findings.document.text("aws", "region")
     if region is not None:
         findings.fault(("aws", "region"), region_fault(region))
@@ -239,4 +240,4 @@ def check_aws(findings: Findings, _context: RuleContext) -> None:
     for place in (("aws", "profile"), ("terraform", "backend", "s3", "profile")):
         profile = findings.document.text(*place)
         if profile is not None and (not profile.strip() or not profile.isprintable()):
-            findings.problem(place, "is not a profile's name", "name a profile of ~/.aws/config, or remove the key")
+            findings.problem(place, "is not a profile's name", "give a profile of ~/.aws/config, or remove the key")
