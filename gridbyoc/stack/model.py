@@ -17,7 +17,7 @@ PerformanceProfile = Literal["default", "cost-saving"]
 DialectName = VendorType
 """A control plane whose API this tool speaks."""
 ControlPlaneType = VendorType | Literal["manual"]
-"""``manual``: a vendor without an API. A person sends it the role; nobody can be asked what runs through it."""
+"""``manual``: a vendor without an API. A person sends it the role; what runs through the role cannot be queried."""
 
 
 def no_values() -> Mapping[str, Any]:
@@ -138,7 +138,7 @@ class ControlPlane:
         return self.type
 
     def without_api(self) -> UnsupportedByDialectError:
-        """The error of whoever wants an answer of a vendor without an API."""
+        """The error for an operation that needs the API of a vendor without one."""
         return UnsupportedByDialectError(
             f"This needs a control plane with an API: {self.no_api}.",
             why="The stack file says `control_plane.type: manual`.",
@@ -148,7 +148,7 @@ class ControlPlane:
 
     @property
     def no_api(self) -> str:
-        """Why a vendor of type ``manual`` is not asked, as a clause."""
+        """Why gridbyoc cannot query a vendor of type ``manual``, as a clause."""
         return f"{self.vendor} has no API that could be asked"
 
 

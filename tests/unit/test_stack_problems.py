@@ -304,7 +304,7 @@ BAD = [
     (S3 + "encrypt: maybe}\n", 6, "terraform.backend.s3.encrypt", "must be `true` or `false`"),
     (S3 + "kms_key_id: k}\n", 6, "terraform.backend.s3.kms_key_id", "is not a KMS key"),
     (S3 + "kms_key_id: arn:aws:s3:::b}\n", 6, "terraform.backend.s3.kms_key_id", "not the ARN of a KMS key"),
-    (S3 + "kms_key_id: 1234abcd-12ab-34cd-56ef-1234567890ab}\n", 6, "terraform.backend.s3.kms_key_id", "lower-case UUID"),
+    (S3 + "kms_key_id: 1234abcd-12ab-34cd-56ef-1234567890ab}\n", 6, "terraform.backend.s3.kms_key_id", "-case UUID"),
     (S3 + "kms_key_id: alias/a.b}\n", 6, "terraform.backend.s3.kms_key_id", "is not a KMS key"),
     (
         S3 + "kms_key_id: arn:aws:kms:us-west-2:123456789012:key/alias/x}\n",
