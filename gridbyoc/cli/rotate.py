@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--role", is_flag=True, help="Replace the role itself, not only the external id.")
 @click.option("--yes", "-y", is_flag=True, help="Approve creation and change, as for bootstrap.")
 @click.option("--yes-destroy", is_flag=True, help="Approve that the old role is destroyed at the end (--role).")
+@click.option("--drop-old", is_flag=True, help="Of a vendor without an API: it has the new one, the old may go.")
 @brief_option
 @choices_options
 @no_control_plane_option
@@ -38,6 +39,7 @@ def rotate(
     role: bool,
     yes: bool,
     yes_destroy: bool,
+    drop_old: bool,
     brief: bool,
     choices: Choices,
 ) -> None:
@@ -47,10 +49,19 @@ def rotate(
     old is dropped. role.rotation in STACK_FILE records it. With --role a new role is made beside the old one, which
     goes once no cluster runs through it. Whatever else the file has pending is carried out as well, as the plan shows.
     Killed anywhere, `rotate` or `bootstrap` goes on.
+
+    A vendor without an API cannot be asked what it holds, so that it takes two runs: `rotate --no-control-plane` has
+    the role accept both; you give the vendor the new id (with --role the new role as well); once the vendor says that
+    it works, `rotate --no-control-plane --drop-old` drops the old.
     """
     from gridbyoc.operations.options import BootstrapOptions
 
     approved = Yes(yes, yes_destroy)
+    if drop_old:
+        _check_drop(load_stack(app, stack_file, overrides), role=role)
+        wishes = BootstrapOptions(needs_role=True, drop_old=True)
+        carry_out(app, stack_file, overrides, choices, approved, wishes, brief=brief, verb="rotate")
+        return
     if role:
         wishes = BootstrapOptions(new_role=True)
         carry_out(app, stack_file, overrides, choices, approved, wishes, brief=brief, verb="rotate")
@@ -62,6 +73,19 @@ def rotate(
         app, stack_file, overrides, choices, approved, wishes,
         brief=brief, alter=lambda stack: _marked(stack, mark), verb="rotate",
     )  # fmt: skip
+
+
+def _check_drop(stack: Stack, *, role: bool) -> None:
+    if stack.control_plane.type != "manual":
+        why, fix = (
+            "This control plane tells what its clusters hold.",
+            "Run `gridbyoc bootstrap`: it drops the old itself.",
+        )
+    elif role:
+        why, fix = "A new role would be made.", "Leave --role out: --drop-old drops an old role as well as an old id."
+    else:
+        return
+    raise UsageError("--drop-old cannot be used here.", why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
 
 
 def _marked(stack: Stack, mark: str) -> Stack:

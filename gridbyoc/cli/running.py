@@ -110,7 +110,9 @@ def choices_options(function: F) -> F:
 
 
 no_control_plane_option = click.option(
-    "--no-control-plane", is_flag=True, help="No cluster runs through the role: do without a key, which cannot tell."
+    "--no-control-plane",
+    is_flag=True,
+    help="Ask no control plane: you say that nothing runs through the role, or tell the vendor yourself (rotate).",
 )
 """``--no-control-plane``, for what a stack without clusters does not do where nobody can be asked."""
 

@@ -22,6 +22,7 @@ from gridbyoc.control_plane.model import (
 )
 from gridbyoc.control_plane.settings import check_cluster, check_name
 from gridbyoc.control_plane.wire import CLUSTERS, cluster_secrets, delete_cluster, listing, pick, wanted_of
+from gridbyoc.control_plane.without_api import VendorWithoutApi
 from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterNotFoundError, UnaskedControlPlaneError, UnsupportedByDialectError
 from gridbyoc.stack.model import ClusterSpec
 from gridbyoc.stack.secret import Secret
@@ -178,17 +179,24 @@ class KeylessRegistrar(ClusterRegistrar):
 
 def refuse_unasked(registrar: Registrar, doing: str) -> None:
     """Raise ``UnaskedControlPlaneError`` where clusters that nobody asked for may lose what they need."""
-    if registrar.unasked and not registrar.url:
-        raise UnaskedControlPlaneError(
-            f"This would {doing}, and whether the vendor still works through the role is unknown: {registrar.unasked}.",
-            fix="Let the vendor take down what it runs in the account, and wait for its word. Then `destroy` and "
-            "`rotate` take --no-control-plane, which says that nothing runs through the role.",
-            rerun=SAFE_NOTHING_DONE,
-        )
-    if registrar.unasked:
+    if isinstance(registrar, VendorWithoutApi):
+        if not registrar.told:
+            raise without_word(registrar, doing)
+    elif registrar.unasked:
         raise UnaskedControlPlaneError(
             f"This would {doing}, and whether clusters run through the role is unknown: {registrar.unasked}.",
             fix="Give the key (`gridbyoc login`). If no cluster runs through the role, `destroy` and `rotate` take "
             "--no-control-plane.",
             rerun=SAFE_NOTHING_DONE,
         )
+
+
+def without_word(registrar: Registrar, doing: str) -> UnaskedControlPlaneError:
+    """The error where a vendor without an API may lose the role that it works through."""
+    return UnaskedControlPlaneError(
+        f"This would {doing}, and what the vendor runs through the role is unknown: {registrar.unasked}.",
+        fix="To destroy it, let the vendor take down what it runs, and wait for its word: `destroy --no-control-plane` "
+        "says that nothing runs through the role. To change it, `rotate --no-control-plane` makes a new external id "
+        "(with --role a new role) beside the old one; --drop-old drops the old once the vendor has the new one.",
+        rerun=SAFE_NOTHING_DONE,
+    )

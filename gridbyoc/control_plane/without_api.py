@@ -12,12 +12,13 @@ from gridbyoc.stack.model import ClusterSpec, ControlPlane
 class VendorWithoutApi:
     """A ``Registrar`` that knows of no cluster. Nothing is ever sent, and all that needs an answer raises.
 
-    ``told``: the user says that nothing runs through the role, so that nobody has to be asked.
+    ``told``: the user says that nothing of the vendor's runs through the role, or that the vendor knows of the change.
+    What the vendor has stays unknown all the same.
     """
 
     def __init__(self, control_plane: ControlPlane, *, told: bool) -> None:
         self._plane = control_plane
-        self._told = told
+        self.told = told
 
     @property
     def url(self) -> str:
@@ -26,8 +27,8 @@ class VendorWithoutApi:
 
     @property
     def unasked(self) -> str:
-        """Why what the vendor runs through the role is unknown; empty where the user says that it runs nothing."""
-        return "" if self._told else self._plane.no_api
+        """Why what the vendor runs through the role is unknown."""
+        return self._plane.no_api
 
     def listing(self) -> Listing:
         """No cluster."""

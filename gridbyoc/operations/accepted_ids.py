@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from gridbyoc.aws import accepted_external_ids
+from gridbyoc.aws.trust import accepted_in
 from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import GridbyocError
 from gridbyoc.operations.lock import holder_of
-from gridbyoc.operations.prepare import PREVIOUS_MODULE, PreparedStack
+from gridbyoc.operations.prepare import MODULE, PREVIOUS_MODULE, PreparedStack
 from gridbyoc.operations.run import Run
 from gridbyoc.render import standing_ids
 from gridbyoc.stack.secret import Secret
@@ -45,6 +46,8 @@ def external_ids_to_accept(
     if grant is None:
         return ()
     roles = site.roles(grant)
+    if site.without_api:
+        return _ids_until_told(site, grant, roles)
     used = ids_in_use(clusters, roles)
     hidden = hide_their_id(clusters, roles) or site.preflight.registrar.unasked
     if not hidden and all(value == grant.external_id for value in used):
@@ -53,6 +56,24 @@ def external_ids_to_accept(
     wanted = accepted if hidden else accepted & set(used)
     others = sorted(wanted - {grant.external_id}, key=Secret.reveal)
     return (grant.external_id, *others)
+
+
+def _ids_until_told(site: PreparedStack, grant: Grant, roles: Collection[str]) -> tuple[Secret, ...]:
+    """Where nobody can be asked which id the vendor holds: each that we had it accept, until the user says otherwise.
+
+    One that stands in the live trust policy alone is somebody else's, and is not kept.
+    """
+    if site.drop_old:
+        return ()
+    accepted = {value for role in roles for value in accepted_external_ids(site.preflight.session, role)}
+    others = sorted((accepted & ids_applied(site.state)) - {grant.external_id}, key=Secret.reveal)
+    return (grant.external_id, *others)
+
+
+def ids_applied(state: State) -> frozenset[Secret]:
+    """The external ids that the last apply had the stack's roles accept, also one that is being replaced."""
+    modules = (state.module(MODULE), state.module(PREVIOUS_MODULE))
+    return frozenset(each for module in modules for each in accepted_in(module.trust))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +127,13 @@ NO_ROTATION = Rotation(frozenset(), frozenset())
 
 
 def rotation_of(run: Run, state: State, role_arn: str) -> Rotation:
-    """Ask the control plane and the work_dir which external ids a rotation keeps; the role that is replaced counts."""
+    """Ask the control plane and the work_dir which external ids a rotation keeps; the role that is replaced counts.
+
+    Of a vendor without an API the state tells: it has what we went on to accept until the user says that it may go.
+    """
+    if run.stack.control_plane.type == "manual":
+        applied = ids_applied(state)
+        return Rotation(held=applied, kept=applied)
     kept, holder = frozenset(standing_ids(run.work_dir)), holder_of(run.own_work_dir) or ""
     try:
         registrar = run.registrar()

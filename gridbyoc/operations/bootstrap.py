@@ -8,7 +8,7 @@ from typing import Any
 
 from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Cluster, Grant
-from gridbyoc.control_plane.registrar import refuse_unasked
+from gridbyoc.control_plane.registrar import refuse_unasked, without_word
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, StalePlanError, UsageError
 from gridbyoc.operations.accepted_ids import external_ids_to_accept, hide_their_id
 from gridbyoc.operations.changes import ClusterChange, cluster_changes
@@ -94,11 +94,22 @@ def finish_replacement(
     old_ids = any(value != grant.external_id for value in kept_ids)
     if not old_ids and site.previous_role is None:
         return NOTHING_DONE
+    if site.without_api and not site.drop_old:
+        vendor = run.stack.control_plane.vendor
+        old = "role and its external id stay" if site.previous_role else "external id stays"
+        run.outside.emit(
+            Note(
+                f"The old {old} accepted. Give {vendor} the new one; once {vendor} says that it works with it, "
+                "`gridbyoc rotate --no-control-plane --drop-old` drops the old.",
+                "warning",
+            )
+        )
+        return NOTHING_DONE
     if not run.choices.wait or not may_plan:
         alike = "" if site.previous_role or may_plan else ", or the next plan that is applied,"
         run.outside.emit(Note(f"The old grant is still accepted; the next bootstrap{alike} drops it.", "warning"))
         return NOTHING_DONE
-    if unasked := site.preflight.registrar.unasked:
+    if (unasked := site.preflight.registrar.unasked) and not site.without_api:
         run.outside.emit(Note(f"The old grant is still accepted: who uses it is unknown, for {unasked}.", "warning"))
         return NOTHING_DONE
     clusters = site.preflight.registrar.list()
@@ -207,7 +218,7 @@ def _bootstrap(run: Run, approval: Approval, wishes: BootstrapOptions) -> Report
     site = prepare(run)
     if wishes.new_role or wishes.needs_role:
         refuse_unasked(site.preflight.registrar, "rotate the grant")
-    site = import_orphans(run, site)
+    site = replace(import_orphans(run, site), drop_old=wishes.drop_old)
     site = replace_role(run, site) if wishes.new_role else site
     plan = make_plan(run, site, with_terraform=not (site.fresh and approval.create_and_change))
     return carry_out(run, site, plan, approval, wishes, made)
@@ -263,9 +274,16 @@ def _approve(run: Run, site: PreparedStack, plan: Plan, approval: Approval) -> N
             run.outside.emit(Note(warning, "warning"))
     if not plan.has_changes:
         return
+    if site.drop_old and plan.handed_on:
+        raise UsageError(
+            f"The old grant cannot be dropped: the plan would make another {' and '.join(plan.handed_on)} first.",
+            why="What the vendor holds would not be accepted any more, and it does not have the new one yet.",
+            fix="Run `gridbyoc bootstrap`, give the vendor the new one, then drop the old.",
+            rerun=SAFE_NOTHING_DONE,
+        )
     if plan.destroys:
         refuse_if_protected(run, f"destroy or replace {', '.join(plan.destroys)}")
-        refuse_unasked(site.preflight.registrar, f"destroy or replace {', '.join(plan.destroys)}")
+        _refuse_unasked(site, plan)
     if plan.destroys and not approval.destroy and approval.create_and_change:
         raise ApprovalRequiredError(
             f"This would destroy: {', '.join(plan.destroys)}.",
@@ -284,6 +302,18 @@ def _approve(run: Run, site: PreparedStack, plan: Plan, approval: Approval) -> N
         approved = approval.ask(found)
     if not approved:
         raise ApprovalRequiredError("The plan was not approved.", rerun=SAFE_NOTHING_DONE)
+
+
+def _refuse_unasked(site: PreparedStack, plan: Plan) -> None:
+    """What clusters may need is not destroyed while nobody knows of them.
+
+    A vendor without an API can never be asked: what the stack file takes off its role goes, the role itself does not.
+    """
+    doing = f"destroy or replace {', '.join(plan.destroys)}"
+    if not site.without_api:
+        refuse_unasked(site.preflight.registrar, doing)
+    elif any(".aws_iam_role." in address for address in plan.destroys):
+        raise without_word(site.preflight.registrar, doing)
 
 
 def _apply(run: Run, site: PreparedStack, plan: Plan) -> ApplySummary:

@@ -102,6 +102,11 @@ def destroy(
     refuse_if_protected(run, "destroy its clusters and its role")
     site = prepare(run)
     refuse_unasked(site.preflight.registrar, "destroy the role")
+    if site.without_api:
+        vendor = run.stack.control_plane.vendor
+        run.outside.emit(
+            Note(f"What {vendor} made in the account is not looked for: nobody says what that is.", "warning")
+        )
     site = import_orphans(run, site)
     rerender(run, site)
     doomed = _doomed(run, site)

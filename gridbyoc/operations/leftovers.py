@@ -14,6 +14,7 @@ from gridbyoc.aws.leftovers import delete as delete_in_aws
 from gridbyoc.aws.leftovers import find as find_in_aws
 from gridbyoc.control_plane.model import Cluster, Registrar
 from gridbyoc.control_plane.registrar import refuse_unasked
+from gridbyoc.control_plane.without_api import VendorWithoutApi
 from gridbyoc.errors import SAFE_NOTHING_DONE, ClusterNotFoundError, UsageError
 from gridbyoc.operations.events import Note, ResourceProgress
 from gridbyoc.operations.journal import JOURNAL, read_journal
@@ -121,6 +122,8 @@ def find_leftovers(
     Reads only. Raises ``ControlPlaneError`` kinds and ``AwsCredentialsError``; what else AWS refuses is ``unknown``.
     """
     asked = wanted or LeftoversRequest()
+    if isinstance(registrar, VendorWithoutApi) and not registrar.told:
+        raise run.stack.control_plane.without_api()
     refuse_unasked(registrar, "look for what deleted clusters left")
     live = registrar.list()
     _refuse_live(asked.names, live)

@@ -29,6 +29,7 @@ class BootstrapOptions:
     plane refuses for good, what this run created is destroyed again. ``new_role``: the role itself is replaced.
     ``needs_role``: refuse where there is no role yet. ``on_approved`` is called once the plan is, before it is applied.
     ``only_planned``: nothing is planned and applied beyond what was shown, such as the end of a rotation.
+    ``drop_old``: a vendor without an API has the new grant, so that the old one goes.
     """
 
     edit: EditBody | None = None
@@ -37,8 +38,9 @@ class BootstrapOptions:
     needs_role: bool = False
     on_approved: Callable[[], None] | None = None
     only_planned: bool = False
+    drop_old: bool = False
 
     @property
     def nothing_new(self) -> bool:
         """Whether a stack that is as its file asks needs nothing done."""
-        return not self.new_role and not self.needs_role and self.on_approved is None
+        return not self.new_role and not self.needs_role and not self.drop_old and self.on_approved is None

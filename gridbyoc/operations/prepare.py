@@ -58,7 +58,8 @@ class PreparedStack:
 
     ``fresh``: no resource is in the state, provably. ``state``: read once; whoever changes it puts the new one here.
     ``previous_role``: a role that is being replaced and still stands. ``previous_arn``: its ARN, also where AWS has the
-    role no more.
+    role no more. ``without_api``: nobody can be asked which external id the vendor holds. ``drop_old``: the user says
+    that such a vendor has the new one.
     """
 
     runner: Runner
@@ -68,6 +69,8 @@ class PreparedStack:
     state: State
     previous_role: PreviousRole | None = None
     previous_arn: str | None = None
+    without_api: bool = False
+    drop_old: bool = False
 
     @property
     def standing(self) -> ModuleInState:
@@ -153,7 +156,9 @@ def prepare(run: Run) -> PreparedStack:
             settle_local_state(run)
         preflight = flight.wait()
     state = runner.state()
-    site = PreparedStack(runner, binary, preflight, fresh=local and not state.has_resources, state=state)
+    manual = run.stack.control_plane.type == "manual"
+    fresh = local and not state.has_resources
+    site = PreparedStack(runner, binary, preflight, fresh=fresh, state=state, without_api=manual)
     _refuse_other_account(run, site)
     return _with_previous_role(run, site)
 

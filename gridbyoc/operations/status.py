@@ -11,9 +11,10 @@ from typing import Any
 from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.errors import DefaultChangedError, GridbyocError, OutputMissingError, StateMovedError, TrustError
+from gridbyoc.operations.accepted_ids import ids_applied
 from gridbyoc.operations.journal import JOURNAL, read_journal
 from gridbyoc.operations.lock import holder_of
-from gridbyoc.operations.prepare import MODULE, grant_of, read_state
+from gridbyoc.operations.prepare import MODULE, PREVIOUS_MODULE, grant_of, read_state
 from gridbyoc.operations.release_marker import Marker, adopt_command, read_marker
 from gridbyoc.operations.role_policies import RolePolicies, read_role
 from gridbyoc.operations.run import Run
@@ -312,10 +313,25 @@ def _failed_or_waiting(look: _Look) -> str:
     return f"Wait: {look.command(f'clusters wait {shlex.quote(coming[0])}', '--stack')}." if coming else ""
 
 
+def _old_grant(look: _Look) -> str:
+    """Of a vendor without an API: the old stays accepted until the user says that it may go."""
+    if look.run.stack.control_plane.type != "manual" or look.outputs is None:
+        return ""
+    replaced = look.state.module(PREVIOUS_MODULE).present
+    if not replaced and ids_applied(look.state) <= {look.outputs.external_id}:
+        return ""
+    vendor, old = look.run.stack.control_plane.vendor, "role" if replaced else "external id"
+    drop = look.command("rotate --no-control-plane --drop-old")
+    return f"The old {old} is still accepted: once {vendor} says that it works with the new one, run {drop}."
+
+
 def _all_is_well(look: _Look) -> str:
     running = {cluster.name for cluster in look.clusters if cluster.status == "running"}
     differs = look.policies is not None and look.policies.differs
     if look.outputs and not differs and all(spec.name in running for spec in look.run.stack.clusters):
+        if look.run.stack.control_plane.type == "manual":
+            vendor = look.run.stack.control_plane.vendor
+            return f"Nothing here: the role is up. Whether {vendor} works with it, {vendor} alone can say."
         if look.unasked:
             return f"Nothing: the role is up, and no cluster is asked for. {look.command('drift')} looks closer."
         return f"Nothing: the stack is up. {look.command('drift')} looks closer."
@@ -335,5 +351,6 @@ _STEPS: tuple[Callable[[_Look], str], ...] = (
     _cut_off,
     _edited,
     _failed_or_waiting,
+    _old_grant,
     _all_is_well,
 )

@@ -396,6 +396,11 @@ def further_ids(trust: TrustCase) -> VerifyFinding:
     ]
     good = "the stack's external id is the only one"
     fix = "`gridbyoc bootstrap` finishes a rotation, and takes out what no cluster holds."
+    if trust.subject.declared.vendor is None:
+        fix = (
+            "Once the vendor has the new id, `gridbyoc rotate --no-control-plane --drop-old` ends a rotation. "
+            "`gridbyoc bootstrap` takes out what the stack never had accepted."
+        )
     return _finding(trust, "GBY-V011", "further external ids", remarks, good, fix)
 
 

@@ -10,14 +10,21 @@ from typing import Any
 import pytest
 
 from gridbyoc.control_plane import connect
-from gridbyoc.errors import TrustError, UnaskedControlPlaneError, UnsupportedByDialectError
+from gridbyoc.errors import (
+    ApprovalRequiredError,
+    TrustError,
+    UnaskedControlPlaneError,
+    UnsupportedByDialectError,
+    UsageError,
+)
 from gridbyoc.operations.drift import find_drift
-from gridbyoc.operations.status import stack_status
+from gridbyoc.operations.run import Choices
+from gridbyoc.operations.status import Status, stack_status
 from gridbyoc.operations.verify import Proof, prove
 from gridbyoc.render.root import root_values
 from gridbyoc.show.report import report_json, report_lines, report_markdown
 from gridbyoc.stack.defaults import name_pattern_of
-from gridbyoc.stack.model import ControlPlane, PolicyStatement, Role, Stack
+from gridbyoc.stack.model import ClusterSpec, ControlPlane, PolicyStatement, Role, Stack
 from gridbyoc.stack.secret import Secret
 from tests.unit.fakes import stack
 from tests.unit.stack_helpers import loaded, problems_of, stack_of
@@ -150,6 +157,12 @@ def proof_of(world: World, asked: Stack = ACME) -> Proof:
         return prove(run, now=world.now)
 
 
+def status_of(world: World, asked: Stack = ACME) -> Status:
+    with world.run(asked, "status") as run:
+        pass  # the lock is free again: it is no run that is under way
+    return stack_status(run)
+
+
 def verdicts(proof: Proof) -> dict[str, str]:
     return {each.code: each.verdict for each in proof.findings}
 
@@ -161,8 +174,7 @@ def test_each_principal_is_proven(world: World) -> None:
     assert not {"GBY-V021", "GBY-V022", "GBY-V023"} & found.keys()
     change_trust(world, VENDOR)
     assert verdicts(proof_of(world))["GBY-V001"] == "fail"
-    with world.run(ACME, "status") as run:
-        assert f"{SECOND} may not assume it" in stack_status(run).trust
+    assert f"{SECOND} may not assume it" in status_of(world, ACME).trust
 
 
 @pytest.mark.parametrize("extra", [ROOT, "arn:aws:iam::808407022534:role/Third", "arn:aws:iam::999999999998:root"])
@@ -207,6 +219,7 @@ def test_whoever_wants_an_answer_is_told_that_there_is_none(tmp_path: Path) -> N
     assert (client.list(), client.find("x"), client.url) == ((), None, "")
     for ask in (
         lambda: client.get("x"),
+        lambda: client.check(ClusterSpec("x")),
         lambda: client.delete("x"),
         lambda: client.instance_types("x"),
         lambda: client.cloud_account_id("x"),
@@ -220,3 +233,104 @@ def test_an_id_of_ones_own_is_told_apart(world: World) -> None:
     report = world.bootstrap(own)
     assert report.handover is not None
     assert "role.external_id_from" in report.handover.external_id
+
+
+ROTATED = replace(ACME, role=replace(ROLE, rotation="2"))
+ROTATE: dict[str, Any] = {"needs_role": True, "choices": TOLD}
+
+
+def accepted(world: World) -> set[str]:
+    """What the roles accept, all together."""
+    return {each for role in world.iam.roles.values() for each in world.iam.accepted(role["Arn"])}
+
+
+def test_a_rotation_takes_two_words(world: World) -> None:
+    world.bootstrap(ACME)
+    old = accepted(world)
+    with pytest.raises(UnaskedControlPlaneError, match="rotate the grant"):
+        world.bootstrap(ROTATED, needs_role=True)
+    assert accepted(world) == old
+    world.bootstrap(ROTATED, **ROTATE)
+    both = accepted(world)
+    assert old < both
+    assert any("Give Acme AI the new one" in each and "--drop-old" in each for each in world.notes())
+    proof = proof_of(world, ROTATED)
+    assert verdicts(proof)["GBY-V011"] == "warn"
+    for again in (FAST, TOLD):
+        world.bootstrap(ROTATED, choices=again)
+        assert accepted(world) == both
+    assert "The old external id is still accepted" in status_of(world, ROTATED).next_step
+    with world.run(ROTATED, "drift") as run:
+        assert find_drift(run).none
+    with pytest.raises(UnaskedControlPlaneError):
+        world.bootstrap(ROTATED, needs_role=True, drop_old=True)
+    world.bootstrap(ROTATED, drop_old=True, **ROTATE)
+    assert accepted(world) == both - old
+    assert verdicts(proof_of(world, ROTATED))["GBY-V011"] == "pass"
+    assert "Acme AI alone can say" in status_of(world, ROTATED).next_step
+
+
+def test_the_old_id_is_not_dropped_in_the_run_that_makes_the_new_one(world: World) -> None:
+    """The stack file asks for another id by now: the vendor cannot have it."""
+    world.bootstrap(ACME)
+    old = accepted(world)
+    with pytest.raises(UsageError, match="would make another external_id first"):
+        world.bootstrap(ROTATED, drop_old=True, **ROTATE)
+    assert accepted(world) == old
+
+
+def test_an_id_that_somebody_put_into_the_trust_policy_is_not_kept(world: World) -> None:
+    world.bootstrap(ACME)
+    ours = accepted(world)
+    (role,) = world.iam.roles.values()
+    document = role["AssumeRolePolicyDocument"]
+    document = json.loads(document) if isinstance(document, str) else document
+    document["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"] = [*ours, "external-id-of-a-stranger"]
+    role["AssumeRolePolicyDocument"] = json.dumps(document)
+    assert verdicts(proof_of(world))["GBY-V011"] == "fail"
+    with world.run(ACME, "drift") as run:
+        assert find_drift(run).differences
+    world.bootstrap(ACME)
+    assert accepted(world) == ours
+
+
+def test_a_new_role_stands_beside_the_old_until_the_vendor_has_it(world: World) -> None:
+    world.bootstrap(ACME)
+    world.bootstrap(ACME, new_role=True, yes_destroy=True, choices=TOLD)
+    assert len(world.iam.roles) == 2
+    assert any("role and its external id stay accepted" in each for each in world.notes())
+    world.bootstrap(ACME, yes_destroy=True)
+    assert len(world.iam.roles) == 2
+    assert "The old role is still accepted" in status_of(world, ACME).next_step
+    world.bootstrap(ACME, drop_old=True, **ROTATE)
+    assert len(world.iam.roles) == 2, "its destruction was not approved"
+    world.bootstrap(ACME, drop_old=True, yes_destroy=True, **ROTATE)
+    assert len(world.iam.roles) == 1
+
+
+@pytest.mark.parametrize("choices", [FAST, TOLD])
+def test_the_role_is_never_replaced_where_it_stands(choices: Choices, world: World) -> None:
+    world.bootstrap(ACME)
+    moved = replace(ACME, role=replace(ROLE, path="/elsewhere/"))
+    with pytest.raises(UnaskedControlPlaneError, match="destroy or replace"):
+        world.bootstrap(moved, yes_destroy=True, choices=choices)
+    assert world.made_roles == 1
+
+
+def test_what_the_file_no_longer_grants_goes_with_approval(world: World) -> None:
+    world.bootstrap(ACME)
+    less = replace(ACME, role=replace(ROLE, managed_policies=()))
+    with pytest.raises(ApprovalRequiredError):
+        world.bootstrap(less)
+    world.bootstrap(less, yes_destroy=True)
+    assert verdicts(proof_of(world, less))["GBY-V025"] == "pass"
+
+
+def test_leftovers_are_the_vendors(world: World) -> None:
+    from gridbyoc.operations.leftovers import find_leftovers
+
+    world.bootstrap(ACME)
+    with world.run(ACME, "leftovers") as run:
+        session, caller = run.account()
+        with pytest.raises(UnsupportedByDialectError, match="Acme AI has no API"):
+            find_leftovers(run, session, caller, run.registrar())
