@@ -223,8 +223,8 @@ class Refusing:
         self._session = session
         self._services = services
 
-    def client(self, service: str) -> Any:
-        return Denied(service) if service in self._services else self._session.client(service)
+    def client(self, service: str, region: str | None = None) -> Any:
+        return Denied(service) if service in self._services else self._session.client(service, region)
 
 
 class Denied:

@@ -32,8 +32,9 @@ class FakeAws:
     answers: dict[str, Any] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def client(self, service: str) -> Any:
-        return Client(lambda operation, arguments: self.answer(f"{service}.{operation}", arguments))
+    def client(self, service: str, region: str | None = None) -> Any:
+        place = f"{service}@{region}" if region else service
+        return Client(lambda operation, arguments: self.answer(f"{place}.{operation}", arguments))
 
     def answer(self, name: str, arguments: dict[str, Any]) -> Any:
         self.calls.append((name, arguments))

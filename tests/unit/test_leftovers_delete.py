@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.parsers import ResponseParserError
 
+from gridbyoc.aws.identity import AccountRegion
 from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, Search
 from gridbyoc.errors import AwsCredentialsError
 from tests.unit.leftover_fakes import DEMO, NOW, OWNED, PLACE, FakeAws, found, refused, run_delete
@@ -289,7 +290,7 @@ def test_kinds_that_nobody_covers_are_shown_and_left() -> None:
 def test_a_policy_is_detached_from_our_own_roles_only() -> None:
     arn = "arn:aws-us-gov:iam::123456789012:policy/extra"
     aws = FakeAws({
-        "iam.list_policies": {"Policies": [{"Arn": arn}]},
+        "resourcegroupstaggingapi.get_resources": tagged(arn),
         "iam.get_policy": {"Policy": {"Arn": arn, "PolicyName": "extra", "Tags": OWNED}},
         "iam.list_entities_for_policy": {"PolicyRoles": [{"RoleName": "gone"}, {"RoleName": "theirs"}]},
         "iam.get_role": lambda RoleName: refused("NoSuchEntity") if RoleName == "gone" else {  # noqa: N803 - AWS's name
@@ -309,7 +310,7 @@ def test_a_policy_stays_on_a_role_that_was_not_shown_or_is_proven_no_more(shown:
     aws = FakeAws({
         "iam.get_account_authorization_details": {"RoleDetailList": [{**role, "Tags": OWNED}] if shown else []},
         "iam.get_role": {"Role": {**role, "Tags": [] if shown else OWNED}},
-        "iam.list_policies": {"Policies": [{"Arn": arn}]},
+        "resourcegroupstaggingapi.get_resources": tagged(arn),
         "iam.get_policy": {"Policy": {"Arn": arn, "PolicyName": "extra", "Tags": OWNED}},
         "iam.list_entities_for_policy": {"PolicyRoles": [{"RoleName": "node"}]},
         "iam.delete_policy": refused("DeleteConflict", "attached"),
@@ -339,3 +340,33 @@ def test_credentials_that_are_refused_end_the_search() -> None:
     for operation in ("ec2.describe_volumes", "resourcegroupstaggingapi.get_resources"):
         with pytest.raises(AwsCredentialsError):
             found(FakeAws({operation: refused("ExpiredToken")}))
+
+
+def test_policies_are_looked_for_by_tag_in_the_region_that_keeps_iam_and_others_are_never_read() -> None:
+    arn = "arn:aws:iam::123456789012:policy/extra"
+    aws = FakeAws({
+        "resourcegroupstaggingapi@us-east-1.get_resources": tagged(arn, "arn:aws:iam::123456789012:mfa/demo"),
+        "iam.get_policy": {"Policy": {"Arn": arn, "PolicyName": "extra", "Tags": OWNED}},
+    })  # fmt: skip
+    search = Search(AccountRegion("aws", "123456789012", "eu-west-1"), DEMO.clusters)
+    assert {one.kind for one in found(aws, search).leftovers} == {"policy", "other resource"}
+    assert aws.names("list_policies") == []
+    assert aws.names("get_policy") == ["iam.get_policy"]
+    home = [given for name, given in aws.calls if "us-east-1" in name]
+    assert all(given["ResourceTypeFilters"] == ["iam"] for given in home)
+    stays = {one.kind: one.kept for one in run_delete(aws, search=search).rest}
+    assert stays["other resource"] == "gridbyoc does not delete this kind: delete it by hand"
+
+
+def test_a_scan_that_is_throttled_says_how_far_it_got() -> None:
+    roles = iter(({"RoleName": str(number), "Arn": "a", "Path": "/"}) for number in range(3))
+
+    def pages(**_arguments: Any) -> Any:
+        def throttled() -> Any:
+            yield from roles
+            raise refused("Throttling", "Rate exceeded")
+
+        return {"RoleDetailList": throttled()}
+
+    unknown = found(FakeAws({"iam.get_account_authorization_details": pages})).unknown
+    assert [(one.kind, "(after 3 of them had been read)" in one.why) for one in unknown] == [("role", True)]

@@ -55,6 +55,7 @@ EXAMPLES: dict[tuple[str, str], dict[str, Any]] = {
         "PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/limit",
     },
     ("iam", "DeleteUserPermissionsBoundary"): {"UserName": "ada"},
+    ("tagging", "GetResources"): {"TagFilters": [{"Key": "team"}]},
     ("autoscaling", "DescribeAccountLimits"): {},
     ("ec2", "DescribeRegions"): {"AllRegions": True},
     ("ec2", "DescribeAvailabilityZones"): {},
@@ -66,7 +67,9 @@ EXAMPLES: dict[tuple[str, str], dict[str, Any]] = {
 def test_every_answer_is_what_botocore_reads_out_of_it_again() -> None:
     aws = LocalAws(denied_by_scp=["s3:PutObject"])
     aws.client("iam").create_user(UserName="ada")
-    aws.client("iam").create_policy(PolicyName="limit", PolicyDocument=policy(allow("*")))
+    aws.client("iam").create_policy(
+        PolicyName="limit", PolicyDocument=policy(allow("*")), Tags=[{"Key": "team", "Value": "ml"}]
+    )
     assert set(EXAMPLES) == set(aws.extras.operations)
     caller = CallContext(ACCOUNT, "us-east-1", ADMINISTRATOR)
     filed = ""
@@ -75,11 +78,17 @@ def test_every_answer_is_what_botocore_reads_out_of_it_again() -> None:
             given = {"RequestId": filed}
         result = aws.extras.operations[service, name](caller, given)
         filed = result.get("RequestedQuota", {}).get("Id", filed)
-        answer = answer_with(AwsCall(service, name, "us-east-1", "test", given), result)
+        answer = answer_with(AwsCall(service, name, "us-east-1", "test", given, protocol_of(service)), result)
         if name == "DescribeInstanceTypes":  # what moto knows of a type, which may be more than an old botocore reads
             result = only_known(result, output_of(service, name))
         assert read_again(service, name, answer.body) == result, name
         assert answer.status == 200
+
+
+def protocol_of(service: str) -> str:
+    """The one that clients of the service speak to moto, which writes no CBOR."""
+    model = SESSION.get_service_model(model_name(service))
+    return "json" if "json" in model.metadata.get("protocols", ()) else str(model.protocol)
 
 
 def output_of(service: str, name: str) -> Any:
@@ -94,10 +103,9 @@ def only_known(value: Any, shape: Any) -> Any:
 
 
 def read_again(service: str, name: str, body: bytes) -> Any:
-    model = SESSION.get_service_model(model_name(service))
     shape = output_of(service, name)
     raw = {"body": body, "headers": {}, "status_code": 200}
-    parsed = create_parser(model.protocol).parse(raw, shape)
+    parsed = create_parser(protocol_of(service)).parse(raw, shape)
     parsed.pop("ResponseMetadata")
     return parsed
 
@@ -286,3 +294,21 @@ def test_a_fault_of_motos_is_an_error_that_clients_know() -> None:
     parser = create_parser(model.service_model.protocol)
     read = parser.parse({"status_code": 500, "headers": {}, "body": answer.data}, model.output_shape)
     assert read["Error"]["Code"] == "500"
+
+
+@pytest.mark.parametrize("region, types, found", [
+    ("us-east-1", [], ["policy/ours"]), ("us-east-1", ["iam"], ["policy/ours"]), ("us-east-1", ["s3"], []),
+    ("eu-west-1", [], []),
+])  # fmt: skip
+def test_tagged_policies_are_found_in_the_region_that_keeps_iam(
+    region: str, types: list[str], found: list[str]
+) -> None:
+    aws = LocalAws()
+    for name, tags in (("ours", {"Team": "ml"}), ("theirs", {"Team": "web"}), ("other", {"team": "ml"}), ("bare", {})):
+        aws.client("iam").create_policy(
+            PolicyName=name, PolicyDocument=policy(allow("*")), Tags=[{"Key": k, "Value": v} for k, v in tags.items()]
+        )
+    answer = aws.client("resourcegroupstaggingapi", region=region).get_resources(
+        TagFilters=[{"Key": "Team", "Values": ["ml"]}], ResourceTypeFilters=types
+    )
+    assert [one["ResourceARN"].split(":")[-1] for one in answer["ResourceTagMappingList"]] == found

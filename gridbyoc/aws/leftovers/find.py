@@ -23,6 +23,7 @@ from gridbyoc.aws.leftovers.model import (
 from gridbyoc.aws.session import AwsSession, domain_errors
 from gridbyoc.errors import AwsCredentialsError, AwsError
 from gridbyoc.stack.background import Readers
+from gridbyoc.stack.regions import HOME_REGIONS
 
 AT_ONCE = 8
 """Kinds read side by side: EC2 throttles by the second, and every client retries."""
@@ -98,34 +99,44 @@ def _scan_all(api: Api, kinds: tuple[ResourceKind, ...], scope: ScanScope) -> tu
 
 
 def _scan(api: Api, kind: ResourceKind, scope: ScanScope) -> list[Resource] | Unknown:
+    found: list[Resource] = []
     try:
         with domain_errors(f"Reading every {kind.name} failed"):
-            return list(kind.scan(api, scope))
+            found.extend(kind.scan(api, scope))
     except AwsCredentialsError:
         raise
     except AwsError as error:
-        return Unknown(kind.name, error.why or error.what)
+        read = f"{error.why or error.what}".rstrip(".")
+        return Unknown(kind.name, f"{read} (after {len(found)} of them had been read)" if found else read)
+    return found
 
 
 def _tagged(api: Api, search: Search) -> tuple[Mapping[str, Mapping[str, str]], tuple[Unknown, ...]]:
-    """One pass by tag keys. It knows neither roles nor Auto Scaling groups, and remembers what is gone:
+    """One pass by tag keys in the search's region, and one for IAM in the region that keeps it.
 
+    The tagging service knows neither roles nor Auto Scaling groups, and still returns what was deleted recently:
     https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/supported-services.html
     """
-    service, operation = "resourcegroupstaggingapi", "get_resources"
     found: dict[str, Mapping[str, str]] = {}
+    home = HOME_REGIONS.get(search.place.partition, search.place.region)
     try:
         with domain_errors("Searching by tag failed"):
             for key in tag_keys(search):
-                narrowed = [{"Key": key}]
-                for one in api.pages(service, operation, "ResourceTagMappingList", TagFilters=narrowed):
-                    found[str(one["ResourceARN"])] = tags_of(one.get("Tags"))
+                found |= _tagged_with(api, key)
+                if home != search.place.region:
+                    found |= _tagged_with(api.at(home), key, ("iam",))
     except AwsCredentialsError:
         raise
     except AwsError as error:
         why = f"searching by tag failed: {error.why or error.what}"
         return {}, tuple(Unknown(kind.name, why) for kind in KINDS if kind.needs_tagging)
     return found, ()
+
+
+def _tagged_with(api: Api, key: str, types: tuple[str, ...] = ()) -> dict[str, Mapping[str, str]]:
+    filters = {"TagFilters": [{"Key": key}], **({"ResourceTypeFilters": list(types)} if types else {})}
+    pages = api.pages("resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", **filters)
+    return {str(one["ResourceARN"]): tags_of(one.get("Tags")) for one in pages}
 
 
 def _entry(ground: ScanContext, resource: Resource, at: datetime) -> Leftover | None:

@@ -1,4 +1,8 @@
-"""IAM's kinds. IAM is one per account, and the tagging service does not know its roles: every one is looked at."""
+"""IAM's kinds.
+
+One list has every role with its tags. The tagging service finds policies by tag, in the region that keeps IAM. It knows
+no roles, and does not reliably return instance profiles: those and OIDC providers are listed and read one by one.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,11 @@ SERVICE_PATH = "/aws-service-role/"
 
 
 def _roles(api: Api, _scope: ScanScope) -> Iterator[Resource]:
-    # One list with tags; ListRoles leaves them out.
-    for item in api.pages("iam", "get_account_authorization_details", "RoleDetailList", Filter=["Role"]):
+    # One list with tags; ListRoles leaves them out. The largest pages: an account may have 5,000 roles.
+    large = {"PageSize": 1000}
+    for item in api.pages(
+        "iam", "get_account_authorization_details", "RoleDetailList", Filter=["Role"], PaginationConfig=large
+    ):
         if not str(item["Path"]).startswith(SERVICE_PATH):
             yield _role(item)
 
@@ -62,9 +69,8 @@ def _delete_profile(api: Api, resource: Resource, _ours: Ours) -> None:
 
 
 def _policies(api: Api, scope: ScanScope) -> Iterator[Resource]:
-    for item in api.pages("iam", "list_policies", "Policies", Scope="Local"):
-        found = _look_policy(api, scope.place, item["Arn"])
-        if found:
+    for arn in scope.tagged:
+        if arn.startswith(scope.place.iam("policy/")) and (found := _look_policy(api, scope.place, arn)):
             yield found
 
 
@@ -106,5 +112,5 @@ def _delete_issuer(api: Api, resource: Resource, _ours: Ours) -> None:
 
 ROLE = ResourceKind("role", _roles, _look_role, _delete_role)
 INSTANCE_PROFILE = ResourceKind("instance profile", _profiles, _look_profile, _delete_profile)
-POLICY = ResourceKind("policy", _policies, _look_policy, _delete_policy)
+POLICY = ResourceKind("policy", _policies, _look_policy, _delete_policy, needs_tagging=True)
 OIDC_PROVIDER = ResourceKind("OIDC provider", _issuers, _look_issuer, _delete_issuer)

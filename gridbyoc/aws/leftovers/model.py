@@ -24,8 +24,13 @@ GONE_WORDS = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist")
 class Api:
     """Calls by service and operation. Answers are plain JSON-like values; botocore's errors pass through."""
 
-    def __init__(self, session: AwsSession) -> None:
+    def __init__(self, session: AwsSession, region: str | None = None) -> None:
         self._session = session
+        self._region = region
+
+    def at(self, region: str | None) -> Api:
+        """The same in another region; ``None``: the session's own."""
+        return Api(self._session, region)
 
     def call(self, service: str, operation: str, **arguments: object) -> dict[str, Any]:
         """One call, in snake_case: ``call("ec2", "delete_vpc", VpcId=…)``."""
@@ -33,8 +38,8 @@ class Api:
         return answer
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - a dozen services' clients, called by name
-        """The session's client, in its region."""
-        return self._session.client(service)
+        """The session's client of a service."""
+        return self._session.client(service, self._region)
 
     def pages(self, service: str, operation: str, key: str, **arguments: object) -> Iterator[Any]:
         """Every element of the list ``key``, over all pages; one call where the operation has no pages."""

@@ -22,6 +22,7 @@ from gridbyoc.aws.leftovers.model import (
     tags_of,
 )
 from gridbyoc.aws.session import error_code
+from gridbyoc.stack.regions import HOME_REGIONS
 
 DELETE_BATCH = 1000
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
@@ -233,8 +234,11 @@ def _others(_api: Api, scope: ScanScope) -> Iterator[Resource]:
             yield _other(arn, tags)
 
 
-def _look_other(api: Api, _place: AccountRegion, arn: str) -> Resource | None:
-    found = api.call("resourcegroupstaggingapi", "get_resources", ResourceARNList=[arn])["ResourceTagMappingList"]
+def _look_other(api: Api, place: AccountRegion, arn: str) -> Resource | None:
+    # Only IAM's are found outside the search's region: an account's certificates and login devices.
+    region = HOME_REGIONS.get(place.partition) if arn.startswith(place.iam("")) else None
+    answer = api.at(region).call("resourcegroupstaggingapi", "get_resources", ResourceARNList=[arn])
+    found = answer["ResourceTagMappingList"]
     return next((_other(arn, tags_of(one.get("Tags"))) for one in found), None)
 
 

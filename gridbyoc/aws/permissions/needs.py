@@ -196,7 +196,6 @@ FINDING = (
     "iam:GetRole",
     "iam:ListInstanceProfiles",
     "iam:ListOpenIDConnectProviders",
-    "iam:ListPolicies",
     "logs:DescribeLogGroups",
     "logs:ListTagsForResource",
     "s3:GetBucketTagging",

@@ -237,6 +237,44 @@ def _iam(caller: CallContext) -> Any:  # noqa: ANN401 -- moto's backend
     return iam_backends[caller.account_id][get_partition(caller.region)]
 
 
+def get_resources(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
+    """moto's tagged resources, and on the last page the account's IAM policies, in the region that keeps IAM."""
+    from moto.resourcegroupstaggingapi.models import resourcegroupstaggingapi_backends
+
+    types, arns = given.get("ResourceTypeFilters") or [], given.get("ResourceARNList") or []
+    token, found = resourcegroupstaggingapi_backends[caller.account_id][caller.region].get_resources(
+        pagination_token=given.get("PaginationToken") or None,
+        resources_per_page=int(given.get("ResourcesPerPage") or 50),
+        tags_per_page=int(given.get("TagsPerPage") or 100),
+        tag_filters=given.get("TagFilters") or [],
+        resource_type_filters=types,
+        resource_arn_list=arns,
+    )
+    listed = [
+        {"ResourceARN": one.arn, "Tags": [{"Key": key, "Value": value} for key, value in one.tags.items()]}
+        for one in found
+    ]
+    if not token and caller.region == home_region(caller.region):
+        wanted = not types or any(each in {"iam", "iam:policy"} for each in types)
+        listed += [
+            {"ResourceARN": policy.arn, "Tags": policy.get_tags()}
+            for policy in (_iam(caller).managed_policies.values() if wanted else ())
+            if ":iam::aws:" not in policy.arn
+            and (not arns or policy.arn in arns)
+            and _has_tags(policy.get_tags(), given)
+        ]
+    return {"PaginationToken": token or "", "ResourceTagMappingList": listed}
+
+
+def _has_tags(tags: Sequence[Mapping[str, str]], given: Mapping[str, Any]) -> bool:
+    """Whether a resource has a tag for each filter."""
+    values = {each["Key"]: each["Value"] for each in tags}
+    filters = given.get("TagFilters") or []
+    return all(
+        each["Key"] in values and (not each.get("Values") or values[each["Key"]] in each["Values"]) for each in filters
+    )
+
+
 def make_extras(config: Mapping[str, Any], now: Callable[[], float] = time.time) -> Extras:
     """``config`` is what the parent made of the sandbox's settings; ``now`` gives seconds since the epoch."""
     denied = tuple(config.get("denied_by_scp", ()))
@@ -261,6 +299,7 @@ def _operations(book: QuotaBook, simulator: Simulator) -> dict[tuple[str, str], 
             "PutUserPermissionsBoundary": put_user_permissions_boundary,
             "DeleteUserPermissionsBoundary": delete_user_permissions_boundary,
         },
+        "tagging": {"GetResources": get_resources},
         "autoscaling": {"DescribeAccountLimits": limits.describe_account_limits},
         "ec2": {
             "DescribeRegions": describe_regions,
