@@ -19,6 +19,7 @@ import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -41,7 +42,9 @@ READ_BY_PROVIDER = re.compile("AWS_.*|TF_AWS_.*|TF_APPEND_USER_AGENT|HOME|(?i:ht
 """https://registry.terraform.io/providers/hashicorp/aws/latest/docs#environment-variables"""
 FILES = ("HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 """Variables that name a file or a directory: the provider is told of links, so that it can be lent to others."""
-IDLE = 2
+ENDPOINT = "AWS_ENDPOINT_URL"
+"""The provider is told of a detour, for the same reason: each sandbox, and each proxy, has an address of its own."""
+IDLE = 3
 """So many providers (of 300 to 500 MB each) wait at most."""
 # It asks for a provider, tells Terraform where that listens, and stays until either side has had enough.
 PROGRAM = """#!/bin/sh
@@ -109,6 +112,9 @@ class Provider:
         place.mkdir()
         self._links = {name: place / name for name in FILES if name in environ}
         own = {**environ, **{name: str(link) for name, link in self._links.items()}}
+        self._detour = Detour() if server_in(environ) else None
+        if self._detour:
+            own[ENDPOINT] = self._detour.url
         self.lend(environ)
         self.process = subprocess.Popen(
             ["/bin/sh", "-c", RUN, program],
@@ -122,10 +128,17 @@ class Provider:
         self.channel = grpc.insecure_channel(f"unix:{address['Addr']['String']}", ANY_SIZE)
 
     def lend(self, environ: Mapping[str, str]) -> None:
-        """Let its files be those of another environment."""
+        """Let its files and its endpoint be those of another environment."""
         for name, link in self._links.items():
             link.unlink(missing_ok=True)
             link.symlink_to(environ[name])
+        if self._detour:
+            self._detour.lead_to(server_in(environ))
+
+    def idle(self) -> None:
+        """Have it lose its connections, which lead to the endpoint that it had."""
+        if self._detour:
+            self._detour.hang_up()
 
     def kill(self) -> None:
         """End it and whatever it does."""
@@ -133,6 +146,87 @@ class Provider:
             os.kill(self.pid, signal.SIGKILL)
         self.channel.close()
         self.process.communicate()
+        if self._detour:
+            self._detour.close()
+
+
+Address = tuple[str, int]
+
+
+def server_in(environ: Mapping[str, str]) -> Address | None:
+    """Where the endpoint of an environment listens on this machine; ``None``: nowhere, or elsewhere."""
+    found = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/?", environ.get(ENDPOINT, ""))
+    return ("127.0.0.1", int(found[1])) if found else None
+
+
+class Detour:
+    """An address of its own that leads to another one: bytes go through as they are, and so does how a side ends."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._to: Address | None = None
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def lead_to(self, address: Address | None) -> None:
+        """Connections lead there from now on."""
+        self._to = address
+
+    def hang_up(self) -> None:
+        """End all connections."""
+        with self._lock:
+            for each in self._open:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Nobody listens there any more."""
+        self._listener.close()
+        self.hang_up()
+
+    def _serve(self) -> None:
+        with suppress(OSError):  # the listener is closed
+            while True:
+                near, _ = self._listener.accept()
+                threading.Thread(target=self._pass_on, args=(near,), daemon=True).start()
+
+    def _pass_on(self, near: socket.socket) -> None:
+        with near:
+            try:
+                far = socket.create_connection(self._to or ("127.0.0.1", 0))
+            except OSError:
+                _reset(near)
+                return
+            with far:
+                with self._lock:
+                    self._open |= {near, far}
+                for each in (near, far):
+                    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                try:
+                    _both_ways(near, far)
+                except OSError:
+                    _reset(near)
+                    _reset(far)
+                finally:
+                    with self._lock:
+                        self._open -= {near, far}
+
+
+def _both_ways(near: socket.socket, far: socket.socket) -> None:
+    """Until either side has ended: HTTP knows no connection that is half closed."""
+    while True:
+        for each in select.select([near, far], [], [])[0]:
+            data = each.recv(65536)
+            if not data:
+                return
+            (far if each is near else near).sendall(data)
+
+
+def _reset(connection: socket.socket) -> None:
+    """Let the other side see a reset when it is closed."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class Host:
@@ -150,7 +244,8 @@ class Host:
     def borrow(self, environ: Mapping[str, str]) -> tuple[dict[str, str], Provider, Path]:
         """A provider for this environment, what it has in common with others like it, and a socket to serve it at."""
         own = {name: value for name, value in environ.items() if READ_BY_PROVIDER.fullmatch(name)}
-        kind = {name: "" if name in FILES else value for name, value in own.items()}
+        lent = (*FILES, ENDPOINT) if server_in(own) else FILES
+        kind = {name: "" if name in lent else value for name, value in own.items()}
         with self._lock:
             self._count += 1
             place = self._room / str(self._count)
@@ -163,6 +258,7 @@ class Host:
 
     def give_back(self, kind: dict[str, str], provider: Provider) -> None:
         """It waits for the next; the one that has waited longest ends if there are too many."""
+        provider.idle()
         with self._lock:
             self._idle.append((kind, provider))
             ended = [self._idle.pop(0)[1] for _ in self._idle[IDLE:]]

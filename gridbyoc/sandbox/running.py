@@ -58,7 +58,12 @@ class ServerProcess:
 
 
 def start_server(
-    name: str, module: str, config: Mapping[str, Any], environ: Mapping[str, str], log: Path
+    name: str,
+    module: str,
+    config: Mapping[str, Any],
+    environ: Mapping[str, str],
+    log: Path,
+    python: str = sys.executable,
 ) -> ServerProcess:
     """Start ``python -m module`` and wait (60 s at most) until it listens.
 
@@ -67,7 +72,7 @@ def start_server(
     """
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            [python, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=out,
@@ -258,15 +263,18 @@ class Sandbox:
 
 @contextmanager
 def running_sandbox(
-    settings: SandboxSettings | None = None, environ: Mapping[str, str] | None = None, aws_server: str = AWS_SERVER
+    settings: SandboxSettings | None = None,
+    environ: Mapping[str, str] | None = None,
+    aws_server: str = AWS_SERVER,
+    python: str = sys.executable,
 ) -> Iterator[Sandbox]:
     """Start the local AWS and the local control plane side by side; stop both at the end.
 
     Both listen on 127.0.0.1 only and end with this process, however it ends. ``environ`` (default: the process's own)
     is what the servers are started with. ``aws_server`` is the module that serves the local AWS: one that begins with
-    an account in use calls ``gridbyoc.sandbox.aws_server.main`` last. Raises ``UsageError`` where the ``sandbox`` extra
-    is missing, ``SandboxStartError`` where a server does not start, ``FileError`` for a state directory that cannot be
-    used.
+    an account in use calls ``gridbyoc.sandbox.aws_server.main`` last. ``python`` is the program that runs the servers'
+    modules. Raises ``UsageError`` where the ``sandbox`` extra is missing, ``SandboxStartError`` where a server does not
+    start, ``FileError`` for a state directory that cannot be used.
     """
     settings = settings or SandboxSettings()
     base = dict(os.environ) if environ is None else dict(environ)
@@ -274,7 +282,7 @@ def running_sandbox(
     with ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="gridbyoc-sandbox-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        sandbox = _start(settings, base, directory, stack, aws_server)
+        sandbox = _start(settings, base, directory, stack, aws_server, python)
         for server in sandbox.servers:
             stack.callback(server.hang_up)  # all of them first, then the waiting: they end side by side
         yield sandbox
@@ -293,7 +301,7 @@ def require_extra(needed: tuple[str, ...] = NEEDED) -> None:
 
 
 def _start(
-    settings: SandboxSettings, base: dict[str, str], directory: Path, stack: ExitStack, aws_server: str
+    settings: SandboxSettings, base: dict[str, str], directory: Path, stack: ExitStack, aws_server: str, python: str
 ) -> Sandbox:
     (directory / "empty").touch()
     key, access_log = _prepare_files(settings, directory)
@@ -309,7 +317,7 @@ def _start(
         "delete_seconds": settings.delete_seconds,
         "tls": [str(tls.certificate), str(tls.key)] if tls else None,
     }
-    aws, plane = _start_both(settings, config, cleaned(base), directory, stack, aws_server)
+    aws, plane = _start_both(settings, config, cleaned(base), directory, stack, aws_server, python)
     aws_url = f"http://127.0.0.1:{aws.port}"
     plane_url = f"{'https' if tls else 'http'}://127.0.0.1:{plane.port}"
     plane.tell({"aws_url": aws_url})
@@ -325,11 +333,12 @@ def _start_both(
     directory: Path,
     stack: ExitStack,
     aws_server: str,
+    python: str,
 ) -> tuple[ServerProcess, ServerProcess]:
     """Both at the same time; whichever comes up is stopped at the end, also when the other does not."""
 
     def start(name: str, module: str, config: dict[str, Any]) -> ServerProcess:
-        server = start_server(name, module, config, environ, directory / f"{name.replace(' ', '-')}.log")
+        server = start_server(name, module, config, environ, directory / f"{name.replace(' ', '-')}.log", python)
         stack.callback(server.stop)
         return server
 

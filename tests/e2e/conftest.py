@@ -16,7 +16,7 @@ import boto3
 import pytest
 import requests
 
-from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from gridbyoc.sandbox import Sandbox, SandboxSettings
 from tests.e2e import warm_python
 from tests.json_outputs import check_outputs
 from tests.unit.command_lines import named_in, values_of
@@ -141,7 +141,7 @@ def iam_at(url: str) -> Any:
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxSettings(create_seconds=0.5, delete_seconds=0.3)) as running:
+    with warm_python.warm_sandbox(SandboxSettings(create_seconds=0.5, delete_seconds=0.3)) as running:
         yield running
 
 

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import requests
 
-from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from gridbyoc.sandbox import Sandbox, SandboxSettings
 from gridbyoc.vendors import facts_of
 from tests.e2e.conftest import Tool, World, stack_text
 from tests.e2e.fast_stack import s3_of
+from tests.e2e.warm_python import warm_sandbox
 
 CANARY = "canary-external-id-of-a-role-made-by-hand"
 GRID = facts_of("grid")
@@ -44,7 +45,7 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     log = tmp_path_factory.mktemp("log") / "aws.jsonl"
-    with running_sandbox(SandboxSettings(create_seconds=0.0, delete_seconds=0.0, aws_log=log)) as sandbox:
+    with warm_sandbox(SandboxSettings(create_seconds=0.0, delete_seconds=0.0, aws_log=log)) as sandbox:
         yield Place(sandbox, log)
 
 

@@ -22,7 +22,7 @@ import pytest
 from gridbyoc.aws.permissions import MANDATORY, Need, needs_of
 from gridbyoc.errors import GridbyocError
 from gridbyoc.render import render
-from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from gridbyoc.sandbox import Sandbox, SandboxSettings
 from gridbyoc.show.error import error_lines
 from gridbyoc.stack.load import load
 from gridbyoc.stack.model import Stack
@@ -31,6 +31,7 @@ from tests.e2e.conftest import Tool, stack_text
 from tests.e2e.deployment_user import granted, taken_away
 from tests.e2e.other_hand import READ_S3, changed, leave_things
 from tests.e2e.scene import seconds_since, show
+from tests.e2e.warm_python import warm_sandbox
 
 ACCOUNT = "123456789012"
 USER = "ada"
@@ -133,7 +134,7 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path: Path, provider_mirror: Path) -> Iterator[Scene]:
-    with running_sandbox(SandboxSettings(enforce_iam=True)) as sandbox:
+    with warm_sandbox(SandboxSettings(enforce_iam=True)) as sandbox:
         Account(sandbox).prepare()
         keys = {"HOME": str(tmp_path), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials")}
         tool = Tool(tmp_path / "stack", {**sandbox.environ(os.environ), **keys})

@@ -15,11 +15,12 @@ import pytest
 
 from gridbyoc.aws.permissions import MANDATORY, needs_of
 from gridbyoc.aws.profile_file import read_profile
-from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from gridbyoc.sandbox import Sandbox, SandboxSettings
 from gridbyoc.stack.load import load
 from tests.e2e.conftest import Done, Tool, World, stack_text
 from tests.e2e.deployment_user import granted, taken_away
 from tests.e2e.scene import show
+from tests.e2e.warm_python import warm_sandbox
 
 USER = "ada"
 OWN_KEY = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
@@ -55,7 +56,7 @@ class Ada:
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     """Every key but the sandbox's own ``test`` is held to its policies."""
-    with running_sandbox(SandboxSettings(create_seconds=0, delete_seconds=0, enforce_iam=True)) as running:
+    with warm_sandbox(SandboxSettings(create_seconds=0, delete_seconds=0, enforce_iam=True)) as running:
         yield running
 
 

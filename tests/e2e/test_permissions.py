@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from gridbyoc.sandbox import Sandbox, SandboxSettings
 from tests.e2e.conftest import Tool, World, stack_text
+from tests.e2e.warm_python import warm_sandbox
 from tests.functional.permission_world import Runner, new_runner
 
 
 @pytest.fixture(scope="module")
 def strict() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxSettings(create_seconds=0.2, delete_seconds=0.2, enforce_iam=True)) as running:
+    with warm_sandbox(SandboxSettings(create_seconds=0.2, delete_seconds=0.2, enforce_iam=True)) as running:
         yield running
 
 
@@ -64,7 +65,7 @@ def test_what_is_missing_is_named_before_terraform_starts(strict: Sandbox, runne
 
 def test_what_an_organization_denies_is_shown_as_such_before_and_after(tmp_path: Path, provider_mirror: Path) -> None:
     """The simulator's word is no proof, so the run goes on; AWS's is."""
-    with running_sandbox(SandboxSettings(enforce_iam=True, denied_by_scp=("iam:CreateRole",))) as box:
+    with warm_sandbox(SandboxSettings(enforce_iam=True, denied_by_scp=("iam:CreateRole",))) as box:
         runner = new_runner(box, "member", tmp_path)
         tool = tool_of(box, runner, tmp_path, provider_mirror)
         tool.write(stack_text("member"))

@@ -1,4 +1,4 @@
-"""A Python that has loaded the libraries of the tool, and forks a process for each command.
+"""A Python that has loaded the libraries of the tool, and forks a process for each command; another for the sandbox.
 
 To load them and the tool's own modules costs more CPU time than most commands, and the suite runs a thousand. The
 process has the environment, the directory and the streams of the command, is measured where that asks for it, and ends
@@ -21,13 +21,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
+if TYPE_CHECKING:
+    from gridbyoc.sandbox import Sandbox, SandboxSettings
+
+Kind = Literal["commands", "sandboxes"]
 PYTHON = (sys.executable, "-m", "gridbyoc")
 LENGTH = struct.Struct("!i")
 AT_START = ("PYTHON", "LC_", "LANG")
@@ -65,7 +69,7 @@ class Command:
         (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe()
         self.stdout, self.stderr = os.fdopen(ours_out, encoding="utf-8"), os.fdopen(ours_err, encoding="utf-8")
         self._connection = socket.socket(socket.AF_UNIX)
-        self._connection.connect(str(_server()))
+        self._connection.connect(str(_server("commands")))
         request = json.dumps([list(argv), str(directory), dict(env)]).encode()
         socket.send_fds(self._connection, [LENGTH.pack(len(request))], [stdin, theirs_out, theirs_err])
         self._connection.sendall(request)
@@ -154,7 +158,25 @@ def run(
 
 def write_program(path: Path) -> None:
     """A ``gridbyoc`` for shells: it has itself run so, with its own streams, and ends as that does."""
-    path.write_text(PROGRAM.format(python=sys.executable, server=_server()))
+    _write_program(path, "commands")
+
+
+@contextmanager
+def warm_sandbox(settings: SandboxSettings | None = None) -> Iterator[Sandbox]:
+    """``running_sandbox``, whose servers are forked from a process that has loaded moto: each loads it for two seconds
+    otherwise. How a sandbox starts is for other tests (``test_sandbox_servers``).
+    """
+    from gridbyoc.sandbox import running_sandbox  # here: what forks commands needs nothing of it
+
+    with tempfile.TemporaryDirectory(prefix="warm-") as directory:
+        python = Path(directory, "python")
+        _write_program(python, "sandboxes")
+        with running_sandbox(settings, python=str(python)) as sandbox:
+            yield sandbox
+
+
+def _write_program(path: Path, kind: Kind) -> None:
+    path.write_text(PROGRAM.format(python=sys.executable, server=_server(kind)))
     path.chmod(0o755)
 
 
@@ -188,13 +210,13 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 
 
 @cache
-def _server() -> Path:
-    """The socket of this process's server, which ends with it: its standard input is a pipe of ours."""
+def _server(kind: Kind) -> Path:
+    """The socket of this process's server of that kind, which ends with it: its standard input is a pipe of ours."""
     directory = tempfile.mkdtemp(prefix="warm-")
     path = Path(directory, "socket")
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", MEASURED))}
     server = subprocess.Popen(
-        [sys.executable, __file__, str(path)], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, str(path), kind], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"
@@ -253,7 +275,7 @@ def _command(connection: socket.socket) -> tuple[list[str], str]:
     return argv, directory
 
 
-def _load() -> Callable[[], int]:
+def _load_commands() -> Callable[[], int]:
     """Load what commands load; their entry point."""
     import boto3.session  # noqa: F401
     import coverage  # noqa: F401
@@ -277,8 +299,40 @@ def _load() -> Callable[[], int]:
     return main
 
 
+def _load_sandboxes() -> Callable[[], None]:
+    """Load what the sandbox's servers load, and warm moto up; what runs the one that ``sys.argv`` names."""
+    import random
+
+    import boto3
+    from moto.moto_api._internal import mock_random
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    import gridbyoc.sandbox.control_plane_server  # noqa: F401
+    from gridbyoc.sandbox.api.spec import known_regions
+    from gridbyoc.sandbox.aws_server import Gate, settle_moto
+
+    settle_moto()
+    moto = DomainDispatcherApplication(create_backend_app)
+    Gate(moto).open_when_warm(moto)
+    boto3.Session("test", "test", region_name="us-east-1").client("iam")
+    known_regions()
+
+    def main() -> None:
+        random.seed()
+        mock_random.seed()  # two sandboxes must not make the same ids
+        import_module(sys.argv[2]).main()
+
+    return main
+
+
+LOADERS: dict[str, Callable[[], Callable[[], int | None]]] = {
+    "commands": _load_commands,
+    "sandboxes": _load_sandboxes,
+}
+
+
 def _main() -> None:
-    main = _load()
+    main = LOADERS[sys.argv[2]]()
     gc.collect()
     gc.freeze()
     argv, directory = _serve(sys.argv[1])

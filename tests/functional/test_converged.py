@@ -25,7 +25,7 @@ from gridbyoc.operations.converged import FORMAT, RECORD, unchanged
 from gridbyoc.operations.events import Event, StepFinished
 from gridbyoc.operations.journal import JOURNAL, Journal
 from gridbyoc.operations.run import Choices, Environment, Run
-from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from gridbyoc.sandbox import Sandbox, SandboxSettings
 from gridbyoc.stack.model import InstanceType, ModuleSource, PolicyStatement, Stack
 from gridbyoc.stack.secret import Secret
 from tests.e2e import warm_python
@@ -117,7 +117,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, provider_mirror: Path) -> Ite
     directory = tmp_path_factory.mktemp("converged")
     (directory / "gridbyoc.yaml").write_text(STACK)
     settings = SandboxSettings(create_seconds=1.5, delete_seconds=0)
-    with running_sandbox(settings) as box, pytest.MonkeyPatch.context() as environment:
+    with warm_python.warm_sandbox(settings) as box, pytest.MonkeyPatch.context() as environment:
         for name, value in box.env.items():
             environment.setenv(name, value)  # botocore reads the process's own environment
         environment.setenv("GRIDBYOC_PROVIDER_MIRROR", str(provider_mirror))

@@ -28,7 +28,7 @@ from gridbyoc.operations.credentials import (
     fitting,
     wanted_of,
 )
-from gridbyoc.sandbox import Sandbox, running_sandbox
+from gridbyoc.sandbox import Sandbox
 from gridbyoc.stack.secret import Secret
 from tests.e2e import warm_python
 from tests.functional.leftover_world import session_at
@@ -116,7 +116,7 @@ class Account:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with running_sandbox() as running:
+    with warm_python.warm_sandbox() as running:
         yield running
 
 

@@ -16,7 +16,8 @@ from gridbyoc.aws.leftovers import HOLDS_DATA, DeletedCluster, DeletionPatience,
 from gridbyoc.aws.leftovers.delete import PROOF_GONE
 from gridbyoc.aws.leftovers.kinds import BY_NAME, KINDS
 from gridbyoc.aws.leftovers.model import Api
-from gridbyoc.sandbox import Sandbox, running_sandbox
+from gridbyoc.sandbox import Sandbox
+from tests.e2e.warm_python import warm_sandbox
 from tests.functional.leftover_world import PLACE, World, session_at
 
 UNSEEN = {"repository"}
@@ -27,7 +28,7 @@ QUICK = DeletionPatience(pause=0.05, longest=0.2, refused=1.0, deleting=5.0)
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with running_sandbox() as running:
+    with warm_sandbox() as running:
         yield running
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.model import Cluster, Grant, Phase
-from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from gridbyoc.sandbox import Sandbox, SandboxSettings
 from gridbyoc.stack.model import ClusterSpec, ControlPlane, InstanceType
 from gridbyoc.stack.secret import Secret
 from tests.e2e import warm_python
@@ -56,7 +56,7 @@ class Tool:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxSettings(create_seconds=0.1, delete_seconds=0.1)) as running:
+    with warm_python.warm_sandbox(SandboxSettings(create_seconds=0.1, delete_seconds=0.1)) as running:
         yield running
 
 

@@ -19,8 +19,9 @@ from gridbyoc.aws.permissions.model import example_of
 from gridbyoc.operations.preflight.examine import blocks
 from gridbyoc.operations.preflight.permissions import LOOKED_AT
 from gridbyoc.render import render
-from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from gridbyoc.sandbox import Sandbox, SandboxSettings
 from gridbyoc.stack.model import PolicyStatement, Role, S3Backend, Stack
+from tests.e2e.warm_python import warm_sandbox
 from tests.functional.permission_world import (
     ACCOUNT,
     REGION,
@@ -60,7 +61,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def box(log: Path) -> Iterator[Sandbox]:
-    with running_sandbox(SandboxSettings(enforce_iam=True, aws_log=log)) as running:
+    with warm_sandbox(SandboxSettings(enforce_iam=True, aws_log=log)) as running:
         for arn in BOUNDARIES:
             document = json.dumps(ANYTHING)
             admin(running, "iam").create_policy(PolicyName=arn.rsplit("/", 1)[-1], PolicyDocument=document)

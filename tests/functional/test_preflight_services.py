@@ -13,7 +13,7 @@ import pytest
 
 from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.model import Cluster, Grant
-from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from gridbyoc.sandbox import Sandbox, SandboxSettings
 from gridbyoc.stack.model import ClusterSpec, ControlPlane
 from gridbyoc.stack.secret import Secret
 from tests.e2e import warm_python
@@ -43,7 +43,7 @@ class Doctor:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxSettings(create_seconds=0, trusted_account_id="302180240179")) as running:
+    with warm_python.warm_sandbox(SandboxSettings(create_seconds=0, trusted_account_id="302180240179")) as running:
         yield running
 
 

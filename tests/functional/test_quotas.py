@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from gridbyoc.sandbox import Sandbox, SandboxSettings
 from tests.e2e import warm_python
 from tests.functional.leftover_world import IMAGE
 
@@ -60,7 +60,7 @@ class Tool:
 
 def tool_on(directory: Path, settings: SandboxSettings) -> Iterator[Tool]:
     (directory / "gridbyoc.yaml").write_text(STACK)
-    with running_sandbox(settings) as running:
+    with warm_python.warm_sandbox(settings) as running:
         yield Tool(directory, running)
 
 

@@ -14,7 +14,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from gridbyoc.sandbox import Sandbox, SandboxSettings
+from tests.e2e.warm_python import warm_sandbox
 from tests.sandbox_users import add_user, administrator
 
 STANDARD = {"ServiceCode": "ec2", "QuotaCode": "L-1216C47A"}
@@ -32,7 +33,7 @@ def sandbox(log: Path) -> Iterator[Sandbox]:
         account="new", quotas={"ec2/L-DB2E81BA": 16}, quota_names={"ec2/L-1216C47A": "Renamed"}, quota_seconds=0,
         enforce_iam=True, denied_by_scp=("iam:DeleteRole",), aws_log=log,
     )  # fmt: skip
-    with running_sandbox(settings) as running:
+    with warm_sandbox(settings) as running:
         yield running
 
 
@@ -108,7 +109,7 @@ def test_simulation_says_who_may_what(sandbox: Sandbox) -> None:
 
 def test_every_partition_has_the_policies_of_aws_from_the_first_request_on() -> None:
     """Those of the partitions that are seldom asked for are read last."""
-    with running_sandbox() as fresh:
+    with warm_sandbox() as fresh:
         for region, partition in (("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn"), ("eu-west-1", "aws")):
             iam = boto3.client(
                 "iam", region, endpoint_url=fresh.aws_url, aws_access_key_id="test", aws_secret_access_key="test"

@@ -11,11 +11,12 @@ import boto3
 import pytest
 import requests
 
-from gridbyoc.sandbox import Sandbox, SandboxSettings, running_sandbox
+from gridbyoc.sandbox import Sandbox, SandboxSettings
 from gridbyoc.sandbox.api.role import RoleInspector
 from gridbyoc.sandbox.api.spec import RoleGrant
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import facts_of
+from tests.e2e.warm_python import warm_sandbox
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -28,7 +29,7 @@ OWN = {"Effect": "Allow", "Action": ["eks:*", "ecr:*", "events:*"], "Resource": 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxSettings(create_seconds=0, delete_seconds=0)) as running:
+    with warm_sandbox(SandboxSettings(create_seconds=0, delete_seconds=0)) as running:
         yield running
 
 

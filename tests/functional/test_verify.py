@@ -15,7 +15,7 @@ import pytest
 
 from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.model import Grant
-from gridbyoc.sandbox import Sandbox, running_sandbox
+from gridbyoc.sandbox import Sandbox
 from gridbyoc.stack.model import ClusterSpec, ControlPlane
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import facts_of
@@ -95,7 +95,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    with running_sandbox() as running:
+    with warm_python.warm_sandbox() as running:
         yield running
 
 
