@@ -254,6 +254,7 @@ def preflight_needs(role: Role, place: AccountRegion, principal: str | None) -> 
         yield Need("iam:GetPolicy", arn, "preflight: a policy that will be attached", "preflight")
     if role.permissions_boundary:
         yield Need("iam:GetPolicy", role.permissions_boundary, "preflight: the boundary", "preflight")
+    yield Need("iam:ListPolicies", "*", "preflight: a boundary that the caller's permissions demand", "preflight")
 
 
 def quota_needs() -> Iterator[Need]:
