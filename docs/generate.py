@@ -87,7 +87,7 @@ def needs_page() -> str:
     """A section for each phase, a row for each action and resource, for a stack that has everything."""
     parts = []
     for phase, title in PHASES.items():
-        needs = [need for need in needs_of(EVERYTHING, "PARTITION", "ACCOUNT") if need.phase == phase]
+        needs = needs_of(EVERYTHING, "PARTITION", "ACCOUNT", phases=[phase])
         rows = dict.fromkeys((need.action, need.resource, need.purpose, need.unseen) for need in needs)
         cells = [
             f"| `{action}` | `{resource}` | {purpose}{f' ({unseen})' if unseen else ''} |"

@@ -221,7 +221,7 @@ def _missing(role_arn: str, why: str) -> TrustError:
     return TrustError(
         f"The role {role_arn} does not exist.",
         why=why,
-        fix="Run `gridbyoc bootstrap`, which makes it again, or use credentials of the role's account.",
+        fix="Check its ARN, and use credentials of its account. `gridbyoc bootstrap` makes a stack's role again.",
         rerun=SAFE_NOTHING_DONE,
     )
 

@@ -131,7 +131,8 @@ CHECK_REMEDY = (
 )
 VERIFY_REMEDY = (
     "`gridbyoc verify` names the policy and its statement. `gridbyoc bootstrap` puts the role back to what the stack "
-    "file says; what is meant to be there is declared in the stack file."
+    "file says; what is meant to be there is declared in the stack file. A role that no stack made (`--role`) is for "
+    "whoever made it to change."
 )
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gridbyoc.stack.model import Stack
 
 USES = (
-    *("all", "plan", "bootstrap", "destroy", "destroy-with-state", "doctor", "quotas", "verify", "leftovers"),
-    "state-init",
+    *("all", "plan", "bootstrap", "destroy", "destroy-with-state", "doctor", "quotas", "verify", "verify-role"),
+    *("leftovers", "state-init"),
 )
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc")
 

@@ -133,13 +133,13 @@ class Reporting:
 
     def placed(self, found: Sequence[tuple[str, Problem]]) -> list[tuple[str, Problem, str]]:
         """The same, with each file's path from the repository's root; empty for one that is no file there."""
-        return [(level, problem, self._in_repository(problem.file)) for level, problem in found]
+        return [(level, problem, self.in_repository(problem.file)) for level, problem in found]
 
     def _annotate(self, finding: FindingMade) -> None:
         from gridbyoc.show import ci
 
         if self.platform == "github":
-            text = ci.finding_annotation(finding, self._in_repository(finding.file))
+            text = ci.finding_annotation(finding, self.in_repository(finding.file))
             self._command(ci.level_of(finding), text)
         elif self.platform == "gitlab":
             self._code_quality()
@@ -147,7 +147,7 @@ class Reporting:
     def _code_quality(self) -> None:
         from gridbyoc.show import ci
 
-        issues = ci.finding_issues([(each, self._in_repository(each.file)) for each in self.findings])
+        issues = ci.finding_issues([(each, self.in_repository(each.file)) for each in self.findings])
         self._write(ci.CODE_QUALITY, json.dumps(issues, indent=2))
 
     @contextmanager
@@ -249,7 +249,8 @@ class Reporting:
 
         write_atomic(Path(self.app.cwd, name), text.encode("utf-8", "replace"), mode=0o644)
 
-    def _in_repository(self, file: str) -> str:
+    def in_repository(self, file: str) -> str:
+        """A file's path from the repository's root; empty for one that is no file there."""
         environ = self.app.environ
         root = environ.get("GITHUB_WORKSPACE") or environ.get("CI_PROJECT_DIR") or str(self.app.cwd)
         path = Path(os.path.normpath(self.app.cwd / file))

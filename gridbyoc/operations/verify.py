@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import gridbyoc
 from gridbyoc.aws import Caller
-from gridbyoc.aws.live_role import LiveDocument, LiveRole, read_live_role
-from gridbyoc.aws.policy import digest
+from gridbyoc.aws.live_role import LiveRole, read_live_role
 from gridbyoc.aws.trust import accepted_in, external_ids_written
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
 from gridbyoc.operations.accepted_ids import NO_ROTATION, Rotation, rotation_of
+from gridbyoc.operations.attestation import attested, write_document
 from gridbyoc.operations.prepare import read_state
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.verdict import Verdict, worst
@@ -23,7 +22,6 @@ from gridbyoc.operations.verify_model import RoleSubject, VerifyFinding
 from gridbyoc.operations.verify_trust import ADMISSIONS, READINGS, trust_of
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.defaults import trusted_account_of
-from gridbyoc.stack.files import write_atomic
 from gridbyoc.stack.redaction import redacted
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform import read_outputs
@@ -31,7 +29,10 @@ from gridbyoc.terraform import read_outputs
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The findings, and what they are about. ``external_id`` is for redaction; it never shows."""
+    """The findings, and what they are about. ``external_id`` is for redaction; it never shows.
+
+    ``places``: where the stack file speaks of what a code is about, by code.
+    """
 
     stack: str
     role: LiveRole
@@ -41,6 +42,7 @@ class Proof:
     findings: tuple[VerifyFinding, ...]
     time: datetime
     rotation: Rotation = NO_ROTATION
+    places: Mapping[str, StackPlace] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
@@ -61,7 +63,7 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     state = read_state(run)
     outputs = read_outputs(state.outputs)
     session, caller = run.account()
-    _guard_role(caller, outputs.role_arn)
+    guard_role(caller, outputs.role_arn)
     role = read_live_role(session, outputs.role_arn)
     stack, time = run.stack, now()
     own_module = stack.terraform.module is None
@@ -74,7 +76,33 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     )
     findings = verify(subject)
     trusted = trusted_account_of(stack.role)
-    return Proof(stack.name, role, caller, trusted, outputs.external_id, findings, time, rotation)
+    return Proof(
+        stack.name, role, caller, trusted, outputs.external_id, findings, time, rotation, _places(run, findings)
+    )
+
+
+StackPlace = tuple[str, "int | None"]
+"""A file, and a line of it where one is known."""
+
+KEYS: Mapping[str, str] = {
+    "GBY-V001": "trusted_account_id",
+    "GBY-V006": "trusted_principals",
+    "GBY-V007": "trusted_principals_without_external_id",
+    "GBY-V014": "external_id_from",
+    "GBY-V020": "managed_policies",
+    "GBY-V024": "permissions_boundary",
+    "GBY-V025": "known_policies",
+    "GBY-V026": "max_session_hours",
+    "GBY-V027": "statements",
+}
+"""The key of ``role`` in the stack file that a code is about; the others are about the whole section."""
+
+
+def _places(run: Run, findings: Collection[VerifyFinding]) -> dict[str, StackPlace]:
+    origin = run.origin
+    if origin is None:
+        return {}
+    return {each.code: origin(("role", KEYS[each.code]) if each.code in KEYS else ("role",)) for each in findings}
 
 
 def verify(subject: RoleSubject) -> tuple[VerifyFinding, ...]:
@@ -85,7 +113,7 @@ def verify(subject: RoleSubject) -> tuple[VerifyFinding, ...]:
     found += [reading(trust) for reading in READINGS]
     found += [check(grants) for check in GRANTS if _is_told(subject, check)]
     secrets = (subject.external_id, *external_ids_written(subject.role.trust.document))
-    return tuple(_finished(finding, secrets) for finding in found)
+    return tuple(without_ids(finding, secrets) for finding in found)
 
 
 def _is_told(subject: RoleSubject, check: Callable[[Grants], VerifyFinding]) -> bool:
@@ -95,76 +123,47 @@ def _is_told(subject: RoleSubject, check: Callable[[Grants], VerifyFinding]) -> 
     return subject.declared.vendor is not None or check not in NEEDS
 
 
-def _guard_role(caller: Caller, role_arn: str) -> None:
-    account = role_arn.split(":")[4]
+def guard_role(caller: Caller, role_arn: str) -> None:
+    """Raise ``AccountMismatchError`` where the role is in another account or partition than the caller."""
+    partition, account = role_arn.split(":")[1], role_arn.split(":")[4]
     if caller.account_id != account:
         raise AccountMismatchError(
             f"The AWS credentials belong to account {caller.account_id}, the role is in {account}.",
             why=f"A role's policies can be read in its own account only; the caller is {caller.arn}.",
-            fix=f"Use credentials of account {account}.",
+            fix=f"Use credentials of account {account}, or let somebody who has them run this command.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    if caller.partition != partition:
+        raise AccountMismatchError(
+            f"The AWS credentials belong to the partition {caller.partition}, the role is in {partition}.",
+            why=f"Nothing of one partition can be read from another one; the caller is {caller.arn}.",
+            fix=f"Write the ARN as IAM shows it, or use credentials of the partition {partition}.",
             rerun=SAFE_NOTHING_DONE,
         )
 
 
-def _finished(finding: VerifyFinding, secrets: Collection[Secret]) -> VerifyFinding:
+def without_ids(finding: VerifyFinding, secrets: Collection[Secret]) -> VerifyFinding:
     """Nothing quotes a condition's value; should somebody have put an id into a ``Sid`` or a name, it goes too."""
     detail, *statements = (redacted(text, secrets) for text in (finding.detail.rstrip("."), *finding.statements))
     return replace(finding, detail=detail, statements=tuple(statements))
 
 
-FORMAT = "gridbyoc-attestation/1"
-DIGESTS = (
-    "SHA-256 of the document as UTF-8 JSON with sorted keys and no white space (jq -cS, without the line's end), after "
-    "every value of sts:ExternalId, and every text that is the external id, has been replaced by [secret]"
-)
-LIMITS = (
-    "Service control policies, resource control policies and session policies are not seen from the role's account, "
-    "and may forbid more.",
-    "Needed actions are examples of what each policy is there for, not a list of every call.",
-)
-
-
 def attestation(proof: Proof) -> dict[str, Any]:
     """The document: whom, what, when, digests and findings. It never holds the external id, nor a digest of it."""
-    role = proof.role
-    return {
-        "type": FORMAT,
-        "time": proof.time.isoformat(timespec="seconds"),
-        "tool": {"name": "gridbyoc", "version": gridbyoc.__version__},
-        "caller_arn": proof.caller.arn,
-        "stack": proof.stack,
-        "partition": role.partition,
-        "account_id": role.account_id,
-        "role_arn": role.arn,
-        "trusted_account_id": proof.trusted_account_id,
-        "external_id_checked": any(f.code == "GBY-V001" and f.verdict in ("pass", "fail") for f in proof.findings),
-        "verdict": proof.verdict,
-        "findings": [asdict(finding) for finding in proof.findings],
-        "digests": DIGESTS,
-        "trust_policy": _document(role.trust, proof.external_id),
-        "policies": [_document(document, proof.external_id) for document in role.policies],
-        "permissions_boundary": _document(role.boundary, proof.external_id) if role.boundary else None,
-        "max_session_seconds": role.max_session_seconds,
-        "limits": list(LIMITS),
-    }
+    return attested(
+        proof,
+        (proof.external_id,),
+        about={"stack": proof.stack},
+        expected={
+            "trusted_account_id": proof.trusted_account_id,
+            "external_id_checked": any(f.code == "GBY-V001" and f.verdict in ("pass", "fail") for f in proof.findings),
+        },
+    )
 
 
 def write_attestation(path: Path, proof: Proof) -> None:
     """Write it, all or nothing, readable by its owner alone. Raises ``FileError``."""
-    import json
-
-    write_atomic(path, json.dumps(attestation(proof), indent=2, ensure_ascii=False) + "\n")
-
-
-def _document(document: LiveDocument, external_id: Secret) -> dict[str, Any]:
-    found: dict[str, Any] = {"kind": document.kind}
-    if document.kind != "trust":
-        found["name"] = document.name
-    if document.version is not None:
-        found["version"] = document.version
-    if document.document is None:
-        return {**found, "sha256": None, "unread": document.unread}
-    return {**found, "sha256": digest(document.document, external_id)}
+    write_document(path, attestation(proof))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +176,11 @@ class Question:
 
 
 QUESTIONS = (
-    Question("GBY-V001", "Does the control plane get in with the external id?", "fail if it does not"),
+    Question(
+        "GBY-V001",
+        "Does the control plane get in with the external id? With `--role`: does each `--principal`?",
+        "fail if it does not",
+    ),
     Question("GBY-V002", "Is it refused without one?", "fail if an absent id is admitted"),
     Question(
         "GBY-V003",
@@ -192,7 +195,7 @@ QUESTIONS = (
     ),
     Question(
         "GBY-V006",
-        "Is anybody named whom the stack file does not declare?",
+        "Is anybody named whom the stack file, or with `--role` a `--principal`, does not declare?",
         "fail, for `*` and `NotPrincipal` too; warn for one principal of the control plane's account, and for one that "
         "was deleted",
     ),
@@ -213,7 +216,7 @@ QUESTIONS = (
         "GBY-V011",
         "Is the stack's external id the only one that is accepted?",
         "warn for one that a rotation under way keeps, unknown where that cannot be told, fail for any other and for a "
-        "policy variable",
+        "policy variable; with `--role`, fail for any besides the one given, warn for more than one if none is given",
     ),
     Question(
         "GBY-V012",
@@ -225,8 +228,8 @@ QUESTIONS = (
     Question(
         "GBY-V014",
         "Can the external id be guessed, or is it shared?",
-        "warn if it is shorter than 16 characters, or made of words, a pattern, or names that others know (account, "
-        "stack, role, cluster, region)",
+        "warn if a vendor gives it to all its customers, or if it is shorter than 16 characters, or made of words, a "
+        "pattern, or names that others know (account, stack, role, cluster, region)",
     ),
     Question(
         "GBY-V020",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from gridbyoc.aws.policy import (
     ANONYMOUS,
@@ -39,9 +40,23 @@ from gridbyoc.stack.defaults import proven_principals, trusted_account_of
 from gridbyoc.stack.external_id import EXTERNAL_ID_FORM, can_be_guessed
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import counted, enumerated
+from gridbyoc.vendors import shared_external_id
 
 ANOTHER_ID = "gridbyoc-verify.an-id-that-nobody-gave"
 APPLY = "`gridbyoc bootstrap` puts the trust policy back to what the stack file says."
+LOOK = "Look at that statement yourself."
+
+
+class JudgedTrust(Protocol):
+    """A trust policy under judgement. ``mend`` is a sentence: how to put it right."""
+
+    @property
+    def policy(self) -> Policy:
+        """The trust policy."""
+
+    @property
+    def mend(self) -> str:
+        """What to do about a statement that is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +88,14 @@ class TrustCase:
         return f"arn:{self.subject.role.partition}:iam::{account_id}:root"
 
     @property
+    def mend(self) -> str:
+        """What to do about a statement that is wrong."""
+        return APPLY
+
+    @property
     def stranger(self) -> str:
         """An account id that nothing in the policy names."""
-        conditions = [each.values for statement in self.policy.statements for each in statement.conditions]
-        named = f"{self.policy.statements} {self.declared} {conditions} {self.subject.role.arn}"
-        return next(str(number) for number in range(999999999999, 0, -1) if str(number) not in named)
+        return unnamed_account(self.policy, *self.declared, self.subject.role.arn)
 
     def exempt(self, statement: Statement) -> bool:
         """An Allow for nobody but principals that the stack file lets in without an external id."""
@@ -102,7 +120,7 @@ class TrustCase:
     @property
     def literal_ids(self) -> frozenset[str]:
         """Every text that stands in a condition on the external id and is one, letter by letter."""
-        return frozenset(filter(EXTERNAL_ID_FORM.fullmatch, external_ids_in(*self.policy.statements)))
+        return literal_ids(self.policy)
 
     def further(self, external_id: str) -> Verdict:
         """How bad it is that this id is accepted besides the stack's own: it may belong to a rotation under way."""
@@ -124,6 +142,18 @@ def trust_of(subject: RoleSubject) -> TrustCase:
     )
 
 
+def literal_ids(policy: Policy) -> frozenset[str]:
+    """Every text that stands in a condition on the external id and is one, letter by letter."""
+    return frozenset(filter(EXTERNAL_ID_FORM.fullmatch, external_ids_in(*policy.statements)))
+
+
+def unnamed_account(policy: Policy, *known: str) -> str:
+    """An account id that neither the policy nor ``known`` names."""
+    conditions = [each.values for statement in policy.statements for each in statement.conditions]
+    named = f"{policy.statements} {known} {conditions}"
+    return next(str(number) for number in range(999999999999, 0, -1) if str(number) not in named)
+
+
 def admission(trust: TrustCase) -> VerifyFinding:
     """Everybody who must get in does, with the external id: the worst of the answers counts."""
     code, check, ids = "GBY-V001", "control plane admitted", (trust.subject.external_id.reveal(),)
@@ -133,10 +163,12 @@ def admission(trust: TrustCase) -> VerifyFinding:
         found = [(who, decision) for who, decision in asked if decision.effect == effect]
         if found:
             detail = "; ".join(f"{who} with the external id: {decision.why.rstrip('.')}" for who, decision in found)
-            return VerifyFinding(code, check, verdict, detail, APPLY, _names(decision for _, decision in found))
+            return VerifyFinding(
+                code, check, verdict, detail, APPLY, statement_names(decision for _, decision in found)
+            )
     whys = "; ".join(dict.fromkeys(decision.why.rstrip(".") for _, decision in asked))
     detail = f"{listed_principals(trust.proven)} may assume the role with the external id: {whys}"
-    return VerifyFinding(code, check, "pass", detail, "", _names(decision for _, decision in asked))
+    return VerifyFinding(code, check, "pass", detail, "", statement_names(decision for _, decision in asked))
 
 
 def without_id(trust: TrustCase) -> VerifyFinding:
@@ -150,7 +182,7 @@ def another_id(trust: TrustCase) -> VerifyFinding:
     Further ids that a rotation keeps, or may keep, are told by GBY-V011.
     """
     own = trust.subject.external_id.reveal()
-    others = [ANOTHER_ID, f"{own}x", f"x{own}", own[:-1], own[1:], own.swapcase(), "*", "?" * len(own)]
+    others = other_ids(own)
     apart = {each for each in trust.literal_ids - {own} if trust.further(each) != "fail"}
 
     def guesses(actor: Actor) -> list[tuple[str, ...]]:
@@ -165,6 +197,11 @@ def another_id(trust: TrustCase) -> VerifyFinding:
     )
 
 
+def other_ids(own: str) -> list[str]:
+    """Ids that a policy which asks for ``own`` must refuse: a stranger's, a longer, a shorter, patterns."""
+    return [ANOTHER_ID, f"{own}x", f"x{own}", own[:-1], own[1:], own.swapcase(), "*", "?" * len(own)]
+
+
 def empty_id(trust: TrustCase) -> VerifyFinding:
     """Nor with an empty one."""
     return _refused(trust, "GBY-V004", "empty external id", "with an empty external id", lambda _: [("",)])
@@ -175,15 +212,14 @@ def strangers(trust: TrustCase) -> VerifyFinding:
 
     The accounts are one that the policy does not name, and those that it names in a condition.
     """
-    partition, own = trust.subject.role.partition, trust.subject.external_id.reveal()
-    people = [ANONYMOUS]
-    for account in (trust.stranger, *_accounts_in_conditions(trust)):
-        somebody = (principal(f"arn:{partition}:iam::{account}:{what}") for what in ("role/a", "user/a", "root"))
-        people += [*somebody, some_principal_of(account, partition)]
+    role, own = trust.subject.role, trust.subject.external_id.reveal()
+    accounts = (trust.stranger, *accounts_in_conditions(trust.policy, role.account_id, *trust.declared))
     answers = [
-        trust.asked(actor, each) for actor in people for each in ((own,), (), *((i,) for i in trust.named_ids(actor)))
+        trust.asked(actor, each)
+        for actor in people_of(accounts, role.partition)
+        for each in ((own,), (), *((i,) for i in trust.named_ids(actor)))
     ]
-    found = _all_denied("GBY-V005", "another account", "a stranger", answers)
+    found = all_denied(trust, "GBY-V005", "another account", "a stranger", answers)
     tried = ": without an external id, with the stack's, and with each that the policy names"
     return replace(found, detail=found.detail + tried) if found.verdict == "pass" else found
 
@@ -194,29 +230,42 @@ def _refused(
     arns = dict.fromkeys((*trust.proven, *sorted(trust.with_id - trust.without_id)))
     wanted = [actor_of(arn) for arn in arns]
     answers = [trust.asked(actor, each) for actor in wanted for each in ids(actor)]
-    return _all_denied(code, check, f"whoever comes {said}", answers)
+    return all_denied(trust, code, check, f"whoever comes {said}", answers)
 
 
-def _all_denied(code: str, check: str, who: str, answers: Sequence[Decision]) -> VerifyFinding:
+def people_of(accounts: Iterable[str], partition: str) -> list[Actor]:
+    """Whoever may come from these accounts, and an unsigned caller."""
+    people = [ANONYMOUS]
+    for account in accounts:
+        somebody = (principal(f"arn:{partition}:iam::{account}:{what}") for what in ("role/a", "user/a", "root"))
+        people += [*somebody, some_principal_of(account, partition)]
+    return people
+
+
+def all_denied(trust: JudgedTrust, code: str, check: str, who: str, answers: Sequence[Decision]) -> VerifyFinding:
+    """The finding on requests that must all be refused."""
     allowed = [answer for answer in answers if answer.effect == "allowed"]
     unsure = [answer for answer in answers if answer.effect == "unknown"]
     if allowed:
-        return VerifyFinding(code, check, "fail", f"{who} is admitted: {allowed[0].why}", APPLY, _names(allowed))
+        return VerifyFinding(
+            code, check, "fail", f"{who} is admitted: {allowed[0].why}", trust.mend, statement_names(allowed)
+        )
     if unsure:
         detail = f"it cannot be told whether {who} is refused: {unsure[0].why}"
-        return VerifyFinding(code, check, "unknown", detail, "Look at that statement yourself.", _names(unsure))
+        return VerifyFinding(code, check, "unknown", detail, LOOK, statement_names(unsure))
     return VerifyFinding(code, check, "pass", f"{who} is refused")
 
 
-def _names(decisions: Iterable[Decision]) -> tuple[str, ...]:
+def statement_names(decisions: Iterable[Decision]) -> tuple[str, ...]:
+    """The statements that decided, each once."""
     return tuple(dict.fromkeys(str(decision.statement) for decision in decisions if decision.statement))
 
 
-def _accounts_in_conditions(trust: TrustCase) -> list[str]:
+def accounts_in_conditions(policy: Policy, *expected: str) -> list[str]:
     """Accounts that only a condition names: strangers, too. Those that a Principal names are told by GBY-V006."""
-    statements = trust.policy.statements
+    statements = policy.statements
     entries = [entry.value for each in statements if each.principals for entry in each.principals.entries]
-    known = {trust.subject.role.account_id, *re.findall(r"[0-9]{12}", f"{entries} {trust.declared}")}
+    known = {*re.findall(r"[0-9]{12}", f"{entries} {expected}")}
     conditions = [
         each for statement in statements for each in statement.conditions if each not in id_conditions(statement)
     ]
@@ -259,10 +308,16 @@ class Remark:
 
 def others(trust: TrustCase) -> VerifyFinding:
     """Principals beside those that the stack file names."""
-    remarks = [remark for statement, entry in _entries(trust) if (remark := _other(trust, statement, entry))]
-    remarks += [Remark("fail", statement, f"trusts {NEGATED}") for statement in _allows(trust) if _negated(statement)]
+    remarks = [
+        remark for statement, entry in allowed_entries(trust.policy) if (remark := _other(trust, statement, entry))
+    ]
+    remarks += [
+        Remark("fail", statement, f"trusts {NEGATED}") for statement in allows(trust.policy) if negated(statement)
+    ]
     good = "nobody is named but the control plane's account and the principals of the stack file"
-    return _finding(trust, "GBY-V006", "extra principals", remarks, good, f"Take them out, or declare them. {APPLY}")
+    return trust_finding(
+        trust, "GBY-V006", "extra principals", remarks, good, f"Take them out, or declare them. {APPLY}"
+    )
 
 
 def _other(trust: TrustCase, statement: Statement, entry: PrincipalEntry) -> Remark | None:
@@ -285,31 +340,35 @@ def unguarded(trust: TrustCase) -> VerifyFinding:
     """Principals that get in without an external id: those of the stack file are worth a word, others fail."""
     remarks = [
         remark
-        for statement in _allows(trust)
+        for statement in allows(trust.policy)
         for who, actor in _who(trust, statement)
         if (remark := _without_id(trust, statement, who, actor))
     ]
     good = "no principal besides the control plane's account gets in without an external id"
-    return _finding(trust, "GBY-V007", "principals without external id", remarks, good, APPLY)
+    return trust_finding(trust, "GBY-V007", "principals without external id", remarks, good, APPLY)
 
 
 def _who(trust: TrustCase, statement: Statement) -> Iterator[tuple[str, Actor | None]]:
     """Whom an Allow means besides the control plane's account; ``None`` where it cannot be told who that is."""
-    if _negated(statement):
+    if negated(statement):
         yield NEGATED, None
         return
     for entry in statement.principals.entries if statement.principals else ():
         name = trust.named(entry)
         if entry.kind == "AWS" and (name == trust.control_plane or UNIQUE_ID.fullmatch(name)):
             continue
-        if entry.kind == "AWS" and name == "*":
-            yield "everybody", some_principal_of(trust.stranger, trust.subject.role.partition)
-        elif entry.kind == "AWS":
-            yield str(entry), actor_of(name) if name.startswith("arn:") else None
-        elif entry.kind in ACTORS and entry.value != "*":
-            yield str(entry), Actor(ACTORS[entry.kind], entry.value)
-        else:
-            yield str(entry), None
+        yield whoever(entry, name, trust.stranger, trust.subject.role.partition)
+
+
+def whoever(entry: PrincipalEntry, name: str, stranger: str, partition: str) -> tuple[str, Actor | None]:
+    """Whom an entry means, in words and as one who asks; ``None`` where it cannot be told who that is."""
+    if entry.kind == "AWS" and name == "*":
+        return "everybody", some_principal_of(stranger, partition)
+    if entry.kind == "AWS":
+        return str(entry), actor_of(name) if name.startswith("arn:") else None
+    if entry.kind in ACTORS and entry.value != "*":
+        return str(entry), Actor(ACTORS[entry.kind], entry.value)
+    return str(entry), None
 
 
 def _without_id(trust: TrustCase, statement: Statement, who: str, actor: Actor | None) -> Remark | None:
@@ -328,29 +387,29 @@ def _without_id(trust: TrustCase, statement: Statement, who: str, actor: Actor |
     return None
 
 
-def wildcards(trust: TrustCase) -> VerifyFinding:
+def wildcards(trust: JudgedTrust) -> VerifyFinding:
     """``*`` where a name belongs: among the principals, or in the external id that is asked for."""
     remarks = [
         Remark("fail", statement, f"trusts {entry}: " + ("everybody" if entry.value == "*" else "a pattern"))
-        for statement, entry in _entries(trust)
+        for statement, entry in allowed_entries(trust.policy)
         if "*" in entry.value or "?" in entry.value
     ]
     remarks += [
         Remark("fail", statement, f"takes any external id that looks like a pattern ({condition.operator})")
-        for statement in _allows(trust)
+        for statement in allows(trust.policy)
         for condition in id_conditions(statement)
-        if any(_is_pattern(each) for each in _id_texts(trust, condition))
+        if any(is_pattern(each) for each in id_texts(trust.policy, condition))
     ]
     good = "neither a principal nor an external id is a pattern"
-    return _finding(trust, "GBY-V008", "wildcards", remarks, good, f"Name whom you trust. {APPLY}")
+    return trust_finding(trust, "GBY-V008", "wildcards", remarks, good, f"Name whom you trust. {trust.mend}")
 
 
 def conditions(trust: TrustCase) -> VerifyFinding:
     """Every statement that admits somebody asks for the external id, and by StringEquals."""
-    asking = [statement for statement in _allows(trust) if may_assume(statement) and not trust.exempt(statement)]
+    asking = [statement for statement in allows(trust.policy) if may_assume(statement) and not trust.exempt(statement)]
     remarks = [remark for statement in asking if (remark := id_remark(trust, statement))]
     good = "every statement asks for the external id with StringEquals"
-    return _finding(trust, "GBY-V009", "external id condition", remarks, good, APPLY)
+    return trust_finding(trust, "GBY-V009", "external id condition", remarks, good, APPLY)
 
 
 def id_remark(trust: TrustCase, statement: Statement) -> Remark | None:
@@ -375,24 +434,24 @@ def _met(trust: TrustCase, found: Sequence[Condition], ids: Sequence[str]) -> Ma
     return conditions_hold(tuple(found), request, variables=trust.policy.has_variables)
 
 
-def negations(trust: TrustCase) -> VerifyFinding:
+def negations(trust: JudgedTrust) -> VerifyFinding:
     """``NotPrincipal`` and ``NotAction``: they mean all the rest."""
     remarks = [
         Remark("fail" if statement.effect == "Allow" else "warn", statement, f"uses {element}: all the rest is meant")
         for statement in trust.policy.statements
-        for element, used in (("NotPrincipal", _negated(statement)), ("NotAction", statement.actions.negated))
+        for element, used in (("NotPrincipal", negated(statement)), ("NotAction", statement.actions.negated))
         if used
     ]
     good = "no statement uses NotPrincipal or NotAction"
-    return _finding(trust, "GBY-V010", "negations", remarks, good, f"Name whom and what you mean. {APPLY}")
+    return trust_finding(trust, "GBY-V010", "negations", remarks, good, f"Name whom and what you mean. {trust.mend}")
 
 
 def further_ids(trust: TrustCase) -> VerifyFinding:
     """External ids that are accepted besides the stack's: they fail unless a rotation that is under way keeps them."""
     remarks = [
         remark
-        for statement in _allows(trust)
-        for remark in _further(trust, statement, [each for each in id_conditions(statement) if _positive(each)])
+        for statement in allows(trust.policy)
+        for remark in _further(trust, statement, [each for each in id_conditions(statement) if lists_ids(each)])
     ]
     good = "the stack's external id is the only one"
     fix = "`gridbyoc bootstrap` finishes a rotation, and takes out what no cluster holds."
@@ -401,27 +460,43 @@ def further_ids(trust: TrustCase) -> VerifyFinding:
             "Once the vendor has the new id, `gridbyoc rotate --no-control-plane --drop-old` ends a rotation. "
             "`gridbyoc bootstrap` takes out what the stack never had accepted."
         )
-    return _finding(trust, "GBY-V011", "further external ids", remarks, good, fix)
+    return trust_finding(trust, "GBY-V011", "further external ids", remarks, good, fix)
 
 
 def _further(trust: TrustCase, statement: Statement, positive: Sequence[Condition]) -> Iterator[Remark]:
-    texts = [
-        (text, pattern)
-        for condition in positive
-        for text, pattern in zip(condition.values, _id_texts(trust, condition), strict=True)
-        if not _is_pattern(pattern)
-    ]
-    variables = {text: pattern for text, pattern in texts if trust.policy.has_variables and "${" in text}
-    if any(pattern.tokens is None for pattern in variables.values()):
-        yield Remark("unknown", statement, "asks for an external id in a form that AWS does not document")
-    elif variables:
-        yield Remark("fail", statement, "takes what a policy variable stands for as the external id")
-    plain = {text for text, _ in texts} - {*variables, trust.subject.external_id.reveal()}
+    yield from variable_ids(trust.policy, statement, positive)
+    plain = plain_ids(trust.policy, positive) - {trust.subject.external_id.reveal()}
     for verdict in ("fail", "unknown", "warn"):
         ids = [Secret(text) for text in sorted(plain) if trust.further(text) == verdict]
         if ids:
             text = f"accepts {counted(len(ids), 'external id')} besides the stack's{_cause(trust, ids[0])}"
             yield Remark(trust.further(ids[0].reveal()), statement, text)
+
+
+def _split_ids(policy: Policy, positive: Sequence[Condition]) -> tuple[set[str], list[Pattern]]:
+    """The texts that are ids letter by letter, and what those with a variable in them read as."""
+    texts = [
+        (text, pattern)
+        for condition in positive
+        for text, pattern in zip(condition.values, id_texts(policy, condition), strict=True)
+        if not is_pattern(pattern)
+    ]
+    variables = {text: pattern for text, pattern in texts if policy.has_variables and "${" in text}
+    return {text for text, _ in texts} - {*variables}, list(variables.values())
+
+
+def plain_ids(policy: Policy, positive: Sequence[Condition]) -> set[str]:
+    """The external ids that these conditions list, letter by letter."""
+    return _split_ids(policy, positive)[0]
+
+
+def variable_ids(policy: Policy, statement: Statement, positive: Sequence[Condition]) -> Iterator[Remark]:
+    """A policy variable in the place of an external id: whoever asks fills it in."""
+    variables = _split_ids(policy, positive)[1]
+    if any(pattern.tokens is None for pattern in variables):
+        yield Remark("unknown", statement, "asks for an external id in a form that AWS does not document")
+    elif variables:
+        yield Remark("fail", statement, "takes what a policy variable stands for as the external id")
 
 
 def _cause(trust: TrustCase, external_id: Secret) -> str:
@@ -436,79 +511,99 @@ def _cause(trust: TrustCase, external_id: Secret) -> str:
     return f", for no rotation that is under way: {rotation.doubt(external_id)}"
 
 
-def _positive(condition: Condition) -> bool:
+def lists_ids(condition: Condition) -> bool:
     """Whether its texts are ids that are accepted."""
     form = operator_form(condition.operator)
     return form is not None and form.base in {"StringEquals", "StringLike", "StringEqualsIgnoreCase"}
 
 
-def _id_texts(trust: TrustCase, condition: Condition) -> tuple[Pattern, ...]:
+def id_texts(policy: Policy, condition: Condition) -> tuple[Pattern, ...]:
     """The texts of a condition on the external id, with some letter for each variable."""
-    return id_patterns(condition, (lambda _: ("x",)) if trust.policy.has_variables else None)
+    return id_patterns(condition, (lambda _: ("x",)) if policy.has_variables else None)
 
 
-def _is_pattern(text: Pattern) -> bool:
+def is_pattern(text: Pattern) -> bool:
+    """Whether it holds a wildcard."""
     return not {ANY, ONE}.isdisjoint(text.tokens or ())
 
 
-def actions(trust: TrustCase) -> VerifyFinding:
+def actions(trust: JudgedTrust) -> VerifyFinding:
     """Actions besides ``sts:AssumeRole``, and what they let somebody do who assumes the role."""
     remarks = [
         Remark("warn", statement, f"allows {text}" + (f": whoever assumes the role {then}" if then else ""))
-        for statement in _allows(trust)
+        for statement in allows(trust.policy)
         if not statement.actions.negated
         for text in statement.actions.patterns
         if text.lower() != ASSUME.lower()
         for then in (FURTHER_ACTIONS.get(text.lower(), ""),)
     ]
     good = "nothing but sts:AssumeRole is allowed"
-    fix = f"sts:AssumeRole is enough, unless the control plane passes session tags or a source identity. {APPLY}"
-    return _finding(trust, "GBY-V012", "trusted actions", remarks, good, fix)
+    fix = f"sts:AssumeRole is enough, unless the control plane passes session tags or a source identity. {trust.mend}"
+    return trust_finding(trust, "GBY-V012", "trusted actions", remarks, good, fix)
 
 
-def users(trust: TrustCase) -> VerifyFinding:
+def users(trust: JudgedTrust) -> VerifyFinding:
     """Trusted IAM users: their access keys do not expire, a role's credentials do."""
     remarks = [
         Remark("warn", statement, f"trusts {entry}, an IAM user: its access keys may be long-lived")
-        for statement, entry in _entries(trust)
+        for statement, entry in allowed_entries(trust.policy)
         if entry.kind == "AWS" and IAM_USER.fullmatch(entry.value)
     ]
     good = "no IAM user is trusted by name"
-    return _finding(trust, "GBY-V013", "trusted users", remarks, good, "Trust a role in the user's place.")
+    return trust_finding(trust, "GBY-V013", "trusted users", remarks, good, "Trust a role in the user's place.")
 
 
 def guessable(trust: TrustCase) -> VerifyFinding:
-    """Whether the stack's own external id can be guessed. Which sign of it there is would be half of the answer."""
-    code, check, subject = "GBY-V014", "strength of the external id", trust.subject
+    """Whether the stack's own external id can be guessed, or others have it, too."""
+    subject = trust.subject
     role = subject.role
     account = trusted_account_of(subject.declared)
     names = (*subject.names, role.name, role.account_id, *((account,) if account else ()))
-    if not can_be_guessed(subject.external_id, names):
-        return VerifyFinding(code, check, "pass", "nothing says that it can be guessed")
-    detail = "it can be guessed or is shared: it is short, or made of names, words or a pattern"
     fix = "Take `role.external_id_from` out, or give it a random value of 32 characters; then run `gridbyoc bootstrap`."
-    return VerifyFinding(code, check, "warn", detail, fix)
+    return strength_of([subject.external_id], names, fix)
 
 
-def _allows(trust: TrustCase) -> list[Statement]:
-    return [statement for statement in trust.policy.statements if statement.effect == "Allow"]
+def strength_of(external_ids: Iterable[Secret], names: Sequence[str], fix: str) -> VerifyFinding:
+    """Whether one of them is shared among a vendor's customers, or can be guessed.
+
+    Which sign there is that it can be guessed would be half of the id. What a vendor's public guide tells is no secret.
+    """
+    code, check = "GBY-V014", "strength of the external id"
+    for external_id in external_ids:
+        known = shared_external_id(external_id.reveal())
+        if known is not None:
+            fix = fix if known.own else f"{fix} The vendor's guide offers no other one: ask."
+            return VerifyFinding(code, check, "warn", f"it is no secret: {known.why} ({known.source})", fix)
+        if can_be_guessed(external_id, names):
+            detail = "it can be guessed or is shared: it is short, or made of names, words or a pattern"
+            return VerifyFinding(code, check, "warn", detail, fix)
+    return VerifyFinding(code, check, "pass", "nothing says that it can be guessed")
 
 
-def _negated(statement: Statement) -> bool:
+def allows(policy: Policy) -> list[Statement]:
+    """Its Allow statements."""
+    return [statement for statement in policy.statements if statement.effect == "Allow"]
+
+
+def negated(statement: Statement) -> bool:
+    """Whether it uses NotPrincipal."""
     return statement.principals is not None and statement.principals.negated
 
 
-def _entries(trust: TrustCase) -> list[tuple[Statement, PrincipalEntry]]:
+def allowed_entries(policy: Policy) -> list[tuple[Statement, PrincipalEntry]]:
     """Every principal that an Allow names."""
     return [
         (statement, entry)
-        for statement in _allows(trust)
+        for statement in allows(policy)
         if statement.principals is not None and not statement.principals.negated
         for entry in statement.principals.entries
     ]
 
 
-def _finding(trust: TrustCase, code: str, check: str, remarks: Iterable[Remark], good: str, fix: str) -> VerifyFinding:
+def trust_finding(
+    trust: JudgedTrust, code: str, check: str, remarks: Iterable[Remark], good: str, fix: str
+) -> VerifyFinding:
+    """The finding on what the statements say: the worst of the remarks, or ``good`` where there is none."""
     unread = [statement for statement in trust.policy.statements if statement.name.number == 0]
     if unread:
         fix = "Run it as somebody who may read the role, or put its trust policy right."

@@ -132,7 +132,7 @@ def finding_issues(findings: Sequence[tuple[FindingMade, str]]) -> list[dict[str
         {
             "description": printable(finding_text(finding)),
             "check_name": finding.code,
-            "fingerprint": _digest(path, finding.path, finding.code, finding.check),
+            "fingerprint": digest_of(path, finding.path, finding.code, finding.check),
             "severity": {"fail": "blocker", "warn": "minor"}.get(finding.verdict, "info"),
             "location": {"path": path or finding.file, "lines": {"begin": finding.line or 1}},
         }
@@ -142,10 +142,11 @@ def finding_issues(findings: Sequence[tuple[FindingMade, str]]) -> list[dict[str
 
 def fingerprint(problem: Problem, path: str) -> str:
     """The same for the same problem, wherever in the file it has moved to."""
-    return _digest(path, problem.path, problem.message)
+    return digest_of(path, problem.path, problem.message)
 
 
-def _digest(*parts: str) -> str:
+def digest_of(*parts: str) -> str:
+    """The same for the same parts."""
     text = "\0".join(parts)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -156,33 +157,37 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 def sarif(problems: Sequence[tuple[str, Problem, str]], *, version: str) -> dict[str, Any]:
     """A log with one run. A problem: its level (error, warning), itself, and its file from the repository's root."""
     used = sorted({rule_of(level, problem) for level, problem, _ in problems})
-    driver = {
-        "name": "gridbyoc",
-        "semanticVersion": version,
-        "rules": [{"id": rule, "shortDescription": {"text": SECTIONS[rule.split(".")[1]]}} for rule in used],
-    }
-    results = [_result(level, problem, path, used) for level, problem, path in problems]
+    rules = [{"id": rule, "shortDescription": {"text": SECTIONS[rule.split(".")[1]]}} for rule in used]
+    return sarif_log(rules, [_result(level, problem, path, used) for level, problem, path in problems], version=version)
+
+
+def sarif_log(
+    rules: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]], *, version: str
+) -> dict[str, Any]:
+    """A SARIF 2.1.0 log with one run of ours."""
+    driver = {"name": "gridbyoc", "semanticVersion": version, "rules": list(rules)}
     return {
         "$schema": SCHEMA,
         "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
+        "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": list(results)}],
     }
+
+
+def sarif_place(file: str, line: int | None) -> dict[str, Any]:
+    """A physical location: a file by its path from the repository's root, and a line of it where one is known."""
+    place: dict[str, Any] = {"artifactLocation": {"uri": quote(file.encode("utf-8", "surrogateescape"))}}
+    return {**place, "region": {"startLine": line}} if line else place
 
 
 def _result(level: str, problem: Problem, path: str, rules: Sequence[str]) -> dict[str, Any]:
     rule = rule_of(level, problem)
     where = f"{problem.path}: " if problem.path else ""
     hint = f" ({problem.hint})" if problem.hint else ""
-    place: dict[str, Any] = {
-        "artifactLocation": {"uri": quote((path or problem.file).encode("utf-8", "surrogateescape"))}
-    }
-    if problem.line:
-        place["region"] = {"startLine": problem.line}
     return {
         "ruleId": rule,
         "ruleIndex": rules.index(rule),
         "level": level,
         "message": {"text": printable(f"{where}{problem.message}{hint}")},
-        "locations": [{"physicalLocation": place}],
+        "locations": [{"physicalLocation": sarif_place(path or problem.file, problem.line)}],
         "partialFingerprints": {"gridbyocProblem/v1": fingerprint(problem, path)},
     }

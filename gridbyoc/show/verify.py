@@ -1,19 +1,24 @@
-"""The proof, as a table, a closing sentence, and JSON."""
+"""The proof of a stack's role, and of any other one: a table, a closing sentence, JSON, SARIF."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, TypedDict
 
+import gridbyoc
 from gridbyoc.operations.verdict import Verdict, tally
-from gridbyoc.operations.verify import Proof
+from gridbyoc.operations.verify import QUESTIONS, Proof, Question
 from gridbyoc.operations.verify_model import VerifyFinding
+from gridbyoc.operations.verify_role import PolicyInShort, RoleProof
+from gridbyoc.show.ci import digest_of, sarif_log, sarif_place
 from gridbyoc.show.output import Output, Screen
+from gridbyoc.stack.words import enumerated, json_text, printable
 
 COLUMNS = ("code", "check", "verdict", "found")
 
 
-def verify_rows(proof: Proof) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def verify_rows(proof: Proof | RoleProof) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows: a finding each; what does not pass says what to do."""
     return COLUMNS, [
         (f.code, f.check, f.verdict, f"{f.detail}. {f.fix}" if f.fix and f.verdict != "pass" else f.detail)
@@ -21,7 +26,7 @@ def verify_rows(proof: Proof) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     ]
 
 
-def verify_summary(proof: Proof) -> str:
+def verify_summary(proof: Proof | RoleProof) -> str:
     """One sentence: what was judged and how it came out."""
     outcome = {
         "pass": "Proven",
@@ -55,4 +60,127 @@ def _write(proof: Proof, screen: Screen) -> None:
     screen.line(verify_summary(proof))
 
 
-VERIFY = Output("verify", verify_json, _write)
+def verify_sarif(proof: Proof | RoleProof, places: Mapping[str, tuple[str, int | None]]) -> dict[str, Any]:
+    """A SARIF 2.1.0 log: a rule for each question, a result for each finding that does not pass.
+
+    ``places``: file, from the repository's root, and line for a code. A rule has no helpUri: the documentation has no
+    address of its own.
+    """
+    asked = {question.code: question for question in QUESTIONS}
+    rules = [_rule(asked[finding.code], finding) for finding in proof.findings]
+    results = [
+        _result(index, finding, proof, places.get(finding.code))
+        for index, finding in enumerate(proof.findings)
+        if finding.verdict != "pass"
+    ]
+    return sarif_log(rules, results, version=gridbyoc.__version__)
+
+
+def _rule(question: Question, finding: VerifyFinding) -> dict[str, Any]:
+    said = f"{question.asked} Verdict: {question.otherwise}."
+    return {
+        "id": question.code,
+        "name": "".join(word.capitalize() for word in finding.check.split()),
+        "shortDescription": {"text": finding.check},
+        "fullDescription": {"text": said.replace("`", "")},
+        "help": {
+            "text": f"{said} See: gridbyoc explain {question.code}".replace("`", ""),
+            "markdown": f"{said} See `gridbyoc explain {question.code}`.",
+        },
+    }
+
+
+def _result(
+    index: int, finding: VerifyFinding, proof: Proof | RoleProof, place: tuple[str, int | None] | None
+) -> dict[str, Any]:
+    """A result. SARIF has no level for what is not known: a warning; ``verdict`` among the properties tells."""
+    role = proof.role
+    location: dict[str, Any] = {
+        "logicalLocations": [{"name": role.name, "fullyQualifiedName": role.arn, "kind": "resource"}]
+    }
+    if place and place[0]:
+        location["physicalLocation"] = sarif_place(*place)
+    parts = (role.arn, finding.code, *finding.statements)
+    return {
+        "ruleId": finding.code,
+        "ruleIndex": index,
+        "level": "error" if finding.verdict == "fail" else "warning",
+        "message": {"text": printable(f"{finding.detail}. {finding.fix}".strip())},
+        "locations": [location],
+        "partialFingerprints": {"gridbyocVerify/v1": digest_of(*parts)},
+        "properties": {"verdict": finding.verdict, "statements": list(finding.statements)},
+    }
+
+
+def _stack_sarif(proof: Proof, _stack: str) -> str:
+    return json_text(verify_sarif(proof, proof.places), indent=2)
+
+
+VERIFY = Output("verify", verify_json, _write, others={"sarif": _stack_sarif})
+
+
+class VerifyRoleBody(TypedDict):
+    """What a role admits that no stack has made, and what it may do; ``verdict`` is the worst of the findings.
+
+    ``external_id_given``: the findings are about that very id; otherwise about whether one is asked for at all.
+    ``unlisted``: why policies may be missing in ``may_do``.
+    """
+
+    role_arn: str
+    principals: list[str]
+    external_id_given: bool
+    verdict: Verdict
+    findings: list[Annotated[dict[str, Any], VerifyFinding]]
+    may_do: list[Annotated[dict[str, Any], PolicyInShort]]
+    unlisted: str
+    permissions_boundary: str | None
+    max_session_seconds: int | None
+
+
+def verify_role_json(proof: RoleProof) -> VerifyRoleBody:
+    """The proof; it holds no secret."""
+    role = proof.role
+    return {
+        "role_arn": role.arn,
+        "principals": list(proof.principals),
+        "external_id_given": proof.external_id is not None,
+        "verdict": proof.verdict,
+        "findings": [asdict(finding) for finding in proof.findings],
+        "may_do": [asdict(policy) for policy in proof.may_do],
+        "unlisted": role.unlisted,
+        "permissions_boundary": proof.boundary,
+        "max_session_seconds": role.max_session_seconds,
+    }
+
+
+def _write_role(proof: RoleProof, screen: Screen) -> None:
+    role = proof.role
+    screen.table(*verify_rows(proof))
+    screen.line()
+    if proof.may_do:
+        rows = [(each.name, _may_do(each)) for each in proof.may_do]
+        screen.table(("policy", "lets the role do, on some resource or on all"), rows)
+    if role.unlisted:
+        screen.line(f"Not every policy could be listed: {role.unlisted}.")
+    elif not proof.may_do:
+        screen.line("The role has no policy: it may do nothing.")
+    if proof.boundary:
+        screen.line(f"Its permissions boundary is {proof.boundary}: what that does not allow it may not do.")
+    screen.line()
+    screen.line(verify_summary(proof))
+    if proof.external_id is None:
+        screen.line("No external id was given: proven or not is that one is asked for, not which one.")
+
+
+def _may_do(policy: PolicyInShort) -> str:
+    if policy.unread:
+        return f"not known: {policy.unread}"
+    denied = f"; denies {enumerated(policy.denies, limit=20)}" if policy.denies else ""
+    return f"{enumerated(policy.allows, limit=20) or 'nothing'}{denied}"
+
+
+def _role_sarif(proof: RoleProof, _stack: str) -> str:
+    return json_text(verify_sarif(proof, {}), indent=2)
+
+
+VERIFY_ROLE = Output("verify_role", verify_role_json, _write_role, stack="none", others={"sarif": _role_sarif})

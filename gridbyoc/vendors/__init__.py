@@ -2,10 +2,13 @@
 
 Only these files hold the defaults of the stack file, module inputs, the needs that ``verify`` tests, the tags that
 prove ownership, costs and wait limits.
+
+``shared_external_ids.yaml`` is about other vendors as well: external ids that do not tell a vendor's customers apart.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -209,6 +212,44 @@ def facts_of(vendor: VendorType) -> VendorFacts:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SharedExternalId:
+    """An external id that does not tell a vendor's customers apart, and why. ``form`` is for the whole text.
+
+    ``own``: the source says that a customer may choose another one.
+    """
+
+    form: re.Pattern[str]
+    why: str
+    own: bool
+    source: Source
+
+
+@cache
+def shared_external_ids() -> tuple[SharedExternalId, ...]:
+    """Those of ``shared_external_ids.yaml`` (read once)."""
+    data = next(_documents("shared_external_ids"))
+    shared = (
+        SharedExternalId(
+            re.compile(re.escape(each["id"])),
+            f"{each['vendor']} gives it to all its customers",
+            each["own"],
+            _source(each),
+        )
+        for each in data["shared"]
+    )
+    names = (
+        SharedExternalId(re.compile(each["form"]), f"it has the form of {each['what']}", each["own"], _source(each))
+        for each in data["known_names"]
+    )
+    return (*shared, *names)
+
+
+def shared_external_id(text: str) -> SharedExternalId | None:
+    """What is known of ``text`` as an external id that several customers of a vendor have, or can know."""
+    return next((each for each in shared_external_ids() if each.form.fullmatch(text)), None)
+
+
 def wait_limit(vendor: VendorType) -> float:
     """The default limit of waiting for a cluster, in seconds."""
     return facts_of(vendor).duration.wait_limit_minutes * 60.0
@@ -221,13 +262,13 @@ def needs_of(vendor: VendorType) -> tuple[ActionNeeded, ...]:
     return tuple(_need(each) for each in needs)
 
 
-def _documents(vendor: VendorType) -> Iterator[Any]:
+def _documents(name: str) -> Iterator[Any]:
     """Yield one document at a time: every run needs the facts, only ``verify`` the needs, and parsing YAML is slow."""
     from importlib.resources import files  # both imported late: a wrong command line needs no facts
 
     from ruamel.yaml import YAML
 
-    text = (files(__name__) / f"{vendor}.yaml").read_text(encoding="utf-8")
+    text = (files(__name__) / f"{name}.yaml").read_text(encoding="utf-8")
     yield from YAML(typ="safe", pure=True).load_all(text)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
+from jsonschema import Draft202012Validator
 
 from gridbyoc.control_plane import connect
 from gridbyoc.control_plane.model import Grant
@@ -230,6 +231,24 @@ def test_verify_tells_policies_apart_by_arn_and_content(site: Site) -> None:
     assert "the role has inline policy by-hand" in site(status=4)
     site.write("{known_inline_policies: [by-hand]}")
     assert "the stack file accepts inline policy by-hand" in site("--strict", status=0)
+
+
+def test_verify_writes_sarif_that_names_the_line_of_the_stack_file(site: Site) -> None:
+    site.make_role()
+    site.trust(admit(GRID, GUARDED), admit("arn:aws:iam::666666666666:root", Sid="Backdoor"))
+    site.write("{max_session_hours: 1}")
+    log = json.loads(site("--format", "sarif", status=4))
+    schema = json.loads((Path(__file__).parent.parent / "data" / "sarif-2.1.0.json").read_text())
+    Draft202012Validator(schema).validate(log)
+    (run,) = log["runs"]
+    results = {each["ruleId"]: each for each in run["results"]}
+    assert {code: each["level"] for code, each in results.items()} == {
+        "GBY-V006": "error", "GBY-V007": "error", "GBY-V009": "error", "GBY-V026": "warning",
+    }  # fmt: skip
+    (place,) = results["GBY-V006"]["locations"]
+    assert place["physicalLocation"] == {"artifactLocation": {"uri": "gridbyoc.yaml"}, "region": {"startLine": 4}}
+    assert place["logicalLocations"][0]["fullyQualifiedName"] == f"arn:aws:iam::123456789012:role/{site.role}"
+    assert len(run["tool"]["driver"]["rules"]) == 22
 
 
 def test_verify_reads_the_boundary(site: Site) -> None:

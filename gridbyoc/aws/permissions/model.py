@@ -23,6 +23,7 @@ NeedPhase = Literal[
     "quotas",
     "increase",
     "verify",
+    "verify-role",
     "resume",
     "leftovers",
     "cleanup",
@@ -39,6 +40,7 @@ PHASES: dict[NeedPhase, str] = {
     "quotas": "doctor: what the account has room for, and what a region offers",
     "increase": "quotas: asking AWS for more",
     "verify": "verify: the live policies",
+    "verify-role": "verify --role: any role of the account",
     "resume": "bootstrap: what a run left that was cut off, and whether anything has changed",
     "leftovers": "leftovers, destroy: finding what outlived a cluster",
     "cleanup": "leftovers --delete, destroy: deleting it",
@@ -49,6 +51,9 @@ PHASES: dict[NeedPhase, str] = {
 
 MANDATORY: frozenset[NeedPhase] = frozenset({"state", "plan", "apply", "destroy"})
 """Without these plan, apply or destroy ends in the middle; without the others something is unknown or not done."""
+
+NOT_OF_A_STACK: frozenset[NeedPhase] = frozenset({"verify-role"})
+"""About other roles than the stack's: in a policy only where it is asked for by name."""
 
 REQUESTED_REGION = "aws:RequestedRegion"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gridbyoc.aws.identity import AccountRegion
-from gridbyoc.aws.permissions.model import REQUESTED_REGION, Need, NeedPhase, literal
+from gridbyoc.aws.permissions.model import NOT_OF_A_STACK, PHASES, REQUESTED_REGION, Need, NeedPhase, literal
 from gridbyoc.stack.defaults import managed_policies_of, name_pattern_of, statements_of
 from gridbyoc.stack.model import Role, S3Backend, Stack
 
@@ -286,6 +286,15 @@ def verify_needs(role: Role, place: AccountRegion) -> Iterator[Need]:
             yield Need(f"iam:{action}", arn, "verify: a policy's document", "verify")
 
 
+def verify_role_needs(place: AccountRegion) -> Iterator[Need]:
+    """What reading any role and its documents needs: whose it is nobody knows before."""
+    for action in ("GetRole", "GetRolePolicy", "ListAttachedRolePolicies", "ListRolePolicies"):
+        yield Need(f"iam:{action}", place.iam("role/*"), "verify --role: the role", "verify-role")
+    for arn in (place.iam("policy/*"), place.aws_policy("*")):
+        for action in ("GetPolicy", "GetPolicyVersion"):
+            yield Need(f"iam:{action}", arn, "verify --role: a policy's document", "verify-role")
+
+
 def resume_needs(role: Role, place: AccountRegion) -> Iterator[Need]:
     """What finding a role needs that a run made and could not write down."""
     names = names_of(role, place)
@@ -417,6 +426,7 @@ USES: dict[str, tuple[NeedPhase, ...]] = {
     "doctor": ("preflight", "quotas"),
     "quotas": ("quotas", "increase"),
     "verify": ("verify",),
+    "verify-role": ("verify-role",),
     "leftovers": ("leftovers", "cleanup"),
     "state-init": ("bucket",),
 }
@@ -434,7 +444,7 @@ def needs_of(
 ) -> tuple[Need, ...]:
     """Every need of ``stack`` (``None``: of any stack that leaves the role's name to the module), in a stable order.
 
-    ``account_id`` ``None``: the stack's guard, else any account. ``phases``: only these (default: all).
+    ``account_id`` ``None``: the stack's guard, else any account. ``phases``: only these (default: all of the stack's).
     ``principal``: the ARN of the user or role that will run the tool, where it is known. ``native_lock``: the state
     is locked by an object in S3 (Terraform 1.10 and later). For another module than ours its resources' needs are not
     known and left out.
@@ -442,16 +452,18 @@ def needs_of(
     guard = stack.aws.account_id if stack else None
     region = stack.aws.region if stack else "*"
     place = AccountRegion(partition, account_id or guard or "*", region)
-    wanted = frozenset(phases) if phases is not None else None
+    wanted = frozenset(phases) if phases is not None else frozenset(PHASES) - NOT_OF_A_STACK
     every = _every(stack, place, principal, native_lock=native_lock)
-    return tuple(dict.fromkeys(need for need in every if wanted is None or need.phase in wanted))
+    return tuple(dict.fromkeys(need for need in every if need.phase in wanted))
 
 
 def phases_of(uses: Iterable[str]) -> frozenset[NeedPhase]:
-    """The phases of commands (keys of ``USES``), or of ``all``."""
+    """The phases of commands (keys of ``USES``); ``all``: of every one that is about a stack."""
     named = set(uses)
-    chosen = USES if "all" in named else {use: USES[use] for use in named}
-    return frozenset(phase for phases in chosen.values() for phase in phases)
+    found = {phase for use in named - {"all"} for phase in USES[use]}
+    if "all" in named:
+        found |= {phase for phases in USES.values() for phase in phases} - NOT_OF_A_STACK
+    return frozenset(found)
 
 
 def _every(stack: Stack | None, place: AccountRegion, principal: str | None, *, native_lock: bool) -> Iterator[Need]:
@@ -468,5 +480,6 @@ def _every(stack: Stack | None, place: AccountRegion, principal: str | None, *, 
     yield from quota_needs()
     yield from increase_needs(place)
     yield from leftover_needs(place)
+    yield from verify_role_needs(place)
     default = f"gridbyoc-state-{place.account_id}-{place.region}"
     yield from bucket_needs(backend.bucket if isinstance(backend, S3Backend) else default, place)

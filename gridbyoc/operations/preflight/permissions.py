@@ -184,8 +184,8 @@ ORGANIZATION = FindingKind(
 
 CALL = "iam:SimulatePrincipalPolicy"
 WITH_MFA = {"aws:MultiFactorAuthPresent": "true"}
-SELDOM = ("bucket", "increase", "state-removal")
-"""``state init``, a request for quotas and ``destroy --with-state`` say themselves what they may not do."""
+SELDOM = ("bucket", "increase", "state-removal", "verify-role")
+"""``state init``, a request for quotas, ``destroy --with-state`` and ``verify --role`` say what they may not do."""
 LOOKED_AT: tuple[NeedPhase, ...] = tuple(phase for phase in PHASES if phase not in SELDOM)
 SHOWN = 5
 """Actions that a line names; ``facts`` have all of them."""
