@@ -14,7 +14,7 @@ export GRIDBYOC_PROVIDER_MIRROR
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit test-lowest mutants lint fmt docs screenshots build validate render plan bootstrap outputs clusters destroy sandbox bench clean
+.PHONY: help install demo test unit test-lowest mutants lint fmt docs site screenshots build validate render plan bootstrap outputs clusters destroy sandbox bench clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z ]+:.*## /{n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-10s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ install: $(STAMP) ## Make .venv with the tool, the sandbox, the embedded Terrafo
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[sandbox,embedded,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[sandbox,embedded,dev,docs]'
 	$(BIN)/python -m compileall -q gridbyoc
 	mkdir -p $(SHIMS) && ln -sf ../bin/gridbyoc-terraform $(SHIMS)/terraform
 	touch $@
@@ -63,8 +63,11 @@ fmt: install ## Format Python (and Terraform, where there is one)
 	$(BIN)/ruff format .
 	if command -v terraform >/dev/null; then terraform fmt -recursive modules; fi
 
-docs: install ## Write what is generated from the code: help text, README's copy of it, error codes
+docs: install ## Write what is generated from the code: help text, tables of codes, schemas, examples
 	$(BIN)/python docs/generate.py
+
+site: install ## Build the documentation as a site into site/ (look at it: python3 -m http.server -d site)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
 screenshots: install ## Take the pictures of the documentation, on the sandbox (needs a chromium on PATH)
 	@command -v chromium chromium-browser google-chrome >/dev/null || { echo 'make screenshots needs a chromium on PATH, e.g. apt-get install chromium' >&2; exit 1; }
@@ -91,5 +94,5 @@ bench: install ## Benchmarks: ratios against a baseline run in the same minute
 	$(BIN)/python benchmarks/rerun.py
 
 clean: ## Remove what building and testing left (never .gridbyoc, which holds state)
-	rm -rf $(VENV) dist build .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build site .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,5 +1,5 @@
-"""Write what is generated from the code: the shipped help, the README's copy of it, the tables of codes, the schemas
-of the JSON outputs.
+"""Write what is generated from the code: the shipped help and its copy in the manual, the tables of codes, the schemas
+of the JSON outputs, the manual's pages of the examples and of the Terraform module.
 
 Run with ``make docs``; the suite fails where the files differ from what this writes.
 """
@@ -118,6 +118,19 @@ def _kind_rows(group: str) -> list[str]:
         f"| `{k.code}` | {f'[{k.title}]({k.link})' if k.link else k.title} | {' '.join(k.meaning.split())} |"
         for k in kinds
     ]
+
+
+def examples_page() -> str:
+    """A section for each numbered example, with its text, and the base that one of them extends."""
+    found = [*sorted((ROOT / "examples").glob("[0-9]*.yaml")), *sorted((ROOT / "examples" / "bases").glob("*.yaml"))]
+    named = [(path.relative_to(ROOT / "examples").as_posix(), path.read_text().strip()) for path in found]
+    return "\n\n".join(f"## {name}\n\n```yaml\n{text}\n```" for name, text in named)
+
+
+def module_page() -> str:
+    """The module's README, with links that lead from the manual."""
+    text = (ROOT / "modules" / "gridbyoc" / "README.md").read_text()
+    return re.sub(r"\[(?:[^\]]+)\]\((examples[^)]*)\)", r"`modules/gridbyoc/\1`", text)
 
 
 def pipelines() -> dict[Path, str]:
@@ -258,13 +271,16 @@ def between(text: str, name: str, content: str) -> str:
 
 def generated() -> dict[Path, str]:
     """Each file and what it must hold."""
-    readme, status = ROOT / "README.md", ROOT / "docs" / "exit-status.md"
+    commands, status = ROOT / "docs" / "commands.md", ROOT / "docs" / "exit-status.md"
+    examples, module = ROOT / "docs" / "examples.md", ROOT / "docs" / "module.md"
     preflight, failures = ROOT / "docs" / "preflight.md", ROOT / "docs" / "failures.md"
     permissions, verify = ROOT / "docs" / "permissions.md", ROOT / "docs" / "verify.md"
     fenced = f"```text\n{help_text().strip()}\n```"
     return {
         ROOT / "gridbyoc" / "cli" / "help.txt": help_text(),
-        readme: between(readme.read_text(), "help", fenced),
+        commands: between(commands.read_text(), "help", fenced),
+        examples: between(examples.read_text(), "examples", examples_page()),
+        module: module_page(),
         failures: between(failures.read_text(), "cards", failures_page()),
         preflight: between(preflight.read_text(), "checks", preflight_page()),
         verify: between(verify.read_text(), "findings", verify_table()),

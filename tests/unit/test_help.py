@@ -1,4 +1,4 @@
-"""The shipped help text, the README and the command table say the same."""
+"""The shipped help text, the manual and the command table say the same."""
 
 from __future__ import annotations
 
