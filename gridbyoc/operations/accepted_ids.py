@@ -1,8 +1,8 @@
-"""External ids that the role must go on to accept, so that a rotation never locks the control plane out.
+"""External ids that the role must keep accepting, so that a rotation never locks the control plane out.
 
-Every apply keeps accepting the ids that our clusters still hold; once the control plane holds the new one everywhere,
-a last apply drops the rest. What is kept is read from both sides, never from a record: a run that was killed anywhere
-is taken up by the next.
+Every apply keeps the ids that our clusters still hold. Once the control plane uses the new id everywhere, a last apply
+drops the others. The ids are read from the control plane and the live role, never from a record, so the next run can
+continue after a run that was killed at any point.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ def ids_in_use(clusters: Iterable[Cluster], roles: Collection[str]) -> tuple[Sec
 
 
 def hide_their_id(clusters: Iterable[Cluster], roles: Collection[str]) -> tuple[str, ...]:
-    """The live clusters on these roles of which the control plane does not show the external id."""
+    """Names of the clusters on these roles whose external id the control plane does not show."""
     return tuple(each.name for each in clusters if each.role_arn in roles and each.external_id is None)
 
 
 def external_ids_to_accept(
     site: PreparedStack, grant: Grant | None, clusters: Collection[Cluster]
 ) -> tuple[Secret, ...]:
-    """What the role must go on to accept: ids that these clusters hold and that it accepts already.
+    """The external ids that the role must keep accepting: those that these clusters hold and the role already accepts.
 
-    An id other than the state's own must stand in the live trust policy, so that nobody who can write to the control
-    plane's record can widen the trust. The state's own is kept beside them: the request that hands it to a cluster may
-    still be under way, sent by a run that was killed. Where a cluster's id is not shown, or the control plane is not
-    asked, every accepted one is kept.
+    An id other than the state's own must be in the live trust policy. Otherwise anyone who can write the control
+    plane's records could widen the trust. The state's own id is always included: a run that was killed may have sent a
+    request that gives it to a cluster. If the control plane hides a cluster's id or was not asked, every accepted id is
+    kept.
     """
     if grant is None:
         return ()
@@ -78,12 +78,12 @@ def ids_applied(state: State) -> frozenset[Secret]:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What shows that an external id besides the stack's own is still meant to be accepted.
+    """Evidence that an external id other than the stack's own must still be accepted.
 
-    ``held``: the ids that live clusters on the stack's roles hold at the control plane; ``None`` where it could not be
-    asked, and ``unread`` says why. ``hidden``: the clusters of which it does not show the id. ``changing``: those that
-    do not run, so that a change of their id may not be through. ``kept``: the ids that the last render of this work_dir
-    wrote (``previous_external_ids``). ``holder``: another run that is at work on the stack, in words.
+    ``held``: the ids that the control plane records for live clusters on the stack's roles; ``None`` if it could not be
+    asked (``unread`` says why). ``hidden``: clusters whose id it does not show. ``changing``: clusters that are not
+    running, whose id may still be changing. ``kept``: the ids in this work_dir's last render
+    (``previous_external_ids``). ``holder``: another run that is working on the stack, in words.
     """
 
     held: frozenset[Secret] | None
@@ -94,10 +94,10 @@ class Rotation:
     holder: str = ""
 
     def under_way(self, external_id: Secret) -> bool | None:
-        """Whether the id belongs to a rotation under way; ``None`` where that cannot be told.
+        """Whether the id belongs to a rotation in progress; ``None`` if unknown.
 
-        It does where both sides say so: a cluster still holds it, and our own render keeps it for that. A record of
-        the control plane alone could have been written to widen the trust; a render alone may be an old one.
+        It does if a cluster still holds it and our own render keeps it. The control plane's record alone is not enough:
+        it could have been written to widen the trust. A render alone may be out of date.
         """
         kept = external_id in self.kept
         if self.held is not None and external_id in self.held:
@@ -107,9 +107,9 @@ class Rotation:
         return False
 
     def doubt(self, external_id: Secret) -> str:
-        """Why it cannot be told, or why it does not belong to a rotation, in words."""
+        """Explain why the answer is unknown, or why the id belongs to no rotation."""
         if self.holder:
-            return f"another run may be about to take it out: {self.holder.rstrip('.')}"
+            return f"another run may be about to remove it: {self.holder.rstrip('.')}"
         if self.held is None:
             return f"the control plane could not be asked which ids its clusters hold: {self.unread.rstrip('.')}"
         if external_id in self.held:
@@ -127,9 +127,9 @@ NO_ROTATION = Rotation(frozenset(), frozenset())
 
 
 def rotation_of(run: Run, state: State, role_arn: str) -> Rotation:
-    """Ask the control plane and the work_dir which external ids a rotation keeps; the role that is replaced counts.
+    """Ask the control plane and the work_dir which external ids a rotation keeps, also for a role being replaced.
 
-    Of a vendor without an API the state tells: it has what we went on to accept until the user says that it may go.
+    For a vendor without an API, the state says which ids the last apply kept, until the user drops them.
     """
     if run.stack.control_plane.type == "manual":
         applied = ids_applied(state)

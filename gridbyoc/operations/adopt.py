@@ -1,7 +1,8 @@
-"""Take a role that exists, and the clusters that run through it, into a stack: nothing in AWS is changed.
+"""Adopt an existing role, and the clusters that run through it, into a stack. Nothing in AWS is changed.
 
-Terraform imports the role, its own policy and every attachment in one apply. The plan of that apply is refused unless
-all it does is to import, and to keep the external id in the state. How the id gets there: docs/decisions/.
+Terraform imports the role, its own policy and every attachment in one apply. The plan of that apply is refused if it
+does anything except import resources and record the external id in the state. docs/decisions/ explains how the id gets
+there.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ from gridbyoc.stack.model import Role
 from gridbyoc.vendors import VendorType
 
 _IN_STATE_ONLY = frozenset({f"{MODULE}.terraform_data.this", f"{MODULE}.terraform_data.rotation"})
-"""What an adoption creates: the external id's place in the state."""
+"""The resources that an adoption creates: they only record the external id in the state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What would be adopted: ``imports`` are import ids by address, without those that the state holds already."""
+    """What would be adopted. ``imports`` maps addresses to import ids, without the resources already in the state."""
 
     role_arn: str
     trust: TrustTerms
@@ -45,17 +46,18 @@ class Adoption:
 
 @dataclass(frozen=True, slots=True)
 class AdoptionProposal:
-    """A role that can be adopted: its trust, and the stack file that says what there is."""
+    """A role that can be adopted: its trust, and a stack file that describes it."""
 
     trust: TrustTerms
     stack_text: str
 
 
 def look(session: AwsSession, asked: AdoptionRequest, connect: Callable[[VendorType], Registrar]) -> AdoptionProposal:
-    """Read the role and the clusters that run through it, and judge both; nothing is written.
+    """Read and judge the role and the clusters that run through it. Nothing is written.
 
     ``connect`` opens the control plane whose account the role trusts. Raises ``NotAdoptableError`` with every reason,
-    ``TrustError`` where there is no such role, ``AwsError`` and ``ControlPlaneError`` where one cannot be asked.
+    ``TrustError`` if the role does not exist, ``AwsError`` or ``ControlPlaneError`` if AWS or the control plane cannot
+    be read.
     """
     _refuse_other_account(caller_identity(session), asked.role_arn)
     role = read_live_role(session, asked.role_arn, every_document=False)
@@ -83,7 +85,7 @@ def _refuse_other_account(caller: Caller, role_arn: str) -> None:
 
 
 def _shared(session: AwsSession, role: LiveRole) -> frozenset[str]:
-    """The role's customer policies that something else has, too (``iam:GetPolicy``, AttachmentCount)."""
+    """The role's customer managed policies that are also attached elsewhere (``iam:GetPolicy``, AttachmentCount)."""
     iam = session.iam()
     own = [each for each in role.policies if each.kind == "attached" and each.document is not None]
     with domain_errors("The role's policies could not be read"):
@@ -98,7 +100,7 @@ def clusters_through(clusters: Iterable[Cluster], role_arn: str) -> tuple[Cluste
 
 
 def cluster_reasons(clusters: tuple[Cluster, ...], trust: TrustTerms | None, region: str) -> Iterator[Reason]:
-    """Why clusters cannot go on as they are under a stack of this role."""
+    """Why clusters could not stay unchanged under a stack with this role."""
     for cluster in clusters:
         if cluster.external_id is None:
             fix = (
@@ -107,18 +109,18 @@ def cluster_reasons(clusters: tuple[Cluster, ...], trust: TrustTerms | None, reg
             what = f"The control plane does not show which external id the cluster {cluster.name} presents."
             yield Reason(what, fix)
         elif trust is not None and cluster.external_id != trust.external_id:
-            fix = "Give the cluster the role's external id (`gridbyoc clusters edit`), or the role the cluster's."
-            yield Reason(f"The cluster {cluster.name} presents another external id than the role asks for.", fix)
+            fix = "Give the cluster the role's external id (`gridbyoc clusters edit`), or give the role the cluster's."
+            yield Reason(f"The cluster {cluster.name} presents an external id that differs from the role's.", fix)
         if cluster.region not in (None, region):
-            fix = f"Give --region {cluster.region}, and a stack of its own to clusters of other regions."
+            fix = f"Give --region {cluster.region}; clusters in other regions need a stack of their own."
             yield Reason(f"The cluster {cluster.name} runs in {cluster.region}, the stack in {region}.", fix)
 
 
 def adopt(run: Run, role_arn: str, trust: TrustTerms, approve: Callable[[Adoption], bool]) -> Adoption:
     """Import the role into the stack's state, and nothing else. The caller holds the stack's lock.
 
-    A run that was killed in between is gone on with: what the state holds already is not imported again. Raises
-    ``NotAdoptableError`` where the plan would do more than import, ``ApprovalRequiredError`` without a yes.
+    Continues a run that was killed: resources already in the state are not imported again. Raises ``NotAdoptableError``
+    if the plan would do more than import, ``ApprovalRequiredError`` if not approved.
     """
     site = prepare(run)
     clusters = clusters_through(site.preflight.clusters, role_arn)
@@ -147,14 +149,14 @@ def adopt(run: Run, role_arn: str, trust: TrustTerms, approve: Callable[[Adoptio
 
 
 def _imports(run: Run, site: PreparedStack, role_arn: str) -> dict[str, str]:
-    """What is to be imported; ``NotAdoptableError`` where the state holds something else."""
+    """The resources to import; ``NotAdoptableError`` if the state holds something else."""
     standing = site.standing.role_arn
     held = frozenset(each.address for each in site.state.instances if each.mode == "managed")
     wanted = imports_of(run.stack.role, role_arn)
     strangers = sorted(held - wanted.keys() - _IN_STATE_ONLY)
     if standing not in (None, role_arn) or strangers:
         raise NotAdoptableError(
-            f"The state of the stack {run.stack.name} is not empty: it cannot take in {role_arn}.",
+            f"The state of the stack {run.stack.name} is not empty: {role_arn} cannot be imported into it.",
             why=f"It holds {', '.join(strangers) or standing}.",
             fix="Give the adopted role a stack of its own: another name, and another key in S3.",
         )
@@ -176,11 +178,13 @@ def imports_of(role: Role, role_arn: str) -> dict[str, str]:
 
 
 def refuse_more_than_imports(shown: Mapping[str, Any], role_arn: str, imports: Mapping[str, str]) -> None:
-    """An adoption creates two values in the state and imports the rest: nothing is changed, replaced or destroyed.
+    """Refuse a plan that changes, replaces or destroys anything.
 
-    ``shown`` is the saved plan; each of ``imports`` must be in it, by address and import id. Terraform calls it an
-    update as well where an attribute is only marked sensitive from now on: before and after are the same then, and the
-    apply calls nothing.
+    Creating two values in the state and importing is allowed.
+
+    ``shown`` is the saved plan. Each of ``imports`` must be in it, with its address and import id. Terraform also
+    reports an update if an attribute only becomes sensitive: before and after are then equal, and the apply calls no
+    API.
     """
     changes = shown.get("resource_changes") or ()
     more = [words for change in changes if (words := _beyond_import(change))]
@@ -188,7 +192,7 @@ def refuse_more_than_imports(shown: Mapping[str, Any], role_arn: str, imports: M
     more += [f"{address}: is not imported" for address, ident in imports.items() if planned.get(address) != ident]
     if more:
         raise NotAdoptableError(
-            f"The stack file does not say what {role_arn} is: Terraform would change it.",
+            f"The stack file does not describe {role_arn} exactly: Terraform would change it.",
             findings=tuple(more),
             why="An adoption changes nothing in AWS.",
             fix="Correct the stack file where it differs, or remove it: `gridbyoc adopt` writes one anew.",
@@ -196,7 +200,7 @@ def refuse_more_than_imports(shown: Mapping[str, Any], role_arn: str, imports: M
 
 
 def _beyond_import(resource: Mapping[str, Any]) -> str:
-    """What a planned change does beyond an import; empty where that is nothing. Values may be secret: names alone."""
+    """What a planned change does beyond importing; empty if nothing. Names only: values may be secret."""
     address, change = str(resource.get("address")), resource.get("change") or {}
     actions = list(change.get("actions") or ())
     if actions in (["no-op"], ["read"]) or (address in _IN_STATE_ONLY and actions == ["create"]):
@@ -221,7 +225,7 @@ def _refuse_cluster_changes(
             for change in differing
         )
         raise NotAdoptableError(
-            "The stack file does not say what the control plane has.",
+            "The stack file does not match the clusters at the control plane.",
             findings=tuple(words),
             why="An adoption changes nothing at the control plane either.",
             fix="Correct the stack file where it differs, or remove it: `gridbyoc adopt` writes one anew.",

@@ -1,6 +1,6 @@
-"""A role that somebody made by hand, as a stack file: what the file says, and what no stack file can say.
+"""Describe a role that was made by hand as a stack file, and list what no stack file can describe.
 
-Pure: everything has been read. Each reason why a role cannot be adopted as it is comes with what to do about it.
+Pure: everything has been read before. Each reason against adopting the role comes with a fix.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MOST_POLICIES = 20
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why the role cannot be adopted as it is, and what to do about it."""
+    """Why the role cannot be adopted unchanged, and what to do about it."""
 
     what: str
     fix: str
@@ -51,9 +51,9 @@ class TrustTerms:
 
 @dataclass(frozen=True, slots=True)
 class AdoptionRequest:
-    """What the command line says: the stack's name, region, control plane, and what is accepted on the role.
+    """What the command line asks for: the stack's name, region and control plane, and policies to accept on the role.
 
-    ``accepted``: ARNs of managed policies and names of inline policies that stay and are not managed. ``profile`` and
+    ``accepted``: ARNs of managed policies and names of inline policies that stay on the role unmanaged. ``profile`` and
     ``backend`` go into the stack file.
     """
 
@@ -68,9 +68,9 @@ class AdoptionRequest:
 
 @dataclass(frozen=True, slots=True)
 class AdoptableRole:
-    """What the stack file says of a live role. ``own_policy`` is the policy that ``statements`` describe, if any.
+    """A live role in the stack file's terms. ``own_policy`` is the policy that ``statements`` describe, if any.
 
-    ``reasons`` is empty where all of the role can be said.
+    ``reasons`` is empty if a stack file can describe all of the role.
     """
 
     role: LiveRole = field(repr=False)
@@ -82,7 +82,7 @@ class AdoptableRole:
 
 
 def adoptable_role(role: LiveRole, asked: AdoptionRequest, shared: Collection[str]) -> AdoptableRole:
-    """Judge a live role. ``shared``: ARNs of attached policies that are attached elsewhere too, or cannot be told."""
+    """Judge a live role. ``shared``: ARNs of attached policies that are, or may be, attached elsewhere too."""
     trust, reasons = _trust(role.trust, asked)
     vendor = asked.vendor or _vendor_of(trust)
     own = _own_policy(role, asked, shared)
@@ -104,7 +104,7 @@ def _role_reasons(role: LiveRole, asked: AdoptionRequest) -> Iterator[Reason]:
         yield Reason(f"Not all of the role could be read ({why}).", "Use credentials that may read it.")
     path, tags = str(role.attributes.get("Path") or "/"), role.attributes.get("tags") or {}
     if path.startswith("/aws-service-role/"):
-        yield Reason("It is a service-linked role, which AWS alone changes.", "Adopt the control plane's own role.")
+        yield Reason("It is a service-linked role, which only AWS can change.", "Adopt the control plane's own role.")
     owner = tags.get("aws:cloudformation:stack-name")
     if owner:
         fix = "Take it out of that stack first, with DeletionPolicy: Retain, so that the role stays."
@@ -132,12 +132,12 @@ def _policy_reasons(role: LiveRole, asked: AdoptionRequest, count: int) -> Itera
 
 
 def _gone(arn: str) -> bool:
-    """Whether AWS lets nobody attach the policy any more: it stays where it is, and Terraform must not manage it."""
+    """Whether AWS no longer lets anybody attach the policy. Terraform must not manage it; it stays attached."""
     return ":iam::aws:policy/" in arn and arn.rpartition("/")[2] in SUCCESSORS
 
 
 def _own_policy(role: LiveRole, asked: AdoptionRequest, shared: Collection[str]) -> LiveDocument | None:
-    """The one customer policy that only this role has and that statements can say; else all are listed by ARN."""
+    """The customer policy that only this role has and that statements can express, if there is exactly one."""
     found = [
         each
         for each in role.policies
@@ -153,7 +153,7 @@ def _own_policy(role: LiveRole, asked: AdoptionRequest, shared: Collection[str])
 
 
 def statements_in(document: Mapping[str, Any] | None) -> tuple[dict[str, Any], ...] | None:
-    """A policy's statements as the stack file writes them; ``None`` where it cannot."""
+    """A policy's statements in the stack file's form; ``None`` if they have none."""
     if document is None or document.get("Version") != VERSION or not document.keys() <= {"Version", "Id", "Statement"}:
         return None
     if document.get("Id"):
@@ -189,12 +189,12 @@ def _list(value: object) -> list[Any]:
 
 
 def _trust(document: LiveDocument, asked: AdoptionRequest) -> tuple[TrustTerms | None, list[Reason]]:
-    """The trust policy in the stack file's terms, or every reason why it cannot be said there."""
+    """The trust policy in the stack file's terms, or every reason why it cannot be expressed there."""
     if document.document is None:
-        return None, []  # told as what could not be read
+        return None, []  # role.unknown reports it
     if document.document.get("Version") != VERSION or document.document.get("Id"):
         fix = f'Write it with "Version": "{VERSION}" and without an Id; the grant stays the same.'
-        return None, [Reason("Its trust policy is written in another form than the module's.", fix)]
+        return None, [Reason("Its trust policy is not written in the form that the module uses.", fix)]
     reasons: list[Reason] = []
     with_id: list[tuple[list[str], list[Any]]] = []
     without: list[list[str]] = []
@@ -213,7 +213,7 @@ def _trust(document: LiveDocument, asked: AdoptionRequest) -> tuple[TrustTerms |
 
 
 def _read_statement(statement: object) -> tuple[list[str], list[Any] | None]:
-    """The AWS principals, and the external ids that are asked for; ``None``: it asks in no form that can be said."""
+    """The statement's AWS principals, and the external ids that it requires; ``None`` if they cannot be expressed."""
     found = statement if isinstance(statement, Mapping) else {}
     principal, condition = found.get("Principal"), found.get("Condition")
     principals = [str(each) for each in _list(principal.get("AWS"))] if isinstance(principal, Mapping) else []
@@ -226,17 +226,15 @@ def _one_trust(
     with_id: list[tuple[list[str], list[Any]]], without: list[list[str]], asked: AdoptionRequest
 ) -> tuple[TrustTerms | None, list[Reason]]:
     if not with_id:
-        fix = (
-            "Add a condition on sts:ExternalId to the trust policy, give the control plane that id, and adopt it then."
-        )
+        fix = "Add a condition on sts:ExternalId to the trust policy, give the control plane that id, then adopt it."
         return None, [Reason("Its trust policy asks for no external id, so anybody's cluster could use it.", fix)]
     if len(with_id) > 1 or len(without) > 1:
-        fix = "Put the principals of statements that ask for the same into one statement."
-        return None, [Reason("Its trust policy has several statements that ask for the same kind of thing.", fix)]
+        fix = "Merge these statements into one that lists all their principals."
+        return None, [Reason("Its trust policy has several statements with the same kind of condition.", fix)]
     principals, ids = with_id[0]
     if len(set(ids)) != 1 or not EXTERNAL_ID_FORM.fullmatch(str(ids[0])):
         what = f"Its trust policy accepts {counted(len(set(ids)), 'external id')}; the stack's role has one."
-        return None, [Reason(what, "Leave the one that the control plane's clusters use, and adopt it then.")]
+        return None, [Reason(what, "Keep only the one that the control plane's clusters use, then adopt it.")]
     accounts = [match[1] for match in map(_ROOT.fullmatch, principals) if match]
     known = [facts_of(vendor).trusted_account.account_id for vendor in VENDORS]
     trusted = [each for each in accounts if each in known] or accounts
@@ -269,35 +267,37 @@ def _principal(text: str, asked: AdoptionRequest) -> str:
 
 def _statement_reasons(statement: object, name: str) -> Iterator[Reason]:
     if not isinstance(statement, Mapping):
-        yield Reason(f"{name} is no statement.", "Correct the trust policy.")
+        yield Reason(f"{name} is not a valid statement.", "Correct the trust policy.")
         return
     other = sorted(statement.keys() - {"Sid", "Effect", "Principal", "Action", "Condition"})
     if statement.get("Effect") != "Allow" or other:
         what = f"{name} uses {enumerated(other)}" if other else f"{name} is a {statement.get('Effect')}"
-        yield Reason(f"{what}, which a stack file cannot say.", "Say it with Allow statements, Principal and Action.")
+        yield Reason(
+            f"{what}, which a stack file cannot express.", "Use Allow statements with Principal and Action only."
+        )
     if statement.get("Sid"):
         yield Reason(f"{name} has a Sid, which the module does not write.", "Remove the Sid; the grant stays the same.")
     actions = [str(each) for each in _list(statement.get("Action"))]
     if [each.lower() for each in actions] != ["sts:assumerole"]:
-        fix = "Leave sts:AssumeRole alone; the control planes use no other action."
+        fix = "Allow only sts:AssumeRole; the control planes use no other action."
         yield Reason(f"{name} allows {enumerated(actions) or 'nothing'}; the module allows sts:AssumeRole.", fix)
     yield from _principal_reasons(statement.get("Principal"), name)
     condition = statement.get("Condition")
     if condition and not _asks_for_external_id(condition):
-        fix = "Leave StringEquals on sts:ExternalId as the one condition."
-        yield Reason(f"{name} has another condition than StringEquals on sts:ExternalId.", fix)
+        fix = "Keep StringEquals on sts:ExternalId as the only condition."
+        yield Reason(f"{name} has a condition other than StringEquals on sts:ExternalId.", fix)
 
 
 def _principal_reasons(principal: object, name: str) -> Iterator[Reason]:
     if not isinstance(principal, Mapping) or principal.keys() - {"AWS"}:
         kinds = enumerated(sorted(principal.keys() - {"AWS"})) if isinstance(principal, Mapping) else str(principal)
-        fix = "Give services and federated users a role of their own; the control plane's role trusts AWS accounts."
+        fix = "Use separate roles for services and federated users; the control plane's role trusts AWS accounts."
         yield Reason(f"{name} trusts {kinds}, which the module's role does not.", fix)
         return
     for each in _list(principal.get("AWS")):
         if not _ROOT.fullmatch(str(each)) and not _PRINCIPAL.fullmatch(str(each)):
             fix = "Name accounts, roles and users by their ARNs."
-            yield Reason(f"{name} trusts {each}, which is no ARN of an account's root, a role or a user.", fix)
+            yield Reason(f"{name} trusts {each}, which is not the ARN of an account's root, a role or a user.", fix)
 
 
 def _asks_for_external_id(condition: object) -> bool:
@@ -308,7 +308,7 @@ def _asks_for_external_id(condition: object) -> bool:
 
 
 def spec_of(cluster: Cluster) -> ClusterSpec:
-    """A cluster as the stack file asks for it."""
+    """A cluster in the stack file's form."""
     profiles: Mapping[str, PerformanceProfile] = {"default": "default", "cost-saving": "cost-saving"}
     return ClusterSpec(cluster.name, cluster.instance_types, profiles.get(cluster.performance_profile or ""))
 
@@ -316,7 +316,7 @@ def spec_of(cluster: Cluster) -> ClusterSpec:
 def stack_text(
     found: AdoptableRole, trust: TrustTerms, asked: AdoptionRequest, clusters: tuple[ClusterSpec, ...]
 ) -> str:
-    """The stack file that says what is there; comments say what it cannot. There are no ``reasons``."""
+    """The stack file that describes a role without ``reasons``; comments name what it cannot express."""
     lines = [
         f"# Written by `gridbyoc adopt`: the role {found.role.arn} as it was found.",
         "# Nothing secret belongs here; it is safe to commit. The external id is kept in the state.",
@@ -386,12 +386,12 @@ def _policy_lines(found: AdoptableRole, asked: AdoptionRequest) -> Iterator[str]
     live = {each.name: each for each in found.role.policies}
     stay = [arn for arn, each in live.items() if each.kind == "attached" and (arn in asked.accepted or _gone(arn))]
     if any(map(_gone, stay)):
-        yield "  # AWS lets nobody attach a deprecated policy any more: it stays, and Terraform does not manage it."
+        yield "  # AWS no longer lets anybody attach this deprecated policy: it stays, unmanaged by Terraform."
     yield from _listed("known_policies", stay)
     inline = [name for name, each in live.items() if each.kind == "inline" and name in asked.accepted]
     yield from _listed("known_inline_policies", inline)
     if found.own_policy is None:
-        yield "  statements: []  # no policy of its own that a stack file can say"
+        yield "  statements: []  # it has no policy of its own that a stack file can express"
         return
     yield "  statements:"
     for statement in statements_in(found.own_policy.document) or ():
@@ -448,5 +448,5 @@ def _mapping(key: str, values: Mapping[str, str]) -> Iterator[str]:
 
 
 def _scalar(value: object) -> str:
-    """A value on one line, in YAML: what is no text as JSON, which is YAML."""
+    """A value on one line of YAML: text as a YAML scalar, anything else as JSON, which is valid YAML."""
     return scalar(value) if isinstance(value, str) else escaped(json.dumps(value, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""From a stack file to running clusters: the order of things, idempotent and resumable."""
+"""Bootstrap: the steps from a stack file to running clusters, idempotent and resumable."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ from gridbyoc.terraform import NOTHING_DONE, ApplySummary
 
 
 def replace_role(run: Run, site: PreparedStack) -> PreparedStack:
-    """Keep the role that stands as the previous one, so that the next apply makes a new one beside it.
+    """Keep the current role as the previous one, so that the next apply makes a new role beside it.
 
-    A replacement that is under way already is gone on with. ``UsageError`` where there is no role yet, the module is
-    another one, or the name is fixed and the same.
+    Continues a replacement that is already under way. Raises ``UsageError`` if there is no role yet, the stack uses
+    another module, or the role's name is fixed and unchanged.
     """
     if site.state.module(PREVIOUS_MODULE).present:
         return site
@@ -60,15 +60,15 @@ def replace_role(run: Run, site: PreparedStack) -> PreparedStack:
         )  # fmt: skip
     if run.stack.role.name == found.role_name:
         raise UsageError(
-            f"The new role cannot be named {found.role_name}, as the one it replaces.",
-            fix="Change role.name in the stack file (or take it out: then a name is made), and run this again.",
+            f"The new role cannot be named {found.role_name}, like the role that it replaces.",
+            fix="Change role.name in the stack file (or remove it to have a name generated), and run this again.",
             rerun=SAFE_NOTHING_DONE,
         )
     own = found.own_policy.get("name")
     if own is not None and run.stack.role.policy.name == own:
         raise UsageError(
-            f"The new role's own policy cannot be named {own}, as that of the role that it replaces.",
-            fix="Change role.policy.name in the stack file (or take role.policy out: then it is named after the new "
+            f"The new role's own policy cannot be named {own}, like that of the role that it replaces.",
+            fix="Change role.policy.name in the stack file (or remove role.policy: it is then named after the new "
             "role), and run this again.",
             rerun=SAFE_NOTHING_DONE,
         )
@@ -87,9 +87,9 @@ def finish_replacement(
     may_destroy: bool,
     may_plan: bool = True,
 ) -> ApplySummary:
-    """Once no cluster holds an old external id or runs through the old role any more, both go; what that changed.
+    """Drop old external ids and the old role once no cluster uses them. Returns what that changed.
 
-    That takes a plan and an apply of its own: without ``may_plan`` it is left to the next bootstrap.
+    This needs its own plan and apply; without ``may_plan`` the next bootstrap does it.
     """
     old_ids = any(value != grant.external_id for value in kept_ids)
     if not old_ids and site.previous_role is None:
@@ -110,7 +110,7 @@ def finish_replacement(
         run.outside.emit(Note(f"The old grant is still accepted; the next bootstrap{alike} drops it.", "warning"))
         return NOTHING_DONE
     if (unasked := site.preflight.registrar.unasked) and not site.without_api:
-        run.outside.emit(Note(f"The old grant is still accepted: who uses it is unknown, for {unasked}.", "warning"))
+        run.outside.emit(Note(f"The old grant is still accepted: it is unknown who uses it ({unasked}).", "warning"))
         return NOTHING_DONE
     clusters = site.preflight.registrar.list()
     done = site
@@ -124,11 +124,11 @@ def finish_replacement(
     with run.step("apply") as step:
         dropped = _drop(run, site, grant, users_of(site, grant, clusters), may_destroy=may_destroy)
         if done.previous_role is not None:
-            outcome = "the new role accepts no old external id any more; the old role stays"
+            outcome = "the new role no longer accepts an old external id; the old role stays"
         elif stay:
-            outcome = "the old external id is accepted for those clusters alone"
+            outcome = "the old external id is accepted for those clusters only"
         else:
-            outcome = "the old grant is not accepted any more"
+            outcome = "the old grant is no longer accepted"
         step.detail = f"{dropped}; {outcome}"
     return dropped
 
@@ -136,19 +136,19 @@ def finish_replacement(
 def _tell_who_needs_old_ids(
     run: Run, clusters: Collection[Cluster], roles: Collection[str], old: Collection[Secret]
 ) -> bool:
-    """Warn of the clusters for which old external ids stay accepted; whether there are any."""
+    """Warn about the clusters that still need old external ids; true if any id stays accepted."""
     hidden = hide_their_id(clusters, roles)
     holders = tuple(c.name for c in clusters if c.role_arn in roles and c.external_id in old)
     if old and hidden:
         why = f"The control plane does not show which external id {', '.join(hidden)} holds"
-        run.outside.emit(Note(f"{why}: the old stays accepted.", "warning"))
+        run.outside.emit(Note(f"{why}: the old one stays accepted.", "warning"))
     elif holders:
         run.outside.emit(Note(f"The old external id stays accepted: {', '.join(holders)} still holds it.", "warning"))
     return bool(old)
 
 
 def _drop(run: Run, site: PreparedStack, grant: Grant, users: tuple[str, ...], *, may_destroy: bool) -> ApplySummary:
-    """Planned anew, for the wait was long: what nobody was shown may be in the plan by now, and is not destroyed."""
+    """Plan and apply dropping the old grant. The wait was long: changes that nobody was shown are not destroyed."""
     saved = run.work_dir / SAVED_PLAN
     try:
         plan = Plan(site.runner.plan(out=saved), (), (), grant, policies=_losable(run, site, grant), users=users)
@@ -156,7 +156,7 @@ def _drop(run: Run, site: PreparedStack, grant: Grant, users: tuple[str, ...], *
             refuse_if_protected(run, f"destroy {', '.join(plan.destroys)}", rerun=SAFE_RESUMES)
         if plan.destroys and not may_destroy:
             raise ApprovalRequiredError(
-                f"Dropping the old grant would by now destroy: {', '.join(plan.destroys)}.",
+                f"Dropping the old grant would now also destroy: {', '.join(plan.destroys)}.",
                 why="Something has changed since the plan that was approved.",
                 fix="Look at `gridbyoc plan`, then run `gridbyoc bootstrap` again.",
                 rerun=SAFE_RESUMES,
@@ -168,7 +168,7 @@ def _drop(run: Run, site: PreparedStack, grant: Grant, users: tuple[str, ...], *
 
 
 def _losable(run: Run, site: PreparedStack, grant: Grant) -> RolePolicies | None:
-    """The policies on an exclusive role, of which an apply takes off what is not listed."""
+    """The policies on an exclusive role: the apply detaches those that the stack file does not list."""
     if not run.stack.role.exclusive:
         return None
     return read_role(site.preflight.session, grant.role_arn).policies(run.stack, grant.external_id)
@@ -189,18 +189,18 @@ NO_WISHES = BootstrapOptions()
 
 
 def bootstrap(run: Run, approval: Approval, wishes: BootstrapOptions = NO_WISHES) -> Report:
-    """Make both sides what the stack file asks for, and wait until the clusters run.
+    """Make AWS and the control plane match the stack file, and wait until the clusters run.
 
-    A fresh role needs no plan to be approved by ``--yes``: nothing exists that it could destroy. Everything else is
-    planned, approved, and exactly that plan is applied; where another machine's apply came in between, a run that
-    asks nobody plans once more. Where nothing has moved since the last good run, it is done without Terraform
-    (``choices.refresh``: not so). The caller holds the stack's lock.
+    With ``--yes``, a fresh role is applied without a plan: nothing exists that it could destroy. Everything else is
+    planned and approved, and exactly that plan is applied. If another machine applied in between, a run that asks
+    nobody plans once more. If nothing has changed since the last good run, Terraform is not started (unless
+    ``choices.refresh``). The caller holds the stack's lock.
     """
     return short_way(run, wishes) or long_way(run, approval, wishes)
 
 
 def long_way(run: Run, approval: Approval, wishes: BootstrapOptions = NO_WISHES) -> Report:
-    """The same with Terraform, whether or not anything has moved."""
+    """Bootstrap with Terraform, even if nothing has changed."""
     if wishes.new_role:
         refuse_if_protected(run, "replace its role")
     try:
@@ -227,10 +227,10 @@ def _bootstrap(run: Run, approval: Approval, wishes: BootstrapOptions) -> Report
 def carry_out(
     run: Run, site: PreparedStack, plan: Plan, approval: Approval, wishes: BootstrapOptions, made: CreatedResources
 ) -> Report:
-    """Approve and apply a plan, prove the trust, register, wait, delete what the file lists no more."""
+    """Approve and apply a plan, prove the trust, register, wait, and delete clusters no longer in the file."""
     done = _approve_and_apply(run, site, plan, approval, wishes, made)
     with run.step("output") as step:
-        # Nothing was applied, and nobody was asked meanwhile: they are still what was read.
+        # Nothing was applied, and nobody was asked meanwhile: the outputs read before are still valid.
         step.skipped = plan.terraform is not None and not plan.has_changes and site.outputs is not None
         outputs = site.outputs if step.skipped and site.outputs else site.runner.output()
     grant = grant_of(run, outputs)
@@ -239,7 +239,7 @@ def carry_out(
     with compensating(run, site, grant, made, rollback=wishes.rollback):
         clusters = register_clusters(run, site, changes, grant, wishes.edit, made)
     clusters = wait_for(run, site.preflight.registrar, clusters)
-    # Before the old grant goes: a cluster that is deleted needs what it was given until it is gone.
+    # Before the old grant is dropped: a cluster needs it until its deletion is complete.
     _delete_unlisted(run, site, changes)
     may_plan = not wishes.only_planned
     last = finish_replacement(run, site, plan.kept_ids, grant, may_destroy=approval.destroy, may_plan=may_plan)
@@ -253,7 +253,7 @@ def carry_out(
 def _approve_and_apply(
     run: Run, site: PreparedStack, plan: Plan, approval: Approval, wishes: BootstrapOptions, made: CreatedResources
 ) -> ApplySummary:
-    """Approve the plan and apply it; the saved one is gone afterwards, whatever came of it."""
+    """Approve the plan and apply it. The saved plan is removed in any case."""
     try:
         if wishes.needs_role and plan.grant is None:
             raise UsageError("There is no role yet.", fix="Run `gridbyoc bootstrap` first.", rerun=SAFE_NOTHING_DONE)
@@ -295,7 +295,7 @@ def _approve(run: Run, site: PreparedStack, plan: Plan, approval: Approval) -> N
         for cost in plan.costs:
             run.outside.emit(Note(cost))
         return
-    from gridbyoc.operations.review.review import review_of  # here: a run that asks nobody does without it
+    from gridbyoc.operations.review.review import review_of  # here: only a run that asks needs it
 
     found = review_of(run, site, plan)
     with run.asking():
@@ -330,9 +330,10 @@ def _apply(run: Run, site: PreparedStack, plan: Plan) -> ApplySummary:
 
 
 def _refuse_more_detaches(run: Run, site: PreparedStack, plan: Plan) -> None:
-    """Right before the apply, an exclusive role has no policy but those that the plan knew of; ``StalePlanError``.
+    """Raise ``StalePlanError`` if an exclusive role has a policy that the plan did not know of.
 
-    Terraform takes off whatever is there at that time, whether or not it stood in the plan.
+    Called right before the apply: Terraform detaches every policy that is attached by then, even if the plan did not
+    show it.
     """
     if plan.policies is None or not plan.exclusive:
         return
@@ -341,22 +342,20 @@ def _refuse_more_detaches(run: Run, site: PreparedStack, plan: Plan) -> None:
     if now is None:
         return
     then = {*plan.policies.undeclared, *plan.policies.accepted}
-    more = [
-        f"the apply would take off the role: {name}" for name in (*now.undeclared, *now.accepted) if name not in then
-    ]
-    more += [f"it is not known any more: {why}" for why in now.unknown if why not in plan.policies.unknown]
+    more = [f"the apply would detach: {name}" for name in (*now.undeclared, *now.accepted) if name not in then]
+    more += [f"no longer known: {why}" for why in now.unknown if why not in plan.policies.unknown]
     if more:
         raise StalePlanError(
-            "The role is not known to have only the policies that it had when this was planned.",
+            "The role may have other policies than when this was planned.",
             diagnostics=tuple(more),
-            why="role.exclusive takes off every policy that is not listed; none is taken off that was not shown.",
+            why="role.exclusive detaches every unlisted policy, and the plan did not show all of these.",
             fix="Plan again.",
             rerun=SAFE_NOTHING_DONE,
         )
 
 
 def prove_trust(run: Run, site: PreparedStack, grant: Grant) -> None:
-    """The trust step: the live role admits the control plane with this external id, else ``TrustError``."""
+    """The trust step: raise ``TrustError`` unless the live role admits the control plane with this external id."""
     with run.step("trust") as step:
         trust = await_trust(
             site.preflight.session,
@@ -377,7 +376,7 @@ def _final_changes(run: Run, site: PreparedStack, plan: Plan, grant: Grant) -> t
     preflight = site.preflight
     ours = site.roles(plan.grant)
     changes = cluster_changes(preflight.registrar, run.stack, preflight.clusters, grant, our_roles=ours)
-    # A role that was there before may have clusters of others: what no plan has shown is not deleted.
+    # A role that existed before may have clusters of others: only clusters that the plan showed are deleted.
     shown = {change.name for change in plan.clusters if change.action == "delete"}
     return tuple(change for change in changes if change.action != "delete" or change.name in shown)
 
@@ -390,7 +389,7 @@ def register_clusters(
     edit: EditBody | None,
     made: CreatedResources,
 ) -> tuple[Cluster, ...]:
-    """The register step: create and update what ``changes`` say; the stack's clusters, in its order."""
+    """The register step: create and update clusters as ``changes`` say. Returns the stack's clusters, in file order."""
     clusters = []
     with run.step("register") as step:
         for change in changes:
@@ -422,8 +421,8 @@ def _register_one(
             created = registrar.create(spec, grant, body=body)
             cluster = created.cluster
             if created.adopted:
-                run.outside.emit(Note(f"The cluster {spec.name} existed already with this role: it is taken on."))
-                # Made by a run that was cut off, it may still hold another external id or what the file said then.
+                run.outside.emit(Note(f"The cluster {spec.name} already existed with this role: it is adopted."))
+                # A run that was cut off may have created it with another external id or an older stack file.
                 cluster = registrar.update(cluster, spec, grant)
             else:
                 made.clusters.append(cluster)
@@ -437,7 +436,10 @@ def _edited(run: Run, edit: EditBody, spec: ClusterSpec, body: dict[str, Any]) -
 
 
 def _delete_unlisted(run: Run, site: PreparedStack, changes: tuple[ClusterChange, ...]) -> None:
-    """Read again first: the wait was long, and a cluster may have been given another role meanwhile."""
+    """Delete clusters that the file no longer lists.
+
+    Reads them again first: their role may have changed during the wait.
+    """
     doomed = {change.cluster.id: change.cluster for change in changes if change.action == "delete" and change.cluster}
     if not doomed:
         return

@@ -1,4 +1,4 @@
-"""The control plane's half of a plan: what each cluster of the stack needs, and who owns a name."""
+"""The control plane's half of a plan: the changes that each cluster of the stack needs, and who owns a name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Action = Literal["create", "update", "delete", "none"]
 
 @dataclass(frozen=True, slots=True)
 class ClusterChange:
-    """What one cluster needs. ``spec`` is ``None`` for a deletion, ``cluster`` for a creation."""
+    """The change one cluster needs. ``spec`` is ``None`` for a deletion, ``cluster`` for a creation."""
 
     action: Action
     name: str
@@ -35,12 +35,12 @@ def cluster_changes(
 ) -> tuple[ClusterChange, ...]:
     """Compare the stack's clusters with the control plane's.
 
-    ``grant`` is ``None`` before the role exists: then a cluster of that name cannot be ours. ``our_roles`` are ARNs
-    that count as ours beside the grant's (the role before it is replaced). Raises ``ClusterConflictError`` for a
-    name that runs through somebody else's role or is still being deleted.
+    ``grant`` is ``None`` before the role exists: an existing cluster with such a name is then not ours. ``our_roles``
+    are further ARNs that count as ours (a role that is being replaced). Raises ``ClusterConflictError`` if a name
+    belongs to a cluster that runs through somebody else's role or is still being deleted.
     """
     ours = our_roles | ({grant.role_arn} if grant else set())
-    # One that is being deleted counts only where no other has its name.
+    # A cluster that is being deleted counts only if no other cluster has its name.
     live = {cluster.name: cluster for cluster in sorted(clusters, key=lambda cluster: cluster.status != "terminating")}
     wanted = tuple(_wanted(registrar, spec, live.get(spec.name), grant, ours) for spec in stack.clusters)
     listed = {spec.name for spec in stack.clusters}
@@ -59,17 +59,17 @@ def _wanted(
         return ClusterChange("create", spec.name, spec)
     if cluster.role_arn not in ours:
         raise ClusterConflictError(
-            f"A cluster named {spec.name} exists already, and it does not run through this stack's role.",
+            f"A cluster named {spec.name} already exists, but it does not run through this stack's role.",
             why=f"It runs through {cluster.role_arn or 'a role that the control plane does not show'}"
             + (f", this stack's role is {grant.role_arn}." if grant else ", and this stack has no role yet."),
-            fix="Choose another name in the stack file, or, where the role is yours, use the stack file and state "
+            fix="Choose another name in the stack file, or, if the role is yours, use the stack file and state "
             "that made it.",
             rerun=SAFE_NOTHING_DONE,
         )
     if cluster.status == "terminating":
         raise ClusterConflictError(
             f"The cluster {spec.name} is being deleted.",
-            fix="Wait until `gridbyoc clusters list` shows it no more, then run again.",
+            fix="Wait until `gridbyoc clusters list` no longer shows it, then run again.",
             rerun=SAFE_NOTHING_DONE,
         )
     fields = registrar.diff(cluster, spec, grant)
@@ -77,14 +77,14 @@ def _wanted(
 
 
 def dollars_a_day(spec: ClusterSpec, dialect: ControlPlaneType) -> int | None:
-    """The standing cost by the vendor's guide; ``None`` where it names none."""
+    """The standing cost according to the vendor's guide; ``None`` if the guide gives none."""
     if dialect == "manual":
         return None
     return facts_of(dialect).dollars_a_day.get(spec.performance_profile or "default")
 
 
 def standing_cost(spec: ClusterSpec, dialect: ControlPlaneType) -> str:
-    """One sentence on the standing cost of a cluster; prices of overprovisioned instances are AWS's own."""
+    """One sentence on a cluster's standing cost. Overprovisioned instances are listed; AWS sets their price."""
     kept = [f"{t.overprovisioned_ondemand_count} x {t.name}" for t in spec.instance_types]
     kept = [text for text, t in zip(kept, spec.instance_types, strict=True) if t.overprovisioned_ondemand_count]
     extra = f" plus {', '.join(kept)} kept running at the on-demand price" if kept else ""

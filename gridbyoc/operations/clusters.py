@@ -28,7 +28,7 @@ from gridbyoc.stack.words import did_you_mean, listed
 
 @dataclass(frozen=True, slots=True)
 class CreatedOne:
-    """What came of it. ``created`` is false for a cluster that was there already, through this stack's role."""
+    """The stack's cluster. ``created`` is false if it already existed, through this stack's role."""
 
     cluster: Cluster
     created: bool
@@ -37,9 +37,9 @@ class CreatedOne:
 def create_cluster(run: Run, name: str, *, edit: EditBody | None = None) -> CreatedOne:
     """Create the cluster ``name`` of the stack file through the role in its state, and wait until it runs.
 
-    Nothing else of the stack is touched. Raises ``UsageError`` for a name that the file does not have,
-    ``OutputMissingError`` before the first apply, ``ClusterConflictError`` where the name runs through another role.
-    The caller holds the stack's lock.
+    The rest of the stack is not touched. Raises ``UsageError`` if the file has no such cluster, ``OutputMissingError``
+    before the first apply, ``ClusterConflictError`` if the name runs through another role. The caller holds the stack's
+    lock.
     """
     spec = spec_named(run.stack, name)
     site = prepare(run)
@@ -52,7 +52,7 @@ def create_cluster(run: Run, name: str, *, edit: EditBody | None = None) -> Crea
 
 
 def spec_named(stack: Stack, name: str) -> ClusterSpec:
-    """The stack's cluster of that name; ``UsageError`` with the nearest one."""
+    """The stack's cluster of that name; ``UsageError`` suggests the nearest name."""
     found = next((spec for spec in stack.clusters if spec.name == name), None)
     if found is not None:
         return found
@@ -71,16 +71,16 @@ def _grant(run: Run, site: PreparedStack) -> Grant:
         grant = current_grant(run, site)
         if grant is None:
             raise OutputMissingError(
-                f"The role of the stack {run.stack.name} is not there yet: a cluster cannot be created through it.",
+                f"The role of the stack {run.stack.name} does not exist yet: no cluster can be created through it.",
                 why="Nothing has been applied in this state.",
-                fix="Run `gridbyoc bootstrap` first: it makes the role, and the stack's clusters with it.",
+                fix="Run `gridbyoc bootstrap` first: it creates the role and the stack's clusters.",
                 rerun=SAFE_NOTHING_DONE,
             )
     return grant
 
 
 def _change(run: Run, site: PreparedStack, spec: ClusterSpec, grant: Grant) -> ClusterChange:
-    """What this one cluster needs; one that is there already is left as it is."""
+    """The change this one cluster needs. An existing cluster is left unchanged."""
     alone = replace(run.stack, clusters=(spec,))
     ours = site.roles(grant)
     found = cluster_changes(site.preflight.registrar, alone, site.preflight.clusters, grant, our_roles=ours)
@@ -88,42 +88,42 @@ def _change(run: Run, site: PreparedStack, spec: ClusterSpec, grant: Grant) -> C
     if change.cluster is None:
         run.outside.emit(Note(standing_cost(spec, run.stack.control_plane.type)))
         return change
-    run.outside.emit(Note(f"The cluster {spec.name} exists already and runs through this stack's role."))
+    run.outside.emit(Note(f"The cluster {spec.name} already exists and runs through this stack's role."))
     if change.fields:
         fields = "; ".join(f"{field.field}: {field.before} -> {field.after}" for field in change.fields)
-        run.outside.emit(Note(f"It is left as it is; `gridbyoc bootstrap` would change {fields}.", "warning"))
+        run.outside.emit(Note(f"It is left unchanged; `gridbyoc bootstrap` would change {fields}.", "warning"))
     return replace(change, action="none")
 
 
 _PROFILES: Mapping[str, PerformanceProfile] = {"default": "default", "cost-saving": "cost-saving"}
 LoadText = Callable[[str], Stack]
-"""Reads a stack file's text as if it stood in the file's place; ``StackError``."""
+"""Parses text as if it were in the stack file's place. Raises ``StackError``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A cluster as it was read, as a text to edit; ``hidden`` are the places of what the text does not show."""
+    """A cluster as text to edit. ``hidden`` lists the fields that the text does not show."""
 
     cluster: Cluster
     text: str
     hidden: tuple[str, ...]
 
     def edited(self, text: str) -> Edited:
-        """The whole spec after the edit, and what it changes; see ``edited_spec`` for what is refused."""
+        """Apply the edited text: the whole new spec and the changes. ``edited_spec`` says which edits it refuses."""
         return edited_spec(text, child(self.cluster.raw, "spec"))
 
     def after(self, edited: Edited) -> Cluster:
-        """The cluster as it would be."""
+        """The cluster with the edit applied."""
         return parsed_cluster({**self.cluster.raw, "spec": edited.body}, Cleaner())
 
 
 def open_draft(registrar: Registrar, cluster_id: str, dialect: DialectName) -> Draft:
-    """Read the cluster anew. Raises ``ControlPlaneError`` for one that cannot be changed."""
+    """Read the cluster anew. Raises ``ControlPlaneError`` if it cannot be changed."""
     cluster = registrar.get(cluster_id)
     refuse_change(cluster, dialect)
     if cluster.role_arn is None:
         raise ControlPlaneError(
-            f"Cluster {cluster.name} cannot be edited: it is not one in an account of yours.",
+            f"Cluster {cluster.name} cannot be edited: it does not run in an AWS account of yours.",
             why=f"It is of the type {cluster.cluster_type} and names no role.",
             rerun=SAFE_NOTHING_DONE,
         )
@@ -132,22 +132,22 @@ def open_draft(registrar: Registrar, cluster_id: str, dialect: DialectName) -> D
 
 
 def unchanged_since(registrar: Registrar, draft: Draft) -> Cluster:
-    """The cluster read once more; ``ControlPlaneError`` if it is not as it was, so that nobody's change is undone."""
+    """Read the cluster again. Raises ``ControlPlaneError`` if it has changed, so that no change is overwritten."""
     now = registrar.get(draft.cluster.id)
     before, there = child(draft.cluster.raw, "spec"), child(now.raw, "spec")
     if there != before:
         fields = ", ".join(change.field for change in differences(before, there))
         raise ControlPlaneError(
             f"The cluster {now.name} was changed at the control plane while it was edited here.",
-            why=f"Changed over there: {fields or 'the order of a list'}.",
-            fix="Run this again: it begins with the cluster as it is now.",
+            why=f"Changed at the control plane: {fields or 'the order of a list'}.",
+            fix="Run this again: it starts from the current cluster.",
             rerun=SAFE_NOTHING_DONE,
         )
     return now
 
 
 def cost_after(before: Cluster, after: Cluster, dialect: DialectName) -> str | None:
-    """The standing cost after an edit, where it touches what costs: the profile, or instances kept ready."""
+    """The standing cost after an edit; ``None`` unless the edit changes the profile or the instances kept ready."""
     spec = spec_after(ClusterSpec(before.name), before, after)
     if spec == ClusterSpec(before.name):
         return None
@@ -157,7 +157,7 @@ def cost_after(before: Cluster, after: Cluster, dialect: DialectName) -> str | N
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """A stack file before and after; ``said`` is what it says of the cluster then."""
+    """A stack file before and after; ``said`` is the cluster's entry afterwards."""
 
     file: Path
     before: str
@@ -166,11 +166,11 @@ class FileChange:
 
     @property
     def changes(self) -> bool:
-        """Whether there is anything to write: not everything that can be edited has a place in a stack file."""
+        """Whether there is anything to write: some fields that can be edited have no place in a stack file."""
         return self.after != self.before
 
     def check(self) -> None:
-        """Raises ``FileError`` where the file is not any more as it was read."""
+        """Raise ``FileError`` if the file has changed since it was read."""
         if _read(self.file) != self.before:
             raise _changed_meanwhile(self.file)
 
@@ -191,10 +191,10 @@ class FileChange:
 
 
 def file_change(stack: Stack, file: Path, before: Cluster, after: Cluster, load: LoadText) -> FileChange:
-    """What ``file``, which ``stack`` was read from, becomes when it says what the edit changed.
+    """The change to ``file``, from which ``stack`` was read, that records the edit.
 
-    Comments and everything else in it stay. What comes of it is loaded again and must say that and nothing else;
-    where no such text can be made ``UsageError`` says what to write. ``FileError`` if it is not the file that was read.
+    Comments and everything else stay. The new text is loaded again and must differ by the edit only. Raises
+    ``UsageError``, which says what to write, if no such text can be made, and ``FileError`` if the file has changed.
     """
     index = next(index for index, spec in enumerate(stack.clusters) if spec.name == before.name)
     said = spec_after(stack.clusters[index], before, after)
@@ -210,8 +210,8 @@ def file_change(stack: Stack, file: Path, before: Cluster, after: Cluster, load:
             return FileChange(file, text, new, said)
     raise UsageError(
         f"The change cannot be written into {file}.",
-        why="Its entry of the cluster is written in a way that cannot be changed by itself.",
-        fix=f"Write it there by hand, then run `gridbyoc bootstrap`: {said_words(said)}.",
+        why="The cluster's entry is written in a form that cannot be changed on its own.",
+        fix=f"Write it by hand, then run `gridbyoc bootstrap`: {said_words(said)}.",
         rerun=SAFE_NOTHING_DONE,
     )
 
@@ -223,13 +223,16 @@ def _changed_meanwhile(file: Path) -> FileError:
 
 
 def said_words(spec: ClusterSpec) -> str:
-    """What a stack file is to say of a cluster, in its own words."""
+    """What a stack file should say about a cluster, in the file's own keys."""
     types = flow(type_data(spec.instance_types)) if spec.instance_types else "none"
     return f"performance_profile: {spec.performance_profile or 'none'}, instance_types: {types}"
 
 
 def spec_after(spec: ClusterSpec, before: Cluster, after: Cluster) -> ClusterSpec:
-    """``spec`` with what changed between ``before`` and ``after``; what the edit left alone, the file keeps too."""
+    """``spec`` with the changes from ``before`` to ``after``.
+
+    Fields that the edit did not change keep the file's value.
+    """
     changed = replace(spec, instance_types=_types_after(spec.instance_types, before, after))
     if before.performance_profile == after.performance_profile:
         return changed
@@ -250,7 +253,7 @@ def _types_after(said: tuple[InstanceType, ...], before: Cluster, after: Cluster
 
 
 def _type_after(said: InstanceType, old: InstanceType | None, new: InstanceType | None) -> InstanceType | None:
-    """``None`` for one that was taken out; a root volume that the file leaves open stays so unless it was edited."""
+    """``None`` if the type was removed. A root volume size that the file omits stays omitted unless it was edited."""
     if new is None or old == new:
         return said if old == new else None
     open_size = said.root_volume_size is None and old is not None and old.root_volume_size == new.root_volume_size
@@ -265,7 +268,7 @@ def _cut(text: str, index: int, said: ClusterSpec) -> str | None:
 
 
 def _dumped(text: str, index: int, said: ClusterSpec) -> str:
-    """The plainer way, for an entry that other places of the file share."""
+    """Rewrite the whole entry, for one that other places of the file share (YAML anchors)."""
     entry = ("clusters", index)
     types, profile = type_data(said.instance_types) or None, said.performance_profile
     return changed_text(text, {(*entry, "performance_profile"): profile, (*entry, "instance_types"): types})
@@ -279,7 +282,7 @@ def _says(text: str, wanted: Stack, load: LoadText) -> bool:
 
 
 def _read(file: Path) -> str:
-    """The text as it is, line ends included."""
+    """The text unchanged, line ends included."""
     try:
         return file.read_bytes().decode("utf-8")
     except OSError as error:

@@ -1,7 +1,7 @@
-"""The converged fingerprint: what a good run left behind, so that a run that finds the same is done without Terraform.
+"""The converged fingerprint of a good run: a later run that finds the same ends without Terraform.
 
-It can only say that nothing has moved since Terraform itself last said so. Whatever differs, cannot be read, or is not
-covered (another module, an old grant that is still accepted) takes the long way.
+It only says that nothing has changed since Terraform last confirmed it. If anything differs, cannot be read, or is not
+covered (another module, an old grant that is still accepted), the run uses Terraform.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ ROLE = {
     "tags_all": "tags",
 }
 POLICY = {"arn": "Arn", "policy_id": "PolicyId", "path": "Path", "description": "Description", "tags_all": "tags"}
-"""Attribute of the provider → what IAM calls it."""
+"""The provider's attribute: IAM's name for it."""
 EXCLUSIVE = ("aws_iam_role_policies_exclusive", "aws_iam_role_policy_attachments_exclusive")
-"""What the rendered root holds beside the module for an exclusive role: lists of what the role may have."""
+"""The resources that the rendered root adds for an exclusive role: lists of what the role may have."""
 KNOWN = {
     (MODULE, kind)
     for kind in (
@@ -61,14 +61,16 @@ KNOWN = {
         "terraform_data",
     )
 } | {("", kind) for kind in EXCLUSIVE}
-"""What the gridbyoc module is made of; its ``terraform_data`` lie in the state alone."""
+"""The resource types of the gridbyoc module; its ``terraform_data`` exist in the state only."""
 
 
 def facts_of(role: LiveRole) -> dict[str, Any] | None:
-    """All that Terraform would read of a role and its policies, JSON-able; ``None`` where not all of it could be read.
+    """Everything that Terraform would read of a role and its policies, as JSON data.
 
-    The same for the same role; it holds the external id. AWS's own policies count by their ARN, for what they say is
-    not the stack's.
+    ``None`` if part could not be read.
+
+    Equal for equal roles. Contains the external id. AWS managed policies count by ARN only: their content is not the
+    stack's.
     """
     if role.unknown:
         return None
@@ -86,13 +88,13 @@ def facts_of(role: LiveRole) -> dict[str, Any] | None:
 
 
 def stands_as_in_state(facts: Mapping[str, Any], state: State, declared: Role) -> bool:
-    """Whether role, own policy and attachments are live what they are in the state, attribute by attribute.
+    """Whether the live role, own policy and attachments match the state, attribute by attribute.
 
-    The state is what Terraform saw when it last looked; somebody may have changed the role since. Beside what Terraform
-    made, the role may have policies that the stack file accepts (``declared``), and no others.
+    The state is what Terraform last saw; somebody may have changed the role since. The role may also have policies that
+    the stack file accepts (``declared``), but no others.
     """
     if not state.kinds <= KNOWN:
-        return False  # nobody here looks at it
+        return False  # this module does not compare it
     roles = state.of("aws_iam_role", MODULE)
     policies = {each["arn"]: each for each in state.of("aws_iam_policy", MODULE)}
     attached = {str(each["policy_arn"]) for each in state.of("aws_iam_role_policy_attachment", MODULE)}
@@ -126,19 +128,19 @@ def _same(live: Mapping[str, Any], kept: Mapping[str, Any], names: Mapping[str, 
 
 RECORD = "converged.json"
 FORMAT = 2
-"""Of the record. It goes up with everything that a record claims or is held against; any other one is not believed.
+"""The record's format. Increase it when the record's fields or comparisons change; other formats are ignored.
 
-The first had no number, and was also written beside policies that the stack file does not list.
+The first format had no number, and was also written if the role had policies that the stack file does not list.
 """
 UNCHANGED = {"add": 0, "change": 0, "destroy": 0}
 _ROLE_ARN = re.compile(r"arn:[^:]+:iam::[0-9]{12}:role/.+")
 HALF_DONE = ("errored.tfstate", ".terraform.tfstate.lock.info")
-"""What a Terraform that was cut off leaves behind."""
+"""Files that an interrupted Terraform leaves behind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Converged:
-    """What stood after a good run, as keyed digests: they prove sameness and tell nothing of the external id."""
+    """The result of a good run as keyed digests. They prove equality and reveal nothing of the external id."""
 
     format: int
     account_id: str
@@ -153,14 +155,14 @@ class Converged:
 
 
 def short_way(run: Run, wishes: BootstrapOptions) -> Report | None:
-    """``unchanged``, where nothing is asked for that needs Terraform."""
+    """The result of ``unchanged`` if nothing was requested that needs Terraform."""
     return unchanged(run) if wishes.nothing_new and not run.choices.refresh else None
 
 
 def unchanged(run: Run) -> Report | None:
-    """The report of a run that has nothing to do, or ``None``: take the long way. Terraform is not started.
+    """The report of a run with nothing to do, or ``None`` if Terraform is needed. Terraform is not started.
 
-    The rendered root is brought up to date, as the long way would. The caller holds the stack's lock.
+    The rendered root is updated, as in a run with Terraform. The caller holds the stack's lock.
     """
     record = _read(run.work_dir / RECORD)
     if record is None or not _covered(run):
@@ -169,8 +171,8 @@ def unchanged(run: Run) -> Report | None:
         try:
             found = _compare(run, record)
         except GridbyocError as error:
-            # The long way meets it again, and says it in full.
-            found = f"cannot be told: {error.what}"
+            # The run with Terraform meets the error again and reports it in full.
+            found = f"unknown: {error.what}"
         step.detail = found if isinstance(found, str) else "nothing has moved since the last run"
     if isinstance(found, str):
         return None
@@ -187,12 +189,12 @@ def unchanged(run: Run) -> Report | None:
 
 
 def remember_converged(run: Run, site: PreparedStack, grant: Grant, report: Report, role: LiveRole | None) -> None:
-    """Keep the fingerprint of a run that came to its end, for the next one; without one where it is not covered.
+    """Store the fingerprint of a completed run for the next one, if the run is covered.
 
-    ``role`` is the live role as it was read just now; beside policies that the stack file does not list, and where
-    not all could be read, no fingerprint is kept.
+    ``role`` is the live role as just read. No fingerprint is stored if it has policies that the stack file does not
+    list, or if part of it could not be read.
 
-    What cannot be read now is no failure of the run: the next one takes the long way.
+    A read error is no failure of this run: the next run uses Terraform.
     """
     path = run.work_dir / RECORD
     with suppress(OSError):
@@ -237,14 +239,14 @@ def _fingerprint(
 
 
 def _covered(run: Run) -> bool:
-    """The module is ours and nobody put files beside it, so that all resources are known; and nothing is half done."""
+    """Whether all resources are known (our module, no foreign files beside it) and no Terraform was interrupted."""
     if run.stack.terraform.module is not None or any((run.work_dir / name).exists() for name in HALF_DONE):
         return False
     return not any(strange_files(run.work_dir))
 
 
 def _compare(run: Run, record: Converged) -> tuple[tuple[Cluster, ...], RolePolicies] | str:
-    """The stack's clusters and the role's policies where everything is the same, else what is not, in a few words."""
+    """The stack's clusters and the role's policies if nothing has changed; otherwise what has, in a few words."""
     rendered = render(run.stack, run.work_dir, s3_native_lock=record.native_lock, account_id=record.account_id)
     for warning in rendered.warnings:
         run.outside.emit(Note(warning, "warning"))
@@ -277,7 +279,7 @@ def _compare(run: Run, record: Converged) -> tuple[tuple[Cluster, ...], RolePoli
 
 
 def _same_clusters(run: Run, record: Converged, listed: tuple[Cluster, ...]) -> tuple[Cluster, ...] | str:
-    """The stack's clusters; they are as the file asks while their specs are the record's, for the file is, too."""
+    """The stack's clusters. If file and specs match the record, the clusters are what the file asks for."""
     ours = _ours(listed, record.role_arn)
     if _digest(record.key, _specs(ours)) != record.clusters or any(c.status != "running" for c in ours):
         return "a cluster has changed"
@@ -295,7 +297,7 @@ def _specs(clusters: tuple[Cluster, ...]) -> list[Any]:
 
 
 def _inputs(run: Run) -> Iterator[list[str]]:
-    """What a run works from on this machine: each file that Terraform reads, our version, the clusters as asked for."""
+    """The local inputs of a run: each file that Terraform reads, our version, and the clusters in the stack file."""
     yield ["tool", __version__]
     yield ["clusters", repr(run.stack.clusters), repr(run.stack.control_plane), str(run.choices.url)]
     yield ["environment", *provider_settings(run.outside.environ)]
@@ -304,9 +306,9 @@ def _inputs(run: Run) -> Iterator[list[str]]:
 
 
 def _state(run: Run) -> str | None:
-    """What tells one state from another: what a plan would read of the file, or which version of the object there is.
+    """An identifier of the state's content: a digest of what a plan reads of the file, or the S3 object's version.
 
-    An apply that changes nothing writes the file all the same, with a new serial and its checks in another order.
+    An apply that changes nothing still writes the file, with a new serial and its checks in another order.
     """
     backend = run.stack.terraform.backend
     if not isinstance(backend, S3Backend):
@@ -328,13 +330,13 @@ def _content(path: Path) -> bytes:
 
 
 def _digest(key: bytes, value: object) -> str:
-    """With a key for each record: no table of digests made beforehand tells what was digested."""
+    """A digest with the record's own key, so that precomputed digests do not reveal the value."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def _read(path: Path) -> Converged | None:
-    """The record; ``None`` where there is none, or one of another format."""
+    """The record; ``None`` if missing, invalid or of another format."""
     try:
         found = read_json(path)
         record = Converged(**{**found, "key": bytes.fromhex(found["key"])})

@@ -1,4 +1,4 @@
-"""An IAM user that may do what the tool needs, and its access key in an AWS profile: the guide's first two steps."""
+"""Create an IAM user with the permissions that the tool needs, and keep its access key in an AWS profile."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ Sleep = Callable[[float], None]
 class UserRequest:
     """The user, its policies, and the profile ``profile`` in ``file`` that holds its access key.
 
-    ``replaced`` are the ARNs of policies that an earlier call may have attached, and that go where they are not wanted.
+    ``replaced``: ARNs of policies that an earlier call may have attached; those no longer wanted are removed.
     """
 
     user: WantedUser
@@ -72,7 +72,7 @@ class UserRequest:
 
 @dataclass(frozen=True, slots=True)
 class UserReview:
-    """How it stands: the user, the policies that are not as wanted, the profile of that name."""
+    """The current situation: the user, the policies that differ from those wanted, and the stored profile."""
 
     user: User | None
     stale: tuple[str, ...]
@@ -81,44 +81,44 @@ class UserReview:
 
     @property
     def key(self) -> AccessKey | None:
-        """The user's key that the profile holds, with its secret."""
+        """The user's access key in the profile, if the profile also has its secret."""
         if self.user is None or self.stored is None or self.stored.secret_access_key is None:
             return None
         return next((key for key in self.user.keys if key.id == self.stored.access_key_id), None)
 
     @property
     def lost(self) -> tuple[AccessKey, ...]:
-        """The user's keys whose secrets are not in the profile, where it holds none of them."""
+        """The user's access keys if the profile holds none of them: their secrets are lost."""
         return self.user.keys if self.user is not None and self.key is None else ()
 
     @property
     def surplus(self) -> tuple[str, ...]:
-        """Policies that an earlier call attached and that are not wanted any more."""
+        """Policies that an earlier call attached and that are no longer wanted."""
         kept = {policy.arn for policy in self.wanted.policies}
         attached = self.user.attached if self.user else ()
         return tuple(arn for arn in attached if arn in self.wanted.replaced and arn not in kept)
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """What would be done, a line each; nothing where all is as wanted."""
+        """What would be done, one line each; empty if everything is as wanted."""
         wanted = self.wanted
-        lines = [f"make the user {wanted.arn}"] if self.user is None else []
+        lines = [f"create the user {wanted.arn}"] if self.user is None else []
         if self.user is not None and wanted.user.boundary not in (None, self.user.boundary):
             lines.append(f"set its permissions boundary to {wanted.user.boundary}")
         if self.user is not None and not wanted.user.all_tags.items() <= self.user.tags.items():
             lines.append(f"tag it with {', '.join(f'{key}={value}' for key, value in wanted.user.all_tags.items())}")
         lines += [f"attach the policy {arn}" for arn in self.stale if ":iam::aws:" in arn]
         lines += [f"write and attach the policy {arn}" for arn in self.stale if ":iam::aws:" not in arn]
-        lines += [f"take away the policy {arn}" for arn in self.surplus]
+        lines += [f"remove the policy {arn}" for arn in self.surplus]
         lines += [f"delete the access key {key.id}, which was never used: its secret is lost" for key in self.lost]
         if self.key is None:
-            lines.append(f"make an access key, and keep it as the profile {wanted.profile} in {wanted.file}")
+            lines.append(f"create an access key, and store it as the profile {wanted.profile} in {wanted.file}")
         return tuple(lines)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyUser:
-    """The user as it is now, and what was done for it (nothing: it was there already)."""
+    """The user as it is now. ``changes`` lists what was done; empty if nothing was missing."""
 
     wanted: UserRequest
     changes: tuple[str, ...]
@@ -127,11 +127,11 @@ class ReadyUser:
 def create_user(
     session: AwsSession, wanted: UserRequest, *, approve: Callable[[UserReview], bool], sleep: Sleep
 ) -> ReadyUser:
-    """Make what is missing: user, policies, access key, profile. Killed anywhere, the next call goes on.
+    """Create what is missing: user, policies, access key, profile. The next call continues one that was killed.
 
-    ``approve`` is asked where anything is to be done; ``sleep`` takes seconds. A user, a policy or a profile of that
-    name that is not ours is refused before anything is made (``AwsError``, ``FileError``). The secret goes from IAM
-    into the file and nowhere else.
+    ``approve`` is called if anything is to be done; ``sleep`` takes seconds. A user, policy or profile of that name
+    that is not ours is refused before anything is created (``AwsError``, ``FileError``). The secret goes from IAM into
+    the file and nowhere else.
     """
     found = look(session, wanted)
     if found.changes and not approve(found):
@@ -152,7 +152,7 @@ def create_user(
 
 
 def look(session: AwsSession, wanted: UserRequest) -> UserReview:
-    """How it stands; refuses what is not ours."""
+    """Read the current situation; refuse a user or a profile that is not ours."""
     stored = read_profile(wanted.file, wanted.profile)
     user = look_at_user(session, wanted.user.name)
     require_ours(user, wanted.user.name)
@@ -172,15 +172,15 @@ def _require_our_profile(found: UserReview) -> None:
     if found.stored is None or found.stored.owner == found.wanted.arn or found.key is not None:
         return
     raise FileError(
-        f"The profile {found.wanted.profile} in {found.wanted.file} is somebody else's.",
-        why=f"It is of {found.stored.owner}." if found.stored.owner else "It was not made by this command.",
+        f"The profile {found.wanted.profile} in {found.wanted.file} belongs to somebody else.",
+        why=f"It belongs to {found.stored.owner}." if found.stored.owner else "It was not made by this command.",
         fix="Give another --profile-name.",
         rerun=SAFE_NOTHING_DONE,
     )
 
 
 def _require_no_used_key(found: UserReview) -> None:
-    """A key that was used has its secret somewhere, and a second one would only be one more to lose."""
+    """Refuse to create a second key if one was used: somebody has its secret."""
     name = found.wanted.user.name
     kept = found.user.tags.get(KEY) if found.user else None
     used = next((key for key in found.lost if key.last_used is not None or key.id == kept), None)
@@ -189,7 +189,7 @@ def _require_no_used_key(found: UserReview) -> None:
         raise AwsError(
             f"The user {name} has an access key that is not in the profile {found.wanted.profile}.",
             why=f"The key {used.id} {when}: somebody has its secret.",
-            fix=f"Give the --profile-name or --credentials-file that it was kept in; or take it away "
+            fix=f"Give the --profile-name or --credentials-file that holds it; or delete it "
             f"(`aws iam delete-access-key --user-name {name} --access-key-id {used.id}`) and run this again.",
             rerun=SAFE_NOTHING_DONE,
         )
@@ -197,8 +197,8 @@ def _require_no_used_key(found: UserReview) -> None:
         command = f"aws iam update-access-key --user-name {name} --access-key-id {found.key.id} --status Active"
         raise AwsError(
             f"The access key of the profile {found.wanted.profile} is inactive.",
-            why="Somebody has switched it off.",
-            fix=f"Switch it on again (`{command}`), or delete the user: `gridbyoc credentials delete-user {name}`.",
+            why="Somebody deactivated it.",
+            fix=f"Activate it again (`{command}`), or delete the user: `gridbyoc credentials delete-user {name}`.",
             rerun=SAFE_NOTHING_DONE,
         )
 
@@ -208,7 +208,7 @@ def _key(session: AwsSession, found: UserReview, user: User | None) -> tuple[str
     if found.key is not None and stored is not None and stored.secret_access_key is not None:
         return found.key.id, stored.secret_access_key
     if user is None:
-        raise AwsError("The user is gone.", fix="Run the same command again.", rerun=SAFE_RESUMES)
+        raise AwsError("The user no longer exists.", fix="Run the same command again.", rerun=SAFE_RESUMES)
     drop_keys(session, user, [key.id for key in found.lost])
     key_id, secret = make_key(session, user)
     try:
@@ -221,9 +221,9 @@ def _key(session: AwsSession, found: UserReview, user: User | None) -> tuple[str
 
 
 PREFIX = "gridbyoc-"
-"""How the policies and the profile of a user are named."""
+"""Prefix of the names of a user's policies and profile."""
 MOST_POLICIES = 5
-"""A user can have 10: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+"""IAM allows 10 per user: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 _SOURCES = (
     "aws_access_key_id",
     "credential_process",
@@ -237,7 +237,7 @@ _SOURCES = (
 
 @dataclass(frozen=True, slots=True)
 class UserArguments:
-    """What the command line says. ``uses`` are commands that the user is for, as in ``phases_of``."""
+    """The command-line arguments. ``uses`` are the commands that the user is for, as in ``phases_of``."""
 
     name: str
     path: str = "/"
@@ -250,12 +250,12 @@ class UserArguments:
 
     @property
     def profile_name(self) -> str:
-        """The profile's name: ``gridbyoc-NAME`` where none was given."""
+        """The profile's name; ``gridbyoc-NAME`` if none was given."""
         return self.profile or PREFIX + self.name
 
 
 def check(asked: UserArguments, region: str) -> None:
-    """What can be told from the command line alone; ``UsageError``."""
+    """Check what the command line alone can show. Raises ``UsageError``."""
     _refuse("NAME", role_name_fault(asked.name, 64))
     _refuse("--profile-name", role_name_fault(asked.profile_name, 128))
     _refuse("--path", path_fault(asked.path))
@@ -265,18 +265,18 @@ def check(asked: UserArguments, region: str) -> None:
     for key, value in asked.tags.items():
         _refuse("--tag", (tag_text_fault(key, 128) if key else Fault("a key is empty")) or tag_text_fault(value, 256))
         if key.lower().startswith("gridbyoc:"):
-            _refuse("--tag", Fault(f"{key} is a tag of gridbyoc's own"))
+            _refuse("--tag", Fault(f"{key} is reserved for gridbyoc"))
     if len(asked.tags) > 47:
-        _refuse("--tag", Fault(f"{len(asked.tags)} tags; IAM takes 50, three of them are gridbyoc's"))
+        _refuse("--tag", Fault(f"{len(asked.tags)} tags; IAM allows 50, and gridbyoc uses three of them"))
 
 
 def user_arn(caller: Caller, name: str, path: str) -> str:
-    """The ARN that a user of that name has in the caller's account and partition."""
+    """The ARN of a user of that name in the caller's account and partition."""
     return f"arn:{caller.partition}:iam::{caller.account_id}:user{path}{name}"
 
 
 def policy_arns(caller: Caller, name: str, path: str) -> tuple[str, ...]:
-    """The ARNs that the user's policies can have: the first, and those for what does not fit into it."""
+    """The ARNs that the user's policies can have: the first one, and those for statements that do not fit into it."""
     start = f"arn:{caller.partition}:iam::{caller.account_id}:policy{path}{PREFIX}{name}"
     return (start, *(f"{start}-{number}" for number in range(2, MOST_POLICIES + 1)))
 
@@ -284,7 +284,7 @@ def policy_arns(caller: Caller, name: str, path: str) -> tuple[str, ...]:
 def wanted_of(
     asked: UserArguments, caller: Caller, stack: Stack | None, environ: Mapping[str, str], home: Path
 ) -> UserRequest:
-    """Everything that is wanted; ``stack`` narrows the policy to what it needs. ``FileError``, ``UsageError``."""
+    """The complete request. ``stack`` narrows the policies to what it needs. Raises ``FileError``, ``UsageError``."""
     tags = {STACK_TAG: stack.name} if stack else {}
     arn = user_arn(caller, asked.name, asked.path)
     own = policy_arns(caller, asked.name, asked.path)
@@ -303,12 +303,12 @@ def wanted_of(
 
 
 def fitting(document: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-    """The document, in as many as IAM's limit of one makes of it; no statement is torn."""
+    """Split the document into as many policies as IAM's size limit requires; statements stay whole."""
     parts = split_document(document)
     if len(parts) > MOST_POLICIES:
         raise UsageError(
             f"The permissions of this stack need {len(parts)} policies.",
-            why=f"A user gets {MOST_POLICIES} at most from here.",
+            why=f"This command attaches at most {MOST_POLICIES} policies to a user.",
             fix="Name fewer uses with --for, or fewer policies in the stack file.",
             rerun=SAFE_NOTHING_DONE,
         )
@@ -321,7 +321,7 @@ def _refuse(option: str, fault: Fault | None) -> None:
 
 
 def _require_free_config(profile: str, environ: Mapping[str, str], home: Path) -> None:
-    """A profile of that name in the config file would win over, or mix with, the one to be written."""
+    """Refuse a name that the config file already uses for other credentials: they would override or mix with ours."""
     named = environ.get("AWS_CONFIG_FILE")
     path = Path(os.path.expandvars(named)).expanduser() if named else home / ".aws" / "config"
     if not path.is_file():
@@ -340,7 +340,7 @@ def _require_free_config(profile: str, environ: Mapping[str, str], home: Path) -
 
 @dataclass(frozen=True, slots=True)
 class UserDeletion:
-    """What is there of a user of ours. ``policies`` are ours and go; others' are detached from it and stay."""
+    """What exists of a user of ours. ``policies`` are ours and are deleted; others are detached and stay."""
 
     name: str
     user: User | None
@@ -350,7 +350,7 @@ class UserDeletion:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What would be done, a line each."""
+        """What would be done, one line each."""
         lines: list[str] = []
         for key in self.user.keys if self.user else ():
             used = f"last used at {minute(key.last_used)}" if key.last_used else "never used"
@@ -358,10 +358,10 @@ class UserDeletion:
         lines += [f"delete the policy {arn}" for arn in self.policies]
         for arn in self.user.attached if self.user else ():
             lines += [] if arn in self.policies else [f"detach the policy {arn}"]
-        lines += [f"take it out of the group {group}" for group in self.user.groups] if self.user else []
+        lines += [f"remove it from the group {group}" for group in self.user.groups] if self.user else []
         lines += [f"delete its inline policy {name}" for name in self.user.inline] if self.user else []
         lines += [f"delete the user {self.user.arn}"] if self.user else []
-        lines += [f"take the profile {self.profile} out of {self.file}"] if self.profile else []
+        lines += [f"remove the profile {self.profile} from {self.file}"] if self.profile else []
         return tuple(lines)
 
 
@@ -374,9 +374,9 @@ def delete_user(
     home: Path,
     approve: Callable[[UserDeletion], bool],
 ) -> UserDeletion:
-    """Delete what carries our tag, and nothing else; what was there. Killed anywhere, the next call goes on.
+    """Delete only what carries our tag; returns what existed. The next call continues one that was killed.
 
-    Raises ``AwsError`` for a user that is not ours.
+    Raises ``AwsError`` if the user is not ours.
     """
     doomed = find_doomed(session, caller, asked, credentials_file(environ, home, asked.file))
     if not doomed.lines:
@@ -397,7 +397,7 @@ def delete_user(
 
 
 def find_doomed(session: AwsSession, caller: Caller, asked: UserArguments, file: Path) -> UserDeletion:
-    """The user, its policies (also those that an earlier run detached already), and the profile that is its own."""
+    """The user, its policies (also those that an earlier run detached), and the profile if it is the user's."""
     user = look_at_user(session, asked.name)
     require_ours(user, asked.name)
     path = user.path if user else asked.path

@@ -1,4 +1,4 @@
-"""Tear a stack down, and finish: its clusters, what they left behind, the role, the local files."""
+"""Destroy a stack: its clusters, their leftovers, the role and the local files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PLACE = ("protect",)
 
 
 def protection(run: Run) -> str:
-    """Where the stack file says so, as ``FILE:LINE``; empty where it does not."""
+    """Where the stack file says ``protect: true``, as ``FILE:LINE``; empty if it does not."""
     if not run.stack.protect:
         return ""
     file, line = run.origin(PLACE) if run.origin else (str(run.stack.file or "the stack file"), None)
@@ -39,24 +39,24 @@ def protection(run: Run) -> str:
 
 
 def refuse_if_protected(run: Run, would: str, *, rerun: str = SAFE_NOTHING_DONE) -> None:
-    """Raise ``ProtectedStackError`` for a protected stack. ``would``: what would be done, as `destroy the role`."""
+    """Raise ``ProtectedStackError`` if the stack is protected. ``would``: the action, such as "destroy the role"."""
     place = protection(run)
     if place:
         raise ProtectedStackError(
             f"The stack {run.stack.name} is protected: this would {would}.",
             why=f"`protect: true` stands in {place}.",
-            fix="If it is meant, take that line out of the stack file (through review, as any change), then run again.",
+            fix="If it is intended, remove that line from the stack file (in a reviewed change), then run again.",
             rerun=rerun,
         )
 
 
 KEPT_FILES = frozenset({JOURNAL, LOCK, HOLDER})
-"""What stays of a work_dir: the journal, which knows the stack's past clusters, and the lock that is held."""
+"""Files of a work_dir that stay: the journal, which records the stack's past clusters, and the lock that is held."""
 
 
 @dataclass(frozen=True, slots=True)
 class DestroyPlan:
-    """What a destroy would take away: clusters that run through the role, the role, and leftovers of past clusters."""
+    """What a destroy would delete: clusters that run through the role, the role, and leftovers of past clusters."""
 
     clusters: tuple[Cluster, ...]
     role_arn: str | None
@@ -72,9 +72,9 @@ class DestroyPlan:
 
 @dataclass(frozen=True, slots=True)
 class Destroyed:
-    """What a destroy took away, and what of the clusters is left (``left.ledger.clear``: provably nothing).
+    """What a destroy deleted, and which leftovers remain (``left.ledger.clear``: provably none).
 
-    ``state_versions``: how many versions of the state went from S3; ``None`` where none was to go.
+    ``state_versions``: how many versions of the state were deleted from S3; ``None`` if none were to be deleted.
     """
 
     stack: str
@@ -92,12 +92,12 @@ def destroy(
     delete_data: bool = False,
     with_state: ApproveRemoval | None = None,
 ) -> Destroyed:
-    """Delete the stack's clusters and wait until they are gone, then their leftovers, then the role and local files.
+    """Delete the stack's clusters and wait until they no longer exist, then their leftovers, the role and local files.
 
-    The control plane needs the role to take a cluster down, so the role goes after the clusters, and not at all while
-    one is still there. What holds data stays unless ``delete_data``. ``with_state`` is asked whether the state goes
-    from S3 as well, which is removed once all else is provably gone. The caller holds the lock. A protected stack is
-    refused before anything is looked at.
+    The control plane needs the role to delete a cluster. The role is therefore deleted after the clusters, and not
+    while one still exists. Resources that hold data stay unless ``delete_data``. ``with_state`` is asked whether to
+    delete the state from S3 as well; that happens once everything else is provably deleted. The caller holds the lock.
+    A protected stack is refused before anything is read.
     """
     refuse_if_protected(run, "destroy its clusters and its role")
     site = prepare(run)
@@ -131,14 +131,14 @@ def destroy(
         versions = remove_state(run, site.runner, site.state.lineage) if with_state else None
         _remove_local_files(run)
     elif with_state:
-        run.outside.emit(Note("The state stays: what clusters left behind is not gone yet.", "warning"))
+        run.outside.emit(Note("The state stays: not all leftovers of its clusters are deleted yet.", "warning"))
     names = tuple(cluster.name for cluster in doomed.clusters)
     return Destroyed(run.stack.name, names, resources, doomed.role_arn, left, versions)
 
 
 def _doomed(run: Run, site: PreparedStack) -> DestroyPlan:
     grant = current_grant(run, site)
-    # Outputs may be missing where an apply or destroy was cut off; the role is in the state for all that.
+    # Outputs may be missing after an interrupted apply or destroy; the state still has the role.
     role_arn = grant.role_arn if grant else site.standing.role_arn
     roles = site.roles(grant) | ({role_arn} if role_arn else set())
     clusters = site.preflight.clusters
@@ -170,19 +170,19 @@ def _take_leftovers(run: Run, site: PreparedStack, doomed: DestroyPlan, *, delet
 
 
 def _refuse_while_needed(site: PreparedStack, doomed: DestroyPlan) -> None:
-    """The list is read again: a cluster that came up meanwhile needs the role as well."""
+    """Refuse if a cluster still needs the role. Lists again: a cluster may have been created meanwhile."""
     listed = site.preflight.registrar.list()
     needing = [c.name for c in listed if c.role_arn in doomed.roles]
     if needing:
         raise ClusterConflictError(
             f"The role stays: {', '.join(needing)} still needs it.",
-            why="Without its role the control plane cannot take a cluster down, and its resources would stay for ever.",
-            fix="Wait until `gridbyoc clusters list` shows it no more, then run destroy again.",
+            why="Without its role the control plane cannot delete a cluster, and its resources would stay forever.",
+            fix="Wait until `gridbyoc clusters list` no longer shows it, then run destroy again.",
             rerun=SAFE_RESUMES,
         )
 
 
 def _remove_local_files(run: Run) -> None:
-    """All but the journal, the lock, and what somebody put there by hand."""
+    """Remove all files except the journal, the lock, and files that gridbyoc did not make."""
     for path in remove_local_files(run.work_dir, KEPT_FILES):
         run.outside.emit(Note(f"{path} was not made by gridbyoc: it stays."))

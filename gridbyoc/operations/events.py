@@ -1,6 +1,6 @@
-"""What happens during a run, as typed events: ``show`` renders them, the journal keeps them.
+"""The typed events of a run: ``show`` renders them, the journal keeps them.
 
-``type`` is what ``--format jsonl`` calls an event; readers rely on it.
+``type`` is the event's name in ``--format jsonl``; readers rely on it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class StepStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepFinished:
-    """A step ended; ``seconds`` is its wall time, ``detail`` what came of it."""
+    """A step ended; ``seconds`` is its wall time, ``detail`` its result in words."""
 
     type: ClassVar[str] = "step_finished"
 
@@ -51,7 +51,7 @@ class ResourceProgress:
 
 @dataclass(frozen=True, slots=True)
 class ClusterProgress:
-    """A cluster, as last seen."""
+    """The last observed status of a cluster."""
 
     type: ClassVar[str] = "cluster_progress"
 
@@ -63,9 +63,10 @@ class ClusterProgress:
 
 @dataclass(frozen=True, slots=True)
 class FindingMade:
-    """A preflight check came out so; ``code`` is its stable code.
+    """The result of a preflight check; ``code`` is its stable code.
 
-    ``path``, ``file`` and ``line`` say what it is about in the stack file; empty and ``None`` where that is nothing.
+    ``path``, ``file`` and ``line`` name the place in the stack file that it concerns; empty or ``None`` if there is
+    none.
     """
 
     type: ClassVar[str] = "finding_made"
@@ -83,7 +84,7 @@ class FindingMade:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something worth a line."""
+    """A message for the user that belongs to no other event."""
 
     type: ClassVar[str] = "note"
 
@@ -93,7 +94,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Somebody is asked, or an editor is open: whoever draws stands back until ``over``."""
+    """The user is being asked, or has an editor open: displays pause until an event with ``over``."""
 
     over: bool = False
 

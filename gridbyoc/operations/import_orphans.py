@@ -1,7 +1,7 @@
-"""What a run made in AWS and could not write into the state is taken into it, before anything is planned.
+"""Import resources that a run created in AWS but could not write into the state, before anything is planned.
 
-A Terraform that is killed (or whose answer is lost) while it makes the role leaves one that no state knows. Left alone,
-the next run would make a second one, or fail for ever where role and policy have a fixed name.
+If Terraform is killed while it creates the role (or the answer is lost), the role exists but no state has it. The next
+run would then create a second role, or fail every time if role and policy have fixed names.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ ROLE = f"{MODULE}.aws_iam_role.this"
 POLICY = f"{MODULE}.aws_iam_policy.this[0]"
 EXTERNAL_ID = f"{MODULE}.terraform_data.this"
 SKEW = timedelta(minutes=5)
-"""By how much our clock may be ahead of AWS's: signed requests bear no more."""
+"""How far our clock may be ahead of AWS's: AWS rejects signed requests with a larger difference."""
 
 
 def import_orphans(run: Run, site: PreparedStack) -> PreparedStack:
-    """Import the role, and its policy, where AWS has them and the state has not; the site as it is then.
+    """Import the role and its policy if AWS has them and the state does not. Returns the updated site.
 
-    Where nothing was to be imported, it is ``site`` itself.
+    Returns ``site`` itself if nothing was imported.
 
-    A role is the stack's if its live trust policy names the external id that the state holds, which nobody else knows;
-    or, where a run was cut off before that was written, if it has the stack's tag, was made since that run began, and
-    no cluster runs through it. A policy is, if it has the role's name and path and the stack's tags. Nothing in AWS is
-    changed.
+    A role is the stack's if its live trust policy names the external id in the state, which nobody else knows. If a run
+    was cut off before the id was written, a role is also the stack's if it has the stack's tag, was created since that
+    run began, and no cluster runs through it. A policy is the stack's if it has the role's name and path and the
+    stack's tags. Nothing in AWS is changed.
     """
     if run.stack.terraform.module is not None:
         return site
@@ -55,13 +55,13 @@ def _stray_role(run: Run, site: PreparedStack, sought: OrphanQuery) -> str | Non
         return None
     found = stray_roles(site.preflight.session, sought)
     if len(found) > 1:
-        text = f"Any of {', '.join(found)} may be a role that a run left that was cut off; they are left alone."
+        text = f"Any of {', '.join(found)} may come from a run that was cut off; none of them is imported."
         run.outside.emit(Note(text, "warning"))
     return found[0] if len(found) == 1 else None
 
 
 def _own_policy(run: Run, site: PreparedStack) -> str | None:
-    """The role's own policy, where AWS has it and the state has not; its ARN follows from the role's and the file."""
+    """The role's own policy if AWS has it and the state does not. Its ARN follows from the role's ARN and the file."""
     role_arn = site.standing.role_arn
     if not role_arn or POLICY in site.state.addresses or run.stack.role.statements == ():
         return None
@@ -71,21 +71,21 @@ def _own_policy(run: Run, site: PreparedStack) -> str | None:
 
 
 def _import(run: Run, site: PreparedStack, address: str, ident: str) -> PreparedStack:
-    """The site with the state that then is."""
-    run.outside.emit(Note(f"{ident} was left by a run that was cut off: it is taken into the state.", "warning"))
+    """Import one resource and return the site with the new state."""
+    run.outside.emit(Note(f"{ident} was left by a run that was cut off: it is imported into the state.", "warning"))
     with run.effect("import", address=address, ident=ident):
         rerender(run, site)
         try:
             site.runner.import_(address, ident)
         except TerraformError:
-            # The Terraform of the run before may have been about to end, and have written it itself.
+            # The previous run's Terraform may have been ending just now, and may have written the resource itself.
             if address not in site.runner.state().addresses:
                 raise
     return replace(site, state=site.runner.state(), fresh=False)
 
 
 def _sought(run: Run, site: PreparedStack, cut_off: datetime | None) -> OrphanQuery:
-    """A role that is being replaced is known to the state under another address."""
+    """The query for an orphaned role. A role being replaced is excluded: the state has it under another address."""
     role = run.stack.role
     roles = (each.attributes for each in site.state.instances if each.type == "aws_iam_role")
     return OrphanQuery(
@@ -101,7 +101,10 @@ def _sought(run: Run, site: PreparedStack, cut_off: datetime | None) -> OrphanQu
 
 
 def _generated_id(state: State) -> Secret | None:
-    """It is made before the role. One that the user gives proves nothing: several stacks may have it."""
+    """The generated external id.
+
+    It exists before the role. An id from the user proves nothing: several stacks may use it.
+    """
     found = state.at(EXTERNAL_ID).get("triggers_replace")
     value = found.get("value") if isinstance(found, dict) else found
     return Secret(value) if isinstance(value, str) and value else None

@@ -19,7 +19,10 @@ JOURNAL = "journal.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """Appends one JSON object a line and flushes it to the disk before it returns; nothing once ``over`` is so."""
+    """Appends one JSON object per line and flushes it to disk before it returns.
+
+    Writes nothing once ``over()`` is true.
+    """
 
     path: Path
     now: Callable[[], datetime]
@@ -28,7 +31,7 @@ class Journal:
 
     @contextmanager
     def of_run(self, verb: str, version: str) -> Iterator[None]:
-        """Record a run's begin and end: its verb, our version, and the code it failed with. Nothing at all: killed."""
+        """Record the run's start (verb, version) and its end (the code of its error). A killed run has no end."""
         self.write("run_started", verb=verb, version=version, pid=os.getpid())
         try:
             yield
@@ -38,7 +41,7 @@ class Journal:
         self.write("run_ended", verb=verb, code=None)
 
     def write(self, kind: str, **fields: str | float | int | bool | None) -> None:
-        """Append a record; ``FileError`` where the disk will not take it."""
+        """Append a record; ``FileError`` if it cannot be written."""
         if self.over():
             return
         record = {"time": self.now().isoformat(timespec="milliseconds"), "run": self.run_id, "type": kind, **fields}
@@ -55,12 +58,12 @@ class Journal:
                 f"The journal {self.path} could not be written.",
                 why=error.strerror or str(error),
                 fix="Make room, or make the directory writable, then run again.",
-                rerun="A re-run is safe: it goes on from what exists.",
+                rerun="A re-run is safe: it continues from what exists.",
             ) from None
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    """A full disk takes a part of a line: the next try says why, and the part is taken back."""
+    """Write all bytes. If a full disk takes part of a line, retry to get the error, and remove that part."""
     written = os.write(descriptor, data)
     while written < len(data):
         try:
@@ -71,7 +74,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def read_journal(path: Path) -> tuple[dict[str, Any], ...]:
-    """Every record that can be read, oldest first; a line that a crash cut off is passed over."""
+    """All readable records, oldest first; a line that a crash cut off is skipped."""
     try:
         lines = read_private(path).splitlines()
     except FileNotFoundError:
@@ -80,7 +83,7 @@ def read_journal(path: Path) -> tuple[dict[str, Any], ...]:
 
 
 def parse_record(line: str | bytes) -> dict[str, Any]:
-    """One line of a journal; empty for one that is torn, damaged or no record."""
+    """One line of a journal; empty if it is cut off, damaged or not a record."""
     return json_object(line) or {}
 
 

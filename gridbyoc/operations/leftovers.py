@@ -1,4 +1,4 @@
-"""Leftovers of a stack: which clusters are past, what is left of them, and its deletion."""
+"""Leftovers of a stack: find its past clusters, find what they left in AWS, and delete it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _more(before: tuple[str, ...], value: object) -> tuple[str, ...]:
 def stacks_past(
     stack: Stack, work_dir: Path, names: tuple[str, ...], clusters: tuple[Cluster, ...]
 ) -> tuple[DeletedCluster, ...]:
-    """Every cluster that the stack has or had: by file, by journal, and by ``names`` and ``clusters``; one a name."""
+    """Every cluster that the stack has or had, from file, journal, ``names`` and ``clusters``; one entry per name."""
     named = [DeletedCluster(name) for name in (*(spec.name for spec in stack.clusters), *names)]
     merged: dict[str, DeletedCluster] = {}
     for one in (*named, *past_clusters(read_journal(work_dir / JOURNAL)), *map(_as_past, clusters)):
@@ -58,9 +58,9 @@ def _as_past(cluster: Cluster) -> DeletedCluster:
 
 
 def with_records(registrar: Registrar, past: DeletedCluster, given: tuple[Cluster, ...]) -> DeletedCluster:
-    """What is known of a deleted cluster, from the caller or because the control plane still remembers it: its bucket.
+    """Complete a deleted cluster with its buckets, as known to the caller or still recorded by the control plane.
 
-    Its creation counts only where every id is known: an earlier cluster of the name may have made the bucket.
+    The creation time is used only if every id is known: an earlier cluster of the same name may own the bucket.
     """
     records = {cluster.id: cluster for cluster in given}
     known = [records.get(ident) or _remembered(registrar, ident) for ident in past.ids]
@@ -91,10 +91,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class LeftoversRequest:
-    """What the caller asks for. ``clusters``: gone ones, as the control plane had them when it still did.
+    """The caller's request. ``clusters``: deleted clusters, as the control plane last showed them.
 
-    ``names`` are past clusters beside those of the stack file and the journal; ``tags`` are pairs that prove ownership,
-    ``keys`` tags whose value is the cluster's name; ``roles`` are ARNs that are never a leftover.
+    ``names``: past clusters besides those of the stack file and the journal. ``tags``: pairs that prove ownership.
+    ``keys``: tags whose value is the cluster's name. ``roles``: ARNs that are never a leftover.
     """
 
     clusters: tuple[Cluster, ...] = ()
@@ -106,7 +106,7 @@ class LeftoversRequest:
 
 @dataclass(frozen=True, slots=True)
 class FoundLeftovers:
-    """A ledger, and the search that it answers; ``live`` clusters were left out, because they use what they have."""
+    """A ledger and its search. ``live`` clusters were left out, because they still use their resources."""
 
     search: Search
     ledger: Ledger
@@ -116,10 +116,11 @@ class FoundLeftovers:
 def find_leftovers(
     run: Run, session: AwsSession, caller: Caller, registrar: Registrar, wanted: LeftoversRequest | None = None
 ) -> FoundLeftovers:
-    """What is left in AWS of the stack's past clusters: those of the stack file, the journal, and ``wanted``.
+    """Find what the stack's past clusters left in AWS: those of the stack file, the journal, and ``wanted``.
 
-    A cluster that the control plane still has is no past one; naming it in ``wanted.names`` is a ``UsageError``.
-    Reads only. Raises ``ControlPlaneError`` kinds and ``AwsCredentialsError``; what else AWS refuses is ``unknown``.
+    A cluster that the control plane still has is not a past one; naming it in ``wanted.names`` is a ``UsageError``.
+    Reads only. Raises ``ControlPlaneError`` kinds and ``AwsCredentialsError``; other refusals of AWS become
+    ``unknown``.
     """
     asked = wanted or LeftoversRequest()
     if isinstance(registrar, VendorWithoutApi) and not registrar.told:
@@ -132,7 +133,7 @@ def find_leftovers(
     known = tuple(with_records(registrar, one, asked.clusters) for one in every if one.name not in in_use)
     place = AccountRegion(caller.partition, caller.account_id, run.stack.aws.region)
     search = Search(place, known, asked.tags, asked.keys, _spared(run, place, asked, live))
-    notes = tuple(f"The cluster {name} is not deleted: what it uses is no leftover." for name in used)
+    notes = tuple(f"The cluster {name} is not deleted: the resources that it uses are not leftovers." for name in used)
     if not known and not asked.tags:
         return FoundLeftovers(search, Ledger(notes=(*notes, "No past cluster of this stack is known.")), tuple(used))
     ledger = find_in_aws(session, search, run.journal.now)
@@ -148,10 +149,10 @@ def delete_leftovers(
     delete_data: bool,
     patience: DeletionPatience,
 ) -> Ledger:
-    """Delete what ``found`` shows, in order, then look again; returns the ledger of what is left, with the reasons.
+    """Delete what ``found`` shows, in order, then search again. Returns the ledger of what is left, with reasons.
 
-    Holds the step ``delete``. What holds data stays unless ``delete_data``. Nothing is deleted of a cluster that the
-    control plane has (again) by now: ``UsageError``.
+    Runs as the step ``delete``. Resources that hold data stay unless ``delete_data``. Raises ``UsageError`` if the
+    control plane has one of the clusters (again); nothing is deleted then.
     """
     _refuse_live(tuple(cluster.name for cluster in found.search.clusters), registrar.list())
     with run.step("delete") as step:
@@ -172,7 +173,7 @@ def delete_leftovers(
 
 
 def mark_data(found: FoundLeftovers) -> FoundLeftovers:
-    """The same, with what holds data marked as staying."""
+    """``found`` with resources that hold data marked as kept."""
     entries = tuple(
         replace(one, kept=HOLDS_DATA) if one.holds_data and not one.kept else one for one in found.ledger.leftovers
     )
@@ -180,7 +181,7 @@ def mark_data(found: FoundLeftovers) -> FoundLeftovers:
 
 
 def parse_tags(texts: Iterable[str]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """``KEY=VALUE`` as pairs, ``KEY`` as keys; ``UsageError`` for what cannot prove anything."""
+    """``KEY=VALUE`` as pairs, ``KEY`` as keys; ``UsageError`` if a tag cannot prove ownership."""
     pairs = tuple(parse_tag(text) for text in texts if "=" in text)
     keys = tuple(text.strip() for text in texts if "=" not in text)
     if "" in keys:
@@ -189,7 +190,7 @@ def parse_tags(texts: Iterable[str]) -> tuple[tuple[tuple[str, str], ...], tuple
 
 
 def parse_tag(text: str) -> tuple[str, str]:
-    """``KEY=VALUE`` as a pair; ``UsageError`` for what cannot prove anything."""
+    """``KEY=VALUE`` as a pair; ``UsageError`` if it cannot prove ownership."""
     key, _, value = text.partition("=")
     if not key.strip() or not value.strip():
         fix = "Write --tag KEY=VALUE, or --tag KEY if the value is the cluster's name."
@@ -197,7 +198,7 @@ def parse_tag(text: str) -> tuple[str, str]:
     if key.startswith("kubernetes.io/cluster/") and value != "owned":
         raise UsageError(
             f"--tag {text!r} proves nothing.",
-            why="Only kubernetes.io/cluster/NAME=owned says that a resource goes with its cluster.",
+            why="Only kubernetes.io/cluster/NAME=owned says that a resource belongs to its cluster alone.",
             rerun=SAFE_NOTHING_DONE,
         )
     return key, value
@@ -212,16 +213,16 @@ def _refuse_live(names: tuple[str, ...], live: tuple[Cluster, ...]) -> None:
         if cluster.name in names or cluster.id in names:
             raise UsageError(
                 f"The cluster {cluster.name} is not deleted: it is {cluster.status}.",
-                why="What a cluster uses is no leftover.",
-                fix="Delete the cluster first (`gridbyoc destroy`, or take it out of the stack file and bootstrap).",
+                why="The resources of a live cluster are not leftovers.",
+                fix="Delete the cluster first (`gridbyoc destroy`, or remove it from the stack file and bootstrap).",
                 rerun=SAFE_NOTHING_DONE,
             )
 
 
 def _spared(run: Run, place: AccountRegion, wanted: LeftoversRequest, live: tuple[Cluster, ...]) -> frozenset[str]:
-    """ARNs that are in use or Terraform's own: roles, the buckets of live clusters, the bucket of the state.
+    """ARNs that must not be deleted: roles, buckets of live clusters, the bucket of the state.
 
-    A role that the stack file names, and its own policy: an adopted one does not have the tag that would tell.
+    Includes the role that the stack file names and its own policy: an adopted role lacks the tag that would protect it.
     """
     arns = {*wanted.roles, *(cluster.role_arn for cluster in live if cluster.role_arn)}
     role = run.stack.role
@@ -236,7 +237,7 @@ def _spared(run: Run, place: AccountRegion, wanted: LeftoversRequest, live: tupl
 
 
 def _recorder(run: Run) -> Callable[[Leftover, DeletionStage, str, float], None]:
-    """Each deletion as an event, and in the journal before and after."""
+    """Record each deletion as an event, and in the journal before and after."""
 
     def record(leftover: Leftover, state: DeletionStage, detail: str, seconds: float) -> None:
         if state in {"started", "done"}:

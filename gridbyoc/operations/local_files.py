@@ -1,4 +1,4 @@
-"""What lies in a work_dir: what runs and Terraform make there, and what somebody else has put beside it."""
+"""The files of a work_dir: those that runs and Terraform make, and those that somebody else put there."""
 
 from __future__ import annotations
 
@@ -14,48 +14,48 @@ from gridbyoc.render import read_by_terraform, rendered_files
 from gridbyoc.stack.files import WORK_ROOT, Standing, check_plain, file_error, remove, remove_tree
 
 _HALF_WRITTEN = r"(\.[a-z0-9_]{8})?"
-"""What stands behind a file's name while it is written, and stays where a run was killed."""
+"""Suffix of a file that is being written; it stays if the run is killed."""
 _WRITTEN = re.compile(
     r"journal\.jsonl|run\.lock(\.json)?|\.terraform\.lock\.hcl|\.terraform\.tfstate\.lock\.info|crash(\..+)?\.log"
     rf"|(terraform|errored)\.tfstate((\.\d+)?\.backup|\.(migrated|pushed|torn)-\d{{8}}T\d{{6}}Z|{_HALF_WRITTEN})"
     r"|logs/[^/]+\.log"
 )
-"""Records, locks and states, which are written in place; states that were set aside or copied by Terraform."""
+"""Records, locks and states, which are written in place; states that were set aside, or copied by Terraform."""
 _REPLACED = re.compile(
     rf"(converged|released)\.json|gridbyoc\.tfplan|\.gridbyoc(\.tfrc|-(init|state|rendered)\.json){_HALF_WRITTEN}"
     r"|\.gridbyoc-[^/]+\.tmp|logs"
 )
 _PASSING = re.compile(r"\.gridbyoc-\d+-[^/]+|\.reading-[^/]+")
-"""Directories of one command; those of a run that was killed are left."""
+"""Directories of a single command; a killed run leaves them behind."""
 _TERRAFORMS = ".terraform"
 STATE = "terraform.tfstate"
 
 
 def check_work_dir(work_dir: Path) -> None:
-    """Raise ``ForeignFileError`` where a file that a run opens, or Terraform in its place, leads somewhere else."""
+    """Raise ``ForeignFileError`` if a file that a run or Terraform opens leads to another place."""
     made = _made_by_runs(work_dir)
 
     def standing(name: str) -> Standing:
-        # Terraform reads it, and so do we: to tell whether it has changed, and to copy it
+        # Terraform reads it. We read it too, to copy it and to see whether it has changed.
         return "replaced" if made(name) == "another's" and read_by_terraform(name) else made(name)
 
     check_plain(work_dir, standing)
 
 
 def refuse_state_left_behind(beside: Path, work_dir: Path) -> None:
-    """Raise ``StateMovedError`` where the stack's state lies beside the stack file, and its work_dir is elsewhere now.
+    """Raise ``StateMovedError`` if the state is beside the stack file but the work_dir is now elsewhere.
 
-    Going on with an empty state would make every resource a second time.
+    With an empty state, Terraform would create every resource a second time.
     """
     old, new = beside / STATE, work_dir / STATE
     if beside == work_dir or not _is_plain(old) or _is_plain(new):
         return
     home, there = shlex.quote(str(work_dir.parent)), shlex.quote(str(work_dir))
     raise StateMovedError(
-        f"{WORK_ROOT} puts the work_dir into {work_dir}, and the stack's state lies in {beside}.",
-        why="Going on without that state would make every resource a second time.",
-        fix=f"Is it the stack's? Move it: `mkdir -p {home} && mv {shlex.quote(str(beside))} {there}`. Did it come with "
-        f"a repository that is not yours? Remove it: `rm -r {shlex.quote(str(beside))}`.",
+        f"{WORK_ROOT} puts the work_dir into {work_dir}, but the stack's state is in {beside}.",
+        why="Without that state every resource would be created a second time.",
+        fix=f"If it is the stack's, move it: `mkdir -p {home} && mv {shlex.quote(str(beside))} {there}`. If it came "
+        f"with a repository that is not yours, remove it: `rm -r {shlex.quote(str(beside))}`.",
         rerun=SAFE_NOTHING_DONE,
     )
 
@@ -69,9 +69,9 @@ def _is_plain(file: Path) -> bool:
 
 
 def remove_local_files(work_dir: Path, kept: Collection[str]) -> tuple[Path, ...]:
-    """Remove what runs and Terraform made in a work_dir, but for the names in ``kept``; what else there is, stays.
+    """Remove the files that runs and Terraform made in a work_dir, except the names in ``kept``.
 
-    Returns what stays and is not in ``kept``. Raises ``FileError``.
+    Returns the other files, which stay. Raises ``FileError``.
     """
     made = _made_by_runs(work_dir)
     return tuple(_cleared(work_dir, "", lambda name: "kept" if name in kept else made(name)))
@@ -99,7 +99,7 @@ def _cleared(work_dir: Path, prefix: str, standing: Callable[[str], str]) -> Ite
 
 
 def _made_by_runs(work_dir: Path) -> Callable[[str], Standing]:
-    """Whose a path in the work_dir is, by its name and by the list of rendered files."""
+    """Classify a path in the work_dir by its name and by the list of rendered files."""
     rendered = rendered_files(work_dir)
     directories = {parent.as_posix() for name in rendered for parent in Path(name).parents[:-1]}
 

@@ -20,15 +20,15 @@ from gridbyoc.stack.words import instant
 LOCK = "run.lock"
 HOLDER = "run.lock.json"
 SAVED_PLAN = "gridbyoc.tfplan"
-"""Terraform's plan in a work_dir, from planning to applying. It holds secrets in clear."""
+"""Terraform's plan in a work_dir, from planning to applying. It holds secrets in plain text."""
 
 
 @contextmanager
 def hold(work_dir: Path, *, verb: str, now: Callable[[], datetime], wait: float = 0.5) -> Iterator[None]:
-    """Hold the stack's lock while inside. ``wait`` seconds for another (or a mere look) to end, then ``LockedError``.
+    """Hold the stack's lock while inside. Waits ``wait`` seconds for another holder, then raises ``LockedError``.
 
-    The kernel drops the lock when the holder dies, so a killed run leaves none behind. The saved plan that it may have
-    left is removed: nobody applies it any more.
+    The kernel drops the lock if the holder dies, so a killed run leaves none behind. A saved plan that it left is
+    removed: nobody applies it any more.
     """
     lock = _taken(work_dir, wait)
     holder = work_dir / HOLDER
@@ -50,14 +50,14 @@ def _taken(work_dir: Path, wait: float) -> FileLock:
         lock.acquire(timeout=wait)
     except Timeout:
         raise LockedError(
-            "Another run of this stack is under way.",
+            "Another run of this stack is in progress.",
             why=_holder(work_dir),
             fix="Wait for it to end, or stop it there with Ctrl-C; nothing needs to be unlocked by hand.",
             rerun="Nothing was created or changed; a re-run is safe.",
         ) from None
     except OSError as error:
         raise FileError(
-            f"The lock {work_dir / LOCK} could not be taken.",
+            f"The lock {work_dir / LOCK} could not be acquired.",
             why=error.strerror or str(error),
             fix="Make room, or make the directory writable, then run again.",
         ) from None
@@ -65,14 +65,14 @@ def _taken(work_dir: Path, wait: float) -> FileLock:
 
 
 def holder_of(work_dir: Path) -> str | None:
-    """Who holds the stack's lock right now, in words; ``None`` where nobody does."""
+    """Who holds the stack's lock right now, in words; ``None`` if nobody does."""
     try:
-        # What FileLock takes on Unix, without opening the file for writing: nothing is changed by looking.
+        # The same lock that FileLock takes on Unix, without opening the file for writing: checking changes nothing.
         descriptor = open_private(work_dir / LOCK, os.O_RDONLY)
     except FileNotFoundError:
         return None
     except OSError as error:
-        return f"{work_dir / LOCK} could not be looked at: {error.strerror}."
+        return f"{work_dir / LOCK} could not be read: {error.strerror}."
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -94,7 +94,7 @@ def _sign(holder: Path, verb: str, when: datetime) -> None:
 def _holder(work_dir: Path) -> str:
     who = read_json(work_dir / HOLDER)
     if not {"verb", "pid", "host", "since"} <= who.keys():
-        return f"{work_dir / LOCK} is held by a process that did not say who it is."
+        return f"{work_dir / LOCK} is held by a process that did not record its identity."
     return (
         f"`gridbyoc {who['verb']}`, process {who['pid']} on {who['host']}, holds it since {instant(str(who['since']))}."
     )

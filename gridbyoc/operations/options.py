@@ -1,4 +1,4 @@
-"""What a run is approved for beforehand, and what of it is not always wanted."""
+"""What a run may do without asking, and its optional behaviour."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridbyoc.stack.model import ClusterSpec
 
-if TYPE_CHECKING:  # a command line that is wrong is refused before either service's client is loaded
+if TYPE_CHECKING:  # a wrong command line is refused before the AWS or control plane client is loaded
     from gridbyoc.operations.review.review import Review
 
 EditBody = Callable[[ClusterSpec, dict[str, Any]], Mapping[str, Any]]
@@ -16,7 +16,7 @@ EditBody = Callable[[ClusterSpec, dict[str, Any]], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What may be done without asking, and whom to ask else. ``ask`` shows a plan's review and returns the answer."""
+    """What may be done without asking, and how to ask otherwise. ``ask`` shows a plan's review, returns the answer."""
 
     create_and_change: bool
     destroy: bool
@@ -25,11 +25,13 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class BootstrapOptions:
-    """What is not always wanted. ``edit``: each new cluster's request goes through it. ``rollback``: where the control
-    plane refuses for good, what this run created is destroyed again. ``new_role``: the role itself is replaced.
-    ``needs_role``: refuse where there is no role yet. ``on_approved`` is called once the plan is, before it is applied.
-    ``only_planned``: nothing is planned and applied beyond what was shown, such as the end of a rotation.
-    ``drop_old``: a vendor without an API has the new grant, so that the old one goes.
+    """Optional behaviour of a bootstrap.
+
+    ``edit``: called with the request of each new cluster. ``rollback``: destroy what this run created if the control
+    plane refuses for good. ``new_role``: replace the role itself. ``needs_role``: refuse if there is no role yet.
+    ``on_approved``: called once the plan is approved, before it is applied. ``only_planned``: apply nothing that was
+    not shown, such as the end of a rotation. ``drop_old``: a vendor without an API has the new grant, so drop the old
+    one.
     """
 
     edit: EditBody | None = None
@@ -42,5 +44,5 @@ class BootstrapOptions:
 
     @property
     def nothing_new(self) -> bool:
-        """Whether a stack that is as its file asks needs nothing done."""
+        """Whether the options ask for nothing beyond what the stack file says."""
         return not self.new_role and not self.needs_role and not self.drop_old and self.on_approved is None

@@ -1,4 +1,4 @@
-"""What a page about a stack shows: gathered from both sides, side by side, and never changed."""
+"""Gather the content of a stack's page from AWS, the control plane and the work_dir. Changes nothing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Reading(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Somebody whom a trust policy names. ``who`` is what they are to the stack, ``terms`` on what they get in."""
+    """A principal in a trust policy. ``who``: its relation to the stack. ``terms``: the conditions it must meet."""
 
     name: str
     who: str
@@ -61,7 +61,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class GrantedPolicy:
-    """A policy of the role, or its boundary. ``name`` is an ARN or a name; ``allows`` a few words on what it says."""
+    """A policy of the role, or its boundary. ``name`` is an ARN or a name; ``allows`` summarizes its statements."""
 
     name: str
     kind: str
@@ -77,7 +77,7 @@ class GrantedPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RoleGrants:
-    """What is granted to whom. ``live``: as AWS has it now; otherwise only as the stack file asks."""
+    """The role's trust and policies. ``live``: read from AWS; otherwise as the stack file declares them."""
 
     role_name: str
     role_arn: str
@@ -101,9 +101,9 @@ class PastStep:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run of the journal. ``seconds`` is ``None``, and ``code`` ``killed``, where it never wrote its end.
+    """A run in the journal. If it never recorded its end, ``seconds`` is ``None`` and ``code`` is ``killed``.
 
-    ``code`` is the error's that it ended with, empty where it ended well.
+    ``code`` is otherwise the code of its error; empty if it succeeded.
     """
 
     ident: str
@@ -116,13 +116,13 @@ class PastRun:
 
     @property
     def last_step(self) -> str:
-        """The step that it came to."""
+        """The last step that the run started."""
         return self.steps[-1].name if self.steps else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Everything, as it stood at ``made`` (UTC). ``secrets`` are for redaction alone; they never show."""
+    """The whole page at the time ``made`` (UTC). ``secrets`` are used for redaction only and never shown."""
 
     stack: Stack
     made: datetime
@@ -152,7 +152,7 @@ CONTROL_PLANE = "the control plane's account"
 
 
 def live_grant(subject: RoleSubject) -> RoleGrants:
-    """What AWS has now."""
+    """The grants of the live role."""
     role = subject.role
     trust = trust_of(subject)
     seconds = role.max_session_seconds
@@ -169,7 +169,7 @@ def live_grant(subject: RoleSubject) -> RoleGrants:
 
 
 def declared_grant(stack: Stack) -> RoleGrants:
-    """What the stack file asks for, where the role itself cannot be read."""
+    """The grants that the stack file declares, for a role that cannot be read."""
     role = stack.role
     account = trusted_account_of(role)
     admitted = [Admitted(account, CONTROL_PLANE, WITH_ID, "unknown")] if account else []
@@ -227,7 +227,7 @@ def _verdict(trust: TrustCase, statement: Statement, name: str, declared: bool) 
 
 
 def _terms(statement: Statement) -> str:
-    """The conditions without their values: the external id is one."""
+    """The conditions without their values: one value is the external id."""
     ids = external_ids_in(statement)
     with_id = f"with one of {len(ids)} external ids" if len(ids) > 1 else WITH_ID
     terms = with_id if id_conditions(statement) else WITHOUT_ID
@@ -245,7 +245,7 @@ def _policies(role: LiveRole, subject: RoleSubject) -> Iterator[GrantedPolicy]:
 
 
 def _judged(document: LiveDocument, compared: RolePolicies, subject: RoleSubject) -> tuple[str, Verdict, str]:
-    """Which kind of policy it is, how it is judged, and a remark."""
+    """The policy's kind, its verdict, and a remark."""
     undeclared, known = (
         (compared.inline, compared.known_inline) if document.kind == "inline" else (compared.attached, compared.known)
     )
@@ -277,7 +277,7 @@ def _policy(document: LiveDocument, kind: str, verdict: Verdict, remark: str) ->
 
 
 def _allows(policy: Policy) -> str:
-    """``ec2:*, s3:* and 3 more; denies ...``: the patterns, without what they are limited to."""
+    """The action patterns, such as ``ec2:*, s3:* and 3 more; denies ...``, without their resources and conditions."""
     parts = []
     for effect, verb in (("Allow", ""), ("Deny", "denies ")):
         statements = [each for each in policy.statements if each.effect == effect]
@@ -294,7 +294,7 @@ Record = Mapping[str, Any]
 
 
 def past_runs(records: Iterable[Record]) -> tuple[PastRun, ...]:
-    """Every run that wrote its beginning, the newest first. Whatever a damaged journal holds is text, or nothing."""
+    """Every run that recorded its start, newest first. Fields of a damaged journal become text or are left out."""
     of_run: dict[str, list[Record]] = {}
     for record in records:
         of_run.setdefault(str(record.get("run")), []).append(record)
@@ -347,29 +347,29 @@ def _between(first: Record, second: Record) -> float:
 
 
 DEADLINE = 120.0
-"""Seconds for all of it: Terraform's plan, which drift needs, is the slowest piece."""
+"""Seconds for the whole page. Terraform's plan, which drift needs, takes longest."""
 
 PATIENCE = 10.0
-"""Seconds for a Terraform that is to stop, after the deadline or Ctrl-C."""
+"""Seconds to wait for Terraform to stop, after the deadline or Ctrl-C."""
 
 SECRET_NAMES = ("SECRET", "TOKEN", "API_KEY", "PASSWORD", "EXTERNAL_ID", "ACCESS_KEY")
-"""What the name of a variable holds whose value must not show."""
+"""If the name of an environment variable contains one of these, its value must not be shown."""
 
 NOT_ASKED = "it was left out (--no-checks)"
 
 
 @dataclass(frozen=True, slots=True)
 class PageOptions:
-    """What is asked for; ``deadline`` are seconds for everything together."""
+    """The options of the page; ``deadline`` is in seconds for everything together."""
 
     checks: bool = True
     deadline: float = DEADLINE
 
 
 def gather(run: Run, wanted: PageOptions) -> Page:
-    """Read everything; nothing is changed on either side. What cannot be read is in the page with the reason.
+    """Read everything and change nothing. A piece that cannot be read is on the page with the reason.
 
-    Raises nothing of its own: a stack that was never applied, services out of reach and a damaged journal are pages.
+    Raises no error of its own: a stack without an apply, unreachable services and a damaged journal also make a page.
     """
     quiet = replace(run, outside=replace(run.outside, emit=_say_nothing))
     clock, ends = run.outside.clock, run.outside.clock() + wanted.deadline
@@ -399,7 +399,7 @@ def gather(run: Run, wanted: PageOptions) -> Page:
 
 
 def reading(work: Background[T], seconds: float, deadline: float) -> Reading[T]:
-    """What a piece of work came to within ``seconds``; ``deadline`` is for the words."""
+    """The result of background work within ``seconds``; ``deadline`` is only named in the message."""
     if not work.ended(seconds):
         return Reading(None, f"no answer within {deadline:g} s")
     try:
@@ -407,15 +407,18 @@ def reading(work: Background[T], seconds: float, deadline: float) -> Reading[T]:
     except GridbyocError as error:
         return Reading(None, f"{error.what} {error.why}".strip())
     except Exception as error:  # a fault in one piece must not cost the others
-        return Reading(None, f"gridbyoc ran into a fault of its own ({type(error).__name__})")
+        return Reading(None, f"internal error in gridbyoc ({type(error).__name__})")
 
 
 def _say_nothing(_event: events.Event) -> None:
-    """Steps run beside each other here: nobody could follow them on a terminal."""
+    """Ignore events: steps run in parallel here, and their progress would be unreadable."""
 
 
 def _after(outputs: Background[Outputs], look: Callable[[], T]) -> T:
-    """Terraform meets a remote state once, before two of us read it; ``look`` says itself what is wrong there."""
+    """Call ``look`` after the outputs were read, so that Terraform initialises remote state only once.
+
+    If reading the outputs failed, ``look`` reports its own error.
+    """
     with suppress(GridbyocError):
         outputs.result()
     return look()
@@ -423,9 +426,9 @@ def _after(outputs: Background[Outputs], look: Callable[[], T]) -> T:
 
 def _drift(run: Run, stop: Event) -> DriftFound:
     def listen(_event: events.Event) -> None:
-        # Terraform is stopped by whoever raises at one of its lines.
+        # To stop Terraform, raise in the handler of one of its events.
         if stop.is_set():
-            raise InterruptedRunError("Nobody waits for it any more.")
+            raise InterruptedRunError("Nobody waits for this plan any more.")
 
     return find_drift(replace(run, outside=replace(run.outside, emit=listen)))
 
@@ -438,7 +441,7 @@ def _drifting(run: Run, leaving: ExitStack) -> Background[DriftFound]:
 
 
 def _end(drift: Background[DriftFound], stop: Event) -> None:
-    """Stop it, and its Terraform, before the copy that they work on is removed."""
+    """Stop the plan and its Terraform before their copy of the work_dir is removed."""
     stop.set()
     drift.ended(PATIENCE)
 
@@ -460,7 +463,7 @@ def _granted(run: Run, proven: Reading[Proof]) -> RoleGrants:
 
 
 def _secrets(run: Run, proven: Reading[Proof], outputs: Reading[Outputs]) -> tuple[Secret, ...]:
-    """Every external id that is known on our side or in the live trust policy, and the environment's keys."""
+    """Every external id known locally or in the live trust policy, and the keys in the environment."""
     proof, override = proven.value, run.stack.role.external_id
     found = [*((override,) if override else ()), *standing_ids(run.work_dir), *_environ(run.outside.environ)]
     found += [outputs.value.external_id] if outputs.value else []

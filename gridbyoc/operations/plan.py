@@ -1,4 +1,4 @@
-"""Two sides, one plan: Terraform's changes and the control plane's, together."""
+"""One plan for both sides: Terraform's changes and the control plane's."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _MANAGED = re.compile(re.escape(MODULE) + r'\.aws_iam_role_policy_attachment\.ma
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a bootstrap would do. ``terraform`` is ``None`` where a fresh role is made without planning it first.
+    """What a bootstrap would do. ``terraform`` is ``None`` if a fresh role is created without a plan.
 
-    ``policies``: those of the live role, compared with the stack file; ``None`` where there is no role yet, or another
-    module makes it. ``users``: the clusters that run through the stack's roles, also those that are being deleted: that
-    takes the role as well. ``unasked``: why nobody was asked which they are.
+    ``policies``: the live role's policies compared with the stack file; ``None`` if there is no role yet, or another
+    module makes it. ``users``: the clusters that run through the stack's roles, including those being deleted, which
+    still need the role. ``unasked``: why the control plane was not asked for them.
     """
 
     terraform: PlanSummary | None
@@ -70,8 +70,10 @@ class Plan:
 
     @property
     def detaches(self) -> tuple[str, ...]:
-        """The policies that an exclusive role would lose. Terraform does it while it makes or changes the lists of
-        what the role may have; its plan names none of them where the lists are new.
+        """The policies that an exclusive role would lose.
+
+        Terraform detaches them while it creates or changes the lists of what the role may have. For a new list, its
+        plan names none of them.
         """
         lists, left = self.exclusive, self._left
         if left is None or not lists:
@@ -84,16 +86,16 @@ class Plan:
 
     @property
     def exclusive(self) -> frozenset[str]:
-        """Which lists of an exclusive role the apply makes or changes, by their resource types.
+        """Resource types of the exclusive lists that the apply creates or changes.
 
-        Deleting one takes nothing off the role.
+        Deleting a list detaches nothing.
         """
         made = (change for change in self.terraform.changes if change.action != "delete") if self.terraform else ()
         return frozenset({change.address.split(".")[0] for change in made} & {ATTACHMENTS_EXCLUSIVE, INLINE_EXCLUSIVE})
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is not as the stack file says, or not known, and would stay so; a sentence each."""
+        """One sentence for each policy that differs from the stack file, or is unknown, and would stay so."""
         left = self._left
         if left is None:
             return ()
@@ -102,12 +104,15 @@ class Plan:
 
     @property
     def _left(self) -> RolePolicies | None:
-        """The role's policies without those that Terraform takes off in this plan: its own, or all with the role."""
+        """The role's policies without those that this plan removes: the module's own, or all together with the role."""
         return self.policies.without(self._taken_off) if self.policies else None
 
     @property
     def _taken_off(self) -> frozenset[str] | None:
-        """The policies that the plan takes off the role, by ARN or AWS's name; ``None``: all, with the role."""
+        """The policies that the plan removes from the role, by ARN or AWS's name.
+
+        ``None`` if the role is destroyed with all.
+        """
         changes = self.terraform.changes if self.terraform else ()
         gone = {change.address for change in changes if change.action in {"delete", "replace"}}
         if ROLE in gone:
@@ -117,24 +122,27 @@ class Plan:
 
     @property
     def handed_on(self) -> tuple[str, ...]:
-        """What of the grant would be another after the apply (``role_arn``, ``external_id``): clusters are given it."""
+        """What the apply would change of the grant (``role_arn``, ``external_id``); clusters receive the new values."""
         changed = self.terraform.outputs if self.terraform and self.grant else ()
         return tuple(name for name in ("role_arn", "external_id") if name in changed)
 
     def _half_made(self, change: ResourceChange) -> bool:
-        """Tainted: its making was cut off, and it is made again. Not a role that clusters use, as far as is known."""
+        """Whether the resource is tainted: creating it was interrupted, and it is created again.
+
+        A role does not count if clusters use it, or may use it.
+        """
         in_use = ".aws_iam_role." in change.address and bool(self.users or self.unasked)
         return change.reason == "tainted" and ".aws_iam_" in change.address and not in_use
 
 
 def make_plan(run: Run, site: PreparedStack, *, with_terraform: bool = True) -> Plan:
-    """Plan both sides. The saved plan lies in the work_dir until it is applied or dropped."""
+    """Plan both sides. The saved plan stays in the work_dir until it is applied or removed."""
     keep_standing_role(run.stack, site.standing)
     grant = current_grant(run, site)
     reading = role_reading(run, site, grant)
     kept = render_for_plan(run, site, grant, reading)
     with run.step("plan") as step:
-        # First what may refuse: a saved plan holds secrets, and must not be left behind.
+        # First the checks that may refuse: a saved plan holds secrets and must not be left behind.
         changes = cluster_changes(
             site.preflight.registrar, run.stack, site.preflight.clusters, grant, our_roles=site.roles(grant)
         )
@@ -153,22 +161,23 @@ def make_plan(run: Run, site: PreparedStack, *, with_terraform: bool = True) -> 
 def render_for_plan(
     run: Run, site: PreparedStack, grant: Grant | None, reading: Background[RoleReading] | None
 ) -> tuple[Secret, ...]:
-    """Bring the root up to date with all that was read, once it was; the external ids that it goes on to accept."""
+    """Render the root with everything that was read. Returns the external ids that it keeps accepting."""
     kept = external_ids_to_accept(site, grant, site.preflight.clusters)
     rerender(run, site, kept, known_on(run, reading))
     return kept
 
 
 def users_of(site: PreparedStack, grant: Grant | None, clusters: Iterable[Cluster]) -> tuple[str, ...]:
-    """Which of these clusters run through a role of the stack, also one that is being replaced or has no outputs."""
+    """Clusters that run through a role of the stack, including a role that is being replaced or has no outputs."""
     roles = site.roles(grant) | {site.standing.role_arn}
     return tuple(cluster.name for cluster in clusters if cluster.role_arn is not None and cluster.role_arn in roles)
 
 
 def role_reading(run: Run, site: PreparedStack, grant: Grant | None) -> Background[RoleReading] | None:
-    """The live role, read beside what goes on; ``None`` where there is none yet.
+    """The live role, read in the background; ``None`` if there is none yet.
 
-    A first apply that was cut off may have left a role without outputs. An exclusive one is read: it loses policies.
+    A first apply that was cut off may have left a role without outputs. It is read if it is exclusive, because it loses
+    policies then.
     """
     arn = grant.role_arn if grant else None
     if arn is None and run.stack.role.exclusive and not site.fresh:
@@ -178,12 +187,12 @@ def role_reading(run: Run, site: PreparedStack, grant: Grant | None) -> Backgrou
 
 
 def policies_read(run: Run, reading: Background[RoleReading] | None, grant: Grant | None) -> RolePolicies | None:
-    """What the reading says of the role's policies, without the external id."""
+    """The role's policies according to the reading, without the external id."""
     return reading.result().policies(run.stack, grant.external_id if grant else Secret("")) if reading else None
 
 
 def known_on(run: Run, reading: Background[RoleReading] | None) -> KnownPolicies | None:
-    """The known policies on an exclusive role, for its root; ``None``: leave those of the last render."""
+    """The known policies on an exclusive role, for its root; ``None`` keeps those of the last render."""
     if not run.stack.role.exclusive:
         return None
     if reading is None:
@@ -202,9 +211,9 @@ def costs_of(stack: Stack, changes: Iterable[ClusterChange]) -> tuple[str, ...]:
 
 
 def _real(address: str) -> bool:
-    """Whether a resource exists outside the state: ``terraform_data`` holds the external id and nothing in AWS.
+    """Whether a resource exists outside the state. ``terraform_data`` only holds the external id.
 
-    The lists of an exclusive role are Terraform's own as well: without them the role keeps what it has.
+    The lists of an exclusive role do not exist in AWS either: if they are deleted, the role keeps its policies.
     """
     kinds = ("terraform_data", ATTACHMENTS_EXCLUSIVE, INLINE_EXCLUSIVE)
     return not any(f".{kind}." in f".{address}" for kind in kinds)

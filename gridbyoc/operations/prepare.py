@@ -1,4 +1,4 @@
-"""What every verb that reaches out begins with: render, init, and beside it the checks that must not fail late."""
+"""Prepare a run that reaches AWS and the control plane: render, init, and the preflight in parallel."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def resource_progress(emit: Emit) -> Callable[[TerraformEvent], None]:
-    """A listener for the Runner that passes on what happens to resources, and warnings."""
+    """A listener for the Runner that forwards resource progress and warnings."""
 
     def listen(event: TerraformEvent) -> None:
         if isinstance(event, ResourceEvent):
@@ -47,19 +47,19 @@ def resource_progress(emit: Emit) -> Callable[[TerraformEvent], None]:
 
 
 MODULE = "module.gridbyoc"
-"""Where the state keeps the stack's role."""
+"""The address of the stack's role module in the state."""
 PREVIOUS_MODULE = "module.gridbyoc_previous"
-"""Where the state keeps a role that is being replaced."""
+"""The address, in the state, of a role that is being replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedStack:
-    """An initialised work_dir, the state and both services, as they were before anything is changed.
+    """An initialised work_dir, the state and both services, as they were before any change.
 
-    ``fresh``: no resource is in the state, provably. ``state``: read once; whoever changes it puts the new one here.
-    ``previous_role``: a role that is being replaced and still stands. ``previous_arn``: its ARN, also where AWS has the
-    role no more. ``without_api``: nobody can be asked which external id the vendor holds. ``drop_old``: the user says
-    that such a vendor has the new one.
+    ``fresh``: provably, no resource is in the state. ``state``: read once; code that changes the state replaces it.
+    ``previous_role``: a role that is being replaced and still exists. ``previous_arn``: its ARN, also if AWS no longer
+    has the role. ``without_api``: nobody can be asked which external id the vendor holds. ``drop_old``: the user
+    asserts that such a vendor has the new id.
     """
 
     runner: Runner
@@ -74,7 +74,7 @@ class PreparedStack:
 
     @property
     def standing(self) -> ModuleInState:
-        """What the state has of the stack's module."""
+        """The stack's module in the state."""
         return self.state.module(MODULE)
 
     @property
@@ -86,12 +86,12 @@ class PreparedStack:
             return None
 
     def roles(self, grant: Grant | None) -> frozenset[str]:
-        """The ARNs that make a cluster ours: the grant's role, and one that is being replaced."""
+        """The ARNs of roles whose clusters are ours: the grant's role, and one that is being replaced."""
         return frozenset(arn for arn in (grant.role_arn if grant else None, self.previous_arn) if arn)
 
 
 def open_runner(run: Run) -> tuple[Runner, Binary]:
-    """The Runner on the stack's work_dir, with the binary that was found; ``TerraformNotFoundError``."""
+    """The Runner on the stack's work_dir, and its Terraform binary. Raises ``TerraformNotFoundError``."""
     binary = run.find_binary()
     mirror = run.stack.terraform.provider_mirror
     override = run.stack.role.external_id
@@ -112,8 +112,8 @@ def open_runner(run: Run) -> tuple[Runner, Binary]:
 
 
 def _credentials(run: Run) -> CredentialFeed:
-    """Terraform gets those of the run's own sessions, for the provider and for a backend with a profile of its own."""
-    from gridbyoc.aws.credential_feed import CredentialFeed, FeedRequest  # here: a run that changes nothing needs none
+    """Give Terraform the credentials of the run's sessions, for the provider and for a backend with its own profile."""
+    from gridbyoc.aws.credential_feed import CredentialFeed, FeedRequest  # here: not needed if nothing changes
 
     backend = run.stack.terraform.backend
     asked = FeedRequest(run.stack.aws.profile, backend.profile if isinstance(backend, S3Backend) else None)
@@ -122,7 +122,7 @@ def _credentials(run: Run) -> CredentialFeed:
 
 
 def render_stack(run: Run, *, s3_native_lock: bool) -> Rendered:
-    """The render step: write the root module, and say what is worth a warning."""
+    """The render step: write the root module and emit its warnings."""
     with run.step("render") as step:
         rendered = render(run.stack, run.work_dir, s3_native_lock=s3_native_lock)
         changed = len(rendered.changed) + len(rendered.removed)
@@ -133,14 +133,13 @@ def render_stack(run: Run, *, s3_native_lock: bool) -> Rendered:
 
 
 def prepare(run: Run) -> PreparedStack:
-    """Render what init needs; init with the preflight beside it; read the state.
+    """Render the root, run init with the preflight in parallel, and read the state.
 
-    The values that hang on what is read here (account, external ids to keep, known policies) are as the last render
-    left them, until ``rerender`` brings them up to date. With remote state the account is checked before the state is
-    touched.
+    Values that depend on what is read here (account, external ids to keep, known policies) stay as in the last render
+    until ``rerender`` updates them. With remote state, the account is checked before the state is touched.
     """
     runner, binary = open_runner(run)
-    # The state that could not be saved may be the only record of what there is.
+    # A state that could not be saved may be the only record of what exists.
     runner.refuse_errored()
     registrar = run.registrar(on_warning=lambda text: run.outside.emit(Note(text, "warning")))
     for spec in run.stack.clusters:
@@ -164,9 +163,10 @@ def prepare(run: Run) -> PreparedStack:
 
 
 def _refuse_other_account(run: Run, site: PreparedStack) -> None:
-    """The state's role is in the caller's account. In another one Terraform would not find it and make a second role.
+    """Refuse credentials of another account than the role's: Terraform would not find the role and create a second one.
 
-    A stack file that names the caller's account has decided. Another module may make roles in several accounts.
+    Not checked if the stack file names the caller's account, which decides, or if another module makes the roles: they
+    may be in several accounts.
     """
     if site.fresh or run.stack.terraform.module is not None or run.stack.aws.account_id is not None:
         return
@@ -175,9 +175,9 @@ def _refuse_other_account(run: Run, site: PreparedStack) -> None:
     account = role_arn.split(":")[4] if role_arn else caller.account_id
     if account != caller.account_id:
         raise AccountMismatchError(
-            f"The AWS credentials belong to account {caller.account_id}, the stack's role is in account {account}.",
+            f"The AWS credentials belong to account {caller.account_id}, but the stack's role is in account {account}.",
             why=f"The state holds {role_arn}; the caller is {caller.arn}.",
-            fix=f"Use credentials of account {account}. To leave that role behind and make one in account "
+            fix=f"Use credentials of account {account}. To abandon that role and create one in account "
             f'{caller.account_id}, write aws.account_id: "{caller.account_id}" in the stack file.',
             rerun=SAFE_NOTHING_DONE,
         )
@@ -190,10 +190,10 @@ def rerender(
     known: KnownPolicies | None = None,
     imports: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the root again, as the site stands now; initialise again where that takes it (a module came or went).
+    """Render the root again for the current site; run init again if needed (a module was added or removed).
 
-    Before the first Terraform command that works with the configuration: a plan, an import, a destroy. The provider may
-    work in the caller's account alone, whether or not the stack file names it.
+    Call it before the first Terraform command that uses the configuration: plan, import, destroy. It limits the
+    provider to the caller's account, even if the stack file names none.
     """
     rendered = render(
         run.stack,
@@ -210,15 +210,15 @@ def rerender(
 
 
 def _with_previous_role(run: Run, site: PreparedStack) -> PreparedStack:
-    """A replacement of the role that was broken off is taken up: its state says so, whatever this work_dir holds."""
+    """Continue a replacement of the role that was interrupted. The state shows it, whatever this work_dir holds."""
     if site.fresh or run.stack.terraform.module is not None:
         return site
     found = site.state.module(PREVIOUS_MODULE)
     if found.role_name is None:
-        # Also where the role is gone already and a rest of its module is not: the next apply takes that away.
+        # The role may be deleted while other resources of its module remain: the next apply deletes them.
         return site
     if found.role_arn and role_is_gone(site.preflight.session, found.role_arn):
-        # Destroyed by a run that was killed before its state said so. It is not made again: see above.
+        # A run destroyed it and was killed before the state recorded that. The role is not created again: see above.
         return replace(site, previous_arn=found.role_arn)
     previous = PreviousRole.of(found.role_name, found.role_arn, found.own_policy)
     return replace(site, previous_role=previous, previous_arn=found.role_arn)
@@ -234,14 +234,14 @@ def _init(run: Run, runner: Runner, digest: str) -> None:
 
 
 def grant_of(run: Run, outputs: Outputs) -> Grant:
-    """The module's outputs as what the control plane is given."""
+    """The grant that the control plane receives, from the module's outputs."""
     return Grant(outputs.role_arn, outputs.external_id, run.stack.aws.region)
 
 
 def read_state(run: Run) -> State:
-    """The stack's state; remote state is initialised first where this work_dir has not met it yet.
+    """The stack's state. Remote state is initialised first if this work_dir has not used it yet.
 
-    Raises ``StateMovedError`` if the state lies elsewhere than the stack file says.
+    Raises ``StateMovedError`` if the state is elsewhere than the stack file says.
     """
     runner, binary = open_runner(run)
     unmet = not isinstance(run.stack.terraform.backend, LocalBackend) and not (run.work_dir / ".terraform").exists()
@@ -251,11 +251,11 @@ def read_state(run: Run) -> State:
 
 
 def initialise(run: Run, runner: Runner, binary: Binary) -> None:
-    """Render the root, and ``terraform init`` where it takes that; raises as ``read_state``."""
+    """Render the root and run ``terraform init`` if needed. Raises as ``read_state``."""
     rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
     _init(run, runner, rendered.digest)
 
 
 def current_grant(run: Run, site: PreparedStack) -> Grant | None:
-    """The grant that stands in the state, or ``None`` before the first apply."""
+    """The grant in the state; ``None`` before the first apply."""
     return grant_of(run, site.outputs) if site.outputs else None

@@ -1,4 +1,4 @@
-"""A private copy of a stack's work_dir to read from: verbs that only read leave nothing in the user's directories."""
+"""A private copy of a stack's work_dir: verbs that only read leave nothing in the user's directories."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ TRIES = 20
 
 @contextmanager
 def scratch_run(run: Run) -> Iterator[Run]:
-    """The same run on a private copy of its work_dir, in the system's temporary directory; it is gone at the end.
+    """Yield the same run on a private copy of its work_dir in the system's temporary directory; removed at the end.
 
-    Raises ``FileError`` where the state is being written all the time, or the copy cannot be made.
+    Raises ``FileError`` if the state keeps being written, or the copy cannot be made.
     """
     directory = Path(tempfile.mkdtemp(prefix="gridbyoc-reading-")).resolve()
     try:
@@ -47,7 +47,7 @@ def scratch_run(run: Run) -> Iterator[Run]:
 
 
 def _remove(run: Run, directory: Path) -> None:
-    """A read that was given up at its deadline may write for a moment more; the copy holds the state and must go."""
+    """Remove the copy, with retries. An abandoned read may still write for a moment, but the copy holds the state."""
     for _ in range(TRIES):
         try:
             shutil.rmtree(directory)
@@ -69,7 +69,7 @@ def _copy_records(run: Run, directory: Path) -> None:
 
 
 def _copy_strange_files(run: Run, directory: Path) -> None:
-    """What somebody put beside the rendered files: without it, a plan would destroy what it makes."""
+    """Copy the files that somebody put beside the rendered ones: without them, a plan would destroy their resources."""
     for path in strange_files(run.work_dir):
         if path.is_file():
             copy = directory / path.relative_to(run.work_dir)
@@ -78,9 +78,9 @@ def _copy_strange_files(run: Run, directory: Path) -> None:
 
 
 def _copy_state(run: Run, directory: Path) -> None:
-    """Terraform writes its state in place: a copy that is no JSON was taken in the middle, and is taken again.
+    """Copy the local state. Terraform writes it in place: a copy that is not JSON was taken mid-write, so try again.
 
-    Beside a state that could not be saved it stays as it is; whoever reads it is told why.
+    If there is an unsaved state (errored.tfstate), the file is copied as it is: whoever reads it reports why.
     """
     source = run.work_dir / STATE
     torn = unsaved_state(run.work_dir, run.outside.environ) is not None
@@ -94,14 +94,14 @@ def _copy_state(run: Run, directory: Path) -> None:
         write_atomic(directory / STATE, data)
         return
     raise FileError(
-        f"{source} is no whole state.",
-        fix="If another run is under way, wait for it to end. If none is, one was cut off in the middle of a write: "
-        "`gridbyoc bootstrap` puts the state in order.",
+        f"{source} is not a complete state.",
+        fix="If another run is in progress, wait for it to end. If not, a run was cut off in the middle of a write: "
+        "`gridbyoc bootstrap` repairs the state.",
     )
 
 
 def _copy_initialised(source: Path, target: Path) -> None:
-    """What ``init`` made: backend record and modules are copied, each provider's package (700 MB) is linked to."""
+    """Copy the results of ``init``: backend record and modules. Each provider's package (700 MB) is linked instead."""
     if source.is_symlink() or not source.is_dir():
         return
     providers = source / "providers"

@@ -1,4 +1,4 @@
-"""Take a stack out of the tool's hands: role, clusters, state and work_dir stay, and no run changes them any more."""
+"""Release a stack: role, clusters, state and work_dir stay, and no run changes them any more."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from gridbyoc.terraform import CLI_CONFIG_FILE, Outputs, Runner, State, check_mi
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What stays where, and how Terraform goes on by hand.
+    """Everything that stays, and how to continue with Terraform by hand.
 
-    ``policies`` are the ARNs that the state has as attached. ``clusters`` ``None``: the control plane could not be
-    asked, ``unknown`` says why. ``cd`` and ``setting`` (of the provider mirror) stand before each command. ``pending``:
-    what `terraform plan` would change now; empty where it says that there are no changes.
+    ``policies``: ARNs that the state has as attached. ``clusters``: ``None`` if the control plane could not be asked
+    (``unknown`` says why). ``cd`` and ``setting`` (for the provider mirror) precede each command. ``pending``: the
+    changes that ``terraform plan`` shows now; empty if there are none.
     """
 
     role_arn: str
@@ -45,13 +45,13 @@ class Left:
     pending: str
 
     def command(self, *words: str) -> str:
-        """A command of Terraform's in the work_dir, as it can be typed."""
+        """A Terraform command in the work_dir, ready to be typed."""
         return f"{self.cd} && {self.setting}{shlex.join((self.program, *words))}"
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A stack that is released; ``left`` ``None``: it was so already. ``adopt``: the command that takes it back."""
+    """A released stack. ``left`` is ``None`` if it was already released. ``adopt``: the command that takes it back."""
 
     marker: Marker
     adopt: str
@@ -59,10 +59,10 @@ class Released:
 
 
 def release(run: Run, approve: Callable[[Left], bool]) -> Released:
-    """Write the marker, and leave all else as it is; nothing in AWS, at the control plane or in the state is changed.
+    """Write the marker and change nothing else: not AWS, not the control plane, not the state.
 
-    The caller holds the stack's lock. Raises ``OutputMissingError`` where the state holds no role,
-    ``ApprovalRequiredError`` without a yes.
+    The caller holds the stack's lock. Raises ``OutputMissingError`` if the state holds no role,
+    ``ApprovalRequiredError`` if not approved.
     """
     standing = read_marker(run.work_dir)
     if standing is not None:
@@ -79,7 +79,7 @@ def release(run: Run, approve: Callable[[Left], bool]) -> Released:
 
 
 def holds_released_role(run: Run, role_arn: str) -> bool:
-    """Whether the stack was released, and its state holds this role still: nothing is to be imported."""
+    """Whether the stack was released and its state still holds this role: nothing needs to be imported then."""
     if read_marker(run.work_dir) is None:
         return False
     try:
@@ -89,7 +89,10 @@ def holds_released_role(run: Run, role_arn: str) -> bool:
 
 
 def take_back(run: Run) -> None:
-    """End the release, where there is one: a run has proven that all is as the stack file says. ``FileError``."""
+    """End the release, if there is one.
+
+    A run has proven that everything matches the stack file. Raises ``FileError``.
+    """
     if remove_marker(run.work_dir):
         run.journal.write("taken_back")
 
@@ -142,7 +145,7 @@ def _clusters(run: Run, role_arn: str) -> tuple[tuple[Cluster, ...] | None, str]
 
 
 def _pending(run: Run, runner: Runner) -> str:
-    """What Terraform by hand would see. The plan takes no lock, so that nothing is written."""
+    """The changes that Terraform would show by hand. The plan takes no lock, so that nothing is written."""
     with run.step("plan") as step:
         plan = runner.plan(lock=False)
         counts = ((plan.add, "add"), (plan.change, "change"), (plan.destroy, "destroy"))

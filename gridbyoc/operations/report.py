@@ -1,4 +1,4 @@
-"""What a run came to."""
+"""The result of a bootstrap."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The end of a bootstrap. ``changed`` is false where nothing had to be changed on either side.
+    """The end of a bootstrap. ``changed`` is false if nothing had to be changed on either side.
 
-    ``resources`` counts what every apply of the run did, also the last one of a rotation or a replacement.
+    ``resources`` counts the changes of every apply of the run, including the last one of a rotation or replacement.
 
-    ``policies``: those of the live role, compared with the stack file; ``None`` where another module makes it.
-    ``unasked``: why the control plane of a stack without clusters was not asked. ``handover``: what to send to a vendor
-    without an API.
+    ``policies``: the live role's, compared with the stack file; ``None`` if another module makes it. ``unasked``: why
+    the control plane of a stack without clusters was not asked. ``handover``: the data to send to a vendor without an
+    API.
     """
 
     stack: str
@@ -43,7 +43,7 @@ class Report:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """A sentence for what is not as the stack file says though nothing had to be changed."""
+        """A sentence for each difference from the stack file, although nothing had to be changed."""
         return self.policies.warnings(put_right=False) if self.policies else ()
 
 
@@ -56,7 +56,7 @@ def report_of(
     clusters: tuple[Cluster, ...],
     policies: RolePolicies | None,
 ) -> Report:
-    """What a run that is over has come to; ``applies`` are those that it made."""
+    """The report of a completed run; ``applies`` are the applies that it made."""
     resources = dict.fromkeys(("add", "change", "destroy"), 0)
     for done in applies:
         resources = {name: count + getattr(done, name) for name, count in resources.items()}

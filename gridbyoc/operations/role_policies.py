@@ -1,6 +1,6 @@
-"""The live role's policies against what the stack file lists: by full ARN and by content, never by name.
+"""Compare the live role's policies with the stack file: by full ARN and content, never by name.
 
-Verify, drift, status, plan, bootstrap, the report page and the fingerprint all ask here.
+Used by verify, drift, status, plan, bootstrap, the report page and the fingerprint.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from gridbyoc.stack.words import enumerated
 
 VERSION = "2012-10-17"
 NOT_DECLARED = (
-    "Take off the role what is not meant to be there (`gridbyoc bootstrap` takes off what it attached itself); "
-    "list the rest in role.managed_policies, or, where others attach it, in role.known_policies or "
+    "Detach from the role what should not be there (`gridbyoc bootstrap` detaches what it attached itself); "
+    "list the rest in role.managed_policies, or, if others attach it, in role.known_policies or "
     "role.known_inline_policies."
 )
-"""What to do about policies that the stack file does not list."""
+"""The remedy for policies that the stack file does not list."""
 TAKEN_OFF = (
-    "With role.exclusive `gridbyoc bootstrap` takes it off, which --yes-destroy approves; list what is to stay in "
-    "role.managed_policies, or, where others attach it, in role.known_policies or role.known_inline_policies."
+    "With role.exclusive `gridbyoc bootstrap` detaches it, which --yes-destroy approves; list what should stay in "
+    "role.managed_policies, or, if others attach it, in role.known_policies or role.known_inline_policies."
 )
-"""The same, where Terraform takes off what is not listed."""
+"""The remedy if Terraform detaches policies that are not listed."""
 NOT_COMPARED = (
     "The policies of a role that another module makes are not in the stack file, so they are not compared; "
     "`gridbyoc verify` lists them."
@@ -38,12 +38,12 @@ NOT_COMPARED = (
 
 @dataclass(frozen=True, slots=True)
 class RolePolicies:
-    """What differs between a live role's policies and the stack file. ARNs are whole; ``own_arn`` is its own policy's.
+    """How a live role's policies differ from the stack file. ARNs are complete; ``own_arn`` is the role's own policy.
 
     ``missing``: listed, not attached. ``attached`` and ``inline``: on the role, not listed. ``known`` and
-    ``known_inline``: on the role, not listed, accepted by the stack file. ``content``: what differs in the role's own
-    policy, a clause for each statement. ``boundary``: how the permissions boundary differs. ``unknown``: what could
-    not be read, with the reason. ``exclusive``: an apply takes off what is not listed.
+    ``known_inline``: on the role, not listed, but accepted by the stack file. ``content``: differences in the role's
+    own policy, a clause for each statement. ``boundary``: how the permissions boundary differs. ``unknown``: what could
+    not be read, with the reason. ``exclusive``: an apply detaches policies that are not listed.
     """
 
     role_arn: str
@@ -65,7 +65,7 @@ class RolePolicies:
 
     @property
     def accepted(self) -> tuple[str, ...]:
-        """Each policy that the stack file accepts without managing it, in the same words."""
+        """Each policy that the stack file accepts without managing it, in the form of ``undeclared``."""
         return (*self.known, *map(_inline_title, self.known_inline))
 
     @property
@@ -80,12 +80,17 @@ class RolePolicies:
 
     @property
     def as_declared(self) -> bool:
-        """Whether all was read and nothing differs."""
+        """Whether everything was read and nothing differs."""
         return not self.differs and not self.unknown
 
     def warnings(self, *, put_right: bool) -> tuple[str, ...]:
-        """What differs and what is not known, a sentence each. ``put_right``: without what an apply mends."""
-        found = [f"The role has what the stack file does not list: {', '.join(self.undeclared)}. {self.remedy}"]
+        """A sentence for each difference and each unknown.
+
+        ``put_right``: leave out differences that an apply corrects.
+        """
+        found = [
+            f"The role has policies that the stack file does not list: {', '.join(self.undeclared)}. {self.remedy}"
+        ]
         found = found if self.undeclared else []
         if not put_right:
             undeclared = {*self.undeclared}
@@ -95,25 +100,25 @@ class RolePolicies:
         return tuple(found)
 
     def without(self, gone: Collection[str] | None) -> RolePolicies:
-        """The same once these are taken off the role (ARNs, or names of AWS's policies; ``None``: all)."""
+        """The comparison without these policies (ARNs, or names of AWS managed policies; ``None``: without all)."""
         if gone is None:
             return replace(self, attached=(), inline=())
         left = (arn for arn in self.attached if not {arn, arn.partition(":iam::aws:policy/")[2]} & {*gone})
         return replace(self, attached=tuple(left))
 
     def differences(self) -> Iterator[tuple[str, str]]:
-        """What differs (an ARN, an inline policy, the role's boundary), and how."""
-        yield from ((arn, "is attached, and the stack file does not list it") for arn in self.attached)
+        """Pairs: the subject that differs (an ARN, an inline policy, the boundary) and how it differs."""
+        yield from ((arn, "is attached, but the stack file does not list it") for arn in self.attached)
         yield from (
-            (_inline_title(name), "is on the role, and the stack file does not list it") for name in self.inline
+            (_inline_title(name), "is on the role, but the stack file does not list it") for name in self.inline
         )
-        yield from ((arn, "is listed in the stack file, and is not attached") for arn in self.missing)
+        yield from ((arn, "is listed in the stack file, but is not attached") for arn in self.missing)
         yield from ((self.own_arn, clause) for clause in self.content)
         if self.boundary:
             yield "permissions boundary", self.boundary
 
     def hiding(self, external_id: Secret) -> RolePolicies:
-        """The same without the external id: somebody may have put it into a name or a ``Sid``."""
+        """The comparison without the external id, which somebody may have put into a name or a ``Sid``."""
 
         def hidden(texts: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(map(external_id.hidden_in, texts))
@@ -134,10 +139,10 @@ class RolePolicies:
 
 
 def compare_policies(role: LiveRole, declared: Role, *, own_module: bool = True) -> RolePolicies:
-    """Compare what is live with the stack file's ``role``. Pure: everything has been read.
+    """Compare the live role's policies with the stack file's ``role``. Pure: everything has been read.
 
-    ``own_module`` ``False``: another module makes the role, and what its own policy and boundary shall be is not in
-    the stack file. That they differ is not said then.
+    ``own_module`` is false if another module makes the role. Its own policy and boundary are then not in the stack file
+    and not compared.
     """
     own = own_policy_arn(role.arn, declared)
     wanted = (*((own,) if own_module and statements_of(declared) else ()), *declared_arns(declared, role.partition))
@@ -163,7 +168,7 @@ def compare_policies(role: LiveRole, declared: Role, *, own_module: bool = True)
 
 @dataclass(frozen=True, slots=True)
 class RoleReading:
-    """A role as it was read, its policies by their ARNs. ``role`` is ``None`` where there is none, or none was read.
+    """The result of reading a role and its policies. ``role`` is ``None`` if it does not exist or could not be read.
 
     ``why`` says why it could not be read.
     """
@@ -173,9 +178,9 @@ class RoleReading:
     why: str = ""
 
     def policies(self, stack: Stack, external_id: Secret) -> RolePolicies | None:
-        """Compared with the stack file; ``None`` where another module makes the role.
+        """The policies compared with the stack file; ``None`` if another module makes the role.
 
-        What cannot be read is unknown. A role that is not there has no policies.
+        If the role could not be read, they are unknown. A role that does not exist has no policies.
         """
         if stack.terraform.module is not None:
             return None
@@ -187,7 +192,7 @@ class RoleReading:
 
 
 def read_role(session: AwsSession, role_arn: str) -> RoleReading:
-    """Read the role without the documents of AWS's own policies. Raises nothing of its own."""
+    """Read the role without the documents of AWS managed policies. Raises nothing: errors are in the result."""
     try:
         return RoleReading(role_arn, read_live_role(session, role_arn, every_document=False))
     except TrustError:
@@ -197,13 +202,13 @@ def read_role(session: AwsSession, role_arn: str) -> RoleReading:
 
 
 def declared_arns(declared: Role, partition: str) -> tuple[str, ...]:
-    """The whole ARN of each managed policy that the stack file (or the guide) lists."""
+    """The complete ARN of each managed policy that the stack file (or the guide) lists."""
     prefix = f"arn:{partition}:iam::aws:policy/"
     return tuple(name if name.startswith("arn:") else prefix + name for name in managed_policies_of(declared))
 
 
 def normal_form(document: object) -> object:
-    """A policy document in one form: IAM hands a list of one as the one, and texts in an order of its own.
+    """A policy document in normal form: IAM returns a list of one as its element, and reorders texts.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
     """
@@ -229,7 +234,7 @@ def _unknown(role: LiveRole, own: LiveDocument | None, *, own_module: bool) -> I
     if own_module and role.unread:
         yield f"the permissions boundary: {role.unread}"
     if own is not None and own.document is None:
-        yield f"what the role's own policy says: {own.unread}"
+        yield f"the content of the role's own policy: {own.unread}"
 
 
 def _boundary(role: LiveRole, declared: Role) -> str:
@@ -262,14 +267,14 @@ def _statements(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _declared_statement(statement: PolicyStatement) -> Mapping[str, Any]:
-    """As modules/gridbyoc/main.tf writes it."""
+    """The statement as modules/gridbyoc/main.tf writes it."""
     sid = {} if statement.sid is None else {"Sid": statement.sid}
     body = {"Effect": statement.effect, "Action": list(statement.actions), "Resource": list(statement.resources)}
     return {**sid, **body}
 
 
 def _key(statement: Mapping[str, Any]) -> str:
-    """Equal for statements that are the same: an empty element is none, and names of actions know no case.
+    """A key that is equal for equivalent statements: empty elements are ignored, action names are case-insensitive.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
     """
@@ -281,7 +286,10 @@ def _key(statement: Mapping[str, Any]) -> str:
 
 
 def _words(statement: Mapping[str, Any]) -> str:
-    """``Allow ecr:*, eks:* on *``; of a condition its keys alone, for a value may be secret."""
+    """The statement in words, such as ``Allow ecr:*, eks:* on *``.
+
+    Conditions show their keys only: a value may be secret.
+    """
     sid = f" (Sid {statement['Sid']})" if statement.get("Sid") else ""
     on = _selected(statement, "Resource")
     condition = statement.get("Condition") or {}

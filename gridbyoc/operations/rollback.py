@@ -1,4 +1,4 @@
-"""Compensation: when the control plane refuses a registration for good, take back what this run made, and only that."""
+"""Rollback: if the control plane refuses a registration for good, delete what this run created, and only that."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from gridbyoc.stack.words import counted
 
 @dataclass(slots=True)
 class CreatedResources:
-    """What this run created: resource addresses, as Terraform reported them, and clusters that it did not take on.
+    """What this run created: resource addresses, as Terraform reported them, and clusters, without adopted ones.
 
-    ``before``: addresses that the state had already; what is made anew there takes the place of something.
+    ``before``: addresses already in the state. A resource created at one of them is a replacement.
     """
 
     addresses: list[str] = field(default_factory=list)
@@ -28,15 +28,15 @@ class CreatedResources:
 
     @property
     def created(self) -> list[str]:
-        """The addresses that were not there before."""
+        """The addresses that did not exist before."""
         return [address for address in self.addresses if address not in self.before]
 
     def snapshot(self, site: PreparedStack) -> None:
-        """Note what there is, before anything is applied."""
+        """Record the addresses in the state, before anything is applied."""
         self.before = frozenset() if site.fresh else site.runner.state().addresses
 
     def watching(self, run: Run) -> Run:
-        """The same run, with its created resources noted here."""
+        """The same run, which records its created resources here."""
         emit = run.outside.emit
 
         def listen(event: Event) -> None:
@@ -51,7 +51,7 @@ class CreatedResources:
 def compensating(
     run: Run, site: PreparedStack, grant: Grant, made: CreatedResources, *, rollback: bool
 ) -> Iterator[None]:
-    """Around a registration: a refusal for good (4xx) rolls back where that was asked for, else says how to go on."""
+    """Wraps a registration: after a permanent refusal (4xx), roll back if requested; otherwise say how to continue."""
     try:
         yield
     except ControlPlaneError as error:
@@ -62,8 +62,8 @@ def compensating(
             error.rerun = stays or "What this run created was destroyed again, and nothing else; a re-run is safe."
         else:
             error.rerun = (
-                f"The role {grant.role_arn} stays. Mend what was refused and run `gridbyoc bootstrap` again: it goes "
-                "on from there. Or take the role away with `gridbyoc destroy`."
+                f"The role {grant.role_arn} stays. Correct what was refused and run `gridbyoc bootstrap` again: it "
+                "continues from there. Or delete the role with `gridbyoc destroy`."
             )
         raise
 
@@ -73,8 +73,8 @@ def _for_good(error: ControlPlaneError) -> bool:
 
 
 def _roll_back(run: Run, site: PreparedStack, made: CreatedResources) -> str:
-    """Empty, or what stays and why."""
-    run.outside.emit(Note("The registration was refused: taking back what this run created.", "warning"))
+    """Delete what the run created. Returns what stays and why; empty if everything was deleted."""
+    run.outside.emit(Note("The registration was refused: deleting what this run created.", "warning"))
     delete_and_wait(run, site.preflight.registrar, made.clusters)
     if not made.created:
         return ""
@@ -82,8 +82,9 @@ def _roll_back(run: Run, site: PreparedStack, made: CreatedResources) -> str:
         others = () if site.fresh else _dependents(site, made.created)
         if others:
             step.skipped = True
-            step.detail = "left as it is"
-            return f"What this run created in AWS stays, for {', '.join(others)} would go with it; a re-run is safe."
+            step.detail = "left unchanged"
+            others_too = ", ".join(others)
+            return f"What this run created in AWS stays: Terraform would also destroy {others_too}; a re-run is safe."
         with run.effect("destroy", role="what this run created"):
             done = site.runner.destroy(() if site.fresh else made.created)
         step.detail = f"{counted(done.destroy, 'resource')} of this run destroyed"
@@ -91,6 +92,6 @@ def _roll_back(run: Run, site: PreparedStack, made: CreatedResources) -> str:
 
 
 def _dependents(site: PreparedStack, targets: Sequence[str]) -> tuple[str, ...]:
-    """What else Terraform would destroy with these: everything that depends on them, however old it is."""
+    """The other resources that Terraform would destroy with these: everything that depends on them, old or new."""
     planned = site.runner.plan(destroy=True, targets=targets)
     return tuple(change.address for change in planned.changes if change.address not in targets)

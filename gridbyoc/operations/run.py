@@ -1,4 +1,4 @@
-"""One run of one stack: what it works on, what it gets from outside, and how a step is timed and recorded."""
+"""A run of one stack: its inputs, its connections to the outside, and how steps are timed and recorded."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class Services(Protocol):
-    """What a run works with. Tests hand in services that need no process and no socket."""
+    """The services that a run uses. Tests inject services that need no process and no socket."""
 
     @property
     def run_command(self) -> RunCommand:
-        """Runs one command of Terraform to its end."""
+        """Runs one Terraform command to its end."""
 
     def find_binary(self, asked: str | None, environ: Mapping[str, str], *, directory: Path) -> Binary:
         """The Terraform to use in ``directory``, as ``gridbyoc.terraform.find_binary``."""
@@ -54,23 +54,23 @@ class Services(Protocol):
 
 
 class RealServices:
-    """Processes and sockets."""
+    """Real processes and sockets."""
 
     @property
     def run_command(self) -> RunCommand:
-        """A child process."""
+        """Run the command as a child process."""
         from gridbyoc.terraform.process import run
 
         return run
 
     def find_binary(self, asked: str | None, environ: Mapping[str, str], *, directory: Path) -> Binary:
-        """A program on this machine."""
+        """Find a program on this machine."""
         from gridbyoc.terraform import find_binary
 
         return find_binary(asked, environ, directory=directory)
 
     def open_session(self, region: str, profile: str | None) -> AwsSession:
-        """boto3's own chain."""
+        """Open a session with boto3's own credential chain."""
         from gridbyoc.aws import open_session
 
         return open_session(region, profile)
@@ -87,7 +87,7 @@ class RealServices:
         on_warning: Callable[[str], None] | None = None,
         without_key: WithoutKey = "refused",
     ) -> Registrar:
-        """HTTP."""
+        """Connect over HTTP."""
         from gridbyoc.control_plane import connect
 
         return connect(
@@ -101,7 +101,7 @@ REAL: Services = RealServices()
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The machine as a run sees it. ``clock`` is monotonic seconds; ``emit`` takes every event.
+    """The machine as a run sees it. ``clock`` returns monotonic seconds; ``emit`` receives every event.
 
     ``services`` open Terraform, AWS and the control plane.
     """
@@ -116,16 +116,16 @@ class Environment:
 
 
 def every(_code: str) -> bool:
-    """All checks."""
+    """Accept every check."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """Which preflight checks a run carries out: those whose code is ``wanted``.
+    """The preflight checks of a run: those whose code is ``wanted``.
 
-    ``strict``: warnings and unknown findings block, too. ``reads_only``: the run changes nothing, so that what
-    only a change needs does not block.
+    ``strict``: warnings and unknown findings block, too. ``reads_only``: the run changes nothing, so that findings that
+    concern changes do not block.
     """
 
     wanted: Callable[[str], bool] = every
@@ -135,13 +135,13 @@ class Checks:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the command line chose: the Terraform binary, the control plane's address, how to wait.
+    """The command line's choices: the Terraform binary, the control plane's address, how to wait.
 
-    ``refresh``: let Terraform look, also where nothing seems to have moved. ``checks`` ``None``: no preflight beyond
-    who we are and which clusters there are. ``wait_timeout``, ``poll_interval``, ``failed_grace`` and ``lock_timeout``
-    are seconds; ``wait_timeout`` and ``failed_grace`` ``None`` are the control plane's own, ``lock_timeout``
-    ``None`` is each lock's own. ``no_control_plane``: the user says that no cluster runs through the role, so that
-    nobody has to be asked where there is no key.
+    ``refresh``: run Terraform even if nothing seems to have changed. ``checks`` ``None``: the preflight only determines
+    the caller and the existing clusters. ``wait_timeout``, ``poll_interval``, ``failed_grace`` and ``lock_timeout`` are
+    seconds. If ``None``, ``wait_timeout`` and ``failed_grace`` are the control plane's own, ``lock_timeout`` is each
+    lock's own. ``no_control_plane``: the user asserts that no cluster runs through the role, so that the control plane
+    need not be asked if there is no key.
     """
 
     terraform_bin: str | None = None
@@ -157,7 +157,7 @@ class Choices:
 
 
 class Connections:
-    """The AWS sessions of a run and its client of the control plane, each opened once; from any thread."""
+    """The AWS sessions of a run and its control plane client, each opened once. Thread-safe."""
 
     def __init__(self) -> None:
         self._sessions: dict[tuple[str, str | None], AwsSession] = {}
@@ -167,14 +167,14 @@ class Connections:
     def session(
         self, region: str, profile: str | None, open_session: Callable[[str, str | None], AwsSession]
     ) -> AwsSession:
-        """The session, opened by whoever comes first while the others wait."""
+        """The session. The first caller opens it while others wait."""
         with self._opening:
             if (region, profile) not in self._sessions:
                 self._sessions[region, profile] = open_session(region, profile)
             return self._sessions[region, profile]
 
     def registrar(self, connect: Callable[[Callable[[str], None]], Registrar]) -> tuple[Registrar, list[str]]:
-        """The client, made by whoever comes first, and what its making warned of."""
+        """The client and the warnings of its creation. The first caller creates it."""
         with self._opening:
             if self._registrar is None:
                 warnings: list[str] = []
@@ -184,7 +184,7 @@ class Connections:
 
 @dataclass(slots=True)
 class StepRecord:
-    """What a step may say of itself while it runs."""
+    """The outcome that a step reports while it runs."""
 
     detail: str = ""
     skipped: bool = False
@@ -192,10 +192,10 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A stack, its work_dir, the outside, the choices, the journal; ``seconds`` collects each step's wall time.
+    """A stack, its work_dir, the environment, choices and journal. ``seconds`` collects each step's wall time.
 
     ``origin`` knows the lines of the stack file. ``connections`` are those to AWS and to the control plane.
-    ``read_from``: the stack's own work_dir, if ``work_dir`` is a passing copy of it.
+    ``read_from``: the stack's own work_dir, if ``work_dir`` is a temporary copy of it.
     """
 
     stack: Stack
@@ -210,18 +210,18 @@ class Run:
 
     @property
     def own_work_dir(self) -> Path:
-        """The stack's own work_dir, also while the run works on a copy of it."""
+        """The stack's own work_dir, even if the run works on a copy of it."""
         return self.read_from or self.work_dir
 
     @property
     def wait_timeout(self) -> float:
-        """Seconds to wait for clusters: as chosen, else the limit of the stack's control plane."""
+        """Seconds to wait for clusters: as chosen, otherwise the limit of the stack's control plane."""
         if self.choices.wait_timeout is not None:
             return self.choices.wait_timeout
         return wait_limit(self.stack.control_plane.api)
 
     def muted_when(self, over: Callable[[], bool]) -> Run:
-        """The same run for work beside it: once ``over`` is so, that neither shows nor records anything any more."""
+        """A copy of this run that stops emitting and journaling once ``over()`` is true."""
 
         def emit(event: Event) -> None:
             if not over():
@@ -230,27 +230,27 @@ class Run:
         return replace(self, outside=replace(self.outside, emit=emit), journal=replace(self.journal, over=over))
 
     def find_binary(self) -> Binary:
-        """The Terraform that the command line or the environment names; ``TerraformNotFoundError``."""
+        """The Terraform that the command line or the environment selects; ``TerraformNotFoundError``."""
         find = self.outside.services.find_binary
         return find(self.choices.terraform_bin, self.terraform_environ, directory=self.own_work_dir)
 
     @property
     def terraform_environ(self) -> Mapping[str, str]:
-        """The caller's environment without the variable that holds the external id: any module could read it."""
+        """The caller's environment without the external id's variable: any Terraform module could read it."""
         variable = self.stack.role.external_id_variable
         return {name: value for name, value in self.outside.environ.items() if name != variable}
 
     def open_session(self, region: str | None = None, profile: str | None = None) -> AwsSession:
         """The run's AWS session for a region and a profile (default: the stack's); ``AwsCredentialsError``.
 
-        It is the same one each time: what is shown and what acts have the same credentials.
+        Returns the same session each time, so that reads and changes use the same credentials.
         """
         return self.connections.session(
             region or self.stack.aws.region, profile or self.stack.aws.profile, self.outside.services.open_session
         )
 
     def account(self, region: str | None = None, profile: str | None = None) -> tuple[AwsSession, Caller]:
-        """``open_session``, and who we are in it: in the account that the stack file names, if it names one.
+        """The session and its caller, who must be in the account that the stack file names, if any.
 
         Raises ``AwsCredentialsError``, ``AccountMismatchError``.
         """
@@ -263,15 +263,15 @@ class Run:
 
     @property
     def without_key(self) -> WithoutKey:
-        """What it means that there is no key for the control plane: a stack of a role alone does without."""
+        """What a missing control plane key means for this stack: a stack without clusters can run without one."""
         if self.stack.clusters:
             return "refused"
         return "nothing" if self.choices.no_control_plane else "unknown"
 
     def registrar(self, on_warning: Callable[[str], None] = lambda _text: None) -> Registrar:
-        """The client of the stack's control plane; nothing is sent yet. Raises as the real ``connect`` does.
+        """The client of the stack's control plane; sends nothing yet. Raises as the real ``connect`` does.
 
-        It is the same one each time. ``on_warning`` gets what its address and credentials are to be warned of.
+        Returns the same client each time. ``on_warning`` receives the warnings about its address and credentials.
         """
         outside = self.outside
         registrar, warnings = self.connections.registrar(
@@ -301,9 +301,9 @@ class Run:
 
     @contextmanager
     def effect(self, name: str, **fields: str | int | None) -> Iterator[dict[str, str | int | None]]:
-        """Record an outside effect before it begins and after it is done; what is put into the dict goes along.
+        """Record an external effect before it begins and after it is done, with the values put into the dict.
 
-        A record that began and never ended is where a killed run may have left something.
+        A record of a start without an end shows where a killed run may have left something.
         """
         self.journal.write("effect_started", effect=name, **fields)
         result: dict[str, str | int | None] = {}

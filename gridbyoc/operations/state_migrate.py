@@ -1,8 +1,8 @@
-"""Move a stack's state to where the stack file wants it, or back: copied, compared, and only then set aside.
+"""Move a stack's state to where the stack file wants it: copy, compare, and only then set the old one aside.
 
-Not ``terraform init -migrate-state -force-copy``: between a look at the target and that copy another machine's first
-apply could be overwritten, it empties a local state before anybody has compared, and what it writes into an empty
-remote gets another lineage. ``state push`` takes the lock and itself refuses another lineage or a newer serial.
+Not ``terraform init -migrate-state -force-copy``: it could overwrite the first apply of another machine between reading
+the target and copying, it empties a local state before anybody has compared, and it gives an empty remote another
+lineage. ``state push`` takes the lock and itself refuses another lineage or a newer serial.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from gridbyoc.terraform.state_recovery import ERRORED, is_torn, unsaved_state
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A state about to be moved: ``source`` and ``target`` in words, and how many instances it holds."""
+    """A state to be moved: ``source`` and ``target`` in words, and its number of instances."""
 
     source: str
     target: str
@@ -59,7 +59,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What came of it. ``moved`` is false where it lay there already; ``aside`` is the old local file's new name."""
+    """The result. ``moved`` is false if the state was already there; ``aside`` is the old local file's new name."""
 
     source: str
     target: str
@@ -74,15 +74,15 @@ class Moved:
 def migrate(
     run: Run, backend: LocalBackend | S3Backend, *, approve: Callable[[Move], bool], now: Callable[[], datetime]
 ) -> Moved:
-    """Bring the stack's state to ``backend``. The caller holds the stack's lock.
+    """Move the stack's state to ``backend``. The caller holds the stack's lock.
 
-    Killed anywhere, a second call goes on. Raises ``StateConflictError`` where the target holds another state, or
-    where the copy is not what was copied (then the old place stays the stack's).
+    A second call continues one that was killed. Raises ``StateConflictError`` if the target holds another state, or if
+    the copy differs from the original (the old place then stays the stack's).
     """
     stack = replace(run.stack, terraform=replace(run.stack.terraform, backend=backend))
     run = replace(run, stack=stack)
     runner, binary = open_runner(run)
-    runner.refuse_errored()  # it is newer than the one that would be moved
+    runner.refuse_errored()  # it is newer than the state to be moved
     _check_account(run, backend)
     target = wanted_backend(stack, backend, native_lock=binary.s3_native_lock)
     source = _source(run, runner, target)
@@ -102,7 +102,7 @@ def _check_account(run: Run, backend: LocalBackend | S3Backend) -> None:
 
 
 def _source(run: Run, runner: Runner, target: Backend) -> Backend:
-    """The first place with a state in it; the target itself where there is none."""
+    """The first place that holds a state; the target itself if there is none."""
     for place in earlier_backends(run.work_dir):
         if same_place(place, target) or not runner.pull(place).empty:
             return place
@@ -122,7 +122,7 @@ def _copy(
         return there
     before = runner.pull(source)
     if not there.empty and there.same_content(before):
-        return there  # a killed run's copy, or one that was made by hand: Terraform's own has another lineage
+        return there  # a killed run's copy, or one made by hand: Terraform's own copy has another lineage
     _refuse_conflict(words, before, there)
     with run.asking():
         approved = approve(Move(words[0], words[1], len(before.addresses)))
@@ -140,11 +140,11 @@ def _refuse_conflict(words: tuple[str, str], before: State, there: State) -> Non
         return
     newer = there.lineage == before.lineage
     raise StateConflictError(
-        f"{words[1]} holds {'a newer' if newer else 'another'} state already; nothing was moved.",
-        why=f"There: lineage {there.lineage}, serial {there.serial}, {len(there.addresses)} instances. "
-        f"In {words[0]}: lineage {before.lineage}, serial {before.serial}, {len(before.addresses)} instances.",
-        fix="Is it another stack's? Then choose another key. Is it an old copy that nobody needs? Then delete it there "
-        "(a versioned bucket keeps it) and run again.",
+        f"{words[1]} holds {'a newer' if newer else 'another'} state; nothing was moved.",
+        why=f"{words[1]}: lineage {there.lineage}, serial {there.serial}, {len(there.addresses)} instances. "
+        f"{words[0]}: lineage {before.lineage}, serial {before.serial}, {len(before.addresses)} instances.",
+        fix="If it belongs to another stack, choose another key. If it is an old copy that nobody needs, delete it "
+        "there (a versioned bucket keeps it) and run again.",
         rerun=SAFE_NOTHING_DONE,
     )
 
@@ -153,25 +153,25 @@ def _verify(words: tuple[str, str], before: State, after: State, source_now: Sta
     if source_now.serial != before.serial or not source_now.same_content(before):
         raise StateConflictError(
             f"Another run has changed the state in {words[0]} while it was copied.",
-            why=f"It was serial {before.serial} and is {source_now.serial} now; the copy is of the older one.",
+            why=f"Its serial was {before.serial} and is now {source_now.serial}; the copy is of the older one.",
             fix="Wait for the other run to end, then run again: the newer state is copied over the older copy.",
         )
     if after.lineage == before.lineage and after.serial >= before.serial and after.same_content(before):
         return
     missing = ", ".join(sorted(before.addresses - after.addresses)) or "none"
     raise StateConflictError(
-        f"The copy in {words[1]} is not what was copied; the stack's state stays in {words[0]}.",
-        why=f"Lineage {before.lineage} became {after.lineage}, serial {before.serial} {after.serial}; "
+        f"The copy in {words[1]} differs from the original; the stack's state stays in {words[0]}.",
+        why=f"Lineage {before.lineage} became {after.lineage}, serial {before.serial} became {after.serial}; "
         f"instances missing: {missing}.",
-        fix=f"Look at {words[1]}, delete it there if nobody needs it, then run again.",
+        fix=f"Check {words[1]}, delete the copy if nobody needs it, then run again.",
         rerun=SAFE_NOTHING_DONE,
     )
 
 
 def _settle(run: Run, runner: Runner, target: Backend, state: State, now: Callable[[], datetime]) -> Path | None:
-    """From here on the state is the target's. Our note says so first: killed at any line, the next run goes on.
+    """Make the target the stack's state. The record is written first: the next run continues after a kill at any line.
 
-    The old file goes aside before ``init``, which would ask what to do with it even with ``-reconfigure``.
+    The old file is moved before ``init``, which would otherwise ask what to do with it, even with ``-reconfigure``.
     """
     old = Backend().state_file(run.work_dir)
     held = runner.pull(Backend()) if target.remote else State()
@@ -181,8 +181,8 @@ def _settle(run: Run, runner: Runner, target: Backend, state: State, now: Callab
         and (held.lineage != state.lineage or held.serial > state.serial)
     ):
         raise StateConflictError(
-            f"{old} holds another state than the one that the stack has; nothing was changed.",
-            fix="Is it needed? Then look at both. Else move the file away, then run again.",
+            f"{old} holds a state that is not the stack's; nothing was changed.",
+            fix="If it is needed, compare both. If not, move the file away, then run again.",
             rerun=SAFE_NOTHING_DONE,
         )
     remember(run.work_dir, target)
@@ -196,7 +196,7 @@ def _settle(run: Run, runner: Runner, target: Backend, state: State, now: Callab
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What was pushed back. ``already``: the state held it before; ``aside``: the file's new name."""
+    """The pushed state. ``already``: the state had this content before; ``aside``: the file's new name."""
 
     place: str
     instances: int
@@ -206,10 +206,11 @@ class Pushed:
 
 
 def push_errored(run: Run, *, now: Callable[[], datetime]) -> Pushed | None:
-    """Push ``errored.tfstate`` and put it aside; ``None`` where there is none. The caller holds the stack's lock.
+    """Push ``errored.tfstate`` and set it aside; ``None`` if there is none. The caller holds the stack's lock.
 
-    Raises ``StateConflictError`` where the state is of another lineage or has moved on since, ``TerraformError`` where
-    the file holds no whole state. Killed after the push, a second call finds the state there and puts the file aside.
+    Raises ``StateConflictError`` if the state has another lineage or has changed since, ``TerraformError`` if the file
+    holds no complete state. If a call was killed after the push, a second one finds the content there and sets the file
+    aside.
     """
     file = run.work_dir / ERRORED
     unsaved = unsaved_state(run.work_dir, run.outside.environ)
@@ -233,7 +234,7 @@ def push_errored(run: Run, *, now: Callable[[], datetime]) -> Pushed | None:
 
 
 def _settle_local(run: Run, now: Callable[[], datetime]) -> None:
-    """A local state that could not be written may be torn: its copy is put back, or it makes way for the whole one."""
+    """Repair a local state that may be cut off: restore its backup, or set it aside for the complete one."""
     settle_local_state(run)
     state = Backend().state_file(run.work_dir)
     if is_torn(state):
@@ -250,7 +251,7 @@ def _push(run: Run, runner: Runner, place: Backend, words: str) -> tuple[State, 
     after = runner.pull(place)
     if not after.same_content(errored):
         raise StateConflictError(
-            f"What {words} holds after the push is not what {ERRORED} holds; the file stays.",
+            f"After the push, {words} differs from {ERRORED}; the file stays.",
             fix="Another run may have changed the state just then: wait for it to end, then run again.",
         )
     return after, False
@@ -263,10 +264,10 @@ def _refuse_push(run: Run, runner: Runner, words: str, errored: State, there: St
     only = ", ".join(sorted(errored.addresses - there.addresses)) or "nothing"
     force = runner.binary.command(run.work_dir, "state", "push", "-force", ERRORED)
     raise StateConflictError(
-        f"{words} {'has moved on since' if moved_on else 'holds another state'}; {ERRORED} was not pushed and stays.",
-        why=f"There: lineage {there.lineage}, serial {there.serial}. In {ERRORED}: lineage {errored.lineage}, serial "
+        f"{words} {'has changed since' if moved_on else 'holds another state'}; {ERRORED} was not pushed and stays.",
+        why=f"{words}: lineage {there.lineage}, serial {there.serial}. {ERRORED}: lineage {errored.lineage}, serial "
         f"{errored.serial}. Only in {ERRORED}: {only}.",
-        fix=f"If the file is the truth, push it over the other by hand: `{force}`. If not, move it away: "
+        fix=f"If the file is right, push it over the other state by hand: `{force}`. If not, move it away: "
         f"{run.work_dir / ERRORED}.",
         rerun=SAFE_NOTHING_DONE,
     )
@@ -274,7 +275,7 @@ def _refuse_push(run: Run, runner: Runner, words: str, errored: State, there: St
 
 @dataclass(frozen=True, slots=True)
 class BucketRequest:
-    """What the command line says of the bucket; ``None``: the stack file's, else a proposal."""
+    """The command line's arguments for the bucket; ``None`` takes the stack file's value, otherwise a default."""
 
     bucket: str | None = None
     key: str | None = None
@@ -284,7 +285,7 @@ class BucketRequest:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What would be done. ``settings`` is ``None`` where the bucket is to be made."""
+    """What would be done. ``settings`` is ``None`` if the bucket does not exist yet."""
 
     bucket: StateBucket
     backend: S3Backend
@@ -293,14 +294,17 @@ class Proposal:
 
     @property
     def nothing_to_do(self) -> bool:
-        """All of it is as it should be."""
+        """Whether bucket and stack file are already as they should be."""
         in_order = self.settings is not None and all(setting.in_order for setting in self.settings)
         return in_order and self.points_already
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyBucket:
-    """What was done: ``made`` the bucket, each setting as it was, and what is left for the user to do."""
+    """What was done.
+
+    Whether the bucket was created, each setting as it was, and a state that the user must still move.
+    """
 
     proposal: Proposal
     made: bool
@@ -310,9 +314,9 @@ class ReadyBucket:
 
 
 def init_state(run: Run, asked: BucketRequest, approve: Callable[[Proposal], bool]) -> ReadyBucket:
-    """Make the bucket what it must be and point the stack at it; nothing that is in order is touched.
+    """Create or correct the bucket and point the stack at it; settings that are correct are not touched.
 
-    Raises ``UsageError`` for names that no bucket can have, ``AccountMismatchError``, ``AwsError``.
+    Raises ``UsageError`` for invalid bucket names or keys, ``AccountMismatchError``, ``AwsError``.
     """
     backend, session, bucket = _wanted(run, asked)
     settings = look_at_bucket(session, bucket)
@@ -353,7 +357,7 @@ def _check(option: str, fault: Fault | None) -> None:
 
 
 def _left(run: Run, backend: S3Backend) -> str | None:
-    """Where a state still lies that is to be moved to the bucket."""
+    """The place of a state that must still be moved to the bucket; ``None`` if there is none."""
     wanted = Backend("s3", {"bucket": backend.bucket, "key": backend.key})
     for place in earlier_backends(run.work_dir):
         if same_place(place, wanted):

@@ -1,4 +1,4 @@
-"""Whether the state lies where the stack file says: looked at before ``init``, so that none is ever left behind."""
+"""Check, before ``init``, whether the state is where the stack file says, so that no state is abandoned."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ from gridbyoc.terraform.state_recovery import is_torn, restore_backup
 
 
 def wanted_backend(stack: Stack, backend: LocalBackend | S3Backend, *, native_lock: bool) -> Backend:
-    """A backend of the stack file as Terraform is told it."""
+    """The Terraform backend for a backend of the stack file."""
     if isinstance(backend, LocalBackend):
         return Backend()
     return Backend("s3", s3_settings(backend, stack.aws.profile, native_lock))
 
 
 def stack_words(stack: Stack) -> str:
-    """The stack file as a command line names it."""
+    """The stack file as a command-line argument."""
     return shlex.quote(str(stack.file)) if stack.file else "-"
 
 
 def is_in_place(run: Run, runner: Runner) -> bool:
-    """Whether the work_dir is set up for the place that the stack file names, or there is no state yet."""
+    """Whether the work_dir is set up for the backend that the stack file names, or there is no state yet."""
     wanted = wanted_backend(run.stack, run.stack.terraform.backend, native_lock=runner.binary.s3_native_lock)
     return all(same_place(place, wanted) for place in earlier_backends(run.work_dir)[:1])
 
 
 def init_in_place(run: Run, runner: Runner, digest: str) -> None:
-    """``terraform init`` for the stack's backend, if the state lies there or there is none yet.
+    """Run ``terraform init`` for the stack's backend, if the state is there or there is none yet.
 
-    Where only the backend's settings have changed, or what lay elsewhere is empty, the new one is taken without a
-    question. A state that lies elsewhere raises ``StateMovedError``: going on would make every resource again.
+    If only the backend's settings have changed, or the old state is empty, the new backend is used without asking. A
+    state at another place raises ``StateMovedError``: Terraform would create every resource again.
     """
     wanted = wanted_backend(run.stack, run.stack.terraform.backend, native_lock=runner.binary.s3_native_lock)
     for place in earlier_backends(run.work_dir):
@@ -75,10 +75,10 @@ def _refuse_unless_empty(run: Run, runner: Runner, standing: Backend, wanted: Ba
         found = f"The state was last in {here}, which cannot be read: {error.what}"
     leave = runner.binary.command(run.work_dir, "init", "-reconfigure")
     raise StateMovedError(
-        f"The stack file puts the state into {there}, but it is not there yet.",
-        why=f"{found} Going on without it would make every resource a second time.",
-        fix=f"Move it: `gridbyoc state migrate {stack_words(run.stack)}`; or put terraform.backend back as it was. "
-        f"To leave the old state behind for good: {f'`{leave}`' if standing.remote else f'move {here} away'}.",
+        f"The stack file names {there} for the state, but the state is not there yet.",
+        why=f"{found} Without it, every resource would be created a second time.",
+        fix=f"Move it: `gridbyoc state migrate {stack_words(run.stack)}`; or restore the previous terraform.backend. "
+        f"To abandon the old state for good: {f'`{leave}`' if standing.remote else f'move {here} away'}.",
         rerun=SAFE_NOTHING_DONE,
     )
 
@@ -99,7 +99,7 @@ def backend_changes(
 
 
 def point_at(stack: Stack, wanted: LocalBackend | S3Backend) -> bool:
-    """Write the backend into the stack file, comments kept; whether anything changed. ``FileError``."""
+    """Write the backend into the stack file, keeping comments; true if anything changed. ``FileError``."""
     changes = backend_changes(stack.terraform.backend, wanted)
     if not changes or stack.file is None:
         return False
@@ -108,7 +108,7 @@ def point_at(stack: Stack, wanted: LocalBackend | S3Backend) -> bool:
 
 
 def snippet(wanted: LocalBackend | S3Backend) -> str:
-    """The lines of a stack file that say so, for a stack file that cannot be written (standard input)."""
+    """The stack file lines for this backend, for a stack file that cannot be written (standard input)."""
     stream = io.StringIO()
     backend = {"local": {}} if isinstance(wanted, LocalBackend) else {"s3": _told(wanted)}
     YAML().dump({"terraform": {"backend": backend}}, stream)
@@ -120,16 +120,16 @@ def _told(backend: S3Backend) -> dict[str, str]:
 
 
 PATIENCE = 10.0
-"""Seconds, where the command line does not say how long to wait for the state's lock."""
+"""Default time in seconds to wait for the state's lock."""
 LOOK = 0.1
 
 
 def settle_local_state(run: Run) -> None:
-    """Wait until no Terraform writes the state any more, then put back one that was cut off; ``FileError``.
+    """Wait until no Terraform writes the state any more, then repair a state that was cut off; ``FileError``.
 
-    What is read before that would be half of what a run did. Where the lock is still held after ``lock_timeout``, the
-    next command of Terraform's tells who holds it. The first state of a stack has no copy to put back: torn, it is set
-    aside, and what was made is looked for in AWS.
+    Earlier, one would read half of a run's result. If the lock is still held after ``lock_timeout``, the next Terraform
+    command reports who holds it. The first state of a stack has no backup: if it is cut off, it is set aside, and its
+    resources are searched for in AWS.
     """
     state = Backend().state_file(run.work_dir)
     patience = PATIENCE if run.choices.lock_timeout is None else run.choices.lock_timeout
@@ -140,16 +140,16 @@ def settle_local_state(run: Run) -> None:
         run.outside.sleep(LOOK)
     try:
         if restore_backup(state):
-            text = f"{state} had been cut off in the middle of a write: it is put back as it was before that run."
+            text = f"{state} was cut off in the middle of a write: its backup from before that run is restored."
             run.outside.emit(Note(text, "warning"))
         elif is_torn(state) and _first_apply_was_cut_off(run):
             aside = put_aside(state, "torn", run.outside.now())
-            text = f"{state} had been cut off in the middle of its first write: it is set aside as {aside.name}."
+            text = f"{state} was cut off in the middle of its first write: it is set aside as {aside.name}."
             run.outside.emit(Note(text, "warning"))
     except OSError as error:
         raise file_error("Cannot write", state, error) from None
 
 
 def _first_apply_was_cut_off(run: Run) -> bool:
-    """Nothing but a cut-off apply may have torn it, and what that made can be found: the gridbyoc module tags it."""
+    """Whether only a cut-off apply can have damaged the state, and its resources can be found by the module's tags."""
     return run.stack.terraform.module is None and cut_off_since(read_journal(run.journal.path)) is not None

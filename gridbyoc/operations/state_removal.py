@@ -1,4 +1,4 @@
-"""Remove a destroyed stack's state from S3, with all its versions: only on demand, and once all else is gone."""
+"""Remove a destroyed stack's state from S3 with all its versions: only on request, after everything else."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from gridbyoc.terraform import LockInfo, Runner, State, parse_lock
 
 ApproveRemoval = Callable[[StateObjects], bool]
 REMOVAL = "remove state"
-"""The effect in the journal."""
+"""The effect's name in the journal."""
 
 
 def approve_removal(run: Run, approve: ApproveRemoval) -> None:
-    """Ask, before anything is destroyed. Raises ``ApprovalRequiredError`` without a yes, ``AwsError``."""
+    """Ask before anything is destroyed. Raises ``ApprovalRequiredError`` if not approved, ``AwsError``."""
     backend = run.stack.terraform.backend
     if isinstance(backend, LocalBackend):
-        run.outside.emit(Note("The state is a file of the work_dir: it goes with the local files."))
+        run.outside.emit(Note("The state is a file of the work_dir: it is removed with the local files."))
         return
     found = _found(_session(run, backend), backend)
     with run.asking():
@@ -38,10 +38,10 @@ def approve_removal(run: Run, approve: ApproveRemoval) -> None:
 
 
 def remove_state(run: Run, runner: Runner, lineage: str) -> int:
-    """Remove the object, its lock and its digest, and prove it; how many versions there were.
+    """Remove the object, its lock and its digest, and prove it. Returns how many versions there were.
 
-    ``lineage`` is that of the state which was destroyed, empty where there was none. Raises ``StateConflictError``
-    for a state that is not empty, or another one, ``StateLockedError`` while somebody holds it, ``AwsError``.
+    ``lineage`` is that of the destroyed state, empty if there was none. Raises ``StateConflictError`` if the state is
+    not empty or is another one, ``StateLockedError`` while somebody holds it, ``AwsError``.
     """
     backend = run.stack.terraform.backend
     if isinstance(backend, LocalBackend):
@@ -56,8 +56,8 @@ def remove_state(run: Run, runner: Runner, lineage: str) -> int:
         remove_state_objects(session, found)
     if not _found(session, backend).nothing:
         raise StateConflictError(
-            f"{_place(backend)} was removed, and a new one has been written meanwhile: that one stays.",
-            fix="Look at who uses this key: its state was made while this run removed the old one.",
+            f"{_place(backend)} was removed, but a new one has been written meanwhile: the new one stays.",
+            fix="Find out who uses this key: the new state was written while this run removed the old one.",
             rerun=SAFE_RESUMES,
         )
     return len(found.versions)
@@ -81,9 +81,9 @@ def _refuse_locked(session: AwsSession, backend: S3Backend) -> None:
         return
     info = parse_lock(note) or LockInfo("")
     raise StateLockedError(
-        f"The state {_place(backend)} is locked, and stays: {info}.",
+        f"The state {_place(backend)} is locked and stays: {info}.",
         lock_id=info.id,
-        fix="Wait for that run to end, or look at `gridbyoc state unlock`; then run the same command again.",
+        fix="Wait for that run to end, or check it with `gridbyoc state unlock`; then run the same command again.",
         rerun=SAFE_RESUMES,
     )
 
@@ -95,19 +95,19 @@ def _refuse_other(session: AwsSession, found: StateObjects, standing: State, lin
         before = json_object(read_version(session, found.bucket, deleted))
         if before is None or "resources" not in before or not State(before).empty:
             raise StateConflictError(
-                f"Somebody has deleted {place}, and its last version (id {deleted.ident}) is not known to be empty: "
+                f"Somebody has deleted {place}, and its last version (id {deleted.ident}) may not be empty: "
                 "every version stays.",
                 why="It may be the only record of what exists.",
-                fix="Put it back (delete the delete marker) and destroy what it holds, or remove the versions by hand.",
+                fix="Restore it (delete the delete marker) and destroy what it holds, or remove the versions by hand.",
                 rerun=SAFE_RESUMES,
             )
-    # A destroy that was killed in its last moment leaves outputs: what a state holds are its resources.
+    # An interrupted destroy may leave outputs in the state: only resources count.
     elif standing.has_resources or (standing.lineage and standing.lineage != lineage):
         holds = counted(len(standing.addresses), "instance")
         raise StateConflictError(
             f"The state {place} is not the one that was destroyed: it stays.",
-            why=f"It holds {holds}; its lineage is {standing.lineage}, that of the destroyed one "
+            why=f"It holds {holds}; its lineage is {standing.lineage}, the destroyed state's is "
             f"{lineage or '(there was none)'}.",
-            fix="Somebody else uses this key. If it is meant to go, too, run the same command again.",
+            fix="Somebody else uses this key. To remove it as well, run the same command again.",
             rerun=SAFE_RESUMES,
         )

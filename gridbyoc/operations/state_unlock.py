@@ -1,4 +1,4 @@
-"""A lock on the state: who holds it, whether that run still lives, and the way to take it away if it does not."""
+"""A lock on the state: find who holds it, whether that run is still alive, and break it if not."""
 
 from __future__ import annotations
 
@@ -28,14 +28,17 @@ _SHELLS = ("sh", "bash", "zsh", "fish", "dash", "ksh")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process by id and the kernel's name for it."""
+    """A process: its id and the kernel's name for it."""
 
     pid: int
     name: str
 
     @property
     def terraform(self) -> bool:
-        """By its name a Terraform: a binary, or the Python that carries the embedded one (the kernel cuts at 15)."""
+        """Whether the name is Terraform's.
+
+        A binary, or the Python that runs the embedded one (the kernel cuts names at 15).
+        """
         return any(word in self.name for word in ("terraf", "tofu", "python"))
 
     def __str__(self) -> str:
@@ -43,9 +46,9 @@ class Process:
 
 
 def working_in(directory: Path, proc: Path = PROC) -> tuple[Process, ...] | None:
-    """The processes whose current directory is ``directory`` or below, without ourselves and shells.
+    """The processes whose current directory is ``directory`` or below, except this process and shells.
 
-    Of other users' processes only root sees where they work. ``None`` where nothing can be told: no ``/proc``.
+    Only root can see the directories of other users' processes. ``None`` without ``/proc``.
     """
     if not (proc / "self").exists():
         return None
@@ -57,14 +60,14 @@ def working_in(directory: Path, proc: Path = PROC) -> tuple[Process, ...] | None
             cwd = (entry / "cwd").readlink()
             name = (entry / "comm").read_text(encoding="utf-8", errors="replace").strip()
         except OSError:
-            continue  # ended meanwhile, a zombie, or somebody else's
+            continue  # ended meanwhile, a zombie, or another user's
         if (cwd == target or target in cwd.parents) and name not in _SHELLS:
             found.append(Process(int(entry.name), name))
     return tuple(sorted(found, key=lambda process: process.pid))
 
 
 def user_name() -> str:
-    """Our user's name as Terraform writes it into a lock; empty where the system knows none."""
+    """Our user name as Terraform writes it into a lock; empty if the system has none."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -73,12 +76,12 @@ def user_name() -> str:
 
 HolderState = Literal["alive", "dead", "unknown"]
 _TAKEN_WITHIN = timedelta(seconds=90)  # from a step's start until Terraform has the lock: provider start, lock time-out
-_REFUSED = LOCK_CODES | {StateLockedError.code}  # a step that ended so never had the lock
+_REFUSED = LOCK_CODES | {StateLockedError.code}  # a step that failed with one of these never had the lock
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock and the judgement on it. ``command`` is the line that breaks it, empty where none is needed."""
+    """A lock and the verdict on its holder. ``command`` breaks it; empty if that is not needed."""
 
     info: LockInfo
     verdict: HolderState
@@ -87,12 +90,12 @@ class Lock:
 
     @property
     def harmless(self) -> bool:
-        """Only a note was left; the lock itself ended with its holder."""
+        """Whether only a note was left: the lock itself ended with its holder."""
         return self.verdict == "dead" and not self.command
 
 
 def find_lock(run: Run) -> Lock | None:
-    """The lock on the stack's state, judged; ``None`` where nobody holds it. The caller holds the stack's own lock."""
+    """The lock on the stack's state, judged; ``None`` if nobody holds it. The caller holds the stack's own lock."""
     backend = run.stack.terraform.backend
     if not isinstance(backend, S3Backend):
         return _local(run)
@@ -107,14 +110,14 @@ def find_lock(run: Run) -> Lock | None:
 
 
 def _local(run: Run) -> Lock | None:
-    """The kernel knows: it drops the lock with its holder, whatever note that left behind."""
+    """A local state's lock. The kernel drops it if the holder dies, whatever note stays."""
     file = Backend().state_file(run.work_dir)
     info = local_lock(file)
     if locally_held(file):
         return Lock(info or LockInfo(""), "alive", f"a process holds the lock on {file} right now", "")
     if info is None:
         return None
-    return Lock(info, "dead", "its process has ended, and the lock with it; the next run just works", "")
+    return Lock(info, "dead", "its process has ended, and the lock with it; the next run can start", "")
 
 
 def judge(
@@ -124,31 +127,34 @@ def judge(
     here: str | None = None,
     workers: Callable[[Path], tuple[Process, ...] | None] = working_in,
 ) -> tuple[HolderState, str]:
-    """Whether a lock's holder lives. ``dead`` only where it is proven: a step of ours, on this machine, that is over.
+    """Whether a lock's holder is alive. ``dead`` only if proven: a step of ours, on this machine, that is over.
 
-    ``here`` is our ``user@host``. We hold the work_dir's own lock, so no other run is under way in it; what may still
-    be at work is a Terraform that outlived its run.
+    ``here`` is our ``user@host``. We hold the work_dir's own lock, so no other run is active in it; but
+    a Terraform may have outlived its run.
     """
     here = here or f"{user_name()}@{socket.gethostname()}"
     if info.who != here:
-        return "unknown", f"it was taken by {info.who or 'somebody who does not say'}, and this is {here}"
+        return "unknown", f"it was taken by {info.who or 'an unnamed user'}, and this is {here}"
     found = workers(work_dir)
     if found is None:
-        return "unknown", "this machine does not tell which processes are at work in the work_dir"
+        return "unknown", "this machine does not show which processes work in the work_dir"
     if found:
         sure = any(process.terraform for process in found)
-        return "alive" if sure else "unknown", "at work in the work_dir: " + ", ".join(map(str, found))
+        return "alive" if sure else "unknown", "processes in the work_dir: " + ", ".join(map(str, found))
     step = _step_of(read_journal(work_dir / JOURNAL), info)
     if step is None:
-        return "unknown", "no step of this work_dir's journal began when it was taken: another directory may hold it"
+        return (
+            "unknown",
+            "no step in this work_dir's journal began when it was taken: a run in another directory may hold it",
+        )
     return (
         "dead",
-        f"it was taken by the step {step} of a run in this work_dir, which is over, and nothing is at work here",
+        f"it was taken by the step {step} of a run in this work_dir, which is over, and no process works here",
     )
 
 
 def _step_of(records: tuple[dict[str, Any], ...], info: LockInfo) -> str | None:
-    """The journal's step that took the lock: it began just before, and did not end well or refused."""
+    """The journal's step that took the lock: it began just before, and it failed or never ended."""
     if info.created is None:
         return None
     for began, ended, name in _bad_steps(records):
@@ -158,7 +164,7 @@ def _step_of(records: tuple[dict[str, Any], ...], info: LockInfo) -> str | None:
 
 
 def _bad_steps(records: tuple[dict[str, Any], ...]) -> Iterator[tuple[datetime, datetime | None, str]]:
-    """Begin, end and name of every step that failed or never ended; a step refused by a lock had none."""
+    """Start, end and name of every step that failed or never ended, except steps that a lock refused."""
     for number, record in enumerate(records):
         began = _time(record)
         if record.get("type") != "step_started" or began is None:
@@ -179,7 +185,7 @@ def _time(record: Mapping[str, Any]) -> datetime | None:
 
 
 def break_lock(run: Run, lock: Lock) -> None:
-    """``terraform force-unlock``; the caller has the proof or the user's word that its holder is gone."""
+    """Run ``terraform force-unlock``. The caller has proof, or the user's word, that the holder is dead."""
     runner, binary = open_runner(run)
     rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
     if runner.init_needed(rendered.digest):
@@ -190,11 +196,13 @@ def break_lock(run: Run, lock: Lock) -> None:
 
 
 def refusal(lock: Lock, stack_file: str) -> StateLockedError:
-    """Why a lock is left alone, and what would take it away."""
+    """The error for a lock that is not broken, with the way to break it."""
     if lock.verdict == "alive":
-        fix = "Wait for it to end, or stop it there (Ctrl-C, or SIGINT to the process); then look again."
+        fix = "Wait for it to end, or stop it there (Ctrl-C, or SIGINT to the process); then check again."
     elif not lock.info.id:
-        fix = "Its note cannot be read. Delete it (the state's key with .tflock) once you are sure that no run lives."
+        fix = (
+            "Its note cannot be read. Delete it (the state's key with .tflock) once you are sure that no run is active."
+        )
     else:
         fix = (
             "Make sure that the run has ended. Then: "

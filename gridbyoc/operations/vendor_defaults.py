@@ -1,7 +1,7 @@
-"""A role that stands keeps whom it trusts and what it may do, until the stack file itself says otherwise.
+"""An existing role keeps its principals and permissions until the stack file changes them.
 
-What a file leaves out comes from the facts of its control plane. When these facts change, a plan would change the trust
-policy or the permissions of every such role, although nobody has edited a file.
+Values that the file omits come from the facts of its control plane. If these facts change, a plan would change the
+trust policy or permissions of every such role although nobody edited a file.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from gridbyoc.terraform import ModuleInState
 from gridbyoc.vendors import DEFAULT_VENDOR, facts_of
 
 EARLIER = Role(vendor=DEFAULT_VENDOR)
-"""Before each control plane had facts of its own, the module's defaults, which are Grid's, stood for all of them."""
+"""The module's original defaults, which are Grid's.
+
+They applied to all control planes before each had its own facts.
+"""
 
 
 def keep_standing_role(stack: Stack, standing: ModuleInState) -> None:
     """Raise ``DefaultChangedError`` if a default would give the role in the state other principals or permissions.
 
-    Nothing is applied then. What the stack file itself says is never refused here.
+    Nothing is applied then. Values that the stack file sets itself are never refused here.
     """
     if stack.role.vendor is None or stack.terraform.module is not None or standing.role_arn is None:
         return  # a vendor without an API has no defaults
@@ -35,21 +38,21 @@ def keep_standing_role(stack: Stack, standing: ModuleInState) -> None:
     facts = facts_of(stack.role.vendor)
     default = _values(stack.role)
     raise DefaultChangedError(
-        f"The role {standing.role_arn} stands with another grant than {facts.title}'s default.",
+        f"The role {standing.role_arn} has another grant than {facts.title}'s default.",
         why=(
             f"The stack file does not say {' nor '.join(f'role.{key}' for key in kept)}, and the default is not what "
             f"the role has (source of the default: {facts.trusted_account.source})."
         ),
         fix=(
-            f"Write one of these under `role` in the stack file. As it stands: {_lines(kept)}. "
-            f"{facts.title}'s: {_lines({key: default[key] for key in kept})}."
+            f"Write one of these under `role` in the stack file. To keep the role as it is: {_lines(kept)}. "
+            f"{facts.title}'s default: {_lines({key: default[key] for key in kept})}."
         ),
         rerun=SAFE_NOTHING_DONE,
     )
 
 
 def _differing(role: Role, standing: ModuleInState) -> Iterator[tuple[str, Any]]:
-    """Each key that the file leaves out, and whose default is not what the state holds, with what it holds."""
+    """Each key that the file omits and whose default differs from the state, with the state's value."""
     accounts = _trusted_accounts(standing)
     if role.trusted_account_id is None and accounts and trusted_account_of(role) not in accounts:
         yield "trusted_account_id", accounts[0]
@@ -93,5 +96,5 @@ def _values(role: Role) -> dict[str, Any]:
 
 
 def _lines(values: Mapping[str, Any]) -> str:
-    """Keys of ``role`` in flow YAML, as they can be typed."""
+    """Keys of ``role`` in flow YAML, ready to be typed."""
     return ", ".join(f"`{key}: {json.dumps(value)}`" for key, value in values.items())

@@ -1,4 +1,4 @@
-"""How a check came out, in four words."""
+"""The four verdicts of a check."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Literal
 
 Verdict = Literal["pass", "warn", "fail", "unknown"]
 WORST: tuple[Verdict, ...] = ("fail", "unknown", "warn", "pass")
-"""From the worst to the best: unknown is worse than a warning."""
+"""From worst to best: unknown is worse than a warning."""
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst of them; ``pass`` of none."""
+    """The worst of the verdicts; ``pass`` if there are none."""
     found = set(verdicts)
     return next((verdict for verdict in WORST if verdict in found), "pass")
 
 
 def tally(verdicts: Iterable[str], order: Sequence[str] = ("pass", "warn", "fail", "unknown")) -> str:
-    """The number of each in ``order``, as in ``12 pass, 1 warn``; empty where there are none."""
+    """The number of each verdict in ``order``, such as ``12 pass, 1 warn``; empty if there are none."""
     counts = Counter(verdicts)
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in order if counts[verdict])

@@ -1,4 +1,4 @@
-"""Waiting for clusters: until they run, or until they are gone."""
+"""Wait for clusters: until they run, or until they are deleted."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from gridbyoc.vendors import facts_of, wait_limit
 
 
 def wait_for(run: Run, registrar: Registrar, clusters: tuple[Cluster, ...]) -> tuple[Cluster, ...]:
-    """Wait until every cluster runs (they get ready side by side); as they are where ``--no-wait`` was given."""
+    """Wait until every cluster runs (they start in parallel). With ``--no-wait``, returns them unchanged."""
     with run.step("wait") as step:
         if not run.choices.wait:
             step.skipped = True
-            step.detail = "not asked to wait"
+            step.detail = "skipped by --no-wait"
             return clusters
         if clusters and all(cluster.status == "running" for cluster in clusters):
             step.skipped = True
-            step.detail = "every cluster runs already"
+            step.detail = "every cluster is already running"
             return clusters
         began = run.outside.clock()
         return tuple(_wait_one(run, registrar, cluster, "running", began) for cluster in clusters)
 
 
 def delete_and_wait(run: Run, registrar: Registrar, clusters: Iterable[Cluster]) -> None:
-    """Ask for the deletion of each cluster, then wait until all are gone."""
+    """Request the deletion of each cluster, then wait until all are deleted."""
     doomed = tuple(clusters)
     with run.step("delete") as step:
         step.skipped = not doomed
@@ -66,7 +66,7 @@ def _wait_one(
 
 @dataclass(frozen=True, slots=True)
 class WaitLimits:
-    """How long to wait for a cluster, how often to look, and how long FAILED may last; seconds."""
+    """How long to wait for a cluster, how often to poll, and how long FAILED may last, in seconds."""
 
     timeout: float
     poll_interval: float
@@ -76,7 +76,7 @@ class WaitLimits:
 def wait_limits(
     dialect: DialectName, timeout: float | None, poll_interval: float, failed_grace: float | None
 ) -> WaitLimits:
-    """The limits as chosen; ``None`` takes the control plane's own."""
+    """The chosen limits; ``None`` takes the control plane's own."""
     return WaitLimits(
         wait_limit(dialect) if timeout is None else timeout,
         poll_interval,
@@ -95,7 +95,7 @@ def watch_cluster(
     sleep: Callable[[float], None],
     verb: str = "",
 ) -> Cluster:
-    """``wait_until``, with an event for each look; an interrupt names the command that goes on (``verb``: one more)."""
+    """``wait_until`` with an event for each poll. An interrupt names the commands that continue (``verb`` adds one)."""
 
     def progress(found: Cluster | None, seconds: float) -> None:
         status, reason = (found.status, found.reason) if found else ("not listed yet", "")
@@ -116,7 +116,7 @@ def watch_cluster(
         )
     except KeyboardInterrupt:
         raise InterruptedRunError(
-            f"Interrupted while waiting for the cluster {cluster.name}; the control plane goes on by itself.",
-            fix=f"Go on with `gridbyoc clusters wait {cluster.name}`{f' or `gridbyoc {verb}`' if verb else ''}.",
+            f"Interrupted while waiting for the cluster {cluster.name}; the control plane continues by itself.",
+            fix=f"Continue with `gridbyoc clusters wait {cluster.name}`{f' or `gridbyoc {verb}`' if verb else ''}.",
             rerun=SAFE_RESUMES,
         ) from None

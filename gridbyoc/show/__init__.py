@@ -1,1 +1,1 @@
-"""What is shown: results and events, as text, JSON, Markdown and HTML."""
+"""Output: results and events as text, JSON, Markdown and HTML."""

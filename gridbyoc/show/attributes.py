@@ -1,4 +1,4 @@
-"""One attribute's old and new value as lines of text; documents as a difference, line by line."""
+"""An attribute's old and new value as lines of text; documents as a line-by-line difference."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from gridbyoc.operations.review.review import UNKNOWN, AttributeChange
 from gridbyoc.stack.words import visible
 
 LONGEST_VALUE = 4000
-"""Characters of one value; the rest is counted."""
+"""The most characters shown of one value; the rest is only counted."""
 
 
 def diff_lines(change: AttributeChange) -> Iterator[str]:
-    """For a ``diff`` code block: each line begins with ``-``, ``+`` or a blank."""
+    """Lines for a ``diff`` code block: each begins with ``-``, ``+`` or a blank."""
     before, after = _lines(change.before), _lines(change.after)
     if len(before) > 1 and len(after) > 1:
         yield f"  {change.name}:"
@@ -26,9 +26,9 @@ def diff_lines(change: AttributeChange) -> Iterator[str]:
 
 
 def terminal_lines(change: AttributeChange, *, created: bool = False) -> Iterator[str]:
-    """For a terminal or a log: ``name: old -> new``.
+    """Lines for a terminal or a log: ``name: old -> new``.
 
-    ``created``: of something new, which has no old values; those that are not known yet are left out.
+    ``created``: the resource is new and has no old values; values that are not known yet are left out.
     """
     before, after = _lines(change.before), _lines(change.after)
     if len(before) > 1 or len(after) > 1:

@@ -1,4 +1,4 @@
-"""What the plain header of a bundle says, as lines and as JSON. It holds no secret."""
+"""The plain header of a bundle, as lines and as JSON. It holds no secret."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gridbyoc.stack.words import instant, visible
 
 
 def bundle_lines(header: Mapping[str, Any]) -> list[str]:
-    """What it is of, what made it, what it would do, and the digests of what it was made from."""
+    """The stack, the versions that made the bundle, its planned changes, and the digests of its sources."""
     terraform, clusters, digests = header["summary"]["terraform"], header["summary"]["clusters"], header["digests"]
     counts = ", ".join(f"{count} to {word}" for word, count in clusters.items())
     sealed = header["encryption"]
@@ -20,7 +20,7 @@ def bundle_lines(header: Mapping[str, Any]) -> list[str]:
         f"{header['terraform']['flavour']} {header['terraform']['version']}",
         f"AWS        {terraform['add']} to add, {terraform['change']} to change, {terraform['destroy']} to destroy",
         f"clusters   {counts}",
-        f"encrypted  {sealed.get('cipher') if sealed else 'no: it holds secrets in clear'}",
+        f"encrypted  {sealed.get('cipher') if sealed else 'no: it holds secrets in plain text'}",
         *(f"destroys   {each}" for each in header["summary"]["destroys"]),
         *(f"sha256     {digest}  {name}" for name, digest in digests["stack_files"].items()),
         f"sha256     {digests['module']}  the module",
@@ -30,7 +30,7 @@ def bundle_lines(header: Mapping[str, Any]) -> list[str]:
 
 
 class TerraformPlanned(TypedDict):
-    """How many resources Terraform would add, change and destroy."""
+    """The number of resources that Terraform would add, change and destroy."""
 
     add: int
     change: int
@@ -38,7 +38,7 @@ class TerraformPlanned(TypedDict):
 
 
 class BundleSummary(TypedDict):
-    """What a bundle would do; ``clusters`` counts them by action."""
+    """The changes that a bundle would make; ``clusters`` counts them by action."""
 
     has_changes: bool
     terraform: TerraformPlanned
@@ -47,7 +47,7 @@ class BundleSummary(TypedDict):
 
 
 class BundleDigests(TypedDict):
-    """SHA-256 of what a bundle was made from, by the files' names."""
+    """SHA-256 of the files that a bundle was made from, by name."""
 
     stack_files: dict[str, str]
     module: str
@@ -55,7 +55,7 @@ class BundleDigests(TypedDict):
 
 
 class BundleTerraform(TypedDict):
-    """The binary that a bundle was planned with."""
+    """The Terraform binary that planned the bundle."""
 
     flavour: str
     version: str

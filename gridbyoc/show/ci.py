@@ -1,4 +1,4 @@
-"""What a pipeline's platform reads: workflow commands and files, each in the form that the platform documents."""
+"""The commands and files that CI platforms read, each in the platform's documented format."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ SECTIONS = {
     "version": "The format's version.",
     "name": "The stack's name.",
     "protect": "Whether the stack may be destroyed.",
-    "aws": "Where the role is made.",
+    "aws": "The AWS account and region of the role.",
     "role": "The IAM role: trust, policies, boundary, tags.",
     "clusters": "The clusters and their instance types.",
     "control_plane": "The control plane's address and dialect.",
     "terraform": "State, module and provider.",
 }
-"""Section → what its rules are about."""
+"""Each section with the subject of its rules."""
 
 
 def rule_of(level: str, problem: Problem) -> str:
-    """``GBY-S001.clusters``; a warning is ``GBY-S001.clusters.warning``."""
+    """The rule of a problem: ``GBY-S001.clusters``; for a warning ``GBY-S001.clusters.warning``."""
     section = problem.path.partition(".")[0].partition("[")[0]
     found = section if section in SECTIONS else "file"
     return f"{StackError.code}.{found}{'' if level == 'error' else '.warning'}"
 
 
 def finding_text(finding: FindingMade) -> str:
-    """A preflight finding in a sentence or two: what was found, and what to do."""
+    """A preflight finding in a sentence or two: the result, and what to do."""
     return f"{finding.check}: {finding.read}. {finding.fix}".strip()
 
 
 def mask_command(value: str) -> str:
-    """The command that hides ``value`` in the job's log from here on. It shows the value itself to the runner."""
+    """The command that masks ``value`` in the job's log from now on. It shows the value itself to the runner."""
     return f"::add-mask::{_data(value)}"
 
 
 def annotation(level: str, message: str, *, file: str = "", line: int | None = None, title: str = "") -> str:
-    """An annotation: ``level`` is error, warning or notice."""
+    """A GitHub annotation; ``level`` is error, warning or notice."""
     given = {"file": file, "line": str(line) if line and file else "", "title": title}
     properties = ",".join(f"{name}={_property(value)}" for name, value in given.items() if value)
     return f"::{level}{' ' if properties else ''}{properties}::{_shown(message)}"
 
 
 def problem_annotation(level: str, problem: Problem, path: str) -> str:
-    """A stack problem at its line; ``path`` is the file from the repository's root, empty where it is in none."""
+    """A stack problem at its line; ``path`` is the file relative to the repository's root, empty if it is in none."""
     where = f"{problem.path}: " if problem.path else ""
     hint = f" ({problem.hint})" if problem.hint else ""
     return annotation(level, f"{where}{problem.message}{hint}", file=path, line=problem.line, title="gridbyoc validate")
@@ -67,12 +67,12 @@ def level_of(finding: FindingMade) -> str:
 
 
 def finding_annotation(finding: FindingMade, path: str) -> str:
-    """A preflight finding at the line of the stack file that it is about; ``path`` as for a problem."""
+    """A preflight finding at its line of the stack file; ``path`` as for a problem."""
     return annotation(level_of(finding), finding_text(finding), file=path, line=finding.line, title=finding.code)
 
 
 def output_lines(values: Mapping[str, str], *, delimiter: Callable[[], str] = lambda: uuid.uuid4().hex) -> str:
-    """Job outputs for ``$GITHUB_OUTPUT``, in the form whose end no value can fake: a delimiter made anew each time."""
+    """Job outputs for ``$GITHUB_OUTPUT``. Each value ends with a fresh random delimiter, which no value can contain."""
     text = ""
     for name, value in values.items():
         mark = f"gridbyoc_{delimiter()}"
@@ -83,7 +83,7 @@ def output_lines(values: Mapping[str, str], *, delimiter: Callable[[], str] = la
 
 
 def _shown(text: str) -> str:
-    """What a person reads: nothing in it steers a terminal, or reorders the text on a page."""
+    """Text for people, without characters that control a terminal or reorder text on a page."""
     return _data(plain_text(text))
 
 
@@ -96,13 +96,13 @@ def _property(text: str) -> str:
 
 
 TERRAFORM_REPORT = "gridbyoc-terraform-report.json"
-"""``artifacts: reports: terraform``"""
+"""The file for ``artifacts: reports: terraform``."""
 CODE_QUALITY = "gridbyoc-code-quality.json"
-"""``artifacts: reports: codequality``"""
+"""The file for ``artifacts: reports: codequality``."""
 
 
 def terraform_report(plan: Plan) -> dict[str, int]:
-    """How much would be created, updated and deleted, on both sides; a replacement is a deletion and a creation."""
+    """Numbers of creations, updates and deletions on both sides; a replacement counts as a deletion and a creation."""
     terraform = plan.terraform
     clusters = [change.action for change in plan.clusters]
     return {
@@ -113,7 +113,7 @@ def terraform_report(plan: Plan) -> dict[str, int]:
 
 
 def code_quality(problems: Sequence[tuple[str, Problem, str]]) -> list[dict[str, Any]]:
-    """An issue for each problem: its level, the problem, and the file from the repository's root."""
+    """A Code Quality issue for each problem, given as level, problem, and file relative to the repository's root."""
     return [
         {
             "description": printable(f"{f'{problem.path}: ' if problem.path else ''}{problem.message}"),
@@ -127,7 +127,7 @@ def code_quality(problems: Sequence[tuple[str, Problem, str]]) -> list[dict[str,
 
 
 def finding_issues(findings: Sequence[tuple[FindingMade, str]]) -> list[dict[str, Any]]:
-    """The same for preflight findings: each with its file from the repository's root. A check is its code."""
+    """A Code Quality issue for each preflight finding, given with its file relative to the repository's root."""
     return [
         {
             "description": printable(finding_text(finding)),
@@ -141,7 +141,7 @@ def finding_issues(findings: Sequence[tuple[FindingMade, str]]) -> list[dict[str
 
 
 def fingerprint(problem: Problem, path: str) -> str:
-    """The same for the same problem, wherever in the file it has moved to."""
+    """A digest that stays the same if the problem moves within the file."""
     return digest_of(path, problem.path, problem.message)
 
 
@@ -155,7 +155,10 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 
 
 def sarif(problems: Sequence[tuple[str, Problem, str]], *, version: str) -> dict[str, Any]:
-    """A log with one run. A problem: its level (error, warning), itself, and its file from the repository's root."""
+    """A SARIF log with one run.
+
+    Problems are given as level (error, warning), problem, and file relative to the root.
+    """
     used = sorted({rule_of(level, problem) for level, problem, _ in problems})
     rules = [{"id": rule, "shortDescription": {"text": SECTIONS[rule.split(".")[1]]}} for rule in used]
     return sarif_log(rules, [_result(level, problem, path, used) for level, problem, path in problems], version=version)

@@ -14,7 +14,7 @@ COLUMNS = ("id", "name", "type", "status", "created")
 
 
 def cluster_rows(clusters: Iterable[Cluster]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows: id, name, type, status (``terminating`` while a deletion is under way), created (UTC)."""
+    """Columns and rows: id, name, type, status (``terminating`` during a deletion), created (UTC)."""
     return COLUMNS, [(c.id, c.name, c.cluster_type, c.status, minute(c.created_at)) for c in clusters]
 
 
@@ -27,7 +27,7 @@ class InstanceTypeBody(TypedDict):
 
 
 class ClusterFields(TypedDict):
-    """A cluster as the control plane has it; ``null`` is what it does not say."""
+    """A cluster as the control plane reports it; ``null`` for fields that it does not report."""
 
     id: str
     name: str
@@ -67,13 +67,13 @@ def cluster_json(cluster: Cluster) -> ClusterFields:
 
 
 class ClusterBody(TypedDict):
-    """One cluster; ``null`` where it is gone."""
+    """One cluster; ``null`` if it was deleted."""
 
     cluster: ClusterFields | None
 
 
 def _write_cluster(cluster: Cluster | None, screen: Screen) -> None:
-    """Field by field; the external id stays masked."""
+    """The cluster's fields, one per line; the external id stays masked."""
     from gridbyoc.control_plane.changes import type_words
 
     if cluster is None:
@@ -97,7 +97,7 @@ def _write_created(cluster: Cluster, screen: Screen) -> None:
 
 
 CREATED = Output("cluster", _one_json, _write_created, stack="optional")
-"""A cluster that was created: the same document, a table as text."""
+"""A cluster that was created: the same document; as text, a table."""
 
 
 class ClustersBody(TypedDict):
@@ -123,7 +123,7 @@ CLUSTERS = Output("clusters", clusters_json, _write_clusters, stack="none")
 
 @dataclass(frozen=True, slots=True)
 class EditedCluster:
-    """What an edit changed of ``cluster``; ``file`` is the stack file that says so too."""
+    """The changes of an edit to ``cluster``; ``file`` is the stack file that was changed as well."""
 
     cluster: Cluster
     changes: tuple[FieldChange, ...]
@@ -131,7 +131,7 @@ class EditedCluster:
 
 
 class EditedBody(TypedDict):
-    """What was changed of a cluster; ``file``: the stack file that was changed as well, ``null`` where none was."""
+    """The changes of an edit; ``file``: the stack file that was changed as well, ``null`` if none was."""
 
     changed: bool
     changes: list[Annotated[dict[str, Any], FieldChange]]
@@ -140,7 +140,7 @@ class EditedBody(TypedDict):
 
 
 def edited_json(edited: EditedCluster) -> EditedBody:
-    """What an edit came to."""
+    """The result of an edit."""
     changes = [{"field": each.field, "before": each.before, "after": each.after} for each in edited.changes]
     cluster = cluster_json(edited.cluster)
     return {"changed": bool(changes), "changes": changes, "file": edited.file, "cluster": cluster}
@@ -150,7 +150,7 @@ def _write_edited(edited: EditedCluster, screen: Screen) -> None:
     name, count = edited.cluster.name, counted(len(edited.changes), "field")
     screen.line(f"The cluster {name} was changed ({count})." if edited.changes else f"{name} is unchanged.")
     if edited.file:
-        screen.line(f"{edited.file} says so too; commit it.")
+        screen.line(f"{edited.file} was changed as well; commit it.")
 
 
 EDITED = Output("edited", edited_json, _write_edited, stack="optional")

@@ -25,43 +25,51 @@ def drift_rows(found: DriftFound) -> list[tuple[str, str, str]]:
 
 
 def drift_lines(found: DriftFound) -> list[str]:
-    """What follows the rows: attributes as they are and as they should be, the role's rights, what is not known."""
+    """The lines after the rows: attributes with both values, changes of the role's permissions, and unknowns."""
     lines: list[str] = []
     for each in found.differences:
         if each.attributes:
-            lines += ["", f"{each.subject}, as it is -> as the stack file asks:"]
+            lines += ["", f"{each.subject}, actual -> as the stack file asks:"]
             lines += [f"  {line}" for change in each.attributes for line in terminal_lines(change)]
     if found.permissions:
-        lines += ["", "What bootstrap would change of the role's rights:"]
+        lines += ["", "Changes of the role's permissions that bootstrap would make:"]
         lines += [f"  {plain_sentence(sentence.whole)}" for sentence in found.permissions]
     lines += [""] if lines and (found.unknown or found.remarks) else []
     lines += [no_drift(found)] if found.none else []
-    return [*lines, *(f"Not known: {reason}." for reason in found.unknown), *found.remarks]
+    return [*lines, *(f"Unknown: {reason}." for reason in found.unknown), *found.remarks]
 
 
 def no_drift(found: DriftFound) -> str:
-    """The sentence for a comparison in which nothing differs: it names what was compared."""
+    """The sentence for a comparison without differences: it names what was compared."""
     return NONE_OF_THE_ROLE if found.unasked else NONE
 
 
 def drift_markdown(stack: str, found: DriftFound) -> str:
-    """A comment or an issue; it begins with a mark (``<!-- gridbyoc drift NAME -->``)."""
+    """The text for a comment or an issue; it begins with a marker (``<!-- gridbyoc drift NAME -->``)."""
     count = counted(len(found.differences), "difference")
     head = (
-        no_drift(found) if found.none else f"{count} from the stack file." if found.differences else "Not all is known."
+        no_drift(found)
+        if found.none
+        else f"{count} from the stack file."
+        if found.differences
+        else "Not everything could be compared."
     )
     blocks = [f"<!-- gridbyoc drift {stack} -->\n### Drift of {code(stack)}", f"**{head}**"]
     blocks += [_difference(each) for each in found.differences]
-    blocks += _list("What bootstrap would change of the role's rights", map(role_sentence, found.permissions))
-    blocks += _list("Not known", map(prose, found.unknown))
+    blocks += _list(
+        "Changes of the role's permissions that bootstrap would make", map(role_sentence, found.permissions)
+    )
+    blocks += _list("Unknown", map(prose, found.unknown))
     blocks += _list("Remarks", map(prose, found.remarks))
     return fitted(blocks, left_out=LEFT_OUT)
 
 
 class DriftBody(TypedDict):
-    """Each difference (of an attribute, ``before`` is as it is and ``after`` as the stack file asks); sentences on what
-    ``bootstrap`` would change of the role's rights; what could not be read; remarks; why the control plane of a stack
-    without clusters was not asked, else empty.
+    """The differences between the stack file and reality.
+
+    Of an attribute, ``before`` is the actual value and ``after`` what the stack file asks. ``permissions``: sentences
+    on the role's permissions that ``bootstrap`` would change. ``unknown``: what could not be read. ``unasked``: why
+    the control plane of a stack without clusters was not asked, otherwise empty.
     """
 
     drift: list[Annotated[dict[str, Any], Drift]]
@@ -72,7 +80,7 @@ class DriftBody(TypedDict):
 
 
 def drift_json(found: DriftFound) -> DriftBody:
-    """What differs; nothing secret."""
+    """The differences, without secrets."""
     return {
         "drift": [asdict(each) for each in found.differences],
         "permissions": [plain_sentence(sentence.whole) for sentence in found.permissions],

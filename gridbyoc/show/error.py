@@ -1,4 +1,4 @@
-"""An error, as lines for a person and as the JSON document that a failed command writes."""
+"""An error as lines for a person, and as the JSON document of a failed command."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gridbyoc.show.output import Output, Screen
 
 @dataclass(frozen=True, slots=True)
 class FailedCommand:
-    """An error, and the result that the command had come to before it; ``None``: none."""
+    """An error, and the command's result up to then; ``None`` if there is none."""
 
     error: GridbyocError
     result: Mapping[str, Any] | None = None
 
 
 class ProblemBody(TypedDict):
-    """One problem of a stack file. ``path`` is the key's, like ``aws.region``."""
+    """One problem of a stack file. ``path`` is the key's path, such as ``aws.region``."""
 
     file: str
     line: int | None
@@ -50,7 +50,7 @@ class ErrorBody(_ErrorDetails):
 
 
 def error_json(failure: FailedCommand) -> ErrorBody:
-    """The document, but for its type."""
+    """The document without its type."""
     error = failure.error
     body: ErrorBody = {
         "code": error.code,
@@ -75,7 +75,7 @@ def error_json(failure: FailedCommand) -> ErrorBody:
 
 
 def error_lines(error: GridbyocError) -> list[str]:
-    """An error as lines for a person: what, each detail, why, what to do, is a re-run safe."""
+    """An error as lines for a person: what happened, details, why, what to do, whether a re-run is safe."""
     problems = error.problems if isinstance(error, StackError) else ()
     lines = [f"error[{error.code}]: {error.what}", *(f"  {problem}" for problem in problems)]
     if isinstance(error, PreflightBlockedError):

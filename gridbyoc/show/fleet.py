@@ -1,4 +1,4 @@
-"""A fleet's run: how its events look, its report, and the matrix of a CI engine."""
+"""Output of a fleet's run: its events, its report, and the matrix for a CI engine."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ COLUMNS = ("stack", "file", "outcome", "took", "detail")
 
 
 def fleet_rows(report: FleetReport) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows of the summary."""
+    """Columns and rows of the summary table."""
     return COLUMNS, [
         (r.member.label, escaped(r.member.shown), r.outcome, duration(r.seconds) if r.seconds else "-", words_of(r))
         for r in report.results
@@ -48,9 +48,9 @@ def fleet_rows(report: FleetReport) -> tuple[tuple[str, ...], list[tuple[str, ..
 
 
 def advice_lines(report: FleetReport) -> list[str]:
-    """For each stack that failed, all that it said of it: every problem, why, what to do, whether a re-run is safe.
+    """For each failed stack, its complete error: every problem, why, what to do, whether a re-run is safe.
 
-    For each that has drifted, what differs.
+    For each stack with drift, the differences.
     """
     lines: list[str] = []
     for result in report.results:
@@ -68,7 +68,7 @@ def advice_lines(report: FleetReport) -> list[str]:
 
 
 def _drift_lines(label: str, said: Mapping[str, Any]) -> Iterator[str]:
-    """What differs, from the object that the stack's run wrote."""
+    """The differences, from the JSON document of the stack's run."""
     for each in said.get("drift") or ():
         yield visible(f"{label}: {each.get('side')}: {each.get('subject')}: {each.get('detail')}")
         for change in each.get("attributes") or ():
@@ -79,13 +79,13 @@ def _drift_lines(label: str, said: Mapping[str, Any]) -> Iterator[str]:
 
 
 def fleet_summary(report: FleetReport) -> str:
-    """One sentence: how many came out how, and how long it took."""
+    """One sentence: the number of stacks per outcome, and the duration."""
     counts = ", ".join(f"{count} {outcome}" for outcome, count in report.counts().items())
     return f"{report.verb} of {counted(len(report.results), 'stack')} in {duration(report.seconds)}: {counts}."
 
 
 class FleetWords:
-    """A fleet's lines of text: when a stack begins, gets to its next step, and ends; each begins with the stack."""
+    """The lines of text for a fleet: a stack begins, reaches its next step, ends. Each line begins with the stack."""
 
     def __init__(self) -> None:
         self._at: dict[str, str] = {}
@@ -95,12 +95,12 @@ class FleetWords:
         """The event's line, if it has one."""
         if isinstance(event, FleetStarted):
             left = len(event.members) - len(event.skipped)
-            self._quiet = event.verb == "validate"  # which may be of thousands, in a moment: the table names them all
+            self._quiet = event.verb == "validate"  # may be thousands at once: the table names them all
             yield f"{event.verb}: {counted(left, 'stack')}, {min(event.jobs, max(left, 1))} at once"
         elif isinstance(event, FleetNote):
             yield event.message
         elif isinstance(event, MemberStarted):
-            yield f"{event.member.label}: begins"
+            yield f"{event.member.label}: started"
         elif isinstance(event, MemberSaid):
             yield from self._said(event)
         elif event.result.outcome != "skipped" and not self._quiet:
@@ -118,7 +118,7 @@ class FleetWords:
 
 
 def fleet_line(event: FleetEvent) -> Mapping[str, Any]:
-    """An event of a fleet as ``--format jsonl`` has it."""
+    """An event of a fleet as a line of ``--format jsonl``."""
     if isinstance(event, FleetStarted):
         return started_line(event)
     if isinstance(event, FleetNote):
@@ -131,7 +131,7 @@ def fleet_line(event: FleetEvent) -> Mapping[str, Any]:
 
 
 class FleetStartedLine(TypedDict):
-    """A fleet's run begins: its verb, how many stacks run at once, and their names."""
+    """A fleet's run begins: its verb, the number of stacks that run in parallel, and their names."""
 
     type: Literal["fleet_started"]
     verb: Verb
@@ -140,7 +140,7 @@ class FleetStartedLine(TypedDict):
 
 
 def started_line(event: FleetStarted) -> FleetStartedLine:
-    """The first line."""
+    """The fleet's first line."""
     names = [member.label for member in event.members]
     return {"type": "fleet_started", "verb": event.verb, "jobs": event.jobs, "stacks": names}
 
@@ -159,7 +159,10 @@ def stack_started_line(event: MemberStarted) -> StackStartedLine:
 
 
 class StackResult(TypedDict):
-    """How a stack's run came out. ``status`` is its exit status, ``null`` if it was not run; ``code`` its error's."""
+    """The result of a stack's run.
+
+    ``status`` is its exit status, ``null`` if it was not run; ``code`` is its error's.
+    """
 
     stack: str
     file: str
@@ -175,7 +178,7 @@ class _StackDocument(TypedDict, total=False):
 
 
 class StackFinishedLine(StackResult, _StackDocument):
-    """A stack's run ended. ``document``: what ``validate``, ``verify`` and ``status`` came to."""
+    """A stack's run ended. ``document``: the result of ``validate``, ``verify`` or ``status``."""
 
     type: Literal["stack_finished"]
 
@@ -204,15 +207,16 @@ def result_json(result: Result) -> StackResult:
 
 
 class FleetStack(StackResult):
-    """How a stack's run came out; ``document`` is what it wrote: its result or its error, ``null`` where it was killed
-    or not run.
+    """The result of a stack's run.
+
+    ``document`` is what it wrote: its result or its error, ``null`` if it was killed or not run.
     """
 
     document: dict[str, Any] | None
 
 
 class FleetBody(TypedDict):
-    """How a fleet's run came out. ``status`` is the exit status; ``counts``: how many stacks came out how."""
+    """The result of a fleet's run. ``status`` is the exit status; ``counts``: the number of stacks per outcome."""
 
     verb: Verb
     status: int
@@ -269,9 +273,9 @@ _PLAIN = re.compile(r"[A-Za-z0-9._/@+=,:-]+")
 
 
 def matrix_text(matrix: Matrix, engine: Engine, verb: str) -> str:
-    """The matrix for ``engine``, without a line feed at its end.
+    """The matrix for ``engine``, without a final line feed.
 
-    Raises ``UsageError`` for more jobs than the engine takes, and for a path that a shell would not read as one word.
+    Raises ``UsageError`` for more jobs than the engine allows, and for a path that a shell would not read as one word.
     """
     if engine == "json":
         return json_text(MATRIX.document(matrix), indent=2)
@@ -280,14 +284,14 @@ def matrix_text(matrix: Matrix, engine: Engine, verb: str) -> str:
 
 
 class MatrixStack(TypedDict):
-    """A stack's name and its file."""
+    """A stack's name and file."""
 
     name: str
     stack: str
 
 
 class MatrixShard(TypedDict):
-    """What one job runs, and how long that is thought to take."""
+    """The stacks that one job runs, and its expected duration."""
 
     name: str
     seconds: float
@@ -295,7 +299,7 @@ class MatrixShard(TypedDict):
 
 
 class MatrixBody(TypedDict):
-    """The shards of a matrix, the longest first; ``total`` stacks were looked at, ``stacks`` are in the shards."""
+    """The shards of a matrix, longest first; ``total`` stacks were found, ``stacks`` of them are in the shards."""
 
     total: int
     stacks: int
@@ -304,7 +308,7 @@ class MatrixBody(TypedDict):
 
 
 def matrix_json(matrix: Matrix) -> MatrixBody:
-    """All that is known."""
+    """The matrix, independent of an engine."""
     return {
         "total": matrix.total,
         "stacks": sum(len(shard.members) for shard in matrix.shards),
@@ -321,7 +325,7 @@ def matrix_json(matrix: Matrix) -> MatrixBody:
 
 
 def matrix_output(engine: Engine, verb: str) -> Output[Matrix]:
-    """A matrix: as text, what ``engine`` reads."""
+    """A matrix; its text is in the format that ``engine`` reads."""
 
     def write(matrix: Matrix, screen: Screen) -> None:
         screen.document(matrix_text(matrix, engine, verb))
@@ -344,16 +348,16 @@ def _check(matrix: Matrix, engine: Engine) -> None:
     most = MOST_JOBS.get(engine)
     if most is not None and len(matrix.shards) > most:
         raise UsageError(
-            f"{len(matrix.shards)} jobs are more than {engine} takes in one matrix ({most}).",
+            f"{len(matrix.shards)} jobs are more than {engine} allows in one matrix ({most}).",
             fix="Spread the stacks with --shards N.",
             rerun=SAFE_NOTHING_DONE,
         )
     odd = [member.shown for shard in matrix.shards for member in shard.members if not _PLAIN.fullmatch(member.shown)]
     if odd:
         raise UsageError(
-            f"The path {odd[0]!r} cannot be handed to a job's script.",
-            why="It holds a character that a shell does not take as it is.",
-            fix="Rename it, or take --for json and quote it yourself.",
+            f"The path {odd[0]!r} cannot be passed to a job's script.",
+            why="It contains a character that a shell would interpret.",
+            fix="Rename it, or use --for json and quote it yourself.",
             rerun=SAFE_NOTHING_DONE,
         )
 
@@ -363,7 +367,7 @@ def _entry(shard: Shard) -> dict[str, str]:
 
 
 def _github(matrix: Matrix, _verb: str) -> str:
-    """Two lines for ``$GITHUB_OUTPUT``: the matrix, and how many jobs it has (an empty one is an error there)."""
+    """Two lines for ``$GITHUB_OUTPUT``: the matrix, and its number of jobs (GitHub rejects an empty matrix)."""
     include = json.dumps({"include": [_entry(shard) for shard in matrix.shards]}, separators=(",", ":"))
     return f"matrix={include}\ncount={len(matrix.shards)}"
 
@@ -374,7 +378,7 @@ def _argo(matrix: Matrix, _verb: str) -> str:
 
 
 def _gitlab(matrix: Matrix, verb: str) -> str:
-    """A child pipeline with one job; one that does nothing where no stack is left, since an empty one is an error."""
+    """A child pipeline with one job. If no stack is left, the job does nothing: GitLab rejects an empty pipeline."""
     flags = {"bootstrap": " --yes", "destroy": " --yes-destroy"}.get(verb, "")
     lines = ["# Written by `gridbyoc fleet matrix --for gitlab`: the child pipeline's jobs."]
     if not matrix.shards:

@@ -1,4 +1,4 @@
-"""A ledger of leftovers, and what a destroy came to, as text and as JSON."""
+"""A ledger of leftovers, and the result of a destroy, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def leftover_rows(ledger: Ledger) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows, in the order of deletion; ``?`` where something is not known."""
+    """Columns and rows, in the order of deletion; ``?`` for unknown values."""
     return COLUMNS, [
         (
             str(one.order),
@@ -33,7 +33,7 @@ def leftover_rows(ledger: Ledger) -> tuple[tuple[str, ...], list[tuple[str, ...]
 
 
 def leftover_notes(ledger: Ledger) -> list[str]:
-    """What could not be read, and what else is worth a line."""
+    """Resources that could not be read, and the ledger's notes."""
     unknown = [f"warning: whether a {one.kind} is left is unknown: {one.why}" for one in ledger.unknown]
     return [*unknown, *ledger.notes]
 
@@ -50,7 +50,7 @@ def summary(ledger: Ledger) -> str:
 
 
 class LeftoverBody(TypedDict):
-    """An AWS resource that is provably a past cluster's. ``null`` is not known; ``kept`` says why it stays."""
+    """An AWS resource that provably belonged to a past cluster. ``null`` means unknown; ``kept`` says why it stays."""
 
     order: int
     kind: str
@@ -76,7 +76,7 @@ class UnknownBody(TypedDict):
 
 
 class LeftoversBody(TypedDict):
-    """What outlived the clusters in AWS, in the order of deletion. ``clear``: it is proven that nothing is left."""
+    """What deleted clusters left in AWS, in the order of deletion. ``clear``: it is proven that nothing is left."""
 
     account_id: str
     region: str
@@ -104,7 +104,7 @@ def leftovers_json(found: FoundLeftovers) -> LeftoversBody:
 
 
 def age(value: timedelta | None) -> str:
-    """``12m``, ``5h``, ``3d``; ``?`` where it is not known."""
+    """``12m``, ``5h``, ``3d``; ``?`` if unknown."""
     if value is None:
         return "?"
     minutes = max(0, int(value.total_seconds() // 60))
@@ -114,7 +114,7 @@ def age(value: timedelta | None) -> str:
 
 
 def size(value: int | None) -> str:
-    """``0 B``, ``1.5 KiB``, ``20 GiB``; ``?`` where it is not known."""
+    """``0 B``, ``1.5 KiB``, ``20 GiB``; ``?`` if unknown."""
     if value is None:
         return "?"
     amount, unit = float(value), 0
@@ -143,7 +143,7 @@ def _leftover(one: Leftover) -> LeftoverBody:
 
 
 def write_leftovers(found: FoundLeftovers, screen: Screen) -> None:
-    """The table, what could not be read, and the sentence."""
+    """The table, notes on what could not be read, and the summary."""
     if found.ledger.leftovers:
         screen.table(*leftover_rows(found.ledger))
     for note in leftover_notes(found.ledger):
@@ -157,7 +157,7 @@ LEFTOVERS = Output("leftovers", leftovers_json, write_leftovers)
 class DestroyedBody(TypedDict):
     """The clusters and the number of the role's resources that were deleted, and what the clusters left in AWS.
 
-    ``state_versions_removed``: how many versions of the state went from S3; ``null`` where none was to go.
+    ``state_versions_removed``: the number of state versions deleted from S3; ``null`` if none were to be deleted.
     """
 
     clusters: list[str]
@@ -168,7 +168,7 @@ class DestroyedBody(TypedDict):
 
 
 def destroyed_json(done: Destroyed) -> DestroyedBody:
-    """What a destroy came to."""
+    """The result of a destroy."""
     return {
         "clusters": list(done.clusters),
         "resources": done.resources,
@@ -187,7 +187,7 @@ def _write_destroyed(done: Destroyed, screen: Screen) -> None:
     write_leftovers(done.left, screen)
     if done.state_versions is not None:
         versions = counted(done.state_versions, "version")
-        screen.line(f"The state is gone from S3: {versions}." if done.state_versions else "No state is left.")
+        screen.line(f"The state was deleted from S3: {versions}." if done.state_versions else "No state is left.")
 
 
 DESTROYED = Output("destroyed", destroyed_json, _write_destroyed)

@@ -1,4 +1,4 @@
-"""The live view on a terminal: what has ended scrolls by as lines, what is going on is redrawn below them."""
+"""The live view on a terminal: finished items scroll by as lines, running ones are redrawn below them."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ OUTCOMES = {
     "skipped": ("-", "dim"),
     "not started": ("-", "dim"),
 }
-"""Of a step, and of a stack: its mark and its colour."""
+"""Marks and colours for outcomes of steps and stacks."""
 
 
 class Board(Protocol[C]):
-    """What is drawn: takes events, and knows what is going on."""
+    """The redrawn part of the view: takes events, and knows what is running."""
 
     def take(self, event: C) -> Iterator[Text]:
-        """Take an event; the lines that scroll by for it."""
+        """Take an event; returns the lines to scroll by."""
 
     def drawn(self) -> Group:
-        """What is going on."""
+        """The items that are running."""
 
 
 class Live(Generic[E]):
-    """Redraws a board eight times a second; stands back while somebody is asked."""
+    """Redraws a board eight times a second; pauses while the user is asked."""
 
     def __init__(self, stream: TextIO, board: Board[E], *, environ: Mapping[str, str]) -> None:
         self._console = Console(file=stream, no_color="NO_COLOR" in environ, highlight=False)
@@ -70,7 +70,7 @@ class Live(Generic[E]):
         self._live = RichLive(console=self._console, get_renderable=board.drawn, refresh_per_second=8, transient=True)
 
     def __call__(self, event: E) -> None:
-        """Take an event: what has ended becomes a line, the rest changes what is drawn."""
+        """Take an event: finished items become lines, everything else changes the drawing."""
         if not isinstance(event, Asking):
             for line in self._board.take(event):
                 self._console.print(line)
@@ -95,7 +95,7 @@ def _ended(outcome: str, name: str, took: str, words: str) -> Text:
 
 
 class RunBoard:
-    """Steps with elapsed time, the resource at work, each cluster's phase."""
+    """Steps with elapsed time, the resource in progress, each cluster's phase."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -105,7 +105,7 @@ class RunBoard:
         self._spinner = Spinner("dots")
 
     def take(self, event: Event) -> Iterator[Text]:
-        """Finished steps and notes are lines."""
+        """Finished steps and notes become lines."""
         if isinstance(event, StepStarted):
             self._running[event.step] = (self._clock(), event.detail)
         elif isinstance(event, StepFinished):
@@ -125,7 +125,7 @@ class RunBoard:
                 yield Text(plain_text(line), style="yellow" if line.startswith("warning") else "")
 
     def drawn(self) -> Group:
-        """The steps that run, and the clusters as last seen."""
+        """The running steps, and the clusters as last seen."""
         now = self._clock()
         rows = Table.grid(padding=(0, 1))
         for step, (began, detail) in self._running.items():
@@ -139,7 +139,7 @@ class RunBoard:
 
 
 class FleetBoard:
-    """The stacks that run, with how many have ended and still wait."""
+    """The running stacks, with the numbers of finished and waiting ones."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -149,7 +149,7 @@ class FleetBoard:
         self._spinner = Spinner("dots")
 
     def take(self, event: FleetEvent) -> Iterator[Text]:
-        """Stacks that ended and notes are lines."""
+        """Finished stacks and notes become lines."""
         if isinstance(event, FleetStarted):
             self._total = len(event.members)
         elif isinstance(event, FleetNote):
@@ -170,7 +170,7 @@ class FleetBoard:
         return _ended(result.outcome, f"{result.member.label:<24}", took, words_of(result) or result.outcome)
 
     def drawn(self) -> Group:
-        """What runs now, and how many have ended and still wait."""
+        """The running stacks, and the numbers of finished and waiting ones."""
         now = self._clock()
         rows = Table.grid(padding=(0, 1))
         for label, (began, at) in self._running.items():

@@ -1,4 +1,4 @@
-"""GitHub's and GitLab's Markdown, written so that no name in it can be anything but a name.
+"""Markdown for GitHub and GitLab, escaped so that a name cannot become markup.
 
 https://github.github.com/gfm/
 """
@@ -14,8 +14,8 @@ from typing import TextIO
 from gridbyoc.stack.words import plain_text, visible
 
 LIMIT = 65_536 - 256
-"""Below the longest comment that GitHub takes, in characters: what posts it may put a mark of its own before it. We
-count bytes, which are never fewer."""
+"""The most bytes of a comment. GitHub allows 65,536 characters (never more than bytes); the program that posts the
+comment may add a marker before it."""
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>&~$|!])")
 _AT_THE_START = re.compile(r"^(\d*)([-+#>=.)])")
@@ -26,41 +26,41 @@ def code(text: str) -> str:
     """A code span on one line: its fence is longer than any run of backticks in ``text``."""
     shown = one_line(text) or " "
     fence = "`" * (_longest_run(shown) + 1)
-    # A blank on either side is taken away again, and keeps a backtick at the end from joining the fence.
+    # Markdown strips one blank on either side; it keeps a backtick at the end from joining the fence.
     pad = " " if "`" in shown or shown != shown.strip() or not shown.strip() else ""
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
 def prose(text: str) -> str:
-    """Text of which nothing is markup, HTML or a mention of somebody."""
+    """Text in which nothing is markup, HTML or a mention of somebody."""
     escaped = _MARKUP.sub(r"\\\1", one_line(text, longest=2000).strip())
-    # A blank of no width after the sign keeps it from naming a person or an issue.
+    # A zero-width space after the sign prevents a mention of a person or an issue.
     return _AT_THE_START.sub(r"\1\\\2", escaped).replace("@", "@\u200b").replace("#", "#\u200b")
 
 
 def fence(lines: Iterable[str], language: str = "") -> str:
-    """A code block: its fence is longer than any run of backticks in it."""
+    """A code block whose fence is longer than any run of backticks in it."""
     text = "\n".join(visible(line.replace("\t", " ")) for line in lines)
     marks = "`" * max(3, _longest_run(text) + 1)
     return f"{marks}{language}\n{text}\n{marks}"
 
 
 def details(summary: str, content: str) -> str:
-    """A section that is shut until somebody opens it; ``summary`` is any text, ``content`` is Markdown."""
+    """A collapsed section; ``summary`` is any text, ``content`` is Markdown."""
     shown = html.escape(one_line(summary)).replace("@", "&#64;")
     return f"<details><summary><code>{shown}</code></summary>\n\n{content}\n\n</details>"
 
 
 def one_line(text: str, *, longest: int = _LONGEST_NAME) -> str:
-    """Without line ends and what cannot be seen, and not without end."""
+    """The text on one line, without invisible characters, limited in length."""
     shown = visible(text.replace("\n", " ").replace("\t", " "))
     return shown if len(shown) <= longest else f"{shown[:longest]}… ({len(shown) - longest} more characters)"
 
 
 def fitted(blocks: Sequence[str], *, left_out: str, limit: int = LIMIT) -> str:
-    """The blocks, a blank line between them, as many as fit from the first on; ``left_out`` (with ``{count}``) says so.
+    """Join as many blocks as fit, from the first on, with blank lines. ``left_out`` (with ``{count}``) names the rest.
 
-    ``left_out`` must be short. A block alone that is larger than what is left ends the text too.
+    ``left_out`` must be short. The text ends at the first block that does not fit.
     """
     reserve = len(left_out.encode()) + 32
     kept: list[str] = []
@@ -87,9 +87,9 @@ def write_table(
     environ: Mapping[str, str],
     width: int | None = None,
 ) -> None:
-    """Write ``rows`` below ``columns``. Colours and boxes only on a terminal; ``NO_COLOR`` takes colours away.
+    """Write ``rows`` below ``columns``. Colours and boxes only on a terminal; ``NO_COLOR`` disables colours.
 
-    ``width`` are the terminal's columns; ``None``: as the terminal says.
+    ``width``: the terminal's columns; ``None``: as the terminal reports.
     """
     if is_drawn(stream, environ):
         _write_rich(stream, columns, rows, environ, width)
@@ -99,12 +99,12 @@ def write_table(
 
 
 def is_drawn(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether somebody looks at it on a terminal that can draw."""
+    """Whether the stream is a terminal that can draw."""
     return stream.isatty() and environ.get("TERM") != "dumb"
 
 
 def width_of(stream: TextIO) -> int | None:
-    """The columns of the terminal that ``stream`` is; ``None`` where it is none, or does not say."""
+    """The number of columns of the terminal; ``None`` if ``stream`` is none, or does not report it."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or None if stream.isatty() else None
     except (OSError, ValueError):
@@ -136,7 +136,10 @@ def _write_rich(
 
 
 WHOLE = 12
-"""Characters of the first column that stay on one line, however narrow the terminal: a code is copied whole."""
+"""The first column stays on one line up to this many characters, even on a narrow terminal.
+
+A user can then copy a code.
+"""
 
 STYLES = {
     "running": "green",
@@ -148,4 +151,4 @@ STYLES = {
     "pending": "yellow",
     "queued": "yellow",
 }
-"""A cell's word → its colour."""
+"""The colour of a cell's word."""

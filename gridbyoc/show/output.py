@@ -1,10 +1,10 @@
-"""One way from a result to its output.
+"""Write a result in the requested format.
 
-An ``Output`` says what a command's result is called and how it is written in each format; ``App.show`` writes it. A new
-command makes one of these and calls ``app.show(OUTPUT, result)``; it never asks for the format itself.
+An ``Output`` defines the type of a command's result and how it is written in each format; ``App.show`` writes it. A new
+command defines an ``Output`` and calls ``app.show(OUTPUT, result)``; it never asks for the format itself.
 
-The body that ``json`` returns is a ``TypedDict``: its JSON Schema is written from that (``make docs``), ships in
-``schemas/`` and is printed by ``gridbyoc schema --output NAME``.
+The body that ``json`` returns is a ``TypedDict``. Its JSON Schema is generated from that (``make docs``), ships in
+``schemas/``, and is printed by ``gridbyoc schema --output NAME``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Generic, Literal, Protocol, TextIO, TypeVar
 
 Format = Literal["text", "table", "json", "jsonl", "markdown", "sarif"]
-"""``table`` is text; a command names those it takes (``@command(..., formats=...)``)."""
+"""``table`` is text; a command lists its formats (``@command(..., formats=...)``)."""
 MACHINE: frozenset[Format] = frozenset({"json", "jsonl"})
 """The formats that write documents with a ``type``."""
 
@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 
 class Screen(Protocol):
-    """What text is written on: stdout for the result, stderr for notes beside it."""
+    """The target of text: stdout for the result, stderr for notes."""
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -31,29 +31,28 @@ class Screen(Protocol):
 
     @property
     def stdout(self) -> TextIO:
-        """The stream itself, for what draws."""
+        """The stream itself, for drawing."""
 
     def line(self, text: str = "") -> None:
-        """One line of text that may hold names from elsewhere."""
+        """Write one line of text, which may contain foreign names."""
 
     def document(self, text: str) -> None:
-        """A text of ours, written as it is."""
+        """Write a text of our own unchanged."""
 
     def note(self, text: str) -> None:
-        """One line on stderr."""
+        """Write one line to stderr."""
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Columns and rows."""
+        """Write a table."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Output(Generic[R]):
     """How results of one kind are written.
 
-    ``type`` is a constant that readers of the JSON rely on, and the name of the schema. ``json`` is the document
-    without ``type`` and ``stack``. ``stack``: whether the document names the stack that it is about; ``optional`` is
-    ``null`` where no stack file was given. ``others`` are formats besides text and JSON; they get the result and the
-    stack's name.
+    ``type`` is a constant that readers of the JSON rely on, and the schema's name. ``json`` is the document without
+    ``type`` and ``stack``. ``stack``: whether the document names its stack; ``optional`` is ``null`` if no stack file
+    was given. ``others`` are formats besides text and JSON; their functions get the result and the stack's name.
     """
 
     type: str
@@ -63,6 +62,6 @@ class Output(Generic[R]):
     others: Mapping[Format, Callable[[R, str], str]] = field(default_factory=lambda: MappingProxyType({}))
 
     def document(self, result: R, stack: str | None = None) -> dict[str, Any]:
-        """The JSON document, which holds no secret."""
+        """The JSON document; it contains no secret."""
         about = {} if self.stack == "none" else {"stack": stack}
         return {"type": self.type, **about, **self.json(result)}

@@ -1,4 +1,4 @@
-"""A two-sided plan, as lines of text and as JSON."""
+"""A plan of both sides, as lines of text, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "-/+", "read": 
 
 
 def plan_lines(review: Review, *, brief: bool = False, width: int | None = None) -> list[str]:
-    """What a yes is given to: permissions, clusters, cost, then each resource with its attributes, and a summary.
+    """The plan to approve: permissions, clusters, cost, each resource with its attributes, and a summary.
 
-    ``brief`` leaves the resources out. Sentences are wrapped to ``width`` columns; ``None``: one line each.
+    ``brief`` omits the resources. Sentences are wrapped to ``width`` columns; ``None``: one line each.
     """
     plan = review.plan
     sections = [
         _section("Destroys:", [f"- {name}" for name in plan.destroys], width),
-        _section("Not as the stack file says, and left so:", list(plan.warnings), width),
+        _section("Different from the stack file, and not changed by this plan:", list(plan.warnings), width),
         list(_permissions(review, width)),
         _section("Control plane:", list(_clusters(plan)) or ["no clusters"], width),
         _section("Standing cost:", list(_costs(review)), width),
-        _section("Changed outside of Terraform:", list(review.outside), width),
+        _section("Changed outside Terraform:", list(review.outside), width),
         [] if brief else _resources(review),
     ]
     last = [summary(plan), *refused(review)]
@@ -41,13 +41,13 @@ def plan_lines(review: Review, *, brief: bool = False, width: int | None = None)
 
 
 def refused(review: Review) -> list[str]:
-    """A line for a plan that a protected stack refuses; else none."""
+    """A line if the stack is protected and refuses this plan; otherwise none."""
     place = review.protected
     return [f"The stack is protected ({place}): bootstrap and apply refuse this plan."] if place else []
 
 
 def _permissions(review: Review, width: int | None) -> Iterator[str]:
-    """The sentences below the role that they are about; ``!`` where a reviewer should stop."""
+    """The sentences, grouped by role; ``!`` marks those that need the reviewer's attention."""
     found = (*review.trust, *review.permissions)
     for subject in dict.fromkeys(each.subject for each in found):
         yield from ("", f"{plain_sentence(subject)}:")
@@ -61,7 +61,7 @@ def _section(title: str, items: list[str], width: int | None) -> list[str]:
 
 
 def wrapped(text: str, width: int | None, indent: str) -> list[str]:
-    """``text`` behind ``indent``, in lines of at most ``width`` columns; names are never broken."""
+    """``text`` after ``indent``, in lines of at most ``width`` columns; names are never broken."""
     if width is None:
         return [indent + text]
     hanging = f"{indent}    " if indent else ""
@@ -75,7 +75,7 @@ def _clusters(plan: Plan) -> Iterator[str]:
         yield f"{SIGNS[change.action]} cluster {change.name}" + (": no changes" * (change.action == "none"))
         yield from (f"    {f.field}: {f.before} -> {f.after}" for f in change.fields)
         given = plan.handed_on if change.spec and change.cluster else ()
-        yield from (f"    {name}: is given the new one after the apply" for name in given)
+        yield from (f"    {name}: receives the new value after the apply" for name in given)
 
 
 def _costs(review: Review) -> Iterator[str]:
@@ -99,9 +99,9 @@ def _resources(review: Review) -> list[str]:
 
 
 def summary(plan: Plan) -> str:
-    """One sentence: how much would change on either side."""
+    """One sentence: the number of changes on either side."""
     if not plan.has_changes:
-        more = "the role is not, or not known to be, as the stack file says; see above."
+        more = "the role differs, or may differ, from the stack file; see above."
         return f"No changes: {more if plan.warnings else 'both sides are as the stack file asks.'}"
     role = (
         f"{plan.terraform.add} to add, {plan.terraform.change} to change, {plan.terraform.destroy} to destroy"
@@ -113,14 +113,14 @@ def summary(plan: Plan) -> str:
 
 
 class ResourceAction(TypedDict):
-    """What Terraform would do to one resource."""
+    """The planned change of one resource."""
 
     address: str
     action: str
 
 
 class TerraformCounts(TypedDict):
-    """Terraform's half of a plan; ``null`` where a fresh role is made without planning it first."""
+    """Terraform's half of a plan; ``null`` if a fresh role is created without a plan."""
 
     add: int | None
     change: int | None
@@ -129,7 +129,7 @@ class TerraformCounts(TypedDict):
 
 
 class ClusterChangeBody(TypedDict):
-    """What one cluster needs."""
+    """The changes that one cluster needs."""
 
     name: str
     action: Action
@@ -137,14 +137,14 @@ class ClusterChangeBody(TypedDict):
 
 
 class StandingCost(TypedDict):
-    """A sentence for each cluster, as it is and as it would be."""
+    """A sentence for each cluster, now and after the change."""
 
     before: list[str]
     after: list[str]
 
 
 class GrantBody(TypedDict):
-    """What a role gains or loses in one service. ``everything_but``: ``actions`` are those that are left out."""
+    """What a role gains or loses in one service. ``everything_but``: ``actions`` are the excluded ones."""
 
     role: str
     verb: GrantVerb
@@ -158,8 +158,10 @@ class GrantBody(TypedDict):
 
 
 class PlanBody(TypedDict):
-    """What bootstrap would change on both sides, with the sentences of the text. ``destroys``: resource addresses and
-    clusters; ``changed_outside``: what was changed outside of Terraform; ``protected``: where the stack file says so.
+    """What bootstrap would change on both sides, with the sentences of the text.
+
+    ``destroys``: resource addresses and clusters. ``changed_outside``: resources that were changed outside Terraform.
+    ``protected``: where the stack file protects the stack.
     """
 
     has_changes: bool
@@ -180,7 +182,7 @@ class PlanBody(TypedDict):
 
 
 def plan_json(review: Review) -> PlanBody:
-    """The plan with everything that the terminal and the comment say beside it; it holds no secret."""
+    """The plan with everything that terminal and comment show; it contains no secret."""
     plan = review.plan
     terraform = plan.terraform
     return {
@@ -229,7 +231,7 @@ def _grant(role: str, grant: GrantChange) -> GrantBody:
 
 
 def plan_output(*, brief: bool) -> Output[Review]:
-    """A plan. ``brief``: as text and Markdown, the sentences only. Sentences fit the terminal's width."""
+    """A plan. ``brief``: text and Markdown only have the sentences. Sentences fit the terminal's width."""
 
     def write(review: Review, screen: Screen) -> None:
         for line in plan_lines(review, brief=brief, width=width_of(screen.stdout)):
@@ -249,7 +251,7 @@ LEFT_OUT = "*{count} more sections are left out: a comment has a limit. `gridbyo
 
 
 def review_markdown(review: Review, *, brief: bool = False) -> str:
-    """The comment: it begins with a mark (``<!-- gridbyoc plan NAME -->``) by which an older one can be found.
+    """The comment; it begins with a marker (``<!-- gridbyoc plan NAME -->``) by which an older comment can be found.
 
     ``brief``: without the resources and their attributes.
     """
@@ -258,7 +260,7 @@ def review_markdown(review: Review, *, brief: bool = False) -> str:
     blocks += _warnings(review)
     if review.plan.destroys:
         blocks += _list("Destroys", [code(name) for name in review.plan.destroys])
-    blocks += _list("Changed outside of Terraform", [code(address) for address in review.outside])
+    blocks += _list("Changed outside Terraform", [code(address) for address in review.outside])
     blocks += _list("Permissions", [role_sentence(each) for each in (*review.trust, *review.permissions)])
     blocks += _list("Control plane", [_cluster(change, review.plan.handed_on) for change in review.plan.clusters])
     blocks += _cost_section(review)
@@ -268,7 +270,7 @@ def review_markdown(review: Review, *, brief: bool = False) -> str:
 
 
 def _list(title: str, items: list[str], most: int = 100) -> list[str]:
-    """A title and a list, a block for every so many items, so that a long one is cut and not dropped."""
+    """A title and a list, split into blocks of ``most`` items, so that a long list is cut and not dropped."""
     parts = ["\n".join(f"- {item}" for item in items[start : start + most]) for start in range(0, len(items), most)]
     return [f"**{title}**\n\n{parts[0]}", *parts[1:]] if parts else []
 
@@ -278,17 +280,17 @@ def _warnings(review: Review) -> list[str]:
 
 
 def role_sentence(sentence: RoleSentence) -> str:
-    """A sentence in Markdown, its names as code, with a sign where a reviewer should stop."""
+    """A sentence in Markdown with names as code, and a sign if it needs the reviewer's attention."""
     sign = "\u26a0 " if sentence.alarming else ""
     return sign + "".join(part if isinstance(part, str) else code(part.text) for part in sentence.whole)
 
 
 def _cluster(change: ClusterChange, handed_on: tuple[str, ...]) -> str:
-    words = {"create": "is created", "update": "is changed", "delete": "is deleted", "none": "stays as it is"}
+    words = {"create": "is created", "update": "is changed", "delete": "is deleted", "none": "is unchanged"}
     lines = [f"The cluster {code(change.name)} {words[change.action]}"]
     lines += [f"  - {code(each.field)}: {code(each.before)} → {code(each.after)}" for each in change.fields]
     given = handed_on if change.spec and change.cluster else ()
-    lines += [f"  - {code(name)}: it is given the new one after the apply" for name in given]
+    lines += [f"  - {code(name)}: it receives the new value after the apply" for name in given]
     return "\n".join(lines)
 
 

@@ -21,18 +21,18 @@ COLUMNS = ("code", "check", "verdict", "found", "needed", "do")
 
 
 def preflight_rows(findings: Sequence[Finding]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows, a finding each; what passes needs nothing done."""
+    """Columns and rows, one per finding; a finding that passes has no action."""
     return COLUMNS, [(f.code, f.title, f.verdict, f.read, f.needed, _to_do(f)) for f in findings]
 
 
 def preflight_summary(findings: Sequence[Finding], *, region: str) -> str:
-    """One sentence: where, and how many came out how."""
-    return f"Region {region}: {tally(f.verdict for f in findings) or 'nothing was looked at'}."
+    """One sentence: the region, and the number of findings per verdict."""
+    return f"Region {region}: {tally(f.verdict for f in findings) or 'nothing was checked'}."
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """The findings of a preflight in ``region``; ``blocked``: a bootstrap would not begin."""
+    """The findings of a preflight in ``region``; ``blocked``: a bootstrap would not start."""
 
     findings: Sequence[Finding]
     region: str
@@ -40,8 +40,9 @@ class Examined:
 
 
 class FindingBody(TypedDict):
-    """One finding: what was ``read``, by which call (``source``), what would pass, and what to do. ``facts`` are the
-    numbers behind it.
+    """One finding: what was ``read``, by which call (``source``), what would pass, and what to do.
+
+    ``facts`` are the numbers behind it.
     """
 
     code: str
@@ -58,7 +59,7 @@ class FindingBody(TypedDict):
 
 
 class PreflightBody(TypedDict):
-    """What a bootstrap needs, checked. ``blocked``: a bootstrap would not begin."""
+    """The preflight checks of a bootstrap. ``blocked``: a bootstrap would not start."""
 
     region: str
     blocked: bool
@@ -92,7 +93,7 @@ def preflight_json(examined: Examined) -> PreflightBody:
 
 
 def preflight_markdown(findings: Sequence[Finding], *, region: str) -> list[str]:
-    """Lines of Markdown: a summary, and a table in which each code leads to its page."""
+    """Lines of Markdown: a summary, and a table in which each code links to its page."""
     lines = [
         f"**{preflight_summary(findings, region=region)}**",
         "",
@@ -117,18 +118,18 @@ def _cell(text: str) -> str:
 
 SIGNS = {"pass": "✓", "warn": "!", "fail": "✗", "unknown": "?"}
 VERDICT, CODE = 9, 8
-"""Columns of the first two."""
+"""Widths of the first two columns."""
 
 LONGEST_CHECK = 42
-"""Characters of the column of checks; a longer one goes on in the next line."""
+"""The most characters in the column of checks; longer texts wrap."""
 
 
 def write_preflight(
     stream: TextIO, findings: Sequence[Finding], *, environ: Mapping[str, str], width: int | None = None
 ) -> None:
-    """Write the findings: in groups on a terminal, elsewhere as a plain table, a line each.
+    """Write the findings: in groups on a terminal, otherwise as a plain table with one line each.
 
-    ``width`` are the terminal's columns; ``None``: as the terminal says.
+    ``width``: the terminal's columns; ``None``: as the terminal reports.
     """
     if not is_drawn(stream, environ):
         write_table(stream, *preflight_rows(findings), environ=environ)
@@ -151,7 +152,7 @@ def write_preflight(
 
 
 def _write(console: Console, finding: Finding, width: int) -> None:
-    """Verdict, code, check and what was found; below what does not pass, what would, and what to do."""
+    """Verdict, code, check and result. If the finding does not pass, also what would pass, and what to do."""
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text

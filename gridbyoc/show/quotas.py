@@ -47,9 +47,9 @@ def quota_table(rows: Sequence[QuotaRow]) -> QuotaTable:
 
 
 def quota_advice(rows: Sequence[QuotaRow], without: Sequence[tuple[str, str]] = ()) -> list[str]:
-    """A line for each quota that does not simply pass: what was read, what to do.
+    """A line for each quota that does not simply pass: the numbers, and what to do.
 
-    ``without`` are instance types that no quota is known for, each with the market.
+    ``without``: instance types that no quota is known for, each with the market.
     """
     lines = [f"{row.quota.code} {row.verdict}: {_advice(row)}" for row in rows if row.verdict != "pass"]
     return [*lines, *(f"unknown: {no_quota_words(*each)}. {NO_QUOTA}" for each in without)]
@@ -70,7 +70,7 @@ class QuotasFound:
 
     @property
     def blocked(self) -> bool:
-        """Whether something is proven to be short."""
+        """Whether a shortage is proven."""
         return any(row.verdict == "fail" for row in self.rows)
 
 
@@ -82,7 +82,7 @@ class QuotaBody(QuotaFacts, QuotaVerdict):
 
 
 class QuotasBody(TypedDict):
-    """What the account may have, what is in use, what the stack's new clusters need. ``blocked``: one is too low."""
+    """Limits, use, and the needs of the stack's new clusters. ``blocked``: a limit is too low."""
 
     account_id: str
     region: str
@@ -117,7 +117,7 @@ QUOTAS = Output("quotas", quotas_json, _write_quotas, stack="optional")
 
 
 def ask_table(asks: Sequence[PlannedIncrease]) -> QuotaTable:
-    """A row for each quota that is asked for."""
+    """A row for each planned increase."""
     return ASK_COLUMNS, [
         (ask.row.quota.code, ask.row.quota.name, ask.row.region, _text(ask.row.limit), str(ask.desired), _result(ask))
         for ask in asks
@@ -136,7 +136,7 @@ def _result(ask: PlannedIncrease) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What AWS was asked for, and what came of it. ``untold`` are the codes of quotas that could not be read."""
+    """The requests to AWS and their results. ``untold``: codes of quotas that could not be read."""
 
     account_id: str
     region: str
@@ -145,7 +145,7 @@ class Asked:
 
 
 class IncreaseBody(TypedDict):
-    """A request as AWS has it; times are ISO 8601 in UTC."""
+    """A request as AWS records it; times are ISO 8601 in UTC."""
 
     id: str
     service: str
@@ -161,7 +161,7 @@ class IncreaseBody(TypedDict):
 
 
 class AskBody(QuotaFacts):
-    """More of one quota, asked for."""
+    """A requested increase of one quota."""
 
     desired: int
     result: RequestResult
@@ -170,7 +170,7 @@ class AskBody(QuotaFacts):
 
 
 class AskedBody(TypedDict):
-    """What AWS was asked for, and what came of it."""
+    """The requests to AWS and their results."""
 
     account_id: str
     region: str
@@ -179,7 +179,7 @@ class AskedBody(TypedDict):
 
 
 def asked_json(asked: Asked) -> AskedBody:
-    """What was asked for."""
+    """The document of the requests."""
     return {
         "account_id": asked.account_id,
         "region": asked.region,
@@ -201,7 +201,7 @@ def _write_asked(asked: Asked, screen: Screen) -> None:
     if asked.asks:
         screen.table(*ask_table(asked.asks))
         return
-    short = f"no quota is known to be too low; {', '.join(asked.untold)} cannot be told"
+    short = f"no quota is known to be too low; {', '.join(asked.untold)} could not be determined"
     known = short if asked.untold else "nothing to ask for"
     screen.line(f"Account {asked.account_id}, region {asked.region}: {known}.")
 
@@ -245,7 +245,7 @@ def increase_json(request: Increase) -> IncreaseBody:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The requests that an account has made, in the regions where quotas are raised."""
+    """An account's requests for quota increases, in the regions where quotas are raised."""
 
     account_id: str
     regions: Sequence[str]
@@ -253,7 +253,7 @@ class History:
 
 
 class HistoryBody(TypedDict):
-    """The requests for more of these quotas that the account has made."""
+    """The account's requests for increases of these quotas."""
 
     account_id: str
     regions: list[str]
@@ -261,7 +261,7 @@ class HistoryBody(TypedDict):
 
 
 def history_json(found: History) -> HistoryBody:
-    """The requests."""
+    """The document of the history."""
     listed = [increase_json(each) for each in found.requests]
     return {"account_id": found.account_id, "regions": list(found.regions), "requests": listed}
 

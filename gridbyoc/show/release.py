@@ -1,4 +1,4 @@
-"""What a release left where, as text and as JSON."""
+"""The result of a release, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gridbyoc.show.output import Output, Screen
 
 
 def left_lines(left: Left) -> list[str]:
-    """What stays where, a line for each."""
+    """Everything that stays, one line each."""
     lines = [f"role      {left.role_arn}", *(f"policy    {arn}" for arn in left.policies)]
     if left.clusters is None:
         lines.append(f"clusters  unknown: {left.unknown}")
@@ -31,8 +31,9 @@ def _by_hand_lines(left: Left) -> list[str]:
 
 
 class ByHandBody(TypedDict):
-    """How Terraform goes on by hand: commands as they can be typed. ``pending``: what `plan` would change now; empty
-    where it says that there are no changes.
+    """How to continue with Terraform by hand: commands ready to be typed.
+
+    ``pending``: the changes that `plan` shows now; empty if there are none.
     """
 
     plan: str
@@ -43,7 +44,7 @@ class ByHandBody(TypedDict):
 
 
 class LeftBody(TypedDict):
-    """What stays where. ``clusters`` ``null``: the control plane could not be asked; ``unknown`` says why."""
+    """Everything that stays. ``clusters`` is ``null`` if the control plane could not be asked; ``unknown`` says why."""
 
     policies: list[str]
     clusters: list[ClusterFields] | None
@@ -53,7 +54,7 @@ class LeftBody(TypedDict):
 
 
 class ReleasedBody(TypedDict):
-    """A stack that is released. ``left`` ``null``: it was so already. ``adopt``: the command that takes it back."""
+    """A released stack. ``left`` is ``null`` if it was already released. ``adopt``: the command that takes it back."""
 
     time: str
     role_arn: str
@@ -62,7 +63,7 @@ class ReleasedBody(TypedDict):
 
 
 def released_json(done: Released) -> ReleasedBody:
-    """What a release came to."""
+    """The result of a release."""
     body = _left_json(done.left) if done.left else None
     return {"time": done.marker.time, "role_arn": done.marker.role_arn, "adopt": done.adopt, "left": body}
 
@@ -85,15 +86,15 @@ def _left_json(left: Left) -> LeftBody:
 
 def _write_released(done: Released, screen: Screen) -> None:
     if done.left is None:
-        screen.line(f"The stack is released already, since {done.marker.since}.")
+        screen.line(f"The stack has already been released, since {done.marker.since}.")
     else:
-        screen.line("Released. Nothing was changed; this is left:")
+        screen.line("Released. Nothing was changed; this stays:")
         for line in (*left_lines(done.left), *_by_hand_lines(done.left)):
             screen.line(f"  {line}")
         screen.line(
-            "Delete the stack file from its repository: gridbyoc on another clone knows nothing of this release,"
+            "Delete the stack file from its repository: gridbyoc in another clone does not know of this release"
         )
-        screen.line("and would run the stack. Here it refuses to.")
+        screen.line("and would run the stack. Here it refuses.")
     screen.line(f"To take the stack back: `{done.adopt}`")
 
 

@@ -15,11 +15,11 @@ from gridbyoc.show.role_policies import PoliciesBody, policies_json
 from gridbyoc.show.run import duration
 
 DONE = {"add": "added", "change": "changed", "destroy": "destroyed"}
-"""Terraform's words for what a plan would do → for what was done."""
+"""Terraform's words for planned changes, and the words for completed ones."""
 
 
 def report_lines(report: Report) -> list[str]:
-    """The role, what changed on either side, and how long each step took."""
+    """The role, the changes on either side, and the duration of each step."""
     made = ", ".join(f"{count} {DONE.get(word, word)}" for word, count in report.resources.items() if count)
     acted = [f"{name}: {action}d" for name, action in report.actions.items() if action != "none"]
     lines = [
@@ -48,9 +48,9 @@ def accepted(report: Report) -> tuple[str, ...]:
 
 
 def unchanged(report: Report) -> str:
-    """What is said of a run that had nothing to change."""
+    """The sentence for a run that had nothing to change."""
     if report.remarks:
-        return "Nothing was changed, and not everything is as the stack file says:"
+        return "Nothing was changed, but not everything is as the stack file says:"
     if report.unasked:
         return "Nothing changed: the role was already as the stack file asks."
     return "Nothing changed: both sides were already as the stack file asks."
@@ -60,12 +60,12 @@ def _no_act(report: Report) -> str:
     if report.handover:
         return f"those of {report.handover.vendor}, which it makes itself"
     if report.unasked:
-        return f"none asked for; what the control plane has is unknown: {report.unasked}"
+        return f"none asked for; the control plane's clusters are unknown: {report.unasked}"
     return "unchanged" if report.clusters else "none asked for"
 
 
 def report_markdown(report: Report, warnings: Sequence[str] = ()) -> str:
-    """What changed on either side, what was warned of, the clusters, and how long each step took."""
+    """The changes on either side, the warnings, the clusters, and the duration of each step."""
     made = ", ".join(f"{count} {DONE.get(word, word)}" for word, count in report.resources.items() if count)
     outcome = unchanged(report).rstrip(":")
     if report.changed:
@@ -93,7 +93,7 @@ def _acted(report: Report) -> str:
 
 
 class ResourceCounts(TypedDict):
-    """How many AWS resources Terraform added, changed and destroyed."""
+    """The number of AWS resources that Terraform added, changed and destroyed."""
 
     add: int
     change: int
@@ -119,9 +119,10 @@ class HandoverBody(TypedDict):
 
 
 class ReportBody(TypedDict):
-    """What a run came to: ``changed`` is false where both sides were as the stack file asks. ``seconds``: by step.
-    ``unasked``: why the control plane of a stack without clusters was not asked; else empty. ``handover``: what to send
-    to a vendor without an API.
+    """The result of a run: ``changed`` is false if both sides were already as the stack file asks.
+
+    ``seconds``: by step. ``unasked``: why the control plane of a stack without clusters was not asked; otherwise empty.
+    ``handover``: the data to send to a vendor without an API.
     """
 
     account_id: str
@@ -150,7 +151,7 @@ def handover_json(handover: VendorHandover | None) -> HandoverBody | None:
 
 
 def report_json(report: Report) -> ReportBody:
-    """The report; it names no secret."""
+    """The report's document; it contains no secret."""
     counts = report.resources
     return {
         "account_id": report.account_id,
@@ -175,7 +176,7 @@ def _write(report: Report, screen: Screen) -> None:
 
 
 def report_output(warnings: Sequence[str] = ()) -> Output[Report]:
-    """A run's report; Markdown names the ``warnings`` that the run gave."""
+    """A run's report; in Markdown it includes the ``warnings`` of the run."""
 
     def markdown(report: Report, _stack: str) -> str:
         return report_markdown(report, warnings)

@@ -15,8 +15,10 @@ class PolicyNames(TypedDict):
 
 
 class PoliciesBody(TypedDict):
-    """A role's policies. ``undeclared``: on the role and not in the stack file; ``known``: accepted by the stack file;
-    ``own_policy`` and ``permissions_boundary``: how the live ones differ; ``unknown``: what could not be read.
+    """A role's policies, compared with the stack file.
+
+    ``undeclared``: on the role, but not in the stack file. ``known``: accepted by the stack file. ``own_policy`` and
+    ``permissions_boundary``: how the live ones differ. ``unknown``: what could not be read.
     """
 
     role_arn: str
@@ -30,7 +32,7 @@ class PoliciesBody(TypedDict):
 
 
 def policies_json(found: RolePolicies | None) -> PoliciesBody | None:
-    """The comparison; ``None`` where there is none. It holds no secret where ``hiding`` was asked."""
+    """The comparison's document; ``None`` without one. Call ``hiding`` first, so that it contains no external id."""
     if found is None:
         return None
     return {

@@ -1,4 +1,4 @@
-"""How a run's events look: as lines of text, and as JSON."""
+"""A run's events as lines of text, and as JSON."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def duration(seconds: float) -> str:
 
 
 READING = frozenset({"refresh", "read"})
-"""What changes nothing, and is not worth a line."""
+"""Actions that change nothing and get no line."""
 
 
 def describe(event: Event) -> str | None:
-    """One event as one line of text; ``None`` for those that only a live view shows."""
+    """An event as one line of text; ``None`` for events that only a live view shows."""
     if isinstance(event, StepStarted):
         return f"{event.step}: {event.detail}" if event.detail else None
     if isinstance(event, StepFinished):
@@ -59,12 +59,12 @@ def describe(event: Event) -> str | None:
 
 
 def finding_line(finding: FindingMade) -> str:
-    """A finding of the preflight that is worth a word, as one line."""
+    """A preflight finding that needs attention, as one line."""
     return f"warning: {finding.check}: {'. '.join(filter(None, (finding.read, finding.fix)))} ({finding.code})"
 
 
 class RunWords:
-    """A run's lines of text: one for each event that changes something; a cluster's status is said once."""
+    """A run's lines of text: one for each event with news; a cluster's status is not repeated."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[str, str]] = {}
@@ -81,7 +81,7 @@ class RunWords:
 
 
 def event_document(event: Event) -> Mapping[str, Any] | None:
-    """The event as ``--format jsonl`` has it; a question is none."""
+    """The event as a line of ``--format jsonl``; ``None`` for a question."""
     if isinstance(event, Asking):
         return None
     fields = {key: round(value, 3) if isinstance(value, float) else value for key, value in asdict(event).items()}

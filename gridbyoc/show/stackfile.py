@@ -1,4 +1,4 @@
-"""What the commands about the stack file itself came to: ``new``, ``validate``, ``fmt``, ``schema``."""
+"""Results of the commands about the stack file itself: ``new``, ``validate``, ``fmt``, ``schema``."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from gridbyoc.stack.words import json_text
 Found = Sequence[tuple[str, Problem]]
 """Problems, each with its level: ``error`` or ``warning``."""
 Placed = list[tuple[str, Problem, str]]
-"""The same, each with its file's path from the repository's root."""
+"""Problems, each with its level and its file's path relative to the repository's root."""
 
 
 @dataclass(frozen=True, slots=True)
 class Starting:
-    """A starter stack file: where it was written, or its text where that goes to standard output."""
+    """A starter stack file: its path, or its text if it goes to standard output."""
 
     file: str | None
     text: str | None = None
@@ -59,7 +59,7 @@ NEW = Output("new", _new_json, _write_new, stack="none")
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """What was found in the stack file ``name``, read in ``cwd``; ``stack`` is ``None`` where it is not valid.
+    """The problems found in the stack file ``name``, read in ``cwd``; ``stack`` is ``None`` if it is not valid.
 
     ``placed`` finds the problems' files in the repository.
     """
@@ -72,7 +72,7 @@ class Validated:
 
 
 class LevelledProblem(TypedDict):
-    """One problem of a stack file. ``path`` is the key's, like ``aws.region``."""
+    """One problem of a stack file. ``path`` is the key's path, such as ``aws.region``."""
 
     level: Literal["error", "warning"]
     file: str
@@ -125,7 +125,7 @@ VALIDATE = Output("validate", _validate_json, _write_validated, stack="optional"
 
 
 def summary(stack: Stack, name: str, cwd: Path) -> Iterator[str]:
-    """What ``validate`` says of a valid file."""
+    """The lines that ``validate`` writes for a valid file."""
     guard = f", account {stack.aws.account_id} only" if stack.aws.account_id else ""
     profile = f", profile {stack.aws.profile}" if stack.aws.profile else ""
     yield f"{'Standard input' if name == '-' else name} is valid."
@@ -133,7 +133,7 @@ def summary(stack: Stack, name: str, cwd: Path) -> Iterator[str]:
     yield f"  region         {stack.aws.region}{profile}{guard}"
     yield f"  role           {_role(stack)}"
     if stack.protect:
-        yield "  protected      nothing of it is destroyed or replaced"
+        yield "  protected      nothing in it is destroyed or replaced"
     for cluster in stack.clusters:
         yield f"  cluster        {_cluster(cluster)}"
     plane = stack.control_plane
@@ -143,7 +143,7 @@ def summary(stack: Stack, name: str, cwd: Path) -> Iterator[str]:
 
 def _role(stack: Stack) -> str:
     if stack.terraform.module:
-        return f"made by the module {stack.terraform.module.source}"
+        return f"created by the module {stack.terraform.module.source}"
     return stack.role.name or f"a generated name{f' after {stack.role.name_prefix}' if stack.role.name_prefix else ''}"
 
 
@@ -208,14 +208,14 @@ SCHEMA = Output("schema", _schema_json, lambda found, screen: screen.document(fo
 
 @dataclass(frozen=True, slots=True)
 class SchemaCompared:
-    """Whether ``file`` is another schema than the stack file's of this version."""
+    """Whether ``file`` differs from this version's schema of the stack file."""
 
     file: str
     differs: bool
 
 
 class SchemaCheckBody(TypedDict):
-    """Whether a file is another schema than the stack file's of this version."""
+    """Whether a file differs from this version's schema of the stack file."""
 
     file: str
     differs: bool
@@ -234,7 +234,7 @@ SCHEMA_CHECK = Output("schema_check", _schema_check_json, _write_schema_check, s
 
 
 class SchemaTitle(TypedDict):
-    """An output: its ``type``, and what it says."""
+    """An output: its ``type``, and a description."""
 
     name: str
     title: str
@@ -251,19 +251,19 @@ def _schemas_json(found: Mapping[str, str]) -> SchemasBody:
 
 
 def _write_schemas(found: Mapping[str, str], screen: Screen) -> None:
-    screen.table(("name", "what it says"), list(found.items()))
+    screen.table(("name", "description"), list(found.items()))
 
 
 SCHEMAS = Output("schemas", _schemas_json, _write_schemas, stack="none")
 
 
 def output_schema(name: str) -> str | None:
-    """The schema of the output ``name`` as text; ``None`` where there is none of that name."""
+    """The schema of the output ``name`` as text; ``None`` if there is none of that name."""
     return (files("gridbyoc.show") / "schemas" / f"{name}.json").read_text("utf-8") if name in _names() else None
 
 
 def output_schemas() -> dict[str, str]:
-    """Every output that has a schema, with the first sentence of what it says."""
+    """Every output that has a schema, with its title."""
     found = {name: json.loads(output_schema(name) or "{}") for name in _names()}
     return {name: str(schema.get("title", "")) for name, schema in found.items()}
 

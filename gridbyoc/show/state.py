@@ -1,4 +1,4 @@
-"""What the ``state`` commands did, as text and as JSON."""
+"""Results of the ``state`` commands, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def _paste(backend: LocalBackend | S3Backend, screen: Screen) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StackState:
-    """What ``state init`` did for ``stack_file``."""
+    """The result of ``state init`` for ``stack_file``."""
 
     stack_file: str
     ready: ReadyBucket
 
 
 class SettingBody(TypedDict):
-    """A setting of the bucket; ``changed``: it was not so before."""
+    """A setting of the bucket; ``changed``: it was different before."""
 
     name: str
     wanted: str
@@ -35,7 +35,7 @@ class SettingBody(TypedDict):
 
 
 class StateInitBody(TypedDict):
-    """The state's bucket. ``made``: it was not there before; ``state_left_in``: where the state still lies."""
+    """The state's bucket. ``made``: it did not exist before; ``state_left_in``: where the state still is."""
 
     bucket: str
     region: str
@@ -47,7 +47,7 @@ class StateInitBody(TypedDict):
 
 
 def init_json(done: StackState) -> StateInitBody:
-    """What ``state init`` did."""
+    """The result of ``state init``."""
     ready = done.ready
     bucket, backend = ready.proposal.bucket, ready.proposal.backend
     return {
@@ -66,15 +66,15 @@ def init_json(done: StackState) -> StateInitBody:
 def _write_init(done: StackState, screen: Screen) -> None:
     ready = done.ready
     bucket, backend = ready.proposal.bucket, ready.proposal.backend
-    screen.line(f"bucket {bucket.name} in {bucket.region}: {'made' if ready.made else 'there already'}")
+    screen.line(f"bucket {bucket.name} in {bucket.region}: {'created' if ready.made else 'already exists'}")
     for setting in ready.settings:
-        screen.line(f"  {setting.name}: {setting.wanted} ({'as it was' if setting.in_order else 'set'})")
+        screen.line(f"  {setting.name}: {setting.wanted} ({'unchanged' if setting.in_order else 'set'})")
     if ready.pointed:
         screen.line(f"{done.stack_file}: terraform.backend is now s3://{backend.bucket}/{backend.key}; commit it.")
     elif not ready.proposal.points_already:
         _paste(backend, screen)
     if ready.state_left_in:
-        screen.note(f"The state still lies in {ready.state_left_in}.")
+        screen.note(f"The state is still in {ready.state_left_in}.")
 
 
 STATE_INIT = Output("state_init", init_json, _write_init)
@@ -82,7 +82,10 @@ STATE_INIT = Output("state_init", init_json, _write_init)
 
 @dataclass(frozen=True, slots=True)
 class MovedState:
-    """What ``state migrate`` did; ``changed`` is the stack file that says so now, ``to_paste`` what it does not yet."""
+    """The result of ``state migrate``.
+
+    ``changed``: the stack file that was changed; ``to_paste``: a backend to add by hand.
+    """
 
     moved: Moved
     changed: str | None
@@ -90,8 +93,10 @@ class MovedState:
 
 
 class StateMigrateBody(TypedDict):
-    """The state's old and new place. ``moved`` is false where it lay there already; ``set_aside`` is the old local
-    file's new name, ``left`` the old place in S3.
+    """The state's old and new place.
+
+    ``moved`` is false if it was already there. ``set_aside`` is the old local file's new name, ``left`` the old place
+    in S3.
     """
 
     source: str
@@ -106,7 +111,7 @@ class StateMigrateBody(TypedDict):
 
 
 def migrate_json(done: MovedState) -> StateMigrateBody:
-    """What ``state migrate`` did."""
+    """The result of ``state migrate``."""
     moved = done.moved
     return {
         "source": moved.source,
@@ -126,15 +131,15 @@ def _write_moved(done: MovedState, screen: Screen) -> None:
     if moved.moved:
         screen.line(f"The state is in {moved.target}: {moved.instances} instances, compared with {moved.source}.")
     elif moved.instances or moved.lineage:
-        screen.line(f"The state is in {moved.target} already: {moved.instances} instances.")
+        screen.line(f"The state is already in {moved.target}: {moved.instances} instances.")
     else:
-        screen.line(f"There is no state yet; it will be made in {moved.target}.")
+        screen.line(f"There is no state yet; it will be created in {moved.target}.")
     if moved.aside:
         screen.line(f"The old file is now {moved.aside}. It holds secrets: delete it once you trust the new place.")
     if moved.left:
-        screen.line(f"The old state in {moved.left} was left as it was. Delete it once you trust the new place.")
+        screen.line(f"The old state in {moved.left} was left unchanged. Delete it once you trust the new place.")
     if done.changed:
-        screen.line(f"{done.changed}: terraform.backend says so now; commit it.")
+        screen.line(f"{done.changed}: terraform.backend was updated; commit it.")
     if done.to_paste:
         _paste(done.to_paste, screen)
 
@@ -143,7 +148,7 @@ STATE_MIGRATE = Output("state_migrate", migrate_json, _write_moved)
 
 
 class PushedBody(TypedDict):
-    """A state that was pushed back. ``already``: it was there; ``set_aside``: the file's new name."""
+    """A state that was pushed back. ``already``: it was there before; ``set_aside``: the file's new name."""
 
     place: str
     instances: int
@@ -153,13 +158,13 @@ class PushedBody(TypedDict):
 
 
 class StatePushBody(TypedDict):
-    """What ``state push`` did; ``null`` where no run has left an errored.tfstate."""
+    """The result of ``state push``; ``null`` if no run has left an errored.tfstate."""
 
     pushed: PushedBody | None
 
 
 def push_json(pushed: Pushed | None) -> StatePushBody:
-    """What ``state push`` did."""
+    """The result of ``state push``."""
     if pushed is None:
         return {"pushed": None}
     return {
@@ -177,7 +182,7 @@ def _write_pushed(pushed: Pushed | None, screen: Screen) -> None:
     if pushed is None:
         screen.line("There is nothing to push: no run has left an errored.tfstate.")
         return
-    how = "held it already" if pushed.already else "holds it now"
+    how = "already held it" if pushed.already else "now holds it"
     screen.line(f"{pushed.place} {how}: {pushed.instances} instances, serial {pushed.serial}.")
     screen.line(f"The file is now {pushed.aside}.")
 
@@ -187,14 +192,14 @@ STATE_PUSH: Output[Pushed | None] = Output("state_push", push_json, _write_pushe
 
 @dataclass(frozen=True, slots=True)
 class LockFound:
-    """The lock on a state, ``None`` where nobody holds it; ``broken``: by this command."""
+    """The lock on a state, ``None`` if nobody holds it; ``broken``: this command broke it."""
 
     lock: Lock | None
     broken: bool
 
 
 class LockBody(TypedDict):
-    """A lock: who holds it, and whether that run lives. ``command`` breaks it by hand."""
+    """A lock: who holds it, and whether that run is alive. ``command`` breaks it by hand."""
 
     id: str
     who: str
@@ -207,14 +212,14 @@ class LockBody(TypedDict):
 
 
 class StateUnlockBody(TypedDict):
-    """The lock on the state, ``null`` where nobody holds it; ``broken``: by this command."""
+    """The lock on the state, ``null`` if nobody holds it; ``broken``: this command broke it."""
 
     lock: LockBody | None
     broken: bool
 
 
 def unlock_json(found: LockFound) -> StateUnlockBody:
-    """A lock, and what became of it."""
+    """The lock, and whether it was broken."""
     told: LockBody | None = None
     if found.lock:
         info = found.lock.info
@@ -236,7 +241,7 @@ def _write_lock(found: LockFound, screen: Screen) -> None:
     if lock is None:
         screen.line("The state is not locked.")
     elif found.broken:
-        screen.line(f"The lock is gone. It was held by {lock.info}: {lock.reason}.")
+        screen.line(f"The lock was broken. It was held by {lock.info}: {lock.reason}.")
     elif lock.harmless:
         screen.line(f"The state is not locked. A dead run left a note ({lock.info}): {lock.reason}.")
     else:

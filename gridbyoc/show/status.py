@@ -1,4 +1,4 @@
-"""Where a stack stands, as text and as JSON."""
+"""A stack's status, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from gridbyoc.stack.words import instant
 
 
 def status_lines(found: Status, now: datetime) -> list[str]:
-    """What was found, a line for each fact, the next step last; ``now`` tells how long ago the last run was."""
+    """A line for each fact, the next step last; ``now`` is needed for the age of the last run."""
     last = found.last_run
     lines = ["last run  none"]
     if last:
         ended = "done" if last.code is None else last.code
         lines = [f"last run  {last.verb} at {instant(last.began, now)}: {ended} (last step: {last.last_step})"]
-        lines += [f"          begun and not known to be done: {effect}" for effect in last.open_effects]
+        lines += [f"          started, may not be complete: {effect}" for effect in last.open_effects]
     lines += [f"lock      {found.holder}"] if found.holder else []
     lines += [f"released  since {found.released.since}: no run changes the stack"] if found.released else []
     lines += [f"role      {found.role_arn or 'none'}", f"trust     {found.trust}"]
@@ -41,8 +41,10 @@ def _policies(found: RolePolicies) -> list[str]:
 
 
 class StatusBody(TypedDict):
-    """Where a stack stands. ``holder``: who holds its lock; ``released``: when and with which role it was released;
-    ``unknown``: the sides that could not be read, with the reason; ``next``: what to do.
+    """A stack's status.
+
+    ``holder``: who holds its lock. ``released``: when and with which role it was released. ``unknown``: the sides that
+    could not be read, with the reason. ``next``: what to do.
     """
 
     last_run: Annotated[dict[str, Any], LastRun] | None
@@ -57,7 +59,7 @@ class StatusBody(TypedDict):
 
 
 def status_json(found: Status) -> StatusBody:
-    """What was found."""
+    """The status's document."""
     return {
         "last_run": asdict(found.last_run) if found.last_run else None,
         "role_arn": found.role_arn,
@@ -72,7 +74,7 @@ def status_json(found: Status) -> StatusBody:
 
 
 def status_output(now: datetime) -> Output[Status]:
-    """A status; text says how long before ``now`` the last run was."""
+    """A status; the text includes the age of the last run at ``now``."""
 
     def write(found: Status, screen: Screen) -> None:
         for line in status_lines(found, now):

@@ -19,7 +19,7 @@ COLUMNS = ("code", "check", "verdict", "found")
 
 
 def verify_rows(proof: Proof | RoleProof) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows: a finding each; what does not pass says what to do."""
+    """Columns and rows, one per finding; a finding that does not pass includes what to do."""
     return COLUMNS, [
         (f.code, f.check, f.verdict, f"{f.detail}. {f.fix}" if f.fix and f.verdict != "pass" else f.detail)
         for f in proof.findings
@@ -27,18 +27,18 @@ def verify_rows(proof: Proof | RoleProof) -> tuple[tuple[str, ...], list[tuple[s
 
 
 def verify_summary(proof: Proof | RoleProof) -> str:
-    """One sentence: what was judged and how it came out."""
+    """One sentence: what was judged, and the result."""
     outcome = {
         "pass": "Proven",
         "warn": "Proven, with remarks",
-        "unknown": "Not all could be proven",
+        "unknown": "Not everything could be proven",
         "fail": "The proof fails",
     }[proof.verdict]
     return f"{outcome}: {proof.role.arn}, {tally(f.verdict for f in proof.findings)}."
 
 
 class VerifyBody(TypedDict):
-    """What the role grants, judged by IAM's own rules; ``verdict`` is the worst of the findings."""
+    """What the role grants, judged by IAM's rules; ``verdict`` is the worst of the findings."""
 
     role_arn: str
     verdict: Verdict
@@ -46,7 +46,7 @@ class VerifyBody(TypedDict):
 
 
 def verify_json(proof: Proof) -> VerifyBody:
-    """The proof; it holds no secret."""
+    """The proof's document; it contains no secret."""
     return {
         "role_arn": proof.role.arn,
         "verdict": proof.verdict,

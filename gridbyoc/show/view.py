@@ -1,6 +1,6 @@
-"""How what happens is shown while it happens: drawn on a terminal, plain lines elsewhere, JSON lines where asked for.
+"""Show events while they happen: drawn on a terminal, otherwise as plain lines, or as JSON lines on request.
 
-``Views`` says how the events of one kind look (``show.run``: a run's; ``show.fleet``: a fleet's).
+``Views`` defines how events of one kind look (``show.run``: a run's; ``show.fleet``: a fleet's).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ C = TypeVar("C", contravariant=True)
 
 
 class View(Protocol[C]):
-    """Takes events as they happen; a context manager, so that the terminal is left as it was."""
+    """Shows events as they happen; a context manager that restores the terminal."""
 
     def __call__(self, event: C) -> None:
         """Show one event."""
 
     def __enter__(self) -> View[C]:
-        """Begin."""
+        """Start drawing."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -38,8 +38,8 @@ class View(Protocol[C]):
 class Views(Generic[E]):
     """How events of one kind look.
 
-    ``document``: an event's JSON, ``None`` for one that is not written. ``words`` begins a log: what it returns makes
-    each event's lines of text. ``board`` begins a drawing, with a clock in seconds.
+    ``document``: an event's JSON, ``None`` for an event that is not written. ``words`` starts a log: it returns the
+    function that makes each event's lines of text. ``board`` starts a drawing, with a clock in seconds.
     """
 
     document: Callable[[E], Mapping[str, Any] | None]
@@ -55,7 +55,7 @@ class Lines(Generic[E]):
         self._lines = lines
 
     def __call__(self, event: E) -> None:
-        """Write the event's lines, if it has some."""
+        """Write the event's lines, if any."""
         for line in self._lines(event):
             self._stream.write(line + "\n")
             self._stream.flush()
@@ -70,13 +70,13 @@ class Lines(Generic[E]):
 
 
 def plain(views: Views[E], stream: TextIO) -> Lines[E]:
-    """Lines of text, for logs, pipelines and terminals that draw nothing."""
+    """Write lines of text, for logs, pipelines and terminals that cannot draw."""
     words = views.words()
     return Lines(stream, lambda event: map(plain_text, words(event)))
 
 
 def json_lines(views: Views[E], stream: TextIO) -> Lines[E]:
-    """One JSON document a line."""
+    """Write one JSON document per line."""
     return Lines(stream, lambda event: [json_text(found)] if (found := views.document(event)) is not None else [])
 
 
@@ -89,7 +89,10 @@ def view_of(
     environ: Mapping[str, str],
     clock: Callable[[], float],
 ) -> View[E]:
-    """The view for this output: JSON lines on stdout, a drawing on a terminal's stderr, else plain lines there."""
+    """The view for these streams.
+
+    JSON lines on stdout, a drawing on a terminal's stderr, otherwise plain lines there.
+    """
     if as_lines:
         return json_lines(views, stdout)
     if stderr.isatty() and environ.get("TERM") != "dumb":

@@ -220,7 +220,7 @@ def test_released_it_is_terraforms_until_it_is_adopted_again(place: Place, tool:
         assert "error[GBY-R006]" in refused.err
         assert f"gridbyoc adopt {arn} " in refused.err
     assert f"The stack was released: `gridbyoc adopt {arn}` takes it back." in tool("status").out
-    assert "released already" in tool("release").out
+    assert "already been released" in tool("release").out
 
     back = tool("adopt", arn, "gridbyoc.yaml", "--yes")
     assert "Nothing changed" in back.out

@@ -86,20 +86,20 @@ def test_whatever_moves_is_named_and_nothing_is_done(tool: Tool, world: World) -
     with edited(base), edited(stack.directory / "mod" / "main.tf"), edited(stack.work_dir / LOCK_FILE):
         stale(
             tool, bundle, file, "the stack file base.yaml was changed", "the module was changed",
-            "the provider lock file .terraform.lock.hcl was changed", "Terraform is terraform 1.99.0, it was",
+            "the provider lock file .terraform.lock.hcl was changed", "Terraform is terraform 1.99.0, but was",
             "the environment sets other default tags or endpoints for Terraform",
-            "the AWS account is 210987654321, the plan was made in 123456789012",
+            "the AWS account is 210987654321, but the plan was made in 123456789012",
             GRIDBYOC_TERRAFORM_BIN=str(newer), TF_AWS_DEFAULT_TAGS_team="x", **keys_of_another_account(world),
         )  # fmt: skip
     with renamed(file, "moves", "other"):
-        stale(tool, bundle, file, "the stack is other, the bundle is of moves", "the stack file gridbyoc.yaml was")
+        stale(tool, bundle, file, "the stack is other, but the bundle is for moves", "the stack file gridbyoc.yaml was")
     elsewhere = tool.env["GRID_URL"].replace("127.0.0.1", "localhost")
     copy_cluster(world, "moves", "moves-b")
     world.put_external_id("moves", "changed-by-hand")
     with state_as(world, "moves", serial=99):
         stale(
-            tool, bundle, file, "the control plane is http://localhost", "the state moved from serial",
-            "the cluster moves (moves) was changed", "the cluster moves-b (moves-b) has appeared", GRID_URL=elsewhere,
+            tool, bundle, file, "the control plane is http://localhost", "the state changed from serial",
+            "the cluster moves (moves) was changed", "the cluster moves-b (moves-b) is new", GRID_URL=elsewhere,
         )  # fmt: skip
     assert "t2.medium" in json.dumps(world.cluster("moves"))
     world.put_external_id("moves", EXTERNAL_ID)
@@ -117,7 +117,7 @@ def test_whatever_moves_is_named_and_nothing_is_done(tool: Tool, world: World) -
     assert world.cluster("moves-c") is None
     stale(tool, bundle, file, "this bundle was applied already")
     # A fresh checkout has no journal, but the control plane tells.
-    stale(tool, bundle, copy_of(stack, "fresh"), "the cluster moves-c (moves-c) has vanished")
+    stale(tool, bundle, copy_of(stack, "fresh"), "the cluster moves-c (moves-c) was deleted")
 
 
 @contextmanager
@@ -214,7 +214,7 @@ def test_keys(tool: Tool, world: World) -> None:
     assert clear.stat().st_mode & 0o777 == 0o600
     assert "not encrypted" in apply(tool, clear, stack.file, status=2).err
     elsewhere = copy_of(stack, "elsewhere")
-    stale(tool, clear, elsewhere, "the state is local, and", GRIDBYOC_BUNDLE_KEY=None)
+    stale(tool, clear, elsewhere, "the state is local, but", GRIDBYOC_BUNDLE_KEY=None)
     assert stack.made == 0
     assert "NOT" not in apply(tool, clear, stack.file, GRIDBYOC_BUNDLE_KEY=None).err
     assert stack.made == 1
@@ -298,12 +298,12 @@ def test_what_a_killed_run_left_is_taken_up_only_where_nothing_has_moved(tool: T
     tool("plan", "--out", str(bundle), "--skip-preflight", **ENV)
 
     state.write_text(json.dumps({**found, "serial": found["serial"] + 1}))
-    stale(tool, bundle, tool.directory / "gridbyoc.yaml", "the state moved from serial")
+    stale(tool, bundle, tool.directory / "gridbyoc.yaml", "the state changed from serial")
     assert '"aws_iam_role"' not in state.read_text()
 
     state.write_text(json.dumps(found))
     refused = apply(tool, bundle, tool.directory / "gridbyoc.yaml", status=9)
-    assert "it has been taken into it now" in refused.err
+    assert "they have been imported now" in refused.err
     assert "Nothing was created or changed" not in refused.err
-    assert "The state alone was changed" in refused.err
+    assert "Only the state was changed" in refused.err
     assert '"aws_iam_role"' in state.read_text()

@@ -96,7 +96,7 @@ def test_one_cluster_is_created_through_the_role_that_is_there(tool: Tool, world
 
     before = puts(world)
     again = tool("clusters", "create", "alone-b", *file, "--format", "json")
-    assert "It is left as it is; `gridbyoc bootstrap` would change instance_types[m5.large]" in again.text
+    assert "It is left unchanged; `gridbyoc bootstrap` would change instance_types[m5.large]" in again.text
     assert again.objects[-1]["cluster"]["status"] == "running"
     assert puts(world) == before
 

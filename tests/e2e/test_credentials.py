@@ -80,7 +80,7 @@ def test_two_accounts_and_two_variables_end_in_the_account_that_was_shown(tool: 
     assert not [path for path in written if b"credential_process" in path.read_bytes()]
 
     refused = tool("bootstrap", "--yes", "--skip-preflight", status=4, AWS_PROFILE="one")
-    assert f"belong to account {ONE}, the stack's role is in account {TWO}" in refused.err
+    assert f"belong to account {ONE}, but the stack's role is in account {TWO}" in refused.err
     assert f'aws.account_id: "{ONE}"' in refused.err
     assert roles_of(world, keys["one"]) == []
 

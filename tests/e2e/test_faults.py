@@ -262,12 +262,12 @@ def test_while_a_real_role_is_made(tool: Tool, world: World) -> None:
 
 
 def test_a_cluster_that_the_list_showed_too_late_is_made_right(tool: Tool, world: World) -> None:
-    """A run that was killed may have created it with what held then: it is taken on, and then changed."""
+    """A run that was killed may have created it with what held then: it is adopted, and then changed."""
     with scene_of(tool, world, "listed-late", fast=True) as scene:
         scene.run(*BOOTSTRAP, status=0)
         world.put_external_id(scene.name, "an-older-external-id")
         scene.plane.strike(Fault(LIST, status=200, body=b'{"clusters": []}', headers=JSON))
-        assert "it is taken on" in scene.run(*BOOTSTRAP, status=0).err
+        assert "it is adopted" in scene.run(*BOOTSTRAP, status=0).err
         assert faults_of(scene) == []
 
 

@@ -60,7 +60,7 @@ def test_the_state_that_terraform_printed_is_pushed(tool: Tool, world: World) ->
     assert holding(EXTERNAL_ID, stack.work_dir) == {"errored.tfstate", "terraform.tfstate", "main.tf"}
     assert "gridbyoc state push" in tool("bootstrap", "--yes", str(stack.file), status=1).err
     assert "gridbyoc state push" in tool("status", str(stack.file), status=None).text
-    assert "holds it now" in tool("state", "push", str(stack.file)).out
+    assert "now holds it" in tool("state", "push", str(stack.file)).out
     tool("bootstrap", "--yes", str(stack.file))
     assert stack.made == 1
 
@@ -86,7 +86,7 @@ def test_with_both_files_torn_the_role_is_found_in_aws(tool: Tool, world: World)
     assert advice == [f"rm {errored} {state}"] * 3
     subprocess.run(advice[0], shell=True, check=True)  # noqa: S602 - as a person would paste it
     done = tool("bootstrap", "--yes")
-    assert "it is taken into the state" in done.err
+    assert "it is imported into the state" in done.err
     assert len(world.roles("grid-torn")) == 1
     assert "No drift" in tool("drift").out
 
@@ -100,7 +100,7 @@ def test_a_first_state_that_was_cut_off_is_set_aside(tool: Tool, world: World) -
     assert (work_dir / "terraform.tfstate").stat().st_size
     done = tool("bootstrap", "--yes")
     assert "set aside as terraform.tfstate.torn-" in done.err
-    assert "it is taken into the state" in done.err
+    assert "it is imported into the state" in done.err
     assert len(world.roles("grid-half")) == 1
 
 

@@ -161,7 +161,7 @@ def test_a_state_that_was_cut_off_in_a_write_is_put_back(tool: Tool, world: Worl
         for torn in (b"", state.read_bytes()[:400]):
             state.write_bytes(torn)
             done = scene.run(*BOOTSTRAP, status=0)
-            assert "put back as it was" in done.err
+            assert "its backup from before that run is restored" in done.err
             assert "Nothing changed" in done.out
             assert faults_of(scene) == []
 

@@ -39,7 +39,7 @@ def test_policies_that_the_stack_file_does_not_list(tool: Tool, world: World) ->
     assert "the role has " + ADMIN in tool("verify", status=4).out
     shown = tool("status").out
     named(shown)
-    assert "next      Take off the role what is not meant to be there" in shown
+    assert "next      Detach from the role what should not be there" in shown
     named(tool("plan", "--report", "plan.md", "--report", "plan.json").out)
     named((tool.directory / "plan.md").read_text())
     planned = json.loads((tool.directory / "plan.json").read_text())
@@ -92,7 +92,7 @@ def exclusive(tool: Tool, world: World) -> None:
         assert READ_ONLY in tool(*command, status=2).err
     iam.put_role_policy(RoleName="grid-stray", PolicyName="later", PolicyDocument=EVERYTHING)
     moved = tool("apply", "plan.bundle", "--yes", "--yes-destroy", status=9)
-    assert "the apply would by now take off the role: inline policy later" in moved.err
+    assert "the apply would now also detach: inline policy later" in moved.err
     assert world.attached("grid-stray") == before
     iam.delete_role_policy(RoleName="grid-stray", PolicyName="later")
     tool("apply", "plan.bundle", "--yes", "--yes-destroy")

@@ -164,7 +164,7 @@ def test_a_copy_that_is_not_what_was_copied_is_not_gone_on_with(tool: Tool, worl
     garbles = tool.write(f'#!/bin/sh\n{garbling}\nexec terraform "$@"\n', "garbles")
     garbles.chmod(0o755)
     bad = tool("state", "migrate", str(stack.file), "--yes", status=1, GRIDBYOC_TERRAFORM_BIN=str(garbles))
-    assert "is not what was copied" in bad.err
+    assert "differs from the original" in bad.err
     assert stack.state() == before
     assert str(stack.work_dir / "terraform.tfstate") in tool("bootstrap", str(stack.file), "--yes", status=1).err
 
@@ -210,7 +210,7 @@ def test_a_state_that_could_not_be_saved_is_pushed_back(tool: Tool, world: World
         assert "gridbyoc state push" in tool(*verb, str(stack.file), status=1).err
     assert "gridbyoc state push" in tool("status", str(stack.file), status=None).text
     pushed = tool("state", "push", str(stack.file))
-    assert "holds it now" in pushed.out
+    assert "now holds it" in pushed.out
     assert state_in_s3(world, "vanishing", "k")["resources"] == errored["resources"]
     (aside,) = stack.work_dir.glob("errored.tfstate.pushed-*")
     tool("bootstrap", str(stack.file), "--yes")
@@ -265,7 +265,7 @@ def test_a_lock_left_by_a_dead_run_is_explained_and_broken_on_word_only(tool: To
     assert "the holder: dead" in told.out
     assert f"force-unlock {lock['id']}" in told.out
     assert "deadlock.tflock" in keys_of(world, "states")
-    assert "The lock is gone" in tool("state", "unlock", str(stack.file), "--yes").out
+    assert "The lock was broken" in tool("state", "unlock", str(stack.file), "--yes").out
     assert "deadlock.tflock" not in keys_of(world, "states")
     assert "not locked" in tool("state", "unlock", str(stack.file)).out
     tool("bootstrap", str(stack.file), "--yes")
@@ -291,7 +291,7 @@ def test_the_lock_of_a_live_terraform_is_never_broken(tool: Tool, world: World) 
     with by_hand(tool, stack, f'backend "s3" {{\n {settings}\n}}') as process:
         note = s3_of(world).get_object(Bucket="states", Key="livelock.tflock")["Body"].read()
         refused = tool("state", "unlock", str(stack.file), "--force", json.loads(note)["ID"], status=8)
-        assert "is alive: at work in the work_dir" in refused.err
+        assert "is alive: processes in the work_dir" in refused.err
         assert f"(process {process.pid})" in refused.err
         assert "livelock.tflock" in keys_of(world, "states")
     assert "not locked" in tool("state", "unlock", str(stack.file)).out
@@ -304,7 +304,7 @@ def test_a_local_lock_ends_with_its_holder(tool: Tool, world: World) -> None:
         process.kill()
     told = tool("state", "unlock", str(stack.file))
     assert "not locked" in told.out
-    assert "the next run just works" in told.out
+    assert "the next run can start" in told.out
     again = ["terraform", "apply", "-auto-approve"]
     subprocess.run(again, cwd=stack.work_dir, env=tool.env, check=True, capture_output=True)
     assert "The state is not locked." in tool("state", "unlock", str(stack.file)).out
@@ -338,7 +338,7 @@ def test_a_destroyed_stacks_state_goes_with_all_its_versions(tool: Tool, world: 
 
     done = tool(*destroy, "--with-state", "--yes-with-state")
     assert "Nothing to destroy" in done.out
-    assert "The state is gone from S3" in done.out
+    assert "The state was deleted from S3" in done.out
     assert kept(world, bucket) == theirs
     again = json.loads(tool(*destroy, "--with-state", "--yes-with-state", "--format", "json").out)
     assert again["state_versions_removed"] == 0

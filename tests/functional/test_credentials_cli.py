@@ -263,7 +263,7 @@ def test_a_profile_of_somebody_elses_is_not_overwritten(account: Account) -> Non
         account.create(UserArguments("rob", profile="mine"))
     assert look_at_user(account.session, "rob") is None
     account.create(UserArguments("rob", profile="plain"))
-    assert account.delete(UserArguments("rob", profile="plain")).lines[-1].startswith("take the profile plain")
+    assert account.delete(UserArguments("rob", profile="plain")).lines[-1].startswith("remove the profile plain")
     assert account.file.read_text().startswith(theirs)
 
 
@@ -314,7 +314,7 @@ def test_what_somebody_gave_the_user_is_told_before_it_goes(account: Account) ->
     iam.add_user_to_group(GroupName="crew", UserName="kim")
     iam.put_user_policy(UserName="kim", PolicyName="extra", PolicyDocument=json.dumps(EMPTY))
     lines = account.delete(UserArguments("kim")).lines
-    assert {"take it out of the group crew", "delete its inline policy extra"} <= set(lines)
+    assert {"remove it from the group crew", "delete its inline policy extra"} <= set(lines)
     assert look_at_user(account.session, "kim") is None
 
 
@@ -327,7 +327,7 @@ def test_full_access_and_back(account: Account) -> None:
     assert account.faults("wide") == []
     assert account.create(UserArguments("wide", full_access=True)).changes == (
         "attach the policy arn:aws:iam::aws:policy/IAMFullAccess",
-        "take away the policy arn:aws:iam::123456789012:policy/gridbyoc-wide",
+        "remove the policy arn:aws:iam::123456789012:policy/gridbyoc-wide",
     )
     assert account.left("wide") == ["user", "profile"]
 

@@ -209,7 +209,7 @@ def test_the_forms_of_the_engines(repository: Repository) -> None:
 def test_paths_that_a_shell_would_split_and_too_many_jobs(repository: Repository) -> None:
     repository.put("d e/$(x).yaml", "version: 1\nname: d\nclusters: [{name: d}]\n")
     for engine in ("github", "gitlab", "argo"):
-        with pytest.raises(UsageError, match="cannot be handed"):
+        with pytest.raises(UsageError, match="cannot be passed"):
             repository.run("--for", engine)
     assert "d e/$(x).yaml" in repository.run("--for", "json")
     for number in range(260):

@@ -132,7 +132,7 @@ def test_what_a_live_cluster_uses_is_no_leftover(tool: Tool, world: World, regis
     listed = tool.listed(status=0)
     assert listed["leftovers"] == []
     assert listed["live"] == ["live-1"]
-    assert "The cluster live-1 is not deleted: what it uses is no leftover." in tool(status=0)
+    assert "The cluster live-1 is not deleted: the resources that it uses are not leftovers." in tool(status=0)
     for name in ("live-1", live.id):
         assert "The cluster live-1 is not deleted" in tool("--cluster", name, "--delete", status=2)
     end(registrar, live)

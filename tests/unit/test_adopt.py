@@ -202,7 +202,7 @@ def test_what_a_killed_run_made_is_taken_into_the_state(
     assert imported(world) == taken
     assert list(world.iam.roles) == [role]
     assert len(world.iam.policies) == 1
-    assert [note for note in world.notes() if "taken into the state" in note] == [
+    assert [note for note in world.notes() if "imported into the state" in note] == [
         note for note in world.notes() if "was left by a run that was cut off" in note
     ]
 
@@ -234,7 +234,7 @@ def test_without_the_id_two_that_may_be_ours_are_left_alone(world: World) -> Non
     theirs(world, "grid-cloud-of-another-run", stack="demo")
     world.bootstrap(UP)
     assert imported(world) == []
-    assert any("they are left alone" in note for note in world.notes())
+    assert any("none of them is imported" in note for note in world.notes())
     assert len(world.iam.roles) == 3
 
 
@@ -346,7 +346,7 @@ def test_of_two_that_may_be_it_none_is_taken(world: World) -> None:
     world.iam.roles[name] = {**made, "RoleName": name, "Arn": made["Arn"].replace(made["RoleName"], name)}
     report = world.bootstrap(FRESH)
     assert report.role_arn not in {made["Arn"], world.iam.roles[name]["Arn"]}
-    assert any("they are left alone" in note for note in world.notes())
+    assert any("none of them is imported" in note for note in world.notes())
 
 
 def test_a_policy_of_its_name_that_is_anothers_is_not_taken(world: World) -> None:

@@ -186,25 +186,25 @@ def another_journal(world: World, stack: Stack) -> None:
 
 
 MOVED = [
-    Moved("the serial", serial, "the state moved from serial"),
-    Moved("the lineage", lineage, "the state is another one"),
+    Moved("the serial", serial, "the state changed from serial"),
+    Moved("the lineage", lineage, "the state is a different one"),
     Moved("the state is gone", gone, "there is no state any more"),
     Moved("the stack file", file_changed, "the stack file gridbyoc.yaml was changed"),
-    Moved("the stack's name", lambda _world, _stack: None, "the stack is other, the bundle is of demo",
+    Moved("the stack's name", lambda _world, _stack: None, "the stack is other, but the bundle is for demo",
           lambda stack: replace(stack, name="other")),
     Moved("the account", account, "the AWS account is 999999999999"),
-    Moved("Terraform", binary, "Terraform is terraform 1.12.0, it was terraform 1.11.4"),
+    Moved("Terraform", binary, "Terraform is terraform 1.12.0, but was terraform 1.11.4"),
     Moved("the environment", default_tags, "the environment sets other default tags"),
     Moved("the control plane", plane_moved, "the control plane is https://another.test"),
     Moved("a cluster was changed", cluster_changed, "the cluster ml (cluster-1) was changed"),
-    Moved("a cluster has vanished", cluster_gone, "the cluster ml (cluster-1) has vanished"),
-    Moved("a cluster has appeared", cluster_came, "the cluster late (late) has appeared"),
-    Moved("another work_dir", another_journal, "is not where the plan was made"),
-    Moved("the region", lambda _world, _stack: None, "the region is eu-west-1, it was us-east-1",
+    Moved("a cluster has vanished", cluster_gone, "the cluster ml (cluster-1) was deleted"),
+    Moved("a cluster has appeared", cluster_came, "the cluster late (late) is new"),
+    Moved("another work_dir", another_journal, "the plan was not made in"),
+    Moved("the region", lambda _world, _stack: None, "the region is eu-west-1, but was us-east-1",
           lambda stack: replace(stack, aws=replace(stack.aws, region="eu-west-1"))),
-    Moved("the rendered root", lambda _world, _stack: None, "the rendered root module is another one",
+    Moved("the rendered root", lambda _world, _stack: None, "the rendered root module differs",
           lambda stack: replace(stack, role=replace(stack.role, tags={"team": "ml"}))),
-    Moved("what a cluster needs", lambda _world, _stack: None, "the cluster ml needs something else now than: none",
+    Moved("what a cluster needs", lambda _world, _stack: None, "the cluster ml no longer needs what was planned: none",
           lambda stack: replace(stack, clusters=(spec(kind=HUGE),))),
     Moved("a cluster that was not planned", lambda _world, _stack: None,
           "the cluster more needs a change that was not planned: create",
@@ -285,7 +285,7 @@ def test_what_a_killed_run_left_is_taken_in_and_planned_anew(world: World) -> No
     again = plan(world, stack)
     with pytest.raises(StalePlanError) as caught:
         apply(world, stack, again)
-    assert any("it has been taken into it now" in each for each in caught.value.diagnostics)
+    assert any("they have been imported now" in each for each in caught.value.diagnostics)
     assert world.made_roles == 1
     apply(world, stack, plan(world, stack))
     world.converge(stack)

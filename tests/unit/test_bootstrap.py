@@ -483,7 +483,7 @@ def test_a_cluster_of_a_run_that_was_cut_off_is_taken_on_and_given_what_the_file
     assert report.clusters[0].id == ml.id
     assert [kind.name for kind in report.clusters[0].instance_types] == ["m5.4xlarge"]
     assert len(world.plane.held()) == 1
-    assert any("is taken on" in each for each in world.notes("info"))
+    assert any("it is adopted" in each for each in world.notes("info"))
 
 
 def test_a_second_run_of_the_stack_waits_outside(world: World) -> None:
@@ -557,7 +557,7 @@ def test_another_account_is_refused_before_its_bucket_is_touched(world: World) -
 
 def test_a_state_that_lies_elsewhere_is_not_begun_anew(world: World) -> None:
     world.bootstrap(STACK)
-    with pytest.raises(GridbyocError, match="it is not there yet") as caught:
+    with pytest.raises(GridbyocError, match="the state is not there yet") as caught:
         world.bootstrap(replace(STACK, terraform=REMOTE.terraform))
     assert "gridbyoc state migrate" in caught.value.fix
     assert world.effects == []

@@ -89,13 +89,13 @@ class Move:
 GIVEN = replace(WIDER.role, external_id=Secret("external-id-another"))
 MOVES = [
     Move("the environment sets other default tags", environ={"TF_AWS_DEFAULT_TAGS_team": "ml"}),
-    Move("the state is local, and", the_checkout_is_another),
-    Move("the AWS account is 999999999999, the plan was made in 123456789012", the_account_is_another),
+    Move("the state is local, but", the_checkout_is_another),
+    Move("the AWS account is 999999999999, but the plan was made in 123456789012", the_account_is_another),
     Move("the cluster ml (cluster-1) was changed", somebody_changes_the_cluster),
     Move("the cluster ml (cluster-1) was changed", somebody_asks_another_state_of_the_cluster),
-    Move("the cluster more (id-more) has appeared", somebody_runs_a_cluster_through_the_role),
-    Move("the rendered root module is another one", stack=replace(WIDER, role=GIVEN)),
-    Move("the cluster ml needs something else now than: update", stack=replace(WIDER, clusters=UP.clusters)),
+    Move("the cluster more (id-more) is new", somebody_runs_a_cluster_through_the_role),
+    Move("the rendered root module differs", stack=replace(WIDER, role=GIVEN)),
+    Move("the cluster ml no longer needs what was planned: update", stack=replace(WIDER, clusters=UP.clusters)),
     Move("the cluster new needs a change that was not planned: create",
          stack=replace(WIDER, clusters=(*WIDER.clusters, spec("new")))),
 ]  # fmt: skip
@@ -117,7 +117,7 @@ def test_a_bundle_of_another_stack(world: World) -> None:
     bundle, other = plan(world), replace(WIDER, name="other")
     with pytest.raises(StalePlanError) as caught:
         apply(world, bundle, other)
-    assert "the stack is other, the bundle is of demo" in caught.value.diagnostics
+    assert "the stack is other, but the bundle is for demo" in caught.value.diagnostics
     assert world.effects == []
 
 
@@ -126,5 +126,5 @@ def test_a_state_that_is_at_another_serial(world: World) -> None:
     world.bootstrap(replace(UP, role=replace(UP.role, max_session_hours=3)))
     with pytest.raises(StalePlanError) as caught:
         apply(world, bundle)
-    assert any("the state moved from serial" in line for line in caught.value.diagnostics)
+    assert any("the state changed from serial" in line for line in caught.value.diagnostics)
     assert world.effects == []

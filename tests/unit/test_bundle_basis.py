@@ -23,16 +23,16 @@ MADE = MadeFrom("0.1.0", "terraform", "1.11.4", {"gridbyoc.yaml": "1", "../base.
 @pytest.mark.parametrize(
     "now,line",
     [
-        ({"account_id": "2"}, "the AWS account is 2, the plan was made in 123456789012"),
-        ({"region": "eu-west-1"}, "the region is eu-west-1, it was us-east-1"),
-        ({"control_plane": "https://two"}, "the control plane is https://two, it was https://one"),
-        ({"state": replace(STATE, serial=7)}, "the state moved from serial 5 to 7"),
-        ({"state": replace(STATE, lineage="a1")}, "the state is another one: lineage a1, it was f1e2"),
-        ({"state": StateMark(STATE.place, "", 0)}, "there is no state any more; it was at serial 5"),
-        ({"state": replace(STATE, place="local")}, "the state lies in local, it lay in s3://states/demo"),
-        ({"clusters": ()}, "the cluster a (id-a) has vanished, or runs through another role"),
+        ({"account_id": "2"}, "the AWS account is 2, but the plan was made in 123456789012"),
+        ({"region": "eu-west-1"}, "the region is eu-west-1, but was us-east-1"),
+        ({"control_plane": "https://two"}, "the control plane is https://two, but was https://one"),
+        ({"state": replace(STATE, serial=7)}, "the state changed from serial 5 to 7"),
+        ({"state": replace(STATE, lineage="a1")}, "the state is a different one: lineage a1, but was f1e2"),
+        ({"state": StateMark(STATE.place, "", 0)}, "there is no state any more; there was one at serial 5"),
+        ({"state": replace(STATE, place="local")}, "the state is in local, but was in s3://states/demo"),
+        ({"clusters": ()}, "the cluster a (id-a) was deleted, or runs through another role"),
         ({"clusters": (ClusterMark("id-a", "a", "1" * 64),)}, "the cluster a (id-a) was changed"),
-        ({"clusters": (*BASIS.clusters, ClusterMark("id-b", "b", ""))}, "the cluster b (id-b) has appeared"),
+        ({"clusters": (*BASIS.clusters, ClusterMark("id-b", "b", ""))}, "the cluster b (id-b) is new"),
     ],
 )
 def test_a_line_for_each_difference(now: dict[str, Any], line: str) -> None:
@@ -122,15 +122,15 @@ def test_a_field_that_is_not_known_here_changes_the_mark_and_a_phase_does_not() 
 @pytest.mark.parametrize(
     "now,line",
     [
-        ({"tool": "0.2.0"}, "gridbyoc is 0.2.0, it was 0.1.0"),
-        ({"version": "1.12.0"}, "Terraform is terraform 1.12.0, it was terraform 1.11.4"),
-        ({"flavour": "tofu"}, "Terraform is tofu 1.11.4, it was terraform 1.11.4"),
+        ({"tool": "0.2.0"}, "gridbyoc is 0.2.0, but was 0.1.0"),
+        ({"version": "1.12.0"}, "Terraform is terraform 1.12.0, but was terraform 1.11.4"),
+        ({"flavour": "tofu"}, "Terraform is tofu 1.11.4, but was terraform 1.11.4"),
         ({"module": "x"}, "the module was changed"),
         ({"lock_file": "x"}, "the provider lock file .terraform.lock.hcl was changed"),
         ({"stack_files": {"gridbyoc.yaml": "x", "../base.yaml": "2"}}, "the stack file gridbyoc.yaml was changed"),
         ({"stack_files": {"gridbyoc.yaml": "1", "../base.yaml": "x"}}, "the stack file ../base.yaml was changed"),
-        ({"stack_files": {"gridbyoc.yaml": "1"}}, "the stack is not made of ../base.yaml any more"),
-        ({"stack_files": {**MADE.stack_files, "c": "5"}}, "the stack is made of c now as well"),
+        ({"stack_files": {"gridbyoc.yaml": "1"}}, "the stack no longer uses ../base.yaml"),
+        ({"stack_files": {**MADE.stack_files, "c": "5"}}, "the stack now also uses c"),
     ],
 )
 def test_what_a_checkout_brings_along(now: dict[str, Any], line: str) -> None:

@@ -61,7 +61,7 @@ def test_a_bundle_that_cannot_be_read_is_said_so(name: str) -> None:
         read_file(app_with(), name)
 
 
-@pytest.mark.parametrize("key,word", [(KEY, "AES-256-GCM"), (None, "no: it holds secrets in clear")])
+@pytest.mark.parametrize("key,word", [(KEY, "AES-256-GCM"), (None, "no: it holds secrets in plain text")])
 def test_a_header_is_shown(key: Secret | None, word: str) -> None:
     header = read_header(pack(HEADER, PAYLOAD, key))
     text = "\n".join(bundle_lines(header))

@@ -243,7 +243,7 @@ def test_a_cluster_that_was_changed_meanwhile_is_not_overwritten() -> None:
         (LIGHTNING, "grid", "other dialect"),
         (GRID, "lightning", "other dialect"),
         ({**GRID, "desiredState": "CLUSTER_STATE_DELETED"}, "grid", "is being deleted"),
-        ({"clusterType": "CLUSTER_TYPE_GLOBAL"}, "grid", "not one in an account of yours"),
+        ({"clusterType": "CLUSTER_TYPE_GLOBAL"}, "grid", "it does not run in an AWS account of yours"),
     ],
 )
 def test_clusters_that_cannot_be_edited(spec: dict[str, Any], dialect: Any, words: str) -> None:

@@ -61,7 +61,7 @@ class Change:
 
 
 CHANGES = [
-    Change("role", "AdministratorAccess is attached, and the stack file does not list it", somebody_attaches_a_policy),
+    Change("role", "AdministratorAccess is attached, but the stack file does not list it", somebody_attaches_a_policy),
     Change("terraform", "aws_iam_role.this bootstrap would update it", somebody_trusts_another_account),
     Change("role", "may not assume it with the external id", somebody_trusts_another_account),
     Change("terraform", "bootstrap would update it", stack=a_stack(spec(), spec("more"), max_session_hours=2)),

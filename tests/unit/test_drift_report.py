@@ -32,21 +32,21 @@ def test_text_names_attributes_and_sides() -> None:
     assert [row[0] for row in drift_rows(FOUND)] == ["terraform", "terraform", "role", "control plane"]
     assert drift_lines(FOUND) == [
         "",
-        "aws_iam_role.this, as it is -> as the stack file asks:",
+        "aws_iam_role.this, actual -> as the stack file asks:",
         "  max_session_duration: 3600 -> 43200",
         "  assume_role_policy: (sensitive) -> (sensitive)",
         "",
-        "aws_iam_policy.this, as it is -> as the stack file asks:",
+        "aws_iam_policy.this, actual -> as the stack file asks:",
         "    policy:",
         "   {",
         '  -  "a": 1',
         '  +  "a": 2',
         "   }",
         "",
-        "cluster a, as it is -> as the stack file asks:",
+        "cluster a, actual -> as the stack file asks:",
         "  spot: (none) -> true",
         "",
-        "What bootstrap would change of the role's rights:",
+        "Changes of the role's permissions that bootstrap would make:",
         "  The role may no longer be assumed by `arn:x`",
         "",
         "Accepted on the role by the stack file: arn:y.",
@@ -57,7 +57,7 @@ def test_no_drift_is_said_where_all_is_known_alone() -> None:
     assert drift_lines(DriftFound()) == [NONE]
     assert NONE in drift_markdown("demo", DriftFound())
     unknown = DriftFound(unknown=["the attached policies: denied"])
-    assert drift_lines(unknown) == ["Not known: the attached policies: denied."]
+    assert drift_lines(unknown) == ["Unknown: the attached policies: denied."]
     assert NONE not in drift_markdown("demo", unknown)
     unasked = DriftFound(unasked="there is no key")
     assert drift_lines(unasked) == [NONE_OF_THE_ROLE]

@@ -334,7 +334,7 @@ def test_where_nothing_can_be_noted_nothing_begins_and_nothing_is_broken_off(tmp
     remembering(FleetRecord(tmp_path, "bootstrap", lambda: NOW), (), said.append)(Result(one, "done", 0))
     (note,) = said
     assert isinstance(note, FleetNote)
-    assert "one is done; that could not be noted: Cannot create the directory" in note.message
+    assert "one is done, but this could not be recorded: Cannot create the directory" in note.message
 
 
 @pytest.mark.parametrize(
@@ -635,7 +635,7 @@ def test_two_stacks_that_share_a_state_are_refused(tmp_path: Path) -> None:
         put(tmp_path, f"{name}.yaml", STACK.format(name) + "extends: base.yaml\n")
     put(tmp_path, "broken.yaml", "version: 1\nname: x\nclusters: []\nextends: base.yaml\n")
     outside = Surroundings(tmp_path, tmp_path, {}, lambda _event: None, lambda: NOW)
-    with pytest.raises(UsageError, match=r"a.yaml and b.yaml have one state: s3://acme/shared.tfstate"):
+    with pytest.raises(UsageError, match=r"a.yaml and b.yaml have the same state: s3://acme/shared.tfstate"):
         carry_out(find_members(["."], tmp_path), FleetOptions("plan"), outside)
     (_, two, _) = validated(tmp_path)[1].results
     assert two.status == 2

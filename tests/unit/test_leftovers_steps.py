@@ -72,7 +72,7 @@ def test_past_clusters_are_those_of_file_journal_and_caller(tmp_path: Path) -> N
         "journal": (("id-7",), ("noted",), None),
         "given": (("id-given",), ("given-bucket",), OLD),
     }
-    assert found.ledger.notes[0] == "The cluster live is not deleted: what it uses is no leftover."
+    assert found.ledger.notes[0] == "The cluster live is not deleted: the resources that it uses are not leftovers."
 
 
 def test_what_the_control_plane_remembers_of_a_deleted_cluster_is_used(tmp_path: Path) -> None:

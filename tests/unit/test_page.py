@@ -201,9 +201,9 @@ def test_a_whole_page_says_what_it_should() -> None:
     text = " ".join(read(html(a_page())).text.split())
     for words in (
         "1 of 2 running", "1 difference", "1 warn, 1 pass", "about $60 a day", "rotate: killed", "together: about $60",
-        "with the external id", "Look at the drift:", "1 check passes", "failed: preflight_blocked",
+        "with the external id", "Check the drift:", "1 check passes", "failed: preflight_blocked",
         "without an external id",
-        "more", "not there", "needed: needed",
+        "more", "missing", "needed: needed",
     ):  # fmt: skip
         assert words in text, words
 

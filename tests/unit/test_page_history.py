@@ -68,7 +68,7 @@ def _broken() -> int:
     [
         (lambda: 3, 3, ""),
         (_refused, None, "AWS did not answer. It is down."),
-        (_broken, None, "gridbyoc ran into a fault of its own (KeyError)"),
+        (_broken, None, "internal error in gridbyoc (KeyError)"),
     ],
 )
 def test_a_reading_has_a_value_or_a_reason(work: object, value: object, why: str) -> None:

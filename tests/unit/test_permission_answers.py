@@ -449,7 +449,7 @@ def test_a_role_whose_path_may_not_be_read_is_guessed_and_said_so() -> None:
 def test_another_module_is_told_to_be_unknown() -> None:
     told = found(scene_of(stack(module=REGISTRY, backend=S3), iam=Iam()))
     (finding,) = [finding for finding in told if finding.code == "GBY-P002"]
-    assert f"what the module {REGISTRY.source} needs is not known" in finding.read
+    assert f"the needs of the module {REGISTRY.source} are unknown" in finding.read
 
 
 def test_more_actions_than_a_call_takes_are_asked_for_in_several() -> None:

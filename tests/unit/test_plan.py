@@ -102,11 +102,13 @@ def test_what_an_apply_does_not_put_right_is_a_warning() -> None:
     """What Terraform would change is its part; where it would change nothing, each difference is told."""
     changes = replace(plan(ResourceChange(ATTACHED, "create")), policies=DIFFERS)
     further, unknown = changes.warnings
-    assert further.startswith(f"The role has what the stack file does not list: {ADMIN}, inline policy x. Take off")
+    assert further.startswith(
+        f"The role has policies that the stack file does not list: {ADMIN}, inline policy x. Detach"
+    )
     assert unknown == "Not all of the role could be compared with the stack file (the y: denied)."
     for standing in (plan(), Plan(None, (), (), None)):
         told = replace(standing, policies=DIFFERS).warnings
-        missing = f"The role differs from the stack file: {LIMITS} is listed in the stack file, and is not attached."
+        missing = f"The role differs from the stack file: {LIMITS} is listed in the stack file, but is not attached."
         assert (missing in told) is not (standing.terraform is None)
         assert not standing.warnings
     assert replace(plan(), policies=RolePolicies(ROLE_ARN, known=(ADMIN,))).warnings == ()

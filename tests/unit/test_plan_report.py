@@ -185,7 +185,7 @@ def test_what_was_changed_outside_is_named() -> None:
         {"address": "x.z", "change": {"actions": ["update"], "before": {}, "after": {"count": 1}}},
     ]
     found = of(document)
-    assert "**Changed outside of Terraform**\n\n- `x.y`\n" in review_markdown(found)
+    assert "**Changed outside Terraform**\n\n- `x.y`\n" in review_markdown(found)
     assert plan_json(found)["changed_outside"] == ["x.y"]
     document["resource_drift"][0]["change"] = {"actions": ["delete"], "before": {"tags": {}}, "after": None}
     assert of(document).outside == ("x.y",)
@@ -213,8 +213,8 @@ def test_a_rotation_says_that_clusters_are_given_the_new_id() -> None:
     )
     plan = Plan(summary, (kept, new), (), Grant(ROLE, Secret("x" * 9), "us-east-1"))
     text = review_markdown(of({}, plan))
-    assert "- The cluster `a` stays as it is\n  - `external_id`: it is given the new one after the apply\n- The" in text
-    assert "      external_id: is given the new one after the apply" in plan_lines(of({}, plan))
+    assert "- The cluster `a` is unchanged\n  - `external_id`: it receives the new value after the apply\n- The" in text
+    assert "      external_id: receives the new value after the apply" in plan_lines(of({}, plan))
     assert Plan(summary, (kept,), (), None).handed_on == ()
 
 

@@ -109,7 +109,7 @@ def test_moving_an_action_to_another_statement_is_no_change() -> None:
             None, document(allow("a:B", Condition={"StringEquals": {"aws:X": CANARY}})),
             "The role `grid-x` gains `a:B` on all resources, under a condition on `aws:X`",
         ),
-        (None, "{}", "The role `grid-x` has a policy that cannot be put into words: look at it"),
+        (None, "{}", "The role `grid-x` has a policy that cannot be described: check it yourself"),
     ],
 )  # fmt: skip
 def test_one_policy(before: str | None, after: str | None, line: str) -> None:
@@ -119,7 +119,7 @@ def test_one_policy(before: str | None, after: str | None, line: str) -> None:
 def test_a_policy_that_is_not_known_yet() -> None:
     found = words(change("aws_iam_policy", None, {}, unknown={"policy": True}))
     assert found == [
-        "The role `grid-x` gets a policy that is known after the apply only: `module.gridbyoc.aws_iam_policy.this`"
+        "The role `grid-x` gets a policy that is known only after the apply: `module.gridbyoc.aws_iam_policy.this`"
     ]
 
 
@@ -166,7 +166,7 @@ def test_a_new_role_and_one_that_goes() -> None:
         "The role `grid-x` may now be assumed by `any principal of account 123456789012` (with the external id)",
         "The role `grid-x` may now be assumed by `arn:x` (without the external id)",
     ]
-    assert "known after the apply only" in words(new)[1]
+    assert "known only after the apply" in words(new)[1]
     gone = role({"assume_role_policy": trust(ROOT)})
     assert words(gone) == ["The role `grid-x` is destroyed: nobody can assume it any more"]
 
@@ -174,7 +174,7 @@ def test_a_new_role_and_one_that_goes() -> None:
 def test_a_trust_policy_with_an_id_that_is_not_made_yet_is_held_against_the_one_that_stands() -> None:
     rotated = role({"assume_role_policy": trust(ROOT)}, {}, unknown={"assume_role_policy": True})
     control_plane = Trusted("302180240179", True)
-    accepts = "The role `grid-x` accepts external ids that are known after the apply only"
+    accepts = "The role `grid-x` accepts external ids that are known only after the apply"
     assert words(rotated, trusted=(control_plane,)) == [accepts]
     assert words(rotated, trusted=(control_plane, Trusted("arn:x", False))) == [
         "The role `grid-x` may now be assumed by `arn:x` (without the external id)", accepts,
@@ -184,7 +184,7 @@ def test_a_trust_policy_with_an_id_that_is_not_made_yet_is_held_against_the_one_
         "The role `grid-x` may no longer be assumed by `any principal of account 302180240179` (with the external id)",
         accepts,
     ]
-    assert "known after the apply only" in words(rotated)[0]
+    assert "known only after the apply" in words(rotated)[0]
 
 
 def test_boundary_and_session() -> None:
@@ -199,7 +199,7 @@ def test_boundary_and_session() -> None:
         "The role `grid-x` is no longer bounded by `arn:one`: nothing limits its policies any more"
     ]
     assert of({"max_session_duration": 3600}, {"max_session_duration": 7200}) == [
-        "The role `grid-x` lends sessions of up to 7200 seconds; it was 3600"
+        "The role `grid-x` allows sessions of up to 7200 seconds; before, 3600"
     ]
 
 
@@ -212,7 +212,7 @@ def test_attachments_and_inline_policies() -> None:
     assert words(change(kind, None, {"policy_arn": mine})) == [f"The role `grid-x` gets the policy `{mine}` attached"]
     assert words(change(kind, {"policy_arn": mine}, None)) == [f"The role `grid-x` loses the policy `{mine}`"]
     found = words(change(kind, None, {}, unknown={"policy_arn": True}))
-    assert "made in the same apply" in found[0]
+    assert "the same apply creates" in found[0]
     inline = {"inline_policy": [{"name": "x", "policy": document(allow("a:B"))}]}
     assert words(role({"inline_policy": []}, inline)) == ["The role `grid-x` gains `a:B` on all resources"]
 
@@ -316,12 +316,12 @@ def test_who_may_assume_the_role_as_before() -> None:
     assert of(later, trusted=(Trusted("302180240179", True), Trusted("arn:x", True))) == [as_before]
     assert of(later, trusted=(Trusted("302180240179", False),)) == []
     assert of(role(None, standing)) == of(role(standing, None)) == []
-    assert "cannot be put into words" in of(role({"assume_role_policy": "{}"}, {"assume_role_policy": "{}"}))[0]
+    assert "cannot be described" in of(role({"assume_role_policy": "{}"}, {"assume_role_policy": "{}"}))[0]
 
 
 def test_a_role_that_is_only_forgotten_stays() -> None:
     gone = role({"assume_role_policy": trust(ROOT)}, None, actions=["forget"])
-    assert words(gone) == ["The role `grid-x` stays in AWS, and is not managed any more"]
+    assert words(gone) == ["The role `grid-x` stays in AWS, but is no longer managed"]
 
 
 def test_what_a_reviewer_should_stop_at() -> None:

@@ -128,7 +128,7 @@ def test_a_cluster_of_this_stacks_role_is_ours(tmp_path: Path) -> None:
     plane = Plane({"ml": cluster("ml")})
     found = found_at(plane, work_dir=with_state(tmp_path))
     assert verdicts(found) == FINE
-    assert "there already (running)" in found["GBY-K004"][0].read
+    assert "already exists (running)" in found["GBY-K004"][0].read
 
 
 @pytest.mark.parametrize("state", [None, "absent", "unreadable", "errored"])
@@ -150,7 +150,7 @@ def test_without_a_role_of_ours_no_cluster_of_that_name_can_be_ours(tmp_path: Pa
 def test_before_the_state_is_in_order_a_role_of_this_account_proves_nothing(tmp_path: Path, state: str) -> None:
     found = found_at(Plane({"ml": cluster("ml")}), work_dir=with_state(tmp_path, state))
     assert verdicts(found)["GBY-K004"] == "pass"
-    assert "the state will tell" in found["GBY-K004"][0].read
+    assert "the state will show" in found["GBY-K004"][0].read
 
 
 def test_with_remote_state_a_role_of_this_account_counts_as_ours() -> None:

@@ -173,15 +173,17 @@ def test_credentials_that_end(changed: dict[str, Any], verdict: str) -> None:
 
 def test_the_warning_says_what_needs_them() -> None:
     found = judged_source(replace(SOURCE, expires=NOW + timedelta(minutes=5)), NOW)
-    assert "Terraform's part" in found.fix
+    assert "Terraform and destroy need them" in found.fix
     assert "Run `aws sso login --profile ops` again before the run." in found.fix
 
 
 def test_temporary_credentials_that_do_not_say_when_they_end() -> None:
     exported = replace(SOURCE, kind="environment", profile=None, expires=None)
     found = judged_source(exported, NOW)
-    assert (found.verdict, found.read) == ("pass", "environment; temporary, until when is not told")
-    assert judged_source(replace(exported, kind="assumed role", renews=True), NOW).read.endswith("renewed by itself")
+    assert (found.verdict, found.read) == ("pass", "environment; temporary, expiry unknown")
+    assert judged_source(replace(exported, kind="assumed role", renews=True), NOW).read.endswith(
+        "renewed automatically"
+    )
 
 
 def test_what_to_do_about_credentials_that_are_over() -> None:

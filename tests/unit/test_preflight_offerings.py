@@ -62,7 +62,7 @@ def test_three_bad_types_are_three_findings_each_with_the_nearest_that_can_be_ha
     }  # fmt: skip
     told = {each.subject: each.facts["alternative"] for code in ("1", "2", "3") for each in found[f"GBY-O00{code}"]}
     assert told == {"m99.large": "m8i.large", "t4g.medium": "t3.medium", "p3.2xlarge": "g4dn.2xlarge"}
-    assert "Take g4dn.2xlarge" in found["GBY-O003"][0].fix
+    assert "Use g4dn.2xlarge" in found["GBY-O003"][0].fix
     assert "clusters[0].instance_types[2]" in found["GBY-O003"][0].read
     assert found["GBY-O004"][0].read == "t2.medium"
 
@@ -129,7 +129,7 @@ def test_an_account_without_zone_a_is_told_so_once() -> None:
 def test_an_earlier_generation_is_a_warning_with_one_of_today() -> None:
     found = results(looking_at("m5.large"), CHECKS)
     assert verdicts(found) == {**{f"GBY-O00{n}": "pass" for n in (1, 2, 3, 4)}, "GBY-O005": "warn"}
-    assert found["GBY-O005"][0].fix == "m8i.large is the nearest of today's."
+    assert found["GBY-O005"][0].fix == "m8i.large is the most similar current type."
 
 
 def test_what_may_not_be_asked_is_unknown_and_what_the_name_tells_stays() -> None:

@@ -42,7 +42,7 @@ def test_without_a_stack_file_an_empty_answer_says_why(tmp_path: Path) -> None:
     assert isinstance(app.stderr, io.StringIO)
     assert "name one with --stack" in app.stderr.getvalue()
     assert isinstance(app.stdout, io.StringIO)
-    assert "nothing was looked at" in app.stdout.getvalue()
+    assert "nothing was checked" in app.stdout.getvalue()
 
 
 def test_where_nobody_can_approve_the_advice_fits_every_command(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_the_boundary_is_looked_for_under_its_own_arn() -> None:
         "GBY-M002"
     ]
     assert finding.verdict == "fail"
-    assert finding.fix == f"Make {BOUNDARY} first, or correct the stack file."
+    assert finding.fix == f"Create {BOUNDARY} first, or correct the stack file."
 
 
 @pytest.mark.parametrize(

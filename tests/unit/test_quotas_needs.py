@@ -72,7 +72,7 @@ def test_only_what_clusters_name_is_proof_of_a_shortage() -> None:
     needs = vcpu_needs((ClusterSpec("c"), KEPT), "grid", {**VCPUS, "p3.2xlarge": 8})
     assert (needs["L-417A185B"].headroom, needs["L-417A185B"].soft) == (8, True)
     assert (needs[GPU].headroom, needs[GPU].soft) == (4 + 3 * 4, False)
-    assert needs["L-417A185B"].words == "p3.2xlarge 8, of the control plane's own list, which works without"
+    assert needs["L-417A185B"].words == "p3.2xlarge 8, of the control plane's own list; a cluster works without it"
     assert row(needs["L-417A185B"], limit=0).verdict == "warn"
     assert fixed_needs((SMALL,), "grid", True)["L-CDE20ADC"].soft  # so many groups are assumed
 
@@ -192,7 +192,7 @@ def test_a_quota_that_aws_calls_otherwise_is_worth_a_warning_and_no_more() -> No
     found = row(QuotaNeed(1), name="Something else")
     assert found.verdict == "warn"
     assert "'Something else'" in found.why
-    assert fix_words(found) == f"Look at {found.console} whether it still counts the same."
+    assert fix_words(found) == f"Check at {found.console} whether it still counts the same."
     assert row(QuotaNeed(1), name="running on-demand g and vt INSTANCES").verdict == "pass"
     short = row(QuotaNeed(99), name="Something else")
     assert short.verdict == "fail"
@@ -221,7 +221,7 @@ def test_a_quota_that_cannot_be_raised_says_so() -> None:
 
 def test_what_is_not_known_in_words() -> None:
     found = row(QuotaNeed(8, "g4dn.2xlarge 8"), None, Use(None, why="denied"))
-    assert read_words(found) == "limit not known, use not known. denied"
+    assert read_words(found) == "limit unknown, use unknown. denied"
     assert needed_words(found) == "at least 8 vCPUs free (g4dn.2xlarge 8); the guide recommends 1000"
 
 

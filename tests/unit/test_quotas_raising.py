@@ -233,7 +233,7 @@ def test_without_spot_a_cluster_works_where_there_is_room_on_demand() -> None:
     spot = alone["GBY-Q002 G-VT"]
     assert (spot.verdict, spot.read) == (
         "warn",
-        "limit 0 vCPUs, 0 in use. Such machines start on demand, and not as spot.",
+        "limit 0 vCPUs, 0 in use. Such machines can start on demand, but not as spot.",
     )
     assert "gridbyoc quotas request --code L-3819A6DF" in spot.fix
 

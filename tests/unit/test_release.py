@@ -158,11 +158,11 @@ def test_status_names_the_line_that_takes_it_back(world: World) -> None:
 @pytest.mark.parametrize(
     "text, named",
     [
-        ("", "a time that is not known"),
-        ("{}", "a time that is not known"),
+        ("", "an unknown time"),
+        ("{}", "an unknown time"),
         ('{"format": 2, "time": "2030-01-02T03:04:05+00:00", "role_arn": "x"}', "2030-01-02 03:04 UTC"),
-        ('{"time": "\\u001b[2J", "role_arn": "arn:\\u001b[2J"}', "a time that is not known"),
-        ('{"time": 5, "role_arn": 6}', "a time that is not known"),
+        ('{"time": "\\u001b[2J", "role_arn": "arn:\\u001b[2J"}', "an unknown time"),
+        ('{"time": 5, "role_arn": 6}', "an unknown time"),
     ],
 )
 def test_a_marker_that_cannot_be_read_is_one_for_all_that(tmp_path: Path, text: str, named: str) -> None:
@@ -266,5 +266,5 @@ def test_what_is_left_is_told(tmp_path: Path) -> None:
     assert (document["type"], document["stack"], document["adopt"]) == ("released", "demo", "x")
     assert (document["left"]["clusters"], document["left"]["unknown"]) == (None, "No key.")
     again = told(Released(marker, "gridbyoc adopt", None), tmp_path)
-    assert "is released already, since 2026-01-02 03:04 UTC" in again
+    assert "has already been released, since 2026-01-02 03:04 UTC" in again
     assert RELEASED.document(Released(marker, "x"), "demo")["left"] is None

@@ -203,7 +203,7 @@ def test_what_could_not_be_read_is_unknown_and_not_missing() -> None:
     assert compared(role(unlisted_inline=said)).unknown == (f"the inline policies: {said}",)
     assert compared(role(unread=said)).unknown == (f"the permissions boundary: {said}",)
     hidden = replace(own(), document=None, unread=said)
-    assert compared(role(hidden, *attached(*GUIDE))).unknown == (f"what the role's own policy says: {said}",)
+    assert compared(role(hidden, *attached(*GUIDE))).unknown == (f"the content of the role's own policy: {said}",)
     both = compared(role(own(), *attached(*GUIDE, ADMIN), unlisted_inline=said))
     assert both.differs
     assert both.unknown

@@ -100,7 +100,7 @@ def test_what_others_hang_on_stays(world: World) -> None:
     with pytest.raises(ControlPlaneError) as caught:
         world.bootstrap(TWO, rollback=True)
     assert world.effects == ["UpdateAssumeRolePolicy", "PUT ml"]
-    assert "stays, for module.gridbyoc.aws_iam_" in caught.value.rerun
+    assert "would also destroy module.gridbyoc.aws_iam_" in caught.value.rerun
     assert world.steps()["destroy"] == "skipped"
     assert world.locked_out == []
     world.converge(TWO)

@@ -100,7 +100,7 @@ def test_a_rotation(world: World, rotation: Rotation) -> None:
     assert [each for each in world.locked_out if not each.startswith("claims")] == []
     assert bool(world.notes()) is bool(rotation.says)
     assert rotation.says in "".join(world.notes())
-    dropped = world.detail("apply").endswith("the old grant is not accepted any more")
+    dropped = world.detail("apply").endswith("the old grant is no longer accepted")
     assert dropped is (rotation.accepted == 1)
     assert before.isdisjoint(set().union(*accepted(world))) is dropped
     assert report.resources == applied(world)
@@ -140,9 +140,9 @@ class Ending:
 ENDINGS = [
     Ending("a rotation", {"stack": ROTATED, "choices": NO_WAIT}, [TRUST], "0 added, 1 changed, 0 destroyed"),
     Ending("a replacement", {"stack": UP, **NEW, "choices": NO_WAIT}, [TRUST, TRUST, *OLD_GOES],
-           "0 added, 0 changed, 6 destroyed; the old grant is not accepted any more"),
+           "0 added, 0 changed, 6 destroyed; the old grant is no longer accepted"),
     Ending("a replacement whose end was not approved", {"stack": UP, "new_role": True}, OLD_GOES,
-           "0 added, 0 changed, 6 destroyed; the old grant is not accepted any more"),
+           "0 added, 0 changed, 6 destroyed; the old grant is no longer accepted"),
 ]  # fmt: skip
 
 
@@ -208,7 +208,7 @@ def test_what_has_changed_meanwhile_is_not_destroyed_with_the_old_grant(world: W
         world.put_state(UP, state)
 
     world.meanwhile["PUT more"] = detach
-    with pytest.raises(GridbyocError, match="Dropping the old grant would by now destroy") as caught:
+    with pytest.raises(GridbyocError, match="Dropping the old grant would now also destroy") as caught:
         world.bootstrap(ROTATED)
     assert int(caught.value.exit_status) == 2
     assert world.effects == [TRUST, *BOTH]
@@ -218,7 +218,7 @@ def test_what_has_changed_meanwhile_is_not_destroyed_with_the_old_grant(world: W
 @pytest.mark.parametrize(
     "protect,options,says",
     [
-        (False, {}, r"would by now destroy: module\.gridbyoc\.aws_iam_role\.this\."),
+        (False, {}, r"would now also destroy: module\.gridbyoc\.aws_iam_role\.this\."),
         (True, {"yes_destroy": True}, r"is protected: this would destroy module\.gridbyoc\.aws_iam_role\.this\."),
     ],
 )

@@ -93,7 +93,7 @@ def test_a_journal_that_cannot_be_written_is_an_error_in_words(tmp_path: Path) -
 def test_the_lock_admits_one_and_says_who_holds_it(tmp_path: Path) -> None:
     with hold(tmp_path, verb="bootstrap", now=noon):
         assert (tmp_path / LOCK).stat().st_mode & 0o777 == 0o600
-        with pytest.raises(LockedError, match="under way") as caught, hold(tmp_path, verb="plan", now=noon):
+        with pytest.raises(LockedError, match="in progress") as caught, hold(tmp_path, verb="plan", now=noon):
             pytest.fail("two held it")
         assert "gridbyoc bootstrap" in caught.value.why
         assert "2026-01-02 12:00 UTC" in caught.value.why
@@ -117,12 +117,12 @@ def test_a_holder_that_did_not_sign_is_still_told(tmp_path: Path) -> None:
         (tmp_path / HOLDER).write_text("{")
         with pytest.raises(LockedError) as caught, hold(tmp_path, verb="plan", now=noon):
             pytest.fail("two held it")
-        assert "did not say who it is" in caught.value.why
+        assert "did not record its identity" in caught.value.why
 
 
 def test_a_lock_where_a_directory_stands_is_an_error_in_words(tmp_path: Path) -> None:
     (tmp_path / LOCK).mkdir()
-    with pytest.raises(FileError, match="could not be taken"), hold(tmp_path, verb="plan", now=noon):
+    with pytest.raises(FileError, match="could not be acquired"), hold(tmp_path, verb="plan", now=noon):
         pytest.fail("held a directory")
 
 

@@ -63,7 +63,7 @@ def test_providers_are_linked_to_and_no_link_is_followed(tmp_path: Path) -> None
 
 def test_a_state_that_is_never_whole_is_said_so(tmp_path: Path) -> None:
     (tmp_path / STATE).write_text('{"serial": 1')
-    with pytest.raises(FileError, match="no whole state"), scratch_run(run_in(tmp_path)):
+    with pytest.raises(FileError, match="not a complete state"), scratch_run(run_in(tmp_path)):
         pass
 
 

@@ -156,7 +156,7 @@ STRAY = RolePolicies(ROLE, attached=("arn:aws:iam::aws:policy/AdministratorAcces
 def test_a_report_names_what_the_stack_file_does_not_list() -> None:
     kept = Report("demo", "1", ROLE, "grid", False, NOTHING, (), {}, {"init": 0.5}, STRAY)
     text = "\n".join(report_lines(kept))
-    assert "Nothing was changed, and not everything is as the stack file says:\nThe role has what the" in text
+    assert "Nothing was changed, but not everything is as the stack file says:\nThe role has policies that the" in text
     assert "accepted  arn:known, which the stack file does not manage" in text
     assert "Nothing changed" not in text
     assert "AdministratorAccess" in "\n".join(report_lines(replace(kept, changed=True)))
@@ -179,6 +179,8 @@ def test_the_summary_of_no_changes() -> None:
     stray = replace(plan, policies=STRAY)
     lines = plan_lines(review(stack(), stray, {}))
     assert "both sides" not in lines[-1]
-    assert lines[lines.index("Not as the stack file says, and left so:") + 1].startswith("  The role has what")
+    assert lines[lines.index("Different from the stack file, and not changed by this plan:") + 1].startswith(
+        "  The role has policies that"
+    )
     assert plan_json(review(stack(), stray, {}))["policies"]["as_declared"] is False
     assert review(stack(), stray, {}, ["x"]).warnings == (*stray.warnings, "x")

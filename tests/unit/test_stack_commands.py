@@ -199,7 +199,7 @@ def test_validate_tells_what_is_in_the_file(outside: Outside) -> None:
     for words in ("Standard input is valid", "t2.large (2 kept ready)", "s3://abc/k (us-east-1)", "after grid-"):
         assert words in told
     outside.run(validate, "-", stdin=HEAD + CLUSTERS + "terraform: {module: {source: a/b/c, version: '1'}}\n")
-    assert "made by the module a/b/c" in outside.out.getvalue()
+    assert "created by the module a/b/c" in outside.out.getvalue()
 
 
 def test_validate_a_bad_file(outside: Outside) -> None:

@@ -78,9 +78,12 @@ def test_a_copy_of_an_earlier_move_is_written_over(world: World) -> None:
 @pytest.mark.parametrize(
     "found,what",
     [
-        (lambda _state: OTHERS, "holds another state already"),
-        (lambda state: {**state, "lineage": "another", "outputs": {}}, "holds another state already"),
-        (lambda state: {**state, "serial": state["serial"] + 1, "outputs": {}}, "holds a newer state already"),
+        (lambda _state: OTHERS, "holds another state; nothing was moved"),
+        (lambda state: {**state, "lineage": "another", "outputs": {}}, "holds another state; nothing was moved"),
+        (
+            lambda state: {**state, "serial": state["serial"] + 1, "outputs": {}},
+            "holds a newer state; nothing was moved",
+        ),
     ],
 )
 def test_another_state_and_a_newer_one_are_not_written_over(
@@ -95,7 +98,7 @@ def test_a_place_on_our_machine_that_holds_another_state_is_left(world: World) -
     move(world)
     world.put_state(STACK, OTHERS)
     elsewhere = replace(S3, key="elsewhere.tfstate")
-    with pytest.raises(StateConflictError, match="holds another state than the one that the stack has"):
+    with pytest.raises(StateConflictError, match="holds a state that is not the stack's"):
         move(world, elsewhere, stack=REMOTE)
     assert world.terraform_state(STACK) == OTHERS
     assert not world.bootstrap(REMOTE).changed
@@ -133,7 +136,7 @@ def test_a_run_that_changes_the_state_meanwhile_is_noticed(world: World) -> None
 def test_a_copy_that_is_not_what_was_copied_is_not_gone_on_with(world: World, change: dict[str, Any]) -> None:
     state = world.terraform_state(STACK)
     world.meanwhile[f"push {state['serial']}"] = lambda: put(world, state, **change)
-    with pytest.raises(StateConflictError, match="is not what was copied"):
+    with pytest.raises(StateConflictError, match="differs from the original"):
         move(world)
     assert world.terraform_state(STACK) == state
     assert not world.bootstrap(STACK).changed

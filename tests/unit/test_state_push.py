@@ -67,8 +67,8 @@ def test_where_nothing_is_there_it_is_pushed_whatever_its_lineage(world: World) 
     [
         (lambda state: {"lineage": "another"}, "holds another state"),
         (lambda state: {"lineage": "another", "serial": state["serial"] + 5}, "holds another state"),
-        (lambda state: {"serial": state["serial"]}, "has moved on since"),
-        (lambda state: {"serial": state["serial"] - 1}, "has moved on since"),
+        (lambda state: {"serial": state["serial"]}, "has changed since"),
+        (lambda state: {"serial": state["serial"] - 1}, "has changed since"),
     ],
 )
 def test_another_history_and_a_newer_state_are_not_written_over(
@@ -85,6 +85,6 @@ def test_another_history_and_a_newer_state_are_not_written_over(
 def test_what_came_of_it_is_compared(world: World) -> None:
     before, document = world.terraform_state(STACK), errored(world)
     world.meanwhile[f"push {document['serial']}"] = lambda: world.put_state(STACK, before)
-    with pytest.raises(StateConflictError, match="is not what"):
+    with pytest.raises(StateConflictError, match="differs from"):
         push(world)
     assert (world.work_dir(STACK) / "errored.tfstate").exists()

@@ -209,7 +209,7 @@ def test_a_local_state_goes_with_the_work_dir(world: World) -> None:
     with world.run(a_stack(spec()), "destroy") as run:
         destroy(run, lambda _doomed: True, with_state=answer)
     assert answer.asked == []
-    assert any("goes with the local files" in note for note in world.notes("info"))
+    assert any("is removed with the local files" in note for note in world.notes("info"))
 
 
 def test_while_something_is_left_of_a_cluster_the_state_stays(up: World) -> None:
@@ -261,8 +261,8 @@ class Meanwhile:
 MEANWHILE = [
     Meanwhile("another lineage", other_lineage, StateConflictError, "its lineage is another"),
     Meanwhile("it is not empty", not_empty, StateConflictError, "is not the one that was destroyed"),
-    Meanwhile("a state that was not empty was deleted", deleted_by_hand, StateConflictError, "not known to be empty"),
-    Meanwhile("an unreadable state was deleted", deleted_and_unreadable, StateConflictError, "not known to be empty"),
+    Meanwhile("a state that was not empty was deleted", deleted_by_hand, StateConflictError, "may not be empty"),
+    Meanwhile("an unreadable state was deleted", deleted_and_unreadable, StateConflictError, "may not be empty"),
     Meanwhile("it is locked", locked, StateLockedError, "ada@laptop", 8),
 ]
 

@@ -411,7 +411,7 @@ NONE: frozenset[Secret] = frozenset()
         (Rotation(NONE, KEPT), "fail", "fail", "the last render keeps it, no cluster of the stack holds it any more"),
         (Rotation(NONE, NONE), "fail", "fail", "no cluster of the stack holds it, and no render keeps it"),
         (Rotation(NONE, KEPT, changing=("ml",)), "pass", "unknown", "holds it any more, and ml does not run yet"),
-        (Rotation(NONE, NONE, holder="`rotate` holds it."), "pass", "unknown", "to take it out: `rotate` holds it"),
+        (Rotation(NONE, NONE, holder="`rotate` holds it."), "pass", "unknown", "to remove it: `rotate` holds it"),
         (Rotation(NONE, NONE, changing=("ml",)), "fail", "fail", "no cluster of the stack holds it, and no render"),
         (Rotation(NONE, KEPT, hidden=("ml",)), "pass", "unknown", "does not show which id ml holds"),
         (Rotation(NONE, NONE, hidden=("ml",)), "fail", "fail", "does not show which id ml holds"),
@@ -687,7 +687,7 @@ def test_the_proof_is_shown() -> None:
     assert not bad.holds(strict=False)
     assert verify_json(bad)["verdict"] == "fail"
     unsure = proof(role(max_session_seconds=None))
-    assert verify_summary(unsure).startswith("Not all could be proven: ")
+    assert verify_summary(unsure).startswith("Not everything could be proven: ")
     assert unsure.holds(strict=False)
 
 

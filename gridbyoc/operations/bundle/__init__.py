@@ -1,1 +1,1 @@
-"""Plan and apply as two jobs: what was reviewed travels in one file, and is applied exactly or not at all."""
+"""Plan and apply as two jobs: the reviewed plan travels in one file, and is applied exactly or not at all."""

@@ -1,4 +1,4 @@
-"""Carry out a bundle: exactly what was planned, or a refusal that says what has moved since."""
+"""Apply a bundle: exactly the planned changes, or a refusal that says what has changed since."""
 
 from __future__ import annotations
 
@@ -30,16 +30,15 @@ from gridbyoc.stack.words import counted, instant
 
 ONLY_PLANNED = BootstrapOptions(only_planned=True)
 TAKEN = "bundle_taken"
-"""The journal's record of a run that carries out a bundle; ``bundle`` is the run that planned it."""
-TAKEN_UP = "what a run that was cut off had left in AWS was not in the state: it has been taken into it now"
+"""The journal record of a run that applies a bundle; ``bundle`` is the run that planned it."""
+TAKEN_UP = "the state lacked resources that an interrupted run had left in AWS: they have been imported now"
 
 
 def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
-    """Apply the saved plan, and make the planned changes of the control plane; never plans anew.
+    """Apply the saved plan and the planned control plane changes; never plans again.
 
-    First what this checkout brings along and the account are compared, before anything is touched; then the state and
-    the clusters.
-    Raises ``StalePlanError`` with a line for each difference. The caller holds the stack's lock.
+    Compares the checkout and the account before anything is touched, then the state and the clusters. Raises
+    ``StalePlanError`` with a line for each difference. The caller holds the stack's lock.
     """
     _refuse(bundle, chain(_checkout_moved(run, bundle), _account_moved(run, bundle)))
     made = CreatedResources()
@@ -49,19 +48,19 @@ def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
     grant = current_grant(run, site)
     _refuse(bundle, moved(bundle.basis, basis_of(run, site, grant)))
     if import_orphans(run, site) is not site:
-        # Not before: that writes the state, which a refusal must have left alone.
-        raise _stale(bundle, (TAKEN_UP,), rerun="The state alone was changed; a re-run is safe.")
+        # Not earlier: the import writes the state, which a refusal must not change.
+        raise _stale(bundle, (TAKEN_UP,), rerun="Only the state was changed; a re-run is safe.")
     plan = _planned(run, site, bundle, grant)
     run.journal.write(TAKEN, bundle=bundle.run)
     try:
         return carry_out(run, site, plan, approval, ONLY_PLANNED, made)
     except StalePlanError as error:
-        # Terraform looks once more, under the state's lock; it does not plan anew as a bootstrap would.
+        # Terraform checks again, under the state's lock. Unlike a bootstrap, this does not plan again.
         raise _stale(bundle, error.diagnostics) from None
 
 
 def _planned(run: Run, site: PreparedStack, bundle: Bundle, grant: Grant | None) -> Plan:
-    """The plan that the bundle holds, in its place; what is worked out again must come out as it did then."""
+    """The bundle's plan, written to its place. Everything recomputed here must equal what was planned."""
     reading = role_reading(run, site, grant)
     kept = render_for_plan(run, site, grant, reading)
     flight = site.preflight
@@ -77,20 +76,20 @@ def _planned(run: Run, site: PreparedStack, bundle: Bundle, grant: Grant | None)
 
 
 def _detaches_moved(bundle: Bundle, plan: Plan) -> Iterator[str]:
-    """What an exclusive role would lose by now and nobody has reviewed."""
+    """The policies that an exclusive role would now lose and that nobody has reviewed."""
     for name in plan.detaches:
         if name not in bundle.detaches:
-            yield f"the apply would by now take off the role: {name}"
+            yield f"the apply would now also detach: {name}"
 
 
 def _decisions_moved(run: Run, bundle: Bundle, changes: tuple[ClusterChange, ...]) -> Iterator[str]:
     if root_digest(run.work_dir) != bundle.root:
         values = "external ids that the role accepts, or known policies on it"
-        yield f"the rendered root module is another one: values such as {values} have changed"
+        yield f"the rendered root module differs: values such as {values} have changed"
     now = tuple(map(PlannedCluster.of, changes))
     for then in bundle.changes:
         if then not in now:
-            yield f"the cluster {then.name} needs something else now than: {then.action}"
+            yield f"the cluster {then.name} no longer needs what was planned: {then.action}"
     known = {then.name for then in bundle.changes}
     for each in now:
         if each.name not in known:
@@ -99,7 +98,7 @@ def _decisions_moved(run: Run, bundle: Bundle, changes: tuple[ClusterChange, ...
 
 def _checkout_moved(run: Run, bundle: Bundle) -> Iterator[str]:
     if bundle.stack != run.stack.name:
-        yield f"the stack is {run.stack.name}, the bundle is of {bundle.stack}"
+        yield f"the stack is {run.stack.name}, but the bundle is for {bundle.stack}"
     _, binary = open_runner(run)
     now = made_from(run.stack, run.work_dir, binary)
     yield from made_moved(bundle.made, now)
@@ -108,15 +107,15 @@ def _checkout_moved(run: Run, bundle: Bundle) -> Iterator[str]:
     records = read_journal(run.work_dir / JOURNAL)
     local = bundle.basis.state.place == LOCAL
     if local and not any(record.get("run") == bundle.run for record in records):
-        yield f"the state is local, and {run.work_dir} is not where the plan was made"
+        yield f"the state is local, but the plan was not made in {run.work_dir}"
     yield from used_up(records, bundle.run)
 
 
 def used_up(records: Sequence[Mapping[str, Any]], planned_by: str) -> Iterator[str]:
-    """A line if the journal knows that this very bundle was applied, and one if the stack was destroyed since its plan.
+    """A line if the journal shows that this bundle was applied, and one if the stack was destroyed since its plan.
 
-    After a destruction everything is again as it was before the first apply: local state, clusters and all. The
-    journal outlives it. A run that took the bundle up and did nothing may be followed by another.
+    After a destroy everything looks as before the first apply: local state, clusters and all. The journal survives it.
+    A run that took the bundle but did nothing may be followed by another.
     """
     takers = {r.get("run") for r in records if r.get("type") == TAKEN and r.get("bundle") == planned_by}
     for record in records:
@@ -131,7 +130,7 @@ def used_up(records: Sequence[Mapping[str, Any]], planned_by: str) -> Iterator[s
 
 
 def _account_moved(run: Run, bundle: Bundle) -> Iterator[str]:
-    """Asked before anything else: in another account, the state's bucket would merely not be there."""
+    """Checked first: in another account, the state's bucket would merely seem missing."""
     caller = caller_identity(run.open_session())
     yield from other_account(bundle.basis.account_id, caller.account_id)
 
@@ -141,9 +140,9 @@ def made_moved(then: MadeFrom, now: MadeFrom) -> Iterator[str]:
     for name in dict.fromkeys([*then.stack_files, *now.stack_files]):
         before, after = then.stack_files.get(name), now.stack_files.get(name)
         if before is None:
-            yield f"the stack is made of {name} now as well"
+            yield f"the stack now also uses {name}"
         elif after is None:
-            yield f"the stack is not made of {name} any more"
+            yield f"the stack no longer uses {name}"
         elif before != after:
             yield f"the stack file {name} was changed"
     if then.module != now.module:
@@ -151,13 +150,13 @@ def made_moved(then: MadeFrom, now: MadeFrom) -> Iterator[str]:
     if now.lock_file and then.lock_file != now.lock_file:
         yield f"the provider lock file {LOCK_FILE} was changed"
     if then.tool != now.tool:
-        yield f"gridbyoc is {now.tool}, it was {then.tool}"
+        yield f"gridbyoc is {now.tool}, but was {then.tool}"
     if (then.flavour, then.version) != (now.flavour, now.version):
-        yield f"Terraform is {now.flavour} {now.version}, it was {then.flavour} {then.version}"
+        yield f"Terraform is {now.flavour} {now.version}, but was {then.flavour} {then.version}"
 
 
 def _put_lock_file(work_dir: Path, bundle: Bundle) -> None:
-    """A fresh checkout gets the very providers that the plan was made with."""
+    """Give a fresh checkout the exact provider versions of the plan."""
     if bundle.lock_file is not None and not (work_dir / LOCK_FILE).exists():
         write_atomic(work_dir / LOCK_FILE, bundle.lock_file)
 
@@ -170,9 +169,9 @@ def _refuse(bundle: Bundle, differences: Iterator[str]) -> None:
 
 def _stale(bundle: Bundle, lines: tuple[str, ...], rerun: str = SAFE_NOTHING_DONE) -> StalePlanError:
     return StalePlanError(
-        f"The bundle is stale: {counted(len(lines), 'thing')} moved since it was made ({instant(bundle.created)}).",
+        f"The bundle is stale: {counted(len(lines), 'thing')} changed since it was made ({instant(bundle.created)}).",
         diagnostics=lines,
         why="A bundle is applied exactly as it was reviewed, or not at all.",
-        fix="Plan again (`gridbyoc plan --out FILE`), and have that reviewed.",
+        fix="Plan again (`gridbyoc plan --out FILE`), and have the new plan reviewed.",
         rerun=rerun,
     )

@@ -1,6 +1,7 @@
-"""The bundle as a file: a zip of two stored members, a plain header and a payload. Never unpacked to the disk.
+"""The bundle as a file: a zip of two stored members, a plain header and a payload. It is never unpacked to disk.
 
-What is read may come from anybody: only these two names, only stored (a stored member cannot be a bomb), only so large.
+The file may come from anybody. Only these two names are accepted, only stored (a stored member cannot be a zip bomb),
+and only up to a size limit.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from gridbyoc.terraform.events import in_order
 
 KEY_VARIABLE = "GRIDBYOC_BUNDLE_KEY"
 SHORTEST_KEY = 16
-"""Characters. A bundle may be copied and guessed at for years."""
+"""In characters. An attacker may copy a bundle and try keys for years."""
 
 CIPHER, KDF = "AES-256-GCM", "scrypt"
 # https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#scrypt
@@ -46,14 +47,14 @@ class _Keys(NamedTuple):
 
 
 def bundle_key(environ: Mapping[str, str]) -> Secret | None:
-    """The key or passphrase in ``GRIDBYOC_BUNDLE_KEY``; ``None`` where it is not set; too short: ``BundleKeyError``."""
+    """The key or passphrase in ``GRIDBYOC_BUNDLE_KEY``; ``None`` if not set; ``BundleKeyError`` if too short."""
     text = environ.get(KEY_VARIABLE, "").strip()
     if not text:
         return None
     if len(text) < SHORTEST_KEY:
         raise BundleKeyError(
             f"The key in {KEY_VARIABLE} is too short.",
-            why=f"A bundle can be copied and guessed at: at least {SHORTEST_KEY} characters are needed.",
+            why=f"An attacker can copy a bundle and try keys: at least {SHORTEST_KEY} characters are needed.",
             fix="Make one with `openssl rand -base64 32`.",
             rerun=SAFE_NOTHING_DONE,
         )
@@ -61,9 +62,9 @@ def bundle_key(environ: Mapping[str, str]) -> Secret | None:
 
 
 def new_lock(key: Secret) -> tuple[dict[str, Any], bytes]:
-    """What the header says of the encryption, and the cipher's key.
+    """The header's encryption object, and the cipher's key.
 
-    The header has the parameters, a fresh salt and nonce, and how to tell a wrong key.
+    The object holds the parameters, a fresh salt and nonce, and a check value that reveals a wrong key.
     """
     salt = os.urandom(_SALT)
     keys = _derive(key, salt)
@@ -81,20 +82,20 @@ def new_lock(key: Secret) -> tuple[dict[str, Any], bytes]:
 
 
 def seal(payload: bytes, cipher: bytes, lock: Mapping[str, Any], header: bytes) -> bytes:
-    """Encrypt ``payload`` with the key and under the ``lock`` of ``new_lock``; the ``lock`` stands in ``header``."""
+    """Encrypt ``payload`` with the key and the ``lock`` of ``new_lock``; ``header`` contains the ``lock``."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     return AESGCM(cipher).encrypt(_bytes(lock, "nonce", _NONCE), payload, header)
 
 
 def unseal(sealed: bytes, key: Secret | None, lock: Mapping[str, Any], header: bytes) -> bytes:
-    """Decrypt; ``BundleKeyError`` without the key or with another one, ``BundleError`` for what was tampered with."""
+    """Decrypt. Raises ``BundleKeyError`` without the right key, ``BundleError`` if the bundle was tampered with."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     if [lock.get(name) for name in ("cipher", "kdf", "n", "r", "p")] != [CIPHER, KDF, N, R, P]:
         raise BundleError(
-            "The bundle is encrypted in a way that this version does not know.",
+            "The bundle is encrypted in a format that this version does not know.",
             fix="Use the version of gridbyoc that made it.",
             rerun=SAFE_NOTHING_DONE,
         )
@@ -104,25 +105,25 @@ def unseal(sealed: bytes, key: Secret | None, lock: Mapping[str, Any], header: b
     except InvalidTag:
         raise BundleError(
             "The bundle was changed after it was made.",
-            why="Its header or its encrypted part is not what the key holder wrote.",
-            fix="Do not apply it. See who can write the place it came from, and plan again.",
+            why="Its header or its encrypted part differs from what the key holder wrote.",
+            fix="Do not apply it. Check who can write to the place that it came from, and plan again.",
             rerun=SAFE_NOTHING_DONE,
         ) from None
 
 
 def _right_key(key: Secret | None, lock: Mapping[str, Any]) -> bytes:
-    """The cipher's key, if ``key`` is the one that the bundle was made with."""
+    """The cipher's key. Raises ``BundleKeyError`` unless the bundle was made with ``key``."""
     salt = _bytes(lock, "salt", _SALT)
     if key is None:
         raise BundleKeyError(
-            "The bundle is encrypted, and there is no key.",
+            "The bundle is encrypted, but there is no key.",
             fix=f"Set {KEY_VARIABLE} to the key that it was made with.",
             rerun=SAFE_NOTHING_DONE,
         )
     keys = _derive(key, salt)
     if not hmac.compare_digest(keys.check.encode(), str(lock.get("key_check")).encode("utf-8", "replace")):
         raise BundleKeyError(
-            f"The key in {KEY_VARIABLE} is not the one that the bundle was encrypted with.",
+            f"The key in {KEY_VARIABLE} is not the key of this bundle.",
             why="Both jobs must have the same key (or the bundle's header was changed on the way).",
             fix="Give the apply job the key of the plan job, or plan again.",
             rerun=SAFE_NOTHING_DONE,
@@ -132,7 +133,7 @@ def _right_key(key: Secret | None, lock: Mapping[str, Any]) -> bytes:
 
 @lru_cache(maxsize=4)
 def _derive(key: Secret, salt: bytes) -> _Keys:
-    """Slow by design, so kept. The process has the key itself in its environment anyway."""
+    """Slow by design, so cached. The key itself is in the process's environment anyway."""
     made = hashlib.scrypt(key.reveal().encode(), salt=salt, n=N, r=R, p=P, maxmem=_MEMORY, dklen=48)
     return _Keys(made[:32], made[32:].hex())
 
@@ -153,7 +154,7 @@ def _bytes(lock: Mapping[str, Any], name: str, length: int) -> bytes:
 
 KIND = "gridbyoc-bundle"
 FORMAT = 1
-"""Counts up when an older reader would misread a newer bundle."""
+"""Increased if an older reader would misread a newer bundle."""
 
 _Schema = dict[str, Any]
 TEXT: _Schema = {"type": "string"}
@@ -162,7 +163,7 @@ DIGEST: _Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
 def _object_of(_optional: _Schema | None = None, **properties: _Schema) -> _Schema:
-    """An object that has all of these, and may have more."""
+    """An object with all of these properties; further ones are allowed."""
     return {"type": "object", "properties": {**properties, **(_optional or {})}, "required": list(properties)}
 
 
@@ -230,7 +231,7 @@ _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
 def pack(header: Mapping[str, Any], payload: Mapping[str, Any], key: Secret | None) -> bytes:
-    """The file's bytes. ``header`` stays readable for anybody; ``payload`` is encrypted where there is a ``key``."""
+    """The file's bytes. Anybody can read ``header``; ``payload`` is encrypted if there is a ``key``."""
     lock, cipher = new_lock(key) if key else (None, b"")
     plain = json.dumps(payload, ensure_ascii=False, sort_keys=True).encode()
     full = {"kind": KIND, "format": FORMAT, **header, "encryption": lock}
@@ -246,21 +247,21 @@ def pack(header: Mapping[str, Any], payload: Mapping[str, Any], key: Secret | No
 
 
 def read_header(data: bytes) -> dict[str, Any]:
-    """The plain header; ``BundleError`` for anything that is not one of ours."""
+    """The plain header; ``BundleError`` if the data is not a bundle."""
     return _header(_members(data)[0])
 
 
 def unpack(data: bytes, key: Secret | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Header and payload, both of the right shape. Raises ``BundleError`` and ``BundleKeyError``."""
+    """Header and payload, with their structure checked. Raises ``BundleError`` and ``BundleKeyError``."""
     head, sealed = _members(data)
     header = _header(head)
     lock = header["encryption"]
     if lock is None and key is not None:
-        # Whoever can write where bundles lie could put one of their own making in the place of an encrypted one.
+        # Anybody who can write where bundles are kept could replace an encrypted bundle with an unencrypted one.
         raise BundleKeyError(
-            "The bundle is not encrypted, and there is a key.",
-            why=f"Where {KEY_VARIABLE} is set, only what its holder made is applied: this bundle may be anybody's.",
-            fix=f"Plan again with the key; or, if it is known where this bundle comes from, unset {KEY_VARIABLE}.",
+            "The bundle is not encrypted, although there is a key.",
+            why=f"If {KEY_VARIABLE} is set, only bundles of its holder are applied: anybody may have made this one.",
+            fix=f"Plan again with the key; or, if you trust this bundle's origin, unset {KEY_VARIABLE}.",
             rerun=SAFE_NOTHING_DONE,
         )
     if lock is not None:
@@ -268,7 +269,7 @@ def unpack(data: bytes, key: Secret | None) -> tuple[dict[str, Any], dict[str, A
     elif hashlib.sha256(sealed).hexdigest() == header.get("payload_sha256"):
         plain = sealed
     else:
-        _refuse("its payload is not the one that its header speaks of")
+        _refuse("its payload does not match its header")
     return header, _shaped(_object(plain, "payload"), PAYLOAD, "payload")
 
 
@@ -281,13 +282,13 @@ def _members(data: bytes) -> tuple[bytes, bytes]:
             if [info.filename for info in infos] != [HEADER_NAME, PAYLOAD_NAME]:
                 _refuse(f"it must hold {HEADER_NAME} and {PAYLOAD_NAME}, and nothing else")
             if any(info.compress_type != zipfile.ZIP_STORED or info.file_size > len(data) for info in infos):
-                _refuse("a member of it is compressed or larger than the file")
+                _refuse("a member is compressed or larger than the file")
             if infos[0].file_size > LARGEST_HEADER:
                 _refuse("its header is too large")
             return archive.read(infos[0]), archive.read(infos[1])
-    # zipfile raises whatever its parts do for a file that was cut or bent: https://docs.python.org/3/library/zipfile.html
+    # zipfile raises various exceptions for a damaged file: https://docs.python.org/3/library/zipfile.html
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError, EOFError, KeyError) as error:
-        _refuse(f"it cannot be read as one ({type(error).__name__})")
+        _refuse(f"it cannot be read as a bundle ({type(error).__name__})")
 
 
 def _header(head: bytes) -> dict[str, Any]:
@@ -318,9 +319,9 @@ def _shaped(found: dict[str, Any], schema: Mapping[str, Any], part: str) -> dict
 
     error = next(iter(Draft202012Validator(schema).iter_errors(found)), None)
     if error is not None:
-        # The place alone: the value may be a secret, or anything at all.
+        # Only the place: the value may be a secret, or anything at all.
         place = "/".join(str(step)[:40] for step in error.absolute_path)
-        _refuse(f"its {part} has something wrong at /{place} ({error.validator})")
+        _refuse(f"its {part} is invalid at /{place} ({error.validator})")
     return found
 
 
@@ -328,7 +329,7 @@ def _refuse(why: str) -> NoReturn:
     raise BundleError(
         "The file is not a bundle that can be used.",
         why=f"{why[0].upper()}{why[1:]}.",
-        fix="Was it cut off on the way, or is it another file? Make one with `gridbyoc plan --out FILE`.",
+        fix="It may have been cut off on the way, or be another file. Make one with `gridbyoc plan --out FILE`.",
         rerun=SAFE_NOTHING_DONE,
     ) from None
 
@@ -338,7 +339,7 @@ LOCAL = "local"
 
 @dataclass(frozen=True, slots=True)
 class StateMark:
-    """Where the state lies and which one it is; an empty ``lineage`` is a state that is not there yet."""
+    """The place and identity of the state; ``lineage`` is empty if there is no state yet."""
 
     place: str
     lineage: str
@@ -347,7 +348,7 @@ class StateMark:
 
 @dataclass(frozen=True, slots=True)
 class ClusterMark:
-    """A cluster as it was read: ``spec`` is a SHA-256 of its whole spec, fields that are not known here included."""
+    """A cluster as it was read. ``spec`` is a SHA-256 of its whole spec, including fields unknown to this version."""
 
     id: str
     name: str
@@ -356,7 +357,7 @@ class ClusterMark:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """Everything outside of the stack file that a plan hangs on."""
+    """Everything outside the stack file that a plan depends on."""
 
     account_id: str
     region: str
@@ -366,14 +367,14 @@ class Basis:
 
     @classmethod
     def of_json(cls, found: Mapping[str, Any]) -> Basis:
-        """From the object that ``asdict`` makes (its shape has been checked)."""
+        """Convert the object that ``asdict`` makes (its structure has been checked)."""
         state = StateMark(*(found["state"][name] for name in ("place", "lineage", "serial")))
         clusters = tuple(ClusterMark(each["id"], each["name"], each["spec"]) for each in found["clusters"])
         return cls(found["account_id"], found["region"], found["control_plane"], state, clusters)
 
 
 def basis_of(run: Run, site: PreparedStack, grant: Grant | None) -> Basis:
-    """What there is: the state that the run has read, the clusters that the preflight has seen."""
+    """The current basis: the state that the run has read, and the clusters that the preflight has seen."""
     state = State() if site.fresh else site.state
     flight = site.preflight
     names = {spec.name for spec in run.stack.clusters}
@@ -385,51 +386,51 @@ def basis_of(run: Run, site: PreparedStack, grant: Grant | None) -> Basis:
 def cluster_marks(
     clusters: Iterable[Cluster], our_roles: Collection[str], names: Collection[str]
 ) -> tuple[ClusterMark, ...]:
-    """The live clusters that matter to a stack: those of its roles, and those of the names that it asks for."""
+    """The live clusters that concern a stack: those of its roles, and those whose names it asks for."""
     ours = (cluster for cluster in clusters if cluster.role_arn in our_roles or cluster.name in names)
     return tuple(ClusterMark(c.id, c.name, _spec_digest(c)) for c in sorted(ours, key=lambda each: each.id))
 
 
 def moved(then: Basis, now: Basis) -> Iterator[str]:
-    """A line for each difference, in the order in which people ask."""
+    """One line per difference, in order of importance."""
     yield from other_account(then.account_id, now.account_id)
     if then.region != now.region:
-        yield f"the region is {now.region}, it was {then.region}"
+        yield f"the region is {now.region}, but was {then.region}"
     if then.control_plane != now.control_plane:
-        yield f"the control plane is {now.control_plane}, it was {then.control_plane}"
+        yield f"the control plane is {now.control_plane}, but was {then.control_plane}"
     yield from _state_moved(then.state, now.state)
     yield from _clusters_moved(then.clusters, now.clusters)
 
 
 def other_account(then: str, now: str) -> Iterator[str]:
-    """The account's own line, for whoever asks for it alone."""
+    """A line if the account differs; also used on its own, before the rest can be compared."""
     if then != now:
-        yield f"the AWS account is {now}, the plan was made in {then}"
+        yield f"the AWS account is {now}, but the plan was made in {then}"
 
 
 def _state_moved(then: StateMark, now: StateMark) -> Iterator[str]:
     if then.place != now.place:
-        yield f"the state lies in {now.place}, it lay in {then.place}"
+        yield f"the state is in {now.place}, but was in {then.place}"
     elif not then.lineage and now.lineage:
         yield f"there is a state now, at serial {now.serial}; there was none"
     elif then.lineage and not now.lineage:
-        yield f"there is no state any more; it was at serial {then.serial}"
+        yield f"there is no state any more; there was one at serial {then.serial}"
     elif then.lineage != now.lineage:
-        yield f"the state is another one: lineage {now.lineage}, it was {then.lineage}"
+        yield f"the state is a different one: lineage {now.lineage}, but was {then.lineage}"
     elif then.serial != now.serial:
-        yield f"the state moved from serial {then.serial} to {now.serial}"
+        yield f"the state changed from serial {then.serial} to {now.serial}"
 
 
 def _clusters_moved(then: tuple[ClusterMark, ...], now: tuple[ClusterMark, ...]) -> Iterator[str]:
     before, after = {mark.id: mark for mark in then}, {mark.id: mark for mark in now}
     for mark in then:
         if mark.id not in after:
-            yield f"the cluster {mark.name} ({mark.id}) has vanished, or runs through another role"
+            yield f"the cluster {mark.name} ({mark.id}) was deleted, or runs through another role"
         elif after[mark.id] != mark:
             yield f"the cluster {mark.name} ({mark.id}) was changed"
     for mark in now:
         if mark.id not in before:
-            yield f"the cluster {mark.name} ({mark.id}) has appeared"
+            yield f"the cluster {mark.name} ({mark.id}) is new"
 
 
 def _place(run: Run, site: PreparedStack) -> str:
@@ -448,7 +449,7 @@ def _spec_digest(cluster: Cluster) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MadeFrom:
-    """What made the plan, and from what: versions, and digests of everything that a checkout brings along."""
+    """The versions that made the plan, and digests of all files in the checkout that it depends on."""
 
     tool: str
     flavour: str
@@ -459,7 +460,7 @@ class MadeFrom:
 
     @classmethod
     def of_header(cls, header: Mapping[str, Any]) -> MadeFrom:
-        """From a header whose shape has been checked."""
+        """Convert a header whose structure has been checked."""
         digests, terraform = header["digests"], header["terraform"]
         files, module, lock_file = (digests[name] for name in ("stack_files", "module", "lock_file"))
         return cls(header["tool"], terraform["flavour"], terraform["version"], files, module, lock_file)
@@ -467,7 +468,7 @@ class MadeFrom:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCluster:
-    """One control-plane change as it was planned; ``cluster`` is the id of the cluster that it is about."""
+    """One planned control plane change; ``cluster`` is the id of the cluster that it concerns."""
 
     action: Action
     name: str
@@ -476,19 +477,19 @@ class PlannedCluster:
 
     @classmethod
     def of(cls, change: ClusterChange) -> PlannedCluster:
-        """What of a change can be written down."""
+        """The serializable part of a change."""
         return cls(change.action, change.name, change.cluster.id if change.cluster else None, change.fields)
 
     @classmethod
     def of_json(cls, found: Mapping[str, Any]) -> PlannedCluster:
-        """From an object whose shape has been checked."""
+        """Convert an object whose structure has been checked."""
         fields = tuple(FieldChange(each["field"], each["before"], each["after"]) for each in found["fields"])
         return cls(found["action"], found["name"], found["cluster"], fields)
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle, read. ``plan`` is Terraform's saved plan: it holds secrets in clear, as do ``overrides`` at worst."""
+    """A bundle, read. ``plan`` is Terraform's saved plan: it holds secrets in plain text; ``overrides`` may, too."""
 
     stack: str
     created: str
@@ -506,7 +507,7 @@ class Bundle:
 
 
 def summary_of_json(found: Mapping[str, Any]) -> PlanSummary:
-    """Terraform's half of the plan, from an object whose shape has been checked."""
+    """Terraform's half of the plan, from an object whose structure has been checked."""
     changes = in_order(ResourceChange(each["address"], each["action"], each["reason"]) for each in found["changes"])
     return PlanSummary(
         add=found["add"],

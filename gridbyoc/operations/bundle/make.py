@@ -1,4 +1,4 @@
-"""A plan and all that it hangs on → one bundle, and back."""
+"""Write a plan and everything that it depends on into a bundle, and read it back."""
 
 from __future__ import annotations
 
@@ -38,28 +38,30 @@ LOCK_FILE = ".terraform.lock.hcl"
 
 
 def check_bundleable(stack: Stack, out: Path) -> None:
-    """Refuse, before anything is done, a stack whose file cannot be found again by another job, one that the bundle
-    would take the place of, and a bundle without a place.
+    """Refuse a stack or an output path that no bundle can be made for, before anything is done.
+
+    Refused are a stack without a file (another job could not find it), an output path that would replace one of the
+    stack's files, and one that cannot be written.
     """
     files = files_of(stack)
     require_place(out)
     if any(out.resolve() == file.resolve() for file in files):
         raise UsageError(
-            f"The bundle would replace {out.name}, of which the stack is made.",
+            f"The bundle would replace {out.name}, which is one of the stack's files.",
             fix="Give --out another name, such as plan.bundle.",
             rerun=SAFE_NOTHING_DONE,
         )
     if not files:
         raise UsageError(
-            "A bundle cannot be made of a stack file from standard input.",
-            why="It names the files that the stack is made of, so that a changed one is noticed.",
+            "A bundle cannot be made from a stack file from standard input.",
+            why="It names the stack's files, so that changes are noticed.",
             fix="Name the stack file.",
             rerun=SAFE_NOTHING_DONE,
         )
 
 
 def make_bundle(run: Run, site: PreparedStack, plan: Plan, *, overrides: Sequence[str], key: Secret | None) -> bytes:
-    """The bundle of a plan that was just made and is still saved; encrypted where there is a ``key``."""
+    """The bundle of a plan that was just made and is still saved; encrypted if there is a ``key``."""
     if plan.saved is None or plan.terraform is None:
         raise UsageError("There is no saved plan to put into a bundle.", rerun=SAFE_NOTHING_DONE)
     made = made_from(run.stack, run.work_dir, site.binary)
@@ -87,7 +89,7 @@ def make_bundle(run: Run, site: PreparedStack, plan: Plan, *, overrides: Sequenc
 
 
 def read_bundle(data: bytes, key: Secret | None) -> Bundle:
-    """The bundle in these bytes, checked. Raises ``BundleError`` and ``BundleKeyError``."""
+    """Read and check a bundle. Raises ``BundleError`` and ``BundleKeyError``."""
     header, payload = unpack(data, key)
     try:
         plan = base64.b64decode(payload["plan"], validate=True)
@@ -111,7 +113,7 @@ def read_bundle(data: bytes, key: Secret | None) -> Bundle:
 
 
 def made_from(stack: Stack, work_dir: Path, binary: Binary) -> MadeFrom:
-    """The versions and digests as they are here and now; an empty digest is a file that is not there."""
+    """The current versions and digests; the digest of a missing file is empty."""
     base = stack.file.parent if stack.file else work_dir
     files = {Path(os.path.relpath(path, base)).as_posix(): file_digest(path) for path in files_of(stack)}
     lock_file = work_dir / LOCK_FILE
@@ -126,7 +128,7 @@ def made_from(stack: Stack, work_dir: Path, binary: Binary) -> MadeFrom:
 
 
 def environment_digest(environ: Mapping[str, str]) -> str:
-    """SHA-256 of what Terraform's AWS provider takes from the environment besides credentials."""
+    """SHA-256 of everything that Terraform's AWS provider reads from the environment, except credentials."""
     return hashlib.sha256(json.dumps(provider_settings(environ)).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,1 +1,1 @@
-"""Many stacks: found, ordered, run side by side as processes of their own, and remembered."""
+"""Fleets: find many stacks, order them, run them in parallel as separate processes, and record the results."""

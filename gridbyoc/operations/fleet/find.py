@@ -1,4 +1,4 @@
-"""Paths → the stacks of a fleet."""
+"""Find the stacks of a fleet in paths, order them by duration, and validate them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ NOTHING_SET: Mapping[str, str] = no_values()
 def find_members(
     paths: Sequence[str], cwd: Path, *, environ: Mapping[str, str] = NOTHING_SET, may_be_none: bool = False
 ) -> tuple[Member, ...]:
-    """The stacks that ``paths`` (files, directories, globs; relative to ``cwd``) lead to, by path, each once.
+    """The stacks in ``paths`` (files, directories, globs; relative to ``cwd``), sorted by path, each once.
 
-    Below a directory every ``*.yaml`` and ``*.yml`` that looks like a stack file counts, hidden directories (also
-    ``.gridbyoc``) and links to directories aside. A file that others extend, and that is no stack by itself, is left
-    out. ``environ`` says where work_dirs lie. Raises ``UsageError`` for a path that leads nowhere, for two that share a
-    work_dir, and for no stack at all (unless there ``may_be_none``).
+    In a directory, every ``*.yaml`` and ``*.yml`` below it that looks like a stack file counts. Hidden directories
+    (including ``.gridbyoc``) and links to directories are skipped. A file that others extend and that is no complete
+    stack is left out. ``environ`` says where work_dirs are. Raises ``UsageError`` if a path does not exist, if two
+    stacks share a work_dir, and if there is no stack at all (unless ``may_be_none``).
     """
     gallery = StackFileIndex()
     glances = [gallery.glance(file) for file in _files(paths, cwd, gallery)]
@@ -67,7 +67,7 @@ def _expanded(path: str, cwd: Path, gallery: StackFileIndex) -> Iterator[Path]:
     else:
         matches = sorted(glob.glob(path, root_dir=cwd, recursive=True)) if glob.has_magic(path) else []  # noqa: PTH207 - may be absolute
         if not matches:
-            raise _usage(f"There is no file {path}.", "Name stack files, directories or globs that are there.")
+            raise _usage(f"There is no file {path}.", "Name existing stack files, directories or globs.")
         for match in matches:
             yield from _matched(Path(os.path.normpath(cwd / match)), gallery)
 
@@ -89,22 +89,22 @@ def _below(directory: Path, gallery: StackFileIndex) -> Iterator[Path]:
 
 
 def refuse_unreadable(error: OSError) -> None:
-    """Raise ``UsageError`` for a directory that cannot be listed: the stacks in it would be passed over."""
+    """Raise ``UsageError`` for a directory that cannot be listed: its stacks would be missed."""
     if isinstance(error, FileNotFoundError):  # removed a moment ago
         return
     what = f"The directory {error.filename} cannot be read: {error.strerror}."
-    raise _usage(what, "Give yourself the rights, or name the stack files.") from None
+    raise _usage(what, "Change its permissions, or name the stack files.") from None
 
 
 def _is_stack(file: Path, gallery: StackFileIndex) -> bool:
-    """A base that gives the version may be missing: that is for the stack's own run to say."""
+    """Whether the file looks like a stack. A base may be missing: the stack's own run reports that."""
     if gallery.scan(file).is_stack:
         return True
     return bool(gallery.scan(file).extends) and bool(gallery.glance(file).keys & {"version", "name", "clusters"})
 
 
 class _RealDirectories:
-    """Directories with their links resolved, each once: a thousand files lie in few of them."""
+    """Directories with their links resolved, each only once: even a thousand files are in few directories."""
 
     def __init__(self) -> None:
         self._known: dict[Path, str] = {}
@@ -126,7 +126,7 @@ def _members(glances: Sequence[StackFileInfo], cwd: Path, work_root: Path | None
 
 
 def shown_path(file: Path, cwd: Path) -> str:
-    """The path as a command run in ``cwd`` takes it: relative where it lies below, and never like an option."""
+    """The path as an argument for a command run in ``cwd``: relative if it is below, and never like an option."""
     text = str(file.relative_to(cwd)) if file.is_relative_to(cwd) else str(file)
     return f"./{text}" if text.startswith("-") else text
 
@@ -139,7 +139,7 @@ def _refuse_shared(members: Iterable[Member]) -> None:
         other = seen.setdefault((real(member.file.parent), member.name), member)
         if other is not member:
             what = f"{other.shown} and {member.shown} are both named {member.name}."
-            raise _usage(what, "Give each stack of a directory a name of its own: they would share a work_dir.")
+            raise _usage(what, "Give each stack of a directory its own name: they would share a work_dir.")
 
 
 def _usage(what: str, fix: str) -> UsageError:
@@ -149,13 +149,13 @@ def _usage(what: str, fix: str) -> UsageError:
 T = TypeVar("T")
 _TAIL = 256 * 1024
 RECENT = 5
-"""Runs that are looked back at."""
+"""The number of previous runs that are considered."""
 _READS = frozenset({"plan", "render"})
-"""Verbs that hold the lock, and are in the journal, yet change nothing outside of the work_dir."""
+"""Verbs that hold the lock and appear in the journal, but change nothing outside the work_dir."""
 
 
 def runs_of(work_dir: Path | None) -> tuple[dict[str, Any], ...]:
-    """The begins and ends of the newest runs in a stack's journal (its last 256 KiB), oldest first."""
+    """The starts and ends of the newest runs in a stack's journal (its last 256 KiB), oldest first."""
     if work_dir is None:
         return ()
     records = (parse_record(line) for line in _tail(work_dir / JOURNAL) if b'"run_' in line)
@@ -167,14 +167,14 @@ def _tail(path: Path) -> list[bytes]:
         with os.fdopen(open_private(path, os.O_RDONLY), "rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
             return stream.read().splitlines()
-    except (OSError, ForeignFileError):  # the stack's own run says that it is one
+    except (OSError, ForeignFileError):  # the stack's own run reports a foreign file
         return []
 
 
 def recent_seconds(records: Iterable[Mapping[str, Any]], verb: str) -> float | None:
-    """The longest of the last runs of ``verb`` that went well; ``None`` where there is none.
+    """The longest of the last successful runs of ``verb``; ``None`` if there is none.
 
-    The last one alone would tell little: a run that finds nothing to do is over in a second.
+    The last run alone says little: a run that finds nothing to do ends within a second.
     """
     began: dict[object, datetime] = {}
     found: deque[float] = deque(maxlen=RECENT)
@@ -190,7 +190,10 @@ def recent_seconds(records: Iterable[Mapping[str, Any]], verb: str) -> float | N
 
 
 def last_change(records: Iterable[Mapping[str, Any]]) -> str | None:
-    """The id of the newest run that may have changed something outside: of a long one only the end may be at hand."""
+    """The id of the newest run that may have changed something outside.
+
+    Of a long run, only the end may be in the records.
+    """
     changes = [each for each in records if each.get("verb") not in _READS]
     return str(changes[-1].get("run")) if changes else None
 
@@ -203,7 +206,7 @@ def _time(record: Mapping[str, Any]) -> datetime | None:
 
 
 def durations(members: Sequence[Member], verb: str) -> dict[Member, float]:
-    """Seconds that ``verb`` takes for each member; for one that nobody knows of, the others' median."""
+    """Seconds that ``verb`` takes for each member; the median of the others if a member's is unknown."""
     known = {member: recent_seconds(runs_of(member.work_dir), verb) for member in members}
     told = [seconds for seconds in known.values() if seconds is not None]
     median = statistics.median(told) if told else 1.0
@@ -211,14 +214,14 @@ def durations(members: Sequence[Member], verb: str) -> dict[Member, float]:
 
 
 def longest_first(members: Sequence[Member], seconds: Mapping[Member, float]) -> tuple[Member, ...]:
-    """By duration, then in the order they came."""
+    """The members by duration, longest first; equal ones stay in order."""
     return tuple(sorted(members, key=lambda member: -seconds[member]))
 
 
 def balanced(items: Sequence[tuple[T, float]], shards: int) -> tuple[tuple[T, ...], ...]:
-    """Spread items, with what each takes, over shards of about the same length; no shard is empty.
+    """Spread items (each with its duration) over shards of about the same length; no shard is empty.
 
-    Each goes to the shard that has least so far, the longest first (LPT), which is at most 4/3 of the best there is:
+    Longest first, each to the shard with the least so far (LPT), which is at most 4/3 of the optimum:
     https://doi.org/10.1137/0117039.
     """
     count = max(1, min(shards, len(items)))
@@ -231,11 +234,11 @@ def balanced(items: Sequence[tuple[T, float]], shards: int) -> tuple[tuple[T, ..
     return tuple(map(tuple, filled)) if items else ()
 
 
-OWN_KEY = "give each stack file a terraform.backend.s3.key of its own"
+OWN_KEY = "give each stack file its own terraform.backend.s3.key"
 
 
 def refuse_one_name(overrides: Sequence[str]) -> None:
-    """Raise ``UsageError`` where ``--set`` names the stacks: all of them, alike."""
+    """Raise ``UsageError`` if ``--set`` sets the name: every stack would have the same one."""
     for text in overrides:
         try:
             place = parse_override(text).place
@@ -244,7 +247,7 @@ def refuse_one_name(overrides: Sequence[str]) -> None:
         if place == ("name",):
             raise UsageError(
                 "A fleet's stacks cannot be named with --set.",
-                why="All would have one name, and so one work_dir.",
+                why="All would have the same name, and so the same work_dir.",
                 fix="Leave it out, or run the single verb for one stack file.",
                 rerun=SAFE_NOTHING_DONE,
             )
@@ -252,12 +255,12 @@ def refuse_one_name(overrides: Sequence[str]) -> None:
 
 @dataclass(slots=True)
 class States:
-    """Where the stacks that were looked at keep their state."""
+    """Where the stacks seen so far keep their state."""
 
     _seen: dict[tuple[str, str], Member] = field(default_factory=dict)
 
     def other(self, member: Member, stack: Stack) -> tuple[Member, str] | None:
-        """The one looked at before that has the same state as ``member``, and where that lies."""
+        """A member seen before that has the same state as ``member``, and the state's address."""
         backend = stack.terraform.backend
         if not isinstance(backend, S3Backend):
             return None
@@ -268,9 +271,9 @@ class States:
 def refuse_one_state(
     members: Sequence[Member], overrides: Sequence[str], environ: Mapping[str, str], home: Path
 ) -> None:
-    """Raise ``UsageError`` where two stacks keep their state in one object, as a base that gives the key makes them.
+    """Raise ``UsageError`` if two stacks keep their state in the same object, for example because a base sets the key.
 
-    Reads every file in full; one that is not valid is left to its own run.
+    Reads every file in full; a file that is not valid is left to its own run.
     """
     states = States()
     for member in members if len(members) > 1 else ():
@@ -280,8 +283,8 @@ def refuse_one_state(
             continue
         if found is not None:
             raise UsageError(
-                f"{found[0].shown} and {member.shown} have one state: {found[1]}.",
-                why="Each would take the other's role and clusters for its own.",
+                f"{found[0].shown} and {member.shown} have the same state: {found[1]}.",
+                why="Each would treat the other's role and clusters as its own.",
                 fix=f"{OWN_KEY.capitalize()}.",
                 rerun=SAFE_NOTHING_DONE,
             )
@@ -289,7 +292,7 @@ def refuse_one_state(
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What each stack file is read with; see ``stack.load.read``."""
+    """The settings for reading each stack file; see ``stack.load.read``."""
 
     overrides: tuple[str, ...]
     environ: Mapping[str, str]
@@ -301,7 +304,7 @@ class ReadOptions:
 def validate_members(
     members: Sequence[Member], reading: ReadOptions, emit: EmitFleet, interrupts: Interrupts, *, fail_fast: bool = False
 ) -> tuple[Result, ...]:
-    """A result for every member, in their order, with the document that ``gridbyoc validate --format json`` writes."""
+    """A result for every member, in order, with the document that ``gridbyoc validate --format json`` writes."""
     results: list[Result] = []
     waiting, states = deque(members), States()
     with interrupts.listening():

@@ -1,4 +1,4 @@
-"""The shards of a CI engine's matrix: which stacks, and how they are spread."""
+"""The shards of a CI engine's matrix: which stacks to run, and how to spread them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gridbyoc.stack.words import printable
 
 _TIMEOUT = 60.0
 LONGEST_ADVICE = 1000
-# A pull request must not be able to run a program through the repository's own settings, nor to page or colour.
+# The repository's own settings must not let a pull request run a program, page or colour.
 _SETTINGS = ("-c", "core.fsmonitor=false", "-c", "core.quotepath=off", "--no-pager", "--no-optional-locks")
 
 
@@ -32,9 +32,9 @@ class Shipped:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The repository's top directory (links resolved), what changed in it, and the stack files that are gone.
+    """The repository's top directory (links resolved), its changed files, and the deleted stack files.
 
-    ``shipped`` are this program's modules and templates, which may lie in the repository, too.
+    ``shipped``: this program's modules and templates, which may also be in the repository.
     """
 
     top: Path
@@ -44,13 +44,13 @@ class Changes:
     _real: dict[Path, str] = field(default_factory=dict)
 
     def touch(self, member: Member) -> bool:
-        """Whether any file that the stack is made of changed: its own, a base, its module's. Links are followed."""
+        """Whether a file of the stack changed: its own, a base, or its module's. Links are followed."""
         if any(self._changed(path) for path in member.sources):
             return True
         return any(self._below(module) for module in member.modules) or self._program_changed(member)
 
     def _program_changed(self, member: Member) -> bool:
-        """In a repository that holds this very program, what each stack is rendered from."""
+        """Whether the sources of every stack's rendering changed, in a repository that contains this program."""
         if self.shipped is None:
             return False
         ours = not member.modules and self._below(self.shipped.module)
@@ -61,20 +61,20 @@ class Changes:
         return self._place(file).startswith(f"{self.top}/")
 
     def _place(self, path: Path) -> str:
-        """With the links of its directory resolved."""
+        """The path with the links of its directory resolved."""
         if path.parent not in self._real:
             self._real[path.parent] = os.path.realpath(path.parent)
         return f"{self._real[path.parent]}/{path.name}"
 
     def _changed(self, path: Path) -> bool:
-        """A link counts itself, and so does what it leads to."""
+        """Whether the path, or the target if it is a link, changed."""
         here = self._place(path)
-        places = (here, os.path.realpath(here)) if os.path.islink(here) else (here,)  # noqa: PTH114 - text is quicker
+        places = (here, os.path.realpath(here)) if os.path.islink(here) else (here,)  # noqa: PTH114 - string functions are faster
         top = f"{self.top}/"
         return any(place.startswith(top) and self._listed(place[len(top) :]) for place in places)
 
     def _listed(self, path: str) -> bool:
-        """By itself, or in a submodule, of which Git lists the directory alone."""
+        """Whether Git lists the path, or the directory of a submodule that contains it."""
         return path in self.paths or any(str(parent) in self.paths for parent in PurePosixPath(path).parents)
 
     def _below(self, directory: Path) -> bool:
@@ -88,11 +88,11 @@ class Changes:
 def changes_since(
     revision: str, cwd: Path, environ: Mapping[str, str], *, untracked: bool = False, shipped: Shipped | None = None
 ) -> Changes:
-    """What the working tree of ``cwd``'s repository changed since it parted from ``revision``.
+    """The changes in the working tree of ``cwd``'s repository since it diverged from ``revision``.
 
-    That is the merge base of ``revision`` and HEAD, so that what others did there meanwhile does not count; where
-    there is none (a shallow clone) it is ``revision`` itself. ``untracked`` takes in files that Git does not know yet.
-    Raises ``UsageError`` without Git, outside of a repository, and for a revision that is not there.
+    They are relative to the merge base of ``revision`` and HEAD, so that other people's later changes there do not
+    count; if there is none (a shallow clone), to ``revision`` itself. ``untracked`` includes files that Git does not
+    track yet. Raises ``UsageError`` without Git, outside a repository, and if the revision does not exist.
     """
     git = _Git(cwd, environ)
     top = Path(os.path.realpath(git("rev-parse", "--show-toplevel").rstrip("\n")))
@@ -113,7 +113,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 class _Git:
-    """Runs Git, never through a shell, with a time-out and without asking."""
+    """Runs Git without a shell, with a time-out and without prompts."""
 
     def __init__(self, cwd: Path, environ: Mapping[str, str]) -> None:
         self._cwd = cwd
@@ -124,7 +124,7 @@ class _Git:
         if done.returncode:
             said = [printable(line) for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
             why, *advice = said or [f"It ended with {done.returncode}."]
-            # Such as the `git config --global --add safe.directory …` for a checkout of another user.
+            # For example `git config --global --add safe.directory …` for a checkout of another user.
             raise _refused(f"`git {args[0]}` failed.", why, " ".join(advice)[:LONGEST_ADVICE])
         return os.fsdecode(done.stdout)
 
@@ -135,28 +135,30 @@ class _Git:
                 command, cwd=cwd, env=self._environ, input=stdin, capture_output=True, timeout=_TIMEOUT, check=False
             )
         except FileNotFoundError:
-            raise _refused("There is no git.", "It tells which stacks changed.", "Install it.") from None
+            raise _refused(
+                "There is no git.", "Git is needed to find the stacks that changed.", "Install git."
+            ) from None
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise _refused("git could not be run to its end.", str(error)) from None
+            raise _refused("git did not complete.", str(error)) from None
 
     def commit(self, revision: str) -> str:
-        """Where HEAD parted from the revision."""
+        """The commit at which HEAD diverged from the revision."""
         asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         found = self._run(asked, self._cwd)
         if found.returncode:
-            fix = "Name a commit, branch or tag that is there; a shallow clone needs more history (`fetch-depth: 0`)."
+            fix = "Name an existing commit, branch or tag; a shallow clone needs more history (`fetch-depth: 0`)."
             raise _refused(f"There is no revision {revision} in this repository.", "", fix)
         commit = found.stdout.decode().strip()
         parted = self._run(("merge-base", commit, "HEAD"), self._cwd)
         return parted.stdout.decode().split("\n")[0] if parted.returncode == 0 else commit
 
     def stacks_among(self, commit: str, paths: tuple[str, ...], top: Path) -> tuple[str, ...]:
-        """Those that were stack files in ``commit``."""
+        """The paths that were stack files in ``commit``."""
         if not paths:
             return ()
         asked = b"".join(f"{commit}:".encode() + os.fsencode(path) + b"\0" for path in paths)
         answer = self._run(("cat-file", "--batch", "-z"), top, asked)
-        if answer.returncode:  # Git before 2.38 knows no -z
+        if answer.returncode:  # Git before 2.38 does not know -z
             asked = b"".join(f"{commit}:".encode() + os.fsencode(path) + b"\n" for path in paths if "\n" not in path)
             answer = self._run(("cat-file", "--batch"), top, asked)
         texts = _blobs(answer.stdout)
@@ -164,7 +166,7 @@ class _Git:
 
 
 def _blobs(data: bytes) -> list[str]:
-    """The contents in an answer of ``git cat-file --batch``; empty for what it does not have."""
+    """The contents in the output of ``git cat-file --batch``; empty for missing objects."""
     found, position = [], 0
     while position < len(data):
         end = data.index(b"\n", position)
@@ -185,7 +187,7 @@ def _refused(what: str, why: str, fix: str = "") -> UsageError:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What one job of the engine runs; ``seconds`` is what that took the last time, or is thought to take."""
+    """The stacks that one CI job runs; ``seconds`` is their measured or estimated duration."""
 
     name: str
     members: tuple[Member, ...]
@@ -194,7 +196,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """``revision`` to compare with; ``untracked``: files that Git does not know yet count as changed."""
+    """The ``revision`` to compare with. ``untracked``: files that Git does not track yet count as changed."""
 
     revision: str
     untracked: bool = False
@@ -202,7 +204,10 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """The shards, the longest first; ``total`` stacks were looked at, ``deleted`` stack files are gone since then."""
+    """The shards, longest first.
+
+    ``total`` stacks were found, ``deleted`` stack files were deleted since the revision.
+    """
 
     shards: tuple[Shard, ...]
     total: int
@@ -218,9 +223,9 @@ def make_matrix(
     shards: int | None = None,
     verb: str = "bootstrap",
 ) -> Matrix:
-    """Find the stacks, keep those that changed, and spread them; without ``shards`` each is one of its own.
+    """Find the stacks, keep those that changed, and spread them over ``shards``; by default one stack each.
 
-    Raises ``UsageError`` for paths that lead to no stack, and for what Git refuses.
+    Raises ``UsageError`` if the paths contain no stack, and if Git fails.
     """
     members = find_members(paths, cwd, environ=environ, may_be_none=since is not None)
     changes = _changes(since, cwd, environ) if since else None
@@ -246,17 +251,17 @@ def _numbered(index: int, count: int, members: tuple[Member, ...], seconds: Mapp
 
 
 def _refuse_elsewhere(changes: Changes | None, members: Sequence[Member]) -> None:
-    """Stacks of another repository would all count as unchanged."""
+    """Refuse stacks of another repository: they would all count as unchanged."""
     if changes and members and not any(changes.holds(member.file) for member in members):
         raise UsageError(
-            f"None of the stacks lies in the Git repository {changes.top}.",
+            f"None of the stacks is in the Git repository {changes.top}.",
             fix="Run this in the repository that holds them, or without --since.",
             rerun=SAFE_NOTHING_DONE,
         )
 
 
 def _gone(changes: Changes | None, paths: Sequence[str], cwd: Path) -> tuple[str, ...]:
-    """Deleted stack files that the paths would have led to."""
+    """Deleted stack files that ``paths`` would have found."""
     here = cwd.resolve()
     places = [os.path.normpath(here / path) for path in paths]
     gone = [changes.top / path for path in changes.deleted] if changes else []

@@ -1,4 +1,4 @@
-"""What a fleet is made of, how each stack's run came out, and what happens meanwhile, as typed events."""
+"""A fleet's members, the result of each stack's run, and the events meanwhile."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from gridbyoc.stack.words import counted, escaped
 Verb = Literal["validate", "plan", "bootstrap", "drift", "verify", "status", "destroy"]
 Outcome = Literal["done", "changes", "failed", "interrupted", "skipped", "not started"]
 WRITING: frozenset[Verb] = frozenset({"bootstrap", "destroy"})
-"""The verbs that change something, of which a run that was broken off is remembered."""
+"""The verbs that make changes. A fleet remembers an interrupted run of these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One stack of a fleet. ``label`` names it alone in the fleet, ``shown`` is its file as a command line takes it.
+    """One stack of a fleet. ``label`` is unique in the fleet; ``shown`` is its file as a command-line argument.
 
-    ``name`` is ``None`` where it could not be told: the file is then refused by its own run, in words.
+    ``name`` is ``None`` if it could not be read: the stack's own run then reports the error.
     """
 
     label: str
@@ -36,7 +36,7 @@ class Member:
 
     @property
     def work_dir(self) -> Path | None:
-        """Where its runs keep their journal."""
+        """The stack's work_dir, where its runs keep their journal."""
         return home_of(self.file.parent, self.work_root) / self.name if self.name else None
 
 
@@ -49,12 +49,12 @@ RESULTS: Mapping[Verb, str] = {
     "status": "status",
     "destroy": "destroyed",
 }
-"""Verb → the ``type`` of the document that its run ends with."""
+"""For each verb, the ``type`` of the document that its run ends with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a stack's run came out. ``status`` is its exit status, ``None`` where it was never run; no secret in it.
+    """The result of a stack's run, without secrets. ``status`` is its exit status, ``None`` if it was never run.
 
     ``said``: its JSON documents and its last event of each kind, by their ``type``.
     """
@@ -68,13 +68,13 @@ class Result:
     said: Mapping[str, Any] = field(default_factory=dict)
 
     def document(self, verb: Verb) -> Mapping[str, Any] | None:
-        """Its error, else what it came to; ``None`` where it was not run, or was killed."""
+        """The run's error, otherwise its result; ``None`` if it was not run, or was killed."""
         return self.said.get("error") or self.said.get(RESULTS[verb])
 
 
 @dataclass(frozen=True, slots=True)
 class FleetStarted:
-    """A fleet's run begins: how many stacks will be run at once, and those that need not be run again."""
+    """A fleet's run begins: how many stacks run in parallel, and which need not be run again."""
 
     type: ClassVar[str] = "fleet_started"
 
@@ -95,7 +95,7 @@ class MemberStarted:
 
 @dataclass(frozen=True, slots=True)
 class MemberSaid:
-    """An event or a result of a stack's run, as that wrote it."""
+    """An event or a result of a stack's run, unchanged."""
 
     member: Member
     data: Mapping[str, Any]
@@ -103,7 +103,7 @@ class MemberSaid:
 
 @dataclass(frozen=True, slots=True)
 class MemberFinished:
-    """A stack's run ended, or will not begin."""
+    """A stack's run ended, or will not start."""
 
     type: ClassVar[str] = "stack_finished"
 
@@ -112,7 +112,7 @@ class MemberFinished:
 
 @dataclass(frozen=True, slots=True)
 class FleetNote:
-    """Something worth a line."""
+    """A message for the user that belongs to no other event."""
 
     type: ClassVar[str] = "note"
 
@@ -126,8 +126,8 @@ EmitFleet = Callable[[FleetEvent], None]
 def fleet_status(results: Iterable[Result], *, interrupted: bool = False) -> int:
     """The fleet's exit status.
 
-    0 where all is done, 130 where the fleet was interrupted; else what the stacks that failed ended with, if that is
-    one and the same, and 1 if it is not. Changes that are pending (3) count where none failed.
+    0 if all are done, 130 if the fleet was interrupted. Otherwise the failed stacks' exit status if they share one, 1
+    if they do not. Pending changes (3) count if none failed.
     """
     if interrupted:
         return int(ExitStatus.INTERRUPTED)
@@ -144,7 +144,7 @@ Said = Mapping[str, Mapping[str, Any]]
 
 
 def detail_of(verb: Verb, said: Said) -> str:
-    """From the objects of its JSON output, by type; empty where they do not tell."""
+    """A one-line summary of a run's JSON documents, given by type; empty if they contain none."""
     if "error" in said:
         error = said["error"]
         problems = error.get("problems") or ()
@@ -163,12 +163,12 @@ def detail_of(verb: Verb, said: Said) -> str:
 
 
 def words_of(result: Result) -> str:
-    """The detail, behind the error's code where there is one."""
+    """The detail, preceded by the error's code if there is one."""
     return f"{result.code}: {result.detail}" if result.code else result.detail
 
 
 def progress_of(data: Mapping[str, Any]) -> str | None:
-    """What a run is at, from one of its events; ``None`` where that does not change."""
+    """The current activity of a run according to an event; ``None`` if the event does not change it."""
     kind = data.get("type")
     if kind == StepStarted.type:
         return str(data.get("step", ""))
@@ -184,7 +184,7 @@ def progress_of(data: Mapping[str, Any]) -> str | None:
 
 
 def problem_words(problem: Mapping[str, Any], *, hints: bool = False) -> str:
-    """``file:line: path: message``, with ``hints`` what would be right as well."""
+    """``file:line: path: message``; with ``hints`` also the suggested correction."""
     where = ":".join(escaped(str(problem[key])) for key in ("file", "line") if problem.get(key))
     text = ": ".join(str(part) for part in (where, problem.get("path"), problem.get("message")) if part)
     return f"{text} ({problem['hint']})" if hints and problem.get("hint") else text
@@ -225,7 +225,7 @@ def _report(said: Said) -> str:
 
 
 def _policies(found: object) -> list[str]:
-    """What the stack file does not list of a role's policies, and what is not known of them."""
+    """The role's policies that the stack file does not list, and those that are unknown."""
     if not isinstance(found, Mapping):
         return []
     undeclared = found.get("undeclared") or {}
@@ -246,7 +246,7 @@ def _drift(said: Said) -> str:
 
 
 def _attribute(drift: Mapping[str, Any]) -> str:
-    """The first attribute that differs, as it is and as it should be; those of several lines by their name alone."""
+    """The first attribute that differs, with both values; only its name if the values are long."""
     for each in drift.get("attributes") or ():
         before, after = (each.get(side) or "(none)" for side in ("before", "after"))
         values = f": {before} -> {after}"

@@ -1,10 +1,10 @@
-"""One copy of the AWS provider for stacks that are new here, without Terraform's plugin cache.
+"""Share one copy of the AWS provider among stacks that are new here, without Terraform's plugin cache.
 
-The cache is not safe for several ``terraform init`` at once, nor for one beside a running provider: without a lock
-file Terraform downloads again and writes over the program that runs
+The cache is not safe for several ``terraform init`` in parallel, nor for one beside a running provider: without a lock
+file Terraform downloads the provider again and overwrites the running program
 (https://developer.hashicorp.com/terraform/cli/config/config-file#provider-plugin-cache). A filesystem mirror is only
-read. So one init, before any stack's run begins, installs the provider into a directory of the fleet; what Terraform
-leaves there is a mirror, and the runs that need a provider link to it.
+read. Therefore one init, before any stack's run, installs the provider into a directory of the fleet. The result is a
+mirror, and the runs that need the provider link to it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ONE_AT_ONCE = (
 
 @dataclass(frozen=True, slots=True)
 class Provision:
-    """How the runs get their providers: each one's environment, how many may run at once, what is worth a line."""
+    """How the runs get their providers: each run's environment, the number of parallel runs, and notes for the user."""
 
     environ: Callable[[Member], Mapping[str, str]]
     jobs: int
@@ -55,9 +55,10 @@ def provision(
     home: Path,
     terraform_bin: str | None = None,
 ) -> Provision:
-    """Make several runs at once safe. Where a mirror is named, or one run goes on at a time, nothing is to be done.
+    """Make parallel runs safe. Nothing needs to be done if a mirror is configured or only one run is active at a time.
 
-    Raises ``TerraformInterruptedError``; where the provider cannot be had beforehand, the runs get it themselves.
+    Raises ``TerraformInterruptedError``. If the provider cannot be installed beforehand, the runs install it
+    themselves.
     """
     if environ.get(MIRROR) or jobs == 1 or len(members) < 2:
         return Provision(lambda _member: environ, jobs)
@@ -93,7 +94,7 @@ def _sets_cache(environ: Mapping[str, str], home: Path) -> bool:
 
 
 def _sharing(members: Sequence[Member], environ: Mapping[str, str], home: Path) -> dict[str, list[Member]]:
-    """By the provider's version constraint, the stacks whose run would install it, where there are several."""
+    """For each version constraint of the provider, the stacks that would install it, if there are several."""
     found: dict[str, list[Member]] = {}
     for member in members:
         constraint = _constraint(member, environ, home) if _is_new(member) else None
@@ -103,7 +104,7 @@ def _sharing(members: Sequence[Member], environ: Mapping[str, str], home: Path) 
 
 
 def _is_new(member: Member) -> bool:
-    """Nothing is installed yet, and no lock file wants a certain version."""
+    """Whether nothing is installed yet, and no lock file requires a certain version."""
     work_dir = member.work_dir
     return work_dir is not None and not any(
         (work_dir / name).exists() for name in (".terraform", ".terraform.lock.hcl")
@@ -111,7 +112,7 @@ def _is_new(member: Member) -> bool:
 
 
 def _constraint(member: Member, environ: Mapping[str, str], home: Path) -> str | None:
-    """Of a stack with the gridbyoc module, which needs the AWS provider alone; another module may need others."""
+    """The AWS provider's version constraint; ``None`` for a stack that may need other providers or has a mirror."""
     try:
         settings = load(member.file, environ=environ, home=home).terraform
     except StackError:
@@ -122,7 +123,7 @@ def _constraint(member: Member, environ: Mapping[str, str], home: Path) -> str |
 
 
 def _installed(top: Path, constraint: str, environ: Mapping[str, str], terraform_bin: str | None) -> Path:
-    """The directory that holds the provider; installed once, and then never written again."""
+    """The directory that holds the provider; installed once, and never written again."""
     binary = find_binary(terraform_bin, environ, directory=top)
     digest = hashlib.sha256(json.dumps([constraint, binary.flavour]).encode()).hexdigest()[:12]
     place = top / digest
@@ -141,17 +142,20 @@ def _installed(top: Path, constraint: str, environ: Mapping[str, str], terraform
 
 
 PER_STACK = 800 * 1024 * 1024
-"""Bytes that one run takes: Terraform's AWS provider 0.65 GB (measured, 5.100), Terraform and we the rest."""
+"""Memory in bytes that one run needs.
+
+Terraform's AWS provider 0.65 GB (measured, 5.100), Terraform and gridbyoc the rest.
+"""
 RESERVE = 512 * 1024 * 1024
 WAITING = 2
-"""Runs for each core, where a run spends most of its time waiting for clusters."""
+"""Runs per core if a run spends most of its time waiting for clusters."""
 
 
 def default_jobs(verb: Verb, count: int, *, cores: int, available: int | None) -> int:
-    """A job for each core (two where the verb waits for clusters), as far as ``available`` bytes of memory go.
+    """One job per core (two if the verb waits for clusters), limited by ``available`` bytes of memory.
 
-    At least 1 and at most ``count``. ``validate`` starts no Terraform and takes next to no memory; where nobody says
-    how much memory is free (``None``), the cores alone decide.
+    At least 1 and at most ``count``. ``validate`` starts no Terraform and needs almost no memory. If the free memory is
+    unknown (``None``), only the cores decide.
     """
     jobs = cores * (WAITING if verb in WRITING else 1)
     if available is not None and verb != "validate":
@@ -160,13 +164,16 @@ def default_jobs(verb: Verb, count: int, *, cores: int, available: int | None) -
 
 
 def usable_cores() -> int:
-    """The cores that this process may use (a container's, ``taskset``'s), where the system tells."""
+    """The number of cores that this process may use (in a container, under ``taskset``), if the system reports it."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def available_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Bytes that can be used without swapping: the kernel's MemAvailable, or less where a container has less left."""
+    """Bytes that can be used without swapping.
+
+    The kernel's MemAvailable, or a container's remaining limit if smaller.
+    """
     try:
         match = re.search(r"^MemAvailable:\s+(\d+) kB", meminfo.read_text(encoding="ascii"), re.MULTILINE)
     except (OSError, ValueError):
@@ -177,7 +184,7 @@ def available_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path(
 
 
 def _left_in(cgroup: Path) -> int | None:
-    """What a container's limit leaves (cgroup v2); ``None`` without a limit."""
+    """What a container's memory limit leaves (cgroup v2); ``None`` without a limit."""
     try:
         limit, used = ((cgroup / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
         return max(0, int(limit) - int(used)) if limit != "max" else None

@@ -1,8 +1,8 @@
-"""What a fleet's run has done, so that one that was broken off goes on with the rest.
+"""Record a fleet's completed stacks, so that the next run after an interrupted one continues with the rest.
 
-It lies in ``.gridbyoc/_fleet`` of the current directory (no stack's name begins so). A stack counts as done while its
-files, the options, what the environment says of accounts and control planes, and this tool are the same, for a day,
-and as long as no later run of any kind changed it. One whose external id comes from elsewhere is run again.
+The record is in ``.gridbyoc/_fleet`` of the current directory (no stack's name begins with an underscore). A stack
+counts as done for a day, if its files, the options, the environment's accounts and control planes, and this tool are
+unchanged, and no later run of any kind changed it. A stack whose external id comes from elsewhere is always run again.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ _OUTSIDE = "external_id_from"
 _NAMES = ("AWS_CONFIG_FILE", "AWS_DEFAULT_PROFILE", "AWS_PROFILE", "AWS_ROLE_ARN", "AWS_SHARED_CREDENTIALS_FILE")
 _PREFIXES = ("AWS_ENDPOINT_URL", "TF_AWS_")
 _KEY_ID, _PASSING = "AWS_ACCESS_KEY_ID", "ASIA"
-"""A key that begins so passes in hours: a fleet that it broke off goes on with the next one.
+"""An access key with this prefix is temporary: it expires within hours, and the next run of the fleet has another one.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids"""
 
 
 def digest_of(member: Member, options: Sequence[str], environ: Mapping[str, str]) -> str:
-    """What a run depends on here: the stack's files, its module's, options, this tool's version, which account."""
+    """A digest of a run's inputs: the stack's files, its module's, options, this tool's version, and the account."""
     head = [__version__, *options, *(f"{name}={environ[name]}" for name in sorted(environ) if _tells(name, environ))]
     digest = hashlib.sha256(json.dumps(head).encode())
     for path in (*member.sources, *(file for module in member.modules for file in _files(module))):
@@ -60,7 +60,7 @@ def digest_of(member: Member, options: Sequence[str], environ: Mapping[str, str]
 
 
 def _tells(name: str, environ: Mapping[str, str]) -> bool:
-    """Whether a variable says which account or control plane is meant. None of them is a secret."""
+    """Whether a variable selects an account or a control plane. None of them is a secret."""
     if name == _KEY_ID:
         return not environ[name].startswith(_PASSING)
     return name in _NAMES or name.startswith(_PREFIXES) or name in _of_control_planes()
@@ -68,14 +68,14 @@ def _tells(name: str, environ: Mapping[str, str]) -> bool:
 
 @cache
 def _of_control_planes() -> frozenset[str]:
-    """The variables that say where a control plane is, and who we are there."""
+    """The variables that hold a control plane's address or our identity there."""
     facts = [facts_of(vendor) for vendor in VENDORS]
     names = ((each.address.variable, each.client.variables.user_id, each.client.variables.username) for each in facts)
     return frozenset(name for row in names for name in row if name)
 
 
 def _reads_elsewhere(member: Member, options: Sequence[str]) -> bool:
-    """Whether the external id comes from the environment or a file: nothing is kept that it could be told from."""
+    """Whether the external id comes from the environment or a file: nothing derived from it may be stored."""
     return any(_OUTSIDE in option for option in options) or any(_OUTSIDE.encode() in _text(f) for f in member.sources)
 
 
@@ -103,7 +103,7 @@ def _content(path: Path) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class FleetRecord:
-    """The record of one verb in one directory; several fleets may write it at the same time."""
+    """The record of one verb in one directory; several fleets may write it concurrently."""
 
     cwd: Path
     verb: Verb
@@ -117,20 +117,20 @@ class FleetRecord:
 
     @property
     def file(self) -> Path:
-        """Where the record lies."""
+        """The record's path."""
         return self.directory / f"{self.verb}.json"
 
     def require_writable(self) -> None:
-        """Raise ``FileError`` where nothing can be noted: before the first run, and not when it has ended."""
+        """Raise ``FileError`` if the record cannot be written: before the first run, not after it."""
         self._update(lambda entries: entries)
 
     def done(self, members: Sequence[Member], options: Sequence[str]) -> tuple[Member, ...]:
-        """Those that need not be run again."""
+        """The members that need not be run again."""
         entries = self._read()
         return tuple(m for m in members if self._holds(entries.get(str(m.file)), m, options))
 
     def add(self, member: Member, options: Sequence[str]) -> None:
-        """Note that a stack's run went well. Raises ``FileError``."""
+        """Record that a stack's run succeeded. Raises ``FileError``."""
         if _reads_elsewhere(member, options):
             return
         change, digest = last_change(runs_of(member.work_dir)), digest_of(member, options, self.environ)
@@ -138,7 +138,7 @@ class FleetRecord:
         self._update(lambda entries: entries | {str(member.file): entry})
 
     def clear(self, members: Iterable[Member]) -> None:
-        """Forget these: their fleet's run is complete, or all are to be run again. Raises ``FileError``."""
+        """Forget these members: their fleet's run is complete, or all are to be run again. Raises ``FileError``."""
         files = {str(member.file) for member in members}
         if self.file.exists():
             self._update(lambda entries: {file: entry for file, entry in entries.items() if file not in files})

@@ -1,4 +1,4 @@
-"""A fleet's run: so many stacks at once, each a process of its own, until all have come to an end."""
+"""Run a fleet: several stacks in parallel, each in its own process, until all have ended."""
 
 from __future__ import annotations
 
@@ -50,29 +50,29 @@ _ONE_FOR_ALL = frozenset({"GITHUB_OUTPUT", "GITLAB_CI"})
 
 
 def child_argv(verb: Verb, member: Member, options: Sequence[str]) -> tuple[str, ...]:
-    """``gridbyoc VERB FILE OPTIONS --format jsonl``, by this very Python."""
+    """The command ``gridbyoc VERB FILE OPTIONS --format jsonl``, run by this Python."""
     # without -P, `-m` looks for the package in the current directory first
     safe = ("-P",) if sys.version_info >= (3, 11) else ()
     return (sys.executable, *safe, "-m", "gridbyoc", verb, member.shown, *options, "--format", "jsonl")
 
 
 def child_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """``environ`` without what has one place for a whole job: the last stack's word would stand there for all.
+    """``environ`` without variables that name one output for a whole job: the last stack would overwrite the others.
 
-    That are GitHub's outputs, and GitLab's report files (which are written where GitLab says that it is there).
+    These are GitHub's outputs and GitLab's report files (written if GitLab's own variable is set).
     """
     return {name: value for name, value in environ.items() if name not in _ONE_FOR_ALL}
 
 
 class Listener:
-    """Takes the lines of a run: its events and its result, and stderr for a crash."""
+    """Collects the output of a run: its events, its result, and the last lines of stderr in case it crashes."""
 
     def __init__(self) -> None:
         self._words: deque[str] = deque(maxlen=_LAST_WORDS)
         self._said: dict[str, Mapping[str, Any]] = {}
 
     def line(self, stream: str, line: str) -> Mapping[str, Any] | None:
-        """What the line says, if it is an event, a result or an error."""
+        """The line's JSON document, if it is an event, a result or an error."""
         if stream == "stderr":
             self._words.append(line)
             return None
@@ -82,7 +82,7 @@ class Listener:
         return found
 
     def result(self, verb: Verb, member: Member, code: int, seconds: float, *, asked: bool) -> Result:
-        """How it came out. ``code`` is minus the signal that ended it; ``asked``: it was asked to stop."""
+        """The run's result. ``code`` is minus the signal that ended it; ``asked``: it was asked to stop."""
         said = dict(self._said)
         error = said.get("error", {})
         outcome: Outcome = "done" if code == 0 else "changes" if code == int(ExitStatus.CHANGES_PENDING) else "failed"
@@ -107,16 +107,19 @@ def _document(line: str) -> Mapping[str, Any] | None:
 
 
 GRACE = 90.0
-"""Seconds from an interrupt until a stack's run is killed: it gives Terraform 60 of its own."""
+"""Seconds from an interrupt until a stack's run is killed; the run itself gives Terraform 60."""
 PATIENCE = 10.0
-"""Seconds from a second Ctrl-C, on which a run kills its Terraform and says what may be locked, until it is killed."""
+"""Seconds from a second Ctrl-C until a run is killed.
+
+It kills its Terraform meanwhile and reports what may be locked.
+"""
 _KEEP_UMASK = -1
 _TICK = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What to run for each stack, and how. ``finished`` is called in this thread with each result, before its event."""
+    """The runs to start, and how. ``finished`` is called in this thread with each result, before its event."""
 
     verb: Verb
     options: tuple[str, ...]
@@ -130,7 +133,7 @@ class Work:
 
 @dataclass(slots=True)
 class _Running:
-    """A stack's run. Its thread reads; all else happens in the main thread."""
+    """A stack's run. Its thread only reads; everything else happens in the main thread."""
 
     member: Member
     interrupts: Interrupts = field(default_factory=Interrupts)
@@ -141,10 +144,11 @@ _Message = tuple[_Running, "tuple[str, str] | ExitInfo | NotStartedError"]
 
 
 def run_members(work: Work, members: Sequence[Member], emit: EmitFleet, interrupts: Interrupts) -> tuple[Result, ...]:
-    """Run the verb for each of ``members``, in their order, ``work.jobs`` at once; a result for every one.
+    """Run the verb for ``members`` in order, ``work.jobs`` in parallel; returns a result for each.
 
-    A stack that fails stops no other; with ``fail_fast`` no new one is begun after it. The first SIGINT or SIGTERM
-    is passed on to each run as SIGINT, and so is a second SIGINT, on which they kill. Nothing new is begun either way.
+    A failing stack stops no other; with ``fail_fast`` no new one is started afterwards. The first SIGINT or SIGTERM is
+    forwarded to each run as SIGINT. A second SIGINT is forwarded too, and the runs then kill Terraform. After either,
+    nothing new is started.
     """
     with interrupts.listening(), _hearing_children():
         return _Fleet(work, members, emit, interrupts).to_the_end()
@@ -152,9 +156,9 @@ def run_members(work: Work, members: Sequence[Member], emit: EmitFleet, interrup
 
 @contextmanager
 def _hearing_children() -> Iterator[None]:
-    """Where SIGINT is ignored (`&` in a script, nohup), it would be in every run as well: they could not be stopped.
+    """Let the runs receive SIGINT even if this process ignores it (`&` in a script, nohup), which they would inherit.
 
-    A handler that does nothing ignores it just as well, and is not inherited.
+    A handler that does nothing also ignores the signal, but is not inherited.
     """
     deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     if not deaf or threading.current_thread() is not threading.main_thread():
@@ -199,7 +203,7 @@ class _Fleet:
             threading.Thread(target=self._watch, args=(one,), daemon=True).start()
 
     def _watch(self, one: _Running) -> None:
-        """In a thread of its own: every line becomes a message, and so does the end."""
+        """Runs in its own thread: every line becomes a message, and so does the end."""
         work = self._work
         argv = child_argv(work.verb, one.member, work.options)
         environ = child_environ(work.environ(one.member))
@@ -210,7 +214,7 @@ class _Fleet:
                 lambda stream, line: self._messages.put((one, (stream, line))),
                 interrupts=one.interrupts,
             )
-        except Exception as error:  # whatever it is: the main thread waits for a last word
+        except Exception as error:  # whatever it is: the main thread waits for a final message
             self._messages.put((one, NotStartedError(str(error) or type(error).__name__)))
         else:
             self._messages.put((one, ended))
@@ -242,7 +246,7 @@ class _Fleet:
             self._stopping = True
 
     def _pass_on(self) -> None:
-        """Ours to theirs: once asked, once second_interrupt."""
+        """Forward our interrupts to the runs: the first one, and the second one."""
         if self._interrupts.asked and not self._interrupted:
             self._stopping = self._interrupted = True
             for one in self._running:
@@ -253,7 +257,7 @@ class _Fleet:
                 one.interrupts.insist()
 
     def _abandon(self) -> None:
-        """A fault of ours, such as a full disk, leaves no run behind: each is stopped properly, and waited for."""
+        """Stop each run properly and wait for it: an error of ours, such as a full disk, must leave no run behind."""
         for one in self._running:
             one.interrupts.request()
         left = len(self._running)
@@ -263,11 +267,13 @@ class _Fleet:
 
 @dataclass(frozen=True, slots=True)
 class FleetOptions:
-    """What the command line asks for. ``options`` go to each stack's run; ``jobs`` ``None``: what the machine bears.
+    """The command line's choices.
 
-    ``overrides`` are the ``--set`` among them.
+    ``options`` go to each stack's run; ``jobs`` ``None``: as many as the machine can bear.
 
-    ``again``: also those that the last run, broken off, has done. ``pending``: whether pending changes make the
+    ``overrides``: the ``--set`` options among them.
+
+    ``again``: run stacks again that an interrupted run has completed. ``pending``: whether pending changes make the
     exit status 3.
     """
 
@@ -283,7 +289,7 @@ class FleetOptions:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a fleet's run gets from outside. ``clock`` is monotonic seconds, ``now`` the time in UTC."""
+    """The environment of a fleet's run. ``clock`` is monotonic seconds, ``now`` the time in UTC."""
 
     cwd: Path
     home: Path
@@ -296,7 +302,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class FleetReport:
-    """How a fleet's run came out; ``results`` in the order of the files."""
+    """The result of a fleet's run; ``results`` in the order of the files."""
 
     verb: Verb
     jobs: int
@@ -312,7 +318,7 @@ class FleetReport:
         return 0 if status == int(ExitStatus.CHANGES_PENDING) and not self.pending else status
 
     def counts(self) -> dict[str, int]:
-        """How many came out how, without what did not occur."""
+        """The number of results per outcome, without outcomes that did not occur."""
         outcomes = [result.outcome for result in self.results]
         return {outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}
 
@@ -320,11 +326,11 @@ class FleetReport:
 def carry_out(members: Sequence[Member], wanted: FleetOptions, outside: Surroundings) -> FleetReport:
     """Run the verb for each member.
 
-    Raises ``UsageError`` for stacks that would share a name or a state, ``FileError`` where nothing can be noted.
+    Raises ``UsageError`` for stacks that would share a name or a state, ``FileError`` if the record cannot be written.
     """
     began = outside.clock()
     refuse_one_name(wanted.overrides)
-    if wanted.verb != "validate":  # which reads every file anyway, and tells
+    if wanted.verb != "validate":  # validate reads every file anyway, and reports this itself
         refuse_one_state(members, wanted.overrides, outside.environ, outside.home)
     record = FleetRecord(outside.cwd, wanted.verb, outside.now, outside.environ) if wanted.verb in WRITING else None
     done = _done_before(record, members, wanted)
@@ -334,8 +340,8 @@ def carry_out(members: Sequence[Member], wanted: FleetOptions, outside: Surround
     for note in supply.notes:
         outside.emit(note)
     if done:
-        outside.emit(FleetNote(f"{len(done)} done already by the run before; --all runs them again."))
-    skipped = [Result(member, "skipped", 0, detail="done in the run before") for member in done]
+        outside.emit(FleetNote(f"{len(done)} already done by the previous run; --all runs them again."))
+    skipped = [Result(member, "skipped", 0, detail="done in the previous run") for member in done]
     for result in skipped:
         outside.emit(MemberFinished(result))
     results = [*skipped, *_results(left, wanted, outside, supply, record)]
@@ -344,7 +350,7 @@ def carry_out(members: Sequence[Member], wanted: FleetOptions, outside: Surround
     interrupted = outside.interrupts.asked
     report = FleetReport(wanted.verb, supply.jobs, outside.clock() - began, tuple(results), interrupted, wanted.pending)
     if record is not None and report.status == 0:
-        with suppress(FileError):  # all is done, and the report counts more than a note of a day
+        with suppress(FileError):  # all is done, and the report matters more than a record of a day
             record.clear(members)
     return report
 
@@ -384,7 +390,7 @@ def _work(wanted: FleetOptions, outside: Surroundings, supply: Provision, record
 
 
 def remembering(record: FleetRecord, options: Sequence[str], emit: EmitFleet) -> Callable[[Result], None]:
-    """What notes each stack that is done. A note that fails (a full disk) must not break off the runs of others."""
+    """A callback that records each completed stack. If recording fails (a full disk), the other runs continue."""
 
     def remember(result: Result) -> None:
         if result.outcome != "done":
@@ -392,6 +398,6 @@ def remembering(record: FleetRecord, options: Sequence[str], emit: EmitFleet) ->
         try:
             record.add(result.member, options)
         except FileError as error:
-            emit(FleetNote(f"warning: {result.member.label} is done; that could not be noted: {error}"))
+            emit(FleetNote(f"warning: {result.member.label} is done, but this could not be recorded: {error}"))
 
     return remember

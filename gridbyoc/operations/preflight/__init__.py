@@ -1,1 +1,1 @@
-"""Preflight: what must hold before anything is made, looked at side by side; only proof blocks."""
+"""Preflight: check in parallel what must hold before anything is created. Only proven problems block."""

@@ -1,4 +1,4 @@
-"""Every check there is, and every kind of finding."""
+"""All checks and all kinds of findings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHECKS: tuple[Check, ...] = (
     *OFFERINGS,
     *CONTROL_PLANE,
 )
-"""In the order of a run: the machine, who we are, what we may, what the account has room for, the control plane."""
+"""In the order of a run: the machine, the caller, permissions, the account's quotas, the control plane."""
 
 KINDS: tuple[FindingKind, ...] = tuple(
     sorted((kind for check in CHECKS for kind in check.kinds), key=lambda kind: kind.code)

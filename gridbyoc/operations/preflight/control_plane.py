@@ -1,4 +1,4 @@
-"""Will the control plane take the clusters: does it answer, to us, for these names, types and this role's account?"""
+"""Check whether the control plane will accept the clusters: its answers, credentials, names, types, trusted account."""
 
 from __future__ import annotations
 
@@ -29,43 +29,43 @@ ANSWERS = FindingKind(
     "GBY-K001",
     GROUP,
     "control plane",
-    "The control plane answers as one. Fails where it cannot be reached, or something else answers; is unknown while "
-    "it has an error of its own.",
+    "The control plane answers. Fails if it cannot be reached, or if something else answers; is unknown while "
+    "it has an internal error.",
 )
 KEY = FindingKind(
     "GBY-K002",
     GROUP,
     "control-plane credentials",
-    "There are credentials, and the control plane takes them. Fails without any, and where it refuses them.",
+    "There are credentials, and the control plane accepts them. Fails without any, and if it refuses them.",
 )
 CARRIES = FindingKind(
     "GBY-K003",
     GROUP,
     "what the clusters ask for",
-    "The control plane's API can carry each cluster of the stack: its name, its types, its profile. Fails where not.",
+    "The control plane's API supports each cluster of the stack: its name, types and profile. Fails if it does not.",
 )
 NAMES = FindingKind(
     "GBY-K004",
     GROUP,
     "cluster names",
-    "Each name is free, or that of a cluster which runs through this stack's role. Fails for one that runs through "
+    "Each name is free, or belongs to a cluster that runs through this stack's role. Fails if the cluster runs through "
     "another role or is being deleted; with remote state a role of this account counts as ours until it is read.",
 )
 ACCOUNT = FindingKind(
     "GBY-K005",
     GROUP,
     "trusted account",
-    "The AWS account that the control plane comes from, which its own global cluster tells, is the one that the role "
-    "trusts (`role.trusted_account_id`). Fails if it is another, or if the role is in another partition than the "
-    "vendor's account. Is unknown if the control plane does not say (type lightning never does); warns if the account "
-    "is then the vendor's default of an old guide.",
+    "The AWS account of the control plane, shown by its own global cluster, is the one that the role "
+    "trusts (`role.trusted_account_id`). Fails if it is another account, or if the role is in another partition than "
+    "the vendor's account. Is unknown if the control plane does not say (type lightning never does); warns if the "
+    "account is then the vendor's default of an old guide.",
     "https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html",
 )
 TYPES = FindingKind(
     "GBY-K006",
     GROUP,
     "instance types of the control plane",
-    "The control plane's own list has each instance type. Warns for one that is not in it.",
+    "The control plane's own list has each instance type. Warns if a type is not in it.",
 )
 
 
@@ -86,16 +86,18 @@ def _reached(scene: PreflightContext) -> Iterator[Finding]:
         count = len(scene.clusters())
         if unasked := scene.registrar().unasked:
             yield Finding(ANSWERS, "unknown", "not asked")
-            yield Finding(KEY, "unknown", f"{unasked}; a stack without clusters does without", fix=WITHOUT_KEY)
+            yield Finding(
+                KEY, "unknown", f"{unasked}; a stack without clusters does not need credentials", fix=WITHOUT_KEY
+            )
             return
     except AuthenticationError as error:
         answers = error.http_status != 0
         yield Finding(ANSWERS, "pass" if answers else "unknown", "it answers" if answers else "not asked")
-        yield Finding(KEY, "fail", _said(error), "credentials that it takes", _with_login(error.fix), "GET clusters")
+        yield Finding(KEY, "fail", _said(error), "credentials that it accepts", _with_login(error.fix), "GET clusters")
     except ControlPlaneError as error:
         own = error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.http_status == HTTPStatus.TOO_MANY_REQUESTS
         yield Finding(ANSWERS, "unknown" if own else "fail", _said(error), "an answer", error.fix, "GET clusters")
-        yield Finding(KEY, "unknown", "not told: the control plane did not answer", fix=error.fix)
+        yield Finding(KEY, "unknown", "unknown: the control plane did not answer", fix=error.fix)
     except GridbyocError as error:
         yield Finding(ANSWERS, "fail", _said(error), "an address that can be used", error.fix)
         yield Finding(KEY, "unknown", "not asked")
@@ -132,9 +134,9 @@ def _names(scene: PreflightContext) -> Iterator[Finding]:
 
 
 def _our_roles(stack: Stack, work_dir: Path) -> frozenset[str] | None:
-    """The ARNs in the local state; ``None`` where it is elsewhere, or has yet to be put in order by the run.
+    """The ARNs in the local state; ``None`` if the state is elsewhere, or the run must repair it first.
 
-    Another module may hand on a role that it does not make.
+    Another module may output a role that it does not create.
     """
     local = isinstance(stack.terraform.backend, LocalBackend) and stack.terraform.module is None
     if not local or (work_dir / "errored.tfstate").exists():
@@ -145,7 +147,7 @@ def _our_roles(stack: Stack, work_dir: Path) -> frozenset[str] | None:
 
 
 def _live(clusters: tuple[Cluster, ...]) -> list[Cluster]:
-    """In this order, that one which is being deleted comes first, so that another of its name wins."""
+    """Clusters that are being deleted come first, so that another cluster of the same name replaces them in a dict."""
     return sorted(clusters, key=lambda cluster: cluster.status != "terminating")
 
 
@@ -161,10 +163,10 @@ def _name(scene: PreflightContext, name: str, cluster: Cluster | None, ours: fro
             NAMES, "fail", f"taken: a cluster of that name runs through {through}", needed, fix, subject=name
         )
     if cluster.status == "terminating":
-        fix = "Wait until `gridbyoc clusters list` shows it no more."
+        fix = "Wait until `gridbyoc clusters list` no longer shows it."
         return Finding(NAMES, "fail", "a cluster of that name is being deleted", needed, fix, subject=name)
-    told = "this stack's role" if ours is not None else "a role of this account; the state will tell whether it is ours"
-    return Finding(NAMES, "pass", f"there already ({cluster.status}), through {told}", subject=name)
+    told = "this stack's role" if ours is not None else "a role of this account; the state will show whether it is ours"
+    return Finding(NAMES, "pass", f"already exists ({cluster.status}), through {told}", subject=name)
 
 
 def _account_of(role_arn: str) -> str:
@@ -173,7 +175,7 @@ def _account_of(role_arn: str) -> str:
 
 
 def _told(scene: PreflightContext) -> Iterator[Finding]:
-    """What the control plane says of the account it comes from and of its types, by way of a cluster of its."""
+    """What the control plane shows, through one of its clusters, of its own account and of its instance types."""
     if scene.stack is None or _without_api(scene):
         return
     clusters = scene.listed()
@@ -184,17 +186,17 @@ def _told(scene: PreflightContext) -> Iterator[Finding]:
     yield from guarded((ACCOUNT,), _account(registrar, _global(clusters, default), scene.stack))
     ident = default or next((cluster.id for cluster in clusters), None)
     if ident is None:
-        yield Finding(TYPES, "pass", "it has no cluster that would tell")
+        yield Finding(TYPES, "pass", "it has no cluster that could show a list")
         return
     own = {cluster.id for cluster in clusters if cluster.name in {spec.name for spec in scene.wanted}}
     if ident in own:
-        yield Finding(TYPES, "pass", "the list there is, is that of this stack's own cluster")
+        yield Finding(TYPES, "pass", "the only list is that of this stack's own cluster")
     else:
         yield from guarded((TYPES,), _types(registrar, ident, scene))
 
 
 def _global(clusters: tuple[Cluster, ...], default: str | None) -> str | None:
-    """A cluster of the service's own: any other runs in its customer's account, and would tell that one."""
+    """The service's own cluster: any other runs in its customer's account and would show that one."""
     others = {cluster.id for cluster in clusters if cluster.cluster_type != "global"}
     own = (cluster.id for cluster in clusters if cluster.id not in others)
     return default if default and default not in others else next(own, None)
@@ -202,7 +204,7 @@ def _global(clusters: tuple[Cluster, ...], default: str | None) -> str | None:
 
 def _account(registrar: Registrar, ident: str | None, stack: Stack) -> Iterator[Finding]:
     if stack.terraform.module is not None:
-        yield Finding(ACCOUNT, "unknown", f"the module {stack.terraform.module.source} says whom its role trusts")
+        yield Finding(ACCOUNT, "unknown", f"the module {stack.terraform.module.source} decides whom its role trusts")
         return
     if (elsewhere := _of_another_partition(stack)) is not None:
         yield elsewhere
@@ -217,7 +219,7 @@ def _account(registrar: Registrar, ident: str | None, stack: Stack) -> Iterator[
     principals = (*stack.role.trusted_principals, *stack.role.trusted_principals_without_external_id)
     others = {_account_of(arn) for arn in principals}
     verdict: Verdict = "pass" if account == trusted or account in others else "fail"
-    fix = f'Write `trusted_account_id: "{account}"` under `role`, if that is the service that you mean.'
+    fix = f'Write `trusted_account_id: "{account}"` under `role`, if that is the service that you want.'
     facts = {"account_id": account, "trusted_account_id": trusted}
     needed = f"the account that the role trusts, {trusted}"
     read, source = f"it comes from {account}", "GET cloud-provider-id"
@@ -225,12 +227,12 @@ def _account(registrar: Registrar, ident: str | None, stack: Stack) -> Iterator[
 
 
 def _not_told(stack: Stack, trusted: str) -> Finding:
-    """Nothing is proven. A default that may be out of date is a warning, with the place to check it."""
+    """The finding if the control plane does not show its account: a warning if a default may be out of date."""
     fact = facts_of(stack.control_plane.api).trusted_account
     if stack.role.trusted_account_id is not None or fact.check is None:
         fix = f"Ask the control plane's operator which AWS account it uses, and compare it with {trusted}."
         return Finding(ACCOUNT, "unknown", f"this control plane does not say; the role trusts {trusted}", fix=fix)
-    read = f"this control plane does not say; the role would trust {trusted}, a fact of {fact.source.date}"
+    read = f"this control plane does not say; the role would trust {trusted}, as known on {fact.source.date}"
     fix = (
         f'Check the account ({fact.check}), then write `trusted_account_id: "{trusted}"`, or the one that you find, '
         "under `role`."
@@ -240,7 +242,9 @@ def _not_told(stack: Stack, trusted: str) -> Finding:
 
 
 def _of_another_partition(stack: Stack) -> Finding | None:
-    """A role can be assumed from its own partition only, and the vendors' accounts are in ``aws``.
+    """A finding if the role is in another partition.
+
+    Roles can be assumed from their own partition only; vendors are in ``aws``.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_outbound_cross_partition.html
     """
@@ -267,7 +271,7 @@ def _types(registrar: Registrar, ident: str, scene: PreflightContext) -> Iterato
     facts = {"missing": missing, "offered": sorted(offered)}
     if missing:
         read = f"not in its list: {', '.join(missing)}"
-        fix = "Take types of its list, or ask the service: one that is not in it may be refused, or never start."
+        fix = "Use types of its list, or ask the service: other types may be refused, or never start."
         yield Finding(TYPES, "warn", read, "types of its list", fix, "GET instance-types", facts=facts)
     else:
         yield Finding(TYPES, "pass", f"it has {', '.join(wanted)}", source="GET instance-types", facts=facts)

@@ -1,4 +1,4 @@
-"""The checks, carried out side by side under one deadline."""
+"""Run the preflight checks in parallel, under one deadline."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from gridbyoc.stack.words import counted, nearest, place_text
 from gridbyoc.terraform import Binary
 
 DEADLINE = 30.0
-"""Seconds for all of them together: what has not answered by then is unknown."""
+"""Seconds for all checks together: a check that has not answered by then is unknown."""
 
 BECAUSE = {"because": CALLER.code}
-"""Of a finding that is unknown because there are no usable AWS credentials."""
+"""Facts of a finding that is unknown because there are no usable AWS credentials."""
 
 Wanted = Callable[[str], bool]
 
@@ -32,10 +32,10 @@ Wanted = Callable[[str], bool]
 def examine(
     scene: PreflightContext, checks: Sequence[Check], *, wanted: Wanted = lambda _code: True, deadline: float = DEADLINE
 ) -> tuple[Finding, ...]:
-    """Carry out every check that gives a wanted code; findings in the order of their codes.
+    """Run every check that gives a wanted code; findings in the order of their codes.
 
-    A check that cannot be carried out is a finding, never an exception, and so is one that takes too long
-    (``deadline`` seconds from now).
+    A check that fails with an error or takes too long (``deadline`` seconds from now) becomes a finding, never an
+    exception.
     """
     ends = scene.machine.clock() + deadline
     chosen = [check for check in checks if any(wanted(kind.code) for kind in check.kinds)]
@@ -48,7 +48,7 @@ def examine(
 
 
 def _told_once(found: Sequence[Finding]) -> Iterator[Finding]:
-    """Where the credentials fail, every look at AWS is unknown for that one reason: it is told where it fails."""
+    """If the credentials fail, every AWS check is unknown for that reason: only the finding on credentials says so."""
     failed = any(finding.code == CALLER.code and finding.verdict == "fail" for finding in found)
     for finding in found:
         of_credentials = failed and finding.verdict == "unknown" and finding.facts == BECAUSE
@@ -56,12 +56,12 @@ def _told_once(found: Sequence[Finding]) -> Iterator[Finding]:
 
 
 def blocks(findings: Iterable[Finding], *, strict: bool = False) -> bool:
-    """Whether a finding fails; ``strict``: whether any does not pass."""
+    """Whether a finding fails; with ``strict``, whether any does not pass."""
     return any(f.verdict != "pass" if strict else f.verdict == "fail" for f in findings)
 
 
 def guarded(kinds: Iterable[FindingKind], part: Iterable[Finding]) -> Iterator[Finding]:
-    """One part of a check: where it ends with an error, ``kinds`` are unknown, and the other parts go on."""
+    """Run one part of a check: after an error its ``kinds`` are unknown, and the other parts continue."""
     try:
         yield from part
     except GridbyocError as error:
@@ -72,7 +72,7 @@ def _findings(scene: PreflightContext, check: Check) -> tuple[Finding, ...]:
     found: list[Finding] = []
     try:
         found.extend(check.look(scene))
-    except Exception as error:  # a fault of a check's own must not stop a run that would work
+    except Exception as error:  # a bug in a check must not stop a run that would work
         told = {finding.code for finding in found}
         found += [_untold(kind, error) for kind in check.kinds if kind.code not in told]
     return tuple(found)
@@ -82,12 +82,12 @@ def _untold(kind: FindingKind, error: Exception) -> Finding:
     if isinstance(error, GridbyocError):
         facts = BECAUSE if isinstance(error, AwsCredentialsError) else no_values()
         return Finding(kind, "unknown", f"{error.what} {error.why}".strip(), fix=error.fix, facts=facts)
-    read = f"this check has a fault of its own ({type(error).__name__}), or was given an answer that makes no sense"
-    return Finding(kind, "unknown", read, fix="Please report it, with `gridbyoc version`; the other checks stand.")
+    read = f"this check has an internal error ({type(error).__name__}), or received an answer that makes no sense"
+    return Finding(kind, "unknown", read, fix="Please report it, with `gridbyoc version`; the other checks are valid.")
 
 
 def _too_late(kinds: Iterable[FindingKind], deadline: float) -> list[Finding]:
-    fix = "Run `gridbyoc doctor` again; if it stays so, check the network and the proxy."
+    fix = "Run `gridbyoc doctor` again; if this repeats, check the network and the proxy."
     return [Finding(kind, "unknown", f"no answer within {deadline:g} s", fix=fix) for kind in kinds]
 
 
@@ -96,10 +96,10 @@ def _order(finding: Finding) -> tuple[str, int, str]:
 
 
 def selection(kinds: Sequence[FindingKind], only: Sequence[str], skip: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a code is among ``only`` (all, where it is empty) and not among ``skip``.
+    """A test whether a code is among ``only`` (all if empty) and not among ``skip``.
 
-    A word is a code (``GBY-Q001``), what several begin with (``GBY-Q``), or a group (``quotas``), in any case of
-    letters. Raises ``UsageError`` for a word that selects nothing.
+    A word is a code (``GBY-Q001``), a prefix of several (``GBY-Q``), or a group (``quotas``), in upper or lower case.
+    Raises ``UsageError`` if a word selects nothing.
     """
     chosen = _codes(kinds, only) if only else {kind.code for kind in kinds}
     left_out = _codes(kinds, skip)
@@ -130,7 +130,7 @@ def _unknown(kinds: Sequence[FindingKind], word: str) -> UsageError:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """Who we are in AWS, and the control plane with the clusters it has."""
+    """The caller in AWS, and the control plane with its clusters."""
 
     session: AwsSession
     caller: Caller
@@ -140,9 +140,9 @@ class Preflight:
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """A preflight under way. ``basics()`` is there early; ``landed`` waits for every check.
+    """A preflight in progress. ``basics()`` is available early; ``wait()`` waits for every check.
 
-    A context manager: where what goes on beside it fails, the rest of the preflight is nobody's business any more.
+    A context manager: after an error inside, the rest of the preflight is no longer shown or recorded.
     """
 
     basics: Shared[Preflight]
@@ -150,7 +150,7 @@ class Flight:
     _over: threading.Event
 
     def wait(self) -> Preflight:
-        """Wait for all of it; ``PreflightBlockedError`` where a finding blocks."""
+        """Wait for all checks; ``PreflightBlockedError`` if a finding blocks."""
         return self._work.result()
 
     def __enter__(self) -> Flight:
@@ -163,7 +163,7 @@ class Flight:
 
 
 def start_preflight(run: Run, registrar: Registrar, binary: Binary) -> Flight:
-    """Begin, beside the main thread."""
+    """Start the preflight in the background."""
     over = threading.Event()
     run = run.muted_when(over.is_set)
     checks = run.choices.checks
@@ -177,7 +177,7 @@ def start_preflight(run: Run, registrar: Registrar, binary: Binary) -> Flight:
             plane = "not asked" if found.registrar.unasked else found.registrar.url or "none"
             step.detail = f"account {found.caller.account_id}, control plane {plane}"
             if checks:
-                from gridbyoc.operations.preflight.catalogue import CHECKS  # here, beside the main thread
+                from gridbyoc.operations.preflight.catalogue import CHECKS  # here, in the background thread
 
                 findings = examine(scene, CHECKS, wanted=checks.wanted)
                 step.detail += f", {sum(f.verdict == 'pass' for f in findings)} of {len(findings)} findings pass"
@@ -202,7 +202,7 @@ def _tell(run: Run, scene: PreflightContext, findings: Sequence[Finding]) -> Non
     untold = list(dict.fromkeys(f.code for f in findings if f.verdict == "unknown"))
     if untold:
         codes = ", ".join(untold)
-        run.outside.emit(Note(f"The preflight could not tell {codes}: `gridbyoc doctor` says why.", "warning"))
+        run.outside.emit(Note(f"The preflight could not determine {codes}: `gridbyoc doctor` says why.", "warning"))
 
 
 def _stop(findings: Sequence[Finding], checks: Checks) -> None:
@@ -213,7 +213,7 @@ def _stop(findings: Sequence[Finding], checks: Checks) -> None:
     raise PreflightBlockedError(
         f"The preflight found {what} that {'may fail (--strict)' if checks.strict else 'would fail'}.",
         findings=tuple(_line(finding) for finding in bad),
-        fix="Mend what is listed. `gridbyoc doctor` shows every finding; --skip CODE leaves one out, "
+        fix="Correct what is listed. `gridbyoc doctor` shows every finding; --skip CODE leaves one out, "
         "--skip-preflight all of them.",
     )
 

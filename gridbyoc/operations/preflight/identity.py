@@ -1,4 +1,4 @@
-"""Who are we, with what credentials, and may we work in this account, this region, this partition?"""
+"""Check the caller: the account and principal, the credentials, the region and the partition."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ CALLER = FindingKind(
     "GBY-I001",
     "identity",
     "caller",
-    """The AWS credentials are valid: STS says which account and principal they are. Fails where there are none, they
-    have expired, AWS does not know them, or what they come from is broken (a profile, a process, a login, a file that
-    boto3 cannot read), with the file, the line and the command that helps. Unknown where nobody could be asked.""",
+    """The AWS credentials are valid: STS says which account and principal they are. Fails if there are none, they
+    have expired, AWS does not know them, or their source is broken (a profile, a process, a login, a file that
+    boto3 cannot read), with the file, the line and the command that helps. Unknown if STS could not be asked.""",
     "https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html",
 )
 SOURCE = FindingKind(
     "GBY-I002",
     "identity",
     "credentials",
-    """Where they come from, and how long they last. Fails where they have expired, warns where fewer than 15 minutes
-    are left and nothing renews them: Terraform's part needs them, the 20 to 50 minutes of a cluster do not. A
-    long-lived access key passes, with the advice to use short-term credentials; so do temporary credentials in the
-    environment that do not say when they end (`AWS_CREDENTIAL_EXPIRATION`).""",
+    """Where the credentials come from, and how long they last. Fails if they have expired, warns if fewer than 15
+    minutes are left and nothing renews them: Terraform needs them, the 20 to 50 minutes of creating a cluster do not.
+    A long-lived access key passes, with the advice to use short-term credentials; so do temporary credentials in the
+    environment whose expiry is not stated (`AWS_CREDENTIAL_EXPIRATION`).""",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#bp-workloads-use-roles",
 )
 ROOT = FindingKind(
     "GBY-I003",
     "identity",
     "root user",
-    "Warns where the caller is the account's root user, whom no policy limits.",
+    "Warns if the caller is the account's root user, whom no policy limits.",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/root-user-best-practices.html",
 )
 GUARD = FindingKind(
     "GBY-I004",
     "identity",
     "account guard",
-    "The caller's account is the stack's `aws.account_id`, where it has one. Fails where it is another account.",
+    "The caller's account is the stack's `aws.account_id`, if it has one. Fails if it is another account.",
     "https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-identifiers.html",
 )
 ENABLED = FindingKind(
     "GBY-I005",
     "identity",
     "region enabled",
-    "The account has enabled the region, or need not. Fails where it has not, with the command that does.",
+    "The account has enabled the region, or need not enable it. Fails if it has not, with the command that enables it.",
     "https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html",
 )
 STS = FindingKind(
     "GBY-I006",
     "identity",
     "STS endpoint",
-    """STS answers at the region's own endpoint, which the cluster's machines use. Fails where it refuses credentials
+    """STS answers at the region's own endpoint, which the cluster's machines use. Fails if it refuses credentials
     that another region accepts: the region, or STS in it, is not active.""",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html",
 )
@@ -66,23 +66,23 @@ PARTITION = FindingKind(
     "GBY-I007",
     "identity",
     "partition",
-    "The credentials are of the partition that the region is in (aws, aws-cn, aws-us-gov, aws-eusc). Fails otherwise.",
+    "The credentials belong to the region's partition (aws, aws-cn, aws-us-gov, aws-eusc). Fails otherwise.",
     "https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html",
 )
 
 
 SOON = timedelta(minutes=15)
-"""Only Terraform's part needs AWS credentials: a minute or two, with room for an approval."""
-WHAT_NEEDS_THEM = "Terraform's part of a run and destroy need them; the control plane builds the cluster without them"
+"""Only Terraform needs AWS credentials: for a minute or two, with time for an approval."""
+WHAT_NEEDS_THEM = "Terraform and destroy need them; the control plane builds the cluster without them"
 SHORT_TERM = "AWS recommends short-term credentials: `aws configure sso`, or a role"
 _CALL = "sts:GetCallerIdentity"
 REGION_PLACE: Place = ("aws", "region")
 
 
 def _who(scene: PreflightContext) -> tuple[Caller, str]:
-    """The caller, and where STS said so: the region's endpoint, or one that knows keys the region does not know.
+    """The caller, and the STS region that answered: the stack's region, or the partition's home region.
 
-    A region that is not enabled, and one of another partition, call valid keys invalid.
+    A region that is not enabled, or of another partition, reports valid keys as invalid.
     """
     try:
         return scene.caller(), scene.region
@@ -124,7 +124,7 @@ def _guard(scene: PreflightContext, caller: Caller) -> Finding:
         return Finding(GUARD, "pass", advice, source=_CALL)
     if wanted == caller.account_id:
         return Finding(GUARD, "pass", f"account {caller.account_id}", f"account {wanted}", source=_CALL)
-    fix = f"Use credentials of account {wanted}, or mend aws.account_id in the stack file."
+    fix = f"Use credentials of account {wanted}, or correct aws.account_id in the stack file."
     at = ("aws", "account_id")
     return Finding(GUARD, "fail", f"account {caller.account_id}", f"account {wanted}", fix, _CALL, at=at)
 
@@ -133,10 +133,10 @@ def _partition(scene: PreflightContext, caller: Caller) -> Finding:
     wanted = partition_of(scene.region)
     if wanted is None:
         fix = "A newer botocore may know it: `pip install -U botocore`."
-        return Finding(PARTITION, "unknown", f"the partition of {scene.region} is not known", fix=fix)
+        return Finding(PARTITION, "unknown", f"the partition of {scene.region} is unknown", fix=fix)
     if wanted == caller.partition:
         return Finding(PARTITION, "pass", f"partition {wanted}", f"partition {wanted}", source=_CALL)
-    read = f"the credentials are of partition {caller.partition}, {scene.region} is in {wanted}"
+    read = f"the credentials are of partition {caller.partition}, but {scene.region} is in {wanted}"
     fix = f"Use credentials of an account in {wanted}, or a region of {caller.partition}."
     return Finding(PARTITION, "fail", read, f"partition {wanted}", fix, _CALL, at=REGION_PLACE)
 
@@ -152,7 +152,7 @@ def _source(scene: PreflightContext) -> Iterator[Finding]:
 
 
 def judged_source(found: CredentialSource, now: datetime) -> Finding:
-    """Whether they last: for Terraform's part, which is all that needs them."""
+    """Judge whether the credentials last for Terraform, which alone needs them."""
     facts = {
         "source": found.kind,
         "profile": found.profile,
@@ -163,8 +163,8 @@ def judged_source(found: CredentialSource, now: datetime) -> Finding:
     needed = f"{_minutes(SOON)} left"
     beside = f" (AWS_DEFAULT_PROFILE wins over AWS_PROFILE={found.ignored})" if found.ignored else ""
     if found.expires is None or found.renews:
-        read = found.text + beside + (", renewed by itself" if found.renews else "")
-        ends = "" if found.renews else "; temporary, until when is not told"
+        read = found.text + beside + (", renewed automatically" if found.renews else "")
+        ends = "" if found.renews else "; temporary, expiry unknown"
         read += ends if found.temporary else f"; long-lived key. {SHORT_TERM}"
         return Finding(SOURCE, "pass", read, facts=facts)
     left = found.expires - now
@@ -199,7 +199,7 @@ def _region(scene: PreflightContext) -> Iterator[Finding]:
         fix = f"Enable it, which takes minutes: `aws account enable-region --region-name {scene.region}`."
         yield Finding(ENABLED, "fail", f"{scene.region} is not-opted-in", needed, fix, call, at=REGION_PLACE)
     elif found.opt_in is None:
-        fix = "Check aws.region. Where it is right, the account may not see the region."
+        fix = "Check aws.region. If it is right, the account may not be able to see the region."
         yield Finding(ENABLED, "unknown", f"AWS does not list {scene.region}", needed, fix, call, at=REGION_PLACE)
     else:
         yield Finding(ENABLED, "pass", f"{scene.region}: {found.opt_in}", needed, source=call)

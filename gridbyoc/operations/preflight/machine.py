@@ -1,4 +1,4 @@
-"""What the machine itself needs: Terraform, disk space, a clock that is right."""
+"""Check the machine: Terraform, disk space, the clock."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from gridbyoc.terraform import check_mirror
 
 MEGABYTE = 1024 * 1024
 PROVIDER = 700 * MEGABYTE
-"""The AWS provider 5.100 unpacked is 675 MB."""
+"""The AWS provider 5.100 takes 675 MB unpacked."""
 TIGHT = 2 * PROVIDER
-"""The downloaded archive lies beside it for a while, and the state and logs want some, too."""
+"""The downloaded archive is beside it for a while, and the state and logs need some space, too."""
 
 FreeBytes = Callable[[Path], int]
 
@@ -25,14 +25,14 @@ DISK = FindingKind(
     "tools",
     "disk space",
     """Free space where Terraform unpacks the AWS provider (about 700 MB): the stack's work_dir, or TF_PLUGIN_CACHE_DIR.
-    Fails where it cannot fit, warns where it is tight, or where another version or module may need less. With a
-    provider mirror, or once the provider is there, nothing is needed.""",
+    Fails if it cannot fit, warns if space is short, or if another version or module may need less. With a
+    provider mirror, or once the provider is installed, nothing is needed.""",
     "https://developer.hashicorp.com/terraform/cli/config/config-file#provider-plugin-cache",
 )
 
 
 def free_bytes(place: Path) -> int:
-    """What an ordinary user may still write to the file system of ``place``, or of its nearest parent there is."""
+    """Bytes that an ordinary user may still write to the file system of ``place`` or its nearest existing parent."""
     there = next(path for path in (place, *place.parents) if path.exists())
     return shutil.disk_usage(there).free
 
@@ -42,7 +42,7 @@ def _disk(scene: PreflightContext) -> Iterator[Finding]:
 
 
 def judged_disk(scene: PreflightContext, free: FreeBytes) -> Finding:
-    """Where the provider goes, and whether it fits there."""
+    """Find where the provider will be unpacked, and judge whether it fits there."""
     environ, asked = scene.machine.environ, scene.stack.terraform.provider_mirror if scene.stack else None
     mirror = check_mirror(asked, environ)
     if any(_has_provider(each) for each in ((mirror,) if mirror else _implied_mirrors(scene))):
@@ -50,13 +50,13 @@ def judged_disk(scene: PreflightContext, free: FreeBytes) -> Finding:
     cache = environ.get("TF_PLUGIN_CACHE_DIR")
     place = Path(cache).expanduser() if cache else scene.work_dir
     if _has_provider(place if cache else place / ".terraform" / "providers"):
-        return Finding(DISK, "pass", f"the AWS provider lies in {place} already")
+        return Finding(DISK, "pass", f"the AWS provider is already in {place}")
     left = free(place)
     facts = {"free_bytes": left, "needed_bytes": PROVIDER, "place": str(place)}
     read, needed = f"{left // MEGABYTE} MB free at {place}", f"{PROVIDER // MEGABYTE} MB"
     if left >= TIGHT:
         return Finding(DISK, "pass", read, needed, source="statvfs", facts=facts)
-    fix = "Free some space, set TF_PLUGIN_CACHE_DIR to a roomier place, or use a provider mirror."
+    fix = "Free some space, set TF_PLUGIN_CACHE_DIR to a larger file system, or use a provider mirror."
     proven = left < PROVIDER and _is_the_usual_one(scene) and not _own_cli_config(scene)
     return Finding(DISK, "fail" if proven else "warn", read, needed, fix, "statvfs", facts=facts)
 
@@ -69,7 +69,10 @@ def _has_provider(directory: Path) -> bool:
 
 
 def _is_the_usual_one(scene: PreflightContext) -> bool:
-    """Older versions are half as large, and another module may need no AWS provider at all."""
+    """Whether the usual provider is used.
+
+    Older versions are half as large, and another module may need no AWS provider.
+    """
     chosen = scene.stack.terraform if scene.stack else None
     if chosen and (chosen.module or chosen.aws_provider_version):
         return False
@@ -77,7 +80,7 @@ def _is_the_usual_one(scene: PreflightContext) -> bool:
 
 
 def _implied_mirrors(scene: PreflightContext) -> tuple[Path, ...]:
-    """Where Terraform looks first by itself.
+    """The directories that Terraform itself searches first.
 
     https://developer.hashicorp.com/terraform/cli/config/config-file#implied-local-mirror-directories
     """
@@ -88,7 +91,7 @@ def _implied_mirrors(scene: PreflightContext) -> tuple[Path, ...]:
 
 
 def _own_cli_config(scene: PreflightContext) -> bool:
-    """A configuration of the user's may name a cache or a mirror elsewhere, so that nothing is proven.
+    """Whether the user has a CLI configuration. It may name a cache or mirror elsewhere, so that nothing is proven.
 
     https://developer.hashicorp.com/terraform/cli/config/config-file#locations
     """
@@ -111,7 +114,7 @@ MIRROR = FindingKind(
     "GBY-D002",
     "tools",
     "provider mirror",
-    "The provider mirror that is asked for is there and holds providers. Fails where it does not.",
+    "The configured provider mirror exists and holds providers. Fails if it does not.",
     "https://developer.hashicorp.com/terraform/cli/config/config-file#provider-installation",
 )
 
@@ -133,7 +136,7 @@ def _mirror(scene: PreflightContext) -> Iterator[Finding]:
     except GridbyocError as error:
         yield Finding(MIRROR, "fail", f"{error.what} {error.why}".strip(), fix=error.fix)
         return
-    found = f"providers come from {mirror}" if mirror else "none asked for: Terraform downloads its providers"
+    found = f"providers come from {mirror}" if mirror else "none configured: Terraform downloads its providers"
     yield Finding(MIRROR, "pass", found)
 
 
@@ -147,7 +150,7 @@ CLOCK = FindingKind(
     "GBY-D004",
     "tools",
     "clock",
-    """This machine's clock against AWS's own. Fails from 5 minutes on, where AWS refuses every request, and warns from
+    """This machine's clock against AWS's own. Fails from 5 minutes on, when AWS refuses every request, and warns from
     1 minute on.""",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html",
 )
@@ -158,12 +161,12 @@ def _clock(scene: PreflightContext) -> Iterator[Finding]:
 
 
 def judged_clock(skew: timedelta) -> Finding:
-    """``skew`` is how far AWS is ahead."""
+    """Judge the clock; ``skew`` is how far AWS is ahead."""
     off = abs(skew)
     seconds = round(off.total_seconds())
     read = f"{seconds} s {'behind' if skew > timedelta(0) else 'ahead of'} AWS" if seconds else "agrees with AWS"
     facts = {"skew_seconds": round(skew.total_seconds())}
-    source, needed = "the Date of an answer of STS", "less than 60 s off"
+    source, needed = "the Date header of an STS response", "less than 60 s off"
     if off < TOO_FAR:
         return Finding(CLOCK, "pass", read, needed, source=source, facts=facts)
     fix = "Set the clock: `sudo timedatectl set-ntp true` (a container has its host's clock)."

@@ -1,4 +1,4 @@
-"""What a preflight is made of: kinds of findings with stable codes, findings, and the checks that give them."""
+"""The types of a preflight: kinds of findings with stable codes, findings, and the checks that make them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from gridbyoc.terraform import Binary, standing_role
 
 @dataclass(frozen=True, slots=True)
 class FindingKind:
-    """What a code stands for. ``meaning`` is for the documentation: what is looked at, and what fails or warns.
+    """The definition of a code. ``meaning`` documents what is checked, and what fails or warns.
 
-    ``group`` is the word that ``--only`` and ``--skip`` take for all codes of a kind; ``link`` is a page about it.
+    ``group`` is the word for several kinds in ``--only`` and ``--skip``; ``link`` is a page about the check.
     """
 
     code: str
@@ -38,11 +38,11 @@ class FindingKind:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One result. ``read`` is what was found, ``source`` the call it comes from (``ec2:DescribeVpcs``).
+    """One result. ``read`` is what was found, ``source`` the API call that showed it (``ec2:DescribeVpcs``).
 
-    ``needed`` is what would pass, ``fix`` what to do, with the command. ``facts`` are the numbers behind it, for JSON;
-    ``subject`` tells findings of one kind apart (an instance type, an action); ``at`` is the place in the stack file
-    that it is about.
+    ``needed`` is what would pass, ``fix`` what to do, with the command. ``facts`` are the numbers behind it, for JSON.
+    ``subject`` distinguishes findings of one kind (an instance type, an action). ``at`` is the place in the stack file
+    that it concerns.
     """
 
     kind: FindingKind
@@ -62,15 +62,15 @@ class Finding:
 
     @property
     def title(self) -> str:
-        """What was looked at, in a few words."""
+        """The subject of the check, in a few words."""
         return f"{self.kind.title}: {self.subject}" if self.subject else self.kind.title
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One look at the outside, which gives findings of ``kinds``.
+    """One check, which makes findings of ``kinds``.
 
-    ``look`` may raise: every kind it has not told about is then unknown, with the words of a ``GridbyocError``.
+    ``look`` may raise: every kind without a finding is then unknown, with the words of a ``GridbyocError``.
     """
 
     kinds: tuple[FindingKind, ...]
@@ -81,7 +81,7 @@ T = TypeVar("T")
 
 
 class Shared(Generic[T]):
-    """A value that several checks need and the first one fetches; its ``GridbyocError`` is raised to each of them."""
+    """A value that several checks need. The first one fetches it; a ``GridbyocError`` is raised to each of them."""
 
     def __init__(self, fetch: Callable[[], T]) -> None:
         self._fetch = fetch
@@ -90,7 +90,7 @@ class Shared(Generic[T]):
         self._error: GridbyocError | None = None
 
     def __call__(self) -> T:
-        """The value; fetched by whoever comes first, while the others wait."""
+        """The value. The first caller fetches it while others wait."""
         with self._lock:
             if self._error is not None:
                 raise self._error
@@ -105,7 +105,7 @@ class Shared(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The outside of a preflight. ``clock`` is monotonic seconds, ``now`` the time in UTC."""
+    """The environment of a preflight. ``clock`` is monotonic seconds, ``now`` the time in UTC."""
 
     environ: Mapping[str, str]
     home: Path
@@ -116,12 +116,13 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class PreflightContext:
-    """One preflight's view. ``stack`` ``None``: there is no stack file, the environment's settings are looked at.
+    """The inputs of one preflight.
 
-    ``work_dir`` is where the run's files would lie. ``has_role`` is whether this stack's role is known to stand
-    already (``None``: cannot be told before the state is read). ``listing`` is the control plane's.
-    ``origin`` knows the lines of the stack file, where it was read for this preflight. ``reads_only``: it is for a run
-    that changes nothing.
+    ``stack`` is ``None`` without a stack file; the environment's settings are then checked.
+
+    ``work_dir`` is where the run's files are or would be. ``has_role``: whether this stack's role is known to exist
+    (``None``: unknown before the state is read). ``listing`` is the control plane's. ``origin`` knows the lines of the
+    stack file, if it was read for this preflight. ``reads_only``: the preflight is for a run that changes nothing.
     """
 
     stack: Stack | None
@@ -143,22 +144,25 @@ class PreflightContext:
         return self.stack.clusters if self.stack else ()
 
     def clusters(self) -> tuple[Cluster, ...]:
-        """The control plane's clusters; raises what asking it raises."""
+        """The control plane's clusters; raises the error of asking it."""
         return self.listing().clusters
 
     def where(self, place: Place | None) -> tuple[str, int | None]:
-        """File and line of a place in the stack file; nothing for none, and where the file was not read for this."""
+        """File and line of a place in the stack file.
+
+        Empty without a place, or if the file was not read for this preflight.
+        """
         return self.origin(place) if self.origin and place is not None else ("", None)
 
     def listed(self) -> tuple[Cluster, ...] | None:
-        """The control plane's clusters; ``None`` where it cannot be asked."""
+        """The control plane's clusters; ``None`` if it cannot be asked."""
         try:
             return self.clusters()
         except GridbyocError:
             return None
 
     def new_clusters(self) -> tuple[ClusterSpec, ...]:
-        """Those of ``wanted`` that the control plane does not list yet; all of them where it cannot be asked."""
+        """Those of ``wanted`` that the control plane does not list yet; all of them if it cannot be asked."""
         there = {cluster.name for cluster in self.listed() or ()}
         return tuple(spec for spec in self.wanted if spec.name not in there)
 
@@ -173,7 +177,7 @@ def set_scene(
     open_session: Callable[[str, str | None], AwsSession] = open_session,
     origin: Origin | None = None,
 ) -> PreflightContext:
-    """A scene in which nothing has been asked yet. Without a stack its region is the environment's."""
+    """A context in which nothing has been requested yet. Without a stack, the region is the environment's."""
     region = stack.aws.region if stack else own_region(machine.environ) or REGION
     session = Shared(lambda: open_session(region, stack.aws.profile if stack else None))
     registrar = Shared(connect)
@@ -195,7 +199,7 @@ def set_scene(
 def preflight_context(
     run: Run, *, find_binary: Callable[[], Binary], connect: Callable[[], Registrar], reads_only: bool = False
 ) -> PreflightContext:
-    """The scene of a run, in which nothing has been asked yet."""
+    """The context of a run, in which nothing has been requested yet."""
     outside = run.outside
     scene = set_scene(
         run.stack,

@@ -1,4 +1,4 @@
-"""Can the clusters' instance types be had: do they exist, in this region, in the zone of the work, for amd64?"""
+"""Check the clusters' instance types: they exist, run amd64, and are offered in the region and its zone a."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gridbyoc.stack.words import Place, place_text
 from gridbyoc.vendors import facts_of
 
 CLOSEST = 40
-"""How many types are looked at closely, of those whose names promise the most."""
+"""How many types are described in detail: those whose names suggest the closest match."""
 
 _FAMILY = re.compile(r"([a-z]+)-?([0-9]*)([a-z0-9-]*)")
 _SMALL = {"nano": 0.5, "micro": 1, "small": 2, "medium": 4, "large": 8}
@@ -47,13 +47,13 @@ Distance = tuple[bool, float, bool, bool, float, float, bool, bool, int, int, st
 
 
 def nearest_type(wanted: TypeFacts, candidates: Collection[TypeFacts]) -> str | None:
-    """The candidate that is most like ``wanted``; the same one for the same candidates, in whatever order."""
+    """The candidate most similar to ``wanted``. Deterministic, whatever the order of the candidates."""
     others = [each for each in candidates if each.name != wanted.name]
     return min(others, key=lambda each: _distance(wanted, each)).name if others else None
 
 
 def likely_facts(name: str) -> TypeFacts:
-    """What a type would be by the rules of AWS's names: an ``8xlarge`` has 32 vCPUs, an ``r`` 8 GiB for each."""
+    """The facts of a type, guessed from its name: an ``8xlarge`` has 32 vCPUs, an ``r`` 8 GiB for each."""
     letters, _, rest = _parts(name)
     size = name.partition(".")[2]
     many = re.match(r"[0-9]+", size)
@@ -89,20 +89,20 @@ def _distance(wanted: TypeFacts, other: TypeFacts) -> Distance:
 
 
 def _apart(one: int, other: int) -> float:
-    """How many doublings lie between two sizes."""
+    """The difference of two sizes, in doublings."""
     return round(abs(math.log2(max(one, 1)) - math.log2(max(other, 1))), 2)
 
 
 def _parts(name: str) -> tuple[str, int, str]:
-    """``g4dn.xlarge`` → ``g``, 4, ``dn``."""
+    """Letters, generation and rest of the family: ``g4dn.xlarge`` becomes ``g``, 4, ``dn``."""
     found = _FAMILY.match(name.partition(".")[0])
     return (found[1], int(found[2] or 0), found[3]) if found else (name, 0, "")
 
 
 class Alternatives:
-    """What a place offers, asked for when the first alternative is needed.
+    """The types that a place offers, fetched when the first alternative is needed.
 
-    ``offered`` gives every type there, ``describe`` what some of them are; both may raise ``GridbyocError``.
+    ``offered`` returns every type there, ``describe`` the facts of some; both may raise ``GridbyocError``.
     """
 
     def __init__(
@@ -112,9 +112,9 @@ class Alternatives:
         self._describe = describe
 
     def to(self, name: str, facts: TypeFacts | None = None, *, current: bool = False) -> str | None:
-        """The type to take in the place of ``name``; ``None`` where there is none, or it cannot be told.
+        """The best replacement for ``name``; ``None`` if there is none, or it is unknown.
 
-        ``facts`` is what EC2 says of ``name``, where it does; ``current``: of the current generation only.
+        ``facts`` is EC2's description of ``name``, if available; ``current``: of the current generation only.
         """
         sibling = amd64_sibling(name) if is_arm(name) else None
         try:
@@ -135,38 +135,38 @@ EXISTS = FindingKind(
     "GBY-O001",
     GROUP,
     "instance types exist",
-    "Each instance type of the stack is one that EC2 has. Fails for a name that no region offers and no list of AWS's "
-    "knows.",
+    "Each instance type of the stack exists in EC2. Fails for a name that no region offers and no list of AWS "
+    "contains.",
     "https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-types.html",
 )
 AMD64 = FindingKind(
     "GBY-O002",
     GROUP,
     "instance types are amd64",
-    "Each instance type runs x86_64 images, by its name and by what EC2 says of it. Fails for an Arm type.",
+    "Each instance type runs x86_64 images, by its name and by EC2's description. Fails for an Arm type.",
     "https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html",
 )
 REGION = FindingKind(
     "GBY-O003",
     GROUP,
     "instance types in the region",
-    "The region offers each instance type. Fails for one that it does not; warns where the control plane's own list, "
-    "which a cluster without instance types gets, has some.",
+    "The region offers each instance type. Fails if it does not; warns if the control plane's own list, "
+    "which a cluster without instance types gets, has types that it does not offer.",
     "https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-regions.html",
 )
 ZONE = FindingKind(
     "GBY-O004",
     GROUP,
     "instance types in zone a",
-    "The region's zone a, where Grid places its work, offers each instance type. Fails for one that it does not, and "
-    "warns where the account has no such zone, and for Lightning, whose zones are not known.",
+    "The region's zone a, where Grid places its work, offers each instance type. Fails if it does not, and "
+    "warns if the account has no such zone, and for Lightning, whose zones are unknown.",
     "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html",
 )
 CURRENT = FindingKind(
     "GBY-O005",
     GROUP,
     "instance types are current",
-    "Each instance type is of the current generation. Warns for an earlier one, which AWS retires some day.",
+    "Each instance type is of the current generation. Warns for an earlier generation, which AWS will retire.",
     "https://aws.amazon.com/ec2/previous-generation/",
 )
 LISTED = "ec2:DescribeInstanceTypeOfferings"
@@ -177,7 +177,7 @@ SOURCES = ((EXISTS, LISTED), (AMD64, DESCRIBED), (REGION, LISTED), (ZONE, LISTED
 
 @dataclass(frozen=True, slots=True)
 class Types:
-    """The stack's instance types, each with the place where it stands first, and what to take in their place."""
+    """The stack's instance types, each with its first place in the file, and the possible replacements."""
 
     scene: PreflightContext
     places: Mapping[str, Place]
@@ -185,13 +185,13 @@ class Types:
 
     @property
     def zone(self) -> str:
-        """Where the service places its work."""
+        """The zone where the service places its work."""
         return f"{self.scene.region}a"
 
     def of_what_stands(self, finding: Finding) -> Finding:
         """The finding; a warning if only existing clusters use the type: they need nothing new.
 
-        So does a cluster whose types the control plane does not tell.
+        A cluster whose types the control plane does not show counts as using every type.
         """
         if finding.verdict != "fail" or finding.subject not in self.places:
             return finding
@@ -211,12 +211,12 @@ class Types:
         other: str | None,
         source: str = "",
     ) -> Finding:
-        """A finding about one type: where it stands, what is wrong with it, and what to take instead."""
+        """A finding about one type: its place, the problem, and the replacement."""
         place = self.places[name]
         file, line = self.scene.where(place)
         short = Path(file).name
         where = ", ".join(part for part in (f"{short}:{line}" if line else short, place_text(place)) if part)
-        fix = f"Take {other}, the nearest that can be had." if other else f"Choose another type. {LOOK}"
+        fix = f"Use {other}, the most similar available type." if other else f"Choose another type. {LOOK}"
         facts = {"path": place_text(place), "file": file or None, "line": line, "alternative": other}
         return Finding(kind, verdict, f"{said} ({where})", needed, fix, source, subject=name, facts=facts, at=place)
 
@@ -242,7 +242,7 @@ def _look(scene: PreflightContext) -> Iterator[Finding]:
 
 
 def _trouble(types: Types) -> Iterator[Finding]:
-    """What is wrong, that which takes no AWS first."""
+    """The problems; those that need no AWS call come first."""
     faults = {name: fault for name in types.places if (fault := instance_type_fault(name))}
     yield from (_unfit(types, name, fault) for name, fault in faults.items())
     asked = [name for name in types.places if name not in faults]
@@ -276,7 +276,7 @@ def _alternatives(scene: PreflightContext) -> Alternatives:
 
 
 def _anything_at_all(scene: PreflightContext) -> None:
-    """An endpoint that knows no offerings proves nothing about ours."""
+    """Raise ``AwsError`` if EC2 lists no types at all: such an endpoint proves nothing about ours."""
     if not offered_types(scene.session()):
         what = f"EC2 lists no instance type at all for {scene.region}."
         raise AwsError(what, fix="Check the region and AWS_ENDPOINT_URL.", rerun=SAFE_NOTHING_DONE)
@@ -284,7 +284,7 @@ def _anything_at_all(scene: PreflightContext) -> None:
 
 def _unfit(types: Types, name: str, fault: Fault) -> Finding:
     if is_arm(name):
-        said, other = "an Arm type, and clusters run amd64 only", types.instead.to(name)
+        said, other = "an Arm type, but clusters run amd64 only", types.instead.to(name)
         return types.finding(AMD64, "fail", name, said, needed="x86_64", other=other)
     found = types.finding(EXISTS, "fail", name, fault.message, needed="a type of EC2's", other=None)
     if not fault.hint:
@@ -298,7 +298,7 @@ def _missing(types: Types, name: str) -> Finding:
     if name in known_types():
         said, needed = f"{types.scene.region} does not offer it", f"offered in {types.scene.region}"
         return types.finding(REGION, "fail", name, said, needed=needed, other=other, source=LISTED)
-    said = f"there is no such type: {types.scene.region} does not offer it, and no list of AWS's knows it"
+    said = f"there is no such type: {types.scene.region} does not offer it, and no list of AWS contains it"
     return types.finding(EXISTS, "fail", name, said, needed="a type of EC2's", other=other, source=LISTED)
 
 
@@ -326,11 +326,11 @@ def _kind_trouble(types: Types, there: Sequence[str]) -> Iterator[Finding]:
         elif not each.current:
             said, other = "of an earlier generation", types.instead.to(name, each, current=True)
             found = types.finding(CURRENT, "warn", name, said, needed="a current type", other=other, source=DESCRIBED)
-            yield replace(found, fix=f"{other} is the nearest of today's." if other else LOOK)
+            yield replace(found, fix=f"{other} is the most similar current type." if other else LOOK)
 
 
 def _default_types(scene: PreflightContext) -> Iterator[Finding]:
-    """A cluster without instance types gets the list of the service's own client; Lightning chooses by itself."""
+    """Check the list that the service's client gives a cluster without instance types. Lightning chooses itself."""
     plane = scene.stack.control_plane if scene.stack else None
     defaults = facts_of(plane.type).default_instance_types if plane and plane.type != "manual" else ()
     if not defaults:
@@ -339,9 +339,9 @@ def _default_types(scene: PreflightContext) -> Iterator[Finding]:
     if not offered:
         _anything_at_all(scene)
     missing = [name for name in defaults if name not in offered]
-    read = f"{len(offered)} of the {len(defaults)} that a cluster without instance types gets"
+    read = f"{len(offered)} of the {len(defaults)} types that a cluster without instance types gets"
     if missing:
-        fix = "Name the types that you want under `instance_types`: the others can never start."
+        fix = "Name the types that you want under `instance_types`: types that are not offered can never start."
         new = any(not spec.instance_types for spec in scene.new_clusters())
         verdict: Verdict = "fail" if new and not offered else "warn"
         read, facts = f"{read}; not offered: {', '.join(missing)}", {"missing": missing}

@@ -1,4 +1,4 @@
-"""May the caller do what the run will do? IAM's simulator says so, before Terraform starts."""
+"""Check the caller's permissions for the run with IAM's simulator, before Terraform starts."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ from gridbyoc.stack.words import Place
 MAKES_ROLE = "iam:CreateRole"
 SIDE_BY_SIDE = 4
 NOT_LISTED = (
-    "; whether it demands a certain permissions boundary on new roles cannot be told: the caller may not call "
+    "; whether it demands a certain permissions boundary on new roles is unknown: the caller may not call "
     "iam:ListPolicies"
 )
 
 Simulate = Callable[[Need, str], SimulationResult]
-"""The simulator's answer to a need whose request carries this ``iam:PermissionsBoundary``."""
+"""Simulates a need in a request with this ``iam:PermissionsBoundary``."""
 
 
 def unnamed_boundary(caller: Caller) -> str:
-    """A boundary that a rule accepts only if it accepts any."""
+    """A boundary that a policy accepts only if it accepts any boundary."""
     return f"arn:{caller.partition}:iam::{caller.account_id}:policy/boundary-that-no-rule-names"
 
 
 def with_boundary_rules(
     answers: Sequence[SimulationResult], ask: Simulate, unnamed: str, own: Callable[[], tuple[str, ...] | None]
 ) -> tuple[SimulationResult, ...]:
-    """The answers; a denial of a new role that a boundary would lift says so, and names the boundaries that do.
+    """The answers; a denied role creation that a boundary would allow says so, and names the boundaries that would.
 
-    ``unnamed``: a boundary that no rule names. ``own``: ARNs of the account's policies, the likely ones first;
-    ``None`` where IAM does not list them.
+    ``unnamed``: a boundary that no policy names. ``own``: ARNs of the account's policies, the likely ones first;
+    ``None`` if IAM does not list them.
     """
     changed = {answer.need: _with_rule(answer, ask, unnamed, own) for answer in answers if _may_be_a_rule(answer)}
     return tuple(changed.get(answer.need, answer) for answer in answers)
 
 
 def _may_be_a_rule(answer: SimulationResult) -> bool:
-    """Of the caller's own policies the simulator says whether they ask for a boundary that the request lacks."""
+    """Whether a missing boundary may have caused the denial. The simulator says so for the caller's own policies."""
     new_role = answer.effect == "denied" and answer.need.action == MAKES_ROLE
     return new_role and (answer.need.condition is not None or answer.by in ("scp", "no boundary"))
 
@@ -91,9 +91,9 @@ def _with_rule(
 
 
 def verdict_on(scene: PreflightContext, denied: Iterable[SimulationResult]) -> Verdict:
-    """``fail`` where the run calls one of them for certain, ``warn`` where it may come to that; ``unknown``: none is.
+    """``fail`` if the run certainly calls a denied action, ``warn`` if it may, ``unknown`` without denials.
 
-    What the simulator says of service control policies is no proof, and only warns: it leaves their conditions out, or
+    The simulator's results for service control policies prove nothing, and only warn: it ignores their conditions, or
     evaluates them with nothing known, and denies what AWS allows (https://github.com/aws/aws-sdk/issues/102).
     """
     denied = tuple(denied)
@@ -105,9 +105,9 @@ def verdict_on(scene: PreflightContext, denied: Iterable[SimulationResult]) -> V
 
 
 def anything_stands(scene: PreflightContext) -> bool | None:
-    """Whether the stack has been made before; ``None``: that cannot be told.
+    """Whether the stack was created before; ``None`` if unknown.
 
-    A state in S3 is looked for (``s3:HeadObject``), unless it is read with other credentials.
+    A state in S3 is looked up (``s3:HeadObject``), unless other credentials read it.
     """
     backend = scene.stack.terraform.backend if scene.stack else None
     if not isinstance(backend, S3Backend):
@@ -121,19 +121,22 @@ def anything_stands(scene: PreflightContext) -> bool | None:
 
 
 def other_credentials(scene: PreflightContext) -> bool:
-    """Whether the state is read with another profile than the one that is asked about."""
+    """Whether the state is read with another profile than the one being checked."""
     if scene.stack is None or not isinstance(scene.stack.terraform.backend, S3Backend):
         return False
     return scene.stack.terraform.backend.profile not in (None, scene.stack.aws.profile)
 
 
 def of_the_state(need: Need) -> bool:
-    """Whether a need of plan, apply or destroy is one of the state: all others of these are IAM's."""
+    """Whether a need of plan, apply or destroy concerns the state: all their other needs are IAM's."""
     return need.mandatory and not need.action.startswith("iam:")
 
 
 def _called(need: Need, stands: bool | None, *, reads_only: bool) -> bool:
-    """A role that stands is read, one that does not is made and read, and none is deleted unless it is replaced."""
+    """Whether the run certainly calls it. An existing role is read, a missing one is created and read.
+
+    Roles are deleted only if replaced.
+    """
     if need.phase == "apply":
         return stands is False and not reads_only and (of_the_state(need) or ": create" in need.purpose)
     if need.phase == "plan":
@@ -147,28 +150,28 @@ SIMULATION = FindingKind(
     "GBY-P001",
     "permissions",
     "simulation",
-    """IAM tells what the caller may do (`iam:SimulatePrincipalPolicy`, and `iam:GetRole` for a session's role). Unknown
-    where the caller may not ask, where IAM is too busy, and for federated users; the run goes on then.""",
+    """IAM says what the caller may do (`iam:SimulatePrincipalPolicy`, and `iam:GetRole` for a session's role). Unknown
+    if the caller may not ask, if IAM is too busy, and for federated users; the run then continues.""",
     _SIMULATOR,
 )
 ALLOWED = FindingKind(
     "GBY-P002",
     "permissions",
     "permission",
-    """May the caller call what plan, apply and destroy of this stack call in AWS, and what its state needs? Fails for
+    """The caller may call the actions that plan, apply and destroy of this stack and its state need. Fails for
     each action that is proven to be denied and that the run ahead is certain to call: no policy allows it, a policy
     denies it, the caller's boundary does not allow it, or a rule demands a permissions boundary on new roles that
-    `role.permissions_boundary` does not name. Warns for actions that the run calls only if something has to be made,
-    changed or deleted: before a `plan`, for a role that may exist already, and for all that only a destroy needs.
-    Unknown if a condition or a resource's own policy may decide otherwise.""",
+    `role.permissions_boundary` does not name. Warns for actions that the run calls only if something must be created,
+    changed or deleted: before a `plan`, for a role that may exist already, and for everything that only a destroy
+    needs. Unknown if a condition or a resource's own policy may decide otherwise.""",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html",
 )
 LOOKING = FindingKind(
     "GBY-P003",
     "permissions",
     "permission to look",
-    """What only doctor, verify, resuming and leftovers need is allowed. Warns where it is not: a bootstrap works, and
-    something will be unknown, or not be cleaned up.""",
+    """The actions that only doctor, verify, resuming and leftovers need are allowed. Warns if not: a bootstrap works,
+    but something will be unknown, or not be cleaned up.""",
     _SIMULATOR,
 )
 ORGANIZATION = FindingKind(
@@ -176,8 +179,8 @@ ORGANIZATION = FindingKind(
     "permissions",
     "organization",
     """No service control policy (SCP) of the organization denies what plan, apply and destroy of this stack call. Warns
-    for each action that the simulator says one denies, and never fails: of SCPs with conditions the simulator says so
-    of what AWS allows (https://github.com/aws/aws-sdk/issues/102, https://github.com/aws/aws-cli/issues/10525).""",
+    for each action that the simulator reports as denied, and never fails: with conditions in SCPs, it also reports
+    actions that AWS allows (https://github.com/aws/aws-sdk/issues/102, https://github.com/aws/aws-cli/issues/10525).""",
     "https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps.html",
 )
 
@@ -185,20 +188,20 @@ ORGANIZATION = FindingKind(
 CALL = "iam:SimulatePrincipalPolicy"
 WITH_MFA = {"aws:MultiFactorAuthPresent": "true"}
 SELDOM = ("bucket", "increase", "state-removal", "verify-role")
-"""``state init``, a request for quotas, ``destroy --with-state`` and ``verify --role`` say what they may not do."""
+"""``state init``, quota requests, ``destroy --with-state`` and ``verify --role`` report themselves what is denied."""
 LOOKED_AT: tuple[NeedPhase, ...] = tuple(phase for phase in PHASES if phase not in SELDOM)
 SHOWN = 5
-"""Actions that a line names; ``facts`` have all of them."""
+"""The number of actions that a line names; ``facts`` have all of them."""
 _ASK = "Allow the caller iam:SimulatePrincipalPolicy on itself; `gridbyoc policy` prints a policy that does."
 _ADD = "Add it to the caller's policy: `gridbyoc policy` prints one that allows what is needed."
 _FIXES = {
-    "boundary": "Have it added to the caller's permissions boundary, or use another caller.",
-    "explicit": "Have the statement that denies it changed, or use another caller.",
-    "no boundary": "Name the boundary that the rule demands in role.permissions_boundary (the ARN of a policy); who "
-    "looks after the account knows which one.",
-    "scp": "Ask who looks after the organization's service control policies (SCPs) for an exception, or use another "
-    "account. It does not block: the simulator does not know what the conditions of an SCP come to, so it may be "
-    "allowed all the same.",
+    "boundary": "Ask for it to be added to the caller's permissions boundary, or use another caller.",
+    "explicit": "Ask for a change of the statement that denies it, or use another caller.",
+    "no boundary": "Name the boundary that the rule demands in role.permissions_boundary (the ARN of a policy); the "
+    "account's administrators know which one.",
+    "scp": "Ask the administrators of the organization's service control policies (SCPs) for an exception, or use "
+    "another account. It does not block: the simulator cannot evaluate the conditions of an SCP, so AWS may still "
+    "allow it.",
 }
 
 
@@ -236,12 +239,14 @@ def _permissions(scene: PreflightContext) -> Iterator[Finding]:
 def _unless_with_mfa(
     answers: Sequence[SimulationResult], ask: Callable[[Sequence[Need]], Sequence[SimulationResult]]
 ) -> tuple[SimulationResult, ...]:
-    """A denial that MFA lifts is none: whether a session has it, nobody tells, and the usual condition
-    (``BoolIfExists``) denies where it is not said. https://github.com/aws-containers/amazon-ecs-exec-checker/issues/68
+    """Treat a denial that MFA would lift as unknown: no API says whether a session has MFA.
+
+    The usual condition (``BoolIfExists``) denies if the simulation does not say it.
+    https://github.com/aws-containers/amazon-ecs-exec-checker/issues/68
     """
     denied = [answer.need for answer in answers if answer.effect == "denied" and answer.by in ("explicit", "boundary")]
     lifted = {answer.need for answer in (ask(denied) if denied else ()) if answer.effect != "denied"}
-    why = ", unless the session was made with MFA, which is not known before"
+    why = ", unless the session was made with MFA, which is unknown here"
     return tuple(
         replace(answer, effect="unknown", why=answer.why + why) if answer.need in lifted else answer
         for answer in answers
@@ -251,7 +256,7 @@ def _unless_with_mfa(
 def judged(
     scene: PreflightContext, principal: SimulatedPrincipal, answers: Sequence[SimulationResult]
 ) -> Iterator[Finding]:
-    """The findings that the simulator's answers come to."""
+    """The findings that follow from the simulator's answers."""
     told = [answer for answer in answers if not answer.untold]
     yield _simulation(principal, [answer for answer in answers if answer.untold], len(answers))
     mandatory = [answer for answer in told if answer.need.mandatory]
@@ -281,7 +286,7 @@ def _any(answers: Iterable[SimulationResult]) -> bool:
 
 
 def _denied_actions(scene: PreflightContext, answers: Sequence[SimulationResult]) -> Iterator[Finding]:
-    """A finding for each action that is denied or may be."""
+    """A finding for each action that is or may be denied."""
     by_action: dict[str, list[SimulationResult]] = defaultdict(list)
     for answer in answers:
         if answer.effect != "allowed":
@@ -291,7 +296,7 @@ def _denied_actions(scene: PreflightContext, answers: Sequence[SimulationResult]
 
 def _denied(scene: PreflightContext, action: str, found: Sequence[SimulationResult]) -> Finding:
     denied = [answer for answer in found if answer.effect == "denied"]
-    first = min(denied or found, key=lambda answer: answer.by == "scp")  # what is proven goes first
+    first = min(denied or found, key=lambda answer: answer.by == "scp")  # proven denials first
     resources = _unique(answer.need.resource for answer in denied or found)
     purposes = _unique(answer.need.purpose for answer in denied or found)
     facts = {
@@ -338,10 +343,10 @@ def _not_seen(phase: NeedPhase, found: Sequence[SimulationResult]) -> Finding:
 
 
 def _all_allowed(scene: PreflightContext, answers: Sequence[SimulationResult], complete: bool) -> Iterator[Finding]:
-    """One for all of them; none where IAM did not answer for some."""
+    """One finding for all actions; none if IAM did not answer for some."""
     if answers and complete:
         module = scene.stack.terraform.module if scene.stack else None
-        known = f"; what the module {module.source} needs is not known" if module else ""
+        known = f"; the needs of the module {module.source} are unknown" if module else ""
         yield Finding(ALLOWED, "pass", f"{_some(answers)}, all allowed{known}", source=CALL, facts=_counts(answers))
 
 
@@ -365,7 +370,7 @@ def _unique(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _context(scene: PreflightContext, need: Need, partition: str) -> Mapping[str, str]:
-    """What every request carries, as far as it is known before: IAM is asked in its partition's first region.
+    """The condition keys of every request, as far as known beforehand. IAM is asked in its partition's first region.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """

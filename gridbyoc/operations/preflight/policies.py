@@ -1,4 +1,4 @@
-"""Can the role have the policies that it gets: are they there, may they be attached, are they few and short enough?"""
+"""Check the role's policies: they exist, can be attached, and are few and short enough."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ MANAGED = FindingKind(
     "GBY-M001",
     GROUP,
     "managed policies",
-    "Each managed policy that the role gets is there and can be attached. Fails for one that IAM does not know, and "
-    "for one that AWS has given up, with what took its place; only warns for the latter where the role may stand "
+    "Each managed policy of the role exists and can be attached. Fails if IAM does not know it, and "
+    "if AWS has deprecated it, with its replacement; only warns for the latter if the role may exist "
     "already: it stays attached.",
     "https://docs.aws.amazon.com/aws-managed-policy/latest/reference/about-managed-policy-reference.html",
 )
@@ -32,37 +32,40 @@ BOUNDARY = FindingKind(
     "GBY-M002",
     GROUP,
     "permissions boundary",
-    "The policy that `role.permissions_boundary` names is there. Fails where IAM does not know it.",
+    "The policy that `role.permissions_boundary` names exists. Fails if IAM does not know it.",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html",
 )
 COUNT = FindingKind(
     "GBY-M003",
     GROUP,
     "number of policies",
-    "The role's managed policies and its own are no more than the account allows on one role. Fails where they are.",
+    "The role's managed policies and its own are no more than the account allows on one role. Fails if they are.",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html",
 )
 SIZE = FindingKind(
     "GBY-M004",
     GROUP,
     "size of the own policy",
-    "The policy made of `role.statements` has at most 6,144 characters, white space not counted. Fails where it has "
+    "The policy made of `role.statements` has at most 6,144 characters, not counting white space. Fails if it has "
     "more.",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entity-length",
 )
 READ = "iam:GetPolicy"
 MISSPELT = 0.95
-"""How like a name must be: AmazonSESFullAccess and AmazonSQSFullAccess come to 0.947."""
+"""The minimum similarity of names: that of AmazonSESFullAccess and AmazonSQSFullAccess is 0.947."""
 
 
 def role_of(scene: PreflightContext) -> Role | None:
-    """The role whose policies we know: none without a stack file, none where another module makes it."""
+    """The role whose policies are known; ``None`` without a stack file, or if another module creates it."""
     stack = scene.stack
     return stack.role if stack and stack.terraform.module is None else None
 
 
 def policy_arns(role: Role, partition: str) -> tuple[str, ...]:
-    """The managed policies that are attached to the role, each once: the stack file's, else the module's default."""
+    """The managed policies that are attached to the role, each once.
+
+    The stack file's, otherwise the module's default.
+    """
     names = managed_policies_of(role)
     own = f"arn:{partition}:iam::aws:policy/"
     return tuple(dict.fromkeys(name if name.startswith("arn:") else own + name for name in names))
@@ -84,7 +87,7 @@ def _managed(scene: PreflightContext) -> Iterator[Finding]:
     told += [_unread(policy, MANAGED) for policy in found if policy.unread]
     yield from (replace(each, at=_place(role, each.subject)) for each in told)
     if all(policy.exists and policy.attachable and not policy.unread for policy in found):
-        read = f"all {len(found)} are there and can be attached" if found else "none are asked for"
+        read = f"all {len(found)} exist and can be attached" if found else "none are requested"
         yield Finding(MANAGED, "pass", read, source=READ, facts={"arns": list(arns)})
 
 
@@ -93,28 +96,28 @@ def _boundary(scene: PreflightContext) -> Iterator[Finding]:
     if role is None:
         return
     if role.permissions_boundary is None:
-        yield Finding(BOUNDARY, "pass", "none is asked for")
+        yield Finding(BOUNDARY, "pass", "none is requested")
         return
     (policy,) = managed_policies(scene.session(), (role.permissions_boundary,))
     if policy.unread or not policy.exists:
         told = _unread(policy, BOUNDARY) if policy.unread else _gone(policy, BOUNDARY)
         yield replace(told, at=("role", "permissions_boundary"))
     else:
-        yield Finding(BOUNDARY, "pass", f"{policy.arn} is there", source=READ)
+        yield Finding(BOUNDARY, "pass", f"{policy.arn} exists", source=READ)
 
 
 def _place(role: Role, name: str) -> Place:
-    """Where a managed policy is named; the whole list where that is the module's own."""
+    """The place of a managed policy in the stack file; the whole list if the module's default applies."""
     named = [each.rsplit("/", 1)[-1] for each in role.managed_policies or ()]
     return ("role", "managed_policies", *([named.index(name)] if name in named else []))
 
 
 def _gone(policy: ManagedPolicy, kind: FindingKind, verdict: Verdict = "fail") -> Finding:
-    """A policy that is not there, or can no longer be attached."""
+    """A finding for a policy that does not exist, or can no longer be attached."""
     read = "it can no longer be attached" if policy.exists else "IAM does not know it"
     mine = ":iam::aws:" not in policy.arn
     close = None if mine else _instead_of(policy.name)
-    fix = f"Make {policy.arn} first, or correct the stack file." if mine else "Correct role.managed_policies."
+    fix = f"Create {policy.arn} first, or correct the stack file." if mine else "Correct role.managed_policies."
     if close:
         fix = f"Write {close} in role.managed_policies."
     elif policy.name in _guides_policies() and not mine:
@@ -124,7 +127,7 @@ def _gone(policy: ManagedPolicy, kind: FindingKind, verdict: Verdict = "fail") -
 
 
 def _instead_of(name: str) -> str | None:
-    """The successor, or what was meant. Many names of AWS's differ in one letter: another service's is never meant."""
+    """The successor, or the likely intended name. Names that differ in one letter belong to other services of AWS."""
     if name in SUCCESSORS or name in _guides_policies():
         return SUCCESSORS.get(name)
     close = nearest(name, _guides_policies())
@@ -132,12 +135,12 @@ def _instead_of(name: str) -> str | None:
 
 
 def _guides_policies() -> tuple[str, ...]:
-    """The names of AWS's policies that the guides of the control planes attach."""
+    """The names of the AWS managed policies that the control planes' guides attach."""
     return tuple(name for vendor in VENDORS for name in facts_of(vendor).permissions.managed_policies)
 
 
 def _unread(policy: ManagedPolicy, kind: FindingKind) -> Finding:
-    fix = f"Allow {READ}, or look at {policy.arn} yourself."
+    fix = f"Allow {READ}, or check {policy.arn} yourself."
     return Finding(kind, "unknown", policy.unread, fix=fix, source=READ, subject=policy.name)
 
 
@@ -151,9 +154,9 @@ def _count(scene: PreflightContext) -> Iterator[Finding]:
     read, source = f"{count} ({count - own} managed and {own or 'no'} own)", "iam:GetAccountSummary"
     facts = {"count": count, "limit": limit}
     if limit is None:
-        yield Finding(COUNT, "unknown", f"{read}; IAM does not say how many may be", source=source, facts=facts)
+        yield Finding(COUNT, "unknown", f"{read}; IAM does not say how many are allowed", source=source, facts=facts)
         return
-    fix = "`gridbyoc quotas request --code L-0DA4ABF3` asks for more; or put statements together in fewer policies."
+    fix = "`gridbyoc quotas request --code L-0DA4ABF3` requests more; or combine statements in fewer policies."
     yield Finding(COUNT, "pass" if count <= limit else "fail", read, f"at most {limit}", fix, source, facts=facts)
 
 
@@ -167,13 +170,13 @@ def _size(scene: PreflightContext) -> Iterator[Finding]:
         return
     size = policy_size(own_policy(statements))
     needed, facts = f"at most {MANAGED_POLICY_LIMIT:,} characters", {"size": size, "limit": MANAGED_POLICY_LIMIT}
-    fix = "Let wildcards stand for actions and resources, or name a policy of your own in role.managed_policies."
+    fix = "Use wildcards for actions and resources, or name a policy of your own in role.managed_policies."
     verdict: Verdict = "pass" if size <= MANAGED_POLICY_LIMIT else "fail"
     yield Finding(SIZE, verdict, f"{size:,} characters", needed, fix, facts=facts)
 
 
 def own_policy(statements: Sequence[PolicyStatement]) -> dict[str, Any]:
-    """The document that the module makes of statements (modules/gridbyoc/main.tf)."""
+    """The policy document that the module makes from statements (modules/gridbyoc/main.tf)."""
     made = [
         {
             **({"Sid": each.sid} if each.sid else {}),

@@ -1,4 +1,4 @@
-"""Has the account room for the clusters that are to be made?"""
+"""Check whether the account has room for the clusters that will be created."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ VCPUS = {
         1,
         "on-demand vCPUs",
         "In each family group, the largest instance type of every new cluster, and what it keeps running, must fit "
-        "beside the instances that run now. Only warns for types of the control plane's own list, which a cluster gets "
-        "that names none. The guide's 1000 are shown, and never block.",
+        "beside the instances that run now. Only warns for types of the control plane's own list, which a cluster "
+        "without instance types gets. The guide's 1000 are shown, and never block.",
         "L-1216C47A",
     ),
     SPOT: _kind(
         2,
         "spot vCPUs",
         "In each family group, the largest instance type of every new cluster must fit beside the spot instances that "
-        "run now. Only warns where the same machines have room on demand, and for types of the control plane's own "
+        "run now. Only warns if the same machines fit on demand, and for types of the control plane's own "
         "list. The guide's 1000 are shown, and never block.",
         "L-34B43A08",
     ),
 }
-"""By market; a finding for each family group."""
+"""By market; there is a finding for each family group."""
 
 BY_CODE = {
     "L-CDE20ADC": _kind(
         3,
         "Auto Scaling groups",
-        "One group for each instance type and market of every new cluster should fit: assumed, and no more than a "
+        "One group for each instance type and market of every new cluster should fit: an assumption, so only a "
         "warning. The guide's 800 are shown, and never block.",
         "L-CDE20ADC",
     ),
@@ -62,14 +62,14 @@ BY_CODE = {
     "L-0263D0A3": _kind(
         6,
         "Elastic IPs",
-        "An address for every new cluster, the least that one needs, must fit. Addresses of own pools, and those that "
+        "An address for every new cluster, its minimum, must fit. Addresses of your own pools, and those that "
         "an AWS service manages, do not count.",
         "L-0263D0A3",
     ),
     "L-FE5A380F": _kind(
         7,
         "NAT gateways",
-        "A gateway for every new cluster must fit into a zone: fails where no zone has room, warns where the fullest "
+        "A gateway for every new cluster must fit into a zone: fails if no zone has room, warns if the fullest "
         "has none.",
         "L-FE5A380F",
     ),
@@ -78,18 +78,18 @@ BY_CODE = {
     "L-FE177D64": _kind(
         10,
         "IAM roles",
-        "15 roles for every new cluster, as the guide says, or just the stack's role where only that is missing.",
+        "15 roles for every new cluster, as the guide says, or only the stack's role if just that is missing.",
         "L-FE177D64",
     ),
     "L-E95E4862": _kind(
         11,
         "IAM policies",
-        "15 customer managed policies for every new cluster, as the guide says, or just the role's own where only that "
+        "15 customer managed policies for every new cluster, as the guide says, or only the role's own if just that "
         "is missing.",
         "L-E95E4862",
     ),
 }
-"""By quota code. What fits on one role is a matter of the policies' own checks."""
+"""By quota code. Checks of policies cover the number of policies on one role."""
 
 KINDS = (*VCPUS.values(), *BY_CODE.values())
 
@@ -97,7 +97,7 @@ KINDS = (*VCPUS.values(), *BY_CODE.values())
 def _look(scene: PreflightContext) -> Iterator[Finding]:
     rows = quota_rows(scene)
     if all(row.limit is None and row.in_use is None for row in rows):
-        scene.caller()  # where there are no credentials, that is what there is to say
+        scene.caller()  # without credentials, this raises the error that matters
     for row in rows:
         if row.quota.market or row.quota.code in BY_CODE:
             yield quota_finding(row)
@@ -107,7 +107,7 @@ def _look(scene: PreflightContext) -> Iterator[Finding]:
 
 
 def quota_finding(row: QuotaRow) -> Finding:
-    """A quota's row as a finding; its numbers are the facts."""
+    """The finding for a quota's row; its numbers are the facts."""
     quota = row.quota
     return Finding(
         VCPUS[quota.market] if quota.market else BY_CODE[quota.code],

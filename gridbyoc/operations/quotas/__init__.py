@@ -1,1 +1,1 @@
-"""Quotas: what new clusters need, whether the account has room for it, and asking AWS for more."""
+"""Quotas: what new clusters need, whether the account has room for it, and requesting increases from AWS."""

@@ -1,4 +1,4 @@
-"""Asking AWS for more: what to ask for, the requests, and their end."""
+"""Request quota increases from AWS: choose them, file the requests, and wait for decisions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RequestResult = Literal["to file", "filed", "pending", "refused", "not adjustabl
 
 @dataclass(frozen=True, slots=True)
 class PlannedIncrease:
-    """More of one quota: up to ``desired``. ``request`` is AWS's record of it, ``why`` what AWS said against it."""
+    """A quota increase to ``desired``. ``request`` is AWS's record of it, ``why`` AWS's reason for refusing."""
 
     row: QuotaRow
     desired: int
@@ -32,10 +32,10 @@ class PlannedIncrease:
 def asks(
     rows: Iterable[QuotaRow], *, codes: Collection[str] = (), recommended: bool = False
 ) -> tuple[PlannedIncrease, ...]:
-    """What is to be asked for: every proven shortage, as much as is needed.
+    """The increases to request: every proven shortage, by as much as is needed.
 
-    ``codes`` restricts them, and asks for what merely may be short as well; ``recommended`` asks for the guide's 1000
-    vCPUs in every family group and market that has less.
+    ``codes`` restricts them, and adds possible shortages of these quotas. ``recommended`` requests the guide's 1000
+    vCPUs in every family group and market with less.
     """
     found = []
     for row in rows:
@@ -58,7 +58,7 @@ def _desired(row: QuotaRow, *, named: bool, recommended: bool) -> int | None:
 
 
 def look_up(session: AwsSession, ask: PlannedIncrease) -> PlannedIncrease:
-    """The ask, with the request for the same quota that is open already, if one is; ``AwsError``."""
+    """Add the open request for the same quota, if there is one; ``AwsError``."""
     if ask.result != "to file":
         return ask
     found = open_request(session, ask.row.quota)
@@ -66,7 +66,7 @@ def look_up(session: AwsSession, ask: PlannedIncrease) -> PlannedIncrease:
 
 
 def file(session: AwsSession, ask: PlannedIncrease) -> PlannedIncrease:
-    """File it, unless a request is open; what AWS says no to is told in the answer. ``AwsCredentialsError``."""
+    """File the request, unless one is open. A refusal of AWS is in the result. Raises ``AwsCredentialsError``."""
     try:
         looked = look_up(session, ask)
         if looked.result != "to file":
@@ -83,7 +83,7 @@ def file(session: AwsSession, ask: PlannedIncrease) -> PlannedIncrease:
 
 @dataclass(frozen=True, slots=True)
 class DecisionPatience:
-    """How long to wait for AWS's decisions, and the first pause between looks, in seconds; with what clock."""
+    """How long to wait for AWS's decisions and the first pause between polls, in seconds, and the clock to use."""
 
     timeout: float
     poll_interval: float
@@ -99,9 +99,9 @@ def follow(
     on_progress: Callable[[Increase, float], None],
     on_trouble: Callable[[AwsError, float], None],
 ) -> tuple[Increase, ...]:
-    """Look at the requests until AWS has decided each, or the time is over; as last seen, in their order.
+    """Poll the requests until AWS has decided each, or time is up. Returns them as last seen, in their order.
 
-    A look that fails is no end, unless the credentials do not hold (``AwsCredentialsError``).
+    A failing poll does not end it, unless the credentials fail (``AwsCredentialsError``).
     """
     began, seen = patience.clock(), list(requests)
     for pause in backoff(patience.poll_interval, GROWTH, LONGEST_PAUSE):
@@ -127,7 +127,7 @@ def _look(session: AwsSession, request: Increase, on_trouble: Callable[[AwsError
 
 
 def granted(session: AwsSession, request: Increase) -> bool:
-    """Whether the account has what was asked for. A closed case says nothing about its end: the limit does."""
+    """Whether the account has the requested value. A closed case does not say how it ended, so read the limit."""
     if request.status == "CASE_CLOSED":
         limit = read_limit(session, request.quota).value
         return limit is not None and limit >= request.desired

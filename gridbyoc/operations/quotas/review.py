@@ -1,4 +1,4 @@
-"""Whether the account has room: what is allowed, what is in use, what is needed, quota by quota."""
+"""Compare each quota's limit with what is in use and what new clusters need."""
 
 from __future__ import annotations
 
@@ -35,20 +35,21 @@ ROOM = {VPCS: 5, BUCKETS: 5}
 5 buckets."""
 
 PER_CLUSTER = {ROLES: 15, POLICIES: 15, VPCS: 1, ADDRESSES: 1, GATEWAYS: 1, EKS: 1, BUCKETS: 1}
-"""Of each new cluster. Roles and policies as in the guide; one VPC, EKS cluster and bucket are what one cluster is made
-of; one NAT gateway with its address is the least that a VPC with private subnets has, and only the least is proven."""
+"""Per new cluster. Roles and policies as in the guide; each cluster has one VPC, EKS cluster and bucket. One NAT
+gateway with its address is the minimum for a VPC with private subnets, and only the minimum is proven."""
 
 
-OWN_LIST = ", of the control plane's own list, which works without"
+OWN_LIST = ", of the control plane's own list; a cluster works without it"
 
-OFFERED = "`gridbyoc doctor --only offerings` names types that can be had."
+OFFERED = "`gridbyoc doctor --only offerings` names available types."
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaNeed:
-    """What must be free of a quota. ``words`` say what for; ``soft`` is a need whose shortage only warns.
+    """What must be free of a quota. ``words`` say what for; a shortage of a ``soft`` need only warns.
 
-    ``unsure`` says why it may be more than ``headroom``, which is then the least it can be; ``advice`` what to do then.
+    ``unsure`` says why more than ``headroom`` may be needed, which is then the minimum; ``advice`` says what to do
+    then.
     """
 
     headroom: int = 0
@@ -62,23 +63,23 @@ NOTHING = QuotaNeed()
 
 
 def types_of(spec: ClusterSpec, dialect: DialectName) -> tuple[InstanceType, ...]:
-    """A cluster's instance types; the control plane's own list where none is named (Lightning's is not known)."""
+    """A cluster's instance types; the control plane's own list if none is named (Lightning's is unknown)."""
     if spec.instance_types:
         return spec.instance_types
     return tuple(InstanceType(name) for name in facts_of(dialect).default_instance_types)
 
 
 def quotas_of(types: Iterable[str]) -> tuple[QuotaCode, ...]:
-    """The quotas to look at for clusters of these instance types: the fixed ones, then theirs by market."""
+    """The quotas to check for clusters of these instance types: the fixed ones, then those of the types by market."""
     named = [vcpu_quota(name, market) for market in MARKETS for name in types]
     return (*(quota_by_code(code) for code in FIXED), *dict.fromkeys(quota for quota in named if quota))
 
 
 def fixed_needs(clusters: Sequence[ClusterSpec], dialect: DialectName, has_role: bool | None) -> dict[str, QuotaNeed]:
-    """Of the quotas in ``FIXED``, for ``clusters``, none of which stands yet.
+    """The needs of ``clusters``, none of which exists yet, for the quotas in ``FIXED``.
 
-    ``has_role`` ``False``: the stack's role is to be made, too (the guide's 15 hold it); ``None``: that is not known,
-    and a shortage only warns.
+    ``has_role`` ``False``: the stack's role must be created, too (the guide's 15 include it). ``None``: unknown, so a
+    shortage only warns.
     """
     count = len(clusters)
     needs = {
@@ -96,7 +97,7 @@ def fixed_needs(clusters: Sequence[ClusterSpec], dialect: DialectName, has_role:
 
 
 def per_role_need(role: Role, has_role: bool | None) -> QuotaNeed:
-    """How many managed policies the stack's role is given: those listed, and its own."""
+    """How many managed policies the stack's role gets: those listed, and its own."""
     if has_role:
         return NOTHING
     return QuotaNeed(
@@ -109,10 +110,10 @@ def per_role_need(role: Role, has_role: bool | None) -> QuotaNeed:
 def vcpu_needs(
     clusters: Sequence[ClusterSpec], dialect: DialectName, vcpus: Mapping[str, int] | None, why: str = ""
 ) -> dict[str, QuotaNeed]:
-    """By quota code. Each cluster must be able to start the largest of its types in every family group and market.
+    """vCPU needs by quota code: each cluster must be able to start its largest type in every family group and market.
 
-    On-demand, what it keeps running (``overprovisioned_ondemand_count``) comes on top. Without ``vcpus`` one vCPU is
-    the least there can be, and ``why`` says why they are not known. A cluster that names no types works without some of
+    On demand, the instances that it keeps running (``overprovisioned_ondemand_count``) are added. Without ``vcpus`` the
+    minimum is one vCPU, and ``why`` says why they are unknown. A cluster without instance types works without some of
     the control plane's own: these needs are soft.
     """
     parts: dict[str, list[QuotaNeed]] = {}
@@ -150,7 +151,7 @@ def _cluster_need(types: Sequence[InstanceType], market: str, vcpus: Mapping[str
 
 
 def _sum(every: Sequence[QuotaNeed]) -> QuotaNeed:
-    """Of what clusters name, all of it; what is soft counts where nothing else does."""
+    """The sum of the hard needs; of the soft ones if there are no hard ones."""
     needs = [need for need in every if not need.soft] or every
     return QuotaNeed(
         sum(need.headroom for need in needs),
@@ -177,14 +178,14 @@ UNITS = {
     "L-DC2B2D3D": ("bucket", "buckets"),
     "L-1194D53C": ("cluster", "clusters"),
 }
-"""What a quota counts, of one and of many; the others count vCPUs."""
+"""Units of each quota, singular and plural; all other quotas count vCPUs."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaRow:
-    """One quota, looked at. ``needed`` is the limit that would do; ``None`` where it cannot be told.
+    """A quota with its verdict. ``needed`` is the limit that would suffice; ``None`` if unknown.
 
-    ``why`` is what a warning or an unknown is about; ``pending`` the request that AWS has yet to decide.
+    ``why`` explains a warning or an unknown; ``pending`` is a request that AWS has not decided yet.
     """
 
     reading: QuotaReading
@@ -196,33 +197,33 @@ class QuotaRow:
 
     @property
     def quota(self) -> QuotaCode:
-        """Which one."""
+        """The quota of this row."""
         return self.reading.quota
 
     @property
     def region(self) -> str:
-        """Where it is read and raised."""
+        """The region where the quota is read and raised."""
         return self.reading.region
 
     @property
     def limit(self) -> int | float | None:
-        """What is allowed; a whole number as one."""
+        """The current limit; whole numbers as ``int``."""
         value = self.reading.limit.value
         return None if value is None else whole(value)
 
     @property
     def in_use(self) -> int | None:
-        """What is in use: in the fullest zone, for a quota of every zone."""
+        """What is in use: for a quota per zone, in the fullest zone."""
         return self.reading.use.value
 
     def amount(self, count: float) -> str:
-        """``count`` of what the quota counts: ``1 vCPU``, ``5 VPCs``."""
+        """``count`` with the quota's unit: ``1 vCPU``, ``5 VPCs``."""
         one, many = UNITS.get(self.quota.code, ("vCPU", "vCPUs"))
         return f"{whole(count)} {one if count == 1 else many}"
 
     @property
     def recommended(self) -> int | None:
-        """The limit that the service's guide advises; never required. ``None`` where it advises nothing."""
+        """The limit that the service's guide advises; never required. ``None`` if it advises nothing."""
         if self.quota.family_group:
             return RECOMMENDED_VCPUS
         room = ROOM.get(self.quota.code)
@@ -237,12 +238,12 @@ class QuotaRow:
 
 
 def whole(value: float) -> int | float:
-    """A whole number as one: AWS has every value as a float."""
+    """Convert a whole number to ``int``: AWS returns every value as a float."""
     return int(value) if float(value).is_integer() else value
 
 
 def review(account: AccountQuotas, needs: Mapping[str, QuotaNeed]) -> tuple[QuotaRow, ...]:
-    """A row for each reading, in their order; what nothing is needed of passes."""
+    """A row for each reading, in order; quotas that nobody needs pass."""
     return tuple(_renamed(_row(reading, needs.get(code, NOTHING))) for code, reading in account.readings.items())
 
 
@@ -251,7 +252,7 @@ def _row(reading: QuotaReading, need: QuotaNeed) -> QuotaRow:
     needed = None if use.value is None else use.value + need.headroom
     if not need.headroom:
         return QuotaRow(reading, need, needed, "unknown" if need.unsure else "pass", need.unsure)
-    # The least that is in use: nothing where it could not be counted, the emptiest zone where zones differ.
+    # The minimum in use: zero if it could not be counted, the emptiest zone if zones differ.
     least = use.least if use.least is not None else use.value or 0
     if limit is not None and least + need.headroom > limit:
         return QuotaRow(reading, need, least + need.headroom, "warn" if need.soft else "fail", reading.limit.why)
@@ -259,28 +260,28 @@ def _row(reading: QuotaReading, need: QuotaNeed) -> QuotaRow:
     if untold or limit is None or needed is None:
         return QuotaRow(reading, need, needed, "unknown", untold)
     if needed > limit:
-        return QuotaRow(reading, need, needed, "warn", "The fullest zone has no room; another one has.")
+        return QuotaRow(reading, need, needed, "warn", "The fullest zone has no room; another zone has.")
     return QuotaRow(reading, need, needed, "pass")
 
 
 def _renamed(row: QuotaRow) -> QuotaRow:
-    """A code that AWS calls by another name than we do may count something else by now: worth a word."""
+    """Warn if AWS now has another name for the code: it may count something else by now."""
     name = row.reading.limit.name
     if not name or name.casefold() == row.quota.name.casefold():
         return row
-    why = f"AWS calls {row.quota.code} {name!r} now; it was {row.quota.name!r}."
+    why = f"AWS now calls {row.quota.code} {name!r}; it was {row.quota.name!r}."
     return replace(row, verdict="warn" if row.verdict == "pass" else row.verdict, why=f"{row.why} {why}".strip())
 
 
 def quota_rows(scene: PreflightContext) -> tuple[QuotaRow, ...]:
-    """A row for every quota that the scene's clusters run into; raises only where there are no AWS credentials.
+    """A row for every quota that the context's clusters need; raises only without AWS credentials.
 
-    Without a stack file nothing is needed: the rows tell what there is, for the instance types of a starter.
+    Without a stack file nothing is needed: the rows show the limits and use for the instance types of a starter.
     """
     session = scene.session()
     names = wanted_types(scene)
     reading = Background(lambda: read_quotas(session, quotas_of(names), names))
-    scene.listed()  # asked meanwhile
+    scene.listed()  # meanwhile, list the clusters
     account = reading.result()
     if scene.stack is None:
         return tuple(_numbers(row) for row in review(account, {}))
@@ -289,9 +290,10 @@ def quota_rows(scene: PreflightContext) -> tuple[QuotaRow, ...]:
 
 
 def _needs(scene: PreflightContext, stack: Stack, account: AccountQuotas) -> dict[str, QuotaNeed]:
-    """By quota code. Where a cluster may stand already that the control plane cannot be asked about, all is soft.
+    """The needs by quota code.
 
-    Without a role of the stack none can.
+    If the control plane cannot be asked whether a cluster exists already, all are soft, unless the stack has no role:
+    then no cluster can exist.
     """
     new, dialect = scene.new_clusters(), stack.control_plane.type
     needs: dict[str, QuotaNeed] = {}
@@ -300,23 +302,23 @@ def _needs(scene: PreflightContext, stack: Stack, account: AccountQuotas) -> dic
         needs |= vcpu_needs(new, dialect, account.vcpus, account.vcpus_why)
     if scene.listed() is None and scene.has_role is not False:
         needs = {code: replace(need, soft=True) for code, need in needs.items()}
-    if stack.terraform.module is None:  # another module gives the role what it likes
+    if stack.terraform.module is None:  # another module decides its role's policies
         needs[PER_ROLE] = per_role_need(stack.role, scene.has_role)
     return needs
 
 
 def _spot_alone(row: QuotaRow, rows: Iterable[QuotaRow], names: Iterable[str]) -> QuotaRow:
-    """A shortage on the spot market alone: a cluster works without, where its machines can be started on demand."""
+    """Turn a shortage that only the spot market has into a warning: a cluster works without spot instances."""
     if row.verdict != "fail" or row.quota.market != SPOT:
         return row
     counterparts = {vcpu_quota(name) for name in names if vcpu_quota(name, SPOT) == row.quota}
     if any(other.quota in counterparts and other.verdict == "fail" for other in rows):
         return row
-    return replace(row, verdict="warn", why=f"{row.why} Such machines start on demand, and not as spot.".strip())
+    return replace(row, verdict="warn", why=f"{row.why} Such machines can start on demand, but not as spot.".strip())
 
 
 def wanted_types(scene: PreflightContext) -> tuple[str, ...]:
-    """The instance types of every cluster of the scene, each once."""
+    """The instance types of every cluster of the context, each once."""
     if scene.stack is None:
         return INSTANCE_TYPES
     dialect = scene.stack.control_plane.type
@@ -326,19 +328,19 @@ def wanted_types(scene: PreflightContext) -> tuple[str, ...]:
 
 
 def without_quota(scene: PreflightContext) -> tuple[tuple[str, str], ...]:
-    """The instance types of the stack file that AWS names no vCPU quota for, each with the market."""
+    """The instance types of the stack file that have no vCPU quota in AWS's list, each with the market."""
     names = wanted_types(scene) if scene.stack else ()
     return tuple((name, market) for name in names for market in MARKETS if vcpu_quota(name, market) is None)
 
 
 def _numbers(row: QuotaRow) -> QuotaRow:
-    """Where nothing is needed the numbers are all there is: what could not be read is unknown."""
+    """If nothing is needed, only the numbers matter: a number that could not be read is unknown."""
     why = row.reading.limit.why if row.limit is None else row.reading.use.why
     return replace(row, verdict="unknown", why=why) if row.limit is None or row.in_use is None else row
 
 
 def _with_pending(session: AwsSession, rows: Iterable[QuotaRow]) -> tuple[QuotaRow, ...]:
-    """What is short, with the request for it that is open already."""
+    """The rows; those that are short get their open request."""
     found = tuple(rows)
     short = [row for row in found if row.verdict == "fail"]
     if not short:
@@ -349,30 +351,30 @@ def _with_pending(session: AwsSession, rows: Iterable[QuotaRow]) -> tuple[QuotaR
 
 
 def _pending(session: AwsSession, row: QuotaRow) -> Increase | None:
-    """Whether a request is open is beside the point of the row: where it cannot be told, nothing is said."""
+    """The open request for a row; ``None`` if AWS cannot say, because the row does not depend on it."""
     try:
         return open_request(session, row.quota)
     except AwsError:
         return None
 
 
-NO_QUOTA = "Look for it among EC2's quotas in the console of Service Quotas."
+NO_QUOTA = "Look for it among EC2's quotas in the Service Quotas console."
 
 
 def no_quota_words(instance_type: str, market: str) -> str:
-    """That nothing can be said about a type."""
+    """The message for a type that no quota is known for."""
     return f"AWS names no {market} quota that {instance_type} counts against"
 
 
 def read_words(row: QuotaRow) -> str:
-    """``limit 5 vCPUs, 0 in use``; what could not be read says so, and why."""
-    limit = f"limit {row.amount(row.limit)}" if row.limit is not None else "limit not known"
-    use = f"{row.in_use} in use" if row.in_use is not None else "use not known"
+    """``limit 5 vCPUs, 0 in use``; says what could not be read, and why."""
+    limit = f"limit {row.amount(row.limit)}" if row.limit is not None else "limit unknown"
+    use = f"{row.in_use} in use" if row.in_use is not None else "use unknown"
     return f"{limit}, {use}" + (f". {row.why}" if row.why else "")
 
 
 def needed_words(row: QuotaRow) -> str:
-    """``8 vCPUs (g4dn.xlarge 4, 1 g4dn.xlarge kept running)``, and the guide's advice where it is more."""
+    """``8 vCPUs (g4dn.xlarge 4, 1 g4dn.xlarge kept running)``, and the guide's advice if it is higher."""
     if not row.need.headroom:
         return "nothing more"
     at_least = "at least " if row.needed is None or row.need.unsure else ""
@@ -384,23 +386,22 @@ def needed_words(row: QuotaRow) -> str:
 
 
 def fix_words(row: QuotaRow) -> str:
-    """What to do about a shortage, with both commands; that a request is open already, if one is."""
+    """The remedy for a shortage with both commands, or the open request if there is one."""
     if row.verdict == "unknown":
         return (
-            row.need.advice
-            or "Allow the call, or run again where it was throttled; `gridbyoc quotas` shows the numbers."
+            row.need.advice or "Allow the call, or run again if it was throttled; `gridbyoc quotas` shows the numbers."
         )
     if row.pending is not None:
         return pending_words(row.pending, row.needed)
     if row.needed is None or row.limit is None or row.needed <= row.limit or not row.need.headroom:
-        return "" if row.verdict == "pass" else f"Look at {row.console} whether it still counts the same."
+        return "" if row.verdict == "pass" else f"Check at {row.console} whether it still counts the same."
     if row.reading.limit.adjustable is False:
-        return f"AWS does not raise this quota ({row.console}): free some of it, or take another account or region."
+        return f"AWS does not raise this quota ({row.console}): free some of it, or use another account or region."
     return f"`gridbyoc quotas request --code {row.quota.code}`, or `{aws_command(row, row.needed)}`; {row.console}"
 
 
 def aws_command(row: QuotaRow, desired: int) -> str:
-    """The AWS CLI's command that asks for ``desired``."""
+    """The AWS CLI command that requests ``desired``."""
     return (
         f"aws service-quotas request-service-quota-increase --service-code {row.quota.service} "
         f"--quota-code {row.quota.code} --desired-value {desired} --region {row.region}"
@@ -408,7 +409,7 @@ def aws_command(row: QuotaRow, desired: int) -> str:
 
 
 def pending_words(request: Increase, needed: int | None) -> str:
-    """An open request, and whether it is enough."""
+    """An open request, and whether it suffices."""
     case = f", case {request.case_id}" if request.case_id else ""
     since = f" since {minute(request.created)}" if request.created else ""
     words = f"A request for {whole(request.desired)} is open{since} ({request.status}{case})"
@@ -418,7 +419,7 @@ def pending_words(request: Increase, needed: int | None) -> str:
 
 
 class QuotaFacts(TypedDict):
-    """The numbers of one quota; ``null`` is not known. ``pending`` is the id of a request that AWS has not decided."""
+    """The numbers of one quota; ``null`` means unknown. ``pending`` is the id of a request that AWS has not decided."""
 
     service: str
     quota_code: str

@@ -1,1 +1,1 @@
-"""What a plan would do, told to somebody who has to say yes: attribute by attribute, and permissions in words."""
+"""Present a plan to its approver: changes by attribute, and permissions in words."""

@@ -1,4 +1,4 @@
-"""What a policy document grants, as a set that can be compared; and the difference of two, in words."""
+"""The grants of a policy document as a comparable set, and the difference of two such sets in words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from gridbyoc.stack.words import counted
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mark:
-    """``verbs`` are patterns of action names of any service that ``services`` does not list."""
+    """A warning for certain actions.
+
+    ``verbs`` are patterns of action names in services that ``services`` does not list.
+    """
 
     words: str
     verbs: tuple[str, ...]
@@ -47,7 +50,7 @@ PRINCIPALS = Mark(
         "sso-directory": ("Add*", "Create*"),
     },
 )  # fmt: skip
-"""Makes a user, a role, a key or an identity provider, changes what one may do, or acts as another."""
+"""Creates a user, a role, a key or an identity provider, changes a principal's permissions, or acts as another one."""
 
 SPENDS = Mark(
     "spends money",
@@ -138,13 +141,13 @@ READS = Mark(
         "tag": (),
     },
 )  # fmt: skip
-"""Hands out what somebody has stored (objects, messages, logs, secrets), or lets others read it."""
+"""Returns data that somebody has stored (objects, messages, logs, secrets), or lets others read it."""
 
 MARKS = (PRINCIPALS, SPENDS, DELETES, READS)
 
 
 def marks_of(patterns: Iterable[str], *, everything_but: bool = False) -> tuple[str, ...]:
-    """The words of each mark that these action patterns (``s3:Get*``) have, in the order of ``MARKS``.
+    """The words of each mark that applies to these action patterns (``s3:Get*``), in the order of ``MARKS``.
 
     ``everything_but``: the patterns are those of ``NotAction``.
     """
@@ -192,7 +195,7 @@ def _regex(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether ``pattern`` matches every text that ``text``, read as a pattern, does. Actions know no case."""
+    """Whether ``pattern`` matches every text that the pattern ``text`` matches. Action names are case-insensitive."""
     return glob(read_pattern(pattern.lower()).tokens or (), text.lower())
 
 
@@ -210,7 +213,7 @@ def overlap(one: str, other: str) -> bool:
 
 
 def _step(pattern: str, at: int, char: str) -> Iterable[int]:
-    """The places in ``pattern`` after one character that ``char`` (or ``?``) stands for."""
+    """The positions in ``pattern`` after consuming ``char`` (or ``?``)."""
     if at < len(pattern) and pattern[at] == "*":
         yield at
     elif at < len(pattern) and ("?" in (pattern[at], char) or pattern[at] == char):
@@ -218,7 +221,7 @@ def _step(pattern: str, at: int, char: str) -> Iterable[int]:
 
 
 def _skip(pattern: str, places: set[int]) -> set[int]:
-    """These places, and those behind a ``*`` that stands for nothing."""
+    """These positions, and those after a ``*`` that matches nothing."""
     found = set(places)
     for at in sorted(places):
         while at < len(pattern) and pattern[at] == "*":
@@ -230,12 +233,12 @@ def _skip(pattern: str, places: set[int]) -> set[int]:
 EXTERNAL_ID_KEY = EXTERNAL_ID.lower()
 ACCOUNT = re.compile(r"(?:arn:[a-z-]+:iam::)?([0-9]{12})(?::root)?")
 MOST_NAMES = 6
-"""Names in one sentence; the JSON of a plan has all of them."""
+"""The number of names in one sentence; the JSON of a plan has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class GrantScope:
-    """On what, and under which conditions."""
+    """The resources and conditions that an action is granted for."""
 
     effect: str
     resources: frozenset[str]
@@ -245,7 +248,7 @@ class GrantScope:
 
 @dataclass(frozen=True, slots=True)
 class GrantedAction:
-    """One pattern of actions in one scope; ``but``: every action except these."""
+    """One action pattern in one scope; ``but``: every action except these."""
 
     actions: frozenset[str]
     but: bool
@@ -253,7 +256,7 @@ class GrantedAction:
 
 
 def granted(policy: Policy | None) -> frozenset[GrantedAction]:
-    """Everything that a policy says, an action pattern each, so that moving one between statements is no change."""
+    """Everything that a policy grants, by action pattern, so that moving a pattern between statements is no change."""
     return frozenset(each for statement in (policy.statements if policy else ()) for each in _of(statement))
 
 
@@ -271,9 +274,9 @@ def _of(statement: Statement) -> Iterator[GrantedAction]:
 def difference(
     subject: Sentence, before: frozenset[GrantedAction], after: frozenset[GrantedAction]
 ) -> Iterator[RoleSentence]:
-    """A sentence for each service and scope in which something was gained or lost; what is gained comes first.
+    """A sentence for each service and scope with a gain or loss; gains come first.
 
-    What is covered by something wider that the role has as well is neither a gain nor a loss.
+    A grant that a wider one covers, which the role also has, is neither a gain nor a loss.
     """
     gained, lost = _widest(after - before, before & after), _widest(before - after, after)
     for found, more in ((gained, True), (lost, False)):
@@ -282,7 +285,7 @@ def difference(
 
 
 def _widest(found: frozenset[GrantedAction], kept: frozenset[GrantedAction]) -> frozenset[GrantedAction]:
-    """Those that neither what is kept nor a wider one of them covers; of two that mean the same, one."""
+    """The grants that neither ``kept`` nor a wider one of ``found`` covers; one of each equivalent pair."""
     among, cover = _Cover(found), _Cover(kept)
     left = set()
     for each in sorted(found, key=str):
@@ -293,7 +296,7 @@ def _widest(found: frozenset[GrantedAction], kept: frozenset[GrantedAction]) -> 
 
 
 class _Cover:
-    """What covers a grant: equal ones by their text, wider ones by their wildcards."""
+    """Finds grants that cover another: equal ones by their text, wider ones by their wildcards."""
 
     def __init__(self, found: Iterable[GrantedAction]) -> None:
         self._equal: dict[str, list[GrantedAction]] = {}
@@ -307,7 +310,7 @@ class _Cover:
             self._wide.append(each)
 
     def holds(self, narrow: GrantedAction, *, strictly: bool = False) -> bool:
-        """Whether one of them allows (or denies) all that ``narrow`` does; ``strictly``: and more."""
+        """Whether one of them allows (or denies) everything that ``narrow`` does; ``strictly``: and more."""
         near = [*self._equal.get(_key(narrow), ()), *self._wide]
         return any(_covers(each, narrow) and not (strictly and _covers(narrow, each)) for each in near)
 
@@ -358,7 +361,7 @@ def _by_service(found: Iterable[GrantedAction], more: bool) -> Iterator[GrantCha
 
 
 def _weight(change: GrantChange) -> tuple[object, ...]:
-    """What creates principals first, what has no mark last."""
+    """A sort key: grants that create principals first, those without a mark last."""
     marks = [place for place, mark in enumerate(MARKS) if mark.words in change.marks]
     return (not change.widens, not marks, marks, change.service, change.actions, change.resources, change.conditions)
 
@@ -374,7 +377,7 @@ def _sentence(subject: Sentence, change: GrantChange) -> RoleSentence:
 
 
 def _some(texts: Sequence[str]) -> Sentence:
-    """The first few in their order, and how many more there are."""
+    """The first few names in order, and the number of the rest."""
     shown: list[str | Name] = []
     for text in texts[:MOST_NAMES]:
         shown += [", ", Name(text)] if shown else [Name(text)]
@@ -383,7 +386,10 @@ def _some(texts: Sequence[str]) -> Sentence:
 
 
 def assumers(policy: Policy | None) -> frozenset[tuple[str, str, frozenset[str]]]:
-    """Who a trust policy speaks of: the effect, the principal (``everybody but …``), and the keys of the conditions."""
+    """The subjects of a trust policy.
+
+    The effect, the principal (``everybody but …``), and the keys of the conditions.
+    """
     found = set()
     for statement in policy.statements if policy else ():
         keys = frozenset(condition.key.lower() for condition in statement.conditions)
@@ -396,7 +402,7 @@ def assumers(policy: Policy | None) -> frozenset[tuple[str, str, frozenset[str]]
 
 
 def meaning(principal: str) -> str:
-    """An account's root ARN, and its bare number, as what they mean; any other principal as it is.
+    """The meaning of an account's root ARN or number, in words; any other principal unchanged.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     """
@@ -405,7 +411,7 @@ def meaning(principal: str) -> str:
 
 
 def trust_difference(subject: Sentence, before: Policy | None, after: Policy | None) -> Iterator[RoleSentence]:
-    """Who may assume the role from now on, and who may not any more."""
+    """Sentences on who may now assume the role, and who no longer may."""
     was, now = assumers(before), assumers(after)
     for found, allow, deny, more in (
         (now - was, "may now be assumed by ", "now denies being assumed to ", True),
@@ -426,7 +432,7 @@ def trust_difference(subject: Sentence, before: Policy | None, after: Policy | N
 
 
 def kept_assumers(subject: Sentence, kept: Iterable[tuple[str, str, frozenset[str]]]) -> Iterator[RoleSentence]:
-    """Who may assume the role, before and after."""
+    """Sentences on who may assume the role both before and after."""
     for effect, who, keys in _ordered(kept):
         if effect == "Allow":
             says = ("may be assumed by ", Name(who), *_with(keys), ", as before")
@@ -438,7 +444,7 @@ def _ordered(found: Iterable[tuple[str, str, frozenset[str]]]) -> list[tuple[str
 
 
 def _is_open(who: str, keys: frozenset[str]) -> bool:
-    """Without a condition anybody who is named gets in, or simply anybody."""
+    """Whether anybody can assume the role: there is no condition, or the principal is a wildcard."""
     return not keys or "*" in who or who.startswith("everybody but")
 
 

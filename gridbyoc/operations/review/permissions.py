@@ -1,4 +1,4 @@
-"""A plan's changes of IAM resources in words: what the role gains and loses, and who may assume it."""
+"""Describe a plan's changes of IAM resources: what the role gains and loses, and who may assume it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from gridbyoc.operations.review.words import (
 )
 
 Documents = Mapping[str, Policy | str]
-"""A managed policy's ARN → what it says, or why that could not be read."""
+"""Managed policies by ARN: the policy, or why it could not be read."""
 NO_DOCUMENTS: Documents = MappingProxyType({})
 ROLE = "aws_iam_role"
 POLICIES = ("aws_iam_policy", "aws_iam_role_policy")
@@ -45,10 +45,10 @@ ATTACHMENTS = ("aws_iam_role_policy_attachment", "aws_iam_policy_attachment")
 def permission_changes(
     shown: Mapping[str, Any], trusted: Sequence[Trusted] = (), documents: Documents = NO_DOCUMENTS
 ) -> tuple[RoleSentence, ...]:
-    """A sentence for each change, from ``terraform show -json`` of a saved plan. No external id is in any of them.
+    """A sentence for each change, from ``terraform show -json`` of a saved plan. None contains an external id.
 
-    ``trusted`` is who the module lets in, for a new role whose trust policy is known after the apply only.
-    ``documents`` are the managed policies of ``attached_arns``.
+    ``trusted``: the principals that the module lets in, for a new role whose trust policy is only known after the
+    apply. ``documents``: the managed policies of ``attached_arns``.
     """
     holders = _Holders(shown)
     found: list[RoleSentence] = []
@@ -61,7 +61,7 @@ def permission_changes(
 
 
 def standing_trust(shown: Mapping[str, Any], trusted: Sequence[Trusted] = ()) -> tuple[RoleSentence, ...]:
-    """Who may assume each role of the plan before and after it, in the same words."""
+    """Sentences on who may assume each role of the plan both before and after it."""
     holders = _Holders(shown)
     found: list[RoleSentence] = []
     for change in all_changes(shown):
@@ -81,9 +81,9 @@ def standing_trust(shown: Mapping[str, Any], trusted: Sequence[Trusted] = ()) ->
 
 
 def attached_arns(shown: Mapping[str, Any]) -> tuple[str, ...]:
-    """The managed policies whose documents tell what a role gains or loses: empty where its policies stay as they are.
+    """The managed policies whose documents show what a role gains or loses; empty if its policies do not change.
 
-    Those that the plan itself makes are not among them.
+    Policies that the plan itself creates are not included.
     """
     if not any(map(_regrants, resource_changes(shown))):
         return ()
@@ -95,24 +95,24 @@ def attached_arns(shown: Mapping[str, Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """Who may assume a role, and whether the external id is asked for."""
+    """A principal that may assume a role, and whether the external id is required."""
 
     principal: str
     external_id: bool
 
     def plain(self) -> Trusted:
-        """An account's root ARN, and its bare number, as what they mean."""
+        """The entry with an account's root ARN or number in words."""
         return replace(self, principal=meaning(self.principal))
 
 
 class _Holders:
-    """Who a sentence is about: the role of the same module, as long as that has one only."""
+    """Finds the subject of a sentence: the only role of the same module."""
 
     def __init__(self, shown: Mapping[str, Any]) -> None:
         self._changes = all_changes(shown)
         self._roles: dict[str, list[Change]] = {}
         self.own: tuple[dict[str, Policy | None], dict[str, Policy | None]] = ({}, {})
-        """The policies that are in the plan themselves, by the ARN that they have by now; before and after."""
+        """The policies in the plan itself, by their current ARN; before and after."""
         for change in self._changes:
             for found, side in zip(self.own, (before_of(change), after_of(change)), strict=True):
                 if change.get("type") == "aws_iam_policy" and side.get("arn"):
@@ -124,13 +124,13 @@ class _Holders:
         roles = self._roles.get(str(change.get("module_address") or ""), [])
         role = change if change.get("type") == ROLE else roles[0] if len(roles) == 1 else None
         if role is not None:
-            # A role that is not named yet is told from none, as long as it is the only one.
+            # A role without a name yet is just "the role", if it is the only one.
             alone = sum(map(len, self._roles.values())) == 1 and _called(role) == role.get("address")
             return ("The role",) if alone else ("The role ", Name(_called(role)))
         return ("The policy " if change.get("type") in POLICIES else "The role of ", Name(_called(change)))
 
     def policies(self) -> Iterator[tuple[Sentence, list[Change]]]:
-        """The roles, policies and attachments that grant something to each of them. A role that goes is left out."""
+        """For each subject the roles, policies and attachments that grant something to it, without deleted roles."""
         found: dict[Sentence, list[Change]] = {}
         gone = {self.subject(c) for roles in self._roles.values() for c in roles if not after_of(c)}
         for change in self._changes:
@@ -145,7 +145,7 @@ def _regrants(change: Change) -> bool:
 
 
 def _called(change: Change) -> str:
-    """Its name in IAM; its address as long as that is not known."""
+    """The name in IAM; the address until the name is known."""
     return str(after_of(change).get("name") or before_of(change).get("name") or change.get("address"))
 
 
@@ -155,7 +155,7 @@ def _role(change: Change, subject: Sentence, *, trusted: Sequence[Trusted]) -> I
         yield RoleSentence(subject, ("is new",))
     if not after:
         stays = actions_of(change) == ("forget",)
-        end = "stays in AWS, and is not managed any more" if stays else "is destroyed: nobody can assume it any more"
+        end = "stays in AWS, but is no longer managed" if stays else "is destroyed: nobody can assume it any more"
         yield RoleSentence(subject, (end,), alarming=True)
         return
     if unknown(change, "assume_role_policy"):
@@ -168,13 +168,13 @@ def _role(change: Change, subject: Sentence, *, trusted: Sequence[Trusted]) -> I
     yield from _boundary(subject, before.get("permissions_boundary"), after.get("permissions_boundary"))
     session = before.get("max_session_duration"), after.get("max_session_duration")
     if before and session[0] != session[1]:
-        yield RoleSentence(subject, (f"lends sessions of up to {session[1]} seconds; it was {session[0]}",))
+        yield RoleSentence(subject, (f"allows sessions of up to {session[1]} seconds; before, {session[0]}",))
 
 
 def _to_be_trusted(subject: Sentence, before: Policy | None, trusted: Sequence[Trusted]) -> Iterator[RoleSentence]:
-    """A trust policy with an external id that is not made yet: whom the module will let in, against whom it lets in."""
+    """Compare the principals that the module will let in with the current ones, if the new trust policy is unknown."""
     if not trusted:
-        later = "is assumed by whom its trust policy names, which is known after the apply only"
+        later = "can be assumed by the principals in its trust policy, which is known only after the apply"
         yield RoleSentence(subject, (later,), alarming=True)
         return
     allowed = (each for each in assumers(before) if each[0] == "Allow")
@@ -186,7 +186,7 @@ def _to_be_trusted(subject: Sentence, before: Policy | None, trusted: Sequence[T
             says = (f"{verb} be assumed by ", Name(each.principal), f" ({external} the external id)")
             yield RoleSentence(subject, says, alarming=verb == "may now" and not each.external_id)
     if before is not None:
-        yield RoleSentence(subject, ("accepts external ids that are known after the apply only",))
+        yield RoleSentence(subject, ("accepts external ids that are known only after the apply",))
 
 
 def _boundary(subject: Sentence, before: object, after: object) -> Iterator[RoleSentence]:
@@ -202,7 +202,7 @@ def _boundary(subject: Sentence, before: object, after: object) -> Iterator[Role
 
 @dataclass(slots=True)
 class _Sides:
-    """What a role is granted before and after; which managed policies it gets, loses and keeps."""
+    """A role's grants before and after, and its managed policies before and after."""
 
     before: set[GrantedAction] = field(default_factory=set)
     after: set[GrantedAction] = field(default_factory=set)
@@ -233,7 +233,7 @@ def _policies(
 
 
 def _collect(change: Change, subject: Sentence, sides: _Sides) -> Iterator[RoleSentence]:
-    """Put what one resource grants on either side; a sentence for each unknown resource."""
+    """Add a resource's grants to both sides; yields a sentence for each unknown resource."""
     stays = actions_of(change) == ("forget",)
     before, after = before_of(change), before_of(change) if stays else after_of(change)
     address = Name(str(change.get("address")))
@@ -241,7 +241,7 @@ def _collect(change: Change, subject: Sentence, sides: _Sides) -> Iterator[RoleS
         for arns, side in zip(sides.arns, (before, after), strict=True):
             arns |= {str(arn) for arn in (side.get("policy_arn"),) if arn}
         if unknown(change, "policy_arn"):
-            yield RoleSentence(subject, ("gets a policy attached that is made in the same apply: ", address))
+            yield RoleSentence(subject, ("gets a policy attached that the same apply creates: ", address))
         return
     if change.get("type") == ROLE:
         texts = [_inline(side.get("inline_policy")) for side in (before, after)]
@@ -249,7 +249,7 @@ def _collect(change: Change, subject: Sentence, sides: _Sides) -> Iterator[RoleS
         what = "inline policy"
     else:
         if unknown(change, "policy"):
-            yield RoleSentence(subject, ("gets a policy that is known after the apply only: ", address), alarming=True)
+            yield RoleSentence(subject, ("gets a policy that is known only after the apply: ", address), alarming=True)
             return
         texts = [[side.get("policy")] for side in (before, after)]
         what = "policy"
@@ -286,7 +286,7 @@ def _attachments(subject: Sentence, sides: _Sides, documents: Documents) -> Iter
 
 
 def _read(document: object, kind: PolicyKind) -> tuple[Policy | None, bool]:
-    """The policy, ``None`` where there is none; and whether there is one that cannot be read."""
+    """The policy, ``None`` if there is none; and whether there is one that cannot be read."""
     if not document:
         return None, False
     try:
@@ -297,4 +297,4 @@ def _read(document: object, kind: PolicyKind) -> tuple[Policy | None, bool]:
 
 def _unreadable(subject: Sentence, bad: bool, what: str) -> Iterator[RoleSentence]:
     if bad:
-        yield RoleSentence(subject, (f"has a {what} that cannot be put into words: look at it",), alarming=True)
+        yield RoleSentence(subject, (f"has a {what} that cannot be described: check it yourself",), alarming=True)

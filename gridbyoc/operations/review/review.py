@@ -1,4 +1,4 @@
-"""Everything that a reviewer of a plan is shown; nothing in it is secret."""
+"""Everything that a reviewer of a plan sees, without secrets."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ from gridbyoc.stack.secret import Secret
 
 UNKNOWN = "(known after apply)"
 TRUST = "assume_role_policy"
-"""Where an external id stands; what cannot be read of it is not shown."""
+"""An attribute that contains an external id; if it cannot be parsed, it is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttributeChange:
-    """One attribute; ``None`` is one that is not there. Texts may have several lines (a policy document)."""
+    """One attribute; ``None`` if absent. Texts may have several lines (a policy document)."""
 
     name: str
     before: str | None
@@ -61,7 +61,7 @@ class AttributeChange:
 
 @dataclass(frozen=True, slots=True)
 class ResourceDetail:
-    """What would happen to one resource: ``action`` is create, update, delete, replace, or forget."""
+    """The planned change of one resource: ``action`` is create, update, delete, replace, or forget."""
 
     address: str
     action: str
@@ -70,7 +70,7 @@ class ResourceDetail:
 
 
 def resource_details(shown: Mapping[str, Any], redactor: Redactor) -> tuple[ResourceDetail, ...]:
-    """Every resource that would change. ``redactor`` takes out secrets that stand where nobody marked them."""
+    """Every resource that would change. ``redactor`` removes secrets that nobody marked as sensitive."""
     return tuple(_detail(change, redactor) for change in resource_changes(shown))
 
 
@@ -120,14 +120,14 @@ def _attributes(change: Change) -> Iterator[tuple[str, str | None, str | None]]:
         if SENSITIVE in (old, new):
             old, new = old and SENSITIVE, new and SENSITIVE
         elif old == new:
-            # Alike once their external ids are masked.
+            # Equal once their external ids are masked.
             old = new = old and SENSITIVE
         if _plain(before.get(name)) != _plain(after.get(name)) or _marked(_mark(later, name)):
             yield name, old, new
 
 
 def _plain(value: object) -> object:
-    """What is empty is not there; the layout of a document does not count."""
+    """A value for comparing: empty values equal absent ones, and the layout of a document does not count."""
     if value in ("", [], {}):
         return None
     found = document_in(value)
@@ -135,19 +135,19 @@ def _plain(value: object) -> object:
 
 
 def _mark(marks: object, name: str) -> object:
-    """The mark of one attribute: the whole may be marked at once."""
+    """The sensitivity mark of one attribute; the whole object may have a single mark."""
     return marks.get(name) if isinstance(marks, dict) else marks
 
 
 def _marked(mark: object) -> bool:
-    """Whether anything in it is marked: then all of it is kept back."""
+    """Whether anything in the value is marked: then all of it is hidden."""
     if isinstance(mark, dict):
         return any(map(_marked, mark.values()))
     return any(map(_marked, mark)) if isinstance(mark, list) else bool(mark)
 
 
 def _shown(name: str, value: object, mark: object) -> str | None:
-    """A value as text; a document over several lines, so that a difference in it can be seen."""
+    """A value as text; documents on several lines, so that their differences are visible."""
     if _plain(value) is None:
         return None
     trust = name == TRUST and document_in(value) is None
@@ -163,9 +163,9 @@ def _shown(name: str, value: object, mark: object) -> str | None:
 class Review:
     """A plan with its details; ``before`` and ``after`` are the standing costs of the stack's clusters.
 
-    ``permissions`` is what changes of the roles' rights; ``trust`` who may assume them before and after.
-    ``outside``: the addresses of what was changed outside of Terraform, and would be changed back. ``protected``: where
-    the stack file protects the stack, if the plan would destroy something; it is refused then.
+    ``permissions``: changes of the roles' permissions. ``trust``: who may assume them before and after. ``outside``:
+    addresses of resources that were changed outside Terraform, and would be changed back. ``protected``: where the
+    stack file protects the stack, if the plan would destroy something and is therefore refused.
     """
 
     stack: str
@@ -181,14 +181,14 @@ class Review:
 
 
 def review_of(run: Run, site: PreparedStack, plan: Plan, warnings: Sequence[str] = ()) -> Review:
-    """The review of a plan that was just made; its saved plan is read once more where anything would change."""
+    """The review of a plan that was just made; reads the saved plan again if anything would change."""
     shown = site.runner.show(plan.saved) if plan.saved and plan.has_changes else {}
     found = review(run.stack, plan, shown, warnings, _documents(site, attached_arns(shown)))
     return replace(found, protected=protection(run) if plan.destroys else "")
 
 
 def _documents(site: PreparedStack, arns: tuple[str, ...]) -> Documents:
-    """What these managed policies say; a review does without those that cannot be read, and says so."""
+    """The content of these managed policies; for one that cannot be read, the reason."""
     try:
         read = read_managed(site.preflight.session, arns)
     except GridbyocError as error:
@@ -212,7 +212,7 @@ def review(
     warnings: Sequence[str] = (),
     documents: Documents = NO_DOCUMENTS,
 ) -> Review:
-    """The review of ``plan``; ``shown`` is ``terraform show -json`` of it, which holds secrets."""
+    """The review of ``plan``; ``shown`` is its ``terraform show -json``, which holds secrets."""
     redactor = redactor_of(stack, plan.grant, plan.kept_ids, shown)
     dialect, trusted = stack.control_plane.type, _trusted(stack)
     there = (change.cluster for change in plan.clusters if change.cluster is not None)
@@ -233,13 +233,13 @@ def review(
 def permission_sentences(
     stack: Stack, shown: Mapping[str, Any], redactor: Redactor, documents: Documents = NO_DOCUMENTS
 ) -> tuple[RoleSentence, ...]:
-    """What changes of the roles' rights, without anything secret."""
+    """The changes of the roles' permissions, without secrets."""
     found = permission_changes(shown, _trusted(stack), documents)
     return tuple(_clean(sentence, redactor) for sentence in found)
 
 
 def _trusted(stack: Stack) -> tuple[Trusted, ...]:
-    """Whom the gridbyoc module lets in, by its own rules; another module has its own."""
+    """The principals that the gridbyoc module lets in; empty for another module, which has its own rules."""
     role = stack.role
     if stack.terraform.module is not None:
         return ()
@@ -256,7 +256,7 @@ def _spec(cluster: Cluster) -> ClusterSpec:
 
 
 def redactor_of(stack: Stack, grant: Grant | None, kept_ids: Sequence[Secret], shown: Mapping[str, Any]) -> Redactor:
-    """Takes out of texts whatever of this stack is secret."""
+    """A redactor for everything secret of this stack."""
     known = (stack.role.external_id, grant.external_id if grant else None, *kept_ids)
     return Redactor([*secrets_in(shown), *(each for each in known if each is not None)])
 

@@ -1,4 +1,4 @@
-"""Sentences in which names of other people's making are kept apart, so that each renderer can show them safely."""
+"""Sentences that keep foreign names separate, so that each renderer can show them safely."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import visible
 
 Change = Mapping[str, Any]
-"""One of ``resource_changes`` in ``terraform show -json``."""
+"""An element of ``resource_changes`` in ``terraform show -json``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name, pattern or ARN as it stands in the plan."""
+    """A name, pattern or ARN, unchanged from the plan."""
 
     text: str
 
@@ -30,10 +30,10 @@ GrantVerb = Literal["gains", "loses", "is now denied", "is no longer denied"]
 
 @dataclass(frozen=True, slots=True)
 class GrantChange:
-    """What a role gains or loses in one service. ``conditions`` are their keys: a value may be an external id.
+    """What a role gains or loses in one service. ``conditions`` are keys only: a value may be an external id.
 
-    With ``everything_but`` the actions are those that are left out (``NotAction``); so with ``all_resources_but``.
-    ``marks`` are the words of ``marks.MARKS``.
+    With ``everything_but`` the actions are the excluded ones (``NotAction``); likewise ``all_resources_but``. ``marks``
+    are the words of ``grants.MARKS``.
     """
 
     verb: GrantVerb
@@ -53,9 +53,11 @@ class GrantChange:
 
 @dataclass(frozen=True, slots=True)
 class RoleSentence:
-    """A sentence about a role (or a policy of none), its subject apart; ``grant`` where it is about one service.
+    """A sentence about a role (or about a policy without one), with its subject apart.
 
-    ``alarming``: a reviewer should stop at it.
+    ``grant`` if it concerns one service.
+
+    ``alarming``: the reviewer's attention is needed.
     """
 
     subject: Sentence
@@ -65,12 +67,12 @@ class RoleSentence:
 
     @property
     def whole(self) -> Sentence:
-        """All of it."""
+        """The complete sentence."""
         return (*self.subject, " ", *self.says)
 
 
 def names(texts: Iterable[str]) -> Sentence:
-    """``a``, ``b`` and so on, in order."""
+    """The names, sorted and separated by commas."""
     found: list[str | Name] = []
     for text in sorted(texts):
         found += [", ", Name(text)] if found else [Name(text)]
@@ -78,54 +80,54 @@ def names(texts: Iterable[str]) -> Sentence:
 
 
 def plain_sentence(sentence: Sentence) -> str:
-    """For a terminal: names in backticks, nothing in them that could steer it."""
+    """The sentence for a terminal: names in backticks, without control characters."""
     return "".join(part if isinstance(part, str) else f"`{visible(part.text)}`" for part in sentence)
 
 
 def before_of(change: Change) -> Mapping[str, Any]:
-    """The resource's attributes as they are; empty for a creation."""
+    """The resource's current attributes; empty for a creation."""
     found = _body(change).get("before")
     return found if isinstance(found, dict) else {}
 
 
 def after_of(change: Change) -> Mapping[str, Any]:
-    """The attributes as they shall be, as far as they are known; empty for a deletion."""
+    """The planned attributes, as far as known; empty for a deletion."""
     found = _body(change).get("after")
     return found if isinstance(found, dict) else {}
 
 
 def unknown(change: Change, attribute: str) -> bool:
-    """Whether an attribute is known after the apply only."""
+    """Whether an attribute is known only after the apply."""
     found = _body(change).get("after_unknown")
     return isinstance(found, dict) and bool(found.get(attribute))
 
 
 def unknowns(change: Change) -> frozenset[str]:
-    """The attributes that are known after the apply only, each as a whole."""
+    """The attributes that are completely unknown until the apply."""
     found = _body(change).get("after_unknown")
     return frozenset(name for name, whole in found.items() if whole is True) if isinstance(found, dict) else frozenset()
 
 
 def actions_of(change: Change) -> tuple[str, ...]:
-    """Terraform's words: ``("create",)``, ``("delete", "create")``, ``("no-op",)`` …"""
+    """Terraform's actions: ``("create",)``, ``("delete", "create")``, ``("no-op",)`` …"""
     found = _body(change).get("actions")
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def all_changes(shown: Mapping[str, Any]) -> tuple[Change, ...]:
-    """Every resource of a plan by address, those that stay as they are too."""
+    """Every resource of a plan by address, including unchanged ones."""
     found = shown.get("resource_changes")
     changes = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
     return tuple(sorted(changes, key=lambda each: (str(each.get("address")), str(each.get("deposed") or ""))))
 
 
 def resource_changes(shown: Mapping[str, Any]) -> tuple[Change, ...]:
-    """What would happen to something; what stays as it is, and mere reads, are left out."""
+    """The resources that would change, without reads."""
     return tuple(each for each in all_changes(shown) if actions_of(each) not in (("no-op",), ("read",), ()))
 
 
 def drifted(shown: Mapping[str, Any]) -> tuple[Change, ...]:
-    """What is not in AWS as the state has it: ``before`` is the state's, ``after`` is what was read."""
+    """The resources whose real attributes differ from the state: ``before`` is the state's, ``after`` was read."""
     found = shown.get("resource_drift")
     return tuple(each for each in found if isinstance(each, dict)) if isinstance(found, list) else ()
 
@@ -136,10 +138,12 @@ def _body(change: Change) -> Mapping[str, Any]:
 
 
 def changed_outside(shown: Mapping[str, Any]) -> tuple[str, ...]:
-    """The addresses, from ``terraform show -json`` of a saved plan.
+    """Addresses of resources that were changed outside Terraform and would be changed back.
 
-    Terraform also reports as drift what only it computes (a policy's count of attachments, after each apply). So an
-    attribute counts that has moved and that the plan sets, or a resource that is gone.
+    Read from ``terraform show -json`` of a saved plan.
+
+    Terraform also reports computed attributes as drift (a policy's attachment count, after each apply). Therefore only
+    attributes that the plan sets count, and resources that no longer exist.
     """
     moved = {str(each.get("address")): each for each in drifted(shown)}
     planned = ((str(change.get("address")), change) for change in resource_changes(shown))
@@ -157,23 +161,23 @@ def _moved(change: Change) -> set[str]:
 
 
 def _value(value: object) -> object:
-    """Tags that are none are ``null`` in the state of the apply that made them, and ``{}`` when they are read."""
+    """A value for comparing: the apply records missing tags as ``null``, a refresh reads them as ``{}``."""
     return None if value in ("", [], {}) else value
 
 
 SENSITIVE = "(sensitive)"
 SHORTEST = 4
-"""Characters. A shorter text cannot be told from a word; it is masked only where it stands as an external id."""
+"""In characters. A shorter text looks like any word; it is masked only in the place of an external id."""
 _NOT_A_LETTER = re.compile(r"[^a-z]")
 
 
 def names_external_id(key: str) -> bool:
-    """Whether a key is one of an external id: ``sts:ExternalId``, ``external_id``, ``previous_external_ids``."""
+    """Whether a key names an external id: ``sts:ExternalId``, ``external_id``, ``previous_external_ids``."""
     return "externalid" in _NOT_A_LETTER.sub("", key.lower())
 
 
 def masked(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """``value`` with every external id in it masked, also in documents that stand in it as text."""
+    """``value`` with every external id masked, including those in documents stored as text."""
     if isinstance(value, dict):
         return {key: SENSITIVE if names_external_id(key) else masked(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -183,7 +187,7 @@ def masked(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def document_in(value: object) -> Any:  # noqa: ANN401 - any JSON value
-    """The JSON object or list that a text holds; ``None`` for any other value."""
+    """The JSON object or list in a text; ``None`` for any other value."""
     if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
         return None
     try:

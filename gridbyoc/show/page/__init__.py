@@ -1,1 +1,1 @@
-"""The page about a stack: one HTML file without scripts and without network, and the same as JSON."""
+"""The page about a stack: one HTML file without scripts or network access, and the same content as JSON."""

@@ -1,7 +1,7 @@
-"""The drawing of what is granted: principals, the role, its policies; where each box and line goes.
+"""The drawing of the grants: positions of the boxes for principals, role and policies, and of the lines.
 
-Pure arithmetic over an 11-pixel text, so the same stack gives the same drawing. Two of them: side by side for a wide
-screen, one below the other for a narrow one.
+Pure arithmetic on text of 11 pixels, so that the same stack gives the same drawing. There are two drawings: side by
+side for a wide screen, one column for a narrow one.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from gridbyoc.operations.page import Admitted, GrantedPolicy, RoleGrants
 from gridbyoc.show.page.tables import cut, shortened
 
 MOST_PRINCIPALS, MOST_POLICIES = 12, 24
-"""More boxes than these are counted in one."""
+"""Further boxes are combined into one that counts them."""
 
 TALL, LOW, GAP, HEAD = 48, 42, 8, 26
 COLUMNS = ((0.0, 262.0), (452.0, 190.0), (698.0, 276.0))
-"""Where each begins, and how wide it is."""
+"""Left edge and width of each column."""
 MONO, SANS = 6.7, 5.5
-"""Pixels of an average character of 11 pixels' height."""
+"""Width in pixels of an average character in text of 11 pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text in a box; ``kind`` is its CSS class. ``y`` is its base line."""
+    """A line of text in a box; ``kind`` is its CSS class, ``y`` its baseline."""
 
     text: str
     kind: str
@@ -33,7 +33,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box: its CSS class, the whole of its name, its lines, a word on its right, and its mark (a verdict)."""
+    """A box: its CSS class, its full name, its lines, a word on the right, and its mark (a verdict)."""
 
     x: float
     y: float
@@ -47,13 +47,13 @@ class Box:
 
     @property
     def middle(self) -> float:
-        """The height of its middle."""
+        """The vertical middle."""
         return self.y + self.height / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A line between boxes: an SVG path, and (where there is one) its label with the place of it."""
+    """A line between boxes: an SVG path, and optionally a label with its position."""
 
     path: str
     kind: str
@@ -65,7 +65,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One SVG. ``name`` makes its ids its own; ``heads`` are headings: text, x, y."""
+    """One SVG. ``name`` makes its ids unique on the page; ``heads`` are headings: text, x, y."""
 
     name: str
     width: float
@@ -79,7 +79,7 @@ HEADS = ("Who may assume it", "The role", "What it may do")
 
 
 def wide(granted: RoleGrants) -> Drawing:
-    """Three columns."""
+    """The drawing in three columns."""
     left, middle, right = COLUMNS
     who, what = _people(granted), _policies(granted)
     heights = (_height(len(who), TALL), _height(len(what), LOW), 0.0 if granted.boundary is None else 312.0, 96.0)
@@ -102,7 +102,7 @@ def wide(granted: RoleGrants) -> Drawing:
 
 
 def narrow(granted: RoleGrants) -> Drawing:
-    """One column, 340 pixels wide, with a rail on its left."""
+    """The drawing in one column, 340 pixels wide, with a rail on the left."""
     place, top = (22.0, 318.0), 0.0
     people = list(_column(_people(granted, terms=True), place, TALL + 18, top + HEAD))
     top = _below(people, top + HEAD)
@@ -207,7 +207,7 @@ def _numbered(people: Sequence[Box], granted: RoleGrants) -> Iterator[tuple[int,
 
 
 def _into(box: Box, each: Admitted, role: Box, share: float) -> Edge:
-    """To the place on the role's left side that is this one's ``share`` of its height."""
+    """A line to the role's left side, at the fraction ``share`` of its height."""
     start, end, y, goal = box.x + box.width, role.x - 5, box.middle, round(role.y + role.height * share, 1)
     path = f"M{start:g},{y:g} H{end - 46:g} C{end - 14:g},{y:g} {end - 34:g},{goal:g} {end:g},{goal:g}"
     kind = "refused" if each.terms.startswith("refused") else f"admits {each.verdict}"
@@ -221,7 +221,7 @@ def _out(role: Box, box: Box) -> Edge:
 
 
 def _rail(start: float, end: float, x: float, *, arrow_below: bool) -> Edge:
-    """From one box's left side to another's, by way of the rail."""
+    """A line from one box's left side to another's along the rail."""
     tip = x - 6 if arrow_below else x
     return Edge(f"M{x:g},{start:g} H8 V{end:g} H{tip:g}", "admits pass" if arrow_below else "grants")
 

@@ -1,4 +1,4 @@
-"""The page as one HTML file: our own templates, everything printed escaped, no script, no network."""
+"""The page as one HTML file: our own templates, all values escaped, no script, no network access."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from gridbyoc.stack.words import counted, instant, minute
 
 NOT_READ = "could not be read"
 LONGEST = 60
-"""Characters in a tile, of what a journal says."""
+"""The most characters that a tile shows of a journal's text."""
 
 
 def tiles(page: Page) -> tuple[Tile, ...]:
-    """Clusters, proof, drift, preflight, cost, last run."""
+    """The tiles: clusters, proof, drift, preflight, cost, last run."""
     return (_clusters(page), _proof(page), _drift(page), _preflight(page), _cost(page), _last_run(page))
 
 
 def next_step(page: Page) -> str:
-    """What to do next: the status's word, unless the drift says more."""
+    """The next step: the status's, unless there is drift and the status suggests nothing."""
     status = page.status.value
     if status is None:
-        return "Mend what could not be read, then look again."
+        return "Fix what could not be read, then create the page again."
     if page.drift.value and page.drift.value.differences and status.next_step.startswith("Nothing"):
-        return "Look at the drift: `gridbyoc bootstrap` puts back what differs from the stack file."
+        return "Check the drift: `gridbyoc bootstrap` restores what differs from the stack file."
     return status.next_step
 
 
@@ -73,7 +73,7 @@ def _preflight(page: Page) -> Tile:
 def _verdicts(found: Iterable[str]) -> tuple[str, str]:
     verdicts = tuple(found)
     sign = next((word for word in WORST if word in verdicts), "none")
-    return tally(verdicts, WORST) or "nothing was looked at", sign
+    return tally(verdicts, WORST) or "nothing was checked", sign
 
 
 def _drift(page: Page) -> Tile:
@@ -104,15 +104,15 @@ def _last_run(page: Page) -> Tile:
 
 
 GENERATOR = "gridbyoc report"
-"""What the file's ``meta name=generator`` says: a file without it is not one of ours."""
+"""The file's ``meta name=generator``: a file without it is not one of our pages."""
 
 STYLES = "report/page.css"
 LATEST = 3
-"""Runs whose steps are shown."""
+"""The number of runs whose steps are shown."""
 
 
 class _Compiled(jinja2.BytecodeCache):
-    """The templates' compiled code, kept in memory: each page has an environment of its own, for its secrets."""
+    """The compiled templates, kept in memory: each page has its own environment, because of its secrets."""
 
     def __init__(self) -> None:
         self._code: dict[str, bytes] = {}
@@ -129,7 +129,7 @@ _COMPILED = _Compiled()
 
 
 def page_html(page: Page, templates: Path) -> str:
-    """The page as text; ``templates`` is the directory of the program's templates. Holds none of ``page.secrets``."""
+    """The page as text; ``templates`` is the directory of the templates. Contains none of ``page.secrets``."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
         autoescape=True,
@@ -145,12 +145,12 @@ def page_html(page: Page, templates: Path) -> str:
 
 
 def is_page(text: str) -> bool:
-    """Whether ``text`` begins as a page of ours does."""
+    """Whether ``text`` is the beginning of one of our pages."""
     return f'<meta name="generator" content="{GENERATOR}">' in text[:1000]
 
 
 def _hash(styles: str) -> str:
-    """What the page's policy lets in: this style sheet, and nothing else (CSP level 2, hash source)."""
+    """The hash source of the page's policy: it allows only this style sheet (CSP level 2)."""
     return "sha256-" + base64.b64encode(hashlib.sha256(styles.encode()).digest()).decode()
 
 
@@ -189,10 +189,10 @@ def _findings(page: Page) -> dict[str, Any]:
     open_proof = [each for each in proven if each.verdict != "pass"]
     held = [each for each in proven if each.verdict == "pass"]
     return {
-        "checks_open": tables.findings_table("Checks that want a look", open_checks),
+        "checks_open": tables.findings_table("Checks that need attention", open_checks),
         "checks_passed": tables.passes_table(passed),
-        "proof_open": tables.proof_table("Questions that want a look", open_proof, todo=True),
-        "proof_held": tables.proof_table("Questions that are answered well", held, todo=False),
+        "proof_open": tables.proof_table("Questions that need attention", open_proof, todo=True),
+        "proof_held": tables.proof_table("Questions with a good answer", held, todo=False),
     }
 
 
@@ -210,7 +210,7 @@ J = TypeVar("J")
 
 
 class PageBody(TypedDict):
-    """The page about a stack; a piece that could not be read is ``null``, and ``unread`` says why."""
+    """The page about a stack. A piece that could not be read is ``null``, and ``unread`` says why."""
 
     region: str
     made: str
@@ -251,7 +251,7 @@ def _read(reading: Reading[T], write: Callable[[T], J]) -> J | None:
 
 
 def page_output(templates: Path) -> Output[Page]:
-    """The page: HTML where text is asked for, from ``templates``."""
+    """The page; its text format is HTML from ``templates``."""
     return Output("page", page_json, lambda page, screen: screen.document(page_html(page, templates).rstrip("\n")))
 
 

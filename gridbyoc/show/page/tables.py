@@ -1,4 +1,4 @@
-"""The page's tables: each part of what was gathered, as rows."""
+"""The page's tables."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ from gridbyoc.stack.words import instant, minute
 
 ColumnKind = Literal["text", "number", "code", "label", "mark", "bar"]
 MARKS = ("pass", "warn", "fail", "unknown", "wait", "none")
-"""Each is a drawn sign of its own shape in the page, beside a word."""
+"""Marks. The page draws each as a sign of its own shape, beside a word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell. A ``label`` is a code of ours, which stays on one line. ``mark`` is one of ``MARKS``, ``note`` a second
-    line, ``bar`` begin and length, of 100.
+    """A cell.
+
+    A ``label`` is a code of ours, which stays on one line. ``mark`` is one of ``MARKS``, ``note`` a second
+    line, ``bar`` the start and length in percent.
     """
 
     text: str
@@ -43,7 +45,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``caption`` is for those who hear the page. The first cell of a row is its heading; ``numbers``: columns."""
+    """A table.
+
+    ``caption`` is for screen readers. The first cell of a row is its heading; ``numbers``: numeric columns.
+    """
 
     caption: str
     columns: tuple[str, ...]
@@ -53,7 +58,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One line of the overview: what, how it stands, its mark, and the section (an id) that says more."""
+    """One line of the overview: its name, text and mark, and the section (an id) with the details."""
 
     name: str
     text: str
@@ -70,23 +75,23 @@ def table(
 
 
 def code(text: str, note: str = "") -> Cell:
-    """A name of a machine's."""
+    """A cell with a technical name."""
     return Cell(text, "code", note=note)
 
 
 def mark(word: str, sign: str) -> Cell:
-    """A sign with its word."""
+    """A cell with a mark and its word."""
     return Cell(word, "mark", mark=sign if sign in MARKS else "unknown")
 
 
 PHASES = {"running": "pass", "failed": "fail", "offline": "warn", "terminating": "warn", "deleted": "none"}
 OUTCOMES = {"done": "pass", "skipped": "none", "failed": "fail", "killed": "warn"}
 MOST_RUNS = 40
-"""Runs of the history; earlier ones are counted."""
+"""The number of runs in the history; earlier ones are only counted."""
 
 
 def people_table(granted: RoleGrants) -> Table:
-    """Whom the trust policy names."""
+    """The principals that the trust policy names."""
     rows = [(code(each.name), Cell(each.who), Cell(each.terms), _verdict(each.verdict)) for each in granted.admitted]
     return table("Who may assume the role", ("principal", "is", "gets in", "judged"), rows)
 
@@ -103,7 +108,7 @@ def policy_table(granted: RoleGrants) -> Table:
 
 
 def _place(policy: GrantedPolicy) -> str:
-    """The whole ARN, where it says more than that the policy is AWS's own."""
+    """The whole ARN, unless the policy is AWS's own."""
     return "" if policy.name == policy.short or ":iam::aws:policy/" in policy.name else policy.name
 
 
@@ -121,7 +126,7 @@ def cluster_table(stack: Stack, clusters: Sequence[Cluster], *, known: bool) -> 
 def _cluster(
     name: str, spec: ClusterSpec | None, live: Cluster | None, stack: Stack, *, known: bool
 ) -> tuple[Cell, ...]:
-    missing = Cell("not there", "mark", mark="warn") if known else Cell("not known", "mark", mark="unknown")
+    missing = Cell("missing", "mark", mark="warn") if known else Cell("not known", "mark", mark="unknown")
     phase = Cell(live.status, "mark", PHASES.get(live.status, "wait"), live.reason) if live else missing
     types = (spec.instance_types if spec else ()) or (live.instance_types if live else ())
     profile = (spec.performance_profile if spec else None) or (live.performance_profile if live else None)
@@ -144,19 +149,19 @@ def _type(kind: InstanceType) -> str:
 
 
 def daily(spec: ClusterSpec, stack: Stack) -> int | None:
-    """Dollars a day while nothing runs on the cluster; ``None`` where nobody says."""
+    """Dollars a day while nothing runs on the cluster; ``None`` if unknown."""
     return dollars_a_day(spec, stack.control_plane.type)
 
 
 def cost_sentences(stack: Stack) -> list[str]:
-    """One for each cluster, and what they come to."""
+    """A sentence for each cluster, and one for their sum."""
     known = [dollars for spec in stack.clusters if (dollars := daily(spec, stack)) is not None]
     together = [f"together: about ${sum(known)} a day, about ${30 * sum(known):,} in 30 days"] if len(known) > 1 else []
     return [*(standing_cost(spec, stack.control_plane.type) for spec in stack.clusters), *together]
 
 
 def steps_table(run: PastRun) -> Table:
-    """A run's steps on its time line."""
+    """A run's steps on a time line."""
     whole = max([run.seconds or 0.0, *(step.after + step.seconds for step in run.steps), 0.001])
     rows = [
         (
@@ -168,18 +173,18 @@ def steps_table(run: PastRun) -> Table:
         )
         for step in run.steps
     ]
-    columns = ("step", f"when, of {duration(whole)}", "took", "outcome", "what came of it")
+    columns = ("step", f"when, of {duration(whole)}", "took", "outcome", "result")
     return table(f"Steps of {run.verb}, {instant(run.began)}", columns, rows, numbers=(2,))
 
 
 def _bar(after: float, seconds: float, whole: float) -> tuple[float, float]:
-    """At least so long that it is seen."""
+    """Start and length in percent; long enough to be visible."""
     length = max(100 * seconds / whole, 0.8)
     return round(min(100 * after / whole, 100 - length), 2), round(length, 2)
 
 
 def findings_table(caption: str, findings: Iterable[Finding]) -> Table:
-    """Preflight findings that want something done."""
+    """Preflight findings that need an action."""
     rows = [
         (
             Cell(each.code, "label", href=each.kind.link),
@@ -203,7 +208,7 @@ def passes_table(findings: Iterable[Finding]) -> Table:
 
 
 def proof_table(caption: str, findings: Iterable[VerifyFinding], *, todo: bool) -> Table:
-    """Findings of the proof, with what to do about each where ``todo``."""
+    """Findings of the proof; with ``todo``, what to do about each."""
     rows = [
         (
             Cell(each.code, "label"),
@@ -218,7 +223,7 @@ def proof_table(caption: str, findings: Iterable[VerifyFinding], *, todo: bool) 
 
 
 def drift_table(found: DriftFound) -> Table:
-    """What differs, side by side, and what could not be compared."""
+    """The differences, and what could not be compared."""
     rows = [
         (Cell(each.side), code(each.subject), Cell(each.detail, note=_attributes(each))) for each in found.differences
     ]
@@ -260,11 +265,11 @@ def _verdict(verdict: str) -> Cell:
 
 T = TypeVar("T")
 LONGEST = 2000
-"""Characters of one text; the rest is counted."""
+"""The most characters of one text; the rest is only counted."""
 
 
 def shown(secrets: Sequence[Secret]) -> Callable[[object], object]:
-    """What every printed value goes through before it is escaped: markup of our own templates stays as it is."""
+    """A filter for every printed value, before it is escaped: redacts and shortens it, except for our own markup."""
 
     def visible(value: object) -> object:
         if isinstance(value, markupsafe.Markup) or not isinstance(value, str):
@@ -275,7 +280,7 @@ def shown(secrets: Sequence[Secret]) -> Callable[[object], object]:
 
 
 def redacted_value(value: object, secrets: Sequence[Secret]) -> object:
-    """The same of a JSON value, keys and all, in full length; what UTF-8 cannot carry becomes a question mark."""
+    """A JSON value with keys and values redacted, in full length; unencodable characters become question marks."""
     if isinstance(value, str):
         return redacted(value, secrets).encode("utf-8", "replace").decode()
     if isinstance(value, dict):
@@ -284,7 +289,7 @@ def redacted_value(value: object, secrets: Sequence[Secret]) -> object:
 
 
 def shortened(text: str, longest: int) -> str:
-    """At most ``longest`` characters: an ARN without its first parts, then without its middle."""
+    """At most ``longest`` characters: an ARN first loses its beginning, then its middle."""
     line = one_line(text, longest=LONGEST)
     if len(line) <= longest:
         return line
@@ -298,6 +303,6 @@ def shortened(text: str, longest: int) -> str:
 
 
 def cut(text: str, longest: int) -> str:
-    """At most ``longest`` characters, the first ones."""
+    """The first ``longest`` characters."""
     line = one_line(text, longest=LONGEST)
     return line if len(line) <= longest else f"{line[: longest - 1].rstrip(' ,')}…"
