@@ -72,6 +72,8 @@ def _ask(app: App, stack: str, doomed: DestroyPlan) -> bool:
         app.note(f"  - cluster {cluster.name} ({cluster.status}), what runs on it and what it leaves behind")
     if doomed.has_resources:
         app.note(f"  - the role {doomed.role_arn or '(in the state)'} with its policy, attachments and external id")
+        for arn in sorted(doomed.roles - {doomed.role_arn}):
+            app.note(f"  - the role {arn}")
     if doomed.found.ledger.leftovers:
         app.note("  - what past clusters left behind (what holds data only with --delete-data):")
         for line in plain_table(*leftover_rows(doomed.found.ledger)).splitlines():

@@ -16,11 +16,15 @@ OutputName = Literal["role_arn", "role_name", "external_id"]
 
 
 class OutputsBody(TypedDict):
-    """What the state hands on; the external id is ``[secret]`` without --reveal."""
+    """What the state hands on; the external id is ``[secret]`` without --reveal.
+
+    ``roles``: each role's ARN by its name, where the module makes several; ``role_arn`` is the first of them.
+    """
 
     role_arn: str
     role_name: str
     external_id: str
+    roles: dict[str, str]
 
 
 class OutputBody(TypedDict):
@@ -31,8 +35,11 @@ class OutputBody(TypedDict):
 
 
 def _write(values: OutputsBody, screen: Screen) -> None:
-    for name, value in values.items():
-        screen.line(f"{name} = {value}")
+    screen.line(f"role_arn = {values['role_arn']}")
+    screen.line(f"role_name = {values['role_name']}")
+    screen.line(f"external_id = {values['external_id']}")
+    for name, arn in values["roles"].items():
+        screen.line(f"roles.{name} = {arn}")
 
 
 def _outputs_json(values: OutputsBody) -> OutputsBody:
@@ -85,6 +92,7 @@ def outputs(
         "role_arn": found.role_arn,
         "role_name": found.role_name or "",
         "external_id": external_id,
+        "roles": dict(found.roles),
     }
     if name:
         app.show(OUTPUT, OutputBody(name=name, value=values[name]), run.stack.name)

@@ -61,12 +61,6 @@ def attested(
 ) -> dict[str, Any]:
     """The document. ``about`` says what the role is of, ``expected`` whom it may trust; ``secrets`` are hidden."""
     role = proof.role
-    hidden = (*secrets, *external_ids_written(role.trust.document))
-
-    def entry(document: LiveDocument) -> dict[str, Any]:
-        found = _document(document, secrets)
-        return {**found, "name": redacted(document.name, hidden)} if "name" in found else found
-
     return {
         "type": FORMAT,
         "time": proof.time.isoformat(timespec="seconds"),
@@ -80,11 +74,24 @@ def attested(
         "verdict": proof.verdict,
         "findings": [asdict(finding) for finding in proof.findings],
         "digests": DIGESTS,
+        **attested_role(role, secrets),
+        "limits": list(LIMITS),
+    }
+
+
+def attested_role(role: LiveRole, secrets: Collection[Secret]) -> dict[str, Any]:
+    """What the document says of one role: the digests of its policies, and how long a session may last."""
+    hidden = (*secrets, *external_ids_written(role.trust.document))
+
+    def entry(document: LiveDocument) -> dict[str, Any]:
+        found = _document(document, secrets)
+        return {**found, "name": redacted(document.name, hidden)} if "name" in found else found
+
+    return {
         "trust_policy": _document(role.trust, secrets),
         "policies": [entry(document) for document in role.policies],
         "permissions_boundary": entry(role.boundary) if role.boundary else None,
         "max_session_seconds": role.max_session_seconds,
-        "limits": list(LIMITS),
     }
 
 

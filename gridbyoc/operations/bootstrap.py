@@ -234,7 +234,7 @@ def carry_out(
         step.skipped = plan.terraform is not None and not plan.has_changes and site.outputs is not None
         outputs = site.outputs if step.skipped and site.outputs else site.runner.output()
     grant = grant_of(run, outputs)
-    prove_trust(run, site, grant)
+    prove_trust(run, site, grant, outputs.every_role)
     changes = _final_changes(run, site, plan, grant)
     with compensating(run, site, grant, made, rollback=wishes.rollback):
         clusters = register_clusters(run, site, changes, grant, wishes.edit, made)
@@ -274,13 +274,8 @@ def _approve(run: Run, site: PreparedStack, plan: Plan, approval: Approval) -> N
             run.outside.emit(Note(warning, "warning"))
     if not plan.has_changes:
         return
-    if site.drop_old and plan.handed_on:
-        raise UsageError(
-            f"The old grant cannot be dropped: the plan would make another {' and '.join(plan.handed_on)} first.",
-            why="What the vendor holds would not be accepted any more, and it does not have the new one yet.",
-            fix="Run `gridbyoc bootstrap`, give the vendor the new one, then drop the old.",
-            rerun=SAFE_NOTHING_DONE,
-        )
+    if site.without_api:
+        _guard_handed_on(run, site, plan)
     if plan.destroys:
         refuse_if_protected(run, f"destroy or replace {', '.join(plan.destroys)}")
         _refuse_unasked(site, plan)
@@ -302,6 +297,21 @@ def _approve(run: Run, site: PreparedStack, plan: Plan, approval: Approval) -> N
         approved = approval.ask(found)
     if not approved:
         raise ApprovalRequiredError("The plan was not approved.", rerun=SAFE_NOTHING_DONE)
+
+
+def _guard_handed_on(run: Run, site: PreparedStack, plan: Plan) -> None:
+    """Nobody can be asked what the vendor holds: it is not locked out in silence. ``UsageError`` for ``drop_old``."""
+    if site.drop_old and plan.handed_on:
+        raise UsageError(
+            f"The old grant cannot be dropped: the plan would make another {' and '.join(plan.handed_on)} first.",
+            why="What the vendor holds would not be accepted any more, and it does not have the new one yet.",
+            fix="Run `gridbyoc bootstrap`, give the vendor the new one, then drop the old.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    if run.stack.terraform.module is not None and "external_id" in plan.handed_on:
+        vendor = run.stack.control_plane.vendor
+        text = f"{vendor} must have the new external id at once: another module does not go on to accept the old one."
+        run.outside.emit(Note(text, "warning"))
 
 
 def _refuse_unasked(site: PreparedStack, plan: Plan) -> None:
@@ -354,20 +364,27 @@ def _refuse_more_detaches(run: Run, site: PreparedStack, plan: Plan) -> None:
         )
 
 
-def prove_trust(run: Run, site: PreparedStack, grant: Grant) -> None:
-    """The trust step: raise ``TrustError`` unless the live role admits the control plane with this external id."""
+def prove_trust(run: Run, site: PreparedStack, grant: Grant, roles: Mapping[str, str] | None = None) -> None:
+    """The trust step: each live role admits the control plane with this external id, else ``TrustError``.
+
+    ``roles``: the ARN of each by its name; without them, the grant's own.
+    """
+    roles = roles or {"role": grant.role_arn}
+    details = []
     with run.step("trust") as step:
-        trust = await_trust(
-            site.preflight.session,
-            grant.role_arn,
-            grant.external_id,
-            proven_principals(run.stack.role, grant.role_arn.split(":")[1]),
-            sleep=run.outside.sleep,
-            clock=run.outside.clock,
-        )
-        step.detail = trust.detail
-    if trust.verdict == "unknown":
-        run.outside.emit(Note(f"The role's trust could not be proven: {trust.detail}.", "warning"))
+        for name, role_arn in roles.items():
+            trust = await_trust(
+                site.preflight.session,
+                role_arn,
+                grant.external_id,
+                proven_principals(run.stack.role, role_arn.split(":")[1]),
+                sleep=run.outside.sleep,
+                clock=run.outside.clock,
+            )
+            details.append(trust.detail if len(roles) == 1 else f"{name}: {trust.detail}")
+            if trust.verdict == "unknown":
+                run.outside.emit(Note(f"The {name}'s trust could not be proven: {trust.detail}.", "warning"))
+        step.detail = "; ".join(details)
 
 
 def _final_changes(run: Run, site: PreparedStack, plan: Plan, grant: Grant) -> tuple[ClusterChange, ...]:

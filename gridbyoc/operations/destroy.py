@@ -154,7 +154,8 @@ def _doomed(run: Run, site: PreparedStack) -> DestroyPlan:
 
 def _find(run: Run, site: PreparedStack, clusters: tuple[Cluster, ...], role_arn: str | None) -> FoundLeftovers:
     flight = site.preflight
-    wanted = LeftoversRequest(clusters=clusters, roles=(role_arn,) if role_arn else ())
+    every = dict.fromkeys((*((role_arn,) if role_arn else ()), *(site.outputs.roles.values() if site.outputs else ())))
+    wanted = LeftoversRequest(clusters=clusters, roles=tuple(every))
     return find_leftovers(run, flight.session, flight.caller, flight.registrar, wanted)
 
 

@@ -116,24 +116,33 @@ def _policies(compared: RolePolicies | None, found: DriftFound) -> None:
 
 
 def _trust(run: Run, site: PreparedStack, grant: Grant, found: DriftFound) -> None:
+    roles = site.outputs.every_role if site.outputs else {"role": grant.role_arn}
+    details = []
     with run.step("trust") as step:
-        try:
-            trust = await_trust(
-                site.preflight.session,
-                grant.role_arn,
-                grant.external_id,
-                proven_principals(run.stack.role, grant.role_arn.split(":")[1]),
-                sleep=run.outside.sleep,
-                clock=run.outside.clock,
-                timeout=0.0,
-            )
-        except TrustError as error:
-            step.detail = "not admitted"
-            found.differences.append(Drift("role", grant.role_arn, error.why))
-            return
-        step.detail = trust.detail
+        for name, role_arn in roles.items():
+            said, mark = _trust_of(run, site, role_arn, grant, found), f"{name}: " if len(roles) > 1 else ""
+            details.append(f"{mark}{said}")
+        step.detail = "; ".join(details)
+
+
+def _trust_of(run: Run, site: PreparedStack, role_arn: str, grant: Grant, found: DriftFound) -> str:
+    """Compare one role's trust; what came of it, in words."""
+    try:
+        trust = await_trust(
+            site.preflight.session,
+            role_arn,
+            grant.external_id,
+            proven_principals(run.stack.role, role_arn.split(":")[1]),
+            sleep=run.outside.sleep,
+            clock=run.outside.clock,
+            timeout=0.0,
+        )
+    except TrustError as error:
+        found.differences.append(Drift("role", role_arn, error.why))
+        return "not admitted"
     if trust.verdict == "unknown":
-        found.remarks.append(f"Whether the role admits the control plane could not be told: {trust.detail}.")
+        found.remarks.append(f"Whether the role {role_arn} admits the control plane could not be told: {trust.detail}.")
+    return trust.detail
 
 
 def _control_plane(run: Run, site: PreparedStack, grant: Grant) -> Iterator[Drift]:

@@ -468,7 +468,8 @@ def _secrets(run: Run, proven: Reading[Proof], outputs: Reading[Outputs]) -> tup
     found = [*((override,) if override else ()), *standing_ids(run.work_dir), *_environ(run.outside.environ)]
     found += [outputs.value.external_id] if outputs.value else []
     if proof is not None:
-        found += [proof.external_id, *(external_ids_written(proof.role.trust.document))]
+        found += [proof.external_id]
+        found += [each for role in proof.roles for each in external_ids_written(role.trust.document)]
     return tuple(dict.fromkeys(found))
 
 

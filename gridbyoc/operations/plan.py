@@ -124,7 +124,7 @@ class Plan:
     def handed_on(self) -> tuple[str, ...]:
         """What the apply would change of the grant (``role_arn``, ``external_id``); clusters receive the new values."""
         changed = self.terraform.outputs if self.terraform and self.grant else ()
-        return tuple(name for name in ("role_arn", "external_id") if name in changed)
+        return tuple(name for name in ("role_arn", "external_id", "roles") if name in changed)
 
     def _half_made(self, change: ResourceChange) -> bool:
         """Whether the resource is tainted: creating it was interrupted, and it is created again.

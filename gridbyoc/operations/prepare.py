@@ -86,8 +86,9 @@ class PreparedStack:
             return None
 
     def roles(self, grant: Grant | None) -> frozenset[str]:
-        """The ARNs of roles whose clusters are ours: the grant's role, and one that is being replaced."""
-        return frozenset(arn for arn in (grant.role_arn if grant else None, self.previous_arn) if arn)
+        """The ARNs of roles whose clusters are ours: the grant's role, further ones, and one that is being replaced."""
+        further = self.outputs.roles.values() if grant and self.outputs else ()
+        return frozenset(arn for arn in (grant.role_arn if grant else None, self.previous_arn, *further) if arn)
 
 
 def open_runner(run: Run) -> tuple[Runner, Binary]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gridbyoc.control_plane.model import Cluster
@@ -25,7 +25,7 @@ class Report:
 
     ``policies``: the live role's, compared with the stack file; ``None`` if another module makes it. ``unasked``: why
     the control plane of a stack without clusters was not asked. ``handover``: the data to send to a vendor without an
-    API.
+    API. ``roles``: the ARN of each role by its name, if the module makes several.
     """
 
     stack: str
@@ -40,6 +40,7 @@ class Report:
     policies: RolePolicies | None = None
     unasked: str = ""
     handover: VendorHandover | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -74,5 +75,6 @@ def report_of(
         {str(step): took for step, took in run.seconds.items()},
         policies,
         site.preflight.registrar.unasked,
-        handover_of(run.stack, site.preflight.caller.account_id, {"role": outputs.role_arn}),
+        handover_of(run.stack, site.preflight.caller.account_id, outputs.every_role),
+        outputs.roles,
     )

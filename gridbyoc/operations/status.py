@@ -44,7 +44,8 @@ class Status:
     """What was found; a side that could not be read is named in ``unknown`` with the reason.
 
     ``policies``: the role's, compared with the stack file; ``None`` where there is no role, or another module makes it.
-    ``unasked``: why the control plane of a stack without clusters was not asked.
+    ``unasked``: why the control plane of a stack without clusters was not asked. ``roles``: each role's ARN by its
+    name, where the module makes several.
     """
 
     last_run: LastRun | None
@@ -58,6 +59,7 @@ class Status:
     policies: RolePolicies | None = None
     released: Marker | None = None
     unasked: str = ""
+    roles: Mapping[str, str] = field(default_factory=dict)
 
 
 UNDER_WAY = "under way"
@@ -135,6 +137,7 @@ def stack_status(run: Run) -> Status:
         look.policies,
         look.released,
         unasked=look.unasked,
+        roles=look.outputs.roles if look.outputs else {},
     )
 
 
@@ -172,14 +175,18 @@ def _read_role(look: _Look, outputs: Outputs) -> None:
     run = look.run
     try:
         session, _ = run.account()
-        look.trust = await_trust(
-            session, outputs.role_arn, outputs.external_id,
-            proven_principals(run.stack.role, outputs.role_arn.split(":")[1]),
-            sleep=run.outside.sleep, clock=run.outside.clock, timeout=0.0,
-        ).detail  # fmt: skip
+        details = []
+        for name, role_arn in outputs.every_role.items():
+            found = await_trust(
+                session, role_arn, outputs.external_id, proven_principals(run.stack.role, role_arn.split(":")[1]),
+                sleep=run.outside.sleep, clock=run.outside.clock, timeout=0.0,
+            )  # fmt: skip
+            details.append(f"{name}: {found.detail}" if outputs.roles else found.detail)
+        look.trust = "; ".join(details)
     except TrustError as error:
         look.failures["role"] = error
-        look.trust = ROLE_GONE if error.why.startswith(ROLE_GONE) else f"refused: {error.why or error.what}"
+        why = f"{error.what} {error.why}".strip() if outputs.roles else error.why or error.what
+        look.trust = ROLE_GONE if error.why.startswith(ROLE_GONE) else f"refused: {why}"
         if look.trust == ROLE_GONE:
             return
     except GridbyocError as error:

@@ -13,7 +13,7 @@ from gridbyoc.aws.live_role import LiveRole, read_live_role
 from gridbyoc.aws.trust import accepted_in, external_ids_written
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
 from gridbyoc.operations.accepted_ids import NO_ROTATION, Rotation, rotation_of
-from gridbyoc.operations.attestation import attested, write_document
+from gridbyoc.operations.attestation import attested, attested_role, write_document
 from gridbyoc.operations.prepare import read_state
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.verdict import Verdict, worst
@@ -31,7 +31,8 @@ from gridbyoc.terraform import read_outputs
 class Proof:
     """The findings, and what they are about. ``external_id`` is for redaction; it never shows.
 
-    ``places``: where the stack file speaks of what a code is about, by code.
+    ``places``: where the stack file speaks of what a code is about, by code. ``further``: the other roles by name, if
+    the module makes several; ``role`` is the first.
     """
 
     stack: str
@@ -43,6 +44,12 @@ class Proof:
     time: datetime
     rotation: Rotation = NO_ROTATION
     places: Mapping[str, StackPlace] = field(default_factory=dict)
+    further: Mapping[str, LiveRole] = field(default_factory=dict)
+
+    @property
+    def roles(self) -> tuple[LiveRole, ...]:
+        """Every role that was judged."""
+        return (self.role, *self.further.values())
 
     @property
     def verdict(self) -> Verdict:
@@ -63,8 +70,11 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     state = read_state(run)
     outputs = read_outputs(state.outputs)
     session, caller = run.account()
-    guard_role(caller, outputs.role_arn)
-    role = read_live_role(session, outputs.role_arn)
+    roles = {}
+    for name, arn in outputs.every_role.items():
+        guard_role(caller, arn)
+        roles[name] = read_live_role(session, arn)
+    role = next(iter(roles.values()))
     stack, time = run.stack, now()
     own_module = stack.terraform.module is None
     # Only where another id is accepted: a proof needs no control plane otherwise.
@@ -74,11 +84,30 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     subject = RoleSubject(
         role, outputs.external_id, stack.role, stack.aws.region, time, own_module, rotation=rotation, names=names
     )
-    findings = verify(subject)
-    trusted = trusted_account_of(stack.role)
-    return Proof(
-        stack.name, role, caller, trusted, outputs.external_id, findings, time, rotation, _places(run, findings)
+    findings = tuple(
+        _of_role(finding, name if len(roles) > 1 else "")
+        for name, each in roles.items()
+        for finding in verify(replace(subject, role=each))
     )
+    trusted = trusted_account_of(stack.role)
+    further = {name: each for name, each in roles.items() if each is not role}
+    return Proof(
+        stack.name,
+        role,
+        caller,
+        trusted,
+        outputs.external_id,
+        findings,
+        time,
+        rotation,
+        _places(run, findings),
+        further,
+    )
+
+
+def _of_role(finding: VerifyFinding, name: str) -> VerifyFinding:
+    """The finding with the name of the role that it is about, if there are several."""
+    return replace(finding, role=name, check=f"{name}: {finding.check}") if name else finding
 
 
 StackPlace = tuple[str, "int | None"]
@@ -149,16 +178,23 @@ def without_ids(finding: VerifyFinding, secrets: Collection[Secret]) -> VerifyFi
 
 
 def attestation(proof: Proof) -> dict[str, Any]:
-    """The document: whom, what, when, digests and findings. It never holds the external id, nor a digest of it."""
-    return attested(
+    """The document: whom, what, when, digests and findings. It never holds the external id, nor a digest of it.
+
+    ``further_roles``: of each role besides the first, if the module makes several.
+    """
+    secrets = (proof.external_id,)
+    checked = [f.verdict in ("pass", "fail") for f in proof.findings if f.code == "GBY-V001"]
+    document = attested(
         proof,
-        (proof.external_id,),
+        secrets,
         about={"stack": proof.stack},
         expected={
             "trusted_account_id": proof.trusted_account_id,
-            "external_id_checked": any(f.code == "GBY-V001" and f.verdict in ("pass", "fail") for f in proof.findings),
+            "external_id_checked": bool(checked) and all(checked),
         },
     )
+    further = {name: {"role_arn": role.arn, **attested_role(role, secrets)} for name, role in proof.further.items()}
+    return {**document, "further_roles": further} if further else document
 
 
 def write_attestation(path: Path, proof: Proof) -> None:

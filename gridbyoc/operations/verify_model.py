@@ -24,6 +24,7 @@ class VerifyFinding:
     detail: str
     fix: str = ""
     statements: tuple[str, ...] = ()
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)

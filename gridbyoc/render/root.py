@@ -24,7 +24,7 @@ from gridbyoc.stack.defaults import (
     statements_of,
     trusted_account_of,
 )
-from gridbyoc.stack.model import PolicyStatement, Role, S3Backend, Stack
+from gridbyoc.stack.model import ModuleOutputs, ModuleSource, PolicyStatement, Role, S3Backend, Stack
 from gridbyoc.stack.rules.terraform import EXCLUSIVE_SINCE
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import DEFAULT_VENDOR, facts_of
@@ -66,7 +66,7 @@ def root_values(
         "account_id": stack.aws.account_id or account_id,
         "default_tags": _default_tags(stack),
     }
-    values |= {"module_inputs": _plain(foreign.inputs)} if foreign else _role_values(stack.role, previous)
+    values |= _foreign_values(stack, foreign) if foreign else _role_values(stack.role, previous)
     if stack.role.exclusive:
         values |= {"known_policies": list(known.attached), "known_inline_policies": list(known.inline)}
     return {name: value for name, value in values.items() if value not in (None, {})}
@@ -80,6 +80,12 @@ def _default_tags(stack: Stack) -> dict[str, str]:
     if len(tags) + len(theirs) > TAGS_PER_ROLE:
         tags = {}
     return {**tags, **stack.role.tags} if stack.terraform.module else tags
+
+
+def _foreign_values(stack: Stack, module: ModuleSource) -> dict[str, Any]:
+    """The module's inputs; the external id where the stack brings it, as a variable of its own that is sensitive."""
+    external_id = stack.role.external_id if module.takes_external_id else None
+    return {"module_inputs": _plain(module.inputs), "external_id": external_id.reveal() if external_id else None}
 
 
 def _role_values(role: Role, previous: Sequence[Secret]) -> dict[str, Any]:
@@ -214,6 +220,8 @@ def root_files(
         "module": module,
         "previous_role": previous_role,
         "foreign": stack.terraform.module is not None,
+        "outputs": stack.terraform.module.outputs if stack.terraform.module else ModuleOutputs(),
+        "external_id_input": stack.terraform.module.external_id_input if stack.terraform.module else None,
         "s3": settings,
         "exclusive": stack.role.exclusive,
         "aws_provider_version": _provider_version(stack),

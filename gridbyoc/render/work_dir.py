@@ -202,7 +202,12 @@ def _stack_warnings(stack: Stack, s3_native_lock: bool) -> Iterator[str]:
             "Two runs at once can damage it."
         )
     unused = [each.name for each in fields(Role) if getattr(stack.role, each.name) != getattr(Role(), each.name)]
-    unused = [name for name in unused if name not in _NOT_OF_THE_MODULE]
+    used = _NOT_OF_THE_MODULE
+    if stack.role.vendor is None:
+        used |= {"trusted_account_id", "trusted_principals", "trusted_principals_without_external_id"}
+    if stack.terraform.module and stack.terraform.module.takes_external_id:
+        used |= {"external_id"}
+    unused = [name for name in unused if name not in used]
     if stack.terraform.module and unused:
         yield (
             f"These settings of role have no effect on another module: {', '.join(unused)}. "

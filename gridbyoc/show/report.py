@@ -25,7 +25,7 @@ def report_lines(report: Report) -> list[str]:
     lines = [
         "",
         f"stack     {report.stack} in account {report.account_id}",
-        f"role      {report.role_arn}",
+        *([f"role      {name}: {arn}" for name, arn in report.roles.items()] or [f"role      {report.role_arn}"]),
         f"IAM role  {f'resources: {made}' if made else 'unchanged'}",
         f"clusters  {', '.join(acted) or _no_act(report)}",
         f"steps     {'  '.join(f'{step} {duration(took)}' for step, took in report.seconds.items())}",
@@ -73,7 +73,11 @@ def report_markdown(report: Report, warnings: Sequence[str] = ()) -> str:
     blocks = [
         f"<!-- gridbyoc apply {report.stack} -->\n### Apply of {code(report.stack)}",
         f"**{outcome}**",
-        f"- account {code(report.account_id)}\n- role {code(report.role_arn)}",
+        f"- account {code(report.account_id)}\n"
+        + "\n".join(
+            [f"- role {code(name)}: {code(arn)}" for name, arn in report.roles.items()]
+            or [f"- role {code(report.role_arn)}"]
+        ),
     ]
     told = tuple(dict.fromkeys((*warnings, *report.remarks)))
     if told:
@@ -122,11 +126,13 @@ class ReportBody(TypedDict):
     """The result of a run: ``changed`` is false if both sides were already as the stack file asks.
 
     ``seconds``: by step. ``unasked``: why the control plane of a stack without clusters was not asked; otherwise empty.
-    ``handover``: the data to send to a vendor without an API.
+    ``handover``: the data to send to a vendor without an API. ``roles``: the ARN of each role by its name, if the
+    module makes several; ``role_arn`` is the first of them.
     """
 
     account_id: str
     role_arn: str
+    roles: dict[str, str]
     role_name: str | None
     changed: bool
     resources: ResourceCounts
@@ -156,6 +162,7 @@ def report_json(report: Report) -> ReportBody:
     return {
         "account_id": report.account_id,
         "role_arn": report.role_arn,
+        "roles": dict(report.roles),
         "role_name": report.role_name,
         "changed": report.changed,
         "resources": {"add": counts["add"], "change": counts["change"], "destroy": counts["destroy"]},

@@ -25,7 +25,10 @@ def status_lines(found: Status, now: datetime) -> list[str]:
         lines += [f"          started, may not be complete: {effect}" for effect in last.open_effects]
     lines += [f"lock      {found.holder}"] if found.holder else []
     lines += [f"released  since {found.released.since}: no run changes the stack"] if found.released else []
-    lines += [f"role      {found.role_arn or 'none'}", f"trust     {found.trust}"]
+    lines += [f"role      {name}: {arn}" for name, arn in found.roles.items()] or [
+        f"role      {found.role_arn or 'none'}"
+    ]
+    lines += [f"trust     {found.trust}"]
     lines += _policies(found.policies) if found.policies else []
     lines += [f"cluster   {c.name}: {c.status}" + (f" ({c.reason})" if c.reason else "") for c in found.clusters]
     none = f"cluster   unknown: {found.unasked}" if found.unasked else "cluster   none"
@@ -49,6 +52,7 @@ class StatusBody(TypedDict):
 
     last_run: Annotated[dict[str, Any], LastRun] | None
     role_arn: str | None
+    roles: dict[str, str]
     trust: str
     holder: str | None
     released: Annotated[dict[str, Any], Marker] | None
@@ -63,6 +67,7 @@ def status_json(found: Status) -> StatusBody:
     return {
         "last_run": asdict(found.last_run) if found.last_run else None,
         "role_arn": found.role_arn,
+        "roles": dict(found.roles),
         "trust": found.trust,
         "holder": found.holder,
         "released": asdict(found.released) if found.released else None,

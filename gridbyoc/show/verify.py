@@ -34,13 +34,18 @@ def verify_summary(proof: Proof | RoleProof) -> str:
         "unknown": "Not everything could be proven",
         "fail": "The proof fails",
     }[proof.verdict]
-    return f"{outcome}: {proof.role.arn}, {tally(f.verdict for f in proof.findings)}."
+    roles = proof.roles if isinstance(proof, Proof) else (proof.role,)
+    return f"{outcome}: {', '.join(role.arn for role in roles)}, {tally(f.verdict for f in proof.findings)}."
 
 
 class VerifyBody(TypedDict):
-    """What the role grants, judged by IAM's rules; ``verdict`` is the worst of the findings."""
+    """What the role grants, judged by IAM's rules; ``verdict`` is the worst of the findings.
+
+    ``further_roles``: the other roles by name, if the module makes several; a finding names its ``role`` then.
+    """
 
     role_arn: str
+    further_roles: dict[str, str]
     verdict: Verdict
     findings: list[Annotated[dict[str, Any], VerifyFinding]]
 
@@ -49,6 +54,7 @@ def verify_json(proof: Proof) -> VerifyBody:
     """The proof's document; it contains no secret."""
     return {
         "role_arn": proof.role.arn,
+        "further_roles": {name: role.arn for name, role in proof.further.items()},
         "verdict": proof.verdict,
         "findings": [asdict(finding) for finding in proof.findings],
     }

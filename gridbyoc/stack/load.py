@@ -24,6 +24,7 @@ from gridbyoc.stack.model import (
     ControlPlane,
     InstanceType,
     LocalBackend,
+    ModuleOutputs,
     ModuleSource,
     OwnPolicy,
     PolicyStatement,
@@ -136,7 +137,22 @@ def _module(data: Data, context: RuleContext) -> ModuleSource:
         # `PACKAGE//MODULE`: the package's directory, and the module's directory in it
         base, _, inner = source.partition("//")
         source = f"{context.path(base)}//{inner}" if inner else str(context.path(source))
-    return ModuleSource(source, data.get("version"), MappingProxyType(dict(data.get("inputs", {}))))
+    return ModuleSource(
+        source,
+        data.get("version"),
+        MappingProxyType(dict(data.get("inputs", {}))),
+        _outputs(data["outputs"]) if "outputs" in data else ModuleOutputs(),
+        data.get("external_id_input"),
+    )
+
+
+def _outputs(data: Data) -> ModuleOutputs:
+    """``role_arn`` is the first of several roles; an ``external_id`` that is not named is not handed on."""
+    roles = dict(data.get("roles", {}))
+    if roles and "role_arn" in data:
+        roles = {"role": data["role_arn"], **roles}
+    first = next(iter(roles.values()), data.get("role_arn", "role_arn"))
+    return ModuleOutputs(first, data.get("external_id"), MappingProxyType(roles))
 
 
 _MOST_ENTRIES, _MOST_FILES, _MOST_BYTES = 1000, 100, 64 * 1024

@@ -171,12 +171,35 @@ class S3Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class ModuleOutputs:
+    """The names of the outputs of a module that replaces the gridbyoc module.
+
+    ``external_id`` ``None``: the module has no such output, and the stack brings the id. ``roles``: the output of each
+    role by the role's name, if the module makes several; ``role_arn`` is then the first of them.
+    """
+
+    role_arn: str = "role_arn"
+    external_id: str | None = "external_id"
+    roles: Mapping[str, str] = field(default_factory=no_values)
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleSource:
-    """A module that replaces the gridbyoc module: registry address and version, or a path; and its inputs."""
+    """A module that replaces the gridbyoc module: registry address and version, or a path; its inputs and outputs.
+
+    ``external_id_input``: the input that takes the external id which the stack brings.
+    """
 
     source: str
     version: str | None = None
     inputs: Mapping[str, Any] = field(default_factory=no_values)
+    outputs: ModuleOutputs = ModuleOutputs()
+    external_id_input: str | None = None
+
+    @property
+    def takes_external_id(self) -> bool:
+        """Whether it makes use of an external id that the stack brings: as an input, or for want of an output."""
+        return self.external_id_input is not None or self.outputs.external_id is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,11 +287,20 @@ def _literal(value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What the control plane is given. ``role_name`` is ``None`` with a module that does not say it."""
+    """What the control plane is given. ``role_name`` is ``None`` with a module that does not say it.
+
+    ``roles``: the ARN of each role by its name, where the module makes several; ``role_arn`` is the first of them.
+    """
 
     role_arn: str
     external_id: Secret
     role_name: str | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def every_role(self) -> Mapping[str, str]:
+        """Each role by its name; the only one is called ``role``."""
+        return self.roles or {"role": self.role_arn}
 
 
 def read_outputs(document: Mapping[str, Any]) -> Outputs:
@@ -307,7 +316,23 @@ def read_outputs(document: Mapping[str, Any]) -> Outputs:
             else "Run `gridbyoc bootstrap` first.",
             rerun=SAFE_NOTHING_DONE,
         )
-    return Outputs(role_arn, Secret(external_id), role_name)
+    return Outputs(role_arn, Secret(external_id), role_name, _roles(document))
+
+
+def _roles(document: Mapping[str, Any]) -> dict[str, str]:
+    """``OutputMissingError`` for a role without an ARN: nothing could be said of it."""
+    output = document.get("roles")
+    value = output.get("value") if isinstance(output, dict) else None
+    roles = value if isinstance(value, dict) else {}
+    missing = [str(name) for name, arn in roles.items() if not isinstance(arn, str) or not arn]
+    if missing:
+        raise OutputMissingError(
+            f"The module hands on no ARN for {', '.join(missing)}.",
+            why="terraform.module.outputs.roles names an output for it, and that has no value.",
+            fix="Correct or remove its name there, or have the module make the role.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return {str(name): arn for name, arn in roles.items()}
 
 
 def sensitive_values(document: Mapping[str, Any]) -> tuple[Secret, ...]:

@@ -50,6 +50,9 @@ class GridbyocModule:
     def __call__(self, root: Mapping[str, str]) -> Configuration:
         """The configuration of these files."""
         values = json.loads(root["terraform.tfvars.json"])
+        named = re.search(r'output "roles" \{(.*)', root["outputs.tf"], re.DOTALL)
+        if named:
+            return self._several(re.findall(r'^    "(\w+)"', named[1], re.MULTILINE), values)
         modules = re.findall(r'^module "(\w+)"', root["main.tf"], re.MULTILINE)
         resources: list[Resource] = []
         for module in modules:
@@ -71,6 +74,35 @@ class GridbyocModule:
             "external_id": external_id,
             "role_arn": Output(lambda look: look(role, "arn"), (role, *attached)),
             "role_name": Output(lambda look: look(role, "name"), (role,)),
+        }
+        return Configuration(tuple(resources), outputs)
+
+    def _several(self, names: list[str], values: Mapping[str, Any]) -> Configuration:
+        """Another module, with a role of each name; its inputs are called as those of ours."""
+        module = "module.gridbyoc"
+        given = {"trust_account_root": False, **values.get("module_inputs", {})}
+        given["external_id"] = values.get("external_id")
+        resources = self._resources(module, given)[:2]
+        this = f"{module}.terraform_data.this"
+        roles = {name: f"{module}.aws_iam_role.{name}" for name in names}
+        for name in names:
+            own = {**given, "role_name": f"acme-{name}"}
+            resources.append(
+                Resource(module, "aws_iam_role", name, self._role(own),
+                         lambda look, own=own: _role(look, module, own),
+                         forces=frozenset({"name", "name_prefix", "path"}), needs=(this,),
+                         sensitive=frozenset({"assume_role_policy"}))
+            )  # fmt: skip
+
+        def arns(look: Look) -> Any:
+            found = {name: look(role, "arn") for name, role in roles.items()}
+            return UNKNOWN if UNKNOWN in found.values() else found
+
+        first, every = next(iter(roles.values())), tuple(roles.values())
+        outputs = {
+            "external_id": Output(lambda look: _external_id(look, module, given), (this,), True),
+            "role_arn": Output(lambda look: look(first, "arn"), (first,)),
+            "roles": Output(arns, every),
         }
         return Configuration(tuple(resources), outputs)
 

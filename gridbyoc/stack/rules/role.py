@@ -14,7 +14,14 @@ from gridbyoc.stack.words import Place, show
 # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 _ROLE_CHARACTERS = "letters, digits and `_+=,.@-`"
 _PATH = re.compile(r"/([\x21-\x7e]+/)?")
-KEPT_WITH_MODULE = ("trusted_account_id", "tags", "known_policies", "known_inline_policies")
+KEPT_WITH_MODULE = (
+    "trusted_account_id",
+    "trusted_principals",
+    "trusted_principals_without_external_id",
+    "tags",
+    "known_policies",
+    "known_inline_policies",
+)
 """The keys of ``role`` that still apply with ``terraform.module``: the checks and the provider use them."""
 
 
@@ -96,8 +103,11 @@ def _check_rotation(findings: Findings) -> None:
 def _check_module(findings: Findings) -> None:
     if findings.document.at("terraform", "module") is None:
         return
+    module = findings.document.mapping("terraform", "module")
+    brings_id = "external_id_input" in module or "external_id" not in (module.get("outputs") or {"external_id": ""})
+    kept = (*KEPT_WITH_MODULE, "external_id_from") if brings_id else KEPT_WITH_MODULE
     for key in findings.document.mapping("role"):
-        if key not in KEPT_WITH_MODULE and not findings.known_at(("role", key)):
+        if key not in kept and not findings.known_at(("role", key)):
             advice = "remove it, and set the module's inputs under `terraform.module.inputs`"
             findings.problem(("role", key), "is a setting of the gridbyoc module; this stack uses another one", advice)
 

@@ -71,6 +71,7 @@ def check_terraform(findings: Findings, context: RuleContext) -> None:
         findings.fault(("terraform", "provider_mirror"), _no_directory(mirror, context))
     _check_source(findings, context)
     _check_inputs(findings)
+    _check_outputs(findings)
 
 
 def _too_old(findings: Findings, text: str) -> Fault | None:
@@ -119,6 +120,49 @@ def _check_inputs(findings: Findings) -> None:
             findings.problem(place, f"`{key}` is a Terraform meta-argument, not an input of a module")
         elif not _IDENTIFIER.fullmatch(key):
             findings.problem(place, f"{show(key)} is not a Terraform identifier", "letters, digits, `_` and `-`")
+
+
+_ROLE_WORD = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_BRING = "`role.external_id_from: {env: VARIABLE}`"
+
+
+def _check_outputs(findings: Findings) -> None:
+    """The names of the module's outputs, and that the external id comes from somewhere."""
+    place: Place = (*_MODULE, "outputs")
+    outputs, roles = findings.document.mapping(*place), findings.document.mapping(*place, "roles")
+    brings = findings.document.at("role", "external_id_from") is not None
+    _check_id_input(findings, brings=brings)
+    for key in ("role_arn", "external_id"):
+        _check_identifier(findings, (*place, key), "an output")
+    for word in roles:
+        _check_identifier(findings, (*place, "roles", word), "an output")
+        if not _ROLE_WORD.fullmatch(word):
+            message = f"{show(word)} cannot be a role's name"
+            findings.problem((*place, "roles", word), message, "1 to 32 of a-z, 0-9, `_` and `-`, a letter first")
+        elif word == "role" and "role_arn" in outputs:
+            findings.problem((*place, "roles", word), "is the name of the role of `role_arn`", "choose another name")
+    if outputs and "external_id" not in outputs and not brings:
+        message = "names no output for the external id, and the stack brings none"
+        findings.problem(place, message, f"name it (`external_id: external_id`), or give the id with {_BRING}")
+
+
+def _check_id_input(findings: Findings, *, brings: bool) -> None:
+    place: Place = (*_MODULE, "external_id_input")
+    given = findings.document.text(*place)
+    if given is None:
+        return
+    _check_identifier(findings, place, "an input")
+    if given in findings.document.mapping(*_MODULE, "inputs"):
+        findings.problem((*_MODULE, "inputs", given), "takes the external id, which never stands here", "remove it")
+    if not brings:
+        message = "names the input of an external id, and the stack brings none"
+        findings.problem(place, message, f"write {_BRING}, or remove it")
+
+
+def _check_identifier(findings: Findings, place: Place, what: str) -> None:
+    name = findings.document.text(*place)
+    if name is not None and (name in _META or not _IDENTIFIER.fullmatch(name)):
+        findings.problem(place, f"{show(name)} cannot be the name of {what}", "letters, digits, `_` and `-`")
 
 
 _S3: Place = ("terraform", "backend", "s3")
