@@ -40,7 +40,7 @@ from gridbyoc.stack.rules.terraform import is_path
 from gridbyoc.stack.schema import check_shape, leftovers
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import counted, show
-from gridbyoc.vendors import DEFAULT_VENDOR
+from gridbyoc.vendors import DEFAULT_VENDOR, shared_external_id
 
 Data = dict[str, Any]
 _LISTS = {
@@ -296,6 +296,11 @@ def _checked(
     rest = check_shape(findings)
     check_rules(findings, context)
     external_id = read_external_id(findings, context, environ)
+    if external_id is not None and (known := shared_external_id(external_id.reveal())):
+        advice = "choose one of your own" if known.own else "ask the vendor for one of your own"
+        findings.warning(
+            ("role", "external_id_from"), f"points to an external id that is no secret: {known.why}", advice
+        )
     leftovers(findings, rest)
     if findings.problems and not (any_instance_type and findings.types_only):
         raise _error(document, findings.problems)

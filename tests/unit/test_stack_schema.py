@@ -19,7 +19,7 @@ from gridbyoc.stack.schema import resolved, schema, schema_text, schemas_at, tak
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
-ENVIRON = {"GRID_EXTERNAL_ID": "example-external-id"}
+ENVIRON = {"GRID_EXTERNAL_ID": "example-external-id", "CUBE_EXTERNAL_ID": "cube-cloud-byoc"}
 
 # dataclass → where its mapping stands; what the two do not share
 PAIRS: list[tuple[type, tuple[str | int, ...], set[str], set[str]]] = [
@@ -111,7 +111,9 @@ def test_text_places() -> None:
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
 def test_examples_are_valid(file: Path) -> None:
     loaded = read(file, environ=ENVIRON)
-    assert loaded.warnings == ()
+    shared = [str(each) for each in loaded.warnings]
+    assert all("an external id that is no secret" in each and "Cube" in each for each in shared)
+    assert len(shared) == (file.stem == "17-shared-external-id")
     assert file.stem.partition("-")[2] == loaded.stack.name
     Draft202012Validator(schema()).validate(YAML(typ="safe", pure=True).load(file.read_text()))
 
