@@ -15,7 +15,7 @@ from tests.e2e import warm_python
 from tests.e2e.conftest import Tool
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
-PROMPT = "sandbox$ "
+PROMPT = "(sandbox) $ "
 LEFT_OUT = "…"
 """As a line: any number of lines. At the end of a line: any text."""
 END = "end of this output"
@@ -40,7 +40,7 @@ def commands_of(page: str) -> list[Command]:
     """The commands that the page's console blocks run in the sandbox."""
     found: list[Command] = []
     for block in re.findall(r"^```console\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
-        for part in re.split(r"^(?=sandbox\$ |\$ )", block, flags=re.MULTILINE):
+        for part in re.split(r"^(?=\(sandbox\) \$ |\$ )", block, flags=re.MULTILINE):
             command, _, output = part.partition("\n")
             if command.startswith(PROMPT):
                 found.append(Command(command.removeprefix(PROMPT), tuple(output.splitlines())))
