@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
-from mkdocs.utils import CountHandler
 
 ROOT = Path(__file__).parents[2]
 LOADED = {"src", "srcset", "poster", "data", "action"}
@@ -21,17 +19,9 @@ IN_STYLES = re.compile(r"""(?:url\(|@import)\s*["']?\s*((?:[a-z]+:)?//[^"')\s]+)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built site; a warning of the builder (a dead link, a page that the navigation lacks) fails."""
+    """The built site. In strict mode the builder aborts on a warning: a dead link, a page that the navigation lacks."""
     target = tmp_path_factory.mktemp("site")
-    config = load_config(str(ROOT / "mkdocs.yml"), strict=True, site_dir=str(target))
-    warnings = CountHandler()
-    warnings.setLevel(logging.WARNING)
-    logging.getLogger("mkdocs").addHandler(warnings)
-    try:
-        build(config)
-    finally:
-        logging.getLogger("mkdocs").removeHandler(warnings)
-    assert warnings.get_counts() == []
+    build(load_config(str(ROOT / "mkdocs.yml"), strict=True, site_dir=str(target)))
     return target
 
 
