@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from gridbyoc.sandbox import Sandbox, running_sandbox
+from gridbyoc.sandbox import Sandbox
 from tests.e2e import warm_python
 
 ID = "canary-7f3a9c1e5b2d4860"
@@ -39,7 +39,7 @@ def document(*statements: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    with running_sandbox() as running:
+    with warm_python.warm_sandbox() as running:
         yield running
 
 
