@@ -127,6 +127,11 @@ IN_A_ROW = {
     "everybody, without an id": ([admit("*", None)], (CROSS,), codes(fail="2 3 4 5 6 7 8 9")),
     "a wildcard within a principal": ([admit(f"arn:aws:iam::{VENDOR}:role/*")], (CROSS,),
                                       codes(unknown="1 5", fail="6 8")),
+    "a wildcard within the account that is expected":
+        ([admit(f"arn:aws:iam::{VENDOR}:role/*")], (ROOT,), codes(unknown="1 5", fail="6 8")),
+    "everybody of an account that a condition names":
+        ([admit(), admit("*", Condition={"StringEquals": {
+            "sts:ExternalId": ID, "aws:PrincipalAccount": "666666666666"}})], (CROSS,), codes(fail="5 6 8")),
     "somebody else beside it": ([admit([CROSS, EVE])], (CROSS,), codes(fail="6", warn="13")),
     "somebody else, without an id": ([admit(), admit(EVE, None)], (CROSS,), codes(fail="6 7", warn="13")),
     "a service beside it": ([admit(), {**admit(ids=None), "Principal": {"Service": "ec2.amazonaws.com"}}], (CROSS,),
@@ -211,6 +216,7 @@ def test_a_trust_policy_without_an_id_in_hand(
     [
         ([admit()], codes()),
         ([admit(ids=OLD)], codes(fail="1 3 11")),
+        ([admit(operator="StringNotEquals")], codes(fail="1 2 3 4 9")),
         ([admit(ids=[ID, OLD])], codes(fail="3 11")),
         ([admit(), admit(ids=OLD)], codes(fail="3 11")),
         ([admit(operator="StringLike", ids="canary-*")], codes(fail="3 8", warn="9")),
@@ -219,9 +225,12 @@ def test_a_trust_policy_without_an_id_in_hand(
         ([admit(ids=["", ID])], codes(fail="4 11")),
         ([admit(ids="${aws:PrincipalAccount}")], codes(fail="1 3 11")),
         ([admit("*")], codes(fail="5 6 8")),
+        ([admit("*", Condition={"StringLike": {"sts:ExternalId": "canary-*"},
+                                "ForAnyValue:StringLike": {"sts:ExternalId": "*4860"}})],
+         codes(fail="5 6 8", warn="9")),
         (EXACT_DENY, codes(warn="9")),
     ],
-)
+)  # fmt: skip
 def test_with_an_id_in_hand_that_very_one_is_proven(statements: list[dict[str, Any]], expected: dict[str, str]) -> None:
     assert verdicts(proof(live(*statements), external_id=ID)) == expected
 
@@ -270,6 +279,12 @@ def test_a_finding_says_what_it_is_about(
     assert found.verdict != "pass"
     if said.startswith(ROOT):
         assert found.fix == "Give the role or user itself as --principal."
+
+
+def test_only_the_open_statement_is_blamed() -> None:
+    found = {each.code: each for each in proof(live(admit(), admit(ids=None), admit(HASURA))).findings}
+    assert found["GBY-V009"].statements == ("statement 2 of the trust policy",)
+    assert found["GBY-V002"].statements == ("statement 2 of the trust policy",)
 
 
 OPERATORS = st.builds(
