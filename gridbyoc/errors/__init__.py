@@ -1,4 +1,4 @@
-"""Every error a user can meet, with its stable code, its cause, its remedy and the exit status it ends with."""
+"""Every error that a user can see, with its stable code, its cause, its remedy and its exit status."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 SAFE = "A re-run is safe."
 SAFE_NOTHING_DONE = "Nothing was created or changed; a re-run is safe."
-SAFE_RESUMES = "A re-run is safe: it goes on from what exists."
+SAFE_RESUMES = "A re-run is safe: it continues from what exists."
 
 
 class ExitStatus(IntEnum):
@@ -29,7 +29,7 @@ class ExitStatus(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a stack file: where it is, what it is, what is allowed."""
+    """One problem in a stack file: its place, what is wrong, what is allowed."""
 
     file: str
     line: int | None
@@ -44,13 +44,13 @@ class Problem:
 
 
 class GridbyocError(Exception):
-    """A fault of gridbyoc's own: an error that nobody has put into words.
+    """A bug of gridbyoc: an error without an explanation of its own.
 
     Base class of every error. ``what`` is one sentence; ``why``, ``fix`` and ``rerun`` are sentences or empty;
-    ``remedy`` is what helps in general, for `gridbyoc explain`.
+    ``remedy`` is the general remedy, for `gridbyoc explain`.
     """
 
-    # The kind's own; an error of a known failure carries its card's (errors.cards.carrying).
+    # The class's code; an error of a known failure has that failure's code (errors.cards.with_known_failure).
     code: str = "GBY-E001"
     remedy: ClassVar[str] = "Run the command again with --debug, and report what it prints."
     exit_status: ClassVar[ExitStatus] = ExitStatus.FAILED
@@ -64,28 +64,28 @@ class GridbyocError(Exception):
 
 
 class UsageError(GridbyocError):
-    """The command line cannot be carried out as it was written."""
+    """The command line is invalid."""
 
     code = "GBY-U001"
-    remedy = "Correct the command line: `gridbyoc COMMAND --help` lists what it takes."
+    remedy = "Correct the command line: `gridbyoc COMMAND --help` lists arguments and options."
     exit_status = ExitStatus.USAGE
 
 
 class ApprovalRequiredError(UsageError):
-    """A change waits for a yes and there is no terminal to ask on."""
+    """A change needs approval, and there is no terminal to ask for it."""
 
     code = "GBY-U002"
     remedy = (
-        "Look at `gridbyoc plan`. Without a terminal, approve with --yes, a destruction with --yes-destroy, and the "
-        "removal of the state with --yes-with-state."
+        "Read `gridbyoc plan`. Without a terminal, approve changes with --yes, destruction with --yes-destroy, and "
+        "removing the state with --yes-with-state."
     )
 
 
 class StackError(GridbyocError):
-    """The stack file is invalid; ``problems`` holds every one of them."""
+    """The stack file is invalid; ``problems`` has every problem."""
 
     code = "GBY-S001"
-    remedy = "Correct every problem that is listed; `gridbyoc validate` lists them again."
+    remedy = "Correct every listed problem; `gridbyoc validate` lists them again."
     exit_status = ExitStatus.USAGE
 
     def __init__(self, what: str, *, problems: tuple[Problem, ...] = (), why: str = "", fix: str = "") -> None:
@@ -97,11 +97,11 @@ class FileError(GridbyocError):
     """A file or directory could not be read or written: permissions, a full disk, a missing directory."""
 
     code = "GBY-F001"
-    remedy = "Give yourself the rights that the path needs, make room on its disk, or name another path."
+    remedy = "Give yourself permission to use the path, free space on its disk, or use another path."
 
 
 class ForeignFileError(FileError):
-    """A link, a pipe, or another user's directory stands where gridbyoc keeps its own files; nothing was followed."""
+    """A link, a pipe or another user's directory is in the place of gridbyoc's own files; no link was followed."""
 
     code = "GBY-F002"
     remedy = (
@@ -116,17 +116,17 @@ class LockedError(GridbyocError):
 
     code = "GBY-R001"
     remedy = (
-        "Wait for the other run, or stop it; --lock-timeout waits longer, `gridbyoc state unlock` breaks the "
+        "Wait for the other run, or stop it; --lock-timeout waits longer, `gridbyoc state unlock` removes the "
         "lock of a dead run."
     )
     exit_status = ExitStatus.LOCKED
 
 
 class PreflightBlockedError(GridbyocError):
-    """Something that is proven not to work was found before anything was made; ``findings`` has a line for each."""
+    """The preflight found something that cannot work, before anything was created; ``findings`` has a line for each."""
 
     code = "GBY-R003"
-    remedy = "Do what each finding names; `gridbyoc doctor` shows all of them. --skip CODE leaves one check out."
+    remedy = "Do what each finding says; `gridbyoc doctor` shows all of them. --skip CODE skips one check."
     exit_status = ExitStatus.PREFLIGHT_BLOCKED
 
     def __init__(self, what: str, *, findings: tuple[str, ...] = (), why: str = "", fix: str = "") -> None:
@@ -135,45 +135,45 @@ class PreflightBlockedError(GridbyocError):
 
 
 class ProtectedStackError(GridbyocError):
-    """The stack file protects the stack (`protect: true`), and something of it would be destroyed or replaced."""
+    """The stack file protects the stack (`protect: true`), but the run would destroy or replace something of it."""
 
     code = "GBY-R004"
-    remedy = "Take `protect: true` out of the stack file if the destruction is meant."
+    remedy = "If you do want to destroy it, remove `protect: true` from the stack file."
     exit_status = ExitStatus.PREFLIGHT_BLOCKED
 
 
 class NotAdoptableError(PreflightBlockedError):
-    """The role cannot be adopted as it is; ``findings`` has each reason, and what to do about it."""
+    """The role cannot be adopted in its present form; ``findings`` has each reason and its fix."""
 
     code = "GBY-R005"
-    remedy = "Do what each reason names, and run `gridbyoc adopt` again."
+    remedy = "Do what each reason says, and run `gridbyoc adopt` again."
 
 
 class ReleasedStackError(GridbyocError):
     """The stack was released (`gridbyoc release`): no run changes it until it is adopted again."""
 
     code = "GBY-R006"
-    remedy = "`gridbyoc adopt ROLE_ARN STACK_FILE` takes the stack back. Otherwise go on with Terraform by hand."
+    remedy = "`gridbyoc adopt ROLE_ARN STACK_FILE` takes the stack back. Otherwise continue with Terraform by hand."
     exit_status = ExitStatus.PREFLIGHT_BLOCKED
 
 
 class InterruptedRunError(GridbyocError):
-    """The user pressed Ctrl-C; says what is left and how to go on."""
+    """The user pressed Ctrl-C; the message says what remains and how to continue."""
 
     code = "GBY-R002"
-    remedy = "Run the same command again: it goes on from what exists."
+    remedy = "Run the same command again: it continues from what exists."
     exit_status = ExitStatus.INTERRUPTED
 
 
 class BundleError(GridbyocError):
-    """A file that is no bundle, or one that is damaged, cut off, or of another version of the format."""
+    """The file is not a bundle, or it is damaged, truncated or in another version of the format."""
 
     code = "GBY-B001"
     remedy = "Make the bundle again with `gridbyoc plan --out FILE`."
 
 
 class BundleKeyError(GridbyocError):
-    """No key where one is needed, another key than the bundle was encrypted with, or one that is too short."""
+    """The bundle's key is missing, too short, or not the one that encrypted the bundle."""
 
     code = "GBY-B002"
     remedy = "Set GRIDBYOC_BUNDLE_KEY to the key of the job that made the bundle, at least 32 characters."
@@ -184,21 +184,21 @@ class SandboxStartError(GridbyocError):
     """A server of the sandbox did not start; the end of its log says why."""
 
     code = "GBY-X001"
-    remedy = "Install the extra (`pip install 'gridbyoc[sandbox]'`); see the end of the server's log."
+    remedy = "Install the extra (`pip install 'gridbyoc[sandbox]'`); read the end of the server's log."
 
 
 class SandboxStoppedError(GridbyocError):
-    """A server of the sandbox ended by itself while it was needed."""
+    """A server of the sandbox ended unexpectedly."""
 
     code = "GBY-X002"
-    remedy = "See the end of the server's log, then start the sandbox again."
+    remedy = "Read the end of the server's log, then start the sandbox again."
 
 
 class CommandNotStartedError(GridbyocError):
-    """The command of `sandbox run` could not be started; ends with a shell's status, 127 or 126."""
+    """The command of `sandbox run` could not be started; the exit status is a shell's, 127 or 126."""
 
     code = "GBY-X003"
-    remedy = "Name a program that is on PATH and may be executed."
+    remedy = "Use a program that is on PATH and executable."
 
     def __init__(self, what: str, *, shell_status: int = 127, why: str = "", fix: str = "") -> None:
         super().__init__(what, why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
@@ -209,18 +209,18 @@ class AwsError(GridbyocError):
     """AWS refused or could not be reached."""
 
     code = "GBY-A001"
-    remedy = "Check network, region and permissions; `gridbyoc doctor` looks at each."
+    remedy = "Check network, region and permissions; `gridbyoc doctor` checks each."
 
 
 class AwsCredentialsError(AwsError):
-    """No AWS credentials, or ones that have expired or are wrong."""
+    """The AWS credentials are missing, expired or wrong."""
 
     code = "GBY-A002"
-    remedy = "Get new credentials (`aws sso login`, an assumed role); `gridbyoc credentials show` tells which are used."
+    remedy = "Get new credentials (`aws sso login`, an assumed role); `gridbyoc credentials show` shows which are used."
 
 
 class AccountMismatchError(AwsError):
-    """The caller's account is not the stack's ``aws.account_id``, or not the one that its role is in."""
+    """The caller's account is not the stack's ``aws.account_id``, or not the account of its role."""
 
     code = "GBY-A003"
     remedy = "Use credentials of the stack's account (aws.profile, AWS_PROFILE), or correct aws.account_id."
@@ -228,21 +228,21 @@ class AccountMismatchError(AwsError):
 
 
 class TrustError(AwsError):
-    """The live role does not admit the control plane with this external id."""
+    """The live role does not trust the control plane with this external id."""
 
     code = "GBY-A004"
-    remedy = "`gridbyoc verify` shows whom the role trusts; `gridbyoc bootstrap` puts the trust policy back."
+    remedy = "`gridbyoc verify` shows whom the role trusts; `gridbyoc bootstrap` restores the trust policy."
 
 
 class QuotaRefusedError(AwsError):
-    """AWS did not take a request for a higher quota, or decided against it."""
+    """AWS rejected a request for a higher quota."""
 
     code = "GBY-A005"
-    remedy = "Ask AWS Support about the case, or take instance types of another family."
+    remedy = "Ask AWS Support about the case, or use instance types of another family."
 
 
 class QuotaUndecidedError(AwsError):
-    """AWS had not decided about a request for a higher quota when the time was over."""
+    """AWS did not decide about a request for a higher quota within the time limit."""
 
     code = "GBY-A006"
     remedy = "`gridbyoc quotas status` follows the request."
@@ -250,21 +250,21 @@ class QuotaUndecidedError(AwsError):
 
 
 class DefaultChangedError(AwsError):
-    """A default of the control plane would change whom a standing role trusts, or what it may do."""
+    """A new default of the control plane would change whom an existing role trusts, or what the role may do."""
 
     code = "GBY-A007"
     remedy = (
-        "Write role.trusted_account_id, role.managed_policies and role.statements into the stack file: the "
-        "message has the lines."
+        "Set role.trusted_account_id, role.managed_policies and role.statements in the stack file: the message "
+        "has the lines."
     )
     exit_status = ExitStatus.PREFLIGHT_BLOCKED
 
 
 class ControlPlaneError(GridbyocError):
-    """The control plane answered with an error; ``http_status`` is 0 where there was no answer."""
+    """The control plane answered with an error; ``http_status`` is 0 if there was no answer."""
 
     code = "GBY-C001"
-    remedy = "Do what the control plane says; `gridbyoc doctor --only control-plane` looks at it."
+    remedy = "Do what the control plane says; `gridbyoc doctor --only control-plane` checks it."
 
     def __init__(self, what: str, *, http_status: int = 0, why: str = "", fix: str = "", rerun: str = SAFE) -> None:
         super().__init__(what, why=why, fix=fix, rerun=rerun)
@@ -272,14 +272,14 @@ class ControlPlaneError(GridbyocError):
 
 
 class ControlPlaneUnreachableError(ControlPlaneError):
-    """No usable answer: refused, timed out, TLS, or something that is not the control plane (HTML)."""
+    """No usable answer: connection refused, time-out, TLS failure, or another server's answer (HTML)."""
 
     code = "GBY-C002"
     remedy = "Check the address (--url, GRID_URL, LIGHTNING_CLOUD_URL), the network and proxies, then run again."
 
 
 class AuthenticationError(ControlPlaneError):
-    """No control-plane credentials, or ones it does not take."""
+    """The control-plane credentials are missing, or the control plane rejects them."""
 
     code = "GBY-C003"
     remedy = "Log in with `gridbyoc login`, or set user id and API key in the environment."
@@ -288,29 +288,29 @@ class AuthenticationError(ControlPlaneError):
 
 
 class UnaskedControlPlaneError(ControlPlaneError):
-    """Whether clusters run through the role is unknown, for there is no key to ask the control plane with."""
+    """It is unknown whether clusters use the role, because there is no key for the control plane."""
 
     code = "GBY-C011"
-    remedy = "Log in with `gridbyoc login`; --no-control-plane says that no cluster runs through the role."
+    remedy = "Log in with `gridbyoc login`; --no-control-plane states that no cluster uses the role."
     exit_status = ExitStatus.PREFLIGHT_BLOCKED
 
 
 class ClusterNotFoundError(ControlPlaneError):
-    """No cluster of that name or id."""
+    """There is no cluster with that name or id."""
 
     code = "GBY-C004"
-    remedy = "`gridbyoc clusters list` shows the clusters that there are."
+    remedy = "`gridbyoc clusters list` shows the existing clusters."
 
 
 class ClusterConflictError(ControlPlaneError):
-    """The cluster's name is taken by one that runs through another role."""
+    """A cluster that uses another role already has the name."""
 
     code = "GBY-C005"
     remedy = "Give the cluster another name in the stack file, or delete the other one."
 
 
 class UntrustedAddressError(ControlPlaneError):
-    """The stack file alone names the address that the control plane's key would go to."""
+    """Only the stack file, not the user, names the address to which the control plane's key would be sent."""
 
     code = "GBY-C010"
     remedy = "If you trust the address, export the variable that the message names, or use --url."
@@ -318,15 +318,15 @@ class UntrustedAddressError(ControlPlaneError):
 
 
 class UnsupportedByDialectError(ControlPlaneError):
-    """The stack asks for something that this control plane's API does not have."""
+    """The stack uses a feature that this control plane's API does not have."""
 
     code = "GBY-C006"
-    remedy = "Take out of the stack file what this control plane has not, or name another control_plane.type."
+    remedy = "Remove the unsupported setting from the stack file, or set another control_plane.type."
     exit_status = ExitStatus.USAGE
 
 
 class UnclearAnswerError(ControlPlaneError):
-    """A change was sent and its answer was lost, and looking it up did not tell either."""
+    """A change was sent, its answer was lost, and looking it up did not show whether it was made."""
 
     code = "GBY-C007"
     remedy = "Run the same command again: it looks the cluster up by name first."
@@ -336,20 +336,20 @@ class ClusterFailedError(ControlPlaneError):
     """The control plane reports the cluster as FAILED."""
 
     code = "GBY-C008"
-    remedy = "Mend the reason that the control plane gives, then run `gridbyoc bootstrap` again."
+    remedy = "Fix the cause that the control plane reports, then run `gridbyoc bootstrap` again."
     exit_status = ExitStatus.CLUSTER_FAILED
 
 
 class WaitTimedOutError(ControlPlaneError):
-    """The cluster was not where it should be when the time was over."""
+    """The cluster did not reach its desired state within the time limit."""
 
     code = "GBY-C009"
-    remedy = "Go on waiting with `gridbyoc clusters wait NAME`, or allow more time with --timeout."
+    remedy = "Continue waiting with `gridbyoc clusters wait NAME`, or allow more time with --timeout."
     exit_status = ExitStatus.TIMED_OUT
 
 
 class TerraformError(GridbyocError):
-    """Terraform said no. ``diagnostics`` are its own words, one string each, naming resource and file."""
+    """A Terraform command failed. ``diagnostics`` are Terraform's own messages, with resource and file."""
 
     code = "GBY-T001"
     remedy = "Do what the diagnostics say; the log of the command is named in the message."
@@ -368,25 +368,26 @@ class TerraformError(GridbyocError):
 
 
 class TerraformNotFoundError(TerraformError):
-    """No terraform, no tofu, no embedded one."""
+    """There is no terraform, no tofu and no embedded Terraform."""
 
     code = "GBY-T002"
-    remedy = "Install Terraform 1.5 or newer or OpenTofu, or `pip install 'gridbyoc[embedded]'`."
+    remedy = "Install Terraform 1.5 or newer or OpenTofu, or run `pip install 'gridbyoc[embedded]'`."
 
 
 class TerraformTooOldError(TerraformError):
-    """The binary found is older than 1.5, or lacks a feature the stack asks for."""
+    """The Terraform binary is older than 1.5, or does not have a feature that the stack needs."""
 
     code = "GBY-T003"
-    remedy = "Install a newer version, or name another one with --terraform-bin."
+    remedy = "Install a newer version, or choose another binary with --terraform-bin."
 
 
 class TerraformInterruptedError(TerraformError):
-    """Terraform was stopped by an interrupt; ``killed`` says that it did not end within its grace."""
+    """An interrupt stopped Terraform; ``killed``: it did not end within the grace period and was killed."""
 
     code = "GBY-T004"
     remedy = (
-        "Run the same command again: it goes on from what exists. `gridbyoc state unlock` breaks a lock that was left."
+        "Run the same command again: it continues from what exists. `gridbyoc state unlock` removes a lock that was "
+        "left behind."
     )
     exit_status = ExitStatus.INTERRUPTED
 
@@ -398,11 +399,11 @@ class TerraformInterruptedError(TerraformError):
 
 
 class StateLockedError(TerraformError):
-    """Terraform could not take the state lock; ``lock_id`` is what ``force-unlock`` wants."""
+    """Terraform could not lock the state; ``lock_id`` is the argument for ``force-unlock``."""
 
     code = "GBY-T005"
     remedy = (
-        "Wait for the other run; `gridbyoc state unlock` tells whether it is alive, and breaks the lock of a dead one."
+        "Wait for the other run; `gridbyoc state unlock` says whether it is alive, and removes the lock of a dead run."
     )
     exit_status = ExitStatus.LOCKED
 
@@ -414,46 +415,46 @@ class StateLockedError(TerraformError):
 
 
 class TerraformTimeoutError(TerraformError):
-    """Terraform did not end within the time it was given and was stopped."""
+    """Terraform did not end within its time limit and was stopped."""
 
     code = "GBY-T006"
-    remedy = "See the log for what Terraform was waiting for, then run the command again."
+    remedy = "Read in the log what Terraform was waiting for, then run the command again."
 
 
 class OutputMissingError(TerraformError):
-    """The state has no ``role_arn`` or no ``external_id``: not applied yet, or a module without them."""
+    """The state has no ``role_arn`` or no ``external_id``: nothing was applied yet, or the module lacks the outputs."""
 
     code = "GBY-T007"
     remedy = "Run `gridbyoc bootstrap` first. Another module must have the outputs role_arn and external_id."
 
 
 class StalePlanError(TerraformError):
-    """What was planned is not what is there any more; ``diagnostics`` has a line for each thing that moved."""
+    """Something changed after the plan was made; ``diagnostics`` has a line for each change."""
 
     code = "GBY-T008"
-    remedy = "Run the plan again, and look at it."
+    remedy = "Plan again, and review the new plan."
     exit_status = ExitStatus.STALE_PLAN
 
 
 class StateMovedError(TerraformError):
-    """The stack file puts the state elsewhere than where it lies."""
+    """The stack file names another backend than the one that holds the state."""
 
     code = "GBY-T009"
-    remedy = "Move the state with `gridbyoc state migrate`, or put terraform.backend back as it was."
+    remedy = "Move the state with `gridbyoc state migrate`, or restore the former terraform.backend."
 
 
 class StateConflictError(TerraformError):
-    """Two states are there where one should be, and neither is provably a copy of the other."""
+    """There are two states instead of one, and neither is provably a copy of the other."""
 
     code = "GBY-T010"
-    remedy = "Compare the two states, and set the wrong one aside: the message names both."
+    remedy = "Compare the two states, and move the wrong one away: the message names both."
 
 
 class TerraformWrapperError(TerraformError):
-    """Terraform's exit status, output or version contradict each other: a program before it changes one of them."""
+    """Terraform's exit status, output and version contradict each other: a wrapper around it changes one of them."""
 
     code = "GBY-T011"
     remedy = (
-        "Call Terraform itself: set terraform_wrapper: false for setup-terraform, or name the binary with "
+        "Call Terraform itself: set terraform_wrapper: false for setup-terraform, or choose the binary with "
         "--terraform-bin."
     )

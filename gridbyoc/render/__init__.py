@@ -1,4 +1,4 @@
-"""Stack → work_dir: the root module from the templates, its module, and the values."""
+"""Render a stack into its work_dir: the root module from the templates, the module that it calls, and the values."""
 
 from gridbyoc.render.hcl import hcl
 from gridbyoc.render.root import NO_PREVIOUS_ROLE, KnownPolicies, PreviousRole, s3_settings

@@ -1,4 +1,4 @@
-"""Text that may stand in HCL, and the one way to make it.
+"""Write values as HCL. Only this module creates text that templates may print into a ``.tf`` file.
 
 Syntax: https://developer.hashicorp.com/terraform/language/expressions/strings
 """
@@ -14,13 +14,13 @@ _SPECIAL = re.compile(r"""[\\"]|[$%](?=\{)|[^ -~]""")
 
 
 class Hcl(str):
-    """Text that is HCL already: the templates print nothing else."""
+    """Text that is already HCL; the templates print nothing else."""
 
     __slots__ = ()
 
 
 def hcl(value: object) -> Hcl:
-    """A string, number or boolean as an HCL literal that evaluates to just that value, whatever is in it.
+    """A string, number or boolean as an HCL literal that always evaluates to exactly that value.
 
     The result is printable ASCII on one line. Raises ``TypeError`` for any other type and ``ValueError`` for text that
     is not Unicode (half a surrogate pair).
@@ -39,31 +39,31 @@ def _escape(match: re.Match[str]) -> str:
     number = ord(character)
     if 0xD800 <= number <= 0xDFFF:
         raise ValueError("text with half a surrogate pair cannot stand in HCL")
-    # $ and % get here only before {: as numbers they cannot open a template, however many of them there are.
+    # $ and % are matched only before {; escaped as numbers, they cannot open a template.
     return _SHORT.get(character) or (f"\\u{number:04X}" if number <= 0xFFFF else f"\\U{number:08X}")
 
 
 def is_identifier(name: str) -> bool:
-    """Whether an argument can have this name (ASCII only, which is less than Terraform allows)."""
+    """Whether an argument can have this name (ASCII only; Terraform allows more)."""
     return _IDENTIFIER.fullmatch(name) is not None
 
 
 def identifier(name: str) -> Hcl:
-    """The name itself where it is an identifier; else ``ValueError``."""
+    """The name itself. Raises ``ValueError`` if it is not an identifier."""
     if not is_identifier(name):
         raise ValueError(f"{name!r} is not a name that an argument can have")
     return Hcl(name)
 
 
 def only_hcl(value: object) -> Hcl:
-    """Let nothing into a ``.tf`` file that did not come out of ``hcl`` or ``identifier``: ``TypeError``."""
+    """Pass ``Hcl`` through; raise ``TypeError`` for a value that no filter (``hcl``, ``identifier``) has made safe."""
     if not isinstance(value, Hcl):
         raise TypeError("a template prints a value that did not pass the hcl filter")
     return value
 
 
 def align(text: str) -> str:
-    """Line up the ``=`` of neighbouring one-line arguments, as ``terraform fmt`` does."""
+    """Align the ``=`` of neighbouring one-line arguments, as ``terraform fmt`` does."""
     lines: list[str] = []
     group: list[re.Match[str]] = []
     for line in [*text.split("\n"), ""]:

@@ -1,4 +1,4 @@
-"""The module that the root calls: ours, copied in; a local one, copied in; or one that ``terraform init`` fetches."""
+"""The module that the root calls: ours or a local one, both copied in, or one that ``terraform init`` fetches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LEFT_OUT = (".tfvars", ".tfvars.json", ".tfstate", ".tfstate.backup")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What a file in the work_dir shall hold."""
+    """Content and mode of a file in the work_dir."""
 
     content: bytes
     mode: int = 0o600
@@ -58,14 +58,14 @@ def _ours() -> CalledModule:
 
 
 def _local(named: ModuleSource, beside: Path) -> CalledModule:
-    """As in Terraform's own addresses, what stands before ``//`` is copied and what stands after it is called."""
+    """As in Terraform's addresses, the directory before ``//`` is copied and the one after it is called."""
     base, _, inner = named.source.partition("//")
     top = beside / Path(base).expanduser()
     called = top / inner
     if not _has_configuration(called):
         raise FileError(
             f"There is no Terraform module in {called}.",
-            why="The stack's terraform.module.source names this directory, and it holds no .tf file.",
+            why="The stack's terraform.module.source names this directory, but it contains no .tf file.",
             fix="Correct terraform.module.source in the stack file; a relative path starts at the stack file.",
         )
     files: dict[str, File] = {}
@@ -77,9 +77,9 @@ def _local(named: ModuleSource, beside: Path) -> CalledModule:
             files[f"{LOCAL}/{path.relative_to(top).as_posix()}"] = _file(path)
         if len(files) > MOST_FILES:
             raise FileError(
-                f"{top} holds more than {MOST_FILES} files.",
+                f"{top} contains more than {MOST_FILES} files.",
                 why="The whole directory is copied into the work_dir.",
-                fix="Name the directory that holds nothing but the module.",
+                fix="Give a directory that contains only the module.",
             )
     source = f"./{LOCAL}/{inner}" if inner else f"./{LOCAL}"
     return CalledModule(source.rstrip("/"), None, files, tuple(warnings))
@@ -90,7 +90,7 @@ def _has_configuration(directory: Path) -> bool:
 
 
 def _walk(directory: Path) -> Iterator[Path]:
-    """Every file below, without hidden directories (``.terraform``, ``.git``, our own), state and values."""
+    """Every file below, without hidden files and directories (``.terraform``, ``.git``, our own), state and values."""
     for path in _listed(directory):
         if path.name.startswith(".") or path.name.endswith(_LEFT_OUT):
             continue
@@ -116,7 +116,7 @@ def _file(path: Path) -> File:
 
 ISSUER = "token.actions.githubusercontent.com"
 AUDIENCES = {"aws-cn": "sts.amazonaws.com.cn"}
-"""What the token is made out for, where it is not ``sts.amazonaws.com``:
+"""The token's audience by partition, if it is not ``sts.amazonaws.com``:
 https://github.com/aws-actions/configure-aws-credentials#audiences"""
 
 _OWNER, _REPO, _ID = "[A-Za-z0-9][A-Za-z0-9_-]{0,99}", "[A-Za-z0-9._-]{1,100}", "@[1-9][0-9]{0,19}"
@@ -127,8 +127,9 @@ _ENVIRONMENT = re.compile(r"[^\x00-\x1f\x7f/*?]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class GithubTrust:
-    """Who gets in: the ``sub`` of a job's token is one of ``subjects``. ``new_provider``: IAM does not know GitHub yet.
+    """Which jobs may assume the role: those with a token whose ``sub`` is in ``subjects``.
 
+    ``new_provider``: IAM has no OIDC provider for GitHub yet.
     https://docs.github.com/actions/reference/security/oidc
     """
 
@@ -142,7 +143,7 @@ class GithubTrust:
 
 @dataclass(frozen=True, slots=True)
 class RenderedPolicy:
-    """A policy in Terraform: the resource's name, the policy's, and the document."""
+    """A policy in Terraform: the names of the resource and the policy, and the document."""
 
     resource: str
     name: str
@@ -159,11 +160,11 @@ def github_trust(
 ) -> GithubTrust:
     """The trust in jobs of ``repository`` on these branches or in these environments.
 
-    ``repository`` is ``ORG/REPO``, or ``ORG@ID/REPO@ID`` where GitHub puts immutable ids into tokens, as it does for
-    repositories made or renamed since 15 July 2026:
+    ``repository`` is ``ORG/REPO``, or ``ORG@ID/REPO@ID`` if GitHub puts immutable ids into tokens, as it does for
+    repositories created or renamed since 15 July 2026:
     https://github.blog/changelog/2026-04-23-immutable-subject-claims-for-github-actions-oidc-tokens/
-    At least one of them: a whole repository, with its pull requests, is never trusted. ``UsageError`` for a name that
-    GitHub or Git does not allow.
+    At least one branch or environment is required: a whole repository, with its pull requests, is never trusted.
+    Raises ``UsageError`` for a name that GitHub or Git does not allow.
     """
     _check(
         _REPOSITORY.fullmatch(repository),
@@ -182,20 +183,20 @@ def github_trust(
         )
     if not branches and not environments:
         raise _wrong(
-            "The whole of a repository is not trusted: any branch and any pull request would get in.",
+            "A whole repository cannot be trusted: every branch and every pull request could assume the role.",
             "Give --branch, --environment, or both.",
         )
     subjects = [f"repo:{repository}:ref:refs/heads/{branch}" for branch in branches]
-    # GitHub writes a colon within a name as %3A: https://docs.github.com/actions/reference/security/oidc
+    # GitHub writes a colon in a name as %3A: https://docs.github.com/actions/reference/security/oidc
     subjects += [f"repo:{repository}:environment:{name.replace(':', '%3A')}" for name in environments]
     audience = AUDIENCES.get(partition, "sts.amazonaws.com")
     return GithubTrust(tuple(dict.fromkeys(_no_variables(s) for s in subjects)), audience, new_provider)
 
 
 def policy_hcl(documents: Sequence[Mapping[str, Any]], name: str, github: GithubTrust | None = None) -> str:
-    """Each policy document as an ``aws_iam_policy``; with ``github`` also the role, its trust, and their attachment.
+    """Each policy document as an ``aws_iam_policy``; with ``github`` also the role, its trust, and the attachments.
 
-    The first is called ``name``, the others ``name-2`` and so on (in Terraform ``gridbyoc``, ``gridbyoc_2``).
+    The first policy is named ``name``, the others ``name-2`` and so on (in Terraform ``gridbyoc``, ``gridbyoc_2``).
     """
     policies = [
         RenderedPolicy(
@@ -223,7 +224,7 @@ def _is_branch(name: str) -> bool:
 
 
 def _no_variables(text: str) -> str:
-    """IAM would put a value in the place of ``${...}``."""
+    """Escape ``${...}``, which IAM would replace with a value."""
     return text.replace("${", "${$}{")
 
 

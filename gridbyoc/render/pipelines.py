@@ -1,4 +1,4 @@
-"""Pipelines for CI engines that run gridbyoc as a team would by hand. Text only."""
+"""Render pipelines for CI engines. They run the same gridbyoc commands as a team would by hand."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from gridbyoc.stack.regions import partition_of
 from gridbyoc.vendors import DEFAULT_VENDOR, ClientVariables, facts_of
 
 _PATH = re.compile(r"(?!-)[A-Za-z0-9._/@+=,:-]+")
-"""The same as `gridbyoc fleet matrix` hands to jobs: a word of a shell as it is."""
+"""The paths that `gridbyoc fleet matrix` passes to jobs: a shell reads them as one word without quotes."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 _BRANCH = re.compile(r"(?!.*(//|\.\.|/\.|\.lock(/|$)))[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}(?<![./])")
-"""A branch's name without what is a wildcard in a filter: https://git-scm.com/docs/git-check-ref-format"""
+"""A branch's name without the characters that are wildcards in filters.
+https://git-scm.com/docs/git-check-ref-format"""
 _WORDS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _CRON_FIELD = r"(\*|[0-9]{1,2}(-[0-9]{1,2})?)(/[0-9]{1,2})?"
 _CRON = re.compile(rf"{_CRON_FIELD}(,{_CRON_FIELD})*( {_CRON_FIELD}(,{_CRON_FIELD})*){{4}}")
@@ -37,10 +38,10 @@ _PYTHON = re.compile(r"3\.[1-9][0-9]")
 
 @dataclass(frozen=True, slots=True)
 class PipelineStack:
-    """One stack as a pipeline sees it: ``file`` is its path from the repository's root, with ``/``.
+    """One stack in a pipeline. ``file`` is its path from the repository's root, with ``/``.
 
-    ``own_address``: the stack file names a control plane that is not the service's own. The jobs may send the key
-    there only where a setting of the engine, which no pull request changes, names it as well.
+    ``own_address``: the stack file sets an address other than the service's default. The jobs may send the key there
+    only if a setting of the engine, which no pull request can change, names the address, too.
     ``control_plane`` ``None``: the vendor has no API, and the jobs need no key.
     """
 
@@ -52,21 +53,22 @@ class PipelineStack:
 
     @property
     def slug(self) -> str:
-        """The name as a part of a job's id: letters, digits and ``-`` alone."""
+        """The name as part of a job's id: only letters, digits and ``-``."""
         return re.sub(r"[^a-z0-9]+", "-", self.name)
 
     @property
     def audience(self) -> str:
-        """What a job's token is made out for: STS in the partition of the stack's region."""
+        """The audience of a job's token: STS in the partition of the stack's region."""
         return AUDIENCES.get(partition_of(self.region) or "aws", "sts.amazonaws.com")
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
-    """The inputs of every engine's template. ``runner`` is the label of the machines that run the jobs, empty for the
-    engine's own default; ``fleet`` are the paths of ``gridbyoc fleet matrix`` where the stacks are looked up each time.
+    """The inputs of every engine's template.
 
-    ``UsageError`` for a value that could be read as anything but itself.
+    ``runner`` is the label of the machines that run the jobs, empty for the engine's default. ``fleet`` are the paths
+    for ``gridbyoc fleet matrix`` if the pipeline looks up the stacks on each run. Raises ``UsageError`` for a value
+    that an engine could misread.
     """
 
     stacks: tuple[PipelineStack, ...]
@@ -79,7 +81,7 @@ class PipelineSettings:
     fleet: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check each value once, here, for all engines."""
+        """Check each value once for all engines."""
         _check(_VERSIONS, "--version-spec", self.version_spec, "a version, such as ==1.2.3, or >=1.2,<2")
         _check(_BRANCH, "--branch", self.branch, "a branch's name, such as main, without wildcards")
         _check(_WORDS, "--environment", self.environment, "letters, digits, `_`, `.` and `-`, such as production")
@@ -95,7 +97,7 @@ class PipelineSettings:
 
     @property
     def requirement(self) -> str:
-        """What pip installs: the tool with its own Terraform, so that the jobs need no other."""
+        """What pip installs: gridbyoc with the embedded Terraform, so that the jobs need no other."""
         return f"gridbyoc[embedded]{self.version_spec}"
 
 
@@ -115,12 +117,12 @@ def _check_stack(stack: PipelineStack) -> None:
 def _check_unique(slugs: list[str], names: list[str]) -> None:
     twice = [names[i] for i, slug in enumerate(slugs) if Counter(slugs)[slug] > 1]
     if twice:
-        raise _wrong(f"The names of these stacks are too much alike: {', '.join(twice)}.", "Rename one of them.")
+        raise _wrong(f"The names of these stacks are too similar: {', '.join(twice)}.", "Rename one of them.")
 
 
 def _check(form: re.Pattern[str], what: str, value: str, wanted: str) -> None:
     if form.fullmatch(value) is None:
-        raise _wrong(f"{what} {value!r} cannot stand in a pipeline.", f"Give {wanted}.")
+        raise _wrong(f"{what} {value!r} cannot be used in a pipeline.", f"Give {wanted}.")
 
 
 def _wrong(what: str, fix: str) -> UsageError:
@@ -129,15 +131,15 @@ def _wrong(what: str, fix: str) -> UsageError:
 
 EngineName = Literal["github", "gitlab", "make", "jenkins", "argo"]
 LONGEST_CRON_NAME = 52
-"""Characters of a CronWorkflow's name: its workflows get a time behind it.
+"""Characters. The longest name of a CronWorkflow, because Argo appends a time to its workflows' names.
 https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#cron-job-limitations"""
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineEngine:
-    """A CI engine: where its file lies in a repository, what to do with it, and the sign that begins a comment there.
+    """A CI engine: the path of its file in a repository, the next step after writing it, and its comment mark.
 
-    ``ignores`` are the settings that mean nothing to it.
+    ``ignores`` are the settings that have no effect on it.
     """
 
     name: EngineName
@@ -148,7 +150,7 @@ class PipelineEngine:
 
     @property
     def first_line(self) -> str:
-        """How the first line of a file of ours begins."""
+        """The start of the first line of every file that we write."""
         return f"{self.mark} Written by `gridbyoc pipeline {self.name}`"
 
 
@@ -158,36 +160,42 @@ _ALL_BUT_STACKS = frozenset(
 ENGINES: dict[str, PipelineEngine] = {
     engine.name: engine
     for engine in (
-        PipelineEngine("github", ".github/workflows/gridbyoc.yml", "Make its three environments", frozenset({"fleet"})),
+        PipelineEngine(
+            "github", ".github/workflows/gridbyoc.yml", "Create its three environments", frozenset({"fleet"})
+        ),
         PipelineEngine("gitlab", ".gitlab-ci.gridbyoc.yml", "Include it in .gitlab-ci.yml", frozenset({"fleet"})),
         PipelineEngine("make", "make/gridbyoc.mk", "Add `include make/gridbyoc.mk` to your Makefile", _ALL_BUT_STACKS),
-        PipelineEngine("jenkins", "Jenkinsfile.gridbyoc", "Make a multibranch job of it", frozenset({"fleet"}), "//"),
-        PipelineEngine("argo", "argo/gridbyoc.yaml", "Make what it names, then apply it", frozenset({"runner"})),
+        PipelineEngine(
+            "jenkins", "Jenkinsfile.gridbyoc", "Create a multibranch job from it", frozenset({"fleet"}), "//"
+        ),
+        PipelineEngine(
+            "argo", "argo/gridbyoc.yaml", "Create the objects that it names, then apply it", frozenset({"runner"})
+        ),
     )
 }
 
 
 def render_pipeline(engine: PipelineEngine, settings: PipelineSettings, again: Sequence[str] = ()) -> str:
-    """The pipeline's text, its end a line feed. ``again``: the command line that writes it again, for its head.
+    """The pipeline's text, ending with a line feed. ``again``: the arguments that write it again, for its header.
 
-    ``UsageError`` for a value that the engine's language has no form for.
+    Raises ``UsageError`` for a value that the engine's language cannot express.
     """
     template = _environment().get_template(f"pipelines/{engine.name}.j2")
     files = [stack.file for stack in settings.stacks] or ["gridbyoc.yaml"]
     try:
         return head(engine, again) + template.render(settings=settings, stacks=settings.stacks, files=files)
     except ValueError as error:
-        text = f"This cannot be written for {engine.name}: {error}."
+        text = f"The pipeline cannot be written for {engine.name}: {error}."
         raise UsageError(text, fix="Rename the file.", rerun=SAFE_NOTHING_DONE) from None
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    """Kept, because Jinja compiles each template once per environment."""
+    """Cached, because Jinja compiles each template once per environment."""
     environment = template_environment(
         finalize=quoting.only_quoted,
         filters={name: getattr(quoting, name) for name in _FILTERS},
-        # Jinja's own braces are GitHub's, GitLab's and Argo's as well.
+        # GitHub, GitLab and Argo use Jinja's default braces themselves.
         syntax={
             **{"variable_start_string": "[[", "variable_end_string": "]]"},
             **{"block_start_string": "[%", "block_end_string": "%]"},
@@ -202,29 +210,29 @@ _FILTERS = ("yaml", "github", "literal", "gitlab", "argo", "groovy", "make", "co
 
 
 def head(engine: PipelineEngine, again: Sequence[str]) -> str:
-    """The first lines: whose file this is, and how to write it again. ``is_ours`` knows a file by them."""
+    """The first lines: who wrote the file, and how to write it again. ``is_ours`` recognizes a file by them."""
     command = quoting.comment(shlex.join(["gridbyoc", "pipeline", engine.name, *again]))
     return f"{engine.first_line}: change its options, not this file.\n{engine.mark} Again: {command}\n"
 
 
 def is_ours(engine: PipelineEngine, text: str) -> bool:
-    """Whether a file was written by this."""
+    """Whether gridbyoc wrote a file."""
     return text.startswith(engine.first_line)
 
 
 def script(name: str, indent: int) -> quoting.Quoted:
-    """A Python program out of the templates' directory, each line but the first moved ``indent`` blanks in."""
+    """A Python program from the templates directory; every line but the first is indented by ``indent`` spaces."""
     text = (data_dir("templates") / "pipelines" / name).read_text(encoding="utf-8").rstrip("\n")
     return quoting.Quoted(text.replace("\n", "\n" + " " * indent).replace(" " * indent + "\n", "\n"))
 
 
 def variables(stack: PipelineStack) -> ClientVariables:
-    """The variables of the control plane's credentials; a template asks where there is an API only."""
+    """The variables of the control plane's credentials; templates call it only for a stack with an API."""
     return facts_of(stack.control_plane or DEFAULT_VENDOR).client.variables
 
 
 def address(stack: PipelineStack) -> str:
-    """The variable that names the control plane's address, as ``variables``."""
+    """The variable of the control plane's address; templates call it only for a stack with an API."""
     return facts_of(stack.control_plane or DEFAULT_VENDOR).address.variable
 
 

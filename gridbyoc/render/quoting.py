@@ -1,4 +1,4 @@
-"""Quoting text for the language of each engine: YAML, GitHub, GitLab, Argo, Groovy, make."""
+"""Quote text for each engine's language: YAML, GitHub, GitLab, Argo, Groovy, make."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ _MAKE_BREAKS = frozenset(" \t\n\r\v\f\\:;|'\"`")
 
 
 class Quoted(str):
-    """Text in a pipeline's own language already: the templates print nothing else."""
+    """Text that is already in the pipeline's language; the templates print nothing else."""
 
     __slots__ = ()
 
 
 def only_quoted(value: object) -> Quoted:
-    """Let nothing into a pipeline that did not come out of a filter: ``TypeError``."""
+    """Pass ``Quoted`` through; raise ``TypeError`` for a value that no filter has quoted."""
     if not isinstance(value, Quoted):
         raise TypeError("a template prints a value that did not pass a filter for its language")
     return value
 
 
 def yaml(value: str) -> Quoted:
-    """A double-quoted YAML scalar in printable ASCII. ``ValueError`` for text with half a surrogate pair."""
+    """A double-quoted YAML scalar in printable ASCII. Raises ``ValueError`` for text with half a surrogate pair."""
     value.encode()
     return Quoted('"' + "".join(_yaml_character(char) for char in value) + '"')
 
 
 def _yaml_character(char: str) -> str:
-    """As JSON has it, but for what YAML has not: pairs of surrogates, and DEL as it is."""
+    """The JSON escape, except for surrogate pairs and a literal DEL, which YAML does not allow."""
     if char > "\uffff":
         return f"\\U{ord(char):08X}"
     return "\\x7F" if char == "\x7f" else json.dumps(char)[1:-1]
 
 
 def word(value: str) -> Quoted:
-    """Text that stands as it is, unquoted, in every language: letters, digits and ``._-``, or ``ValueError``.
+    """Text that every language accepts unquoted: letters, digits and ``._-``. Else raises ``ValueError``.
 
-    A blank before a sign of a command line's option is let through, too.
+    A space before a command-line option (``--name=value``) is allowed, too.
     """
     if _WORD.fullmatch(value) is None:
         raise ValueError(f"{value!r} cannot stand unquoted")
@@ -47,7 +47,7 @@ def word(value: str) -> Quoted:
 
 
 def github(value: str) -> Quoted:
-    """YAML for GitHub Actions. ``ValueError`` where it holds ``${{``, which has no escape there."""
+    """YAML for GitHub Actions. Raises ``ValueError`` if it contains ``${{``, which cannot be escaped there."""
     if "${{" in value:
         raise ValueError("a value with ${{ in it cannot stand in a workflow")
     return yaml(value)
@@ -64,14 +64,14 @@ def gitlab(value: str) -> Quoted:
 
 
 def argo(value: str) -> Quoted:
-    """YAML for Argo Workflows. ``ValueError`` where it holds ``{{``, which has no escape there."""
+    """YAML for Argo Workflows. Raises ``ValueError`` if it contains ``{{``, which cannot be escaped there."""
     if "{{" in value:
         raise ValueError("a value with {{ in it cannot stand in an Argo workflow")
     return yaml(value)
 
 
 def groovy(value: str) -> Quoted:
-    """A single-quoted Groovy string: nothing in it is evaluated."""
+    """A single-quoted Groovy string; Groovy evaluates nothing in it."""
     value.encode()
     return Quoted("'" + "".join(_GROOVY.get(char) or _printable(char) for char in value) + "'")
 
@@ -84,12 +84,12 @@ def _printable(char: str) -> str:
 
 
 def make(value: str) -> Quoted:
-    """One word of a Make variable. ``ValueError`` for what no Make can hold in a word, or a recipe in single quotes."""
+    """One word of a Make variable. Raises ``ValueError`` for text that breaks a Make word or a single-quoted recipe."""
     if not value or not value.isprintable() or _MAKE_BREAKS & set(value):
         raise ValueError(f"{value!r} cannot be one word of a Makefile")
     return Quoted(value.replace("$", "$$").replace("#", "\\#"))
 
 
 def comment(value: str) -> Quoted:
-    """Text after a comment's sign: one line, whatever is in it."""
+    """Text of a comment: always one line of printable ASCII."""
     return Quoted("".join(char if " " <= char <= "~" else "?" for char in value))

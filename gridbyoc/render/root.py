@@ -1,4 +1,4 @@
-"""The root module's own files: structure from the templates, values into ``terraform.tfvars.json``."""
+"""The root module's own files: the templates give the structure; the values go to ``terraform.tfvars.json``."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import DEFAULT_VENDOR, facts_of
 
 TAGS_PER_ROLE = 50
-"""How many tags IAM takes on a role (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)."""
+"""IAM's limit of tags on a role (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownPolicies:
     """The known policies (``role.known_policies``, ``known_inline_policies``) that are on the live role.
 
-    An exclusive role keeps these. Terraform would attach a known one that is not on it: so only these are rendered.
+    An exclusive role keeps these. Only these are rendered, because Terraform would attach the others.
     """
 
     attached: tuple[str, ...] = ()
@@ -53,10 +53,10 @@ def root_values(
     account_id: str | None = None,
     known: KnownPolicies = NONE_KNOWN,
 ) -> dict[str, Any]:
-    """Every variable that the stack sets, by name. A variable that is left out keeps its default.
+    """Every variable that the stack sets, by name. An omitted variable keeps its default.
 
-    ``previous``: external ids that the role goes on to accept. Another module takes none. ``account_id``: the only
-    account that the provider may work in, where the stack file names none. ``known``: for an exclusive role, the known
+    ``previous``: external ids that the role continues to accept; another module takes none. ``account_id``: the only
+    account in which the provider may work, if the stack file names none. ``known``: for an exclusive role, the known
     policies that are on it.
     """
     foreign = stack.terraform.module
@@ -73,7 +73,7 @@ def root_values(
 
 
 def _default_tags(stack: Stack) -> dict[str, str]:
-    """Who made a resource. A tag of the user's with the same key wins (IAM's keys know no case), and needs its room."""
+    """The tool's tags, without those whose key the user sets (IAM ignores case), and none if all do not fit."""
     ours = own_tags(stack.name) if stack.aws.default_tags else {}
     theirs = {key.lower() for key in stack.role.tags}
     tags = {key: value for key, value in ours.items() if key not in theirs}
@@ -89,8 +89,8 @@ def _foreign_values(stack: Stack, module: ModuleSource) -> dict[str, Any]:
 
 
 def _role_values(role: Role, previous: Sequence[Secret]) -> dict[str, Any]:
-    # The module's own defaults are Grid's: they stay unset, so that the root of an earlier version is the same.
-    # A vendor without an API never gets them, whatever its stack file leaves out.
+    # The module's own defaults are Grid's. They stay unset, so that a root of an earlier version does not change.
+    # The role of a vendor without an API never gets them, even if its stack file omits policies.
     manual = role.vendor is None
     of_module = facts_of(DEFAULT_VENDOR).permissions
     module_default = role.vendor is not None and facts_of(role.vendor).permissions == of_module
@@ -132,7 +132,7 @@ def _statement(statement: PolicyStatement) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    """What JSON can hold: mappings and sequences of any kind as dicts and lists, what is neither (a date) as text."""
+    """A value that JSON can hold: mappings become dicts, sequences lists, and other types (a date) text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -151,10 +151,10 @@ _META_ARGUMENTS = {"source", "version", "count", "for_each", "providers", "depen
 
 @dataclass(frozen=True, slots=True)
 class PreviousRole:
-    """A role that is being replaced, as it is called; the state has it in ``module.gridbyoc_previous``.
+    """A role that is being replaced, under its live name; the state holds it in ``module.gridbyoc_previous``.
 
-    Another path than its own would make Terraform replace it, with the clusters that still run through it. So would
-    another name, path or description of its own policy; ``None`` is what the module makes of the role's name and path.
+    A changed path would make Terraform replace the role that clusters still use. So would a changed name, path or
+    description of its own policy; for ``None`` the module derives them from the role's name and path.
     """
 
     name: str
@@ -164,12 +164,12 @@ class PreviousRole:
     policy_description: str | None = None
 
     def __bool__(self) -> bool:
-        """Whether there is one: ``NO_PREVIOUS_ROLE`` has no name."""
+        """Whether a role is being replaced: ``NO_PREVIOUS_ROLE`` has no name."""
         return bool(self.name)
 
     @classmethod
     def of(cls, name: str, arn: str | None, own_policy: Mapping[str, Any]) -> PreviousRole:
-        """From its name, its ARN (``...:role/platform/NAME``), and the attributes of its own policy."""
+        """Create it from the name, the ARN (``...:role/platform/NAME``) and the attributes of its own policy."""
         _, _, found = (arn or "").partition(":role/")
         path = f"/{found.removesuffix(name)}"
         usual = {"name": name, "path": path, "description": own_policy_description(name)}
@@ -207,7 +207,7 @@ def root_files(
 ) -> dict[str, File]:
     """Every file of the root module by its name. Raises ``StackError`` for module inputs that cannot be written.
 
-    ``imports``: the import id of each address that the next apply takes into the state.
+    ``imports``: import ids by address, for the next apply to import into the state.
     """
     values = root_values(stack, previous, account_id, known)
     if previous_role is not None:
@@ -242,7 +242,7 @@ def root_files(
 
 
 def _provider_version(stack: Stack) -> str:
-    """An exclusive role raises the floor of this root alone; the module's own stays."""
+    """The constraint of this root. An exclusive role raises its floor; the module's own floor stays."""
     given = stack.terraform.aws_provider_version
     if not stack.role.exclusive:
         return given or AWS_PROVIDER
@@ -252,12 +252,12 @@ def _provider_version(stack: Stack) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    """Kept, because a run renders two or three times, and Jinja compiles each template once per environment."""
+    """Cached: a run renders two or three times, and Jinja compiles each template once per environment."""
     return template_environment()
 
 
 def s3_settings(backend: S3Backend, profile: str | None, native_lock: bool) -> dict[str, str | bool]:
-    """The backend's settings in Terraform's names; the provider's profile reads the state where no other is named."""
+    """The backend's settings under Terraform's names. ``profile`` is the provider's, the default for the backend."""
     settings: dict[str, str | bool | None] = {
         "bucket": backend.bucket,
         "key": backend.key,
@@ -275,7 +275,7 @@ def _check_inputs(inputs: Mapping[str, Any]) -> None:
     wrong = sorted(name for name in inputs if name in _META_ARGUMENTS or not is_identifier(name))
     if wrong:
         raise StackError(
-            f"terraform.module.inputs holds names that no input can have: {', '.join(map(repr, wrong))}.",
-            why=f"A name is made of letters, digits, _ and -, and is none of {', '.join(sorted(_META_ARGUMENTS))}.",
-            fix="Correct or remove them; source and version stand beside inputs.",
+            f"terraform.module.inputs has names that no input can have: {', '.join(map(repr, wrong))}.",
+            why=f"A name has letters, digits, _ and -, and is not one of {', '.join(sorted(_META_ARGUMENTS))}.",
+            fix="Correct or remove them; source and version go beside inputs, not into it.",
         )

@@ -1,4 +1,4 @@
-"""The templates: what they may use, and that nothing comes out of them but text in the language they are of."""
+"""The Jinja environment of the templates. It ensures that they print only text that a filter has made safe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PACKAGE = Path(__file__).parent.parent
 def data_dir(name: str, package: Path = _PACKAGE) -> Path:
     """The directory ``modules`` or ``templates``: ``_data`` of the installed package, else the checkout's top level.
 
-    Raises ``FileError`` where neither holds it. ``package`` is the directory of the installed package.
+    Raises ``FileError`` if neither contains it. ``package`` is the directory of the installed package.
     """
     places = (package / "_data" / name, package.parent / name)
     for place in places:
@@ -26,7 +26,7 @@ def data_dir(name: str, package: Path = _PACKAGE) -> Path:
             return place
     raise FileError(
         f"The directory {name} of this program is missing.",
-        why=f"Neither {places[0]} nor {places[1]} is there.",
+        why=f"Neither {places[0]} nor {places[1]} exists.",
         fix="Install gridbyoc again.",
     )
 
@@ -40,12 +40,12 @@ def template_environment(
     filters: Mapping[str, Callable[..., Any]] = _HCL,
     syntax: Mapping[str, Any] = _NO_SYNTAX,
 ) -> jinja2.Environment:
-    """Jinja over the directory ``templates``: undefined names are errors, every printed value has passed a filter.
+    """A Jinja environment of the directory ``templates``. Undefined names are errors; every value must pass a filter.
 
-    ``finalize`` and ``filters`` are those of HCL unless another language's are given; ``syntax`` are Jinja's own signs,
-    for a language that has braces of its own.
+    ``finalize`` and ``filters`` default to those of HCL. ``syntax`` overrides Jinja's delimiters, for a language that
+    uses braces itself.
     """
-    environment = jinja2.Environment(  # noqa: S701  nothing but what finalize lets pass comes out
+    environment = jinja2.Environment(  # noqa: S701  finalize refuses every value that is not quoted
         loader=jinja2.FileSystemLoader(data_dir("templates")),
         undefined=jinja2.StrictUndefined,
         finalize=finalize,

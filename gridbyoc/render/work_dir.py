@@ -1,4 +1,4 @@
-"""Bring a work_dir to what the stack asks for, and touch nothing in it that is not ours."""
+"""Render a stack into its work_dir without touching files that gridbyoc did not write."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ MANIFEST = ".gridbyoc-rendered.json"
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _READ_BY_TERRAFORM = (".tf", ".tf.json", ".tofu", ".tofu.json", ".auto.tfvars", ".auto.tfvars.json")
 _NOT_OF_THE_MODULE = frozenset({"tags", "known_policies", "known_inline_policies", "vendor", "external_id_variable"})
-"""Of ``role``, what counts beside any module, or is not set in the file."""
+"""The fields of ``Role`` that apply with any module, or that the stack file does not set."""
 _INIT_READS = {"versions.tf", "backend.tf", "main.tf"}
 _NOT_OURS = {"terraform.tfstate", "terraform.tfstate.backup", ".terraform.lock.hcl", ".terraform"}
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What ``render`` did: the files written and removed (paths within the work_dir, sorted), and what to warn of.
+    """The result of ``render``: files written and removed (sorted paths in the work_dir), and warnings.
 
-    ``digest`` (SHA-256) changes when something changes that ``terraform init`` depends on.
+    ``digest`` (SHA-256) changes if something changes that ``terraform init`` depends on.
     """
 
     work_dir: Path
@@ -59,14 +59,14 @@ def render(
     known: KnownPolicies | None = None,
     imports: Mapping[str, str] | None = None,
 ) -> Rendered:
-    """Write the root module of ``stack`` into ``work_dir``: only what differs, atomically, readable by the owner only.
+    """Write the root module of ``stack`` into ``work_dir``: only changed files, atomically, readable by the owner only.
 
-    ``s3_native_lock``: the Terraform that will run can lock state in S3 by itself. ``previous_external_ids``: what the
-    role goes on to accept beside its own. ``previous_role``: a role that is being replaced, which stays; or
-    ``NO_PREVIOUS_ROLE``. ``account_id``: the only account that the provider may work in where the stack file names
-    none. ``known``: the known policies on an exclusive role. Each of the four, where it is ``None``, stays what the
-    last render wrote. ``imports``: what the next apply takes into the state, import ids by their addresses. State,
-    lock file, ``.terraform``, journal and logs are never touched. Raises ``FileError``, and ``StackError`` for what
+    ``s3_native_lock``: the Terraform that will run can lock state in S3 without a table. ``previous_external_ids``:
+    further external ids that the role continues to accept. ``previous_role``: a role that is being replaced and stays
+    for now, or ``NO_PREVIOUS_ROLE``. ``account_id``: the only account in which the provider may work, if the stack file
+    names none. ``known``: the known policies on an exclusive role. If one of these four is ``None``, it keeps the value
+    of the last render. ``imports``: import ids by address, for the next apply to import into the state. State, lock
+    file, ``.terraform``, journal and logs are never touched. Raises ``FileError``, and ``StackError`` for values that
     Terraform could not read.
     """
     module = called_module(stack)
@@ -93,13 +93,13 @@ def render(
 
 
 def standing_ids(work_dir: Path) -> tuple[Secret, ...]:
-    """The previous external ids that the last render wrote; none where there is none, or it cannot be read."""
+    """The previous external ids that the last render wrote; empty if there are none or they cannot be read."""
     found = read_json(work_dir / VALUES).get("previous_external_ids")
     return tuple(Secret(str(value)) for value in found) if isinstance(found, list) else ()
 
 
 def _standing_role(work_dir: Path) -> PreviousRole:
-    """The role being replaced that the last render kept."""
+    """The previous role of the last render, or ``NO_PREVIOUS_ROLE``."""
     found = read_json(work_dir / VALUES)
     name, path = found.get("previous_role_name"), found.get("previous_role_path")
     if not isinstance(name, str) or not isinstance(path, str):
@@ -109,7 +109,7 @@ def _standing_role(work_dir: Path) -> PreviousRole:
 
 
 def _standing_known(stack: Stack, work_dir: Path) -> KnownPolicies:
-    """The known policies that the last render wrote, as far as the stack file still knows them."""
+    """The known policies that the last render wrote and the stack file still lists."""
     found = read_json(work_dir / VALUES)
     attached, inline = found.get("known_policies"), found.get("known_inline_policies")
     return KnownPolicies(
@@ -119,9 +119,10 @@ def _standing_known(stack: Stack, work_dir: Path) -> KnownPolicies:
 
 
 def values_differ(stack: Stack, work_dir: Path) -> bool:
-    """Whether ``stack`` asks for other values than the last render wrote; false where there was none.
+    """Whether the values of ``stack`` differ from those of the last render; false if there was no render.
 
-    A role that is being replaced is no value of the file; the account is the caller's where the file names none.
+    Values of a role that is being replaced are ignored, because the stack file does not set them. If the stack file
+    names no account, the last render's account counts.
     """
     written = read_json(work_dir / VALUES)
     asked = root_values(stack, standing_ids(work_dir), standing_account(work_dir), _standing_known(stack, work_dir))
@@ -138,7 +139,7 @@ def standing_account(work_dir: Path) -> str | None:
 
 
 def _write(work_dir: Path, files: Mapping[str, File]) -> tuple[str, ...]:
-    """Write the files that differ, with their directories; their names, sorted."""
+    """Write the files that differ and their directories; return their names, sorted."""
     by_directory: dict[PurePosixPath, dict[str, tuple[bytes, int]]] = {}
     for path, file in sorted((PurePosixPath(name), file) for name, file in files.items()):
         by_directory.setdefault(path.parent, {})[path.name] = (file.content, file.mode)
@@ -151,9 +152,9 @@ def _write(work_dir: Path, files: Mapping[str, File]) -> tuple[str, ...]:
 
 
 def _remove(work_dir: Path, name: str) -> bool:
-    """Remove a file that an earlier render wrote, and the directories that it leaves empty.
+    """Remove a file that an earlier render wrote, and directories that become empty; return whether it existed.
 
-    A directory in its place is somebody else's and stays.
+    A directory in its place is not ours and stays.
     """
     path = work_dir / name
     try:
@@ -172,7 +173,7 @@ def _remove(work_dir: Path, name: str) -> bool:
 
 
 def rendered_files(work_dir: Path) -> set[str]:
-    """What earlier renders wrote, as paths in the work_dir. A damaged list is an empty one: nothing is removed then."""
+    """The files of earlier renders, as paths in the work_dir. A damaged list counts as empty, so nothing is removed."""
     try:
         found = json_object(read_private(work_dir / MANIFEST)) or {}
     except FileNotFoundError:
@@ -211,24 +212,24 @@ def _stack_warnings(stack: Stack, s3_native_lock: bool) -> Iterator[str]:
     if stack.terraform.module and unused:
         yield (
             f"These settings of role have no effect on another module: {', '.join(unused)}. "
-            "Give it its own under terraform.module.inputs."
+            "Set the module's inputs under terraform.module.inputs."
         )
 
 
 def _strangers(work_dir: Path, files: Mapping[str, File]) -> Iterator[str]:
     for path in strange_files(work_dir, files.keys()):
-        yield f"{path} was not rendered by gridbyoc; Terraform reads it too. It was left as it is."
+        yield f"gridbyoc did not render {path}, but Terraform reads it. It was left unchanged."
 
 
 def strange_files(work_dir: Path, ours: Collection[str] | None = None) -> Iterator[Path]:
-    """Files that Terraform reads and that no render wrote (``ours``: what it wrote, else the last one's own list)."""
+    """Files that Terraform reads and no render wrote. ``ours``: the rendered files; default: the last render's list."""
     names = rendered_files(work_dir) if ours is None else ours
     found = (name for name in _below(work_dir) if name not in names and read_by_terraform(name))
     yield from sorted(work_dir / name for name in found)
 
 
 def _below(work_dir: Path) -> Iterator[str]:
-    """What lies in the work_dir itself and anywhere in its modules, as paths from the work_dir; links not followed."""
+    """The files of the work_dir and, recursively, of its modules, as relative paths; links are not followed."""
     yield from (path.name for path in work_dir.iterdir())
     for directory, inner, files in os.walk(work_dir / "modules"):
         prefix = Path(directory).relative_to(work_dir).as_posix()
@@ -236,12 +237,12 @@ def _below(work_dir: Path) -> Iterator[str]:
 
 
 def read_by_terraform(name: str) -> bool:
-    """Whether Terraform reads a file of this path in the work_dir by itself, whoever has put it there."""
+    """Whether Terraform automatically reads a file with this path in the work_dir."""
     return name.endswith(_READ_BY_TERRAFORM) or name == "terraform.tfvars"
 
 
 def terraform_files(work_dir: Path) -> tuple[Path, ...]:
-    """All that Terraform reads of the work_dir's configuration: what the last render wrote, and strange files."""
+    """All configuration files that Terraform reads in the work_dir: those of the last render, and strange files."""
     ours = rendered_files(work_dir)
     return tuple(sorted({*(work_dir / name for name in ours), *strange_files(work_dir, ours)}))
 
@@ -256,9 +257,9 @@ def _digest(files: Mapping[str, File]) -> str:
 
 
 def module_digest(stack: Stack) -> str:
-    """SHA-256 of the module that the root calls: address, version, and every file where it is copied in.
+    """SHA-256 of the module that the root calls: address, version, and every copied file.
 
-    A module that ``terraform init`` fetches is named by address and version alone. Raises ``FileError``.
+    For a module that ``terraform init`` fetches: only address and version. Raises ``FileError``.
     """
     module = called_module(stack)
     files = [(name, file.content) for name, file in sorted(module.files.items()) if not name.endswith(".md")]
@@ -266,7 +267,7 @@ def module_digest(stack: Stack) -> str:
 
 
 def root_digest(work_dir: Path) -> str:
-    """SHA-256 of all that Terraform reads of a rendered root, values and all: they hold secrets, so keep it safe."""
+    """SHA-256 of all files of a rendered root that Terraform reads. Keep it safe: the files contain secrets."""
     try:
         files = [(path.relative_to(work_dir).as_posix(), path) for path in terraform_files(work_dir)]
         return _digest_of_parts((name, read_private(path)) for name, path in files)
@@ -275,7 +276,7 @@ def root_digest(work_dir: Path) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes; ``FileError`` where it cannot be read."""
+    """SHA-256 of a file's bytes. Raises ``FileError`` if it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:

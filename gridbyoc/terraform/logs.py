@@ -1,4 +1,4 @@
-"""The full log of every command in ``<work_dir>/logs``: one file each, without secrets, the newest fifty."""
+"""Logs of Terraform commands in ``<work_dir>/logs``: one file per command, without secrets, the newest fifty."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Now = Callable[[], datetime]
 
 
 class RunLog:
-    """The log of one command. Once it is open, a full disk does not stop the command that it tells of."""
+    """The log of one command. After it is opened, a full disk does not stop the command."""
 
     def __init__(self, path: Path, file: TextIO, redactor: Redactor) -> None:
         self.path = path
@@ -28,19 +28,19 @@ class RunLog:
         self._redactor = redactor
 
     def line(self, text: str) -> None:
-        """Write one line, at once; what cannot be seen is escaped, for whoever reads the log on a terminal."""
+        """Write one line immediately; invisible characters are escaped, so that the log is safe on a terminal."""
         with suppress(OSError, ValueError):
             self._file.write(f"{json_escaped(self._redactor.clean(text))}\n")
             self._file.flush()
 
     def close(self) -> None:
-        """No more lines."""
+        """Close the file."""
         with suppress(OSError):
             self._file.close()
 
 
 class Logs:
-    """The directory of logs; remembers which of them it wrote, to scrub a secret that is learnt later."""
+    """The directory of logs. It remembers the logs it wrote, to remove secrets that become known later."""
 
     def __init__(self, directory: Path, redactor: Redactor, now: Now) -> None:
         self._directory = directory
@@ -49,11 +49,11 @@ class Logs:
         self._written: list[Path] = []
 
     def open(self, verb: str, argv: Sequence[str]) -> RunLog:
-        """Start the log of one command; ``FileError`` when the work_dir cannot be written."""
+        """Start the log of one command. Raises ``FileError`` if the work_dir cannot be written."""
         stamp = self._now().strftime("%Y%m%dT%H%M%S.%fZ")
         path = self._directory / f"{stamp}-{verb.replace(' ', '-')}.log"
         try:
-            os.stat(f"{self._directory.parent}/.")  # noqa: PTH116 - pathlib drops the dot, which wants a directory
+            os.stat(f"{self._directory.parent}/.")  # noqa: PTH116 - pathlib drops the dot, which requires a directory
             make_private_dir(self._directory)
             self._prune()
             file = os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "w", encoding="utf-8")
@@ -61,7 +61,7 @@ class Logs:
             raise FileError(
                 f"The work_dir cannot be written: {path}.",
                 why=error.strerror or str(error),
-                fix="Render first if the directory is missing; otherwise correct its owner, mode or the full disk.",
+                fix="If the directory is missing, render first; otherwise correct its owner or mode, or free space.",
                 rerun=SAFE_NOTHING_DONE,
             ) from None
         self._written.append(path)
@@ -70,12 +70,12 @@ class Logs:
         return log
 
     def scrub(self) -> None:
-        """Clean what was written before the redactor learnt its newest secret."""
+        """Remove newly known secrets from the logs written so far."""
         for path in self._written:
             with suppress(OSError):
                 text = read_private(path).decode("utf-8", "replace")
                 if (clean := self._redactor.clean(text)) != text:
-                    # in place: the log of the command that runs is open
+                    # in place, because the running command's log is open
                     with os.fdopen(open_private(path, os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as file:
                         file.write(clean)
 

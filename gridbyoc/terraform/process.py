@@ -1,4 +1,4 @@
-"""The one place where Terraform is a process: started, read line by line, stopped, never left behind."""
+"""Run Terraform as a process: start it, read it line by line, stop it, never leave it behind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Literal, Protocol
 
-# Its fds: 0 is our lifeline, 1 and 2 are the *reading* ends of Terraform's stdout and stderr.
+# Its file descriptors: 0 is our lifeline; 1 and 2 are the *reading* ends of Terraform's stdout and stderr.
 _SCRIPT = """
 trap '' HUP INT TERM
 read -r word && exit 0
@@ -31,13 +31,13 @@ kill -KILL "-$1" 2>/dev/null
 
 
 class ParentWatchdog:
-    """Holds one child; ``release()`` when it has ended."""
+    """Stops a child if this process dies. Call ``release()`` after the child has ended."""
 
     def __init__(self, pid: int, stdout: int, stderr: int) -> None:
         reading, self._lifeline = os.pipe()
         self._watcher: subprocess.Popen[bytes] | None = None
         try:
-            # A machine without /bin/sh runs Terraform without a leash.
+            # A machine without /bin/sh runs Terraform without a watchdog.
             with suppress(OSError):
                 self._watcher = subprocess.Popen(
                     ["/bin/sh", "-c", _SCRIPT, "gridbyoc-leash", str(pid)],
@@ -51,7 +51,7 @@ class ParentWatchdog:
             os.close(reading)
 
     def release(self) -> None:
-        """The child has ended: send the watcher home."""
+        """End the watcher, because the child has ended."""
         with suppress(OSError):
             os.write(self._lifeline, b"done\n")
         os.close(self._lifeline)
@@ -63,19 +63,19 @@ Stream = Literal["stdout", "stderr"]
 LineSink = Callable[[Stream, str], None]
 Clock = Callable[[], float]
 
-_TICK = 0.1  # seconds between two looks at signals, the clock and the child
-_LINGER = 1.0  # seconds for a pipe that somebody else still holds after the child has ended
+_TICK = 0.1  # seconds between two checks of signals, the clock and the child
+_LINGER = 1.0  # seconds to read a pipe that another process still holds after the child has ended
 
 
 class NotStartedError(Exception):
-    """The program cannot be started; says why."""
+    """The program cannot be started; the message is the system's reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessCommand:
-    """What to run. Times in seconds: ``timeout`` until it is asked to stop, ``grace`` from there until it is killed.
+    """A command. Times in seconds: after ``timeout`` it is interrupted, and after another ``grace`` killed.
 
-    A second Ctrl-C kills it at once; with ``patience`` it gets that signal, too, and so long to end by itself.
+    A second Ctrl-C kills it at once; with ``patience`` it is interrupted again first and has that long to end.
     """
 
     argv: tuple[str, ...]
@@ -109,7 +109,7 @@ class Child:
 
     def __init__(self, command: ProcessCommand) -> None:
         self._process = _start(command)
-        self._gone_at: float | None = None
+        self._ended_at: float | None = None
         self._lines: deque[tuple[Stream, str]] = deque()
         try:
             self._open_pipes()
@@ -122,7 +122,7 @@ class Child:
         out, err = self._process.stdout, self._process.stderr
         assert out is not None  # noqa: S101 - both are pipes, as asked for above
         assert err is not None  # noqa: S101
-        self._leash = ParentWatchdog(self._process.pid, out.fileno(), err.fileno())
+        self._watchdog = ParentWatchdog(self._process.pid, out.fileno(), err.fileno())
         self._selector = selectors.DefaultSelector()
         self._splitters = (_Splitter("stdout"), _Splitter("stderr"))
         for pipe, splitter in zip((out, err), self._splitters, strict=True):
@@ -133,33 +133,33 @@ class Child:
         return self._process.wait()
 
     def ended(self, clock: Clock) -> bool:
-        """The process is gone and so is its output, or whoever still holds a pipe had its time."""
+        """Whether the process has ended and its output is complete, or ``_LINGER`` has passed since it ended."""
         if not self._selector.get_map():
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_TICK)
                 return True
         if self._process.poll() is None:
             return False
-        self._gone_at = clock() if self._gone_at is None else self._gone_at
-        return clock() - self._gone_at >= _LINGER
+        self._ended_at = clock() if self._ended_at is None else self._ended_at
+        return clock() - self._ended_at >= _LINGER
 
     def pump(self, on_line: LineSink) -> None:
-        """Wait a moment for output and hand on every complete line of it."""
+        """Wait up to ``_TICK`` for output and pass on every complete line."""
         for key, _ in self._selector.select(_TICK if self._selector.get_map() else 0):
             data = os.read(key.fd, 65536)
             if data:
                 self._lines.extend(key.data.feed(data))
             else:
                 self._selector.unregister(key.fileobj)
-        self._hand_on(on_line)
+        self._pass_on(on_line)
 
     def flush(self, on_line: LineSink) -> None:
-        """Hand on the last lines that had no end."""
+        """Pass on the last lines, which have no line feed."""
         for splitter in self._splitters:
             self._lines.extend(splitter.finish())
-        self._hand_on(on_line)
+        self._pass_on(on_line)
 
-    def _hand_on(self, on_line: LineSink) -> None:
+    def _pass_on(self, on_line: LineSink) -> None:
         while self._lines:
             on_line(*self._lines.popleft())
 
@@ -167,16 +167,17 @@ class Child:
         self._process.send_signal(signal.SIGINT)
 
     def kill(self) -> bool:
-        """Kill the group; false when the process had ended already."""
+        """Kill the process group; return false if the process had already ended."""
         if self._process.poll() is not None:
             return False
         self.sweep()
         return True
 
     def sweep(self) -> None:
-        """Kill what is left of the group: Terraform stops a provisioner's shell, but not what that has started.
+        """Kill the rest of the process group.
 
-        Providers go on for ever, and with what they were at, when Terraform is killed under them.
+        Terraform stops a provisioner's shell, but not the processes that the shell started. If Terraform is killed, its
+        providers run on and continue their work.
         """
         with suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -191,14 +192,14 @@ class Child:
         if self._process.wait() < 0:
             self.sweep()
         self._selector.close()
-        self._leash.release()
+        self._watchdog.release()
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
 
 
 class _Splitter:
-    """Bytes in, lines out. Text that is not UTF-8 is shown with replacement marks."""
+    """Splits bytes into lines. Invalid UTF-8 becomes replacement characters."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -218,14 +219,14 @@ class _Splitter:
             yield self._stream, line
 
 
-_BOUNCE = 0.3  # seconds; `uv run`, `make` and the like pass on a Ctrl-C that the terminal has delivered already
+_BOUNCE = 0.3  # seconds; `uv run`, `make` and others forward a Ctrl-C that the terminal has already delivered
 
 
 class Interrupts:
-    """What was asked for while a command runs.
+    """The requests to stop while a command runs.
 
     ``asked`` is true after the first SIGINT or SIGTERM, or a ``request()``; ``second_interrupt`` after a second SIGINT.
-    A SIGTERM that follows is none: CI services send SIGINT first and SIGTERM some seconds later.
+    A later SIGTERM is not a second interrupt: CI services send SIGINT first and SIGTERM some seconds later.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -237,30 +238,30 @@ class Interrupts:
 
     @property
     def asked(self) -> bool:
-        """Someone wants the command to stop."""
+        """Whether the command was asked to stop."""
         return self._first is not None or self.requested
 
     @property
     def requested(self) -> bool:
-        """``request()`` was called, which stays so."""
+        """Whether ``request()`` was called; never reset."""
         return self._requested.is_set()
 
     @property
     def second_interrupt(self) -> bool:
-        """Ctrl-C was pressed again: no more waiting."""
+        """Whether Ctrl-C was pressed again: do not wait any longer."""
         return self._second_interrupt or self._must_end.is_set()
 
     def request(self) -> None:
-        """Stop this command and every later one; from any thread."""
+        """Stop this command and every later one. Callable from any thread."""
         self._requested.set()
 
     def insist(self) -> None:
-        """What a second Ctrl-C does; from any thread."""
+        """Act as a second Ctrl-C. Callable from any thread."""
         self._requested.set()
         self._must_end.set()
 
     def signalled(self, number: int, _frame: FrameType | None = None) -> None:
-        """The signal handler: takes note and returns."""
+        """The signal handler: records the signal."""
         if self._first is None:
             self._first = self._clock()
         elif number == signal.SIGINT and self._clock() - self._first >= _BOUNCE:
@@ -268,7 +269,7 @@ class Interrupts:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM for the time of one command; a no-op outside of the main thread."""
+        """Handle SIGINT and SIGTERM while one command runs; a no-op outside the main thread."""
         self._first, self._second_interrupt = None, False
         before = dict(self._take_over()) if threading.current_thread() is threading.main_thread() else {}
         try:
@@ -280,7 +281,7 @@ class Interrupts:
     def _take_over(self) -> Iterator[tuple[signal.Signals, Any]]:
         for number in (signal.SIGINT, signal.SIGTERM):
             handler = signal.getsignal(number)
-            # Ignored (nohup, `&` in a script) stays ignored; None was not set from Python and cannot be restored.
+            # An ignored signal (nohup, `&` in a script) stays ignored. None: not set from Python, so not restorable.
             if handler not in (signal.SIG_IGN, None):
                 yield number, handler
                 signal.signal(number, self.signalled)
@@ -299,7 +300,7 @@ class Cause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ExitInfo:
-    """How it ended. ``code`` is the exit status, or minus the signal that ended it."""
+    """How a command ended. ``code`` is the exit status, or minus the signal that ended it."""
 
     code: int
     seconds: float
@@ -309,7 +310,7 @@ class ExitInfo:
 
 
 def say_nothing(_cause: Cause) -> None:
-    """For callers that need no word when a command is asked to stop."""
+    """An ``on_stop`` that does nothing."""
 
 
 class RunCommand(Protocol):
@@ -324,7 +325,7 @@ class RunCommand(Protocol):
         clock: Clock = time.monotonic,
         on_stop: Callable[[Cause], None] = say_nothing,
     ) -> ExitInfo:
-        """Hand every line to ``on_line``; how it ended."""
+        """Run it, pass every line to ``on_line``, and return how it ended."""
 
 
 def run(
@@ -335,13 +336,13 @@ def run(
     clock: Clock = time.monotonic,
     on_stop: Callable[[Cause], None] = say_nothing,
 ) -> ExitInfo:
-    """Run it to its end. Every line goes to ``on_line`` as it comes, in this thread.
+    """Run a command to its end. Every line goes to ``on_line`` as it arrives, in this thread.
 
-    Own session (a Ctrl-C of the terminal reaches us alone), standard input closed. An interrupt or the time-out
-    sends SIGINT once, to Terraform alone: its providers ignore it and its provisioners are stopped by Terraform.
-    After ``grace``, or a second Ctrl-C, the whole group is killed. When ``on_line`` raises, the child is stopped
-    in the same way, further lines still go to ``on_line``, and then its exception comes out. Raises
-    ``NotStartedError``. ``on_stop`` hears of an interrupt or a time-out when the child has just been asked to stop.
+    The child has its own session, so that a terminal's Ctrl-C reaches only us; its standard input is closed. An
+    interrupt or the time-out sends SIGINT once, and only to Terraform: its providers ignore SIGINT, and Terraform stops
+    its provisioners. After ``grace`` or a second Ctrl-C the whole group is killed. If ``on_line`` raises, the child is
+    stopped in the same way, further lines still go to ``on_line``, and then the exception is raised. Raises
+    ``NotStartedError``. ``on_stop`` is called right after the child has been asked to stop.
     """
     started = clock()
     with interrupts.listening(), Child(command) as child:
@@ -358,7 +359,7 @@ def run(
 
 
 class _Watch:
-    """Decides, at every look, whether the child goes on, is asked to stop, or is killed."""
+    """Decides at every tick whether the child runs on, is asked to stop, or is killed."""
 
     def __init__(
         self,
@@ -382,7 +383,7 @@ class _Watch:
     def until_end(self, child: Child, on_line: LineSink) -> None:
         while not child.ended(self._clock):
             child.pump(on_line)
-            self._look(child)
+            self._check(child)
         if self._kill_at is not None:
             child.sweep()
         child.flush(on_line)
@@ -393,7 +394,7 @@ class _Watch:
             self.cause = cause
             child.interrupt()
 
-    def _look(self, child: Child) -> None:
+    def _check(self, child: Child) -> None:
         now = self._clock()
         if self._kill_at is None:
             if self._interrupts.asked or now >= self._deadline:

@@ -1,4 +1,4 @@
-"""The Runner: Terraform's verbs on one work_dir."""
+"""The Runner: Terraform's commands in one work_dir."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ from gridbyoc.terraform.state import (
 )
 from gridbyoc.terraform.state_recovery import ERRORED, PRINTED, UnsavedState, refuse_errored, rescue, unsaved_state
 
-FLAG = IsFlagged  # the value of an option that has none, such as -json
+FLAG = IsFlagged  # marks an option without a value, such as -json
 T = TypeVar("T")
 
 
 class _Closed:
-    """A verb of the library whose flags are of another age (``destroy -force``), or that prompts."""
+    """A method of the library that uses outdated flags (``destroy -force``) or prompts."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -87,7 +87,7 @@ class _Closed:
 
 
 class TerraformCommandLine(Terraform, Generic[T]):  # type: ignore[misc]  # python-terraform has no types
-    """One ``cmd()``: builds the argv and hands it to ``execute``, which owns the process."""
+    """python-terraform with one method, ``cmd()``: it builds the argv for ``execute``, which runs the process."""
 
     plan = apply = destroy = init = output = _Closed()
     set_workspace = create_workspace = delete_workspace = show_workspace = _Closed()
@@ -98,16 +98,16 @@ class TerraformCommandLine(Terraform, Generic[T]):  # type: ignore[misc]  # pyth
         self._execute = execute
 
     def __getattr__(self, name: str) -> NoReturn:
-        """The library runs ``terraform <name>`` for every misspelt method; here it is an ``AttributeError``."""
+        """Raise ``AttributeError``: the library would run ``terraform <name>`` for every misspelt method."""
         raise AttributeError(name)
 
     def read_state_file(self, file_path: str | None = None) -> None:
-        """The library reads the state, secrets and all, at every turn; here nothing does."""
+        """Do nothing: the library would read the state and its secrets after every command."""
 
     def cmd(self, cmd: str, *args: str, **options: object) -> T:
         """Run ``terraform <cmd>``; ``options`` in python-terraform's form: ``no_color=FLAG``, ``input=False``.
 
-        A dict is refused: it would become a temporary file of variables that outlives a crash.
+        A dict is refused: the library would write it to a temporary file of variables that outlives a crash.
         """
         if any(isinstance(value, dict) for value in options.values()):
             raise TypeError("values go to Terraform in terraform.tfvars.json")
@@ -122,11 +122,11 @@ _KEEP_UMASK = -1
 
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
-    """How one verb is run: its name in logs and messages, the statuses that are no failure, what stdout is.
+    """How to run one command: its name in logs and messages, its exit statuses of success, its kind of stdout.
 
-    ``events``: the stream of ``-json``; ``document``: one JSON object; neither: text for people. ``may_be_empty``:
-    it may print nothing and have done what it was asked. ``variables``: secret values of input variables, which go to
-    Terraform in its environment (``TF_VAR_name``) and stand in no file.
+    ``events``: the stream of ``-json``; ``document``: one JSON object; neither: text for people. ``may_be_empty``: it
+    may succeed without output. ``variables``: secret values of input variables, passed in Terraform's environment
+    (``TF_VAR_name``) and written to no file.
     """
 
     verb: str
@@ -140,7 +140,7 @@ class CommandSpec:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """A command that did not fail: what it said, and its exit status."""
+    """A successful command: its transcript and exit status."""
 
     transcript: Transcript
     code: int
@@ -148,7 +148,7 @@ class CommandResult:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What every command of one Runner has in common; times in seconds, ``timeout`` ``None`` for each verb's own."""
+    """The settings of all commands of one Runner; times in seconds, ``timeout`` ``None`` for each command's default."""
 
     binary: Binary
     work_dir: Path
@@ -165,7 +165,7 @@ class Settings:
 
 
 class Execution:
-    """Runs commands in one work_dir, one after the other."""
+    """Runs commands in one work_dir, one at a time."""
 
     def __init__(self, settings: Settings, secrets: Iterable[Secret]) -> None:
         self._set = settings
@@ -175,12 +175,12 @@ class Execution:
         self._unsaved: UnsavedState | None = None
 
     def learn(self, secrets: Iterable[Secret]) -> None:
-        """Take these out of every log, also out of those that this Runner wrote before."""
+        """Keep secrets out of every log, and remove them from the logs that this Runner has already written."""
         if self._redactor.learn(secrets):
             self._logs.scrub()
 
     def __call__(self, call: CommandSpec, cmd: str, *args: str, **options: object) -> CommandResult:
-        """Run ``terraform cmd args``, options in python-terraform's form. Raises ``TerraformError`` and its kinds."""
+        """Run ``terraform cmd args``, options in python-terraform's form. Raises ``TerraformError`` or a subclass."""
         line = TerraformCommandLine(self._set.binary, self._set.work_dir, lambda argv: self._run(call, argv))
         return line.cmd(cmd, *args, **options)
 
@@ -196,18 +196,18 @@ class Execution:
         self._unsaved = None
         transcript = Transcript(log, self._redactor, self._set.on_event, document=call.document, on_state=self._rescue)
         ended = self._process(call, argv, transcript)
-        if ended.cause is Cause.EXIT and self._came_to_its_end(call, ended.code, transcript):
+        if ended.cause is Cause.EXIT and self._succeeded(call, ended.code, transcript):
             return CommandResult(transcript, ended.code)
         raise failed(self._failure(call, ended, transcript, log.path, remote=backend.remote))
 
     def _rescue(self, state: Mapping[str, Any]) -> None:
-        """Save a state that Terraform has printed, at once: it holds what was made and has no other copy."""
+        """Save a state that Terraform printed immediately: it is the only record of the created resources."""
         outputs = state.get("outputs")
         self.learn(sensitive_values(outputs) if isinstance(outputs, dict) else ())
         self._unsaved = rescue(state, self._set.work_dir, self._set.environ)
 
-    def _came_to_its_end(self, call: CommandSpec, code: int, said: Transcript) -> bool:
-        """Whether it is done by status and output alike; ``TerraformWrapperError`` where they contradict each other."""
+    def _succeeded(self, call: CommandSpec, code: int, said: Transcript) -> bool:
+        """Whether status and output report success; ``TerraformWrapperError`` if they contradict each other."""
         if code not in call.good:
             words = "" if said.errors() else complete_failure(call.verb, code, said)
         elif unheeded_errors(said, events=call.events):
@@ -225,12 +225,12 @@ class Execution:
 
     def _unreadable(self, call: CommandSpec, said: Transcript) -> str:
         if said.document() is None:
-            return f"{call.verb} ended with status 0 and answered with what is not a JSON object alone"
+            return f"{call.verb} ended with status 0 but did not print exactly one JSON object"
         empty = not said.stdout.strip() and not call.may_be_empty
-        return f"{call.verb} ended with status 0 and nothing of its answer arrived" if empty else ""
+        return f"{call.verb} ended with status 0 but printed nothing" if empty else ""
 
     def _process(self, call: CommandSpec, argv: tuple[str, ...], transcript: Transcript) -> ExitInfo:
-        how = "not run to its end"
+        how = "not run to completion"
         try:
             with self._set.credentials.offered(acting=call.verb in _ACTING) as offered:
                 ended = self._set.run_command(
@@ -252,7 +252,7 @@ class Execution:
         config = write_cli_config(self._set.mirror, self._set.work_dir) if self._set.mirror else None
         environ = child_environment(self._set.environ, config, offered)
         environ |= {f"TF_VAR_{name}": value.reveal() for name, value in call.variables.items()}
-        # Files are for their owner alone; but what init puts into a shared plugin cache is for whoever shares it.
+        # Files are private to their owner, except those that init puts into a shared plugin cache.
         shared = call.verb == "init" and "TF_PLUGIN_CACHE_DIR" in environ
         umask = _KEEP_UMASK if shared else 0o077
         cwd = call.cwd or self._set.work_dir
@@ -263,8 +263,8 @@ class Execution:
         return ProcessCommand(argv, environ, cwd, self._timeout(call), self._set.grace, umask)
 
     def _stopping(self, call: CommandSpec, cause: Cause) -> str:
-        why = "Interrupted" if cause is Cause.INTERRUPT else f"No end after {self._timeout(call):g} s"
-        again = " Ctrl-C again kills it." if cause is Cause.INTERRUPT else ""
+        why = "Interrupted" if cause is Cause.INTERRUPT else f"Not finished after {self._timeout(call):g} s"
+        again = " A second Ctrl-C kills it." if cause is Cause.INTERRUPT else ""
         return f"{why}: Terraform was asked to stop and has {self._set.grace:g} s to do so.{again}"
 
     def _timeout(self, call: CommandSpec) -> float:
@@ -274,7 +274,7 @@ class Execution:
         return TerraformNotFoundError(
             f"{self._set.binary.path} cannot be started.",
             why=str(error),
-            fix="Was it removed or replaced meanwhile? Name another one with --terraform-bin.",
+            fix="Check whether it was removed or replaced, or choose another one with --terraform-bin.",
             rerun=SAFE_NOTHING_DONE,
         )
 
@@ -297,14 +297,14 @@ class Execution:
         )
 
     def _profile(self) -> str:
-        """The AWS profile of the run: the root module's, else the environment's."""
+        """The AWS profile of the run: the root module's, else the environment's, else empty."""
         asked = read_json(self._set.work_dir / "terraform.tfvars.json").get("profile")
         environ = self._set.environ
         return asked if isinstance(asked, str) else environ.get("AWS_DEFAULT_PROFILE") or environ.get("AWS_PROFILE", "")
 
 
 def document_of(said: CommandResult) -> Mapping[str, Any]:
-    """The JSON object on the stdout of a command that answers with one; empty where it printed nothing."""
+    """The JSON object that a command printed on stdout; empty if it printed nothing."""
     return said.transcript.document() or {}
 
 
@@ -314,31 +314,31 @@ _OUTPUT = CommandSpec("output", document=True)
 
 
 def ignore(_event: TerraformEvent) -> None:
-    """A listener that does not listen."""
+    """An ``on_event`` that does nothing."""
 
 
 class Runner:
-    """Runs Terraform in ``work_dir``; each verb is a method with Terraform's own name.
+    """Runs Terraform in ``work_dir``; each method has the name of Terraform's command.
 
     Args:
-        binary: what ``find_binary`` found.
-        work_dir: the rendered root module; logs and local state go there too.
-        environ: the caller's environment; credentials pass, ``TF_CLI_ARGS*`` and the like do not.
-        provider_mirror: a directory to take providers from; else ``GRIDBYOC_PROVIDER_MIRROR``, else the registry.
-        on_event: called in this thread with every event as it happens; when it raises, Terraform is stopped
+        binary: the result of ``find_binary``.
+        work_dir: the rendered root module; logs and local state go there, too.
+        environ: the caller's environment; credentials pass, ``TF_CLI_ARGS*`` and similar variables do not.
+        provider_mirror: a directory with providers; else ``GRIDBYOC_PROVIDER_MIRROR``, else the registry.
+        on_event: called in this thread with every event as it happens; if it raises, Terraform is stopped
             properly first.
-        secrets: values to keep out of logs, events and errors; sensitive outputs are learnt when they are read.
+        secrets: values to keep out of logs, events and errors; sensitive outputs are added when they are read.
         grace: seconds between asking Terraform to stop and killing it.
-        timeout: seconds for any one command; ``None`` is 10 min for init, 30 for a plan, 60 for apply and destroy,
-            5 for all else.
+        timeout: seconds for one command; ``None`` means 10 min for init, 30 for plan, 60 for apply and destroy,
+            5 for others.
         lock_timeout: how long to wait for the state's lock, in Terraform's form.
-        run_command: what runs each command; a child process unless a test hands in another.
-        credentials: where Terraform gets its AWS credentials; else it looks for them in ``environ``.
-        stands_in_for: the directory that ``work_dir`` is a passing copy of. Terraform is started there (a version
+        run_command: runs each command; a child process unless a test passes another function.
+        credentials: where Terraform gets its AWS credentials; by default it finds them in ``environ``.
+        stands_in_for: the directory of which ``work_dir`` is a temporary copy. Terraform is started there (a version
             manager chooses by it) and works in the copy; errors name that directory, and no log.
 
     Every method may raise ``TerraformError`` (with diagnostics), ``StateLockedError``, ``TerraformTimeoutError``,
-    ``TerraformInterruptedError`` (Ctrl-C, SIGTERM, ``stop()``), ``TerraformNotFoundError`` (the binary went away)
+    ``TerraformInterruptedError`` (Ctrl-C, SIGTERM, ``stop()``), ``TerraformNotFoundError`` (the binary was deleted)
     and ``FileError`` (the work_dir is missing or cannot be written).
     """
 
@@ -390,15 +390,15 @@ class Runner:
         return ".".join(map(str, self.binary.version))
 
     def stop(self) -> None:
-        """Stop the command that runs, as Ctrl-C would, and refuse later ones; from any thread."""
+        """Stop the running command as Ctrl-C would, and refuse later ones. Callable from any thread."""
         self._execute.interrupts.request()
 
     def init_needed(self, digest: str) -> bool:
-        """Whether ``init`` would do anything: ``digest`` stands for backend, providers and modules of the root."""
+        """Whether ``init`` is needed: ``digest`` represents the root module's backend, providers and modules."""
         return not self._record.holds(digest)
 
     def init(self, *, upgrade: bool = False, reconfigure: bool = False, digest: str | None = None) -> None:
-        """Install providers and modules, set up the backend. A good one is remembered under ``digest``."""
+        """Install providers and modules, and set up the backend. A success is recorded with ``digest``."""
         self._record.forget()
         self._verb(
             CommandSpec("init", events=self.binary.init_json),
@@ -413,7 +413,7 @@ class Runner:
             self._record.write(digest)
 
     def validate(self) -> tuple[Diagnostic, ...]:
-        """Check the root module; the warnings. An invalid one is a ``TerraformError``."""
+        """Check the root module and return the warnings. Raises ``TerraformError`` if it is invalid."""
         return self._verb(CommandSpec("validate", document=True), "validate", json=FLAG).transcript.in_document()
 
     def plan(
@@ -426,10 +426,10 @@ class Runner:
         lock: bool = True,
         variables: Mapping[str, Secret] | None = None,
     ) -> PlanSummary:
-        """Plan; ``out`` saves the plan (mode 0600: it holds secrets) for ``apply``. Changes are no failure.
+        """Plan; ``out`` saves the plan (mode 0600: it holds secrets) for ``apply``. Changes are not a failure.
 
-        ``variables`` are input variables that no file may hold; a saved plan has them in it.
-        Without ``lock`` it only reads, also while another run holds the state's lock.
+        ``variables`` are input variables that must not be written to a file; a saved plan contains them. Without
+        ``lock``, it plans even if another run holds the state's lock.
         """
         self._execute.learn((variables or {}).values())
         try:
@@ -450,24 +450,24 @@ class Runner:
         return plan_summary(said.transcript, has_changes=said.code != 0)
 
     def apply(self, plan: Path | None = None) -> ApplySummary:
-        """Apply a saved plan, exactly as it was shown; without one, plan and apply at once, without a question."""
+        """Apply a saved plan, exactly as it was shown; without one, plan and apply without asking."""
         saved = (str(plan.absolute()),) if plan else ()
         said = self._writing(CommandSpec("apply", events=True), "apply", *saved, auto_approve=None if plan else FLAG)
         return apply_summary(said.transcript)
 
     def destroy(self, targets: Sequence[str] = ()) -> ApplySummary:
-        """Destroy all that is in the state, or ``targets`` (addresses) and what hangs on them; the caller has asked."""
+        """Destroy everything in the state, or ``targets`` (addresses) and their dependents. The caller asks first."""
         call = CommandSpec("destroy", events=True)
         said = self._writing(call, "apply", destroy=FLAG, auto_approve=FLAG, target=list(targets) or None)
         return apply_summary(said.transcript)
 
     def show(self, plan: Path | None = None) -> Mapping[str, Any]:
-        """The state, or a saved plan, as ``show -json`` has it. It holds secrets: for reading, not for a log."""
+        """The state, or a saved plan, as ``show -json`` prints it. It holds secrets: never log it."""
         saved = (str(plan.absolute()),) if plan else ()
         return document_of(self._verb(CommandSpec("show", document=True), "show", *saved, json=FLAG))
 
     def output(self) -> Outputs:
-        """The module's outputs; ``OutputMissingError`` before the first apply."""
+        """The module's outputs. Raises ``OutputMissingError`` before the first apply."""
         backend = backend_of(self.work_dir)
         if not backend.remote and not backend.state_file(self.work_dir).exists():
             return read_outputs({})
@@ -477,13 +477,13 @@ class Runner:
         return read_outputs(document)
 
     def import_(self, address: str, ident: str) -> None:
-        """Take what exists in AWS as ``ident`` (Terraform's import id of its kind) into the state, at ``address``."""
+        """Import the AWS resource with the import id ``ident`` into the state, at ``address``."""
         self.refuse_errored()
         flags = {"no_color": FLAG, "input": False, "lock_timeout": self._lock_timeout}
         self._verb(CommandSpec("import"), "import", address, ident, **flags)
 
     def state(self) -> State:
-        """The state; empty where there is none. Its sensitive outputs are kept out of every log from now on."""
+        """The state; empty if there is none. From now on its sensitive outputs are kept out of every log."""
         state = State(self._state())
         self._execute.learn(sensitive_values(state.outputs))
         return state
@@ -497,11 +497,11 @@ class Runner:
         state = read_json(file)
         if "resources" in state or not file.exists() or not file.stat().st_size:
             return state
-        # Encrypted (OpenTofu), or damaged, which Terraform will say in its own words.
+        # Encrypted (OpenTofu), or damaged, which Terraform reports itself.
         return document_of(self._verb(_PULL, "state pull"))
 
     def pull(self, backend: Backend) -> State:
-        """The state at a backend, also one that this work_dir was never initialised with; empty where there is none."""
+        """The state in any backend, even if this work_dir was never initialised with it; empty if there is none."""
         if not backend.remote:
             return State(local_state(self.work_dir, backend))
         with self._at(backend) as place:
@@ -510,10 +510,10 @@ class Runner:
             return State(found or self._no_state(lambda: document_of(self._execute(call, "output", json=FLAG))))
 
     def push(self, backend: Backend, state: State) -> None:
-        """Write a state to a backend, under its lock. Terraform refuses to write over another lineage or a newer one.
+        """Write a state to a backend, under its lock. Terraform refuses to overwrite another lineage or a newer state.
 
-        Into nothing at all Terraform writes a lineage of its own making (1.11, 1.15). An empty state, pushed first,
-        keeps the lineage: over an empty one it takes whatever comes.
+        If there is no state yet, Terraform would generate a new lineage (1.11, 1.15). So an empty state is pushed
+        first, which keeps the lineage; Terraform accepts any push over an empty state.
         """
         state = state.whole()
         new = backend.remote and not self.pull(backend).lineage
@@ -524,40 +524,43 @@ class Runner:
                 self._execute(call, "state push", "pushed.json", lock_timeout=self._lock_timeout)
 
     def move(self, source: str, destination: str) -> None:
-        """Give a resource or module of the state another address; nothing outside the state changes."""
+        """Change the address of a resource or module in the state; nothing outside the state changes."""
         self._verb(CommandSpec("state mv"), "state mv", source, destination, lock_timeout=self._lock_timeout)
 
     def refuse_errored(self) -> None:
-        """Raise ``TerraformError`` while a state lies in the work_dir that an earlier run could not save."""
+        """Raise ``TerraformError`` if the work_dir holds a state that an earlier run could not save."""
         by_hand = self.binary.command(self._own_dir, "state", "push", ERRORED)
         refuse_errored(self._own_dir, self._environ, by_hand)
 
     def force_unlock(self, lock_id: str) -> None:
-        """Take away a lock that a dead run left on the state."""
+        """Remove a lock that a dead run left on the state."""
         self._verb(CommandSpec("force-unlock"), "force-unlock", lock_id, force=FLAG)
 
     @contextmanager
     def _at(self, backend: Backend) -> Iterator[Path]:
-        """A directory that is initialised with nothing but this backend."""
+        """A directory that is initialised with only this backend."""
         with blank_directory(self.work_dir, backend) as blank:
             self._execute(CommandSpec("init", cwd=blank), "init", no_color=FLAG, input=False)
             yield blank
 
     def _no_state(self, outputs: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Where there is no state, ``state pull`` prints nothing, as if unheard, and ``output -json`` prints ``{}``."""
+        """Confirm that there is no state: ``state pull`` printed nothing, and ``output -json`` must print ``{}``.
+
+        Without this check, lost output would look like a missing state.
+        """
         if not self._hears_documents and outputs():
-            words = "state pull says that there is no state, and output reads one"
+            words = "state pull prints no state, but output reads one"
             raise wrapper_error(self.binary.path, words, rerun=SAFE_NOTHING_DONE)
-        self._hears_documents = True  # once is enough
+        self._hears_documents = True  # one check is enough
         return {}
 
     def _from_state(self, backend: Backend, call: CommandSpec, **options: object) -> Mapping[str, Any]:
-        """Run a command that needs the state alone: the short way first, the plain one if that does not work."""
+        """Run a command that needs only the state: in a bare directory, or if that fails, in the work_dir."""
         try:
             with bare_directory(self.work_dir, backend) as bare:
                 return document_of(self._execute(replace(call, cwd=bare), call.verb, **options))
         except (TerraformError, FileError, OSError) as error:
-            # An interrupt, a time-out or a lock stays what it is.
+            # Do not retry after an interrupt, a time-out or a lock.
             if isinstance(error, TerraformError) and type(error) is not TerraformError:
                 raise
         return document_of(self._verb(call, call.verb, **(options | {"state": None})))

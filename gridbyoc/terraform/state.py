@@ -1,4 +1,4 @@
-"""Where the state lies, and the short ways to read it."""
+"""The state: its backend, its document, its outputs and its lock, read without a full Terraform run."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _BLOCK = re.compile(r'^\s*backend\s+"(\w+)"\s*\{', re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Where the state is kept; without a word of it, in a file of the work_dir. ``config`` is known after an init."""
+    """Where the state is kept; by default in a file of the work_dir. ``config`` is known after an init."""
 
     type: str = "local"
     config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def remote(self) -> bool:
-        """The state does not lie in a file here."""
+        """Whether the state is not a local file."""
         return self.type != "local"
 
     def state_file(self, work_dir: Path) -> Path:
@@ -46,7 +46,7 @@ class Backend:
 
 
 def backend_of(work_dir: Path) -> Backend:
-    """The backend that the work_dir was initialised with, else the one that its ``.tf`` files ask for."""
+    """The backend that the work_dir was initialised with, else the one that its ``.tf`` files declare."""
     # https://developer.hashicorp.com/terraform/language/backend#initialize-the-backend
     backend = read_json(work_dir / RECORD).get("backend")
     if isinstance(backend, dict) and isinstance(backend.get("type"), str):
@@ -60,12 +60,12 @@ def backend_of(work_dir: Path) -> Backend:
 
 
 def standing_role(work_dir: Path) -> bool:
-    """Whether the local state of ``work_dir`` holds an IAM role; the file alone is read, no Terraform is started."""
+    """Whether the local state of ``work_dir`` holds an IAM role. Reads only the file, without starting Terraform."""
     return bool(standing_roles(work_dir))
 
 
 def standing_roles(work_dir: Path) -> frozenset[str]:
-    """The ARNs of the IAM roles that the local state of ``work_dir`` holds, also of one that is being replaced."""
+    """The ARNs of the IAM roles in the local state of ``work_dir``, including a role that is being replaced."""
     roles = State(read_json(backend_of(work_dir).state_file(work_dir))).of("aws_iam_role")
     arns = (role.get("arn") for role in roles)
     return frozenset(arn for arn in arns if isinstance(arn, str))
@@ -73,10 +73,10 @@ def standing_roles(work_dir: Path) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class ModuleInState:
-    """What the state has of a module: whether anything at all, its IAM role, and what that is granted.
+    """A module in the state: whether it has resources, its IAM role, and the role's trust and grants.
 
-    ``trust`` is the role's trust policy (it holds external ids), ``policies`` the documents of policies that the module
-    made, ``attached`` the ARNs of every policy that it attached.
+    ``trust`` is the role's trust policy (it contains external ids), ``policies`` the documents of policies that the
+    module created, ``attached`` the ARNs of every policy that it attached.
     """
 
     present: bool = False
@@ -90,9 +90,9 @@ class ModuleInState:
 
 @dataclass(frozen=True, slots=True)
 class StateInstance:
-    """One instance of a resource. ``module`` is the module's address (``module.NAME``), empty in the root module.
+    """One instance of a resource. ``module`` is the module's address (``module.NAME``), empty for the root module.
 
-    ``content`` is what the state holds of it, and a secret may be in it: its attributes, in every format that there is.
+    ``content`` is its attributes in any format of the state; it may contain secrets.
     """
 
     address: str
@@ -103,39 +103,39 @@ class StateInstance:
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """Its attributes; empty where it has none."""
+        """Its attributes; empty if it has none."""
         return self.content if isinstance(self.content, Mapping) else {}
 
 
 @dataclass(frozen=True)
 class State:
-    """A state document (version 4, as ``state pull`` prints it); an empty mapping is a state that is not there.
+    """A state document (version 4, as ``state pull`` prints it); an empty mapping means that there is no state.
 
-    The document holds secrets: for reading, not for a log.
+    The document contains secrets: never log it.
     """
 
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def lineage(self) -> str:
-        """What all versions of one state have in common; empty where there is none."""
+        """The id that all versions of one state share; empty if there is none."""
         return str(self.document.get("lineage") or "")
 
     @property
     def serial(self) -> int:
-        """The number of this version."""
+        """The number of this version of the state."""
         serial = self.document.get("serial")
         return serial if isinstance(serial, int) else 0
 
     @property
     def outputs(self) -> Mapping[str, Any]:
-        """The outputs of the root module, as the document has them."""
+        """The root module's outputs, in the document's form."""
         outputs = self.document.get("outputs")
         return outputs if isinstance(outputs, dict) else {}
 
     @cached_property
     def kinds(self) -> frozenset[tuple[str, str]]:
-        """Module and type of every resource, data sources and those without an instance among them."""
+        """Module and type of every resource, including data sources and resources without an instance."""
         return frozenset((str(each.get("module") or ""), str(each.get("type"))) for each in self._resources())
 
     @cached_property
@@ -150,36 +150,36 @@ class State:
 
     @property
     def empty(self) -> bool:
-        """Neither an instance nor an output."""
+        """Whether it has neither an instance nor an output."""
         return not self.instances and not self.outputs
 
     @property
     def has_resources(self) -> bool:
-        """Whether there is a resource in it; data sources do not count."""
+        """Whether it has a resource; data sources do not count."""
         return any(each.get("mode") == "managed" and each.get("instances") for each in self._resources())
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the instances' attributes and of the outputs: no secret can be read back, it is for comparing."""
+        """SHA-256 of the instances' attributes and of the outputs, to compare states without revealing secrets."""
         instances = {each.address: each.content for each in self.instances}
         content = json.dumps([instances, self.outputs], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
     def same_content(self, other: State) -> bool:
-        """Both hold the same instances with the same attributes, and the same outputs."""
+        """Whether both have the same instances with the same attributes, and the same outputs."""
         return self.digest == other.digest and self.addresses == other.addresses
 
     def of(self, kind: str, module: str | None = None) -> tuple[Mapping[str, Any], ...]:
-        """The attributes of each managed instance of a type, of that module or (``None``) of any."""
+        """The attributes of each managed instance of a type, in ``module`` or (``None``) in any module."""
         found = (each for each in self.instances if (each.mode, each.type) == ("managed", kind))
         return tuple(each.attributes for each in found if module is None or each.module == module)
 
     def at(self, address: str) -> Mapping[str, Any]:
-        """The attributes of the instance at that address; empty where there is none."""
+        """The attributes of the instance at an address; empty if there is none."""
         return next((each.attributes for each in self.instances if each.address == address), {})
 
     def module(self, address: str) -> ModuleInState:
-        """The managed resources of the module ``address`` (``module.NAME``), as far as they matter here."""
+        """The role and policies of the module ``address`` (``module.NAME``)."""
         roles = self.of("aws_iam_role", address)
         role = roles[0] if roles else {}
         attached = (each.get("policy_arn") for each in self.of("aws_iam_role_policy_attachment", address))
@@ -194,17 +194,17 @@ class State:
         )
 
     def seed(self) -> State:
-        """An empty state of the same lineage, older than any: what a remote place is given before its first state."""
+        """An empty state of the same lineage with serial 0, to push to a backend before its first state."""
         kept = {name: self.document[name] for name in ("version", "terraform_version", "lineage")}
         return State({**kept, "serial": 0, "outputs": {}, "resources": []})
 
     def whole(self) -> State:
-        """With a lineage, whatever else it says: one without would be written over any other."""
+        """This state with every required field. Without a lineage, a push would overwrite any other state."""
         needed = {"version": 4, "terraform_version": "1.5.0", "serial": 1, "outputs": {}, "resources": []}
         return State({**needed, **self.document, "lineage": self.document.get("lineage") or str(uuid.uuid4())})
 
     def _resources(self) -> Iterator[Mapping[str, Any]]:
-        # https://developer.hashicorp.com/terraform/language/state (its format: Terraform's statefile/version4.go)
+        # https://developer.hashicorp.com/terraform/language/state (format: Terraform's statefile/version4.go)
         resources = self.document.get("resources")
         yield from (each for each in (resources if isinstance(resources, list) else ()) if isinstance(each, dict))
 
@@ -222,16 +222,16 @@ class State:
 
 
 def _policy(text: object) -> Mapping[str, Any]:
-    """A policy document; empty where there is none that can be read."""
+    """A policy document; empty if it is missing or unreadable."""
     return json_object(str(text)) or {}
 
 
 @contextmanager
 def bare_directory(work_dir: Path, backend: Backend) -> Iterator[Path]:
-    """A directory that requires no provider, and for remote state has the same backend, already initialised.
+    """A directory that requires no provider; for a remote state it has the same backend, already initialised.
 
-    ``output`` is ten times faster here: in the work_dir it first hashes every provider (707 MB for AWS) against the
-    lock file. The copied record is accepted because Terraform hashes the backend's values, not its text.
+    ``output`` is ten times faster here, because in the work_dir it first hashes every provider (707 MB for AWS) against
+    the lock file. Terraform accepts the copied record because it hashes the backend's values, not its text.
     """
     bare = _temporary(work_dir)
     try:
@@ -246,7 +246,7 @@ def bare_directory(work_dir: Path, backend: Backend) -> Iterator[Path]:
 
 @contextmanager
 def blank_directory(work_dir: Path, backend: Backend) -> Iterator[Path]:
-    """A directory with nothing but this backend in it, to be initialised: for a state that lies elsewhere."""
+    """A directory to initialise with only this backend, for a state that lies elsewhere."""
     blank = _temporary(work_dir)
     try:
         here = backend if backend.remote else Backend("local", {"path": str(backend.state_file(work_dir))})
@@ -257,7 +257,7 @@ def blank_directory(work_dir: Path, backend: Backend) -> Iterator[Path]:
 
 
 def _temporary(work_dir: Path) -> Path:
-    """A new directory that names us as its owner; those of owners that were killed go (they may hold a state)."""
+    """Create a directory named after this process; delete those of dead processes, which may hold a state."""
     for left in work_dir.glob(".gridbyoc-*-*/"):
         match = _OWNED.fullmatch(left.name)
         if match and not _alive(int(match[1])):
@@ -271,12 +271,12 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        pass  # somebody else's
+        pass  # another user's process
     return True
 
 
 def _backend_json(backend: Backend) -> str:
-    """The block in Terraform's JSON syntax, where a text is a template unless its marks are doubled."""
+    """The block in Terraform's JSON syntax. Strings there are templates, so ``_literal`` escapes them."""
     config = {name: _literal(value) for name, value in backend.config.items() if value is not None}
     return json.dumps({"terraform": {"backend": {backend.type: config}}})
 
@@ -287,9 +287,9 @@ def _literal(value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What the control plane is given. ``role_name`` is ``None`` with a module that does not say it.
+    """The outputs for the control plane. ``role_name`` is ``None`` if the module does not have that output.
 
-    ``roles``: the ARN of each role by its name, where the module makes several; ``role_arn`` is the first of them.
+    ``roles``: the ARN of each role by its name if the module creates several; ``role_arn`` is the first of them.
     """
 
     role_arn: str
@@ -304,14 +304,14 @@ class Outputs:
 
 
 def read_outputs(document: Mapping[str, Any]) -> Outputs:
-    """Read the object of ``output -json``; ``OutputMissingError`` names what is not in it."""
+    """Read the object of ``output -json``. Raises ``OutputMissingError``, which names the missing outputs."""
     role_arn, external_id, role_name = (_text(document, name) for name in ("role_arn", "external_id", "role_name"))
     if role_arn is None or external_id is None:
         missing = [name for name, value in (("role_arn", role_arn), ("external_id", external_id)) if value is None]
         raise OutputMissingError(
             f"The state has no output {' and no output '.join(missing)}.",
-            why="The module has other outputs than these." if document else "Nothing has been applied yet.",
-            fix="A module in the gridbyoc module's place must have the outputs role_arn and external_id."
+            why="The module does not have these outputs." if document else "Nothing has been applied yet.",
+            fix="A module that replaces the gridbyoc module must have the outputs role_arn and external_id."
             if document
             else "Run `gridbyoc bootstrap` first.",
             rerun=SAFE_NOTHING_DONE,
@@ -336,7 +336,7 @@ def _roles(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def sensitive_values(document: Mapping[str, Any]) -> tuple[Secret, ...]:
-    """Every output marked sensitive that is a text, and the external id whether it is marked or not."""
+    """Every text output that is marked sensitive, and the external id even if it is not marked."""
     return tuple(
         Secret(text)
         for name in document
@@ -356,7 +356,7 @@ _LONG_FRACTION = re.compile(r"(\.\d{6})\d+")
 
 @dataclass(frozen=True, slots=True)
 class LockInfo:
-    """Who holds a lock, as the holder wrote it; texts are empty where it does not say."""
+    """Who holds a lock, as the holder recorded it; missing texts are empty."""
 
     id: str
     operation: str = ""
@@ -377,7 +377,7 @@ class LockInfo:
 
 
 def parse_lock(text: str | bytes) -> LockInfo | None:
-    """The JSON of a lock; ``None`` where it is none. Its fields: statemgr.LockInfo in Terraform's source."""
+    """Parse the JSON of a lock; ``None`` if it is not one. Its fields: statemgr.LockInfo in Terraform's source."""
     found = json_object(text)
     if found is None:
         return None
@@ -387,14 +387,14 @@ def parse_lock(text: str | bytes) -> LockInfo | None:
 
 
 def local_lock(state_file: Path) -> LockInfo | None:
-    """The note beside a local state file, whether or not its writer still lives."""
+    """The lock file beside a local state file, even if the process that wrote it has ended."""
     with suppress(OSError):
         return parse_lock(read_private(state_file.parent / f".{state_file.name}.lock.info"))
     return None
 
 
 def locally_held(state_file: Path) -> bool:
-    """Whether a process holds the lock on the file right now: the kernel drops it with the process, the note stays."""
+    """Whether a process holds the file's lock now. The kernel releases it with the process; the lock file stays."""
     try:
         with os.fdopen(open_private(state_file, os.O_RDWR), "r+b") as stream:
             fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -406,7 +406,7 @@ def locally_held(state_file: Path) -> bool:
 
 
 def _time(text: str) -> datetime | None:
-    """RFC 3339 with Go's nanoseconds."""
+    """Parse RFC 3339 with Go's nanoseconds; ``None`` if it is invalid."""
     with suppress(ValueError):
         found = datetime.fromisoformat(_LONG_FRACTION.sub(r"\1", _padded(text)).replace("Z", "+00:00"))
         return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
@@ -414,5 +414,5 @@ def _time(text: str) -> datetime | None:
 
 
 def _padded(text: str) -> str:
-    """Go drops trailing zeros of the fraction; Python 3.10 reads three or six digits alone."""
+    """Pad the fraction to six digits: Go drops trailing zeros, and Python 3.10 reads only three or six digits."""
     return re.sub(r"\.(\d{1,5})(?=\D|$)", lambda match: "." + match[1].ljust(6, "0"), text)

@@ -1,4 +1,4 @@
-"""A state that Terraform could not save: where it is, whether it is whole, and how it is put back."""
+"""Recover a state that Terraform could not save: find it, check that it is complete, restore it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from gridbyoc.terraform.state import State, backend_of
 
 ERRORED = "errored.tfstate"
 PRINTED = "Failed to persist state to backend"
-"""The error in which Terraform asks to copy the state that it has printed: we have taken care of that."""
+"""The error in which Terraform asks the user to copy the printed state; gridbyoc has already saved it."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnsavedState:
-    """What is left of a state that could not be saved: ``place`` holds all of it; ``torn`` files hold none.
+    """A state that could not be saved: ``place`` is a file that holds all of it; ``torn`` files are unreadable.
 
-    ``place`` is ``None`` where it was written nowhere as a whole.
+    ``place`` is ``None`` if no file holds the complete state.
     """
 
     work_dir: Path
@@ -36,35 +36,35 @@ class UnsavedState:
 
     @property
     def where(self) -> str:
-        """Where it is, in a sentence."""
+        """A sentence that says where the state is."""
         if self.place == self.work_dir / ERRORED:
-            return f"The state could not be saved where it belongs: it is in {ERRORED}."
+            return f"Terraform could not save the state to its backend: it is in {ERRORED}."
         if self.place is not None:
             return (
-                f"The state could not be saved where it belongs, nor in the work_dir: it is in {self.place}, which "
-                "holds the external id (mode 0600)."
+                f"Terraform could not save the state to its backend or the work_dir: it is in {self.place}, which "
+                "contains the external id (mode 0600)."
             )
-        torn = f"{_names(self.torn)} can be read as a state no more. " if self.torn else ""
-        return f"The state could not be saved anywhere. {torn}What was made exists in AWS all the same."
+        torn = f"{' and '.join(path.name for path in self.torn)} is no longer a readable state. " if self.torn else ""
+        return f"The state could not be saved anywhere. {torn}The resources that were created still exist in AWS."
 
     def fix(self, by_hand: str = "", file: str = "") -> str:
         """What to do. ``by_hand`` is the command line that pushes ``errored.tfstate``.
 
-        ``file`` is the stack file as a shell takes it, where it is known.
+        ``file`` is the stack file, quoted for a shell, if it is known.
         """
         push = f"`gridbyoc state push {file}`" if file else "`gridbyoc state push` on the stack file"
         errored = self.work_dir / ERRORED
         if self.place == errored:
             more = f" By hand: `{by_hand}`, then delete the file." if by_hand else ""
-            return f"Save it before anything else: {push} does.{more}"
+            return f"Save it before anything else: run {push}.{more}"
         if self.place is not None:
             move = shlex.join(("mv", str(self.place), str(errored)))
-            return f"Make room, then save it: `{move}`, then {push}."
-        remove = f"delete what is torn (`{shlex.join(('rm', *map(str, self.torn)))}`) and " if self.torn else ""
+            return f"Free some space, then save it: `{move}`, then {push}."
+        remove = f"delete the unreadable files (`{shlex.join(('rm', *map(str, self.torn)))}`) and " if self.torn else ""
         verb = f"bootstrap {file}" if file else "bootstrap"
         return (
-            f"Make room, {remove}run `gridbyoc {verb}`: it finds the role in AWS and takes it into the state. "
-            "It does not look for what a module of your own made: `terraform import` takes that in."
+            f"Free some space, {remove}run `gridbyoc {verb}`: it finds the role in AWS and imports it into the state. "
+            "It does not find resources of a module of your own: import them with `terraform import`."
         )
 
     @property
@@ -72,11 +72,11 @@ class UnsavedState:
         """Whether a re-run is safe."""
         if self.place is not None:
             return f"A re-run is safe only after {ERRORED} has been pushed."
-        return "A re-run is safe once these files are gone." if self.torn else "A re-run is safe once there is room."
+        return f"A re-run is safe after {'deleting these files' if self.torn else 'freeing some space'}."
 
 
 def unsaved_state(work_dir: Path, environ: Mapping[str, str]) -> UnsavedState | None:
-    """What an earlier run could not save, by what lies in the work_dir; ``None`` where there is no such thing."""
+    """The state that an earlier run could not save; ``None`` if the work_dir has no ``errored.tfstate``."""
     errored = work_dir / ERRORED
     if not os.path.lexists(errored):
         return None
@@ -84,7 +84,7 @@ def unsaved_state(work_dir: Path, environ: Mapping[str, str]) -> UnsavedState | 
 
 
 def rescue(state: Mapping[str, Any], work_dir: Path, environ: Mapping[str, str]) -> UnsavedState:
-    """Write a state that Terraform has printed to where there is room, mode 0600: ``errored.tfstate`` first."""
+    """Write a printed state to the first place with enough space, ``errored.tfstate`` first, with mode 0600."""
     text = json.dumps(state, indent=2)
     name = f"{_prefix(work_dir)}{secrets.token_hex(4)}.tfstate"
     for place in (work_dir / ERRORED, *(directory / name for directory in _elsewhere(environ))):
@@ -96,7 +96,7 @@ def rescue(state: Mapping[str, Any], work_dir: Path, environ: Mapping[str, str])
 
 
 def rescued(work_dir: Path, environ: Mapping[str, str]) -> Iterator[Path]:
-    """The whole states of this work_dir that were written elsewhere, the newest first. Only files of our own count."""
+    """The complete states of this work_dir that were saved elsewhere, newest first. Only the user's own files count."""
     found: list[tuple[float, Path]] = []
     for directory in _elsewhere(environ):
         for path in directory.glob(f"{_prefix(work_dir)}*.tfstate"):
@@ -108,22 +108,25 @@ def rescued(work_dir: Path, environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def refuse_errored(work_dir: Path, environ: Mapping[str, str], by_hand: str) -> None:
-    """Raise ``TerraformError`` while an unsaved state lies there: nothing may be planned or written before it.
+    """Raise ``TerraformError`` if there is an unsaved state: nothing may be planned or written before it is saved.
 
     ``by_hand`` is the command line that pushes it.
     """
     unsaved = unsaved_state(work_dir, environ)
     if unsaved is not None:
         raise TerraformError(
-            f"An earlier run could not save its state where it belongs ({work_dir / ERRORED}).",
-            why=f"{unsaved.where} Without that state Terraform would make again what exists already.",
+            f"An earlier run could not save its state to the backend ({work_dir / ERRORED}).",
+            why=f"{unsaved.where} Without that state, Terraform would create existing resources again.",
             fix=unsaved.fix(by_hand),
             rerun=unsaved.rerun,
         )
 
 
 def _left(work_dir: Path, place: Path | None) -> UnsavedState:
-    """With the files that must go before a run can go on. A torn local state with a copy is put back by the run."""
+    """The unsaved state, with the unreadable files to delete before the next run.
+
+    The run itself restores an unreadable local state that has a backup.
+    """
     if place is not None:
         return UnsavedState(work_dir, place)
     backend, errored = backend_of(work_dir), work_dir / ERRORED
@@ -137,7 +140,7 @@ def _left(work_dir: Path, place: Path | None) -> UnsavedState:
 
 
 def _is_state(path: Path) -> bool:
-    """A whole state: it parses, and is one of Terraform's or an encrypted one of OpenTofu's."""
+    """Whether the file is a complete state: valid JSON, with Terraform's fields or encrypted by OpenTofu."""
     with suppress(OSError):
         found = json_object(read_regular(path)) or {}
         whole = bool(found.get("lineage")) and isinstance(found.get("resources"), list)
@@ -146,8 +149,8 @@ def _is_state(path: Path) -> bool:
 
 
 def _elsewhere(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Directories that may have room where the work_dir has none; ``/dev/shm`` is memory, and lasts until a reboot."""
-    named: Iterable[str | None] = (environ.get("TMPDIR"), "/tmp", "/var/tmp", environ.get("HOME"), "/dev/shm")  # noqa: S108 - files of mode 0600 under names that nobody can know beforehand
+    """Directories to try if the work_dir has no space; ``/dev/shm`` is memory and lasts until a reboot."""
+    named: Iterable[str | None] = (environ.get("TMPDIR"), "/tmp", "/var/tmp", environ.get("HOME"), "/dev/shm")  # noqa: S108 - files of mode 0600 with unpredictable names
     return tuple(dict.fromkeys(Path(each) for each in named if each and Path(each).is_dir()))
 
 
@@ -155,15 +158,11 @@ def _prefix(work_dir: Path) -> str:
     return f"gridbyoc-unsaved-{hashlib.sha256(os.fsencode(work_dir)).hexdigest()[:12]}-"
 
 
-def _names(paths: tuple[Path, ...]) -> str:
-    return " and ".join(path.name for path in paths)
-
-
 def restore_backup(state_file: Path) -> bool:
-    """Put ``terraform.tfstate.backup`` in the place of a state that is empty or torn; whether that was so.
+    """Replace an empty or unreadable state with ``terraform.tfstate.backup``; return whether it was replaced.
 
-    The copy is of the moment when the Terraform that was cut off began. Nothing is done to a state that can be read,
-    where there is no copy, or where the copy knows of no resource. Nobody may hold the lock. Raises ``FileError`` and
+    The backup dates from the start of the Terraform run that was cut off. A readable state stays, and so does any state
+    without a backup, or with a backup without resources. Nobody may hold the lock. Raises ``FileError`` and
     ``OSError``.
     """
     if not state_file.exists() or read_json(state_file):
@@ -176,5 +175,5 @@ def restore_backup(state_file: Path) -> bool:
 
 
 def is_torn(state_file: Path) -> bool:
-    """Whether the file holds something that is no JSON object. An empty one is no state, to Terraform as well."""
+    """Whether a non-empty file is not a JSON object. Terraform treats an empty file as no state."""
     return state_file.exists() and state_file.stat().st_size > 0 and not read_json(state_file)

@@ -203,7 +203,7 @@ def test_a_journal_that_takes_no_more_ends_the_run_and_loses_nothing(tool: Tool,
         assert EXTERNAL_ID not in text + status
         why = " ".join(text.partition("error[")[2].split())
         assert f"journal {scene.work_dir}/journal.jsonl could not be written. why: {disk.WHY} do: Make room" in why
-        assert "A re-run is safe: it goes on from what exists." in why
+        assert "A re-run is safe: it continues from what exists." in why
         return str(moment), str(run.returncode), status.split("\n", 1)[0].partition("): ")[2], "; ".join(faults)
 
     lines = side_by_side(a_life, MOMENTS)

@@ -25,7 +25,7 @@ def test_changes_are_neither_denied_nor_skipped(tool: Tool, world: World) -> Non
         ran = tool(*command, str(stack.file), "--terraform-bin", wrapper, "--format", "json", status=1)
         told = json.loads(ran.out.splitlines()[-1])
         assert told["code"] == "GBY-T011"
-        assert f"{wrapper} cannot be believed: the plan has 1 change" in told["what"]
+        assert f"{wrapper} cannot be trusted: the plan has 1 change" in told["what"]
         assert "terraform_wrapper: false" in told["fix"]
         assert "No changes" not in ran.out + ran.err
     assert not (stack.work_dir / "converged.json").exists()

@@ -111,7 +111,7 @@ def test_each_refusal_of_one_apply_is_explained(terraform: Binary, tmp_path: Pat
     assert "AmazonGuardDutyFullAccess_v2" in error.fix
     assert len(error.diagnostics) == 4
     assert DENIED.message in "".join(error.diagnostics)
-    assert "goes on" in error.rerun
+    assert "continues" in error.rerun
 
 
 @pytest.mark.parametrize(
@@ -197,4 +197,4 @@ def test_a_local_lock_and_a_stale_plan_have_their_cards(terraform: Binary, tmp_p
     stale = raised(lambda: runner.apply(work_dir / "saved.tfplan"))
     assert isinstance(stale, StalePlanError)
     assert stale.code == "GBY-T137"
-    assert "plans anew" in stale.fix
+    assert "makes a new plan" in stale.fix

@@ -116,7 +116,7 @@ def test_json_says_what_needs_each_action(command: Command) -> None:
     [
         (("--account-id", "12"), "--account-id"),
         (("--as", "github"), "--repository"),
-        (("--as", "github", "--repository", "a/b"), "any pull request"),
+        (("--as", "github", "--repository", "a/b"), "every pull request"),
         (("--as", "github", "--repository", 'a/b"', "--branch", "main"), "--repository"),
         (("--as", "github", "--repository", "a/b", "--branch", "*"), "--branch"),
         (("--as", "github", "--repository", "a/b", "--environment", "*"), "--environment"),

@@ -73,9 +73,9 @@ def test_a_name_that_is_no_program(tmp_path: Path) -> None:
         (str(tmp_path / "gone"), "no such file"),
         ("no-such-terraform", "on PATH"),
         (str(tmp_path), "a directory"),
-        (str(tmp_path / "text"), "may not be executed"),
+        (str(tmp_path / "text"), "not executable"),
     ):
-        with pytest.raises(TerraformNotFoundError, match="not a program") as caught:
+        with pytest.raises(TerraformNotFoundError, match="not an executable program") as caught:
             find_binary(asked, environment())
         assert why in caught.value.why
         assert "--terraform-bin" in caught.value.fix

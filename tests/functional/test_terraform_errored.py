@@ -106,7 +106,10 @@ def test_without_room_anywhere_the_message_does_not_say_that_it_is_somewhere(tmp
     assert "it is in errored.tfstate" not in text
     torn = [work_dir / ERRORED, work_dir / "terraform.tfstate"]
     assert all(path.exists() for path in torn)
-    assert "could not be saved anywhere. errored.tfstate and terraform.tfstate can be read as a state no" in said["why"]
+    assert (
+        "could not be saved anywhere. errored.tfstate and terraform.tfstate is no longer a readable state"
+        in said["why"]
+    )
     assert f"`rm {torn[0]} {torn[1]}`" in said["fix"]
     assert "`gridbyoc bootstrap`: it finds the role in AWS" in said["fix"]
     with pytest.raises(TerraformError) as again:

@@ -174,13 +174,13 @@ def test_a_second_ctrl_c_kills_and_says_what_may_be_left(tmp_path: Path) -> None
     driver.process.send_signal(signal.SIGINT)
     time.sleep(0.8)
     assert driver.process.poll() is None
-    driver.until("Ctrl-C again kills it")
+    driver.until("A second Ctrl-C kills it")
     assert processes_in(work_dir) != []
     driver.process.send_signal(signal.SIGINT)
     status, told = driver.end(10)
     assert (status, told["killed"]) == (130, "True")
     assert "second interrupt" in told["what"]
-    assert "may exist in AWS and not in the state" in told["why"]
+    assert "may exist in AWS but not in the state" in told["why"]
     nobody_in(work_dir)
 
 

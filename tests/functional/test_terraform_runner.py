@@ -140,7 +140,7 @@ def test_a_failed_apply_names_resource_and_file(binary: Binary, tmp_path: Path) 
     assert type(error) is TerraformError
     assert "local-exec provisioner error (terraform_data.a, main.tf:" in error.what
     assert "exit status 3" in error.diagnostics[0]
-    assert "goes on" in error.rerun
+    assert "continues" in error.rerun
     told = [error.what, error.why, error.fix, *error.diagnostics, repr(heard.events), logs(tmp_path / "w")]
     assert "[secret]" in "".join(told)
     assert "hush;" not in "".join(told)
@@ -198,10 +198,10 @@ def test_a_stale_plan_is_not_applied(terraform: Binary, tmp_path: Path) -> None:
     runner = make_runner(terraform, work_dir)
     runner.plan(out=work_dir / "saved.tfplan")
     runner.apply()
-    with pytest.raises(StalePlanError, match="state moved") as caught:
+    with pytest.raises(StalePlanError, match="state changed") as caught:
         runner.apply(work_dir / "saved.tfplan")
     assert "Saved plan is stale" in caught.value.diagnostics[0]
-    assert "plans anew" in caught.value.fix
+    assert "makes a new plan" in caught.value.fix
 
 
 def test_traps_in_the_environment_do_nothing(terraform: Binary, tmp_path: Path) -> None:
@@ -324,10 +324,10 @@ def test_death_of_the_child_is_told(tmp_path: Path) -> None:
 def test_answers_that_are_no_json(tmp_path: Path) -> None:
     odd = script(tmp_path / "odd", "echo '<html>'")
     runner = make_runner(Binary((str(odd),), "terraform", (1, 11, 0), "x"), root(tmp_path / "w"))
-    with pytest.raises(TerraformError, match="not a JSON object"):
+    with pytest.raises(TerraformError, match="exactly one JSON object"):
         runner.show()
     (tmp_path / "w" / "terraform.tfstate").write_text('{"encrypted_data": "x"}')
-    with pytest.raises(TerraformError, match="not a JSON object"):
+    with pytest.raises(TerraformError, match="exactly one JSON object"):
         runner.state()
 
 
@@ -350,7 +350,7 @@ def test_the_binary_went_away(tmp_path: Path) -> None:
     gone = Binary((str(tmp_path / "gone"),), "terraform", (1, 11, 0), str(tmp_path / "gone"))
     with pytest.raises(TerraformNotFoundError, match="cannot be started"):
         make_runner(gone, root(tmp_path / "w")).plan()
-    assert "not run to its end" in logs(tmp_path / "w")
+    assert "not run to completion" in logs(tmp_path / "w")
 
 
 def test_a_work_dir_that_is_missing_or_no_directory(terraform: Binary, tmp_path: Path) -> None:

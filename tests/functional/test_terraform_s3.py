@@ -108,8 +108,8 @@ def test_without_an_init_it_is_not_taken_for_empty(environ: dict[str, str], back
 @pytest.mark.parametrize(
     ("swallowed", "words"),
     [
-        ("pull|output", "output ended with status 0 and nothing of its answer arrived"),
-        ("pull", "state pull says that there is no state, and output reads one"),
+        ("pull|output", "output ended with status 0 but printed nothing"),
+        ("pull", "state pull prints no state, but output reads one"),
     ],
 )
 def test_a_state_that_does_not_arrive_is_not_taken_for_none(

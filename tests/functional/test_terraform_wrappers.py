@@ -1,4 +1,4 @@
-"""A program that stands before Terraform and changes its status, its output or its version: named and refused."""
+"""A wrapper around Terraform that changes its status, its output or its version: named and refused."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def refused(tmp_path: Path, error: TerraformError, kind: type[TerraformError], w
     assert type(error) is kind
     assert re.search(words, error.what), error.what
     assert all(each in error.fix for each in HEALED)
-    assert str(tmp_path / "terraform") in error.what or "exit status was 0 all the same" in error.why
+    assert str(tmp_path / "terraform") in error.what or "exit status was 0 nevertheless" in error.why
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (SETUP_TERRAFORM, "the plan has 1 change, and its exit status is 0"),
-        (TEE, "the plan has 1 change, and its exit status is 0"),
-        (TEE_ALL, "the plan has 1 change, and its exit status is 0"),
-        (SWALLOW, "nothing of Terraform's own output arrived, and plan ended with status 2"),
+        (SETUP_TERRAFORM, "the plan has 1 change, but its exit status is 0"),
+        (TEE, "the plan has 1 change, but its exit status is 0"),
+        (TEE_ALL, "the plan has 1 change, but its exit status is 0"),
+        (SWALLOW, "no output of Terraform arrived, and plan ended with status 2"),
         (LOSE_LINES, "the plan counts more changes than it lists"),
-        (f"{TERRAFORM} | grep -v change_summary; exit 2", "the plan did not come to its end"),
-        (ALWAYS_1, "plan came to its end without an error, and its exit status is 1"),
+        (f"{TERRAFORM} | grep -v change_summary; exit 2", "the plan did not complete"),
+        (ALWAYS_1, "plan completed without an error, but its exit status is 1"),
     ],
 )
 def test_a_plan_with_changes(tmp_path: Path, text: str, words: str) -> None:
@@ -66,7 +66,7 @@ def test_a_plan_with_changes(tmp_path: Path, text: str, words: str) -> None:
 
 
 def test_changed_outputs_alone(tmp_path: Path) -> None:
-    with pytest.raises(TerraformWrapperError, match="2 changed outputs, and its exit status is 0"):
+    with pytest.raises(TerraformWrapperError, match="2 changed outputs, but its exit status is 0"):
         runner_of(tmp_path, SETUP_TERRAFORM, OUTPUTS).plan()
 
 
@@ -114,7 +114,7 @@ def test_an_error_with_status_0_is_a_failure(
     ("verb", "words"),
     [
         (lambda runner: runner.force_unlock("abc"), "force-unlock ended with status 0 .*LocalState not locked"),
-        (lambda runner: runner.move("a.b", "a.c"), "state mv ended with status 0 and does not say that it succeeded"),
+        (lambda runner: runner.move("a.b", "a.c"), "state mv ended with status 0 but does not say that it succeeded"),
     ],
 )
 def test_text_that_does_not_say_that_it_succeeded(tmp_path: Path, verb: Callable[[Runner], object], words: str) -> None:
@@ -143,9 +143,9 @@ def test_a_destroy_that_fails(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (SWALLOW, "nothing of Terraform's own output arrived"),
-        (f"{TERRAFORM} | grep -v change_summary", "ended with status 0 and did not say what it had done"),
-        (ALWAYS_1, "came to its end without an error, and its exit status is 1"),
+        (SWALLOW, "no output of Terraform arrived"),
+        (f"{TERRAFORM} | grep -v change_summary", "ended with status 0 but did not report what it did"),
+        (ALWAYS_1, "completed without an error, but its exit status is 1"),
     ],
 )
 def test_an_apply_that_does_not_say_what_it_did(
@@ -153,20 +153,20 @@ def test_an_apply_that_does_not_say_what_it_did(
 ) -> None:
     with pytest.raises(TerraformWrapperError, match=words) as caught:
         verb(runner_of(tmp_path, text, thing()))
-    assert "goes on" in caught.value.rerun
+    assert "continues" in caught.value.rerun
 
 
 def test_a_terraform_that_is_killed_behind_a_pipe(tmp_path: Path) -> None:
     runner = runner_of(tmp_path, TEE, thing(script="kill -9 $PPID; sleep 5"))
-    with pytest.raises(TerraformWrapperError, match="apply ended with status 0 and did not say what it had done"):
+    with pytest.raises(TerraformWrapperError, match="apply ended with status 0 but did not report what it did"):
         runner.apply()
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (ADD_TEXT, "output ended with status 0 and answered with what is not a JSON object alone"),
-        (SWALLOW, "output ended with status 0 and nothing of its answer arrived"),
+        (ADD_TEXT, "output ended with status 0 but did not print exactly one JSON object"),
+        (SWALLOW, "output ended with status 0 but printed nothing"),
     ],
 )
 def test_outputs_that_do_not_arrive_as_they_are(tmp_path: Path, text: str, words: str) -> None:
@@ -184,7 +184,7 @@ def test_an_output_that_fails_with_status_0(tmp_path: Path) -> None:
     (tmp_path / "w" / "terraform.tfstate").write_text("{}}")
     with pytest.raises(TerraformError) as caught:
         runner.output()
-    assert "exit status was 0 all the same" in caught.value.why
+    assert "exit status was 0 nevertheless" in caught.value.why
 
 
 # --- when the binary is asked for its version ---
@@ -194,7 +194,7 @@ def test_text_beside_the_version_is_refused_before_anything_is_done(tmp_path: Pa
     banner = script(tmp_path / "terraform", f"echo ACME; exec {TERRAFORM}")
     with pytest.raises(TerraformWrapperError) as caught:
         find_binary(str(banner), environment())
-    refused(tmp_path, caught.value, TerraformWrapperError, "adds text of its own \\('ACME'\\)")
+    refused(tmp_path, caught.value, TerraformWrapperError, "it adds text to the JSON of .version -json. \\('ACME'\\)")
     behind = script(tmp_path / "terraform", f'{TERRAFORM}; echo "::set-output name=stdout::x"')
     with pytest.raises(TerraformWrapperError, match="set-output"):
         find_binary(str(behind), environment())
@@ -207,6 +207,6 @@ def test_a_version_manager_may_install_once_and_warn_on_stderr(tmp_path: Path) -
 
 def test_another_version_than_the_one_that_answered(tmp_path: Path) -> None:
     runner = make_runner(wrapped(tmp_path, f"exec {TERRAFORM}", (1, 5, 7)), root(tmp_path / "w", thing()))
-    with pytest.raises(TerraformWrapperError, match=r"is version 1\.5\.7, and plan was run by version") as caught:
+    with pytest.raises(TerraformWrapperError, match=r"answered 1\.5\.7, but version \S+ ran plan") as caught:
         runner.plan()
     assert "pin one version for the stack's directory" in caught.value.fix

@@ -415,7 +415,7 @@ PROVIDERS: tuple[_Text, ...] = (
         "GBY-T103",
         "Failed to query available provider packages\nCould not retrieve the list of available versions for provider "
         "hashicorp/aws: no available releases match the given constraints 99.0.0",
-        ("terraform.provider_version",),
+        ("terraform.aws_provider_version",),
     ),
     (
         "GBY-T104",
@@ -507,7 +507,7 @@ BACKENDS: tuple[_Text, ...] = (
         ),
         (),
     ),
-    ("GBY-T122", _LOCK.format("resource temporarily unavailable"), ("No `force-unlock` is needed",)),
+    ("GBY-T122", _LOCK.format("resource temporarily unavailable"), ("`force-unlock` is neither needed",)),
     ("GBY-T123", _LOCK.format("no such table"), ("gridbyoc state unlock",)),
     (
         "GBY-T130",
@@ -575,7 +575,7 @@ BACKENDS: tuple[_Text, ...] = (
         "Backend configuration changed A change in the backend configuration has been detected",
         ("state migrate",),
     ),
-    ("GBY-T137", "Saved plan is stale The given plan file can no longer be applied", ("plans anew",)),
+    ("GBY-T137", "Saved plan is stale The given plan file can no longer be applied", ("makes a new plan",)),
     ("GBY-T138", 'Backend initialization required, please run "terraform init" Reason: Initial', ("terraform init",)),
 )
 

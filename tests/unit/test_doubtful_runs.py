@@ -68,7 +68,7 @@ def test_a_plan_in_doubt_changes_nothing_and_proves_nothing(world: World, how: d
 
 def test_an_apply_in_doubt_registers_nothing_and_proves_nothing(world: World) -> None:
     undo = wrapped(world, lost='"operation": "apply"')
-    with pytest.raises(TerraformWrapperError, match="did not say what it had done"):
+    with pytest.raises(TerraformWrapperError, match="did not report what it did"):
         world.bootstrap(STACK)
     assert not any(effect.startswith("POST") for effect in world.effects)
     assert not (world.work_dir(STACK) / "converged.json").exists()

@@ -59,8 +59,8 @@ def test_every_explanation_has_a_cause_and_a_remedy_without_a_placeholder() -> N
 def test_a_card_is_told_with_cause_fix_and_rerun(code: str) -> None:
     text = said(code)
     assert text.startswith("GBY-A122: ")
-    assert "  why: AmazonGuardDutyFullAccess is deprecated" in text
-    assert "  do:  Name its successor AmazonGuardDutyFullAccess_v2" in text
+    assert "  why: AmazonGuardDutyFullAccess has been deprecated" in text
+    assert "  do:  Use its successor AmazonGuardDutyFullAccess_v2" in text
     assert "re-run is safe" in text
 
 

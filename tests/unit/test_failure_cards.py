@@ -132,8 +132,8 @@ def test_each_failure_of_a_run_says_what_to_do() -> None:
     assert all(name in found.fix and name in found.why for name in names)
     assert found.code == "GBY-A118"
     assert len(found.diagnostics) == 2
-    assert "goes on" in found.rerun
-    assert "until this is put right" in found.rerun
+    assert "continues" in found.rerun
+    assert "until this is fixed" in found.rerun
 
 
 def test_the_profile_of_the_run_stands_in_the_command() -> None:

@@ -39,17 +39,17 @@ def test_a_local_state_is_no_state_for_jobs(outside: Outside) -> None:
     "args,said",
     [
         (("github", "../gridbyoc.yaml"), "leaves the current directory"),
-        (("github", "-"), "cannot stand in a pipeline"),
-        (("github", "a b.yaml"), "cannot stand in a pipeline"),
-        (("github", "a\0b.yaml"), "cannot stand in a pipeline"),
+        (("github", "-"), "cannot be used in a pipeline"),
+        (("github", "a b.yaml"), "cannot be used in a pipeline"),
+        (("github", "a\0b.yaml"), "cannot be used in a pipeline"),
         (("github", "--check", "--out", "-"), "nothing to check"),
         (("github", "--fleet"), "--fleet means nothing to github"),
         (("make", "--branch", "x"), "--branch means nothing to make"),
         (("argo", "--runner", "x"), "--runner means nothing to argo"),
-        (("gitlab", "--branch", "a*"), "--branch 'a*' cannot stand"),
-        (("gitlab", "--version-spec", "1.0"), "--version-spec '1.0' cannot stand"),
+        (("gitlab", "--branch", "a*"), "--branch 'a*' cannot be used"),
+        (("gitlab", "--version-spec", "1.0"), "--version-spec '1.0' cannot be used"),
         (("gitlab", "--drift-schedule", "@daily"), "five fields of cron"),
-        (("gitlab", "gridbyoc.yaml", "./gridbyoc.yaml"), "too much alike"),
+        (("gitlab", "gridbyoc.yaml", "./gridbyoc.yaml"), "too similar"),
     ],
 )
 def test_what_is_refused_says_why(outside: Outside, args: tuple[str, ...], said: str) -> None:

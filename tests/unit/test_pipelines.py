@@ -143,7 +143,7 @@ def test_a_token_is_made_out_for_the_region_s_own_sts() -> None:
 
 
 def test_stacks_whose_jobs_would_have_one_name_are_refused() -> None:
-    with pytest.raises(UsageError, match="too much alike"):
+    with pytest.raises(UsageError, match="too similar"):
         PipelineSettings((ML, PipelineStack("ml.prod", "b.yaml", "us-east-1")), "==1.0")
     assert object_name("x" * 63) != object_name("x" * 62 + "y")
     assert len(object_name("x" * 63)) == 52

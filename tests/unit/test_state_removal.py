@@ -316,7 +316,7 @@ def test_what_s3_refuses_is_said_and_a_second_run_goes_on(up: World, error: Exce
     with pytest.raises(AwsError) as caught:
         destroyed(up)
     assert words in caught.value.fix
-    assert "goes on from what exists" in caught.value.rerun
+    assert "continues from what exists" in caught.value.rerun
     assert '"resources": []' in up.objects[BUCKET, KEY], "what readers get is the empty state until the end"
     bucket(up).refused.clear()
     destroyed(up)

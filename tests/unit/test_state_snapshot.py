@@ -160,7 +160,7 @@ def test_places_are_told_by_terraform_then_by_us_then_by_a_file(tmp_path: Path) 
 def test_a_file_that_cannot_be_read_may_still_be_a_state(tmp_path: Path) -> None:
     (tmp_path / "terraform.tfstate").write_text("{ cut off")
     assert earlier_backends(tmp_path) == (Backend(),)
-    with pytest.raises(TerraformError, match="no state that can be read"):
+    with pytest.raises(TerraformError, match="not a readable state"):
         local_state(tmp_path, Backend())
     (tmp_path / "terraform.tfstate").write_text("")
     assert earlier_backends(tmp_path) == ()

@@ -66,7 +66,7 @@ def test_the_reason_stands_first_with_its_place() -> None:
     assert error.what == "terraform apply failed: Bad thing (aws_iam_role.this, main.tf:7), and 1 more."
     assert error.diagnostics == (str(first), "Error: Other")
     assert "/w/logs/x.log" in error.fix
-    assert "goes on" in error.rerun
+    assert "continues" in error.rerun
     assert "Nothing was created" in failed(failure("plan", errors=(first,))).rerun
 
 
@@ -90,8 +90,8 @@ def test_death_by_a_signal_is_said(code: int, name: str) -> None:
 @pytest.mark.parametrize(
     "summary, detail, fix",
     [
-        ("Saved plan is stale", "", "plans anew"),
-        ("Saved plan does not match the given state", "", "plans anew"),
+        ("Saved plan is stale", "", "makes a new plan"),
+        ("Saved plan does not match the given state", "", "makes a new plan"),
         ("No valid credential sources found", "", "AWS credentials"),
         ("Failed to get existing workspaces", "NoSuchBucket: x", "Create the S3 bucket"),
         ("Failed to query available provider packages", "", "GRIDBYOC_PROVIDER_MIRROR"),

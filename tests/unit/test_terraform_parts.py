@@ -90,7 +90,7 @@ def test_a_mirror_is_taken_from_the_stack_before_the_environment(tmp_path: Path)
 def test_what_is_no_mirror_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TerraformError, match="no provider mirror at") as gone:
         check_mirror(tmp_path / "gone", {})
-    assert "not a directory" in gone.value.why
+    assert "not a readable directory" in gone.value.why
     with pytest.raises(TerraformError) as empty:
         check_mirror(tmp_path, {})
     assert "HOST/NAMESPACE/TYPE" in empty.value.why

@@ -95,9 +95,9 @@ def test_what_was_written_is_read_again_before_it_is_called_a_state(tmp_path: Pa
 def test_the_words_name_the_place_and_say_no_more_than_is_known(tmp_path: Path) -> None:
     errored, saved = tmp_path / ERRORED, tmp_path / "saved.tfstate"
     assert UnsavedState(tmp_path, errored).where.endswith("it is in errored.tfstate.")
-    assert f"it is in {saved}, which holds the external id (mode 0600)" in UnsavedState(tmp_path, saved).where
+    assert f"it is in {saved}, which contains the external id (mode 0600)" in UnsavedState(tmp_path, saved).where
     nowhere = UnsavedState(tmp_path, None, (errored,))
-    assert "could not be saved anywhere. errored.tfstate can be read as a state no more" in nowhere.where
+    assert "could not be saved anywhere. errored.tfstate is no longer a readable state" in nowhere.where
     assert f"`rm {errored}`" in nowhere.fix()
 
 

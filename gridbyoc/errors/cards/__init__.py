@@ -1,6 +1,6 @@
-"""Failure cards: every known failure of Terraform, AWS and the control plane, with its code, cause and fix.
+"""Every known failure of Terraform, AWS and the control plane, with its code, cause and fix.
 
-Data and matching over text, without any input or output. What matches no card passes through as it was.
+Only data and text matching, without I/O. A text that matches no known failure is passed on unchanged.
 """
 
 from gridbyoc.errors.cards.catalogue import (

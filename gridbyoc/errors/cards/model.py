@@ -1,4 +1,4 @@
-"""A failure card: what a known failure means, what to do about it, and the texts that it is known by."""
+"""Known failures: their cause and fix, and the patterns of text that identify them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from gridbyoc.errors import GridbyocError
 
-AFTER_FIX = "A re-run is safe, and ends the same way until this is put right."
-LATER = "A re-run is safe, and may be all that it takes."
+AFTER_FIX = "A re-run is safe, but fails in the same way until this is fixed."
+LATER = "A re-run is safe, and may be enough."
 
 UNSAID: Mapping[str, str] = {
     "account": "another account",
@@ -38,15 +38,15 @@ UNSAID: Mapping[str, str] = {
     "unlock_command": "terraform force-unlock LOCK_ID",
     "version": "its name is in the message",
 }
-"""What stands in the place of a fact that a message does not tell, and in the documentation."""
+"""The text for each placeholder if a message does not state the fact; the documentation uses it, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFailure:
     """One known failure. ``cause``, ``fix`` and ``title`` may hold placeholders such as ``{action}`` (see ``UNSAID``).
 
-    ``patterns`` are regular expressions, searched in the text with its white space made single blanks; their named
-    groups fill the placeholders. One that matches is enough.
+    ``patterns`` are regular expressions, searched in the text with each run of white space replaced by one space. One
+    match is enough. Their named groups fill the placeholders.
     """
 
     code: str
@@ -57,7 +57,7 @@ class KnownFailure:
     rerun: str = AFTER_FIX
 
     def filled(self, facts: Mapping[str, str]) -> KnownFailure:
-        """The card with its placeholders replaced by ``facts``, and by what ``UNSAID`` has where they say nothing."""
+        """The known failure with its placeholders replaced by ``facts``, or by ``UNSAID`` if a fact is missing."""
         known = {**UNSAID, **_parts(facts), **{name: value for name, value in facts.items() if value}}
         return replace(
             self,
@@ -67,7 +67,7 @@ class KnownFailure:
         )
 
     def read(self, text: str) -> Mapping[str, str] | None:
-        """The facts of a text that this card is about; ``None`` where it is about something else."""
+        """The facts in a text that matches this failure; ``None`` if it does not match."""
         for pattern in self.patterns:
             match = _compiled(pattern).search(text)
             if match:
@@ -76,7 +76,7 @@ class KnownFailure:
 
 
 def _parts(facts: Mapping[str, str]) -> Mapping[str, str]:
-    """The facts that stand in brackets, and are left out where a message does not tell them."""
+    """The facts shown in parentheses, without those that the message does not state."""
     asked = {"by_policy": facts.get("policy"), "named_quota": facts.get("quota")}
     return {name: f" ({value})" for name, value in asked.items() if value}
 
@@ -102,7 +102,8 @@ _SIMPLE: Mapping[str, re.Pattern[str]] = {
     "provider": re.compile(r"\b(?P<provider>[\w-]{1,60}/aws)\b"),
 }
 _PREFIXES = {"IAM": "iam", "STS": "sts", "S3": "s3", "EC2": "ec2", "EKS": "eks", "KMS": "kms", "DynamoDB": "dynamodb"}
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html: the action's name is another.
+# Operations whose IAM action has another name:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 _ACTIONS = {
     "s3:HeadBucket": "s3:ListBucket",
     "s3:HeadObject": "s3:GetObject",
@@ -113,7 +114,7 @@ _ACTIONS = {
 
 
 def facts_in(text: str) -> dict[str, str]:
-    """The facts of a text whose white space is single blanks; only what has the form of a name, an ARN, an action."""
+    """The facts in a text with single spaces; only values that have the form of a name, an ARN or an action."""
     found = {name: match[name] for name, pattern in _SIMPLE.items() if (match := pattern.search(text))}
     operation = _OPERATION.search(text)
     if operation and operation["service"] in _PREFIXES:
@@ -129,9 +130,9 @@ E = TypeVar("E", bound=GridbyocError)
 
 
 def with_known_failure(error: E, card: KnownFailure | None, *, keep: bool = False) -> E:
-    """``error`` with the card's code, cause and fix; as it was without a card. The exit status stays its kind's.
+    """``error`` with the known failure's code, cause and fix; unchanged without one. Its exit status does not change.
 
-    The cause is put behind what ``why`` says already. With ``keep`` a ``why`` and a ``fix`` that are there stay.
+    The cause is appended to ``why``. With ``keep``, a ``why`` and a ``fix`` that are not empty stay unchanged.
     """
     if card is None:
         return error

@@ -6,23 +6,23 @@ from gridbyoc.errors.cards.model import LATER, KnownFailure
 
 _BUCKET = r"S3 bucket \(?\"?(?P<bucket>[a-z0-9][a-z0-9.-]{1,62})\"?\)?"
 _HELD = (
-    "Wait until the other run has ended (--lock-timeout waits for it). `gridbyoc state unlock` tells whether that run "
-    "is alive, and breaks the lock of a dead one. By hand, only if you are sure that it no longer exists: "
+    "Wait until the other run has ended (--lock-timeout waits for it). `gridbyoc state unlock` says whether that run "
+    "is alive, and removes the lock of a dead run. By hand, only if you are sure that the run no longer exists: "
     "`{unlock_command}`."
 )
 
 LOCK_S3 = KnownFailure(
     "GBY-T120",
     "State is locked in S3",
-    "Another run holds the lock, which is an object beside the state (KEY.tflock), or a run that was killed left it.",
+    "Another run holds the lock (the object KEY.tflock beside the state), or a killed run left it behind.",
     _HELD,
-    # Terraform 1.10 on and OpenTofu 1.10 on, use_lockfile: opentofu/opentofu#4405
+    # Terraform and OpenTofu since 1.10, use_lockfile: opentofu/opentofu#4405
     (r"Error acquiring the state lock.{0,600}(?:PreconditionFailed|StatusCode: 412)",),
 )
 LOCK_DYNAMODB = KnownFailure(
     "GBY-T121",
     "State is locked in DynamoDB",
-    "Another run holds the lock, an item in the DynamoDB table of the backend, or a run that was killed left it.",
+    "Another run holds the lock (an item in the backend's DynamoDB table), or a killed run left it behind.",
     _HELD,
     # Genaker/TerraformMagentoCloud#22, hashicorp/terraform#32690
     (r"ConditionalCheckFailedException",),
@@ -30,9 +30,9 @@ LOCK_DYNAMODB = KnownFailure(
 LOCK_LOCAL = KnownFailure(
     "GBY-T122",
     "State is locked on this machine",
-    "Another Terraform works on the local state file. The lock ends with that process.",
-    "Wait until the other run has ended (--lock-timeout waits for it), or end it. No `force-unlock` is needed, and "
-    "none is possible.",
+    "Another Terraform process uses the local state file. Its lock ends with the process.",
+    "Wait until the other run has ended (--lock-timeout waits for it), or end it. `force-unlock` is neither needed nor "
+    "possible.",
     # Terraform 1.11: EAGAIN of fcntl on Unix, LockFileEx on Windows
     (
         r"Error acquiring the state lock.{0,200}(?:resource temporarily unavailable|another process has locked|"
@@ -41,16 +41,16 @@ LOCK_LOCAL = KnownFailure(
 )
 LOCK_TABLE = KnownFailure(
     "GBY-T123",
-    "Lock could not be taken",
-    "Terraform wanted the lock of the state and did not get it, for the reason that it names.",
-    "Look at that reason. Where another run holds the lock, `gridbyoc state unlock` tells whether it is alive.",
+    "State could not be locked",
+    "Terraform could not lock the state; it gives the reason.",
+    "Read that reason. If another run holds the lock, `gridbyoc state unlock` says whether that run is alive.",
     (r"Error acquiring the state lock",),
 )
 NO_BUCKET = KnownFailure(
     "GBY-T130",
     "Bucket of the state does not exist",
-    "The backend names the S3 bucket {bucket}, and there is none of that name in this account's partition.",
-    "Create the S3 bucket: `gridbyoc state init` makes a safe one; or correct terraform.backend.s3.bucket in the "
+    "The backend names the S3 bucket {bucket}, but this account's partition has no bucket with that name.",
+    "Create the S3 bucket (`gridbyoc state init` creates a secure one), or correct terraform.backend.s3.bucket in the "
     "stack file.",
     (
         # Terraform 1.11: S3 bucket "x" does not exist.
@@ -61,13 +61,13 @@ NO_BUCKET = KnownFailure(
 OTHER_REGION = KnownFailure(
     "GBY-T131",
     "Bucket of the state is in another region",
-    "The backend names {region}, and the bucket {bucket} lies in another region.",
+    "The backend names {region}, but the bucket {bucket} is in another region.",
     "Set terraform.backend.s3.region to {right_region}; `aws s3api head-bucket --bucket {bucket}` shows it "
     "(BucketRegion).",
     (
         # Terraform 1.11: requested bucket from "us-west-2", actual location "eu-west-1"
         r"requested bucket from \"(?P<region>[a-z0-9-]{1,30})\", actual location \"(?P<right_region>[a-z0-9-]{0,30})\"",
-        # S3 with another signature's region, through Terraform 1.11
+        # S3, if the request was signed for another region, through Terraform 1.11
         r"the region '(?P<region>[a-z0-9-]{1,30})' is wrong; expecting '(?P<right_region>[a-z0-9-]{1,30})'",
         r"\bAuthorizationHeaderMalformed\b|\bPermanentRedirect\b|\bIllegalLocationConstraintException\b",
         r"must be addressed using the specified endpoint",
@@ -78,9 +78,9 @@ OTHER_REGION = KnownFailure(
 KMS_DISABLED = KnownFailure(
     "GBY-T132",
     "Key of the state is disabled",
-    "The KMS key that the state is encrypted with is disabled, being deleted or gone.",
-    "Enable it (`aws kms enable-key --key-id {key}`), or cancel its deletion (`aws kms cancel-key-deletion`). A key "
-    "that is gone takes the state with it.",
+    "The KMS key that encrypts the state is disabled, pending deletion or deleted.",
+    "Enable it (`aws kms enable-key --key-id {key}`), or cancel its deletion (`aws kms cancel-key-deletion`). If the "
+    "key was deleted, the state can no longer be decrypted.",
     (
         # S3 passes KMS's codes on: https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
         r"(?P<key>arn:[\w-]{1,20}:kms:[^\s]{1,300}) is (?:disabled|pending deletion)",
@@ -90,8 +90,8 @@ KMS_DISABLED = KnownFailure(
 )
 KMS_DENIED = KnownFailure(
     "GBY-T133",
-    "Key of the state is not permitted",
-    "{principal} may not do {action} with the KMS key that the state is encrypted with ({resource}).",
+    "Caller may not use the key of the state",
+    "{principal} may not do {action} with the KMS key that encrypts the state ({resource}).",
     "Allow kms:Decrypt, kms:GenerateDataKey and kms:DescribeKey on that key to the caller, in its policies and in the "
     "key's policy.",
     # hashicorp/terraform#29063; IAM's common form
@@ -100,11 +100,11 @@ KMS_DENIED = KnownFailure(
 STATE_DENIED = KnownFailure(
     "GBY-T134",
     "State cannot be read: access denied",
-    "S3 does not permit {action} on the state's bucket {bucket} to the caller. S3 says the same of a bucket that "
-    "belongs to another account, and, to a caller without s3:ListBucket, of a state that is not there yet.",
-    "Allow s3:ListBucket on the bucket and s3:GetObject, s3:PutObject, s3:DeleteObject on the state's key to the "
-    "caller (kms:* of its key, where it has one), in its policies and the bucket's: `gridbyoc policy` prints them. Is "
-    "terraform.backend.s3.bucket the right one, and the caller of the right account (`aws sts get-caller-identity`)?",
+    "S3 does not permit the caller to use {action} on the state's bucket {bucket}. S3 gives the same answer if the "
+    "bucket belongs to another account, and, to a caller without s3:ListBucket, if there is no state yet.",
+    "Allow the caller s3:ListBucket on the bucket and s3:GetObject, s3:PutObject, s3:DeleteObject on the state's key "
+    "(and kms:* on its KMS key, if it has one), in the caller's policies and the bucket's: `gridbyoc policy` prints "
+    "them. Check terraform.backend.s3.bucket and the caller's account (`aws sts get-caller-identity`).",
     (
         # Terraform 1.11's S3 backend against a local responder: 403 on ListObjectsV2, and Forbidden on HeadObject
         rf"Unable to (?:list objects in|access object \"[^\"]{{1,1024}}\" in) {_BUCKET}"
@@ -117,8 +117,8 @@ STATE_DENIED = KnownFailure(
 NEWER_STATE = KnownFailure(
     "GBY-T135",
     "State was written by a newer Terraform",
-    "The state has a format that this Terraform does not know; a newer one wrote it ({version}).",
-    "Use that version of Terraform or a newer one: --terraform-bin or GRIDBYOC_TERRAFORM_BIN names it.",
+    "This Terraform does not know the format of the state; a newer version wrote it ({version}).",
+    "Use that version of Terraform or a newer one: set --terraform-bin or GRIDBYOC_TERRAFORM_BIN.",
     (
         # Terraform 1.11 with a state of format version 5
         r"Unsupported state file format: .{0,200}created by (?:Terraform|OpenTofu) (?P<version>\d[\w.-]*\w)",
@@ -130,8 +130,8 @@ NEWER_STATE = KnownFailure(
 MOVED = KnownFailure(
     "GBY-T136",
     "Backend configuration changed",
-    "The work_dir was initialised with another backend than the one that the stack file names now.",
-    "The backend was changed. `gridbyoc state migrate` on the stack file takes the state along, verified; by hand: "
+    "The work_dir was initialised with another backend than the stack file now names.",
+    "The backend was changed. `gridbyoc state migrate` on the stack file moves the state and verifies it; by hand: "
     "`{migrate_command}`.",
     (
         # Terraform 1.5 to 1.11, OpenTofu
@@ -143,14 +143,14 @@ MOVED = KnownFailure(
 STALE = KnownFailure(
     "GBY-T137",
     "Saved plan is stale",
-    "Terraform applies a saved plan only to the very state that it was made from.",
-    "Run the same command again: it plans anew, from what the other run made.",
+    "Terraform applies a saved plan only to the state that it was made from.",
+    "Run the same command again: it makes a new plan from the current state.",
     (r"Saved plan is stale", r"Saved plan does not match the given state"),  # Terraform 1.5 to 1.11, OpenTofu
 )
 NO_INIT = KnownFailure(
     "GBY-T138",
     "work_dir is not initialised",
-    "The work_dir lacks its backend, a provider or a module, or has ones that the configuration does not ask for.",
+    "The work_dir's backend, a provider or a module is missing, or does not match the configuration.",
     "Initialise the work_dir: `{init_command}`.",
     (
         # Terraform 1.5 to 1.11, OpenTofu
@@ -168,14 +168,14 @@ BACKENDS = (
 )  # fmt: skip
 
 
-_MIRROR = "An air-gapped machine wants a provider mirror: `terraform providers mirror DIR` makes one, and " \
-    "GRIDBYOC_PROVIDER_MIRROR or terraform.provider_mirror names it."  # fmt: skip
+_MIRROR = "An air-gapped machine needs a provider mirror: create one with `terraform providers mirror DIR`, and set " \
+    "GRIDBYOC_PROVIDER_MIRROR or terraform.provider_mirror."  # fmt: skip
 
 MIRROR_DOWN = KnownFailure(
     "GBY-T101",
     "Provider mirror cannot be reached",
-    "The CLI configuration names a network mirror for providers, and it does not answer as one ({host}).",
-    "Check the address of network_mirror in the file that TF_CLI_CONFIG_FILE (or ~/.terraformrc) names, and the "
+    "The CLI configuration names a network mirror for providers, but {host} does not answer as one.",
+    "Check the address of network_mirror in the CLI configuration (TF_CLI_CONFIG_FILE or ~/.terraformrc), and the "
     f"network. {_MIRROR}",
     (r"failed to query provider mirror https?://(?P<host>[\w.-]{1,253}(?::\d{1,5})?)",),  # Terraform 1.11
     LATER,
@@ -184,7 +184,7 @@ REGISTRY = KnownFailure(
     "GBY-T102",
     "Provider registry cannot be reached",
     "Terraform asked the registry for the provider's versions and got no answer.",
-    f"Is the registry reachable (network, proxy in HTTPS_PROXY)? {_MIRROR}",
+    f"Check whether the registry is reachable (network, proxy in HTTPS_PROXY). {_MIRROR}",
     (
         # Terraform 1.11: failed to request discovery document; before 1.9 with a capital: hashicorp/terraform#33044
         r"[Ff]ailed to request discovery document",
@@ -197,10 +197,10 @@ REGISTRY = KnownFailure(
 )
 NO_VERSION = KnownFailure(
     "GBY-T103",
-    "No version of the provider fits",
+    "No version of the provider matches",
     "Neither registry nor mirror has a version of {provider} that all constraints allow.",
-    "Correct terraform.provider_version in the stack file, or put that version into the mirror. `terraform providers` "
-    "in the work_dir shows who asks for what.",
+    "Correct terraform.aws_provider_version in the stack file, or add that version to the mirror. `terraform "
+    "providers` in the work_dir shows each constraint and its origin.",
     (
         # Terraform 1.11 against a filesystem mirror
         r"no available releases match the given constraints",
@@ -211,9 +211,9 @@ NO_VERSION = KnownFailure(
 CHECKSUM = KnownFailure(
     "GBY-T104",
     "Provider does not match the lock file",
-    "The provider's package has none of the checksums in .terraform.lock.hcl: the file was written on another "
-    "platform or from another source (a mirror), or the package is damaged.",
-    "If the source is trusted, let the lock file be written anew: delete .terraform.lock.hcl in the work_dir and run "
+    "The provider's package matches no checksum in .terraform.lock.hcl: the file was written on another platform or "
+    "from another source (a mirror), or the package is damaged.",
+    "If you trust the source, write a new lock file: delete .terraform.lock.hcl in the work_dir and run "
     "`{init_command}`; for several platforms `terraform providers lock -platform=linux_amd64 -platform=darwin_arm64`.",
     (
         # Terraform 1.11; NixOS/infra#216, hashicorp/terraform#27769; OpenTofu has the same words
@@ -225,17 +225,16 @@ CHECKSUM = KnownFailure(
 DISK = KnownFailure(
     "GBY-T105",
     "Disk is full",
-    "There is no space left where Terraform writes: the AWS provider alone needs about 800 MB while it is installed.",
-    "Free some space (`df -h .` and `df -h /tmp` show it), or name another place in TMPDIR; TF_PLUGIN_CACHE_DIR keeps "
-    "one copy of the provider for all stacks.",
+    "There is no space left where Terraform writes: installing the AWS provider alone needs about 800 MB.",
+    "Free some space (`df -h .` and `df -h /tmp` show it), or set TMPDIR to another directory; TF_PLUGIN_CACHE_DIR "
+    "keeps one copy of the provider for all stacks.",
     (r"no space left on device|[Dd]isk quota exceeded|There is not enough space on the disk",),  # errno ENOSPC, EDQUOT
 )
 DOWNLOAD = KnownFailure(
     "GBY-T106",
     "Provider could not be downloaded",
-    "The registry answered, and the package or its checksums could not be fetched.",
-    "Run again; releases come from another host than the registry's list, which a firewall must let pass too. "
-    f"{_MIRROR}",
+    "The registry answered, but the package or its checksums could not be downloaded.",
+    f"Run again. Packages come from another host than the registry; a firewall must allow it, too. {_MIRROR}",
     (
         # hashicorp/terraform#31521, snowflakedb/terraform-provider-snowflake#4861
         r"failed to retrieve authentication checksums for provider",
@@ -248,8 +247,8 @@ DOWNLOAD = KnownFailure(
 PLATFORM = KnownFailure(
     "GBY-T107",
     "Provider has no package for this platform",
-    "The version that is asked for is not there for {platform}, in the registry or in the mirror.",
-    "Take another terraform.provider_version; a mirror is filled for a platform with `terraform providers mirror "
+    "The registry or mirror does not have the requested version for {platform}.",
+    "Use another terraform.aws_provider_version; to add a platform to a mirror: `terraform providers mirror "
     "-platform={platform} DIR`.",
     (
         # Terraform 1.11; picatz/terraform-google-nomad#58
@@ -260,8 +259,8 @@ PLATFORM = KnownFailure(
 NOT_STARTED = KnownFailure(
     "GBY-T108",
     "Provider cannot be started",
-    "The provider's file is there and does not run: of another platform, damaged, not executable, or on a disk that "
-    "is mounted noexec.",
+    "The provider's file exists but does not run: it is for another platform, damaged, not executable, or on a disk "
+    "that is mounted noexec.",
     "Delete .terraform in the work_dir (and the copy in TF_PLUGIN_CACHE_DIR or the mirror), then `{init_command}`.",
     (
         # Terraform 1.11 with a provider that is no program, and with one that ends at once
@@ -273,9 +272,9 @@ NOT_STARTED = KnownFailure(
 CRASHED = KnownFailure(
     "GBY-T109",
     "Provider crashed",
-    "The provider ended in the middle of its work: a fault of the provider, or it was killed for want of memory.",
-    "Run again. If it stays so, look for `panic:` in the log, give the machine more memory (1 GB for the AWS "
-    "provider), or take another terraform.provider_version.",
+    "The provider ended unexpectedly: it has a bug, or the system killed it because memory ran out.",
+    "Run again. If it persists, search the log for `panic:`, give the machine more memory (1 GB for the AWS provider), "
+    "or use another terraform.aws_provider_version.",
     (
         # hashicorp/terraform#34657, hashicorp/terraform-provider-aws#44855
         r"Plugin did not respond|and failed to respond to the plugin6?\.\(\*GRPCProvider\)",
@@ -287,10 +286,10 @@ CRASHED = KnownFailure(
 )
 MEMORY = KnownFailure(
     "GBY-T110",
-    "Killed, as when memory runs out",
-    "The operating system ended the process (SIGKILL), which it does to the largest one when memory runs out.",
+    "Killed, probably because memory ran out",
+    "The process was killed (SIGKILL). If memory runs out, the operating system kills the largest process.",
     "Give the machine or the container more memory (2 GB for Terraform with the AWS provider); `dmesg` or the "
-    "container's state (OOMKilled) says whether that was it.",
+    "container's state (OOMKilled) says whether memory was the cause.",
     (
         r"\bended by SIGKILL\b|\bsignal: killed\b|\bOOMKilled\b",
         r"runtime: out of memory|cannot allocate memory",
@@ -300,18 +299,18 @@ MEMORY = KnownFailure(
 PROVIDERS = (
     DISK, MIRROR_DOWN, CHECKSUM, NO_VERSION, PLATFORM, MEMORY, NOT_STARTED, CRASHED, DOWNLOAD, REGISTRY,
 )  # fmt: skip
-"""Those that any failed installation would match come last."""
+"""The failures that match any failed installation come last."""
 
 
-# What the SDKs put before a failure of the network: `operation error STS: …, request send failed, Post "https://…`.
-# On a machine that is none of EC2's, looking for the machine's role there fails so too, and means: no credentials.
+# The SDKs' prefix of a network failure: `operation error STS: …, request send failed, Post "https://…`.
+# On a machine outside EC2, looking up the machine's role fails in the same way, but it means: no credentials.
 _SENT = r"^(?!.*no EC2 IMDS role found).*(?:request send failed|sending request|Could not connect to the endpoint URL)"
 
 PROXY = KnownFailure(
     "GBY-A140",
     "Proxy does not work",
-    "The request was to go through a proxy (HTTPS_PROXY, HTTP_PROXY), and the proxy did not take it.",
-    "Check HTTPS_PROXY, its port and its credentials; name what must not go through it in NO_PROXY.",
+    "The request had to go through a proxy (HTTPS_PROXY, HTTP_PROXY), and the proxy refused it.",
+    "Check HTTPS_PROXY, its port and its credentials; list hosts that must bypass the proxy in NO_PROXY.",
     (
         # Go's net/http, as AWS provider 5.100 and Terraform's S3 backend show it
         _SENT + r".{0,300}\bproxyconnect tcp\b",
@@ -323,8 +322,8 @@ PROXY = KnownFailure(
 TLS = KnownFailure(
     "GBY-A141",
     "TLS certificate on the way to AWS is not trusted",
-    "What answers for AWS shows a certificate that this machine does not trust: a proxy that opens TLS, mostly.",
-    "Name your network's CA bundle in AWS_CA_BUNDLE (boto3, the provider and the S3 backend read it), or except AWS "
+    "This machine does not trust the certificate that it received for AWS; usually a proxy that inspects TLS sent it.",
+    "Set AWS_CA_BUNDLE to your network's CA bundle (boto3, the provider and the S3 backend read it), or exclude AWS "
     "from the proxy's inspection (NO_PROXY).",
     (
         _SENT + r".{0,300}\b(?:x509:|tls: (?!handshake timeout))",
@@ -336,8 +335,7 @@ TLS = KnownFailure(
 DNS = KnownFailure(
     "GBY-A142",
     "Name of an AWS endpoint does not resolve",
-    "The name {host} is not known to this machine's resolver: no network, a misspelt region, or an endpoint that is "
-    "set.",
+    "This machine's resolver does not know the name {host}: no network, a misspelt region, or a custom endpoint.",
     "Check the network and its DNS, aws.region, and AWS_ENDPOINT_URL* in the environment.",
     (
         # Go's resolver, through AWS provider 5.100
@@ -351,7 +349,7 @@ DNS = KnownFailure(
 CONNECTION = KnownFailure(
     "GBY-A143",
     "AWS cannot be reached",
-    "No connection to {host}: a firewall, a network without a way out, or an endpoint that nothing listens on.",
+    "No connection to {host}: a firewall, a network without a route to AWS, or an endpoint on which nothing listens.",
     "Check the network, the proxy (HTTPS_PROXY), a VPC endpoint's security group, and AWS_ENDPOINT_URL* in the "
     "environment.",
     (
@@ -370,8 +368,8 @@ FIPS = KnownFailure(
     "GBY-A144",
     "FIPS endpoint does not exist",
     "AWS_USE_FIPS_ENDPOINT (in a profile: use_fips_endpoint) asks for FIPS endpoints, and AWS has none at {host}.",
-    "Take the setting away (`unset AWS_USE_FIPS_ENDPOINT`; in a profile: use_fips_endpoint = false), or choose a "
-    "region that https://aws.amazon.com/compliance/fips/ lists for every service that is called.",
+    "Remove the setting (`unset AWS_USE_FIPS_ENDPOINT`; in a profile: use_fips_endpoint = false), or choose a region "
+    "that https://aws.amazon.com/compliance/fips/ lists for every service used.",
     (
         # Go's resolver, and botocore's EndpointConnectionError
         _SENT + r".{0,300}\blookup (?P<host>[\w.-]{0,100}\bfips\b[\w.-]{1,150})",
@@ -387,8 +385,8 @@ DUAL_STACK = KnownFailure(
     "Dual-stack endpoint does not exist",
     "AWS_USE_DUALSTACK_ENDPOINT (in a profile: use_dualstack_endpoint) asks for endpoints with IPv6, and AWS has none "
     "at {host}.",
-    "Take the setting away (`unset AWS_USE_DUALSTACK_ENDPOINT`; in a profile: use_dualstack_endpoint = false), or "
-    "choose a region whose services https://docs.aws.amazon.com/vpc/latest/userguide/aws-ipv6-support.html lists.",
+    "Remove the setting (`unset AWS_USE_DUALSTACK_ENDPOINT`; in a profile: use_dualstack_endpoint = false), or choose "
+    "a region whose services https://docs.aws.amazon.com/vpc/latest/userguide/aws-ipv6-support.html lists.",
     (
         _SENT + r".{0,300}\blookup (?P<host>[\w.-]{1,150}\.api\.(?:aws|amazonwebservices)\b[\w.-]{0,30})",
         _SENT + r".{0,300}\blookup (?P<host>[\w.-]{0,100}\bdualstack\b[\w.-]{1,150})",
@@ -402,6 +400,6 @@ DUAL_STACK = KnownFailure(
 )
 
 ENDPOINTS = (FIPS, DUAL_STACK)
-"""A setting of the caller's leads to an endpoint that there is not."""
+"""Failures in which a setting of the caller selects an endpoint that does not exist."""
 
 NETWORK = (PROXY, TLS, *ENDPOINTS, DNS, CONNECTION)
