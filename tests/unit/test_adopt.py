@@ -266,7 +266,7 @@ def test_a_role_that_a_cluster_runs_through_is_never_taken(world: World) -> None
 
 
 def test_a_run_that_came_to_its_end_leaves_nothing_to_look_for(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     theirs(world, "grid-cloud-like-ours", stack="demo")
     world.bootstrap(a_stack(statements=()), yes_destroy=True)
     assert imported(world) == []

@@ -86,7 +86,7 @@ WAYS = [
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 def test_the_order_of_effects(world: World, way: Way) -> None:
     if way.before is not None:
-        world.bootstrap(way.before)
+        world.bring_up(way.before)
     world.terraform.commands.clear()
     report = world.bootstrap(way.stack, **way.options)
     assert world.effects == way.effects
@@ -95,21 +95,18 @@ def test_the_order_of_effects(world: World, way: Way) -> None:
     assert {cluster.name for cluster in report.clusters} == {each.name for each in way.stack.clusters}
     if way.name != "another name of the role":
         assert world.locked_out == []
+    _check_records([record for record in world.journal(way.stack) if record["run"] == f"run-{world.runs}"])
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
-def test_every_effect_is_recorded_before_it_begins_and_after_it_is_done(world: World, way: Way) -> None:
-    if way.before is not None:
-        world.bootstrap(way.before)
-    world.bootstrap(way.stack, **way.options)
-    last = [record for record in world.journal(way.stack) if record["run"] == f"run-{world.runs}"]
-    effects = [(record["type"], record["effect"]) for record in last if "effect" in record]
+def _check_records(run: list[dict[str, Any]]) -> None:
+    """Every effect is recorded before it begins and after it is done."""
+    effects = [(record["type"], record["effect"]) for record in run if "effect" in record]
     began, done = effects[::2], effects[1::2]
     assert [name for _, name in began] == [name for _, name in done]
     assert {kind for kind, _ in began} <= {"effect_started"}
     assert {kind for kind, _ in done} <= {"effect_done"}
-    assert [record["type"] for record in (last[0], last[-1])] == ["run_started", "run_ended"]
-    assert last[-1]["code"] is None
+    assert [record["type"] for record in (run[0], run[-1])] == ["run_started", "run_ended"]
+    assert run[-1]["code"] is None
 
 
 def test_the_trust_is_proven_before_anything_is_registered(world: World) -> None:
@@ -122,7 +119,7 @@ def test_the_trust_is_proven_before_anything_is_registered(world: World) -> None
 
 
 def test_a_cluster_is_deleted_once_the_others_run(world: World) -> None:
-    world.bootstrap(TWO)
+    world.bring_up(TWO)
     seen: list[dict[str, str]] = []
     world.meanwhile["before DELETE more"] = lambda: seen.append(
         {name: each.status for name, each in world.plane.live().items()}
@@ -145,7 +142,7 @@ def test_the_question_shows_both_sides(world: World) -> None:
 
 def test_what_was_asked_is_what_is_applied(world: World) -> None:
     """A saved plan is applied: the policy that the account got meanwhile is not this run's to change."""
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     world.bootstrap(NARROWER, yes=False, answer=True)
     applied = next(command for command in reversed(world.terraform.commands) if command[0] == "apply")
     assert applied[-1].endswith("gridbyoc.tfplan")
@@ -332,7 +329,8 @@ FAILURES = [
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
 def test_a_failure_stops_there_and_the_next_run_converges(world: World, failure: Failure) -> None:
     if failure.before is not None:
-        world.bootstrap(failure.before)
+        world.bring_up(failure.before)
+    there = world.plane.held().keys()
     failure.arrange(world)
     with pytest.raises(GridbyocError) as caught:
         world.bootstrap(failure.stack, **(failure.options or {}))
@@ -342,24 +340,14 @@ def test_a_failure_stops_there_and_the_next_run_converges(world: World, failure:
     assert world.effects == failure.effects
     ends = [record for record in world.journal(failure.stack) if record["type"] == "run_ended"]
     assert ends[-1]["code"] == caught.value.code
+    if "POST ml" not in failure.effects:
+        # Nothing is registered after a failure: neither sent nor tried, unless the control plane itself refuses it.
+        asked = [call for call in world.plane.calls if not call.startswith("PUT")]
+        assert asked == [] or "registration" in failure.name or "taken" in failure.name
+        assert {ident for ident in world.plane.held() if ident != "theirs"} == there - {"theirs"}
     failure.mend(world)
     world.converge(failure.stack if failure.converges else STACK, yes_destroy=failure.yes_destroy)
     assert len(world.iam.policies) == 1
-
-
-@pytest.mark.parametrize("failure", [each for each in FAILURES if "POST ml" not in each.effects],
-                         ids=lambda failure: failure.name)  # fmt: skip
-def test_nothing_is_registered_after_a_failure(world: World, failure: Failure) -> None:
-    """Neither sent nor tried, unless the control plane itself refuses it."""
-    if failure.before is not None:
-        world.bootstrap(failure.before)
-    there = world.plane.held().keys()
-    failure.arrange(world)
-    with pytest.raises(GridbyocError):
-        world.bootstrap(failure.stack, **(failure.options or {}))
-    asked = [call for call in world.plane.calls if not call.startswith("PUT")]
-    assert asked == [] or "registration" in failure.name or "taken" in failure.name
-    assert {ident for ident in world.plane.held() if ident != "theirs"} == there - {"theirs"}
 
 
 # --- what passes by itself
@@ -419,7 +407,7 @@ def another_apply(world: World) -> Callable[[], None]:
 
 
 def test_a_plan_that_has_gone_stale_is_made_anew_once(world: World) -> None:
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     acts = iter([another_apply(world), lambda: None])
     report = world.bootstrap(NARROWER, on_approved=lambda: next(acts)())
     assert report.changed
@@ -429,7 +417,7 @@ def test_a_plan_that_has_gone_stale_is_made_anew_once(world: World) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"yes": False, "answer": True}])
 def test_a_plan_that_stays_stale_ends_with_9_and_nothing_is_done(world: World, options: dict[str, Any]) -> None:
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     act = another_apply(world)
     with pytest.raises(GridbyocError) as caught:
         world.bootstrap(NARROWER, on_approved=act, **options)
@@ -440,7 +428,7 @@ def test_a_plan_that_stays_stale_ends_with_9_and_nothing_is_done(world: World, o
 
 
 def test_a_cluster_that_got_another_role_meanwhile_is_not_deleted(world: World) -> None:
-    world.bootstrap(TWO)
+    world.bring_up(TWO)
     more = world.plane.live()["more"]
     world.meanwhile["POST third"] = lambda: world.plane.put(replace(more, role_arn=OTHERS))
     world.bootstrap(a_stack(spec(), spec("third")), yes_destroy=True)
@@ -449,7 +437,7 @@ def test_a_cluster_that_got_another_role_meanwhile_is_not_deleted(world: World) 
 
 
 def test_clusters_of_other_roles_and_those_on_their_way_out_are_left_alone(world: World) -> None:
-    world.bootstrap(TWO)
+    world.bring_up(TWO)
     somebodys("theirs")(world)
     ident = world.plane.live()["more"].id
     world.plane.delete_seconds = 1e9
@@ -461,7 +449,7 @@ def test_clusters_of_other_roles_and_those_on_their_way_out_are_left_alone(world
 
 def test_a_cluster_that_no_plan_has_shown_is_not_deleted(world: World) -> None:
     """The state has the role and no outputs: which clusters are the stack's shows after the apply alone."""
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     state = world.terraform_state(STACK)
     state["outputs"] = {}
     world.put_state(STACK, state)
@@ -474,7 +462,7 @@ def test_a_cluster_that_no_plan_has_shown_is_not_deleted(world: World) -> None:
 
 
 def test_a_cluster_of_a_run_that_was_cut_off_is_taken_on_and_given_what_the_file_says(world: World) -> None:
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     ml = world.plane.live()["ml"]
     # between the look at the start and the registration, the request of the run before arrives
     world.plane.clusters.clear()
@@ -529,7 +517,7 @@ REMOTE = a_stack(terraform=TerraformSettings(S3Backend("acme-state", "demo.tfsta
 
 def test_remote_state_is_always_planned(world: World) -> None:
     """Whether anything is in it is known after the init alone; a first output tells that an empty answer is one."""
-    world.bootstrap(REMOTE)
+    world.bring_up(REMOTE)
     assert verbs(world) == ["init", "plan", "apply"]
     assert world.effects == [*CREATES, "POST ml"]
     assert list(world.objects) == [("acme-state", "demo.tfstate")]
@@ -540,7 +528,7 @@ def test_remote_state_is_always_planned(world: World) -> None:
 
 
 def test_a_fresh_checkout_finds_what_stands(world: World, tmp_path: Path) -> None:
-    world.bootstrap(REMOTE)
+    world.bring_up(REMOTE)
     world.directory = tmp_path
     report = world.bootstrap(REMOTE)
     assert not report.changed
@@ -556,7 +544,7 @@ def test_another_account_is_refused_before_its_bucket_is_touched(world: World) -
 
 
 def test_a_state_that_lies_elsewhere_is_not_begun_anew(world: World) -> None:
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     with pytest.raises(GridbyocError, match="the state is not there yet") as caught:
         world.bootstrap(replace(STACK, terraform=REMOTE.terraform))
     assert "gridbyoc state migrate" in caught.value.fix

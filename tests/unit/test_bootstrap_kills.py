@@ -6,7 +6,6 @@ had written to the disk by then is there for the next run, and nothing that it w
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -59,7 +58,7 @@ KILLS = [
 @pytest.mark.parametrize("kill", KILLS, ids=lambda kill: kill.name)
 def test_killed_at_every_instant(world: World, kill: Kill) -> None:
     if kill.before is not None:
-        world.bootstrap(kill.before)
+        world.bring_up(kill.before)
     for one in world.killed_everywhere(lambda run: run.bootstrap(kill.stack, yes_destroy=True, **kill.wishes)):
         where = one.log[-1:]
         one.converge(kill.stack, yes_destroy=True, **kill.then)
@@ -91,9 +90,7 @@ class Runs(RuleBasedStateMachine):
 
     @initialize(stack=STACKS)
     def begin(self, stack: Stack) -> None:
-        self.directory = tempfile.TemporaryDirectory(
-            prefix="gridbyoc-", dir=IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None
-        )
+        self.directory = tempfile.TemporaryDirectory(prefix="gridbyoc-", dir=IN_MEMORY)
         self.world = World(Path(self.directory.name))
         self.stack = stack
 

@@ -167,7 +167,7 @@ MOVED = [
 
 @pytest.mark.parametrize("moved", MOVED, ids=lambda moved: moved.name)
 def test_what_has_moved_is_terraforms_to_judge(world: World, moved: Moved) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     moved.move(world)
     world.terraform.commands.clear()
     with pytest.raises(GridbyocError) if moved.raises else nullcontext():
@@ -191,7 +191,7 @@ def test_what_has_moved_is_terraforms_to_judge(world: World, moved: Moved) -> No
     ids=["the control plane is away", "another account", "a state that could not be saved"],
 )
 def test_what_stops_a_run_stops_the_short_way(world: World, move: Callable[[World], object]) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     move(world)
     with pytest.raises(GridbyocError):
         world.bootstrap(UP)
@@ -201,7 +201,7 @@ def test_what_stops_a_run_stops_the_short_way(world: World, move: Callable[[Worl
 def test_what_the_stack_file_accepts_no_more_is_no_reason_to_change_nothing(world: World) -> None:
     """A policy that is merely accepted is no input of Terraform: the file alone says whether it may be there."""
     accepts = replace(UP, role=replace(UP.role, known_policies=(ADMIN,)))
-    world.bootstrap(UP)
+    world.bring_up(UP)
     role(world)["Attached"].append(ADMIN)
     world.bootstrap(accepts)
     world.terraform.commands.clear()
@@ -271,20 +271,20 @@ def test_no_record_is_kept_of_what_is_not_proven(
 
 
 def test_while_an_old_grant_is_accepted_no_record_is_kept(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     world.plane.shows_ids = False
     world.bootstrap(replace(UP, role=replace(UP.role, rotation="2026-11")))
     assert not (world.work_dir(UP) / RECORD).exists()
 
 
 def test_a_record_is_of_one_version_alone(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     with world.run(UP, "test") as run:
         assert ["tool", __version__] in list(_inputs(run))
 
 
 def test_an_earlier_record_does_not_outlive_a_run_that_proves_less(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     assert (world.work_dir(UP) / RECORD).exists()
     denied("GetRole")(world)
     world.bootstrap(UP)
@@ -292,7 +292,7 @@ def test_an_earlier_record_does_not_outlive_a_run_that_proves_less(world: World)
 
 
 def test_the_record_tells_nothing_of_the_external_id(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     text = (world.work_dir(UP) / RECORD).read_text()
     (external_id,) = world.iam.accepted(role(world)["Arn"])
     assert external_id not in text
@@ -301,7 +301,7 @@ def test_the_record_tells_nothing_of_the_external_id(world: World) -> None:
 
 def test_remote_state_is_told_by_the_objects_version(world: World) -> None:
     stack = replace(UP, terraform=TerraformSettings(S3Backend("acme-state", "demo.tfstate", "us-east-1")))
-    world.bootstrap(stack)
+    world.bring_up(stack)
     world.terraform.commands.clear()
     world.bootstrap(stack)
     assert world.terraform.commands == []

@@ -19,7 +19,7 @@ OTHERS = "arn:aws:iam::123456789012:role/somebody-else"
 
 
 def test_it_is_created_through_the_standing_role(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     world.terraform.commands.clear()
     found = world.create(TWO, "more")
     assert found.created
@@ -29,7 +29,7 @@ def test_it_is_created_through_the_standing_role(world: World) -> None:
 
 
 def test_one_that_is_there_is_left_as_it_is_and_what_differs_is_told(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     found = world.create(a_stack(spec(kind=HUGE)), "ml")
     assert not found.created
     assert world.effects == []
@@ -38,7 +38,7 @@ def test_one_that_is_there_is_left_as_it_is_and_what_differs_is_told(world: Worl
 
 def test_others_of_the_file_are_not_looked_after(world: World) -> None:
     """Neither created, nor changed, nor deleted."""
-    world.bootstrap(TWO)
+    world.bring_up(TWO)
     world.create(a_stack(spec("ml", HUGE), spec("third"), spec("fourth")), "third")
     assert world.effects == ["POST third"]
     assert world.plane.live().keys() == {"ml", "more", "third"}
@@ -99,7 +99,7 @@ FAILURES = [
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
 def test_a_failure_stops_there_and_a_bootstrap_goes_on(world: World, failure: Failure) -> None:
     if failure.up:
-        world.bootstrap(UP)
+        world.bring_up(UP)
     failure.arrange(world)
     world.terraform.commands.clear()
     with pytest.raises(GridbyocError) as caught:
@@ -114,7 +114,7 @@ def test_a_failure_stops_there_and_a_bootstrap_goes_on(world: World, failure: Fa
 
 
 def test_an_answer_that_was_lost_makes_no_second_cluster(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     world.plane.answers["POST"] = ["kept, then lost"]
     found = world.create(TWO, "more")
     assert found.created
@@ -123,6 +123,6 @@ def test_an_answer_that_was_lost_makes_no_second_cluster(world: World) -> None:
 
 
 def test_it_is_not_waited_for_where_that_is_not_asked(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     found = world.create(TWO, "more", choices=replace(FAST, wait=False))
     assert found.cluster.status == "pending"

@@ -53,7 +53,7 @@ def role_of(world: World) -> str:
 
 
 def test_clusters_then_leftovers_then_the_role_then_the_files(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     Volumes(["vol-1"]).put_into(world)
     seen: list[bool] = []
     world.on_instant = lambda: seen.append(bool(world.iam.roles) or not world.plane.held())
@@ -70,7 +70,7 @@ def test_clusters_then_leftovers_then_the_role_then_the_files(world: World) -> N
 
 
 def test_everything_is_shown_before_the_question(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     Volumes(["vol-1"]).put_into(world)
     world.destroy(UP)
     (doomed,) = world.doomed
@@ -88,14 +88,14 @@ def test_nothing_is_asked_where_there_is_nothing(world: World) -> None:
 
 
 def test_a_second_destroy_finds_nothing(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     world.destroy(UP)
     world.destroy(UP, yes=False)
     assert world.effects == []
 
 
 def test_a_bootstrap_after_it_begins_anew(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     world.destroy(UP)
     world.converge(UP)
     assert world.made_roles == 2
@@ -204,7 +204,7 @@ FAILURES = [
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
 def test_a_failure_stops_there_and_the_next_run_takes_the_rest(world: World, failure: Failure) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     failure.arrange(world)
     with pytest.raises(GridbyocError) as caught:
         world.destroy(failure.stack, **failure.options)
@@ -218,7 +218,7 @@ def test_a_failure_stops_there_and_the_next_run_takes_the_rest(world: World, fai
 
 
 def test_a_cluster_on_its_way_out_is_waited_for_and_not_deleted_twice(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     world.plane.delete(world.plane.live()["more"].id)
     world.destroy(UP)
     assert world.effects == ["DELETE ml", *ROLE_GOES]
@@ -229,7 +229,7 @@ def test_a_cluster_on_its_way_out_is_waited_for_and_not_deleted_twice(world: Wor
 
 @pytest.mark.parametrize("name", ["ml", "theirs"])
 def test_clusters_of_other_roles_are_left_alone(world: World, name: str) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     if name == "ml":
         world.plane.clusters.pop(world.plane.live()["ml"].id)
     theirs = world.plane.put(Cluster("other", name, Phase.RUNNING, role_arn=OTHERS))
@@ -240,7 +240,7 @@ def test_clusters_of_other_roles_are_left_alone(world: World, name: str) -> None
 
 
 def test_data_stays_without_the_word_for_it_and_so_do_the_files(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     volumes = Volumes(["vol-1"])
     volumes.put_into(world)
     done = world.destroy(UP)
@@ -255,7 +255,7 @@ def test_data_stays_without_the_word_for_it_and_so_do_the_files(world: World) ->
 
 
 def test_what_cannot_be_deleted_stays_and_is_told(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     Volumes(["vol-1"], stuck=True).put_into(world)
     done = world.destroy(UP, delete_data=True)
     assert [each.id for each in done.left.ledger.leftovers] == ["vol-1"]
@@ -264,7 +264,7 @@ def test_what_cannot_be_deleted_stays_and_is_told(world: World) -> None:
 
 
 def test_what_cannot_be_looked_at_is_not_called_clear(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     world.aws.answers["ec2.describe_volumes"] = refusal("UnauthorizedOperation", "DescribeVolumes")
     done = world.destroy(UP)
     assert not done.left.ledger.clear
@@ -273,7 +273,7 @@ def test_what_cannot_be_looked_at_is_not_called_clear(world: World) -> None:
 
 
 def test_files_of_others_in_the_work_dir_stay(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     (world.work_dir(UP) / "notes.txt").write_text("mine")
     world.destroy(UP)
     assert (world.work_dir(UP) / "notes.txt").read_text() == "mine"
@@ -284,14 +284,14 @@ def test_files_of_others_in_the_work_dir_stay(world: World) -> None:
 
 
 def test_a_role_without_outputs_is_destroyed_with_its_clusters(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     world.put_state(UP, {**world.terraform_state(UP), "outputs": {}})
     world.destroy(UP)
     assert world.effects == [*BOTH, *ROLE_GOES]
 
 
 def test_a_role_that_is_being_replaced_goes_as_well_and_its_clusters_first(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     world.meanwhile["PUT ml"] = lambda: world.plane.answers.update({"PUT": ["500"] * 9})
     with pytest.raises(GridbyocError):
         world.bootstrap(UP, new_role=True, yes_destroy=True)
@@ -316,7 +316,7 @@ def test_what_a_killed_bootstrap_left_is_taken_too(world: World) -> None:
 
 def test_remote_state_goes_as_well(world: World) -> None:
     stack = replace(UP, terraform=TerraformSettings(S3Backend("acme-state", "demo.tfstate", "us-east-1")))
-    world.bootstrap(stack)
+    world.bring_up(stack)
     world.destroy(stack)
     assert world.iam.roles == {}
     assert '"resources": []' in world.objects["acme-state", "demo.tfstate"]
@@ -324,7 +324,7 @@ def test_remote_state_goes_as_well(world: World) -> None:
 
 @pytest.mark.parametrize("cluster_seconds", [0.0, 300.0])
 def test_killed_at_every_instant(world: World, cluster_seconds: float) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     world.plane.delete_seconds = cluster_seconds
     for one in world.killed_everywhere(lambda run: run.destroy(UP)):
         one.destroy(UP, choices=FAST)

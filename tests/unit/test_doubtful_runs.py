@@ -53,7 +53,7 @@ def wrapped(world: World, **how: Any) -> Callable[[], None]:
     ids=str,
 )
 def test_a_plan_in_doubt_changes_nothing_and_proves_nothing(world: World, how: dict[str, Any]) -> None:
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     fingerprint = world.work_dir(STACK) / "converged.json"
     fingerprint.unlink()
     undo = wrapped(world, **how)

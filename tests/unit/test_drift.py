@@ -76,7 +76,7 @@ CHANGES = [
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.says)
 def test_what_differs_is_named_on_its_side(world: World, change: Change) -> None:
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     assert drift(world).none
     change.arrange(world)
     found = drift(world, change.stack)
@@ -88,7 +88,7 @@ def test_what_differs_is_named_on_its_side(world: World, change: Change) -> None
 
 @pytest.mark.parametrize("operation", ["ListAttachedRolePolicies", "ListRolePolicies"])
 def test_what_could_not_be_read_is_no_absence_of_drift(world: World, operation: str) -> None:
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     world.iam.refused[operation] = "AccessDenied"
     found = drift(world)
     assert found.unknown
@@ -96,6 +96,6 @@ def test_what_could_not_be_read_is_no_absence_of_drift(world: World, operation: 
 
 
 def test_a_role_that_is_being_replaced_is_named(world: World) -> None:
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     world.bootstrap(STACK, new_role=True)
     assert any("is being replaced, and still stands" in each.detail for each in drift(world).differences)

@@ -49,7 +49,7 @@ def warned(world: World) -> str:
 
 
 def test_a_fresh_role_is_made_with_its_lists(world: World) -> None:
-    world.bootstrap(EXCLUSIVE)
+    world.bring_up(EXCLUSIVE)
     assert live(world) == {OWN, S3}
     assert {"aws_iam_role_policies_exclusive", "aws_iam_role_policy_attachments_exclusive"} < {
         each["type"] for each in world.terraform_state(EXCLUSIVE)["resources"]
@@ -60,7 +60,7 @@ def test_a_fresh_role_is_made_with_its_lists(world: World) -> None:
 
 @pytest.mark.parametrize("before", [OPEN, EXCLUSIVE], ids=["switched on beside them", "put on later"])
 def test_what_it_takes_off_needs_the_approval_of_a_destruction(world: World, before: Stack) -> None:
-    world.bootstrap(before)
+    world.bring_up(before)
     put(world, ADMIN, "by-hand")
     with pytest.raises(ApprovalRequiredError) as caught:
         world.bootstrap(EXCLUSIVE)
@@ -75,7 +75,7 @@ def test_what_it_takes_off_needs_the_approval_of_a_destruction(world: World, bef
 
 
 def test_with_yes_destroy_it_asks_nobody(world: World) -> None:
-    world.bootstrap(OPEN)
+    world.bring_up(OPEN)
     put(world, ADMIN, "by-hand")
     report = world.bootstrap(EXCLUSIVE, yes_destroy=True)
     assert world.effects == TAKEN
@@ -85,7 +85,7 @@ def test_with_yes_destroy_it_asks_nobody(world: World) -> None:
 
 
 def test_a_protected_stack_loses_none(world: World) -> None:
-    world.bootstrap(OPEN)
+    world.bring_up(OPEN)
     put(world, ADMIN)
     with pytest.raises(ProtectedStackError, match="AdministratorAccess"):
         world.bootstrap(replace(EXCLUSIVE, protect=True), yes_destroy=True)
@@ -93,7 +93,7 @@ def test_a_protected_stack_loses_none(world: World) -> None:
 
 
 def test_known_policies_stay_and_are_not_attached_where_they_are_not(world: World) -> None:
-    world.bootstrap(KNOWN)
+    world.bring_up(KNOWN)
     assert live(world) == {OWN, S3}
     put(world, AUDIT, "guard")
     report = world.bootstrap(KNOWN)
@@ -110,7 +110,7 @@ def test_known_policies_stay_and_are_not_attached_where_they_are_not(world: Worl
 
 
 def test_the_list_follows_the_stack_file(world: World) -> None:
-    world.bootstrap(EXCLUSIVE)
+    world.bring_up(EXCLUSIVE)
     more = a_stack(name="grid-x", exclusive=True, managed_policies=("AmazonS3FullAccess", "AmazonSQSFullAccess"))
     world.bootstrap(more)
     assert live(world) == {OWN, S3, SQS}
@@ -120,7 +120,7 @@ def test_the_list_follows_the_stack_file(world: World) -> None:
 
 
 def test_switched_off_it_takes_nothing_off(world: World) -> None:
-    world.bootstrap(EXCLUSIVE)
+    world.bring_up(EXCLUSIVE)
     put(world, ADMIN)
     world.bootstrap(OPEN)
     assert world.effects == []
@@ -141,7 +141,7 @@ def asked_while(world: World, *names: str, stack: Stack = EXCLUSIVE) -> None:
 
 def test_what_comes_between_the_plan_and_the_apply_is_not_taken_off_unseen(world: World) -> None:
     """A yes is given to what was shown. (A run that asks nobody plans once more.)"""
-    world.bootstrap(OPEN)
+    world.bring_up(OPEN)
     put(world, ADMIN)
     with pytest.raises(StalePlanError) as caught:
         asked_while(world, "late")
@@ -168,7 +168,7 @@ def test_a_role_of_a_first_apply_that_was_cut_off_is_looked_at_too(world: World)
 
 
 def test_lists_that_cannot_be_read_are_a_destruction(world: World) -> None:
-    world.bootstrap(OPEN)
+    world.bring_up(OPEN)
     world.iam.refused["ListAttachedRolePolicies"] = "AccessDenied"
     with pytest.raises(ApprovalRequiredError, match="policies of the role that are not known"):
         world.bootstrap(EXCLUSIVE)
@@ -177,7 +177,7 @@ def test_lists_that_cannot_be_read_are_a_destruction(world: World) -> None:
 def test_a_rotation_that_ends_takes_nothing_off_unseen(world: World) -> None:
     """Its last apply is planned anew, a while after the approval."""
     stack = a_stack(name="grid-x", exclusive=True, rotation="1")
-    world.bootstrap(stack)
+    world.bring_up(stack)
     world.meanwhile["PUT ml"] = lambda: put(world, ADMIN)
     with pytest.raises(ApprovalRequiredError, match="AdministratorAccess"):
         world.bootstrap(a_stack(name="grid-x", exclusive=True, rotation="2"))
@@ -185,7 +185,7 @@ def test_a_rotation_that_ends_takes_nothing_off_unseen(world: World) -> None:
 
 
 def test_a_role_that_is_replaced_gets_lists_of_its_own(world: World) -> None:
-    world.bootstrap(EXCLUSIVE)
+    world.bring_up(EXCLUSIVE)
     world.bootstrap(a_stack(name="grid-y", exclusive=True), new_role=True, yes_destroy=True)
     assert set(world.iam.roles) == {"grid-y"}
     assert set(world.iam.roles["grid-y"]["Attached"]) == {OWN.replace("grid-x", "grid-y"), S3}
@@ -221,5 +221,5 @@ def test_what_a_plan_takes_off(changes: tuple[tuple[str, Any], ...], detaches: t
 
 
 def test_two_clusters_of_an_exclusive_role(world: World) -> None:
-    world.bootstrap(a_stack(spec(), spec("more"), name="grid-x", exclusive=True))
+    world.bring_up(a_stack(spec(), spec("more"), name="grid-x", exclusive=True))
     assert world.bootstrap(a_stack(spec(), spec("more"), name="grid-x", exclusive=True)).changed is False

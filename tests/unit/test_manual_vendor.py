@@ -138,7 +138,7 @@ def test_bootstrap_says_what_to_send_and_never_the_id(world: World) -> None:
 
 def test_the_account_is_let_in_only_where_it_is_named(world: World) -> None:
     whole = replace(ACME, role=replace(ROLE, trusted_account_id="808407022534"))
-    world.bootstrap(whole)
+    world.bring_up(whole)
     assert principals(world) == [ROOT, VENDOR, SECOND]
     world.bootstrap(ACME)
     assert principals(world) == [VENDOR, SECOND]
@@ -168,7 +168,7 @@ def verdicts(proof: Proof) -> dict[str, str]:
 
 
 def test_each_principal_is_proven(world: World) -> None:
-    world.bootstrap(ACME)
+    world.bring_up(ACME)
     found = verdicts(proof_of(world))
     assert {code for code, verdict in found.items() if verdict != "pass"} == {"GBY-V014"}  # the id of a test
     assert not {"GBY-V021", "GBY-V022", "GBY-V023"} & found.keys()
@@ -179,13 +179,13 @@ def test_each_principal_is_proven(world: World) -> None:
 
 @pytest.mark.parametrize("extra", [ROOT, "arn:aws:iam::808407022534:role/Third", "arn:aws:iam::999999999998:root"])
 def test_nobody_else_gets_in(extra: str, world: World) -> None:
-    world.bootstrap(ACME)
+    world.bring_up(ACME)
     change_trust(world, VENDOR, SECOND, extra)
     assert verdicts(proof_of(world))["GBY-V006"] == "fail"
 
 
 def test_drift_and_status_speak_of_the_vendor(world: World) -> None:
-    world.bootstrap(ACME)
+    world.bring_up(ACME)
     with world.run(ACME, "drift") as run:
         found = find_drift(run)
     assert found.none
@@ -196,7 +196,7 @@ def test_drift_and_status_speak_of_the_vendor(world: World) -> None:
 
 
 def test_destroy_takes_the_statement_that_nothing_runs_through_it(world: World) -> None:
-    world.bootstrap(ACME)
+    world.bring_up(ACME)
     with pytest.raises(UnaskedControlPlaneError, match="Acme AI has no API") as refused:
         world.destroy(ACME)
     assert "login" not in refused.value.fix

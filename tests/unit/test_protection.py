@@ -69,7 +69,7 @@ def guarded(stack: Stack) -> Stack:
 def test_what_would_destroy_or_replace_something_is_refused_whatever_is_approved(
     world: World, before: Stack, after: Stack, says: str, options: dict[str, Any]
 ) -> None:
-    world.bootstrap(before)
+    world.bring_up(before)
     with pytest.raises(ProtectedStackError, match=says):
         world.bootstrap(guarded(after), **{"yes_destroy": True, **options})
     assert world.effects == []
@@ -91,14 +91,14 @@ def test_what_would_destroy_or_replace_something_is_refused_whatever_is_approved
 )
 def test_creation_change_and_rotation_go_on(world: World, before: Stack | None, after: Stack) -> None:
     if before is not None:
-        world.bootstrap(before)
+        world.bring_up(before)
     world.bootstrap(guarded(after))
     assert world.effects != []
     world.converge(guarded(after))
 
 
 def test_a_destruction_is_refused_before_anything_is_looked_at(world: World) -> None:
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     world.terraform.commands.clear()
     with pytest.raises(ProtectedStackError, match="destroy its clusters and its role"):
         world.destroy(guarded(STACK))
@@ -107,7 +107,7 @@ def test_a_destruction_is_refused_before_anything_is_looked_at(world: World) -> 
 
 
 def test_a_role_that_is_being_replaced_stays_as_long_as_the_stack_is_protected(world: World) -> None:
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     world.bootstrap(STACK, new_role=True)
     assert len(world.iam.roles) == 2
     world.bootstrap(guarded(STACK), yes_destroy=True)

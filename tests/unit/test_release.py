@@ -53,7 +53,7 @@ def files_of(world: World, stack: Stack) -> dict[str, bytes]:
 
 def test_without_a_key_the_clusters_are_unknown(world: World) -> None:
     alone = replace(UP, clusters=())
-    world.bootstrap(alone)
+    world.bring_up(alone)
     world.plane.unasked = "there is no key"
     _, (left,) = released(world, alone)
     assert (left.clusters, left.unknown) == (None, "there is no key")
@@ -61,7 +61,7 @@ def test_without_a_key_the_clusters_are_unknown(world: World) -> None:
 
 @pytest.mark.parametrize("stack", [UP, IN_S3])
 def test_nothing_but_the_marker_is_written(world: World, stack: Stack) -> None:
-    world.bootstrap(stack)
+    world.bring_up(stack)
     files, objects = files_of(world, stack), dict(world.objects)
     found, (left,) = released(world, stack)
     assert world.effects == []
@@ -83,7 +83,7 @@ def test_nothing_but_the_marker_is_written(world: World, stack: Stack) -> None:
 
 
 def test_without_a_yes_nothing_is_written(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     with pytest.raises(ApprovalRequiredError):
         released(world, yes=False)
     assert read_marker(world.work_dir(UP)) is None
@@ -100,7 +100,7 @@ def test_without_a_role_there_is_nothing_to_release(world: World) -> None:
 
 
 def test_a_control_plane_that_cannot_be_asked_is_unknown_and_no_obstacle(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     world.plane.answers["LIST"] = ["unreachable"]
     found, (left,) = released(world)
     assert left.clusters is None
@@ -109,7 +109,7 @@ def test_a_control_plane_that_cannot_be_asked_is_unknown_and_no_obstacle(world: 
 
 
 def test_what_terraform_would_change_is_told(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     world.iam.detach(next(iter(world.iam.roles)), "arn:aws:iam::aws:policy/AmazonS3FullAccess")
     _, (left,) = released(world)
     assert left.pending == "1 to add"
@@ -117,7 +117,7 @@ def test_what_terraform_would_change_is_told(world: World) -> None:
 
 
 def test_a_second_release_says_so_and_changes_nothing(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     first, _ = released(world)
     before = (world.work_dir(UP) / MARKER).read_bytes()
     world.time.sleep(60)
@@ -127,7 +127,7 @@ def test_a_second_release_says_so_and_changes_nothing(world: World) -> None:
 
 
 def test_taken_back_it_is_as_before(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     released(world)
     with world.run(UP, "adopt") as run:
         assert not holds_released_role(run, OLD)
@@ -139,7 +139,7 @@ def test_taken_back_it_is_as_before(world: World) -> None:
 
 
 def test_a_role_that_the_state_lost_meanwhile_is_adopted_as_any_other(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     released(world)
     (world.work_dir(UP) / "terraform.tfstate").unlink()
     with world.run(UP, "adopt") as run:
@@ -147,7 +147,7 @@ def test_a_role_that_the_state_lost_meanwhile_is_adopted_as_any_other(world: Wor
 
 
 def test_status_names_the_line_that_takes_it_back(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     found, _ = released(world)
     said = look(world, UP)
     assert said.released == found.marker
@@ -174,7 +174,7 @@ def test_a_marker_that_cannot_be_read_is_one_for_all_that(tmp_path: Path, text: 
 
 
 def test_a_marker_that_leads_elsewhere_is_not_followed(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     (world.work_dir(UP) / MARKER).symlink_to(world.directory / "nowhere")
     with pytest.raises(ForeignFileError):
         refuse_released(UP, world.work_dir(UP))

@@ -57,7 +57,7 @@ def test_without_the_wish_the_role_stays_and_the_error_says_so(world: World) -> 
 
 
 def test_what_was_there_before_stays(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     refuse(world, "400")
     with pytest.raises(ControlPlaneError) as caught:
         world.bootstrap(TWO, rollback=True)
@@ -68,7 +68,7 @@ def test_what_was_there_before_stays(world: World) -> None:
 
 
 def test_of_a_role_that_was_there_only_what_is_new_goes(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     refuse(world, "400")
     with pytest.raises(ControlPlaneError):
         world.bootstrap(WIDER, rollback=True)
@@ -81,7 +81,7 @@ def test_of_a_role_that_was_there_only_what_is_new_goes(world: World) -> None:
 
 def test_what_was_made_anew_in_the_place_of_something_stays(world: World) -> None:
     """A replaced role was there before; taking it away would take the clusters' own."""
-    world.bootstrap(UP)
+    world.bring_up(UP)
     refuse(world, "400")
     renamed = replace(TWO, role=replace(TWO.role, name="grid-by-name"))
     with pytest.raises(ControlPlaneError):
@@ -92,7 +92,7 @@ def test_what_was_made_anew_in_the_place_of_something_stays(world: World) -> Non
 
 def test_what_others_hang_on_stays(world: World) -> None:
     """Somebody took the external id out of the state: this run makes a new one, and the old role depends on it."""
-    world.bootstrap(UP)
+    world.bring_up(UP)
     state = world.terraform_state(UP)
     state["resources"] = [each for each in state["resources"] if each["name"] != "this" or "data" not in each["type"]]
     world.put_state(UP, state)

@@ -89,7 +89,7 @@ ROTATIONS = [
 
 @pytest.mark.parametrize("rotation", ROTATIONS, ids=lambda rotation: rotation.name)
 def test_a_rotation(world: World, rotation: Rotation) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     before = ids(world)
     rotation.arrange(world)
     world.locked_out.clear()
@@ -108,7 +108,7 @@ def test_a_rotation(world: World, rotation: Rotation) -> None:
 
 @pytest.mark.parametrize("rotation", ROTATIONS, ids=lambda rotation: rotation.name)
 def test_the_next_runs_come_to_the_end_of_it(world: World, rotation: Rotation) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     rotation.arrange(world)
     world.bootstrap(rotation.stack, **rotation.options)
     world.plane.shows_ids = True
@@ -148,7 +148,7 @@ ENDINGS = [
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.name)
 def test_what_the_end_of_a_rotation_or_a_replacement_changes_counts(world: World, ending: Ending) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     world.bootstrap(**ending.before)
     report = world.bootstrap(ending.before["stack"], yes_destroy=True)
     assert world.effects == ending.effects
@@ -166,7 +166,7 @@ def test_what_the_end_of_a_rotation_or_a_replacement_changes_counts(world: World
 
 def test_at_no_instant_is_a_claimed_id_accepted(world: World) -> None:
     """Neither by the first apply of a rotation nor by the last, which goes by the clusters as they are then."""
-    world.bootstrap(UP)
+    world.bring_up(UP)
     somebody_claims(world)
     seen: list[set[str]] = []
     world.on_instant = lambda: seen.extend(accepted(world))
@@ -176,14 +176,14 @@ def test_at_no_instant_is_a_claimed_id_accepted(world: World) -> None:
 
 
 def test_an_id_that_is_claimed_while_the_clusters_are_waited_for_is_not_accepted(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     world.meanwhile["PUT more"] = lambda: somebody_claims(world)
     world.bootstrap(ROTATED)
     assert all(CLAIMED not in each for each in accepted(world))
 
 
 def test_a_role_that_another_still_runs_through_stays(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     (old,) = (role["Arn"] for role in world.iam.roles.values())
     theirs = Cluster("theirs", "theirs", Phase.RUNNING, role_arn=old)
     world.meanwhile["PUT more"] = lambda: world.plane.put(theirs)
@@ -195,7 +195,7 @@ def test_a_role_that_another_still_runs_through_stays(world: World) -> None:
 
 def test_what_has_changed_meanwhile_is_not_destroyed_with_the_old_grant(world: World) -> None:
     """The end of a rotation is planned anew; a policy that the file's edit would take away was in no plan."""
-    world.bootstrap(UP)
+    world.bring_up(UP)
 
     def detach() -> None:
         state = world.terraform_state(UP)
@@ -226,7 +226,7 @@ def test_a_role_that_was_tainted_meanwhile_is_not_replaced_with_the_old_grant(
     world: World, protect: bool, options: dict[str, Any], says: str
 ) -> None:
     fixed = replace(UP, role=replace(UP.role, name="grid-fixed"))
-    world.bootstrap(fixed)
+    world.bring_up(fixed)
     world.meanwhile["PUT more"] = lambda: world.taint(fixed)
     rotated = replace(fixed, role=replace(fixed.role, rotation="2026-11"), protect=protect)
     with pytest.raises(GridbyocError, match=says):
@@ -244,7 +244,7 @@ def test_a_role_that_was_tainted_meanwhile_is_not_replaced_with_the_old_grant(
     ],
 )
 def test_a_new_role_needs_a_name_of_its_own(world: World, stack: Stack, says: str) -> None:
-    world.bootstrap(stack)
+    world.bring_up(stack)
     if not says:
         world.bootstrap(stack, **NEW)
         return
@@ -255,7 +255,7 @@ def test_a_new_role_needs_a_name_of_its_own(world: World, stack: Stack, says: st
 
 def test_the_old_roles_own_policy_keeps_its_name_while_it_is_replaced(world: World) -> None:
     """An adopted role's own policy has a name and a path of its own, which the stack file names no more by then."""
-    world.bootstrap(a_stack(name="by-hand", policy=OwnPolicy("by-hand-policy", "/own/")))
+    world.bring_up(a_stack(name="by-hand", policy=OwnPolicy("by-hand-policy", "/own/")))
     (before,) = world.iam.policies
     world.bootstrap(UP, **NEW)
     assert world.log.count("DeletePolicy") == 1
@@ -273,7 +273,7 @@ def test_a_new_role_where_there_is_none_is_refused(world: World) -> None:
 
 def half_replaced(world: World) -> str:
     """A new role stands, and the control plane refused to give it to the first cluster; the old role's ARN."""
-    world.bootstrap(UP)
+    world.bring_up(UP)
     (old,) = (role["Arn"] for role in world.iam.roles.values())
     world.plane.answers["PUT"] = ["403"]
     with pytest.raises(GridbyocError):

@@ -204,7 +204,7 @@ def test_not_approved_nothing_is_destroyed(up: World) -> None:
 
 
 def test_a_local_state_goes_with_the_work_dir(world: World) -> None:
-    world.bootstrap(a_stack(spec()))
+    world.bring_up(a_stack(spec()))
     answer = Answer(yes=False)
     with world.run(a_stack(spec()), "destroy") as run:
         destroy(run, lambda _doomed: True, with_state=answer)

@@ -50,7 +50,7 @@ def role_name(world: World) -> str:
 
 
 def up(world: World) -> None:
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
 
 
 def untrusted(world: World) -> None:
@@ -182,7 +182,7 @@ def test_each_command_takes_the_files_name(world: World, tmp_path: Path, before:
 
 def test_a_default_that_would_change_the_grant_is_named_with_the_lines_that_decide(world: World) -> None:
     """Not a trust policy to be put back: bootstrap refuses until the file says which of both it shall be."""
-    world.bootstrap(replace(STACK, role=KEPT))
+    world.bring_up(replace(STACK, role=KEPT))
     text = look(world, replace(STACK, role=Role(vendor="lightning"))).next_step
     assert f'trusted_account_id: "{GRID.trusted_account.account_id}"' in text
     assert f'trusted_account_id: "{LIGHTNING.trusted_account.account_id}"' in text

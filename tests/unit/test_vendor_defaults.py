@@ -123,7 +123,7 @@ def test_the_refusal_has_the_lines_for_either_way() -> None:
 @pytest.mark.parametrize("wishes", [{}, {"new_role": True}], ids=["bootstrap", "a new role"])
 def test_nothing_is_applied_where_a_default_differs(world: World, wishes: dict[str, Any]) -> None:
     """The stack was brought up while its file named another account; the line has been taken out since."""
-    world.bootstrap(a_stack(trusted_account_id="111122223333"))
+    world.bring_up(a_stack(trusted_account_id="111122223333"))
     before = world.terraform_state(a_stack())
     with pytest.raises(DefaultChangedError, match="another grant than"):
         world.bootstrap(a_stack(), yes_destroy=True, **wishes)

@@ -43,7 +43,7 @@ def only_role(world: World) -> tuple[str, set[str]]:
 
 
 def test_a_proof_needs_no_control_plane_where_one_id_is_accepted(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     assert proven(world, UP)["GBY-V011"].verdict == "pass"
     assert not asks_the_control_plane(world, UP)
     _, accepted = only_role(world)
@@ -58,7 +58,7 @@ def accept(world: World, *ids: str) -> None:
 
 
 def test_an_id_put_there_by_hand_fails_until_a_bootstrap_takes_it_out(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     _, accepted = only_role(world)
     accept(world, *accepted, "1234-by-hand")
     found = proven(world, UP)
@@ -70,7 +70,7 @@ def test_an_id_put_there_by_hand_fails_until_a_bootstrap_takes_it_out(world: Wor
 
 
 def test_a_record_of_the_control_plane_alone_is_no_rotation(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     _, accepted = only_role(world)
     accept(world, *accepted, "1234-by-hand")
     ident, held = next(iter(world.plane.clusters.items()))
@@ -81,7 +81,7 @@ def test_a_record_of_the_control_plane_alone_is_no_rotation(world: World) -> Non
 
 
 def test_what_a_cluster_of_another_role_holds_is_no_rotation_of_this_one(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     arn, accepted = only_role(world)
     accept(world, *accepted, "1234-by-hand")
     other = Cluster("id-else", "else", Phase.RUNNING, role_arn=f"{arn}-else", external_id=Secret("1234-by-hand"))
@@ -117,7 +117,7 @@ def test_an_id_belongs_to_a_rotation_where_both_sides_say_so(rotation: Rotation,
 
 
 def test_a_rotation_that_is_killed_at_any_instant(world: World) -> None:
-    world.bootstrap(UP)
+    world.bring_up(UP)
     seen = set()
     for one in world.killed_everywhere(lambda run: run.bootstrap(ROTATED)):
         arn, accepted = only_role(one)
@@ -146,6 +146,6 @@ def test_a_rotation_that_is_killed_at_any_instant(world: World) -> None:
 
 
 def test_a_fresh_checkout_with_remote_state_is_proven(world: World, tmp_path: Path) -> None:
-    world.bootstrap(REMOTE)
+    world.bring_up(REMOTE)
     world.directory = tmp_path
     assert proven(world, REMOTE)["GBY-V001"].verdict == "pass"

@@ -10,7 +10,9 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,7 +35,7 @@ from gridbyoc.operations.options import Approval, BootstrapOptions
 from gridbyoc.operations.report import Report
 from gridbyoc.operations.review.review import Review
 from gridbyoc.operations.run import Choices, Environment, Run
-from gridbyoc.stack.files import make_private_dir
+from gridbyoc.stack.files import HOME, make_private_dir
 from gridbyoc.stack.model import Aws, ClusterSpec, ControlPlane, InstanceType, Role, Stack, TerraformSettings
 from gridbyoc.terraform import Binary
 from gridbyoc.terraform.process import RunCommand
@@ -52,6 +54,35 @@ FAST = Choices(poll_interval=5.0, wait_timeout=5400.0)
 
 class KilledError(BaseException):
     """The process is gone at this instant: nothing that follows in it happens."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """What lies in a ``.gridbyoc``: mode and content of each file by its path, the target of a link; directories."""
+
+    contents: Mapping[Path, tuple[int, bytes | str | None]]
+
+    @classmethod
+    def of(cls, directory: Path) -> Files:
+        contents: dict[Path, tuple[int, bytes | str | None]] = {}
+        for path in (directory / HOME, *sorted((directory / HOME).rglob("*"))) if (directory / HOME).exists() else ():
+            mode = path.lstat().st_mode
+            content = str(path.readlink()) if stat.S_ISLNK(mode) else path.read_bytes() if stat.S_ISREG(mode) else None
+            contents[path.relative_to(directory)] = (stat.S_IMODE(mode), content)
+        return cls(contents)
+
+    def write(self, directory: Path) -> None:
+        """Make them again below ``directory``."""
+        directory.mkdir(parents=True, exist_ok=True)
+        for relative, (mode, content) in self.contents.items():
+            path = directory / relative
+            if isinstance(content, str):
+                path.symlink_to(content)
+            elif content is None:
+                path.mkdir(mode)
+            else:
+                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                    file.write(content)
 
 
 @dataclass
@@ -85,6 +116,7 @@ class World:
     binary: Binary = BINARY
     environ: dict[str, str] = field(default_factory=lambda: {"AWS_ACCESS_KEY_ID": "AKIAMEMORY"})
     _life: Life = field(default_factory=Life)
+    _left: Files = field(default_factory=lambda: Files({}))
 
     def __post_init__(self) -> None:
         self.iam = Iam(self.now)
@@ -196,13 +228,32 @@ class World:
         self._search(work_dir, "")
         assert not (work_dir / SAVED_PLAN).exists()
 
+    # --- copies
+
+    def bring_up(self, stack: Stack) -> None:
+        """``bootstrap(stack)`` as the first run of a world in which nothing was arranged: done once, then copied."""
+        assert self.runs == 0
+        assert (self._outside(), self.meanwhile) == (World(self.directory)._outside(), {})
+        found = next((each for each in _BROUGHT_UP if each[0] == stack), None)
+        if found is None:
+            first = World(self.directory)
+            first.bootstrap(stack)
+            found = (stack, first, Files.of(self.directory))
+            _BROUGHT_UP.append(found)
+        else:
+            found[2].write(self.directory)
+        found[1]._copy_to(self)
+
     def fork(self, directory: Path) -> World:
         """This world a second time, with its files below ``directory``: what happens in one is not so in the other."""
+        Files.of(self.directory).write(directory)
+        return self._copy_to(World(directory))
+
+    def _copy_to(self, twin: World) -> World:
+        """All but the directory and who looks on; what is frozen is shared, and a ``Secret`` is never copied."""
         values = (*self.plane.clusters.values(), *self.events, *self.asked, *self.doomed)
-        twin = copy.deepcopy(self, {id(each): each for each in values})  # frozen, and a Secret is never copied
-        twin.directory, twin.on_instant = directory, lambda: None
-        if (self.directory / ".gridbyoc").exists():
-            shutil.copytree(self.directory / ".gridbyoc", directory / ".gridbyoc", symlinks=True)
+        kept = {name: value for name, value in vars(self).items() if name not in {"directory", "on_instant"}}
+        vars(twin).update(copy.deepcopy(kept, {id(self): twin, **{id(each): each for each in values}}))
         return twin
 
     def killed_everywhere(self, run: Callable[[World], object]) -> Iterator[World]:
@@ -213,38 +264,32 @@ class World:
         """
         places = (self.directory / "killed" / str(number) for number in itertools.count())
         whole = self.fork(next(places))
-        left: dict[str, World] = {}
+        left: dict[str, tuple[World, Files]] = {}
 
         def look() -> None:
-            left_behind = whole._left_behind()
+            files = Files.of(whole.directory)
+            # all that a later run works from; the logs are for people alone
+            left_behind = repr((sorted(each for each in files.contents.items() if each[0].parent.name != "logs"),
+                                whole._outside(), whole.locked_out))  # fmt: skip
             if left_behind not in left:
-                left[left_behind] = whole.fork(next(places))
+                left[left_behind] = (whole._copy_to(World(next(places))), files)
 
         whole.on_instant = look
         run(whole)
         assert left
-        yield from left.values()
+        for world, files in left.values():
+            files.write(world.directory)
+            yield world
 
-    def _left_behind(self) -> str:
-        """All that a later run works from; the logs are for people alone."""
-        files = {
-            path.relative_to(self.directory): path.read_bytes()
-            for path in sorted((self.directory / ".gridbyoc").rglob("*"))
-            if path.is_file() and path.parent.name != "logs"
-        }
-        plane = self.plane
-        held = {ident: (each, plane.held().get(ident)) for ident, each in plane.clusters.items()}
-        outside = (
-            self.iam,
-            self.objects,
-            held,
-            plane._since,
-            plane.answers,
-            self.module,
-            self.time,
-            self.terraform.faults,
-        )
-        return repr((files, outside))
+    def _outside(self) -> str:
+        """All that stands outside the directory and that a run meets."""
+        parts = (self.iam, self.aws, self.module, self.terraform, self.plane)
+        fields = [
+            {name: value for name, value in vars(part).items()
+             if not callable(value) and name not in {"iam", "time", "calls", "commands"}}
+            for part in parts
+        ]  # fmt: skip
+        return repr((fields, self.plane.held(), self.time.now, self.environ))
 
     # --- what a test looks at
 
@@ -315,17 +360,13 @@ class World:
 
     def _die(self) -> None:
         self._life.over = True
-        copy = self.directory / "as-it-was"
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.directory / ".gridbyoc", copy, symlinks=True)
+        self._left = Files.of(self.directory)
         raise KilledError
 
     def _put_back(self) -> None:
         """What the dying process would have cleaned up is there again; the lock is the kernel's to drop."""
-        gone = self.directory / "as-it-went-on"
-        (self.directory / ".gridbyoc").rename(gone)
-        (self.directory / "as-it-was").rename(self.directory / ".gridbyoc")
-        shutil.rmtree(gone, ignore_errors=True)
+        shutil.rmtree(self.directory / HOME)
+        self._left.write(self.directory)
 
     def _look_for_locked_out(self, what: str) -> None:
         for ident, (role, external_id) in self.plane.held().items():
@@ -347,6 +388,10 @@ class World:
         }
         leaks = [name for name, text in places.items() if SECRET_MARK in text]
         assert leaks == [], leaks
+
+
+_BROUGHT_UP: list[tuple[Stack, World, Files]] = []
+"""See ``World.bring_up``."""
 
 
 def phases(*steps: tuple[float, Phase] | tuple[float, Phase, str]) -> tuple[tuple[float, Phase, str], ...]:
