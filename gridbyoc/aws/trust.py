@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gridbyoc.aws.live_role import decoded, find_role, look_at_role
@@ -90,10 +90,14 @@ def _listed(value: object) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What was found: ``admitted``, or ``unknown`` where the caller may not read the role or it cannot be told."""
+    """What was found: ``admitted``, or ``unknown`` where the caller may not read the role or it cannot be told.
+
+    ``policy``: the trust policy that was judged; ``None`` where it could not be read. It holds the external id.
+    """
 
     verdict: Literal["admitted", "unknown"]
     detail: str
+    policy: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
 
 def await_trust(
@@ -154,7 +158,8 @@ def _trouble(session: AwsSession, role_arn: str, external_id: Secret, principals
 def _judged(document: object, role_arn: str, external_id: Secret, principals: Sequence[str]) -> Trust | str:
     """One who is refused is worse than one of whom it cannot be told, and nobody is proven by another's proof."""
     try:
-        policy = parse_policy(decoded(document), name="the trust policy", kind="trust")
+        read = decoded(document)
+        policy = parse_policy(read, name="the trust policy", kind="trust")
     except ValueError:
         return "Its trust policy is not a JSON object."
     except PolicyDocumentError as error:
@@ -167,8 +172,8 @@ def _judged(document: object, role_arn: str, external_id: Secret, principals: Se
             return f"{who} may not assume it with the external id. {decision.why}"
     unsure = [decision for _, decision in asked if decision.effect == "unknown"]
     if unsure or not asked:
-        return Trust("unknown", unsure[0].why if unsure else "nobody is named who has to get in")
-    return Trust("admitted", f"{listed_principals(principals)} may assume it with the external id")
+        return Trust("unknown", unsure[0].why if unsure else "nobody is named who has to get in", read)
+    return Trust("admitted", f"{listed_principals(principals)} may assume it with the external id", read)
 
 
 def principal_words(arn: str) -> str:

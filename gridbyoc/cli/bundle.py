@@ -14,7 +14,8 @@ from gridbyoc.cli.next_step import after_bundle, after_report
 from gridbyoc.cli.options import FORMATS, command, group, pass_app, profile_option, stack_argument
 from gridbyoc.cli.reporting import report_options
 from gridbyoc.cli.running import brief_option, choices_options, open_run, preflight_options
-from gridbyoc.errors import SAFE_NOTHING_DONE, BundleKeyError, FileError
+from gridbyoc.errors import SAFE_NOTHING_DONE, BundleKeyError, FileError, UsageError
+from gridbyoc.stack.clock import utc_now
 
 if TYPE_CHECKING:
     from gridbyoc.cli.reporting import Reporting
@@ -54,12 +55,12 @@ def apply(
     a line for each difference. GRIDBYOC_BUNDLE_KEY is the key of an encrypted bundle.
     """
     from gridbyoc.operations.bundle.apply import apply_bundle
-    from gridbyoc.operations.bundle.file import bundle_key
+    from gridbyoc.operations.bundle.file import BUNDLE
     from gridbyoc.operations.bundle.make import read_bundle
     from gridbyoc.operations.options import Approval
     from gridbyoc.show.report import report_output
 
-    bundle = read_bundle(read_file(app, file), bundle_key(app.environ))
+    bundle = read_bundle(read_file(app, file), BUNDLE.key_in(app.environ))
     approval = Approval(yes, yes_destroy, lambda review: ask(app, review, brief=brief))
     chosen = replace(choices, checks=checks)
     with open_run(app, stack_file, bundle.overrides, "apply", chosen) as run:
@@ -77,31 +78,53 @@ def bundle() -> None:
 
 @command("show")
 @click.argument("file", type=str)
+@click.option("--reveal", is_flag=True, help="Of a handoff: print all of it, the external id in clear. Needs the key.")
 @pass_app
-def show(app: App, file: str) -> None:
+def show(app: App, file: str, reveal: bool) -> None:
     """Show the plain header of the bundle FILE: what it is of, and what it would do. Needs no key.
 
-    What it says is only believed by `apply`, which has the key to tell whether the bundle was tampered with.
+    What it says is only believed by `apply`, which has the key to tell whether the bundle was tampered with. FILE may
+    be a handoff as well (`gridbyoc handoff --out`), which `register` takes.
     """
-    from gridbyoc.operations.bundle.file import read_header
-    from gridbyoc.show.bundle import BUNDLE
+    from gridbyoc.cli.handoff import show_page
+    from gridbyoc.operations.bundle.file import BUNDLE
+    from gridbyoc.operations.handoff.file import HANDOFF, open_handoff
+    from gridbyoc.operations.sealed_file import noun_of
+    from gridbyoc.show.bundle import BUNDLE_HEADER
+    from gridbyoc.show.handoff import HANDOFF_HEADER
 
-    header = read_header(read_file(app, file))
-    app.show(BUNDLE, header, header["stack"])
+    data = read_file(app, file)
+    if noun_of(data) == HANDOFF.noun:
+        if reveal:
+            show_page(app, open_handoff(data, HANDOFF.key_in(app.environ), utc_now()))
+            return
+        header = HANDOFF.read_header(data)
+        app.show(HANDOFF_HEADER, header, header["stack"])
+        return
+    if reveal:
+        raise UsageError(
+            "--reveal is for a handoff, and the file is none.", fix="Leave it out.", rerun=SAFE_NOTHING_DONE
+        )
+    header = BUNDLE.read_header(data)
+    app.show(BUNDLE_HEADER, header, header["stack"])
     after_bundle(app, file, tuple(header["digests"]["stack_files"]))
 
 
 bundle.add_command(show)
 
 
-def read_file(app: App, file: str) -> bytes:
-    """The bytes of a bundle; ``FileError`` where it cannot be read."""
+def read_file(app: App, file: str, noun: str = "bundle") -> bytes:
+    """The bytes of a bundle or a handoff; ``FileError`` where it cannot be read."""
     try:
         with Path(app.cwd, file).open("rb") as stream:
             return stream.read(LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else "") or "it is not a path"
-        raise FileError(f"The bundle {file} cannot be read: {reason}.", rerun=SAFE_NOTHING_DONE) from None
+        raise FileError(
+            f"The {noun} {file} cannot be read: {reason}.",
+            fix="Name a file that you may read.",
+            rerun=SAFE_NOTHING_DONE,
+        ) from None
 
 
 def key_for(app: App, *, unencrypted: bool) -> Secret | None:
@@ -109,20 +132,20 @@ def key_for(app: App, *, unencrypted: bool) -> Secret | None:
 
     A saved plan holds the external id and every variable in clear.
     """
-    from gridbyoc.operations.bundle.file import KEY_VARIABLE, bundle_key
+    from gridbyoc.operations.bundle.file import BUNDLE
 
-    key = bundle_key(app.environ)
+    key = BUNDLE.key_in(app.environ)
     if key is None and not unencrypted:
         raise BundleKeyError(
             "There is no key to encrypt the bundle with.",
             why="A saved plan holds the external id and every variable in clear, for whoever can read the file.",
-            fix=f"Set {KEY_VARIABLE} (`openssl rand -base64 32` makes one); or, where nobody else can read it, give "
-            "--unencrypted.",
+            fix=f"Set {BUNDLE.key_variable} (`openssl rand -base64 32` makes one); or, where nobody else can read it, "
+            "give --unencrypted.",
             rerun=SAFE_NOTHING_DONE,
         )
     if key is not None and unencrypted:
         raise BundleKeyError(
-            f"{KEY_VARIABLE} is set, and --unencrypted was given.",
+            f"{BUNDLE.key_variable} is set, and --unencrypted was given.",
             fix="Leave one of them out.",
             rerun=SAFE_NOTHING_DONE,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gridbyoc.control_plane.edit import Edited
-    from gridbyoc.control_plane.model import Cluster, Created, Grant, Registrar
+    from gridbyoc.control_plane.model import Cluster, Grant, Registrar
     from gridbyoc.control_plane.wait import Target
     from gridbyoc.operations.clusters import Draft, FileChange
     from gridbyoc.operations.run import Choices
@@ -322,32 +321,42 @@ for _command in (list_, get, create, edit, wait):
 
 @command("register")
 @click.argument("name")
-@click.option("--role-arn", required=True, help="The ARN of the role that the control plane assumes.")
+@click.option(
+    "--handoff",
+    "handoff_file",
+    default=None,
+    metavar="FILE",
+    help="The file of `gridbyoc handoff --out`: role and all.",
+)
+@click.option("--expect-stack", default=None, metavar="NAME", help="With --handoff: refuse the file of another stack.")
+@click.option("--role-arn", default=None, help="The ARN of the role that the control plane assumes.")
 @click.option(
     "--external-id-file", default=None, metavar="FILE", help="A file that holds the external id; - is standard input."
 )
 @click.option(
     "--external-id-env", default=None, metavar="VARIABLE", help="The environment variable that holds the external id."
 )
-@click.option("--region", default="us-east-1", show_default=True, help="The AWS region of the cluster.")
+@click.option("--region", default=None, help="The AWS region of the cluster (default: the handoff's, else us-east-1).")
 @click.option("--instance-types", default=None, metavar="A,B", help="Instance types, separated by commas.")
 @click.option("--cost-savings", is_flag=True, help="Use the cost-saving performance profile.")
 @click.option("--edit-before-creation", is_flag=True, help="Open $VISUAL or $EDITOR on the request first.")
-@click.option("--wait", is_flag=True, help="Wait until the cluster runs.")
+@click.option("--wait/--no-wait", default=None, help="Wait until the cluster runs (default: with --handoff only).")
 @plane_options
 @wait_options
 @pass_app
 def register(
     app: App,
     name: str,
-    role_arn: str,
+    handoff_file: str | None,
+    expect_stack: str | None,
+    role_arn: str | None,
     external_id_file: str | None,
     external_id_env: str | None,
-    region: str,
+    region: str | None,
     instance_types: str | None,
     cost_savings: bool,
     edit_before_creation: bool,
-    wait: bool,
+    wait: bool | None,
     stack_file: str | None,
     url: str | None,
     dialect: DialectName | None,
@@ -355,26 +364,42 @@ def register(
     poll_interval: float,
     failed_grace: float | None,
 ) -> None:
-    """Create the cluster NAME through a role that you have already.
+    """Create the cluster NAME through a role that you have already, or that somebody handed over.
 
-    The external id comes from --external-id-file, --external-id-env or a question without echo; never from the
-    command line, where others could see it. Safe to run again: a cluster of that name and role is taken as it is.
+    With --handoff, role, external id, region and control plane come from the file, which is encrypted with the key in
+    GRIDBYOC_HANDOFF_KEY, and --stack names a stack file whose cluster NAME is taken. AWS is not asked, and no AWS
+    credentials are needed (docs/two-people.md). Otherwise --role-arn names the role, and the external id comes from
+    --external-id-file, --external-id-env or a question without echo; never from the command line, where others could
+    see it.
+
+    Safe to run again: a cluster of that name and role is taken as it is, and waited for.
     """
+    from gridbyoc.cli.editing import edit_request
+    from gridbyoc.cli.handoff import Registration, from_handoff, refuse_beside_handoff
     from gridbyoc.cli.plane import watch
-    from gridbyoc.control_plane.model import Grant
     from gridbyoc.operations.wait import wait_limits
     from gridbyoc.show.clusters import CLUSTER
+    from gridbyoc.show.run import RUN
 
+    editor = (lambda body: edit_request(app, body)) if edit_before_creation else None
     spec = _spec(name, instance_types, cost_savings)
-    grant = Grant(role_arn, _external_id(app, external_id_file, external_id_env), region)
-    plane = plane_of(app, stack_file, dialect)
-    registrar = registrar_of(app, plane, url)
-    created = _create(app, registrar, spec, grant, edit=edit_before_creation)
+    if handoff_file is not None:
+        refuse_beside_handoff(
+            {"--role-arn": role_arn, "--external-id-file": external_id_file, "--external-id-env": external_id_env,
+             "--region": region}
+        )  # fmt: skip
+        found = from_handoff(app, handoff_file, spec, expect_stack, stack_file, url, dialect)
+    else:
+        grant = _grant(app, role_arn, external_id_file, external_id_env, region, expect_stack)
+        found = Registration(plane_of(app, stack_file, dialect), spec, grant)
+    registrar = registrar_of(app, found.plane, url)
+    with app.view(RUN) as view:
+        created = found.create(registrar, view, editor)
     cluster = created.cluster
-    if wait:
-        limits = wait_limits(plane.api, wait_timeout, poll_interval, failed_grace)
-        cluster = watch(app, registrar, cluster, "running", limits)
-    app.show(CLUSTER, cluster)
+    if wait if wait is not None else handoff_file is not None:
+        limits = wait_limits(found.plane.api, wait_timeout, poll_interval, failed_grace)
+        cluster = watch(app, registrar, cluster, "running", limits, again=found.again)
+    app.show(CLUSTER, cluster, found.stack)
     after_cluster(app, cluster)
 
 
@@ -387,6 +412,21 @@ def _spec(name: str, instance_types: str | None, cost_savings: bool) -> ClusterS
         raise UsageError("--instance-types names none.", fix="Name some, or leave it out.", rerun=SAFE_NOTHING_DONE)
     check_unique(types)
     return ClusterSpec(name, tuple(InstanceType(item) for item in types), "cost-saving" if cost_savings else None)
+
+
+def _grant(
+    app: App, role_arn: str | None, path: str | None, variable: str | None, region: str | None, expect_stack: str | None
+) -> Grant:
+    """The role as it is given on the command line."""
+    from gridbyoc.control_plane.model import Grant
+
+    if expect_stack is not None:
+        raise UsageError("--expect-stack is about a handoff, and no --handoff names one.", rerun=SAFE_NOTHING_DONE)
+    if role_arn is None:
+        raise UsageError(
+            "No role is named.", fix="Give --handoff FILE, or --role-arn and the external id.", rerun=SAFE_NOTHING_DONE
+        )
+    return Grant(role_arn, _external_id(app, path, variable), region or "us-east-1")
 
 
 def _external_id(app: App, path: str | None, variable: str | None) -> Secret:
@@ -405,33 +445,3 @@ def _external_id(app: App, path: str | None, variable: str | None) -> Secret:
             rerun=SAFE_NOTHING_DONE,
         )
     return Secret(app.prompt("External id", hidden=True).strip())
-
-
-def _create(app: App, registrar: Registrar, spec: ClusterSpec, grant: Grant, *, edit: bool) -> Created:
-    from gridbyoc.control_plane.settings import check_grant
-    from gridbyoc.operations.events import Note
-    from gridbyoc.show.run import RUN
-
-    check_grant(grant.role_arn, grant.external_id, grant.region)
-    registrar.check(spec)
-    body = None
-    if edit:
-        from gridbyoc.cli.editing import edit_request
-
-        body = edit_request(app, registrar.request(spec, grant))
-    created = registrar.create(spec, grant, body=body)
-    with app.view(RUN) as view:
-        for line in _created_lines(registrar, created, spec, grant, edited=body is not None):
-            view(Note(line))
-    return created
-
-
-def _created_lines(
-    registrar: Registrar, created: Created, spec: ClusterSpec, grant: Grant, *, edited: bool
-) -> Iterator[str]:
-    if not created.adopted:
-        yield f"The cluster {created.cluster.name} ({created.cluster.id}) was created."
-        return
-    yield f"The cluster {created.cluster.name} existed already with this role: it is taken as it is."
-    for change in () if edited else registrar.diff(created.cluster, spec, grant):
-        yield f"It differs from what was asked for: {change.field}: {change.before} -> {change.after}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import click
 
@@ -11,6 +11,9 @@ from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument
 from gridbyoc.cli.running import open_run, terraform_options
 from gridbyoc.show.output import Output, Screen
+
+if TYPE_CHECKING:
+    from gridbyoc.stack.secret import Secret
 
 OutputName = Literal["role_arn", "role_name", "external_id"]
 
@@ -54,6 +57,18 @@ OUTPUTS = Output("outputs", _outputs_json, _write)
 OUTPUT = Output("output", _output_json, lambda one, screen: screen.line(one["value"]))
 
 
+def mask_in_github(app: App, secret: Secret) -> None:
+    """GitHub hides the value in the job's log from here on.
+
+    On stderr, which it reads too: `X=$(gridbyoc outputs ...)` and a pipe to jq would swallow the command on stdout.
+    https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log
+    """
+    if app.environ.get("GITHUB_ACTIONS") == "true":
+        from gridbyoc.show.ci import mask_command
+
+        app.command(mask_command(secret.reveal()))
+
+
 @command("outputs")
 @stack_argument
 @set_option
@@ -81,13 +96,8 @@ def outputs(
     with open_run(app, stack_file, overrides, "outputs", Choices(terraform_bin), lock=False) as run:
         found = read_outputs(read_state(run).outputs)
     external_id = found.external_id.reveal() if reveal else str(found.external_id)
-    if reveal and app.environ.get("GITHUB_ACTIONS") == "true":
-        # GitHub hides the value in the log from here on. On stderr, which it reads too: `X=$(gridbyoc outputs ...)` and
-        # a pipe to jq would swallow the command on stdout.
-        # https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#masking-a-value-in-a-log
-        from gridbyoc.show.ci import mask_command
-
-        app.command(mask_command(external_id))
+    if reveal:
+        mask_in_github(app, found.external_id)
     values: OutputsBody = {
         "role_arn": found.role_arn,
         "role_name": found.role_name or "",

@@ -113,12 +113,16 @@ def secret_from_env(app: App, name: str, what: str) -> Secret:
     return Secret(value)
 
 
-def watch(app: App, registrar: Registrar, cluster: Cluster, target: Target, limits: WaitLimits) -> Cluster:
-    """Wait until ``target``, with events drawn; an interrupt says how to go on."""
+def watch(
+    app: App, registrar: Registrar, cluster: Cluster, target: Target, limits: WaitLimits, *, again: str = ""
+) -> Cluster:
+    """Wait until ``target``, with events drawn; an interrupt says how to go on (``again``: one more verb for it)."""
     from gridbyoc.operations.wait import watch_cluster
 
     with _drawn(app) as view:
-        return watch_cluster(registrar, cluster, target, limits, emit=view, clock=time.monotonic, sleep=time.sleep)
+        return watch_cluster(
+            registrar, cluster, target, limits, emit=view, clock=time.monotonic, sleep=time.sleep, verb=again
+        )
 
 
 @contextmanager

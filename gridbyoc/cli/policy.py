@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 USES = (
     *("all", "plan", "bootstrap", "destroy", "destroy-with-state", "doctor", "quotas", "verify", "verify-role"),
-    *("leftovers", "state-init"),
+    *("handoff", "leftovers", "state-init"),
 )
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc")
 

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on, not before
-    """``90m``, ``30s``, ``1.5h``, or seconds."""
+    """``90m``, ``30s``, ``1.5h``, ``7d``, or seconds."""
 
     name = "duration"
 
@@ -37,9 +37,9 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic from click
         """Seconds as a float; click's own error for anything else."""
         if isinstance(value, float):
             return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value).strip())
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value).strip())
         if match is None:
-            self.fail(f"{value!r} is not a duration: write 90m, 30s, 1.5h or seconds", param, ctx)
+            self.fail(f"{value!r} is not a duration: write 90m, 30s, 1.5h, 7d or seconds", param, ctx)
         return float(match[1]) * UNITS[match[2]]
 
 

@@ -79,6 +79,9 @@ def update_user_file(path: Path, values: Mapping[str, Any]) -> None:
     write_atomic(path, json.dumps({**known.values, **values}, indent=2) + "\n", mode=0o600)
 
 
+_STACKS = "control_plane.url of the stack file"
+
+
 def resolve_url(
     dialect: DialectName, explicit: str | None, stack_url: str | None, environ: Mapping[str, str], home: Path
 ) -> str:
@@ -88,19 +91,41 @@ def resolve_url(
     Raises ``UntrustedAddressError`` where it is not; ``UsageError`` that names where a URL came from that cannot be
     used; ``FileError`` for a file that is needed and cannot be read.
     """
-    address = facts_of(dialect).address
-    if explicit:
-        return base_url(explicit, "--url")
-    if stack_url:
-        wanted = base_url(stack_url, "control_plane.url of the stack file")
+    if stack_url and not explicit:
+        wanted = base_url(stack_url, _STACKS)
         if _without_default_port(wanted) not in _named_by_the_user(dialect, environ, home):
             raise _untrusted(dialect, wanted, environ)
         return wanted
+    return own_address(dialect, explicit, environ, home)
+
+
+def address_in(
+    dialect: DialectName, explicit: str | None, stack_url: str | None, environ: Mapping[str, str], home: Path
+) -> str:
+    """The same address for showing it to somebody: nothing is sent there, so whoever names it is not asked for."""
+    if stack_url and not explicit:
+        return base_url(stack_url, _STACKS)
+    return own_address(dialect, explicit, environ, home)
+
+
+def own_address(dialect: DialectName, explicit: str | None, environ: Mapping[str, str], home: Path) -> str:
+    """The address that this machine names: flag, environment, where the last login was, the dialect's own."""
+    address = facts_of(dialect).address
+    if explicit:
+        return base_url(explicit, "--url")
     if environ.get(address.variable):
         return base_url(environ[address.variable], f"the environment's {address.variable}")
     path, name = _stored_at(dialect, home, environ)
     stored = _stored_url(dialect, home, environ)
     return base_url(stored, f"{name} in {path}") if stored else address.url
+
+
+def same_address(one: str, other: str) -> bool:
+    """Whether scheme, host, port and path are the same; false for an address that cannot be used."""
+    try:
+        return _without_default_port(base_url(one, "")) == _without_default_port(base_url(other, ""))
+    except UsageError:
+        return False
 
 
 def _named_by_the_user(dialect: DialectName, environ: Mapping[str, str], home: Path) -> set[str]:

@@ -180,6 +180,47 @@ class BundleKeyError(GridbyocError):
     exit_status = ExitStatus.USAGE
 
 
+class WrongFileKindError(GridbyocError):
+    """A plan bundle where a handoff is needed, or a handoff where a plan bundle is."""
+
+    code = "GBY-B003"
+    remedy = (
+        "`gridbyoc bundle show FILE` tells which of both it is: `apply` takes a bundle, `register --handoff` a handoff."
+    )
+    exit_status = ExitStatus.USAGE
+
+
+class HandoffError(GridbyocError):
+    """A file that is no handoff, or one that is damaged, cut off, altered, or of another version of the format."""
+
+    code = "GBY-H001"
+    remedy = "Ask whoever made the role for the file again (`gridbyoc handoff --out FILE`)."
+
+
+class HandoffKeyError(GridbyocError):
+    """No key where one is needed, another key than the handoff was encrypted with, or one that is too short."""
+
+    code = "GBY-H002"
+    remedy = "Set GRIDBYOC_HANDOFF_KEY to the key of the person who made the handoff, at least 16 characters."
+    exit_status = ExitStatus.USAGE
+
+
+class HandoffExpiredError(GridbyocError):
+    """The handoff is not valid any more."""
+
+    code = "GBY-H003"
+    remedy = "Ask whoever made the role for a new handoff; `--valid-for` says how long it is valid."
+    exit_status = ExitStatus.PREFLIGHT_BLOCKED
+
+
+class HandoffMismatchError(GridbyocError):
+    """The handoff is of another control plane or of another stack than this machine or the command line names."""
+
+    code = "GBY-H004"
+    remedy = "Take the handoff of the right stack, or name its control plane as the message says, if you trust it."
+    exit_status = ExitStatus.PREFLIGHT_BLOCKED
+
+
 class SandboxStartError(GridbyocError):
     """A server of the sandbox did not start; the end of its log says why."""
 

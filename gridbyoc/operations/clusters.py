@@ -17,13 +17,13 @@ from gridbyoc.operations.changes import ClusterChange, cluster_changes, standing
 from gridbyoc.operations.events import Note
 from gridbyoc.operations.options import EditBody
 from gridbyoc.operations.prepare import PreparedStack, current_grant, prepare
+from gridbyoc.operations.register import spec_named
 from gridbyoc.operations.rollback import CreatedResources
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.wait import wait_for
 from gridbyoc.stack.edit import changed_text, entry_text, flow, type_data
 from gridbyoc.stack.files import file_error, write_atomic
 from gridbyoc.stack.model import ClusterSpec, DialectName, InstanceType, PerformanceProfile, Stack
-from gridbyoc.stack.words import did_you_mean, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +49,6 @@ def create_cluster(run: Run, name: str, *, edit: EditBody | None = None) -> Crea
     clusters = register_clusters(run, site, (change,), grant, edit, CreatedResources())
     cluster = wait_for(run, site.preflight.registrar, clusters)[0]
     return CreatedOne(cluster, change.action == "create")
-
-
-def spec_named(stack: Stack, name: str) -> ClusterSpec:
-    """The stack's cluster of that name; ``UsageError`` suggests the nearest name."""
-    found = next((spec for spec in stack.clusters if spec.name == name), None)
-    if found is not None:
-        return found
-    names = [spec.name for spec in stack.clusters]
-    near = did_you_mean(name, names)
-    raise UsageError(
-        f"The stack {stack.name} has no cluster named {name!r}.",
-        why=f"{stack.file or 'The stack file'} lists {listed(names)}.",
-        fix=f"{near[0].upper()}{near[1:]}" if near else "Add it to the stack file, or name one of these.",
-        rerun=SAFE_NOTHING_DONE,
-    )
 
 
 def _grant(run: Run, site: PreparedStack) -> Grant:

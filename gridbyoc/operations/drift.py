@@ -154,7 +154,11 @@ def _control_plane(run: Run, site: PreparedStack, grant: Grant) -> Iterator[Drif
         return
     if site.previous_arn is not None:
         yield Drift("role", site.previous_arn, "is being replaced, and still stands")
-    words = {"create": "is missing", "update": "differs", "delete": "is not in the stack file"}
+    words = {
+        "create": "is missing",
+        "update": "differs",
+        "delete": "runs through the role and is not in the stack file; bootstrap would delete it",
+    }
     for change in changes:
         fields = tuple(AttributeChange(each.field, each.before, each.after) for each in change.fields)
         if change.action != "none":

@@ -12,6 +12,7 @@ from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.errors import DefaultChangedError, GridbyocError, OutputMissingError, StateMovedError, TrustError
 from gridbyoc.operations.accepted_ids import ids_applied
+from gridbyoc.operations.handoff.record import HandedOver, last_handoff
 from gridbyoc.operations.journal import JOURNAL, read_journal
 from gridbyoc.operations.lock import holder_of
 from gridbyoc.operations.prepare import MODULE, PREVIOUS_MODULE, grant_of, read_state
@@ -22,6 +23,7 @@ from gridbyoc.operations.state_removal import REMOVAL
 from gridbyoc.operations.vendor_defaults import keep_standing_role
 from gridbyoc.render import values_differ
 from gridbyoc.stack.defaults import proven_principals
+from gridbyoc.stack.words import enumerated
 from gridbyoc.terraform import Outputs, State, read_outputs
 from gridbyoc.terraform.state_recovery import UnsavedState, unsaved_state
 
@@ -45,7 +47,9 @@ class Status:
 
     ``policies``: the role's, compared with the stack file; ``None`` where there is no role, or another module makes it.
     ``unasked``: why the control plane of a stack without clusters was not asked. ``roles``: each role's ARN by its
-    name, where the module makes several.
+    name, where the module makes several. ``unlisted``: the names of clusters that run through the role and are
+    not in the stack file, whoever registered them. ``handoff``: the newest one that this work_dir's journal knows.
+    ``vendor``: the name of the one without an API whom the role is handed over to.
     """
 
     last_run: LastRun | None
@@ -60,6 +64,9 @@ class Status:
     released: Marker | None = None
     unasked: str = ""
     roles: Mapping[str, str] = field(default_factory=dict)
+    unlisted: tuple[str, ...] = ()
+    handoff: HandedOver | None = None
+    vendor: str = ""
 
 
 UNDER_WAY = "under way"
@@ -83,7 +90,11 @@ class _Look:
     outputs: Outputs | None = None
     trust: str = "no role yet"
     policies: RolePolicies | None = None
+    trusts: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict, repr=False)
+    admitted: bool | None = None
     clusters: tuple[Cluster, ...] = ()
+    unlisted: tuple[str, ...] = ()
+    handoff: HandedOver | None = None
     edited: list[str] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
     failures: dict[str, GridbyocError] = field(default_factory=dict)
@@ -113,9 +124,10 @@ class _Look:
 def stack_status(run: Run) -> Status:
     """Read the journal, the lock, the state, the live role and the control plane; nothing is changed."""
     holder = holder_of(run.own_work_dir)
+    records = read_journal(run.work_dir / JOURNAL)
     look = _Look(
         run,
-        _last_run(read_journal(run.work_dir / JOURNAL), under_way=holder is not None),
+        _last_run(records, under_way=holder is not None),
         holder,
         unsaved_state(run.own_work_dir, run.outside.environ),
         released=read_marker(run.own_work_dir),
@@ -125,10 +137,13 @@ def stack_status(run: Run) -> Status:
         _read_role(look, look.outputs)
         look.edited += ["role"] if values_differ(run.stack, run.work_dir) else []
     _read_clusters(look)
+    role_arn = look.outputs.role_arn if look.outputs else None
+    if "state" not in look.failures:
+        look.handoff = last_handoff(records, look.outputs, look.trusts, admitted=look.admitted)
     return Status(
         look.last,
         look.holder,
-        look.outputs.role_arn if look.outputs else None,
+        role_arn,
         look.trust,
         look.clusters,
         look.unknown,
@@ -138,6 +153,9 @@ def stack_status(run: Run) -> Status:
         look.released,
         unasked=look.unasked,
         roles=look.outputs.roles if look.outputs else {},
+        unlisted=look.unlisted,
+        handoff=look.handoff,
+        vendor=run.stack.control_plane.vendor,
     )
 
 
@@ -175,16 +193,20 @@ def _read_role(look: _Look, outputs: Outputs) -> None:
     run = look.run
     try:
         session, _ = run.account()
-        details = []
+        details, judged = [], {}
         for name, role_arn in outputs.every_role.items():
             found = await_trust(
                 session, role_arn, outputs.external_id, proven_principals(run.stack.role, role_arn.split(":")[1]),
                 sleep=run.outside.sleep, clock=run.outside.clock, timeout=0.0,
             )  # fmt: skip
             details.append(f"{name}: {found.detail}" if outputs.roles else found.detail)
+            judged[role_arn] = found
         look.trust = "; ".join(details)
+        look.trusts = {arn: each.policy for arn, each in judged.items()}
+        look.admitted = True if all(each.verdict == "admitted" for each in judged.values()) else None
     except TrustError as error:
         look.failures["role"] = error
+        look.admitted = False
         why = f"{error.what} {error.why}".strip() if outputs.roles else error.why or error.what
         look.trust = ROLE_GONE if error.why.startswith(ROLE_GONE) else f"refused: {why}"
         if look.trust == ROLE_GONE:
@@ -218,7 +240,7 @@ def _read_clusters(look: _Look) -> None:
         cluster = there.pop(spec.name, None)
         if cluster is None or registrar.diff(cluster, spec, grant_of(run, outputs)):
             look.edited.append(f"cluster {spec.name}")
-    look.edited += [f"cluster {name}" for name in there]
+    look.unlisted = tuple(there)
 
 
 def _next_step(look: _Look) -> str:
@@ -300,6 +322,19 @@ def _cut_off(look: _Look) -> str:
     return f"The last {look.last.verb} {ended}. Run {look.command(again)}: it goes on from what exists."
 
 
+def _unlisted(look: _Look) -> str:
+    """Somebody may have registered them with a handoff: bootstrap, which deletes them, is not what follows."""
+    if not look.unlisted:
+        return ""
+    one = len(look.unlisted) == 1
+    names = enumerated(look.unlisted)
+    what, it = (f"The cluster {names} runs", "it") if one else (f"The clusters {names} run", "them")
+    return (
+        f"{what} through the role without an entry in the stack file. Add {it} to `clusters`, and "
+        f"{look.command('drift')} compares {it}; as the file is, {look.command('bootstrap')} would delete {it}."
+    )
+
+
 def _edited(look: _Look) -> str:
     if not look.edited:
         return ""
@@ -318,6 +353,17 @@ def _failed_or_waiting(look: _Look) -> str:
         return f"Mend the reason why {', '.join(failed)} failed, then run {look.command('bootstrap')}."
     coming = [cluster.name for cluster in there if cluster.status in ("queued", "pending", "configuring")]
     return f"Wait: {look.command(f'clusters wait {shlex.quote(coming[0])}', '--stack')}." if coming else ""
+
+
+def _to_hand_over(look: _Look) -> str:
+    """A vendor without an API gets nothing by a request: a person hands the role over, and again if it has changed."""
+    vendor = look.run.stack.control_plane.vendor
+    if not vendor or look.outputs is None or (look.handoff is not None and look.handoff.standing != "changed"):
+        return ""
+    if look.handoff is None and _old_grant(look):
+        return ""  # what is being replaced was handed over in another way
+    why = "Role or external id has changed since it was handed over" if look.handoff else "The role is up"
+    return f"{why}. Hand it over to {vendor}: {look.command('handoff --reveal')} prints what to send, and how."
 
 
 def _old_grant(look: _Look) -> str:
@@ -356,8 +402,10 @@ _STEPS: tuple[Callable[[_Look], str], ...] = (
     _undeclared,
     _never_run_or_destroyed,
     _cut_off,
+    _unlisted,
     _edited,
     _failed_or_waiting,
+    _to_hand_over,
     _old_grant,
     _all_is_well,
 )

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from gridbyoc.stack.model import Stack
 
-SEND_ID = (
+WAY_OF_THE_ID = (
     "The external id goes into the vendor's console form, or through a link that opens once: never by mail, chat or "
-    "ticket. `gridbyoc outputs --reveal` shows it."
+    "ticket."
 )
+SEND_ID = f"{WAY_OF_THE_ID} `gridbyoc handoff --reveal` shows it with the rest, and keeps that it was handed over."
 SEND_OWN_ID = (
     "The external id is the one that role.external_id_from points to. If the vendor does not have it yet, it goes into "
     "the vendor's console form, or through a link that opens once: never by mail, chat or ticket."

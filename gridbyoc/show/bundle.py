@@ -102,4 +102,4 @@ def _write(header: Mapping[str, Any], screen: Screen) -> None:
         screen.line(line)
 
 
-BUNDLE = Output("bundle", bundle_json, _write)
+BUNDLE_HEADER = Output("bundle", bundle_json, _write)

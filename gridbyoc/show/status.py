@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, TypedDict
 
+from gridbyoc.control_plane.model import Cluster
+from gridbyoc.operations.handoff.record import HandedOver
 from gridbyoc.operations.release_marker import Marker
 from gridbyoc.operations.role_policies import RolePolicies
 from gridbyoc.operations.status import LastRun, Status
@@ -30,11 +33,35 @@ def status_lines(found: Status, now: datetime) -> list[str]:
     ]
     lines += [f"trust     {found.trust}"]
     lines += _policies(found.policies) if found.policies else []
-    lines += [f"cluster   {c.name}: {c.status}" + (f" ({c.reason})" if c.reason else "") for c in found.clusters]
+    lines += _handoff(found, now)
+    lines += [_cluster(cluster, found.unlisted) for cluster in found.clusters]
     none = f"cluster   unknown: {found.unasked}" if found.unasked else "cluster   none"
     lines += [] if found.clusters else [none]
     lines += [f"unknown   {side}: {reason}" for side, reason in found.unknown.items()]
     return [*lines, f"next      {found.next_step}"]
+
+
+def _cluster(cluster: Cluster, unlisted: Collection[str]) -> str:
+    reason = f" ({cluster.reason})" if cluster.reason else ""
+    return f"cluster   {cluster.name}: {cluster.status}{reason}{', not in the stack file' * (cluster.name in unlisted)}"
+
+
+def _handoff(found: Status, now: datetime) -> list[str]:
+    """When it was handed over, how long that is valid, and whether it still stands."""
+    done, to = found.handoff, f" to {found.vendor}" * bool(found.vendor)
+    if done is None:
+        unknown = "state" in found.unknown
+        not_yet = "unknown" if unknown else f"not yet handed over{to}, as far as this work_dir's journal tells"
+        return [f"handoff   {not_yet}"] if found.vendor else []
+    until = ""
+    if done.expires is not None:
+        until = f", {'expired at' if done.expired(now) else 'valid until'} {instant(done.expires)}"
+    stands = {
+        "unchanged": "",
+        "changed": "; role or external id has changed since: hand it over again",
+        "unknown": "; whether it still stands is unknown",
+    }
+    return [f"handoff   handed over{to} at {instant(done.time, now)}{until}{stands[done.standing]}"]
 
 
 def _policies(found: RolePolicies) -> list[str]:
@@ -47,7 +74,9 @@ class StatusBody(TypedDict):
     """A stack's status.
 
     ``holder``: who holds its lock. ``released``: when and with which role it was released. ``unknown``: the sides that
-    could not be read, with the reason. ``next``: what to do.
+    could not be read, with the reason. ``unlisted``: clusters through the role that are not in the stack file.
+    ``handoff``: the newest one that the journal knows. ``vendor``: the vendor without an API that gets the role.
+    ``next``: what to do.
     """
 
     last_run: Annotated[dict[str, Any], LastRun] | None
@@ -59,6 +88,9 @@ class StatusBody(TypedDict):
     unknown: dict[str, str]
     policies: PoliciesBody | None
     clusters: list[ClusterFields]
+    unlisted: list[str]
+    handoff: Annotated[dict[str, Any], HandedOver] | None
+    vendor: str | None
     next: str
 
 
@@ -74,6 +106,9 @@ def status_json(found: Status) -> StatusBody:
         "unknown": dict(found.unknown) | ({"control plane": found.unasked} if found.unasked else {}),
         "policies": policies_json(found.policies),
         "clusters": [cluster_json(cluster) for cluster in found.clusters],
+        "unlisted": list(found.unlisted),
+        "handoff": asdict(found.handoff) if found.handoff else None,
+        "vendor": found.vendor or None,
         "next": found.next_step,
     }
 

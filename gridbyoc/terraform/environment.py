@@ -85,6 +85,7 @@ _DROPPED = frozenset(
         "TERRAFORM_CONFIG",  # the old name of TF_CLI_CONFIG_FILE
         # gridbyoc's own secrets: no provider and no module needs them, but each could read them
         "GRIDBYOC_BUNDLE_KEY",
+        "GRIDBYOC_HANDOFF_KEY",
         "GRID_API_KEY",
         "LIGHTNING_API_KEY",
         "LIGHTNING_AUTH_TOKEN",

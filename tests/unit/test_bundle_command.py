@@ -10,7 +10,7 @@ import pytest
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bundle import key_for, read_file
 from gridbyoc.errors import BundleKeyError, FileError, UsageError
-from gridbyoc.operations.bundle.file import pack, read_header
+from gridbyoc.operations.bundle.file import BUNDLE
 from gridbyoc.operations.bundle.make import check_bundleable, environment_digest
 from gridbyoc.show.bundle import bundle_json, bundle_lines
 from gridbyoc.stack.load import load
@@ -63,7 +63,7 @@ def test_a_bundle_that_cannot_be_read_is_said_so(name: str) -> None:
 
 @pytest.mark.parametrize("key,word", [(KEY, "AES-256-GCM"), (None, "no: it holds secrets in plain text")])
 def test_a_header_is_shown(key: Secret | None, word: str) -> None:
-    header = read_header(pack(HEADER, PAYLOAD, key))
+    header = BUNDLE.read_header(BUNDLE.pack(HEADER, PAYLOAD, key))
     text = "\n".join(bundle_lines(header))
     assert f"encrypted  {word}" in text
     assert "1 to add, 0 to change, 0 to destroy" in text
@@ -74,7 +74,7 @@ def test_a_header_is_shown(key: Secret | None, word: str) -> None:
 
 def test_a_header_cannot_steer_a_terminal_or_a_job() -> None:
     hostile = {**HEADER, "stack": "a\x1b[31m\n::error::x", "tool": "\r"}
-    lines = bundle_lines(read_header(pack(hostile, PAYLOAD, None)))
+    lines = bundle_lines(BUNDLE.read_header(BUNDLE.pack(hostile, PAYLOAD, None)))
     assert all(line.isprintable() for line in lines)
 
 

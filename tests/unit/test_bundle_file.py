@@ -15,19 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridbyoc.errors import BundleError, BundleKeyError
-from gridbyoc.operations.bundle import file as bundle_file
-from gridbyoc.operations.bundle.file import (
-    HEADER_NAME,
-    KEY_VARIABLE,
-    PAYLOAD_NAME,
-    bundle_key,
-    pack,
-    read_header,
-    unpack,
-)
+from gridbyoc.operations.bundle.file import BUNDLE
 from gridbyoc.operations.bundle.make import read_bundle
+from gridbyoc.operations.sealed_file import LARGEST_HEADER, PAYLOAD_NAME
 from gridbyoc.stack.secret import Secret
 
+HEADER_NAME, KEY_VARIABLE = BUNDLE.header_name, BUNDLE.key_variable
 CANARY = "canary-5b1d-external-id"
 KEY = Secret("a passphrase of some length")
 DIGEST = "0" * 64
@@ -67,13 +60,13 @@ PAYLOAD: dict[str, Any] = {
          "fields": [{"field": "instance_types[t2.medium]", "before": "(absent)", "after": "offered"}]}
     ],
 }  # fmt: skip
-PLAIN = pack(HEADER, PAYLOAD, None)
+PLAIN = BUNDLE.pack(HEADER, PAYLOAD, None)
 
 
 @cache
 def sealed() -> bytes:
     """The same, encrypted."""
-    return pack(HEADER, PAYLOAD, KEY)
+    return BUNDLE.pack(HEADER, PAYLOAD, KEY)
 
 
 def members(data: bytes) -> dict[str, bytes]:
@@ -91,15 +84,14 @@ def zipped(*parts: tuple[str, bytes], how: int = zipfile.ZIP_STORED) -> bytes:
 
 def with_header(data: bytes, **fields: Any) -> bytes:
     """The same file, with other words in its header."""
-    found = members(data)
-    header = json.loads(found[HEADER_NAME]) | fields
-    return zipped((HEADER_NAME, json.dumps(header).encode()), (PAYLOAD_NAME, found[PAYLOAD_NAME]))
+    (name, head), payload = members(data).items()
+    return zipped((name, json.dumps(json.loads(head) | fields).encode()), payload)
 
 
 @pytest.mark.parametrize("pack_it,key", [(lambda: PLAIN, None), (sealed, KEY)], ids=["plain", "sealed"])
 def test_what_was_packed_is_read(pack_it: Callable[[], bytes], key: Secret | None) -> None:
     data = pack_it()
-    header, payload = unpack(data, key)
+    header, payload = BUNDLE.unpack(data, key)
     assert {name: header[name] for name in HEADER} == HEADER
     assert payload == PAYLOAD
     bundle = read_bundle(data, key)
@@ -112,21 +104,21 @@ def test_what_was_packed_is_read(pack_it: Callable[[], bytes], key: Secret | Non
 
 
 def test_the_header_alone_needs_no_key() -> None:
-    assert read_header(sealed())["stack"] == "demo"
-    assert read_header(PLAIN)["encryption"] is None
+    assert BUNDLE.read_header(sealed())["stack"] == "demo"
+    assert BUNDLE.read_header(PLAIN)["encryption"] is None
 
 
 def test_an_encrypted_bundle_holds_nothing_in_clear() -> None:
     for text in (CANARY, PAYLOAD["plan"], "123456789012", "id-a", KEY.reveal()):
         assert text.encode() not in sealed()
-    assert pack(HEADER, PAYLOAD, KEY) != sealed()  # a salt and a nonce of its own each time
+    assert BUNDLE.pack(HEADER, PAYLOAD, KEY) != sealed()  # a salt and a nonce of its own each time
 
 
 def test_another_key_and_no_key_are_told_apart_from_tampering() -> None:
     with pytest.raises(BundleKeyError, match="not the key of this bundle"):
-        unpack(sealed(), Secret("another passphrase, as long"))
+        BUNDLE.unpack(sealed(), Secret("another passphrase, as long"))
     with pytest.raises(BundleKeyError, match="there is no key"):
-        unpack(sealed(), None)
+        BUNDLE.unpack(sealed(), None)
 
 
 def test_a_payload_that_was_changed_is_refused() -> None:
@@ -139,14 +131,14 @@ def test_a_payload_that_was_changed_is_refused() -> None:
             bytes([found[PAYLOAD_NAME][0] ^ 1]) + found[PAYLOAD_NAME][1:],
         ):
             with pytest.raises(BundleError):
-                unpack(zipped((HEADER_NAME, found[HEADER_NAME]), (PAYLOAD_NAME, content)), key)
+                BUNDLE.unpack(zipped((HEADER_NAME, found[HEADER_NAME]), (PAYLOAD_NAME, content)), key)
 
 
 def test_another_plan_under_the_same_header_is_refused() -> None:
     """Without a key, the header's digest is what ties the two: a copy that went wrong is noticed."""
-    other = members(pack(HEADER, {**PAYLOAD, "plan": base64.b64encode(b"another").decode()}, None))
+    other = members(BUNDLE.pack(HEADER, {**PAYLOAD, "plan": base64.b64encode(b"another").decode()}, None))
     with pytest.raises(BundleError, match="is not a bundle that can be used") as caught:
-        unpack(zipped((HEADER_NAME, HEAD), (PAYLOAD_NAME, other[PAYLOAD_NAME])), None)
+        BUNDLE.unpack(zipped((HEADER_NAME, HEAD), (PAYLOAD_NAME, other[PAYLOAD_NAME])), None)
     assert "does not match its header" in caught.value.why
 
 
@@ -158,13 +150,13 @@ def test_a_member_that_is_compressed_is_refused_however_small() -> None:
         archive.writestr(HEADER_NAME, long)
         archive.writestr(PAYLOAD_NAME, BODY, zipfile.ZIP_DEFLATED)
     with pytest.raises(BundleError) as caught:
-        unpack(stream.getvalue(), None)
+        BUNDLE.unpack(stream.getvalue(), None)
     assert "compressed" in caught.value.why
 
 
 def test_a_header_that_was_changed_is_refused() -> None:
     with pytest.raises(BundleError, match="changed after it was made"):
-        unpack(with_header(sealed(), stack="other"), KEY)
+        BUNDLE.unpack(with_header(sealed(), stack="other"), KEY)
 
 
 @pytest.mark.parametrize(
@@ -175,22 +167,22 @@ def test_a_header_that_was_changed_is_refused() -> None:
 def test_other_parameters_of_the_encryption_are_refused_before_they_are_used(
     field: str, value: object, what: str
 ) -> None:
-    lock = {**read_header(sealed())["encryption"], field: value}
+    lock = {**BUNDLE.read_header(sealed())["encryption"], field: value}
     with pytest.raises(BundleError, match=what):
-        unpack(with_header(sealed(), encryption=lock), KEY)
+        BUNDLE.unpack(with_header(sealed(), encryption=lock), KEY)
 
 
 def test_a_bundle_in_clear_cannot_take_the_place_of_an_encrypted_one() -> None:
     with pytest.raises(BundleKeyError, match="not encrypted"):
-        unpack(PLAIN, KEY)
+        BUNDLE.unpack(PLAIN, KEY)
     with pytest.raises(BundleError):
-        unpack(with_header(sealed(), encryption=None), None)
+        BUNDLE.unpack(with_header(sealed(), encryption=None), None)
 
 
 @given(st.integers(0, len(PLAIN) - 1))
 def test_a_file_that_was_cut_off_is_refused(length: int) -> None:
     with pytest.raises(BundleError):
-        unpack(PLAIN[:length], None)
+        BUNDLE.unpack(PLAIN[:length], None)
 
 
 @given(st.integers(0, len(PLAIN) - 1), st.integers(1, 255))
@@ -198,7 +190,7 @@ def test_a_byte_that_was_changed_is_noticed_or_means_nothing(place: int, by: int
     bent = bytearray(PLAIN)
     bent[place] ^= by
     try:
-        header, payload = unpack(bytes(bent), None)
+        header, payload = BUNDLE.unpack(bytes(bent), None)
     except BundleError:
         return
     assert payload == PAYLOAD
@@ -208,7 +200,7 @@ def test_a_byte_that_was_changed_is_noticed_or_means_nothing(place: int, by: int
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused_in_words(data: bytes) -> None:
     with pytest.raises(BundleError):
-        read_header(data)
+        BUNDLE.read_header(data)
 
 
 HEAD, BODY = members(PLAIN)[HEADER_NAME], members(PLAIN)[PAYLOAD_NAME]
@@ -219,7 +211,7 @@ HOSTILE = {
     "no member": zipped(),
     "the other order": zipped((PAYLOAD_NAME, BODY), (HEADER_NAME, HEAD)),
     "a bomb": zipped((HEADER_NAME, HEAD), (PAYLOAD_NAME, b"\0" * 20_000_000), how=zipfile.ZIP_DEFLATED),
-    "a large header": zipped((HEADER_NAME, b" " * (bundle_file.LARGEST_HEADER + 1)), (PAYLOAD_NAME, BODY)),
+    "a large header": zipped((HEADER_NAME, b" " * (LARGEST_HEADER + 1)), (PAYLOAD_NAME, BODY)),
     "a header that is a list": zipped((HEADER_NAME, b"[]"), (PAYLOAD_NAME, BODY)),
     "a header that nests": zipped((HEADER_NAME, b"[" * 100_000), (PAYLOAD_NAME, BODY)),
     "a header that is no text": zipped((HEADER_NAME, b"\xff\xfe"), (PAYLOAD_NAME, BODY)),
@@ -235,7 +227,7 @@ HOSTILE = {
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_files_are_refused(data: bytes) -> None:
     with pytest.raises(BundleError) as caught:
-        unpack(data, None)
+        BUNDLE.unpack(data, None)
     assert caught.value.why
 
 
@@ -244,32 +236,32 @@ def test_a_bomb_that_says_it_is_small_is_not_opened() -> None:
     bent = large.replace((50).to_bytes(4, "little"), (2**31).to_bytes(4, "little"))
     assert bent != large
     with pytest.raises(BundleError):
-        unpack(bent, None)
+        BUNDLE.unpack(bent, None)
 
 
 def test_another_format_names_both_versions() -> None:
     with pytest.raises(BundleError, match="format 2; this version of gridbyoc reads 1"):
-        read_header(with_header(PLAIN, format=2))
+        BUNDLE.read_header(with_header(PLAIN, format=2))
 
 
 @pytest.mark.parametrize("field", PAYLOAD)
 def test_a_payload_of_another_shape_is_refused_without_quoting_it(field: str) -> None:
     bent = {**PAYLOAD, field: {CANARY: 1} if field != "against" else CANARY}
     with pytest.raises(BundleError) as caught:
-        unpack(pack(HEADER, bent, None), None)
+        BUNDLE.unpack(BUNDLE.pack(HEADER, bent, None), None)
     assert f"/{field}" in caught.value.why
     assert CANARY not in str(caught.value.why)
 
 
 def test_a_plan_that_is_no_base64_is_refused() -> None:
     with pytest.raises(BundleError, match="saved plan"):
-        read_bundle(pack(HEADER, {**PAYLOAD, "plan": "!!"}, None), None)
+        read_bundle(BUNDLE.pack(HEADER, {**PAYLOAD, "plan": "!!"}, None), None)
 
 
 def test_the_key_comes_from_the_environment() -> None:
-    assert bundle_key({}) is None
-    assert bundle_key({KEY_VARIABLE: "  \n"}) is None
-    assert bundle_key({KEY_VARIABLE: "sixteen letters!\n"}) == Secret("sixteen letters!")
+    assert BUNDLE.key_in({}) is None
+    assert BUNDLE.key_in({KEY_VARIABLE: "  \n"}) is None
+    assert BUNDLE.key_in({KEY_VARIABLE: "sixteen letters!\n"}) == Secret("sixteen letters!")
     with pytest.raises(BundleKeyError, match="too short") as caught:
-        bundle_key({KEY_VARIABLE: "a short one"})
+        BUNDLE.key_in({KEY_VARIABLE: "a short one"})
     assert "a short one" not in caught.value.why + caught.value.what

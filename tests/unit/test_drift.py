@@ -67,8 +67,16 @@ CHANGES = [
     Change("terraform", "bootstrap would update it", stack=a_stack(spec(), spec("more"), max_session_hours=2)),
     Change("control plane", "cluster third is missing", stack=a_stack(spec(), spec("more"), spec("third"))),
     Change("control plane", "cluster ml differs", stack=a_stack(spec(kind=HUGE), spec("more"))),
-    Change("control plane", "cluster more is not in the stack file", stack=a_stack(spec())),
-    Change("control plane", "cluster new is not in the stack file", a_cluster_more),
+    Change(
+        "control plane",
+        "cluster more runs through the role and is not in the stack file; bootstrap would delete it",
+        stack=a_stack(spec()),
+    ),
+    Change(
+        "control plane",
+        "cluster new runs through the role and is not in the stack file; bootstrap would delete it",
+        a_cluster_more,
+    ),
     Change("control plane", "cluster ml has failed: no capacity", a_cluster_fails),
     Change("control plane", "does not run through this stack's role", another_role_has_our_name),
 ]

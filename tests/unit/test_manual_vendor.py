@@ -267,7 +267,7 @@ def test_a_rotation_takes_two_words(world: World) -> None:
     world.bootstrap(ROTATED, drop_old=True, **ROTATE)
     assert accepted(world) == both - old
     assert verdicts(proof_of(world, ROTATED))["GBY-V011"] == "pass"
-    assert "Acme AI alone can say" in status_of(world, ROTATED).next_step
+    assert "Hand it over to Acme AI" in status_of(world, ROTATED).next_step
 
 
 def test_the_old_id_is_not_dropped_in_the_run_that_makes_the_new_one(world: World) -> None:

@@ -31,7 +31,7 @@ from gridbyoc.cli.options import command, set_option, stack_argument, stack_opti
 from gridbyoc.cli.running import terraform_options
 from gridbyoc.cli.stackfile import new
 from gridbyoc.control_plane.model import Cluster, Phase
-from gridbyoc.operations.bundle.file import pack
+from gridbyoc.operations.bundle.file import BUNDLE
 from gridbyoc.operations.fleet.model import Member, Outcome, Result
 from gridbyoc.operations.fleet.run import FleetReport
 from gridbyoc.operations.report import Report
@@ -219,7 +219,7 @@ def test_after_a_bundle_was_shown(
     tmp_path: Path, names: tuple[str, ...], here: tuple[str, ...], line: str | None
 ) -> None:
     digests = {**HEADER["digests"], "stack_files": dict.fromkeys(names, "0" * 64)}
-    (tmp_path / "x.bundle").write_bytes(pack({**HEADER, "digests": digests}, PAYLOAD, None))
+    (tmp_path / "x.bundle").write_bytes(BUNDLE.pack({**HEADER, "digests": digests}, PAYLOAD, None))
     for name in here:
         (tmp_path / name).touch()
     app = app_in(tmp_path)

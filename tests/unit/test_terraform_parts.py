@@ -50,7 +50,7 @@ def test_traps_are_dropped_and_the_rest_passes() -> None:
         "TF_CLI_ARGS": "-x", "TF_CLI_ARGS_apply": "-destroy", "TF_WORKSPACE": "other", "TF_LOG": "TRACE",
         "TF_LOG_PATH": "/x", "TF_VAR_name": "x", "TF_DATA_DIR": "/x", "TF_REATTACH_PROVIDERS": "{}",
         "TF_INPUT": "1", "TERRAFORM_CONFIG": "/x", "TF_FORCE_LOCAL_BACKEND": "1",
-        "GRIDBYOC_BUNDLE_KEY": "k", "GRID_API_KEY": "k", "LIGHTNING_API_KEY": "k",
+        "GRIDBYOC_BUNDLE_KEY": "k", "GRIDBYOC_HANDOFF_KEY": "k", "GRID_API_KEY": "k", "LIGHTNING_API_KEY": "k",
         "AWS_PROFILE": "p", "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "HTTPS_PROXY": "x", "TF_TOKEN_example_com": "t",
         "TF_PLUGIN_CACHE_DIR": "/cache", "PATH": "/bin",
     }  # fmt: skip

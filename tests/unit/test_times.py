@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gridbyoc.control_plane.model import Cluster, Phase
-from gridbyoc.operations.bundle.file import pack, read_header
+from gridbyoc.operations.bundle.file import BUNDLE
 from gridbyoc.operations.lock import HOLDER, hold, holder_of
 from gridbyoc.operations.status import LastRun, Status
 from gridbyoc.show.bundle import bundle_lines
@@ -65,7 +65,9 @@ def table() -> Iterable[str]:
 
 
 def bundle() -> Iterable[str]:
-    return bundle_lines(read_header(pack({**HEADER, "created": NOW.isoformat(timespec="seconds")}, PAYLOAD, None)))
+    return bundle_lines(
+        BUNDLE.read_header(BUNDLE.pack({**HEADER, "created": NOW.isoformat(timespec="seconds")}, PAYLOAD, None))
+    )
 
 
 def state_lock() -> Iterable[str]:

@@ -295,6 +295,11 @@ def verify_role_needs(place: AccountRegion) -> Iterator[Need]:
             yield Need(f"iam:{action}", arn, "verify --role: a policy's document", "verify-role")
 
 
+def handoff_needs(role: Role, place: AccountRegion) -> Iterator[Need]:
+    """What proving the trust of the live role needs."""
+    yield Need("iam:GetRole", names_of(role, place).role, "handoff: the role's trust policy", "handoff")
+
+
 def resume_needs(role: Role, place: AccountRegion) -> Iterator[Need]:
     """What finding a role needs that a run made and could not write down."""
     names = names_of(role, place)
@@ -427,6 +432,7 @@ USES: dict[str, tuple[NeedPhase, ...]] = {
     "quotas": ("quotas", "increase"),
     "verify": ("verify",),
     "verify-role": ("verify-role",),
+    "handoff": ("state", "handoff"),
     "leftovers": ("leftovers", "cleanup"),
     "state-init": ("bucket",),
 }
@@ -471,6 +477,7 @@ def _every(stack: Stack | None, place: AccountRegion, principal: str | None, *, 
     if stack is None or stack.terraform.module is None:
         yield from terraform_needs(role, place, narrow=stack is not None)
         yield from verify_needs(role, place)
+        yield from handoff_needs(role, place)
         yield from resume_needs(role, place)
     backend = stack.terraform.backend if stack else None
     if isinstance(backend, S3Backend):

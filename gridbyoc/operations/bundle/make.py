@@ -15,14 +15,13 @@ from typing import Any
 from gridbyoc import __version__
 from gridbyoc.errors import SAFE_NOTHING_DONE, BundleError, UsageError
 from gridbyoc.operations.bundle.file import (
+    BUNDLE,
     Basis,
     Bundle,
     MadeFrom,
     PlannedCluster,
     basis_of,
-    pack,
     summary_of_json,
-    unpack,
 )
 from gridbyoc.operations.plan import Plan
 from gridbyoc.operations.prepare import PreparedStack
@@ -85,12 +84,12 @@ def make_bundle(run: Run, site: PreparedStack, plan: Plan, *, overrides: Sequenc
         "changes": [asdict(PlannedCluster.of(change)) for change in plan.clusters],
         "detaches": list(plan.detaches),
     }
-    return pack(header, payload, key)
+    return BUNDLE.pack(header, payload, key)
 
 
 def read_bundle(data: bytes, key: Secret | None) -> Bundle:
     """Read and check a bundle. Raises ``BundleError`` and ``BundleKeyError``."""
-    header, payload = unpack(data, key)
+    header, payload = BUNDLE.unpack(data, key)
     try:
         plan = base64.b64decode(payload["plan"], validate=True)
     except (binascii.Error, ValueError):

@@ -187,8 +187,8 @@ ORGANIZATION = FindingKind(
 
 CALL = "iam:SimulatePrincipalPolicy"
 WITH_MFA = {"aws:MultiFactorAuthPresent": "true"}
-SELDOM = ("bucket", "increase", "state-removal", "verify-role")
-"""``state init``, quota requests, ``destroy --with-state`` and ``verify --role`` report themselves what is denied."""
+SELDOM = ("bucket", "increase", "state-removal", "verify-role", "handoff")
+"""``state init``, quota requests, ``destroy --with-state``, ``verify --role``, ``handoff``: they report denials."""
 LOOKED_AT: tuple[NeedPhase, ...] = tuple(phase for phase in PHASES if phase not in SELDOM)
 SHOWN = 5
 """The number of actions that a line names; ``facts`` have all of them."""

@@ -1,0 +1,103 @@
+"""What the journal keeps of a handoff, and whether what was handed over still stands."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from gridbyoc.terraform import Outputs
+
+EFFECT = "handoff"
+"""The journal's name for it."""
+_N, _R, _P = 2**14, 8, 1
+HandoffStanding = Literal["unchanged", "changed", "unknown"]
+
+
+def new_salt() -> bytes:
+    """Of one fingerprint."""
+    return os.urandom(16)
+
+
+def fingerprint(value: Mapping[str, Any] | str, salt: bytes) -> str:
+    """A digest of a trust policy or an external id that reveals nothing of it.
+
+    An external id of the user's own may be short, and everything else in the policy is known: an attacker could search
+    for it with a plain SHA-256. So the digest is salted and slow.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return f"scrypt:{salt.hex()}:{hashlib.scrypt(text, salt=salt, n=_N, r=_R, p=_P, dklen=32).hex()}"
+
+
+def is_of(recorded: str, value: Mapping[str, Any] | str) -> bool:
+    """Whether the fingerprint was made of this very value; false for a text that is no fingerprint."""
+    try:
+        salt = bytes.fromhex(recorded.split(":")[1])
+    except (ValueError, IndexError):
+        return False
+    return hmac.compare_digest(fingerprint(value, salt), recorded)
+
+
+def all_arns(roles: Mapping[str, str]) -> str:
+    """The ARNs of all roles as the journal keeps them."""
+    return ", ".join(roles.values())
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """The newest handoff that the journal knows.
+
+    ``role_arn``: of several roles all ARNs. ``how``: as a ``file`` or a ``page``; a page does not expire. ``standing``:
+    whether the role and its external id are still what was handed over, and admitted.
+    """
+
+    time: str
+    how: str
+    role_arn: str
+    expires: str | None
+    standing: HandoffStanding = "unknown"
+
+    def expired(self, now: datetime) -> bool:
+        """Whether the file may not be used any more."""
+        try:
+            return self.expires is not None and now >= datetime.fromisoformat(self.expires)
+        except (ValueError, TypeError):
+            return True
+
+
+def last_handoff(
+    records: Iterable[Mapping[str, Any]],
+    outputs: Outputs | None,
+    trusts: Mapping[str, Mapping[str, Any] | None],
+    *,
+    admitted: bool | None,
+) -> HandedOver | None:
+    """The newest completed handoff, compared with what stands.
+
+    ``trusts``: each role's live trust policy, ``None`` if it could not be read. ``admitted``: whether they let the
+    control plane in with the current external id, ``None`` if that is unknown.
+    """
+    done = [each for each in records if each.get("type") == "effect_done" and each.get("effect") == EFFECT]
+    if not done:
+        return None
+    last = done[-1]
+    same = outputs is not None and last.get("role") == all_arns(outputs.every_role)
+    if not same or outputs is None or not is_of(str(last.get("id")), outputs.external_id.reveal()):
+        standing: HandoffStanding = "changed"
+    elif admitted is not None:
+        standing = "unchanged" if admitted else "changed"
+    else:
+        standing = "unchanged" if is_of(str(last.get("trust")), trusts) else "unknown"
+    expires = last.get("expires")
+    return HandedOver(
+        str(last.get("time")),
+        str(last.get("how")),
+        str(last.get("role")),
+        str(expires) if expires is not None else None,
+        standing,
+    )
