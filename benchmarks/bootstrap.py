@@ -1,7 +1,7 @@
-"""``gridbyoc bootstrap --yes`` on a fresh stack against the guide's own commands, on the same sandbox and root module.
+"""``gridbyoc bootstrap --yes`` on a fresh stack, compared with the guide's commands on the same sandbox and module.
 
 The guide's side is a shell that runs terraform init, apply, output three times, the create call and one status call.
-Pairs are interleaved and clusters run at once, so both sides wait for nothing but their own work.
+Pairs are interleaved and clusters run immediately, so that both sides wait only for their own work.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def new_stack(directory: Path, name: str, environ: dict[str, str]) -> Path:
 
 
 def cli_config(directory: Path, environ: dict[str, str]) -> dict[str, str]:
-    """The environment with a Terraform CLI configuration that names the provider mirror, where there is one."""
+    """The environment with a Terraform CLI configuration for the provider mirror, if there is one."""
     mirror = environ.get("GRIDBYOC_PROVIDER_MIRROR")
     if not mirror:
         return environ

@@ -1,8 +1,8 @@
-"""``gridbyoc fleet bootstrap`` of eight stacks, ``--jobs 2`` against ``--jobs 1``, on one sandbox; the target is 1.6x.
+"""``gridbyoc fleet bootstrap`` of eight stacks: ``--jobs 2`` compared with ``--jobs 1``, on one sandbox; target 1.6x.
 
-Clusters take two seconds to run, so that there is waiting to overlap, as there is in reality (20 to 50 minutes). Both
-sides have fresh stacks and the real AWS provider. The machine's load before each run is printed: on a busy one, both
-sides wait for cores.
+Clusters take two seconds to run, so that waiting can overlap, as in reality (20 to 50 minutes). Both sides have fresh
+stacks and the real AWS provider. The machine's load before each run is printed: on a busy machine, both sides wait for
+cores.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TARGET = 1.6
 
 
 def new_stacks(directory: Path, count: int) -> None:
-    """``count`` stack files, each in a directory of its own."""
+    """``count`` stack files, each in its own directory."""
     for number in range(count):
         name = f"{directory.name}-{number}"
         (directory / name).mkdir(parents=True)
@@ -49,7 +49,7 @@ def timed(directory: Path, jobs: int, environ: dict[str, str]) -> float:
 
 
 def main() -> None:
-    """Print each run and the ratio; end with status 1 where it is under the target."""
+    """Print each run and the ratio; end with status 1 if it is below the target."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stacks", type=int, default=8)
     parser.add_argument("--create-seconds", type=float, default=2.0)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The service's guide, as a person would type it: $1 is the cluster's name; the current directory is the root module.
-# `again` as $2: the cluster is registered already, and is only looked at.
+# The service's guide, as a person would type it. $1 is the cluster's name; the current directory is the root module.
+# With `again` as $2, the cluster is already registered, and only its status is read.
 set -eu
 terraform init -input=false >/dev/null
 terraform apply -auto-approve -input=false >/dev/null

@@ -1,7 +1,7 @@
 """Count files, lines, importers and repetitions of the source: `python benchmarks/house.py [CHECKOUT]`.
 
-A number is no limit: it says where to look. Lines of code are those that are not blank, not an import, not a comment
-and not part of a docstring. Runs that stand twice are six or more such lines, the same but for their indentation.
+A number is no limit: it says where to look. Lines of code are lines that are not blank, an import, a comment or part of
+a docstring. Repeated runs are six or more such lines that are equal except for their indentation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RUN = 6
 
 
 def code_lines(text: str, tree: ast.Module) -> list[str]:
-    """The lines of code, stripped."""
+    """The lines of code, without indentation."""
     left_out: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -35,7 +35,7 @@ def code_lines(text: str, tree: ast.Module) -> list[str]:
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
-    """The names of our modules that a module imports, and of what it takes from them."""
+    """The names of our modules that a module imports, and of the objects that it imports from them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gridbyoc"):
             yield str(node.module)
@@ -45,13 +45,13 @@ def imported(tree: ast.Module) -> Iterator[str]:
 
 
 def once_used_helpers(tree: ast.Module, text: str) -> int:
-    """Private functions of a module's top level that it names once besides their definition."""
+    """Private top-level functions that a module names only once besides their definition."""
     names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("_")]
     return sum(len(re.findall(rf"\b{re.escape(name)}\b", text)) == 2 for name in names)
 
 
 def runs_twice(files: dict[str, list[str]]) -> int:
-    """Runs of lines that stand at more than one place, each counted once for its whole length."""
+    """Runs of lines that occur at several places, each counted once with its whole length."""
     places: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
     for name, lines in files.items():
         for start in range(len(lines) - RUN + 1):

@@ -1,7 +1,7 @@
 """``gridbyoc fleet matrix`` over a Git repository of many stack files; the target is under 2 s for 1,000 of them.
 
-Every fourth stack has a journal, every stack extends a base of its team, which extends one of the company. The baseline
-is what a full read of every file would take.
+Every fourth stack has a journal; every stack extends its team's base, which extends the company's. The baseline is a
+full read of every file.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ terraform:
 
 
 def git(top: Path, *args: str) -> None:
-    """One Git command that must go well."""
+    """Run one Git command, which must succeed."""
     names = ("-c", "user.name=bench", "-c", "user.email=bench@example.com")
     subprocess.run(["git", *names, *args], cwd=top, check=True, capture_output=True)
 
 
 def build(top: Path, count: int) -> None:
-    """A repository with ``count`` stacks in directories of fifty, of which the second commit changes every tenth."""
+    """Create a repository with ``count`` stacks in directories of fifty; the second commit changes every tenth."""
     git(top, "init", "--quiet")
     (top / "company.yaml").write_text("role: {tags: {owner: platform}}\n")
     for number in range(count):
@@ -80,7 +80,7 @@ def journal(work_dir: Path, number: int) -> None:
 
 
 def timed(top: Path, *args: str) -> tuple[float, str]:
-    """Wall seconds of one ``gridbyoc fleet matrix``, the whole process, and what it wrote."""
+    """Wall seconds of one ``gridbyoc fleet matrix`` process, and its output."""
     began = time.perf_counter()
     command = [sys.executable, "-m", "gridbyoc", "fleet", "matrix", ".", *args]
     done = subprocess.run(command, cwd=top, check=True, capture_output=True, text=True)
@@ -88,7 +88,7 @@ def timed(top: Path, *args: str) -> tuple[float, str]:
 
 
 def main() -> None:
-    """Print each measurement; end with status 1 where the slowest is over the target."""
+    """Print each measurement; end with status 1 if the slowest exceeds the target."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stacks", type=int, default=1000)
     count = parser.parse_args().stacks

@@ -1,8 +1,8 @@
-"""``gridbyoc bootstrap --yes`` on a stack that is up already, against the guide's commands run again.
+"""``gridbyoc bootstrap --yes`` on a stack that is already up, compared with repeating the guide's commands.
 
 The guide's side is a shell that runs terraform init, apply (with nothing to do), output three times and one status
-call, on a stack of its own in the same sandbox, from the same root module. Pairs are interleaved; the ratio of each is
-printed, and their median.
+call, on its own stack in the same sandbox, from the same root module. Pairs are interleaved; each ratio and their
+median are printed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gridbyoc.sandbox import SandboxSettings, running_sandbox
 
 
 def main() -> None:
-    """Bring a stack up for each side, then run them again, one after the other."""
+    """Bring up a stack for each side, then repeat both sides alternately."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5)
     pairs = parser.parse_args().pairs

@@ -1,4 +1,7 @@
-"""``gridbyoc --help`` against ``python -c pass``, in the same minute: the median ratio, and heavy imports (none)."""
+"""``gridbyoc --help`` compared with ``python -c pass``, in the same minute.
+
+The median ratio, and heavy imports (none).
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,14 @@ def timed(command: list[str]) -> float:
 
 
 def heavy_imports(command: list[str]) -> list[str]:
-    """The heavy packages that a command imports, as ``-X importtime`` tells."""
+    """The heavy packages that a command imports, according to ``-X importtime``."""
     done = subprocess.run([sys.executable, "-X", "importtime", *command], capture_output=True, text=True, check=True)
     names = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
     return sorted(names & set(HEAVY))
 
 
 def main() -> None:
-    """Interleave both commands and print the median of each and their ratio."""
+    """Interleave both commands; print both medians and their ratio."""
     script = Path(sysconfig.get_path("scripts"), "gridbyoc")
     baseline, ours = [], []
     for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""The command line. This module is all that ``gridbyoc --help`` loads."""
+"""The command line. ``gridbyoc --help`` imports only this module."""
 
 from __future__ import annotations
 
@@ -9,38 +9,41 @@ import sys
 
 
 def main() -> int:
-    """The console script: answers ``--help`` from the shipped text, hands everything else to click."""
+    """The console script: answers ``--help`` from the shipped text, and passes everything else to click."""
     _open_missing()
     _escape_what_streams_cannot_carry()
     if sys.argv[1:] in (["--help"], ["-h"]) and "_GRIDBYOC_COMPLETE" not in os.environ:
-        # click alone takes twice the interpreter's own start; a test holds the text against click's.
+        # click alone takes twice as long as the interpreter's start; a test compares the text with click's.
         try:
             with open(os.path.join(os.path.dirname(__file__), "help.txt"), encoding="utf-8") as text:  # noqa: PTH118, PTH120, PTH123 - pathlib's import is what this path avoids
                 sys.stdout.write(text.read())
                 sys.stdout.flush()
         except OSError:
-            pass  # a full disk, a reader that has gone: click's way has the words for it
+            pass  # a full disk, or a reader that has closed: click's path reports it
         else:
             return 0
     _reset_process_state()
-    # What is imported, and botocore's models, live to the end: to look through them again and again for garbage takes
-    # a seventh of a short run.
+    # Imported modules and botocore's models live until the end: repeated garbage collection over them takes a seventh
+    # of a short run.
     gc.set_threshold(200_000, 50, 100)
     from gridbyoc.cli.main import run
 
     status = run(sys.argv[1:])
-    # What has to be put away (locks, children, temporary files) was, by context managers. To give botocore's models
-    # back piece by piece, as an interpreter does at its end, would take another third of a second.
+    # Context managers have cleaned up (locks, children, temporary files). An interpreter's normal end, which frees
+    # botocore's models piece by piece, would take another third of a second.
     _flush()
     os._exit(status)
 
 
 def _escape_what_streams_cannot_carry() -> None:
-    """In an encoding such as ASCII (``LC_ALL=C``), write ``\\u2714`` for what it lacks; JSON means the same by it."""
+    """In an encoding such as ASCII (``LC_ALL=C``), write ``\\u2714`` for characters that it lacks.
+
+    JSON reads it the same.
+    """
     codecs.register_error("gridbyoc", _as_escapes)
     for stream in (sys.stdout, sys.stderr):
         carries_all = stream.encoding.lower().replace("_", "-") == "utf-8"
-        # UTF-8 with "surrogateescape" (Python's UTF-8 mode) gives a file's name back byte by byte.
+        # UTF-8 with "surrogateescape" (Python's UTF-8 mode) reproduces a file's name byte by byte.
         if not (carries_all and stream.errors == "surrogateescape") and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="gridbyoc")
 
@@ -54,20 +57,20 @@ def _as_escapes(error: UnicodeError) -> tuple[str, int]:
 
 
 def _reset_process_state() -> None:
-    """Undo what the starting process left in ours that would change our verdicts; see docs/resilience.md.
+    """Reset process attributes inherited from the parent that would change our verdicts; see docs/resilience.md.
 
-    Signal dispositions, the signal mask and the umask are kept over exec. An ignored SIGINT stays ignored: that is how
-    ``nohup`` and a script's ``&`` ask for it.
+    Signal dispositions, the signal mask and the umask survive exec. An ignored SIGINT stays ignored: ``nohup`` and a
+    script's ``&`` request that.
     """
     import signal
 
     # If SIGCHLD is ignored, the kernel drops the status of every child, and each failure reads as 0 (waitpid(2)).
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # a blocked Ctrl-C or SIGTERM could not stop a run
-    os.umask(os.umask(0o077) & 0o077)  # what we write, we must be able to read
+    os.umask(os.umask(0o077) & 0o077)  # we must be able to read what we write
     for number in (1, 2):
         try:  # noqa: SIM105 - contextlib's import is what this path avoids
-            # A parent that polls leaves O_NONBLOCK on what it shares with us: a long output would end in the middle.
+            # A polling parent may leave O_NONBLOCK on a shared stream: a long output would be cut off.
             os.set_blocking(number, True)
         except OSError:
             pass
@@ -78,11 +81,11 @@ def _flush() -> None:
         try:  # noqa: SIM105 - contextlib's import is what this path avoids
             stream.flush()
         except (OSError, ValueError):
-            pass  # its reader has gone, or the disk is full: `run` has said so where it could
+            pass  # its reader has closed, or the disk is full: `run` has reported it if possible
 
 
 def _open_missing() -> None:
-    """A standard stream that was closed (``<&-``) becomes an empty one, before a file of ours takes its number."""
+    """Replace a standard stream that was closed (``<&-``) by an empty one, before one of our files gets its number."""
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
             os.open(os.devnull, os.O_RDWR)

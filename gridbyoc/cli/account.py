@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StoredLogin:
-    """Who is logged in, and where id and key are kept."""
+    """The logged-in account, and the files that hold its id and key."""
 
     name: str
     user_id: str
@@ -42,7 +42,7 @@ def _login_json(done: StoredLogin) -> LoginBody:
 
 
 def _write_login(done: StoredLogin, screen: Screen) -> None:
-    screen.line(f"Logged in as {done.name} ({done.user_id}); kept in {', '.join(done.files)}.")
+    screen.line(f"Logged in as {done.name} ({done.user_id}); stored in {', '.join(done.files)}.")
 
 
 LOGIN = Output("login", _login_json, _write_login, stack="none")
@@ -50,7 +50,7 @@ LOGIN = Output("login", _login_json, _write_login, stack="none")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The default cluster's id; its name and the file that keeps it where it was just set."""
+    """The default cluster's id; also its name and the file that stores it if this command set it."""
 
     id: str | None
     name: str | None = None
@@ -58,7 +58,7 @@ class Context:
 
 
 class ContextBody(TypedDict):
-    """The default cluster's id, ``null`` where none is set; ``name`` and ``file`` where it was set by this command."""
+    """The default cluster's id, ``null`` if none is set; ``name`` and ``file`` if this command set it."""
 
     context: str | None
     name: str | None
@@ -71,7 +71,7 @@ def _context_json(found: Context) -> ContextBody:
 
 def _write_context(found: Context, screen: Screen) -> None:
     if found.file:
-        screen.line(f"The default cluster is {found.name} ({found.id}); kept in {found.file}.")
+        screen.line(f"The default cluster is {found.name} ({found.id}); stored in {found.file}.")
     else:
         screen.line(found.id or "No default cluster is set.")
 
@@ -80,7 +80,7 @@ CONTEXT = Output("context", _context_json, _write_context, stack="none")
 
 
 @command("login")
-@click.option("--username", default=None, help="The account's user name (default: $GRID_USERNAME, or a question).")
+@click.option("--username", default=None, help="The account's user name (default: $GRID_USERNAME, or asked).")
 @click.option("--key-file", default=None, metavar="FILE", help="A file that holds the API key; - is standard input.")
 @click.option("--key-stdin", is_flag=True, help="Read the API key from standard input.")
 @plane_options
@@ -94,11 +94,11 @@ def login(
     url: str | None,
     dialect: DialectName | None,
 ) -> None:
-    """Exchange a user name and an API key for the account's id, and keep id and key.
+    """Exchange a user name and an API key for the account's id, and store id and key.
 
-    They are kept where the service's own client keeps them: ~/.grid/credentials.json (or
-    ~/.lightning/credentials.json), readable by you alone. The key comes from --key-file, --key-stdin, $GRID_API_KEY
-    ($LIGHTNING_API_KEY), or a question without echo; never from the command line, where others could see it.
+    They are stored where the service's own client stores them: ~/.grid/credentials.json (or
+    ~/.lightning/credentials.json), readable only by you. The key comes from --key-file, --key-stdin, $GRID_API_KEY
+    ($LIGHTNING_API_KEY), or a prompt without echo; never from the command line, where others could see it.
     """
     from gridbyoc.control_plane import log_in
     from gridbyoc.vendors import facts_of
@@ -114,7 +114,7 @@ def login(
     files = [str(path) for path in done.files]
     app.show(LOGIN, StoredLogin(name, done.user_id, done.default_cluster_id, files))
     if app.environ.get(names.api_key) and app.environ.get(names.user_id):
-        app.note(f"warning: {names.api_key} and the user id beside it in the environment win over what was just kept.")
+        app.note(f"warning: {names.api_key} and the user id in the environment override what was just stored.")
     after_login(app, default_stack_file(app, stack_file))
 
 
@@ -145,9 +145,9 @@ def _asked(app: App, question: str, option: str, *, hidden: bool = False) -> str
 @plane_options
 @pass_app
 def context(app: App, name: str | None, stack_file: str | None, url: str | None, dialect: DialectName | None) -> None:
-    """Make the cluster NAME the default one of the service's own client; without NAME, show which one is.
+    """Make the cluster NAME the default one of the service's own client; without NAME, show the default.
 
-    Its id is kept in ~/.grid/settings.json. GRID_CLUSTER_ID in the environment wins over it.
+    Its id is stored in ~/.grid/settings.json. GRID_CLUSTER_ID in the environment overrides it.
     """
     from gridbyoc.control_plane import context_of, current_context, set_context
 
@@ -159,4 +159,4 @@ def context(app: App, name: str | None, stack_file: str | None, url: str | None,
     done = set_context(registrar_of(app, plane, url), kept, name, environ=app.environ)
     app.show(CONTEXT, Context(done.cluster.id, done.cluster.name, str(done.file)))
     if done.overridden_by:
-        app.note(f"warning: {kept.variable}={done.overridden_by} in the environment wins over it.")
+        app.note(f"warning: {kept.variable}={done.overridden_by} in the environment overrides it.")

@@ -31,12 +31,12 @@ _STATE = re.compile(r"s3://([a-z0-9.-]{3,63})/(.+)")
 @command("adopt")
 @click.argument("role_arn")
 @stack_argument
-@click.option("--name", default=None, help="The stack's name (default: the role's, made fit for one).")
+@click.option("--name", default=None, help="The stack's name (default: derived from the role's).")
 @click.option("--region", default=None, help="The region that the clusters run in (default: us-east-1).")
 @click.option("--type", "dialect", type=click.Choice(VENDORS), default=None, help="The control plane's API.")
 @click.option("--state", default=None, metavar="s3://BUCKET/KEY", help="Keep the state in S3 (default: the work_dir).")
 @click.option(
-    "--accept", multiple=True, metavar="POLICY", help="A policy (ARN, or name of an inline one) that stays unmanaged."
+    "--accept", multiple=True, metavar="POLICY", help="A policy (ARN, or name of an inline one) that stays, unmanaged."
 )
 @click.option("--yes", "-y", is_flag=True, help="Approve the adoption.")
 @profile_option
@@ -54,12 +54,12 @@ def adopt(
     yes: bool,
     choices: Choices,
 ) -> None:
-    """Take the role ROLE_ARN, made by hand, and its clusters into a stack.
+    """Adopt the role ROLE_ARN, which was made by hand, and its clusters into a stack.
 
-    Reads the live role and the control plane's clusters that run through it, writes the STACK_FILE that says the same,
+    Reads the live role and the control plane's clusters that run through it, writes a STACK_FILE that describes them,
     shows what Terraform would import, and imports it. Nothing in AWS and nothing at the control plane is changed, and
-    the external id stays. A STACK_FILE that is there already is taken as it is. A role that cannot be adopted as it is
-    ends with status 4 and every reason. Takes back a stack that `gridbyoc release` has released.
+    the external id stays. An existing STACK_FILE is used unchanged. If the role cannot be adopted unchanged, ends with
+    status 4 and every reason. Also takes back a stack that `gridbyoc release` has released.
     """
     from gridbyoc.operations.adopt import adopt as run_adopt
     from gridbyoc.operations.release import take_back
@@ -67,11 +67,15 @@ def adopt(
     if not _ROLE_ARN.fullmatch(role_arn):
         raise UsageError(
             f"{role_arn} is not the ARN of an IAM role.",
-            fix="Such as arn:aws:iam::123456789012:role/grid-ml; `aws iam get-role --role-name NAME` shows it.",
+            fix="For example arn:aws:iam::123456789012:role/grid-ml; `aws iam get-role --role-name NAME` shows it.",
             rerun=SAFE_NOTHING_DONE,
         )
     if stack_file == "-":
-        raise UsageError("The stack file is written to a file.", fix="Name one.", rerun=SAFE_NOTHING_DONE)
+        raise UsageError(
+            "`adopt` writes the stack file, which cannot be standard input.",
+            fix="Name a file.",
+            rerun=SAFE_NOTHING_DONE,
+        )
     file = app.cwd / stack_file
     standing = read_stack(app, stack_file, ()).stack if file.exists() else None
     asked = _request(app, role_arn, standing, name, region, dialect, _backend(state, region), accept)
@@ -80,13 +84,13 @@ def adopt(
     trust = _look(app, asked, standing, file, choices)
     with open_run(app, stack_file, (), "adopt", choices) as run:
         adoption = run_adopt(run, role_arn, trust, lambda found: yes or _ask(app, run.stack, found))
-        report = _prove_unchanged(app, run, "The role was imported, and the stack file does not say all that it is")
+        report = _prove_unchanged(app, run, "The role was imported, but the stack file does not describe it completely")
         take_back(run)
     _show(app, report, adoption)
 
 
 def _took_back(app: App, stack_file: str, role_arn: str, standing: Stack, choices: Choices) -> bool:
-    """End a release of this role whose state holds it still: it is compared, and nothing is imported."""
+    """End a release of this role if the state still holds it: compare the stack, and import nothing."""
     from gridbyoc.operations.release import holds_released_role, take_back
     from gridbyoc.operations.release_marker import read_marker
     from gridbyoc.show.report import REPORT
@@ -96,11 +100,11 @@ def _took_back(app: App, stack_file: str, role_arn: str, standing: Stack, choice
     with open_run(app, stack_file, (), "adopt", choices) as run:
         if not holds_released_role(run, role_arn):
             return False
-        report = _prove_unchanged(app, run, "The stack file does not say what there is since the release")
+        report = _prove_unchanged(app, run, "The stack has changed since the release and differs from the stack file")
         take_back(run)
     app.show(REPORT, report, report.stack)
     if app.drawn:
-        app.line(f"Taken back: the stack {standing.name}. The role and its external id are as they were.")
+        app.line(f"Taken back: the stack {standing.name}. The role and its external id are unchanged.")
     tell_next(app, "bootstrap")
     return True
 
@@ -122,8 +126,8 @@ def _request(
         if standing.control_plane.type == "manual":
             raise UsageError(
                 "gridbyoc cannot adopt a role for a vendor without an API.",
-                why="It takes over what it can judge by the facts of a control plane, and of this one it knows none.",
-                fix="Take this stack's role over with `terraform import` in the rendered root (`gridbyoc render`).",
+                why="It adopts what it can judge by the facts of a control plane; of this one it knows none.",
+                fix="Import this stack's role with `terraform import` in the rendered root (`gridbyoc render`).",
                 rerun=SAFE_NOTHING_DONE,
             )
         role = standing.role
@@ -156,7 +160,7 @@ def _backend(state: str | None, region: str | None) -> S3Backend | None:
 
 
 def _look(app: App, asked: AdoptionRequest, standing: Stack | None, file: Path, choices: Choices) -> TrustTerms:
-    """Judge the role, write the stack file where there is none, and hand on the trust."""
+    """Judge the role, write the stack file if there is none, and return the trust."""
     from gridbyoc.aws import open_session
     from gridbyoc.cli.plane import registrar_of
     from gridbyoc.operations.adopt import look
@@ -171,7 +175,7 @@ def _look(app: App, asked: AdoptionRequest, standing: Stack | None, file: Path, 
     )
     if standing is None:
         write_atomic(file, found.stack_text, mode=0o644)
-        app.note(f"Wrote {file.name}: it says what the role {asked.role_arn} is.")
+        app.note(f"Wrote {file.name}: it describes the role {asked.role_arn}.")
     return found.trust
 
 
@@ -182,23 +186,23 @@ def _ask(app: App, stack: Stack, found: Adoption) -> bool:
 
 
 def adoption_lines(stack: str, found: Adoption) -> list[str]:
-    """What an adoption would do, for the question."""
+    """The lines that describe an adoption before the question."""
     trust = found.trust
     lines = [
-        f"The stack {stack} takes in the role {found.role_arn}:",
+        f"The stack {stack} adopts the role {found.role_arn}:",
         f"  account {trust.account_id} may assume it with the external id, which stays",
     ]
     lines += [f"  {arn} may assume it with the external id" for arn in trust.principals]
     lines += [f"  {arn} may assume it without an external id" for arn in trust.without_external_id]
     lines += [f"  import {address} <- {ident}" for address, ident in found.imports.items()]
-    lines += [f"  cluster {cluster.name} ({cluster.status}) stays as it is" for cluster in found.clusters]
+    lines += [f"  cluster {cluster.name} ({cluster.status}) stays unchanged" for cluster in found.clusters]
     return [*lines, "Nothing in AWS and nothing at the control plane is changed."]
 
 
 def _prove_unchanged(app: App, run: Run, otherwise: str) -> Report:
-    """A bootstrap that may change nothing: it ends the adoption, and later runs are compared with it.
+    """Run a bootstrap that may change nothing. It completes the adoption, and later runs compare with it.
 
-    Raises ``NotAdoptableError``, which says ``otherwise``, where it would change anything.
+    Raises ``NotAdoptableError``, with ``otherwise``, if it would change anything.
     """
     from gridbyoc.errors import NotAdoptableError
     from gridbyoc.operations.bootstrap import long_way
@@ -225,5 +229,5 @@ def _show(app: App, report: Report, adoption: Adoption) -> None:
     imported = counted(len(adoption.imports), "resource")
     app.show(REPORT, report, report.stack)
     if app.drawn:
-        app.line(f"Adopted: {imported} imported, the role and its external id are as they were.")
+        app.line(f"Adopted: {imported} imported, the role and its external id are unchanged.")
     tell_next(app, "bootstrap")

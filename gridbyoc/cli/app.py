@@ -1,4 +1,4 @@
-"""What a command gets from outside, and the one writer of its result."""
+"""A command's environment, and the only writer of its result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 @dataclass(slots=True)
 class Held:
-    """The one document of ``--format json``: kept until the command is over, because an error takes it in."""
+    """The document of ``--format json``: kept until the command ends, because an error includes it."""
 
     document: Mapping[str, Any] | None = None
     written: bool = False
@@ -30,9 +30,9 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The outside world of one command. Commands take it with ``@pass_app`` and print only through it.
+    """The environment of one command. Commands receive it with ``@pass_app`` and print only through it.
 
-    ``interactive`` is whether somebody can be asked (stdin and stderr are terminals and ``--no-input`` was not given);
+    ``interactive``: whether the user can be asked (stdin and stderr are terminals and ``--no-input`` was not given).
     ``profile`` is ``--profile``.
     """
 
@@ -49,10 +49,10 @@ class App:
     held: Held = field(default_factory=Held)
 
     def show(self, output: Output[R], result: R, stack: str | None = None) -> None:
-        """Write a command's result in the format that was asked for.
+        """Write a command's result in the requested format.
 
-        With ``--format json`` it is the one document on stdout, written at the end (``deliver``); with ``jsonl`` it is
-        a line behind those of the events.
+        With ``--format json`` it is the only document on stdout, written at the end (``deliver``); with ``jsonl`` it is
+        a line after those of the events.
         """
         if self.format == "json":
             self.held.document = output.document(result, stack)
@@ -64,14 +64,17 @@ class App:
             output.text(result, self)
 
     def deliver(self) -> None:
-        """Write the document of ``--format json``, on one line; nothing where there is none, or it is written."""
+        """Write the document of ``--format json`` on one line, unless there is none or it was written."""
         document, self.held.document = self.held.document, None
         if document is not None:
             self.document(json_text(document))
             self.held.written = True
 
     def view(self, views: Views[E]) -> View[E]:
-        """What shows events as they happen: JSON lines on stdout with ``jsonl``, else progress on stderr."""
+        """The view that shows events as they happen.
+
+        JSON lines on stdout with ``jsonl``, otherwise progress on stderr.
+        """
         import time
 
         from gridbyoc.show.view import view_of
@@ -85,11 +88,11 @@ class App:
         return self.format in ("text", "table")
 
     def line(self, text: str = "") -> None:
-        """A line of the command's result, on stdout; what came from elsewhere steers no terminal there."""
+        """A line of the command's result on stdout; control characters in foreign text are removed."""
         self.document(plain_text(text))
 
     def document(self, text: str) -> None:
-        """A text of ours as it is, on stdout: a page, a pipeline, a script."""
+        """A text of our own, unchanged, on stdout: a page, a pipeline, a script."""
         self.stdout.write(text + "\n")
         self.stdout.flush()
 
@@ -99,13 +102,13 @@ class App:
         self.stderr.flush()
 
     def command(self, text: str) -> None:
-        """A line beside the result that the platform of a pipeline shall read as a command to it."""
+        """A line on stderr that the CI platform should read as a command."""
         write = self.stderr.command if isinstance(self.stderr, GithubLog) else self.stderr.write
         write(text + "\n")
         self.stderr.flush()
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table on stdout: rich on a terminal, aligned plain text elsewhere."""
+        """A table on stdout: drawn by rich on a terminal, otherwise aligned plain text."""
         from gridbyoc.show.markdown import write_table
 
         write_table(self.stdout, columns, rows, environ=self.environ)
@@ -116,7 +119,7 @@ class App:
         return self.prompt(f"{question} [y/N]").strip().lower() in {"y", "yes"}
 
     def confirm_name(self, question: str, name: str, *, flag: str) -> bool:
-        """Ask for ``name`` to be typed; any other answer is a no. Without a terminal: as ``confirm``."""
+        """Ask for ``name`` to be typed; any other answer means no. Without a terminal: as ``confirm``."""
         self._require_terminal(flag)
         return self.prompt(f"{question} Type {name} to confirm").strip() == name
 
@@ -124,14 +127,14 @@ class App:
         if not self.interactive:
             raise ApprovalRequiredError(
                 "This needs an approval, and there is no terminal to ask on.",
-                fix=f"Look at what is shown above, then run again with {flag}.",
+                fix=f"Check what is shown above, then run again with {flag}.",
                 rerun="Nothing was created or changed; a re-run is safe.",
             )
 
     def prompt(self, question: str, *, default: str = "", hidden: bool = False) -> str:
         """Ask for a text (``hidden``: without echo). Without a terminal: ``ApprovalRequiredError``.
 
-        What was typed before the question stands on the terminal does not answer it.
+        Text that was typed before the question appeared does not answer it.
         """
         import click
 
@@ -147,5 +150,5 @@ class App:
 def _drop_typed_ahead(stream: TextIO) -> None:
     import termios
 
-    with suppress(OSError, ValueError, termios.error):  # a test's stream, or a terminal that has gone
+    with suppress(OSError, ValueError, termios.error):  # a test's stream, or a terminal that was closed
         termios.tcflush(stream.fileno(), termios.TCIFLUSH)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Yes(NamedTuple):
-    """What the command line approves beforehand."""
+    """The approvals given on the command line."""
 
     create_and_change: bool = False
     destroy: bool = False
@@ -33,8 +33,8 @@ class Yes(NamedTuple):
 @profile_option
 @click.option("--yes", "-y", is_flag=True, help="Approve creation and change (never destruction).")
 @click.option("--yes-destroy", is_flag=True, help="Approve destruction and replacement as well.")
-@click.option("--rollback", is_flag=True, help="Where the registration is refused, destroy what this run created.")
-@click.option("--refresh", is_flag=True, help="Let Terraform look, also where nothing has moved since the last run.")
+@click.option("--rollback", is_flag=True, help="If the registration is refused, destroy what this run created.")
+@click.option("--refresh", is_flag=True, help="Run Terraform even if nothing has changed since the last run.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for the clusters to run.")
 @click.option("--edit-before-creation", is_flag=True, help="Open $VISUAL or $EDITOR on each new cluster's request.")
 @brief_option
@@ -56,9 +56,9 @@ def bootstrap(
 ) -> None:
     """Take STACK_FILE to running clusters: role, registration, wait.
 
-    Safe to run again at any time: what exists is kept, what differs is changed, what is missing is made. Where both
-    sides and the file are as the last run left them, it is done in about a second. STACK_FILE is $GRIDBYOC_STACK or
-    gridbyoc.yaml where none is given; - reads standard input.
+    Safe to run again at any time: what exists is kept, what differs is changed, what is missing is created. If both
+    sides and the file are as the last run left them, it ends in about a second. The default STACK_FILE is
+    $GRIDBYOC_STACK or gridbyoc.yaml; - reads standard input.
     """
     from gridbyoc.operations.options import BootstrapOptions
 
@@ -81,7 +81,7 @@ def carry_out(
     alter: Callable[[Stack], Stack] | None = None,
     verb: str = "bootstrap",
 ) -> None:
-    """Run a bootstrap of ``stack_file`` (as ``alter`` makes it) under its lock, as ``verb``, and show its report."""
+    """Run a bootstrap of ``stack_file`` (after ``alter``) under its lock, as ``verb``, and show its report."""
     from gridbyoc.operations.options import Approval
 
     approval = Approval(yes.create_and_change, yes.destroy, lambda review: ask(app, review, brief=brief))
@@ -91,7 +91,7 @@ def carry_out(
         altered = replace(run, stack=alter(run.stack)) if alter else run
         report = short_way(altered, wishes)
         if report is None:
-            from gridbyoc.operations.bootstrap import long_way  # here: the short way does without what it loads
+            from gridbyoc.operations.bootstrap import long_way  # here: the short way does not need these imports
 
             report = long_way(altered, approval, wishes)
     from gridbyoc.show.report import REPORT
@@ -101,13 +101,13 @@ def carry_out(
 
 
 def ask(app: App, review: Review, *, brief: bool) -> bool:
-    """Show a plan's review and ask for a yes; ``ApprovalRequiredError`` without a terminal."""
+    """Show a plan's review and ask for approval; ``ApprovalRequiredError`` without a terminal."""
     from gridbyoc.show.markdown import width_of
     from gridbyoc.show.plan import plan_lines
 
     for line in plan_lines(review, brief=brief, width=width_of(app.stderr)):
         app.note(line)
-    return app.confirm("Apply these changes?", flag="--yes (and --yes-destroy for what is destroyed)")
+    return app.confirm("Apply these changes?", flag="--yes (and --yes-destroy if anything is destroyed)")
 
 
 def _editor(app: App) -> EditBody:

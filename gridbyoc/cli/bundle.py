@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gridbyoc.stack.secret import Secret
 
 LARGEST = 256 * 1024 * 1024
-"""Bytes: more is not read, whatever it is."""
+"""The most bytes that are read of a bundle."""
 
 
 @command("apply", formats=(*FORMATS, "markdown"))
@@ -49,10 +49,10 @@ def apply(
     choices: Choices,
     reporting: Reporting,
 ) -> None:
-    """Carry out the bundle FILE, exactly as it was planned, with the STACK_FILE that it was made of.
+    """Apply the bundle FILE exactly as it was planned, with the STACK_FILE that it was made from.
 
-    Where anything has moved since (stack file, module, state, clusters, account, tool), nothing is done: status 9, and
-    a line for each difference. GRIDBYOC_BUNDLE_KEY is the key of an encrypted bundle.
+    If anything has changed since (stack file, module, state, clusters, account, tool), nothing is done: status 9, and a
+    line for each difference. GRIDBYOC_BUNDLE_KEY is the key of an encrypted bundle.
     """
     from gridbyoc.operations.bundle.apply import apply_bundle
     from gridbyoc.operations.bundle.file import BUNDLE
@@ -65,7 +65,7 @@ def apply(
     chosen = replace(choices, checks=checks)
     with open_run(app, stack_file, bundle.overrides, "apply", chosen) as run:
         report = apply_bundle(reporting.watching(run), bundle, approval)
-    # first: a report file that cannot be written must not hide what was done
+    # first: a report file that cannot be written must not hide the result
     app.show(report_output(reporting.warnings), report, report.stack)
     reporting.applied(report)
     after_report(app, report, sets=bundle.overrides)
@@ -81,10 +81,10 @@ def bundle() -> None:
 @click.option("--reveal", is_flag=True, help="Of a handoff: print all of it, the external id in clear. Needs the key.")
 @pass_app
 def show(app: App, file: str, reveal: bool) -> None:
-    """Show the plain header of the bundle FILE: what it is of, and what it would do. Needs no key.
+    """Show the plain header of the bundle FILE: its stack, and what it would do. Needs no key.
 
-    What it says is only believed by `apply`, which has the key to tell whether the bundle was tampered with. FILE may
-    be a handoff as well (`gridbyoc handoff --out`), which `register` takes.
+    Do not rely on it: only `apply`, which has the key, can tell whether the bundle was tampered with. FILE may also be
+    a handoff (`gridbyoc handoff --out`), which `register` reads.
     """
     from gridbyoc.cli.handoff import show_page
     from gridbyoc.operations.bundle.file import BUNDLE
@@ -114,7 +114,7 @@ bundle.add_command(show)
 
 
 def read_file(app: App, file: str, noun: str = "bundle") -> bytes:
-    """The bytes of a bundle or a handoff; ``FileError`` where it cannot be read."""
+    """The bytes of a bundle or a handoff; ``FileError`` if it cannot be read."""
     try:
         with Path(app.cwd, file).open("rb") as stream:
             return stream.read(LARGEST + 1)
@@ -128,9 +128,9 @@ def read_file(app: App, file: str, noun: str = "bundle") -> bytes:
 
 
 def key_for(app: App, *, unencrypted: bool) -> Secret | None:
-    """The key for a new bundle; ``None`` where it was asked for in clear. ``BundleKeyError`` for neither, and for both.
+    """The key for a new bundle; ``None`` if an unencrypted one was requested. ``BundleKeyError`` for neither or both.
 
-    A saved plan holds the external id and every variable in clear.
+    A saved plan holds the external id and every variable in plain text.
     """
     from gridbyoc.operations.bundle.file import BUNDLE
 
@@ -138,19 +138,19 @@ def key_for(app: App, *, unencrypted: bool) -> Secret | None:
     if key is None and not unencrypted:
         raise BundleKeyError(
             "There is no key to encrypt the bundle with.",
-            why="A saved plan holds the external id and every variable in clear, for whoever can read the file.",
-            fix=f"Set {BUNDLE.key_variable} (`openssl rand -base64 32` makes one); or, where nobody else can read it, "
+            why="A saved plan holds the external id and every variable in plain text, for every reader of the file.",
+            fix=f"Set {BUNDLE.key_variable} (`openssl rand -base64 32` makes one); or, if nobody else can read it, "
             "give --unencrypted.",
             rerun=SAFE_NOTHING_DONE,
         )
     if key is not None and unencrypted:
         raise BundleKeyError(
-            f"{BUNDLE.key_variable} is set, and --unencrypted was given.",
+            f"{BUNDLE.key_variable} is set, but --unencrypted was given.",
             fix="Leave one of them out.",
             rerun=SAFE_NOTHING_DONE,
         )
     if key is None:
         app.note(
-            "warning: The bundle is NOT encrypted: whoever can read it reads the external id. Keep it to yourself."
+            "warning: The bundle is NOT encrypted: anybody who can read it can read the external id. Keep it private."
         )
     return key

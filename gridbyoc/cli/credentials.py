@@ -31,11 +31,11 @@ USES = ("all", "plan", "bootstrap", "destroy", "doctor", "verify", "leftovers", 
 
 @group("credentials")
 def credentials() -> None:
-    """AWS credentials: what is used, and an IAM user for those who need one."""
+    """AWS credentials: show those in use, and create an IAM user for people who need one."""
 
 
 _profile_option = click.option(
-    "--profile", metavar="NAME", help="The AWS profile to work with (default: the stack's, else boto3's own chain)."
+    "--profile", metavar="NAME", help="The AWS profile to use (default: the stack's, else boto3's own chain)."
 )
 _profile_name_option = click.option(
     "--profile-name", metavar="NAME", help="The profile that holds the access key (default: gridbyoc-NAME)."
@@ -45,7 +45,7 @@ _file_option = click.option(
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="The file it is kept in (default: $AWS_SHARED_CREDENTIALS_FILE, else ~/.aws/credentials).",
+    help="The file that stores it (default: $AWS_SHARED_CREDENTIALS_FILE, else ~/.aws/credentials).",
 )
 
 
@@ -54,7 +54,7 @@ _file_option = click.option(
 @_profile_option
 @pass_app
 def show(app: App, stack_file: str | None, profile: str | None) -> None:
-    """Show which AWS credentials are used: source, account, principal, and when they expire. Never the keys."""
+    """Show which AWS credentials are used: source, account, principal, and expiry. Never the keys."""
     from gridbyoc.aws import caller_identity
     from gridbyoc.aws.credential_source import credential_source
 
@@ -63,15 +63,15 @@ def show(app: App, stack_file: str | None, profile: str | None) -> None:
     caller = caller_identity(session)
     app.show(CREDENTIALS, InUse(source, caller, utc_now()))
     if stack and stack.aws.account_id not in (None, caller.account_id):
-        app.note(f"warning: The stack is for account {stack.aws.account_id}: no run goes on with these credentials.")
+        app.note(f"warning: The stack is for account {stack.aws.account_id}: no run accepts these credentials.")
     if source.ignored:
         app.note(
             f"warning: AWS_PROFILE={source.ignored} has no effect: AWS_DEFAULT_PROFILE={source.profile} wins in "
-            "boto3, and so in gridbyoc and its Terraform; other tools read AWS_PROFILE first. Unset one."
+            "boto3, and therefore in gridbyoc and its Terraform; other tools read AWS_PROFILE first. Unset one."
         )
     if source.overridden:
         app.note(
-            f"warning: AWS_PROFILE={source.overridden} has no effect: the access key in the environment wins over it. "
+            f"warning: AWS_PROFILE={source.overridden} has no effect: the access key in the environment overrides it. "
             f"Use --profile {source.overridden}, aws.profile in the stack file, or "
             f"`{_without_keys(app)}AWS_PROFILE={source.overridden} ...`."
         )
@@ -83,21 +83,21 @@ def show(app: App, stack_file: str | None, profile: str | None) -> None:
 @_profile_option
 @_profile_name_option
 @_file_option
-@click.option("--path", default="/", show_default=True, metavar="PATH", help="IAM's path of the user and its policy.")
-@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag besides our own; may be repeated.")
+@click.option("--path", default="/", show_default=True, metavar="PATH", help="The IAM path of the user and its policy.")
+@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A further tag; may be repeated.")
 @click.option("--permissions-boundary", "boundary", metavar="ARN", help="A policy that bounds what the user may do.")
-@click.option("--for", "uses", multiple=True, type=click.Choice(USES), help="Only what these commands need.")
+@click.option("--for", "uses", multiple=True, type=click.Choice(USES), help="Grant only what these commands need.")
 @click.option("--iam-full-access", is_flag=True, help="Attach IAMFullAccess, as the service's guide does, instead.")
-@click.option("--yes", "-y", is_flag=True, help="Approve what is made.")
+@click.option("--yes", "-y", is_flag=True, help="Approve what is created.")
 @pass_app
 def create_user(
     app: App, /, name: str, stack_file: str | None, profile: str | None, yes: bool, **options: object
 ) -> None:
-    """Make the IAM user NAME with just the permissions that gridbyoc needs, and keep its access key as an AWS profile.
+    """Create the IAM user NAME with just the permissions that gridbyoc needs.
 
-    The secret goes into the credentials file and is shown nowhere. What is there already stays; killed anywhere, run
-    it again. With a stack file the permissions are narrowed to that stack's. Short-term credentials are better where
-    you can have them: `aws configure sso`, or a role.
+    Its access key is stored as an AWS profile. The secret goes into the credentials file and is shown nowhere. What
+    exists already stays; if the command is killed, run it again. With a stack file the permissions are limited to that
+    stack's. Short-term credentials are better if you can have them: `aws configure sso`, or a role.
     """
     from gridbyoc.aws.profile_file import readable_by_others
     from gridbyoc.operations.credentials import create_user as create
@@ -122,7 +122,7 @@ def create_user(
     }
     app.show(USER, user)
     if app.environ.get("AWS_ACCESS_KEY_ID"):
-        app.note("AWS_ACCESS_KEY_ID in the environment wins over AWS_PROFILE; aws.profile and --profile win over both.")
+        app.note("AWS_ACCESS_KEY_ID in the environment overrides AWS_PROFILE; aws.profile and --profile override both.")
 
 
 @command("delete-user")
@@ -131,15 +131,17 @@ def create_user(
 @_profile_option
 @_profile_name_option
 @_file_option
-@click.option("--path", default="/", show_default=True, metavar="PATH", help="IAM's path, where the user is gone.")
+@click.option(
+    "--path", default="/", show_default=True, metavar="PATH", help="The IAM path, if the user no longer exists."
+)
 @click.option("--yes-destroy", is_flag=True, help="Approve the deletion.")
 @pass_app
 def delete_user(
     app: App, /, name: str, stack_file: str | None, profile: str | None, yes_destroy: bool, **options: object
 ) -> None:
-    """Delete the IAM user NAME that create-user made: its keys, its policy, and its profile.
+    """Delete the IAM user NAME that create-user created: its keys, its policy, and its profile.
 
-    Only what carries gridbyoc's tag is touched. Killed anywhere, run it again.
+    Only what carries gridbyoc's tag is touched. If the command is killed, run it again.
     """
     from gridbyoc.operations.credentials import delete_user as delete
 
@@ -155,7 +157,7 @@ def delete_user(
 
 
 def _session(app: App, stack_file: str | None, profile: str | None, new: str = "") -> tuple[AwsSession, Stack | None]:
-    """A session in the stack's region with ``profile``, else the stack's, unless that is the one that will be made."""
+    """A session in the stack's region with ``profile``, otherwise the stack's profile unless it is the new one."""
     from gridbyoc.aws import open_session
     from gridbyoc.aws.identity import own_region
     from gridbyoc.stack.defaults import REGION
@@ -189,7 +191,7 @@ def _asked(name: str, options: Mapping[str, Any]) -> UserArguments:
     tags = [tag.partition("=") for tag in options.get("tags", ())]
     wrong = next((key for key, separator, _ in tags if not separator), None)
     if wrong is not None:
-        raise UsageError(f"--tag {wrong}: there is no =.", fix="Write KEY=VALUE.", rerun=SAFE_NOTHING_DONE)
+        raise UsageError(f"--tag {wrong}: the = is missing.", fix="Write KEY=VALUE.", rerun=SAFE_NOTHING_DONE)
     return UserArguments(
         name,
         path=options["path"],
@@ -209,11 +211,11 @@ def _approve(app: App, found: UserReview, *, yes: bool) -> bool:
     _tell(app, "This would be done:", found.changes)
     if not yes and not app.interactive:
         raise ApprovalRequiredError(
-            "Making a user needs an approval, and there is no terminal to ask on.",
+            "Creating a user needs an approval, but there is no terminal to ask on.",
             fix="Run again with --yes, or use short-term credentials instead.",
             rerun=SAFE_NOTHING_DONE,
         )
-    return yes or app.confirm("Make this user?", flag="--yes")
+    return yes or app.confirm("Create this user?", flag="--yes")
 
 
 def _tell(app: App, title: str, lines: tuple[str, ...]) -> None:
@@ -242,7 +244,7 @@ KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 @dataclass(frozen=True, slots=True)
 class InUse:
-    """The credentials in use, whose they are, and the time that ``source_lines`` counts from."""
+    """The credentials in use, their principal, and the current time for ``source_lines``."""
 
     source: CredentialSource
     caller: Caller
@@ -250,7 +252,7 @@ class InUse:
 
 
 class CredentialsBody(TypedDict):
-    """The credentials in use, without the keys. ``expires`` (UTC): ``null`` is never, or not known."""
+    """The credentials in use, without the keys. ``expires`` (UTC): ``null`` for never or unknown."""
 
     source: str
     profile: str | None
@@ -285,8 +287,9 @@ CREDENTIALS = Output("credentials", _credentials_json, _write_credentials, stack
 
 
 class UserBody(TypedDict):
-    """An IAM user that is ready, the profile that holds its access key, and how it is used; ``changes``: what was
-    made.
+    """An IAM user that is ready to use.
+
+    ``profile`` holds its access key; ``use`` says how to use it. ``changes``: what was created.
     """
 
     name: str
@@ -304,7 +307,7 @@ def _user_json(user: UserBody) -> UserBody:
 
 
 def _write_user(user: UserBody, screen: Screen) -> None:
-    done = "is ready" if user["changes"] else "was ready before; nothing was changed"
+    done = "is ready" if user["changes"] else "was ready already; nothing was changed"
     screen.line(f"The user {user['arn']} {done}. Its access key works.")
     screen.line(f"Use the profile {user['profile']} (in {user['credentials_file']}):")
     for line in user["use"]:
@@ -315,7 +318,7 @@ USER = Output("user", _user_json, _write_user, stack="none")
 
 
 class DeletedUserBody(TypedDict):
-    """An IAM user that is gone; ``changes``: what was deleted."""
+    """An IAM user that was deleted; ``changes``: what was deleted."""
 
     name: str
     account_id: str
@@ -329,7 +332,7 @@ def _deleted_user_json(user: DeletedUserBody) -> DeletedUserBody:
 def _write_deleted_user(user: DeletedUserBody, screen: Screen) -> None:
     name = user["name"]
     screen.line(
-        f"The user {name} is gone." if user["changes"] else f"Nothing to delete: there is no user {name} of ours."
+        f"The user {name} was deleted." if user["changes"] else f"Nothing to delete: gridbyoc created no user {name}."
     )
 
 
@@ -337,7 +340,7 @@ DELETED_USER = Output("deleted_user", _deleted_user_json, _write_deleted_user, s
 
 
 def source_lines(source: CredentialSource, caller: Caller, now: datetime) -> Iterator[str]:
-    """The same for people."""
+    """The credentials in use, for people."""
     yield f"source     {source.text}"
     yield f"account    {caller.account_id}" + (f" ({caller.partition})" if caller.partition != "aws" else "")
     yield f"principal  {caller.arn}"
@@ -345,24 +348,24 @@ def source_lines(source: CredentialSource, caller: Caller, now: datetime) -> Ite
 
 
 def _expiry(source: CredentialSource, now: datetime) -> str:
-    renewed = ", then renewed by itself" if source.renews else ""
+    renewed = ", then renewed automatically" if source.renews else ""
     if source.expires is None:
         never = "never: a long-lived access key (AWS recommends short-term credentials, `aws configure sso`)"
-        return "not known: temporary credentials" + renewed if source.temporary or source.renews else never
+        return "unknown: temporary credentials" + renewed if source.temporary or source.renews else never
     minutes = int((source.expires - now).total_seconds() // 60)
     return f"{minute(source.expires)}, in {minutes} min{renewed}"
 
 
 def without_keys(environ: Mapping[str, str]) -> str:
-    """``env -u ...`` for the keys that the environment has; they win over AWS_PROFILE."""
+    """``env -u ...`` for the keys in the environment, which override AWS_PROFILE."""
     names = [f"-u {name}" for name in KEYS if environ.get(name)]
     return f"env {' '.join(names)} " if environ.get(KEYS[0]) else ""
 
 
 def use_lines(profile: str, file: Path, environ: Mapping[str, str], home: Path) -> tuple[str, ...]:
-    """How the new profile is used from here: in the stack file, or in front of one command.
+    """How to use the new profile here: in the stack file, or for one command.
 
-    ``file`` is named where AWS programs would look elsewhere.
+    ``file`` is named if AWS programs would look elsewhere.
     """
     from gridbyoc.aws.profile_file import credentials_file
 

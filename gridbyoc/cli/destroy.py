@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--yes-destroy", is_flag=True, help="Approve the destruction.")
 @click.option("--delete-data", is_flag=True, help="Delete leftover buckets and volumes that hold data as well.")
 @click.option("--with-state", is_flag=True, help="Remove the state from S3 as well, with all its versions.")
-@click.option("--yes-with-state", is_flag=True, help="Approve the removal of the state (--with-state).")
+@click.option("--yes-with-state", is_flag=True, help="Approve removing the state (--with-state).")
 @choices_options
 @no_control_plane_option
 @pass_app
@@ -39,9 +39,9 @@ def destroy(
     yes_with_state: bool,
     choices: Choices,
 ) -> int:
-    """Delete STACK_FILE's clusters, wait until they are gone, then their leftovers, the role and the local files.
+    """Delete STACK_FILE's clusters and, once they are gone, their leftovers, the role and the local files.
 
-    The role goes after the clusters: the control plane needs it to take them down. What holds data stays unless
+    The role is deleted after the clusters: the control plane needs it to delete them. What holds data stays unless
     --delete-data. On a terminal, it asks for the stack's name. Ends with status 7 while anything of a cluster is left
     in AWS. The state stays in S3, empty, unless --with-state, which asks for the state's key.
     """
@@ -49,7 +49,7 @@ def destroy(
     from gridbyoc.show.leftovers import DESTROYED
 
     if yes_with_state and not with_state:
-        raise UsageError("--yes-with-state approves what --with-state asks for.", rerun=SAFE_NOTHING_DONE)
+        raise UsageError("--yes-with-state needs --with-state.", rerun=SAFE_NOTHING_DONE)
     with open_run(app, stack_file, overrides, "destroy", choices) as run:
         name = run.stack.name
         done = run_destroy(
@@ -67,15 +67,15 @@ def _ask(app: App, stack: str, doomed: DestroyPlan) -> bool:
     from gridbyoc.show.leftovers import leftover_rows
     from gridbyoc.show.markdown import plain_table
 
-    app.note("This deletes, for good:")
+    app.note("This deletes permanently:")
     for cluster in doomed.clusters:
-        app.note(f"  - cluster {cluster.name} ({cluster.status}), what runs on it and what it leaves behind")
+        app.note(f"  - cluster {cluster.name} ({cluster.status}), its workloads and its leftovers")
     if doomed.has_resources:
         app.note(f"  - the role {doomed.role_arn or '(in the state)'} with its policy, attachments and external id")
         for arn in sorted(doomed.roles - {doomed.role_arn}):
             app.note(f"  - the role {arn}")
     if doomed.found.ledger.leftovers:
-        app.note("  - what past clusters left behind (what holds data only with --delete-data):")
+        app.note("  - leftovers of past clusters (those that hold data only with --delete-data):")
         for line in plain_table(*leftover_rows(doomed.found.ledger)).splitlines():
             app.note(f"      {line}")
     return app.confirm_name("Destroy all of this?", stack, flag="--yes-destroy")
@@ -85,7 +85,7 @@ def _ask_state(app: App, found: StateObjects) -> bool:
     from gridbyoc.stack.words import counted
 
     versions = counted(len(found.versions), "version")
-    app.note(f"This removes s3://{found.bucket}/{found.key} and its lock, for good: {versions}, no copy stays.")
+    app.note(f"This permanently removes s3://{found.bucket}/{found.key} and its lock: {versions}, no copy stays.")
     if found.digest:
-        app.note(f"Its digest goes from the DynamoDB table {found.table}, too.")
-    return app.confirm_name("Remove the state after all else is gone?", found.key, flag="--yes-with-state")
+        app.note(f"Its digest is removed from the DynamoDB table {found.table}, too.")
+    return app.confirm_name("Remove the state after everything else was deleted?", found.key, flag="--yes-with-state")

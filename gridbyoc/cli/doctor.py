@@ -14,7 +14,7 @@ from gridbyoc.errors import ExitStatus
 @command("doctor", formats=("table", "json", "jsonl", "markdown"))
 @stack_option
 @profile_option
-@click.option("--only", multiple=True, metavar="CODE", help="Only these checks: a code, its beginning, or a group.")
+@click.option("--only", multiple=True, metavar="CODE", help="Only these checks: a code, a prefix of codes, or a group.")
 @click.option("--skip", multiple=True, metavar="CODE", help="All but these checks.")
 @click.option("--strict", is_flag=True, help="Warnings and unknown findings block, too.")
 @terraform_options
@@ -29,10 +29,9 @@ def doctor(
     terraform_bin: str | None,
     url: str | None,
 ) -> int:
-    """Check what a bootstrap needs, side by side: tools, identity, permissions, policies, quotas, offerings, control
-    plane.
+    """Check what a bootstrap needs: tools, identity, permissions, policies, quotas, offerings, control plane.
 
-    With a stack file its region, account guard, instance types and control plane are looked at; without one, the
+    With a stack file it checks the file's region, account guard, instance types and control plane; without one, the
     environment's. Ends with status 4 if a finding fails. Checks that could not be completed do not block, except with
     --strict. docs/preflight.md explains every code.
 
@@ -47,7 +46,7 @@ def doctor(
     findings = examine(scene, CHECKS, wanted=wanted)
     blocked = blocks(findings, strict=strict)
     if not findings and scene.stack is None:
-        app.note("Without a stack file there are no policies and no instance types to look at: name one with --stack.")
+        app.note("Without a stack file there are no policies and no instance types to check: name one with --stack.")
     app.show(PREFLIGHT, Examined(findings, scene.region, blocked), scene.stack.name if scene.stack else None)
     if not blocked:
         tell_next(app, "doctor" if scene.stack else "doctor without a stack")

@@ -17,10 +17,10 @@ from gridbyoc.errors import ExitStatus
 @url_option
 @pass_app
 def drift(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin: str | None, url: str | None) -> int:
-    """Show where AWS, the live role and the control plane differ from STACK_FILE; status 3 when they do.
+    """Show where AWS, the live role and the control plane differ from STACK_FILE; status 3 if they do.
 
-    For each difference it names the side and the attribute, as it is and as the file asks. Status 4 when nothing is
-    known to differ and not everything could be read.
+    Names the side and the attribute of each difference, with the actual and the expected value. Status 4 if there is no
+    known difference, but not everything could be read.
 
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """

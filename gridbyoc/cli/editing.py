@@ -1,4 +1,4 @@
-"""A text in the user's editor; ``--edit-before-creation``: the request, checked again, and what was changed shown."""
+"""Edit a text in the user's editor; for ``--edit-before-creation``, check the request and show the changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gridbyoc.stack.files import write_atomic
 def edit_request(app: App, body: Mapping[str, Any]) -> Mapping[str, Any]:
     """``body`` as the user leaves it. The external id is masked in the file, which only its owner can read.
 
-    Raises ``UsageError`` for a result that cannot be sent, or an editor that failed; nothing has been sent then.
+    Raises ``UsageError`` if the result cannot be sent, or the editor failed; nothing was sent then.
     """
     from gridbyoc.control_plane.edit import from_text, to_text
 
@@ -34,9 +34,9 @@ def edit_request(app: App, body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def edited_text(app: App, text: str, *, otherwise: str) -> str:
-    """``text`` as $VISUAL, $EDITOR or vi leaves it, in a file that only its owner can read.
+    """``text`` after editing with $VISUAL, $EDITOR or vi, in a file that only its owner can read.
 
-    ``otherwise`` is what to do where there is no terminal to edit on. Raises ``UsageError`` for an editor that failed.
+    ``otherwise`` is the advice without a terminal. Raises ``UsageError`` if the editor failed.
     """
     with tempfile.TemporaryDirectory(prefix="gridbyoc-") as directory:
         path = Path(directory, "request.json")
@@ -54,7 +54,7 @@ def _run_editor(app: App, path: Path, otherwise: str) -> None:
     if not line and not app.interactive:
         raise ApprovalRequiredError(
             "There is no terminal to edit the request on.",
-            fix=f"Set EDITOR to a program that edits by itself, or {otherwise}.",
+            fix=f"Set EDITOR to a program that edits without a terminal, or {otherwise}.",
             rerun=SAFE_NOTHING_DONE,
         )
     try:
@@ -67,6 +67,6 @@ def _run_editor(app: App, path: Path, otherwise: str) -> None:
     if status != 0:
         raise UsageError(
             f"The editor ({line or 'vi'}) failed: {reason}.",
-            fix="Set VISUAL or EDITOR to one that works.",
+            fix="Set VISUAL or EDITOR to an editor that works.",
             rerun=SAFE_NOTHING_DONE,
         )

@@ -28,7 +28,7 @@ from gridbyoc.show.output import Output, Screen
 @click.argument("code", required=False)
 @pass_app
 def explain(app: App, code: str | None) -> None:
-    """Say what a code means (GBY-A118), why it comes up and what to do; without one, list every code.
+    """Say what a code means (GBY-A118), why it occurs and what to do; without CODE, list every code.
 
     Codes are of failures, errors, and the checks of `doctor` and `verify`. docs/failures.md has every failure on one
     page.
@@ -59,7 +59,7 @@ Kinds = Literal["failure", "error", "check"]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a code stands for; ``cause``, ``fix``, ``rerun`` and ``link`` are empty where there is nothing to say."""
+    """The meaning of a code; ``cause``, ``fix``, ``rerun`` and ``link`` may be empty."""
 
     code: str
     kind: Kinds
@@ -71,7 +71,7 @@ class Explanation:
     link: str = ""
 
     def lines(self) -> list[str]:
-        """For a person: the form of an error's words."""
+        """The explanation for a person, in the format of an error."""
         lines = [f"{self.code}: {self.title}"]
         lines += [f"  why: {self.cause}"] if self.cause else []
         lines += [f"  do:  {self.fix}"] if self.fix else []
@@ -89,7 +89,7 @@ class _ExplanationDetails(TypedDict, total=False):
 
 
 class ExplanationBody(_ExplanationDetails):
-    """What a code stands for. What there is nothing to say of is left out."""
+    """The meaning of a code. Empty fields are omitted."""
 
     code: str
     kind: Kinds
@@ -126,24 +126,24 @@ EXPLAINED_CODES = Output("explanations", _codes_json, _write_codes, stack="none"
 
 
 CHECK_REMEDY = (
-    "`gridbyoc doctor --only {0.code}` looks at it alone and names what to do in this account. `--skip {0.code}` "
+    "`gridbyoc doctor --only {0.code}` checks only this and says what to do in this account. `--skip {0.code}` "
     "leaves it out of a run."
 )
 VERIFY_REMEDY = (
-    "`gridbyoc verify` names the policy and its statement. `gridbyoc bootstrap` puts the role back to what the stack "
-    "file says; what is meant to be there is declared in the stack file. A role that no stack made (`--role`) is for "
-    "whoever made it to change."
+    "`gridbyoc verify` names the policy and its statement. `gridbyoc bootstrap` restores the role to what the stack "
+    "file says; declare intended differences in the stack file. A role that no stack made (`--role`) must be "
+    "changed by its owner."
 )
 
 
 def of_card(card: KnownFailure) -> Explanation:
-    """A failure card, with words in capitals where a message would tell the names."""
+    """A failure card, with words in capitals in place of names."""
     known = card.filled({})
     return Explanation(card.code, "failure", known.title, known.cause, known.fix, card.rerun)
 
 
 def of_error(error: type[errors.GridbyocError]) -> Explanation:
-    """A class of errors, by its docstring."""
+    """A class of errors, described by its docstring."""
     meaning = " ".join((error.__doc__ or "").partition("\n\n")[0].split()).replace("``", "`")
     return Explanation(error.code, "error", meaning, fix=error.remedy, exit_status=int(error.exit_status))
 
@@ -177,7 +177,7 @@ EXPLANATIONS: Mapping[str, Explanation] = MappingProxyType(
 
 
 class VersionBody(TypedDict):
-    """The versions that are used."""
+    """The versions in use."""
 
     gridbyoc: str
     python: str
@@ -199,7 +199,7 @@ VERSION = Output("version", _version_json, _write_versions, stack="none")
 @command("version")
 @pass_app
 def version(app: App) -> None:
-    """Show the versions of gridbyoc, Python and the Terraform that would be used."""
+    """Show the versions of gridbyoc, Python and Terraform."""
     from gridbyoc.terraform import find_binary
 
     try:

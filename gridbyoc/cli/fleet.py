@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 @command("matrix", short_help="Write the shards of a CI engine's matrix.")
 @click.argument("paths", nargs=-1, type=str)
 @click.option("--since", default=None, metavar="REV", help="Only stacks that changed since this Git revision.")
-@click.option("--untracked", is_flag=True, help="Files that Git does not know yet count as changed, too.")
+@click.option("--untracked", is_flag=True, help="Files that Git does not track yet count as changed, too.")
 @click.option(
-    "--shards", type=click.IntRange(min=1), default=None, metavar="N", help="Jobs at most (default: one a stack)."
+    "--shards", type=click.IntRange(min=1), default=None, metavar="N", help="The most jobs (default: one per stack)."
 )
 @click.option(
     "--for",
@@ -46,21 +46,21 @@ if TYPE_CHECKING:
 def matrix(
     app: App, paths: tuple[str, ...], since: str | None, untracked: bool, shards: int | None, engine: Engine, verb: str
 ) -> None:
-    """Write the shards of a CI engine's matrix: the stacks in PATHS (default: here), the longest first.
+    """Write the shards of a CI engine's matrix: the stacks in PATHS (default: here), longest first.
 
-    A stack has changed where its file, a base that it extends, or a file of its module has, in the working tree as in
-    commits. Deleted stack files are reported on stderr: nothing is destroyed for them.
+    A stack has changed if its file, a base, or a file of its module has changed, in the working tree or in commits.
+    Deleted stack files are reported on stderr: nothing is destroyed for them.
     """
     from gridbyoc.operations.fleet.matrix import Since, make_matrix
     from gridbyoc.show.fleet import matrix_output
     from gridbyoc.stack.words import escaped
 
     if untracked and since is None:
-        raise UsageError("--untracked needs --since.", fix="Give both, or none of them.", rerun=SAFE_NOTHING_DONE)
+        raise UsageError("--untracked needs --since.", fix="Give both, or neither.", rerun=SAFE_NOTHING_DONE)
     wanted = Since(since, untracked) if since is not None else None
     made = make_matrix(paths or (".",), app.cwd, app.environ, since=wanted, shards=shards, verb=verb)
     for path in made.deleted:
-        gone = f"{escaped(path)} was deleted, and with it nothing in AWS"
+        gone = f"{escaped(path)} was deleted, but nothing in AWS was"
         app.note(f"warning: {gone}: destroy its stack from a revision that has it.")
     app.show(matrix_output(engine, verb), made)
 
@@ -69,9 +69,9 @@ VERBS = {
     "validate": ("stackfile", "List every problem of each stack file."),
     "plan": ("plan", "Show what bootstrap would change, for each stack."),
     "bootstrap": ("bootstrap", "Take each stack to running clusters."),
-    "drift": ("drift", "Where both sides differ from the stack files; status 3 where they do."),
-    "verify": ("verify", "Prove what each stack's role grants; status 4 where a finding fails."),
-    "status": ("status", "Where each stack stands, and what to do next."),
+    "drift": ("drift", "Show where both sides differ from the stack files; status 3 if they do."),
+    "verify": ("verify", "Prove what each stack's role grants; status 4 if a finding fails."),
+    "status": ("status", "Show each stack's status, and what to do next."),
     "destroy": ("destroy", "Delete each stack's clusters and its role."),
 }
 FORWARDED = frozenset(
@@ -92,19 +92,19 @@ FORWARDED = frozenset(
         *("only", "skip", "strict", "skip_preflight"),
     }
 )
-"""The single verbs' options that mean something for many stacks; they are taken from those commands as they are."""
+"""The single verbs' options that make sense for many stacks; they are taken from those commands unchanged."""
 
 _YES_DESTROY = "--yes-destroy"
 _APPROVALS = {"bootstrap": ("yes", "--yes"), "destroy": ("yes_destroy", _YES_DESTROY)}
 _PATIENCE = "--lock-timeout=60s"
-"""A run that was killed a moment ago, with the fleet it belonged to, is still coming to its end."""
+"""A run that was just killed with its fleet may still be ending."""
 
 
 class Fleet(Group):
-    """Makes each verb's command when it is called: the single verb's options, and the fleet's own."""
+    """Creates each verb's command when it is called, from the single verb's options and the fleet's own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs in their order, and ``matrix``."""
+        """The verbs in order, and ``matrix``."""
         return [*VERBS, "matrix"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -112,7 +112,7 @@ class Fleet(Group):
         return _command(cmd_name) if cmd_name in VERBS else super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Written from the table above."""
+        """Write the commands from the table above."""
         lines = [(name, line) for name, (_, line) in VERBS.items()]
         with formatter.section("Commands"):
             formatter.write_dl([*lines, ("matrix", str(matrix.short_help))])
@@ -122,8 +122,8 @@ class Fleet(Group):
 def fleet() -> None:
     """Many stacks: validate, plan, bootstrap, drift, verify, destroy.
 
-    PATHS are stack files, directories and globs. Each stack is run as a process of its own; one that fails stops no
-    other. Status 0 where all is done, else what the failed ones ended with, or 1 where that differs.
+    PATHS are stack files, directories and globs. Each stack runs in its own process; a failing one does not stop the
+    others. Status 0 if all succeed, otherwise the status of those that failed, or 1 if they differ.
     """
 
 
@@ -170,23 +170,23 @@ def _verb(verb: str) -> Verb:
 def _help(verb: str, line: str) -> str:
     if verb not in _APPROVALS:
         return f"{line}\n\nPATHS are stack files, directories and globs (default: the current directory)."
-    asks = f"Asks nothing: {_APPROVALS[verb][1]} is needed."
+    asks = f"Does not ask: {_APPROVALS[verb][1]} is needed."
     if verb == "destroy":
-        asks = "On a terminal, asks for the number of stacks (of one: its name); elsewhere --yes-destroy is needed."
-    resume = "A run that was broken off goes on with what is left; --all runs all again."
+        asks = "On a terminal, asks for the number of stacks (for one: its name); otherwise --yes-destroy is needed."
+    resume = "After an interrupted run, it continues with the rest; --all runs all again."
     return f"{line}\n\nPATHS are stack files, directories and globs. {asks} {resume}"
 
 
 def _own(verb: str) -> list[click.Parameter]:
-    jobs = "Stacks at once (default: by cores and free memory)."
-    fast = "Begin no further stack once one has failed; those that run come to their end."
+    jobs = "Stacks in parallel (default: by cores and free memory)."
+    fast = "Start no further stack once one has failed; running ones continue."
     own: list[click.Parameter] = [
         click.Argument(["paths"], nargs=-1, required=verb in _APPROVALS, type=str),
         click.Option(["--jobs", "-j"], type=click.IntRange(min=1), default=None, metavar="N", help=jobs),
         click.Option(["--fail-fast"], is_flag=True, help=fast),
     ]
     if verb in _APPROVALS:
-        again = "Also those that the last run, broken off, has done."
+        again = "Also run stacks that an interrupted run has completed."
         own.append(click.Option(["--all", "again"], is_flag=True, help=again))
     return own
 
@@ -195,14 +195,14 @@ def _require_approval(app: App, verb: str, given: dict[str, Any]) -> None:
     name, flag = _APPROVALS.get(verb, ("", ""))
     if name and not given.get(name) and not (verb == "destroy" and app.interactive):
         raise ApprovalRequiredError(
-            f"`fleet {verb}` needs {flag}{' where there is no terminal to ask on' if verb == 'destroy' else ''}.",
-            fix="Look at `gridbyoc fleet plan`, then run again with it.",
+            f"`fleet {verb}` needs {flag}{' without a terminal' if verb == 'destroy' else ''}.",
+            fix="Check `gridbyoc fleet plan`, then run again with it.",
             rerun=SAFE_NOTHING_DONE,
         )
 
 
 def _options(context: click.Context, taken: list[click.Parameter], given: dict[str, Any]) -> tuple[str, ...]:
-    """What was given on the command line; what comes from the environment reaches each stack's run by itself."""
+    """The options given on the command line; those in the environment reach each stack's run anyway."""
     source = click.core.ParameterSource.COMMANDLINE
     written = [
         text
@@ -251,11 +251,11 @@ def _run(app: App, paths: tuple[str, ...], wanted: FleetOptions) -> int:
 
 
 def _ask(app: App, members: Sequence[Member]) -> None:
-    """Ask for the one stack's name, or for the number of several: typing fifty names would be read by nobody."""
+    """Ask for the one stack's name, or for the number of several: nobody would check fifty names while typing them."""
     from gridbyoc.show.markdown import plain_table
     from gridbyoc.stack.words import counted, escaped
 
-    app.note("This deletes, for good, the clusters and the role of:")
+    app.note("This permanently deletes the clusters and the role of:")
     rows = [(member.label, escaped(member.shown)) for member in members]
     for line in plain_table(("stack", "file"), rows).splitlines():
         app.note(f"  {line}")
@@ -269,6 +269,6 @@ def _interrupted(report: FleetReport) -> InterruptedRunError:
     resumes = report.verb in _APPROVALS
     return InterruptedRunError(
         f"The fleet's {report.verb} was interrupted: {counts}.",
-        fix=f"Run the same command again{': it goes on with what is left' if resumes else ''}.",
-        rerun="A re-run is safe: each stack goes on from what exists." if resumes else "A re-run is safe.",
+        fix=f"Run the same command again{': it continues with the rest' if resumes else ''}.",
+        rerun="A re-run is safe: each stack continues from what exists." if resumes else "A re-run is safe.",
     )

@@ -1,4 +1,4 @@
-"""What a job of GitHub Actions prints, its runner reads: no text that came from elsewhere may be a command to it."""
+"""Output in a GitHub Actions job: the runner reads it, so foreign text must not become a command."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, TextIO, cast
 
 _COMMAND = re.compile(r"(\A|[\r\n])(\s*):(?=:)")
 _OLD_COMMAND = "##["
-"""Read anywhere in a line: https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs"""
+"""Recognized anywhere in a line: https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs"""
 
 
 class GithubLog:
-    """A stream in whose text ``::command::`` and ``##[command]`` say nothing to the runner; ``command`` writes one.
+    """A stream in which ``::command::`` and ``##[command]`` in text are harmless; ``command`` writes a real one.
 
-    An error of AWS, a tag's value or a cluster's name could otherwise mask words, set outputs or end the masking.
+    Otherwise an AWS error, a tag's value or a cluster's name could mask words, set outputs or end the masking.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        """``stream`` is stdout or stderr; all but ``write`` is its own."""
+        """``stream`` is stdout or stderr; it provides everything except ``write``."""
         self._stream = stream
         self._begun = False
 
@@ -26,7 +26,7 @@ class GithubLog:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write ``text``, its commands made plain; what is JSON means the same as before."""
+        """Write ``text`` with its commands defused; JSON keeps its meaning."""
         before = "|" if self._begun else ""
         plain = _COMMAND.sub(r"\1\2: ", before + text).replace(_OLD_COMMAND, "##\\u005b")
         last = re.split(r"[\r\n]", before + text)[-1]
@@ -35,10 +35,10 @@ class GithubLog:
         return len(text)
 
     def command(self, text: str) -> int:
-        """Write a line that the runner shall read."""
+        """Write a line that the runner should read."""
         return self._stream.write(text)
 
 
 def log_of(stream: TextIO, environ: Mapping[str, str]) -> TextIO:
-    """``stream`` itself where no runner of GitHub reads it."""
+    """The stream for a GitHub runner, or ``stream`` itself elsewhere."""
     return cast(TextIO, GithubLog(stream)) if environ.get("GITHUB_ACTIONS") == "true" else stream

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @stack_argument
 @set_option
 @profile_option
-@click.option("--cluster", "names", multiple=True, metavar="NAME", help="A past cluster to look for besides.")
+@click.option("--cluster", "names", multiple=True, metavar="NAME", help="A further past cluster to look for.")
 @click.option(
     "--tag",
     "tags",
@@ -34,14 +34,16 @@ if TYPE_CHECKING:
 @click.option("--delete", "delete_", is_flag=True, help="Delete what is found, after showing it.")
 @click.option("--yes-destroy", is_flag=True, help="Approve the deletion.")
 @click.option("--delete-data", is_flag=True, help="Delete what holds data, too: buckets, volumes, snapshots, images.")
-@click.option("--timeout", type=Duration(), default="30m", show_default=True, help="How long one kind may take to go.")
+@click.option(
+    "--timeout", type=Duration(), default="30m", show_default=True, help="How long deleting one kind may take."
+)
 @click.option(
     "--poll-interval",
     type=Duration(),
     default="5s",
     show_default=True,
     envvar="GRIDBYOC_POLL_INTERVAL",
-    help="The first pause between looks; it grows to 20s.",
+    help="The first pause between polls; it grows to 20s.",
 )
 @url_option
 @pass_app
@@ -58,11 +60,11 @@ def leftovers(
     poll_interval: float,
     url: str | None,
 ) -> int:
-    """Show what outlived STACK_FILE's deleted clusters in AWS, in the order to delete it in.
+    """Show what STACK_FILE's deleted clusters left in AWS, in the order in which to delete it.
 
-    Looks for the clusters of the stack file, of its journal and of --cluster, by tags, by the bucket that the control
-    plane knows, and in VPCs that are proven theirs. What is not provably theirs is not shown and never touched. Ends
-    with status 7 while anything is left or cannot be read, 0 when nothing is.
+    Looks for the clusters of the stack file, of its journal and of --cluster: by tags, by the bucket that the control
+    plane records, and in VPCs that are proven theirs. Resources that are not provably theirs are neither shown nor
+    touched. Ends with status 7 while anything is left or cannot be read, 0 if nothing is.
 
     Without --delete it only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
@@ -91,7 +93,7 @@ def _work(
     yes_destroy: bool,
     delete_data: bool,
 ) -> FoundLeftovers:
-    """Find; with ``patience`` show, ask and delete as well."""
+    """Find the leftovers; with ``patience`` also show, ask and delete."""
     from gridbyoc.operations.leftovers import delete_leftovers, find_leftovers, mark_data
 
     session, caller = run.account()
@@ -101,7 +103,7 @@ def _work(
         return found
     shown = found if delete_data else mark_data(found)
     with run.asking():
-        question = "Delete this, for good?"
+        question = "Delete this permanently?"
         approved = _announce(app, shown) or yes_destroy or app.confirm(question, flag="--yes-destroy")
     if not approved:
         raise ApprovalRequiredError("The deletion was not approved.", rerun=SAFE_NOTHING_DONE)
@@ -110,7 +112,7 @@ def _work(
 
 
 def _announce(app: App, found: FoundLeftovers) -> bool:
-    """Show what would be deleted; whether that is nothing at all, so that there is nothing to ask."""
+    """Show what would be deleted; true if that is nothing, so that there is nothing to ask."""
     from gridbyoc.show.leftovers import leftover_rows
     from gridbyoc.show.markdown import plain_table
 

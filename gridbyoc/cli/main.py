@@ -1,4 +1,4 @@
-"""The command group: commands are loaded when they are called, and every error ends here, in words."""
+"""The command group: loads commands when they are called, and turns every error into a message."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from gridbyoc.errors import (
 from gridbyoc.stack.words import json_text, plain_text
 
 EXPANDED_BY_BOTO3 = frozenset({"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"})
-"""``botocore.configloader.raw_config_parse`` expands ``$NAME`` and ``~`` in these, whatever files there are."""
+"""``botocore.configloader.raw_config_parse`` expands ``$NAME`` and ``~`` in these, whether or not a file exists."""
 FILES = (
     *sorted(EXPANDED_BY_BOTO3),
     "AWS_CA_BUNDLE",
@@ -47,14 +47,14 @@ FILES = (
     "TF_PLUGIN_CACHE_DIR",
 )
 LISTS = ("AWS_DATA_PATH", "SSL_CERT_DIR")
-"""Several directories, with ``os.pathsep`` between them."""
+"""Variables with several directories, separated by ``os.pathsep``."""
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{([^}]*)\})", re.ASCII)
 
 
 def absolute_paths(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
-    """The variables that name a path in another way than by an absolute one, with the absolute path instead.
+    """The variables that name a path that is not absolute, with the absolute path.
 
-    ``~`` and ``$NAME`` are expanded as boto3 does; a name that boto3 takes as it stands stays if there is such a file.
+    ``~`` and ``$NAME`` are expanded as boto3 does; a name that boto3 takes literally stays if there is such a file.
     """
     found: dict[str, str] = {}
     for name in (*FILES, *LISTS):
@@ -70,17 +70,17 @@ def absolute_paths(environ: Mapping[str, str], cwd: Path) -> dict[str, str]:
 def _absolute(text: str, environ: Mapping[str, str], cwd: Path, *, literally: bool) -> str:
     if not text:
         return text
-    as_given = os.path.join(cwd, text)  # noqa: PTH118 - a Path would drop a last "/." or "//", which is not ours to change
+    as_given = os.path.join(cwd, text)  # noqa: PTH118 - a Path would drop a last "/." or "//", which must stay
     return as_given if literally and os.path.lexists(as_given) else os.path.join(cwd, _expanded(text, environ))  # noqa: PTH118
 
 
 def _expanded(text: str, environ: Mapping[str, str]) -> str:
-    """As ``os.path.expandvars`` and ``expanduser`` do, from ``environ``: a variable that is not set stays as it is."""
+    """Like ``os.path.expandvars`` and ``expanduser``, but with ``environ``; an unset variable stays unchanged."""
     text = _VARIABLE.sub(lambda match: environ.get(match[1] or match[2] or "", match[0]), text)
     home = environ.get("HOME", "")
     if home and (text == "~" or text.startswith("~/")):
         return home.rstrip("/") + text[1:]
-    return os.path.expanduser(text)  # noqa: PTH111 - a Path raises for a user that is not known
+    return os.path.expanduser(text)  # noqa: PTH111 - a Path raises for an unknown user
 
 
 COMMANDS = {
@@ -90,20 +90,20 @@ COMMANDS = {
     "schema": ("stackfile", "Print the stack file's JSON Schema."),
     "render": ("plan", "Write the Terraform root module of a stack."),
     "plan": ("plan", "Show what bootstrap would change, on both sides."),
-    "apply": ("bundle", "Carry out a bundle that plan --out wrote."),
+    "apply": ("bundle", "Apply a bundle that plan --out wrote."),
     "bundle": ("bundle", "Inspect a plan bundle, or a handoff."),
-    "adopt": ("adopt", "Take a role that exists into a stack."),
-    "release": ("release", "Leave a stack to Terraform by hand; nothing changes."),
+    "adopt": ("adopt", "Adopt an existing role into a stack."),
+    "release": ("release", "Stop managing a stack; nothing changes."),
     "bootstrap": ("bootstrap", "From a stack file to a running cluster."),
-    "status": ("status", "Where a stack stands, and what to do next."),
-    "drift": ("drift", "Where both sides differ from the stack file."),
-    "report": ("report", "One HTML page about a stack."),
+    "status": ("status", "Show a stack's status, and what to do next."),
+    "drift": ("drift", "Show where both sides differ from the stack file."),
+    "report": ("report", "Write an HTML page about a stack."),
     "outputs": ("outputs", "Show role ARN, role name and external id."),
     "handoff": ("handoff", "Hand a role over to who registers clusters."),
     "register": ("clusters", "Create a cluster through a role you have."),
     "clusters": ("clusters", "List, get, create, edit and wait for clusters."),
     "login": ("account", "Log in to the control plane."),
-    "credentials": ("credentials", "Which AWS credentials are used; an IAM user."),
+    "credentials": ("credentials", "Show AWS credentials; create an IAM user."),
     "context": ("account", "Set the default cluster."),
     "rotate": ("rotate", "Give the stack a new external id."),
     "verify": ("verify", "Prove what the role grants."),
@@ -113,18 +113,18 @@ COMMANDS = {
     "fleet": ("fleet", "Many stacks: validate, plan, bootstrap, drift, destroy."),
     "pipeline": ("pipeline", "Write a pipeline for GitHub, GitLab, make, Jenkins or Argo."),
     "sandbox": ("sandbox", "A local AWS and a local control plane."),
-    "policy": ("policy", "What must be allowed in AWS to run this."),
-    "doctor": ("doctor", "Check what a bootstrap needs, before it begins."),
-    "explain": ("explain", "What a code means, and what to do about it."),
-    "quotas": ("quotas", "Limits, use and need; ask AWS for more."),
+    "policy": ("policy", "Print the AWS permissions that gridbyoc needs."),
+    "doctor": ("doctor", "Check what a bootstrap needs."),
+    "explain": ("explain", "Explain a code, and what to do about it."),
+    "quotas": ("quotas", "Show limits, use and need; request more from AWS."),
     "completion": ("explain", "Print a shell completion script."),
     "version": ("explain", "Show versions."),
 }
-"""Command → its file in this package and its line in ``--help`` (so that help loads none of them)."""
+"""Each command with its file in this package and its line in ``--help`` (so that help loads none of them)."""
 
 
 class Main(Group):
-    """The top-level group: knows its commands' one-line help, loads a command's file when it is called."""
+    """The top-level group: has the commands' one-line help, and loads a command's file when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order of a stack's life."""
@@ -139,7 +139,7 @@ class Main(Group):
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Written from the table above."""
+        """Write the commands from the table above."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
@@ -160,7 +160,7 @@ def cli() -> None:
 
 
 def _outside(cwd: Path, held: Held) -> App:
-    """The machine as it is. Paths in the environment are absolute from here on, also for boto3, which reads it."""
+    """The real environment. Its paths become absolute, also in ``os.environ``, which boto3 reads."""
     os.environ.update(absolute_paths(os.environ, cwd))
     return App(
         environ=dict(os.environ),
@@ -178,7 +178,7 @@ def _home() -> Path:
     try:
         return Path(os.environ.get("HOME") or Path.home())
     except RuntimeError:
-        # a container's user that is in no list: nothing is kept for it, and nothing will be
+        # the user of a container is in no passwd: nothing is stored for it
         return Path("/")
 
 
@@ -187,7 +187,7 @@ def _cwd() -> Path:
         return Path.cwd()
     except OSError:
         raise FileError(
-            "The current directory is not there any more, or may not be read.",
+            "The current directory no longer exists, or may not be read.",
             fix="Go to another one, then run again.",
             rerun=SAFE_NOTHING_DONE,
         ) from None
@@ -198,7 +198,7 @@ def _terminate(_signum: int, _frame: FrameType | None) -> None:
 
 
 def run(args: Sequence[str]) -> int:
-    """Run one command line and return its exit status; nothing but ``SystemExit``-worthy bugs of Python escape."""
+    """Run one command line and return its exit status; every exception becomes a message and a status."""
     debug = "--debug" in args or bool(os.environ.get("GRIDBYOC_DEBUG"))
     held = Held()
     machine = _format_in(args)
@@ -213,18 +213,18 @@ def run(args: Sequence[str]) -> int:
     except click.ClickException as error:
         return _tell_usage(error, machine, held)
     except BrokenPipeError:
-        # the reader has gone (`| head`): nobody to tell, and the flush at exit must not complain either
+        # the reader has closed (`| head`): nobody to tell, and the flush at exit must not complain either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except SystemExit as stop:
-        # click's own end where the reader of its output has gone
+        # click's own exit if the reader of its output has closed
         return stop.code if isinstance(stop.code, int) else int(ExitStatus.FAILED)
     except BaseException as error:
         return _tell(_in_words(error), error, machine, held, debug=debug)
 
 
 def _format_in(args: Sequence[str]) -> str:
-    """``json`` or ``jsonl`` where the command line asks for it, also where click did not get to read it; else empty."""
+    """``json`` or ``jsonl`` if the command line requests it, even if click could not parse it; otherwise empty."""
     asked = ""
     for place, word in enumerate(args):
         if word == "--":
@@ -240,7 +240,7 @@ def _in_words(error: BaseException) -> GridbyocError:
     if isinstance(error, GridbyocError):
         return error
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return InterruptedRunError("Interrupted.", rerun="A re-run is safe: it goes on from what exists.")
+        return InterruptedRunError("Interrupted.", rerun="A re-run is safe: it continues from what exists.")
     if isinstance(error, OSError):
         return FileError(
             f"The operating system refused: {error.strerror or type(error).__name__}"
@@ -249,21 +249,21 @@ def _in_words(error: BaseException) -> GridbyocError:
         )
     if isinstance(error, UnicodeEncodeError):
         return FileError(
-            f"A text holds a character that {error.encoding} has not.",
+            f"A text contains a character that {error.encoding} lacks.",
             fix="Choose an encoding that has it: `export PYTHONIOENCODING=utf-8`, or `export LC_ALL=C.UTF-8`.",
         )
     if isinstance(error, UnicodeError):
         return FileError("A text is not valid UTF-8.", fix="Save the file as UTF-8, then run again.")
     if isinstance(error, RecursionError):
         return FileError(
-            "Something that was read is nested too deeply.",
-            why="It is damaged, or was made to look like a record, a state or a policy.",
-            fix="`--debug` tells what was being read; move that file away, or put a copy of it back.",
+            "A document that was read is nested too deeply.",
+            why="It is damaged, or was crafted to look like a record, a state or a policy.",
+            fix="`--debug` shows which file was read; move it away, or restore a copy of it.",
         )
     return GridbyocError(
-        f"gridbyoc ran into a fault of its own ({type(error).__name__}).",
+        f"Internal error in gridbyoc ({type(error).__name__}).",
         fix="Run again with --debug and report what it prints.",
-        rerun="A re-run is safe: it goes on from what exists.",
+        rerun="A re-run is safe: it continues from what exists.",
     )
 
 
@@ -276,12 +276,13 @@ def _tell_usage(error: click.ClickException, machine: str, held: Held) -> int:
 
 
 def _write_document(error: GridbyocError, machine: str, held: Held) -> None:
-    """The one document of ``json``, or the last line of ``jsonl``. Where stdout takes no more (a full disk), stderr
-    still says it.
+    """Write the document of ``json``, or the last line of ``jsonl``.
+
+    If stdout fails (a full disk), stderr still reports.
     """
     from gridbyoc.show.error import ERROR, FailedCommand
 
-    if machine == "json" and held.written:  # what was written is the one document; the status and stderr say the rest
+    if machine == "json" and held.written:  # the document was written already; the status and stderr report the error
         return
     with suppress(OSError):
         out = log_of(sys.stdout, os.environ)

@@ -1,6 +1,6 @@
-"""The command to run after one that succeeded: which one, and how it is typed.
+"""Suggest the next command after one that succeeded, ready to be typed.
 
-``FOLLOWING`` is the order of the commands; the functions below it decide where that depends on the result.
+``FOLLOWING`` is the order of the commands; the functions below choose if that depends on the result.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ FOLLOWING: Mapping[str, tuple[str, str]] = {
     "doctor without a stack": ("new", "writes a stack file"),
     "validate": ("plan", "shows what bootstrap would change"),
     "render": ("plan", "shows what bootstrap would change"),
-    "plan": ("bootstrap", "carries the plan out"),
-    "plan --out": ("apply", "carries out exactly this plan"),
+    "plan": ("bootstrap", "applies the plan"),
+    "plan --out": ("apply", "applies exactly this plan"),
     "bootstrap": ("verify", "proves what the role grants"),
     "outputs": ("verify", "proves what the role grants"),
     "handoff": ("status", "tells when it was handed over, and whether it still stands"),
@@ -38,31 +38,31 @@ FOLLOWING: Mapping[str, tuple[str, str]] = {
     "not running yet": ("clusters wait", "waits until the cluster runs"),
     "leftovers": ("leftovers --delete", "shows them again, asks, and deletes them"),
     "leftovers with data": ("leftovers --delete --delete-data", "asks, and deletes what holds data, too"),
-    "quotas": ("quotas request", "asks AWS for more"),
-    "quotas request": ("quotas status", "shows where the requests stand"),
+    "quotas": ("quotas request", "requests more from AWS"),
+    "quotas request": ("quotas status", "shows the status of the requests"),
     "quotas granted": ("doctor", "checks what a bootstrap needs"),
     "state init": ("plan", "shows what bootstrap would change"),
     "state init with a state elsewhere": ("state migrate", "moves the state there"),
     "state migrate": ("plan", "shows that nothing else has changed"),
-    "state push": ("status", "shows where the stack stands"),
-    "state unlock": ("status", "shows where the stack stands"),
+    "state push": ("status", "shows the stack's status"),
+    "state unlock": ("status", "shows the stack's status"),
     "fleet validate": ("fleet plan", "shows what bootstrap would change"),
-    "fleet plan": ("fleet bootstrap --yes", "carries out creation and change"),
+    "fleet plan": ("fleet bootstrap --yes", "applies creation and change"),
     "fleet bootstrap": ("fleet verify", "proves what the roles grant"),
     "fleet verify": ("fleet drift", "compares everything else with the stack files"),
     "fleet drift": ("fleet plan", "shows what bootstrap would change"),
 }
-"""What succeeded → the command that follows, and what that does. What is not in it has nothing to follow."""
+"""What succeeded, with the command that follows and its purpose. Commands not listed here have no next step."""
 
 _REPEATED = ("stack_file", "overrides", "url", "terraform_bin", "dialect", "names", "tags", "paths")
-"""Parameters that mean the same to each command that has them; what was typed of them is typed again."""
+"""Parameters that mean the same in each command that has them; their typed values are repeated."""
 
 
 def tell_next(app: App, after: str, *arguments: str, stack_file: str | None = None, sets: Sequence[str] = ()) -> None:
-    """Name the command that follows ``after`` on stderr, in text output alone, where it can be typed.
+    """Name the command that follows ``after`` on stderr: only in text output, and only if it can be typed.
 
-    ``arguments`` are its own; ``stack_file`` and ``sets`` (``--set``) stand for what was typed of them, where the
-    command had them from elsewhere. A stack file from standard input is gone: nothing is named.
+    ``arguments`` are its own. ``stack_file`` and ``sets`` (``--set``) replace typed values, for a command that had them
+    from elsewhere. A stack file from standard input cannot be repeated: nothing is named.
     """
     if app.format not in ("text", "table"):
         return
@@ -77,7 +77,7 @@ def tell_next(app: App, after: str, *arguments: str, stack_file: str | None = No
 
 
 def command_line(command: str, arguments: Sequence[str], typed: Mapping[str, Any]) -> str:
-    """``gridbyoc COMMAND`` as a shell takes it, with what was ``typed`` of the parameters that it has as well."""
+    """``gridbyoc COMMAND`` for a shell, with the ``typed`` values of the parameters that it has as well."""
     from gridbyoc.cli.main import cli
 
     words = command.split()
@@ -99,7 +99,7 @@ def command_line(command: str, arguments: Sequence[str], typed: Mapping[str, Any
 
 
 def _typed(context: click.Context | None) -> Iterator[tuple[str, Any]]:
-    """What the command line says of the parameters that are repeated; a group's own come before its command's."""
+    """The typed values of the repeated parameters; a group's come before its command's."""
     if context is None:
         return
     yield from _typed(context.parent)
@@ -110,12 +110,12 @@ def _typed(context: click.Context | None) -> Iterator[tuple[str, Any]]:
 
 
 def after_login(app: App, stack_file: str | None) -> None:
-    """``stack_file``: the one that was given, or is in the directory."""
+    """``stack_file`` was given or is in the directory."""
     tell_next(app, "login" if stack_file else "login without a stack")
 
 
 def after_report(app: App, report: Report, *, sets: Sequence[str] = ()) -> None:
-    """After a bootstrap, an apply or a rotation; nothing where nothing was changed and every cluster runs."""
+    """After a bootstrap, an apply or a rotation; nothing if nothing was changed and every cluster runs."""
     waiting = next((cluster for cluster in report.clusters if cluster.status != "running"), None)
     if waiting:
         after_cluster(app, waiting)
@@ -124,13 +124,13 @@ def after_report(app: App, report: Report, *, sets: Sequence[str] = ()) -> None:
 
 
 def after_cluster(app: App, cluster: Cluster) -> None:
-    """After a cluster was created or changed; nothing where it is not on its way to running."""
+    """After a cluster was created or changed; nothing unless it is on its way to running."""
     if cluster.status in ("queued", "pending", "configuring"):
         tell_next(app, "not running yet", cluster.name)
 
 
 def after_leftovers(app: App, ledger: Ledger) -> None:
-    """Nothing where nothing is left that could be deleted."""
+    """After a search for leftovers; nothing if nothing is left that could be deleted."""
     from gridbyoc.aws.leftovers import HOLDS_DATA
 
     if any(not one.kept and not one.holds_data for one in ledger.leftovers):
@@ -140,9 +140,9 @@ def after_leftovers(app: App, ledger: Ledger) -> None:
 
 
 def after_bundle(app: App, bundle: str, names: Sequence[str]) -> None:
-    """After a bundle was shown; ``names`` are those of the files that its stack is made of.
+    """After a bundle was shown; ``names`` are its stack's files.
 
-    Nothing where none of them, or more than one, is in the directory: which one to name is not in the bundle.
+    Nothing if none of them, or more than one, is in the directory: the bundle does not say which one to name.
     """
     here = [name for name in names if Path(app.cwd, name).is_file()]
     if DEFAULT_STACK in here:
@@ -152,7 +152,7 @@ def after_bundle(app: App, bundle: str, names: Sequence[str]) -> None:
 
 
 def after_fleet(app: App, report: FleetReport) -> None:
-    """Nothing where a stack failed, where no plan changes anything, and where nothing has drifted."""
+    """After a fleet's run; nothing if a stack failed, no plan changes anything, or nothing has drifted."""
     outcomes = set(report.counts())
     key = f"fleet {report.verb}"
     wanted = "changes" if report.verb in ("plan", "drift") else "done"

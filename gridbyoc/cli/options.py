@@ -1,4 +1,4 @@
-"""click's parts that every command shares: the command classes, the App on the context, common options."""
+"""Shared parts for click: command classes, the App on the context, common options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 pass_app = click.make_pass_decorator(App)
-"""Hands the ``App`` to a command as its first argument."""
+"""Passes the ``App`` to a command as its first argument."""
 
 
 def _set(field: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
@@ -41,7 +41,7 @@ def _common_options(formats: Sequence[str]) -> list[click.Parameter]:
             default=None,
             expose_value=False,
             callback=_set("format"),
-            help=f"How results are written (default: {formats[0]}); json: one document, jsonl: events as they happen.",
+            help=f"The output format (default: {formats[0]}); json: one document, jsonl: events as they happen.",
         ),
         click.Option(
             ["--no-input"], is_flag=True, expose_value=False, callback=_set("interactive"), help="Never ask anything."
@@ -56,9 +56,9 @@ FORMATS = ("text", "json", "jsonl")
 
 
 class Command(click.Command):
-    """A command with the options that all of them have: ``--format``, ``--no-input``, ``--debug``.
+    """A command with the common options ``--format``, ``--no-input``, ``--debug``.
 
-    ``formats`` are what ``--format`` takes, the first one by default.
+    ``formats`` are the values of ``--format``; the first one is the default.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Command(click.Command):
         self.params.extend(_common_options(formats))
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - whatever the command returns
-        """Run it, then write the document of ``--format json``: an error on the way takes it in instead."""
+        """Run the command, then write the document of ``--format json``; an error includes the document instead."""
         return _delivered(ctx, super().invoke(ctx))
 
 
@@ -83,7 +83,7 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does; the error for an unknown command names the nearest one, also of those that are not loaded."""
+        """Like click, but the error for an unknown command suggests the nearest one, including those not loaded."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
@@ -94,14 +94,14 @@ class Group(click.Group):
 
 
 class ActingGroup(Group):
-    """A group that does something itself where none of its commands is named; it has a command's options, too."""
+    """A group that runs on its own if no subcommand is named; it has the common options of a command."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's own signature
         super().__init__(*args, **{"invoke_without_command": True, **kwargs})
         self.params.extend(_common_options(FORMATS))
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - whatever the command returns
-        """As a command does."""
+        """Like ``Command.invoke``."""
         return _delivered(ctx, super().invoke(ctx))
 
 
@@ -112,17 +112,17 @@ def _delivered(context: click.Context, result: Any) -> Any:  # noqa: ANN401 - as
 
 
 command = functools.partial(click.command, cls=Command)
-"""``@command("name")``: a command of ours that is not in a group."""
+"""``@command("name")``: a command outside a group."""
 
 group = functools.partial(click.group, cls=Group)
-"""``@group("name")``: a group of ours."""
+"""``@group("name")``: a group."""
 
 
 DEFAULT_STACK = "gridbyoc.yaml"
 
 
 _STACK = f"{__name__}.stack"
-"""Where a command's context keeps what ``--stack`` named."""
+"""The key in a command's context for the value of ``--stack``."""
 
 
 def stack_argument(function: F) -> F:
@@ -131,7 +131,7 @@ def stack_argument(function: F) -> F:
 
 
 def stack_file_argument(default: str | None) -> Callable[[F], F]:
-    """The same with another default; ``UsageError`` where argument and option name two files."""
+    """``stack_argument`` with another default; ``UsageError`` if argument and option name two files."""
 
     def decorate(function: F) -> F:
         with_argument = click.argument(
@@ -162,7 +162,7 @@ def _one_stack_file(context: click.Context, param: click.Parameter, value: str |
 
 
 def stack_option(function: F) -> F:
-    """``--stack FILE`` for commands whose argument is something else; ``None`` where neither is given."""
+    """``--stack FILE`` for commands whose argument is something else; ``None`` if it is not given."""
     return click.option(
         "-f",
         "--stack",
@@ -171,7 +171,7 @@ def stack_option(function: F) -> F:
         default=None,
         type=str,
         metavar="FILE",
-        help="The stack file (default: gridbyoc.yaml where there is one).",
+        help="The stack file (default: gridbyoc.yaml if it exists).",
     )(function)
 
 
@@ -182,30 +182,30 @@ def set_option(function: F) -> F:
         "overrides",
         multiple=True,
         metavar="PATH=VALUE",
-        help="Override a value of the stack file, e.g. aws.region=eu-west-1; may be given many times.",
+        help="Override a value of the stack file, e.g. aws.region=eu-west-1; may be repeated.",
     )(function)
 
 
 def profile_option(function: F) -> F:
-    """``--profile NAME``: the AWS profile of every session and of Terraform, as ``--set aws.profile=NAME`` sets it."""
+    """``--profile NAME``: the AWS profile of every session and of Terraform, like ``--set aws.profile=NAME``."""
     return click.option(
         "--profile",
         expose_value=False,
         metavar="NAME",
         callback=_set("profile"),
-        help="The AWS profile to act with (wins over stack file and environment).",
+        help="The AWS profile to use (overrides stack file and environment).",
     )(function)
 
 
 def url_option(function: F) -> F:
     """``--url``: the control plane's address, before the stack file's and the environment's."""
     return click.option(
-        "--url", default=None, metavar="URL", help="The control plane's address (wins over file and environment)."
+        "--url", default=None, metavar="URL", help="The control plane's address (overrides file and environment)."
     )(function)
 
 
 def default_stack_file(app: App, given: str | None) -> str | None:
-    """``given``, else ``gridbyoc.yaml`` where the current directory has one, else ``None``."""
+    """``given``, otherwise ``gridbyoc.yaml`` if the current directory has one, otherwise ``None``."""
     if given:
         return given
     candidate = Path(app.cwd, "gridbyoc.yaml")
@@ -213,14 +213,17 @@ def default_stack_file(app: App, given: str | None) -> str | None:
 
 
 def load_stack(app: App, stack_file: str, overrides: tuple[str, ...] = ()) -> Stack:
-    """Read and check a stack file (``-``: stdin), its warnings on stderr; ``StackError`` with every problem."""
+    """Read and check a stack file (``-``: stdin), with warnings on stderr; ``StackError`` with every problem."""
     return read_stack(app, stack_file, overrides).stack
 
 
 def read_stack(
     app: App, stack_file: str, overrides: tuple[str, ...] = (), *, any_instance_type: bool = False
 ) -> Loaded:
-    """The same, with where its values stand; ``any_instance_type``: types that no cluster can run on pass."""
+    """Like ``load_stack``, with the places of its values.
+
+    ``any_instance_type``: accept types that no cluster can run on.
+    """
     from gridbyoc.stack.load import read
 
     if app.profile:

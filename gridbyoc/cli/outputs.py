@@ -19,9 +19,9 @@ OutputName = Literal["role_arn", "role_name", "external_id"]
 
 
 class OutputsBody(TypedDict):
-    """What the state hands on; the external id is ``[secret]`` without --reveal.
+    """The outputs in the state; the external id is ``[secret]`` without --reveal.
 
-    ``roles``: each role's ARN by its name, where the module makes several; ``role_arn`` is the first of them.
+    ``roles``: each role's ARN by its name, if the module makes several; ``role_arn`` is the first of them.
     """
 
     role_arn: str
@@ -31,7 +31,7 @@ class OutputsBody(TypedDict):
 
 
 class OutputBody(TypedDict):
-    """One of them (``outputs --name``)."""
+    """One output (``outputs --name``)."""
 
     name: OutputName
     value: str
@@ -74,7 +74,9 @@ def mask_in_github(app: App, secret: Secret) -> None:
 @set_option
 @profile_option
 @click.option("--reveal", is_flag=True, help="Show the external id (masked in a GitHub job's log).")
-@click.option("--name", type=click.Choice(["role_arn", "role_name", "external_id"]), help="Only this one, bare.")
+@click.option(
+    "--name", type=click.Choice(["role_arn", "role_name", "external_id"]), help="Only this value, without its name."
+)
 @terraform_options
 @pass_app
 def outputs(
@@ -85,7 +87,7 @@ def outputs(
     name: OutputName | None,
     terraform_bin: str | None,
 ) -> None:
-    """Show what STACK_FILE's state hands on: role ARN, role name, and external id ([secret] unless --reveal).
+    """Show the outputs in STACK_FILE's state: role ARN, role name, and external id ([secret] unless --reveal).
 
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """

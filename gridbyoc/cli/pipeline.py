@@ -28,7 +28,7 @@ _SETTINGS = ("branch", "environment", "runner", "drift_schedule", "python_versio
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A pipeline's file, ``None`` where its ``text`` goes to standard output; ``advice`` is what to do next."""
+    """A pipeline's file, ``None`` if its ``text`` goes to standard output; ``advice`` is the next step."""
 
     file: str | None
     changed: bool = False
@@ -37,7 +37,7 @@ class Written:
 
 
 class PipelineBody(TypedDict):
-    """The file that was written, and whether that changed it; with --out -, no file but the text."""
+    """The file that was written, and whether that changed it; with --out -, the text instead."""
 
     file: str | None
     changed: bool
@@ -53,7 +53,7 @@ def _write_pipeline(done: Written, screen: Screen) -> None:
         screen.document(done.text.rstrip("\n"))
         return
     did = "Wrote" if done.changed else "Nothing has changed in"
-    screen.line(f"{did} {done.file}. {done.advice}: docs/pipelines.md says how.")
+    screen.line(f"{did} {done.file}. {done.advice}: see docs/pipelines.md.")
 
 
 PIPELINE = Output("pipeline", _pipeline_json, _write_pipeline, stack="none")
@@ -61,7 +61,7 @@ PIPELINE = Output("pipeline", _pipeline_json, _write_pipeline, stack="none")
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A pipeline's file as it is, and as it would be written."""
+    """A pipeline's file, and its generated text."""
 
     file: str
     present: str
@@ -69,7 +69,7 @@ class Compared:
 
 
 class PipelineCheckBody(TypedDict):
-    """Whether a pipeline's file differs from what would be written."""
+    """Whether a pipeline's file differs from the generated text."""
 
     file: str
     differs: bool
@@ -81,11 +81,11 @@ def _check_json(found: Compared) -> PipelineCheckBody:
 
 def _write_check(found: Compared, screen: Screen) -> None:
     before, after = found.present.splitlines(), found.text.splitlines()
-    title = f"{found.file} (as it would be written)"
+    title = f"{found.file} (generated)"
     for line in difflib.unified_diff(before, after, found.file, title, lineterm=""):
         screen.line(line)
     if found.present == found.text:
-        screen.line(f"{found.file} is as it would be written.")
+        screen.line(f"{found.file} is up to date.")
 
 
 PIPELINE_CHECK = Output("pipeline_check", _check_json, _write_check, stack="none")
@@ -95,12 +95,16 @@ PIPELINE_CHECK = Output("pipeline_check", _check_json, _write_check, stack="none
 @click.argument("engine", type=click.Choice(["github", "gitlab", "make", "jenkins", "argo"]))
 @click.argument("paths", nargs=-1, type=str, metavar="[STACK_FILE]...")
 @click.option("--out", default=None, metavar="PATH", help="File or directory to write to; - is standard output.")
-@click.option("--check", is_flag=True, help="Write nothing; end with status 3 and a diff where the file differs.")
-@click.option("--force", is_flag=True, help="Replace a file that this command has not written.")
-@click.option("--fleet", is_flag=True, help="argo: look the stacks below the given paths up in each run.")
-@click.option("--branch", default="main", show_default=True, metavar="NAME", help="What is merged there is applied.")
+@click.option("--check", is_flag=True, help="Write nothing; end with status 3 and a diff if the file differs.")
+@click.option("--force", is_flag=True, help="Replace a file that this command did not write.")
+@click.option("--fleet", is_flag=True, help="argo: find the stacks below the given paths in each run.")
+@click.option("--branch", default="main", show_default=True, metavar="NAME", help="Merges to this branch are applied.")
 @click.option(
-    "--environment", default="production", show_default=True, metavar="NAME", help="Where applying is approved."
+    "--environment",
+    default="production",
+    show_default=True,
+    metavar="NAME",
+    help="The environment that approves applies.",
 )
 @click.option("--runner", default="", metavar="LABEL", help="The machines that run the jobs (default: the engine's).")
 @click.option(
@@ -108,7 +112,11 @@ PIPELINE_CHECK = Output("pipeline_check", _check_json, _write_check, stack="none
 )
 @click.option("--python-version", default="3.13", show_default=True, metavar="3.N", help="The Python of the jobs.")
 @click.option(
-    "--version-spec", default=f"=={__version__}", show_default=True, metavar="SPEC", help="Which gridbyoc to install."
+    "--version-spec",
+    default=f"=={__version__}",
+    show_default=True,
+    metavar="SPEC",
+    help="The gridbyoc version to install.",
 )
 @pass_app
 def pipeline(
@@ -121,11 +129,10 @@ def pipeline(
     force: bool,
     **given: Any,  # noqa: ANN401 - the options of the settings
 ) -> int:
-    """Write a pipeline for ENGINE that validates, plans, applies what was planned, looks for drift, and destroys by
-    hand: for each STACK_FILE (default: gridbyoc.yaml).
+    """Write a pipeline for ENGINE that validates, plans, applies, checks for drift, and destroys on request.
 
-    The file goes where the engine looks for it, or to --out. A file that this command has not written is left alone.
-    docs/pipelines.md says what each engine needs to be told once.
+    It covers each STACK_FILE (default: gridbyoc.yaml). The file goes where the engine looks for it, or to --out. A file
+    that this command did not write is left alone. docs/pipelines.md describes each engine's one-time setup.
     """
     from gridbyoc.render.pipelines import ENGINES, render_pipeline
     from gridbyoc.stack.files import read_text
@@ -150,9 +157,9 @@ def _check_options(engine: PipelineEngine, given: dict[str, Any], *, check: bool
     source = click.core.ParameterSource.COMMANDLINE
     unused = [name for name in given if name in engine.ignores and context.get_parameter_source(name) is source]
     if unused:
-        raise _wrong(f"--{unused[0].replace('_', '-')} means nothing to {engine.name}.", "Leave it out.")
+        raise _wrong(f"--{unused[0].replace('_', '-')} has no effect on {engine.name}.", "Leave it out.")
     if check and out == "-":
-        raise _wrong("There is nothing to check on standard output.", "Name a file with --out, or leave it out.")
+        raise _wrong("Standard output cannot be checked.", "Name a file with --out, or leave it out.")
 
 
 def _settings(app: App, engine: PipelineEngine, paths: tuple[str, ...], given: dict[str, Any]) -> PipelineSettings:
@@ -185,14 +192,14 @@ def _stack(app: App, engine: PipelineEngine, path: str) -> PipelineStack:
 
 
 def _check_for_jobs(app: App, stack: Stack, file: str) -> None:
-    """Jobs begin on a machine that has neither the last one's files nor anybody's profile."""
+    """Jobs start on a machine without the last job's files and without profiles."""
     from gridbyoc.stack.model import S3Backend
 
     if not isinstance(stack.terraform.backend, S3Backend):
         typed = shlex.quote(file)
         raise UsageError(
             f"The state of the stack {stack.name} is local.",
-            why="Each job would begin without it, and make another role.",
+            why="Each job would start without it, and create another role.",
             fix=f"Move it to S3: `gridbyoc state init {typed}`, then `gridbyoc state migrate {typed}`.",
             rerun=SAFE_NOTHING_DONE,
         )
@@ -201,7 +208,7 @@ def _check_for_jobs(app: App, stack: Stack, file: str) -> None:
 
 
 def _from_root(app: App, path: str) -> str:
-    """The path from the current directory, which is taken for the repository's root."""
+    """The path relative to the current directory, which is assumed to be the repository's root."""
     from gridbyoc.render.pipelines import check_path
 
     try:
@@ -213,7 +220,7 @@ def _from_root(app: App, path: str) -> str:
 
 
 def _again(paths: tuple[str, ...]) -> list[str]:
-    """What was given on the command line, for the file's head: where the file lies, it need not say."""
+    """The typed options and paths, for the file's head; options for where the file goes are left out."""
     context = click.get_current_context()
     source = click.core.ParameterSource.COMMANDLINE
     own = [param for param in context.command.params if param.expose_value and param.name not in _NOT_REPEATED]
@@ -242,13 +249,13 @@ def _write(app: App, engine: PipelineEngine, target: Path, present: str | None, 
     name = _shown(app, target)
     if present is not None and not force and not is_ours(engine, present):
         raise _wrong(
-            f"{name} is there already, and was not written by `gridbyoc pipeline {engine.name}`.",
-            "Name another place with --out, or give --force to replace it.",
+            f"{name} exists already, and was not written by `gridbyoc pipeline {engine.name}`.",
+            "Name another path with --out, or give --force to replace it.",
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise file_error("Cannot make the directory", target.parent, error) from None
+        raise file_error("Cannot create the directory", target.parent, error) from None
     changed = write_atomic(target, text, mode=0o644)
     app.show(PIPELINE, Written(name, changed=changed, advice=engine.next))
 

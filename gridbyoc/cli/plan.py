@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class RenderBody(TypedDict):
-    """Where the root module lies, and which of its files were written and removed."""
+    """The root module's directory, and its files that were written and removed."""
 
     work_dir: str
     changed: list[str]
@@ -51,7 +51,7 @@ RENDER: Output[Rendered] = Output("render", _render_json, lambda done, screen: s
 def render(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin: str | None) -> None:
     """Write STACK_FILE's root module into its work_dir (.gridbyoc/NAME beside the stack file).
 
-    A person can go there and run terraform by hand.
+    You can run terraform there by hand.
     """
     from gridbyoc.errors import TerraformNotFoundError
     from gridbyoc.operations.prepare import render_stack
@@ -71,9 +71,9 @@ def render(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin:
 @stack_argument
 @set_option
 @profile_option
-@click.option("--exit-code", is_flag=True, help="End with status 3 where changes are pending.")
-@click.option("--out", default=None, metavar="FILE", help="Write a bundle, which `gridbyoc apply FILE` carries out.")
-@click.option("--unencrypted", is_flag=True, help="Let the bundle hold its secrets in clear.")
+@click.option("--exit-code", is_flag=True, help="End with status 3 if changes are pending.")
+@click.option("--out", default=None, metavar="FILE", help="Write a bundle for `gridbyoc apply FILE`.")
+@click.option("--unencrypted", is_flag=True, help="Leave the bundle's secrets in plain text.")
 @brief_option
 @report_options
 @preflight_options
@@ -95,14 +95,14 @@ def plan(
 ) -> int:
     """Show what bootstrap would change: Terraform's changes and the control plane's, together.
 
-    Changes nothing on either side. The preflight of `gridbyoc doctor` runs beside Terraform's init; what fails in it
-    ends the plan with status 4. With --out, exactly what was shown can be applied by another job; the bundle is
-    encrypted with the key in GRIDBYOC_BUNDLE_KEY.
+    Changes nothing on either side. The preflight of `gridbyoc doctor` runs in parallel with Terraform's init; a failing
+    check ends the plan with status 4. With --out, another job can apply exactly what was shown; the bundle is encrypted
+    with the key in GRIDBYOC_BUNDLE_KEY.
     """
     from gridbyoc.operations.run import Choices
 
     if unencrypted and not out:
-        raise UsageError("--unencrypted is about a bundle, and no --out says where.", rerun=SAFE_NOTHING_DONE)
+        raise UsageError("--unencrypted needs --out.", rerun=SAFE_NOTHING_DONE)
     key = key_for(app, unencrypted=unencrypted) if out else None
     asked = PlanOutputs(out, stack_file, url, overrides, key, reporting, brief)
     reading = replace(checks, reads_only=True) if checks else None
@@ -113,7 +113,7 @@ def plan(
 
 
 class PlanOutputs(NamedTuple):
-    """What a plan shall leave behind: a bundle in ``out``, reports; and of which stack file."""
+    """The outputs of a plan: a bundle in ``out``, reports; and the options that it was made with."""
 
     out: str | None
     stack_file: str
@@ -125,7 +125,7 @@ class PlanOutputs(NamedTuple):
 
 
 def _made(app: App, run: Run, asked: PlanOutputs) -> Review:
-    """Plan, and while the saved plan is there: look into it, put it into a bundle."""
+    """Plan; while the saved plan exists, review it and put it into a bundle."""
     from gridbyoc.operations.bundle.make import check_bundleable, make_bundle
     from gridbyoc.operations.plan import make_plan
     from gridbyoc.operations.prepare import prepare

@@ -1,4 +1,4 @@
-"""Which control plane a command speaks to that needs no stack: options, the connection, secrets from files."""
+"""Connect to the control plane without a stack: options, the connection, waiting, secrets from files."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def plane_options(function: F) -> F:
 
 
 def plane_of(app: App, stack_file: str | None, dialect: DialectName | None) -> ControlPlane:
-    """The stack file's control plane where there is one; ``--control-plane`` says otherwise."""
+    """The stack file's control plane, if there is one, unless ``--control-plane`` names another."""
     from gridbyoc.stack.model import ControlPlane
 
     found = default_stack_file(app, stack_file)
@@ -58,7 +58,7 @@ def plane_of(app: App, stack_file: str | None, dialect: DialectName | None) -> C
 def registrar_of(app: App, plane: ControlPlane, url: str | None) -> Registrar:
     """A connection with the environment's or the stored credentials; warnings go to stderr.
 
-    Raises ``UnsupportedByDialectError`` for a vendor without an API: whoever calls this wants an answer.
+    Raises ``UnsupportedByDialectError`` for a vendor without an API, because the caller needs an answer.
     """
     from gridbyoc.control_plane import connect
 
@@ -70,7 +70,7 @@ def registrar_of(app: App, plane: ControlPlane, url: str | None) -> Registrar:
 
 
 def cluster_named(registrar: Registrar, name: str) -> Cluster:
-    """The cluster of that name, else of that id; ``ClusterNotFoundError`` that says what there is."""
+    """The cluster with that name, otherwise with that id; ``ClusterNotFoundError`` lists the existing ones."""
     from gridbyoc.control_plane.wire import pick
 
     clusters = registrar.list()
@@ -93,7 +93,7 @@ def secret_from_file(app: App, path: str, what: str) -> Secret:
     try:
         text = app.stdin.read(LONGEST_SECRET) if path == "-" else Path(app.cwd, path).read_text(encoding="utf-8")
     except (OSError, UnicodeError):
-        # The errno is all that may be told: a decoding error would carry the file's content along.
+        # Only the errno may be shown: a decoding error would include the file's content.
         error = sys.exc_info()[1]
         reason = (error.strerror if isinstance(error, OSError) else None) or "it is not text in UTF-8"
     else:
@@ -116,7 +116,7 @@ def secret_from_env(app: App, name: str, what: str) -> Secret:
 def watch(
     app: App, registrar: Registrar, cluster: Cluster, target: Target, limits: WaitLimits, *, again: str = ""
 ) -> Cluster:
-    """Wait until ``target``, with events drawn; an interrupt says how to go on (``again``: one more verb for it)."""
+    """Wait until ``target`` and show events; an interrupt says how to continue (``again``: one more verb for it)."""
     from gridbyoc.operations.wait import watch_cluster
 
     with _drawn(app) as view:

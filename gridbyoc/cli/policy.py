@@ -38,7 +38,7 @@ class Jobs:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """An IAM policy, what each action of it is needed for, and the same as Terraform where that was asked for."""
+    """An IAM policy, the purpose of each action, and the policy as Terraform if requested."""
 
     policy: dict[str, Any]
     needs: Sequence[Need]
@@ -55,7 +55,10 @@ class NeedBody(TypedDict):
 
 
 class PolicyBody(TypedDict):
-    """The least that whoever runs gridbyoc must be allowed in AWS; ``terraform``: with --as terraform or github."""
+    """The minimum permissions of a person or pipeline that runs gridbyoc.
+
+    ``terraform``: with --as terraform or github.
+    """
 
     policy: dict[str, Any]
     needs: list[NeedBody]
@@ -92,17 +95,17 @@ POLICY = Output("policy", _policy_json, _write, stack="optional")
     show_default=True,
     help="An IAM policy, Terraform, or Terraform with a role for GitHub Actions.",
 )
-@click.option("--partition", type=click.Choice(PARTITIONS), help="AWS's partition (default: that of the region).")
+@click.option("--partition", type=click.Choice(PARTITIONS), help="The AWS partition (default: the region's).")
 @click.option("--account-id", metavar="ID", help="The account (default: the stack's aws.account_id, else any).")
 @click.option("--name", metavar="NAME", help="Name of policy and role in Terraform (default: gridbyoc-STACK).")
 @click.option(
     "--repository",
     metavar="ORG/REPO",
-    help="With --as github: whose jobs may assume the role; ORG@ID/REPO@ID where tokens name the ids.",
+    help="With --as github: the repository whose jobs may assume the role; ORG@ID/REPO@ID if tokens contain the ids.",
 )
 @click.option("--branch", "branches", multiple=True, help="With --as github: jobs on this branch.")
 @click.option("--environment", "environments", multiple=True, help="With --as github: jobs in this environment.")
-@click.option("--new-provider", is_flag=True, help="With --as github: the account does not know GitHub yet.")
+@click.option("--new-provider", is_flag=True, help="With --as github: the account has no provider for GitHub yet.")
 @pass_app
 def policy(
     app: App,
@@ -118,10 +121,9 @@ def policy(
     environments: tuple[str, ...],
     new_provider: bool,
 ) -> None:
-    """Print the least that whoever runs gridbyoc must be allowed in AWS: for STACK_FILE, or, without one, for any stack
-    that leaves the role's name to the module.
+    """Print the minimum AWS permissions to run gridbyoc: for STACK_FILE, or for any stack with a generated role name.
 
-    Nothing is changed, and AWS is not asked. docs/permissions.md lists each action with what needs it.
+    Nothing is changed, and AWS is not asked. docs/permissions.md lists each action with its purpose.
     """
     from gridbyoc.aws.permissions import needs_of, phases_of, policy_document
 
@@ -156,7 +158,7 @@ def _trust(jobs: Jobs, partition: str) -> GithubTrust:
     if not jobs.repository:
         raise _usage(
             "--as github needs --repository.",
-            "Give --repository ORG/REPO, or ORG@ID/REPO@ID for one made since 15 July 2026.",
+            "Give --repository ORG/REPO, or ORG@ID/REPO@ID for a repository created since 15 July 2026.",
         )
     return github_trust(
         jobs.repository, jobs.branches, jobs.environments, partition=partition, new_provider=jobs.new_provider
@@ -169,14 +171,16 @@ def _advise_on_size(app: App, document: dict[str, Any]) -> None:
     size = policy_size(document)
     if size > MANAGED_POLICY_LIMIT:
         app.note(
-            f"warning: The policy has {size} characters; IAM takes {MANAGED_POLICY_LIMIT} in a managed policy. "
-            f"Make two, such as --for bootstrap and --for destroy, and attach both; --as terraform does so by itself."
+            f"warning: The policy has {size} characters; IAM allows {MANAGED_POLICY_LIMIT} in a managed policy. Make "
+            f"two, such as --for bootstrap and --for destroy, and attach both; --as terraform does so automatically."
         )
 
 
 def _advise_on_module(app: App, stack: Stack | None) -> None:
     if stack and stack.terraform.module:
-        app.note(f"warning: What the module {stack.terraform.module.source} makes is not known, and not in the policy.")
+        app.note(
+            f"warning: The resources of the module {stack.terraform.module.source} are unknown, and not in the policy."
+        )
 
 
 def _partition(stack: Stack | None) -> str:

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 @url_option
 @click.pass_context
 def quotas(context: click.Context, stack_file: str | None, url: str | None) -> int:
-    """What the account may have, what is in use, and what the stack's new clusters need; `request` asks for more.
+    """Show the account's quotas, their use, and the needs of the stack's new clusters; `request` asks AWS for more.
 
-    Ends with status 4 where something is proven to be short. docs/quotas.md says what is needed of what, and why.
+    Ends with status 4 if a shortage is proven. docs/quotas.md explains the needs.
 
     Without `request` it only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
@@ -65,8 +65,10 @@ def quotas(context: click.Context, stack_file: str | None, url: str | None) -> i
 @stack_option
 @profile_option
 @url_option
-@click.option("--code", "codes", multiple=True, metavar="CODE", help="Only this quota, e.g. L-DB2E81BA; many times.")
-@click.option("--recommended", is_flag=True, help="Ask for the guide's 1000 vCPUs of every family group in the stack.")
+@click.option(
+    "--code", "codes", multiple=True, metavar="CODE", help="Only this quota, e.g. L-DB2E81BA; may be repeated."
+)
+@click.option("--recommended", is_flag=True, help="Request the guide's 1000 vCPUs for every family group in the stack.")
 @click.option("--yes", "-y", is_flag=True, help="Approve the requests.")
 @click.option("--wait", "wait_", is_flag=True, help="Wait until AWS has decided.")
 @click.option("--timeout", type=Duration(), default="30m", show_default=True, help="How long --wait waits.")
@@ -76,7 +78,7 @@ def quotas(context: click.Context, stack_file: str | None, url: str | None) -> i
     default="5s",
     show_default=True,
     envvar="GRIDBYOC_POLL_INTERVAL",
-    help="The first pause between looks; it grows to 60s.",
+    help="The first pause between polls; it grows to 60s.",
 )
 @pass_app
 def request(
@@ -90,10 +92,10 @@ def request(
     timeout: float,
     poll_interval: float,
 ) -> None:
-    """Ask AWS for what is short, after showing it.
+    """Show the shortages, and request increases from AWS.
 
-    A quota with a request that AWS has yet to decide is reported, and never asked for twice. AWS decides about small
-    increases in minutes and about large ones in days. Ends with status 1 where AWS says no, 6 where --wait ran out.
+    A quota with an undecided request is reported, and never requested twice. AWS decides small increases within minutes
+    and large ones within days. Ends with status 1 if AWS refuses, 6 if --wait times out.
     """
     from gridbyoc.operations.quotas.raising import DecisionPatience
 
@@ -111,7 +113,7 @@ def request(
 @url_option
 @pass_app
 def status(app: App, stack_file: str | None, url: str | None) -> None:
-    """List the requests for more of these quotas, with state, case and time."""
+    """List the requests for increases of these quotas, with status, case and time."""
     from gridbyoc.aws.quotas import list_requests
     from gridbyoc.show.quotas import QUOTA_HISTORY, History
     from gridbyoc.stack.service_quotas import home_region
@@ -128,14 +130,14 @@ def _stack(scene: PreflightContext) -> str | None:
 
 
 def _scene(app: App, stack_file: str | None, url: str | None) -> PreflightContext:
-    """``gridbyoc quotas --stack FILE request`` means the same as with the option at the end."""
+    """``gridbyoc quotas --stack FILE request`` is the same as with the option at the end."""
     parent = click.get_current_context().parent
     before = parent.params if parent else {}
     return open_scene(app, stack_file or before.get("stack_file"), url=url or before.get("url"))
 
 
 def _guarded(scene: PreflightContext) -> str:
-    """The caller's account; it must be the one that the stack is for."""
+    """The caller's account, which must be the stack's."""
     from gridbyoc.aws import guard_account
 
     caller = scene.caller()
@@ -165,13 +167,13 @@ def _known_codes(codes: Sequence[str]) -> tuple[str, ...]:
     return tuple(code.upper() for code in codes)
 
 
-STATUS = "`gridbyoc quotas status` shows where the requests stand."
+STATUS = "`gridbyoc quotas status` shows the status of the requests."
 
 
 def planned(
     app: App, scene: PreflightContext, rows: Sequence[QuotaRow], codes: Sequence[str], *, recommended: bool
 ) -> tuple[PlannedIncrease, ...]:
-    """What is to be asked for, with the requests that are open already; what is left out is said on stderr."""
+    """The planned increases, with the open requests for them; quotas left out are named on stderr."""
     from gridbyoc.operations.quotas.raising import asks, look_up
     from gridbyoc.operations.quotas.review import read_words
 
@@ -181,9 +183,9 @@ def planned(
         if row.quota.code in asked or (codes and row.quota.code not in codes):
             continue
         if row.verdict == "unknown":
-            app.note(f"{row.quota.code} {row.quota.name}: not asked for, it cannot be told ({read_words(row)})")
+            app.note(f"{row.quota.code} {row.quota.name}: not requested, because it is unknown ({read_words(row)})")
         elif codes:
-            app.note(f"{row.quota.code} {row.quota.name}: nothing to ask for ({read_words(row)})")
+            app.note(f"{row.quota.code} {row.quota.name}: nothing to request ({read_words(row)})")
     for code in codes:
         if code not in {row.quota.code for row in rows}:
             app.note(f"{code}: nothing in the stack file counts against it")
@@ -191,7 +193,7 @@ def planned(
 
 
 def untold_of(rows: Sequence[QuotaRow], codes: Sequence[str]) -> tuple[str, ...]:
-    """The codes of the rows (of ``codes`` only, where there are any) that nothing is known of."""
+    """The codes of the unknown rows (only of ``codes``, if given)."""
     chosen = [row for row in rows if not codes or row.quota.code in codes]
     return tuple(row.quota.code for row in chosen if row.verdict == "unknown")
 
@@ -199,7 +201,7 @@ def untold_of(rows: Sequence[QuotaRow], codes: Sequence[str]) -> tuple[str, ...]
 def filed(
     app: App, scene: PreflightContext, asks: Sequence[PlannedIncrease], *, yes: bool
 ) -> tuple[PlannedIncrease, ...]:
-    """The asks with what AWS said to each; ``ApprovalRequiredError`` where nobody approves."""
+    """The increases with AWS's answers; ``ApprovalRequiredError`` if not approved."""
     from gridbyoc.operations.quotas.raising import file
 
     if not any(ask.result == "to file" for ask in asks):
@@ -214,7 +216,7 @@ def _announce(app: App, asks: Sequence[PlannedIncrease], account: str) -> None:
     from gridbyoc.show.markdown import plain_table
     from gridbyoc.show.quotas import ask_table
 
-    app.note(f"AWS will be asked for this, in account {account}:")
+    app.note(f"This will be requested from AWS, in account {account}:")
     for line in plain_table(*ask_table(asks)).splitlines():
         app.note(f"  {line}")
 
@@ -222,11 +224,11 @@ def _announce(app: App, asks: Sequence[PlannedIncrease], account: str) -> None:
 def _approved(app: App) -> bool:
     if not app.interactive:
         raise ApprovalRequiredError(
-            "This needs an approval, and there is no terminal to ask on.",
-            fix="Look at what is asked for above, then run again with --yes.",
+            "This needs an approval, but there is no terminal to ask on.",
+            fix="Check the requests above, then run again with --yes.",
             rerun=SAFE_NOTHING_DONE,
         )
-    return app.confirm("Ask AWS for this?", flag="--yes")
+    return app.confirm("Request this from AWS?", flag="--yes")
 
 
 def finish(
@@ -237,9 +239,9 @@ def finish(
     patience: DecisionPatience | None,
     untold: Sequence[str] = (),
 ) -> None:
-    """Wait, where there is ``patience`` to; show what came of it; ``QuotaRefusedError``, ``QuotaUndecidedError``.
+    """Wait if there is ``patience``, and show the result; ``QuotaRefusedError``, ``QuotaUndecidedError``.
 
-    ``untold`` are the codes of which nothing is known.
+    ``untold`` are the codes that nothing is known about.
     """
     from gridbyoc.show.quotas import QUOTA_REQUESTS, Asked
 
@@ -250,7 +252,7 @@ def finish(
     if waiting and patience:
         raise QuotaUndecidedError(
             f"AWS has not decided about {_codes(waiting)} within {patience.timeout:g} s.",
-            fix=f"Run again with --wait to go on waiting. {STATUS}",
+            fix=f"Run again with --wait to continue waiting. {STATUS}",
             rerun=SAFE_RESUMES,
         )
     if done:
@@ -258,7 +260,7 @@ def finish(
 
 
 def _refuse(scene: PreflightContext, asks: Sequence[PlannedIncrease]) -> None:
-    """Raise for what AWS did not take, cannot raise, or has decided against."""
+    """Raise if AWS rejected, cannot raise, or denied an increase."""
     from gridbyoc.operations.quotas.raising import granted
 
     refused = [ask for ask in asks if ask.result in ("refused", "not adjustable")]
@@ -271,16 +273,16 @@ def _refuse(scene: PreflightContext, asks: Sequence[PlannedIncrease]) -> None:
     raise QuotaRefusedError(
         f"AWS does not raise {_codes((*refused, *denied))}.",
         why="; ".join(words),
-        fix="Write to AWS Support about it (the quota's page in the console has the case), ask for less, or take "
+        fix="Write to AWS Support about it (the quota's page in the console has the case), request less, or use "
         "another region.",
-        rerun="A re-run is safe: what is open or granted is not asked for again.",
+        rerun="A re-run is safe: open or granted increases are not requested again.",
     )
 
 
 def _followed(
     app: App, scene: PreflightContext, asks: Sequence[PlannedIncrease], patience: DecisionPatience
 ) -> tuple[PlannedIncrease, ...]:
-    """The asks with their requests as they stand in the end; an interrupt leaves them to AWS."""
+    """The increases with the final status of their requests; after an interrupt, the requests stay with AWS."""
     from gridbyoc.operations.events import Note
     from gridbyoc.operations.quotas.raising import follow
     from gridbyoc.show.run import RUN
@@ -294,7 +296,7 @@ def _followed(
         try:
             seen = follow(scene.session(), requests, patience, on_progress=_telling(view), on_trouble=trouble)
         except KeyboardInterrupt:
-            what = "Interrupted while AWS decides; the requests stay as they are."
+            what = "Interrupted while AWS decides; the requests stay open."
             raise InterruptedRunError(what, fix=STATUS, rerun=SAFE_RESUMES) from None
     by_id = {request.id: request for request in seen}
     return tuple(replace(ask, request=by_id[ask.request.id]) if ask.request else ask for ask in asks)

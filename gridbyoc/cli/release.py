@@ -32,10 +32,10 @@ def release(
     terraform_bin: str | None,
     url: str | None,
 ) -> None:
-    """Take STACK_FILE's stack out of gridbyoc's hands; its role, clusters, state and work_dir stay as they are.
+    """Release STACK_FILE's stack from gridbyoc; its role, clusters, state and work_dir stay unchanged.
 
-    Prints what is left where, and how Terraform by hand goes on. From then on every command that could change the stack
-    from this work_dir ends with status 4, until `gridbyoc adopt ROLE_ARN STACK_FILE` takes it back.
+    Prints what stays, and how to continue with Terraform by hand. From then on every command that could change the
+    stack from this work_dir ends with status 4, until `gridbyoc adopt ROLE_ARN STACK_FILE` takes it back.
     """
     from gridbyoc.operations.release import release as run_release
     from gridbyoc.operations.run import Choices
@@ -51,7 +51,7 @@ def release(
 def _ask(app: App, stack: str, left: Left) -> bool:
     from gridbyoc.show.release import left_lines
 
-    app.note(f"The stack {stack} leaves gridbyoc's hands. This stays as it is:")
+    app.note(f"gridbyoc will no longer change the stack {stack}. This stays unchanged:")
     for line in left_lines(left):
         app.note(f"  {line}")
     return app.confirm("Release the stack?", flag="--yes")

@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from gridbyoc.operations.page import Page
 
 BEGINNING = 4096
-"""Bytes of a file that tell whether it is a page of ours."""
+"""The bytes of a file that show whether it is one of our pages."""
 
 
 @command("report")
 @stack_argument
 @set_option
 @profile_option
-@click.option("--out", metavar="FILE", default=None, help="Where to (default: gridbyoc-NAME.html; - is stdout).")
-@click.option("--force", is_flag=True, help="Overwrite a file that is not such a report.")
+@click.option(
+    "--out", metavar="FILE", default=None, help="The file to write (default: gridbyoc-NAME.html; - is stdout)."
+)
+@click.option("--force", is_flag=True, help="Overwrite a file that is no report of gridbyoc.")
 @click.option("--no-checks", is_flag=True, help="Leave the preflight checks out.")
 @click.option(
     "--timeout",
@@ -32,7 +34,7 @@ BEGINNING = 4096
     type=Duration(),
     default="2m",
     show_default=True,
-    help="For everything together; what has not answered by then is in the page as not read.",
+    help="The total time; the page marks parts that did not answer by then as not read.",
 )
 @terraform_options
 @url_option
@@ -48,11 +50,10 @@ def report(
     terraform_bin: str | None,
     url: str | None,
 ) -> None:
-    """Write one HTML page about STACK_FILE: what was granted to whom, clusters, runs, findings, drift, history.
+    """Write an HTML page about STACK_FILE: who was granted what, clusters, runs, findings, drift, history.
 
-    The page needs no network and no script, and holds no secret. A part that cannot be read is in the page with the
-    reason. --format json prints the same as data, and writes
-    a page where --out is given, too.
+    The page needs no network and no script, and contains no secret. If a part cannot be read, the page says why.
+    --format json prints the same data, and with --out also writes the page.
 
     Only reads, needs no lock, and leaves nothing behind but the page (docs/reading.md).
     """
@@ -72,13 +73,13 @@ def report(
 
 
 def _target(app: App, out: str | None, stack: str, *, force: bool) -> Path | None:
-    """The file to write, ``None`` where there is none; refused before anything is read."""
+    """The file to write, ``None`` if there is none; refused before anything is read."""
     from gridbyoc.show.page.html import is_page
 
     if out == "-":
         if not app.drawn:
             fix = "Give --out a file."
-            raise UsageError(f"--format {app.format} has stdout already.", fix=fix, rerun=SAFE_NOTHING_DONE)
+            raise UsageError(f"--format {app.format} uses stdout already.", fix=fix, rerun=SAFE_NOTHING_DONE)
         return None
     if out is None:
         if not app.drawn:
@@ -86,15 +87,15 @@ def _target(app: App, out: str | None, stack: str, *, force: bool) -> Path | Non
         out = f"gridbyoc-{stack}.html"
     path = Path(app.cwd, out)
     if not path.parent.is_dir():
-        raise FileError(f"There is no directory {path.parent}.", fix="Make it first.", rerun=SAFE_NOTHING_DONE)
+        raise FileError(f"There is no directory {path.parent}.", fix="Create it first.", rerun=SAFE_NOTHING_DONE)
     if path.exists() and not path.is_file():
-        raise FileError(f"{path} is no file.", fix="Give --out another name.", rerun=SAFE_NOTHING_DONE)
+        raise FileError(f"{path} is not a file.", fix="Give --out another name.", rerun=SAFE_NOTHING_DONE)
     if path.exists() and not force:
         with path.open("rb") as stream:
             begins = stream.read(BEGINNING).decode(errors="replace")
         if begins and not is_page(begins):
             raise FileError(
-                f"{path} is there, and is no report of gridbyoc.",
+                f"{path} exists, and is not a report of gridbyoc.",
                 fix="Give --out another name, or --force to overwrite it.",
                 rerun=SAFE_NOTHING_DONE,
             )

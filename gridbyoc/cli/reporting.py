@@ -1,4 +1,4 @@
-"""What a pipeline gets beside the result: report files, the platform's summary, outputs and annotations."""
+"""A pipeline's outputs besides the result: report files, the platform's summary, outputs and annotations."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 def placed_finding(event: Event) -> FindingMade | None:
-    """What the preflight did not let pass, and belongs to the stack file."""
+    """A preflight finding that does not pass and belongs to a place in the stack file."""
     from gridbyoc.operations.events import FindingMade
 
     return event if isinstance(event, FindingMade) and event.path and event.verdict != "pass" else None
 
 
 def warning_of(event: Event) -> str:
-    """What an event warns of, in a line; empty for one that does not."""
+    """An event's warning on one line; empty for other events."""
     from gridbyoc.operations.events import FindingMade, Note
 
     if isinstance(event, Note):
@@ -42,7 +42,7 @@ def warning_of(event: Event) -> str:
 
 
 def plan_outputs(found: Review, bundle: str) -> dict[str, str]:
-    """A GitHub job's outputs; ``bundle`` is the file, empty where none was written."""
+    """The outputs of a GitHub job; ``bundle`` is the file, empty if none was written."""
     plan, counts = found.plan, found.plan.terraform
     actions = [change.action for change in plan.clusters]
     return {
@@ -56,25 +56,25 @@ def plan_outputs(found: Review, bundle: str) -> dict[str, str]:
 
 
 def truth(value: bool) -> str:
-    """As a workflow's expressions have it."""
+    """A boolean in a workflow's expressions."""
     return "true" if value else "false"
 
 
 F = TypeVar("F", bound=Callable[..., Any])
 Platform = Literal["github", "gitlab", "none"]
 KINDS = (".md", ".markdown", ".json")
-"""What a report file's name may end in."""
+"""The extensions of report files."""
 MOST_ANNOTATIONS = 10
-"""Of a level and step: https://ci.com/actions/toolkit/blob/main/docs/problem-matchers.md#limitations"""
+"""Per level and step: https://github.com/actions/toolkit/blob/main/docs/problem-matchers.md#limitations"""
 LARGEST_SUMMARY = 1024 * 1024
-"""Bytes of a step's summary:
-https://docs.ci.com/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits"""
+"""The most bytes of a step's summary:
+https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits"""
 LEFT_OUT = "A report of gridbyoc is left out: the step's summary would be larger than 1 MiB. The log has it."
 
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """Where a command reports to. ``files``: Markdown or JSON, by how the name ends; the rest collects."""
+    """The targets of a command's reports. ``files``: Markdown or JSON, by extension; the other fields collect."""
 
     app: App
     platform: Platform
@@ -85,7 +85,10 @@ class Reporting:
     held: dict[str, list[str]] = field(default_factory=dict)
 
     def watching(self, run: Run) -> Run:
-        """The same run, with its warnings and what the preflight found noted here, and annotated where it belongs."""
+        """The same run.
+
+        Its warnings and preflight findings are collected here, and annotated if they belong to a line.
+        """
         emit = run.outside.emit
 
         def listen(event: Event) -> None:
@@ -99,7 +102,7 @@ class Reporting:
         return replace(run, outside=replace(run.outside, emit=listen))
 
     def planned(self, found: Review, *, bundle: str = "", brief: bool = False) -> None:
-        """Hand on a plan's review: report files, the platform. ``brief``: no resources."""
+        """Write a plan's review to report files and to the platform. ``brief``: without resources."""
         from gridbyoc.show import ci
         from gridbyoc.show.plan import PLAN, review_markdown
 
@@ -112,7 +115,7 @@ class Reporting:
             self._code_quality()
 
     def applied(self, report: Report) -> None:
-        """The same for a run that is over."""
+        """Write a completed run's report to report files and to the platform."""
         from gridbyoc.show.report import REPORT, report_markdown
 
         text = report_markdown(report, self.warnings)
@@ -121,7 +124,7 @@ class Reporting:
             self._github(text, {"changed": truth(report.changed), "role_arn": report.role_arn})
 
     def problems(self, found: Sequence[tuple[str, Problem]]) -> None:
-        """Hand on a stack file's problems, each with its level: annotations, or a Code Quality report."""
+        """Report a stack file's problems, each with its level: as annotations, or as a Code Quality report."""
         from gridbyoc.show import ci
 
         placed = self.placed(found)
@@ -132,7 +135,7 @@ class Reporting:
             self._write(ci.CODE_QUALITY, json.dumps(ci.code_quality(placed), indent=2))
 
     def placed(self, found: Sequence[tuple[str, Problem]]) -> list[tuple[str, Problem, str]]:
-        """The same, with each file's path from the repository's root; empty for one that is no file there."""
+        """The problems with each file's path relative to the repository's root; empty if it is no file there."""
         return [(level, problem, self.in_repository(problem.file)) for level, problem in found]
 
     def _annotate(self, finding: FindingMade) -> None:
@@ -152,7 +155,7 @@ class Reporting:
 
     @contextmanager
     def telling(self) -> Iterator[None]:
-        """While inside, an error is annotated as well, on its way out."""
+        """While inside, an error is also annotated before it propagates."""
         from gridbyoc.show import ci
 
         try:
@@ -170,7 +173,7 @@ class Reporting:
             self._count_the_rest()
 
     def _command(self, level: str, text: str) -> None:
-        """Annotate at once, while there is room for more of the level in this step; the last place is kept."""
+        """Annotate at once while the step has room for the level; the last place is reserved."""
         shown = self._shown()
         if self.held.get(level) or shown.get(level, 0) >= MOST_ANNOTATIONS - 1:
             self.held.setdefault(level, []).append(text)
@@ -179,7 +182,10 @@ class Reporting:
         self._remember({**shown, level: shown.get(level, 0) + 1})
 
     def _count_the_rest(self) -> None:
-        """The annotations that were held: the one there is, or how many there are. GitHub drops what is too many."""
+        """Write the annotations that were held.
+
+        The only one, or their number. GitHub drops those that exceed the limit.
+        """
         from gridbyoc.show import ci
 
         for level, held in self.held.items():
@@ -193,7 +199,7 @@ class Reporting:
         self.held.clear()
 
     def _shown(self) -> dict[str, int]:
-        """How many of each level this step has: a step may run several commands, each a process of its own."""
+        """How many of each level this step has: a step may run several commands, each in its own process."""
         from gridbyoc.stack.files import read_json
 
         file = self._count_file()
@@ -209,7 +215,7 @@ class Reporting:
                 write_atomic(file, json.dumps(shown))
 
     def _count_file(self) -> Path | None:
-        """Each step has a summary's file of its own."""
+        """The file that counts annotations: each step has its own summary file, whose name identifies it."""
         temp, step = self.app.environ.get("RUNNER_TEMP"), self.app.environ.get("GITHUB_STEP_SUMMARY")
         return Path(temp, f"gridbyoc-annotations-{Path(step).name}.json") if temp and step else None
 
@@ -225,9 +231,9 @@ class Reporting:
         self._append("GITHUB_OUTPUT", output_lines(outputs))
 
     def _append(self, variable: str, text: str) -> None:
-        """To the file that GitHub names; a job whose summary cannot be written has still done its work.
+        """Append to the file that GitHub names; a job has done its work even if its summary cannot be written.
 
-        GitHub takes a summary of 1 MiB, and drops a larger one as a whole: then a line stands for this command's.
+        GitHub accepts 1 MiB, and drops a larger summary completely: one line then replaces this command's.
         """
         name = self.app.environ.get(variable)
         if not name:
@@ -250,7 +256,7 @@ class Reporting:
         write_atomic(Path(self.app.cwd, name), text.encode("utf-8", "replace"), mode=0o644)
 
     def in_repository(self, file: str) -> str:
-        """A file's path from the repository's root; empty for one that is no file there."""
+        """A file's path relative to the repository's root; empty if it is no file there."""
         environ = self.app.environ
         root = environ.get("GITHUB_WORKSPACE") or environ.get("CI_PROJECT_DIR") or str(self.app.cwd)
         path = Path(os.path.normpath(self.app.cwd / file))
@@ -275,25 +281,25 @@ def ci_option(function: F) -> F:
         type=click.Choice(["auto", "github", "gitlab", "none"]),
         default="auto",
         show_default=True,
-        help="Whose summaries, outputs and annotations to write.",
+        help="The platform whose summaries, outputs and annotations to write.",
     )
     return cast(F, option(reported))
 
 
 def report_options(function: F) -> F:
-    """``--ci`` and ``--report FILE``, many times: the command gets both as ``reporting``."""
+    """``--ci`` and ``--report FILE`` (repeatable): the command gets both as ``reporting``."""
     option = click.option(
         "--report",
         "reports",
         multiple=True,
         metavar="FILE",
-        help="Write the report to FILE as well (.md: Markdown for a pull request, .json); may be given many times.",
+        help="Write the report to FILE as well (.md: Markdown for a pull request, .json); may be repeated.",
     )
     return option(ci_option(function))
 
 
 def platform_of(environ: Mapping[str, str], chosen: str) -> Platform:
-    """``chosen``, or for ``auto`` where we are: both platforms say so in every job's environment."""
+    """``chosen``; for ``auto`` the current platform: both set a variable in every job's environment."""
     if chosen != "auto":
         return cast(Platform, chosen)
     if environ.get("GITHUB_ACTIONS") == "true":
@@ -302,14 +308,14 @@ def platform_of(environ: Mapping[str, str], chosen: str) -> Platform:
 
 
 def _checked(app: App, reports: tuple[str, ...]) -> tuple[str, ...]:
-    """Before anything is done: after an apply it is too late to say that its report has no place."""
+    """Check the report files before anything is done: after an apply it would be too late."""
     from gridbyoc.stack.files import require_place
 
     for name in reports:
         if not name.endswith(KINDS):
             raise UsageError(
-                f"The report {name} is of no kind that can be written.",
-                fix=f"Let its name end in one of {', '.join(KINDS)}.",
+                f"The report {name} has an unknown extension.",
+                fix=f"Use one of {', '.join(KINDS)}.",
                 rerun=SAFE_NOTHING_DONE,
             )
         require_place(Path(app.cwd, name))

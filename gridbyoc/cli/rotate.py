@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 @profile_option
 @click.option("--role", is_flag=True, help="Replace the role itself, not only the external id.")
 @click.option("--yes", "-y", is_flag=True, help="Approve creation and change, as for bootstrap.")
-@click.option("--yes-destroy", is_flag=True, help="Approve that the old role is destroyed at the end (--role).")
-@click.option("--drop-old", is_flag=True, help="Of a vendor without an API: it has the new one, the old may go.")
+@click.option("--yes-destroy", is_flag=True, help="Approve destroying the old role at the end (--role).")
+@click.option("--drop-old", is_flag=True, help="For a vendor without an API: it has the new id, so drop the old one.")
 @brief_option
 @choices_options
 @no_control_plane_option
@@ -45,14 +45,14 @@ def rotate(
 ) -> None:
     """Give the stack a new external id, without a moment in which the control plane cannot assume the role.
 
-    The role accepts the old and the new one; the control plane gets the new; once every cluster runs with it, the
-    old is dropped. role.rotation in STACK_FILE records it. With --role a new role is made beside the old one, which
-    goes once no cluster runs through it. Whatever else the file has pending is carried out as well, as the plan shows.
-    Killed anywhere, `rotate` or `bootstrap` goes on.
+    The role accepts the old and the new id; the control plane gets the new one; once every cluster uses it, the old one
+    is dropped. role.rotation in STACK_FILE records it. With --role a new role is created beside the old one, which is
+    deleted once no cluster runs through it. Other pending changes of the file are applied as well, as the plan shows.
+    If the command is killed, `rotate` or `bootstrap` continues.
 
-    A vendor without an API cannot be asked what it holds, so that it takes two runs: `rotate --no-control-plane` has
-    the role accept both; you give the vendor the new id (with --role the new role as well); once the vendor says that
-    it works, `rotate --no-control-plane --drop-old` drops the old.
+    A vendor without an API cannot be asked what it holds, so this takes two runs: after `rotate --no-control-plane` the
+    role accepts both ids; you give the vendor the new id (with --role also the new role); once the vendor confirms that
+    it works, `rotate --no-control-plane --drop-old` drops the old one.
     """
     from gridbyoc.operations.options import BootstrapOptions
 
@@ -78,11 +78,14 @@ def rotate(
 def _check_drop(stack: Stack, *, role: bool) -> None:
     if stack.control_plane.type != "manual":
         why, fix = (
-            "This control plane tells what its clusters hold.",
-            "Run `gridbyoc bootstrap`: it drops the old itself.",
+            "This control plane shows which id its clusters hold.",
+            "Run `gridbyoc bootstrap`: it drops the old id itself.",
         )
     elif role:
-        why, fix = "A new role would be made.", "Leave --role out: --drop-old drops an old role as well as an old id."
+        why, fix = (
+            "A new role would be created.",
+            "Leave --role out: --drop-old drops an old role as well as an old id.",
+        )
     else:
         return
     raise UsageError("--drop-old cannot be used here.", why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
@@ -93,7 +96,10 @@ def _marked(stack: Stack, mark: str) -> Stack:
 
 
 def _record(app: App, file: Path, mark: str) -> None:
-    """Once the plan is approved, before it is applied: a killed rotation is in the file, a refused one is not."""
+    """Record the rotation once the plan is approved, before it is applied.
+
+    The file has a killed one, but not a refused one.
+    """
     from gridbyoc.stack.edit import write_back
 
     write_back(file, {("role", "rotation"): mark})
@@ -105,7 +111,9 @@ def _rotatable_file(stack: Stack) -> Path:
         why, fix = "The stack uses another module.", "Rotate with that module's own inputs, then run bootstrap."
     elif stack.role.external_id is not None:
         why = "The stack brings its own external id (role.external_id_from)."
-        fix = "Put a new value there and run bootstrap: the old one is accepted until the control plane has the new."
+        fix = (
+            "Put a new value there and run bootstrap: the old one is accepted until the control plane has the new one."
+        )
     elif stack.file is None:
         why, fix = "The stack file came from standard input.", "Change role.rotation in it and run bootstrap."
     else:

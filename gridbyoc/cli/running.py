@@ -1,4 +1,4 @@
-"""How the commands that run a stack open one: the stack file, the lock, the renderer, the journal."""
+"""Open a run of a stack: the stack file, the lock, the view, the journal; and the options for it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ WAIT_OPTIONS = (
         "--failed-grace",
         type=Duration(),
         default=None,
-        help="How long FAILED may last before it is final (default: 0s; lightning, which retries: 10m).",
+        help="How long FAILED may last before it is final (default: 0s; for lightning, which retries, 10m).",
     ),
     click.option(
         "--poll-interval",
@@ -66,7 +66,7 @@ WAIT_OPTIONS = (
         default="5s",
         show_default=True,
         envvar="GRIDBYOC_POLL_INTERVAL",
-        help="The first pause between looks; it grows to 60s.",
+        help="The first pause between polls; it grows to 60s.",
     ),
     click.option(
         "--timeout",
@@ -84,7 +84,7 @@ def wait_options(function: F) -> F:
 
 
 def lock_option(function: F) -> F:
-    """``--lock-timeout``, in seconds; ``None`` where it is not given."""
+    """``--lock-timeout``, in seconds; ``None`` if it is not given."""
     return click.option(
         "--lock-timeout",
         type=Duration(),
@@ -94,7 +94,7 @@ def lock_option(function: F) -> F:
 
 
 def choices_options(function: F) -> F:
-    """Terraform, address and waiting in one: the command gets them as ``choices``, a ``Choices``."""
+    """Options for Terraform, address and waiting: the command gets them as ``choices``, a ``Choices``."""
 
     @functools.wraps(function)
     def with_choices(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the command takes and returns
@@ -112,15 +112,15 @@ def choices_options(function: F) -> F:
 no_control_plane_option = click.option(
     "--no-control-plane",
     is_flag=True,
-    help="Ask no control plane: you say that nothing runs through the role, or tell the vendor yourself (rotate).",
+    help="Ask no control plane: you assert that nothing runs through the role, or inform the vendor yourself (rotate).",
 )
-"""``--no-control-plane``, for what a stack without clusters does not do where nobody can be asked."""
+"""``--no-control-plane``, for actions that a stack without clusters refuses if nobody can be asked."""
 
 
 def brief_option(function: F) -> F:
     """``--brief``."""
     return click.option(
-        "--brief", is_flag=True, help="Of a plan, show the sentences only: no resource addresses and attributes."
+        "--brief", is_flag=True, help="Show only the sentences of a plan: no resource addresses and attributes."
     )(function)
 
 
@@ -130,7 +130,7 @@ def preflight_options(function: F) -> F:
     @functools.wraps(function)
     def with_checks(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the command takes and returns
         only, skip, strict = (options.pop(name) for name in ("only", "skip", "strict"))
-        checks = _checks(only, skip, strict=strict)  # a word that selects nothing is refused before anything is written
+        checks = _checks(only, skip, strict=strict)  # refuse a word that selects nothing before anything is written
         left_out = options.pop("skip_preflight")
         return function(*args, checks=None if left_out else checks, **options)
 
@@ -168,9 +168,9 @@ PREFLIGHT_OPTIONS = (
 def open_run(
     app: App, stack_file: str, overrides: tuple[str, ...], verb: str, choices: Choices, *, lock: bool = True
 ) -> Iterator[Run]:
-    """Load the stack, hold its lock, draw events while inside. Raises ``ReleasedStackError`` for a released stack.
+    """Load the stack, hold its lock, and show events while inside. Raises ``ReleasedStackError`` if it was released.
 
-    Without ``lock`` the verb only reads: the run works on a private copy of the work_dir, and writes nothing there.
+    Without ``lock`` the verb only reads: the run uses a private copy of the work_dir, and writes nothing there.
     """
     from gridbyoc.operations.journal import JOURNAL, Journal
     from gridbyoc.operations.lock import hold
@@ -179,7 +179,7 @@ def open_run(
     from gridbyoc.stack.files import make_private_dir
 
     loaded = read_stack(app, stack_file, overrides)
-    # Loads what renders a root; a stack file that is refused does without.
+    # Imported here because they load the renderer, which an invalid stack file does not need.
     from gridbyoc.operations.local_files import check_work_dir, refuse_state_left_behind
     from gridbyoc.operations.release_marker import ALLOWED, refuse_released
 
@@ -212,7 +212,7 @@ def open_run(
 def open_scene(
     app: App, stack_file: str | None, *, url: str | None, terraform_bin: str | None = None
 ) -> PreflightContext:
-    """A scene in which nothing has been asked yet; ``StackError`` for a stack file that is not valid."""
+    """A preflight context in which nothing has been requested yet; ``StackError`` if the stack file is not valid."""
     from gridbyoc.aws import open_session
     from gridbyoc.control_plane import connect
     from gridbyoc.operations.preflight.model import Machine, set_scene

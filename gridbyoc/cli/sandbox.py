@@ -24,44 +24,44 @@ CHECK_SECONDS = 0.5
 
 
 def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that both subcommands have; hidden are those that only tests need."""
+    """The options of both subcommands; options that only tests need are hidden."""
     seconds = click.FloatRange(0, 86_400)
     options = (
         click.option("--create-seconds", type=seconds, envvar="GRIDBYOC_SANDBOX_CREATE_SECONDS", default=2.0,
-                     hidden=True, help="From a create to RUNNING; 0: at once."),
+                     hidden=True, help="Seconds from a create to RUNNING; 0: immediately."),
         click.option("--delete-seconds", type=seconds, envvar="GRIDBYOC_SANDBOX_DELETE_SECONDS", default=1.0,
-                     hidden=True, help="From a delete to DELETED."),
-        click.option("--region", default="us-east-1", show_default=True, help="The AWS region that is set."),
+                     hidden=True, help="Seconds from a delete to DELETED."),
+        click.option("--region", default="us-east-1", show_default=True, help="The AWS region in the environment."),
         click.option("--state", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-                     help="Keep the control plane's clusters and key here for the next time."),
+                     help="Keep the control plane's clusters and key in this directory."),
         click.option("--access-log", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
                      help="Append each request to the control plane here, as JSON, without secrets."),
         click.option("--trusted-account", "trusted_account_id", metavar="ID",
                      help="The AWS account of the control plane (default: Grid's, or Lightning's, by the request)."),
         click.option("--api-key", envvar="GRIDBYOC_SANDBOX_API_KEY", show_envvar=True,
-                     help="The key to take; random otherwise. It opens this sandbox and nothing else."),
-        click.option("--tls", is_flag=True, help="Serve https and wss with a certificate of its own."),
+                     help="The API key to accept (default: random). It is valid only in this sandbox."),
+        click.option("--tls", is_flag=True, help="Serve https and wss with a self-signed certificate."),
     )  # fmt: skip
     return _with(options, _account_options(command))
 
 
 def _account_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Those of the AWS account."""
+    """The options of the AWS account."""
     options = (
         click.option("--account", type=click.Choice(["healthy", "new"]), envvar="GRIDBYOC_SANDBOX_ACCOUNT",
-                     default="healthy", show_default=True, help="The AWS account's quotas: roomy, or a new account's."),
+                     default="healthy", show_default=True, help="The AWS account's quotas: high, or a new account's."),
         click.option("--quota", "quotas", multiple=True, metavar="SERVICE/CODE=VALUE",
                      help="One quota's value; can be repeated."),
         click.option("--quota-name", "quota_names", multiple=True, metavar="SERVICE/CODE=NAME",
                      hidden=True, help="Answer one quota under another name; can be repeated."),
         click.option("--quota-seconds", type=click.FloatRange(0, 86_400), default=5.0, hidden=True,
-                     help="How long a request for more quota stays open."),
+                     help="How long a quota request stays open."),
         click.option("--quota-outcome", type=click.Choice(["approved", "denied"]), default="approved",
-                     hidden=True, help="What becomes of it."),
+                     hidden=True, help="The outcome of quota requests."),
         click.option("--enforce-iam", is_flag=True, envvar="GRIDBYOC_SANDBOX_ENFORCE_IAM",
-                     help="Hold every AWS key but 'test' to its policies."),
+                     help="Enforce IAM policies for every AWS key but 'test'."),
         click.option("--deny-by-scp", "denied_by_scp", multiple=True, metavar="ACTION",
-                     help="An action that the organization denies, like iam:CreateRole; can be repeated."),
+                     help="An action that the organization denies, such as iam:CreateRole; can be repeated."),
         click.option("--aws-log", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
                      help="Append each request to the local AWS here, as JSON, without secrets."),
     )  # fmt: skip
@@ -88,9 +88,9 @@ def sandbox() -> None:
 @click.option("--aws-port", type=click.IntRange(0, 65_535), default=0, help="The local AWS's port; 0: any free one.")
 @pass_app
 def up(app: App, /, port: int, aws_port: int, **options: object) -> None:
-    """Start it, print the environment that leads to it, and serve until Ctrl-C.
+    """Start the sandbox, print the environment that leads to it, and serve until Ctrl-C.
 
-    The lines can be read by a shell: gridbyoc sandbox up > sandbox.env & then . ./sandbox.env
+    A shell can read the lines: gridbyoc sandbox up > sandbox.env & then . ./sandbox.env
     """
     from gridbyoc.sandbox import running_sandbox
 
@@ -128,9 +128,9 @@ SANDBOX = Output("sandbox", _sandbox_json, _write, stack="none")
 @_settings_options
 @click.argument("argv", metavar="COMMAND...", nargs=-1, type=click.UNPROCESSED, required=True)
 def run(argv: tuple[str, ...], **options: object) -> None:
-    """Start it, run COMMAND in it, stop it, and end with COMMAND's status.
+    """Start the sandbox, run COMMAND in it, stop it, and end with COMMAND's status.
 
-    For instance: gridbyoc sandbox run -- gridbyoc bootstrap --yes
+    For example: gridbyoc sandbox run -- gridbyoc bootstrap --yes
     """
     from gridbyoc.errors import CommandNotStartedError
     from gridbyoc.sandbox import running_sandbox

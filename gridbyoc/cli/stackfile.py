@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 LARGEST = 4 * 1024 * 1024
-"""Bytes of a schema that are read to compare it."""
+"""The most bytes that are read of a schema to compare it."""
 
 _CHOICES = (
     click.option("--name", default=None, help="The stack's name (default: my-stack)."),
@@ -51,15 +51,15 @@ def _with_choices(function: Any) -> Any:  # noqa: ANN401 - click's decorators ta
 @command("new")
 @click.argument("file", default="gridbyoc.yaml", type=str)
 @_with_choices
-@click.option("--force", is_flag=True, help="Replace FILE where it exists.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @pass_app
 def new(
     app: App, /, file: str, force: bool, type_: str | None, instance_types: str | None, **given: str | None
 ) -> None:
     """Write a commented starter stack file to FILE (default: gridbyoc.yaml; - is standard output).
 
-    On a terminal it asks for what the options do not say; elsewhere it takes the defaults. It replaces nothing
-    without --force.
+    On a terminal it asks for values that no option gives; otherwise it uses the defaults. It replaces a file only with
+    --force.
     """
     from gridbyoc.show.stackfile import NEW, Starting
     from gridbyoc.stack.files import write_atomic
@@ -86,21 +86,21 @@ def _check_target(path: Path, file: str, force: bool) -> None:
     if not path.parent.is_dir():
         raise UsageError(
             f"There is no directory {path.parent}.",
-            fix="Make it first, or name another place.",
+            fix="Create it first, or name another path.",
             rerun=SAFE_NOTHING_DONE,
         )
     if path.is_dir():
         raise UsageError(f"{file} is a directory.", fix="Name a file in it.", rerun=SAFE_NOTHING_DONE)
     if path.exists() and not force:
         raise UsageError(
-            f"{file} exists already.",
+            f"{file} already exists.",
             fix="Name another file, or give --force to replace it.",
             rerun=SAFE_NOTHING_DONE,
         )
 
 
 def _named(error: StackError, file: str) -> tuple[Problem, ...]:
-    """The problems under the file's own name (it is checked before there is one)."""
+    """The problems under the file's own name (the text is checked before the file exists)."""
     from dataclasses import replace
 
     return tuple(replace(problem, file=file) for problem in error.problems)
@@ -114,7 +114,7 @@ def _named(error: StackError, file: str) -> tuple[Problem, ...]:
 def validate(app: App, stack_file: str, overrides: tuple[str, ...], reporting: Reporting) -> int:
     """List every problem of STACK_FILE: file, line, path, what is allowed. Asks neither AWS nor the control plane.
 
-    Ends with status 2 where there are problems. --format sarif writes a SARIF 2.1.0 log for code scanning.
+    Ends with status 2 if there are problems. --format sarif writes a SARIF 2.1.0 log for code scanning.
 
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
@@ -138,7 +138,7 @@ def validate(app: App, stack_file: str, overrides: tuple[str, ...], reporting: R
 
 
 @command("schema")
-@click.option("--check", "file", metavar="FILE", default=None, help="End with status 3 where FILE holds another one.")
+@click.option("--check", "file", metavar="FILE", default=None, help="End with status 3 if FILE differs from it.")
 @click.option(
     "--output",
     "output",
@@ -152,8 +152,8 @@ def validate(app: App, stack_file: str, overrides: tuple[str, ...], reporting: R
 def schema(app: App, file: str | None, output: str | None) -> int:
     """Print the stack file's JSON Schema (2020-12), for editors and other tools.
 
-    With --check it prints nothing but whether the FILE that was written from it is still the same. With --output NAME
-    it prints the schema of what a command writes with --format json or jsonl; NAME is the document's `type`.
+    With --check it only says whether FILE still equals this schema. With --output NAME it prints the schema of a
+    command's --format json or jsonl output; NAME is the document's `type`.
     """
     from gridbyoc.show.stackfile import SCHEMA, SCHEMA_CHECK, SCHEMAS, SchemaCompared, SchemaDocument, output_schemas
     from gridbyoc.stack.schema import schema_text
@@ -204,7 +204,7 @@ TextCheck = Callable[[str], "Fault | None"]
 
 
 def ask_starter(app: App, given: Mapping[str, str | None]) -> Starter:
-    """The choices: what the options gave; on a terminal, the answers for the rest; the defaults for what is left."""
+    """The starter's values: from options, from answers on a terminal, or defaults."""
     from gridbyoc.stack.starter import Starter
 
     chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
@@ -216,7 +216,7 @@ def ask_starter(app: App, given: Mapping[str, str | None]) -> Starter:
 
 
 def _answers(app: App, chosen: Mapping[str, Any]) -> dict[str, str]:
-    """Ask, in the order of the file, for what is not chosen yet; an empty answer to an optional question is none."""
+    """Ask for the missing values, in the order of the file; an empty answer to an optional question means none."""
     from gridbyoc.stack import defaults
     from gridbyoc.stack.regions import region_fault
     from gridbyoc.stack.rules import cluster_name_fault
@@ -246,7 +246,7 @@ def _answers(app: App, chosen: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _ask(app: App, question: str, default: str, check: TextCheck) -> str:
-    """Ask until the answer is allowed."""
+    """Ask until the answer is valid."""
     while True:
         answer = app.prompt(question, default=default).strip()
         fault = check(answer) if answer else None
@@ -278,12 +278,12 @@ def _types_fault(text: str) -> Fault | None:
 
 @command("fmt")
 @click.argument("files", nargs=-1, type=str)
-@click.option("--check", is_flag=True, help="Write nothing; end with status 3 where a file would change.")
+@click.option("--check", is_flag=True, help="Write nothing; end with status 3 if a file would change.")
 @pass_app
 def fmt(app: App, files: tuple[str, ...], check: bool) -> int:
     """Format stack FILES (default: gridbyoc.yaml): indentation, blank lines, the end of the file.
 
-    Comments, order, quotes and values stay as they are. Prints the names of the files that were (or would be) changed.
+    Comments, order, quotes and values stay unchanged. Prints the names of the files that were (or would be) changed.
     """
     from gridbyoc.show.stackfile import FMT
 
@@ -293,7 +293,7 @@ def fmt(app: App, files: tuple[str, ...], check: bool) -> int:
 
 
 def _changed(app: App, files: tuple[str, ...], *, check: bool) -> Iterator[str]:
-    """All are read before the first is written: one that cannot be laid out leaves the others as they are, too."""
+    """Read all files before writing the first: if one cannot be formatted, the others stay unchanged, too."""
     from gridbyoc.stack.files import write_atomic
 
     wanted = [(name, *_laid_out(app, name)) for name in files]
@@ -305,7 +305,7 @@ def _changed(app: App, files: tuple[str, ...], *, check: bool) -> Iterator[str]:
 
 
 def _laid_out(app: App, name: str) -> tuple[Path, str, str]:
-    """The file (a link to it stays a link), its text, and its text as it should be."""
+    """The file (a link stays a link), its text, and its formatted text."""
     from gridbyoc.stack.document import decode, read_source
     from gridbyoc.stack.edit import laid_out
 
@@ -314,8 +314,8 @@ def _laid_out(app: App, name: str) -> tuple[Path, str, str]:
     after = laid_out(before)
     if after is None:
         raise StackError(
-            f"{name} cannot be laid out.",
-            why="It is not valid YAML, no stack file, or a new layout would change what it says.",
+            f"{name} cannot be formatted.",
+            why="It is not valid YAML, not a stack file, or a new layout would change its meaning.",
             fix="`gridbyoc validate` says what is wrong with it.",
         )
     return file.resolve(), before, after

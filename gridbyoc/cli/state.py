@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @group("state")
 def state() -> None:
-    """Where Terraform's state lies: its bucket, its lock, and moving it safely."""
+    """Terraform's state: its bucket, its lock, and moving it safely."""
 
 
 @command("init")
@@ -33,7 +33,7 @@ def state() -> None:
 @click.option("--key", metavar="KEY", help="The state's key in it (default: the stack's, else gridbyoc/NAME.tfstate).")
 @click.option("--region", metavar="REGION", help="The bucket's region (default: the stack's).")
 @click.option("--kms-key-id", metavar="ARN", help="Encrypt with this KMS key (default: SSE-S3).")
-@click.option("--yes", "-y", is_flag=True, help="Approve what is made and changed.")
+@click.option("--yes", "-y", is_flag=True, help="Approve what is created and changed.")
 @pass_app
 def init(
     app: App,
@@ -45,10 +45,10 @@ def init(
     kms_key_id: str | None,
     yes: bool,
 ) -> None:
-    """Make the S3 bucket for STACK_FILE's state, and point STACK_FILE at it.
+    """Create the S3 bucket for STACK_FILE's state, and point STACK_FILE at it.
 
-    Versioned, encrypted, closed to the public, over TLS only, its objects owned by the bucket's owner. A bucket that
-    is there already is put right, and nothing in it that is in order is touched. Moves no state: `state migrate` does.
+    The bucket is versioned, encrypted, closed to the public, accessible over TLS only, and owns its objects. An
+    existing bucket is corrected; correct settings are not touched. Moves no state: `state migrate` does that.
     """
     from gridbyoc.operations.run import Choices
     from gridbyoc.operations.state_migrate import BucketRequest, init_state
@@ -66,14 +66,14 @@ def _ask_init(app: App, proposal: Proposal) -> bool:
 
     for line in proposal_lines(proposal):
         app.note(line)
-    return app.confirm("Do this?", flag="--yes")
+    return app.confirm("Apply these changes?", flag="--yes")
 
 
 @command("migrate")
 @stack_argument
 @set_option
 @profile_option
-@click.option("--to", "to", type=click.Choice(["s3", "local"]), help="Where to (default: where STACK_FILE puts it).")
+@click.option("--to", "to", type=click.Choice(["s3", "local"]), help="The target (default: the one in STACK_FILE).")
 @click.option("--yes", "-y", is_flag=True, help="Approve the move.")
 @lock_option
 @terraform_options
@@ -87,10 +87,11 @@ def migrate(
     lock_timeout: float | None,
     terraform_bin: str | None,
 ) -> None:
-    """Move STACK_FILE's state to S3 or back to the work_dir, and STACK_FILE with it.
+    """Move STACK_FILE's state to S3 or back to the work_dir, and update STACK_FILE.
 
-    Copied, compared (lineage, serial, every instance, the outputs), and only then is the old one set aside: a local
-    file is renamed, an object in S3 stays. A target that holds another state is refused. Killed anywhere, run it again.
+    The state is copied and compared (lineage, serial, every instance, the outputs). Only then the old one is set aside:
+    a local file is renamed, an object in S3 stays. A target that holds another state is refused. If the command is
+    killed, run it again.
     """
     from gridbyoc.operations.run import Choices
     from gridbyoc.operations.state_migrate import migrate as run_migrate
@@ -130,9 +131,9 @@ def _ask_move(app: App, move: Move) -> bool:
 def push(
     app: App, stack_file: str, overrides: tuple[str, ...], lock_timeout: float | None, terraform_bin: str | None
 ) -> None:
-    """Push back the state that a run could not save (errored.tfstate), and put the file aside.
+    """Push back the state that a run could not save (errored.tfstate), and set the file aside.
 
-    Refused where the state is of another lineage, or has moved on since.
+    Refused if the state has another lineage, or has changed since.
     """
     from gridbyoc.operations.run import Choices
     from gridbyoc.operations.state_migrate import push_errored
@@ -157,10 +158,10 @@ def push(
 def unlock(
     app: App, stack_file: str, overrides: tuple[str, ...], yes: bool, force: str | None, terraform_bin: str | None
 ) -> None:
-    """Explain the lock on STACK_FILE's state: who holds it, since when, and whether that run lives.
+    """Explain the lock on STACK_FILE's state: who holds it, since when, and whether that run is alive.
 
-    Never breaks it silently: a lock of a run in this work_dir that is provably over with --yes, any other only with
-    --force and its id, and the lock of a live process never. Ends with status 8 while the state stays locked.
+    Never breaks it silently: it breaks the lock of a run in this work_dir that is provably over with --yes, any other
+    only with --force and its id, and never the lock of a live process. Ends with status 8 while the state stays locked.
     """
     from gridbyoc.operations.run import Choices
     from gridbyoc.operations.state_unlock import break_lock, find_lock, refusal
@@ -182,7 +183,7 @@ def unlock(
 def _may_break(app: App, lock: Lock, *, yes: bool, force: str | None) -> bool:
     if force is not None and force != lock.info.id:
         raise UsageError(
-            f"The lock's id is {lock.info.id}, not {force}.", fix="Look again: another run may hold it now."
+            f"The lock's id is {lock.info.id}, not {force}.", fix="Check again: another run may hold it now."
         )
     if lock.verdict == "alive":
         return False
@@ -193,7 +194,7 @@ def _may_break(app: App, lock: Lock, *, yes: bool, force: str | None) -> bool:
     app.note(f"{lock.info}: {lock.reason}.")
     if lock.verdict == "dead":
         return app.confirm("Break this lock?", flag="--yes")
-    return app.prompt("To break it all the same, type its id").strip() == lock.info.id
+    return app.prompt("To break it anyway, type its id").strip() == lock.info.id
 
 
 for _command in (init, migrate, push, unlock):
@@ -201,12 +202,12 @@ for _command in (init, migrate, push, unlock):
 
 
 def proposal_lines(proposal: Proposal) -> Iterator[str]:
-    """What `state init` would do."""
+    """What `state init` would do, for the question."""
     bucket = proposal.bucket
     if proposal.settings is None:
         yield f"+ bucket {bucket.name} in {bucket.region}, account {bucket.account_id}"
     else:
-        yield f"  bucket {bucket.name} in {bucket.region} is there"
+        yield f"  bucket {bucket.name} in {bucket.region} exists"
     for setting in proposal.settings or ():
         yield f"{' ' if setting.in_order else '~'} {setting.name}: {setting.wanted}"
     if not proposal.points_already:

@@ -16,7 +16,7 @@ from gridbyoc.stack.clock import utc_now
 @url_option
 @pass_app
 def status(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin: str | None, url: str | None) -> None:
-    """Show where STACK_FILE stands: the last run, the role, the clusters, and what to do next.
+    """Show STACK_FILE's status: the last run, the role, the clusters, and what to do next.
 
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """

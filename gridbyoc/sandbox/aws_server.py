@@ -25,8 +25,8 @@ WARM = {
     "autoscaling": "Action=DescribeAutoScalingGroups&Version=2011-01-01",
     "eks": "",
 }
-"""One harmless question to each service that a run needs, in their order: moto imports a service at its first request.
-EC2 reads its types and where they are offered then, IAM 1,500 policies; each takes part of a second."""
+"""A harmless request to each service that a run needs, in the order of need: moto imports a service at its first
+request. EC2 then reads its types and offerings, IAM 1,500 policies; each takes part of a second."""
 
 OURS = "servicequotas"
 WARM_UP_SECONDS = 10.0
@@ -34,7 +34,10 @@ _LOADS_POLICIES = "MOTO_IAM_LOAD_MANAGED_POLICIES"
 
 
 class Gate:
-    """Lets requests to a service wait while it is warmed up: twenty at once that load the same take far longer."""
+    """Holds requests to a service back until it is warm.
+
+    Twenty parallel requests that load the same data take far longer.
+    """
 
     def __init__(self, app: WsgiApp) -> None:
         self._app = app
@@ -43,7 +46,7 @@ class Gate:
         self._has_policies_elsewhere = False
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request; what fails to warm up answers for itself."""
+        """Answer one request. If a service failed to warm up, its requests go through and show the failure."""
         service = signed_for(environ)
         event = self._warm.get(service)
         if event is not None:
@@ -53,25 +56,25 @@ class Gate:
         return self._app(environ, start_response)
 
     def _fill_iam_elsewhere(self) -> None:
-        """Load AWS's policies of the other partitions once somebody asks for one: hardly anybody does."""
+        """Load AWS's policies of the other partitions when somebody first asks for one, which is rare."""
         with self._elsewhere:
             if not self._has_policies_elsewhere:
                 _make_iam_elsewhere(policies=True)
                 self._has_policies_elsewhere = True
 
     def open_when_warm(self, moto: Callable[..., Any]) -> None:
-        """Warm up all of it, asked of moto itself, not through a layer: nobody's log is to show it."""
+        """Warm up all services by asking moto itself, not through a layer: the requests must not appear in a log."""
         try:
             _warm_up(moto, self._warm)
         finally:
-            for event in self._warm.values():  # nobody waits for what failed
+            for event in self._warm.values():  # release the requests to a service that failed
                 event.set()
 
 
 def settle_moto() -> None:
-    """What moto is to load: AWS's managed policies (without them ``iam:AttachRolePolicy`` of one is NoSuchEntity), and
-    not the 1,300 images that it would make in every region.
+    """Configure what moto loads: AWS managed policies, but not the 1,300 images that it would create in every region.
 
+    Without the policies, ``iam:AttachRolePolicy`` of one is NoSuchEntity.
     https://docs.getmoto.org/en/latest/docs/configuration/environment_variables.html
     """
     os.environ[_LOADS_POLICIES] = "true"
@@ -79,7 +82,7 @@ def settle_moto() -> None:
 
 
 def _is_elsewhere(environ: Environ) -> bool:
-    """Whether a request is to another partition than ``aws``."""
+    """Whether a request is for a partition other than ``aws``."""
     from moto.utilities.utils import get_partition
 
     return bool(get_partition(signed_region(environ)) != "aws")
@@ -92,7 +95,7 @@ def _warm_up(moto: Callable[..., Any], warm: Mapping[str, threading.Event]) -> N
     for service, form in WARM.items():
         if service == "ec2":
             _import_ec2()
-        import_module(f"moto.{service}.models")  # moto would hold a lock over all services while it does this
+        import_module(f"moto.{service}.models")  # otherwise moto imports it under a lock for all services
         if service == "iam":
             _make_iam_elsewhere(policies=False)
         signature = f"AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/{service}/aws4_request, Signature=0"
@@ -110,7 +113,9 @@ def _warm_up(moto: Callable[..., Any], warm: Mapping[str, threading.Event]) -> N
 
 
 def _make_iam_elsewhere(*, policies: bool) -> None:
-    """IAM of each partition but ``aws``. moto makes them all at the first request, and reads the policies for each.
+    """Create IAM for each partition except ``aws``.
+
+    moto would create all at the first request, and read the policies each time.
 
     https://github.com/getmoto/moto/blob/master/moto/iam/models.py (``get_account_id_from``)
     """
@@ -121,21 +126,21 @@ def _make_iam_elsewhere(*, policies: bool) -> None:
     os.environ[_LOADS_POLICIES] = str(policies).lower()
     try:
         for name in set(PARTITION_NAMES) - {"aws"}:
-            # put in its place when it is whole: requests to other partitions look into it, too
+            # assigned when complete: requests to other partitions look into it, too
             iam_backends[DEFAULT_ACCOUNT_ID][name] = IAMBackend(name, DEFAULT_ACCOUNT_ID)
     finally:
         os.environ[_LOADS_POLICIES] = "true"
 
 
 def _import_ec2() -> None:
-    """moto makes three sessions while its EC2 is imported, each of which would read EC2's whole model: let it be one.
+    """Let moto share one session while its EC2 is imported: it creates three, and each would read EC2's whole model.
 
     https://github.com/getmoto/moto/blob/master/moto/ec2/models/availability_zones_and_regions.py
     """
     import boto3
 
     session, ordinary = boto3.Session(), boto3.Session
-    boto3.Session = lambda: session  # type: ignore[assignment,misc]  # for the moment of that import
+    boto3.Session = lambda: session  # type: ignore[assignment,misc]  # during that import only
     try:
         import_module("moto.ec2.models.availability_zones_and_regions")
     finally:
@@ -143,9 +148,9 @@ def _import_ec2() -> None:
 
 
 def main() -> None:
-    """Bind, report the port, warm up what is needed first, serve."""
-    gc.set_threshold(200_000, 50, 100)  # what moto loads stays: looking for garbage in it takes time
-    sys.setswitchinterval(0.05)  # a run asks twenty things at once while services load: let each thread get somewhere
+    """Bind, report the port, warm up what is needed first, and serve."""
+    gc.set_threshold(200_000, 50, 100)  # moto's data stays: garbage collection over it takes time
+    sys.setswitchinterval(0.05)  # a run sends twenty requests while services load: give each thread a longer turn
     config = read_config()
     settle_moto()
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -163,14 +168,16 @@ def _in_one_piece() -> type[WSGIRequestHandler]:
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 
     class InOnePiece(MotoRequestHandler):
-        """Sends an answer's head and body together: between the two, now and then a Go client under load hangs up, and
-        Terraform then asks again for what has been done (EntityAlreadyExists, a lock of its own).
+        """Sends a response's head and body together.
+
+        Between the two, a Go client under load sometimes closes the connection; Terraform then repeats a request that
+        has been carried out (EntityAlreadyExists, a lock of its own).
         """
 
         wbufsize = -1  # https://docs.python.org/3/library/socketserver.html#socketserver.StreamRequestHandler.wfile
 
         def handle_expect_100(self) -> bool:
-            """Whoever has said ``Expect: 100-continue`` waits a second for this, and so it is not kept back."""
+            """Flush at once: a client that sent ``Expect: 100-continue`` waits a second for this."""
             goes_on: bool = super().handle_expect_100()
             self.wfile.flush()
             return goes_on

@@ -1,4 +1,4 @@
-"""A command in the sandbox's environment: found, run in our process group, and its status handed on."""
+"""Run a command in the sandbox's environment: find it, run it in our process group, and return its status."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ OUR_COMMANDS = ("gridbyoc", "gridbyoc-terraform")
 
 
 def run_command(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run it to its end; its status, or 128+N where signal N ended it. Raises ``CommandNotStartedError``.
+    """Run the command to its end; returns its status, or 128+N if signal N ended it. Raises ``CommandNotStartedError``.
 
-    It stays in our process group, in the terminal's foreground, so that Ctrl-C reaches it from the terminal itself; we
-    outlive it. A SIGTERM, and a SIGINT where there is no terminal, are passed on. A SIGINT that we were started to
-    ignore (``nohup``, a script's ``&``) stays ignored, by the command too.
+    It stays in our process group, in the terminal's foreground, so that the terminal's Ctrl-C reaches it directly; this
+    process outlives it. SIGTERM is forwarded, and so is SIGINT without a terminal. If this process was started with
+    SIGINT ignored (``nohup``, a script's ``&``), the command ignores it too.
     """
     program = shutil.which(command[0], path=environ.get("PATH", os.defpath))
     if program is None:
@@ -38,10 +38,10 @@ def run_command(command: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def with_our_commands(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
-    """``environ`` in which ``gridbyoc`` is found, this very one, also where no virtual environment is active.
+    """``environ`` with this ``gridbyoc`` on PATH, even if no virtual environment is active.
 
-    Links to our commands go into ``directory``, ahead on PATH; the rest of that environment's programs stays hidden:
-    ``python`` is to be the caller's.
+    Links to our commands go into ``directory``, first on PATH. The other programs of our environment stay hidden:
+    ``python`` must be the caller's.
     """
     directory.mkdir(exist_ok=True)
     scripts = Path(sysconfig.get_path("scripts"))
@@ -58,15 +58,15 @@ def _not_started(program: str, shell_status: int, why: str) -> CommandNotStarted
         f"The command {program!r} could not be started.",
         shell_status=shell_status,
         why=why,
-        fix="Give a program that is on PATH, or the path of one.",
+        fix="Give a program on PATH, or a program's path.",
     )
 
 
 @contextmanager
 def _passing_on_signals() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
-    """SIGINT and SIGTERM go to the process that is given, and do not end us before it.
+    """Forward SIGINT and SIGTERM to the given process; they do not end this process before it.
 
-    One that comes while it is being started waits for it: the command may run before we know of it.
+    A signal that arrives while the process starts is forwarded later: the command may run before we know it.
     """
     child: list[subprocess.Popen[bytes]] = []
     early: list[int] = []
@@ -94,7 +94,10 @@ def _passing_on_signals() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]
 
 
 def in_foreground() -> bool:
-    """Whether our process group has a terminal's foreground: its Ctrl-C has reached the whole group already."""
+    """Whether our process group is in a terminal's foreground.
+
+    The terminal's Ctrl-C has then reached the whole group.
+    """
     try:
         descriptor = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except OSError:

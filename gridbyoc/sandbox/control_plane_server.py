@@ -20,7 +20,7 @@ from gridbyoc.vendors import facts_of
 
 
 class LateInspector:
-    """The role's inspector, once the local AWS has told where it listens: both servers start at the same time."""
+    """The role inspector, once the local AWS has reported its address: both servers start at the same time."""
 
     def __init__(self, trusted_account_id: str | None) -> None:
         self._trusted_account_id = trusted_account_id
@@ -28,12 +28,12 @@ class LateInspector:
         self._told = threading.Event()
 
     def told(self, message: dict[str, Any]) -> None:
-        """Take the parent's message with the address."""
+        """Take the parent's message with the local AWS's address."""
         self._inspector = RoleInspector(message["aws_url"], self._trusted_account_id)
         self._told.set()
 
     def __call__(self, grant: RoleGrant) -> str:
-        """What is wrong with the role."""
+        """The problem with the role; empty if there is none."""
         self._told.wait(timeout=60)
         if self._inspector is None:
             return "the local AWS did not start; update the cluster to try again"
@@ -41,7 +41,7 @@ class LateInspector:
 
 
 def main() -> None:
-    """Bind, report the port, warm up, serve."""
+    """Bind, report the port, warm up, and serve."""
     config = read_config()
     inspector = LateInspector(config["trusted_account_id"])
     server = _make_server(config, inspector)
@@ -61,11 +61,11 @@ def _make_server(config: dict[str, Any], inspector: LateInspector) -> BaseWSGISe
 
 
 WARM_UP_AFTER = 3.0
-"""Seconds. What a run asks first is the local AWS, whose own warm-up needs the cores until then."""
+"""In seconds. A run first uses the local AWS, whose own warm-up needs the cores until then."""
 
 
 def _warm_up() -> None:
-    """The slow imports of the first create, done before it comes."""
+    """Run the slow imports of the first create beforehand."""
     time.sleep(WARM_UP_AFTER)
     import boto3
 

@@ -1,7 +1,7 @@
-"""The child's side of a sandbox server: read the settings, serve, and end when the parent does.
+"""The child's side of a sandbox server: read the settings, serve, and end with the parent.
 
-The parent holds the write end of our standard input. However it ends, kill -9 included, the kernel closes that end, and
-we stop: no server outlives the sandbox that started it.
+The parent holds the write end of our standard input. However the parent ends, even by kill -9, the kernel closes that
+end, and this process stops: no server outlives its sandbox.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from werkzeug.serving import BaseWSGIServer
 
 
 def read_config() -> dict[str, Any]:
-    """The settings that the parent sends as one line of JSON; they carry a key, so they are not in argv."""
+    """The settings that the parent sends as one line of JSON; they contain a key, so they are not in argv."""
     config: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
     return config
 
 
 def serve(server: BaseWSGIServer, config: dict[str, Any], told: Callable[[dict[str, Any]], object] = bool) -> NoReturn:
-    """Report the port to the parent and serve until it goes away; ``told`` gets what the parent says meanwhile.
+    """Report the port to the parent and serve until it ends; ``told`` gets its later messages.
 
-    Ends the process: to take apart what moto has loaded would take a second, in which the parent waits.
+    Ends the process directly: freeing moto's data would take a second, in which the parent waits.
     """
     threading.Thread(target=_listen, args=(server, told), daemon=True).start()
     report = os.dup(1)
-    os.dup2(2, 1)  # what a library prints goes to the log: the pipe has no reader after the report
+    os.dup2(2, 1)  # library output goes to the log: nobody reads the pipe after the report
     os.write(report, json.dumps({"port": server.port}).encode() + b"\n")
     os.close(report)
     server.serve_forever(poll_interval=0.05)
     if scratch := config.get("scratch"):
-        # A parent that was killed cannot clear up; one that was not finds nothing left to do.
+        # A killed parent cannot clean up; after any other end, nothing is left to remove.
         shutil.rmtree(scratch, ignore_errors=True)
     sys.stderr.flush()
     os._exit(0)
 
 
 def in_background(work: Callable[[], object]) -> None:
-    """Do ``work`` beside the serving: it warms something up, and its failure shows where it is needed."""
+    """Run ``work`` in the background: it warms something up, and a failure shows where the result is needed."""
 
     def run() -> None:
         try:

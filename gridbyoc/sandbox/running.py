@@ -1,4 +1,4 @@
-"""A sandbox from start to stop, as a context manager."""
+"""Run a sandbox, as a context manager."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class ServerProcess:
     log: Path
 
     def hang_up(self) -> None:
-        """Close its lifeline, on which it ends; do not wait for it."""
+        """Close its lifeline, so that it ends; do not wait for it."""
         _hang_up(self.process)
 
     def stop(self) -> None:
-        """Close its lifeline and wait; kill it if it takes longer than five seconds."""
+        """Close its lifeline and wait; kill it after five seconds."""
         _end(self.process)
 
     def tell(self, message: Mapping[str, Any]) -> None:
-        """Send it something that was not known when it started."""
+        """Send it information that was unknown when it started."""
         _write_line(self.process, message)
 
     def check(self) -> None:
@@ -65,10 +65,10 @@ def start_server(
     log: Path,
     python: str = sys.executable,
 ) -> ServerProcess:
-    """Start ``python -m module`` and wait (60 s at most) until it listens.
+    """Start ``python -m module`` and wait (at most 60 s) until it listens.
 
-    ``config`` goes through its standard input, which then stays open as its lifeline. It runs in a session of its own:
-    a Ctrl-C on the terminal is for the command that uses the sandbox. Raises ``SandboxStartError``.
+    ``config`` goes through its standard input, which then stays open as its lifeline. The server has its own session: a
+    Ctrl-C on the terminal is for the command that uses the sandbox. Raises ``SandboxStartError``.
     """
     with log.open("ab") as out:
         process = subprocess.Popen(
@@ -89,14 +89,14 @@ def start_server(
         raise SandboxStartError(
             f"The sandbox's {name} did not start.",
             why=_last_lines(log),
-            fix="If a port was given, see that it is free.",
+            fix="If a port was given, check that it is free.",
             rerun=SAFE_NOTHING_DONE,
         )
     return ServerProcess(name, process, port, log)
 
 
 def _introduce(process: subprocess.Popen[bytes], config: Mapping[str, Any]) -> int | None:
-    """Send the settings, take the port; ``None`` when the child has nothing to say."""
+    """Send the settings and read the port; ``None`` if the child reports nothing."""
     if process.stdout is None:
         return None
     _write_line(process, config)
@@ -134,11 +134,14 @@ def _last_lines(log: Path) -> str:
 
 
 FOREIGN = ("AWS_", "GRID_", "LIGHTNING_", "MOTO_")
-"""Prefixes of what would lead elsewhere: a profile, a session token, one service's own endpoint, a context."""
+"""Prefixes of variables that would lead to other services.
+
+A profile, a session token, a service's endpoint, a context.
+"""
 
 
 def aws_variables(aws_url: str, region: str, empty_file: Path) -> dict[str, str]:
-    """The local AWS with moto's test credentials; ``empty_file`` stands in for the user's own AWS files."""
+    """Variables for the local AWS, with moto's test credentials; ``empty_file`` replaces the user's own AWS files."""
     return {
         "AWS_ENDPOINT_URL": aws_url,
         "AWS_ACCESS_KEY_ID": "test",
@@ -152,7 +155,7 @@ def aws_variables(aws_url: str, region: str, empty_file: Path) -> dict[str, str]
 
 
 def control_plane_variables(url: str, api_key: Secret, ca_file: Path | None) -> dict[str, str]:
-    """The local control plane under the names that each dialect's clients read."""
+    """Variables for the local control plane, under the names that each dialect's clients read."""
     variables = {
         "GRID_URL": url,
         "GRID_USERNAME": USERNAME,
@@ -163,19 +166,19 @@ def control_plane_variables(url: str, api_key: Secret, ca_file: Path | None) -> 
         "LIGHTNING_API_KEY": api_key.reveal(),
     }
     if ca_file:
-        # requests reads the first (and so does the lightning CLI), websocket-client the second.
+        # requests (and so the lightning CLI) reads the first, websocket-client the second.
         variables |= {"REQUESTS_CA_BUNDLE": str(ca_file), "WEBSOCKET_CLIENT_CA_BUNDLE": str(ca_file)}
     return variables
 
 
 def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
-    """``environ`` without what leads elsewhere, and with loopback kept away from any proxy."""
+    """``environ`` without variables that lead to other services, and with loopback excluded from any proxy."""
     kept = {name: value for name, value in environ.items() if not name.startswith(FOREIGN)}
     return kept | no_proxy_variables(environ)
 
 
 def no_proxy_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """``NO_PROXY`` in both spellings, with 127.0.0.1 added to what either holds."""
+    """``NO_PROXY`` in both spellings, with 127.0.0.1 and localhost added."""
     hosts: list[str] = []
     for name in ("NO_PROXY", "no_proxy"):
         hosts += [host.strip() for host in environ.get(name, "").split(",")]
@@ -185,7 +188,7 @@ def no_proxy_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """PEM files: what clients trust, and what the server shows."""
+    """PEM files: the CA that clients trust, and the server's certificate and key."""
 
     ca: Path
     certificate: Path
@@ -193,7 +196,7 @@ class TlsFiles:
 
 
 def api_key_for(settings: SandboxSettings) -> Secret:
-    """The key that was asked for; else the one kept in the state directory; else a new one, kept there."""
+    """The requested key; otherwise the one in the state directory; otherwise a new one, stored there."""
     if settings.state_dir is None:
         return settings.api_key or new_api_key()
     kept = settings.state_dir / "api-key"
@@ -236,7 +239,7 @@ AWS_SERVER = "gridbyoc.sandbox.aws_server"
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A running sandbox. ``env`` is what a program needs to find it; it holds the sandbox's API key."""
+    """A running sandbox. ``env`` is what a program needs to find it; it contains the sandbox's API key."""
 
     control_plane_url: str
     aws_url: str
@@ -246,11 +249,11 @@ class Sandbox:
     servers: tuple[ServerProcess, ...]
 
     def environ(self, base: Mapping[str, str]) -> dict[str, str]:
-        """``base`` with everything that leads elsewhere taken out and ``env`` put in."""
+        """``base`` without variables that lead to other services, plus ``env``."""
         return cleaned(base) | dict(self.env)
 
     def requests(self) -> list[dict[str, Any]]:
-        """What the control plane was asked, oldest first: method, path, query, status, agent, ms. No secrets."""
+        """The requests to the control plane, oldest first: method, path, query, status, agent, ms. No secrets."""
         if not self.access_log.exists():
             return []
         return [json.loads(line) for line in self.access_log.read_text().splitlines()]
@@ -268,13 +271,13 @@ def running_sandbox(
     aws_server: str = AWS_SERVER,
     python: str = sys.executable,
 ) -> Iterator[Sandbox]:
-    """Start the local AWS and the local control plane side by side; stop both at the end.
+    """Start the local AWS and the local control plane in parallel; stop both at the end.
 
-    Both listen on 127.0.0.1 only and end with this process, however it ends. ``environ`` (default: the process's own)
-    is what the servers are started with. ``aws_server`` is the module that serves the local AWS: one that begins with
-    an account in use calls ``gridbyoc.sandbox.aws_server.main`` last. ``python`` is the program that runs the servers'
-    modules. Raises ``UsageError`` where the ``sandbox`` extra is missing, ``SandboxStartError`` where a server does not
-    start, ``FileError`` for a state directory that cannot be used.
+    Both listen on 127.0.0.1 only and end with this process, however it ends. ``environ`` (default: this process's) is
+    the servers' environment. ``aws_server`` is the module that serves the local AWS; a module that first prepares an
+    account calls ``gridbyoc.sandbox.aws_server.main`` last. ``python`` is the program that runs the servers' modules.
+    Raises ``UsageError`` if the ``sandbox`` extra is missing, ``SandboxStartError`` if a server does not start,
+    ``FileError`` if the state directory cannot be used.
     """
     settings = settings or SandboxSettings()
     base = dict(os.environ) if environ is None else dict(environ)
@@ -284,7 +287,7 @@ def running_sandbox(
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         sandbox = _start(settings, base, directory, stack, aws_server, python)
         for server in sandbox.servers:
-            stack.callback(server.hang_up)  # all of them first, then the waiting: they end side by side
+            stack.callback(server.hang_up)  # close all lifelines first, then wait: the servers end in parallel
         yield sandbox
 
 
@@ -335,7 +338,7 @@ def _start_both(
     aws_server: str,
     python: str,
 ) -> tuple[ServerProcess, ServerProcess]:
-    """Both at the same time; whichever comes up is stopped at the end, also when the other does not."""
+    """Start both at the same time; a server that starts is stopped at the end, even if the other does not start."""
 
     def start(name: str, module: str, config: dict[str, Any]) -> ServerProcess:
         server = start_server(name, module, config, environ, directory / f"{name.replace(' ', '-')}.log", python)
@@ -378,6 +381,6 @@ def _prepare_files(settings: SandboxSettings, directory: Path) -> tuple[Secret, 
         raise FileError(
             f"The sandbox cannot use {error.filename}.",
             why=error.strerror or "",
-            fix="Name a directory and a file that you may write to.",
+            fix="Name a directory and a file that you can write to.",
             rerun=SAFE_NOTHING_DONE,
         ) from None

@@ -1,4 +1,4 @@
-"""What a sandbox is told before it starts."""
+"""The settings of a sandbox."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OUTCOMES = ("approved", "denied")
 
 
 def read_quotas(texts: Iterable[str]) -> dict[str, float]:
-    """``("ec2/L-1216C47A=64",)`` as a mapping. Raises ``UsageError`` for what is none, and for an unknown quota."""
+    """``("ec2/L-1216C47A=64",)`` as a mapping. Raises ``UsageError`` for an invalid text or an unknown quota."""
     return {key: _number(key, text) for key, text in _pairs(texts, "a quota", "ec2/L-1216C47A=64")}
 
 
@@ -30,7 +30,7 @@ def read_quota_names(texts: Iterable[str]) -> dict[str, str]:
 
 
 def check_quotas(keys: Mapping[str, object]) -> None:
-    """Raise ``UsageError`` for a ``SERVICE/CODE`` that no quota has."""
+    """Raise ``UsageError`` if no quota has a given ``SERVICE/CODE``."""
     known = {f"{quota.service}/{quota.code}" for quota in quota_codes()}
     for key in keys:
         if key not in known:
@@ -39,7 +39,7 @@ def check_quotas(keys: Mapping[str, object]) -> None:
 
 
 def refused(what: str, fix: str) -> UsageError:
-    """The error for a setting that cannot be taken."""
+    """The error for an invalid setting."""
     return UsageError(what, fix=fix, rerun=SAFE_NOTHING_DONE)
 
 
@@ -64,7 +64,7 @@ def _number(key: str, text: str) -> float:
 
 
 AWS_ACCOUNT_ID = "123456789012"
-"""The account that moto's test credentials belong to (read in moto's settings)."""
+"""The account of moto's test credentials (read in moto's settings)."""
 
 USERNAME = "ada"
 USER_ID = "user-ada-0001"
@@ -75,17 +75,19 @@ _ACTION = re.compile(r"[a-z0-9-]+:[A-Za-z0-9*?]+|\*")
 
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
-    """One sandbox. Times are seconds; a port of 0 is any free one; ``api_key`` ``None``: made, or the state's own.
+    """The settings of one sandbox.
 
-    ``create_seconds`` is from a create to RUNNING (0: at once), ``delete_seconds`` from a delete to DELETED.
-    ``trusted_account_id`` ``None``: the account of the vendor whose form a cluster's spec has.
-    ``state_dir`` keeps the control plane's clusters and key for the next time; without it they are forgotten.
+    Times are seconds; port 0 is any free one; ``api_key`` ``None``: random, or the state's.
 
-    The local AWS: ``account`` is ``healthy`` (room for everything that the guide asks for) or ``new`` (what AWS gives
-    to a new account). ``quotas`` and ``quota_names`` change single quotas, by ``service/code``. A request for more is
-    open for ``quota_seconds`` and then has the ``quota_outcome``, ``approved`` or ``denied``. ``enforce_iam`` holds
-    every key but ``test`` to its policies. ``denied_by_scp`` are patterns of actions (``iam:CreateRole``, ``eks:*``)
-    that the organization denies. Each request is appended to ``aws_log``.
+    ``create_seconds``: from a create to RUNNING (0: immediately); ``delete_seconds``: from a delete to DELETED.
+    ``trusted_account_id`` ``None``: the account of the vendor to which a cluster's spec belongs. ``state_dir`` keeps
+    the control plane's clusters and key; without it they are forgotten.
+
+    The local AWS: ``account`` is ``healthy`` (room for everything that the guide asks for) or ``new`` (the quotas of a
+    new account). ``quotas`` and ``quota_names`` change single quotas, by ``service/code``. A quota request is open for
+    ``quota_seconds`` and then has the ``quota_outcome``, ``approved`` or ``denied``. ``enforce_iam`` enforces the
+    policies of every key but ``test``. ``denied_by_scp``: patterns of actions (``iam:CreateRole``, ``eks:*``) that the
+    organization denies. Each request is appended to ``aws_log``.
     """
 
     region: str = "us-east-1"
@@ -121,10 +123,10 @@ class SandboxSettings:
 
 
 def settings_from_environ(environ: Mapping[str, str]) -> SandboxSettings:
-    """The settings that ``GRIDBYOC_SANDBOX_CREATE_SECONDS``, ``_DELETE_SECONDS``, ``_API_KEY``, ``_ACCOUNT`` and
-    ``_ENFORCE_IAM`` ask for.
+    """The settings in the environment.
 
-    Raises ``UsageError`` for a number that is none, and for an account that is none.
+    Reads ``GRIDBYOC_SANDBOX_CREATE_SECONDS``, ``_DELETE_SECONDS``, ``_API_KEY``, ``_ACCOUNT`` and ``_ENFORCE_IAM``.
+    Raises ``UsageError`` for an invalid number or account.
     """
     key = environ.get(f"{ENV_PREFIX}API_KEY")
     return SandboxSettings(
@@ -137,7 +139,7 @@ def settings_from_environ(environ: Mapping[str, str]) -> SandboxSettings:
 
 
 def new_api_key() -> Secret:
-    """A random API key in the form that the service gives out: letters, digits and hyphens."""
+    """A random API key in the service's format: letters, digits and hyphens."""
     return Secret(f"sandbox-{secrets.token_hex(16)}")
 
 
@@ -152,12 +154,12 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
 
 
 def _refused(what: str) -> UsageError:
-    return UsageError(what, fix="Give a number of seconds, for instance 2.", rerun=SAFE_NOTHING_DONE)
+    return UsageError(what, fix="Give a number of seconds, such as 2.", rerun=SAFE_NOTHING_DONE)
 
 
 @dataclass(frozen=True, slots=True)
 class KnownType:
-    """Memory in GiB; prices in USD an hour, us-east-1, as once published: for looking at, not for planning with."""
+    """Memory in GiB; prices in USD per hour, us-east-1, as once published: for display, not for planning."""
 
     name: str
     cpu: int
@@ -169,7 +171,7 @@ class KnownType:
 
 @lru_cache(maxsize=1)
 def known_types() -> dict[str, KnownType]:
-    """The types of the data file beside this module, by name."""
+    """The types in the data file beside this module, by name."""
     with (Path(__file__).parent / "instance_types.csv").open(newline="") as file:
         rows = [
             KnownType(

@@ -107,7 +107,7 @@ def test_a_role_and_its_cluster_are_adopted_unchanged(place: Place, tool: Tool, 
 
     refused = tool("adopt", arn, status=2)
     assert "import module.gridbyoc.aws_iam_role.this <- by-hand" in refused.err
-    assert "cluster by-hand (running) stays as it is" in refused.err
+    assert "cluster by-hand (running) stays unchanged" in refused.err
     done = tool("adopt", arn, "--yes")
     assert "Nothing changed" in done.out
     assert "Adopted: 12 resources imported" in done.out
@@ -242,14 +242,14 @@ def test_the_role_alone_needs_no_key(place: Place, tool: Tool, world: World) -> 
     text = "version: 1\nname: alone\nrole: {name: alone}\nclusters: "
     tool.write(text + "[]\n")
     keyless = Tool(tool.directory, {k: v for k, v in tool.env.items() if k not in ("GRID_USER_ID", "GRID_API_KEY")})
-    unknown = "what the control plane has is unknown: there is no key for the control plane"
+    unknown = "the control plane's clusters are unknown: there is no key for the control plane"
     assert unknown in keyless("bootstrap", "--yes").out
     again = keyless("bootstrap", "--yes")
     assert "Nothing changed: the role was already as the stack file asks." in again.out
     report = json.loads(keyless("bootstrap", "--yes", "--format", "json").out)
     assert report["unasked"] == "there is no key for the control plane"
     assert "Proven" in keyless("verify", "--strict").out
-    assert "no drift of the role; what the control plane has is unknown" in keyless("fleet", "drift").out
+    assert "no drift of the role; the control plane's clusters are unknown" in keyless("fleet", "drift").out
     drift = keyless("drift").out
     assert "No drift of the role" in drift
     assert "control plane are as" not in drift

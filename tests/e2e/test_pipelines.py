@@ -19,7 +19,7 @@ def test_a_file_of_somebody_else_stays(tool: Tool, world: World) -> None:
     here = replace(tool, directory=stack.directory)
     assert here("pipeline", "gitlab").out.startswith("Wrote .gitlab-ci.gridbyoc.yml.")
     assert "Nothing has changed" in here("pipeline", "gitlab").out
-    assert "as it would be written" in here("pipeline", "gitlab", "--check").out
+    assert "up to date" in here("pipeline", "gitlab", "--check").out
     differs = here("pipeline", "gitlab", "--check", "--branch", "trunk", status=3)
     assert "+    - if: " in differs.out
     target = stack.directory / ".gitlab-ci.gridbyoc.yml"

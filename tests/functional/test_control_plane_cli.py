@@ -301,7 +301,7 @@ def test_context(tool: Tool) -> None:
     tool(*REGISTER)
     tool("context", "ml", GRID_CLUSTER_ID="other")
     assert "The default cluster is ml (id-1)" in tool.out
-    assert "GRID_CLUSTER_ID=other in the environment wins" in tool.err
+    assert "GRID_CLUSTER_ID=other in the environment overrides" in tool.err
     tool("context")
     assert tool.out.strip() == "id-1"
     tool.fails(UnsupportedByDialectError, "context", "ml", "--control-plane", "lightning")

@@ -477,7 +477,7 @@ def test_credentials_that_are_fetched(tool: Tool) -> None:
     process = tool("show", "--profile", "process", AWS_CONFIG_FILE=str(config))
     assert "source     process, profile process\n" in process.stdout
     assert "expires    2099-01-01 00:00 UTC" in process.stdout
-    assert "renewed by itself" in process.stdout
+    assert "renewed automatically" in process.stdout
     assert "canary" not in process.stdout + process.stderr
     role = json.loads(tool("show", "--profile", "role", "--format", "json", AWS_CONFIG_FILE=str(config)).stdout)
     assert (role["source"], role["profile"], role["temporary"], role["renews"]) == ("assumed role", "role", True, True)

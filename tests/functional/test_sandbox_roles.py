@@ -142,7 +142,7 @@ def test_what_the_own_policy_lacks_is_named(
 ) -> None:
     phase, reason = outcome(sandbox, make_role(iam, own=own))
     assert phase == "FAILED"
-    assert f"no policy of its own allows {lacking} on every resource" in reason
+    assert f"none of its other policies allows {lacking} on every resource" in reason
 
 
 def test_everything_that_is_wrong_is_said_at_once(sandbox: Sandbox, iam: IAMClient) -> None:

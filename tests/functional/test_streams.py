@@ -46,7 +46,7 @@ def test_a_stream_that_is_closed_or_full(tmp_path: Path, line: str, status: int)
     ran = shell(tmp_path, line)
     assert ran.returncode == status
     assert "Traceback" not in ran.stderr
-    assert "fault of its own" not in ran.stderr
+    assert "Internal error in gridbyoc" not in ran.stderr
 
 
 def test_an_error_that_stdout_does_not_take_is_told_on_stderr(tmp_path: Path) -> None:

@@ -411,7 +411,7 @@ PROBLEMS = [{"level": "error", "file": "f", "line": 3, "path": "a.b", "message":
             {"type": "drift", "drift": [], "unasked": "no key"},
             0,
             "done",
-            "no drift of the role; what the control plane has is unknown: no key",
+            "no drift of the role; the control plane's clusters are unknown: no key",
         ),
         ("drift", {"type": "drift", "drift": [], "unknown": ["x: denied"]}, 4, "failed", "not known: x: denied"),
         (
@@ -522,7 +522,7 @@ def test_plain_lines_begin_with_the_stack(tmp_path: Path) -> None:
     assert stream.getvalue().splitlines() == [
         "bootstrap: 1 stack, 1 at once",
         "1 done already",
-        "one: begins",
+        "one: started",
         "one: init",
         "one: cluster c: pending",
         "one: warning: mind",

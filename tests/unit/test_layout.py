@@ -112,7 +112,7 @@ def test_files_are_written_or_only_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content,said",
     [
-        (b"a: [", "laid out"),
+        (b"a: [", "formatted"),
         (b"\xff\xfe", "UTF-16"),
         (b"\xff", "UTF-8"),
         (b"a: 1\n" * 2**18, "larger"),

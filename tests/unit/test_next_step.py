@@ -103,7 +103,7 @@ def test_the_line_repeats_what_was_typed_and_nothing_else(tmp_path: Path) -> Non
     def end(app: App) -> None:
         tell_next(app, "plan")
 
-    assert after(tmp_path, end) == "Next: `gridbyoc bootstrap` carries the plan out.\n"
+    assert after(tmp_path, end) == "Next: `gridbyoc bootstrap` applies the plan.\n"
     words = ("stacks/a b.yaml", "--set", "aws.region=eu-west-1", "--url", "http://127.0.0.1:80")
     (line,) = named_in(after(tmp_path, end, *words))
     found = values_of(line)

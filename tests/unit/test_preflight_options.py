@@ -48,4 +48,4 @@ def test_without_a_stack_file_an_empty_answer_says_why(tmp_path: Path) -> None:
 def test_where_nobody_can_approve_the_advice_fits_every_command(tmp_path: Path) -> None:
     with pytest.raises(ApprovalRequiredError) as refused:
         app_in(tmp_path).confirm("Delete this?", flag="--yes-destroy")
-    assert refused.value.fix == "Look at what is shown above, then run again with --yes-destroy."
+    assert refused.value.fix == "Check what is shown above, then run again with --yes-destroy."

@@ -55,7 +55,7 @@ def test_without_a_key_what_the_control_plane_has_is_unknown(world: World) -> No
     report = world.bootstrap(ALONE)
     assert report.unasked == "there is no key"
     lines = "\n".join(report_lines(world.bootstrap(ALONE)))
-    assert "what the control plane has is unknown: there is no key" in lines
+    assert "the control plane's clusters are unknown: there is no key" in lines
     assert "Nothing changed: the role was already as the stack file asks." in lines
     assert "both sides" not in lines
 

@@ -135,7 +135,7 @@ def test_what_is_wrong_with_the_aws_section(plane: Plane, aws: dict[str, Any], s
         (None, "spec is required"),
         ("text", "spec is required"),
         ({}, "spec.driver.kubernetes.aws is required"),
-        ({"driver": {"kubernetes": {"azure": {}}}}, "made in AWS only"),
+        ({"driver": {"kubernetes": {"azure": {}}}}, "run in AWS only"),
         ({"driver": {"kubernetes": []}}, "kubernetes must be an object"),
         ({"driver": 5}, "spec.driver must be an object or the provider's name"),
         ({"driver": "GCP", "awsV1": {}}, "'GCP' is not supported"),

@@ -241,7 +241,7 @@ def _drift(said: Said) -> str:
     first = f": {drift[0].get('side')}: {drift[0].get('subject')}{_attribute(drift[0])}" if drift else ""
     words = [f"{len(drift)} drifted{first}"] if drift else []
     unasked = said.get("drift", {}).get("unasked")
-    none = f"no drift of the role; what the control plane has is unknown: {unasked}" if unasked else "no drift"
+    none = f"no drift of the role; the control plane's clusters are unknown: {unasked}" if unasked else "no drift"
     return "; ".join([*words, *(f"not known: {reason}" for reason in unknown)]) or none
 
 

@@ -1,1 +1,1 @@
-"""The local control plane's HTTP interface, in every dialect that the service's clients have spoken."""
+"""The local control plane's HTTP interface, in every dialect of the service's clients."""

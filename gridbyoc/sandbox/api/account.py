@@ -1,4 +1,4 @@
-"""The routes about the user: login, user, memberships, and the apps that a delete asks for."""
+"""The routes about the user: login, user, memberships, and the apps that clients list before a delete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Answer = dict[str, Any]
 
 
 def add_routes(app: Flask, context: ApiContext) -> None:
-    """Only the login itself is open to anyone."""
+    """Add the routes; only the login needs no authentication."""
     routes = _AccountRoutes(context)
     app.post("/v1/auth/login")(routes.login)
     app.post("/v1/auth/refresh")(routes.refresh)
@@ -95,14 +95,17 @@ def _membership(door: Doorkeeper) -> Answer:
 
 
 PAGES = {
-    "/cli-login-successful": "You are logged in to the sandbox. This page can be closed.",
+    "/cli-login-successful": "You are logged in to the sandbox. You can close this page.",
     "/cli-login-failed": "The login to the sandbox failed.",
-    "/me/apps": "You are logged in to the sandbox. This page can be closed.",
+    "/me/apps": "You are logged in to the sandbox. You can close this page.",
 }
 
 
 def add_browser_routes(app: Flask, context: ApiContext) -> None:
-    """Open to anyone, as loopback is: there is one user, and nothing behind the key but this sandbox."""
+    """Add the browser login.
+
+    It needs no authentication: the server is on loopback, and the key is only for this sandbox.
+    """
 
     def sign_in() -> Response:
         target = urlsplit(request.args.get("redirectTo", ""))
@@ -131,11 +134,11 @@ type Team { id: String name: String createdAt: String role: String members: [Mem
 type TeamsResult { success: Boolean message: String teams: [Team] }
 type Query { getUser: User getUserTeams: TeamsResult }
 """
-# @deprecated is declared because graphql-core adds locations to it that clients of 2022 do not know and stop at.
+# @deprecated is declared here because graphql-core adds locations to it that clients of 2022 do not know and reject.
 
 
 def add_graph_routes(app: Flask, context: ApiContext) -> None:
-    """Authenticated by the two headers that the GraphQL clients send, or as everywhere else."""
+    """Add GraphQL, authenticated by the two headers of its clients, or as the other routes."""
 
     def answer() -> dict[str, Any]:
         _check(context)

@@ -1,4 +1,4 @@
-"""Clusters as the clients read them. What each client needs in order not to crash is noted where it is met."""
+"""Clusters in the clients' JSON. Comments say what each client needs in order not to crash."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GRIDLET_VERSION = "sandbox"
 
 
 def cluster_json(seen: Seen, *, configuring: bool = False) -> dict[str, Any]:
-    """One cluster. Only a client that asks for it (``configuring``) is told CONFIGURING: it kills older ones."""
+    """One cluster. CONFIGURING is sent only to clients that ask for it (``configuring``): it crashes older ones."""
     record = seen.record
     return {
         "id": record.id,
@@ -28,18 +28,18 @@ def cluster_json(seen: Seen, *, configuring: bool = False) -> dict[str, Any]:
 
 
 def phase_name(seen: Seen, *, configuring: bool = False) -> str:
-    """The phase as an enum name: one of the five that every client knows, unless more is asked for."""
+    """The phase as an enum name: one of the five that every client knows, unless ``configuring``."""
     phase = PENDING if seen.phase == CONFIGURING and not configuring else seen.phase
     return f"CLUSTER_STATE_{phase}"
 
 
 def rfc3339(seconds: float) -> str:
-    """A time as protobuf's JSON has it."""
+    """A time in protobuf's JSON format."""
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def instance_types_json(record: ClusterRecord) -> list[dict[str, Any]]:
-    """Two rows for each type of the cluster: on demand and spot. One that is not known comes without a price."""
+    """Two rows for each type of the cluster: on demand and spot. An unknown type has no price."""
     rows: list[dict[str, Any]] = []
     for entry in _instance_types(record):
         row: dict[str, Any] = {"name": entry["name"], "availability": "AVAILABILITY_AVAILABLE"}
@@ -53,7 +53,7 @@ def instance_types_json(record: ClusterRecord) -> list[dict[str, Any]]:
 
 
 def accelerators_json(record: ClusterRecord) -> list[dict[str, Any]]:
-    """The same for the clients that ask for accelerators."""
+    """The cluster's types for the clients that ask for accelerators."""
     types = known_types()
     names = [entry["name"] for entry in _instance_types(record)]
     return [
@@ -88,7 +88,7 @@ def _status(seen: Seen, *, configuring: bool) -> dict[str, Any]:
     failed = seen.phase == FAILED
     status: dict[str, Any] = {
         "phase": phase_name(seen, configuring=configuring),
-        "reason": record.verdict if failed else "",  # always a string: a client adds it to another one
+        "reason": record.verdict if failed else "",  # always a string: a client concatenates it
         "gridletVersion": GRIDLET_VERSION,
     }
     if is_direct(record.spec):
@@ -103,7 +103,7 @@ def _status(seen: Seen, *, configuring: bool) -> dict[str, Any]:
 
 
 def _kubernetes_status(record: ClusterRecord) -> dict[str, Any]:
-    """Things that a running cluster has, made up from its name. The certificates must be base64."""
+    """Details of a running cluster, made up from its name. The certificates must be base64."""
     digest = hashlib.sha256(record.id.encode()).hexdigest()
     region = aws_section(record.spec)["region"]
     return {

@@ -45,14 +45,14 @@ class Doorkeeper:
         self._api_key = api_key
 
     def login(self, username: object, api_key: object) -> str:
-        """A token for the right key. One client gives the user's id for the name."""
+        """A token for the right key. One client sends the user's id as the name."""
         known = username in (self.username, self.user_id)
         if not (known and isinstance(api_key, str) and self._is_key(api_key)):
             raise ApiError(UNAUTHENTICATED, "invalid username or API key")
         return self.new_token()
 
     def new_token(self) -> str:
-        """A token for a user who is known already."""
+        """A token for a user who is already authenticated."""
         token = secrets.token_urlsafe(32)
         self._store.add_token(token, self._clock())
         return token
@@ -62,7 +62,10 @@ class Doorkeeper:
         return self._api_key
 
     def check(self, authorization: str) -> None:
-        """A ``Basic id:key`` or ``Bearer`` header with a token or the key, or a token alone; ``ApiError`` 401."""
+        """Accept a ``Basic id:key`` or ``Bearer`` header with a token or the key, or a bare token.
+
+        Otherwise ``ApiError`` 401.
+        """
         scheme, _, value = authorization.strip().rpartition(" ")
         known = self._is_basic(value) if scheme.lower() == "basic" else self._is_token(value)
         known = known or (scheme.lower() == "bearer" and self._is_key(value))
@@ -70,12 +73,12 @@ class Doorkeeper:
             raise ApiError(UNAUTHENTICATED, "authentication failed: unknown user id, API key or token")
 
     def check_pair(self, user_id: str, api_key: str) -> None:
-        """The two headers of the GraphQL clients; ``ApiError`` 401."""
+        """Accept the two headers of the GraphQL clients; otherwise ``ApiError`` 401."""
         if user_id != self.user_id or not self._is_key(api_key):
             raise ApiError(UNAUTHENTICATED, "authentication failed: unknown user id or API key")
 
     def logout(self, authorization: str) -> None:
-        """End a token's life."""
+        """Invalidate a token."""
         self._store.drop_token(authorization.rpartition(" ")[2])
 
     def _is_basic(self, value: str) -> bool:
@@ -93,7 +96,7 @@ class Doorkeeper:
 
 
 class AccessLog:
-    """One JSON object a line for each request: no header but the agent, no body, no secret from the query."""
+    """One line of JSON per request: no header but the agent, no body, no secret from the query."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -107,7 +110,7 @@ class AccessLog:
 
 
 def shown_query(query: str) -> str:
-    """A query string with the values of secret parameters taken out."""
+    """A query string without the values of secret parameters."""
     pairs = parse_qsl(query, keep_blank_values=True)
     return urlencode([(name, "[secret]" if name.lower() in _SECRET_PARAMETERS else value) for name, value in pairs])
 
@@ -117,7 +120,7 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
-    """What the routes work with. ``account_id`` is the AWS account that assumes the customers' roles."""
+    """The context of the routes. ``account_id`` is the AWS account that assumes the customers' roles."""
 
     plane: ControlPlaneService
     door: Doorkeeper
@@ -125,13 +128,13 @@ class ApiContext:
 
 
 def create_app(context: ApiContext, log: AccessLog) -> Flask:
-    """The whole interface, every dialect on one port."""
+    """The whole interface, all dialects on one port."""
     from gridbyoc.sandbox.api import account, clusters
 
     app = Flask("gridbyoc.sandbox", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.url_map.strict_slashes = False
-    # Flask's documented way to put something around it; mypy knows no assignment to a method.
+    # Flask's documented way to wrap an application; mypy does not allow assigning to a method.
     app.wsgi_app = _CollapseSlashes(app.wsgi_app)  # type: ignore[method-assign]
     for add_routes in (
         account.add_routes,
@@ -149,7 +152,7 @@ def create_app(context: ApiContext, log: AccessLog) -> Flask:
 
 
 def body() -> dict[str, Any]:
-    """The request's JSON object, whatever its content type says; ``ApiError`` 400."""
+    """The request's JSON object, whatever its content type; ``ApiError`` 400."""
     try:
         value = json.loads(request.get_data() or b"{}", parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -160,7 +163,7 @@ def body() -> dict[str, Any]:
 
 
 def flag(name: str) -> bool:
-    """A boolean query parameter. Python's own spelling, ``True``, is on the wire too."""
+    """A boolean query parameter. Clients also send Python's spelling, ``True``."""
     value = request.args.get(name, "").lower()
     if value not in ("", "true", "false", "1", "0"):
         raise invalid(f"parsing field {name!r}: {value[:80]!r} is not true or false")
@@ -172,7 +175,7 @@ def _no_constant(name: str) -> None:
 
 
 class _CollapseSlashes:
-    """``//v1/...`` comes from clients whose base address ends in a slash: they append the path to it as it is."""
+    """Accepts ``//v1/...``, from clients whose base address ends in a slash: they append the path to it unchanged."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self._app = app
@@ -187,7 +190,7 @@ def _refusal(content: dict[str, Any], status: int) -> Response:
 
 
 def _http_refusal(error: HTTPException) -> Response:
-    """werkzeug's own refusals (no such path, method, too large) in the same form as ours."""
+    """Convert werkzeug's errors (unknown path, method, too large) into our format."""
     kind = NOT_FOUND if isinstance(error, NotFound) else INVALID_ARGUMENT
     if isinstance(error, MethodNotAllowed):
         kind = UNIMPLEMENTED

@@ -1,4 +1,4 @@
-"""The cluster routes: /v1/core/clusters and their twins below a project."""
+"""The cluster routes: /v1/core/clusters and the same routes below a project."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _PHASES = {
 _TYPES = {f"CLUSTER_TYPE_{name}" for name in ("UNSPECIFIED", "GLOBAL", "BYOC", "LEGACY", "BYOM", "SLURM")}
 
 UNFILTERING_AGENT = "Grid-CLI-0.0.1"
-"""What every client since the grid CLI calls itself; those of 2022 and 2023 always send a filter when they list."""
+"""The agent of every client since the grid CLI; those of 2022 and 2023 always send a filter when they list."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListFilter:
-    """The four repeated parameters, each in either spelling, and whether CONFIGURING may be told."""
+    """The four repeated parameters, each in either spelling, and whether CONFIGURING may be sent."""
 
     phases: frozenset[str]
     not_phases: frozenset[str]
@@ -42,7 +42,7 @@ class ListFilter:
 
     @classmethod
     def of_request(cls) -> ListFilter:
-        """Read from the query; ``ApiError`` 400 for a value that is no name of its kind."""
+        """Read the filter from the query; ``ApiError`` 400 for an invalid enum name."""
         phases, not_phases = _values("phaseIn", _PHASES), _values("phaseNotIn", _PHASES)
         return cls(
             phases,
@@ -50,7 +50,7 @@ class ListFilter:
             _values("clusterTypeIn", _TYPES),
             _values("clusterTypeNotIn", _TYPES),
             configuring=flag("includeConfiguringState"),
-            # Who does not filter is shown the deleted ones too, but for those who cannot filter.
+            # A client that sends no filter also gets deleted clusters, unless it cannot filter.
             show_deleted=bool(phases or not_phases) or not _cannot_filter(),
         )
 
@@ -73,7 +73,7 @@ def agent() -> str:
 
 
 def _cannot_filter() -> bool:
-    """Whether this is a client since 2024: it has no filters left, and other parameters instead."""
+    """Whether this is a client since 2024: it has no filters any more, but other parameters."""
     parameters = {camel(name) for name in request.args}
     return bool(
         parameters & {"includeConfiguringState", "orgId", "projectId"}
@@ -91,7 +91,7 @@ def _values(name: str, allowed: set[str]) -> frozenset[str]:
 
 
 def add_routes(app: Flask, context: ApiContext) -> None:
-    """All of them need authentication."""
+    """Add the routes; all need authentication."""
     routes = _ClusterRoutes(context)
     for base in ("/v1/core", "/v1/projects/<project_id>"):
         for method, path, view in (
@@ -126,7 +126,7 @@ class _ClusterRoutes:
 
     def listing(self) -> Answer:
         wanted = ListFilter.of_request()
-        # The service's own cluster is listed where it is asked for by type, as a login does.
+        # The service's own cluster is listed if the request asks for its type, as a login does.
         own = [self._plane.global_cluster()] if "CLUSTER_TYPE_GLOBAL" in wanted.types else []
         found = [seen for seen in own + self._plane.clusters() if wanted.passes(seen)]
         shown = [cluster_json(seen, configuring=wanted.configuring) for seen in found]
@@ -171,9 +171,9 @@ class _ClusterRoutes:
 
 
 def _retries_conflicts(spec: object) -> bool:
-    """Whether this client would send a 409 again for ever: the Python client of today and its forerunners.
+    """Whether this client would repeat a request forever after a 409: today's Python client and its predecessors.
 
-    They cannot be told from the lightning CLIs of 2022 and 2023, which show a 400 as they show a 409.
+    They cannot be distinguished from the lightning CLIs of 2022 and 2023, which display a 400 like a 409.
     """
     direct = isinstance(spec, dict) and ("awsV1" in spec or isinstance(spec.get("driver"), str))
     return direct or agent() == UNFILTERING_AGENT
@@ -181,13 +181,16 @@ def _retries_conflicts(spec: object) -> bool:
 
 FOLLOW_SECONDS = 0.2
 LINGER_SECONDS = 5.0
-"""How long a socket stays open after the last entry for a client that leaves by itself, after one second."""
+"""How long a socket stays open after the last entry. One client closes it itself, after one second."""
 
 MAX_ENTRIES = 5000
 
 
 def add_log_routes(app: Flask, context: ApiContext) -> None:
-    """The token is in the query: a login's, or a whole Basic header. Refusals come before the handshake."""
+    """Add the log routes.
+
+    The token is in the query: a login's, or a Basic header. Errors are sent before the handshake.
+    """
 
     def logs(cluster_id: str) -> Response:
         context.door.check(request.args.get("token", ""))
@@ -213,7 +216,7 @@ def add_log_routes(app: Flask, context: ApiContext) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """Which entries are wanted; times are seconds since the epoch, and ``end`` is given even with ``follow``."""
+    """The wanted entries; times are seconds since the epoch, and clients send ``end`` even with ``follow``."""
 
     start: float
     end: float
@@ -235,7 +238,7 @@ def _send(context: ApiContext, cluster_id: str, websocket: Server, window: _Wind
 
 
 def _say_no_more(connection: socket.socket) -> None:
-    """End the sending side: werkzeug would write an HTTP response behind the close frame, and clients choke on it."""
+    """Close the sending side: werkzeug would write an HTTP response after the close frame, which breaks clients."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_WR)
 
@@ -248,7 +251,7 @@ def _number(name: str, default: float) -> float:
 
 
 def _entries(context: ApiContext, cluster_id: str, websocket: Server, *, follow: bool) -> Iterator[dict[str, Any]]:
-    """What is known by now; then, if it is to be followed, what comes, until the client or the cluster is gone."""
+    """The entries so far; with ``follow`` also later ones, until the client or the cluster is gone."""
     told = 0
     while True:
         try:
@@ -264,7 +267,7 @@ def _entries(context: ApiContext, cluster_id: str, websocket: Server, *, follow:
 
 
 def history_of(seen: Seen) -> list[dict[str, Any]]:
-    """The life of a cluster so far, oldest first."""
+    """The history of a cluster, oldest first."""
     record = seen.record
     entries = [_entry(record.created_at, "info", f"cluster {record.name} is queued")]
     if record.verdict == "":
@@ -283,7 +286,7 @@ def _entry(at: float, level: str, message: str) -> dict[str, Any]:
 
 
 def _frame(entry: dict[str, Any], cluster_id: str) -> dict[str, Any]:
-    """The three keys that the clients take, and no other: one more is a crash in one of them."""
+    """The three keys that the clients accept: any other key crashes one of them."""
     labels = {
         "level": entry["level"],
         "cluster_id": cluster_id,

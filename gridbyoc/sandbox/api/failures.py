@@ -1,10 +1,10 @@
-"""What the control plane answers when it says no: grpc-gateway's body and status."""
+"""Error responses of the control plane: grpc-gateway's body and status."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# https://grpc.io/docs/guides/status-codes/ and the HTTP status that grpc-gateway gives each.
+# https://grpc.io/docs/guides/status-codes/ and grpc-gateway's HTTP status for each.
 INVALID_ARGUMENT = (3, 400)
 NOT_FOUND = (5, 404)
 ALREADY_EXISTS = (6, 409)
@@ -16,7 +16,7 @@ UNAUTHENTICATED = (16, 401)
 
 
 class ApiError(Exception):
-    """An answer that is not a success. ``message`` is shown to the user by the clients; it holds no secret."""
+    """An error response. Clients show ``message`` to the user; it holds no secret."""
 
     def __init__(self, kind: tuple[int, int], message: str) -> None:
         super().__init__(message)
@@ -24,12 +24,15 @@ class ApiError(Exception):
         self.message = message
 
     def body(self) -> dict[str, Any]:
-        """``details`` must be there and be empty: clients crash on an absent one, or on objects in it."""
+        """The body.
+
+        ``details`` must be present and empty: clients crash if it is missing, or if it contains objects.
+        """
         return {"code": self.grpc_code, "message": self.message, "details": []}
 
 
 def invalid(message: str) -> ApiError:
-    """400: the request is wrong, whatever the state of things."""
+    """400: the request is invalid in itself."""
     return ApiError(INVALID_ARGUMENT, message)
 
 

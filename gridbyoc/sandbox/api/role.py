@@ -1,4 +1,4 @@
-"""The look at a role through the AWS API: is it there, whom does it trust, what is attached to it."""
+"""Inspect a role through the AWS API: its existence, its trust policy, its policies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ANOTHER_ID = "gridbyoc-sandbox.an-id-that-nobody-gave"
 
 
 def trust_problem(document: dict[str, Any], account_id: str, external_id: str) -> str:
-    """What is wrong with the trust policy, in words that hold no external id; empty if nothing is."""
+    """The problem with the trust policy, without the external id; empty if there is none."""
     if _admits(document, account_id, None):
         return (
             f"its trust policy admits AWS account {account_id} without any external id, so that others could have the "
@@ -36,25 +36,25 @@ def trust_problem(document: dict[str, Any], account_id: str, external_id: str) -
         )
     return (
         f"its trust policy does not admit AWS account {account_id} with the external id that this cluster was given; "
-        "register the external id that the role's trust policy names, or put this one into the policy"
+        "register the external id that the role's trust policy names, or add this one to the policy"
     )
 
 
 def statements_of(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """A policy's statements; a single one may stand alone, without a list."""
+    """A policy's statements; a single statement may be given without a list."""
     found = as_list(document.get("Statement"))
     return [statement for statement in found if isinstance(statement, dict)]
 
 
 def as_list(value: object) -> list[Any]:
-    """IAM lets a single value stand where a list may."""
+    """A value as a list: IAM allows a single value in place of a list."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
 
 
 def matches(pattern: str, text: str) -> bool:
-    """IAM's wildcards: ``*`` for any characters, ``?`` for one."""
+    """Match with IAM's wildcards: ``*`` for any characters, ``?`` for one."""
     return _compiled(pattern).fullmatch(text) is not None
 
 
@@ -74,7 +74,7 @@ def _admits(document: dict[str, Any], account_id: str, external_id: str | None) 
 
 
 def _is_for(statement: dict[str, Any], account_id: str) -> bool:
-    """Whether it speaks of assuming the role and of that account (``NotPrincipal`` is not used in trust policies)."""
+    """Whether the statement is about that account assuming the role (trust policies do not use ``NotPrincipal``)."""
     actions = [action.lower() for action in as_list(statement.get("Action")) if isinstance(action, str)]
     if not any(matches(action, "sts:assumerole") for action in actions):
         return False
@@ -85,7 +85,7 @@ def _is_for(statement: dict[str, Any], account_id: str) -> bool:
 
 
 def _conditions_hold(condition: object, external_id: str | None) -> bool:
-    """All of them, for a caller that gives that external id (``None``: none) and nothing else that is known."""
+    """Whether all conditions hold for a caller with this external id (``None``: without one) and nothing else known."""
     if not isinstance(condition, dict):
         return True
     return all(
@@ -96,7 +96,10 @@ def _conditions_hold(condition: object, external_id: str | None) -> bool:
 
 
 def _holds(operator: str, key: str, wanted: list[str], external_id: str | None) -> bool:
-    """One condition. One on another key than sts:ExternalId cannot be judged here and counts as not met."""
+    """Whether one condition holds.
+
+    Conditions on other keys than sts:ExternalId are unknown here and count as not met.
+    """
     if key.lower() != "sts:externalid":
         return False
     qualifier, _, name = operator.lower().rpartition(":")
@@ -115,19 +118,19 @@ def _holds(operator: str, key: str, wanted: list[str], external_id: str | None) 
 
 
 _OLDER_NAMES = {"AmazonGuardDutyFullAccess_v2": "AmazonGuardDutyFullAccess"}
-"""A role that was made before August 2025 may still hold the policy that nobody can attach today."""
+"""A role that was created before August 2025 may still have the old policy, which can no longer be attached."""
 
 _MANAGED_ARN = re.compile(r"arn:aws[a-z-]*:iam::aws:policy/(?:.*/)?(?P<name>[^/]+)")
 
 
 def missing_policies(arns: Iterable[str], wanted: Iterable[str]) -> list[str]:
-    """Which of the ``wanted`` policies of AWS's are not among a role's attached ones."""
+    """The ``wanted`` AWS managed policies that are not attached to the role."""
     managed = {match["name"] for arn in arns if (match := _MANAGED_ARN.fullmatch(arn))}
     return [name for name in wanted if not managed.intersection((name, _OLDER_NAMES.get(name)))]
 
 
 class RoleInspector:
-    """Looks at roles in the AWS at ``endpoint_url``, as the control plane's account would after assuming them.
+    """Inspects roles in the AWS at ``endpoint_url``, as the control plane's account would after assuming them.
 
     ``trusted_account_id`` ``None``: each vendor's own account.
     """
@@ -138,14 +141,14 @@ class RoleInspector:
         self._own: IAMClient | None = None
 
     def __call__(self, grant: RoleGrant) -> str:
-        """What is wrong with the role, each thing with what to do about it; empty if nothing is."""
+        """The problems with the role, each with a remedy; empty if there are none."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             return self._verdict(grant)
         except (BotoCoreError, ClientError) as error:
             kind = type(error).__name__
-            return f"role {grant.role_arn} could not be looked at ({kind}); update the cluster to try again"
+            return f"role {grant.role_arn} could not be inspected ({kind}); update the cluster to try again"
 
     def _verdict(self, grant: RoleGrant) -> str:
         name = grant.role_arn.rsplit("/", 1)[-1]
@@ -155,16 +158,14 @@ class RoleInspector:
         except iam.exceptions.NoSuchEntityException:
             role = None
         if role is None or role["Arn"] != grant.role_arn:
-            return (
-                f"role {grant.role_arn} does not exist; create it, or update the cluster with the ARN of one that does"
-            )
+            return f"role {grant.role_arn} does not exist; create it, or update the cluster with an existing role's ARN"
         trust: Any = role["AssumeRolePolicyDocument"]
         problems = [
             trust_problem(trust, self._account_of(grant), grant.external_id.reveal()),
             *self._policy_problems(iam, name, facts_of(grant.vendor).permissions),
         ]
         said = "; ".join(filter(None, problems))
-        return f"role {grant.role_arn}: {said}. Then update the cluster: the role is looked at again." if said else ""
+        return f"role {grant.role_arn}: {said}. Then update the cluster: the role is inspected again." if said else ""
 
     def _account_of(self, grant: RoleGrant) -> str:
         return self._trusted_account_id or facts_of(grant.vendor).trusted_account.account_id
@@ -173,14 +174,16 @@ class RoleInspector:
         pages = iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
         arns = [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
         missing = missing_policies(arns, guide.managed_policies)
-        # What the guide grants by name counts by name; every other document is read.
+        # Policies that the guide names count by name; every other document is read.
         read = [arn for arn in arns if not (guide.managed_policies and _MANAGED_ARN.fullmatch(arn))]
         allowed = _allowed_actions(_documents(iam, name, read))
         wanted = (action for actions in guide.statements for action in actions)
         lacking = [action for action in wanted if not allowed.intersection((action.lower(), "*"))]
         problems = [f"managed policies not attached: {', '.join(missing)}; attach them"] if missing else []
         if lacking:
-            problems.append(f"no policy of its own allows {', '.join(lacking)} on every resource; add one that does")
+            problems.append(
+                f"none of its other policies allows {', '.join(lacking)} on every resource; add one that does"
+            )
         return problems
 
     def _iam(self, role_arn: str) -> IAMClient:
@@ -188,14 +191,14 @@ class RoleInspector:
         from botocore.config import Config
 
         own = account_of(role_arn) == AWS_ACCOUNT_ID
-        if own and self._own:  # made once: a client reads a megabyte of models
+        if own and self._own:  # created once: a client reads a megabyte of models
             return self._own
-        ours = Config(user_agent_extra="gridbyoc-sandbox")  # so that the log of AWS calls tells them from others'
+        ours = Config(user_agent_extra="gridbyoc-sandbox")  # distinguishes these calls in the log of AWS calls
         session = boto3.Session("test", "test", region_name="us-east-1")
         if own:
             self._own = session.client("iam", endpoint_url=self._endpoint_url, config=ours)
             return self._own
-        # moto shows another account's roles to whoever has assumed one there
+        # moto shows another account's roles only to callers that have assumed one there
         sts = session.client("sts", endpoint_url=self._endpoint_url, config=ours)
         keys = sts.assume_role(RoleArn=role_arn, RoleSessionName="sandbox")["Credentials"]
         assumed = boto3.Session(
@@ -219,7 +222,7 @@ def _documents(iam: IAMClient, name: str, arns: list[str]) -> list[Any]:
 
 
 def _allowed_actions(documents: list[Any]) -> set[str]:
-    """What is allowed on every resource and without a condition, less what is denied so."""
+    """The actions allowed on every resource without a condition, minus those denied in the same way."""
     allowed: set[str] = set()
     denied: set[str] = set()
     for statement in (each for document in documents for each in statements_of(document)):

@@ -1,4 +1,4 @@
-"""The control plane itself, without HTTP: clusters are made, change and go with the clock."""
+"""The control plane itself, without HTTP: clusters are created, change and disappear as time passes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _INTO = f"INTO clusters ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Store:
-    """``path`` is made if it is not there, readable by its owner alone: external ids are in it."""
+    """The database at ``path``, created if missing and readable only by its owner: it contains external ids."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -56,18 +56,18 @@ class Store:
             db.executescript(_SCHEMA)
 
     def clusters(self) -> list[ClusterRecord]:
-        """All of them, deleted ones included, oldest first."""
+        """All clusters including deleted ones, oldest first."""
         with self._connected() as db:
             return [_record(row) for row in db.execute(f"{_SELECT} ORDER BY created_at, id")]
 
     def cluster(self, cluster_id: str) -> ClusterRecord | None:
-        """The one with that id."""
+        """The cluster with that id; ``None`` if there is none."""
         with self._connected() as db:
             row = db.execute(f"{_SELECT} WHERE id = ?", (cluster_id,)).fetchone()
         return _record(row) if row else None
 
     def add(self, record: ClusterRecord, deleted_before: float) -> bool:
-        """Keep a new one; ``False`` if its id is taken by one that was not deleted before that time."""
+        """Store a new cluster; ``False`` if its id belongs to a cluster that was not deleted before that time."""
         with self._connected() as db:
             gone = "DELETE FROM clusters WHERE id = ? AND deleted_at IS NOT NULL AND deleted_at <= ?"
             db.execute(gone, (record.id, deleted_before))
@@ -78,34 +78,34 @@ class Store:
         return True
 
     def replace(self, record: ClusterRecord) -> None:
-        """Put a changed one in the place of the last; last writer wins, as in the service."""
+        """Replace a cluster; the last writer wins, as in the service."""
         with self._connected() as db:
             db.execute(f"REPLACE {_INTO}", _row(record))
 
     def judge(self, record: ClusterRecord, verdict: str) -> None:
-        """Keep what came of looking at the role, unless the cluster has been updated or deleted since."""
+        """Store the result of inspecting the role, unless the cluster has been updated or deleted since."""
         with self._connected() as db:
             change = "UPDATE clusters SET verdict = ? WHERE id = ? AND revision = ? AND created_at = ?"
             db.execute(change, (verdict, record.id, record.revision, record.created_at))
 
     def forget(self, cluster_id: str) -> None:
-        """Drop the entry."""
+        """Delete the entry."""
         with self._connected() as db:
             db.execute("DELETE FROM clusters WHERE id = ?", (cluster_id,))
 
     def add_token(self, token: str, now: float) -> None:
-        """Keep a login's token."""
+        """Store a login's token."""
         with self._connected() as db:
             db.execute("INSERT INTO tokens VALUES (?, ?)", (token, now))
 
     def has_token(self, token: str, made_after: float) -> bool:
-        """Whether it was given out, not before that time."""
+        """Whether the token was issued, no earlier than that time."""
         with self._connected() as db:
             query = "SELECT 1 FROM tokens WHERE token = ? AND made_at >= ?"
             return db.execute(query, (token, made_after)).fetchone() is not None
 
     def drop_token(self, token: str) -> None:
-        """A logout."""
+        """Delete a token."""
         with self._connected() as db:
             db.execute("DELETE FROM tokens WHERE token = ?", (token,))
 
@@ -129,19 +129,19 @@ def _record(row: tuple[str, str, str, float, float, float | None, str | None, in
 
 
 GLOBAL_CLUSTER = "grid-cloud"
-"""The service's own cluster: every account's default one, so that a client that logs in has a context."""
+"""The service's own cluster: every account's default, so that a client that logs in has a context."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A cluster as it is now."""
+    """A cluster as seen now."""
 
     record: ClusterRecord
     phase: str
 
 
 class ControlPlaneService:
-    """``look`` tells what is wrong with a role (empty: nothing); ``clock`` gives seconds since the epoch."""
+    """``look`` returns the problem with a role (empty: none); ``clock`` gives seconds since the epoch."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class ControlPlaneService:
         self._user_id = user_id
 
     def create(self, name: object, spec: object) -> Seen:
-        """A new cluster, in its first phase. Its id is its name: some clients take the one for the other."""
+        """Create a cluster, in its first phase. Its id is its name: some clients use one in place of the other."""
         now = self._clock()
         cluster_id = check_name(name)
         checked = accepted(spec, cluster_id, self._user_id)
@@ -168,11 +168,11 @@ class ControlPlaneService:
         return Seen(record, phase_at(record, now, self._timing))
 
     def clusters(self) -> list[Seen]:
-        """Every one that is known, deleted ones included, oldest first, without the service's own."""
+        """All clusters including deleted ones, oldest first, without the service's own."""
         return [self._observed(record) for record in self._store.clusters()]
 
     def cluster(self, cluster_id: str) -> Seen:
-        """One of them, or the service's own; ``ApiError`` 404."""
+        """A cluster, or the service's own; ``ApiError`` 404."""
         if cluster_id == GLOBAL_CLUSTER:
             return self.global_cluster()
         record = self._store.cluster(cluster_id)
@@ -181,15 +181,15 @@ class ControlPlaneService:
         return self._observed(record)
 
     def is_free(self, name: object) -> bool:
-        """Whether a create with that name would not meet another cluster."""
+        """Whether a create with that name would not collide."""
         record = self._store.cluster(check_name(name))
         free = record is None or phase_at(record, self._clock(), self._timing) == DELETED
         return free and name != GLOBAL_CLUSTER
 
     def update(self, cluster_id: str, name: object, spec: object) -> Seen:
-        """Put another spec in the place of the last.
+        """Replace a cluster's spec.
 
-        A new role or external id is looked at; a cluster that had failed begins again.
+        A new role or external id is inspected; a cluster that had failed starts again.
         """
         seen = self._changeable(cluster_id)
         record = seen.record
@@ -208,7 +208,7 @@ class ControlPlaneService:
         return Seen(changed, phase_at(changed, now, self._timing))
 
     def delete(self, cluster_id: str, *, force: bool) -> None:
-        """Begin to delete; ``force`` forgets it at once. One that is being deleted stays as it is."""
+        """Start deleting; ``force`` forgets the cluster at once. A deletion in progress continues unchanged."""
         record = self._changeable(cluster_id).record
         if force:
             self._store.forget(cluster_id)
@@ -235,7 +235,7 @@ class ControlPlaneService:
         return seen
 
     def _observed(self, record: ClusterRecord) -> Seen:
-        """As it is now; when it is to leave QUEUED its role is looked at, and the outcome is kept."""
+        """The cluster as seen now. When it should leave QUEUED, its role is inspected, and the result stored."""
         now = self._clock()
         if is_due(record, now, self._timing):
             record = replace(record, verdict=self._look(grant_of(record.spec)))

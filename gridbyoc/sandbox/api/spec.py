@@ -1,4 +1,4 @@
-"""A cluster's spec as it comes in and as it is kept."""
+"""A cluster's spec: parsing, checking and storing it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ aws awsV1 azure azureV1 byom defaultLightningFlowComputeConfig defaultLightningW
 external extraGridletEnvVar googleCloudV1 gridletResources kubeconfig kubernetes kubernetesV1 logService resources
 s3proxyResources securityOptions slurm slurmV1 taggingOptions
 """
-_EITHER = "driver"  # an object until 2025, the provider's name since
+_EITHER = "driver"  # an object until 2025, the provider's name since then
 
 _FREE_KEYS = {"extraGridletEnvVar", "external", "resources"}
 _KINDS: dict[str, tuple[str, type | tuple[type, ...]]] = {
@@ -60,13 +60,13 @@ _DIGITS = re.compile(r"-?[0-9]{1,18}")
 
 
 def camel(name: str) -> str:
-    """``name`` in lowerCamelCase, where it is one of a request or of its query."""
+    """``name`` in lowerCamelCase, for names of a request or its query."""
     head, *rest = name.split("_")
     return head + "".join(word.capitalize() for word in rest)
 
 
 def normalised(value: dict[str, Any], path: str = "spec") -> dict[str, Any]:
-    """``value`` with known names in lowerCamelCase, nulls left out and types checked (``ApiError`` 400)."""
+    """``value`` with known names in lowerCamelCase, without nulls, and with types checked (``ApiError`` 400)."""
     result: dict[str, Any] = {}
     for key, item in value.items():
         name: str = _CAMEL.get(key, key)
@@ -83,7 +83,7 @@ def _field(name: str, item: object, path: str) -> object:
         return item
     words, kind = _KINDS[name]
     if kind is int and isinstance(item, str) and _DIGITS.fullmatch(item):
-        item = int(item)  # protobuf's JSON mapping takes numbers in quotes, and 1.0 for 1
+        item = int(item)  # protobuf's JSON mapping accepts quoted numbers, and 1.0 for 1
     if kind is int and isinstance(item, float) and item.is_integer():
         item = int(item)
     if not isinstance(item, kind) or (kind is int and isinstance(item, bool)):
@@ -107,7 +107,7 @@ _ARM = re.compile(r"(a1|[a-z]+[0-9]+[a-z]*g[a-z]*)\.")
 
 
 def check_name(name: object) -> str:
-    """The cluster name, if it is one. A line feed at the end is refused as well: the clients let it pass."""
+    """Check a cluster name. A trailing line feed is rejected as well: the clients do not notice it."""
     if not isinstance(name, str) or not name:
         raise invalid("name is required")
     if not _NAME.fullmatch(name):
@@ -118,7 +118,7 @@ def check_name(name: object) -> str:
 
 
 def check_role_arn(value: object, path: str) -> None:
-    """An IAM role's ARN, in any partition."""
+    """Check an IAM role's ARN, in any partition."""
     if not isinstance(value, str) or not value:
         raise invalid(f"{path} is required: the ARN of the role that admits this control plane")
     if not _ROLE_ARN.fullmatch(value):
@@ -126,7 +126,7 @@ def check_role_arn(value: object, path: str) -> None:
 
 
 def check_external_id(value: object, path: str) -> None:
-    """IAM's own form. The value is not put into the message."""
+    """Check IAM's format of an external id. The value does not appear in the message."""
     if not isinstance(value, str) or not value:
         raise invalid(f"{path} is required: the external id that the role's trust policy asks for")
     if not _EXTERNAL_ID.fullmatch(value):
@@ -134,7 +134,7 @@ def check_external_id(value: object, path: str) -> None:
 
 
 def check_region(value: object, path: str) -> None:
-    """A region that botocore knows; a zone is named as such."""
+    """Check a region against botocore's; a zone gets its own message."""
     if not value or not isinstance(value, str):
         raise invalid(f"{path} is required")
     if value in known_regions():
@@ -145,14 +145,14 @@ def check_region(value: object, path: str) -> None:
 
 
 def check_instance_type(value: object, path: str) -> None:
-    """The form of an EC2 instance type, of an x86-64 family."""
+    """Check the format of an EC2 instance type of an x86-64 family."""
     if not isinstance(value, str) or not _INSTANCE_TYPE.fullmatch(value):
         raise invalid(f"{path} {str(value)[:80]!r} is not an instance type; one looks like t3.large")
     _check_architecture(value, path)
 
 
 def check_accelerator(value: object, path: str) -> None:
-    """An accelerator of today's Lightning: an instance type, or a name of its own."""
+    """Check an accelerator of today's Lightning: an instance type, or an accelerator's own name."""
     if not isinstance(value, str) or not _ACCELERATOR.fullmatch(value):
         raise invalid(f"{path} {str(value)[:80]!r} is not an instance type or accelerator")
     _check_architecture(value, path)
@@ -186,7 +186,7 @@ _RUNNING = "CLUSTER_STATE_RUNNING"
 
 @dataclass(frozen=True, slots=True)
 class RoleGrant:
-    """The role that a spec names, what it is to be assumed with, and whose form the spec has."""
+    """The role in a spec, the external id to assume it with, and the vendor of the spec's format."""
 
     role_arn: str
     external_id: Secret
@@ -194,35 +194,35 @@ class RoleGrant:
 
 
 def grant_of(spec: dict[str, Any]) -> RoleGrant:
-    """The role in a spec that was accepted."""
+    """The role in an accepted spec."""
     section = aws_section(spec)
     return RoleGrant(section["roleArn"], Secret(section["externalId"]), "lightning" if is_direct(spec) else "grid")
 
 
 def is_direct(spec: dict[str, Any]) -> bool:
-    """Whether it is of the form of today's Lightning (``awsV1``), not of the Kubernetes driver."""
+    """Whether the spec has the format of today's Lightning (``awsV1``), not of the Kubernetes driver."""
     return "awsV1" in spec or isinstance(spec.get("driver"), str)
 
 
 def aws_section(spec: dict[str, Any]) -> dict[str, Any]:
-    """The part that names role, external id, region and bucket (``ApiError`` 400 where there is none)."""
+    """The part with role, external id, region and bucket (``ApiError`` 400 if it is missing)."""
     driver = spec.get("driver", {})
     if is_direct(spec):
         section, path = spec.get("awsV1"), "spec.awsV1"
         if isinstance(driver, str) and driver != "AWS":
-            raise invalid(f"spec.driver {driver[:80]!r} is not supported: clusters are made in AWS only")
+            raise invalid(f"spec.driver {driver[:80]!r} is not supported: clusters run in AWS only")
     else:
         kubernetes = driver.get("kubernetes", {})
         section, path = kubernetes.get("aws"), "spec.driver.kubernetes.aws"
     if not isinstance(section, dict):
-        raise invalid(f"{path} is required: clusters are made in AWS only")
+        raise invalid(f"{path} is required: clusters run in AWS only")
     return section
 
 
 def accepted(raw: object, name: str, user_id: str, bucket: str | None = None) -> dict[str, Any]:
-    """A cluster's spec, checked, with what the server sets: state, user, bucket, instance types.
+    """A cluster's spec, checked, with the server's own values: state, user, bucket, instance types.
 
-    ``raw`` is as the client sent it; nothing in it is changed. ``bucket`` is used where the spec names none.
+    ``raw`` is the client's spec, and is not changed. ``bucket`` is used if the spec names none.
     """
     if not isinstance(raw, dict):
         raise invalid("spec is required and must be an object")
@@ -242,9 +242,9 @@ def accepted(raw: object, name: str, user_id: str, bucket: str | None = None) ->
 
 
 def updated(raw: object, name: str, before: dict[str, Any]) -> dict[str, Any]:
-    """The spec that takes the place of ``before``: as given, but region and bucket stay (``ApiError`` 400).
+    """The spec that replaces ``before``: as given, except that region and bucket stay (``ApiError`` 400).
 
-    Nothing is merged except what only the server sets; role and external id may change, as a rotation needs.
+    Only values that the server sets are merged. Role and external id may change, as a rotation needs.
     """
     old = aws_section(before)
     spec = accepted(raw, name, before["userId"], old["bucketName"])
@@ -253,7 +253,7 @@ def updated(raw: object, name: str, before: dict[str, Any]) -> dict[str, Any]:
         raise invalid("the form of spec.driver cannot be changed")
     for field in ("region", "primaryRegion", "bucketName"):
         if new.get(field) != old.get(field):
-            raise invalid(f"{field} cannot be changed: it is {old.get(field)} since the cluster was created")
+            raise invalid(f"{field} cannot be changed: it has been {old.get(field)} since the cluster was created")
     return spec
 
 
@@ -306,7 +306,7 @@ def _check_direct(spec: dict[str, Any], aws: dict[str, Any]) -> None:
 
 
 def _bucket_name(name: str, role_arn: str) -> str:
-    """A bucket's name of at most 63 characters; the hash stands for S3's one name space for all accounts."""
+    """A bucket name of at most 63 characters; the hash makes it unique in S3's global namespace."""
     return f"grid-{name[:45].rstrip('-')}-{hashlib.sha256(role_arn.encode()).hexdigest()[:12]}"
 
 
@@ -331,10 +331,10 @@ class ClusterTiming:
 
 @dataclass(frozen=True, slots=True)
 class ClusterRecord:
-    """One cluster. Times are seconds since the epoch; ``started_at`` is when its making last began.
+    """One cluster. Times are seconds since the epoch; ``started_at`` is when its creation last started.
 
-    ``verdict`` is what came of looking at the role: ``None`` not looked yet, empty good, else what is wrong.
-    ``revision`` counts the updates, so that a verdict on an older spec is not kept.
+    ``verdict`` is the result of inspecting the role: ``None`` not inspected, empty good, otherwise the problem.
+    ``revision`` counts updates, so that a verdict on an older spec is discarded.
     """
 
     id: str
@@ -348,7 +348,7 @@ class ClusterRecord:
 
 
 def phase_at(record: ClusterRecord, now: float, timing: ClusterTiming) -> str:
-    """The phase, from the times alone. A deletion is never FAILED: clients would take that for its outcome."""
+    """The phase, from the times alone. A deletion is never FAILED: clients would treat that as its outcome."""
     if record.deleted_at is not None:
         return DELETED if now >= record.deleted_at + timing.delete_seconds else PENDING
     if record.verdict is None:
@@ -362,6 +362,6 @@ def phase_at(record: ClusterRecord, now: float, timing: ClusterTiming) -> str:
 
 
 def is_due(record: ClusterRecord, now: float, timing: ClusterTiming) -> bool:
-    """Whether it is to go on from QUEUED, so that the role must be looked at."""
+    """Whether the cluster should leave QUEUED, so that its role must be inspected."""
     waited = now - record.started_at
     return record.deleted_at is None and record.verdict is None and waited >= timing.create_seconds * _QUEUED_SHARE

@@ -1,6 +1,6 @@
-"""What the local AWS answers where moto does not: a layer in front of moto's application.
+"""Responses of the local AWS for operations that moto lacks: a layer in front of moto's application.
 
-One file per API. Each says in its docstring which API's shape it follows; requests are read and answers are written
-through botocore's service models; the tests hold every answer to what botocore's own parser makes of it. Everything
-that is not named in ``extras`` goes to moto untouched.
+There is one file per API. Each docstring names the API whose format it follows. Requests are read and responses written
+through botocore's service models; the tests compare every response with botocore's own parser. Operations that are not
+named in ``extras`` go to moto unchanged.
 """

@@ -33,13 +33,13 @@ _PREFIXES = {"monitoring": "cloudwatch", "tagging": "tag", "email": "ses"}
 
 
 def model_name(signed_for: str, version: str = "") -> str:
-    """botocore's name of a service; empty where it has none of that name."""
+    """botocore's name of a service; empty if it has none."""
     name = _BY_VERSION.get((signed_for, version)) or _MODELS.get(signed_for, signed_for)
     return name if name in _known() else ""
 
 
 def iam_prefix(signed_for: str) -> str:
-    """What stands before the colon of the service's actions."""
+    """The prefix of the service's IAM actions."""
     return _PREFIXES.get(signed_for, signed_for)
 
 
@@ -58,10 +58,10 @@ _FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class AwsCall:
-    """``service`` is the name it was signed for; ``operation`` is botocore's name, empty where none fits.
+    """A request. ``service`` is the name it was signed for; ``operation`` is botocore's name, empty if none fits.
 
-    ``access_key`` is empty for a request that nobody signed, ``agent`` is the client's own name. ``parameters`` are
-    those of botocore's input shape.
+    ``access_key`` is empty for an unsigned request; ``agent`` is the client's own name. ``parameters`` are those of
+    botocore's input shape.
     """
 
     service: str
@@ -74,7 +74,7 @@ class AwsCall:
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether EC2 is only to say if it would."""
+        """Whether EC2 should only say if it would carry out the request."""
         return self.service == "ec2" and bool(self.parameters.get("DryRun"))
 
 
@@ -85,13 +85,13 @@ def signed_for(environ: Environ) -> str:
 
 
 def signed_region(environ: Environ) -> str:
-    """The region that it is signed for; ``us-east-1`` if it is not signed."""
+    """The region that a request is signed for; ``us-east-1`` if it is not signed."""
     signed = _credential(environ)
     return signed["region"] if signed else "us-east-1"
 
 
 def read_call(environ: Environ) -> AwsCall:
-    """The call that a WSGI request makes. Its body can be read again afterwards."""
+    """Parse the call of a WSGI request. Its body can be read again afterwards."""
     signed = _credential(environ)
     service, region = (signed["service"].lower(), signed["region"]) if signed else ("", "us-east-1")
     key = signed["key"] if signed else ""
@@ -105,14 +105,14 @@ def read_call(environ: Environ) -> AwsCall:
 
 
 def load_model(service: str) -> None:
-    """Load what reading a service's calls needs, before there is one."""
-    from moto.core import parse, routing, serialize  # noqa: F401 -- their import is what takes the time
+    """Load in advance what parsing a service's calls needs."""
+    from moto.core import parse, routing, serialize  # noqa: F401 -- importing them takes the time
 
     routing.get_service_router(model_name(service))
 
 
 def _credential(environ: Environ) -> re.Match[str] | None:
-    """Who signed it: the header, or the query of a presigned address."""
+    """The credential in the header, or in the query of a presigned URL."""
     header = str(environ.get("HTTP_AUTHORIZATION", ""))
     if found := _CREDENTIAL.search(header):
         return found
@@ -151,12 +151,12 @@ def _parameters(environ: Environ, operation: Any, path: dict[str, Any]) -> tuple
     try:
         return protocol, dict(PROTOCOL_PARSERS[protocol](operation).parse(described))
     except Exception:
-        # What cannot be read is moto's to refuse, in its words.
+        # moto rejects requests that cannot be parsed, with its own message.
         return protocol, dict(path)
 
 
 def _request(environ: Environ) -> Any:  # noqa: ANN401 -- moto's request
-    """A request over a copy: reading it leaves the original's body alone."""
+    """A request on a copy, so that reading it leaves the original's body unread."""
     from moto.core.request import Request
 
     copied = dict(environ)
@@ -165,7 +165,7 @@ def _request(environ: Environ) -> Any:  # noqa: ANN401 -- moto's request
 
 
 def _body(environ: Environ) -> bytes:
-    """The body of what carries parameters in it, put back for the next reader; objects for S3 are left unread."""
+    """The body of requests with parameters in it, restored for the next reader; S3 objects are not read."""
     if not _has_small_body(environ):
         return b""
     stream = environ["wsgi.input"]
@@ -186,7 +186,7 @@ def _version(environ: Environ) -> str:
 
 
 def _named(environ: Environ) -> str:
-    """The operation as the request names it, for a service whose model is not known here."""
+    """The operation named in the request, for a service whose model is unknown here."""
     target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
     return target.rpartition(".")[2] or _form(environ).get("Action", "")
 
@@ -198,7 +198,7 @@ def _form(environ: Environ) -> dict[str, str]:
 
 
 class AwsAnswerError(Exception):
-    """What AWS answers instead of a result."""
+    """An error response of AWS."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -209,7 +209,7 @@ class AwsAnswerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AwsAnswer:
-    """An HTTP answer, ready to be sent."""
+    """An HTTP response, ready to be sent."""
 
     status: int
     body: bytes
@@ -217,7 +217,7 @@ class AwsAnswer:
 
 
 def answer_with(call: AwsCall, result: Mapping[str, Any] | AwsAnswerError, request_id: str = "") -> AwsAnswer:
-    """``result`` in the form that ``call`` asked for. What the model does not know is left out."""
+    """``result`` in the protocol of ``call``. Fields unknown to the model are omitted."""
     from moto.core.serialize import SerializationContext, get_serializer_class
 
     operation = _operation_model(call)
@@ -225,7 +225,7 @@ def answer_with(call: AwsCall, result: Mapping[str, Any] | AwsAnswerError, reque
     context = SerializationContext(request_id or secrets.token_hex(16))
     serializer = get_serializer_class(operation.service_model.service_name, protocol)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # AccessDenied and its like are in no service's model
+        warnings.simplefilter("ignore")  # AccessDenied and similar errors are in no service's model
         written = serializer(operation, context=context).serialize(result)
     body = written["body"]
     status = result.status if isinstance(result, AwsAnswerError) else written["status_code"]
@@ -245,7 +245,7 @@ def _operation_model(call: AwsCall) -> Any:  # noqa: ANN401 -- botocore's model,
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """``arn`` is empty where the key belongs to nobody."""
+    """The caller's account, region and principal. ``arn`` is empty if the key belongs to nobody."""
 
     account_id: str
     region: str
@@ -256,7 +256,7 @@ Handler = Callable[[CallContext, Mapping[str, Any]], dict[str, Any]]
 
 
 def page_of(name: str, items: Sequence[Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The page that ``given`` asks for, under ``name``, with a token where more follows."""
+    """The page that ``given`` requests, under ``name``, with a token if more follows."""
     size = int(given.get("MaxResults") or 100)
     start = position(given.get("NextToken"), "InvalidPaginationTokenException", "Invalid input was provided.")
     page: dict[str, Any] = {name: list(items[start : start + size])}
@@ -264,7 +264,7 @@ def page_of(name: str, items: Sequence[Any], given: Mapping[str, Any]) -> dict[s
 
 
 def position(token: str | None, code: str, message: str) -> int:
-    """Where the page begins that a token asks for; raises ``AwsAnswerError`` for a token that is none of ours."""
+    """The start of the page for a token; raises ``AwsAnswerError`` for an invalid token."""
     if not token:
         return 0
     if not token.isascii() or not token.isdigit():
@@ -277,11 +277,11 @@ ALWAYS_ON = frozenset(
      "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1",
      "us-east-2", "us-west-1", "us-west-2")
 )  # fmt: skip
-"""Regions of before March 2019: https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html"""
+"""Regions from before March 2019: https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html"""
 
 
 def describe_regions(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The regions that are enabled, or all of them."""
+    """The enabled regions, or all of them."""
     names = given.get("RegionNames") or []
     regions = [_region(region, caller.region) for region in _ec2(caller).regions]
     unknown = sorted(set(names) - {region["RegionName"] for region in regions})
@@ -296,13 +296,13 @@ def describe_regions(caller: CallContext, given: Mapping[str, Any]) -> dict[str,
 
 
 def describe_availability_zones(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The region's zones, which moto knows, with whether they are enabled."""
+    """The region's zones as moto knows them, and whether they are enabled."""
     found = _ec2(caller).describe_availability_zones(None, given.get("ZoneNames"), given.get("ZoneIds"))
     return {"AvailabilityZones": chosen_by([_zone(zone) for zone in found], given.get("Filters"), _ZONE_FILTERS)}
 
 
 def chosen_by(items: Sequence[dict[str, Any]], filters: Any, names: Mapping[str, str]) -> list[dict[str, Any]]:  # noqa: ANN401 -- as parsed
-    """Those that EC2's ``Filters`` let through; ``names`` maps a filter to the member that it looks at."""
+    """The items that pass EC2's ``Filters``; ``names`` maps each filter to the member that it tests."""
     wanted = {each["Name"]: each.get("Values") or [] for each in filters or []}
     if unknown := sorted(set(wanted) - set(names)):
         raise AwsAnswerError("InvalidParameterValue", f"The filter '{unknown[0]}' is invalid")

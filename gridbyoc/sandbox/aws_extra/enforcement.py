@@ -1,11 +1,12 @@
-"""Every request held to the policies of whoever signed it.
+"""Enforce the caller's policies on every request.
 
-Shape: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html; the codes of each
+Format: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html; the codes of each
 protocol: https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html,
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html.
-moto can do this too (``INITIAL_NO_AUTH_ACTION_COUNT``, ``moto.iam.access_control``). It is not used: it refuses the
-key ``test``, with which the sandbox's own control plane looks at roles; it leaves out the reason that AWS gives; its
-evaluator is the one that ``policy`` tells of. Signatures are not checked, and resources' own policies play no part.
+
+moto can also do this (``INITIAL_NO_AUTH_ACTION_COUNT``, ``moto.iam.access_control``), but is not used: it rejects the
+key ``test``, with which the sandbox's own control plane inspects roles; it omits AWS's reason; and its evaluator has
+the faults that ``policy`` lists. Signatures are not checked, and resource policies are ignored.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _WRITING = {
 
 
 def object_needs(call: AwsCall, account_id: str) -> list[tuple[str, str]]:
-    """Every further action that it needs, each with its resource."""
+    """Every further action that the call needs, each with its resource."""
     bucket = _bucket(call, account_id) if call.service == "s3" else None
     if bucket is None:
         return []
@@ -47,7 +48,7 @@ def _bucket(call: AwsCall, account_id: str) -> Any:  # noqa: ANN401 -- moto's ob
 
 
 def _object(bucket: Any, call: AwsCall) -> Any:  # noqa: ANN401 -- moto's objects
-    """The version that is asked for, else the newest; ``None`` also for one that is deleted."""
+    """The requested version, otherwise the newest; ``None`` also for a deleted one."""
     version = call.parameters.get("VersionId")
     versions = bucket.keys.getlist(str(call.parameters.get("Key")), [])
     found = next((each for each in reversed(versions) if version in (None, each.version_id)), None)
@@ -55,7 +56,7 @@ def _object(bucket: Any, call: AwsCall) -> Any:  # noqa: ANN401 -- moto's object
 
 
 def _to_write_with(bucket: Any, call: AwsCall) -> tuple[object, object]:  # noqa: ANN401 -- moto's objects
-    """What the request says, else what the bucket says: the kind of encryption, and the key."""
+    """The kind of encryption and the key: the request's, otherwise the bucket's."""
     rule = ((bucket.encryption or {}).get("Rule") or {}).get("ApplyServerSideEncryptionByDefault") or {}
     kind = call.parameters.get("ServerSideEncryption") or rule.get("SSEAlgorithm")
     return kind, call.parameters.get("SSEKMSKeyId") or rule.get("KMSMasterKeyID")
@@ -118,16 +119,16 @@ _S3 = {
     "UploadPartCopy": "PutObject",
 }
 _TAGGED = {"CreateRole", "CreatePolicy", "CreateUser", "CreateInstanceProfile"}
-"""IAM's operations that need a second action where they are given tags."""
+"""IAM operations that need a second action if they get tags."""
 
 _PASSED = {("eks", "CreateCluster"): ("roleArn",), ("eks", "CreateNodegroup"): ("nodeRole",)}
-"""The members with a role that the service is to use."""
+"""The members with a role that the service will use."""
 
 _OF_A_VERSION = {"GetObject", "DeleteObject", "GetObjectAcl", "GetObjectTagging", "PutObjectAcl", "PutObjectTagging"}
 
 
 def action_of(call: AwsCall) -> str:
-    """``iam:CreateRole``; empty for a request that is no operation of its service."""
+    """The IAM action, such as ``iam:CreateRole``; empty if the request is no operation of its service."""
     if not call.operation:
         return ""
     name = call.operation
@@ -139,7 +140,7 @@ def action_of(call: AwsCall) -> str:
 
 
 def needs_of(call: AwsCall, account_id: str) -> list[tuple[str, str]]:
-    """Every action that it needs, each with its resource: its own, tagging what it makes, passing a role on, S3's."""
+    """Every action that the call needs, each with its resource: its own, tagging, passing a role, and S3's."""
     resource = resource_of(call, account_id)
     needed = [(action_of(call) or f"{iam_prefix(call.service)}:Unknown", resource)]
     if call.operation in _TAGGED and call.parameters.get("Tags"):
@@ -157,7 +158,7 @@ _IAM = {
 
 
 def context_of(call: AwsCall, principal: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """The values of each key; keys in lower case."""
+    """The values of each condition key; keys in lower case."""
     context = {**principal, "aws:requestedregion": [call.region], "aws:securetransport": ["false"]}
     if call.service == "iam":
         context |= {key: [str(call.parameters[name])] for name, key in _IAM.items() if call.parameters.get(name)}
@@ -174,11 +175,11 @@ def context_of(call: AwsCall, principal: Mapping[str, list[str]]) -> dict[str, l
 _ALWAYS = {"sts:GetCallerIdentity"}
 _UNSIGNED = {"AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"}
 _JSON = {"json": 400, "rest-json": 403}
-"""The protocols whose error codes end in Exception, with the status of a refusal."""
+"""The protocols whose error codes end in Exception, with the status of an access denial."""
 
 
 def authorize(call: AwsCall, principal: CallingPrincipal | None, denied_by_scp: Sequence[str]) -> None:
-    """Raise ``AwsAnswerError`` unless the principal (``None``: the key is nobody's) may do it."""
+    """Raise ``AwsAnswerError`` unless the principal (``None``: the key belongs to nobody) may do it."""
     if not call.access_key:
         if call.operation not in _UNSIGNED:
             raise AwsAnswerError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
@@ -213,7 +214,7 @@ def _unknown_key(call: AwsCall) -> AwsAnswerError:
 
 
 def _resource_words(call: AwsCall, resource: str) -> str:
-    """IAM names its own by kind and name; EC2 and S3 name nothing where they mean everything."""
+    """The resource in an error message: IAM names kind and name; EC2 and S3 omit it if it is everything."""
     if call.service == "iam" and ":iam::" in resource:
         kind, _, path = resource.split(":", 5)[5].partition("/")
         return f"{kind} {path.rpartition('/')[2]}"

@@ -1,4 +1,4 @@
-"""Everything that is answered here, put together from the sandbox's settings."""
+"""All responses of this layer, assembled from the sandbox's settings."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _IN_SUMMARY = {
 
 
 class AccountLimits:
-    """The two operations, over the account's book of quotas."""
+    """Account limits, from the account's book of quotas."""
 
     def __init__(self, book: QuotaBook) -> None:
         self._book = book
 
     def describe_account_limits(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Auto Scaling groups and launch configurations: how many there may be, and how many there are."""
+        """Auto Scaling groups and launch configurations: the limits, and the current numbers."""
         from moto.autoscaling.models import autoscaling_backends
 
         backend = autoscaling_backends[caller.account_id][caller.region]
@@ -57,7 +57,7 @@ class AccountLimits:
         }
 
     def get_account_summary(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-        """moto's, with our quotas."""
+        """moto's summary with our quotas."""
         from moto.iam.models import iam_backends
         from moto.utilities.utils import get_partition
 
@@ -74,7 +74,7 @@ _OFFERING_FILTERS = {"location": "Location", "instance-type": "InstanceType"}
 
 
 def describe_instance_types(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The region's types, or those that are named. An unknown name is an error, as it is in EC2."""
+    """The region's types, or the named ones. An unknown name is an error, as in EC2."""
     from moto.ec2.models import ec2_backends
     from moto.ec2.models.instance_types import INSTANCE_TYPES
 
@@ -91,7 +91,7 @@ def describe_instance_types(caller: CallContext, given: Mapping[str, Any]) -> di
 
 
 def describe_instance_type_offerings(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Where types are offered: the region, its zones, or its zones by id. Filters take wildcards."""
+    """The places where types are offered: the region, its zones, or its zones by id. Filters accept wildcards."""
     offerings = _offerings(caller.region, str(given.get("LocationType") or "region"))
     chosen = chosen_by(offerings, given.get("Filters"), _OFFERING_FILTERS)
     return page_of("InstanceTypeOfferings", chosen, {"MaxResults": 1000, **given})
@@ -109,17 +109,17 @@ def _offerings(region: str, location_type: str) -> list[dict[str, Any]]:
 
 
 class Simulator:
-    """``denied_by_scp`` are patterns of actions that the organization denies."""
+    """IAM's policy simulator. ``denied_by_scp``: patterns of actions that the organization denies."""
 
     def __init__(self, denied_by_scp: Sequence[str]) -> None:
         self._denied_by_scp = tuple(denied_by_scp)
 
     def operations(self) -> Mapping[str, Handler]:
-        """By botocore's name."""
+        """The operations by botocore's name."""
         return {"SimulatePrincipalPolicy": self.principal, "SimulateCustomPolicy": self.custom}
 
     def principal(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What a user, group or role may do, with policies added to its own."""
+        """What a user, group or role may do, with further policies."""
         source = principal_of_arn(given["PolicySourceArn"], caller.region)
         boundary = _given(given, "PermissionsBoundaryPolicyInputList")
         powers = Powers(
@@ -182,13 +182,13 @@ def _given(given: Mapping[str, Any], name: str) -> tuple[AttachedPolicy, ...]:
 
 
 def put_user_permissions_boundary(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Set it."""
+    """Set the boundary."""
     _set(caller, given["UserName"], given["PermissionsBoundary"])
     return {}
 
 
 def delete_user_permissions_boundary(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Take it away."""
+    """Remove the boundary."""
     user = _user(caller, given["UserName"])
     if not getattr(user, "permissions_boundary", None):
         raise AwsAnswerError(
@@ -199,14 +199,14 @@ def delete_user_permissions_boundary(caller: CallContext, given: Mapping[str, An
 
 
 def before_create_user(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-    """No user is made with a boundary that there is not."""
+    """Reject a new user if its boundary does not exist."""
     if arn := given.get("PermissionsBoundary"):
         _require(caller, arn)
     return {}
 
 
 def after_create_user(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-    """moto has made the user; the boundary that it overlooked is set."""
+    """Set the boundary that moto ignored when it created the user."""
     if given.get("PermissionsBoundary"):
         _set(caller, given["UserName"], given["PermissionsBoundary"])
     return {}
@@ -276,7 +276,7 @@ def _has_tags(tags: Sequence[Mapping[str, str]], given: Mapping[str, Any]) -> bo
 
 
 def make_extras(config: Mapping[str, Any], now: Callable[[], float] = time.time) -> Extras:
-    """``config`` is what the parent made of the sandbox's settings; ``now`` gives seconds since the epoch."""
+    """``config`` is the parent's form of the sandbox's settings; ``now`` gives seconds since the epoch."""
     denied = tuple(config.get("denied_by_scp", ()))
     log = config.get("aws_log")
     return Extras(

@@ -1,4 +1,4 @@
-"""The WSGI application in front of moto's: it answers what moto lacks, and passes on everything else."""
+"""The WSGI application in front of moto's: it answers operations that moto lacks, and forwards all others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from gridbyoc.sandbox.settings import AWS_ACCOUNT_ID
 
 
 class CallLog:
-    """Appends to ``path``, which the parent has made; ``now`` gives seconds since the epoch."""
+    """Appends to ``path``, which the parent has created; ``now`` gives seconds since the epoch."""
 
     def __init__(self, path: Path, now: Callable[[], float]) -> None:
         self._path = path
@@ -37,7 +37,7 @@ class CallLog:
         self._lock = threading.Lock()
 
     def __call__(self, call: AwsCall, principal: CallingPrincipal | None, status: int) -> None:
-        """Write one line. ``principal`` is ``null`` where the key is nobody's or there is none."""
+        """Write one line. ``principal`` is ``null`` if the key belongs to nobody or there is none."""
         entry = {
             "time": datetime.fromtimestamp(self._now(), timezone.utc).isoformat(timespec="milliseconds"),
             "service": call.service,
@@ -61,10 +61,10 @@ MOTOS_OWN = ("/moto-api", "/favicon.ico")
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """``operations``: what is answered here, by the service that a request is signed for and botocore's operation.
+    """The operations of this layer, by the service that a request is signed for and botocore's operation.
 
-    ``before`` is called before moto answers such an operation, and refuses it with an ``AwsAnswerError``; ``after``
-    once moto has answered it without an error. ``log`` gets every request.
+    ``before`` is called before moto handles an operation, and rejects it with an ``AwsAnswerError``; ``after`` is
+    called once moto has handled it without an error. ``log`` gets every request.
     """
 
     operations: Mapping[tuple[str, str], Handler]
@@ -75,7 +75,7 @@ class Extras:
     log: CallLog | None = None
 
     def concern(self, environ: Environ) -> bool:
-        """Whether a request has to be read: all have to where they are logged or held to policies."""
+        """Whether a request must be parsed: all must if they are logged or policies are enforced."""
         if str(environ.get("PATH_INFO", "")).startswith(MOTOS_OWN):
             return False
         services = {service for service, _ in (*self.operations, *self.after)}
@@ -83,7 +83,7 @@ class Extras:
 
 
 class ExtraLayer:
-    """``moto`` is the application that everything else goes to."""
+    """Handles requests before ``moto``, the application for everything else."""
 
     def __init__(self, moto: WsgiApp, extras: Extras) -> None:
         self._moto = _without_pages(moto)
@@ -133,9 +133,10 @@ class ExtraLayer:
 
 
 def _without_pages(moto: WsgiApp) -> WsgiApp:
-    """Send Flask's page about a fault of moto's without the page: every client knows that as an error, and asks again.
+    """Remove the HTML page from Flask's error response: clients then treat it as a server error, and retry.
 
-    moto reads its dictionaries while other requests change them. botocore cannot parse the page, and does not retry it.
+    moto reads its dictionaries while other requests change them, and fails. botocore cannot parse the page, and would
+    not retry.
     """
 
     def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -152,7 +153,7 @@ def _without_pages(moto: WsgiApp) -> WsgiApp:
 
 
 class _Noted:
-    """A ``start_response`` that keeps the status."""
+    """A ``start_response`` that records the status."""
 
     def __init__(self, start_response: StartResponse) -> None:
         self._start_response = start_response
@@ -163,19 +164,19 @@ class _Noted:
         return self._start_response(status, *rest)
 
     def send(self, answer: AwsAnswer) -> Iterable[bytes]:
-        """Send an answer of ours."""
+        """Send a response of this layer."""
         headers = [*answer.headers.items(), ("Content-Length", str(len(answer.body)))]
         self(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
         return [answer.body]
 
 
 def _dry_run(_caller: CallContext, _given: Mapping[str, Any]) -> dict[str, Any]:
-    """Of most of EC2's operations moto overlooks that they are not to be carried out."""
+    """Answer a dry run: for most EC2 operations, moto ignores the flag."""
     raise AwsAnswerError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
 
 
 def _error(error: Exception) -> AwsAnswerError:
-    """moto's own errors carry what AWS would say; anything else is a fault of ours, and goes into the log."""
+    """The error's AWS form. moto's errors contain AWS's message; any other error is a bug of ours, and is logged."""
     if isinstance(error, AwsAnswerError):
         return error
     code, message = getattr(error, "code", None) or getattr(error, "error_type", None), getattr(error, "message", None)

@@ -1,9 +1,10 @@
-"""Whether policies allow an action on a resource.
+"""Evaluate whether policies allow an action on a resource.
 
-Shape: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
-moto has an evaluator of its own (``moto.iam.access_control``). It is not used: it takes a wildcard for a regular
-expression, denies where the condition of any other statement does not hold, and knows no groups' order, boundaries,
-NotResource, or reasons.
+Format: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+
+moto has its own evaluator (``moto.iam.access_control``), which is not used: it treats a wildcard as a regular
+expression, denies if the condition of any other statement does not hold, and does not know the order of groups,
+boundaries, NotResource, or reasons.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _TESTS: dict[str, Callable[[str, str], bool]] = {
     "stringequals": lambda wanted, value: wanted == value,
     "stringequalsignorecase": lambda wanted, value: wanted.lower() == value.lower(),
     "stringlike": matches,
-    "arnequals": matches,  # as AWS has it: the two ARN operators behave alike
+    "arnequals": matches,  # as in AWS: the two ARN operators behave alike
     "arnlike": matches,
     "bool": lambda wanted, value: wanted.lower() == value.lower(),
 }
@@ -30,14 +31,14 @@ _TESTS: dict[str, Callable[[str, str], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class ConditionVerdict:
-    """Whether all conditions hold, and the keys that they ask for and the request did not bring."""
+    """Whether all conditions hold, and the keys that they need and the request lacks."""
 
     holds: bool
     missing: tuple[str, ...]
 
 
 def judge(condition: object, context: RequestContextKeys) -> ConditionVerdict:
-    """A statement's ``Condition`` element, or ``None``."""
+    """Judge a statement's ``Condition`` element, or ``None``."""
     tests = [
         (operator, key, [_text(value) for value in as_list(wanted)])
         for operator, keys in (condition.items() if isinstance(condition, dict) else ())
@@ -50,7 +51,7 @@ def judge(condition: object, context: RequestContextKeys) -> ConditionVerdict:
 
 
 def with_variables(text: str, context: RequestContextKeys) -> str:
-    """``${aws:username}`` and its like replaced; one whose value is unknown stays, and matches nothing that exists."""
+    """Replace ``${aws:username}`` and similar variables; an unknown one stays, and matches nothing that exists."""
     for key, values in context.items():
         start = text.lower().find("${" + key + "}")
         while start >= 0 and len(values) == 1:
@@ -72,7 +73,7 @@ def _holds(operator: str, wanted: list[str], values: Sequence[str] | None) -> bo
     if values is None:
         return if_exists or negated or qualifier == "forallvalues"
     each = [any(test(pattern, value) for pattern in wanted) != negated for value in values]
-    # Without a qualifier a key has one value; AWS refuses nothing and takes any of several.
+    # Without a qualifier a key has one value; if there are several, AWS accepts any of them.
     return all(each) if qualifier == "forallvalues" or negated else any(each)
 
 
@@ -93,7 +94,7 @@ ALLOWED, EXPLICIT, IMPLICIT = "allowed", "explicitDeny", "implicitDeny"
 
 @dataclass(frozen=True, slots=True)
 class AttachedPolicy:
-    """One policy; ``kind`` is where it stands: user, group, role, aws-managed, user-managed, none."""
+    """One policy; ``kind`` is where it comes from: user, group, role, aws-managed, user-managed, none."""
 
     name: str
     kind: str
@@ -102,7 +103,7 @@ class AttachedPolicy:
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """``context`` holds the values of condition keys; the keys are in lower case."""
+    """A request. ``context`` holds the values of condition keys; the keys are in lower case."""
 
     action: str
     resource: str
@@ -111,7 +112,7 @@ class AccessRequest:
 
 @dataclass(frozen=True, slots=True)
 class PolicyOutcome:
-    """``matched`` are the policies whose statements decided, ``missing`` the condition keys that had no value."""
+    """The result. ``matched``: the policies whose statements decided. ``missing``: condition keys without a value."""
 
     decision: str
     matched: tuple[AttachedPolicy, ...]
@@ -119,7 +120,7 @@ class PolicyOutcome:
 
 
 def evaluate(policies: Iterable[AttachedPolicy], request: AccessRequest) -> PolicyOutcome:
-    """An explicit denial wins; without anything that allows it is denied implicitly."""
+    """Evaluate the policies: an explicit deny wins; without an allow it is an implicit deny."""
     found: dict[str, list[AttachedPolicy]] = {"Allow": [], "Deny": []}
     missing: dict[str, None] = {}
     for policy in policies:
@@ -135,7 +136,7 @@ def evaluate(policies: Iterable[AttachedPolicy], request: AccessRequest) -> Poli
 
 
 def read_document(text: str) -> dict[str, Any]:
-    """A policy from its JSON. Raises ``ValueError`` for what is none."""
+    """Parse a policy from JSON. Raises ``ValueError`` if it is none."""
     document = json.loads(text)
     if not isinstance(document, dict) or "Statement" not in document:
         raise ValueError("a policy is an object with a Statement")
@@ -144,7 +145,7 @@ def read_document(text: str) -> dict[str, Any]:
 
 def _speaks_of(statement: dict[str, Any], request: AccessRequest) -> bool:
     return _covers(statement, "Action", request, _action_matches) and (
-        # A trust policy's statement has no resource: it is about its own role.
+        # A trust policy's statement has no resource: it applies to its own role.
         not {"Resource", "NotResource"} & set(statement) or _covers(statement, "Resource", request, _resource_matches)
     )
 
@@ -165,7 +166,7 @@ def _resource_matches(patterns: Sequence[Any], request: AccessRequest) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Powers:
-    """What is attached to a principal. ``boundary`` ``None``: it has none. ``administrator``: everything is allowed."""
+    """A principal's policies. ``boundary`` ``None``: it has none. ``administrator``: everything is allowed."""
 
     policies: tuple[AttachedPolicy, ...] = ()
     boundary: tuple[AttachedPolicy, ...] | None = None
@@ -174,7 +175,7 @@ class Powers:
 
 @dataclass(frozen=True, slots=True)
 class AccessDecision:
-    """``by_boundary`` is ``None`` without a boundary, ``by_organization`` outside an organization."""
+    """The decision. ``by_boundary`` is ``None`` without a boundary, ``by_organization`` outside an organization."""
 
     decision: str
     identity: PolicyOutcome
@@ -183,7 +184,10 @@ class AccessDecision:
 
 
 def decide(powers: Powers, request: AccessRequest, denied_by_scp: Sequence[str] = ()) -> AccessDecision:
-    """``denied_by_scp`` are patterns of actions that the organization denies; any makes the account a member of one."""
+    """Decide a request.
+
+    ``denied_by_scp``: patterns of actions that the organization denies; any makes the account a member.
+    """
     identity = PolicyOutcome(ALLOWED, (), ()) if powers.administrator else evaluate(powers.policies, request)
     boundary = None if powers.boundary is None else evaluate(powers.boundary, request)
     organization = not _denied(denied_by_scp, request.action) if denied_by_scp else None
@@ -194,7 +198,7 @@ def decide(powers: Powers, request: AccessRequest, denied_by_scp: Sequence[str] 
 
 
 def refusal(decision: AccessDecision, arn: str, action: str, resource: str = "") -> str:
-    """AWS's sentence about a denial; ``resource`` as the service names it, empty where it names none."""
+    """AWS's message for a denial; ``resource`` as the service names it, or empty."""
     about = f"{action} on resource: {resource}" if resource else action
     return f"User: {arn} is not authorized to perform: {about} {_reason(decision, action)}"
 

@@ -1,7 +1,8 @@
-"""Who a key or an ARN belongs to, and what is attached to them: read in moto's IAM and STS, in this process.
+"""Find the principal of a key or an ARN, and its policies, in moto's IAM and STS in this process.
 
-Shape: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
-The key ``test`` is the account's administrator. moto shows any key that it does not know as ``user/moto``.
+Format: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+
+The key ``test`` is the account's administrator. moto shows any unknown key as ``user/moto``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _ADMINISTRATOR = re.compile(r"arn:aws[a-z-]*:(iam|sts)::\d{12}:(user/moto|root)"
 
 @dataclass(frozen=True, slots=True)
 class CallingPrincipal:
-    """``arn`` as AWS names it in messages; ``context`` holds the condition keys that come from the principal."""
+    """A principal. ``arn`` as in AWS's messages; ``context`` holds its condition keys."""
 
     arn: str
     account_id: str
@@ -32,7 +33,7 @@ class CallingPrincipal:
 
 
 def principal_of_key(access_key: str, region: str) -> CallingPrincipal | None:
-    """The user or the assumed role whose key it is; ``None`` where it is nobody's."""
+    """The user or the assumed role that owns the key; ``None`` if it belongs to nobody."""
     from moto.iam.models import get_account_id_from
 
     account_id = get_account_id_from(access_key)
@@ -51,13 +52,13 @@ def principal_of_key(access_key: str, region: str) -> CallingPrincipal | None:
 
 
 def administrator() -> CallingPrincipal:
-    """Whom moto's test credentials stand for."""
+    """The principal of moto's test credentials."""
     arn = f"arn:aws:sts::{AWS_ACCOUNT_ID}:user/moto"
     return _principal(arn, AWS_ACCOUNT_ID, Powers(administrator=True), "moto")
 
 
 def principal_of_arn(arn: str, region: str) -> CallingPrincipal:
-    """The user, group or role of an ARN. Raises ``AwsAnswerError`` as IAM does: NoSuchEntity, or InvalidInput."""
+    """The user, group or role with an ARN. Raises ``AwsAnswerError`` as IAM does: NoSuchEntity, or InvalidInput."""
     found = _ENTITY.fullmatch(arn)
     name = found["path"].rpartition("/")[2] if found else ""
     if found:
@@ -74,7 +75,7 @@ def principal_of_arn(arn: str, region: str) -> CallingPrincipal:
 
 
 def entity_arn(account_id: str, kind: str, name: str, region: str) -> str:
-    """The ARN of a user, group or role that exists; empty for one that does not."""
+    """The ARN of an existing user, group or role; empty if it does not exist."""
     iam, _ = _backends(account_id, region)
     return next((str(each.arn) for each in _entities(iam, kind) if each.name == name), "")
 
@@ -128,7 +129,7 @@ def _managed(arn: str, managed: Any) -> AttachedPolicy:  # noqa: ANN401 -- moto'
 
 
 def _boundary(arn: str | None, iam: Any) -> tuple[AttachedPolicy, ...] | None:  # noqa: ANN401 -- moto's objects
-    """A boundary that has been deleted allows nothing."""
+    """The boundary's policy; a deleted boundary allows nothing."""
     if not arn:
         return None
     managed = iam.managed_policies.get(arn)
@@ -136,7 +137,7 @@ def _boundary(arn: str | None, iam: Any) -> tuple[AttachedPolicy, ...] | None:  
 
 
 _IAM_NAMES = (
-    # Before the role that goes into a profile or out of it: the profile is what is changed.
+    # Before the role that is added to or removed from a profile: the profile is the resource.
     ("InstanceProfileName", "instance-profile"),
     ("RoleName", "role"),
     ("UserName", "user"),
@@ -147,7 +148,7 @@ _ARNS = ("PolicySourceArn", "PolicyArn", "RoleArn", "OpenIDConnectProviderArn", 
 
 
 def resource_of(call: AwsCall, account_id: str) -> str:
-    """The ARN. In IAM a role, user or group is meant before a policy that is attached to it."""
+    """The resource's ARN. In IAM a role, user or group comes before a policy that is attached to it."""
     if call.service == "iam":
         return _iam(call, account_id)
     if call.service == "s3":
@@ -172,7 +173,7 @@ def _iam(call: AwsCall, account_id: str) -> str:
 
 
 def _existing(account_id: str, kind: str, name: str, region: str) -> str:
-    """The ARN of one that exists: its path is part of it, and not of most requests."""
+    """The ARN of an existing entity: it includes the path, which most requests lack."""
 
     return entity_arn(account_id, kind, name, region) if kind in {"role", "user", "group"} else ""
 

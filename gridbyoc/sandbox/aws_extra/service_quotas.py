@@ -1,6 +1,6 @@
-"""Service Quotas: reading quotas, and asking for more.
+"""Service Quotas: read quotas, and request increases.
 
-Shape: https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_Operations.html (botocore
+Format: https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_Operations.html (botocore
 ``service-quotas``). Codes and names are those of the project's data file (``gridbyoc.stack.service_quotas``).
 """
 
@@ -21,16 +21,16 @@ from gridbyoc.stack.service_quotas import QuotaCode, home_region, quota_codes
 OPEN = ("PENDING", "CASE_OPENED")
 
 _UNREAD_DEFAULTS = {"L-0DA4ABF3": 10.0}
-"""Where the data leaves the default to be read, what the sandbox's account answers: moto's value."""
+"""Defaults for quotas whose data has none: moto's values."""
 
 _ROOMY = {"vcpus": 2000.0, "L-CDE20ADC": 1000.0, "L-6B80B8FA": 1000.0, "L-F678F1CE": 50.0, "L-0263D0A3": 50.0,
           "L-FE5A380F": 50.0, "L-0DA4ABF3": 20.0}  # fmt: skip
-"""The healthy account: room for what the service's guide asks for (1,000 vCPUs a family group, 800 groups)."""
+"""The healthy account: room for the guide's recommendations (1,000 vCPUs per family group, 800 groups)."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaSettings:
-    """``account`` is healthy or new; ``values`` and ``names`` are by ``service/code``.
+    """The quotas' settings. ``account`` is healthy or new; ``values`` and ``names`` are by ``service/code``.
 
     A request is open for ``seconds`` and then has the ``outcome``.
     """
@@ -56,7 +56,7 @@ class QuotaRequest:
 
 
 class QuotaBook:
-    """``now`` gives seconds since the epoch. Safe to use from several threads."""
+    """The account's quotas and requests. ``now`` gives seconds since the epoch. Thread-safe."""
 
     def __init__(self, settings: QuotaSettings, now: Callable[[], float]) -> None:
         self._settings = settings
@@ -65,21 +65,21 @@ class QuotaBook:
         self._lock = threading.Lock()
 
     def quotas(self, service: str, region: str) -> list[QuotaCode]:
-        """Those of a service that are kept in the region: the global services' are in one region only."""
+        """A service's quotas in the region: those of global services exist in one region only."""
         at_home = home_region(region) == region
         return [quota for quota in quota_codes() if quota.service == service and (at_home or quota.region != "home")]
 
     def name(self, quota: QuotaCode) -> str:
-        """What the quota is called."""
+        """The quota's name."""
         return (self._settings.names or {}).get(f"{quota.service}/{quota.code}", quota.name)
 
     def default(self, quota: QuotaCode) -> float:
-        """AWS's own value."""
+        """AWS's default value."""
         given = quota.aws_default
         return _UNREAD_DEFAULTS.get(quota.code, 0.0) if given is None else float(given)
 
     def applied(self, quota: QuotaCode, account_id: str, region: str) -> float | None:
-        """The account's own value; ``None`` where nobody has ever set one."""
+        """The account's own value; ``None`` if it was never set."""
         raised = [
             request.desired
             for request in self.requests(account_id, region)
@@ -91,19 +91,19 @@ class QuotaBook:
         return self._at_first(quota) if given is None else given
 
     def value(self, quota: QuotaCode, account_id: str, region: str) -> float:
-        """What holds: the account's own value, or else the default."""
+        """The effective value: the account's own, otherwise the default."""
         applied = self.applied(quota, account_id, region)
         return self.default(quota) if applied is None else applied
 
     def requests(self, account_id: str, region: str) -> list[QuotaRequest]:
-        """Those of an account in a region, oldest first."""
+        """An account's requests in a region, oldest first."""
         with self._lock:
             return [each for each in self._requests if (each.account_id, each.region) == (account_id, region)]
 
     def ask(
         self, quota: QuotaCode, account_id: str, region: str, desired: float, requester: str
     ) -> QuotaRequest | None:
-        """File a request; ``None`` where one for this quota is still open."""
+        """File a request; ``None`` if one for this quota is still open."""
         request = QuotaRequest(
             secrets.token_hex(16) + secrets.token_hex(4), quota, account_id, region, desired, self._now(), requester
         )
@@ -114,14 +114,14 @@ class QuotaBook:
         return request
 
     def status(self, request: QuotaRequest) -> tuple[str, float]:
-        """The request's status, and since when it has it (seconds since the epoch)."""
+        """The request's status, and when it began (seconds since the epoch)."""
         age, seconds = self._now() - request.created, self._settings.seconds
         if age >= seconds:
             return self._settings.outcome, request.created + seconds
         return ("CASE_OPENED", request.created + seconds / 2) if age >= seconds / 2 else ("PENDING", request.created)
 
     def _at_first(self, quota: QuotaCode) -> float | None:
-        """The vCPU quotas are set for every account when it is made; the others only where the account is healthy."""
+        """The initial value. vCPU quotas are set in every new account; the others only in the healthy one."""
         if self._settings.account == "healthy":
             return _ROOMY.get("vcpus" if quota.family_group else quota.code)
         return self.default(quota) if quota.family_group else None
@@ -138,13 +138,13 @@ _SERVICES = {
 
 
 class ServiceQuotas:
-    """The operations, over one account's book of quotas."""
+    """The operations, on the account's book of quotas."""
 
     def __init__(self, book: QuotaBook) -> None:
         self._book = book
 
     def operations(self) -> Mapping[str, Handler]:
-        """By botocore's name."""
+        """The operations by botocore's name."""
         return {
             "GetServiceQuota": self.get_service_quota,
             "GetAWSDefaultServiceQuota": self.get_default,
@@ -158,18 +158,18 @@ class ServiceQuotas:
         }
 
     def get_service_quota(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The applied value; ``NoSuchResourceException`` where the account has none of its own."""
+        """The applied value; ``NoSuchResourceException`` if the account has none of its own."""
         quota = self._find(caller, given)
         if self._book.applied(quota, caller.account_id, caller.region) is None:
             raise _no_such()
         return {"Quota": self._applied(quota, caller)}
 
     def get_default(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-        """AWS's own value."""
+        """AWS's default value."""
         return {"Quota": self._default(self._find(caller, given), caller)}
 
     def list_service_quotas(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Those that have an applied value; a quota without one is left out, as AWS does."""
+        """The quotas with an applied value; others are omitted, as in AWS."""
         quotas = [
             self._applied(quota, caller)
             for quota in self._of_service(caller, given)
@@ -178,7 +178,7 @@ class ServiceQuotas:
         return page_of("Quotas", quotas, given)
 
     def list_defaults(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-        """AWS's own values of a service."""
+        """AWS's default values of a service."""
         return page_of("Quotas", [self._default(quota, caller) for quota in self._of_service(caller, given)], given)
 
     def list_services(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,7 +187,7 @@ class ServiceQuotas:
         return page_of("Services", services, given)
 
     def request_increase(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-        """File a request: for more than there is, and one at a time."""
+        """File a request: only for more than the current value, and one at a time."""
         quota = self._find(caller, given)
         desired = float(given["DesiredValue"])
         if desired <= self._book.value(quota, caller.account_id, caller.region):
@@ -210,7 +210,7 @@ class ServiceQuotas:
         raise _no_such()
 
     def list_requests(self, caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The account's requests, newest first; of one service, of one quota, in one status."""
+        """The account's requests, newest first; filtered by service, quota, or status."""
         if "QuotaCode" in given:
             self._find(caller, given)
         changes = [self._change(each) for each in reversed(self._book.requests(caller.account_id, caller.region))]
@@ -272,7 +272,7 @@ class ServiceQuotas:
             "Requester": request.requester,
             "QuotaRequestedAtLevel": "ACCOUNT",
         }
-        # A case is opened with AWS Support; until then there is no number of one.
+        # AWS Support opens a case later; until then there is no case number.
         return change if status == "PENDING" else change | {"CaseId": str(int(request.id[:12], 16))}
 
 
