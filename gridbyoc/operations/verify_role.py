@@ -264,7 +264,8 @@ def _other(trust: RoleTrust, statement: Statement, entry: PrincipalEntry) -> Rem
     if entry.kind == "AWS" and UNIQUE_ID.fullmatch(entry.value):
         return Remark("warn", statement, f"trusts {entry}, a principal that has been deleted")
     name = trust.named(entry)
-    expected = [arn for arn in trust.principals if arn.split(":")[4] == name.split(":")[4]] if ":" in name else []
+    parts = split_arn(name)
+    expected = [arn for arn in trust.principals if parts and arn.split(":")[4] == parts[4]]
     if entry.kind == "AWS" and name.endswith(":root") and expected:
         if _only(trust, statement, name):
             said = f"trusts the whole account {name}, and whether its conditions leave nobody in but "
@@ -318,7 +319,7 @@ def _without_id(trust: RoleTrust, statement: Statement, who: str, actor: Actor |
 def conditions(trust: RoleTrust) -> VerifyFinding:
     """Every statement that lets in somebody who is expected asks for the external id itself, and by StringEquals."""
     remarks = [remark for each in allows(trust.policy) if may_assume(each) and (remark := _id_remark(trust, each))]
-    good = "every statement asks for the external id with StringEquals"
+    good = "every statement for them asks for the external id with StringEquals"
     return trust_finding(trust, "GBY-V009", "external id condition", remarks, good, MEND)
 
 
@@ -371,7 +372,7 @@ def further_ids(trust: RoleTrust) -> VerifyFinding:
             for each in allows(trust.policy)
             if id_conditions(each)
         ]
-    good = "one external id is listed" if given is None else "the external id is the only one"
+    good = "no more than one external id is listed" if given is None else "the external id is the only one"
     return trust_finding(
         trust, "GBY-V011", "further external ids", remarks, good, f"Take out what nobody needs. {MEND}"
     )
@@ -388,6 +389,9 @@ def guessable(trust: RoleTrust) -> VerifyFinding:
     known = [text for each in parts if each for text in (each[4], each[5].rpartition("/")[2])]
     ids = [trust.external_id] if trust.external_id else [Secret(each) for each in _accepted(trust)]
     fix = "Agree with the vendor on one of your own, 32 random characters, and put it into the trust policy."
+    if not ids:
+        detail = "the trust policy lists no external id that could be judged"
+        return VerifyFinding("GBY-V014", "strength of the external id", "unknown", detail, fix)
     return strength_of(ids, (trust.role.name, trust.role.account_id, *known), fix)
 
 
@@ -427,7 +431,7 @@ class PolicyInShort:
 def in_short(document: LiveDocument) -> PolicyInShort:
     """``*`` for everything, ``s3:*`` for all of a service, else a service with the number of its actions."""
     policy = policy_of(document)
-    if document.document is None or any(each.name.number == 0 for each in policy.statements):
+    if any(each.name.number == 0 for each in policy.statements):
         return PolicyInShort(document.name, document.kind, (), (), document.unread or policy.statements[0].strange)
     return PolicyInShort(
         document.name, document.kind, _services(policy, "Allow"), _services(policy, "Deny"), document.unread

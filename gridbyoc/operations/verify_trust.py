@@ -365,7 +365,7 @@ def whoever(entry: PrincipalEntry, name: str, stranger: str, partition: str) -> 
     if entry.kind == "AWS" and name == "*":
         return "everybody", some_principal_of(stranger, partition)
     if entry.kind == "AWS":
-        return str(entry), actor_of(name) if name.startswith("arn:") else None
+        return str(entry), actor_of(name) if split_arn(name) else None
     if entry.kind in ACTORS and entry.value != "*":
         return str(entry), Actor(ACTORS[entry.kind], entry.value)
     return str(entry), None

@@ -16,6 +16,7 @@ from gridbyoc.operations.run import Run
 from gridbyoc.operations.state_migrate import BucketRequest, init_state
 from gridbyoc.operations.state_unlock import find_lock
 from gridbyoc.operations.verify import prove
+from gridbyoc.operations.verify_role import prove_role
 from gridbyoc.stack.model import Aws, S3Backend, TerraformSettings
 from tests.unit.memory_aws import ACCOUNT
 from tests.unit.world import World, a_stack
@@ -94,6 +95,13 @@ def test_a_proof_is_asked_for_in_the_roles_own_account_alone(world: World) -> No
         world.run(STACK, "verify") as run,
     ):
         prove(run)
+    assert set(world.aws.calls) <= ASKS
+
+
+def test_a_role_of_another_account_that_no_stack_made_is_not_asked_for(world: World) -> None:
+    world.aws.account = OTHER
+    with pytest.raises(AccountMismatchError, match=f"account {OTHER}, the role is in {ACCOUNT}"):
+        prove_role(world.aws.session("us-east-1"), f"arn:aws:iam::{ACCOUNT}:role/vendor", (), None)
     assert set(world.aws.calls) <= ASKS
 
 
