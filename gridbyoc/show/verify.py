@@ -73,21 +73,29 @@ def verify_sarif(proof: Proof | RoleProof, places: Mapping[str, tuple[str, int |
     address of its own.
     """
     asked = {question.code: question for question in QUESTIONS}
-    rules = [_rule(asked[finding.code], finding) for finding in proof.findings]
+    checks = {finding.code: finding.check.removeprefix(f"{finding.role}: ") for finding in proof.findings}
+    codes = list(checks)
+    rules = [_rule(asked[code], check) for code, check in checks.items()]
     results = [
-        _result(index, finding, proof, places.get(finding.code))
-        for index, finding in enumerate(proof.findings)
+        _result(codes.index(finding.code), finding, _arn_of(finding, proof), places.get(finding.code))
+        for finding in proof.findings
         if finding.verdict != "pass"
     ]
     return sarif_log(rules, results, version=gridbyoc.__version__)
 
 
-def _rule(question: Question, finding: VerifyFinding) -> dict[str, Any]:
+def _arn_of(finding: VerifyFinding, proof: Proof | RoleProof) -> str:
+    """The ARN of the role that a finding is about: another module may make several."""
+    role = proof.further.get(finding.role, proof.role) if isinstance(proof, Proof) else proof.role
+    return role.arn
+
+
+def _rule(question: Question, check: str) -> dict[str, Any]:
     said = f"{question.asked} Verdict: {question.otherwise}."
     return {
         "id": question.code,
-        "name": "".join(word.capitalize() for word in finding.check.split()),
-        "shortDescription": {"text": finding.check},
+        "name": "".join(word.capitalize() for word in check.split()),
+        "shortDescription": {"text": check},
         "fullDescription": {"text": said.replace("`", "")},
         "help": {
             "text": f"{said} See: gridbyoc explain {question.code}".replace("`", ""),
@@ -96,17 +104,13 @@ def _rule(question: Question, finding: VerifyFinding) -> dict[str, Any]:
     }
 
 
-def _result(
-    index: int, finding: VerifyFinding, proof: Proof | RoleProof, place: tuple[str, int | None] | None
-) -> dict[str, Any]:
-    """A result. SARIF has no level for what is not known: a warning; ``verdict`` among the properties tells."""
-    role = proof.role
-    location: dict[str, Any] = {
-        "logicalLocations": [{"name": role.name, "fullyQualifiedName": role.arn, "kind": "resource"}]
-    }
+def _result(index: int, finding: VerifyFinding, arn: str, place: tuple[str, int | None] | None) -> dict[str, Any]:
+    """One result. SARIF has no level for ``unknown``: it is a warning, and the property ``verdict`` has the word."""
+    name = arn.rpartition("/")[2]
+    location: dict[str, Any] = {"logicalLocations": [{"name": name, "fullyQualifiedName": arn, "kind": "resource"}]}
     if place and place[0]:
         location["physicalLocation"] = sarif_place(*place)
-    parts = (role.arn, finding.code, *finding.statements)
+    parts = (arn, finding.code, *finding.statements)
     return {
         "ruleId": finding.code,
         "ruleIndex": index,

@@ -354,7 +354,7 @@ VERDICTS = (
     *_each(
         "operations/attestation.py",
         "unit/test_verify_role.py",
-        ("attested", '"name": redacted(document.name, hidden)', '"name": document.name'),
+        ("attested_role", '"name": redacted(document.name, hidden)', '"name": document.name'),
         ("_document", "        content = redact(content, secret)\n", "        pass\n"),
     ),
     *_each(

@@ -25,7 +25,7 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.verify import verify
 from gridbyoc.errors import AccountMismatchError, UsageError
 from gridbyoc.operations.verdict import worst
-from gridbyoc.operations.verify import QUESTIONS, guard_role
+from gridbyoc.operations.verify import QUESTIONS, Proof, guard_role
 from gridbyoc.operations.verify_model import policy_of
 from gridbyoc.operations.verify_role import (
     QUESTIONS_ASKED,
@@ -38,7 +38,7 @@ from gridbyoc.operations.verify_role import (
 )
 from gridbyoc.show.output import Screen
 from gridbyoc.show.stackfile import output_schema
-from gridbyoc.show.verify import VERIFY_ROLE, verify_role_json, verify_rows, verify_sarif, verify_summary
+from gridbyoc.show.verify import VERIFY, VERIFY_ROLE, verify_role_json, verify_rows, verify_sarif, verify_summary
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import shared_external_id, shared_external_ids
 
@@ -505,6 +505,25 @@ def test_the_sarif_log() -> None:
     assert places["GBY-V006"] == {"artifactLocation": {"uri": "a%20b.yaml"}}
     assert places["GBY-V013"] is None
     assert VERIFY_ROLE.others["sarif"](proof(live(admit())), "").count('"ruleId"') == 0
+
+
+def test_the_sarif_log_of_a_stack_with_several_roles_names_each() -> None:
+    second = live(admit("*"), arn=f"{ROLE}-2")
+    both = [
+        replace(each, role=name, check=f"{name}: {each.check}")
+        for name, role in (("first", live(admit())), ("second", second))
+        for each in proof(role).findings
+    ]
+    caller = Caller(HOME, f"arn:aws:iam::{HOME}:user/ada")
+    found = Proof("ml", live(admit()), caller, None, Secret(ID), tuple(both), NOON, further={"second": second})
+    log = json.loads(VERIFY.others["sarif"](found, "ml"))
+    SARIF.validate(log)
+    (run,) = log["runs"]
+    rules = [(rule["id"], rule["shortDescription"]["text"]) for rule in run["tool"]["driver"]["rules"]]
+    assert len(rules) == 14
+    assert rules[7] == ("GBY-V008", "wildcards")
+    assert {each["locations"][0]["logicalLocations"][0]["name"] for each in run["results"]} == {"vendor-2"}
+    assert all(rules[each["ruleIndex"]][0] == each["ruleId"] for each in run["results"])
 
 
 def test_the_attestation_says_whom_the_role_was_expected_to_trust() -> None:
