@@ -44,19 +44,14 @@ FILES = ("HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 """Variables that name a file or a directory: the provider is told of links, so that it can be lent to others."""
 ENDPOINT = "AWS_ENDPOINT_URL"
 """The provider is told of a detour, for the same reason: each sandbox, and each proxy, has an address of its own."""
-IDLE = 3
+IDLE = 2
 """So many providers (of 300 to 500 MB each) wait at most."""
-# It asks for a provider, tells Terraform where that listens, and stays until either side has had enough.
+# It asks for a provider, tells Terraform where that listens (the host writes that line), and stays until either side
+# has had enough. A shell starts in a tenth of a Python's time; Terraform starts a provider three times in a command.
 PROGRAM = """#!/bin/sh
 trap '' INT
-exec '{python}' -I -S -c '
-import json, os, socket
-host = socket.socket(socket.AF_UNIX)
-host.connect("{host}")
-host.sendall(json.dumps(dict(os.environ)).encode() + b"\\n")
-while text := host.recv(65536):
-    os.write(1, text)
-'
+mkfifo "{room}/$$.alive" "{room}/$$.said" && echo $$ > "{room}/host" || exit 1
+exec cat "{room}/$$.said" 3> "{room}/$$.alive"
 """
 # It ends with us, however we end: the pipe that the inner shell reads from (3, which is ours) is closed then. The outer
 # one ends with the provider.
@@ -81,7 +76,7 @@ def shared_provider(program: Path) -> Iterator[Path]:
         package = room / "mirror" / "registry.terraform.io" / "hashicorp" / "aws" / version / platform
         package.mkdir(parents=True)
         stand_in = package / program.name
-        stand_in.write_text(PROGRAM.format(python=sys.executable, host=room / "host"))
+        stand_in.write_text(PROGRAM.format(room=room))
         stand_in.chmod(0o755)
         argv = [sys.executable, "-m", "tests.shared_provider", str(program), str(room)]
         with subprocess.Popen(argv, cwd=ROOM, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as host:
@@ -96,6 +91,8 @@ RESOURCES, DATA_SOURCES = 2, 3
 BYTES = 2
 """The wire type of texts and messages: https://protobuf.dev/programming-guides/encoding/"""
 SCHEMA, CONFIGURE = "/tfplugin5.Provider/GetSchema", "/tfplugin5.Provider/Configure"
+PREPARE = "/tfplugin5.Provider/PrepareProviderConfig"
+"""Terraform has each provider that it starts check the same configuration, which takes a tenth of a second of CPU."""
 SHUTDOWN = "/plugin.GRPCController/Shutdown"
 ANY_SIZE = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
@@ -240,6 +237,7 @@ class Host:
         self._count = 0
         self.key, self.certificate = _certificate()
         self.schema = b""
+        self.prepared: dict[tuple[int, bytes], bytes] = {}
 
     def borrow(self, environ: Mapping[str, str]) -> tuple[dict[str, str], Provider, Path]:
         """A provider for this environment, what it has in common with others like it, and a socket to serve it at."""
@@ -265,20 +263,23 @@ class Host:
         for each in ended:
             each.kill()
 
-    def serve(self, connection: socket.socket) -> None:
-        """Lend a provider to the program that has connected, until that ends or Terraform has it end."""
+    def serve(self, pid: int) -> None:
+        """Lend a provider to the program of that process, until it ends or Terraform has it end."""
         import grpc
 
-        with connection, connection.makefile("r", encoding="utf-8") as asked:
-            kind, provider, address = self.borrow(json.loads(asked.readline()))
-            calls = Calls(self, provider, lambda: connection.shutdown(socket.SHUT_RDWR))
+        alive, said = self._room / f"{pid}.alive", self._room / f"{pid}.said"
+        environ = Path(f"/proc/{pid}/environ").read_text().split("\0")
+        kind, provider, address = self.borrow(dict(each.partition("=")[::2] for each in environ if each))
+        with alive.open() as lives, open(os.open(said, os.O_RDWR), "wb", buffering=0) as say:  # noqa: PTH123
+            calls = Calls(self, provider, say.close)
             server = grpc.server(ThreadPoolExecutor(24), handlers=[calls], options=ANY_SIZE)
             credentials = grpc.ssl_server_credentials([(self.key, self.certificate)])
             server.add_secure_port(f"unix:{address}", credentials)
             server.start()
-            with suppress(OSError):
-                connection.sendall(f"1|5|unix|{address}|grpc|{_as_one_line(self.certificate)}\n".encode())
-                asked.read()
+            say.write(f"1|5|unix|{address}|grpc|{_as_one_line(self.certificate)}\n".encode())
+            lives.read()
+        for each in (alive, said):
+            each.unlink()
         # A provider ends in the middle of what it does; and one with a CA bundle cannot be configured twice.
         if calls.under_way() or (calls.configured and "AWS_CA_BUNDLE" in kind):
             provider.kill()
@@ -292,7 +293,7 @@ class Calls:
 
     def __init__(self, host: Host, provider: Provider, end: Any) -> None:
         self._host = host
-        self._channel = provider.channel
+        self._channel, self._pid = provider.channel, provider.pid
         self._end = end
         self._lock = threading.Lock()
         self._open = 0
@@ -314,7 +315,7 @@ class Calls:
             return grpc.stream_stream_rpc_method_handler(
                 lambda asked, context: _until_it_ends(self._channel.stream_stream(method)(asked), context)
             )
-        one = {SCHEMA: self._schema, SHUTDOWN: self._shut_down}.get(method)
+        one = {SCHEMA: self._schema, PREPARE: self._prepared, SHUTDOWN: self._shut_down}.get(method)
         return grpc.unary_unary_rpc_method_handler(one or partial(self._answered, method))
 
     def _answered(self, method: str, asked: bytes, context: Any) -> Any:
@@ -340,6 +341,13 @@ class Calls:
         if not self._host.schema:
             self._host.schema = shortened(self._passed_on(SCHEMA, asked))
         return self._host.schema
+
+    def _prepared(self, asked: bytes, _context: Any) -> bytes:
+        """What this provider, in its environment, has said of the same configuration before."""
+        key = (self._pid, asked)
+        if key not in self._host.prepared:
+            self._host.prepared[key] = self._passed_on(PREPARE, asked)
+        return self._host.prepared[key]
 
     def _shut_down(self, _asked: bytes, context: Any) -> bytes:
         context.add_callback(self._end)
@@ -423,17 +431,18 @@ def _as_one_line(certificate: bytes) -> str:
 def main(program: str, room: Path) -> None:
     """Lend providers to whoever asks at ``room/host``, until standard input ends."""
     host = Host(program, room)
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(room / "host"))
-        listener.listen(64)
+    os.mkfifo(room / "host")
+    with open(os.open(room / "host", os.O_RDWR), buffering=1) as asked:  # noqa: PTH123 - it never ends, and never waits
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        while True:
-            ready, _, _ = select.select([listener, sys.stdin], [], [])
-            if sys.stdin in ready:
-                os._exit(0)  # the providers end with us
-            connection, _ = listener.accept()
-            threading.Thread(target=host.serve, args=(connection,), daemon=True).start()
+        threading.Thread(target=_end_with, args=(sys.stdin,), daemon=True).start()
+        for line in asked:
+            threading.Thread(target=host.serve, args=(int(line),), daemon=True).start()
+
+
+def _end_with(stream: Any) -> None:
+    stream.read()
+    os._exit(0)  # the providers end with us
 
 
 if __name__ == "__main__":

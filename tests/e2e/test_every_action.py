@@ -39,7 +39,11 @@ BUCKET, KEY, TABLE = "acme-tf-state", "gridbyoc/every.tfstate", "locks"
 ROLE, PATH = "grid-every", "/platform/"
 POLICY = f"arn:aws:iam::{ACCOUNT}:policy{PATH}{ROLE}"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
-SETTINGS = f"{{name: {ROLE}, path: {PATH}, permissions_boundary: '{BOUNDARY}', tags: {{team: ml}}}}"
+SETTINGS = (
+    f"{{name: {ROLE}, path: {PATH}, permissions_boundary: '{BOUNDARY}', tags: {{team: ml}}, "
+    "managed_policies: [AmazonS3FullAccess]}"
+)
+"""One of AWS's policies calls for the same actions as nine."""
 BACKEND = f"""\
 terraform:
   backend:

@@ -1,4 +1,7 @@
-"""A rotation, killed at every point, and after each of its changes: can the control plane assume the role?"""
+"""A rotation, killed, and after each of its changes: can the control plane assume the role?
+
+Some of the instants, with real processes; all of them are killed at in ``tests/unit/test_bootstrap_kills.py``.
+"""
 
 from __future__ import annotations
 
@@ -76,16 +79,6 @@ class Watch:
             return False
 
 
-def both_sides(at: str, name: str, turn: int = 1) -> tuple[Stop, Stop]:
-    return Stop(at, name, "before", turn), Stop(at, name, "after", turn)  # type: ignore[arg-type]  # at: a literal
-
-
-BEFORE_FIRST, AFTER_FIRST = both_sides("terraform", "apply")
-BEFORE_LAST, AFTER_LAST = both_sides("terraform", "apply", 2)
-BEFORE_PUT, AFTER_PUT = both_sides("plane", PUT)
-AFTER_MOVE = Stop("terraform", "state", "after")
-
-
 @dataclass(frozen=True)
 class Life:
     """A stack that is rotated again and again: each time killed somewhere, and gone on with by some command."""
@@ -100,18 +93,8 @@ LIVES = (
         "name",
         ROTATE,
         (
-            (Row("rotate", BEFORE_FIRST), ROTATE),
-            (Row("rotate", AFTER_FIRST), BOOTSTRAP),
-            (Row("rotate", BEFORE_PUT), ROTATE),
-            (Row("rotate", AFTER_LAST), BOOTSTRAP),
-        ),
-    ),
-    Life(
-        "name",
-        ROTATE,
-        (
-            (Row("rotate", AFTER_PUT), BOOTSTRAP),
-            (Row("rotate", BEFORE_LAST), ROTATE),
+            (Row("rotate", Stop("terraform", "apply", "after")), BOOTSTRAP),
+            (Row("rotate", Stop("plane", PUT, "after")), ROTATE),
             (Row("rotate", Stop("aws", "UpdateAssumeRolePolicy", "after", 2), "both"), BOOTSTRAP),
         ),
     ),
@@ -119,7 +102,7 @@ LIVES = (
         "name_prefix",
         REPLACE,
         (
-            (Row("rotate --role", AFTER_MOVE), REPLACE),
+            (Row("rotate --role", Stop("terraform", "state", "after")), REPLACE),
             (Row("rotate --role", Stop("aws", "CreateRole", "after"), "both"), (*BOOTSTRAP, "--yes-destroy")),
         ),
     ),

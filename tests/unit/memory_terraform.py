@@ -204,6 +204,8 @@ class MemoryTerraform:
     objects: dict[tuple[str, str], str] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
     commands: list[tuple[str, ...]] = field(default_factory=list)
+    begins: Callable[[], object] = lambda: None
+    """Called right before each command."""
 
     def __call__(
         self,
@@ -218,6 +220,7 @@ class MemoryTerraform:
         words, cwd = command.argv[1:], command.cwd
         assert cwd is not None
         self.commands.append(words)
+        self.begins()
         if words[0].startswith("-chdir="):
             words, cwd = words[1:], Path(words[0].removeprefix("-chdir="))
         call = _Call(self, cwd, words, on_line)

@@ -123,7 +123,7 @@ class World:
         self.objects: dict[tuple[str, str], str] = {}
         self.aws = MemoryAws(self.iam, self.objects, self.happens)
         self.module = GridbyocModule(self.iam, self.happens)
-        self.terraform = MemoryTerraform(self.module, self.happens, self.objects)
+        self.terraform = MemoryTerraform(self.module, self.happens, self.objects, begins=self._begins)
         self.plane = MemoryPlane(self.time, self.happens)
 
     # --- ``Services``
@@ -133,6 +133,7 @@ class World:
         return self.terraform
 
     def find_binary(self, _asked: str | None, _environ: Mapping[str, str], *, directory: Path) -> Binary:
+        self._begins()
         return self.binary
 
     def open_session(self, region: str, profile: str | None) -> AwsSession:
@@ -257,7 +258,8 @@ class World:
         return twin
 
     def killed_everywhere(self, run: Callable[[World], object]) -> Iterator[World]:
-        """This world as the run leaves it that is killed at its first instant, its second, ... and its last.
+        """This world as the run leaves it that is killed at its first instant, its second, ... and its last, and before
+        each command of Terraform.
 
         A copy at the instant is what a kill leaves: the disk as it is, and nothing of what the process does on its way
         out. That is left to ``dies_at``. Of instants between which nothing came to differ, one is taken.
@@ -357,6 +359,10 @@ class World:
             self.meanwhile.pop(what)()
         if self.instants == self.dies_at:
             self._die()
+
+    def _begins(self) -> None:
+        """Right before a command of Terraform, which may change nothing: a run may be killed there as well."""
+        self.on_instant()
 
     def _die(self) -> None:
         self._life.over = True
