@@ -1,4 +1,4 @@
-"""What an update would change, field by field and in words; shared by the dialects."""
+"""The changes that an update would make, field by field and as text; shared by the dialects."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ABSENT = "(absent)"
 def differences(
     cluster: Cluster, spec: ClusterSpec, grant: Grant | None, *, has_profiles: bool = True
 ) -> tuple[FieldChange, ...]:
-    """Everything in which ``cluster`` is not as asked for. What the stack file does not say is left as it is."""
+    """Every difference between ``cluster`` and ``spec`` and ``grant``. Fields that the stack file omits are ignored."""
     profile = _profile_difference(cluster, spec) if has_profiles else ()
     return (*grant_differences(cluster, grant), *profile, *type_differences(cluster, spec))
 
 
 def grant_differences(cluster: Cluster, grant: Grant | None) -> tuple[FieldChange, ...]:
-    """Role, external id (never shown; unknown where the answer has none) and region."""
+    """The differences in role, external id (never shown; ignored if the response has none) and region."""
     if grant is None:
         return ()
     found = []
@@ -44,7 +44,7 @@ def _profile_difference(cluster: Cluster, spec: ClusterSpec) -> tuple[FieldChang
 
 
 def type_differences(cluster: Cluster, spec: ClusterSpec) -> tuple[FieldChange, ...]:
-    """One change for each instance type added, removed or set otherwise; the order of the list means nothing."""
+    """One change for each instance type that is added, removed or changed; the order of the list is ignored."""
     if not spec.instance_types:
         return ()
     before = {item.name: item for item in cluster.instance_types}
@@ -58,13 +58,13 @@ def type_differences(cluster: Cluster, spec: ClusterSpec) -> tuple[FieldChange, 
 
 
 def same_type(old: InstanceType, new: InstanceType) -> bool:
-    """Whether ``old`` is as ``new`` asks; a root volume that the stack does not size may have any size."""
+    """Whether ``old`` matches ``new``; if ``new`` sets no root volume size, any size matches."""
     sized = new.root_volume_size is None or new.root_volume_size == old.root_volume_size
     return sized and old.overprovisioned_ondemand_count == new.overprovisioned_ondemand_count
 
 
 def type_words(item: InstanceType | None, kept: InstanceType | None = None) -> str:
-    """An instance type's settings in words; ``kept`` lends the root volume where ``item`` leaves it open."""
+    """An instance type's settings as text; if ``item`` sets no root volume size, ``kept`` supplies it."""
     if item is None:
         return ABSENT
     size = item.root_volume_size or (kept.root_volume_size if kept else None)
@@ -77,23 +77,23 @@ def type_words(item: InstanceType | None, kept: InstanceType | None = None) -> s
 
 
 def refuse_impossible(cluster: Cluster, grant: Grant, dialect: DialectName) -> None:
-    """What no update can do: move a cluster to another region, change one that is being deleted; ``refuse_change``."""
+    """Refuse updates that are impossible: a change of region, and those that ``refuse_change`` refuses."""
     refuse_change(cluster, dialect)
     if cluster.region is not None and cluster.region != grant.region:
         raise UnsupportedByDialectError(
             f"The region of cluster {cluster.name} cannot be changed from {cluster.region} to {grant.region}.",
-            why="A cluster lives in one region for as long as it exists.",
-            fix=f"Set aws.region back to {cluster.region}, or delete the cluster and create it anew.",
+            why="The region of a cluster cannot change.",
+            fix=f"Set aws.region back to {cluster.region}, or delete the cluster and create it again.",
             rerun=SAFE_NOTHING_DONE,
         )
 
 
 def refuse_change(cluster: Cluster, dialect: DialectName) -> None:
-    """A cluster that no PUT of ours may change: being deleted, or with a spec in another form than the dialect's."""
+    """Refuse to change a cluster that is being deleted, or whose spec has another dialect's form."""
     made_by = dialect_of(cluster.raw)
     if made_by != dialect:
         raise UnsupportedByDialectError(
-            f"Cluster {cluster.name} was made through the other dialect of the control plane's API.",
+            f"Cluster {cluster.name} was created through the other dialect of the control plane's API.",
             fix=f"Set control_plane.type to {made_by} to change it.",
             rerun=SAFE_NOTHING_DONE,
         )
@@ -102,17 +102,17 @@ def refuse_change(cluster: Cluster, dialect: DialectName) -> None:
 
 
 def being_deleted(cluster: Cluster) -> ControlPlaneError:
-    """The name is still taken by a cluster on its way out."""
+    """The error for a name that a cluster under deletion still has."""
     return ControlPlaneError(
         f"Cluster {cluster.name} ({cluster.id}) is being deleted.",
-        why="Its name is free again once the deletion is complete.",
-        fix="Wait until `gridbyoc clusters list` does not show it any more, then run this again.",
+        why="Its name is free again after the deletion has completed.",
+        fix="Wait until `gridbyoc clusters list` no longer shows it, then run this again.",
         rerun=SAFE_NOTHING_DONE,
     )
 
 
 def set_field(target: MutableMapping[str, Any], name: str, value: object) -> None:
-    """Set ``name`` in the spelling that ``target`` has it in; ``None`` takes it out."""
+    """Set ``name`` in the spelling that ``target`` uses; ``None`` removes it."""
     key = present(target, name)
     if value is None:
         target.pop(key, None)
@@ -121,7 +121,7 @@ def set_field(target: MutableMapping[str, Any], name: str, value: object) -> Non
 
 
 def sub_object(target: MutableMapping[str, Any], name: str) -> dict[str, Any]:
-    """A copy of the object field ``name``, put in its place; made where it is missing."""
+    """Replace the object field ``name`` with a copy, or an empty object if it is missing; return it."""
     found = target.get(present(target, name))
     copy = dict(found) if isinstance(found, Mapping) else {}
     set_field(target, name, copy)

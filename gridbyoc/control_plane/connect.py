@@ -1,4 +1,4 @@
-"""From a stack's ``control_plane`` to a ``Registrar``: address, credentials, CA bundle, proxies."""
+"""Connect to a stack's ``control_plane``: find address, credentials, CA bundle and proxies; return a ``Registrar``."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _JITTER = random.SystemRandom().random
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Time-outs in seconds: to connect, to read, and of one call with all its retries (``patience.total``)."""
+    """Time-outs in seconds: to connect, to read, and for one call with all its retries (``patience.total``)."""
 
     connect: float = 10.0
     read: float = 30.0
@@ -59,14 +59,14 @@ def connect(
     on_warning: Callable[[str], None] | None = None,
     without_key: WithoutKey = "refused",
 ) -> Registrar:
-    """The ``Registrar`` of ``control_plane``. Nothing is sent yet. ``url`` is the flag's and wins.
+    """The ``Registrar`` of ``control_plane``. Sends nothing yet. ``url`` is the flag's and wins.
 
-    ``without_key``: what a lack of any credentials means. ``unknown``: the client lists nothing and its ``unasked``
-    says why; ``nothing``: the user says that there is nothing to list. Everything else that it is asked raises.
-    Raises ``UsageError`` (a URL that cannot be used), ``UntrustedAddressError`` (the stack file alone names it),
-    ``AuthenticationError`` (no credentials), ``FileError``.
-    For a vendor without an API the client needs no key, and lists nothing either.
-    ``on_warning`` gets what is worth a line: a key that others can read, or that would travel unencrypted.
+    ``without_key``: what to do if there are no credentials. ``refused``: raise ``AuthenticationError``. ``unknown``:
+    the client lists no clusters and its ``unasked`` says why. ``nothing``: the user states that there are no clusters.
+    In the last two cases every other call raises. For a vendor without an API, the client needs no key and lists no
+    clusters. Raises ``UsageError`` (an unusable URL), ``UntrustedAddressError`` (only the stack file names the
+    address), ``AuthenticationError`` (no credentials), ``FileError``. ``on_warning`` receives warnings: others can read
+    the key, or it would be sent unencrypted.
     """
     if control_plane.type == "manual":
         return VendorWithoutApi(control_plane, told=without_key == "nothing")
@@ -102,7 +102,7 @@ def _unsigned(
     timing: Timing,
     error: AuthenticationError,
 ) -> Http:
-    """A connection that sends nothing: it has no key, and each request raises ``error``."""
+    """A connection without a key: each request raises ``error`` and sends nothing."""
 
     def refuse() -> Authorization:
         raise error
@@ -123,7 +123,7 @@ def log_in(
     sleep: Callable[[float], None] = time.sleep,
     limits: Limits = DEFAULT_LIMITS,
 ) -> LoggedIn:
-    """``login`` at the address that ``connect`` would take. Raises the same, and ``AuthenticationError``."""
+    """``login`` at the address that ``connect`` would use. Raises the same errors, and ``AuthenticationError``."""
     address = resolve_url(control_plane.api, url, control_plane.url, environ, home)
     clean = Cleaner(api_key)
     exchange = RequestsExchange(address, _network(control_plane, address, environ, limits))
@@ -150,19 +150,19 @@ def _network(control_plane: ControlPlane, address: str, environ: Mapping[str, st
 
 
 def _ca_bundle(stacks: Path | None, environ: Mapping[str, str]) -> str | None:
-    """The stack's CA bundle, else the one that requests and curl take from the environment."""
+    """The stack's CA bundle, else the one in the environment variables of requests and curl."""
     named = [("control_plane.ca_bundle", str(stacks))] if stacks else []
     named += [(name, environ[name]) for name in CA_VARIABLES if environ.get(name)]
     if not named:
         return None
     source, path = named[0]
     if not Path(path).exists():
-        raise FileError(f"The CA bundle {path} ({source}) does not exist.", fix="Correct the path, or leave it out.")
+        raise FileError(f"The CA bundle {path} ({source}) does not exist.", fix="Correct the path, or remove it.")
     return path
 
 
 def _warnings(address: str, credentials: ApiCredentials | Username) -> tuple[str, ...]:
     loose = credentials.warnings if isinstance(credentials, ApiCredentials) else ()
     if address.startswith("http:") and not is_loopback(address):
-        return (*loose, f"{address} is not https: the API key travels unencrypted.")
+        return (*loose, f"{address} is not https: the API key is sent unencrypted.")
     return loose

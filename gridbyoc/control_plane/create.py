@@ -1,4 +1,4 @@
-"""Create a cluster once, whatever happens to the answer."""
+"""Create a cluster exactly once, even if the answer is lost."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from gridbyoc.errors import (
 from gridbyoc.stack.secret import Secret
 
 LOOKS_AFTER_LOST_ANSWER = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
-"""Pauses in seconds before each look: a server may still be at work on a request whose answer was lost."""
+"""Pauses in seconds before each lookup: a server may still process a request whose answer was lost."""
 POSTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """The little that creating needs of a dialect: the cluster of a name, and sending the one request."""
+    """The two calls that creating needs: find a cluster by name, and send the create request."""
 
     find: Callable[[str], Cluster | None]
     post: Callable[[], Cluster]
@@ -34,7 +34,7 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class ClusterIdentity:
-    """What the cluster must be to be ours."""
+    """The name and role by which a cluster is recognized as ours."""
 
     name: str
     role_arn: str
@@ -42,10 +42,10 @@ class ClusterIdentity:
 
 
 def create_once(api: Calls, wanted: ClusterIdentity, sleep: Callable[[float], None]) -> Created:
-    """Look the name up, send, and after an unclear answer look again before anything is sent a second time.
+    """Look the name up, send the request, and after an unclear answer look it up again before another request.
 
-    Raises ``ClusterConflictError`` (somebody else's), ``ControlPlaneError`` (refused, or its name is still being
-    deleted), ``UnclearAnswerError`` (a re-run will tell).
+    Raises ``ClusterConflictError`` (the name belongs to another role's cluster), ``ControlPlaneError`` (refused, or a
+    cluster with that name is being deleted), ``UnclearAnswerError`` (a re-run will clear it up).
     """
     existing = _ours(api.find(wanted.name), wanted)
     if existing is not None:
@@ -63,7 +63,7 @@ def create_once(api: Calls, wanted: ClusterIdentity, sleep: Callable[[float], No
 
 
 def _post(api: Calls, wanted: ClusterIdentity, *, first: bool) -> Created | ControlPlaneError:
-    """The cluster, or the error that leaves open whether there is one; what is refused for good is raised."""
+    """The cluster, or the error after which it is unclear whether there is one; a final refusal is raised."""
     try:
         return Created(api.post(), adopted=False)
     except ControlPlaneError as error:
@@ -72,7 +72,7 @@ def _post(api: Calls, wanted: ClusterIdentity, *, first: bool) -> Created | Cont
         return failure
     if failure.http_status not in {400, 409}:
         raise failure
-    # Both may mean "exists already" (made by another run just now); which one a server uses is its own affair.
+    # Both may mean that another run has just created it; servers differ in which one they send.
     existing = _ours(api.find(wanted.name), wanted)
     if existing is not None:
         return Created(existing, adopted=first)
@@ -82,7 +82,7 @@ def _post(api: Calls, wanted: ClusterIdentity, *, first: bool) -> Created | Cont
 def _look(
     api: Calls, wanted: ClusterIdentity, failure: ControlPlaneError, sleep: Callable[[float], None]
 ) -> Cluster | None:
-    """Our cluster, or ``None`` once it is clear that there is none; ``UnclearAnswerError`` if no look succeeded."""
+    """Our cluster, or ``None`` if there is certainly none. Raises ``UnclearAnswerError`` if no lookup succeeded."""
     pauses = LOOKS_AFTER_LOST_ANSWER if _may_have_arrived(failure) else LOOKS_AFTER_LOST_ANSWER[1:2]
     clear = False
     for seen in _looks(api, wanted, pauses, sleep):
@@ -110,22 +110,22 @@ def _looks(
 
 
 def _may_have_arrived(failure: ControlPlaneError) -> bool:
-    """Refused connections, 408 and 429 are known not to have been carried out."""
+    """Whether the request may have been processed. After a refused connection, 408 or 429 it was not."""
     if failure.http_status in {408, 429}:
         return False
     return isinstance(failure, LostAnswerError) or not isinstance(failure, ControlPlaneUnreachableError)
 
 
 def _ours(cluster: Cluster | None, wanted: ClusterIdentity) -> Cluster | None:
-    """``cluster`` if it may be adopted; ``None`` if the name is free; raises if it is taken."""
+    """``cluster`` if it may be adopted; ``None`` if the name is free. Raises if another cluster has the name."""
     if cluster is None:
         return None
     if cluster.role_arn != wanted.role_arn:
         role = cluster.role_arn or "a role that the control plane does not show"
         raise ClusterConflictError(
-            f"The name {cluster.name} is taken by a cluster that runs through another role.",
-            why=f"That cluster ({cluster.id}) runs through {role}; asked for is {wanted.role_arn}.",
-            fix="Choose another name, or look at that cluster with `gridbyoc clusters get`.",
+            f"A cluster that uses another role already has the name {cluster.name}.",
+            why=f"That cluster ({cluster.id}) uses {role}; this stack's role is {wanted.role_arn}.",
+            fix="Choose another name, or inspect that cluster with `gridbyoc clusters get`.",
             rerun=SAFE_NOTHING_DONE,
         )
     if cluster.status == "terminating":
@@ -135,7 +135,7 @@ def _ours(cluster: Cluster | None, wanted: ClusterIdentity) -> Cluster | None:
 
 def _name_taken(wanted: ClusterIdentity, failure: ControlPlaneError) -> ClusterConflictError:
     return ClusterConflictError(
-        f"The control plane says that the name {wanted.name} is taken, by a cluster that this account does not see.",
+        f"The control plane says that the name {wanted.name} is taken, but this account cannot see that cluster.",
         http_status=failure.http_status,
         why=failure.what,
         fix="Choose another name.",
@@ -147,9 +147,9 @@ def _given_up(failure: ControlPlaneError | None, wanted: ClusterIdentity) -> Con
     if failure is not None and not _may_have_arrived(failure):
         return failure
     return UnclearAnswerError(
-        f"Whether cluster {wanted.name} was created is not known.",
+        f"It is unknown whether cluster {wanted.name} was created.",
         http_status=failure.http_status if failure else 0,
         why=failure.what if failure else "",
-        fix="Run this again when the control plane answers: it looks the name up first.",
+        fix="Run this again when the control plane answers; gridbyoc looks the name up first.",
         rerun=SAFE_RESUMES,
     )

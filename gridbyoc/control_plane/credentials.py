@@ -1,4 +1,4 @@
-"""Who we are to the control plane: the environment, else the file that the dialect's own client keeps."""
+"""The control plane's credentials: from the environment, else from the file of the dialect's own client."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOG_IN = "Log in with `gridbyoc login`, or set {id} and {key}."
 
 @dataclass(frozen=True, slots=True)
 class ApiCredentials:
-    """A user id and an API key; ``source`` says where they came from, ``warnings`` what is wrong with that place.
+    """A user id and an API key; ``source`` is where they came from, ``warnings`` are about that source.
 
     Without ``user_id`` the key is a token, sent as ``Bearer``, as lightning-sdk 2026.10.13 does.
     """
@@ -49,7 +49,7 @@ class ApiCredentials:
 
 @dataclass(frozen=True, slots=True)
 class Username:
-    """A user name and an API key: the id is asked for at the control plane."""
+    """A user name and an API key; the control plane returns the user's id."""
 
     username: str
     api_key: Secret
@@ -57,11 +57,12 @@ class Username:
 
 
 def resolve_credentials(dialect: DialectName, environ: Mapping[str, str], home: Path) -> ApiCredentials | Username:
-    """The environment wins over the file, as in the service's clients; half an environment is an error.
+    """The credentials. The environment wins over the file, as in the service's clients; half a pair is an error.
 
-    ``GRID_USER_ID`` or ``GRID_USERNAME`` with ``GRID_API_KEY``; ``LIGHTNING_AUTH_TOKEN``, or ``LIGHTNING_API_KEY`` with
-    or without ``LIGHTNING_USER_ID``; ``~/.grid/credentials.json``, ``~/.lightning/credentials.json`` or what
-    ``LIGHTNING_CREDENTIAL_PATH`` names (``gridbyoc/vendors``). Raises ``AuthenticationError``.
+    Environment: ``GRID_USER_ID`` or ``GRID_USERNAME`` with ``GRID_API_KEY``; ``LIGHTNING_AUTH_TOKEN``, or
+    ``LIGHTNING_API_KEY`` with or without ``LIGHTNING_USER_ID``. File: ``~/.grid/credentials.json``,
+    ``~/.lightning/credentials.json`` or the path in ``LIGHTNING_CREDENTIAL_PATH`` (``gridbyoc/vendors``). Raises
+    ``AuthenticationError``.
     """
     client = facts_of(dialect).client
     names = client.variables
@@ -87,7 +88,7 @@ def _half(names: ClientVariables, *, missing: str, there: str) -> Authentication
     or_name = f" (nor {names.username})" if names.username and missing == names.user_id else ""
     return AuthenticationError(
         f"The environment sets {there}, but not {missing}{or_name}.",
-        fix=f"Set both, or neither: then the file that `gridbyoc login` wrote is used. {missing} is missing.",
+        fix=f"Set {missing}, too, or unset both to use the file that `gridbyoc login` wrote.",
         rerun=SAFE_NOTHING_DONE,
     )
 
@@ -130,15 +131,15 @@ def loose_warning(path: Path, found: UserFile) -> tuple[str, ...]:
     """A warning if others than the owner may read the file."""
     if not found.readable_by_others:
         return ()
-    return (f"{path} can be read by other users of this machine; `chmod 600 {path}` keeps the API key to yourself.",)
+    return (f"Other users of this machine can read {path}; `chmod 600 {path}` keeps the API key private.",)
 
 
 def _plain(user_id: str, source: str) -> str:
-    """An id with a colon or a control character would change the meaning of the Authorization header."""
+    """Refuse an id with a colon or a control character, which would change the Authorization header's meaning."""
     if ":" in user_id or not user_id.isprintable():
         raise AuthenticationError(
-            f"The user id from {source} is not one.",
-            fix="It has no colon and no line break; `gridbyoc login` stores the right one.",
+            f"The user id from {source} is not valid.",
+            fix="A user id has no colon and no line break; `gridbyoc login` stores the right one.",
             rerun=SAFE_NOTHING_DONE,
         )
     return user_id
@@ -146,7 +147,7 @@ def _plain(user_id: str, source: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """What a login came to: the account's id, its default cluster (``None``: has none), the files written."""
+    """The result of a login: the account's id, its default cluster (``None`` if it has none), the files written."""
 
     user_id: str
     default_cluster_id: str | None
@@ -155,7 +156,7 @@ class LoggedIn:
 
 @dataclass(frozen=True, slots=True)
 class DefaultCluster:
-    """The default cluster set; ``overridden_by`` is what the environment says, where it says something else."""
+    """The new default cluster; ``overridden_by`` is the environment's cluster id, if it differs."""
 
     cluster: Cluster
     file: Path
@@ -163,7 +164,7 @@ class DefaultCluster:
 
 
 def user_id_of(http: Http, username: str, api_key: Secret, clean: Cleaner) -> str:
-    """POST the name and key, GET the account with the token that came back; the account's id.
+    """The account's id: POST the name and key, then GET the account with the returned token.
 
     Raises ``AuthenticationError`` for a wrong name or key.
     """
@@ -191,12 +192,12 @@ def _needed(raw: JsonObject, name: str) -> str:
 def _user_id(raw: JsonObject) -> str:
     user_id = _needed(raw, "id")
     if ":" in user_id or not user_id.isprintable():
-        raise MalformedError("id is no user's id")
+        raise MalformedError("id is not a user's id")
     return user_id
 
 
 class LazyLogin:
-    """An ``Authorization`` that is asked for at the first call: only then is the user's name exchanged for the id."""
+    """Supplies the ``Authorization``; only the first call exchanges the user's name for the id."""
 
     def __init__(self, http: Http, login: Username, clean: Cleaner) -> None:
         self._http = http
@@ -205,7 +206,7 @@ class LazyLogin:
         self._known: Authorization | None = None
 
     def __call__(self) -> Authorization:
-        """HTTP Basic of id and key."""
+        """HTTP Basic with id and key."""
         if self._known is None:
             user_id = user_id_of(self._http, self._login.username, self._login.api_key, self._clean)
             self._clean.learn(basic_token(user_id, self._login.api_key))
@@ -223,11 +224,11 @@ def login(
     home: Path,
     environ: Mapping[str, str],
 ) -> LoggedIn:
-    """Log in and keep the credentials in the dialect's own file and format (0600, its other keys kept).
+    """Log in and store the credentials in the dialect's own file and format (0600; other keys in it are kept).
 
-    The address is kept beside them, or in the client's file of settings: the key may go there. That file also gets the
-    default cluster where the account has one, as the guide's client does. Nothing is written unless the control plane
-    accepts the credentials.
+    The address is stored there, too, or in the client's settings file; it becomes an address to which the key may be
+    sent. The settings file also gets the account's default cluster, if it has one, as the guide's client does. Nothing
+    is written unless the control plane accepts the credentials.
     """
     user_id = user_id_of(http, username, api_key, clean)
     facts = facts_of(dialect)
@@ -246,24 +247,24 @@ def login(
 
 @dataclass(frozen=True, slots=True)
 class ContextSetting:
-    """Where the dialect's own client keeps the id of the default cluster; an environment ``variable`` wins over it."""
+    """Where the dialect's own client stores the default cluster's id; an environment ``variable`` wins over it."""
 
     file: Path
     key: str
     variable: str
 
     def overriding(self, environ: Mapping[str, str]) -> str | None:
-        """What the environment says."""
+        """The default cluster's id in the environment, if any."""
         return environ.get(self.variable) or None
 
 
 def context_of(dialect: DialectName, home: Path) -> ContextSetting:
-    """Raises ``UnsupportedByDialectError`` for a dialect whose client has no default cluster."""
+    """The setting of a dialect's client. Raises ``UnsupportedByDialectError`` if it has no default cluster."""
     client, file = facts_of(dialect).client, settings_path(dialect, home)
     if file is None or client.settings is None or client.settings.cluster is None or client.variables.cluster is None:
         raise UnsupportedByDialectError(
             "This control plane has no default cluster to set.",
-            why="The context is a setting of the grid client.",
+            why="Only the grid client has a default cluster (context).",
             rerun=SAFE_NOTHING_DONE,
         )
     return ContextSetting(file, client.settings.cluster, client.variables.cluster)
@@ -272,16 +273,16 @@ def context_of(dialect: DialectName, home: Path) -> ContextSetting:
 def set_context(
     registrar: Registrar, context: ContextSetting, name: str, *, environ: Mapping[str, str]
 ) -> DefaultCluster:
-    """Make the cluster of that name the default one: its id goes into the client's own file (other keys kept).
+    """Make a cluster the default one by writing its id to the client's own file (other keys in it are kept).
 
-    ``ClusterNotFoundError`` where there is none, ``ControlPlaneError`` where it is being deleted.
+    Raises ``ClusterNotFoundError`` if there is no such cluster, ``ControlPlaneError`` if it is being deleted.
     """
     clusters = registrar.list()
     cluster = pick(clusters, name)
     if cluster is None:
-        names = ", ".join(sorted(item.name for item in clusters)) or "none at all"
+        names = ", ".join(sorted(item.name for item in clusters)) or "none"
         raise ClusterNotFoundError(
-            f"There is no cluster named {name}.", why=f"There is: {names}.", rerun=SAFE_NOTHING_DONE
+            f"There is no cluster named {name}.", why=f"Existing clusters: {names}.", rerun=SAFE_NOTHING_DONE
         )
     if cluster.status == "terminating":
         raise ControlPlaneError(f"Cluster {name} is being deleted.", fix="Choose another.", rerun=SAFE_NOTHING_DONE)

@@ -1,4 +1,4 @@
-"""A create request as a text to edit, and back: snake_case, nulls for what is unset, secrets masked."""
+"""Convert a create request to text for an editor and back: snake_case, nulls for unset fields, masked secrets."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ from gridbyoc.stack.secret import MASK, Secret
 from gridbyoc.stack.words import printable
 
 SECRET_FIELDS = frozenset({"externalId", "kubeconfig"})
-"""Texts of these names; an object may have the name of a text in it."""
+"""Names of text fields with secrets; an object may have the same name as a text field in it."""
 _TYPES: Mapping[str, tuple[type, str]] = {"text": (str, "a text"), "whole": (int, "a whole number"),
                                           "yesno": (bool, "true or false")}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """The request after the editor, and what was changed in it. ``body`` is secret-bearing."""
+    """The edited request and its changes. ``body`` contains secrets."""
 
     body: Mapping[str, Any] = field(repr=False)
     changes: tuple[FieldChange, ...]
 
 
 def to_text(body: Mapping[str, Any]) -> str:
-    """``body`` as JSON to edit: every field the API knows, ``null`` where unset."""
+    """``body`` as JSON to edit: every field that the API knows; unset fields are ``null``."""
     return json.dumps(opened(body, SHAPES[dialect_of(body)]), indent=2, ensure_ascii=False) + "\n"
 
 
 def opened(value: object, kind: FieldKind, name: str = "") -> object:
-    """``value`` as it is shown: the fields of its kind and no others, secret texts masked."""
+    """``value`` for the editor: only the fields of its kind, with secret texts masked."""
     if kind == "text" and name in SECRET_FIELDS and value is not None:
         return MASK
     if isinstance(kind, Fields) and isinstance(value, Mapping):
@@ -63,10 +63,10 @@ def opened(value: object, kind: FieldKind, name: str = "") -> object:
 
 
 def from_text(text: str, body: Mapping[str, Any]) -> Edited:
-    """The edited ``text`` as a request again; ``body`` is what it was before, and lends the masked external id.
+    """Parse the edited ``text`` into a request; ``body``, the original request, supplies the masked external id.
 
-    Raises ``UsageError`` for what is no JSON, a key twice, a key the API does not know (with the nearest one), a
-    value of another type, or no name or role; ``UnsupportedByDialectError`` for a name or type the service refuses.
+    Raises ``UsageError`` for invalid JSON, a duplicate key, an unknown key (with the nearest known one), a value of
+    another type, or a missing name or role; ``UnsupportedByDialectError`` for a name or type that the service refuses.
     """
     edited = _close(parsed(text), SHAPES[dialect_of(body)], "", body)
     wanted = wanted_of(edited)
@@ -76,7 +76,7 @@ def from_text(text: str, body: Mapping[str, Any]) -> Edited:
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """The text's object; the library's error keeps the whole text, so it is not let out."""
+    """The text's JSON object. The library's error contains the whole text, so it is not raised."""
     try:
         value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
         if isinstance(value, dict):
@@ -87,12 +87,12 @@ def parsed(text: str) -> dict[str, Any]:
     except RecursionError:
         problem = "It is nested too deeply."
     except ValueError as error:
-        problem = "It holds a number that is too long." if type(error) is ValueError else str(error)
+        problem = "It contains a number that is too long." if type(error) is ValueError else str(error)
     raise refused(problem)
 
 
 class _RefusedError(ValueError):
-    """What the JSON reader's hooks refuse."""
+    """A JSON value that the reader's hooks refuse."""
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -100,16 +100,16 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [key for key, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _RefusedError(f"The key {twice} stands in it twice.")
+        raise _RefusedError(f"The key {twice} appears twice.")
     return found
 
 
 def _no_constant(text: str) -> object:
-    raise _RefusedError(f"{text} is no JSON value.")
+    raise _RefusedError(f"{text} is not a JSON value.")
 
 
 def _close(value: object, kind: FieldKind, path: str, before: object) -> Any:  # noqa: ANN401 - any JSON value
-    """``value`` checked and in the wire's spelling; unset fields and emptied ones are left out."""
+    """Check ``value`` and convert it to the wire's spelling, without unset fields."""
     if isinstance(kind, Fields):
         return _close_fields(value, kind, path, before if isinstance(before, Mapping) else {})
     if isinstance(kind, Many):
@@ -121,7 +121,7 @@ def _close(value: object, kind: FieldKind, path: str, before: object) -> Any:  #
 
 
 def check_plain(value: object, kind: PlainKind, path: str) -> None:
-    """Refuse a value of another type; the whole numbers of this API count or measure, so none is below 0."""
+    """Refuse a value of another type, and negative whole numbers: in this API all are counts or sizes."""
     if kind == "any":
         return
     wanted, words = _TYPES[kind]
@@ -140,7 +140,7 @@ def _close_fields(value: object, kind: Fields, path: str, before: Mapping[str, A
 
 
 def fields_of(value: object, kind: Fields, path: str) -> dict[str, tuple[str, Any]]:
-    """The fields that are set, by their name on the wire: each one's place in the text, and its value."""
+    """The set fields by their name on the wire: for each, its place in the text and its value."""
     if not isinstance(value, dict):
         raise refused(f"{path} must be an object.")
     names = {spelling: key for key in kind.of for spelling in (key, snake(key))}
@@ -151,7 +151,7 @@ def fields_of(value: object, kind: Fields, path: str) -> dict[str, tuple[str, An
         if key is None:
             raise _unknown(where, spelling, kind)
         if key in found:
-            raise refused(f"{where} stands in it twice, in two spellings.")
+            raise refused(f"{where} appears twice, in two spellings.")
         if item is not None:
             found[key] = where, item
     return found
@@ -163,7 +163,7 @@ def _unknown(where: str, spelling: str, kind: Fields) -> UsageError:
 
 
 def refused(problem: str, hint: str = "") -> UsageError:
-    """The error of a text that cannot be sent; ``hint`` begins with a space."""
+    """The error for a text that cannot be sent; ``hint`` begins with a space."""
     return UsageError(
         f"The edited request cannot be sent. {problem}",
         fix=f"Edit it again.{hint}",
@@ -179,14 +179,14 @@ def type_names(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FieldChange, ...]:
-    """What differs between two requests, field by field in snake_case; list items go by their name."""
+    """The differences between two requests, by field in snake_case; list items are matched by name."""
     old, new = dict(_flat(before)), dict(_flat(after))
     paths = [path for path in dict.fromkeys([*old, *new]) if _differ(old.get(path), new.get(path))]
     return tuple(FieldChange(printable(path), _words(old.get(path)), _words(new.get(path))) for path in paths)
 
 
 def _differ(old: object, new: object) -> bool:
-    """JSON's ``true`` is not its ``1``, as Python has it."""
+    """Whether two JSON values differ. In JSON, unlike Python, ``true`` is not equal to ``1``."""
     return old != new or isinstance(old, bool) is not isinstance(new, bool)
 
 
@@ -202,7 +202,7 @@ def _flat(value: object, path: str = "", name: str = "") -> Iterator[tuple[str, 
 
 
 def _labelled(items: list[Any]) -> Iterator[tuple[str, Any]]:
-    """Items by their name; the second of a name is ``name #2``."""
+    """The items with a label: their name, or ``name #2`` for the second item with that name."""
     seen: Counter[str] = Counter()
     for item in items:
         label = str(item.get("name") or item.get("instanceType") if isinstance(item, Mapping) else item)
@@ -215,16 +215,16 @@ def _words(value: object) -> str:
 
 
 _ROLE = (
-    "They belong to the stack: role and control plane must change together.",
+    "The stack manages it: role and control plane must change together.",
     "Change the stack file and run `gridbyoc bootstrap`, or give it a new external id with `gridbyoc rotate`.",
 )
 _PLACE = (
-    "A cluster keeps its region and its bucket for as long as it exists.",
-    "Leave it as it was, or delete the cluster and create it anew.",
+    "A cluster's region and bucket cannot change.",
+    "Leave it unchanged, or delete the cluster and create it again.",
 )
 _SERVER = (
     "The control plane sets it.",
-    "Leave it as it was; to delete a cluster, take it out of the stack file and run `gridbyoc bootstrap`.",
+    "Leave it unchanged; to delete a cluster, remove it from the stack file and run `gridbyoc bootstrap`.",
 )
 _FIXED: Mapping[str, tuple[str, str]] = {
     "role_arn": _ROLE,
@@ -241,12 +241,12 @@ _PLACES = ("", "driver.kubernetes.aws.", "aws_v1.")
 
 
 def spec_text(spec: Mapping[str, Any]) -> str:
-    """``spec`` as JSON to edit: every field that is known here, ``null`` where unset, secrets masked."""
+    """``spec`` as JSON to edit: every known field, ``null`` for unset fields, secrets masked."""
     return json.dumps(opened(spec, _shape(spec)), indent=2, ensure_ascii=False) + "\n"
 
 
 def hidden_fields(spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """The places of what ``spec_text`` does not show, in the spelling of the control plane."""
+    """The places of the fields that ``spec_text`` does not show, in the control plane's spelling."""
     return tuple(dict.fromkeys(printable(place) for place in _hidden(spec, _shape(spec), "")))
 
 
@@ -265,10 +265,10 @@ def _hidden(value: object, kind: FieldKind, path: str) -> Iterator[str]:
 
 
 def edited_spec(edited: str, spec: Mapping[str, Any]) -> Edited:
-    """The text ``edited`` over ``spec``, which it was made from: the whole spec to send, and what was changed.
+    """Apply the text ``edited`` to ``spec``, from which it was made; return the whole spec to send, and the changes.
 
-    Raises ``UsageError`` for what is no JSON, an unknown or doubled key, a value of another type, a profile that is
-    none, and a change of role, external id, region, bucket or what the control plane sets itself;
+    Raises ``UsageError`` for invalid JSON, an unknown or duplicate key, a value of another type, an unknown profile,
+    and a change of role, external id, region, bucket or a field that the control plane sets itself;
     ``UnsupportedByDialectError`` for a new instance type that clusters cannot run.
     """
     whole: dict[str, Any] = _over(parsed(edited), spec, _shape(spec), "")
@@ -283,7 +283,7 @@ def _shape(spec: Mapping[str, Any]) -> FieldKind:
 
 
 def _over(value: object, before: object, kind: FieldKind, path: str, name: str = "") -> Any:  # noqa: ANN401 - JSON
-    """``value`` over what it was made from; whatever was not touched stays as it is, of the expected type or not."""
+    """Apply ``value`` to ``before``, from which it was made. Untouched values stay, even of an unexpected type."""
     if before is not None and _as_json(value) == _as_json(opened(before, kind, name)):
         return before
     if isinstance(kind, Fields):
@@ -316,7 +316,7 @@ def _items_over(value: object, before: list[Any], kind: FieldKind, path: str) ->
 
 
 def _counterparts(items: list[Any], before: list[Any]) -> list[Any]:
-    """For each item what it was: the one of its name and place, else the next one of its name, else ``None``."""
+    """The former item for each item: the one with its name and place, else the next with its name, else ``None``."""
     found: list[Any] = [None] * len(items)
     left = list(before)
     for identity in (_exactly, _by_name):
@@ -352,7 +352,7 @@ def _refuse_fixed(changes: Iterable[FieldChange], spec: Mapping[str, Any]) -> No
 
 
 def _check_new(changes: Iterable[FieldChange], whole: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-    """What was there before is the control plane's affair; what is new keeps the rules of a create."""
+    """Check new values by the rules of a create; values that were already there are not checked."""
     check_types(sorted(_types(whole) - _types(spec)))
     named = [text(item, "name") or "" for item in children(aws_place(whole), "instanceTypes")]
     listed = (*named, *texts(whole, "availableAccelerators"))

@@ -1,4 +1,4 @@
-"""What an answer that is no success means, as the errors of ``gridbyoc.errors``."""
+"""Turn the control plane's error responses into errors of ``gridbyoc.errors``."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ CHECK_ADDRESS = (
 
 
 class LostAnswerError(ControlPlaneUnreachableError):
-    """The request may have arrived, and no usable answer came back: a change may or may not have been made."""
+    """The request may have arrived, but no usable answer came back: it is unknown whether a change was made."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """One HTTP answer, read to its end. Header names are in lower case."""
+    """One complete HTTP response. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -42,13 +42,13 @@ class HttpAnswer:
 
     @property
     def content_type(self) -> str:
-        """The media type alone, or a word for its absence."""
+        """The media type without parameters, or ``no content type``."""
         return self.headers.get("content-type", "").split(";")[0].strip().lower() or "no content type"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What was asked, for the words of an error. ``cluster_id``: the call was about that one cluster."""
+    """The request, for error messages. ``cluster_id`` is set if the call was about one cluster."""
 
     url: str
     method: str
@@ -57,12 +57,12 @@ class RequestContext:
     secrets: tuple[Secret, ...] = ()
 
     def show(self, text: str) -> str:
-        """``text`` of the server's, fit for a message."""
+        """The server's ``text``, made safe for a message."""
         return self.clean(text, *self.secrets)
 
 
 def json_object(body: bytes) -> JsonObject | None:
-    """The body as a JSON object; an empty one is an empty object, as in every client; ``None`` if it is neither."""
+    """The body as a JSON object; an empty body counts as an empty object; ``None`` for anything else."""
     if not body.strip():
         return {}
     try:
@@ -73,30 +73,30 @@ def json_object(body: bytes) -> JsonObject | None:
 
 
 def not_the_api(answer: HttpAnswer, asked: RequestContext) -> LostAnswerError:
-    """The answer is not JSON, or not the JSON that this call is answered with."""
+    """The error for a response that is not JSON, or not this call's JSON."""
     kind = asked.show(answer.content_type)
     error = LostAnswerError(
         f"{asked.url} answered with something that is not the control plane's API (HTTP {answer.status}, {kind}).",
         http_status=answer.status,
-        why="A proxy's or a web site's page, or an answer that was cut short.",
+        why="It is a page of a proxy or a web site, or a truncated answer.",
         fix=CHECK_ADDRESS,
     )
     return with_known_failure(error, card_for_answer(answer.status, is_api=False), keep=True)
 
 
 def redirected(answer: HttpAnswer, asked: RequestContext) -> ControlPlaneUnreachableError:
-    """A redirect: never followed, since the Authorization header would go along or a POST would turn into a GET."""
+    """The error for a redirect. It is never followed: it would forward the API key or turn a POST into a GET."""
     target = asked.show(answer.headers.get("location", "")).split("?")[0] or "nowhere"
     return ControlPlaneUnreachableError(
         f"{asked.url} answered with a redirect (HTTP {answer.status}) to {target}.",
         http_status=answer.status,
-        why="Redirects are not followed: the API key would be sent to an address that was not named.",
-        fix=f"Name the control plane's final address, or check it. {CHECK_ADDRESS}",
+        why="gridbyoc does not follow redirects: it would send the API key to an address that you did not configure.",
+        fix=f"Use the control plane's final address. {CHECK_ADDRESS}",
     )
 
 
 def error_for(answer: HttpAnswer, asked: RequestContext) -> ControlPlaneError:
-    """The error that a status outside 2xx stands for, in the server's words where it has some, under its card."""
+    """The error for a status outside 2xx, with the server's message, if any, and the known failure that matches."""
     error = _error_for(answer, asked)
     if isinstance(error, LostAnswerError):
         return error
@@ -122,7 +122,7 @@ def _error_for(answer: HttpAnswer, asked: RequestContext) -> ControlPlaneError:
 
 
 def server_words(body: Mapping[str, Any]) -> str:
-    """``message`` and ``details`` of a grpc-gateway error body; details are strings or objects with a message."""
+    """``message`` and ``details`` of a grpc-gateway error body, joined; details are strings or objects."""
     parts = [body.get("message") or body.get("error")]
     details = body.get("details")
     for detail in details if isinstance(details, list) else []:
@@ -141,10 +141,10 @@ def _not_authenticated(asked: RequestContext, said: str) -> AuthenticationError:
 
 def _forbidden(asked: RequestContext, said: str) -> AuthenticationError:
     return AuthenticationError(
-        f"The control plane at {asked.url} does not permit this to the account.",
+        f"The control plane at {asked.url} does not permit this for your account.",
         http_status=HTTPStatus.FORBIDDEN,
         why=said,
-        fix="Log in with an account that may do it (`gridbyoc login`), or ask for the permission.",
+        fix="Log in with an account that has the permission (`gridbyoc login`), or ask for it.",
     )
 
 
@@ -153,7 +153,7 @@ def _no_such_cluster(asked: RequestContext, said: str) -> ClusterNotFoundError:
         f"The control plane at {asked.url} has no cluster with the id {asked.show(asked.cluster_id or '')}.",
         http_status=HTTPStatus.NOT_FOUND,
         why=said,
-        fix="`gridbyoc clusters list` shows what there is.",
+        fix="`gridbyoc clusters list` shows the clusters.",
     )
 
 
@@ -162,12 +162,12 @@ def _server_error(answer: HttpAnswer, asked: RequestContext, said: str) -> Contr
         f"The control plane at {asked.url} answered {status_words(answer.status)}.",
         http_status=answer.status,
         why=said,
-        fix=_come_back(answer),
+        fix=_retry_advice(answer),
     )
 
 
 def _refused(answer: HttpAnswer, asked: RequestContext, said: str) -> ControlPlaneError:
-    fix = _come_back(answer) if answer.status == HTTPStatus.TOO_MANY_REQUESTS else ""
+    fix = _retry_advice(answer) if answer.status == HTTPStatus.TOO_MANY_REQUESTS else ""
     if not said:
         return ControlPlaneError(
             f"The control plane at {asked.url} refused the request: {status_words(answer.status)}.",
@@ -178,7 +178,7 @@ def _refused(answer: HttpAnswer, asked: RequestContext, said: str) -> ControlPla
 
 
 def retry_after(answer: HttpAnswer) -> float | None:
-    """Seconds that ``Retry-After`` (seconds or an HTTP date) asks for; ``None`` without one that can be read."""
+    """The seconds in ``Retry-After`` (seconds or an HTTP date); ``None`` if it is missing or invalid."""
     value = answer.headers.get("retry-after", "")
     try:
         return float(min(max(Retry().parse_retry_after(value), 0), SIX_HOURS)) if value else None
@@ -186,13 +186,13 @@ def retry_after(answer: HttpAnswer) -> float | None:
         return None
 
 
-def _come_back(answer: HttpAnswer) -> str:
+def _retry_advice(answer: HttpAnswer) -> str:
     seconds = retry_after(answer)
-    return f"It asks to wait {seconds:.0f} s; try again then." if seconds else "Try again in some minutes."
+    return f"It asks to wait {seconds:.0f} s; then try again." if seconds else "Try again in a few minutes."
 
 
 def status_words(status: int) -> str:
-    """``503 Service Unavailable``; the number alone where it has no name."""
+    """``503 Service Unavailable``; only the number if it has no name."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

@@ -1,4 +1,4 @@
-"""The spec of a cluster in the form of Grid's own client (lightning-grid 0.8.81), as it was seen on the wire."""
+"""A cluster's spec in the form of Grid's own client (lightning-grid 0.8.81), as seen on the wire."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROFILES = {word: value for value, word in parse.PROFILES.items()}
 
 
 def new_spec(spec: ClusterSpec, grant: Grant) -> dict[str, Any]:
-    """The spec of a create."""
+    """The spec for a create request."""
     types = spec.instance_types or tuple(InstanceType(name) for name in facts_of("grid").default_instance_types)
     aws = {
         "externalId": grant.external_id.reveal(),
@@ -31,7 +31,7 @@ def new_spec(spec: ClusterSpec, grant: Grant) -> dict[str, Any]:
 
 
 def merged(before: Mapping[str, Any], spec: ClusterSpec, grant: Grant) -> dict[str, Any]:
-    """``before``, a cluster's whole spec, with our fields set in it; all others survive."""
+    """A cluster's whole spec ``before``, with our fields set; all other fields stay."""
     whole = copy.deepcopy(dict(before))
     kubernetes = changes.sub_object(changes.sub_object(whole, "driver"), "kubernetes")
     aws = changes.sub_object(kubernetes, "aws")
@@ -48,7 +48,7 @@ def merged(before: Mapping[str, Any], spec: ClusterSpec, grant: Grant) -> dict[s
 
 
 def _type_body(item: InstanceType, before: Mapping[str, Any]) -> dict[str, Any]:
-    """An InstanceSpec: set fields only, as the guide's client does; what ``before`` has besides survives."""
+    """An InstanceSpec with only set fields, as the guide's client sends it; other fields of ``before`` stay."""
     body = {"name": item.name, **before}
     changes.set_field(body, "overprovisionedOndemandCount", item.overprovisioned_ondemand_count or None)
     if item.root_volume_size is not None:
@@ -57,7 +57,7 @@ def _type_body(item: InstanceType, before: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def offered(raw: Mapping[str, Any], clean: Clean) -> tuple[OfferedInstanceType, ...]:
-    """The answer to a request for a cluster's instance types."""
+    """The instance types in the response to a request for them."""
     return parse.offered_types(parse.children(raw, "instanceTypes"), clean)
 
 

@@ -1,4 +1,4 @@
-"""The one place for HTTP: which calls are tried again, when, for how long, and what their failures mean."""
+"""HTTP calls to the control plane: retries, deadlines, and the errors for failures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from gridbyoc.stack.secret import Secret
 
 
 class Authorization(AuthBase):
-    """The Authorization header, or none at all: being an AuthBase it also keeps ``~/.netrc`` out."""
+    """The Authorization header, or none. As an AuthBase it also stops requests from reading ``~/.netrc``."""
 
     def __init__(self, scheme: str = "", value: Secret | None = None) -> None:
         self._scheme = scheme
@@ -58,12 +58,12 @@ class Authorization(AuthBase):
 
 
 def basic(user_id: str, api_key: Secret) -> Authorization:
-    """HTTP Basic of the user's id (not the name) and API key."""
+    """HTTP Basic with the user's id (not the name) and API key."""
     return Authorization("Basic", basic_token(user_id, api_key))
 
 
 def basic_token(user_id: str, api_key: Secret) -> Secret:
-    """What follows ``Basic`` in the header: as secret as the key."""
+    """The text after ``Basic`` in the header; as secret as the key."""
     return Secret(base64.b64encode(f"{user_id}:{api_key.reveal()}".encode()).decode("ascii"))
 
 
@@ -76,7 +76,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request. ``path`` starts with ``/`` and is percent-encoded; ``body`` is secret-bearing."""
+    """One request. ``path`` starts with ``/`` and is percent-encoded; ``body`` contains secrets."""
 
     method: str
     path: str
@@ -86,7 +86,7 @@ class HttpRequest:
 
 
 class NoAnswerError(Exception):
-    """No whole answer came. ``sent``: the request may have arrived; ``words`` and ``fix`` are for people."""
+    """No complete answer arrived. ``sent``: the request may have arrived; ``words`` and ``fix`` are for people."""
 
     def __init__(self, words: str, *, sent: bool, fix: str = "") -> None:
         super().__init__(words)
@@ -96,15 +96,15 @@ class NoAnswerError(Exception):
 
 
 class Exchange(Protocol):
-    """Carries one call to the server."""
+    """Sends one call to the server."""
 
     def __call__(self, call: HttpRequest, seconds: float) -> HttpAnswer:
-        """The answer, within ``seconds``; ``NoAnswerError``."""
+        """Return the response within ``seconds``. Raises ``NoAnswerError``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How to reach the server: time-outs in seconds, a CA bundle (file or directory), the environment's proxies."""
+    """How to reach the server: time-outs in seconds, a CA bundle (file or directory), an environment with proxies."""
 
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
@@ -113,7 +113,7 @@ class Network:
 
 
 class RequestsExchange:
-    """``Exchange`` by requests. The environment comes from ``network``, never from the process, nor from ~/.netrc."""
+    """An ``Exchange`` that uses requests. It reads the environment of ``network``, never the process's or ~/.netrc."""
 
     def __init__(self, url: str, network: Network) -> None:
         self._url = url
@@ -121,7 +121,7 @@ class RequestsExchange:
         self._session = self._new_session()
 
     def __call__(self, call: HttpRequest, seconds: float) -> HttpAnswer:
-        """In a thread of its own: name resolution and a trickling server know no time-out of requests'."""
+        """Send the call in a thread: the time-outs of requests do not cover name resolution or a slow response."""
         answer = within(seconds, lambda: self._outcome(call, seconds))
         if answer is None:
             self._session = self._new_session()
@@ -136,8 +136,8 @@ class RequestsExchange:
         except NoAnswerError as error:
             return error
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            # Returned, not raised from: requests' errors carry the request with its headers.
-            return _in_words(error)
+            # Returned, not raised from: errors of requests contain the request with its headers.
+            return _no_answer(error)
 
     def _exchange(self, call: HttpRequest, seconds: float) -> HttpAnswer:
         limits = (min(self._network.connect_timeout, seconds), min(self._network.read_timeout, seconds))
@@ -177,7 +177,7 @@ def _whole_body(chunks: Iterator[bytes]) -> bytes:
     for chunk in chunks:
         body += chunk
         if len(body) > ANSWER_LIMIT:
-            raise NoAnswerError("its answer is too long to be the control plane's", sent=True)
+            raise NoAnswerError("its answer is too long for the control plane's API", sent=True)
     return bytes(body)
 
 
@@ -191,19 +191,19 @@ def is_loopback(url: str) -> bool:
 
 
 def proxies_for(url: str, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """The proxies that ``environ`` names for ``url``. A loopback address is never asked for through a proxy."""
+    """The proxies that ``environ`` names for ``url``. A loopback address never uses a proxy."""
     no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     if is_loopback(url) or should_bypass_proxies(url, no_proxy):
         return {}
     scheme = urlsplit(url).scheme
-    # Lower case only for http: HTTP_PROXY is set by a request header under CGI (https://httpoxy.org).
+    # Lower case first: under CGI, a request header sets HTTP_PROXY (https://httpoxy.org).
     names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
     proxy = next((environ[name] for name in names if environ.get(name)), "")
     return {scheme: proxy} if proxy else {}
 
 
-def _in_words(error: Exception) -> NoAnswerError:
-    """Our own words for it: the libraries' texts may hold a proxy's password."""
+def _no_answer(error: Exception) -> NoAnswerError:
+    """The error with our own words: the libraries' texts may contain a proxy's password."""
     causes = list(_causes(error))
     sent = not isinstance(error, requests.ConnectTimeout) and not any(
         isinstance(cause, NewConnectionError | ssl.SSLCertVerificationError) for cause in causes
@@ -222,7 +222,7 @@ def _in_words(error: Exception) -> NoAnswerError:
 def _known_cause(cause: BaseException) -> tuple[str, str] | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its TLS certificate is not trusted ({cause.verify_message})", (
-            "Name the CA bundle of your network: control_plane.ca_bundle or REQUESTS_CA_BUNDLE."
+            "Set the CA bundle of your network: control_plane.ca_bundle or REQUESTS_CA_BUNDLE."
         )
     if isinstance(cause, ssl.SSLError):
         return "TLS could not be set up", "Check the scheme (https or http) and the port of the address."
@@ -238,7 +238,7 @@ def _known_cause(cause: BaseException) -> tuple[str, str] | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """``error`` and all that lies below it: urllib3 keeps ``reason``, requests puts it into ``args``."""
+    """``error`` and all its causes: urllib3 stores them in ``reason``, requests in ``args``."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
@@ -249,7 +249,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             waiting += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
 
 
-# Which calls may be repeated is urllib3's policy object; the loop is ours, since Retry knows no overall deadline.
+# urllib3's policy object says which calls may be repeated; the loop is ours, because Retry has no overall deadline.
 POLICY = Retry(
     allowed_methods=frozenset({"GET", "PUT", "DELETE"}), status_forcelist=frozenset({429, 500, 502, 503, 504})
 )
@@ -257,7 +257,7 @@ POLICY = Retry(
 
 @dataclass(frozen=True, slots=True)
 class RetryPatience:
-    """How often and how long one call is tried; seconds. Pauses double from ``first_pause`` up to ``longest_pause``."""
+    """Limits for retrying one call; seconds. Pauses double from ``first_pause`` up to ``longest_pause``."""
 
     total: float = 120.0
     tries: int = 5
@@ -267,7 +267,7 @@ class RetryPatience:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Clock (monotonic), sleep and jitter (0 <= x < 1), passed in."""
+    """The clock (monotonic), sleep and jitter (0 <= x < 1) to use."""
 
     clock: Callable[[], float]
     sleep: Callable[[float], None]
@@ -275,16 +275,16 @@ class Timing:
 
 
 def read_object(body: JsonObject) -> JsonObject:
-    """The answer as it is."""
+    """Return the response's object unchanged."""
     return body
 
 
 class Http:
-    """Calls one control plane. Idempotent calls (GET, PUT, DELETE) are repeated; a POST is sent once.
+    """Calls one control plane. Idempotent calls (GET, PUT, DELETE) are retried; a POST is sent once.
 
-    Every call ends within its deadline, with what ``read`` makes of the JSON object answered, or raises:
+    Every call ends within its deadline. It returns the result of ``read`` for the response's JSON object, or raises:
     ``AuthenticationError`` (401, 403), ``ClusterNotFoundError`` (404 on a cluster), ``ControlPlaneError`` with
-    ``http_status``, ``ControlPlaneUnreachableError`` (``LostAnswerError`` where the request may have arrived).
+    ``http_status``, ``ControlPlaneUnreachableError`` (``LostAnswerError`` if the request may have arrived).
     """
 
     def __init__(
@@ -317,7 +317,7 @@ class Http:
         secrets: tuple[Secret, ...] = (),
         within: float | None = None,
     ) -> T:
-        """``path`` is percent-encoded; ``secrets`` are what an error must not show of ``body``; ``within`` seconds."""
+        """``path`` is percent-encoded; ``secrets`` of ``body`` are kept out of errors; ``within`` is in seconds."""
         asked = RequestContext(self.url, method, self.clean, cluster_id, secrets)
         answer = self._answer(HttpRequest(method, path, query, body, auth or self._auth()), asked, within)
         if not 200 <= answer.status < 300:
@@ -328,7 +328,7 @@ class Http:
         return _understood(value, read, asked)
 
     def _answer(self, call: HttpRequest, asked: RequestContext, within: float | None) -> HttpAnswer:
-        """The last answer there is: tried again as the policy allows, until the deadline."""
+        """The last response, after retries as the policy allows, until the deadline."""
         deadline = self.timing.clock() + (self._patience.total if within is None else min(within, self._patience.total))
         doubled = backoff(self._patience.first_pause, 2.0, self._patience.longest_pause)
         for tried, pause in enumerate(doubled, 1):
@@ -349,7 +349,7 @@ class Http:
             return error
 
     def _pause(self, outcome: HttpAnswer | NoAnswerError, pause: float) -> float:
-        """What the server asks for (``Retry-After``), else ``pause``, half of it by chance."""
+        """The server's ``Retry-After``, else ``pause`` with up to half of it random."""
         asked_for = None if isinstance(outcome, NoAnswerError) else retry_after(outcome)
         if asked_for is not None:
             return asked_for
@@ -368,8 +368,8 @@ def _understood(value: JsonObject, read: Callable[[JsonObject], T], asked: Reque
     except MalformedError as error:
         where = error.where
     raise LostAnswerError(
-        f"{asked.url} answered something that is not understood: {asked.show(where)}.",
-        why="Another version of the API, or not the control plane at all.",
+        f"{asked.url} sent an answer that gridbyoc does not understand: {asked.show(where)}.",
+        why="It has another version of the API, or it is not the control plane.",
         fix=CHECK_ADDRESS,
     )
 
@@ -381,23 +381,25 @@ def _unreachable(error: NoAnswerError, asked: RequestContext) -> ControlPlaneUnr
 
 
 def cluster_path(cluster_id: str, *rest: str) -> str:
-    """``/v1/core/clusters/ID/...``, percent-encoded; an id that would leave that path is no cluster's."""
+    """``/v1/core/clusters/ID/...``, percent-encoded. ``ClusterNotFoundError`` for an id that leaves that path."""
     if cluster_id in {"", ".", ".."}:
-        raise ClusterNotFoundError(f"{cluster_id!r} is no cluster's id.", fix="`gridbyoc clusters list` shows them.")
+        raise ClusterNotFoundError(
+            f"{cluster_id!r} is not the id of a cluster.", fix="`gridbyoc clusters list` shows the ids."
+        )
     return "/".join(["/v1/core/clusters", quote(cluster_id, safe=""), *rest])
 
 
 def base_url(text: str, source: str) -> str:
-    """``text`` as a base URL without trailing slashes; ``source`` (where it came from) is named in the error.
+    """``text`` as a base URL without trailing slashes; the error names ``source``, where the text came from.
 
-    Raises ``UsageError`` for another scheme than http or https, for no host, and for credentials, a query or a
-    fragment in it. The text is not repeated where it may hold a password.
+    Raises ``UsageError`` for another scheme than http or https, a missing host, and for credentials, a query or a
+    fragment. The error does not repeat the text, because it may contain a password.
     """
     parts, port = _split(text.strip())
     if parts is None:
         raise _bad_url(source, "it is not a URL")
     if parts.username is not None or parts.password is not None:
-        raise _bad_url(source, "it holds a user name or password")
+        raise _bad_url(source, "it contains a user name or password")
     if parts.scheme.lower() not in {"http", "https"}:
         raise _bad_url(source, f"its scheme is {parts.scheme!r}, not https or http" if parts.scheme else "no scheme")
     if not parts.hostname or any(char.isspace() for char in parts.netloc):
@@ -409,7 +411,7 @@ def base_url(text: str, source: str) -> str:
 
 
 def _split(text: str) -> tuple[SplitResult | None, int | None]:
-    """``None`` for what is no URL: the library's error would repeat a part of it, and is not let out."""
+    """The parts and port of a URL; ``None`` for an invalid one. The library's error would repeat a part of it."""
     try:
         parts = urlsplit(text)
         return parts, parts.port
@@ -420,12 +422,12 @@ def _split(text: str) -> tuple[SplitResult | None, int | None]:
 def _bad_url(source: str, problem: str) -> UsageError:
     return UsageError(
         f"The control plane's URL ({source}) cannot be used: {problem}.",
-        fix="Write it like https://platform.grid.ai",
+        fix="Write it in the form https://platform.grid.ai",
     )
 
 
 def is_transient(error: ControlPlaneError) -> bool:
-    """Whether a later try may fare better: no answer, 408, 429 and 5xx."""
+    """Whether a later try may succeed: no answer, 408, 429 and 5xx."""
     return (
         isinstance(error, ControlPlaneUnreachableError) or error.http_status in {408, 429} or error.http_status >= 500
     )

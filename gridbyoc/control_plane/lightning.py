@@ -1,4 +1,4 @@
-"""The spec of a cluster in Lightning's form today, read from the classes of lightning-sdk 2026.10.13."""
+"""A cluster's spec in Lightning's current form, read from the classes of lightning-sdk 2026.10.13."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gridbyoc.stack.model import ClusterSpec, InstanceType
 
 
 def new_spec(spec: ClusterSpec, grant: Grant) -> dict[str, Any]:
-    """The spec of a create. Without instance types the control plane chooses."""
+    """The spec for a create request. Without instance types, the control plane chooses."""
     aws = {
         "externalId": grant.external_id.reveal(),
         "primaryRegion": grant.region,
@@ -25,7 +25,7 @@ def new_spec(spec: ClusterSpec, grant: Grant) -> dict[str, Any]:
 
 
 def merged(before: Mapping[str, Any], spec: ClusterSpec, grant: Grant) -> dict[str, Any]:
-    """``before``, a cluster's whole spec, with our fields set in it; all others survive."""
+    """A cluster's whole spec ``before``, with our fields set; all other fields stay."""
     whole = copy.deepcopy(dict(before))
     aws = changes.sub_object(whole, "awsV1")
     changes.set_field(aws, "roleArn", grant.role_arn)
@@ -35,9 +35,9 @@ def merged(before: Mapping[str, Any], spec: ClusterSpec, grant: Grant) -> dict[s
 
 
 def _set_types(whole: dict[str, Any], spec: ClusterSpec, region: str) -> None:
-    """``availableAccelerators``, and ``overprovisioning`` for types kept ready or sized; nothing named, nothing set.
+    """If there are types, set ``availableAccelerators``, and ``overprovisioning`` for those with a count or size.
 
-    Entries that a stack file has no word for (on the spot market, in another region) stay as they are.
+    Entries that a stack file cannot express (spot market, another region) stay unchanged.
     """
     if not spec.instance_types:
         return
@@ -54,7 +54,7 @@ def _set_types(whole: dict[str, Any], spec: ClusterSpec, region: str) -> None:
 
 
 def _ready(item: InstanceType, before: Mapping[str, Any], region: str) -> dict[str, Any]:
-    """An overprovisioning entry, or an empty one where nothing is kept ready or sized."""
+    """An overprovisioning entry, or an empty one if the type has neither a count nor a volume size."""
     count, size = item.overprovisioned_ondemand_count, item.root_volume_size
     if not count and not size and not before:
         return {}
@@ -67,7 +67,7 @@ def _ready(item: InstanceType, before: Mapping[str, Any], region: str) -> dict[s
 
 
 def offered(raw: Mapping[str, Any], clean: Clean) -> tuple[OfferedInstanceType, ...]:
-    """The answer to a request for a cluster's accelerators, as this API calls them."""
+    """The instance types in the response to a request for a cluster's accelerators, as this API calls them."""
     return tuple(_accelerator(item, clean) for item in parse.children(raw, "accelerator"))
 
 

@@ -1,4 +1,4 @@
-"""What the control plane and we speak of, whatever its dialect."""
+"""The control plane's objects and our client's interface, common to all dialects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Phase(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What lets the control plane into the account: the module's outputs and where."""
+    """What the control plane needs to use the account: the module's outputs and the region."""
 
     role_arn: str
     external_id: Secret
@@ -38,7 +38,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster as the control plane has it. ``raw`` is the whole answer (secret-bearing: never shown)."""
+    """A cluster as the control plane reports it. ``raw`` is the whole response (contains secrets; never shown)."""
 
     id: str
     name: str
@@ -57,7 +57,7 @@ class Cluster:
 
     @property
     def status(self) -> str:
-        """The word for a table: the phase, or ``terminating`` while a deletion is under way."""
+        """The word for a table: the phase, or ``terminating`` while it is being deleted."""
         if self.desired_state is Phase.DELETED and self.phase is not Phase.DELETED:
             return "terminating"
         return self.phase.value
@@ -65,7 +65,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """What came of a create. ``adopted``: it was there before, runs through the same role, and was left as it is."""
+    """The result of a create. ``adopted``: the cluster already existed with the same role and was left unchanged."""
 
     cluster: Cluster
     adopted: bool
@@ -73,7 +73,7 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field of a cluster that differs; ``before``/``after`` are printable and hold no secret."""
+    """One field of a cluster that differs; ``before`` and ``after`` are printable and contain no secrets."""
 
     field: str
     before: str
@@ -82,7 +82,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class OfferedInstanceType:
-    """An instance type that the control plane offers on a cluster; prices in USD an hour, ``None`` unknown."""
+    """An instance type that the control plane offers on a cluster; prices in USD per hour, ``None`` if unknown."""
 
     name: str
     cpu: str = ""
@@ -94,18 +94,18 @@ class OfferedInstanceType:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list of clusters, without the deleted ones; ``default_id``: the one that the account's commands go to."""
+    """The clusters that are not deleted; ``default_id``: the default cluster for the account's commands."""
 
     clusters: tuple[Cluster, ...]
     default_id: str | None = None
 
 
 WithoutKey = Literal["refused", "unknown", "nothing"]
-"""What a lack of credentials means: an error; nothing is known; there is nothing, as the user says."""
+"""What missing credentials mean: an error; the clusters are unknown; the user states that there are no clusters."""
 
 
 class Registrar(Protocol):
-    """Our client of one control plane's cluster-creation API. Every method raises ``ControlPlaneError`` kinds."""
+    """Our client of a control plane's cluster-creation API. Methods raise ``ControlPlaneError`` or a subclass."""
 
     @property
     def url(self) -> str:
@@ -113,10 +113,10 @@ class Registrar(Protocol):
 
     @property
     def unasked(self) -> str:
-        """Why the control plane is not asked, so that what it has is unknown; empty where it is."""
+        """Why the control plane cannot be queried, so that its clusters are unknown; empty if it can."""
 
     def check(self, spec: ClusterSpec) -> None:
-        """Refuse, before any call, what this dialect cannot carry (``UnsupportedByDialectError``)."""
+        """Raise ``UnsupportedByDialectError``, before any call, for a spec that this dialect cannot express."""
 
     def listing(self) -> Listing:
         """Every cluster that is not deleted, and the default one."""
@@ -125,50 +125,52 @@ class Registrar(Protocol):
         """Every cluster that is not deleted."""
 
     def get(self, cluster_id: str, *, within: float | None = None) -> Cluster:
-        """One cluster by id, in at most ``within`` seconds with all retries; ``ClusterNotFoundError``."""
+        """One cluster by id, within ``within`` seconds including retries. Raises ``ClusterNotFoundError``."""
 
     def find(self, name: str) -> Cluster | None:
-        """The live cluster of that name, else one that is being deleted."""
+        """The live cluster with a name, else one with that name that is being deleted."""
 
     def request(self, spec: ClusterSpec, grant: Grant) -> dict[str, Any]:
-        """The body a create would send. It carries the external id: for an editor or the wire, not for a log."""
+        """The body of a create request. It contains the external id: never log it."""
 
     def create(self, spec: ClusterSpec, grant: Grant, *, body: Mapping[str, Any] | None = None) -> Created:
-        """Create, once: looked up by name first and again after an unclear answer; adopted when it is ours."""
+        """Create once: look the name up first and after an unclear answer; adopt the cluster if it is ours."""
 
     def diff(self, cluster: Cluster, spec: ClusterSpec, grant: Grant | None) -> tuple[FieldChange, ...]:
-        """What an update would change; empty when nothing. ``grant`` ``None``: role not known yet."""
+        """The changes that an update would make. ``grant`` ``None``: the role is not known yet."""
 
     def update(self, cluster: Cluster, spec: ClusterSpec, grant: Grant) -> Cluster:
-        """PUT the whole spec, read first and merged, so that unknown fields survive."""
+        """Read the whole spec, merge ours into it and PUT it, so that unknown fields stay."""
 
     def replace(self, cluster: Cluster, spec: Mapping[str, Any]) -> Cluster:
-        """PUT ``spec``, a whole one, in the place of the cluster's own; the cluster as it is then. Secret-bearing."""
+        """Replace the cluster's spec with a whole ``spec`` (contains secrets); return the cluster as it is then."""
 
     def delete(self, cluster_id: str, *, force: bool = False) -> None:
-        """Ask for deletion; one that is gone already is no error."""
+        """Request deletion; a cluster that no longer exists is not an error."""
 
     def instance_types(self, cluster_id: str) -> tuple[OfferedInstanceType, ...]:
-        """What the cluster offers."""
+        """The instance types that the cluster offers."""
 
     def cloud_account_id(self, cluster_id: str) -> str | None:
-        """The AWS account that assumes the customer's role; ``None`` where the dialect cannot tell."""
+        """The AWS account that assumes the customer's role; ``None`` if the dialect does not return it."""
 
 
 TEXT_LIMIT = 500
 
 
 class Clean(Protocol):
-    """Makes one text of the server's showable."""
+    """Makes a text of the server safe to show."""
 
     def __call__(self, text: str, *also: Secret) -> str:
-        """``text`` without control characters and without the secrets known, ``also`` among them."""
+        """``text`` without control characters, known secrets and the secrets in ``also``."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpecForm:
-    """How one API writes a cluster's spec: a ``new`` one, its own one with ours ``merged`` into it (all other fields
-    survive), and what the answer to a request for instance types has ``offered``. Specs are secret-bearing.
+    """How one API represents a cluster's spec. Specs contain secrets.
+
+    ``new``: a new spec. ``merged``: an existing spec with ours merged into it; its other fields stay. ``offered``: the
+    instance types in the response to a request for them.
     """
 
     new: Callable[[ClusterSpec, Grant], dict[str, Any]]
@@ -177,17 +179,17 @@ class SpecForm:
 
 
 class Cleaner:
-    """A ``Clean`` that knows the secrets of one connection (the API key) and takes more for one text."""
+    """A ``Clean`` that knows the secrets of one connection (the API key) and accepts more for a single text."""
 
     def __init__(self, *secrets: Secret, limit: int = TEXT_LIMIT) -> None:
         self._secrets = secrets
         self._limit = limit
 
     def learn(self, *secrets: Secret) -> None:
-        """Redact these as well from now on."""
+        """Redact these secrets as well from now on."""
         self._secrets += secrets
 
     def __call__(self, text: str, *also: Secret) -> str:
-        """Redacted before it is cut, so that no half of a secret is left at the end."""
+        """Redact first, then truncate, so that no part of a secret remains at the end."""
         shown = Redactor((*self._secrets, *also)).clean(printable(text))
         return shown if len(shown) <= self._limit else shown[: self._limit].rstrip() + " ..."

@@ -1,6 +1,6 @@
-"""Answers read into our models: unknown and missing fields are fine, wrong types are not.
+"""Parse responses into our models. Unknown and missing fields are accepted, wrong types are not.
 
-Fields are taken in lowerCamelCase and snake_case alike, as protobuf's JSON mapping does; ``null`` is absence.
+Field names may be lowerCamelCase or snake_case, as in protobuf's JSON mapping; ``null`` means absent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PROFILES = {
 
 
 class MalformedError(Exception):
-    """An answer with a field of another type than the API's; ``where`` says which."""
+    """A response has a field of the wrong type; ``where`` says which."""
 
     def __init__(self, where: str) -> None:
         super().__init__(where)
@@ -38,7 +38,7 @@ def snake(name: str) -> str:
 
 
 def present(source: Object, name: str) -> str:
-    """The key of the field ``name`` in ``source``: as given (lowerCamelCase) unless only snake_case is there."""
+    """The key of the field ``name`` in ``source``: lowerCamelCase, unless only the snake_case key exists."""
     return name if source.get(name) is not None or source.get(snake(name)) is None else snake(name)
 
 
@@ -56,7 +56,7 @@ def text(source: Object, name: str) -> str | None:
 
 
 def child(source: Object, name: str) -> Object:
-    """An object field; an empty object where it is missing."""
+    """An object field; an empty object if it is missing."""
     value = member(source, name)
     if value is None:
         return {}
@@ -66,7 +66,7 @@ def child(source: Object, name: str) -> Object:
 
 
 def children(source: Object, name: str) -> Sequence[Object]:
-    """A list of objects; empty where it is missing."""
+    """A list of objects; empty if it is missing."""
     value = member(source, name)
     if value is None:
         return ()
@@ -76,7 +76,7 @@ def children(source: Object, name: str) -> Sequence[Object]:
 
 
 def texts(source: Object, name: str) -> Sequence[str]:
-    """A list of strings; empty where it is missing."""
+    """A list of strings; empty if it is missing."""
     value = member(source, name)
     if value is None:
         return ()
@@ -86,7 +86,7 @@ def texts(source: Object, name: str) -> Sequence[str]:
 
 
 def whole(source: Object, name: str) -> int | None:
-    """A whole number; protobuf writes 64-bit ones as strings."""
+    """A whole number; protobuf writes 64-bit numbers as strings."""
     value = member(source, name)
     if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
         return int(value)
@@ -96,7 +96,7 @@ def whole(source: Object, name: str) -> int | None:
 
 
 def enum_word(source: Object, name: str, prefix: str) -> str:
-    """An enumeration's value without its prefix, in lower case; empty where missing or a bare number."""
+    """An enumeration's value without its prefix, in lower case; empty if it is missing or a number."""
     value = member(source, name)
     if value is None or isinstance(value, int):
         return ""
@@ -106,13 +106,13 @@ def enum_word(source: Object, name: str, prefix: str) -> str:
 
 
 def phase(source: Object, name: str) -> Phase:
-    """A ``ClusterState``; what we do not know is ``UNSPECIFIED``."""
+    """A ``ClusterState``; an unknown one becomes ``UNSPECIFIED``."""
     word = enum_word(source, name, "CLUSTER_STATE_")
     return Phase(word) if word in {known.value for known in Phase} else Phase.UNSPECIFIED
 
 
 def moment(value: object) -> datetime | None:
-    """RFC 3339 with up to nine decimals; ``None`` for anything else: a time is never worth failing for."""
+    """An RFC 3339 time with up to nine decimals; ``None`` for anything else: an invalid time is not an error."""
     match = _TIME.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return None
@@ -125,7 +125,7 @@ def moment(value: object) -> datetime | None:
 
 
 def cluster(raw: Object, clean: Clean) -> Cluster:
-    """A ``Cluster`` as the API answers it, made by either kind of driver. ``MalformedError`` for wrong types."""
+    """Parse the API's cluster, with either kind of driver. Raises ``MalformedError`` for wrong types."""
     spec, status = child(raw, "spec"), child(raw, "status")
     place = aws_place(spec)
     secret = text(place, "externalId")
@@ -150,7 +150,7 @@ def cluster(raw: Object, clean: Clean) -> Cluster:
 
 
 def created_cluster(raw: Object, clean: Clean) -> Cluster:
-    """The same, of an answer that must tell the new cluster's id."""
+    """Parse the response to a create request, which must have the new cluster's id."""
     made = cluster(raw, clean)
     if not made.id:
         raise MalformedError("id is missing")
@@ -158,14 +158,14 @@ def created_cluster(raw: Object, clean: Clean) -> Cluster:
 
 
 def aws_place(spec: Object) -> Object:
-    """Where a spec keeps role, external id and region: ``awsV1``, or the Kubernetes driver's ``aws``."""
+    """The part of a spec with role, external id and region: ``awsV1``, or the Kubernetes driver's ``aws``."""
     if is_direct(spec):
         return child(spec, "awsV1")
     return child(child(child(spec, "driver"), "kubernetes"), "aws")
 
 
 def is_direct(spec: Object) -> bool:
-    """Whether the spec is of today's form, whose ``driver`` is a word, not the Kubernetes driver's."""
+    """Whether the spec has Lightning's current form, in which ``driver`` is a word, not an object."""
     return bool(child(spec, "awsV1")) or isinstance(member(spec, "driver"), str)
 
 
@@ -191,10 +191,10 @@ def _instance_types(spec: Object, place: Object, clean: Clean) -> tuple[Instance
 
 
 def kept_ready(spec: Object) -> dict[str, Object]:
-    """By instance type, the overprovisioning entry that a stack file can say: on demand, in the primary region.
+    """The overprovisioning entries that a stack file can express, by instance type: on demand, in the primary region.
 
-    Entries on the spot market and in other regions are somebody else's, for a stack file has no word for them. Of
-    several that are alike, the first counts.
+    A stack file cannot express entries on the spot market or in other regions, so they are left alone. If several
+    entries match, the first counts.
     """
     primary = text(aws_place(spec), "primaryRegion")
     found: dict[str, Object] = {}
@@ -206,7 +206,7 @@ def kept_ready(spec: Object) -> dict[str, Object]:
 
 
 def offered_types(items: Sequence[Object], clean: Clean) -> tuple[OfferedInstanceType, ...]:
-    """Rows merged by name: the one with ``spot`` gives the spot price, the other the on-demand price."""
+    """Merge rows by name: the row with ``spot`` has the spot price, the other the on-demand price."""
     merged: dict[str, OfferedInstanceType] = {}
     for item in items:
         name = clean(text(item, "name") or "")
@@ -220,7 +220,7 @@ def offered_types(items: Sequence[Object], clean: Clean) -> tuple[OfferedInstanc
 
 
 def price(source: Object, name: str) -> float | None:
-    """USD an hour; ``None`` where it is missing or no number."""
+    """A price in USD per hour; ``None`` if it is missing or not a number."""
     value = member(source, name)
     try:
         number = float(value) if isinstance(value, int | float | str) else math.nan
@@ -234,14 +234,14 @@ PlainKind = Literal["text", "whole", "yesno", "any"]
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """An object with these fields and no others; names in lowerCamelCase."""
+    """An object that has only these fields; names in lowerCamelCase."""
 
     of: Mapping[str, FieldKind]
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A list."""
+    """A list whose items have the kind ``of``."""
 
     of: FieldKind
 
@@ -250,7 +250,7 @@ FieldKind = PlainKind | Fields | Many
 
 
 def _fields(whole: str = "", yesno: str = "", text: str = "", **others: FieldKind) -> Fields:
-    """Fields from names written in a row, by type."""
+    """Fields from space-separated names, by type."""
     rows: tuple[tuple[str, FieldKind], ...] = ((text, "text"), (whole, "whole"), (yesno, "yesno"))
     return Fields({name: kind for row, kind in rows for name in row.split()} | others)
 
@@ -325,5 +325,5 @@ SHAPES: Mapping[DialectName, Fields] = {"grid": GRID, "lightning": LIGHTNING}
 
 
 def dialect_of(body: Mapping[str, Any]) -> DialectName:
-    """The dialect in whose form ``body``, a create request or a cluster, has its spec."""
+    """The dialect of the spec in ``body``, a create request or a cluster."""
     return "lightning" if is_direct(child(body, "spec")) else "grid"

@@ -1,4 +1,4 @@
-"""Our client of a control plane's cluster API. Services differ in data (``gridbyoc/vendors``) and ``SpecForm``."""
+"""Our client of a control plane's cluster API. Services differ only in data (``gridbyoc/vendors``) and ``SpecForm``."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import VendorFacts
 
 FORMS: Mapping[str, SpecForm] = {"kubernetes": grid.FORM, "direct": lightning.FORM}
-"""By ``ClusterApi.spec``."""
+"""The spec's form by ``ClusterApi.spec``."""
 
 
 class ClusterRegistrar:
-    """``Registrar`` over HTTP, for the service of ``facts``. Everything it raises is a ``ControlPlaneError``.
+    """A ``Registrar`` over HTTP for the service of ``facts``. All its errors are ``ControlPlaneError``s.
 
-    ``org_id`` names the organization, where the service has any; ``None`` is the account's own.
+    ``org_id`` names the organization if the service has any; ``None`` means the account's own.
     """
 
     def __init__(self, http: Http, facts: VendorFacts, *, org_id: str | None = None) -> None:
@@ -51,17 +51,17 @@ class ClusterRegistrar:
 
     @property
     def unasked(self) -> str:
-        """Empty: it is asked."""
+        """Empty, because this client queries the control plane."""
         return ""
 
     def check(self, spec: ClusterSpec) -> None:
-        """Name rule, instance types, and a performance profile only where the API has any. Nothing is sent."""
+        """Check name, instance types and performance profile, without sending anything."""
         check_cluster(spec, self._facts.type)
         if spec.performance_profile is not None and not self._facts.has_profiles:
             raise UnsupportedByDialectError(
-                f"Cluster {spec.name} asks for a performance profile; this control plane has none.",
-                why=f"The {self._facts.type} API has no such field any more.",
-                fix="Take performance_profile out of the stack file.",
+                f"Cluster {spec.name} has a performance profile, but this control plane has none.",
+                why=f"The {self._facts.type} API no longer has this field.",
+                fix="Remove performance_profile from the stack file.",
                 rerun=SAFE_NOTHING_DONE,
             )
 
@@ -80,15 +80,15 @@ class ClusterRegistrar:
         return self._http.call("GET", path, self._cluster, query=self._org, cluster_id=cluster_id, within=within)
 
     def find(self, name: str) -> Cluster | None:
-        """The live cluster of that name, else one that is being deleted."""
+        """The live cluster with a name, else one with that name that is being deleted."""
         return pick(self.list(), name)
 
     def request(self, spec: ClusterSpec, grant: Grant) -> dict[str, Any]:
-        """The body of the create, key for key as the service's own client sends it. Secret-bearing."""
+        """The body of a create request, with the same keys as the service's own client. Contains secrets."""
         return {"name": spec.name, **dict(self._org), "spec": self._form.new(spec, grant)}
 
     def create(self, spec: ClusterSpec, grant: Grant, *, body: Mapping[str, Any] | None = None) -> Created:
-        """Create once; ``body`` is an edited ``request``. See ``create_once``."""
+        """Create once, as ``create_once`` does; ``body`` is an edited ``request``."""
         self.check(spec)
         sent = dict(body) if body is not None else self.request(spec, grant)
         wanted = wanted_of(sent)
@@ -96,11 +96,11 @@ class ClusterRegistrar:
         return create_once(Calls(self.find, partial(self._post, sent, wanted)), wanted, self._http.timing.sleep)
 
     def diff(self, cluster: Cluster, spec: ClusterSpec, grant: Grant | None) -> tuple[FieldChange, ...]:
-        """What an update would change."""
+        """The changes that an update would make."""
         return changes.differences(cluster, spec, grant, has_profiles=self._facts.has_profiles)
 
     def update(self, cluster: Cluster, spec: ClusterSpec, grant: Grant) -> Cluster:
-        """Read, merge, PUT; nothing is sent where nothing changes. The region cannot be changed."""
+        """Read, merge and PUT; send nothing if nothing changes. The region cannot be changed."""
         self.check(spec)
         current = self.get(cluster.id)
         changes.refuse_impossible(current, grant, self._facts.type)
@@ -110,16 +110,16 @@ class ClusterRegistrar:
         return self._put(current, spec_after, cluster_secrets(current, grant))
 
     def replace(self, cluster: Cluster, spec: Mapping[str, Any]) -> Cluster:
-        """PUT ``spec``, a whole one, in the place of the cluster's own."""
+        """Replace the cluster's spec with a whole ``spec``."""
         changes.refuse_change(cluster, self._facts.type)
         return self._put(cluster, spec, cluster_secrets(cluster))
 
     def delete(self, cluster_id: str, *, force: bool = False) -> None:
-        """Ask for deletion. ``force`` makes the control plane forget the cluster and leave its resources behind."""
+        """Request deletion. With ``force`` the control plane forgets the cluster and leaves its resources behind."""
         delete_cluster(self._http, cluster_id, (("force", str(force)), *self._org))
 
     def instance_types(self, cluster_id: str) -> tuple[OfferedInstanceType, ...]:
-        """What the cluster offers, with prices."""
+        """The instance types that the cluster offers, with prices."""
         return self._http.call(
             "GET",
             cluster_path(cluster_id, self._facts.api.instance_types),
@@ -129,7 +129,7 @@ class ClusterRegistrar:
         )
 
     def cloud_account_id(self, cluster_id: str) -> str | None:
-        """The AWS account that assumes the customer's role; ``None`` where the API does not tell."""
+        """The AWS account that assumes the customer's role; ``None`` if the API does not return it."""
         if self._facts.api.cloud_account is None:
             return None
         path = cluster_path(cluster_id, self._facts.api.cloud_account)
@@ -155,7 +155,7 @@ class ClusterRegistrar:
 
 
 class KeylessRegistrar(ClusterRegistrar):
-    """The client of a stack without clusters where there is no key: it lists nothing, and every request raises."""
+    """The client of a stack without clusters if there is no key: it lists nothing, and every request raises."""
 
     def __init__(self, http: Http, facts: VendorFacts, *, org_id: str | None = None, unasked: str) -> None:
         super().__init__(http, facts, org_id=org_id)
@@ -163,40 +163,41 @@ class KeylessRegistrar(ClusterRegistrar):
 
     @property
     def unasked(self) -> str:
-        """Why what the control plane has is unknown; empty where the user says that it has nothing."""
+        """Why the control plane's clusters are unknown; empty if the user states that there are none."""
         return self._unasked
 
     def listing(self) -> Listing:
-        """Nothing is known of."""
+        """An empty list."""
         return Listing(())
 
     def get(self, cluster_id: str, *, within: float | None = None) -> Cluster:
-        """Raise: no key, or no such cluster, as the user says."""
+        """Raise ``AuthenticationError``, or ``ClusterNotFoundError`` if the user states that there are no clusters."""
         if self._unasked:
             return super().get(cluster_id, within=within)
-        raise ClusterNotFoundError(f"There is no cluster {cluster_id}: --no-control-plane says so.")
+        raise ClusterNotFoundError(f"There is no cluster {cluster_id}, according to --no-control-plane.")
 
 
 def refuse_unasked(registrar: Registrar, doing: str) -> None:
-    """Raise ``UnaskedControlPlaneError`` where clusters that nobody asked for may lose what they need."""
+    """Raise ``UnaskedControlPlaneError`` if unknown clusters might lose the role that they need."""
     if isinstance(registrar, VendorWithoutApi):
         if not registrar.told:
             raise without_word(registrar, doing)
     elif registrar.unasked:
         raise UnaskedControlPlaneError(
-            f"This would {doing}, and whether clusters run through the role is unknown: {registrar.unasked}.",
-            fix="Give the key (`gridbyoc login`). If no cluster runs through the role, `destroy` and `rotate` take "
+            f"This would {doing}, but it is unknown whether clusters use the role: {registrar.unasked}.",
+            fix="Provide the key (`gridbyoc login`). If no cluster uses the role, run `destroy` or `rotate` with "
             "--no-control-plane.",
             rerun=SAFE_NOTHING_DONE,
         )
 
 
 def without_word(registrar: Registrar, doing: str) -> UnaskedControlPlaneError:
-    """The error where a vendor without an API may lose the role that it works through."""
+    """The error if a vendor without an API might lose the role that it uses."""
     return UnaskedControlPlaneError(
-        f"This would {doing}, and what the vendor runs through the role is unknown: {registrar.unasked}.",
-        fix="To destroy it, let the vendor take down what it runs, and wait for its word: `destroy --no-control-plane` "
-        "says that nothing runs through the role. To change it, `rotate --no-control-plane` makes a new external id "
-        "(with --role a new role) beside the old one; --drop-old drops the old once the vendor has the new one.",
+        f"This would {doing}, but it is unknown what the vendor runs through the role: {registrar.unasked}.",
+        fix="To destroy it, ask the vendor to remove what it runs, and wait until it confirms that; `destroy "
+        "--no-control-plane` states that nothing uses the role. To change it, `rotate --no-control-plane` creates a "
+        "new external id (with --role a new role) beside the old one; --drop-old removes the old one after the vendor "
+        "has the new one.",
         rerun=SAFE_NOTHING_DONE,
     )

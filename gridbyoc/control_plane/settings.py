@@ -1,4 +1,4 @@
-"""The clients' own files below the home directory: read tolerantly, written whole, other keys kept."""
+"""The files of the services' own clients in the home directory, the control plane's address, and input checks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from gridbyoc.vendors import facts_of
 
 @dataclass(frozen=True, slots=True)
 class UserFile:
-    """A JSON file of a client's: its object, or the problem with it in words (``missing`` is one of its own)."""
+    """A client's JSON file: its object, or the problem as text (``missing``: the file does not exist)."""
 
     values: Mapping[str, Any]
     problem: str = ""
@@ -37,20 +37,20 @@ class UserFile:
 
 
 def credentials_path(dialect: DialectName, home: Path, environ: Mapping[str, str] = MappingProxyType({})) -> Path:
-    """Where the dialect's own client keeps user id and key."""
+    """The file in which the dialect's own client stores user id and key."""
     client = facts_of(dialect).client
     named = environ.get(client.variables.credentials_file or "")
     return Path(named).expanduser() if named else home / client.credentials.file
 
 
 def settings_path(dialect: DialectName, home: Path) -> Path | None:
-    """Where the dialect's own client keeps the default cluster and the address; ``None``: it has no such file."""
+    """The file in which the dialect's own client stores default cluster and address; ``None`` if it has none."""
     settings = facts_of(dialect).client.settings
     return home / settings.file if settings else None
 
 
 def read_user_file(path: Path) -> UserFile:
-    """The file's object. Nothing of its content gets into ``problem``: it may be a key in the wrong place."""
+    """Read the file. ``problem`` contains none of its content, which may be a misplaced key."""
     try:
         content = path.read_bytes()
         loose = bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
@@ -68,7 +68,7 @@ def read_user_file(path: Path) -> UserFile:
 
 
 def update_user_file(path: Path, values: Mapping[str, Any]) -> None:
-    """Set ``values`` in the file, keep its other keys; 0600 in a directory 0700. A corrupt file is written anew.
+    """Set ``values`` in the file and keep its other keys; mode 0600 in a directory 0700. A corrupt file is replaced.
 
     Raises ``FileError``.
     """
@@ -85,11 +85,11 @@ _STACKS = "control_plane.url of the stack file"
 def resolve_url(
     dialect: DialectName, explicit: str | None, stack_url: str | None, environ: Mapping[str, str], home: Path
 ) -> str:
-    """The control plane's base URL: flag, stack file, environment, where the last login was, the dialect's own.
+    """The control plane's base URL. The first of: flag, stack file, environment, last login, the dialect's default.
 
-    A stack file may be somebody else's, and the key goes where this leads: its address must be one of the others.
-    Raises ``UntrustedAddressError`` where it is not; ``UsageError`` that names where a URL came from that cannot be
-    used; ``FileError`` for a file that is needed and cannot be read.
+    The stack file may be someone else's, and the key is sent to this address. So the stack file's address must also be
+    one of the others; else this raises ``UntrustedAddressError``. Raises ``UsageError`` for an unusable URL, naming its
+    source, and ``FileError`` for a required file that cannot be read.
     """
     if stack_url and not explicit:
         wanted = base_url(stack_url, _STACKS)
@@ -129,19 +129,19 @@ def same_address(one: str, other: str) -> bool:
 
 
 def _named_by_the_user(dialect: DialectName, environ: Mapping[str, str], home: Path) -> set[str]:
-    """The addresses that the key may go to: of the environment and of the last login; and the dialect's own."""
+    """The addresses to which the key may be sent: the environment's, the last login's and the dialect's default."""
     address = facts_of(dialect).address
     path, name = _stored_at(dialect, home, environ)
     found = {address.url}
     for text in (environ.get(address.variable), read_user_file(path).values.get(name)):
         if isinstance(text, str) and text:
-            with suppress(UsageError):  # one that cannot be used allows nothing
+            with suppress(UsageError):  # an unusable address allows nothing
                 found.add(_without_default_port(base_url(text, "")))
     return found
 
 
 def _without_default_port(url: str) -> str:
-    """``https://host:443/path`` is ``https://host/path``."""
+    """The URL without its scheme's default port: ``https://host:443/path`` becomes ``https://host/path``."""
     parts = urlsplit(url)
     port = {"https": 443, "http": 80}[parts.scheme]
     return urlunsplit(parts._replace(netloc=parts.netloc.removesuffix(f":{port}")))
@@ -149,11 +149,11 @@ def _without_default_port(url: str) -> str:
 
 def _untrusted(dialect: DialectName, url: str, environ: Mapping[str, str]) -> UntrustedAddressError:
     address = facts_of(dialect).address
-    another = f'{address.variable} names another one: `--url "${address.variable}"` goes there. '
+    another = f'{address.variable} has another address: `--url "${address.variable}"` uses that one. '
     return UntrustedAddressError(
-        f"The stack file would send the API key to {url}: nothing but the stack file names that address.",
-        why=f"A stack file may be somebody else's. The key goes to {address.url}, to `--url`, to {address.variable}, "
-        "and to where `gridbyoc login` was used.",
+        f"The stack file would send the API key to {url}, but only the stack file names that address.",
+        why=f"A stack file may be someone else's. The key is sent only to {address.url}, to `--url`, to "
+        f"{address.variable}, and to the address of the last `gridbyoc login`.",
         fix=f"If you trust the address: `export {address.variable}={shlex.quote(url)}`. "
         f"{another if environ.get(address.variable) else ''}"
         f"In a pipeline, set {address.variable} in a protected setting of the engine (docs/pipelines.md).",
@@ -162,7 +162,7 @@ def _untrusted(dialect: DialectName, url: str, environ: Mapping[str, str]) -> Un
 
 
 def _stored_at(dialect: DialectName, home: Path, environ: Mapping[str, str]) -> tuple[Path, str]:
-    """The file and the key under which ``gridbyoc login`` keeps the address, beside the credentials."""
+    """The file and the key under which ``gridbyoc login`` stores the address."""
     client = facts_of(dialect).client
     settings = settings_path(dialect, home)
     name = (client.settings or client.credentials).address
@@ -172,11 +172,11 @@ def _stored_at(dialect: DialectName, home: Path, environ: Mapping[str, str]) -> 
 def _stored_url(dialect: DialectName, home: Path, environ: Mapping[str, str]) -> str | None:
     path, name = _stored_at(dialect, home, environ)
     found = read_user_file(path)
-    # A file of credentials is refused where those are read: who has them from the environment needs none of it.
+    # An unreadable credentials file is reported when the credentials are read; the environment may supply them.
     if found.problem and not found.missing and path == settings_path(dialect, home):
         raise FileError(
-            f"The address of the control plane cannot be taken from {path}: {found.problem}.",
-            fix="Repair or remove the file, or give the address: --url, control_plane.url or "
+            f"The address of the control plane cannot be read from {path}: {found.problem}.",
+            fix="Repair or remove the file, or set the address: --url, control_plane.url or "
             f"{facts_of(dialect).address.variable}.",
         )
     value = found.values.get(name)
@@ -186,7 +186,7 @@ def _stored_url(dialect: DialectName, home: Path, environ: Mapping[str, str]) ->
 def remember_url(
     dialect: DialectName, home: Path, environ: Mapping[str, str], url: str, also: Mapping[str, Any]
 ) -> Path:
-    """Keep the address where ``resolve_url`` looks for it, with other values of the same file; the file."""
+    """Store the address where ``resolve_url`` looks for it, with other values of the same file; return the file."""
     path, name = _stored_at(dialect, home, environ)
     update_user_file(path, {**also, name: url})
     return path
@@ -198,20 +198,20 @@ _EXTERNAL_ID = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}")
 
 
 def check_cluster(spec: ClusterSpec, dialect: DialectName) -> None:
-    """Raises ``UnsupportedByDialectError`` for a name or instance types that the control plane does not take."""
+    """Raise ``UnsupportedByDialectError`` for a name or instance types that the control plane does not accept."""
     check_name(spec.name, dialect)
     check_types(item.name for item in spec.instance_types)
 
 
 def check_name(name: str, dialect: DialectName) -> None:
-    """The dialect's name rule; a trailing line feed, which the service's own client lets pass, is refused as well."""
+    """Check the dialect's name rule. A trailing line feed, which the service's own client accepts, is refused, too."""
     fault = cluster_name_fault(name, dialect)
     if fault is not None:
         raise _unsupported([fault])
 
 
 def check_types(names: Iterable[str]) -> None:
-    """Instance types that are none, and Arm ones (the service's images are for amd64); all are named at once."""
+    """Refuse invalid and Arm instance types (the service's images are for amd64), all in one error."""
     faults = [fault for name in names if (fault := instance_type_fault(name)) is not None]
     if faults:
         raise _unsupported(faults)
@@ -226,14 +226,15 @@ def _unsupported(faults: list[Fault]) -> UnsupportedByDialectError:
 
 
 def check_grant(role_arn: str, external_id: Secret, region: str) -> None:
-    """The forms of what a person hands over by hand; raises ``UsageError``. The external id is not repeated."""
+    """Check values that a person enters. Raises ``UsageError``, which does not repeat the external id."""
     if not _ROLE_ARN.fullmatch(role_arn):
         raise _bad_form(
-            f"{role_arn!r} is not the ARN of an IAM role.", "It looks like arn:aws:iam::123456789012:role/grid-cloud."
+            f"{role_arn!r} is not the ARN of an IAM role.",
+            "It has the form arn:aws:iam::123456789012:role/grid-cloud.",
         )
     if not _EXTERNAL_ID.fullmatch(external_id.reveal()):
         raise _bad_form(
-            "The external id is not one.", "It has 2 to 1224 characters: letters, digits and any of _+=,.@:/- ."
+            "The external id is not valid.", "It has 2 to 1224 characters: letters, digits and any of _+=,.@:/- ."
         )
     fault = region_fault(region)
     if fault is not None:
@@ -241,10 +242,10 @@ def check_grant(role_arn: str, external_id: Secret, region: str) -> None:
 
 
 def check_unique(names: tuple[str, ...]) -> None:
-    """Instance types as typed by a person, each once; raises ``UsageError``."""
+    """Raise ``UsageError`` if a person entered an instance type twice."""
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise _bad_form(f"The instance type {twice} is named twice.", "Name it once.")
+        raise _bad_form(f"The instance type {twice} appears twice.", "Give it once.")
 
 
 def _bad_form(what: str, fix: str) -> UsageError:

@@ -1,4 +1,4 @@
-"""Waiting for one cluster: until it runs, or until it is gone."""
+"""Wait until a cluster runs, or until it is deleted."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ Target = Literal["running", "deleted"]
 LONGEST_PAUSE = 60.0
 GROWTH = 1.5
 UNLISTED_GRACE = 300.0
-"""How long a cluster may be unknown, seconds: a service may list a new one late."""
+"""Seconds that a cluster may be missing from the list: a service may list a new cluster late."""
 DELETE_GRACE = 60.0
-"""FAILED may be what the deletion started from; so long it may last before the deletion itself has failed."""
+"""Seconds that FAILED may last during a deletion: the cluster may have been FAILED before the deletion started."""
 LAST_LOOK = 1.0
 _JITTER = random.SystemRandom().random
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What ends a wait; seconds."""
+    """The conditions that end a wait; times in seconds."""
 
     target: Target
     failed_grace: float
@@ -41,13 +41,13 @@ class Rules:
 
     @property
     def grace(self) -> float:
-        """How long FAILED may last."""
+        """How long FAILED may last, in seconds."""
         return max(self.failed_grace, DELETE_GRACE) if self.target == "deleted" else self.failed_grace
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What has been seen so far. ``failed_since`` and ``missing_since`` are on the wait's clock."""
+    """The observations so far. ``failed_since`` and ``missing_since`` are seconds since the wait started."""
 
     cluster: Cluster
     failed_since: float | None = None
@@ -56,7 +56,7 @@ class Watch:
 
 
 def seen(watch: Watch, cluster: Cluster | None, now: float) -> Watch:
-    """The watch after a look: ``cluster`` as it is, or ``None`` where the control plane does not know it."""
+    """The watch after a poll: ``cluster`` as it is, or ``None`` if the control plane does not know it."""
     if cluster is None:
         return Watch(watch.cluster, None, now if watch.missing_since is None else watch.missing_since)
     if cluster.phase is Phase.FAILED:
@@ -65,7 +65,7 @@ def seen(watch: Watch, cluster: Cluster | None, now: float) -> Watch:
 
 
 def is_over(watch: Watch, rules: Rules, now: float) -> bool:
-    """Whether the target is reached; raises ``ClusterFailedError`` or ``ClusterNotFoundError`` where it cannot be."""
+    """Whether the target is reached. Raises ``ClusterFailedError`` or ``ClusterNotFoundError`` if it cannot be."""
     missing = watch.missing_since is not None
     if rules.target == "deleted" and (missing or watch.cluster.phase is Phase.DELETED):
         return True
@@ -77,7 +77,7 @@ def is_over(watch: Watch, rules: Rules, now: float) -> bool:
     if rules.target == "deleted":
         return False
     if watch.cluster.status in {"terminating", "deleted"}:
-        raise _on_its_way_out(watch.cluster)
+        raise _terminating(watch.cluster)
     return watch.cluster.phase is Phase.RUNNING
 
 
@@ -96,13 +96,13 @@ def wait_until(
     on_progress: Callable[[Cluster | None, float], None] = lambda _cluster, _seconds: None,
     on_trouble: Callable[[ControlPlaneError, float], None] = lambda _error, _seconds: None,
 ) -> Cluster:
-    """Look at ``cluster`` until ``target``; at once first, then in pauses from ``poll_interval`` up to 60 s.
+    """Poll ``cluster`` until ``target``: first at once, then with pauses from ``poll_interval`` up to 60 s.
 
-    All times are seconds; ``timeout`` holds even where a request hangs. ``on_progress`` gets every look (``None``:
-    not listed) and the time since the start, ``on_trouble`` every look that failed; such a look is no end, unless the
-    credentials are refused. Returns the cluster as last seen. Raises ``ClusterFailedError`` once FAILED has lasted
-    ``failed_grace``, ``WaitTimedOutError``, ``ClusterNotFoundError`` (unknown for ``unlisted_grace``),
-    ``AuthenticationError``. An interrupt passes through; nothing has been changed.
+    All times are seconds; ``timeout`` holds even if a request hangs. ``on_progress`` gets the result of every poll
+    (``None``: not listed) and the time since the start, ``on_trouble`` every failed poll. A failed poll does not end
+    the wait, unless the credentials are refused. Returns the cluster as last seen. Raises ``ClusterFailedError`` after
+    FAILED has lasted ``failed_grace``, ``WaitTimedOutError``, ``ClusterNotFoundError`` (missing for
+    ``unlisted_grace``), ``AuthenticationError``. An interrupt passes through; waiting changes nothing.
     """
     rules = Rules(target, failed_grace, unlisted_grace)
     began = clock()
@@ -126,7 +126,7 @@ def wait_until(
 
 
 def _look(registrar: Registrar, cluster_id: str, within: float) -> Cluster | ControlPlaneError | None:
-    """The cluster, ``None`` where there is none, or the passing trouble; what will not pass is raised."""
+    """The cluster, ``None`` if there is none, or a transient error; other errors are raised."""
     try:
         return registrar.get(cluster_id, within=min(within, LONGEST_PAUSE))
     except ClusterNotFoundError:
@@ -142,7 +142,7 @@ def _refuse_missing(watch: Watch, rules: Rules, now: float) -> None:
         raise ClusterNotFoundError(
             f"The control plane does not know the cluster {_name(watch.cluster)}.",
             why=f"It has not listed it for {rules.unlisted_grace:.0f} s.",
-            fix="`gridbyoc clusters list` shows what there is; it may have been deleted meanwhile.",
+            fix="`gridbyoc clusters list` shows the clusters; it may have been deleted.",
             rerun=SAFE_RESUMES,
         )
 
@@ -151,33 +151,33 @@ def _failed(cluster: Cluster, rules: Rules) -> ClusterFailedError:
     what = "failed" if rules.target == "running" else "could not be deleted"
     error = ClusterFailedError(
         f"The cluster {_name(cluster)} {what}: {cluster.reason or 'the control plane gives no reason'}",
-        fix="Put right what the reason names, then run this again."
+        fix="Fix the cause that the reason names, then run this again."
         if rules.target == "running"
-        else "Put right what the reason names, then delete it again.",
+        else "Fix the cause that the reason names, then delete it again.",
         rerun=SAFE_RESUMES,
     )
     return with_known_failure(error, card_for_reason(cluster.reason))
 
 
-def _on_its_way_out(cluster: Cluster) -> ClusterFailedError:
+def _terminating(cluster: Cluster) -> ClusterFailedError:
     return ClusterFailedError(
         f"The cluster {_name(cluster)} will not run: it is {cluster.status}.",
-        why="Its deletion was asked for.",
-        fix="Wait until it is gone, then create it again.",
+        why="Its deletion was requested.",
+        fix="Wait until it is deleted, then create it again.",
         rerun=SAFE_RESUMES,
     )
 
 
 def _timed_out(watch: Watch, rules: Rules, timeout: float) -> WaitTimedOutError:
     state = "not listed" if watch.missing_since is not None else watch.cluster.status
-    goal = "running" if rules.target == "running" else "gone"
+    goal = "running" if rules.target == "running" else "deleted"
     return WaitTimedOutError(
         f"The cluster {_name(watch.cluster)} was not {goal} after {timeout:.0f} s; last seen: {state}.",
         why=watch.trouble or watch.cluster.reason,
-        fix=f"The control plane goes on by itself. Go on waiting with `gridbyoc clusters wait {_name(watch.cluster)}`"
+        fix=f"The control plane continues by itself. To wait longer: `gridbyoc clusters wait {_name(watch.cluster)}`"
         " (--timeout sets how long)."
         if rules.target == "running"
-        else "The control plane goes on by itself. `gridbyoc clusters list` shows when it is gone.",
+        else "The control plane continues by itself. `gridbyoc clusters list` shows when the cluster is deleted.",
         rerun=SAFE_RESUMES,
     )
 

@@ -1,4 +1,4 @@
-"""What the dialects have in common on the wire."""
+"""The parts of requests and responses that all dialects share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLUSTERS = "/v1/core/clusters"
 
 
 def listing(raw: Mapping[str, Any], clean: Clean) -> Listing:
-    """Clusters without the deleted ones, and the default's id."""
+    """The clusters that are not deleted, and the default cluster's id."""
     found = tuple(parse.cluster(item, clean) for item in parse.children(raw, "clusters"))
     default = parse.text(raw, "defaultCluster")
     return Listing(
@@ -26,13 +26,13 @@ def listing(raw: Mapping[str, Any], clean: Clean) -> Listing:
 
 
 def pick(clusters: tuple[Cluster, ...], name: str) -> Cluster | None:
-    """The cluster of that name; one that is being deleted only if there is no other."""
+    """The cluster with a name; one that is being deleted only if there is no other."""
     named = [item for item in clusters if item.name == name]
     return min(named, key=lambda item: item.status in {"terminating", "deleted"}, default=None)
 
 
 def wanted_of(body: Mapping[str, Any]) -> ClusterIdentity:
-    """Name, role and secrets of a create request, which may have been edited; ``UsageError`` if one is not there."""
+    """Name, role and secrets of a possibly edited create request. Raises ``UsageError`` if one is missing."""
     try:
         place = parse.aws_place(parse.child(body, "spec"))
         found = parse.text(body, "name"), parse.text(place, "roleArn"), parse.text(place, "externalId")
@@ -46,12 +46,12 @@ def wanted_of(body: Mapping[str, Any]) -> ClusterIdentity:
 
 
 def cluster_secrets(cluster: Cluster, grant: Grant | None = None) -> tuple[Secret, ...]:
-    """The external ids that the answer to an update may repeat."""
+    """The external ids that the response to an update may repeat."""
     return tuple(held.external_id for held in (grant, cluster) if held is not None and held.external_id)
 
 
 def delete_cluster(http: Http, cluster_id: str, query: tuple[tuple[str, str], ...]) -> None:
-    """DELETE with the two-byte body that the service's clients send; one that is gone already is no error."""
+    """DELETE with the body ``{}``, as the service's clients do; a cluster that no longer exists is not an error."""
     path = cluster_path(cluster_id)
     try:
         http.call("DELETE", path, read_object, query=query, body={}, cluster_id=cluster_id)

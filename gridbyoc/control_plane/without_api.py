@@ -1,4 +1,4 @@
-"""A vendor without an API, in the place of a control plane: there is nobody to ask, and no key."""
+"""The registrar of a vendor without an API: it has no key and cannot query anything."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gridbyoc.stack.model import ClusterSpec, ControlPlane
 
 
 class VendorWithoutApi:
-    """A ``Registrar`` that knows of no cluster. Nothing is ever sent, and all that needs an answer raises.
+    """A ``Registrar`` without clusters. It never sends anything; every method that needs an answer raises.
 
-    ``told``: the user says that nothing of the vendor's runs through the role, or that the vendor knows of the change.
-    What the vendor has stays unknown all the same.
+    ``told``: the user states that the vendor does not use the role, or knows about the change. What the vendor runs
+    stays unknown nevertheless.
     """
 
     def __init__(self, control_plane: ControlPlane, *, told: bool) -> None:
@@ -22,12 +22,12 @@ class VendorWithoutApi:
 
     @property
     def url(self) -> str:
-        """It has none."""
+        """Empty, because the vendor has no API."""
         return ""
 
     @property
     def unasked(self) -> str:
-        """Why what the vendor runs through the role is unknown."""
+        """Why it is unknown what the vendor runs through the role."""
         return self._plane.no_api
 
     def listing(self) -> Listing:

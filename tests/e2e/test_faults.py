@@ -110,7 +110,7 @@ NEW = (
         "plane",
         (Fault(CREATE, **said(409, "a cluster of that name exists already"), times=None),),
         1,
-        "is taken, by a cluster that this account does not see",
+        "is taken, but this account cannot see that cluster",
         "1 in state, no cluster",
     ),
     Row(

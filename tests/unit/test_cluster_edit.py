@@ -172,7 +172,7 @@ def test_a_field_is_emptied_and_a_spelling_of_the_servers_is_kept() -> None:
         (GRID, (*AWS, "instance_types"), {}, "instance_types must be a list"),
         (GRID, (*AWS, "instance_types"), [None], r"instance_types\[0\] must be an object"),
         (GRID, (*AWS, "instance_types"), [{"root_volume_size": 5}], "has no name"),
-        (GRID, (*AWS, "instance_types"), [{"name": "t2.large"}] * 2, "named twice"),
+        (GRID, (*AWS, "instance_types"), [{"name": "t2.large"}] * 2, "appears twice"),
         (GRID, (*AWS, "instance_types", 0, "root_volume_size"), -1, "root_volume_size must be 0 or more"),
         (GRID, (*AWS, "instance_types", 0, "root_volume_size"), "5", "must be a whole number"),
         (GRID, ("performance_profile",), "cost-saving", "performance_profile must be CLUSTER_PERFORMANCE_PROFILE_"),

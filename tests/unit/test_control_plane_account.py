@@ -141,7 +141,7 @@ def test_no_file_and_one_that_cannot_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("user_id", ["a:b", "a\x00b", "a\x1b[0m"])
 def test_an_id_that_would_change_the_header(user_id: str, tmp_path: Path) -> None:
-    with pytest.raises(AuthenticationError, match="is not one"):
+    with pytest.raises(AuthenticationError, match="is not valid"):
         resolve_credentials("grid", {"GRID_USER_ID": user_id, "GRID_API_KEY": "k"}, tmp_path)
 
 
@@ -242,8 +242,8 @@ def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
         ("arn:aws:iam::1:role/x", "xx", "us-east-1", "not the ARN of an IAM role"),
         ("arn:aws:iam::123456789012:user/x", "xx", "us-east-1", "not the ARN"),
         (ROLE + "\n", "xx", "us-east-1", "not the ARN"),
-        (ROLE, "x", "us-east-1", "external id is not one"),
-        (ROLE, "bad canary", "us-east-1", "external id is not one"),
+        (ROLE, "x", "us-east-1", "external id is not valid"),
+        (ROLE, "bad canary", "us-east-1", "external id is not valid"),
         (ROLE, "xx", "us-west-2a", "is a zone, not a region"),
         (ROLE, "xx", "mars", "not a known AWS region"),
     ],

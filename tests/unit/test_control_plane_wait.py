@@ -141,7 +141,7 @@ def test_the_time_is_over() -> None:
         wait(ML, timeout=100.0)
     assert caught.value.exit_status is ExitStatus.TIMED_OUT
     assert "gridbyoc clusters wait ml" in caught.value.fix
-    with pytest.raises(WaitTimedOutError, match="not gone") as caught:
+    with pytest.raises(WaitTimedOutError, match="not deleted") as caught:
         wait(TERMINATING, DOWN, target="deleted", timeout=100.0)
     assert caught.value.why == "down"
     with pytest.raises(WaitTimedOutError, match="not listed"):
