@@ -75,6 +75,7 @@ def failures_page() -> str:
         parts.append(f"## {heading}")
         for card in (each.filled({}) for each in CARDS if each.code.startswith(family)):
             parts += [
+                f'<a id="{card.code.lower()}"></a>',  # a link that outlives the title
                 f"### {card.code}: {card.title}",
                 _plain(f"{card.cause[0].upper()}{card.cause[1:]}"),
                 f"**Do:** {_plain(card.fix)}",
