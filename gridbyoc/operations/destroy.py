@@ -75,6 +75,7 @@ class Destroyed:
     """What a destroy deleted, and which leftovers remain (``left.ledger.clear``: provably none).
 
     ``state_versions``: how many versions of the state were deleted from S3; ``None`` if none were to be deleted.
+    ``vendor``: one without an API, of which nobody looked for leftovers.
     """
 
     stack: str
@@ -83,6 +84,7 @@ class Destroyed:
     role_arn: str | None
     left: FoundLeftovers
     state_versions: int | None = None
+    vendor: str = ""
 
 
 def destroy(
@@ -133,7 +135,7 @@ def destroy(
     elif with_state:
         run.outside.emit(Note("The state stays: not all leftovers of its clusters are deleted yet.", "warning"))
     names = tuple(cluster.name for cluster in doomed.clusters)
-    return Destroyed(run.stack.name, names, resources, doomed.role_arn, left, versions)
+    return Destroyed(run.stack.name, names, resources, doomed.role_arn, left, versions, run.stack.control_plane.vendor)
 
 
 def _doomed(run: Run, site: PreparedStack) -> DestroyPlan:

@@ -17,7 +17,7 @@ from gridbyoc.operations.attestation import attested, attested_role, write_docum
 from gridbyoc.operations.prepare import read_state
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.verdict import Verdict, worst
-from gridbyoc.operations.verify_grants import GRANTS, NEEDS, Grants, attached, grants_of, own_policy
+from gridbyoc.operations.verify_grants import GRANTS, NEEDS, UNSAID, Grants, grants_of, own_policy
 from gridbyoc.operations.verify_model import RoleSubject, VerifyFinding
 from gridbyoc.operations.verify_trust import ADMISSIONS, READINGS, trust_of
 from gridbyoc.stack.clock import utc_now
@@ -147,7 +147,8 @@ def verify(subject: RoleSubject) -> tuple[VerifyFinding, ...]:
 
 def _is_told(subject: RoleSubject, check: Callable[[Grants], VerifyFinding]) -> bool:
     """Whether anything says what the role should have: the stack file, or the facts of its control plane."""
-    if not subject.own_module and (check is own_policy or (check is attached and subject.declared.vendor is None)):
+    unsaid = (own_policy, *(UNSAID if subject.declared.vendor is None else ()))
+    if not subject.own_module and check in unsaid:
         return False
     return subject.declared.vendor is not None or check not in NEEDS
 

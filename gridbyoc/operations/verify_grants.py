@@ -41,6 +41,13 @@ def need_request(need: ActionNeeded, subject: RoleSubject, *, anywhere: bool = F
 APPLY = "`gridbyoc bootstrap` puts the role back to what the stack file says."
 
 
+OF_MODULE = (
+    "Another module decides what its role may do. Look at these policies, and accept them in role.known_policies or "
+    "role.known_inline_policies."
+)
+"""What to do about policies of a role that another module makes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grants:
     """What each need comes to, by the role's policies and by its boundary, each taken by itself.
@@ -163,7 +170,8 @@ def undeclared(grants: Grants) -> VerifyFinding:
     subject, compared = grants.subject, grants.compared
     if compared.undeclared:
         detail = f"besides what the stack file lists, the role has {enumerated(compared.undeclared, limit=20)}"
-        return VerifyFinding("GBY-V025", "further policies", subject.undeclared, detail, compared.remedy)
+        fix = compared.remedy if subject.own_module else OF_MODULE
+        return VerifyFinding("GBY-V025", "further policies", subject.undeclared, detail, fix)
     if subject.role.unlisted:
         detail = f"not listed: {subject.role.unlisted}"
         return VerifyFinding("GBY-V025", "further policies", "unknown", detail, "Run it as somebody who may.")
@@ -239,3 +247,5 @@ GRANTS: tuple[Callable[[Grants], VerifyFinding], ...] = (
 """In the order of their codes."""
 NEEDS = (needs, explicit_denials, boundary)
 """Those that put what the control plane needs to the test: nobody knows that of a vendor without an API."""
+UNSAID = (attached, declared_boundary, session_length)
+"""Those that compare with what neither the stack file nor anybody's facts say: a vendor's own module decides it."""

@@ -158,6 +158,7 @@ class DestroyedBody(TypedDict):
     """The clusters and the number of the role's resources that were deleted, and what the clusters left in AWS.
 
     ``state_versions_removed``: the number of state versions deleted from S3; ``null`` if none were to be deleted.
+    ``vendor``: one without an API, whose resources nobody looked for; else empty.
     """
 
     clusters: list[str]
@@ -165,6 +166,7 @@ class DestroyedBody(TypedDict):
     role_arn: str | None
     left: Annotated[dict[str, Any], LEFTOVERS]
     state_versions_removed: int | None
+    vendor: str
 
 
 def destroyed_json(done: Destroyed) -> DestroyedBody:
@@ -175,6 +177,7 @@ def destroyed_json(done: Destroyed) -> DestroyedBody:
         "role_arn": done.role_arn,
         "left": LEFTOVERS.document(done.left, done.stack),
         "state_versions_removed": done.state_versions,
+        "vendor": done.vendor,
     }
 
 
@@ -184,7 +187,10 @@ def _write_destroyed(done: Destroyed, screen: Screen) -> None:
         screen.line(f"Destroyed: clusters {names}; {resources} of the role.")
     else:
         screen.line("Nothing to destroy: the state is empty and no cluster runs through this stack's role.")
-    write_leftovers(done.left, screen)
+    if done.vendor:
+        screen.line(f"What {done.vendor} made in the account was not looked for: {done.vendor} knows what that is.")
+    else:
+        write_leftovers(done.left, screen)
     if done.state_versions is not None:
         versions = counted(done.state_versions, "version")
         screen.line(f"The state was deleted from S3: {versions}." if done.state_versions else "No state is left.")

@@ -37,9 +37,10 @@ def report_lines(report: Report) -> list[str]:
 
 def handover_lines(handover: VendorHandover) -> list[str]:
     """What to send to the vendor, and how."""
-    roles = [f"  {name:<9} {arn}" for name, arn in handover.roles.items()]
-    place = [f"  account   {handover.account_id}", f"  region    {handover.region}"]
-    return ["", f"Send to {handover.vendor}:", *roles, *place, handover.external_id, THEN]
+    rows = [*handover.roles.items(), ("account", handover.account_id), ("region", handover.region)]
+    width = max(len(name) for name, _ in rows)
+    sent = [f"  {name:<{width}}  {value}" for name, value in rows]
+    return ["", f"Send to {handover.vendor}:", *sent, handover.external_id, THEN]
 
 
 def accepted(report: Report) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ ROLE_ACCEPTS = (
         "unit/test_verify_live_role.py unit/test_bootstrap.py",
         ("_trouble", 'role["Arn"] != role_arn', "False"),
         ("_judged", '"denied"', '"nothing"'),
-        ("_judged", '"unknown":', '"nothing":'),
+        ("_judged", '"unknown"]', '"nothing"]'),
         ("_judged", "(external_id.reveal(),)", "()"),
     ),
     *_each(
@@ -86,7 +86,7 @@ APPROVAL = (
         ("_bootstrap", "site.fresh and approval.create_and_change", "approval.create_and_change"),
         ("_final_changes", " or change.name in shown", " or True"),
         ("_delete_unlisted", " and c.role_arn == doomed[c.id].role_arn", ""),
-        ("carry_out", "    prove_trust(run, site, grant)\n", ""),
+        ("carry_out", "    prove_trust(run, site, grant, outputs.every_role)\n", ""),
     ),
     *_each(
         "operations/plan.py",
@@ -430,7 +430,7 @@ VERDICTS = (
         "operations/drift.py",
         "unit/test_drift.py",
         ("_control_plane", 'if change.action != "none":', "if False:"),
-        ("_trust", "found.differences.append(", "str("),
+        ("_trust_of", "found.differences.append(", "str("),
         ("_policies", "found.unknown += compared.unknown", "pass"),
         ("_policies", "found.differences += (", "_ = ("),
         ("DriftFound.none", " and not self.unknown", ""),
@@ -1011,8 +1011,8 @@ ADOPTION: tuple[Mutant, ...] = (
         "operations/bootstrap.py",
         "unit/test_role_alone.py unit/test_rotation.py",
         ("_bootstrap", "wishes.new_role or wishes.needs_role", "False"),
-        ("_approve", "        refuse_unasked(", "        (lambda *_: None)("),
-        ("finish_replacement", "if unasked := site.preflight.registrar.unasked:", "if unasked := '':"),
+        ("_refuse_unasked", "        refuse_unasked(", "        (lambda *_: None)("),
+        ("finish_replacement", "if (unasked := site.preflight.registrar.unasked) and", "if (unasked := '') and"),
         ("replace_role", "own is not None and run.stack.role.policy.name == own", "False"),
     ),
     *_each(
@@ -1059,6 +1059,113 @@ ADOPTION: tuple[Mutant, ...] = (
     ),
 )
 
+WITHOUT_API = (
+    *_each(
+        "stack/defaults.py",
+        "unit/test_manual_vendor.py",
+        (
+            "managed_policies_of",
+            "() if role.vendor is None else facts_of(role.vendor)",
+            'facts_of(role.vendor or "grid")',
+        ),
+        ("statements_of", "        return ()\n", '        role = Role(vendor="grid")\n'),
+        ("trusted_account_of", " or role.vendor is None", ""),
+        ("proven_principals", "(*roots, *role.trusted_principals)", "(*roots, *role.trusted_principals[:1])"),
+    ),
+    *_each(
+        "render/root.py",
+        "unit/test_manual_vendor.py",
+        ("_role_values", "False if trusted_account_of(role) is None else None", "None"),
+        ("_role_values", "role.vendor is not None and facts_of(role.vendor)", 'facts_of(role.vendor or "grid")'),
+    ),
+    *_each(
+        "stack/rules/manual.py",
+        "unit/test_manual_vendor.py",
+        ("check_manual", 'if document.at("clusters"):', "if False:"),
+        ("_check_role", ' and not role.get("trusted_principals")', ' and "trusted_principals" not in role'),
+        ("_check_role", " and not granted", " and False"),
+        ("vendor_fault", "if name.isprintable() else", "if True else"),
+    ),
+    *_each(
+        "aws/trust.py",
+        "unit/test_manual_vendor.py",
+        ("_judged", "for arn in principals]", "for arn in principals[:1]]"),
+    ),
+    *_each(
+        "operations/verify_trust.py",
+        "unit/test_manual_vendor.py",
+        ("admission", "for arn in trust.proven]", "for arn in trust.proven[:1]]"),
+    ),
+    *_each(
+        "operations/verify_model.py",
+        "unit/test_module_outputs.py",
+        ("RoleSubject.untrusted", '"fail" if self.declared.vendor is None else self.undeclared', "self.undeclared"),
+    ),
+    *_each(
+        "control_plane/registrar.py",
+        "unit/test_manual_vendor.py",
+        ("refuse_unasked", "if not registrar.told:", "if False:"),
+    ),
+    *_each(
+        "operations/accepted_ids.py",
+        "unit/test_manual_vendor.py",
+        ("_ids_until_told", "accepted & ids_applied(site.state)", "accepted"),
+        ("_ids_until_told", "if site.drop_old:", "if True:"),
+        ("rotation_of", 'run.stack.control_plane.type == "manual"', "False"),
+    ),
+    *_each(
+        "operations/bootstrap.py",
+        "unit/test_manual_vendor.py",
+        ("_guard_handed_on", "site.drop_old and plan.handed_on", "False"),
+        ("_refuse_unasked", '".aws_iam_role." in address', "False"),
+        ("finish_replacement", "if site.without_api and not site.drop_old:", "if False:"),
+    ),
+    *_each(
+        "operations/leftovers.py",
+        "unit/test_manual_vendor.py",
+        ("find_leftovers", " and not registrar.told", " and False"),
+    ),
+)
+
+SEVERAL_ROLES = (
+    *_each(
+        "operations/bootstrap.py",
+        "unit/test_module_outputs.py",
+        ("prove_trust", "in roles.items():", "in [*roles.items()][:1]:"),
+    ),
+    *_each(
+        "operations/drift.py",
+        "unit/test_module_outputs.py",
+        ("_trust", "in roles.items():", "in [*roles.items()][:1]:"),
+    ),
+    *_each(
+        "operations/status.py",
+        "unit/test_module_outputs.py",
+        ("_read_role", "in outputs.every_role.items():", "in [*outputs.every_role.items()][:1]:"),
+    ),
+    *_each(
+        "operations/verify.py",
+        "unit/test_module_outputs.py",
+        (
+            "prove",
+            "for name, each in roles.items()\n        for",
+            "for name, each in [*roles.items()][:1]\n        for",
+        ),
+    ),
+    *_each(
+        "terraform/state.py",
+        "unit/test_module_outputs.py",
+        ("_roles", "if missing:", "if False:"),
+    ),
+    *_each(
+        "stack/rules/terraform.py",
+        "unit/test_module_outputs.py",
+        ("_check_outputs", " and not brings", " and False"),
+        ("_check_id_input", "if given in", "if '' in"),
+        ("_check_identifier", "name in _META or not _IDENTIFIER.fullmatch(name)", "False"),
+    ),
+)
+
 MUTANTS: tuple[Mutant, ...] = (
     *ROLE_ACCEPTS,
     *APPROVAL,
@@ -1076,4 +1183,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *TERRAFORM,
     *FILES,
     *ADOPTION,
+    *WITHOUT_API,
+    *SEVERAL_ROLES,
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from gridbyoc.aws.permissions import needs_of, phases_of
 from gridbyoc.control_plane import connect
 from gridbyoc.errors import (
     ApprovalRequiredError,
@@ -22,6 +24,7 @@ from gridbyoc.operations.run import Choices
 from gridbyoc.operations.status import Status, stack_status
 from gridbyoc.operations.verify import Proof, prove
 from gridbyoc.render.root import root_values
+from gridbyoc.show.leftovers import DESTROYED
 from gridbyoc.show.report import report_json, report_lines, report_markdown
 from gridbyoc.stack.defaults import name_pattern_of
 from gridbyoc.stack.model import ClusterSpec, ControlPlane, PolicyStatement, Role, Stack
@@ -334,3 +337,20 @@ def test_leftovers_are_the_vendors(world: World) -> None:
         session, caller = run.account()
         with pytest.raises(UnsupportedByDialectError, match="Acme AI has no API"):
             find_leftovers(run, session, caller, run.registrar())
+
+
+def test_a_destruction_does_not_say_that_nothing_of_the_vendors_is_left(world: World) -> None:
+    world.bootstrap(ACME)
+    done = world.destroy(ACME, choices=TOLD)
+    lines: list[str] = []
+    screen: Any = SimpleNamespace(line=lines.append, note=lines.append)
+    DESTROYED.text(done, screen)
+    assert lines[-1].startswith("What Acme AI made in the account was not looked for")
+    assert not any("is left" in line for line in lines)
+    assert DESTROYED.document(done, "demo")["vendor"] == "Acme AI"
+
+
+def test_the_rights_to_run_it_leave_out_what_deletes_leftovers() -> None:
+    phases = {need.phase for need in needs_of(ACME, phases=phases_of(("all",)))}
+    assert {"apply", "destroy", "verify"} <= phases
+    assert not phases & {"leftovers", "cleanup"}

@@ -459,8 +459,14 @@ def needs_of(
     region = stack.aws.region if stack else "*"
     place = AccountRegion(partition, account_id or guard or "*", region)
     wanted = frozenset(phases) if phases is not None else frozenset(PHASES) - NOT_OF_A_STACK
+    if stack is not None and stack.control_plane.type == "manual":
+        wanted -= OF_CLUSTERS
     every = _every(stack, place, principal, native_lock=native_lock)
     return tuple(dict.fromkeys(need for need in every if need.phase in wanted))
+
+
+OF_CLUSTERS: frozenset[NeedPhase] = frozenset({"leftovers", "cleanup"})
+"""What a vendor without an API leaves behind is neither looked for nor deleted."""
 
 
 def phases_of(uses: Iterable[str]) -> frozenset[NeedPhase]:
