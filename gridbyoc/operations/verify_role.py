@@ -252,7 +252,8 @@ def others(trust: RoleTrust) -> VerifyFinding:
         remark for statement, entry in allowed_entries(trust.policy) if (remark := _other(trust, statement, entry))
     ]
     remarks += [Remark("fail", each, f"trusts {NEGATED}") for each in allows(trust.policy) if negated(each)]
-    fix = f"If it is meant to be trusted, give it as --principal. {MEND}"
+    nameable = any(entry.value != "*" and not trust.expects(entry) for _, entry in allowed_entries(trust.policy))
+    fix = f"{MEND} Give whoever is meant to be trusted as --principal." if nameable else MEND
     return trust_finding(trust, "GBY-V006", "extra principals", remarks, "nobody is trusted but who is expected", fix)
 
 

@@ -293,6 +293,13 @@ def test_only_the_open_statement_is_blamed() -> None:
     assert found["GBY-V002"].statements == ("statement 2 of the trust policy",)
 
 
+def test_everybody_is_nobody_to_name() -> None:
+    for who, advice in (("*", False), (EVE, True)):
+        found = {each.code: each for each in proof(live(admit(), admit(who))).findings}["GBY-V006"]
+        assert ("--principal" in found.fix) is advice
+        assert "let whoever made the role change it" in found.fix
+
+
 OPERATORS = st.builds(
     lambda quantifier, base, exists: f"{quantifier}{base}{exists}",
     st.sampled_from(["", "", "ForAllValues:", "ForAnyValue:"]),
