@@ -30,9 +30,9 @@ def tmp_path(memory: Path) -> Path:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(memory: Path) -> World:
     """A world in which nothing has been made yet."""
-    return World(tmp_path / "world")
+    return World(Path(tempfile.mkdtemp(dir=memory)))
 
 
 def pytest_collection_finish() -> None:

@@ -32,7 +32,7 @@ ASKS = {"sts.get_caller_identity", "sts.get_access_key_info"}
 def world(tmp_path: Path) -> World:
     """A stack that is up, without a fingerprint: a comparison with that asks for all at once."""
     world = World(tmp_path)
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     (world.work_dir(STACK) / "converged.json").unlink()
     world.aws.calls.clear()
     return world

@@ -87,7 +87,7 @@ WAYS = [
 def test_it_does_what_was_planned_and_nothing_else(world: World, way: Way, terraform: TerraformSettings) -> None:
     stack = up(world, terraform=terraform)
     if way.before:
-        world.bootstrap(stack)
+        world.bring_up(replace(stack, file=None))
     asked = way.change(stack)
     bundle = plan(world, asked)
     world.terraform.commands.clear()
@@ -215,7 +215,7 @@ MOVED = [
 @pytest.mark.parametrize("moved", MOVED, ids=lambda moved: moved.name)
 def test_what_has_moved_is_named_and_nothing_is_done(world: World, moved: Moved) -> None:
     stack = up(world)
-    world.bootstrap(stack)
+    world.bring_up(replace(stack, file=None))
     asked = narrower(stack)
     bundle = plan(world, asked)
     moved.move(world, stack)
@@ -252,7 +252,7 @@ def test_a_bundle_does_not_outlive_a_destruction(world: World) -> None:
 def test_terraforms_own_last_look_counts(world: World) -> None:
     """The state moves between our look and Terraform's, which is taken under the state's lock."""
     stack = up(world)
-    world.bootstrap(stack)
+    world.bring_up(replace(stack, file=None))
     asked = narrower(stack)
     bundle = plan(world, asked)
     # the role is read right before the plan is put in its place
@@ -264,7 +264,7 @@ def test_terraforms_own_last_look_counts(world: World) -> None:
 
 def test_a_destruction_needs_its_own_yes(world: World) -> None:
     stack = up(world)
-    world.bootstrap(stack)
+    world.bring_up(replace(stack, file=None))
     asked = replace(stack, clusters=(spec("new"),))
     bundle = plan(world, asked)
     with pytest.raises(GridbyocError, match="This would destroy: cluster ml"):

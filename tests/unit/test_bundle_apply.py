@@ -28,7 +28,7 @@ WIDER = replace(UP, role=replace(UP.role, max_session_hours=2), clusters=(spec(k
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     world = World(tmp_path / "here")
-    world.bootstrap(UP)
+    world.bring_up(UP)
     return world
 
 

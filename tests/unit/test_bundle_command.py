@@ -16,7 +16,7 @@ from gridbyoc.show.bundle import bundle_json, bundle_lines
 from gridbyoc.stack.load import load
 from gridbyoc.stack.secret import Secret
 from tests.unit.fakes import stack
-from tests.unit.test_bundle_file import HEADER, KEY, PAYLOAD
+from tests.unit.test_bundle_file import HEADER, KEY, PAYLOAD, PLAIN, sealed
 
 
 def app_with(**environ: str) -> App:
@@ -63,7 +63,7 @@ def test_a_bundle_that_cannot_be_read_is_said_so(name: str) -> None:
 
 @pytest.mark.parametrize("key,word", [(KEY, "AES-256-GCM"), (None, "no: it holds secrets in plain text")])
 def test_a_header_is_shown(key: Secret | None, word: str) -> None:
-    header = BUNDLE.read_header(BUNDLE.pack(HEADER, PAYLOAD, key))
+    header = BUNDLE.read_header(BUNDLE.sealed() if key else PLAIN)
     text = "\n".join(bundle_lines(header))
     assert f"encrypted  {word}" in text
     assert "1 to add, 0 to change, 0 to destroy" in text

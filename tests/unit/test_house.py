@@ -6,6 +6,7 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import gridbyoc
 
@@ -50,13 +51,14 @@ def sources() -> list[Path]:
 
 
 @cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+def nodes_of(path: Path) -> list[ast.AST]:
+    """The module, and all that is in it."""
+    return list(ast.walk(ast.parse(path.read_text())))
 
 
-def imported_rooms(tree: ast.AST) -> set[str]:
+def imported_rooms(path: Path) -> set[str]:
     names = []
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names += [
                 f"{node.module}.{alias.name}" if node.module == "gridbyoc" else node.module for alias in node.names
@@ -70,7 +72,7 @@ def test_imports_go_one_way() -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {room}"
         for path in sources()
-        for room in imported_rooms(tree_of(path))
+        for room in imported_rooms(path)
         if room != room_of(path) and room not in MAY_IMPORT[room_of(path)] | {"__version__"}
     ]
     assert wrong == []
@@ -78,10 +80,7 @@ def test_imports_go_one_way() -> None:
 
 def test_no_relative_imports() -> None:
     relative = [
-        str(path)
-        for path in sources()
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.ImportFrom) and node.level
+        str(path) for path in sources() for node in nodes_of(path) if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert relative == []
 
@@ -91,28 +90,28 @@ def test_nothing_below_the_command_line_prints() -> None:
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in sources()
         if room_of(path) not in {"cli", "__main__"} and path.name not in SERVERS
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert prints == []
 
 
-def types_of(tree: ast.Module) -> set[str]:
+def types_of(path: Path) -> set[str]:
     """The classes of a file, and what it calls a type; variables of types (``T``) are everywhere."""
     assigned = {
         target.id
-        for node in tree.body
+        for node in cast(ast.Module, nodes_of(path)[0]).body
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name) and not target.id.isupper() and target.id[0].isupper()
     }
-    return assigned | {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    return assigned | {node.name for node in nodes_of(path) if isinstance(node, ast.ClassDef)}
 
 
 def test_the_name_of_a_type_means_one_thing() -> None:
     places: dict[str, list[str]] = {}
     for path in sources():
-        for name in types_of(tree_of(path)):
+        for name in types_of(path):
             places.setdefault(name, []).append(str(path.relative_to(ROOT)))
     assert {name: files for name, files in places.items() if len(files) > 1} == {}
 

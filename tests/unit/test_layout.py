@@ -71,6 +71,7 @@ def test_what_cannot_be_laid_out(text: str) -> None:
     assert laid_out(text) is None
 
 
+SAFE = YAML(typ="safe", pure=True)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 99) | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -81,13 +82,12 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.text(max_size=5), VALUES, min_size=1, max_size=4), st.booleans())
 def test_whatever_it_holds_is_the_same_afterwards_or_it_is_left_alone(data: dict[str, object], flow: bool) -> None:
     stream = io.StringIO()
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = flow
-    yaml.dump(data, stream)
+    SAFE.default_flow_style = flow
+    SAFE.dump(data, stream)
     text = stream.getvalue()
     found = laid_out(text)
     if found is not None:
-        assert YAML(typ="safe", pure=True).load(found) == YAML(typ="safe", pure=True).load(text)
+        assert SAFE.load(found) == SAFE.load(text)
         assert laid_out(found) == found
 
 

@@ -426,7 +426,7 @@ def test_aliases_of_aliases_stay_small() -> None:
 
 
 def test_a_wall_of_brackets_is_refused_at_once() -> None:
-    (problem,) = problems_of("[" * 900_000)
+    (problem,) = problems_of("[" * 100_000)
     assert "nested more than" in problem.message
 
 
@@ -435,5 +435,5 @@ def test_problem_in_words() -> None:
 
 
 def test_a_long_list_is_refused_before_it_is_read_to_its_end() -> None:
-    (problem,) = problems_of("a:\n" + "- b\n" * 200_000)
+    (problem,) = problems_of("a:\n" + "- b\n" * 50_000)
     assert "more than 10000 values" in problem.message

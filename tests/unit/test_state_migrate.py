@@ -26,7 +26,7 @@ OTHERS = {"version": 4, "lineage": "another", "serial": 1, "outputs": {"a": {"va
 def world(tmp_path: Path) -> World:
     """A stack with local state, up."""
     world = World(tmp_path)
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     return world
 
 

@@ -20,7 +20,7 @@ KEPT = {"output": {"value": "of the run that could not save it", "type": "string
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     world = World(tmp_path)
-    world.bootstrap(STACK)
+    world.bring_up(STACK)
     return world
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import io
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,9 +122,14 @@ def bucket(world: World) -> Versioned:
 
 
 @pytest.fixture
-def up(world: World) -> World:
+def up(tmp_path: Path, one_that_is_up: World) -> World:
+    return one_that_is_up.fork(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def one_that_is_up(memory: Path) -> World:
     """A stack that is up, whose state is in a versioned bucket beside others, with a lock that was given back."""
-    versioned = Versioned()
+    world, versioned = World(Path(tempfile.mkdtemp(dir=memory))), Versioned()
     world.objects = world.aws.objects = world.terraform.objects = versioned
     for name in ("list_object_versions", "get_object", "delete_object"):
         world.aws.answers[f"s3.{name}"] = getattr(versioned, name)
