@@ -63,7 +63,7 @@ def test_a_bundle_that_cannot_be_read_is_said_so(name: str) -> None:
 
 @pytest.mark.parametrize("key,word", [(KEY, "AES-256-GCM"), (None, "no: it holds secrets in plain text")])
 def test_a_header_is_shown(key: Secret | None, word: str) -> None:
-    header = BUNDLE.read_header(BUNDLE.sealed() if key else PLAIN)
+    header = BUNDLE.read_header(sealed() if key else PLAIN)
     text = "\n".join(bundle_lines(header))
     assert f"encrypted  {word}" in text
     assert "1 to add, 0 to change, 0 to destroy" in text

@@ -108,7 +108,7 @@ VERIFY = {
     "role_arn": "arn:aws:iam::123456789012:role/a",
     "verdict": "pass",
     "findings": [
-        {"code": "GBY-V001", "check": "a", "verdict": "pass", "detail": "b", "fix": "", "statements": []},
+        {"code": "GBY-V001", "check": "a", "role": "", "verdict": "pass", "detail": "b", "fix": "", "statements": []},
     ],
 }
 

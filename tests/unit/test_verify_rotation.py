@@ -122,7 +122,8 @@ def test_a_rotation_that_is_killed_at_any_instant(world: World) -> None:
     for one in world.killed_everywhere(lambda run: run.bootstrap(ROTATED)):
         arn, accepted = only_role(one)
         own = one.terraform_state(ROTATED)["outputs"]["external_id"]["value"]
-        kept = json.loads((one.work_dir(ROTATED) / "terraform.tfvars.json").read_text())["previous_external_ids"]
+        values = json.loads((one.work_dir(ROTATED) / "terraform.tfvars.json").read_text())
+        kept = values.get("previous_external_ids", ())  # none before the first render
         held = {external_id for role, external_id in one.plane.held().values() if role == arn}
         further = accepted - {own}
         found = proven(one, ROTATED)
