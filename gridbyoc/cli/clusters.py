@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The cluster at hand: where it is, and what the stack file (if there is one) says of it (if it does)."""
+    """The cluster to edit, and the stack file and its entry for the cluster, if there are any."""
 
     registrar: Registrar
     plane: ControlPlane
@@ -39,23 +39,23 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """The cluster's."""
+        """The cluster's name."""
         return self.draft.cluster.name
 
 
 @command("edit")
 @click.argument("name")
-@click.option("--write", is_flag=True, help="Write the change into the stack file as well.")
+@click.option("--write", is_flag=True, help="Also write the change into the stack file.")
 @click.option("--yes", "-y", is_flag=True, help="Approve the change.")
 @plane_options
 @pass_app
 def edit(
     app: App, name: str, write: bool, yes: bool, stack_file: str | None, url: str | None, dialect: DialectName | None
 ) -> None:
-    """Open the cluster NAME (its name or id) in $VISUAL or $EDITOR, show what was changed, and change it.
+    """Open the cluster NAME (its name or id) in $VISUAL or $EDITOR, show the changes, and apply them.
 
-    What this tool does not know of the cluster is not shown and stays as it is. Role and external id belong to the
-    stack: bootstrap and rotate change them.
+    Settings that gridbyoc does not know are not shown and stay as they are. Role and external id belong to the stack:
+    bootstrap and rotate change them.
     """
     _refuse_blind(app, yes=yes)
     subject = _subject(app, name, stack_file, url, dialect)
@@ -76,11 +76,11 @@ def edit(
 
 
 def _refuse_blind(app: App, *, yes: bool) -> None:
-    """Before the editor opens, so that nobody's work is thrown away."""
+    """Raise before the editor opens, so that nobody's edit is lost."""
     if not app.interactive and not yes:
         raise ApprovalRequiredError(
-            "An edit needs an approval, and there is no terminal to ask on.",
-            fix="Run again with --yes, and with EDITOR set to a program that edits by itself.",
+            "An edit needs approval, but there is no terminal to ask on.",
+            fix="Run again with --yes, and with EDITOR set to a program that edits without a terminal.",
             rerun=SAFE_NOTHING_DONE,
         )
 
@@ -116,23 +116,23 @@ def _refuse_write(app: App, subject: Subject) -> None:
 
 
 def _in_a_base(file: Path, name: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Why and what to do where the list of clusters is a base's, which other stacks may share; else nothing."""
+    """Why and fix if the list of clusters is in a base file, which other stacks may share; else two empty texts."""
     from gridbyoc.stack.extends import standing_elsewhere
 
     there = standing_elsewhere(file, ("clusters",), environ)
     if there is None:
         return "", ""
     where = f"{there.file}:{there.line}"
-    return f"{name} stands in {where}, which {file.name} extends.", "Change it there by hand, or leave --write out."
+    return f"{name} is in {where}, which {file.name} extends.", "Change it there by hand, or leave --write out."
 
 
 def _edited(app: App, subject: Subject) -> Edited:
-    """Until the text can be sent, where somebody can be asked; nothing that was typed is lost by a slip."""
+    """Open the editor; on a terminal, until the text is valid, so that a typing error does not lose the edit."""
     from gridbyoc.cli.editing import edited_text
 
     hidden = subject.draft.hidden
     if hidden:
-        app.note(f"Not shown, and kept as they are: {', '.join(hidden)}.")
+        app.note(f"Not shown, and unchanged: {', '.join(hidden)}.")
     text = subject.draft.text
     while True:
         text = edited_text(app, text, otherwise="edit it from a terminal")
@@ -147,7 +147,7 @@ def _edited(app: App, subject: Subject) -> Edited:
 
 
 def _file_change(app: App, subject: Subject, edited: Edited) -> FileChange | None:
-    """What the stack file becomes; ``None`` where what was edited has no place in it."""
+    """The new content of the stack file; ``None`` if the stack file has no key for what was edited."""
     from gridbyoc.operations.clusters import file_change
     from gridbyoc.stack.load import load
 
@@ -176,7 +176,10 @@ def _ask(app: App, subject: Subject, edited: Edited, change: FileChange | None, 
 
 
 def _carry_out(app: App, subject: Subject, edited: Edited, change: FileChange | None, url: str | None) -> Cluster:
-    """The cluster first: what the control plane refuses is not written. Under the lock of the stack that lists it."""
+    """Change the cluster, then the file, which must not hold what the control plane refuses.
+
+    If the stack lists the cluster, its lock is held.
+    """
     from gridbyoc.operations.clusters import unchanged_since
     from gridbyoc.operations.run import Choices
 
@@ -203,12 +206,12 @@ def _tell(app: App, subject: Subject, cluster: Cluster, edited: Edited, change: 
 
 
 def _warn(app: App, subject: Subject, cluster: Cluster, change: FileChange | None, *, write: bool) -> None:
-    """What the stack file still says otherwise comes back with the next bootstrap."""
+    """Warn about differences from the stack file: the next bootstrap would undo them."""
     if subject.spec is None or subject.stack is None:
         return
     file = subject.stack.file or "the stack file"
     if write and change is None:
-        app.note(f"Nothing of this change has a place in {file}: it is kept at the control plane alone.")
+        app.note(f"{file} has no key for this change: only the control plane has it.")
     fields = subject.registrar.diff(cluster, change.said if change else subject.spec, None)
     if fields:
         words = "; ".join(f"{field.field}: {field.before} -> {field.after}" for field in fields)
@@ -225,7 +228,7 @@ def clusters() -> None:
 @plane_options
 @pass_app
 def list_(app: App, stack_file: str | None, url: str | None, dialect: DialectName | None) -> None:
-    """Show every cluster that is not deleted: id, name, type, status, created (UTC)."""
+    """Show every cluster that is not deleted: id, name, type, status, time of creation (UTC)."""
     from gridbyoc.show.clusters import CLUSTERS
 
     app.show(CLUSTERS, registrar_of(app, plane_of(app, stack_file, dialect), url).list())
@@ -236,7 +239,7 @@ def list_(app: App, stack_file: str | None, url: str | None, dialect: DialectNam
 @plane_options
 @pass_app
 def get(app: App, name: str, stack_file: str | None, url: str | None, dialect: DialectName | None) -> None:
-    """Show one cluster, NAME being its name or id."""
+    """Show the cluster NAME (its name or id)."""
     from gridbyoc.show.clusters import CLUSTER
 
     app.show(CLUSTER, cluster_named(registrar_of(app, plane_of(app, stack_file, dialect), url), name))
@@ -266,9 +269,9 @@ def wait(
     poll_interval: float,
     failed_grace: float | None,
 ) -> None:
-    """Wait until the cluster NAME (its name or id) runs, or is gone.
+    """Wait until the cluster NAME (its name or id) runs, or is deleted.
 
-    Ends with status 5 where the cluster fails and 6 where the time is over.
+    Ends with status 5 if the cluster fails, and 6 at the timeout.
     """
     from gridbyoc.cli.plane import watch
     from gridbyoc.errors import ClusterNotFoundError
@@ -298,10 +301,10 @@ def wait(
 @choices_options
 @pass_app
 def create(app: App, name: str, stack_file: str | None, edit_before_creation: bool, choices: Choices) -> None:
-    """Create the cluster NAME of the stack file through the stack's role, which is there already.
+    """Create the cluster NAME of the stack file through the stack's existing role.
 
-    `gridbyoc bootstrap` makes the role and all clusters; this adds one and touches nothing else. Safe to run again:
-    a cluster of that name and role is left as it is.
+    `gridbyoc bootstrap` creates the role and all clusters; this command adds one cluster and changes nothing else. It
+    is safe to run again: a cluster with that name and role stays as it is.
     """
     from gridbyoc.cli.editing import edit_request
     from gridbyoc.operations.clusters import create_cluster
@@ -326,15 +329,15 @@ for _command in (list_, get, create, edit, wait):
     "handoff_file",
     default=None,
     metavar="FILE",
-    help="The file of `gridbyoc handoff --out`: role and all.",
+    help="The file written by `gridbyoc handoff --out`, with role, external id and region.",
 )
-@click.option("--expect-stack", default=None, metavar="NAME", help="With --handoff: refuse the file of another stack.")
+@click.option("--expect-stack", default=None, metavar="NAME", help="With --handoff: refuse a file for another stack.")
 @click.option("--role-arn", default=None, help="The ARN of the role that the control plane assumes.")
 @click.option(
-    "--external-id-file", default=None, metavar="FILE", help="A file that holds the external id; - is standard input."
+    "--external-id-file", default=None, metavar="FILE", help="The file with the external id; - is standard input."
 )
 @click.option(
-    "--external-id-env", default=None, metavar="VARIABLE", help="The environment variable that holds the external id."
+    "--external-id-env", default=None, metavar="VARIABLE", help="The environment variable with the external id."
 )
 @click.option("--region", default=None, help="The AWS region of the cluster (default: the handoff's, else us-east-1).")
 @click.option("--instance-types", default=None, metavar="A,B", help="Instance types, separated by commas.")
@@ -364,15 +367,15 @@ def register(
     poll_interval: float,
     failed_grace: float | None,
 ) -> None:
-    """Create the cluster NAME through a role that you have already, or that somebody handed over.
+    """Create the cluster NAME through an existing role, yours or one that somebody handed over.
 
     With --handoff, role, external id, region and control plane come from the file, which is encrypted with the key in
-    GRIDBYOC_HANDOFF_KEY, and --stack names a stack file whose cluster NAME is taken. AWS is not asked, and no AWS
-    credentials are needed (docs/two-people.md). Otherwise --role-arn names the role, and the external id comes from
-    --external-id-file, --external-id-env or a question without echo; never from the command line, where others could
+    GRIDBYOC_HANDOFF_KEY; with --stack, the settings of the cluster come from that stack file. AWS is not asked, and no
+    AWS credentials are needed (docs/two-people.md). Without --handoff, --role-arn names the role, and the external id
+    comes from --external-id-file, --external-id-env or a hidden prompt; never from the command line, where others could
     see it.
 
-    Safe to run again: a cluster of that name and role is taken as it is, and waited for.
+    It is safe to run again: a cluster with that name and role is used as it is, and waited for.
     """
     from gridbyoc.cli.editing import edit_request
     from gridbyoc.cli.handoff import Registration, from_handoff, refuse_beside_handoff
@@ -409,7 +412,11 @@ def _spec(name: str, instance_types: str | None, cost_savings: bool) -> ClusterS
 
     types = tuple(item.strip() for item in (instance_types or "").split(",") if item.strip())
     if instance_types is not None and not types:
-        raise UsageError("--instance-types names none.", fix="Name some, or leave it out.", rerun=SAFE_NOTHING_DONE)
+        raise UsageError(
+            "--instance-types is empty.",
+            fix="Name at least one instance type, or leave it out.",
+            rerun=SAFE_NOTHING_DONE,
+        )
     check_unique(types)
     return ClusterSpec(name, tuple(InstanceType(item) for item in types), "cost-saving" if cost_savings else None)
 
@@ -417,14 +424,14 @@ def _spec(name: str, instance_types: str | None, cost_savings: bool) -> ClusterS
 def _grant(
     app: App, role_arn: str | None, path: str | None, variable: str | None, region: str | None, expect_stack: str | None
 ) -> Grant:
-    """The role as it is given on the command line."""
+    """The role given on the command line."""
     from gridbyoc.control_plane.model import Grant
 
     if expect_stack is not None:
-        raise UsageError("--expect-stack is about a handoff, and no --handoff names one.", rerun=SAFE_NOTHING_DONE)
+        raise UsageError("--expect-stack needs --handoff.", rerun=SAFE_NOTHING_DONE)
     if role_arn is None:
         raise UsageError(
-            "No role is named.", fix="Give --handoff FILE, or --role-arn and the external id.", rerun=SAFE_NOTHING_DONE
+            "No role was given.", fix="Give --handoff FILE, or --role-arn and the external id.", rerun=SAFE_NOTHING_DONE
         )
     return Grant(role_arn, _external_id(app, path, variable), region or "us-east-1")
 
@@ -440,7 +447,7 @@ def _external_id(app: App, path: str | None, variable: str | None) -> Secret:
         return secret_from_env(app, variable, "external id")
     if not app.interactive:
         raise UsageError(
-            "No external id was given, and there is no terminal to ask on.",
+            "No external id was given, but there is no terminal to ask on.",
             fix="Give it with --external-id-file or --external-id-env.",
             rerun=SAFE_NOTHING_DONE,
         )

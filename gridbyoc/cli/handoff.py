@@ -1,4 +1,4 @@
-"""``gridbyoc handoff``, and the part of ``gridbyoc register`` that takes one."""
+"""``gridbyoc handoff``, and the part of ``gridbyoc register`` that reads a handoff."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 @stack_argument
 @set_option
 @profile_option
-@click.option("--out", default=None, metavar="FILE", help="Write the handoff there, encrypted.")
+@click.option("--out", default=None, metavar="FILE", help="Write the encrypted handoff to this file.")
 @click.option(
     "--reveal",
     is_flag=True,
-    help="For a vendor without an API: print what to send, the external id in clear (masked in a GitHub job's log).",
+    help="For a vendor without an API: print what to send, external id in clear (masked in a GitHub job's log).",
 )
 @click.option(
-    "--valid-for", type=Duration(), default="7d", show_default=True, help="How long the file may be used: 12h, 7d."
+    "--valid-for", type=Duration(), default="7d", show_default=True, help="How long the file is valid: 12h, 7d."
 )
 @lock_option
 @terraform_options
@@ -56,12 +56,12 @@ def handoff(
     terraform_bin: str | None,
     url: str | None,
 ) -> None:
-    """Write what somebody else needs to register clusters through STACK_FILE's role, without any rights in AWS.
+    """Write all that somebody else needs to register clusters through STACK_FILE's role, without AWS permissions.
 
     The file holds role ARN, external id, region, account and control plane, encrypted with the key in
-    GRIDBYOC_HANDOFF_KEY; `gridbyoc register --handoff FILE NAME` takes it. For a vendor without an API, --reveal prints
-    what to send instead. The role must be up, and its trust proven. The journal keeps that it was handed over. Nothing
-    in AWS is changed (docs/two-people.md).
+    GRIDBYOC_HANDOFF_KEY; `gridbyoc register --handoff FILE NAME` reads it. For a vendor without an API, --reveal prints
+    what to send instead. The role must be up, and its trust proven. The journal records the handover. Nothing in AWS is
+    changed (docs/two-people.md).
     """
     from gridbyoc.operations.handoff.make import (
         check_out,
@@ -96,7 +96,7 @@ def handoff(
 
 
 def show_page(app: App, made: Handoff) -> None:
-    """What to send, with the external id in clear; in a GitHub job's log it is masked from here on."""
+    """Show what to send, with the external id in clear; in a GitHub job's log it is masked from here on."""
     from gridbyoc.show.handoff import HANDOFF_PAGE
 
     mask_in_github(app, made.external_id)
@@ -110,9 +110,9 @@ def _required_key(app: App) -> Secret:
     if key is None:
         raise HandoffKeyError(
             "There is no key to encrypt the handoff with.",
-            why="A handoff holds the external id, and travels.",
-            fix=f"Set {HANDOFF.key_variable} (`openssl rand -base64 32` makes one), and give the other person the key "
-            "on another way than the file.",
+            why="A handoff holds the external id, and is sent to others.",
+            fix=f"Set {HANDOFF.key_variable} (`openssl rand -base64 32` makes one), and send the key "
+            "to the other person by another way than the file.",
             rerun=SAFE_NOTHING_DONE,
         )
     return key
@@ -120,9 +120,10 @@ def _required_key(app: App) -> Secret:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a cluster is registered with. ``handoff``: where role and control plane come from, if from one.
+    """What a cluster is registered with.
 
-    ``again``: the command that goes on, without ``gridbyoc``.
+    ``handoff``: the source of role and control plane, if there is one. ``again``: the command that resumes it, without
+    ``gridbyoc``.
     """
 
     plane: ControlPlane
@@ -133,11 +134,11 @@ class Registration:
 
     @property
     def stack(self) -> str | None:
-        """The stack of the handoff."""
+        """The name of the handoff's stack."""
         return self.handoff.stack if self.handoff else None
 
     def create(self, registrar: Registrar, emit: Emit, edit: EditRequest | None) -> Created:
-        """The cluster, created or taken as it is."""
+        """Create the cluster, or adopt an existing one."""
         from gridbyoc.operations.handoff.register import register_handed_over
         from gridbyoc.operations.register import register_cluster
 
@@ -147,7 +148,7 @@ class Registration:
 
 
 def refuse_beside_handoff(given: Mapping[str, str | None]) -> None:
-    """What the file says must not be said once more on the command line."""
+    """Raise ``UsageError`` for options whose value the handoff already holds."""
     twice = [option for option, value in given.items() if value is not None]
     if twice:
         raise UsageError(
@@ -167,9 +168,9 @@ def from_handoff(
     url: str | None,
     dialect: DialectName | None,
 ) -> Registration:
-    """Open the handoff, and check that it is of this machine's control plane and of the stack that is meant.
+    """Open the handoff, and check that it is for this machine's control plane and for the expected stack.
 
-    ``spec`` is the command line's; the stack file's takes its place, if it lists the cluster.
+    ``spec`` comes from the command line; the stack file's entry replaces it, if there is one.
     """
     from gridbyoc.control_plane.model import Grant
     from gridbyoc.operations.handoff.file import HANDOFF, open_handoff
@@ -185,7 +186,7 @@ def from_handoff(
 
 
 def _spec_in(app: App, stack: Stack, asked: ClusterSpec) -> ClusterSpec:
-    """The cluster as the stack file lists it; what the command line asks for, if it does not."""
+    """The cluster's entry in the stack file, else the command line's."""
     listed = next((spec for spec in stack.clusters if spec.name == asked.name), None)
     file = stack.file or "The stack file"
     if listed is None:
@@ -196,7 +197,7 @@ def _spec_in(app: App, stack: Stack, asked: ClusterSpec) -> ClusterSpec:
         return asked
     if asked.instance_types or asked.performance_profile:
         raise UsageError(
-            f"{file} says what {asked.name} is, and so do --instance-types or --cost-savings.",
+            f"Both {file} and --instance-types or --cost-savings say what {asked.name} is.",
             fix="Leave the options out, or --stack.",
             rerun=SAFE_NOTHING_DONE,
         )

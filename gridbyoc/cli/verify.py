@@ -25,23 +25,26 @@ if TYPE_CHECKING:
 @stack_argument
 @set_option
 @profile_option
-@click.option("--role", metavar="ARN", default=None, help="A role that no stack of yours has made: no stack file.")
+@click.option("--role", metavar="ARN", default=None, help="A role that gridbyoc did not create; needs no stack file.")
 @click.option(
     "--principal",
     "principals",
     multiple=True,
     metavar="ARN",
-    help="With --role: whom it is meant to trust, an account (12 digits or root ARN), role or user; many times.",
+    help="With --role: whom it should trust: an account (12 digits or root ARN), role or user; repeatable.",
 )
 @click.option(
-    "--external-id-env", metavar="VAR", default=None, help="With --role: the variable that holds the external id."
+    "--external-id-env", metavar="VAR", default=None, help="With --role: the environment variable with the external id."
 )
 @click.option(
-    "--external-id-file", metavar="FILE", default=None, help="With --role: the file that holds it; - is standard input."
+    "--external-id-file",
+    metavar="FILE",
+    default=None,
+    help="With --role: the file with the external id; - is standard input.",
 )
 @click.option("--region", default=None, help="With --role: the region to call AWS in (default: the environment's).")
 @click.option("--attestation", metavar="FILE", default=None, help="Also write the proof as a JSON document to file.")
-@click.option("--strict", is_flag=True, help="Warnings and unknown findings fail, too.")
+@click.option("--strict", is_flag=True, help="Fail on warnings and unknown findings, too.")
 @terraform_options
 @pass_app
 @click.pass_context
@@ -61,18 +64,18 @@ def verify(
 ) -> int:
     """Prove what STACK_FILE's role grants: its live trust policy and permissions, judged by IAM's own rules.
 
-    With the external id the control plane gets in; without it, with another one, or from another account nobody does.
-    Ends with status 4 where a finding fails. --format sarif writes a SARIF 2.1.0 log for code scanning.
+    The control plane must get in with the external id; without it, with another one, or from another account nobody
+    may. Ends with status 4 if a finding fails. --format sarif writes a SARIF 2.1.0 log for code scanning.
 
-    With --role it judges a role that another tool or a vendor made, without stack file, state and Terraform: who is
-    named with --principal gets in, nobody else, and nobody without an external id.
+    With --role it judges a role that another tool or a vendor created, without stack file, state or Terraform: the
+    principals named with --principal must get in, nobody else, and nobody without an external id.
 
     Only reads, needs no lock, and leaves nothing behind (docs/reading.md).
     """
     if role is not None:
         named = context.get_parameter_source("stack_file") is click.core.ParameterSource.COMMANDLINE
         foreign = {"STACK_FILE": named, "--set": bool(overrides), "--terraform-bin": terraform_bin is not None}
-        _refuse(foreign, "{} cannot go with --role.", "Leave it out: with --role there is no stack and no Terraform.")
+        _refuse(foreign, "{} cannot go with --role.", "Leave it out: --role uses no stack file and no Terraform.")
         identifier = _external_id(app, external_id_env, external_id_file)
         return _verify_role(app, role, principals, identifier, region, attestation, strict=strict)
     lone = {
@@ -82,7 +85,9 @@ def verify(
         "--region": region is not None,
     }
     _refuse(
-        lone, "{} goes with --role ARN.", "Name the role; of a stack, the stack file says whom it trusts, and where."
+        lone,
+        "{} needs --role ARN.",
+        "Name the role, or leave it out: for a stack, the stack file says whom the role trusts, and the region.",
     )
     return _verify_stack(app, stack_file, overrides, terraform_bin, attestation, strict=strict)
 
@@ -118,7 +123,7 @@ def _verify_stack(
 
 
 def _placed(app: App, proof: Proof, stack_file: str) -> Proof:
-    """The same, with files by their paths from the repository's root; the stack file where a value is not in a file."""
+    """The proof with file paths relative to the repository's root; the stack file for values that are not in a file."""
     from gridbyoc.cli.reporting import Reporting
 
     find = Reporting(app, "none").in_repository
@@ -128,7 +133,10 @@ def _placed(app: App, proof: Proof, stack_file: str) -> Proof:
 
 
 def _external_id(app: App, variable: str | None, file: str | None) -> Secret | None:
-    """The external id that was pointed to, if one was; ``UsageError`` for a text that is none. Shows none of it."""
+    """The external id from the variable or file, if one was given.
+
+    Raises ``UsageError``, without quoting it, if it is malformed.
+    """
     from gridbyoc.cli.plane import secret_from_env, secret_from_file
     from gridbyoc.stack.external_id import EXTERNAL_ID_FORM
 
@@ -136,7 +144,7 @@ def _external_id(app: App, variable: str | None, file: str | None) -> Secret | N
         raise UsageError("--external-id-file and --external-id-env cannot go together.", rerun=SAFE_NOTHING_DONE)
     if variable is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
         raise UsageError(  # it may be the external id itself, so it is not repeated
-            "What --external-id-env names is not an environment variable.",
+            "The value of --external-id-env is not the name of an environment variable.",
             fix="Give the variable's name, not the external id.",
             rerun=SAFE_NOTHING_DONE,
         )
@@ -149,7 +157,7 @@ def _external_id(app: App, variable: str | None, file: str | None) -> Secret | N
     )
     if not EXTERNAL_ID_FORM.fullmatch(found.reveal()):
         raise UsageError(
-            "What was given as the external id is none.",
+            "The external id that was given is not valid.",
             fix="An external id has 2 to 1224 letters, digits and `_+=,.@:/-`.",
             rerun=SAFE_NOTHING_DONE,
         )
@@ -172,7 +180,7 @@ def _verify_role(
 
     if not names:
         raise UsageError(
-            "--role needs --principal: whom the role is meant to trust.",
+            "--role needs --principal: whom the role should trust.",
             fix="Give it for each account, role or user that the vendor names, such as --principal 123456789012.",
             rerun=SAFE_NOTHING_DONE,
         )
@@ -187,7 +195,7 @@ def _verify_role(
 
 
 def _region(app: App, region: str | None, role_arn: str) -> str:
-    """IAM is global in its partition; STS is asked in the region."""
+    """The region for STS; IAM is global in its partition."""
     from gridbyoc.aws.identity import own_region
     from gridbyoc.stack.defaults import REGION
     from gridbyoc.stack.regions import HOME_REGIONS, region_fault

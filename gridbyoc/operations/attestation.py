@@ -1,4 +1,7 @@
-"""The proof of a role as a document to file: whom, what, when, digests and findings; never the external id."""
+"""The attestation of a role, a document to file.
+
+Role, caller, time, digests and findings. It never holds the external id.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,18 @@ from gridbyoc.stack.secret import Secret
 
 FORMAT = "gridbyoc-attestation/1"
 DIGESTS = (
-    "SHA-256 of the document as UTF-8 JSON with sorted keys and no white space (jq -cS, without the line's end), after "
+    "SHA-256 of the document as UTF-8 JSON with sorted keys and no white space (jq -cS, without the newline), after "
     "every value of sts:ExternalId, and every text that is the external id, has been replaced by [secret]"
 )
 LIMITS = (
     "Service control policies, resource control policies and session policies are not seen from the role's account, "
     "and may forbid more.",
-    "Needed actions are examples of what each policy is there for, not a list of every call.",
+    "The needed actions are examples of what each policy allows, not a list of every call.",
 )
 
 
 class Attested(Protocol):
-    """What is attested: a role, who read it and when, and what was found."""
+    """What an attestation is made from: the role, who read it and when, and the findings."""
 
     @property
     def role(self) -> LiveRole:
@@ -41,25 +44,25 @@ class Attested(Protocol):
 
     @property
     def caller(self) -> Caller:
-        """Who read it."""
+        """The identity that read it."""
 
     @property
     def time(self) -> datetime:
-        """When it was judged, with a zone."""
+        """When it was judged, with a time zone."""
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of the findings."""
+        """The worst verdict of the findings."""
 
     @property
     def findings(self) -> tuple[VerifyFinding, ...]:
-        """What was found."""
+        """The findings."""
 
 
 def attested(
     proof: Attested, secrets: Collection[Secret], *, about: Mapping[str, Any], expected: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The document. ``about`` says what the role is of, ``expected`` whom it may trust; ``secrets`` are hidden."""
+    """The document. ``about`` names the owner of the role, ``expected`` whom it may trust; ``secrets`` are redacted."""
     role = proof.role
     return {
         "type": FORMAT,
@@ -80,7 +83,7 @@ def attested(
 
 
 def attested_role(role: LiveRole, secrets: Collection[Secret]) -> dict[str, Any]:
-    """What the document says of one role: the digests of its policies, and how long a session may last."""
+    """The document's part on one role: the digests of its policies, and the longest session."""
     hidden = (*secrets, *external_ids_written(role.trust.document))
 
     def entry(document: LiveDocument) -> dict[str, Any]:
@@ -96,7 +99,7 @@ def attested_role(role: LiveRole, secrets: Collection[Secret]) -> dict[str, Any]
 
 
 def write_document(path: Path, document: Mapping[str, Any]) -> None:
-    """Write it, all or nothing, readable by its owner alone. Raises ``FileError``."""
+    """Write it atomically, readable by its owner only. Raises ``FileError``."""
     write_atomic(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 

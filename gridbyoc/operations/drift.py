@@ -1,4 +1,4 @@
-"""Two-sided drift: what differs from the stack file in AWS, in the live role, and at the control plane."""
+"""Two-sided drift: how AWS, the live role and the control plane differ from the stack file."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from gridbyoc.stack.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One difference: on which side, of what, and in words.
+    """One difference, in words.
 
-    ``attributes``: what differs in it, ``before`` as it is, ``after`` as the stack file asks; nothing secret.
+    ``attributes``: the attributes that differ, ``before`` as they are, ``after`` as the stack file asks; no secrets.
     """
 
     side: Literal["terraform", "role", "control plane"]
@@ -43,9 +43,11 @@ class Drift:
 
 @dataclass(slots=True)
 class DriftFound:
-    """What a comparison came to. ``permissions``: how bootstrap would change the role's rights. ``unknown``: what could
-    not be read, with the reason; ``remarks``: what is accepted or not compared, in a sentence each. ``unasked``: why
-    the control plane was not asked, for a stack without clusters.
+    """The result of a comparison.
+
+    ``permissions``: how bootstrap would change the role's permissions. ``unknown``: what could not be read, with the
+    reason. ``remarks``: what is accepted or not compared, one sentence each. ``unasked``: why the control plane of a
+    stack without clusters was not asked.
     """
 
     differences: list[Drift] = field(default_factory=list)
@@ -56,12 +58,12 @@ class DriftFound:
 
     @property
     def none(self) -> bool:
-        """Whether all was read and nothing differs."""
+        """Whether everything was read and nothing differs."""
         return not self.differences and not self.unknown
 
 
 def find_drift(run: Run) -> DriftFound:
-    """Compare the stack file with all three. Reads only, on a copy: it works while another run holds the lock."""
+    """Compare the stack file with all three. Only reads, on a copy, so it works while another run holds the lock."""
     found = DriftFound()
     with scratch_run(run) as reading:
         site = prepare(reading)
@@ -94,7 +96,7 @@ def _terraform(run: Run, site: PreparedStack, grant: Grant, kept: tuple[Secret, 
     outside = changed_outside(shown)
     details = {detail.address: detail.attributes for detail in resource_details(shown, redactor)}
     for change in plan.changes:
-        cause = "was changed outside; " if change.address in outside else ""
+        cause = "was changed outside of gridbyoc;  " if change.address in outside else ""
         text = f"{cause}bootstrap would {change.action} it"
         found.differences.append(Drift("terraform", change.address, text, details.get(change.address, ())))
     outputs = output_details(shown, redactor)
@@ -106,7 +108,7 @@ def _terraform(run: Run, site: PreparedStack, grant: Grant, kept: tuple[Secret, 
 
 
 def _policies(compared: RolePolicies | None, found: DriftFound) -> None:
-    """The policies of the role, or of one that is being replaced."""
+    """Compare the policies of one role, current or being replaced."""
     if compared is None:
         found.remarks += () if NOT_COMPARED in found.remarks else (NOT_COMPARED,)
         return
@@ -126,7 +128,7 @@ def _trust(run: Run, site: PreparedStack, grant: Grant, found: DriftFound) -> No
 
 
 def _trust_of(run: Run, site: PreparedStack, role_arn: str, grant: Grant, found: DriftFound) -> str:
-    """Compare one role's trust; what came of it, in words."""
+    """Compare one role's trust policy; returns the result in words."""
     try:
         trust = await_trust(
             site.preflight.session,
@@ -141,7 +143,7 @@ def _trust_of(run: Run, site: PreparedStack, role_arn: str, grant: Grant, found:
         found.differences.append(Drift("role", role_arn, error.why))
         return "not admitted"
     if trust.verdict == "unknown":
-        found.remarks.append(f"Whether the role {role_arn} admits the control plane could not be told: {trust.detail}.")
+        found.remarks.append(f"Whether the role {role_arn} admits the control plane is unknown: {trust.detail}.")
     return trust.detail
 
 
@@ -153,11 +155,11 @@ def _control_plane(run: Run, site: PreparedStack, grant: Grant) -> Iterator[Drif
         yield Drift("control plane", "clusters", f"{error.what} {error.why}".strip())
         return
     if site.previous_arn is not None:
-        yield Drift("role", site.previous_arn, "is being replaced, and still stands")
+        yield Drift("role", site.previous_arn, "is being replaced, and still exists")
     words = {
         "create": "is missing",
         "update": "differs",
-        "delete": "runs through the role and is not in the stack file; bootstrap would delete it",
+        "delete": "uses the role but is not in the stack file; bootstrap would delete it",
     }
     for change in changes:
         fields = tuple(AttributeChange(each.field, each.before, each.after) for each in change.fields)

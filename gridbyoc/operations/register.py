@@ -1,4 +1,4 @@
-"""Create one cluster through a role that is there already; AWS is not asked."""
+"""Create one cluster through an existing role, without asking AWS."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gridbyoc.stack.model import ClusterSpec, Stack
 from gridbyoc.stack.words import did_you_mean, listed
 
 EditRequest = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""The body of a create as a person leaves it."""
+"""Takes the body of a create request, returns the body as the user edited it."""
 
 
 def spec_named(stack: Stack, name: str) -> ClusterSpec:
-    """The stack's cluster of that name; ``UsageError`` with the nearest one."""
+    """The stack's cluster of that name. Raises ``UsageError``, with the most similar name."""
     found = next((spec for spec in stack.clusters if spec.name == name), None)
     if found is not None:
         return found
@@ -35,9 +35,10 @@ def spec_named(stack: Stack, name: str) -> ClusterSpec:
 def register_cluster(
     registrar: Registrar, spec: ClusterSpec, grant: Grant, emit: Emit, *, edit: EditRequest | None = None
 ) -> Created:
-    """Create the cluster, or take the one of that name as it is if it runs through the same role.
+    """Create the cluster, or adopt the one of that name if it uses the same role.
 
-    Raises ``UsageError`` for what cannot be sent, ``UnsupportedByDialectError``, and as ``create_once``.
+    Raises ``UsageError`` for a request that cannot be sent, ``UnsupportedByDialectError``, and what ``create_once``
+    raises.
     """
     check_grant(grant.role_arn, grant.external_id, grant.region)
     registrar.check(spec)
@@ -52,6 +53,6 @@ def _lines(registrar: Registrar, created: Created, spec: ClusterSpec, grant: Gra
     if not created.adopted:
         yield f"The cluster {created.cluster.name} ({created.cluster.id}) was created."
         return
-    yield f"The cluster {created.cluster.name} existed already with this role: it is taken as it is."
+    yield f"The cluster {created.cluster.name} existed already with this role: it is used as it is."
     for change in () if edited else registrar.diff(created.cluster, spec, grant):
-        yield f"It differs from what was asked for: {change.field}: {change.before} -> {change.after}."
+        yield f"It differs from the request: {change.field}: {change.before} -> {change.after}."

@@ -1,5 +1,6 @@
-"""A file that carries secrets from one job or person to another: a zip of two stored members, a plain header and an
-encrypted payload. It is never unpacked to disk.
+"""A file that carries secrets from one job or person to another.
+
+It is a zip of two stored members, a plain header and an encrypted payload, and is never unpacked to disk.
 
 The file may come from anybody. Only these two names are accepted, only stored (a stored member cannot be a zip bomb),
 and only up to a size limit. Plan bundles and handoffs are such files; each is a ``SealedFormat``.
@@ -39,10 +40,10 @@ LARGEST_HEADER = 1024 * 1024
 LARGEST = 256 * 1024 * 1024
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _USES = {
-    "bundle": "a plan bundle, of `gridbyoc plan --out`: `gridbyoc apply FILE` carries it out",
-    "handoff": "a handoff, of `gridbyoc handoff --out`: `gridbyoc register --handoff FILE NAME` takes it",
+    "bundle": "a plan bundle, written by `gridbyoc plan --out`: `gridbyoc apply FILE` applies it",
+    "handoff": "a handoff, written by `gridbyoc handoff --out`: `gridbyoc register --handoff FILE NAME` reads it",
 }
-"""By noun: what such a file is, and what takes it."""
+"""By noun: what the file is, and the command that reads it."""
 
 Shape = dict[str, Any]
 TEXT: Shape = {"type": "string"}
@@ -51,17 +52,17 @@ DIGEST: Shape = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
 def object_of(_optional: Shape | None = None, **properties: Shape) -> Shape:
-    """An object with all of these properties; further ones are allowed."""
+    """An object schema that requires ``properties`` and allows further ones."""
     return {"type": "object", "properties": {**properties, **(_optional or {})}, "required": list(properties)}
 
 
 def list_of(items: Shape) -> Shape:
-    """A list of such items."""
+    """An array schema."""
     return {"type": "array", "items": items, "maxItems": 100_000}
 
 
 def or_null(schema: Shape) -> Shape:
-    """The same, or ``null``."""
+    """The same schema, or ``null``."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
@@ -72,11 +73,11 @@ class _Keys(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SealedFormat:
-    """One kind of such a file: what it is called, the variable of its key, its errors, and the shape of both parts.
+    """One kind of sealed file: its noun, the variable of its key, its errors, and the schemas of both parts.
 
-    ``again``, ``make``, ``distrust`` and ``same_key`` are remedies: how to come by another file, in two or three words
-    and as a sentence; what to do about one that was altered; what to do about another key. ``always_encrypted``: a
-    file in clear is never taken.
+    ``again``, ``make``, ``distrust`` and ``same_key`` are remedies for messages: how to get another file, in two or
+    three words and as a sentence; what to do about an altered file; what to do about a wrong key. ``always_encrypted``:
+    refuse unencrypted files.
     """
 
     noun: str
@@ -93,7 +94,7 @@ class SealedFormat:
 
     @property
     def header_name(self) -> str:
-        """The member that is plain."""
+        """The name of the plain member."""
         return f"{self.noun}.json"
 
     def key_in(self, environ: Mapping[str, str]) -> Secret | None:
@@ -111,7 +112,7 @@ class SealedFormat:
         return Secret(text)
 
     def pack(self, header: Mapping[str, Any], payload: Mapping[str, Any], key: Secret | None) -> bytes:
-        """The file's bytes. Anybody can read ``header``; ``payload`` is encrypted if there is a ``key``."""
+        """The file's bytes. Anybody can read ``header``; ``payload`` is encrypted if a ``key`` is given."""
         lock, cipher = _new_lock(key) if key else (None, b"")
         plain = json.dumps(payload, ensure_ascii=False, sort_keys=True).encode()
         full = {"kind": f"gridbyoc-{self.noun}", "format": FORMAT, **header, "encryption": lock}
@@ -130,7 +131,7 @@ class SealedFormat:
         return self._header(self._members(data)[0])
 
     def unpack(self, data: bytes, key: Secret | None) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Header and payload, with their structure checked.
+        """Header and payload, validated.
 
         Raises ``file_error``, ``key_error`` and ``WrongFileKindError``.
         """
@@ -138,9 +139,9 @@ class SealedFormat:
         header = self._header(head)
         lock = header["encryption"]
         if lock is None and self.always_encrypted:
-            self._refuse("its payload is not encrypted, so that anybody may have made it")
+            self._refuse("its payload is not encrypted, so anybody may have made it")
         if lock is None and key is not None:
-            # Anybody who can write where such files are kept could replace an encrypted one with an unencrypted one.
+            # Somebody with write access to the storage could replace an encrypted file with an unencrypted one.
             raise self.key_error(
                 f"The {self.noun} is not encrypted, although there is a key.",
                 why=f"If {self.key_variable} is set, only {self.noun}s of its holder are applied: anybody may have "
@@ -158,7 +159,7 @@ class SealedFormat:
         return header, self._shaped(self._object(plain, "payload"), self.payload, "payload")
 
     def _seal(self, payload: bytes, cipher: bytes, lock: Mapping[str, Any], header: bytes) -> bytes:
-        """Encrypt with the key and under the ``lock`` of ``_new_lock``; the ``lock`` stands in ``header``."""
+        """Encrypt with the cipher key and the nonce in ``lock`` (see ``_new_lock``), which ``header`` holds too."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         return AESGCM(cipher).encrypt(self._bytes(lock, "nonce", _NONCE), payload, header)
@@ -224,7 +225,7 @@ class SealedFormat:
                 names = [info.filename for info in infos]
                 self._refuse_other_kind(names)
                 if names != [self.header_name, PAYLOAD_NAME]:
-                    self._refuse(f"it must hold {self.header_name} and {PAYLOAD_NAME}, and nothing else")
+                    self._refuse(f"it must hold exactly {self.header_name} and {PAYLOAD_NAME}")
                 if any(info.compress_type != zipfile.ZIP_STORED or info.file_size > len(data) for info in infos):
                     self._refuse("a member is compressed or larger than the file")
                 if infos[0].file_size > LARGEST_HEADER:
@@ -280,7 +281,7 @@ class SealedFormat:
 
         error = next(iter(Draft202012Validator(schema).iter_errors(found)), None)
         if error is not None:
-            # Only the place: the value may be a secret, or anything at all.
+            # Report only the place: the value may be a secret.
             place = "/".join(str(step)[:40] for step in error.absolute_path)
             self._refuse(f"its {part} is invalid at /{place} ({error.validator})")
         return found
@@ -289,7 +290,7 @@ class SealedFormat:
         raise self.file_error(
             f"The file is not a {self.noun} that can be used.",
             why=f"{why[0].upper()}{why[1:]}.",
-            fix=f"It may have been cut off on the way, or be another file. {self.make}",
+            fix=f"It may be incomplete, or another file. {self.make}",
             rerun=SAFE_NOTHING_DONE,
         ) from None
 
@@ -316,7 +317,7 @@ def _new_lock(key: Secret) -> tuple[dict[str, Any], bytes]:
 
 @lru_cache(maxsize=4)
 def _derive(key: Secret, salt: bytes) -> _Keys:
-    """Slow by design, so cached. The key itself is in the process's environment anyway."""
+    """Slow by design, hence cached. The key itself is in the process's environment anyway."""
     made = hashlib.scrypt(key.reveal().encode(), salt=salt, n=N, r=R, p=P, maxmem=_MEMORY, dklen=48)
     return _Keys(made[:32], made[32:].hex())
 
@@ -326,7 +327,7 @@ def _text(value: bytes) -> str:
 
 
 def noun_of(data: bytes) -> str:
-    """Which kind of file this is by the names of its members: ``bundle``, ``handoff``, or nothing for any other."""
+    """The kind of the file by the names of its members: ``bundle``, ``handoff``, or "" for any other file."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()

@@ -1,4 +1,4 @@
-"""Where a stack stands: from the journal, and from both sides live."""
+"""The status of a stack: from the journal, and live from AWS and the control plane."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ from gridbyoc.terraform.state_recovery import UnsavedState, unsaved_state
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The newest run in the journal. ``code`` is its error's, or ``killed`` where it never wrote its end;
-    ``under way`` while a run holds the stack.
+    """The newest run in the journal.
+
+    ``code``: the code of its error, ``killed`` if the journal has no end of it, ``under way`` if a run still holds the
+    lock.
     """
 
     verb: str
@@ -43,13 +45,13 @@ class LastRun:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What was found; a side that could not be read is named in ``unknown`` with the reason.
+    """What was found. ``unknown``: each side that could not be read, with the reason.
 
-    ``policies``: the role's, compared with the stack file; ``None`` where there is no role, or another module makes it.
-    ``unasked``: why the control plane of a stack without clusters was not asked. ``roles``: each role's ARN by its
-    name, where the module makes several. ``unlisted``: the names of clusters that run through the role and are
-    not in the stack file, whoever registered them. ``handoff``: the newest one that this work_dir's journal knows.
-    ``vendor``: the name of the one without an API whom the role is handed over to.
+    ``policies``: the role's policies compared with the stack file; ``None`` if there is no role or another module makes
+    it. ``unasked``: why the control plane of a stack without clusters was not asked. ``roles``: each role's ARN by its
+    name, if the module makes several. ``unlisted``: the names of clusters that use the role but are not in the stack
+    file. ``handoff``: the newest one in the journal of this work_dir. ``vendor``: the name of the vendor without an API
+    that the role is handed over to.
     """
 
     last_run: LastRun | None
@@ -76,10 +78,10 @@ CHANGING = ("bootstrap", "apply", "rotate", "destroy")
 
 @dataclass(slots=True)
 class _Look:
-    """What is read, and what the next step is chosen by.
+    """What was read, to choose the next step from.
 
-    ``failures``: what reading a side ended with. ``edited``: where the file asks for something else than the last
-    render and the control plane's record say.
+    ``failures``: the error of each side that could not be read. ``edited``: what the stack file asks to change,
+    compared with the last render and the control plane.
     """
 
     run: Run
@@ -102,13 +104,13 @@ class _Look:
     unasked: str = ""
 
     def failed(self, side: str, error: GridbyocError) -> None:
-        """Keep why a side could not be read."""
+        """Record why a side could not be read."""
         self.unknown[side] = f"{error.what} {error.why}".strip()
         self.failures[side] = error
 
     @property
     def file(self) -> str:
-        """The stack file as it is typed after a command, relative to the current directory; empty for the default."""
+        """The stack file as a shell word, relative to the current directory; "" for the default file."""
         file = self.run.stack.file
         if file is None or (file.name == "gridbyoc.yaml" and file.parent == Path.cwd()):
             return ""
@@ -116,13 +118,13 @@ class _Look:
         return shlex.quote(str(near))
 
     def command(self, verb: str, option: str = "") -> str:
-        """``gridbyoc VERB FILE``, or ``VERB OPTION FILE``, as it can be typed."""
+        """``gridbyoc VERB FILE`` or ``gridbyoc VERB OPTION FILE``, ready to type."""
         words = ("gridbyoc", verb, *((option, self.file) if self.file else ()))
         return f"`{' '.join(filter(None, words))}`"
 
 
 def stack_status(run: Run) -> Status:
-    """Read the journal, the lock, the state, the live role and the control plane; nothing is changed."""
+    """Read the journal, the lock, the state, the live role and the control plane. Changes nothing."""
     holder = holder_of(run.own_work_dir)
     records = read_journal(run.work_dir / JOURNAL)
     look = _Look(
@@ -189,7 +191,7 @@ def _read_state(look: _Look) -> None:
 
 
 def _read_role(look: _Look, outputs: Outputs) -> None:
-    """Whether the role admits the control plane, in words; its policies, compared with the stack file."""
+    """Read whether the role admits the control plane, and how its policies differ from the stack file."""
     run = look.run
     try:
         session, _ = run.account()
@@ -221,7 +223,7 @@ def _read_role(look: _Look, outputs: Outputs) -> None:
 
 
 def _read_clusters(look: _Look) -> None:
-    """The stack's clusters, and where the file asks for something else."""
+    """Read the stack's clusters, and which of them the stack file asks to change."""
     run, outputs = look.run, look.outputs
     try:
         registrar = run.registrar()
@@ -244,7 +246,7 @@ def _read_clusters(look: _Look) -> None:
 
 
 def _next_step(look: _Look) -> str:
-    """The first that applies, with a command that works as it is typed."""
+    """The first step that applies, with a command that is ready to type."""
     return next(filter(None, (step(look) for step in _STEPS)))
 
 
@@ -263,7 +265,7 @@ def _unsaved_state(look: _Look) -> str:
 
 
 def _default_changed(look: _Look) -> str:
-    """A default that is not what the role has: bootstrap refuses until the file says which of both it shall be."""
+    """Set if a default differs from what the role has: bootstrap refuses until the stack file states the value."""
     try:
         keep_standing_role(look.run.stack, look.state.module(MODULE))
     except DefaultChangedError as error:
@@ -274,17 +276,17 @@ def _default_changed(look: _Look) -> str:
 def _state_elsewhere(look: _Look) -> str:
     if not isinstance(look.failures.get("state"), StateMovedError):
         return ""
-    return f"The state lies elsewhere. Run {look.command('state migrate')}, or put terraform.backend back as it was."
+    return f"The state is elsewhere. Run {look.command('state migrate')}, or put terraform.backend back as it was."
 
 
 def _not_trusted(look: _Look) -> str:
     if not isinstance(look.failures.get("role"), TrustError):
         return ""
     if look.trust == ROLE_GONE:
-        return f"The role was deleted outside of gridbyoc. Run {look.command('bootstrap')}: it makes the role again."
+        return f"The role was deleted outside of gridbyoc. Run {look.command('bootstrap')}: it creates the role again."
     return (
         f"The role does not admit the control plane: {look.command('verify')} shows why. "
-        f"{look.command('bootstrap')} puts the trust policy back."
+        f"{look.command('bootstrap')} restores the trust policy."
     )
 
 
@@ -292,7 +294,7 @@ def _unread(look: _Look) -> str:
     if not look.unknown:
         return ""
     sides = ", ".join(look.unknown)
-    return f"Mend what could not be read ({sides}): {look.command('doctor', '--stack')} names what to do."
+    return f"Not everything could be read ({sides}): {look.command('doctor', '--stack')} says what to do."
 
 
 def _undeclared(look: _Look) -> str:
@@ -307,9 +309,9 @@ def _never_run_or_destroyed(look: _Look) -> str:
     destroyed = look.last is not None and look.last.verb == "destroy" and look.last.code is None
     emptied = bool(look.state.lineage) and not look.state.kinds
     if emptied or destroyed:
-        return f"Nothing is left of the stack: it was destroyed. {look.command('bootstrap')} makes it again."
+        return f"The stack was destroyed. {look.command('bootstrap')} creates it again."
     if look.last is None:
-        return f"The stack was never run here: look at {look.command('plan')}, then run {look.command('bootstrap')}."
+        return f"The stack has never been run from here. Run {look.command('plan')}, then {look.command('bootstrap')}."
     return ""
 
 
@@ -319,19 +321,19 @@ def _cut_off(look: _Look) -> str:
     again = "destroy" if look.last.verb == "destroy" else "bootstrap"
     again += " --with-state" if REMOVAL in look.last.open_effects else ""
     ended = "was killed, or could not record its end" if look.last.code == "killed" else f"ended with {look.last.code}"
-    return f"The last {look.last.verb} {ended}. Run {look.command(again)}: it goes on from what exists."
+    return f"The last {look.last.verb} {ended}. Run {look.command(again)}: it continues from what exists."
 
 
 def _unlisted(look: _Look) -> str:
-    """Somebody may have registered them with a handoff: bootstrap, which deletes them, is not what follows."""
+    """Someone may have registered them with a handoff, so do not suggest bootstrap, which would delete them."""
     if not look.unlisted:
         return ""
     one = len(look.unlisted) == 1
     names = enumerated(look.unlisted)
-    what, it = (f"The cluster {names} runs", "it") if one else (f"The clusters {names} run", "them")
+    what, it = (f"The cluster {names} uses", "it") if one else (f"The clusters {names} use", "them")
     return (
-        f"{what} through the role without an entry in the stack file. Add {it} to `clusters`, and "
-        f"{look.command('drift')} compares {it}; as the file is, {look.command('bootstrap')} would delete {it}."
+        f"{what} the role but {'is' if one else 'are'} not in the stack file. Add {it} to `clusters`, so that "
+        f"{look.command('drift')} compares {it}; otherwise {look.command('bootstrap')} would delete {it}."
     )
 
 
@@ -339,35 +341,35 @@ def _edited(look: _Look) -> str:
     if not look.edited:
         return ""
     return (
-        f"The stack file asks for something else than what stands ({', '.join(look.edited)}): look at "
-        f"{look.command('plan')}, then run {look.command('bootstrap')}."
+        f"The stack file differs from what exists ({', '.join(look.edited)}). Run "
+        f"{look.command('plan')}, then {look.command('bootstrap')}."
     )
 
 
 def _failed_or_waiting(look: _Look) -> str:
-    """Of the stack's own clusters that are there and do not run."""
+    """Clusters of the stack that exist but do not run."""
     names = {spec.name for spec in look.run.stack.clusters}
     there = [cluster for cluster in look.clusters if cluster.name in names and cluster.status != "running"]
     failed = [cluster.name for cluster in there if cluster.status == "failed"]
     if failed:
-        return f"Mend the reason why {', '.join(failed)} failed, then run {look.command('bootstrap')}."
+        return f"Fix the reason why {', '.join(failed)} failed, then run {look.command('bootstrap')}."
     coming = [cluster.name for cluster in there if cluster.status in ("queued", "pending", "configuring")]
     return f"Wait: {look.command(f'clusters wait {shlex.quote(coming[0])}', '--stack')}." if coming else ""
 
 
 def _to_hand_over(look: _Look) -> str:
-    """A vendor without an API gets nothing by a request: a person hands the role over, and again if it has changed."""
+    """A vendor without an API: a person hands the role over, and again after a change."""
     vendor = look.run.stack.control_plane.vendor
     if not vendor or look.outputs is None or (look.handoff is not None and look.handoff.standing != "changed"):
         return ""
     if look.handoff is None and _old_grant(look):
-        return ""  # what is being replaced was handed over in another way
-    why = "Role or external id has changed since it was handed over" if look.handoff else "The role is up"
-    return f"{why}. Hand it over to {vendor}: {look.command('handoff --reveal')} prints what to send, and how."
+        return ""  # the replaced role or id was handed over in another way
+    why = "The role or its external id has changed since the handover" if look.handoff else "The role is up"
+    return f"{why}. Hand it over to {vendor}: {look.command('handoff --reveal')} prints what to send and how."
 
 
 def _old_grant(look: _Look) -> str:
-    """Of a vendor without an API: the old stays accepted until the user says that it may go."""
+    """A vendor without an API: the old role or id stays accepted until the user says that it can be dropped."""
     if look.run.stack.control_plane.type != "manual" or look.outputs is None:
         return ""
     replaced = look.state.module(PREVIOUS_MODULE).present
@@ -375,7 +377,7 @@ def _old_grant(look: _Look) -> str:
         return ""
     vendor, old = look.run.stack.control_plane.vendor, "role" if replaced else "external id"
     drop = look.command("rotate --no-control-plane --drop-old")
-    return f"The old {old} is still accepted: once {vendor} says that it works with the new one, run {drop}."
+    return f"The old {old} is still accepted: once {vendor} confirms that the new one works, run {drop}."
 
 
 def _all_is_well(look: _Look) -> str:
@@ -384,11 +386,13 @@ def _all_is_well(look: _Look) -> str:
     if look.outputs and not differs and all(spec.name in running for spec in look.run.stack.clusters):
         if look.run.stack.control_plane.type == "manual":
             vendor = look.run.stack.control_plane.vendor
-            return f"Nothing here: the role is up. Whether {vendor} works with it, {vendor} alone can say."
+            return f"Nothing here: the role is up. Only {vendor} can say whether it works."
         if look.unasked:
-            return f"Nothing: the role is up, and no cluster is asked for. {look.command('drift')} looks closer."
-        return f"Nothing: the stack is up. {look.command('drift')} looks closer."
-    return f"Run {look.command('bootstrap')}: it goes on from what exists."
+            return (
+                f"Nothing: the role is up, and the file lists no cluster. {look.command('drift')} compares in detail."
+            )
+        return f"Nothing: the stack is up. {look.command('drift')} compares in detail."
+    return f"Run {look.command('bootstrap')}: it continues from what exists."
 
 
 _STEPS: tuple[Callable[[_Look], str], ...] = (

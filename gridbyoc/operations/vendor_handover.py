@@ -1,4 +1,4 @@
-"""What a person sends to a vendor without an API, once the role stands and is proven."""
+"""What a person sends to a vendor without an API, once the role exists and its trust is proven."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from dataclasses import dataclass
 from gridbyoc.stack.model import Stack
 
 WAY_OF_THE_ID = (
-    "The external id goes into the vendor's console form, or through a link that opens once: never by mail, chat or "
-    "ticket."
+    "The external id goes into the vendor's console form, or through a one-time link: never by mail, chat or ticket."
 )
-SEND_ID = f"{WAY_OF_THE_ID} `gridbyoc handoff --reveal` shows it with the rest, and keeps that it was handed over."
+SEND_ID = f"{WAY_OF_THE_ID} `gridbyoc handoff --reveal` shows it with the rest, and records that it was handed over."
 SEND_OWN_ID = (
-    "The external id is the one that role.external_id_from points to. If the vendor does not have it yet, it goes into "
-    "the vendor's console form, or through a link that opens once: never by mail, chat or ticket."
+    "The external id is that of role.external_id_from. If the vendor does not have it yet, it goes into "
+    "the vendor's console form, or through a one-time link: never by mail, chat or ticket."
 )
-THEN = "Never send keys. The vendor's word that it works is the last step: nothing here can ask for it."
+THEN = "Never send keys. Last step: let the vendor confirm that it works; gridbyoc cannot check that."
 
 
 @dataclass(frozen=True, slots=True)
 class VendorHandover:
-    """Whom to send it to, and what: the ARN of each role by its name, the AWS account, the region.
+    """The recipient and the data to send: the ARN of each role by its name, the AWS account, the region.
 
-    The external id is no part of it. ``external_id`` says how the vendor gets it.
+    It does not contain the external id; ``external_id`` says how the vendor gets it.
     """
 
     vendor: str
@@ -34,7 +33,10 @@ class VendorHandover:
 
 
 def handover_of(stack: Stack, account_id: str, roles: Mapping[str, str]) -> VendorHandover | None:
-    """For a stack whose vendor has no API; ``None`` for others, whose control plane is given the role by a request."""
+    """The handover for a stack whose vendor has no API.
+
+    ``None`` for other stacks, whose control plane gets the role by a request.
+    """
     plane = stack.control_plane
     if plane.type != "manual":
         return None

@@ -1,4 +1,4 @@
-"""A handoff that was written, and the plain header of one, as text and as JSON, without the external id."""
+"""A written handoff and the plain header of one, as text and as JSON, without the external id."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from gridbyoc.stack.words import instant, minute, visible
 
 @dataclass(frozen=True, slots=True)
 class WrittenHandoff:
-    """A handoff, and the file that it was written into."""
+    """A handoff, and the file that holds it."""
 
     handoff: Handoff
     file: str
 
 
 class PlaneBody(TypedDict):
-    """The control plane that shall assume the role. ``vendor``: the name of one without an API; it has no ``url``."""
+    """The control plane that will assume the role.
+
+    ``vendor``: the name of a vendor without an API; its ``url`` is "".
+    """
 
     type: str
     url: str
@@ -29,8 +32,9 @@ class PlaneBody(TypedDict):
 
 
 class WrittenHandoffBody(TypedDict):
-    """A handoff that was written. ``by``: the ARN of whoever made it; ``trust``: the fingerprint of the trust policy
-    that was proven.
+    """A handoff that was written.
+
+    ``by``: the ARN of the identity that made it. ``trust``: the fingerprint of the trust policy that was proven.
     """
 
     file: str
@@ -76,7 +80,7 @@ def _write_written(written: WrittenHandoff, screen: Screen) -> None:
     ):
         screen.line(f"  {word:<8} {value}")
     takes = "bundle show --reveal FILE" if made.vendor else "register --handoff FILE NAME"
-    screen.line("Send the file, and the key on another way. The other person runs:")
+    screen.line("Send the file, and the key by another way. The other person runs:")
     screen.line(f"  gridbyoc {takes}")
 
 
@@ -84,7 +88,7 @@ HANDOFF_WRITTEN = Output("handoff", _written_json, _write_written)
 
 
 class HandoffPageBody(TypedDict):
-    """What to send to the vendor, **the external id in clear**, and how."""
+    """What to send to the vendor, with **the external id in clear**, and how."""
 
     control_plane: PlaneBody
     role_arn: str
@@ -127,11 +131,14 @@ def _write_page(made: Handoff, screen: Screen) -> None:
 
 
 HANDOFF_PAGE = Output("handoff_page", _page_json, _write_page)
-"""Whoever shows it has been asked to reveal the external id."""
+"""Only for callers that the user has asked to reveal the external id."""
 
 
 class HandoffHeaderBody(TypedDict):
-    """The plain header of a handoff, which needs no key: it is believed by `register` alone, which has it."""
+    """The plain header of a handoff, readable without the key.
+
+    Nothing vouches for it: only ``register``, with the key, proves it.
+    """
 
     format: int
     created: str
@@ -154,7 +161,7 @@ def _header_json(header: Mapping[str, Any]) -> HandoffHeaderBody:
 
 
 def header_lines(header: Mapping[str, Any]) -> list[str]:
-    """What the header says; it may be anybody's text."""
+    """The lines of the header, made printable: anybody may have written its text."""
     plane = header["control_plane"]
     lines = [
         f"stack      {header['stack']}",

@@ -1,4 +1,4 @@
-"""The proof of a stack's role, and of any other one: a table, a closing sentence, JSON, SARIF."""
+"""The proof of a stack's role, or of any other role: a table, a closing sentence, JSON, SARIF."""
 
 from __future__ import annotations
 
@@ -130,10 +130,10 @@ VERIFY = Output("verify", verify_json, _write, others={"sarif": _stack_sarif})
 
 
 class VerifyRoleBody(TypedDict):
-    """What a role admits that no stack has made, and what it may do; ``verdict`` is the worst of the findings.
+    """What a role not made by gridbyoc admits and may do; ``verdict`` is the worst of the findings.
 
-    ``external_id_given``: the findings are about that very id; otherwise about whether one is asked for at all.
-    ``unlisted``: why policies may be missing in ``may_do``.
+    ``external_id_given``: whether the findings are about one given id, or about whether any is asked for. ``unlisted``:
+    why policies may be missing in ``may_do``.
     """
 
     role_arn: str
@@ -148,7 +148,7 @@ class VerifyRoleBody(TypedDict):
 
 
 def verify_role_json(proof: RoleProof) -> VerifyRoleBody:
-    """The proof; it holds no secret."""
+    """The proof's document; it contains no secret."""
     role = proof.role
     return {
         "role_arn": role.arn,
@@ -175,11 +175,11 @@ def _write_role(proof: RoleProof, screen: Screen) -> None:
     elif not proof.may_do:
         screen.line("The role has no policy: it may do nothing.")
     if proof.boundary:
-        screen.line(f"Its permissions boundary is {proof.boundary}: what that does not allow it may not do.")
+        screen.line(f"Its permissions boundary is {proof.boundary}: the role may do nothing that it does not allow.")
     screen.line()
     screen.line(verify_summary(proof))
     if proof.external_id is None:
-        screen.line("No external id was given: proven or not is that one is asked for, not which one.")
+        screen.line("No external id was given: the findings say whether one is asked for, not which one.")
 
 
 def _may_do(policy: PolicyInShort) -> str:

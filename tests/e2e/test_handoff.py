@@ -85,7 +85,7 @@ def test_one_makes_the_role_the_other_registers_and_the_first_knows(two: Two) ->
 
     # the first one has not written it into the file yet
     assert f"cluster   {name}: running, not in the stack file" in two.first("status").out
-    assert "runs through the role and is not in the stack file" in two.first("drift", status=3).out
+    assert "uses the role but is not in the stack file" in two.first("drift", status=3).out
     keyless: dict[str, str | None] = {"GRID_API_KEY": None, "GRID_USER_ID": None}
     assert "cluster   unknown: there is no key" in two.first("status", **keyless).out
     assert "unknown: there is no key" in two.first("drift", **keyless).text
@@ -129,7 +129,7 @@ def test_what_is_refused_sends_nothing(two: Two) -> None:
     assert len(two.plane.seen) == before
 
     (two.first.directory / "x.handoff").write_text("thesis")
-    assert "is not overwritten: it is no handoff" in two.first("handoff", "--out", "x.handoff", status=1).err
+    assert "is not overwritten: it is not a handoff" in two.first("handoff", "--out", "x.handoff", status=1).err
     assert (two.first.directory / "x.handoff").read_text() == "thesis"
 
 
@@ -147,7 +147,7 @@ def test_killed_between_creation_and_wait_it_goes_on(two: Two, on: str) -> None:
     assert [each["name"] for each in two.world.clusters()].count(name) == 1
 
     again = two.second(*register)
-    assert "is taken as it is" in again.err
+    assert "is used as it is" in again.err
     assert "status = running" in again.out
     assert [each["name"] for each in two.world.clusters()].count(name) == 1
     assert two.plane.seen.count("POST /v1/core/clusters") == 1

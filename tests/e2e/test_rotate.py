@@ -74,7 +74,7 @@ def test_the_role_itself_is_replaced_without_a_gap(tool: Tool, world: World) -> 
     kept = tool("rotate", "--role", "--yes")
     assert "old role stays" in kept.err
     assert {r["RoleName"] for r in world.roles("grid-newrole")} == {"grid-newrole-a", "grid-newrole-b"}
-    assert "is being replaced, and still stands" in tool("drift", status=3).out
+    assert "is being replaced, and still exists" in tool("drift", status=3).out
     assert "old role stays" in tool("bootstrap", "--yes").err
     tool("rotate", "--role", "--yes", "--yes-destroy")
     assert [r["RoleName"] for r in world.roles("grid-newrole")] == ["grid-newrole-b"]

@@ -76,7 +76,7 @@ def test_it_registers_waits_and_goes_on(second: Tool) -> None:
     aws = body["spec"]["driver"]["kubernetes"]["aws"]
     assert (aws["roleArn"], aws["externalId"], aws["region"]) == (ROLE, CANARY, "eu-west-1")
     second(*REGISTER, "--format", "json")
-    assert "is taken as it is" in second.err
+    assert "is used as it is" in second.err
     document = json.loads(second.out)
     assert (document["stack"], document["cluster"]["role_arn"]) == ("ml-prod", ROLE)
     assert second.plane.posts == 1
@@ -169,8 +169,8 @@ def another_address_here(tool: Tool) -> None:
         (no_key, (), HandoffKeyError, "GBY-H002", 2, "there is no key"),
         (a_short_key, (), HandoffKeyError, "GBY-H002", 2, "too short"),
         (old, (), HandoffExpiredError, "GBY-H003", 4, "expired at"),
-        (elsewhere, (), HandoffMismatchError, "GBY-H004", 4, "https://plane.elsewhere.test; this machine names http"),
-        (another_address_here, (), HandoffMismatchError, "GBY-H004", 4, "this machine names https://plane.elsewhere"),
+        (elsewhere, (), HandoffMismatchError, "GBY-H004", 4, "https://plane.elsewhere.test; this machine uses http"),
+        (another_address_here, (), HandoffMismatchError, "GBY-H004", 4, "this machine uses https://plane.elsewhere"),
         (id, ("--url", "https://other.test"), HandoffMismatchError, "GBY-H004", 4, "names https://other.test"),
         (id, ("--control-plane", "lightning"), HandoffMismatchError, "GBY-H004", 4, "--control-plane names lightning"),
         (id, ("--expect-stack", "demo"), HandoffMismatchError, "GBY-H004", 4, "--expect-stack names demo"),
@@ -199,10 +199,10 @@ def test_each_refusal_has_its_own_code_and_sends_nothing(
 
 
 def test_a_role_or_a_handoff_must_be_named(second: Tool) -> None:
-    assert "No role is named" in second.fails(UsageError, "register", "ml").what
+    assert "No role was given" in second.fails(UsageError, "register", "ml").what
     by_hand = ("register", "ml", "--role-arn", ROLE, "--external-id-env", "EXT")
     error = second.fails(UsageError, *by_hand, "--expect-stack", "x")
-    assert "--expect-stack is about a handoff" in error.what
+    assert "--expect-stack needs --handoff" in error.what
 
 
 def test_a_name_of_another_role_is_refused(second: Tool) -> None:

@@ -69,12 +69,12 @@ CHANGES = [
     Change("control plane", "cluster ml differs", stack=a_stack(spec(kind=HUGE), spec("more"))),
     Change(
         "control plane",
-        "cluster more runs through the role and is not in the stack file; bootstrap would delete it",
+        "cluster more uses the role but is not in the stack file; bootstrap would delete it",
         stack=a_stack(spec()),
     ),
     Change(
         "control plane",
-        "cluster new runs through the role and is not in the stack file; bootstrap would delete it",
+        "cluster new uses the role but is not in the stack file; bootstrap would delete it",
         a_cluster_more,
     ),
     Change("control plane", "cluster ml has failed: no capacity", a_cluster_fails),
@@ -106,4 +106,4 @@ def test_what_could_not_be_read_is_no_absence_of_drift(world: World, operation: 
 def test_a_role_that_is_being_replaced_is_named(world: World) -> None:
     world.bring_up(STACK)
     world.bootstrap(STACK, new_role=True)
-    assert any("is being replaced, and still stands" in each.detail for each in drift(world).differences)
+    assert any("is being replaced, and still exists" in each.detail for each in drift(world).differences)

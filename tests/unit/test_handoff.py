@@ -175,7 +175,7 @@ def test_a_file_of_somebody_elses_is_not_overwritten(tmp_path: Path) -> None:
         check_out(replace(stack, name="demo"), out)
     for content in (b"", b"thesis", sealed()[:-30]):
         out.write_bytes(content)
-        with pytest.raises(FileError, match="is no handoff"):
+        with pytest.raises(FileError, match="is not a handoff"):
             check_out(stack, out)
         assert out.read_bytes() == content
     out.write_bytes(sealed())
@@ -246,7 +246,7 @@ def test_a_cluster_that_the_file_does_not_list_is_named_as_such(world: World, ke
     assert "would delete it" in found.next_step
     (difference,) = drift.differences
     assert (difference.side, difference.subject) == ("control plane", "cluster ml")
-    assert difference.detail.startswith("runs through the role and is not in the stack file")
+    assert difference.detail.startswith("uses the role but is not in the stack file")
 
 
 def test_another_spec_than_the_files_is_drift_by_field(world: World) -> None:
@@ -264,7 +264,7 @@ def test_run_again_it_goes_on_with_the_same_cluster(world: World) -> None:
     first, _ = take(world, handoff)
     again, events = take(world, handoff)
     assert again.id == first.id
-    assert "is taken as it is" in repr(events)
+    assert "is used as it is" in repr(events)
     assert world.plane.calls.count("POST ml") == 1
 
 

@@ -106,25 +106,25 @@ def state_unsaved(world: World) -> None:
 @pytest.mark.parametrize(
     ("before", "asked", "said"),
     [
-        pytest.param(lambda _world: None, STACK, "was never run here", id="never run"),
-        pytest.param(up, STACK, "Nothing: the stack is up. `gridbyoc drift` looks closer.", id="up"),
+        pytest.param(lambda _world: None, STACK, "has never been run from here", id="never run"),
+        pytest.param(up, STACK, "Nothing: the stack is up. `gridbyoc drift` compares in detail.", id="up"),
         pytest.param(untrusted, STACK, "does not admit the control plane: `gridbyoc verify`", id="trust refused"),
         pytest.param(role_deleted, STACK, "was deleted outside of gridbyoc. Run `gridbyoc bootstrap`", id="role gone"),
         pytest.param(undeclared, STACK, "AdministratorAccess", id="undeclared policy"),
         pytest.param(killed, STACK, "was killed, or could not record its end. Run `gridbyoc bootstrap`", id="killed"),
-        pytest.param(cluster_failed, STACK, "Mend the reason why ml failed", id="cluster failed"),
+        pytest.param(cluster_failed, STACK, "Fix the reason why ml failed", id="cluster failed"),
         pytest.param(state_unsaved, STACK, "`gridbyoc state push`", id="state not saved"),
-        pytest.param(destroyed, STACK, "it was destroyed. `gridbyoc bootstrap` makes it again", id="destroyed"),
-        pytest.param(unread, STACK, "could not be read (control plane): `gridbyoc doctor`", id="not read"),
+        pytest.param(destroyed, STACK, "was destroyed. `gridbyoc bootstrap` creates it again", id="destroyed"),
+        pytest.param(unread, STACK, "Not everything could be read (control plane): `gridbyoc doctor`", id="not read"),
         pytest.param(cluster_coming, STACK, "Wait: `gridbyoc clusters wait ml`", id="not running yet"),
         pytest.param(
-            up, replace(STACK, clusters=(ClusterSpec("ml", (InstanceType("t3.large"),)),)), "(cluster ml): look at",
+            up, replace(STACK, clusters=(ClusterSpec("ml", (InstanceType("t3.large"),)),)), "(cluster ml). Run",
             id="a cluster is edited",
         ),
         pytest.param(
-            up, replace(STACK, role=replace(STACK.role, max_session_hours=4)), "(role): look at", id="role edited"
+            up, replace(STACK, role=replace(STACK.role, max_session_hours=4)), "(role). Run", id="role edited"
         ),
-        pytest.param(up, stack(SPEC, ClusterSpec("two")), "(cluster two): look at", id="a cluster more"),
+        pytest.param(up, stack(SPEC, ClusterSpec("two")), "(cluster two). Run", id="a cluster more"),
     ],
 )  # fmt: skip
 def test_each_situation_has_its_own_next_step(

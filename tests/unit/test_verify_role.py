@@ -407,7 +407,7 @@ def test_the_proof_is_shown() -> None:
     good = proof(live(admit()))
     shown = text_of(good)
     assert verify_summary(good) == f"Proven: {ROLE}, 14 pass."
-    assert "No external id was given: proven or not is that one is asked for, not which one." in shown
+    assert "No external id was given: the findings say whether one is asked for, not which one." in shown
     assert "arn:aws:iam::aws:policy/AmazonEC2FullAccess | autoscaling:*, ec2:*" in shown
     assert "No external id was given" not in text_of(proof(live(admit()), external_id=ID))
     bare = text_of(proof(live(admit(), policies=())))
@@ -604,15 +604,19 @@ WITH_ROLE = ("--role", ROLE, "--principal", CROSS)
         (("--role", ROLE), "--role needs --principal", "--principal 123456789012"),
         (("--role", "vendor", "--principal", CROSS), "vendor is not the ARN of an IAM role", "aws iam get-role"),
         (("--role", ROLE, "--principal", "*"), "* is not an account, a role or a user", "12 digits"),
-        (("--principal", CROSS), "--principal goes with --role ARN", "Name the role"),
-        (("--external-id-env", "X"), "--external-id-env goes with --role ARN", "Name the role"),
-        (("--external-id-file", "x"), "--external-id-file goes with --role ARN", "Name the role"),
-        (("--region", "eu-west-1"), "--region goes with --role ARN", "Name the role"),
+        (("--principal", CROSS), "--principal needs --role ARN", "Name the role"),
+        (("--external-id-env", "X"), "--external-id-env needs --role ARN", "Name the role"),
+        (("--external-id-file", "x"), "--external-id-file needs --role ARN", "Name the role"),
+        (("--region", "eu-west-1"), "--region needs --role ARN", "Name the role"),
         ((*WITH_ROLE, "--external-id-env", "X", "--external-id-file", "x"), "cannot go together", ""),
         ((*WITH_ROLE, "--external-id-env", "EMPTY"), "EMPTY holds no external id", ""),
-        ((*WITH_ROLE, "--external-id-env", f"{ID}"), "--external-id-env names is not an environment variable", "name"),
-        ((*WITH_ROLE, "--external-id-env", "BAD"), "What was given as the external id is none", "2 to 1224"),
-        ((*WITH_ROLE, "--external-id-env", "SHORT"), "What was given as the external id is none", "2 to 1224"),
+        (
+            (*WITH_ROLE, "--external-id-env", f"{ID}"),
+            "--external-id-env is not the name of an environment variable",
+            "name",
+        ),
+        ((*WITH_ROLE, "--external-id-env", "BAD"), "The external id that was given is not valid", "2 to 1224"),
+        ((*WITH_ROLE, "--external-id-env", "SHORT"), "The external id that was given is not valid", "2 to 1224"),
         ((*WITH_ROLE, "--region", "eu-west-1a"), "--region `eu-west-1a` is a zone, not a region", "eu-west-1"),
     ],
 )
@@ -629,7 +633,7 @@ def test_what_does_not_go_together_is_a_usage_error(args: tuple[str, ...], what:
 def test_a_file_of_the_external_id_that_holds_none(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("")
     (tmp_path / "odd").write_text(f"{ID}\nand more\n")
-    for name, what in (("empty", "it is empty"), ("odd", "What was given as the external id is none")):
+    for name, what in (("empty", "it is empty"), ("odd", "The external id that was given is not valid")):
         error, text = ran(tmp_path, *WITH_ROLE, "--external-id-file", name)
         assert isinstance(error, UsageError)
         assert what in error.what

@@ -1,1 +1,1 @@
-"""Two people: one makes the role, another registers clusters through it without any rights in AWS."""
+"""Handoff between two people: one creates the role, another registers clusters through it without AWS permissions."""

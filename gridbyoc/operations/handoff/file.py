@@ -1,4 +1,4 @@
-"""What a handoff holds: all that is needed to register a cluster through a role, for somebody who has no AWS rights."""
+"""The content of a handoff: all that somebody without AWS permissions needs to register a cluster through a role."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ HANDOFF = SealedFormat(
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """The role of a stack, and the control plane that shall assume it.
+    """The role of a stack, and the control plane that will assume it.
 
-    ``roles``: the ARN of each role by its name; ``role_arn`` is the first, and usually the only one. ``vendor``:
-    the name of a vendor without an API (``control_plane`` ``manual``, ``url`` empty); else empty. ``by``: the ARN
-    of whoever made the handoff. ``trust``: the fingerprint of the live trust policy that was proven
+    ``roles``: the ARN of each role by its name; ``role_arn`` is the first, and usually the only one. ``vendor``: the
+    name of a vendor without an API (``control_plane`` ``manual``, ``url`` empty); else "". ``by``: the ARN of the
+    identity that made the handoff. ``trust``: the fingerprint of the live trust policy that was proven
     (``record.fingerprint``). ``tool``: the version of gridbyoc.
     """
 
@@ -70,12 +70,12 @@ class Handoff:
 
     @property
     def recipient(self) -> str:
-        """Who shall assume the role, in words."""
+        """Who will assume the role, in words."""
         return self.vendor or f"{self.control_plane} at {self.url}"
 
 
 def pack_handoff(handoff: Handoff, key: Secret) -> bytes:
-    """The file's bytes. The plain header has no secret, no role and no account."""
+    """The file's bytes. The plain header contains no secret, no role and no account."""
     plane = {"type": handoff.control_plane, "url": handoff.url, "vendor": handoff.vendor}
     both = {
         "stack": handoff.stack,
@@ -98,7 +98,7 @@ def pack_handoff(handoff: Handoff, key: Secret) -> bytes:
 
 
 def open_handoff(data: bytes, key: Secret | None, now: datetime) -> Handoff:
-    """The handoff in these bytes, authentic and valid ``now``.
+    """The handoff in these bytes, authenticated and not expired ``now``.
 
     Raises ``HandoffError``, ``HandoffKeyError``, ``WrongFileKindError``, ``HandoffExpiredError``.
     """
@@ -125,8 +125,8 @@ def open_handoff(data: bytes, key: Secret | None, now: datetime) -> Handoff:
         raise HandoffExpiredError(
             f"The handoff of the stack {handoff.stack} expired at {minute(handoff.expires)}.",
             why=f"It was made at {minute(handoff.created)} by {handoff.by}; it is {minute(now)} on this machine.",
-            fix="Ask for a new one (`gridbyoc handoff --out FILE`). A cluster that was registered with it already is "
-            "waited for with `gridbyoc clusters wait NAME`.",
+            fix="Ask for a new one (`gridbyoc handoff --out FILE`). If you have registered a cluster with it, "
+            "`gridbyoc clusters wait NAME` waits for that.",
             rerun=SAFE_NOTHING_DONE,
         )
     return handoff
@@ -141,7 +141,7 @@ def _time(payload: Mapping[str, Any], name: str) -> datetime:
         pass
     raise HandoffError(
         "The file is not a handoff that can be used.",
-        why=f"Its payload is invalid at /{name} (it is no time with a zone).",
+        why=f"Its payload is invalid at /{name} (not a time with a zone).",
         fix=HANDOFF.make,
         rerun=SAFE_NOTHING_DONE,
     )

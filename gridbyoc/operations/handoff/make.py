@@ -1,4 +1,4 @@
-"""The first person's side: read state and live role, prove the trust, and write the handoff down."""
+"""The first person's side: read state and live role, prove the trust, and write the handoff."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LONGEST = timedelta(days=365)
 
 
 def check_validity(seconds: float) -> timedelta:
-    """How long a handoff shall be valid; ``UsageError`` for less than a second and for more than a year."""
+    """How long a handoff is valid. Raises ``UsageError`` for less than a second and for more than a year."""
     if not 1 <= seconds <= LONGEST.total_seconds():
         raise UsageError(
             "A handoff is valid for at least 1s and at most 365 days.",
@@ -45,10 +45,10 @@ def check_validity(seconds: float) -> timedelta:
 
 
 def check_out(stack: Stack, out: Path) -> None:
-    """Refuse a place without a directory, and one that holds anything but an earlier handoff of the same stack."""
+    """Raise ``FileError`` for a missing directory, and for a file that is not an earlier handoff of the same stack."""
     require_place(out)
     if any(out.resolve() == file.resolve() for file in files_of(stack)):
-        raise _occupied(out, "the stack is made of it")
+        raise _occupied(out, "the stack is read from it")
     try:
         data = read_regular(out, LARGEST)
     except FileNotFoundError:
@@ -62,15 +62,15 @@ def check_out(stack: Stack, out: Path) -> None:
     try:
         header = HANDOFF.read_header(data)
     except GridbyocError:
-        raise _occupied(out, "it is no handoff") from None
+        raise _occupied(out, "it is not a handoff") from None
     if header["stack"] != stack.name:
         raise _occupied(out, "it is the handoff of another stack")
 
 
 def make_handoff(run: Run, valid_for: timedelta) -> Handoff:
-    """What the second person needs, from the state and the live role, whose trust is proven here and now.
+    """Make the handoff from the state and the live role, whose trust is proven now.
 
-    Raises ``OutputMissingError`` before the first apply, ``TrustError`` where the trust is not proven.
+    Raises ``OutputMissingError`` before the first apply, ``TrustError`` if the trust is not proven.
     """
     with run.step("output"):
         outputs = _outputs(run)
@@ -112,9 +112,9 @@ def make_handoff(run: Run, valid_for: timedelta) -> Handoff:
 
 
 def write_handoff(run: Run, handoff: Handoff, key: Secret, out: Path) -> None:
-    """Write the file, for its owner alone, and keep in the journal that it was written. ``FileError``."""
+    """Write the file, readable by its owner only, and record that in the journal. Raises ``FileError``."""
     data = pack_handoff(handoff, key)
-    check_out(run.stack, out)  # again: what took its place meanwhile stays
+    check_out(run.stack, out)  # again: another file may have appeared there meanwhile
     expires = handoff.expires.isoformat(timespec="seconds")
     with run.effect(EFFECT, how="file", **_recorded(handoff), expires=expires):
         write_atomic(out, data)
@@ -132,41 +132,41 @@ def _outputs(run: Run) -> Outputs:
         return read_outputs(read_state(run).outputs)
     except OutputMissingError as error:
         raise OutputMissingError(
-            f"There is nothing to hand over: the state of the stack {run.stack.name} holds no role.",
+            f"There is nothing to hand over: the state of the stack {run.stack.name} has no role.",
             why=error.why,
-            fix="Run `gridbyoc bootstrap` first: it makes the role, also for a stack with `clusters: []`.",
+            fix="Run `gridbyoc bootstrap` first: it creates the role, also for a stack with `clusters: []`.",
             rerun=SAFE_NOTHING_DONE,
         ) from None
 
 
 def show_handoff(run: Run, handoff: Handoff, show: Callable[[Handoff], None]) -> None:
-    """Show everything, the external id in clear, to somebody who sends it to the vendor; the journal keeps that."""
+    """Show everything, with the external id in clear, for sending it to the vendor; the journal records that."""
     with run.effect(EFFECT, how="page", **_recorded(handoff)), run.asking():
         show(handoff)
 
 
 def _recorded(handoff: Handoff) -> dict[str, str]:
-    """What the journal keeps of it: nothing secret."""
+    """What the journal records of it; no secrets."""
     identity = fingerprint(handoff.external_id.reveal(), new_salt())
     return {"role": all_arns(handoff.roles), "trust": handoff.trust, "id": identity}
 
 
 def check_revealable(stack: Stack) -> None:
-    """``UsageError`` for a stack whose control plane takes the role by a request: nobody has to read the id."""
+    """Raise ``UsageError`` if the control plane gets the role by a request: nobody has to read the id."""
     if stack.control_plane.type != "manual":
         raise UsageError(
             "--reveal is for a vendor without an API (`control_plane.type: manual`).",
-            why=f"A cluster of {stack.control_plane.type} is registered by a request, and nobody has to type the id.",
-            fix="Write the handoff with --out FILE: `gridbyoc register --handoff FILE NAME` takes it.",
+            why=f"A cluster of {stack.control_plane.type} is registered by a request: nobody has to type the id.",
+            fix="Write the handoff with --out FILE: `gridbyoc register --handoff FILE NAME` reads it.",
             rerun=SAFE_NOTHING_DONE,
         )
 
 
 def _unproven(role_arn: str, trust: Trust) -> TrustError:
     return TrustError(
-        f"Whether the role {role_arn} admits the control plane is not proven, so it is not handed over.",
+        f"It is not proven that the role {role_arn} admits the control plane, so it is not handed over.",
         why=f"{trust.detail[0].upper()}{trust.detail[1:]}.".replace("..", "."),
-        fix="`gridbyoc verify` shows whom the role trusts, `gridbyoc policy --for handoff` what you must be allowed.",
+        fix="`gridbyoc verify` shows whom the role trusts, `gridbyoc policy --for handoff` which permissions you need.",
         rerun=SAFE_NOTHING_DONE,
     )
 

@@ -1,4 +1,4 @@
-"""What the journal keeps of a handoff, and whether what was handed over still stands."""
+"""What the journal records of a handoff, and whether the handed-over role is still the same."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from typing import Any, Literal
 from gridbyoc.terraform import Outputs
 
 EFFECT = "handoff"
-"""The journal's name for it."""
+"""Its name in the journal."""
 _N, _R, _P = 2**14, 8, 1
 HandoffStanding = Literal["unchanged", "changed", "unknown"]
 
 
 def new_salt() -> bytes:
-    """Of one fingerprint."""
+    """A salt for one fingerprint."""
     return os.urandom(16)
 
 
 def fingerprint(value: Mapping[str, Any] | str, salt: bytes) -> str:
-    """A digest of a trust policy or an external id that reveals nothing of it.
+    """A digest of a trust policy or an external id that reveals nothing about it.
 
-    An external id of the user's own may be short, and everything else in the policy is known: an attacker could search
-    for it with a plain SHA-256. So the digest is salted and slow.
+    An external id chosen by the user may be short, and the rest of the policy is known, so a plain SHA-256 could be
+    searched. So the digest is salted and slow.
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return f"scrypt:{salt.hex()}:{hashlib.scrypt(text, salt=salt, n=_N, r=_R, p=_P, dklen=32).hex()}"
 
 
 def is_of(recorded: str, value: Mapping[str, Any] | str) -> bool:
-    """Whether the fingerprint was made of this very value; false for a text that is no fingerprint."""
+    """Whether the fingerprint was made from this value; ``False`` for a text that is not a fingerprint."""
     try:
         salt = bytes.fromhex(recorded.split(":")[1])
     except (ValueError, IndexError):
@@ -44,16 +44,16 @@ def is_of(recorded: str, value: Mapping[str, Any] | str) -> bool:
 
 
 def all_arns(roles: Mapping[str, str]) -> str:
-    """The ARNs of all roles as the journal keeps them."""
+    """The ARNs of all roles in the journal's form."""
     return ", ".join(roles.values())
 
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """The newest handoff that the journal knows.
+    """The newest handoff in the journal.
 
-    ``role_arn``: of several roles all ARNs. ``how``: as a ``file`` or a ``page``; a page does not expire. ``standing``:
-    whether the role and its external id are still what was handed over, and admitted.
+    ``role_arn``: the ARNs of all roles, if there are several. ``how``: as a ``file`` or a ``page``; a page does not
+    expire. ``standing``: whether the role and its external id are still those handed over, and admitted.
     """
 
     time: str
@@ -63,7 +63,7 @@ class HandedOver:
     standing: HandoffStanding = "unknown"
 
     def expired(self, now: datetime) -> bool:
-        """Whether the file may not be used any more."""
+        """Whether the file has expired."""
         try:
             return self.expires is not None and now >= datetime.fromisoformat(self.expires)
         except (ValueError, TypeError):
@@ -77,10 +77,10 @@ def last_handoff(
     *,
     admitted: bool | None,
 ) -> HandedOver | None:
-    """The newest completed handoff, compared with what stands.
+    """The newest completed handoff, compared with the current role.
 
-    ``trusts``: each role's live trust policy, ``None`` if it could not be read. ``admitted``: whether they let the
-    control plane in with the current external id, ``None`` if that is unknown.
+    ``trusts``: each role's live trust policy, ``None`` if it could not be read. ``admitted``: whether they admit the
+    control plane with the current external id, ``None`` if that is unknown.
     """
     done = [each for each in records if each.get("type") == "effect_done" and each.get("effect") == EFFECT]
     if not done:

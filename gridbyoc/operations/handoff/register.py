@@ -1,4 +1,4 @@
-"""The second person's side: register a cluster through the role of a handoff. AWS is not asked."""
+"""The second person's side: register a cluster through the role of a handoff, without asking AWS."""
 
 from __future__ import annotations
 
@@ -22,48 +22,48 @@ from gridbyoc.vendors import VENDORS, facts_of
 def plane_of_handoff(
     handoff: Handoff, dialect: str | None, url: str | None, environ: Mapping[str, str], home: Path
 ) -> ControlPlane:
-    """The handoff's control plane, if it is the one that this machine names; ``HandoffMismatchError`` if not.
+    """The handoff's control plane. Raises ``HandoffMismatchError`` unless this machine is set up for the same one.
 
-    ``dialect`` and ``url`` are the command line's. The key never goes where the handoff alone leads.
+    ``dialect`` and ``url`` are the command line's. The API key is never sent to an address that only the handoff names.
     """
     known = next((vendor for vendor in VENDORS if vendor == handoff.control_plane), None)
     if known is None:
         whose = f"{handoff.vendor}, which has no API" if handoff.vendor else f"{handoff.control_plane!r}"
         raise HandoffMismatchError(
-            f"The handoff of the stack {handoff.stack} is for {whose}: no cluster can be registered with it here.",
+            f"The handoff of the stack {handoff.stack} is for {whose}: gridbyoc cannot register clusters there.",
             why=f"This version of gridbyoc registers clusters with {listed(VENDORS)}.",
-            fix="Send what the file holds to that vendor: `gridbyoc bundle show --reveal FILE` prints it.",
+            fix="Send its contents to that vendor: `gridbyoc bundle show --reveal FILE` prints them.",
             rerun=SAFE_NOTHING_DONE,
         )
     if dialect is not None and dialect != known:
         raise HandoffMismatchError(
-            f"The handoff is of another control plane: its API is {known}, and --control-plane names {dialect}.",
-            fix="Leave --control-plane out, or take the handoff of the other control plane.",
+            f"The handoff is for another control plane: its API is {known}, but --control-plane names {dialect}.",
+            fix="Leave --control-plane out, or use a handoff for the other control plane.",
             rerun=SAFE_NOTHING_DONE,
         )
     own = own_address(known, url, environ, home)
     if not same_address(handoff.url, own):
         variable = facts_of(known).address.variable
         raise HandoffMismatchError(
-            f"The handoff is of another control plane: {handoff.url}; this machine names {own}.",
-            why="A file may be somebody else's. The key goes only where --url, the environment, the last `gridbyoc "
-            f"login` or else the service's own address leads: here to {own}.",
+            f"The handoff is for another control plane: {handoff.url}; this machine uses {own}.",
+            why="Somebody else may have made the file. The key is sent only to the address of --url, the environment, "
+            f"the last `gridbyoc login` or else the service's own: here {own}.",
             fix=f"If you trust the address of the handoff: `export {variable}={shlex.quote(handoff.url)}`, or --url. "
-            "Otherwise ask for the handoff of your control plane.",
+            "Otherwise ask for a handoff for your control plane.",
             rerun=SAFE_NOTHING_DONE,
         )
     return ControlPlane(type=known, url=None, org_id=handoff.org_id)
 
 
 def check_stack(handoff: Handoff, expected: str | None, stack: Stack | None) -> None:
-    """Refuse the handoff of another stack than ``--expect-stack`` or the stack file names."""
+    """Raise ``HandoffMismatchError`` unless the handoff is for the stack of ``--expect-stack`` and the stack file."""
     named = {"--expect-stack": expected, "the stack file": stack.name if stack else None}
     for source, name in named.items():
         if name is not None and name != handoff.stack:
             raise HandoffMismatchError(
-                f"The handoff is of the stack {handoff.stack}, and {source} names {name}.",
+                f"The handoff is for the stack {handoff.stack}, but {source} names {name}.",
                 why=f"It holds the role {handoff.role_arn}.",
-                fix=f"Take the handoff of {name}, or leave {source} out if {handoff.stack} is meant.",
+                fix=f"Use a handoff for {name}, or leave {source} out if you mean {handoff.stack}.",
                 rerun=SAFE_NOTHING_DONE,
             )
 
@@ -71,7 +71,7 @@ def check_stack(handoff: Handoff, expected: str | None, stack: Stack | None) -> 
 def register_handed_over(
     handoff: Handoff, registrar: Registrar, spec: ClusterSpec, emit: Emit, *, edit: EditRequest | None = None
 ) -> Created:
-    """Create the cluster, or take the one that is there already through the same role; as ``register_cluster``."""
+    """Create the cluster, or adopt the existing one with the same role; see ``register_cluster``."""
 
     def edited(body: Mapping[str, Any]) -> Mapping[str, Any]:
         after = edit(body) if edit else body
@@ -91,7 +91,7 @@ def register_handed_over(
 
 
 def handoff_lines(handoff: Handoff) -> tuple[str, ...]:
-    """What is handed over, by whom and until when, without the external id."""
+    """The handoff, who made it and until when it is valid, without the external id."""
     return (
         f"Stack {handoff.stack}: role {handoff.role_arn}, region {handoff.region}, for {handoff.recipient}.",
         f"Handed over by {handoff.by} at {minute(handoff.created)}, valid until {minute(handoff.expires)}.",
