@@ -296,7 +296,22 @@ def _load_commands() -> Callable[[], int]:
     core.set_credentials("test", "test")
     for service in ("sts", "iam", "s3", "ec2", "eks"):
         core.create_client(service, region_name="us-east-1")
+    _rehearse()
     return main
+
+
+def _rehearse() -> None:
+    """What a process does once: compile the templates, read the facts of the control planes."""
+    from gridbyoc.render import render
+    from gridbyoc.stack.load import load
+    from gridbyoc.vendors import needs_of
+
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name, "gridbyoc.yaml")
+        file.write_text("version: 1\nname: warm\naws: {region: us-east-1}\nclusters: [{name: warm}]\n")
+        render(load(file, environ={}), Path(name, "work"))
+    for vendor in ("grid", "lightning"):
+        needs_of(vendor)
 
 
 def _load_sandboxes() -> Callable[[], None]:
