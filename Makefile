@@ -14,7 +14,7 @@ export GRIDBYOC_PROVIDER_MIRROR
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test unit test-lowest mutants lint fmt docs site screenshots build validate render plan bootstrap outputs clusters destroy sandbox bench clean
+.PHONY: help install demo test compiled unit test-lowest mutants lint fmt docs site screenshots build validate render plan bootstrap outputs clusters destroy sandbox bench clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z ]+:.*## /{n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-10s %s\n", names[i], $$2}' $(MAKEFILE_LIST)
@@ -35,11 +35,19 @@ demo: install ## From nothing to a running cluster, on a local AWS and a local c
 	"$$bin/gridbyoc" new --no-input && \
 	"$$bin/gridbyoc" sandbox run -- "$$bin/gridbyoc" bootstrap --yes --poll-interval 1s
 
-test: install lint ## Lint, types, formatting and the whole suite with coverage
-	$(BIN)/coverage erase
-	PATH="$(TEST_PATH)" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=95 $(PYTEST_ARGS)
+# More workers than two cores: a test of the whole tool waits for a third of its time, on clusters and on processes.
+WORKERS ?= 4
 
-# What pytest compiles is kept whatever the caller's environment says: without it each worker compiles all tests again.
+test: install ## Lint, types, formatting and the whole suite with coverage
+	$(MAKE) --no-print-directory -j 2 lint compiled
+	$(BIN)/coverage erase
+	PATH="$(TEST_PATH)" env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=95 $(PYTEST_ARGS)
+
+# What pytest compiles is kept whatever the caller's environment says: without it each worker compiles all tests again,
+# which takes ten seconds.
+compiled: install
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --collect-only -qq > /dev/null
+
 unit: install ## The unit tests alone: no process, no socket
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist worksteal tests/unit $(PYTEST_ARGS)
 

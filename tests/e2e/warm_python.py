@@ -324,11 +324,14 @@ def _load_sandboxes() -> Callable[[], None]:
 
     import gridbyoc.sandbox.control_plane_server  # noqa: F401
     from gridbyoc.sandbox.api.spec import known_regions
+    from gridbyoc.sandbox.aws_extra.call import load_model
     from gridbyoc.sandbox.aws_server import Gate, settle_moto
 
     settle_moto()
     moto = DomainDispatcherApplication(create_backend_app)
     Gate(moto).open_when_warm(moto)
+    for service in ("dynamodb", "ecr", "elb", "elbv2", "events", "kms", "logs", "sns", "sqs", "tagging"):
+        load_model(service)  # what a destroy looks for leftovers in
     boto3.Session("test", "test", region_name="us-east-1").client("iam")
     known_regions()
 

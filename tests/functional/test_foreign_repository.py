@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from tests.e2e import warm_python
 
 STACK = "version: 1\nname: demo\nclusters: [{name: demo}]\n"
 PRECIOUS = "precious\n"
@@ -31,10 +32,7 @@ class Checkout:
 
     def run(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run the tool; whatever it is given, it shows no traceback."""
-        done = subprocess.run(
-            [sys.executable, "-m", "gridbyoc", *args],
-            cwd=self.top, env={**self.env, **env}, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        done = warm_python.completed(args, self.top, {**self.env, **env}, timeout=60)
         assert "Traceback" not in done.stderr
         return done
 
@@ -45,7 +43,8 @@ class Checkout:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
-    made = Checkout(tmp_path / "checkout", {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home")})
+    env = {name: value for name, value in os.environ.items() if name.startswith(warm_python.AT_START)}
+    made = Checkout(tmp_path / "checkout", {**env, "PATH": os.environ["PATH"], "HOME": str(tmp_path / "home")})
     made.top.mkdir()
     made.victim.mkdir(mode=0o755)
     (made.victim / "file").write_text(PRECIOUS)
