@@ -99,6 +99,7 @@ bench: install ## Benchmarks: ratios against a baseline run in the same minute
 	$(BIN)/python benchmarks/bootstrap.py
 	$(BIN)/python benchmarks/matrix.py
 	$(BIN)/python benchmarks/fleet.py
+	$(BIN)/python benchmarks/fleet_wait.py
 	$(BIN)/python benchmarks/rerun.py
 
 clean: ## Remove what building and testing left (never .gridbyoc, which holds state)

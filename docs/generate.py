@@ -31,7 +31,7 @@ from gridbyoc.operations.fleet.model import RESULTS
 from gridbyoc.operations.preflight.catalogue import CHECKS, KINDS
 from gridbyoc.operations.verify import QUESTIONS
 from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, render_pipeline
-from gridbyoc.show.fleet import FleetStartedLine, StackFinishedLine, StackStartedLine
+from gridbyoc.show.fleet import FleetStartedLine, StackFinishedLine, StackStartedLine, StackWaitingLine
 from gridbyoc.show.output import Output
 from gridbyoc.stack.model import Aws, ControlPlane, Role, S3Backend, Stack, TerraformSettings
 
@@ -163,7 +163,7 @@ def schemas() -> dict[Path, str]:
     """The JSON Schema of each output, and of each event of ``--format jsonl``."""
     found = {output.type: output_schema(output) for output in outputs()}
     found |= {event.type: event_schema(event) for event in vars(events).values() if hasattr(event, "type")}
-    lines = (FleetStartedLine, StackStartedLine, StackFinishedLine)
+    lines = (FleetStartedLine, StackStartedLine, StackWaitingLine, StackFinishedLine)
     found |= {get_args(get_type_hints(line)["type"])[0]: line_schema(line) for line in lines}
     place = ROOT / "gridbyoc" / "show" / "schemas"
     return {place / f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in found.items()}

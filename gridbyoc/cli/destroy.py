@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @set_option
 @profile_option
 @click.option("--yes-destroy", is_flag=True, help="Approve the destruction.")
+@click.option("--no-wait", is_flag=True, help="Ask for the clusters' deletion and end; the next destroy continues.")
 @click.option("--delete-data", is_flag=True, help="Delete leftover buckets and volumes that hold data as well.")
 @click.option("--with-state", is_flag=True, help="Remove the state from S3 as well, with all its versions.")
 @click.option("--yes-with-state", is_flag=True, help="Approve removing the state (--with-state).")
@@ -59,6 +60,8 @@ def destroy(
             with_state=(lambda found: yes_with_state or _ask_state(app, found)) if with_state else None,
         )
     app.show(DESTROYED, done, done.stack)
+    if done.deleting:
+        return int(ExitStatus.DONE)
     after_leftovers(app, done.left.ledger)
     return int(ExitStatus.DONE) if done.left.ledger.clear else int(ExitStatus.LEFTOVERS)
 

@@ -144,8 +144,11 @@ def _command(verb: str) -> click.Command:
 
 
 def _wanted(verb: str, options: tuple[str, ...], given: Mapping[str, Any]) -> FleetOptions:
-    from gridbyoc.operations.fleet.run import FleetOptions
+    from gridbyoc.operations.fleet.model import WRITING
+    from gridbyoc.operations.fleet.run import FleetOptions, WaitChosen
 
+    names = ("url", "wait_timeout", "poll_interval", "failed_grace")
+    waits = verb in WRITING and not given["no_wait"]
     return FleetOptions(
         _verb(verb),
         options,
@@ -155,6 +158,7 @@ def _wanted(verb: str, options: tuple[str, ...], given: Mapping[str, Any]) -> Fl
         pending=verb != "plan" or given["exit_code"],
         terraform_bin=given.get("terraform_bin"),
         overrides=given.get("overrides", ()),
+        wait=WaitChosen(*(given[name] for name in names)) if waits else None,
     )
 
 

@@ -122,7 +122,7 @@ def wait_until(
         if passed >= timeout:
             break
         sleep(min(pause * (0.9 + 0.2 * jitter()), max(timeout - passed, 0.0)))
-    raise _timed_out(watch, rules, timeout)
+    raise timed_out(watch, rules, timeout)
 
 
 def _look(registrar: Registrar, cluster_id: str, within: float) -> Cluster | ControlPlaneError | None:
@@ -168,7 +168,8 @@ def _terminating(cluster: Cluster) -> ClusterFailedError:
     )
 
 
-def _timed_out(watch: Watch, rules: Rules, timeout: float) -> WaitTimedOutError:
+def timed_out(watch: Watch, rules: Rules, timeout: float) -> WaitTimedOutError:
+    """The error of a wait whose time is over."""
     state = "not listed" if watch.missing_since is not None else watch.cluster.status
     goal = "running" if rules.target == "running" else "deleted"
     return WaitTimedOutError(

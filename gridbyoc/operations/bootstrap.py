@@ -240,14 +240,17 @@ def carry_out(
         clusters = register_clusters(run, site, changes, grant, wishes.edit, made)
     clusters = wait_for(run, site.preflight.registrar, clusters)
     # Before the old grant is dropped: a cluster needs it until its deletion is complete.
-    _delete_unlisted(run, site, changes)
+    deleting = _delete_unlisted(run, site, changes)
     may_plan = not wishes.only_planned
     last = finish_replacement(run, site, plan.kept_ids, grant, may_destroy=approval.destroy, may_plan=may_plan)
     reading = read_role(site.preflight.session, grant.role_arn)
     policies = reading.policies(run.stack, grant.external_id)
     report = report_of(run, site, outputs, (done, last), changes, clusters, policies)
     remember_converged(run, site, grant, report, reading.role)
-    return report
+    if run.choices.wait:
+        return report
+    old_grant = site.previous_role is not None or bool(set(plan.kept_ids) - {grant.external_id})
+    return replace(report, deleting=deleting, old_grant=old_grant)
 
 
 def _approve_and_apply(
@@ -452,14 +455,14 @@ def _edited(run: Run, edit: EditBody, spec: ClusterSpec, body: dict[str, Any]) -
         return edit(spec, body)
 
 
-def _delete_unlisted(run: Run, site: PreparedStack, changes: tuple[ClusterChange, ...]) -> None:
-    """Delete clusters that the file no longer lists.
+def _delete_unlisted(run: Run, site: PreparedStack, changes: tuple[ClusterChange, ...]) -> tuple[Cluster, ...]:
+    """Delete clusters that the file no longer lists; returns those that were not waited for.
 
     Reads them again first: their role may have changed during the wait.
     """
     doomed = {change.cluster.id: change.cluster for change in changes if change.action == "delete" and change.cluster}
     if not doomed:
-        return
+        return ()
     listed = site.preflight.registrar.list()
     still = tuple(c for c in listed if c.id in doomed and c.role_arn == doomed[c.id].role_arn)
-    delete_and_wait(run, site.preflight.registrar, still)
+    return delete_and_wait(run, site.preflight.registrar, still)

@@ -134,6 +134,8 @@ The first format had no number, and was also written if the role had policies th
 """
 UNCHANGED = {"add": 0, "change": 0, "destroy": 0}
 _ROLE_ARN = re.compile(r"arn:[^:]+:iam::[0-9]{12}:role/.+")
+STARTING = ("unspecified", "queued", "pending", "configuring")
+"""The statuses of a cluster on its way, which a run with ``--no-wait`` leaves as it is."""
 HALF_DONE = ("errored.tfstate", ".terraform.tfstate.lock.info")
 """Files that an interrupted Terraform leaves behind."""
 
@@ -200,7 +202,7 @@ def remember_converged(run: Run, site: PreparedStack, grant: Grant, report: Repo
     with suppress(OSError):
         remove(path)
     old_grant = site.previous_role is not None or any(i != grant.external_id for i in standing_ids(run.work_dir))
-    if old_grant or not _covered(run) or any(c.status != "running" for c in report.clusters):
+    if old_grant or not _covered(run):
         return
     facts = facts_of(role) if role and compare_policies(role, run.stack.role).as_declared else None
     if facts is None:
@@ -281,8 +283,10 @@ def _compare(run: Run, record: Converged) -> tuple[tuple[Cluster, ...], RolePoli
 def _same_clusters(run: Run, record: Converged, listed: tuple[Cluster, ...]) -> tuple[Cluster, ...] | str:
     """The stack's clusters. If file and specs match the record, the clusters are what the file asks for."""
     ours = _ours(listed, record.role_arn)
-    if _digest(record.key, _specs(ours)) != record.clusters or any(c.status != "running" for c in ours):
+    if _digest(record.key, _specs(ours)) != record.clusters:
         return "a cluster has changed"
+    if any(c.status not in (("running",) if run.choices.wait else ("running", *STARTING)) for c in ours):
+        return "a cluster does not run"
     by_name = {cluster.name: cluster for cluster in ours}
     return tuple(by_name[spec.name] for spec in run.stack.clusters)
 

@@ -76,6 +76,7 @@ class Destroyed:
 
     ``state_versions``: how many versions of the state were deleted from S3; ``None`` if none were to be deleted.
     ``vendor``: one without an API, of which nobody looked for leftovers.
+    ``deleting``: the clusters that were not waited for (``--no-wait``); the next destroy continues after it.
     """
 
     stack: str
@@ -85,6 +86,7 @@ class Destroyed:
     left: FoundLeftovers
     state_versions: int | None = None
     vendor: str = ""
+    deleting: tuple[Cluster, ...] = ()
 
 
 def destroy(
@@ -118,7 +120,8 @@ def destroy(
         raise ApprovalRequiredError("The destruction was not approved.", rerun=SAFE_NOTHING_DONE)
     if with_state:
         approve_removal(run, with_state)
-    delete_and_wait(run, site.preflight.registrar, doomed.clusters)
+    if deleting := delete_and_wait(run, site.preflight.registrar, doomed.clusters):
+        return Destroyed(run.stack.name, (), 0, doomed.role_arn, doomed.found, deleting=deleting)
     left = _take_leftovers(run, site, doomed, delete_data=delete_data)
     _refuse_while_needed(site, doomed)
     resources = 0

@@ -25,7 +25,8 @@ class Report:
 
     ``policies``: the live role's, compared with the stack file; ``None`` if another module makes it. ``unasked``: why
     the control plane of a stack without clusters was not asked. ``handover``: the data to send to a vendor without an
-    API. ``roles``: the ARN of each role by its name, if the module makes several.
+    API. ``roles``: the ARN of each role by its name, if the module makes several. With ``--no-wait``: ``deleting`` are
+    the clusters whose deletion was requested; ``old_grant``: whether the next run has an old grant to drop.
     """
 
     stack: str
@@ -41,6 +42,8 @@ class Report:
     unasked: str = ""
     handover: VendorHandover | None = None
     roles: Mapping[str, str] = field(default_factory=dict)
+    deleting: tuple[Cluster, ...] = ()
+    old_grant: bool = False
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -30,8 +30,8 @@ def wait_for(run: Run, registrar: Registrar, clusters: tuple[Cluster, ...]) -> t
         return tuple(_wait_one(run, registrar, cluster, "running", began) for cluster in clusters)
 
 
-def delete_and_wait(run: Run, registrar: Registrar, clusters: Iterable[Cluster]) -> None:
-    """Request the deletion of each cluster, then wait until all are deleted."""
+def delete_and_wait(run: Run, registrar: Registrar, clusters: Iterable[Cluster]) -> tuple[Cluster, ...]:
+    """Request the deletion of each cluster, then wait until all are deleted; with ``--no-wait`` return them instead."""
     doomed = tuple(clusters)
     with run.step("delete") as step:
         step.skipped = not doomed
@@ -39,11 +39,15 @@ def delete_and_wait(run: Run, registrar: Registrar, clusters: Iterable[Cluster])
             if cluster.desired_state is not Phase.DELETED:
                 with run.effect("delete", cluster=cluster.name, id=cluster.id):
                     registrar.delete(cluster.id)
+        if doomed and not run.choices.wait:
+            step.detail = f"{', '.join(cluster.name for cluster in doomed)}: asked for, not waited"
+            return doomed
         began = run.outside.clock()
         for cluster in doomed:
             _wait_one(run, registrar, cluster, "deleted", began)
             run.journal.write("cluster_gone", cluster=cluster.name, id=cluster.id)
         step.detail = f"{', '.join(cluster.name for cluster in doomed)} gone" if doomed else "no cluster"
+        return ()
 
 
 def _wait_one(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from gridbyoc.control_plane.model import Cluster, FieldChange
 from gridbyoc.show.output import Output, Screen
@@ -40,6 +40,24 @@ class ClusterFields(TypedDict):
     performance_profile: str | None
     instance_types: list[InstanceTypeBody]
     bucket_name: str | None
+
+
+class AwaitedBody(TypedDict):
+    """A cluster that is on its way to ``target``."""
+
+    id: str
+    name: str
+    status: str
+    target: Literal["running", "deleted"]
+
+
+def awaits_json(starting: Iterable[Cluster], deleting: Iterable[Cluster]) -> list[AwaitedBody]:
+    """The clusters that were not waited for."""
+
+    def body(one: Cluster, target: Literal["running", "deleted"]) -> AwaitedBody:
+        return {"id": one.id, "name": one.name, "status": one.status, "target": target}
+
+    return [*(body(one, "running") for one in starting), *(body(one, "deleted") for one in deleting)]
 
 
 def cluster_json(cluster: Cluster) -> ClusterFields:

@@ -17,6 +17,7 @@ from gridbyoc.operations.fleet.model import (
     MemberFinished,
     MemberSaid,
     MemberStarted,
+    MemberWaiting,
     Outcome,
     Result,
     Verb,
@@ -103,6 +104,8 @@ class FleetWords:
             yield f"{event.member.label}: started"
         elif isinstance(event, MemberSaid):
             yield from self._said(event)
+        elif isinstance(event, MemberWaiting):
+            yield f"{event.member.label}: waits for {', '.join(event.clusters)}"
         elif event.result.outcome != "skipped" and not self._quiet:
             words, took = words_of(event.result), duration(event.result.seconds)
             yield f"{event.result.member.label}: {event.result.outcome} in {took}{f': {words}' if words else ''}"
@@ -127,6 +130,8 @@ def fleet_line(event: FleetEvent) -> Mapping[str, Any]:
         return stack_started_line(event)
     if isinstance(event, MemberSaid):
         return {**event.data, "stack": event.member.label, "file": event.member.shown}
+    if isinstance(event, MemberWaiting):
+        return stack_waiting_line(event)
     return stack_finished_line(event)
 
 
@@ -156,6 +161,21 @@ class StackStartedLine(TypedDict):
 def stack_started_line(event: MemberStarted) -> StackStartedLine:
     """A stack's first line."""
     return {"type": "stack_started", "stack": event.member.label, "file": event.member.shown}
+
+
+class StackWaitingLine(TypedDict):
+    """A stack's run ended with ``clusters`` on their way. The fleet waits for them, then runs the stack again."""
+
+    type: Literal["stack_waiting"]
+    stack: str
+    file: str
+    clusters: list[str]
+
+
+def stack_waiting_line(event: MemberWaiting) -> StackWaitingLine:
+    """A line between the two parts of a stack's run."""
+    member = event.member
+    return {"type": "stack_waiting", "stack": member.label, "file": member.shown, "clusters": list(event.clusters)}
 
 
 class StackResult(TypedDict):

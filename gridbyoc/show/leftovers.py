@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypedDict
 
 from gridbyoc.operations.destroy import Destroyed
 from gridbyoc.operations.leftovers import FoundLeftovers, Ledger, Leftover
+from gridbyoc.show.clusters import AwaitedBody, awaits_json
 from gridbyoc.show.output import Output, Screen
 from gridbyoc.stack.words import counted
 
@@ -159,6 +160,8 @@ class DestroyedBody(TypedDict):
 
     ``state_versions_removed``: the number of state versions deleted from S3; ``null`` if none were to be deleted.
     ``vendor``: one without an API, whose resources nobody looked for; else empty.
+    ``awaits``: clusters whose deletion was not waited for (``--no-wait``). ``unfinished``: the role stays until the
+    next destroy.
     """
 
     clusters: list[str]
@@ -167,6 +170,8 @@ class DestroyedBody(TypedDict):
     left: Annotated[dict[str, Any], LEFTOVERS]
     state_versions_removed: int | None
     vendor: str
+    awaits: list[AwaitedBody]
+    unfinished: bool
 
 
 def destroyed_json(done: Destroyed) -> DestroyedBody:
@@ -178,10 +183,17 @@ def destroyed_json(done: Destroyed) -> DestroyedBody:
         "left": LEFTOVERS.document(done.left, done.stack),
         "state_versions_removed": done.state_versions,
         "vendor": done.vendor,
+        "awaits": awaits_json((), done.deleting),
+        "unfinished": bool(done.deleting),
     }
 
 
 def _write_destroyed(done: Destroyed, screen: Screen) -> None:
+    if done.deleting:
+        names = ", ".join(cluster.name for cluster in done.deleting)
+        screen.line(f"The deletion of {names} was asked for. The role stays until they are gone:")
+        screen.line("run `gridbyoc destroy` again then.")
+        return
     if done.clusters or done.resources:
         names, resources = ", ".join(done.clusters) or "none", counted(done.resources, "resource")
         screen.line(f"Destroyed: clusters {names}; {resources} of the role.")

@@ -29,6 +29,7 @@ from gridbyoc.operations.fleet.model import (
     FleetStarted,
     MemberSaid,
     MemberStarted,
+    MemberWaiting,
     Result,
     progress_of,
     words_of,
@@ -49,6 +50,8 @@ OUTCOMES = {
     "not started": ("-", "dim"),
 }
 """Marks and colours for outcomes of steps and stacks."""
+SHOWN_WAITING = 10
+"""How many of the stacks that wait for clusters are drawn; the last line counts all of them."""
 
 
 class Board(Protocol[C]):
@@ -144,6 +147,7 @@ class FleetBoard:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._running: dict[str, tuple[float, str]] = {}
+        self._waiting: dict[str, tuple[float, str]] = {}
         self._outcomes: Counter[str] = Counter()
         self._total = 0
         self._spinner = Spinner("dots")
@@ -156,28 +160,45 @@ class FleetBoard:
             yield Text(plain_text(event.message))
         elif isinstance(event, MemberStarted):
             self._running[event.member.label] = (self._clock(), "")
+        elif isinstance(event, MemberWaiting):
+            self._running.pop(event.member.label, None)
+            self._waiting[event.member.label] = (self._clock(), f"waits for {', '.join(event.clusters)}")
         elif isinstance(event, MemberSaid):
-            now = progress_of(event.data)
-            began, before = self._running.get(event.member.label, (self._clock(), ""))
-            self._running[event.member.label] = (began, now or before)
+            self._said(event)
         else:
             yield self._end(event.result)
 
+    def _said(self, event: MemberSaid) -> None:
+        label, now = event.member.label, progress_of(event.data)
+        waits = event.data.get("type") == ClusterProgress.type and label in self._waiting
+        if not waits:
+            self._waiting.pop(label, None)
+        where = self._waiting if waits else self._running
+        began, before = where.get(label, (self._clock(), ""))
+        where[label] = (began, now or before)
+
     def _end(self, result: Result) -> Text:
         self._running.pop(result.member.label, None)
+        self._waiting.pop(result.member.label, None)
         self._outcomes[result.outcome] += 1
         took = duration(result.seconds) if result.seconds else ""
         return _ended(result.outcome, f"{result.member.label:<24}", took, words_of(result) or result.outcome)
 
     def drawn(self) -> Group:
-        """The running stacks, and the numbers of finished and waiting ones."""
+        """The stacks at work, those that wait for clusters, and the number of finished ones."""
         now = self._clock()
         rows = Table.grid(padding=(0, 1))
         for label, (began, at) in self._running.items():
             took = Text(duration(now - began), style="dim")
             rows.add_row(self._spinner, Text(label), took, Text(plain_text(at), style="dim"))
+        for label, (began, at) in list(self._waiting.items())[:SHOWN_WAITING]:
+            took = Text(duration(now - began), style="dim")
+            rows.add_row("", Text(label), took, Text(plain_text(at), style="dim"))
         ended = sum(self._outcomes.values())
-        counts = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
-        waiting = self._total - ended - len(self._running)
-        words = f"{ended} of {self._total}{f': {counts}' if counts else ''}{f'; {waiting} wait' if waiting else ''}"
+        unbegun = self._total - ended - len(self._running) - len(self._waiting)
+        parts = [f"{count} {outcome}" for outcome, count in self._outcomes.items()]
+        parts += [f"{len(self._running)} working"] if self._running else []
+        parts += [f"{len(self._waiting)} waiting for clusters"] if self._waiting else []
+        parts += [f"{unbegun} to begin"] if unbegun else []
+        words = f"{ended} of {self._total}{f': {counts}' if (counts := ', '.join(parts)) else ''}"
         return Group(rows, Text(words, style="dim"))

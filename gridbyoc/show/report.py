@@ -8,7 +8,7 @@ from typing import TypedDict
 from gridbyoc.operations.changes import Action
 from gridbyoc.operations.report import Report
 from gridbyoc.operations.vendor_handover import THEN, VendorHandover
-from gridbyoc.show.clusters import ClusterFields, cluster_json, cluster_rows
+from gridbyoc.show.clusters import AwaitedBody, ClusterFields, awaits_json, cluster_json, cluster_rows
 from gridbyoc.show.markdown import code, fitted, prose
 from gridbyoc.show.output import Output, Screen
 from gridbyoc.show.role_policies import PoliciesBody, policies_json
@@ -128,7 +128,8 @@ class ReportBody(TypedDict):
 
     ``seconds``: by step. ``unasked``: why the control plane of a stack without clusters was not asked; otherwise empty.
     ``handover``: the data to send to a vendor without an API. ``roles``: the ARN of each role by its name, if the
-    module makes several; ``role_arn`` is the first of them.
+    module makes several; ``role_arn`` is the first of them. ``awaits``: the clusters that do not run yet or are being
+    deleted. ``unfinished``: the run did not wait, and the next one has something left to do.
     """
 
     account_id: str
@@ -142,6 +143,8 @@ class ReportBody(TypedDict):
     seconds: dict[str, float]
     policies: PoliciesBody | None
     handover: HandoverBody | None
+    awaits: list[AwaitedBody]
+    unfinished: bool
 
 
 def handover_json(handover: VendorHandover | None) -> HandoverBody | None:
@@ -172,6 +175,8 @@ def report_json(report: Report) -> ReportBody:
         "seconds": {step: round(took, 3) for step, took in report.seconds.items()},
         "policies": policies_json(report.policies),
         "handover": handover_json(report.handover),
+        "awaits": awaits_json([c for c in report.clusters if c.status != "running"], report.deleting),
+        "unfinished": report.old_grant or bool(report.deleting),
     }
 
 

@@ -70,7 +70,7 @@ def test_killed_half_way_the_next_run_does_only_the_rest(quick: Tool, world: Wor
     wait = gate(quick.directory / "open")
     a, b, c = stacks(quick, world, "killed", a="true", b=wait, c=wait)
     process = quick.start(*BOOTSTRAP, "--jobs", "2")
-    until(lambda: b.made == c.made == 1 and "wait" in steps(a), process)
+    until(lambda: b.made == c.made == 1 and "register" in steps(a), process)
     record = quick.directory / ".gridbyoc/_fleet/bootstrap.json"
     until(lambda: record.exists() and len(json.loads(record.read_text())) == 1, process)
     process.kill()
@@ -164,3 +164,30 @@ def test_the_verbs_that_look_and_the_one_that_takes_down(quick: Tool, world: Wor
     gone = quick("fleet", "destroy", ".", "--yes-destroy", "--format", "json").objects[-1]
     assert outcomes(gone) == ["done"] * 2
     assert [world.cluster(each.name) for each in (a, b)] == [None, None]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_clusters_are_waited_for_without_a_job_and_a_stopped_fleet_goes_on(
+    quick: Tool, world: World, stop: signal.Signals
+) -> None:
+    """One job, two stacks: the second begins while the first waits. No stack holds a lock then."""
+    a, b = stacks(quick, world, f"waits-{stop.value}", a="true", b="true")
+    slow = (*BOOTSTRAP, "--jobs", "1", "--poll-interval", "60s")
+    process = quick.start(*slow)
+    until(lambda: "register" in steps(a) and "register" in steps(b), process)
+    until(lambda: all(read_journal(each.work_dir / JOURNAL)[-1]["type"] == "run_ended" for each in (a, b)), process)
+    process.send_signal(stop)
+    status, text = end(process)
+    if stop is signal.SIGINT:
+        assert status == 130, text
+        told = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        assert [each["stack"] for each in told if each["type"] == "stack_waiting"] == [a.name, b.name]
+        assert outcomes(next(each for each in told if each["type"] == "fleet")) == ["interrupted", "interrupted"]
+        assert "the control plane continues by itself" in text
+    done = quick(*BOOTSTRAP, "--jobs", "1").objects[-1]
+    assert outcomes(done) == ["done", "done"]
+    assert (a.made, b.made) == (1, 1)
+    gone = quick("fleet", "destroy", ".", "--yes-destroy", "--jobs", "1", "--format", "jsonl").objects
+    assert [each["stack"] for each in gone if each["type"] == "stack_waiting"] == [a.name, b.name]
+    assert outcomes(gone[-1]) == ["done", "done"]
+    assert world.cluster(a.name) is world.cluster(b.name) is None

@@ -14,6 +14,26 @@ def _each(file: str, tests: str, *changes: tuple[str, str, str]) -> tuple[Mutant
     return tuple(Mutant(file, function, old, new, tuple(tests.split())) for function, old, new in changes)
 
 
+FLEET_WAITS = (
+    *_each(
+        "operations/fleet/waiting.py",
+        "unit/test_fleet_waiting.py",
+        ("PlaneWait.take", "error is not None or not stay.watches", "not stay.watches"),
+        ("PlaneWait._judge", "elif passed >= stay.limits.timeout:", "elif False:"),
+        ("awaited_clusters", 'if each["target"] == "deleted"', "if False"),
+    ),
+    *_each(
+        "operations/converged.py",
+        "unit/test_converged.py",
+        ("_same_clusters", '(("running",) if run.choices.wait else ("running", *STARTING))', '("running", *STARTING)'),
+        ("_same_clusters", "*STARTING", '*STARTING, "failed"'),
+    ),
+    *_each(
+        "operations/destroy.py",
+        "unit/test_destroy.py",
+        ("destroy", "if deleting := delete_and_wait(", "if () and delete_and_wait("),
+    ),
+)
 ROLE_ACCEPTS = (
     *_each(
         "operations/accepted_ids.py",
@@ -496,7 +516,6 @@ FINGERPRINT = (
         ("_compare", "!= record.live", "== ''"),
         ("_compare", "if not policies.as_declared:", "if False:"),
         ("_same_clusters", "!= record.clusters", "== ''"),
-        ("_same_clusters", ' or any(c.status != "running" for c in ours)', ""),
         ("_fingerprint", "{cluster.name for cluster in clusters} != wanted.keys()", "False"),
         ("_fingerprint", "if moved or not stands_as_in_state(live, site.runner.state(), run.stack.role):", "if moved:"),
         ("remember_converged", "if old_grant or not", "if not"),
@@ -1168,6 +1187,7 @@ SEVERAL_ROLES = (
 
 MUTANTS: tuple[Mutant, ...] = (
     *ROLE_ACCEPTS,
+    *FLEET_WAITS,
     *APPROVAL,
     *ACCOUNTS,
     *VERDICTS,

@@ -13,7 +13,8 @@ import pytest
 from gridbyoc import __version__
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import GridbyocError
-from gridbyoc.operations.converged import FORMAT, RECORD, _inputs
+from gridbyoc.operations.converged import FORMAT, RECORD, _inputs, unchanged
+from gridbyoc.operations.run import Choices
 from gridbyoc.stack.model import S3Backend, Stack, TerraformSettings
 from tests.unit.world import FAST, HUGE, World, a_stack, spec
 
@@ -142,7 +143,7 @@ MOVED = [
     Moved("the state's lineage", lambda world: world.put_state(UP, {**world.terraform_state(UP), "lineage": "x"}),
           "the state has changed"),
     Moved("a cluster's spec", cluster_edited, CLUSTER),
-    Moved("a cluster has failed", cluster_failed, CLUSTER, raises=True),
+    Moved("a cluster has failed", cluster_failed, "a cluster does not run", raises=True),
     Moved("a cluster has gone", cluster_gone, CLUSTER),
     Moved("a cluster has come", cluster_came, CLUSTER, options={"yes_destroy": True}),
     Moved("the role may not be read", lambda world: world.iam.refused.update({"GetRole": "AccessDenied"}), HIDDEN),
@@ -247,7 +248,6 @@ def denied(operation: str) -> Callable[[World], object]:
 @pytest.mark.parametrize(
     "arrange, options",
     [
-        (nothing, {"choices": replace(FAST, wait=False)}),
         (attached_meanwhile, {}),
         (role_edited_meanwhile, {}),
         (edited_meanwhile, {}),
@@ -258,7 +258,7 @@ def denied(operation: str) -> Callable[[World], object]:
         (denied("ListRolePolicies"), {}),
         (denied("GetPolicyVersion"), {}),
     ],
-    ids=["not waited for", "a policy was attached meanwhile", "the role was edited meanwhile",
+    ids=["a policy was attached meanwhile", "the role was edited meanwhile",
          "a cluster was edited meanwhile", "a cluster came meanwhile", "a file of others", "the role is hidden",
          "what is attached is hidden", "inline policies are hidden", "a policy is hidden"],
 )  # fmt: skip
@@ -309,3 +309,22 @@ def test_remote_state_is_told_by_the_objects_version(world: World) -> None:
     world.bootstrap(stack)
     assert world.detail("compare") == "the state has changed" or world.terraform.commands
     assert world.terraform.commands
+
+
+def test_what_was_not_waited_for_is_finished_without_terraform_once_it_runs(world: World) -> None:
+    no_wait = replace(FAST, wait=False)
+    first = world.bootstrap(UP, choices=no_wait)
+    assert {cluster.status for cluster in first.clusters} == {"pending"}
+    again = world.bootstrap(UP, choices=no_wait)
+    assert (again.changed, world.log) == (False, [])
+    world.time.now += 120
+    assert {cluster.status for cluster in world.bootstrap(UP).clusters} == {"running"}
+    assert world.log == []
+
+
+@pytest.mark.parametrize("choices", [FAST, replace(FAST, wait=False)], ids=["waits", "does not wait"])
+def test_a_cluster_that_failed_meanwhile_is_for_the_long_way(world: World, choices: Choices) -> None:
+    world.bootstrap(UP, choices=replace(FAST, wait=False))
+    cluster_failed(world)
+    with world.run(UP, "bootstrap", choices) as run:
+        assert unchanged(run) is None

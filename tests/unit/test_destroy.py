@@ -331,3 +331,18 @@ def test_killed_at_every_instant(world: World, cluster_seconds: float) -> None:
         assert (one.iam.roles, one.iam.policies, one.plane.held()) == ({}, {}, {})
         assert one.locked_out == []
         assert len(one.plane.clusters) == 2
+
+
+def test_without_waiting_the_deletion_is_asked_for_and_the_next_destroy_finishes(world: World) -> None:
+    world.bootstrap(UP)
+    asked = world.destroy(UP, choices=replace(FAST, wait=False))
+    assert [cluster.name for cluster in asked.deleting] == ["ml", "more"]
+    assert world.log == BOTH
+    assert (asked.resources, asked.clusters) == (0, ())
+    again = world.destroy(UP, choices=replace(FAST, wait=False))
+    assert [cluster.name for cluster in again.deleting] == ["ml", "more"]
+    assert world.log == []
+    world.time.now += 120
+    done = world.destroy(UP)
+    assert done.left.ledger.clear
+    assert not world.iam.roles

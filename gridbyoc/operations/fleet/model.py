@@ -102,6 +102,16 @@ class MemberSaid:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberWaiting:
+    """A stack's run ended with clusters on their way. It holds no job until they are there and it is run again."""
+
+    type: ClassVar[str] = "stack_waiting"
+
+    member: Member
+    clusters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MemberFinished:
     """A stack's run ended, or will not start."""
 
@@ -119,7 +129,7 @@ class FleetNote:
     message: str
 
 
-FleetEvent = FleetStarted | MemberStarted | MemberSaid | MemberFinished | FleetNote
+FleetEvent = FleetStarted | MemberStarted | MemberSaid | MemberWaiting | MemberFinished | FleetNote
 EmitFleet = Callable[[FleetEvent], None]
 
 

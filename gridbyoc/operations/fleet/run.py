@@ -11,13 +11,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from gridbyoc.errors import ExitStatus, FileError
+from gridbyoc.control_plane.model import Cluster, Registrar
+from gridbyoc.errors import ExitStatus, FileError, GridbyocError
 from gridbyoc.operations.fleet.find import (
     ReadOptions,
     durations,
@@ -27,6 +28,7 @@ from gridbyoc.operations.fleet.find import (
     validate_members,
 )
 from gridbyoc.operations.fleet.model import (
+    RESULTS,
     WRITING,
     EmitFleet,
     FleetNote,
@@ -35,6 +37,7 @@ from gridbyoc.operations.fleet.model import (
     MemberFinished,
     MemberSaid,
     MemberStarted,
+    MemberWaiting,
     Outcome,
     Result,
     Verb,
@@ -43,9 +46,14 @@ from gridbyoc.operations.fleet.model import (
 )
 from gridbyoc.operations.fleet.providers import Provision, available_memory, default_jobs, provision, usable_cores
 from gridbyoc.operations.fleet.record import FleetRecord
+from gridbyoc.operations.fleet.waiting import AwaitedCluster, ClusterSeen, PlaneWait, Poller, awaited_clusters
+from gridbyoc.operations.wait import WaitLimits, wait_limits
+from gridbyoc.stack.load import load
+from gridbyoc.stack.model import ControlPlane
 from gridbyoc.terraform.process import ExitInfo, Interrupts, NotStartedError, ProcessCommand, run
 
 _LAST_WORDS = 5
+NO_WAIT = "--no-wait"
 _ONE_FOR_ALL = frozenset({"GITHUB_OUTPUT", "GITLAB_CI"})
 
 
@@ -129,18 +137,51 @@ class Work:
     fail_fast: bool = False
     grace: float = GRACE
     finished: Callable[[Result], None] = lambda _result: None
+    clock: Callable[[], float] = time.monotonic
+    waiting: FleetWait | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetWait:
+    """How a fleet waits for clusters in place of its stacks' runs, which are run with ``--no-wait`` first.
+
+    ``control_plane`` reads a stack's; ``connect`` opens it; ``limits`` are those of a wait at it.
+    """
+
+    control_plane: Callable[[Member], ControlPlane]
+    connect: Callable[[ControlPlane], Registrar]
+    limits: Callable[[ControlPlane], WaitLimits]
 
 
 @dataclass(slots=True)
 class _Running:
-    """A stack's run. Its thread only reads; everything else happens in the main thread."""
+    """A stack's run. Its thread only reads; everything else happens in the main thread. ``first``: its first part."""
 
     member: Member
+    began: float
+    first: Result | None = None
     interrupts: Interrupts = field(default_factory=Interrupts)
     listener: Listener = field(default_factory=Listener)
 
 
-_Message = tuple[_Running, "tuple[str, str] | ExitInfo | NotStartedError"]
+@dataclass(frozen=True, slots=True)
+class _HalfDone:
+    """A stack whose run has ended with clusters on their way, or with something left to do."""
+
+    member: Member
+    began: float
+    first: Result
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What a control plane answered, for those who wait."""
+
+    plane: PlaneWait
+    answer: tuple[Cluster, ...] | GridbyocError
+
+
+_Message = tuple[_Running, "tuple[str, str] | ExitInfo | NotStartedError"] | _Listed
 
 
 def run_members(work: Work, members: Sequence[Member], emit: EmitFleet, interrupts: Interrupts) -> tuple[Result, ...]:
@@ -174,38 +215,52 @@ def _hearing_children() -> Iterator[None]:
 class _Fleet:
     def __init__(self, work: Work, members: Sequence[Member], emit: EmitFleet, interrupts: Interrupts) -> None:
         self._work = work
-        self._waiting = deque(members)
+        self._unbegun = deque(members)
         self._emit = emit
         self._interrupts = interrupts
         self._messages: SimpleQueue[_Message] = SimpleQueue()
         self._running: list[_Running] = []
+        self._planes: dict[ControlPlane, tuple[PlaneWait, Poller]] = {}
+        self._waiting: dict[Member, _HalfDone] = {}
+        self._there: deque[_HalfDone] = deque()
         self._results: list[Result] = []
         self._stopping = self._interrupted = self._second_interrupt = False
 
     def to_the_end(self) -> tuple[Result, ...]:
         try:
-            while self._running or (self._waiting and not self._stopping):
+            while self._running or self._waiting or self._there or (self._unbegun and not self._stopping):
                 self._begin()
                 self._listen()
                 self._pass_on()
         except BaseException:
             self._abandon()
             raise
-        for member in self._waiting:
+        finally:
+            for _, poller in self._planes.values():
+                poller.stop()
+        for member in self._unbegun:
             self._end(Result(member, "not started"))
         return tuple(self._results)
 
     def _begin(self) -> None:
-        while self._waiting and not self._stopping and len(self._running) < self._work.jobs:
-            one = _Running(self._waiting.popleft())
+        """Start runs while there are jobs: first those whose clusters are there, then new ones."""
+        while len(self._running) < self._work.jobs:
+            if self._there:
+                half = self._there.popleft()
+                one = _Running(half.member, half.began, half.first)
+            elif self._unbegun and not self._stopping:
+                one = _Running(self._unbegun.popleft(), self._work.clock())
+                self._emit(MemberStarted(one.member))
+            else:
+                return
             self._running.append(one)
-            self._emit(MemberStarted(one.member))
             threading.Thread(target=self._watch, args=(one,), daemon=True).start()
 
     def _watch(self, one: _Running) -> None:
         """Runs in its own thread: every line becomes a message, and so does the end."""
         work = self._work
-        argv = child_argv(work.verb, one.member, work.options)
+        first_of_two = work.waiting is not None and one.first is None
+        argv = child_argv(work.verb, one.member, (*work.options, *((NO_WAIT,) if first_of_two else ())))
         environ = child_environ(work.environ(one.member))
         command = ProcessCommand(argv, environ, work.cwd, math.inf, work.grace, _KEEP_UMASK, PATIENCE)
         try:
@@ -221,22 +276,82 @@ class _Fleet:
 
     def _listen(self) -> None:
         try:
-            one, message = self._messages.get(timeout=_TICK)
+            message = self._messages.get(timeout=_TICK)
         except Empty:
             return
-        if isinstance(message, tuple):
-            event = one.listener.line(*message)
+        if isinstance(message, _Listed):
+            self._hear_plane(message)
+            return
+        one, said = message
+        if isinstance(said, tuple):
+            event = one.listener.line(*said)
             if event is not None:
                 self._emit(MemberSaid(one.member, event))
             return
         self._running.remove(one)
-        self._end(self._result(one, message))
+        result = self._result(one, said)
+        if not self._wait_for(one, result):
+            self._end(result if one.first is None else joined(self._work.verb, one.first, result))
 
     def _result(self, one: _Running, ended: ExitInfo | NotStartedError) -> Result:
         if isinstance(ended, NotStartedError):
             return Result(one.member, "failed", 1, 0.0, f"cannot be started: {ended}")
-        asked = one.interrupts.asked
-        return one.listener.result(self._work.verb, one.member, ended.code, ended.seconds, asked=asked)
+        asked, seconds = one.interrupts.asked, self._work.clock() - one.began
+        return one.listener.result(self._work.verb, one.member, ended.code, seconds, asked=asked)
+
+    def _wait_for(self, one: _Running, result: Result) -> bool:
+        """Whether the first part of a stack's run is over, and not all of it. Then its clusters are waited for."""
+        document = result.document(self._work.verb) or {}
+        waiting, clusters = self._work.waiting, awaited_clusters(document)
+        begins = waiting is not None and one.first is None and result.outcome == "done"
+        if waiting is None or not begins or not (clusters or document.get("unfinished")):
+            return False
+        half = _HalfDone(one.member, one.began, result)
+        if self._interrupts.asked:
+            self._end(_still_waiting(half, self._work.clock()))
+        elif clusters:
+            self._wait_at_plane(waiting, half, clusters)
+        else:
+            self._there.append(half)
+        return True
+
+    def _wait_at_plane(self, waiting: FleetWait, half: _HalfDone, clusters: tuple[AwaitedCluster, ...]) -> None:
+        try:
+            plane = waiting.control_plane(half.member)
+            found = self._planes.get(plane)
+            wait = found[0] if found else PlaneWait(waiting.connect(plane), self._work.clock)
+            wait.add(half.member, clusters, waiting.limits(plane))
+        except GridbyocError as error:
+            self._end(self._failed(half, error))
+            return
+        if found is None:
+            self._planes[plane] = wait, Poller(wait, lambda answer: self._messages.put(_Listed(wait, answer)))
+        self._waiting[half.member] = half
+        self._emit(MemberWaiting(half.member, tuple(cluster.name for cluster in clusters)))
+
+    def _hear_plane(self, listed: _Listed) -> None:
+        for event in listed.plane.take(listed.answer):
+            if isinstance(event, ClusterSeen):
+                self._emit(MemberSaid(event.member, {"type": event.progress.type, **asdict(event.progress)}))
+            elif half := self._waiting.pop(event.member, None):
+                self._arrived(half, event.error)
+
+    def _arrived(self, half: _HalfDone, error: GridbyocError | None) -> None:
+        """Queue the second part of a stack's run if the first has left anything to do; else its run is over."""
+        verb, document = self._work.verb, half.first.document(self._work.verb) or {}
+        if error is not None:
+            self._end(self._failed(half, error))
+        elif document.get("unfinished"):
+            self._there.append(half)
+        else:
+            self._end(replace(arrived(verb, half.first), seconds=self._work.clock() - half.began))
+
+    def _failed(self, half: _HalfDone, error: GridbyocError) -> Result:
+        """What a single stack's run would have ended with."""
+        fields = {name: getattr(error, name) for name in ("code", "what", "why", "fix", "rerun")}
+        said = {**half.first.said, "error": {"type": "error", "exit_status": int(error.exit_status), **fields}}
+        status, seconds = int(error.exit_status), self._work.clock() - half.began
+        return Result(half.member, "failed", status, seconds, detail_of(self._work.verb, said), error.code, said)
 
     def _end(self, result: Result) -> None:
         self._results.append(result)
@@ -251,6 +366,10 @@ class _Fleet:
             self._stopping = self._interrupted = True
             for one in self._running:
                 one.interrupts.request()
+            for half in (*self._waiting.values(), *self._there):
+                self._end(_still_waiting(half, self._work.clock()))
+            self._waiting.clear()
+            self._there.clear()
         if self._interrupts.second_interrupt and not self._second_interrupt:
             self._second_interrupt = True
             for one in self._running:
@@ -262,7 +381,56 @@ class _Fleet:
             one.interrupts.request()
         left = len(self._running)
         while left:
-            left -= not isinstance(self._messages.get()[1], tuple)
+            message = self._messages.get()
+            left -= not isinstance(message, _Listed) and not isinstance(message[1], tuple)
+
+
+def _still_waiting(half: _HalfDone, now: float) -> Result:
+    """A stack that waited when the fleet was interrupted."""
+    detail = "its clusters are on their way; the control plane continues by itself"
+    status = int(ExitStatus.INTERRUPTED)
+    return Result(half.member, "interrupted", status, now - half.began, detail, None, half.first.said)
+
+
+def arrived(verb: Verb, first: Result) -> Result:
+    """The result of a stack's run whose clusters run now, and that has nothing more to do."""
+    before = first.document(verb) or {}
+    report = {**before, "awaits": [], "clusters": [{**each, "status": "running"} for each in before["clusters"]]}
+    said = {**first.said, RESULTS[verb]: report}
+    return replace(first, said=said, detail=detail_of(verb, said))
+
+
+def joined(verb: Verb, first: Result, last: Result) -> Result:
+    """The result of a stack's run in two parts: how the last came out, and what both did."""
+    before, after = first.document(verb), last.said.get(RESULTS[verb])
+    if verb != "bootstrap" or before is None or after is None:
+        return last
+    counts = {name: before["resources"][name] + after["resources"][name] for name in before["resources"]}
+    acts = {each["name"]: each["action"] for each in before["clusters"]}
+    clusters = [
+        {**each, "action": acts.get(each["name"], "none") if each["action"] == "none" else each["action"]}
+        for each in after["clusters"]
+    ]
+    steps = {**after["seconds"], **before["seconds"]}
+    report = {
+        **after,
+        "changed": before["changed"] or after["changed"],
+        "resources": counts,
+        "clusters": clusters,
+        "seconds": {name: round(before["seconds"].get(name, 0) + after["seconds"].get(name, 0), 3) for name in steps},
+    }
+    said = {**first.said, **last.said, RESULTS[verb]: report}
+    return replace(last, said=said, detail=last.detail if "error" in last.said else detail_of(verb, said))
+
+
+@dataclass(frozen=True, slots=True)
+class WaitChosen:
+    """What the command line says of waiting; ``None`` is each control plane's own. ``url`` is its address."""
+
+    url: str | None
+    timeout: float | None
+    poll_interval: float
+    failed_grace: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +442,7 @@ class FleetOptions:
     ``overrides``: the ``--set`` options among them.
 
     ``again``: run stacks again that an interrupted run has completed. ``pending``: whether pending changes make the
-    exit status 3.
+    exit status 3. ``wait``: how the fleet waits for clusters; ``None`` if it does not.
     """
 
     verb: Verb
@@ -285,6 +453,7 @@ class FleetOptions:
     pending: bool = True
     terraform_bin: str | None = None
     overrides: tuple[str, ...] = ()
+    wait: WaitChosen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,8 +554,32 @@ def _supply(left: Sequence[Member], wanted: FleetOptions, outside: Surroundings)
 
 
 def _work(wanted: FleetOptions, outside: Surroundings, supply: Provision, record: FleetRecord | None) -> Work:
-    work = Work(wanted.verb, wanted.options, outside.cwd, supply.environ, supply.jobs, wanted.fail_fast)
+    work = Work(
+        wanted.verb, wanted.options, outside.cwd, supply.environ, supply.jobs, wanted.fail_fast,
+        clock=outside.clock, waiting=_waiting(wanted, wanted.wait, outside) if wanted.wait else None,
+    )  # fmt: skip
     return work if record is None else replace(work, finished=remembering(record, wanted.options, outside.emit))
+
+
+def _waiting(wanted: FleetOptions, chosen: WaitChosen, outside: Surroundings) -> FleetWait:
+    def control_plane(member: Member) -> ControlPlane:
+        return load(
+            member.file, overrides=wanted.overrides, environ=outside.environ, cwd=outside.cwd, home=outside.home
+        ).control_plane
+
+    def opened(plane: ControlPlane) -> Registrar:
+        from gridbyoc.control_plane import connect  # here: it loads the HTTP client
+
+        def warn(text: str) -> None:
+            outside.emit(FleetNote(f"warning: {text}"))
+
+        return connect(plane, environ=outside.environ, home=outside.home, url=chosen.url, on_warning=warn)
+
+    return FleetWait(
+        control_plane,
+        opened,
+        lambda plane: wait_limits(plane.api, chosen.timeout, chosen.poll_interval, chosen.failed_grace),
+    )
 
 
 def remembering(record: FleetRecord, options: Sequence[str], emit: EmitFleet) -> Callable[[Result], None]:

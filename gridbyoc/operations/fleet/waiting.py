@@ -1,0 +1,171 @@
+"""Waiting for the clusters of many stacks: one list per control plane and interval serves all, and no job is held.
+
+A stack's run registers its clusters and ends. The fleet then waits for them by the rules of a single stack's wait, and
+runs the stack again to finish it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gridbyoc.control_plane.http import is_transient
+from gridbyoc.control_plane.model import Cluster, Phase, Registrar
+from gridbyoc.control_plane.wait import GROWTH, LONGEST_PAUSE, Rules, Target, Watch, is_over, seen, timed_out
+from gridbyoc.errors import ControlPlaneError, GridbyocError
+from gridbyoc.operations.events import ClusterProgress
+from gridbyoc.operations.fleet.model import Member
+from gridbyoc.operations.wait import WaitLimits
+from gridbyoc.stack.clock import backoff
+
+CLUSTERS_A_SECOND = 10
+"""A list of many clusters is a large answer, so it is asked for less often: every 30 seconds for 300 clusters."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedCluster:
+    """A cluster that a stack's run left on its way to ``target``."""
+
+    id: str
+    name: str
+    target: Target
+
+
+def awaited_clusters(document: Mapping[str, Any] | None) -> tuple[AwaitedCluster, ...]:
+    """The clusters on their way, from the document that a stack's run with ``--no-wait`` ended with."""
+    return tuple(
+        AwaitedCluster(str(each["id"]), str(each["name"]), "deleted" if each["target"] == "deleted" else "running")
+        for each in (document or {}).get("awaits") or ()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSeen:
+    """A cluster of a waiting stack has another status than before."""
+
+    member: Member
+    progress: ClusterProgress
+
+
+@dataclass(frozen=True, slots=True)
+class WaitEnded:
+    """A stack need not be waited for any more: its clusters are where they should be, or ``error`` says why not."""
+
+    member: Member
+    error: GridbyocError | None = None
+
+
+WaitEvent = ClusterSeen | WaitEnded
+
+
+@dataclass(slots=True)
+class _Stay:
+    member: Member
+    limits: WaitLimits
+    began: float
+    watches: dict[str, tuple[Watch, Rules]]
+    shown: dict[str, str] = field(default_factory=dict)
+
+
+class PlaneWait:
+    """The stacks that wait for clusters of one control plane. ``clock`` is monotonic seconds.
+
+    ``add`` and ``take`` belong to one thread; ``pauses`` may be read from another.
+    """
+
+    def __init__(self, registrar: Registrar, clock: Callable[[], float]) -> None:
+        self.registrar = registrar
+        self._clock = clock
+        self._stays: list[_Stay] = []
+        self._first = LONGEST_PAUSE
+
+    def add(self, member: Member, clusters: Iterable[AwaitedCluster], limits: WaitLimits) -> None:
+        """Wait for a stack's clusters from now on."""
+        watches = {
+            one.id: (Watch(Cluster(one.id, one.name, Phase.UNSPECIFIED)), Rules(one.target, limits.failed_grace))
+            for one in clusters
+        }
+        self._stays.append(_Stay(member, limits, self._clock(), watches))
+        self._first = min(self._first, limits.poll_interval)
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The stacks that wait."""
+        return tuple(stay.member for stay in self._stays)
+
+    def pauses(self) -> Iterator[float]:
+        """The seconds until the next list, each time: they grow as in a single stack's wait, and with the number."""
+        for pause in backoff(self._first, GROWTH, LONGEST_PAUSE, least=0.1):
+            count = sum(len(stay.watches) for stay in tuple(self._stays))
+            yield min(max(pause, count / CLUSTERS_A_SECOND), LONGEST_PAUSE)
+
+    def take(self, answer: tuple[Cluster, ...] | GridbyocError) -> Iterator[WaitEvent]:
+        """Judge a list, or the error that came in its place, for every stack."""
+        lasting = isinstance(answer, GridbyocError) and not (
+            isinstance(answer, ControlPlaneError) and is_transient(answer)
+        )
+        for stay in tuple(self._stays):
+            error: GridbyocError | None = answer if lasting and isinstance(answer, GridbyocError) else None
+            if error is None:
+                try:
+                    yield from self._judge(stay, answer)
+                except GridbyocError as raised:
+                    error = raised
+            if error is not None or not stay.watches:
+                self._stays.remove(stay)
+                yield WaitEnded(stay.member, error)
+
+    def _judge(self, stay: _Stay, answer: tuple[Cluster, ...] | GridbyocError) -> Iterator[ClusterSeen]:
+        passed = self._clock() - stay.began
+        listed = {} if isinstance(answer, GridbyocError) else {cluster.id: cluster for cluster in answer}
+        for ident, (watch, rules) in tuple(stay.watches.items()):
+            if isinstance(answer, GridbyocError):
+                now = Watch(watch.cluster, watch.failed_since, watch.missing_since, answer.what)
+            else:
+                now = seen(watch, listed.get(ident), passed)
+                found = listed.get(ident)
+                yield from self._changed(stay, watch.cluster.name, ident, found, passed)
+            stay.watches[ident] = (now, rules)
+            if not isinstance(answer, GridbyocError) and is_over(now, rules, passed):
+                del stay.watches[ident]
+            elif passed >= stay.limits.timeout:
+                raise timed_out(now, rules, stay.limits.timeout)
+
+    @staticmethod
+    def _changed(stay: _Stay, name: str, ident: str, found: Cluster | None, passed: float) -> Iterator[ClusterSeen]:
+        status = found.status if found else "not listed yet"
+        if stay.shown.get(ident) != status:
+            stay.shown[ident] = status
+            yield ClusterSeen(stay.member, ClusterProgress(name, status, found.reason if found else "", passed))
+
+
+class Poller:
+    """Asks a control plane for its list, in a thread, until it is stopped; ``answer`` gets each list or error."""
+
+    def __init__(self, plane: PlaneWait, answer: Callable[[tuple[Cluster, ...] | GridbyocError], None]) -> None:
+        self._plane = plane
+        self._answer = answer
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more. A list that is on its way is not waited for."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        for pause in self._plane.pauses():
+            if self._stop.wait(pause):
+                return
+            if self._plane.members:
+                self._answer(self._list())
+
+    def _list(self) -> tuple[Cluster, ...] | GridbyocError:
+        try:
+            return self._plane.registrar.list()
+        except GridbyocError as error:
+            return error
+        except Exception as error:  # whatever it is: those who wait hear of it
+            return ControlPlaneError(f"The clusters could not be listed: {type(error).__name__}: {error}")

@@ -1,0 +1,151 @@
+"""A fleet's wait: the rules of one stack's wait, for the clusters of many, from one list."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from gridbyoc.control_plane.model import Cluster, Phase
+from gridbyoc.errors import (
+    AuthenticationError,
+    ClusterFailedError,
+    ClusterNotFoundError,
+    ControlPlaneUnreachableError,
+    GridbyocError,
+    WaitTimedOutError,
+)
+from gridbyoc.operations.fleet.model import Member, Result
+from gridbyoc.operations.fleet.run import joined
+from gridbyoc.operations.fleet.waiting import AwaitedCluster, ClusterSeen, PlaneWait, WaitEnded, awaited_clusters
+from gridbyoc.operations.wait import WaitLimits
+from tests.unit.fakes import MemoryRegistrar, Time, cluster
+
+LIMITS = WaitLimits(timeout=600.0, poll_interval=5.0, failed_grace=30.0)
+DOWN = ControlPlaneUnreachableError("down")
+
+
+def member(name: str) -> Member:
+    return Member(name, Path(f"/{name}.yaml"), f"{name}.yaml", name)
+
+
+def at(name: str, phase: Phase) -> Cluster:
+    return replace(cluster(name), id=name, phase=phase, reason="no quota" if phase is Phase.FAILED else "")
+
+
+class Wait:
+    """Two stacks, ``a`` and ``b``, that wait for a cluster each; ``steps`` are lists or errors, with the time."""
+
+    def __init__(self, target: str = "running", limits: WaitLimits = LIMITS) -> None:
+        self.time = Time()
+        self.plane = PlaneWait(MemoryRegistrar(), self.time.clock)
+        for name in ("a", "b"):
+            self.plane.add(member(name), awaited_clusters({"awaits": [{"id": name, "name": name, "target": target}]}),
+                           limits)  # fmt: skip
+        self.shown: list[tuple[str, str]] = []
+        self.ended: dict[str, GridbyocError | None] = {}
+
+    def take(self, answer: tuple[Cluster, ...] | GridbyocError, after: float = 0.0) -> None:
+        self.time.now += after
+        for event in self.plane.take(answer):
+            if isinstance(event, ClusterSeen):
+                self.shown.append((event.progress.name, event.progress.status))
+            else:
+                assert isinstance(event, WaitEnded)
+                self.ended[event.member.label] = event.error
+
+
+def test_each_stack_ends_when_its_own_clusters_are_there_and_each_status_is_told_once() -> None:
+    wait = Wait()
+    wait.take((at("a", Phase.PENDING), at("b", Phase.PENDING), at("other", Phase.FAILED)))
+    wait.take((at("a", Phase.PENDING), at("b", Phase.RUNNING)), after=5)
+    assert wait.ended == {"b": None}
+    assert [one.label for one in wait.plane.members] == ["a"]
+    wait.take((at("a", Phase.RUNNING), at("b", Phase.FAILED)), after=5)
+    assert wait.ended == {"b": None, "a": None}
+    assert wait.shown == [("a", "pending"), ("b", "pending"), ("b", "running"), ("a", "running")]
+
+
+def test_a_deletion_is_over_when_the_cluster_is_listed_no_more() -> None:
+    wait = Wait("deleted")
+    wait.take((at("a", Phase.RUNNING), replace(at("b", Phase.RUNNING), desired_state=Phase.DELETED)))
+    assert wait.ended == {}
+    wait.take((at("a", Phase.RUNNING),), after=5)
+    assert wait.ended == {"b": None}
+
+
+def test_a_cluster_that_fails_ends_its_own_stack_after_the_grace() -> None:
+    wait = Wait()
+    failed = (at("a", Phase.FAILED), at("b", Phase.PENDING))
+    wait.take(failed)
+    wait.take(failed, after=29)
+    assert wait.ended == {}
+    wait.take(failed, after=2)
+    assert [type(error) for error in wait.ended.values()] == [ClusterFailedError]
+    assert list(wait.ended) == ["a"]
+    assert "no quota" in str(wait.ended["a"])
+
+
+@pytest.mark.parametrize(
+    "answer, after, kind, name",
+    [
+        ((), 0, None, ""),
+        ((at("a", Phase.PENDING),), 301, ClusterNotFoundError, "b"),
+        ((replace(at("a", Phase.RUNNING), desired_state=Phase.DELETED), at("b", Phase.PENDING)), 5, ClusterFailedError,
+         "a"),
+    ],
+    ids=["not listed yet", "never listed", "being deleted"],
+)  # fmt: skip
+def test_what_will_not_run_ends_its_stack(
+    answer: tuple[Cluster, ...], after: float, kind: type[GridbyocError] | None, name: str
+) -> None:
+    wait = Wait()
+    wait.take(())
+    wait.take(answer, after=after)
+    assert {label: type(error) for label, error in wait.ended.items()} == ({name: kind} if kind else {})
+
+
+def test_the_time_is_each_stacks_own_and_holds_while_the_control_plane_is_down() -> None:
+    wait = Wait()
+    wait.take(DOWN, after=599)
+    assert wait.ended == {}
+    wait.plane.add(member("c"), (AwaitedCluster("c", "c", "running"),), LIMITS)
+    wait.take(DOWN, after=1)
+    assert {label: type(error) for label, error in wait.ended.items()} == {
+        "a": WaitTimedOutError, "b": WaitTimedOutError,
+    }  # fmt: skip
+    assert [one.label for one in wait.plane.members] == ["c"]
+
+
+def test_a_key_that_is_refused_ends_the_wait_of_all() -> None:
+    wait = Wait()
+    refused = AuthenticationError("The key is refused.")
+    wait.take(refused)
+    assert wait.ended == {"a": refused, "b": refused}
+
+
+@pytest.mark.parametrize("count, pauses", [(1, [5.0, 7.5, 11.25]), (300, [30.0] * 3), (10_000, [60.0] * 3)])
+def test_many_clusters_are_listed_less_often(count: int, pauses: list[float]) -> None:
+    plane = PlaneWait(MemoryRegistrar(), Time().clock)
+    plane.add(member("a"), [AwaitedCluster(str(one), "x", "running") for one in range(count)], LIMITS)
+    assert list(islice(plane.pauses(), 3)) == pauses
+
+
+def test_the_result_of_both_parts_says_what_both_did() -> None:
+    made = {"type": "report", "changed": True, "resources": {"add": 14, "change": 0, "destroy": 0},
+            "clusters": [{"name": "a", "status": "pending", "action": "create"}], "seconds": {"apply": 3.0},
+            "policies": None}  # fmt: skip
+    over = {**made, "changed": False, "resources": {"add": 0, "change": 1, "destroy": 0}, "seconds": {"compare": 0.5},
+            "clusters": [{"name": "a", "status": "running", "action": "none"}]}  # fmt: skip
+    first = Result(member("a"), "done", 0, said={"report": made})
+    both = joined("bootstrap", first, Result(member("a"), "done", 0, 40.0, "nothing changed", said={"report": over}))
+    report = both.said["report"]
+    assert report["changed"]
+    assert report["resources"] == {"add": 14, "change": 1, "destroy": 0}
+    assert report["clusters"] == [{"name": "a", "status": "running", "action": "create"}]
+    assert report["seconds"] == {"compare": 0.5, "apply": 3.0}
+    assert (both.detail, both.seconds) == ("a: running", 40.0)
+    failed = Result(member("a"), "failed", 1, said={"error": {"what": "no"}})
+    assert joined("bootstrap", first, failed) == failed
