@@ -106,6 +106,7 @@ VERIFY = {
     "type": "verify",
     "stack": "demo",
     "role_arn": "arn:aws:iam::123456789012:role/a",
+    "further_roles": {},
     "verdict": "pass",
     "findings": [
         {"code": "GBY-V001", "check": "a", "role": "", "verdict": "pass", "detail": "b", "fix": "", "statements": []},
