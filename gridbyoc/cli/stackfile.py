@@ -30,7 +30,15 @@ _CHOICES = (
     click.option("--region", default=None, help="The AWS region (default: us-east-1)."),
     click.option("--profile", default=None, help="The AWS profile to use (default: boto3's own chain)."),
     click.option("--account-id", default=None, metavar="ID", help="Refuse to run in any other AWS account."),
-    click.option("--type", "type_", type=click.Choice(VENDORS), default=None, help="The control plane's API."),
+    click.option(
+        "--type",
+        "type_",
+        type=click.Choice((*VENDORS, "manual")),
+        default=None,
+        help="The control plane's API; manual: a vendor without one.",
+    ),
+    click.option("--vendor", default=None, metavar="NAME", help="The vendor's name (--type manual)."),
+    click.option("--trust", default=None, metavar="ARN", help="The vendor's role, or account id (--type manual)."),
     click.option("--cluster", default=None, metavar="NAME", help="The cluster's name (default: the stack's)."),
     click.option("--instance-types", default=None, metavar="A,B", help="Instance types, separated by commas."),
     click.option(
@@ -203,11 +211,23 @@ def _held(app: App, file: str) -> str:
 TextCheck = Callable[[str], "Fault | None"]
 
 
+_UNFIT = {
+    "manual": frozenset({"cluster", "instance_types", "performance_profile"}),
+    "other": frozenset({"vendor", "trust"}),
+}
+"""The choices that a stack of a vendor without an API, or of another one, does not have."""
+
+
 def ask_starter(app: App, given: Mapping[str, str | None]) -> Starter:
     """The starter's values: from options, from answers on a terminal, or defaults."""
     from gridbyoc.stack.starter import Starter
 
     chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    unfit = _UNFIT["manual" if chosen.get("type") == "manual" else "other"] & chosen.keys()
+    if unfit and (app.interactive is False or "type" in chosen):
+        option = min(unfit).replace("_", "-")
+        kind = chosen.get("type", DEFAULT_VENDOR)
+        raise UsageError(f"--{option} cannot go together with --type {kind}.", rerun=SAFE_NOTHING_DONE)
     if app.interactive:
         chosen |= _answers(app, chosen)
     if "instance_types" in chosen:
@@ -220,6 +240,7 @@ def _answers(app: App, chosen: Mapping[str, Any]) -> dict[str, str]:
     from gridbyoc.stack import defaults
     from gridbyoc.stack.regions import region_fault
     from gridbyoc.stack.rules import cluster_name_fault
+    from gridbyoc.stack.rules.manual import vendor_fault
     from gridbyoc.stack.rules.terraform import account_id_fault, stack_name_fault
     from gridbyoc.stack.starter import cluster_name
     from gridbyoc.vendors import facts_of
@@ -234,8 +255,14 @@ def _answers(app: App, chosen: Mapping[str, Any]) -> dict[str, str]:
     ask("region", "AWS region", defaults.REGION, region_fault)
     ask("profile", "AWS profile (empty: the usual credentials)", "", _anything)
     ask("account_id", "AWS account id, as a guard (empty: none)", "", lambda text: account_id_fault(text))
-    ask("type", f"Control plane ({', '.join(VENDORS)})", DEFAULT_VENDOR, lambda text: _one_of(text, VENDORS))
+    types = (*VENDORS, "manual")
+    question = f"Control plane ({', '.join(VENDORS)}; manual: a vendor without an API)"
+    ask("type", question, DEFAULT_VENDOR, lambda text: _one_of(text, types))
     dialect = known["type"]
+    if dialect == "manual":
+        ask("vendor", "The vendor's name", "", vendor_fault)
+        ask("trust", "Who may assume the role (the ARN of the vendor's role, or its account id)", "", _anything)
+        return known
     ask("cluster", "Cluster name", cluster_name(known["name"]), lambda text: cluster_name_fault(text, dialect))
     if facts_of(dialect).has_profiles:
         profiles = ("cost-saving", "default")

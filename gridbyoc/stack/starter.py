@@ -7,27 +7,35 @@ import re
 from dataclasses import dataclass
 
 from gridbyoc.stack import defaults
-from gridbyoc.stack.model import DialectName, PerformanceProfile
+from gridbyoc.stack.model import ControlPlaneType, PerformanceProfile
 from gridbyoc.stack.words import escaped
 from gridbyoc.vendors import DEFAULT_VENDOR, VendorFacts, facts_of
 
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """The values of a starter file. ``cluster`` ``None``: a cluster name made from the stack's name."""
+    """The values of a starter file. ``cluster`` ``None``: a cluster name made from the stack's name.
+
+    ``vendor`` and ``trust`` (the ARN of a principal, or an account id) are those of a vendor without an API, which has
+    no clusters.
+    """
 
     name: str = defaults.STACK_NAME
     region: str = defaults.REGION
     profile: str | None = None
     account_id: str | None = None
-    type: DialectName = DEFAULT_VENDOR
+    type: ControlPlaneType = DEFAULT_VENDOR
     cluster: str | None = None
     instance_types: tuple[str, ...] = defaults.INSTANCE_TYPES
     performance_profile: PerformanceProfile | None = None
+    vendor: str | None = None
+    trust: str | None = None
 
 
 def starter_text(choices: Starter) -> str:
     """The file's text. If a choice is invalid, so is the file; ``load`` reports it."""
+    if choices.type == "manual":
+        return _manual_text(choices)
     facts = facts_of(choices.type)
     values = {
         "name": scalar(choices.name),
@@ -43,6 +51,19 @@ def starter_text(choices: Starter) -> str:
         "variable": facts.address.variable,
     }
     return _TEMPLATE.format(**values)
+
+
+def _manual_text(choices: Starter) -> str:
+    trust = choices.trust or ""
+    written = f"trusted_account_id: {quoted(trust)}" if trust.isdigit() else f"trusted_principals: [{quoted(trust)}]"
+    return _MANUAL.format(
+        name=scalar(choices.name),
+        region=scalar(choices.region),
+        profile=_optional("profile", choices.profile, "platform-admin", "otherwise the usual AWS credentials"),
+        account_id=_optional("account_id", choices.account_id, "123456789012", "refuse to run anywhere else", True),
+        trusted=f"  {written}" if trust else "  # trusted_principals: []",
+        vendor=f"\n  vendor: {scalar(choices.vendor)}" if choices.vendor is not None else "",
+    )
 
 
 def cluster_name(stack_name: str) -> str:
@@ -117,6 +138,40 @@ clusters:
 control_plane:
   type: {type}
   # url: {url}  # otherwise ${variable}, otherwise the service's own
+
+# Where Terraform keeps its state. Otherwise in .gridbyoc/, beside this file.
+# terraform:
+#   backend:
+#     s3: {{bucket: acme-tf-state, key: gridbyoc/{name}.tfstate, region: {region}}}
+"""
+
+_MANUAL = """\
+# A gridbyoc stack file: one IAM role in one AWS account, for a vendor without an API.
+# It holds no secrets; it is safe to commit. `gridbyoc bootstrap` makes the role and says what to send to the vendor.
+#
+# Completion in your editor: `gridbyoc schema > gridbyoc.schema.json`, and make this the first line:
+#   yaml-language-server: $schema=gridbyoc.schema.json
+version: 1
+name: {name}
+# protect: true  # nothing of this stack may be destroyed or replaced
+
+aws:
+  region: {region}  # a region, never a zone
+{profile}
+{account_id}
+
+# Only those that stand here may assume the role, with the external id. Nothing has a default.
+role:
+{trusted}
+  # What the role may do: nothing, until the vendor's documentation stands here.
+  managed_policies: []
+  # statements:
+  #   - actions: ["eks:*"]
+  # name: byoc-{name}  # otherwise a generated name
+  # permissions_boundary: arn:aws:iam::123456789012:policy/boundary
+
+control_plane:
+  type: manual{vendor}
 
 # Where Terraform keeps its state. Otherwise in .gridbyoc/, beside this file.
 # terraform:

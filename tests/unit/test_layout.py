@@ -60,7 +60,8 @@ def test_a_file_is_laid_out_and_keeps_its_comments_order_and_quotes() -> None:
 def test_the_starter_and_the_examples_are_laid_out() -> None:
     for path in sorted((ROOT / "examples").glob("[0-9]*.yaml")):
         assert laid_out(path.read_text()) == path.read_text(), path
-    for starter in (Starter(), Starter(account_id="123456789012", type="lightning")):
+    manual = Starter(type="manual", vendor="Acme AI", trust="arn:aws:iam::111122223333:role/Acme")
+    for starter in (Starter(), Starter(account_id="123456789012", type="lightning"), manual):
         assert laid_out(starter_text(starter)) == starter_text(starter)
 
 

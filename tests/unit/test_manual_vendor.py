@@ -108,6 +108,8 @@ def test_clusters_need_not_be_said(more: str) -> None:
 def test_a_role_grants_and_trusts_nothing_by_default() -> None:
     values = root_values(stack_of(HEAD + f"role: {{trusted_principals: ['{VENDOR}'], statements: []}}\n"))
     assert (values["managed_policies"], values["policy_statements"]) == ([], [])
+    only_managed = root_values(stack_of(GOOD))
+    assert (only_managed["managed_policies"], only_managed["policy_statements"]) == (["AmazonS3FullAccess"], [])
     assert values["trust_account_root"] is False
     assert "trusted_account_id" not in values
     assert values["role_name_prefix"] == "byoc-"

@@ -352,6 +352,21 @@ def test_the_jenkinsfile_is_balanced(name: str) -> None:
     assert stripped(rendered("jenkins", SETTINGS[name])).count("'") % 2 == 0
 
 
+@pytest.mark.parametrize("name", ["github", "jenkins"])
+def test_the_jobs_of_a_vendor_without_an_api_get_no_key(name: str) -> None:
+    keyless = PipelineSettings((PipelineStack("acme", "acme.yaml", "us-west-2", None),), "==0.6.0")
+    text, usual = (
+        render_pipeline(ENGINES[name], keyless),
+        render_pipeline(ENGINES[name], PipelineSettings((ML,), "==0.6.0")),
+    )
+    for word in ("GRID_USER_ID", "GRID_API_KEY"):
+        assert word in usual
+        assert word not in text
+    if name == "github":
+        steps = [step for job in YAML(typ="safe").load(text)["jobs"].values() for step in job.get("steps", ())]
+        assert all(step["env"] for step in steps if "env" in step)
+
+
 def test_the_shipped_make_file_is_what_would_be_written() -> None:
     assert (ROOT / "make" / "gridbyoc.mk").read_text() == rendered("make", PipelineSettings((), "==0"))
 

@@ -250,6 +250,35 @@ def test_a_starter_says_what_was_chosen(choices: Starter) -> None:
     assert not [problem for problem in faults if not problem.path and "half a character" not in problem.message]
 
 
+@pytest.mark.parametrize("trust", ["arn:aws:iam::111122223333:role/Acme", "111122223333"])
+def test_a_starter_for_a_vendor_without_an_api(trust: str, outside: Outside) -> None:
+    outside.run(new, "-", "--type", "manual", "--vendor", "Acme AI", "--trust", trust)
+    text = outside.out.getvalue()
+    made = load("-", environ={}, stdin=text, cwd=NOWHERE, home=NOWHERE)
+    assert (made.control_plane.vendor, made.role.managed_policies, made.clusters) == ("Acme AI", (), ())
+    assert trust in (made.role.trusted_account_id, *made.role.trusted_principals)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--type", "manual", "--vendor", "Acme"),
+        ("--type", "manual", "--trust", "111122223333"),
+        ("--type", "manual", "--vendor", "Acme", "--trust", "111122223333", "--cluster", "x"),
+        ("--vendor", "Acme"),
+    ],
+)
+def test_a_starter_that_lacks_something_is_not_written(options: tuple[str, ...], outside: Outside) -> None:
+    assert isinstance(outside.run(new, "-", *options).exception, StackError | UsageError)
+    assert not outside.out.getvalue()
+
+
+def test_a_terminal_asks_for_a_vendor_without_an_api(outside: Outside) -> None:
+    outside.run(new, answers="\n\n\n\nmanual\nAcme AI\n111122223333\n")
+    made = load(outside.cwd / "gridbyoc.yaml", environ={})
+    assert (made.control_plane.vendor, made.role.trusted_account_id) == ("Acme AI", "111122223333")
+
+
 def test_a_starters_words_stay_text() -> None:
     for name in ("no", "null", "on", "123", "true"):
         stack = load("-", environ={}, stdin=starter_text(Starter(name=name)), cwd=NOWHERE, home=NOWHERE)
