@@ -1,4 +1,4 @@
-"""AWS, read through boto3: who we are, and the role as it is. No ``ClientError`` leaves this package."""
+"""AWS through boto3: the caller, the live role and the state bucket. No ``ClientError`` leaves this package."""
 
 from gridbyoc.aws.identity import Caller, caller_identity, guard_account
 from gridbyoc.aws.session import AwsSession, open_session

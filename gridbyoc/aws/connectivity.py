@@ -1,4 +1,4 @@
-"""What of AWS is reached, and as whom: STS at one endpoint, AWS's own clock, and whether a region is enabled."""
+"""Check that AWS is reachable: STS at a region's endpoint, the clock difference, and whether a region is enabled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gridbyoc.errors import AwsCredentialsError, AwsError
 from gridbyoc.stack.regions import HOME_REGIONS
 
 NOT_ENABLED_OR_WRONG = "InvalidClientTokenId"
-"""What a region says to valid keys of an account that has not enabled it, and to keys that it does not know.
+"""A region's error for valid keys of an account that has not enabled the region, and for unknown keys.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html
 """
 
@@ -33,7 +33,7 @@ class RegionStatus:
 
 
 def ask_sts(session: AwsSession, region: str) -> tuple[Caller, str]:
-    """``sts:GetCallerIdentity`` at the region's own endpoint, and that endpoint's address; ``AwsError``."""
+    """``sts:GetCallerIdentity`` at the region's endpoint, and that endpoint's address. Raises ``AwsError``."""
     with domain_errors(f"STS did not answer in {region}"):
         client = session.client("sts", region)
         answer = client.get_caller_identity()
@@ -41,9 +41,9 @@ def ask_sts(session: AwsSession, region: str) -> tuple[Caller, str]:
 
 
 def clock_skew(session: AwsSession, now: Callable[[], datetime]) -> timedelta:
-    """How far AWS's clock (the Date of an answer of STS, whole seconds) is ahead of ``now``, the way there left out.
+    """How far AWS's clock (the Date of an STS response, whole seconds) is ahead of ``now``, without the travel time.
 
-    AWS refuses requests that are five minutes off, and says the time then, too. ``AwsError`` without an answer.
+    AWS refuses requests that are five minutes off; that response has a Date, too. ``AwsError`` without a response.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
     """
     began = now()
@@ -70,10 +70,10 @@ def _sts_metadata(session: AwsSession) -> Mapping[str, Any]:
 
 
 def region_status(session: AwsSession, region: str, partition: str) -> RegionStatus:
-    """Whether the account has enabled ``region``. One that it has not refuses every key; then the partition's home
-    region is asked, which needs no enabling (and which an organization may have forbidden, so it comes second).
+    """Whether the account has enabled ``region``. Raises ``AwsError`` if the caller may not ask.
 
-    Raises ``AwsError`` where it may not be asked.
+    A region that is not enabled refuses every key. Then the partition's home region is asked, which is always enabled.
+    It comes second because an organization may forbid it.
     """
     try:
         return _listed(session, region, region)

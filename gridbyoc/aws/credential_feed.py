@@ -1,15 +1,15 @@
-"""Hands Terraform the credentials that boto3 has resolved, so that both act as one principal, and renews them.
+"""Give Terraform the credentials that boto3 resolved, so that both act as the same principal, and renew them.
 
-boto3 and the AWS provider each look for credentials, in orders of their own: of ``AWS_PROFILE`` and
-``AWS_DEFAULT_PROFILE`` each prefers another, a profile with SSO settings and an access key is read in two ways, and
-some sources (a console login) only boto3 can read. So Terraform gets what boto3 found:
+boto3 and the AWS provider search for credentials in different orders: they prefer different ones of ``AWS_PROFILE`` and
+``AWS_DEFAULT_PROFILE``, they read a profile with both SSO settings and an access key differently, and only boto3 can
+read some sources (a console login). So Terraform gets the credentials that boto3 found:
 
-- An access key in the environment, which both take first, stays there.
-- Everything else comes through a ``credential_process``. For each command of Terraform there is a private directory
-  with a configuration file, in which every profile of the user's files keeps its name and its settings and gets its
-  credentials from a process of ours; that asks this process over a Unix socket. No key is written to a disk, and the
-  names in the root module and in the backend stay those of the user: plan and apply in two jobs, and Terraform by hand
-  in the work_dir, go on with the user's own files.
+- An access key in the environment, which both prefer, stays there.
+- All other credentials go through a ``credential_process``. Each Terraform command gets a private directory with a
+  configuration file. In it, every profile of the user's files keeps its name and settings, but gets its credentials
+  from our helper, which asks this process over a Unix socket. No key is written to disk. The profile names in the root
+  module and the backend stay the user's, so separate plan and apply jobs, and Terraform by hand in the work_dir, work
+  with the user's own files.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError, FileError, 
 
 ACCESS_KEY = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 NOT_READ_BY_BOTO3 = ("AWS_ACCESS_KEY", "AWS_SECRET_KEY")
-"""Other names of the key, which the provider's SDK alone reads."""
+"""Other variables for an access key, which only the provider's SDK reads."""
 WEB_IDENTITY = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME")
 CREDENTIAL_SETTINGS = frozenset(
     {
@@ -64,33 +64,33 @@ CREDENTIAL_SETTINGS = frozenset(
         "web_identity_token_file",
     }
 )
-"""Settings of a profile that say where its credentials come from:
+"""A profile's settings that define its credentials:
 https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
 """
 LONGEST_ADDRESS = 100
-"""Bytes of a Unix socket's path: 103 may be used on macOS, 107 on Linux."""
+"""Bytes. The longest path of a Unix socket; macOS allows 103, Linux 107."""
 HELPER = Path(__file__).with_name("credential_helper.py")
 
 Variables = Mapping[str, str | None]
-"""Variables of the environment to set; ``None``: to take away."""
+"""Environment variables to set; ``None``: to unset."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedRequest:
-    """Whose credentials are wanted: ``profile`` is the stack's, ``backend`` the one that the backend names itself."""
+    """The profiles to serve: ``profile`` is the stack's, ``backend`` the one that the backend names."""
 
     profile: str | None = None
     backend: str | None = None
 
 
 class CredentialFeed:
-    """The AWS part of the environment of each Terraform command of a run.
+    """Supplies the AWS variables for each Terraform command of a run.
 
     Args:
         environ: the caller's environment, with absolute paths.
-        home: where the user's ``.aws`` lies.
-        asked: which profiles are named.
-        open_session: the run's one session (``None``), and that of a profile.
+        home: the directory of the user's ``.aws``.
+        asked: the profiles to serve.
+        open_session: opens the run's session (``None``), or a profile's.
     """
 
     def __init__(
@@ -108,15 +108,15 @@ class CredentialFeed:
 
     @property
     def failure(self) -> GridbyocError | None:
-        """Why the last command that asked got no credentials; ``None``: it got them, or did not ask."""
+        """Why the last command that asked for credentials got none; ``None`` if it got them or did not ask."""
         return next(iter(self._failures.values()), None)
 
     @contextmanager
     def offered(self, *, acting: bool) -> Iterator[Variables]:
-        """What a Terraform that runs inside finds; ``acting``: it reads or changes the account's resources.
+        """The variables for a Terraform command; ``acting``: it reads or changes the account's resources.
 
-        Then the account is compared first. Raises ``AwsCredentialsError`` and ``AccountMismatchError``, and
-        ``FileError`` where there is no place for the socket.
+        If ``acting``, the account is compared first. Raises ``AwsCredentialsError`` and ``AccountMismatchError``, and
+        ``FileError`` if the socket cannot be created.
         """
         self._failures.clear()
         files = read_shared_files(self._environ, self._home)
@@ -127,7 +127,7 @@ class CredentialFeed:
         if bundle := _ca_bundle(self._environ, files.profiles.get(profile or DEFAULT, {})):
             variables["AWS_CA_BUNDLE"] = bundle
         if own_key:
-            # In botocore's order (``credentials.EnvProvider``); the provider's SDK knows the second name alone.
+            # In botocore's order (``credentials.EnvProvider``); the provider's SDK reads only the second name.
             token = self._environ.get("AWS_SECURITY_TOKEN") or self._environ.get("AWS_SESSION_TOKEN")
             variables["AWS_SESSION_TOKEN"] = token or None
             if self._asked.backend is None:
@@ -157,15 +157,15 @@ class CredentialFeed:
 
 
 def _same_account(session: AwsSession) -> AwsKeys:
-    """The session's credentials now; after a renewal they are of the account that the run has shown."""
+    """The session's current credentials. Raises ``AccountMismatchError`` if a renewal changed the account."""
     found = current_credentials(session)
     caller = session.callers.get(found.access_key_id) or caller_identity(session)
     shown = next(iter(session.callers.values()))
     if caller.account_id != shown.account_id:
         raise AccountMismatchError(
-            f"The AWS credentials have become those of account {caller.account_id}; the run began in account "
+            f"The AWS credentials now belong to account {caller.account_id}, but the run began in account "
             f"{shown.account_id}.",
-            why=f"Renewed, they are of {caller.arn}; they were of {shown.arn}.",
+            why=f"After a renewal they belong to {caller.arn}; before, they belonged to {shown.arn}.",
             fix=f"Use credentials of account {shown.account_id} (`gridbyoc credentials show`), then run again.",
             rerun=SAFE_NOTHING_DONE,
         )
@@ -173,10 +173,10 @@ def _same_account(session: AwsSession) -> AwsKeys:
 
 
 def _ca_bundle(environ: Mapping[str, str], profile: ProfileSection) -> str | None:
-    """The certificates that boto3 trusts, in its own order (``botocore.session.create_client``, ``endpoint``)."""
+    """The CA bundle that boto3 uses, in its order (``botocore.session.create_client``, ``endpoint``)."""
     own = profile.get("ca_bundle")
     named = environ.get("AWS_CA_BUNDLE") or (own.value if own else "") or environ.get("REQUESTS_CA_BUNDLE")
-    return os.path.abspath(named) if named else None  # noqa: PTH100 - a path of the user's, not to be tidied
+    return os.path.abspath(named) if named else None  # noqa: PTH100 - the user's path: do not resolve links
 
 
 def _document(found: AwsKeys) -> str:
@@ -198,7 +198,7 @@ def _rfc3339(moment: datetime) -> str:
 
 
 def _write_files(directory: Path, address: Path, files: SharedFiles, names: list[str]) -> None:
-    """The configuration of this run: the user's profiles, with their settings and a process in place of credentials."""
+    """Write this command's configuration: the user's profiles with a process in place of their credentials."""
     script = directory / "credentials.sh"
     argv = shlex.join((sys.executable or "python3", "-I", "-S", str(HELPER), str(address)))
     script.write_text(f'exec {argv} "$1"\n', encoding="utf-8")
@@ -222,14 +222,14 @@ def _header(kind: str, name: str) -> str:
 
 
 def _section(header: str, settings: Mapping[str, str]) -> str:
-    """A setting of several lines is a group of settings, whose lines are indented."""
+    """A section as text. A setting of several lines is a group of settings, whose lines are indented."""
     lines = (f"{name} = {value}".replace("\n", "\n  ") for name, value in settings.items())
     return "\n".join([f"[{header}]", *lines, ""])
 
 
 @contextmanager
 def _served(answer: Callable[[int], str]) -> Iterator[Path]:
-    """The address, in a private directory, at which ``answer`` is called with each number that is asked for."""
+    """Serve a socket in a private directory that replies with ``answer(number)``; yield its address."""
     directory = _private_directory()
     try:
         address = directory / "s"
@@ -237,7 +237,7 @@ def _served(answer: Callable[[int], str]) -> Iterator[Path]:
             try:
                 listening.bind(str(address))
             except OSError as error:
-                raise _no_place(directory, error) from None
+                raise _no_socket(directory, error) from None
             listening.listen()
             over = threading.Event()
             threading.Thread(target=_serve, args=(listening, answer, over), daemon=True).start()
@@ -251,7 +251,7 @@ def _served(answer: Callable[[int], str]) -> Iterator[Path]:
 
 
 def _private_directory() -> Path:
-    """A new directory for its owner alone, with a path that leaves room for a socket's."""
+    """A new private directory whose path is short enough for a socket in it."""
     try:
         directory = Path(tempfile.mkdtemp(prefix="gridbyoc-"))
         if len(os.fsencode(directory / "s")) > LONGEST_ADDRESS:
@@ -259,12 +259,12 @@ def _private_directory() -> Path:
             directory = Path(tempfile.mkdtemp(prefix="gridbyoc-", dir="/tmp"))
         return directory
     except OSError as error:
-        raise _no_place(Path(tempfile.gettempdir()), error) from None
+        raise _no_socket(Path(tempfile.gettempdir()), error) from None
 
 
-def _no_place(directory: Path, error: OSError) -> FileError:
+def _no_socket(directory: Path, error: OSError) -> FileError:
     return FileError(
-        f"A socket cannot be made in {directory}: {error.strerror or type(error).__name__}.",
+        f"A socket cannot be created in {directory}: {error.strerror or type(error).__name__}.",
         why="Terraform gets its AWS credentials through it.",
         fix="Set TMPDIR to a directory on a local disk with a short path, then run again.",
         rerun=SAFE_NOTHING_DONE,
@@ -272,7 +272,7 @@ def _no_place(directory: Path, error: OSError) -> FileError:
 
 
 def _serve(listening: socket.socket, answer: Callable[[int], str], over: threading.Event) -> None:
-    """Each asker in a thread of its own: the backend's profile may take its time while the provider's is at hand."""
+    """Answer each connection in its own thread, because the backend's profile may be slower than the provider's."""
     with suppress(OSError):
         while not over.is_set():
             connection, _ = listening.accept()
@@ -285,6 +285,6 @@ def _reply(connection: socket.socket, answer: Callable[[int], str]) -> None:
 
 
 def _wake(address: Path) -> None:
-    """Let the server look at whether it is over: an asker that goes away again."""
+    """Connect once, so that the server wakes up and checks whether it must end."""
     with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(address))

@@ -1,6 +1,6 @@
-"""Asks a running gridbyoc for AWS credentials: the program behind the ``credential_process`` that Terraform is given.
+"""Ask a running gridbyoc for AWS credentials: the program in the ``credential_process`` that Terraform gets.
 
-Started as a file, with ``-I -S`` and as few imports as there can be: an SDK waits for it at every command.
+It is started as a file, with ``-I -S`` and few imports, because an SDK waits for it at every command.
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
 """
 
@@ -9,7 +9,7 @@ import sys
 
 
 def main(address: str, number: str) -> int:
-    """Print what the process at ``address`` answers for profile ``number``; 1 where it has no credentials."""
+    """Print the answer of the process at ``address`` for profile ``number``; return 1 if it has no credentials."""
     try:
         connection = _socket.socket(_socket.AF_UNIX)
         connection.connect(address)

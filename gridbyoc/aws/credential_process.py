@@ -1,4 +1,4 @@
-"""A bounded wait for the ``credential_process`` of a profile: botocore itself waits for one without end."""
+"""Limit the wait for a profile's ``credential_process``: botocore itself would wait for ever."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 
 TIMEOUT = "GRIDBYOC_CREDENTIAL_PROCESS_TIMEOUT"
 SECONDS = 55.0
-"""AWS's SDKs that have a limit wait for a minute; the one in Terraform does so for ours, which is to say why first.
+"""Less than the minute that Terraform's AWS SDK waits for our process, so that our error comes first.
 https://pkg.go.dev/github.com/aws/aws-sdk-go-v2/credentials/processcreds#pkg-constants
 """
 GRACE = 1.0
@@ -22,7 +22,7 @@ GRACE = 1.0
 
 
 def process_timeout(environ: Mapping[str, str]) -> float:
-    """Seconds that a ``credential_process`` may take; ``UsageError`` where the variable holds no such number."""
+    """Seconds that a ``credential_process`` may take. Raises ``UsageError`` if the variable is not a valid number."""
     text = environ.get(TIMEOUT, "")
     with suppress(ValueError):
         if 0 < (seconds := float(text or SECONDS)) < math.inf:
@@ -36,9 +36,9 @@ def process_timeout(environ: Mapping[str, str]) -> float:
 
 
 class BoundedProcess:
-    """Starts what a profile names, in the place of ``subprocess.Popen`` in botocore's ``ProcessProvider``.
+    """Starts a profile's process; replaces ``subprocess.Popen`` in botocore's ``ProcessProvider``.
 
-    One that has once run into the limit is not waited for again: several checks ask one after the other.
+    After one time-out it does not start the process again, because several checks ask for credentials in turn.
     """
 
     def __init__(
@@ -47,20 +47,20 @@ class BoundedProcess:
         too_slow: Callable[[], Exception],
         popen: Callable[..., Any] = subprocess.Popen,
     ) -> None:
-        """``too_slow`` makes the error to raise after ``seconds``."""
+        """``too_slow`` creates the error to raise after ``seconds``."""
         self._seconds = seconds
         self._too_slow = too_slow
         self._popen = popen
         self._given_up = threading.Event()
 
     def __call__(self, command: Sequence[str], **options: Any) -> Waited:  # noqa: ANN401 - Popen's
-        """Start it."""
+        """Start the process."""
         if self._given_up.is_set():
             raise self._too_slow()
         return Waited(self._popen(command, **options), self._wait)
 
     def _wait(self, process: Any) -> tuple[bytes, bytes]:  # noqa: ANN401 - Popen's
-        atexit.register(process.kill)  # a run may end before it, for another reason
+        atexit.register(process.kill)  # the run may end before the process
         try:
             said: tuple[bytes, bytes] = process.communicate(timeout=self._seconds)
         except subprocess.TimeoutExpired:

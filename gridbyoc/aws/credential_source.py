@@ -1,4 +1,4 @@
-"""Where the AWS credentials come from and how long they last. Never the keys themselves."""
+"""Where the AWS credentials come from and how long they last; also the current keys, for Terraform."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ OF_A_PROFILE = frozenset(SOURCES) - {
 }
 """The providers that read a profile of the AWS files (web identity: unless the environment names the role)."""
 ONCE = frozenset({"env", "explicit", "shared-credentials-file", "config-file", "boto-config", "ec2-credentials-file"})
-"""What stands there is all there is: nothing fetches new ones."""
+"""Static providers: nothing renews their credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialSource:
-    """``kind`` is one of ``SOURCES``' words, ``profile`` the AWS profile it was read from, where it was.
+    """The source of credentials: ``kind`` is a value of ``SOURCES``, ``profile`` the AWS profile, if there is one.
 
-    ``expires`` (UTC) is when those in hand end; ``None``: never, or not known. ``renews``: boto3 and Terraform fetch
-    new ones by themselves then. Of an SSO login that cannot be renewed it is the later end, of login or credentials.
-    ``temporary``: they have a session token; without one they are an IAM user's or the root user's access key.
-    ``overridden`` is a profile of the environment that its access key wins over; ``ignored`` an ``AWS_PROFILE`` that
-    ``AWS_DEFAULT_PROFILE`` wins over (in boto3, and so in Terraform here; not in other tools).
+    ``expires`` (UTC): when the current credentials expire; ``None``: never, or unknown. For an SSO login that cannot be
+    renewed, it is the later of the ends of login and credentials. ``renews``: boto3 and Terraform renew them by
+    themselves. ``temporary``: they have a session token; otherwise they are an access key of an IAM user or the root
+    user. ``overridden``: a profile in the environment that loses to the environment's access key. ``ignored``: an
+    ``AWS_PROFILE`` that loses to ``AWS_DEFAULT_PROFILE`` (in boto3, and so in Terraform here; not in other tools).
     """
 
     kind: str
@@ -78,7 +78,7 @@ class CredentialSource:
 
 @dataclass(frozen=True, slots=True)
 class AwsKeys:
-    """An access key as it is now; ``expires`` (UTC) is when it ends, ``None``: never, or not known."""
+    """The current access key; ``expires`` (UTC) is when it expires, ``None``: never, or unknown."""
 
     access_key_id: str
     secret_access_key: Secret
@@ -87,9 +87,9 @@ class AwsKeys:
 
 
 def current_credentials(session: AwsSession) -> AwsKeys:
-    """What ``session`` signs with now; renewed if they are about to end.
+    """The credentials with which ``session`` signs now; renewed if they are about to expire.
 
-    Raises ``AwsCredentialsError``, and ``AwsError`` where nobody could be asked.
+    Raises ``AwsCredentialsError``, and ``AwsError`` if the source cannot be reached.
     """
     found, _, expires = _fetched(session)
     token = Secret(found.token) if found.token else None
@@ -97,7 +97,7 @@ def current_credentials(session: AwsSession) -> AwsKeys:
 
 
 def _fetched(session: AwsSession) -> tuple[ReadOnlyCredentials, str, datetime | None]:
-    """The credentials as they are now, botocore's name of the provider that gave them, and when they end."""
+    """The current credentials, botocore's name of their provider, and when they expire."""
     with retrieving(session.core):
         found = session.credentials()
     if found is None:
@@ -107,16 +107,16 @@ def _fetched(session: AwsSession) -> tuple[ReadOnlyCredentials, str, datetime | 
         while True:
             frozen = found.get_frozen_credentials()
             expires = getattr(found, "_expiry_time", None)
-            # Another thread may have renewed them in between: then the end is not that of this key.
+            # If another thread has renewed them in between, the expiry belongs to another key: read again.
             if getattr(found, "_frozen_credentials", frozen) == frozen:
                 return frozen, method, _utc(expires)
 
 
 def credential_source(session: AwsSession, environ: Mapping[str, str], home: Path) -> CredentialSource:
-    """Where ``session`` has its credentials from; fetches them where they have to be (a role, SSO, a process).
+    """The source of the session's credentials; fetches them if necessary (a role, SSO, a process).
 
-    ``environ`` and ``home`` are for what botocore does not tell: ``AWS_PROFILE``, the cached login of SSO. Raises
-    ``AwsCredentialsError`` where there are none, or none can be fetched.
+    ``environ`` and ``home`` supply what botocore does not: ``AWS_PROFILE`` and the cached SSO login. Raises
+    ``AwsCredentialsError`` if there are none, or none can be fetched.
     """
     found, method, expires = _fetched(session)
     profile = _profile(session, method, environ)
@@ -159,9 +159,9 @@ def _utc(moment: object) -> datetime | None:
 
 
 def _login_ends(session: AwsSession, profile: str | None, home: Path) -> datetime | None:
-    """When the SSO login is over; ``None`` where it renews itself, or is not to be found.
+    """When the SSO login expires; ``None`` if it renews itself or cannot be found.
 
-    The file is named by the SHA-1 of the sso-session's name, without one of the start URL (the CLI's own scheme):
+    The file's name is the SHA-1 of the sso-session's name, or of the start URL without one (the CLI's scheme):
     https://docs.aws.amazon.com/sdkref/latest/guide/understanding-sso.html
     """
     config: Mapping[str, Any] = session.boto._session.full_config

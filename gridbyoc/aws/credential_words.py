@@ -1,4 +1,4 @@
-"""Why boto3 finds no usable credentials: the line in the user's files, and the one command that helps."""
+"""Explain why boto3 finds no usable credentials: the line in the user's files, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gridbyoc.aws.profile_file import DEFAULT, PROFILE_VARIABLES, ProfileSection
 SSO_OVER = (exceptions.SSOTokenLoadError, exceptions.UnauthorizedSSOTokenError, exceptions.TokenRetrievalError)
 
 LOGIN_OVER: tuple[type[Exception], ...] = (getattr(exceptions, "LoginError", exceptions.SSOError),)
-"""`aws login` (2025 on): an older botocore does not know it."""
+"""The error of `aws login` (since 2025); an older botocore does not have it."""
 
 LOG_IN = (
     "Log in first (`aws sso login`, an assumed role, OIDC, or AWS_PROFILE); `aws sts get-caller-identity` "
@@ -33,9 +33,9 @@ TOKEN_FILE = "web_identity_token_file"  # noqa: S105 - the name of a setting
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Where botocore has looked: the profile, what names it (``AWS_PROFILE``, ``aws.profile``), files, variables.
+    """Where botocore looked: the profile, what names it (``AWS_PROFILE``, ``aws.profile``), files, variables.
 
-    ``method`` is botocore's name of the provider whose credentials were to be fetched, where it was found.
+    ``method`` is botocore's name of the provider that had to fetch the credentials, if it was found.
     """
 
     profile: str
@@ -46,18 +46,18 @@ class Looked:
 
     @property
     def own(self) -> ProfileSection:
-        """The profile's settings; none where it is not there."""
+        """The profile's settings; empty if it does not exist."""
         return self.files.profiles.get(self.profile, {})
 
     def chain(self) -> tuple[str, ...]:
-        """The profile, its ``source_profile``, and so on, to one that is not there or was there before."""
+        """The profile, its ``source_profile``, and so on, up to a profile that is missing or already in the chain."""
         names = [self.profile]
         while (source := _source(self.files.profiles.get(names[-1], {}))) and names.count(names[-1]) == 1:
             names.append(source.value)
         return tuple(names)
 
     def found(self, setting: str) -> tuple[str, ProfileSetting] | None:
-        """The profile of the chain that has this setting, the last one of them, and the setting."""
+        """The last profile of the chain that has this setting, and the setting."""
         for name in reversed(self.chain()):
             if setting in self.files.profiles.get(name, {}):
                 return name, self.files.profiles[name][setting]
@@ -65,12 +65,12 @@ class Looked:
 
 
 def _source(profile: ProfileSection) -> ProfileSetting | None:
-    """As botocore's assume-role provider: without a role, and with web identity, ``source_profile`` does not count."""
+    """The ``source_profile``; as in botocore, it does not count without a role or with web identity."""
     return profile.get("source_profile") if "role_arn" in profile and TOKEN_FILE not in profile else None
 
 
 def looked_in(explicit: str | None, files: SharedFiles, environ: Mapping[str, str], method: str = "") -> Looked:
-    """``explicit``: the profile that a stack file or an option names."""
+    """Where botocore looks; ``explicit``: the profile that a stack file or an option names."""
     variable = next((name for name in PROFILE_VARIABLES if name in environ), "")
     if explicit is not None:
         return Looked(explicit, "aws.profile or --profile", files, environ, method)
@@ -78,7 +78,7 @@ def looked_in(explicit: str | None, files: SharedFiles, environ: Mapping[str, st
 
 
 def explained(error: Exception, looked: Looked) -> tuple[str, str]:
-    """Why there are no credentials, and what to do about it; neither quotes a value that may be a secret."""
+    """Why there are no credentials, and the fix; neither text quotes a value that may be a secret."""
     if looked.files.faults and isinstance(error, exceptions.ConfigParseError):
         fault = looked.files.faults[0]
         return f"{fault.place}: {fault.what}.", fault.fix
@@ -110,7 +110,7 @@ def _no_profile(_error: Exception, looked: Looked) -> tuple[str, str]:
 def _loop(error: Exception, looked: Looked) -> tuple[str, str]:
     chain = looked.chain()
     if len(set(chain)) == len(chain):
-        # botocore takes its own second look at a profile for a circle, whatever was wrong at the first one.
+        # If botocore reads a profile a second time, it reports a loop, even if the first error was another one.
         return _invalid(error, looked)
     setting = looked.files.profiles[chain[-2]]["source_profile"]
     what = f"{setting.place}: source_profile = {setting.value} leads back to where it began ({' -> '.join(chain)})."
@@ -170,7 +170,7 @@ def _partial(error: Exception, looked: Looked) -> tuple[str, str]:
 
 
 def _no_file(error: Exception, looked: Looked) -> tuple[str, str]:
-    """A file that is named and cannot be opened: a program to run, or a token to read."""
+    """Explain a file that cannot be opened: a program to run, or a token to read."""
     missing = str(getattr(error, "filename", None) or "")
     reason = "cannot be read"
     if isinstance(error, FileNotFoundError):
@@ -197,7 +197,7 @@ def _no_file(error: Exception, looked: Looked) -> tuple[str, str]:
 
 
 def _no_parameter(error: Exception, looked: Looked) -> tuple[str, str]:
-    """A token or a role that cannot be one, which botocore itself refuses to send."""
+    """Explain an invalid token or role, which botocore refuses to send."""
     text = " ".join(str(error).split()).partition("failed: ")[2] or str(error)
     token, role = looked.found(TOKEN_FILE), looked.found("role_arn")
     named = looked.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE")
@@ -224,7 +224,7 @@ def _not_json(error: Exception, looked: Looked) -> tuple[str, str]:
 
 
 def _setting(error: Exception, _looked: Looked) -> tuple[str, str]:
-    """The text is not repeated: it quotes what was set, which may be a secret."""
+    """Explain an unusable setting without botocore's text, which quotes a value that may be a secret."""
     why = f"botocore cannot use a setting of AWS ({type(error).__name__})."
     return why, "Check the AWS_* variables and the profile's settings: `aws configure list`."
 
@@ -241,7 +241,7 @@ def _retrieval(error: Exception, looked: Looked) -> tuple[str, str]:
 
 
 def never_ending(looked: Looked, seconds: float) -> tuple[str, str]:
-    """Why a process that has taken ``seconds`` is not waited for any longer, and what to do about it."""
+    """Explain a process that did not end within ``seconds``: the reason and the fix."""
     found = looked.found(PROCESS)
     place = f"{found[1].place}: " if found else ""
     name = found[0] if found else looked.profile
@@ -254,7 +254,7 @@ def _over(error: Exception, looked: Looked) -> tuple[str, str]:
     process = looked.found(PROCESS)
     if process and looked.method not in ("", "env"):
         name, setting = process
-        what = f"{setting.place}: {PROCESS} of the profile {name} gave credentials that have expired already."
+        what = f"{setting.place}: {PROCESS} of the profile {name} returned credentials that have already expired."
         return what, f"Log in to what it asks, and run it by itself: {_run_it(name)}."
     return str(error).strip(), help_for(error)
 
@@ -263,7 +263,7 @@ def _sso(error: Exception, looked: Looked) -> tuple[str, str]:
     name = next(
         (each for each in reversed(looked.chain()) if _is_sso(looked.files.profiles.get(each, {}))), looked.profile
     )
-    return str(error).strip(), f"The SSO login is over. Log in again: `aws sso login{_flag(name)}`."
+    return str(error).strip(), f"The SSO login has expired. Log in again: `aws sso login{_flag(name)}`."
 
 
 def _is_sso(profile: ProfileSection) -> bool:
@@ -301,14 +301,14 @@ _REASONS = (
     ((ValueError, KeyError), _setting),
     ((RuntimeError,), _over),
 )
-"""The special ones first."""
+"""Specific classes first."""
 
 
 def refused_role(looked: Looked, said: str) -> tuple[str, str]:
-    """What to do where AWS does not give a role's credentials, with its own words."""
+    """The reason (AWS's own message) and the fix if AWS refuses a role's credentials."""
     role = looked.found("role_arn")
     if role is None:
-        return said, "Ask whoever manages the role or the permission set; `aws sts get-caller-identity` shows the same."
+        return said, "Ask the administrators of the role or permission set; `aws sts get-caller-identity` fails, too."
     name, setting = role
     source = _source(looked.files.profiles[name])
     asks = (
@@ -328,7 +328,7 @@ def _edit(setting: ProfileSetting) -> str:
 
 
 def _run_it(profile: str) -> str:
-    """The command itself may hold a secret, so that it is not quoted."""
+    """A command line that runs the process without quoting its command, which may contain a secret."""
     return f'`sh -c "$(aws configure get {PROCESS}{_flag(profile)})"`'
 
 
@@ -340,13 +340,13 @@ def _program(setting: ProfileSetting) -> str:
 
 
 def help_for(error: Exception) -> str:
-    """What to do where botocore finds no usable credentials any more, by its error alone."""
+    """The fix for a botocore error about credentials, chosen only by the error's class."""
     if isinstance(error, SSO_OVER):
-        return "The SSO login is over. Log in again: `aws sso login`" + _with_profile("AWS_PROFILE or aws.profile")
+        return "The SSO login has expired. Log in again: `aws sso login`" + _with_profile("AWS_PROFILE or aws.profile")
     if isinstance(error, LOGIN_OVER):
         return "The login is over. Log in again: `aws login`" + _with_profile("AWS_PROFILE or aws.profile")
     if isinstance(error, exceptions.ProfileNotFound):
-        return "`aws configure list-profiles` shows what profiles there are. Log in: `aws configure sso`."
+        return "`aws configure list-profiles` lists the profiles. Log in: `aws configure sso`."
     if isinstance(error, exceptions.PartialCredentialsError):
         return "Set the key id and the secret, or neither. Log in instead: `aws sso login`."
     if isinstance(error, exceptions.CredentialRetrievalError):
@@ -357,7 +357,7 @@ def help_for(error: Exception) -> str:
 
 
 def help_for_code(code: str) -> str:
-    """What to do where AWS refuses the credentials, by its error code."""
+    """The fix for AWS's refusal of the credentials, by its error code."""
     if code in EXPIRED:
         return "The credentials are over. Log in again: `aws sso login`, or export new ones."
     if code == "SignatureDoesNotMatch":

@@ -1,4 +1,4 @@
-"""An IAM user of ours: told from others by its tag, made, and taken away."""
+"""The IAM user that gridbyoc creates: recognize it by its tag, create it, its keys and policies, and delete them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 
 PURPOSE = ("gridbyoc:purpose", "deployment-user")
-"""The tag of what `create-user` makes: user and policies."""
+"""The tag of the user and policies that `create-user` creates."""
 OWNER = "gridbyoc:user"
-"""Whose a policy is: the user ``ada-2`` has one that is called as the second one of ``ada`` would be."""
+"""The tag with a policy's user. A name is not enough: the policy of ``ada-2`` is named like the second of ``ada``."""
 KEY = "gridbyoc:access-key"
-"""The id of the key whose secret lies in a profile somewhere. IAM's own "last used" lags behind by minutes."""
+"""The tag with the id of the key whose secret is stored in a profile. IAM's "last used" lags by minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """An access key, without its secret. ``last_used`` ``None``: never, as far as IAM knows.
+    """An access key without its secret. ``last_used`` ``None``: IAM knows of no use.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccessKeyLastUsed.html
     """
@@ -44,7 +44,7 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user as it is. ``ours``: it has the tag. ``attached`` are policy ARNs, ``inline`` names of its own policies."""
+    """A user in IAM. ``ours``: it has our tag. ``attached`` are policy ARNs, ``inline`` names of inline policies."""
 
     name: str
     path: str
@@ -60,7 +60,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class WantedUser:
-    """A user as it should be. ``boundary`` is a policy's ARN; ``tags`` come besides our own."""
+    """A user to create. ``boundary`` is a policy's ARN; ``tags`` are added to our own."""
 
     name: str
     path: str = "/"
@@ -69,17 +69,17 @@ class WantedUser:
 
     @property
     def all_tags(self) -> dict[str, str]:
-        """With the one that says whose it is."""
+        """The tags, including our own."""
         return {**dict([PURPOSE]), **self.tags}
 
     @property
     def tag_list(self) -> list[TagTypeDef]:
-        """As IAM takes them."""
+        """The tags in IAM's form."""
         return [{"Key": key, "Value": value} for key, value in self.all_tags.items()]
 
 
 def look_at_user(session: AwsSession, name: str) -> User | None:
-    """The user and what hangs on it; ``None`` where there is none of that name. Of others' only the name is read."""
+    """The user and its dependents; ``None`` if there is none. For a user that is not ours, only name, path and ARN."""
     iam = session.iam()
     with domain_errors(f"The user {name} could not be read"):
         try:
@@ -108,10 +108,10 @@ def look_at_user(session: AwsSession, name: str) -> User | None:
 
 
 def require_ours(user: User | None, name: str) -> None:
-    """Raise ``AwsError`` for somebody else's user."""
+    """Raise ``AwsError`` if the user is not ours."""
     if user is not None and not user.ours:
         raise AwsError(
-            f"The user {name} was not made by gridbyoc.",
+            f"The user {name} was not created by gridbyoc.",
             why=f"{user.arn} has no tag {PURPOSE[0]} = {PURPOSE[1]}.",
             fix="Give another name.",
             rerun=SAFE_NOTHING_DONE,
@@ -119,13 +119,13 @@ def require_ours(user: User | None, name: str) -> None:
 
 
 def make_user(session: AwsSession, wanted: WantedUser) -> User:
-    """Make the user, with its tags from the first moment on, or put the boundary of ours right."""
+    """Create the user together with its tags, or correct the tags and boundary of our existing user."""
     iam = session.iam()
     found = look_at_user(session, wanted.name)
     require_ours(found, wanted.name)
     if found is None:
         boundary = {"PermissionsBoundary": wanted.boundary} if wanted.boundary else {}
-        with domain_errors(f"The user {wanted.name} could not be made"):
+        with domain_errors(f"The user {wanted.name} could not be created"):
             made = iam.create_user(
                 UserName=wanted.name,
                 Path=wanted.path,
@@ -143,16 +143,16 @@ def make_user(session: AwsSession, wanted: WantedUser) -> User:
 
 
 def note_key(session: AwsSession, user: User, key_id: str) -> None:
-    """Write down, in a tag, that the secret of this key is kept somewhere: it is not lost."""
+    """Record in a tag that the secret of this key is stored, so that the key does not count as lost."""
     if user.tags.get(KEY) != key_id:
         with domain_errors(f"The user {user.name} could not be tagged"):
             session.iam().tag_user(UserName=user.name, Tags=[{"Key": KEY, "Value": key_id}])
 
 
 def remove_user(session: AwsSession, user: User) -> None:
-    """Delete the user and what is left on it: keys, memberships, inline policies. Its policies are detached before.
+    """Delete the user with its keys, memberships and inline policies. The caller has detached its managed policies.
 
-    What else hangs on it (a console password, an MFA device) makes IAM refuse, in ``AwsError``'s words.
+    If it has anything else (a console password, an MFA device), IAM refuses with an ``AwsError``.
     """
     iam = session.iam()
     require_ours(user, user.name)
@@ -183,7 +183,7 @@ def _keys(session: AwsSession, name: str) -> tuple[AccessKey, ...]:
 
 
 PATIENCE = 60.0
-"""Seconds until a new key must be valid everywhere; IAM is eventually consistent, usually within ten.
+"""Seconds to wait for a new key to become valid; IAM is eventually consistent, usually within ten seconds.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 """
 NOT_YET = frozenset(
@@ -192,13 +192,13 @@ NOT_YET = frozenset(
 
 
 def make_key(session: AwsSession, user: User) -> tuple[str, Secret]:
-    """A new access key: id and secret. Where botocore had to ask twice, the key of the lost answer is deleted again.
+    """Create an access key; return id and secret. If botocore had to retry, the key of the lost answer is deleted.
 
-    ``user`` is as it was just read. Raises ``AwsError`` where another run makes one at the same time, whose key is left
-    to it, and where IAM refuses: then a key may be there whose secret nobody has.
+    ``user`` was just read. Raises ``AwsError`` if another run creates a key at the same time (the other run's key
+    stays), and if IAM refuses; then there may be a key whose secret nobody has.
     """
     iam = session.iam()
-    with domain_errors(f"An access key of {user.name} could not be made"):
+    with domain_errors(f"An access key of {user.name} could not be created"):
         answer = iam.create_access_key(UserName=user.name)
         made, secret = answer["AccessKey"]["AccessKeyId"], Secret(answer["AccessKey"]["SecretAccessKey"])
         known = {made, *(before.id for before in user.keys)}
@@ -209,16 +209,16 @@ def make_key(session: AwsSession, user: User) -> tuple[str, Secret]:
             _delete(session, user.name, unwanted)
     if others and not twice:
         raise AwsError(
-            f"Another run has just made an access key of {user.name}, too.",
-            why=f"The key {others[0]} came up meanwhile; ours was deleted again.",
-            fix="Run the same command again: it takes what the other one has made.",
+            f"Another run has just created an access key of {user.name}, too.",
+            why=f"The key {others[0]} appeared meanwhile; ours was deleted again.",
+            fix="Run the same command again: it uses the key that the other run created.",
             rerun=SAFE_RESUMES,
         )
     return made, secret
 
 
 def drop_keys(session: AwsSession, user: User, key_ids: Iterable[str]) -> None:
-    """Delete these keys of a user of ours."""
+    """Delete these keys of our user."""
     require_ours(user, user.name)
     for key_id in key_ids:
         with domain_errors(f"The access key {key_id} of {user.name} could not be deleted"):
@@ -226,7 +226,7 @@ def drop_keys(session: AwsSession, user: User, key_ids: Iterable[str]) -> None:
 
 
 def _delete(session: AwsSession, name: str, key_id: str) -> None:
-    """A key that was deleted a moment ago may still be listed."""
+    """Delete a key. A missing key is not an error, because a key that was just deleted may still be listed."""
     try:
         session.iam().delete_access_key(UserName=name, AccessKeyId=key_id)
     except ClientError as error:
@@ -235,9 +235,9 @@ def _delete(session: AwsSession, name: str, key_id: str) -> None:
 
 
 def await_key(session: AwsSession, key_id: str, secret: Secret, *, arn: str, sleep: Callable[[float], None]) -> None:
-    """Wait until STS takes the key and says that it is ``arn``'s: a new key takes seconds to become valid.
+    """Wait until STS accepts the key as that of ``arn``: a new key takes seconds to become valid.
 
-    ``sleep`` takes seconds; they are bounded. Raises ``AwsError`` where it is not valid then, or is somebody else's.
+    Waits for at most ``PATIENCE`` seconds. Raises ``AwsError`` if the key is still invalid, or belongs to another ARN.
     """
     client = session.boto.client(
         "sts",
@@ -256,14 +256,14 @@ def await_key(session: AwsSession, key_id: str, secret: Secret, *, arn: str, sle
                     raise
         if pause is None:
             raise AwsError(
-                f"The access key is not valid {PATIENCE:g} s after it was made.",
-                why="IAM takes seconds to make a key known everywhere, and now and then longer.",
-                fix="Run the same command again: it keeps the key and tries it once more.",
+                f"The access key is not valid {PATIENCE:g} s after it was created.",
+                why="IAM takes seconds to activate a key everywhere, sometimes longer.",
+                fix="Run the same command again: it keeps the key and tries it again.",
                 rerun=SAFE_RESUMES,
             )
         sleep(pause)
     if found != arn:
-        raise AwsError(f"The access key belongs to {found}, not to {arn}.", fix="Look at the profile it was kept in.")
+        raise AwsError(f"The access key belongs to {found}, not to {arn}.", fix="Check the profile that holds it.")
 
 
 def _pauses() -> Iterator[float]:
@@ -281,7 +281,7 @@ MOST_VERSIONS = 5
 
 @dataclass(frozen=True, slots=True)
 class WantedPolicy:
-    """A policy to attach; ``document`` ``None``: it is there already, as AWS's own are. ``owner``: its user's name."""
+    """A policy to attach; ``document`` ``None``: it already exists, as AWS managed ones do. ``owner``: its user."""
 
     arn: str
     document: Mapping[str, Any] | None = None
@@ -289,7 +289,7 @@ class WantedPolicy:
 
     @property
     def name(self) -> str:
-        """The last part of its ARN."""
+        """Its name, the last part of the ARN."""
         return self.arn.rsplit("/", 1)[-1]
 
     @property
@@ -306,16 +306,16 @@ class _Live:
 
 
 def policies_to_change(session: AwsSession, wanted: Sequence[WantedPolicy], user: User | None) -> tuple[str, ...]:
-    """The ARNs of policies that are missing, out of date, or not attached to ``user``. Reads only.
+    """The ARNs of policies that are missing, outdated, or not attached to ``user``. Reads only.
 
-    Raises ``AwsError`` for a policy of such a name that is not ours.
+    Raises ``AwsError`` if a policy with such a name is not ours.
     """
     attached = user.attached if user else ()
     return tuple(each.arn for each in wanted if not _up_to_date(session, each) or each.arn not in attached)
 
 
 def put_policies(session: AwsSession, user: User, wanted: Sequence[WantedPolicy], tags: list[TagTypeDef]) -> None:
-    """Make or renew the policies, and attach them."""
+    """Create or update the policies, and attach them."""
     for policy in wanted:
         _put(session, policy, tags)
         if policy.arn not in user.attached:
@@ -324,7 +324,7 @@ def put_policies(session: AwsSession, user: User, wanted: Sequence[WantedPolicy]
 
 
 def detach_policy(session: AwsSession, user: User, arn: str) -> None:
-    """Detach it from the user; not attached is as good."""
+    """Detach a policy from the user; a policy that is not attached is not an error."""
     with domain_errors(f"The policy {arn} could not be detached from {user.name}"):
         try:
             session.iam().detach_user_policy(UserName=user.name, PolicyArn=arn)
@@ -334,9 +334,9 @@ def detach_policy(session: AwsSession, user: User, arn: str) -> None:
 
 
 def delete_policy(session: AwsSession, arn: str, owner: str) -> None:
-    """Delete it with all its versions, where we made it for the user ``owner``.
+    """Delete a policy with all its versions if we created it for the user ``owner``.
 
-    Raises ``AwsError`` where it is attached to something else, too.
+    Raises ``AwsError`` if it is attached to something else, too.
     """
     if not _is_ours(session, arn, owner):
         return
@@ -349,7 +349,7 @@ def delete_policy(session: AwsSession, arn: str, owner: str) -> None:
 
 
 def our_policies(session: AwsSession, arns: Iterable[str], owner: str) -> tuple[str, ...]:
-    """Those that exist and carry our tags, the user ``owner``'s among them."""
+    """The ARNs of existing policies with our tags for the user ``owner``."""
     return tuple(arn for arn in dict.fromkeys(arns) if _is_ours(session, arn, owner))
 
 
@@ -381,14 +381,14 @@ def _up_to_date(session: AwsSession, policy: WantedPolicy) -> bool:
     live = _live(session, policy.arn)
     if live is not None and not live.ours:
         raise AwsError(
-            f"The policy {policy.arn} was not made by gridbyoc.",
+            f"The policy {policy.arn} was not created by gridbyoc.",
             why=f"It has no tag {PURPOSE[0]} = {PURPOSE[1]}.",
             fix="Give another user name, or another --path.",
             rerun=SAFE_NOTHING_DONE,
         )
     if live is not None and live.owner != policy.owner:
         raise AwsError(
-            f"The policy {policy.arn} was made for another user.",
+            f"The policy {policy.arn} was created for another user.",
             why=f"It has the tag {OWNER} = {live.owner}." if live.owner else f"It has no tag {OWNER}.",
             fix="Give another user name, or another --path.",
             rerun=SAFE_NOTHING_DONE,

@@ -1,4 +1,4 @@
-"""Who the caller is, and whether that is the account the stack is meant for."""
+"""The caller's identity, and the check that its account is the stack's."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class AccountRegion:
-    """Where resources are: the partition (``aws``, ``aws-cn``, ...), the account, the region. ARNs are built from it.
+    """The partition (``aws``, ``aws-cn``, ...), account and region of resources; it builds their ARNs.
 
-    ``account_id`` ``*`` and ``region`` ``*`` stand for any one.
+    ``account_id`` ``*`` and ``region`` ``*`` mean any.
     """
 
     partition: str = "aws"
@@ -35,11 +35,11 @@ class AccountRegion:
     region: str = "*"
 
     def iam(self, resource: str) -> str:
-        """The ARN of something in IAM: ``role/platform/x``."""
+        """The ARN of an IAM resource such as ``role/platform/x``."""
         return f"arn:{self.partition}:iam::{self.account_id}:{resource}"
 
     def aws_policy(self, name: str) -> str:
-        """The ARN of one of AWS's own managed policies."""
+        """The ARN of an AWS managed policy."""
         return f"arn:{self.partition}:iam::aws:policy/{name}"
 
     def s3(self, resource: str) -> str:
@@ -47,13 +47,14 @@ class AccountRegion:
         return f"arn:{self.partition}:s3:::{resource}"
 
     def regional(self, service: str, resource: str, region: str | None = None) -> str:
-        """The ARN of something in a region."""
+        """The ARN of a regional resource."""
         return f"arn:{self.partition}:{service}:{region or self.region}:{self.account_id}:{resource}"
 
 
 def caller_identity(session: AwsSession) -> Caller:
-    """Ask STS who we are, once for each access key; ``AwsCredentialsError`` without valid credentials, ``AwsError``
-    without an answer.
+    """The caller according to STS, asked once per access key.
+
+    Raises ``AwsCredentialsError`` without valid credentials, ``AwsError`` without an answer.
     """
     key = current_credentials(session).access_key_id
     if key not in session.callers:
@@ -64,20 +65,20 @@ def caller_identity(session: AwsSession) -> Caller:
 
 
 def guard_account(caller: Caller, account_id: str | None) -> None:
-    """Raise ``AccountMismatchError`` where the stack names another account than the caller's."""
+    """Raise ``AccountMismatchError`` if the stack names another account than the caller's."""
     if account_id is not None and caller.account_id != account_id:
         raise AccountMismatchError(
-            f"The AWS credentials belong to account {caller.account_id}, the stack is for {account_id}.",
+            f"The AWS credentials belong to account {caller.account_id}, but the stack is for {account_id}.",
             why=f"aws.account_id guards this stack; the caller is {caller.arn}.",
-            fix=f"Use credentials of account {account_id}, or mend aws.account_id in the stack file.",
+            fix=f"Use credentials of account {account_id}, or correct aws.account_id in the stack file.",
             rerun=SAFE_NOTHING_DONE,
         )
 
 
 def own_region(environ: Mapping[str, str], profile: str | None = None) -> str | None:
-    """``AWS_REGION``, ``AWS_DEFAULT_REGION``, else the profile's own (default: the one that botocore takes).
+    """``AWS_REGION``, ``AWS_DEFAULT_REGION``, else the region of the profile (default: the one that botocore uses).
 
-    ``None`` where none of them names one, or the profile cannot be read: whoever asks AWS with it says that. Order:
+    ``None`` if none of them is set, or the profile is unreadable, which the first AWS call reports. Order:
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
     """
     named = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
@@ -85,7 +86,7 @@ def own_region(environ: Mapping[str, str], profile: str | None = None) -> str | 
 
 
 def _of_profile(profile: str | None) -> str | None:
-    # Here: a run whose environment names a region is not to wait for this import.
+    # Imported late: a run whose environment names a region must not wait for this import.
     from botocore.exceptions import BotoCoreError
     from botocore.session import Session
 

@@ -1,6 +1,6 @@
-"""A role as it is in AWS now: its attributes, its trust policy, every policy it has, its boundary.
+"""Read a live role from AWS: its attributes, trust policy, policies and boundary.
 
-The one reader of a role and its policies.
+Only this module reads a role and its policies.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 DocumentKind = Literal["trust", "inline", "attached", "boundary"]
 READERS = 8
-"""Documents read at a time: a role has a dozen, at two calls each."""
+"""How many documents to read in parallel: a role has about a dozen, with two calls each."""
 
 DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 PASSING_CODES = frozenset(
@@ -37,20 +37,20 @@ PASSING_CODES = frozenset(
         "ThrottlingException",
     }
 )
-"""Not read this time (gone in between, or still throttled after the retries): unknown, like what may not be read."""
+"""Codes of transient failures (deleted in between, or throttled after all retries): unknown, like a denied read."""
 
 NOT_ASKED = "it was not asked for"
-"""Why a document is not read where only the policy's ARN counts."""
+"""Why a document was not read if only the policy's ARN counts."""
 _ROLE_FIELDS = ("Arn", "RoleId", "Path", "Description", "MaxSessionDuration", "PermissionsBoundary")
 _POLICY_FIELDS = ("Arn", "PolicyId", "Path", "Description", "DefaultVersionId")
 
 
 @dataclass(frozen=True, slots=True)
 class LiveDocument:
-    """One policy document. ``document`` is ``None`` where it could not be read, and ``unread`` says why.
+    """One policy document. ``document`` is ``None`` if it could not be read; ``unread`` says why.
 
     ``name`` is an inline policy's name or a managed policy's ARN; ``version`` a managed policy's default version.
-    ``attributes`` are a managed policy's, in IAM's words, its tags as a mapping under ``tags``.
+    ``attributes`` are a managed policy's attributes under IAM's names, with the tags as a mapping under ``tags``.
     """
 
     kind: DocumentKind
@@ -62,7 +62,7 @@ class LiveDocument:
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """Its name for messages."""
         if self.kind == "trust":
             return "the trust policy"
         short = self.name.rsplit("/", 1)[-1]
@@ -71,11 +71,11 @@ class LiveDocument:
 
 @dataclass(frozen=True, slots=True)
 class LiveRole:
-    """The role. ``policies`` are the inline and attached ones.
+    """The role. ``policies`` are its inline and attached policies.
 
-    ``unlisted_attached`` and ``unlisted_inline`` say why some of them may be missing, ``unread`` why the role itself
-    could not be read: trust, session length and boundary are not known then. ``attributes`` are in IAM's words, the
-    tags as a mapping under ``tags``.
+    ``unlisted_attached`` and ``unlisted_inline`` say why some policies may be missing. ``unread`` says why the role
+    itself could not be read; then trust, session duration and boundary are unknown. ``attributes`` are under IAM's
+    names, with the tags as a mapping under ``tags``.
     """
 
     arn: str
@@ -90,12 +90,12 @@ class LiveRole:
 
     @property
     def unlisted(self) -> str:
-        """Why a list of its policies could not be read; empty where both could."""
+        """Why a list of its policies could not be read; empty if both were read."""
         return self.unlisted_attached or self.unlisted_inline
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Why a part of it is not known, each part; empty where everything was read."""
+        """The reason for each unknown part of the role; empty if everything was read."""
         parts = (("the role", self.unread), ("its attached policies", self.unlisted_attached),
                  ("its inline policies", self.unlisted_inline))  # fmt: skip
         documents = (self.trust, *self.policies, *((self.boundary,) if self.boundary else ()))
@@ -121,9 +121,9 @@ class LiveRole:
 def read_live_role(session: AwsSession, role_arn: str, *, every_document: bool = True) -> LiveRole:
     """Read the role and all its documents (``iam:GetRole``, ``List*RolePolicies``, ``GetPolicy*``, ``GetRolePolicy``).
 
-    ``every_document`` ``False``: AWS's own policies and the boundary count by their ARN, and what they say is not read.
-    What the caller may not read is marked so. Raises ``TrustError`` where there is no such role, ``AwsError`` where
-    AWS cannot be reached.
+    ``every_document`` ``False``: do not read the documents of AWS managed policies and the boundary; only their ARNs
+    count. Parts that the caller may not read have the reason in ``unread``. Raises ``TrustError`` if there is no such
+    role, ``AwsError`` if AWS cannot be reached.
     """
     name = role_arn.rsplit("/", 1)[-1]
     iam = session.iam()
@@ -152,9 +152,9 @@ def read_live_role(session: AwsSession, role_arn: str, *, every_document: bool =
 
 
 def read_managed(session: AwsSession, arns: Collection[str]) -> tuple[LiveDocument, ...]:
-    """The default version of each of these managed policies (``iam:GetPolicy*``, side by side), in their order.
+    """The default version of each managed policy (``iam:GetPolicy*``, in parallel), in the order of ``arns``.
 
-    What the caller may not read is marked so. Raises ``AwsError`` where AWS cannot be reached.
+    A policy that the caller may not read has the reason in ``unread``. Raises ``AwsError`` if AWS cannot be reached.
     """
     if not arns:
         return ()
@@ -164,7 +164,7 @@ def read_managed(session: AwsSession, arns: Collection[str]) -> tuple[LiveDocume
 
 
 def decoded(document: object) -> Mapping[str, Any]:
-    """A document as botocore hands it over: parsed, or (URL-encoded) text. ``ValueError`` for anything else."""
+    """Parse a document from botocore, which is an object or URL-encoded text. ``ValueError`` for anything else."""
     found = json.loads(unquote(document)) if isinstance(document, str) else document
     if not isinstance(found, Mapping):
         raise ValueError("not a JSON object")
@@ -172,7 +172,7 @@ def decoded(document: object) -> Mapping[str, Any]:
 
 
 def find_role(iam: IAMClient, name: str) -> Mapping[str, Any] | None:
-    """What ``iam:GetRole`` says of a role; ``None`` where IAM knows none of that name. Raises ``ClientError``."""
+    """The role from ``iam:GetRole``; ``None`` if IAM has no role with that name. Raises ``ClientError``."""
     try:
         return {**iam.get_role(RoleName=name)["Role"]}
     except ClientError as error:
@@ -193,7 +193,7 @@ class RoleLook:
 
 
 def look_at_role(session: AwsSession, name: str) -> RoleLook:
-    """Look a role up by its name, without its path; ``AwsError`` where IAM cannot be asked."""
+    """Look a role up by its name, without its path. Raises ``AwsError`` if IAM cannot be reached."""
     with domain_errors(f"The role {name} could not be read"):
         try:
             return RoleLook(find_role(session.iam(), name))
@@ -204,7 +204,7 @@ def look_at_role(session: AwsSession, name: str) -> RoleLook:
 
 
 def _role(iam: IAMClient, role_arn: str) -> Mapping[str, Any]:
-    """What ``iam:GetRole`` says, or ``unread``: why it could not be asked. A missing role ends here."""
+    """The role from ``iam:GetRole``, or the reason under ``unread``. Raises ``TrustError`` if it does not exist."""
     name = role_arn.rsplit("/", 1)[-1]
     try:
         role = find_role(iam, name)
@@ -221,13 +221,13 @@ def _missing(role_arn: str, why: str) -> TrustError:
     return TrustError(
         f"The role {role_arn} does not exist.",
         why=why,
-        fix="Check its ARN, and use credentials of its account. `gridbyoc bootstrap` makes a stack's role again.",
+        fix="Check its ARN, and use credentials of its account. `gridbyoc bootstrap` creates a stack's role again.",
         rerun=SAFE_NOTHING_DONE,
     )
 
 
 def unread_reason(error: ClientError) -> str:
-    """Why something could not be read (not permitted, throttled), in words; every other error goes on its way."""
+    """Why something could not be read (not permitted, throttled); every other error is raised again."""
     code = error_code(error)
     if code in DENIED_CODES:
         return f"the caller may not call iam:{error.operation_name}"
@@ -300,12 +300,12 @@ def _document(kind: DocumentKind, name: str, read: Callable[[], tuple[object, Ma
 
 
 MOST_BOUNDARIES = 20
-"""Each is a question to IAM's simulator."""
+"""Each boundary costs a call to IAM's simulator."""
 
 
 @dataclass(frozen=True, slots=True)
 class ManagedPolicy:
-    """One policy. ``unread`` says why it could not be read; nothing else is known then."""
+    """One managed policy. ``unread`` says why it could not be read; then nothing else is known."""
 
     arn: str
     exists: bool = True
@@ -319,17 +319,17 @@ class ManagedPolicy:
 
 
 def managed_policies(session: AwsSession, arns: Collection[str]) -> tuple[ManagedPolicy, ...]:
-    """Each of them (``iam:GetPolicy``, side by side), in their order; raises ``AwsError``."""
+    """Each managed policy (``iam:GetPolicy``, in parallel), in the order of ``arns``. Raises ``AwsError``."""
     iam = session.iam()
     with domain_errors("The managed policies could not be read"):
         return tuple(Readers(READERS).map(lambda arn: _policy(iam, arn), arns))
 
 
 def likely_boundaries(session: AwsSession) -> tuple[str, ...] | None:
-    """ARNs of up to 20 of the account's own policies (``iam:ListPolicies``), the likeliest to be a boundary first.
+    """ARNs of up to 20 of the account's own policies (``iam:ListPolicies``), the likeliest boundaries first.
 
-    Those that are one already come first, then those with the word in their names. ``None`` where IAM does not list
-    them; raises ``AwsError`` where it cannot be reached.
+    Policies in use as a boundary come first, then those with "boundary" in their names. ``None`` if IAM does not list
+    them. Raises ``AwsError`` if IAM cannot be reached.
     """
     with domain_errors("The account's policies could not be listed"):
         try:
@@ -345,7 +345,7 @@ def likely_boundaries(session: AwsSession) -> tuple[str, ...] | None:
 
 
 def policies_per_role(session: AwsSession) -> int | None:
-    """How many managed policies one role may have in this account; ``None`` where IAM does not say.
+    """How many managed policies one role may have in this account; ``None`` if IAM does not say.
 
     ``iam:GetAccountSummary``: AttachedPoliciesPerRoleQuota
     (https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html). Raises ``AwsError``.

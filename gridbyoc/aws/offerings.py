@@ -1,4 +1,4 @@
-"""Which EC2 instance types a region and a zone offer, and what they are (``ec2:DescribeInstanceType*``)."""
+"""The EC2 instance types that a region or a zone offers, and their properties (``ec2:DescribeInstanceType*``)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeInfoTypeDef
 
 MOST_VALUES = 200
-"""How many values EC2 takes in the filters of one call
+"""EC2's limit of filter values in one call
 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TypeFacts:
-    """What an instance type is. ``gpu_maker`` is EC2's word (``NVIDIA``), empty without GPUs; memory is in MiB.
+    """An instance type's properties. ``gpu_maker`` is EC2's name (``NVIDIA``), empty without GPUs; memory is in MiB.
 
-    ``architectures`` are EC2's words (``x86_64``, ``arm64``); ``current``: AWS counts it to the current generation.
+    ``architectures`` are EC2's names (``x86_64``, ``arm64``); ``current``: AWS lists it as current generation.
     """
 
     name: str
@@ -34,7 +34,7 @@ class TypeFacts:
 
 
 def offered_types(session: AwsSession, names: Collection[str] = (), *, zone: str | None = None) -> frozenset[str]:
-    """Those of ``names`` (default: of all types) that ``zone`` (default: the session's region) offers.
+    """The types among ``names`` (default: all) that ``zone`` (default: the session's region) offers.
 
     ``ec2:DescribeInstanceTypeOfferings``; raises ``AwsError``.
     """
@@ -54,17 +54,17 @@ def offered_types(session: AwsSession, names: Collection[str] = (), *, zone: str
 
 
 def zone_names(session: AwsSession) -> tuple[str, ...]:
-    """The zones of the region that the account has (``ec2:DescribeAvailabilityZones``); raises ``AwsError``."""
+    """The account's zones in the region (``ec2:DescribeAvailabilityZones``). Raises ``AwsError``."""
     with domain_errors(f"EC2 did not say which zones {session.region} has"):
         ec2: EC2Client = session.client("ec2")
         return tuple(sorted(zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]))
 
 
 def type_facts(session: AwsSession, names: Collection[str]) -> dict[str, TypeFacts]:
-    """What the types are, by name; one that the region does not know is left out.
+    """The properties of types by name, without types that the region does not know.
 
-    ``ec2:DescribeInstanceTypes`` with a filter: named as such, one unknown type would fail the whole call. Raises
-    ``AwsError``.
+    Calls ``ec2:DescribeInstanceTypes`` with a filter, because in a list of names one unknown type fails the whole
+    call. Raises ``AwsError``.
     """
     if not names:
         return {}

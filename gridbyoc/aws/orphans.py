@@ -1,4 +1,4 @@
-"""Roles and policies that exist in AWS and that no state knows: what a run left that was cut off while it made them."""
+"""Roles and policies in AWS that are in no state, because the run that created them was cut off."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OrphanQuery:
-    """How a stray role is known: called ``name``, else anything that starts with ``prefix``, and not one of ``known``.
+    """How to recognize an orphaned role: by ``name``, else by ``prefix``; roles in ``known`` do not count.
 
-    It is the stack's if its trust policy names ``external_id``, which was made by chance and nobody else knows; or if
-    it was made after ``since`` (when a run of the stack was cut off), carries the stack's tag and is none of ``used``.
+    It belongs to the stack if its trust policy contains ``external_id``, which is random and known to nobody else. It
+    also does if it was created after ``since`` (when a run of the stack was cut off), has the stack's tag and is not in
+    ``used``.
     """
 
     stack: str
@@ -38,10 +39,10 @@ class OrphanQuery:
 
 
 def stray_roles(session: AwsSession, sought: OrphanQuery) -> tuple[str, ...]:
-    """The names of the roles that are meant (``iam:GetRole``, ``iam:ListRoles``, ``iam:ListRoleTags``).
+    """The names of the orphaned roles (``iam:GetRole``, ``iam:ListRoles``, ``iam:ListRoleTags``).
 
-    One that names the id settles it alone. Empty where there is none, or the caller may not look. Raises ``AwsError``
-    where AWS cannot be asked.
+    If roles trust the external id, only they are returned. Empty if there is none, or the caller may not read roles.
+    Raises ``AwsError`` if AWS cannot be reached.
     """
     iam = session.iam()
     with domain_errors("The roles of the account could not be read"):
@@ -57,7 +58,7 @@ def stray_roles(session: AwsSession, sought: OrphanQuery) -> tuple[str, ...]:
 
 
 def policy_tags(session: AwsSession, arn: str) -> dict[str, str] | None:
-    """The tags of a managed policy (``iam:GetPolicy``); ``None`` where there is none, or the caller may not look."""
+    """The tags of a managed policy (``iam:GetPolicy``); ``None`` if there is none, or the caller may not read it."""
     iam = session.iam()
     with domain_errors(f"The policy {arn} could not be read"):
         try:

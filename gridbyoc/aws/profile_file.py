@@ -1,4 +1,4 @@
-"""One profile in the AWS credentials file: put in and taken out, everything else kept byte for byte."""
+"""Add a profile to the AWS credentials file or remove it, keeping every other byte; and read both AWS files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gridbyoc.stack.files import file_error, make_private_dir, write_atomic
 from gridbyoc.stack.secret import Secret
 
 OWNER = "# made by `gridbyoc credentials create-user` for "
-"""What follows is the ARN of the user: a profile with this line is ours."""
+"""The start of the line that marks our profile; the user's ARN follows."""
 _HEADER = re.compile(rb"\[(.+)\]")
 
 
@@ -36,7 +36,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class StoredProfile:
-    """A profile as it stands: ``owner`` is the user that it was made for by us, else ``None``."""
+    """A profile in the file: ``owner`` is the ARN of the user for whom we created it, else ``None``."""
 
     access_key_id: str | None
     secret_access_key: Secret | None
@@ -46,7 +46,7 @@ class StoredProfile:
 def credentials_file(environ: Mapping[str, str], home: Path, given: Path | None = None) -> Path:
     """``given``, else what ``AWS_SHARED_CREDENTIALS_FILE`` names, else ``~/.aws/credentials``.
 
-    A link is followed: what it leads to is the file; ``FileError`` where that goes round in a circle.
+    Links are followed. Raises ``FileError`` for a link loop.
     https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
     """
     named = environ.get("AWS_SHARED_CREDENTIALS_FILE")
@@ -60,7 +60,7 @@ def credentials_file(environ: Mapping[str, str], home: Path, given: Path | None 
 
 
 def readable_by_others(path: Path) -> bool:
-    """Whether somebody else on this machine may read the file: it was there before, with another mode than ours."""
+    """Whether other users of this machine may read the file; an existing file may have another mode than ours."""
     try:
         return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
     except OSError:
@@ -68,7 +68,7 @@ def readable_by_others(path: Path) -> bool:
 
 
 def read_profile(path: Path, name: str) -> StoredProfile | None:
-    """The profile; ``None`` where the file, or the profile in it, is not there. ``FileError``: it cannot be read."""
+    """The profile; ``None`` if the file or the profile does not exist. Raises ``FileError`` if it is unreadable."""
     content = _read(path)
     values = _parsed(content, path).get(name)
     if values is None:
@@ -84,9 +84,9 @@ def read_profile(path: Path, name: str) -> StoredProfile | None:
 
 
 def put_profile(path: Path, profile: Profile) -> None:
-    """Write the profile, in the place of one of that name, else at the end. File 0600, a new directory 0700.
+    """Replace the profile of that name, or add it at the end. File 0600, a new directory 0700.
 
-    Raises ``FileError``, and then nothing was changed.
+    If it raises ``FileError``, nothing was changed.
     """
     with _alone(path):
         content = _read(path)
@@ -96,7 +96,7 @@ def put_profile(path: Path, profile: Profile) -> None:
 
 
 def require_writable(path: Path, name: str) -> None:
-    """Make the directory where there is none, and see that the profile can be written into the file; ``FileError``."""
+    """Create the directory if it is missing, and check that the profile can be written. Raises ``FileError``."""
     with _alone(path):
         content = _read(path)
         _check(path, content, with_profile(content, Profile(name, "AKIA", Secret("tried"), "arn")), name)
@@ -108,7 +108,7 @@ def require_writable(path: Path, name: str) -> None:
 
 
 def drop_profile(path: Path, name: str) -> bool:
-    """Take the profile out; whether there was one. Raises ``FileError``, and then nothing was changed."""
+    """Remove the profile; return whether it existed. If it raises ``FileError``, nothing was changed."""
     if not path.exists():
         return False
     with _alone(path):
@@ -119,7 +119,7 @@ def drop_profile(path: Path, name: str) -> bool:
 
 
 def with_profile(content: bytes, profile: Profile) -> bytes:
-    """``content`` with the profile in it, in the line ends that it has."""
+    """``content`` with the profile in it; keeps the file's line endings."""
     end = b"\r\n" if b"\r\n" in content else b"\n"
     lines = (
         f"[{profile.name}]",
@@ -136,7 +136,7 @@ def with_profile(content: bytes, profile: Profile) -> bytes:
 
 
 def without_profile(content: bytes, name: str) -> bytes:
-    """``content`` without the profile, and without the empty line that was put before it at the end."""
+    """``content`` without the profile, and without the empty line that ``with_profile`` put before it."""
     begin, stop = _place(content, name)
     if begin < stop == len(content):
         begin -= next((len(end) for end in (b"\r\n", b"\n") if content[:begin].endswith(b"\n" + end)), 0)
@@ -144,7 +144,7 @@ def without_profile(content: bytes, name: str) -> bytes:
 
 
 def _place(content: bytes, name: str) -> tuple[int, int]:
-    """Where the section begins and ends; comments and empty lines before the next one are that one's."""
+    """Where the section begins and ends; comments and empty lines before the next section belong to that one."""
     begin = stop = position = len(content) if not content else 0
     inside = False
     for line in content.splitlines(keepends=True):
@@ -162,7 +162,7 @@ def _place(content: bytes, name: str) -> tuple[int, int]:
 
 
 def _check(path: Path, before: bytes, after: bytes, name: str) -> None:
-    """Both are read as every AWS program reads them: nothing but this profile may have changed."""
+    """Parse both as every AWS program does; raise ``FileError`` if anything but this profile has changed."""
     old, new = _parsed(before, path), _parsed(after, path)
     old.pop(name, None)
     new.pop(name, None)
@@ -175,7 +175,7 @@ def _check(path: Path, before: bytes, after: bytes, name: str) -> None:
 
 
 def _parsed(content: bytes, path: Path) -> dict[str, dict[str, str]]:
-    """As botocore reads it (configloader.raw_config_parse). The parser's words quote lines, so they are not shown."""
+    """Parse it as botocore does (configloader.raw_config_parse). The parser's messages quote lines: not shown."""
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(content.decode())
@@ -200,7 +200,7 @@ def _read(path: Path) -> bytes:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """One of us at a time: a lock on the directory, which leaves nothing behind. A new directory is private."""
+    """Lock the directory, so that one gridbyoc at a time edits the file. A new directory is private."""
     if not path.parent.is_dir():
         make_private_dir(path.parent)
     try:
@@ -226,7 +226,7 @@ ProfileSection = Mapping[str, "ProfileSetting"]
 
 @dataclass(frozen=True, slots=True)
 class ProfileSetting:
-    """A value as it is written, which may be a secret, and where it stands."""
+    """A value as it is written, which may be a secret, with its file and line."""
 
     value: str = field(repr=False)
     file: Path
@@ -240,7 +240,7 @@ class ProfileSetting:
 
 @dataclass(frozen=True, slots=True)
 class FileFault:
-    """Why botocore cannot read a file at all: ``what`` without the place, and what to do about it."""
+    """Why botocore cannot read a file at all: ``what`` without the place, and the fix."""
 
     file: Path
     line: int
@@ -255,11 +255,11 @@ class FileFault:
 
 @dataclass(frozen=True, slots=True)
 class SharedFiles:
-    """Both files, merged: where both have a setting, that of ``credentials`` counts.
+    """Both files, merged: if both have a setting, that of ``credentials`` wins.
 
-    ``headers`` is where each profile begins. ``unprefixed``: sections of ``config`` that are no profiles because
-    ``[NAME]`` lacks the word ``profile``. A file that is not there is an empty one; ``faults`` are those of files that
-    botocore refuses.
+    ``headers`` is where each profile begins. ``unprefixed``: sections of ``config`` that are not profiles because
+    ``[NAME]`` lacks the word ``profile``. A missing file counts as empty; ``faults`` are those of files that botocore
+    refuses.
     """
 
     config: Path
@@ -278,7 +278,7 @@ def profile_in(environ: Mapping[str, str]) -> str | None:
 
 
 def read_shared_files(environ: Mapping[str, str], home: Path) -> SharedFiles:
-    """Read both files. Never raises: what cannot be read is a fault."""
+    """Read both files. Never raises: an unreadable file becomes a fault."""
     config = Path(environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config")
     credentials = Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws" / "credentials")
     faults: list[FileFault] = []
@@ -302,7 +302,7 @@ def read_shared_files(environ: Mapping[str, str], home: Path) -> SharedFiles:
 
 
 def _kind_and_name(header: str) -> tuple[str, str]:
-    """``profile ops`` is the profile ``ops``; ``ops`` alone is no profile, and may be one that lacks the word."""
+    """Kind and name in a header: ``profile ops`` is the profile ``ops``; ``ops`` alone has no kind."""
     if header == DEFAULT:
         return "profile", DEFAULT
     try:
@@ -313,7 +313,7 @@ def _kind_and_name(header: str) -> tuple[str, str]:
 
 
 def _sections(file: Path, faults: list[FileFault]) -> Iterator[tuple[ProfileSetting, dict[str, ProfileSetting]]]:
-    """Each section's header and its settings; nothing of a file that botocore refuses, which goes into ``faults``."""
+    """Each section's header and its settings. A file that botocore refuses yields nothing and adds to ``faults``."""
     try:
         text = file.read_bytes().decode()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -342,7 +342,7 @@ def _sections(file: Path, faults: list[FileFault]) -> Iterator[tuple[ProfileSett
 
 
 def _fault(file: Path, text: str, error: configparser.Error) -> FileFault:
-    """In words without the line's text, which may be a secret."""
+    """Explain the parser's error without the line's text, which may be a secret."""
     quoted = shlex.quote(str(file))
     if text.startswith(_BOM):
         what = "begins with a byte order mark (BOM), which boto3 and the AWS CLI refuse"
@@ -352,10 +352,10 @@ def _fault(file: Path, text: str, error: configparser.Error) -> FileFault:
         what = f"[{error.section}] sets {error.option} a second time, which boto3 and the AWS CLI refuse"
         return FileFault(file, line, what, f'Delete one of them: `"${{EDITOR:-vi}}" +{line} {quoted}`.')
     if isinstance(error, configparser.DuplicateSectionError):
-        what = f"[{error.section}] stands there a second time, which boto3 and the AWS CLI refuse"
-        return FileFault(file, line, what, f'Put both into one: `"${{EDITOR:-vi}}" +{line} {quoted}`.')
+        what = f"[{error.section}] appears a second time, which boto3 and the AWS CLI refuse"
+        return FileFault(file, line, what, f'Merge the two: `"${{EDITOR:-vi}}" +{line} {quoted}`.')
     if isinstance(error, configparser.MissingSectionHeaderError):
-        what = "a setting stands before the first [section]"
+        what = "a setting comes before the first [section]"
     else:
         broken = getattr(error, "errors", ())
         line = broken[0][0] if broken else line
@@ -364,7 +364,7 @@ def _fault(file: Path, text: str, error: configparser.Error) -> FileFault:
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
-    """The line of each (section, setting); of a section's header under an empty setting."""
+    """The line of each (section, setting); a section's header has an empty setting."""
     found: dict[tuple[str, str], int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), 1):

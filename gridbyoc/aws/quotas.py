@@ -1,4 +1,4 @@
-"""Quotas: what the account may have, what it has, and asking for more."""
+"""Quotas of the account: their limits, their usage, and requests to raise them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from gridbyoc.stack.service_quotas import (
 )
 
 OPEN_STATUSES = frozenset({"PENDING", "CASE_OPENED"})
-"""A request that AWS has not decided yet.
+"""The statuses of a request that AWS has not decided yet.
 https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_RequestedServiceQuotaChange.html"""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A quota's value. ``value`` is ``None`` where it could not be read, and ``why`` says why.
+    """A quota's limit. ``value`` is ``None`` if it could not be read; ``why`` says why.
 
-    ``name`` is what AWS calls the quota now; ``adjustable`` whether it can be raised (``None``: not told).
+    ``name`` is AWS's current name of the quota; ``adjustable``: whether it can be raised (``None``: unknown).
     """
 
     value: float | None
@@ -46,10 +46,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """How much of a quota is in use. ``value`` is ``None`` where it could not be counted, and ``why`` says why.
+    """The usage of a quota. ``value`` is ``None`` if it could not be counted; ``why`` says why.
 
-    A quota of every zone has its fullest zone in ``value`` and its emptiest in ``least``; for the others ``least`` is
-    ``None``. ``limit`` is the limit that the counting call tells besides, where it does.
+    For a quota per zone, ``value`` is the usage of the fullest zone and ``least`` that of the emptiest; for others,
+    ``least`` is ``None``. ``limit`` is the limit that the counting call also returns, if it does.
     """
 
     value: int | None
@@ -60,7 +60,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class QuotaReading:
-    """A quota as it stands in ``region``, which is where it is read and raised."""
+    """A quota's limit and usage in ``region``, the region in which it is read and raised."""
 
     quota: QuotaCode
     region: str
@@ -70,9 +70,9 @@ class QuotaReading:
 
 @dataclass(frozen=True, slots=True)
 class AccountQuotas:
-    """Readings by code, and the vCPUs of instance types; one that the region does not offer is not among them.
+    """Readings by code, and the vCPUs of the instance types that the region offers.
 
-    ``vcpus`` is ``None`` where they could not be read, and ``vcpus_why`` says why.
+    ``vcpus`` is ``None`` if they could not be read; ``vcpus_why`` says why.
     """
 
     readings: Mapping[str, QuotaReading]
@@ -82,9 +82,9 @@ class AccountQuotas:
 
 @dataclass(frozen=True, slots=True)
 class Increase:
-    """A request to raise a quota. ``status`` is AWS's word (``PENDING``, ``CASE_OPENED``, ``APPROVED``, ``DENIED``, …).
+    """A request to raise a quota. ``status`` is AWS's (``PENDING``, ``CASE_OPENED``, ``APPROVED``, ``DENIED``, …).
 
-    ``case_id`` is AWS Support's, empty while there is none. Times are in UTC, ``None`` where AWS does not tell them.
+    ``case_id`` is the AWS Support case, empty if there is none. Times are in UTC, ``None`` if AWS does not return them.
     """
 
     id: str
@@ -98,7 +98,7 @@ class Increase:
 
     @property
     def open(self) -> bool:
-        """Whether AWS has yet to decide."""
+        """Whether AWS has not decided yet."""
         return self.status in OPEN_STATUSES
 
 
@@ -107,9 +107,9 @@ DEFAULT = "servicequotas:GetAWSDefaultServiceQuota"
 
 
 def read_limit(session: AwsSession, quota: QuotaCode) -> Limit:
-    """What holds for clusters in the session's region. Never raises ``AwsError``: what cannot be read has no value.
+    """The limit for clusters in the session's region. Never raises ``AwsError``: an unreadable limit has no value.
 
-    A quota that nobody has set for the account has no applied value, and its default holds:
+    If the account has no applied value for the quota, AWS's default applies:
     https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_GetServiceQuota.html
     """
     asked = {"ServiceCode": quota.service, "QuotaCode": quota.code}
@@ -133,7 +133,7 @@ def reason(error: AwsError) -> str:
 
 def _limit(found: Mapping[str, Any], source: str) -> Limit:
     value = found.get("Value")
-    # Service Quotas answers without a value where it may not ask the service itself, and says so.
+    # Service Quotas returns a reason instead of a value if it may not query the service.
     trouble = dict(found.get("ErrorReason") or {})
     why = "" if value is not None else str(trouble.get("ErrorMessage") or "Service Quotas gave no value.")
     return Limit(
@@ -142,14 +142,14 @@ def _limit(found: Mapping[str, Any], source: str) -> Limit:
 
 
 Count = Callable[[AwsSession], Mapping[str, Use]]
-"""Counts in the session's region; by quota code."""
+"""Counts the usage in the session's region, by quota code."""
 
 NAT_STATES = ["pending", "available", "deleting"]
-"""A gateway counts in these.
+"""The states in which a gateway counts.
 https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-gateways"""
 
 NO_LOCAL_ZONES = [{"Name": "zone-type", "Values": ["availability-zone"]}]
-"""Local and Wavelength Zones that the account has opted in to are listed with the others; no cluster is made there.
+"""Excludes Local and Wavelength Zones that the account has opted in to: no cluster is created there.
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAvailabilityZones.html"""
 
 
@@ -182,7 +182,7 @@ def _number(value: object) -> float | None:
 
 
 def _vpcs(session: AwsSession) -> Mapping[str, Use]:
-    """EC2 lists those as well that another account shares with this one: they are in that one's quota.
+    """Count the account's own VPCs. EC2 also lists shared VPCs, which count against their owner's quota.
 
     https://docs.aws.amazon.com/vpc/latest/userguide/vpc-sharing.html
     """
@@ -192,7 +192,7 @@ def _vpcs(session: AwsSession) -> Mapping[str, Use]:
 
 
 def _addresses(session: AwsSession) -> Mapping[str, Use]:
-    """Addresses of the account's own pools, and those that a service manages, are not the account's to count."""
+    """Count Elastic IPs, without those from the account's own pools or managed by a service."""
     found = session.client("ec2").describe_addresses()["Addresses"]
     counted = [
         address
@@ -205,7 +205,7 @@ def _addresses(session: AwsSession) -> Mapping[str, Use]:
 
 
 def _nat_gateways(session: AwsSession) -> Mapping[str, Use]:
-    """The quota holds in each zone by itself, so the fullest and the emptiest are told."""
+    """Count gateways per zone, because the quota is per zone; return the fullest and the emptiest zone."""
     client = session.client("ec2")
     states = [{"Name": "state", "Values": NAT_STATES}]
     subnets = [
@@ -244,16 +244,16 @@ COUNTS: Mapping[str, Count] = {
     "s3:ListAllMyBuckets": _buckets,
     "eks:ListClusters": _clusters,
 }
-"""By ``QuotaCode.counted``; the vCPUs in use are counted in ``machines``."""
+"""The counting function by ``QuotaCode.counted``; ``read_machines`` counts vCPUs."""
 
 
 Running = Mapping[tuple[str, str], int]
-"""How many instances run of a type in a market."""
+"""The number of running instances by type and market."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machines:
-    """vCPUs by instance type, and in use by quota code; ``None`` where they could not be read, and why."""
+    """vCPUs by instance type, and usage by quota code; ``None``, with the reason, if they could not be read."""
 
     vcpus: Mapping[str, int] | None
     in_use: Mapping[str, Use] | None
@@ -261,12 +261,12 @@ class Machines:
     in_use_why: str = ""
 
     def use(self, code: str) -> Use:
-        """What is in use of a vCPU quota."""
+        """The usage of a vCPU quota."""
         return Use(None, why=self.in_use_why) if self.in_use is None else self.in_use.get(code, Use(0))
 
 
 def read_machines(session: AwsSession, types: Iterable[str]) -> Machines:
-    """Ask for the running instances, then once for the vCPUs of their types and of ``types``; raises nothing."""
+    """Read the running instances, then the vCPUs of their types and of ``types`` in one go. Never raises."""
     why, running = "", None
     try:
         with domain_errors("The running instances could not be read"):
@@ -292,7 +292,7 @@ def _running(session: AwsSession) -> Running:
 
 
 def _market(machine: Mapping[str, Any]) -> str:
-    """Empty where the instance counts in neither: on a dedicated host, or of a Capacity Block.
+    """The instance's market; empty if it counts in neither: on a dedicated host, or in a Capacity Block.
 
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html#ec2-on-demand-instances-limits
     """
@@ -323,13 +323,13 @@ def _in_use(running: Running, vcpus: Mapping[str, int]) -> dict[str, Use]:
 
 
 AT_ONCE = 8
-"""Calls at a time: Service Quotas answers about ten a second and throttles what is more."""
+"""Parallel calls: Service Quotas answers about ten calls a second and throttles more."""
 
 
 def read_quotas(session: AwsSession, quotas: Sequence[QuotaCode], types: Iterable[str] = ()) -> AccountQuotas:
-    """What ``quotas`` allow and how much is in use, for clusters in the session's region; the vCPUs of ``types``.
+    """Limit and usage of ``quotas`` for clusters in the session's region, and the vCPUs of ``types``.
 
-    Nothing is raised for what cannot be read: it is ``None`` in the answer, with the reason.
+    Never raises for an unreadable value: it is ``None`` in the result, with the reason.
     """
     readers = Readers(AT_ONCE)
     machines = readers.submit(lambda: read_machines(session, types))
@@ -360,7 +360,7 @@ def _use(counted: Mapping[str, Use] | AwsError, quota: QuotaCode) -> Use:
 
 
 def _told(limit: Limit, use: Use) -> Limit:
-    """The service's own word, where Service Quotas has none."""
+    """The limit, or the counting call's limit if Service Quotas has none."""
     if limit.value is None and use.limit is not None:
         return Limit(use.limit, source="the call that counts")
     return limit
@@ -370,7 +370,7 @@ HISTORY = "list_requested_service_quota_change_history"
 
 
 def open_request(session: AwsSession, quota: QuotaCode) -> Increase | None:
-    """The request for this quota that AWS has yet to decide; ``None`` where there is none. ``AwsError``."""
+    """The request for this quota that AWS has not decided yet; ``None`` if there is none. Raises ``AwsError``."""
     where = quota_region(quota, session.region)
     asked = {"ServiceCode": quota.service, "QuotaCode": quota.code}
     with domain_errors(f"The requests for the quota {quota.code} could not be read"):
@@ -380,12 +380,12 @@ def open_request(session: AwsSession, quota: QuotaCode) -> Increase | None:
         except ClientError as error:
             if error_code(error) != "NoSuchResourceException":
                 raise
-            return None  # nobody has ever asked for this one
+            return None  # there has never been a request for this quota
         return next((each for each in (_increase(item, where) for item in found) if each.open), None)
 
 
 def request_increase(session: AwsSession, quota: QuotaCode, desired: int) -> Increase | None:
-    """Ask AWS for ``desired``; ``None`` where a request is under way already. ``AwsError`` where it is refused."""
+    """Ask AWS for ``desired``; ``None`` if there is already an open request. Raises ``AwsError`` if AWS refuses."""
     where = quota_region(quota, session.region)
     with domain_errors(f"The quota {quota.code} ({quota.name}) could not be asked for"):
         try:
@@ -400,7 +400,7 @@ def request_increase(session: AwsSession, quota: QuotaCode, desired: int) -> Inc
 
 
 def read_request(session: AwsSession, request: Increase) -> Increase:
-    """The request as it stands now; ``AwsError``."""
+    """The request's current state. Raises ``AwsError``."""
     with domain_errors(f"The request {request.id} could not be read"):
         client = session.client("service-quotas", request.region)
         answer = client.get_requested_service_quota_change(RequestId=request.id)
@@ -408,7 +408,7 @@ def read_request(session: AwsSession, request: Increase) -> Increase:
 
 
 def list_requests(session: AwsSession, region: str) -> tuple[Increase, ...]:
-    """Every request for one of our quotas in a region, in AWS's order; ``AwsError``."""
+    """Every request for one of our quotas in a region, in AWS's order. Raises ``AwsError``."""
     ours = {quota.code for quota in quota_codes()}
     with domain_errors(f"The quota requests in {region} could not be read"):
         found = list(pages(session.client("service-quotas", region), HISTORY, "RequestedQuotas"))

@@ -1,4 +1,4 @@
-"""botocore's data files in little memory: a run calls twenty of EC2's 800 operations; the whole model takes 20 MB."""
+"""Load botocore's data files lazily to save memory: EC2's whole model takes 20 MB, a run uses 20 of 800 operations."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from botocore.loaders import JSONFileLoader, Loader, create_loader
 _SECTION = re.compile(rb'  "(operations|shapes)": ?\{\n')
 _DOCUMENTATION = b'"documentation":'
 _QUOTES = 4
-"""Of a documentation that has its line for itself: around its name and its text."""
+"""The number of quotes in a documentation on a line of its own: around its name and its text."""
 
 
 class LazyMembers(dict[str, Any]):
-    """Members of a JSON object, each parsed when it is first asked for by its name."""
+    """Members of a JSON object, each parsed at its first access by name."""
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - JSON
         value = super().__getitem__(name)
@@ -31,10 +31,10 @@ class LazyMembers(dict[str, Any]):
 
 
 class SmallModels(JSONFileLoader):
-    """Reads botocore's own files as plain dicts, and their operations and shapes one by one as they are needed."""
+    """Reads botocore's own files as plain dicts, and parses operations and shapes only when they are needed."""
 
     def load_file(self, file_path: str) -> Any:  # noqa: ANN401 - JSON
-        """The content of ``file_path``, which is without its extension; ``None`` where there is no such file."""
+        """The content of ``file_path``, given without its extension; ``None`` if there is no such file."""
         if Path(file_path).is_relative_to(Loader.BUILTIN_DATA_PATH):
             with suppress(OSError, ValueError), gzip.open(f"{file_path}.json.gz") as file:
                 return read_model(io.BufferedReader(file))
@@ -45,7 +45,7 @@ class SmallModels(JSONFileLoader):
 
 @cache
 def models_of(data_path: str | None) -> Loader:
-    """The loader for all sessions of this process; botocore's sessions would each read every file anew.
+    """One loader for all sessions of this process, because each botocore session would read every file again.
 
     ``data_path`` is botocore's setting of that name.
     """
@@ -55,10 +55,10 @@ def models_of(data_path: str | None) -> Loader:
 
 
 def read_model(lines: Iterable[bytes]) -> dict[str, Any]:
-    """A model whose operations and shapes are lazy and have no documentation; ``ValueError`` in another layout.
+    """A model with lazy operations and shapes, without documentation. Raises ``ValueError`` for another layout.
 
-    In botocore's own files a member of either begins a line with four spaces and its name, and nothing else does: a
-    JSON string holds no line feed.
+    In botocore's own files, each operation or shape starts a line with four spaces and its name, and no other line
+    does, because a JSON string contains no line feed.
     """
     rows, rest = iter(lines), []
     lazy: dict[str, LazyMembers] = {}
@@ -71,7 +71,7 @@ def read_model(lines: Iterable[bytes]) -> dict[str, Any]:
 
 
 def _members(rows: Iterator[bytes], rest: list[bytes]) -> Iterator[tuple[str, bytes]]:
-    """Each member up to the end of their object, whose line goes to ``rest``."""
+    """Yield each member up to the end of the object; the object's last line goes to ``rest``."""
     name, parts = "", [b"{}"]
     for line in rows:
         if not line.startswith((b'    "', b"  }")):

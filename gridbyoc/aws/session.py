@@ -1,4 +1,4 @@
-"""The one boto3 session of a run, and the translation of botocore's errors into ours."""
+"""Open boto3 sessions, and translate botocore's errors into ours."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ CREDENTIAL_CODES = frozenset(
 """https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
 
 BUSY = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"})
-"""AWS has not looked at the request: it proves nothing."""
+"""Codes with which AWS did not process the request, so they prove nothing about it."""
 
 _NO_ANSWER = "Received error when attempting to retrieve container metadata"
-"""``botocore.utils.ContainerMetadataFetcher``, of an endpoint that cannot be reached."""
+"""The text of ``botocore.utils.ContainerMetadataFetcher`` for an unreachable endpoint."""
 
 CREDENTIAL_ERRORS = (
     CredentialRetrievalError,
@@ -68,18 +68,18 @@ CREDENTIAL_ERRORS = (
     ProfileNotFound,
     SSOError,
     TokenRetrievalError,
-    RuntimeError,  # what domain_errors lets through: credentials of the environment that have expired
-    getattr(exceptions, "LoginError", SSOError),  # `aws login` (2025 on): an older botocore does not know it
+    RuntimeError,  # botocore's error for expired credentials in the environment
+    getattr(exceptions, "LoginError", SSOError),  # `aws login` (since 2025); an older botocore does not have it
 )
 
 
 @dataclass(frozen=True, slots=True)
 class AwsSession:
-    """A boto3 session and the settings that every client of ours has: short time-outs, standard retries.
+    """A boto3 session and the settings of all our clients: short time-outs, standard retries.
 
-    ``callers``: who STS said that we are, for each access key id that the session has had, the first one first.
+    ``callers``: the caller according to STS, for each access key id that the session has had, in order.
 
-    Clients are made once, one at a time (boto3's sessions are not for several threads); a client itself is:
+    Each client is created once, under a lock: boto3's sessions are not thread-safe, but its clients are:
     https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients
     """
 
@@ -109,11 +109,11 @@ class AwsSession:
 
     @property
     def core(self) -> CoreSession | None:
-        """botocore's session, which knows the profile; ``None`` where boto3's is none of its own."""
+        """botocore's session, which knows the profile; ``None`` if the boto3 session does not have one."""
         return getattr(self.boto, "_session", None)
 
     def credentials(self) -> Credentials | None:
-        """What the chain finds; not from two threads at once, as with clients."""
+        """The credentials that the chain finds; under the lock, as for clients."""
         with self._making:
             return self.boto.get_credentials()
 
@@ -131,7 +131,7 @@ class AwsSession:
 
 def open_session(region: str, profile: str | None = None) -> AwsSession:
     """A session by boto3's own chain (SSO, assumed role, OIDC, process, environment); ``AwsCredentialsError``."""
-    # Here, and so beside Terraform's init: their import takes longer than all of ours.
+    # Imported late, while Terraform's init runs: these imports take longer than all of ours.
     import boto3
     from botocore.credentials import ProcessProvider
     from botocore.session import Session
@@ -139,7 +139,7 @@ def open_session(region: str, profile: str | None = None) -> AwsSession:
     from gridbyoc.aws.service_models import models_of
 
     core = Session(profile=profile)
-    # Those that botocore makes for itself, to fetch credentials of SSO, a login and a role, wait no longer than ours.
+    # The clients that botocore creates itself, to fetch credentials (SSO, a login, a role), get the same time-outs.
     core.set_default_client_config(AwsSession.config())
     seconds = process_timeout(os.environ)
     with retrieving(core):
@@ -156,18 +156,18 @@ def open_session(region: str, profile: str | None = None) -> AwsSession:
 
 
 def _too_slow(core: CoreSession, role: Any, seconds: float) -> AwsCredentialsError:  # noqa: ANN401 - of botocore, untyped
-    """Instead of an endless wait for a profile's process."""
+    """The error for a profile's process that does not end in time."""
     from gridbyoc.aws.credential_words import never_ending
 
-    del role._visited_profiles[1:]  # else botocore takes its next look at the same profiles for a circle
+    del role._visited_profiles[1:]  # else botocore reports a loop when it next reads the same profiles
     why, fix = never_ending(_looked(core, ""), seconds)
     return AwsCredentialsError("There are no usable AWS credentials.", why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
 
 
 def _never_ask(_prompt: str) -> str:
-    """In the place of botocore's question for an MFA code, which would be asked beside our own output, or hang."""
+    """Replaces botocore's prompt for an MFA code, which would mix with our output, or hang."""
     raise AwsCredentialsError(
-        "The AWS profile asks for an MFA code, and nobody is asked for one here.",
+        "The AWS profile needs an MFA code, but gridbyoc does not ask for one.",
         why="It has mfa_serial; Terraform cannot ask for the code either.",
         fix="Get a session first (`aws sts get-session-token`, `aws sso login`) and use its credentials.",
         rerun=SAFE_NOTHING_DONE,
@@ -176,10 +176,10 @@ def _never_ask(_prompt: str) -> str:
 
 @contextmanager
 def retrieving(core: CoreSession | None, method: str = "") -> Iterator[None]:
-    """Around what finds or fetches the credentials of botocore's session ``core``; ``method`` is its provider's name.
+    """Translate errors of finding or fetching the credentials of ``core``; ``method`` is botocore's provider name.
 
-    What is provably wrong (a file, a profile, a process, a login, AWS's refusal) is an ``AwsCredentialsError`` that
-    names the line and the command that helps; what could not be asked is another ``AwsError``.
+    A proven fault (of a file, a profile, a process, a login, or AWS's refusal) becomes an ``AwsCredentialsError`` that
+    names the line and the command that fixes it; if a source cannot be reached, another ``AwsError``.
     """
     what = "There are no usable AWS credentials"
     try:
@@ -195,7 +195,7 @@ def retrieving(core: CoreSession | None, method: str = "") -> Iterator[None]:
         if not _of_credentials(error, looked):
             raise
         if _NO_ANSWER in str(error):
-            fix = "Is the container's credentials endpoint reachable (AWS_CONTAINER_CREDENTIALS_FULL_URI)? Run again."
+            fix = "Check the container's credentials endpoint (AWS_CONTAINER_CREDENTIALS_FULL_URI), then run again."
             raise AwsError(f"{what}.", why=without_secrets(str(error)), fix=fix, rerun=SAFE_NOTHING_DONE) from None
         why, fix = explained(error, looked)
         found = AwsCredentialsError(f"{what}.", why=without_secrets(why), fix=fix, rerun=SAFE_NOTHING_DONE)
@@ -203,7 +203,7 @@ def retrieving(core: CoreSession | None, method: str = "") -> Iterator[None]:
 
 
 def _looked(core: CoreSession | None, method: str) -> Looked:
-    """The process's own environment is what botocore reads."""
+    """Where botocore looked; it reads the process's own environment."""
     from gridbyoc.aws.credential_words import looked_in  # here and below: only an error needs words
     from gridbyoc.aws.profile_file import read_shared_files
 
@@ -212,7 +212,7 @@ def _looked(core: CoreSession | None, method: str) -> Looked:
 
 
 def _of_credentials(error: Exception, looked: Looked) -> bool:
-    """A process may print any JSON, which botocore takes for an object; elsewhere these two are faults of a program."""
+    """Whether an error is about credentials. AttributeError and TypeError are, if a process printed unexpected JSON."""
     from gridbyoc.aws.credential_words import PROCESS
 
     if isinstance(error, RuntimeError):
@@ -221,7 +221,7 @@ def _of_credentials(error: Exception, looked: Looked) -> bool:
 
 
 def _not_given(what: str, error: ClientError, looked: Looked) -> AwsError:
-    """AWS refused the credentials of a role, an SSO login or a web identity; a refusal that passes proves nothing."""
+    """The error if AWS refuses a role's, an SSO login's or a web identity's credentials, finally or transiently."""
     from gridbyoc.aws.credential_words import help_for_code, refused_role
 
     code = error_code(error)
@@ -235,7 +235,7 @@ def _not_given(what: str, error: ClientError, looked: Looked) -> AwsError:
 
 @contextmanager
 def domain_errors(what: str) -> Iterator[None]:
-    """Turn whatever botocore raises inside into an ``AwsError`` that begins with ``what``."""
+    """Turn botocore's errors into an ``AwsError`` whose message begins with ``what``."""
     try:
         yield
     except ClientError as error:
@@ -253,13 +253,13 @@ def domain_errors(what: str) -> Iterator[None]:
 
 
 def _unparsable(error: Exception) -> bool:
-    """botocore's ``ResponseParserError``, whose module is loaded wherever one was raised."""
+    """Whether it is botocore's ``ResponseParserError``; its module is loaded if one was raised."""
     parsers = sys.modules.get("botocore.parsers")
     return parsers is not None and isinstance(error, parsers.ResponseParserError)
 
 
 def _with_card(error: AwsError, operation: str = "") -> AwsError:
-    """The error under its card; a fix that fits botocore's own error stays."""
+    """The error with the known failure that matches; a fix for botocore's own error stays."""
     error.why = without_secrets(error.why)
     return with_known_failure(error, card_for(error.why, AWS_CARDS, known={"action": operation}), keep=not operation)
 
@@ -274,23 +274,23 @@ def _unanswered(what: str, error: Exception) -> AwsError:
         fix = _setting_at_fault(str(error)) or fix
         return AwsError(f"{what}: AWS could not be reached.", why=_words(error), fix=fix, rerun=SAFE_NOTHING_DONE)
     if isinstance(error, KeyError) or _unparsable(error):
-        # Neither is one of botocore's own errors, and the first quotes the whole body. A page of well-formed XHTML is
-        # read without complaint, and lacks what an answer has.
-        why = "The answer could not be read: it is cut off, or of something in between, a proxy's page for instance."
-        fix = "Run again; if it stays so, check the proxy and AWS_ENDPOINT_URL."
+        # Neither is one of botocore's own errors, and the first quotes the whole body. botocore parses a well-formed
+        # XHTML page without complaint, but the page lacks an answer's fields.
+        why = "The answer could not be read: it is truncated, or comes from something in between, such as a proxy."
+        fix = "Run again; if it persists, check the proxy and AWS_ENDPOINT_URL."
         return AwsError(f"{what}: what answered is not AWS.", why=why, fix=fix)
     if isinstance(error, BotoCoreError):
         fix = _setting_at_fault(str(error)) or "Check the AWS configuration: `aws configure list`."
         return AwsError(f"{what}.", why=str(error), fix=fix, rerun=SAFE_NOTHING_DONE)
-    # An endpoint that is no URL, a number that is none, a credential process that is missing or says no JSON. The
-    # texts are not repeated: they quote what was set, which may be a secret.
+    # An invalid endpoint URL or number, or a credential process that is missing or prints no JSON. The texts are not
+    # repeated: they quote the setting's value, which may be a secret.
     why = f"botocore cannot use a setting of AWS ({type(error).__name__})."
     fix = "Check AWS_ENDPOINT_URL, the other AWS_* variables, and the profile's settings (credential_process)."
     return AwsError(f"{what}.", why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
 
 
 def _setting_at_fault(text: str) -> str:
-    """What to do about a setting of the caller's that leads to where AWS is not; nothing where none does."""
+    """The fix for a setting of the caller that leads to a wrong address; empty if there is none."""
     card = card_for(text, ENDPOINTS)
     if card is not None:
         return card.fix
@@ -306,11 +306,11 @@ def _setting_at_fault(text: str) -> str:
         return f"{name} names the file {bundle}, which does not exist: correct or remove it."
     endpoints = {name: value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL") and value}
     leading = next((name for name, value in endpoints.items() if value.rstrip("/") in text), "")
-    return f"{leading} leads there: is the service up? If it is not meant: `unset {leading}`." if leading else ""
+    return f"{leading} leads there: check that service, or `unset {leading}`." if leading else ""
 
 
 def _words(error: Exception) -> str:
-    """An error on the way to AWS. The plain ``HTTPClientError`` quotes headers, and with them the session's token."""
+    """A connection error's text. A plain ``HTTPClientError`` quotes headers with the session token: not shown."""
     return "The request could not be sent." if type(error) is HTTPClientError else str(error)
 
 

@@ -1,4 +1,4 @@
-"""The S3 bucket for Terraform's state: what it must be, what it is, and the calls in between."""
+"""The S3 bucket for Terraform's state: check and set its properties; read and remove the state's objects."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SID = "DenyRequestsWithoutTls"
 
 
 def requires_tls(policy: str | None, bucket: str, partition: str) -> bool:
-    """Whether a statement denies everybody everything on the bucket and its objects without TLS."""
+    """Whether a statement denies everybody all actions on the bucket and its objects without TLS."""
     return any(_denies(statement, bucket, partition) for statement in _statements(_document(policy, bucket)))
 
 
 def policy_with_tls(policy: str | None, bucket: str, partition: str) -> str:
-    """``policy`` (``None``: there is none yet) with such a statement put beside the others, which stay as they are."""
+    """``policy`` (``None``: there is none yet) with that statement added; the others stay unchanged."""
     document = _document(policy, bucket)
     statements = _statements(document)
     taken = {statement.get("Sid") for statement in statements}
@@ -49,7 +49,7 @@ def _document(policy: str | None, bucket: str) -> dict[str, Any]:
     if found is None:
         raise AwsError(
             f"The policy of the bucket {bucket} is not a JSON object.",
-            fix="Mend or delete it, then run again.",
+            fix="Correct or delete it, then run again.",
             rerun=SAFE_NOTHING_DONE,
         )
     return found
@@ -73,7 +73,7 @@ def _denies(statement: Mapping[str, Any], bucket: str, partition: str) -> bool:
 
 
 def _only_without_tls(condition: object) -> bool:
-    """The condition is that alone: a second one would narrow what is denied."""
+    """Whether this is the only condition; a second one would narrow the denial."""
     if not isinstance(condition, dict) or len(condition) != 1 or not isinstance(condition.get("Bool"), dict):
         return False
     pairs = {str(key).lower(): _listed(value) for key, value in condition["Bool"].items()}
@@ -102,9 +102,9 @@ _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "Restrict
 
 @dataclass(frozen=True, slots=True)
 class StateBucket:
-    """The bucket as it is wanted. ``kms_key_id`` ``None``: SSE-S3, or what a bucket that is there has already.
+    """The desired bucket. ``kms_key_id`` ``None``: SSE-S3, or the existing encryption of an existing bucket.
 
-    ``over_tls``: our own requests use TLS. At an ``http://`` endpoint (a local S3) the policy would shut us out.
+    ``over_tls``: our requests use TLS. With an ``http://`` endpoint (a local S3) the policy would lock us out.
     """
 
     name: str
@@ -117,7 +117,7 @@ class StateBucket:
 
 @dataclass(frozen=True, slots=True)
 class BucketSetting:
-    """One property of the bucket in words, and whether it is as it should be."""
+    """One property of the bucket as text, and whether it has the desired value."""
 
     name: str
     wanted: str
@@ -126,7 +126,7 @@ class BucketSetting:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """How one property is read, judged and written. ``read`` raises an error of ``_UNSET`` where there is none."""
+    """How to read, judge and write one property. ``read`` raises an error of ``_UNSET`` if the property is not set."""
 
     name: str
     wanted: Callable[[StateBucket], str]
@@ -136,14 +136,14 @@ class _Rule:
 
 
 def reached_over_tls(session: AwsSession) -> bool:
-    """Whether S3 is reached over TLS: everywhere but at an ``http://`` endpoint that somebody has set."""
+    """Whether S3 is reached over TLS: always, except with an ``http://`` endpoint in the configuration."""
     return not str(session.client("s3").meta.endpoint_url).startswith("http://")
 
 
 def look_at_bucket(session: AwsSession, bucket: StateBucket) -> tuple[BucketSetting, ...] | None:
-    """Each property as it is now; ``None`` where there is no such bucket. Reads only.
+    """The current value of each property; ``None`` if there is no such bucket. Reads only.
 
-    Raises ``AwsError`` where the bucket is somebody else's, or in another region. ``session`` is in its region.
+    Raises ``AwsError`` if the bucket belongs to someone else, or is in another region than ``session``.
     """
     client = session.client("s3")
     if not _exists(client, bucket):
@@ -152,9 +152,9 @@ def look_at_bucket(session: AwsSession, bucket: StateBucket) -> tuple[BucketSett
 
 
 def make_bucket(session: AwsSession, bucket: StateBucket) -> tuple[BucketSetting, ...]:
-    """Make the bucket where there is none, and put right what is not as it should be, nothing else.
+    """Create the bucket if it is missing, and correct only the properties that differ.
 
-    The answer tells of each property whether it was in order before. Killed anywhere, a second call goes on.
+    The result says of each property whether it was correct before. After a kill at any point, a second call continues.
     """
     client = session.client("s3")
     if not _exists(client, bucket):
@@ -190,14 +190,14 @@ def _exists(client: S3, bucket: StateBucket) -> bool:
 
 
 def _create(client: S3, bucket: StateBucket) -> None:
-    """us-east-1 is what S3 makes without a LocationConstraint, and it refuses its own name as one.
+    """Create the bucket. In us-east-1, S3 requires that there is no LocationConstraint.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
     """
     place: dict[str, Any] = {}
     if bucket.region != "us-east-1":
         place["CreateBucketConfiguration"] = {"LocationConstraint": bucket.region}
-    with domain_errors(f"The bucket {bucket.name} could not be made"):
+    with domain_errors(f"The bucket {bucket.name} could not be created"):
         try:
             client.create_bucket(Bucket=bucket.name, ObjectOwnership="BucketOwnerEnforced", **place)
         except ClientError as error:
@@ -211,8 +211,8 @@ def _create(client: S3, bucket: StateBucket) -> None:
 def _somebody_elses(bucket: StateBucket) -> AwsError:
     return AwsError(
         f"The bucket {bucket.name} exists, and account {bucket.account_id} may not look at it.",
-        why="Names of buckets are shared by all of AWS: it belongs to another account, or its policy or your "
-        "permissions forbid s3:ListBucket.",
+        why="Bucket names are unique in all of AWS: it belongs to another account, or its policy or your permissions "
+        "forbid s3:ListBucket.",
         fix="Choose another name with --bucket; for a bucket of your own, get s3:ListBucket on it.",
         rerun=SAFE_NOTHING_DONE,
     )
@@ -233,7 +233,7 @@ def _looked(client: S3, bucket: StateBucket) -> list[tuple[_Rule, Any, bool]]:
 
 
 def _mine(bucket: StateBucket) -> dict[str, str]:
-    """Every call names the account that must own the bucket: S3 refuses where another one does."""
+    """Arguments of every call: with the expected owner, S3 refuses if another account owns the bucket."""
     return {"Bucket": bucket.name, "ExpectedBucketOwner": bucket.account_id}
 
 
@@ -310,7 +310,7 @@ _RULES = (
 
 
 def state_version(session: AwsSession, bucket: str, key: str) -> str | None:
-    """Which version of an S3 object there is (``s3:HeadObject``): its ETag and version id; ``None`` without one."""
+    """ETag and version id of an S3 object (``s3:HeadObject``); ``None`` if it does not exist."""
     with domain_errors(f"The state s3://{bucket}/{key} could not be looked at"):
         try:
             head = session.client("s3").head_object(Bucket=bucket, Key=key)
@@ -322,9 +322,9 @@ def state_version(session: AwsSession, bucket: str, key: str) -> str | None:
 
 
 def read_state_lock(session: AwsSession, bucket: str, key: str, *, table: str | None = None) -> bytes | None:
-    """The holder's note (JSON) or ``None`` where the state is not locked; ``AwsError``.
+    """The lock's content (JSON), or ``None`` if the state is not locked. Raises ``AwsError``.
 
-    Where both kinds are in use (Terraform takes both then) the object in S3 is the one that is told.
+    If both kinds of locks are in use (Terraform then takes both), it is the object in S3.
     """
     # https://developer.hashicorp.com/terraform/language/backend/s3#state-locking
     with domain_errors(f"The lock of s3://{bucket}/{key} could not be read"):
@@ -344,7 +344,7 @@ def _in_table(session: AwsSession, table: str, lock: str) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class ObjectVersion:
-    """One version of an object. ``latest``: the one that a reader gets; ``marker``: it says that the object is deleted.
+    """One version of an object. ``latest``: the version that readers get; ``marker``: it is a delete marker.
 
     The id is ``null`` in a bucket without versioning.
     """
@@ -357,8 +357,10 @@ class ObjectVersion:
 
 @dataclass(frozen=True, slots=True)
 class StateObjects:
-    """All that AWS keeps of one state: the versions of its object and of its lock, oldest first and those that readers
-    get last; ``digest``: the item in the DynamoDB ``table`` that Terraform checks the object against.
+    """Everything that AWS stores for one state.
+
+    ``versions`` of its object and its lock are sorted oldest first, with those that readers get at the end. ``digest``:
+    whether the DynamoDB ``table`` has the item against which Terraform checks the object.
     """
 
     bucket: str
@@ -374,7 +376,7 @@ class StateObjects:
 
     @property
     def deleted_state(self) -> ObjectVersion | None:
-        """The newest version of a state that somebody has deleted, which a reader gets no more."""
+        """The newest version of a state that was deleted, so that readers no longer get it; else ``None``."""
         own = [each for each in self.versions if each.key == self.key]
         if any(each.latest and not each.marker for each in own):
             return None
@@ -417,11 +419,11 @@ def read_version(session: AwsSession, bucket: str, version: ObjectVersion) -> by
 
 
 def remove_state_objects(session: AwsSession, doomed: StateObjects) -> None:
-    """Remove exactly these versions and the digest, for good; ``AwsError`` at the first that AWS refuses.
+    """Permanently remove exactly these versions and the digest. Raises ``AwsError`` at the first refusal of AWS.
 
-    The digest goes first: Terraform refuses to read a state that is gone while there is one. What readers get goes
-    last: without it the version before it, a state of what is gone or a lock that was given back, would be read again.
-    So the state stays readable and empty until the end, and a second call goes on.
+    The digest is removed first: while it exists, Terraform refuses to read a missing state. The versions that readers
+    get are removed last; otherwise readers would get an older version: the state of destroyed resources, or a released
+    lock. So the state stays readable and empty until the end, and a second call continues.
     """
     if doomed.digest:
         with domain_errors(f"The digest of s3://{doomed.bucket}/{doomed.key} could not be removed"):
@@ -443,7 +445,7 @@ def remove_state_objects(session: AwsSession, doomed: StateObjects) -> None:
 
 
 def _why_it_stays(error: ClientError) -> str:
-    """What to do about a version that S3 does not remove; empty where AWS's own words are all that there is.
+    """The fix for a version that S3 does not remove; empty if AWS's message is all that is known.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
     """

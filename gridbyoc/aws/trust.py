@@ -1,4 +1,4 @@
-"""Which external ids a role's trust policy accepts, and whether AWS lets the control plane assume the role."""
+"""The external ids that a role's trust policy accepts, and whether the control plane may assume the role."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from gridbyoc.stack.secret import Secret
 
 
 def accepted_external_ids(session: AwsSession, role_arn: str) -> frozenset[Secret]:
-    """Every external id that the live trust policy accepts (``iam:GetRole``); none without a role.
+    """Every external id that the live trust policy accepts (``iam:GetRole``); empty without a role.
 
-    Raises ``AwsError``, also where the caller may not read the role, or its trust policy is not a JSON object.
+    Raises ``AwsError``, also if the caller may not read the role, or its trust policy is not a JSON object.
     """
     name = role_arn.rsplit("/", 1)[-1]
     with domain_errors(f"The role {name} could not be read"):
@@ -32,18 +32,18 @@ def accepted_external_ids(session: AwsSession, role_arn: str) -> frozenset[Secre
         return frozenset(_accepted(decoded(role["AssumeRolePolicyDocument"])))
     except ValueError:
         raise AwsError(
-            f"Which external ids the role {name} accepts could not be read.",
+            f"The external ids that the role {name} accepts could not be read.",
             why="Its trust policy is not a JSON object.",
-            fix="Look at it in the IAM console, and put it right.",
+            fix="Correct it in the IAM console.",
             rerun=SAFE_NOTHING_DONE,
         ) from None
 
 
 def accepted_in(document: object) -> frozenset[Secret]:
-    """Every external id that a trust policy accepts, in the forms that botocore hands it over; none of anything else.
+    """Every external id that a trust policy from botocore accepts; empty for anything else.
 
-    Accepted is what an Allow of ``sts:AssumeRole`` asks for with ``StringEquals``, letter by letter: a policy variable
-    or a wildcard is no external id, whoever says that a cluster holds it.
+    An accepted id is a literal value of ``StringEquals`` in an Allow of ``sts:AssumeRole``. A policy variable or a
+    wildcard is never an external id, even if a cluster is said to have it.
     """
     try:
         return frozenset(_accepted(decoded(document)))
@@ -52,7 +52,7 @@ def accepted_in(document: object) -> frozenset[Secret]:
 
 
 def external_ids_written(document: object) -> frozenset[Secret]:
-    """Every text that stands under ``sts:ExternalId`` anywhere in a document, accepted or not: for hiding it."""
+    """Every text under ``sts:ExternalId`` anywhere in a document, accepted or not, to hide it."""
     if isinstance(document, Mapping):
         own = (each for key, values in document.items() if is_external_id(str(key)) for each in _listed(values))
         inner = (each for value in document.values() for each in external_ids_written(value))
@@ -90,9 +90,9 @@ def _listed(value: object) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What was found: ``admitted``, or ``unknown`` where the caller may not read the role or it cannot be told.
+    """The result: ``admitted``, or ``unknown`` if the caller may not read the role or the policy is inconclusive.
 
-    ``policy``: the trust policy that was judged; ``None`` where it could not be read. It holds the external id.
+    ``policy``: the judged trust policy, which contains the external id; ``None`` if it could not be read.
     """
 
     verdict: Literal["admitted", "unknown"]
@@ -110,13 +110,13 @@ def await_trust(
     clock: Callable[[], float],
     timeout: float = 60.0,
 ) -> Trust:
-    """Read the role (``iam:GetRole``) until its trust policy admits each of ``principals`` with ``external_id``.
+    """Read the role (``iam:GetRole``) until each of ``principals`` may assume it with ``external_id``.
 
-    ``principals`` are ARNs; an account's root stands for some principal of that account.
+    ``principals`` are ARNs; an account's root means some principal of that account.
 
-    A new role takes seconds to be visible everywhere, so it is asked again with growing pauses for ``timeout``
-    seconds; then ``TrustError``. A caller that may not read the role gets ``unknown``, and so does a policy that looks
-    at what is not known here (an address, an organisation): only proof blocks.
+    A new role takes seconds to become visible everywhere, so the role is read again with growing pauses for ``timeout``
+    seconds; then ``TrustError`` is raised. The result is ``unknown`` if the caller may not read the role, or the policy
+    depends on unknown facts (an address, an organization): only a proven denial raises.
     """
     began = clock()
     pauses = backoff(0.5, 2.0, 8.0)
@@ -135,9 +135,9 @@ def await_trust(
 
 
 def role_is_gone(session: AwsSession, role_arn: str) -> bool:
-    """Whether IAM knows no role of that name any more (``iam:GetRole``); false for a caller that may not look.
+    """Whether IAM no longer has a role of that name (``iam:GetRole``); false if the caller may not read it.
 
-    Raises ``AwsError`` where AWS cannot be asked.
+    Raises ``AwsError`` if AWS cannot be reached.
     """
     look = look_at_role(session, role_arn.rsplit("/", 1)[-1])
     return look.role is None and not look.refused
@@ -156,7 +156,7 @@ def _trouble(session: AwsSession, role_arn: str, external_id: Secret, principals
 
 
 def _judged(document: object, role_arn: str, external_id: Secret, principals: Sequence[str]) -> Trust | str:
-    """One who is refused is worse than one of whom it cannot be told, and nobody is proven by another's proof."""
+    """Judge every principal: a denial of one decides first, then an unknown one; each must be proven itself."""
     try:
         read = decoded(document)
         policy = parse_policy(read, name="the trust policy", kind="trust")
@@ -182,6 +182,6 @@ def principal_words(arn: str) -> str:
 
 
 def listed_principals(principals: Sequence[str]) -> str:
-    """All of them in words."""
+    """All principals, joined: ``a, b and c``."""
     words = [principal_words(arn) for arn in principals]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -67,7 +67,7 @@ BROKEN = {
         process="echo '{\"Version\": 2}'",
     ),
     "a process whose credentials are over": Broken(
-        "have expired already", "sh -c", "[profile ops]\nregion = x\n\ncredential_process = {dir}/process\n",
+        "have already expired", "sh -c", "[profile ops]\nregion = x\n\ncredential_process = {dir}/process\n",
         at="config:4",
         process='echo \'{"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c", '
         f'"Expiration": "{EXPIRED}"}}\'',
@@ -157,7 +157,7 @@ BROKEN = {
         "sets region a second time", "EDITOR", f"[profile ops]\nregion = a\n{KEYS}region = b\n", at="config:5"
     ),
     "a section twice": Broken(
-        "[ops] stands there a second time", "EDITOR", "[profile ops]\n", f"[ops]\n{KEYS}\n[ops]\n", at="credentials:5"
+        "[ops] appears a second time", "EDITOR", "[profile ops]\n", f"[ops]\n{KEYS}\n[ops]\n", at="credentials:5"
     ),
     "a line that is none": Broken(
         "neither a [section] nor a setting", "EDITOR", f"[profile ops]\n{KEYS}canary-secret\n", at="config:4"

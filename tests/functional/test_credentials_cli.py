@@ -238,7 +238,7 @@ def test_what_is_not_ours_is_not_touched(account: Account) -> None:
     iam = account.session.iam()
     iam.create_user(UserName="boss")
     for call in (account.create, account.delete):
-        with pytest.raises(AwsError, match="not made by gridbyoc"):
+        with pytest.raises(AwsError, match="not created by gridbyoc"):
             call(UserArguments("boss"))
     document = json.dumps(EMPTY)
     arn = iam.create_policy(PolicyName="gridbyoc-eve", PolicyDocument=document)["Policy"]["Arn"]
@@ -301,7 +301,7 @@ def test_a_user_called_as_the_others_second_policy_is_another_user(account: Acco
     assert not [line for line in lines if "sam-2" in line]
     assert account.faults("sam-2") == []
     arn = look_at_user(account.session, "sam-2").attached[0]  # type: ignore[union-attr]  # it is there
-    with pytest.raises(AwsError, match="made for another user"):
+    with pytest.raises(AwsError, match="created for another user"):
         put_policies(account.session, User("sam", "/", "arn", ours=True), [WantedPolicy(arn, EMPTY, "sam")], [])
     account.delete(UserArguments("sam-2"))
     assert account.left("sam-2") == []

@@ -133,7 +133,7 @@ def test_a_name_that_another_eks_cluster_bears_proves_nothing(world: World, sess
     ledger = find(session, search(name), now)
 
     assert ledger.leftovers == ()
-    assert f"There is an EKS cluster named {name}" in ledger.notes[0]
+    assert f"The EKS cluster {name} has no tag" in ledger.notes[0]
     named = find(session, search(name, tags=(("team", "grid"),)), now)
     assert named.leftovers == ()
     world.eks.tag_resource(

@@ -145,7 +145,7 @@ def test_a_bucket_of_somebody_else_is_refused_in_words(code: str) -> None:
     assert "another name with --bucket" in caught.value.fix
 
 
-@pytest.mark.parametrize("code, match", [("BucketAlreadyExists", "may not look at it"), ("TooManyBuckets", "be made")])
+@pytest.mark.parametrize("code, match", [("BucketAlreadyExists", "may not look at it"), ("TooManyBuckets", "created")])
 def test_a_name_that_is_taken_meanwhile_and_a_full_account_are_told(code: str, match: str) -> None:
     boto = OneClient()
     with Stubber(boto.s3) as stub:

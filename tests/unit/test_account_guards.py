@@ -43,7 +43,7 @@ def test_the_guard_compares_whole_ids() -> None:
     guard_account(caller, None)
     guard_account(caller, ACCOUNT)
     for other in (OTHER, ACCOUNT[:-1], "", f"{ACCOUNT}0"):
-        with pytest.raises(AccountMismatchError, match=f"account {ACCOUNT}, the stack is for {other}"):
+        with pytest.raises(AccountMismatchError, match=f"account {ACCOUNT}, but the stack is for {other}"):
             guard_account(caller, other)
 
 
@@ -70,7 +70,7 @@ OPERATIONS: dict[str, Callable[[World], object]] = {
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_another_account_than_the_stacks_is_refused_before_anything(world: World, name: str) -> None:
     world.aws.account = OTHER
-    with pytest.raises(AccountMismatchError, match=f"account {OTHER}, the stack is for {ACCOUNT}"):
+    with pytest.raises(AccountMismatchError, match=f"account {OTHER}, but the stack is for {ACCOUNT}"):
         OPERATIONS[name](world)
     assert world.effects == []
     assert set(world.aws.calls) <= ASKS

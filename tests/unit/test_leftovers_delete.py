@@ -85,7 +85,7 @@ def test_credentials_that_end_stop_the_run_and_say_how_to_go_on() -> None:
     aws = ec2(vpcs=("vpc", Things("Vpcs", VPC, refusals=[refused("ExpiredToken")])))
     with pytest.raises(AwsCredentialsError) as caught:
         run_delete(aws)
-    assert "goes on with what is left" in caught.value.rerun
+    assert "continues with what is left" in caught.value.rerun
 
 
 def test_what_holds_data_stays_unless_told() -> None:

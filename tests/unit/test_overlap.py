@@ -152,7 +152,7 @@ def test_a_trust_policy_that_is_no_object_accepts_nothing_and_stops_a_run(docume
     session = AwsSession(SESSION, "us-east-1", _clients={("iam", "us-east-1"): Broken({})})
     with pytest.raises(AwsError) as caught:
         accepted_external_ids(session, ROLE)
-    assert caught.value.what == "Which external ids the role grid-cloud-x accepts could not be read."
+    assert caught.value.what == "The external ids that the role grid-cloud-x accepts could not be read."
     assert caught.value.why == "Its trust policy is not a JSON object."
 
 

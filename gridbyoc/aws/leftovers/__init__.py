@@ -1,4 +1,4 @@
-"""What outlives a deleted cluster: the ledger of it, and its deletion."""
+"""AWS resources that outlive a deleted cluster: find them (the ledger) and delete them."""
 
 from gridbyoc.aws.leftovers.delete import HOLDS_DATA, DeletionPatience, DeletionStage, OnDeletion, delete
 from gridbyoc.aws.leftovers.find import find

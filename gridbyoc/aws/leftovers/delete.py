@@ -1,4 +1,4 @@
-"""Deleting leftovers: kind by kind in order, each proven again right before, bounded in time, safe to run again."""
+"""Delete leftovers kind by kind, in order. Each is proven again right before; time is limited; a re-run is safe."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from gridbyoc.stack.clock import backoff
 
 DeletionStage = Literal["started", "progress", "done", "failed"]
 OnDeletion = Callable[[Leftover, DeletionStage, str, float], None]
-"""Takes the leftover, what happens to it, why, and for how many seconds its kind has been worked on."""
+"""Receives the leftover, the stage of its deletion, the reason, and the seconds spent on its kind."""
 
 HOLDS_DATA = "it holds data: give --delete-data to delete it"
 PROOF_GONE = "it no longer carries the proof that it is the cluster's: left alone"
-RERUN = "A re-run is safe: it goes on with what is left."
+RERUN = "A re-run is safe: it continues with what is left."
 
 RETRY_WORDS = ("DependencyViolation", "InUse", "DeleteConflict", "OperationAborted", "IncorrectState", "Throttl",
                "RequestLimitExceeded", "TooManyRequests", "BucketNotEmpty", "ScalingActivityInProgress",
                "ConcurrentModification")  # fmt: skip
-"""What passes by itself, or once something else is gone; AWS has such a code for nearly every kind."""
+"""Codes of refusals that end by themselves or after another deletion; AWS has such a code for nearly every kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeletionPatience:
-    """Seconds: the first pause and the longest; for one kind how long a refusal is retried, and a deletion awaited."""
+    """Seconds: the first and the longest pause; per kind, how long to retry a refusal and to wait for a deletion."""
 
     pause: float = 1.0
     longest: float = 20.0
@@ -43,7 +43,7 @@ class DeletionPatience:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Not gone yet. ``progress``: its deletion is under way."""
+    """Not deleted yet. ``progress``: the deletion is in progress."""
 
     reason: str
     progress: bool
@@ -51,7 +51,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Stays:
-    """Will not go in this run, and why."""
+    """Will not be deleted in this run, for ``reason``."""
 
     reason: str
 
@@ -62,7 +62,7 @@ DeletionOutcome = Waiting | Stays | None
 
 @dataclass(slots=True)
 class Deletion:
-    """One run over a ledger. ``reasons`` collects why what is left is left."""
+    """One run over a ledger. ``reasons``: why each remaining resource was not deleted."""
 
     api: Api
     search: Search
@@ -78,7 +78,7 @@ class Deletion:
     stuck: bool = False
 
     def run_kind(self, leftovers: Iterable[Leftover]) -> None:
-        """Delete everything of one kind, in rounds, until all are gone or the patience is over."""
+        """Delete everything of one kind, in rounds, until all are deleted or the time limit is reached."""
         pending = list(leftovers)
         began, pauses = self.clock(), backoff(self.patience.pause, 1.6, self.patience.longest)
         while pending:
@@ -93,7 +93,7 @@ class Deletion:
             self.on_event(one, "failed", self.reasons[one.key], self.clock() - began)
 
     def _round(self, pending: list[Leftover], began: float) -> tuple[list[Leftover], bool]:
-        """One attempt at each; those that are to be tried again, and whether any of them is on its way."""
+        """Try each once; return those to retry, and whether any of them is being deleted."""
         again, moving = [], False
         for one in pending:
             outcome = self._attempt(one)
@@ -113,7 +113,7 @@ class Deletion:
         return again, moving
 
     def _refusal_limit(self) -> float:
-        # What depends on something that stays will not go either: no use in waiting long for it.
+        # If something stays, its dependencies cannot be deleted either, so a long wait is useless.
         return self.patience.refused / 10 if self.stuck else self.patience.refused
 
     def _attempt(self, leftover: Leftover) -> DeletionOutcome:
@@ -176,11 +176,11 @@ def delete(
     sleep: Callable[[float], None],
     on_event: OnDeletion,
 ) -> tuple[Leftover, ...]:
-    """Delete what was shown, in order; returns what is left, each with the reason in ``kept``.
+    """Delete the shown leftovers in order; return those that remain, each with the reason in ``kept``.
 
-    Only what is in ``leftovers`` is deleted, and only while it can be proven anew. What holds data stays unless
-    ``delete_data``. A refusal leaves that resource and goes on with the others. ``clock`` is monotonic seconds.
-    Raises ``AwsError`` where AWS cannot be reached or the credentials have ended.
+    Deletes only resources in ``leftovers``, and only if they can be proven again. Resources with data stay unless
+    ``delete_data``. After a refusal, the deletion continues with the other resources. ``clock`` is monotonic seconds.
+    Raises ``AwsError`` if AWS cannot be reached or the credentials have expired.
     """
     api = Api(session)
     run = Deletion(
@@ -205,7 +205,7 @@ def _refusal(error: ClientError) -> DeletionOutcome:
     if is_gone(error):
         return Waiting("AWS says that a part of it is gone already", progress=True)  # the next look tells
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    # A network interface in use is InvalidParameterValue; only the text tells.
+    # A network interface in use has the code InvalidParameterValue; only the text shows it.
     if status >= 500 or "currently in use" in text or any(word in code for word in RETRY_WORDS):
         return Waiting(text, progress=False)
     return Stays(text)

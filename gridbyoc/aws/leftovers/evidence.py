@@ -1,4 +1,4 @@
-"""What proves that a resource is a cluster's, and what forbids to think so. A similar name proves nothing."""
+"""The evidence that a resource belongs to a cluster, and that against it. A similar name proves nothing."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from gridbyoc.vendors import VENDORS, facts_of
 
 @dataclass(frozen=True, slots=True)
 class OwnerTag:
-    """A tag that names the cluster a resource was made for: ``key`` holds the value that is the cluster's name.
+    """A tag whose value is the name of the cluster for which the resource was created.
 
-    ``eks``: it names an EKS cluster, which is the control plane's only if no other EKS cluster has that name.
+    ``eks``: it names an EKS cluster, which belongs to the control plane only if no other EKS cluster has that name.
     """
 
     key: str
@@ -26,7 +26,7 @@ class OwnerTag:
 
 
 CLUSTER_PREFIX = "kubernetes.io/cluster/"
-"""``kubernetes.io/cluster/NAME`` = ``owned`` | ``shared``: only ``owned`` says that it goes with the cluster.
+"""``kubernetes.io/cluster/NAME`` = ``owned`` | ``shared``: only ``owned`` means that it is deleted with the cluster.
 
 https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html
 """
@@ -56,12 +56,12 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insight
 """
 
 SLACK = timedelta(hours=1)
-"""How far AWS's clock and the control plane's may be apart."""
+"""The allowed difference between the clocks of AWS and the control plane."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnershipProof:
-    """Whose it is, and what says so. ``eks``: it rests on EKS's own tags or names alone."""
+    """The cluster that owns a resource, and the evidence. ``eks``: the only evidence is EKS's own tags or names."""
 
     cluster: str
     evidence: str
@@ -70,7 +70,7 @@ class OwnershipProof:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A tag that names a cluster; ``owned`` is false for ``shared`` and for values without a meaning."""
+    """A tag that names a cluster; ``owned`` is false for ``shared`` and for unknown values."""
 
     name: str
     tag: str
@@ -79,7 +79,7 @@ class Claim:
 
 
 def claims(tags: Mapping[str, str], keys: Iterable[str] = ()) -> Iterator[Claim]:
-    """Every cluster that the tags name. ``keys``: further tags whose value is a cluster's name, by the user's word."""
+    """Every cluster that the tags name. ``keys``: further tags that the user declares to hold a cluster's name."""
     for key, value in tags.items():
         if key.startswith(CLUSTER_PREFIX):
             yield Claim(key.removeprefix(CLUSTER_PREFIX), f"{key}={value}", value == "owned", True)
@@ -93,7 +93,7 @@ def claims(tags: Mapping[str, str], keys: Iterable[str] = ()) -> Iterator[Claim]
 
 @dataclass(frozen=True, slots=True)
 class NameRule:
-    """A resource whose exact name proves it; ``born`` is its cluster's creation, before which it cannot be made."""
+    """A proof by exact name; ``born`` is the cluster's creation, before which the resource cannot have been created."""
 
     proof: OwnershipProof
     born: datetime | None
@@ -101,10 +101,10 @@ class NameRule:
 
 @dataclass(frozen=True, slots=True)
 class OwnershipRules:
-    """Says whose a resource is. ``identities``: names and ids → the cluster's name. ``keys`` are the search's.
+    """Judges who owns a resource. ``identities``: names and ids → the cluster's name. ``keys`` are the search's.
 
-    ``contested`` names are also those of an EKS cluster that is not ours: EKS's tags prove nothing there.
-    ``parents`` are resources that are proven to be ours.
+    ``contested`` names also belong to an EKS cluster that is not ours, so EKS's tags prove nothing for them.
+    ``parents`` are resources proven to be ours.
     """
 
     identities: Mapping[str, str]
@@ -116,13 +116,13 @@ class OwnershipRules:
     parents: Mapping[Key, OwnershipProof] = field(default_factory=lambda: MappingProxyType({}))
 
     def judge(self, resource: Resource) -> OwnershipProof | None:
-        """The proof that it is a past cluster's, or ``None``: foreign, or not proven, which is the same."""
-        # What Terraform manages has the stack's tag: it leaves with `destroy`, never as a leftover.
+        """The proof that it belongs to a deleted cluster, or ``None`` if it is foreign or not proven."""
+        # Resources that Terraform manages have the stack's tag: `destroy` removes them; they are never leftovers.
         if resource.arn in self.spared or STACK_TAG in resource.tags:
             return None
         found = tuple(claims(resource.tags, self.keys))
         if any(not claim.owned or claim.name not in self.identities for claim in found):
-            return None  # shared, or (also) somebody else's
+            return None  # shared, or another cluster's as well
         return self._by_tag(found) or self._by_word(resource) or self._by_name(resource) or self._by_parent(resource)
 
     def _by_tag(self, found: tuple[Claim, ...]) -> OwnershipProof | None:
@@ -157,7 +157,7 @@ class OwnershipRules:
 
 
 def judge_of(search: Search) -> OwnershipRules:
-    """The judge of a search, before anything is known of contested names and parents."""
+    """The ownership rules of a search, without contested names and parents."""
     identities = {ident: cluster.name for cluster in search.clusters for ident in (*cluster.ids, cluster.name)}
     return OwnershipRules(identities, _names(search), search.tags, search.spared, search.keys)
 
@@ -170,7 +170,7 @@ def tag_keys(search: Search) -> tuple[str, ...]:
 
 
 def bucket_arn(place: AccountRegion, name: str) -> str:
-    """S3's ARNs name neither region nor account."""
+    """The ARN of a bucket, which contains neither region nor account."""
     return place.s3(name)
 
 

@@ -1,4 +1,4 @@
-"""The ledger: every resource in the account and region that is provably a past cluster's."""
+"""Build the ledger: every resource in the account and region that provably belongs to a deleted cluster."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gridbyoc.stack.background import Readers
 from gridbyoc.stack.regions import HOME_REGIONS
 
 AT_ONCE = 8
-"""Kinds read side by side: EC2 throttles by the second, and every client retries."""
+"""Kinds to read in parallel: EC2 throttles by the second, and every client retries."""
 
 UNSURE = "whether an EKS cluster of that name is in use could not be read"
 BY_HAND = "gridbyoc does not delete this kind: delete it by hand"
@@ -34,7 +34,7 @@ BY_HAND = "gridbyoc does not delete this kind: delete it by hand"
 
 @dataclass(frozen=True, slots=True)
 class ScanContext:
-    """What is known before a resource is judged: the judge with its parents, and what could not be read of them."""
+    """The facts for judging resources: ownership rules with proven parents, and parent kinds that are unknown."""
 
     judge: OwnershipRules
     scope: ScanScope
@@ -44,14 +44,14 @@ class ScanContext:
 
     @property
     def sure_of_eks(self) -> bool:
-        """Whether it is known which EKS clusters live; if not, EKS's own tags do not allow a deletion."""
+        """Whether the live EKS clusters are known; if not, EKS's own tags are not enough for a deletion."""
         return not any(one.kind == "EKS cluster" for one in self.unknown)
 
 
 def find(session: AwsSession, search: Search, now: Callable[[], datetime]) -> Ledger:
-    """Look through every kind. Changes nothing. A kind that cannot be read is ``unknown``, never "none".
+    """Scan every kind without changing anything. A kind that cannot be read is ``unknown``, never "none".
 
-    Raises ``AwsCredentialsError``; every other refusal is in the ledger.
+    Raises ``AwsCredentialsError``; all other refusals are in the ledger.
     """
     api = Api(session)
     ground = survey(api, search)
@@ -65,7 +65,7 @@ def find(session: AwsSession, search: Search, now: Callable[[], datetime]) -> Le
 
 
 def survey(api: Api, search: Search) -> ScanContext:
-    """Read what proves other things: tagged ARNs, the EKS clusters, the VPCs."""
+    """Read the facts that prove other resources: tagged ARNs, EKS clusters, VPCs."""
     judge = judge_of(search)
     tagged, unknown = _tagged(api, search)
     scope = ScanScope(search.place, tag_keys(search), frozenset(judge.names), tagged=tagged)
@@ -80,15 +80,15 @@ def survey(api: Api, search: Search) -> ScanContext:
 
 
 def contested_names(judge: OwnershipRules, found: Iterable[Resource]) -> frozenset[str]:
-    """The names of ours that an EKS cluster bears which is not proven to be ours."""
+    """Our names that an EKS cluster has which is not proven to be ours."""
     clusters = (one for one in found if one.kind == "EKS cluster" and one.id in judge.identities)
     return frozenset(one.id for one in clusters if judge.judge(one) is None)
 
 
 def _contested_note(name: str) -> str:
     return (
-        f"There is an EKS cluster named {name} that carries no tag to prove it the control plane's, so what EKS "
-        f"tagged for it is left alone. If it is, tag it gridbyoc:cluster={name}, or name a tag of it with --tag."
+        f"The EKS cluster {name} has no tag that proves it belongs to the control plane, so resources that EKS tagged "
+        f"for it are left alone. If it does belong, tag it gridbyoc:cluster={name}, or give one of its tags with --tag."
     )
 
 
@@ -112,9 +112,9 @@ def _scan(api: Api, kind: ResourceKind, scope: ScanScope) -> list[Resource] | Un
 
 
 def _tagged(api: Api, search: Search) -> tuple[Mapping[str, Mapping[str, str]], tuple[Unknown, ...]]:
-    """One pass by tag keys in the search's region, and one for IAM in the region that keeps it.
+    """Search by tag keys in the search's region, and for IAM in the partition's home region.
 
-    The tagging service knows neither roles nor Auto Scaling groups, and still returns what was deleted recently:
+    The tagging service does not know roles or Auto Scaling groups, and still returns recently deleted resources:
     https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/supported-services.html
     """
     found: dict[str, Mapping[str, str]] = {}
@@ -170,7 +170,7 @@ def _kept(ground: ScanContext, resource: Resource, proof: OwnershipProof) -> str
 def prove_again(
     api: Api, search: Search, ground: ScanContext, leftover: Key
 ) -> tuple[Resource | None, OwnershipProof | None]:
-    """Look a resource up and judge it as it is now, with its parents as they are now."""
+    """Look up the resource and its parents again, and judge it by their current state."""
     resource = BY_NAME[leftover[0]].look(api, search.place, leftover[1])
     if resource is None:
         return None, None

@@ -1,7 +1,7 @@
-"""IAM's kinds.
+"""IAM's kinds: roles, instance profiles, policies and OIDC providers.
 
-One list has every role with its tags. The tagging service finds policies by tag, in the region that keeps IAM. It knows
-no roles, and does not reliably return instance profiles: those and OIDC providers are listed and read one by one.
+One list call returns every role with its tags. The tagging service finds policies by tag, in IAM's home region. It does
+not know roles and does not reliably return instance profiles, so these and OIDC providers are listed and read singly.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from gridbyoc.aws.leftovers.model import Api, Ours, Resource, ResourceKind, Scan
 from gridbyoc.aws.live_role import find_role
 
 SERVICE_PATH = "/aws-service-role/"
-"""AWS's own: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html"""
+"""The path of service-linked roles: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html"""
 
 
 def _roles(api: Api, _scope: ScanScope) -> Iterator[Resource]:
-    # One list with tags; ListRoles leaves them out. The largest pages: an account may have 5,000 roles.
+    # Unlike ListRoles, this call returns tags. It uses the largest pages: an account may have 5,000 roles.
     large = {"PageSize": 1000}
     for item in api.pages(
         "iam", "get_account_authorization_details", "RoleDetailList", Filter=["Role"], PaginationConfig=large
@@ -38,7 +38,7 @@ def _role(item: Mapping[str, Any]) -> Resource:
 
 
 def _delete_role(api: Api, resource: Resource, _ours: Ours) -> None:
-    """Policies come off first. A profile that still holds it is somebody else's: then AWS refuses, and we say so."""
+    """Detach its policies, then delete it. If a foreign instance profile still has it, AWS refuses."""
     name = resource.id
     for policy in list(api.pages("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=name)):
         api.call("iam", "detach_role_policy", RoleName=name, PolicyArn=policy["PolicyArn"])
@@ -82,7 +82,7 @@ def _look_policy(api: Api, _place: AccountRegion, arn: str) -> Resource | None:
 
 
 def _delete_policy(api: Api, resource: Resource, ours: Ours) -> None:
-    """From roles that are the cluster's (or gone) it is detached; where anybody else uses it, AWS refuses."""
+    """Detach it from the cluster's roles, then delete it. If anybody else uses it, AWS refuses."""
     for role in list(api.pages("iam", "list_entities_for_policy", "PolicyRoles", PolicyArn=resource.id)):
         if ours(("role", role["RoleName"])):
             api.call("iam", "detach_role_policy", RoleName=role["RoleName"], PolicyArn=resource.id)

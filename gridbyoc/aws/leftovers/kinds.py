@@ -1,4 +1,4 @@
-"""Every kind of the ledger, in the order in which they must go: what uses a thing goes before the thing."""
+"""Every kind of resource in the ledger, in deletion order: dependents come before what they depend on."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ KINDS: tuple[ResourceKind, ...] = (
 )
 
 PARENTS: tuple[ResourceKind, ...] = (machines.EKS_CLUSTER, network.VPC)
-"""Kinds that prove what lies in them."""
+"""Kinds whose proven resources prove the resources inside them."""
 
 ORDER = {kind.name: number for number, kind in enumerate(KINDS, start=1)}
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -73,7 +73,7 @@ def _look_scaling_group(api: Api, _place: AccountRegion, name: str) -> Resource 
 
 
 def _delete_scaling_group(api: Api, resource: Resource, _ours: Ours) -> None:
-    # Otherwise the group must be emptied first; its instances are the group's own and go with it.
+    # Otherwise the group must be emptied first; its instances belong to the group and are deleted with it.
     api.call("autoscaling", "delete_auto_scaling_group", AutoScalingGroupName=resource.id, ForceDelete=True)
 
 
@@ -114,7 +114,7 @@ def _delete_volume(api: Api, resource: Resource, _ours: Ours) -> None:
 
 
 def _snapshot(item: Item) -> dict[str, Any] | None:
-    # The volume's size is the most that a snapshot takes; AWS does not tell what it takes.
+    # The volume's size is the upper limit of a snapshot's size; AWS does not report the actual size.
     size = int(item.get("VolumeSize", 0)) * GIB
     return {"created_at": item.get("StartTime"), "size_bytes": size, "costs_money": True, "holds_data": True}
 

@@ -1,4 +1,4 @@
-"""What the ledger is made of: past clusters to search for, raw resources, and what is proven to be left over."""
+"""The ledger's types: deleted clusters to search for, resources as AWS lists them, and proven leftovers."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 GONE_WORDS = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist")
-"""AWS has a code of its own for nearly every kind; all that say "it is not there" hold one of these."""
+"""AWS has a code for nearly every kind; every code that means "does not exist" contains one of these words."""
 
 
 class Api:
-    """Calls by service and operation. Answers are plain JSON-like values; botocore's errors pass through."""
+    """Calls AWS by service and operation name. Answers are JSON-like values; botocore's errors pass through."""
 
     def __init__(self, session: AwsSession, region: str | None = None) -> None:
         self._session = session
         self._region = region
 
     def at(self, region: str | None) -> Api:
-        """The same in another region; ``None``: the session's own."""
+        """An ``Api`` for another region; ``None``: the session's own."""
         return Api(self._session, region)
 
     def call(self, service: str, operation: str, **arguments: object) -> dict[str, Any]:
-        """One call, in snake_case: ``call("ec2", "delete_vpc", VpcId=…)``."""
+        """Make one call, named in snake_case: ``call("ec2", "delete_vpc", VpcId=…)``."""
         answer: dict[str, Any] = getattr(self.client(service), operation)(**arguments)
         return answer
 
@@ -42,7 +42,7 @@ class Api:
         return self._session.client(service, self._region)
 
     def pages(self, service: str, operation: str, key: str, **arguments: object) -> Iterator[Any]:
-        """Every element of the list ``key``, over all pages; one call where the operation has no pages."""
+        """Every element of the list ``key``, over all pages; one call if the operation has no pages."""
         client = self.client(service)
         if not client.can_paginate(operation):
             yield from self.call(service, operation, **arguments).get(key) or ()
@@ -58,7 +58,7 @@ def is_gone(error: ClientError) -> bool:
 
 
 def none_if_gone(look: Callable[P, T | None]) -> Callable[P, T | None]:
-    """``look``, that returns ``None`` where AWS answers that the resource does not exist."""
+    """Make ``look`` return ``None`` if AWS answers that the resource does not exist."""
 
     @wraps(look)
     def looked(*args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -88,7 +88,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class DeletedCluster:
-    """A cluster that is gone: its name, its ids at the control plane, its bucket there, when it was first created."""
+    """A deleted cluster: its name, its ids and buckets at the control plane, and its first creation time."""
 
     name: str
     ids: tuple[str, ...] = ()
@@ -98,9 +98,9 @@ class DeletedCluster:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What to look for. ``tags`` are pairs that prove by the user's word, ``keys`` tags whose value names the cluster.
+    """What to search for. ``tags``: pairs that the user declares a proof; ``keys``: tags whose value is the cluster.
 
-    ``spared`` ARNs are never a leftover.
+    ``spared`` ARNs are never leftovers.
     """
 
     place: AccountRegion
@@ -112,10 +112,10 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource as AWS has it, before anything is said about whose it is.
+    """A resource as AWS lists it, without a verdict about its owner.
 
-    ``parents`` are the resources it lies in. ``busy``: its deletion is under way. ``held``: why it cannot be deleted
-    as long as that lasts, or empty. ``size_bytes`` is ``None`` where it is not known.
+    ``parents`` are the resources that contain it. ``busy``: it is being deleted. ``held``: why it cannot be deleted at
+    present, or empty. ``size_bytes`` is ``None`` if unknown.
     """
 
     kind: str
@@ -133,16 +133,16 @@ class Resource:
 
     @property
     def key(self) -> Key:
-        """Kind and id."""
+        """Identifies the resource: its kind and id."""
         return self.kind, self.id
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A resource that is provably a past cluster's.
+    """A resource that provably belongs to a deleted cluster.
 
-    ``evidence`` says what proves it; ``order`` is its place in the order of deletion (equal within a kind); ``kept``
-    says why ``--delete`` does not (or did not) delete it, or is empty. ``monthly_estimate`` is USD, ``None`` unknown.
+    ``evidence`` is the proof. ``order`` is its position in the deletion order (equal within a kind). ``kept`` says why
+    ``--delete`` does not (or did not) delete it, or is empty. ``monthly_estimate`` is in USD, ``None`` if unknown.
     """
 
     kind: str
@@ -162,13 +162,13 @@ class Leftover:
 
     @property
     def key(self) -> Key:
-        """Kind and id."""
+        """Identifies the resource: its kind and id."""
         return self.kind, self.id
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A kind that could not be read: whether there is one left is not known."""
+    """A kind that could not be read, so that its leftovers are unknown."""
 
     kind: str
     why: str
@@ -176,7 +176,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Everything that is left, in the order of deletion; what could not be read; what is worth a line."""
+    """All leftovers in deletion order, the kinds that could not be read, and notes for the user."""
 
     leftovers: tuple[Leftover, ...] = ()
     unknown: tuple[Unknown, ...] = ()
@@ -184,15 +184,15 @@ class Ledger:
 
     @property
     def clear(self) -> bool:
-        """Whether it is proven that nothing is left."""
+        """Whether there are provably no leftovers."""
         return not self.leftovers and not self.unknown
 
 
 @dataclass(frozen=True, slots=True)
 class ScanScope:
-    """What narrows a scan: tag keys to ask for, parents that are ours, names and tagged ARNs that are candidates.
+    """The limits of a scan: tag keys to search for, proven parents, and candidates by name and by tagged ARN.
 
-    ``tagged`` is what the tagging service answered, ARN → tags.
+    ``tagged`` is the tagging service's answer, ARN → tags.
     """
 
     place: AccountRegion
@@ -202,12 +202,12 @@ class ScanScope:
     tagged: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
 
     def of(self, kind: str) -> tuple[str, ...]:
-        """The ids of our parents of that kind, sorted."""
+        """The ids of the proven parents of a kind, sorted."""
         return tuple(sorted(ident for name, ident in self.parents if name == kind))
 
 
 class NotYetError(Exception):
-    """A deletion that cannot be carried out now; ``progress`` is whether something was done towards it."""
+    """A deletion is not possible yet; ``progress``: whether a part of it was done."""
 
     def __init__(self, reason: str, *, progress: bool = False) -> None:
         super().__init__(reason)
@@ -216,16 +216,16 @@ class NotYetError(Exception):
 
 
 Ours = Callable[[Key], bool]
-"""Whether a resource is the clusters' (or gone), so that a tie to it may be cut."""
+"""Whether a resource belongs to the deleted clusters or no longer exists, so that a reference to it may be removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceKind:
-    """How one kind of resource is found, looked up again, and deleted.
+    """How to find, look up and delete one kind of resource. All functions may raise botocore's errors.
 
-    ``scan`` yields candidates, ours or not. ``look`` gives one by id as it is now, ``None`` when it is gone. ``delete``
-    asks for its deletion, once; ``None`` where this tool does not delete the kind. All may raise botocore's errors.
-    ``needs_tagging``: found through the tagging service.
+    ``scan`` yields candidates, whether they are ours or not. ``look`` returns the current resource by id, ``None`` if
+    it no longer exists. ``delete`` requests its deletion once; ``None`` if gridbyoc does not delete the kind.
+    ``needs_tagging``: the kind is found through the tagging service.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""EC2's kinds: the network, machines and disks. One row a kind: how it is listed, what is read of it, how it goes."""
+"""Network kinds, and the rows that describe EC2's kinds: how to list, read and delete each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BATCH = 150
 
 @dataclass(frozen=True, slots=True)
 class Ec2Row:
-    """How EC2 lists a kind. ``read`` gives what a ``Resource`` has besides id, ARN, name and tags; ``None``: skip it.
+    """How EC2 lists a kind. ``read`` returns a ``Resource``'s fields besides id, ARN and tags; ``None``: skip it.
 
     ``vpc_filter`` is the filter that lists what lies in a VPC. What is skipped is gone, or goes with its parent.
     """
@@ -87,7 +87,7 @@ def _flat(items: Iterator[Item]) -> Iterator[Item]:
 
 
 def in_vpc(item: Item) -> tuple[Key, ...]:
-    """The VPC that an item says it lies in, as a parent."""
+    """The VPC that contains an item, as a parent."""
     return (("VPC", str(item["VpcId"])),) if item.get("VpcId") else ()
 
 
@@ -160,7 +160,7 @@ def _address(item: Item) -> dict[str, Any] | None:
 
 
 def _delete_interface(api: Api, resource: Resource, ours: Ours) -> None:
-    """Never taken from an instance: once the cluster's own are gone, AWS lets go of it."""
+    """Release the address, but never take it from an instance: deleting the cluster's instances frees it."""
     for item in api.pages("ec2", "describe_network_interfaces", "NetworkInterfaces", NetworkInterfaceIds=[resource.id]):
         user = (item.get("Attachment") or {}).get("InstanceId")
         if user and not ours(("instance", user)):
@@ -177,7 +177,7 @@ def _release_gateway(api: Api, resource: Resource, ours: Ours) -> None:
 
 
 def _delete_table(api: Api, resource: Resource, ours: Ours) -> None:
-    """A table goes once no subnet uses it; only ties to subnets that are the cluster's, or gone, are cut."""
+    """Delete the route table after removing its associations, but only those with the cluster's or missing subnets."""
     tables = api.call("ec2", "describe_route_tables", RouteTableIds=[resource.id])["RouteTables"]
     for tie in (tie for table in tables for tie in table.get("Associations") or ()):
         if not tie.get("Main") and tie.get("SubnetId") and ours(("subnet", tie["SubnetId"])):
@@ -186,7 +186,7 @@ def _delete_table(api: Api, resource: Resource, ours: Ours) -> None:
 
 
 def _delete_group(api: Api, resource: Resource, _ours: Ours) -> None:
-    """Its rules go first: two groups that name each other would hold each other for ever."""
+    """Delete its rules first: two groups that reference each other would block each other for ever."""
     for group in api.call("ec2", "describe_security_groups", GroupIds=[resource.id])["SecurityGroups"]:
         for direction, key in (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")):
             rules = [rule for rule in group.get(key) or () if rule.get("UserIdGroupPairs")]
@@ -252,7 +252,7 @@ TAG_BATCH = 20
 
 
 def _tagged(api: Api, service: str, argument: str, key: str, items: Iterable[Item]) -> Iterator[tuple[Item, Item]]:
-    """Each item with its tags, which both services keep apart."""
+    """Each item with its tags, which a separate call returns."""
     every = list(items)
     for start in range(0, len(every), TAG_BATCH):
         batch = {str(item[key]): item for item in every[start : start + TAG_BATCH]}

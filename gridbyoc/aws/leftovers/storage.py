@@ -27,11 +27,11 @@ from gridbyoc.stack.regions import HOME_REGIONS
 DELETE_BATCH = 1000
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
 BATCHES_A_TURN = 50
-"""So that a large bucket leaves the run able to stop, and says that it goes on."""
+"""A limit per round, so that the run can stop and report progress while it empties a large bucket."""
 
 
 def _named(scope: ScanScope, kind: str) -> set[str]:
-    """The exact names of this kind that the search knows."""
+    """The exact names of a kind in the search."""
     return {ident for name, ident in scope.names if name == kind}
 
 
@@ -52,7 +52,7 @@ def _buckets(api: Api, scope: ScanScope) -> Iterator[Resource]:
 
 
 def _look_bucket(api: Api, place: AccountRegion, name: str) -> Resource | None:
-    # S3's names are the whole world's: only the caller's own list proves that it is (still) this account's.
+    # Bucket names are global: only the caller's own list proves that the bucket still belongs to this account.
     for item in api.pages("s3", "list_buckets", "Buckets"):
         if item["Name"] == name:
             return _read_bucket(api, place, name, item.get("CreationDate"))
@@ -76,7 +76,7 @@ def _read_bucket(api: Api, place: AccountRegion, name: str, created_at: datetime
 
 
 def _delete_bucket(api: Api, resource: Resource, _ours: Ours) -> None:
-    """Empty it, versions and unfinished uploads too, a bounded part at a time; then delete it."""
+    """Empty the bucket in rounds, including versions and unfinished uploads; then delete it."""
     bucket = {"Bucket": resource.id}
     for _turn in range(BATCHES_A_TURN):
         answer = api.call("s3", "list_object_versions", **bucket, MaxKeys=DELETE_BATCH)
@@ -157,7 +157,7 @@ COVERED = {
     "sns": ("",),
     "ecr": ("repository",),
 }  # fmt: skip
-"""Service → kinds of resource that are found otherwise or vanish with what they belong to; ``""`` is all of them."""
+"""Service → resource types that are found otherwise or deleted with their owner; ``""`` means all types."""
 
 
 def _scan(service: str, look: Look) -> Callable[[Api, ScanScope], Iterator[Resource]]:
@@ -224,7 +224,7 @@ def _repository(api: Api, _place: AccountRegion, arn: str) -> Resource | None:
 
 
 def _delete_repository(api: Api, resource: Resource, _ours: Ours) -> None:
-    # ``force`` takes images along; only a repository that may lose its data comes here with any.
+    # ``force`` deletes images, too; a repository with images gets here only if its data may be deleted.
     api.call("ecr", "delete_repository", repositoryName=resource.name, force=resource.holds_data)
 
 
@@ -235,7 +235,7 @@ def _others(_api: Api, scope: ScanScope) -> Iterator[Resource]:
 
 
 def _look_other(api: Api, place: AccountRegion, arn: str) -> Resource | None:
-    # Only IAM's are found outside the search's region: an account's certificates and login devices.
+    # Outside the search's region only IAM's resources are found: an account's certificates and MFA devices.
     region = HOME_REGIONS.get(place.partition) if arn.startswith(place.iam("")) else None
     answer = api.at(region).call("resourcegroupstaggingapi", "get_resources", ResourceARNList=[arn])
     found = answer["ResourceTagMappingList"]

@@ -1,4 +1,4 @@
-"""What the tool and Terraform call in AWS, as needs, and the policy that allows just that."""
+"""The AWS permissions that the tool and Terraform need, and the policy that allows exactly those."""
 
 from gridbyoc.aws.permissions.model import (
     MANAGED_POLICY_LIMIT,

@@ -1,4 +1,4 @@
-"""One permission that the tool or Terraform needs, and where it is needed."""
+"""The permissions that the tool and Terraform need, and the policy document that allows them."""
 
 from __future__ import annotations
 
@@ -49,27 +49,26 @@ PHASES: dict[NeedPhase, str] = {
     "bucket": "state init: making the bucket of the state",
     "state-removal": "destroy --with-state: removing the state from S3",
 }
-"""Each phase in words, in the order of a stack's life."""
+"""A description of each phase, in the order of a stack's life."""
 
 MANDATORY: frozenset[NeedPhase] = frozenset({"state", "plan", "apply", "destroy"})
-"""Without these plan, apply or destroy ends in the middle; without the others something is unknown or not done."""
+"""Without these, plan, apply or destroy fails midway; without the others, something stays unknown or undone."""
 
 NOT_OF_A_STACK: frozenset[NeedPhase] = frozenset({"verify-role"})
-"""About other roles than the stack's: in a policy only where it is asked for by name."""
+"""Phases about other roles than the stack's; a policy includes them only on explicit request."""
 
 REQUESTED_REGION = "aws:RequestedRegion"
 
 _TERRAFORM_SUFFIX = "20260101000000000000000001"
-"""What Terraform puts behind a name prefix: 26 digits."""
+"""The 26 digits that Terraform appends to a name prefix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One action on one resource. ``resource`` is an ARN in which ``*`` stands for what is not known before.
+    """One action on one resource. ``resource`` is an ARN with ``*`` for parts that are not known in advance.
 
-    ``purpose`` says what needs it. ``condition`` is a context key and the value that the request carries: a policy can
-    be narrowed to it, and a simulation must know it. ``unseen`` says why a plain run may never call it, with the
-    source.
+    ``purpose`` says what needs it. ``condition`` is a context key and its value in the request: a policy can be limited
+    to it, and a simulation needs it. ``unseen`` says why a normal run may never call the action, with the source.
     """
 
     action: str
@@ -86,14 +85,14 @@ class Need:
 
     @property
     def example(self) -> str:
-        """A resource as a request would name it: IAM simulates names, not patterns."""
+        """A concrete resource for IAM's simulator, which does not simulate patterns."""
         if self.resource == "*":
             return "*"
         return example_of(self.resource)
 
 
 def literal(text: str) -> str:
-    """``text`` as a policy must write it so that it means itself: no wildcards, no variables.
+    """``text`` escaped for a policy, without meaning as a wildcard or a variable.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars
     """
@@ -110,7 +109,7 @@ CallerKind = Literal["user", "role", "root", "federated user", "other"]
 
 @dataclass(frozen=True, slots=True)
 class SimulatedPrincipal:
-    """``arn`` is what IAM simulates, ``None`` where it cannot; ``why`` says why not, or what is uncertain about it."""
+    """The principal to simulate; ``arn`` is ``None`` if IAM cannot. ``why``: the reason, or an uncertainty."""
 
     kind: CallerKind
     arn: str | None
@@ -120,7 +119,7 @@ class SimulatedPrincipal:
 def principal_of(session: AwsSession, caller: Caller) -> SimulatedPrincipal:
     """The user or role behind ``sts:GetCallerIdentity``'s ARN; a role's path comes from ``iam:GetRole``.
 
-    Raises ``AwsError`` where IAM cannot be reached.
+    Raises ``AwsError`` if IAM cannot be reached.
     """
     what, _, rest = caller.arn.split(":", 5)[5].partition("/")
     if what == "root":
@@ -135,7 +134,7 @@ def principal_of(session: AwsSession, caller: Caller) -> SimulatedPrincipal:
 
 
 def _role(session: AwsSession, caller: Caller, name: str) -> SimulatedPrincipal:
-    """A session's ARN lacks the role's path, and roles of IAM Identity Center have one.
+    """The role of a session. A session's ARN lacks the role's path, and IAM Identity Center's roles have one.
 
     https://docs.aws.amazon.com/singlesignon/latest/userguide/referencingpermissionsets.html
     """
@@ -159,7 +158,7 @@ _Group = tuple[str, str]
 def policy_document(needs: Iterable[Need]) -> dict[str, Any]:
     """A least-privilege policy: statements by resource, sorted, each with a ``Sid``.
 
-    An action that a wider statement allows already is not repeated.
+    An action that a wider statement already allows is not repeated.
     """
     grouped = _grouped(_without_covered(tuple(dict.fromkeys(needs))))
     by_actions: dict[tuple[tuple[str, ...], str, tuple[str, ...]], list[str]] = defaultdict(list)
@@ -171,14 +170,14 @@ def policy_document(needs: Iterable[Need]) -> dict[str, Any]:
 
 
 def policy_size(document: Mapping[str, Any]) -> int:
-    """Its characters as IAM counts them: without white space between its parts."""
+    """The document's characters as IAM counts them, without white space."""
     return len(json.dumps(document, separators=(",", ":")))
 
 
 def split_document(document: Mapping[str, Any], limit: int = MANAGED_POLICY_LIMIT) -> tuple[dict[str, Any], ...]:
-    """The document in as few parts as its statements fit into, in their order; ``limit`` in characters.
+    """Split the document into few parts of at most ``limit`` characters; the statements keep their order.
 
-    A single statement that is larger stays whole.
+    A single statement that is larger is not split.
     """
     parts: list[list[Any]] = [[]]
     for statement in document["Statement"]:
@@ -204,7 +203,7 @@ def _covers(wide: Need, need: Need) -> bool:
 
 
 def _grouped(needs: Iterable[Need]) -> dict[_Group, tuple[frozenset[str], frozenset[str]]]:
-    """Actions by resource and condition; needs that differ in the condition's value only stand in one statement."""
+    """Actions by resource and condition; needs that differ only in the condition's value share one statement."""
     values: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for need in needs:
         key, value = need.condition or ("", "")
@@ -219,14 +218,14 @@ def _grouped(needs: Iterable[Need]) -> dict[_Group, tuple[frozenset[str], frozen
 def _statement(actions: tuple[str, ...], key: str, values: tuple[str, ...], resources: list[str]) -> dict[str, Any]:
     statement: dict[str, Any] = {"Sid": "", "Effect": "Allow", "Action": list(actions), "Resource": resources}
     if key:
-        # ArnLike: the name of the role's own policy may be a generated one.
+        # ArnLike: the name of the role's own policy may be generated.
         operator = "StringEquals" if key == REQUESTED_REGION else "ArnLike"
         statement["Condition"] = {operator: {key: list(values)}}
     return statement
 
 
 def _with_sids(statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A ``Sid`` says what the statement is about: letters and digits, each once."""
+    """Give each statement a unique ``Sid`` of letters and digits that describes it."""
     taken: set[str] = set()
     for statement in statements:
         name = _about(statement)

@@ -1,4 +1,4 @@
-"""The action list of a stack: everything that the tool and Terraform call in AWS for it."""
+"""The list of AWS actions that the tool and Terraform call for a stack."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SESSION = "only when the session's length changes; provider's role.go"
 
 @dataclass(frozen=True, slots=True)
 class NeedRow:
-    """A kind of change of a type of resource. ``on`` is whose ARN the action is asked on; ``unseen`` as in ``Need``."""
+    """A kind of change of a resource type. ``on`` names the ARN for the action; ``unseen`` as in ``Need``."""
 
     type: str
     change: str
@@ -75,17 +75,17 @@ ROWS = (
     NeedRow("aws_iam_role_policy_attachments_exclusive", "create, update", "iam:DetachRolePolicy", APPLY,
         feature="exclusive", unseen=_STRAY),
 )  # fmt: skip
-"""``feature``: only where the stack has it. ``aws_partition`` and ``terraform_data`` ask AWS nothing; the provider asks
-``sts:GetCallerIdentity``, which needs no permission:
+"""``feature``: only if the stack uses it. ``aws_partition`` and ``terraform_data`` call nothing in AWS. The provider
+calls ``sts:GetCallerIdentity``, which needs no permission:
 https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 
-``iam:DeleteRolePermissionsBoundary`` is left out on purpose: who may take a boundary away is not bounded by it.
+``iam:DeleteRolePermissionsBoundary`` is omitted on purpose: a boundary does not limit a caller who may remove it.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The ARNs of what the module makes."""
+    """The ARNs of the resources that the module creates."""
 
     role: str
     policy: str
@@ -101,7 +101,7 @@ def names_of(role: Role, place: AccountRegion) -> Names:
 
 
 def attached_policies(role: Role, place: AccountRegion) -> tuple[str, ...]:
-    """The ARN of every policy that the module attaches, its own among them."""
+    """The ARN of every policy that the module attaches, including the role's own."""
     managed = managed_policies_of(role)
     arns = [named if named.startswith("arn:") else place.aws_policy(named) for named in managed]
     own = [names_of(role, place).policy] if has_statements(role) else []
@@ -258,13 +258,13 @@ def preflight_needs(role: Role, place: AccountRegion, principal: str | None) -> 
 
 
 def quota_needs() -> Iterator[Need]:
-    """What the account's room is read with."""
+    """Permissions to read quotas, usage and offerings."""
     for action in QUOTAS:
         yield Need(action, "*", "doctor: quotas, what is used of them, and offerings", "quotas")
 
 
 def increase_needs(place: AccountRegion) -> Iterator[Need]:
-    """What asking AWS for more needs; the first request in an account makes the service's own role.
+    """Permissions to request higher quotas; the first request in an account creates a service-linked role.
 
     https://docs.aws.amazon.com/servicequotas/latest/userguide/using-service-linked-roles.html
     """
@@ -275,7 +275,7 @@ def increase_needs(place: AccountRegion) -> Iterator[Need]:
 
 
 def verify_needs(role: Role, place: AccountRegion) -> Iterator[Need]:
-    """What reading the live role and its documents needs."""
+    """Permissions to read the live role and its documents."""
     names = names_of(role, place)
     for action in ("GetRole", "GetRolePolicy", "ListAttachedRolePolicies", "ListRolePolicies"):
         yield Need(f"iam:{action}", names.role, "verify: the role", "verify")
@@ -287,7 +287,7 @@ def verify_needs(role: Role, place: AccountRegion) -> Iterator[Need]:
 
 
 def verify_role_needs(place: AccountRegion) -> Iterator[Need]:
-    """What reading any role and its documents needs: whose it is nobody knows before."""
+    """Permissions to read any role and its documents, because the role is not known in advance."""
     for action in ("GetRole", "GetRolePolicy", "ListAttachedRolePolicies", "ListRolePolicies"):
         yield Need(f"iam:{action}", place.iam("role/*"), "verify --role: the role", "verify-role")
     for arn in (place.iam("policy/*"), place.aws_policy("*")):
@@ -296,12 +296,12 @@ def verify_role_needs(place: AccountRegion) -> Iterator[Need]:
 
 
 def handoff_needs(role: Role, place: AccountRegion) -> Iterator[Need]:
-    """What proving the trust of the live role needs."""
+    """Permissions to prove the trust of the live role."""
     yield Need("iam:GetRole", names_of(role, place).role, "handoff: the role's trust policy", "handoff")
 
 
 def resume_needs(role: Role, place: AccountRegion) -> Iterator[Need]:
-    """What finding a role needs that a run made and could not write down."""
+    """Permissions to find a role that a run created but could not record."""
     names = names_of(role, place)
     yield Need("iam:ListRoles", "*", _RESUME, "resume")
     yield Need("iam:ListRoleTags", names.role, _RESUME, "resume")
@@ -317,7 +317,7 @@ _RESUME = "bootstrap: a role that no state knows"
 
 
 def leftover_needs(place: AccountRegion) -> Iterator[Need]:
-    """What finding and deleting a gone cluster's resources needs. They have names of their own, so it reaches wide."""
+    """Permissions to find and delete a deleted cluster's resources, on any resource: their names are unknown."""
     for action in FINDING:
         yield Need(action, "*", "leftovers: finding them", "leftovers")
     here = None if place.region == "*" else (REQUESTED_REGION, place.region)
@@ -336,7 +336,7 @@ def _cleaning(
 
 
 def _managed(role: Role, place: AccountRegion) -> tuple[str, ...]:
-    """AWS's own policies as one pattern, since their paths vary; the account's one by one."""
+    """AWS managed policies as one pattern, because their paths vary; the account's own policies one by one."""
     attached = attached_policies(role, place)
     aws_owned = place.aws_policy("*")
     others = (arn for arn in attached if ":iam::aws:policy/" not in arn and arn != names_of(role, place).policy)
@@ -347,7 +347,7 @@ _KMS = "S3 asks KMS for it on the caller's behalf; nobody calls it"
 
 
 def state_needs(backend: S3Backend, place: AccountRegion, *, native_lock: bool = True) -> Iterator[Need]:
-    """Reading, writing and locking the state. ``native_lock``: by an object beside it (Terraform 1.10 and later)."""
+    """Permissions to read, write and lock the state. ``native_lock``: an object beside it (Terraform 1.10 and up)."""
     bucket, key = place.s3(backend.bucket), place.s3(f"{backend.bucket}/{literal(backend.key)}")
     # Terraform goes on where it may not list; but S3 says 403 then, and not 404, of a state that is not there yet:
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
@@ -372,7 +372,7 @@ def state_needs(backend: S3Backend, place: AccountRegion, *, native_lock: bool =
 
 
 def state_removal_needs(backend: S3Backend, place: AccountRegion) -> Iterator[Need]:
-    """What ``destroy --with-state`` needs beyond ``state_needs``, which has the table with the digest."""
+    """Permissions for ``destroy --with-state`` beyond ``state_needs``, which includes the table with the digest."""
     bucket, key = place.s3(backend.bucket), place.s3(f"{backend.bucket}/{literal(backend.key)}")
     yield Need("s3:ListBucketVersions", bucket, "the state's removal: its versions", "state-removal")
     for each in (key, f"{key}.tflock"):
@@ -386,7 +386,7 @@ _DELETED_STATE = "only where somebody has deleted the state's object before"
 
 
 def bucket_needs(bucket: str, place: AccountRegion) -> Iterator[Need]:
-    """What ``state init`` reads and writes of a bucket (``*``: any name)."""
+    """Permissions for ``state init`` to read and write a bucket's properties (``*``: any name)."""
     arn = place.s3(bucket)
     reads = ("s3:ListBucket", *(f"s3:Get{name}" for name in _PROPERTIES))
     for action in (*reads, "s3:CreateBucket", *(f"s3:Put{name}" for name in _PROPERTIES)):
@@ -401,7 +401,7 @@ _PROPERTIES = (
     "BucketVersioning",
     "EncryptionConfiguration",
 )
-"""In the words of IAM, which are not the API's: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html"""
+"""IAM's action names, which differ from the API's: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html"""
 
 
 def _table_needs(backend: S3Backend, table: str, place: AccountRegion) -> Iterator[Need]:
@@ -412,7 +412,7 @@ def _table_needs(backend: S3Backend, table: str, place: AccountRegion) -> Iterat
 
 
 def _key_arn(backend: S3Backend, key: str, place: AccountRegion) -> str:
-    """A key's ARN; behind an alias is any key of the alias's account and region, because a policy cannot name aliases.
+    """A key's ARN; for an alias, any key of its account and region, because a policy cannot name aliases.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
     """
@@ -436,7 +436,7 @@ USES: dict[str, tuple[NeedPhase, ...]] = {
     "leftovers": ("leftovers", "cleanup"),
     "state-init": ("bucket",),
 }
-"""Which phases a command goes through. A bootstrap deletes, too: what is replaced, and, rolled back, what it made."""
+"""The phases of each command. A bootstrap also deletes: replaced resources and, in a rollback, those it created."""
 
 
 def needs_of(

@@ -1,4 +1,4 @@
-"""Needs, asked of IAM's policy simulator: allowed, denied, or not known.
+"""Ask IAM's policy simulator about needs: allowed, denied, or unknown.
 
 The simulator sees the caller's identity policies, its permissions boundary, and SCPs that have no conditions. It does
 not see session policies, resource policies, VPC endpoint policies:
@@ -24,9 +24,9 @@ SimulatedEffect = Literal["allowed", "denied", "unknown"]
 DeniedBy = Literal["", "identity", "explicit", "boundary", "scp", "no boundary", "other boundary"]
 
 AT_ONCE = 6
-"""Calls side by side: IAM throttles by the second, and every client retries."""
+"""Parallel calls: IAM throttles by the second, and every client retries."""
 ACTIONS_A_CALL = 100
-"""IAM names no limit for the actions of a call, one for the results of a page: 1,000."""
+"""IAM documents no limit for the actions of a call, only 1,000 results per page."""
 WITHOUT_BOUNDARY = (
     "a policy sets a condition on the permissions boundary of new roles (iam:PermissionsBoundary), and the stack's "
     "role has no boundary"
@@ -37,11 +37,11 @@ NOT_SIMULATED = frozenset({"InvalidInput", "NoSuchEntity", "PolicyEvaluation", "
 
 @dataclass(frozen=True, slots=True)
 class SimulationResult:
-    """What one action on one resource came to. ``why`` is in words; ``policies`` are those that an explicit deny is in.
+    """The simulated effect of one action on one resource. ``why`` is for people.
 
-    ``by`` is the kind of policy that denies; ``no boundary``: a condition on the boundary that a new role is given, and
-    this one is given none; ``other boundary``: it is given another one. ``boundaries`` are ARNs that the condition
-    accepts. ``untold``: IAM did not answer.
+    ``by`` is the kind of policy that denies. ``no boundary``: a policy requires a boundary on new roles, the stack's
+    role has none; ``other boundary``: it has another boundary. ``boundaries`` are the ARNs that the condition accepts.
+    ``policies`` contain the explicit deny. ``untold``: IAM did not answer.
     """
 
     need: Need
@@ -68,10 +68,10 @@ def simulate(
     needs: Sequence[Need],
     context: Callable[[Need], Mapping[str, str]] = lambda _need: {},
 ) -> tuple[SimulationResult, ...]:
-    """Ask ``iam:SimulatePrincipalPolicy`` about every need, an answer each, in their order.
+    """Ask ``iam:SimulatePrincipalPolicy`` about every need; return one result each, in their order.
 
-    ``context``: the context keys that a request for the need carries, beside its own condition. What IAM refuses to
-    tell or is too busy for is ``unknown``. Raises ``AwsError`` where IAM cannot be reached.
+    ``context``: the context keys of the need's request, besides its own condition. A need that IAM refuses to simulate
+    or is too busy for is ``unknown``. Raises ``AwsError`` if IAM cannot be reached.
     """
     batches = _batches(needs, context)
     answers = Readers(AT_ONCE).map(lambda batch: _ask(session, principal_arn, batch), batches)
@@ -129,7 +129,7 @@ def _untold(need: Need, error: ClientError) -> SimulationResult:
 
 
 def _judged(need: Need, result: Mapping[str, Any] | None) -> SimulationResult:
-    """A denial that hangs on a context key which was not given is none: a real request may carry it."""
+    """Judge IAM's result. A denial because of a missing context key is unknown: a real request may have the key."""
     if result is None:
         return SimulationResult(
             need, "unknown", why="iam:SimulatePrincipalPolicy left it out of its answer", untold=True
@@ -144,7 +144,7 @@ def _judged(need: Need, result: Mapping[str, Any] | None) -> SimulationResult:
     if makes_role_without_boundary(need) and BOUNDARY.lower() in map(str.lower, missing):
         missing = tuple(key for key in missing if key.lower() != BOUNDARY.lower())
         if not missing:
-            # The request will not carry the key: what is denied without it is denied.
+            # The real request will not have the key either, so the denial counts.
             return SimulationResult(need, "denied", "no boundary", WITHOUT_BOUNDARY)
     if missing:
         why = f"it is denied unless the request has the right {', '.join(missing)}, which is not known before"
@@ -161,12 +161,12 @@ def _judged(need: Need, result: Mapping[str, Any] | None) -> SimulationResult:
 
 
 def makes_role_without_boundary(need: Need) -> bool:
-    """Whether the request makes a role and carries no ``iam:PermissionsBoundary``, which a policy may ask for."""
+    """Whether the request creates a role without ``iam:PermissionsBoundary``, which a policy may require."""
     return need.action == "iam:CreateRole" and need.condition is None
 
 
 def _missing(result: Mapping[str, Any]) -> tuple[str, ...]:
-    """With a resource named, the keys stand in the resource's own result."""
+    """The missing context keys. If the call names a resource, they are in the resource's own result."""
     parts = (result, *result.get("ResourceSpecificResults", ()))
     return tuple(sorted({str(key) for part in parts for key in part.get("MissingContextValues", ())}))
 
@@ -183,10 +183,10 @@ _OWN_POLICY = {
 
 
 def doubted(session: AwsSession, answers: tuple[SimulationResult, ...], region: str) -> tuple[SimulationResult, ...]:
-    """The answers, in which a denial that a resource's own policy may lift has become ``unknown``.
+    """The answers with every denial that a resource's own policy may override changed to ``unknown``.
 
-    A bucket's policy is looked for (``s3:GetBucketPolicy``); a bucket without one lifts nothing. Raises ``AwsError``
-    where S3 cannot be reached.
+    Reads buckets' policies (``s3:GetBucketPolicy``); without a policy, the denial stays. Raises ``AwsError`` if S3
+    cannot be reached.
     """
     implicit = [answer for answer in answers if answer.effect == "denied" and answer.by == "identity"]
     buckets = {_bucket(answer) for answer in implicit if answer.need.action.startswith("s3:")} - {"", "*"}

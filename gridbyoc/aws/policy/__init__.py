@@ -1,4 +1,4 @@
-"""IAM's policy language: documents read, requests evaluated. Pure: nothing here asks AWS anything."""
+"""IAM's policy language: parse documents and evaluate requests. Pure functions without AWS calls."""
 
 from gridbyoc.aws.policy.evaluate import assume_request, evaluate, evaluate_identity
 from gridbyoc.aws.policy.model import (

@@ -1,4 +1,4 @@
-"""Conditions: what a key being absent, several values, and the set operators mean.
+"""Evaluate conditions, with absent keys, several values and set operators.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html
 """
@@ -30,7 +30,7 @@ from gridbyoc.aws.policy.model import (
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """``holds`` is ``None`` where it cannot be told; ``why`` says what decided, and never holds a policy's values."""
+    """``holds`` is ``None`` if the result is unknown; ``why`` is the reason and never contains a policy's values."""
 
     holds: bool | None
     why: str = ""
@@ -45,7 +45,7 @@ NO = Match(False)
 
 
 def every(matches: Iterable[Match]) -> Match:
-    """All of them: the first that fails decides, then the first that cannot be told. Of none: yes."""
+    """Whether all hold: the first that fails decides, then the first unknown one. True for none."""
     result = YES
     for match in matches:
         if match.holds is False:
@@ -56,7 +56,7 @@ def every(matches: Iterable[Match]) -> Match:
 
 
 def some(matches: Iterable[Match]) -> Match:
-    """Any of them: the first that holds decides, then the first that cannot be told. Of none: no."""
+    """Whether any holds: the first that holds decides, then the first unknown one. False for none."""
     result = NO
     for match in matches:
         if match.holds:
@@ -68,7 +68,7 @@ def some(matches: Iterable[Match]) -> Match:
 
 Tokens = Sequence[str]
 Test = Callable[[Tokens, str], "bool | None"]
-"""``None``: one of the two cannot be read as what the operator compares, or AWS does not say how they compare."""
+"""Compares pattern and value; ``None`` if one has the wrong type, or AWS does not document the comparison."""
 
 NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 CIDR = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?")
@@ -78,12 +78,12 @@ MOMENT = re.compile(
     + r"T(?P<minute>[0-9]{2}:[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?)?"
     + r"(?P<zone>Z|[+-][0-9]{2}:[0-9]{2})"
 )
-"""The W3C's forms of a date and time (https://www.w3.org/TR/NOTE-datetime): no other one is documented."""
+"""The W3C's forms of a date and time (https://www.w3.org/TR/NOTE-datetime); no other form is documented."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """``wildcards`` and ``variables``: whether the policy's text may hold them. ``negated``: no text may match."""
+    """``wildcards``, ``variables``: whether the policy's text may contain them. ``negated``: no text may match."""
 
     test: Test
     negated: bool = False
@@ -96,7 +96,7 @@ def _string_equals(wanted: Tokens, value: str) -> bool:
 
 
 def _string_equals_ignore_case(wanted: Tokens, value: str) -> bool | None:
-    """AWS does not say which letters besides ASCII's have two cases."""
+    """AWS does not document case folding outside ASCII, so the result is unknown there."""
     text = text_of(wanted)
     if text == value:
         return True
@@ -104,7 +104,7 @@ def _string_equals_ignore_case(wanted: Tokens, value: str) -> bool | None:
 
 
 def _arn_like(wanted: Tokens, value: str) -> bool | None:
-    """Each of the six parts by itself, so that a wildcard does not reach over a colon; the last may hold colons."""
+    """Compare each of the six parts separately: a wildcard does not match across a colon, except in the last part."""
     patterns, parts = split_tokens(wanted), split_arn(value)
     if len(patterns) != 6 or parts is None:
         return None
@@ -117,7 +117,7 @@ def _boolean(wanted: Tokens, value: str) -> bool | None:
 
 
 def _binary(wanted: Tokens, value: str) -> bool | None:
-    """AWS's text speaks of the value's bytes, its example of the same base64 on both sides."""
+    """Unknown if only the bytes match: AWS's text compares bytes, but its example has base64 on both sides."""
     text = text_of(wanted)
     data = _decoded(text)
     if data is None:
@@ -133,7 +133,7 @@ def _decoded(text: str) -> bytes | None:
 
 
 def _ip(wanted: Tokens, value: str) -> bool | None:
-    """CIDR, or an IPv4 address alone: that AWS takes /32 by default says little of an IPv6 one."""
+    """CIDR, or an IPv4 address alone: AWS documents /32 as its default, but none for IPv6."""
     text = text_of(wanted)
     try:
         network, address = ip_network(text), ip_address(value)
@@ -147,7 +147,7 @@ def _ip(wanted: Tokens, value: str) -> bool | None:
 
 
 Range = tuple[Any, Any]
-"""The least and the greatest that a text may stand for."""
+"""The least and the greatest value that a text may mean."""
 
 
 def _number(text: str) -> Range | None:
@@ -155,9 +155,9 @@ def _number(text: str) -> Range | None:
 
 
 def _date(text: str) -> Range | None:
-    """A W3C date-time, or seconds since 1970. A date alone is some moment of that day in some zone of the world.
+    """A W3C date-time, or seconds since 1970. A date alone means any moment of that day in any time zone.
 
-    Four digits may be a year or seconds, and a month may be any of its moments: those are not read.
+    Four digits (a year or seconds) and a month alone are ambiguous and not parsed.
     """
     try:
         if text.isascii() and text.isdigit() and len(text) != 4:
@@ -188,7 +188,7 @@ def _zone(text: str) -> timezone:
 
 
 def _sign(actual: Range, limit: Range) -> int | None:
-    """Whether the request's value is less than (-1), equal to (0) or greater than the policy's, where it is sure."""
+    """Whether the request's value is less than (-1), equal to (0) or greater than (1) the policy's, or ``None``."""
     if actual[1] < limit[0]:
         return -1
     if actual[0] > limit[1]:
@@ -237,8 +237,8 @@ OPERATORS: Mapping[str, Operator] = {
     "Bool": Operator(_boolean),
     "BinaryEquals": Operator(_binary),
 }
-"""By name, spelled as AWS spells it: nothing says that IAM takes another case. ``Null``, ``IfExists`` and the set
-operators are about the key; see ``conditions``."""
+"""Operators by name, in AWS's spelling: no source says that IAM accepts another case. ``condition_holds`` handles
+``Null``, ``IfExists`` and the set operators, which are about the key."""
 
 
 FORM = re.compile(r"(?:(?P<set>ForAllValues|ForAnyValue):)?(?P<base>[A-Za-z]+?)(?P<exists>IfExists)?")
@@ -247,7 +247,7 @@ NULL = "Null"
 
 @dataclass(frozen=True, slots=True)
 class OperatorForm:
-    """An operator's name taken apart: ``ForAllValues:StringLikeIfExists``."""
+    """The parts of an operator's name such as ``ForAllValues:StringLikeIfExists``."""
 
     base: str
     quantifier: str = ""
@@ -255,12 +255,12 @@ class OperatorForm:
 
     @property
     def plain(self) -> bool:
-        """Without a set operator and without ``IfExists``."""
+        """Whether it has neither a set operator nor ``IfExists``."""
         return not (self.quantifier or self.if_exists)
 
 
 def operator_form(name: str) -> OperatorForm | None:
-    """Take an operator's name apart; ``None`` where it is none that AWS documents, or not spelled as there."""
+    """Split an operator's name; ``None`` if AWS does not document it in this spelling."""
     found = FORM.fullmatch(name)
     if found is None or (found["base"] != NULL and found["base"] not in OPERATORS):
         return None
@@ -268,12 +268,12 @@ def operator_form(name: str) -> OperatorForm | None:
 
 
 def conditions_hold(conditions: tuple[Condition, ...], request: Request, *, variables: bool) -> Match:
-    """All of them."""
+    """Whether all conditions hold."""
     return every(condition_holds(condition, request, variables=variables) for condition in conditions)
 
 
 def condition_holds(condition: Condition, request: Request, *, variables: bool) -> Match:
-    """One operator on one key. What is not known here (an operator, a key's value) makes the answer unknown."""
+    """Whether one condition holds; unknown if the operator or the key's value is unknown."""
     form = operator_form(condition.operator)
     said = f"{condition.operator} on {condition.key}"
     if form is None:
@@ -310,7 +310,7 @@ def _present(
 def _with_empty(
     condition: Condition, form: OperatorForm, lookup: Lookup | None, values: tuple[str, ...], said: str
 ) -> Match:
-    """An empty text is no value to the set operators; whether it is one to the others AWS does not say."""
+    """An empty text is not a value for set operators; for the others, AWS does not document it."""
     absent = _absent(form, OPERATORS[form.base], said)
     if form.quantifier and len(values) == 1:
         return absent
@@ -319,7 +319,7 @@ def _with_empty(
 
 
 def _one_value(condition: Condition, known: Operator, lookup: Lookup | None, value: str) -> Match:
-    """One value of the request: a text of the policy matches it, or (negated) none does."""
+    """Whether a text of the policy matches one value of the request, or (negated) none does."""
     patterns = [read_pattern(text, wildcards=known.wildcards, lookup=lookup) for text in condition.values]
     result = some(_one_text(pattern, known, value) for pattern in patterns)
     if result.holds and any(pattern.tokens is None for pattern in patterns):
@@ -330,16 +330,16 @@ def _one_value(condition: Condition, known: Operator, lookup: Lookup | None, val
 
 def _one_text(pattern: Pattern, known: Operator, value: str) -> Match:
     if pattern.tokens is None:
-        # Without a value a variable matches nothing; of "no text matches" AWS's pages say two things.
+        # A variable without a value matches nothing; for negated operators, AWS's pages contradict each other.
         return Match(None if pattern.unknown or known.negated else False)
     return Match(known.test(pattern.tokens, value))
 
 
 def _absent(form: OperatorForm, known: Operator, said: str) -> Match:
-    """The request has no such key."""
+    """The result if the request does not have the key."""
     lacks = f"its condition {said} needs a key that the request lacks"
     if form.quantifier == "ForAnyValue":
-        # AWS documents IfExists as true then; measured, ForAnyValue wins over it.
+        # AWS documents IfExists as true here; in tests, ForAnyValue wins over it.
         return Match(None if form.if_exists else False, lacks)
     if form.quantifier and known.negated and not form.if_exists:
         # ForAllValues "returns true if there are no context keys"; AWS's table for StringNotLike says "No match".

@@ -1,4 +1,4 @@
-"""IAM's evaluation logic: an explicit Deny wins, then an Allow, and what nothing allows is denied.
+"""IAM's evaluation logic: an explicit Deny wins, then an Allow; without an Allow, the request is denied.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
@@ -40,7 +40,7 @@ from gridbyoc.aws.policy.model import (
 
 ACCOUNT = re.compile(r"[0-9]{12}")
 UNIQUE_ID = re.compile(r"A[A-Z0-9]{15,}")
-"""What IAM shows in the place of a user or role that was deleted; it means nobody any more."""
+"""The id that IAM shows for a deleted user or role; it no longer matches anybody."""
 
 PRINCIPAL_ARN = re.compile(
     r"arn:[a-z0-9-]+:(?:iam::[0-9]{12}:(?:root|user/.+|role/.+)"
@@ -52,10 +52,10 @@ KINDS = {"service": "Service", "federated": "Federated", "canonical": "Canonical
 
 
 def principals_match(principals: Principals, actor: Actor) -> Match:
-    """``Principal``: any entry means the actor. What ``NotPrincipal`` does cannot be told.
+    """Whether any entry of ``Principal`` covers the actor. The effect of ``NotPrincipal`` is unknown.
 
-    AWS says that role trust policies do not support it. Where it is supported, a Deny may hit a principal that it
-    lists, too: unless account, role and session are listed, or if the principal has a permissions boundary.
+    AWS says that role trust policies do not support ``NotPrincipal``. In other policies, a Deny may also hit a listed
+    principal: unless account, role and session are listed, or if the principal has a permissions boundary.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
     """
     if principals.negated:
@@ -64,7 +64,7 @@ def principals_match(principals: Principals, actor: Actor) -> Match:
 
 
 def entry_covers(entry: PrincipalEntry, actor: Actor) -> Match:
-    """Whether one entry means the actor. A root ARN, like an account id, means every principal of the account."""
+    """Whether one entry covers the actor. A root ARN or an account id covers every principal of the account."""
     if entry.kind == "Unknown":
         return Match(None, f"its kind of principal ({entry}) is not known here")
     if entry.kind == "AWS" and entry.value == "*":
@@ -99,7 +99,7 @@ def _same_account(entry: PrincipalEntry, named: tuple[str, ...], actor: Actor, m
 
 
 def _role_of(parts: tuple[str, ...]) -> str | None:
-    """A role ARN's role name: unique in its account whatever the path."""
+    """The role name in a role's ARN; it is unique in its account, regardless of the path."""
     what, _, rest = parts[5].partition("/")
     return rest.rsplit("/", 1)[-1] if parts[2] == "iam" and what == "role" else None
 
@@ -112,7 +112,7 @@ def _session_role(parts: tuple[str, ...]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A statement and what came of it; ``stage`` is how far the request got in it, for the best explanation."""
+    """A statement and its result; ``stage`` is how far the request matched, to choose the best explanation."""
 
     statement: Statement
     match: Match
@@ -120,9 +120,9 @@ class _Judged:
 
 
 def evaluate(policies: Sequence[Policy], request: Request) -> Decision:
-    """Evaluate one set of policies: a trust policy, or all that is attached to a role (without its boundary).
+    """Evaluate one set of policies: a trust policy, or all policies of a role (without its boundary).
 
-    Principals count where a statement names them (in a trust policy); the request then needs an actor.
+    If a statement names principals (in a trust policy), the request needs an actor.
     """
     judged = [
         _judge(statement, request, variables=policy.has_variables)
@@ -144,9 +144,10 @@ def evaluate(policies: Sequence[Policy], request: Request) -> Decision:
 
 
 def evaluate_identity(policies: Sequence[Policy], request: Request, boundary: Policy | None = None) -> Decision:
-    """What a role may do: its policies, intersected with its permissions boundary where it has one.
+    """Evaluate a role's policies together with its permissions boundary, if it has one.
 
-    Allowed only where both allow; an explicit Deny in either wins. Service control policies are not seen from here.
+    A request is allowed only if both allow it; an explicit Deny in either wins. Service control policies are not
+    considered.
     """
     own = evaluate(policies, request)
     if boundary is None:
@@ -181,7 +182,7 @@ def _nothing_allows(allows: Sequence[_Judged]) -> str:
 
 
 def _judge(statement: Statement, request: Request, *, variables: bool) -> _Judged:
-    """Action, principal, resource, conditions: the first that fails ends it; unknown ones are kept."""
+    """Judge action, principal, resource and conditions: the first failure decides; unknown results are kept."""
     lookup = request.values if variables else None
     unsure = Match(None, statement.strange) if statement.strange else YES
     parts: tuple[Callable[[], Match], ...] = (
@@ -200,14 +201,14 @@ def _judge(statement: Statement, request: Request, *, variables: bool) -> _Judge
 
 
 def action_matches(selection: Selection, action: str) -> Match:
-    """``Action`` or ``NotAction``: in any case of letters, with wildcards in the action's name."""
+    """Whether ``Action`` or ``NotAction`` matches: case-insensitive, with wildcards in the action's name."""
     found = some(_one_action(text, action) for text in selection.patterns)
     match = found.negated() if selection.negated else found
     return match if match.holds is None else Match(match.holds, "another action is meant")
 
 
 def _one_action(text: str, action: str) -> Match:
-    """Wildcards are documented after the service's prefix, and for everything there is ``*`` alone.
+    """Whether one pattern matches. Documented wildcards follow the service's prefix; a lone ``*`` matches everything.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
     """
@@ -220,7 +221,7 @@ def _one_action(text: str, action: str) -> Match:
 
 @lru_cache(maxsize=1024)
 def _action_tokens(text: str) -> tuple[str, ...]:
-    """Kept: each action that is asked about meets every pattern of every policy."""
+    """Cached, because each action is compared with every pattern of every policy."""
     return read_pattern(text.lower()).tokens or ()
 
 
@@ -245,7 +246,7 @@ def _resource(selection: Selection | None, resource: str | None, lookup: Lookup 
 
 
 def _one_resource(pattern: Pattern, resource: str, negated: bool) -> Match:
-    """Part by part; a ``*`` that ends a part may reach over colons. Of others that would AWS does not speak.
+    """Match part by part. A ``*`` at the end of a part may match colons; for other positions AWS documents nothing.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
@@ -266,7 +267,7 @@ def _one_resource(pattern: Pattern, resource: str, negated: bool) -> Match:
 
 ASSUME = "sts:AssumeRole"
 FEDERATED = ("sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
-"""How a provider's users assume a role; no external id goes with these."""
+"""The actions with which an identity provider's users assume a role; they have no external id."""
 
 
 def assume_request(
@@ -277,10 +278,10 @@ def assume_request(
     *,
     action: str = ASSUME,
 ) -> Request:
-    """``actor`` assumes the role with that external id (none where ``external_ids`` is empty).
+    """A request in which ``actor`` assumes the role with an external id (none if ``external_ids`` is empty).
 
-    What else a statement may look at (addresses, organisations, tags) is not known here and makes the answer unknown;
-    the time is where ``now`` is given, and that the call comes over TLS.
+    The request uses TLS, and its time is known if ``now`` is given. All other context keys (addresses, organizations,
+    tags) are unknown.
     """
     context: dict[str, str | Sequence[str]] = {EXTERNAL_ID: external_ids, "aws:SecureTransport": "true"}
     if now is not None:
@@ -289,22 +290,22 @@ def assume_request(
 
 
 def may_assume(statement: Statement) -> bool:
-    """Whether it is, or may be, about assuming the role (not, say, about tagging a session alone)."""
+    """Whether the statement may match assuming the role (and not only, for example, tagging a session)."""
     return action_matches(statement.actions, ASSUME).holds is not False
 
 
 def id_conditions(statement: Statement) -> tuple[Condition, ...]:
-    """Its conditions on the external id."""
+    """The statement's conditions on the external id."""
     return tuple(each for each in statement.conditions if is_external_id(each.key))
 
 
 def external_ids_in(*statements: Statement) -> frozenset[str]:
-    """Every text that stands in their conditions on the external id, accepted or not. For counting and for hiding."""
+    """Every text in the statements' conditions on the external id, accepted or not, to count or hide them."""
     return frozenset(text for statement in statements for each in id_conditions(statement) for text in each.values)
 
 
 def id_patterns(condition: Condition, lookup: Lookup | None) -> tuple[Pattern, ...]:
-    """The texts of a condition, as its operator reads them; ``lookup`` fills in variables (``None``: none there)."""
+    """A condition's texts as its operator reads them; ``lookup`` resolves variables (``None``: there are none)."""
     form = operator_form(condition.operator)
     known = OPERATORS.get(form.base) if form else None
     wildcards, variables = known is not None and known.wildcards, known is not None and known.variables
@@ -313,9 +314,9 @@ def id_patterns(condition: Condition, lookup: Lookup | None) -> tuple[Pattern, .
 
 
 def external_ids_named(policy: Policy, request: Request) -> tuple[str, ...]:
-    """External ids that the policy itself names, each once: its texts, with variables filled in as ``request`` does.
+    """Example external ids that the policy accepts, each once: its texts, with variables resolved by ``request``.
 
-    A wildcard becomes a letter, and ``*`` nothing at all as well.
+    A wildcard is replaced with a letter; ``*`` also with nothing.
     """
     return tuple(dict.fromkeys(_named(policy, request.values if policy.has_variables else None)))
 

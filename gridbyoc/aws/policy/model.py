@@ -1,4 +1,4 @@
-"""A policy document, read: what its statements say, without judging anything."""
+"""A parsed policy document, the request to evaluate, and the patterns of IAM's policy language."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ CURRENT = "2012-10-17"
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One operator on one key, as written. Values stay out of the repr: an external id is among them.
+    """One operator on one key, as written. Values stay out of the repr: they may include an external id.
 
-    ``exact`` is ``False`` where one is a JSON number with a fraction or an exponent, whose text is lost in parsing.
+    ``exact`` is ``False`` if a value is a JSON number with a fraction or an exponent, whose text parsing loses.
     """
 
     operator: str
@@ -32,9 +32,9 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class PrincipalEntry:
-    """One name in ``Principal`` or ``NotPrincipal``; ``*`` alone is kept as an ``AWS`` one.
+    """One name in ``Principal`` or ``NotPrincipal``; a lone ``*`` has the kind ``AWS``.
 
-    The value of an ``Unknown`` one begins with its kind as it is written.
+    The value of kind ``Unknown`` starts with the kind as it is written.
     """
 
     kind: PrincipalKind
@@ -62,7 +62,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class StatementName:
-    """Where a statement stands: its policy, its number (from 1) and its ``Sid`` where it has one."""
+    """A statement's policy, its number (from 1) and its ``Sid``, if it has one."""
 
     policy: str
     number: int
@@ -76,7 +76,7 @@ class StatementName:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement. ``strange`` names an element that is not known here: it can then never be told to match."""
+    """One statement. ``strange`` names an unknown element; then it is never certain that the statement matches."""
 
     name: StatementName
     effect: Effect
@@ -89,7 +89,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A document's statements; ``name`` is what people call it (``the trust policy``, ``inline policy x``)."""
+    """A document's statements; ``name`` is its name in messages (``the trust policy``, ``inline policy x``)."""
 
     name: str
     statements: tuple[Statement, ...]
@@ -97,13 +97,13 @@ class Policy:
 
     @property
     def has_variables(self) -> bool:
-        """Whether ``${...}`` is a variable in it; before 2012-10-17 it was plain text."""
+        """Whether ``${...}`` is a variable; before version 2012-10-17 it was plain text."""
         return self.version == CURRENT
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a request comes to. ``statement`` decided it (``None``: nothing allows it); ``why`` says so in words."""
+    """The decision about a request. ``statement`` decided it (``None``: nothing allows it); ``why`` explains it."""
 
     effect: Literal["allowed", "denied", "unknown"]
     statement: StatementName | None
@@ -111,7 +111,7 @@ class Decision:
 
 
 def unreadable(name: str, why: str) -> Policy:
-    """A policy that is there and could not be read: it may allow anything, and it may deny anything."""
+    """A policy that exists but could not be read, so it may allow or deny anything."""
     place = StatementName(name, 0)
     everything = Selection(("*",))
     return Policy(
@@ -125,23 +125,23 @@ def unreadable(name: str, why: str) -> Policy:
 
 ANY = "any"
 ONE = "one"
-"""A pattern's wildcards; every other token is a single character, so that a value's own ``*`` stays one."""
+"""A pattern's wildcards. Every other token is a single character, so a variable's value may contain a literal ``*``."""
 
 VARIABLE = re.compile(r"\$\{(\$|[^{}$]*)\}")
 NAME = r"[^,'\s:]+:[^,']*[^,'\s]"
 VARIABLE_BODY = re.compile(rf"({NAME})(?:, '([^']*)')?")
-"""A key, and a default after a comma and one space: no other form is documented."""
+"""A key, and optionally a default after a comma and one space; no other form is documented."""
 
 Lookup = Callable[[str], "tuple[str, ...] | None"]
-"""A context key's values: empty where the request has none, ``None`` where that cannot be told."""
+"""Returns a context key's values: empty if the request does not have the key, ``None`` if that is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """``tokens`` is ``None`` where a variable has no value: such a text matches nothing.
+    """A pattern. ``tokens`` is ``None`` if a variable has no value; then the pattern matches nothing.
 
-    ``unknown`` says that it cannot be told what the text stands for: a value that is not known here, or a form of
-    variable that AWS does not document. ``early_variable``: one stands before an ARN's last part.
+    ``unknown``: the pattern's meaning is unknown, because a value is unknown or AWS does not document the variable's
+    form. ``early_variable``: a variable comes before an ARN's last part.
     """
 
     tokens: tuple[str, ...] | None
@@ -170,7 +170,7 @@ def read_pattern(text: str, *, wildcards: bool = True, lookup: Lookup | None = N
 
 
 def _variable(body: str, lookup: Lookup) -> str | Literal[False] | None:
-    """Its value; ``False`` where it has none, ``None`` where that cannot be told."""
+    """The variable's value; ``False`` if it has none, ``None`` if that is unknown."""
     if body in ("*", "?", "$"):
         return body
     read = VARIABLE_BODY.fullmatch(body)
@@ -185,7 +185,7 @@ def _plain(text: str, wildcards: bool) -> list[str]:
 
 
 def glob(tokens: Sequence[str], text: str) -> bool:
-    """Whether the whole text matches: ``ANY`` is any characters or none, ``ONE`` is one. Linear times linear."""
+    """Whether the whole text matches: ``ANY`` matches any characters or none, ``ONE`` exactly one. Quadratic time."""
     at = place = 0
     star, mark = -1, 0
     while at < len(text):
@@ -204,18 +204,18 @@ def glob(tokens: Sequence[str], text: str) -> bool:
 
 
 def text_of(tokens: Sequence[str]) -> str:
-    """The tokens as text again, with their wildcards as they are written."""
+    """The tokens as text, with ``*`` and ``?`` for wildcards."""
     return "".join({ANY: "*", ONE: "?"}.get(token, token) for token in tokens)
 
 
 def split_arn(text: str) -> tuple[str, ...] | None:
-    """An ARN's six parts (the last may hold colons), or ``None`` for any other text."""
+    """An ARN's six parts (the last may contain colons), or ``None`` for any other text."""
     parts = tuple(text.split(":", 5))
     return parts if len(parts) == 6 and parts[0] == "arn" else None
 
 
 def split_tokens(tokens: Sequence[str]) -> list[list[str]]:
-    """A pattern of an ARN by its six parts (fewer where it has fewer); the last may hold colons."""
+    """The up to six parts of an ARN pattern; the last may contain colons."""
     parts: list[list[str]] = [[]]
     for each in tokens:
         if each == ":" and len(parts) < 6:
@@ -231,10 +231,10 @@ Facts = Mapping[str, "tuple[str, ...] | None"]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks. ``value`` is an ARN, a service's or provider's name, or a canonical id.
+    """Who makes a request. ``value`` is an ARN, a service's or provider's name, or a canonical id.
 
-    ``account`` stands for some principal of the account whose root ARN it holds, which one is not known. A role
-    session's ARN lacks the role's path; ``role_arn`` gives it where it is known.
+    Kind ``account``: an unknown principal of the account; ``value`` is the account's root ARN. A role session's ARN
+    lacks the role's path; ``role_arn`` is the role's whole ARN, if known.
     """
 
     kind: ActorKind
@@ -243,21 +243,21 @@ class Actor:
 
 
 ANONYMOUS = Actor("anonymous", "*")
-"""A request that nobody signed."""
+"""The actor of an unsigned request."""
 
 
 def some_principal_of(account_id: str, partition: str = "aws") -> Actor:
-    """Some user or role of an account, nobody knows which."""
+    """An unknown user or role of an account."""
     return Actor("account", f"arn:{partition}:iam::{account_id}:root")
 
 
 def principal(arn: str, role_arn: str | None = None) -> Actor:
-    """The user, role, session or root user of that ARN."""
+    """The user, role, session or root user with an ARN."""
     return Actor("principal", arn, role_arn)
 
 
 def actor_of(arn: str) -> Actor:
-    """Who the ARN in a trust policy stands for: an account's root for some principal of its account."""
+    """The actor for an ARN in a trust policy; an account's root means some principal of that account."""
     parts = arn.split(":")
     return some_principal_of(parts[4], parts[1]) if parts[-1] == "root" else principal(arn)
 
@@ -268,10 +268,10 @@ def _nothing() -> Mapping[str, tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request. ``resource`` ``None``: any resource that a statement may name. Made with ``ask``.
+    """A request, created with ``ask``. ``resource`` ``None``: any resource that a statement may name.
 
-    ``context`` is by lower-case key; an empty tuple says that the request has no such key. ``others_unknown`` says of
-    every key not listed that it cannot be told (otherwise the request has none). Values stay out of the repr.
+    ``context`` has lower-case keys; an empty tuple means that the request does not have the key. ``others_unknown``:
+    all other keys are unknown; otherwise the request does not have them. Values stay out of the repr.
     """
 
     action: str
@@ -281,7 +281,7 @@ class Request:
     others_unknown: bool = False
 
     def values(self, key: str) -> tuple[str, ...] | None:
-        """A context key's values: empty where there is none, ``None`` where that cannot be told."""
+        """A context key's values: empty if the request does not have the key, ``None`` if that is unknown."""
         low = key.lower()
         if low in self.context:
             return self.context[low]
@@ -299,7 +299,7 @@ def ask(
     context: Mapping[str, str | Sequence[str]] | None = None,
     others_unknown: bool = False,
 ) -> Request:
-    """A ``Request``; a context value may be one text or several, keys in any spelling."""
+    """Create a ``Request``; a context value may be one text or several, keys in any case."""
     given = {
         key.lower(): (values,) if isinstance(values, str) else tuple(values) for key, values in (context or {}).items()
     }
@@ -307,7 +307,7 @@ def ask(
 
 
 def _facts(actor: Actor) -> Facts:
-    """What AWS itself puts into the context about who asks.
+    """The context keys that AWS itself sets for an actor.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
@@ -360,9 +360,9 @@ def is_external_id(key: str) -> bool:
 
 
 def redact(document: object, external_id: Secret | None = None) -> object:
-    """A copy with every value of ``sts:ExternalId``, and every other text that is ``external_id``, as ``[secret]``.
+    """A copy with ``[secret]`` for every value of ``sts:ExternalId`` and every other text equal to ``external_id``.
 
-    A digest of a document that holds a short external id could be guessed back; of this copy it cannot.
+    From a digest of the original, a short external id could be guessed; from a digest of this copy it cannot.
     """
     if isinstance(document, Mapping):
         return {
@@ -383,10 +383,10 @@ def _text(text: str, external_id: Secret | None) -> str:
 
 
 def canonical(document: object) -> str:
-    """JSON with sorted keys and no white space: what ``jq -cS`` prints, without its line's end."""
+    """JSON with sorted keys and without white space, as ``jq -cS`` prints it, but without the line feed."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def digest(document: object, external_id: Secret | None = None) -> str:
-    """SHA-256, in hex, of the redacted document's canonical form in UTF-8."""
+    """SHA-256 in hex of the redacted document's canonical form in UTF-8."""
     return hashlib.sha256(canonical(redact(document, external_id)).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""JSON → ``Policy``: tolerant of what IAM takes (a single value in the place of a list), strict about all else.
+"""Parse JSON into a ``Policy``. Accepts all that IAM accepts (a single value for a list) and nothing else.
 
 The grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 """
@@ -27,7 +27,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError
 
 PolicyKind = Literal["trust", "identity"]
 OLD = "2008-10-17"
-"""The language's version where a document names none."""
+"""The language's version if a document names none."""
 
 TOP = ("Version", "Id", "Statement")
 ELEMENTS = (
@@ -42,18 +42,18 @@ KINDS: Mapping[str, PrincipalKind] = {
 
 
 class PolicyDocumentError(AwsError):
-    """A text that is not an IAM policy document; says where, and never quotes what stands there."""
+    """The text is not an IAM policy document; the message says where, and never quotes the text."""
 
     code = "GBY-A020"
     remedy = "Correct the document; IAM refuses it too."
 
 
 def parse_policy(document: object, *, name: str, kind: PolicyKind) -> Policy:
-    """Read a document: JSON text, or what came of parsing it. ``name`` is what messages call it.
+    """Parse a document: JSON text or parsed JSON. ``name`` is its name in messages.
 
-    A ``trust`` policy names principals in every statement; an ``identity`` one (a boundary, too) names none and names
-    resources. Raises ``PolicyDocumentError`` for anything that IAM would not take, without quoting it. What IAM takes
-    or not, nobody knows (an element in another spelling), makes a statement ``strange``.
+    Every statement of a ``trust`` policy names principals; those of an ``identity`` policy or boundary name resources
+    and no principals. Raises ``PolicyDocumentError`` for anything that IAM would refuse, without quoting it. If it is
+    unknown whether IAM accepts an element (in another spelling), the statement is ``strange``.
     """
     top = _elements(_loaded(document, name), TOP, name)
     if top.unknown or top.get("Version", OLD) not in (OLD, CURRENT):
@@ -117,7 +117,7 @@ def _spelling(misspelt: frozenset[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Elements:
-    """An object's elements by their proper name; which are written in another case, and which are no elements."""
+    """An object's elements by their proper name; the names written in another case, and unknown names."""
 
     known: Mapping[str, Any]
     misspelt: frozenset[str]
@@ -128,7 +128,7 @@ class _Elements:
 
 
 def _elements(raw: Mapping[str, Any], names: Iterable[str], place: str) -> _Elements:
-    """Sort an object's elements; the same one in two spellings is refused."""
+    """Sort an object's elements; refuse an element that appears in two spellings."""
     proper = {name.lower(): name for name in names}
     found: dict[str, Any] = {}
     misspelt, unknown = set(), set()
@@ -208,7 +208,7 @@ def _texts(value: object, place: str) -> tuple[str, ...]:
 
 
 def _listed(value: object) -> list[Any]:
-    """IAM lets a single value stand where a list may."""
+    """The value as a list: IAM accepts a single value in place of a list."""
     if value is None:
         return []
     return list(value) if isinstance(value, (list, tuple)) else [value]
@@ -218,6 +218,6 @@ def _bad(place: str, trouble: str) -> PolicyDocumentError:
     return PolicyDocumentError(
         f"{place[0].upper()}{place[1:]} {trouble}.",
         why="It is not a policy document as IAM writes them.",
-        fix="Look at it in the IAM console, and put it right.",
+        fix="Correct it in the IAM console.",
         rerun=SAFE_NOTHING_DONE,
     )
