@@ -99,7 +99,7 @@ COMMANDS = {
     "drift": ("drift", "Show where both sides differ from the stack file."),
     "report": ("report", "Write an HTML page about a stack."),
     "outputs": ("outputs", "Show role ARN, role name and external id."),
-    "handoff": ("handoff", "Hand a role over to who registers clusters."),
+    "handoff": ("handoff", "Hand the role over to the person who registers clusters."),
     "register": ("clusters", "Create a cluster through a role you have."),
     "clusters": ("clusters", "List, get, create, edit and wait for clusters."),
     "login": ("account", "Log in to the control plane."),

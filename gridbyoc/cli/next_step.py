@@ -32,7 +32,7 @@ FOLLOWING: Mapping[str, tuple[str, str]] = {
     "plan --out": ("apply", "applies exactly this plan"),
     "bootstrap": ("verify", "proves what the role grants"),
     "outputs": ("verify", "proves what the role grants"),
-    "handoff": ("status", "tells when it was handed over, and whether it still stands"),
+    "handoff": ("status", "shows when it was handed over, and whether it is still valid"),
     "verify": ("drift", "compares everything else with the stack file"),
     "drift": ("plan", "shows what bootstrap would change"),
     "not running yet": ("clusters wait", "waits until the cluster runs"),

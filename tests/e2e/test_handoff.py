@@ -133,6 +133,35 @@ def test_what_is_refused_sends_nothing(two: Two) -> None:
     assert (two.first.directory / "x.handoff").read_text() == "thesis"
 
 
+def test_a_vendor_without_an_api_gets_a_page_with_reveal_alone(two: Two) -> None:
+    text = two.stack.file.read_text().replace("clusters: []\n", "")
+    role = 'role: {trusted_account_id: "302180240179"}\n'
+    two.stack.file.write_text(f"{text}control_plane: {{type: manual, vendor: Acme AI}}\n{role}")
+    keyless: dict[str, str | None] = {"GRID_API_KEY": None, "GRID_USER_ID": None, "GRIDBYOC_HANDOFF_KEY": None}
+    status = two.first("status", **keyless).out
+    assert "handoff   not yet handed over to Acme AI" in status
+    assert "Hand it over to Acme AI: `gridbyoc handoff --reveal`" in status
+
+    assert "either --out FILE or --reveal" in two.first("handoff", status=2, **keyless).err
+    page = two.first("handoff", "--reveal", **keyless)
+    assert page.out.startswith("Send to Acme AI:\n  role         arn:aws:iam::")
+    assert f"  external id  {EXTERNAL_ID}\n" in page.out
+    assert EXTERNAL_ID not in page.err
+    masked = two.first("handoff", "--reveal", GITHUB_ACTIONS="true", **keyless)
+    assert f"::add-mask::{EXTERNAL_ID}" in masked.err
+    document = json.loads(two.first("handoff", "--reveal", "--format", "json", **keyless).out)
+    assert (document["type"], document["external_id"]) == ("handoff_page", EXTERNAL_ID)
+
+    status = two.first("status", **keyless).out
+    assert "handoff   handed over to Acme AI at" in status
+    assert EXTERNAL_ID not in status
+    two.hand_over()
+    assert f"external id  {EXTERNAL_ID}" in two.second("bundle", "show", "--reveal", "x.handoff").out
+    assert "is for Acme AI, which has no API" in two.second("register", "--handoff", "x.handoff", "a", status=4).err
+    (journal,) = two.first.directory.glob(".gridbyoc/*/journal.jsonl")
+    assert EXTERNAL_ID not in journal.read_text()
+
+
 @pytest.mark.parametrize("on", ["POST /v1/core/clusters", "GET /v1/core/clusters/"])
 def test_killed_between_creation_and_wait_it_goes_on(two: Two, on: str) -> None:
     name = two.stack.name

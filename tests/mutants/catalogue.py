@@ -593,6 +593,67 @@ BUNDLES = (
     ),
 )
 
+HANDOFFS = (
+    *_each(
+        "operations/handoff/file.py",
+        "unit/test_handoff_file.py",
+        ("open_handoff", "if now >= handoff.expires:", "if False:"),
+        ("open_handoff", "now >= handoff.expires", "now > handoff.expires"),
+        ("_time", "if found.tzinfo is not None:", "if True:"),
+    ),
+    *_each(
+        "operations/sealed_file.py",
+        "unit/test_handoff_file.py",
+        ("SealedFormat._unseal", "decrypt(nonce, sealed, header)", "decrypt(nonce, sealed, None)"),
+        ("SealedFormat.unpack", "lock is None and self.always_encrypted", "False"),
+        ("SealedFormat._refuse_other_kind", "if other is not None:", "if False:"),
+        ("SealedFormat._header", 'found.get("kind") != f"gridbyoc-{self.noun}"', "False"),
+        ("SealedFormat._right_key", "if not hmac.compare_digest(", "if False and not hmac.compare_digest("),
+    ),
+    *_each(
+        "operations/handoff/make.py",
+        "unit/test_handoff.py",
+        ("make_handoff", 'if proven[role_arn].verdict != "admitted":', "if False:"),
+        ("make_handoff", "outputs.every_role.values()", "()"),
+        ("check_out", 'header["stack"] != stack.name', "False"),
+        ("check_out", "    if out.is_symlink():\n        raise", "    if False:\n        raise"),
+        ("write_handoff", "    check_out(run.stack, out)", "    pass"),
+        ("_outputs", "    runner.refuse_errored()\n", ""),
+        ("check_revealable", 'stack.control_plane.type != "manual"', "False"),
+    ),
+    *_each(
+        "operations/handoff/register.py",
+        "unit/test_handoff.py",
+        ("plane_of_handoff", "if not same_address(handoff.url, own):", "if False:"),
+        ("plane_of_handoff", "dialect is not None and dialect != known", "False"),
+        ("check_stack", "name is not None and name != handoff.stack", "False"),
+        ("check_stack", "stack is not None and stack.control_plane.type != handoff.control_plane", "False"),
+        ("register_handed_over", "wanted_of(after).role_arn != handoff.role_arn", "False"),
+    ),
+    *_each(
+        "control_plane/settings.py",
+        "unit/test_handoff.py",
+        ("same_address", "    except UsageError:\n        return False", "    except UsageError:\n        return True"),
+        ("own_address", "    if environ.get(address.variable):", "    if False:"),
+    ),
+    *_each(
+        "operations/handoff/record.py",
+        "unit/test_handoff.py unit/test_handoff_file.py",
+        ("last_handoff", 'is_of(str(last.get("id")), outputs.external_id.reveal())', "True"),
+        ("last_handoff", 'last.get("role") == all_arns(outputs.every_role)', "True"),
+        ("last_handoff", 'standing = "unchanged" if admitted else "changed"', 'standing = "unchanged"'),
+        ("last_handoff", 'each.get("type") == "effect_done" and ', ""),
+        ("fingerprint", "salt=salt", "salt=b'x'"),
+    ),
+    *_each(
+        "operations/status.py",
+        "unit/test_handoff.py unit/test_manual_vendor.py",
+        ("_read_role", "        look.admitted = False\n", "        look.admitted = True\n"),
+        ("_unlisted", "if not look.unlisted:", "if True:"),
+        ("_to_hand_over", 'look.handoff.standing != "changed"', "True"),
+    ),
+)
+
 STATE = (
     *_each(
         "operations/state_migrate.py",
@@ -1194,6 +1255,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *POLICIES,
     *FINGERPRINT,
     *BUNDLES,
+    *HANDOFFS,
     *STATE,
     *LEFTOVERS,
     *SECRETS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from gridbyoc.cli.app import App
+from gridbyoc.cli.handoff import show_page
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import (
     ClusterConflictError,
@@ -36,7 +39,7 @@ from gridbyoc.operations.handoff.register import check_stack, plane_of_handoff, 
 from gridbyoc.operations.status import Status
 from gridbyoc.show.handoff import HANDOFF_PAGE
 from gridbyoc.show.status import STATUS, status_json, status_lines
-from gridbyoc.stack.model import ClusterSpec, InstanceType, Stack
+from gridbyoc.stack.model import ClusterSpec, ControlPlane, InstanceType, Stack
 from tests.json_outputs import check_document
 from tests.unit.test_handoff_file import KEY, MADE, WEEK, sealed
 from tests.unit.test_manual_vendor import ACME
@@ -372,6 +375,9 @@ def test_the_handoff_of_another_stack_is_refused_where_one_is_named() -> None:
     assert MADE.role_arn in caught.value.why
     with pytest.raises(HandoffMismatchError, match="the stack file names demo"):
         check_stack(MADE, "ml-prod", ALONE)
+    moved = replace(ALONE, name="ml-prod", control_plane=ControlPlane("lightning"))
+    with pytest.raises(HandoffMismatchError, match="for the control plane grid, but the stack file names lightning"):
+        check_stack(MADE, None, moved)
 
 
 # --- what the first person sees
@@ -455,6 +461,17 @@ def test_a_vendor_without_an_api_gets_a_page_and_status_tells_the_three_states(w
     found = look(world, replace(ACME, role=replace(ACME.role, rotation="2")))
     assert "role or external id has changed since" in shown(found, world.now())
     assert "Hand it over to Acme AI" in found.next_step
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_github_job_masks_the_external_id_before_it_is_printed(there: bool) -> None:
+    streams = io.StringIO(), io.StringIO()
+    environ = {"GITHUB_ACTIONS": "true"} if there else {}
+    show_page(App(environ, Path("/"), Path("/"), io.StringIO(), *streams), MADE)
+    out, err = (stream.getvalue() for stream in streams)
+    external_id = MADE.external_id.reveal()
+    assert f"external id  {external_id}" in out
+    assert err == (f"::add-mask::{external_id}\n" if there else "")
 
 
 def test_a_page_that_was_not_shown_is_not_handed_over(world: World) -> None:

@@ -56,7 +56,10 @@ def plane_of_handoff(
 
 
 def check_stack(handoff: Handoff, expected: str | None, stack: Stack | None) -> None:
-    """Raise ``HandoffMismatchError`` unless the handoff is for the stack of ``--expect-stack`` and the stack file."""
+    """Raise ``HandoffMismatchError`` unless the handoff is for the stack of ``--expect-stack`` and the stack file.
+
+    The stack file must name the same control plane, too.
+    """
     named = {"--expect-stack": expected, "the stack file": stack.name if stack else None}
     for source, name in named.items():
         if name is not None and name != handoff.stack:
@@ -66,6 +69,13 @@ def check_stack(handoff: Handoff, expected: str | None, stack: Stack | None) -> 
                 fix=f"Use a handoff for {name}, or leave {source} out if you mean {handoff.stack}.",
                 rerun=SAFE_NOTHING_DONE,
             )
+    if stack is not None and stack.control_plane.type != handoff.control_plane:
+        raise HandoffMismatchError(
+            f"The handoff is for the control plane {handoff.control_plane}, but the stack file names "
+            f"{stack.control_plane.type}.",
+            fix="Correct control_plane.type, or use a handoff that was made after the change.",
+            rerun=SAFE_NOTHING_DONE,
+        )
 
 
 def register_handed_over(
