@@ -234,7 +234,7 @@ def carry_out(
         step.skipped = plan.terraform is not None and not plan.has_changes and site.outputs is not None
         outputs = site.outputs if step.skipped and site.outputs else site.runner.output()
     grant = grant_of(run, outputs)
-    prove_trust(run, site, grant, outputs.every_role)
+    proven = prove_trust(run, site, grant, outputs.every_role)
     changes = _final_changes(run, site, plan, grant)
     with compensating(run, site, grant, made, rollback=wishes.rollback):
         clusters = register_clusters(run, site, changes, grant, wishes.edit, made)
@@ -246,7 +246,7 @@ def carry_out(
     reading = read_role(site.preflight.session, grant.role_arn)
     policies = reading.policies(run.stack, grant.external_id)
     report = report_of(run, site, outputs, (done, last), changes, clusters, policies)
-    remember_converged(run, site, grant, report, reading.role)
+    remember_converged(run, site, grant, report, reading.role if proven else None)
     if run.choices.wait:
         return report
     old_grant = site.previous_role is not None or bool(set(plan.kept_ids) - {grant.external_id})
@@ -367,13 +367,14 @@ def _refuse_more_detaches(run: Run, site: PreparedStack, plan: Plan) -> None:
         )
 
 
-def prove_trust(run: Run, site: PreparedStack, grant: Grant, roles: Mapping[str, str] | None = None) -> None:
+def prove_trust(run: Run, site: PreparedStack, grant: Grant, roles: Mapping[str, str] | None = None) -> bool:
     """The trust step: each live role admits the control plane with this external id, else ``TrustError``.
 
-    ``roles``: the ARN of each by its name; without them, the grant's own.
+    ``roles``: the ARN of each by its name; without them, the grant's own. Returns whether all was proven: false if
+    AWS's documentation does not settle a condition.
     """
     roles = roles or {"role": grant.role_arn}
-    details = []
+    details, proven = [], True
     with run.step("trust") as step:
         for name, role_arn in roles.items():
             trust = await_trust(
@@ -386,8 +387,10 @@ def prove_trust(run: Run, site: PreparedStack, grant: Grant, roles: Mapping[str,
             )
             details.append(trust.detail if len(roles) == 1 else f"{name}: {trust.detail}")
             if trust.verdict == "unknown":
+                proven = False
                 run.outside.emit(Note(f"The {name}'s trust could not be proven: {trust.detail}.", "warning"))
         step.detail = "; ".join(details)
+    return proven
 
 
 def _final_changes(run: Run, site: PreparedStack, plan: Plan, grant: Grant) -> tuple[ClusterChange, ...]:

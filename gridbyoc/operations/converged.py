@@ -193,8 +193,8 @@ def unchanged(run: Run) -> Report | None:
 def remember_converged(run: Run, site: PreparedStack, grant: Grant, report: Report, role: LiveRole | None) -> None:
     """Store the fingerprint of a completed run for the next one, if the run is covered.
 
-    ``role`` is the live role as just read. No fingerprint is stored if it has policies that the stack file does not
-    list, or if part of it could not be read.
+    ``role`` is the live role as just read, ``None`` if its trust is not proven. No fingerprint is stored if it has
+    policies that the stack file does not list, or if part of it could not be read.
 
     A read error is no failure of this run: the next run uses Terraform.
     """
@@ -242,7 +242,7 @@ def _fingerprint(
 
 def _covered(run: Run) -> bool:
     """Whether all resources are known (our module, no foreign files beside it) and no Terraform was interrupted."""
-    if run.stack.terraform.module is not None or any((run.work_dir / name).exists() for name in HALF_DONE):
+    if run.stack.terraform.module is not None or any((run.own_work_dir / name).exists() for name in HALF_DONE):
         return False
     return not any(strange_files(run.work_dir))
 

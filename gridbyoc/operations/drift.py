@@ -10,10 +10,12 @@ from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Grant, Phase
 from gridbyoc.errors import ClusterConflictError, TrustError
 from gridbyoc.operations.changes import cluster_changes
+from gridbyoc.operations.converged import unchanged
 from gridbyoc.operations.lock import SAVED_PLAN
 from gridbyoc.operations.plan import policies_read, render_for_plan, role_reading
 from gridbyoc.operations.prepare import PreparedStack, current_grant, prepare
 from gridbyoc.operations.private_copy import scratch_run
+from gridbyoc.operations.report import Report
 from gridbyoc.operations.review.review import (
     AttributeChange,
     output_details,
@@ -26,6 +28,8 @@ from gridbyoc.operations.role_policies import NOT_COMPARED, RolePolicies
 from gridbyoc.operations.run import Run
 from gridbyoc.stack.defaults import proven_principals
 from gridbyoc.stack.secret import Secret
+
+ACCEPTED = "Accepted on the role by the stack file: {}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ class DriftFound:
 
     ``permissions``: how bootstrap would change the role's permissions. ``unknown``: what could not be read, with the
     reason. ``remarks``: what is accepted or not compared, one sentence each. ``unasked``: why the control plane of a
-    stack without clusters was not asked.
+    stack without clusters was not asked. ``by_record``: nothing has moved since the record of the last good run, so
+    Terraform was not started.
     """
 
     differences: list[Drift] = field(default_factory=list)
@@ -55,6 +60,7 @@ class DriftFound:
     unknown: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     unasked: str = ""
+    by_record: bool = False
 
     @property
     def none(self) -> bool:
@@ -63,9 +69,15 @@ class DriftFound:
 
 
 def find_drift(run: Run) -> DriftFound:
-    """Compare the stack file with all three. Only reads, on a copy, so it works while another run holds the lock."""
+    """Compare the stack file with all three. Only reads, on a copy, so it works while another run holds the lock.
+
+    If role, state, stack file and clusters are as the last good run left them, Terraform is not started
+    (``choices.refresh``: always).
+    """
     found = DriftFound()
     with scratch_run(run) as reading:
+        if not run.choices.refresh and (same := unchanged(reading)) is not None:
+            return _nothing_moved(same)
         site = prepare(reading)
         grant = current_grant(reading, site)
         if grant is None:
@@ -82,6 +94,15 @@ def find_drift(run: Run) -> DriftFound:
             found.unasked = unasked
             found.remarks.append(f"What the control plane has is unknown: {unasked}.")
         return found
+
+
+def _nothing_moved(same: Report) -> DriftFound:
+    found = DriftFound(by_record=True, unasked=same.unasked)
+    if same.policies is not None:
+        found.remarks += (ACCEPTED.format(name) for name in same.policies.accepted)
+    if same.unasked:
+        found.remarks.append(f"What the control plane has is unknown: {same.unasked}.")
+    return found
 
 
 def _terraform(run: Run, site: PreparedStack, grant: Grant, kept: tuple[Secret, ...], found: DriftFound) -> None:
@@ -114,7 +135,7 @@ def _policies(compared: RolePolicies | None, found: DriftFound) -> None:
         return
     found.differences += (Drift("role", subject, detail) for subject, detail in compared.differences())
     found.unknown += compared.unknown
-    found.remarks += (f"Accepted on the role by the stack file: {name}." for name in compared.accepted)
+    found.remarks += (ACCEPTED.format(name) for name in compared.accepted)
 
 
 def _trust(run: Run, site: PreparedStack, grant: Grant, found: DriftFound) -> None:

@@ -16,6 +16,7 @@ from gridbyoc.stack.words import counted
 
 NONE = "No drift: AWS, the live role and the control plane are as the stack file asks."
 NONE_OF_THE_ROLE = "No drift of the role: AWS and the live role are as the stack file asks."
+BY_RECORD = "Nothing has moved since the last good run, so Terraform was not started (--refresh starts it)."
 LEFT_OUT = "*{count} more sections are left out. `gridbyoc drift` shows all of them.*"
 
 
@@ -35,7 +36,7 @@ def drift_lines(found: DriftFound) -> list[str]:
         lines += ["", "Changes of the role's permissions that bootstrap would make:"]
         lines += [f"  {plain_sentence(sentence.whole)}" for sentence in found.permissions]
     lines += [""] if lines and (found.unknown or found.remarks) else []
-    lines += [no_drift(found)] if found.none else []
+    lines += [no_drift(found), *([BY_RECORD] if found.by_record else [])] if found.none else []
     return [*lines, *(f"Unknown: {reason}." for reason in found.unknown), *found.remarks]
 
 
@@ -55,6 +56,7 @@ def drift_markdown(stack: str, found: DriftFound) -> str:
         else "Not everything could be compared."
     )
     blocks = [f"<!-- gridbyoc drift {stack} -->\n### Drift of {code(stack)}", f"**{head}**"]
+    blocks += [prose(BY_RECORD)] if found.by_record else []
     blocks += [_difference(each) for each in found.differences]
     blocks += _list(
         "Changes of the role's permissions that bootstrap would make", map(role_sentence, found.permissions)
@@ -69,7 +71,8 @@ class DriftBody(TypedDict):
 
     Of an attribute, ``before`` is the actual value and ``after`` what the stack file asks. ``permissions``: sentences
     on the role's permissions that ``bootstrap`` would change. ``unknown``: what could not be read. ``unasked``: why
-    the control plane of a stack without clusters was not asked, otherwise empty.
+    the control plane of a stack without clusters was not asked, otherwise empty. ``by_record``: nothing has moved since
+    the record of the last good run, so Terraform was not started.
     """
 
     drift: list[Annotated[dict[str, Any], Drift]]
@@ -77,6 +80,7 @@ class DriftBody(TypedDict):
     unknown: list[str]
     remarks: list[str]
     unasked: str
+    by_record: bool
 
 
 def drift_json(found: DriftFound) -> DriftBody:
@@ -87,6 +91,7 @@ def drift_json(found: DriftFound) -> DriftBody:
         "unknown": found.unknown,
         "remarks": found.remarks,
         "unasked": found.unasked,
+        "by_record": found.by_record,
     }
 
 

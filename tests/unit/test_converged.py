@@ -13,7 +13,10 @@ import pytest
 from gridbyoc import __version__
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import GridbyocError
+from gridbyoc.operations.bootstrap import prove_trust
 from gridbyoc.operations.converged import FORMAT, RECORD, _inputs, unchanged
+from gridbyoc.operations.drift import find_drift
+from gridbyoc.operations.prepare import current_grant, prepare
 from gridbyoc.operations.run import Choices
 from gridbyoc.stack.model import S3Backend, Stack, TerraformSettings
 from tests.unit.world import FAST, HUGE, World, a_stack, spec
@@ -180,6 +183,51 @@ def test_what_has_moved_is_terraforms_to_judge(world: World, moved: Moved) -> No
         assert moved.says in world.detail("compare")
     else:
         assert "compare" not in world.steps()
+
+
+NOT_OF_DRIFT = ("somebody wants to hear of the approval", "a role is asked for")
+
+
+@pytest.mark.parametrize(
+    "moved", [each for each in MOVED if each.name not in NOT_OF_DRIFT], ids=lambda moved: moved.name
+)
+def test_drift_starts_terraform_unless_nothing_has_moved(world: World, moved: Moved) -> None:
+    world.bring_up(UP)
+    moved.move(world)
+    world.terraform.commands.clear()
+    with world.run(moved.stack, "drift", moved.options.get("choices", FAST)) as run:
+        found = find_drift(run)
+    assert found.by_record is moved.short
+    assert (world.terraform.commands == []) is moved.short
+    assert found.none or not moved.short
+    assert world.effects == []
+
+
+def test_drift_by_the_record_tells_what_the_long_way_tells(world: World) -> None:
+    accepts = replace(UP, role=replace(UP.role, known_policies=(ADMIN,)))
+    world.bring_up(UP)
+    role(world)["Attached"].append(ADMIN)
+    world.bootstrap(accepts)
+    found = {}
+    for refresh in (False, True):
+        with world.run(accepts, "drift", replace(FAST, refresh=refresh)) as run:
+            found[refresh] = find_drift(run)
+    assert [each.by_record for each in found.values()] == [True, False]
+    assert found[False].remarks == found[True].remarks != []
+    assert found[False].none
+    assert found[True].none
+
+
+def test_no_record_is_kept_of_a_role_whose_trust_is_not_proven(world: World) -> None:
+    world.bring_up(UP)
+    unclear = {"ArnLike": {"aws:PrincipalArn": "*"}}
+    role(world)["AssumeRolePolicyDocument"]["Statement"][0]["Condition"] |= unclear
+    assert (world.work_dir(UP) / RECORD).exists()
+    with world.run(UP, "bootstrap", FAST) as run:
+        site = prepare(run)
+        grant = current_grant(run, site)
+        assert grant is not None
+        assert prove_trust(run, site, grant) is False
 
 
 @pytest.mark.parametrize(
