@@ -81,17 +81,10 @@ class Site:
         details = [e.detail for e in said if isinstance(e, StepFinished) and e.step == "compare"]
         return report is not None, details[-1] if details else "not compared"
 
-    def bootstrap(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Run it; ``meanwhile`` once it waits for the cluster."""
+    def bootstrap(self) -> None:
         environ = {**self.box.environ(os.environ), "HOME": str(self.directory)}
-        argv = ("bootstrap", "--yes", "--poll-interval", "0.1s", "--format", "jsonl")
-        process = warm_python.start(argv, self.directory, environ)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if '"step": "wait"' in line and "started" in line:
-                meanwhile()
-        _, said = process.communicate()
-        assert process.returncode == 0, said
+        done = warm_python.completed(("bootstrap", "--yes", "--poll-interval", "0.1s"), self.directory, environ)
+        assert done.returncode == 0, done.stderr
 
     def settle(self) -> None:
         """Wait until everything is as it was: a cluster that was changed takes its time."""
@@ -413,42 +406,3 @@ def test_a_stack_with_files_of_somebody_s_own_always_takes_the_long_way(site: Si
         assert site.look() == (False, "not compared"), name
         (site.work_dir / name).unlink()
     assert site.look()[0]
-
-
-def test_policies_that_the_stack_file_does_not_list_are_never_remembered(site: Site) -> None:
-    """Also where they were there while the record was written, as it was by the record's first format."""
-    for name in ("attachment added", "inline policy"):
-        change, back = OUT_OF_BAND[name]
-        change(site.iam())
-        site.bootstrap()
-        assert not (site.work_dir / RECORD).exists(), name
-        back(site.iam())
-    site.bootstrap()
-    assert site.look()[0]
-
-
-def test_known_policies_are_remembered_with_the_rest(site: Site) -> None:
-    file = site.directory / "gridbyoc.yaml"
-    before = file.read_text()
-    file.write_text(before.replace("  path: /team/", f"  known_policies: ['{EXTRA}']\n  path: /team/"))
-    site.bootstrap()
-    change, back = OUT_OF_BAND["attachment added"]
-    change(site.iam())
-    assert site.look() == (False, "the role or its policies have changed")
-    site.bootstrap()
-    assert site.look()[0]
-    # the file that accepts it is the one that the record is about
-    file.write_text(before)
-    assert not site.look()[0]
-    back(site.iam())
-    site.bootstrap()
-
-
-def test_what_somebody_did_to_the_role_during_the_wait_is_not_taken_for_what_terraform_made(site: Site) -> None:
-    file = site.directory / "gridbyoc.yaml"
-    file.write_text(STACK + "  - {name: late, performance_profile: cost-saving, instance_types: [t2.medium]}\n")
-    site.bootstrap(lambda: site.iam().tag_role(RoleName=ROLE, Tags=[{"Key": "team", "Value": "x"}]))
-    assert not (site.work_dir / RECORD).exists()
-    site.bootstrap()
-    assert site.look()[0]
-    assert TAG in site.iam().get_role(RoleName=ROLE)["Role"]["Tags"]

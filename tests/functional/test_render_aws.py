@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +14,7 @@ import pytest
 
 from gridbyoc.render import render
 from gridbyoc.stack.model import Aws, ControlPlane, Role, S3Backend, Stack, TerraformSettings
+from tests.e2e.warm_python import warm_sandbox
 from tests.functional.terraform_cli import TerraformCli
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -36,26 +31,8 @@ ML = Stack(
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environ = os.environ | {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
-    argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(argv, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            yield ready(f"http://127.0.0.1:{port}")
-        finally:
-            server.terminate()
-
-
-def ready(url: str) -> str:
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"{url}/moto-api/", timeout=5).close()
-            return url
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError("the local AWS does not answer")
+    with warm_sandbox() as sandbox:
+        yield sandbox.aws_url
 
 
 @pytest.fixture(scope="module")

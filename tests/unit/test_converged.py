@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -261,6 +262,32 @@ def test_what_the_stack_file_accepts_no_more_is_no_reason_to_change_nothing(worl
     assert world.detail("compare") == "the role has policies that the stack file does not list"
     assert report.remarks
     assert not (world.work_dir(UP) / RECORD).exists()
+
+
+@pytest.mark.parametrize("listed", ["Attached", "Inline"])
+def test_policies_that_the_stack_file_does_not_list_are_never_remembered(world: World, listed: str) -> None:
+    """Also if they were there while the record was written, as it was in the record's first format."""
+    world.bring_up(UP)
+    before = copy.deepcopy(role(world)[listed])
+    if listed == "Attached":
+        role(world)["Attached"].append(ADMIN)
+    else:
+        role(world)["Inline"]["by-hand"] = {"Statement": []}
+    world.bootstrap(UP)
+    assert not (world.work_dir(UP) / RECORD).exists()
+    role(world)[listed] = before
+    world.bootstrap(UP)
+    assert (world.work_dir(UP) / RECORD).exists()
+
+
+def test_what_somebody_did_to_the_role_during_the_wait_is_undone_by_the_next_run(world: World) -> None:
+    role_edited_meanwhile(world)
+    world.bootstrap(UP)
+    assert role(world)["MaxSessionDuration"] == 3600
+    assert not (world.work_dir(UP) / RECORD).exists()
+    world.bootstrap(UP)
+    assert role(world)["MaxSessionDuration"] != 3600
+    assert (world.work_dir(UP) / RECORD).exists()
 
 
 def attached_meanwhile(world: World) -> None:
