@@ -1,17 +1,17 @@
 # Written by `gridbyoc pipeline make`: change its options, not this file.
 # Again: gridbyoc pipeline make
-# include make/gridbyoc.mk brings these targets, and no other:
+# `include make/gridbyoc.mk` adds only these targets:
 #   gridbyoc-validate  gridbyoc-plan  gridbyoc-apply  gridbyoc-drift  gridbyoc-verify  gridbyoc-destroy
-# each for all of GRIDBYOC_STACKS; for one alone: make gridbyoc-plan//stacks/one.yaml
-# make gridbyoc-destroy wants GRIDBYOC_CONFIRM=FILE, and takes that stack alone.
-# Every name here begins with gridbyoc or GRIDBYOC_; the includer's default goal stays its own.
+# each for all of GRIDBYOC_STACKS; for one stack: make gridbyoc-plan//stacks/one.yaml
+# make gridbyoc-destroy needs GRIDBYOC_CONFIRM=FILE, and destroys only that stack.
+# Every name here begins with gridbyoc or GRIDBYOC_; the including Makefile keeps its default goal.
 
 GRIDBYOC ?= gridbyoc
 GRIDBYOC_STACKS ?= gridbyoc.yaml
 GRIDBYOC_PLAN_FLAGS ?=
-# --yes approves creation and change; destruction takes --yes-destroy as well.
+# --yes approves creation and change; destruction also needs --yes-destroy.
 GRIDBYOC_APPLY_FLAGS ?= --yes
-# The bundle is encrypted with GRIDBYOC_BUNDLE_KEY; without a key give GRIDBYOC_PLAN_FLAGS=--unencrypted.
+# The bundle is encrypted with GRIDBYOC_BUNDLE_KEY; without a key, set GRIDBYOC_PLAN_FLAGS=--unencrypted.
 GRIDBYOC_BUNDLE_SUFFIX ?= .bundle
 
 GRIDBYOC_DEFAULT_GOAL := $(.DEFAULT_GOAL)

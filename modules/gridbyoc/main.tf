@@ -3,7 +3,7 @@ data "aws_partition" "current" {}
 locals {
   arn_prefix = "arn:${data.aws_partition.current.partition}:iam:"
 
-  # sensitive() again on reading, so that nothing hangs on how a Terraform version keeps the mark in the state.
+  # Mark it sensitive again on reading: Terraform versions differ in how they keep that mark in the state.
   external_id  = sensitive(coalesce(var.external_id, terraform_data.this.triggers_replace))
   external_ids = distinct(concat([local.external_id], var.previous_external_ids))
 
@@ -35,12 +35,12 @@ locals {
     { Effect = s.effect, Action = s.actions, Resource = s.resources },
   )]
 
-  # By the name for AWS managed policies, however they were given: a policy is attached once, and keys are known early.
+  # AWS managed policies by name, even if given as ARNs: each is attached once, and keys are known at plan time.
   managed_policies = toset([for p in var.managed_policies : replace(p, "/^arn:[a-z0-9-]+:iam::aws:policy\\//", "")])
 }
 
-# Holds the generated external id. It lies in `triggers_replace` because that attribute has no computed twin: the value
-# of `input` comes back as `output`, which Terraform does not mark sensitive and prints when it plans to replace it.
+# Holds the generated external id in `triggers_replace`, because that attribute has no computed copy: Terraform repeats
+# the value of `input` as `output`, does not mark it sensitive there, and prints it in a plan that replaces it.
 resource "terraform_data" "this" {
   triggers_replace = sensitive(coalesce(var.adopted_external_id, replace(uuid(), "-", "")))
 
@@ -72,12 +72,12 @@ resource "aws_iam_role" "this" {
   lifecycle {
     precondition {
       condition     = length(local.with_id) + length(var.trusted_principals_without_external_id) > 0
-      error_message = "Nobody could assume the role: name trusted_principals, or let trust_account_root be true."
+      error_message = "Nobody could assume the role: set trusted_principals, or set trust_account_root to true."
     }
   }
 }
 
-# Named after the role, so that the two are found together; only an adopted role's policy has a name of its own.
+# The policy has the role's name, so that both are found together; only an adopted role's policy has its own name.
 resource "aws_iam_policy" "this" {
   count = length(var.policy_statements) > 0 ? 1 : 0
 
@@ -92,7 +92,7 @@ resource "aws_iam_policy" "this" {
   })
 }
 
-# Counted by the input, not by the policy: `terraform import` must know the number before the policy is in the state.
+# Counted by the input, not the policy: `terraform import` needs the count before the policy is in the state.
 resource "aws_iam_role_policy_attachment" "this" {
   count = length(var.policy_statements) > 0 ? 1 : 0
 

@@ -1,5 +1,5 @@
 output "role_arn" {
-  description = "ARN of the role. It is handed on once every policy is attached."
+  description = "ARN of the role, available after every policy is attached."
   value       = aws_iam_role.this.arn
 
   depends_on = [

@@ -29,12 +29,12 @@ variable "path" {
 
   validation {
     condition     = length(var.path) <= 512 && can(regex("^/([\\x21-\\x7E]+/)?$", var.path))
-    error_message = "path must start and end with /, such as / or /platform/, hold no spaces, and have at most 512 characters."
+    error_message = "path must start and end with /, such as / or /platform/, contain no spaces, and have at most 512 characters."
   }
 }
 
 variable "description" {
-  description = "Description of the role, up to 1000 characters. Null: one that names the trusted account."
+  description = "Description of the role, up to 1000 characters. Null: a description that names the trusted account."
   type        = string
   default     = null
 
@@ -45,7 +45,7 @@ variable "description" {
 }
 
 variable "permissions_boundary" {
-  description = "ARN of the policy that bounds what the role may ever do. Null: no boundary."
+  description = "ARN of the policy that limits the role's permissions. Null: no boundary."
   type        = string
   default     = null
 
@@ -59,7 +59,7 @@ variable "permissions_boundary" {
 }
 
 variable "max_session_duration" {
-  description = "Longest session of the role, in seconds: 3600 (1 hour) to 43200 (12 hours)."
+  description = "Maximum session duration of the role, in seconds: 3600 (1 hour) to 43200 (12 hours)."
   type        = number
   default     = 43200
   nullable    = false
@@ -87,19 +87,19 @@ variable "trusted_account_id" {
 }
 
 variable "trust_account_root" {
-  description = "Whether the whole account `trusted_account_id` may assume the role. False: only the principals that are named may."
+  description = "Whether the whole account `trusted_account_id` may assume the role. False: only the named principals may."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "external_id" {
-  description = "External id that the control plane must present. Null: one is generated and kept."
+  description = "External id that the control plane must present. Null: the module generates one and keeps it."
   type        = string
   default     = null
   sensitive   = true
 
-  # The upper bound stands apart: a regex repeat count above 1000 is refused.
+  # The upper bound is a separate check: regex repeat counts above 1000 are refused.
   validation {
     condition = var.external_id == null || (
       can(regex("^[a-zA-Z0-9_+=,.@:/-]{2,}$", var.external_id)) && try(length(var.external_id) <= 1224, false)
@@ -109,7 +109,7 @@ variable "external_id" {
 }
 
 variable "previous_external_ids" {
-  description = "Earlier external ids that are still accepted, for an overlap after a rotation."
+  description = "Earlier external ids that the role still accepts, for an overlap after a rotation."
   type        = list(string)
   default     = []
   nullable    = false
@@ -169,7 +169,7 @@ variable "trusted_principals_without_external_id" {
 }
 
 variable "managed_policies" {
-  description = "Managed policies of the role: names of AWS managed policies, or full ARNs, all known when planning."
+  description = "Managed policies of the role: names of AWS managed policies, or full ARNs. All must be known at plan time."
   type        = list(string)
   default = [
     "AmazonEC2FullAccess",
@@ -194,7 +194,7 @@ variable "managed_policies" {
 }
 
 variable "policy_statements" {
-  description = "Statements of the role's own policy. An empty list: no own policy."
+  description = "Statements of the role's own policy. With an empty list, the role has no own policy."
   type = list(object({
     sid       = optional(string)
     effect    = optional(string, "Allow")
@@ -232,7 +232,7 @@ variable "policy_statements" {
     condition = alltrue([
       for s in var.policy_statements : s.sid == null || can(regex("^[a-zA-Z0-9]+$", s.sid))
     ])
-    error_message = "The sid of each of policy_statements must be made of letters and digits only."
+    error_message = "The sid of each of policy_statements must contain only letters and digits."
   }
 
   validation {
@@ -240,7 +240,7 @@ variable "policy_statements" {
       length([for s in var.policy_statements : s.sid if s.sid != null]) ==
       length(distinct([for s in var.policy_statements : s.sid if s.sid != null]))
     )
-    error_message = "The sids of policy_statements must differ from each other."
+    error_message = "The sids of policy_statements must be unique."
   }
 }
 
@@ -271,12 +271,12 @@ variable "tags" {
 
   validation {
     condition     = length(distinct([for key in keys(var.tags) : lower(key)])) == length(var.tags)
-    error_message = "Tag keys must differ in more than upper and lower case: IAM takes such keys for the same."
+    error_message = "Tag keys must not differ only in case: IAM treats such keys as equal."
   }
 }
 
 variable "force_detach_policies" {
-  description = "Whether Terraform detaches every policy, also those that others attached, before it destroys the role."
+  description = "Whether Terraform detaches every policy, including those that others attached, before it destroys the role."
   type        = bool
   default     = true
   nullable    = false
@@ -303,12 +303,12 @@ variable "policy_path" {
       var.policy_path == null ||
       try(length(var.policy_path) <= 512 && can(regex("^/([\\x21-\\x7E]+/)?$", var.policy_path)), false)
     )
-    error_message = "policy_path must start and end with /, such as / or /platform/, hold no spaces, and have at most 512 characters."
+    error_message = "policy_path must start and end with /, such as / or /platform/, contain no spaces, and have at most 512 characters."
   }
 }
 
 variable "policy_description" {
-  description = "Description of the role's own policy, up to 1000 characters. Null: one that names the role. AWS never changes it: another one replaces the policy."
+  description = "Description of the role's own policy, up to 1000 characters. Null: a description that names the role. AWS cannot change it: a different description replaces the policy."
   type        = string
   default     = null
 
@@ -319,30 +319,30 @@ variable "policy_description" {
 }
 
 variable "policy_tags" {
-  description = "Tags of the role's own policy. Null: those of the role."
+  description = "Tags of the role's own policy. Null: the role's tags."
   type        = map(string)
   default     = null
 
   validation {
     condition     = var.policy_tags == null || try(length(var.policy_tags) <= 50, false)
-    error_message = "policy_tags must hold at most 50 tags."
+    error_message = "policy_tags must contain at most 50 tags."
   }
 
   validation {
     condition = var.policy_tags == null || try(
       length(distinct([for key in keys(var.policy_tags) : lower(key)])) == length(var.policy_tags), false
     )
-    error_message = "Tag keys must differ in more than upper and lower case: IAM takes such keys for the same."
+    error_message = "Tag keys must not differ only in case: IAM treats such keys as equal."
   }
 }
 
 variable "adopted_external_id" {
-  description = "External id of a role that is imported, for the apply that imports it: it is kept in the state as a generated one is. Later applies leave it out."
+  description = "External id of a role that is being imported. Set it only for the apply that imports the role: the state keeps it like a generated id, and later applies omit it."
   type        = string
   default     = null
   sensitive   = true
 
-  # The upper bound stands apart: a regex repeat count above 1000 is refused.
+  # The upper bound is a separate check: regex repeat counts above 1000 are refused.
   validation {
     condition = var.adopted_external_id == null || (
       can(regex("^[a-zA-Z0-9_+=,.@:/-]{2,}$", var.adopted_external_id)) && try(length(var.adopted_external_id) <= 1224, false)

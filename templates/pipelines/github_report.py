@@ -1,4 +1,4 @@
-"""Keep one comment of a pull request, or one issue, as a report says. Plain Python: nothing is installed here."""
+"""Update one pull request comment, or one issue, from a report. Uses only the standard library."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def call(method, url, body=None):
 
 
 def ours(url):
-    """The first one that a bot has written and that begins with our mark."""
+    """The first comment or issue by a bot that begins with our mark."""
     for page in range(1, 101):
         found = call("GET", f"{url}per_page=100&page={page}")
         for each in found:
@@ -32,7 +32,7 @@ def ours(url):
 
 
 def comment(text):
-    """A comment that has nothing to say is not begun, only kept up. Our mark tells it from another environment's."""
+    """Update our comment; create it only if there are changes. The mark separates it from other environments'."""
     text = f"{mark}\n{text}"
     old = ours(f"{api}/{env['PULL_REQUEST']}/comments?")
     if old:
@@ -47,7 +47,7 @@ def issue(text):
     body = f"{mark}\n{env['REPORT_TITLE']}. Run: {env['RUN_URL']}\n\n{fence}text\n{text[:60000]}\n{fence}\n"
     if env["HAS_CHANGES"] != "true":
         if old:
-            call("POST", f"{api}/{old['number']}/comments", {"body": f"No drift any more. Run: {env['RUN_URL']}"})
+            call("POST", f"{api}/{old['number']}/comments", {"body": f"No more drift. Run: {env['RUN_URL']}"})
             call("PATCH", f"{api}/{old['number']}", {"state": "closed", "state_reason": "completed"})
     elif old:
         call("PATCH", f"{api}/{old['number']}", {"body": body})

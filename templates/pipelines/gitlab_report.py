@@ -1,4 +1,4 @@
-"""Keep one note of a merge request, or one issue, as a report says. Plain Python: nothing is installed here."""
+"""Update one merge request note, or one issue, from a report. Uses only the standard library."""
 
 import json
 import os
@@ -23,7 +23,7 @@ me = call("GET", f"{env['CI_API_V4_URL']}/user")["id"]
 
 
 def ours(url, field):
-    """The first one that this token's user has written and that begins with our mark."""
+    """The first note or issue by this token's user that begins with our mark."""
     for page in range(1, 101):
         found = call("GET", f"{url}per_page=100&page={page}")
         for each in found:

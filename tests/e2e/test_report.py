@@ -68,9 +68,9 @@ def test_what_cannot_be_read_does_not_cost_the_page(tool: Tool) -> None:
     )
     found = read(done.out)
     words = " ".join(found.text.split())
-    assert "Shown instead: what the stack file asks for." in words
+    assert "Shown instead: what the stack file declares." in words
     assert words.count("Could not be read.") >= 4
-    assert "Nothing has been run here yet" in words
+    assert "There has been no run here yet" in words
     assert list(tool.directory.glob("*.html")) == []
 
 

@@ -221,9 +221,9 @@ def test_what_could_not_be_read_is_said_and_costs_nothing_else() -> None:
     text = " ".join(read(html(page)).text.split())
     assert text.count("no answer <within> 2 s") == 6
     for words in (
-        "what the stack file asks for",
-        "Nothing has been run here yet",
-        "The stack file asks for no clusters",
+        "what the stack file declares",
+        "There has been no run here yet",
+        "The stack file declares no clusters",
     ):
         assert words in text
     data = page_json(page)

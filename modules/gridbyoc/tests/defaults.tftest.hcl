@@ -34,7 +34,7 @@ run "defaults" {
 
   assert {
     condition     = aws_iam_role.this.path == "/" && aws_iam_policy.this[0].path == "/"
-    error_message = "Role and policy must lie in /."
+    error_message = "Role and policy must have the path /."
   }
 
   assert {
@@ -44,12 +44,12 @@ run "defaults" {
 
   assert {
     condition     = aws_iam_role.this.force_detach_policies
-    error_message = "A policy that somebody else attached must not stand in the way of destroying the role."
+    error_message = "A policy that somebody else attached must not prevent destroying the role."
   }
 
   assert {
     condition     = length(jsondecode(nonsensitive(aws_iam_role.this.assume_role_policy)).Statement) == 1
-    error_message = "Nobody may assume the role but the control plane."
+    error_message = "Only the control plane may assume the role."
   }
 
   assert {
@@ -69,7 +69,7 @@ run "defaults" {
 
   assert {
     condition     = issensitive(aws_iam_role.this.assume_role_policy) && issensitive(terraform_data.this.triggers_replace)
-    error_message = "The generated external id must be sensitive wherever it stands."
+    error_message = "The generated external id must be sensitive everywhere."
   }
 
   assert {
@@ -86,7 +86,7 @@ run "defaults" {
 
   assert {
     condition     = aws_iam_policy.this[0].name == aws_iam_role.this.name
-    error_message = "The own policy must bear the role's name."
+    error_message = "The own policy must have the role's name."
   }
 
   assert {
@@ -116,7 +116,7 @@ run "defaults" {
 
   assert {
     condition     = length(output.policy_arns) == 10 && contains(output.policy_arns, aws_iam_policy.this[0].arn)
-    error_message = "policy_arns must hold what the module attaches, the role's own policy among it."
+    error_message = "policy_arns must contain every attached policy, including the role's own."
   }
 }
 
@@ -138,7 +138,7 @@ run "override_and_overlap" {
     condition = nonsensitive(jsondecode(aws_iam_role.this.assume_role_policy)).Statement[0].Condition.StringEquals == {
       "sts:ExternalId" = ["chosen-by-hand", "older-one"]
     }
-    error_message = "Present and earlier external ids must be accepted, each once."
+    error_message = "Current and earlier external ids must be accepted, each once."
   }
 }
 
@@ -165,7 +165,7 @@ run "rotated_and_nulls_mean_defaults" {
 
   assert {
     condition     = nonsensitive(output.external_id != run.defaults.external_id)
-    error_message = "A changed trigger must bring a new external id."
+    error_message = "A changed trigger must generate a new external id."
   }
 
   assert {
@@ -182,7 +182,7 @@ run "rotated_and_nulls_mean_defaults" {
       length(aws_iam_policy.this) == 1 &&
       length(jsondecode(nonsensitive(aws_iam_role.this.assume_role_policy)).Statement) == 1
     )
-    error_message = "A null must leave the default in place."
+    error_message = "A null must mean the default."
   }
 }
 
@@ -195,6 +195,6 @@ run "stays_after_rotation" {
 
   assert {
     condition     = nonsensitive(output.external_id == run.rotated_and_nulls_mean_defaults.external_id)
-    error_message = "The external id must stay while the trigger does."
+    error_message = "The external id must not change while the trigger stays the same."
   }
 }

@@ -1,5 +1,5 @@
-# Each run gives several variables a wrong value at once and expects every one of them to be refused. `inputs` holds
-# variables.tf alone (a link to it), so that these runs need no provider and take no time.
+# Each run sets several variables to invalid values and expects each to be refused. `inputs` contains only a link to
+# variables.tf, so these runs need no provider and take no time.
 
 run "refused_1" {
   command = plan
@@ -247,6 +247,6 @@ run "extremes_are_taken" {
 
   assert {
     condition     = length(var.external_id) == 1224 && length(var.tags) == 50 && length(var.path) == 512
-    error_message = "The longest external id, the longest path and the most tags must be taken as they are."
+    error_message = "The longest external id, the longest path and the most tags must be accepted."
   }
 }

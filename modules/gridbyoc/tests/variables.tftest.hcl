@@ -41,12 +41,12 @@ run "everything_set" {
 
   assert {
     condition     = aws_iam_role.this.name == "grid-ml-prod" && aws_iam_policy.this[0].name == "grid-ml-prod"
-    error_message = "Role and policy must bear the name."
+    error_message = "Role and policy must have the name."
   }
 
   assert {
     condition     = aws_iam_role.this.path == "/platform/ml/" && aws_iam_policy.this[0].path == "/platform/ml/"
-    error_message = "Role and policy must lie in the path."
+    error_message = "Role and policy must have the path."
   }
 
   assert {
@@ -64,7 +64,7 @@ run "everything_set" {
       aws_iam_role.this.tags == tomap({ team = "ml", "cost:centre" = "Größe 1" }) &&
       aws_iam_policy.this[0].tags == tomap({ team = "ml", "cost:centre" = "Größe 1" })
     )
-    error_message = "Role and policy must bear the tags."
+    error_message = "Role and policy must have the tags."
   }
 
   assert {
@@ -81,7 +81,7 @@ run "everything_set" {
         Principal = { AWS = ["arn:aws-us-gov:iam::123456789012:user/ops/ann"] }
       },
     ]
-    error_message = "The trust policy must name account and principals, in the partition of the provider."
+    error_message = "The trust policy must name account and principals, in the provider's partition."
   }
 
   assert {
@@ -95,7 +95,7 @@ run "everything_set" {
       "job-function/ViewOnlyAccess"                            = "arn:aws-us-gov:iam::aws:policy/job-function/ViewOnlyAccess"
       "arn:aws-us-gov:iam::123456789012:policy/platform/extra" = "arn:aws-us-gov:iam::123456789012:policy/platform/extra"
     }
-    error_message = "Names and ARNs must be attached, each once, in the partition of the provider."
+    error_message = "Names and ARNs must be attached, each once, in the provider's partition."
   }
 
   assert {
@@ -103,7 +103,7 @@ run "everything_set" {
       { Effect = "Allow", Action = ["eks:Describe*"], Resource = ["*"] },
       { Sid = "Home", Effect = "Deny", Action = ["s3:*"], Resource = ["arn:aws-us-gov:s3:::home/$${aws:username}/*"] },
     ]
-    error_message = "The own policy must be made of the statements, policy variables untouched."
+    error_message = "The own policy must contain the statements, with policy variables unchanged."
   }
 }
 
@@ -120,7 +120,7 @@ run "adopted_external_id" {
       jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition.StringEquals["sts:ExternalId"] ==
       ["an-adopted-id"]
     )
-    error_message = "The trust policy must name the adopted id, known when planning."
+    error_message = "The trust policy must contain the adopted id, known at plan time."
   }
 }
 
@@ -141,7 +141,7 @@ run "own_policy_and_description" {
 
   assert {
     condition     = aws_iam_role.this.description == "Made by hand." && !aws_iam_role.this.force_detach_policies
-    error_message = "The role must take the description, and leave policies of others attached."
+    error_message = "The role must have the description, and other people's policies must stay attached."
   }
 
   assert {
@@ -149,7 +149,7 @@ run "own_policy_and_description" {
       aws_iam_policy.this[0].name == "by-hand" && aws_iam_policy.this[0].path == "/" &&
       aws_iam_policy.this[0].description == "" && length(aws_iam_policy.this[0].tags) == 0
     )
-    error_message = "The own policy must take its own name, path, description and tags."
+    error_message = "The own policy must have its own name, path, description and tags."
   }
 }
 
@@ -180,7 +180,7 @@ run "prefix_and_nothing_attached" {
       length(aws_iam_policy.this) + length(aws_iam_role_policy_attachment.this) +
       length(aws_iam_role_policy_attachment.managed) == 0
     )
-    error_message = "No policy must be made and none attached."
+    error_message = "No policy must be created or attached."
   }
 }
 
@@ -206,7 +206,7 @@ run "principals_without_the_accounts_root" {
         AWS = ["arn:aws-us-gov:iam::808407022534:role/vendor", "arn:aws-us-gov:iam::808407022534:user/operator"]
       }
     }]
-    error_message = "Only the named principals must get in, with the external id."
+    error_message = "Only the named principals may assume the role, with the external id."
   }
 
   assert {
