@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from gridbyoc.aws.identity import AccountRegion
 from gridbyoc.aws.leftovers import DeletedCluster, DeletionPatience, Ledger, Leftover, Search, delete, find
 from tests.unit.fakes import Time
-from tests.unit.memory_aws import Client
+from tests.unit.memory_aws import Client, answered
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 PLACE = AccountRegion("aws-us-gov", "123456789012", "us-gov-west-1")
@@ -38,12 +38,7 @@ class FakeAws:
 
     def answer(self, name: str, arguments: dict[str, Any]) -> Any:
         self.calls.append((name, arguments))
-        found = self.answers.get(name, {})
-        if callable(found):
-            found = found(**arguments)
-        if isinstance(found, Exception):
-            raise found
-        return found
+        return answered(self.answers.get(name, {}), arguments)
 
     def names(self, *parts: str) -> list[str]:
         """The operations called whose name holds one of ``parts``."""

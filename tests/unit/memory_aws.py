@@ -30,6 +30,14 @@ def refusal(code: str, operation: str, message: str = "") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message or f"{operation}: {code}"}}, operation)
 
 
+def answered(answer: Any, arguments: dict[str, Any]) -> Any:
+    """What a call returns: the answer itself, or what a function makes of the arguments; an error is raised."""
+    found = answer(**arguments) if callable(answer) else answer
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
 @dataclass
 class Iam:
     """Roles by name, policies by ARN. ``now`` dates them; a new role is seen ``delay`` seconds after its creation."""
@@ -185,11 +193,7 @@ class MemoryAws:
             return self._head(arguments["Bucket"], arguments["Key"])
         if service == "iam" and hasattr(self.iam, operation):
             return getattr(self.iam, operation)(**arguments)
-        found = self.answers.get(name, {})
-        found = found(**arguments) if callable(found) else found
-        if isinstance(found, Exception):
-            raise found
-        return found
+        return answered(self.answers.get(name, {}), arguments)
 
     def _head(self, bucket: str, key: str) -> dict[str, Any]:
         if (bucket, key) not in self.objects:

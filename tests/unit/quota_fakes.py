@@ -10,7 +10,7 @@ from typing import Any
 
 from gridbyoc.aws import AwsSession
 from tests.unit.leftover_fakes import refused
-from tests.unit.memory_aws import Client
+from tests.unit.memory_aws import Client, answered
 
 NOT_APPLIED = refused("NoSuchResourceException", "The request failed because the specified resource does not exist.")
 
@@ -38,12 +38,7 @@ class QuotaAws:
     def answer(self, service: str, region: str, operation: str, given: dict[str, Any]) -> Any:
         with self._lock:
             self.calls.append((f"{service}.{operation}", region, given))
-        found = self._found(f"{service}.{operation}", given)
-        if callable(found):
-            found = found(**given)
-        if isinstance(found, Exception):
-            raise found
-        return found
+        return answered(self._found(f"{service}.{operation}", given), given)
 
     def _found(self, name: str, given: dict[str, Any]) -> Any:
         if name in self.answers:
