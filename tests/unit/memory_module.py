@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -219,9 +220,7 @@ class GridbyocModule:
             with self._calls("CreateRole", lambda: read({"name": name})):
                 fields = _live_role(asked, _all_tags(values))
                 iam.create_role(name, arn, **fields)
-            made = read({"name": name})
-            assert made is not None
-            return made
+            return _existing(read({"name": name}))
 
         def read(found: Attributes) -> Attributes | None:
             live = iam.roles.get(found["name"])
@@ -230,9 +229,7 @@ class GridbyocModule:
         def update(before: Attributes, asked: Attributes) -> Attributes:
             with self._calls("UpdateAssumeRolePolicy"):
                 iam.roles[before["name"]].update(_live_role({**before, **asked}, _all_tags(values)))
-            made = read(before)
-            assert made is not None
-            return made
+            return _existing(read(before))
 
         def delete(found: Attributes) -> None:
             if found["name"] in iam.roles:
@@ -240,10 +237,7 @@ class GridbyocModule:
                     del iam.roles[found["name"]]
 
         def import_(ident: str) -> Attributes:
-            found = read({"name": ident})
-            if found is None:
-                raise ProviderError("Cannot import non-existent remote object")
-            return found
+            return _existing(read({"name": ident}))
 
         return Provider(create, read, update, delete, ("arn", "id", "name", "unique_id", "tags_all"), import_=import_)
 
@@ -254,9 +248,7 @@ class GridbyocModule:
             arn = f"arn:aws:iam::{ACCOUNT}:policy{asked['path']}{asked['name']}"
             with self._calls("CreatePolicy", lambda: read({"arn": arn})):
                 iam.create_policy(arn, **_live_policy(asked, _all_tags(values)))
-            made = read({"arn": arn})
-            assert made is not None
-            return made
+            return _existing(read({"arn": arn}))
 
         def read(found: Attributes) -> Attributes | None:
             live = iam.policies.get(found["arn"])
@@ -265,19 +257,14 @@ class GridbyocModule:
         def update(before: Attributes, asked: Attributes) -> Attributes:
             with self._calls("CreatePolicyVersion"):
                 iam.policies[before["arn"]].update(_live_policy({**before, **asked}, _all_tags(values)))
-            made = read(before)
-            assert made is not None
-            return made
+            return _existing(read(before))
 
         def delete(found: Attributes) -> None:
             with self._calls("DeletePolicy"):
                 iam.policies.pop(found["arn"], None)
 
         def import_(ident: str) -> Attributes:
-            found = read({"arn": ident})
-            if found is None:
-                raise ProviderError("Cannot import non-existent remote object")
-            return found
+            return _existing(read({"arn": ident}))
 
         return Provider(create, read, update, delete, ("arn", "id", "policy_id", "tags_all"), import_=import_)
 
@@ -298,31 +285,28 @@ class GridbyocModule:
 
         return Provider(create, read, lambda before, _asked: before, delete, ("id",))
 
-    def _calls(self, operation: str, made: Callable[[], Attributes | None] = lambda: None) -> _Calling:
-        return _Calling(self, operation, made)
-
-
-class _Calling:
-    """Around one call of the API: refused, cut off after it was carried out, or done."""
-
-    def __init__(self, module: GridbyocModule, operation: str, made: Callable[[], Attributes | None]) -> None:
-        self._module, self._operation, self._made = module, operation, made
-
-    def __enter__(self) -> None:
-        why = self._module.refused.pop(self._operation, None)
+    @contextmanager
+    def _calls(self, operation: str, made: Callable[[], Attributes | None] = lambda: None) -> Iterator[None]:
+        """Around one call of the API: refused, cut off after it was carried out, or done."""
+        failed = f"operation error IAM: {operation}"
+        why = self.refused.pop(operation, None)
         if why is not None:
-            raise ProviderError(f"operation error IAM: {self._operation}, {why}")
-        self._module.happens(f"before {self._operation}")
+            raise ProviderError(f"{failed}, {why}")
+        self.happens(f"before {operation}")
+        try:
+            yield
+        except ClientError as error:
+            raise ProviderError(f"{failed}, api error {error.response['Error']['Code']}") from None
+        self.happens(operation)
+        if operation in self.cut:
+            self.cut.discard(operation)
+            raise ProviderError(f"{failed}, connection reset", made=made())
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, ClientError):
-            code = error.response["Error"]["Code"]
-            raise ProviderError(f"operation error IAM: {self._operation}, api error {code}") from None
-        if error is None:
-            self._module.happens(self._operation)
-            if self._operation in self._module.cut:
-                self._module.cut.discard(self._operation)
-                raise ProviderError(f"operation error IAM: {self._operation}, connection reset", made=self._made())
+
+def _existing(found: Attributes | None) -> Attributes:
+    if found is None:
+        raise ProviderError("Cannot import non-existent remote object")
+    return found
 
 
 def _dynamic(value: str) -> dict[str, str]:

@@ -293,14 +293,8 @@ class _Call:
         return 2 if changed else 0
 
     def _apply(self) -> int:
-        return self._applied(destroy=False)
-
-    def _destroy(self) -> int:
-        return self._applied(destroy=True)
-
-    def _applied(self, *, destroy: bool) -> int:
         self._check_ready()
-        state, root, targets = self._state(), self._root, self._options("-target")
+        state, root, targets, destroy = self._state(), self._root, self._options("-target"), self.verb == "destroy"
         if self._args:
             saved = json.loads(Path(self._args[0]).read_text())
             if (saved["serial"], saved["exists"]) != (state.serial, state.exists) or (
@@ -317,6 +311,8 @@ class _Call:
         changes = engine.plan(destroy=destroy, targets=targets)
         engine.show(changes, destroy=destroy, targeted=bool(targets))
         return engine.apply(changes, destroy=destroy, targeted=bool(targets))
+
+    _destroy = _apply
 
     def _show(self) -> int:
         saved = json.loads(Path(self._args[0]).read_text())
