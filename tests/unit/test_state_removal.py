@@ -341,7 +341,7 @@ def test_killed_in_the_removal_status_names_the_command_that_goes_on(up: World) 
     up.meanwhile["s3.delete_object"] = lambda: setattr(up, "dies_at", up.instants)
     with pytest.raises(KilledError):
         destroyed(up)
-    assert "Run `gridbyoc destroy --with-state`: it goes on" in look(up, STACK).next_step
+    assert "Run `gridbyoc destroy --with-state`: it continues" in look(up, STACK).next_step
 
 
 def test_killed_at_every_instant_a_second_run_finishes(up: World) -> None:

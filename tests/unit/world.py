@@ -116,7 +116,7 @@ class World:
     binary: Binary = BINARY
     environ: dict[str, str] = field(default_factory=lambda: {"AWS_ACCESS_KEY_ID": "AKIAMEMORY"})
     _life: Life = field(default_factory=Life)
-    _left: Files = field(default_factory=lambda: Files({}))
+    _left: Files = field(default_factory=lambda: Files({}), repr=False)
 
     def __post_init__(self) -> None:
         self.iam = Iam(self.now)
