@@ -1,4 +1,4 @@
-"""The tutorial, run as it stands on its page: each command in order, in one shell, and its output compared."""
+"""Pages that are run as they stand: each command in order, in one shell, and its output compared."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pytest
 from tests.e2e import warm_python
 from tests.e2e.conftest import Tool
 
-PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
+DOCS = Path(__file__).parents[2] / "docs"
 PROMPT = "(sandbox) $ "
 LEFT_OUT = "…"
 """As a line: any number of lines. At the end of a line: any text."""
 END = "end of this output"
 PLACEHOLDERS = (
-    (r"grid-cloud-\d{26}", "grid-cloud-ID"),
+    (r"(grid-cloud|byoc)-[0-9a-f]{26}", r"\1-ID"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\dZ| UTC)", "TIME"),
     (r"\((just now|\d+ \w+ ago)\)", "(AGO)"),
     (r"(done|skipped) in [\d.]+ ?(m?s|min)( \d+ ?s)?", r"\1 in DURATION"),
@@ -76,12 +76,13 @@ def run_all(commands: list[Command], directory: Path, env: dict[str, str]) -> li
     return [part.splitlines() for part in ran.stdout.split(f"{END}\n")]
 
 
-def test_the_page_says_what_happens(tool: Tool) -> None:
+@pytest.mark.parametrize("page", ["tutorial.md", "two-people.md"])
+def test_the_page_says_what_happens(tool: Tool, page: str) -> None:
     program = tool.directory.parent / "bin" / "gridbyoc"
     program.parent.mkdir()
     warm_python.write_program(program)
     path = os.pathsep.join((str(program.parent), str(Path(sys.executable).parent), tool.env["PATH"]))
-    commands = commands_of(PAGE.read_text())
+    commands = commands_of((DOCS / page).read_text())
     assert len(commands) > 15
     assert commands.pop().text == "exit"
     outputs = run_all(commands, tool.directory, {**tool.env, "PATH": path, "GRIDBYOC_SKIP_PREFLIGHT": ""})
@@ -91,7 +92,7 @@ def test_the_page_says_what_happens(tool: Tool) -> None:
         for command, output in zip(commands, outputs, strict=False)
         if not says_the_same(command.output, output)
     ]
-    assert not different, "docs/tutorial.md says something else than what happens:\n\n" + "\n\n".join(different)
+    assert not different, f"docs/{page} says something else than what happens:\n\n" + "\n\n".join(different)
 
 
 @pytest.mark.parametrize(

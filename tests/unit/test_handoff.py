@@ -423,6 +423,17 @@ def test_status_says_that_what_was_handed_over_has_changed(world: World) -> None
     assert changed in shown(look(world, rotated), world.now())
 
 
+def test_status_says_so_where_the_role_no_longer_admits_what_was_handed_over(world: World) -> None:
+    world.converge(ALONE)
+    with world.run(ALONE, "handoff") as run:
+        show_handoff(run, make_handoff(run, WEEK), lambda _handoff: None)
+    assert "changed" not in shown(look(world, ALONE), world.now())
+    (role,) = world.iam.roles.values()
+    trust = json.dumps(role["AssumeRolePolicyDocument"]).replace("302180240179", "111122223333")
+    role["AssumeRolePolicyDocument"] = json.loads(trust)
+    assert "has changed since" in shown(look(world, ALONE), world.now())
+
+
 def test_a_handoff_that_was_cut_off_is_not_told_as_done(world: World) -> None:
     world.converge(ALONE)
     with world.run(ALONE, "handoff") as run:
