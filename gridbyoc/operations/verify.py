@@ -1,4 +1,7 @@
-"""The proof of what was granted: the live role against what the stack file says, and against what must not be."""
+"""The proof of what a stack's role grants.
+
+The live role compared with the stack file, and tried for unwanted access.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,10 @@ from gridbyoc.terraform import read_outputs
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The findings, and what they are about. ``external_id`` is for redaction; it never shows.
+    """The findings, and what they are about. ``external_id`` is used for redaction only.
 
-    ``places``: where the stack file speaks of what a code is about, by code. ``further``: the other roles by name, if
-    the module makes several; ``role`` is the first.
+    ``places``: by code, the place in the stack file that it is about. ``further``: the other roles by name, if the
+    module makes several; ``role`` is the first.
     """
 
     stack: str
@@ -48,24 +51,24 @@ class Proof:
 
     @property
     def roles(self) -> tuple[LiveRole, ...]:
-        """Every role that was judged."""
+        """Every judged role."""
         return (self.role, *self.further.values())
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of the findings."""
+        """The worst verdict of the findings."""
         return worst(finding.verdict for finding in self.findings)
 
     def holds(self, *, strict: bool) -> bool:
-        """No finding fails; ``strict``: every one passes."""
+        """Whether no finding fails; if ``strict``, whether every finding passes."""
         return self.verdict == "pass" if strict else self.verdict != "fail"
 
 
 def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
-    """Read the outputs from the state and the role from AWS, and judge it. Changes nothing on either side.
+    """Read the outputs from the state and the role from AWS, and judge the role. Changes nothing.
 
     Raises ``OutputMissingError`` before the first apply, ``AccountMismatchError`` for credentials of another account,
-    ``TrustError`` where there is no such role, ``AwsError`` where AWS cannot be reached.
+    ``TrustError`` if there is no such role, ``AwsError`` if AWS cannot be reached.
     """
     state = read_state(run)
     outputs = read_outputs(state.outputs)
@@ -77,7 +80,7 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     role = next(iter(roles.values()))
     stack, time = run.stack, now()
     own_module = stack.terraform.module is None
-    # Only where another id is accepted: a proof needs no control plane otherwise.
+    # Only if another id is accepted: otherwise a proof does not need the control plane.
     others = accepted_in(role.trust.document) - {outputs.external_id}
     rotation = rotation_of(run, state, outputs.role_arn) if others and own_module else NO_ROTATION
     names = (stack.name, stack.aws.region, *(cluster.name for cluster in stack.clusters))
@@ -106,12 +109,12 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
 
 
 def _of_role(finding: VerifyFinding, name: str) -> VerifyFinding:
-    """The finding with the name of the role that it is about, if there are several."""
+    """The finding with the name of its role, if there are several."""
     return replace(finding, role=name, check=f"{name}: {finding.check}") if name else finding
 
 
 StackPlace = tuple[str, "int | None"]
-"""A file, and a line of it where one is known."""
+"""A file, and the line if known."""
 
 KEYS: Mapping[str, str] = {
     "GBY-V001": "trusted_account_id",
@@ -124,7 +127,7 @@ KEYS: Mapping[str, str] = {
     "GBY-V026": "max_session_hours",
     "GBY-V027": "statements",
 }
-"""The key of ``role`` in the stack file that a code is about; the others are about the whole section."""
+"""The key of ``role`` in the stack file that a code is about; codes without a key are about the whole section."""
 
 
 def _places(run: Run, findings: Collection[VerifyFinding]) -> dict[str, StackPlace]:
@@ -135,7 +138,7 @@ def _places(run: Run, findings: Collection[VerifyFinding]) -> dict[str, StackPla
 
 
 def verify(subject: RoleSubject) -> tuple[VerifyFinding, ...]:
-    """Judge a live role against the stack file's ``role`` section. Pure: everything has been read."""
+    """Judge a live role against the stack file's ``role`` section. Pure: everything was read before."""
     trust = trust_of(subject)
     grants = grants_of(subject)
     found = [question(trust) for question in ADMISSIONS]
@@ -146,7 +149,7 @@ def verify(subject: RoleSubject) -> tuple[VerifyFinding, ...]:
 
 
 def _is_told(subject: RoleSubject, check: Callable[[Grants], VerifyFinding]) -> bool:
-    """Whether anything says what the role should have: the stack file, or the facts of its control plane."""
+    """Whether anything declares what the check compares with: the stack file, or the facts of the control plane."""
     unsaid = (own_policy, *(UNSAID if subject.declared.vendor is None else ()))
     if not subject.own_module and check in unsaid:
         return False
@@ -154,7 +157,7 @@ def _is_told(subject: RoleSubject, check: Callable[[Grants], VerifyFinding]) -> 
 
 
 def guard_role(caller: Caller, role_arn: str) -> None:
-    """Raise ``AccountMismatchError`` where the role is in another account or partition than the caller."""
+    """Raise ``AccountMismatchError`` if the role is in another account or partition than the caller."""
     partition, account = role_arn.split(":")[1], role_arn.split(":")[4]
     if caller.account_id != account:
         raise AccountMismatchError(
@@ -166,22 +169,27 @@ def guard_role(caller: Caller, role_arn: str) -> None:
     if caller.partition != partition:
         raise AccountMismatchError(
             f"The AWS credentials belong to the partition {caller.partition}, the role is in {partition}.",
-            why=f"Nothing of one partition can be read from another one; the caller is {caller.arn}.",
+            why=f"One partition cannot be read with credentials of another; the caller is {caller.arn}.",
             fix=f"Write the ARN as IAM shows it, or use credentials of the partition {partition}.",
             rerun=SAFE_NOTHING_DONE,
         )
 
 
 def without_ids(finding: VerifyFinding, secrets: Collection[Secret]) -> VerifyFinding:
-    """Nothing quotes a condition's value; should somebody have put an id into a ``Sid`` or a name, it goes too."""
+    """The finding with external ids redacted.
+
+    No finding quotes a condition's value, but a ``Sid`` or a name may contain an id.
+    """
     detail, *statements = (redacted(text, secrets) for text in (finding.detail.rstrip("."), *finding.statements))
     return replace(finding, detail=detail, statements=tuple(statements))
 
 
 def attestation(proof: Proof) -> dict[str, Any]:
-    """The document: whom, what, when, digests and findings. It never holds the external id, nor a digest of it.
+    """The attestation document.
 
-    ``further_roles``: of each role besides the first, if the module makes several.
+    Role, caller, time, digests and findings. It never contains the external id or its digest.
+
+    ``further_roles``: the other roles, if the module makes several.
     """
     secrets = (proof.external_id,)
     checked = [f.verdict in ("pass", "fail") for f in proof.findings if f.code == "GBY-V001"]
@@ -199,13 +207,13 @@ def attestation(proof: Proof) -> dict[str, Any]:
 
 
 def write_attestation(path: Path, proof: Proof) -> None:
-    """Write it, all or nothing, readable by its owner alone. Raises ``FileError``."""
+    """Write it atomically, readable by its owner only. Raises ``FileError``."""
     write_document(path, attestation(proof))
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a code asks of the role, and what its other verdicts mean; Markdown."""
+    """What a code asks about the role, and when its verdict is not ``pass``; Markdown."""
 
     code: str
     asked: str
@@ -252,13 +260,13 @@ QUESTIONS = (
     Question(
         "GBY-V011",
         "Is the stack's external id the only one that is accepted?",
-        "warn for one that a rotation under way keeps, unknown where that cannot be told, fail for any other and for a "
+        "warn for one that a rotation under way keeps, unknown if that is not known, fail for any other and for a "
         "policy variable; with `--role`, fail for any besides the one given, warn for more than one if none is given",
     ),
     Question(
         "GBY-V012",
         "Is `sts:AssumeRole` all that is allowed?",
-        "warn; `sts:TagSession` lets who assumes the role pass session tags, which override the role's own, "
+        "warn; `sts:TagSession` lets whoever assumes the role pass session tags, which override the role's own, "
         "`sts:SetSourceIdentity` lets them set a source identity, which stays",
     ),
     Question("GBY-V013", "Is an IAM user trusted by name?", "warn: its access keys may be long-lived"),
@@ -289,7 +297,7 @@ QUESTIONS = (
         "fail, naming each; `pass` for those that it accepts",
     ),
     Question(
-        "GBY-V026", "How long may a session last?", "warn where it is not what the stack file says (12 h by default)"
+        "GBY-V026", "How long may a session last?", "warn if it is not what the stack file says (12 h by default)"
     ),
     Question(
         "GBY-V027",

@@ -1,4 +1,4 @@
-"""The role's permissions put to the test: what the control plane needs, and what limits it."""
+"""The role's permissions tested: whether they allow what the control plane needs, and what limits them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ OWN = "the role's own policy"
 
 
 def need_request(need: ActionNeeded, subject: RoleSubject, *, anywhere: bool = False) -> Request:
-    """The request as the role would make it in the stack's region; ``anywhere``: on whatever resource is allowed.
+    """The request as the role would make it in the stack's region; ``anywhere``: on any resource that is allowed.
 
-    What a policy may look at besides (tags, networks, organisations) is not known here.
+    Other context that a policy may check (tags, networks, organisations) is unknown.
     """
     role = subject.role
     resource = need.resource.format(region=subject.region, account=role.account_id)
@@ -38,21 +38,21 @@ def need_request(need: ActionNeeded, subject: RoleSubject, *, anywhere: bool = F
     )
 
 
-APPLY = "`gridbyoc bootstrap` puts the role back to what the stack file says."
+APPLY = "`gridbyoc bootstrap` restores the role to what the stack file says."
 
 
 OF_MODULE = (
     "Another module decides what its role may do. Look at these policies, and accept them in role.known_policies or "
     "role.known_inline_policies."
 )
-"""What to do about policies of a role that another module makes."""
+"""The fix for policies of a role that another module makes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """What each need comes to, by the role's policies and by its boundary, each taken by itself.
+    """The decision on each need, by the role's policies alone and by its boundary alone.
 
-    ``compared``: the role's policies against those of the stack file.
+    ``compared``: the role's policies compared with those of the stack file.
     """
 
     subject: RoleSubject
@@ -62,7 +62,7 @@ class Grants:
 
 
 def grants_of(subject: RoleSubject) -> Grants:
-    """Put every need to the policies and to the boundary."""
+    """Evaluate every need against the policies and against the boundary."""
     policies = tuple(policy_of(document) for document in subject.role.policies)
     limit = () if subject.role.boundary is None else (policy_of(subject.role.boundary),)
     decide = partial(_decide, subject)
@@ -76,7 +76,10 @@ def grants_of(subject: RoleSubject) -> Grants:
 
 
 def _decide(subject: RoleSubject, need: ActionNeeded, policies: tuple[Policy, ...]) -> Decision:
-    """A need that no statement allows on the example may be allowed on the resources that are really meant."""
+    """Decide on one need.
+
+    If no statement allows it on the example resource, one may still allow it on the resources that are used.
+    """
     decision = evaluate(policies, need_request(need, subject))
     if decision.effect != "denied" or decision.statement is not None:
         return decision
@@ -91,14 +94,14 @@ def needs(grants: Grants) -> VerifyFinding:
     missing = [(n, d) for n, d in grants.own if d.effect == "denied" and d.statement is None]
     unlisted = grants.subject.role.unlisted
     if missing and unlisted:
-        detail = f"not every policy could be listed ({unlisted}); those that could do not allow {_actions(missing)}"
-        return VerifyFinding("GBY-V021", "needed actions", "unknown", detail, "Run it as somebody who may.")
+        detail = f"not every policy could be listed ({unlisted}); the listed ones do not allow {_actions(missing)}"
+        return VerifyFinding("GBY-V021", "needed actions", "unknown", detail, "Run it with permission to list them.")
     if missing:
         policies = enumerated((need.policy or OWN for need, _ in missing), limit=10)
         detail = f"no policy of the role allows {_actions(missing)}; {policies} would"
         return VerifyFinding("GBY-V021", "needed actions", "fail", detail, f"Attach what is missing. {APPLY}")
     unsure = [(n, d) for n, d in grants.own if d.effect == "unknown"]
-    good = f"all {len(grants.own)} actions put to the test are allowed"
+    good = f"all {len(grants.own)} tested actions are allowed"
     return _or_unknown("GBY-V021", "needed actions", unsure, good)
 
 
@@ -108,13 +111,13 @@ def explicit_denials(grants: Grants) -> VerifyFinding:
     if denied:
         detail = f"{_actions(denied)} denied: {denied[0][1].why}"
         return VerifyFinding(
-            "GBY-V022", "explicit denials", "fail", detail, f"Take the Deny out. {APPLY}", _statements(denied)
+            "GBY-V022", "explicit denials", "fail", detail, f"Remove the Deny. {APPLY}", _statements(denied)
         )
     unread = [document for document in grants.subject.role.policies if document.document is None]
     if unread or grants.subject.role.unlisted:
         why = grants.subject.role.unlisted or f"{unread[0].title}: {unread[0].unread}"
         detail = f"not every policy could be read ({why}); one of them may deny something"
-        return VerifyFinding("GBY-V022", "explicit denials", "unknown", detail, "Run it as somebody who may read them.")
+        return VerifyFinding("GBY-V022", "explicit denials", "unknown", detail, "Run it with permission to read them.")
     return VerifyFinding("GBY-V022", "explicit denials", "pass", "no policy of the role denies a needed action")
 
 
@@ -123,7 +126,7 @@ def boundary(grants: Grants) -> VerifyFinding:
     subject = grants.subject
     if subject.role.unread:
         detail = f"whether it has one could not be read: {subject.role.unread}"
-        return VerifyFinding("GBY-V023", "boundary", "unknown", detail, "Run it as somebody who may read the role.")
+        return VerifyFinding("GBY-V023", "boundary", "unknown", detail, "Run it with permission to read the role.")
     if subject.role.boundary is None:
         return VerifyFinding("GBY-V023", "boundary", "pass", "the role has no permissions boundary")
     denied = [(need, decision) for need, decision in grants.boundary if decision.effect == "denied"]
@@ -132,9 +135,7 @@ def boundary(grants: Grants) -> VerifyFinding:
         fix = "Widen the boundary, or agree with its owners on another one for this role."
         return VerifyFinding("GBY-V023", "boundary", "fail", detail, fix, _statements(denied))
     unsure = [(need, decision) for need, decision in grants.boundary if decision.effect == "unknown"]
-    return _or_unknown(
-        "GBY-V023", "boundary", unsure, f"{subject.role.boundary.name} allows every action put to the test"
-    )
+    return _or_unknown("GBY-V023", "boundary", unsure, f"{subject.role.boundary.name} allows every tested action")
 
 
 def declared_boundary(grants: Grants) -> VerifyFinding:
@@ -152,12 +153,15 @@ def declared_boundary(grants: Grants) -> VerifyFinding:
 
 
 def attached(grants: Grants) -> VerifyFinding:
-    """Every policy that the stack file (or the guide) lists is attached, and the role's own one: by its whole ARN."""
+    """Every policy that the stack file or the guide lists, and the role's own policy, is attached.
+
+    Compared by the whole ARN.
+    """
     subject = grants.subject
     missing = grants.compared.missing
     if subject.role.unlisted_attached:
         detail = f"not listed: {subject.role.unlisted_attached}"
-        return VerifyFinding("GBY-V020", "attached policies", "unknown", detail, "Run it as somebody who may.")
+        return VerifyFinding("GBY-V020", "attached policies", "unknown", detail, "Run it with permission to list them.")
     if missing:
         detail = f"not attached: {enumerated(missing, limit=20)}"
         return VerifyFinding("GBY-V020", "attached policies", subject.undeclared, detail, APPLY)
@@ -174,7 +178,7 @@ def undeclared(grants: Grants) -> VerifyFinding:
         return VerifyFinding("GBY-V025", "further policies", subject.undeclared, detail, fix)
     if subject.role.unlisted:
         detail = f"not listed: {subject.role.unlisted}"
-        return VerifyFinding("GBY-V025", "further policies", "unknown", detail, "Run it as somebody who may.")
+        return VerifyFinding("GBY-V025", "further policies", "unknown", detail, "Run it with permission to list them.")
     known = enumerated(compared.accepted, limit=20)
     further = f"; the stack file accepts {known}" if known else ""
     detail = f"the role has no policy besides those of the stack file{further}"
@@ -182,9 +186,9 @@ def undeclared(grants: Grants) -> VerifyFinding:
 
 
 def own_policy(grants: Grants) -> VerifyFinding:
-    """The role's own policy says, in its default version, what the stack file's statements say.
+    """The default version of the role's own policy contains the stack file's statements.
 
-    Asked of the gridbyoc module's role only: what another module's policies shall say is not in the stack file.
+    Checked for the gridbyoc module only: the stack file does not say what another module's policies contain.
     """
     subject, compared = grants.subject, grants.compared
     check, arn = "own policy", own_policy_arn(subject.role.arn, subject.declared)
@@ -199,7 +203,7 @@ def own_policy(grants: Grants) -> VerifyFinding:
         detail = f"not listed: {unlisted}" if unlisted else f"{arn} is not attached"
         return VerifyFinding("GBY-V027", check, "unknown" if unlisted else "fail", detail, "" if unlisted else APPLY)
     if live.document is None:
-        fix = "Run it as somebody who may read it."
+        fix = "Run it with permission to read it."
         return VerifyFinding("GBY-V027", check, "unknown", f"{arn} could not be read: {live.unread}", fix)
     version = f"its version {live.version}" if live.version else "it"
     return VerifyFinding("GBY-V027", check, "pass", f"{version} says what the stack file says")
@@ -222,7 +226,7 @@ def session_length(grants: Grants) -> VerifyFinding:
 def _or_unknown(code: str, check: str, unsure: list[tuple[ActionNeeded, Decision]], good: str) -> VerifyFinding:
     if not unsure:
         return VerifyFinding(code, check, "pass", good)
-    detail = f"it cannot be told whether {_actions(unsure)} is allowed: {unsure[0][1].why}"
+    detail = f"whether {_actions(unsure)} is allowed is unknown: {unsure[0][1].why}"
     return VerifyFinding(code, check, "unknown", detail, "Look at that statement yourself.", _statements(unsure))
 
 
@@ -246,6 +250,9 @@ GRANTS: tuple[Callable[[Grants], VerifyFinding], ...] = (
 )
 """In the order of their codes."""
 NEEDS = (needs, explicit_denials, boundary)
-"""Those that put what the control plane needs to the test: nobody knows that of a vendor without an API."""
+"""The checks that need to know what the control plane needs, which is unknown for a vendor without an API."""
 UNSAID = (attached, declared_boundary, session_length)
-"""Those that compare with what neither the stack file nor anybody's facts say: a vendor's own module decides it."""
+"""Checks not made if another module makes the role for a vendor without an API.
+
+Nothing declares what they compare with.
+"""

@@ -1,4 +1,4 @@
-"""What a proof is made of: findings, and what is known of the role and of what the stack file says."""
+"""The data of a proof: its findings, and what is known about the role and declared in the stack file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gridbyoc.stack.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class VerifyFinding:
-    """One check of the proof: a stable code, what was found, what to do, and the statements that decided it."""
+    """One check of the proof: a stable code, the result, the fix, and the statements that decided it."""
 
     code: str
     check: str
@@ -29,11 +29,11 @@ class VerifyFinding:
 
 @dataclass(frozen=True, slots=True)
 class RoleSubject:
-    """What is judged: the live role, and the stack file's word on it.
+    """What is judged: the live role, and the stack file's declaration of it.
 
-    ``own_module`` is whether the role is made by the gridbyoc module, so that what the stack file does not name is not
-    meant to be there. ``now`` is a time with a zone. ``rotation``: what shows that further external ids are meant to be
-    accepted. ``names``: the stack's and its clusters', which an external id should not be made of.
+    ``own_module``: whether the gridbyoc module makes the role, which then must have nothing that the stack file does
+    not name. ``now`` has a time zone. ``rotation``: evidence that further external ids should be accepted. ``names``:
+    names of the stack and its clusters, which an external id should not contain.
     """
 
     role: LiveRole
@@ -47,17 +47,20 @@ class RoleSubject:
 
     @property
     def undeclared(self) -> Verdict:
-        """How bad something is that the stack file does not name."""
+        """The verdict on something that the stack file does not name."""
         return "fail" if self.own_module else "warn"
 
     @property
     def untrusted(self) -> Verdict:
-        """How bad a principal is that the stack file does not name: that of a vendor without an API names them all."""
+        """The verdict on a principal that the stack file does not name.
+
+        For a vendor without an API the file names all of them.
+        """
         return "fail" if self.declared.vendor is None else self.undeclared
 
 
 def policy_of(document: LiveDocument) -> Policy:
-    """The document as a ``Policy``; one that could not be read, or not be understood, may allow and deny anything."""
+    """The document as a ``Policy``; one that could not be read or parsed may allow and deny anything."""
     if document.document is None:
         return unreadable(document.title, f"it could not be read ({document.unread})")
     kind: Literal["trust", "identity"] = "trust" if document.kind == "trust" else "identity"

@@ -1,7 +1,7 @@
-"""The proof of a role that another tool, a vendor or a person made: no stack file says what it should be.
+"""The proof of a role that another tool, a vendor or a person made, without a stack file.
 
-Whom it is expected to trust is given, and maybe the external id. Everybody else who gets in is a finding, and so is
-every way in that does without the external id.
+The principals that it should trust are given, and optionally the external id. Any other principal that gets in is a
+finding, and so is any way in without the external id.
 """
 
 from __future__ import annotations
@@ -84,7 +84,10 @@ _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:root|(?:role|user)/[\
 
 
 def expected_principals(role_arn: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Whom the role is expected to trust, each as an ARN, an account as its root; ``UsageError`` for anything else."""
+    """The principals that the role should trust, as ARNs, an account as its root.
+
+    Raises ``UsageError`` for anything else.
+    """
     if not _ROLE.fullmatch(role_arn):
         raise _usage(
             f"{role_arn} is not the ARN of an IAM role.",
@@ -113,9 +116,9 @@ def _usage(what: str, fix: str) -> UsageError:
 
 @dataclass(frozen=True, slots=True)
 class RoleTrust:
-    """A role's trust policy, and whom it is expected to trust (ARNs). ``external_id`` ``None``: it is not known here.
+    """A role's trust policy, and the ARNs that it should trust. ``external_id`` is ``None`` if it is not known here.
 
-    ``now`` is a time with a zone.
+    ``now`` has a time zone.
     """
 
     role: LiveRole
@@ -126,27 +129,27 @@ class RoleTrust:
 
     @property
     def mend(self) -> str:
-        """What to do about a statement that is wrong."""
+        """The fix for a wrong statement."""
         return MEND
 
     @property
     def actors(self) -> tuple[Actor, ...]:
-        """Those who are expected, as they come; an account as some principal of it."""
+        """The expected principals as actors; an account as some principal of it."""
         return tuple(map(actor_of, self.principals))
 
     @property
     def right_ids(self) -> frozenset[str]:
-        """The external id that was given; else every one that the policy lists, because any may be the right one."""
+        """The given external id; without one, every id that the policy lists, since any may be the right one."""
         return literal_ids(self.policy) if self.external_id is None else frozenset({self.external_id.reveal()})
 
     def asked(
         self, actor: Actor, ids: Sequence[str], *, policy: Policy | None = None, action: str = ASSUME
     ) -> Decision:
-        """What the policy answers ``actor`` with these external ids."""
+        """The policy's decision on ``actor`` with these external ids."""
         return evaluate((policy or self.policy,), assume_request(self.role.arn, actor, ids, self.now, action=action))
 
     def named_ids(self, actor: Actor) -> tuple[str, ...]:
-        """The external ids that the policy itself names and that a call can carry; ``actor`` fills in its variables."""
+        """The external ids that the policy names and that a call can carry; ``actor`` fills in its variables."""
         found = external_ids_named(self.policy, assume_request(self.role.arn, actor, (), self.now))
         return tuple(filter(EXTERNAL_ID_FORM.fullmatch, found))
 
@@ -155,7 +158,7 @@ class RoleTrust:
         return f"arn:{self.role.partition}:iam::{entry.value}:root" if ACCOUNT.fullmatch(entry.value) else entry.value
 
     def expects(self, entry: PrincipalEntry) -> bool:
-        """Whether an entry lets in only who is expected: the same, a session of it, or somebody of its account."""
+        """Whether an entry admits only expected principals: the same one, a session of it, or one of its account."""
         name = self.named(entry)
         if entry.kind != "AWS" or not PRINCIPAL_ARN.fullmatch(name) or "*" in name or "?" in name:
             return False
@@ -168,7 +171,7 @@ class RoleTrust:
 
 
 def admission(trust: RoleTrust) -> VerifyFinding:
-    """Each one who is expected gets in: with the external id that was given, or with one that the policy names."""
+    """Every expected principal gets in: with the given external id, or with one that the policy names."""
     code, check = "GBY-V001", "principals admitted"
     answers = [(arn, _best(trust, actor_of(arn))) for arn in trust.principals]
     for effect, verdict, said in (("denied", "fail", "does not get in"), ("unknown", "unknown", "may not get in")):
@@ -185,7 +188,10 @@ def admission(trust: RoleTrust) -> VerifyFinding:
 
 
 def _best(trust: RoleTrust, actor: Actor) -> Decision:
-    """The best answer that one who is expected gets: without an id is an answer, too, only none that GBY-V002 likes."""
+    """The best decision for an expected principal.
+
+    Without a given id, a call without any id counts as well; GBY-V002 reports it.
+    """
     tried: list[tuple[str, ...]]
     if trust.external_id is not None:
         tried = [(trust.external_id.reveal(),)]
@@ -196,13 +202,13 @@ def _best(trust: RoleTrust, actor: Actor) -> Decision:
 
 
 def without_id(trust: RoleTrust) -> VerifyFinding:
-    """Nobody who is expected gets in without an external id."""
+    """No expected principal gets in without an external id."""
     answers = [trust.asked(actor, ()) for actor in trust.actors]
-    return all_denied(trust, "GBY-V002", "no external id", "whoever comes without an external id", answers)
+    return all_denied(trust, "GBY-V002", "no external id", "a caller without an external id", answers)
 
 
 def another_id(trust: RoleTrust) -> VerifyFinding:
-    """Nor with another one than was given, or than the policy lists."""
+    """No expected principal gets in with an external id other than the given one or those that the policy lists."""
     right = trust.right_ids
     tried = {ANOTHER_ID, *(other for each in right for other in other_ids(each))}
     answers = [
@@ -210,11 +216,11 @@ def another_id(trust: RoleTrust) -> VerifyFinding:
         for actor in trust.actors
         for other in sorted({*tried, *trust.named_ids(actor)} - right)
     ]
-    return all_denied(trust, "GBY-V003", "another external id", "whoever comes with another external id", answers)
+    return all_denied(trust, "GBY-V003", "another external id", "a caller with another external id", answers)
 
 
 def empty_id(trust: RoleTrust) -> VerifyFinding:
-    """Nor with an empty one; and none is listed, for STS takes none shorter than two characters."""
+    """No expected principal gets in with an empty external id, and none is listed: STS requires two characters."""
     code, check = "GBY-V004", "empty external id"
     listing = [
         statement
@@ -226,11 +232,11 @@ def empty_id(trust: RoleTrust) -> VerifyFinding:
         names = tuple(dict.fromkeys(str(each.name) for each in listing))
         return VerifyFinding(code, check, "fail", f"{enumerated(names)} lists an empty external id", MEND, names)
     answers = [trust.asked(actor, ("",)) for actor in trust.actors]
-    return all_denied(trust, code, check, "whoever comes with an empty external id", answers)
+    return all_denied(trust, code, check, "a caller with an empty external id", answers)
 
 
 def strangers(trust: RoleTrust) -> VerifyFinding:
-    """Nobody else's account gets in: not with the right external id, not with any that the policy names."""
+    """No other account gets in: not with the right external id, nor with any that the policy names."""
     role = trust.role
     accounts = (
         unnamed_account(trust.policy, *trust.principals, role.arn),
@@ -247,14 +253,16 @@ def strangers(trust: RoleTrust) -> VerifyFinding:
 
 
 def others(trust: RoleTrust) -> VerifyFinding:
-    """Principals beside those that are expected."""
+    """Principals that are not expected."""
     remarks = [
         remark for statement, entry in allowed_entries(trust.policy) if (remark := _other(trust, statement, entry))
     ]
     remarks += [Remark("fail", each, f"trusts {NEGATED}") for each in allows(trust.policy) if negated(each)]
     nameable = any(entry.value != "*" and not trust.expects(entry) for _, entry in allowed_entries(trust.policy))
-    fix = f"{MEND} Give whoever is meant to be trusted as --principal." if nameable else MEND
-    return trust_finding(trust, "GBY-V006", "extra principals", remarks, "nobody is trusted but who is expected", fix)
+    fix = f"{MEND} Name each principal that should be trusted with --principal." if nameable else MEND
+    return trust_finding(
+        trust, "GBY-V006", "extra principals", remarks, "only the expected principals are trusted", fix
+    )
 
 
 def _other(trust: RoleTrust, statement: Statement, entry: PrincipalEntry) -> Remark | None:
@@ -269,8 +277,8 @@ def _other(trust: RoleTrust, statement: Statement, entry: PrincipalEntry) -> Rem
     expected = [arn for arn in trust.principals if parts and arn.split(":")[4] == parts[4]]
     if entry.kind == "AWS" and name.endswith(":root") and expected:
         if _only(trust, statement, name):
-            said = f"trusts the whole account {name}, and whether its conditions leave nobody in but "
-            return Remark("unknown", statement, f"{said}{enumerated(expected)} cannot be told")
+            said = f"trusts the whole account {name}, and it is unknown whether its conditions admit only "
+            return Remark("unknown", statement, f"{said}{enumerated(expected)}")
         return Remark(
             "fail", statement, f"trusts the whole account {name}, of which {enumerated(expected)} is expected"
         )
@@ -278,7 +286,7 @@ def _other(trust: RoleTrust, statement: Statement, entry: PrincipalEntry) -> Rem
 
 
 def _only(trust: RoleTrust, statement: Statement, root: str) -> bool:
-    """Whether a statement's conditions keep out some other role and user of an account that it trusts as a whole."""
+    """Whether a statement that trusts a whole account keeps out some other role and user of it by its conditions."""
     alone = replace(trust.policy, statements=(statement,))
     ids = [(), *((each,) for each in sorted({ANOTHER_ID, *trust.right_ids}))]
     people = [principal(root.removesuffix("root") + f"{kind}/gridbyoc-nobody") for kind in ("role", "user")]
@@ -286,14 +294,14 @@ def _only(trust: RoleTrust, statement: Statement, root: str) -> bool:
 
 
 def unguarded(trust: RoleTrust) -> VerifyFinding:
-    """Nobody else gets in without an external id: whoever is expected is GBY-V002's question."""
+    """No other principal gets in without an external id; GBY-V002 is about the expected ones."""
     remarks = [
         remark
         for statement in allows(trust.policy)
         for who, actor in _others_of(trust, statement)
         if (remark := _without_id(trust, statement, who, actor))
     ]
-    good = "nobody besides who is expected gets in without an external id"
+    good = "no other principal gets in without an external id"
     return trust_finding(trust, "GBY-V007", "principals without external id", remarks, good, MEND)
 
 
@@ -318,14 +326,17 @@ def _without_id(trust: RoleTrust, statement: Statement, who: str, actor: Actor |
 
 
 def conditions(trust: RoleTrust) -> VerifyFinding:
-    """Every statement that lets in somebody who is expected asks for the external id itself, and by StringEquals."""
+    """Every statement that admits an expected principal requires the external id itself, with StringEquals."""
     remarks = [remark for each in allows(trust.policy) if may_assume(each) and (remark := _id_remark(trust, each))]
     good = "every statement for them asks for the external id with StringEquals"
     return trust_finding(trust, "GBY-V009", "external id condition", remarks, good, MEND)
 
 
 def _id_remark(trust: RoleTrust, statement: Statement) -> Remark | None:
-    """How one statement asks for the external id, judged by itself with the Denies: another one may hide a hole."""
+    """How one statement requires the external id.
+
+    It is judged alone with the Denies, because another statement may hide a hole.
+    """
     who = [
         actor
         for actor in trust.actors
@@ -342,8 +353,8 @@ def _id_remark(trust: RoleTrust, statement: Statement) -> Remark | None:
     if any((form := operator_form(each.operator)) and form.base == "StringEquals" and form.plain for each in found):
         return None
     if "unknown" in effects:
-        unsure = f"{said}, and whether an absent or another id meets that cannot be told"
-        unsure = unsure if found else "has no condition on sts:ExternalId, and whether it admits anybody cannot be told"
+        unsure = f"{said}, and it is unknown whether an absent or another id meets that"
+        unsure = unsure if found else "has no condition on sts:ExternalId, and it is unknown whether it admits anybody"
         return Remark("unknown", statement, unsure)
     if not who:
         return None
@@ -354,7 +365,7 @@ def _id_remark(trust: RoleTrust, statement: Statement) -> Remark | None:
 
 
 def further_ids(trust: RoleTrust) -> VerifyFinding:
-    """External ids that are accepted besides the one that was given; without one, more than one."""
+    """Accepted external ids besides the given one; if none is given, more than one."""
     remarks: list[Remark] = []
     given = trust.external_id
     for statement in allows(trust.policy):
@@ -369,13 +380,15 @@ def further_ids(trust: RoleTrust) -> VerifyFinding:
     count = len(_accepted(trust))
     if given is None and count > 1:
         remarks += [
-            Remark("warn", each, f"is one of those that list {count} external ids: each of them opens the role")
+            Remark(
+                "warn", each, f"is one of the statements that list {count} external ids, each of which opens the role"
+            )
             for each in allows(trust.policy)
             if id_conditions(each)
         ]
     good = "no more than one external id is listed" if given is None else "the external id is the only one"
     return trust_finding(
-        trust, "GBY-V011", "further external ids", remarks, good, f"Take out what nobody needs. {MEND}"
+        trust, "GBY-V011", "further external ids", remarks, good, f"Remove the ids that nobody needs. {MEND}"
     )
 
 
@@ -385,11 +398,11 @@ def _accepted(trust: RoleTrust) -> list[str]:
 
 
 def guessable(trust: RoleTrust) -> VerifyFinding:
-    """Whether the external id, or any that the policy lists, is shared among a vendor's customers or can be guessed."""
+    """Whether the external id, or any that the policy lists, is shared by a vendor's customers or can be guessed."""
     parts = [split_arn(arn) for arn in trust.principals]
     known = [text for each in parts if each for text in (each[4], each[5].rpartition("/")[2])]
     ids = [trust.external_id] if trust.external_id else [Secret(each) for each in _accepted(trust)]
-    fix = "Agree with the vendor on one of your own, 32 random characters, and put it into the trust policy."
+    fix = "Agree with the vendor on an id of your own, 32 random characters, and put it into the trust policy."
     if not ids:
         detail = "the trust policy lists no external id that could be judged"
         return VerifyFinding("GBY-V014", "strength of the external id", "unknown", detail, fix)
@@ -417,7 +430,7 @@ QUESTIONS_ASKED: tuple[Callable[[RoleTrust], VerifyFinding], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class PolicyInShort:
-    """A policy of the role in a line: the services that its statements allow and deny, whatever their conditions say.
+    """A policy of the role in one line: the services that its statements allow and deny, ignoring conditions.
 
     ``unread`` says why its document is not known.
     """
@@ -430,7 +443,7 @@ class PolicyInShort:
 
 
 def in_short(document: LiveDocument) -> PolicyInShort:
-    """``*`` for everything, ``s3:*`` for all of a service, else a service with the number of its actions."""
+    """``*`` for everything, ``s3:*`` for a whole service, else the service with the number of its actions."""
     policy = policy_of(document)
     if any(each.name.number == 0 for each in policy.statements):
         return PolicyInShort(document.name, document.kind, (), (), document.unread or policy.statements[0].strange)
@@ -457,7 +470,9 @@ def _services(policy: Policy, effect: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class RoleProof:
-    """The findings on a role, whom it was expected to trust, and what it may do. ``external_id`` is for redaction.
+    """The findings on a role, the principals it should trust, and what it may do.
+
+    ``external_id`` is for redaction only.
 
     ``boundary``: the ARN of its permissions boundary.
     """
@@ -473,11 +488,11 @@ class RoleProof:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of the findings."""
+        """The worst verdict of the findings."""
         return worst(finding.verdict for finding in self.findings)
 
     def holds(self, *, strict: bool) -> bool:
-        """No finding fails; ``strict``: every one passes."""
+        """Whether no finding fails; if ``strict``, whether every finding passes."""
         return self.verdict == "pass" if strict else self.verdict != "fail"
 
 
@@ -489,10 +504,10 @@ def prove_role(
     *,
     now: Callable[[], datetime] = utc_now,
 ) -> RoleProof:
-    """Read the role from AWS and judge it. Changes nothing. ``principals`` are those of ``expected_principals``.
+    """Read the role from AWS and judge it. Changes nothing. ``principals`` come from ``expected_principals``.
 
-    Raises ``AccountMismatchError`` for credentials of another account or partition, ``TrustError`` where there is no
-    such role, ``AwsError`` where AWS cannot be reached.
+    Raises ``AccountMismatchError`` for credentials of another account or partition, ``TrustError`` if there is no such
+    role, ``AwsError`` if AWS cannot be reached.
     """
     caller = caller_identity(session)
     guard_role(caller, role_arn)
@@ -502,7 +517,7 @@ def prove_role(
 def judged_role(
     role: LiveRole, caller: Caller, principals: tuple[str, ...], external_id: Secret | None, now: datetime
 ) -> RoleProof:
-    """Judge a live role. Pure: everything has been read."""
+    """Judge a live role. Pure: everything was read before."""
     trust = RoleTrust(role, policy_of(role.trust), principals, external_id, now)
     secrets = _secrets(role, external_id)
     findings = tuple(without_ids(question(trust), secrets) for question in QUESTIONS_ASKED)
@@ -517,7 +532,10 @@ def _secrets(role: LiveRole, external_id: Secret | None) -> Collection[Secret]:
 
 
 def role_attestation(proof: RoleProof) -> dict[str, Any]:
-    """The document, as for a stack: ``stack`` and ``trusted_account_id`` are ``null``, ``principals`` were expected."""
+    """The attestation, as for a stack, but ``stack`` and ``trusted_account_id`` are ``null``.
+
+    ``principals`` are the expected ones.
+    """
     secrets = (*((proof.external_id,) if proof.external_id else ()), *accepted_in(proof.role.trust.document))
     admitted = next(each.verdict for each in proof.findings if each.code == "GBY-V001")
     return attested(
@@ -533,5 +551,5 @@ def role_attestation(proof: RoleProof) -> dict[str, Any]:
 
 
 def write_role_attestation(path: Path, proof: RoleProof) -> None:
-    """Write it, all or nothing, readable by its owner alone. Raises ``FileError``."""
+    """Write it atomically, readable by its owner only. Raises ``FileError``."""
     write_document(path, role_attestation(proof))

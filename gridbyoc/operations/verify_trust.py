@@ -1,4 +1,4 @@
-"""The trust policy put to the test: who gets in, with which external id."""
+"""The trust policy tested: who gets in, with which external id."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ from gridbyoc.stack.words import counted, enumerated
 from gridbyoc.vendors import shared_external_id
 
 ANOTHER_ID = "gridbyoc-verify.an-id-that-nobody-gave"
-APPLY = "`gridbyoc bootstrap` puts the trust policy back to what the stack file says."
+APPLY = "`gridbyoc bootstrap` restores the trust policy to what the stack file says."
 LOOK = "Look at that statement yourself."
 
 
 class JudgedTrust(Protocol):
-    """A trust policy under judgement. ``mend`` is a sentence: how to put it right."""
+    """A trust policy to judge. ``mend`` is the fix, as a sentence."""
 
     @property
     def policy(self) -> Policy:
@@ -56,15 +56,17 @@ class JudgedTrust(Protocol):
 
     @property
     def mend(self) -> str:
-        """What to do about a statement that is wrong."""
+        """The fix for a wrong statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrustCase:
-    """The trust policy beside what the stack file declares; ``with_id`` and ``without_id`` are root or other ARNs.
+    """The trust policy, and what the stack file declares.
 
-    ``control_plane``: the root ARN of the control plane's account; ``None`` where only principals are trusted.
-    ``proven``: who must get in with the external id.
+    ``with_id`` and ``without_id`` hold ARNs, an account as its root.
+
+    ``control_plane``: the root ARN of the control plane's account; ``None`` if only principals are trusted. ``proven``:
+    the principals that must get in with the external id.
     """
 
     subject: RoleSubject
@@ -76,7 +78,7 @@ class TrustCase:
 
     @property
     def declared(self) -> frozenset[str]:
-        """Every principal that the stack file names, the control plane's account among them."""
+        """Every principal that the stack file names, including the control plane's account."""
         return self.with_id | self.without_id | ({self.control_plane} if self.control_plane else set())
 
     def named(self, entry: PrincipalEntry) -> str:
@@ -89,16 +91,16 @@ class TrustCase:
 
     @property
     def mend(self) -> str:
-        """What to do about a statement that is wrong."""
+        """The fix for a wrong statement."""
         return APPLY
 
     @property
     def stranger(self) -> str:
-        """An account id that nothing in the policy names."""
+        """An account id that the policy does not name."""
         return unnamed_account(self.policy, *self.declared, self.subject.role.arn)
 
     def exempt(self, statement: Statement) -> bool:
-        """An Allow for nobody but principals that the stack file lets in without an external id."""
+        """Whether it is an Allow only for principals that the stack file exempts from the external id."""
         named = statement.principals
         return (
             statement.effect == "Allow"
@@ -108,28 +110,30 @@ class TrustCase:
         )
 
     def asked(self, actor: Actor, ids: Sequence[str], *, exemptions: bool = False, action: str = ASSUME) -> Decision:
-        """What the policy answers ``actor`` with these external ids; the declared exemptions are looked at apart."""
+        """The policy's decision on ``actor`` with these external ids, without the declared exemptions unless
+        ``exemptions``.
+        """
         kept = self.policy.statements if exemptions else [s for s in self.policy.statements if not self.exempt(s)]
         request = assume_request(self.subject.role.arn, actor, ids, self.subject.now, action=action)
         return evaluate((replace(self.policy, statements=tuple(kept)),), request)
 
     def named_ids(self, actor: Actor) -> tuple[str, ...]:
-        """The external ids that the policy itself names, as ``actor`` fills in its variables."""
+        """The external ids that the policy names; ``actor`` fills in its variables."""
         return external_ids_named(self.policy, assume_request(self.subject.role.arn, actor, (), self.subject.now))
 
     @property
     def literal_ids(self) -> frozenset[str]:
-        """Every text that stands in a condition on the external id and is one, letter by letter."""
+        """Every value of a condition on the external id that is literally an external id."""
         return literal_ids(self.policy)
 
     def further(self, external_id: str) -> Verdict:
-        """How bad it is that this id is accepted besides the stack's own: it may belong to a rotation under way."""
+        """The verdict on accepting this id besides the stack's own: a rotation under way may need it."""
         under_way = self.subject.rotation.under_way(Secret(external_id))
         return self.subject.undeclared if under_way is False else "unknown" if under_way is None else "warn"
 
 
 def trust_of(subject: RoleSubject) -> TrustCase:
-    """Read the role's trust policy, and what the stack file says about it."""
+    """The role's trust policy with the stack file's declarations."""
     role = subject.declared
     account = trusted_account_of(role)
     return TrustCase(
@@ -143,7 +147,7 @@ def trust_of(subject: RoleSubject) -> TrustCase:
 
 
 def literal_ids(policy: Policy) -> frozenset[str]:
-    """Every text that stands in a condition on the external id and is one, letter by letter."""
+    """Every value of a condition on the external id that is literally an external id."""
     return frozenset(filter(EXTERNAL_ID_FORM.fullmatch, external_ids_in(*policy.statements)))
 
 
@@ -155,7 +159,7 @@ def unnamed_account(policy: Policy, *known: str) -> str:
 
 
 def admission(trust: TrustCase) -> VerifyFinding:
-    """Everybody who must get in does, with the external id: the worst of the answers counts."""
+    """Every principal that must get in does, with the external id; the worst decision counts."""
     code, check, ids = "GBY-V001", "control plane admitted", (trust.subject.external_id.reveal(),)
     asked = [(principal_words(arn), trust.asked(actor_of(arn), ids)) for arn in trust.proven]
     verdicts: tuple[tuple[str, Verdict], ...] = (("denied", "fail"), ("unknown", "unknown"))
@@ -172,14 +176,14 @@ def admission(trust: TrustCase) -> VerifyFinding:
 
 
 def without_id(trust: TrustCase) -> VerifyFinding:
-    """Nobody who needs the external id gets in without one."""
+    """No principal that needs the external id gets in without one."""
     return _refused(trust, "GBY-V002", "no external id", "without an external id", lambda _: [()])
 
 
 def another_id(trust: TrustCase) -> VerifyFinding:
-    """Nor with another one: a stranger's, one that the policy names, a longer, a shorter, in another case, a wildcard.
+    """No principal gets in with another id: unrelated, named by the policy, longer, shorter, in other case, a wildcard.
 
-    Further ids that a rotation keeps, or may keep, are told by GBY-V011.
+    GBY-V011 reports further ids that a rotation keeps or may keep.
     """
     own = trust.subject.external_id.reveal()
     others = other_ids(own)
@@ -198,19 +202,19 @@ def another_id(trust: TrustCase) -> VerifyFinding:
 
 
 def other_ids(own: str) -> list[str]:
-    """Ids that a policy which asks for ``own`` must refuse: a stranger's, a longer, a shorter, patterns."""
+    """Ids that a policy which requires ``own`` must refuse: unrelated, longer, shorter, in other case, patterns."""
     return [ANOTHER_ID, f"{own}x", f"x{own}", own[:-1], own[1:], own.swapcase(), "*", "?" * len(own)]
 
 
 def empty_id(trust: TrustCase) -> VerifyFinding:
-    """Nor with an empty one."""
+    """No principal gets in with an empty external id."""
     return _refused(trust, "GBY-V004", "empty external id", "with an empty external id", lambda _: [("",)])
 
 
 def strangers(trust: TrustCase) -> VerifyFinding:
-    """Nobody else's account gets in: not with the right external id, not with any that the policy names.
+    """No other account gets in: not with the right external id, nor with any that the policy names.
 
-    The accounts are one that the policy does not name, and those that it names in a condition.
+    Tries an account that the policy does not name, and accounts that only its conditions name.
     """
     role, own = trust.subject.role, trust.subject.external_id.reveal()
     accounts = (trust.stranger, *accounts_in_conditions(trust.policy, role.account_id, *trust.declared))
@@ -230,11 +234,11 @@ def _refused(
     arns = dict.fromkeys((*trust.proven, *sorted(trust.with_id - trust.without_id)))
     wanted = [actor_of(arn) for arn in arns]
     answers = [trust.asked(actor, each) for actor in wanted for each in ids(actor)]
-    return all_denied(trust, code, check, f"whoever comes {said}", answers)
+    return all_denied(trust, code, check, f"a caller {said}", answers)
 
 
 def people_of(accounts: Iterable[str], partition: str) -> list[Actor]:
-    """Whoever may come from these accounts, and an unsigned caller."""
+    """Principals that may come from these accounts, and an anonymous caller."""
     people = [ANONYMOUS]
     for account in accounts:
         somebody = (principal(f"arn:{partition}:iam::{account}:{what}") for what in ("role/a", "user/a", "root"))
@@ -243,7 +247,7 @@ def people_of(accounts: Iterable[str], partition: str) -> list[Actor]:
 
 
 def all_denied(trust: JudgedTrust, code: str, check: str, who: str, answers: Sequence[Decision]) -> VerifyFinding:
-    """The finding on requests that must all be refused."""
+    """The finding on requests that must all be denied."""
     allowed = [answer for answer in answers if answer.effect == "allowed"]
     unsure = [answer for answer in answers if answer.effect == "unknown"]
     if allowed:
@@ -251,18 +255,18 @@ def all_denied(trust: JudgedTrust, code: str, check: str, who: str, answers: Seq
             code, check, "fail", f"{who} is admitted: {allowed[0].why}", trust.mend, statement_names(allowed)
         )
     if unsure:
-        detail = f"it cannot be told whether {who} is refused: {unsure[0].why}"
+        detail = f"whether {who} is refused is unknown: {unsure[0].why}"
         return VerifyFinding(code, check, "unknown", detail, LOOK, statement_names(unsure))
     return VerifyFinding(code, check, "pass", f"{who} is refused")
 
 
 def statement_names(decisions: Iterable[Decision]) -> tuple[str, ...]:
-    """The statements that decided, each once."""
+    """The names of the statements that decided, without duplicates."""
     return tuple(dict.fromkeys(str(decision.statement) for decision in decisions if decision.statement))
 
 
 def accounts_in_conditions(policy: Policy, *expected: str) -> list[str]:
-    """Accounts that only a condition names: strangers, too. Those that a Principal names are told by GBY-V006."""
+    """Accounts that only a condition names: they are strangers, too. GBY-V006 reports those in a Principal."""
     statements = policy.statements
     entries = [entry.value for each in statements if each.principals for entry in each.principals.entries]
     known = {*re.findall(r"[0-9]{12}", f"{entries} {expected}")}
@@ -274,29 +278,30 @@ def accounts_in_conditions(policy: Policy, *expected: str) -> list[str]:
 
 
 ADMISSIONS: tuple[Callable[[TrustCase], VerifyFinding], ...] = (admission, without_id, another_id, empty_id, strangers)
-"""The questions, in the order of their codes."""
+"""The checks, in the order of their codes."""
 
 
 FURTHER_ACTIONS = {
     "sts:tagsession": "may pass session tags, which override the role's own tags of the same key",
     "sts:setsourceidentity": "may set a source identity, which stays for the session and the roles assumed from it",
 }
-"""What else whoever assumes the role may do then, as AWS's documentation says:
+"""What each further action permits whoever assumes the role. Sources:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html and
-https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html"""
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
+"""
 
 IAM_USER = re.compile(r"arn:[^:]+:(?:iam::[0-9]{12}:user/|sts::[0-9]{12}:federated-user/).+")
-"""A user, or the session that one has opened with its own keys."""
+"""A user, or a federated session opened with a user's keys."""
 
 ACTORS: Mapping[str, ActorKind] = {"Service": "service", "Federated": "federated", "CanonicalUser": "canonical"}
-"""Who comes as a principal of that kind."""
+"""The kind of actor of each kind of principal."""
 
-NEGATED = "everybody but those whom its NotPrincipal lists"
+NEGATED = "everybody except the principals in its NotPrincipal"
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something about one statement."""
+    """A fault or doubt about one statement."""
 
     verdict: Verdict
     statement: Statement
@@ -307,17 +312,15 @@ class Remark:
 
 
 def others(trust: TrustCase) -> VerifyFinding:
-    """Principals beside those that the stack file names."""
+    """Principals that the stack file does not name."""
     remarks = [
         remark for statement, entry in allowed_entries(trust.policy) if (remark := _other(trust, statement, entry))
     ]
     remarks += [
         Remark("fail", statement, f"trusts {NEGATED}") for statement in allows(trust.policy) if negated(statement)
     ]
-    good = "nobody is named but the control plane's account and the principals of the stack file"
-    return trust_finding(
-        trust, "GBY-V006", "extra principals", remarks, good, f"Take them out, or declare them. {APPLY}"
-    )
+    good = "only the control plane's account and the principals of the stack file are named"
+    return trust_finding(trust, "GBY-V006", "extra principals", remarks, good, f"Remove them, or declare them. {APPLY}")
 
 
 def _other(trust: TrustCase, statement: Statement, entry: PrincipalEntry) -> Remark | None:
@@ -337,7 +340,7 @@ def _other(trust: TrustCase, statement: Statement, entry: PrincipalEntry) -> Rem
 
 
 def unguarded(trust: TrustCase) -> VerifyFinding:
-    """Principals that get in without an external id: those of the stack file are worth a word, others fail."""
+    """Principals that get in without an external id: a warning if the stack file declares them, else a failure."""
     remarks = [
         remark
         for statement in allows(trust.policy)
@@ -349,7 +352,10 @@ def unguarded(trust: TrustCase) -> VerifyFinding:
 
 
 def _who(trust: TrustCase, statement: Statement) -> Iterator[tuple[str, Actor | None]]:
-    """Whom an Allow means besides the control plane's account; ``None`` where it cannot be told who that is."""
+    """The principals of an Allow besides the control plane's account, in words and as actors.
+
+    ``None`` if that is unknown.
+    """
     if negated(statement):
         yield NEGATED, None
         return
@@ -361,7 +367,7 @@ def _who(trust: TrustCase, statement: Statement) -> Iterator[tuple[str, Actor | 
 
 
 def whoever(entry: PrincipalEntry, name: str, stranger: str, partition: str) -> tuple[str, Actor | None]:
-    """Whom an entry means, in words and as one who asks; ``None`` where it cannot be told who that is."""
+    """The principal of an entry, in words and as an actor; ``None`` if that is unknown."""
     if entry.kind == "AWS" and name == "*":
         return "everybody", some_principal_of(stranger, partition)
     if entry.kind == "AWS":
@@ -380,7 +386,7 @@ def _without_id(trust: TrustCase, statement: Statement, who: str, actor: Actor |
         said = f"admits {who} without an external id"
         if trust.named(PrincipalEntry("AWS", who)) in trust.without_id:
             return Remark("warn", statement, f"{said}, as the stack file declares")
-        # A provider's users never bring one: whether they may come at all is the stack file's question.
+        # Users of an identity provider never send one; whether they may come at all is up to the stack file.
         return Remark(trust.subject.undeclared if actor.kind == "federated" else "fail", statement, said)
     if any(answer.effect == "unknown" for answer in answers):
         return Remark("unknown", statement, f"may admit {who} without an external id")
@@ -388,14 +394,14 @@ def _without_id(trust: TrustCase, statement: Statement, who: str, actor: Actor |
 
 
 def wildcards(trust: JudgedTrust) -> VerifyFinding:
-    """``*`` where a name belongs: among the principals, or in the external id that is asked for."""
+    """``*`` or ``?`` among the principals or in the required external id."""
     remarks = [
         Remark("fail", statement, f"trusts {entry}: " + ("everybody" if entry.value == "*" else "a pattern"))
         for statement, entry in allowed_entries(trust.policy)
         if "*" in entry.value or "?" in entry.value
     ]
     remarks += [
-        Remark("fail", statement, f"takes any external id that looks like a pattern ({condition.operator})")
+        Remark("fail", statement, f"accepts any external id that matches a pattern ({condition.operator})")
         for statement in allows(trust.policy)
         for condition in id_conditions(statement)
         if any(is_pattern(each) for each in id_texts(trust.policy, condition))
@@ -405,7 +411,7 @@ def wildcards(trust: JudgedTrust) -> VerifyFinding:
 
 
 def conditions(trust: TrustCase) -> VerifyFinding:
-    """Every statement that admits somebody asks for the external id, and by StringEquals."""
+    """Every statement that admits somebody requires the external id, with StringEquals."""
     asking = [statement for statement in allows(trust.policy) if may_assume(statement) and not trust.exempt(statement)]
     remarks = [remark for statement in asking if (remark := id_remark(trust, statement))]
     good = "every statement asks for the external id with StringEquals"
@@ -413,7 +419,7 @@ def conditions(trust: TrustCase) -> VerifyFinding:
 
 
 def id_remark(trust: TrustCase, statement: Statement) -> Remark | None:
-    """How a statement asks for the external id, where that is not the way the module writes it."""
+    """How a statement requires the external id; ``None`` if it does so as the module writes it."""
     found = id_conditions(statement)
     if any((form := operator_form(each.operator)) and form.base == "StringEquals" and form.plain for each in found):
         return None
@@ -425,7 +431,7 @@ def id_remark(trust: TrustCase, statement: Statement) -> Remark | None:
         return Remark("fail", statement, f"{said}, which an absent or another id meets")
     unsure = [each.why for each in met if each.holds is None]
     if unsure:
-        return Remark("unknown", statement, f"{said}, and whether an absent or another id meets that cannot be told")
+        return Remark("unknown", statement, f"{said}, and it is unknown whether an absent or another id meets that")
     return Remark("warn", statement, f"{said}; StringEquals is exact")
 
 
@@ -435,30 +441,36 @@ def _met(trust: TrustCase, found: Sequence[Condition], ids: Sequence[str]) -> Ma
 
 
 def negations(trust: JudgedTrust) -> VerifyFinding:
-    """``NotPrincipal`` and ``NotAction``: they mean all the rest."""
+    """``NotPrincipal`` and ``NotAction``, which match everything else."""
     remarks = [
-        Remark("fail" if statement.effect == "Allow" else "warn", statement, f"uses {element}: all the rest is meant")
+        Remark(
+            "fail" if statement.effect == "Allow" else "warn",
+            statement,
+            f"uses {element}, which matches everything else",
+        )
         for statement in trust.policy.statements
         for element, used in (("NotPrincipal", negated(statement)), ("NotAction", statement.actions.negated))
         if used
     ]
     good = "no statement uses NotPrincipal or NotAction"
-    return trust_finding(trust, "GBY-V010", "negations", remarks, good, f"Name whom and what you mean. {trust.mend}")
+    return trust_finding(
+        trust, "GBY-V010", "negations", remarks, good, f"Name the principals and actions. {trust.mend}"
+    )
 
 
 def further_ids(trust: TrustCase) -> VerifyFinding:
-    """External ids that are accepted besides the stack's: they fail unless a rotation that is under way keeps them."""
+    """Accepted external ids besides the stack's own; they fail unless a rotation under way keeps them."""
     remarks = [
         remark
         for statement in allows(trust.policy)
         for remark in _further(trust, statement, [each for each in id_conditions(statement) if lists_ids(each)])
     ]
     good = "the stack's external id is the only one"
-    fix = "`gridbyoc bootstrap` finishes a rotation, and takes out what no cluster holds."
+    fix = "`gridbyoc bootstrap` finishes a rotation, and removes the ids that no cluster uses."
     if trust.subject.declared.vendor is None:
         fix = (
             "Once the vendor has the new id, `gridbyoc rotate --no-control-plane --drop-old` ends a rotation. "
-            "`gridbyoc bootstrap` takes out what the stack never had accepted."
+            "`gridbyoc bootstrap` removes ids that the stack never accepted."
         )
     return trust_finding(trust, "GBY-V011", "further external ids", remarks, good, fix)
 
@@ -474,7 +486,7 @@ def _further(trust: TrustCase, statement: Statement, positive: Sequence[Conditio
 
 
 def _split_ids(policy: Policy, positive: Sequence[Condition]) -> tuple[set[str], list[Pattern]]:
-    """The texts that are ids letter by letter, and what those with a variable in them read as."""
+    """The texts that are literal ids, and the patterns of those that contain a variable."""
     texts = [
         (text, pattern)
         for condition in positive
@@ -486,17 +498,17 @@ def _split_ids(policy: Policy, positive: Sequence[Condition]) -> tuple[set[str],
 
 
 def plain_ids(policy: Policy, positive: Sequence[Condition]) -> set[str]:
-    """The external ids that these conditions list, letter by letter."""
+    """The literal external ids of these conditions."""
     return _split_ids(policy, positive)[0]
 
 
 def variable_ids(policy: Policy, statement: Statement, positive: Sequence[Condition]) -> Iterator[Remark]:
-    """A policy variable in the place of an external id: whoever asks fills it in."""
+    """Policy variables in place of an external id: the caller determines their value."""
     variables = _split_ids(policy, positive)[1]
     if any(pattern.tokens is None for pattern in variables):
         yield Remark("unknown", statement, "asks for an external id in a form that AWS does not document")
     elif variables:
-        yield Remark("fail", statement, "takes what a policy variable stands for as the external id")
+        yield Remark("fail", statement, "accepts the value of a policy variable as the external id")
 
 
 def _cause(trust: TrustCase, external_id: Secret) -> str:
@@ -507,28 +519,28 @@ def _cause(trust: TrustCase, external_id: Secret) -> str:
     if not trust.subject.own_module:
         return ", which the stack file does not declare"
     if under_way is None:
-        return f"; whether for a rotation cannot be told: {rotation.doubt(external_id)}"
-    return f", for no rotation that is under way: {rotation.doubt(external_id)}"
+        return f"; whether for a rotation is unknown: {rotation.doubt(external_id)}"
+    return f", not for a rotation under way: {rotation.doubt(external_id)}"
 
 
 def lists_ids(condition: Condition) -> bool:
-    """Whether its texts are ids that are accepted."""
+    """Whether its values are accepted ids."""
     form = operator_form(condition.operator)
     return form is not None and form.base in {"StringEquals", "StringLike", "StringEqualsIgnoreCase"}
 
 
 def id_texts(policy: Policy, condition: Condition) -> tuple[Pattern, ...]:
-    """The texts of a condition on the external id, with some letter for each variable."""
+    """The values of a condition on the external id, with a letter in place of each variable."""
     return id_patterns(condition, (lambda _: ("x",)) if policy.has_variables else None)
 
 
 def is_pattern(text: Pattern) -> bool:
-    """Whether it holds a wildcard."""
+    """Whether it contains a wildcard."""
     return not {ANY, ONE}.isdisjoint(text.tokens or ())
 
 
 def actions(trust: JudgedTrust) -> VerifyFinding:
-    """Actions besides ``sts:AssumeRole``, and what they let somebody do who assumes the role."""
+    """Actions besides ``sts:AssumeRole``, and what they permit whoever assumes the role."""
     remarks = [
         Remark("warn", statement, f"allows {text}" + (f": whoever assumes the role {then}" if then else ""))
         for statement in allows(trust.policy)
@@ -543,45 +555,46 @@ def actions(trust: JudgedTrust) -> VerifyFinding:
 
 
 def users(trust: JudgedTrust) -> VerifyFinding:
-    """Trusted IAM users: their access keys do not expire, a role's credentials do."""
+    """Trusted IAM users: their access keys do not expire, unlike a role's credentials."""
     remarks = [
         Remark("warn", statement, f"trusts {entry}, an IAM user: its access keys may be long-lived")
         for statement, entry in allowed_entries(trust.policy)
         if entry.kind == "AWS" and IAM_USER.fullmatch(entry.value)
     ]
     good = "no IAM user is trusted by name"
-    return trust_finding(trust, "GBY-V013", "trusted users", remarks, good, "Trust a role in the user's place.")
+    return trust_finding(trust, "GBY-V013", "trusted users", remarks, good, "Trust a role instead of the user.")
 
 
 def guessable(trust: TrustCase) -> VerifyFinding:
-    """Whether the stack's own external id can be guessed, or others have it, too."""
+    """Whether the stack's own external id can be guessed or is shared with others."""
     subject = trust.subject
     role = subject.role
     account = trusted_account_of(subject.declared)
     names = (*subject.names, role.name, role.account_id, *((account,) if account else ()))
-    fix = "Take `role.external_id_from` out, or give it a random value of 32 characters; then run `gridbyoc bootstrap`."
+    fix = "Remove `role.external_id_from`, or give it a random value of 32 characters; then run `gridbyoc bootstrap`."
     return strength_of([subject.external_id], names, fix)
 
 
 def strength_of(external_ids: Iterable[Secret], names: Sequence[str], fix: str) -> VerifyFinding:
-    """Whether one of them is shared among a vendor's customers, or can be guessed.
+    """Whether one of them is shared by a vendor's customers, or can be guessed.
 
-    Which sign there is that it can be guessed would be half of the id. What a vendor's public guide tells is no secret.
+    The finding does not say why it can be guessed, because that would reveal part of the id. What a vendor's public
+    guide contains is no secret.
     """
     code, check = "GBY-V014", "strength of the external id"
     for external_id in external_ids:
         known = shared_external_id(external_id.reveal())
         if known is not None:
-            fix = fix if known.own else f"{fix} The vendor's guide offers no other one: ask."
-            return VerifyFinding(code, check, "warn", f"it is no secret: {known.why} ({known.source})", fix)
+            fix = fix if known.own else f"{fix} The vendor's guide offers no other id: ask the vendor."
+            return VerifyFinding(code, check, "warn", f"it is not a secret: {known.why} ({known.source})", fix)
         if can_be_guessed(external_id, names):
             detail = "it can be guessed or is shared: it is short, or made of names, words or a pattern"
             return VerifyFinding(code, check, "warn", detail, fix)
-    return VerifyFinding(code, check, "pass", "nothing says that it can be guessed")
+    return VerifyFinding(code, check, "pass", "there is no sign that it can be guessed")
 
 
 def allows(policy: Policy) -> list[Statement]:
-    """Its Allow statements."""
+    """The Allow statements."""
     return [statement for statement in policy.statements if statement.effect == "Allow"]
 
 
@@ -603,10 +616,10 @@ def allowed_entries(policy: Policy) -> list[tuple[Statement, PrincipalEntry]]:
 def trust_finding(
     trust: JudgedTrust, code: str, check: str, remarks: Iterable[Remark], good: str, fix: str
 ) -> VerifyFinding:
-    """The finding on what the statements say: the worst of the remarks, or ``good`` where there is none."""
+    """The finding on the remarks: the worst verdict, or a pass with ``good`` if there are none."""
     unread = [statement for statement in trust.policy.statements if statement.name.number == 0]
     if unread:
-        fix = "Run it as somebody who may read the role, or put its trust policy right."
+        fix = "Run it with permission to read the role, or correct its trust policy."
         return VerifyFinding(code, check, "unknown", f"{trust.policy.name}: {unread[0].strange}", fix)
     found: Sequence[Remark] = list(remarks)
     if not found:

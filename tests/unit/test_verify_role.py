@@ -262,7 +262,7 @@ def test_findings_are_questions_that_explain_knows() -> None:
         ([admit("*")], (CROSS,), "GBY-V006", "trusts *: everybody"),
         ([admit(), admit(EVE, None)], (CROSS,), "GBY-V007", f"admits {EVE} without an external id"),
         ([admit(ids=["", ID])], (CROSS,), "GBY-V004", "statement 1 of the trust policy lists an empty external id"),
-        ([admit(ids=[ID, OLD])], (CROSS,), "GBY-V011", "list 2 external ids: each of them opens the role"),
+        ([admit(ids=[ID, OLD])], (CROSS,), "GBY-V011", "list 2 external ids, each of which opens the role"),
         (
             [admit(), admit(ids=None)],
             (CROSS,),
