@@ -75,7 +75,7 @@ def carry_out(
     overrides: tuple[str, ...],
     choices: Choices,
     yes: Yes,
-    wishes: BootstrapOptions,
+    options: BootstrapOptions,
     *,
     brief: bool = False,
     alter: Callable[[Stack], Stack] | None = None,
@@ -89,11 +89,11 @@ def carry_out(
         from gridbyoc.operations.converged import short_way
 
         altered = replace(run, stack=alter(run.stack)) if alter else run
-        report = short_way(altered, wishes)
+        report = short_way(altered, options)
         if report is None:
             from gridbyoc.operations.bootstrap import long_way  # here: the short way does not need these imports
 
-            report = long_way(altered, approval, wishes)
+            report = long_way(altered, approval, options)
     from gridbyoc.show.report import REPORT
 
     app.show(REPORT, report, report.stack)

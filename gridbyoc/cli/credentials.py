@@ -73,7 +73,7 @@ def show(app: App, stack_file: str | None, profile: str | None) -> None:
         app.note(
             f"warning: AWS_PROFILE={source.overridden} has no effect: the access key in the environment overrides it. "
             f"Use --profile {source.overridden}, aws.profile in the stack file, or "
-            f"`{_without_keys(app)}AWS_PROFILE={source.overridden} ...`."
+            f"`{without_keys(app.environ)}AWS_PROFILE={source.overridden} ...`."
         )
 
 
@@ -222,11 +222,6 @@ def _tell(app: App, title: str, lines: tuple[str, ...]) -> None:
     app.note(title)
     for line in lines:
         app.note(f"  - {line}")
-
-
-def _without_keys(app: App) -> str:
-
-    return without_keys(app.environ)
 
 
 for _command in (show, create_user, delete_user):

@@ -132,7 +132,8 @@ def policy(
     place = partition or _partition(stack)
     account = _account(account_id)
     wanted = _name(name, stack)
-    principal = f"arn:{place}:iam::{account or _guard(stack) or '*'}:role/{wanted}" if written_as == "github" else None
+    guard = stack.aws.account_id if stack else None
+    principal = f"arn:{place}:iam::{account or guard or '*'}:role/{wanted}" if written_as == "github" else None
     needs = needs_of(stack, place, account, phases=phases_of(uses or ("all",)), principal=principal)
     document = policy_document(needs)
     _advise_on_module(app, stack)
@@ -187,10 +188,6 @@ def _partition(stack: Stack | None) -> str:
     from gridbyoc.stack.regions import partition_of
 
     return (partition_of(stack.aws.region) if stack else None) or "aws"
-
-
-def _guard(stack: Stack | None) -> str | None:
-    return stack.aws.account_id if stack else None
 
 
 def _account(account_id: str | None) -> str | None:

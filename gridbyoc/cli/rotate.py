@@ -59,19 +59,19 @@ def rotate(
     approved = Yes(yes, yes_destroy)
     if drop_old:
         _check_drop(load_stack(app, stack_file, overrides), role=role)
-        wishes = BootstrapOptions(needs_role=True, drop_old=True)
-        carry_out(app, stack_file, overrides, choices, approved, wishes, brief=brief, verb="rotate")
+        options = BootstrapOptions(needs_role=True, drop_old=True)
+        carry_out(app, stack_file, overrides, choices, approved, options, brief=brief, verb="rotate")
         return
     if role:
-        wishes = BootstrapOptions(new_role=True)
-        carry_out(app, stack_file, overrides, choices, approved, wishes, brief=brief, verb="rotate")
+        options = BootstrapOptions(new_role=True)
+        carry_out(app, stack_file, overrides, choices, approved, options, brief=brief, verb="rotate")
         return
     file = _rotatable_file(load_stack(app, stack_file, overrides))
     mark = utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    wishes = BootstrapOptions(needs_role=True, on_approved=lambda: _record(app, file, mark))
+    options = BootstrapOptions(needs_role=True, on_approved=lambda: _record(app, file, mark))
     carry_out(
-        app, stack_file, overrides, choices, approved, wishes,
-        brief=brief, alter=lambda stack: _marked(stack, mark), verb="rotate",
+        app, stack_file, overrides, choices, approved, options,
+        brief=brief, alter=lambda stack: replace(stack, role=replace(stack.role, rotation=mark)), verb="rotate",
     )  # fmt: skip
 
 
@@ -89,10 +89,6 @@ def _check_drop(stack: Stack, *, role: bool) -> None:
     else:
         return
     raise UsageError("--drop-old cannot be used here.", why=why, fix=fix, rerun=SAFE_NOTHING_DONE)
-
-
-def _marked(stack: Stack, mark: str) -> Stack:
-    return replace(stack, role=replace(stack.role, rotation=mark))
 
 
 def _record(app: App, file: Path, mark: str) -> None:

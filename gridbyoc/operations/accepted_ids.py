@@ -47,7 +47,7 @@ def external_ids_to_accept(
         return ()
     roles = site.roles(grant)
     if site.without_api:
-        return _ids_until_told(site, grant, roles)
+        return _ids_until_dropped(site, grant, roles)
     used = ids_in_use(clusters, roles)
     hidden = hide_their_id(clusters, roles) or site.preflight.registrar.unasked
     if not hidden and all(value == grant.external_id for value in used):
@@ -58,10 +58,10 @@ def external_ids_to_accept(
     return (grant.external_id, *others)
 
 
-def _ids_until_told(site: PreparedStack, grant: Grant, roles: Collection[str]) -> tuple[Secret, ...]:
-    """Where nobody can be asked which id the vendor holds: each that we had it accept, until the user says otherwise.
+def _ids_until_dropped(site: PreparedStack, grant: Grant, roles: Collection[str]) -> tuple[Secret, ...]:
+    """The ids to keep for a vendor without an API: all that we ever applied, until the user drops them.
 
-    One that stands in the live trust policy alone is somebody else's, and is not kept.
+    An id that only the live trust policy contains is not ours, and is not kept.
     """
     if site.drop_old:
         return ()
@@ -71,7 +71,7 @@ def _ids_until_told(site: PreparedStack, grant: Grant, roles: Collection[str]) -
 
 
 def ids_applied(state: State) -> frozenset[Secret]:
-    """The external ids that the last apply had the stack's roles accept, also one that is being replaced."""
+    """The external ids that the last apply let the stack's roles accept, including a role that is being replaced."""
     modules = (state.module(MODULE), state.module(PREVIOUS_MODULE))
     return frozenset(each for module in modules for each in accepted_in(module.trust))
 

@@ -185,10 +185,10 @@ def _may_go(run: Run, site: PreparedStack, clusters: Collection[Cluster], *, may
     return may_destroy and not users and not run.stack.protect
 
 
-NO_WISHES = BootstrapOptions()
+NO_OPTIONS = BootstrapOptions()
 
 
-def bootstrap(run: Run, approval: Approval, wishes: BootstrapOptions = NO_WISHES) -> Report:
+def bootstrap(run: Run, approval: Approval, options: BootstrapOptions = NO_OPTIONS) -> Report:
     """Make AWS and the control plane match the stack file, and wait until the clusters run.
 
     With ``--yes``, a fresh role is applied without a plan: nothing exists that it could destroy. Everything else is
@@ -196,39 +196,39 @@ def bootstrap(run: Run, approval: Approval, wishes: BootstrapOptions = NO_WISHES
     nobody plans once more. If nothing has changed since the last good run, Terraform is not started (unless
     ``choices.refresh``). The caller holds the stack's lock.
     """
-    return short_way(run, wishes) or long_way(run, approval, wishes)
+    return short_way(run, options) or long_way(run, approval, options)
 
 
-def long_way(run: Run, approval: Approval, wishes: BootstrapOptions = NO_WISHES) -> Report:
+def long_way(run: Run, approval: Approval, options: BootstrapOptions = NO_OPTIONS) -> Report:
     """Bootstrap with Terraform, even if nothing has changed."""
-    if wishes.new_role:
+    if options.new_role:
         refuse_if_protected(run, "replace its role")
     try:
-        return _bootstrap(run, approval, wishes)
+        return _bootstrap(run, approval, options)
     except StalePlanError:
         if not approval.create_and_change:
             raise
     run.outside.emit(Note("Another run has changed the stack meanwhile: planning anew.", "warning"))
-    return _bootstrap(run, approval, wishes)
+    return _bootstrap(run, approval, options)
 
 
-def _bootstrap(run: Run, approval: Approval, wishes: BootstrapOptions) -> Report:
+def _bootstrap(run: Run, approval: Approval, options: BootstrapOptions) -> Report:
     made = CreatedResources()
     run = made.watching(run)
     site = prepare(run)
-    if wishes.new_role or wishes.needs_role:
+    if options.new_role or options.needs_role:
         refuse_unasked(site.preflight.registrar, "rotate the grant")
-    site = replace(import_orphans(run, site), drop_old=wishes.drop_old)
-    site = replace_role(run, site) if wishes.new_role else site
+    site = replace(import_orphans(run, site), drop_old=options.drop_old)
+    site = replace_role(run, site) if options.new_role else site
     plan = make_plan(run, site, with_terraform=not (site.fresh and approval.create_and_change))
-    return carry_out(run, site, plan, approval, wishes, made)
+    return carry_out(run, site, plan, approval, options, made)
 
 
 def carry_out(
-    run: Run, site: PreparedStack, plan: Plan, approval: Approval, wishes: BootstrapOptions, made: CreatedResources
+    run: Run, site: PreparedStack, plan: Plan, approval: Approval, options: BootstrapOptions, made: CreatedResources
 ) -> Report:
     """Approve and apply a plan, prove the trust, register, wait, and delete clusters no longer in the file."""
-    done = _approve_and_apply(run, site, plan, approval, wishes, made)
+    done = _approve_and_apply(run, site, plan, approval, options, made)
     with run.step("output") as step:
         # Nothing was applied, and nobody was asked meanwhile: the outputs read before are still valid.
         step.skipped = plan.terraform is not None and not plan.has_changes and site.outputs is not None
@@ -236,12 +236,12 @@ def carry_out(
     grant = grant_of(run, outputs)
     proven = prove_trust(run, site, grant, outputs.every_role)
     changes = _final_changes(run, site, plan, grant)
-    with compensating(run, site, grant, made, rollback=wishes.rollback):
-        clusters = register_clusters(run, site, changes, grant, wishes.edit, made)
+    with compensating(run, site, grant, made, rollback=options.rollback):
+        clusters = register_clusters(run, site, changes, grant, options.edit, made)
     clusters = wait_for(run, site.preflight.registrar, clusters)
     # Before the old grant is dropped: a cluster needs it until its deletion is complete.
     deleting = _delete_unlisted(run, site, changes)
-    may_plan = not wishes.only_planned
+    may_plan = not options.only_planned
     last = finish_replacement(run, site, plan.kept_ids, grant, may_destroy=approval.destroy, may_plan=may_plan)
     reading = read_role(site.preflight.session, grant.role_arn)
     policies = reading.policies(run.stack, grant.external_id)
@@ -254,16 +254,16 @@ def carry_out(
 
 
 def _approve_and_apply(
-    run: Run, site: PreparedStack, plan: Plan, approval: Approval, wishes: BootstrapOptions, made: CreatedResources
+    run: Run, site: PreparedStack, plan: Plan, approval: Approval, options: BootstrapOptions, made: CreatedResources
 ) -> ApplySummary:
     """Approve the plan and apply it. The saved plan is removed in any case."""
     try:
-        if wishes.needs_role and plan.grant is None:
+        if options.needs_role and plan.grant is None:
             raise UsageError("There is no role yet.", fix="Run `gridbyoc bootstrap` first.", rerun=SAFE_NOTHING_DONE)
         _approve(run, site, plan, approval)
-        if wishes.on_approved is not None:
-            wishes.on_approved()
-        if wishes.rollback:
+        if options.on_approved is not None:
+            options.on_approved()
+        if options.rollback:
             made.snapshot(site)
         return _apply(run, site, plan)
     finally:

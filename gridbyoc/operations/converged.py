@@ -156,9 +156,9 @@ class Converged:
     key: bytes = field(repr=False)
 
 
-def short_way(run: Run, wishes: BootstrapOptions) -> Report | None:
+def short_way(run: Run, options: BootstrapOptions) -> Report | None:
     """The result of ``unchanged`` if nothing was requested that needs Terraform."""
-    return unchanged(run) if wishes.nothing_new and not run.choices.refresh else None
+    return unchanged(run) if options.nothing_new and not run.choices.refresh else None
 
 
 def unchanged(run: Run) -> Report | None:
@@ -217,13 +217,13 @@ def _fingerprint(
     run: Run, site: PreparedStack, grant: Grant, report: Report, live: Mapping[str, Any]
 ) -> Converged | None:
     """``None`` unless the live role still matches state and stack file: someone may have changed it while we waited."""
-    flight, key = site.preflight, secrets.token_bytes(32)
+    preflight, key = site.preflight, secrets.token_bytes(32)
     state = _state(run)
-    clusters = _ours(flight.registrar.list(), report.role_arn)
+    clusters = _ours(preflight.registrar.list(), report.role_arn)
     wanted = {spec.name: spec for spec in run.stack.clusters}
     if state is None or {cluster.name for cluster in clusters} != wanted.keys():
         return None
-    moved = any(flight.registrar.diff(cluster, wanted[cluster.name], grant) for cluster in clusters)
+    moved = any(preflight.registrar.diff(cluster, wanted[cluster.name], grant) for cluster in clusters)
     if moved or not stands_as_in_state(live, site.runner.state(), run.stack.role):
         return None
     return Converged(

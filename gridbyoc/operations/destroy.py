@@ -113,7 +113,7 @@ def destroy(
         )
     site = import_orphans(run, site)
     rerender(run, site)
-    doomed = _doomed(run, site)
+    doomed = _destroy_plan(run, site)
     with run.asking():
         approved = doomed.nothing or approve(doomed)
     if not approved:
@@ -122,7 +122,7 @@ def destroy(
         approve_removal(run, with_state)
     if deleting := delete_and_wait(run, site.preflight.registrar, doomed.clusters):
         return Destroyed(run.stack.name, (), 0, doomed.role_arn, doomed.found, deleting=deleting)
-    left = _take_leftovers(run, site, doomed, delete_data=delete_data)
+    left = _delete_leftovers(run, site, doomed, delete_data=delete_data)
     _refuse_while_needed(site, doomed)
     resources = 0
     with run.step("destroy") as step:
@@ -141,7 +141,7 @@ def destroy(
     return Destroyed(run.stack.name, names, resources, doomed.role_arn, left, versions, run.stack.control_plane.vendor)
 
 
-def _doomed(run: Run, site: PreparedStack) -> DestroyPlan:
+def _destroy_plan(run: Run, site: PreparedStack) -> DestroyPlan:
     grant = current_grant(run, site)
     # Outputs may be missing after an interrupted apply or destroy; the state still has the role.
     role_arn = grant.role_arn if grant else site.standing.role_arn
@@ -158,20 +158,22 @@ def _doomed(run: Run, site: PreparedStack) -> DestroyPlan:
 
 
 def _find(run: Run, site: PreparedStack, clusters: tuple[Cluster, ...], role_arn: str | None) -> FoundLeftovers:
-    flight = site.preflight
+    preflight = site.preflight
     every = dict.fromkeys((*((role_arn,) if role_arn else ()), *(site.outputs.roles.values() if site.outputs else ())))
     wanted = LeftoversRequest(clusters=clusters, roles=tuple(every))
-    return find_leftovers(run, flight.session, flight.caller, flight.registrar, wanted)
+    return find_leftovers(run, preflight.session, preflight.caller, preflight.registrar, wanted)
 
 
-def _take_leftovers(run: Run, site: PreparedStack, doomed: DestroyPlan, *, delete_data: bool) -> FoundLeftovers:
+def _delete_leftovers(run: Run, site: PreparedStack, doomed: DestroyPlan, *, delete_data: bool) -> FoundLeftovers:
     found = _find(run, site, doomed.clusters, doomed.role_arn) if doomed.clusters else doomed.found
     if not found.ledger.leftovers:
         return found
     shown = found if delete_data else mark_data(found)
-    flight = site.preflight
+    preflight = site.preflight
     patience = DeletionPatience(min(run.choices.poll_interval, 20.0), deleting=run.wait_timeout)
-    rest = delete_leftovers(run, flight.session, flight.registrar, shown, delete_data=delete_data, patience=patience)
+    rest = delete_leftovers(
+        run, preflight.session, preflight.registrar, shown, delete_data=delete_data, patience=patience
+    )
     return FoundLeftovers(found.search, rest, found.live)
 
 

@@ -7,7 +7,7 @@ finding, and so is any way in without the external id.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -519,16 +519,12 @@ def judged_role(
 ) -> RoleProof:
     """Judge a live role. Pure: everything was read before."""
     trust = RoleTrust(role, policy_of(role.trust), principals, external_id, now)
-    secrets = _secrets(role, external_id)
+    secrets = (*((external_id,) if external_id else ()), *external_ids_written(role.trust.document))
     findings = tuple(without_ids(question(trust), secrets) for question in QUESTIONS_ASKED)
     shorts = (in_short(each) for each in role.policies)
     may_do = tuple(replace(each, name=redacted(each.name, secrets)) for each in shorts)
     boundary = redacted(role.boundary.name, secrets) if role.boundary else None
     return RoleProof(role, caller, principals, external_id, findings, may_do, boundary, now)
-
-
-def _secrets(role: LiveRole, external_id: Secret | None) -> Collection[Secret]:
-    return (*((external_id,) if external_id else ()), *external_ids_written(role.trust.document))
 
 
 def role_attestation(proof: RoleProof) -> dict[str, Any]:

@@ -110,8 +110,9 @@ class TrustCase:
         )
 
     def asked(self, actor: Actor, ids: Sequence[str], *, exemptions: bool = False, action: str = ASSUME) -> Decision:
-        """The policy's decision on ``actor`` with these external ids, without the declared exemptions unless
-        ``exemptions``.
+        """The policy's decision on ``actor`` with these external ids.
+
+        Statements that the stack file exempts are left out unless ``exemptions`` is true.
         """
         kept = self.policy.statements if exemptions else [s for s in self.policy.statements if not self.exempt(s)]
         request = assume_request(self.subject.role.arn, actor, ids, self.subject.now, action=action)

@@ -337,7 +337,7 @@ def matrix_json(matrix: Matrix) -> MatrixBody:
             {
                 "name": shard.name,
                 "seconds": round(shard.seconds, 3),
-                "stacks": [_stack(shard, i) for i in _range(shard)],
+                "stacks": [{"name": each.label, "stack": each.shown} for each in shard.members],
             }
             for shard in matrix.shards
         ],
@@ -354,14 +354,6 @@ def matrix_output(engine: Engine, verb: str) -> Output[Matrix]:
 
 
 MATRIX = matrix_output("json", "")
-
-
-def _range(shard: Shard) -> range:
-    return range(len(shard.members))
-
-
-def _stack(shard: Shard, index: int) -> MatrixStack:
-    return {"name": shard.members[index].label, "stack": shard.members[index].shown}
 
 
 def _check(matrix: Matrix, engine: Engine) -> None:

@@ -257,7 +257,7 @@ def review_markdown(review: Review, *, brief: bool = False) -> str:
     """
     blocks = [f"<!-- gridbyoc plan {review.stack} -->\n### Plan of {code(review.stack)}", f"**{summary(review.plan)}**"]
     blocks += [f"**{prose(line)}**" for line in refused(review)]
-    blocks += _warnings(review)
+    blocks += _list("Warnings", [prose(text) for text in review.warnings])
     if review.plan.destroys:
         blocks += _list("Destroys", [code(name) for name in review.plan.destroys])
     blocks += _list("Changed outside Terraform", [code(address) for address in review.outside])
@@ -273,10 +273,6 @@ def _list(title: str, items: list[str], most: int = 100) -> list[str]:
     """A title and a list, split into blocks of ``most`` items, so that a long list is cut and not dropped."""
     parts = ["\n".join(f"- {item}" for item in items[start : start + most]) for start in range(0, len(items), most)]
     return [f"**{title}**\n\n{parts[0]}", *parts[1:]] if parts else []
-
-
-def _warnings(review: Review) -> list[str]:
-    return _list("Warnings", [prose(text) for text in review.warnings])
 
 
 def role_sentence(sentence: RoleSentence) -> str:

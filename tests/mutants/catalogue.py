@@ -168,7 +168,7 @@ APPROVAL = (
         ("destroy", "doomed.nothing or approve(doomed)", "True"),
         ("destroy", "    _refuse_while_needed(site, doomed)\n", ""),
         ("destroy", "if left.ledger.clear:", "if True:"),
-        ("_doomed", "if cluster.role_arn in roles)", ")"),
+        ("_destroy_plan", "if cluster.role_arn in roles)", ")"),
         ("_refuse_while_needed", "c.role_arn in doomed.roles", "False"),
     ),
     *_each(
@@ -1090,7 +1090,7 @@ ADOPTION: tuple[Mutant, ...] = (
     *_each(
         "operations/bootstrap.py",
         "unit/test_role_alone.py unit/test_rotation.py",
-        ("_bootstrap", "wishes.new_role or wishes.needs_role", "False"),
+        ("_bootstrap", "options.new_role or options.needs_role", "False"),
         ("_refuse_unasked", "        refuse_unasked(", "        (lambda *_: None)("),
         ("finish_replacement", "if (unasked := site.preflight.registrar.unasked) and", "if (unasked := '') and"),
         ("replace_role", "own is not None and run.stack.role.policy.name == own", "False"),

@@ -152,11 +152,11 @@ class World:
         yes_destroy: bool = False,
         answer: bool | None = None,
         choices: Choices = FAST,
-        **wishes: Any,
+        **options: Any,
     ) -> Report:
         """Run it under the stack's lock. ``answer`` is given to the question; without one it must not be asked."""
         with self.run(stack, "bootstrap", choices) as run:
-            return bootstrap(run, self.approval(yes, yes_destroy, answer), BootstrapOptions(**wishes))
+            return bootstrap(run, self.approval(yes, yes_destroy, answer), BootstrapOptions(**options))
 
     def destroy(
         self, stack: Stack, *, yes: bool = True, delete_data: bool = False, choices: Choices = FAST
@@ -184,9 +184,9 @@ class World:
 
         return Approval(yes, yes_destroy, ask)
 
-    def converge(self, stack: Stack, *, yes_destroy: bool = False, **wishes: Any) -> Report:
+    def converge(self, stack: Stack, *, yes_destroy: bool = False, **options: Any) -> Report:
         """What every failure must leave possible: the next run comes to one role and one cluster of each name."""
-        report = self.bootstrap(stack, yes_destroy=yes_destroy, **wishes)
+        report = self.bootstrap(stack, yes_destroy=yes_destroy, **options)
         assert len(self.iam.roles) == 1
         assert {role["Arn"] for role in self.iam.roles.values()} == {report.role_arn}
         held = [self.plane.held()[each.id] for each in self.plane.live().values() if each.status != "terminating"]

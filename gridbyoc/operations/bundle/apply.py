@@ -63,11 +63,11 @@ def _planned(run: Run, site: PreparedStack, bundle: Bundle, grant: Grant | None)
     """The bundle's plan, written to its place. Everything recomputed here must equal what was planned."""
     reading = role_reading(run, site, grant)
     kept = render_for_plan(run, site, grant, reading)
-    flight = site.preflight
-    changes = cluster_changes(flight.registrar, run.stack, flight.clusters, grant, our_roles=site.roles(grant))
+    preflight = site.preflight
+    changes = cluster_changes(preflight.registrar, run.stack, preflight.clusters, grant, our_roles=site.roles(grant))
     policies = policies_read(run, reading, grant)
-    users = users_of(site, grant, flight.clusters)
-    costs, unasked = costs_of(run.stack, changes), flight.registrar.unasked
+    users = users_of(site, grant, preflight.clusters)
+    costs, unasked = costs_of(run.stack, changes), preflight.registrar.unasked
     plan = Plan(bundle.terraform, changes, costs, grant, kept, None, policies, users, unasked)
     _refuse(bundle, chain(_decisions_moved(run, bundle, changes), _detaches_moved(bundle, plan)))
     saved = run.work_dir / SAVED_PLAN

@@ -124,11 +124,11 @@ class Basis:
 def basis_of(run: Run, site: PreparedStack, grant: Grant | None) -> Basis:
     """The current basis: the state that the run has read, and the clusters that the preflight has seen."""
     state = State() if site.fresh else site.state
-    flight = site.preflight
+    preflight = site.preflight
     names = {spec.name for spec in run.stack.clusters}
-    marks = cluster_marks(flight.clusters, site.roles(grant), names)
+    marks = cluster_marks(preflight.clusters, site.roles(grant), names)
     where = StateMark(_place(run, site), state.lineage, state.serial)
-    return Basis(flight.caller.account_id, run.stack.aws.region, flight.registrar.url, where, marks)
+    return Basis(preflight.caller.account_id, run.stack.aws.region, preflight.registrar.url, where, marks)
 
 
 def cluster_marks(

@@ -216,7 +216,7 @@ def _permissions(scene: PreflightContext) -> Iterator[Finding]:
         caller.partition,
         caller.account_id,
         phases=LOOKED_AT,
-        principal=_in_iam(principal.arn),
+        principal=principal.arn.replace(":sts:", ":iam:", 1),
         native_lock=_native_lock(scene),
     )
     if other_credentials(scene):
@@ -390,10 +390,6 @@ def _native_lock(scene: PreflightContext) -> bool:
         return scene.binary().s3_native_lock
     except GridbyocError:
         return True
-
-
-def _in_iam(arn: str) -> str:
-    return arn.replace(":sts:", ":iam:", 1)
 
 
 CHECKS = (Check((SIMULATION, ALLOWED, LOOKING, ORGANIZATION), _permissions),)

@@ -124,7 +124,7 @@ def _operation(environ: Environ, service: str) -> tuple[Any, dict[str, Any]] | N
     from moto.core.routing import get_service_router
     from werkzeug.exceptions import HTTPException
 
-    name = model_name(service, _version(environ))
+    name = model_name(service, _form(environ).get("Version", ""))
     if not name:
         return None
     try:
@@ -179,10 +179,6 @@ def _has_small_body(environ: Environ) -> bool:
         return False
     kind = str(environ.get("CONTENT_TYPE", ""))
     return kind.startswith((_FORM, "application/json", "application/x-amz-json"))
-
-
-def _version(environ: Environ) -> str:
-    return _form(environ).get("Version", "")
 
 
 def _named(environ: Environ) -> str:

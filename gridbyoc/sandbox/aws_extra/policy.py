@@ -44,7 +44,9 @@ def judge(condition: object, context: RequestContextKeys) -> ConditionVerdict:
         for operator, keys in (condition.items() if isinstance(condition, dict) else ())
         for key, wanted in (keys.items() if isinstance(keys, dict) else ())
     ]
-    missing = tuple(dict.fromkeys(key for operator, key, _ in tests if not _has(context, key) and not _null(operator)))
+    missing = tuple(
+        dict.fromkeys(key for operator, key, _ in tests if key.lower() not in context and not _null(operator))
+    )
     return ConditionVerdict(
         all(_holds(operator, wanted, context.get(key.lower())) for operator, key, wanted in tests), missing
     )
@@ -75,10 +77,6 @@ def _holds(operator: str, wanted: list[str], values: Sequence[str] | None) -> bo
     each = [any(test(pattern, value) for pattern in wanted) != negated for value in values]
     # Without a qualifier a key has one value; if there are several, AWS accepts any of them.
     return all(each) if qualifier == "forallvalues" or negated else any(each)
-
-
-def _has(context: RequestContextKeys, key: str) -> bool:
-    return key.lower() in context
 
 
 def _null(operator: str) -> bool:
