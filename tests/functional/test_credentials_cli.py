@@ -253,7 +253,7 @@ def test_a_profile_of_somebody_elses_is_not_overwritten(account: Account) -> Non
     account.file.parent.mkdir()
     theirs = "[gridbyoc-rob]\naws_access_key_id = AKIATHEIRS\naws_secret_access_key = theirs\n"
     account.file.write_text(theirs)
-    with pytest.raises(FileError, match="somebody else's"):
+    with pytest.raises(FileError, match="belongs to somebody else"):
         account.create(UserArguments("rob"))
     account.delete(UserArguments("rob"))
     assert account.file.read_text() == theirs

@@ -1189,8 +1189,8 @@ WITHOUT_API = (
     *_each(
         "operations/accepted_ids.py",
         "unit/test_manual_vendor.py",
-        ("_ids_until_told", "accepted & ids_applied(site.state)", "accepted"),
-        ("_ids_until_told", "if site.drop_old:", "if True:"),
+        ("_ids_until_dropped", "accepted & ids_applied(site.state)", "accepted"),
+        ("_ids_until_dropped", "if site.drop_old:", "if True:"),
         ("rotation_of", 'run.stack.control_plane.type == "manual"', "False"),
     ),
     *_each(
