@@ -117,7 +117,7 @@ def _terraform(run: Run, site: PreparedStack, grant: Grant, kept: tuple[Secret, 
     outside = changed_outside(shown)
     details = {detail.address: detail.attributes for detail in resource_details(shown, redactor)}
     for change in plan.changes:
-        cause = "was changed outside of gridbyoc;  " if change.address in outside else ""
+        cause = "was changed outside of gridbyoc; " if change.address in outside else ""
         text = f"{cause}bootstrap would {change.action} it"
         found.differences.append(Drift("terraform", change.address, text, details.get(change.address, ())))
     outputs = output_details(shown, redactor)
