@@ -81,6 +81,8 @@ def _check_drop(stack: Stack, *, role: bool) -> None:
             "This control plane shows which id its clusters hold.",
             "Run `gridbyoc bootstrap`: it drops the old id itself.",
         )
+    elif stack.terraform.module is not None:
+        why, fix = "The stack uses another module.", "Take the old id out with that module's own inputs."
     elif role:
         why, fix = (
             "A new role would be created.",

@@ -94,6 +94,8 @@ def finish_replacement(
     old_ids = any(value != grant.external_id for value in kept_ids)
     if not old_ids and site.previous_role is None:
         return NOTHING_DONE
+    if site.without_api and run.stack.terraform.module is not None:
+        return NOTHING_DONE  # whether another module accepts more than one id is not decided here
     if site.without_api and not site.drop_old:
         vendor = run.stack.control_plane.vendor
         old = "role and its external id stay" if site.previous_role else "external id stays"

@@ -370,7 +370,8 @@ def _to_hand_over(look: _Look) -> str:
 
 def _old_grant(look: _Look) -> str:
     """A vendor without an API: the old role or id stays accepted until the user says that it can be dropped."""
-    if look.run.stack.control_plane.type != "manual" or look.outputs is None:
+    stack = look.run.stack
+    if stack.control_plane.type != "manual" or stack.terraform.module is not None or look.outputs is None:
         return ""
     replaced = look.state.module(PREVIOUS_MODULE).present
     if not replaced and ids_applied(look.state) <= {look.outputs.external_id}:

@@ -1212,6 +1212,7 @@ SEVERAL_ROLES = (
         "operations/bootstrap.py",
         "unit/test_module_outputs.py",
         ("prove_trust", "in roles.items():", "in [*roles.items()][:1]:"),
+        ("finish_replacement", "if site.without_api and run.stack.terraform.module is not None:", "if False:"),
     ),
     *_each(
         "operations/drift.py",

@@ -58,9 +58,8 @@ def files_of(asked: Stack) -> dict[str, str]:
 def acme(world: World, **role: Any) -> Any:
     """A stack whose module makes two roles."""
     inputs = {"trusted_principals": [VENDOR]}
-    module = ModuleSource(
-        str(world.directory / "module"), None, inputs, ModuleOutputs("bootstrap_role_arn", "id", ROLES)
-    )
+    outputs = ModuleOutputs("bootstrap_role_arn", "id", ROLES)
+    module = ModuleSource(str(world.directory / "module"), None, inputs, outputs, "id" if role else None)
     return stack(
         role=Role(vendor=None, trusted_principals=(VENDOR,), **role),
         control_plane=ControlPlane("manual", vendor="Acme AI"),
@@ -216,3 +215,16 @@ def test_states_of_earlier_versions_stay_readable() -> None:
     assert found.external_id == Secret("an-id")
     with pytest.raises(OutputMissingError, match="no ARN for management"):
         read_outputs({**old, "roles": {"value": {"bootstrap": "arn:x", "management": None}}})
+
+
+def test_another_module_is_not_said_to_go_on_accepting_the_old_id(world: World) -> None:
+    first, second = (acme(world, external_id=Secret(f"external-id-given-{number}")) for number in (1, 2))
+    world.bootstrap(first)
+    world.bootstrap(second)
+    (accepted,) = {frozenset(world.iam.accepted(role["Arn"])) for role in world.iam.roles.values()}
+    assert accepted == {"external-id-given-2"}
+    assert any("must have the new external id at once" in each for each in world.notes())
+    assert not any("stay accepted" in each or "stays accepted" in each for each in world.notes())
+    with world.run(second, "status") as run:
+        pass
+    assert "drop-old" not in stack_status(run).next_step
