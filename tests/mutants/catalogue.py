@@ -106,7 +106,7 @@ APPROVAL = (
         ("_bootstrap", "site.fresh and approval.create_and_change", "approval.create_and_change"),
         ("_final_changes", " or change.name in shown", " or True"),
         ("_delete_unlisted", " and c.role_arn == doomed[c.id].role_arn", ""),
-        ("carry_out", "    prove_trust(run, site, grant, outputs.every_role)\n", ""),
+        ("carry_out", "prove_trust(run, site, grant, outputs.every_role)", "True"),
     ),
     *_each(
         "operations/plan.py",
