@@ -215,7 +215,7 @@ def test_keys(tool: Tool, world: World) -> None:
     stack = fast_stack(tool, world, "keys")
     bundle = plan(tool, stack)
     wrong = apply(tool, bundle, stack.file, status=2, GRIDBYOC_BUNDLE_KEY="another key, as long as it")
-    assert "not the one" in wrong.err
+    assert "is not the key of this bundle" in wrong.err
     whole = bundle.read_bytes()
     bundle.write_bytes(whole[:-400] + bytes([whole[-400] ^ 1]) + whole[-399:])
     assert "GBY-B001" in apply(tool, bundle, stack.file, status=1).err

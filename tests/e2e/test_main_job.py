@@ -75,6 +75,7 @@ def test_state_live_role_and_control_plane_agree(tool: Tool, world: World) -> No
         "role_arn": outputs["role_arn"],
         "role_name": outputs["role_name"],
         "external_id": "[secret]",
+        "roles": {},
     }
     assert tool("outputs", "--reveal", "--name", "external_id").out.strip() == outputs["external_id"]
     masked = tool("outputs", "--reveal", "--name", "external_id", GITHUB_ACTIONS="true")

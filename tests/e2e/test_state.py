@@ -63,7 +63,7 @@ def test_from_local_to_the_bucket_and_back(tool: Tool, world: World) -> None:
     assert "--yes" in tool("state", "init", str(stack.file), status=2).err
     assert "s3:" not in stack.file.read_text()
     made = tool("state", "init", str(stack.file), "--yes")
-    assert "made" in made.out
+    assert "created" in made.out
     assert "gridbyoc state migrate" in made.err
     assert "# kept" in stack.file.read_text()
     assert "# where the state lies" in stack.file.read_text()
@@ -125,7 +125,7 @@ def test_a_place_that_holds_another_state_is_refused(tool: Tool, world: World) -
     s3_of(world).put_object(Bucket="states", Key="taken", Body=json.dumps(theirs).encode())
     mine = stack.put_state()
     refused = tool("state", "migrate", str(stack.file), "--yes", status=1)
-    assert "holds another state already" in refused.err
+    assert "holds another state; nothing was moved" in refused.err
     assert theirs["lineage"] in refused.err
     newer = {**theirs, "lineage": mine["lineage"], "serial": 9}
     s3_of(world).put_object(Bucket="states", Key="taken", Body=json.dumps(newer).encode())
@@ -184,7 +184,7 @@ def test_two_states_and_an_old_place_out_of_reach_are_not_passed_over(tool: Tool
     (stack.work_dir / ".gridbyoc-state.json").write_text(json.dumps(note))
     stack.file.write_text(stack.file.read_text().replace("local: {}", in_s3("two-states")))
     stack.put_state()
-    assert "holds another state" in tool("state", "migrate", str(stack.file), "--yes", status=1).err
+    assert "holds a state that is not the stack's" in tool("state", "migrate", str(stack.file), "--yes", status=1).err
     assert stack.state() == mine
 
 
