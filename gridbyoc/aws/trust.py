@@ -172,7 +172,9 @@ def _judged(document: object, role_arn: str, external_id: Secret, principals: Se
             return f"{who} may not assume it with the external id. {decision.why}"
     unsure = [decision for _, decision in asked if decision.effect == "unknown"]
     if unsure or not asked:
-        return Trust("unknown", unsure[0].why if unsure else "nobody is named who has to get in", read)
+        return Trust(
+            "unknown", unsure[0].why if unsure else "no principal is named that must be able to assume it", read
+        )
     return Trust("admitted", f"{listed_principals(principals)} may assume it with the external id", read)
 
 

@@ -102,14 +102,14 @@ def resolve_url(
 def address_in(
     dialect: DialectName, explicit: str | None, stack_url: str | None, environ: Mapping[str, str], home: Path
 ) -> str:
-    """The same address for showing it to somebody: nothing is sent there, so whoever names it is not asked for."""
+    """The address to show, without the check of who names it: nothing is sent there."""
     if stack_url and not explicit:
         return base_url(stack_url, _STACKS)
     return own_address(dialect, explicit, environ, home)
 
 
 def own_address(dialect: DialectName, explicit: str | None, environ: Mapping[str, str], home: Path) -> str:
-    """The address that this machine names: flag, environment, where the last login was, the dialect's own."""
+    """The address from this machine: flag, environment, last login, or the dialect's default."""
     address = facts_of(dialect).address
     if explicit:
         return base_url(explicit, "--url")
@@ -121,7 +121,7 @@ def own_address(dialect: DialectName, explicit: str | None, environ: Mapping[str
 
 
 def same_address(one: str, other: str) -> bool:
-    """Whether scheme, host, port and path are the same; false for an address that cannot be used."""
+    """Whether scheme, host, port and path are the same; false for an unusable address."""
     try:
         return _without_default_port(base_url(one, "")) == _without_default_port(base_url(other, ""))
     except UsageError:

@@ -169,7 +169,7 @@ def _terminating(cluster: Cluster) -> ClusterFailedError:
 
 
 def timed_out(watch: Watch, rules: Rules, timeout: float) -> WaitTimedOutError:
-    """The error of a wait whose time is over."""
+    """The error for a wait that timed out."""
     state = "not listed" if watch.missing_since is not None else watch.cluster.status
     goal = "running" if rules.target == "running" else "deleted"
     return WaitTimedOutError(

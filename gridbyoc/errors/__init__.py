@@ -181,24 +181,22 @@ class BundleKeyError(GridbyocError):
 
 
 class WrongFileKindError(GridbyocError):
-    """A plan bundle where a handoff is needed, or a handoff where a plan bundle is."""
+    """The file is a plan bundle but a handoff is needed, or the reverse."""
 
     code = "GBY-B003"
-    remedy = (
-        "`gridbyoc bundle show FILE` tells which of both it is: `apply` takes a bundle, `register --handoff` a handoff."
-    )
+    remedy = "`gridbyoc bundle show FILE` says which it is. `apply` takes a bundle, `register --handoff` a handoff."
     exit_status = ExitStatus.USAGE
 
 
 class HandoffError(GridbyocError):
-    """A file that is no handoff, or one that is damaged, cut off, altered, or of another version of the format."""
+    """The file is not a handoff, or it is damaged, truncated, altered or in another version of the format."""
 
     code = "GBY-H001"
-    remedy = "Ask whoever made the role for the file again (`gridbyoc handoff --out FILE`)."
+    remedy = "Ask the person who created the role for the file again (`gridbyoc handoff --out FILE`)."
 
 
 class HandoffKeyError(GridbyocError):
-    """No key where one is needed, another key than the handoff was encrypted with, or one that is too short."""
+    """The handoff's key is missing, too short, or not the one that encrypted the handoff."""
 
     code = "GBY-H002"
     remedy = "Set GRIDBYOC_HANDOFF_KEY to the key of the person who made the handoff, at least 16 characters."
@@ -206,18 +204,18 @@ class HandoffKeyError(GridbyocError):
 
 
 class HandoffExpiredError(GridbyocError):
-    """The handoff is not valid any more."""
+    """The handoff has expired."""
 
     code = "GBY-H003"
-    remedy = "Ask whoever made the role for a new handoff; `--valid-for` says how long it is valid."
+    remedy = "Ask the person who created the role for a new handoff; `--valid-for` sets how long it is valid."
     exit_status = ExitStatus.PREFLIGHT_BLOCKED
 
 
 class HandoffMismatchError(GridbyocError):
-    """The handoff is of another control plane or of another stack than this machine or the command line names."""
+    """The handoff is for another control plane or stack than this machine or the command line names."""
 
     code = "GBY-H004"
-    remedy = "Take the handoff of the right stack, or name its control plane as the message says, if you trust it."
+    remedy = "Use the handoff of the right stack; if you trust its control plane, name that as the message says."
     exit_status = ExitStatus.PREFLIGHT_BLOCKED
 
 

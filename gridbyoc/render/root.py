@@ -83,7 +83,7 @@ def _default_tags(stack: Stack) -> dict[str, str]:
 
 
 def _foreign_values(stack: Stack, module: ModuleSource) -> dict[str, Any]:
-    """The module's inputs; the external id where the stack brings it, as a variable of its own that is sensitive."""
+    """The module's inputs. An external id that the stack supplies becomes a sensitive variable of its own."""
     external_id = stack.role.external_id if module.takes_external_id else None
     return {"module_inputs": _plain(module.inputs), "external_id": external_id.reveal() if external_id else None}
 

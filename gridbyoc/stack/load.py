@@ -147,7 +147,7 @@ def _module(data: Data, context: RuleContext) -> ModuleSource:
 
 
 def _outputs(data: Data) -> ModuleOutputs:
-    """``role_arn`` is the first of several roles; an ``external_id`` that is not named is not handed on."""
+    """The module's outputs. ``role_arn`` is the first of several roles; an unnamed ``external_id`` is not an output."""
     roles = dict(data.get("roles", {}))
     if roles and "role_arn" in data:
         roles = {"role": data["role_arn"], **roles}
@@ -299,7 +299,7 @@ def _checked(
     if external_id is not None and (known := shared_external_id(external_id.reveal())):
         advice = "choose one of your own" if known.own else "ask the vendor for one of your own"
         findings.warning(
-            ("role", "external_id_from"), f"points to an external id that is no secret: {known.why}", advice
+            ("role", "external_id_from"), f"points to an external id that is not a secret: {known.why}", advice
         )
     leftovers(findings, rest)
     if findings.problems and not (any_instance_type and findings.types_only):

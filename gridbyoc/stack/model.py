@@ -149,7 +149,7 @@ class ControlPlane:
     @property
     def no_api(self) -> str:
         """Why gridbyoc cannot query a vendor of type ``manual``, as a clause."""
-        return f"{self.vendor} has no API that could be asked"
+        return f"{self.vendor} has no API to query"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +174,8 @@ class S3Backend:
 class ModuleOutputs:
     """The names of the outputs of a module that replaces the gridbyoc module.
 
-    ``external_id`` ``None``: the module has no such output, and the stack brings the id. ``roles``: the output of each
-    role by the role's name, if the module makes several; ``role_arn`` is then the first of them.
+    ``external_id`` ``None``: the module has no such output, and the stack supplies the id. ``roles``: the output of
+    each role by the role's name if the module creates several; then ``role_arn`` is the first of them.
     """
 
     role_arn: str = "role_arn"
@@ -187,7 +187,7 @@ class ModuleOutputs:
 class ModuleSource:
     """A module that replaces the gridbyoc module: registry address and version, or a path; its inputs and outputs.
 
-    ``external_id_input``: the input that takes the external id which the stack brings.
+    ``external_id_input``: the input for an external id that the stack supplies.
     """
 
     source: str
@@ -198,7 +198,7 @@ class ModuleSource:
 
     @property
     def takes_external_id(self) -> bool:
-        """Whether it makes use of an external id that the stack brings: as an input, or for want of an output."""
+        """Whether it uses an external id of the stack: as an input, or because the module has no such output."""
         return self.external_id_input is not None or self.outputs.external_id is None
 
 

@@ -194,7 +194,7 @@ def test_drift_and_status_speak_of_the_vendor(world: World) -> None:
     with world.run(ACME, "drift") as run:
         found = find_drift(run)
     assert found.none
-    assert found.unasked == "Acme AI has no API that could be asked"
+    assert found.unasked == "Acme AI has no API to query"
     change_trust(world, VENDOR)
     with world.run(ACME, "drift") as run:
         assert any(SECOND in each.detail for each in find_drift(run).differences if each.side == "role")

@@ -78,9 +78,9 @@ BAD = [
     (WITHOUT + "    outputs: {role_arn: x, external_id: id, roles: {role: y}}\n", 9,
      "terraform.module.outputs.roles.role", "choose another name"),
     (WITHOUT + "    outputs: {id: x}\n", 9, "terraform.module.outputs.id", "allowed: role_arn, external_id, roles"),
-    (WITHOUT + "    external_id_input: external_id\n", 9, "terraform.module.external_id_input", "brings none"),
+    (WITHOUT + "    external_id_input: external_id\n", 9, "terraform.module.external_id_input", "supplies none"),
     (HEAD + "    external_id_input: 'a b'\n", 9, "terraform.module.external_id_input", "an input"),
-    (HEAD + "    external_id_input: id\n    inputs: {id: x}\n", 10, "terraform.module.inputs.id", "never stands here"),
+    (HEAD + "    external_id_input: id\n    inputs: {id: x}\n", 10, "terraform.module.inputs.id", "not be written"),
     (HEAD, 4, "role.external_id_from", "is a setting of the gridbyoc module"),
     (HEAD + NAMED, 4, "role.external_id_from", "is a setting of the gridbyoc module"),
 ]  # fmt: skip

@@ -112,7 +112,7 @@ def test_text_places() -> None:
 def test_examples_are_valid(file: Path) -> None:
     loaded = read(file, environ=ENVIRON)
     shared = [str(each) for each in loaded.warnings]
-    assert all("an external id that is no secret" in each and "Cube" in each for each in shared)
+    assert all("an external id that is not a secret" in each and "Cube" in each for each in shared)
     assert len(shared) == (file.stem == "17-shared-external-id")
     assert file.stem.partition("-")[2] == loaded.stack.name
     Draft202012Validator(schema()).validate(YAML(typ="safe", pure=True).load(file.read_text()))

@@ -466,11 +466,11 @@ def needs_of(
 
 
 OF_CLUSTERS: frozenset[NeedPhase] = frozenset({"leftovers", "cleanup"})
-"""What a vendor without an API leaves behind is neither looked for nor deleted."""
+"""gridbyoc neither searches for nor deletes resources that a vendor without an API leaves behind."""
 
 
 def phases_of(uses: Iterable[str]) -> frozenset[NeedPhase]:
-    """The phases of commands (keys of ``USES``); ``all``: of every one that is about a stack."""
+    """The phases of commands (keys of ``USES``); ``all``: of every command about a stack."""
     named = set(uses)
     found = {phase for use in named - {"all"} for phase in USES[use]}
     if "all" in named:

@@ -127,7 +127,7 @@ _BRING = "`role.external_id_from: {env: VARIABLE}`"
 
 
 def _check_outputs(findings: Findings) -> None:
-    """The names of the module's outputs, and that the external id comes from somewhere."""
+    """Check the names of the module's outputs, and that there is an external id."""
     place: Place = (*_MODULE, "outputs")
     outputs, roles = findings.document.mapping(*place), findings.document.mapping(*place, "roles")
     brings = findings.document.at("role", "external_id_from") is not None
@@ -142,7 +142,7 @@ def _check_outputs(findings: Findings) -> None:
         elif word == "role" and "role_arn" in outputs:
             findings.problem((*place, "roles", word), "is the name of the role of `role_arn`", "choose another name")
     if outputs and "external_id" not in outputs and not brings:
-        message = "names no output for the external id, and the stack brings none"
+        message = "names no output for the external id, and the stack supplies no external id"
         findings.problem(place, message, f"name it (`external_id: external_id`), or give the id with {_BRING}")
 
 
@@ -153,9 +153,11 @@ def _check_id_input(findings: Findings, *, brings: bool) -> None:
         return
     _check_identifier(findings, place, "an input")
     if given in findings.document.mapping(*_MODULE, "inputs"):
-        findings.problem((*_MODULE, "inputs", given), "takes the external id, which never stands here", "remove it")
+        findings.problem(
+            (*_MODULE, "inputs", given), "takes the external id, which must not be written here", "remove it"
+        )
     if not brings:
-        message = "names the input of an external id, and the stack brings none"
+        message = "names the input for an external id, but the stack supplies none"
         findings.problem(place, message, f"write {_BRING}, or remove it")
 
 
