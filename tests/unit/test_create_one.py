@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gridbyoc.control_plane.model import Cluster, Phase
-from gridbyoc.errors import GridbyocError
+from gridbyoc.errors import GridbyocError, UsageError
+from gridbyoc.operations.register import spec_named
 from gridbyoc.stack.model import Stack
 from tests.unit.world import FAST, HUGE, World, a_stack, phases, spec
 
@@ -126,3 +127,9 @@ def test_it_is_not_waited_for_where_that_is_not_asked(world: World) -> None:
     world.bring_up(UP)
     found = world.create(TWO, "more", choices=replace(FAST, wait=False))
     assert found.cluster.status == "pending"
+
+
+def test_a_stack_without_clusters_has_no_name_to_suggest() -> None:
+    with pytest.raises(UsageError, match="no cluster named 'ml'") as caught:
+        spec_named(replace(a_stack(), clusters=()), "ml")
+    assert "lists none" in caught.value.why
