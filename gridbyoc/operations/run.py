@@ -16,7 +16,7 @@ from gridbyoc.operations.journal import Journal
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.document import Origin
 from gridbyoc.stack.model import ControlPlane, Stack
-from gridbyoc.vendors import wait_limit
+from gridbyoc.vendors import DEFAULT_VENDOR, wait_limit
 
 if TYPE_CHECKING:
     from gridbyoc.aws import AwsSession, Caller
@@ -218,7 +218,9 @@ class Run:
         """Seconds to wait for clusters: as chosen, otherwise the limit of the stack's control plane."""
         if self.choices.wait_timeout is not None:
             return self.choices.wait_timeout
-        return wait_limit(self.stack.control_plane.api)
+        plane = self.stack.control_plane.type
+        # Without an API there is nothing to wait for but what a control plane that the stack had before left behind.
+        return wait_limit(DEFAULT_VENDOR if plane == "manual" else plane)
 
     def muted_when(self, over: Callable[[], bool]) -> Run:
         """A copy of this run that stops emitting and journaling once ``over()`` is true."""

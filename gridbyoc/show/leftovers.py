@@ -199,10 +199,10 @@ def _write_destroyed(done: Destroyed, screen: Screen) -> None:
         screen.line(f"Destroyed: clusters {names}; {resources} of the role.")
     else:
         screen.line("Nothing to destroy: the state is empty and no cluster runs through this stack's role.")
+    if not done.vendor or done.left.search.clusters:  # the stack may have had another control plane before
+        write_leftovers(done.left, screen)
     if done.vendor:
         screen.line(f"What {done.vendor} made in the account was not looked for: {done.vendor} knows what that is.")
-    else:
-        write_leftovers(done.left, screen)
     if done.state_versions is not None:
         versions = counted(done.state_versions, "version")
         screen.line(f"The state was deleted from S3: {versions}." if done.state_versions else "No state is left.")

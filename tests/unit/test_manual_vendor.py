@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gridbyoc.aws.leftovers.model import DeletedCluster, Ledger
 from gridbyoc.aws.permissions import needs_of, phases_of
 from gridbyoc.control_plane import connect
 from gridbyoc.errors import (
@@ -19,7 +20,9 @@ from gridbyoc.errors import (
     UnsupportedByDialectError,
     UsageError,
 )
+from gridbyoc.operations.destroy import Destroyed
 from gridbyoc.operations.drift import find_drift
+from gridbyoc.operations.leftovers import FoundLeftovers
 from gridbyoc.operations.run import Choices
 from gridbyoc.operations.status import Status, stack_status
 from gridbyoc.operations.verify import Proof, prove
@@ -350,6 +353,19 @@ def test_a_destruction_does_not_say_that_nothing_of_the_vendors_is_left(world: W
     assert lines[-1].startswith("What Acme AI made in the account was not looked for")
     assert not any("is left" in line for line in lines)
     assert DESTROYED.document(done, "demo")["vendor"] == "Acme AI"
+
+
+def test_a_stack_that_had_another_control_plane_before_shows_what_its_clusters_left(world: World) -> None:
+    world.bootstrap(ACME)
+    with world.run(ACME, "destroy") as run:
+        assert run.wait_timeout > 0
+    past = replace(world.destroy(ACME, choices=TOLD).left.search, clusters=(DeletedCluster("ml"),))
+    done = Destroyed("demo", (), 1, None, FoundLeftovers(past, Ledger()), vendor="Acme AI")
+    lines: list[str] = []
+    screen: Any = SimpleNamespace(line=lines.append, note=lines.append, table=lambda *_: None)
+    DESTROYED.text(done, screen)
+    assert "Nothing is left." in lines
+    assert lines[-1].startswith("What Acme AI made")
 
 
 def test_the_rights_to_run_it_leave_out_what_deletes_leftovers() -> None:
