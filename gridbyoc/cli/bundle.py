@@ -78,7 +78,9 @@ def bundle() -> None:
 
 @command("show")
 @click.argument("file", type=str)
-@click.option("--reveal", is_flag=True, help="Of a handoff: print all of it, the external id in clear. Needs the key.")
+@click.option(
+    "--reveal", is_flag=True, help="For a handoff: print everything, the external id in clear. Needs the key."
+)
 @pass_app
 def show(app: App, file: str, reveal: bool) -> None:
     """Show the plain header of the bundle FILE: its stack, and what it would do. Needs no key.
@@ -103,7 +105,7 @@ def show(app: App, file: str, reveal: bool) -> None:
         return
     if reveal:
         raise UsageError(
-            "--reveal is for a handoff, and the file is none.", fix="Leave it out.", rerun=SAFE_NOTHING_DONE
+            "--reveal is for a handoff, but the file is not one.", fix="Leave it out.", rerun=SAFE_NOTHING_DONE
         )
     header = BUNDLE.read_header(data)
     app.show(BUNDLE_HEADER, header, header["stack"])

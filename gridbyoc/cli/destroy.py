@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @set_option
 @profile_option
 @click.option("--yes-destroy", is_flag=True, help="Approve the destruction.")
-@click.option("--no-wait", is_flag=True, help="Ask for the clusters' deletion and end; the next destroy continues.")
+@click.option("--no-wait", is_flag=True, help="Request the clusters' deletion and exit; the next destroy continues.")
 @click.option("--delete-data", is_flag=True, help="Delete leftover buckets and volumes that hold data as well.")
 @click.option("--with-state", is_flag=True, help="Remove the state from S3 as well, with all its versions.")
 @click.option("--yes-with-state", is_flag=True, help="Approve removing the state (--with-state).")

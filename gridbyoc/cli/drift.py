@@ -15,7 +15,7 @@ from gridbyoc.errors import ExitStatus
 @stack_argument
 @set_option
 @profile_option
-@click.option("--refresh", is_flag=True, help="Let Terraform look, even if nothing has moved since the last good run.")
+@click.option("--refresh", is_flag=True, help="Run Terraform even if nothing has changed since the last good run.")
 @terraform_options
 @url_option
 @pass_app

@@ -305,7 +305,7 @@ def _approve(run: Run, site: PreparedStack, plan: Plan, approval: Approval) -> N
 
 
 def _guard_handed_on(run: Run, site: PreparedStack, plan: Plan) -> None:
-    """Nobody can be asked what the vendor holds: it is not locked out in silence. ``UsageError`` for ``drop_old``."""
+    """Warn before a vendor without an API loses access. Raises ``UsageError`` for ``drop_old`` in such a plan."""
     if site.drop_old and plan.handed_on:
         raise UsageError(
             f"The old grant cannot be dropped: the plan would make another {' and '.join(plan.handed_on)} first.",
@@ -315,14 +315,14 @@ def _guard_handed_on(run: Run, site: PreparedStack, plan: Plan) -> None:
         )
     if run.stack.terraform.module is not None and "external_id" in plan.handed_on:
         vendor = run.stack.control_plane.vendor
-        text = f"{vendor} must have the new external id at once: another module does not go on to accept the old one."
+        text = f"{vendor} must have the new external id at once: the other module does not keep accepting the old one."
         run.outside.emit(Note(text, "warning"))
 
 
 def _refuse_unasked(site: PreparedStack, plan: Plan) -> None:
-    """What clusters may need is not destroyed while nobody knows of them.
+    """Refuse to destroy what clusters may need while the control plane has not been asked for them.
 
-    A vendor without an API can never be asked: what the stack file takes off its role goes, the role itself does not.
+    A vendor without an API can never be asked: what the stack file removes from its role may go, the role may not.
     """
     doing = f"destroy or replace {', '.join(plan.destroys)}"
     if not site.without_api:

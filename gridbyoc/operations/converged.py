@@ -135,7 +135,7 @@ The first format had no number, and was also written if the role had policies th
 UNCHANGED = {"add": 0, "change": 0, "destroy": 0}
 _ROLE_ARN = re.compile(r"arn:[^:]+:iam::[0-9]{12}:role/.+")
 STARTING = ("unspecified", "queued", "pending", "configuring")
-"""The statuses of a cluster on its way, which a run with ``--no-wait`` leaves as it is."""
+"""The statuses of a cluster that is starting, which a run with ``--no-wait`` does not wait for."""
 HALF_DONE = ("errored.tfstate", ".terraform.tfstate.lock.info")
 """Files that an interrupted Terraform leaves behind."""
 

@@ -86,7 +86,7 @@ class PreparedStack:
             return None
 
     def roles(self, grant: Grant | None) -> frozenset[str]:
-        """The ARNs of roles whose clusters are ours: the grant's role, further ones, and one that is being replaced."""
+        """The ARNs of roles whose clusters are ours: the grant's role, further ones, and one being replaced."""
         further = self.outputs.roles.values() if grant and self.outputs else ()
         return frozenset(arn for arn in (grant.role_arn if grant else None, self.previous_arn, *further) if arn)
 

@@ -40,7 +40,7 @@ def delete_and_wait(run: Run, registrar: Registrar, clusters: Iterable[Cluster])
                 with run.effect("delete", cluster=cluster.name, id=cluster.id):
                     registrar.delete(cluster.id)
         if doomed and not run.choices.wait:
-            step.detail = f"{', '.join(cluster.name for cluster in doomed)}: asked for, not waited"
+            step.detail = f"{', '.join(cluster.name for cluster in doomed)}: requested, not waited for"
             return doomed
         began = run.outside.clock()
         for cluster in doomed:

@@ -146,7 +146,7 @@ def fingerprint(problem: Problem, path: str) -> str:
 
 
 def digest_of(*parts: str) -> str:
-    """The same for the same parts."""
+    """A digest of the parts, in their order."""
     text = "\0".join(parts)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -167,7 +167,7 @@ def sarif(problems: Sequence[tuple[str, Problem, str]], *, version: str) -> dict
 def sarif_log(
     rules: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]], *, version: str
 ) -> dict[str, Any]:
-    """A SARIF 2.1.0 log with one run of ours."""
+    """A SARIF 2.1.0 log with one run of gridbyoc."""
     driver = {"name": "gridbyoc", "semanticVersion": version, "rules": list(rules)}
     return {
         "$schema": SCHEMA,
@@ -177,7 +177,7 @@ def sarif_log(
 
 
 def sarif_place(file: str, line: int | None) -> dict[str, Any]:
-    """A physical location: a file by its path from the repository's root, and a line of it where one is known."""
+    """A physical location: a file by its path from the repository's root, and the line if known."""
     place: dict[str, Any] = {"artifactLocation": {"uri": quote(file.encode("utf-8", "surrogateescape"))}}
     return {**place, "region": {"startLine": line}} if line else place
 

@@ -43,7 +43,7 @@ class ClusterFields(TypedDict):
 
 
 class AwaitedBody(TypedDict):
-    """A cluster that is on its way to ``target``."""
+    """A cluster that has not reached ``target`` yet."""
 
     id: str
     name: str

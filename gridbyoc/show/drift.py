@@ -16,7 +16,7 @@ from gridbyoc.stack.words import counted
 
 NONE = "No drift: AWS, the live role and the control plane are as the stack file asks."
 NONE_OF_THE_ROLE = "No drift of the role: AWS and the live role are as the stack file asks."
-BY_RECORD = "Nothing has moved since the last good run, so Terraform was not started (--refresh starts it)."
+BY_RECORD = "Nothing has changed since the last good run, so Terraform was not started (--refresh starts it)."
 LEFT_OUT = "*{count} more sections are left out. `gridbyoc drift` shows all of them.*"
 
 

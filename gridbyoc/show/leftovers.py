@@ -191,7 +191,7 @@ def destroyed_json(done: Destroyed) -> DestroyedBody:
 def _write_destroyed(done: Destroyed, screen: Screen) -> None:
     if done.deleting:
         names = ", ".join(cluster.name for cluster in done.deleting)
-        screen.line(f"The deletion of {names} was asked for. The role stays until they are gone:")
+        screen.line(f"The deletion of {names} was requested. The role stays until they are deleted:")
         screen.line("run `gridbyoc destroy` again then.")
         return
     if done.clusters or done.resources:

@@ -47,7 +47,7 @@ def _cluster(cluster: Cluster, unlisted: Collection[str]) -> str:
 
 
 def _handoff(found: Status, now: datetime) -> list[str]:
-    """When it was handed over, how long that is valid, and whether it still stands."""
+    """When the role was handed over, until when that is valid, and whether it has changed since."""
     done, to = found.handoff, f" to {found.vendor}" * bool(found.vendor)
     if done is None:
         unknown = "state" in found.unknown

@@ -103,7 +103,7 @@ class MemberSaid:
 
 @dataclass(frozen=True, slots=True)
 class MemberWaiting:
-    """A stack's run ended with clusters on their way. It holds no job until they are there and it is run again."""
+    """A stack's run ended before its clusters were ready. It holds no job until they are, and then runs again."""
 
     type: ClassVar[str] = "stack_waiting"
 

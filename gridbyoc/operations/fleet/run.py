@@ -175,7 +175,7 @@ class _HalfDone:
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """What a control plane answered, for those who wait."""
+    """A control plane's answer, for the waiting stacks."""
 
     plane: PlaneWait
     answer: tuple[Cluster, ...] | GridbyocError
@@ -300,7 +300,7 @@ class _Fleet:
         return one.listener.result(self._work.verb, one.member, ended.code, seconds, asked=asked)
 
     def _wait_for(self, one: _Running, result: Result) -> bool:
-        """Whether the first part of a stack's run is over, and not all of it. Then its clusters are waited for."""
+        """Whether only the first part of a stack's run is done; if so, wait for its clusters."""
         document = result.document(self._work.verb) or {}
         waiting, clusters = self._work.waiting, awaited_clusters(document)
         begins = waiting is not None and one.first is None and result.outcome == "done"
@@ -347,7 +347,7 @@ class _Fleet:
             self._end(replace(arrived(verb, half.first), seconds=self._work.clock() - half.began))
 
     def _failed(self, half: _HalfDone, error: GridbyocError) -> Result:
-        """What a single stack's run would have ended with."""
+        """The result that a single stack's run would have had."""
         fields = {name: getattr(error, name) for name in ("code", "what", "why", "fix", "rerun")}
         said = {**half.first.said, "error": {"type": "error", "exit_status": int(error.exit_status), **fields}}
         status, seconds = int(error.exit_status), self._work.clock() - half.began

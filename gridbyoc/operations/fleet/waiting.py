@@ -51,7 +51,7 @@ class ClusterSeen:
 
 @dataclass(frozen=True, slots=True)
 class WaitEnded:
-    """A stack need not be waited for any more: its clusters are where they should be, or ``error`` says why not."""
+    """A stack's wait is over: its clusters have reached their targets, or ``error`` says why not."""
 
     member: Member
     error: GridbyocError | None = None
@@ -102,7 +102,7 @@ class PlaneWait:
             yield min(max(pause, count / CLUSTERS_A_SECOND), LONGEST_PAUSE)
 
     def take(self, answer: tuple[Cluster, ...] | GridbyocError) -> Iterator[WaitEvent]:
-        """Judge a list, or the error that came in its place, for every stack."""
+        """Evaluate a list, or the error instead of one, for every stack."""
         lasting = isinstance(answer, GridbyocError) and not (
             isinstance(answer, ControlPlaneError) and is_transient(answer)
         )
@@ -152,7 +152,7 @@ class Poller:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask no more. A list that is on its way is not waited for."""
+        """Stop asking, without waiting for a pending list."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -167,5 +167,5 @@ class Poller:
             return self._plane.registrar.list()
         except GridbyocError as error:
             return error
-        except Exception as error:  # whatever it is: those who wait hear of it
+        except Exception as error:  # every error must reach the waiting stacks
             return ControlPlaneError(f"The clusters could not be listed: {type(error).__name__}: {error}")

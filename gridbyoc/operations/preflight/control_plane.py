@@ -75,7 +75,7 @@ NOT_TOLD = "the control plane did not say: GBY-K001 and GBY-K002 have the reason
 
 
 def _without_api(scene: PreflightContext) -> bool:
-    """Whether the stack's vendor has no API: then there is nothing to look at here, and no finding."""
+    """Whether the stack's vendor has no API; then there is nothing to check here."""
     return scene.stack is not None and scene.stack.control_plane.type == "manual"
 
 

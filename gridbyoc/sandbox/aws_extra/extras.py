@@ -238,7 +238,7 @@ def _iam(caller: CallContext) -> Any:  # noqa: ANN401 -- moto's backend
 
 
 def get_resources(caller: CallContext, given: Mapping[str, Any]) -> dict[str, Any]:
-    """moto's tagged resources, and on the last page the account's IAM policies, in the region that keeps IAM."""
+    """moto's tagged resources; in IAM's region, the last page also has the account's IAM policies."""
     from moto.resourcegroupstaggingapi.models import resourcegroupstaggingapi_backends
 
     types, arns = given.get("ResourceTypeFilters") or [], given.get("ResourceARNList") or []
