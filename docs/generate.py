@@ -29,7 +29,7 @@ from gridbyoc.errors.cards import CARDS
 from gridbyoc.operations import events
 from gridbyoc.operations.fleet.model import RESULTS
 from gridbyoc.operations.preflight.catalogue import CHECKS, KINDS
-from gridbyoc.operations.verify import QUESTIONS
+from gridbyoc.operations.verify_model import KINDS as PROOF_KINDS
 from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, render_pipeline
 from gridbyoc.show.fleet import FleetStartedLine, StackFinishedLine, StackStartedLine, StackWaitingLine
 from gridbyoc.show.output import Output
@@ -63,7 +63,7 @@ def preflight_page() -> str:
 
 def verify_table() -> str:
     """A row for each finding of ``verify``."""
-    rows = [f"| `{each.code}` | {each.asked} | {each.otherwise} |" for each in QUESTIONS]
+    rows = [f"| `{each.code}` | {each.meaning} | {each.otherwise} |" for each in PROOF_KINDS]
     return "\n".join(["| code | question | not `pass` |", "|---|---|---|", *rows])
 
 

@@ -18,9 +18,9 @@ from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, pass_app
 from gridbyoc.errors import SAFE_NOTHING_DONE, TerraformError, UsageError
 from gridbyoc.errors.cards import CARDS, KnownFailure
+from gridbyoc.operations.finding import FindingKind
 from gridbyoc.operations.preflight.catalogue import KINDS
-from gridbyoc.operations.preflight.model import FindingKind
-from gridbyoc.operations.verify import QUESTIONS, Question
+from gridbyoc.operations.verify_model import KINDS as PROOF_KINDS
 from gridbyoc.show.output import Output, Screen
 
 
@@ -154,10 +154,10 @@ def of_kind(kind: FindingKind) -> Explanation:
     return Explanation(kind.code, "check", kind.title, meaning, CHECK_REMEDY.format(kind), link=kind.link)
 
 
-def of_question(question: Question) -> Explanation:
+def of_question(kind: FindingKind) -> Explanation:
     """A finding of ``verify``."""
-    meaning = f"Not `pass`: {question.otherwise}."
-    return Explanation(question.code, "check", question.asked, meaning, VERIFY_REMEDY, link="docs/verify.md")
+    meaning = f"Not `pass`: {kind.otherwise}."
+    return Explanation(kind.code, "check", kind.meaning, meaning, VERIFY_REMEDY, link="docs/verify.md")
 
 
 def _all() -> Iterator[Explanation]:
@@ -167,7 +167,7 @@ def _all() -> Iterator[Explanation]:
             yield of_error(found)
     yield of_error(PolicyDocumentError)
     yield from map(of_kind, KINDS)
-    yield from map(of_question, QUESTIONS)
+    yield from map(of_question, PROOF_KINDS)
 
 
 EXPLANATIONS: Mapping[str, Explanation] = MappingProxyType(

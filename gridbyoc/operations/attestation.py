@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,8 +16,8 @@ from gridbyoc.aws import Caller
 from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.aws.policy import digest, redact
 from gridbyoc.aws.trust import external_ids_written
-from gridbyoc.operations.verdict import Verdict
-from gridbyoc.operations.verify_model import VerifyFinding
+from gridbyoc.operations.finding import Finding, Verdict
+from gridbyoc.operations.verify_model import proof_finding
 from gridbyoc.stack.files import write_atomic
 from gridbyoc.stack.redaction import redacted
 from gridbyoc.stack.secret import Secret
@@ -55,7 +54,7 @@ class Attested(Protocol):
         """The worst verdict of the findings."""
 
     @property
-    def findings(self) -> tuple[VerifyFinding, ...]:
+    def findings(self) -> tuple[Finding, ...]:
         """The findings."""
 
 
@@ -75,7 +74,7 @@ def attested(
         "role_arn": role.arn,
         **expected,
         "verdict": proof.verdict,
-        "findings": [asdict(finding) for finding in proof.findings],
+        "findings": [proof_finding(finding) for finding in proof.findings],
         "digests": DIGESTS,
         **attested_role(role, secrets),
         "limits": list(LIMITS),

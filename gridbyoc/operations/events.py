@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from gridbyoc.operations.verdict import Verdict
+from gridbyoc.operations.finding import Verdict
 
 StepName = Literal["preflight", "render", "init", "plan", "apply", "output", "trust", "register", "wait",
                    "delete", "destroy", "migrate", "push", "compare"]  # fmt: skip

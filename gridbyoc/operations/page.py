@@ -18,15 +18,15 @@ from gridbyoc.aws.trust import external_ids_written
 from gridbyoc.errors import GridbyocError, InterruptedRunError
 from gridbyoc.operations import events
 from gridbyoc.operations.drift import DriftFound, find_drift
+from gridbyoc.operations.finding import Finding, Verdict, worst
 from gridbyoc.operations.journal import JOURNAL, read_journal
 from gridbyoc.operations.preflight.catalogue import CHECKS
 from gridbyoc.operations.preflight.examine import examine
-from gridbyoc.operations.preflight.model import Finding, preflight_context
+from gridbyoc.operations.preflight.model import preflight_context
 from gridbyoc.operations.prepare import read_state
 from gridbyoc.operations.role_policies import RolePolicies, compare_policies
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.status import Status, stack_status
-from gridbyoc.operations.verdict import Verdict, worst
 from gridbyoc.operations.verify import Proof, prove
 from gridbyoc.operations.verify_model import RoleSubject, policy_of
 from gridbyoc.operations.verify_trust import TrustCase, id_remark, trust_of

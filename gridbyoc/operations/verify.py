@@ -17,11 +17,11 @@ from gridbyoc.aws.trust import accepted_in, external_ids_written
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
 from gridbyoc.operations.accepted_ids import NO_ROTATION, Rotation, rotation_of
 from gridbyoc.operations.attestation import attested, attested_role, write_document
+from gridbyoc.operations.finding import Finding, Verdict, worst
 from gridbyoc.operations.prepare import read_state
 from gridbyoc.operations.run import Run
-from gridbyoc.operations.verdict import Verdict, worst
 from gridbyoc.operations.verify_grants import GRANTS, NEEDS, UNSAID, Grants, grants_of, own_policy
-from gridbyoc.operations.verify_model import RoleSubject, VerifyFinding
+from gridbyoc.operations.verify_model import RoleSubject
 from gridbyoc.operations.verify_trust import ADMISSIONS, READINGS, trust_of
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.defaults import trusted_account_of
@@ -43,7 +43,7 @@ class Proof:
     caller: Caller
     trusted_account_id: str | None
     external_id: Secret
-    findings: tuple[VerifyFinding, ...]
+    findings: tuple[Finding, ...]
     time: datetime
     rotation: Rotation = NO_ROTATION
     places: Mapping[str, StackPlace] = field(default_factory=dict)
@@ -108,9 +108,9 @@ def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:
     )
 
 
-def _of_role(finding: VerifyFinding, name: str) -> VerifyFinding:
+def _of_role(finding: Finding, name: str) -> Finding:
     """The finding with the name of its role, if there are several."""
-    return replace(finding, role=name, check=f"{name}: {finding.check}") if name else finding
+    return replace(finding, role=name)
 
 
 StackPlace = tuple[str, "int | None"]
@@ -130,14 +130,14 @@ KEYS: Mapping[str, str] = {
 """The key of ``role`` in the stack file that a code is about; codes without a key are about the whole section."""
 
 
-def _places(run: Run, findings: Collection[VerifyFinding]) -> dict[str, StackPlace]:
+def _places(run: Run, findings: Collection[Finding]) -> dict[str, StackPlace]:
     origin = run.origin
     if origin is None:
         return {}
     return {each.code: origin(("role", KEYS[each.code]) if each.code in KEYS else ("role",)) for each in findings}
 
 
-def verify(subject: RoleSubject) -> tuple[VerifyFinding, ...]:
+def verify(subject: RoleSubject) -> tuple[Finding, ...]:
     """Judge a live role against the stack file's ``role`` section. Pure: everything was read before."""
     trust = trust_of(subject)
     grants = grants_of(subject)
@@ -148,7 +148,7 @@ def verify(subject: RoleSubject) -> tuple[VerifyFinding, ...]:
     return tuple(without_ids(finding, secrets) for finding in found)
 
 
-def _is_told(subject: RoleSubject, check: Callable[[Grants], VerifyFinding]) -> bool:
+def _is_told(subject: RoleSubject, check: Callable[[Grants], Finding]) -> bool:
     """Whether anything declares what the check compares with: the stack file, or the facts of the control plane."""
     unsaid = (own_policy, *(UNSAID if subject.declared.vendor is None else ()))
     if not subject.own_module and check in unsaid:
@@ -175,7 +175,7 @@ def guard_role(caller: Caller, role_arn: str) -> None:
         )
 
 
-def without_ids(finding: VerifyFinding, secrets: Collection[Secret]) -> VerifyFinding:
+def without_ids(finding: Finding, secrets: Collection[Secret]) -> Finding:
     """The finding with external ids redacted.
 
     No finding quotes a condition's value, but a ``Sid`` or a name may contain an id.
@@ -209,99 +209,3 @@ def attestation(proof: Proof) -> dict[str, Any]:
 def write_attestation(path: Path, proof: Proof) -> None:
     """Write it atomically, readable by its owner only. Raises ``FileError``."""
     write_document(path, attestation(proof))
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a code asks about the role, and when its verdict is not ``pass``; Markdown."""
-
-    code: str
-    asked: str
-    otherwise: str
-
-
-QUESTIONS = (
-    Question(
-        "GBY-V001",
-        "Does the control plane get in with the external id? With `--role`: does each `--principal`?",
-        "fail if it does not",
-    ),
-    Question("GBY-V002", "Is it refused without one?", "fail if an absent id is admitted"),
-    Question(
-        "GBY-V003",
-        "With another one: a stranger's, one that the policy names, longer, shorter, in another case, a wildcard?",
-        "fail if any of them is admitted",
-    ),
-    Question("GBY-V004", "With an empty one?", "fail if it is admitted"),
-    Question(
-        "GBY-V005",
-        "Is another account refused, even with the right id, and with every id that the policy itself names?",
-        "fail if a stranger is admitted",
-    ),
-    Question(
-        "GBY-V006",
-        "Is anybody named whom the stack file, or with `--role` a `--principal`, does not declare?",
-        "fail, for `*` and `NotPrincipal` too; warn for one principal of the control plane's account, and for one that "
-        "was deleted",
-    ),
-    Question(
-        "GBY-V007",
-        "Does any principal get in without an external id?",
-        "fail; warn if `trusted_principals_without_external_id` declares it",
-    ),
-    Question("GBY-V008", "Are there wildcards among principals or external ids?", "fail"),
-    Question(
-        "GBY-V009",
-        "Does every statement ask for the external id with `StringEquals`?",
-        "fail if an absent or another id meets its condition (none at all, `IfExists`, `ForAllValues:`, `Null`); warn "
-        "for another operator that is as narrow",
-    ),
-    Question("GBY-V010", "Is `NotPrincipal` or `NotAction` used?", "fail in an Allow, warn in a Deny"),
-    Question(
-        "GBY-V011",
-        "Is the stack's external id the only one that is accepted?",
-        "warn for one that a rotation under way keeps, unknown if that is not known, fail for any other and for a "
-        "policy variable; with `--role`, fail for any besides the one given, warn for more than one if none is given",
-    ),
-    Question(
-        "GBY-V012",
-        "Is `sts:AssumeRole` all that is allowed?",
-        "warn; `sts:TagSession` lets whoever assumes the role pass session tags, which override the role's own, "
-        "`sts:SetSourceIdentity` lets them set a source identity, which stays",
-    ),
-    Question("GBY-V013", "Is an IAM user trusted by name?", "warn: its access keys may be long-lived"),
-    Question(
-        "GBY-V014",
-        "Can the external id be guessed, or is it shared?",
-        "warn if a vendor gives it to all its customers, or if it is shorter than 16 characters, or made of words, a "
-        "pattern, or names that others know (account, stack, role, cluster, region)",
-    ),
-    Question(
-        "GBY-V020",
-        "Are the stack file's (or the guide's) managed policies attached, and the role's own policy?",
-        "fail, naming those that are missing by their whole ARN",
-    ),
-    Question(
-        "GBY-V021",
-        "Do the role's policies allow what the control plane needs?",
-        "fail, naming the actions and the policy that is there for them",
-    ),
-    Question("GBY-V022", "Does an explicit Deny forbid any of it?", "fail"),
-    Question("GBY-V023", "Does the permissions boundary forbid any of it?", "fail"),
-    Question(
-        "GBY-V024", "Is the boundary the one that the stack file names?", "fail; warn if the stack file names none"
-    ),
-    Question(
-        "GBY-V025",
-        "Does the role have policies that the stack file does not list?",
-        "fail, naming each; `pass` for those that it accepts",
-    ),
-    Question(
-        "GBY-V026", "How long may a session last?", "warn if it is not what the stack file says (12 h by default)"
-    ),
-    Question(
-        "GBY-V027",
-        "Does the role's own policy say, in its default version, what the stack file's statements say?",
-        "fail, naming the statements that only one side has",
-    ),
-)

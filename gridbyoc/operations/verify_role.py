@@ -43,9 +43,21 @@ from gridbyoc.aws.session import AwsSession
 from gridbyoc.aws.trust import accepted_in, external_ids_written
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.operations.attestation import attested, write_document
-from gridbyoc.operations.verdict import Verdict, worst
+from gridbyoc.operations.finding import Finding, Verdict, worst
 from gridbyoc.operations.verify import guard_role, without_ids
-from gridbyoc.operations.verify_model import VerifyFinding, policy_of
+from gridbyoc.operations.verify_model import (
+    ANOTHER_ACCOUNT,
+    CONDITION,
+    EMPTY_ID,
+    EXTRA_PRINCIPALS,
+    FURTHER_IDS,
+    NO_ID,
+    OTHER_ID,
+    PRINCIPALS_ADMITTED,
+    STRENGTH,
+    UNGUARDED,
+    policy_of,
+)
 from gridbyoc.operations.verify_trust import (
     ANOTHER_ID,
     LOOK,
@@ -170,9 +182,9 @@ class RoleTrust:
         return service == "sts" and what.startswith("assumed-role/") and what.split("/")[1] in expected
 
 
-def admission(trust: RoleTrust) -> VerifyFinding:
+def admission(trust: RoleTrust) -> Finding:
     """Every expected principal gets in: with the given external id, or with one that the policy names."""
-    code, check = "GBY-V001", "principals admitted"
+    kind = PRINCIPALS_ADMITTED
     answers = [(arn, _best(trust, actor_of(arn))) for arn in trust.principals]
     for effect, verdict, said in (("denied", "fail", "does not get in"), ("unknown", "unknown", "may not get in")):
         found = [(arn, answer) for arn, answer in answers if answer.effect == effect]
@@ -181,10 +193,10 @@ def admission(trust: RoleTrust) -> VerifyFinding:
             account = effect == "unknown" and found[0][0].endswith(":root")
             fix = "Give the role or user itself as --principal." if account else LOOK if effect == "unknown" else MEND
             names = statement_names(answer for _, answer in found)
-            return VerifyFinding(code, check, "fail" if verdict == "fail" else "unknown", detail, fix, names)
+            return Finding(kind, "fail" if verdict == "fail" else "unknown", detail, fix=fix, statements=names)
     how = "an external id" if trust.external_id is None else "the external id"
     detail = f"{enumerated(trust.principals)} may assume the role with {how}: {answers[0][1].why}"
-    return VerifyFinding(code, check, "pass", detail, "", statement_names(answer for _, answer in answers))
+    return Finding(kind, "pass", detail, statements=statement_names(answer for _, answer in answers))
 
 
 def _best(trust: RoleTrust, actor: Actor) -> Decision:
@@ -201,13 +213,13 @@ def _best(trust: RoleTrust, actor: Actor) -> Decision:
     return min(answers, key=lambda answer: ("allowed", "unknown", "denied").index(answer.effect))
 
 
-def without_id(trust: RoleTrust) -> VerifyFinding:
+def without_id(trust: RoleTrust) -> Finding:
     """No expected principal gets in without an external id."""
     answers = [trust.asked(actor, ()) for actor in trust.actors]
-    return all_denied(trust, "GBY-V002", "no external id", "a caller without an external id", answers)
+    return all_denied(trust, NO_ID, "a caller without an external id", answers)
 
 
-def another_id(trust: RoleTrust) -> VerifyFinding:
+def another_id(trust: RoleTrust) -> Finding:
     """No expected principal gets in with an external id other than the given one or those that the policy lists."""
     right = trust.right_ids
     tried = {ANOTHER_ID, *(other for each in right for other in other_ids(each))}
@@ -216,12 +228,12 @@ def another_id(trust: RoleTrust) -> VerifyFinding:
         for actor in trust.actors
         for other in sorted({*tried, *trust.named_ids(actor)} - right)
     ]
-    return all_denied(trust, "GBY-V003", "another external id", "a caller with another external id", answers)
+    return all_denied(trust, OTHER_ID, "a caller with another external id", answers)
 
 
-def empty_id(trust: RoleTrust) -> VerifyFinding:
+def empty_id(trust: RoleTrust) -> Finding:
     """No expected principal gets in with an empty external id, and none is listed: STS requires two characters."""
-    code, check = "GBY-V004", "empty external id"
+    kind = EMPTY_ID
     listing = [
         statement
         for statement in allows(trust.policy)
@@ -230,12 +242,12 @@ def empty_id(trust: RoleTrust) -> VerifyFinding:
     ]
     if listing:
         names = tuple(dict.fromkeys(str(each.name) for each in listing))
-        return VerifyFinding(code, check, "fail", f"{enumerated(names)} lists an empty external id", MEND, names)
+        return Finding(kind, "fail", f"{enumerated(names)} lists an empty external id", fix=MEND, statements=names)
     answers = [trust.asked(actor, ("",)) for actor in trust.actors]
-    return all_denied(trust, code, check, "a caller with an empty external id", answers)
+    return all_denied(trust, kind, "a caller with an empty external id", answers)
 
 
-def strangers(trust: RoleTrust) -> VerifyFinding:
+def strangers(trust: RoleTrust) -> Finding:
     """No other account gets in: not with the right external id, nor with any that the policy names."""
     role = trust.role
     accounts = (
@@ -247,12 +259,12 @@ def strangers(trust: RoleTrust) -> VerifyFinding:
         for actor in people_of(accounts, role.partition)
         for each in ((), *((i,) for i in sorted({ANOTHER_ID, *trust.right_ids, *trust.named_ids(actor)})))
     ]
-    found = all_denied(trust, "GBY-V005", "another account", "a stranger", answers)
+    found = all_denied(trust, ANOTHER_ACCOUNT, "a stranger", answers)
     tried = ": without an external id, with the right one, and with each that the policy names"
     return replace(found, detail=found.detail + tried) if found.verdict == "pass" else found
 
 
-def others(trust: RoleTrust) -> VerifyFinding:
+def others(trust: RoleTrust) -> Finding:
     """Principals that are not expected."""
     remarks = [
         remark for statement, entry in allowed_entries(trust.policy) if (remark := _other(trust, statement, entry))
@@ -260,9 +272,7 @@ def others(trust: RoleTrust) -> VerifyFinding:
     remarks += [Remark("fail", each, f"trusts {NEGATED}") for each in allows(trust.policy) if negated(each)]
     nameable = any(entry.value != "*" and not trust.expects(entry) for _, entry in allowed_entries(trust.policy))
     fix = f"{MEND} Name each principal that should be trusted with --principal." if nameable else MEND
-    return trust_finding(
-        trust, "GBY-V006", "extra principals", remarks, "only the expected principals are trusted", fix
-    )
+    return trust_finding(trust, EXTRA_PRINCIPALS, remarks, "only the expected principals are trusted", fix)
 
 
 def _other(trust: RoleTrust, statement: Statement, entry: PrincipalEntry) -> Remark | None:
@@ -293,7 +303,7 @@ def _only(trust: RoleTrust, statement: Statement, root: str) -> bool:
     return all(trust.asked(who, each, policy=alone).effect != "allowed" for who in people for each in ids)
 
 
-def unguarded(trust: RoleTrust) -> VerifyFinding:
+def unguarded(trust: RoleTrust) -> Finding:
     """No other principal gets in without an external id; GBY-V002 is about the expected ones."""
     remarks = [
         remark
@@ -302,7 +312,7 @@ def unguarded(trust: RoleTrust) -> VerifyFinding:
         if (remark := _without_id(trust, statement, who, actor))
     ]
     good = "no other principal gets in without an external id"
-    return trust_finding(trust, "GBY-V007", "principals without external id", remarks, good, MEND)
+    return trust_finding(trust, UNGUARDED, remarks, good, MEND)
 
 
 def _others_of(trust: RoleTrust, statement: Statement) -> Iterator[tuple[str, Actor | None]]:
@@ -325,11 +335,11 @@ def _without_id(trust: RoleTrust, statement: Statement, who: str, actor: Actor |
     return None
 
 
-def conditions(trust: RoleTrust) -> VerifyFinding:
+def conditions(trust: RoleTrust) -> Finding:
     """Every statement that admits an expected principal requires the external id itself, with StringEquals."""
     remarks = [remark for each in allows(trust.policy) if may_assume(each) and (remark := _id_remark(trust, each))]
     good = "every statement for them asks for the external id with StringEquals"
-    return trust_finding(trust, "GBY-V009", "external id condition", remarks, good, MEND)
+    return trust_finding(trust, CONDITION, remarks, good, MEND)
 
 
 def _id_remark(trust: RoleTrust, statement: Statement) -> Remark | None:
@@ -364,7 +374,7 @@ def _id_remark(trust: RoleTrust, statement: Statement) -> Remark | None:
     return Remark("warn", statement, narrow)
 
 
-def further_ids(trust: RoleTrust) -> VerifyFinding:
+def further_ids(trust: RoleTrust) -> Finding:
     """Accepted external ids besides the given one; if none is given, more than one."""
     remarks: list[Remark] = []
     given = trust.external_id
@@ -387,9 +397,7 @@ def further_ids(trust: RoleTrust) -> VerifyFinding:
             if id_conditions(each)
         ]
     good = "no more than one external id is listed" if given is None else "the external id is the only one"
-    return trust_finding(
-        trust, "GBY-V011", "further external ids", remarks, good, f"Remove the ids that nobody needs. {MEND}"
-    )
+    return trust_finding(trust, FURTHER_IDS, remarks, good, f"Remove the ids that nobody needs. {MEND}")
 
 
 def _accepted(trust: RoleTrust) -> list[str]:
@@ -397,7 +405,7 @@ def _accepted(trust: RoleTrust) -> list[str]:
     return sorted(filter(EXTERNAL_ID_FORM.fullmatch, plain_ids(trust.policy, listing)))
 
 
-def guessable(trust: RoleTrust) -> VerifyFinding:
+def guessable(trust: RoleTrust) -> Finding:
     """Whether the external id, or any that the policy lists, is shared by a vendor's customers or can be guessed."""
     parts = [split_arn(arn) for arn in trust.principals]
     known = [text for each in parts if each for text in (each[4], each[5].rpartition("/")[2])]
@@ -405,11 +413,11 @@ def guessable(trust: RoleTrust) -> VerifyFinding:
     fix = "Agree with the vendor on an id of your own, 32 random characters, and put it into the trust policy."
     if not ids:
         detail = "the trust policy lists no external id that could be judged"
-        return VerifyFinding("GBY-V014", "strength of the external id", "unknown", detail, fix)
+        return Finding(STRENGTH, "unknown", detail, fix=fix)
     return strength_of(ids, (trust.role.name, trust.role.account_id, *known), fix)
 
 
-QUESTIONS_ASKED: tuple[Callable[[RoleTrust], VerifyFinding], ...] = (
+QUESTIONS_ASKED: tuple[Callable[[RoleTrust], Finding], ...] = (
     admission,
     without_id,
     another_id,
@@ -481,7 +489,7 @@ class RoleProof:
     caller: Caller
     principals: tuple[str, ...]
     external_id: Secret | None
-    findings: tuple[VerifyFinding, ...]
+    findings: tuple[Finding, ...]
     may_do: tuple[PolicyInShort, ...]
     boundary: str | None
     time: datetime

@@ -34,8 +34,25 @@ from gridbyoc.aws.policy.evaluate import (
 )
 from gridbyoc.aws.policy.model import ANY, ONE, ActorKind, Condition, Pattern, split_arn
 from gridbyoc.aws.trust import listed_principals, principal_words
-from gridbyoc.operations.verdict import Verdict, worst
-from gridbyoc.operations.verify_model import RoleSubject, VerifyFinding, policy_of
+from gridbyoc.operations.finding import Finding, FindingKind, Verdict, worst
+from gridbyoc.operations.verify_model import (
+    ADMITTED,
+    ANOTHER_ACCOUNT,
+    CONDITION,
+    EMPTY_ID,
+    EXTRA_PRINCIPALS,
+    FURTHER_IDS,
+    NEGATIONS,
+    NO_ID,
+    OTHER_ID,
+    STRENGTH,
+    TRUSTED_ACTIONS,
+    TRUSTED_USERS,
+    UNGUARDED,
+    WILDCARDS,
+    RoleSubject,
+    policy_of,
+)
 from gridbyoc.stack.defaults import proven_principals, trusted_account_of
 from gridbyoc.stack.external_id import EXTERNAL_ID_FORM, can_be_guessed
 from gridbyoc.stack.secret import Secret
@@ -159,29 +176,29 @@ def unnamed_account(policy: Policy, *known: str) -> str:
     return next(str(number) for number in range(999999999999, 0, -1) if str(number) not in named)
 
 
-def admission(trust: TrustCase) -> VerifyFinding:
+def admission(trust: TrustCase) -> Finding:
     """Every principal that must get in does, with the external id; the worst decision counts."""
-    code, check, ids = "GBY-V001", "control plane admitted", (trust.subject.external_id.reveal(),)
+    kind, ids = ADMITTED, (trust.subject.external_id.reveal(),)
     asked = [(principal_words(arn), trust.asked(actor_of(arn), ids)) for arn in trust.proven]
     verdicts: tuple[tuple[str, Verdict], ...] = (("denied", "fail"), ("unknown", "unknown"))
     for effect, verdict in verdicts:
         found = [(who, decision) for who, decision in asked if decision.effect == effect]
         if found:
             detail = "; ".join(f"{who} with the external id: {decision.why.rstrip('.')}" for who, decision in found)
-            return VerifyFinding(
-                code, check, verdict, detail, APPLY, statement_names(decision for _, decision in found)
+            return Finding(
+                kind, verdict, detail, fix=APPLY, statements=statement_names(decision for _, decision in found)
             )
     whys = "; ".join(dict.fromkeys(decision.why.rstrip(".") for _, decision in asked))
     detail = f"{listed_principals(trust.proven)} may assume the role with the external id: {whys}"
-    return VerifyFinding(code, check, "pass", detail, "", statement_names(decision for _, decision in asked))
+    return Finding(kind, "pass", detail, statements=statement_names(decision for _, decision in asked))
 
 
-def without_id(trust: TrustCase) -> VerifyFinding:
+def without_id(trust: TrustCase) -> Finding:
     """No principal that needs the external id gets in without one."""
-    return _refused(trust, "GBY-V002", "no external id", "without an external id", lambda _: [()])
+    return _refused(trust, NO_ID, "without an external id", lambda _: [()])
 
 
-def another_id(trust: TrustCase) -> VerifyFinding:
+def another_id(trust: TrustCase) -> Finding:
     """No principal gets in with another id: unrelated, named by the policy, longer, shorter, in other case, a wildcard.
 
     GBY-V011 reports further ids that a rotation keeps or may keep.
@@ -194,7 +211,7 @@ def another_id(trust: TrustCase) -> VerifyFinding:
         tried = dict.fromkeys([*others, *trust.named_ids(actor)])
         return [(other,) for other in tried if other not in {"", own, *apart}]
 
-    found = _refused(trust, "GBY-V003", "another external id", "with another external id", guesses)
+    found = _refused(trust, OTHER_ID, "with another external id", guesses)
     return (
         replace(found, detail=f"{found.detail}, those of GBY-V011 apart")
         if apart and found.verdict == "pass"
@@ -207,12 +224,12 @@ def other_ids(own: str) -> list[str]:
     return [ANOTHER_ID, f"{own}x", f"x{own}", own[:-1], own[1:], own.swapcase(), "*", "?" * len(own)]
 
 
-def empty_id(trust: TrustCase) -> VerifyFinding:
+def empty_id(trust: TrustCase) -> Finding:
     """No principal gets in with an empty external id."""
-    return _refused(trust, "GBY-V004", "empty external id", "with an empty external id", lambda _: [("",)])
+    return _refused(trust, EMPTY_ID, "with an empty external id", lambda _: [("",)])
 
 
-def strangers(trust: TrustCase) -> VerifyFinding:
+def strangers(trust: TrustCase) -> Finding:
     """No other account gets in: not with the right external id, nor with any that the policy names.
 
     Tries an account that the policy does not name, and accounts that only its conditions name.
@@ -224,18 +241,18 @@ def strangers(trust: TrustCase) -> VerifyFinding:
         for actor in people_of(accounts, role.partition)
         for each in ((own,), (), *((i,) for i in trust.named_ids(actor)))
     ]
-    found = all_denied(trust, "GBY-V005", "another account", "a stranger", answers)
+    found = all_denied(trust, ANOTHER_ACCOUNT, "a stranger", answers)
     tried = ": without an external id, with the stack's, and with each that the policy names"
     return replace(found, detail=found.detail + tried) if found.verdict == "pass" else found
 
 
 def _refused(
-    trust: TrustCase, code: str, check: str, said: str, ids: Callable[[Actor], Iterable[tuple[str, ...]]]
-) -> VerifyFinding:
+    trust: TrustCase, kind: FindingKind, said: str, ids: Callable[[Actor], Iterable[tuple[str, ...]]]
+) -> Finding:
     arns = dict.fromkeys((*trust.proven, *sorted(trust.with_id - trust.without_id)))
     wanted = [actor_of(arn) for arn in arns]
     answers = [trust.asked(actor, each) for actor in wanted for each in ids(actor)]
-    return all_denied(trust, code, check, f"a caller {said}", answers)
+    return all_denied(trust, kind, f"a caller {said}", answers)
 
 
 def people_of(accounts: Iterable[str], partition: str) -> list[Actor]:
@@ -247,18 +264,18 @@ def people_of(accounts: Iterable[str], partition: str) -> list[Actor]:
     return people
 
 
-def all_denied(trust: JudgedTrust, code: str, check: str, who: str, answers: Sequence[Decision]) -> VerifyFinding:
+def all_denied(trust: JudgedTrust, kind: FindingKind, who: str, answers: Sequence[Decision]) -> Finding:
     """The finding on requests that must all be denied."""
     allowed = [answer for answer in answers if answer.effect == "allowed"]
     unsure = [answer for answer in answers if answer.effect == "unknown"]
     if allowed:
-        return VerifyFinding(
-            code, check, "fail", f"{who} is admitted: {allowed[0].why}", trust.mend, statement_names(allowed)
+        return Finding(
+            kind, "fail", f"{who} is admitted: {allowed[0].why}", fix=trust.mend, statements=statement_names(allowed)
         )
     if unsure:
         detail = f"whether {who} is refused is unknown: {unsure[0].why}"
-        return VerifyFinding(code, check, "unknown", detail, LOOK, statement_names(unsure))
-    return VerifyFinding(code, check, "pass", f"{who} is refused")
+        return Finding(kind, "unknown", detail, fix=LOOK, statements=statement_names(unsure))
+    return Finding(kind, "pass", f"{who} is refused")
 
 
 def statement_names(decisions: Iterable[Decision]) -> tuple[str, ...]:
@@ -278,7 +295,7 @@ def accounts_in_conditions(policy: Policy, *expected: str) -> list[str]:
     return [account for account in dict.fromkeys(found) if account not in known]
 
 
-ADMISSIONS: tuple[Callable[[TrustCase], VerifyFinding], ...] = (admission, without_id, another_id, empty_id, strangers)
+ADMISSIONS: tuple[Callable[[TrustCase], Finding], ...] = (admission, without_id, another_id, empty_id, strangers)
 """The checks, in the order of their codes."""
 
 
@@ -312,7 +329,7 @@ class Remark:
         return f"{self.statement.name} {self.text}"
 
 
-def others(trust: TrustCase) -> VerifyFinding:
+def others(trust: TrustCase) -> Finding:
     """Principals that the stack file does not name."""
     remarks = [
         remark for statement, entry in allowed_entries(trust.policy) if (remark := _other(trust, statement, entry))
@@ -321,7 +338,7 @@ def others(trust: TrustCase) -> VerifyFinding:
         Remark("fail", statement, f"trusts {NEGATED}") for statement in allows(trust.policy) if negated(statement)
     ]
     good = "only the control plane's account and the principals of the stack file are named"
-    return trust_finding(trust, "GBY-V006", "extra principals", remarks, good, f"Remove them, or declare them. {APPLY}")
+    return trust_finding(trust, EXTRA_PRINCIPALS, remarks, good, f"Remove them, or declare them. {APPLY}")
 
 
 def _other(trust: TrustCase, statement: Statement, entry: PrincipalEntry) -> Remark | None:
@@ -340,7 +357,7 @@ def _other(trust: TrustCase, statement: Statement, entry: PrincipalEntry) -> Rem
     return Remark(trust.subject.untrusted, statement, f"trusts {entry}, which the stack file does not declare")
 
 
-def unguarded(trust: TrustCase) -> VerifyFinding:
+def unguarded(trust: TrustCase) -> Finding:
     """Principals that get in without an external id: a warning if the stack file declares them, else a failure."""
     remarks = [
         remark
@@ -349,7 +366,7 @@ def unguarded(trust: TrustCase) -> VerifyFinding:
         if (remark := _without_id(trust, statement, who, actor))
     ]
     good = "no principal besides the control plane's account gets in without an external id"
-    return trust_finding(trust, "GBY-V007", "principals without external id", remarks, good, APPLY)
+    return trust_finding(trust, UNGUARDED, remarks, good, APPLY)
 
 
 def _who(trust: TrustCase, statement: Statement) -> Iterator[tuple[str, Actor | None]]:
@@ -394,7 +411,7 @@ def _without_id(trust: TrustCase, statement: Statement, who: str, actor: Actor |
     return None
 
 
-def wildcards(trust: JudgedTrust) -> VerifyFinding:
+def wildcards(trust: JudgedTrust) -> Finding:
     """``*`` or ``?`` among the principals or in the required external id."""
     remarks = [
         Remark("fail", statement, f"trusts {entry}: " + ("everybody" if entry.value == "*" else "a pattern"))
@@ -408,15 +425,15 @@ def wildcards(trust: JudgedTrust) -> VerifyFinding:
         if any(is_pattern(each) for each in id_texts(trust.policy, condition))
     ]
     good = "neither a principal nor an external id is a pattern"
-    return trust_finding(trust, "GBY-V008", "wildcards", remarks, good, f"Name whom you trust. {trust.mend}")
+    return trust_finding(trust, WILDCARDS, remarks, good, f"Name whom you trust. {trust.mend}")
 
 
-def conditions(trust: TrustCase) -> VerifyFinding:
+def conditions(trust: TrustCase) -> Finding:
     """Every statement that admits somebody requires the external id, with StringEquals."""
     asking = [statement for statement in allows(trust.policy) if may_assume(statement) and not trust.exempt(statement)]
     remarks = [remark for statement in asking if (remark := id_remark(trust, statement))]
     good = "every statement asks for the external id with StringEquals"
-    return trust_finding(trust, "GBY-V009", "external id condition", remarks, good, APPLY)
+    return trust_finding(trust, CONDITION, remarks, good, APPLY)
 
 
 def id_remark(trust: TrustCase, statement: Statement) -> Remark | None:
@@ -441,7 +458,7 @@ def _met(trust: TrustCase, found: Sequence[Condition], ids: Sequence[str]) -> Ma
     return conditions_hold(tuple(found), request, variables=trust.policy.has_variables)
 
 
-def negations(trust: JudgedTrust) -> VerifyFinding:
+def negations(trust: JudgedTrust) -> Finding:
     """``NotPrincipal`` and ``NotAction``, which match everything else."""
     remarks = [
         Remark(
@@ -454,12 +471,10 @@ def negations(trust: JudgedTrust) -> VerifyFinding:
         if used
     ]
     good = "no statement uses NotPrincipal or NotAction"
-    return trust_finding(
-        trust, "GBY-V010", "negations", remarks, good, f"Name the principals and actions. {trust.mend}"
-    )
+    return trust_finding(trust, NEGATIONS, remarks, good, f"Name the principals and actions. {trust.mend}")
 
 
-def further_ids(trust: TrustCase) -> VerifyFinding:
+def further_ids(trust: TrustCase) -> Finding:
     """Accepted external ids besides the stack's own; they fail unless a rotation under way keeps them."""
     remarks = [
         remark
@@ -473,7 +488,7 @@ def further_ids(trust: TrustCase) -> VerifyFinding:
             "Once the vendor has the new id, `gridbyoc rotate --no-control-plane --drop-old` ends a rotation. "
             "`gridbyoc bootstrap` removes ids that the stack never accepted."
         )
-    return trust_finding(trust, "GBY-V011", "further external ids", remarks, good, fix)
+    return trust_finding(trust, FURTHER_IDS, remarks, good, fix)
 
 
 def _further(trust: TrustCase, statement: Statement, positive: Sequence[Condition]) -> Iterator[Remark]:
@@ -540,7 +555,7 @@ def is_pattern(text: Pattern) -> bool:
     return not {ANY, ONE}.isdisjoint(text.tokens or ())
 
 
-def actions(trust: JudgedTrust) -> VerifyFinding:
+def actions(trust: JudgedTrust) -> Finding:
     """Actions besides ``sts:AssumeRole``, and what they permit whoever assumes the role."""
     remarks = [
         Remark("warn", statement, f"allows {text}" + (f": whoever assumes the role {then}" if then else ""))
@@ -552,10 +567,10 @@ def actions(trust: JudgedTrust) -> VerifyFinding:
     ]
     good = "nothing but sts:AssumeRole is allowed"
     fix = f"sts:AssumeRole is enough, unless the control plane passes session tags or a source identity. {trust.mend}"
-    return trust_finding(trust, "GBY-V012", "trusted actions", remarks, good, fix)
+    return trust_finding(trust, TRUSTED_ACTIONS, remarks, good, fix)
 
 
-def users(trust: JudgedTrust) -> VerifyFinding:
+def users(trust: JudgedTrust) -> Finding:
     """Trusted IAM users: their access keys do not expire, unlike a role's credentials."""
     remarks = [
         Remark("warn", statement, f"trusts {entry}, an IAM user: its access keys may be long-lived")
@@ -563,10 +578,10 @@ def users(trust: JudgedTrust) -> VerifyFinding:
         if entry.kind == "AWS" and IAM_USER.fullmatch(entry.value)
     ]
     good = "no IAM user is trusted by name"
-    return trust_finding(trust, "GBY-V013", "trusted users", remarks, good, "Trust a role instead of the user.")
+    return trust_finding(trust, TRUSTED_USERS, remarks, good, "Trust a role instead of the user.")
 
 
-def guessable(trust: TrustCase) -> VerifyFinding:
+def guessable(trust: TrustCase) -> Finding:
     """Whether the stack's own external id can be guessed or is shared with others."""
     subject = trust.subject
     role = subject.role
@@ -576,22 +591,22 @@ def guessable(trust: TrustCase) -> VerifyFinding:
     return strength_of([subject.external_id], names, fix)
 
 
-def strength_of(external_ids: Iterable[Secret], names: Sequence[str], fix: str) -> VerifyFinding:
+def strength_of(external_ids: Iterable[Secret], names: Sequence[str], fix: str) -> Finding:
     """Whether one of them is shared by a vendor's customers, or can be guessed.
 
     The finding does not say why it can be guessed, because that would reveal part of the id. What a vendor's public
     guide contains is no secret.
     """
-    code, check = "GBY-V014", "strength of the external id"
+    kind = STRENGTH
     for external_id in external_ids:
         known = shared_external_id(external_id.reveal())
         if known is not None:
             fix = fix if known.own else f"{fix} The vendor's guide offers no other id: ask the vendor."
-            return VerifyFinding(code, check, "warn", f"it is not a secret: {known.why} ({known.source})", fix)
+            return Finding(kind, "warn", f"it is not a secret: {known.why} ({known.source})", fix=fix)
         if can_be_guessed(external_id, names):
             detail = "it can be guessed or is shared: it is short, or made of names, words or a pattern"
-            return VerifyFinding(code, check, "warn", detail, fix)
-    return VerifyFinding(code, check, "pass", "there is no sign that it can be guessed")
+            return Finding(kind, "warn", detail, fix=fix)
+    return Finding(kind, "pass", "there is no sign that it can be guessed")
 
 
 def allows(policy: Policy) -> list[Statement]:
@@ -614,23 +629,21 @@ def allowed_entries(policy: Policy) -> list[tuple[Statement, PrincipalEntry]]:
     ]
 
 
-def trust_finding(
-    trust: JudgedTrust, code: str, check: str, remarks: Iterable[Remark], good: str, fix: str
-) -> VerifyFinding:
+def trust_finding(trust: JudgedTrust, kind: FindingKind, remarks: Iterable[Remark], good: str, fix: str) -> Finding:
     """The finding on the remarks: the worst verdict, or a pass with ``good`` if there are none."""
     unread = [statement for statement in trust.policy.statements if statement.name.number == 0]
     if unread:
         fix = "Run it with permission to read the role, or correct its trust policy."
-        return VerifyFinding(code, check, "unknown", f"{trust.policy.name}: {unread[0].strange}", fix)
+        return Finding(kind, "unknown", f"{trust.policy.name}: {unread[0].strange}", fix=fix)
     found: Sequence[Remark] = list(remarks)
     if not found:
-        return VerifyFinding(code, check, "pass", good)
+        return Finding(kind, "pass", good)
     names = tuple(dict.fromkeys(str(remark.statement.name) for remark in found))
     verdict = worst(remark.verdict for remark in found)
-    return VerifyFinding(code, check, verdict, "; ".join(dict.fromkeys(map(str, found))), fix, names)
+    return Finding(kind, verdict, "; ".join(dict.fromkeys(map(str, found))), fix=fix, statements=names)
 
 
-READINGS: tuple[Callable[[TrustCase], VerifyFinding], ...] = (
+READINGS: tuple[Callable[[TrustCase], Finding], ...] = (
     others,
     unguarded,
     wildcards,

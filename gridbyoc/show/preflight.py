@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TextIO, TypedDict
 
-from gridbyoc.operations.preflight.model import Finding
-from gridbyoc.operations.verdict import WORST, Verdict, tally
+from gridbyoc.operations.finding import WORST, Finding, Verdict, tally
 from gridbyoc.show.markdown import STYLES, is_drawn, write_table
 from gridbyoc.show.output import Output, Screen
 from gridbyoc.stack.words import plain_text
@@ -22,7 +21,7 @@ COLUMNS = ("code", "check", "verdict", "found", "needed", "do")
 
 def preflight_rows(findings: Sequence[Finding]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows, one per finding; a finding that passes has no action."""
-    return COLUMNS, [(f.code, f.title, f.verdict, f.read, f.needed, _to_do(f)) for f in findings]
+    return COLUMNS, [(f.code, f.title, f.verdict, f.detail, f.needed, _to_do(f)) for f in findings]
 
 
 def preflight_summary(findings: Sequence[Finding], *, region: str) -> str:
@@ -74,7 +73,7 @@ def finding_json(finding: Finding) -> FindingBody:
         "check": finding.kind.title,
         "subject": finding.subject,
         "verdict": finding.verdict,
-        "read": finding.read,
+        "read": finding.detail,
         "source": finding.source,
         "needed": finding.needed,
         "fix": _to_do(finding),
@@ -102,7 +101,7 @@ def preflight_markdown(findings: Sequence[Finding], *, region: str) -> list[str]
     ]
     for f in findings:
         code = f"[{f.code}]({f.kind.link})" if f.kind.link else f.code
-        read = f"{f.read} ({f.source})" if f.source else f.read
+        read = f"{f.detail} ({f.source})" if f.source else f.detail
         cells = (code, f.title, f.verdict, read, f.needed, _to_do(f))
         lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
     return lines
@@ -165,7 +164,7 @@ def _write(console: Console, finding: Finding, width: int) -> None:
     sign = Text(f"{SIGNS[finding.verdict]} {finding.verdict}", STYLES.get(finding.verdict, "bold"))
     code, check = Text(finding.code, "dim" if passes else ""), Text(finding.title, "" if passes else "bold")
     line.add_row(
-        sign, code, check, Text(plain_text(finding.read), no_wrap=passes, overflow="ellipsis" if passes else "fold")
+        sign, code, check, Text(plain_text(finding.detail), no_wrap=passes, overflow="ellipsis" if passes else "fold")
     )
     console.print(line)
     more = (("read by: ", finding.source), ("more: ", finding.kind.link)) if finding.verdict in ("fail", "warn") else ()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from gridbyoc.operations.finding import Verdict
 from gridbyoc.operations.quotas.raising import PlannedIncrease, RequestResult
 from gridbyoc.operations.quotas.review import (
     NO_QUOTA,
@@ -19,7 +20,6 @@ from gridbyoc.operations.quotas.review import (
     read_words,
     whole,
 )
-from gridbyoc.operations.verdict import Verdict
 from gridbyoc.show.output import Output, Screen
 from gridbyoc.stack.words import counted, minute
 

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Annotated, Any, TypedDict
 
 import gridbyoc
-from gridbyoc.operations.verdict import Verdict, tally
-from gridbyoc.operations.verify import QUESTIONS, Proof, Question
-from gridbyoc.operations.verify_model import VerifyFinding
+from gridbyoc.operations.finding import Finding, FindingKind, Verdict, tally
+from gridbyoc.operations.verify import Proof
+from gridbyoc.operations.verify_model import ProofFinding, proof_finding
 from gridbyoc.operations.verify_role import PolicyInShort, RoleProof
 from gridbyoc.show.ci import digest_of, sarif_log, sarif_place
 from gridbyoc.show.output import Output, Screen
@@ -21,7 +21,7 @@ COLUMNS = ("code", "check", "verdict", "found")
 def verify_rows(proof: Proof | RoleProof) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows, one per finding; a finding that does not pass includes what to do."""
     return COLUMNS, [
-        (f.code, f.check, f.verdict, f"{f.detail}. {f.fix}" if f.fix and f.verdict != "pass" else f.detail)
+        (f.code, f.title, f.verdict, f"{f.detail}. {f.fix}" if f.fix and f.verdict != "pass" else f.detail)
         for f in proof.findings
     ]
 
@@ -47,7 +47,7 @@ class VerifyBody(TypedDict):
     role_arn: str
     further_roles: dict[str, str]
     verdict: Verdict
-    findings: list[Annotated[dict[str, Any], VerifyFinding]]
+    findings: list[ProofFinding]
 
 
 def verify_json(proof: Proof) -> VerifyBody:
@@ -56,7 +56,7 @@ def verify_json(proof: Proof) -> VerifyBody:
         "role_arn": proof.role.arn,
         "further_roles": {name: role.arn for name, role in proof.further.items()},
         "verdict": proof.verdict,
-        "findings": [asdict(finding) for finding in proof.findings],
+        "findings": [proof_finding(finding) for finding in proof.findings],
     }
 
 
@@ -72,10 +72,9 @@ def verify_sarif(proof: Proof | RoleProof, places: Mapping[str, tuple[str, int |
     ``places``: file, from the repository's root, and line for a code. A rule has no helpUri: the documentation has no
     address of its own.
     """
-    asked = {question.code: question for question in QUESTIONS}
-    checks = {finding.code: finding.check.removeprefix(f"{finding.role}: ") for finding in proof.findings}
-    codes = list(checks)
-    rules = [_rule(asked[code], check) for code, check in checks.items()]
+    kinds = {finding.code: finding.kind for finding in proof.findings}
+    codes = list(kinds)
+    rules = [_rule(kind) for kind in kinds.values()]
     results = [
         _result(codes.index(finding.code), finding, _arn_of(finding, proof), places.get(finding.code))
         for finding in proof.findings
@@ -84,27 +83,27 @@ def verify_sarif(proof: Proof | RoleProof, places: Mapping[str, tuple[str, int |
     return sarif_log(rules, results, version=gridbyoc.__version__)
 
 
-def _arn_of(finding: VerifyFinding, proof: Proof | RoleProof) -> str:
+def _arn_of(finding: Finding, proof: Proof | RoleProof) -> str:
     """The ARN of the role that a finding is about: another module may make several."""
     role = proof.further.get(finding.role, proof.role) if isinstance(proof, Proof) else proof.role
     return role.arn
 
 
-def _rule(question: Question, check: str) -> dict[str, Any]:
-    said = f"{question.asked} Verdict: {question.otherwise}."
+def _rule(kind: FindingKind) -> dict[str, Any]:
+    said = f"{kind.meaning} Verdict: {kind.otherwise}."
     return {
-        "id": question.code,
-        "name": "".join(word.capitalize() for word in check.split()),
-        "shortDescription": {"text": check},
+        "id": kind.code,
+        "name": "".join(word.capitalize() for word in kind.title.split()),
+        "shortDescription": {"text": kind.title},
         "fullDescription": {"text": said.replace("`", "")},
         "help": {
-            "text": f"{said} See: gridbyoc explain {question.code}".replace("`", ""),
-            "markdown": f"{said} See `gridbyoc explain {question.code}`.",
+            "text": f"{said} See: gridbyoc explain {kind.code}".replace("`", ""),
+            "markdown": f"{said} See `gridbyoc explain {kind.code}`.",
         },
     }
 
 
-def _result(index: int, finding: VerifyFinding, arn: str, place: tuple[str, int | None] | None) -> dict[str, Any]:
+def _result(index: int, finding: Finding, arn: str, place: tuple[str, int | None] | None) -> dict[str, Any]:
     """One result. SARIF has no level for ``unknown``: it is a warning, and the property ``verdict`` has the word."""
     name = arn.rpartition("/")[2]
     location: dict[str, Any] = {"logicalLocations": [{"name": name, "fullyQualifiedName": arn, "kind": "resource"}]}
@@ -140,7 +139,7 @@ class VerifyRoleBody(TypedDict):
     principals: list[str]
     external_id_given: bool
     verdict: Verdict
-    findings: list[Annotated[dict[str, Any], VerifyFinding]]
+    findings: list[ProofFinding]
     may_do: list[Annotated[dict[str, Any], PolicyInShort]]
     unlisted: str
     permissions_boundary: str | None
@@ -155,7 +154,7 @@ def verify_role_json(proof: RoleProof) -> VerifyRoleBody:
         "principals": list(proof.principals),
         "external_id_given": proof.external_id is not None,
         "verdict": proof.verdict,
-        "findings": [asdict(finding) for finding in proof.findings],
+        "findings": [proof_finding(finding) for finding in proof.findings],
         "may_do": [asdict(policy) for policy in proof.may_do],
         "unlisted": role.unlisted,
         "permissions_boundary": proof.boundary,

@@ -13,8 +13,9 @@ import botocore.session
 
 from gridbyoc.aws import AwsSession, caller_identity
 from gridbyoc.aws.permissions import Need, policy_document
+from gridbyoc.operations.finding import Finding
 from gridbyoc.operations.preflight.examine import examine
-from gridbyoc.operations.preflight.model import Finding, PreflightContext, Shared
+from gridbyoc.operations.preflight.model import PreflightContext, Shared
 from gridbyoc.operations.preflight.permissions import CHECKS
 from gridbyoc.sandbox import Sandbox
 from gridbyoc.stack.model import Stack
@@ -91,5 +92,5 @@ def named(findings: Iterable[Finding]) -> set[str]:
     actions: set[str] = set()
     for finding in findings:
         if finding.verdict != "pass":
-            actions |= set(finding.facts.get("actions", [finding.facts.get("action", finding.read)]))
+            actions |= set(finding.facts.get("actions", [finding.facts.get("action", finding.detail)]))
     return actions

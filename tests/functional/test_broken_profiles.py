@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from gridbyoc.operations.finding import Finding
 from gridbyoc.operations.preflight.examine import examine
 from gridbyoc.operations.preflight.identity import CHECKS
-from gridbyoc.operations.preflight.model import Finding, Machine, set_scene
+from gridbyoc.operations.preflight.model import Machine, set_scene
 from gridbyoc.stack.model import Aws
 from tests.unit.fakes import stack as demo
 
@@ -232,7 +233,7 @@ def test_what_is_provably_broken_fails_with_its_place_and_its_command(name: str,
     broken = BROKEN[name]
     give(broken)
     for finding in looked_at(tmp_path, broken.profile).values():
-        read, fix = finding.read.replace(str(tmp_path), "DIR"), finding.fix.replace(str(tmp_path), "DIR")
+        read, fix = finding.detail.replace(str(tmp_path), "DIR"), finding.fix.replace(str(tmp_path), "DIR")
         if finding.code == "GBY-I002":
             sys.stdout.write(f"\n{name}\n  {finding.verdict}: {read}\n  {fix}\n")
         assert finding.verdict == "fail", read

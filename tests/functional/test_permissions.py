@@ -192,7 +192,7 @@ def test_without_the_simulator_nothing_is_told_and_nothing_blocks(box: Sandbox, 
     runner.may(need for need in everything if need.action != "iam:SimulatePrincipalPolicy")
     found = permissions(scene_as(runner.session(), ML))
     assert [(finding.code, finding.verdict) for finding in found] == [("GBY-P001", "unknown")]
-    assert "may not call iam:SimulatePrincipalPolicy" in found[0].read
+    assert "may not call iam:SimulatePrincipalPolicy" in found[0].detail
     assert not blocks(found)
 
 
@@ -225,7 +225,7 @@ def test_what_denies_is_told_apart(box: Sandbox, runner: Runner) -> None:
     assert set(found) == {"iam:CreateRole", "iam:DeleteRole", "cleanup"}
     assert found["iam:DeleteRole"].facts["denied_by"] == "explicit"
     assert found["iam:DeleteRole"].facts["policies"] == ["runs-gridbyoc"]
-    assert "runs-gridbyoc" in found["iam:DeleteRole"].read
+    assert "runs-gridbyoc" in found["iam:DeleteRole"].detail
     assert found["iam:DeleteRole"].facts["resources"] == [f"arn:aws:iam::{ACCOUNT}:role/platform/grid-ml"]
     assert found["iam:DeleteRole"].facts["needed_by"] == ["aws_iam_role: delete, replace"]
     assert found["iam:CreateRole"].facts["denied_by"] == "boundary"
@@ -268,5 +268,5 @@ def test_a_session_is_looked_up_as_its_role_with_the_path(box: Sandbox, runner: 
     found = permissions(scene_as(AwsSession(boto, REGION), ML))
 
     assert [finding.verdict for finding in found] == ["pass", "pass", "pass"]
-    assert role in found[0].read
-    assert "actions on" in found[1].read
+    assert role in found[0].detail
+    assert "actions on" in found[1].detail

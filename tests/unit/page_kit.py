@@ -13,8 +13,8 @@ from gridbyoc.aws import Caller
 from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.operations.drift import Drift, DriftFound
+from gridbyoc.operations.finding import Finding, FindingKind
 from gridbyoc.operations.page import Page, Reading, live_grant, past_runs
-from gridbyoc.operations.preflight.model import Finding, FindingKind
 from gridbyoc.operations.status import Status
 from gridbyoc.operations.verify import Proof, verify
 from gridbyoc.operations.verify_model import RoleSubject

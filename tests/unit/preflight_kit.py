@@ -14,8 +14,9 @@ from botocore.exceptions import ClientError
 
 from gridbyoc.aws import AwsSession, Caller
 from gridbyoc.errors import ControlPlaneUnreachableError, GridbyocError, TerraformNotFoundError
+from gridbyoc.operations.finding import Finding
 from gridbyoc.operations.preflight.examine import examine
-from gridbyoc.operations.preflight.model import Check, Finding, Machine, PreflightContext, Shared, set_scene
+from gridbyoc.operations.preflight.model import Check, Machine, PreflightContext, Shared, set_scene
 from gridbyoc.stack.model import Stack
 
 SESSION = boto3.session.Session()

@@ -97,7 +97,7 @@ def test_a_variable_that_another_one_wins_over_is_told(
     setenv(monkeypatch, environ)
     found = source(tmp_path)
     assert (found.profile, found.ignored) == (profile, ignored)
-    assert ("AWS_PROFILE=one" in judged_source(found, NOW).read) == bool(ignored)
+    assert ("AWS_PROFILE=one" in judged_source(found, NOW).detail) == bool(ignored)
 
 
 def test_temporary_keys_of_the_environment_end_when_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from gridbyoc.cli.explain import EXPLANATIONS, explain
 from gridbyoc.errors import GridbyocError, UsageError
 from gridbyoc.errors.cards import CARDS
 from gridbyoc.operations.preflight.catalogue import KINDS
-from gridbyoc.operations.verify import QUESTIONS
+from gridbyoc.operations.verify_model import KINDS as PROOF_KINDS
 from gridbyoc.show.output import Format
 from tests.json_outputs import check_outputs
 
@@ -36,7 +36,7 @@ def said(*args: str, form: Format = "text") -> str:
 def test_nothing_that_has_a_code_is_missing() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, GridbyocError)]
     codes = {kind.code for kind in kinds} | {card.code for card in CARDS} | {kind.code for kind in KINDS}
-    codes |= {question.code for question in QUESTIONS} | {PolicyDocumentError.code}
+    codes |= {question.code for question in PROOF_KINDS} | {PolicyDocumentError.code}
     assert set(EXPLANATIONS) == codes
     assert len(codes) > 100
 

@@ -12,8 +12,9 @@ from gridbyoc.aws import Caller
 from gridbyoc.aws.live_role import likely_boundaries
 from gridbyoc.aws.permissions import Need, simulate
 from gridbyoc.aws.permissions.simulate import ACTIONS_A_CALL
+from gridbyoc.operations.finding import Finding
 from gridbyoc.operations.preflight.examine import blocks
-from gridbyoc.operations.preflight.model import Finding, PreflightContext, Shared
+from gridbyoc.operations.preflight.model import PreflightContext, Shared
 from gridbyoc.operations.preflight.permissions import CHECKS
 from gridbyoc.stack.model import Role
 from tests.unit.preflight_kit import refusal, results, scene_of
@@ -109,7 +110,7 @@ def test_everything_allowed_is_one_line_with_the_numbers() -> None:
         ("GBY-P003", "pass"),
     ]
     numbers = told[1].facts
-    assert told[1].read == f"{numbers['actions']} actions on {numbers['resources']} resources, all allowed"
+    assert told[1].detail == f"{numbers['actions']} actions on {numbers['resources']} resources, all allowed"
     assert numbers["actions"] > 25
 
 
@@ -175,8 +176,8 @@ def test_a_denial_says_what_denies_what_for_and_on_which_resource(
     (finding,) = [finding for finding in found(scene) if finding.code in ("GBY-P002", "GBY-P004")]
     assert (finding.code == "GBY-P004") == (by == "scp")
     assert (finding.verdict, finding.subject, finding.facts["denied_by"]) == (verdict, "iam:CreateRole", by)
-    assert words in finding.read
-    assert f"arn:aws:iam::{ACCOUNT}:role/grid-cloud-*" in finding.read
+    assert words in finding.detail
+    assert f"arn:aws:iam::{ACCOUNT}:role/grid-cloud-*" in finding.detail
     assert "aws_iam_role: create" in finding.needed
     assert blocks([finding]) == (verdict == "fail")
 
@@ -193,7 +194,7 @@ def test_a_rule_that_demands_a_boundary_fails_and_names_the_setting(decision: st
     told = found(scene_of(stack(), iam=Iam(answering)))
     (finding,) = [finding for finding in told if finding.code == "GBY-P002"]
     assert (finding.verdict, finding.subject, finding.facts["denied_by"]) == ("fail", "iam:CreateRole", "no boundary")
-    assert "the stack's role has no boundary" in finding.read
+    assert "the stack's role has no boundary" in finding.detail
     assert "role.permissions_boundary" in finding.fix
     assert finding.at == ("role", "permissions_boundary")
 
@@ -202,7 +203,7 @@ def test_a_stack_with_a_boundary_or_a_condition_on_more_than_that_proves_nothing
     answering = only("iam:CreateRole", MissingContextValues=[KEY, "aws:SourceIp"])
     told = found(scene_of(stack(), iam=Iam(answering)))
     (finding,) = [finding for finding in told if finding.code == "GBY-P002"]
-    assert (finding.verdict, "aws:SourceIp" in finding.read, KEY in finding.read) == ("unknown", True, False)
+    assert (finding.verdict, "aws:SourceIp" in finding.detail, KEY in finding.detail) == ("unknown", True, False)
     bounded = stack(role=Role(permissions_boundary=BOUNDARY))
     told = found(scene_of(bounded, iam=Iam(only("iam:CreateRole", MissingContextValues=[]))))
     (finding,) = [finding for finding in told if finding.subject == "iam:CreateRole"]
@@ -276,7 +277,7 @@ def test_a_rule_that_demands_a_certain_boundary_fails_and_names_it(
     assert finding.facts["boundaries"] == arns
     assert "Set role.permissions_boundary to " in finding.fix
     assert f"{', '.join(arns)}." in finding.fix
-    assert of_the_stack in finding.read
+    assert of_the_stack in finding.detail
     assert finding.at == ("role", "permissions_boundary")
     assert blocks([finding])
 
@@ -290,7 +291,7 @@ def test_an_scp_that_no_boundary_lifts_proves_nothing(policies: list[dict[str, A
     told = found(scene_of(stack(), iam=iam))
     (finding,) = [finding for finding in told if finding.subject == "iam:CreateRole"]
     assert (finding.code, finding.verdict, finding.facts["denied_by"]) == ("GBY-P004", verdict, "scp")
-    assert ("the caller may not call iam:ListPolicies" in finding.read) == (policies is None)
+    assert ("the caller may not call iam:ListPolicies" in finding.detail) == (policies is None)
     assert len(iam.tried) == 1 + min(len(policies or ()), 20)
     assert not blocks([finding])
 
@@ -330,14 +331,14 @@ def test_what_is_denied_without_mfa_proves_nothing_of_a_session(answer: dict[str
     told = found(scene_of(stack(), iam=WithMfa(only("iam:CreateRole", **answer))))
     (finding,) = [finding for finding in told if finding.code == "GBY-P002"]
     assert (finding.verdict, finding.subject) == ("unknown", "iam:CreateRole")
-    assert "unless the session was made with MFA" in finding.read
+    assert "unless the session was made with MFA" in finding.detail
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "Throttling", "NoSuchEntity", "ServiceFailure"])
 def test_what_iam_does_not_tell_is_unknown_once_and_blocks_nothing(code: str) -> None:
     told = found(scene_of(stack(), iam=Iam(error=code)))
     assert [(finding.code, finding.verdict) for finding in told] == [("GBY-P001", "unknown")]
-    assert ("may not call" in told[0].read) == (code == "AccessDenied")
+    assert ("may not call" in told[0].detail) == (code == "AccessDenied")
 
 
 def test_where_a_part_is_not_told_the_rest_is_judged_and_nothing_is_called_complete() -> None:
@@ -372,7 +373,7 @@ def test_a_bucket_with_a_policy_of_its_own_leaves_room_for_doubt(error: str, ver
     scene = scene_of(stack(backend=S3), iam=iam, s3=S3Client(error))
     (finding,) = [finding for finding in found(scene) if finding.code == "GBY-P002"]
     assert (finding.verdict, finding.subject) == (verdict, "s3:ListBucket")
-    assert ("own policy" in finding.read or "bucket's policy" in finding.read) == (verdict == "unknown")
+    assert ("own policy" in finding.detail or "bucket's policy" in finding.detail) == (verdict == "unknown")
 
 
 def _of(told: list[Finding], action: str) -> str:
@@ -443,13 +444,13 @@ def test_a_role_whose_path_may_not_be_read_is_guessed_and_said_so() -> None:
     iam = Iam()
     told = found(as_caller(scene_of(stack(), iam=iam), f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/ada"))
     assert {call["PolicySourceArn"] for call in iam.asked} == {f"arn:aws:iam::{ACCOUNT}:role/deploy"}
-    assert "its path is not known" in told[0].read
+    assert "its path is not known" in told[0].detail
 
 
 def test_another_module_is_told_to_be_unknown() -> None:
     told = found(scene_of(stack(module=REGISTRY, backend=S3), iam=Iam()))
     (finding,) = [finding for finding in told if finding.code == "GBY-P002"]
-    assert f"the needs of the module {REGISTRY.source} are unknown" in finding.read
+    assert f"the needs of the module {REGISTRY.source} are unknown" in finding.detail
 
 
 def test_more_actions_than_a_call_takes_are_asked_for_in_several() -> None:

@@ -14,17 +14,10 @@ import pytest
 
 from gridbyoc.errors import AwsError, GridbyocError, TerraformNotFoundError, UsageError
 from gridbyoc.operations.events import FindingMade
+from gridbyoc.operations.finding import Finding, FindingKind
 from gridbyoc.operations.preflight.catalogue import CHECKS, KINDS
 from gridbyoc.operations.preflight.examine import blocks, examine, selection
-from gridbyoc.operations.preflight.model import (
-    Check,
-    Finding,
-    FindingKind,
-    Machine,
-    PreflightContext,
-    Shared,
-    set_scene,
-)
+from gridbyoc.operations.preflight.model import Check, Machine, PreflightContext, Shared, set_scene
 from gridbyoc.show.preflight import PREFLIGHT, Examined, finding_json, preflight_markdown, preflight_rows
 from gridbyoc.show.run import RUN, describe
 from gridbyoc.show.view import plain
@@ -56,13 +49,13 @@ def check(*findings: Finding, kinds: tuple[FindingKind, ...] = (), error: Gridby
 def test_findings_come_in_the_order_of_their_codes_the_worst_first() -> None:
     first = check(Finding(B, "pass", "two"), Finding(B, "fail", "three", subject="z"))
     second = check(Finding(A, "warn", "one"))
-    assert [f.read for f in examine(a_scene(), (first, second))] == ["one", "three", "two"]
+    assert [f.detail for f in examine(a_scene(), (first, second))] == ["one", "three", "two"]
 
 
 def test_what_a_check_could_not_tell_is_unknown_and_what_it_told_stays() -> None:
     error = AwsError("AWS did not answer.", why="Throttling.", fix="Wait.")
     found = examine(a_scene(), (check(Finding(A, "pass", "told"), kinds=(A, B), error=error),))
-    assert [(f.code, f.verdict, f.read, f.fix) for f in found] == [
+    assert [(f.code, f.verdict, f.detail, f.fix) for f in found] == [
         ("GBY-A901", "pass", "told", ""),
         ("GBY-B902", "unknown", "AWS did not answer. Throttling.", "Wait."),
     ]
@@ -77,7 +70,7 @@ def test_a_fault_of_a_checks_own_stops_no_run() -> None:
 
     found = examine(a_scene(), (Check((A, B), look),))
     assert [(f.code, f.verdict) for f in found] == [("GBY-A901", "pass"), ("GBY-B902", "unknown")]
-    assert "TypeError" in found[1].read
+    assert "TypeError" in found[1].detail
     assert "s3cret" not in repr(found)
     assert not blocks(found)
 
@@ -88,7 +81,7 @@ def test_one_that_does_not_end_is_unknown_and_holds_nobody_up() -> None:
     found = examine(a_scene(), (slow, check(Finding(B, "pass", "quick"))), deadline=0.2)
     hang.set()
     assert [(f.code, f.verdict) for f in found] == [("GBY-A901", "unknown"), ("GBY-B902", "pass")]
-    assert "no answer within 0.2 s" in found[0].read
+    assert "no answer within 0.2 s" in found[0].detail
 
 
 def test_checks_run_side_by_side() -> None:
@@ -97,7 +90,7 @@ def test_checks_run_side_by_side() -> None:
     def both(kind: FindingKind) -> Check:
         return Check((kind,), lambda _scene: [Finding(kind, "pass", f"met {met.wait() >= 0}")])
 
-    assert [f.read for f in examine(a_scene(), (both(A), both(B)))] == ["met True", "met True"]
+    assert [f.detail for f in examine(a_scene(), (both(A), both(B)))] == ["met True", "met True"]
 
 
 def test_a_check_of_which_nothing_is_wanted_is_not_carried_out() -> None:

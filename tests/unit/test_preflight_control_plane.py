@@ -128,7 +128,7 @@ def test_a_cluster_of_this_stacks_role_is_ours(tmp_path: Path) -> None:
     plane = Plane({"ml": cluster("ml")})
     found = found_at(plane, work_dir=with_state(tmp_path))
     assert verdicts(found) == FINE
-    assert "already exists (running)" in found["GBY-K004"][0].read
+    assert "already exists (running)" in found["GBY-K004"][0].detail
 
 
 @pytest.mark.parametrize("state", [None, "absent", "unreadable", "errored"])
@@ -139,7 +139,7 @@ def test_a_name_taken_through_another_role_fails(tmp_path: Path, state: str | No
         with_state(tmp_path).joinpath("errored.tfstate").write_text("{}")
     found = found_at(Plane({"ml": cluster("ml", role_arn=OTHER_ROLE)}), work_dir=tmp_path)
     assert verdicts(found)["GBY-K004"] == "fail"
-    assert OTHER_ROLE in found["GBY-K004"][0].read
+    assert OTHER_ROLE in found["GBY-K004"][0].detail
 
 
 def test_without_a_role_of_ours_no_cluster_of_that_name_can_be_ours(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_without_a_role_of_ours_no_cluster_of_that_name_can_be_ours(tmp_path: Pa
 def test_before_the_state_is_in_order_a_role_of_this_account_proves_nothing(tmp_path: Path, state: str) -> None:
     found = found_at(Plane({"ml": cluster("ml")}), work_dir=with_state(tmp_path, state))
     assert verdicts(found)["GBY-K004"] == "pass"
-    assert "the state will show" in found["GBY-K004"][0].read
+    assert "the state will show" in found["GBY-K004"][0].detail
 
 
 def test_with_remote_state_a_role_of_this_account_counts_as_ours() -> None:
@@ -158,14 +158,14 @@ def test_with_remote_state_a_role_of_this_account_counts_as_ours() -> None:
     theirs = found_at(Plane({"ml": cluster("ml", role_arn=OTHER_ROLE)}), terraform=REMOTE)
     assert verdicts(theirs)["GBY-K004"] == "fail"
     unseen = found_at(Plane({"ml": cluster("ml", role_arn=None)}), terraform=REMOTE)
-    assert "does not show" in unseen["GBY-K004"][0].read
+    assert "does not show" in unseen["GBY-K004"][0].detail
 
 
 def test_one_that_is_being_deleted_holds_its_name(tmp_path: Path) -> None:
     going = cluster("ml", desired_state=Phase.DELETED)
     found = found_at(Plane({"ml": going}), work_dir=with_state(tmp_path))
     assert verdicts(found)["GBY-K004"] == "fail"
-    assert "being deleted" in found["GBY-K004"][0].read
+    assert "being deleted" in found["GBY-K004"][0].detail
     gone = cluster("ml", phase=Phase.DELETED)
     assert verdicts(found_at(Plane({"ml": gone}), work_dir=tmp_path)) == FINE
 
@@ -203,7 +203,7 @@ def test_no_role_can_be_assumed_from_another_partition(region: str, role: Role, 
     it = stack(SPEC, aws=Aws(region), role=role)
     (finding,) = results(scene_of(it, registrar=Plane(account=trusted_account_of(role))), CHECKS)["GBY-K005"]
     assert finding.verdict == verdict
-    assert ("`trusted_account_id`" in finding.fix and "partition aws;" in finding.read) == (verdict == "fail")
+    assert ("`trusted_account_id`" in finding.fix and "partition aws;" in finding.detail) == (verdict == "fail")
 
 
 @pytest.mark.parametrize(
@@ -268,5 +268,5 @@ def test_an_account_of_an_old_guide_is_a_warning_until_the_file_names_it(role: R
     (finding,) = found["GBY-K005"]
     assert finding.verdict == verdict
     if verdict == "warn":
-        assert "2022" in finding.read
+        assert "2022" in finding.detail
         assert 'trusted_account_id: "748115360335"' in finding.fix

@@ -98,14 +98,14 @@ def test_all_is_well() -> None:
     found = results(world(account_id="123456789012"), CHECKS)
     assert verdicts(found) == {f"GBY-I00{number}": "pass" for number in range(1, 8)}
     assert found["GBY-I001"][0].facts == {"account_id": "123456789012", "arn": ADA, "partition": "aws"}
-    assert "short-term" in found["GBY-I002"][0].read
+    assert "short-term" in found["GBY-I002"][0].detail
     assert "canary" not in repr(found).lower()
 
 
 def test_the_root_user_and_another_account() -> None:
     found = results(world(sts=Sts("arn:aws:iam::999999999999:root"), account_id="123456789012"), CHECKS)
     assert found["GBY-I003"][0].verdict == "warn"
-    assert (found["GBY-I004"][0].verdict, found["GBY-I004"][0].read) == ("fail", "account 999999999999")
+    assert (found["GBY-I004"][0].verdict, found["GBY-I004"][0].detail) == ("fail", "account 999999999999")
 
 
 def test_refused_credentials_fail_and_what_hangs_on_them_is_unknown() -> None:
@@ -180,8 +180,8 @@ def test_the_warning_says_what_needs_them() -> None:
 def test_temporary_credentials_that_do_not_say_when_they_end() -> None:
     exported = replace(SOURCE, kind="environment", profile=None, expires=None)
     found = judged_source(exported, NOW)
-    assert (found.verdict, found.read) == ("pass", "environment; temporary, expiry unknown")
-    assert judged_source(replace(exported, kind="assumed role", renews=True), NOW).read.endswith(
+    assert (found.verdict, found.detail) == ("pass", "environment; temporary, expiry unknown")
+    assert judged_source(replace(exported, kind="assumed role", renews=True), NOW).detail.endswith(
         "renewed automatically"
     )
 
@@ -207,7 +207,7 @@ def test_the_clock_is_read_from_answers_and_from_refusals() -> None:
     assert verdicts(results(behind, CLOCK)) == {"GBY-D004": "fail"}
     refused = world(sts=Sts(no("SignatureDoesNotMatch", NOW - timedelta(minutes=7))))
     found = results(refused, CLOCK)["GBY-D004"][0]
-    assert (found.verdict, found.read) == ("fail", "420 s ahead of AWS")
+    assert (found.verdict, found.detail) == ("fail", "420 s ahead of AWS")
     assert verdicts(results(world(sts=Sts(no("Denied"))), CLOCK)) == {"GBY-D004": "unknown"}
 
 

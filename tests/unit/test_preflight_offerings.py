@@ -51,7 +51,7 @@ def test_what_can_be_had_passes_in_three_calls() -> None:
     at = ec2()
     found = results(looking_at("t2.medium", "g4dn.xlarge", at=at), CHECKS)
     assert verdicts(found) == {f"GBY-O00{number}": "pass" for number in range(1, 6)}
-    assert {each.read for (each,) in found.values()} == {"t2.medium, g4dn.xlarge"}
+    assert {each.detail for (each,) in found.values()} == {"t2.medium, g4dn.xlarge"}
     assert at.calls == ["offers region", "offers us-west-1a", "types"]
 
 
@@ -63,8 +63,8 @@ def test_three_bad_types_are_three_findings_each_with_the_nearest_that_can_be_ha
     told = {each.subject: each.facts["alternative"] for code in ("1", "2", "3") for each in found[f"GBY-O00{code}"]}
     assert told == {"m99.large": "m8i.large", "t4g.medium": "t3.medium", "p3.2xlarge": "g4dn.2xlarge"}
     assert "Use g4dn.2xlarge" in found["GBY-O003"][0].fix
-    assert "clusters[0].instance_types[2]" in found["GBY-O003"][0].read
-    assert found["GBY-O004"][0].read == "t2.medium"
+    assert "clusters[0].instance_types[2]" in found["GBY-O003"][0].detail
+    assert found["GBY-O004"][0].detail == "t2.medium"
 
 
 def test_line_and_file_are_named_where_the_stack_file_was_read() -> None:
@@ -74,7 +74,7 @@ def test_line_and_file_are_named_where_the_stack_file_was_read() -> None:
     scene = replace(scene_of(loaded.stack, ec2=at), origin=loaded.origin)
     (finding,) = results(scene, CHECKS)["GBY-O002"]
     assert finding.facts["line"] == 7
-    assert ":7, clusters[0].instance_types[1])" in finding.read
+    assert ":7, clusters[0].instance_types[1])" in finding.detail
 
 
 @pytest.mark.parametrize("more", ["", "    root: 1\n"])
@@ -109,20 +109,20 @@ def test_arm_by_the_word_of_ec2_where_the_name_does_not_tell() -> None:
     at = ec2(y1_large={"arch": "arm64", "gib": 8})
     found = results(looking_at("y1.large", at=at), CHECKS)
     assert verdicts(found)["GBY-O002"] == "fail"
-    assert "runs arm64 only" in found["GBY-O002"][0].read
+    assert "runs arm64 only" in found["GBY-O002"][0].detail
 
 
 def test_a_type_that_only_other_zones_offer_is_told_with_one_of_zone_a() -> None:
     found = results(looking_at("g4dn.2xlarge", "t2.medium", at=ec2(without=("g4dn.2xlarge",))), CHECKS)
     assert verdicts(found)["GBY-O004"] == "fail"
     assert found["GBY-O004"][0].facts["alternative"] == "g6.2xlarge"
-    assert found["GBY-O003"][0].read == "t2.medium"
+    assert found["GBY-O003"][0].detail == "t2.medium"
 
 
 def test_an_account_without_zone_a_is_told_so_once() -> None:
     found = results(looking_at("t2.medium", "t3.large", at=ec2(zone="us-west-1c")), CHECKS)
     assert verdicts(found)["GBY-O004"] == "warn"
-    assert found["GBY-O004"][0].read == "this account has no zone us-west-1a; it has us-west-1c"
+    assert found["GBY-O004"][0].detail == "this account has no zone us-west-1a; it has us-west-1c"
     assert verdicts(found)["GBY-O003"] == "pass"
 
 
@@ -147,7 +147,7 @@ def test_a_part_that_may_not_be_asked_leaves_the_others_what_they_found() -> Non
     assert verdicts(found) == {
         "GBY-O001": "pass", "GBY-O002": "unknown", "GBY-O003": "pass", "GBY-O004": "fail", "GBY-O005": "unknown",
     }  # fmt: skip
-    assert "UnauthorizedOperation" in found["GBY-O005"][0].read
+    assert "UnauthorizedOperation" in found["GBY-O005"][0].detail
 
 
 def test_where_lightning_places_its_work_is_not_known() -> None:

@@ -57,7 +57,7 @@ def test_the_modules_own_policies_pass() -> None:
     found = results(looking_at(iam=iam), CHECKS)
     assert verdicts(found) == FINE
     assert sorted(iam.asked) == sorted(f"arn:aws:iam::aws:policy/{name}" for name in MANAGED_POLICIES)
-    assert found["GBY-M003"][0].read == "10 (9 managed and 1 own)"
+    assert found["GBY-M003"][0].detail == "10 (9 managed and 1 own)"
 
 
 @pytest.mark.parametrize(("region", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")])
@@ -72,14 +72,14 @@ def test_a_policy_that_is_not_there_fails_with_the_nearest() -> None:
     found = results(looking_at(role, Iam(missing=("AmazonS3FullAcces",))), CHECKS)
     assert verdicts(found) == {**FINE, "GBY-M001": "fail"}
     (finding,) = found["GBY-M001"]
-    assert (finding.subject, finding.read) == ("AmazonS3FullAcces", "IAM does not know it")
+    assert (finding.subject, finding.detail) == ("AmazonS3FullAcces", "IAM does not know it")
     assert finding.fix == "Write AmazonS3FullAccess in role.managed_policies."
 
 
 def test_one_that_aws_has_given_up_names_its_successor() -> None:
     role = Role(managed_policies=("AmazonGuardDutyFullAccess",))
     (finding,) = results(looking_at(role, Iam(dead=("AmazonGuardDutyFullAccess",))), CHECKS)["GBY-M001"]
-    assert (finding.verdict, finding.read) == ("fail", "it can no longer be attached")
+    assert (finding.verdict, finding.detail) == ("fail", "it can no longer be attached")
     assert finding.facts["alternative"] == "AmazonGuardDutyFullAccess_v2"
 
 

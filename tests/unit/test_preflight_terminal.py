@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from gridbyoc.operations.preflight.model import Finding, FindingKind
+from gridbyoc.operations.finding import Finding, FindingKind
 from gridbyoc.show.markdown import write_table
 from gridbyoc.show.preflight import write_preflight
 

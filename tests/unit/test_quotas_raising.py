@@ -15,8 +15,9 @@ from gridbyoc.aws.quotas import Increase, Limit, QuotaReading, Use
 from gridbyoc.cli.quotas import untold_of
 from gridbyoc.control_plane.model import Phase
 from gridbyoc.errors import AwsCredentialsError, ControlPlaneUnreachableError
+from gridbyoc.operations.finding import Finding
 from gridbyoc.operations.preflight.examine import examine
-from gridbyoc.operations.preflight.model import Finding, Machine, PreflightContext, Shared, set_scene
+from gridbyoc.operations.preflight.model import Machine, PreflightContext, Shared, set_scene
 from gridbyoc.operations.preflight.quotas import CHECKS, KINDS
 from gridbyoc.operations.quotas.raising import DecisionPatience, PlannedIncrease, asks, file, follow, granted, look_up
 from gridbyoc.operations.quotas.review import QuotaNeed, QuotaRow, quota_rows, without_quota
@@ -174,7 +175,7 @@ def test_a_new_account_is_short_of_gpus_and_the_finding_names_it_all() -> None:
     short = found["GBY-Q001 G-VT"]
     assert [code for code, f in found.items() if f.verdict == "fail"] == ["GBY-Q001 G-VT", "GBY-Q002 G-VT"]
     assert {f.kind for f in found.values()} == set(KINDS)
-    assert short.read == "limit 0 vCPUs, 0 in use"
+    assert short.detail == "limit 0 vCPUs, 0 in use"
     assert short.needed.startswith("8 vCPUs (g4dn.xlarge 4, 1 g4dn.xlarge kept running)")
     assert "gridbyoc quotas request --code L-DB2E81BA" in short.fix
     assert "--desired-value 8 --region us-west-2" in short.fix
@@ -200,7 +201,7 @@ def test_where_every_cluster_stands_all_passes_with_the_numbers() -> None:
     there = MemoryRegistrar({"demo": cluster("demo")})
     found = findings(aws, stack(SPEC), registrar=lambda: there, has_role=True)
     assert {f.verdict for f in found.values()} == {"pass"}
-    assert found["GBY-Q001 G-VT"].read == "limit 0 vCPUs, 0 in use"
+    assert found["GBY-Q001 G-VT"].detail == "limit 0 vCPUs, 0 in use"
     assert found["GBY-Q001 G-VT"].needed == "nothing more"
 
 
@@ -231,7 +232,7 @@ def test_without_spot_a_cluster_works_where_there_is_room_on_demand() -> None:
     alone = findings(QuotaAws(limits={**ROOMY, "L-3819A6DF": 0.0}), stack(SPEC))
     assert {f.code for f in alone.values() if f.verdict != "pass"} == {"GBY-Q002"}
     spot = alone["GBY-Q002 G-VT"]
-    assert (spot.verdict, spot.read) == (
+    assert (spot.verdict, spot.detail) == (
         "warn",
         "limit 0 vCPUs, 0 in use. Such machines can start on demand, but not as spot.",
     )
@@ -250,7 +251,7 @@ def test_where_nothing_may_be_read_nothing_blocks() -> None:
     found = findings(all_denied(), stack(SPEC))
     assert found.pop("GBY-Q004").verdict == "pass"  # nothing is needed of it
     assert {f.verdict for f in found.values()} == {"unknown"}
-    assert all("AccessDenied: no" in f.read and f.fix for f in found.values())
+    assert all("AccessDenied: no" in f.detail and f.fix for f in found.values())
 
 
 def test_what_cannot_be_told_is_not_said_to_have_room() -> None:
@@ -308,7 +309,7 @@ def test_another_module_gives_the_role_what_it_likes() -> None:
 
 def test_what_fits_on_one_role_is_left_to_the_policies_own_checks() -> None:
     found = findings(QuotaAws(limits={**ROOMY, "L-0DA4ABF3": 1.0}), stack(SPEC))
-    assert all("on a role" not in finding.read for finding in found.values())
+    assert all("on a role" not in finding.detail for finding in found.values())
 
 
 def test_without_a_stack_file_there_are_the_numbers_and_no_need() -> None:
@@ -324,7 +325,7 @@ def test_without_a_stack_file_a_number_that_cannot_be_read_is_unknown() -> None:
     )
     found = findings(aws, None)
     assert {code for code, f in found.items() if f.verdict == "unknown"} == {"GBY-Q001 G-VT", "GBY-Q005"}
-    assert "AccessDenied: no vpcs" in found["GBY-Q005"].read
+    assert "AccessDenied: no vpcs" in found["GBY-Q005"].detail
 
 
 def test_the_rows_are_read_in_the_stacks_region() -> None:

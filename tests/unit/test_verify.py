@@ -17,9 +17,10 @@ from gridbyoc.aws import Caller
 from gridbyoc.aws.live_role import LiveDocument, LiveRole
 from gridbyoc.aws.policy import Actor, ask, evaluate, principal
 from gridbyoc.operations.accepted_ids import Rotation
-from gridbyoc.operations.verdict import worst
-from gridbyoc.operations.verify import QUESTIONS, Proof, attestation, verify, write_attestation
-from gridbyoc.operations.verify_model import RoleSubject, VerifyFinding, policy_of
+from gridbyoc.operations.finding import Finding, worst
+from gridbyoc.operations.verify import Proof, attestation, verify, write_attestation
+from gridbyoc.operations.verify_model import KINDS as PROOF_KINDS
+from gridbyoc.operations.verify_model import RoleSubject, policy_of
 from gridbyoc.show.verify import verify_json, verify_rows, verify_summary
 from gridbyoc.stack.model import Role
 from gridbyoc.stack.secret import Secret
@@ -94,7 +95,7 @@ def boundary(body: dict[str, Any] | None, **more: Any) -> LiveDocument:
     return LiveDocument("boundary", f"arn:aws:iam::{HOME}:policy/limits", body, "v2", **more)
 
 
-def findings(live: LiveRole, declared: Role | None = None, **more: Any) -> dict[str, VerifyFinding]:
+def findings(live: LiveRole, declared: Role | None = None, **more: Any) -> dict[str, Finding]:
     external_id = more.pop("external_id", ID)
     found = verify(RoleSubject(live, Secret(external_id), declared or Role(), "us-east-1", NOON, **more))
     assert not any(external_id in repr(finding) or OLD in repr(finding) for finding in found)
@@ -111,7 +112,7 @@ def test_the_modules_role_passes_whole() -> None:
     found = findings(role())
     assert set(found) == {*(f"GBY-V{n:03}" for n in range(1, 15)), *(f"GBY-V{n:03}" for n in range(20, 28))}
     assert {finding.verdict for finding in found.values()} == {"pass"}
-    assert list(found) == sorted(found) == [question.code for question in QUESTIONS]
+    assert list(found) == sorted(found) == [question.code for question in PROOF_KINDS]
     assert "statement 1 of the trust policy allows it" in found["GBY-V001"].detail
     assert found["GBY-V026"].detail == "a session may last 12 h"
 

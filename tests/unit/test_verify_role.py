@@ -24,8 +24,9 @@ from gridbyoc.aws.policy import Actor, ask, evaluate, principal
 from gridbyoc.cli.app import App
 from gridbyoc.cli.verify import verify
 from gridbyoc.errors import AccountMismatchError, UsageError
-from gridbyoc.operations.verdict import worst
-from gridbyoc.operations.verify import QUESTIONS, Proof, guard_role
+from gridbyoc.operations.finding import worst
+from gridbyoc.operations.verify import Proof, guard_role
+from gridbyoc.operations.verify_model import KINDS as PROOF_KINDS
 from gridbyoc.operations.verify_model import policy_of
 from gridbyoc.operations.verify_role import (
     QUESTIONS_ASKED,
@@ -244,7 +245,7 @@ def test_with_an_id_in_hand_that_very_one_is_proven(statements: list[dict[str, A
 def test_findings_are_questions_that_explain_knows() -> None:
     found = proof(live(admit()))
     assert [each.code for each in found.findings] == [f"GBY-V{n:03}" for n in range(1, 15)]
-    assert {each.code for each in found.findings} <= {question.code for question in QUESTIONS}
+    assert {each.code for each in found.findings} <= {question.code for question in PROOF_KINDS}
     assert len(QUESTIONS_ASKED) == 14
 
 
@@ -517,7 +518,7 @@ def test_the_sarif_log() -> None:
 def test_the_sarif_log_of_a_stack_with_several_roles_names_each() -> None:
     second = live(admit("*"), arn=f"{ROLE}-2")
     both = [
-        replace(each, role=name, check=f"{name}: {each.check}")
+        replace(each, role=name, check=f"{name}: {each.title}")
         for name, role in (("first", live(admit())), ("second", second))
         for each in proof(role).findings
     ]

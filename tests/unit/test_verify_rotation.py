@@ -10,8 +10,8 @@ import pytest
 
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.operations.accepted_ids import Rotation
+from gridbyoc.operations.finding import Finding
 from gridbyoc.operations.verify import prove
-from gridbyoc.operations.verify_model import VerifyFinding
 from gridbyoc.stack.model import S3Backend, Stack, TerraformSettings
 from gridbyoc.stack.secret import Secret
 from tests.unit.world import SECRET_MARK, World, a_stack, spec
@@ -21,7 +21,7 @@ ROTATED = replace(UP, role=replace(UP.role, rotation="2026-11"))
 REMOTE = a_stack(terraform=TerraformSettings(S3Backend("acme-state", "demo.tfstate", "us-east-1")))
 
 
-def proven(world: World, stack: Stack) -> dict[str, VerifyFinding]:
+def proven(world: World, stack: Stack) -> dict[str, Finding]:
     """The findings by code, of a run that holds no lock."""
     with world.run(stack, "verify") as run:
         pass

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from gridbyoc.errors import ExitStatus
 from gridbyoc.operations.events import ClusterProgress, ResourceProgress, StepStarted
-from gridbyoc.operations.verdict import WORST, tally
+from gridbyoc.operations.finding import WORST, tally
 from gridbyoc.stack.files import home_of
 from gridbyoc.stack.words import counted, escaped
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from gridbyoc.operations.finding import FindingKind
 from gridbyoc.operations.preflight.control_plane import CHECKS as CONTROL_PLANE
 from gridbyoc.operations.preflight.identity import CHECKS as IDENTITY
 from gridbyoc.operations.preflight.machine import CLOCK_CHECKS, DISK_CHECKS, TERRAFORM_CHECKS
-from gridbyoc.operations.preflight.model import Check, FindingKind
+from gridbyoc.operations.preflight.model import Check
 from gridbyoc.operations.preflight.offerings import CHECKS as OFFERINGS
 from gridbyoc.operations.preflight.permissions import CHECKS as PERMISSIONS
 from gridbyoc.operations.preflight.policies import CHECKS as POLICIES

@@ -14,9 +14,9 @@ from gridbyoc.errors import (
     GridbyocError,
     UnsupportedByDialectError,
 )
+from gridbyoc.operations.finding import Finding, FindingKind, Verdict
 from gridbyoc.operations.preflight.examine import guarded
-from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext
-from gridbyoc.operations.verdict import Verdict
+from gridbyoc.operations.preflight.model import Check, PreflightContext
 from gridbyoc.stack.defaults import trusted_account_of
 from gridbyoc.stack.model import LocalBackend, Stack
 from gridbyoc.stack.regions import partition_of

@@ -11,10 +11,10 @@ from gridbyoc.aws import AwsSession, Caller, guard_account
 from gridbyoc.control_plane.model import Cluster, Registrar
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, GridbyocError, PreflightBlockedError, UsageError
 from gridbyoc.operations.events import FindingMade, Note
+from gridbyoc.operations.finding import WORST, Finding, FindingKind
 from gridbyoc.operations.preflight.identity import CALLER
-from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext, Shared, preflight_context
+from gridbyoc.operations.preflight.model import Check, PreflightContext, Shared, preflight_context
 from gridbyoc.operations.run import Checks, Run
-from gridbyoc.operations.verdict import WORST
 from gridbyoc.stack.background import Background
 from gridbyoc.stack.model import no_values
 from gridbyoc.stack.words import counted, nearest, place_text
@@ -52,7 +52,7 @@ def _told_once(found: Sequence[Finding]) -> Iterator[Finding]:
     failed = any(finding.code == CALLER.code and finding.verdict == "fail" for finding in found)
     for finding in found:
         of_credentials = failed and finding.verdict == "unknown" and finding.facts == BECAUSE
-        yield replace(finding, read=f"not asked: see {CALLER.code}", fix="") if of_credentials else finding
+        yield replace(finding, detail=f"not asked: see {CALLER.code}", fix="") if of_credentials else finding
 
 
 def blocks(findings: Iterable[Finding], *, strict: bool = False) -> bool:
@@ -198,7 +198,7 @@ def _tell(run: Run, scene: PreflightContext, findings: Sequence[Finding]) -> Non
     for f in findings:
         file, line = scene.where(f.at)
         path = place_text(f.at) if f.at else ""
-        run.outside.emit(FindingMade(f.code, f.title, f.verdict, f.read, f.needed, f.fix, path, file, line))
+        run.outside.emit(FindingMade(f.code, f.title, f.verdict, f.detail, f.needed, f.fix, path, file, line))
     untold = list(dict.fromkeys(f.code for f in findings if f.verdict == "unknown"))
     if untold:
         codes = ", ".join(untold)
@@ -221,4 +221,4 @@ def _stop(findings: Sequence[Finding], checks: Checks) -> None:
 def _line(finding: Finding) -> str:
     needed = f"; needed: {finding.needed}" if finding.needed else ""
     fix = f". {finding.fix}" if finding.fix else ""
-    return f"{finding.code} {finding.title}: {finding.read}{needed}{fix}"
+    return f"{finding.code} {finding.title}: {finding.detail}{needed}{fix}"

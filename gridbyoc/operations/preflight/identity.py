@@ -10,7 +10,8 @@ from gridbyoc.aws import Caller
 from gridbyoc.aws.connectivity import NOT_ENABLED_OR_WRONG, ask_sts, region_status
 from gridbyoc.aws.credential_source import CredentialSource, credential_source
 from gridbyoc.errors import AwsCredentialsError, GridbyocError
-from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext
+from gridbyoc.operations.finding import Finding, FindingKind
+from gridbyoc.operations.preflight.model import Check, PreflightContext
 from gridbyoc.stack.regions import HOME_REGIONS, partition_of
 from gridbyoc.stack.words import Place, minute
 

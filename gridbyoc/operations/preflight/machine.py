@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gridbyoc.aws.connectivity import clock_skew
 from gridbyoc.errors import GridbyocError
-from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext
+from gridbyoc.operations.finding import Finding, FindingKind
+from gridbyoc.operations.preflight.model import Check, PreflightContext
 from gridbyoc.terraform import check_mirror
 
 MEGABYTE = 1024 * 1024

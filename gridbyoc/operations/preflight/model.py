@@ -4,66 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from gridbyoc.aws import AwsSession, Caller, caller_identity, open_session
 from gridbyoc.aws.identity import own_region
 from gridbyoc.control_plane.model import Cluster, Listing, Registrar
 from gridbyoc.errors import GridbyocError
+from gridbyoc.operations.finding import Finding, FindingKind
 from gridbyoc.operations.run import Run
-from gridbyoc.operations.verdict import Verdict
 from gridbyoc.stack.defaults import REGION
 from gridbyoc.stack.document import Origin
-from gridbyoc.stack.model import ClusterSpec, LocalBackend, Stack, no_values
+from gridbyoc.stack.model import ClusterSpec, LocalBackend, Stack
 from gridbyoc.stack.words import Place
 from gridbyoc.terraform import Binary, standing_role
-
-
-@dataclass(frozen=True, slots=True)
-class FindingKind:
-    """The definition of a code. ``meaning`` documents what is checked, and what fails or warns.
-
-    ``group`` is the word for several kinds in ``--only`` and ``--skip``; ``link`` is a page about the check.
-    """
-
-    code: str
-    group: str
-    title: str
-    meaning: str
-    link: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One result. ``read`` is what was found, ``source`` the API call that showed it (``ec2:DescribeVpcs``).
-
-    ``needed`` is what would pass, ``fix`` what to do, with the command. ``facts`` are the numbers behind it, for JSON.
-    ``subject`` distinguishes findings of one kind (an instance type, an action). ``at`` is the place in the stack file
-    that it concerns.
-    """
-
-    kind: FindingKind
-    verdict: Verdict
-    read: str
-    needed: str = ""
-    fix: str = ""
-    source: str = ""
-    subject: str = ""
-    facts: Mapping[str, Any] = field(default_factory=no_values)
-    at: Place | None = None
-
-    @property
-    def code(self) -> str:
-        """The kind's stable code."""
-        return self.kind.code
-
-    @property
-    def title(self) -> str:
-        """The subject of the check, in a few words."""
-        return f"{self.kind.title}: {self.subject}" if self.subject else self.kind.title
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from gridbyoc.aws.offerings import TypeFacts, offered_types, type_facts, zone_names
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsError, GridbyocError
+from gridbyoc.operations.finding import Finding, FindingKind, Verdict
 from gridbyoc.operations.preflight.examine import guarded
-from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext, Shared
-from gridbyoc.operations.verdict import Verdict
+from gridbyoc.operations.preflight.model import Check, PreflightContext, Shared
 from gridbyoc.stack.document import Fault
 from gridbyoc.stack.model import InstanceType
 from gridbyoc.stack.regions import known_types

@@ -24,8 +24,8 @@ from gridbyoc.aws.permissions.needs import BOUNDARY
 from gridbyoc.aws.permissions.simulate import doubted
 from gridbyoc.aws.state_bucket import state_version
 from gridbyoc.errors import GridbyocError
-from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext, Shared
-from gridbyoc.operations.verdict import Verdict
+from gridbyoc.operations.finding import Finding, FindingKind, Verdict
+from gridbyoc.operations.preflight.model import Check, PreflightContext, Shared
 from gridbyoc.stack.background import Readers
 from gridbyoc.stack.model import S3Backend
 from gridbyoc.stack.regions import HOME_REGIONS

@@ -9,8 +9,8 @@ from typing import Any
 
 from gridbyoc.aws.live_role import ManagedPolicy, managed_policies, policies_per_role
 from gridbyoc.aws.permissions.model import MANAGED_POLICY_LIMIT, policy_size
-from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext
-from gridbyoc.operations.verdict import Verdict
+from gridbyoc.operations.finding import Finding, FindingKind, Verdict
+from gridbyoc.operations.preflight.model import Check, PreflightContext
 from gridbyoc.stack.defaults import managed_policies_of, statements_of
 from gridbyoc.stack.model import PolicyStatement, Role
 from gridbyoc.stack.regions import partition_of

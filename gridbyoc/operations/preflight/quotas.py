@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gridbyoc.operations.preflight.model import Check, Finding, FindingKind, PreflightContext
+from gridbyoc.operations.finding import Finding, FindingKind
+from gridbyoc.operations.preflight.model import Check, PreflightContext
 from gridbyoc.operations.quotas.review import (
     NO_QUOTA,
     QuotaRow,

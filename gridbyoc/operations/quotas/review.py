@@ -11,8 +11,8 @@ from gridbyoc.aws import AwsSession
 from gridbyoc.aws.quotas import AccountQuotas, QuotaReading, open_request, read_quotas
 from gridbyoc.aws.quotas import Increase as Increase  # what draws the rows gets it here
 from gridbyoc.errors import AwsError
+from gridbyoc.operations.finding import Verdict
 from gridbyoc.operations.preflight.model import PreflightContext
-from gridbyoc.operations.verdict import Verdict
 from gridbyoc.stack.background import Background
 from gridbyoc.stack.defaults import INSTANCE_TYPES, managed_policies_of, statements_of
 from gridbyoc.stack.model import ClusterSpec, DialectName, InstanceType, Role, Stack

@@ -12,8 +12,8 @@ from typing import Annotated, Any, TypedDict, TypeVar, cast
 import jinja2
 
 from gridbyoc.operations.drift import Drift
+from gridbyoc.operations.finding import WORST, tally
 from gridbyoc.operations.page import Page, PastRun, Reading, RoleGrants
-from gridbyoc.operations.verdict import WORST, tally
 from gridbyoc.show.drift import no_drift
 from gridbyoc.show.output import Output
 from gridbyoc.show.page import tables

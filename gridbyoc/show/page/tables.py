@@ -11,9 +11,8 @@ import markupsafe
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.operations.changes import dollars_a_day, standing_cost
 from gridbyoc.operations.drift import Drift, DriftFound
+from gridbyoc.operations.finding import Finding
 from gridbyoc.operations.page import GrantedPolicy, PastRun, RoleGrants
-from gridbyoc.operations.preflight.model import Finding
-from gridbyoc.operations.verify_model import VerifyFinding
 from gridbyoc.show.attributes import terminal_lines
 from gridbyoc.show.markdown import one_line
 from gridbyoc.show.run import duration
@@ -190,7 +189,7 @@ def findings_table(caption: str, findings: Iterable[Finding]) -> Table:
             Cell(each.code, "label", href=each.kind.link),
             Cell(each.title),
             _verdict(each.verdict),
-            Cell(each.read, note=f"needed: {each.needed}" if each.needed else ""),
+            Cell(each.detail, note=f"needed: {each.needed}" if each.needed else ""),
             Cell(each.fix),
         )
         for each in findings
@@ -201,18 +200,23 @@ def findings_table(caption: str, findings: Iterable[Finding]) -> Table:
 def passes_table(findings: Iterable[Finding]) -> Table:
     """Preflight findings that pass."""
     rows = [
-        (Cell(each.code, "label", href=each.kind.link), Cell(each.title), Cell("pass", "mark", "pass"), Cell(each.read))
+        (
+            Cell(each.code, "label", href=each.kind.link),
+            Cell(each.title),
+            Cell("pass", "mark", "pass"),
+            Cell(each.detail),
+        )
         for each in findings
     ]
     return table("Checks that pass", ("code", "check", "verdict", "found"), rows)
 
 
-def proof_table(caption: str, findings: Iterable[VerifyFinding], *, todo: bool) -> Table:
+def proof_table(caption: str, findings: Iterable[Finding], *, todo: bool) -> Table:
     """Findings of the proof; with ``todo``, what to do about each."""
     rows = [
         (
             Cell(each.code, "label"),
-            Cell(each.check),
+            Cell(each.title),
             _verdict(each.verdict),
             Cell(each.detail),
             *((Cell(each.fix),) if todo else ()),
