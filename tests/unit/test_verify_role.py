@@ -518,7 +518,7 @@ def test_the_sarif_log() -> None:
 def test_the_sarif_log_of_a_stack_with_several_roles_names_each() -> None:
     second = live(admit("*"), arn=f"{ROLE}-2")
     both = [
-        replace(each, role=name, check=f"{name}: {each.title}")
+        replace(each, role=name)
         for name, role in (("first", live(admit())), ("second", second))
         for each in proof(role).findings
     ]
