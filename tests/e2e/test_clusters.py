@@ -75,7 +75,7 @@ def test_one_cluster_is_created_through_the_role_that_is_there(tool: Tool, world
     stack = fast_stack(tool, world, "alone", role="alone-role")
     file = ("--stack", str(stack.file))
     early = tool("clusters", "create", "alone", *file, status=1)
-    assert "The role of the stack alone is not there yet" in early.err
+    assert "The role of the stack alone does not exist yet" in early.err
     assert "gridbyoc bootstrap" in early.err
     assert world.cluster("alone") is None
     assert "Did you mean `alone`?" in tool("clusters", "create", "alnoe", *file, status=2).err

@@ -78,10 +78,10 @@ def test_a_file_that_is_no_report_stays(tool: Tool) -> None:
     tool.write("version: 1\nname: kept\naws: {region: us-east-1}\nclusters: [{name: kept}]\n")
     mine = tool.write("<p>mine</p>", "mine.html")
     refused = tool("report", "--out", "mine.html", "--no-checks", status=1)
-    assert "is no report of gridbyoc" in refused.err
+    assert "is not a report of gridbyoc" in refused.err
     assert mine.read_text() == "<p>mine</p>"
     assert "There is no directory" in tool("report", "--out", "not/there.html", status=1).err
-    assert "no file" in tool("report", "--out", ".", status=1).err
+    assert "is not a file" in tool("report", "--out", ".", status=1).err
     assert tool("report", "--out", "-", "--format", "json", status=2).text
     tool("report", "--out", "mine.html", "--no-checks", "--force")
     assert is_page(mine.read_text())
