@@ -193,7 +193,7 @@ def test_trouble_while_waiting_is_a_line_and_no_end(tool: Tool) -> None:
         (("--external-id-file", "x"), UsageError, "cannot go together"),
         (("--role-arn", "arn"), UsageError, "not the ARN"),
         (("--region", "us-west-2a"), UsageError, "is a zone"),
-        (("--instance-types", " , "), UsageError, "names none"),
+        (("--instance-types", " , "), UsageError, "--instance-types is empty"),
         (("--instance-types", "t3"), UnsupportedByDialectError, "not an instance type"),
         (("--instance-types", "m6g.large"), UnsupportedByDialectError, "Arm"),
         (("--instance-types", "t3.large,t3.large"), UsageError, "twice"),
@@ -281,7 +281,7 @@ def test_login_and_what_follows_need_no_environment(tool: Tool) -> None:
     tool("login", answers=f"ada\n{KEY}\n", **{**bare, "GRID_URL": tool.server.url})
     assert tool.server.requests[-3].json == {"apiKey": KEY, "username": "ada"}
     tool("login", "--username", "ada")
-    assert "win over" in tool.err
+    assert "override what was just stored" in tool.err
 
 
 def test_logins_that_fail(tool: Tool) -> None:
