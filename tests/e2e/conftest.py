@@ -163,9 +163,7 @@ def tool(sandbox: Sandbox, tmp_path: Path, provider_mirror: Path) -> Tool:
     env = {**sandbox.environ(os.environ), "HOME": str(home), "GRIDBYOC_POLL_INTERVAL": "0.2s"}
     env["GRIDBYOC_SKIP_PREFLIGHT"] = "1"
     env["GRIDBYOC_PROVIDER_MIRROR"] = str(provider_mirror)
-    env["GOMAXPROCS"] = (
-        "1"  # Terraform waits for a provider on one thread: on several, a tenth of its CPU time is waiting
-    )
+    env["GOMAXPROCS"] = "1"  # more make Terraform wait in vain, for a tenth of its CPU time
     return Tool(directory, env)
 
 
