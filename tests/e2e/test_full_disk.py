@@ -24,22 +24,23 @@ from tests.e2e.gates import until
 from tests.e2e.scene import CREATE, LIST, Scene, faults_of, scene_of, show, side_by_side
 from tests.functional.terraform_kit import script
 
-LIMITED = 'case "$*" in *apply*) "{python}" "{fills}" $$ {when} & ;; esac; exec "{real}" "$@"'
+LIMITED = 'case "$*" in *apply*) "{python}" "{fills}" $$ {when} ;; esac; exec "{real}" "$@"'
 FILLS = """
-import pathlib, resource, sys
+import pathlib, resource, sys, time
 state = pathlib.Path("terraform.tfstate")
 while sys.argv[2] and not (state.exists() and sys.argv[2].encode() in state.read_bytes()):
-    pass
+    time.sleep(0.001)
 resource.prlimit(int(sys.argv[1]), resource.RLIMIT_FSIZE, (512, 512))
 """
 
 
-def on_a_full_disk(tool: Tool, *args: str, when: str = '""') -> Done:
-    """A run whose Terraform can save no more once the state holds the word ``when``; at once without one."""
+def on_a_full_disk(tool: Tool, *args: str, when: str = "") -> Done:
+    """A run whose Terraform can save no more once the state holds the word ``when``; from its start without one."""
     fills = tool.write(FILLS, "fills.py")
     real = shutil.which("terraform", path=tool.env["PATH"])
     program = script(
-        tool.directory / "limited", LIMITED.format(python=sys.executable, fills=fills, when=when, real=real)
+        tool.directory / "limited",
+        LIMITED.format(python=sys.executable, fills=fills, when=f"{when} &" if when else '""', real=real),
     )
     done = tool("bootstrap", "--yes", *args, "--terraform-bin", str(program), status=1)
     assert "Failed to write state" in done.text
