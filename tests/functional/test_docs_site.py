@@ -63,6 +63,14 @@ def test_nothing_is_loaded_from_another_host(site: Path) -> None:
         assert IN_STYLES.findall(path.read_text()) == [], path.name
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md"])
+def test_links_of_pages_outside_of_the_site_lead_to_files(name: str) -> None:
+    page = ROOT / name
+    links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()) if not ELSEWHERE.match(link)]
+    assert links
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
 @pytest.mark.parametrize(
     "page",
     [
