@@ -174,4 +174,4 @@ def test_a_role_in_another_account_is_looked_at_there(sandbox: Sandbox) -> None:
 def test_an_aws_that_does_not_answer_is_a_reason_too() -> None:
     inspector = RoleInspector("http://127.0.0.1:9", ACCOUNT)
     said = inspector(RoleGrant("arn:aws:iam::123456789012:role/grid", Secret(EXTERNAL_ID)))
-    assert "could not be looked at (EndpointConnectionError)" in said
+    assert "could not be inspected (EndpointConnectionError)" in said
