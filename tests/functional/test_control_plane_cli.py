@@ -104,7 +104,7 @@ def test_register_list_get_and_wait(tool: Tool) -> None:
     }
     assert body["spec"]["performanceProfile"] == "CLUSTER_PERFORMANCE_PROFILE_COST_SAVING"
     tool(*REGISTER)
-    assert "taken as it is" in tool.err
+    assert "used as it is" in tool.err
     assert "region: eu-west-1 -> us-east-1" in tool.err
     tool("clusters", "list")
     assert tool.out.split() == [

@@ -80,6 +80,6 @@ def test_a_stream_that_lacks_a_character_gets_an_escape(tmp_path: Path, encoding
     (tmp_path / "gridbyoc.yaml").write_text(f"{STACK}role: {{tags: {{team: ✔😀}}}}\n", encoding="utf-8")
     ran = shell(tmp_path, f"{encoding} $tool validate --format json; {encoding} $tool validate")
     assert ran.returncode == 2
-    assert json.loads(ran.stdout)["problems"][0]["message"] == 'holds "✔", "😀"'
+    assert json.loads(ran.stdout)["problems"][0]["message"] == 'contains "✔", "😀"'
     assert "✔" in ran.stderr or "\\u2714" in ran.stderr
     assert "UTF-8" not in ran.stderr

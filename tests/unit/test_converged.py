@@ -392,6 +392,8 @@ def test_what_was_not_waited_for_is_finished_without_terraform_once_it_runs(worl
     assert {cluster.status for cluster in first.clusters} == {"pending"}
     again = world.bootstrap(UP, choices=no_wait)
     assert (again.changed, world.log) == (False, [])
+    with world.run(UP, "bootstrap", FAST) as run:
+        assert unchanged(run) is None  # who waits does not take a cluster on its way for one that runs
     world.time.now += 120
     assert {cluster.status for cluster in world.bootstrap(UP).clusters} == {"running"}
     assert world.log == []
