@@ -88,7 +88,7 @@ FORWARDED = frozenset(
             "refresh",
             "no_wait",
         ),
-        *("delete_data", "wait_timeout", "poll_interval", "failed_grace", "lock_timeout"),
+        *("delete_data", "no_control_plane", "wait_timeout", "poll_interval", "failed_grace", "lock_timeout"),
         *("only", "skip", "strict", "skip_preflight"),
     }
 )

@@ -287,7 +287,9 @@ def condition_holds(condition: Condition, request: Request, *, variables: bool) 
     if not values:
         return _absent(form, known, said)
     if not condition.exact and not form.base.startswith("Numeric"):
-        return Match(None, f"its condition {said} holds a number, and how IAM writes that as a text is not documented")
+        return Match(
+            None, f"its condition {said} contains a number, and AWS does not document how IAM converts it to text"
+        )
     lookup = request.values if variables and known.variables else None
     if "" in values:
         return _with_empty(condition, form, lookup, values, said)
@@ -343,7 +345,7 @@ def _absent(form: OperatorForm, known: Operator, said: str) -> Match:
         return Match(None if form.if_exists else False, lacks)
     if form.quantifier and known.negated and not form.if_exists:
         # ForAllValues "returns true if there are no context keys"; AWS's table for StringNotLike says "No match".
-        return Match(None, f"of {said} without the key AWS's pages say two things")
+        return Match(None, f"AWS's pages contradict each other on {said} without the key")
     if form.if_exists or known.negated or form.quantifier:
         return YES
     return Match(False, lacks)
@@ -352,11 +354,11 @@ def _absent(form: OperatorForm, known: Operator, said: str) -> Match:
 def _null(condition: Condition, form: OperatorForm, values: tuple[str, ...] | None, said: str) -> Match:
     wanted = {*condition.values}
     if not form.plain or not wanted <= {"true", "false"}:
-        return Match(None, f"its condition {condition.operator} is of a form that IAM does not document")
+        return Match(None, f"AWS does not document an operator like {condition.operator}")
     if values is None:
         return Match(None, f"it depends on {condition.key}, which is not known here")
     if "" in values:
-        return Match(None, f"whether an empty {condition.key} is one AWS does not say")
+        return Match(None, f"AWS does not document whether an empty {condition.key} counts as present")
     return _worded(Match(("false" if values else "true") in wanted), said)
 
 

@@ -74,7 +74,7 @@ def entry_covers(entry: PrincipalEntry, actor: Actor) -> Match:
     if named and mine and ACCOUNT.fullmatch(named[4]) and named[4] != mine[4]:
         return NO
     if "*" in entry.value or "?" in entry.value:
-        return Match(None, f"IAM takes no wildcard within a principal such as {entry}")
+        return Match(None, f"IAM does not accept a wildcard within a principal such as {entry}")
     if entry.kind != "AWS" or mine is None:
         return Match(KINDS.get(actor.kind) == entry.kind and entry.value == actor.value)
     if ACCOUNT.fullmatch(entry.value):
@@ -82,7 +82,7 @@ def entry_covers(entry: PrincipalEntry, actor: Actor) -> Match:
     if UNIQUE_ID.fullmatch(entry.value):
         return NO
     if named is None or not PRINCIPAL_ARN.fullmatch(entry.value):
-        return Match(None, "a principal of it has a form that IAM does not document")
+        return Match(None, "AWS does not document the form of one of its principals")
     return _same_account(entry, named, actor, mine)
 
 
@@ -92,9 +92,9 @@ def _same_account(entry: PrincipalEntry, named: tuple[str, ...], actor: Actor, m
     if named[5] == "root" or entry.value == actor.value:
         return YES
     if actor.kind == "account":
-        return Match(None, f"{entry.value} is one principal of the account, maybe not the one that asks")
+        return Match(None, f"{entry.value} is one principal of the account, perhaps another than the caller")
     if _session_role(named) is not None and _session_role(named) == _role_of(mine):
-        return Match(None, f"{entry.value} is one session of the role, maybe not the one that asks")
+        return Match(None, f"{entry.value} is one session of the role, perhaps another than the caller")
     return Match(_role_of(named) is not None and _role_of(named) == _session_role(mine))
 
 
@@ -216,7 +216,7 @@ def _one_action(text: str, action: str) -> Match:
         return NO
     prefix, colon, _ = text.partition(":")
     documented = text == "*" or (colon and text.isascii() and not {"*", "?"} & {*prefix})
-    return YES if documented else Match(None, "it has a wildcard in an action's service, of which AWS does not speak")
+    return YES if documented else Match(None, "AWS does not document a wildcard in an action's service")
 
 
 @lru_cache(maxsize=1024)

@@ -112,7 +112,7 @@ def _statement(raw: Mapping[str, Any], policy: str, number: int, kind: PolicyKin
 
 
 def _spelling(misspelt: frozenset[str]) -> str:
-    return f"its element {min(misspelt)} is not spelled so, as IAM's grammar has it"
+    return f"its element {min(misspelt)} is spelled differently in IAM's grammar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +197,13 @@ def _scalar(value: object, place: str) -> str:
         return str(value)
     if isinstance(value, float) and math.isfinite(value):
         return f"{Decimal(repr(value)):f}"
-    raise _bad(place, "has a condition value that is neither text, number nor truth value")
+    raise _bad(place, "has a condition value that is neither text, a number nor a boolean")
 
 
 def _texts(value: object, place: str) -> tuple[str, ...]:
     texts = _listed(value)
     if not all(isinstance(text, str) for text in texts):
-        raise _bad(place, "has something else than text where text belongs")
+        raise _bad(place, "has a value that is not text where IAM expects text")
     return tuple(texts)
 
 
