@@ -444,7 +444,7 @@ def _external_id(app: App, path: str | None, variable: str | None) -> Secret:
     if path:
         return secret_from_file(app, path, "external id")
     if variable:
-        return secret_from_env(app, variable, "external id")
+        return secret_from_env(app, variable, "external id", "--external-id-env")
     if not app.interactive:
         raise UsageError(
             "No external id was given, but there is no terminal to ask on.",

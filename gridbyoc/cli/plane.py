@@ -103,13 +103,20 @@ def secret_from_file(app: App, path: str, what: str) -> Secret:
     raise FileError(f"The {what} cannot be read from {path}: {reason}.", rerun=SAFE_NOTHING_DONE)
 
 
-def secret_from_env(app: App, name: str, what: str) -> Secret:
-    """A secret's text from the environment variable ``name``; ``UsageError`` if it is not set."""
+def secret_from_env(app: App, name: str, what: str, option: str) -> Secret:
+    """A secret's text from the environment variable ``name``, the value of ``option``; ``UsageError`` if it is not set.
+
+    The name is not repeated: somebody may have given the secret itself.
+    """
     from gridbyoc.stack.secret import Secret
 
     value = app.environ.get(name, "").strip()
     if not value:
-        raise UsageError(f"The environment variable {name} holds no {what}: it is not set.", rerun=SAFE_NOTHING_DONE)
+        raise UsageError(
+            f"The environment variable that {option} names holds no {what}: it is not set.",
+            fix="Give the variable's name, and set it.",
+            rerun=SAFE_NOTHING_DONE,
+        )
     return Secret(value)
 
 

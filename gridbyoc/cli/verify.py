@@ -153,7 +153,7 @@ def _external_id(app: App, variable: str | None, file: str | None) -> Secret | N
     found = (
         secret_from_file(app, file, "external id")
         if file is not None
-        else secret_from_env(app, variable or "", "external id")
+        else secret_from_env(app, variable or "", "external id", "--external-id-env")
     )
     if not EXTERNAL_ID_FORM.fullmatch(found.reveal()):
         raise UsageError(

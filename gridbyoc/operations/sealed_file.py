@@ -98,10 +98,19 @@ class SealedFormat:
         return f"{self.noun}.json"
 
     def key_in(self, environ: Mapping[str, str]) -> Secret | None:
-        """The key or passphrase in the environment; ``None`` if not set; ``key_error`` if too short."""
+        """The key or passphrase in the environment.
+
+        ``None`` if not set; ``key_error`` if too short, or if its bytes are not UTF-8.
+        """
         text = environ.get(self.key_variable, "").strip()
         if not text:
             return None
+        if any("\ud800" <= each <= "\udfff" for each in text):
+            raise self.key_error(
+                f"The key in {self.key_variable} is not text in UTF-8.",
+                fix="Make one with `openssl rand -base64 32`.",
+                rerun=SAFE_NOTHING_DONE,
+            )
         if len(text) < SHORTEST_KEY:
             raise self.key_error(
                 f"The key in {self.key_variable} is too short.",

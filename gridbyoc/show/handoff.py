@@ -118,14 +118,14 @@ def _page_json(made: Handoff) -> HandoffPageBody:
 
 
 def _write_page(made: Handoff, screen: Screen) -> None:
-    screen.line(f"Send to {made.recipient}:")
+    screen.line(visible(f"Send to {made.recipient}:"))
     for word, value in (
         *made.roles.items(),
         ("account", made.account_id),
         ("region", made.region),
         ("external id", made.external_id.reveal()),
     ):
-        screen.line(f"  {word:<12} {value}")
+        screen.line(visible(f"  {word:<12} {value}"))  # whoever has the key may have written a second line into it
     for line in _how(made):
         screen.line(line)
 

@@ -197,7 +197,7 @@ def test_trouble_while_waiting_is_a_line_and_no_end(tool: Tool) -> None:
         (("--instance-types", "t3"), UnsupportedByDialectError, "not an instance type"),
         (("--instance-types", "m6g.large"), UnsupportedByDialectError, "Arm"),
         (("--instance-types", "t3.large,t3.large"), UsageError, "twice"),
-        (("--external-id-env", "NOT_SET"), UsageError, "NOT_SET holds no external id"),
+        (("--external-id-env", "NOT_SET"), UsageError, "that --external-id-env names holds no external id"),
         (("--url", "ftp://x"), UsageError, "--url"),
         (("--stack", "none.yaml"), GridbyocError, "none.yaml"),
     ],

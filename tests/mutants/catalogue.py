@@ -23,6 +23,12 @@ FLEET_WAITS = (
         ("awaited_clusters", 'if each["target"] == "deleted"', "if False"),
     ),
     *_each(
+        "operations/fleet/run.py",
+        "unit/test_fleet_waiting.py",
+        ("_Fleet._moved", "before is None or self._read(member) == before", "True"),
+        ("_Fleet._begin", "stack.name != member.name", "False"),
+    ),
+    *_each(
         "operations/converged.py",
         "unit/test_converged.py",
         ("_same_clusters", '(("running",) if run.choices.wait else ("running", *STARTING))', '("running", *STARTING)'),

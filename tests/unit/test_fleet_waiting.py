@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,13 +19,16 @@ from gridbyoc.errors import (
     ClusterNotFoundError,
     ControlPlaneUnreachableError,
     GridbyocError,
+    StackError,
     WaitTimedOutError,
 )
 from gridbyoc.operations.fleet.model import Member, Result
-from gridbyoc.operations.fleet.run import joined
+from gridbyoc.operations.fleet.run import FleetWait, Work, joined, run_members
 from gridbyoc.operations.fleet.waiting import AwaitedCluster, ClusterSeen, PlaneWait, WaitEnded, awaited_clusters
 from gridbyoc.operations.wait import WaitLimits
-from tests.unit.fakes import MemoryRegistrar, Time, cluster
+from gridbyoc.stack.model import Role, Stack
+from gridbyoc.terraform.process import ExitInfo, Interrupts, ProcessCommand
+from tests.unit.fakes import MemoryRegistrar, Time, cluster, stack
 
 LIMITS = WaitLimits(timeout=600.0, poll_interval=5.0, failed_grace=30.0)
 DOWN = ControlPlaneUnreachableError("down")
@@ -149,3 +156,85 @@ def test_the_result_of_both_parts_says_what_both_did() -> None:
     assert (both.detail, both.seconds) == ("a: running", 40.0)
     failed = Result(member("a"), "failed", 1, said={"error": {"what": "no"}})
     assert joined("bootstrap", first, failed) == failed
+
+
+def test_a_destroy_in_two_parts_names_the_clusters_that_the_first_deleted() -> None:
+    asked = {"clusters": [], "resources": 0, "awaits": [{"id": "1", "name": "a", "target": "deleted"}]}
+    gone = {"clusters": [], "resources": 12, "awaits": [], "left": {"leftovers": []}}
+    first = Result(member("a"), "done", 0, said={"destroyed": asked})
+    both = joined("destroy", first, Result(member("a"), "done", 0, detail="0 clusters", said={"destroyed": gone}))
+    assert both.said["destroyed"] == {**gone, "clusters": ["a"]}
+    assert both.detail == "1 cluster, 12 resources gone"
+
+
+ASKED = {"type": "destroyed", "clusters": [], "resources": 0, "unfinished": True,
+         "awaits": [{"id": "a", "name": "a", "target": "deleted"}]}  # fmt: skip
+GONE = {"type": "destroyed", "clusters": [], "resources": 12, "unfinished": False, "awaits": [], "left": {}}
+
+
+def named(name: str, **fields: Any) -> Stack:
+    return replace(stack(**fields), name=name)
+
+
+class Destroying:
+    """A fleet that destroys the stack ``a``; ``reads`` are its file's contents, one for each time it is read."""
+
+    def __init__(self, *reads: Stack | GridbyocError) -> None:
+        self.reads = list(reads)
+        self.runs: list[bool] = []
+
+    def read(self, _member: Member) -> Stack:
+        found = self.reads.pop(0) if len(self.reads) > 1 else self.reads[0]
+        if isinstance(found, GridbyocError):
+            raise found
+        return found
+
+    def start(self, command: ProcessCommand, on_line: Callable[[str, str], None], **_: object) -> ExitInfo:
+        first = "--no-wait" in command.argv
+        self.runs.append(first)
+        on_line("stdout", json.dumps(ASKED if first else GONE))
+        return ExitInfo(0, 1.0)
+
+    def result(self) -> Result:
+        limits = replace(LIMITS, poll_interval=0.1)
+        waiting = FleetWait(lambda _plane: MemoryRegistrar(), lambda _plane: limits)
+        work = Work("destroy", ("--yes-destroy",), Path("/"), lambda _member: {}, 1, waiting=waiting, read=self.read,
+                    start=self.start)  # fmt: skip
+        (found,) = run_members(work, [member("a")], lambda _event: None, Interrupts())
+        return found
+
+
+def test_a_stack_whose_file_stays_is_destroyed_in_two_parts() -> None:
+    fleet = Destroying(named("a"))
+    result = fleet.result()
+    assert (result.outcome, fleet.runs) == ("done", [True, False])
+    assert result.said["destroyed"]["clusters"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "reads, runs",
+    [
+        ((named("a"), named("b")), [True]),
+        ((named("a"), named("a", role=Role(name="other"))), [True]),
+        ((named("a"), StackError("no")), [True]),
+        ((named("b"),), []),
+        ((StackError("no"),), [True]),
+    ],
+    ids=["another stack", "another role", "not valid any more", "another stack before it began", "never valid"],
+)
+def test_what_nobody_approved_is_not_destroyed(reads: tuple[Stack | GridbyocError, ...], runs: list[bool]) -> None:
+    fleet = Destroying(*reads)
+    result = fleet.result()
+    assert (result.outcome, result.status, result.code) == ("failed", 9, "GBY-T008")
+    assert fleet.runs == runs
+
+
+def test_a_machine_without_threads_to_spare_ends_the_run_and_does_not_hang() -> None:
+    fleet, before = Destroying(named("a")), threading.stack_size()
+    threading.stack_size(2**46)  # no thread can have that much
+    try:
+        result = fleet.result()
+    finally:
+        threading.stack_size(before)
+    assert (result.outcome, fleet.runs) == ("failed", [])
+    assert "cannot be started" in result.detail

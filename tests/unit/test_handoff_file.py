@@ -24,7 +24,8 @@ from gridbyoc.operations.bundle.file import BUNDLE
 from gridbyoc.operations.handoff.file import HANDOFF, Handoff, open_handoff, pack_handoff
 from gridbyoc.operations.handoff.record import fingerprint, is_of, last_handoff, new_salt
 from gridbyoc.operations.sealed_file import PAYLOAD_NAME, noun_of
-from gridbyoc.show.handoff import HANDOFF_HEADER, HANDOFF_WRITTEN, WrittenHandoff, header_lines
+from gridbyoc.show.handoff import HANDOFF_HEADER, HANDOFF_PAGE, HANDOFF_WRITTEN, WrittenHandoff, header_lines
+from gridbyoc.show.output import Screen
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform import Outputs
 from tests.json_outputs import check_document
@@ -130,6 +131,12 @@ def test_the_key_is_its_own_and_has_the_rules_of_a_bundles() -> None:
     assert "a short one" not in f"{caught.value.what} {caught.value.why}"
 
 
+def test_a_key_that_is_not_text_is_refused_as_such() -> None:
+    for sealed_format in (HANDOFF, BUNDLE):
+        with pytest.raises(sealed_format.key_error, match="not text in UTF-8"):
+            sealed_format.key_in({sealed_format.key_variable: "\udcff" + "k" * 32})
+
+
 def test_a_handoff_in_clear_is_never_taken_with_and_without_a_key() -> None:
     header = HANDOFF.read_header(sealed())
     clear = HANDOFF.pack({name: header[name] for name in header if name != "encryption"}, {"stack": "x"}, None)
@@ -214,6 +221,22 @@ def test_a_header_cannot_steer_a_terminal() -> None:
     assert all(line.isprintable() for line in header_lines(HANDOFF.read_header(data)))
 
 
+def test_a_page_cannot_hold_a_line_or_a_sequence_of_the_handoffs_maker() -> None:
+    lines: list[str] = []
+
+    class Page:
+        def line(self, text: str = "") -> None:
+            lines.append(text)
+
+    page: Screen = Page()  # type: ignore[assignment]  # what the writer calls
+    made = replace(MADE, external_id=Secret("id\n  role         arn:other"), url="https://x\x1b[2J\u202e")
+    HANDOFF_PAGE.text(made, page)
+    text = "\n".join(lines)
+    assert len(text.splitlines()) == 6
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+
+
 def test_a_fingerprint_is_of_one_policy_and_cannot_be_looked_up() -> None:
     policy = {"Statement": [{"Condition": {"StringEquals": {"sts:ExternalId": CANARY}}}]}
     one, other = (fingerprint(policy, new_salt()) for _ in range(2))
@@ -221,7 +244,7 @@ def test_a_fingerprint_is_of_one_policy_and_cannot_be_looked_up() -> None:
     assert is_of(one, policy)
     assert is_of(one, json.loads(json.dumps(policy)))
     assert not is_of(one, {"Statement": []})
-    for broken in ("", "x", "scrypt:zz:11", "scrypt", "None", one[:-1]):
+    for broken in ("", "x", "scrypt:zz:11", "scrypt", "None", one[:-1], "scrypt:00:\u00e9"):
         assert not is_of(broken, policy)
 
 

@@ -610,7 +610,7 @@ WITH_ROLE = ("--role", ROLE, "--principal", CROSS)
         (("--external-id-file", "x"), "--external-id-file needs --role ARN", "Name the role"),
         (("--region", "eu-west-1"), "--region needs --role ARN", "Name the role"),
         ((*WITH_ROLE, "--external-id-env", "X", "--external-id-file", "x"), "cannot go together", ""),
-        ((*WITH_ROLE, "--external-id-env", "EMPTY"), "EMPTY holds no external id", ""),
+        ((*WITH_ROLE, "--external-id-env", "EMPTY"), "names holds no external id: it is not set", "set it"),
         (
             (*WITH_ROLE, "--external-id-env", f"{ID}"),
             "--external-id-env is not the name of an environment variable",

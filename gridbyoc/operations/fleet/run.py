@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from gridbyoc.control_plane.model import Cluster, Registrar
-from gridbyoc.errors import ExitStatus, FileError, GridbyocError
+from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ExitStatus, FileError, GridbyocError, StalePlanError
 from gridbyoc.operations.fleet.find import (
     ReadOptions,
     durations,
@@ -49,7 +49,7 @@ from gridbyoc.operations.fleet.record import FleetRecord
 from gridbyoc.operations.fleet.waiting import AwaitedCluster, ClusterSeen, PlaneWait, Poller, awaited_clusters
 from gridbyoc.operations.wait import WaitLimits, wait_limits
 from gridbyoc.stack.load import load
-from gridbyoc.stack.model import ControlPlane
+from gridbyoc.stack.model import ControlPlane, Stack
 from gridbyoc.terraform.process import ExitInfo, Interrupts, NotStartedError, ProcessCommand, run
 
 _LAST_WORDS = 5
@@ -127,7 +127,12 @@ _TICK = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The runs to start, and how. ``finished`` is called in this thread with each result, before its event."""
+    """The runs to start, and how.
+
+    ``finished`` is called in this thread with each result, before its event. ``read``: reads a stack file; if given, a
+    file that names another stack than the fleet was started with is refused, and so is one that changes between the two
+    parts of its run. ``start`` runs a process to its end.
+    """
 
     verb: Verb
     options: tuple[str, ...]
@@ -139,26 +144,32 @@ class Work:
     finished: Callable[[Result], None] = lambda _result: None
     clock: Callable[[], float] = time.monotonic
     waiting: FleetWait | None = None
+    read: Callable[[Member], Stack] | None = None
+    start: Callable[..., ExitInfo] = run
 
 
 @dataclass(frozen=True, slots=True)
 class FleetWait:
     """How a fleet waits for clusters in place of its stacks' runs, which are run with ``--no-wait`` first.
 
-    ``control_plane`` reads a stack's; ``connect`` opens it; ``limits`` are those of a wait at it.
+    ``connect`` opens a control plane; ``limits`` are those of a wait at it.
     """
 
-    control_plane: Callable[[Member], ControlPlane]
     connect: Callable[[ControlPlane], Registrar]
     limits: Callable[[ControlPlane], WaitLimits]
 
 
 @dataclass(slots=True)
 class _Running:
-    """A stack's run. Its thread only reads; everything else happens in the main thread. ``first``: its first part."""
+    """A stack's run. Its thread only reads; everything else happens in the main thread.
+
+    ``stack``: the stack file as it was when the run began; ``None`` if nobody reads it here, or if it was not valid.
+    ``first``: the result of the run's first part.
+    """
 
     member: Member
     began: float
+    stack: Stack | None = None
     first: Result | None = None
     interrupts: Interrupts = field(default_factory=Interrupts)
     listener: Listener = field(default_factory=Listener)
@@ -170,6 +181,7 @@ class _HalfDone:
 
     member: Member
     began: float
+    stack: Stack | None
     first: Result
 
 
@@ -247,14 +259,43 @@ class _Fleet:
         while len(self._running) < self._work.jobs:
             if self._there:
                 half = self._there.popleft()
-                one = _Running(half.member, half.began, half.first)
+                if moved := self._moved(half.member, half.stack):
+                    self._end(self._failed(half, moved))
+                    continue
+                one = _Running(half.member, half.began, half.stack, half.first)
             elif self._unbegun and not self._stopping:
-                one = _Running(self._unbegun.popleft(), self._work.clock())
-                self._emit(MemberStarted(one.member))
+                member, began = self._unbegun.popleft(), self._work.clock()
+                self._emit(MemberStarted(member))
+                stack = self._read(member)
+                if stack and member.name and stack.name != member.name:
+                    self._end(failed_result(self._work.verb, member, _another_stack(member, stack), {}, 0.0))
+                    continue
+                one = _Running(member, began, stack)
             else:
                 return
             self._running.append(one)
-            threading.Thread(target=self._watch, args=(one,), daemon=True).start()
+            try:
+                threading.Thread(target=self._watch, args=(one,), daemon=True).start()
+            except RuntimeError as error:  # no more threads; its final message would be waited for without end
+                self._messages.put((one, NotStartedError(str(error))))
+
+    def _read(self, member: Member) -> Stack | None:
+        """The stack file as it is now; ``None`` if it is not valid, which the stack's own run reports."""
+        try:
+            return self._work.read(member) if self._work.read else None
+        except GridbyocError:
+            return None
+
+    def _moved(self, member: Member, before: Stack | None) -> StalePlanError | None:
+        """An error if the stack file has changed since the first part of the run, which nobody approved."""
+        if before is None or self._read(member) == before:
+            return None
+        return StalePlanError(
+            f"{member.shown} has changed while its clusters were waited for.",
+            why="The rest of the run would be carried out with another stack file than it began with.",
+            fix="Check the file, then run the same command again.",
+            rerun=SAFE_RESUMES,
+        )
 
     def _watch(self, one: _Running) -> None:
         """Runs in its own thread: every line becomes a message, and so does the end."""
@@ -264,7 +305,7 @@ class _Fleet:
         environ = child_environ(work.environ(one.member))
         command = ProcessCommand(argv, environ, work.cwd, math.inf, work.grace, _KEEP_UMASK, PATIENCE)
         try:
-            ended = run(
+            ended = work.start(
                 command,
                 lambda stream, line: self._messages.put((one, (stream, line))),
                 interrupts=one.interrupts,
@@ -306,18 +347,21 @@ class _Fleet:
         begins = waiting is not None and one.first is None and result.outcome == "done"
         if waiting is None or not begins or not (clusters or document.get("unfinished")):
             return False
-        half = _HalfDone(one.member, one.began, result)
+        half = _HalfDone(one.member, one.began, one.stack or self._read(one.member), result)
         if self._interrupts.asked:
             self._end(_still_waiting(half, self._work.clock()))
+        elif clusters and half.stack:
+            self._wait_at_plane(waiting, half, half.stack.control_plane, clusters)
         elif clusters:
-            self._wait_at_plane(waiting, half, clusters)
+            self._end(self._failed(half, _unreadable(one.member)))
         else:
             self._there.append(half)
         return True
 
-    def _wait_at_plane(self, waiting: FleetWait, half: _HalfDone, clusters: tuple[AwaitedCluster, ...]) -> None:
+    def _wait_at_plane(
+        self, waiting: FleetWait, half: _HalfDone, plane: ControlPlane, clusters: tuple[AwaitedCluster, ...]
+    ) -> None:
         try:
-            plane = waiting.control_plane(half.member)
             found = self._planes.get(plane)
             wait = found[0] if found else PlaneWait(waiting.connect(plane), self._work.clock)
             wait.add(half.member, clusters, waiting.limits(plane))
@@ -347,11 +391,8 @@ class _Fleet:
             self._end(replace(arrived(verb, half.first), seconds=self._work.clock() - half.began))
 
     def _failed(self, half: _HalfDone, error: GridbyocError) -> Result:
-        """The result that a single stack's run would have had."""
-        fields = {name: getattr(error, name) for name in ("code", "what", "why", "fix", "rerun")}
-        said = {**half.first.said, "error": {"type": "error", "exit_status": int(error.exit_status), **fields}}
-        status, seconds = int(error.exit_status), self._work.clock() - half.began
-        return Result(half.member, "failed", status, seconds, detail_of(self._work.verb, said), error.code, said)
+        seconds = self._work.clock() - half.began
+        return failed_result(self._work.verb, half.member, error, half.first.said, seconds)
 
     def _end(self, result: Result) -> None:
         self._results.append(result)
@@ -385,6 +426,32 @@ class _Fleet:
             left -= not isinstance(message, _Listed) and not isinstance(message[1], tuple)
 
 
+def failed_result(
+    verb: Verb, member: Member, error: GridbyocError, before: Mapping[str, Mapping[str, Any]], seconds: float
+) -> Result:
+    """The result that a single stack's run would have had. ``before``: what it said until then."""
+    fields = {name: getattr(error, name) for name in ("code", "what", "why", "fix", "rerun")}
+    said = {**before, "error": {"type": "error", "exit_status": int(error.exit_status), **fields}}
+    return Result(member, "failed", int(error.exit_status), seconds, detail_of(verb, said), error.code, said)
+
+
+def _another_stack(member: Member, stack: Stack) -> StalePlanError:
+    return StalePlanError(
+        f"{member.shown} is now the file of the stack {stack.name}; the fleet was started for {member.name}.",
+        why="Nobody approved that for this stack.",
+        fix="Check the file, then run the same command again.",
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+def _unreadable(member: Member) -> StalePlanError:
+    return StalePlanError(
+        f"{member.shown} is not valid any more, so its control plane is not known.",
+        fix="Check the file, then run the same command again.",
+        rerun=SAFE_RESUMES,
+    )
+
+
 def _still_waiting(half: _HalfDone, now: float) -> Result:
     """A stack that waited when the fleet was interrupted."""
     detail = "its clusters are on their way; the control plane continues by itself"
@@ -403,8 +470,12 @@ def arrived(verb: Verb, first: Result) -> Result:
 def joined(verb: Verb, first: Result, last: Result) -> Result:
     """The result of a stack's run in two parts: how the last came out, and what both did."""
     before, after = first.document(verb), last.said.get(RESULTS[verb])
-    if verb != "bootstrap" or before is None or after is None:
+    if before is None or after is None:
         return last
+    if verb == "destroy":
+        names = [each["name"] for each in before["awaits"]]
+        said = {**last.said, RESULTS[verb]: {**after, "clusters": [*names, *after["clusters"]]}}
+        return replace(last, said=said, detail=last.detail if "error" in said else detail_of(verb, said))
     counts = {name: before["resources"][name] + after["resources"][name] for name in before["resources"]}
     acts = {each["name"]: each["action"] for each in before["clusters"]}
     clusters = [
@@ -556,17 +627,19 @@ def _supply(left: Sequence[Member], wanted: FleetOptions, outside: Surroundings)
 def _work(wanted: FleetOptions, outside: Surroundings, supply: Provision, record: FleetRecord | None) -> Work:
     work = Work(
         wanted.verb, wanted.options, outside.cwd, supply.environ, supply.jobs, wanted.fail_fast,
-        clock=outside.clock, waiting=_waiting(wanted, wanted.wait, outside) if wanted.wait else None,
+        clock=outside.clock, waiting=_waiting(wanted.wait, outside) if wanted.wait else None,
+        read=_reader(wanted, outside) if wanted.verb in WRITING else None,
     )  # fmt: skip
     return work if record is None else replace(work, finished=remembering(record, wanted.options, outside.emit))
 
 
-def _waiting(wanted: FleetOptions, chosen: WaitChosen, outside: Surroundings) -> FleetWait:
-    def control_plane(member: Member) -> ControlPlane:
-        return load(
-            member.file, overrides=wanted.overrides, environ=outside.environ, cwd=outside.cwd, home=outside.home
-        ).control_plane
+def _reader(wanted: FleetOptions, outside: Surroundings) -> Callable[[Member], Stack]:
+    return lambda member: load(
+        member.file, overrides=wanted.overrides, environ=outside.environ, cwd=outside.cwd, home=outside.home
+    )
 
+
+def _waiting(chosen: WaitChosen, outside: Surroundings) -> FleetWait:
     def opened(plane: ControlPlane) -> Registrar:
         from gridbyoc.control_plane import connect  # here: it loads the HTTP client
 
@@ -576,7 +649,6 @@ def _waiting(wanted: FleetOptions, chosen: WaitChosen, outside: Surroundings) ->
         return connect(plane, environ=outside.environ, home=outside.home, url=chosen.url, on_warning=warn)
 
     return FleetWait(
-        control_plane,
         opened,
         lambda plane: wait_limits(plane.api, chosen.timeout, chosen.poll_interval, chosen.failed_grace),
     )

@@ -40,7 +40,8 @@ def is_of(recorded: str, value: Mapping[str, Any] | str) -> bool:
         salt = bytes.fromhex(recorded.split(":")[1])
     except (ValueError, IndexError):
         return False
-    return hmac.compare_digest(fingerprint(value, salt), recorded)
+    # as bytes: compare_digest refuses a text with other characters than ASCII
+    return hmac.compare_digest(fingerprint(value, salt).encode(), recorded.encode("utf-8", "surrogatepass"))
 
 
 def all_arns(roles: Mapping[str, str]) -> str:
