@@ -36,7 +36,7 @@ demo: install ## From nothing to a running cluster, on a local AWS and a local c
 	"$$bin/gridbyoc" sandbox run -- "$$bin/gridbyoc" bootstrap --yes --poll-interval 1s
 
 # More workers than two cores: a test of the whole tool waits for a third of its time, on clusters and on processes.
-WORKERS ?= 4
+WORKERS ?= 3
 
 test: install ## Lint, types, formatting and the whole suite with coverage
 	$(MAKE) --no-print-directory -j 2 lint compiled

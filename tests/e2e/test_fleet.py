@@ -16,7 +16,7 @@ import pytest
 from gridbyoc.operations.journal import JOURNAL, read_journal
 from tests.e2e.conftest import Started, Tool, World, stack_text
 from tests.e2e.fast_stack import FastStack, fast_stack
-from tests.e2e.gates import Gates
+from tests.e2e.gates import Gates, children
 from tests.e2e.test_interrupts import end
 
 pytestmark = pytest.mark.usefixtures("measured")
@@ -176,6 +176,7 @@ def test_clusters_are_waited_for_without_a_job_and_a_stopped_fleet_goes_on(
     process = quick.start(*slow)
     until(lambda: "register" in steps(a) and "register" in steps(b), process)
     until(lambda: all(read_journal(each.work_dir / JOURNAL)[-1]["type"] == "run_ended" for each in (a, b)), process)
+    until(lambda: not list(children(process.pid)), process)  # the fleet has seen it, too
     process.send_signal(stop)
     status, text = end(process)
     if stop is signal.SIGINT:
