@@ -16,6 +16,7 @@ from gridbyoc.operations.converged import remember_converged, short_way
 from gridbyoc.operations.destroy import protection, refuse_if_protected
 from gridbyoc.operations.events import Note
 from gridbyoc.operations.import_orphans import import_orphans
+from gridbyoc.operations.leftovers import known_of
 from gridbyoc.operations.lock import SAVED_PLAN
 from gridbyoc.operations.options import Approval, BootstrapOptions, EditBody
 from gridbyoc.operations.plan import Plan, make_plan, users_of
@@ -451,7 +452,7 @@ def _register_one(
                 cluster = registrar.update(cluster, spec, grant)
             else:
                 made.clusters.append(cluster)
-        result |= {"id": cluster.id, "bucket": cluster.bucket_name}
+        result |= known_of(cluster)
     return cluster
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,25 @@ def past_clusters(records: Iterable[Mapping[str, Any]]) -> tuple[DeletedCluster,
     return tuple(found.values())
 
 
+def creation_times(records: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
+    """When each cluster that a journal names was created, by its id. Times that cannot be compared are left out."""
+    found: dict[str, datetime] = {}
+    for record in records:
+        try:
+            made = datetime.fromisoformat(str(record.get("created")))
+        except ValueError:
+            continue
+        if made.tzinfo is not None and isinstance(record.get("id"), str):
+            found[record["id"]] = made
+    return found
+
+
+def known_of(cluster: Cluster) -> dict[str, str | None]:
+    """What the journal records of a cluster, to find what it leaves once the control plane has forgotten it."""
+    made = cluster.created_at
+    return {"id": cluster.id, "bucket": cluster.bucket_name, "created": made.isoformat() if made else None}
+
+
 def _more(before: tuple[str, ...], value: object) -> tuple[str, ...]:
     return (*before, value) if isinstance(value, str) and value and value not in before else before
 
@@ -57,15 +77,19 @@ def _as_past(cluster: Cluster) -> DeletedCluster:
     return DeletedCluster(cluster.name, (cluster.id,))
 
 
-def with_records(registrar: Registrar, past: DeletedCluster, given: tuple[Cluster, ...]) -> DeletedCluster:
+def with_records(
+    registrar: Registrar, past: DeletedCluster, given: tuple[Cluster, ...], noted: Mapping[str, datetime]
+) -> DeletedCluster:
     """Complete a deleted cluster with its buckets, as known to the caller or still recorded by the control plane.
 
     The creation time is used only if every id is known: an earlier cluster of the same name may own the bucket.
+    ``noted``: the journal's creation times by id, for clusters that the control plane has forgotten.
     """
     records = {cluster.id: cluster for cluster in given}
-    known = [records.get(ident) or _remembered(registrar, ident) for ident in past.ids]
-    buckets = [cluster.bucket_name for cluster in known if cluster and cluster.bucket_name]
-    created = [cluster.created_at for cluster in known if cluster and cluster.created_at]
+    known = {ident: records.get(ident) or _remembered(registrar, ident) for ident in past.ids}
+    buckets = [cluster.bucket_name for cluster in known.values() if cluster and cluster.bucket_name]
+    times = [(cluster.created_at if cluster else None) or noted.get(ident) for ident, cluster in known.items()]
+    created = [time for time in times if time]
     born = min(created) if created and len(created) == len(past.ids) else None
     return replace(past, bucket_names=tuple(dict.fromkeys((*past.bucket_names, *buckets))), created_at=born)
 
@@ -130,7 +154,8 @@ def find_leftovers(
     _refuse_live(asked.names, live)
     every, in_use = stacks_past(run.stack, run.work_dir, asked.names, asked.clusters), _identities(live)
     used = sorted({one.name for one in every} & in_use)
-    known = tuple(with_records(registrar, one, asked.clusters) for one in every if one.name not in in_use)
+    noted = creation_times(read_journal(run.work_dir / JOURNAL))
+    known = tuple(with_records(registrar, one, asked.clusters, noted) for one in every if one.name not in in_use)
     place = AccountRegion(caller.partition, caller.account_id, run.stack.aws.region)
     search = Search(place, known, asked.tags, asked.keys, _spared(run, place, asked, live))
     notes = tuple(f"The cluster {name} is not deleted: the resources that it uses are not leftovers." for name in used)

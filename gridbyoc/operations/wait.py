@@ -10,6 +10,7 @@ from gridbyoc.control_plane import wait_until
 from gridbyoc.control_plane.model import Cluster, Phase, Registrar
 from gridbyoc.errors import SAFE_RESUMES, InterruptedRunError
 from gridbyoc.operations.events import ClusterProgress, Emit, Note
+from gridbyoc.operations.leftovers import known_of
 from gridbyoc.operations.run import Run
 from gridbyoc.stack.model import DialectName
 from gridbyoc.vendors import facts_of, wait_limit
@@ -36,9 +37,12 @@ def delete_and_wait(run: Run, registrar: Registrar, clusters: Iterable[Cluster])
     with run.step("delete") as step:
         step.skipped = not doomed
         for cluster in doomed:
-            if cluster.desired_state is not Phase.DELETED:
-                with run.effect("delete", cluster=cluster.name, id=cluster.id):
-                    registrar.delete(cluster.id)
+            # Recorded before it is gone: a later run, which finds it no more, looks for what it left.
+            if cluster.desired_state is Phase.DELETED:
+                run.journal.write("cluster_leaving", cluster=cluster.name, **known_of(cluster))
+                continue
+            with run.effect("delete", cluster=cluster.name, **known_of(cluster)):
+                registrar.delete(cluster.id)
         if doomed and not run.choices.wait:
             step.detail = f"{', '.join(cluster.name for cluster in doomed)}: requested, not waited for"
             return doomed

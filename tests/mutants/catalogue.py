@@ -39,6 +39,16 @@ FLEET_WAITS = (
         "unit/test_destroy.py",
         ("destroy", "if deleting := delete_and_wait(", "if () and delete_and_wait("),
     ),
+    *_each(
+        "operations/wait.py",
+        "unit/test_destroy.py",
+        ("delete_and_wait", '"delete", cluster=cluster.name, **known_of(cluster)', '"delete", cluster=cluster.name'),
+    ),
+    *_each(
+        "operations/leftovers.py",
+        "unit/test_leftovers_steps.py",
+        ("with_records", " or noted.get(ident)", ""),
+    ),
 )
 ROLE_ACCEPTS = (
     *_each(

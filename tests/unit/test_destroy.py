@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -346,3 +347,21 @@ def test_without_waiting_the_deletion_is_asked_for_and_the_next_destroy_finishes
     done = world.destroy(UP)
     assert done.left.ledger.clear
     assert not world.iam.roles
+
+
+@pytest.mark.parametrize("state", [None, Phase.DELETED], ids=["deleted here", "being deleted already"])
+def test_what_a_cluster_leaves_is_looked_for_once_nobody_knows_the_cluster_any_more(
+    world: World, state: Phase | None
+) -> None:
+    world.bring_up(UP)
+    born = datetime(2026, 11, 1, tzinfo=timezone.utc)
+    theirs = world.plane.put(
+        Cluster("id-9", "theirs", Phase.RUNNING, role_arn=role_of(world), desired_state=state or Phase.RUNNING,
+                bucket_name="their-bucket", created_at=born)
+    )  # fmt: skip
+    asked = world.destroy(UP, choices=replace(FAST, wait=False))
+    assert "theirs" in [cluster.name for cluster in asked.deleting]
+    del world.plane.clusters[theirs.id]
+    world.time.now += 120
+    found = {one.name: one for one in world.destroy(UP).left.search.clusters}["theirs"]
+    assert (found.ids, found.bucket_names, found.created_at) == (("id-9",), ("their-bucket",), born)

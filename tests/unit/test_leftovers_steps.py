@@ -85,6 +85,20 @@ def test_what_the_control_plane_remembers_of_a_deleted_cluster_is_used(tmp_path:
     assert (one.ids, one.bucket_names, one.created_at) == (("id-old", "id-gone"), ("b-1",), None)
 
 
+@pytest.mark.parametrize(
+    "created, born",
+    [((OLD.isoformat(),), OLD), ((OLD.isoformat(), None), None), (("2020-01-01T00:00:00",), None), (("x",), None)],
+    ids=["known", "one of two is not known", "without a zone", "not a time"],
+)
+def test_the_journal_says_when_a_forgotten_cluster_was_made(
+    tmp_path: Path, created: tuple[str | None, ...], born: datetime | None
+) -> None:
+    run, _ = make_run(tmp_path)
+    for index, time in enumerate(created):
+        run.journal.write("effect_done", effect="delete", cluster="old", id=f"id-{index}", bucket="b-1", created=time)
+    assert find(run, MemoryRegistrar()).search.clusters[0].created_at == born
+
+
 def test_buckets_and_roles_in_use_are_spared(tmp_path: Path) -> None:
     backend = TerraformSettings(S3Backend("state", "key", "us-east-1"))
     run, _ = make_run(tmp_path, "past", terraform=backend)
