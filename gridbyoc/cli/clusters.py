@@ -9,7 +9,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import after_cluster
-from gridbyoc.cli.options import command, default_stack_file, group, load_stack, pass_app, stack_option
+from gridbyoc.cli.options import command, default_stack_file, group, load_stack, pass_app, read_stack, stack_option
 from gridbyoc.cli.plane import cluster_named, plane_of, plane_options, registrar_of, secret_from_env, secret_from_file
 from gridbyoc.cli.running import choices_options, open_run, wait_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, GridbyocError, UsageError
@@ -221,7 +221,7 @@ def _warn(app: App, subject: Subject, cluster: Cluster, change: FileChange | Non
 
 @group("clusters")
 def clusters() -> None:
-    """List, get, create, edit and wait for clusters."""
+    """List, get, create, edit, delete and wait for clusters."""
 
 
 @command("list")
@@ -318,7 +318,69 @@ def create(app: App, name: str, stack_file: str | None, edit_before_creation: bo
     after_cluster(app, done.cluster)
 
 
-for _command in (list_, get, create, edit, wait):
+@command("delete")
+@click.argument("name")
+@click.option("--yes-destroy", is_flag=True, help="Approve the deletion.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until the cluster is deleted.")
+@plane_options
+@wait_options
+@pass_app
+def delete(
+    app: App,
+    name: str,
+    yes_destroy: bool,
+    no_wait: bool,
+    stack_file: str | None,
+    url: str | None,
+    dialect: DialectName | None,
+    wait_timeout: float | None,
+    poll_interval: float,
+    failed_grace: float | None,
+) -> None:
+    """Delete the cluster NAME (its name or id), and wait until it is deleted.
+
+    A cluster that the stack file lists is not deleted: take it out of the file, and bootstrap deletes it. On a
+    terminal, it asks for the cluster's name.
+    """
+    from gridbyoc.cli.plane import watch
+    from gridbyoc.operations.wait import wait_limits
+    from gridbyoc.show.clusters import CLUSTER
+
+    plane = plane_of(app, stack_file, dialect)
+    registrar = registrar_of(app, plane, url)
+    cluster = cluster_named(registrar, name)
+    _refuse_listed(app, stack_file, cluster)
+    if cluster.status != "terminating":
+        app.note(f"This deletes, for good: cluster {cluster.name} ({cluster.status}) and everything that runs on it.")
+        if not yes_destroy and not app.confirm_name("Delete it?", cluster.name, flag="--yes-destroy"):
+            raise ApprovalRequiredError("The deletion was not approved.", rerun=SAFE_NOTHING_DONE)
+        registrar.delete(cluster.id)
+    if not no_wait:
+        watch(app, registrar, cluster, "deleted", wait_limits(plane.api, wait_timeout, poll_interval, failed_grace))
+    app.note(f"The cluster {cluster.name} {'is being deleted' if no_wait else 'is deleted'}.")
+    app.show(CLUSTER, cluster_named(registrar, cluster.id) if no_wait else None)
+
+
+def _refuse_listed(app: App, stack_file: str | None, cluster: Cluster) -> None:
+    """Raise ``UsageError`` if the stack file lists the cluster: the next bootstrap would create it again."""
+    found = default_stack_file(app, stack_file)
+    if found is None:
+        return
+    loaded = read_stack(app, found)
+    names = [spec.name for spec in loaded.stack.clusters]
+    if cluster.name not in names:
+        return
+    file, line = loaded.origin(("clusters", names.index(cluster.name)))
+    raise UsageError(
+        f"The cluster {cluster.name} is in the stack file: {file}{f':{line}' if line else ''}.",
+        why="The next `gridbyoc bootstrap` would create it again.",
+        fix=f"Delete its entry from `clusters` there, then run `gridbyoc bootstrap --yes-destroy {found}`, which deletes "
+        "the cluster. `gridbyoc destroy` deletes the whole stack.",
+        rerun=SAFE_NOTHING_DONE,
+    )
+
+
+for _command in (list_, get, create, edit, delete, wait):
     clusters.add_command(_command)
 
 

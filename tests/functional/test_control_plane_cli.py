@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from gridbyoc.cli.app import App
 from gridbyoc.cli.main import cli
 from gridbyoc.errors import (
+    ApprovalRequiredError,
     AuthenticationError,
     ClusterFailedError,
     ClusterNotFoundError,
@@ -185,6 +186,30 @@ def test_trouble_while_waiting_is_a_line_and_no_end(tool: Tool) -> None:
     assert "warning: http://127.0.0.1" in tool.err
     assert "text/html" in tool.err
     assert "status = running" in tool.out
+
+
+def deletions(tool: Tool) -> list[str]:
+    return [request.path for request in tool.server.requests if request.method == "DELETE"]
+
+
+def test_a_cluster_is_deleted_after_an_approval_unless_the_stack_file_lists_it(tool: Tool) -> None:
+    tool(*REGISTER)
+    file = tool.directory / "gridbyoc.yaml"
+    file.write_text("version: 1\nname: x\naws: {region: us-east-1}\nclusters:\n  - name: other\n  - name: ml\n")
+    refused = tool.fails(UsageError, "clusters", "delete", "ml", "--yes-destroy")
+    assert "gridbyoc.yaml:6" in str(refused)
+    assert "bootstrap --yes-destroy" in refused.fix
+    file.write_text(file.read_text().replace("  - name: ml\n", ""))
+    tool.fails(ApprovalRequiredError, "clusters", "delete", "ml")
+    tool.fails(ApprovalRequiredError, "clusters", "delete", "ml", answers="yes\n")
+    assert deletions(tool) == []
+    tool("clusters", "delete", "ml", "--no-wait", answers="ml\n")
+    assert len(deletions(tool)) == 1
+    assert "The cluster ml is being deleted." in tool.err
+    tool.fails(WaitTimedOutError, "clusters", "delete", "ml", "--timeout", "0.2s", "--poll-interval", "0.05s")
+    assert len(deletions(tool)) == 1  # it is on its way: nobody is asked, and nothing asked for, again
+    tool.plane.clusters.clear()
+    tool.fails(ClusterNotFoundError, "clusters", "delete", "ml", "--yes-destroy")
 
 
 @pytest.mark.parametrize(
