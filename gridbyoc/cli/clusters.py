@@ -374,8 +374,8 @@ def _refuse_listed(app: App, stack_file: str | None, cluster: Cluster) -> None:
     raise UsageError(
         f"The cluster {cluster.name} is in the stack file: {file}{f':{line}' if line else ''}.",
         why="The next `gridbyoc bootstrap` would create it again.",
-        fix=f"Delete its entry from `clusters` there, then run `gridbyoc bootstrap --yes-destroy {found}`, which deletes "
-        "the cluster. `gridbyoc destroy` deletes the whole stack.",
+        fix=f"Delete its entry from `clusters` there, then run `gridbyoc bootstrap --yes-destroy {found}`, which "
+        "deletes the cluster. `gridbyoc destroy` deletes the whole stack.",
         rerun=SAFE_NOTHING_DONE,
     )
 
