@@ -163,7 +163,9 @@ def _trust_of(run: Run, site: PreparedStack, role_arn: str, grant: Grant, found:
     except TrustError as error:
         found.differences.append(Drift("role", role_arn, error.why))
         return "not admitted"
-    if trust.verdict == "unknown":
+    if trust.policy is None:  # another module's role, which Terraform need not have read either
+        found.unknown.append(f"whether the role {role_arn} admits the control plane: {trust.detail}")
+    elif trust.verdict == "unknown":
         found.remarks.append(f"Whether the role {role_arn} admits the control plane is unknown: {trust.detail}.")
     return trust.detail
 

@@ -106,7 +106,8 @@ def watch_cluster(
     """``wait_until`` with an event for each poll. An interrupt names the commands that continue (``verb`` adds one)."""
 
     def progress(found: Cluster | None, seconds: float) -> None:
-        status, reason = (found.status, found.reason) if found else ("not listed yet", "")
+        unlisted = "not listed yet" if target == "running" else "gone"
+        status, reason = (found.status, found.reason) if found else (unlisted, "")
         emit(ClusterProgress(cluster.name, status, reason, seconds))
 
     try:

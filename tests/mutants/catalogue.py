@@ -45,6 +45,11 @@ FLEET_WAITS = (
         ("delete_and_wait", '"delete", cluster=cluster.name, **known_of(cluster)', '"delete", cluster=cluster.name'),
     ),
     *_each(
+        "operations/drift.py",
+        "unit/test_module_outputs.py",
+        ("_trust_of", "trust.policy is None", "False"),
+    ),
+    *_each(
         "operations/leftovers.py",
         "unit/test_leftovers_steps.py",
         ("with_records", " or noted.get(ident)", ""),

@@ -81,6 +81,7 @@ def test_a_deletion_is_over_when_the_cluster_is_listed_no_more() -> None:
     assert wait.ended == {}
     wait.take((at("a", Phase.RUNNING),), after=5)
     assert wait.ended == {"b": None}
+    assert ("b", "gone") in wait.shown
 
 
 def test_a_cluster_that_fails_ends_its_own_stack_after_the_grace() -> None:

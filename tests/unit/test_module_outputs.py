@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gridbyoc.errors import OutputMissingError, TrustError, UnaskedControlPlaneError
-from gridbyoc.operations.drift import find_drift
+from gridbyoc.operations.drift import DriftFound, find_drift
 from gridbyoc.operations.status import stack_status
 from gridbyoc.operations.verify import Proof, attestation, prove
 from gridbyoc.render.module import CalledModule
@@ -193,6 +193,22 @@ def test_a_bootstrap_ends_at_a_role_that_does_not_admit_the_vendor(name: str, wo
     world.meanwhile[last] = lambda: change_trust(world, f"acme-{name}", "arn:aws:iam::999999999998:role/stranger")
     with pytest.raises(TrustError, match=f"acme-{name} does not admit"):
         world.bootstrap(acme(world))
+
+
+def read_drift(world: World, asked: Any) -> DriftFound:
+    with world.run(asked, "drift") as run:
+        return find_drift(run)
+
+
+def test_a_role_that_could_not_be_read_is_no_absence_of_drift(world: World) -> None:
+    asked = replace(acme(world), control_plane=ControlPlane())
+    world.bring_up(asked)
+    assert not read_drift(world, asked).unknown
+    world.iam.refused["GetRole"] = "AccessDenied"
+    found = read_drift(world, asked)
+    assert not found.none
+    assert len(found.unknown) == 2
+    assert "may not read the role (iam:GetRole)" in found.unknown[0]
 
 
 def test_they_are_destroyed_together(world: World) -> None:

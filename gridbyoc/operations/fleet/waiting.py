@@ -126,7 +126,7 @@ class PlaneWait:
             else:
                 now = seen(watch, listed.get(ident), passed)
                 found = listed.get(ident)
-                yield from self._changed(stay, watch.cluster.name, ident, found, passed)
+                yield from self._changed(stay, rules.target, watch.cluster.name, ident, found, passed)
             stay.watches[ident] = (now, rules)
             if not isinstance(answer, GridbyocError) and is_over(now, rules, passed):
                 del stay.watches[ident]
@@ -134,8 +134,10 @@ class PlaneWait:
                 raise timed_out(now, rules, stay.limits.timeout)
 
     @staticmethod
-    def _changed(stay: _Stay, name: str, ident: str, found: Cluster | None, passed: float) -> Iterator[ClusterSeen]:
-        status = found.status if found else "not listed yet"
+    def _changed(
+        stay: _Stay, target: Target, name: str, ident: str, found: Cluster | None, passed: float
+    ) -> Iterator[ClusterSeen]:
+        status = found.status if found else "not listed yet" if target == "running" else "gone"
         if stay.shown.get(ident) != status:
             stay.shown[ident] = status
             yield ClusterSeen(stay.member, ClusterProgress(name, status, found.reason if found else "", passed))
