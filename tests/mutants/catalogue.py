@@ -29,6 +29,11 @@ FLEET_WAITS = (
         ("_Fleet._begin", "stack.name != member.name", "False"),
     ),
     *_each(
+        "operations/fleet/run.py",
+        "unit/test_fleet.py",
+        ("remembering.remember", " or record.digest(result.member, options) != began.get(result.member)", ""),
+    ),
+    *_each(
         "operations/converged.py",
         "unit/test_converged.py",
         ("_same_clusters", '(("running",) if run.choices.wait else ("running", *STARTING))', '("running", *STARTING)'),

@@ -324,6 +324,16 @@ def test_a_stack_whose_external_id_comes_from_elsewhere_is_never_taken_for_done(
     assert not record.file.exists()
 
 
+def test_a_stack_whose_file_changed_during_its_run_is_run_again(tmp_path: Path) -> None:
+    record, said = FleetRecord(tmp_path, "bootstrap", lambda: NOW), list[FleetEvent]()
+    one, two = member(tmp_path, "one"), member(tmp_path, "two")
+    remember = remembering(record, (), said.append, {each: record.digest(each, ()) for each in (one, two)})
+    put(tmp_path, "one/stack.yaml", "version: 1\nname: one\nclusters: [{name: more}]\n")
+    for each in (one, two):
+        remember(Result(each, "done", 0))
+    assert record.done((one, two), ()) == (two,)
+
+
 def test_where_nothing_can_be_noted_nothing_begins_and_nothing_is_broken_off(tmp_path: Path) -> None:
     one = member(tmp_path, "one", run_records("1", "bootstrap", 1))
     (tmp_path / ".gridbyoc").write_text("in the way")
@@ -331,7 +341,8 @@ def test_where_nothing_can_be_noted_nothing_begins_and_nothing_is_broken_off(tmp
     with pytest.raises(FileError, match="Cannot create the directory"):
         carry_out([one], FleetOptions("bootstrap"), Surroundings(tmp_path, tmp_path, {}, said.append, lambda: NOW))
     assert said == []
-    remembering(FleetRecord(tmp_path, "bootstrap", lambda: NOW), (), said.append)(Result(one, "done", 0))
+    record = FleetRecord(tmp_path, "bootstrap", lambda: NOW)
+    remembering(record, (), said.append, {one: record.digest(one, ())})(Result(one, "done", 0))
     (note,) = said
     assert isinstance(note, FleetNote)
     assert "one is done, but this could not be recorded: Cannot create the directory" in note.message

@@ -129,11 +129,15 @@ class FleetRecord:
         entries = self._read()
         return tuple(m for m in members if self._holds(entries.get(str(m.file)), m, options))
 
+    def digest(self, member: Member, options: Sequence[str]) -> str:
+        """A digest of what a stack's run depends on, as it is now."""
+        return digest_of(member, options, self.environ)
+
     def add(self, member: Member, options: Sequence[str]) -> None:
         """Record that a stack's run succeeded. Raises ``FileError``."""
         if _reads_elsewhere(member, options):
             return
-        change, digest = last_change(runs_of(member.work_dir)), digest_of(member, options, self.environ)
+        change, digest = last_change(runs_of(member.work_dir)), self.digest(member, options)
         entry = {"digest": digest, "run": change, "at": self.now().isoformat(timespec="seconds")}
         self._update(lambda entries: entries | {str(member.file): entry})
 
@@ -144,7 +148,7 @@ class FleetRecord:
             self._update(lambda entries: {file: entry for file, entry in entries.items() if file not in files})
 
     def _holds(self, entry: object, member: Member, options: Sequence[str]) -> bool:
-        if not isinstance(entry, dict) or entry.get("digest") != digest_of(member, options, self.environ):
+        if not isinstance(entry, dict) or entry.get("digest") != self.digest(member, options):
             return False
         try:
             age = self.now() - datetime.fromisoformat(str(entry.get("at")))

@@ -603,7 +603,7 @@ def _results(
         reading = ReadOptions(wanted.overrides, outside.environ, outside.cwd, outside.home, outside.clock)
         return validate_members(left, reading, emit, interrupts, fail_fast=wanted.fail_fast)
     ordered = longest_first(left, durations(left, wanted.verb))
-    return run_members(_work(wanted, outside, supply, record), ordered, emit, interrupts)
+    return run_members(_work(left, wanted, outside, supply, record), ordered, emit, interrupts)
 
 
 def _done_before(record: FleetRecord | None, members: Sequence[Member], wanted: FleetOptions) -> tuple[Member, ...]:
@@ -624,13 +624,18 @@ def _supply(left: Sequence[Member], wanted: FleetOptions, outside: Surroundings)
     return provision(left, jobs, environ=outside.environ, terraform_bin=wanted.terraform_bin, **place)
 
 
-def _work(wanted: FleetOptions, outside: Surroundings, supply: Provision, record: FleetRecord | None) -> Work:
+def _work(
+    left: Sequence[Member], wanted: FleetOptions, outside: Surroundings, supply: Provision, record: FleetRecord | None
+) -> Work:
     work = Work(
         wanted.verb, wanted.options, outside.cwd, supply.environ, supply.jobs, wanted.fail_fast,
         clock=outside.clock, waiting=_waiting(wanted.wait, outside) if wanted.wait else None,
         read=_reader(wanted, outside) if wanted.verb in WRITING else None,
     )  # fmt: skip
-    return work if record is None else replace(work, finished=remembering(record, wanted.options, outside.emit))
+    if record is None:
+        return work
+    began = {member: record.digest(member, wanted.options) for member in left}
+    return replace(work, finished=remembering(record, wanted.options, outside.emit, began))
 
 
 def _reader(wanted: FleetOptions, outside: Surroundings) -> Callable[[Member], Stack]:
@@ -654,11 +659,17 @@ def _waiting(chosen: WaitChosen, outside: Surroundings) -> FleetWait:
     )
 
 
-def remembering(record: FleetRecord, options: Sequence[str], emit: EmitFleet) -> Callable[[Result], None]:
-    """A callback that records each completed stack. If recording fails (a full disk), the other runs continue."""
+def remembering(
+    record: FleetRecord, options: Sequence[str], emit: EmitFleet, began: Mapping[Member, str]
+) -> Callable[[Result], None]:
+    """A callback that records each completed stack. If recording fails (a full disk), the other runs continue.
+
+    ``began``: the digest of each stack when the fleet began. A stack whose files have changed since is not recorded,
+    because its run may have read the old ones: the next fleet must not skip it.
+    """
 
     def remember(result: Result) -> None:
-        if result.outcome != "done":
+        if result.outcome != "done" or record.digest(result.member, options) != began.get(result.member):
             return
         try:
             record.add(result.member, options)
