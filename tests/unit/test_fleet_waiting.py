@@ -230,12 +230,24 @@ def test_what_nobody_approved_is_not_destroyed(reads: tuple[Stack | GridbyocErro
     assert fleet.runs == runs
 
 
-def test_a_machine_without_threads_to_spare_ends_the_run_and_does_not_hang() -> None:
-    fleet, before = Destroying(named("a")), threading.stack_size()
-    threading.stack_size(2**46)  # no thread can have that much
+HUGE_STACK = 2**46
+"""Bytes; no thread can have that much, so none begins."""
+
+
+@pytest.mark.parametrize("begins", [False, True], ids=["for the run", "for the wait"])
+def test_a_machine_without_threads_to_spare_ends_the_run_and_does_not_hang(begins: bool) -> None:
+    before = threading.stack_size()
+
+    class Crowded(Destroying):
+        def start(self, command: ProcessCommand, on_line: Callable[[str, str], None], **more: object) -> ExitInfo:
+            threading.stack_size(HUGE_STACK)
+            return super().start(command, on_line, **more)
+
+    fleet = Crowded(named("a"))
+    threading.stack_size(before if begins else HUGE_STACK)
     try:
         result = fleet.result()
     finally:
         threading.stack_size(before)
-    assert (result.outcome, fleet.runs) == ("failed", [])
-    assert "cannot be started" in result.detail
+    assert (result.outcome, fleet.runs) == ("failed", [True] if begins else [])
+    assert ("cannot be asked" if begins else "cannot be started") in result.detail

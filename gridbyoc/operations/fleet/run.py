@@ -18,7 +18,15 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from gridbyoc.control_plane.model import Cluster, Registrar
-from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ExitStatus, FileError, GridbyocError, StalePlanError
+from gridbyoc.errors import (
+    SAFE_NOTHING_DONE,
+    SAFE_RESUMES,
+    ControlPlaneError,
+    ExitStatus,
+    FileError,
+    GridbyocError,
+    StalePlanError,
+)
 from gridbyoc.operations.fleet.find import (
     ReadOptions,
     durations,
@@ -365,11 +373,15 @@ class _Fleet:
             found = self._planes.get(plane)
             wait = found[0] if found else PlaneWait(waiting.connect(plane), self._work.clock)
             wait.add(half.member, clusters, waiting.limits(plane))
+            if found is None:
+                self._planes[plane] = wait, Poller(wait, lambda answer: self._messages.put(_Listed(wait, answer)))
         except GridbyocError as error:
             self._end(self._failed(half, error))
             return
-        if found is None:
-            self._planes[plane] = wait, Poller(wait, lambda answer: self._messages.put(_Listed(wait, answer)))
+        except RuntimeError as error:  # no more threads; the other stacks go on
+            what = f"The control plane cannot be asked for the clusters of {half.member.label}: {error}."
+            self._end(self._failed(half, ControlPlaneError(what, rerun=SAFE_RESUMES)))
+            return
         self._waiting[half.member] = half
         self._emit(MemberWaiting(half.member, tuple(cluster.name for cluster in clusters)))
 
