@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.errors import SAFE_NOTHING_DONE, OutputMissingError
+from gridbyoc.errors import SAFE, OutputMissingError
 from gridbyoc.stack.files import json_object, open_private, read_json, read_private, write_atomic
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import minute
@@ -314,7 +314,7 @@ def read_outputs(document: Mapping[str, Any]) -> Outputs:
             fix="A module that replaces the gridbyoc module must have the outputs role_arn and external_id."
             if document
             else "Run `gridbyoc bootstrap` first.",
-            rerun=SAFE_NOTHING_DONE,
+            rerun=SAFE,  # the outputs may be those of an apply that has just changed something
         )
     return Outputs(role_arn, Secret(external_id), role_name, _roles(document))
 
@@ -330,7 +330,7 @@ def _roles(document: Mapping[str, Any]) -> dict[str, str]:
             f"The module hands on no ARN for {', '.join(missing)}.",
             why="terraform.module.outputs.roles names an output for it, and that has no value.",
             fix="Correct or remove its name there, or have the module make the role.",
-            rerun=SAFE_NOTHING_DONE,
+            rerun=SAFE,  # the outputs may be those of an apply that has just changed something
         )
     return {str(name): arn for name, arn in roles.items()}
 

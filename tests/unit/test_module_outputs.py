@@ -229,8 +229,9 @@ def test_states_of_earlier_versions_stay_readable() -> None:
     found = read_outputs(old)
     assert (found.roles, dict(found.every_role)) == ({}, {"role": "arn:aws:iam::123456789012:role/x"})
     assert found.external_id == Secret("an-id")
-    with pytest.raises(OutputMissingError, match="no ARN for management"):
+    with pytest.raises(OutputMissingError, match="no ARN for management") as missing:
         read_outputs({**old, "roles": {"value": {"bootstrap": "arn:x", "management": None}}})
+    assert "Nothing was" not in missing.value.rerun, "an apply has just made the other role"
 
 
 def test_another_module_is_not_said_to_go_on_accepting_the_old_id(world: World) -> None:

@@ -379,6 +379,7 @@ def test_missing_outputs_are_named() -> None:
         read_outputs({"role_arn": output("arn"), "external_id": output("")})
     assert "role_arn" not in other.value.what
     assert "role_arn and external_id" in other.value.fix
+    assert "Nothing was" not in other.value.rerun, "they may be the outputs of an apply"
 
 
 def test_sensitive_outputs_are_secrets_and_so_is_the_external_id() -> None:
