@@ -16,7 +16,6 @@ from gridbyoc.operations.converged import remember_converged, short_way
 from gridbyoc.operations.destroy import protection, refuse_if_protected
 from gridbyoc.operations.events import Note
 from gridbyoc.operations.import_orphans import import_orphans
-from gridbyoc.operations.leftovers import known_of
 from gridbyoc.operations.lock import SAVED_PLAN
 from gridbyoc.operations.options import Approval, BootstrapOptions, EditBody
 from gridbyoc.operations.plan import Plan, make_plan, users_of
@@ -34,7 +33,7 @@ from gridbyoc.operations.role_policies import RolePolicies, read_role
 from gridbyoc.operations.rollback import CreatedResources, compensating
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.vendor_defaults import keep_standing_role
-from gridbyoc.operations.wait import delete_and_wait, wait_for
+from gridbyoc.operations.wait import delete_and_wait, known_of, wait_for
 from gridbyoc.render import PreviousRole
 from gridbyoc.stack.defaults import proven_principals
 from gridbyoc.stack.files import remove

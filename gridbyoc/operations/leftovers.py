@@ -49,12 +49,6 @@ def creation_times(records: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
     return found
 
 
-def known_of(cluster: Cluster) -> dict[str, str | None]:
-    """What the journal records of a cluster, to find what it leaves once the control plane has forgotten it."""
-    made = cluster.created_at
-    return {"id": cluster.id, "bucket": cluster.bucket_name, "created": made.isoformat() if made else None}
-
-
 def _more(before: tuple[str, ...], value: object) -> tuple[str, ...]:
     return (*before, value) if isinstance(value, str) and value and value not in before else before
 

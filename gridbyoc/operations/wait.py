@@ -10,7 +10,6 @@ from gridbyoc.control_plane import wait_until
 from gridbyoc.control_plane.model import Cluster, Phase, Registrar
 from gridbyoc.errors import SAFE_RESUMES, InterruptedRunError
 from gridbyoc.operations.events import ClusterProgress, Emit, Note
-from gridbyoc.operations.leftovers import known_of
 from gridbyoc.operations.run import Run
 from gridbyoc.stack.model import DialectName
 from gridbyoc.vendors import facts_of, wait_limit
@@ -29,6 +28,12 @@ def wait_for(run: Run, registrar: Registrar, clusters: tuple[Cluster, ...]) -> t
             return clusters
         began = run.outside.clock()
         return tuple(_wait_one(run, registrar, cluster, "running", began) for cluster in clusters)
+
+
+def known_of(cluster: Cluster) -> dict[str, str | None]:
+    """What the journal records of a cluster, to find what it leaves once the control plane has forgotten it."""
+    made = cluster.created_at
+    return {"id": cluster.id, "bucket": cluster.bucket_name, "created": made.isoformat() if made else None}
 
 
 def delete_and_wait(run: Run, registrar: Registrar, clusters: Iterable[Cluster]) -> tuple[Cluster, ...]:
