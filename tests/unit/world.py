@@ -370,9 +370,18 @@ class World:
         raise KilledError
 
     def _put_back(self) -> None:
-        """What the dying process would have cleaned up is there again; the lock is the kernel's to drop."""
-        shutil.rmtree(self.directory / HOME)
-        self._left.write(self.directory)
+        """What the dying process would have cleaned up is there again; the lock is the kernel's to drop.
+
+        A thread of the dead run, which a real kill ends, may be in the middle of a write, and make its file once more.
+        """
+        for last in (False, False, False, True):
+            try:
+                shutil.rmtree(self.directory / HOME)
+                self._left.write(self.directory)
+                return
+            except OSError:
+                if last:
+                    raise
 
     def _look_for_locked_out(self, what: str) -> None:
         for ident, (role, external_id) in self.plane.held().items():
