@@ -46,7 +46,7 @@ test: install ## Lint, types, formatting and the whole suite with coverage
 # What pytest compiles is kept whatever the caller's environment says: without it each worker compiles all tests again,
 # which takes ten seconds.
 compiled: install
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --collect-only -qq > /dev/null
+	PATH="$(TEST_PATH)" env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --collect-only -qq > /dev/null
 
 unit: install ## The unit tests alone: no process, no socket
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist worksteal tests/unit $(PYTEST_ARGS)
