@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbyoc.errors import TerraformError
-from gridbyoc.terraform import Runner, find_binary
+from gridbyoc.terraform import Binary, Runner, find_binary
 from gridbyoc.terraform.events import ResourceEvent, TerraformEvent
 from gridbyoc.terraform.process import RunCommand, run
 from tests.functional.terraform_kit import environment
@@ -30,6 +30,7 @@ from tests.unit.memory_terraform import (
     ProviderError,
     Resource,
 )
+from tests.unit.world import BINARY
 
 ROOT = """
 terraform {
@@ -121,6 +122,7 @@ class Teller:
     """One Terraform in one directory; ``told`` is what it came to, in words that both must use."""
 
     directory: Path
+    binary: Binary
     run_command: RunCommand
     lock: Callable[[], Any]
     told: list[Any] = field(default_factory=list)
@@ -128,7 +130,7 @@ class Teller:
 
     def __post_init__(self) -> None:
         self.runner = Runner(
-            find_binary(None, os.environ), self.directory, environ=environment(), on_event=self.events.append,
+            self.binary, self.directory, environ=environment(), on_event=self.events.append,
             lock_timeout="0s", run_command=self.run_command,
         )  # fmt: skip
 
@@ -274,8 +276,9 @@ def test_both_tell_the_same_story(tmp_path: Path) -> None:
 
     (tmp_path / "memory").mkdir()
     (tmp_path / "real").mkdir()
-    in_memory = story(Teller(tmp_path / "memory", memory, memory_lock))
-    real = story(Teller(tmp_path / "real", run, lambda: real_lock(tmp_path / "real" / "terraform.tfstate")))
+    in_memory = story(Teller(tmp_path / "memory", BINARY, memory, memory_lock))
+    found = find_binary(None, os.environ)
+    real = story(Teller(tmp_path / "real", found, run, lambda: real_lock(tmp_path / "real" / "terraform.tfstate")))
     for mine, theirs in zip(in_memory, real, strict=True):
         assert mine == theirs
     assert len(real) == 36
