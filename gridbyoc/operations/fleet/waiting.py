@@ -13,13 +13,13 @@ from typing import Any
 
 from gridbyoc.control_plane.http import is_transient
 from gridbyoc.control_plane.model import Cluster, Phase, Registrar
-from gridbyoc.control_plane.wait import GROWTH, LONGEST_PAUSE, Rules, Target, Watch, is_over, seen, timed_out
+from gridbyoc.control_plane.wait import LONGEST_PAUSE, Rules, Target, Watch, is_over, seen, timed_out
 from gridbyoc.errors import ControlPlaneError, GridbyocError
 from gridbyoc.operations.events import ClusterProgress
 from gridbyoc.operations.fleet.model import Member
 from gridbyoc.operations.wait import WaitLimits
-from gridbyoc.stack.clock import backoff
 
+SHARE_OF_WAIT = 0.15
 CLUSTERS_A_SECOND = 10
 """A list of many clusters is a large answer, so it is asked for less often: every 30 seconds for 300 clusters."""
 
@@ -72,7 +72,7 @@ class _Stay:
 class PlaneWait:
     """The stacks that wait for clusters of one control plane. ``clock`` is monotonic seconds.
 
-    ``add`` and ``take`` belong to one thread; ``pauses`` may be read from another.
+    ``add`` and ``take`` belong to one thread; ``pause`` may be called from another.
     """
 
     def __init__(self, registrar: Registrar, clock: Callable[[], float]) -> None:
@@ -95,11 +95,15 @@ class PlaneWait:
         """The stacks that wait."""
         return tuple(stay.member for stay in self._stays)
 
-    def pauses(self) -> Iterator[float]:
-        """The seconds until the next list, each time: they grow as in a single stack's wait, and with the number."""
-        for pause in backoff(self._first, GROWTH, LONGEST_PAUSE, least=0.1):
-            count = sum(len(stay.watches) for stay in tuple(self._stays))
-            yield min(max(pause, count / CLUSTERS_A_SECOND), LONGEST_PAUSE)
+    def pause(self) -> float:
+        """The seconds until the next list: a share of the time that the stack which joined last has waited.
+
+        At least the poll interval, at most 60, and longer with many clusters.
+        """
+        stays = tuple(self._stays)
+        waited = self._clock() - max((stay.began for stay in stays), default=self._clock())
+        count = sum(len(stay.watches) for stay in stays)
+        return min(max(self._first, SHARE_OF_WAIT * waited, count / CLUSTERS_A_SECOND), LONGEST_PAUSE)
 
     def take(self, answer: tuple[Cluster, ...] | GridbyocError) -> Iterator[WaitEvent]:
         """Evaluate a list, or the error instead of one, for every stack."""
@@ -158,9 +162,7 @@ class Poller:
         self._stop.set()
 
     def _run(self) -> None:
-        for pause in self._plane.pauses():
-            if self._stop.wait(pause):
-                return
+        while not self._stop.wait(self._plane.pause()):
             if self._plane.members:
                 self._answer(self._list())
 
