@@ -95,7 +95,7 @@ def new_stacks(directory: Path, count: int, light_role: str | None) -> None:
 
 @dataclass
 class Timeline:
-    """What the stream of a fleet's run told, with the second at which it came."""
+    """The events of a fleet's run; ``at`` has the seconds from the start to the first event of each type and stack."""
 
     began: float
     at: dict[tuple[str, str], float] = field(default_factory=dict)

@@ -70,7 +70,7 @@ def _sts_metadata(session: AwsSession) -> Mapping[str, Any]:
 
 
 def region_status(session: AwsSession, region: str, partition: str) -> RegionStatus:
-    """Whether the account has enabled ``region``. Raises ``AwsError`` if the caller may not ask.
+    """Whether the account has enabled ``region``. Raises ``AwsError`` if the caller lacks the permission to read it.
 
     A region that is not enabled refuses every key. Then the partition's home region is asked, which is always enabled.
     It comes second because an organization may forbid it.

@@ -110,7 +110,7 @@ def _no_profile(_error: Exception, looked: Looked) -> tuple[str, str]:
 def _loop(error: Exception, looked: Looked) -> tuple[str, str]:
     chain = looked.chain()
     if len(set(chain)) == len(chain):
-        # If botocore reads a profile a second time, it reports a loop, even if the first error was another one.
+        # On its second read of a profile, botocore reports a loop, whatever the first error was.
         return _invalid(error, looked)
     setting = looked.files.profiles[chain[-2]]["source_profile"]
     what = f"{setting.place}: source_profile = {setting.value} leads back to where it began ({' -> '.join(chain)})."

@@ -215,7 +215,7 @@ _UNFIT = {
     "manual": frozenset({"cluster", "instance_types", "performance_profile"}),
     "other": frozenset({"vendor", "trust"}),
 }
-"""The choices that a stack of a vendor without an API, or of another one, does not have."""
+"""Choices that apply to vendors without an API only, or to the others only."""
 
 
 def ask_starter(app: App, given: Mapping[str, str | None]) -> Starter:

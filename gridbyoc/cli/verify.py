@@ -64,7 +64,7 @@ def verify(
 ) -> int:
     """Prove what STACK_FILE's role grants: its live trust policy and permissions, judged by IAM's own rules.
 
-    The control plane must get in with the external id; without it, with another one, or from another account nobody
+    The control plane must get in with the external id; without it, with another id, or from another account nobody
     may. Ends with status 4 if a finding fails. --format sarif writes a SARIF 2.1.0 log for code scanning.
 
     With --role it judges a role that another tool or a vendor created, without stack file, state or Terraform: the

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.control_plane.registrar import refuse_unasked, without_word
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredError, StalePlanError, UsageError
@@ -35,7 +34,6 @@ from gridbyoc.operations.run import Run
 from gridbyoc.operations.vendor_defaults import keep_standing_role
 from gridbyoc.operations.wait import delete_and_wait, known_of, wait_for
 from gridbyoc.render import PreviousRole
-from gridbyoc.stack.defaults import proven_principals
 from gridbyoc.stack.files import remove
 from gridbyoc.stack.model import ClusterSpec
 from gridbyoc.stack.secret import Secret
@@ -379,14 +377,7 @@ def prove_trust(run: Run, site: PreparedStack, grant: Grant, roles: Mapping[str,
     details, proven = [], True
     with run.step("trust") as step:
         for name, role_arn in roles.items():
-            trust = await_trust(
-                site.preflight.session,
-                role_arn,
-                grant.external_id,
-                proven_principals(run.stack.role, role_arn.split(":")[1]),
-                sleep=run.outside.sleep,
-                clock=run.outside.clock,
-            )
+            trust = run.live_trust(site.preflight.session, role_arn, grant.external_id, wait=True)
             details.append(trust.detail if len(roles) == 1 else f"{name}: {trust.detail}")
             if trust.verdict == "unknown":
                 proven = False

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Grant, Phase
 from gridbyoc.errors import ClusterConflictError, TrustError
 from gridbyoc.operations.changes import cluster_changes
@@ -26,7 +25,6 @@ from gridbyoc.operations.review.review import (
 from gridbyoc.operations.review.words import RoleSentence, changed_outside
 from gridbyoc.operations.role_policies import NOT_COMPARED, RolePolicies
 from gridbyoc.operations.run import Run
-from gridbyoc.stack.defaults import proven_principals
 from gridbyoc.stack.secret import Secret
 
 ACCEPTED = "Accepted on the role by the stack file: {}."
@@ -151,15 +149,7 @@ def _trust(run: Run, site: PreparedStack, grant: Grant, found: DriftFound) -> No
 def _trust_of(run: Run, site: PreparedStack, role_arn: str, grant: Grant, found: DriftFound) -> str:
     """Compare one role's trust policy; returns the result in words."""
     try:
-        trust = await_trust(
-            site.preflight.session,
-            role_arn,
-            grant.external_id,
-            proven_principals(run.stack.role, role_arn.split(":")[1]),
-            sleep=run.outside.sleep,
-            clock=run.outside.clock,
-            timeout=0.0,
-        )
+        trust = run.live_trust(site.preflight.session, role_arn, grant.external_id)
     except TrustError as error:
         found.differences.append(Drift("role", role_arn, error.why))
         return "not admitted"

@@ -14,13 +14,15 @@ from gridbyoc.errors import GridbyocError
 from gridbyoc.operations.events import Asking, Emit, Event, StepFinished, StepName, StepStarted
 from gridbyoc.operations.journal import Journal
 from gridbyoc.stack.clock import utc_now
+from gridbyoc.stack.defaults import proven_principals
 from gridbyoc.stack.document import Origin
 from gridbyoc.stack.model import ControlPlane, Stack
 from gridbyoc.vendors import DEFAULT_VENDOR, wait_limit
 
 if TYPE_CHECKING:
-    from gridbyoc.aws import AwsSession, Caller
+    from gridbyoc.aws import AwsSession, Caller, Trust
     from gridbyoc.control_plane.model import Registrar, WithoutKey
+    from gridbyoc.stack.secret import Secret
     from gridbyoc.terraform import Binary
     from gridbyoc.terraform.process import RunCommand
 
@@ -262,6 +264,19 @@ class Run:
         caller = caller_identity(session)
         guard_account(caller, self.stack.aws.account_id)
         return session, caller
+
+    def live_trust(self, session: AwsSession, role_arn: str, external_id: Secret, *, wait: bool = False) -> Trust:
+        """Whether a live role admits those whom the stack file trusts, with this external id; see ``await_trust``.
+
+        ``wait``: give a new role time to become visible everywhere. Raises ``TrustError``.
+        """
+        from gridbyoc.aws import await_trust
+
+        principals = proven_principals(self.stack.role, role_arn.split(":")[1])
+        outside, limit = self.outside, 60.0 if wait else 0.0
+        return await_trust(
+            session, role_arn, external_id, principals, sleep=outside.sleep, clock=outside.clock, timeout=limit
+        )
 
     @property
     def without_key(self) -> WithoutKey:

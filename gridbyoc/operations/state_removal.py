@@ -41,7 +41,7 @@ def remove_state(run: Run, runner: Runner, lineage: str) -> int:
     """Remove the object, its lock and its digest, and prove it. Returns how many versions there were.
 
     ``lineage`` is that of the destroyed state, empty if there was none. Raises ``StateConflictError`` if the state is
-    not empty or is another one, ``StateLockedError`` while somebody holds it, ``AwsError``.
+    not empty or is another state, ``StateLockedError`` while somebody holds it, ``AwsError``.
     """
     backend = run.stack.terraform.backend
     if isinstance(backend, LocalBackend):

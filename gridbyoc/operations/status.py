@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.aws import await_trust
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.errors import DefaultChangedError, GridbyocError, OutputMissingError, StateMovedError, TrustError
 from gridbyoc.operations.accepted_ids import ids_applied
@@ -22,7 +21,6 @@ from gridbyoc.operations.run import Run
 from gridbyoc.operations.state_removal import REMOVAL
 from gridbyoc.operations.vendor_defaults import keep_standing_role
 from gridbyoc.render import values_differ
-from gridbyoc.stack.defaults import proven_principals
 from gridbyoc.stack.words import enumerated
 from gridbyoc.terraform import Outputs, State, read_outputs
 from gridbyoc.terraform.state_recovery import UnsavedState, unsaved_state
@@ -197,10 +195,7 @@ def _read_role(look: _Look, outputs: Outputs) -> None:
         session, _ = run.account()
         details, judged = [], {}
         for name, role_arn in outputs.every_role.items():
-            found = await_trust(
-                session, role_arn, outputs.external_id, proven_principals(run.stack.role, role_arn.split(":")[1]),
-                sleep=run.outside.sleep, clock=run.outside.clock, timeout=0.0,
-            )  # fmt: skip
+            found = run.live_trust(session, role_arn, outputs.external_id)
             details.append(f"{name}: {found.detail}" if outputs.roles else found.detail)
             judged[role_arn] = found
         look.trust = "; ".join(details)

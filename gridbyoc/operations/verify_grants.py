@@ -142,7 +142,7 @@ def boundary(grants: Grants) -> Finding:
     denied = [(need, decision) for need, decision in grants.boundary if decision.effect == "denied"]
     if denied:
         detail = f"{subject.role.boundary.name} forbids {_actions(denied)}: {denied[0][1].why}"
-        fix = "Widen the boundary, or agree with its owners on another one for this role."
+        fix = "Widen the boundary, or agree with its owners on another boundary for this role."
         return Finding(BOUNDARY, "fail", detail, fix=fix, statements=_statements(denied))
     unsure = [(need, decision) for need, decision in grants.boundary if decision.effect == "unknown"]
     return _or_unknown(BOUNDARY, unsure, f"{subject.role.boundary.name} allows every tested action")

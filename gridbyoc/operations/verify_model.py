@@ -25,7 +25,7 @@ NO_ID = FindingKind(
 )  # fmt: skip
 OTHER_ID = FindingKind(
     "GBY-V003", "role", "another external id",
-    "With another one: a stranger's, one that the policy names, longer, shorter, in another case, a wildcard?",
+    "With another id: a stranger's, one that the policy names, longer, shorter, in another case, a wildcard?",
     otherwise="fail if any of them is admitted",
 )  # fmt: skip
 EMPTY_ID = FindingKind(

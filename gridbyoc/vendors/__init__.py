@@ -216,7 +216,7 @@ def facts_of(vendor: VendorType) -> VendorFacts:
 class SharedExternalId:
     """An external id that does not tell a vendor's customers apart, and why. ``form`` is for the whole text.
 
-    ``own``: the source says that a customer may choose another one.
+    ``own``: the source says that a customer may choose another id.
     """
 
     form: re.Pattern[str]

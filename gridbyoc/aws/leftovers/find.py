@@ -44,7 +44,7 @@ class ScanContext:
 
     @property
     def sure_of_eks(self) -> bool:
-        """Whether the live EKS clusters are known; if not, EKS's own tags are not enough for a deletion."""
+        """Whether the live EKS clusters are known. Otherwise EKS's own tags do not justify a deletion."""
         return not any(one.kind == "EKS cluster" for one in self.unknown)
 
 

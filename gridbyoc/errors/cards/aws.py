@@ -416,8 +416,8 @@ MALFORMED = KnownFailure(
 NO_ROLE = KnownFailure(
     "GBY-A131",
     "Role no longer exists",
-    "The role {name} is in the state or the stack but not in the account: it was deleted by hand, or it is so new that "
-    "not all of AWS knows it yet.",
+    "The role {name} is in the state or the stack but not in the account: it was deleted by hand, or AWS does "
+    "not show it everywhere yet, because it was created moments ago.",
     "Run again: Terraform reads the account and creates missing resources again.",
     (
         # IAM: hashicorp/terraform#5979

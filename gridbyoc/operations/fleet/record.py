@@ -45,7 +45,7 @@ _OUTSIDE = "external_id_from"
 _NAMES = ("AWS_CONFIG_FILE", "AWS_DEFAULT_PROFILE", "AWS_PROFILE", "AWS_ROLE_ARN", "AWS_SHARED_CREDENTIALS_FILE")
 _PREFIXES = ("AWS_ENDPOINT_URL", "TF_AWS_")
 _KEY_ID, _PASSING = "AWS_ACCESS_KEY_ID", "ASIA"
-"""An access key with this prefix is temporary: it expires within hours, and the next run of the fleet has another one.
+"""An access key with this prefix is temporary: it expires within hours, and the next run of the fleet has a new key.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids"""
 
 

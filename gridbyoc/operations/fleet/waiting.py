@@ -107,11 +107,10 @@ class PlaneWait:
 
     def take(self, answer: tuple[Cluster, ...] | GridbyocError) -> Iterator[WaitEvent]:
         """Evaluate a list, or the error instead of one, for every stack."""
-        lasting = isinstance(answer, GridbyocError) and not (
-            isinstance(answer, ControlPlaneError) and is_transient(answer)
-        )
+        passes = isinstance(answer, ControlPlaneError) and is_transient(answer)
+        lasting = answer if isinstance(answer, GridbyocError) and not passes else None
         for stay in tuple(self._stays):
-            error: GridbyocError | None = answer if lasting and isinstance(answer, GridbyocError) else None
+            error = lasting
             if error is None:
                 try:
                     yield from self._judge(stay, answer)
@@ -123,16 +122,16 @@ class PlaneWait:
 
     def _judge(self, stay: _Stay, answer: tuple[Cluster, ...] | GridbyocError) -> Iterator[ClusterSeen]:
         passed = self._clock() - stay.began
-        listed = {} if isinstance(answer, GridbyocError) else {cluster.id: cluster for cluster in answer}
+        listed = None if isinstance(answer, GridbyocError) else {cluster.id: cluster for cluster in answer}
         for ident, (watch, rules) in tuple(stay.watches.items()):
             if isinstance(answer, GridbyocError):
                 now = Watch(watch.cluster, watch.failed_since, watch.missing_since, answer.what)
             else:
-                now = seen(watch, listed.get(ident), passed)
-                found = listed.get(ident)
+                found = listed.get(ident) if listed else None
+                now = seen(watch, found, passed)
                 yield from self._changed(stay, rules.target, watch.cluster.name, ident, found, passed)
             stay.watches[ident] = (now, rules)
-            if not isinstance(answer, GridbyocError) and is_over(now, rules, passed):
+            if listed is not None and is_over(now, rules, passed):
                 del stay.watches[ident]
             elif passed >= stay.limits.timeout:
                 raise timed_out(now, rules, stay.limits.timeout)

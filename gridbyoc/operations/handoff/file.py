@@ -18,9 +18,9 @@ HANDOFF = SealedFormat(
     key_variable="GRIDBYOC_HANDOFF_KEY",
     file_error=HandoffError,
     key_error=HandoffKeyError,
-    again="ask for another one",
+    again="ask for a new handoff",
     make="Ask whoever made the role for one: `gridbyoc handoff --out FILE` writes it.",
-    distrust="Do not use it. Check who can write to the place that it came from, and ask for another one.",
+    distrust="Do not use it. Check who can write to the place that it came from, and ask for a new handoff.",
     same_key="Ask whoever made the handoff for its key.",
     header=object_of(
         stack=TEXT, created=TEXT, expires=TEXT, tool=TEXT, control_plane=_PLANE, encryption=or_null({"type": "object"})

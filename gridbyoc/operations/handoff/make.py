@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from gridbyoc import __version__
-from gridbyoc.aws import await_trust
 from gridbyoc.aws.trust import Trust
 from gridbyoc.control_plane.settings import address_in
 from gridbyoc.errors import (
@@ -23,7 +22,6 @@ from gridbyoc.operations.handoff.record import EFFECT, all_arns, fingerprint, ne
 from gridbyoc.operations.prepare import open_runner, read_state
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.sealed_file import LARGEST
-from gridbyoc.stack.defaults import proven_principals
 from gridbyoc.stack.extends import files_of
 from gridbyoc.stack.files import file_error, read_regular, require_place, write_atomic
 from gridbyoc.stack.model import DialectName, Stack
@@ -78,15 +76,7 @@ def make_handoff(run: Run, valid_for: timedelta) -> Handoff:
     proven: dict[str, Trust] = {}
     with run.step("trust") as step:
         for role_arn in outputs.every_role.values():
-            proven[role_arn] = await_trust(
-                session,
-                role_arn,
-                outputs.external_id,
-                proven_principals(run.stack.role, role_arn.split(":")[1]),
-                sleep=run.outside.sleep,
-                clock=run.outside.clock,
-                timeout=0.0,
-            )
+            proven[role_arn] = run.live_trust(session, role_arn, outputs.external_id)
             if proven[role_arn].verdict != "admitted":
                 raise _unproven(role_arn, proven[role_arn])
         step.detail = "; ".join(dict.fromkeys(trust.detail for trust in proven.values()))

@@ -50,7 +50,7 @@ PRINCIPALS = Mark(
         "sso-directory": ("Add*", "Create*"),
     },
 )  # fmt: skip
-"""Creates a user, a role, a key or an identity provider, changes a principal's permissions, or acts as another one."""
+"""Creates a user, a role, a key or an identity provider, changes permissions, or acts as another principal."""
 
 SPENDS = Mark(
     "spends money",
