@@ -1,3 +1,3 @@
 """gridbyoc: bring your own cloud, declared in one stack file."""
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
