@@ -30,7 +30,7 @@ from gridbyoc.operations import events
 from gridbyoc.operations.fleet.model import RESULTS
 from gridbyoc.operations.preflight.catalogue import CHECKS, KINDS
 from gridbyoc.operations.verify_model import KINDS as PROOF_KINDS
-from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, render_pipeline
+from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, default_source, render_pipeline
 from gridbyoc.show.fleet import FleetStartedLine, StackFinishedLine, StackStartedLine, StackWaitingLine
 from gridbyoc.show.output import Output
 from gridbyoc.stack.model import Aws, ControlPlane, Role, S3Backend, Stack, TerraformSettings
@@ -41,6 +41,22 @@ ROOT = Path(gridbyoc.__file__).parent.parent
 def help_text() -> str:
     """What ``gridbyoc --help`` prints."""
     return CliRunner().invoke(cli, ["--help"], prog_name="gridbyoc").output
+
+
+def install_steps(*, published: bool, version: str) -> str:
+    """How to install gridbyoc where it shall run, with and without PyPI."""
+    released = f"""```console
+$ pip install 'gridbyoc[embedded]=={version}'
+```"""
+    unreleased = f"""gridbyoc is not on PyPI yet. Build a wheel in a clone and install it anywhere, or let pip read the
+Git repository:
+
+```console
+$ make build
+$ pip install "$(ls dist/gridbyoc-*.whl)[embedded]"
+$ pip install 'gridbyoc[embedded] @ git+https://YOUR_GIT_HOST/gridbyoc@v{version}'
+```"""
+    return released if published else unreleased
 
 
 def error_table() -> str:
@@ -137,7 +153,8 @@ def module_page() -> str:
 def pipelines() -> dict[Path, str]:
     """The Make file that ships with the repository, and an example of each engine's file."""
     stack = PipelineStack("ml-prod", "stacks/ml-prod.yaml", "us-west-2")
-    settings = PipelineSettings((stack,), f"=={gridbyoc.__version__}")
+    source = default_source(gridbyoc.__version__, on_pypi=gridbyoc.ON_PYPI)
+    settings = PipelineSettings((stack,), f"=={gridbyoc.__version__}", install_from=source)
     examples = ROOT / "examples" / "pipelines"
     found = {
         examples / engine.path.lstrip("."): render_pipeline(engine, settings, [stack.file])
@@ -276,9 +293,14 @@ def generated() -> dict[Path, str]:
     examples, module = ROOT / "docs" / "examples.md", ROOT / "docs" / "module.md"
     preflight, failures = ROOT / "docs" / "preflight.md", ROOT / "docs" / "failures.md"
     permissions, verify = ROOT / "docs" / "permissions.md", ROOT / "docs" / "verify.md"
+    install = install_steps(published=gridbyoc.ON_PYPI, version=gridbyoc.__version__)
     fenced = f"```text\n{help_text().strip()}\n```"
     return {
         ROOT / "gridbyoc" / "cli" / "help.txt": help_text(),
+        **{
+            path: between(path.read_text(), "install", install)
+            for path in (ROOT / "README.md", ROOT / "docs" / "index.md")
+        },
         commands: between(commands.read_text(), "help", fenced),
         examples: between(examples.read_text(), "examples", examples_page()),
         module: module_page(),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
+import gridbyoc
 from gridbyoc import __version__
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, load_stack, pass_app
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 LARGEST = 16 * 1024 * 1024
 _NOT_REPEATED = frozenset({"engine", "paths", "out", "check", "force"})
-_SETTINGS = ("branch", "environment", "runner", "drift_schedule", "python_version", "version_spec")
+_SETTINGS = ("branch", "environment", "runner", "drift_schedule", "python_version", "version_spec", "install_from")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,13 @@ PIPELINE_CHECK = Output("pipeline_check", _check_json, _write_check, stack="none
     default=f"=={__version__}",
     show_default=True,
     metavar="SPEC",
-    help="The gridbyoc version to install.",
+    help="The gridbyoc version to install from a package index.",
+)
+@click.option(
+    "--install-from",
+    default="",
+    metavar="SOURCE",
+    help="Install gridbyoc from a Git reference (git+https://HOST/PATH@TAG) or a wheel in this repository instead.",
 )
 @pass_app
 def pipeline(
@@ -139,6 +146,7 @@ def pipeline(
 
     chosen = ENGINES[engine]
     _check_options(chosen, given, check=check, out=out)
+    given["install_from"] = _source(given["install_from"])
     settings = _settings(app, chosen, paths, given)
     text = render_pipeline(chosen, settings, _again(paths))
     if out == "-":
@@ -149,6 +157,8 @@ def pipeline(
     if check:
         return _compare(app, _shown(app, target), present, text)
     _write(app, chosen, target, present, text, force=force)
+    if chosen.name != "make":
+        _tell_missing_wheel(app, settings)
     return int(ExitStatus.DONE)
 
 
@@ -160,6 +170,25 @@ def _check_options(engine: PipelineEngine, given: dict[str, Any], *, check: bool
         raise _wrong(f"--{unused[0].replace('_', '-')} has no effect on {engine.name}.", "Leave it out.")
     if check and out == "-":
         raise _wrong("Standard output cannot be checked.", "Name a file with --out, or leave it out.")
+
+
+def _source(named: str) -> str:
+    from gridbyoc.render.pipelines import default_source
+
+    source = click.get_current_context().get_parameter_source("version_spec")
+    from_index = source is click.core.ParameterSource.COMMANDLINE
+    if named and from_index:
+        raise _wrong("--install-from and --version-spec name two versions.", "Leave one of them out.")
+    return named or ("" if from_index else default_source(__version__, on_pypi=gridbyoc.ON_PYPI))
+
+
+def _tell_missing_wheel(app: App, settings: PipelineSettings) -> None:
+    wheel = settings.install_from
+    if wheel and not settings.from_git and not Path(app.cwd, wheel).exists():
+        app.note(
+            f"note: The jobs install {wheel}, which does not exist yet. Build it in a clone of gridbyoc with "
+            "`make build` and commit it here, or name a Git reference with --install-from."
+        )
 
 
 def _settings(app: App, engine: PipelineEngine, paths: tuple[str, ...], given: dict[str, Any]) -> PipelineSettings:

@@ -34,6 +34,11 @@ _CRON = re.compile(rf"{_CRON_FIELD}(,{_CRON_FIELD})*( {_CRON_FIELD}(,{_CRON_FIEL
 _CLAUSE = r"(==|>=|<=|~=|!=|<|>)[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?"
 _VERSIONS = re.compile(rf"{_CLAUSE}(,{_CLAUSE})*")
 _PYTHON = re.compile(r"3\.[1-9][0-9]")
+_GIT = re.compile(r"git\+(https://|ssh://git@)[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._-]+)+@[A-Za-z0-9][A-Za-z0-9._/-]*")
+"""A repository and a commit, tag or branch, without a user's key: the pipeline's file is committed.
+https://pip.pypa.io/en/stable/topics/vcs-support/"""
+_WHEEL = re.compile(r"([A-Za-z0-9._][A-Za-z0-9._-]*/)*gridbyoc-[A-Za-z0-9._+]+(-[A-Za-z0-9._]+){3}\.whl")
+_SOURCES = "a Git reference, such as git+https://git.example.com/gridbyoc@v1.2.3, or a wheel's path in this repository"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,9 @@ class PipelineSettings:
     """The inputs of every engine's template.
 
     ``runner`` is the label of the machines that run the jobs, empty for the engine's default. ``fleet`` are the paths
-    for ``gridbyoc fleet matrix`` if the pipeline looks up the stacks on each run. Raises ``UsageError`` for a value
-    that an engine could misread.
+    for ``gridbyoc fleet matrix`` if the pipeline looks up the stacks on each run. ``install_from`` is a Git reference
+    or a wheel in the repository; if it is empty, jobs install ``version_spec`` from a package index. Raises
+    ``UsageError`` for a value that an engine could misread.
     """
 
     stacks: tuple[PipelineStack, ...]
@@ -79,6 +85,7 @@ class PipelineSettings:
     drift_schedule: str = "23 3 * * *"
     python_version: str = "3.13"
     fleet: tuple[str, ...] = ()
+    install_from: str = ""
 
     def __post_init__(self) -> None:
         """Check each value once for all engines."""
@@ -89,6 +96,11 @@ class PipelineSettings:
         _check(_PYTHON, "--python-version", self.python_version, "a version of Python, such as 3.13")
         if self.runner:
             _check(_WORDS, "--runner", self.runner, "one label: letters, digits, `_`, `.` and `-`")
+        if self.install_from:
+            form = _GIT if self.from_git else _WHEEL
+            _check(form, "--install-from", self.install_from, _SOURCES)
+            if not self.from_git:
+                check_path(self.install_from)
         for path in self.fleet:
             _check(_PATH, "The path", path, "letters, digits and `._/@+=,:-`")
         for stack in self.stacks:
@@ -98,7 +110,33 @@ class PipelineSettings:
     @property
     def requirement(self) -> str:
         """What pip installs: gridbyoc with the embedded Terraform, so that the jobs need no other."""
-        return f"gridbyoc[embedded]{self.version_spec}"
+        if self.from_git:
+            return f"gridbyoc[embedded] @ {self.install_from}"
+        return f"./{self.install_from}[embedded]" if self.install_from else f"gridbyoc[embedded]{self.version_spec}"
+
+    @property
+    def from_git(self) -> bool:
+        """Whether pip needs Git."""
+        return self.install_from.startswith("git+")
+
+    @property
+    def image(self) -> str:
+        """The jobs' container image. The slim one has no Git."""
+        return f"python:{self.python_version}{'' if self.from_git else '-slim'}"
+
+    @property
+    def cache_key(self) -> str:
+        """A name for the cache of what ``requirement`` installs. GitHub refuses commas in it, GitLab slashes.
+
+        https://github.com/actions/toolkit/blob/main/packages/cache/src/cache.ts (checkKey)
+        https://docs.gitlab.com/ci/yaml/#cachekey
+        """
+        return hashlib.sha256(self.requirement.encode()).hexdigest()[:12]
+
+
+def default_source(version: str, *, on_pypi: bool) -> str:
+    """The ``install_from`` of a pipeline that names no source: a wheel in the repository until PyPI has gridbyoc."""
+    return "" if on_pypi else f"wheels/gridbyoc-{version}-py3-none-any.whl"
 
 
 def check_path(path: str) -> None:
@@ -155,7 +193,7 @@ class PipelineEngine:
 
 
 _ALL_BUT_STACKS = frozenset(
-    {"fleet", "runner", "branch", "environment", "drift_schedule", "python_version", "version_spec"}
+    {"fleet", "runner", "branch", "environment", "drift_schedule", "python_version", "version_spec", "install_from"}
 )
 ENGINES: dict[str, PipelineEngine] = {
     engine.name: engine

@@ -71,9 +71,10 @@ def quiet(machine: Machine) -> None:
     for secret in (EXTERNAL_ID, KEY):
         assert secret not in machine.said
         assert [data for data in artifacts if secret.encode() in data] == []
-    assert set(machine.installed) == {
-        f"-m pip install --quiet --disable-pip-version-check gridbyoc[embedded]=={gridbyoc.__version__}"
-    }
+    (installed,) = set(machine.installed)
+    name = f"gridbyoc[embedded]=={gridbyoc.__version__}"
+    what = name if gridbyoc.ON_PYPI else f"./wheels/gridbyoc-{gridbyoc.__version__}-py3-none-any.whl[embedded]"
+    assert installed == f"-m pip install --quiet --disable-pip-version-check {what}"
 
 
 def change_type(stack: FastStack) -> None:

@@ -24,6 +24,7 @@ OTHER_STACK: dict[str, Any] = {
 OTHERS: dict[str, Any] = {
     "version_spec": ">=1.2,<2", "branch": "trunk", "environment": "eu", "runner": "big", "python_version": "3.12",
     "drift_schedule": "0 4 * * 1-5", "fleet": ("stacks", "more"),
+    "install_from": "git+https://git.example.com/gridbyoc@v1.2.3",
 }  # fmt: skip
 """A value for each setting but the stacks that is not its default."""
 WORDS_OF_THE_SHELL = re.compile(r"\s*(#.*|fi|else|then|done|esac|)")

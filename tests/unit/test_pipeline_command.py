@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from gridbyoc import ON_PYPI, __version__
 from gridbyoc.cli.pipeline import pipeline
 from gridbyoc.errors import FileError, UsageError
+from gridbyoc.render.pipelines import default_source
 from tests.unit.test_stack_commands import Outside
 
 IN_S3 = "terraform: {backend: {s3: {bucket: acme-states, key: ml, region: us-east-1}}}\n"
@@ -48,6 +50,9 @@ def test_a_local_state_is_no_state_for_jobs(outside: Outside) -> None:
         (("argo", "--runner", "x"), "--runner has no effect on argo"),
         (("gitlab", "--branch", "a*"), "--branch 'a*' cannot be used"),
         (("gitlab", "--version-spec", "1.0"), "--version-spec '1.0' cannot be used"),
+        (("gitlab", "--version-spec", "==1.0", "--install-from", "gridbyoc-1.0-py3-none-any.whl"), "two versions"),
+        (("gitlab", "--install-from", "gridbyoc"), "--install-from 'gridbyoc' cannot be used"),
+        (("make", "--install-from", "gridbyoc-1.0-py3-none-any.whl"), "--install-from has no effect on make"),
         (("gitlab", "--drift-schedule", "@daily"), "five fields of cron"),
         (("gitlab", "gridbyoc.yaml", "./gridbyoc.yaml"), "too similar"),
     ],
@@ -55,6 +60,33 @@ def test_a_local_state_is_no_state_for_jobs(outside: Outside) -> None:
 def test_what_is_refused_says_why(outside: Outside, args: tuple[str, ...], said: str) -> None:
     assert said in refused(outside, *args)
     assert [path.name for path in outside.cwd.iterdir()] == ["gridbyoc.yaml"]
+
+
+def test_jobs_install_a_wheel_of_the_repository_until_gridbyoc_is_published(outside: Outside) -> None:
+    wheel = "wheels/gridbyoc-1.0-py3-none-any.whl"
+    assert [default_source("1.0", on_pypi=published) for published in (False, True)] == [wheel, ""]
+    named = {
+        (): f"./wheels/gridbyoc-{__version__}-py3-none-any.whl[embedded]",
+        ("--version-spec", "==1.0"): "gridbyoc[embedded]==1.0",
+        ("--install-from", "git+https://git.example.com/g@v1"): "gridbyoc[embedded] @ git+https://git.example.com/g@v1",
+    }
+    for args, requirement in named.items():
+        if args or not ON_PYPI:
+            outside.run(pipeline, "gitlab", *args)
+            text = (outside.cwd / ".gitlab-ci.gridbyoc.yml").read_text()
+            assert f'GRIDBYOC_REQUIREMENT: "{requirement}"' in text
+
+
+def test_a_wheel_that_is_not_there_yet_is_told(outside: Outside) -> None:
+    wheel = outside.cwd / "wheels" / "gridbyoc-1.0-py3-none-any.whl"
+    asked = ("--install-from", "wheels/gridbyoc-1.0-py3-none-any.whl")
+    outside.run(pipeline, "jenkins", *asked)
+    assert "make build" in outside.err.getvalue()
+    wheel.parent.mkdir()
+    wheel.touch()
+    for args in (asked, ("--version-spec", "==1.0"), ("--install-from", "git+https://git.example.com/g@v1")):
+        outside.run(pipeline, "jenkins", *args)
+        assert outside.err.getvalue() == ""
 
 
 def test_a_profile_is_warned_of(outside: Outside) -> None:

@@ -111,7 +111,7 @@ ATTACKS = (
 NEARLY = st.text(alphabet="ab1._/-=<>,~!+@: *$'\"{}()\n", min_size=1, max_size=12)
 FIELDS = (
     "name", "file", "region", "version_spec", "branch", "environment", "runner", "drift_schedule", "python_version",
-    "fleet",
+    "fleet", "install_from",
 )  # fmt: skip
 
 
@@ -133,6 +133,61 @@ def test_a_value_is_refused_or_stands_as_itself(value: str, field: str) -> None:
     # what passes is a word to every shell, and no engine's own sign
     assert not set(value) & set("'\"\\`$(){};&|#!?~") - (set("<>!~") if field == "version_spec" else set())
     assert "\n" not in value
+
+
+def installs(engine: str, settings: PipelineSettings) -> tuple[set[str], set[str]]:
+    """The requirements and the images of a rendered file."""
+    text = rendered(engine, settings)
+    found = re.findall(r"""GRIDBYOC_REQUIREMENT(?::| =|\n +value:) ["'](.*)["']$""", text, re.MULTILINE)
+    return set(found), set(re.findall(r'image: "(.*)"', text))
+
+
+@pytest.mark.parametrize(
+    "source,requirement,image",
+    [
+        ("", "gridbyoc[embedded]==0.1.0", "python:3.13-slim"),
+        ("wheels/gridbyoc-1.2.3-py3-none-any.whl", "./wheels/gridbyoc-1.2.3-py3-none-any.whl[embedded]",
+         "python:3.13-slim"),
+        ("git+https://git.example.com/acme/gridbyoc@v1.2.3",
+         "gridbyoc[embedded] @ git+https://git.example.com/acme/gridbyoc@v1.2.3", "python:3.13"),
+        ("git+ssh://git@git.example.com:2222/gridbyoc.git@0a1b2c3",
+         "gridbyoc[embedded] @ git+ssh://git@git.example.com:2222/gridbyoc.git@0a1b2c3", "python:3.13"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("engine", ["github", "gitlab", "jenkins", "argo"])
+def test_jobs_install_from_the_named_source_and_have_git_if_it_needs_git(
+    engine: str, source: str, requirement: str, image: str
+) -> None:
+    found, images = installs(engine, replace(ONE, install_from=source))
+    assert found == {requirement}
+    assert images == ({image} if engine in ("gitlab", "argo") else set())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "git+https://ada:key@git.example.com/gridbyoc@v1", "git+https://git.example.com/gridbyoc", "dist/other.whl",
+        "git+http://git.example.com/gridbyoc@v1", "../gridbyoc-1.0-py3-none-any.whl", "https://x.example.com/y.whl",
+        "/tmp/gridbyoc-1.0-py3-none-any.whl", "git+https://git.example.com/gridbyoc@-x", "gridbyoc",
+    ],
+)  # fmt: skip
+def test_a_source_with_a_key_without_a_version_or_outside_the_repository_is_refused(source: str) -> None:
+    with pytest.raises(UsageError):
+        replace(ONE, install_from=source)
+
+
+def test_a_cache_of_an_engine_is_named_after_what_is_installed_in_characters_that_the_engine_takes() -> None:
+    """GitHub refuses a comma in a key, GitLab a slash."""
+    made = [replace(ONE, install_from="git+https://git.example.com/gridbyoc@v1"), ONE, TWO]
+    assert len({each.cache_key for each in made}) == len(made)
+    assert all(re.fullmatch(r"[0-9a-f]+", each.cache_key) for each in made)
+    for each in made:
+        assert f"gridbyoc-{each.python_version}-{each.cache_key}" in rendered("gitlab", each)
+        text = rendered("github", each)
+        assert f'GRIDBYOC_CACHE: "{each.cache_key}"' in text
+        keys = re.findall(r"^ +key: (.*)", text, re.MULTILINE)
+        assert keys
+        assert all(key.endswith("-${{ env.GRIDBYOC_CACHE }}") for key in keys)
 
 
 def test_a_token_is_made_out_for_the_region_s_own_sts() -> None:
