@@ -6,14 +6,17 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from gridbyoc.control_plane.credentials import ApiCredentials, LazyLogin, LoggedIn, Username, login, resolve_credentials
+from gridbyoc.control_plane.failures import HttpAnswer
 from gridbyoc.control_plane.http import (
     Authorization,
+    Exchange,
     Http,
+    HttpRequest,
     Network,
-    RequestsExchange,
     RetryPatience,
     Timing,
     basic,
@@ -85,7 +88,7 @@ def connect(
             on_warning(warning)
     clean = Cleaner(credentials.api_key)
     timing = Timing(clock, sleep, jitter)
-    exchange = RequestsExchange(address, _network(control_plane, address, environ, limits))
+    exchange = _exchange(address, _network(control_plane, address, environ, limits))
 
     def http(auth: Callable[[], Authorization]) -> Http:
         return Http(address, exchange, timing, auth=auth, clean=clean, patience=limits.patience)
@@ -107,7 +110,7 @@ def _unsigned(
     def refuse() -> Authorization:
         raise error
 
-    exchange = RequestsExchange(address, _network(control_plane, address, environ, limits))
+    exchange = _exchange(address, _network(control_plane, address, environ, limits))
     return Http(address, exchange, timing, auth=refuse, clean=Cleaner(), patience=limits.patience)
 
 
@@ -126,9 +129,24 @@ def log_in(
     """``login`` at the address that ``connect`` would use. Raises the same errors, and ``AuthenticationError``."""
     address = resolve_url(control_plane.api, url, control_plane.url, environ, home)
     clean = Cleaner(api_key)
-    exchange = RequestsExchange(address, _network(control_plane, address, environ, limits))
+    exchange = _exchange(address, _network(control_plane, address, environ, limits))
     http = Http(address, exchange, Timing(clock, sleep, _JITTER), clean=clean, patience=limits.patience)
     return login(control_plane.api, http, clean, username=username, api_key=api_key, home=home, environ=environ)
+
+
+def _exchange(address: str, network: Network) -> Exchange:
+    """An ``Exchange`` that opens its connection with the first call."""
+
+    @cache
+    def opened() -> Exchange:
+        from gridbyoc.control_plane.transport import RequestsExchange
+
+        return RequestsExchange(address, network)
+
+    def send(call: HttpRequest, seconds: float) -> HttpAnswer:
+        return opened()(call, seconds)
+
+    return send
 
 
 def _authorization(

@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from urllib3.exceptions import InvalidHeader
-from urllib3.util import Retry
-
 from gridbyoc.control_plane.model import Clean
 from gridbyoc.errors import (
     AuthenticationError,
@@ -180,8 +177,13 @@ def _refused(answer: HttpAnswer, asked: RequestContext, said: str) -> ControlPla
 def retry_after(answer: HttpAnswer) -> float | None:
     """The seconds in ``Retry-After`` (seconds or an HTTP date); ``None`` if it is missing or invalid."""
     value = answer.headers.get("retry-after", "")
+    if not value:
+        return None
+    from urllib3.exceptions import InvalidHeader  # imported late: few answers have the header
+    from urllib3.util import Retry
+
     try:
-        return float(min(max(Retry().parse_retry_after(value), 0), SIX_HOURS)) if value else None
+        return float(min(max(Retry().parse_retry_after(value), 0), SIX_HOURS))
     except (InvalidHeader, ValueError, OverflowError):
         return None
 

@@ -12,7 +12,6 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, ApprovalRequiredErr
 from gridbyoc.operations.accepted_ids import external_ids_to_accept, hide_their_id
 from gridbyoc.operations.changes import ClusterChange, cluster_changes
 from gridbyoc.operations.converged import remember_converged, short_way
-from gridbyoc.operations.destroy import protection, refuse_if_protected
 from gridbyoc.operations.events import Note
 from gridbyoc.operations.import_orphans import import_orphans
 from gridbyoc.operations.lock import SAVED_PLAN
@@ -27,6 +26,7 @@ from gridbyoc.operations.prepare import (
     prepare,
     rerender,
 )
+from gridbyoc.operations.protection import protection, refuse_if_protected
 from gridbyoc.operations.report import Report, report_of
 from gridbyoc.operations.role_policies import RolePolicies, read_role
 from gridbyoc.operations.rollback import CreatedResources, compensating

@@ -13,7 +13,6 @@ from gridbyoc.errors import (
     SAFE_RESUMES,
     ApprovalRequiredError,
     ClusterConflictError,
-    ProtectedStackError,
 )
 from gridbyoc.operations.events import Note
 from gridbyoc.operations.import_orphans import import_orphans
@@ -22,33 +21,11 @@ from gridbyoc.operations.leftovers import FoundLeftovers, LeftoversRequest, dele
 from gridbyoc.operations.local_files import remove_local_files
 from gridbyoc.operations.lock import HOLDER, LOCK
 from gridbyoc.operations.prepare import PreparedStack, current_grant, prepare, rerender
+from gridbyoc.operations.protection import refuse_if_protected
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.state_removal import ApproveRemoval, approve_removal, remove_state
 from gridbyoc.operations.wait import delete_and_wait
 from gridbyoc.stack.words import counted
-
-PLACE = ("protect",)
-
-
-def protection(run: Run) -> str:
-    """Where the stack file says ``protect: true``, as ``FILE:LINE``; empty if it does not."""
-    if not run.stack.protect:
-        return ""
-    file, line = run.origin(PLACE) if run.origin else (str(run.stack.file or "the stack file"), None)
-    return f"{file}:{line}" if line else file
-
-
-def refuse_if_protected(run: Run, would: str, *, rerun: str = SAFE_NOTHING_DONE) -> None:
-    """Raise ``ProtectedStackError`` if the stack is protected. ``would``: the action, such as "destroy the role"."""
-    place = protection(run)
-    if place:
-        raise ProtectedStackError(
-            f"The stack {run.stack.name} is protected: this would {would}.",
-            why=f"`protect: true` stands in {place}.",
-            fix="If it is intended, remove that line from the stack file (in a reviewed change), then run again.",
-            rerun=rerun,
-        )
-
 
 KEPT_FILES = frozenset({JOURNAL, LOCK, HOLDER})
 """Files of a work_dir that stay: the journal, which records the stack's past clusters, and the lock that is held."""

@@ -151,7 +151,7 @@ APPROVAL = (
     ),
     *_each("operations/bootstrap.py", "unit/test_exclusive.py", ("_losable", "not run.stack.role.exclusive", "True")),
     *_each(
-        "operations/destroy.py",
+        "operations/protection.py",
         "unit/test_protection.py",
         ("refuse_if_protected", "    if place:\n", "    if False:\n"),
         ("protection", 'str(run.stack.file or "the stack file")', '""'),
@@ -1005,7 +1005,7 @@ CONTROL_PLANE = (
         ("base_url", 'not in {"http", "https"}', 'in {"ftp"}'),
         ("cluster_path", 'cluster_id in {"", ".", ".."}', "False"),
         ("cluster_path", 'quote(cluster_id, safe="")', "quote(cluster_id)"),
-        ("POLICY", '{"GET", "PUT", "DELETE"}', '{"GET", "PUT", "DELETE", "POST"}'),
+        ("REPEATED_METHODS", '{"GET", "PUT", "DELETE"}', '{"GET", "PUT", "DELETE", "POST"}'),
     ),
 )
 

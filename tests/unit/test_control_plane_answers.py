@@ -26,11 +26,11 @@ from gridbyoc.control_plane.http import (
     cluster_path,
     is_loopback,
     is_transient,
-    proxies_for,
 )
 from gridbyoc.control_plane.model import Cleaner, Cluster, Grant, Listing, Phase
 from gridbyoc.control_plane.parse import cluster, moment, offered_types, price, snake
 from gridbyoc.control_plane.registrar import FORMS, ClusterRegistrar
+from gridbyoc.control_plane.transport import proxies_for
 from gridbyoc.errors import ClusterNotFoundError, ControlPlaneError, GridbyocError, UsageError
 from gridbyoc.stack.background import within
 from gridbyoc.stack.model import ClusterSpec, InstanceType

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gridbyoc.errors import ControlPlaneError, ProtectedStackError
-from gridbyoc.operations.destroy import protection, refuse_if_protected
+from gridbyoc.operations.protection import protection, refuse_if_protected
 from gridbyoc.operations.run import Run
 from gridbyoc.stack.load import read
 from gridbyoc.stack.model import PolicyStatement, Stack

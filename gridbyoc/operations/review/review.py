@@ -12,9 +12,9 @@ from gridbyoc.aws.policy import Policy, PolicyDocumentError, parse_policy
 from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import GridbyocError
 from gridbyoc.operations.changes import standing_cost
-from gridbyoc.operations.destroy import protection
 from gridbyoc.operations.plan import Plan
 from gridbyoc.operations.prepare import PreparedStack
+from gridbyoc.operations.protection import protection
 from gridbyoc.operations.review.permissions import (
     NO_DOCUMENTS,
     Documents,
