@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from gridbyoc.show.stackfile import output_schema
 
 NESTED = ("document", "result", "left")
-"""Where a document holds another one."""
+"""Keys whose value may be a nested document."""
 
 
 def check_outputs(args: Sequence[str], out: str) -> str:

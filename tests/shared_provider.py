@@ -36,14 +36,14 @@ from tests.functional.terraform_cli import TerraformCli
 
 ROOM = Path(__file__).parents[1]
 TYPES = (b"aws_iam_", b"aws_partition", b"aws_caller_identity")
-"""How the names begin of the resources and data sources that Terraform is told of."""
+"""Prefixes of the resource and data source names that Terraform sees."""
 ROOT = f'terraform {{\n  required_providers {{\n    aws = {{ version = "{AWS_PROVIDER}" }}\n  }}\n}}\n'
 READ_BY_PROVIDER = re.compile("AWS_.*|TF_AWS_.*|TF_APPEND_USER_AGENT|HOME|(?i:https?_proxy|no_proxy)|SSL_CERT_.*")
 """https://registry.terraform.io/providers/hashicorp/aws/latest/docs#environment-variables"""
 FILES = ("HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
-"""Variables that name a file or a directory: the provider is told of links, so that it can be lent to others."""
+"""Variables that name a file or a directory: the provider gets links, so that several runs can share it."""
 ENDPOINT = "AWS_ENDPOINT_URL"
-"""The provider is told of a detour, for the same reason: each sandbox, and each proxy, has an address of its own."""
+"""The provider gets a relay's address, for the same reason: each sandbox and each proxy has its own address."""
 IDLE = 2
 """So many providers (of 300 to 500 MB each) wait at most."""
 # It asks for a provider, tells Terraform where that listens (the host writes that line), and stays until either side
@@ -157,7 +157,7 @@ def server_in(environ: Mapping[str, str]) -> Address | None:
 
 
 class Detour:
-    """An address of its own that leads to another one: bytes go through as they are, and so does how a side ends."""
+    """A relay with its own address: it passes bytes on unchanged, and closes each side as the other side did."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)

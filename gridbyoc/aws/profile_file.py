@@ -183,7 +183,7 @@ def _parsed(content: bytes, path: Path) -> dict[str, dict[str, str]]:
         line = getattr(error, "lineno", None)
         raise FileError(
             f"{path} is not a valid AWS credentials file" + (f" (line {line})." if line else "."),
-            fix="Repair it, or give another one with --credentials-file.",
+            fix="Repair it, or name a different file with --credentials-file.",
             rerun=SAFE_NOTHING_DONE,
         ) from None
     return {"": dict(parser.defaults())} | {name: dict(parser.items(name)) for name in parser.sections()}

@@ -92,7 +92,7 @@ FORWARDED = frozenset(
         *("only", "skip", "strict", "skip_preflight"),
     }
 )
-"""The single verbs' options that make sense for many stacks; they are taken from those commands unchanged."""
+"""The single verbs' options that make sense for many stacks; they come from those commands unchanged."""
 
 _YES_DESTROY = "--yes-destroy"
 _APPROVALS = {"bootstrap": ("yes", "--yes"), "destroy": ("yes_destroy", _YES_DESTROY)}

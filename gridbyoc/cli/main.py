@@ -188,7 +188,7 @@ def _cwd() -> Path:
     except OSError:
         raise FileError(
             "The current directory no longer exists, or may not be read.",
-            fix="Go to another one, then run again.",
+            fix="Change to an existing directory, then run again.",
             rerun=SAFE_NOTHING_DONE,
         ) from None
 

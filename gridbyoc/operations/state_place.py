@@ -75,7 +75,7 @@ def _refuse_unless_empty(run: Run, runner: Runner, standing: Backend, wanted: Ba
         found = f"The state was last in {here}, which cannot be read: {error.what}"
     leave = runner.binary.command(run.work_dir, "init", "-reconfigure")
     raise StateMovedError(
-        f"The stack file names {there} for the state, but the state is not there yet.",
+        f"The stack file names {there} for the state, but there is no state at that place yet.",
         why=f"{found} Without it, every resource would be created a second time.",
         fix=f"Move it: `gridbyoc state migrate {stack_words(run.stack)}`; or restore the previous terraform.backend. "
         f"To abandon the old state for good: {f'`{leave}`' if standing.remote else f'move {here} away'}.",

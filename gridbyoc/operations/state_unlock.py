@@ -130,7 +130,7 @@ def judge(
     """Whether a lock's holder is alive. ``dead`` only if proven: a step of ours, on this machine, that is over.
 
     ``here`` is our ``user@host``. We hold the work_dir's own lock, so no other run is active in it; but
-    a Terraform may have outlived its run.
+    a Terraform may still run after its run has ended.
     """
     here = here or f"{user_name()}@{socket.gethostname()}"
     if info.who != here:

@@ -126,7 +126,7 @@ def _make_iam_elsewhere(*, policies: bool) -> None:
     os.environ[_LOADS_POLICIES] = str(policies).lower()
     try:
         for name in set(PARTITION_NAMES) - {"aws"}:
-            # assigned when complete: requests to other partitions look into it, too
+            # assigned when complete: requests to other partitions read it, too
             iam_backends[DEFAULT_ACCOUNT_ID][name] = IAMBackend(name, DEFAULT_ACCOUNT_ID)
     finally:
         os.environ[_LOADS_POLICIES] = "true"

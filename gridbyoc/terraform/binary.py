@@ -238,7 +238,7 @@ def _found(probe: _Probe) -> Binary:
     if version < _OLDEST:
         raise TerraformTooOldError(
             f"{path} is version {'.'.join(map(str, version))}; 1.5 is the oldest that works.",
-            fix=f"{_INSTALL} Or choose another one with --terraform-bin or {_VARIABLE}.",
+            fix=f"{_INSTALL} Or choose a different Terraform with --terraform-bin or {_VARIABLE}.",
             rerun=SAFE_NOTHING_DONE,
         )
     return Binary(probe.argv, flavour, version, path)
@@ -255,7 +255,7 @@ def _complete(answer: _Answer, ended: ExitInfo, path: str, timeout: float) -> _A
     if ended.cause is Cause.TIMEOUT:
         raise TerraformTimeoutError(
             f"{path} did not answer `version` within {timeout:g} s and was stopped.",
-            fix=f"Check that it is Terraform, or choose another one with --terraform-bin or {_VARIABLE}.",
+            fix=f"Check that it is Terraform, or choose a different Terraform with --terraform-bin or {_VARIABLE}.",
             rerun=SAFE_NOTHING_DONE,
         )
     return answer
@@ -265,6 +265,6 @@ def _not_terraform(path: str, said: str) -> TerraformNotFoundError:
     return TerraformNotFoundError(
         f"{path} is neither Terraform nor OpenTofu.",
         why=f"It answered `version -json` with: {said[:200]!r}.",
-        fix=f"Choose another one with --terraform-bin or {_VARIABLE}. {_INSTALL}",
+        fix=f"Choose a different Terraform with --terraform-bin or {_VARIABLE}. {_INSTALL}",
         rerun=SAFE_NOTHING_DONE,
     )

@@ -274,7 +274,7 @@ class Execution:
         return TerraformNotFoundError(
             f"{self._set.binary.path} cannot be started.",
             why=str(error),
-            fix="Check whether it was removed or replaced, or choose another one with --terraform-bin.",
+            fix="Check whether it was removed or replaced, or choose a different Terraform with --terraform-bin.",
             rerun=SAFE_NOTHING_DONE,
         )
 

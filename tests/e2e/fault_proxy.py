@@ -1,4 +1,4 @@
-"""A proxy on 127.0.0.1 in front of one service: holds, spoils or loses what it is told to, passes on the rest."""
+"""A proxy on 127.0.0.1 in front of one service: holds, spoils or loses chosen messages and passes on the rest."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ case "$1" in -chdir=*) cd "${1#-chdir=}" || exit 1; shift ;; esac
 
 
 class Gates:
-    """A ``terraform`` that stops where it is told to; ``light`` runs fast stacks without the AWS provider."""
+    """A ``terraform`` that stops at chosen points; ``light`` runs fast stacks without the AWS provider."""
 
     def __init__(self, directory: Path, *, light: bool = False) -> None:
         directory.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How an engine's runner runs a job's shell steps: a fresh checkout, a bash without anybody's profile, artifacts.
+"""How an engine's runner runs a job's shell steps: a fresh checkout, a bash without a profile, artifacts.
 
 No engine is here. What a step would install is there already: ``pip install`` is noted, and nothing more.
 """
@@ -82,7 +82,7 @@ class Machine:
     ) -> int:  # fmt: skip
         """Run it as runners do, its environment closed; return its status.
 
-        ``written`` is the script as it stands in the pipeline, where a path of it had to be another one here.
+        ``written`` is the script as it stands in the pipeline, if the test had to replace a path in it.
         """
         file, trace, prelude = self.root / "step.sh", self.root / "step.trace", self.root / "trace.sh"
         file.write_text(script)

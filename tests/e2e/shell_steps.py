@@ -1,6 +1,6 @@
 """Which shell steps a pipeline has, and which of them have been run: found in its text, and seen by the shell itself.
 
-The two are told by different parts. What there is comes from the rendered files alone; what ran is what bash says of
+Two sources answer them. The list of steps comes from the rendered files alone; what ran is what bash says of
 each line that it came to. So a step that no test runs, and a branch within one, are both seen.
 """
 

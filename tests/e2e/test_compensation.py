@@ -62,7 +62,7 @@ def test_rollback_keeps_what_was_there_before(tool: Tool, world: World, plane: P
 
 
 def test_rollback_after_a_rotation_keeps_the_role_that_was_there(tool: Tool, world: World, plane: Proxy) -> None:
-    """A new external id is created by the run, and the role hangs on it: destroying the one would take the other."""
+    """A new external id is created by the run, and the role depends on it: destroying it would destroy the role."""
     role = "{{name: grid-turned, managed_policies: [AmazonS3FullAccess], rotation: {}}}"
     tool.write(stack_text("turned", role=role.format("one")))
     tool("bootstrap", "--yes", "--no-wait")

@@ -114,7 +114,7 @@ class Trial:
 
 
 def said_by(run: Run) -> list[str]:
-    """How a user is told of the run's failure; nothing, where it did not fail."""
+    """The failure that the user sees; empty if the run did not fail."""
     try:
         run()
     except GridbyocError as error:

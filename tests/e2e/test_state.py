@@ -71,7 +71,7 @@ def test_from_local_to_the_bucket_and_back(tool: Tool, world: World) -> None:
     assert not again["made"]
     assert not any(setting["changed"] for setting in again["settings"])
 
-    # whoever reads is told so, too, and not what the old place holds
+    # commands that only read say the same, and do not show the old place
     assert f"state migrate {stack.file.relative_to(tool.directory)}`" in tool("status", str(stack.file)).out
     assert "state migrate" in tool("outputs", str(stack.file), status=1).err
 
@@ -276,7 +276,7 @@ def test_a_lock_left_by_a_dead_run_is_explained_and_broken_on_word_only(tool: To
 
 @contextmanager
 def by_hand(tool: Tool, stack: FastStack, backend: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A terraform that somebody runs in the work_dir, in the middle of an apply that ends when it is told."""
+    """A terraform that somebody runs in the work_dir, in the middle of an apply that ends on request."""
     begun, go = stack.directory / "begun", stack.directory / "go"
     stack.write_root(backend, f"touch {begun}; while ! test -e {go}; do sleep 0.05; done")
     subprocess.run(["terraform", "init"], cwd=stack.work_dir, env=tool.env, check=True, capture_output=True)

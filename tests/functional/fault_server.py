@@ -1,4 +1,4 @@
-"""A small HTTP server on 127.0.0.1 that answers what it is told to: any status, late, cut short, or not at all."""
+"""A small HTTP server on 127.0.0.1 that gives chosen answers: any status, late, cut short, or not at all."""
 
 from __future__ import annotations
 

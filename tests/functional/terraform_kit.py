@@ -80,7 +80,7 @@ def script(path: Path, text: str) -> Path:
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait until something is so."""
+    """Wait until ``condition`` holds."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came to be"

@@ -82,7 +82,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one mutant: the test that noticed it (empty: it survived), or why that cannot be told."""
+    """The result of one mutant: the test that noticed it (empty: it survived), or why the result is unknown."""
 
     mutant: Mutant
     killer: str

@@ -28,7 +28,7 @@ MOTO = DomainDispatcherApplication(create_backend_app)
 
 
 class LocalAws:
-    """``config`` is what the server is told. The clock stands until ``now`` is moved. moto starts empty."""
+    """``config`` is the server's configuration. The clock stands until ``now`` is moved. moto starts empty."""
 
     def __init__(self, **config: Any) -> None:
         for name in ("iam", "sts", "ec2", "autoscaling", "s3"):

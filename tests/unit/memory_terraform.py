@@ -554,7 +554,7 @@ class _Engine:
                 instance["attributes"] = found
 
     def _dependents(self, targets: Sequence[str]) -> list[str]:
-        """The targets and everything that hangs on them, in the order of the state."""
+        """The targets and everything that depends on them, in the order of the state."""
         names = [address for address in self._state.instances if any(_within(address, each) for each in targets)]
         while True:
             bare = {address.partition("[")[0] for address in names}

@@ -88,7 +88,7 @@ def test_terraform_may_work_in_the_account_that_was_looked_at_alone(world: World
 
 
 def test_a_proof_is_asked_for_in_the_roles_own_account_alone(world: World) -> None:
-    """Also where the stack file names none: a role of that name in the caller's account is another one."""
+    """Also if the stack file names no account: a role of that name in the caller's account is a different role."""
     world.aws.account = OTHER
     with (
         pytest.raises(AccountMismatchError, match=f"account {OTHER}, the role is in {ACCOUNT}"),

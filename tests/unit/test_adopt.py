@@ -1,4 +1,4 @@
-"""What a run left that was cut off: how it is told from what is somebody else's, and how a state is put back."""
+"""What a run left that was cut off: how it is distinguished from other people's resources, and how a state is restored."""
 
 from __future__ import annotations
 

@@ -545,7 +545,7 @@ def test_another_account_is_refused_before_its_bucket_is_touched(world: World) -
 
 def test_a_state_that_lies_elsewhere_is_not_begun_anew(world: World) -> None:
     world.bring_up(STACK)
-    with pytest.raises(GridbyocError, match="the state is not there yet") as caught:
+    with pytest.raises(GridbyocError, match="there is no state at that place yet") as caught:
         world.bootstrap(replace(STACK, terraform=REMOTE.terraform))
     assert "gridbyoc state migrate" in caught.value.fix
     assert world.effects == []

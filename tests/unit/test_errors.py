@@ -1,4 +1,4 @@
-"""Every error has its own stable code, a documented status, and is told in words."""
+"""Every error has its own stable code, a documented status and a readable message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A vendor without an API: nothing has a default, only who is named gets in, and a person is told what to send."""
+"""A vendor without an API: nothing has a default, only named principals get in, and the output says what to send."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def only(action: str, **answer: Any) -> Answering:
 
 @dataclass
 class Iam:
-    """A simulator that answers as it is told, a page for every two results; ``policies`` are the account's own."""
+    """A simulator with given answers, a page for every two results; ``policies`` are the account's own."""
 
     answering: Answering = allowed
     error: str = ""

@@ -99,7 +99,7 @@ DIFFERS = RolePolicies(ROLE_ARN, missing=(LIMITS,), attached=(ADMIN,), inline=("
 
 
 def test_what_an_apply_does_not_put_right_is_a_warning() -> None:
-    """What Terraform would change is its part; where it would change nothing, each difference is told."""
+    """Terraform shows its own changes; if it would change nothing, the plan names each difference."""
     changes = replace(plan(ResourceChange(ATTACHED, "create")), policies=DIFFERS)
     further, unknown = changes.warnings
     assert further.startswith(

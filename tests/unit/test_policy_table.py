@@ -287,7 +287,7 @@ TRUST = [
         with_id=None,
     ),
     TrustCase(
-        "a service, another one",
+        "a service, a different service",
         policy(trust({"Service": "ec2.amazonaws.com"})),
         "denied",
         actor=Actor("service", "eks.amazonaws.com"),

@@ -73,7 +73,7 @@ def world(
     region: str = "us-east-1", *, sts: Sts | None = None, home: Sts | None = None, regions: Regions | None = None,
     account_id: str | None = None,
 ) -> PreflightContext:  # fmt: skip
-    """A scene in ``region``; ``home`` is the STS of us-east-1, where that is another one."""
+    """A scene in ``region``; ``home`` is the STS of us-east-1, if it differs."""
     core = botocore.session.Session()
     core.set_credentials("AKIACANARY", "canary-secret")
     here, ec2 = sts or Sts(), regions or Regions({region: "opted-in"})

@@ -1,4 +1,4 @@
-"""The live role's policies against the stack file: each difference is told by full ARN and by content."""
+"""The live role's policies against the stack file: each difference is named by full ARN and by content."""
 
 from __future__ import annotations
 

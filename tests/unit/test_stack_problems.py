@@ -353,7 +353,7 @@ def test_bad_file(text: str, line: int | None, path: str, words: str) -> None:
     ]
     assert ("<stdin>", line, path) in told, [str(problem) for problem in problems]
     assert "CANARY" not in "".join(map(str, problems))
-    assert len(set(problems)) == len(problems)  # each is told once
+    assert len(set(problems)) == len(problems)  # each is reported once
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is told from a state document, a lock's note, and what a work_dir remembers of its backend."""
+"""Reading a state document, a lock's note, and the backend that a work_dir records."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ IN_A_ROW = {
     "an address as a provider, and a text that is no ARN":
         ([admit(), {**admit(ids=None), "Principal": {"Federated": "https://example.com"}}, admit("arn:root")], (CROSS,),
          codes(fail="6", unknown="5 7")),
-    "another one in its place": ([admit(HASURA)], (CROSS,), codes(fail="1 6")),
+    "a different statement in its place": ([admit(HASURA)], (CROSS,), codes(fail="1 6")),
     "its whole account, where one role is expected": ([admit(ROOT)], (CROSS,), codes(fail="6")),
     "its whole account by number": ([admit(VENDOR)], (CROSS,), codes(fail="6")),
     "its whole account, of which a condition leaves one role":
@@ -435,7 +435,7 @@ CANARIES: list[tuple[str, LiveRole]] = [
     ("sound", live(admit())),
     ("in a Sid", live(admit(), admit(EVE, None, Sid=ID))),
     ("in a policy's name", live(admit(), policies=(LiveDocument("inline", ID, EC2),))),
-    ("another one beside it", live(admit(ids=[ID, OLD], Sid=OLD))),
+    ("a second statement beside it", live(admit(ids=[ID, OLD], Sid=OLD))),
     ("open", live(admit(operator="ForAllValues:StringEquals", Sid=ID))),
     ("a pattern", live(admit(ids=f"{ID}*", operator="StringLike"))),
     ("in a Deny", live(*EXACT_DENY)),

@@ -83,7 +83,7 @@ def tags_of(pairs: object) -> dict[str, str]:
 
 
 Key = tuple[str, str]
-"""A resource's kind and id."""
+"""``(kind, id)`` of a resource: unique in an account and region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Resource:
 
     @property
     def key(self) -> Key:
-        """Identifies the resource: its kind and id."""
+        """Identifies the resource in its account and region."""
         return self.kind, self.id
 
 
@@ -162,7 +162,7 @@ class Leftover:
 
     @property
     def key(self) -> Key:
-        """Identifies the resource: its kind and id."""
+        """Identifies the resource in its account and region."""
         return self.kind, self.id
 
 

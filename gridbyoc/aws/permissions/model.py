@@ -44,7 +44,7 @@ PHASES: dict[NeedPhase, str] = {
     "verify-role": "verify --role: any role of the account",
     "handoff": "handoff: that the role admits the control plane",
     "resume": "bootstrap: what a run left that was cut off, and whether anything has changed",
-    "leftovers": "leftovers, destroy: finding what outlived a cluster",
+    "leftovers": "leftovers, destroy: finding resources that a deleted cluster left behind",
     "cleanup": "leftovers --delete, destroy: deleting it",
     "bucket": "state init: making the bucket of the state",
     "state-removal": "destroy --with-state: removing the state from S3",

@@ -349,7 +349,7 @@ _KMS = "S3 asks KMS for it on the caller's behalf; nobody calls it"
 def state_needs(backend: S3Backend, place: AccountRegion, *, native_lock: bool = True) -> Iterator[Need]:
     """Permissions to read, write and lock the state. ``native_lock``: an object beside it (Terraform 1.10 and up)."""
     bucket, key = place.s3(backend.bucket), place.s3(f"{backend.bucket}/{literal(backend.key)}")
-    # Terraform goes on where it may not list; but S3 says 403 then, and not 404, of a state that is not there yet:
+    # Terraform goes on where it may not list; but S3 says 403 then, and not 404, if the state does not exist yet:
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     yield Need("s3:ListBucket", bucket, "the state: looking for it", "state")
     yield Need("s3:GetObject", key, "the state: reading it", "state")

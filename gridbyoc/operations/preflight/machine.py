@@ -92,7 +92,7 @@ def _implied_mirrors(scene: PreflightContext) -> tuple[Path, ...]:
 
 
 def _own_cli_config(scene: PreflightContext) -> bool:
-    """Whether the user has a CLI configuration. It may name a cache or mirror elsewhere, so that nothing is proven.
+    """Whether the user has a CLI configuration. It may name a cache or mirror elsewhere, so the check proves nothing.
 
     https://developer.hashicorp.com/terraform/cli/config/config-file#locations
     """
