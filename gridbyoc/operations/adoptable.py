@@ -227,9 +227,7 @@ def _one_trust(
 ) -> tuple[TrustTerms | None, list[Reason]]:
     if not with_id:
         fix = "Add a condition on sts:ExternalId to the trust policy, give the control plane that id, then adopt it."
-        return None, [
-            Reason("Its trust policy asks for no external id, so every customer's cluster could use it.", fix)
-        ]
+        return None, [Reason("Its trust policy asks for no external id, so any customer's cluster could use it.", fix)]
     if len(with_id) > 1 or len(without) > 1:
         fix = "Merge these statements into one that lists all their principals."
         return None, [Reason("Its trust policy has several statements with the same kind of condition.", fix)]

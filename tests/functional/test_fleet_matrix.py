@@ -167,7 +167,7 @@ def test_a_revision_that_is_not_there_and_no_repository(
 
 
 def of_another_user(directory: Path) -> dict[str, str]:
-    """Give ``directory`` to uid 1000, as a container finds a checkout; to users other than root, Git reports the directory as unsafe."""
+    """Give ``directory`` to uid 1000, as in a container; without root, make Git believe so. Returns the environment."""
     home = directory.parent / f"{directory.name}-home"
     home.mkdir()
     for path in (directory, *directory.rglob("*")) if os.geteuid() == 0 else ():

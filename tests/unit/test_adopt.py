@@ -1,4 +1,4 @@
-"""What a run left that was cut off: how it is distinguished from other people's resources, and how a state is restored."""
+"""Resources of an interrupted run: telling them from other people's, and restoring a state."""
 
 from __future__ import annotations
 

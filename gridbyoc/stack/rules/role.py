@@ -109,9 +109,7 @@ def _check_module(findings: Findings) -> None:
     for key in findings.document.mapping("role"):
         if key not in kept and not findings.known_at(("role", key)):
             advice = "remove it, and set the module's inputs under `terraform.module.inputs`"
-            findings.problem(
-                ("role", key), "is a setting of the gridbyoc module; this stack uses its own module", advice
-            )
+            findings.problem(("role", key), "is a setting of the gridbyoc module; this stack has its own", advice)
 
 
 _NAME = re.compile(r"([\x21-\x39\x3b-\x7e]+/)?[A-Za-z0-9_+=,.@-]{1,128}")
