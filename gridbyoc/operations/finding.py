@@ -71,6 +71,15 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return next((verdict for verdict in WORST if verdict in found), "pass")
 
 
+def holds(findings: Iterable[Finding], *, strict: bool) -> bool:
+    """Whether no finding fails and at least one passes; if ``strict``, whether every finding passes.
+
+    Findings that are all unknown prove nothing.
+    """
+    found = {finding.verdict for finding in findings}
+    return found == {"pass"} if strict else "fail" not in found and "pass" in found
+
+
 def tally(verdicts: Iterable[str], order: Sequence[str] = ("pass", "warn", "fail", "unknown")) -> str:
     """The number of each verdict in ``order``, such as ``12 pass, 1 warn``; empty if there are none."""
     counts = Counter(verdicts)

@@ -17,7 +17,7 @@ from gridbyoc.aws.trust import accepted_in, external_ids_written
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError
 from gridbyoc.operations.accepted_ids import NO_ROTATION, Rotation, rotation_of
 from gridbyoc.operations.attestation import attested, attested_role, write_document
-from gridbyoc.operations.finding import Finding, Verdict, worst
+from gridbyoc.operations.finding import Finding, Verdict, holds, worst
 from gridbyoc.operations.prepare import read_state
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.verify_grants import GRANTS, NEEDS, UNSAID, Grants, grants_of, own_policy
@@ -60,8 +60,8 @@ class Proof:
         return worst(finding.verdict for finding in self.findings)
 
     def holds(self, *, strict: bool) -> bool:
-        """Whether no finding fails; if ``strict``, whether every finding passes."""
-        return self.verdict == "pass" if strict else self.verdict != "fail"
+        """``holds`` of its findings."""
+        return holds(self.findings, strict=strict)
 
 
 def prove(run: Run, *, now: Callable[[], datetime] = utc_now) -> Proof:

@@ -43,7 +43,7 @@ from gridbyoc.aws.session import AwsSession
 from gridbyoc.aws.trust import accepted_in, external_ids_written
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.operations.attestation import attested, write_document
-from gridbyoc.operations.finding import Finding, Verdict, worst
+from gridbyoc.operations.finding import Finding, Verdict, holds, worst
 from gridbyoc.operations.verify import guard_role, without_ids
 from gridbyoc.operations.verify_model import (
     ANOTHER_ACCOUNT,
@@ -500,8 +500,8 @@ class RoleProof:
         return worst(finding.verdict for finding in self.findings)
 
     def holds(self, *, strict: bool) -> bool:
-        """Whether no finding fails; if ``strict``, whether every finding passes."""
-        return self.verdict == "pass" if strict else self.verdict != "fail"
+        """``holds`` of its findings."""
+        return holds(self.findings, strict=strict)
 
 
 def prove_role(

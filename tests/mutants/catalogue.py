@@ -151,6 +151,13 @@ APPROVAL = (
     ),
     *_each("operations/bootstrap.py", "unit/test_exclusive.py", ("_losable", "not run.stack.role.exclusive", "True")),
     *_each(
+        "operations/finding.py",
+        "unit/test_verify_role.py unit/test_verify.py",
+        ("holds", ' and "pass" in found', ""),
+        ("holds", '"fail" not in found and ', ""),
+        ("holds", 'found == {"pass"} if strict', '"fail" not in found if strict'),
+    ),
+    *_each(
         "operations/protection.py",
         "unit/test_protection.py",
         ("refuse_if_protected", "    if place:\n", "    if False:\n"),
@@ -241,7 +248,6 @@ ACCOUNTS = (
         "operations/verify.py",
         "unit/test_account_guards.py unit/test_verify.py",
         ("guard_role", "caller.account_id != account", "False"),
-        ("Proof.holds", '== "pass" if strict', '!= "fail" if strict'),
     ),
     *_each(
         "aws/state_bucket.py",
@@ -383,7 +389,6 @@ VERDICTS = (
         ("guessable", "[trust.external_id] if trust.external_id else", "[] if True else"),
         ("guessable", "(trust.role.name, trust.role.account_id, *known)", "()"),
         ("guessable", "    if not ids:\n", "    if False:\n"),
-        ("RoleProof.holds", '== "pass" if strict', '!= "fail" if strict'),
         ("judged_role", "without_ids(question(trust), secrets)", "question(trust)"),
         ("judged_role", "redacted(each.name, secrets)", "each.name"),
         ("judged_role", "redacted(role.boundary.name, secrets)", "role.boundary.name"),
