@@ -11,7 +11,7 @@ import click
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import after_report
 from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument
-from gridbyoc.cli.running import brief_option, choices_options, open_run, preflight_options
+from gridbyoc.cli.running import brief_option, choices_options, finish_option, open_run, preflight_options
 
 if TYPE_CHECKING:
     from gridbyoc.operations.options import BootstrapOptions, EditBody
@@ -39,6 +39,7 @@ class Yes(NamedTuple):
 @click.option("--edit-before-creation", is_flag=True, help="Open $VISUAL or $EDITOR on each new cluster's request.")
 @brief_option
 @preflight_options
+@finish_option
 @choices_options
 @pass_app
 def bootstrap(

@@ -9,7 +9,7 @@ import click
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import after_leftovers
 from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument
-from gridbyoc.cli.running import choices_options, no_control_plane_option, open_run
+from gridbyoc.cli.running import choices_options, finish_option, no_control_plane_option, open_run
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--delete-data", is_flag=True, help="Delete leftover buckets and volumes that hold data as well.")
 @click.option("--with-state", is_flag=True, help="Remove the state from S3 as well, with all its versions.")
 @click.option("--yes-with-state", is_flag=True, help="Approve removing the state (--with-state).")
+@finish_option
 @choices_options
 @no_control_plane_option
 @pass_app

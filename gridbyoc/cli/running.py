@@ -103,6 +103,7 @@ def choices_options(function: F) -> F:
         names = {"terraform_bin", "url", "wait_timeout", "poll_interval", "failed_grace", "lock_timeout"}
         chosen = {name: options.pop(name) for name in names}
         chosen["no_control_plane"] = options.pop("no_control_plane", False)
+        chosen["finishing"] = options.pop("finish", False)
         wait = not options.pop("no_wait", False)
         return function(*args, choices=Choices(wait=wait, **chosen), **options)
 
@@ -115,6 +116,12 @@ no_control_plane_option = click.option(
     help="Ask no control plane: you assert that nothing runs through the role, or inform the vendor yourself (rotate).",
 )
 """``--no-control-plane``, for actions that a stack without clusters refuses if nobody can be asked."""
+
+
+finish_option = click.option(
+    "--finish", is_flag=True, hidden=True, help="Finish a run that did not wait: request the deletion of no cluster."
+)
+"""``--finish``, for the second part of a stack's run in a fleet; the command gets it in ``choices``."""
 
 
 def brief_option(function: F) -> F:

@@ -93,7 +93,7 @@ def resolve_url(
     """
     if stack_url and not explicit:
         wanted = base_url(stack_url, _STACKS)
-        if _without_default_port(wanted) not in _named_by_the_user(dialect, environ, home):
+        if without_default_port(wanted) not in _named_by_the_user(dialect, environ, home):
             raise _untrusted(dialect, wanted, environ)
         return wanted
     return own_address(dialect, explicit, environ, home)
@@ -123,7 +123,7 @@ def own_address(dialect: DialectName, explicit: str | None, environ: Mapping[str
 def same_address(one: str, other: str) -> bool:
     """Whether scheme, host, port and path are the same; false for an unusable address."""
     try:
-        return _without_default_port(base_url(one, "")) == _without_default_port(base_url(other, ""))
+        return without_default_port(base_url(one, "")) == without_default_port(base_url(other, ""))
     except UsageError:
         return False
 
@@ -136,11 +136,11 @@ def _named_by_the_user(dialect: DialectName, environ: Mapping[str, str], home: P
     for text in (environ.get(address.variable), read_user_file(path).values.get(name)):
         if isinstance(text, str) and text:
             with suppress(UsageError):  # an unusable address allows nothing
-                found.add(_without_default_port(base_url(text, "")))
+                found.add(without_default_port(base_url(text, "")))
     return found
 
 
-def _without_default_port(url: str) -> str:
+def without_default_port(url: str) -> str:
     """The URL without its scheme's default port: ``https://host:443/path`` becomes ``https://host/path``."""
     parts = urlsplit(url)
     port = {"https": 443, "http": 80}[parts.scheme]

@@ -32,7 +32,7 @@ from gridbyoc.operations.role_policies import RolePolicies, read_role
 from gridbyoc.operations.rollback import CreatedResources, compensating
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.vendor_defaults import keep_standing_role
-from gridbyoc.operations.wait import delete_and_wait, known_of, wait_for
+from gridbyoc.operations.wait import delete_and_wait, known_of, refuse_new_deletions, wait_for
 from gridbyoc.render import PreviousRole
 from gridbyoc.stack.files import remove
 from gridbyoc.stack.model import ClusterSpec
@@ -206,7 +206,7 @@ def long_way(run: Run, approval: Approval, options: BootstrapOptions = NO_OPTION
     try:
         return _bootstrap(run, approval, options)
     except StalePlanError:
-        if not approval.create_and_change:
+        if not approval.create_and_change or run.choices.finishing:
             raise
     run.outside.emit(Note("Another run has changed the stack meanwhile: planning anew.", "warning"))
     return _bootstrap(run, approval, options)
@@ -272,6 +272,7 @@ def _approve_and_apply(
 
 
 def _approve(run: Run, site: PreparedStack, plan: Plan, approval: Approval) -> None:
+    refuse_new_deletions(run, (each.cluster for each in plan.clusters if each.action == "delete" and each.cluster))
     if not plan.has_changes or approval.create_and_change:
         for warning in plan.warnings:
             run.outside.emit(Note(warning, "warning"))

@@ -24,7 +24,7 @@ from gridbyoc.operations.prepare import PreparedStack, current_grant, prepare, r
 from gridbyoc.operations.protection import refuse_if_protected
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.state_removal import ApproveRemoval, approve_removal, remove_state
-from gridbyoc.operations.wait import delete_and_wait
+from gridbyoc.operations.wait import delete_and_wait, refuse_new_deletions
 from gridbyoc.stack.words import counted
 
 KEPT_FILES = frozenset({JOURNAL, LOCK, HOLDER})
@@ -91,6 +91,7 @@ def destroy(
     site = import_orphans(run, site)
     rerender(run, site)
     doomed = _destroy_plan(run, site)
+    refuse_new_deletions(run, doomed.clusters)
     with run.asking():
         approved = doomed.nothing or approve(doomed)
     if not approved:

@@ -143,7 +143,8 @@ class Choices:
     the caller and the existing clusters. ``wait_timeout``, ``poll_interval``, ``failed_grace`` and ``lock_timeout`` are
     seconds. If ``None``, ``wait_timeout`` and ``failed_grace`` are the control plane's own, ``lock_timeout`` is each
     lock's own. ``no_control_plane``: the user asserts that no cluster runs through the role, so that the control plane
-    need not be asked if there is no key.
+    need not be asked if there is no key. ``finishing``: this run finishes one that did not wait, and nobody has seen
+    its plan: it requests the deletion of no cluster.
     """
 
     terraform_bin: str | None = None
@@ -156,6 +157,7 @@ class Choices:
     checks: Checks | None = None
     refresh: bool = False
     no_control_plane: bool = False
+    finishing: bool = False
 
 
 class Connections:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from gridbyoc.control_plane import wait_until
 from gridbyoc.control_plane.model import Cluster, Phase, Registrar
-from gridbyoc.errors import SAFE_RESUMES, InterruptedRunError
+from gridbyoc.errors import SAFE_RESUMES, InterruptedRunError, StalePlanError
 from gridbyoc.operations.events import ClusterProgress, Emit, Note
 from gridbyoc.operations.run import Run
 from gridbyoc.stack.model import DialectName
@@ -34,6 +34,22 @@ def known_of(cluster: Cluster) -> dict[str, str | None]:
     """What the journal records of a cluster, to find what it leaves once the control plane has forgotten it."""
     made = cluster.created_at
     return {"id": cluster.id, "bucket": cluster.bucket_name, "created": made.isoformat() if made else None}
+
+
+def refuse_new_deletions(run: Run, clusters: Iterable[Cluster]) -> None:
+    """Raise ``StalePlanError`` if a run that finishes another would request the deletion of a cluster.
+
+    The first run requested each deletion that was approved, and the clusters are gone since. Another cluster was
+    created, or given this role, in the meantime.
+    """
+    new = [cluster.name for cluster in clusters if cluster.desired_state is not Phase.DELETED]
+    if run.choices.finishing and new:
+        raise StalePlanError(
+            f"This would now also delete: {', '.join(new)}.",
+            why="The stack had other clusters when this was approved; others act on it meanwhile.",
+            fix="Look at `gridbyoc clusters list`. If it is meant, run the same command again.",
+            rerun=SAFE_RESUMES,
+        )
 
 
 def delete_and_wait(run: Run, registrar: Registrar, clusters: Iterable[Cluster]) -> tuple[Cluster, ...]:

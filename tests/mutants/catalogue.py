@@ -25,8 +25,9 @@ FLEET_WAITS = (
     *_each(
         "operations/fleet/run.py",
         "unit/test_fleet_waiting.py",
-        ("_Fleet._moved", "before is None or self._read(member) == before", "True"),
-        ("_Fleet._begin", "stack.name != member.name", "False"),
+        ("_Fleet._moved", "before is None or now == before", "True"),
+        ("_Fleet._begin", "inputs.stack.name != member.name", "False"),
+        ("_Fleet._watch", "FINISH if one.first else ", ""),
     ),
     *_each(
         "operations/fleet/run.py",
@@ -43,10 +44,17 @@ FLEET_WAITS = (
         "operations/destroy.py",
         "unit/test_destroy.py",
         ("destroy", "if deleting := delete_and_wait(", "if () and delete_and_wait("),
+        ("destroy", "refuse_new_deletions(run, doomed.clusters)", "pass"),
+    ),
+    *_each(
+        "operations/bootstrap.py",
+        "unit/test_destroy.py",
+        ("_approve", 'each.action == "delete" and each.cluster', "False"),
     ),
     *_each(
         "operations/wait.py",
         "unit/test_destroy.py",
+        ("refuse_new_deletions", "is not Phase.DELETED", "is None"),
         ("delete_and_wait", '"delete", cluster=cluster.name, **known_of(cluster)', '"delete", cluster=cluster.name'),
     ),
     *_each(
@@ -1017,7 +1025,7 @@ CONTROL_PLANE = (
 ADDRESSES = _each(
     "control_plane/settings.py",
     "unit/test_control_plane_account.py",
-    ("resolve_url", "_without_default_port(wanted) not in _named_by_the_user(dialect, environ, home)", "False"),
+    ("resolve_url", "without_default_port(wanted) not in _named_by_the_user(dialect, environ, home)", "False"),
     ("_named_by_the_user", "found = {address.url}", "found = {address.url, 'https://evil.example'}"),
 )
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from gridbyoc.control_plane.model import Cluster, Phase
-from gridbyoc.errors import GridbyocError
+from gridbyoc.errors import GridbyocError, StalePlanError
 from gridbyoc.operations.journal import JOURNAL
+from gridbyoc.operations.run import Choices
 from gridbyoc.stack.model import Aws, S3Backend, Stack, TerraformSettings
 from tests.unit.memory_aws import refusal
 from tests.unit.world import FAST, KilledError, World, a_stack, phases, spec
@@ -365,3 +366,32 @@ def test_what_a_cluster_leaves_is_looked_for_once_nobody_knows_the_cluster_any_m
     world.time.now += 120
     found = {one.name: one for one in world.destroy(UP).left.search.clusters}["theirs"]
     assert (found.ids, found.bucket_names, found.created_at) == (("id-9",), ("their-bucket",), born)
+
+
+@pytest.mark.parametrize("verb", ["destroy", "bootstrap"])
+@pytest.mark.parametrize("leaves", [False, True], ids=["a new cluster", "one on its way out"])
+def test_the_second_part_of_a_run_requests_no_deletion_that_nobody_approved(
+    world: World, verb: str, leaves: bool
+) -> None:
+    """A fleet's: between the parts, while the clusters were deleted, somebody created one more with the role."""
+    world.bring_up(UP)
+    one = a_stack(spec())
+
+    def run(choices: Choices) -> object:
+        if verb == "destroy":
+            return world.destroy(UP, choices=choices)
+        return world.bootstrap(one, yes_destroy=True, choices=choices)
+
+    run(replace(FAST, wait=False))
+    world.time.now += 120
+    world.plane.put(Cluster("id-9", "theirs", Phase.RUNNING, role_arn=role_of(world)))
+    finish = replace(FAST, finishing=True)
+    if leaves:
+        world.plane.delete("id-9")
+        run(finish)
+        return
+    with pytest.raises(StalePlanError, match="This would now also delete: theirs"):
+        run(finish)
+    assert world.log == []
+    run(FAST)
+    assert "theirs" not in world.plane.live()

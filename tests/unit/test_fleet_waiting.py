@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -21,11 +22,11 @@ from gridbyoc.errors import (
     StackError,
     WaitTimedOutError,
 )
-from gridbyoc.operations.fleet.model import Member, Result
-from gridbyoc.operations.fleet.run import FleetWait, Work, joined, run_members
+from gridbyoc.operations.fleet.model import FleetEvent, Member, MemberWaiting, Result, Verb
+from gridbyoc.operations.fleet.run import FleetWait, StackInputs, Work, joined, run_members
 from gridbyoc.operations.fleet.waiting import AwaitedCluster, ClusterSeen, PlaneWait, WaitEnded, awaited_clusters
 from gridbyoc.operations.wait import WaitLimits
-from gridbyoc.stack.model import Role, Stack
+from gridbyoc.stack.model import ControlPlane, Role
 from gridbyoc.terraform.process import ExitInfo, Interrupts, ProcessCommand
 from tests.unit.fakes import MemoryRegistrar, Time, cluster, stack
 
@@ -133,9 +134,9 @@ def test_a_key_that_is_refused_ends_the_wait_of_all() -> None:
     assert wait.ended == {"a": refused, "b": refused}
 
 
-@pytest.mark.parametrize("count, pause", [(1, 5.0), (300, 30.0), (10_000, 60.0)])
-def test_many_clusters_are_listed_less_often(count: int, pause: float) -> None:
-    plane = PlaneWait(MemoryRegistrar(), Time().clock)
+@pytest.mark.parametrize("stacks, count, pause", [(1, 1, 5.0), (1, 300, 30.0), (300, 1, 30.0), (10_000, 1, 60.0)])
+def test_the_clusters_of_many_are_listed_less_often(stacks: int, count: int, pause: float) -> None:
+    plane = PlaneWait(MemoryRegistrar(), Time().clock, stacks)
     plane.add(member("a"), [AwaitedCluster(str(one), "x", "running") for one in range(count)], LIMITS)
     assert plane.pause() == pause
 
@@ -183,20 +184,25 @@ def test_a_destroy_in_two_parts_names_the_clusters_that_the_first_deleted() -> N
 ASKED = {"type": "destroyed", "clusters": [], "resources": 0, "unfinished": True,
          "awaits": [{"id": "a", "name": "a", "target": "deleted"}]}  # fmt: skip
 GONE = {"type": "destroyed", "clusters": [], "resources": 12, "unfinished": False, "awaits": [], "left": {}}
+UP = {"type": "report", "changed": True, "resources": {"add": 1, "change": 0, "destroy": 0}, "clusters": [],
+      "seconds": {}, "policies": None}  # fmt: skip
+MADE = {"bootstrap": UP, "destroy": GONE}
+OWN = "https://own.example"
 
 
-def named(name: str, **fields: Any) -> Stack:
-    return replace(stack(**fields), name=name)
+def named(name: str, module: str = "", **fields: Any) -> StackInputs:
+    return StackInputs(replace(stack(**fields), name=name), module)
 
 
 class Destroying:
-    """A fleet that destroys the stack ``a``; ``reads`` are its file's contents, one for each time it is read."""
+    """A fleet that destroys stacks; ``reads`` are the contents of their files, one for each time that one is read."""
 
-    def __init__(self, *reads: Stack | GridbyocError) -> None:
+    def __init__(self, *reads: StackInputs | GridbyocError) -> None:
         self.reads = list(reads)
         self.runs: list[bool] = []
+        self.connected: list[str | None] = []
 
-    def read(self, _member: Member) -> Stack:
+    def read(self, _member: Member) -> StackInputs:
         found = self.reads.pop(0) if len(self.reads) > 1 else self.reads[0]
         if isinstance(found, GridbyocError):
             raise found
@@ -204,16 +210,24 @@ class Destroying:
 
     def start(self, command: ProcessCommand, on_line: Callable[[str, str], None], **_: object) -> ExitInfo:
         first = "--no-wait" in command.argv
+        assert first is ("--finish" not in command.argv)
         self.runs.append(first)
         on_line("stdout", json.dumps(ASKED if first else GONE))
         return ExitInfo(0, 1.0)
 
-    def result(self) -> Result:
+    def connect(self, plane: ControlPlane) -> MemoryRegistrar:
+        self.connected.append(plane.url)
+        return MemoryRegistrar()
+
+    def results(self, *names: str) -> tuple[Result, ...]:
         limits = replace(LIMITS, poll_interval=0.1)
-        waiting = FleetWait(lambda _plane: MemoryRegistrar(), lambda _plane: limits)
+        waiting = FleetWait(self.connect, lambda _plane: limits, lambda plane: replace(plane, url=plane.url or OWN))
         work = Work("destroy", ("--yes-destroy",), Path("/"), lambda _member: {}, 1, waiting=waiting, read=self.read,
                     start=self.start)  # fmt: skip
-        (found,) = run_members(work, [member("a")], lambda _event: None, Interrupts())
+        return run_members(work, [member(name) for name in names], lambda _event: None, Interrupts())
+
+    def result(self) -> Result:
+        (found,) = self.results("a")
         return found
 
 
@@ -229,17 +243,104 @@ def test_a_stack_whose_file_stays_is_destroyed_in_two_parts() -> None:
     [
         ((named("a"), named("b")), [True]),
         ((named("a"), named("a", role=Role(name="other"))), [True]),
+        ((named("a", "1"), named("a", "2")), [True]),
         ((named("a"), StackError("no")), [True]),
         ((named("b"),), []),
         ((StackError("no"),), [True]),
     ],
-    ids=["another stack", "another role", "not valid any more", "another stack before it began", "never valid"],
-)
-def test_what_nobody_approved_is_not_destroyed(reads: tuple[Stack | GridbyocError, ...], runs: list[bool]) -> None:
+    ids=["another stack", "another role", "another module", "not valid any more", "another stack before it began",
+         "never valid"],
+)  # fmt: skip
+def test_what_nobody_approved_is_not_destroyed(
+    reads: tuple[StackInputs | GridbyocError, ...], runs: list[bool]
+) -> None:
     fleet = Destroying(*reads)
     result = fleet.result()
     assert (result.outcome, result.status, result.code) == ("failed", 9, "GBY-T008")
     assert fleet.runs == runs
+
+
+def test_one_address_is_listed_once_for_all_whoever_names_it() -> None:
+    urls = {"a": None, "b": OWN, "c": "https://other.example"}
+
+    class Several(Destroying):
+        def read(self, member: Member) -> StackInputs:
+            return named(member.label, control_plane=ControlPlane(url=urls[member.label]))
+
+    fleet = Several()
+    assert [result.outcome for result in fleet.results(*urls)] == ["done"] * 3
+    assert fleet.connected == [None, "https://other.example"]
+
+
+What = Literal["an interrupt", "a failure", "a failure with --fail-fast"]
+
+
+class Stopped(MemoryRegistrar):
+    """A fleet of ``a``, ``b`` and ``c`` with one job; ``what`` happens to ``a`` in a phase of its run."""
+
+    def __init__(self, verb: Verb, phase: int, what: What) -> None:
+        super().__init__()
+        self.verb, self.phase, self.what = verb, phase, what
+        self.interrupts = Interrupts()
+        self.all_wait = threading.Event()
+        self.waiting = 0
+
+    def start(
+        self, command: ProcessCommand, on_line: Callable[[str, str], None], *, interrupts: Interrupts
+    ) -> ExitInfo:
+        label, first = Path(command.argv[command.argv.index(self.verb) + 1]).stem, "--no-wait" in command.argv
+        if label == "a" and self.phase == (1 if first else 3):
+            if self.what != "an interrupt":
+                return ExitInfo(1, 1.0)
+            self.interrupts.request()
+            while not interrupts.requested:
+                time.sleep(0.001)
+            return ExitInfo(130, 1.0)
+        awaits = [{"id": label, "name": label, "target": "running"}] if first else []
+        on_line("stdout", json.dumps({**MADE[self.verb], "awaits": awaits, "unfinished": first}))
+        return ExitInfo(0, 1.0)
+
+    def list(self) -> tuple[Cluster, ...]:
+        self.all_wait.wait(10 if self.phase > 1 else 0)
+        if self.phase == 2 and self.what == "an interrupt":
+            self.interrupts.request()
+            return tuple(at(label, Phase.PENDING) for label in "abc")
+        phase = Phase.FAILED if self.phase == 2 else Phase.RUNNING
+        return (at("a", phase), at("b", Phase.RUNNING), at("c", Phase.RUNNING))
+
+    def emit(self, event: FleetEvent) -> None:
+        self.waiting += isinstance(event, MemberWaiting)
+        if self.waiting == 3:
+            self.all_wait.set()
+
+    def outcomes(self) -> dict[str, tuple[str, str]]:
+        limits = WaitLimits(timeout=60.0, poll_interval=0.02, failed_grace=0.0)
+        waiting = FleetWait(lambda _plane: self, lambda _plane: limits)
+        work = Work(self.verb, (), Path("/"), lambda _member: {}, 1, self.what.endswith("fast"), waiting=waiting,
+                    read=lambda member: named(member.label), start=self.start)  # fmt: skip
+        found = run_members(work, [member(name) for name in "abc"], self.emit, self.interrupts)
+        return {result.member.label: (result.outcome, result.detail) for result in found}
+
+
+UNDER_WAY = {"bootstrap": "its clusters are on their way", "destroy": "its clusters are being deleted"}
+
+
+@pytest.mark.parametrize("verb", ["bootstrap", "destroy"])
+@pytest.mark.parametrize("phase", [1, 2, 3])
+@pytest.mark.parametrize("what", ["an interrupt", "a failure", "a failure with --fail-fast"])
+def test_a_stop_in_each_phase(verb: Verb, phase: int, what: What) -> None:
+    """An interrupt leaves each stack where it is. A failure is its own stack's; the others end, if they have begun."""
+    found = Stopped(verb, phase, what).outcomes()
+    others = {found["b"], found["c"]}
+    if what != "an interrupt":
+        begun = phase > 1 or what == "a failure"
+        assert found["a"][0] == "failed"
+        assert {outcome for outcome, _ in others} == {"done" if begun else "not started"}
+        return
+    assert found["a"][0] == "interrupted"
+    told = f"{UNDER_WAY[verb]}; the control plane continues by itself"
+    rest = "its clusters are as they should be; the rest of its run had not begun"
+    assert others == {{1: ("not started", ""), 2: ("interrupted", told), 3: ("interrupted", rest)}[phase]}
 
 
 HUGE_STACK = 2**46

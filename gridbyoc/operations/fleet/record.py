@@ -59,6 +59,15 @@ def digest_of(member: Member, options: Sequence[str], environ: Mapping[str, str]
     return digest.hexdigest()
 
 
+def modules_digest(member: Member) -> str:
+    """A digest of the files of a stack's local modules; empty if it has none."""
+    digest = hashlib.sha256()
+    for path in (file for module in member.modules for file in _files(module)):
+        digest.update(json.dumps(str(path)).encode())
+        digest.update(_content(path))
+    return digest.hexdigest() if member.modules else ""
+
+
 def _tells(name: str, environ: Mapping[str, str]) -> bool:
     """Whether a variable selects an account or a control plane. None of them is a secret."""
     if name == _KEY_ID:

@@ -53,7 +53,7 @@ from gridbyoc.operations.fleet.model import (
     fleet_status,
 )
 from gridbyoc.operations.fleet.providers import Provision, available_memory, default_jobs, provision, usable_cores
-from gridbyoc.operations.fleet.record import FleetRecord
+from gridbyoc.operations.fleet.record import FleetRecord, modules_digest
 from gridbyoc.operations.fleet.waiting import AwaitedCluster, ClusterSeen, PlaneWait, Poller, awaited_clusters
 from gridbyoc.operations.wait import WaitLimits, wait_limits
 from gridbyoc.stack.load import load
@@ -62,6 +62,7 @@ from gridbyoc.terraform.process import ExitInfo, Interrupts, NotStartedError, Pr
 
 _LAST_WORDS = 5
 NO_WAIT = "--no-wait"
+FINISH = "--finish"
 _ONE_FOR_ALL = frozenset({"GITHUB_OUTPUT", "GITLAB_CI"})
 
 
@@ -137,9 +138,9 @@ _TICK = 0.1
 class Work:
     """The runs to start, and how.
 
-    ``finished`` is called in this thread with each result, before its event. ``read``: reads a stack file; if given, a
-    file that names another stack than the fleet was started with is refused, and so is one that changes between the two
-    parts of its run. ``start`` runs a process to its end.
+    ``finished`` is called in this thread with each result, before its event. ``read``: reads a stack's files; if given,
+    a file that names another stack than the fleet was started with is refused, and so is a stack whose files change
+    between the two parts of its run. ``start`` runs a process to its end.
     """
 
     verb: Verb
@@ -152,32 +153,42 @@ class Work:
     finished: Callable[[Result], None] = lambda _result: None
     clock: Callable[[], float] = time.monotonic
     waiting: FleetWait | None = None
-    read: Callable[[Member], Stack] | None = None
+    read: Callable[[Member], StackInputs] | None = None
     start: Callable[..., ExitInfo] = run
+
+
+@dataclass(frozen=True, slots=True)
+class StackInputs:
+    """A stack as its file, its bases and the command line say, and a digest of its local modules."""
+
+    stack: Stack
+    modules: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FleetWait:
     """How a fleet waits for clusters in place of its stacks' runs, which are run with ``--no-wait`` first.
 
-    ``connect`` opens a control plane; ``limits`` are those of a wait at it.
+    ``connect`` opens a control plane; ``limits`` are those of a wait at it. Control planes with the same ``address``
+    are asked once for all: their credentials are the same, too.
     """
 
     connect: Callable[[ControlPlane], Registrar]
     limits: Callable[[ControlPlane], WaitLimits]
+    address: Callable[[ControlPlane], ControlPlane] = lambda plane: plane
 
 
 @dataclass(slots=True)
 class _Running:
     """A stack's run. Its thread only reads; everything else happens in the main thread.
 
-    ``stack``: the stack file as it was when the run began; ``None`` if nobody reads it here, or if it was not valid.
-    ``first``: the result of the run's first part.
+    ``inputs``: the stack's files as they were when the run began; ``None`` if nobody reads them here, or if they were
+    not valid. ``first``: the result of the run's first part.
     """
 
     member: Member
     began: float
-    stack: Stack | None = None
+    inputs: StackInputs | None = None
     first: Result | None = None
     interrupts: Interrupts = field(default_factory=Interrupts)
     listener: Listener = field(default_factory=Listener)
@@ -189,7 +200,7 @@ class _HalfDone:
 
     member: Member
     began: float
-    stack: Stack | None
+    inputs: StackInputs | None
     first: Result
 
 
@@ -236,6 +247,7 @@ class _Fleet:
     def __init__(self, work: Work, members: Sequence[Member], emit: EmitFleet, interrupts: Interrupts) -> None:
         self._work = work
         self._unbegun = deque(members)
+        self._count = len(members)
         self._emit = emit
         self._interrupts = interrupts
         self._messages: SimpleQueue[_Message] = SimpleQueue()
@@ -267,18 +279,18 @@ class _Fleet:
         while len(self._running) < self._work.jobs:
             if self._there:
                 half = self._there.popleft()
-                if moved := self._moved(half.member, half.stack):
+                if moved := self._moved(half.member, half.inputs):
                     self._end(self._failed(half, moved))
                     continue
-                one = _Running(half.member, half.began, half.stack, half.first)
+                one = _Running(half.member, half.began, half.inputs, half.first)
             elif self._unbegun and not self._stopping:
                 member, began = self._unbegun.popleft(), self._work.clock()
                 self._emit(MemberStarted(member))
-                stack = self._read(member)
-                if stack and member.name and stack.name != member.name:
-                    self._end(failed_result(self._work.verb, member, _another_stack(member, stack), {}, 0.0))
+                inputs = self._read(member)
+                if inputs and member.name and inputs.stack.name != member.name:
+                    self._end(failed_result(self._work.verb, member, _another_stack(member, inputs.stack), {}, 0.0))
                     continue
-                one = _Running(member, began, stack)
+                one = _Running(member, began, inputs)
             else:
                 return
             self._running.append(one)
@@ -287,29 +299,32 @@ class _Fleet:
             except RuntimeError as error:  # no more threads; its final message would be waited for without end
                 self._messages.put((one, NotStartedError(str(error))))
 
-    def _read(self, member: Member) -> Stack | None:
-        """The stack file as it is now; ``None`` if it is not valid, which the stack's own run reports."""
+    def _read(self, member: Member) -> StackInputs | None:
+        """The stack's files as they are now; ``None`` if they are not valid, which the stack's own run reports."""
         try:
             return self._work.read(member) if self._work.read else None
         except GridbyocError:
             return None
 
-    def _moved(self, member: Member, before: Stack | None) -> StalePlanError | None:
-        """An error if the stack file has changed since the first part of the run, which nobody approved."""
-        if before is None or self._read(member) == before:
+    def _moved(self, member: Member, before: StackInputs | None) -> StalePlanError | None:
+        """An error if the stack's files have changed since the first part of the run, which nobody approved."""
+        now = self._read(member)
+        if before is None or now == before:
             return None
+        only_module = now is not None and now.stack == before.stack
         return StalePlanError(
-            f"{member.shown} has changed while its clusters were waited for.",
-            why="The rest of the run would be carried out with another stack file than it began with.",
-            fix="Check the file, then run the same command again.",
+            f"{f'The module of {member.shown}' if only_module else member.shown} has changed while the fleet waited "
+            "for its clusters.",
+            why="The rest of the run would be carried out with other files than it began with.",
+            fix="Check the change, then run the same command again.",
             rerun=SAFE_RESUMES,
         )
 
     def _watch(self, one: _Running) -> None:
         """Runs in its own thread: every line becomes a message, and so does the end."""
         work = self._work
-        first_of_two = work.waiting is not None and one.first is None
-        argv = child_argv(work.verb, one.member, (*work.options, *((NO_WAIT,) if first_of_two else ())))
+        part = FINISH if one.first else NO_WAIT if work.waiting else None
+        argv = child_argv(work.verb, one.member, (*work.options, *((part,) if part else ())))
         environ = child_environ(work.environ(one.member))
         command = ProcessCommand(argv, environ, work.cwd, math.inf, work.grace, _KEEP_UMASK, PATIENCE)
         try:
@@ -355,11 +370,11 @@ class _Fleet:
         begins = waiting is not None and one.first is None and result.outcome == "done"
         if waiting is None or not begins or not (clusters or document.get("unfinished")):
             return False
-        half = _HalfDone(one.member, one.began, one.stack or self._read(one.member), result)
+        half = _HalfDone(one.member, one.began, one.inputs or self._read(one.member), result)
         if self._interrupts.asked:
-            self._end(_still_waiting(half, self._work.clock()))
-        elif clusters and half.stack:
-            self._wait_at_plane(waiting, half, half.stack.control_plane, clusters)
+            self._end(self._interrupted_half(half, waits=bool(clusters)))
+        elif clusters and half.inputs:
+            self._wait_at_plane(waiting, half, half.inputs.stack.control_plane, clusters)
         elif clusters:
             self._end(self._failed(half, _unreadable(one.member)))
         else:
@@ -370,11 +385,12 @@ class _Fleet:
         self, waiting: FleetWait, half: _HalfDone, plane: ControlPlane, clusters: tuple[AwaitedCluster, ...]
     ) -> None:
         try:
-            found = self._planes.get(plane)
-            wait = found[0] if found else PlaneWait(waiting.connect(plane), self._work.clock)
+            address = waiting.address(plane)
+            found = self._planes.get(address)
+            wait = found[0] if found else PlaneWait(waiting.connect(plane), self._work.clock, self._count)
             wait.add(half.member, clusters, waiting.limits(plane))
             if found is None:
-                self._planes[plane] = wait, Poller(wait, lambda answer: self._messages.put(_Listed(wait, answer)))
+                self._planes[address] = wait, Poller(wait, lambda answer: self._messages.put(_Listed(wait, answer)))
         except GridbyocError as error:
             self._end(self._failed(half, error))
             return
@@ -402,6 +418,15 @@ class _Fleet:
         else:
             self._end(replace(arrived(verb, half.first), seconds=self._work.clock() - half.began))
 
+    def _interrupted_half(self, half: _HalfDone, *, waits: bool) -> Result:
+        """A stack between its two parts when the fleet is interrupted. ``waits``: for its clusters, not for a job."""
+        under_way = "being deleted" if self._work.verb == "destroy" else "on their way"
+        detail = f"its clusters are {under_way}; the control plane continues by itself"
+        if not waits:
+            detail = "its clusters are as they should be; the rest of its run had not begun"
+        status, seconds = int(ExitStatus.INTERRUPTED), self._work.clock() - half.began
+        return Result(half.member, "interrupted", status, seconds, detail, None, half.first.said)
+
     def _failed(self, half: _HalfDone, error: GridbyocError) -> Result:
         seconds = self._work.clock() - half.began
         return failed_result(self._work.verb, half.member, error, half.first.said, seconds)
@@ -419,8 +444,10 @@ class _Fleet:
             self._stopping = self._interrupted = True
             for one in self._running:
                 one.interrupts.request()
-            for half in (*self._waiting.values(), *self._there):
-                self._end(_still_waiting(half, self._work.clock()))
+            for half in self._waiting.values():
+                self._end(self._interrupted_half(half, waits=True))
+            for half in self._there:
+                self._end(self._interrupted_half(half, waits=False))
             self._waiting.clear()
             self._there.clear()
         if self._interrupts.second_interrupt and not self._second_interrupt:
@@ -462,13 +489,6 @@ def _unreadable(member: Member) -> StalePlanError:
         fix="Check the file, then run the same command again.",
         rerun=SAFE_RESUMES,
     )
-
-
-def _still_waiting(half: _HalfDone, now: float) -> Result:
-    """A stack that waited when the fleet was interrupted."""
-    detail = "its clusters are on their way; the control plane continues by itself"
-    status = int(ExitStatus.INTERRUPTED)
-    return Result(half.member, "interrupted", status, now - half.began, detail, None, half.first.said)
 
 
 def arrived(verb: Verb, first: Result) -> Result:
@@ -650,10 +670,14 @@ def _work(
     return replace(work, finished=remembering(record, wanted.options, outside.emit, began))
 
 
-def _reader(wanted: FleetOptions, outside: Surroundings) -> Callable[[Member], Stack]:
-    return lambda member: load(
-        member.file, overrides=wanted.overrides, environ=outside.environ, cwd=outside.cwd, home=outside.home
-    )
+def _reader(wanted: FleetOptions, outside: Surroundings) -> Callable[[Member], StackInputs]:
+    def read(member: Member) -> StackInputs:
+        stack = load(
+            member.file, overrides=wanted.overrides, environ=outside.environ, cwd=outside.cwd, home=outside.home
+        )
+        return StackInputs(stack, modules_digest(member))
+
+    return read
 
 
 def _waiting(chosen: WaitChosen, outside: Surroundings) -> FleetWait:
@@ -665,9 +689,16 @@ def _waiting(chosen: WaitChosen, outside: Surroundings) -> FleetWait:
 
         return connect(plane, environ=outside.environ, home=outside.home, url=chosen.url, on_warning=warn)
 
+    def address(plane: ControlPlane) -> ControlPlane:
+        from gridbyoc.control_plane.settings import resolve_url, without_default_port
+
+        resolved = resolve_url(plane.api, chosen.url, plane.url, outside.environ, outside.home)
+        return replace(plane, url=without_default_port(resolved))
+
     return FleetWait(
         opened,
         lambda plane: wait_limits(plane.api, chosen.timeout, chosen.poll_interval, chosen.failed_grace),
+        address,
     )
 
 

@@ -22,6 +22,8 @@ from gridbyoc.operations.wait import WaitLimits
 SHARE_OF_WAIT = 0.15
 CLUSTERS_A_SECOND = 10
 """A list of many clusters is a large answer, so it is asked for less often: every 30 seconds for 300 clusters."""
+LONGEST_TICK = 1.0
+"""Seconds after which a poller looks again whether a list is due: a stack that joins shortens the pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,14 @@ class _Stay:
 class PlaneWait:
     """The stacks that wait for clusters of one control plane. ``clock`` is monotonic seconds.
 
+    ``stacks``: how many the fleet has. They may all come to wait, and their clusters are in the list already.
     ``add`` and ``take`` belong to one thread; ``pause`` may be called from another.
     """
 
-    def __init__(self, registrar: Registrar, clock: Callable[[], float]) -> None:
+    def __init__(self, registrar: Registrar, clock: Callable[[], float], stacks: int = 0) -> None:
         self.registrar = registrar
-        self._clock = clock
+        self.clock = clock
+        self._stacks = stacks
         self._stays: list[_Stay] = []
         self._first = LONGEST_PAUSE
 
@@ -87,7 +91,7 @@ class PlaneWait:
             one.id: (Watch(Cluster(one.id, one.name, Phase.UNSPECIFIED)), Rules(one.target, limits.failed_grace))
             for one in clusters
         }
-        self._stays.append(_Stay(member, limits, self._clock(), watches))
+        self._stays.append(_Stay(member, limits, self.clock(), watches))
         self._first = min(self._first, limits.poll_interval)
 
     @property
@@ -96,13 +100,13 @@ class PlaneWait:
         return tuple(stay.member for stay in self._stays)
 
     def pause(self) -> float:
-        """The seconds until the next list: a share of the time that the stack which joined last has waited.
+        """The seconds from one list to the next: a share of the time that the stack which joined last has waited.
 
-        At least the poll interval, at most 60, and longer with many clusters.
+        At least the poll interval, longer for a large fleet or many clusters, at most 60.
         """
         stays = tuple(self._stays)
-        waited = self._clock() - max((stay.began for stay in stays), default=self._clock())
-        count = sum(len(stay.watches) for stay in stays)
+        waited = self.clock() - max((stay.began for stay in stays), default=self.clock())
+        count = max(self._stacks, sum(len(stay.watches) for stay in stays))
         return min(max(self._first, SHARE_OF_WAIT * waited, count / CLUSTERS_A_SECOND), LONGEST_PAUSE)
 
     def take(self, answer: tuple[Cluster, ...] | GridbyocError) -> Iterator[WaitEvent]:
@@ -121,7 +125,7 @@ class PlaneWait:
                 yield WaitEnded(stay.member, error)
 
     def _judge(self, stay: _Stay, answer: tuple[Cluster, ...] | GridbyocError) -> Iterator[ClusterSeen]:
-        passed = self._clock() - stay.began
+        passed = self.clock() - stay.began
         listed = None if isinstance(answer, GridbyocError) else {cluster.id: cluster for cluster in answer}
         for ident, (watch, rules) in tuple(stay.watches.items()):
             if isinstance(answer, GridbyocError):
@@ -161,9 +165,11 @@ class Poller:
         self._stop.set()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._plane.pause()):
-            if self._plane.members:
+        listed = self._plane.clock()
+        while not self._stop.wait(min(self._plane.pause(), LONGEST_TICK)):
+            if self._plane.members and self._plane.clock() - listed >= self._plane.pause():
                 self._answer(self._list())
+                listed = self._plane.clock()
 
     def _list(self) -> tuple[Cluster, ...] | GridbyocError:
         try:
