@@ -98,6 +98,12 @@ def cut_off_since(records: Iterable[Mapping[str, Any]]) -> datetime | None:
     return began
 
 
+def role_was_made(records: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether the newest completed effect on the role made or adopted it, and did not destroy it."""
+    done = [record.get("effect") for record in records if record.get("type") == "effect_done"]
+    return next((effect != "destroy" for effect in reversed(done) if effect in {"apply", "adopt", "destroy"}), False)
+
+
 def _time(text: object) -> datetime | None:
     try:
         return datetime.fromisoformat(str(text))

@@ -12,7 +12,7 @@ from gridbyoc.control_plane.model import Cluster
 from gridbyoc.errors import DefaultChangedError, GridbyocError, OutputMissingError, StateMovedError, TrustError
 from gridbyoc.operations.accepted_ids import ids_applied
 from gridbyoc.operations.handoff.record import HandedOver, last_handoff
-from gridbyoc.operations.journal import JOURNAL, read_journal
+from gridbyoc.operations.journal import JOURNAL, read_journal, role_was_made
 from gridbyoc.operations.lock import holder_of
 from gridbyoc.operations.prepare import MODULE, PREVIOUS_MODULE, grant_of, read_state
 from gridbyoc.operations.release_marker import Marker, adopt_command, read_marker
@@ -79,13 +79,14 @@ class _Look:
     """What was read, to choose the next step from.
 
     ``failures``: the error of each side that could not be read. ``edited``: what the stack file asks to change,
-    compared with the last render and the control plane.
+    compared with the last render and the control plane. ``role_was_made``: says the journal.
     """
 
     run: Run
     last: LastRun | None
     holder: str | None
     unsaved: UnsavedState | None
+    role_was_made: bool = False
     state: State = field(default_factory=State)
     outputs: Outputs | None = None
     trust: str = "no role yet"
@@ -130,6 +131,7 @@ def stack_status(run: Run) -> Status:
         _last_run(records, under_way=holder is not None),
         holder,
         unsaved_state(run.own_work_dir, run.outside.environ),
+        role_was_made(records),
         released=read_marker(run.own_work_dir),
     )
     _read_state(look)
@@ -310,6 +312,24 @@ def _never_run_or_destroyed(look: _Look) -> str:
     return ""
 
 
+def _lost_state(look: _Look) -> str:
+    """The state has no role, but the control plane or the journal knows one: bootstrap would make a second one."""
+    destroyed = bool(look.state.lineage) and not look.state.kinds
+    resumes = look.last is not None and look.last.open_effects
+    if look.outputs is not None or "state" in look.failures or destroyed or resumes:
+        return ""
+    through = {cluster.role_arn: cluster.name for cluster in look.clusters if cluster.role_arn}
+    if not through and not look.role_was_made:
+        return ""
+    role_arn, name = next(iter(sorted(through.items())), ("ROLE_ARN", ""))
+    known = f"the cluster {name} runs through {role_arn}" if name else "the journal says that this stack made one"
+    take_back = "" if look.run.stack.terraform.module else f", or run {look.command(f'adopt {role_arn}')}"
+    return (
+        f"The state has no role, but {known}. If this stack made that role, restore its state{take_back}; "
+        f"{look.command('bootstrap')} would make a second role."
+    )
+
+
 def _cut_off(look: _Look) -> str:
     if look.last is None or look.last.code is None or look.last.verb not in CHANGING:
         return ""
@@ -400,6 +420,7 @@ _STEPS: tuple[Callable[[_Look], str], ...] = (
     _not_trusted,
     _unread,
     _undeclared,
+    _lost_state,
     _never_run_or_destroyed,
     _cut_off,
     _unlisted,

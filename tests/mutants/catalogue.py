@@ -159,6 +159,13 @@ APPROVAL = (
     ),
     *_each("operations/bootstrap.py", "unit/test_exclusive.py", ("_losable", "not run.stack.role.exclusive", "True")),
     *_each(
+        "operations/status.py",
+        "unit/test_status.py",
+        ("_lost_state", "not through and not look.role_was_made", "True"),
+        ("_lost_state", " or destroyed", ""),
+        ("_lost_state", " or resumes", ""),
+    ),
+    *_each(
         "operations/finding.py",
         "unit/test_verify_role.py unit/test_verify.py",
         ("holds", ' and "pass" in found', ""),

@@ -97,6 +97,30 @@ def destroyed(world: World) -> None:
     world.destroy(STACK)
 
 
+def state_lost(world: World) -> None:
+    up(world)
+    (world.work_dir(STACK) / "terraform.tfstate").unlink()
+
+
+def state_lost_of_a_bare_role(world: World) -> None:
+    state_lost(world)
+    world.plane.clusters.clear()
+
+
+def destroyed_elsewhere(world: World) -> None:
+    up(world)
+    file = world.work_dir(STACK) / "terraform.tfstate"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "resources": [], "outputs": {}}))
+    world.plane.clusters.clear()
+
+
+def killed_in_destroy(world: World) -> None:
+    state_lost_of_a_bare_role(world)
+    journal = Journal(world.work_dir(STACK) / JOURNAL, world.now, "destroying")
+    journal.write("run_started", verb="destroy")
+    journal.write("effect_started", effect="destroy")
+
+
 def state_unsaved(world: World) -> None:
     up(world)
     work_dir = world.work_dir(STACK)
@@ -115,6 +139,14 @@ def state_unsaved(world: World) -> None:
         pytest.param(cluster_failed, STACK, "Fix the reason why ml failed", id="cluster failed"),
         pytest.param(state_unsaved, STACK, "`gridbyoc state push`", id="state not saved"),
         pytest.param(destroyed, STACK, "was destroyed. `gridbyoc bootstrap` creates it again", id="destroyed"),
+        pytest.param(
+            state_lost, STACK, "the cluster ml runs through arn:aws:iam::123456789012:role/", id="state lost"
+        ),
+        pytest.param(
+            state_lost_of_a_bare_role, STACK, "the journal says that this stack made one", id="state lost, no cluster"
+        ),
+        pytest.param(destroyed_elsewhere, STACK, "The stack was destroyed", id="destroyed elsewhere"),
+        pytest.param(killed_in_destroy, STACK, "Run `gridbyoc destroy`", id="killed in a destroy"),
         pytest.param(unread, STACK, "Not everything could be read (control plane): `gridbyoc doctor`", id="not read"),
         pytest.param(cluster_coming, STACK, "Wait: `gridbyoc clusters wait ml`", id="not running yet"),
         pytest.param(
@@ -169,7 +201,19 @@ def test_the_command_names_the_file(world: World, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "before",
-    [up, untrusted, role_deleted, undeclared, killed, cluster_failed, cluster_coming, unread, destroyed, state_unsaved],
+    [
+        up,
+        state_lost,
+        untrusted,
+        role_deleted,
+        undeclared,
+        killed,
+        cluster_failed,
+        cluster_coming,
+        unread,
+        destroyed,
+        state_unsaved,
+    ],
 )
 def test_each_command_takes_the_files_name(world: World, tmp_path: Path, before: Callable[[World], None]) -> None:
     before(world)
