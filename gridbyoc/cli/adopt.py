@@ -209,10 +209,9 @@ def _prove_unchanged(app: App, run: Run, otherwise: str) -> Report:
     from gridbyoc.operations.options import Approval
 
     def refuse(review: Review) -> bool:
-        from gridbyoc.show.markdown import width_of
         from gridbyoc.show.plan import plan_lines
 
-        for line in plan_lines(review, width=width_of(app.stderr)):
+        for line in plan_lines(review):
             app.note(line)
         raise NotAdoptableError(
             f"{otherwise}: nothing was changed.",

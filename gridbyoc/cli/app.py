@@ -88,8 +88,19 @@ class App:
         return self.format in ("text", "table")
 
     def line(self, text: str = "") -> None:
-        """A line of the command's result on stdout; control characters in foreign text are removed."""
-        self.document(plain_text(text))
+        """A line of the command's result on stdout; control characters in foreign text are removed.
+
+        On a terminal, it breaks between words.
+        """
+        self.document(self._fitted(text, self.stdout))
+
+    def _fitted(self, text: str, stream: TextIO) -> str:
+        shown = plain_text(text)
+        if not stream.isatty():
+            return shown
+        from gridbyoc.show.layout import width_of, wrapped
+
+        return "\n".join(wrapped(shown, width_of(stream, self.environ)))
 
     def document(self, text: str) -> None:
         """A text of our own, unchanged, on stdout: a page, a pipeline, a script."""
@@ -97,8 +108,8 @@ class App:
         self.stdout.flush()
 
     def note(self, text: str) -> None:
-        """A line beside the result (progress, warning, advice), on stderr."""
-        self.stderr.write(plain_text(text) + "\n")
+        """A line beside the result (progress, warning, advice), on stderr; fitted as a line of the result."""
+        self.stderr.write(self._fitted(text, self.stderr) + "\n")
         self.stderr.flush()
 
     def command(self, text: str) -> None:
@@ -109,9 +120,19 @@ class App:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table on stdout: drawn by rich on a terminal, otherwise aligned plain text."""
-        from gridbyoc.show.markdown import write_table
+        from gridbyoc.show.layout import write_table
 
         write_table(self.stdout, columns, rows, environ=self.environ)
+
+    def note_table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table beside the result, on stderr: what a question is about."""
+        from gridbyoc.show.layout import is_drawn, plain_table, write_table
+
+        if is_drawn(self.stderr, self.environ):
+            write_table(self.stderr, columns, rows, environ=self.environ)
+            return
+        for line in plain_table(columns, rows).splitlines():
+            self.note(f"  {line}")
 
     def confirm(self, question: str, *, flag: str) -> bool:
         """Ask yes or no (no by default). Without a terminal: ``ApprovalRequiredError`` naming ``flag``."""

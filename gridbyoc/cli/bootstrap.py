@@ -103,10 +103,9 @@ def carry_out(
 
 def ask(app: App, review: Review, *, brief: bool) -> bool:
     """Show a plan's review and ask for approval; ``ApprovalRequiredError`` without a terminal."""
-    from gridbyoc.show.markdown import width_of
     from gridbyoc.show.plan import plan_lines
 
-    for line in plan_lines(review, brief=brief, width=width_of(app.stderr)):
+    for line in plan_lines(review, brief=brief):
         app.note(line)
     return app.confirm("Apply these changes?", flag="--yes (and --yes-destroy if anything is destroyed)")
 

@@ -289,7 +289,7 @@ def wait(
         app.show(CLUSTER, None)
         return
     limits = wait_limits(plane.api, wait_timeout, poll_interval, failed_grace)
-    last = watch(app, registrar, cluster, target, limits)
+    last = watch(app, plane, registrar, cluster, target, limits)
     app.show(CLUSTER, last if target == "running" else None)
 
 
@@ -356,7 +356,9 @@ def delete(
             raise ApprovalRequiredError("The deletion was not approved.", rerun=SAFE_NOTHING_DONE)
         registrar.delete(cluster.id)
     if not no_wait:
-        watch(app, registrar, cluster, "deleted", wait_limits(plane.api, wait_timeout, poll_interval, failed_grace))
+        watch(
+            app, plane, registrar, cluster, "deleted", wait_limits(plane.api, wait_timeout, poll_interval, failed_grace)
+        )
     app.note(f"The cluster {cluster.name} {'is being deleted' if no_wait else 'is deleted'}.")
     app.show(CLUSTER, cluster_named(registrar, cluster.id) if no_wait else None)
 
@@ -463,7 +465,7 @@ def register(
     cluster = created.cluster
     if wait if wait is not None else handoff_file is not None:
         limits = wait_limits(found.plane.api, wait_timeout, poll_interval, failed_grace)
-        cluster = watch(app, registrar, cluster, "running", limits, again=found.again)
+        cluster = watch(app, found.plane, registrar, cluster, "running", limits, again=found.again)
     app.show(CLUSTER, cluster, found.stack)
     after_cluster(app, cluster)
 

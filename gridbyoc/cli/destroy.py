@@ -69,7 +69,6 @@ def destroy(
 
 def _ask(app: App, stack: str, doomed: DestroyPlan) -> bool:
     from gridbyoc.show.leftovers import leftover_rows
-    from gridbyoc.show.markdown import plain_table
 
     app.note("This deletes permanently:")
     for cluster in doomed.clusters:
@@ -80,8 +79,7 @@ def _ask(app: App, stack: str, doomed: DestroyPlan) -> bool:
             app.note(f"  - the role {arn}")
     if doomed.found.ledger.leftovers:
         app.note("  - leftovers of past clusters (those that hold data only with --delete-data):")
-        for line in plain_table(*leftover_rows(doomed.found.ledger)).splitlines():
-            app.note(f"      {line}")
+        app.note_table(*leftover_rows(doomed.found.ledger))
     return app.confirm_name("Destroy all of this?", stack, flag="--yes-destroy")
 
 

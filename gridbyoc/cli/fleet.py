@@ -256,13 +256,11 @@ def _run(app: App, paths: tuple[str, ...], wanted: FleetOptions) -> int:
 
 def _ask(app: App, members: Sequence[Member]) -> None:
     """Ask for the one stack's name, or for the number of several: nobody would check fifty names while typing them."""
-    from gridbyoc.show.markdown import plain_table
     from gridbyoc.stack.words import counted, escaped
 
     app.note("This permanently deletes the clusters and the role of:")
     rows = [(member.label, escaped(member.shown)) for member in members]
-    for line in plain_table(("stack", "file"), rows).splitlines():
-        app.note(f"  {line}")
+    app.note_table(("stack", "file"), rows)
     name = members[0].label if len(members) == 1 else counted(len(members), "stack")
     if not app.confirm_name("Destroy all of this?", name, flag=_YES_DESTROY):
         raise ApprovalRequiredError("The destruction was not approved.", rerun=SAFE_NOTHING_DONE)

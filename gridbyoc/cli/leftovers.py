@@ -114,12 +114,10 @@ def _work(
 def _announce(app: App, found: FoundLeftovers) -> bool:
     """Show what would be deleted; true if that is nothing, so that there is nothing to ask."""
     from gridbyoc.show.leftovers import leftover_rows
-    from gridbyoc.show.markdown import plain_table
 
     doomed: tuple[Leftover, ...] = tuple(one for one in found.ledger.leftovers if not one.kept)
     app.note(f"To be deleted, in this order ({len(doomed)} of {len(found.ledger.leftovers)}):")
-    for line in plain_table(*leftover_rows(found.ledger)).splitlines():
-        app.note(f"  {line}")
+    app.note_table(*leftover_rows(found.ledger))
     return not doomed
 
 

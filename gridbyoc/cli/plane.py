@@ -121,12 +121,23 @@ def secret_from_env(app: App, name: str, what: str, option: str) -> Secret:
 
 
 def watch(
-    app: App, registrar: Registrar, cluster: Cluster, target: Target, limits: WaitLimits, *, again: str = ""
+    app: App,
+    plane: ControlPlane,
+    registrar: Registrar,
+    cluster: Cluster,
+    target: Target,
+    limits: WaitLimits,
+    *,
+    again: str = "",
 ) -> Cluster:
     """Wait until ``target`` and show events; an interrupt says how to continue (``again``: one more verb for it)."""
+    from gridbyoc.operations.cluster_times import expected_wait
     from gridbyoc.operations.wait import watch_cluster
+    from gridbyoc.stack.files import home_of
 
     with _drawn(app) as view:
+        if target == "running" and cluster.status != "running":
+            view(expected_wait(plane.api, home_of(app.cwd, None)))
         return watch_cluster(
             registrar, cluster, target, limits, emit=view, clock=time.monotonic, sleep=time.sleep, verb=again
         )

@@ -213,12 +213,10 @@ def filed(
 
 
 def _announce(app: App, asks: Sequence[PlannedIncrease], account: str) -> None:
-    from gridbyoc.show.markdown import plain_table
     from gridbyoc.show.quotas import ask_table
 
     app.note(f"This will be requested from AWS, in account {account}:")
-    for line in plain_table(*ask_table(asks)).splitlines():
-        app.note(f"  {line}")
+    app.note_table(*ask_table(asks))
 
 
 def _approved(app: App) -> bool:

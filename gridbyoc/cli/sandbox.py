@@ -118,7 +118,7 @@ def _sandbox_json(env: Mapping[str, str]) -> SandboxBody:
 def _write(env: Mapping[str, str], screen: Screen) -> None:
     screen.line("# The sandbox is up. Ctrl-C stops it.")
     for name, value in env.items():
-        screen.line(f"export {name}={shlex.quote(value)}")
+        screen.document(f"export {name}={shlex.quote(value)}")
 
 
 SANDBOX = Output("sandbox", _sandbox_json, _write, stack="none")

@@ -39,7 +39,11 @@ class StepFinished:
 
 @dataclass(frozen=True, slots=True)
 class ResourceProgress:
-    """Terraform works on a resource."""
+    """Terraform works on a resource.
+
+    ``finished`` of the ``total`` changes of this apply or destroy are done. A replacement is two changes, as in the
+    plan's counts; reading is none. ``total`` is ``None`` if the number of changes is unknown.
+    """
 
     type: ClassVar[str] = "resource_progress"
 
@@ -47,11 +51,51 @@ class ResourceProgress:
     action: str
     state: Literal["started", "progress", "done", "failed"]
     seconds: float = 0.0
+    finished: int = 0
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderProgress:
+    """``terraform init`` installs a provider.
+
+    ``source`` is where it comes from, empty if that is unknown; ``place`` is the registry's host or the mirror's
+    directory.
+    """
+
+    type: ClassVar[str] = "provider_progress"
+
+    provider: str
+    version: str
+    state: Literal["installing", "installed"]
+    source: Literal["registry", "mirror", "cache", ""] = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitExpected:
+    """How long clusters of a control plane take to run; emitted when a wait for a new cluster begins.
+
+    ``usual`` is the guide's wording, empty if no source names it. ``count`` clusters were waited for on this machine
+    before; ``shortest``, ``median`` and ``longest`` are their times in seconds, ``None`` if there were none.
+    """
+
+    type: ClassVar[str] = "wait_expected"
+
+    control_plane: str
+    usual: str = ""
+    count: int = 0
+    shortest: float | None = None
+    median: float | None = None
+    longest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterProgress:
-    """The last observed status of a cluster."""
+    """The last observed status of a cluster.
+
+    ``seconds`` since the wait began, ``age`` in seconds since the control plane created it; ``None`` if unknown.
+    """
 
     type: ClassVar[str] = "cluster_progress"
 
@@ -59,6 +103,7 @@ class ClusterProgress:
     status: str
     reason: str = ""
     seconds: float = 0.0
+    age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,5 +144,22 @@ class Asking:
     over: bool = False
 
 
-Event = StepStarted | StepFinished | ResourceProgress | ClusterProgress | FindingMade | Note | Asking
+Event = (
+    StepStarted
+    | StepFinished
+    | ResourceProgress
+    | ProviderProgress
+    | WaitExpected
+    | ClusterProgress
+    | FindingMade
+    | Note
+    | Asking
+)
 Emit = Callable[[Event], None]
+
+
+def provider_words(event: ProviderProgress) -> str:
+    """A provider, its version and where it comes from."""
+    origin = {"registry": event.place, "mirror": f"the mirror {event.place}", "cache": "the plugin cache", "": ""}
+    source = origin[event.source]
+    return f"{event.provider} {event.version}{f' from {source}' if source else ''}"

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gridbyoc.errors import FileError
+from gridbyoc.errors import FileError, ForeignFileError
 from gridbyoc.stack.files import json_object, open_private, read_private
 from gridbyoc.stack.words import json_text
 
@@ -80,6 +80,19 @@ def read_journal(path: Path) -> tuple[dict[str, Any], ...]:
     except FileNotFoundError:
         return ()
     return tuple(record for record in map(parse_record, lines) if record)
+
+
+_TAIL = 256 * 1024
+
+
+def newest_lines(path: Path) -> list[bytes]:
+    """The lines in the last 256 KiB of a journal; none if it cannot be read or is a foreign file."""
+    try:
+        with os.fdopen(open_private(path, os.O_RDONLY), "rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
+            return stream.read().splitlines()
+    except (OSError, ForeignFileError):
+        return []
 
 
 def parse_record(line: str | bytes) -> dict[str, Any]:

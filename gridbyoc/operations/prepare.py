@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gridbyoc.aws import role_is_gone
 from gridbyoc.control_plane.model import Grant
 from gridbyoc.errors import SAFE_NOTHING_DONE, AccountMismatchError, OutputMissingError
-from gridbyoc.operations.events import Emit, Note, ResourceProgress
+from gridbyoc.operations.events import Emit, Note, ProviderProgress, ResourceProgress, provider_words
 from gridbyoc.operations.preflight.examine import Preflight, start_preflight
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.state_place import init_in_place, is_in_place, settle_local_state
@@ -23,23 +23,47 @@ from gridbyoc.terraform import (
     Log,
     ModuleInState,
     Outputs,
+    PlannedChange,
+    ProviderEvent,
     ResourceEvent,
     Runner,
     State,
     TerraformEvent,
+    Version,
     read_outputs,
 )
+from gridbyoc.terraform.environment import ProviderSource
 
 if TYPE_CHECKING:
     from gridbyoc.aws.credential_feed import CredentialFeed
 
 
-def resource_progress(emit: Emit) -> Callable[[TerraformEvent], None]:
-    """A listener for the Runner that forwards resource progress and warnings."""
+_CHANGES = {"create": 1, "update": 1, "delete": 1, "replace": 2}
+"""How many changes a planned action is, as Terraform counts them; all other actions make no change to a resource."""
+
+
+def terraform_progress(
+    emit: Emit, source: Callable[[ProviderEvent], ProviderSource]
+) -> Callable[[TerraformEvent], None]:
+    """A listener for the Runner that forwards progress on resources and providers, and warnings.
+
+    ``source`` says where a provider comes from. Every apply, also of a saved plan, announces its changes first; each of
+    them then ends with one event.
+    """
+    finished = total = 0
 
     def listen(event: TerraformEvent) -> None:
-        if isinstance(event, ResourceEvent):
-            emit(ResourceProgress(event.address, event.action, event.state, event.seconds))
+        nonlocal finished, total
+        if isinstance(event, Version):  # the first line of each command
+            finished = total = 0
+        elif isinstance(event, PlannedChange):
+            total += _CHANGES.get(event.change.action, 0)
+        elif isinstance(event, ResourceEvent):
+            finished += event.state == "done" and event.action in _CHANGES
+            known = total if total >= finished else None
+            emit(ResourceProgress(event.address, event.action, event.state, event.seconds, finished, known or None))
+        elif isinstance(event, ProviderEvent):
+            emit(ProviderProgress(event.name, event.version, event.state, *source(event)))
         elif isinstance(event, Log) and event.level == "warn":
             emit(Note(event.message, "warning"))
 
@@ -94,15 +118,14 @@ class PreparedStack:
 def open_runner(run: Run) -> tuple[Runner, Binary]:
     """The Runner on the stack's work_dir, and its Terraform binary. Raises ``TerraformNotFoundError``."""
     binary = run.find_binary()
-    mirror = run.stack.terraform.provider_mirror
     override = run.stack.role.external_id
     patience = run.choices.lock_timeout
     runner = Runner(
         binary,
         run.work_dir,
         environ=run.terraform_environ,
-        provider_mirror=mirror,
-        on_event=resource_progress(run.outside.emit),
+        provider_mirror=run.stack.terraform.provider_mirror,
+        on_event=terraform_progress(run.outside.emit, lambda event: runner.source_of(event)),
         secrets=(*((override,) if override else ()), *standing_ids(run.work_dir)),
         lock_timeout=LOCK_TIMEOUT if patience is None else f"{patience:.3f}s",
         run_command=run.outside.services.run_command,
@@ -228,7 +251,11 @@ def _with_previous_role(run: Run, site: PreparedStack) -> PreparedStack:
 def _init(run: Run, runner: Runner, digest: str) -> None:
     with run.step("init") as step:
         if runner.init_needed(digest):
-            init_in_place(run, runner, digest)
+            installed = init_in_place(run, runner, digest)
+            step.detail = ", ".join(
+                provider_words(ProviderProgress(each.name, each.version, each.state, *runner.source_of(each)))
+                for each in installed
+            )
         else:
             step.skipped = True
             step.detail = "nothing it depends on has changed"
@@ -246,7 +273,7 @@ def read_state(run: Run) -> State:
     """
     runner, binary = open_runner(run)
     unmet = not isinstance(run.stack.terraform.backend, LocalBackend) and not (run.work_dir / ".terraform").exists()
-    if unmet or not is_in_place(run, runner):
+    if unmet or not is_in_place(run):
         initialise(run, runner, binary)
     return runner.state()
 

@@ -18,6 +18,7 @@ from gridbyoc.stack.files import file_error, put_aside
 from gridbyoc.stack.model import LocalBackend, S3Backend, Stack
 from gridbyoc.terraform import (
     Backend,
+    ProviderEvent,
     Runner,
     earlier_backends,
     locally_held,
@@ -41,14 +42,16 @@ def stack_words(stack: Stack) -> str:
     return shlex.quote(str(stack.file)) if stack.file else "-"
 
 
-def is_in_place(run: Run, runner: Runner) -> bool:
+def is_in_place(run: Run) -> bool:
     """Whether the work_dir is set up for the backend that the stack file names, or there is no state yet."""
-    wanted = wanted_backend(run.stack, run.stack.terraform.backend, native_lock=runner.binary.s3_native_lock)
+    wanted = wanted_backend(run.stack, run.stack.terraform.backend, native_lock=True)  # locks do not make a place
     return all(same_place(place, wanted) for place in earlier_backends(run.work_dir)[:1])
 
 
-def init_in_place(run: Run, runner: Runner, digest: str) -> None:
+def init_in_place(run: Run, runner: Runner, digest: str) -> tuple[ProviderEvent, ...]:
     """Run ``terraform init`` for the stack's backend, if the state is there or there is none yet.
+
+    Returns the providers that were installed.
 
     If only the backend's settings have changed, or the old state is empty, the new backend is used without asking. A
     state at another place raises ``StateMovedError``: Terraform would create every resource again.
@@ -59,8 +62,9 @@ def init_in_place(run: Run, runner: Runner, digest: str) -> None:
             break
         _refuse_unless_empty(run, runner, place, wanted)
     record = recorded_backend(run.work_dir)
-    runner.init(digest=digest, reconfigure=record is not None and record != wanted)
+    installed = runner.init(digest=digest, reconfigure=record is not None and record != wanted)
     remember(run.work_dir, wanted)
+    return installed
 
 
 def _refuse_unless_empty(run: Run, runner: Runner, standing: Backend, wanted: Backend) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from gridbyoc.control_plane import wait_until
 from gridbyoc.control_plane.model import Cluster, Phase, Registrar
 from gridbyoc.errors import SAFE_RESUMES, InterruptedRunError, StalePlanError
-from gridbyoc.operations.events import ClusterProgress, Emit, Note
+from gridbyoc.operations.cluster_times import age_of, expected_wait, record_running
+from gridbyoc.operations.events import ClusterProgress, Emit, Event, Note
 from gridbyoc.operations.run import Run
+from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.model import DialectName
 from gridbyoc.vendors import facts_of, wait_limit
 
@@ -27,7 +30,28 @@ def wait_for(run: Run, registrar: Registrar, clusters: tuple[Cluster, ...]) -> t
             step.detail = "every cluster is already running"
             return clusters
         began = run.outside.clock()
-        return tuple(_wait_one(run, registrar, cluster, "running", began) for cluster in clusters)
+        plane = run.stack.control_plane.api
+        if clusters:
+            run.outside.emit(expected_wait(plane, run.own_work_dir.parent))
+        return tuple(_until_running(run, registrar, cluster, plane, began) for cluster in clusters)
+
+
+def _until_running(run: Run, registrar: Registrar, cluster: Cluster, plane: DialectName, began: float) -> Cluster:
+    """Wait for one cluster; record how long it took if it was seen to begin to run.
+
+    A cluster that already runs at the first poll may have run for long: another one was waited for before.
+    """
+    seen: list[str] = []
+
+    def emit(event: Event) -> None:
+        if isinstance(event, ClusterProgress):
+            seen.append(event.status)
+        run.outside.emit(event)
+
+    last = _wait_one(run, registrar, cluster, "running", began, emit)
+    if seen[:1] != ["running"]:
+        record_running(run.journal, plane, last.name, last.id, age_of(last, run.outside.now()))
+    return last
 
 
 def known_of(cluster: Cluster) -> dict[str, str | None]:
@@ -69,14 +93,19 @@ def delete_and_wait(run: Run, registrar: Registrar, clusters: Iterable[Cluster])
             return doomed
         began = run.outside.clock()
         for cluster in doomed:
-            _wait_one(run, registrar, cluster, "deleted", began)
+            _wait_one(run, registrar, cluster, "deleted", began, run.outside.emit)
             run.journal.write("cluster_gone", cluster=cluster.name, id=cluster.id)
         step.detail = f"{', '.join(cluster.name for cluster in doomed)} gone" if doomed else "no cluster"
         return ()
 
 
 def _wait_one(
-    run: Run, registrar: Registrar, cluster: Cluster, target: Literal["running", "deleted"], began: float
+    run: Run,
+    registrar: Registrar,
+    cluster: Cluster,
+    target: Literal["running", "deleted"],
+    began: float,
+    emit: Emit,
 ) -> Cluster:
     outside, choices = run.outside, run.choices
     left = max(0.0, run.wait_timeout - (outside.clock() - began))
@@ -86,9 +115,10 @@ def _wait_one(
         cluster,
         target,
         limits,
-        emit=outside.emit,
+        emit=emit,
         clock=outside.clock,
         sleep=outside.sleep,
+        now=outside.now,
         verb="bootstrap" if target == "running" else "destroy",
     )
 
@@ -122,6 +152,7 @@ def watch_cluster(
     emit: Emit,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
+    now: Callable[[], datetime] = utc_now,
     verb: str = "",
 ) -> Cluster:
     """``wait_until`` with an event for each poll. An interrupt names the commands that continue (``verb`` adds one)."""
@@ -129,7 +160,7 @@ def watch_cluster(
     def progress(found: Cluster | None, seconds: float) -> None:
         unlisted = "not listed yet" if target == "running" else "gone"
         status, reason = (found.status, found.reason) if found else (unlisted, "")
-        emit(ClusterProgress(cluster.name, status, reason, seconds))
+        emit(ClusterProgress(cluster.name, status, reason, seconds, age_of(found, now())))
 
     try:
         return wait_until(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import chain
@@ -14,30 +13,29 @@ from gridbyoc.operations.plan import Plan
 from gridbyoc.operations.review.review import ResourceDetail, Review
 from gridbyoc.operations.review.words import GrantChange, GrantVerb, RoleSentence, plain_sentence
 from gridbyoc.show.attributes import diff_lines, terminal_lines
-from gridbyoc.show.markdown import code, details, fence, fitted, prose, width_of
+from gridbyoc.show.markdown import code, details, fence, fitted, prose
 from gridbyoc.show.output import Output, Screen
 from gridbyoc.show.role_policies import PoliciesBody, policies_json
 
 SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "-/+", "read": "<=", "none": " "}
 
 
-def plan_lines(review: Review, *, brief: bool = False, width: int | None = None) -> list[str]:
+def plan_lines(review: Review, *, brief: bool = False) -> list[str]:
     """The plan to approve: permissions, clusters, cost, each resource with its attributes, and a summary.
 
-    ``brief`` omits the resources. Sentences are wrapped to ``width`` columns; ``None``: one line each.
+    ``brief`` omits the resources.
     """
     plan = review.plan
     sections = [
-        _section("Destroys:", [f"- {name}" for name in plan.destroys], width),
-        _section("Different from the stack file, and not changed by this plan:", list(plan.warnings), width),
-        list(_permissions(review, width)),
-        _section("Control plane:", list(_clusters(plan)) or ["no clusters"], width),
-        _section("Standing cost:", list(_costs(review)), width),
-        _section("Changed outside Terraform:", list(review.outside), width),
+        _section("Destroys:", [f"- {name}" for name in plan.destroys]),
+        _section("Different from the stack file, and not changed by this plan:", list(plan.warnings)),
+        list(_permissions(review)),
+        _section("Control plane:", list(_clusters(plan)) or ["no clusters"]),
+        _section("Standing cost:", list(_costs(review))),
+        _section("Changed outside Terraform:", list(review.outside)),
         [] if brief else _resources(review),
     ]
-    last = [summary(plan), *refused(review)]
-    return [*chain.from_iterable(sections), "", *(line for text in last for line in wrapped(text, width, ""))]
+    return [*chain.from_iterable(sections), "", summary(plan), *refused(review)]
 
 
 def refused(review: Review) -> list[str]:
@@ -46,28 +44,18 @@ def refused(review: Review) -> list[str]:
     return [f"The stack is protected ({place}): bootstrap and apply refuse this plan."] if place else []
 
 
-def _permissions(review: Review, width: int | None) -> Iterator[str]:
+def _permissions(review: Review) -> Iterator[str]:
     """The sentences, grouped by role; ``!`` marks those that need the reviewer's attention."""
     found = (*review.trust, *review.permissions)
     for subject in dict.fromkeys(each.subject for each in found):
         yield from ("", f"{plain_sentence(subject)}:")
         for each in found:
             if each.subject == subject:
-                yield from wrapped(f"{'!' if each.alarming else ' '} {plain_sentence(each.says)}", width, " ")
+                yield f" {'!' if each.alarming else ' '} {plain_sentence(each.says)}"
 
 
-def _section(title: str, items: list[str], width: int | None) -> list[str]:
-    return ["", title, *(line for item in items for line in wrapped(item, width, "  "))] if items else []
-
-
-def wrapped(text: str, width: int | None, indent: str) -> list[str]:
-    """``text`` after ``indent``, in lines of at most ``width`` columns; names are never broken."""
-    if width is None:
-        return [indent + text]
-    hanging = f"{indent}    " if indent else ""
-    return textwrap.wrap(
-        text, width, initial_indent=indent, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
-    )
+def _section(title: str, items: list[str]) -> list[str]:
+    return ["", title, *(f"  {item}" for item in items)] if items else []
 
 
 def _clusters(plan: Plan) -> Iterator[str]:
@@ -231,10 +219,10 @@ def _grant(role: str, grant: GrantChange) -> GrantBody:
 
 
 def plan_output(*, brief: bool) -> Output[Review]:
-    """A plan. ``brief``: text and Markdown only have the sentences. Sentences fit the terminal's width."""
+    """A plan. ``brief``: text and Markdown only have the sentences."""
 
     def write(review: Review, screen: Screen) -> None:
-        for line in plan_lines(review, brief=brief, width=width_of(screen.stdout)):
+        for line in plan_lines(review, brief=brief):
             screen.line(line)
 
     def markdown(review: Review, _stack: str) -> str:

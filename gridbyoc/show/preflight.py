@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, Any, TextIO, TypedDict
 
 from gridbyoc.operations.finding import WORST, Finding, Verdict, tally
-from gridbyoc.show.markdown import STYLES, is_drawn, write_table
+from gridbyoc.show.layout import STYLES, columns_of, is_drawn, width_of, wrapped, write_table
 from gridbyoc.show.output import Output, Screen
 from gridbyoc.stack.words import plain_text
 
@@ -136,7 +136,9 @@ def write_preflight(
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=stream, no_color="NO_COLOR" in environ, highlight=False, width=width)
+    console = Console(
+        file=stream, no_color="NO_COLOR" in environ, highlight=False, width=width or width_of(stream, environ)
+    )
     room = min(max((len(each.title) for each in findings), default=0), LONGEST_CHECK, console.width // 3)
     for number, (group, members) in enumerate(groupby(findings, key=lambda each: each.kind.group)):
         found = list(members)
@@ -150,28 +152,57 @@ def write_preflight(
     stream.flush()
 
 
-def _write(console: Console, finding: Finding, width: int) -> None:
-    """Verdict, code, check and result. If the finding does not pass, also what would pass, and what to do."""
-    from rich.padding import Padding
-    from rich.table import Table
+def _write(console: Console, finding: Finding, room: int) -> None:
+    """Verdict, code, check and result. If the finding does not pass, also what would pass, and what to do.
+
+    The result stands beside the check, or below it if the terminal is too narrow for both.
+    """
     from rich.text import Text
 
     passes = finding.verdict == "pass"
-    line = Table.grid(padding=(0, 2, 0, 0), expand=True)
-    for fixed in (VERDICT, CODE, width):
-        line.add_column(width=fixed)
-    line.add_column(ratio=1)
-    sign = Text(f"{SIGNS[finding.verdict]} {finding.verdict}", STYLES.get(finding.verdict, "bold"))
-    code, check = Text(finding.code, "dim" if passes else ""), Text(finding.title, "" if passes else "bold")
-    line.add_row(
-        sign, code, check, Text(plain_text(finding.detail), no_wrap=passes, overflow="ellipsis" if passes else "fold")
-    )
-    console.print(line)
+    sign = f"{SIGNS[finding.verdict]} {finding.verdict}".ljust(VERDICT + 2)
+    start = VERDICT + CODE + 4
+    detail = plain_text(finding.detail)
+    beside = console.width - start - room - 2 >= LEAST_DETAIL
+    title = wrapped(plain_text(finding.title), room if beside else console.width - start)
+    left = start + room + 2 if beside else start
+    found = (_first_line if passes else wrapped)(detail, console.width - left)
+    lines = list(zip_longest(title, found, fillvalue="")) if beside else [(each, "") for each in title]
+    for number, (check, result) in enumerate(lines):
+        line = Text.assemble(
+            (sign if number == 0 else " " * len(sign), STYLES.get(finding.verdict, "bold")),
+            (finding.code if number == 0 else " " * CODE, "dim" if passes else ""),
+            "  ",
+            (check, "" if passes else "bold"),
+        )
+        if result:
+            line.append(" " * (left - start - columns_of(check)) + result)
+        console.print(line, soft_wrap=True)
+    if not beside:
+        for part in found:
+            console.print(Text(" " * start + part), soft_wrap=True)
     more = (("read by: ", finding.source), ("more: ", finding.kind.link)) if finding.verdict in ("fail", "warn") else ()
     for word, text in (("needed: ", finding.needed), ("do: ", finding.fix), *more):
         if text and not passes:
-            words = Text.assemble((word, "dim"), plain_text(text), overflow="fold")
-            console.print(Padding(words, (0, 0, 0, VERDICT + CODE + 4)))
+            first, *further = wrapped(f"{' ' * start}{word}{plain_text(text)}", console.width)
+            console.print(
+                Text.assemble((first[: start + len(word)], "dim"), first[start + len(word) :]), soft_wrap=True
+            )
+            for part in further:
+                console.print(Text(part), soft_wrap=True)
+
+
+LEAST_DETAIL = 28
+"""The fewest columns for a result beside its check."""
+
+
+def _first_line(text: str, room: int) -> list[str]:
+    """What passes needs one line: the first words. A text that would lose an identifier stays whole."""
+    lines = wrapped(text, room)
+    if len(lines) == 1 or any("arn:" in line or "://" in line for line in lines[1:]):
+        return lines
+    first = wrapped(text, room - len(" …"))[0]
+    return [f"{first.rstrip(' ,;:')} …"]
 
 
 def _write_all(examined: Examined, screen: Screen) -> None:

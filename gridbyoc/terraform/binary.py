@@ -52,6 +52,11 @@ class Binary:
         return self.version >= _INIT_JSON
 
     @property
+    def registry(self) -> str:
+        """The host of the registry that a provider without a host comes from."""
+        return "registry.opentofu.org" if self.flavour == "tofu" else "registry.terraform.io"
+
+    @property
     def program(self) -> str:
         """The command that a person types to start it."""
         return "gridbyoc-terraform" if self.flavour == EMBEDDED else self.path

@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, GridbyocError, TerraformError
 from gridbyoc.stack.files import write_atomic
+from gridbyoc.terraform.events import ProviderEvent
 
 CLI_CONFIG = "TF_CLI_CONFIG_FILE"
 _VARIABLE = "GRIDBYOC_PROVIDER_MIRROR"
@@ -64,6 +65,33 @@ def _providers(mirror: Path) -> list[str]:
     with suppress(OSError):
         return sorted("/".join(path.parts[-3:]) for path in mirror.glob("*.*/*/*") if path.is_dir())
     return []
+
+
+_OWN_CONFIGURATION = (".terraformrc", ".tofurc", ".terraform.d/plugins", ".local/share/terraform/plugins")
+_SHARED_PLUGINS = ("/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins")
+
+
+ProviderSource = tuple[Literal["registry", "mirror", "cache", ""], str]
+"""Where a provider comes from, and the registry's host or the mirror's directory."""
+
+
+def provider_source(
+    mirror: Path | None, event: ProviderEvent, registry: str, environ: Mapping[str, str]
+) -> ProviderSource:
+    """Where ``init`` takes a provider from, as far as this is known; otherwise empty.
+
+    ``mirror`` is the run's own, ``registry`` the default registry's host. The user's own configuration of Terraform may
+    name further mirrors: then only a checked signature shows that a registry was used.
+    """
+    if event.cached:
+        return "cache", ""
+    if mirror is not None and any(f"/{each}".endswith(f"/{event.name}") for each in _providers(mirror)):
+        return "mirror", str(mirror)
+    if mirror is None and not event.signed:
+        own = [Path(environ.get("HOME") or "~").expanduser() / name for name in _OWN_CONFIGURATION]
+        if environ.get(CLI_CONFIG) or any(path.exists() for path in (*own, *map(Path, _SHARED_PLUGINS))):
+            return "", ""
+    return "registry", event.name.split("/")[0] if event.name.count("/") == 2 else registry
 
 
 def _quoted(text: str) -> str:

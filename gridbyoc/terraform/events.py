@@ -62,6 +62,20 @@ class ResourceEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderEvent:
+    """A message of ``init`` about a provider; ``name`` as Terraform shows it, without the default registry's host.
+
+    ``cached``: it comes from the plugin cache. ``signed``: its signature was checked, which only a registry provides.
+    """
+
+    name: str
+    version: str
+    state: Literal["installing", "installed"]
+    cached: bool = False
+    signed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """An error or a warning in Terraform's own words, with its resource and file."""
 
@@ -112,7 +126,15 @@ class Log:
 
 
 TerraformEvent = (
-    Version | PlannedChange | ResourceDrift | ResourceEvent | Diagnostic | ChangeSummary | OutputsEvent | Log
+    Version
+    | PlannedChange
+    | ResourceDrift
+    | ResourceEvent
+    | ProviderEvent
+    | Diagnostic
+    | ChangeSummary
+    | OutputsEvent
+    | Log
 )
 CleanText = Callable[[str], str]
 _Object = Mapping[str, Any]
@@ -216,9 +238,28 @@ def _outputs(message: _Object, _clean: CleanText) -> OutputsEvent:
     return OutputsEvent(tuple(outputs), tuple(changed))
 
 
-def _log(message: _Object, clean: CleanText) -> Log | None:
+def _log(message: _Object, clean: CleanText) -> ProviderEvent | Log | None:
     text = clean(plain_text(_text(message.get("@message")))).strip()
-    return Log(_text(message.get("@level")) or "info", text) if text else None
+    return provider_event(text) or Log(_text(message.get("@level")) or "info", text) if text else None
+
+
+_PROVIDER = re.compile(
+    r"(?:- )?(?P<verb>Installing|Installed|Using)(?: provider version:)? (?P<name>[\w.-]+(?:/[\w.-]+){1,2})"
+    r" v(?P<version>\d[\w.+-]*?)(?:\.\.\.| \((?P<proof>.+)\)|(?P<cache> from the shared cache directory))?"
+)
+
+
+def provider_event(text: str) -> ProviderEvent | None:
+    """The message of ``init`` in a line, which is the same with and without ``-json``, and in OpenTofu.
+
+    https://github.com/hashicorp/terraform (internal/command/init.go, ``views/init.go``)
+    """
+    found = _PROVIDER.fullmatch(text)
+    if found is None or (found["verb"] == "Using" and not found["cache"]):
+        return None
+    state: Literal["installing", "installed"] = "installing" if found["verb"] == "Installing" else "installed"
+    signed = re.match(r"(self-)?signed\b", found["proof"] or "") is not None
+    return ProviderEvent(found["name"], found["version"], state, bool(found["cache"]), signed)
 
 
 _READERS: Mapping[str, Callable[[_Object, CleanText], TerraformEvent]] = {
@@ -258,7 +299,7 @@ def _count(value: object) -> int:
 
 OnEvent = Callable[[TerraformEvent], None]
 OnState = Callable[[Mapping[str, Any]], None]
-_KEPT = (Version, Diagnostic, ChangeSummary, OutputsEvent, PlannedChange, ResourceDrift)
+_KEPT = (Version, ProviderEvent, Diagnostic, ChangeSummary, OutputsEvent, PlannedChange, ResourceDrift)
 _HEAD = re.compile(r"^\s*(Error|Warning): (.+)$")
 _PLACE = re.compile(r"^\s*on (.+?) line (\d+)")
 _WITH = re.compile(r"^\s*with (.+?),$")
@@ -367,10 +408,10 @@ class Transcript:
     def _clean(self, text: str) -> str:
         return self._redactor.clean(text)
 
-    def _words(self, text: str) -> Log | None:
+    def _words(self, text: str) -> ProviderEvent | Log | None:
         words = self._clean(_FRAME.sub("", plain_text(text))).rstrip()
         self._text.append(words)
-        return Log("info", words.strip()) if words.strip() else None
+        return provider_event(words.strip()) or Log("info", words.strip()) if words.strip() else None
 
 
 def diagnostics_in(lines: list[str]) -> tuple[Diagnostic, ...]:

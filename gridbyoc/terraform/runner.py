@@ -23,8 +23,10 @@ from gridbyoc.terraform.binary import Binary, nearest_directory
 from gridbyoc.terraform.environment import (
     CallersOwn,
     CredentialSupply,
+    ProviderSource,
     check_mirror,
     child_environment,
+    provider_source,
     write_cli_config,
 )
 from gridbyoc.terraform.events import (
@@ -32,6 +34,7 @@ from gridbyoc.terraform.events import (
     Diagnostic,
     OnEvent,
     PlanSummary,
+    ProviderEvent,
     TerraformEvent,
     Transcript,
     apply_summary,
@@ -362,7 +365,7 @@ class Runner:
     ) -> None:
         self.binary = binary
         self.work_dir = work_dir.absolute()
-        mirror = check_mirror(provider_mirror, environ)
+        mirror = self._mirror = check_mirror(provider_mirror, environ)
         own = credentials or CallersOwn()
         settings = Settings(
             binary,
@@ -397,10 +400,15 @@ class Runner:
         """Whether ``init`` is needed: ``digest`` represents the root module's backend, providers and modules."""
         return not self._record.holds(digest)
 
-    def init(self, *, upgrade: bool = False, reconfigure: bool = False, digest: str | None = None) -> None:
-        """Install providers and modules, and set up the backend. A success is recorded with ``digest``."""
+    def init(
+        self, *, upgrade: bool = False, reconfigure: bool = False, digest: str | None = None
+    ) -> tuple[ProviderEvent, ...]:
+        """Install providers and modules, and set up the backend. A success is recorded with ``digest``.
+
+        Returns the providers that were installed.
+        """
         self._record.forget()
-        self._verb(
+        said = self._verb(
             CommandSpec("init", events=self.binary.init_json),
             "init",
             no_color=FLAG,
@@ -411,6 +419,11 @@ class Runner:
         )
         if digest is not None:
             self._record.write(digest)
+        return tuple(each for each in said.transcript.kept(ProviderEvent) if each.state == "installed")
+
+    def source_of(self, event: ProviderEvent) -> ProviderSource:
+        """Where ``init`` takes the provider of ``event`` from; empty if that is unknown. See ``provider_source``."""
+        return provider_source(self._mirror, event, self.binary.registry, self._environ)
 
     def validate(self) -> tuple[Diagnostic, ...]:
         """Check the root module and return the warnings. Raises ``TerraformError`` if it is invalid."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from gridbyoc.control_plane.changes import being_deleted, differences, refuse_change, refuse_impossible
@@ -33,7 +34,8 @@ class MemoryPlane:
     """A ``Registrar``. Clusters by id, also deleted ones. A new cluster runs after ``create_seconds``.
 
     ``answers``: by ``POST``, ``PUT``, ``DELETE``, ``GET`` (of one) and ``LIST``, how the next calls are answered (see
-    ``ANSWERS``; ``""`` is well). ``story``: the phases of a cluster from its creation on, each with the second at which
+    ``ANSWERS``; ``""`` is well). ``noon``: when the clock began, to report times of
+    creation. ``story``: the phases of a cluster from its creation on, each with the second at which
     it begins. ``shows_ids``: whether it shows which external id a cluster holds.
     """
 
@@ -42,6 +44,7 @@ class MemoryPlane:
     clusters: dict[str, Cluster] = field(default_factory=dict)
     answers: dict[str, list[str]] = field(default_factory=dict)
     unasked: str = ""
+    noon: datetime | None = None
     story: tuple[tuple[float, Phase, str], ...] = ((0.0, Phase.PENDING, ""), (60.0, Phase.RUNNING, ""))
     delete_seconds: float = 60.0
     shows_ids: bool = True
@@ -143,7 +146,8 @@ class MemoryPlane:
             raise being_deleted(existing) if existing.status == "terminating" else ANSWERS["409"]()
         self._ids += 1
         ident = f"cluster-{self._ids}"
-        self.clusters[ident] = Cluster(ident, name, Phase.PENDING, **self._asked(spec, grant))
+        made = self.noon + timedelta(seconds=self.time.now) if self.noon else None
+        self.clusters[ident] = Cluster(ident, name, Phase.PENDING, created_at=made, **self._asked(spec, grant))
         self._since[ident] = self.time.now
         self._done("POST", name, lost)
         return self._now(ident)

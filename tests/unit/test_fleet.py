@@ -508,6 +508,9 @@ def test_the_command_line_of_a_run(tmp_path: Path) -> None:
     assert argv[-5:] == ("plan", "one/stack.yaml", "--exit-code", "--format", "jsonl")
 
 
+PENDING = {"type": "cluster_progress", "name": "c", "status": "pending", "reason": "", "seconds": 0.0, "age": None}
+
+
 def events(one: Member, two: Member) -> list[FleetEvent]:
     return [
         FleetStarted("bootstrap", (one, two), 2, (two,)),
@@ -516,10 +519,19 @@ def events(one: Member, two: Member) -> list[FleetEvent]:
         MemberStarted(one),
         MemberSaid(one, {"type": "step_started", "step": "init", "detail": ""}),
         MemberSaid(
-            one, {"type": "resource_progress", "address": "a.b", "action": "create", "state": "started", "seconds": 0.0}
+            one,
+            {
+                "type": "resource_progress",
+                "address": "a.b",
+                "action": "create",
+                "state": "started",
+                "seconds": 0.0,
+                "finished": 0,
+                "total": 2,
+            },
         ),
-        MemberSaid(one, {"type": "cluster_progress", "name": "c", "status": "pending", "reason": "", "seconds": 0.0}),
-        MemberSaid(one, {"type": "cluster_progress", "name": "c", "status": "pending", "reason": "", "seconds": 0.0}),
+        MemberSaid(one, PENDING),
+        MemberSaid(one, PENDING),
         MemberSaid(one, {"type": "note", "level": "warning", "message": "mind"}),
         MemberFinished(Result(one, "failed", 1, 2.0, "no", "GBY-T001", {"error": ERROR})),
     ]

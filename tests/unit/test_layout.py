@@ -1,138 +1,121 @@
-"""One layout for every stack file: what it says stays, and what cannot be laid out is left alone."""
+"""Text and tables on terminals of every width: no line too long, no word cut, nothing lost."""
 
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.stackfile import fmt, schema
-from gridbyoc.errors import FileError, StackError
-from gridbyoc.stack.edit import laid_out
-from gridbyoc.stack.schema import schema_text
-from gridbyoc.stack.starter import Starter, starter_text
+from gridbyoc.show.layout import columns_of, width_of, wrapped
 
-ROOT = Path(__file__).parent.parent.parent
-UNTIDY = """
-
-version:   1   # one
-name: 'a'
+ARN = "arn:aws:iam::123456789012:role/platform/grid-cloud-20261130091505156600000001"
+WIDTHS = (60, 80, 120)
 
 
-# the region
-aws:
-      region: us-east-1
-clusters:
-- name: a
-  instance_types:
-  - t2.medium   # small
-  - {name: t3.large,   overprovisioned_ondemand_count: 1}
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
-"""
-TIDY = """\
-version: 1     # one
-name: 'a'
-
-# the region
-aws:
-  region: us-east-1
-clusters:
-  - name: a
-    instance_types:
-      - t2.medium # small
-      - {name: t3.large, overprovisioned_ondemand_count: 1}
-"""
+def screen(tmp_path: Path, width: int, **environ: str) -> tuple[App, Terminal, Terminal]:
+    out, err = Terminal(), Terminal()
+    app = App({"COLUMNS": str(width), "NO_COLOR": "1", **environ}, tmp_path, tmp_path, io.StringIO(), out, err)
+    return app, out, err
 
 
-def test_a_file_is_laid_out_and_keeps_its_comments_order_and_quotes() -> None:
-    assert laid_out(UNTIDY) == TIDY
-    assert laid_out(UNTIDY.replace("\n", "\r\n")) == TIDY
-    assert laid_out(TIDY) == TIDY
+def shown(stream: Terminal) -> list[str]:
+    return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).split("\n")[:-1]
 
 
-def test_the_starter_and_the_examples_are_laid_out() -> None:
-    for path in sorted((ROOT / "examples").glob("[0-9]*.yaml")):
-        assert laid_out(path.read_text()) == path.read_text(), path
-    manual = Starter(type="manual", vendor="Acme AI", trust="arn:aws:iam::111122223333:role/Acme")
-    for starter in (Starter(), Starter(account_id="123456789012", type="lightning"), manual):
-        assert laid_out(starter_text(starter)) == starter_text(starter)
+def fits(line: str, width: int) -> bool:
+    """Whether it is not too long, or holds one word (and a sign) that cannot be broken."""
+    return columns_of(line) <= width or len([word for word in line.split() if any(map(str.isalnum, word))]) <= 1
 
 
-@pytest.mark.parametrize(
-    "text", ["", "a: [", "- a\n", "a: 1\na: 2\n", "a: 1\n---\nb: 1\n", "x", "a: !!python/x y\n", "a: \x00\n"]
-)
-def test_what_cannot_be_laid_out(text: str) -> None:
-    assert laid_out(text) is None
-
-
-SAFE = YAML(typ="safe", pure=True)
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 99) | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
+WORDS = st.text(st.characters(categories=("L", "N", "P"), exclude_characters="`"), min_size=1, max_size=90)
+SENTENCES = st.builds(
+    lambda lead, words: lead + " ".join(words),
+    st.sampled_from(["", "  ", "  - ", "! ", "role      ", "  why: ", "      + "]),
+    st.lists(WORDS, min_size=1, max_size=20),
 )
 
 
-@given(st.dictionaries(st.text(max_size=5), VALUES, min_size=1, max_size=4), st.booleans())
-def test_whatever_it_holds_is_the_same_afterwards_or_it_is_left_alone(data: dict[str, object], flow: bool) -> None:
-    stream = io.StringIO()
-    SAFE.default_flow_style = flow
-    SAFE.dump(data, stream)
-    text = stream.getvalue()
-    found = laid_out(text)
-    if found is not None:
-        assert SAFE.load(found) == SAFE.load(text)
-        assert laid_out(found) == found
+@given(SENTENCES, st.integers(20, 130))
+def test_a_text_breaks_between_words_only(text: str, width: int) -> None:
+    lines = wrapped(text, width)
+    assert [word for line in lines for word in line.split()] == text.split()
+    assert all(fits(line, width) for line in lines)
 
 
-def call(command: object, directory: Path, *args: str) -> tuple[str, Result]:
+@given(
+    st.lists(st.lists(st.lists(WORDS, max_size=12).map(" ".join), min_size=4, max_size=4), min_size=1, max_size=4),
+    st.integers(30, 130),
+)
+def test_a_table_of_any_width_loses_nothing_and_cuts_no_word(rows: list[list[str]], width: int) -> None:
+    app, out, _ = screen(Path(), width)
+    columns = ("code", "check", "verdict", "found")
+    app.table(columns, rows)
+    lines = shown(out)
+    assert all(fits(line, width) for line in lines)
+    words = [word for line in lines for word in line.split()]
+    for row in rows:
+        for cell in row:
+            assert all(word in words for word in cell.split())
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_an_arn_stays_whole_beside_its_label(tmp_path: Path, width: int) -> None:
+    app, out, err = screen(tmp_path, width)
+    app.line(f"role      {ARN}")
+    app.note(f"warning: the role {ARN} stays, and so does everything that it may do in this account.")
+    app.table(
+        ("kind", "arn", "because"), [("role", ARN, "It has the name that the stack file gives, and no other use.")]
+    )
+    for stream in (out, err):
+        assert any(ARN in line for line in shown(stream))
+        assert all(fits(line, width) for line in shown(stream))
+
+
+def test_a_narrow_table_becomes_blocks(tmp_path: Path) -> None:
+    row = ("L-DB2E81BA", "Running On-Demand G and VT instances", "us-east-1", "0", "", "fail")
+    columns = ("code", "name", "region", "limit", "in use", "verdict")
+    app, out, _ = screen(tmp_path, 120)
+    app.table(columns, [row, row])
+    assert shown(out)[0].split() == ["code", "name", "region", "limit", "in", "use", "verdict"]
+    app, out, _ = screen(tmp_path, 40)
+    app.table(columns, [row, row])
+    block = ["code     L-DB2E81BA", "  name     Running On-Demand G and VT", "           instances",
+             "  region   us-east-1", "  limit    0", "  verdict  fail"]  # fmt: skip
+    assert shown(out) == [*block, "", *block]
+
+
+def test_continued_lines_stand_below_the_text() -> None:
+    assert wrapped("  why: a b c d e f g h i j", 20) == ["  why: a b c d e f g", "       h i j"]
+    assert wrapped("  - one two three four five", 18) == ["  - one two three", "    four five"]
+    assert wrapped("steps     render 0.0s  init 1.0s  apply 3.0s", 31) == [
+        "steps     render 0.0s",
+        "          init 1.0s  apply 3.0s",
+    ]
+    # a command to type is a word, if it fits
+    assert wrapped("Continue with `gridbyoc clusters wait ml`.", 34) == [
+        "Continue with",
+        "  `gridbyoc clusters wait ml`.",
+    ]
+
+
+def test_the_width_is_the_terminals() -> None:
+    assert width_of(io.StringIO(), {"COLUMNS": "60"}) is None
+    assert width_of(Terminal(), {"COLUMNS": "60"}) == 60
+    assert width_of(Terminal(), {"COLUMNS": "wide"}) is None
+    assert wrapped("word " * 40, None) == ["word " * 40]
+
+
+def test_a_pipe_gets_each_line_whole(tmp_path: Path) -> None:
     out = io.StringIO()
-    app = App({}, directory, directory, io.StringIO(), out, io.StringIO())
-    return out.getvalue(), CliRunner().invoke(command, list(args), obj=app, standalone_mode=False)  # type: ignore[arg-type]  # a command
-
-
-def test_files_are_written_or_only_named(tmp_path: Path) -> None:
-    file = tmp_path / "gridbyoc.yaml"
-    file.write_text(UNTIDY)
-    file.chmod(0o640)
-    assert call(fmt, tmp_path, "--check")[1].return_value == 3
-    assert file.read_text() == UNTIDY
-    assert call(fmt, tmp_path)[1].return_value == 0
-    assert file.read_text() == TIDY
-    assert file.stat().st_mode & 0o777 == 0o640
-    assert call(fmt, tmp_path, "--check")[1].return_value == 0
-
-
-@pytest.mark.parametrize(
-    "content,said",
-    [
-        (b"a: [", "formatted"),
-        (b"\xff\xfe", "UTF-16"),
-        (b"\xff", "UTF-8"),
-        (b"a: 1\n" * 2**18, "larger"),
-        (None, "no such file"),
-    ],
-)
-def test_one_that_cannot_be_laid_out_leaves_the_others_alone(tmp_path: Path, content: bytes | None, said: str) -> None:
-    (tmp_path / "a.yaml").write_text(UNTIDY)
-    if content is not None:
-        (tmp_path / "b.yaml").write_bytes(content)
-    error = call(fmt, tmp_path, "a.yaml", "b.yaml")[1].exception
-    assert isinstance(error, StackError)
-    assert said in f"{error.what} {error.problems}"
-    assert (tmp_path / "a.yaml").read_text() == UNTIDY
-
-
-def test_a_schema_that_was_written_is_compared(tmp_path: Path) -> None:
-    (tmp_path / "s.json").write_text(schema_text())
-    assert call(schema, tmp_path, "--check", "s.json")[1].return_value == 0
-    (tmp_path / "s.json").write_text("{}")
-    assert call(schema, tmp_path, "--check", "s.json")[1].return_value == 3
-    assert isinstance(call(schema, tmp_path, "--check", "no.json")[1].exception, FileError)
+    App({"COLUMNS": "20"}, tmp_path, tmp_path, io.StringIO(), out, io.StringIO()).line("word " * 20)
+    assert out.getvalue() == "word " * 20 + "\n"

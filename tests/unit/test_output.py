@@ -26,7 +26,7 @@ from tests.json_outputs import check_document, check_outputs
 
 ROOT = Path(gridbyoc.__file__).parent.parent
 EVENTS = {"step_started", "step_finished", "resource_progress", "cluster_progress", "finding_made", "note"}
-EVENTS |= {"fleet_started", "stack_started", "stack_finished"}
+EVENTS |= {"provider_progress", "wait_expected", "fleet_started", "stack_started", "stack_finished"}
 GREETING: Output[str] = Output(
     "greeting",
     lambda name: {"hello": name},

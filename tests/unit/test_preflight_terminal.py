@@ -8,13 +8,13 @@ import re
 import pytest
 
 from gridbyoc.operations.finding import Finding, FindingKind
-from gridbyoc.show.markdown import write_table
+from gridbyoc.show.layout import write_table
 from gridbyoc.show.preflight import write_preflight
 
 ONE = FindingKind("GBY-A901", "tools", "alpha", "Looks.")
 TWO = FindingKind("GBY-B901", "quotas", "beta", "Looks.")
 FINDINGS = (
-    Finding(ONE, "pass", "p" * 300, "not shown", "nor this"),
+    Finding(ONE, "pass", "pp " * 100, "not shown", "nor this"),
     Finding(TWO, "fail", "limit 5", "8 vCPUs", "Ask for [bold]more[/bold]", subject="vCPUs"),
     Finding(TWO, "unknown", "no answer"),
 )
@@ -59,7 +59,7 @@ def test_a_pipe_gets_a_line_for_each_finding_in_full() -> None:
     heading, *rows = stream.getvalue().splitlines()
     assert heading.split()[:4] == ["code", "check", "verdict", "found"]
     assert len(rows) == 3
-    assert "p" * 300 in rows[0]
+    assert "pp " * 100 in rows[0]
 
 
 def test_what_fails_says_where_it_was_read_and_where_there_is_more() -> None:

@@ -7,15 +7,26 @@ import json
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from gridbyoc.operations.changes import ClusterChange
-from gridbyoc.operations.events import Asking, ClusterProgress, Event, Note, ResourceProgress, StepFinished, StepStarted
+from gridbyoc.operations.events import (
+    Asking,
+    ClusterProgress,
+    Event,
+    Note,
+    ProviderProgress,
+    ResourceProgress,
+    StepFinished,
+    StepStarted,
+    WaitExpected,
+)
 from gridbyoc.operations.plan import Plan
 from gridbyoc.operations.report import Report
 from gridbyoc.operations.review.review import review
 from gridbyoc.operations.role_policies import RolePolicies
+from gridbyoc.show.layout import plain_table, write_table
 from gridbyoc.show.live import Live, RunBoard
-from gridbyoc.show.markdown import plain_table, write_table
 from gridbyoc.show.plan import plan_json, plan_lines, summary
 from gridbyoc.show.report import report_json, report_lines, report_markdown
 from gridbyoc.show.run import RUN, duration
@@ -58,7 +69,7 @@ def test_plain_lines_say_each_thing_once() -> None:
         for event in STORY:
             show(event)
     assert stream.getvalue().splitlines() == [
-        "  aws_iam_role.this: create progress after 10s",
+        "  aws_iam_role.this: create at work for 10s",
         "  aws_iam_role.this: create done after 1.0s",
         "apply: done in 3.2s: 12 added",
         "  cluster a: pending [1.0s]",
@@ -67,6 +78,91 @@ def test_plain_lines_say_each_thing_once() -> None:
         "by the way",
         "wait: failed in 9.0s: GBY-C008",
     ]
+
+
+def test_plain_lines_say_how_much_is_done_and_come_less_often_with_time() -> None:
+    stream = io.StringIO()
+    with plain(RUN, stream) as show:
+        show(ProviderProgress("hashicorp/aws", "5.100.0", "installing", "registry", "registry.terraform.io"))
+        show(ProviderProgress("hashicorp/aws", "5.100.0", "installed", "registry", "registry.terraform.io"))
+        show(ProviderProgress("hashicorp/null", "3.2.1", "installing", "mirror", "/mirror"))
+        for seconds in range(10, 200, 10):
+            show(ResourceProgress("aws_x.y", "create", "progress", float(seconds), 6, 14))
+        show(ResourceProgress("aws_x.y", "create", "done", 200.0, 7, 14))
+        show(WaitExpected("grid", "20 to 50 minutes"))
+        for seconds in range(0, 700, 60):
+            show(ClusterProgress("a", "pending", "", float(seconds), 600.0 + seconds))
+    assert stream.getvalue().splitlines() == [
+        "  downloads hashicorp/aws 5.100.0 from registry.terraform.io",
+        *(f"  aws_x.y: create at work for {time} (6 of 14)" for time in ("10s", "30s", "1m00s", "2m00s", "3m00s")),
+        "  aws_x.y: create done after 3m20s (7 of 14)",
+        "  a cluster of grid usually takes 20 to 50 minutes",
+        *(f"  cluster a: pending [{time}]" for time in ("10m00s", "15m00s", "20m00s")),
+    ]
+
+
+def drawn(board: RunBoard, width: int) -> list[str]:
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(board.drawn())
+    return [line.rstrip() for line in stream.getvalue().splitlines()]
+
+
+ATTACHMENT = 'module.gridbyoc.aws_iam_role_policy_attachment.managed["AmazonS3FullAccess"]'
+
+
+@pytest.mark.parametrize(
+    "width,apply,wait",
+    [
+        (120, f"apply     12s  7 of 14  create  {ATTACHMENT}",
+         "3 clusters of grid took 31 min to 44 min on this machine"),
+        (60, 'apply     12s  7 of 14  create  …ged["AmazonS3FullAccess"]',
+         "3 clusters of grid took 31 min to 44 min on this machine"),
+        (20, "apply     12s  7 …", "3 clusters of gri…"),
+    ],
+)  # fmt: skip
+def test_the_live_view_shows_the_work_in_one_line_each(width: int, apply: str, wait: str) -> None:
+    time = Time()
+    board = RunBoard(time.clock)
+    for event in (
+        StepStarted("apply"),
+        ResourceProgress(ATTACHMENT, "create", "started", 0.0, 6, 14),
+        ResourceProgress("aws_iam_policy.this", "create", "started", 0.0, 6, 14),
+        ResourceProgress("aws_iam_role.this", "create", "done", 1.0, 7, 14),
+    ):
+        assert list(board.take(event)) == []
+    time.now += 12
+    (line,) = drawn(board, width)
+    assert line[2:] == apply
+    list(board.take(StepFinished("apply", 12.0)))
+    list(board.take(StepStarted("wait")))
+    list(board.take(WaitExpected("grid", "20 to 50 minutes", 3, 1860.0, 1900.0, 2640.0)))
+    list(board.take(ClusterProgress("ml", "pending", "", 30.0, 630.0)))
+    time.now += 65
+    lines = drawn(board, width)
+    assert lines[2].strip() == wait
+    assert all(len(line) <= width for line in lines)
+    if width > 20:
+        assert [line.split() for line in lines[:2]] == [[lines[0][0], "wait", "1m05s"], ["ml", "11m35s", "pending"]]
+    list(board.take(ClusterProgress("ml", "running", "", 95.0, 695.0)))
+    time.now += 600
+    assert "11m35s" in "".join(drawn(board, 60))
+
+
+def test_the_live_view_names_the_provider_that_init_installs() -> None:
+    board = RunBoard(Time().clock)
+    list(board.take(StepStarted("init")))
+    list(board.take(ProviderProgress("hashicorp/aws", "5.100.0", "installing", "mirror", "/mirror")))
+    assert drawn(board, 80)[0][2:] == "init    0.0s  hashicorp/aws 5.100.0 from the mirror /mirror"
+
+
+def test_a_finished_step_breaks_between_words_on_a_narrow_terminal() -> None:
+    stream = Terminal()
+    with Live(stream, RunBoard(Time().clock), environ={"NO_COLOR": "1", "TERM": "xterm", "COLUMNS": "60"}) as show:
+        show(StepFinished("trust", 0.1, "done", f"the control plane may assume {ROLE} with the external id, as asked"))
+        show(Note(f"The role {ROLE}-{'x' * 60} stays.", "warning"))
+    text = stream.getvalue()
+    assert f"{ROLE}-{'x' * 60} stays" in text or f"{ROLE}-{'x' * 60}\n" in text
+    assert "                     with the external id" in text or ROLE in text
 
 
 def test_json_lines_are_one_object_an_event() -> None:
@@ -79,6 +175,7 @@ def test_json_lines_are_one_object_an_event() -> None:
     assert lines[0] == {"type": "step_started", "step": "apply", "detail": ""}
     assert lines[8] == {
         "type": "cluster_progress", "name": "a", "status": "failed", "reason": "no such role", "seconds": 9.0,
+        "age": None,
     }  # fmt: skip
 
 

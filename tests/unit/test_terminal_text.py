@@ -19,8 +19,8 @@ from gridbyoc.operations.events import ClusterProgress, Event, FindingMade, Note
 from gridbyoc.operations.journal import Journal
 from gridbyoc.show.ci import annotation, code_quality, sarif
 from gridbyoc.show.error import error_lines
+from gridbyoc.show.layout import write_table
 from gridbyoc.show.live import Live, RunBoard
-from gridbyoc.show.markdown import write_table
 from gridbyoc.show.output import Output
 from gridbyoc.show.run import RUN
 from gridbyoc.show.view import view_of

@@ -15,12 +15,14 @@ from gridbyoc.terraform import (
     Log,
     OutputsEvent,
     PlannedChange,
+    ProviderEvent,
     ResourceChange,
     ResourceDrift,
     ResourceEvent,
     Version,
     parse_event,
 )
+from gridbyoc.terraform.events import provider_event
 
 
 def event(**message: Any) -> Any:
@@ -162,3 +164,32 @@ def test_any_object_is_an_event_or_none(kind: Any, rest: dict[str, Any]) -> None
 def test_known_types_with_strange_insides(kind: str, inside: dict[str, Any]) -> None:
     body = {"hook": inside, "change": inside, "diagnostic": inside, "changes": inside, "outputs": inside}
     assert parse_event(json.dumps({"type": kind, **body})) is not None
+
+
+@pytest.mark.parametrize(
+    "line, expected",
+    [
+        # Terraform with -json, then without
+        ("Installing provider version: hashicorp/aws v5.100.0...",
+         ProviderEvent("hashicorp/aws", "5.100.0", "installing")),
+        ("Installed provider version: hashicorp/aws v5.100.0 (signed by HashiCorp)",
+         ProviderEvent("hashicorp/aws", "5.100.0", "installed", signed=True)),
+        ("Installed provider version: hashicorp/aws v5.100.0 (unauthenticated)",
+         ProviderEvent("hashicorp/aws", "5.100.0", "installed")),
+        ("- Installing hashicorp/aws v6.0.0-beta1...", ProviderEvent("hashicorp/aws", "6.0.0-beta1", "installing")),
+        ("- Using hashicorp/aws v5.100.0 from the shared cache directory",
+         ProviderEvent("hashicorp/aws", "5.100.0", "installed", cached=True)),
+        # OpenTofu
+        ("- Installed hashicorp/aws v5.100.0 (signed, key ID 0C0AF313E5FD9F80)",
+         ProviderEvent("hashicorp/aws", "5.100.0", "installed", signed=True)),
+        ("- Installed example.com/a/b v1.0.0 (self-signed, key ID 34365D9472D7468F)",
+         ProviderEvent("example.com/a/b", "1.0.0", "installed", signed=True)),
+        ("- Using previously-installed hashicorp/aws v5.100.0", None),
+        ("- Reusing previous version of hashicorp/aws from the dependency lock file", None),
+        ("Installed with care", None),
+    ],
+)  # fmt: skip
+def test_what_init_installs(line: str, expected: ProviderEvent | None) -> None:
+    assert provider_event(line) == expected
+    found = parse_event(json.dumps({"@level": "info", "@message": line, "type": "log"}))
+    assert found == (expected or Log("info", line))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from gridbyoc.stack.redaction import Redactor
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform import Backend, Binary, Outputs, State, check_mirror
 from gridbyoc.terraform.backend_history import InitRecord
-from gridbyoc.terraform.environment import child_environment, write_cli_config
+from gridbyoc.terraform.environment import child_environment, provider_source, write_cli_config
+from gridbyoc.terraform.events import ProviderEvent
 from gridbyoc.terraform.logs import KEPT, Logs
 from gridbyoc.terraform.process import Interrupts
 from gridbyoc.terraform.runner import FLAG, TerraformCommandLine
@@ -43,6 +45,23 @@ def test_a_command_for_people_can_be_pasted() -> None:
 
 
 # --- environment ---
+
+
+def test_where_a_provider_comes_from_is_said_if_it_is_known(tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    (mirror / "registry.terraform.io" / "hashicorp" / "aws").mkdir(parents=True)
+    home, registry = {"HOME": str(tmp_path)}, "registry.terraform.io"
+    aws, null = (ProviderEvent(f"hashicorp/{name}", "1.0.0", "installing") for name in ("aws", "null"))
+    assert provider_source(mirror, aws, registry, home) == ("mirror", str(mirror))
+    assert provider_source(mirror, null, registry, home) == ("registry", registry)
+    assert provider_source(None, replace(aws, cached=True), registry, home) == ("cache", "")
+    assert provider_source(None, aws, "registry.opentofu.org", home) == ("registry", "registry.opentofu.org")
+    assert provider_source(None, replace(aws, name="example.com/a/b"), registry, home) == ("registry", "example.com")
+    # the user's own configuration may name a mirror: a signature shows that a registry was used
+    for environ in ({**home, "TF_CLI_CONFIG_FILE": "/x"}, home):
+        (tmp_path / ".terraformrc").touch()
+        assert provider_source(None, aws, registry, environ) == ("", "")
+        assert provider_source(None, replace(aws, signed=True), registry, environ) == ("registry", registry)
 
 
 def test_traps_are_dropped_and_the_rest_passes() -> None:

@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, ForeignFileError, Problem, StackError, UsageError
+from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, Problem, StackError, UsageError
 from gridbyoc.operations.fleet.model import EmitFleet, Member, MemberFinished, Outcome, Result, detail_of
-from gridbyoc.operations.journal import JOURNAL, parse_record
+from gridbyoc.operations.journal import JOURNAL, newest_lines, parse_record
 from gridbyoc.stack.extends import StackFileIndex, StackFileInfo
-from gridbyoc.stack.files import open_private, work_root_of
+from gridbyoc.stack.files import work_root_of
 from gridbyoc.stack.load import Loaded, load, read
 from gridbyoc.stack.model import S3Backend, Stack, no_values
 from gridbyoc.stack.overrides import OverrideError, parse_override
@@ -147,7 +147,6 @@ def _usage(what: str, fix: str) -> UsageError:
 
 
 T = TypeVar("T")
-_TAIL = 256 * 1024
 RECENT = 5
 """The number of previous runs that are considered."""
 _READS = frozenset({"plan", "render"})
@@ -158,17 +157,8 @@ def runs_of(work_dir: Path | None) -> tuple[dict[str, Any], ...]:
     """The starts and ends of the newest runs in a stack's journal (its last 256 KiB), oldest first."""
     if work_dir is None:
         return ()
-    records = (parse_record(line) for line in _tail(work_dir / JOURNAL) if b'"run_' in line)
+    records = (parse_record(line) for line in newest_lines(work_dir / JOURNAL) if b'"run_' in line)
     return tuple(record for record in records if record.get("type") in {"run_started", "run_ended"})
-
-
-def _tail(path: Path) -> list[bytes]:
-    try:
-        with os.fdopen(open_private(path, os.O_RDONLY), "rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
-            return stream.read().splitlines()
-    except (OSError, ForeignFileError):  # the stack's own run reports a foreign file
-        return []
 
 
 def recent_seconds(records: Iterable[Mapping[str, Any]], verb: str) -> float | None:

@@ -189,7 +189,8 @@ def progress_of(data: Mapping[str, Any]) -> str | None:
         and data.get("state") == "started"
         and data.get("action") not in {"refresh", "read"}
     ):
-        return f"{data.get('address')}: {data.get('action')}"
+        count = f" ({data.get('finished')} of {data['total']})" if data.get("total") else ""
+        return f"{data.get('address')}: {data.get('action')}{count}"
     return None
 
 

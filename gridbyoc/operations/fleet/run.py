@@ -27,6 +27,7 @@ from gridbyoc.errors import (
     GridbyocError,
     StalePlanError,
 )
+from gridbyoc.operations.cluster_times import expected_wait, expected_words, record_running
 from gridbyoc.operations.fleet.find import (
     ReadOptions,
     durations,
@@ -55,7 +56,9 @@ from gridbyoc.operations.fleet.model import (
 from gridbyoc.operations.fleet.providers import Provision, available_memory, default_jobs, provision, usable_cores
 from gridbyoc.operations.fleet.record import FleetRecord, modules_digest
 from gridbyoc.operations.fleet.waiting import AwaitedCluster, ClusterSeen, PlaneWait, Poller, awaited_clusters
+from gridbyoc.operations.journal import JOURNAL, Journal
 from gridbyoc.operations.wait import WaitLimits, wait_limits
+from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.load import load
 from gridbyoc.stack.model import ControlPlane, Stack
 from gridbyoc.terraform.process import ExitInfo, Interrupts, NotStartedError, ProcessCommand, run
@@ -391,6 +394,7 @@ class _Fleet:
             wait.add(half.member, clusters, waiting.limits(plane))
             if found is None:
                 self._planes[address] = wait, Poller(wait, lambda answer: self._messages.put(_Listed(wait, answer)))
+                self._emit_expected(half, plane)
         except GridbyocError as error:
             self._end(self._failed(half, error))
             return
@@ -401,12 +405,28 @@ class _Fleet:
         self._waiting[half.member] = half
         self._emit(MemberWaiting(half.member, tuple(cluster.name for cluster in clusters)))
 
+    def _emit_expected(self, half: _HalfDone, plane: ControlPlane) -> None:
+        """Say once for each control plane how long its clusters take."""
+        work_dir = half.member.work_dir
+        if work_dir and (words := expected_words(expected_wait(plane.api, work_dir.parent))):
+            self._emit(FleetNote(f"{words[0].upper()}{words[1:]}."))
+
     def _hear_plane(self, listed: _Listed) -> None:
         for event in listed.plane.take(listed.answer):
             if isinstance(event, ClusterSeen):
+                self._record_running(event)
                 self._emit(MemberSaid(event.member, {"type": event.progress.type, **asdict(event.progress)}))
             elif half := self._waiting.pop(event.member, None):
                 self._arrived(half, event.error)
+
+    def _record_running(self, event: ClusterSeen) -> None:
+        """Record in the stack's journal that a cluster runs now: its run has ended, and no other would know."""
+        half, work_dir = self._waiting.get(event.member), event.member.work_dir
+        if half and half.stack and work_dir and event.target == event.progress.status == "running":
+            journal = Journal(work_dir / JOURNAL, utc_now, "fleet")
+            with suppress(GridbyocError):  # the time is only for later estimates
+                plane = half.stack.control_plane.api
+                record_running(journal, plane, event.progress.name, event.id, event.progress.age)
 
     def _arrived(self, half: _HalfDone, error: GridbyocError | None) -> None:
         """Queue the second part of a stack's run if the first has left anything to do; else its run is over."""

@@ -9,15 +9,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from gridbyoc.control_plane.http import is_transient
 from gridbyoc.control_plane.model import Cluster, Phase, Registrar
 from gridbyoc.control_plane.wait import LONGEST_PAUSE, Rules, Target, Watch, is_over, seen, timed_out
 from gridbyoc.errors import ControlPlaneError, GridbyocError
+from gridbyoc.operations.cluster_times import age_of
 from gridbyoc.operations.events import ClusterProgress
 from gridbyoc.operations.fleet.model import Member
 from gridbyoc.operations.wait import WaitLimits
+from gridbyoc.stack.clock import utc_now
 
 SHARE_OF_WAIT = 0.15
 CLUSTERS_A_SECOND = 10
@@ -48,6 +51,8 @@ class ClusterSeen:
     """A cluster of a waiting stack has another status than before."""
 
     member: Member
+    id: str
+    target: Target
     progress: ClusterProgress
 
 
@@ -78,10 +83,13 @@ class PlaneWait:
     ``add`` and ``take`` belong to one thread; ``pause`` may be called from another.
     """
 
-    def __init__(self, registrar: Registrar, clock: Callable[[], float], stacks: int = 0) -> None:
+    def __init__(
+        self, registrar: Registrar, clock: Callable[[], float], stacks: int = 0, now: Callable[[], datetime] = utc_now
+    ) -> None:
         self.registrar = registrar
         self.clock = clock
         self._stacks = stacks
+        self._now = now
         self._stays: list[_Stay] = []
         self._first = LONGEST_PAUSE
 
@@ -140,14 +148,14 @@ class PlaneWait:
             elif passed >= stay.limits.timeout:
                 raise timed_out(now, rules, stay.limits.timeout)
 
-    @staticmethod
     def _changed(
-        stay: _Stay, target: Target, name: str, ident: str, found: Cluster | None, passed: float
+        self, stay: _Stay, target: Target, name: str, ident: str, found: Cluster | None, passed: float
     ) -> Iterator[ClusterSeen]:
         status = found.status if found else "not listed yet" if target == "running" else "gone"
         if stay.shown.get(ident) != status:
             stay.shown[ident] = status
-            yield ClusterSeen(stay.member, ClusterProgress(name, status, found.reason if found else "", passed))
+            reason, age = found.reason if found else "", age_of(found, self._now())
+            yield ClusterSeen(stay.member, ident, target, ClusterProgress(name, status, reason, passed, age))
 
 
 class Poller:

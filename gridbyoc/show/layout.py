@@ -1,0 +1,243 @@
+"""Fit text and tables to the width of a terminal.
+
+Lines break between words. A word is never cut: an ARN, a code or an address that is longer than the terminal is wide
+stands on a line of its own, which the terminal wraps and a user can copy whole.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from gridbyoc.stack.words import plain_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STYLES = {
+    "running": "green",
+    "failed": "red",
+    "pass": "green",
+    "fail": "red",
+    "warn": "yellow",
+    "terminating": "yellow",
+    "pending": "yellow",
+    "queued": "yellow",
+}
+"""The colour of a cell's word."""
+GAP = "  "
+LEAST_PROSE = 24
+"""The fewest columns for a cell of prose in a table; a table that leaves less becomes blocks."""
+MOST_LINES = 6
+"""The most lines of a table's row on average; a higher table becomes blocks."""
+
+_LEAD = re.compile(r"\s*(?:(?:-/\+|<=|[-+~!?*✓✗])\s+|(?:why|do|needed|found):\s+|[^\s`]+(?: [^\s`]+)?:?\s{2,})?")
+"""The start of a line that the following lines are indented by: a sign, or a label and the gap after it."""
+_WORD = re.compile(r"(?:[^\s`]*`[^`\n]*`)+[^\s`]*|\S+")
+"""A command or a name in backticks is one word, with its blanks."""
+
+
+def is_drawn(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether the stream is a terminal that can draw."""
+    return stream.isatty() and environ.get("TERM") != "dumb"
+
+
+def width_of(stream: TextIO, environ: Mapping[str, str]) -> int | None:
+    """The number of columns of the terminal; ``None`` if ``stream`` is none, or does not report it.
+
+    ``COLUMNS`` in the environment takes precedence, as for other programs.
+    """
+    if not stream.isatty():
+        return None
+    asked = environ.get("COLUMNS", "")
+    if asked.isascii() and asked.isdigit() and int(asked):
+        return int(asked)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
+
+
+def columns_of(text: str) -> int:
+    """The columns that a text takes on a terminal: two for each wide character, none for a combining one."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def wrapped(text: str, width: int | None, lead: int | None = None) -> list[str]:
+    """The lines of ``text``, each at most ``width`` columns or one longer word; ``None``: unchanged.
+
+    Further lines are indented to the text after the first line's sign or label, or by the length of its ``lead``.
+    """
+    lines = text.split("\n")
+    return lines if width is None else [part for line in lines for part in _wrapped_line(line, width, lead)]
+
+
+def _wrapped_line(line: str, width: int, given: int | None) -> Iterator[str]:
+    if columns_of(line) <= width:
+        yield line
+        return
+    found = _LEAD.match(line)
+    lead = line[:given] if given else found.group() if found else ""
+    indent = len(lead) - len(lead.lstrip())
+    hang = columns_of(lead) if lead.strip() else indent + 2
+    if hang > width // 2:
+        lead, hang = lead[:indent], indent + 2
+    sign = not any(char.isalnum() for char in lead)
+    current, empty = lead, True
+    for gap, word in _words(line[len(lead) :], width - hang):
+        joined = current + ("" if empty else gap) + word
+        if columns_of(joined) <= width or (empty and sign):
+            current, empty = joined, False
+            continue
+        if current.strip():
+            yield current.rstrip()
+        current, empty = " " * max(0, min(hang, width - columns_of(word))) + word, False
+    yield current.rstrip()
+
+
+def _words(text: str, room: int) -> Iterator[tuple[str, str]]:
+    """Each unit that stays on one line, and the gap before it.
+
+    A unit is a word, or, in a line of several columns, a column if it fits.
+    """
+    for number, column in enumerate(re.split(r"\s{2,}", text.strip())):
+        gap = GAP if number else " "
+        if GAP in text.strip() and columns_of(column) <= room:
+            yield gap, column
+            continue
+        for word in _WORD.findall(column):
+            for part in [word] if columns_of(word) <= room else word.split():
+                yield gap, part
+                gap = " "
+
+
+def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The table as text: two blanks between columns, no trailing blanks."""
+    widths = [max(len(row[i]) for row in (columns, *rows)) for i in range(len(columns))]
+    lines = [GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (columns, *rows)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def write_table(
+    stream: TextIO,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    environ: Mapping[str, str],
+    width: int | None = None,
+) -> None:
+    """Write ``rows`` below ``columns``; as blocks, one for each row, if the terminal is too narrow for the table.
+
+    Colours only on a terminal; ``NO_COLOR`` disables them. ``width``: the terminal's columns; ``None``: as the terminal
+    reports. Without a terminal, each row is one line.
+    """
+    if is_drawn(stream, environ):
+        from rich.console import Console
+
+        console = Console(
+            file=stream,
+            no_color="NO_COLOR" in environ,
+            highlight=False,
+            width=width or width_of(stream, environ),
+        )
+        cleaned = [tuple(plain_text(cell) for cell in row) for row in rows]
+        widths = table_widths(columns, cleaned, console.width)
+        if widths is None:
+            _write_blocks(console, columns, cleaned)
+        else:
+            _write_rows(console, columns, cleaned, widths)
+    else:
+        stream.write(plain_text(plain_table(columns, rows)) + "\n")
+    stream.flush()
+
+
+def table_widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> tuple[int, ...] | None:
+    """The width of each column of a table that fits into ``width``; ``None`` if it becomes unreadable.
+
+    No word is cut. Columns of prose share what the others leave, by the length of their texts.
+    """
+    cells = [[row[place] for row in (columns, *rows)] for place in range(len(columns))]
+    natural = [max(columns_of(line) for cell in column for line in cell.split("\n")) for column in cells]
+    room = width - len(GAP) * (len(columns) - 1)
+    if sum(natural) <= room:
+        return tuple(natural)
+    longest = [max((columns_of(word) for cell in column for word in cell.split()), default=0) for column in cells]
+    # The first column is the row's name: it stays on one line.
+    least = [
+        size if place == 0 else max(word, min(size, LEAST_PROSE))
+        for place, (size, word) in enumerate(zip(natural, longest, strict=True))
+    ]
+    if sum(least) > room:
+        return None
+    spare = room - sum(least)
+    wish = [size - low for size, low in zip(natural, least, strict=True)]
+    total = sum(wish)
+    widths = tuple(low + spare * more // total for low, more in zip(least, wish, strict=True))
+    lines = sum(max(len(_cell_lines(cell, size)) for cell, size in zip(row, widths, strict=True)) for row in rows)
+    return widths if lines <= MOST_LINES * len(rows) else None
+
+
+def _write_rows(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
+    from rich.text import Text
+
+    header = GAP.join(name.ljust(size) for name, size in zip(columns, widths, strict=True)).rstrip()
+    _print(console, Text(header, style="bold"))
+    _print(console, Text("─" * (sum(widths) + len(GAP) * (len(widths) - 1)), style="dim"))
+    for row in rows:
+        parts = [_cell_lines(cell, size) for cell, size in zip(row, widths, strict=True)]
+        for number in range(max(map(len, parts))):
+            line = Text()
+            for lines, size, cell in zip(parts, widths, row, strict=True):
+                part = lines[number] if number < len(lines) else ""
+                line.append(part, style=STYLES.get(cell, ""))
+                line.append(" " * (size - columns_of(part)) + GAP)
+            line.rstrip()
+            _print(console, line)
+
+
+def _cell_lines(cell: str, width: int) -> list[str]:
+    """A cell's text in lines of equal indentation."""
+    lines: list[str] = []
+    for text in cell.split("\n"):
+        current = ""
+        for word in text.split():
+            joined = f"{current} {word}" if current else word
+            if columns_of(joined) > width and current:
+                lines.append(current)
+                joined = word
+            current = joined
+        lines.append(current)
+    return lines
+
+
+def _write_blocks(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Each row as a block: its first cell, then a line for each further cell, with the column's name."""
+    from rich.text import Text
+
+    label = max(map(columns_of, columns)) + len(GAP)
+    for number, row in enumerate(rows):
+        if number:
+            _print(console, Text())
+        for place, (name, cell) in enumerate(zip(columns, row, strict=True)):
+            if not cell:
+                continue
+            indent = 0 if place == 0 else 2
+            head = " " * indent + name.ljust(label)
+            lines = _cell_lines(cell, max(console.width - len(head), 1))
+            style = "bold" if place == 0 else STYLES.get(cell, "")
+            for count, part in enumerate(lines):
+                fits = len(head) + columns_of(part) <= console.width
+                if count == 0 and not fits:
+                    _print(console, Text(head.rstrip(), style="dim"))
+                lead = head if count == 0 and fits else " " * max(0, min(len(head), console.width - columns_of(part)))
+                _print(console, Text.assemble((lead, "dim"), (part, style)))
+
+
+def _print(console: Console, line: object) -> None:
+    """Print a line that was already fitted: rich would cut a word that is longer than the line."""
+    console.print(line, soft_wrap=True)
