@@ -394,7 +394,8 @@ class _Fleet:
             wait.add(half.member, clusters, waiting.limits(plane))
             if found is None:
                 self._planes[address] = wait, Poller(wait, lambda answer: self._messages.put(_Listed(wait, answer)))
-                self._emit_expected(half, plane)
+                if any(cluster.target == "running" for cluster in clusters):
+                    self._emit_expected(half, plane)
         except GridbyocError as error:
             self._end(self._failed(half, error))
             return
@@ -422,10 +423,10 @@ class _Fleet:
     def _record_running(self, event: ClusterSeen) -> None:
         """Record in the stack's journal that a cluster runs now: its run has ended, and no other would know."""
         half, work_dir = self._waiting.get(event.member), event.member.work_dir
-        if half and half.stack and work_dir and event.target == event.progress.status == "running":
+        if half and half.inputs and work_dir and event.target == event.progress.status == "running":
             journal = Journal(work_dir / JOURNAL, utc_now, "fleet")
             with suppress(GridbyocError):  # the time is only for later estimates
-                plane = half.stack.control_plane.api
+                plane = half.inputs.stack.control_plane.api
                 record_running(journal, plane, event.progress.name, event.id, event.progress.age)
 
     def _arrived(self, half: _HalfDone, error: GridbyocError | None) -> None:
