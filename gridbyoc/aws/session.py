@@ -29,6 +29,7 @@ from gridbyoc.aws.credential_process import BoundedProcess, process_timeout
 from gridbyoc.errors import SAFE_NOTHING_DONE, AwsCredentialsError, AwsError
 from gridbyoc.errors.cards import AWS_CARDS, ENDPOINTS, card_for, with_known_failure
 from gridbyoc.stack.redaction import without_secrets
+from gridbyoc.stack.sandbox_mark import in_sandbox
 
 if TYPE_CHECKING:
     import boto3
@@ -294,6 +295,8 @@ def _setting_at_fault(text: str) -> str:
     card = card_for(text, ENDPOINTS)
     if card is not None:
         return card.fix
+    if in_sandbox(os.environ):  # without its variables, the next command would use the user's own account
+        return "The sandbox has ended: leave this shell (`exit`), and run `gridbyoc sandbox shell`."
     looked = _looked(None, "")
     own = looked.own.get("ca_bundle")
     bundles = {

@@ -27,6 +27,7 @@ from gridbyoc.errors import (
     InterruptedRunError,
     UsageError,
 )
+from gridbyoc.stack.sandbox_mark import check_environment
 from gridbyoc.stack.words import json_text, plain_text
 
 EXPANDED_BY_BOTO3 = frozenset({"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"})
@@ -204,6 +205,7 @@ def run(args: Sequence[str]) -> int:
     machine = _format_in(args)
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        check_environment(os.environ)
         app = _outside(_cwd(), held)
         result = cli.main(args=list(args), prog_name="gridbyoc", standalone_mode=False, obj=app)
         sys.stdout.flush()

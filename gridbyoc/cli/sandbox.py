@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import threading
@@ -15,10 +14,15 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.options import command, group, pass_app
+from gridbyoc.errors import SAFE_NOTHING_DONE, CommandNotStartedError, UsageError
 from gridbyoc.show.output import Output, Screen
+from gridbyoc.stack.files import WORK_ROOT
+from gridbyoc.stack.sandbox_mark import SANDBOX_MARK
+from gridbyoc.stack.words import counted
 
 if TYPE_CHECKING:
-    from gridbyoc.sandbox import SandboxSettings
+    from gridbyoc.sandbox import Sandbox, SandboxSettings
+    from gridbyoc.sandbox.scenario.model import Scenario
 
 CHECK_SECONDS = 0.5
 
@@ -41,6 +45,8 @@ def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--api-key", envvar="GRIDBYOC_SANDBOX_API_KEY", show_envvar=True,
                      help="The API key to accept (default: random). It is valid only in this sandbox."),
         click.option("--tls", is_flag=True, help="Serve https and wss with a self-signed certificate."),
+        click.option("--scenario", "scenario_name", metavar="NAME|FILE",
+                     help="Play the faults of a scenario (`gridbyoc sandbox scenarios` lists them)."),
     )  # fmt: skip
     return _with(options, _account_options(command))
 
@@ -90,18 +96,19 @@ def sandbox() -> None:
 def up(app: App, /, port: int, aws_port: int, **options: object) -> None:
     """Start the sandbox, print the environment that leads to it, and serve until Ctrl-C.
 
-    A shell can read the lines: gridbyoc sandbox up > sandbox.env & then . ./sandbox.env
+    The lines are for programs and CI jobs. At a terminal, use `gridbyoc sandbox shell`.
     """
     from gridbyoc.sandbox import running_sandbox
 
     stop = threading.Event()
     _on_signals(stop)
-    settings = replace(_settings(options), port=port, aws_port=aws_port)
+    settings = replace(_settings(app, options), port=port, aws_port=aws_port)
     with running_sandbox(settings) as running:
-        app.show(SANDBOX, running.env)
+        app.show(SANDBOX, {**running.env, SANDBOX_MARK: str(running.directory)})
         app.deliver()
         while not stop.wait(CHECK_SECONDS):
             running.check()
+        tell_played(app, settings.scenario, running.played())
     app.note("The sandbox has stopped.")
 
 
@@ -127,33 +134,186 @@ SANDBOX = Output("sandbox", _sandbox_json, _write, stack="none")
 @command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @_settings_options
 @click.argument("argv", metavar="COMMAND...", nargs=-1, type=click.UNPROCESSED, required=True)
-def run(argv: tuple[str, ...], **options: object) -> None:
+@pass_app
+def run(app: App, /, argv: tuple[str, ...], **options: object) -> None:
     """Start the sandbox, run COMMAND in it, stop it, and end with COMMAND's status.
 
     For example: gridbyoc sandbox run -- gridbyoc bootstrap --yes
     """
-    from gridbyoc.errors import CommandNotStartedError
+    _run_in_sandbox(app, _settings(app, options), lambda _running, environ: (argv, environ))
+
+
+@command("shell")
+@_settings_options
+@pass_app
+def shell(app: App, /, **options: object) -> None:
+    """Start the sandbox and your shell in it; leaving the shell ends the sandbox.
+
+    The prompt begins with (sandbox). The sandbox's variables are set again after your shell's own files, and before
+    each prompt. It knows bash, zsh, fish and sh ($SHELL), and ends with the shell's status.
+    """
+    from gridbyoc.sandbox.shell import shell_command
+
+    if not app.interactive:
+        raise UsageError(
+            "A shell needs a terminal.",
+            fix="Run one command instead: `gridbyoc sandbox run -- COMMAND`.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+    def in_shell(running: Sandbox, environ: dict[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
+        kept = (*running.env, SANDBOX_MARK, WORK_ROOT, TERRAFORM_BIN)
+        ours = {name: environ[name] for name in kept if name in environ}
+        found = shell_command(app.environ, ours, running.directory / "shell", running.directory / "bin", app.home)
+        app.note("The sandbox is up. `exit` ends this shell and the sandbox.")
+        return found.argv, {**environ, **found.env}
+
+    _run_in_sandbox(app, _settings(app, options), in_shell)
+
+
+TERRAFORM_BIN = "GRIDBYOC_TERRAFORM_BIN"
+
+
+def _run_in_sandbox(
+    app: App,
+    settings: SandboxSettings,
+    prepare: Callable[[Sandbox, dict[str, str]], tuple[tuple[str, ...], dict[str, str]]],
+) -> None:
+    """Run the command that ``prepare`` returns, and end with its status.
+
+    ``prepare`` gets the sandbox and its environment, and may add to the environment.
+    """
     from gridbyoc.sandbox import running_sandbox
     from gridbyoc.sandbox.command import run_command, with_our_commands
 
     try:
-        with running_sandbox(_settings(options)) as running:
-            environ = with_our_commands(running.environ(os.environ), running.directory / "bin")
+        with running_sandbox(settings) as running:
+            environ = with_our_commands(running.environ(app.environ), running.directory / "bin")
+            environ[SANDBOX_MARK] = str(running.directory)
+            if settings.scenario:
+                environ |= _rehearsal_environ(settings.scenario, running, environ)
+            argv, environ = prepare(running, environ)
             status = run_command(argv, environ)
+            tell_played(app, settings.scenario, running.played(), status)
     except CommandNotStartedError as error:
         click.echo(f"Error: {error.what} {error.why} {error.fix}", err=True)
         status = error.shell_status
     raise click.exceptions.Exit(status)
 
 
-def _settings(options: Mapping[str, Any]) -> SandboxSettings:
+def _rehearsal_environ(scenario: Scenario, running: Sandbox, environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables of a rehearsal.
+
+    Work_dirs are inside the sandbox: the state of a real role stays as it is. For steps on Terraform, a program in
+    front of it plays them.
+    """
+    found = {} if environ.get(WORK_ROOT) else {WORK_ROOT: str(running.directory / "work")}
+    if any(step.side == "terraform" for step in scenario.steps):
+        from gridbyoc.sandbox.scenario.terraform import write_wrapper
+        from gridbyoc.terraform.binary import find_binary
+
+        real = find_binary(None, environ).argv
+        wrapper = write_wrapper(scenario.steps, real, running.directory / "terraform", running.played_file)
+        found[TERRAFORM_BIN] = str(wrapper)
+    return found
+
+
+def tell_played(app: App, scenario: Scenario | None, played: Mapping[int, int], status: int | None = None) -> None:
+    """Say which steps were played, which were not, and how ``bootstrap`` should end."""
+    if scenario is None:
+        return
+    app.note(f"Scenario {scenario.name}: {scenario.title}.")
+    if scenario.account:
+        app.note(f"  account: the quotas of a {scenario.account} account")
+    for quota, value in (scenario.quotas or {}).items():
+        app.note(f"  account: the quota {quota} is {value:g}")
+    if scenario.steps and not played:
+        reached = ", ".join(dict.fromkeys(step.request for step in scenario.steps))
+        app.note(f"  the scenario played nothing: the run never reached {reached}")
+        return
+    for index, step in enumerate(scenario.steps):
+        times = counted(played[index], "time") if index in played else "not played"
+        app.note(f"  {times}: {step}")
+    if scenario.ends and status is not None:
+        code = f" ({scenario.ends.code})" if scenario.ends.code else ""
+        again = "" if scenario.ends.again is None else f", and run again with {scenario.ends.again}"
+        app.note(f"  status {status}; `gridbyoc bootstrap --yes` should end with {scenario.ends.status}{code}{again}")
+
+
+@command("scenarios")
+@click.argument("name", required=False)
+@pass_app
+def scenarios(app: App, /, name: str | None) -> None:
+    """List the scenarios that ship; with NAME, print that scenario's file.
+
+    A copy of a file is the start of a scenario of your own:
+    gridbyoc sandbox scenarios aws-throttling > my-scenario.yaml
+    """
+    from gridbyoc.sandbox.scenario.model import load_scenario, shipped, shipped_text
+
+    if name is None:
+        app.show(SCENARIOS, shipped())
+    elif app.drawn:
+        app.document(shipped_text(name).rstrip("\n"))
+    else:
+        app.show(SCENARIOS, (load_scenario(name, app.cwd),))
+
+
+class ScenarioBody(TypedDict):
+    """A scenario: its name, what it plays, what to expect. ``status`` is how ``bootstrap`` ends; ``null``: not said."""
+
+    name: str
+    title: str
+    plays: str
+    expect: str
+    status: int | None
+
+
+class ScenariosBody(TypedDict):
+    """The scenarios that ship."""
+
+    scenarios: list[ScenarioBody]
+
+
+def _scenarios_json(found: tuple[Scenario, ...]) -> ScenariosBody:
+    return {
+        "scenarios": [
+            {
+                "name": each.name,
+                "title": each.title,
+                "plays": each.plays,
+                "expect": each.expect,
+                "status": each.ends.status if each.ends else None,
+            }
+            for each in found
+        ]
+    }
+
+
+def _write_scenarios(found: tuple[Scenario, ...], screen: Screen) -> None:
+    screen.table(
+        ("scenario", "title", "status"),
+        [(each.name, each.title, str(each.ends.status) if each.ends else "") for each in found],
+    )
+
+
+SCENARIOS = Output("scenarios", _scenarios_json, _write_scenarios, stack="none")
+
+
+def _settings(app: App, options: Mapping[str, Any]) -> SandboxSettings:
     from gridbyoc.sandbox import SandboxSettings
     from gridbyoc.sandbox.settings import read_quota_names, read_quotas
     from gridbyoc.stack.secret import Secret
 
     given = dict(options)
     given |= {"quotas": read_quotas(given["quotas"]), "quota_names": read_quota_names(given["quota_names"])}
-    key, state = given.pop("api_key"), given.pop("state")
+    key, state, named = given.pop("api_key"), given.pop("state"), given.pop("scenario_name")
+    if named:
+        from gridbyoc.sandbox.scenario.model import load_scenario
+
+        scenario = load_scenario(named, app.cwd)
+        given |= {"scenario": scenario, "quotas": {**(scenario.quotas or {}), **given["quotas"]}}
+        given["account"] = scenario.account or given["account"]
     return SandboxSettings(**given, api_key=Secret(key) if key else None, state_dir=state.absolute() if state else None)
 
 
@@ -162,5 +322,5 @@ def _on_signals(stop: threading.Event) -> None:
         signal.signal(number, lambda *_: stop.set())
 
 
-sandbox.add_command(up)
-sandbox.add_command(run)
+for each in (up, run, shell, scenarios):
+    sandbox.add_command(each)

@@ -21,6 +21,7 @@ from gridbyoc.stack.files import make_private_dir, write_atomic
 from gridbyoc.stack.model import ClusterSpec, DialectName
 from gridbyoc.stack.regions import region_fault
 from gridbyoc.stack.rules import cluster_name_fault
+from gridbyoc.stack.sandbox_mark import check_address
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.service_quotas import instance_type_fault
 from gridbyoc.vendors import facts_of
@@ -89,12 +90,13 @@ def resolve_url(
 
     The stack file may be someone else's, and the key is sent to this address. So the stack file's address must also be
     one of the others; else this raises ``UntrustedAddressError``. Raises ``UsageError`` for an unusable URL, naming its
-    source, and ``FileError`` for a required file that cannot be read.
+    source, ``FileError`` for a required file that cannot be read, and ``OutsideSandboxError``.
     """
     if stack_url and not explicit:
         wanted = base_url(stack_url, _STACKS)
         if without_default_port(wanted) not in _named_by_the_user(dialect, environ, home):
             raise _untrusted(dialect, wanted, environ)
+        check_address(wanted, environ)
         return wanted
     return own_address(dialect, explicit, environ, home)
 
@@ -109,15 +111,21 @@ def address_in(
 
 
 def own_address(dialect: DialectName, explicit: str | None, environ: Mapping[str, str], home: Path) -> str:
-    """The address from this machine: flag, environment, last login, or the dialect's default."""
+    """The address from this machine: flag, environment, last login, or the dialect's default.
+
+    Raises ``OutsideSandboxError`` if the environment is a sandbox's and the address leads elsewhere.
+    """
     address = facts_of(dialect).address
     if explicit:
-        return base_url(explicit, "--url")
-    if environ.get(address.variable):
-        return base_url(environ[address.variable], f"the environment's {address.variable}")
-    path, name = _stored_at(dialect, home, environ)
-    stored = _stored_url(dialect, home, environ)
-    return base_url(stored, f"{name} in {path}") if stored else address.url
+        found = base_url(explicit, "--url")
+    elif environ.get(address.variable):
+        found = base_url(environ[address.variable], f"the environment's {address.variable}")
+    else:
+        path, name = _stored_at(dialect, home, environ)
+        stored = _stored_url(dialect, home, environ)
+        found = base_url(stored, f"{name} in {path}") if stored else address.url
+    check_address(found, environ)
+    return found
 
 
 def same_address(one: str, other: str) -> bool:

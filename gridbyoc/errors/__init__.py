@@ -244,6 +244,21 @@ class CommandNotStartedError(GridbyocError):
         self.shell_status = shell_status
 
 
+class OutsideSandboxError(GridbyocError):
+    """The environment is a sandbox's, but an address in it leads to another machine; nothing was sent."""
+
+    code = "GBY-X004"
+    remedy = "Leave the sandbox's shell with `exit`; start it again with `gridbyoc sandbox shell`."
+    exit_status = ExitStatus.PREFLIGHT_BLOCKED
+
+
+class ScenarioError(StackError):
+    """The scenario file of a rehearsal is invalid; ``problems`` has every problem."""
+
+    code = "GBY-X005"
+    remedy = "Correct every listed problem; `gridbyoc sandbox scenarios` lists the scenarios that ship."
+
+
 class AwsError(GridbyocError):
     """AWS refused or could not be reached."""
 

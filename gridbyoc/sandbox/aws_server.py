@@ -16,6 +16,7 @@ from gridbyoc.sandbox.aws_extra.call import Environ, load_model, signed_for, sig
 from gridbyoc.sandbox.aws_extra.extras import make_extras
 from gridbyoc.sandbox.aws_extra.layer import ExtraLayer, StartResponse, WsgiApp
 from gridbyoc.sandbox.lifeline import in_background, read_config, serve
+from gridbyoc.sandbox.scenario.playing import aws_side, with_scenario
 
 WARM = {
     "sts": "Action=GetCallerIdentity&Version=2011-06-15",
@@ -156,7 +157,7 @@ def main() -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     moto = DomainDispatcherApplication(create_backend_app)
-    gate = Gate(ExtraLayer(moto, make_extras(config)))
+    gate = Gate(with_scenario(ExtraLayer(moto, make_extras(config)), config.get("scenario"), aws_side()))
     server = make_server("127.0.0.1", int(config["port"]), gate, threaded=True, request_handler=_in_one_piece())
     # moto's own calls to itself need to know where it listens (read in moto.settings).
     os.environ["MOTO_PORT"] = str(server.port)

@@ -21,8 +21,8 @@ def run_command(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the command to its end; returns its status, or 128+N if signal N ended it. Raises ``CommandNotStartedError``.
 
     It stays in our process group, in the terminal's foreground, so that the terminal's Ctrl-C reaches it directly; this
-    process outlives it. SIGTERM is forwarded, and so is SIGINT without a terminal. If this process was started with
-    SIGINT ignored (``nohup``, a script's ``&``), the command ignores it too.
+    process outlives it. SIGTERM and SIGHUP are forwarded, and so is SIGINT without a terminal. If this process was
+    started with SIGINT or SIGHUP ignored (``nohup``, a script's ``&``), the command ignores it too.
     """
     program = shutil.which(command[0], path=environ.get("PATH", os.defpath))
     if program is None:
@@ -64,7 +64,7 @@ def _not_started(program: str, shell_status: int, why: str) -> CommandNotStarted
 
 @contextmanager
 def _passing_on_signals() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
-    """Forward SIGINT and SIGTERM to the given process; they do not end this process before it.
+    """Forward SIGINT, SIGTERM and SIGHUP to the given process; they do not end this process before it.
 
     A signal that arrives while the process starts is forwarded later: the command may run before we know it.
     """
@@ -84,7 +84,8 @@ def _passing_on_signals() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]
         for number in early:
             process.send_signal(number)
 
-    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    forwarded = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heard = [number for number in forwarded if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, pass_on) for number in heard}
     try:
         yield pass_on_to

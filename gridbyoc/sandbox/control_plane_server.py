@@ -14,6 +14,7 @@ from gridbyoc.sandbox.api.role import RoleInspector
 from gridbyoc.sandbox.api.service import ControlPlaneService, Store
 from gridbyoc.sandbox.api.spec import ClusterTiming, RoleGrant, known_regions
 from gridbyoc.sandbox.lifeline import in_background, read_config, serve
+from gridbyoc.sandbox.scenario.playing import plane_side, with_scenario
 from gridbyoc.sandbox.settings import USER_ID, USERNAME
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import facts_of
@@ -57,7 +58,8 @@ def _make_server(config: dict[str, Any], inspector: LateInspector) -> BaseWSGISe
     context = ApiContext(plane, door, config["trusted_account_id"] or facts_of("grid").trusted_account.account_id)
     app = create_app(context, AccessLog(Path(config["access_log"])))
     tls = tuple(config["tls"]) if config["tls"] else None
-    return make_server("127.0.0.1", config["port"], app, threaded=True, ssl_context=tls)
+    played = with_scenario(app, config.get("scenario"), plane_side())
+    return make_server("127.0.0.1", config["port"], played, threaded=True, ssl_context=tls)
 
 
 WARM_UP_AFTER = 3.0

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, SandboxStartError, SandboxStoppedError, UsageError
+from gridbyoc.sandbox.scenario.model import ScenarioSide
+from gridbyoc.sandbox.scenario.played import PlayedLog
 from gridbyoc.sandbox.settings import USER_ID, USERNAME, SandboxSettings, new_api_key
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.files import write_atomic
@@ -235,6 +237,8 @@ def make_tls_files(directory: Path) -> TlsFiles:
 
 NEEDED = ("flask", "graphql", "moto", "simple_websocket", "werkzeug")
 AWS_SERVER = "gridbyoc.sandbox.aws_server"
+PLAYED = "played.jsonl"
+"""The file in the sandbox's directory that records the strikes of a scenario."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +261,15 @@ class Sandbox:
         if not self.access_log.exists():
             return []
         return [json.loads(line) for line in self.access_log.read_text().splitlines()]
+
+    def played(self) -> dict[int, int]:
+        """The number of requests that each step of the scenario struck; steps that struck none are left out."""
+        return PlayedLog(self.played_file).counts()
+
+    @property
+    def played_file(self) -> Path:
+        """The record of the strikes."""
+        return self.directory / PLAYED
 
     def check(self) -> None:
         """Raise ``SandboxStoppedError`` if a server has ended."""
@@ -319,6 +332,7 @@ def _start(
         "create_seconds": settings.create_seconds,
         "delete_seconds": settings.delete_seconds,
         "tls": [str(tls.certificate), str(tls.key)] if tls else None,
+        "scenario": _scenario_config(settings, directory, "control-plane"),
     }
     aws, plane = _start_both(settings, config, cleaned(base), directory, stack, aws_server, python)
     aws_url = f"http://127.0.0.1:{aws.port}"
@@ -346,12 +360,20 @@ def _start_both(
         return server
 
     with ThreadPoolExecutor(2) as pool:
-        aws = pool.submit(start, "local AWS", aws_server, _aws_config(settings))
+        aws = pool.submit(start, "local AWS", aws_server, _aws_config(settings, directory))
         plane = pool.submit(start, "control plane", "gridbyoc.sandbox.control_plane_server", config)
     return aws.result(), plane.result()
 
 
-def _aws_config(settings: SandboxSettings) -> dict[str, Any]:
+def _scenario_config(settings: SandboxSettings, directory: Path, side: ScenarioSide) -> dict[str, Any] | None:
+    """What a server needs to play its part of the scenario; ``None`` if it has none."""
+    scenario = settings.scenario
+    if scenario is None or not any(step.side == side for step in scenario.steps):
+        return None
+    return {"steps": list(scenario.raw_steps), "log": str(directory / PLAYED)}
+
+
+def _aws_config(settings: SandboxSettings, directory: Path) -> dict[str, Any]:
     quotas = {
         "account": settings.account,
         "values": dict(settings.quotas),
@@ -365,6 +387,7 @@ def _aws_config(settings: SandboxSettings) -> dict[str, Any]:
         "enforce_iam": settings.enforce_iam,
         "denied_by_scp": list(settings.denied_by_scp),
         "aws_log": str(settings.aws_log.absolute()) if settings.aws_log else "",
+        "scenario": _scenario_config(settings, directory, "aws"),
     }
 
 

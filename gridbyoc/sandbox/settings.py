@@ -10,10 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.service_quotas import quota_codes
+
+if TYPE_CHECKING:
+    from gridbyoc.sandbox.scenario.model import Scenario
 
 ACCOUNTS = ("healthy", "new")
 OUTCOMES = ("approved", "denied")
@@ -88,6 +92,8 @@ class SandboxSettings:
     ``quota_seconds`` and then has the ``quota_outcome``, ``approved`` or ``denied``. ``enforce_iam`` enforces the
     policies of every key but ``test``. ``denied_by_scp``: patterns of actions (``iam:CreateRole``, ``eks:*``) that the
     organization denies. Each request is appended to ``aws_log``.
+
+    ``scenario``: the faults that both servers play; its account is not looked at here.
     """
 
     region: str = "us-east-1"
@@ -108,6 +114,7 @@ class SandboxSettings:
     enforce_iam: bool = False
     denied_by_scp: tuple[str, ...] = ()
     aws_log: Path | None = None
+    scenario: Scenario | None = None
 
     def __post_init__(self) -> None:
         for name in ("create_seconds", "delete_seconds", "quota_seconds"):

@@ -37,6 +37,7 @@ from gridbyoc.stack.overrides import apply_overrides
 from gridbyoc.stack.rules import check_rules
 from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.rules.terraform import is_path
+from gridbyoc.stack.sandbox_mark import OF_AN_ACCOUNT, in_sandbox
 from gridbyoc.stack.schema import check_shape, leftovers
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import counted, show
@@ -290,6 +291,8 @@ def _checked(
     findings = Findings(document, problems=list(document.faults))
     if isinstance(document.data, dict):
         findings.problems += apply_overrides(document, overrides)
+        if in_sandbox(environ):
+            _ignore_accounts(findings)
         defaults.drop_empty_sections(document)
         defaults.complete_manual(document)
     context = RuleContext.of(document, where.base, where.home, defaults.REGION)
@@ -308,6 +311,16 @@ def _checked(
     complete = defaults.with_defaults(document.data)
     stack = build_stack(complete, context, external_id, where.file, work_root_of(environ))
     return Loaded(stack, in_order(findings.warnings, document.file), document.origin)
+
+
+def _ignore_accounts(findings: Findings) -> None:
+    """Remove the values that name an account of the user: the sandbox has an account and a control plane of its own."""
+    for place in OF_AN_ACCOUNT:
+        *outer, key = place
+        holder = findings.document.mapping(*outer)
+        if key in holder:
+            findings.warning(place, "is ignored in the sandbox, which has an account and a control plane of its own")
+            del holder[key]
 
 
 def _error(document: Document, problems: Sequence[Problem]) -> StackError:

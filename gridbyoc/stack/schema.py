@@ -89,7 +89,7 @@ _ADVICE = {
     **dict.fromkeys(("api_key", "token", "password", "secret", "secret_key", "access_key"), _SECRETS),
     **dict.fromkeys(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), _SECRETS),
 }
-_NOUNS = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number"}
+_NOUNS = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number", "number": "a number"}
 _NOUNS |= {"boolean": "`true` or `false`"}
 _EXTERNAL_ID_FROM = ("role", "external_id_from")
 _WRITTEN = {
@@ -104,10 +104,13 @@ _EXAMPLES: dict[tuple[str, ...], str] = {
 }
 
 
-def check_shape(findings: Findings) -> list[ValidationError]:
-    """Report errors of type, key and range; return the schema's other errors, for ``leftovers``."""
+def check_shape(findings: Findings, against: Schema | None = None) -> list[ValidationError]:
+    """Report errors of type, key and range; return the schema's other errors, for ``leftovers``.
+
+    ``against`` is another file's schema; by default, the stack file's.
+    """
     others: list[ValidationError] = []
-    for error in _errors(findings.document.data):
+    for error in _errors(findings.document.data, schema() if against is None else against):
         report = _REPORTERS.get(str(error.validator))
         if report:
             report(findings, _place(error), error)
@@ -130,8 +133,8 @@ def secret_advice(key: str) -> str | None:
     return advice if advice in (EXTERNAL_ID_ADVICE, _SECRETS) else None
 
 
-def _errors(data: Any) -> Iterator[ValidationError]:  # noqa: ANN401 - any YAML value
-    for error in Draft202012Validator(schema()).iter_errors(data):
+def _errors(data: Any, against: Schema) -> Iterator[ValidationError]:  # noqa: ANN401 - any YAML value
+    for error in Draft202012Validator(against).iter_errors(data):
         yield from _branches(error)
 
 

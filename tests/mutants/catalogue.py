@@ -680,7 +680,7 @@ HANDOFFS = (
         "control_plane/settings.py",
         "unit/test_handoff.py",
         ("same_address", "    except UsageError:\n        return False", "    except UsageError:\n        return True"),
-        ("own_address", "    if environ.get(address.variable):", "    if False:"),
+        ("own_address", "    elif environ.get(address.variable):", "    elif False:"),
     ),
     *_each(
         "operations/handoff/record.py",
@@ -1293,6 +1293,29 @@ SEVERAL_ROLES = (
     ),
 )
 
+SANDBOX = (
+    *_each(
+        "stack/sandbox_mark.py",
+        "unit/test_sandbox_shell.py",
+        ("check_environment", 'if not is_loopback(environ.get(_ENDPOINT, "")):', "if False:"),
+        ("check_environment", 'if environ.get(_IGNORES_ENDPOINTS, "").lower() == "true":', "if False:"),
+        ("check_environment", "not is_loopback(value)", "False"),
+        ("check_address", "not is_loopback(url)", "False"),
+        ("is_loopback", 'host == "localhost"', 'host.startswith("127.0.0.1") or host == "localhost"'),
+    ),
+    *_each(
+        "control_plane/settings.py",
+        "unit/test_sandbox_shell.py",
+        ("own_address", "check_address(found, environ)", "pass"),
+        ("resolve_url", "check_address(wanted, environ)", "pass"),
+    ),
+    *_each(
+        "stack/load.py",
+        "unit/test_sandbox_shell.py",
+        ("_ignore_accounts", "del holder[key]", "pass"),
+    ),
+)
+
 MUTANTS: tuple[Mutant, ...] = (
     *ROLE_ACCEPTS,
     *FLEET_WAITS,
@@ -1314,4 +1337,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *ADOPTION,
     *WITHOUT_API,
     *SEVERAL_ROLES,
+    *SANDBOX,
 )

@@ -613,6 +613,8 @@ REASONS: tuple[tuple[str, str], ...] = (
 )
 
 UNKNOWN = (
+    "Error saving state: 2 problems: - Unsupported state file format: The state file could not be parsed as JSON: "
+    'syntax error at byte offset 512. - Unsupported state file format: The state file does not have a "version".',
     "Invalid value for variable",
     "Unreadable module directory",
     "A thing that nobody has seen yet: {action} 100% of the time",

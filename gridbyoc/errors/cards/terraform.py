@@ -122,7 +122,8 @@ NEWER_STATE = KnownFailure(
     (
         # Terraform 1.11 with a state of format version 5
         r"Unsupported state file format: .{0,200}created by (?:Terraform|OpenTofu) (?P<version>\d[\w.-]*\w)",
-        r"Unsupported state file format",
+        # a state that a full disk cut off is not a newer one
+        r"Unsupported state file format(?!\W+The state file (?:could not be parsed|does not have))",
         # Terraform before 0.14, OpenTofu
         r"state snapshot was created by (?:Terraform|OpenTofu) v?(?P<version>[\d.]+\d)",
     ),

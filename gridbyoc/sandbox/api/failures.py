@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 # https://grpc.io/docs/guides/status-codes/ and grpc-gateway's HTTP status for each.
+UNKNOWN = 2
 INVALID_ARGUMENT = (3, 400)
 NOT_FOUND = (5, 404)
 ALREADY_EXISTS = (6, 409)

@@ -1,0 +1,1 @@
+"""Scenarios of a rehearsal: files that say which requests to the sandbox fail, when, and how."""
