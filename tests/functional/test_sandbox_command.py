@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+from gridbyoc.errors import CommandNotStartedError
+from gridbyoc.sandbox.command import run_command
 
 SANDBOX = [sys.executable, "-m", "gridbyoc", "sandbox"]
 FAST = ["--create-seconds", "0", "--delete-seconds", "0"]
@@ -57,12 +61,11 @@ def test_a_command_that_dies_by_a_signal_ends_us_with_128_and_its_number() -> No
     assert run("run", "--", "sh", "-c", "kill -9 $$").returncode == 137
 
 
-@pytest.mark.parametrize(("command", "status"), [("no-such-program-here", 127), ("./plain.txt", 127)])
-def test_a_command_that_is_not_there_is_said(command: str, status: int) -> None:
-    done = run("run", "--", command)
-    assert done.returncode == status
-    assert command in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("command", ["no-such-program-here", "./plain.txt"])
+def test_a_command_that_is_not_there_is_said(command: str) -> None:
+    with pytest.raises(CommandNotStartedError, match=command) as caught:
+        run_command([command], os.environ)
+    assert caught.value.shell_status == 127
 
 
 def test_a_program_that_cannot_be_run_is_said(tmp_path: Path) -> None:
@@ -108,6 +111,7 @@ WAITS = (
     "    time.sleep(0.5)\n"  # the sandbox must still be there
     "    import requests; print(requests.get(os.environ['GRID_URL'] + '/x').status_code, flush=True)\n"
     "    sys.exit(7)\n"
+    "signal.signal(signal.SIGHUP, lambda *_: os.write(1, b'hup\\n'))\n"
     "signal.signal(signal.SIGINT, told); signal.signal(signal.SIGTERM, told)\n"
     "os.write(1, b'ready\\n')\n"  # a print that is still being written would refuse that of the handler
     "time.sleep(60)\n"
@@ -119,6 +123,8 @@ def test_a_signal_to_us_alone_reaches_the_command_and_the_sandbox_outlives_it(nu
     process = start(["run", *python(WAITS)])
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGHUP)
+    assert process.stdout.readline() == "hup\n"
     process.send_signal(number)
     rest, _ = process.communicate(timeout=60)
     assert rest.split() == ["got", signal.Signals(number).name, "404"]
@@ -137,6 +143,45 @@ def test_ctrl_c_on_a_terminal_reaches_the_command_once() -> None:
     os.close(terminal)
     assert text.count("got SIGINT") == 1, text
     assert os.waitstatus_to_exitcode(status) == 9
+
+
+RC = """\
+PS1='me> '
+export AWS_PROFILE=real AWS_SECRET_ACCESS_KEY=real AWS_ENDPOINT_URL_IAM=https://iam.amazonaws.com
+PROMPT_COMMAND='export AWS_ENDPOINT_URL=https://iam.amazonaws.com'
+"""
+THROTTLED = """\
+version: 1
+title: It is slow
+steps: [{on: "control-plane:ListClusters", answer: {status: 429, message: slow down}}]
+"""
+
+
+def test_a_shell_leads_to_the_sandbox_whatever_its_own_files_say(tmp_path: Path) -> None:
+    """And plays a scenario; leaving it ends the sandbox with the shell's status."""
+    (tmp_path / ".bashrc").write_text(RC)
+    (tmp_path / "slow.yaml").write_text(THROTTLED)
+    shell = {"HOME": str(tmp_path), "SHELL": shutil.which("bash") or "", "TERM": "dumb", "AWS_SESSION_TOKEN": "real"}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        os.execve(sys.executable, [*SANDBOX, "shell", "--scenario", "slow.yaml"], {**os.environ, **shell})  # noqa: S606 -- as above
+    text = read_until(terminal, "(sandbox) me> ")
+    os.write(terminal, b"env | grep ^AWS_ > seen; echo $GRIDBYOC_SANDBOX > mark; echo wr'it'ten\n")
+    text += read_until(terminal, "written")
+    os.write(terminal, b"curl -s -o /dev/null -w '%{http_code}\\n' $GRID_URL/v1/core/clusters; exit 7\n")
+    text += read_until(terminal, "slow down)")
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    seen = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines())
+    assert seen.pop("AWS_ENDPOINT_URL").startswith("http://127.0.0.1:")
+    assert (seen.pop("AWS_ACCESS_KEY_ID"), seen.pop("AWS_SECRET_ACCESS_KEY")) == ("test", "test")
+    assert set(seen) == {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
+                         "AWS_EC2_METADATA_DISABLED"}  # fmt: skip
+    assert "1 time: control-plane:ListClusters answered with 429 (slow down)" in text
+    assert "429" in text.partition("exit 7")[2]
+    assert os.waitstatus_to_exitcode(status) == 7
+    assert not Path((tmp_path / "mark").read_text().strip()).exists()
 
 
 def read_until(terminal: int, word: str) -> str:
