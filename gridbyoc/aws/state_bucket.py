@@ -1,10 +1,10 @@
-"""The S3 bucket for Terraform's state: check and set its properties; read and remove the state's objects."""
+"""The S3 bucket for Terraform's state: check and set its properties; read, write and remove a state's objects."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from botocore.exceptions import ClientError
@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from gridbyoc.aws.session import BUSY, AwsSession, domain_errors, error_code
 from gridbyoc.errors import SAFE_NOTHING_DONE, SAFE_RESUMES, AwsError
 from gridbyoc.stack.files import json_object
+from gridbyoc.stack.model import S3Backend
 
 SID = "DenyRequestsWithoutTls"
 
@@ -87,8 +88,13 @@ def _listed(value: object) -> list[Any]:
 S3: TypeAlias = Any  # boto3 makes its clients at run time
 LOCK_SUFFIX = ".tflock"
 """https://developer.hashicorp.com/terraform/language/backend/s3#state-locking"""
+FINGERPRINT_SUFFIX = ".converged.json"
+"""The object beside a state that holds the stack's converged fingerprint."""
 TAG = ("gridbyoc:purpose", "terraform-state")
 _NOT_THERE = {"404", "NoSuchBucket"}
+_MISSING = {*_NOT_THERE, "NoSuchKey"}
+_WRITTEN_SINCE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409", "404", "NoSuchKey"}
+"""The codes of a conditional write that S3 refuses. With ``If-Match``, a removed object is ``NoSuchKey``."""
 _UNSET = {
     "NoSuchBucketPolicy",
     "NoSuchTagSet",
@@ -315,10 +321,63 @@ def state_version(session: AwsSession, bucket: str, key: str) -> str | None:
         try:
             head = session.client("s3").head_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            if error_code(error) in {"404", "NoSuchKey", "NoSuchBucket"}:
+            if error_code(error) in _MISSING:
                 return None
             raise
     return f"{head['ETag']} {head.get('VersionId', '')}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as it was read. ``etag`` names this content in a conditional write."""
+
+    content: bytes = field(repr=False)
+    etag: str
+
+
+def read_object(session: AwsSession, bucket: str, key: str) -> StoredObject | None:
+    """An object (``s3:GetObject``); ``None`` if it does not exist. Raises ``AwsError``."""
+    with domain_errors(f"s3://{bucket}/{key} could not be read"):
+        try:
+            answer = session.client("s3").get_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error_code(error) in _MISSING:
+                return None
+            raise
+        return StoredObject(bytes(answer["Body"].read()), str(answer["ETag"]))
+
+
+def write_object(
+    session: AwsSession, backend: S3Backend, key: str, content: str, *, replaces: StoredObject | None
+) -> bool:
+    """Write an object beside a state, encrypted as Terraform encrypts the state (``s3:PutObject``).
+
+    ``replaces``: the object as it was read before; ``None``: there was none. Returns false, and writes nothing, if
+    somebody has written or removed the object since. Raises ``AwsError``.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    """
+    settings: dict[str, str] = {"IfMatch": replaces.etag} if replaces else {"IfNoneMatch": "*"}
+    if backend.encrypt and backend.kms_key_id:
+        settings |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": backend.kms_key_id}
+    elif backend.encrypt:
+        settings["ServerSideEncryption"] = "AES256"
+    with domain_errors(f"s3://{backend.bucket}/{key} could not be written"):
+        try:
+            session.client("s3").put_object(
+                Bucket=backend.bucket, Key=key, Body=content.encode(), ContentType="application/json", **settings
+            )
+        except ClientError as error:
+            if error_code(error) in _WRITTEN_SINCE:
+                return False
+            raise
+    return True
+
+
+def remove_object(session: AwsSession, bucket: str, key: str) -> None:
+    """Remove an object (``s3:DeleteObject``). A versioned bucket keeps its versions. Raises ``AwsError``."""
+    with domain_errors(f"s3://{bucket}/{key} could not be removed"):
+        session.client("s3").delete_object(Bucket=bucket, Key=key)
 
 
 def read_state_lock(session: AwsSession, bucket: str, key: str, *, table: str | None = None) -> bytes | None:
@@ -359,8 +418,8 @@ class ObjectVersion:
 class StateObjects:
     """Everything that AWS stores for one state.
 
-    ``versions`` of its object and its lock are sorted oldest first, with those that readers get at the end. ``digest``:
-    whether the DynamoDB ``table`` has the item against which Terraform checks the object.
+    ``versions`` of its object, its lock and its fingerprint are sorted oldest first, with those that readers get at the
+    end. ``digest``: whether the DynamoDB ``table`` has the item against which Terraform checks the object.
     """
 
     bucket: str
@@ -384,9 +443,9 @@ class StateObjects:
 
 
 def state_objects(session: AwsSession, bucket: str, key: str, *, table: str | None = None) -> StateObjects:
-    """List the versions, lock and digest of exactly this key (``s3:ListBucketVersions``, ``dynamodb:GetItem``).
+    """List the versions of exactly this key, its lock and its fingerprint, and look for the digest.
 
-    Raises ``AwsError``.
+    Calls ``s3:ListBucketVersions`` and ``dynamodb:GetItem``. Raises ``AwsError``.
     """
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html: newest first, markers apart
     found: list[ObjectVersion] = []
@@ -396,7 +455,7 @@ def state_objects(session: AwsSession, bucket: str, key: str, *, table: str | No
                 found += (
                     ObjectVersion(each["Key"], each["VersionId"], bool(each["IsLatest"]), kind == "DeleteMarkers")
                     for each in page.get(kind) or ()
-                    if each["Key"] in (key, f"{key}{LOCK_SUFFIX}")
+                    if each["Key"] in (key, f"{key}{LOCK_SUFFIX}", f"{key}{FINGERPRINT_SUFFIX}")
                 )
     with domain_errors(f"The digest of s3://{bucket}/{key} could not be looked for in {table}"):
         digest = table is not None and "Item" in session.client("dynamodb").get_item(
@@ -454,8 +513,9 @@ def _why_it_stays(error: ClientError) -> str:
         return "Object Lock retains it. Run the same command again when the retention has ended."
     if code in {"AccessDenied", "403"}:
         return (
-            "Get s3:DeleteObjectVersion on the state and its lock (`gridbyoc policy --for destroy-with-state`). If you "
-            "have it, the version may be under a retention of Object Lock, or the bucket asks for MFA to delete."
+            "Get s3:DeleteObjectVersion on the state, its lock and its fingerprint (`gridbyoc policy --for "
+            "destroy-with-state`). If you have it, the version may be under a retention of Object Lock, or the bucket "
+            "asks for MFA to delete."
         )
     if code in BUSY or code in {"SlowDown", "ServiceUnavailable", "InternalError"}:
         return "S3 is busy. Run the same command again in a moment."

@@ -7,32 +7,42 @@ covered (another module, an old grant that is still accepted), the run uses Terr
 from __future__ import annotations
 
 import hashlib
-import hmac
-import json
 import re
-import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gridbyoc import __version__
+from gridbyoc.aws import read_object
 from gridbyoc.aws.live_role import LiveRole, read_live_role
-from gridbyoc.aws.state_bucket import state_version
 from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import GridbyocError
 from gridbyoc.operations.changes import Action
 from gridbyoc.operations.events import Note
+from gridbyoc.operations.fingerprint import (
+    FORMAT,
+    Converged,
+    forget_beside_state,
+    forget_here,
+    keep,
+    kept_beside_state,
+    kept_here,
+    keyed_digest,
+    state_content,
+)
 from gridbyoc.operations.report import Report
 from gridbyoc.operations.role_policies import RolePolicies, compare_policies, normal_form
 from gridbyoc.operations.run import Run
+from gridbyoc.operations.state_place import is_in_place
 from gridbyoc.operations.vendor_handover import handover_of
-from gridbyoc.render import render, standing_ids, strange_files, terraform_files
+from gridbyoc.render import KnownPolicies, declared_files, render, standing_ids, standing_known, strange_files
 from gridbyoc.stack.background import Background
-from gridbyoc.stack.files import file_error, json_object, read_json, read_private, remove, write_atomic
+from gridbyoc.stack.files import file_error, json_object, read_private
 from gridbyoc.stack.model import Role, S3Backend
-from gridbyoc.terraform import Backend, State, provider_settings
+from gridbyoc.terraform import Backend, Outputs, State, provider_settings, read_outputs
 
 if TYPE_CHECKING:
     from gridbyoc.operations.options import BootstrapOptions
@@ -126,34 +136,12 @@ def _same(live: Mapping[str, Any], kept: Mapping[str, Any], names: Mapping[str, 
     return all((live[there] or None) == (kept[here] or None) for here, there in names.items())
 
 
-RECORD = "converged.json"
-FORMAT = 2
-"""The record's format. Increase it when the record's fields or comparisons change; other formats are ignored.
-
-The first format had no number, and was also written if the role had policies that the stack file does not list.
-"""
 UNCHANGED = {"add": 0, "change": 0, "destroy": 0}
-_ROLE_ARN = re.compile(r"arn:[^:]+:iam::[0-9]{12}:role/.+")
 STARTING = ("unspecified", "queued", "pending", "configuring")
 """The statuses of a cluster that is starting, which a run with ``--no-wait`` does not wait for."""
 HALF_DONE = ("errored.tfstate", ".terraform.tfstate.lock.info")
 """Files that an interrupted Terraform leaves behind."""
-
-
-@dataclass(frozen=True, slots=True)
-class Converged:
-    """The result of a good run as keyed digests. They prove equality and reveal nothing of the external id."""
-
-    format: int
-    account_id: str
-    role_arn: str
-    role_name: str | None
-    native_lock: bool
-    inputs: str
-    state: str
-    live: str
-    clusters: str
-    key: bytes = field(repr=False)
+_PROVIDER = re.compile(r'^provider "([^"]+)" \{\s+version\s*=\s*"([^"]+)"', re.MULTILINE)
 
 
 def short_way(run: Run, options: BootstrapOptions) -> Report | None:
@@ -161,103 +149,193 @@ def short_way(run: Run, options: BootstrapOptions) -> Report | None:
     return unchanged(run) if options.nothing_new and not run.choices.refresh else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """A fingerprint and the state beside which it was found. ``shared``: it comes from the bucket of the state."""
+
+    record: Converged
+    state: State | None
+    shared: bool = False
+
+
 def unchanged(run: Run) -> Report | None:
     """The report of a run with nothing to do, or ``None`` if Terraform is needed. Terraform is not started.
 
     The rendered root is updated, as in a run with Terraform. The caller holds the stack's lock.
     """
-    record = _read(run.work_dir / RECORD)
-    if record is None or not _covered(run):
+    if not _covered(run):
+        return None
+    try:
+        basis = _basis(run)
+    except GridbyocError:
+        return None  # the run with Terraform meets the error again and reports it in full
+    if basis is None:
         return None
     with run.step("compare") as step:
         try:
-            found = _compare(run, record)
+            found = _compare(run, basis)
         except GridbyocError as error:
-            # The run with Terraform meets the error again and reports it in full.
-            found = f"unknown: {error.what}"
+            found = f"unknown: {error.what}"  # as above
         step.detail = found if isinstance(found, str) else "nothing has moved since the last run"
     if isinstance(found, str):
         return None
-    clusters, policies = found
+    outputs, clusters, policies = found
     actions: dict[str, Action] = {cluster.name: "none" for cluster in clusters}
     seconds = {str(name): took for name, took in run.seconds.items()}
-    role = (record.role_arn, record.role_name)
+    role, account_id = (outputs.role_arn, outputs.role_name), basis.record.account_id
     unasked = run.registrar().unasked
-    handover = handover_of(run.stack, record.account_id, {"role": record.role_arn})
+    handover = handover_of(run.stack, account_id, {"role": outputs.role_arn})
     return Report(
-        run.stack.name, record.account_id, *role, False, UNCHANGED, clusters, actions, seconds, policies, unasked,
-        handover,
+        run.stack.name, account_id, *role, False, UNCHANGED, clusters, actions, seconds, policies, unasked, handover,
     )  # fmt: skip
 
 
-def remember_converged(run: Run, site: PreparedStack, grant: Grant, report: Report, role: LiveRole | None) -> None:
-    """Store the fingerprint of a completed run for the next one, if the run is covered.
+def _basis(run: Run) -> _Basis | None:
+    """The fingerprint to compare with; ``None`` if there is none.
+
+    The work_dir's own counts if it is of the current state. Otherwise another machine may have run since, and left a
+    newer one beside a state in S3.
+    """
+    here = kept_here(run.work_dir)
+    if not isinstance(run.stack.terraform.backend, S3Backend):
+        return _Basis(here, _state(run)) if here else None
+    there = Background(partial(kept_beside_state, run)) if here is None else None
+    state = _state(run)
+    if here is not None and _is_of(here, state):
+        return _Basis(here, state)
+    shared = there.result() if there else kept_beside_state(run)
+    if shared is not None:
+        return _Basis(shared, state, shared=True)
+    return _Basis(here, state) if here else None
+
+
+def _is_of(record: Converged, state: State | None) -> bool:
+    return state is not None and keyed_digest(record.key, state_content(state)) == record.state
+
+
+def remember_converged(
+    run: Run,
+    site: PreparedStack,
+    grant: Grant,
+    report: Report,
+    role: LiveRole | None,
+) -> None:
+    """Store the fingerprint of a completed run for the next one, if the run is covered; otherwise remove the old one.
 
     ``role`` is the live role as just read, ``None`` if its trust is not proven. No fingerprint is stored if it has
     policies that the stack file does not list, or if part of it could not be read.
 
     A read error is no failure of this run: the next run uses Terraform.
     """
-    path = run.work_dir / RECORD
-    with suppress(OSError):
-        remove(path)
+    forget_here(run.work_dir)
     old_grant = site.previous_role is not None or any(i != grant.external_id for i in standing_ids(run.work_dir))
-    if old_grant or not _covered(run):
-        return
     facts = facts_of(role) if role and compare_policies(role, run.stack.role).as_declared else None
-    if facts is None:
-        return
-    with suppress(GridbyocError):
-        record = _fingerprint(run, site, grant, report, facts)
-        if record is not None:
-            write_atomic(path, json.dumps({**asdict(record), "key": record.key.hex()}, indent=2) + "\n")
+    seal = None
+    if facts is not None and not old_grant and _covered(run):
+        with suppress(GridbyocError):
+            seal = _fingerprint(run, site, grant, report, facts)
+    if seal is None:
+        forget_beside_state(run)
+    else:
+        keep(run, seal)
 
 
 def _fingerprint(
-    run: Run, site: PreparedStack, grant: Grant, report: Report, live: Mapping[str, Any]
-) -> Converged | None:
-    """``None`` unless the live role still matches state and stack file: someone may have changed it while we waited."""
-    preflight, key = site.preflight, secrets.token_bytes(32)
-    state = _state(run)
+    run: Run,
+    site: PreparedStack,
+    grant: Grant,
+    report: Report,
+    live: Mapping[str, Any],
+) -> Callable[[bytes], Converged] | None:
+    """Makes the fingerprint with a key.
+
+    ``None`` unless the live role still matches state and stack file: someone may have changed it while we waited.
+    """
+    preflight, state = site.preflight, _state(run)
     clusters = _ours(preflight.registrar.list(), report.role_arn)
     wanted = {spec.name: spec for spec in run.stack.clusters}
     if state is None or {cluster.name for cluster in clusters} != wanted.keys():
         return None
-    moved = any(preflight.registrar.diff(cluster, wanted[cluster.name], grant) for cluster in clusters)
-    if moved or not stands_as_in_state(live, site.runner.state(), run.stack.role):
+    outputs = read_outputs(state.outputs)
+    if (outputs.role_arn, outputs.external_id) != (grant.role_arn, grant.external_id):
         return None
-    return Converged(
+    moved = any(preflight.registrar.diff(cluster, wanted[cluster.name], grant) for cluster in clusters)
+    if moved or not stands_as_in_state(live, state, run.stack.role):
+        return None
+    if isinstance(run.stack.terraform.backend, S3Backend) and not _is_of_this_run(run, site, state):
+        return None
+    known = standing_known(run.stack, run.work_dir)
+    inputs = list(_inputs(run, report.account_id, known))
+    providers, content, specs = _providers(run.work_dir), state_content(state), _specs(clusters)
+    return lambda key: Converged(
         format=FORMAT,
         account_id=report.account_id,
         role_arn=report.role_arn,
-        role_name=report.role_name,
         native_lock=site.binary.s3_native_lock,
-        inputs=_digest(key, list(_inputs(run))),
-        state=_digest(key, state),
-        live=_digest(key, live),
-        clusters=_digest(key, _specs(clusters)),
+        known=known.attached,
+        known_inline=known.inline,
+        inputs=keyed_digest(key, inputs),
+        providers=keyed_digest(key, providers),
+        state=keyed_digest(key, content),
+        live=keyed_digest(key, live),
+        clusters=keyed_digest(key, specs),
         key=key,
     )
 
 
+def _is_of_this_run(run: Run, site: PreparedStack, state: State) -> bool:
+    """Whether the state in S3 is what this run's stack file asks for, and not what another run applied meanwhile.
+
+    While a run waits for its clusters, nobody holds Terraform's lock. Role and state may then agree, and still be those
+    of another stack file. Terraform increases the serial with each write: the state is this run's if it is as it was
+    before the plan, or if a first apply is its only write. Otherwise a plan proves it.
+    """
+    began = site.state
+    if (state.lineage, state.serial) == (began.lineage, began.serial):
+        return state.same_content(began)
+    if not began.has_resources and began.lineage in ("", state.lineage) and state.serial == began.serial + 1:
+        return True
+    with run.step("compare") as step:
+        planned = site.runner.plan(lock=False)
+        now = _state(run)
+        still = now is not None and (now.serial, state_content(now)) == (state.serial, state_content(state))
+        if not still:
+            step.detail = "another run has written the state meanwhile"
+        else:
+            step.detail = "Terraform plans further changes" if planned.has_changes else "Terraform plans nothing more"
+    return still and not planned.has_changes
+
+
 def _covered(run: Run) -> bool:
-    """Whether all resources are known (our module, no foreign files beside it) and no Terraform was interrupted."""
+    """Whether all resources are known (our module, no foreign files beside it), the state is where the stack file says,
+    and no Terraform was interrupted.
+    """
     if run.stack.terraform.module is not None or any((run.own_work_dir / name).exists() for name in HALF_DONE):
         return False
-    return not any(strange_files(run.work_dir))
+    return is_in_place(run) and not any(strange_files(run.work_dir))
 
 
-def _compare(run: Run, record: Converged) -> tuple[tuple[Cluster, ...], RolePolicies] | str:
-    """The stack's clusters and the role's policies if nothing has changed; otherwise what has, in a few words."""
-    rendered = render(run.stack, run.work_dir, s3_native_lock=record.native_lock, account_id=record.account_id)
+def _compare(run: Run, basis: _Basis) -> tuple[Outputs, tuple[Cluster, ...], RolePolicies] | str:
+    """The module's outputs, the stack's clusters and the role's policies if nothing has changed.
+
+    Otherwise what has, in a few words.
+    """
+    record = basis.record
+    declared = KnownPolicies(
+        tuple(arn for arn in run.stack.role.known_policies if arn in record.known),
+        tuple(name for name in run.stack.role.known_inline_policies if name in record.known_inline),
+    )
+    rendered = render(
+        run.stack, run.work_dir, s3_native_lock=record.native_lock, account_id=record.account_id, known=declared
+    )
     for warning in rendered.warnings:
         run.outside.emit(Note(warning, "warning"))
-    if _digest(record.key, list(_inputs(run))) != record.inputs:
+    inputs = list(_inputs(run, record.account_id, declared))
+    if keyed_digest(record.key, inputs) != record.inputs or not _same_providers(run.work_dir, basis):
         return "the stack file, the module or the tool has changed"
     session = run.open_session()
     account = Background(run.account)
     live = Background(lambda: read_live_role(session, record.role_arn, every_document=False))
-    state = Background(lambda: _state(run))
     registrar = run.registrar()
     for spec in run.stack.clusters:
         registrar.check(spec)
@@ -265,25 +343,30 @@ def _compare(run: Run, record: Converged) -> tuple[tuple[Cluster, ...], RolePoli
     _, caller = account.result()
     if caller.account_id != record.account_id:
         return "the credentials belong to another account"
-    if _digest(record.key, state.result()) != record.state:
+    state = basis.state
+    if state is None or not _is_of(record, state):
         return "the state has changed"
+    outputs = read_outputs(state.outputs)
     role = live.result()
     facts = facts_of(role)
     if facts is None:
         return "the role or its policies could not be read"
-    if _digest(record.key, facts) != record.live:
+    if keyed_digest(record.key, facts) != record.live:
         return "the role or its policies have changed"
     policies = compare_policies(role, run.stack.role)
     if not policies.as_declared:
         return "the role has policies that the stack file does not list"
+    # Whoever may write the fingerprint in the bucket, but not the state, must not be able to hide a changed role.
+    if outputs.role_arn != record.role_arn or not stands_as_in_state(facts, state, run.stack.role):
+        return "the role or its policies are not as in the state"
     clusters = _same_clusters(run, record, listed)
-    return clusters if isinstance(clusters, str) else (clusters, policies)
+    return clusters if isinstance(clusters, str) else (outputs, clusters, policies)
 
 
 def _same_clusters(run: Run, record: Converged, listed: tuple[Cluster, ...]) -> tuple[Cluster, ...] | str:
     """The stack's clusters. If file and specs match the record, the clusters are what the file asks for."""
     ours = _ours(listed, record.role_arn)
-    if _digest(record.key, _specs(ours)) != record.clusters:
+    if keyed_digest(record.key, _specs(ours)) != record.clusters:
         return "a cluster has changed"
     if any(c.status not in (("running",) if run.choices.wait else ("running", *STARTING)) for c in ours):
         return "a cluster does not run"
@@ -300,28 +383,40 @@ def _specs(clusters: tuple[Cluster, ...]) -> list[Any]:
     return [[cluster.id, cluster.name, cluster.raw.get("spec")] for cluster in clusters]
 
 
-def _inputs(run: Run) -> Iterator[list[str]]:
-    """The local inputs of a run: each file that Terraform reads, our version, and the clusters in the stack file."""
-    yield ["tool", __version__]
-    yield ["clusters", repr(run.stack.clusters), repr(run.stack.control_plane), str(run.choices.url)]
-    yield ["environment", *provider_settings(run.outside.environ)]
-    for path in (*terraform_files(run.work_dir), run.work_dir / ".terraform.lock.hcl"):
-        yield [str(path.relative_to(run.work_dir)), hashlib.sha256(_content(path)).hexdigest()]
+def _inputs(run: Run, account_id: str, known: KnownPolicies) -> Iterator[list[str]]:
+    """What a run asks for: the files that the stack decides, our version, and the clusters in the stack file.
 
-
-def _state(run: Run) -> str | None:
-    """An identifier of the state's content: a digest of what a plan reads of the file, or the S3 object's version.
-
-    An apply that changes nothing still writes the file, with a new serial and its checks in another order.
+    The same on every machine. The path of the control plane's CA bundle is not.
     """
+    yield ["tool", __version__]
+    yield ["clusters", repr(run.stack.clusters), repr(replace(run.stack.control_plane, ca_bundle=None))]
+    yield ["url", str(run.choices.url)]
+    yield ["environment", *provider_settings(run.outside.environ)]
+    for name, content in declared_files(run.stack, account_id, known).items():
+        yield [name, hashlib.sha256(content).hexdigest()]
+
+
+def _same_providers(work_dir: Path, basis: _Basis) -> bool:
+    """Whether the work_dir's lock file selects the fingerprint's versions. A fresh checkout selects none yet."""
+    found, record = _providers(work_dir), basis.record
+    return (basis.shared and not found) or keyed_digest(record.key, found) == record.providers
+
+
+def _providers(work_dir: Path) -> list[tuple[str, str]]:
+    """Name and version of each provider in the lock file. Its checksums depend on the machine's platform."""
+    return sorted(_PROVIDER.findall(_content(work_dir / ".terraform.lock.hcl").decode(errors="replace")))
+
+
+def _state(run: Run) -> State | None:
+    """The stack's state, read without Terraform; ``None`` if there is none, or if it is encrypted (OpenTofu)."""
     backend = run.stack.terraform.backend
-    if not isinstance(backend, S3Backend):
-        found = json_object(_content(Backend().state_file(run.work_dir))) or {}
-        if not {"lineage", "outputs", "resources"} <= found.keys():
-            return None
-        state = {name: found[name] for name in ("lineage", "outputs", "resources")}
-        return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
-    return state_version(run.open_session(backend.region, backend.profile), backend.bucket, backend.key)
+    if isinstance(backend, S3Backend):
+        stored = read_object(run.open_session(backend.region, backend.profile), backend.bucket, backend.key)
+        content = stored.content if stored else b""
+    else:
+        content = _content(Backend().state_file(run.work_dir))
+    found = json_object(content) or {}
+    return State(found) if {"lineage", "outputs", "resources"} <= found.keys() else None
 
 
 def _content(path: Path) -> bytes:
@@ -331,22 +426,3 @@ def _content(path: Path) -> bytes:
         return b""
     except OSError as error:
         raise file_error("Cannot read", path, error) from None
-
-
-def _digest(key: bytes, value: object) -> str:
-    """A digest with the record's own key, so that precomputed digests do not reveal the value."""
-    text = json.dumps(value, sort_keys=True, default=str)
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-
-
-def _read(path: Path) -> Converged | None:
-    """The record; ``None`` if missing, invalid or of another format."""
-    try:
-        found = read_json(path)
-        record = Converged(**{**found, "key": bytes.fromhex(found["key"])})
-    except (ValueError, TypeError, KeyError):
-        return None
-    texts = (record.account_id, record.role_arn, record.inputs, record.state, record.live, record.clusters)
-    named = all(isinstance(text, str) for text in texts) and isinstance(record.role_name, str | None)
-    named = named and type(record.format) is int and record.format == FORMAT
-    return record if named and isinstance(record.native_lock, bool) and _ROLE_ARN.fullmatch(record.role_arn) else None

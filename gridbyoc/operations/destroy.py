@@ -15,6 +15,7 @@ from gridbyoc.errors import (
     ClusterConflictError,
 )
 from gridbyoc.operations.events import Note
+from gridbyoc.operations.fingerprint import forget_beside_state
 from gridbyoc.operations.import_orphans import import_orphans
 from gridbyoc.operations.journal import JOURNAL
 from gridbyoc.operations.leftovers import FoundLeftovers, LeftoversRequest, delete_leftovers, find_leftovers, mark_data
@@ -110,6 +111,8 @@ def destroy(
                 resources = site.runner.destroy().destroy
         step.detail = f"{counted(resources, 'resource')} destroyed"
     versions = None
+    if not (left.ledger.clear and with_state):
+        forget_beside_state(run)
     if left.ledger.clear:
         versions = remove_state(run, site.runner, site.state.lineage) if with_state else None
         _remove_local_files(run)

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from gridbyoc.errors import FileError
-from gridbyoc.operations.converged import RECORD
 from gridbyoc.operations.events import Note
+from gridbyoc.operations.fingerprint import RECORD
 from gridbyoc.operations.journal import JOURNAL
 from gridbyoc.operations.run import Run
 from gridbyoc.render import strange_files

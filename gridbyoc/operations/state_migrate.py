@@ -26,6 +26,7 @@ from gridbyoc.errors import (
     StateConflictError,
     UsageError,
 )
+from gridbyoc.operations.fingerprint import move as move_fingerprint
 from gridbyoc.operations.prepare import open_runner, render_stack
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.state_place import backend_changes, init_in_place, point_at, settle_local_state, wanted_backend
@@ -92,6 +93,8 @@ def migrate(
         step.detail = f"{len(state.addresses)} instances, serial {state.serial}"
     aside = _settle(run, runner, target, state, now)
     moved = not same_place(source, target)
+    if moved:
+        move_fingerprint(run, source, state)
     left = words[0] if moved and source.remote else None
     return Moved(words[0], words[1], moved, len(state.addresses), state.lineage, state.serial, aside, left)
 

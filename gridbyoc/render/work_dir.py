@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 
 from gridbyoc.render.module import File, called_module
@@ -22,7 +22,7 @@ from gridbyoc.stack.files import (
     write_all,
     write_atomic,
 )
-from gridbyoc.stack.model import Role, S3Backend, Stack
+from gridbyoc.stack.model import LocalBackend, Role, S3Backend, Stack
 from gridbyoc.stack.secret import Secret
 
 MANIFEST = ".gridbyoc-rendered.json"
@@ -78,7 +78,7 @@ def render(
         previous=previous,
         previous_role=(_standing_role(work_dir) if previous_role is None else previous_role) or None,
         account_id=account_id or standing_account(work_dir),
-        known=_standing_known(stack, work_dir) if known is None else known,
+        known=standing_known(stack, work_dir) if known is None else known,
         imports=imports,
     )
     files = root | dict(module.files)
@@ -108,7 +108,7 @@ def _standing_role(work_dir: Path) -> PreviousRole:
     return PreviousRole(name, path, *(value if isinstance(value, str) else None for value in own))
 
 
-def _standing_known(stack: Stack, work_dir: Path) -> KnownPolicies:
+def standing_known(stack: Stack, work_dir: Path) -> KnownPolicies:
     """The known policies that the last render wrote and the stack file still lists."""
     found = read_json(work_dir / VALUES)
     attached, inline = found.get("known_policies"), found.get("known_inline_policies")
@@ -125,7 +125,7 @@ def values_differ(stack: Stack, work_dir: Path) -> bool:
     names no account, the last render's account counts.
     """
     written = read_json(work_dir / VALUES)
-    asked = root_values(stack, standing_ids(work_dir), standing_account(work_dir), _standing_known(stack, work_dir))
+    asked = root_values(stack, standing_ids(work_dir), standing_account(work_dir), standing_known(stack, work_dir))
     kept = {
         name: value for name, value in written.items() if not name.startswith(("previous_role_", "previous_policy_"))
     }
@@ -239,6 +239,20 @@ def _below(work_dir: Path) -> Iterator[str]:
 def read_by_terraform(name: str) -> bool:
     """Whether Terraform automatically reads a file with this path in the work_dir."""
     return name.endswith(_READ_BY_TERRAFORM) or name == "terraform.tfvars"
+
+
+def declared_files(stack: Stack, account_id: str, known: KnownPolicies) -> dict[str, bytes]:
+    """The content of the files that ``stack`` alone decides, by name: the same on every machine, in any work_dir.
+
+    They are rendered as for a local state and without a profile: neither the place of the state nor the source of the
+    credentials changes what a plan asks for. ``account_id``: as for ``render``, if the stack file names none.
+    """
+    local = replace(stack.terraform, backend=LocalBackend())
+    stack = replace(stack, terraform=local, aws=replace(stack.aws, profile=None))
+    module = called_module(stack)
+    root = root_files(stack, module, s3_native_lock=False, account_id=account_id, known=known)
+    files = root | dict(module.files)
+    return {name: files[name].content for name in sorted(files) if not name.endswith(".md")}
 
 
 def terraform_files(work_dir: Path) -> tuple[Path, ...]:

@@ -128,14 +128,15 @@ _SET = {
 _GO_GC = "400"  # Go collects garbage less often, which saves a quarter of the CPU time
 
 
-_PROVIDER_SETTINGS = re.compile("TF_AWS_.*|AWS_.*_ENDPOINT")
+_PROVIDER_SETTINGS = re.compile("TF_AWS_.*|AWS_(?!EC2_METADATA_SERVICE_).*_ENDPOINT")
 
 
 def provider_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
     """``NAME=value`` of the variables that only Terraform and its AWS provider read, sorted.
 
     They set default tags and the endpoints of single services. If they change, the same configuration creates different
-    resources, or creates them elsewhere, even if a saved plan is applied.
+    resources, or creates them elsewhere, even if a saved plan is applied. The endpoint of EC2's instance metadata is
+    left out: it is a source of credentials.
     https://github.com/hashicorp/terraform-provider-aws/blob/main/website/docs/index.html.markdown
     """
     return tuple(sorted(f"{name}={value}" for name, value in environ.items() if _PROVIDER_SETTINGS.fullmatch(name)))

@@ -21,8 +21,9 @@ import boto3
 import pytest
 import requests
 
-from gridbyoc.operations.converged import FORMAT, RECORD, unchanged
+from gridbyoc.operations.converged import unchanged
 from gridbyoc.operations.events import Event, StepFinished
+from gridbyoc.operations.fingerprint import FORMAT, RECORD
 from gridbyoc.operations.journal import JOURNAL, Journal
 from gridbyoc.operations.run import Choices, Environment, Run
 from gridbyoc.sandbox import Sandbox, SandboxSettings
@@ -341,8 +342,15 @@ def test_the_machine_s_side_is_noticed(site: Site) -> None:
     assert not site.look(url="http://127.0.0.1:9")[0]
     record = site.work_dir / RECORD
     kept = record.read_bytes()
-    odd: list[dict[str, Any]] = [{"format": None}, {"format": 1}, {"format": 3}, {"format": "2"}, {"format": True}]
-    odd += [{"role_arn": 5}, {"role_arn": "x"}, {"role_name": []}, {"native_lock": "no"}, {"live": None}]
+    odd: list[dict[str, Any]] = [{"format": None}, {"format": 2}, {"format": 4}, {"format": "3"}, {"format": True}]
+    odd += [
+        {"role_arn": 5},
+        {"role_arn": "x"},
+        {"known": 1},
+        {"known_inline": [1]},
+        {"native_lock": "no"},
+        {"live": None},
+    ]
     first = {name: value for name, value in json.loads(kept).items() if name != "format"}
     damages = [json.dumps(first).encode()]
     damages += [json.dumps({**json.loads(kept), **fields}).encode() for fields in odd]

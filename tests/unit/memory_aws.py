@@ -7,11 +7,12 @@ A service that is not here answers every reading with nothing, so that a search 
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import boto3
 from botocore.credentials import Credentials
@@ -189,16 +190,46 @@ class MemoryAws:
             self.happens(name)
         if service == "sts":
             return {"Account": self.account, "Arn": CALLER}
-        if name == "s3.head_object":
-            return self._head(arguments["Bucket"], arguments["Key"])
+        if name in self.answers:
+            return answered(self.answers[name], arguments)
+        if name.startswith("s3.") and operation in Objects.OPERATIONS:
+            return getattr(Objects(self.objects), operation)(**arguments)
         if service == "iam" and hasattr(self.iam, operation):
             return getattr(self.iam, operation)(**arguments)
         return answered(self.answers.get(name, {}), arguments)
 
-    def _head(self, bucket: str, key: str) -> dict[str, Any]:
-        if (bucket, key) not in self.objects:
+
+@dataclass
+class Objects:
+    """What S3 says of objects, by bucket and key. An object's ETag is that of its content."""
+
+    OPERATIONS: ClassVar[tuple[str, ...]] = ("head_object", "get_object", "put_object", "delete_object")
+    contents: dict[tuple[str, str], str]
+
+    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - AWS's names, here and below
+        if (Bucket, Key) not in self.contents:
             raise refusal("404", "HeadObject")
-        return {"ETag": f'"{hash(self.objects[bucket, key])}"'}
+        return {"ETag": self._etag(Bucket, Key)}
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        if (Bucket, Key) not in self.contents:
+            raise refusal("NoSuchKey", "GetObject")
+        return {"Body": io.BytesIO(self.contents[Bucket, Key].encode()), "ETag": self._etag(Bucket, Key)}
+
+    def put_object(self, **asked: Any) -> dict[str, Any]:
+        place = asked["Bucket"], asked["Key"]
+        there = self._etag(*place) if place in self.contents else ""
+        if asked.get("IfMatch", "") != there or bool(there) == ("IfNoneMatch" in asked):
+            raise refusal("PreconditionFailed", "PutObject")
+        self.contents[place] = asked["Body"].decode()
+        return {}
+
+    def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        self.contents.pop((Bucket, Key), None)
+        return {}
+
+    def _etag(self, bucket: str, key: str) -> str:
+        return f'"{hash(self.contents[bucket, key])}"'
 
 
 @dataclass

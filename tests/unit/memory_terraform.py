@@ -310,7 +310,11 @@ class _Call:
         engine = _Engine(self, state, self._terraform.configure(root))
         changes = engine.plan(destroy=destroy, targets=targets)
         engine.show(changes, destroy=destroy, targeted=bool(targets))
-        return engine.apply(changes, destroy=destroy, targeted=bool(targets))
+        try:
+            return engine.apply(changes, destroy=destroy, targeted=bool(targets))
+        except _StopError:
+            self.save(state)
+            raise
 
     _destroy = _apply
 
@@ -411,6 +415,11 @@ class _Call:
             return
         for line in (f"{severity.capitalize()}: {summary}", "", *detail.splitlines()):
             self._on_line("stderr", f"│ {line}")
+
+    def save_on_the_way(self, state: State) -> None:
+        """A file is written after each resource; an object in S3 at the end, or every 20 seconds."""
+        if isinstance(self._place(), Path):
+            self.save(state)
 
     def save(self, state: State) -> None:
         """Write the state where it belongs, if that changes it."""
@@ -701,6 +710,7 @@ class _Engine:
                 failed.add(change.address)
         if not targeted:
             self._write_outputs(failed, known, destroy=destroy)
+        self._call.save(self._state)
         if failed:
             return 1
         self._call.event("change_summary", "Done", changes={**_counts(done), "operation": self._call.verb})
@@ -717,7 +727,7 @@ class _Engine:
             self._fail(change.address, "delete", error, failed)
             return
         del self._state.instances[change.address]
-        self._call.save(self._state)
+        self._call.save_on_the_way(self._state)
         self._progress(change.address, "apply_complete", "delete")
 
     def _make(self, change: Change, failed: set[str]) -> None:
@@ -736,11 +746,11 @@ class _Engine:
         except ProviderError as error:
             if error.made is not None:
                 self._state.put(resource, error.made, tainted=True)
-                self._call.save(self._state)
+                self._call.save_on_the_way(self._state)
             self._fail(change.address, action, error, failed)
             return
         self._state.put(resource, made)
-        self._call.save(self._state)
+        self._call.save_on_the_way(self._state)
         self._progress(change.address, "apply_complete", action)
 
     def _fail(self, address: str, action: str, error: ProviderError, failed: set[str]) -> None:
@@ -762,7 +772,7 @@ class _Engine:
                 if value is not UNKNOWN:
                     mark = {"sensitive": True} if output.sensitive else {}
                     self._state.outputs[name] = {"value": value, "type": "string", **mark}
-        self._call.save(self._state)
+        self._call.save_on_the_way(self._state)
 
 
 def _plain(attributes: Attributes | None) -> Attributes | None:

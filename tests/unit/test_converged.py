@@ -15,11 +15,14 @@ from gridbyoc import __version__
 from gridbyoc.control_plane.model import Cluster, Phase
 from gridbyoc.errors import GridbyocError
 from gridbyoc.operations.bootstrap import prove_trust
-from gridbyoc.operations.converged import FORMAT, RECORD, _inputs, unchanged
+from gridbyoc.operations.converged import _inputs, unchanged
 from gridbyoc.operations.drift import find_drift
+from gridbyoc.operations.fingerprint import FORMAT, RECORD
 from gridbyoc.operations.prepare import current_grant, prepare
 from gridbyoc.operations.run import Choices
-from gridbyoc.stack.model import S3Backend, Stack, TerraformSettings
+from gridbyoc.render import KnownPolicies
+from gridbyoc.stack.model import Stack
+from tests.unit.memory_aws import ACCOUNT
 from tests.unit.world import FAST, HUGE, World, a_stack, spec
 
 UP = a_stack(spec(), spec("more"))
@@ -355,7 +358,7 @@ def test_while_an_old_grant_is_accepted_no_record_is_kept(world: World) -> None:
 def test_a_record_is_of_one_version_alone(world: World) -> None:
     world.bring_up(UP)
     with world.run(UP, "test") as run:
-        assert ["tool", __version__] in list(_inputs(run))
+        assert ["tool", __version__] in list(_inputs(run, ACCOUNT, KnownPolicies()))
 
 
 def test_an_earlier_record_does_not_outlive_a_run_that_proves_less(world: World) -> None:
@@ -372,18 +375,6 @@ def test_the_record_tells_nothing_of_the_external_id(world: World) -> None:
     (external_id,) = world.iam.accepted(role(world)["Arn"])
     assert external_id not in text
     assert (world.work_dir(UP) / RECORD).stat().st_mode & 0o777 == 0o600
-
-
-def test_remote_state_is_told_by_the_objects_version(world: World) -> None:
-    stack = replace(UP, terraform=TerraformSettings(S3Backend("acme-state", "demo.tfstate", "us-east-1")))
-    world.bring_up(stack)
-    world.terraform.commands.clear()
-    world.bootstrap(stack)
-    assert world.terraform.commands == []
-    world.objects["acme-state", "demo.tfstate"] += " "
-    world.bootstrap(stack)
-    assert world.detail("compare") == "the state has changed" or world.terraform.commands
-    assert world.terraform.commands
 
 
 def test_what_was_not_waited_for_is_finished_without_terraform_once_it_runs(world: World) -> None:

@@ -32,7 +32,8 @@ from tests.unit.world import KilledError, World, a_stack, spec
 BUCKET, KEY, TABLE = "acme-state", "demo.tfstate", "locks"
 STACK = replace(a_stack(spec()), terraform=TerraformSettings(S3Backend(BUCKET, KEY, "us-east-1", dynamodb_table=TABLE)))
 DIGEST = f"{BUCKET}/{KEY}-md5"
-OTHERS = (f"{KEY}2", f"{KEY}.tflock2", "another.tfstate")
+FINGERPRINT = f"{KEY}.converged.json"
+OTHERS = (f"{KEY}2", f"{KEY}.tflock2", f"{FINGERPRINT}2", "another.tfstate")
 
 
 class Versioned(dict[tuple[str, str], str]):
@@ -89,9 +90,14 @@ class Versioned(dict[tuple[str, str], str]):
     def get_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> Any:  # noqa: N803
         versions = self.kept.get(Key) or [("", None)]
         content = dict(versions)[VersionId] if VersionId else versions[-1][1]
-        return refusal("NoSuchKey", "GetObject") if content is None else {"Body": io.BytesIO(content.encode())}
+        if content is None:
+            return refusal("NoSuchKey", "GetObject")
+        return {"Body": io.BytesIO(content.encode()), "ETag": f'"{hash(content)}"'}
 
-    def delete_object(self, *, Bucket: str, Key: str, VersionId: str) -> Any:  # noqa: N803
+    def delete_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> Any:  # noqa: N803
+        if VersionId is None:
+            self.hide(Key)
+            return {}
         if VersionId in self.refused:
             return self.refused[VersionId]
         self.order.append(VersionId)
@@ -138,7 +144,9 @@ def one_that_is_up(memory: Path) -> World:
     for key in (*OTHERS, f"{KEY}.tflock"):
         versioned[BUCKET, key] = "{}"
     versioned.hide(f"{KEY}.tflock")
+    world.bootstrap(replace(STACK, role=replace(STACK.role, max_session_hours=2)))
     world.bootstrap(STACK)
+    assert (len(versioned.ids()), len(versioned.ids(FINGERPRINT))) == (2, 2)
     return world
 
 
@@ -178,19 +186,23 @@ def test_all_versions_go_after_everything_else_and_nothing_of_others(up: World) 
 
 def test_the_digest_goes_first_and_what_readers_get_last(up: World) -> None:
     before = bucket(up)
+    marker, last = before.ids(f"{KEY}.tflock")[-1], before.ids(FINGERPRINT)[-1]
+    older = [before.ids(key)[:-1] for key in (KEY, FINGERPRINT, f"{KEY}.tflock")]
     destroyed(up)
-    *_, lock, state = before.order
+    *_, lock, fingerprint, state = before.order
     assert before.order[0] == "digest"
     assert int(state[1:]) == before.made, "the last state that was written"
-    assert lock == "v5", "the marker of the lock that was given back"
-    rest = [int(each[1:]) for each in before.order[1:-2]]
-    assert rest == sorted(rest), "a version came back to readers that a newer one had replaced"
+    assert lock == marker, "the marker of the lock that was given back"
+    assert fingerprint == last
+    for ids in older:
+        assert ids == [each for each in before.order if each in ids], "a replaced version came back to readers"
 
 
 def test_without_the_option_the_state_stays(up: World) -> None:
     up.destroy(STACK)
     assert bucket(up).order == []
     assert '"resources": []' in up.objects[BUCKET, KEY]
+    assert (BUCKET, FINGERPRINT) not in up.objects, "it is of resources that are destroyed"
 
 
 def test_a_later_run_with_the_option_removes_it(up: World) -> None:

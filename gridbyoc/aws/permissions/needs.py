@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gridbyoc.aws.identity import AccountRegion
 from gridbyoc.aws.permissions.model import NOT_OF_A_STACK, PHASES, REQUESTED_REGION, Need, NeedPhase, literal
+from gridbyoc.aws.state_bucket import FINGERPRINT_SUFFIX
 from gridbyoc.stack.defaults import managed_policies_of, name_pattern_of, statements_of
 from gridbyoc.stack.model import Role, S3Backend, Stack
 
@@ -371,11 +372,23 @@ def state_needs(backend: S3Backend, place: AccountRegion, *, native_lock: bool =
             yield Need(action, arn, "the state: its encryption", "state", unseen=_KMS)
 
 
+def fingerprint_needs(backend: S3Backend, place: AccountRegion) -> Iterator[Need]:
+    """Permissions for the converged fingerprint beside the state; those on its KMS key are ``state_needs``.
+
+    Without them, a run from a fresh checkout starts Terraform.
+    """
+    key = place.s3(f"{backend.bucket}/{literal(backend.key)}{FINGERPRINT_SUFFIX}")
+    yield Need("s3:GetObject", key, "the fingerprint: whether anything has changed", "fingerprint-read")
+    yield Need("s3:GetObject", key, "the fingerprint: what it replaces", "fingerprint-write")
+    yield Need("s3:PutObject", key, "the fingerprint: keeping it beside the state", "fingerprint-write")
+    yield Need("s3:DeleteObject", key, "the fingerprint: removing it with what it is of", "fingerprint-write")
+
+
 def state_removal_needs(backend: S3Backend, place: AccountRegion) -> Iterator[Need]:
     """Permissions for ``destroy --with-state`` beyond ``state_needs``, which includes the table with the digest."""
     bucket, key = place.s3(backend.bucket), place.s3(f"{backend.bucket}/{literal(backend.key)}")
     yield Need("s3:ListBucketVersions", bucket, "the state's removal: its versions", "state-removal")
-    for each in (key, f"{key}.tflock"):
+    for each in (key, f"{key}.tflock", f"{key}{FINGERPRINT_SUFFIX}"):
         yield Need("s3:DeleteObjectVersion", each, "the state's removal", "state-removal")
     yield Need(
         "s3:GetObjectVersion", key, "the state's removal: whether it is empty", "state-removal", unseen=_DELETED_STATE
@@ -424,10 +437,16 @@ def _key_arn(backend: S3Backend, key: str, place: AccountRegion) -> str:
 
 
 USES: dict[str, tuple[NeedPhase, ...]] = {
-    "plan": ("state", "plan", "preflight", "quotas", "resume"),
-    "bootstrap": ("state", "plan", "apply", "destroy", "preflight", "quotas", "resume"),
-    "destroy": ("state", "plan", "destroy", "leftovers", "cleanup"),
-    "destroy-with-state": ("state", "plan", "destroy", "leftovers", "cleanup", "state-removal"),
+    "plan": ("state", "plan", "preflight", "quotas", "resume", "fingerprint-read"),
+    "bootstrap": (
+        *("state", "plan", "apply", "destroy", "preflight", "quotas", "resume"),
+        *("fingerprint-read", "fingerprint-write"),
+    ),
+    "destroy": ("state", "plan", "destroy", "fingerprint-write", "leftovers", "cleanup"),
+    "destroy-with-state": (
+        *("state", "plan", "destroy", "fingerprint-write", "leftovers", "cleanup"),
+        "state-removal",
+    ),
     "doctor": ("preflight", "quotas"),
     "quotas": ("quotas", "increase"),
     "verify": ("verify",),
@@ -488,6 +507,7 @@ def _every(stack: Stack | None, place: AccountRegion, principal: str | None, *, 
     backend = stack.terraform.backend if stack else None
     if isinstance(backend, S3Backend):
         yield from state_needs(backend, place, native_lock=native_lock)
+        yield from fingerprint_needs(backend, place)
         yield from state_removal_needs(backend, place)
     yield from preflight_needs(role, place, principal)
     yield from quota_needs()
