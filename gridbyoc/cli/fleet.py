@@ -6,15 +6,18 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import after_fleet
-from gridbyoc.cli.options import Command, Group, command, pass_app
-from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, InterruptedRunError, UsageError
+from gridbyoc.cli.options import FORMATS, Command, Group, command, pass_app
+from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, FileError, InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gridbyoc.operations.fleet.model import Member, Verb
     from gridbyoc.operations.fleet.run import FleetOptions, FleetReport
     from gridbyoc.show.fleet import Engine
@@ -72,6 +75,7 @@ VERBS = {
     "drift": ("drift", "Show where both sides differ from the stack files; status 3 if they do."),
     "verify": ("verify", "Prove what each stack's role grants; status 4 if a finding fails."),
     "status": ("status", "Show each stack's status, and what to do next."),
+    "report": ("report", "Write one HTML page about all stacks, and a page for each."),
     "destroy": ("destroy", "Delete each stack's clusters and its role."),
 }
 FORWARDED = frozenset(
@@ -90,12 +94,22 @@ FORWARDED = frozenset(
         ),
         *("delete_data", "no_control_plane", "wait_timeout", "poll_interval", "failed_grace", "lock_timeout"),
         *("only", "skip", "strict", "skip_preflight"),
+        *("no_checks", "no_drift", "local", "deadline"),
     }
 )
 """The single verbs' options that make sense for many stacks; they come from those commands unchanged."""
 
 _YES_DESTROY = "--yes-destroy"
 _APPROVALS = {"bootstrap": ("yes", "--yes"), "destroy": ("yes_destroy", _YES_DESTROY)}
+PAGE = "gridbyoc-fleet.html"
+_REPORT_HELP = f"""PATHS are stack files, directories and globs (default: the current directory).
+
+The page has a row for each stack: state, clusters, drift, proof, preflight, cost, last run, account. Each row leads to
+the stack's own page, as `gridbyoc report` writes it, in the directory {PAGE.removesuffix(".html")}-stacks beside it.
+The page names what was not checked, and why something is unknown. --format markdown writes a table for a job's summary;
+that and --format json write pages only with --out.
+
+Only reads, needs no lock, and leaves nothing behind but the pages (docs/reading.md)."""
 _PATIENCE = "--lock-timeout=60s"
 """A run that was just killed with its fleet may still be ending."""
 
@@ -120,7 +134,7 @@ class Fleet(Group):
 
 @click.group("fleet", cls=Fleet)
 def fleet() -> None:
-    """Many stacks: validate, plan, bootstrap, drift, verify, destroy.
+    """Many stacks: validate, plan, bootstrap, drift, verify, report, destroy.
 
     PATHS are stack files, directories and globs. Each stack runs in its own process; a failing one does not stop the
     others. Status 0 if all succeed, otherwise the status of those that failed, or 1 if they differ.
@@ -138,9 +152,11 @@ def _command(verb: str) -> click.Command:
     @pass_app
     def callback(app: App, /, paths: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401 - any option's value
         _require_approval(app, verb, given)
-        return _run(app, paths, _wanted(verb, _options(click.get_current_context(), taken, given), given))
+        wanted = _wanted(verb, _options(click.get_current_context(), taken, given), given)
+        return _report(app, paths, wanted, given) if verb == "report" else _run(app, paths, wanted)
 
-    return Command(verb, params=[*_own(verb), *taken], callback=callback, help=_help(verb, line), short_help=line)
+    params, formats = [*_own(verb), *taken], (*FORMATS, "markdown") if verb == "report" else FORMATS
+    return Command(verb, params=params, callback=callback, help=_help(verb, line), short_help=line, formats=formats)
 
 
 def _wanted(verb: str, options: tuple[str, ...], given: Mapping[str, Any]) -> FleetOptions:
@@ -159,6 +175,7 @@ def _wanted(verb: str, options: tuple[str, ...], given: Mapping[str, Any]) -> Fl
         terraform_bin=given.get("terraform_bin"),
         overrides=given.get("overrides", ()),
         wait=WaitChosen(*(given[name] for name in names)) if waits else None,
+        terraform=not given.get("local", False),
     )
 
 
@@ -172,6 +189,8 @@ def _verb(verb: str) -> Verb:
 
 
 def _help(verb: str, line: str) -> str:
+    if verb == "report":
+        return f"{line}\n\n{_REPORT_HELP}"
     if verb not in _APPROVALS:
         return f"{line}\n\nPATHS are stack files, directories and globs (default: the current directory)."
     asks = f"Does not ask: {_APPROVALS[verb][1]} is needed."
@@ -192,6 +211,13 @@ def _own(verb: str) -> list[click.Parameter]:
     if verb in _APPROVALS:
         again = "Also run stacks that an interrupted run has completed."
         own.append(click.Option(["--all", "again"], is_flag=True, help=again))
+    if verb == "report":
+        out = f"The file to write (default: {PAGE}; - is stdout, without the stacks' pages)."
+        force = "Overwrite files that are no reports of gridbyoc."
+        own += [
+            click.Option(["--out", "-o"], metavar="FILE", default=None, help=out),
+            click.Option(["--force"], is_flag=True, help=force),
+        ]
     return own
 
 
@@ -252,6 +278,53 @@ def _run(app: App, paths: tuple[str, ...], wanted: FleetOptions) -> int:
         raise _interrupted(report)
     after_fleet(app, report)
     return report.status
+
+
+def _report(app: App, paths: tuple[str, ...], wanted: FleetOptions, given: Mapping[str, Any]) -> int:
+    """Run ``report`` for each stack with its own file to write, then write the fleet's page over their documents."""
+    from gridbyoc.cli.report import page_target, write_page
+    from gridbyoc.operations.fleet.find import find_members
+    from gridbyoc.operations.fleet.report import fleet_page, page_names
+    from gridbyoc.operations.fleet.run import Surroundings, carry_out
+    from gridbyoc.operations.page import environ_secrets
+    from gridbyoc.render import data_dir
+    from gridbyoc.show.fleet import FLEET_RUN
+    from gridbyoc.show.page.fleet import FLEET_REPORT, fleet_html
+    from gridbyoc.stack.clock import utc_now
+
+    target = page_target(app, given["out"], PAGE, force=given["force"])
+    members = find_members(paths or (".",), app.cwd, environ=app.environ)
+    links: dict[Member, str] = {}
+    if target is not None:
+        pages = _pages_beside(target)
+        names = page_names(members)
+        force = ("--force",) if given["force"] else ()
+        wanted = replace(wanted, own=lambda member: (f"--out={pages / names[member]}", *force))
+        links = {member: f"./{quote(pages.name)}/{name}" for member, name in names.items()}
+    with app.view(FLEET_RUN) as view:
+        report = carry_out(members, wanted, Surroundings(app.cwd, app.home, app.environ, view, utc_now))
+    page = fleet_page(report, links, utc_now(), tuple(environ_secrets(app.environ)))
+    if given["out"] == "-":
+        app.document(fleet_html(page, data_dir("templates")).rstrip("\n"))
+    else:
+        app.show(FLEET_REPORT, page)
+    if report.interrupted:
+        raise _interrupted(report)
+    if target is not None:
+        write_page(app, target, fleet_html(page, data_dir("templates")), page.made)
+    return report.status
+
+
+def _pages_beside(target: Path) -> Path:
+    """The directory of the stacks' pages; a link is refused, because the pages would be written elsewhere."""
+    from gridbyoc.stack.files import make_private_dir
+
+    pages = target.with_name(f"{target.stem}-stacks")
+    if pages.is_symlink():
+        fix = "Remove it, or give --out another name."
+        raise FileError(f"{pages} is a link.", why="The stacks' pages belong beside the page.", fix=fix)
+    make_private_dir(pages)
+    return pages
 
 
 def _ask(app: App, members: Sequence[Member]) -> None:

@@ -13,6 +13,8 @@ from gridbyoc.cli.running import Duration, open_run, terraform_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, UsageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gridbyoc.operations.page import Page
 
 BEGINNING = 4096
@@ -28,6 +30,8 @@ BEGINNING = 4096
 )
 @click.option("--force", is_flag=True, help="Overwrite a file that is no report of gridbyoc.")
 @click.option("--no-checks", is_flag=True, help="Leave the preflight checks out.")
+@click.option("--no-drift", is_flag=True, help="Leave the drift out: no Terraform plan runs.")
+@click.option("--local", is_flag=True, help="Read only the stack file and the journal; ask no service.")
 @click.option(
     "--timeout",
     "deadline",
@@ -46,6 +50,8 @@ def report(
     out: str | None,
     force: bool,
     no_checks: bool,
+    no_drift: bool,
+    local: bool,
     deadline: float,
     terraform_bin: str | None,
     url: str | None,
@@ -63,8 +69,8 @@ def report(
     from gridbyoc.show.page.html import page_output
 
     with open_run(app, stack_file, overrides, "report", Choices(terraform_bin, url), lock=False) as run:
-        target = _target(app, out, run.stack.name, force=force)
-        page = gather(run, PageOptions(not no_checks, deadline))
+        target = page_target(app, out, f"gridbyoc-{run.stack.name}.html", force=force)
+        page = gather(run, PageOptions(not no_checks, deadline, drift=not no_drift, live=not local))
     if target is None or not app.drawn:
         app.show(page_output(data_dir("templates")), page, page.stack.name)
     if target is not None:
@@ -72,7 +78,7 @@ def report(
     _tell_unread(app, page)
 
 
-def _target(app: App, out: str | None, stack: str, *, force: bool) -> Path | None:
+def page_target(app: App, out: str | None, default: str, *, force: bool) -> Path | None:
     """The file to write, ``None`` if there is none; refused before anything is read."""
     from gridbyoc.show.page.html import is_page
 
@@ -84,7 +90,7 @@ def _target(app: App, out: str | None, stack: str, *, force: bool) -> Path | Non
     if out is None:
         if not app.drawn:
             return None
-        out = f"gridbyoc-{stack}.html"
+        out = default
     path = Path(app.cwd, out)
     if not path.parent.is_dir():
         raise FileError(f"There is no directory {path.parent}.", fix="Create it first.", rerun=SAFE_NOTHING_DONE)
@@ -105,18 +111,22 @@ def _target(app: App, out: str | None, stack: str, *, force: bool) -> Path | Non
 def _write(app: App, page: Page, target: Path) -> None:
     from gridbyoc.render import data_dir
     from gridbyoc.show.page.html import page_html
+
+    write_page(app, target, page_html(page, data_dir("templates")), page.made)
+
+
+def write_page(app: App, target: Path, text: str, made: datetime) -> None:
+    """Write a page, and say so."""
     from gridbyoc.stack.files import write_atomic
     from gridbyoc.stack.words import minute
 
-    text = page_html(page, data_dir("templates"))
     write_atomic(target, text.encode("utf-8", "replace"))
-    app.note(f"{target}: as of {minute(page.made)}, {len(text) // 1024} KiB.")
+    app.note(f"{target}: as of {minute(made)}, {len(text) // 1024} KiB.")
 
 
 def _tell_unread(app: App, page: Page) -> None:
-    from gridbyoc.operations.page import NOT_ASKED
     from gridbyoc.stack.redaction import redacted
 
     for name, why in page.unread.items():
-        if why != NOT_ASKED:
+        if name not in page.left_out:
             app.note(f"warning: {name} could not be read: {redacted(why, page.secrets)}")

@@ -13,6 +13,8 @@ from gridbyoc.stack.words import Place
 Verdict = Literal["pass", "warn", "fail", "unknown"]
 WORST: tuple[Verdict, ...] = ("fail", "unknown", "warn", "pass")
 """From worst to best: unknown is worse than a warning."""
+NOT_CHECKED = "not checked"
+"""Said of a part that an option left out, on a page and in its documents."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,14 @@ from gridbyoc.operations import events
 from gridbyoc.operations.drift import DriftFound, find_drift
 from gridbyoc.operations.finding import Finding, Verdict, worst
 from gridbyoc.operations.journal import JOURNAL, read_journal
+from gridbyoc.operations.lock import holder_of
 from gridbyoc.operations.preflight.catalogue import CHECKS
 from gridbyoc.operations.preflight.examine import examine
 from gridbyoc.operations.preflight.model import preflight_context
 from gridbyoc.operations.prepare import read_state
 from gridbyoc.operations.role_policies import RolePolicies, compare_policies
 from gridbyoc.operations.run import Run
-from gridbyoc.operations.status import Status, stack_status
+from gridbyoc.operations.status import UNDER_WAY, Status, stack_status
 from gridbyoc.operations.verify import Proof, prove
 from gridbyoc.operations.verify_model import RoleSubject, policy_of
 from gridbyoc.operations.verify_trust import TrustCase, id_remark, trust_of
@@ -43,10 +44,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T]):
-    """A piece of the page: its ``value``, or ``None`` and ``why`` it could not be read."""
+    """A piece of the page: its ``value``, or ``None`` and ``why`` there is none.
+
+    ``left_out``: an option left it out; otherwise it could not be read.
+    """
 
     value: T | None
     why: str = ""
+    left_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,10 @@ class RoleGrants:
 
 @dataclass(frozen=True, slots=True)
 class PastStep:
-    """A step of a run. ``after`` are seconds since the run began; ``outcome`` is done, skipped, failed or killed."""
+    """A step of a run. ``after`` are seconds since the run began.
+
+    ``outcome`` is done, skipped, failed, killed or under way.
+    """
 
     name: str
     outcome: str
@@ -101,9 +109,9 @@ class PastStep:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run in the journal. If it never recorded its end, ``seconds`` is ``None`` and ``code`` is ``killed``.
+    """A run in the journal. ``code`` is the code of its error; empty if it succeeded.
 
-    ``code`` is otherwise the code of its error; empty if it succeeded.
+    If its end is not in the journal, ``seconds`` is ``None``, and ``code`` is ``killed`` or ``under way``.
     """
 
     ident: str
@@ -136,15 +144,18 @@ class Page:
     secrets: tuple[Secret, ...]
 
     @property
+    def _readings(self) -> dict[str, Reading[Any]]:
+        return {"status": self.status, "verify": self.proof, "drift": self.drift, "preflight": self.findings}
+
+    @property
     def unread(self) -> dict[str, str]:
-        """The pieces that could not be read, each with the reason."""
-        readings: dict[str, Reading[Any]] = {
-            "status": self.status,
-            "verify": self.proof,
-            "drift": self.drift,
-            "preflight": self.findings,
-        }
-        return {name: each.why for name, each in readings.items() if each.value is None}
+        """The pieces that are missing, each with the reason."""
+        return {name: each.why for name, each in self._readings.items() if each.value is None}
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The missing pieces that an option left out."""
+        return tuple(name for name, each in self._readings.items() if each.left_out)
 
 
 WITH_ID, WITHOUT_ID = "with the external id", "without an external id"
@@ -293,19 +304,23 @@ KILLED = "killed"
 Record = Mapping[str, Any]
 
 
-def past_runs(records: Iterable[Record]) -> tuple[PastRun, ...]:
-    """Every run that recorded its start, newest first. Fields of a damaged journal become text or are left out."""
+def past_runs(records: Iterable[Record], *, under_way: bool = False) -> tuple[PastRun, ...]:
+    """Every run that recorded its start, newest first. Fields of a damaged journal become text or are left out.
+
+    ``under_way``: a run holds the stack's lock, so the newest one is not taken for killed.
+    """
     of_run: dict[str, list[Record]] = {}
     for record in records:
         of_run.setdefault(str(record.get("run")), []).append(record)
-    found = [_run(ident, mine) for ident, mine in of_run.items() if any(r.get("type") == "run_started" for r in mine)]
-    return tuple(reversed(found))
+    begun = [ident for ident, mine in of_run.items() if any(each.get("type") == "run_started" for each in mine)]
+    open_words = dict.fromkeys(begun, KILLED) | (dict.fromkeys(begun[-1:], UNDER_WAY) if under_way else {})
+    return tuple(_run(ident, of_run[ident], word) for ident, word in reversed(open_words.items()))
 
 
-def _run(ident: str, records: Sequence[Record]) -> PastRun:
+def _run(ident: str, records: Sequence[Record], open_word: str) -> PastRun:
     begin = next(record for record in records if record.get("type") == "run_started")
     end = next((record for record in records if record.get("type") == "run_ended"), None)
-    code = KILLED if end is None else str(end.get("code") or "")
+    code = open_word if end is None else str(end.get("code") or "")
     return PastRun(
         ident,
         str(begin.get("verb")),
@@ -313,18 +328,18 @@ def _run(ident: str, records: Sequence[Record]) -> PastRun:
         None if end is None else _between(begin, end),
         code,
         str(begin.get("version") or ""),
-        tuple(_steps(begin, records)),
+        tuple(_steps(begin, records, open_word if end is None else KILLED)),
     )
 
 
-def _steps(begin: Record, records: Sequence[Record]) -> list[PastStep]:
+def _steps(begin: Record, records: Sequence[Record], open_word: str) -> list[PastStep]:
     steps: list[PastStep] = []
     open_at: dict[str, int] = {}
     for record in records:
         kind, name = str(record.get("type")), str(record.get("step"))
         if kind == "step_started":
             open_at[name] = len(steps)
-            steps.append(PastStep(name, KILLED, _between(begin, record), 0.0, ""))
+            steps.append(PastStep(name, open_word, _between(begin, record), 0.0, ""))
         elif kind.startswith("step_") and name in open_at:
             place = open_at.pop(name)
             steps[place] = _ended(steps[place], kind.removeprefix("step_"), record)
@@ -355,15 +370,19 @@ PATIENCE = 10.0
 SECRET_NAMES = ("SECRET", "TOKEN", "API_KEY", "PASSWORD", "EXTERNAL_ID", "ACCESS_KEY")
 """If the name of an environment variable contains one of these, its value must not be shown."""
 
-NOT_ASKED = "it was left out (--no-checks)"
-
 
 @dataclass(frozen=True, slots=True)
 class PageOptions:
-    """The options of the page; ``deadline`` is in seconds for everything together."""
+    """The options of the page; ``deadline`` is in seconds for everything together.
+
+    ``live``: whether AWS, the control plane and Terraform are asked; otherwise only the stack file and the journal are
+    read. ``drift``, ``checks``: whether Terraform plans and whether the preflight runs.
+    """
 
     checks: bool = True
     deadline: float = DEADLINE
+    drift: bool = True
+    live: bool = True
 
 
 def gather(run: Run, wanted: PageOptions) -> Page:
@@ -371,31 +390,56 @@ def gather(run: Run, wanted: PageOptions) -> Page:
 
     Raises no error of its own: a stack without an apply, unreachable services and a damaged journal also make a page.
     """
+    if not wanted.live:
+        nothing = _left_out("--local")
+        return _page(run, nothing, nothing, nothing, nothing, nothing)
     quiet = replace(run, outside=replace(run.outside, emit=_say_nothing))
     clock, ends = run.outside.clock, run.outside.clock() + wanted.deadline
     with ExitStack() as leaving:
         outputs = Background(lambda: read_outputs(read_state(quiet).outputs))
         status = Background(lambda: _after(outputs, lambda: stack_status(quiet)))
         proof = Background(lambda: _after(outputs, lambda: prove(quiet, now=run.outside.now)))
-        drift = _drifting(quiet, leaving)
+        drift = _drifting(quiet, leaving) if wanted.drift else None
         findings = Background(lambda: _findings(quiet, wanted))
 
         def read(work: Background[T]) -> Reading[T]:
             return reading(work, max(ends - clock(), 0.0), wanted.deadline)
 
-        proven = read(proof)
-        return Page(
-            run.stack,
-            run.outside.now(),
-            gridbyoc.__version__,
-            _granted(run, proven),
+        return _page(
+            run,
+            read(outputs),
             read(status),
-            proven,
-            read(drift),
-            read(findings) if wanted.checks else Reading(None, NOT_ASKED),
-            past_runs(read_journal(run.work_dir / JOURNAL)),
-            _secrets(run, proven, read(outputs)),
+            read(proof),
+            read(drift) if drift else _left_out("--no-drift"),
+            read(findings) if wanted.checks else _left_out("--no-checks"),
         )
+
+
+def _left_out(option: str) -> Reading[Any]:
+    return Reading(None, f"it was left out ({option})", left_out=True)
+
+
+def _page(
+    run: Run,
+    outputs: Reading[Outputs],
+    status: Reading[Status],
+    proven: Reading[Proof],
+    drift: Reading[DriftFound],
+    findings: Reading[tuple[Finding, ...]],
+) -> Page:
+    holder = holder_of(run.own_work_dir)  # before the journal, in which the end of this run would be missing otherwise
+    return Page(
+        run.stack,
+        run.outside.now(),
+        gridbyoc.__version__,
+        _granted(run, proven),
+        status,
+        proven,
+        drift,
+        findings,
+        past_runs(read_journal(run.work_dir / JOURNAL), under_way=holder is not None),
+        _secrets(run, proven, outputs),
+    )
 
 
 def reading(work: Background[T], seconds: float, deadline: float) -> Reading[T]:
@@ -465,7 +509,7 @@ def _granted(run: Run, proven: Reading[Proof]) -> RoleGrants:
 def _secrets(run: Run, proven: Reading[Proof], outputs: Reading[Outputs]) -> tuple[Secret, ...]:
     """Every external id known locally or in the live trust policy, and the keys in the environment."""
     proof, override = proven.value, run.stack.role.external_id
-    found = [*((override,) if override else ()), *standing_ids(run.work_dir), *_environ(run.outside.environ)]
+    found = [*((override,) if override else ()), *standing_ids(run.work_dir), *environ_secrets(run.outside.environ)]
     found += [outputs.value.external_id] if outputs.value else []
     if proof is not None:
         found += [proof.external_id]
@@ -473,7 +517,8 @@ def _secrets(run: Run, proven: Reading[Proof], outputs: Reading[Outputs]) -> tup
     return tuple(dict.fromkeys(found))
 
 
-def _environ(environ: Mapping[str, str]) -> Iterator[Secret]:
+def environ_secrets(environ: Mapping[str, str]) -> Iterator[Secret]:
+    """The values of variables whose names say that they are secret."""
     for name, value in environ.items():
         if value and any(word in name.upper() for word in SECRET_NAMES) and not name.endswith("_FILE"):
             yield Secret(value)

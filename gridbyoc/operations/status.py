@@ -49,7 +49,7 @@ class Status:
     it. ``unasked``: why the control plane of a stack without clusters was not asked. ``roles``: each role's ARN by its
     name, if the module makes several. ``unlisted``: the names of clusters that use the role but are not in the stack
     file. ``handoff``: the newest one in the journal of this work_dir. ``vendor``: the name of the vendor without an API
-    that the role is handed over to.
+    that the role is handed over to. ``admitted``: whether the live role admits whom it should; ``None``: unknown.
     """
 
     last_run: LastRun | None
@@ -67,6 +67,7 @@ class Status:
     unlisted: tuple[str, ...] = ()
     handoff: HandedOver | None = None
     vendor: str = ""
+    admitted: bool | None = None
 
 
 UNDER_WAY = "under way"
@@ -158,6 +159,7 @@ def stack_status(run: Run) -> Status:
         unlisted=look.unlisted,
         handoff=look.handoff,
         vendor=run.stack.control_plane.vendor,
+        admitted=look.admitted,
     )
 
 

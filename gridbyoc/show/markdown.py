@@ -55,8 +55,8 @@ def one_line(text: str, *, longest: int = _LONGEST_NAME) -> str:
     return shown if len(shown) <= longest else f"{shown[:longest]}… ({len(shown) - longest} more characters)"
 
 
-def fitted(blocks: Sequence[str], *, left_out: str, limit: int = LIMIT) -> str:
-    """Join as many blocks as fit, from the first on, with blank lines. ``left_out`` (with ``{count}``) names the rest.
+def fitted(blocks: Sequence[str], *, left_out: str, limit: int = LIMIT, between: str = "\n\n") -> str:
+    """Join as many blocks as fit, from the first on. ``left_out`` (with ``{count}``) names the rest.
 
     ``left_out`` must be short. The text ends at the first block that does not fit.
     """
@@ -67,10 +67,10 @@ def fitted(blocks: Sequence[str], *, left_out: str, limit: int = LIMIT) -> str:
         size = len(block.encode("utf-8", "replace")) + 2
         last = number == len(blocks) - 1
         if used + size + (0 if last else reserve) > limit:
-            return "\n\n".join([*kept, left_out.format(count=len(blocks) - number)]) + "\n"
+            return f"{between.join(kept)}\n\n{left_out.format(count=len(blocks) - number)}\n"
         kept.append(block)
         used += size
-    return "\n\n".join(kept) + "\n"
+    return between.join(kept) + "\n"
 
 
 def _longest_run(text: str) -> int:

@@ -15,9 +15,10 @@ import pytest
 
 from gridbyoc.operations.journal import JOURNAL, read_journal
 from tests.e2e.conftest import Started, Tool, World, stack_text
-from tests.e2e.fast_stack import FastStack, fast_stack
+from tests.e2e.fast_stack import EXTERNAL_ID, FastStack, fast_stack
 from tests.e2e.gates import Gates, children
 from tests.e2e.test_interrupts import end
+from tests.unit.page_kit import read
 
 pytestmark = pytest.mark.usefixtures("measured")
 
@@ -161,9 +162,31 @@ def test_the_verbs_that_look_and_the_one_that_takes_down(quick: Tool, world: Wor
     assert outcomes(planned) == ["changes"] * 2
     assert [each["document"]["type"] for each in planned["stacks"]] == ["plan", "plan"]
     quick(*BOOTSTRAP, "--set", "role.tags.team=fleet")
+    check_report(quick, a)
     gone = quick("fleet", "destroy", ".", "--yes-destroy", "--format", "json").objects[-1]
     assert outcomes(gone) == ["done"] * 2
     assert [world.cluster(each.name) for each in (a, b)] == [None, None]
+
+
+def check_report(quick: Tool, stack: FastStack) -> None:
+    """One page about both stacks and a broken one, with a page for each that could be read."""
+    (quick.directory / "broken.yaml").write_text("version: 1\nname: broken\nclusters: none\n")
+    done = quick("fleet", "report", ".", "--no-checks", "--no-drift", "--out", "all.html", "--format", "json", status=2)
+    (document,) = done.objects
+    assert [each["overview"] and each["overview"]["state"]["text"] for each in document["stacks"]] == [
+        "running", "running", None,
+    ]  # fmt: skip
+    assert document["stacks"][0]["overview"]["drift"]["text"] == "not checked"
+    page = quick.directory / "all.html"
+    links = [each.attributes["href"] for each in read(page.read_text()).named("a")][1:]
+    assert sorted(links) == [f"./all-stacks/{each['stack']}.html" for each in document["stacks"][:2]]
+    own = page.parent / links[0]
+    assert "1 of 1 running" in own.read_text()
+    assert [path.stat().st_mode & 0o777 for path in (page, own, own.parent)] == [0o600, 0o600, 0o700]
+    assert EXTERNAL_ID not in done.text + page.read_text() + own.read_text()
+    assert len(list(own.parent.iterdir())) == 2
+    (quick.directory / "broken.yaml").unlink()
+    assert read_journal(stack.work_dir / JOURNAL)[-1]["verb"] == "bootstrap"
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])

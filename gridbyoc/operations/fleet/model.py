@@ -13,7 +13,7 @@ from gridbyoc.operations.finding import WORST, tally
 from gridbyoc.stack.files import home_of
 from gridbyoc.stack.words import counted, escaped
 
-Verb = Literal["validate", "plan", "bootstrap", "drift", "verify", "status", "destroy"]
+Verb = Literal["validate", "plan", "bootstrap", "drift", "verify", "status", "report", "destroy"]
 Outcome = Literal["done", "changes", "failed", "interrupted", "skipped", "not started"]
 WRITING: frozenset[Verb] = frozenset({"bootstrap", "destroy"})
 """The verbs that make changes. A fleet remembers an interrupted run of these."""
@@ -47,6 +47,7 @@ RESULTS: Mapping[Verb, str] = {
     "drift": "drift",
     "verify": "verify",
     "status": "status",
+    "report": "page",
     "destroy": "destroyed",
 }
 """For each verb, the ``type`` of the document that its run ends with."""
@@ -167,6 +168,7 @@ def detail_of(verb: Verb, said: Said) -> str:
         "drift": _drift,
         "verify": _proof,
         "status": lambda said: str(said.get("status", {}).get("next", "")),
+        "report": _page,
         "destroy": _destroyed,
     }
     return tellers[verb](said)
@@ -274,6 +276,13 @@ def _proof(said: Said) -> str:
     verdicts = [str(each.get("verdict")) for each in findings]
     failed = ", ".join(str(each.get("code")) for each in findings if each.get("verdict") == "fail")
     return tally(verdicts, WORST[:-1]) + (f": {failed}" if failed else "") or "proven"
+
+
+def _page(said: Said) -> str:
+    """The state, the drift and the proof."""
+    overview = said.get("page", {}).get("overview") or {}
+    words = [f"{name}: {overview[name].get('text')}" for name in ("drift", "proof") if name in overview]
+    return "; ".join([str(overview["state"].get("text")), *words]) if "state" in overview else ""
 
 
 def _destroyed(said: Said) -> str:

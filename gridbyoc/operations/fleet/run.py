@@ -137,13 +137,18 @@ _KEEP_UMASK = -1
 _TICK = 0.1
 
 
+def no_options(_member: Member) -> tuple[str, ...]:
+    """No options of its own for any stack."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """The runs to start, and how.
 
     ``finished`` is called in this thread with each result, before its event. ``read``: reads a stack's files; if given,
     a file that names another stack than the fleet was started with is refused, and so is a stack whose files change
-    between the two parts of its run. ``start`` runs a process to its end.
+    between the two parts of its run. ``start`` runs a process to its end. ``own``: further options for one stack.
     """
 
     verb: Verb
@@ -158,6 +163,7 @@ class Work:
     waiting: FleetWait | None = None
     read: Callable[[Member], StackInputs] | None = None
     start: Callable[..., ExitInfo] = run
+    own: Callable[[Member], tuple[str, ...]] = no_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +333,7 @@ class _Fleet:
         """Runs in its own thread: every line becomes a message, and so does the end."""
         work = self._work
         part = FINISH if one.first else NO_WAIT if work.waiting else None
-        argv = child_argv(work.verb, one.member, (*work.options, *((part,) if part else ())))
+        argv = child_argv(work.verb, one.member, (*work.options, *work.own(one.member), *((part,) if part else ())))
         environ = child_environ(work.environ(one.member))
         command = ProcessCommand(argv, environ, work.cwd, math.inf, work.grace, _KEEP_UMASK, PATIENCE)
         try:
@@ -566,7 +572,8 @@ class FleetOptions:
     ``overrides``: the ``--set`` options among them.
 
     ``again``: run stacks again that an interrupted run has completed. ``pending``: whether pending changes make the
-    exit status 3. ``wait``: how the fleet waits for clusters; ``None`` if it does not.
+    exit status 3. ``wait``: how the fleet waits for clusters; ``None`` if it does not. ``own``: further options for
+    one stack's run. ``terraform``: whether the runs may start Terraform.
     """
 
     verb: Verb
@@ -578,11 +585,16 @@ class FleetOptions:
     terraform_bin: str | None = None
     overrides: tuple[str, ...] = ()
     wait: WaitChosen | None = None
+    own: Callable[[Member], tuple[str, ...]] = no_options
+    terraform: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The environment of a fleet's run. ``clock`` is monotonic seconds, ``now`` the time in UTC."""
+    """The environment of a fleet's run. ``clock`` is monotonic seconds, ``now`` the time in UTC.
+
+    ``start`` runs a stack's process to its end.
+    """
 
     cwd: Path
     home: Path
@@ -591,6 +603,7 @@ class Surroundings:
     now: Callable[[], datetime]
     clock: Callable[[], float] = time.monotonic
     interrupts: Interrupts = field(default_factory=Interrupts)
+    start: Callable[..., ExitInfo] = run
 
 
 @dataclass(frozen=True, slots=True)
@@ -674,6 +687,8 @@ def _supply(left: Sequence[Member], wanted: FleetOptions, outside: Surroundings)
         return Provision(lambda _member: outside.environ, 1)
     jobs = wanted.jobs or default_jobs(wanted.verb, len(left), cores=usable_cores(), available=available_memory())
     place = {"cwd": outside.cwd, "home": outside.home}
+    if not wanted.terraform:
+        return Provision(lambda _member: outside.environ, jobs)
     return provision(left, jobs, environ=outside.environ, terraform_bin=wanted.terraform_bin, **place)
 
 
@@ -684,6 +699,7 @@ def _work(
         wanted.verb, wanted.options, outside.cwd, supply.environ, supply.jobs, wanted.fail_fast,
         clock=outside.clock, waiting=_waiting(wanted.wait, outside) if wanted.wait else None,
         read=_reader(wanted, outside) if wanted.verb in WRITING else None,
+        start=outside.start, own=wanted.own,
     )  # fmt: skip
     if record is None:
         return work

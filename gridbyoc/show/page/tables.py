@@ -84,7 +84,7 @@ def mark(word: str, sign: str) -> Cell:
 
 
 PHASES = {"running": "pass", "failed": "fail", "offline": "warn", "terminating": "warn", "deleted": "none"}
-OUTCOMES = {"done": "pass", "skipped": "none", "failed": "fail", "killed": "warn"}
+OUTCOMES = {"done": "pass", "skipped": "none", "failed": "fail", "killed": "warn", "under way": "wait"}
 MOST_RUNS = 40
 """The number of runs in the history; earlier ones are only counted."""
 
@@ -111,21 +111,20 @@ def _place(policy: GrantedPolicy) -> str:
     return "" if policy.name == policy.short or ":iam::aws:policy/" in policy.name else policy.name
 
 
-def cluster_table(stack: Stack, clusters: Sequence[Cluster], *, known: bool) -> Table:
-    """Every cluster of the file and of the control plane; ``known``: the control plane could be read."""
+def cluster_table(stack: Stack, clusters: Sequence[Cluster], missing: Cell) -> Table:
+    """Every cluster of the file and of the control plane; ``missing``: the phase of one that was not found."""
     live = {cluster.name: cluster for cluster in clusters}
     wanted = {spec.name: spec for spec in stack.clusters}
     rows = [
-        _cluster(name, wanted.get(name), live.get(name), stack, known=known) for name in dict.fromkeys((*wanted, *live))
+        _cluster(name, wanted.get(name), live.get(name), stack, missing) for name in dict.fromkeys((*wanted, *live))
     ]
     columns = ("cluster", "phase", "profile", "instance types", "created", "a day, standing")
     return table("Clusters", columns, rows, numbers=(5,))
 
 
 def _cluster(
-    name: str, spec: ClusterSpec | None, live: Cluster | None, stack: Stack, *, known: bool
+    name: str, spec: ClusterSpec | None, live: Cluster | None, stack: Stack, missing: Cell
 ) -> tuple[Cell, ...]:
-    missing = Cell("missing", "mark", mark="warn") if known else Cell("not known", "mark", mark="unknown")
     phase = Cell(live.status, "mark", PHASES.get(live.status, "wait"), live.reason) if live else missing
     types = (spec.instance_types if spec else ()) or (live.instance_types if live else ())
     profile = (spec.performance_profile if spec else None) or (live.performance_profile if live else None)
@@ -260,7 +259,7 @@ def ended(run: PastRun) -> tuple[str, str]:
     """How a run ended: a word and a sign."""
     if not run.code:
         return "done", "pass"
-    return ("killed", "warn") if run.code == "killed" else (f"failed: {run.code}", "fail")
+    return (run.code, OUTCOMES[run.code]) if run.code in ("killed", "under way") else (f"failed: {run.code}", "fail")
 
 
 def _verdict(verdict: str) -> Cell:
