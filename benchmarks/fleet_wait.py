@@ -2,21 +2,30 @@
 
 The baseline comes from the same run: the work of all stacks (from each one's begin until it waits), divided by the
 jobs, and the time that one cluster takes. The target is at most 1.25 times that. ``--light``: stacks of a module that
-makes nothing in AWS, for hundreds of them; peak memory of the whole process tree and the lists a minute are printed.
+makes nothing in AWS, and a Terraform that leaves the AWS provider out, for hundreds of them: the fleet's own lists and
+the memory of the whole process tree have targets then. ``--latency`` and ``--rate``: a control plane that is slow, and
+that refuses more requests a second than that (429 with ``Retry-After``).
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
+import shutil
 import subprocess
 import sysconfig
 import tempfile
+import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 
@@ -37,7 +46,90 @@ output "external_id" {
 }
 """
 EXTERNAL_ID = "light-0123456789abcdef"
-TARGET = 1.25
+TARGET, MANY, MOST_MEMORY, MOST_LISTS = 1.25, 300, 400 * 2**20, 2.0
+"""The ratio; from that many stacks: bytes of the process tree while most of them wait, the fleet's lists a minute."""
+WITHOUT_AWS = """#!/bin/sh
+case "$1" in -chdir=*) cd "${1#-chdir=}" || exit 1; shift ;; esac
+rm -f providers.tf versions.tf
+exec TERRAFORM "$@"
+"""
+HOP = frozenset({"host", "connection", "transfer-encoding", "content-length"})
+
+
+@dataclass
+class Front:
+    """A proxy before the control plane that answers late, and 429 above ``rate`` requests a second (0: no limit).
+
+    ``requests`` counts the requests by client connection, method and status. The fleet keeps one connection.
+    """
+
+    url: str
+    latency: float
+    rate: float
+    requests: Counter[tuple[int, str, int]] = field(default_factory=Counter)
+    _free: float = 0.0
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def refused(self) -> bool:
+        """Whether this request comes too soon. A second's requests may come at once."""
+        with self._turn:
+            now = time.monotonic()
+            if self.rate and self._free - now > 1.0:
+                return True
+            self._free = max(self._free, now) + (1 / self.rate if self.rate else 0)
+            return False
+
+    def forward(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer one request."""
+        time.sleep(self.latency)
+        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        status, answer, headers = 429, b"{}", {"Retry-After": "2"}
+        if not self.refused():
+            place = urlsplit(self.url)
+            upstream = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
+            sent = {name: value for name, value in handler.headers.items() if name.lower() not in HOP}
+            upstream.request(handler.command, handler.path, body or None, sent)
+            response = upstream.getresponse()
+            status, answer = response.status, response.read()
+            headers = {name: value for name, value in response.getheaders() if name.lower() not in HOP}
+            upstream.close()
+        self.requests[handler.client_address[1], handler.command, status] += 1
+        handler.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(answer))}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(answer)
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        """Its address while it serves."""
+        front = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None:
+                """Nothing: the counter is the log."""
+
+            def answer(self) -> None:
+                front.forward(self)
+
+            do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the library's names
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+
+    def lists(self) -> tuple[int, int]:
+        """The lists of the connection that asked most often, the fleet's own, and those of all."""
+        by_connection: Counter[int] = Counter()
+        for (connection, method, status), count in self.requests.items():
+            by_connection[connection] += count if method == "GET" and status == 200 else 0
+        return max(by_connection.values(), default=0), by_connection.total()
 
 
 def tree_memory(root: int) -> int:
@@ -95,26 +187,29 @@ def new_stacks(directory: Path, count: int, light_role: str | None) -> None:
 
 @dataclass
 class Timeline:
-    """The events of a fleet's run; ``at`` has the seconds from the start to the first event of each type and stack."""
+    """The events of a fleet's run; ``at`` has the seconds from the start to the first event of each type and stack.
+
+    ``memory`` has, at each stack that begins or ceases to wait, how many wait, and the bytes of the process tree.
+    """
 
     began: float
     at: dict[tuple[str, str], float] = field(default_factory=dict)
-    last: dict[str, Any] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
     memory: list[tuple[int, int]] = field(default_factory=list)
 
     def take(self, line: str, process: int) -> None:
-        """An event; while nothing else is at work, the memory of the process tree is read as well."""
+        """An event."""
         event = json.loads(line)
         kind, stack = event["type"], str(event.get("stack", ""))
         self.at.setdefault((kind, stack), time.perf_counter() - self.began)
-        if kind == "stack_waiting":
-            self.memory.append((self.count("stack_waiting"), tree_memory(process)))
-        if kind == "fleet":
-            self.last = event
+        if kind in ("stack_waiting", "stack_finished"):
+            (self.waiting.add if kind == "stack_waiting" else self.waiting.discard)(stack)
+            self.memory.append((len(self.waiting), tree_memory(process)))
 
-    def count(self, kind: str) -> int:
-        """How many stacks have told this."""
-        return sum(each == kind for each, _ in self.at)
+    def first_and_last(self, kind: str) -> tuple[float, float]:
+        """When the first and the last stack told this."""
+        found = [seconds for (each, _), seconds in self.at.items() if each == kind]
+        return min(found, default=0.0), max(found, default=0.0)
 
     def work(self) -> float:
         """Seconds from each stack's begin until it waited, in all."""
@@ -122,41 +217,61 @@ class Timeline:
                    for kind, name in tuple(self.at) if kind == "stack_waiting")  # fmt: skip
 
 
+def run_fleet(directory: Path, environ: dict[str, str], options: list[str]) -> tuple[Timeline, int, float]:
+    """The fleet's events, exit status and wall time."""
+    seen = Timeline(time.perf_counter())
+    command = [str(GRIDBYOC), "fleet", "bootstrap", ".", "--yes", "--format", "jsonl", *options]
+    process = subprocess.Popen(command, cwd=directory, env=environ, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        seen.take(line, process.pid)
+    return seen, process.wait(), time.perf_counter() - seen.began
+
+
 def main() -> None:
-    """Print the figures; end with status 1 if the ratio is above the target."""
+    """Print the figures; end with status 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stacks", type=int, default=8)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--create-seconds", type=float, default=30.0)
     parser.add_argument("--light", action="store_true")
+    parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--rate", type=float, default=0.0)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        requests = Path(scratch, "requests.log")
-        settings = SandboxSettings(create_seconds=given.create_seconds, access_log=requests)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        running_sandbox(SandboxSettings(create_seconds=given.create_seconds)) as sandbox,
+    ):
+        front = Front(sandbox.control_plane_url, given.latency, given.rate)
         directory = Path(scratch, "stacks")
         directory.mkdir()
-        with running_sandbox(settings) as sandbox:
-            new_stacks(directory, given.stacks, make_role(sandbox.env) if given.light else None)
-            command = [str(GRIDBYOC), "fleet", "bootstrap", ".", "--yes", "--format", "jsonl", f"--jobs={given.jobs}"]
-            command += ["--skip-preflight"] if given.light else []
-            seen = Timeline(time.perf_counter())
-            process = subprocess.Popen(
-                command, cwd=directory, env={**os.environ, **sandbox.env}, stdout=subprocess.PIPE, text=True
-            )
-            assert process.stdout is not None
-            for line in process.stdout:
-                seen.take(line, process.pid)
-            status, wall = process.wait(), time.perf_counter() - seen.began
-        lists = sum('"GET"' in line and "clusters" in line for line in requests.read_text().splitlines())
+        new_stacks(directory, given.stacks, make_role(sandbox.env) if given.light else None)
+        options, environ = [f"--jobs={given.jobs}"], {**os.environ, **sandbox.env}
+        if given.light:
+            terraform = Path(scratch, "terraform")
+            terraform.write_text(WITHOUT_AWS.replace("TERRAFORM", shutil.which("terraform") or "terraform"))
+            terraform.chmod(0o755)
+            environ["GRIDBYOC_TERRAFORM_BIN"] = str(terraform)
+            options.append("--skip-preflight")
+        with front.serving() as url:
+            seen, status, wall = run_fleet(directory, {**environ, "GRID_URL": url}, options)
     work = seen.work()
     best = work / given.jobs + given.create_seconds
     print(f"{given.stacks} stacks, --jobs {given.jobs}: {wall:.1f} s, status {status}")
     print(f"work of all {work:.1f} s; {work:.1f} / {given.jobs} + {given.create_seconds:g} = {best:.1f} s")
-    print(f"lists, those of each stack's own run among them: {lists}")
+    own, every = front.lists()
+    (first, _), (_, last) = seen.first_and_last("stack_waiting"), seen.first_and_last("stack_finished")
+    rate = own / max((last - first) / 60, 1.0)
+    print(f"lists: {own} by the fleet in {last - first:.0f} s, {rate:.1f} a minute (target {MOST_LISTS:g} from {MANY})")
+    print(f"lists of the stacks' runs: {every - own}, {(every - own) / given.stacks:.1f} for each stack")
+    refused = sum(count for (_, _, code), count in front.requests.items() if code == 429)
+    print(f"requests: {front.requests.total()}, refused with 429: {refused}")
     waiting, memory = max(seen.memory, default=(0, 0))
-    print(f"memory of the process tree with {waiting} stacks that had begun to wait: {memory / 2**20:.0f} MB")
+    print(f"memory of the process tree with {waiting} stacks that wait: {memory / 2**20:.0f} MB")
+    print(f"most memory of the process tree: {max((m for _, m in seen.memory), default=0) / 2**20:.0f} MB")
     print(f"ratio {wall / best:.2f} (target {TARGET})")
-    raise SystemExit(status or wall / best > TARGET)
+    missed = wall / best > TARGET or (given.stacks >= MANY and (memory > MOST_MEMORY or rate > MOST_LISTS))
+    raise SystemExit(status or missed)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from gridbyoc.control_plane.connect import Limits
 from gridbyoc.control_plane.failures import LostAnswerError
 from gridbyoc.control_plane.http import RetryPatience
 from gridbyoc.control_plane.model import Registrar
+from gridbyoc.control_plane.transport import ANSWER_LIMIT
 from gridbyoc.errors import (
     AuthenticationError,
     ClusterNotFoundError,
@@ -156,7 +157,7 @@ def test_an_html_error_page_of_a_proxy(tmp_path: Path) -> None:
 
 
 def test_an_answer_without_end_is_cut(tmp_path: Path) -> None:
-    with serving([Reply(b" " * (17 * 1024 * 1024))]) as server, pytest.raises(LostAnswerError, match="too long"):
+    with serving([Reply(b" " * (ANSWER_LIMIT + 1))]) as server, pytest.raises(LostAnswerError, match="too long"):
         client(server.url, tmp_path).list()
 
 

@@ -175,7 +175,7 @@ class FleetRecord:
             with FileLock(self.directory / f"{self.verb}.lock", timeout=_LOCK_SECONDS, mode=0o600):
                 entries = change(self._read())
                 if entries:
-                    write_atomic(self.file, json.dumps(entries, indent=2) + "\n")
+                    write_atomic(self.file, json.dumps(entries) + "\n")
                 else:
                     remove(self.file)
         except OSError as error:

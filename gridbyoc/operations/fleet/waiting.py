@@ -67,7 +67,7 @@ class WaitEnded:
 WaitEvent = ClusterSeen | WaitEnded
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Stay:
     member: Member
     limits: WaitLimits
@@ -90,7 +90,7 @@ class PlaneWait:
         self.clock = clock
         self._stacks = stacks
         self._now = now
-        self._stays: list[_Stay] = []
+        self._stays: dict[_Stay, None] = {}  # in the order of joining
         self._first = LONGEST_PAUSE
 
     def add(self, member: Member, clusters: Iterable[AwaitedCluster], limits: WaitLimits) -> None:
@@ -99,13 +99,13 @@ class PlaneWait:
             one.id: (Watch(Cluster(one.id, one.name, Phase.UNSPECIFIED)), Rules(one.target, limits.failed_grace))
             for one in clusters
         }
-        self._stays.append(_Stay(member, limits, self.clock(), watches))
+        self._stays[_Stay(member, limits, self.clock(), watches)] = None
         self._first = min(self._first, limits.poll_interval)
 
     @property
     def members(self) -> tuple[Member, ...]:
         """The stacks that wait."""
-        return tuple(stay.member for stay in self._stays)
+        return tuple(stay.member for stay in tuple(self._stays))
 
     def pause(self) -> float:
         """The seconds from one list to the next: a share of the time that the stack which joined last has waited.
@@ -121,29 +121,30 @@ class PlaneWait:
         """Evaluate a list, or the error instead of one, for every stack."""
         passes = isinstance(answer, ControlPlaneError) and is_transient(answer)
         lasting = answer if isinstance(answer, GridbyocError) and not passes else None
+        # by id once for all: ten thousand stacks may wait for ten thousand clusters
+        found = answer if isinstance(answer, GridbyocError) else {cluster.id: cluster for cluster in answer}
         for stay in tuple(self._stays):
             error = lasting
             if error is None:
                 try:
-                    yield from self._judge(stay, answer)
+                    yield from self._judge(stay, found)
                 except GridbyocError as raised:
                     error = raised
             if error is not None or not stay.watches:
-                self._stays.remove(stay)
+                del self._stays[stay]
                 yield WaitEnded(stay.member, error)
 
-    def _judge(self, stay: _Stay, answer: tuple[Cluster, ...] | GridbyocError) -> Iterator[ClusterSeen]:
+    def _judge(self, stay: _Stay, listed: Mapping[str, Cluster] | GridbyocError) -> Iterator[ClusterSeen]:
         passed = self.clock() - stay.began
-        listed = None if isinstance(answer, GridbyocError) else {cluster.id: cluster for cluster in answer}
         for ident, (watch, rules) in tuple(stay.watches.items()):
-            if isinstance(answer, GridbyocError):
-                now = Watch(watch.cluster, watch.failed_since, watch.missing_since, answer.what)
+            if isinstance(listed, GridbyocError):
+                now = Watch(watch.cluster, watch.failed_since, watch.missing_since, listed.what)
             else:
-                found = listed.get(ident) if listed else None
+                found = listed.get(ident)
                 now = seen(watch, found, passed)
                 yield from self._changed(stay, rules.target, watch.cluster.name, ident, found, passed)
             stay.watches[ident] = (now, rules)
-            if listed is not None and is_over(now, rules, passed):
+            if not isinstance(listed, GridbyocError) and is_over(now, rules, passed):
                 del stay.watches[ident]
             elif passed >= stay.limits.timeout:
                 raise timed_out(now, rules, stay.limits.timeout)
