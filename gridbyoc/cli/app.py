@@ -95,12 +95,9 @@ class App:
         self.document(self._fitted(text, self.stdout))
 
     def _fitted(self, text: str, stream: TextIO) -> str:
-        shown = plain_text(text)
-        if not stream.isatty():
-            return shown
-        from gridbyoc.show.layout import width_of, wrapped
+        from gridbyoc.show.layout import for_stream
 
-        return "\n".join(wrapped(shown, width_of(stream, self.environ)))
+        return for_stream(text, stream, self.environ) if stream.isatty() else plain_text(text)
 
     def document(self, text: str) -> None:
         """A text of our own, unchanged, on stdout: a page, a pipeline, a script."""

@@ -293,12 +293,13 @@ def _write_document(error: GridbyocError, machine: str, held: Held) -> None:
 
 def _tell(error: GridbyocError, cause: BaseException, machine: str, held: Held, *, debug: bool) -> int:
     from gridbyoc.show.error import error_lines
+    from gridbyoc.show.layout import for_stream
 
     if machine:
         _write_document(error, machine, held)
     try:
         err = log_of(sys.stderr, os.environ)
-        print(plain_text("\n".join(error_lines(error))), file=err)
+        print(for_stream("\n".join(error_lines(error)), err, os.environ), file=err)
         if debug:
             print(plain_text("".join(traceback.format_exception(cause))), end="", file=err)
     except OSError:

@@ -34,7 +34,12 @@ LEAST_PROSE = 24
 MOST_LINES = 6
 """The most lines of a table's row on average; a higher table becomes blocks."""
 
-_LEAD = re.compile(r"\s*(?:(?:-/\+|<=|[-+~!?*✓✗])\s+|(?:why|do|needed|found):\s+|[^\s`]+(?: [^\s`]+)?:?\s{2,})?")
+SHORT = 12
+"""The most columns of the cells that share a line in a block."""
+
+_LEAD = re.compile(
+    r"\s*(?:(?:-/\+|<=|[-+~!?*✓✗])\s+|(?:why|do|needed|found|read by|more|fix):\s+|[^\s`]+(?: [^\s`]+)?:?\s{2,})?"
+)
 """The start of a line that the following lines are indented by: a sign, or a label and the gap after it."""
 _WORD = re.compile(r"(?:[^\s`]*`[^`\n]*`)+[^\s`]*|\S+")
 """A command or a name in backticks is one word, with its blanks."""
@@ -59,6 +64,11 @@ def width_of(stream: TextIO, environ: Mapping[str, str]) -> int | None:
         return os.get_terminal_size(stream.fileno()).columns or None
     except (OSError, ValueError):
         return None
+
+
+def for_stream(text: str, stream: TextIO, environ: Mapping[str, str]) -> str:
+    """``text`` without control characters, wrapped if ``stream`` is a terminal."""
+    return "\n".join(wrapped(plain_text(text), width_of(stream, environ)))
 
 
 def columns_of(text: str) -> int:
@@ -216,26 +226,47 @@ def _cell_lines(cell: str, width: int) -> list[str]:
 
 
 def _write_blocks(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Each row as a block: its first cell, then a line for each further cell, with the column's name."""
+    """Each row as a block: its first cell, then the further cells with their columns' names.
+
+    Columns of short cells that follow each other share a line.
+    """
     from rich.text import Text
 
-    label = max(map(columns_of, columns)) + len(GAP)
+    width, label = console.width, max(map(columns_of, columns)) + len(GAP)
+    short_columns = {place for place in range(1, len(columns)) if all(columns_of(row[place]) <= SHORT for row in rows)}
     for number, row in enumerate(rows):
         if number:
             _print(console, Text())
+        line = Text()
         for place, (name, cell) in enumerate(zip(columns, row, strict=True)):
             if not cell:
                 continue
-            indent = 0 if place == 0 else 2
-            head = " " * indent + name.ljust(label)
-            lines = _cell_lines(cell, max(console.width - len(head), 1))
             style = "bold" if place == 0 else STYLES.get(cell, "")
-            for count, part in enumerate(lines):
-                fits = len(head) + columns_of(part) <= console.width
-                if count == 0 and not fits:
-                    _print(console, Text(head.rstrip(), style="dim"))
-                lead = head if count == 0 and fits else " " * max(0, min(len(head), console.width - columns_of(part)))
-                _print(console, Text.assemble((lead, "dim"), (part, style)))
+            short = place in short_columns
+            pair = Text.assemble((f"{name} ", "dim"), (cell, style))
+            if short and line and line.cell_len + len(GAP) + pair.cell_len <= width:
+                line = line.append(GAP).append_text(pair)
+                continue
+            if line:
+                _print(console, line)
+            head = f"{'' if place == 0 else GAP}{name}".ljust(label + len(GAP) * (place > 0))
+            line = Text.assemble((head, "dim"), (cell, style)) if short else Text()
+            if not short:
+                _write_cell(console, head, cell, style)
+        if line:
+            _print(console, line)
+
+
+def _write_cell(console: Console, head: str, cell: str, style: str) -> None:
+    """A long cell after its label. A word that is too long for that begins further to the left."""
+    from rich.text import Text
+
+    for number, part in enumerate(_cell_lines(cell, max(console.width - len(head), 1))):
+        room = max(0, console.width - columns_of(part))
+        if number == 0 and room < len(head):
+            _print(console, Text(head.rstrip(), style="dim"))
+        lead = head if number == 0 and room >= len(head) else " " * min(len(head), room)
+        _print(console, Text.assemble((lead, "dim"), (part, style)))
 
 
 def _print(console: Console, line: object) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, Any, TextIO, TypedDict
 
 from gridbyoc.operations.finding import WORST, Finding, Verdict, tally
-from gridbyoc.show.layout import STYLES, columns_of, is_drawn, width_of, wrapped, write_table
+from gridbyoc.show.layout import GAP, STYLES, columns_of, is_drawn, width_of, wrapped, write_table
 from gridbyoc.show.output import Output, Screen
 from gridbyoc.stack.words import plain_text
 
@@ -159,47 +160,46 @@ def _write(console: Console, finding: Finding, room: int) -> None:
     """
     from rich.text import Text
 
-    passes = finding.verdict == "pass"
-    sign = f"{SIGNS[finding.verdict]} {finding.verdict}".ljust(VERDICT + 2)
-    start = VERDICT + CODE + 4
-    detail = plain_text(finding.detail)
-    beside = console.width - start - room - 2 >= LEAST_DETAIL
-    title = wrapped(plain_text(finding.title), room if beside else console.width - start)
-    left = start + room + 2 if beside else start
-    found = (_first_line if passes else wrapped)(detail, console.width - left)
-    lines = list(zip_longest(title, found, fillvalue="")) if beside else [(each, "") for each in title]
-    for number, (check, result) in enumerate(lines):
+    width, passes = console.width, finding.verdict == "pass"
+    sign = f"{SIGNS[finding.verdict]} {finding.verdict}".ljust(VERDICT + len(GAP))
+    start = len(sign) + CODE + len(GAP)
+    left = start + room + len(GAP)
+    beside = width - left >= LEAST_DETAIL
+    below = start if beside else len(sign)
+    detail, title = plain_text(finding.detail), plain_text(finding.title)
+    found = (_first_line if passes else wrapped)(detail, width - (left if beside else below))
+    checks = wrapped(title, room if beside else width - start)
+    for number, (check, result) in enumerate(zip_longest(checks, found if beside else (), fillvalue="")):
         line = Text.assemble(
             (sign if number == 0 else " " * len(sign), STYLES.get(finding.verdict, "bold")),
             (finding.code if number == 0 else " " * CODE, "dim" if passes else ""),
-            "  ",
+            GAP,
             (check, "" if passes else "bold"),
         )
         if result:
             line.append(" " * (left - start - columns_of(check)) + result)
         console.print(line, soft_wrap=True)
-    if not beside:
-        for part in found:
-            console.print(Text(" " * start + part), soft_wrap=True)
+    for part in () if beside else found:
+        console.print(Text(" " * below + part), soft_wrap=True)
     more = (("read by: ", finding.source), ("more: ", finding.kind.link)) if finding.verdict in ("fail", "warn") else ()
     for word, text in (("needed: ", finding.needed), ("do: ", finding.fix), *more):
         if text and not passes:
-            first, *further = wrapped(f"{' ' * start}{word}{plain_text(text)}", console.width)
-            console.print(
-                Text.assemble((first[: start + len(word)], "dim"), first[start + len(word) :]), soft_wrap=True
-            )
+            first, *further = wrapped(f"{' ' * below}{word}{plain_text(text)}", width)
+            label = Text(first[: below + len(word)], "dim")
+            console.print(label.append(first[below + len(word) :], ""), soft_wrap=True)
             for part in further:
                 console.print(Text(part), soft_wrap=True)
 
 
 LEAST_DETAIL = 28
 """The fewest columns for a result beside its check."""
+_IDENTIFIER = re.compile(r"[:/]\S|[A-Z]+-[A-Z0-9]+")
 
 
 def _first_line(text: str, room: int) -> list[str]:
     """What passes needs one line: the first words. A text that would lose an identifier stays whole."""
     lines = wrapped(text, room)
-    if len(lines) == 1 or any("arn:" in line or "://" in line for line in lines[1:]):
+    if len(lines) == 1 or any(map(_IDENTIFIER.search, lines[1:])):
         return lines
     first = wrapped(text, room - len(" …"))[0]
     return [f"{first.rstrip(' ,;:')} …"]

@@ -90,7 +90,7 @@ def test_a_narrow_table_becomes_blocks(tmp_path: Path) -> None:
     app, out, _ = screen(tmp_path, 40)
     app.table(columns, [row, row])
     block = ["code     L-DB2E81BA", "  name     Running On-Demand G and VT", "           instances",
-             "  region   us-east-1", "  limit    0", "  verdict  fail"]  # fmt: skip
+             "  region   us-east-1  limit 0", "  verdict  fail"]  # fmt: skip
     assert shown(out) == [*block, "", *block]
 
 
