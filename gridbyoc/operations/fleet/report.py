@@ -156,9 +156,3 @@ def _unread(result: Result) -> StackFact:
     if result.outcome == "not started":
         return StackFact(NOT_CHECKED, "none", "its run was not started")
     return StackFact("unknown", "unknown", words_of(result) or result.outcome)
-
-
-def counted_marks(rows: Sequence[FleetRow], piece: Piece) -> dict[str, int]:
-    """How many rows have each mark of a piece, worst first."""
-    marks = [row.facts[piece].mark for row in rows]
-    return {mark: marks.count(mark) for mark in sorted(set(marks), key=lambda each: RANKS[each])}

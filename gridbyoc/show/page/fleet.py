@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, TypedDict, cast
 
 from markupsafe import Markup
 
-from gridbyoc.operations.fleet.report import LIVE, RANKS, FleetPage, FleetRow, Piece, StackFact, counted_marks
+from gridbyoc.operations.fleet.report import LIVE, RANKS, FleetPage, FleetRow, Piece, StackFact
 from gridbyoc.show.fleet import StackResult, advice_lines, fleet_summary, result_json
 from gridbyoc.show.markdown import code, fitted, prose
 from gridbyoc.show.output import Output, Screen
@@ -86,20 +87,27 @@ def _content(page: FleetPage) -> dict[str, Any]:
 
 def _tiles(page: FleetPage, columns: Sequence[Piece]) -> list[dict[str, Any]]:
     rows = page.worst_first
-    states: dict[tuple[str, str], int] = {}
-    for row in rows:
-        fact = row.facts["state"]
-        states[fact.mark, fact.text] = states.get((fact.mark, fact.text), 0) + 1
-    ordered = sorted(states.items(), key=lambda each: RANKS[each[0][0]])
-    tiles = [{"name": "State", "lines": [(mark, f"{count} {text}") for (mark, text), count in ordered], "note": ""}]
+    tiles = [_tile("State", [(row.facts["state"].mark, row.facts["state"].text) for row in rows])]
     for piece in columns:
         if piece in WORDS:
-            words = {**FOR_ALL, **WORDS[piece]}
-            lines = [(mark, f"{count} {words[mark]}") for mark, count in counted_marks(rows, piece).items()]
-            tiles.append({"name": NAMES[piece], "lines": lines, "note": ""})
+            tiles.append(_tile(NAMES[piece], [_summary(piece, row.facts[piece]) for row in rows]))
     cost, more = _cost(page)
     note = "; ".join(filter(None, ("of all clusters in the stack files", more)))
     return [*tiles, {"name": "Standing cost", "lines": [("", cost)], "note": note}]
+
+
+def _tile(name: str, summaries: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """How many stacks have each mark and word, worst first."""
+    counts = Counter(summaries)
+    ordered = sorted(counts, key=lambda each: (RANKS[each[0]], each[1]))
+    return {"name": name, "lines": [(each[0], f"{counts[each]} {each[1]}") for each in ordered], "note": ""}
+
+
+def _summary(piece: Piece, fact: StackFact) -> tuple[str, str]:
+    """A piece's mark and the word for all stacks with this mark; a result with gaps is partly unknown."""
+    if fact.mark == "unknown" and fact.text != "unknown":
+        return fact.mark, "partly unknown"
+    return fact.mark, {**FOR_ALL, **WORDS[piece]}[fact.mark]
 
 
 def _cost(page: FleetPage) -> tuple[str, str]:
