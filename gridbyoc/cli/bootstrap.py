@@ -11,7 +11,14 @@ import click
 from gridbyoc.cli.app import App
 from gridbyoc.cli.next_step import after_report
 from gridbyoc.cli.options import command, pass_app, profile_option, set_option, stack_argument
-from gridbyoc.cli.running import brief_option, choices_options, finish_option, open_run, preflight_options
+from gridbyoc.cli.running import (
+    brief_option,
+    choices_options,
+    cluster_option,
+    finish_option,
+    open_run,
+    preflight_options,
+)
 
 if TYPE_CHECKING:
     from gridbyoc.operations.options import BootstrapOptions, EditBody
@@ -31,6 +38,7 @@ class Yes(NamedTuple):
 @stack_argument
 @set_option
 @profile_option
+@cluster_option
 @click.option("--yes", "-y", is_flag=True, help="Approve creation and change (never destruction).")
 @click.option("--yes-destroy", is_flag=True, help="Approve destruction and replacement as well.")
 @click.option("--rollback", is_flag=True, help="If the registration is refused, destroy what this run created.")
@@ -46,6 +54,7 @@ def bootstrap(
     app: App,
     stack_file: str,
     overrides: tuple[str, ...],
+    cluster_names: tuple[str, ...],
     yes: bool,
     yes_destroy: bool,
     rollback: bool,
@@ -58,13 +67,14 @@ def bootstrap(
     """Take STACK_FILE to running clusters: role, registration, wait.
 
     Safe to run again at any time: what exists is kept, what differs is changed, what is missing is created. If both
-    sides and the file are as the last run left them, it ends in about a second. The default STACK_FILE is
+    sides and the file are as the last run left them, it ends in about a second. With --cluster, the stack's other
+    clusters are left alone; a change of a role that they use is refused (status 4). The default STACK_FILE is
     $GRIDBYOC_STACK or gridbyoc.yaml; - reads standard input.
     """
     from gridbyoc.operations.options import BootstrapOptions
 
     editor = _editor(app) if edit_before_creation else None
-    choices = replace(choices, checks=checks, refresh=refresh)
+    choices = replace(choices, checks=checks, refresh=refresh, clusters=cluster_names)
     carry_out(
         app, stack_file, overrides, choices, Yes(yes, yes_destroy), BootstrapOptions(editor, rollback), brief=brief
     )

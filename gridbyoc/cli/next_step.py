@@ -31,6 +31,7 @@ FOLLOWING: Mapping[str, tuple[str, str]] = {
     "plan": ("bootstrap", "applies the plan"),
     "plan --out": ("apply", "applies exactly this plan"),
     "bootstrap": ("verify", "proves what the role grants"),
+    "bootstrap --cluster": ("status", "shows what is left of the stack"),
     "outputs": ("verify", "proves what the role grants"),
     "handoff": ("status", "shows when it was handed over, and whether it is still valid"),
     "verify": ("drift", "compares everything else with the stack file"),
@@ -54,7 +55,7 @@ FOLLOWING: Mapping[str, tuple[str, str]] = {
 }
 """What succeeded, with the command that follows and its purpose. Commands not listed here have no next step."""
 
-_REPEATED = ("stack_file", "overrides", "url", "terraform_bin", "dialect", "names", "tags", "paths")
+_REPEATED = ("stack_file", "overrides", "cluster_names", "url", "terraform_bin", "dialect", "names", "tags", "paths")
 """Parameters that mean the same in each command that has them; their typed values are repeated."""
 
 
@@ -120,7 +121,7 @@ def after_report(app: App, report: Report, *, sets: Sequence[str] = ()) -> None:
     if waiting:
         after_cluster(app, waiting)
     elif report.changed:
-        tell_next(app, "bootstrap", sets=sets)
+        tell_next(app, "bootstrap --cluster" if report.left_out else "bootstrap", sets=sets)
 
 
 def after_cluster(app: App, cluster: Cluster) -> None:

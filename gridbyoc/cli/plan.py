@@ -12,7 +12,7 @@ from gridbyoc.cli.bundle import key_for
 from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import FORMATS, command, pass_app, profile_option, set_option, stack_argument, url_option
 from gridbyoc.cli.reporting import report_options
-from gridbyoc.cli.running import brief_option, open_run, preflight_options, terraform_options
+from gridbyoc.cli.running import brief_option, cluster_option, open_run, preflight_options, terraform_options
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
 from gridbyoc.show.output import Output
 
@@ -71,6 +71,7 @@ def render(app: App, stack_file: str, overrides: tuple[str, ...], terraform_bin:
 @stack_argument
 @set_option
 @profile_option
+@cluster_option
 @click.option("--exit-code", is_flag=True, help="End with status 3 if changes are pending.")
 @click.option("--out", default=None, metavar="FILE", help="Write a bundle for `gridbyoc apply FILE`.")
 @click.option("--unencrypted", is_flag=True, help="Leave the bundle's secrets in plain text.")
@@ -84,6 +85,7 @@ def plan(
     app: App,
     stack_file: str,
     overrides: tuple[str, ...],
+    cluster_names: tuple[str, ...],
     exit_code: bool,
     out: str | None,
     unencrypted: bool,
@@ -106,7 +108,8 @@ def plan(
     key = key_for(app, unencrypted=unencrypted) if out else None
     asked = PlanOutputs(out, stack_file, url, overrides, key, reporting, brief)
     reading = replace(checks, reads_only=True) if checks else None
-    with open_run(app, stack_file, overrides, "plan", Choices(terraform_bin, url, checks=reading)) as run:
+    choices = Choices(terraform_bin, url, checks=reading, clusters=cluster_names)
+    with open_run(app, stack_file, overrides, "plan", choices) as run:
         found = _made(app, asked.reporting.watching(run), asked)
     _show(app, found, asked)
     return int(ExitStatus.CHANGES_PENDING) if exit_code and found.plan.has_changes else int(ExitStatus.DONE)

@@ -124,6 +124,17 @@ finish_option = click.option(
 """``--finish``, for the second part of a stack's run in a fleet; the command gets it in ``choices``."""
 
 
+def cluster_option(function: F) -> F:
+    """``--cluster NAME`` (repeatable): the command gets the names as ``cluster_names``."""
+    return click.option(
+        "--cluster",
+        "cluster_names",
+        multiple=True,
+        metavar="NAME",
+        help="Only this cluster of the stack (may be repeated), and the role if no other cluster uses it.",
+    )(function)
+
+
 def brief_option(function: F) -> F:
     """``--brief``."""
     return click.option(
@@ -188,9 +199,11 @@ def open_run(
     loaded = read_stack(app, stack_file, overrides)
     # Imported here because they load the renderer, which an invalid stack file does not need.
     from gridbyoc.operations.local_files import check_work_dir, refuse_state_left_behind
+    from gridbyoc.operations.partial import limited, named_clusters
     from gridbyoc.operations.release_marker import ALLOWED, refuse_released
 
     stack = loaded.stack
+    only = named_clusters(stack, choices.clusters)
     base = app.cwd if stack.file is None else None
     work_dir = stack.work_dir(base)
     refuse_state_left_behind(replace(stack, work_root=None).work_dir(base), work_dir)
@@ -213,7 +226,7 @@ def open_run(
         if verb not in ALLOWED:
             refuse_released(stack, work_dir)
         with journal.of_run(verb, __version__), view:
-            yield run
+            yield limited(run, only)
 
 
 def open_scene(

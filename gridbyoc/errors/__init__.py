@@ -157,6 +157,14 @@ class ReleasedStackError(GridbyocError):
     exit_status = ExitStatus.PREFLIGHT_BLOCKED
 
 
+class SharedRoleError(GridbyocError):
+    """A run with `--cluster` would change the role while other clusters use it, too."""
+
+    code = "GBY-R007"
+    remedy = "`gridbyoc plan` and `gridbyoc bootstrap` without --cluster change the role for all its clusters."
+    exit_status = ExitStatus.PREFLIGHT_BLOCKED
+
+
 class InterruptedRunError(GridbyocError):
     """The user pressed Ctrl-C; the message says what remains and how to continue."""
 

@@ -16,6 +16,7 @@ from gridbyoc.operations.events import Note
 from gridbyoc.operations.import_orphans import import_orphans
 from gridbyoc.operations.lock import SAVED_PLAN
 from gridbyoc.operations.options import Approval, BootstrapOptions, EditBody
+from gridbyoc.operations.partial import refuse_touching_others
 from gridbyoc.operations.plan import Plan, make_plan, users_of
 from gridbyoc.operations.prepare import (
     MODULE,
@@ -241,13 +242,13 @@ def carry_out(
     clusters = wait_for(run, site.preflight.registrar, clusters)
     # Before the old grant is dropped: a cluster needs it until its deletion is complete.
     deleting = _delete_unlisted(run, site, changes)
-    may_plan = not options.only_planned
+    may_plan = not options.only_planned and not run.only
     last = finish_replacement(run, site, plan.kept_ids, grant, may_destroy=approval.destroy, may_plan=may_plan)
     reading = read_role(site.preflight.session, grant.role_arn)
     policies = reading.policies(run.stack, grant.external_id)
     report = report_of(run, site, outputs, (done, last), changes, clusters, policies)
     remember_converged(run, site, grant, report, reading.role if proven else None)
-    if run.choices.wait:
+    if run.choices.wait and not run.only:
         return report
     old_grant = site.previous_role is not None or bool(set(plan.kept_ids) - {grant.external_id})
     return replace(report, deleting=deleting, old_grant=old_grant)
@@ -336,11 +337,18 @@ def _apply(run: Run, site: PreparedStack, plan: Plan) -> ApplySummary:
             step.skipped = True
             step.detail = "nothing to change"
             return NOTHING_DONE
+        _refuse_more_users(run, site, plan)
         _refuse_more_detaches(run, site, plan)
         with run.effect("apply", planned="saved" if plan.saved else "fresh"):
             done = site.runner.apply(plan.saved)
         step.detail = str(done)
         return done
+
+
+def _refuse_more_users(run: Run, site: PreparedStack, plan: Plan) -> None:
+    """Ask again who uses the role before a partial run changes it: the question may have been open for long."""
+    if run.only and plan.terraform is not None:
+        refuse_touching_others(run, plan, users_of(site, plan.grant, site.preflight.registrar.list()))
 
 
 def _refuse_more_detaches(run: Run, site: PreparedStack, plan: Plan) -> None:
@@ -392,7 +400,7 @@ def _final_changes(run: Run, site: PreparedStack, plan: Plan, grant: Grant) -> t
         return plan.clusters
     preflight = site.preflight
     ours = site.roles(plan.grant)
-    changes = cluster_changes(preflight.registrar, run.stack, preflight.clusters, grant, our_roles=ours)
+    changes = cluster_changes(preflight.registrar, run.stack, preflight.clusters, grant, our_roles=ours, only=run.only)
     # A role that existed before may have clusters of others: only clusters that the plan showed are deleted.
     shown = {change.name for change in plan.clusters if change.action == "delete"}
     return tuple(change for change in changes if change.action != "delete" or change.name in shown)

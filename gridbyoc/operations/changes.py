@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,17 +32,24 @@ def cluster_changes(
     grant: Grant | None,
     *,
     our_roles: frozenset[str] = frozenset(),
+    only: Collection[str] = (),
 ) -> tuple[ClusterChange, ...]:
     """Compare the stack's clusters with the control plane's.
 
     ``grant`` is ``None`` before the role exists: an existing cluster with such a name is then not ours. ``our_roles``
-    are further ARNs that count as ours (a role that is being replaced). Raises ``ClusterConflictError`` if a name
-    belongs to a cluster that runs through somebody else's role or is still being deleted.
+    are further ARNs that count as ours (a role that is being replaced). ``only``: the clusters of the stack to compare;
+    no other cluster is compared, or deleted because the stack file does not list it.
+
+    Raises ``ClusterConflictError`` if a name belongs to a cluster that runs through somebody else's role or is still
+    being deleted.
     """
     ours = our_roles | ({grant.role_arn} if grant else set())
     # A cluster that is being deleted counts only if no other cluster has its name.
     live = {cluster.name: cluster for cluster in sorted(clusters, key=lambda cluster: cluster.status != "terminating")}
-    wanted = tuple(_wanted(registrar, spec, live.get(spec.name), grant, ours) for spec in stack.clusters)
+    specs = (spec for spec in stack.clusters if not only or spec.name in only)
+    wanted = tuple(_wanted(registrar, spec, live.get(spec.name), grant, ours) for spec in specs)
+    if only:
+        return wanted
     listed = {spec.name for spec in stack.clusters}
     gone = tuple(
         ClusterChange("delete", cluster.name, cluster=cluster)

@@ -146,7 +146,8 @@ _PROVIDER = re.compile(r'^provider "([^"]+)" \{\s+version\s*=\s*"([^"]+)"', re.M
 
 def short_way(run: Run, options: BootstrapOptions) -> Report | None:
     """The result of ``unchanged`` if nothing was requested that needs Terraform."""
-    return unchanged(run) if options.nothing_new and not run.choices.refresh else None
+    report = unchanged(run) if options.nothing_new and not run.choices.refresh else None
+    return report.limited(run.only, run.left_out) if report else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +226,11 @@ def remember_converged(
     ``role`` is the live role as just read, ``None`` if its trust is not proven. No fingerprint is stored if it has
     policies that the stack file does not list, or if part of it could not be read.
 
-    A read error is no failure of this run: the next run uses Terraform.
+    A read error is no failure of this run: the next run uses Terraform. A partial run stores none: it has not looked at
+    the other clusters. The last fingerprint stays, because it is compared with everything that exists.
     """
+    if run.only:
+        return
     forget_here(run.work_dir)
     old_grant = site.previous_role is not None or any(i != grant.external_id for i in standing_ids(run.work_dir))
     facts = facts_of(role) if role and compare_policies(role, run.stack.role).as_declared else None

@@ -21,6 +21,7 @@ from gridbyoc.operations.drift import DriftFound, find_drift
 from gridbyoc.operations.finding import Finding, Verdict, worst
 from gridbyoc.operations.journal import JOURNAL, read_journal
 from gridbyoc.operations.lock import holder_of
+from gridbyoc.operations.partial import clusters_of_partial
 from gridbyoc.operations.preflight.catalogue import CHECKS
 from gridbyoc.operations.preflight.examine import examine
 from gridbyoc.operations.preflight.model import preflight_context
@@ -323,7 +324,7 @@ def _run(ident: str, records: Sequence[Record], open_word: str) -> PastRun:
     code = open_word if end is None else str(end.get("code") or "")
     return PastRun(
         ident,
-        str(begin.get("verb")),
+        " ".join((str(begin.get("verb")), *(f"--cluster {name}" for name in clusters_of_partial(records)))),
         str(begin.get("time")),
         None if end is None else _between(begin, end),
         code,

@@ -9,15 +9,18 @@ from functools import partial
 from pathlib import Path
 
 from gridbyoc.control_plane.model import Cluster, Grant
+from gridbyoc.errors import SharedRoleError
 from gridbyoc.operations.accepted_ids import external_ids_to_accept
 from gridbyoc.operations.changes import ClusterChange, cluster_changes, standing_cost
 from gridbyoc.operations.lock import SAVED_PLAN
+from gridbyoc.operations.partial import refuse_touching_others
 from gridbyoc.operations.prepare import MODULE, PreparedStack, current_grant, rerender
 from gridbyoc.operations.role_policies import RolePolicies, RoleReading, read_role
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.vendor_defaults import keep_standing_role
 from gridbyoc.render import KnownPolicies
 from gridbyoc.stack.background import Background
+from gridbyoc.stack.files import remove
 from gridbyoc.stack.model import Stack
 from gridbyoc.stack.secret import Secret
 from gridbyoc.terraform import PlanSummary, ResourceChange
@@ -35,7 +38,8 @@ class Plan:
 
     ``policies``: the live role's policies compared with the stack file; ``None`` if there is no role yet, or another
     module makes it. ``users``: the clusters that run through the stack's roles, including those being deleted, which
-    still need the role. ``unasked``: why the control plane was not asked for them.
+    still need the role. ``unasked``: why the control plane was not asked for them. Of a partial run: ``only`` are the
+    clusters that it is limited to, ``left_out`` the stack file's others.
     """
 
     terraform: PlanSummary | None
@@ -47,6 +51,8 @@ class Plan:
     policies: RolePolicies | None = None
     users: tuple[str, ...] = ()
     unasked: str = ""
+    only: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def has_changes(self) -> bool:
@@ -144,8 +150,9 @@ def make_plan(run: Run, site: PreparedStack, *, with_terraform: bool = True) -> 
     with run.step("plan") as step:
         # First the checks that may refuse: a saved plan holds secrets and must not be left behind.
         changes = cluster_changes(
-            site.preflight.registrar, run.stack, site.preflight.clusters, grant, our_roles=site.roles(grant)
-        )
+            site.preflight.registrar, run.stack, site.preflight.clusters, grant, our_roles=site.roles(grant),
+            only=run.only,
+        )  # fmt: skip
         saved = run.work_dir / SAVED_PLAN if with_terraform else None
         summary = site.runner.plan(out=saved) if with_terraform else None
         if summary:
@@ -155,7 +162,15 @@ def make_plan(run: Run, site: PreparedStack, *, with_terraform: bool = True) -> 
     policies = policies_read(run, reading, grant)
     users = users_of(site, grant, site.preflight.clusters)
     unasked = site.preflight.registrar.unasked
-    return Plan(summary, changes, costs_of(run.stack, changes), grant, kept, saved, policies, users, unasked)
+    costs = costs_of(run.stack, changes)
+    plan = Plan(summary, changes, costs, grant, kept, saved, policies, users, unasked, run.only, run.left_out)
+    try:
+        refuse_touching_others(run, plan, users)
+    except SharedRoleError:
+        if saved:
+            remove(saved)
+        raise
+    return plan
 
 
 def render_for_plan(

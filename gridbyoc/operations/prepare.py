@@ -166,7 +166,7 @@ def prepare(run: Run) -> PreparedStack:
     # A state that could not be saved may be the only record of what exists.
     runner.refuse_errored()
     registrar = run.registrar(on_warning=lambda text: run.outside.emit(Note(text, "warning")))
-    for spec in run.stack.clusters:
+    for spec in run.wanted:
         registrar.check(spec)
     rendered = render_stack(run, s3_native_lock=binary.s3_native_lock)
     run.journal.write("tools", terraform=runner.version(), flavour=binary.flavour, root=rendered.digest)

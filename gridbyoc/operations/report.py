@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gridbyoc.control_plane.model import Cluster
@@ -26,7 +26,8 @@ class Report:
     ``policies``: the live role's, compared with the stack file; ``None`` if another module makes it. ``unasked``: why
     the control plane of a stack without clusters was not asked. ``handover``: the data to send to a vendor without an
     API. ``roles``: the ARN of each role by its name, if the module makes several. With ``--no-wait``: ``deleting`` are
-    the clusters whose deletion was requested; ``old_grant``: whether the next run has an old grant to drop.
+    the clusters whose deletion was requested; ``old_grant``: whether the next run has an old grant to drop. Of a
+    partial run: ``only`` are the clusters that it was limited to, ``left_out`` the stack file's others.
     """
 
     stack: str
@@ -44,6 +45,16 @@ class Report:
     roles: Mapping[str, str] = field(default_factory=dict)
     deleting: tuple[Cluster, ...] = ()
     old_grant: bool = False
+    only: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    def limited(self, only: tuple[str, ...], left_out: tuple[str, ...]) -> Report:
+        """The report of a partial run that had nothing to change; itself if ``only`` is empty."""
+        if not only:
+            return self
+        clusters = tuple(cluster for cluster in self.clusters if cluster.name in only)
+        actions = {name: action for name, action in self.actions.items() if name in only}
+        return replace(self, clusters=clusters, actions=actions, only=only, left_out=left_out)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -80,4 +91,6 @@ def report_of(
         site.preflight.registrar.unasked,
         handover_of(run.stack, site.preflight.caller.account_id, outputs.every_role),
         outputs.roles,
+        only=run.only,
+        left_out=run.left_out,
     )

@@ -16,7 +16,7 @@ from gridbyoc.operations.journal import Journal
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.defaults import proven_principals
 from gridbyoc.stack.document import Origin
-from gridbyoc.stack.model import ControlPlane, Stack
+from gridbyoc.stack.model import ClusterSpec, ControlPlane, Stack
 from gridbyoc.vendors import DEFAULT_VENDOR, wait_limit
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ class Choices:
     seconds. If ``None``, ``wait_timeout`` and ``failed_grace`` are the control plane's own, ``lock_timeout`` is each
     lock's own. ``no_control_plane``: the user asserts that no cluster runs through the role, so that the control plane
     need not be asked if there is no key. ``finishing``: this run finishes one that did not wait, and nobody has seen
-    its plan: it requests the deletion of no cluster.
+    its plan: it requests the deletion of no cluster. ``clusters``: the names given with ``--cluster``,
+    unchecked.
     """
 
     terraform_bin: str | None = None
@@ -158,6 +159,7 @@ class Choices:
     refresh: bool = False
     no_control_plane: bool = False
     finishing: bool = False
+    clusters: tuple[str, ...] = ()
 
 
 class Connections:
@@ -199,7 +201,8 @@ class Run:
     """A stack, its work_dir, the environment, choices and journal. ``seconds`` collects each step's wall time.
 
     ``origin`` knows the lines of the stack file. ``connections`` are those to AWS and to the control plane.
-    ``read_from``: the stack's own work_dir, if ``work_dir`` is a temporary copy of it.
+    ``read_from``: the stack's own work_dir, if ``work_dir`` is a temporary copy of it. ``only``: the names of the
+    stack's clusters that a partial run is limited to; empty for the whole stack.
     """
 
     stack: Stack
@@ -211,6 +214,17 @@ class Run:
     origin: Origin | None = None
     read_from: Path | None = None
     connections: Connections = field(default_factory=Connections, repr=False)
+    only: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> tuple[ClusterSpec, ...]:
+        """The clusters of the stack file that this run is about: all of them, unless the run is partial."""
+        return tuple(spec for spec in self.stack.clusters if not self.only or spec.name in self.only)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The names of the stack file's clusters that a partial run leaves out; none for the whole stack."""
+        return tuple(spec.name for spec in self.stack.clusters if self.only and spec.name not in self.only)
 
     @property
     def own_work_dir(self) -> Path:

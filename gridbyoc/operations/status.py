@@ -9,11 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from gridbyoc.control_plane.model import Cluster
-from gridbyoc.errors import DefaultChangedError, GridbyocError, OutputMissingError, StateMovedError, TrustError
+from gridbyoc.errors import (
+    DefaultChangedError,
+    GridbyocError,
+    OutputMissingError,
+    SharedRoleError,
+    StateMovedError,
+    TrustError,
+)
 from gridbyoc.operations.accepted_ids import ids_applied
 from gridbyoc.operations.handoff.record import HandedOver, last_handoff
 from gridbyoc.operations.journal import JOURNAL, read_journal, role_was_made
 from gridbyoc.operations.lock import holder_of
+from gridbyoc.operations.partial import clusters_of_partial
 from gridbyoc.operations.prepare import MODULE, PREVIOUS_MODULE, grant_of, read_state
 from gridbyoc.operations.release_marker import Marker, adopt_command, read_marker
 from gridbyoc.operations.role_policies import RolePolicies, read_role
@@ -31,7 +39,7 @@ class LastRun:
     """The newest run in the journal.
 
     ``code``: the code of its error, ``killed`` if the journal has no end of it, ``under way`` if a run still holds the
-    lock.
+    lock. ``only``: the clusters that a partial run was limited to (``--cluster``).
     """
 
     verb: str
@@ -39,6 +47,7 @@ class LastRun:
     code: str | None
     last_step: str
     open_effects: tuple[str, ...]
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +184,8 @@ def _last_run(records: tuple[dict[str, Any], ...], *, under_way: bool) -> LastRu
     done = {_effect(record) for record in mine if record.get("type") == "effect_done"}
     code = ends[-1].get("code") if ends else UNDER_WAY if under_way else "killed"
     left = tuple(effect for effect in begun if effect not in done)
-    return LastRun(str(begin.get("verb")), str(begin.get("time")), code, steps[-1] if steps else "none", left)
+    last_step = steps[-1] if steps else "none"
+    return LastRun(str(begin.get("verb")), str(begin.get("time")), code, last_step, left, clusters_of_partial(mine))
 
 
 def _effect(record: Mapping[str, Any]) -> str:
@@ -335,8 +345,11 @@ def _lost_state(look: _Look) -> str:
 def _cut_off(look: _Look) -> str:
     if look.last is None or look.last.code is None or look.last.verb not in CHANGING:
         return ""
+    if look.last.code == SharedRoleError.code:
+        return ""  # nothing was done, and the same run would be refused again
     again = "destroy" if look.last.verb == "destroy" else "bootstrap"
     again += " --with-state" if REMOVAL in look.last.open_effects else ""
+    again += "".join(f" --cluster {shlex.quote(name)}" for name in look.last.only)
     ended = "was killed, or could not record its end" if look.last.code == "killed" else f"ended with {look.last.code}"
     return f"The last {look.last.verb} {ended}. Run {look.command(again)}: it continues from what exists."
 

@@ -109,6 +109,7 @@ def _wait_one(
 ) -> Cluster:
     outside, choices = run.outside, run.choices
     left = max(0.0, run.wait_timeout - (outside.clock() - began))
+    again = " ".join(("bootstrap", *(f"--cluster {name}" for name in run.only)))
     limits = wait_limits(run.stack.control_plane.api, left, choices.poll_interval, choices.failed_grace)
     return watch_cluster(
         registrar,
@@ -119,7 +120,7 @@ def _wait_one(
         clock=outside.clock,
         sleep=outside.sleep,
         now=outside.now,
-        verb="bootstrap" if target == "running" else "destroy",
+        verb=again if target == "running" else "destroy",
     )
 
 

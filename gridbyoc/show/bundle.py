@@ -20,6 +20,7 @@ def bundle_lines(header: Mapping[str, Any]) -> list[str]:
         f"{header['terraform']['flavour']} {header['terraform']['version']}",
         f"AWS        {terraform['add']} to add, {terraform['change']} to change, {terraform['destroy']} to destroy",
         f"clusters   {counts}",
+        *([f"partial    only {', '.join(header['only'])}"] if header.get("only") else []),
         f"encrypted  {sealed.get('cipher') if sealed else 'no: it holds secrets in plain text'}",
         *(f"destroys   {each}" for each in header["summary"]["destroys"]),
         *(f"sha256     {digest}  {name}" for name, digest in digests["stack_files"].items()),
@@ -62,7 +63,9 @@ class BundleTerraform(TypedDict):
 
 
 class BundleBody(TypedDict):
-    """The plain header of a bundle, without the parameters of its encryption."""
+    """The plain header of a bundle, without the parameters of its encryption. ``partial``: the plan is limited with
+    ``--cluster``, to the clusters ``only``.
+    """
 
     format: int
     created: str
@@ -71,6 +74,8 @@ class BundleBody(TypedDict):
     digests: BundleDigests
     summary: BundleSummary
     encrypted: bool
+    partial: bool
+    only: list[str]
 
 
 def bundle_json(header: Mapping[str, Any]) -> BundleBody:
@@ -94,6 +99,8 @@ def bundle_json(header: Mapping[str, Any]) -> BundleBody:
             "destroys": summary["destroys"],
         },
         "encrypted": header["encryption"] is not None,
+        "partial": bool(header.get("only")),
+        "only": header.get("only", []),
     }
 
 

@@ -15,7 +15,9 @@ from gridbyoc.operations.review.words import GrantChange, GrantVerb, RoleSentenc
 from gridbyoc.show.attributes import diff_lines, terminal_lines
 from gridbyoc.show.markdown import code, details, fence, fitted, prose
 from gridbyoc.show.output import Output, Screen
+from gridbyoc.show.report import limits
 from gridbyoc.show.role_policies import PoliciesBody, policies_json
+from gridbyoc.stack.words import enumerated
 
 SIGNS = {"create": "+", "update": "~", "delete": "-", "replace": "-/+", "read": "<=", "none": " "}
 
@@ -35,7 +37,8 @@ def plan_lines(review: Review, *, brief: bool = False) -> list[str]:
         _section("Changed outside Terraform:", list(review.outside)),
         [] if brief else _resources(review),
     ]
-    return [*chain.from_iterable(sections), "", summary(plan), *refused(review)]
+    partial = [f"Partial: {limits(plan)}."] if plan.only else []
+    return [*chain.from_iterable(sections), "", summary(plan), *partial, *refused(review)]
 
 
 def refused(review: Review) -> list[str]:
@@ -90,7 +93,8 @@ def summary(plan: Plan) -> str:
     """One sentence: the number of changes on either side."""
     if not plan.has_changes:
         more = "the role differs, or may differ, from the stack file; see above."
-        return f"No changes: {more if plan.warnings else 'both sides are as the stack file asks.'}"
+        sides = f"the role and {enumerated(plan.only)}" if plan.only else "both sides"
+        return f"No changes: {more if plan.warnings else f'{sides} are as the stack file asks.'}"
     role = (
         f"{plan.terraform.add} to add, {plan.terraform.change} to change, {plan.terraform.destroy} to destroy"
         if plan.terraform
@@ -149,7 +153,8 @@ class PlanBody(TypedDict):
     """What bootstrap would change on both sides, with the sentences of the text.
 
     ``destroys``: resource addresses and clusters. ``changed_outside``: resources that were changed outside Terraform.
-    ``protected``: where the stack file protects the stack.
+    ``protected``: where the stack file protects the stack. ``partial``: the plan is limited with ``--cluster``;
+    ``left_out`` are the stack file's other clusters, which it does not compare.
     """
 
     has_changes: bool
@@ -167,6 +172,8 @@ class PlanBody(TypedDict):
     warnings: list[str]
     changed_outside: list[str]
     protected: str | None
+    partial: bool
+    left_out: list[str]
 
 
 def plan_json(review: Review) -> PlanBody:
@@ -201,6 +208,8 @@ def plan_json(review: Review) -> PlanBody:
         "warnings": list(review.warnings),
         "changed_outside": list(review.outside),
         "protected": review.protected or None,
+        "partial": bool(plan.only),
+        "left_out": list(plan.left_out),
     }
 
 
@@ -244,6 +253,7 @@ def review_markdown(review: Review, *, brief: bool = False) -> str:
     ``brief``: without the resources and their attributes.
     """
     blocks = [f"<!-- gridbyoc plan {review.stack} -->\n### Plan of {code(review.stack)}", f"**{summary(review.plan)}**"]
+    blocks += [f"**Partial:** {prose(limits(review.plan))}"] if review.plan.only else []
     blocks += [f"**{prose(line)}**" for line in refused(review)]
     blocks += _list("Warnings", [prose(text) for text in review.warnings])
     if review.plan.destroys:

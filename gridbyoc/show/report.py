@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from gridbyoc.operations.changes import Action
 from gridbyoc.operations.report import Report
@@ -13,6 +13,10 @@ from gridbyoc.show.markdown import code, fitted, prose
 from gridbyoc.show.output import Output, Screen
 from gridbyoc.show.role_policies import PoliciesBody, policies_json
 from gridbyoc.show.run import duration
+from gridbyoc.stack.words import enumerated
+
+if TYPE_CHECKING:
+    from gridbyoc.operations.plan import Plan
 
 DONE = {"add": "added", "change": "changed", "destroy": "destroyed"}
 """Terraform's words for planned changes, and the words for completed ones."""
@@ -28,6 +32,7 @@ def report_lines(report: Report) -> list[str]:
         *([f"role      {name}: {arn}" for name, arn in report.roles.items()] or [f"role      {report.role_arn}"]),
         f"IAM role  {f'resources: {made}' if made else 'unchanged'}",
         f"clusters  {', '.join(acted) or _no_act(report)}",
+        *([f"partial   {limits(report)}"] if report.only else []),
         f"steps     {'  '.join(f'{step} {duration(took)}' for step, took in report.seconds.items())}",
     ]
     lines += [f"accepted  {name}, which the stack file does not manage" for name in accepted(report)]
@@ -54,7 +59,15 @@ def unchanged(report: Report) -> str:
         return "Nothing was changed, but not everything is as the stack file says:"
     if report.unasked:
         return "Nothing changed: the role was already as the stack file asks."
+    if report.only:
+        return f"Nothing changed: the role and {enumerated(report.only)} were already as the stack file asks."
     return "Nothing changed: both sides were already as the stack file asks."
+
+
+def limits(limited: Report | Plan) -> str:
+    """The clusters that a partial run or plan is limited to, and those that it leaves out."""
+    rest = f"{enumerated(limited.left_out)} left out" if limited.left_out else "every cluster of the stack file"
+    return f"only {enumerated(limited.only)} ({rest}; nothing is deleted)"
 
 
 def _no_act(report: Report) -> str:
@@ -80,6 +93,8 @@ def report_markdown(report: Report, warnings: Sequence[str] = ()) -> str:
             or [f"- role {code(report.role_arn)}"]
         ),
     ]
+    if report.only:
+        blocks.append(f"**Partial:** {prose(limits(report))}")
     told = tuple(dict.fromkeys((*warnings, *report.remarks)))
     if told:
         blocks.append("**Warnings**\n\n" + "\n".join(f"- {prose(text)}" for text in told))
@@ -129,7 +144,9 @@ class ReportBody(TypedDict):
     ``seconds``: by step. ``unasked``: why the control plane of a stack without clusters was not asked; otherwise empty.
     ``handover``: the data to send to a vendor without an API. ``roles``: the ARN of each role by its name, if the
     module makes several; ``role_arn`` is the first of them. ``awaits``: the clusters that do not run yet or are being
-    deleted. ``unfinished``: the run did not wait, and the next one has something left to do.
+    deleted. ``unfinished``: the run did not wait, and the next one has something left to do. ``partial``: the run was
+    limited with ``--cluster``; ``clusters`` has the clusters that it was limited to, ``left_out`` the names of the
+    stack file's others.
     """
 
     account_id: str
@@ -145,6 +162,8 @@ class ReportBody(TypedDict):
     handover: HandoverBody | None
     awaits: list[AwaitedBody]
     unfinished: bool
+    partial: bool
+    left_out: list[str]
 
 
 def handover_json(handover: VendorHandover | None) -> HandoverBody | None:
@@ -177,6 +196,8 @@ def report_json(report: Report) -> ReportBody:
         "handover": handover_json(report.handover),
         "awaits": awaits_json([c for c in report.clusters if c.status != "running"], report.deleting),
         "unfinished": report.old_grant or bool(report.deleting),
+        "partial": bool(report.only),
+        "left_out": list(report.left_out),
     }
 
 

@@ -24,7 +24,8 @@ def status_lines(found: Status, now: datetime) -> list[str]:
     lines = ["last run  none"]
     if last:
         ended = "done" if last.code is None else last.code
-        lines = [f"last run  {last.verb} at {instant(last.began, now)}: {ended} (last step: {last.last_step})"]
+        verb = " ".join((last.verb, *(f"--cluster {name}" for name in last.only)))
+        lines = [f"last run  {verb} at {instant(last.began, now)}: {ended} (last step: {last.last_step})"]
         lines += [f"          started, may not be complete: {effect}" for effect in last.open_effects]
     lines += [f"lock      {found.holder}"] if found.holder else []
     lines += [f"released  since {found.released.since}: no run changes the stack"] if found.released else []

@@ -67,6 +67,22 @@ def change_type(stack: FastStack, kind: str) -> None:
     stack.file.write_text(stack.file.read_text().replace("[t2.medium]", f"[{kind}]"))
 
 
+def test_a_plan_of_one_cluster_is_applied_to_it_alone(tool: Tool, world: World) -> None:
+    stack = fast_stack(tool, world, "some")
+    text = stack.file.read_text().replace("clusters:\n", "clusters:\n  - {name: one, instance_types: [t2.medium]}\n")
+    stack.file.write_text(text)
+    bundle = plan(tool, stack, "--cluster", "one", "--unencrypted", **CLEAR)
+    done = apply(tool, bundle, stack.file, "--no-wait", "--format", "json", **CLEAR)
+    report = json.loads(done.out)
+    assert [report["partial"], report["left_out"]] == [True, ["some"]]
+    assert world.cluster("one") is not None
+    assert world.cluster("some") is None
+    asked = ("--cluster", "one", "--cluster", "some", "--yes", "--no-wait", "--skip-preflight", "--format", "json")
+    assert json.loads(tool("bootstrap", str(stack.file), *asked).out)["left_out"] == []
+    status = json.loads(tool("status", str(stack.file), "--format", "json").out)
+    assert status["last_run"]["only"] == ["one", "some"]
+
+
 def test_whatever_moves_is_named_and_nothing_is_done(tool: Tool, world: World) -> None:
     """One stack that is up, one bundle of a change; things are moved and put back, and then it is carried out."""
     stack = fast_stack(tool, world, "moves", backend=in_s3("moves"))

@@ -14,6 +14,53 @@ def _each(file: str, tests: str, *changes: tuple[str, str, str]) -> tuple[Mutant
     return tuple(Mutant(file, function, old, new, tuple(tests.split())) for function, old, new in changes)
 
 
+PARTIAL_RUNS = (
+    *_each(
+        "operations/changes.py",
+        "unit/test_partial.py",
+        ("cluster_changes", "if not only or spec.name in only", "if True"),
+        ("cluster_changes", "    if only:\n        return wanted\n", ""),
+    ),
+    *_each(
+        "operations/partial.py",
+        "unit/test_partial.py",
+        ("refuse_touching_others", "set(users) - set(run.only)", "set()"),
+        ("named_clusters", "spec_named(stack, name).name for name in names", "name for name in names"),
+        ("limited", "only=only", "only=()"),
+    ),
+    *_each(
+        "operations/plan.py",
+        "unit/test_partial.py",
+        ("make_plan", "refuse_touching_others(run, plan, users)", "pass"),
+        ("make_plan", "only=run.only,", ""),
+        ("make_plan", "            remove(saved)\n", "            pass\n"),
+    ),
+    *_each(
+        "operations/bootstrap.py",
+        "unit/test_partial.py",
+        ("_refuse_more_users", "site.preflight.registrar.list()", "site.preflight.clusters"),
+        ("_final_changes", ", only=run.only", ""),
+        ("carry_out", " and not run.only\n", "\n"),
+    ),
+    *_each(
+        "operations/bundle/apply.py",
+        "unit/test_partial.py",
+        ("apply_bundle", "limited(run, named_clusters(run.stack, bundle.only))", "run"),
+        ("_planned", ", only=run.only", ""),
+    ),
+    *_each(
+        "operations/converged.py",
+        "unit/test_partial.py",
+        ("remember_converged", "if run.only:", "if False:"),
+        ("short_way", "report.limited(run.only, run.left_out) if report else None", "report"),
+    ),
+    *_each(
+        "operations/preflight/model.py",
+        "unit/test_partial.py",
+        ("PreflightContext.numbered", "if not self.only or spec.name in self.only", "if True"),
+    ),
+)
+
 FLEET_WAITS = (
     *_each(
         "operations/fleet/waiting.py",
@@ -1353,6 +1400,7 @@ SANDBOX = (
 
 MUTANTS: tuple[Mutant, ...] = (
     *ROLE_ACCEPTS,
+    *PARTIAL_RUNS,
     *FLEET_WAITS,
     *APPROVAL,
     *ACCOUNTS,

@@ -32,6 +32,7 @@ from gridbyoc.operations.events import Event, Note, StepFinished
 from gridbyoc.operations.journal import JOURNAL, Journal, read_journal
 from gridbyoc.operations.lock import SAVED_PLAN, hold
 from gridbyoc.operations.options import Approval, BootstrapOptions
+from gridbyoc.operations.partial import limited, named_clusters
 from gridbyoc.operations.report import Report
 from gridbyoc.operations.review.review import Review
 from gridbyoc.operations.run import Choices, Environment, Run
@@ -218,7 +219,7 @@ class World:
         run = Run(stack, work_dir, outside, choices, journal)
         try:
             with hold(work_dir, verb=verb, now=self.now, wait=0.0), journal.of_run(verb, __version__):
-                yield run
+                yield limited(run, named_clusters(stack, choices.clusters))
         except KilledError:
             self._put_back()
             raise

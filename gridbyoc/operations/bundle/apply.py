@@ -19,6 +19,7 @@ from gridbyoc.operations.import_orphans import import_orphans
 from gridbyoc.operations.journal import JOURNAL, read_journal
 from gridbyoc.operations.lock import SAVED_PLAN
 from gridbyoc.operations.options import Approval, BootstrapOptions
+from gridbyoc.operations.partial import limited, named_clusters
 from gridbyoc.operations.plan import Plan, costs_of, policies_read, render_for_plan, role_reading, users_of
 from gridbyoc.operations.prepare import PreparedStack, current_grant, open_runner, prepare
 from gridbyoc.operations.report import Report
@@ -42,7 +43,7 @@ def apply_bundle(run: Run, bundle: Bundle, approval: Approval) -> Report:
     """
     _refuse(bundle, chain(_checkout_moved(run, bundle), _account_moved(run, bundle)))
     made = CreatedResources()
-    run = made.watching(run)
+    run = made.watching(limited(run, named_clusters(run.stack, bundle.only)))
     _put_lock_file(run.work_dir, bundle)
     site = prepare(run)
     grant = current_grant(run, site)
@@ -64,11 +65,13 @@ def _planned(run: Run, site: PreparedStack, bundle: Bundle, grant: Grant | None)
     reading = role_reading(run, site, grant)
     kept = render_for_plan(run, site, grant, reading)
     preflight = site.preflight
-    changes = cluster_changes(preflight.registrar, run.stack, preflight.clusters, grant, our_roles=site.roles(grant))
+    changes = cluster_changes(
+        preflight.registrar, run.stack, preflight.clusters, grant, our_roles=site.roles(grant), only=run.only
+    )
     policies = policies_read(run, reading, grant)
     users = users_of(site, grant, preflight.clusters)
     costs, unasked = costs_of(run.stack, changes), preflight.registrar.unasked
-    plan = Plan(bundle.terraform, changes, costs, grant, kept, None, policies, users, unasked)
+    plan = Plan(bundle.terraform, changes, costs, grant, kept, None, policies, users, unasked, run.only, run.left_out)
     _refuse(bundle, chain(_decisions_moved(run, bundle, changes), _detaches_moved(bundle, plan)))
     saved = run.work_dir / SAVED_PLAN
     write_atomic(saved, bundle.plan)

@@ -33,6 +33,7 @@ HEADER = object_of(
         destroys=list_of(TEXT),
     ),
     encryption=or_null({"type": "object"}),
+    _optional={"only": list_of(TEXT)},  # of a partial plan
 )
 _RESOURCE = object_of(address=TEXT, action=TEXT, reason=TEXT)
 _FIELD = object_of(field=TEXT, before=TEXT, after=TEXT)
@@ -252,6 +253,7 @@ class Bundle:
     terraform: PlanSummary
     changes: tuple[PlannedCluster, ...]
     detaches: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
 
 
 def summary_of_json(found: Mapping[str, Any]) -> PlanSummary:

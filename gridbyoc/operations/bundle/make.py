@@ -71,6 +71,7 @@ def make_bundle(run: Run, site: PreparedStack, plan: Plan, *, overrides: Sequenc
         "terraform": {"flavour": made.flavour, "version": made.version},
         "digests": {"stack_files": made.stack_files, "module": made.module, "lock_file": made.lock_file},
         "summary": _summary(plan, plan.terraform),
+        **({"only": list(plan.only)} if plan.only else {}),
     }
     payload = {
         "plan": base64.b64encode(read_private(plan.saved)).decode(),
@@ -108,6 +109,7 @@ def read_bundle(data: bytes, key: Secret | None) -> Bundle:
         terraform=summary_of_json(payload["terraform"]),
         changes=tuple(map(PlannedCluster.of_json, payload["changes"])),
         detaches=tuple(payload.get("detaches", ())),
+        only=tuple(header.get("only", ())),
     )
 
 

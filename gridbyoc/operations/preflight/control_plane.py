@@ -108,7 +108,7 @@ def _reached(scene: PreflightContext) -> Iterator[Finding]:
 
 def _carried(scene: PreflightContext) -> Iterator[Finding]:
     registrar, fine = scene.registrar(), []
-    for index, spec in enumerate(scene.wanted):
+    for index, spec in scene.numbered:
         try:
             registrar.check(spec)
             fine.append(spec.name)
@@ -128,7 +128,7 @@ def _names(scene: PreflightContext) -> Iterator[Finding]:
         return
     there = {cluster.name: cluster for cluster in _live(clusters)}
     ours = _our_roles(scene.stack, scene.work_dir)
-    for index, spec in enumerate(scene.stack.clusters):
+    for index, spec in scene.numbered:
         found = _name(scene, spec.name, there.get(spec.name), ours)
         yield found if found.verdict == "pass" else replace(found, at=("clusters", index, "name"))
 
@@ -188,7 +188,7 @@ def _told(scene: PreflightContext) -> Iterator[Finding]:
     if ident is None:
         yield Finding(TYPES, "pass", "it has no cluster that could show a list")
         return
-    own = {cluster.id for cluster in clusters if cluster.name in {spec.name for spec in scene.wanted}}
+    own = {cluster.id for cluster in clusters if cluster.name in {spec.name for spec in scene.stack.clusters}}
     if ident in own:
         yield Finding(TYPES, "pass", "the only list is that of this stack's own cluster")
     else:

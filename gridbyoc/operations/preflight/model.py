@@ -79,6 +79,7 @@ class PreflightContext:
     ``work_dir`` is where the run's files are or would be. ``has_role``: whether this stack's role is known to exist
     (``None``: unknown before the state is read). ``listing`` is the control plane's. ``origin`` knows the lines of the
     stack file, if it was read for this preflight. ``reads_only``: the preflight is for a run that changes nothing.
+    ``only``: the names of the clusters that a partial run is limited to.
     """
 
     stack: Stack | None
@@ -93,11 +94,18 @@ class PreflightContext:
     listing: Shared[Listing]
     origin: Origin | None = None
     reads_only: bool = False
+    only: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> tuple[ClusterSpec, ...]:
-        """The clusters of the stack file; none without one."""
-        return self.stack.clusters if self.stack else ()
+        """The clusters of the stack file that the run is about; none without a file."""
+        return tuple(spec for _, spec in self.numbered)
+
+    @property
+    def numbered(self) -> tuple[tuple[int, ClusterSpec], ...]:
+        """``wanted``, each with its number in the stack file."""
+        found = enumerate(self.stack.clusters if self.stack else ())
+        return tuple((number, spec) for number, spec in found if not self.only or spec.name in self.only)
 
     def clusters(self) -> tuple[Cluster, ...]:
         """The control plane's clusters; raises the error of asking it."""
@@ -166,7 +174,7 @@ def preflight_context(
         open_session=run.open_session,
         origin=run.origin,
     )
-    return replace(scene, reads_only=reads_only)
+    return replace(scene, reads_only=reads_only, only=run.only)
 
 
 def _has_role(stack: Stack | None, work_dir: Path) -> bool | None:

@@ -261,7 +261,7 @@ def _trouble(types: Types) -> Iterator[Finding]:
 
 def _places(scene: PreflightContext) -> dict[str, Place]:
     found: dict[str, Place] = {}
-    for number, spec in enumerate(scene.wanted):
+    for number, spec in scene.numbered:
         for index, item in enumerate(spec.instance_types):
             found.setdefault(item.name, ("clusters", number, "instance_types", index))
     return found
