@@ -21,7 +21,7 @@ from gridbyoc.operations.drift import DriftFound, find_drift
 from gridbyoc.operations.finding import Finding, Verdict, worst
 from gridbyoc.operations.journal import JOURNAL, read_journal
 from gridbyoc.operations.lock import holder_of
-from gridbyoc.operations.partial import clusters_of_partial
+from gridbyoc.operations.partial import clusters_of_partial, run_words
 from gridbyoc.operations.preflight.catalogue import CHECKS
 from gridbyoc.operations.preflight.examine import examine
 from gridbyoc.operations.preflight.model import preflight_context
@@ -113,6 +113,7 @@ class PastRun:
     """A run in the journal. ``code`` is the code of its error; empty if it succeeded.
 
     If its end is not in the journal, ``seconds`` is ``None``, and ``code`` is ``killed`` or ``under way``.
+    ``only``: the clusters that a partial run was limited to (``--cluster``).
     """
 
     ident: str
@@ -122,6 +123,12 @@ class PastRun:
     code: str
     version: str
     steps: tuple[PastStep, ...]
+    only: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The verb, with the clusters of a partial run."""
+        return run_words(self.verb, self.only)
 
     @property
     def last_step(self) -> str:
@@ -324,12 +331,13 @@ def _run(ident: str, records: Sequence[Record], open_word: str) -> PastRun:
     code = open_word if end is None else str(end.get("code") or "")
     return PastRun(
         ident,
-        " ".join((str(begin.get("verb")), *(f"--cluster {name}" for name in clusters_of_partial(records)))),
+        str(begin.get("verb")),
         str(begin.get("time")),
         None if end is None else _between(begin, end),
         code,
         str(begin.get("version") or ""),
         tuple(_steps(begin, records, open_word if end is None else KILLED)),
+        clusters_of_partial(records),
     )
 
 

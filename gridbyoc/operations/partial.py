@@ -44,6 +44,11 @@ def clusters_of_partial(records: Iterable[Mapping[str, Any]]) -> tuple[str, ...]
     return tuple(next(found, "").split())
 
 
+def run_words(verb: str, only: Iterable[str]) -> str:
+    """``bootstrap``, or ``bootstrap --cluster NAME`` for a partial run."""
+    return " ".join((verb, *(f"--cluster {name}" for name in only)))
+
+
 def refuse_touching_others(run: Run, plan: Plan, users: Collection[str]) -> None:
     """Raise ``SharedRoleError`` if a partial run would change the role while others of its ``users`` need it.
 

@@ -12,6 +12,7 @@ from gridbyoc.control_plane.model import Cluster, Phase, Registrar
 from gridbyoc.errors import SAFE_RESUMES, InterruptedRunError, StalePlanError
 from gridbyoc.operations.cluster_times import age_of, expected_wait, record_running
 from gridbyoc.operations.events import ClusterProgress, Emit, Event, Note
+from gridbyoc.operations.partial import run_words
 from gridbyoc.operations.run import Run
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.model import DialectName
@@ -109,7 +110,6 @@ def _wait_one(
 ) -> Cluster:
     outside, choices = run.outside, run.choices
     left = max(0.0, run.wait_timeout - (outside.clock() - began))
-    again = " ".join(("bootstrap", *(f"--cluster {name}" for name in run.only)))
     limits = wait_limits(run.stack.control_plane.api, left, choices.poll_interval, choices.failed_grace)
     return watch_cluster(
         registrar,
@@ -120,7 +120,7 @@ def _wait_one(
         clock=outside.clock,
         sleep=outside.sleep,
         now=outside.now,
-        verb=again if target == "running" else "destroy",
+        verb=run_words("bootstrap", run.only) if target == "running" else "destroy",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypedDict
 
 from gridbyoc.control_plane.model import Cluster
 from gridbyoc.operations.handoff.record import HandedOver
+from gridbyoc.operations.partial import run_words
 from gridbyoc.operations.release_marker import Marker
 from gridbyoc.operations.role_policies import RolePolicies
 from gridbyoc.operations.status import LastRun, Status
@@ -24,7 +25,7 @@ def status_lines(found: Status, now: datetime) -> list[str]:
     lines = ["last run  none"]
     if last:
         ended = "done" if last.code is None else last.code
-        verb = " ".join((last.verb, *(f"--cluster {name}" for name in last.only)))
+        verb = run_words(last.verb, last.only)
         lines = [f"last run  {verb} at {instant(last.began, now)}: {ended} (last step: {last.last_step})"]
         lines += [f"          started, may not be complete: {effect}" for effect in last.open_effects]
     lines += [f"lock      {found.holder}"] if found.holder else []

@@ -190,7 +190,7 @@ def _last_run(page: Page) -> Tile:
         return Tile("Last run", "none yet", "none", "runs")
     last = page.history[0]
     word, sign = ended(last)
-    return Tile("Last run", cut(f"{last.verb}: {word}", LONGEST), sign, "runs", cut(instant(last.began), LONGEST))
+    return Tile("Last run", cut(f"{last.words}: {word}", LONGEST), sign, "runs", cut(instant(last.began), LONGEST))
 
 
 GENERATOR, FLEET_GENERATOR = "gridbyoc report", "gridbyoc fleet report"
@@ -296,7 +296,7 @@ def _run(run: PastRun) -> dict[str, Any]:
     word, sign = tables.ended(run)
     took = "" if run.seconds is None else duration(run.seconds)
     return {
-        "verb": run.verb, "began": instant(run.began), "took": took, "word": word, "sign": sign,
+        "verb": run.words, "began": instant(run.began), "took": took, "word": word, "sign": sign,
         "steps": tables.steps_table(run),
     }  # fmt: skip
 

@@ -172,7 +172,7 @@ def steps_table(run: PastRun) -> Table:
         for step in run.steps
     ]
     columns = ("step", f"when, of {duration(whole)}", "took", "outcome", "result")
-    return table(f"Steps of {run.verb}, {instant(run.began)}", columns, rows, numbers=(2,))
+    return table(f"Steps of {run.words}, {instant(run.began)}", columns, rows, numbers=(2,))
 
 
 def _bar(after: float, seconds: float, whole: float) -> tuple[float, float]:
@@ -244,7 +244,7 @@ def history_table(runs: Sequence[PastRun]) -> Table:
     rows = [
         (
             Cell(instant(run.began)),
-            Cell(run.verb),
+            Cell(run.words),
             mark(*ended(run)),
             Cell("" if run.seconds is None else duration(run.seconds), "number"),
             Cell(run.last_step),
