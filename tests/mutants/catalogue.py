@@ -1398,6 +1398,35 @@ SANDBOX = (
     ),
 )
 
+FLEET_PAGE = (
+    *_each(
+        "show/page/html.py",
+        "unit/test_fleet_report.py::test_the_state_of_a_stack",
+        ("_state", "if status.admitted is False:", "if False:"),
+        ("_state", "if needed:", "if False:"),
+        ("_with_role", "if cluster.role_arn not in arns", "if False"),
+        ("_with_role", "if spec.name not in own", "if False"),
+    ),
+    *_each(
+        "show/page/html.py",
+        "unit/test_fleet_report.py::test_what_was_left_out_is_not_checked_and_what_could_not_be_read_is_unknown",
+        ("_missing", "if reading.left_out", "if True"),
+        ("_clusters", ' or "control plane" in status.unknown', ""),
+    ),
+    *_each(
+        "operations/page.py",
+        "unit/test_fleet_report.py::test_a_run_that_is_under_way_is_not_said_to_be_killed",
+        ("past_runs", "if under_way else {}", "if False else {}"),
+    ),
+    *_each(
+        "operations/fleet/report.py",
+        "unit/test_fleet_report.py",
+        ("FleetPage.looked_at", " if row.read", ""),
+        ("_row", ' if result.outcome == "done" else None', ""),
+        ("_fact", ' if item["mark"] in RANKS else "unknown"', ""),
+        ("FleetRow.attention", 'self.rank <= RANKS["unknown"] or ', ""),
+    ),
+)
 MUTANTS: tuple[Mutant, ...] = (
     *ROLE_ACCEPTS,
     *PARTIAL_RUNS,
@@ -1421,4 +1450,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *WITHOUT_API,
     *SEVERAL_ROLES,
     *SANDBOX,
+    *FLEET_PAGE,
 )

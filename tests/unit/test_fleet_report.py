@@ -276,6 +276,23 @@ def test_no_text_changes_the_structure_of_the_page(text: str) -> None:
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table if line.startswith("|")} == {10}
 
 
+def test_nothing_was_looked_at_if_the_others_could_not_be_read() -> None:
+    """An unknown piece of a stack whose run failed is no reading."""
+    page = hostile("not checked", mark="none")
+    assert [row.read for row in page.rows] == [True, False]
+    assert page.looked_at == ()
+
+
+def test_a_page_that_could_not_be_written_has_no_link() -> None:
+    document = hostile("x").rows[0].result
+    rows = fleet_page(
+        FleetReport("report", 1, 1.0, (replace(document, outcome="failed", status=1),), interrupted=False),
+        {document.member: "./pages/x.html"},
+        NOON,
+    ).rows
+    assert [(row.read, row.page, row.facts["state"].text) for row in rows] == [(True, None, "x")]
+
+
 def test_a_secret_of_the_environment_shows_nowhere() -> None:
     page = hostile("with a-secret-value inside")
     facts = [fact for row in page.rows for fact in row.facts.values()]
