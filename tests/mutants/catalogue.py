@@ -923,7 +923,7 @@ STATE = (
     *_each(
         "aws/state_bucket.py",
         "unit/test_state_removal.py",
-        ("state_objects", 'if each["Key"] in (key, f"{key}{LOCK_SUFFIX}")', ""),
+        ("state_objects", 'if each["Key"] in (key, f"{key}{LOCK_SUFFIX}", f"{key}{FINGERPRINT_SUFFIX}")', ""),
         ("state_objects", "sorted(found, key=lambda each: each.latest)", "found"),
         ("state_objects", "    found.reverse()\n", ""),
         ("StateObjects.deleted_state", "each.latest and not each.marker", "each.latest"),
