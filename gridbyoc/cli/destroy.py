@@ -87,7 +87,8 @@ def _ask_state(app: App, found: StateObjects) -> bool:
     from gridbyoc.stack.words import counted
 
     versions = counted(len(found.versions), "version")
-    app.note(f"This permanently removes s3://{found.bucket}/{found.key} and its lock: {versions}, no copy stays.")
+    place = f"s3://{found.bucket}/{found.key}"
+    app.note(f"This permanently removes {place} with its lock and fingerprint: {versions}, no copy stays.")
     if found.digest:
         app.note(f"Its digest is removed from the DynamoDB table {found.table}, too.")
     return app.confirm_name("Remove the state after everything else was deleted?", found.key, flag="--yes-with-state")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.shared_provider import installed_provider
 
 READS = ("Get", "List", "Head", "Describe", "Simulate")
 SHORT_WAY = "nothing has moved since the last run"
+BESIDE = (".tflock", ".converged.json")
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,10 @@ class Past:
         return self.tool.directory / ".gridbyoc" / stack
 
     def aws_writes(self) -> list[str]:
-        """What AWS was asked to change so far; the state's lock, which comes and goes, is none."""
+        """What AWS was asked to change so far, without the state's lock and the fingerprint beside the state."""
         calls = [json.loads(line) for line in self.aws_log.read_text().splitlines()]
         writes = [call for call in calls if not call["operation"].startswith(READS)]
-        return [f"{call['action']} {call['resource']}" for call in writes if not call["resource"].endswith(".tflock")]
+        return [f"{call['action']} {call['resource']}" for call in writes if not call["resource"].endswith(BESIDE)]
 
     def writes(self) -> list[str]:
         """What either side was asked to change so far."""
@@ -85,14 +87,20 @@ def quick(past: Past, tmp_path_factory: pytest.TempPathFactory, provider_mirror:
     )
 
 
-def goes_on(past: Past, stack: str) -> None:
-    """A stack that was up is up: everything says so, nothing is changed, and it can be taken down."""
+def goes_on(past: Past, stack: str, elsewhere: Path | None = None) -> None:
+    """A stack that was up is up: everything says so, nothing is changed, and it can be taken down.
+
+    ``elsewhere``: a fresh checkout is made there, which knows by the fingerprint beside the state.
+    """
     file, state, before = f"{stack}.yaml", past.state(stack), past.writes()
     done = past("bootstrap", file, "--yes")
     assert "Nothing changed" in done.out
     assert SHORT_WAY not in done.err
     assert "plan: done" in done.err
     assert SHORT_WAY in past("bootstrap", file, "--yes").err
+    if elsewhere:
+        shutil.copy(past.tool.directory / file, elsewhere)
+        assert SHORT_WAY in replace(past.tool, directory=elsewhere)("drift", file).err
     assert "Nothing: the stack is up" in past("status", file).out
     assert "Proven" in past("verify", file).out
     outputs = json.loads(past("outputs", file, "--format", "json", "--reveal").out)
@@ -120,11 +128,11 @@ def test_a_stack_with_local_state_goes_on(quick: Past) -> None:
     goes_on(quick, "past-local")
 
 
-def test_a_stack_with_state_in_s3_goes_on(quick: Past) -> None:
+def test_a_stack_with_state_in_s3_goes_on(quick: Past, tmp_path: Path) -> None:
     before = quick.writes()
     assert "No drift" in quick("drift", "past-s3.yaml").out
     assert quick.writes() == before
-    goes_on(quick, "past-s3")
+    goes_on(quick, "past-s3", tmp_path)
 
 
 def test_a_fingerprint_that_was_written_beside_a_policy_of_nobody_is_not_believed(quick: Past) -> None:

@@ -332,7 +332,7 @@ def test_a_destroyed_stacks_state_goes_with_all_its_versions(tool: Tool, world: 
     destroy = ("destroy", str(stack.file), "--yes-destroy")
     assert "--with-state" in tool(*destroy, "--yes-with-state", status=2).err
     asked = tool(*destroy, "--with-state", status=2)
-    assert f"removes s3://{bucket}/going and its lock" in asked.err
+    assert f"removes s3://{bucket}/going with its lock and fingerprint" in asked.err
     assert "--yes-with-state" in asked.err
     assert world.cluster("going") is not None
     tool(*destroy)
