@@ -73,6 +73,7 @@ fmt: install ## Format Python (and Terraform, where there is one)
 
 docs: install ## Write what is generated from the code: help text, tables of codes, schemas, examples
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/screens.py
 
 site: install ## Build the documentation as a site into site/ (look at it: python3 -m http.server -d site)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from gridbyoc.stack.words import plain_text
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.text import Text
 
 STYLES = {
     "running": "green",
@@ -29,11 +29,8 @@ STYLES = {
 }
 """The colour of a cell's word."""
 GAP = "  "
-LEAST_PROSE = 24
+LEAST_PROSE = 18
 """The fewest columns for a cell of prose in a table; a table that leaves less becomes blocks."""
-MOST_LINES = 6
-"""The most lines of a table's row on average; a higher table becomes blocks."""
-
 SHORT = 12
 """The most columns of the cells that share a line in a block."""
 
@@ -156,20 +153,20 @@ def write_table(
             width=width or width_of(stream, environ),
         )
         cleaned = [tuple(plain_text(cell) for cell in row) for row in rows]
-        widths = table_widths(columns, cleaned, console.width)
-        if widths is None:
-            _write_blocks(console, columns, cleaned)
-        else:
-            _write_rows(console, columns, cleaned, widths)
+        lines = _table(columns, cleaned, console.width) or _blocks(columns, cleaned, console.width)
+        for line in lines:
+            # Already fitted: rich would cut a word that is longer than the line.
+            console.print(line, soft_wrap=True)
     else:
         stream.write(plain_text(plain_table(columns, rows)) + "\n")
     stream.flush()
 
 
-def table_widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> tuple[int, ...] | None:
-    """The width of each column of a table that fits into ``width``; ``None`` if it becomes unreadable.
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> tuple[int, ...] | None:
+    """The width of each column of a table that fits into ``width``; ``None`` if there is none.
 
-    No word is cut. Columns of prose share what the others leave, by the length of their texts.
+    No word is cut, but one in the last column may begin further to the left on a line of its own. Columns of prose
+    share the room that the others leave, by the length of their texts.
     """
     cells = [[row[place] for row in (columns, *rows)] for place in range(len(columns))]
     natural = [max(columns_of(line) for cell in column for line in cell.split("\n")) for column in cells]
@@ -179,39 +176,45 @@ def table_widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: i
     longest = [max((columns_of(word) for cell in column for word in cell.split()), default=0) for column in cells]
     # The first column is the row's name: it stays on one line.
     least = [
-        size if place == 0 else max(word, min(size, LEAST_PROSE))
+        size if place == 0 else max(word if place < len(columns) - 1 else 0, min(size, LEAST_PROSE))
         for place, (size, word) in enumerate(zip(natural, longest, strict=True))
     ]
-    if sum(least) > room:
+    spare, wish = room - sum(least), [size - low for size, low in zip(natural, least, strict=True)]
+    if spare < 0:
         return None
-    spare = room - sum(least)
-    wish = [size - low for size, low in zip(natural, least, strict=True)]
-    total = sum(wish)
-    widths = tuple(low + spare * more // total for low, more in zip(least, wish, strict=True))
-    lines = sum(max(len(_cell_lines(cell, size)) for cell, size in zip(row, widths, strict=True)) for row in rows)
-    return widths if lines <= MOST_LINES * len(rows) else None
+    return tuple(low + spare * more // sum(wish) for low, more in zip(least, wish, strict=True))
 
 
-def _write_rows(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[Text]:
+    """The lines of the table; none if it does not fit, or if blocks are shorter."""
     from rich.text import Text
 
+    widths = _widths(columns, rows, width)
+    if widths is None:
+        return []
     header = GAP.join(name.ljust(size) for name, size in zip(columns, widths, strict=True)).rstrip()
-    _print(console, Text(header, style="bold"))
-    _print(console, Text("─" * (sum(widths) + len(GAP) * (len(widths) - 1)), style="dim"))
+    rule = "─" * (sum(widths) + len(GAP) * (len(widths) - 1))
+    found = [Text(header, style="bold"), Text(rule, style="dim")]
     for row in rows:
-        parts = [_cell_lines(cell, size) for cell, size in zip(row, widths, strict=True)]
+        parts = [cell_lines(cell, size) for cell, size in zip(row, widths, strict=True)]
         for number in range(max(map(len, parts))):
             line = Text()
             for lines, size, cell in zip(parts, widths, row, strict=True):
                 part = lines[number] if number < len(lines) else ""
+                if columns_of(part) > size:
+                    line.rstrip()
+                    found += [line] if line else []
+                    line = Text(" " * max(0, width - columns_of(part)))
                 line.append(part, style=STYLES.get(cell, ""))
                 line.append(" " * (size - columns_of(part)) + GAP)
             line.rstrip()
-            _print(console, line)
+            found.append(line)
+    higher = len(found) > 2 * len(rows) + 2
+    return [] if higher and len(found) > len(_blocks(columns, rows, width)) else found
 
 
-def _cell_lines(cell: str, width: int) -> list[str]:
-    """A cell's text in lines of equal indentation."""
+def cell_lines(cell: str, width: int) -> list[str]:
+    """A cell's text, wrapped between words, in lines without indentation."""
     lines: list[str] = []
     for text in cell.split("\n"):
         current = ""
@@ -225,50 +228,46 @@ def _cell_lines(cell: str, width: int) -> list[str]:
     return lines
 
 
-def _write_blocks(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[Text]:
     """Each row as a block: its first cell, then the further cells with their columns' names.
 
     Columns of short cells that follow each other share a line.
     """
     from rich.text import Text
 
-    width, label = console.width, max(map(columns_of, columns)) + len(GAP)
+    label = max(map(columns_of, columns)) + len(GAP)
     short_columns = {place for place in range(1, len(columns)) if all(columns_of(row[place]) <= SHORT for row in rows)}
+    found: list[Text] = []
     for number, row in enumerate(rows):
-        if number:
-            _print(console, Text())
+        found += [Text()] if number else []
         line = Text()
         for place, (name, cell) in enumerate(zip(columns, row, strict=True)):
             if not cell:
                 continue
             style = "bold" if place == 0 else STYLES.get(cell, "")
-            short = place in short_columns
+            head = f"{'' if place == 0 else GAP}{name}".ljust(label + len(GAP) * (place > 0))
+            if place not in short_columns:
+                found += [line] if line else []
+                line = Text()
+                found += _cell(head, cell, style, width)
+                continue
             pair = Text.assemble((f"{name} ", "dim"), (cell, style))
-            if short and line and line.cell_len + len(GAP) + pair.cell_len <= width:
+            if line and line.cell_len + len(GAP) + pair.cell_len <= width:
                 line = line.append(GAP).append_text(pair)
                 continue
-            if line:
-                _print(console, line)
-            head = f"{'' if place == 0 else GAP}{name}".ljust(label + len(GAP) * (place > 0))
-            line = Text.assemble((head, "dim"), (cell, style)) if short else Text()
-            if not short:
-                _write_cell(console, head, cell, style)
-        if line:
-            _print(console, line)
+            found += [line] if line else []
+            line = Text.assemble((head, "dim"), (cell, style))
+        found += [line] if line else []
+    return found
 
 
-def _write_cell(console: Console, head: str, cell: str, style: str) -> None:
+def _cell(head: str, cell: str, style: str, width: int) -> Iterator[Text]:
     """A long cell after its label. A word that is too long for that begins further to the left."""
     from rich.text import Text
 
-    for number, part in enumerate(_cell_lines(cell, max(console.width - len(head), 1))):
-        room = max(0, console.width - columns_of(part))
+    for number, part in enumerate(cell_lines(cell, max(width - len(head), 1))):
+        room = max(0, width - columns_of(part))
         if number == 0 and room < len(head):
-            _print(console, Text(head.rstrip(), style="dim"))
+            yield Text(head.rstrip(), style="dim")
         lead = head if number == 0 and room >= len(head) else " " * min(len(head), room)
-        _print(console, Text.assemble((lead, "dim"), (part, style)))
-
-
-def _print(console: Console, line: object) -> None:
-    """Print a line that was already fitted: rich would cut a word that is longer than the line."""
-    console.print(line, soft_wrap=True)
+        yield Text.assemble((lead, "dim"), (part, style))

@@ -9,7 +9,7 @@ from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, Any, TextIO, TypedDict
 
 from gridbyoc.operations.finding import WORST, Finding, Verdict, tally
-from gridbyoc.show.layout import GAP, STYLES, columns_of, is_drawn, width_of, wrapped, write_table
+from gridbyoc.show.layout import GAP, STYLES, cell_lines, columns_of, is_drawn, width_of, wrapped, write_table
 from gridbyoc.show.output import Output, Screen
 from gridbyoc.stack.words import plain_text
 
@@ -164,11 +164,11 @@ def _write(console: Console, finding: Finding, room: int) -> None:
     sign = f"{SIGNS[finding.verdict]} {finding.verdict}".ljust(VERDICT + len(GAP))
     start = len(sign) + CODE + len(GAP)
     left = start + room + len(GAP)
-    beside = width - left >= LEAST_DETAIL
-    below = start if beside else len(sign)
+    below = start if width - left >= LEAST_DETAIL else len(sign)
     detail, title = plain_text(finding.detail), plain_text(finding.title)
-    found = (_first_line if passes else wrapped)(detail, width - (left if beside else below))
-    checks = wrapped(title, room if beside else width - start)
+    beside = below == start and max(map(columns_of, detail.split()), default=0) <= width - left
+    found = (_first_line if passes else cell_lines)(detail, width - (left if beside else below))
+    checks = cell_lines(title, room if beside else width - start)
     for number, (check, result) in enumerate(zip_longest(checks, found if beside else (), fillvalue="")):
         line = Text.assemble(
             (sign if number == 0 else " " * len(sign), STYLES.get(finding.verdict, "bold")),
@@ -198,10 +198,10 @@ _IDENTIFIER = re.compile(r"[:/]\S|[A-Z]+-[A-Z0-9]+")
 
 def _first_line(text: str, room: int) -> list[str]:
     """What passes needs one line: the first words. A text that would lose an identifier stays whole."""
-    lines = wrapped(text, room)
+    lines = cell_lines(text, room)
     if len(lines) == 1 or any(map(_IDENTIFIER.search, lines[1:])):
         return lines
-    first = wrapped(text, room - len(" …"))[0]
+    first = cell_lines(text, room - len(" …"))[0]
     return [f"{first.rstrip(' ,;:')} …"]
 
 

@@ -41,13 +41,17 @@ def answered(answer: Any, arguments: dict[str, Any]) -> Any:
 
 @dataclass
 class Iam:
-    """Roles by name, policies by ARN. ``now`` dates them; a new role is seen ``delay`` seconds after its creation."""
+    """Roles by name, policies by ARN. ``now`` dates them; a new role is seen ``delay`` seconds after its creation.
+
+    ``managed``: the actions that a policy of AWS allows, by its name; ``x:*`` if it is not listed.
+    """
 
     now: Callable[[], datetime]
     happens: Callable[[str], None] = lambda _what: None
     roles: dict[str, dict[str, Any]] = field(default_factory=dict)
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    managed: dict[str, str | list[str]] = field(default_factory=dict)
     delay: float = 0.0
     made: int = 0
     made_roles: int = 0
@@ -139,7 +143,8 @@ class Iam:
         if operation in self.refused:
             raise refusal(self.refused[operation], operation)
         if arn.startswith(MANAGED):
-            document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "x:*", "Resource": "*"}]}
+            allowed = {"Effect": "Allow", "Action": self.managed.get(arn.removeprefix(MANAGED), "x:*"), "Resource": "*"}
+            document = {"Version": "2012-10-17", "Statement": [allowed]}
             return {
                 "Arn": arn,
                 "PolicyId": arn,
