@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from gridbyoc.control_plane.changes import being_deleted
 from gridbyoc.control_plane.failures import LostAnswerError
@@ -22,6 +23,9 @@ from gridbyoc.stack.secret import Secret
 LOOKS_AFTER_LOST_ANSWER = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Pauses in seconds before each lookup: a server may still process a request whose answer was lost."""
 POSTS = 3
+THROTTLED_POSTS = 8
+"""How often a create may be refused with 429: many stacks may register at the same time. The pauses add up to 75 s."""
+LONGEST_PAUSE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +55,16 @@ def create_once(api: Calls, wanted: ClusterIdentity, sleep: Callable[[float], No
     if existing is not None:
         return Created(existing, adopted=True)
     lost: ControlPlaneError | None = None
-    for _ in range(POSTS):
+    throttled = unclear = 0
+    while unclear < POSTS and throttled < THROTTLED_POSTS:
         outcome = _post(api, wanted, first=lost is None)
         if isinstance(outcome, Created):
             return outcome
         lost = outcome if lost is None or _may_have_arrived(outcome) else lost
-        found = _look(api, wanted, outcome, sleep)
+        busy = outcome.http_status == HTTPStatus.TOO_MANY_REQUESTS
+        throttled, unclear = throttled + busy, unclear + (not busy)
+        pauses = (min(2.0 ** (throttled - 1), LONGEST_PAUSE),) if busy else None
+        found = _look(api, wanted, outcome, sleep, pauses)
         if found is not None:
             return Created(found, adopted=False)
     raise _given_up(lost, wanted)
@@ -80,10 +88,15 @@ def _post(api: Calls, wanted: ClusterIdentity, *, first: bool) -> Created | Cont
 
 
 def _look(
-    api: Calls, wanted: ClusterIdentity, failure: ControlPlaneError, sleep: Callable[[float], None]
+    api: Calls,
+    wanted: ClusterIdentity,
+    failure: ControlPlaneError,
+    sleep: Callable[[float], None],
+    pauses: tuple[float, ...] | None,
 ) -> Cluster | None:
     """Our cluster, or ``None`` if there is certainly none. Raises ``UnclearAnswerError`` if no lookup succeeded."""
-    pauses = LOOKS_AFTER_LOST_ANSWER if _may_have_arrived(failure) else LOOKS_AFTER_LOST_ANSWER[1:2]
+    if pauses is None:
+        pauses = LOOKS_AFTER_LOST_ANSWER if _may_have_arrived(failure) else LOOKS_AFTER_LOST_ANSWER[1:2]
     clear = False
     for seen in _looks(api, wanted, pauses, sleep):
         if isinstance(seen, Cluster):

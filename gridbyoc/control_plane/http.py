@@ -183,14 +183,21 @@ class Http:
         return _understood(value, read, asked)
 
     def _answer(self, call: HttpRequest, asked: RequestContext, within: float | None) -> HttpAnswer:
-        """The last response, after retries as the policy allows, until the deadline."""
+        """The last response, after retries as the policy allows, until the deadline.
+
+        An answer with ``Retry-After`` is not counted as a try: the server says when to come back, and many stacks may
+        ask it at the same time.
+        """
         deadline = self.timing.clock() + (self._patience.total if within is None else min(within, self._patience.total))
         doubled = backoff(self._patience.first_pause, 2.0, self._patience.longest_pause)
-        for tried, pause in enumerate(doubled, 1):
+        tries = 0
+        for pause in doubled:
             outcome = self._one_try(call, deadline)
-            pause = self._pause(outcome, pause)
+            asked_for = None if isinstance(outcome, NoAnswerError) else retry_after(outcome)
+            tries += asked_for is None
+            pause = self._pause(asked_for, pause)
             in_time = self.timing.clock() + pause < deadline
-            if not _may_repeat(call.method, outcome) or tried >= self._patience.tries or not in_time:
+            if not _may_repeat(call.method, outcome) or tries >= self._patience.tries or not in_time:
                 break
             self.timing.sleep(pause)
         if isinstance(outcome, NoAnswerError):
@@ -203,11 +210,10 @@ class Http:
         except NoAnswerError as error:
             return error
 
-    def _pause(self, outcome: HttpAnswer | NoAnswerError, pause: float) -> float:
-        """The server's ``Retry-After``, else ``pause`` with up to half of it random."""
-        asked_for = None if isinstance(outcome, NoAnswerError) else retry_after(outcome)
+    def _pause(self, asked_for: float | None, pause: float) -> float:
+        """The server's ``Retry-After`` and up to a quarter more, else ``pause`` with up to half of it random."""
         if asked_for is not None:
-            return asked_for
+            return max(asked_for, self._patience.first_pause) * (1.0 + 0.25 * self.timing.jitter())
         return pause * (0.5 + 0.5 * self.timing.jitter())
 
 

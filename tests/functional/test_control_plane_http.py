@@ -67,7 +67,8 @@ def test_retry_after_is_honoured_and_bounded_by_the_deadline(tmp_path: Path) -> 
     limits = Limits(patience=RetryPatience(total=10.0, tries=5))
     with serving([wait, EMPTY]) as server:
         connect(ControlPlane(), url=server.url, environ=ENV, home=tmp_path, limits=limits, sleep=naps.append).list()
-    assert naps == [7.0]
+    (nap,) = naps
+    assert 7.0 <= nap <= 8.75
     late = Reply({"message": "closed for the night"}, 503, {"Retry-After": "3600"})
     with serving([late]) as server:
         began = time.monotonic()

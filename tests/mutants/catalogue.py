@@ -1107,6 +1107,7 @@ CONTROL_PLANE = (
         ("base_url", 'not in {"http", "https"}', 'in {"ftp"}'),
         ("cluster_path", 'cluster_id in {"", ".", ".."}', "False"),
         ("cluster_path", 'quote(cluster_id, safe="")', "quote(cluster_id)"),
+        ("Http._answer", "tries += asked_for is None", "tries += 1"),
         ("REPEATED_METHODS", '{"GET", "PUT", "DELETE"}', '{"GET", "PUT", "DELETE", "POST"}'),
     ),
 )

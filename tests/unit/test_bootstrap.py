@@ -294,7 +294,7 @@ FAILURES = [
     Failure("the name is taken by what nobody sees", answers("POST", "409"), "ClusterConflictError", 1, CREATES),
     Failure("the registration is not carried out", answers("POST", "503", "503", "503"), "UnclearAnswerError", 1,
             CREATES),
-    Failure("the registration is throttled", answers("POST", "429", "429", "429"), "ControlPlaneError", 1, CREATES),
+    Failure("the registration is throttled", answers("POST", *["429"] * 8), "ControlPlaneError", 1, CREATES),
     Failure("the second registration is refused", answers("POST", "", "400"), "ControlPlaneError", 1,
             [*CREATES, "POST ml"], stack=TWO),
     Failure("the update is refused", answers("PUT", "400"), "ControlPlaneError", 1, [], STACK, BIGGER),
@@ -366,6 +366,7 @@ class Trouble:
 
 TROUBLES = [
     Trouble("throttled", answers("POST", "429"), ["POST ml"] * 2),
+    Trouble("throttled for a while", answers("POST", *["429"] * 7), ["POST ml"] * 8),
     Trouble("no connection", answers("POST", "unreachable"), ["POST ml"] * 2),
     Trouble("broken once", answers("POST", "500"), ["POST ml"] * 2),
     Trouble("the request is lost", answers("POST", "lost"), ["POST ml"] * 2),

@@ -244,6 +244,20 @@ def test_a_call_ends_within_its_deadline(script: list[int | None], within: float
     assert all(0 < seconds <= within for seconds in exchange.seconds)
 
 
+def test_a_server_that_says_when_to_come_back_is_asked_until_the_deadline() -> None:
+    """Many stacks of a fleet ask at the same time: five tries would be used up in ten seconds."""
+    busy = HttpAnswer(429, {"retry-after": "2"})
+    client, exchange = http(*[busy] * 20, HttpAnswer(200, body=b"{}"), time=Time(), tries=5)
+    assert client.call("GET", "/x", dict) == {}
+    assert len(exchange.calls) == 21
+    time = Time()
+    client, exchange = http(busy, time=time, tries=5)
+    with pytest.raises(ControlPlaneError, match="429"):
+        client.call("GET", "/x", dict)
+    assert 110 < time.now < 120
+    assert all(2.0 <= nap <= 2.5 for nap in time.naps)
+
+
 def test_pauses_double_up_to_a_longest_one() -> None:
     time = Time()
     client, _ = http(HttpAnswer(500), time=time, tries=8, longest_pause=4.0)
