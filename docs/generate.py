@@ -154,11 +154,10 @@ def pipelines() -> dict[Path, str]:
     """The Make file that ships with the repository, and an example of each engine's file."""
     stack = PipelineStack("ml-prod", "stacks/ml-prod.yaml", "us-west-2")
     source = default_source(gridbyoc.__version__, on_pypi=gridbyoc.ON_PYPI)
-    settings = PipelineSettings((stack,), f"=={gridbyoc.__version__}", install_from=source)
+    settings = PipelineSettings((stack,), f"=={gridbyoc.__version__}", paths=("stacks",), install_from=source)
     examples = ROOT / "examples" / "pipelines"
     found = {
-        examples / engine.path.lstrip("."): render_pipeline(engine, settings, [stack.file])
-        for engine in ENGINES.values()
+        examples / engine.path.lstrip("."): render_pipeline(engine, settings, ["stacks"]) for engine in ENGINES.values()
     }
     return {**found, ROOT / ENGINES["make"].path: render_pipeline(ENGINES["make"], PipelineSettings((), "==0"))}
 

@@ -33,11 +33,13 @@ if TYPE_CHECKING:
 @click.option(
     "--for",
     "engine",
-    type=click.Choice(["github", "gitlab", "argo", "json"]),
+    type=click.Choice(["github", "gitlab", "argo", "shell", "json"]),
     default="json",
     show_default=True,
-    help="The engine that reads it.",
+    help="The engine that reads it; shell: lines for `read -r` (--per-stack).",
 )
+@click.option("--per-stack", is_flag=True, help="What the jobs of `gridbyoc pipeline` need to know of each stack.")
+@click.option("--stack", "only", default="", metavar="NAME", help="Only the stack of this name (empty: all).")
 @click.option(
     "--verb",
     type=click.Choice(["validate", "plan", "bootstrap", "drift", "status", "destroy"]),
@@ -45,27 +47,65 @@ if TYPE_CHECKING:
     show_default=True,
     help="What the jobs will run: its last durations balance the shards.",
 )
+@click.option(
+    "--environment",
+    default="production",
+    show_default=True,
+    metavar="NAME",
+    help="Of stacks that GRIDBYOC_ENVIRONMENTS does not name (--per-stack).",
+)
 @pass_app
 def matrix(
-    app: App, paths: tuple[str, ...], since: str | None, untracked: bool, shards: int | None, engine: Engine, verb: str
+    app: App,
+    /,
+    paths: tuple[str, ...],
+    since: str | None,
+    untracked: bool,
+    shards: int | None,
+    engine: Engine,
+    verb: str,
+    per_stack: bool,
+    only: str,
+    environment: str,
 ) -> None:
     """Write the shards of a CI engine's matrix: the stacks in PATHS (default: here), longest first.
 
     A stack has changed if its file, a base, or a file of its module has changed, in the working tree or in commits.
     Deleted stack files are reported on stderr: nothing is destroyed for them.
+
+    --per-stack writes one entry for each stack with name, file, region, audience and control plane. It refuses stacks
+    that jobs cannot tell apart or that keep their state on one machine.
     """
     from gridbyoc.operations.fleet.matrix import Since, make_matrix
-    from gridbyoc.show.fleet import matrix_output
+    from gridbyoc.operations.fleet.pipeline_stacks import pipeline_stacks
+    from gridbyoc.show.fleet import check_stack_count, matrix_output, stacks_output
     from gridbyoc.stack.words import escaped
 
-    if untracked and since is None:
-        raise UsageError("--untracked needs --since.", fix="Give both, or neither.", rerun=SAFE_NOTHING_DONE)
+    _check_matrix(engine, untracked=untracked and since is None, shards=shards, per_stack=per_stack)
     wanted = Since(since, untracked) if since is not None else None
-    made = make_matrix(paths or (".",), app.cwd, app.environ, since=wanted, shards=shards, verb=verb)
+    made = make_matrix(paths or (".",), app.cwd, app.environ, since=wanted, shards=shards, verb=verb, only=only)
     for path in made.deleted:
         gone = f"{escaped(path)} was deleted, but nothing in AWS was"
         app.note(f"warning: {gone}: destroy its stack from a revision that has it.")
-    app.show(matrix_output(engine, verb), made)
+    if per_stack:
+        check_stack_count(len(made.members), engine)
+        found = pipeline_stacks(made.members, app.cwd, app.environ, app.home, environment=environment, warn=app.note)
+        app.show(stacks_output(engine), found)
+    else:
+        app.show(matrix_output(engine, verb), made)
+
+
+def _check_matrix(engine: Engine, *, untracked: bool, shards: int | None, per_stack: bool) -> None:
+    """Raise ``UsageError`` for options that do not go together. ``untracked``: it was given without ``--since``."""
+    if untracked:
+        raise UsageError("--untracked needs --since.", fix="Give both, or neither.", rerun=SAFE_NOTHING_DONE)
+    if per_stack and shards is not None:
+        raise UsageError("--per-stack and --shards cannot go together.", rerun=SAFE_NOTHING_DONE)
+    if engine == "shell" and not per_stack:
+        raise UsageError("--for shell needs --per-stack.", fix="Give both, or neither.", rerun=SAFE_NOTHING_DONE)
+    if engine == "gitlab" and per_stack:
+        fix = "`gridbyoc pipeline gitlab --child` writes the jobs of each stack."
+        raise UsageError("--per-stack has no effect on gitlab.", fix=fix, rerun=SAFE_NOTHING_DONE)
 
 
 VERBS = {
@@ -274,6 +314,8 @@ def _run(app: App, paths: tuple[str, ...], wanted: FleetOptions) -> int:
     with app.view(FLEET_RUN) as view:
         report = carry_out(members, wanted, Surroundings(app.cwd, app.home, app.environ, view, utc_now))
     app.show(FLEET, report)
+    if wanted.verb == "validate":
+        _report_problems(app, report)
     if report.interrupted:
         raise _interrupted(report)
     after_fleet(app, report)
@@ -325,6 +367,21 @@ def _pages_beside(target: Path) -> Path:
         raise FileError(f"{pages} is a link.", why="The stacks' pages belong beside the page.", fix=fix)
     make_private_dir(pages)
     return pages
+
+
+def _report_problems(app: App, report: FleetReport) -> None:
+    """Report every stack's problems to the CI platform, as ``validate`` does for one stack."""
+    from gridbyoc.cli.reporting import Reporting, platform_of
+    from gridbyoc.errors import Problem
+
+    documents = (result.said.get("validate", {}) for result in report.results)
+    told = [each for document in documents for each in document.get("problems") or ()]
+    found = [
+        (each["level"], Problem(*(each[key] for key in ("file", "line", "path", "message", "hint")))) for each in told
+    ]
+    reporting = Reporting(app, platform_of(app.environ, "auto"))
+    with reporting.telling():
+        reporting.problems(found)
 
 
 def _ask(app: App, members: Sequence[Member]) -> None:

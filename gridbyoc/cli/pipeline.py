@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -14,16 +12,16 @@ import click
 import gridbyoc
 from gridbyoc import __version__
 from gridbyoc.cli.app import App
-from gridbyoc.cli.options import command, load_stack, pass_app
+from gridbyoc.cli.options import command, pass_app
+from gridbyoc.cli.pipeline_check import PIPELINE_CHECK, compare
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
 from gridbyoc.show.output import Output, Screen
 
 if TYPE_CHECKING:
-    from gridbyoc.render.pipelines import PipelineEngine, PipelineSettings, PipelineStack
-    from gridbyoc.stack.model import Stack
+    from gridbyoc.render.pipelines import ChildEvent, PipelineEngine, PipelineSettings
 
 LARGEST = 16 * 1024 * 1024
-_NOT_REPEATED = frozenset({"engine", "paths", "out", "check", "force"})
+_NOT_REPEATED = frozenset({"engine", "paths", "out", "check", "force", "fleet", "child"})
 _SETTINGS = ("branch", "environment", "runner", "drift_schedule", "python_version", "version_spec", "install_from")
 
 
@@ -60,45 +58,20 @@ def _write_pipeline(done: Written, screen: Screen) -> None:
 PIPELINE = Output("pipeline", _pipeline_json, _write_pipeline, stack="none")
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A pipeline's file, and its generated text."""
-
-    file: str
-    present: str
-    text: str
-
-
-class PipelineCheckBody(TypedDict):
-    """Whether a pipeline's file differs from the generated text."""
-
-    file: str
-    differs: bool
-
-
-def _check_json(found: Compared) -> PipelineCheckBody:
-    return {"file": found.file, "differs": found.present != found.text}
-
-
-def _write_check(found: Compared, screen: Screen) -> None:
-    before, after = found.present.splitlines(), found.text.splitlines()
-    title = f"{found.file} (generated)"
-    for line in difflib.unified_diff(before, after, found.file, title, lineterm=""):
-        screen.line(line)
-    if found.present == found.text:
-        screen.line(f"{found.file} is up to date.")
-
-
-PIPELINE_CHECK = Output("pipeline_check", _check_json, _write_check, stack="none")
-
-
 @command("pipeline", short_help="Write a pipeline for a CI engine.")
 @click.argument("engine", type=click.Choice(["github", "gitlab", "make", "jenkins", "argo"]))
-@click.argument("paths", nargs=-1, type=str, metavar="[STACK_FILE]...")
+@click.argument("paths", nargs=-1, type=str)
 @click.option("--out", default=None, metavar="PATH", help="File or directory to write to; - is standard output.")
-@click.option("--check", is_flag=True, help="Write nothing; end with status 3 and a diff if the file differs.")
+@click.option("--check", is_flag=True, help="Write nothing; show a diff, and whether the present file still works.")
 @click.option("--force", is_flag=True, help="Replace a file that this command did not write.")
-@click.option("--fleet", is_flag=True, help="argo: find the stacks below the given paths in each run.")
+@click.option("--fleet", is_flag=True, hidden=True, help="Without effect: every pipeline finds its stacks.")
+@click.option(
+    "--child",
+    type=click.Choice(["review", "apply", "drift", "destroy"]),
+    default=None,
+    metavar="EVENT",
+    help="gitlab: write the jobs of each stack for EVENT (review, apply, drift, destroy); its pipeline runs this.",
+)
 @click.option("--branch", default="main", show_default=True, metavar="NAME", help="Merges to this branch are applied.")
 @click.option(
     "--environment",
@@ -134,19 +107,27 @@ def pipeline(
     out: str | None,
     check: bool,
     force: bool,
+    child: ChildEvent | None,
     **given: Any,  # noqa: ANN401 - the options of the settings
 ) -> int:
     """Write a pipeline for ENGINE that validates, plans, applies, checks for drift, and destroys on request.
 
-    It covers each STACK_FILE (default: gridbyoc.yaml). The file goes where the engine looks for it, or to --out. A file
-    that this command did not write is left alone. docs/pipelines.md describes each engine's one-time setup.
+    The pipeline looks up the stacks in PATHS (files and directories; default: here) in each run: a new stack file
+    needs no new pipeline. The file goes where the engine looks for it, or to --out. A file that this command did not
+    write is left alone. docs/pipelines.md describes each engine's one-time setup.
+
+    --check ends with status 3 if the file differs but still works, and with status 1 if it does not work.
     """
-    from gridbyoc.render.pipelines import ENGINES, render_pipeline
+    from gridbyoc.render.pipelines import ENGINES, render_child, render_pipeline
     from gridbyoc.stack.files import read_text
 
     chosen = ENGINES[engine]
     _check_options(chosen, given, check=check, out=out)
     given["install_from"] = _source(given["install_from"])
+    if child is not None:
+        _check_child(chosen, out)
+        app.show(PIPELINE, Written(None, text=render_child(_settings(app, chosen, paths, given), child)))
+        return int(ExitStatus.DONE)
     settings = _settings(app, chosen, paths, given)
     text = render_pipeline(chosen, settings, _again(paths))
     if out == "-":
@@ -155,7 +136,9 @@ def pipeline(
     target = _target(app, chosen, out)
     present = read_text(target, LARGEST)
     if check:
-        return _compare(app, _shown(app, target), present, text)
+        found = compare(chosen, settings, _shown(app, target), present, text, app.cwd)
+        app.show(PIPELINE_CHECK, found)
+        return found.status
     _write(app, chosen, target, present, text, force=force)
     if chosen.name != "make":
         _tell_missing_wheel(app, settings)
@@ -191,49 +174,36 @@ def _tell_missing_wheel(app: App, settings: PipelineSettings) -> None:
         )
 
 
+def _check_child(engine: PipelineEngine, out: str | None) -> None:
+    if engine.name != "gitlab":
+        raise _wrong(f"--child has no effect on {engine.name}.", "Leave it out.")
+    if out != "-":
+        raise _wrong("--child is for a job that hands the text on.", "Add --out -, and redirect standard output.")
+
+
 def _settings(app: App, engine: PipelineEngine, paths: tuple[str, ...], given: dict[str, Any]) -> PipelineSettings:
+    from gridbyoc.operations.fleet.find import find_members
+    from gridbyoc.operations.fleet.pipeline_stacks import pipeline_stacks
     from gridbyoc.render.pipelines import PipelineSettings
 
     chosen = {name: given[name] for name in _SETTINGS}
-    if given["fleet"]:
-        fleet = tuple(_from_root(app, path) for path in paths or (".",))
-        return PipelineSettings(stacks=(), fleet=fleet, **chosen)
-    default = app.environ.get("GRIDBYOC_STACK") or "gridbyoc.yaml"
-    if engine.name == "make" and not paths and not Path(app.cwd, default).exists():
-        return PipelineSettings(stacks=(), **chosen)
-    stacks = tuple(_stack(app, engine, path) for path in paths or (default,))
-    return PipelineSettings(stacks=stacks, **chosen)
-
-
-def _stack(app: App, engine: PipelineEngine, path: str) -> PipelineStack:
-    from gridbyoc.render.pipelines import PipelineStack
-    from gridbyoc.vendors import facts_of
-
-    file = _from_root(app, path)
-    stack = load_stack(app, path)
-    if engine.name != "make":
-        _check_for_jobs(app, stack, file)
-    plane = stack.control_plane
-    if plane.type == "manual":
-        return PipelineStack(stack.name, file, stack.aws.region, None, own_address=False)
-    own_address = plane.url is not None and plane.url != facts_of(plane.type).address.url
-    return PipelineStack(stack.name, file, stack.aws.region, plane.type, own_address)
-
-
-def _check_for_jobs(app: App, stack: Stack, file: str) -> None:
-    """Jobs start on a machine without the last job's files and without profiles."""
-    from gridbyoc.stack.model import S3Backend
-
-    if not isinstance(stack.terraform.backend, S3Backend):
-        typed = shlex.quote(file)
-        raise UsageError(
-            f"The state of the stack {stack.name} is local.",
-            why="Each job would start without it, and create another role.",
-            fix=f"Move it to S3: `gridbyoc state init {typed}`, then `gridbyoc state migrate {typed}`.",
-            rerun=SAFE_NOTHING_DONE,
-        )
-    if stack.aws.profile:
-        app.note(f"warning: {file} names the AWS profile {stack.aws.profile}, which the jobs do not have.")
+    if engine.name == "make" and not paths:
+        default = app.environ.get("GRIDBYOC_STACK") or "gridbyoc.yaml"
+        if not Path(app.cwd, default).exists():
+            return PipelineSettings(stacks=(), **chosen)
+        paths = (default,)
+    searched = tuple(_from_root(app, path) for path in paths or (".",))
+    members = find_members(searched, app.cwd, environ=app.environ)
+    stacks = pipeline_stacks(
+        members,
+        app.cwd,
+        app.environ,
+        app.home,
+        environment=given["environment"],
+        in_jobs=engine.name != "make",
+        warn=app.note,
+    )
+    return PipelineSettings(stacks=stacks, paths=searched, **chosen)
 
 
 def _from_root(app: App, path: str) -> str:
@@ -263,12 +233,6 @@ def _target(app: App, engine: PipelineEngine, out: str | None) -> Path:
         return app.cwd / engine.path
     path = Path(app.cwd, out)
     return path / engine.path if out.endswith("/") or path.is_dir() else path
-
-
-def _compare(app: App, name: str, present: str | None, text: str) -> int:
-    differs = present != text
-    app.show(PIPELINE_CHECK, Compared(name, present or "", text))
-    return int(ExitStatus.CHANGES_PENDING) if differs else int(ExitStatus.DONE)
 
 
 def _write(app: App, engine: PipelineEngine, target: Path, present: str | None, text: str, *, force: bool) -> None:

@@ -19,7 +19,7 @@ from gridbyoc.render.module import AUDIENCES
 from gridbyoc.render.templates import data_dir, template_environment
 from gridbyoc.stack.model import DialectName
 from gridbyoc.stack.regions import partition_of
-from gridbyoc.vendors import DEFAULT_VENDOR, ClientVariables, facts_of
+from gridbyoc.vendors import DEFAULT_VENDOR, VENDORS, ClientVariables, VendorType, facts_of
 
 _PATH = re.compile(r"(?!-)[A-Za-z0-9._/@+=,:-]+")
 """The paths that `gridbyoc fleet matrix` passes to jobs: a shell reads them as one word without quotes."""
@@ -47,7 +47,8 @@ class PipelineStack:
 
     ``own_address``: the stack file sets an address other than the service's default. The jobs may send the key there
     only if a setting of the engine, which no pull request can change, names the address, too.
-    ``control_plane`` ``None``: the vendor has no API, and the jobs need no key.
+    ``control_plane`` ``None``: the vendor has no API, and the jobs need no key. ``environment`` is from the engine's
+    settings, never from the stack file.
     """
 
     name: str
@@ -55,6 +56,7 @@ class PipelineStack:
     region: str
     control_plane: DialectName | None = DEFAULT_VENDOR
     own_address: bool = False
+    environment: str = ""
 
     @property
     def slug(self) -> str:
@@ -71,10 +73,10 @@ class PipelineStack:
 class PipelineSettings:
     """The inputs of every engine's template.
 
-    ``runner`` is the label of the machines that run the jobs, empty for the engine's default. ``fleet`` are the paths
-    for ``gridbyoc fleet matrix`` if the pipeline looks up the stacks on each run. ``install_from`` is a Git reference
-    or a wheel in the repository; if it is empty, jobs install ``version_spec`` from a package index. Raises
-    ``UsageError`` for a value that an engine could misread.
+    ``stacks`` are those in ``paths`` when the file is written. ``paths`` are for ``gridbyoc fleet matrix``, with which
+    the pipeline looks up the stacks in each run. ``runner`` is the label of the machines that run the jobs, empty for
+    the engine's default. ``install_from`` is a Git reference or a wheel in the repository; if it is empty, jobs install
+    ``version_spec`` from a package index. Raises ``UsageError`` for a value that an engine could misread.
     """
 
     stacks: tuple[PipelineStack, ...]
@@ -84,7 +86,7 @@ class PipelineSettings:
     runner: str = ""
     drift_schedule: str = "23 3 * * *"
     python_version: str = "3.13"
-    fleet: tuple[str, ...] = ()
+    paths: tuple[str, ...] = (".",)
     install_from: str = ""
 
     def __post_init__(self) -> None:
@@ -101,11 +103,20 @@ class PipelineSettings:
             _check(form, "--install-from", self.install_from, _SOURCES)
             if not self.from_git:
                 check_path(self.install_from)
-        for path in self.fleet:
-            _check(_PATH, "The path", path, "letters, digits and `._/@+=,:-`")
-        for stack in self.stacks:
-            _check_stack(stack)
-        _check_unique([stack.slug for stack in self.stacks], [stack.name for stack in self.stacks])
+        for path in self.paths:
+            check_path(path)
+        check_stacks(self.stacks)
+
+    @property
+    def control_planes(self) -> tuple[VendorType, ...]:
+        """The control planes of the stacks, each once, in a fixed order."""
+        used = {stack.control_plane for stack in self.stacks}
+        return tuple(vendor for vendor in VENDORS if vendor in used)
+
+    @property
+    def own_addresses(self) -> frozenset[VendorType]:
+        """The control planes of which a stack file sets an address other than the service's default."""
+        return frozenset(stack.control_plane for stack in self.stacks if stack.own_address and stack.control_plane)
 
     @property
     def requirement(self) -> str:
@@ -113,6 +124,11 @@ class PipelineSettings:
         if self.from_git:
             return f"gridbyoc[embedded] @ {self.install_from}"
         return f"./{self.install_from}[embedded]" if self.install_from else f"gridbyoc[embedded]{self.version_spec}"
+
+    @property
+    def source_option(self) -> str:
+        """The option that writes ``requirement`` again."""
+        return f"--install-from={self.install_from}" if self.install_from else f"--version-spec={self.version_spec}"
 
     @property
     def from_git(self) -> bool:
@@ -146,14 +162,21 @@ def check_path(path: str) -> None:
         raise _wrong(f"The path {path!r} leaves the current directory.", "Run this at the repository's root.")
 
 
-def _check_stack(stack: PipelineStack) -> None:
-    check_path(stack.file)
-    _check(_NAME, "The stack's name", stack.name, "what the stack file's schema allows")
-    _check(_REGION, "The region", stack.region, "an AWS region")
+def check_stacks(stacks: Sequence[PipelineStack]) -> None:
+    """``UsageError`` for a value that an engine could misread, and for names that are too similar.
 
-
-def _check_unique(slugs: list[str], names: list[str]) -> None:
-    twice = [names[i] for i, slug in enumerate(slugs) if Counter(slugs)[slug] > 1]
+    Jobs take the environment, the role and the concurrency group by a stack's name: no two may share one.
+    """
+    for stack in stacks:
+        check_path(stack.file)
+        _check(_NAME, "The stack's name", stack.name, "what the stack file's schema allows")
+        _check(_REGION, "The region", stack.region, "an AWS region")
+        if stack.environment:
+            _check(
+                _WORDS, "The environment", stack.environment, "letters, digits, `_`, `.` and `-`, such as production"
+            )
+    counted = Counter(stack.slug for stack in stacks)
+    twice = [f"{stack.name} ({stack.file})" for stack in stacks if counted[stack.slug] > 1]
     if twice:
         raise _wrong(f"The names of these stacks are too similar: {', '.join(twice)}.", "Rename one of them.")
 
@@ -193,24 +216,39 @@ class PipelineEngine:
 
 
 _ALL_BUT_STACKS = frozenset(
-    {"fleet", "runner", "branch", "environment", "drift_schedule", "python_version", "version_spec", "install_from"}
+    {"runner", "branch", "environment", "drift_schedule", "python_version", "version_spec", "install_from"}
 )
 ENGINES: dict[str, PipelineEngine] = {
     engine.name: engine
     for engine in (
-        PipelineEngine(
-            "github", ".github/workflows/gridbyoc.yml", "Create its three environments", frozenset({"fleet"})
-        ),
-        PipelineEngine("gitlab", ".gitlab-ci.gridbyoc.yml", "Include it in .gitlab-ci.yml", frozenset({"fleet"})),
+        PipelineEngine("github", ".github/workflows/gridbyoc.yml", "Create its three environments"),
+        PipelineEngine("gitlab", ".gitlab-ci.gridbyoc.yml", "Include it in .gitlab-ci.yml"),
         PipelineEngine("make", "make/gridbyoc.mk", "Add `include make/gridbyoc.mk` to your Makefile", _ALL_BUT_STACKS),
-        PipelineEngine(
-            "jenkins", "Jenkinsfile.gridbyoc", "Create a multibranch job from it", frozenset({"fleet"}), "//"
-        ),
+        PipelineEngine("jenkins", "Jenkinsfile.gridbyoc", "Create a multibranch job from it", mark="//"),
         PipelineEngine(
             "argo", "argo/gridbyoc.yaml", "Create the objects that it names, then apply it", frozenset({"runner"})
         ),
     )
 }
+ChildEvent = Literal["review", "apply", "drift", "destroy"]
+"""What started GitLab's pipeline: a merge request, a commit on the branch, the schedule, or a person who destroys."""
+LARGEST_CHILD = 5 * 1024 * 1024
+"""Bytes: https://docs.gitlab.com/ci/pipelines/downstream_pipelines/#dynamic-child-pipelines"""
+
+
+def render_child(settings: PipelineSettings, event: ChildEvent) -> str:
+    """GitLab's child pipeline: the jobs of each stack for ``event``. ``UsageError`` if GitLab would refuse its size."""
+    text = (
+        _environment()
+        .get_template("pipelines/gitlab_child.j2")
+        .render(settings=settings, stacks=settings.stacks, event=event)
+    )
+    if len(text) > LARGEST_CHILD:
+        raise _wrong(
+            f"The child pipeline of {len(settings.stacks)} stacks is larger than GitLab's 5 MB.",
+            "Write two pipelines, each for a part of the paths: `gridbyoc pipeline gitlab PATH --out FILE`.",
+        )
+    return text
 
 
 def render_pipeline(engine: PipelineEngine, settings: PipelineSettings, again: Sequence[str] = ()) -> str:
@@ -241,6 +279,7 @@ def _environment() -> jinja2.Environment:
         },
     )
     environment.globals |= {"script": script, "object_name": object_name, "variables": variables, "address": address}
+    environment.globals["vendors"] = VENDORS
     return environment
 
 
@@ -264,14 +303,14 @@ def script(name: str, indent: int) -> quoting.Quoted:
     return quoting.Quoted(text.replace("\n", "\n" + " " * indent).replace(" " * indent + "\n", "\n"))
 
 
-def variables(stack: PipelineStack) -> ClientVariables:
-    """The variables of the control plane's credentials; templates call it only for a stack with an API."""
-    return facts_of(stack.control_plane or DEFAULT_VENDOR).client.variables
+def variables(vendor: VendorType) -> ClientVariables:
+    """The variables of a control plane's credentials."""
+    return facts_of(vendor).client.variables
 
 
-def address(stack: PipelineStack) -> str:
-    """The variable of the control plane's address; templates call it only for a stack with an API."""
-    return facts_of(stack.control_plane or DEFAULT_VENDOR).address.variable
+def address(vendor: VendorType) -> str:
+    """The variable of a control plane's address."""
+    return facts_of(vendor).address.variable
 
 
 def object_name(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
@@ -34,6 +34,7 @@ from gridbyoc.show.view import Views
 from gridbyoc.stack.words import counted, escaped, json_text, visible
 
 if TYPE_CHECKING:
+    from gridbyoc.operations.fleet.pipeline_stacks import PipelineStack
     from gridbyoc.show.live import FleetBoard
 
 _ADVICE = (("why:", "why"), ("do: ", "fix"), ("    ", "rerun"))
@@ -284,7 +285,7 @@ def _board(clock: Callable[[], float]) -> FleetBoard:
 FLEET_RUN: Views[FleetEvent] = Views(fleet_line, FleetWords, _board)
 
 
-Engine = Literal["github", "gitlab", "argo", "json"]
+Engine = Literal["github", "gitlab", "argo", "shell", "json"]
 MOST_JOBS = {"github": 256, "gitlab": 200}
 """Jobs in one matrix: https://docs.github.com/en/actions/reference/limits,
 https://docs.gitlab.com/ci/yaml/#parallelmatrix"""
@@ -354,6 +355,82 @@ def matrix_output(engine: Engine, verb: str) -> Output[Matrix]:
 
 
 MATRIX = matrix_output("json", "")
+
+
+class PipelineStackJson(TypedDict):
+    """A stack as the jobs of a pipeline see it. ``audience`` is of the job's token.
+
+    ``control_plane`` is empty if the vendor has no API: the jobs then need no key. ``environment`` is from
+    ``GRIDBYOC_ENVIRONMENTS`` or ``--environment``.
+    """
+
+    name: str
+    file: str
+    region: str
+    audience: str
+    control_plane: str
+    environment: str
+
+
+class PipelineStacksBody(TypedDict):
+    """The stacks that a pipeline's jobs run."""
+
+    stacks: list[PipelineStackJson]
+
+
+def stack_json(stack: PipelineStack) -> PipelineStackJson:
+    """One stack. Each value is one word for a shell, and has no character that an engine interprets."""
+    return {
+        "name": stack.name,
+        "file": stack.file,
+        "region": stack.region,
+        "audience": stack.audience,
+        "control_plane": stack.control_plane or "",
+        "environment": stack.environment,
+    }
+
+
+def check_stack_count(count: int, engine: Engine) -> None:
+    """``UsageError`` for more stacks than the engine's matrix may have jobs."""
+    if count > MOST_JOBS.get(engine, count):
+        raise UsageError(
+            f"{count} stacks are more than {engine} allows in one matrix ({MOST_JOBS[engine]}).",
+            fix="Write two pipelines, each for a part of the paths: `gridbyoc pipeline github PATH --out FILE`.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+
+def stacks_text(stacks: Sequence[PipelineStack], engine: Engine) -> str:
+    """The stacks for ``engine``, without a final line feed."""
+    found = [stack_json(stack) for stack in stacks]
+    if engine == "github":
+        return f"matrix={_compact({'include': found})}\ncount={len(found)}"
+    if engine == "argo":
+        return _compact(found)
+    if engine == "shell":
+        return "\n".join(f"{s.name} {s.file} {s.region} {s.control_plane or '-'}" for s in stacks)
+    return json_text(PIPELINE_STACKS.document(stacks), indent=2)
+
+
+def stacks_json(stacks: Sequence[PipelineStack]) -> PipelineStacksBody:
+    """The stacks, independent of an engine."""
+    return {"stacks": [stack_json(stack) for stack in stacks]}
+
+
+def stacks_output(engine: Engine) -> Output[Sequence[PipelineStack]]:
+    """The stacks of a pipeline; their text is in the format that ``engine`` reads."""
+
+    def write(stacks: Sequence[PipelineStack], screen: Screen) -> None:
+        screen.document(stacks_text(stacks, engine))
+
+    return Output("pipeline_stacks", stacks_json, write, stack="none")
+
+
+PIPELINE_STACKS = stacks_output("json")
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _check(matrix: Matrix, engine: Engine) -> None:

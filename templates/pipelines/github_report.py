@@ -1,14 +1,14 @@
-"""Update one pull request comment, or one issue, from a report. Uses only the standard library."""
+"""Update one pull request comment, or an issue for each stack, from the jobs' reports."""
 
 import json
 import os
 import re
 import urllib.request
-from pathlib import Path
 
 env = os.environ
 api = f"{env['GITHUB_API_URL']}/repos/{env['GITHUB_REPOSITORY']}/issues"
-mark = env["REPORT_MARK"]
+names = [stack["name"] for stack in json.loads(env["STACKS"])["include"]]
+LIMIT = 65_000  # a comment or an issue may have 65,536 characters
 
 
 def call(method, url, body=None):
@@ -19,41 +19,51 @@ def call(method, url, body=None):
         return json.load(answer)
 
 
-def ours(url):
-    """The first comment or issue by a bot that begins with our mark."""
+def ours(url, marks):
+    """By its mark, the first comment or issue by a bot that begins with it."""
+    known = {}
     for page in range(1, 101):
         found = call("GET", f"{url}per_page=100&page={page}")
         for each in found:
-            if each["user"]["type"] == "Bot" and (each["body"] or "").startswith(mark):
-                return each
+            mark = (each["body"] or "").partition("\n")[0].rstrip("\r")
+            if each["user"]["type"] == "Bot" and mark in marks:
+                known.setdefault(mark, each)
         if len(found) < 100:
-            return None
-    return None
+            break
+    return known
 
 
-def comment(text):
-    """Update our comment; create it only if there are changes. The mark separates it from other environments'."""
-    text = f"{mark}\n{text}"
-    old = ours(f"{api}/{env['PULL_REQUEST']}/comments?")
+def comment(mark):
+    """Update our comment; create it only if there is something to look at. The mark is of this environment."""
+    text, news = plan_page(mark, names, env["RUN_URL"], LIMIT)
+    old = ours(f"{api}/{env['PULL_REQUEST']}/comments?", {mark}).get(mark)
     if old:
         call("PATCH", f"{api}/comments/{old['id']}", {"body": text})
-    elif env["HAS_CHANGES"] == "true":
+    elif news:
         call("POST", f"{api}/{env['PULL_REQUEST']}/comments", {"body": text})
 
 
-def issue(text):
-    old = ours(f"{api}?state=open&")
+def issues(form):
+    marks = {name: form.replace("{name}", name) for name in names}
+    known = ours(f"{api}?state=open&", set(marks.values()))
+    for name, mark in marks.items():
+        place = Path("reports", f"drift-{name}")
+        if place.joinpath("status.txt").exists():
+            issue(mark, env["REPORT_TITLE"].replace("{name}", name), known.get(mark), place)
+
+
+def issue(mark, title, old, place):
+    text = place.joinpath("drift.txt").read_text(encoding="utf-8")
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    body = f"{mark}\n{env['REPORT_TITLE']}. Run: {env['RUN_URL']}\n\n{fence}text\n{text[:60000]}\n{fence}\n"
-    if env["HAS_CHANGES"] != "true":
+    body = f"{mark}\n{title}. Run: {env['RUN_URL']}\n\n{fence}text\n{text[:60000]}\n{fence}\n"
+    if place.joinpath("status.txt").read_text().strip() == "0":
         if old:
             call("POST", f"{api}/{old['number']}/comments", {"body": f"No more drift. Run: {env['RUN_URL']}"})
             call("PATCH", f"{api}/{old['number']}", {"state": "closed", "state_reason": "completed"})
     elif old:
         call("PATCH", f"{api}/{old['number']}", {"body": body})
     else:
-        call("POST", api, {"title": env["REPORT_TITLE"], "body": body})
+        call("POST", api, {"title": title, "body": body})
 
 
-text = Path(env["REPORT_FILE"]).read_text(encoding="utf-8")
-comment(text) if env["REPORT_KIND"] == "comment" else issue(text)
+comment(env["REPORT_MARK"]) if env["REPORT_KIND"] == "comment" else issues(env["REPORT_MARK"])

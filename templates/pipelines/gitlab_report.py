@@ -1,14 +1,14 @@
-"""Update one merge request note, or one issue, from a report. Uses only the standard library."""
+"""Update one merge request note, or an issue for each stack, from the jobs' reports."""
 
 import json
 import os
 import re
 import urllib.request
-from pathlib import Path
 
 env = os.environ
 api = f"{env['CI_API_V4_URL']}/projects/{env['CI_PROJECT_ID']}"
-mark = env["REPORT_MARK"]
+names = env["STACKS"].split()
+LIMIT = 900_000  # a note may have 1,000,000 characters
 
 
 def call(method, url, body=None):
@@ -22,36 +22,47 @@ def call(method, url, body=None):
 me = call("GET", f"{env['CI_API_V4_URL']}/user")["id"]
 
 
-def ours(url, field):
-    """The first note or issue by this token's user that begins with our mark."""
+def ours(url, field, marks):
+    """By its mark, the first note or issue by this token's user that begins with it."""
+    known = {}
     for page in range(1, 101):
         found = call("GET", f"{url}per_page=100&page={page}")
         for each in found:
-            if each["author"]["id"] == me and (each[field] or "").startswith(mark):
-                return each
+            mark = (each[field] or "").partition("\n")[0].rstrip("\r")
+            if each["author"]["id"] == me and mark in marks:
+                known.setdefault(mark, each)
         if len(found) < 100:
-            return None
-    return None
+            break
+    return known
 
 
-def note(text):
+def note(mark):
     notes = f"{api}/merge_requests/{env['CI_MERGE_REQUEST_IID']}/notes"
-    old = ours(f"{notes}?", "body")
+    text, _ = plan_page(mark, names, env["CI_PIPELINE_URL"], LIMIT)
+    old = ours(f"{notes}?", "body", {mark}).get(mark)
     call("PUT" if old else "POST", f"{notes}/{old['id']}" if old else notes, {"body": text})
 
 
-def issue(text):
-    old = ours(f"{api}/issues?state=opened&", "description")
+def issues(form):
+    marks = {name: form.replace("{name}", name) for name in names}
+    known = ours(f"{api}/issues?state=opened&", "description", set(marks.values()))
+    for name, mark in marks.items():
+        place = Path("reports", f"drift-{name}")
+        if place.joinpath("status.txt").exists():
+            issue(mark, env["REPORT_TITLE"].replace("{name}", name), known.get(mark), place)
+
+
+def issue(mark, title, old, place):
+    text = place.joinpath("drift.txt").read_text(encoding="utf-8")
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    body = f"{mark}\n{env['REPORT_TITLE']}. Job: {env['CI_JOB_URL']}\n\n{fence}text\n{text[:60000]}\n{fence}\n"
-    if env["HAS_CHANGES"] != "true":
+    body = f"{mark}\n{title}. Pipeline: {env['CI_PIPELINE_URL']}\n\n{fence}text\n{text[:60000]}\n{fence}\n"
+    if place.joinpath("status.txt").read_text().strip() == "0":
         if old:
             call("PUT", f"{api}/issues/{old['iid']}", {"state_event": "close"})
     elif old:
         call("PUT", f"{api}/issues/{old['iid']}", {"description": body})
     else:
-        call("POST", f"{api}/issues", {"title": env["REPORT_TITLE"], "description": body})
+        call("POST", f"{api}/issues", {"title": title, "description": body})
 
 
-text = Path(env["REPORT_FILE"]).read_text(encoding="utf-8")
-note(text) if env["REPORT_KIND"] == "note" else issue(text)
+note(env["REPORT_MARK"]) if env["REPORT_KIND"] == "note" else issues(env["REPORT_MARK"])

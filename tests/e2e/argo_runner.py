@@ -45,7 +45,10 @@ class ArgoWorkflow:
         assert set(self.given) <= {each["name"] for each in spec["arguments"]["parameters"]}
         scope = {}
         for each in spec["arguments"]["parameters"]:
-            value = each["value"] if "value" in each else self.config[each["valueFrom"]["configMapKeyRef"]["key"]]
+            if "valueFrom" in each:
+                value = self.config[each["valueFrom"]["configMapKeyRef"]["key"]]
+            else:  # without a value, whoever submits it must give one
+                value = each["value"] if "value" in each else self.given[each["name"]]
             scope[f"workflow.parameters.{each['name']}"] = self.given.get(each["name"], value)
         templates = {each["name"]: each for each in spec["templates"]}
         fine, _ = self.node(templates, templates[spec["entrypoint"]], scope, {})
@@ -62,6 +65,8 @@ class ArgoWorkflow:
             return (True if self.resume() else None), {}
         if kind == "script":
             return self.pod(template, scope, files)
+        for mutex in template.get("synchronization", {}).get("mutexes", []):
+            assert filled(mutex["name"], scope)
         known: dict[str, str | Path] = dict(scope)
         for group in template["steps"]:
             ends = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ from typing import Any
 
 from tests.e2e.job_shell import Machine
 
-TOKENS = re.compile(r"\s*('(?:[^']|'')*'|==|!=|&&|\|\||[()]|[A-Za-z_][\w.-]*)")
+TOKENS = re.compile(r"\s*('(?:[^']|'')*'|==|!=|&&|\|\||[()!]|[A-Za-z_][\w.-]*)")
 
 
 class Expression:
@@ -57,10 +59,23 @@ class Expression:
             return found
         if token.startswith("'"):
             return token[1:-1].replace("''", "'")
+        if token == "!":
+            return not self._one()
+        if self.tokens[:1] == ["("]:
+            return self._called(token)
         found = self.contexts
         for part in token.split("."):
             found = found.get(part, "") if isinstance(found, dict) else ""
         return found
+
+    def _called(self, name: str) -> Any:
+        self.tokens.pop(0)
+        given = [] if self.tokens[0] == ")" else [self._any()]
+        assert self.tokens.pop(0) == ")"
+        if name == "cancelled":
+            return False
+        assert name == "fromJSON"
+        return json.loads(given[0])
 
 
 @dataclass
@@ -79,17 +94,32 @@ class GithubRun:
     environments: list[str] = field(default_factory=list)
 
     def run(self) -> dict[str, str]:
-        """Run each job whose condition holds, in the file's order, which is theirs."""
+        """Run each job whose condition holds, in the file's order, which is theirs; a matrix job for each entry."""
         self.contexts["needs"] = {}
+        self.machine.stored.clear()
         for name, job in self.workflow["jobs"].items():
             needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
-            fine = all(self.results[each] == "success" for each in needs)
-            self.results[name] = self._job(name, job) if fine and self._holds(job) else "skipped"
+            # without a function of the status in it, a condition holds only after jobs that succeeded
+            fine = "cancelled()" in job.get("if", "") or all(self.results[each] == "success" for each in needs)
+            self.results[name] = self._jobs(name, job) if fine and self._holds(job) else "skipped"
+            self.contexts["needs"].setdefault(name, {"outputs": {}})["result"] = self.results[name]
         return {name: result for name, result in self.results.items() if result != "skipped"}
+
+    def _jobs(self, name: str, job: dict[str, Any]) -> str:
+        entries = [{}]
+        if "strategy" in job:
+            assert job["strategy"]["fail-fast"] is False
+            entries = Expression(job["strategy"]["matrix"][4:-3], self.contexts).value()["include"]
+            assert 0 < len(entries) <= 256
+        ends = set()
+        for entry in entries:
+            self.contexts["matrix"] = entry
+            ends.add(self._job(name, job))
+        return "success" if ends == {"success"} else "failure"
 
     def again(self, name: str) -> str:
         """Run one job of it once more, as the button does."""
-        return self._job(name, self.workflow["jobs"][name])
+        return self._jobs(name, self.workflow["jobs"][name])
 
     def _holds(self, part: dict[str, Any]) -> bool:
         return bool(Expression(part["if"], self.contexts).value()) if "if" in part else True
@@ -105,8 +135,8 @@ class GithubRun:
         self.contexts["steps"] = {}
         self.contexts["secrets"] = self.contexts["all_secrets"] if "environment" in job else {}
         if "environment" in job:
-            self.environments.append(job["environment"])
-            if not self.approve(job["environment"]):
+            self.environments.append(self._text(job["environment"]))
+            if not self.approve(self.environments[-1]):
                 return "failure"
         env = {**self.env, **self._texts(self.workflow.get("env", {})), **self._texts(job.get("env", {}))}
         for step in job["steps"]:
@@ -138,11 +168,15 @@ class GithubRun:
             assert given["persist-credentials"] == "False"
             self.machine.check_out(workspace)
         elif name == "actions/upload-artifact":
-            self.machine.store(given["name"], workspace / given["path"])
+            self.machine.store(given["name"], *(workspace / path for path in given["path"].split()))
+        elif name == "actions/download-artifact" and "pattern" in given:
+            for each in fnmatch.filter(self.machine.stored, given["pattern"]):
+                self.machine.fetch(each, workspace / given["path"] / each)
         elif name == "actions/download-artifact":
             self.machine.fetch(given["name"], workspace)
         elif name == "aws-actions/configure-aws-credentials":
             assert given["role-to-assume"].startswith("arn:aws:iam::")
+            assert given["aws-region"]
         else:
             assert name in {"actions/setup-python", "actions/cache"}, name
 

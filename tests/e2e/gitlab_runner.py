@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.job_shell import Machine
+from tests.e2e.shell_steps import loaded
 
 CLAUSE = re.compile(r'\$(\w+)(?: (==|!=) (?:"([^"]*)"|(null)|\$(\w+)))?')
 
@@ -34,30 +35,57 @@ class GitlabPipeline:
     variables: dict[str, str]
     manual: list[str] = field(default_factory=list)
     environments: list[str] = field(default_factory=list)
+    child: GitlabPipeline | None = None
 
     def run(self) -> dict[str, bool]:
-        """Run each job whose rules let it in, and whose needed jobs were fine, in the order of the stages."""
+        """Run each job whose rules let it in, and whose needed jobs were fine, in the order of the stages.
+
+        A job that triggers a child pipeline ends as that does; the child's jobs count as this pipeline's.
+        """
+        self.machine.stored.clear()
+        return self._run()
+
+    def _run(self) -> dict[str, bool]:
         jobs = {name: job for name, job in self.file.items() if isinstance(job, dict) and not name.startswith(".")}
         done: dict[str, bool] = {}
         for name, job in sorted(jobs.items(), key=lambda item: self.file["stages"].index(item[1]["stage"])):
             rule = next((each for each in job["rules"] if holds(each["if"], self.variables)), None)
-            if rule and all(done.get(need) for need in job["needs"]):
+            fine = all(done.get(need) for need in job.get("needs", done)) or (rule or {}).get("when") == "always"
+            if rule and fine and "trigger" in job:
+                done |= self._child(job["trigger"])
+            elif rule and fine:
                 self.manual += [name] if rule.get("when") == "manual" else []
                 done[name] = self._job(name, job)
         return done
 
+    def _child(self, trigger: dict[str, Any]) -> dict[str, bool]:
+        """https://docs.gitlab.com/ci/pipelines/downstream_pipelines/#dynamic-child-pipelines"""
+        assert trigger["strategy"] == "depend"
+        (included,) = trigger["include"]
+        (file,) = loaded(
+            (self.machine.stored[f"{included['job']}/{included['artifact']}"] / included["artifact"]).read_text()
+        )
+        assert trigger["forward"] == {"pipeline_variables": True}
+        given = {**self.variables, "CI_PIPELINE_SOURCE": "parent_pipeline"}
+        self.child = GitlabPipeline(file, self.machine, given, self.manual, self.environments)
+        return self.child._run()
+
     def again(self, name: str) -> bool:
         """Run one job of it once more, as the button does."""
-        return self._job(name, self.file[name])
+        of = self if name in self.file else self.child
+        assert of is not None
+        return of._job(name, of.file[name])
 
     def _job(self, name: str, job: dict[str, Any]) -> bool:
-        base = self.file[job["extends"]]
+        base = self.file[job["extends"]] if "extends" in job else {}
         workspace = self.machine.workspace()
-        self.machine.check_out(workspace)
+        own = {**base.get("variables", {}), **job.get("variables", {})}
+        if own.get("GIT_STRATEGY") != "none":
+            self.machine.check_out(workspace)
         known = {**self.variables, "CI_PROJECT_DIR": str(workspace), "CI_JOB_ID": str(self.machine.jobs)}
-        for need in job["needs"]:
-            known.update(self._artifacts_of(need, workspace))
-        own = {**base["variables"], **job.get("variables", {})}
+        # without `needs`, a job has the artifacts of every job before it
+        for need in job.get("needs", list(self.file)):
+            self._artifacts_of(need, workspace)
         env = known | {key: expanded(str(value), known) for key, value in own.items()}
         env |= {key: f"token for {value['aud']}" for key, value in job.get("id_tokens", {}).items()}
         self.environments += [job["environment"]["name"]] if "environment" in job else []
@@ -66,23 +94,24 @@ class GitlabPipeline:
         if "after_script" in job:
             self.machine.bash(name, "\n".join(job["after_script"]), workspace, env)
         assert not (workspace / ".gridbyoc-token").exists()
-        self._keep(name, job, workspace)
+        self._keep(name, job, workspace, fine=status == 0)
         return status == 0
 
-    def _keep(self, name: str, job: dict[str, Any], workspace: Path) -> None:
+    def _keep(self, name: str, job: dict[str, Any], workspace: Path, *, fine: bool) -> None:
         kept = job.get("artifacts", {})
+        if not fine and kept.get("when") != "always":
+            return
         for path in [*kept.get("paths", []), *kept.get("reports", {}).values()]:
-            if (workspace / path).exists():
-                self.machine.store(f"{name}/{path}", workspace / path)
+            place = workspace / path
+            files = [each for each in place.rglob("*") if each.is_file()] if place.is_dir() else [place]
+            if place.exists():
+                self.machine.store(f"{name}/{path}", *files, below=workspace)
 
-    def _artifacts_of(self, need: str, workspace: Path) -> dict[str, str]:
-        """Put what the needed job kept into the workspace; return the variables of its dotenv report."""
+    def _artifacts_of(self, need: str, workspace: Path) -> None:
+        """Put what the job kept into the workspace."""
         for name in self.machine.stored:
             if name.startswith(f"{need}/"):
                 self.machine.fetch(name, workspace)
-        dotenv = self.file[need].get("artifacts", {}).get("reports", {}).get("dotenv")
-        lines = (workspace / dotenv).read_text().splitlines() if dotenv else []
-        return {key: value for key, _, value in (line.partition("=") for line in lines)}
 
 
 def expanded(text: str, variables: dict[str, str]) -> str:

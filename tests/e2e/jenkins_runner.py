@@ -16,7 +16,7 @@ from typing import Any
 from tests.e2e.job_shell import Machine
 
 LITERAL = re.compile(r"'''.*?'''|'(?:[^'\\\n]|\\.)*'", re.DOTALL)
-CLAUSE = re.compile(r"(!?)(env|params)\.(\w+)(?: (==|in) (.+))?")
+CLAUSE = re.compile(r"(!?)(env|params)\.(\w+)(?: (==|!=) (?:params\.(\w+)|(.+)))?")
 SHELL = re.compile(r"(?:def (\w+) = )?sh(?:\(returnStatus: true, script: (.+)\)| (.+))", re.DOTALL)
 
 
@@ -143,9 +143,10 @@ class JenkinsBuild:
         match = CLAUSE.fullmatch(text)
         assert match, text
         given = (self.env if match[2] == "env" else self.params).get(match[3])
-        held = bool(given) if match[4] is None else given in value(match[5]) if match[4] == "in" else None
-        held = given == value(match[5]) if held is None else held
-        return held is not (match[1] == "!")
+        if match[4] is None:
+            return bool(given) is not (match[1] == "!")
+        other = self.params[match[5]] if match[5] else value(match[6])
+        return (given == other) is (match[4] == "==")
 
     def steps(self, steps: list[Block], workspace: Path | None, env: dict[str, str]) -> None:
         """Run one after the other, until one has failed."""
@@ -193,13 +194,14 @@ class JenkinsBuild:
     def artifact(self, step: str, given: dict[str, str], rest: str, workspace: Path | None) -> None:
         assert workspace
         if step == "stash":
-            self.machine.store(value(given["name"]), workspace / value(given["includes"]))
+            files = [each for each in workspace.glob(value(given["includes"])) if each.is_file()]
+            self.machine.store(value(given["name"]), *files, below=workspace)
         elif step == "unstash":
             self.machine.fetch(value(rest), workspace)
         else:
             assert step == "archiveArtifacts", step
-            file = value(given["artifacts"])
-            self.archived[file] = (workspace / file).read_text()
+            for file in workspace.glob(value(given["artifacts"])):
+                self.archived[file.name] = file.read_text()
 
     def bound(self, head: str, workspace: Path | None) -> dict[str, str]:
         """The variables that credentials are bound to; a file's holds the path of a copy beside the workspace."""

@@ -16,6 +16,7 @@ from tests.e2e import warm_python
 from tests.e2e.shell_steps import Ledger
 
 SHIM = """#!/bin/sh
+[ "$1 $2 $3" = "-I -m pip" ] && shift
 case "$1 $2" in
   "-m pip") echo "$*" >> "{root}/pip"; exit 0 ;;
   "-m venv") mkdir -p "$3/bin" && ln -sf "{root}/bin/python" "{root}/bin/gridbyoc" "$3/bin/"; exit 0 ;;
@@ -99,11 +100,15 @@ class Machine:
         assert "Traceback" not in ran.stdout + ran.stderr, ran.stdout + ran.stderr
         return ran.returncode
 
-    def store(self, name: str, file: Path) -> None:
-        kept = self.root / "artifacts" / name / file.name
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, kept)
+    def store(self, name: str, *files: Path, below: Path | None = None) -> None:
+        """Keep files under a name, by their paths ``below`` a directory, or by their own names."""
+        kept = self.root / "artifacts" / name
+        shutil.rmtree(kept, ignore_errors=True)
+        for file in files:
+            target = kept / (file.relative_to(below) if below else file.name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
         self.stored[name] = kept
 
     def fetch(self, name: str, workspace: Path) -> None:
-        shutil.copy(self.stored[name], workspace)
+        shutil.copytree(self.stored[name], workspace, dirs_exist_ok=True)

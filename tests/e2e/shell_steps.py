@@ -10,24 +10,31 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from ruamel.yaml import YAML
 
-from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, render_pipeline
+from gridbyoc.render.pipelines import (
+    ENGINES,
+    ChildEvent,
+    PipelineSettings,
+    PipelineStack,
+    render_child,
+    render_pipeline,
+)
 
 WRITTEN_FOR = "==1.0.0"
 OTHER_STACK: dict[str, Any] = {
     "name": "other", "file": "stacks/other.yaml", "region": "cn-north-1", "control_plane": "lightning",
-    "own_address": True,
+    "own_address": True, "environment": "eu",
 }  # fmt: skip
 OTHERS: dict[str, Any] = {
     "version_spec": ">=1.2,<2", "branch": "trunk", "environment": "eu", "runner": "big", "python_version": "3.12",
-    "drift_schedule": "0 4 * * 1-5", "fleet": ("stacks", "more"),
+    "drift_schedule": "0 4 * * 1-5", "paths": ("stacks", "more"),
     "install_from": "git+https://git.example.com/gridbyoc@v1.2.3",
 }  # fmt: skip
 """A value for each setting but the stacks that is not its default."""
-WORDS_OF_THE_SHELL = re.compile(r"\s*(#.*|fi|else|then|done|esac|)")
+WORDS_OF_THE_SHELL = re.compile(r"\s*(#.*|fi|else|then|done( < \S+)?|esac|)")
 HERE = re.compile(r"<<'(\w+)'")
 
 
@@ -99,16 +106,18 @@ def of_all_options(engine: str, name: str) -> frozenset[Shell]:
 
     Every setting is its default in some pipelines and another in the rest: a step that depends on one is in either.
     """
-    own, other = PipelineStack(name, "gridbyoc.yaml", "us-east-1"), PipelineStack(**OTHER_STACK)
+    own, other = (
+        PipelineStack(name, "gridbyoc.yaml", "us-east-1", environment="production"),
+        PipelineStack(**OTHER_STACK),
+    )
     assert set(OTHER_STACK) == {each.name for each in fields(own)}
     assert set(OTHERS) | {"stacks"} == {each.name for each in fields(PipelineSettings)}
-    ignored = ENGINES[engine].ignores
-    known = {key: value for key, value in OTHERS.items() if key not in ignored}
-    fleet = {key: known.pop(key) for key in ("fleet",) if key in known}
+    known = {key: value for key, value in OTHERS.items() if key not in ENGINES[engine].ignores}
     base = PipelineSettings((own,), WRITTEN_FOR)
     made = [base, replace(base, stacks=(own, other)), replace(base, stacks=(other,), **known)]
-    made += [replace(base, stacks=(), **more) for more in (fleet, fleet | known) if fleet]
     texts = [render_pipeline(ENGINES[engine], settings) for settings in made]
+    if engine == "gitlab":
+        texts += [render_child(settings, event) for settings in made for event in get_args(ChildEvent)]
     shells = {shell for text in texts for shell in SHELLS[engine](text)}
     return frozenset(replace(shell, job=re.sub(r"\bother\b", name, shell.job)) for shell in shells)
 
@@ -141,7 +150,7 @@ def gitlab_shells(text: str) -> list[Shell]:
     (file,) = loaded(text)
     found = []
     for name, job in file.items():
-        if isinstance(job, dict) and not name.startswith("."):
+        if isinstance(job, dict) and not name.startswith(".") and "trigger" not in job:
             found.append(Shell(name, (*job.get("before_script", []), *job["script"])))
             found += [Shell(name, tuple(job["after_script"]))] if "after_script" in job else []
     keys = {"script", "before_script", "after_script", "pre_get_sources_script"}

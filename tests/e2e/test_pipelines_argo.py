@@ -1,4 +1,4 @@
-"""Each template of Argo's workflows, its script run as a pod would run it: for one stack, and for a fleet."""
+"""Each template of Argo's workflows, its script run as a pod would run it."""
 
 from __future__ import annotations
 
@@ -31,47 +31,20 @@ def submitted(
     return ArgoWorkflow(document, machine, config, secret, given, resume).run()
 
 
-def test_one_stack(tool: Tool, world: World, ledger: Ledger) -> None:
-    stack = stack_of(tool, world, "arg")
-    let_the_proof_fail(world, "arg")
-    machine = machine_of(tool, stack.directory, ledger)
-    run, destroy, drift = loaded(written(tool, stack.directory, ledger))
-    # it waits after the plan, and until somebody resumes it nothing is applied
-    seen: list[Any] = []
-    done = submitted(run, machine, lambda: not seen.append(made([stack], world)))
-    assert (done.phase, seen) == ("Succeeded", [[(0, False)]]), machine.said
-    assert done.ran == [("plan", "gridbyoc-plan"), ("apply", "gridbyoc-apply")]
-    assert made([stack], world) == [(1, True)]
-    # a proof that fails does not block
-    nightly = submitted(drift, machine)
-    assert (nightly.phase, nightly.ran) == ("Succeeded", [(name, "gridbyoc-plan") for name in ("drift", "verify")])
-    assert "The proof fails" in machine.said
-    # without the name nothing is destroyed, nor with it until somebody resumes the workflow
-    assert submitted(destroy, machine).phase == "Failed"
-    assert submitted(destroy, machine, lambda: False, confirm="arg").phase == "Running"
-    assert world.cluster("arg") is not None
-    gone = submitted(destroy, machine, confirm="arg")
-    assert (gone.phase, gone.ran) == ("Succeeded", [("destroy", "gridbyoc-destroy")]), machine.said
-    assert world.cluster("arg") is None
-    quiet(machine)
-
-
-def test_a_fleet(tool: Tool, world: World, ledger: Ledger) -> None:
+def test_argo(tool: Tool, world: World, ledger: Ledger) -> None:
     stacks = [stack_of(tool, world, name, place=f"fleet/stacks/{name}") for name in ("flo", "fly")]
     let_the_proof_fail(world, "fly")
     repository = Path(tool.directory, "fleet")
     machine = machine_of(tool, repository, ledger)
-    run, drift = loaded(written(tool, repository, ledger, "--fleet", "stacks"))
+    run, destroy, drift = loaded(written(tool, repository, ledger, "stacks"))
+    # each stack is planned, waits until somebody resumes it, and is applied, by pods of its own
     seen: list[Any] = []
-    done = submitted(run, machine, lambda: not seen.append((len(machine.said), made(stacks, world))))
-    ((said, before),) = seen
-    assert (done.phase, before) == ("Succeeded", [(0, False)] * 2), machine.said
-    assert [machine.said[:said].count(f"cluster {stack.name}") > 0 for stack in stacks] == [True, True]
-    # each stack is planned, and bootstrapped, by a pod of its own
-    pods = [("plan", "gridbyoc-plan")] * 2 + [("bootstrap", "gridbyoc-apply")] * 2
-    assert done.ran == [("matrix", "gridbyoc-plan"), *pods]
+    done = submitted(run, machine, lambda: not seen.append(made(stacks, world)))
+    assert (done.phase, seen) == ("Succeeded", [[(0, False)] * 2, [(1, True), (0, False)]]), machine.said
+    pods = [("plan", "gridbyoc-plan"), ("apply", "gridbyoc-apply")]
+    assert done.ran == [("find", "gridbyoc-plan"), *pods, *pods]
     assert made(stacks, world) == [(1, True)] * 2
-    # one pod looks at all of them, and fails for one that has drifted
+    # one pod looks at all of them, and fails for one that has drifted; a proof that fails does not block
     world.put_external_id("fly", "changed-by-hand")
     said = len(machine.said)
     looked = submitted(drift, machine)
@@ -80,6 +53,13 @@ def test_a_fleet(tool: Tool, world: World, ledger: Ledger) -> None:
     assert re.search(r"^flo +stacks/flo/gridbyoc.yaml +done .* no drift$", machine.said[said:], re.MULTILINE)
     drifted = r"^fly .* changes .* 1 drifted: control plane: cluster fly: external_id: \[secret\] -> \[secret\]$"
     assert re.search(drifted, machine.said[said:], re.MULTILINE)
+    # without the name nothing is destroyed, nor with it until somebody resumes the workflow
+    assert submitted(destroy, machine, stack="flo").phase == "Failed"
+    assert submitted(destroy, machine, lambda: False, stack="flo", confirm="flo").phase == "Running"
+    assert world.cluster("flo") is not None
+    gone = submitted(destroy, machine, stack="flo", confirm="flo")
+    assert (gone.phase, gone.ran) == ("Succeeded", [("destroy", "gridbyoc-destroy")]), machine.said
+    assert [world.cluster(name) is not None for name in ("flo", "fly")] == [False, True]
     quiet(machine)
 
 
@@ -89,4 +69,4 @@ def made(stacks: list[FastStack], world: World) -> list[tuple[int, bool]]:
 
 
 def test_each_script_of_argo_ran(ledger: Ledger) -> None:
-    show("", [(ledger.check("arg"),)])
+    show("", [(ledger.check("flo"),)])

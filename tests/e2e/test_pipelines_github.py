@@ -50,6 +50,8 @@ def test_github(tool: Tool, world: World, ledger: Ledger) -> None:
     machine = machine_of(tool, stack.directory, ledger)
     # a job has the secrets that the workflow gives it, and no other
     secrets = {name: machine.env.pop(name) for name in ("GRID_USER_ID", "GRID_API_KEY")} | {"GRIDBYOC_BUNDLE_KEY": KEY}
+    environments: dict[str, str] = {}
+    address = machine.env.pop("GRID_URL")
     there: list[tuple[str, list[str]]] = []
 
     def approve(environment: str) -> bool:
@@ -59,7 +61,9 @@ def test_github(tool: Tool, world: World, ledger: Ledger) -> None:
     def begun(event: str, fork: bool = False, author: str = "ada", **inputs: str) -> GithubRun:
         env = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "acme/platform", "GITHUB_API_URL": forge.url}
         there.clear()
-        return GithubRun(workflow, machine, contexts(event, fork, inputs, secrets, author), env, approve)
+        given = contexts(event, fork, inputs, secrets, author)
+        given["vars"] |= {"GRID_URL": address, **environments}
+        return GithubRun(workflow, machine, given, env, approve)
 
     def run(event: str, fork: bool = False, author: str = "ada", **inputs: str) -> tuple[dict[str, str], list[str]]:
         made = begun(event, fork, author, **inputs)
@@ -71,62 +75,64 @@ def test_github(tool: Tool, world: World, ledger: Ledger) -> None:
         assert run("pull_request", fork=True) == ({"validate": "success"}, [])
         assert run("pull_request", author="dependabot[bot]") == ({"validate": "success"}, [])
         assert run("merge_group") == ({"validate": "success"}, [])
-        mark = "<!-- gridbyoc production plan hub -->"
+        mark = "<!-- gridbyoc production plans -->"
         forge.add_comment(f"{mark}\nnot ours", kind="User")
-        forge.add_comment("<!-- gridbyoc eu plan hub -->\nof another environment", kind="Bot")
-        reviewed = {"validate": "success", "plan-hub": "success", "comment-hub": "success"}
+        forge.add_comment("<!-- gridbyoc eu plans -->\nof another environment", kind="Bot")
+        reviewed = {"validate": "success", "plan": "success", "comment": "success"}
         request = begun("pull_request")
-        assert (request.run(), request.environments) == (reviewed, ["production-plan"])
+        assert (request.run(), request.environments) == (reviewed, ["production-plan"]), machine.said
         assert len(forge.comments) == 3
         assert "cluster `hub` is created" in forge.comments[2]["body"]
         assert stack.made == 0
-        assert request.again("comment-hub") == "success"
+        assert request.again("comment") == "success"
         assert len(forge.comments) == 3
         assert "PATCH /repos/acme/platform/issues/comments/3" in forge.calls
         others = [each["body"].split("\n", 1)[1] for each in forge.comments[:2]]
         assert others == ["not ours", "of another environment"]
 
-        # on main it is planned again, and another job applies just that, after an approval
+        # on main it is planned again, and another job applies just that, after an approval; the repository's setting
+        # has given the stack other environments meanwhile, and a pull request could not have
         change_type(stack)
-        applied = {"validate": "success", "plan-hub": "success", "apply-hub": "success"}
-        assert run("push") == (applied, ["production-plan", "production"])
+        environments["GRIDBYOC_ENVIRONMENTS"] = '{"hub": "eu", "other": "x"}'
+        planned = {"validate": "success", "plan": "success", "changes": "success"}
+        assert run("push") == ({**planned, "apply": "success"}, ["eu-plan", "eu"])
+        environments.clear()
         assert stack.made == 1
         assert "t3.large" in json.dumps(world.cluster("hub"))
 
         # drift opens one issue, and its end closes it; what cannot be looked at does neither
-        looked = {"drift-hub": "success", "drift-issue-hub": "success"}
+        looked = {"validate": "success", "drift": "success", "drift-issues": "success"}
         world.put_external_id("hub", "changed-by-hand")
         drifted = begun("workflow_dispatch", action="drift", stack="hub")
         assert (drifted.run(), drifted.environments) == (looked, ["production-plan"])
-        assert drifted.again("drift-issue-hub") == "success"
+        assert drifted.again("drift-issues") == "success"
         # a proof that fails does not block
         assert "The proof fails" in machine.said
         found = [(issue["title"], issue["state"]) for issue in forge.issues]
         assert found == [("The stack hub (production) has drifted", "open")]
         assert "actions/runs/77" in forge.issues[0]["body"]
         world.put_external_id("hub", EXTERNAL_ID)
-        text = stack.file.read_text()
-        stack.file.write_text(f"{text}unknown: key\n")
-        assert run("schedule") == ({"drift-hub": "failure"}, ["production-plan"])
+        key, secrets["GRID_API_KEY"] = secrets["GRID_API_KEY"], "a key of nobody"
+        assert run("schedule") == ({**looked, "drift": "failure"}, ["production-plan"])
         assert [issue["state"] for issue in forge.issues] == ["open"]
-        stack.file.write_text(text)
+        secrets["GRID_API_KEY"] = key
         assert run("schedule") == (looked, ["production-plan"])
         assert [issue["state"] for issue in forge.issues] == ["closed"]
 
         # a plan that destroys is applied by a job of its own, which waits for those who may destroy
         replace_cluster(stack, "hub-two")
-        destroying = {"validate": "success", "plan-hub": "success", "apply-destroying-hub": "success"}
-        assert run("push") == (destroying, ["production-plan", "production-destroy"])
+        assert run("push") == ({**planned, "apply-destroying": "success"}, ["production-plan", "production-destroy"])
         assert there == [("production-plan", ["hub"]), ("production-destroy", ["hub"])]
         assert (world.cluster("hub"), stack.made) == (None, 1)
         assert world.cluster("hub-two") is not None
 
         # it is destroyed by hand alone, and only with the name typed once more
         wrong = run("workflow_dispatch", action="destroy", stack="hub", confirm="hab")
-        assert wrong == ({"destroy-hub": "failure"}, ["production-destroy"])
+        assert wrong == ({"validate": "success", "destroy": "failure"}, ["production-destroy"])
+        assert run("workflow_dispatch", action="destroy") == ({"validate": "success"}, [])
         assert world.cluster("hub-two") is not None
         done = run("workflow_dispatch", action="destroy", stack="hub", confirm="hub")
-        assert done == ({"destroy-hub": "success"}, ["production-destroy"])
+        assert done == ({"validate": "success", "destroy": "success"}, ["production-destroy"])
         assert world.cluster("hub-two") is None
     assert "is not the stack's name" in machine.said
     quiet(machine)

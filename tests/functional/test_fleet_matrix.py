@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.fleet import matrix
-from gridbyoc.errors import UsageError
+from gridbyoc.errors import StackError, UsageError
 from gridbyoc.operations.fleet.matrix import Changes, Shipped
 from gridbyoc.operations.fleet.model import Member
 
@@ -250,3 +250,76 @@ def test_in_a_repository_that_holds_this_program_its_module_and_templates_count(
         assert [member for member in (ours, own_module) if changes.touch(member)] == touched, path
     elsewhere = Shipped(Path("/nowhere/modules/gridbyoc"), (Path("/nowhere/templates/main.tf.j2"),))
     assert not Changes(tmp_path, frozenset({"tool"}), (), elsewhere).touch(ours)
+
+
+REGION = "aws: {region: %s}\n"
+STATE = "terraform: {backend: {s3: {bucket: acme-states, key: %s, region: us-east-1}}}\n"
+
+
+def put_for_jobs(repository: Repository, name: str, file: str = "", region: str = "us-west-2", more: str = "") -> None:
+    text = f"version: 1\nname: {name}\nclusters: [{{name: {name}, instance_types: [t2.medium]}}]\n{more}"
+    repository.put(f"jobs/{file or name}.yaml", text + REGION % region + STATE % name)
+
+
+def test_what_the_jobs_of_a_pipeline_need_of_each_stack(repository: Repository) -> None:
+    put_for_jobs(repository, "one")
+    put_for_jobs(repository, "two", region="cn-north-1")
+    put_for_jobs(repository, "three", more="control_plane: {type: lightning}\n")
+    environments = {"GRIDBYOC_ENVIRONMENTS": '{"two": "china", "gone": "x"}'}
+    text = repository.run("jobs", "--per-stack", "--for", "github", environ=environments)
+    matrix, count = (line.partition("=")[2] for line in text.splitlines())
+    assert count == "3"
+    found = {each["name"]: each for each in json.loads(matrix)["include"]}
+    assert found["one"] == {
+        "name": "one", "file": "jobs/one.yaml", "region": "us-west-2", "audience": "sts.amazonaws.com",
+        "control_plane": "grid", "environment": "production",
+    }  # fmt: skip
+    assert (found["two"]["environment"], found["two"]["audience"]) == ("china", "sts.amazonaws.com.cn")
+    assert found["three"]["control_plane"] == "lightning"
+    assert repository.run("jobs", "--per-stack", "--stack", "two", "--for", "shell") == (
+        "two jobs/two.yaml cn-north-1 grid\n"
+    )
+    assert json.loads(repository.run("jobs", "--per-stack", "--stack", "one", "--for", "argo")) == [found["one"]]
+    assert len(json.loads(repository.run("jobs", "--per-stack"))["stacks"]) == 3
+    with pytest.raises(UsageError, match="no stack 'tow'"):
+        repository.run("jobs", "--per-stack", "--stack", "tow")
+
+
+@pytest.mark.parametrize("environments", ["{", "[]", '{"one": 1}', '{"one": "a b"}', '{"one": "x\\nregion=y"}'])
+def test_a_setting_that_no_environment_can_have_is_refused(repository: Repository, environments: str) -> None:
+    put_for_jobs(repository, "one")
+    with pytest.raises(UsageError, match=r"GRIDBYOC_ENVIRONMENTS|The environment"):
+        repository.run("jobs", "--per-stack", environ={"GRIDBYOC_ENVIRONMENTS": environments})
+
+
+def test_stacks_that_jobs_cannot_tell_apart_are_refused(repository: Repository) -> None:
+    """A pull request adds a stack file: with another stack's name, state or none, it gets none of that one's jobs."""
+    put_for_jobs(repository, "one")
+    new = "version: 1\nname: {}\nclusters: [{{name: x, instance_types: [t2.medium]}}]\n"
+    repository.put("jobs/new.yaml", new.format("one.x") + REGION % "us-west-2" + STATE % "new")
+    assert repository.run("jobs", "--per-stack", "--for", "github").count("\n") == 2
+    for name in ("one", "$(id)", "..", 'x"\ncount=9\nmatrix={}', "${{ github.token }}"):
+        repository.put("jobs/new.yaml", new.format(json.dumps(name)) + REGION % "us-west-2" + STATE % "new")
+        with pytest.raises((UsageError, StackError)):
+            repository.run("jobs", "--per-stack", "--for", "github")
+    put_for_jobs(repository, "x", file="new", region="us-east-1.example.com/#")
+    with pytest.raises(StackError):
+        repository.run("jobs", "--per-stack", "--for", "github")
+    repository.put("jobs/new.yaml", "version: 1\nname: new\nclusters: [{name: new, instance_types: [t2.medium]}]\n")
+    with pytest.raises(UsageError, match="state of the stack new is local"):
+        repository.run("jobs", "--per-stack", "--for", "github")
+
+
+def test_more_stacks_than_github_runs_in_one_matrix_are_refused_with_what_to_do(repository: Repository) -> None:
+    for number in range(257):
+        repository.put(f"jobs/{number}.yaml", f"version: 1\nname: s{number}\nclusters: [{{name: x}}]\n")
+    with pytest.raises(UsageError, match=r"257 stacks are more than github allows") as refused:
+        repository.run("jobs", "--per-stack", "--for", "github")
+    assert "gridbyoc pipeline github PATH --out FILE" in refused.value.fix
+    for args, said in (
+        (("--per-stack", "--shards", "3"), "cannot go together"),
+        (("--for", "shell"), "needs --per-stack"),
+        (("--for", "gitlab", "--per-stack"), "no effect on gitlab"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            repository.run("jobs", *args)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gridbyoc import ON_PYPI, __version__
 from gridbyoc.cli.pipeline import pipeline
+from gridbyoc.cli.pipeline_check import unknown_calls
 from gridbyoc.errors import FileError, UsageError
-from gridbyoc.render.pipelines import default_source
+from gridbyoc.render.pipelines import ENGINES, default_source
 from tests.unit.test_stack_commands import Outside
 
 IN_S3 = "terraform: {backend: {s3: {bucket: acme-states, key: ml, region: us-east-1}}}\n"
@@ -45,7 +47,8 @@ def test_a_local_state_is_no_state_for_jobs(outside: Outside) -> None:
         (("github", "a b.yaml"), "cannot be used in a pipeline"),
         (("github", "a\0b.yaml"), "cannot be used in a pipeline"),
         (("github", "--check", "--out", "-"), "cannot be checked"),
-        (("github", "--fleet"), "--fleet has no effect on github"),
+        (("github", "--child", "apply", "--out", "-"), "--child has no effect on github"),
+        (("gitlab", "--child", "apply"), "Add --out -"),
         (("make", "--branch", "x"), "--branch has no effect on make"),
         (("argo", "--runner", "x"), "--runner has no effect on argo"),
         (("gitlab", "--branch", "a*"), "--branch 'a*' cannot be used"),
@@ -54,7 +57,6 @@ def test_a_local_state_is_no_state_for_jobs(outside: Outside) -> None:
         (("gitlab", "--install-from", "gridbyoc"), "--install-from 'gridbyoc' cannot be used"),
         (("make", "--install-from", "gridbyoc-1.0-py3-none-any.whl"), "--install-from has no effect on make"),
         (("gitlab", "--drift-schedule", "@daily"), "five fields of cron"),
-        (("gitlab", "gridbyoc.yaml", "./gridbyoc.yaml"), "too similar"),
     ],
 )
 def test_what_is_refused_says_why(outside: Outside, args: tuple[str, ...], said: str) -> None:
@@ -105,7 +107,8 @@ def test_where_the_file_goes_and_what_its_head_says(outside: Outside) -> None:
         head = (outside.cwd / file).read_text().splitlines()[1]
         assert head == "# Again: gridbyoc pipeline github --branch=trunk"
     outside.run(pipeline, "github", "--branch", "trunk", "--check", "--out", "deep/er/x.yml", "--format", "json")
-    assert outside.json() == {"type": "pipeline_check", "file": "deep/er/x.yml", "differs": False}
+    same = {"differs": False, "works": True, "faults": [], "version": __version__}
+    assert outside.json() == {"type": "pipeline_check", "file": "deep/er/x.yml", **same}
 
 
 def test_a_file_that_cannot_be_read_or_made_is_told(outside: Outside) -> None:
@@ -116,3 +119,94 @@ def test_a_file_that_cannot_be_read_or_made_is_told(outside: Outside) -> None:
     (outside.cwd / ".gitlab-ci.gridbyoc.yml").write_bytes(b"\xff\xfe not ours")
     assert "was not written by" in refused(outside, "gitlab")
     assert (outside.cwd / ".gitlab-ci.gridbyoc.yml").read_bytes() == b"\xff\xfe not ours"
+
+
+FILES = {
+    "github": ".github/workflows/gridbyoc.yml", "gitlab": ".gitlab-ci.gridbyoc.yml", "jenkins": "Jenkinsfile.gridbyoc",
+    "argo": "argo/gridbyoc.yaml",
+}  # fmt: skip
+OLD = Path(__file__).parent.parent / "data" / "pipelines"
+
+
+def put(outside: Outside, engine: str, text: str) -> None:
+    file = outside.cwd / FILES[engine]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def checked(outside: Outside, engine: str, *args: str) -> tuple[int, dict[str, Any]]:
+    outside.out.truncate(0)
+    outside.out.seek(0)
+    result = outside.run(pipeline, engine, "stacks", "--check", "--format", "json", *args)
+    assert result.exception is None, result.exception
+    return int(result.return_value), outside.json()
+
+
+@pytest.fixture
+def platform(outside: Outside) -> Outside:
+    """The stack for which the older files were written."""
+    (outside.cwd / "stacks").mkdir()
+    (outside.cwd / "stacks" / "ml-prod.yaml").write_text(STACK + IN_S3)
+    return outside
+
+
+@pytest.mark.parametrize("file", sorted(OLD.glob("*/*.txt")), ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_a_file_of_an_older_version_still_works_until_a_stack_is_added(platform: Outside, file: Path) -> None:
+    engine, version = file.stem, file.parent.name
+    put(platform, engine, file.read_text())
+    status, found = checked(platform, engine)
+    assert (status, found["differs"], found["works"], found["version"]) == (3, True, True, version), found
+    # its commands are this version's as well, so that its version may be raised in it
+    assert unknown_calls(ENGINES[engine], file.read_text()) == ()
+    put(platform, engine, file.read_text().replace(f"=={version}", f"=={__version__}"))
+    assert checked(platform, engine)[1]["works"] is True
+    # what it lists is all that it runs
+    (platform.cwd / "stacks" / "new.yaml").write_text((STACK + IN_S3).replace("ml", "new"))
+    status, found = checked(platform, engine)
+    assert (status, found["faults"]) == (1, ["new (stacks/new.yaml) is not in it"])
+    (platform.cwd / "stacks" / "ml-prod.yaml").unlink()
+    assert "stacks/ml-prod.yaml is in it, and does not exist" in checked(platform, engine)[1]["faults"]
+
+
+def test_what_keeps_a_file_from_working_is_said(platform: Outside) -> None:
+    platform.run(pipeline, "github", "stacks")
+    written = (platform.cwd / FILES["github"]).read_text()
+    assert checked(platform, "github")[0] == 0
+    # a new stack file changes nothing
+    (platform.cwd / "stacks" / "new.yaml").write_text((STACK + IN_S3).replace("ml", "new"))
+    assert checked(platform, "github")[0] == 0
+    assert checked(platform, "github", "--branch", "trunk")[0] == 3
+    for old, new, fault in (
+        ("gridbyoc drift ", "gridbyoc wander ", "`gridbyoc wander`"),
+        ("--skip permissions --report", "--skip permissions --rapport", "`gridbyoc plan --rapport`"),
+        ("fleet matrix ", "fleet mattress ", "`gridbyoc fleet mattress`"),
+        ("GRID_API_KEY", "OTHER_KEY", "do not get GRID_API_KEY"),
+    ):
+        put(platform, "github", written.replace(old, new))
+        status, found = checked(platform, "github")
+        assert (status, len(found["faults"])) == (1, 1), found
+        assert fault in found["faults"][0]
+    for unknown in (written.replace(f"{__version__}", "99.0"), "on: push\n"):
+        put(platform, "github", unknown)
+        status, found = checked(platform, "github")
+        assert (status, found["works"], found["faults"]) == (3, None, [])
+    (platform.cwd / FILES["github"]).unlink()
+    assert checked(platform, "github")[0] == 3
+
+
+def test_a_jenkinsfile_that_lacks_a_key_does_not_work(platform: Outside) -> None:
+    """Jenkins has no optional credentials: a file has those of the control planes in use when it was written."""
+    platform.run(pipeline, "jenkins", "stacks")
+    other = (STACK + IN_S3).replace("ml", "new") + "control_plane: {type: lightning, url: https://x.example}\n"
+    (platform.cwd / "stacks" / "new.yaml").write_text(other)
+    status, found = checked(platform, "jenkins")
+    assert status == 1
+    assert found["faults"] == [f"its jobs do not get {name}" for name in ("LIGHTNING_API_KEY", "LIGHTNING_CLOUD_URL")]
+
+
+def test_one_name_twice_is_refused(platform: Outside) -> None:
+    (platform.cwd / "more").mkdir()
+    (platform.cwd / "more" / "x.yaml").write_text((STACK + IN_S3).replace("key: ml", "key: other"))
+    assert "too similar: ml (more/x.yaml), ml (stacks/ml-prod.yaml)" in refused(platform, "github", "stacks", "more")
+    (platform.cwd / "more" / "x.yaml").write_text((STACK + IN_S3).replace("name: ml", "name: other"))
+    assert "the same state" in refused(platform, "github", "stacks", "more")

@@ -1,5 +1,5 @@
 # Written by `gridbyoc pipeline make`: change its options, not this file.
-# Again: gridbyoc pipeline make stacks/ml-prod.yaml
+# Again: gridbyoc pipeline make stacks
 # `include make/gridbyoc.mk` adds only these targets:
 #   gridbyoc-validate  gridbyoc-plan  gridbyoc-apply  gridbyoc-drift  gridbyoc-verify  gridbyoc-destroy
 # each for all of GRIDBYOC_STACKS; for one stack: make gridbyoc-plan//stacks/one.yaml

@@ -272,12 +272,17 @@ def refuse_one_state(
         except StackError:
             continue
         if found is not None:
-            raise UsageError(
-                f"{found[0].shown} and {member.shown} have the same state: {found[1]}.",
-                why="Each would treat the other's role and clusters as its own.",
-                fix=f"{OWN_KEY.capitalize()}.",
-                rerun=SAFE_NOTHING_DONE,
-            )
+            raise one_state(found, member)
+
+
+def one_state(found: tuple[Member, str], member: Member) -> UsageError:
+    """The error for two stacks with the same state; ``found`` is the first of them, and the state's address."""
+    return UsageError(
+        f"{found[0].shown} and {member.shown} have the same state: {found[1]}.",
+        why="Each would treat the other's role and clusters as its own.",
+        fix=f"{OWN_KEY.capitalize()}.",
+        rerun=SAFE_NOTHING_DONE,
+    )
 
 
 @dataclass(frozen=True, slots=True)

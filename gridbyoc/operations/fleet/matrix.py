@@ -14,7 +14,7 @@ from gridbyoc.operations.fleet.find import balanced, durations, find_members, lo
 from gridbyoc.operations.fleet.model import Member
 from gridbyoc.render.templates import data_dir
 from gridbyoc.stack.scan import scan
-from gridbyoc.stack.words import printable
+from gridbyoc.stack.words import nearest, printable
 
 _TIMEOUT = 60.0
 LONGEST_ADVICE = 1000
@@ -213,6 +213,11 @@ class Matrix:
     total: int
     deleted: tuple[str, ...]
 
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The stacks in all shards."""
+        return tuple(member for shard in self.shards for member in shard.members)
+
 
 def make_matrix(
     paths: Sequence[str],
@@ -222,12 +227,16 @@ def make_matrix(
     since: Since | None = None,
     shards: int | None = None,
     verb: str = "bootstrap",
+    only: str = "",
 ) -> Matrix:
     """Find the stacks, keep those that changed, and spread them over ``shards``; by default one stack each.
 
-    Raises ``UsageError`` if the paths contain no stack, and if Git fails.
+    ``only``: the name of the only stack to keep. Raises ``UsageError`` if the paths contain no stack, or none of that
+    name, and if Git fails.
     """
     members = find_members(paths, cwd, environ=environ, may_be_none=since is not None)
+    if only:
+        members = _named(only, members)
     changes = _changes(since, cwd, environ) if since else None
     kept = [member for member in members if changes is None or changes.touch(member)]
     _refuse_elsewhere(changes, members)
@@ -239,6 +248,19 @@ def make_matrix(
         spread = balanced([(member, seconds[member]) for member in ordered], shards)
         made = tuple(_numbered(index, len(spread), each, seconds) for index, each in enumerate(spread))
     return Matrix(made, len(members), _gone(changes, paths, cwd))
+
+
+def _named(name: str, members: Sequence[Member]) -> tuple[Member, ...]:
+    """The members of this name; several are refused by those who need to tell them apart."""
+    found = tuple(member for member in members if member.name == name)
+    if not found:
+        close = nearest(name, [member.name for member in members if member.name])
+        raise UsageError(
+            f"There is no stack {printable(name[:80])!r}.",
+            fix=f"Did you mean {close}?" if close else "Give the name that its stack file has.",
+            rerun=SAFE_NOTHING_DONE,
+        )
+    return found
 
 
 def _changes(since: Since, cwd: Path, environ: Mapping[str, str]) -> Changes:
