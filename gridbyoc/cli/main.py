@@ -111,7 +111,7 @@ COMMANDS = {
     "leftovers": ("leftovers", "Find and delete AWS resources that deleted clusters left behind."),
     "state": ("state", "The state's bucket, its lock, and moving it."),
     "destroy": ("destroy", "Delete a stack's clusters and its role."),
-    "fleet": ("fleet", "Many stacks: validate, plan, bootstrap, report, destroy."),
+    "fleet": ("fleet", "Many stacks: plan, bootstrap, drift, report, destroy."),
     "pipeline": ("pipeline", "Write a pipeline for GitHub, GitLab, make, Jenkins or Argo."),
     "sandbox": ("sandbox", "A local AWS and a local control plane."),
     "policy": ("policy", "Print the AWS permissions that gridbyoc needs."),

@@ -241,7 +241,8 @@ def test_the_policy_admits_only_the_pages_own_style_and_script(tmp_path: Path) -
     )
     words = " ".join(made.text.split())
     assert "nothing, only stack files and journals were read" in words
-    assert "No stack needs attention" in words
+    assert "Nothing was checked." in words
+    assert "attention" not in words.replace("those that need attention", "").replace("Sort by attention", "")
     assert "proven" not in words
     assert "running" not in words.replace("nothing", "")
 
@@ -313,6 +314,17 @@ def test_markdown_fits_into_a_jobs_summary() -> None:
     assert 900_000 < len(text.encode()) <= MOST_MARKDOWN
     assert re.search(r"\n\n\*\d+ more lines are left out\.", text)
     assert "left out" not in fleet_report_markdown(one, "")
+
+
+def test_the_table_says_what_was_looked_at_and_where_an_account_is_from() -> None:
+    page = hostile("x", mark="pass")
+    (row, _) = page.rows
+    declared = replace(row, account_id=None, declared_account_id="123456789012")
+    text = fleet_report_markdown(replace(page, rows=(declared,)), "")
+    assert "### 1 stack\n\nBy what was looked at, no stack needs attention." in text
+    assert "Looked at: state, clusters, drift, proof, preflight." in text
+    assert "| 123456789012 (in the stack file) |" in text
+    assert "| unknown | unknown |" in fleet_report_markdown(page, ""), "of the stack whose run failed"
 
 
 def test_each_stack_has_its_own_file() -> None:

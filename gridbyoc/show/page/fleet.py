@@ -69,20 +69,35 @@ def fleet_html(page: FleetPage, templates: Path) -> str:
 def _content(page: FleetPage) -> dict[str, Any]:
     rows, looked_at = page.worst_first, page.looked_at
     columns = [each for each in LIVE if each != "preflight" or each in looked_at]
-    places = {(row.account_id or row.declared_account_id) for row in rows} - {None}
     return {
         "generator": FLEET_GENERATOR,
         "title": counted(len(rows), "stack"),
         "made": minute(page.made),
         "version": page.version,
-        "accounts": len(places),
+        "accounts": _accounts(rows),
         "looked_at": _looked_at(page),
         "tiles": _tiles(page, columns),
-        "attention": sum(row.attention for row in rows),
+        "attention": _attention(page),
         "states": list(dict.fromkeys(row.facts["state"].text for row in rows)),
         "columns": [(each, NAMES[each]) for each in columns],
         "rows": [_row(row, columns) for row in rows],
     }
+
+
+def _accounts(rows: Sequence[FleetRow]) -> str:
+    accounts = [row.account_id or row.declared_account_id for row in rows]
+    known = set(filter(None, accounts))
+    without = accounts.count(None)
+    return f"{len(known)}, unknown for {counted(without, 'stack')}" if without else str(len(known))
+
+
+def _attention(page: FleetPage) -> str:
+    """How many stacks need attention. Nothing is said of what nobody looked at."""
+    count, whole = sum(row.attention for row in page.rows), len(page.rows)
+    if count:
+        need = "needs" if count == 1 else "need"
+        return f"{count} of {whole} {need} attention: something failed, is unknown, or differs from the stack file."
+    return "By what was looked at, no stack needs attention." if page.looked_at else "Nothing was checked."
 
 
 def _tiles(page: FleetPage, columns: Sequence[Piece]) -> list[dict[str, Any]]:
@@ -242,14 +257,14 @@ def _text(row: FleetRow) -> tuple[str, ...]:
     facts = (row.facts[piece] for piece in ("state", "clusters", "drift", "proof"))
     last = row.facts["last_run"]
     when = f"{last.text}, {last.note}" if row.last_began else last.text
-    account = account_words(row)[0]
+    account, source = account_words(row)
+    account += f" ({source})" if source else ""
     return (row.result.member.label, *(fact.text for fact in facts), cost_words(row), when, account, row.region or "-")
 
 
 def fleet_report_markdown(page: FleetPage, _stack: str) -> str:
     """A table for a job's summary, the stacks that need attention first; at most ``MOST_MARKDOWN`` bytes."""
-    attention = sum(row.attention for row in page.rows)
-    head = f"### {counted(len(page.rows), 'stack')}, {attention} of them need{'s' if attention == 1 else ''} attention"
+    head = f"### {counted(len(page.rows), 'stack')}\n\n{_attention(page)}"
     lines = [head, "", f"| {' | '.join(TEXT)} |", f"|{'---|' * len(TEXT)}"]
     for row in page.worst_first:
         name, *texts = _text(row)
