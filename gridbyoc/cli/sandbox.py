@@ -18,7 +18,7 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, CommandNotStartedError, UsageErro
 from gridbyoc.show.output import Output, Screen
 from gridbyoc.stack.files import WORK_ROOT
 from gridbyoc.stack.sandbox_mark import SANDBOX_MARK
-from gridbyoc.stack.words import counted
+from gridbyoc.stack.words import counted, json_text
 
 if TYPE_CHECKING:
     from gridbyoc.sandbox import Sandbox, SandboxSettings
@@ -191,7 +191,7 @@ def _run_in_sandbox(
             environ = with_our_commands(running.environ(app.environ), running.directory / "bin")
             environ[SANDBOX_MARK] = str(running.directory)
             if settings.scenario:
-                environ |= _rehearsal_environ(settings.scenario, running, environ)
+                environ |= rehearsal_environ(settings.scenario, running, environ)
             argv, environ = prepare(running, environ)
             status = run_command(argv, environ)
             tell_played(app, settings.scenario, running.played(), status)
@@ -201,7 +201,7 @@ def _run_in_sandbox(
     raise click.exceptions.Exit(status)
 
 
-def _rehearsal_environ(scenario: Scenario, running: Sandbox, environ: Mapping[str, str]) -> dict[str, str]:
+def rehearsal_environ(scenario: Scenario, running: Sandbox, environ: Mapping[str, str]) -> dict[str, str]:
     """Variables of a rehearsal.
 
     Work_dirs are inside the sandbox: the state of a real role stays as it is. For steps on Terraform, a program in
@@ -242,16 +242,19 @@ def tell_played(app: App, scenario: Scenario | None, played: Mapping[int, int], 
 
 @command("scenarios")
 @click.argument("name", required=False)
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of scenario files, for editors.")
 @pass_app
-def scenarios(app: App, /, name: str | None) -> None:
+def scenarios(app: App, /, name: str | None, *, schema: bool) -> None:
     """List the scenarios that ship; with NAME, print that scenario's file.
 
     A copy of a file is the start of a scenario of your own:
     gridbyoc sandbox scenarios aws-throttling > my-scenario.yaml
     """
-    from gridbyoc.sandbox.scenario.model import load_scenario, shipped, shipped_text
+    from gridbyoc.sandbox.scenario.model import load_scenario, scenario_schema, shipped, shipped_text
 
-    if name is None:
+    if schema:
+        app.document(json_text(scenario_schema(), indent=2))
+    elif name is None:
         app.show(SCENARIOS, shipped())
     elif app.drawn:
         app.document(shipped_text(name).rstrip("\n"))

@@ -110,6 +110,7 @@ ZDOTDIR={dots}
 
 _ZSHRC = """\
 ZDOTDIR="$_gridbyoc_zdotdir"
+[[ "$HISTFILE" == {dots}/* ]] && HISTFILE="$ZDOTDIR/${{HISTFILE:t}}"
 [[ -r "$ZDOTDIR/.zshrc" ]] && source "$ZDOTDIR/.zshrc"
 _gridbyoc_sandbox() {{
   local _gridbyoc_status=$?

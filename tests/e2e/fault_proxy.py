@@ -1,45 +1,41 @@
-"""A proxy on 127.0.0.1 in front of one service: holds, spoils or loses chosen messages and passes on the rest."""
+"""A proxy on 127.0.0.1 in front of one service: holds chosen requests, plays a scenario's steps, passes on the rest."""
 
 from __future__ import annotations
 
 import http.client
+import io
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
+from gridbyoc.sandbox.aws_extra.call import AwsAnswer, signed_for
+from gridbyoc.sandbox.scenario.model import ScenarioAnswer, read_scenario, shipped_text, steps_of
+from gridbyoc.sandbox.scenario.playing import (
+    PlayedSide,
+    ScenarioLayer,
+    ScenarioPlay,
+    fits_request,
+    plane_refusal,
+    plane_request,
+)
+
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
 HELD_FOR = 120.0
 """Seconds after which a held request goes on by itself, so that a failing test ends."""
 
+Side = Literal["aws", "plane"]
+Step = Mapping[str, Any]
+"""A step as in a scenario's file."""
 
-@dataclass(frozen=True)
-class Fault:
-    """What becomes of requests called ``on``: an AWS action (``CreateRole``) or ``METHOD /path``.
 
-    It strikes from the ``first`` of them on, ``times`` times (``None``: until it is lifted), or, with ``seconds``, for
-    so long after the first. With ``since`` it strikes whatever comes from the ``first`` request of that name on.
-    ``status`` is answered without asking the service, or, ``carried_out``, in the place of its answer. ``cut`` closes
-    the connection: ``request`` before the service has seen it, ``answer`` after it was carried out, ``half`` in the
-    middle of its answer. ``delay`` comes before all that, in seconds.
-    """
-
-    on: str
-    first: int = 1
-    times: int | None = 1
-    seconds: float | None = None
-    since: str = ""
-    status: int = 0
-    carried_out: bool = False
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    cut: Literal["", "request", "answer", "half"] = ""
-    delay: float = 0.0
+def shipped_steps(name: str) -> tuple[Step, ...]:
+    """The steps of a scenario that ships."""
+    return read_scenario(shipped_text(name), name).raw_steps
 
 
 @dataclass
@@ -72,27 +68,30 @@ class Proxy:
     """A running proxy: where it is, what it has seen (names, oldest first), and what it does to whom.
 
     ``told`` are called with a request's name once the service has carried it out, and before its sender hears of it.
+    ``struck`` are the requests that a step struck.
     """
 
     upstream: str
+    side: Side
     url: str = ""
-    faults: tuple[Fault, ...] = ()
     holds: list[Hold] = field(default_factory=list)
     told: list[Callable[[str], None]] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     struck: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     stopping: threading.Event = field(default_factory=threading.Event)
-    _counts: dict[int, int] = field(default_factory=dict)
-    _began: dict[int, float] = field(default_factory=dict)
+    layer: ScenarioLayer = field(init=False, repr=False)
 
-    def strike(self, *faults: Fault) -> None:
-        """From now on, these faults and no others, counted anew."""
-        with self.lock:
-            self.faults = faults
-            self._counts.clear()
-            self._began.clear()
-            self.struck.clear()
+    def __post_init__(self) -> None:
+        self.strike()
+
+    def strike(self, *steps: Step) -> None:
+        """From now on, play these steps and no others, counted anew."""
+        self.struck.clear()
+        playing = ScenarioPlay(steps_of(steps), lambda _step, name: self.struck.append(name))
+        refusal = aws_refusal if self.side == "aws" else plane_refusal
+        side = PlayedSide(lambda environ: str(environ["proxy.name"]), refusal)
+        self.layer = ScenarioLayer(self._forward, playing, side, self.stopping.wait)
 
     def hold(self, on: str, when: Literal["before", "after"], turn: int = 1) -> Hold:
         """Stop the ``turn``-th request of that name that comes from now on."""
@@ -101,47 +100,46 @@ class Proxy:
             self.holds.append(hold)
         return hold
 
-    def take(self, name: str) -> tuple[Hold | None, Fault | None]:
-        """What is to happen to this request; it is counted."""
+    def held(self, name: str) -> Hold | None:
+        """What stops this request; it is counted."""
+        found = None
         with self.lock:
             self.seen.append(name)
-            held = self._held(name)
-            fault = next((each for number, each in enumerate(self.faults) if self._strikes(number, each, name)), None)
-            if fault:
-                self.struck.append(name)
-            return held, fault
-
-    def _held(self, name: str) -> Hold | None:
-        found = None
-        for hold in list(self.holds):
-            if named(name, hold.on):
-                hold.turn -= 1
-                if hold.turn == 0:
-                    self.holds.remove(hold)
-                    found = hold
+            for hold in list(self.holds):
+                if fits_request(hold.on, name):
+                    hold.turn -= 1
+                    if hold.turn == 0:
+                        self.holds.remove(hold)
+                        found = hold
         return found
 
-    def _strikes(self, number: int, fault: Fault, name: str) -> bool:
-        counted = named(name, fault.since or fault.on)
-        turn = self._counts[number] = self._counts.get(number, 0) + counted
-        if turn < fault.first or not named(name, fault.on):
-            return False
-        if fault.since:
-            return True
-        if fault.seconds is not None:
-            return time.monotonic() - self._began.setdefault(number, time.monotonic()) < fault.seconds
-        return fault.times is None or turn < fault.first + fault.times
+    def _forward(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        """Ask the service."""
+        connection = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=60)
+        try:
+            body = environ["wsgi.input"].getvalue()
+            connection.request(environ["REQUEST_METHOD"], environ["RAW_URI"], body or None, environ["proxy.headers"])
+            response = connection.getresponse()
+            content = response.read()
+        finally:
+            connection.close()
+        for tell in tuple(self.told):
+            tell(environ["proxy.name"])
+        start_response(f"{response.status} {response.reason}", response.getheaders())
+        return [content]
 
 
-def named(name: str, wanted: str) -> bool:
-    """Whether a request is called so. ``*`` is any, ``METHOD /path/*`` whatever lies below."""
-    return wanted in ("*", name) or (wanted.endswith("/*") and name.startswith(wanted[:-1]))
+def aws_refusal(_environ: dict[str, Any], answer: ScenarioAnswer) -> AwsAnswer:
+    """https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html"""
+    error = f"<Error><Type>Sender</Type><Code>{answer.code}</Code><Message>{answer.message}</Message></Error>"
+    body = f"<ErrorResponse>{error}<RequestId>0</RequestId></ErrorResponse>"
+    return AwsAnswer(answer.status, body.encode(), {"Content-Type": "text/xml"})
 
 
 @contextmanager
-def proxy_of(upstream: str) -> Iterator[Proxy]:
+def proxy_of(upstream: str, side: Side) -> Iterator[Proxy]:
     """Run a proxy in front of ``upstream``."""
-    proxy = Proxy(upstream)
+    proxy = Proxy(upstream, side)
     server = _Server(proxy)
     proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -166,6 +164,8 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """Gives each request to the scenario's layer, as a WSGI server does. Werkzeug's would close every connection."""
+
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # headers and body in one packet: two of them wait 40 ms for an acknowledgement
     server: Any
@@ -182,70 +182,57 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         proxy: Proxy = self.server.proxy
-        name = self._name(body)
-        hold, fault = proxy.take(name)
+        environ = self._environ(body)
+        name = environ["proxy.name"] = request_name(proxy.side, environ, body)
+        hold = proxy.held(name)
         if hold and hold.when == "before" and not self._stop_at(hold):
             return
-        if fault and not self._before(fault):
-            return
-        answer, content = self._forward(proxy.upstream, body)
-        for tell in tuple(proxy.told):
-            tell(name)
+        started: list[Any] = []
+        content = b"".join(proxy.layer(environ, lambda status, headers: started.extend((status, headers))))
         if hold and hold.when == "after" and not self._stop_at(hold):
             return
-        if fault and fault.cut == "answer":
-            self._hang_up()
-            return
-        if fault and fault.carried_out:
-            self._answer(fault.status, fault.headers, fault.body)
-            return
-        self._answer(answer.status, dict(answer.getheaders()), content, half=bool(fault and fault.cut == "half"))
+        self._answer(int(started[0].split()[0]), dict(started[1]), content)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815 - http.server's names
 
-    def _name(self, body: bytes) -> str:
-        action = parse_qs(body.decode("latin-1")).get("Action") if b"Action=" in body else None
-        return action[0] if action else f"{self.command} {urlsplit(self.path).path}"
+    def _environ(self, body: bytes) -> dict[str, Any]:
+        return {
+            "REQUEST_METHOD": self.command,
+            "PATH_INFO": urlsplit(self.path).path,
+            "QUERY_STRING": urlsplit(self.path).query,
+            "RAW_URI": self.path,
+            "HTTP_AUTHORIZATION": self.headers.get("Authorization", ""),
+            "wsgi.input": io.BytesIO(body),
+            "werkzeug.socket": self.connection,
+            "proxy.headers": {name: text for name, text in self.headers.items() if name.lower() not in HOP_BY_HOP},
+        }
 
     def _stop_at(self, hold: Hold) -> bool:
         """Wait at the hold; false when the connection is cut there."""
         hold.reached.set()
         hold.released.wait(HELD_FOR)
         if hold.dropped:
-            self._hang_up()
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
         return not hold.dropped
 
-    def _before(self, fault: Fault) -> bool:
-        """What the fault does before the service is asked; false when it will not be."""
-        self.server.proxy.stopping.wait(fault.delay)
-        if fault.cut == "request":
-            self._hang_up()
-            return False
-        if fault.status and not fault.carried_out:
-            self._answer(fault.status, fault.headers, fault.body)
-            return False
-        return True
-
-    def _forward(self, upstream: str, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
-        connection = http.client.HTTPConnection(urlsplit(upstream).netloc, timeout=60)
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
-        try:
-            connection.request(self.command, self.path, body or None, headers)
-            response = connection.getresponse()
-            return response, response.read()
-        finally:
-            connection.close()
-
-    def _answer(self, status: int, headers: Mapping[str, str], content: bytes, *, half: bool = False) -> None:
+    def _answer(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
         self.send_response(status)
         for name, value in headers.items():
             if name.lower() not in HOP_BY_HOP | {"date", "server"}:
                 self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
+        announced = next((text for name, text in headers.items() if name.lower() == "content-length"), "")
+        length = len(content) if self.command == "HEAD" or not announced else int(announced)
+        self.send_header("Content-Length", str(length))
         self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if half else content)
-        self.close_connection = self.close_connection or half
+        self.wfile.write(content)
+        self.close_connection = self.close_connection or length != len(content)
 
-    def _hang_up(self) -> None:
-        self.close_connection = True
-        self.connection.shutdown(socket.SHUT_RDWR)
+
+def request_name(side: Side, environ: Mapping[str, Any], body: bytes) -> str:
+    """A request's name in a scenario. An action of AWS is in the body; other requests to AWS are METHOD and path."""
+    method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+    if side == "plane":
+        return plane_request(method, path)
+    action = parse_qs(body.decode("latin-1")).get("Action") if b"Action=" in body else None
+    return f"{signed_for(dict(environ))}:{action[0] if action else f'{method} {path}'}"

@@ -17,8 +17,8 @@ from tests.e2e.fast_stack import fast_stack
 from tests.e2e.fault_proxy import Proxy, proxy_of
 from tests.e2e.gates import Gates, Held, Stop
 
-LIST = "GET /v1/core/clusters"
-CREATE = "POST /v1/core/clusters"
+LIST = "control-plane:ListClusters"
+CREATE = "control-plane:CreateCluster"
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -80,7 +80,7 @@ def scene_of(tool: Tool, world: World, name: str, *, fast: bool = False, **env: 
     directory = tool.directory / name
     directory.mkdir()
     gates = Gates(directory / "gates", light=fast)
-    with proxy_of(world.sandbox.aws_url) as aws, proxy_of(world.sandbox.control_plane_url) as plane:
+    with proxy_of(world.sandbox.aws_url, "aws") as aws, proxy_of(world.sandbox.control_plane_url, "plane") as plane:
         services = {"AWS_ENDPOINT_URL": aws.url, "GRID_URL": plane.url, "GRIDBYOC_TERRAFORM_BIN": str(gates.program)}
         own = replace(tool, directory=directory, env={**tool.env, **services, **env})
         witness = fast_stack(own, world, name, place=".", role=f"role-{name}").witness if fast else None

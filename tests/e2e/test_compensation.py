@@ -7,20 +7,20 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.conftest import Tool, World, stack_text
-from tests.e2e.fault_proxy import Fault, Proxy, proxy_of
+from tests.e2e.fault_proxy import Proxy, proxy_of
+from tests.e2e.scene import CREATE
 
-REFUSED = b'{"code": 3, "message": "this account may not create clusters", "details": []}'
-CREATE = "POST /v1/core/clusters"
+REFUSED = {"status": 400, "message": "this account may not create clusters"}
 
 
 @pytest.fixture
 def plane(world: World) -> Iterator[Proxy]:
-    with proxy_of(world.sandbox.control_plane_url) as proxy:
+    with proxy_of(world.sandbox.control_plane_url, "plane") as proxy:
         yield proxy
 
 
 def refuse(plane: Proxy, *, first: int = 1) -> None:
-    plane.strike(Fault(CREATE, first=first, status=400, body=REFUSED, headers={"Content-Type": "application/json"}))
+    plane.strike({"on": CREATE, "nth": first, "answer": REFUSED})
 
 
 def test_a_refused_registration_leaves_the_role_and_says_how_to_go_on(tool: Tool, world: World, plane: Proxy) -> None:

@@ -5,7 +5,6 @@ The whole table is printed: ``pytest tests/e2e/test_faults.py -s``. docs/resilie
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -13,35 +12,17 @@ from typing import Literal
 import pytest
 
 from tests.e2e.conftest import Done, Tool, World, stack_text
-from tests.e2e.fault_proxy import Fault
+from tests.e2e.fault_proxy import Step, shipped_steps
 from tests.e2e.scene import CREATE, LIST, Scene, faults_of, scene_of, show, side_by_side
 
 pytestmark = pytest.mark.timeout(400)
 
 BOOTSTRAP = ("bootstrap", "--yes")
 DESTROY = ("destroy", "--yes-destroy")
-ONE = "/v1/core/clusters/*"
+ONE = "control-plane:GetCluster"
+DELETE = "control-plane:DeleteCluster"
 HEAD = ("fault", "the user sees", "what remains", "the next run", "")
-HTML = b"<html>Sign in to the hotel's network</html>"
-PAGE = {"Content-Type": "text/html; charset=utf-8"}
-JSON = {"Content-Type": "application/json"}
-XML = {"Content-Type": "text/xml"}
-
-
-def aws_error(code: str, message: str) -> bytes:
-    """https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html"""
-    error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
-    return f"<ErrorResponse>{error}<RequestId>0</RequestId></ErrorResponse>".encode()
-
-
-def refused(on: str, status: int, code: str, message: str, **how: object) -> Fault:
-    """AWS says no."""
-    return Fault(on, status=status, body=aws_error(code, message), headers=XML, **how)  # type: ignore[arg-type]
-
-
-def said(status: int, message: str) -> dict[str, object]:
-    """The control plane says no."""
-    return {"status": status, "body": json.dumps({"code": 2, "message": message, "details": []}).encode()}
+EXPIRED = {"status": 403, "code": "ExpiredToken", "message": "expired"}
 
 
 @dataclass(frozen=True)
@@ -50,65 +31,77 @@ class Row:
 
     words: str
     at: Literal["aws", "plane"]
-    faults: tuple[Fault, ...]
+    steps: tuple[Step, ...]
     status: int = 0
     says: str = ""
     left: str = "running"
     command: tuple[str, ...] = BOOTSTRAP
 
 
-WHO = "GetCallerIdentity"
+WHO = "sts:GetCallerIdentity"
+
+
+def error(status: int, code: str, message: str = "oops", **more: int) -> dict[str, object]:
+    """AWS says no."""
+    return {"status": status, "code": code, "message": message, **more}
+
+
+def said(status: int, message: str, **more: int) -> dict[str, object]:
+    """The control plane says no."""
+    return {"status": status, "message": message, **more}
+
+
 UP = (
-    Row("AWS throttles twice", "aws", (refused(WHO, 400, "ThrottlingException", "Rate exceeded", times=2),)),
-    Row("AWS answers 500 twice", "aws", (refused(WHO, 500, "InternalFailure", "oops", times=2),)),
+    Row("AWS throttles twice", "aws", ({"on": WHO, "answer": error(400, "ThrottlingException"), "times": 2},)),
+    Row("AWS answers 500 twice", "aws", ({"on": WHO, "answer": error(500, "InternalFailure"), "times": 2},)),
     Row(
         "AWS answers 503, Retry-After",
         "aws",
-        (Fault(WHO, status=503, body=aws_error("ServiceUnavailable", "later"), headers={**XML, "Retry-After": "1"}),),
+        ({"on": WHO, "answer": error(503, "ServiceUnavailable", retry_after=1)},),
     ),
-    Row("AWS takes 2 s to answer", "aws", (Fault(WHO, delay=2.0),)),
-    Row("connection to AWS reset", "aws", (Fault(WHO, cut="request"),)),
-    Row("AWS's answer cut short", "aws", (Fault(WHO, cut="half", times=None),), 1, "GBY-A001"),
-    Row(
-        "a page in AWS's place",
-        "aws",
-        (Fault(WHO, status=200, body=HTML, headers=PAGE, times=None),),
-        1,
-        "what answered is not AWS",
-    ),
-    Row("credentials expired", "aws", (refused(WHO, 403, "ExpiredToken", "expired", times=None),), 1, "GBY-A103"),
-    Row("control plane throttles", "plane", (Fault(LIST, **said(429, "slow down"), headers={"Retry-After": "1"}),)),
-    Row("control plane answers 500 twice", "plane", (Fault(LIST, **said(500, "oops"), times=2),)),
-    Row("503, Retry-After", "plane", (Fault(LIST, **said(503, "later"), headers={"Retry-After": "2"}),)),
-    Row("3 s to answer", "plane", (Fault(LIST, delay=3.0),)),
-    Row("connection reset", "plane", (Fault(LIST, cut="request"),)),
-    Row("answer cut short", "plane", (Fault(LIST, cut="half"),)),
+    Row("AWS takes 2 s to answer", "aws", ({"on": WHO, "delay": 2.0},)),
+    Row("connection to AWS reset", "aws", ({"on": WHO, "cut": "connection"},)),
+    Row("AWS's answer cut short", "aws", ({"on": WHO, "cut": "half", "always": True},), 1, "GBY-A001"),
+    Row("a page in AWS's place", "aws", ({"on": WHO, "page": True, "always": True},), 1, "what answered is not AWS"),
+    Row("credentials expired", "aws", ({"on": WHO, "answer": EXPIRED, "always": True},), 1, "GBY-A103"),
+    Row("control plane throttles", "plane", ({"on": LIST, "answer": said(429, "slow down", retry_after=1)},)),
+    Row("control plane answers 500 twice", "plane", ({"on": LIST, "answer": said(500, "oops"), "times": 2},)),
+    Row("503, Retry-After", "plane", ({"on": LIST, "answer": said(503, "later", retry_after=2)},)),
+    Row("3 s to answer", "plane", ({"on": LIST, "delay": 3.0},)),
+    Row("connection reset", "plane", ({"on": LIST, "cut": "connection"},)),
+    Row("answer cut short", "plane", ({"on": LIST, "cut": "half"},)),
     Row(
         "a page in its place",
         "plane",
-        (Fault(LIST, status=200, body=HTML, headers=PAGE, times=None),),
+        ({"on": LIST, "page": True, "always": True},),
         1,
         "something that is not the control plane's API",
     ),
-    Row("401", "plane", (Fault(LIST, **said(401, "who?"), times=None),), 1, "does not accept the credentials"),
+    Row(
+        "401",
+        "plane",
+        ({"on": LIST, "answer": said(401, "who?"), "always": True},),
+        1,
+        "does not accept the credentials",
+    ),
 )
 """On a stack that is up."""
 
 NEW = (
-    Row("create throttled", "plane", (Fault(CREATE, **said(429, "slow down")),)),
-    Row("create answered with 500, but stored", "plane", (Fault(CREATE, **said(500, "oops"), carried_out=True),)),
-    Row("create's answer cut short", "plane", (Fault(CREATE, cut="half"),)),
+    Row("create throttled", "plane", ({"on": CREATE, "answer": said(429, "slow down")},)),
     Row(
-        "a page as create's answer",
+        "create answered with 500, but stored",
         "plane",
-        (Fault(CREATE, status=200, body=HTML, headers=PAGE, carried_out=True),),
+        ({"on": CREATE, "answer": said(500, "oops"), "when": "after"},),
     ),
-    Row("create's answer reset", "plane", (Fault(CREATE, cut="answer"),)),
-    Row("create answered with 503, not stored", "plane", (Fault(CREATE, **said(503, "later")),)),
+    Row("create's answer cut short", "plane", ({"on": CREATE, "cut": "half"},)),
+    Row("a page as create's answer", "plane", ({"on": CREATE, "page": True, "when": "after"},)),
+    Row("create's answer reset", "plane", shipped_steps("answer-lost-cluster")),
+    Row("create answered with 503, not stored", "plane", ({"on": CREATE, "answer": said(503, "later")},)),
     Row(
         "create refused: 409",
         "plane",
-        (Fault(CREATE, **said(409, "a cluster of that name exists already"), times=None),),
+        shipped_steps("cluster-name-taken"),
         1,
         "is taken, but this account cannot see that cluster",
         "1 in state, no cluster",
@@ -116,49 +109,47 @@ NEW = (
     Row(
         "401 while waiting",
         "plane",
-        (Fault(f"GET {ONE}", first=2, times=None, **said(401, "expired")),),
+        ({"on": ONE, "nth": 2, "always": True, "answer": said(401, "expired")},),
         1,
         "does not accept the credentials",
         "1 in state, ",
     ),
-    Row("500 while waiting", "plane", (Fault(f"GET {ONE}", times=3, **said(500, "oops")),)),
-    Row("reset while waiting", "plane", (Fault(f"GET {ONE}", times=3, cut="answer"),)),
+    Row("500 while waiting", "plane", ({"on": ONE, "times": 3, "answer": said(500, "oops")},)),
+    Row("reset while waiting", "plane", ({"on": ONE, "times": 3, "cut": "connection", "when": "after"},)),
 )
 """While a stack comes up."""
 
 GOING = (
-    Row("delete answered with 503", "plane", (Fault(f"DELETE {ONE}", **said(503, "later")),), left="no cluster"),
-    Row("delete's answer reset", "plane", (Fault(f"DELETE {ONE}", cut="answer"),), left="no cluster"),
+    Row("delete answered with 503", "plane", ({"on": DELETE, "answer": said(503, "later")},), left="no cluster"),
+    Row("delete's answer reset", "plane", ({"on": DELETE, "cut": "connection", "when": "after"},), left="no cluster"),
     Row(
         "delete forbidden",
         "plane",
-        (Fault(f"DELETE {ONE}", **said(403, "not you"), times=None),),
+        ({"on": DELETE, "answer": said(403, "not you"), "always": True},),
         1,
         "does not permit this",
     ),
 )
+ATTACH = "iam:AttachRolePolicy"
 ROLE = (
     Row(
         "throttling, 500, resets and 1 s more while the role is made",
         "aws",
         (
-            refused("CreateRole", 400, "Throttling", "Rate exceeded", times=2),
-            refused("CreatePolicy", 500, "ServiceFailure", "oops"),
-            Fault("AttachRolePolicy", cut="request", times=2),
-            Fault("AttachRolePolicy", first=3, delay=1.0),
+            *shipped_steps("aws-throttling"),
+            {"on": ATTACH, "nth": 3, "times": 2, "cut": "connection"},
+            {"on": ATTACH, "nth": 5, "delay": 1.0},
         ),
     ),
+    Row("IAM does not see the new role for 5 s", "aws", shipped_steps("iam-role-late")),
+    Row("answer to CreateRole reset", "aws", shipped_steps("answer-lost-role"), 1, "GBY-A120", "no cl"),
     Row(
-        "IAM does not see the new role for 3 s",
-        "aws",
-        (refused("GetRole", 404, "NoSuchEntity", "not yet", times=None, seconds=3.0),),
+        "answer to CreateRole cut short", "aws", ({"on": "iam:CreateRole", "cut": "half"},), 1, "GBY-T001", "no cluster"
     ),
-    Row("answer to CreateRole reset", "aws", (Fault("CreateRole", cut="answer"),), 1, "GBY-A120", "no cl"),
-    Row("answer to CreateRole cut short", "aws", (Fault("CreateRole", cut="half"),), 1, "GBY-T001", "no cluster"),
     Row(
         "a page as answer to CreateRole",
         "aws",
-        (Fault("CreateRole", status=200, body=HTML, headers=PAGE, carried_out=True),),
+        ({"on": "iam:CreateRole", "page": True, "when": "after"},),
         1,
         "GBY-T001",
         "no cluster",
@@ -166,27 +157,19 @@ ROLE = (
     Row(
         "the seventh attachment is denied",
         "aws",
-        (refused("AttachRolePolicy", 403, "AccessDenied", "not allowed to attach", first=7),),
+        ({"on": ATTACH, "nth": 7, "answer": error(403, "AccessDenied", "not allowed to attach")},),
         1,
         "not allowed to attach",
         "13 in state, no cluster",
     ),
-    Row(
-        "credentials expire mid-apply",
-        "aws",
-        (refused("*", 403, "ExpiredToken", "The security token included in the request is expired", first=4,
-                 since="AttachRolePolicy"),),
-        1,
-        "GBY-A103",
-        "no cluster",
-    ),
-)  # fmt: skip
+    Row("credentials expire mid-apply", "aws", shipped_steps("session-ends"), 1, "GBY-A103", "no cluster"),
+)
 
 
 def suffered(scene: Scene, row: Row, *, roles: str | None = None) -> tuple[str, ...]:
     """Run into the fault, then run again without it, and see what is wrong: a line of the table."""
     proxy = scene.aws if row.at == "aws" else scene.plane
-    proxy.strike(*row.faults)
+    proxy.strike(*row.steps)
     done = scene.run(*row.command)
     struck, left = list(proxy.struck), scene.left()
     proxy.strike()
@@ -235,7 +218,7 @@ def test_with_a_stack_that_comes_up_and_goes(tool: Tool, world: World) -> None:
 
 def _going(number: int) -> Row:
     row = GOING[number]
-    return Row(row.words, row.at, row.faults, row.status, row.says, row.left, DESTROY)
+    return Row(row.words, row.at, row.steps, row.status, row.says, row.left, DESTROY)
 
 
 def test_with_a_stack_that_is_up(tool: Tool, world: World) -> None:
@@ -266,7 +249,7 @@ def test_a_cluster_that_the_list_showed_too_late_is_made_right(tool: Tool, world
     with scene_of(tool, world, "listed-late", fast=True) as scene:
         scene.run(*BOOTSTRAP, status=0)
         world.put_external_id(scene.name, "an-older-external-id")
-        scene.plane.strike(Fault(LIST, status=200, body=b'{"clusters": []}', headers=JSON))
+        scene.plane.strike({"on": LIST, "answer": {"status": 200, "body": '{"clusters": []}'}})
         assert "it is adopted" in scene.run(*BOOTSTRAP, status=0).err
         assert faults_of(scene) == []
 

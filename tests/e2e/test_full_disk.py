@@ -18,17 +18,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gridbyoc.sandbox.scenario.model import steps_of
+from gridbyoc.sandbox.scenario.terraform import write_wrapper
 from tests.e2e.conftest import Done, Tool, World, stack_text
 from tests.e2e.fast_stack import EXTERNAL_ID, fast_stack, without_aws_provider
+from tests.e2e.fault_proxy import shipped_steps
 from tests.e2e.gates import until
 from tests.e2e.scene import CREATE, LIST, Scene, faults_of, scene_of, show, side_by_side
 from tests.functional.terraform_kit import script
 
-LIMITED = 'case "$*" in *apply*) "{python}" "{fills}" $$ {when} ;; esac; exec "{real}" "$@"'
+LIMITED = 'case "$*" in *apply*) "{python}" "{fills}" $$ {when} & ;; esac; exec "{real}" "$@"'
 FILLS = """
 import pathlib, resource, sys, time
 state = pathlib.Path("terraform.tfstate")
-while sys.argv[2] and not (state.exists() and sys.argv[2].encode() in state.read_bytes()):
+while not (state.exists() and sys.argv[2].encode() in state.read_bytes()):
     time.sleep(0.001)
 resource.prlimit(int(sys.argv[1]), resource.RLIMIT_FSIZE, (512, 512))
 """
@@ -36,12 +39,13 @@ resource.prlimit(int(sys.argv[1]), resource.RLIMIT_FSIZE, (512, 512))
 
 def on_a_full_disk(tool: Tool, *args: str, when: str = "") -> Done:
     """A run whose Terraform can save no more once the state holds the word ``when``; from its start without one."""
-    fills = tool.write(FILLS, "fills.py")
-    real = shutil.which("terraform", path=tool.env["PATH"])
-    program = script(
-        tool.directory / "limited",
-        LIMITED.format(python=sys.executable, fills=fills, when=f"{when} &" if when else '""', real=real),
-    )
+    real = shutil.which("terraform", path=tool.env["PATH"]) or ""
+    if when:
+        text = LIMITED.format(python=sys.executable, fills=tool.write(FILLS, "fills.py"), when=when, real=real)
+        program = script(tool.directory / "limited", text)
+    else:
+        played = tool.directory.parent / "played"
+        program = write_wrapper(steps_of(shipped_steps("state-disk-full")), [real], played, played / "log")
     done = tool("bootstrap", "--yes", *args, "--terraform-bin", str(program), status=1)
     assert "Failed to write state" in done.text
     return done

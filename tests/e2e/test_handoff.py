@@ -53,7 +53,7 @@ class Two:
 def two(tool: Tool, world: World, tmp_path: Path) -> Iterator[Two]:
     name = f"two-{tmp_path.name[-10:].strip('_').replace('_', '-')}"  # one of its own in the shared sandbox
     fast = without_aws_provider(tool)
-    with proxy_of(world.sandbox.control_plane_url) as plane:
+    with proxy_of(world.sandbox.control_plane_url, "plane") as plane:
         first = replace(fast, env={**fast.env, "GRID_URL": plane.url, "GRIDBYOC_HANDOFF_KEY": KEY})
         stack = fast_stack(first, world, name, place=name)
         directory, home = tmp_path / "second", tmp_path / "second-home"
@@ -162,12 +162,12 @@ def test_a_vendor_without_an_api_gets_a_page_with_reveal_alone(two: Two) -> None
     assert EXTERNAL_ID not in journal.read_text()
 
 
-@pytest.mark.parametrize("on", ["POST /v1/core/clusters", "GET /v1/core/clusters/"])
+@pytest.mark.parametrize("on", ["control-plane:CreateCluster", "control-plane:GetCluster"])
 def test_killed_between_creation_and_wait_it_goes_on(two: Two, on: str) -> None:
     name = two.stack.name
     two.hand_over()
     register = ("register", "--handoff", "x.handoff", name, "--instance-types", "t2.medium")
-    hold = two.plane.hold(f"{on}{name}" if on.endswith("/") else on, "after" if on.startswith("POST") else "before")
+    hold = two.plane.hold(on, "after" if on.endswith("CreateCluster") else "before")
     running = two.second.start(*register)
     hold.wait()
     os.kill(running.pid, signal.SIGKILL)
@@ -179,4 +179,4 @@ def test_killed_between_creation_and_wait_it_goes_on(two: Two, on: str) -> None:
     assert "is used as it is" in again.err
     assert "status = running" in again.out
     assert [each["name"] for each in two.world.clusters()].count(name) == 1
-    assert two.plane.seen.count("POST /v1/core/clusters") == 1
+    assert two.plane.seen.count("control-plane:CreateCluster") == 1

@@ -17,7 +17,6 @@ from typing import Literal
 import pytest
 
 from tests.e2e.conftest import Tool, World, stack_text
-from tests.e2e.fault_proxy import Fault
 from tests.e2e.gates import Stop, kill_at
 from tests.e2e.scene import CREATE, LIST, Scene, faults_of, scene_of, seconds_since, show, side_by_side
 
@@ -48,14 +47,14 @@ NEW = (
     Row("output", Stop("terraform", "output", "before")),
     Row("register", Stop("plane", CREATE, "before")),
     Row("register", Stop("plane", CREATE, "after")),
-    Row("wait", Stop("plane", "GET /v1/core/clusters/*", "after")),
+    Row("wait", Stop("plane", "control-plane:GetCluster", "after")),
 )
 CHANGED = (
     Row("plan", Stop("terraform", "plan", "after")),
-    Row("register", Stop("plane", "PUT /v1/core/clusters/*", "after")),
+    Row("register", Stop("plane", "control-plane:UpdateCluster", "after")),
 )
 DESTROYED = (
-    Row("delete", Stop("plane", "DELETE /v1/core/clusters/*", "after")),
+    Row("delete", Stop("plane", "control-plane:DeleteCluster", "after")),
     Row("destroy", Stop("terraform", "destroy", "before")),
 )
 ANOTHER_TYPE = "[t2.medium, {name: g4dn.xlarge, overprovisioned_ondemand_count: 1}]"
@@ -117,13 +116,13 @@ def test_at_each_step(tool: Tool, world: World) -> None:
 
 
 ROLE_ROWS = (
-    Row("apply", Stop("aws", "CreateRole", "after")),
-    Row("apply", Stop("aws", "CreateRole", "after"), "terraform"),
-    Row("apply", Stop("aws", "CreateRole", "after"), "both"),
-    Row("apply", Stop("aws", "CreatePolicy", "after"), "both", torn=True),
+    Row("apply", Stop("aws", "iam:CreateRole", "after")),
+    Row("apply", Stop("aws", "iam:CreateRole", "after"), "terraform"),
+    Row("apply", Stop("aws", "iam:CreateRole", "after"), "both"),
+    Row("apply", Stop("aws", "iam:CreatePolicy", "after"), "both", torn=True),
 )
 GOES = 2
-GOING = Row("destroy", Stop("aws", "DeleteRole", "after"), "both")
+GOING = Row("destroy", Stop("aws", "iam:DeleteRole", "after"), "both")
 
 
 def test_a_real_role(tool: Tool, world: World) -> None:
@@ -159,7 +158,7 @@ def test_a_state_that_was_cut_off_in_a_write_is_put_back(tool: Tool, world: Worl
             assert faults_of(scene) == []
 
 
-LOST = (("register", CREATE), ("register", "PUT /v1/core/clusters/*"), ("delete", "DELETE /v1/core/clusters/*"))
+LOST = (("register", CREATE), ("register", "control-plane:UpdateCluster"), ("delete", "control-plane:DeleteCluster"))
 
 
 def test_the_answer_is_lost_and_nobody_killed(tool: Tool, world: World) -> None:
@@ -169,9 +168,9 @@ def test_the_answer_is_lost_and_nobody_killed(tool: Tool, world: World) -> None:
         for step, request in LOST:
             began = time.monotonic()
             command = DESTROY if step == "delete" else BOOTSTRAP
-            if request.startswith("PUT"):
+            if request.endswith("UpdateCluster"):
                 with_another_type(scene)
-            scene.plane.strike(Fault(request, cut="answer"))
+            scene.plane.strike({"on": request, "when": "after", "cut": "connection"})
             done = scene.run(*command)
             wrong = [] if done.status == 0 and scene.plane.struck else [done.text]
             wrong += gone_faults(scene, None) if command == DESTROY else faults_of(scene)

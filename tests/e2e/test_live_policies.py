@@ -6,15 +6,13 @@ import json
 from dataclasses import replace
 
 from tests.e2e.conftest import Tool, World, stack_text
-from tests.e2e.fault_proxy import Fault, Proxy, proxy_of
+from tests.e2e.fault_proxy import Proxy, proxy_of
 from tests.functional.terraform_kit import script
 
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
-DENIED = (
-    b"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
-)
+DENIED = {"status": 403, "code": "AccessDenied", "message": "no"}
 KNOWN = f"known_policies: ['{ADMIN}'], known_inline_policies: [by-hand]"
 
 
@@ -72,7 +70,7 @@ def test_policies_that_the_stack_file_does_not_list(tool: Tool, world: World) ->
     assert world.attached("grid-stray") >= {ADMIN}
 
     exclusive(tool, world)
-    with proxy_of(world.sandbox.aws_url) as aws:
+    with proxy_of(world.sandbox.aws_url, "aws") as aws:
         terraform = f"export AWS_ENDPOINT_URL='{world.sandbox.aws_url}'\nexec terraform \"$@\""
         around = {"GRIDBYOC_TERRAFORM_BIN": str(script(tool.directory / "terraform", terraform))}
         unread(replace(tool, env={**tool.env, **around, "AWS_ENDPOINT_URL": aws.url}), aws)
@@ -104,7 +102,7 @@ def exclusive(tool: Tool, world: World) -> None:
 def unread(tool: Tool, aws: Proxy) -> None:
     """Terraform gets its lists as before, the tool does not: they are not taken for empty."""
     for action in ("ListRolePolicies", "GetPolicyVersion", "ListAttachedRolePolicies"):
-        aws.strike(Fault(action, times=None, status=403, body=DENIED))
+        aws.strike({"on": f"iam:{action}", "always": True, "answer": DENIED})
         standing = tool("status").out
         assert f"the caller may not call iam:{action}" in standing
         assert "Nothing" not in standing.splitlines()[-1]

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.e2e.conftest import Tool, World, stack_text
-from tests.e2e.fault_proxy import named
 from tests.e2e.gates import Stop, kill_at
 from tests.e2e.scene import (
     Scene,
@@ -25,14 +24,14 @@ from tests.e2e.scene import (
 )
 from tests.e2e.test_kill import Row
 
-PUT = "PUT /v1/core/clusters/*"
+PUT = "control-plane:UpdateCluster"
 ROTATE = ("rotate", "--yes")
 REPLACE = ("rotate", "--role", "--yes", "--yes-destroy")
 BOOTSTRAP = ("bootstrap", "--yes")
 HEAD = ("command", "killed", "where", "then", "took", "")
 
 
-CHANGES = ("UpdateAssumeRolePolicy", "CreateRole", "DeleteRole", PUT)
+CHANGES = ("iam:UpdateAssumeRolePolicy", "iam:CreateRole", "iam:DeleteRole", PUT)
 """All that changes what is held, or who may assume the role."""
 
 
@@ -59,7 +58,7 @@ class Watch:
             proxy.told.remove(self._after)
 
     def _after(self, request: str) -> None:
-        if any(named(request, change) for change in CHANGES):
+        if request in CHANGES:
             self._look(request)
 
     def _look(self, after: str) -> None:
@@ -95,7 +94,7 @@ LIVES = (
         (
             (Row("rotate", Stop("terraform", "apply", "after")), BOOTSTRAP),
             (Row("rotate", Stop("plane", PUT, "after")), ROTATE),
-            (Row("rotate", Stop("aws", "UpdateAssumeRolePolicy", "after", 2), "both"), BOOTSTRAP),
+            (Row("rotate", Stop("aws", "iam:UpdateAssumeRolePolicy", "after", 2), "both"), BOOTSTRAP),
         ),
     ),
     Life(
@@ -103,7 +102,7 @@ LIVES = (
         REPLACE,
         (
             (Row("rotate --role", Stop("terraform", "state", "after")), REPLACE),
-            (Row("rotate --role", Stop("aws", "CreateRole", "after"), "both"), (*BOOTSTRAP, "--yes-destroy")),
+            (Row("rotate --role", Stop("aws", "iam:CreateRole", "after"), "both"), (*BOOTSTRAP, "--yes-destroy")),
         ),
     ),
 )

@@ -153,7 +153,15 @@ PROMPT_COMMAND='export AWS_ENDPOINT_URL=https://iam.amazonaws.com'
 THROTTLED = """\
 version: 1
 title: It is slow
-steps: [{on: "control-plane:ListClusters", answer: {status: 429, message: slow down}}]
+steps:
+  - {on: "control-plane:ListClusters", answer: {status: 429, message: slow down}}
+  - {on: "sts:GetCallerIdentity", answer: {status: 403, code: ExpiredToken, message: It has ended}}
+"""
+SIGNED = "Authorization: AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/sts/aws4_request, Signature=0"
+ASKS = f"""\
+curl -s -o /dev/null -w '%{{http_code}}\\n' $GRID_URL/v1/core/clusters
+curl -s -H '{SIGNED}' -d 'Action=GetCallerIdentity&Version=2011-06-15' $AWS_ENDPOINT_URL > identity
+exit 7
 """
 
 
@@ -167,10 +175,11 @@ def test_a_shell_leads_to_the_sandbox_whatever_its_own_files_say(tmp_path: Path)
         os.chdir(tmp_path)
         os.execve(sys.executable, [*SANDBOX, "shell", "--scenario", "slow.yaml"], {**os.environ, **shell})  # noqa: S606 -- as above
     text = read_until(terminal, "(sandbox) me> ")
+    (tmp_path / "asks").write_text(ASKS)
     os.write(terminal, b"env | grep ^AWS_ > seen; echo $GRIDBYOC_SANDBOX > mark; echo wr'it'ten\n")
     text += read_until(terminal, "written")
-    os.write(terminal, b"curl -s -o /dev/null -w '%{http_code}\\n' $GRID_URL/v1/core/clusters; exit 7\n")
-    text += read_until(terminal, "slow down)")
+    os.write(terminal, b". ./asks\n")
+    text += read_until(terminal, "(ExpiredToken)")
     _, status = os.waitpid(pid, 0)
     os.close(terminal)
     seen = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines())
@@ -179,7 +188,8 @@ def test_a_shell_leads_to_the_sandbox_whatever_its_own_files_say(tmp_path: Path)
     assert set(seen) == {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
                          "AWS_EC2_METADATA_DISABLED"}  # fmt: skip
     assert "1 time: control-plane:ListClusters answered with 429 (slow down)" in text
-    assert "429" in text.partition("exit 7")[2]
+    assert "429" in text.partition("asks")[2]
+    assert "<Code>ExpiredToken</Code>" in (tmp_path / "identity").read_text()
     assert os.waitstatus_to_exitcode(status) == 7
     assert not Path((tmp_path / "mark").read_text().strip()).exists()
 

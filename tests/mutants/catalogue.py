@@ -1393,6 +1393,11 @@ SANDBOX = (
         ("resolve_url", "check_address(wanted, environ)", "pass"),
     ),
     *_each(
+        "cli/sandbox.py",
+        "unit/test_sandbox_scenarios.py",
+        ("rehearsal_environ", '{WORK_ROOT: str(running.directory / "work")}', "{}"),
+    ),
+    *_each(
         "stack/load.py",
         "unit/test_sandbox_shell.py",
         ("_ignore_accounts", "del holder[key]", "pass"),

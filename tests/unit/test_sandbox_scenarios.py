@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from gridbyoc.cli.app import App
-from gridbyoc.cli.sandbox import sandbox, tell_played
+from gridbyoc.cli.sandbox import rehearsal_environ, sandbox, tell_played
 from gridbyoc.errors import FileError, ScenarioError, UsageError
+from gridbyoc.sandbox import Sandbox
 from gridbyoc.sandbox.aws_extra.call import AwsAnswer
 from gridbyoc.sandbox.scenario.model import ScenarioAnswer, load_scenario, read_scenario, shipped, steps_of
 from gridbyoc.sandbox.scenario.played import PlayedLog
@@ -241,6 +242,13 @@ def test_the_user_is_told_that_nothing_was_played() -> None:
     assert "played nothing" not in quotas
 
 
+def test_a_rehearsal_keeps_its_work_dirs_apart_from_those_of_real_roles() -> None:
+    running = Sandbox("", "", {}, Path("/s"), Path("/s/log"), ())
+    scenario = load_scenario("session-ends", Path("/"))
+    assert rehearsal_environ(scenario, running, {}) == {"GRIDBYOC_WORK_ROOT": "/s/work"}
+    assert rehearsal_environ(scenario, running, {"GRIDBYOC_WORK_ROOT": "/mine"}) == {}
+
+
 def test_strikes_are_counted_from_the_record(tmp_path: Path) -> None:
     log = PlayedLog(tmp_path / "played.jsonl")
     assert log.counts() == {}
@@ -259,6 +267,7 @@ def output_of(*args: str) -> str:
 def test_scenarios_are_listed_and_printed() -> None:
     assert "aws-throttling " in output_of("scenarios")
     assert read_scenario(output_of("scenarios", "session-ends"), "copy.yaml").title.startswith("The AWS session ends")
+    assert json.loads(output_of("scenarios", "--schema"))["$id"] == "urn:gridbyoc:scenario:1"
     for more in ([], ["quota-full"]):
         args = ["scenarios", *more, "--format", "json"]
         check_outputs(args, output_of(*args))
