@@ -16,7 +16,6 @@ from gridbyoc.sandbox.aws_extra.call import Environ, load_model, signed_for, sig
 from gridbyoc.sandbox.aws_extra.extras import make_extras
 from gridbyoc.sandbox.aws_extra.layer import ExtraLayer, StartResponse, WsgiApp
 from gridbyoc.sandbox.lifeline import in_background, read_config, serve
-from gridbyoc.sandbox.scenario.playing import aws_side, with_scenario
 
 WARM = {
     "sts": "Action=GetCallerIdentity&Version=2011-06-15",
@@ -157,7 +156,12 @@ def main() -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     moto = DomainDispatcherApplication(create_backend_app)
-    gate = Gate(with_scenario(ExtraLayer(moto, make_extras(config)), config.get("scenario"), aws_side()))
+    app: WsgiApp = ExtraLayer(moto, make_extras(config))
+    if config.get("scenario"):
+        from gridbyoc.sandbox.scenario.playing import aws_side, with_scenario  # few sandboxes need these imports
+
+        app = with_scenario(app, config["scenario"], aws_side())
+    gate = Gate(app)
     server = make_server("127.0.0.1", int(config["port"]), gate, threaded=True, request_handler=_in_one_piece())
     # moto's own calls to itself need to know where it listens (read in moto.settings).
     os.environ["MOTO_PORT"] = str(server.port)

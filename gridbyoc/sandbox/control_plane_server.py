@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
@@ -14,10 +14,12 @@ from gridbyoc.sandbox.api.role import RoleInspector
 from gridbyoc.sandbox.api.service import ControlPlaneService, Store
 from gridbyoc.sandbox.api.spec import ClusterTiming, RoleGrant, known_regions
 from gridbyoc.sandbox.lifeline import in_background, read_config, serve
-from gridbyoc.sandbox.scenario.playing import plane_side, with_scenario
 from gridbyoc.sandbox.settings import USER_ID, USERNAME
 from gridbyoc.stack.secret import Secret
 from gridbyoc.vendors import facts_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 class LateInspector:
@@ -56,10 +58,13 @@ def _make_server(config: dict[str, Any], inspector: LateInspector) -> BaseWSGISe
     plane = ControlPlaneService(store, inspector, time.time, timing, USER_ID)
     door = Doorkeeper(store, time.time, USERNAME, USER_ID, Secret(config["api_key"]))
     context = ApiContext(plane, door, config["trusted_account_id"] or facts_of("grid").trusted_account.account_id)
-    app = create_app(context, AccessLog(Path(config["access_log"])))
+    app: WSGIApplication = create_app(context, AccessLog(Path(config["access_log"])))
+    if config.get("scenario"):
+        from gridbyoc.sandbox.scenario.playing import plane_side, with_scenario  # few sandboxes need these imports
+
+        app = with_scenario(app, config["scenario"], plane_side())
     tls = tuple(config["tls"]) if config["tls"] else None
-    played = with_scenario(app, config.get("scenario"), plane_side())
-    return make_server("127.0.0.1", config["port"], played, threaded=True, ssl_context=tls)
+    return make_server("127.0.0.1", config["port"], app, threaded=True, ssl_context=tls)
 
 
 WARM_UP_AFTER = 3.0

@@ -18,15 +18,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gridbyoc.errors import SAFE_NOTHING_DONE, FileError, SandboxStartError, SandboxStoppedError, UsageError
-from gridbyoc.sandbox.scenario.model import ScenarioSide
 from gridbyoc.sandbox.scenario.played import PlayedLog
 from gridbyoc.sandbox.settings import USER_ID, USERNAME, SandboxSettings, new_api_key
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.files import write_atomic
 from gridbyoc.stack.secret import Secret
+
+if TYPE_CHECKING:
+    from gridbyoc.sandbox.scenario.model import ScenarioSide
 
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0

@@ -6,7 +6,6 @@ change the variables that lead to the sandbox; a command that has the mark then 
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -34,6 +33,8 @@ def in_sandbox(environ: Mapping[str, str]) -> bool:
 
 def is_loopback(url: str) -> bool:
     """Whether a URL leads to this machine's loopback."""
+    import ipaddress  # every command imports this module
+
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:

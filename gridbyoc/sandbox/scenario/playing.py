@@ -244,9 +244,7 @@ def plane_refusal(_environ: Environ, answer: ScenarioAnswer) -> AwsAnswer:
     return AwsAnswer(answer.status, body, {"Content-Type": "application/json"})
 
 
-def with_scenario(app: WsgiApp, config: Mapping[str, Any] | None, side: PlayedSide) -> WsgiApp:
-    """``app`` with the scenario of a server's settings in front of it; ``None``: there is none."""
-    if not config:
-        return app
+def with_scenario(app: WsgiApp, config: Mapping[str, Any], side: PlayedSide) -> WsgiApp:
+    """``app`` with the scenario of a server's settings in front of it."""
     play = ScenarioPlay(steps_of(config["steps"]), PlayedLog(Path(config["log"])).add)
     return ScenarioLayer(app, play, side, time.sleep)
