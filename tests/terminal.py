@@ -1,4 +1,4 @@
-"""A real terminal of 80 columns with the tool on it, for what somebody sees and types."""
+"""A real terminal with the tool on it, for what somebody sees and types."""
 
 from __future__ import annotations
 
@@ -66,15 +66,15 @@ class Terminal:
 
 
 @contextmanager
-def on_terminal(*args: str, cwd: Path, env: Mapping[str, str]) -> Iterator[Terminal]:
-    """``gridbyoc ARGS`` on a terminal of its own, 80 columns wide."""
+def on_terminal(*args: str, cwd: Path, env: Mapping[str, str], columns: int = 80) -> Iterator[Terminal]:
+    """``gridbyoc ARGS`` on a terminal of its own."""
     pid, descriptor = pty.fork()
     if pid == 0:
         os.chdir(cwd)
         time.sleep(0.05)  # until the terminal has its size
         argv = [sys.executable, "-m", "gridbyoc", *args]
         os.execve(sys.executable, argv, {**env, "TERM": "xterm"})  # noqa: S606 -- a list, and no shell is wanted
-    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 80, 0, 0))
+    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     try:
         yield Terminal(pid, descriptor)
     finally:

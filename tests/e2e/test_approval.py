@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.e2e.conftest import Tool, World
-from tests.e2e.fast_stack import fast_stack, without_aws_provider
+from tests.e2e.fast_stack import fast_stack, role_arn, without_aws_provider
 from tests.terminal import on_terminal
 
 
@@ -24,11 +24,16 @@ def test_bootstrap_and_destroy_on_a_terminal(tool: Tool, world: World) -> None:
     assert "+ module.gridbyoc.terraform_data.this" in shown
     assert "input: x" in shown
 
-    with on_terminal("bootstrap", "--brief", **at) as terminal:
+    with on_terminal("bootstrap", "--brief", columns=60, **at) as terminal:
         shown = terminal.expect("Apply these changes? [y/N]")
         assert "module.gridbyoc" not in shown.split("Control plane:")[1]
         terminal.send("y\n")
         assert terminal.end() == 0
+        # While it works: how long it usually takes. Afterwards: every line fits, and the ARN is whole.
+        assert "a cluster of grid usually takes 20 to 50 minutes" in terminal.text
+        report = terminal.text.split("stack     asked")[1].splitlines()
+        assert max(len(line) for line in report if " " in line.strip()) <= 60
+        assert any(line.split()[-1:] == [role_arn(world, "fast-asked")] for line in report), report
     assert stack.made == 1
 
     for answer, status in (("y", 2), ("asked", 0)):

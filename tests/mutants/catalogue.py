@@ -1433,6 +1433,27 @@ FLEET_PAGE = (
         ("FleetRow.attention", 'self.rank <= RANKS["unknown"] or ', ""),
     ),
 )
+PROGRESS = (
+    *_each(
+        "operations/prepare.py",
+        "unit/test_progress.py",
+        ("terraform_progress", 'event.state == "done" and event.action in _CHANGES', 'event.state == "done"'),
+        ("terraform_progress", "_CHANGES.get(event.change.action, 0)", "1"),
+        ("terraform_progress", "            finished = total = 0\n", "            pass\n"),
+    ),
+    *_each(
+        "operations/cluster_times.py",
+        "unit/test_progress.py",
+        ("_recorded", 'record.get("control_plane") != control_plane', "False"),
+        ("_recorded", " and 0 < seconds <= LONGEST", ""),
+    ),
+    *_each("operations/wait.py", "unit/test_progress.py", ("_until_running", 'seen[:1] != ["running"]', "True")),
+    *_each(
+        "terraform/environment.py",
+        "unit/test_terraform_parts.py",
+        ("provider_source", "mirror is None and not event.signed", "False"),
+    ),
+)
 MUTANTS: tuple[Mutant, ...] = (
     *ROLE_ACCEPTS,
     *PARTIAL_RUNS,
@@ -1457,4 +1478,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *SEVERAL_ROLES,
     *SANDBOX,
     *FLEET_PAGE,
+    *PROGRESS,
 )

@@ -102,6 +102,14 @@ def test_a_wait_says_how_long_it_took_before(tmp_path: Path) -> None:
     assert expected_words(expected) == f"1 cluster of grid took {aged[-1] / 60:.0f} min on this machine"
 
 
+def test_a_cluster_that_ran_already_when_it_was_looked_at_says_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.plane.noon = NOON
+    both = a_stack(spec(), spec("more"))
+    world.bootstrap(both)  # they start together, and the second is waited for when the first one runs
+    assert [each["cluster"] for each in world.journal(both) if each["type"] == "cluster_running"] == ["ml"]
+
+
 def test_only_times_that_can_be_true_count(tmp_path: Path) -> None:
     def journal(stack: str, *records: object) -> None:
         (tmp_path / stack).mkdir(mode=0o700)
