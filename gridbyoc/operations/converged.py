@@ -200,6 +200,7 @@ def _basis(run: Run) -> _Basis | None:
     here = kept_here(run.work_dir)
     if not isinstance(run.stack.terraform.backend, S3Backend):
         return _Basis(here, _state(run)) if here else None
+    run.account()  # no remote state is touched with another account's credentials
     there = Background(partial(kept_beside_state, run)) if here is None else None
     state = _state(run)
     if here is not None and _is_of(here, state):

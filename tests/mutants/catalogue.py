@@ -624,8 +624,9 @@ FINGERPRINT = (
     ),
     *_each(
         "operations/converged.py",
-        "unit/test_fresh_checkout.py",
+        "unit/test_fresh_checkout.py unit/test_account_guards.py",
         ("_covered", "is_in_place(run) and ", ""),
+        ("_basis", "    run.account()", "    run.stack"),
         ("_compare", "outputs.role_arn != record.role_arn or ", ""),
         ("_compare", " or not stands_as_in_state(facts, state, run.stack.role)", ""),
         ("_compare", " or not _same_providers(run.work_dir, basis)", ""),

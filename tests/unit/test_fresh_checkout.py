@@ -18,7 +18,7 @@ from gridbyoc.operations.drift import DriftFound, find_drift
 from gridbyoc.operations.fingerprint import FORMAT, RECORD, keyed_digest
 from gridbyoc.operations.run import Choices
 from gridbyoc.operations.state_migrate import migrate
-from gridbyoc.stack.model import LocalBackend, S3Backend, Stack
+from gridbyoc.stack.model import Aws, LocalBackend, S3Backend, Stack
 from tests.unit.memory_aws import Objects, refusal
 from tests.unit.test_converged import (
     ADMIN,
@@ -109,6 +109,12 @@ CASES = [
     Moved("one with an odd list", edit_object(FINGERPRINT, known=[1])),
     Moved("the lock file selects another provider", another_lock_file, "the stack file, the"),
     Moved("the account", lambda world: setattr(world.aws, "account", "999999999999"), "belong to another", raises=True),
+    Moved(
+        "the account, which the file names",
+        lambda world: setattr(world.aws, "account", "999999999999"),
+        stack=replace(UP, aws=Aws("us-east-1", account_id="123456789012")),
+        raises=True,
+    ),
 ]
 
 
