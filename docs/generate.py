@@ -33,7 +33,7 @@ from gridbyoc.operations.verify_model import KINDS as PROOF_KINDS
 from gridbyoc.render.pipelines import ENGINES, PipelineSettings, PipelineStack, default_source, render_pipeline
 from gridbyoc.show.fleet import FleetStartedLine, StackFinishedLine, StackStartedLine, StackWaitingLine
 from gridbyoc.show.output import Output
-from gridbyoc.stack.model import Aws, ControlPlane, Role, S3Backend, Stack, TerraformSettings
+from gridbyoc.stack.model import AssumeRole, Aws, ControlPlane, Role, S3Backend, Stack, TerraformSettings
 
 ROOT = Path(gridbyoc.__file__).parent.parent
 
@@ -104,7 +104,10 @@ def needs_page() -> str:
     """A section for each phase, a row for each action and resource, for a stack that has everything."""
     parts = []
     for phase, title in PHASES.items():
-        needs = needs_of(EVERYTHING, "PARTITION", "ACCOUNT", phases=[phase])
+        if phase == "assume-role":
+            needs = needs_of(ASSUMING, "PARTITION", phases=[phase], part="caller")
+        else:
+            needs = needs_of(EVERYTHING, "PARTITION", "ACCOUNT", phases=[phase])
         rows = dict.fromkeys((need.action, need.resource, need.purpose, need.unseen) for need in needs)
         cells = [
             f"| `{action}` | `{resource}` | {purpose}{f' ({unseen})' if unseen else ''} |"
@@ -121,6 +124,9 @@ EVERYTHING = Stack(
     (),
     ControlPlane(),
     TerraformSettings(S3Backend("BUCKET", "KEY", "REGION", kms_key_id="KEY_ID", dynamodb_table="TABLE")),
+)
+ASSUMING = dataclasses.replace(
+    EVERYTHING, aws=Aws("REGION", assume_role=AssumeRole("arn:PARTITION:iam::ACCOUNT:role/ROLE"))
 )
 
 
@@ -139,7 +145,8 @@ def _kind_rows(group: str) -> list[str]:
 
 def examples_page() -> str:
     """A section for each numbered example, with its text, and the base that one of them extends."""
-    found = [*sorted((ROOT / "examples").glob("[0-9]*.yaml")), *sorted((ROOT / "examples" / "bases").glob("*.yaml"))]
+    found = sorted((ROOT / "examples").glob("[0-9]*.yaml"))
+    found += [path for name in ("bases", "accounts") for path in sorted((ROOT / "examples" / name).glob("*.yaml"))]
     named = [(path.relative_to(ROOT / "examples").as_posix(), path.read_text().strip()) for path in found]
     return "\n\n".join(f"## {name}\n\n```yaml\n{text}\n```" for name, text in named)
 

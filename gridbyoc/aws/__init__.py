@@ -1,5 +1,6 @@
 """AWS through boto3: the caller, the live role and the state bucket. No ``ClientError`` leaves this package."""
 
+from gridbyoc.aws.assumed_role import assume_role, stack_session
 from gridbyoc.aws.identity import Caller, caller_identity, guard_account
 from gridbyoc.aws.session import AwsSession, open_session
 from gridbyoc.aws.state_bucket import (
@@ -31,6 +32,7 @@ __all__ = [
     "StoredObject",
     "Trust",
     "accepted_external_ids",
+    "assume_role",
     "await_trust",
     "caller_identity",
     "guard_account",
@@ -44,6 +46,7 @@ __all__ = [
     "remove_object",
     "remove_state_objects",
     "role_is_gone",
+    "stack_session",
     "state_objects",
     "write_object",
 ]

@@ -5,6 +5,7 @@ boto3 and the AWS provider search for credentials in different orders: they pref
 read some sources (a console login). So Terraform gets the credentials that boto3 found:
 
 - An access key in the environment, which both prefer, stays there.
+- A role that the stack file names is served under a profile of our own, which the provider or the backend names.
 - All other credentials go through a ``credential_process``. Each Terraform command gets a private directory with a
   configuration file. In it, every profile of the user's files keeps its name and settings, but gets its credentials
   from our helper, which asks this process over a Unix socket. No key is written to disk. The profile names in the root
@@ -77,10 +78,16 @@ Variables = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class FeedRequest:
-    """The profiles to serve: ``profile`` is the stack's, ``backend`` the one that the backend names."""
+    """The profiles to serve: ``profile`` is the stack's, ``backend`` the one that the backend names.
+
+    ``provider`` is the profile of our own that the provider names if the stack file names a role for it.
+    ``state_role``: ``backend`` is such a profile, too.
+    """
 
     profile: str | None = None
     backend: str | None = None
+    provider: str | None = None
+    state_role: bool = False
 
 
 class CredentialFeed:
@@ -120,7 +127,9 @@ class CredentialFeed:
         """
         self._failures.clear()
         files = read_shared_files(self._environ, self._home)
-        own_key = self._asked.profile is None and bool(self._environ.get("AWS_ACCESS_KEY_ID"))
+        # The provider warns of a profile beside an access key in the environment, so a role is never beside one.
+        roles = self._asked.provider is not None or self._asked.state_role
+        own_key = not roles and self._asked.profile is None and bool(self._environ.get("AWS_ACCESS_KEY_ID"))
         profile = self._asked.profile or profile_in(self._environ)
         variables: dict[str, str | None] = dict.fromkeys(NOT_READ_BY_BOTO3)
         variables |= {"AWS_PROFILE": profile, "AWS_DEFAULT_PROFILE": None, "AWS_SECURITY_TOKEN": None}
@@ -136,8 +145,9 @@ class CredentialFeed:
         else:
             variables |= dict.fromkeys((*ACCESS_KEY, *WEB_IDENTITY))
             if acting:
-                _same_account(self._open_session(None))
-        names = list(dict.fromkeys([profile or DEFAULT, *files.profiles, *filter(None, (self._asked.backend,))]))
+                _same_account(self._open_session(self._asked.provider))
+        more = filter(None, (self._asked.backend, self._asked.provider))
+        names = list(dict.fromkeys([profile or DEFAULT, *files.profiles, *more]))
         main = None if own_key else names[0]
         with _served(lambda number: self._answer(names[number], main=main)) as address:
             _write_files(address.parent, address, files, names)
@@ -148,7 +158,8 @@ class CredentialFeed:
     def _answer(self, name: str, *, main: str | None) -> str:
         try:
             session = self._open_session(None if name == main else name)
-            found = _same_account(session) if name == main else current_credentials(session)
+            acting = name == (self._asked.provider or main)
+            found = _same_account(session) if acting else current_credentials(session)
             self._failures.pop(name, None)
             return f"credentials\n{_document(found)}"
         except GridbyocError as error:

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,11 +34,15 @@ SOURCES: Mapping[str, str] = {
     "custom-process": "process",
     "container-role": "container",
     "iam-role": "instance metadata",
+    "gridbyoc-stack-role": "role of the stack file",
 }
 """botocore's name of a provider → ours.
 https://docs.aws.amazon.com/boto3/latest/guide/credentials.html#configuring-credentials
 """
+STACK_ROLE = "gridbyoc-stack-role"
+"""Our own name for the credentials of ``aws.assume_role``."""
 OF_A_PROFILE = frozenset(SOURCES) - {
+    STACK_ROLE,
     "env",
     "explicit",
     "boto-config",
@@ -60,6 +64,8 @@ class CredentialSource:
     themselves. ``temporary``: they have a session token; otherwise they are an access key of an IAM user or the root
     user. ``overridden``: a profile in the environment that loses to the environment's access key. ``ignored``: an
     ``AWS_PROFILE`` that loses to ``AWS_DEFAULT_PROFILE`` (in boto3, and so in Terraform here; not in other tools).
+    ``role``: the role that the stack file has these credentials assume. Its sessions are renewed as long as the
+    credentials last, so the expiry is that of the credentials, or of the session if those do not expire.
     """
 
     kind: str
@@ -69,11 +75,13 @@ class CredentialSource:
     temporary: bool
     overridden: str | None = None
     ignored: str | None = None
+    role: str | None = None
 
     @property
     def text(self) -> str:
-        """``SSO, profile platform``."""
-        return f"{self.kind}, profile {self.profile}" if self.profile else self.kind
+        """``SSO, profile platform``, and the role that they assume."""
+        own = f"{self.kind}, profile {self.profile}" if self.profile else self.kind
+        return f"{own}, which assumes {self.role}" if self.role else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,12 @@ def credential_source(session: AwsSession, environ: Mapping[str, str], home: Pat
     ``environ`` and ``home`` supply what botocore does not: ``AWS_PROFILE`` and the cached SSO login. Raises
     ``AwsCredentialsError`` if there are none, or none can be fetched.
     """
+    if session.assumed:
+        own = credential_source(session.assumed.caller, environ, home)
+        _, _, ends = _fetched(session)
+        renews = own.renews or own.expires is None
+        expires = ends if renews else own.expires
+        return replace(own, role=session.assumed.role_arn, expires=expires, renews=renews, temporary=True)
     found, method, expires = _fetched(session)
     profile = _profile(session, method, environ)
     login = _login_ends(session, profile, home) if method == "sso" else None

@@ -64,15 +64,24 @@ def caller_identity(session: AwsSession) -> Caller:
     return session.callers[key]
 
 
-def guard_account(caller: Caller, account_id: str | None) -> None:
-    """Raise ``AccountMismatchError`` if the stack names another account than the caller's."""
-    if account_id is not None and caller.account_id != account_id:
-        raise AccountMismatchError(
-            f"The AWS credentials belong to account {caller.account_id}, but the stack is for {account_id}.",
-            why=f"aws.account_id guards this stack; the caller is {caller.arn}.",
-            fix=f"Use credentials of account {account_id}, or correct aws.account_id in the stack file.",
-            rerun=SAFE_NOTHING_DONE,
-        )
+def guard_account(caller: Caller, account_id: str | None, role_arn: str | None = None) -> None:
+    """Raise ``AccountMismatchError`` if the stack names another account than the caller's.
+
+    ``role_arn``: the role of the stack file whose session the caller is.
+    """
+    if account_id is None or caller.account_id == account_id:
+        return
+    what = f"The AWS credentials belong to account {caller.account_id}, but the stack is for {account_id}."
+    fix = f"Use credentials of account {account_id}, or correct aws.account_id in the stack file."
+    if role_arn:
+        what = f"The role {role_arn} is in account {caller.account_id}, but the stack is for {account_id}."
+        fix = f"Name a role of account {account_id} in aws.assume_role.role_arn, or correct aws.account_id."
+    raise AccountMismatchError(
+        what,
+        why=f"aws.account_id guards this stack; the caller is {caller.arn}.",
+        fix=fix,
+        rerun=SAFE_NOTHING_DONE,
+    )
 
 
 def own_region(environ: Mapping[str, str], profile: str | None = None) -> str | None:

@@ -75,10 +75,19 @@ CREDENTIAL_ERRORS = (
 
 
 @dataclass(frozen=True, slots=True)
+class AssumedSession:
+    """The role of a session that the tool itself assumed, and the session of the caller who assumed it."""
+
+    role_arn: str
+    caller: AwsSession = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class AwsSession:
     """A boto3 session and the settings of all our clients: short time-outs, standard retries.
 
-    ``callers``: the caller according to STS, for each access key id that the session has had, in order.
+    ``callers``: the caller according to STS, for each access key id that the session has had, in order. ``assumed``:
+    the role, if the stack file names one (``gridbyoc.aws.assumed_role``).
 
     Each client is created once, under a lock: boto3's sessions are not thread-safe, but its clients are:
     https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients
@@ -87,6 +96,7 @@ class AwsSession:
     boto: boto3.session.Session
     region: str
     callers: dict[str, Caller] = field(default_factory=dict, repr=False, compare=False)
+    assumed: AssumedSession | None = field(default=None, repr=False)
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
     _making: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 

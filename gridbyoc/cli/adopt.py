@@ -161,13 +161,13 @@ def _backend(state: str | None, region: str | None) -> S3Backend | None:
 
 def _look(app: App, asked: AdoptionRequest, standing: Stack | None, file: Path, choices: Choices) -> TrustTerms:
     """Judge the role, write the stack file if there is none, and return the trust."""
-    from gridbyoc.aws import open_session
+    from gridbyoc.aws import open_session, stack_session
     from gridbyoc.cli.plane import registrar_of
     from gridbyoc.operations.adopt import look
     from gridbyoc.stack.files import write_atomic
     from gridbyoc.stack.model import ControlPlane
 
-    session = open_session(asked.region, app.profile or (standing.aws.profile if standing else None))
+    session = stack_session(standing.aws) if standing else open_session(asked.region, app.profile)
     found = look(
         session,
         asked,

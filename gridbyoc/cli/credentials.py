@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -56,12 +56,17 @@ _file_option = click.option(
 def show(app: App, stack_file: str | None, profile: str | None) -> None:
     """Show which AWS credentials are used: source, account, principal, and expiry. Never the keys."""
     from gridbyoc.aws import caller_identity
+    from gridbyoc.aws.assumed_role import assume_role
     from gridbyoc.aws.credential_source import credential_source
 
     session, stack = _session(app, stack_file, profile)
-    source = credential_source(session, app.environ, app.home)
+    assumed_by = None
+    if stack and stack.aws.assume_role:
+        assumed_by = caller_identity(session)
+        session = assume_role(session, stack.aws.assume_role)
     caller = caller_identity(session)
-    app.show(CREDENTIALS, InUse(source, caller, utc_now()))
+    source = credential_source(session, app.environ, app.home)
+    app.show(CREDENTIALS, InUse(source, caller, utc_now(), assumed_by))
     if stack and stack.aws.account_id not in (None, caller.account_id):
         app.note(f"warning: The stack is for account {stack.aws.account_id}: no run accepts these credentials.")
     if source.ignored:
@@ -178,7 +183,8 @@ def _account(
     session, stack = _session(app, stack_file, profile, asked.profile_name)
     check(asked, session.region)
     caller = caller_identity(session)
-    guard_account(caller, stack.aws.account_id if stack else None)
+    if stack and stack.aws.assume_role is None:  # with a role, the user is one who assumes it, in any account
+        guard_account(caller, stack.aws.account_id)
     return session, stack, caller
 
 
@@ -239,15 +245,30 @@ KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 @dataclass(frozen=True, slots=True)
 class InUse:
-    """The credentials in use, their principal, and the current time for ``source_lines``."""
+    """The credentials in use, their principal, and the current time for ``source_lines``.
+
+    ``assumed_by``: the caller who assumes the role of the stack file, whose session ``caller`` is.
+    """
 
     source: CredentialSource
     caller: Caller
     now: datetime
+    assumed_by: Caller | None = None
+
+
+class AssumedBody(TypedDict):
+    """A role that was assumed; ``caller_arn`` assumed it."""
+
+    role_arn: str
+    caller_arn: str
+    caller_account_id: str
 
 
 class CredentialsBody(TypedDict):
-    """The credentials in use, without the keys. ``expires`` (UTC): ``null`` for never or unknown."""
+    """The credentials in use, without the keys. ``expires`` (UTC): ``null`` for never or unknown.
+
+    ``assumed``: the role of the stack file (``aws.assume_role``), and who assumes it; ``null`` if it names none.
+    """
 
     source: str
     profile: str | None
@@ -257,10 +278,14 @@ class CredentialsBody(TypedDict):
     temporary: bool
     expires: str | None
     renews: bool
+    assumed: AssumedBody | None
 
 
 def _credentials_json(found: InUse) -> CredentialsBody:
-    source, caller = found.source, found.caller
+    source, caller, by = found.source, found.caller, found.assumed_by
+    assumed: AssumedBody | None = None
+    if by and source.role:
+        assumed = {"role_arn": source.role, "caller_arn": by.arn, "caller_account_id": by.account_id}
     return {
         "source": source.kind,
         "profile": source.profile,
@@ -270,11 +295,12 @@ def _credentials_json(found: InUse) -> CredentialsBody:
         "temporary": source.temporary,
         "expires": source.expires.isoformat() if source.expires else None,
         "renews": source.renews,
+        "assumed": assumed,
     }
 
 
 def _write_credentials(found: InUse, screen: Screen) -> None:
-    for line in source_lines(found.source, found.caller, found.now):
+    for line in source_lines(found):
         screen.line(line)
 
 
@@ -334,12 +360,16 @@ def _write_deleted_user(user: DeletedUserBody, screen: Screen) -> None:
 DELETED_USER = Output("deleted_user", _deleted_user_json, _write_deleted_user, stack="none")
 
 
-def source_lines(source: CredentialSource, caller: Caller, now: datetime) -> Iterator[str]:
+def source_lines(found: InUse) -> Iterator[str]:
     """The credentials in use, for people."""
-    yield f"source     {source.text}"
+    source, caller = found.source, found.caller
+    yield f"source     {replace(source, role=None).text}"
+    if found.assumed_by:
+        yield f"caller     {found.assumed_by.arn}"
+        yield f"role       {source.role}"
     yield f"account    {caller.account_id}" + (f" ({caller.partition})" if caller.partition != "aws" else "")
     yield f"principal  {caller.arn}"
-    yield f"expires    {_expiry(source, now)}"
+    yield f"expires    {_expiry(source, found.now)}"
 
 
 def _expiry(source: CredentialSource, now: datetime) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
@@ -15,13 +16,13 @@ from gridbyoc.show.output import Output, Screen
 from gridbyoc.stack.words import json_text
 
 if TYPE_CHECKING:
-    from gridbyoc.aws.permissions import Need
+    from gridbyoc.aws.permissions import Need, Part
     from gridbyoc.render.module import GithubTrust
-    from gridbyoc.stack.model import Stack
+    from gridbyoc.stack.model import AssumeRole, Stack
 
 USES = (
     *("all", "plan", "bootstrap", "destroy", "destroy-with-state", "doctor", "quotas", "verify", "verify-role"),
-    *("handoff", "leftovers", "state-init"),
+    *("handoff", "leftovers", "state-init", "caller"),
 )
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc")
 
@@ -55,9 +56,9 @@ class NeedBody(TypedDict):
 
 
 class PolicyBody(TypedDict):
-    """The minimum permissions of a person or pipeline that runs gridbyoc.
+    """The minimum permissions of a person or pipeline that runs gridbyoc, or of the role of ``aws.assume_role``.
 
-    ``terraform``: with --as terraform or github.
+    ``terraform``: with --as terraform, github or assumed-role.
     """
 
     policy: dict[str, Any]
@@ -90,10 +91,10 @@ POLICY = Output("policy", _policy_json, _write, stack="optional")
 @click.option(
     "--as",
     "written_as",
-    type=click.Choice(["json", "terraform", "github"]),
+    type=click.Choice(["json", "terraform", "github", "assumed-role"]),
     default="json",
     show_default=True,
-    help="An IAM policy, Terraform, or Terraform with a role for GitHub Actions.",
+    help="An IAM policy; Terraform; Terraform with a role for GitHub Actions, or with the role of aws.assume_role.",
 )
 @click.option("--partition", type=click.Choice(PARTITIONS), help="The AWS partition (default: the region's).")
 @click.option("--account-id", metavar="ID", help="The account (default: the stack's aws.account_id, else any).")
@@ -105,6 +106,13 @@ POLICY = Output("policy", _policy_json, _write, stack="optional")
 )
 @click.option("--branch", "branches", multiple=True, help="With --as github: jobs on this branch.")
 @click.option("--environment", "environments", multiple=True, help="With --as github: jobs in this environment.")
+@click.option(
+    "--principal",
+    "principals",
+    metavar="ARN",
+    multiple=True,
+    help="With --as assumed-role: the role, user or root of an account that assumes it; can be repeated.",
+)
 @click.option("--new-provider", is_flag=True, help="With --as github: the account has no provider for GitHub yet.")
 @pass_app
 def policy(
@@ -119,9 +127,13 @@ def policy(
     repository: str | None,
     branches: tuple[str, ...],
     environments: tuple[str, ...],
+    principals: tuple[str, ...],
     new_provider: bool,
 ) -> None:
     """Print the minimum AWS permissions to run gridbyoc: for STACK_FILE, or for any stack with a generated role name.
+
+    If the stack file has aws.assume_role, they are those of that role; --for caller (and --as github) prints those of
+    the caller who assumes it: sts:AssumeRole, and the state in S3.
 
     Nothing is changed, and AWS is not asked. docs/permissions.md lists each action with its purpose.
     """
@@ -132,18 +144,57 @@ def policy(
     place = partition or _partition(stack)
     account = _account(account_id)
     wanted = _name(name, stack)
+    role = stack.aws.assume_role if stack else None
+    if role is None and (written_as == "assumed-role" or "caller" in uses):
+        option = "--for caller" if "caller" in uses else "--as assumed-role"
+        raise _usage(f"{option} needs a stack file with aws.assume_role.", "Give one, or omit the option.")
+    part: Part = "all"
+    if role is not None:
+        part = "caller" if "caller" in uses or written_as == "github" else "role"
+    if part == "caller" and written_as == "assumed-role":
+        raise _usage("--as assumed-role is the role, --for caller who assumes it.", "Omit one of the two.")
     guard = stack.aws.account_id if stack else None
     principal = f"arn:{place}:iam::{account or guard or '*'}:role/{wanted}" if written_as == "github" else None
-    needs = needs_of(stack, place, account, phases=phases_of(uses or ("all",)), principal=principal)
+    if role is not None and part == "role":
+        principal = role.role_arn
+    phases = phases_of([use for use in uses if use != "caller"] or ("all",))
+    needs = needs_of(stack, place, account, phases=phases, principal=principal, part=part)
     document = policy_document(needs)
     _advise_on_module(app, stack)
+    if role is not None and part == "role":
+        app.note(f"This is the policy of {role.role_arn}; --for caller prints that of the caller who assumes it.")
     text = None
     if written_as == "json":
         _advise_on_size(app, document)
+    elif role is not None and written_as == "assumed-role":
+        text = _assumed_role(document, role, principals, place)
     else:
         jobs = Jobs(repository, branches, environments, new_provider) if written_as == "github" else None
         text = _terraform(document, wanted, place, jobs)
     app.show(POLICY, Needed(document, needs, text), stack.name if stack else None)
+
+
+def _assumed_role(document: dict[str, Any], role: AssumeRole, principals: Sequence[str], partition: str) -> str:
+    """The role of ``aws.assume_role`` with its trust and its policy, for Terraform in the role's account."""
+    from gridbyoc.aws.permissions import split_document
+    from gridbyoc.render.module import AssumedRoleTrust, policy_hcl
+    from gridbyoc.stack.rules.context import RuleContext
+    from gridbyoc.stack.rules.role import principal_fault
+
+    if not principals:
+        raise _usage(
+            "--as assumed-role needs --principal.",
+            "Give the ARN of the role or user that runs gridbyoc; `aws sts get-caller-identity` shows who you are.",
+        )
+    for arn in principals:
+        if fault := principal_fault(arn, RuleContext(Path(), Path(), partition)):
+            raise _usage(f"--principal {fault.message}.", f"{fault.hint[:1].upper()}{fault.hint[1:]}.")
+    path, _, name = role.role_arn.partition(":role/")[2].rpartition("/")
+    external_id = role.external_id is not None
+    trust = AssumedRoleTrust(
+        name, f"/{path}/" if path else "/", tuple(dict.fromkeys(principals)), external_id, max(role.seconds, 3600)
+    )
+    return policy_hcl(split_document(document), name, assumed=trust).rstrip("\n")
 
 
 def _terraform(document: dict[str, Any], name: str, partition: str, jobs: Jobs | None) -> str:

@@ -141,7 +141,8 @@ def _guarded(scene: PreflightContext) -> str:
     from gridbyoc.aws import guard_account
 
     caller = scene.caller()
-    guard_account(caller, scene.stack.aws.account_id if scene.stack else None)
+    aws = scene.stack.aws if scene.stack else None
+    guard_account(caller, aws.account_id if aws else None, aws.role_arn if aws else None)
     return caller.account_id
 
 

@@ -245,8 +245,8 @@ def open_scene(
     machine = Machine(app.environ, app.home, time.monotonic, time.sleep, utc_now)
     work_dir = stack.work_dir(app.cwd if stack.file is None else None) if stack else app.cwd
     plane = stack.control_plane if stack else ControlPlane()
-    secret = stack.role.external_id_variable if stack else None
-    environ = {name: value for name, value in app.environ.items() if name != secret}
+    hidden = stack.secret_variables if stack else frozenset()
+    environ = {name: value for name, value in app.environ.items() if name not in hidden}
     return set_scene(
         stack,
         machine,

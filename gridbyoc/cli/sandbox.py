@@ -68,6 +68,10 @@ def _account_options(command: Callable[..., Any]) -> Callable[..., Any]:
                      help="Enforce IAM policies for every AWS key but 'test'."),
         click.option("--deny-by-scp", "denied_by_scp", multiple=True, metavar="ACTION",
                      help="An action that the organization denies, such as iam:CreateRole; can be repeated."),
+        click.option("--member-account", "member_accounts", multiple=True, metavar="ID",
+                     help="A further AWS account with the role OrganizationAccountAccessRole; can be repeated."),
+        click.option("--session-seconds", type=click.FloatRange(1, 43_200), hidden=True,
+                     help="How long a session of a role lasts."),
         click.option("--aws-log", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
                      help="Append each request to the local AWS here, as JSON, without secrets."),
     )  # fmt: skip

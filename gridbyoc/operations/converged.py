@@ -416,7 +416,7 @@ def _state(run: Run) -> State | None:
     """The stack's state, read without Terraform; ``None`` if there is none, or if it is encrypted (OpenTofu)."""
     backend = run.stack.terraform.backend
     if isinstance(backend, S3Backend):
-        stored = read_object(run.open_session(backend.region, backend.profile), backend.bucket, backend.key)
+        stored = read_object(run.state_session(backend), backend.bucket, backend.key)
         content = stored.content if stored else b""
     else:
         content = _content(Backend().state_file(run.work_dir))

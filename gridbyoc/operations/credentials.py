@@ -31,7 +31,7 @@ from gridbyoc.aws.iam_user import (
     remove_user,
     require_ours,
 )
-from gridbyoc.aws.permissions import needs_of, phases_of, policy_document, split_document
+from gridbyoc.aws.permissions import Part, needs_of, phases_of, policy_document, split_document
 from gridbyoc.aws.profile_file import (
     Profile,
     StoredProfile,
@@ -292,7 +292,9 @@ def wanted_of(
     if asked.full_access:
         policies: tuple[WantedPolicy, ...] = (WantedPolicy(full),)
     else:
-        needs = needs_of(stack, caller.partition, caller.account_id, phases=phases_of(asked.uses), principal=arn)
+        part: Part = "caller" if stack and stack.aws.assume_role else "all"
+        account = caller.account_id
+        needs = needs_of(stack, caller.partition, account, phases=phases_of(asked.uses), principal=arn, part=part)
         parts = zip(own, fitting(policy_document(needs)), strict=False)
         policies = tuple(WantedPolicy(own_arn, document, asked.name) for own_arn, document in parts)
     _require_free_config(asked.profile_name, environ, home)

@@ -17,7 +17,7 @@ import re
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +160,8 @@ def move(run: Run, source: Backend, state: State) -> None:
     backend, config = run.stack.terraform.backend, source.config
     bucket, key, region = (str(config.get(name) or "") for name in ("bucket", "key", "region"))
     old = S3Backend(bucket, key, region, config.get("profile"))
+    if isinstance(backend, S3Backend) and old.profile == run.stack.state_profile(backend):
+        old = replace(backend, bucket=bucket, key=key, region=region)  # with its role, if it has one
     try:
         stored = (kept_here(run.work_dir), _of(_read(run, old)) if source.type == "s3" else None)
         content = state_content(state.whole())
@@ -194,7 +196,7 @@ def _remove(run: Run, backend: S3Backend) -> None:
 
 
 def _session(run: Run, backend: S3Backend) -> AwsSession:
-    return run.open_session(backend.region or None, backend.profile)
+    return run.state_session(backend)
 
 
 def _key(backend: S3Backend) -> str:

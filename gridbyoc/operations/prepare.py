@@ -35,6 +35,7 @@ from gridbyoc.terraform import (
 from gridbyoc.terraform.environment import ProviderSource
 
 if TYPE_CHECKING:
+    from gridbyoc.aws import AwsSession
     from gridbyoc.aws.credential_feed import CredentialFeed
 
 
@@ -136,13 +137,29 @@ def open_runner(run: Run) -> tuple[Runner, Binary]:
 
 
 def _credentials(run: Run) -> CredentialFeed:
-    """Give Terraform the credentials of the run's sessions, for the provider and for a backend with its own profile."""
+    """Give Terraform the credentials of the run's sessions, for the provider and for the backend.
+
+    Roles that the stack file names are served under profiles of our own, which the rendered root names.
+    """
     from gridbyoc.aws.credential_feed import CredentialFeed, FeedRequest  # here: not needed if nothing changes
 
-    backend = run.stack.terraform.backend
-    asked = FeedRequest(run.stack.aws.profile, backend.profile if isinstance(backend, S3Backend) else None)
-    outside = run.outside
-    return CredentialFeed(outside.environ, outside.home, asked, lambda profile: run.open_session(profile=profile))
+    stack, outside = run.stack, run.outside
+    backend = stack.terraform.backend
+    provider = stack.provider_profile if stack.aws.assume_role else None
+    state_role = isinstance(backend, S3Backend) and backend.assume_role is not None
+    state = None
+    if isinstance(backend, S3Backend):
+        state = stack.state_profile(backend) if state_role else backend.profile
+
+    def session(profile: str | None) -> AwsSession:
+        if provider is not None and profile == provider:
+            return run.open_session()
+        if isinstance(backend, S3Backend) and state_role and profile == state:
+            return run.state_session(backend)
+        return run.caller_session(profile)
+
+    asked = FeedRequest(stack.aws.profile, state, provider, state_role=state_role)
+    return CredentialFeed(outside.environ, outside.home, asked, session)
 
 
 def render_stack(run: Run, *, s3_native_lock: bool) -> Rendered:

@@ -16,7 +16,7 @@ from gridbyoc.operations.journal import Journal
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.defaults import proven_principals
 from gridbyoc.stack.document import Origin
-from gridbyoc.stack.model import ClusterSpec, ControlPlane, Stack
+from gridbyoc.stack.model import AssumeRole, ClusterSpec, ControlPlane, S3Backend, Stack
 from gridbyoc.vendors import DEFAULT_VENDOR, wait_limit
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ class Services(Protocol):
 
     def open_session(self, region: str, profile: str | None) -> AwsSession:
         """An AWS session, as ``gridbyoc.aws.open_session``."""
+
+    def assume_role(self, caller: AwsSession, role: AssumeRole) -> AwsSession:
+        """A session of a role, as ``gridbyoc.aws.assume_role``."""
 
     def connect(
         self,
@@ -76,6 +79,12 @@ class RealServices:
         from gridbyoc.aws import open_session
 
         return open_session(region, profile)
+
+    def assume_role(self, caller: AwsSession, role: AssumeRole) -> AwsSession:
+        """Assume the role at the session's first call."""
+        from gridbyoc.aws import assume_role
+
+        return assume_role(caller, role)
 
     def connect(
         self,
@@ -166,18 +175,22 @@ class Connections:
     """The AWS sessions of a run and its control plane client, each opened once. Thread-safe."""
 
     def __init__(self) -> None:
-        self._sessions: dict[tuple[str, str | None], AwsSession] = {}
+        self._sessions: dict[tuple[str, str | None, AssumeRole | None], AwsSession] = {}
         self._registrar: tuple[Registrar, list[str]] | None = None
         self._opening = threading.Lock()
 
     def session(
-        self, region: str, profile: str | None, open_session: Callable[[str, str | None], AwsSession]
+        self, region: str, profile: str | None, role: AssumeRole | None, open_session: Callable[[], AwsSession]
     ) -> AwsSession:
-        """The session. The first caller opens it while others wait."""
+        """The session of a profile (``None``: of boto3's chain), or of a role that it assumes.
+
+        The first caller opens it while others wait.
+        """
         with self._opening:
-            if (region, profile) not in self._sessions:
-                self._sessions[region, profile] = open_session(region, profile)
-            return self._sessions[region, profile]
+            key = (region, profile, role)
+            if key not in self._sessions:
+                self._sessions[key] = open_session()
+            return self._sessions[key]
 
     def registrar(self, connect: Callable[[Callable[[str], None]], Registrar]) -> tuple[Registrar, list[str]]:
         """The client and the warnings of its creation. The first caller creates it."""
@@ -256,27 +269,58 @@ class Run:
 
     @property
     def terraform_environ(self) -> Mapping[str, str]:
-        """The caller's environment without the external id's variable: any Terraform module could read it."""
-        variable = self.stack.role.external_id_variable
-        return {name: value for name, value in self.outside.environ.items() if name != variable}
+        """The caller's environment without the external ids' variables: any Terraform module could read them."""
+        hidden = self.stack.secret_variables
+        return {name: value for name, value in self.outside.environ.items() if name not in hidden}
 
-    def open_session(self, region: str | None = None, profile: str | None = None) -> AwsSession:
-        """The run's AWS session for a region and a profile (default: the stack's); ``AwsCredentialsError``.
+    def open_session(self) -> AwsSession:
+        """The run's AWS session in the stack's account; ``AwsCredentialsError``.
 
-        Returns the same session each time, so that reads and changes use the same credentials.
+        It has the caller's own credentials, or those of ``aws.assume_role``. Returns the same session each time, so
+        that reads and changes use the same credentials.
         """
-        return self.connections.session(
-            region or self.stack.aws.region, profile or self.stack.aws.profile, self.outside.services.open_session
-        )
+        return self._session(self.stack.aws.region, None, self.stack.aws.assume_role)
 
-    def account(self, region: str | None = None, profile: str | None = None) -> tuple[AwsSession, Caller]:
-        """The session and its caller, who must be in the account that the stack file names, if any.
+    def caller_session(self, profile: str | None = None) -> AwsSession:
+        """The session with the caller's own credentials, whatever role the stack file names."""
+        return self._session(self.stack.aws.region, profile, None)
+
+    def state_session(self, backend: S3Backend) -> AwsSession:
+        """The session that reads and writes the state: the caller's own credentials, or the backend's role."""
+        return self._session(backend.region or self.stack.aws.region, backend.profile, backend.assume_role)
+
+    def _session(self, region: str, profile: str | None, role: AssumeRole | None) -> AwsSession:
+        connections, services = self.connections, self.outside.services
+        profile = profile or self.stack.aws.profile
+        caller = connections.session(region, profile, None, lambda: services.open_session(region, profile))
+        if role is None:
+            return caller
+        return connections.session(region, profile, role, lambda: services.assume_role(caller, role))
+
+    def account(self) -> tuple[AwsSession, Caller]:
+        """The stack's session and its caller, who must be in the account that the stack file names, if any.
 
         Raises ``AwsCredentialsError``, ``AccountMismatchError``.
         """
         from gridbyoc.aws import caller_identity, guard_account
 
-        session = self.open_session(region, profile)
+        session = self.open_session()
+        caller = caller_identity(session)
+        guard_account(caller, self.stack.aws.account_id, self.stack.aws.role_arn)
+        return session, caller
+
+    def state_account(self, backend: S3Backend) -> tuple[AwsSession, Caller]:
+        """The session of the state and its caller; raises as ``account``.
+
+        With assumed roles, the state may be in another account than the stack: the guard then compares the stack's
+        session.
+        """
+        from gridbyoc.aws import caller_identity, guard_account
+
+        session = self.state_session(backend)
+        if self.stack.aws.assume_role or backend.assume_role:
+            self.account()
+            return session, caller_identity(session)
         caller = caller_identity(session)
         guard_account(caller, self.stack.aws.account_id)
         return session, caller

@@ -101,7 +101,7 @@ def migrate(
 
 def _check_account(run: Run, backend: LocalBackend | S3Backend) -> None:
     if isinstance(backend, S3Backend):
-        run.account(backend.region, backend.profile)
+        run.state_account(backend)
 
 
 def _source(run: Run, runner: Runner, target: Backend) -> Backend:
@@ -341,7 +341,7 @@ def _wanted(run: Run, asked: BucketRequest) -> tuple[S3Backend, AwsSession, Stat
     old = found if isinstance(found, S3Backend) else S3Backend("", "", "")
     region = asked.region or old.region or stack.aws.region
     _check("--region", region_fault(region))
-    session, caller = run.account(region, old.profile)
+    session, caller = run.state_account(replace(old, region=region))
     name = asked.bucket or old.bucket or f"gridbyoc-state-{caller.account_id}-{region}"
     key = asked.key or old.key or f"gridbyoc/{stack.name}.tfstate"
     kms_key_id = asked.kms_key_id or old.kms_key_id

@@ -34,7 +34,7 @@ def wanted_backend(stack: Stack, backend: LocalBackend | S3Backend, *, native_lo
     """The Terraform backend for a backend of the stack file."""
     if isinstance(backend, LocalBackend):
         return Backend()
-    return Backend("s3", s3_settings(backend, stack.aws.profile, native_lock))
+    return Backend("s3", s3_settings(stack, backend, native_lock))
 
 
 def stack_words(stack: Stack) -> str:

@@ -30,7 +30,7 @@ def approve_removal(run: Run, approve: ApproveRemoval) -> None:
     if isinstance(backend, LocalBackend):
         run.outside.emit(Note("The state is a file of the work_dir: it is removed with the local files."))
         return
-    found = _found(_session(run, backend), backend)
+    found = _found(run.state_session(backend), backend)
     with run.asking():
         approved = found.nothing or approve(found)
     if not approved:
@@ -46,7 +46,7 @@ def remove_state(run: Run, runner: Runner, lineage: str) -> int:
     backend = run.stack.terraform.backend
     if isinstance(backend, LocalBackend):
         return 0
-    session = _session(run, backend)
+    session = run.state_session(backend)
     found = _found(session, backend)
     if found.nothing:
         return 0
@@ -61,10 +61,6 @@ def remove_state(run: Run, runner: Runner, lineage: str) -> int:
             rerun=SAFE_RESUMES,
         )
     return len(found.versions)
-
-
-def _session(run: Run, backend: S3Backend) -> AwsSession:
-    return run.open_session(backend.region, backend.profile)
 
 
 def _found(session: AwsSession, backend: S3Backend) -> StateObjects:

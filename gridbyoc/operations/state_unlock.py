@@ -99,7 +99,7 @@ def find_lock(run: Run) -> Lock | None:
     backend = run.stack.terraform.backend
     if not isinstance(backend, S3Backend):
         return _local(run)
-    session, _ = run.account(backend.region, backend.profile)
+    session, _ = run.state_account(backend)
     note = read_state_lock(session, backend.bucket, backend.key, table=backend.dynamodb_table)
     if note is None:
         return None

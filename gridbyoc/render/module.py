@@ -142,6 +142,17 @@ class GithubTrust:
 
 
 @dataclass(frozen=True, slots=True)
+class AssumedRoleTrust:
+    """The role of ``aws.assume_role``: who may assume it, and whether only with an external id (a variable)."""
+
+    name: str
+    path: str
+    principals: tuple[str, ...]
+    external_id: bool
+    max_session_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class RenderedPolicy:
     """A policy in Terraform: the names of the resource and the policy, and the document."""
 
@@ -193,8 +204,15 @@ def github_trust(
     return GithubTrust(tuple(dict.fromkeys(_no_variables(s) for s in subjects)), audience, new_provider)
 
 
-def policy_hcl(documents: Sequence[Mapping[str, Any]], name: str, github: GithubTrust | None = None) -> str:
-    """Each policy document as an ``aws_iam_policy``; with ``github`` also the role, its trust, and the attachments.
+def policy_hcl(
+    documents: Sequence[Mapping[str, Any]],
+    name: str,
+    github: GithubTrust | None = None,
+    assumed: AssumedRoleTrust | None = None,
+) -> str:
+    """Each policy document as an ``aws_iam_policy``.
+
+    With ``github`` or ``assumed`` also the role, its trust, and the attachments.
 
     The first policy is named ``name``, the others ``name-2`` and so on (in Terraform ``gridbyoc``, ``gridbyoc_2``).
     """
@@ -205,7 +223,7 @@ def policy_hcl(documents: Sequence[Mapping[str, Any]], name: str, github: Github
         for number, document in enumerate(documents, start=1)
     ]
     template = template_environment().get_template("policy/policy.tf.j2")
-    return align(template.render(policies=policies, name=name, github=github))
+    return align(template.render(policies=policies, name=name, github=github, assumed=assumed))
 
 
 def _is_branch(name: str) -> bool:

@@ -62,7 +62,7 @@ def root_values(
     foreign = stack.terraform.module
     values: dict[str, Any] = {
         "region": stack.aws.region,
-        "profile": stack.aws.profile,
+        "profile": stack.provider_profile,
         "account_id": stack.aws.account_id or account_id,
         "default_tags": _default_tags(stack),
     }
@@ -214,7 +214,7 @@ def root_files(
         values |= previous_role.values
     _check_inputs(values.get("module_inputs", {}))
     backend = stack.terraform.backend
-    settings = s3_settings(backend, stack.aws.profile, s3_native_lock) if isinstance(backend, S3Backend) else None
+    settings = s3_settings(stack, backend, s3_native_lock) if isinstance(backend, S3Backend) else None
     context = {
         "values": values,
         "module": module,
@@ -256,13 +256,13 @@ def _environment() -> jinja2.Environment:
     return template_environment()
 
 
-def s3_settings(backend: S3Backend, profile: str | None, native_lock: bool) -> dict[str, str | bool]:
-    """The backend's settings under Terraform's names. ``profile`` is the provider's, the default for the backend."""
+def s3_settings(stack: Stack, backend: S3Backend, native_lock: bool) -> dict[str, str | bool]:
+    """The settings of a backend of the stack under Terraform's names."""
     settings: dict[str, str | bool | None] = {
         "bucket": backend.bucket,
         "key": backend.key,
         "region": backend.region,
-        "profile": backend.profile or profile,
+        "profile": stack.state_profile(backend),
         "encrypt": backend.encrypt,
         "kms_key_id": backend.kms_key_id,
         "dynamodb_table": backend.dynamodb_table,

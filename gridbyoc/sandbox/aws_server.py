@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -15,7 +15,9 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from gridbyoc.sandbox.aws_extra.call import Environ, load_model, signed_for, signed_region
 from gridbyoc.sandbox.aws_extra.extras import make_extras
 from gridbyoc.sandbox.aws_extra.layer import ExtraLayer, StartResponse, WsgiApp
+from gridbyoc.sandbox.aws_extra.role_sessions import make_member
 from gridbyoc.sandbox.lifeline import in_background, read_config, serve
+from gridbyoc.sandbox.settings import AWS_ACCOUNT_ID
 
 WARM = {
     "sts": "Action=GetCallerIdentity&Version=2011-06-15",
@@ -62,10 +64,10 @@ class Gate:
                 _make_iam_elsewhere(policies=True)
                 self._has_policies_elsewhere = True
 
-    def open_when_warm(self, moto: Callable[..., Any]) -> None:
+    def open_when_warm(self, moto: Callable[..., Any], members: Sequence[str] = ()) -> None:
         """Warm up all services by asking moto itself, not through a layer: the requests must not appear in a log."""
         try:
-            _warm_up(moto, self._warm)
+            _warm_up(moto, self._warm, members)
         finally:
             for event in self._warm.values():  # release the requests to a service that failed
                 event.set()
@@ -88,7 +90,7 @@ def _is_elsewhere(environ: Environ) -> bool:
     return bool(get_partition(signed_region(environ)) != "aws")
 
 
-def _warm_up(moto: Callable[..., Any], warm: Mapping[str, threading.Event]) -> None:
+def _warm_up(moto: Callable[..., Any], warm: Mapping[str, threading.Event], members: Sequence[str]) -> None:
     from werkzeug.test import Client
 
     client = Client(moto)
@@ -98,6 +100,9 @@ def _warm_up(moto: Callable[..., Any], warm: Mapping[str, threading.Event]) -> N
         import_module(f"moto.{service}.models")  # otherwise moto imports it under a lock for all services
         if service == "iam":
             _make_iam_elsewhere(policies=False)
+            for account in members:
+                _make_iam_elsewhere(policies=False, account_id=account)
+                make_member(account)
         signature = f"AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/{service}/aws4_request, Signature=0"
         client.open(
             "/clusters" if service == "eks" else "/",
@@ -107,19 +112,21 @@ def _warm_up(moto: Callable[..., Any], warm: Mapping[str, threading.Event]) -> N
             headers={"Authorization": signature, "Host": "127.0.0.1"},
         )
         load_model(service)
-        warm[service].set()
+        if service != "sts" or not members:  # assuming a role of a member account needs IAM
+            warm[service].set()
+        if service == "iam":
+            warm["sts"].set()
     load_model(OURS)
     warm[OURS].set()
 
 
-def _make_iam_elsewhere(*, policies: bool) -> None:
-    """Create IAM for each partition except ``aws``.
+def _make_iam_elsewhere(*, policies: bool, account_id: str = AWS_ACCOUNT_ID) -> None:
+    """Create an account's IAM for each partition except ``aws``.
 
     moto would create all at the first request, and read the policies each time.
 
     https://github.com/getmoto/moto/blob/master/moto/iam/models.py (``get_account_id_from``)
     """
-    from moto.core.models import DEFAULT_ACCOUNT_ID
     from moto.iam.models import IAMBackend, iam_backends
     from moto.utilities.utils import PARTITION_NAMES
 
@@ -127,7 +134,7 @@ def _make_iam_elsewhere(*, policies: bool) -> None:
     try:
         for name in set(PARTITION_NAMES) - {"aws"}:
             # assigned when complete: requests to other partitions read it, too
-            iam_backends[DEFAULT_ACCOUNT_ID][name] = IAMBackend(name, DEFAULT_ACCOUNT_ID)
+            iam_backends[account_id][name] = IAMBackend(name, account_id)
     finally:
         os.environ[_LOADS_POLICIES] = "true"
 
@@ -165,7 +172,7 @@ def main() -> None:
     server = make_server("127.0.0.1", int(config["port"]), gate, threaded=True, request_handler=_in_one_piece())
     # moto's own calls to itself need to know where it listens (read in moto.settings).
     os.environ["MOTO_PORT"] = str(server.port)
-    in_background(lambda: gate.open_when_warm(moto))
+    in_background(lambda: gate.open_when_warm(moto, config.get("member_accounts", ())))
     serve(server, config)
 
 

@@ -25,6 +25,7 @@ from gridbyoc.sandbox.scenario.played import PlayedLog
 from gridbyoc.sandbox.settings import USER_ID, USERNAME, SandboxSettings, new_api_key
 from gridbyoc.stack.clock import utc_now
 from gridbyoc.stack.files import write_atomic
+from gridbyoc.stack.sandbox_mark import SANDBOX_MEMBERS
 from gridbyoc.stack.secret import Secret
 
 if TYPE_CHECKING:
@@ -342,6 +343,8 @@ def _start(
     plane.tell({"aws_url": aws_url})
     env = aws_variables(aws_url, settings.region, directory / "empty") | no_proxy_variables(base)
     env |= control_plane_variables(plane_url, key, tls.ca if tls else None)
+    if settings.member_accounts:
+        env[SANDBOX_MEMBERS] = ",".join(settings.member_accounts)
     return Sandbox(plane_url, aws_url, env, directory, access_log, (aws, plane))
 
 
@@ -388,6 +391,8 @@ def _aws_config(settings: SandboxSettings, directory: Path) -> dict[str, Any]:
         "quotas": quotas,
         "enforce_iam": settings.enforce_iam,
         "denied_by_scp": list(settings.denied_by_scp),
+        "member_accounts": list(settings.member_accounts),
+        "session_seconds": settings.session_seconds,
         "aws_log": str(settings.aws_log.absolute()) if settings.aws_log else "",
         "scenario": _scenario_config(settings, directory, "aws"),
     }

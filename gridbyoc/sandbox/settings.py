@@ -91,7 +91,9 @@ class SandboxSettings:
     new account). ``quotas`` and ``quota_names`` change single quotas, by ``service/code``. A quota request is open for
     ``quota_seconds`` and then has the ``quota_outcome``, ``approved`` or ``denied``. ``enforce_iam`` enforces the
     policies of every key but ``test``. ``denied_by_scp``: patterns of actions (``iam:CreateRole``, ``eks:*``) that the
-    organization denies. Each request is appended to ``aws_log``.
+    organization denies. ``member_accounts``: further accounts, each with the role that AWS Organizations creates.
+    ``session_seconds``: how long a session of a role lasts; ``None``: as long as was asked for. Each request is
+    appended to ``aws_log``.
 
     ``scenario``: the faults that both servers play; its account is not looked at here.
     """
@@ -113,6 +115,8 @@ class SandboxSettings:
     quota_outcome: str = "approved"
     enforce_iam: bool = False
     denied_by_scp: tuple[str, ...] = ()
+    member_accounts: tuple[str, ...] = ()
+    session_seconds: float | None = None
     aws_log: Path | None = None
     scenario: Scenario | None = None
 
@@ -126,6 +130,11 @@ class SandboxSettings:
         for pattern in self.denied_by_scp:
             if not _ACTION.fullmatch(pattern):
                 raise refused(f"{pattern!r} is not an action.", "Write it like iam:CreateRole or eks:*.")
+        for account in self.member_accounts:
+            if not re.fullmatch("[0-9]{12}", account) or account == AWS_ACCOUNT_ID:
+                raise refused(f"{account!r} is not another account.", "Write 12 digits like 111111111111.")
+        if self.session_seconds is not None and not 1 <= self.session_seconds <= 43_200:
+            raise _refused(f"session_seconds must be 1 to 43200 seconds, not {self.session_seconds!r}.")
         check_quotas({**self.quotas, **self.quota_names})
 
 

@@ -131,6 +131,8 @@ def summary(stack: Stack, name: str, cwd: Path) -> Iterator[str]:
     yield f"{'Standard input' if name == '-' else name} is valid."
     yield f"  stack          {stack.name}"
     yield f"  region         {stack.aws.region}{profile}{guard}"
+    if stack.aws.role_arn:
+        yield f"  assumes        {stack.aws.role_arn}"
     yield f"  role           {_role(stack)}"
     if stack.protect:
         yield "  protected      nothing in it is destroyed or replaced"

@@ -22,8 +22,10 @@ from gridbyoc.stack.words import Place, escaped, listed, place_text, show
 
 _MODULE_SOURCE: Place = ("terraform", "module", "source")
 PATHS: tuple[Place, ...] = (
+    ("aws", "assume_role", "external_id_from", "file"),
     ("control_plane", "ca_bundle"),
     ("role", "external_id_from", "file"),
+    ("terraform", "backend", "s3", "assume_role", "external_id_from", "file"),
     ("terraform", "provider_mirror"),
     _MODULE_SOURCE,
 )

@@ -23,7 +23,13 @@ _SECRET = re.compile(
 )
 """Names of variables that hold other secrets. URLs are included because an address may hold a password."""
 _OURS = re.compile(r"EXTERNAL_?ID")
-_PLACE: Place = ("role", "external_id_from")
+OWN: Place = ("role", "external_id_from")
+"""The source of the external id that the control plane gets."""
+TO_ASSUME: tuple[Place, ...] = (
+    ("aws", "assume_role", "external_id_from"),
+    ("terraform", "backend", "s3", "assume_role", "external_id_from"),
+)
+"""The sources of external ids of roles that the tool assumes."""
 LEAST = 16
 """Characters. A shorter external id can be guessed, and so can one that is shorter without its names and words."""
 
@@ -41,17 +47,21 @@ _NEIGHBOURS = frozenset(
 _ALLOWED = "an external id has 2 to 1224 letters, digits and `_+=,.@:/-`"
 
 
-def read_external_id(findings: Findings, context: RuleContext, environ: Mapping[str, str]) -> Secret | None:
-    """The external id that ``role.external_id_from`` points to, without its final line feed.
+def read_external_id(
+    findings: Findings, context: RuleContext, environ: Mapping[str, str], source: Place = OWN
+) -> Secret | None:
+    """The external id that the mapping at ``source`` points to, without its final line feed.
 
     ``None`` if the stack has none, or, with a problem, if it cannot be read. No problem shows any part of it.
     """
-    variable, file = findings.document.text(*_PLACE, "env"), findings.document.text(*_PLACE, "file")
-    if findings.known_at(_PLACE) or (variable is None and file is None):
+    variable, file = findings.document.text(*source, "env"), findings.document.text(*source, "file")
+    if findings.known_at(source) or (variable is None and file is None):
         return None
-    place: Place = (*_PLACE, "env" if variable is not None else "file")
+    place: Place = (*source, "env" if variable is not None else "file")
     found = (
-        _from_env(findings, variable, environ) if variable is not None else _from_file(findings, file or "", context)
+        _from_env(findings, place, variable, environ)
+        if variable is not None
+        else _from_file(findings, place, file or "", context)
     )
     if found is None:
         return None
@@ -72,8 +82,7 @@ def _fault(text: str) -> str:
     return f"points to a value that is not an external id{reason}"
 
 
-def _from_env(findings: Findings, name: str, environ: Mapping[str, str]) -> Secret | None:
-    place = (*_PLACE, "env")
+def _from_env(findings: Findings, place: Place, name: str, environ: Mapping[str, str]) -> Secret | None:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         # do not repeat it: it may be the external id itself
         findings.problem(place, "is not the name of an environment variable", "give the name, not the value")
@@ -97,8 +106,7 @@ def _may_hold_another_secret(name: str) -> bool:
     return _SECRET.search(name.upper()) is not None and _OURS.search(name.upper()) is None
 
 
-def _from_file(findings: Findings, name: str, context: RuleContext) -> Secret | None:
-    place = (*_PLACE, "file")
+def _from_file(findings: Findings, place: Place, name: str, context: RuleContext) -> Secret | None:
     shown = show(str(context.path(name)))
     if context.is_dir(name):
         findings.problem(place, f"{shown} is a directory", "give a file that holds only the external id")

@@ -15,10 +15,11 @@ from gridbyoc.errors import Problem, StackError
 from gridbyoc.stack import defaults
 from gridbyoc.stack.document import STDIN, Document, Origin, broken, decode, read_document, read_source, read_stdin
 from gridbyoc.stack.extends import Bounds, StackFileIndex, is_stack_files, take_bases
-from gridbyoc.stack.external_id import read_external_id
+from gridbyoc.stack.external_id import TO_ASSUME, read_external_id
 from gridbyoc.stack.files import work_root_of
 from gridbyoc.stack.findings import Findings, in_order
 from gridbyoc.stack.model import (
+    AssumeRole,
     Aws,
     ClusterSpec,
     ControlPlane,
@@ -37,7 +38,7 @@ from gridbyoc.stack.overrides import apply_overrides
 from gridbyoc.stack.rules import check_rules
 from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.rules.terraform import is_path
-from gridbyoc.stack.sandbox_mark import OF_AN_ACCOUNT, in_sandbox
+from gridbyoc.stack.sandbox_mark import ignored_places, in_sandbox
 from gridbyoc.stack.schema import check_shape, leftovers
 from gridbyoc.stack.secret import Secret
 from gridbyoc.stack.words import counted, show
@@ -54,21 +55,40 @@ _LISTS = {
 """The keys of ``role`` that are lists of text."""
 
 
+@dataclass(frozen=True, slots=True)
+class ExternalIds:
+    """The external ids that a stack supplies: to its own role, and to the roles that the tool assumes."""
+
+    role: Secret | None = None
+    aws: Secret | None = None
+    state: Secret | None = None
+
+
 def build_stack(
-    data: Data, context: RuleContext, external_id: Secret | None, file: Path | None, work_root: Path | None = None
+    data: Data, context: RuleContext, external_ids: ExternalIds, file: Path | None, work_root: Path | None = None
 ) -> Stack:
     """The stack of a file without problems; ``data`` includes the defaults (``with_defaults``)."""
+    name: str = data["name"]
     return Stack(
-        name=data["name"],
-        aws=Aws(**data["aws"]),
-        role=_role(data.get("role", {}), external_id, data.get("control_plane", {})),
+        name=name,
+        aws=Aws(**_with_role(data["aws"], name, external_ids.aws)),
+        role=_role(data.get("role", {}), external_ids.role, data.get("control_plane", {})),
         clusters=tuple(_cluster(item) for item in data["clusters"]),
         control_plane=_control_plane(data.get("control_plane", {}), context),
-        terraform=_terraform(data["terraform"], context),
+        terraform=_terraform(data["terraform"], context, name, external_ids.state),
         file=file,
         protect=data.get("protect", False),
         work_root=work_root,
     )
+
+
+def _with_role(data: Data, stack: str, external_id: Secret | None) -> Data:
+    """The mapping with its ``assume_role``, if it has one, as a dataclass."""
+    if "assume_role" not in data:
+        return data
+    fields = {"session_name": f"gridbyoc-{stack}"[:64], **data["assume_role"]}
+    variable = fields.pop("external_id_from", {}).get("env")
+    return {**data, "assume_role": AssumeRole(**fields, external_id=external_id, external_id_variable=variable)}
 
 
 def _role(data: Data, external_id: Secret | None, control_plane: Data) -> Role:
@@ -122,14 +142,15 @@ def _control_plane(data: Data, context: RuleContext) -> ControlPlane:
     return ControlPlane(**fields)
 
 
-def _terraform(data: Data, context: RuleContext) -> TerraformSettings:
+def _terraform(data: Data, context: RuleContext, stack: str, external_id: Secret | None) -> TerraformSettings:
     fields = dict(data)
     s3 = fields.pop("backend", {}).get("s3")
     if "provider_mirror" in fields:
         fields["provider_mirror"] = context.path(fields["provider_mirror"])
     if "module" in fields:
         fields["module"] = _module(fields["module"], context)
-    return TerraformSettings(backend=S3Backend(**s3) if s3 else LocalBackend(), **fields)
+    backend = S3Backend(**_with_role(s3, stack, external_id)) if s3 else LocalBackend()
+    return TerraformSettings(backend=backend, **fields)
 
 
 def _module(data: Data, context: RuleContext) -> ModuleSource:
@@ -292,7 +313,7 @@ def _checked(
     if isinstance(document.data, dict):
         findings.problems += apply_overrides(document, overrides)
         if in_sandbox(environ):
-            _ignore_accounts(findings)
+            _ignore_accounts(findings, environ)
         defaults.drop_empty_sections(document)
         defaults.complete_manual(document)
     context = RuleContext.of(document, where.base, where.home, defaults.REGION)
@@ -304,18 +325,20 @@ def _checked(
         findings.warning(
             ("role", "external_id_from"), f"points to an external id that is not a secret: {known.why}", advice
         )
+    aws_id, state_id = (read_external_id(findings, context, environ, source) for source in TO_ASSUME)
     leftovers(findings, rest)
     if findings.problems and not (any_instance_type and findings.types_only):
         raise _error(document, findings.problems)
     check_siblings(findings, where.file)
     complete = defaults.with_defaults(document.data)
-    stack = build_stack(complete, context, external_id, where.file, work_root_of(environ))
+    external_ids = ExternalIds(external_id, aws_id, state_id)
+    stack = build_stack(complete, context, external_ids, where.file, work_root_of(environ))
     return Loaded(stack, in_order(findings.warnings, document.file), document.origin)
 
 
-def _ignore_accounts(findings: Findings) -> None:
+def _ignore_accounts(findings: Findings, environ: Mapping[str, str]) -> None:
     """Remove the values that name an account of the user: the sandbox has an account and a control plane of its own."""
-    for place in OF_AN_ACCOUNT:
+    for place in ignored_places(environ):
         *outer, key = place
         holder = findings.document.mapping(*outer)
         if key in holder:

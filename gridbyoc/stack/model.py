@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,16 +27,54 @@ def no_values() -> Mapping[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class AssumeRole:
+    """A role that the tool assumes with the caller's credentials.
+
+    ``external_id_variable`` is the environment variable that holds the external id, if any. ``duration`` is that of one
+    session, in hours and minutes (``1h30m``).
+    """
+
+    role_arn: str
+    external_id: Secret | None = None
+    external_id_variable: str | None = None
+    session_name: str = "gridbyoc"
+    duration: str = "1h"
+
+    @property
+    def account_id(self) -> str:
+        """The account of the role."""
+        return self.role_arn.split(":")[4]
+
+    @property
+    def seconds(self) -> int:
+        """The duration in seconds."""
+        return duration_seconds(self.duration)
+
+
+def duration_seconds(text: str) -> int:
+    """``1h30m`` in seconds; 0 if it is not a duration."""
+    found = re.fullmatch(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?", text)
+    return int(found[1] or 0) * 3600 + int(found[2] or 0) * 60 if found else 0
+
+
+@dataclass(frozen=True, slots=True)
 class Aws:
     """Where the role is created. ``account_id`` is a guard: the tool refuses to run in any other account.
 
-    ``default_tags``: whether the resources that Terraform creates get the tool's own tags.
+    ``default_tags``: whether the resources that Terraform creates get the tool's own tags. ``assume_role``: the role in
+    that account with which the tool and Terraform's provider work; ``None``: they use the caller's own credentials.
     """
 
     region: str
     profile: str | None = None
     account_id: str | None = None
     default_tags: bool = True
+    assume_role: AssumeRole | None = None
+
+    @property
+    def role_arn(self) -> str | None:
+        """The ARN of the role to assume; ``None`` if the caller's own credentials are used."""
+        return self.assume_role.role_arn if self.assume_role else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +198,10 @@ class LocalBackend:
 
 @dataclass(frozen=True, slots=True)
 class S3Backend:
-    """State in S3; the settings have Terraform's names."""
+    """State in S3; the settings have Terraform's names.
+
+    ``assume_role``: the role that reads and writes the state; ``None``: the caller's own credentials do.
+    """
 
     bucket: str
     key: str
@@ -168,6 +210,7 @@ class S3Backend:
     encrypt: bool = True
     kms_key_id: str | None = None
     dynamodb_table: str | None = None
+    assume_role: AssumeRole | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,3 +280,32 @@ class Stack:
         """
         beside = base or (self.file.parent if self.file else Path.cwd())
         return home_of(beside, self.work_root) / self.name
+
+    @property
+    def provider_profile(self) -> str | None:
+        """The AWS profile that Terraform's provider names.
+
+        For an assumed role it is a name of our own, whose credentials each run supplies.
+        """
+        return f"gridbyoc-assumed-{self.name}" if self.aws.assume_role else self.aws.profile
+
+    def state_profile(self, backend: S3Backend) -> str | None:
+        """The AWS profile that a backend names; for an assumed role as ``provider_profile``."""
+        return f"gridbyoc-state-{self.name}" if backend.assume_role else backend.profile or self.aws.profile
+
+    @property
+    def state_is_apart(self) -> bool:
+        """Whether the state in S3 is read with other credentials than the stack's resources."""
+        backend = self.terraform.backend
+        if not isinstance(backend, S3Backend):
+            return False
+        role_arn = backend.assume_role.role_arn if backend.assume_role else None
+        return backend.profile not in (None, self.aws.profile) or role_arn != self.aws.role_arn
+
+    @property
+    def secret_variables(self) -> frozenset[str]:
+        """The environment variables that hold external ids."""
+        backend = self.terraform.backend
+        state_role = backend.assume_role if isinstance(backend, S3Backend) else None
+        roles = (self.role, self.aws.assume_role, state_role)
+        return frozenset(role.external_id_variable for role in roles if role and role.external_id_variable)

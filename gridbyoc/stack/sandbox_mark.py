@@ -14,10 +14,15 @@ from gridbyoc.errors import SAFE_NOTHING_DONE, OutsideSandboxError
 SANDBOX_MARK = "GRIDBYOC_SANDBOX"
 """Environment variable: the directory of the sandbox that this environment leads to."""
 
+SANDBOX_MEMBERS = "GRIDBYOC_SANDBOX_MEMBER_ACCOUNTS"
+"""Environment variable: the ids of the sandbox's member accounts, if it has any."""
+
 OF_AN_ACCOUNT = (
     ("aws", "account_id"),
+    ("aws", "assume_role"),
     ("aws", "profile"),
     ("control_plane", "url"),
+    ("terraform", "backend", "s3", "assume_role"),
     ("terraform", "backend", "s3", "profile"),
 )
 """The places of a stack file that name an account of the user. In a sandbox they are ignored."""
@@ -29,6 +34,12 @@ _IGNORES_ENDPOINTS = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 def in_sandbox(environ: Mapping[str, str]) -> bool:
     """Whether the environment has the mark."""
     return bool(environ.get(SANDBOX_MARK))
+
+
+def ignored_places(environ: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+    """The places to ignore in the sandbox of ``environ``: with member accounts, accounts and roles count."""
+    members = bool(environ.get(SANDBOX_MEMBERS))
+    return tuple(place for place in OF_AN_ACCOUNT if not members or place[-1] not in ("account_id", "assume_role"))
 
 
 def is_loopback(url: str) -> bool:

@@ -91,7 +91,7 @@ _ADVICE = {
 }
 _NOUNS = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a whole number", "number": "a number"}
 _NOUNS |= {"boolean": "`true` or `false`"}
-_EXTERNAL_ID_FROM = ("role", "external_id_from")
+_EXTERNAL_ID_FROM = "external_id_from"
 _WRITTEN = {
     "object": "a mapping is written `{key: value}`, or one `key: value` a line",
     "array": "a list is written `[first, second]`, or one item a line, each after `- `",
@@ -173,7 +173,7 @@ def _unknown_keys(findings: Findings, place: Place, error: ValidationError) -> N
     known = list(_schema_of(error).get("properties", {}))
     allowed = f"allowed: {', '.join(known)}" if known else "nothing is allowed here"
     for key in (key for key in _mapping(error) if key not in known):
-        if place == _EXTERNAL_ID_FROM and not nearest(key, known):
+        if place[-1:] == (_EXTERNAL_ID_FROM,) and not nearest(key, known):
             # do not repeat it: it may be the external id itself
             findings.problem(place, "holds an unknown key", allowed)
             continue
@@ -206,7 +206,7 @@ def _wrong_type(findings: Findings, place: Place, error: ValidationError) -> Non
 def _type_hint(findings: Findings, place: Place, error: ValidationError) -> str:
     wanted, written = str(error.validator_value), findings.document.written.get(place)
     if wanted == "string" and written is not None:
-        return "write it in quotes" + ("" if place[:2] == _EXTERNAL_ID_FROM else f': "{written}"')
+        return "write it in quotes" + ("" if _EXTERNAL_ID_FROM in place else f': "{written}"')
     if wanted in {"integer", "boolean"} and isinstance(error.instance, str) and written is None:
         return "write it without quotes"
     return _WRITTEN.get(wanted, "")

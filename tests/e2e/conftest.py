@@ -21,6 +21,8 @@ from tests.e2e import warm_python
 from tests.json_outputs import check_outputs
 from tests.unit.command_lines import named_in, values_of
 
+MEMBERS = ("111111111111", "222222222222", "333333333333")
+"""Accounts besides the sandbox's own, each with the role ``OrganizationAccountAccessRole``."""
 Started = warm_python.Command | subprocess.Popen[str]
 
 
@@ -141,7 +143,8 @@ def iam_at(url: str) -> Any:
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    with warm_python.warm_sandbox(SandboxSettings(create_seconds=0.5, delete_seconds=0.3)) as running:
+    settings = SandboxSettings(create_seconds=0.5, delete_seconds=0.3, member_accounts=MEMBERS)
+    with warm_python.warm_sandbox(settings) as running:
         yield running
 
 

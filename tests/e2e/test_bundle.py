@@ -106,7 +106,7 @@ def test_whatever_moves_is_named_and_nothing_is_done(tool: Tool, world: World) -
             tool, bundle, file, "the stack file base.yaml was changed", "the module was changed",
             "the provider lock file .terraform.lock.hcl was changed", "Terraform is terraform 1.99.0, but was",
             "the environment sets other default tags or endpoints for Terraform",
-            "the AWS account is 210987654321, but the plan was made in 123456789012",
+            "the AWS account is 222222222222, but the plan was made in 123456789012",
             **CLEAR, GRIDBYOC_TERRAFORM_BIN=str(newer), TF_AWS_DEFAULT_TAGS_team="x", **keys_of_another_account(world),
         )  # fmt: skip
     with renamed(file, "moves", "other"):
@@ -177,7 +177,8 @@ def keys_of_another_account(world: World) -> dict[str, str]:
         "sts", endpoint_url=world.sandbox.aws_url, region_name="us-east-1",
         aws_access_key_id="test", aws_secret_access_key="test",
     )  # fmt: skip
-    keys = sts.assume_role(RoleArn="arn:aws:iam::210987654321:role/other", RoleSessionName="other")["Credentials"]
+    arn = "arn:aws:iam::222222222222:role/OrganizationAccountAccessRole"
+    keys = sts.assume_role(RoleArn=arn, RoleSessionName="other")["Credentials"]
     return {
         "AWS_ACCESS_KEY_ID": keys["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
         "AWS_SESSION_TOKEN": keys["SessionToken"],

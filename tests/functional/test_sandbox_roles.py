@@ -29,7 +29,9 @@ OWN = {"Effect": "Allow", "Action": ["eks:*", "ecr:*", "events:*"], "Resource": 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with warm_sandbox(SandboxSettings(create_seconds=0, delete_seconds=0)) as running:
+    with warm_sandbox(
+        SandboxSettings(create_seconds=0, delete_seconds=0, member_accounts=("222222222222",))
+    ) as running:
         yield running
 
 
@@ -164,7 +166,8 @@ def test_a_mended_role_runs_after_an_update(sandbox: Sandbox, iam: IAMClient) ->
 
 def test_a_role_in_another_account_is_looked_at_there(sandbox: Sandbox) -> None:
     sts = boto3.Session("test", "test", region_name="us-east-1").client("sts", endpoint_url=sandbox.aws_url)
-    keys = sts.assume_role(RoleArn="arn:aws:iam::222222222222:role/admin", RoleSessionName="test")["Credentials"]
+    arn = "arn:aws:iam::222222222222:role/OrganizationAccountAccessRole"
+    keys = sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
     session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name="us-east-1")
     arn = make_role(session.client("iam", endpoint_url=sandbox.aws_url))
     assert ":222222222222:" in arn

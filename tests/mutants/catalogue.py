@@ -288,23 +288,60 @@ ACCOUNTS = (
     *_each(
         "aws/identity.py",
         "unit/test_account_guards.py",
-        ("guard_account", "caller.account_id != account_id", "False"),
-        ("guard_account", "caller.account_id != account_id", "not caller.account_id.startswith(account_id)"),
+        ("guard_account", "caller.account_id == account_id", "True"),
+        ("guard_account", "caller.account_id == account_id", "caller.account_id.startswith(account_id)"),
     ),
     *_each(
         "operations/run.py",
         "unit/test_account_guards.py",
-        ("Run.account", "        guard_account(caller, self.stack.aws.account_id)\n", ""),
+        ("Run.account", "        guard_account(caller, self.stack.aws.account_id, self.stack.aws.role_arn)\n", ""),
     ),
     *_each(
         "operations/preflight/examine.py",
         "unit/test_account_guards.py",
-        ("_basics", "    guard_account(caller, run.stack.aws.account_id)\n", ""),
+        ("_basics", "    guard_account(caller, run.stack.aws.account_id, run.stack.aws.role_arn)\n", ""),
     ),
     *_each(
         "operations/state_unlock.py",
         "unit/test_account_guards.py",
-        ("find_lock", "session, _ = run.account(", "session = run.open_session("),
+        ("find_lock", "session, _ = run.state_account(", "session = run.state_session("),
+    ),
+    *_each(
+        "operations/run.py",
+        "unit/test_account_guards.py",
+        ("Run.state_account", "        guard_account(caller, self.stack.aws.account_id)\n", ""),
+    ),
+    *_each(
+        "operations/run.py",
+        "unit/test_assumed_role.py",
+        ("Run.state_account", "            self.account()\n", ""),
+        ("Run.state_session", "backend.assume_role", "self.stack.aws.assume_role"),
+        ("Run.open_session", "self.stack.aws.assume_role", "None"),
+        ("Run.terraform_environ", "not in hidden", "not in ()"),
+    ),
+    *_each(
+        "aws/assumed_role.py",
+        "unit/test_assumed_role.py",
+        ("_renewed", "min(900.0, left / 4)", "900.0"),
+        ("_assumed", "role.external_id.hidden_in(said)", "said"),
+        ("_assumed", '        arguments["ExternalId"] = role.external_id.reveal()\n', "        pass\n"),
+    ),
+    *_each(
+        "aws/permissions/needs.py",
+        "unit/test_assumed_role.py",
+        ("_every", "not apart, ", "True, "),
+    ),
+    *_each(
+        "stack/model.py",
+        "unit/test_assumed_role.py",
+        ("Stack.state_is_apart", " or role_arn != self.aws.role_arn", ""),
+    ),
+    *_each(
+        "sandbox/aws_extra/role_sessions.py",
+        "unit/test_sandbox_role_sessions.py",
+        ("admits", 'and judge(statement.get("Condition"), context).holds', ""),
+        ("RoleSessions.assume_role", "role is None or not admits", "role is None or admits is None and not admits"),
+        ("refuse_ended", "session.expiration > utcnow()", "True"),
     ),
     *_each(
         "operations/verify.py",
@@ -805,7 +842,7 @@ STATE = (
         ("_copy", "    _verify(words, before, after, runner.pull(source))\n", ""),
         ("_settle", "held.lineage != state.lineage or held.serial > state.serial", "False"),
         ("migrate", "    runner.refuse_errored()", "    runner"),
-        ("_check_account", "run.account(", "run.open_session("),
+        ("_check_account", "run.state_account(", "run.state_session("),
     ),
     *_each(
         "operations/state_migrate.py",
@@ -1083,7 +1120,7 @@ CREDENTIALS = (
         "functional/test_credential_feed.py::test_credentials_that_become_another_account_s_are_refused",
         ("_same_account", "caller.account_id != shown.account_id", "False"),
         ("CredentialFeed.offered", "            if acting:\n", "            if False:\n"),
-        ("CredentialFeed._answer", "_same_account(session) if name == main else", "None if False else"),
+        ("CredentialFeed._answer", "_same_account(session) if acting else", "None if False else"),
     ),
     *_each(
         "aws/credential_helper.py",

@@ -19,6 +19,9 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from gridbyoc.aws import AwsSession
+from gridbyoc.aws.credential_source import STACK_ROLE
+from gridbyoc.aws.session import AssumedSession
+from gridbyoc.stack.model import AssumeRole
 
 ACCOUNT = "123456789012"
 CALLER = f"arn:aws:iam::{ACCOUNT}:user/ada"
@@ -172,10 +175,19 @@ class MemoryAws:
     calls: list[str] = field(default_factory=list)
     on_call: dict[str, Callable[[], object]] = field(default_factory=dict)
     account: str = ACCOUNT
+    assumed: list[AssumeRole] = field(default_factory=list)
 
     def session(self, region: str, _profile: str | None = None) -> AwsSession:
         """A session whose clients are of this account."""
         return AwsSession(cast(boto3.session.Session, self), region)
+
+    def assume_role(self, caller: AwsSession, role: AssumeRole) -> AwsSession:
+        """A session of the role, in the role's account; ``assumed`` has the roles in order."""
+        self.assumed.append(role)
+        within = AssumedAws(self, role)
+        return AwsSession(
+            cast(boto3.session.Session, within), caller.region, assumed=AssumedSession(role.role_arn, caller)
+        )
 
     def get_credentials(self) -> Credentials:
         """As boto3's session has them from the environment."""
@@ -185,10 +197,10 @@ class MemoryAws:
         """What boto3's session has of that name."""
         return Client(partial(self.answer, service))
 
-    def answer(self, service: str, operation: str, arguments: dict[str, Any]) -> Any:
-        """One call."""
+    def answer(self, service: str, operation: str, arguments: dict[str, Any], via: str = "") -> Any:
+        """One call; ``via`` begins its name in ``calls``."""
         name = f"{service}.{operation}"
-        self.calls.append(name)
+        self.calls.append(via + name)
         if name in self.on_call:
             self.on_call.pop(name)()
         if operation.startswith(WRITES):
@@ -235,6 +247,31 @@ class Objects:
 
     def _etag(self, bucket: str, key: str) -> str:
         return f'"{hash(self.contents[bucket, key])}"'
+
+
+@dataclass
+class AssumedAws:
+    """What boto3's session has of an assumed role: STS tells the role's account, all else is ``outer``'s."""
+
+    outer: MemoryAws
+    role: AssumeRole
+
+    def get_credentials(self) -> Credentials:
+        """Of the role's session."""
+        return Credentials("ASIAMEMORY", "secret", "token", method=STACK_ROLE)
+
+    def client(self, service: str, **_: Any) -> Any:
+        """What boto3's session has of that name."""
+        return Client(partial(self.answer, service))
+
+    def answer(self, service: str, operation: str, arguments: dict[str, Any]) -> Any:
+        """One call; its name in ``calls`` begins with the role's account."""
+        if service == "sts":
+            self.outer.calls.append(f"{self.role.account_id}:sts.{operation}")
+            name = self.role.role_arn.rpartition("/")[2]
+            arn = f"arn:aws:sts::{self.role.account_id}:assumed-role/{name}/{self.role.session_name}"
+            return {"Account": self.role.account_id, "Arn": arn}
+        return self.outer.answer(service, operation, arguments, via=f"{self.role.account_id}:")
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gridbyoc.aws import Caller, StateBucket, guard_account, look_at_bucket, make_bucket
+from gridbyoc.aws.state_bucket import FINGERPRINT_SUFFIX
 from gridbyoc.errors import AccountMismatchError
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.state_migrate import BucketRequest, init_state
@@ -34,6 +35,7 @@ def world(tmp_path: Path) -> World:
     world = World(tmp_path)
     world.bring_up(STACK)
     (world.work_dir(STACK) / "converged.json").unlink()
+    del world.aws.objects[S3.bucket, f"{S3.key}{FINGERPRINT_SUFFIX}"]
     world.aws.calls.clear()
     return world
 

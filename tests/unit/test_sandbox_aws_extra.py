@@ -55,6 +55,7 @@ EXAMPLES: dict[tuple[str, str], dict[str, Any]] = {
         "PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/limit",
     },
     ("iam", "DeleteUserPermissionsBoundary"): {"UserName": "ada"},
+    ("sts", "AssumeRole"): {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/grid", "RoleSessionName": "test"},
     ("tagging", "GetResources"): {"TagFilters": [{"Key": "team"}]},
     ("autoscaling", "DescribeAccountLimits"): {},
     ("ec2", "DescribeRegions"): {"AllRegions": True},
@@ -70,6 +71,8 @@ def test_every_answer_is_what_botocore_reads_out_of_it_again() -> None:
     aws.client("iam").create_policy(
         PolicyName="limit", PolicyDocument=policy(allow("*")), Tags=[{"Key": "team", "Value": "ml"}]
     )
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
+    aws.client("iam").create_role(RoleName="grid", AssumeRolePolicyDocument=policy(trust))
     assert set(EXAMPLES) == set(aws.extras.operations)
     caller = CallContext(ACCOUNT, "us-east-1", ADMINISTRATOR)
     filed = ""

@@ -19,12 +19,23 @@ from gridbyoc.stack.schema import resolved, schema, schema_text, schemas_at, tak
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
-ENVIRON = {"GRID_EXTERNAL_ID": "example-external-id", "CUBE_EXTERNAL_ID": "cube-cloud-byoc"}
+ACCOUNTS = sorted((ROOT / "examples" / "accounts").glob("*.yaml"))
+ENVIRON = {
+    "GRID_EXTERNAL_ID": "example-external-id",
+    "CUBE_EXTERNAL_ID": "cube-cloud-byoc",
+    "PRODUCTION_EXTERNAL_ID": "yx8Kq2Vw7Zc4Tn6L",
+}
 
 # dataclass → where its mapping stands; what the two do not share
 PAIRS: list[tuple[type, tuple[str | int, ...], set[str], set[str]]] = [
     (model.Stack, (), {"file", "work_root"}, {"version", "extends"}),
     (model.Aws, ("aws",), set(), set()),
+    (
+        model.AssumeRole,
+        ("aws", "assume_role"),
+        {"external_id", "external_id_variable"},
+        {"external_id_from"},
+    ),
     (model.Role, ("role",), {"external_id", "external_id_variable", "vendor"}, {"external_id_from"}),
     (model.PolicyStatement, ("role", "statements", 0), set(), set()),
     (model.ClusterSpec, ("clusters", 0), set(), set()),
@@ -116,6 +127,20 @@ def test_examples_are_valid(file: Path) -> None:
     assert len(shared) == (file.stem == "17-shared-external-id")
     assert file.stem.partition("-")[2] == loaded.stack.name
     Draft202012Validator(schema()).validate(YAML(typ="safe", pure=True).load(file.read_text()))
+
+
+def test_the_accounts_of_the_example_have_a_role_and_a_state_each() -> None:
+    stacks = [read(file, environ=ENVIRON) for file in ACCOUNTS if file.stem != "base"]
+    assert len(stacks) == 3
+    assert [each.warnings for each in stacks] == [(), (), ()]
+    found = [each.stack for each in stacks]
+    assert {stack.aws.account_id for stack in found} == {"111111111111", "222222222222", "333333333333"}
+    for stack in found:
+        assert stack.aws.assume_role is not None
+        assert stack.aws.assume_role.account_id == stack.aws.account_id
+        assert stack.aws.assume_role.session_name == "platform-pipeline"
+        assert stack.state_is_apart
+    assert len({stack.terraform.backend for stack in found}) == 3
 
 
 def test_examples_are_numbered_without_a_gap() -> None:

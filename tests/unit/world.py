@@ -37,7 +37,16 @@ from gridbyoc.operations.report import Report
 from gridbyoc.operations.review.review import Review
 from gridbyoc.operations.run import Choices, Environment, Run
 from gridbyoc.stack.files import HOME, make_private_dir
-from gridbyoc.stack.model import Aws, ClusterSpec, ControlPlane, InstanceType, Role, Stack, TerraformSettings
+from gridbyoc.stack.model import (
+    AssumeRole,
+    Aws,
+    ClusterSpec,
+    ControlPlane,
+    InstanceType,
+    Role,
+    Stack,
+    TerraformSettings,
+)
 from gridbyoc.terraform import Binary
 from gridbyoc.terraform.process import RunCommand
 from tests.unit.fakes import Time, stack
@@ -139,6 +148,9 @@ class World:
 
     def open_session(self, region: str, profile: str | None) -> AwsSession:
         return self.aws.session(region, profile)
+
+    def assume_role(self, caller: AwsSession, role: AssumeRole) -> AwsSession:
+        return self.aws.assume_role(caller, role)
 
     def connect(self, control_plane: ControlPlane, **given: Any) -> Registrar:
         return connect(control_plane, **given) if control_plane.type == "manual" else self.plane

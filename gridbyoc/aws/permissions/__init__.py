@@ -12,7 +12,7 @@ from gridbyoc.aws.permissions.model import (
     principal_of,
     split_document,
 )
-from gridbyoc.aws.permissions.needs import USES, needs_of, phases_of
+from gridbyoc.aws.permissions.needs import USES, Part, needs_of, phases_of
 from gridbyoc.aws.permissions.simulate import WITHOUT_BOUNDARY, SimulationResult, makes_role_without_boundary, simulate
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "WITHOUT_BOUNDARY",
     "Need",
     "NeedPhase",
+    "Part",
     "SimulatedPrincipal",
     "SimulationResult",
     "makes_role_without_boundary",

@@ -32,6 +32,7 @@ NeedPhase = Literal[
     "cleanup",
     "bucket",
     "state-removal",
+    "assume-role",
 ]
 
 PHASES: dict[NeedPhase, str] = {
@@ -52,13 +53,14 @@ PHASES: dict[NeedPhase, str] = {
     "cleanup": "leftovers --delete, destroy: deleting it",
     "bucket": "state init: making the bucket of the state",
     "state-removal": "destroy --with-state: removing the state from S3",
+    "assume-role": "every run of a stack with assume_role: the caller assumes the role",
 }
 """A description of each phase, in the order of a stack's life."""
 
 MANDATORY: frozenset[NeedPhase] = frozenset({"state", "plan", "apply", "destroy"})
 """Without these, plan, apply or destroy fails midway; without the others, something stays unknown or undone."""
 
-NOT_OF_A_STACK: frozenset[NeedPhase] = frozenset({"verify-role"})
+NOT_OF_A_STACK: frozenset[NeedPhase] = frozenset({"verify-role", "assume-role"})
 """Phases about other roles than the stack's; a policy includes them only on explicit request."""
 
 REQUESTED_REGION = "aws:RequestedRegion"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from gridbyoc.aws.identity import AccountRegion
 from gridbyoc.aws.permissions.model import NOT_OF_A_STACK, PHASES, REQUESTED_REGION, Need, NeedPhase, literal
 from gridbyoc.aws.state_bucket import FINGERPRINT_SUFFIX
 from gridbyoc.stack.defaults import managed_policies_of, name_pattern_of, statements_of
-from gridbyoc.stack.model import Role, S3Backend, Stack
+from gridbyoc.stack.model import AssumeRole, Role, S3Backend, Stack
 
 BOUNDARY = "iam:PermissionsBoundary"
 POLICY_ARN = "iam:PolicyARN"
@@ -458,6 +459,10 @@ USES: dict[str, tuple[NeedPhase, ...]] = {
 """The phases of each command. A bootstrap also deletes: replaced resources and, in a rollback, those it created."""
 
 
+Part = Literal["all", "role", "caller"]
+"""``role``: the needs of the role of ``aws.assume_role``; ``caller``: those of the caller who assumes it."""
+
+
 def needs_of(
     stack: Stack | None,
     partition: str = "aws",
@@ -466,22 +471,44 @@ def needs_of(
     phases: Iterable[NeedPhase] | None = None,
     principal: str | None = None,
     native_lock: bool = True,
+    part: Part = "all",
 ) -> tuple[Need, ...]:
     """Every need of ``stack`` (``None``: of any stack that leaves the role's name to the module), in a stable order.
 
     ``account_id`` ``None``: the stack's guard, else any account. ``phases``: only these (default: all of the stack's).
     ``principal``: the ARN of the user or role that will run the tool, where it is known. ``native_lock``: the state
     is locked by an object in S3 (Terraform 1.10 and later). For another module than ours its resources' needs are not
-    known and left out.
+    known and left out. ``part``: of a stack with ``aws.assume_role``.
     """
-    guard = stack.aws.account_id if stack else None
+    guard = account_of(stack)
     region = stack.aws.region if stack else "*"
     place = AccountRegion(partition, account_id or guard or "*", region)
     wanted = frozenset(phases) if phases is not None else frozenset(PHASES) - NOT_OF_A_STACK
     if stack is not None and stack.control_plane.type == "manual":
         wanted -= OF_CLUSTERS
-    every = _every(stack, place, principal, native_lock=native_lock)
+    if part == "caller":
+        wanted |= {"assume-role"}
+    every = _every(stack, place, principal, native_lock=native_lock, part=part)
     return tuple(dict.fromkeys(need for need in every if need.phase in wanted))
+
+
+def account_of(stack: Stack | None) -> str | None:
+    """The account that the stack file names, by its guard or by the role to assume; ``None`` if it names none."""
+    role = stack.aws.assume_role if stack else None
+    return (stack.aws.account_id if stack else None) or (role.account_id if role else None)
+
+
+def _state_is_apart(stack: Stack | None) -> bool:
+    """Whether somebody else than the role of ``aws.assume_role`` reads the state: the caller, or another role."""
+    if stack is None or stack.aws.assume_role is None:
+        return False
+    state_role = _state_role(stack)
+    return state_role is None or state_role.role_arn != stack.aws.role_arn
+
+
+def _state_role(stack: Stack) -> AssumeRole | None:
+    backend = stack.terraform.backend
+    return backend.assume_role if isinstance(backend, S3Backend) else None
 
 
 OF_CLUSTERS: frozenset[NeedPhase] = frozenset({"leftovers", "cleanup"})
@@ -497,22 +524,33 @@ def phases_of(uses: Iterable[str]) -> frozenset[NeedPhase]:
     return frozenset(found)
 
 
-def _every(stack: Stack | None, place: AccountRegion, principal: str | None, *, native_lock: bool) -> Iterator[Need]:
+def _every(
+    stack: Stack | None, place: AccountRegion, principal: str | None, *, native_lock: bool, part: Part
+) -> Iterator[Need]:
     role = stack.role if stack else Role()
-    if stack is None or stack.terraform.module is None:
+    if part != "caller" and (stack is None or stack.terraform.module is None):
         yield from terraform_needs(role, place, narrow=stack is not None)
         yield from verify_needs(role, place)
         yield from handoff_needs(role, place)
         yield from resume_needs(role, place)
     backend = stack.terraform.backend if stack else None
-    if isinstance(backend, S3Backend):
-        yield from state_needs(backend, place, native_lock=native_lock)
-        yield from fingerprint_needs(backend, place)
-        yield from state_removal_needs(backend, place)
-    yield from preflight_needs(role, place, principal)
-    yield from quota_needs()
-    yield from increase_needs(place)
-    yield from leftover_needs(place)
-    yield from verify_role_needs(place)
-    default = f"gridbyoc-state-{place.account_id}-{place.region}"
-    yield from bucket_needs(backend.bucket if isinstance(backend, S3Backend) else default, place)
+    state_role = _state_role(stack) if stack else None
+    apart = _state_is_apart(stack)
+    reads_state = {"all": True, "role": not apart, "caller": apart and state_role is None}[part]
+    state_place = replace(place, account_id="*") if apart else place  # the account of the state is not known
+    if isinstance(backend, S3Backend) and reads_state:
+        yield from state_needs(backend, state_place, native_lock=native_lock)
+        yield from fingerprint_needs(backend, state_place)
+        yield from state_removal_needs(backend, state_place)
+    if part != "caller":
+        yield from preflight_needs(role, place, principal)
+        yield from quota_needs()
+        yield from increase_needs(place)
+        yield from leftover_needs(place)
+        yield from verify_role_needs(place)
+    default = f"gridbyoc-state-{state_place.account_id}-{place.region}"
+    if reads_state:
+        yield from bucket_needs(backend.bucket if isinstance(backend, S3Backend) else default, place)
+    if part == "caller" and stack is not None:
+        for to_assume in filter(None, (stack.aws.assume_role, state_role)):
+            yield Need("sts:AssumeRole", to_assume.role_arn, "assuming the role of the stack file", "assume-role")

@@ -190,7 +190,7 @@ def start_preflight(run: Run, registrar: Registrar, binary: Binary) -> Flight:
 
 def _basics(run: Run, scene: PreflightContext) -> Preflight:
     caller = scene.caller()
-    guard_account(caller, run.stack.aws.account_id)
+    guard_account(caller, run.stack.aws.account_id, run.stack.aws.role_arn)
     return Preflight(scene.session(), caller, scene.registrar(), scene.clusters())
 
 

@@ -126,6 +126,8 @@ def _guard(scene: PreflightContext, caller: Caller) -> Finding:
     if wanted == caller.account_id:
         return Finding(GUARD, "pass", f"account {caller.account_id}", f"account {wanted}", source=_CALL)
     fix = f"Use credentials of account {wanted}, or correct aws.account_id in the stack file."
+    if scene.stack and scene.stack.aws.role_arn:
+        fix = f"Name a role of account {wanted} in aws.assume_role.role_arn, or correct aws.account_id."
     at = ("aws", "account_id")
     return Finding(GUARD, "fail", f"account {caller.account_id}", f"account {wanted}", fix, _CALL, at=at)
 
@@ -162,6 +164,8 @@ def judged_source(found: CredentialSource, now: datetime) -> Finding:
         "temporary": found.temporary,
     }
     needed = f"{_minutes(SOON)} left"
+    if found.role:
+        facts["role"] = found.role
     beside = f" (AWS_DEFAULT_PROFILE wins over AWS_PROFILE={found.ignored})" if found.ignored else ""
     if found.expires is None or found.renews:
         read = found.text + beside + (", renewed automatically" if found.renews else "")

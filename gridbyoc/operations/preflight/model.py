@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from gridbyoc.aws import AwsSession, Caller, caller_identity, open_session
+from gridbyoc.aws import AwsSession, Caller, caller_identity, open_session, stack_session
 from gridbyoc.aws.identity import own_region
 from gridbyoc.control_plane.model import Cluster, Listing, Registrar
 from gridbyoc.errors import GridbyocError
@@ -17,7 +17,7 @@ from gridbyoc.operations.finding import Finding, FindingKind
 from gridbyoc.operations.run import Run
 from gridbyoc.stack.defaults import REGION
 from gridbyoc.stack.document import Origin
-from gridbyoc.stack.model import ClusterSpec, LocalBackend, Stack
+from gridbyoc.stack.model import ClusterSpec, LocalBackend, S3Backend, Stack
 from gridbyoc.stack.words import Place
 from gridbyoc.terraform import Binary, standing_role
 
@@ -80,6 +80,7 @@ class PreflightContext:
     (``None``: unknown before the state is read). ``listing`` is the control plane's. ``origin`` knows the lines of the
     stack file, if it was read for this preflight. ``reads_only``: the preflight is for a run that changes nothing.
     ``only``: the names of the clusters that a partial run is limited to.
+    ``state_session`` opens the session that reads the state, if roles of the stack file separate it from ``session``.
     """
 
     stack: Stack | None
@@ -95,6 +96,7 @@ class PreflightContext:
     origin: Origin | None = None
     reads_only: bool = False
     only: tuple[str, ...] = ()
+    state_session: Callable[[], AwsSession] | None = None
 
     @property
     def wanted(self) -> tuple[ClusterSpec, ...]:
@@ -143,7 +145,7 @@ def set_scene(
 ) -> PreflightContext:
     """A context in which nothing has been requested yet. Without a stack, the region is the environment's."""
     region = stack.aws.region if stack else own_region(machine.environ) or REGION
-    session = Shared(lambda: open_session(region, stack.aws.profile if stack else None))
+    session = Shared(lambda: stack_session(stack.aws, open_session) if stack else open_session(region, None))
     registrar = Shared(connect)
     return PreflightContext(
         stack=stack,
@@ -171,10 +173,18 @@ def preflight_context(
         work_dir=run.work_dir,
         find_binary=find_binary,
         connect=connect,
-        open_session=run.open_session,
         origin=run.origin,
     )
-    return replace(scene, reads_only=reads_only, only=run.only)
+    session, backend = Shared(run.open_session), run.stack.terraform.backend
+    apart = isinstance(backend, S3Backend) and (run.stack.aws.assume_role or backend.assume_role) is not None
+    return replace(
+        scene,
+        reads_only=reads_only,
+        only=run.only,
+        session=session,
+        caller=Shared(lambda: caller_identity(session())),
+        state_session=(lambda: run.state_session(backend)) if apart and isinstance(backend, S3Backend) else None,
+    )
 
 
 def _has_role(stack: Stack | None, work_dir: Path) -> bool | None:

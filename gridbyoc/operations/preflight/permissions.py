@@ -112,19 +112,17 @@ def anything_stands(scene: PreflightContext) -> bool | None:
     backend = scene.stack.terraform.backend if scene.stack else None
     if not isinstance(backend, S3Backend):
         return scene.has_role
-    if other_credentials(scene):
+    if scene.state_session is None and other_credentials(scene):
         return None
     try:
-        return state_version(scene.session(), backend.bucket, backend.key) is not None
+        return state_version((scene.state_session or scene.session)(), backend.bucket, backend.key) is not None
     except GridbyocError:
         return None
 
 
 def other_credentials(scene: PreflightContext) -> bool:
-    """Whether the state is read with another profile than the one being checked."""
-    if scene.stack is None or not isinstance(scene.stack.terraform.backend, S3Backend):
-        return False
-    return scene.stack.terraform.backend.profile not in (None, scene.stack.aws.profile)
+    """Whether the state is read with other credentials than those being checked: another profile, or another role."""
+    return scene.stack is not None and scene.stack.state_is_apart
 
 
 def of_the_state(need: Need) -> bool:
@@ -187,7 +185,10 @@ ORGANIZATION = FindingKind(
 
 CALL = "iam:SimulatePrincipalPolicy"
 WITH_MFA = {"aws:MultiFactorAuthPresent": "true"}
-SELDOM = ("bucket", "increase", "state-removal", "verify-role", "handoff", "fingerprint-read", "fingerprint-write")
+SELDOM = (
+    "bucket", "increase", "state-removal", "verify-role", "handoff", "fingerprint-read", "fingerprint-write",
+    "assume-role",
+)  # fmt: skip
 """``state init``, quota requests, ``destroy --with-state``, ``verify --role``, ``handoff``: they report denials.
 
 Without the permissions for the fingerprint in S3, which an older policy does not have, a run only takes longer.
@@ -266,7 +267,7 @@ def judged(
     advisory = [answer for answer in told if not answer.need.mandatory]
     complete = len(told) == len(answers)
     yield from _denied_actions(scene, mandatory) if _any(mandatory) else _all_allowed(scene, mandatory, complete)
-    yield from _not_seen_phases(advisory) if _any(advisory) else _all_seen(advisory, complete)
+    yield from _not_seen_phases(scene, advisory) if _any(advisory) else _all_seen(advisory, complete)
 
 
 def _simulation(principal: SimulatedPrincipal, untold: Sequence[SimulationResult], asked: int) -> Finding:
@@ -313,7 +314,7 @@ def _denied(scene: PreflightContext, action: str, found: Sequence[SimulationResu
     }
     kind = ORGANIZATION if first.by == "scp" else ALLOWED
     read = f"{first.why} (on {', '.join(resources)})"
-    fix = _FIXES.get(first.by, _ADD)
+    fix = _FIXES.get(first.by) or _add(scene)
     if first.boundaries:
         one = "the boundary" if len(first.boundaries) == 1 else "one of the boundaries"
         fix = f"Set role.permissions_boundary to {one} that the rule accepts: {', '.join(first.boundaries[:SHOWN])}."
@@ -324,16 +325,24 @@ def _denied(scene: PreflightContext, action: str, found: Sequence[SimulationResu
     return Finding(kind, verdict_on(scene, denied), read, needed, fix, CALL, subject=action, facts=facts, at=at)
 
 
-def _not_seen_phases(answers: Sequence[SimulationResult]) -> Iterator[Finding]:
+def _add(scene: PreflightContext) -> str:
+    """The fix for a permission that is missing: which policy to extend."""
+    role_arn = scene.stack.aws.role_arn if scene.stack else None
+    if role_arn is None:
+        return _ADD
+    return f"Add it to the policy of {role_arn}: `gridbyoc policy --as assumed-role` prints one that suffices."
+
+
+def _not_seen_phases(scene: PreflightContext, answers: Sequence[SimulationResult]) -> Iterator[Finding]:
     """A finding for each part of the tool that would not see or do something."""
     by_phase: dict[NeedPhase, list[SimulationResult]] = defaultdict(list)
     for answer in answers:
         if answer.effect != "allowed":
             by_phase[answer.need.phase].append(answer)
-    return (_not_seen(phase, found) for phase, found in by_phase.items())
+    return (_not_seen(scene, phase, found) for phase, found in by_phase.items())
 
 
-def _not_seen(phase: NeedPhase, found: Sequence[SimulationResult]) -> Finding:
+def _not_seen(scene: PreflightContext, phase: NeedPhase, found: Sequence[SimulationResult]) -> Finding:
     denied = [answer for answer in found if answer.effect == "denied"]
     actions = _unique(answer.need.action for answer in denied or found)
     reasons = "; ".join(_unique(answer.why for answer in denied or found))
@@ -341,7 +350,14 @@ def _not_seen(phase: NeedPhase, found: Sequence[SimulationResult]) -> Finding:
     more = f" and {len(actions) - SHOWN} more" if len(actions) > SHOWN else ""
     read = f"{reasons}: {', '.join(actions[:SHOWN])}{more}"
     return Finding(
-        LOOKING, "warn" if denied else "unknown", read, f"for {PHASES[phase]}", _ADD, CALL, subject=phase, facts=facts
+        LOOKING,
+        "warn" if denied else "unknown",
+        read,
+        f"for {PHASES[phase]}",
+        _add(scene),
+        CALL,
+        subject=phase,
+        facts=facts,
     )
 
 

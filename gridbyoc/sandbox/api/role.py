@@ -198,13 +198,10 @@ class RoleInspector:
         if own:
             self._own = session.client("iam", endpoint_url=self._endpoint_url, config=ours)
             return self._own
-        # moto shows another account's roles only to callers that have assumed one there
-        sts = session.client("sts", endpoint_url=self._endpoint_url, config=ours)
-        keys = sts.assume_role(RoleArn=role_arn, RoleSessionName="sandbox")["Credentials"]
-        assumed = boto3.Session(
-            keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name="us-east-1"
-        )
-        iam: IAMClient = assumed.client("iam", endpoint_url=self._endpoint_url, config=ours)
+        iam: IAMClient = session.client("iam", endpoint_url=self._endpoint_url, config=ours)
+        # moto's own way to another account: https://docs.getmoto.org/en/latest/docs/multi_account.html
+        account = {"x-moto-account-id": account_of(role_arn)}
+        iam.meta.events.register("before-call", lambda params, **_: params["headers"].update(account))
         return iam
 
 

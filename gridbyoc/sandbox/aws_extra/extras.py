@@ -28,6 +28,7 @@ from gridbyoc.sandbox.aws_extra.policy import (
     read_document,
 )
 from gridbyoc.sandbox.aws_extra.principals import principal_of_arn
+from gridbyoc.sandbox.aws_extra.role_sessions import RoleSessions
 from gridbyoc.sandbox.aws_extra.service_quotas import QuotaBook, QuotaSettings, ServiceQuotas
 from gridbyoc.stack.service_quotas import home_region, quota_by_code
 
@@ -280,16 +281,21 @@ def make_extras(config: Mapping[str, Any], now: Callable[[], float] = time.time)
     denied = tuple(config.get("denied_by_scp", ()))
     log = config.get("aws_log")
     return Extras(
-        _operations(QuotaBook(QuotaSettings(**config.get("quotas", {})), now), Simulator(denied)),
+        _operations(
+            QuotaBook(QuotaSettings(**config.get("quotas", {})), now),
+            Simulator(denied),
+            RoleSessions(config.get("session_seconds")),
+        ),
         {("iam", "CreateUser"): after_create_user},
         {("iam", "CreateUser"): before_create_user},
         enforce_iam=bool(config.get("enforce_iam")),
         denied_by_scp=denied,
+        sessions_end=config.get("session_seconds") is not None,
         log=CallLog(Path(log), now) if log else None,
     )
 
 
-def _operations(book: QuotaBook, simulator: Simulator) -> dict[tuple[str, str], Handler]:
+def _operations(book: QuotaBook, simulator: Simulator, sessions: RoleSessions) -> dict[tuple[str, str], Handler]:
     limits = AccountLimits(book)
     services: dict[str, Mapping[str, Handler]] = {
         "servicequotas": ServiceQuotas(book).operations(),
@@ -299,6 +305,7 @@ def _operations(book: QuotaBook, simulator: Simulator) -> dict[tuple[str, str], 
             "PutUserPermissionsBoundary": put_user_permissions_boundary,
             "DeleteUserPermissionsBoundary": delete_user_permissions_boundary,
         },
+        "sts": {"AssumeRole": sessions.assume_role},
         "tagging": {"GetResources": get_resources},
         "autoscaling": {"DescribeAccountLimits": limits.describe_account_limits},
         "ec2": {

@@ -25,6 +25,7 @@ from gridbyoc.sandbox.aws_extra.call import (
 )
 from gridbyoc.sandbox.aws_extra.enforcement import action_of, authorize
 from gridbyoc.sandbox.aws_extra.principals import CallingPrincipal, principal_of_key, resource_of
+from gridbyoc.sandbox.aws_extra.role_sessions import refuse_ended
 from gridbyoc.sandbox.settings import AWS_ACCOUNT_ID
 
 
@@ -64,7 +65,8 @@ class Extras:
     """The operations of this layer, by the service that a request is signed for and botocore's operation.
 
     ``before`` is called before moto handles an operation, and rejects it with an ``AwsAnswerError``; ``after`` is
-    called once moto has handled it without an error. ``log`` gets every request.
+    called once moto has handled it without an error. ``sessions_end``: keys of ended sessions are refused. ``log`` gets
+    every request.
     """
 
     operations: Mapping[tuple[str, str], Handler]
@@ -72,6 +74,7 @@ class Extras:
     before: Mapping[tuple[str, str], Handler] = field(default_factory=dict)
     enforce_iam: bool = False
     denied_by_scp: tuple[str, ...] = ()
+    sessions_end: bool = False
     log: CallLog | None = None
 
     def concern(self, environ: Environ) -> bool:
@@ -79,7 +82,8 @@ class Extras:
         if str(environ.get("PATH_INFO", "")).startswith(MOTOS_OWN):
             return False
         services = {service for service, _ in (*self.operations, *self.after)}
-        return self.enforce_iam or self.log is not None or signed_for(environ) in services
+        always = self.enforce_iam or self.sessions_end or self.log is not None
+        return always or signed_for(environ) in services
 
 
 class ExtraLayer:
@@ -108,6 +112,8 @@ class ExtraLayer:
         extras, caller = self._extras, _caller(call, principal)
         handler = _dry_run if call.is_dry_run else extras.operations.get((call.service, call.operation))
         try:
+            if extras.sessions_end:
+                refuse_ended(call)
             if extras.enforce_iam:
                 authorize(call, principal, extras.denied_by_scp)
             if handler is not None:

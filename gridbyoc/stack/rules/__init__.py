@@ -15,7 +15,13 @@ from gridbyoc.stack.findings import Findings
 from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.rules.manual import check_manual
 from gridbyoc.stack.rules.role import check_policies, check_principals, check_role, check_tags
-from gridbyoc.stack.rules.terraform import check_aws, check_backend, check_stack_name, check_terraform
+from gridbyoc.stack.rules.terraform import (
+    check_assumed_roles,
+    check_aws,
+    check_backend,
+    check_stack_name,
+    check_terraform,
+)
 from gridbyoc.stack.service_quotas import instance_type_fault
 from gridbyoc.stack.words import Place, show
 from gridbyoc.vendors import DEFAULT_VENDOR, VENDORS, facts_of
@@ -148,6 +154,7 @@ def _refuse_profiles(findings: Findings, dialect: str) -> None:
 RULES = (
     check_stack_name,
     check_aws,
+    check_assumed_roles,
     check_role,
     check_principals,
     check_policies,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from gridbyoc.stack.document import Fault
 from gridbyoc.stack.findings import Findings
+from gridbyoc.stack.model import duration_seconds
 from gridbyoc.stack.regions import parse_arn, region_fault
 from gridbyoc.stack.rules.context import RuleContext
 from gridbyoc.stack.words import Place, show
@@ -271,6 +272,44 @@ def check_stack_name(findings: Findings, _context: RuleContext) -> None:
     name = findings.document.text("name")
     if name is not None:
         findings.fault(("name",), stack_name_fault(name))
+
+
+_ROLES: tuple[Place, ...] = (("aws", "assume_role"), (*_S3, "assume_role"))
+"""The roles that the tool assumes."""
+
+
+def check_assumed_roles(findings: Findings, context: RuleContext) -> None:
+    """Check ARN, session name and duration of each role that the tool assumes; warn if it is in another account."""
+    for place in _ROLES:
+        arn = findings.document.text(*place, "role_arn")
+        if arn is not None:
+            findings.fault((*place, "role_arn"), role_arn_fault(arn, context))
+        name = findings.document.text(*place, "session_name")
+        if name is not None and not re.fullmatch(r"[A-Za-z0-9_+=,.@-]{2,64}", name):
+            advice = "2 to 64 letters, digits and `_+=,.@-`"
+            findings.problem((*place, "session_name"), f"{show(name)} cannot be a session's name", advice)
+        duration = findings.document.text(*place, "duration")
+        if duration is not None and not 900 <= duration_seconds(duration) <= 43_200:
+            message = f"{show(duration)} is not a session's duration"
+            findings.problem((*place, "duration"), message, "15m to 12h, such as `1h` or `1h30m`")
+    arn, guard = findings.document.text("aws", "assume_role", "role_arn"), context.account_id
+    if arn and guard and not findings.problems and arn.split(":")[4] != guard:
+        message = f"is a role of account {arn.split(':')[4]}, but the stack is for {guard}: every run will refuse it"
+        findings.warning(("aws", "assume_role", "role_arn"), message, "correct it, or `aws.account_id`")
+
+
+def role_arn_fault(text: str, context: RuleContext) -> Fault | None:
+    """The fault of a text that is not the ARN of a role, or is in another partition than the region."""
+    form = f"such as `arn:{context.partition or 'aws'}:iam::111111111111:role/gridbyoc`"
+    arn = parse_arn(text)
+    if not arn or arn.service != "iam" or not re.fullmatch(r"role/[\x21-\x29\x2b-\x3e\x40-\x7e]+", arn.resource):
+        return Fault(f"{show(text)} is not the ARN of a role", f"give a role's ARN, {form}")
+    if arn.region or not _ACCOUNT_ID.fullmatch(arn.account):
+        return Fault(f"{show(text)} is not the ARN of a role", form)
+    if context.partition not in (None, arn.partition):
+        message = f"is in the partition `{arn.partition}`, but the region is in `{context.partition}`"
+        return Fault(message, f"its ARN must begin with `arn:{context.partition}:`")
+    return None
 
 
 def check_aws(findings: Findings, _context: RuleContext) -> None:
