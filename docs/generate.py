@@ -23,7 +23,8 @@ import gridbyoc.cli
 import gridbyoc.show
 from gridbyoc import errors
 from gridbyoc.aws.permissions import PHASES, needs_of
-from gridbyoc.cli.explain import of_error
+from gridbyoc.cli.completion import CODES
+from gridbyoc.cli.explanations import EXPLANATIONS, of_error
 from gridbyoc.cli.main import cli
 from gridbyoc.errors.cards import CARDS
 from gridbyoc.operations import events
@@ -303,6 +304,7 @@ def generated() -> dict[Path, str]:
     fenced = f"```text\n{help_text().strip()}\n```"
     return {
         ROOT / "gridbyoc" / "cli" / "help.txt": help_text(),
+        CODES: "".join(f"{code} {each.title}\n" for code, each in EXPLANATIONS.items()),
         **{
             path: between(path.read_text(), "install", install)
             for path in (ROOT / "README.md", ROOT / "docs" / "index.md")

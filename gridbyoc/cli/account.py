@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.completion import complete_cluster
 from gridbyoc.cli.next_step import after_login
 from gridbyoc.cli.options import command, default_stack_file, pass_app
 from gridbyoc.cli.plane import plane_of, plane_options, registrar_of, secret_from_file
@@ -141,7 +142,7 @@ def _asked(app: App, question: str, option: str, *, hidden: bool = False) -> str
 
 
 @command("context")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_cluster)
 @plane_options
 @pass_app
 def context(app: App, name: str | None, stack_file: str | None, url: str | None, dialect: DialectName | None) -> None:

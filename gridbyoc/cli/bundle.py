@@ -10,6 +10,7 @@ import click
 
 from gridbyoc.cli.app import App
 from gridbyoc.cli.bootstrap import ask
+from gridbyoc.cli.completion import complete_file
 from gridbyoc.cli.next_step import after_bundle, after_report
 from gridbyoc.cli.options import FORMATS, command, group, pass_app, profile_option, stack_argument
 from gridbyoc.cli.reporting import report_options
@@ -27,7 +28,7 @@ LARGEST = 256 * 1024 * 1024
 
 
 @command("apply", formats=(*FORMATS, "markdown"))
-@click.argument("file", type=str)
+@click.argument("file", type=str, shell_complete=complete_file)
 @stack_argument
 @profile_option
 @click.option("--yes", "-y", is_flag=True, help="Approve creation and change (never destruction).")
@@ -77,7 +78,7 @@ def bundle() -> None:
 
 
 @command("show")
-@click.argument("file", type=str)
+@click.argument("file", type=str, shell_complete=complete_file)
 @click.option(
     "--reveal", is_flag=True, help="For a handoff: print everything, the external id in clear. Needs the key."
 )

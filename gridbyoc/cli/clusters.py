@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.completion import complete_cluster
 from gridbyoc.cli.next_step import after_cluster
 from gridbyoc.cli.options import command, default_stack_file, group, load_stack, pass_app, read_stack, stack_option
 from gridbyoc.cli.plane import cluster_named, plane_of, plane_options, registrar_of, secret_from_env, secret_from_file
@@ -44,7 +45,7 @@ class Subject:
 
 
 @command("edit")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_cluster)
 @click.option("--write", is_flag=True, help="Also write the change into the stack file.")
 @click.option("--yes", "-y", is_flag=True, help="Approve the change.")
 @plane_options
@@ -235,7 +236,7 @@ def list_(app: App, stack_file: str | None, url: str | None, dialect: DialectNam
 
 
 @command("get")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_cluster)
 @plane_options
 @pass_app
 def get(app: App, name: str, stack_file: str | None, url: str | None, dialect: DialectName | None) -> None:
@@ -246,7 +247,7 @@ def get(app: App, name: str, stack_file: str | None, url: str | None, dialect: D
 
 
 @command("wait")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_cluster)
 @click.option(
     "--for",
     "target",
@@ -294,7 +295,7 @@ def wait(
 
 
 @command("create")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_cluster)
 @stack_option
 @click.option("--no-wait", is_flag=True, help="Do not wait for the cluster to run.")
 @click.option("--edit-before-creation", is_flag=True, help="Open $VISUAL or $EDITOR on the request first.")
@@ -319,7 +320,7 @@ def create(app: App, name: str, stack_file: str | None, edit_before_creation: bo
 
 
 @command("delete")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_cluster)
 @click.option("--yes-destroy", is_flag=True, help="Approve the deletion.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until the cluster is deleted.")
 @plane_options
@@ -387,7 +388,7 @@ for _command in (list_, get, create, edit, delete, wait):
 
 
 @command("register")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_cluster)
 @click.option(
     "--handoff",
     "handoff_file",

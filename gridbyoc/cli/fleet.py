@@ -11,6 +11,7 @@ from urllib.parse import quote
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.completion import complete_stack_file
 from gridbyoc.cli.next_step import after_fleet
 from gridbyoc.cli.options import FORMATS, Command, Group, command, pass_app
 from gridbyoc.errors import SAFE_NOTHING_DONE, ApprovalRequiredError, FileError, InterruptedRunError, UsageError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @command("matrix", short_help="Write the shards of a CI engine's matrix.")
-@click.argument("paths", nargs=-1, type=str)
+@click.argument("paths", nargs=-1, type=str, shell_complete=complete_stack_file)
 @click.option("--since", default=None, metavar="REV", help="Only stacks that changed since this Git revision.")
 @click.option("--untracked", is_flag=True, help="Files that Git does not track yet count as changed, too.")
 @click.option(
@@ -244,7 +245,7 @@ def _own(verb: str) -> list[click.Parameter]:
     jobs = "Stacks in parallel (default: by cores and free memory)."
     fast = "Start no further stack once one has failed; running ones continue."
     own: list[click.Parameter] = [
-        click.Argument(["paths"], nargs=-1, required=verb in _APPROVALS, type=str),
+        click.Argument(["paths"], nargs=-1, required=verb in _APPROVALS, type=str, shell_complete=complete_stack_file),
         click.Option(["--jobs", "-j"], type=click.IntRange(min=1), default=None, metavar="N", help=jobs),
         click.Option(["--fail-fast"], is_flag=True, help=fast),
     ]

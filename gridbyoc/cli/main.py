@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 import click
+from click.shell_completion import CompletionItem
 
 import gridbyoc
 from gridbyoc.cli.app import App, Held
@@ -138,6 +139,11 @@ class Main(Group):
         module = importlib.import_module(f"gridbyoc.cli.{COMMANDS[cmd_name][0]}")
         found: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return found
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the commands from the table above."""
+        found = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands from the table above."""

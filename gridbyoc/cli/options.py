@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.completion import complete_stack_file
 from gridbyoc.stack.words import nearest
 
 if TYPE_CHECKING:
@@ -135,11 +136,17 @@ def stack_file_argument(default: str | None) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         with_argument = click.argument(
-            "stack_file", envvar="GRIDBYOC_STACK", default=default, required=False, type=str, callback=_one_stack_file
+            "stack_file",
+            envvar="GRIDBYOC_STACK",
+            default=default,
+            required=False,
+            type=str,
+            callback=_one_stack_file,
+            shell_complete=complete_stack_file,
         )
         with_option = click.option(
             "-f", "--stack", "stack", expose_value=False, is_eager=True, metavar="FILE", callback=_keep_stack,
-            help="The same as STACK_FILE.",
+            shell_complete=complete_stack_file, help="The same as STACK_FILE.",
         )  # fmt: skip
         return with_argument(with_option(function))
 
@@ -171,6 +178,7 @@ def stack_option(function: F) -> F:
         default=None,
         type=str,
         metavar="FILE",
+        shell_complete=complete_stack_file,
         help="The stack file (default: gridbyoc.yaml if it exists).",
     )(function)
 

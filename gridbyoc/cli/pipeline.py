@@ -12,6 +12,7 @@ import click
 import gridbyoc
 from gridbyoc import __version__
 from gridbyoc.cli.app import App
+from gridbyoc.cli.completion import complete_stack_file
 from gridbyoc.cli.options import command, pass_app
 from gridbyoc.cli.pipeline_check import PIPELINE_CHECK, compare
 from gridbyoc.errors import SAFE_NOTHING_DONE, ExitStatus, UsageError
@@ -60,7 +61,7 @@ PIPELINE = Output("pipeline", _pipeline_json, _write_pipeline, stack="none")
 
 @command("pipeline", short_help="Write a pipeline for a CI engine.")
 @click.argument("engine", type=click.Choice(["github", "gitlab", "make", "jenkins", "argo"]))
-@click.argument("paths", nargs=-1, type=str)
+@click.argument("paths", nargs=-1, type=str, shell_complete=complete_stack_file)
 @click.option("--out", default=None, metavar="PATH", help="File or directory to write to; - is standard output.")
 @click.option("--check", is_flag=True, help="Write nothing; show a diff, and whether the present file still works.")
 @click.option("--force", is_flag=True, help="Replace a file that this command did not write.")

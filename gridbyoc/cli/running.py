@@ -15,6 +15,7 @@ import click
 
 from gridbyoc import __version__
 from gridbyoc.cli.app import App
+from gridbyoc.cli.completion import complete_cluster
 from gridbyoc.cli.options import default_stack_file, read_stack, url_option
 from gridbyoc.stack.clock import utc_now
 
@@ -131,6 +132,7 @@ def cluster_option(function: F) -> F:
         "cluster_names",
         multiple=True,
         metavar="NAME",
+        shell_complete=complete_cluster,
         help="Only this cluster of the stack (may be repeated), and the role if no other cluster uses it.",
     )(function)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gridbyoc.cli.app import App
+from gridbyoc.cli.completion import complete_stack_file
 from gridbyoc.cli.next_step import tell_next
 from gridbyoc.cli.options import DEFAULT_STACK, FORMATS, command, pass_app, set_option, stack_argument
 from gridbyoc.cli.reporting import ci_option
@@ -304,7 +305,7 @@ def _types_fault(text: str) -> Fault | None:
 
 
 @command("fmt")
-@click.argument("files", nargs=-1, type=str)
+@click.argument("files", nargs=-1, type=str, shell_complete=complete_stack_file)
 @click.option("--check", is_flag=True, help="Write nothing; end with status 3 if a file would change.")
 @pass_app
 def fmt(app: App, files: tuple[str, ...], check: bool) -> int:

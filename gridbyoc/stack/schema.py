@@ -6,13 +6,13 @@ import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from gridbyoc.stack.findings import Findings
 from gridbyoc.stack.words import Place, did_you_mean, listed, nearest, show
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 Schema = dict[str, Any]
 
@@ -134,6 +134,8 @@ def secret_advice(key: str) -> str | None:
 
 
 def _errors(data: Any, against: Schema) -> Iterator[ValidationError]:  # noqa: ANN401 - any YAML value
+    from jsonschema import Draft202012Validator  # here: half of the time to load a stack file's reader
+
     for error in Draft202012Validator(against).iter_errors(data):
         yield from _branches(error)
 

@@ -15,7 +15,8 @@ import gridbyoc
 from gridbyoc import errors
 from gridbyoc.aws.policy import PolicyDocumentError
 from gridbyoc.cli.app import App
-from gridbyoc.cli.explain import EXPLANATIONS, explain
+from gridbyoc.cli.explain import explain
+from gridbyoc.cli.explanations import EXPLANATIONS
 from gridbyoc.errors import GridbyocError, UsageError
 from gridbyoc.errors.cards import CARDS
 from gridbyoc.operations.preflight.catalogue import KINDS
