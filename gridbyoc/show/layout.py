@@ -162,17 +162,17 @@ def write_table(
     stream.flush()
 
 
-def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> tuple[int, ...] | None:
-    """The width of each column of a table that fits into ``width``; ``None`` if there is none.
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[tuple[int, ...]]:
+    """Ways to fit the columns of a table into ``width``; none if it is too narrow.
 
     No word is cut, but one in the last column may begin further to the left on a line of its own. Columns of prose
-    share the room that the others leave, by the length of their texts.
+    share the room that the others leave, by the length of their texts or the shortest first.
     """
     cells = [[row[place] for row in (columns, *rows)] for place in range(len(columns))]
     natural = [max(columns_of(line) for cell in column for line in cell.split("\n")) for column in cells]
     room = width - len(GAP) * (len(columns) - 1)
     if sum(natural) <= room:
-        return tuple(natural)
+        return [tuple(natural)]
     longest = [max((columns_of(word) for cell in column for word in cell.split()), default=0) for column in cells]
     # The first column is the row's name: it stays on one line.
     least = [
@@ -181,17 +181,26 @@ def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -
     ]
     spare, wish = room - sum(least), [size - low for size, low in zip(natural, least, strict=True)]
     if spare < 0:
-        return None
-    return tuple(low + spare * more // sum(wish) for low, more in zip(least, wish, strict=True))
+        return []
+    shared = tuple(low + spare * more // sum(wish) for low, more in zip(least, wish, strict=True))
+    ordered = list(least)
+    for place in sorted(range(len(columns)), key=lambda place: wish[place]):
+        ordered[place] += min(spare, wish[place])
+        spare -= min(spare, wish[place])
+    return [tuple(ordered), shared]
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[Text]:
     """The lines of the table; none if it does not fit, or if blocks are shorter."""
+    ways = [_rows(columns, rows, widths, width) for widths in _widths(columns, rows, width)]
+    best = min(ways, key=len, default=[])
+    higher = len(best) > 2 * len(rows) + 2
+    return [] if higher and len(best) > len(_blocks(columns, rows, width)) else best
+
+
+def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int], width: int) -> list[Text]:
     from rich.text import Text
 
-    widths = _widths(columns, rows, width)
-    if widths is None:
-        return []
     header = GAP.join(name.ljust(size) for name, size in zip(columns, widths, strict=True)).rstrip()
     rule = "─" * (sum(widths) + len(GAP) * (len(widths) - 1))
     found = [Text(header, style="bold"), Text(rule, style="dim")]
@@ -209,8 +218,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) ->
                 line.append(" " * (size - columns_of(part)) + GAP)
             line.rstrip()
             found.append(line)
-    higher = len(found) > 2 * len(rows) + 2
-    return [] if higher and len(found) > len(_blocks(columns, rows, width)) else found
+    return found
 
 
 def cell_lines(cell: str, width: int) -> list[str]:
