@@ -92,8 +92,8 @@ validate render plan bootstrap outputs destroy: install ## Run this verb on $(ST
 clusters: install ## List the control plane's clusters
 	$(BIN)/gridbyoc clusters list $(ARGS)
 
-sandbox: install ## A local AWS and a local control plane, until Ctrl-C
-	$(BIN)/gridbyoc sandbox up $(ARGS)
+sandbox: install ## A shell in the sandbox: a local AWS and a local control plane
+	$(BIN)/gridbyoc sandbox shell $(ARGS)
 
 bench: install ## Benchmarks: ratios against a baseline run in the same minute
 	$(BIN)/python benchmarks/startup.py

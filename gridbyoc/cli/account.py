@@ -14,6 +14,7 @@ from gridbyoc.cli.options import command, default_stack_file, pass_app
 from gridbyoc.cli.plane import plane_of, plane_options, registrar_of, secret_from_file
 from gridbyoc.errors import SAFE_NOTHING_DONE, UsageError
 from gridbyoc.show.output import Output, Screen
+from gridbyoc.stack.sandbox_mark import check_own_login
 
 if TYPE_CHECKING:
     from gridbyoc.stack.model import DialectName
@@ -104,6 +105,7 @@ def login(
     from gridbyoc.control_plane import log_in
     from gridbyoc.vendors import facts_of
 
+    check_own_login(app.environ)
     plane = plane_of(app, stack_file, dialect)
     if key_file and key_stdin:
         raise UsageError("--key-file and --key-stdin cannot go together.", rerun=SAFE_NOTHING_DONE)
@@ -157,6 +159,7 @@ def context(app: App, name: str | None, stack_file: str | None, url: str | None,
     if name is None:
         app.show(CONTEXT, Context(current_context(kept, app.environ)))
         return
+    check_own_login(app.environ)
     done = set_context(registrar_of(app, plane, url), kept, name, environ=app.environ)
     app.show(CONTEXT, Context(done.cluster.id, done.cluster.name, str(done.file)))
     if done.overridden_by:

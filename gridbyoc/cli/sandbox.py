@@ -242,6 +242,8 @@ def tell_played(app: App, scenario: Scenario | None, played: Mapping[int, int], 
         code = f" ({scenario.ends.code})" if scenario.ends.code else ""
         again = "" if scenario.ends.again is None else f", and run again with {scenario.ends.again}"
         app.note(f"  status {status}; `gridbyoc bootstrap --yes` should end with {scenario.ends.status}{code}{again}")
+    if scenario.expect:
+        app.note(f"  expect: {scenario.expect}")
 
 
 @command("scenarios")

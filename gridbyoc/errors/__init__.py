@@ -253,7 +253,7 @@ class CommandNotStartedError(GridbyocError):
 
 
 class OutsideSandboxError(GridbyocError):
-    """The environment is a sandbox's, but an address in it leads to another machine; nothing was sent."""
+    """A command in a sandbox would leave it: an address leads to another machine, or your own login would change."""
 
     code = "GBY-X004"
     remedy = "Leave the sandbox's shell with `exit`; start it again with `gridbyoc sandbox shell`."

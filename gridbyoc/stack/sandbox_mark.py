@@ -78,6 +78,18 @@ def check_address(url: str, environ: Mapping[str, str]) -> None:
         raise _outside(f"The control plane's address would be {url}.")
 
 
+def check_own_login(environ: Mapping[str, str]) -> None:
+    """Raise ``OutsideSandboxError`` if the environment has the mark: a command would replace the user's own login."""
+    if in_sandbox(environ):
+        raise OutsideSandboxError(
+            "In the sandbox, the login and the default cluster of your own account stay as they are.",
+            why="The environment holds the sandbox's key; this would replace what your home directory holds.",
+            fix="Nothing to do: the sandbox needs no login. To try the command, use an empty home directory: "
+            f'`env -u {SANDBOX_MARK} HOME="$(mktemp -d)" gridbyoc login`.',
+            rerun=SAFE_NOTHING_DONE,
+        )
+
+
 def _outside(why: str) -> OutsideSandboxError:
     return OutsideSandboxError(
         "This is a sandbox's shell or command, but its environment no longer leads to the sandbox.",

@@ -231,7 +231,10 @@ def test_the_user_is_told_what_was_played() -> None:
     assert "  2 times: iam:CreateRole answered with 400 (Throttling)\n" in text
     assert "  1 time: iam:CreatePolicy answered with 500 (ServiceFailure)\n" in text
     assert "  not played: iam:AttachRolePolicy answered with 400 (Throttling)\n" in text
-    assert text.endswith("  status 1; `gridbyoc bootstrap --yes` should end with 0\n")
+    assert "  status 1; `gridbyoc bootstrap --yes` should end with 0\n" in text
+    assert text.endswith(
+        "  expect: Nothing, except that the run takes some seconds longer: Terraform sends each request again.\n"
+    )
 
 
 def test_the_user_is_told_that_nothing_was_played() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from gridbyoc.cli.account import context, login
+from gridbyoc.cli.app import App
 from gridbyoc.control_plane.settings import resolve_url
 from gridbyoc.errors import OutsideSandboxError, UsageError
 from gridbyoc.sandbox.shell import shell_command
@@ -62,6 +66,16 @@ def test_no_control_plane_but_the_sandboxs_is_used(tmp_path: Path) -> None:
         with pytest.raises(OutsideSandboxError):
             resolve_url("grid", explicit, in_file, environ, tmp_path)
         assert resolve_url("grid", explicit, in_file, {}, tmp_path) == real
+
+
+@pytest.mark.parametrize("args", [("login", "--username", "ada"), ("context", "ml")])
+def test_the_users_own_login_stays_as_it_is(args: tuple[str, ...], tmp_path: Path) -> None:
+    environ = {**MARKED, "GRID_API_KEY": "key", "GRID_USER_ID": "user"}
+    app = App(environ, tmp_path, tmp_path, io.StringIO(), io.StringIO(), io.StringIO())
+    command = {"login": login, "context": context}[args[0]]
+    with pytest.raises(OutsideSandboxError, match="stay as they are"):
+        CliRunner().invoke(command, list(args[1:]), obj=app, standalone_mode=False, catch_exceptions=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_users_accounts_in_a_stack_file_are_ignored_in_the_sandbox(tmp_path: Path) -> None:
