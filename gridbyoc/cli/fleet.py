@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="The engine that reads it; shell: lines for `read -r` (--per-stack).",
 )
-@click.option("--per-stack", is_flag=True, help="What the jobs of `gridbyoc pipeline` need to know of each stack.")
+@click.option("--per-stack", is_flag=True, help="One entry for each stack, as the jobs of `gridbyoc pipeline` need it.")
 @click.option("--stack", "only", default="", metavar="NAME", help="Only the stack of this name (empty: all).")
 @click.option(
     "--verb",

@@ -186,6 +186,7 @@ def _settings(app: App, engine: PipelineEngine, paths: tuple[str, ...], given: d
     from gridbyoc.operations.fleet.find import find_members
     from gridbyoc.operations.fleet.pipeline_stacks import pipeline_stacks
     from gridbyoc.render.pipelines import PipelineSettings
+    from gridbyoc.show.fleet import check_stack_count
 
     chosen = {name: given[name] for name in _SETTINGS}
     if engine.name == "make" and not paths:
@@ -195,6 +196,8 @@ def _settings(app: App, engine: PipelineEngine, paths: tuple[str, ...], given: d
         paths = (default,)
     searched = tuple(_from_root(app, path) for path in paths or (".",))
     members = find_members(searched, app.cwd, environ=app.environ)
+    if engine.name == "github":
+        check_stack_count(len(members), "github")
     stacks = pipeline_stacks(
         members,
         app.cwd,

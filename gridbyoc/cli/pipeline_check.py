@@ -144,7 +144,7 @@ def unknown_calls(engine: PipelineEngine, text: str) -> tuple[str, ...]:
 
 
 def _uncovered(engine: PipelineEngine, settings: PipelineSettings, text: str, cwd: Path) -> Iterator[str]:
-    """What today's stacks need and the file lacks."""
+    """Needs of today's stacks that the file does not meet."""
     from gridbyoc.render.pipelines import address, variables
 
     listed = {path for groups in _LISTED.findall(text) for path in "".join(groups).split()}

@@ -231,7 +231,7 @@ ENGINES: dict[str, PipelineEngine] = {
     )
 }
 ChildEvent = Literal["review", "apply", "drift", "destroy"]
-"""What started GitLab's pipeline: a merge request, a commit on the branch, the schedule, or a person who destroys."""
+"""The start of GitLab's pipeline: a merge request, a commit on the branch, the schedule, or a person who destroys."""
 LARGEST_CHILD = 5 * 1024 * 1024
 """Bytes: https://docs.gitlab.com/ci/pipelines/downstream_pipelines/#dynamic-child-pipelines"""
 

@@ -1493,6 +1493,39 @@ PROGRESS = (
         ("provider_source", "mirror is None and not event.signed", "False"),
     ),
 )
+PIPELINES = (
+    *_each(
+        "operations/fleet/pipeline_stacks.py",
+        "functional/test_fleet_matrix.py",
+        ("_check_for_jobs", "not isinstance(stack.terraform.backend, S3Backend)", "False"),
+        ("pipeline_stacks", "environments.get(stack.name, environment)", "environment"),
+        ("_environments", "not isinstance(found, dict) or ", ""),
+    ),
+    *_each(
+        "operations/fleet/pipeline_stacks.py",
+        "unit/test_pipeline_command.py",
+        ("pipeline_stacks", "(other := states.other(member, stack)) is not None", "False"),
+    ),
+    *_each(
+        "render/pipelines.py",
+        "unit/test_pipelines.py",
+        ("check_stacks", "counted[stack.slug] > 1", "False"),
+        ("check_stacks", '_check(_REGION, "The region", stack.region, "an AWS region")', "pass"),
+    ),
+    *_each(
+        "render/pipelines.py",
+        "functional/test_fleet_matrix.py",
+        ("check_stacks", "if stack.environment:", "if False:"),
+    ),
+    *_each(
+        "cli/pipeline_check.py",
+        "unit/test_pipeline_command.py",
+        ("compare", " or (version and _order(version) > _order(__version__))", ""),
+        ("_uncovered", "if s.file not in listed", "if False"),
+        ("_uncovered", "for name in wanted if name not in text", "for name in wanted if False"),
+        ("unknown_calls", "if known and option not in options", "if False"),
+    ),
+)
 MUTANTS: tuple[Mutant, ...] = (
     *ROLE_ACCEPTS,
     *PARTIAL_RUNS,
@@ -1518,4 +1551,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *SANDBOX,
     *FLEET_PAGE,
     *PROGRESS,
+    *PIPELINES,
 )

@@ -1,4 +1,4 @@
-"""The stacks that a rendered pipeline runs: what its jobs need to know of each, and which it must refuse."""
+"""The stacks of a rendered pipeline: the facts that its jobs need of each, and the stacks that it must refuse."""
 
 from __future__ import annotations
 
