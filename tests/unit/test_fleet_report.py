@@ -255,7 +255,7 @@ def hostile(text: str, mark: str = "warn") -> FleetPage:
     }
     document = {
         "overview": overview, "history": [{"verb": text, "began": text, "code": text}], "account_id": text,
-        "declared_account_id": None, "region": text, "control_plane": text, "dollars_a_day": None,
+        "declared_account_id": None, "made": text, "region": text, "control_plane": text, "dollars_a_day": None,
     }  # fmt: skip
     member = Member(text, Path("x"), text, None)
     result = Result(member, "done", 0, said={"page": document})
@@ -320,7 +320,10 @@ def test_the_table_says_what_was_looked_at_and_where_an_account_is_from() -> Non
     page = hostile("x", mark="pass")
     (row, _) = page.rows
     declared = replace(row, account_id=None, declared_account_id="123456789012")
-    text = fleet_report_markdown(replace(page, rows=(declared,)), "")
+    slow = replace(page.report, seconds=360.0)
+    text = fleet_report_markdown(replace(page, rows=(declared,), report=slow), "")
+    assert "As of 2026-11-02 11:54 to 2026-11-02 12:00 UTC." in text
+    assert "2026-11-02 11:54 to 2026-11-02 12:00 UTC" in fleet_html(replace(page, report=slow), TEMPLATES)
     assert "### 1 stack\n\nBy what was looked at, no stack needs attention." in text
     assert "Looked at: state, clusters, drift, proof, preflight." in text
     assert "| 123456789012 (in the stack file) |" in text

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import gridbyoc
@@ -37,14 +37,15 @@ class StackFact:
 class FleetRow:
     """A stack. ``page``: its page's address relative to the fleet's page, if its run wrote one.
 
-    ``account_id`` was read from the live role, ``declared_account_id`` from the stack file. ``dollars_a_day``: the
-    standing cost of the clusters in the stack file. ``last_verb``, ``last_began``, ``last_code``: the newest run in the
-    journal; ``last_code`` is empty if it succeeded.
+    ``made``: when its run had read everything. ``account_id`` was read from the live role, ``declared_account_id`` from
+    the stack file. ``dollars_a_day``: the standing cost of the clusters in the stack file. ``last_verb``,
+    ``last_began``, ``last_code``: the newest run in the journal; ``last_code`` is empty if it succeeded.
     """
 
     result: Result
     facts: Mapping[Piece, StackFact]
     page: str | None = None
+    made: str | None = None
     account_id: str | None = None
     declared_account_id: str | None = None
     region: str | None = None
@@ -74,12 +75,17 @@ class FleetRow:
 
 @dataclass(frozen=True, slots=True)
 class FleetPage:
-    """The page of a fleet at the time ``made`` (UTC). ``report`` is the run that read the stacks."""
+    """The page of a fleet. ``report`` is the run that read the stacks; it ended at ``made`` (UTC)."""
 
     made: datetime
     report: FleetReport
     rows: tuple[FleetRow, ...]
     version: str = field(default=gridbyoc.__version__)
+
+    @property
+    def began(self) -> datetime:
+        """When the first stack was read."""
+        return self.made - timedelta(seconds=self.report.seconds)
 
     @property
     def worst_first(self) -> tuple[FleetRow, ...]:
@@ -135,6 +141,7 @@ def _row(result: Result, links: Mapping[Member, str], secrets: Sequence[Secret])
         result,
         {piece: _fact(overview[piece], secrets) for piece in PIECES},
         links.get(result.member) if result.outcome == "done" else None,
+        document["made"],
         document["account_id"],
         document["declared_account_id"],
         document["region"],

@@ -72,7 +72,7 @@ def _content(page: FleetPage) -> dict[str, Any]:
     return {
         "generator": FLEET_GENERATOR,
         "title": counted(len(rows), "stack"),
-        "made": minute(page.made),
+        "made": _as_of(page),
         "version": page.version,
         "accounts": _accounts(rows),
         "looked_at": _looked_at(page),
@@ -82,6 +82,12 @@ def _content(page: FleetPage) -> dict[str, Any]:
         "columns": [(each, NAMES[each]) for each in columns],
         "rows": [_row(row, columns) for row in rows],
     }
+
+
+def _as_of(page: FleetPage) -> str:
+    """When the stacks were read: of many, the first was read minutes before the last."""
+    first, last = minute(page.began), minute(page.made)
+    return last if first == last else f"{first.removesuffix(' UTC')} to {last}"
 
 
 def _accounts(rows: Sequence[FleetRow]) -> str:
@@ -174,12 +180,14 @@ class FleetLastRun(TypedDict):
 class FleetReportStack(StackResult):
     """A row of a fleet's page.
 
-    ``page``: the stack's page, relative to the fleet's. ``overview``: its pieces in a few words, ``null`` if its run
-    wrote no document. ``attention``: whether a piece is failed or unknown, or the stack differs from its file.
-    ``account_id`` was read from the live role, ``declared_account_id`` from the stack file.
+    ``page``: the stack's page, relative to the fleet's. ``made``: when everything was read. ``overview``: its pieces in
+    a few words, ``null`` if its run wrote no document. ``attention``: whether a piece is failed or unknown, or the
+    stack differs from its file. ``account_id`` was read from the live role, ``declared_account_id`` from the stack
+    file.
     """
 
     page: str | None
+    made: str | None
     attention: bool
     account_id: str | None
     declared_account_id: str | None
@@ -191,7 +199,7 @@ class FleetReportStack(StackResult):
 
 
 class FleetReportBody(TypedDict):
-    """A fleet's page. ``status`` is the exit status; ``counts``: the number of stacks per outcome.
+    """A fleet's page, written at ``made``. ``status`` is the exit status; ``counts``: the number of stacks per outcome.
 
     ``looked_at``: the pieces that no option left out. ``dollars_a_day``: the standing cost of the stacks whose price is
     known; ``without_price``: the number of the others.
@@ -233,6 +241,7 @@ def _stack_json(row: FleetRow) -> FleetReportStack:
     return {
         **result_json(row.result),
         "page": row.page,
+        "made": row.made,
         "attention": row.attention,
         "account_id": row.account_id,
         "declared_account_id": row.declared_account_id,
@@ -271,7 +280,7 @@ def fleet_report_markdown(page: FleetPage, _stack: str) -> str:
         shown = code(name).replace("|", "\\|")  # a table's cell ends at a bar even in a code span
         lines.append(f"| {shown} | {' | '.join(map(prose, texts))} |")
     cost = "; ".join(filter(None, _cost(page)))
-    summary = f"As of {minute(page.made)}. Standing cost: {cost}. Looked at: {_looked_at(page)}."
+    summary = f"As of {_as_of(page)}. Standing cost: {cost}. Looked at: {_looked_at(page)}."
     return fitted(
         ["\n".join(lines[:4]), *lines[4:], f"\n{summary}"], left_out=LEFT_OUT, limit=MOST_MARKDOWN, between="\n"
     )
