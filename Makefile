@@ -102,6 +102,7 @@ bench: install ## Benchmarks: ratios against a baseline run in the same minute
 	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/fleet_wait.py
 	$(BIN)/python benchmarks/rerun.py
+	$(BIN)/python benchmarks/night.py
 
 clean: ## Remove what building and testing left (never .gridbyoc, which holds state)
 	rm -rf $(VENV) dist build site .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

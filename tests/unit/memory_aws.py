@@ -26,6 +26,8 @@ from gridbyoc.stack.model import AssumeRole
 ACCOUNT = "123456789012"
 CALLER = f"arn:aws:iam::{ACCOUNT}:user/ada"
 MANAGED = "arn:aws:iam::aws:policy/"
+FINGERPRINT = "fingerprint beside the state: "
+"""How the log tells of it."""
 WRITES = ("create_", "delete_", "update_", "attach_", "detach_", "put_", "tag_")
 
 
@@ -204,7 +206,8 @@ class MemoryAws:
         if name in self.on_call:
             self.on_call.pop(name)()
         if operation.startswith(WRITES):
-            self.happens(name)
+            beside = str(arguments.get("Key")).endswith(".converged.json") and "VersionId" not in arguments
+            self.happens(f"{FINGERPRINT}{operation}" if beside else name)
         if service == "sts":
             return {"Account": self.account, "Arn": CALLER}
         if name in self.answers:

@@ -520,7 +520,7 @@ def test_remote_state_is_always_planned(world: World) -> None:
     """Whether anything is in it is known after the init alone; a first output tells that an empty answer is one."""
     world.bring_up(REMOTE)
     assert verbs(world) == ["init", "plan", "apply"]
-    assert world.effects == [*CREATES, "POST ml", "s3.put_object"]
+    assert world.effects == [*CREATES, "POST ml"]
     assert [key for _, key in world.objects] == ["demo.tfstate", "demo.tfstate.converged.json"]
     assert not (world.work_dir(REMOTE) / "terraform.tfstate").exists()
     world.terraform.commands.clear()

@@ -50,7 +50,7 @@ from gridbyoc.stack.model import (
 from gridbyoc.terraform import Binary
 from gridbyoc.terraform.process import RunCommand
 from tests.unit.fakes import Time, stack
-from tests.unit.memory_aws import Iam, MemoryAws
+from tests.unit.memory_aws import FINGERPRINT, Iam, MemoryAws
 from tests.unit.memory_module import GridbyocModule
 from tests.unit.memory_plane import MemoryPlane
 from tests.unit.memory_terraform import VERSION, MemoryTerraform
@@ -354,8 +354,9 @@ class World:
 
     @property
     def effects(self) -> list[str]:
-        """The log without what Terraform does for itself: its init and the writing of the state."""
-        return [line for line in self.log if line != "init" and not line.startswith("state ")]
+        """The log without the records of a run: Terraform's init, the state, and the fingerprint beside it."""
+        records = ("state ", FINGERPRINT)
+        return [line for line in self.log if line != "init" and not line.startswith(records)]
 
     # --- what happens
 
