@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from gridbyoc.control_plane.model import Cluster, Grant
 from gridbyoc.errors import ControlPlaneError
 from gridbyoc.operations.events import Event, Note, ResourceProgress
+from gridbyoc.operations.partial import run_words
 from gridbyoc.operations.prepare import PreparedStack
 from gridbyoc.operations.run import Run
 from gridbyoc.operations.wait import delete_and_wait
@@ -61,10 +62,13 @@ def compensating(
             stays = _roll_back(run, site, made)
             error.rerun = stays or "What this run created was destroyed again, and nothing else; a re-run is safe."
         else:
+            again = run_words("gridbyoc bootstrap", run.only)
             error.rerun = (
-                f"The role {grant.role_arn} stays. Correct what was refused and run `gridbyoc bootstrap` again: it "
-                "continues from there. Or delete the role with `gridbyoc destroy`."
+                f"The role {grant.role_arn} stays. Correct what was refused and run `{again}` again: it continues from "
+                "there."
             )
+            if not run.only:  # destroy would also delete the clusters that a partial run leaves alone
+                error.rerun += " Or delete the role with `gridbyoc destroy`."
         raise
 
 

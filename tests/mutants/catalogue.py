@@ -55,6 +55,11 @@ PARTIAL_RUNS = (
         ("short_way", "report.limited(run.only, run.left_out) if report else None", "report"),
     ),
     *_each(
+        "operations/rollback.py",
+        "unit/test_partial.py",
+        ("compensating", "if not run.only:", "if True:"),
+    ),
+    *_each(
         "operations/preflight/model.py",
         "unit/test_partial.py",
         ("PreflightContext.numbered", "if not self.only or spec.name in self.only", "if True"),

@@ -12,7 +12,7 @@ import pytest
 from gridbyoc.cli.bootstrap import bootstrap
 from gridbyoc.cli.plan import plan
 from gridbyoc.control_plane.model import Cluster, Phase
-from gridbyoc.errors import InterruptedRunError, SharedRoleError, StalePlanError, UsageError
+from gridbyoc.errors import ControlPlaneError, InterruptedRunError, SharedRoleError, StalePlanError, UsageError
 from gridbyoc.operations.bootstrap import bootstrap as carry_out
 from gridbyoc.operations.bundle.file import BUNDLE
 from gridbyoc.operations.bundle.make import make_bundle, read_bundle
@@ -259,15 +259,14 @@ def with_file(world: World, stack: Stack) -> Stack:
 
 
 def limited_bundle(world: World, stack: Stack) -> tuple[bytes, Any]:
-    """A bundle of a plan with ``--cluster b``, encrypted, and as ``apply`` reads it."""
-    key = Secret("a-key-of-the-tests")
+    """A bundle of a plan with ``--cluster b``, as it is written and as ``apply`` reads it."""
     with world.run(stack, "plan", replace(FAST, clusters=("b",))) as run:
         site = prepare(run)
         made = make_plan(run, site)
-        data = make_bundle(run, site, made, overrides=(), key=key)
+        data = make_bundle(run, site, made, overrides=(), key=None)
         assert made.saved is not None
         made.saved.unlink()
-    return data, read_bundle(data, key)
+    return data, read_bundle(data, None)
 
 
 def test_a_partial_bundle_applies_to_its_clusters_only(world: World) -> None:
@@ -336,6 +335,19 @@ def test_an_interrupted_wait_names_the_command_that_continues(world: World) -> N
     with pytest.raises(InterruptedRunError) as found:
         partial(world, THREE, "b")
     assert "`gridbyoc bootstrap --cluster b`" in found.value.fix
+
+
+def test_a_registration_that_is_refused_is_not_answered_with_a_destruction_of_the_stack(world: World) -> None:
+    world.bring_up(THREE)
+    more = replace(THREE, clusters=(*THREE.clusters, spec("d")))
+    for rollback in (False, True):
+        world.plane.answers["POST"] = ["400"]
+        with pytest.raises(ControlPlaneError) as found:
+            partial(world, more, "d", rollback=rollback)
+        assert "destroy`" not in found.value.rerun
+        assert set(world.plane.live()) == {"a", "b", "c"}
+        assert len(world.iam.roles) == 1
+        assert rollback or "run `gridbyoc bootstrap --cluster d` again" in found.value.rerun
 
 
 # --- the command line
