@@ -63,8 +63,10 @@ def _recorded(work_root: Path, control_plane: str) -> Iterator[tuple[str, float]
 
 
 def _stacks(work_root: Path) -> Iterable[Path]:
+    """The work_dirs below the root; links are not followed, because they may lead anywhere."""
     try:
-        return list(islice((path for path in work_root.iterdir() if path.is_dir()), MOST_STACKS))
+        found = (path for path in work_root.iterdir() if path.is_dir() and not path.is_symlink())
+        return list(islice(found, MOST_STACKS))
     except OSError:
         return []
 

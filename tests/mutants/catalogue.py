@@ -1490,6 +1490,7 @@ PROGRESS = (
         "unit/test_progress.py",
         ("_recorded", 'record.get("control_plane") != control_plane', "False"),
         ("_recorded", " and 0 < seconds <= LONGEST", ""),
+        ("_stacks", " and not path.is_symlink()", ""),
     ),
     *_each("operations/wait.py", "unit/test_progress.py", ("_until_running", 'seen[:1] != ["running"]', "True")),
     *_each(

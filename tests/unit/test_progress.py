@@ -121,9 +121,12 @@ def test_only_times_that_can_be_true_count(tmp_path: Path) -> None:
     journal("a", {**good, "seconds": 1800.0}, {**good, "seconds": -1}, {**good, "seconds": "9"}, ["cluster_running"])
     journal("b", {**good, "seconds": 2700.0}, {**good, "seconds": LONGEST + 1}, {**good, "seconds": float("nan")})
     journal("c", {**good, "seconds": 60.0, "control_plane": "lightning"}, {**good, "seconds": 2000})
-    (tmp_path / "d").symlink_to(tmp_path / "nowhere")
-    assert expected_wait("grid", tmp_path) == WaitExpected("grid", "20 to 50 minutes", 3, 1800.0, 2000.0, 2700.0)
+    journal("elsewhere", {**good, "seconds": 5.0})
+    root = tmp_path / "root"
+    root.mkdir()
+    for stack in "abc":
+        (tmp_path / stack).rename(root / stack)
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    assert expected_wait("grid", root) == WaitExpected("grid", "20 to 50 minutes", 3, 1800.0, 2000.0, 2700.0)
     assert expected_wait("lightning", tmp_path / "missing") == WaitExpected("lightning", "an hour or more")
-    assert expected_words(expected_wait("grid", tmp_path)) == (
-        "3 clusters of grid took 30 min to 45 min on this machine"
-    )
+    assert expected_words(expected_wait("grid", root)) == ("3 clusters of grid took 30 min to 45 min on this machine")
