@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -26,7 +27,7 @@ def stack_session(aws: Aws, open_session: Callable[[str, str | None], AwsSession
     return assume_role(caller, aws.assume_role) if aws.assume_role else caller
 
 
-def assume_role(caller: AwsSession, role: AssumeRole) -> AwsSession:
+def assume_role(caller: AwsSession, role: AssumeRole, clock: Callable[[], float] = time.monotonic) -> AwsSession:
     """A session of ``role``, assumed with the caller's credentials at the first call, and again before it ends.
 
     Its clients have the settings of the caller's profile. They raise ``AwsCredentialsError`` if AWS refuses the role.
@@ -35,15 +36,27 @@ def assume_role(caller: AwsSession, role: AssumeRole) -> AwsSession:
     session = open_by_chain(caller.region, core.instance_variables().get("profile") if core else None)
     # The only way to give a botocore session credentials that are renewed: its public method takes fixed keys.
     made: Any = session.core
-    made._credentials = _renewed(caller, role)
+    made._credentials = _renewed(caller, role, clock)
     return replace(session, assumed=AssumedSession(role.role_arn, caller))
 
 
-def _renewed(caller: AwsSession, role: AssumeRole) -> Any:  # noqa: ANN401 - of botocore, untyped
+SAME_REFUSAL = 30.0
+"""Seconds for which a refusal is not asked again: a doctor would ask forty times, and AWS records each."""
+
+
+def _renewed(caller: AwsSession, role: AssumeRole, clock: Callable[[], float]) -> Any:  # noqa: ANN401 - of botocore, untyped
     from botocore.credentials import DeferredRefreshableCredentials
 
+    refused: list[tuple[float, AwsCredentialsError]] = []
+
     def fetch() -> dict[str, str]:
-        given = _assumed(caller, role)
+        if refused and clock() - refused[-1][0] < SAME_REFUSAL:
+            raise refused[-1][1]
+        try:
+            given = _assumed(caller, role)
+        except AwsCredentialsError as error:
+            refused.append((clock(), error))
+            raise
         ends: datetime = given["Expiration"]
         # botocore's own margins, 15 and 10 minutes, are as long as the shortest session: every call would renew it.
         left = (ends - utc_now()).total_seconds()

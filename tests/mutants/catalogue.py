@@ -328,6 +328,7 @@ ACCOUNTS = (
         "aws/assumed_role.py",
         "unit/test_assumed_role.py",
         ("_renewed", "min(900.0, left / 4)", "900.0"),
+        ("_renewed", "if refused and", "if False and"),
         ("_assumed", "role.external_id.hidden_in(said)", "said"),
         ("_assumed", '        arguments["ExternalId"] = role.external_id.reveal()\n', "        pass\n"),
     ),

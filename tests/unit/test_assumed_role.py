@@ -112,6 +112,18 @@ def test_a_session_that_cannot_be_renewed_says_why_and_shows_no_external_id() ->
     assert EXTERNAL_ID not in repr((ROLE, session, STACK))
 
 
+def test_a_refusal_is_not_asked_for_again_at_once() -> None:
+    sts, now = Sts(refused=refusal("AccessDenied", "AssumeRole")), [0.0]
+    session = assume_role(caller(sts), ROLE, lambda: now[0])
+    for moment, asked in ((0.0, 1), (29.0, 1), (31.0, 2)):
+        now[0] = moment
+        with pytest.raises(AwsCredentialsError, match="cannot be assumed"):
+            current_credentials(session)
+        assert len(sts.asked) == asked
+    now[0], sts.refused = 62.0, None
+    assert current_credentials(session).access_key_id == "ASIA3"
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [("ValidationError", "at most 1h"), ("ExpiredToken", "Log in again"), ("Throttling", "Run again")],

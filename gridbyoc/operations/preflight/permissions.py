@@ -222,6 +222,7 @@ def _permissions(scene: PreflightContext) -> Iterator[Finding]:
         phases=LOOKED_AT,
         principal=principal.arn.replace(":sts:", ":iam:", 1),
         native_lock=_native_lock(scene),
+        part="role" if scene.stack and scene.stack.aws.assume_role else "all",
     )
     if other_credentials(scene):
         needs = tuple(need for need in needs if not of_the_state(need))
